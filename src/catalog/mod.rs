@@ -1,0 +1,80 @@
+//! What clouds offer: places, machines, prices, the network between them; dated and sourced.
+//!
+//! Text files are the truth (see `catalog/README` rows in [`load`]); the shipped ones are
+//! compiled into the binary.
+
+pub mod load;
+pub mod network;
+
+use crate::model::{Machine, Offer, Place, PlaceName};
+use std::collections::BTreeMap;
+
+/// A loaded catalog. Its vectors are sorted by name, so row order in the files cannot matter.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// By name. `local:here`, the machine that sky runs on, is always one of them; it has no offers.
+    pub places: Vec<Place>,
+    /// By cloud, then by instance type.
+    pub machines: Vec<Machine>,
+    /// By place, machine, purchase.
+    pub offers: Vec<Offer>,
+    pub network: network::Network,
+    /// By canonical name.
+    pub accelerators: BTreeMap<String, Accelerator>,
+    /// Where prices are from; by id.
+    pub sources: Vec<Source>,
+    /// Digest of the canonical text of all files.
+    pub digest: String,
+    /// Day of the newest price, `YYYY-MM-DD`.
+    pub date: String,
+}
+
+/// A source of figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub id: String,
+    /// `YYYY-MM-DD`.
+    pub date: String,
+    /// What it is, and where it can be looked up.
+    pub about: String,
+}
+
+/// One kind of accelerator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Accelerator {
+    /// Other names that price lists and people use.
+    pub aliases: Vec<String>,
+    /// Dense rate per card in gigaflop per second, by precision (`fp32`, `fp16`, `bf16`, `fp8`).
+    pub gigaflops: BTreeMap<String, u64>,
+}
+
+impl Catalog {
+    /// The index of a place.
+    pub fn place_id(&self, name: &PlaceName) -> Option<u32> {
+        let index = self.places.binary_search_by(|place| place.name.cmp(name)).ok()?;
+        u32::try_from(index).ok()
+    }
+
+    /// The place of an offer.
+    pub fn place(&self, offer: &Offer) -> &Place {
+        &self.places[offer.place as usize]
+    }
+
+    /// The machine of an offer.
+    pub fn machine(&self, offer: &Offer) -> &Machine {
+        &self.machines[offer.machine as usize]
+    }
+
+    /// The canonical name of an accelerator, whatever alias or case it is given by.
+    pub fn accelerator_name(&self, name: &str) -> Option<&str> {
+        if let Some((canonical, _)) = self.accelerators.get_key_value(name) {
+            return Some(canonical);
+        }
+        let same = |other: &str| other.eq_ignore_ascii_case(name);
+        let known = self
+            .accelerators
+            .iter()
+            .find(|(canonical, row)| same(canonical) || row.aliases.iter().any(|alias| same(alias)));
+        known.map(|(canonical, _)| canonical.as_str())
+    }
+}

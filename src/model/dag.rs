@@ -1,0 +1,89 @@
+//! The order of a job's stages, and what follows from it.
+
+use crate::model::{ArtifactRef, Job};
+use petgraph::algo::{tarjan_scc, toposort};
+use petgraph::graphmap::DiGraphMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Stage names joined by "must end before".
+pub fn graph(job: &Job) -> DiGraphMap<&str, ()> {
+    let mut graph = DiGraphMap::new();
+    for name in job.stages.keys() {
+        graph.add_node(name.as_str());
+    }
+    for (name, stage) in &job.stages {
+        for before in predecessors(stage) {
+            if job.stages.contains_key(before) {
+                graph.add_edge(before, name.as_str(), ());
+            }
+        }
+    }
+    graph
+}
+
+/// The stages that `stage` waits for, by data or by order; each once, sorted.
+pub fn predecessors(stage: &crate::model::Stage) -> BTreeSet<&str> {
+    let by_data = stage.reads.iter().filter_map(|read| match read {
+        ArtifactRef::Output { stage, .. } => Some(stage.as_str()),
+        ArtifactRef::Dataset(_) => None,
+    });
+    by_data.chain(stage.after.iter().map(String::as_str)).collect()
+}
+
+/// Stage names so that each comes after all it waits for; the names of one cycle if there is one.
+pub fn order(job: &Job) -> Result<Vec<&str>, Vec<String>> {
+    let graph = graph(job);
+    match toposort(&graph, None) {
+        Ok(order) => Ok(order),
+        Err(_) => {
+            let cycles = tarjan_scc(&graph);
+            let in_cycle = |part: &Vec<&str>| part.len() > 1 || part.iter().any(|name| graph.contains_edge(name, name));
+            Err(cycles.iter().find(|part| in_cycle(part)).map(|part| walk(&graph, part)).unwrap_or_default())
+        }
+    }
+}
+
+/// A cycle through a strongly connected part, from its first name on, each name once.
+fn walk(graph: &DiGraphMap<&str, ()>, part: &[&str]) -> Vec<String> {
+    let members: BTreeSet<&str> = part.iter().copied().collect();
+    let mut path: Vec<&str> = Vec::new();
+    let mut at = *members.first().unwrap_or(&"");
+    while !path.contains(&at) {
+        path.push(at);
+        let next = graph.neighbors(at).filter(|next| members.contains(next)).min();
+        let Some(next) = next else { break };
+        at = next;
+    }
+    let start = path.iter().position(|name| *name == at).unwrap_or(0);
+    path[start..].iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Labels of every artifact, and of what every stage reads. Labels stick to all that is derived
+/// from labelled data until a stage declares that it removes them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// By artifact.
+    pub of_artifact: BTreeMap<ArtifactRef, BTreeSet<String>>,
+    /// By stage: the union over what it reads.
+    pub of_stage: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Follows the labels through the job. Stages on a cycle are left out.
+pub fn labels(job: &Job) -> Labels {
+    let mut labels = Labels::default();
+    for (name, dataset) in &job.datasets {
+        labels.of_artifact.insert(ArtifactRef::Dataset(name.clone()), dataset.labels.clone());
+    }
+    for name in order(job).unwrap_or_default() {
+        let Some(stage) = job.stages.get(name) else { continue };
+        let read: BTreeSet<String> =
+            stage.reads.iter().filter_map(|read| labels.of_artifact.get(read)).flatten().cloned().collect();
+        let kept: BTreeSet<String> = read.difference(&stage.removes).cloned().collect();
+        for output in stage.writes.keys() {
+            let artifact = ArtifactRef::Output { stage: name.to_owned(), name: output.clone() };
+            labels.of_artifact.insert(artifact, kept.clone());
+        }
+        labels.of_stage.insert(name.to_owned(), read);
+    }
+    labels
+}

@@ -1,0 +1,147 @@
+//! What people want done: stages, the data between them, the datasets they start from.
+
+use crate::model::{AcceleratorNeed, Bytes, Millis, Pattern, PlaceName, Tee};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// A job: a DAG of stages. Maps and sets are ordered, so the order of the file is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The job's name.
+    pub name: String,
+    /// Data that exists before the job.
+    pub datasets: BTreeMap<String, Dataset>,
+    /// The work, by stage name.
+    pub stages: BTreeMap<String, Stage>,
+}
+
+/// An artifact that exists before the job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// Where it lies; `local:here` for data given by `path` alone.
+    pub at: PlaceName,
+    /// Where this machine has it (or a sample of it), relative to the job file.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub path: Option<String>,
+    /// Its size.
+    pub size: Bytes,
+    /// Classifications that stick to it and to all that is derived from it.
+    pub labels: BTreeSet<String>,
+}
+
+/// One node of the DAG.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// What it reads.
+    pub reads: BTreeSet<ArtifactRef>,
+    /// What it writes, with sizes.
+    pub writes: BTreeMap<String, Bytes>,
+    /// Labels that its outputs no longer carry.
+    pub removes: BTreeSet<String>,
+    /// What a machine must have to run it.
+    pub needs: Needs,
+    /// How long it runs.
+    pub work: Work,
+    /// The command, for `/bin/sh`. A stage without one can be planned, not applied.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run: Option<String>,
+    /// Files beside the job file that the command needs in its folder.
+    pub files: BTreeSet<String>,
+    /// A gang of so many identical machines in one place.
+    pub nodes: u32,
+    /// Stages that must end first, without data between.
+    pub after: BTreeSet<String>,
+}
+
+/// What a machine must have, at least.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// Virtual CPUs, in thousandths.
+    pub vcpu_thousandths: u64,
+    /// Memory.
+    pub memory: Bytes,
+    /// Any of these; empty: none needed.
+    pub accelerators: BTreeSet<AcceleratorNeed>,
+    /// Any of these trusted execution environments; empty: none needed.
+    pub tee: BTreeSet<Tee>,
+    /// CPU architecture, `x86_64` or `arm64`; none: any.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub arch: Option<String>,
+    /// Any of these places; empty: all.
+    pub places: BTreeSet<Pattern>,
+    /// Any of these instance types; empty: all.
+    pub instance_types: BTreeSet<Pattern>,
+}
+
+/// How long a stage runs on a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// The same everywhere.
+    Duration(Millis),
+    /// By accelerator; a machine with none of these is no candidate.
+    DurationBy(BTreeMap<AcceleratorNeed, Millis>),
+    /// Floating-point operations, in units of 10⁹, at the catalog's dense rate for `precision`
+    /// times `efficiency_percent`, over all accelerators of all nodes.
+    Flops { precision: String, gigaflop: u64, efficiency_percent: u32 },
+    /// Time on one virtual CPU, divided by the virtual CPUs of all nodes.
+    VcpuTime(Millis),
+}
+
+/// A dataset, or what a stage writes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum ArtifactRef {
+    /// `reviews`
+    Dataset(String),
+    /// `process.tokens`
+    Output { stage: String, name: String },
+}
+
+impl ArtifactRef {
+    /// The last part of the name: the file that a stage sees under `$SKY_INPUTS`.
+    pub fn file_name(&self) -> &str {
+        match self {
+            ArtifactRef::Dataset(name) | ArtifactRef::Output { name, .. } => name,
+        }
+    }
+}
+
+impl fmt::Display for ArtifactRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ArtifactRef::Dataset(name) => f.pad(name),
+            ArtifactRef::Output { stage, name } => f.pad(&format!("{stage}.{name}")),
+        }
+    }
+}
+
+impl TryFrom<String> for ArtifactRef {
+    type Error = std::convert::Infallible;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Ok(match text.split_once('.') {
+            Some((stage, name)) => ArtifactRef::Output { stage: stage.to_owned(), name: name.to_owned() },
+            None => ArtifactRef::Dataset(text),
+        })
+    }
+}
+
+impl From<ArtifactRef> for String {
+    fn from(artifact: ArtifactRef) -> String {
+        artifact.to_string()
+    }
+}
+
+impl Job {
+    /// The size of an artifact of this job.
+    pub fn size(&self, artifact: &ArtifactRef) -> Bytes {
+        match artifact {
+            ArtifactRef::Dataset(name) => self.datasets.get(name).map(|dataset| dataset.size),
+            ArtifactRef::Output { stage, name } => {
+                self.stages.get(stage).and_then(|stage| stage.writes.get(name).copied())
+            }
+        }
+        .unwrap_or_default()
+    }
+}

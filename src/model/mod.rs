@@ -1,0 +1,23 @@
+//! Plain data for all rooms: units, names, the job, the policy, places and offers.
+//!
+//! Invariant: nothing here does IO, and every collection is ordered, so that a value has one
+//! canonical form ([`canonical`]) and one digest.
+
+pub mod accelerator;
+pub mod canonical;
+pub mod dag;
+pub mod geography;
+pub mod job;
+pub mod names;
+pub mod offer;
+pub mod pattern;
+pub mod policy;
+pub mod units;
+
+pub use accelerator::AcceleratorNeed;
+pub use job::{ArtifactRef, Dataset, Job, Needs, Stage, Work};
+pub use names::PlaceName;
+pub use offer::{Machine, Offer, Place, Purchase, Reach, Tee, TeeSet};
+pub use pattern::Pattern;
+pub use policy::{Allowance, Objective, Policy};
+pub use units::{Bandwidth, Bytes, DataRate, Millis, Money, Rate};

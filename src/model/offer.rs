@@ -1,0 +1,156 @@
+//! What can be rented, and where.
+
+use crate::model::{Bytes, PlaceName, Rate};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A region of a cloud: one failure domain, one law, one price list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its qualified name.
+    pub name: PlaceName,
+    /// ISO 3166 alpha-2 code of the country; `None`: unknown, which satisfies no rule.
+    pub country: Option<String>,
+    /// City or area, for people.
+    pub location: String,
+    /// The company that runs it.
+    pub operator: String,
+    /// Whether the US CLOUD Act reaches its operator.
+    pub cloud_act: Reach,
+}
+
+/// How far a foreign law reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Out of reach.
+    No,
+    /// Within reach.
+    Yes,
+    /// Argued about; counts as within reach.
+    Contested,
+    /// Not known; counts as within reach.
+    Unknown,
+}
+
+/// A machine type of one cloud, the same in all its places.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// The cloud.
+    pub cloud: String,
+    /// The provider's name of it.
+    pub instance_type: String,
+    /// Virtual CPUs in thousandths.
+    pub vcpu_thousandths: u64,
+    /// Memory.
+    pub memory: Bytes,
+    /// Canonical accelerator name and its count in thousandths.
+    pub accelerator: Option<(String, u32)>,
+    /// `x86_64` or `arm64`; empty: unknown.
+    pub arch: String,
+}
+
+/// A machine at a place for a price. `machine` and `place` are indexes into the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub place: u32,
+    pub machine: u32,
+    pub purchase: Purchase,
+    /// Per machine and hour.
+    pub rate: Rate,
+    /// Environments that this machine has at this place.
+    pub tee: TeeSet,
+    /// Index into the catalog's sources: where the price is from, and of what day.
+    pub source: u16,
+}
+
+/// How a machine is paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purchase {
+    OnDemand,
+    Spot,
+}
+
+impl fmt::Display for Purchase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Purchase::OnDemand => "on-demand",
+            Purchase::Spot => "spot",
+        })
+    }
+}
+
+/// A trusted execution environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tee {
+    /// Intel SGX enclaves.
+    Sgx,
+    /// AMD SEV-SNP confidential machines.
+    SevSnp,
+    /// Intel TDX confidential machines.
+    Tdx,
+    /// AMD SEV: memory encryption without integrity protection.
+    Sev,
+    /// AWS Nitro Enclaves.
+    NitroEnclave,
+}
+
+impl Tee {
+    /// All of them, in canonical order.
+    pub const ALL: [Tee; 5] = [Tee::Sgx, Tee::SevSnp, Tee::Tdx, Tee::Sev, Tee::NitroEnclave];
+
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tee::Sgx => "sgx",
+            Tee::SevSnp => "sev-snp",
+            Tee::Tdx => "tdx",
+            Tee::Sev => "sev",
+            Tee::NitroEnclave => "nitro-enclave",
+        }
+    }
+
+    /// Reads the name in files.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tee| tee.name() == text)
+    }
+}
+
+impl fmt::Display for Tee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A small set of [`Tee`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TeeSet(u8);
+
+impl TeeSet {
+    /// With `tee` in it.
+    pub fn with(self, tee: Tee) -> Self {
+        Self(self.0 | 1 << tee as u8)
+    }
+
+    /// Whether `tee` is in it.
+    pub fn has(self, tee: Tee) -> bool {
+        self.0 & (1 << tee as u8) != 0
+    }
+
+    /// Whether the two share one.
+    pub fn meets(self, other: TeeSet) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Its members, in canonical order.
+    pub fn iter(self) -> impl Iterator<Item = Tee> {
+        Tee::ALL.into_iter().filter(move |tee| self.has(*tee))
+    }
+}
+
+impl FromIterator<Tee> for TeeSet {
+    fn from_iter<I: IntoIterator<Item = Tee>>(tees: I) -> Self {
+        tees.into_iter().fold(Self::default(), TeeSet::with)
+    }
+}

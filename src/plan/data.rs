@@ -1,0 +1,179 @@
+//! The fields of a plan file. Money is in micro-USD, rates in nano-USD per hour, times in
+//! milliseconds since the job's start, sizes in bytes.
+
+use crate::model::{ArtifactRef, Bytes, DataRate, Millis, Money, Objective, PlaceName, Purchase, Rate};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The version of the format that this code writes. A reader refuses another major version.
+pub const FORMAT_VERSION: &str = "1.0";
+
+/// A whole plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    pub format_version: String,
+    pub sky_version: String,
+    /// The job's name.
+    pub job: String,
+    pub inputs: Inputs,
+    pub objective: Objective,
+    pub limits: Limits,
+    /// By start, then by name.
+    pub stages: Vec<PlannedStage>,
+    /// By start, then by artifact and destination.
+    pub transfers: Vec<PlannedTransfer>,
+    pub datasets: BTreeMap<String, PlannedDataset>,
+    pub totals: Totals,
+    /// The best plan inside one cloud; none when no single cloud can run the job.
+    pub single_cloud: Option<SingleCloud>,
+    pub solver: SolverReport,
+    pub considered: Considered,
+    /// What a reader should know: assumptions made, data that lies outside a rule's countries.
+    pub warnings: Vec<String>,
+}
+
+/// SHA-256 digests of the canonical forms of what was planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    pub job: String,
+    pub policy: String,
+    pub catalog: String,
+    /// The day of the newest price in the catalog, `YYYY-MM-DD`.
+    pub catalog_date: String,
+}
+
+/// The policy's limits on the whole job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    pub deadline_ms: Option<Millis>,
+    pub budget_micro_usd: Option<Money>,
+}
+
+/// One stage, placed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStage {
+    pub name: String,
+    pub place: PlaceName,
+    /// ISO 3166 code, if known.
+    pub country: Option<String>,
+    pub instance_type: String,
+    /// `V100:4`; none for a machine without.
+    pub accelerator: Option<String>,
+    pub nodes: u32,
+    pub purchase: Purchase,
+    /// Per machine.
+    pub rate_nano_usd_per_hour: Rate,
+    /// Where the rate is from, and of what day.
+    pub price_source: PriceSource,
+    pub start_ms: Millis,
+    pub end_ms: Millis,
+    /// Compute only; what its inputs cost to move is in the transfers.
+    pub cost_micro_usd: Money,
+    /// Labels of what it reads.
+    pub labels: BTreeSet<String>,
+    pub reads: BTreeSet<ArtifactRef>,
+    /// Its outputs and their planned sizes.
+    pub writes: BTreeMap<String, Bytes>,
+    /// Stages that must end first, by data or by order.
+    pub after: BTreeSet<String>,
+    /// The command; none if the stage can only be planned.
+    pub run: Option<String>,
+    pub files: BTreeSet<String>,
+    /// Pre-checked: each keeps every rule and limit if only this stage takes it; cheapest first.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// Where a price is from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceSource {
+    pub id: String,
+    /// `YYYY-MM-DD`.
+    pub date: String,
+}
+
+/// Another offer for a stage, with the whole job's figures if the stage takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alternative {
+    pub place: PlaceName,
+    pub instance_type: String,
+    pub purchase: Purchase,
+    pub rate_nano_usd_per_hour: Rate,
+    pub total_cost_micro_usd: Money,
+    pub makespan_ms: Millis,
+}
+
+/// One copy of an artifact to another place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTransfer {
+    pub artifact: ArtifactRef,
+    pub from: PlaceName,
+    pub to: PlaceName,
+    pub bytes: Bytes,
+    /// The stages that read this copy.
+    pub readers: BTreeSet<String>,
+    pub start_ms: Millis,
+    pub duration_ms: Millis,
+    pub cost_micro_usd: Money,
+    /// The price of its last gigabyte.
+    pub rate_nano_usd_per_gb: DataRate,
+}
+
+/// A dataset, as the job gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedDataset {
+    pub at: PlaceName,
+    /// Relative to the job file.
+    pub path: Option<String>,
+    pub bytes: Bytes,
+    pub labels: BTreeSet<String>,
+}
+
+/// Sums over the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub cost_micro_usd: Money,
+    pub compute_micro_usd: Money,
+    pub egress_micro_usd: Money,
+    pub makespan_ms: Millis,
+}
+
+/// The best plan inside one cloud, under the same rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SingleCloud {
+    pub cloud: String,
+    pub cost_micro_usd: Money,
+    pub makespan_ms: Millis,
+    /// False: no single cloud keeps the deadline and the budget; this one is the best without.
+    pub within_limits: bool,
+}
+
+/// How the answer was found, and how good it is proven to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SolverReport {
+    pub name: String,
+    pub version: String,
+    /// `optimal`; `feasible` when a limit ended the search first.
+    pub status: String,
+    /// No plan under these rules costs less (with `minimize = "time"`: less at this makespan).
+    pub bound_micro_usd: Money,
+    /// With `minimize = "time"`: no plan under these rules is faster.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bound_ms: Option<Millis>,
+    /// Between the plan and the bound of the objective, in parts per million of the plan.
+    pub gap: u64,
+    pub seed: u32,
+    pub threads: u32,
+}
+
+/// What the answer was chosen from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Considered {
+    pub clouds: u64,
+    pub places: u64,
+    /// Prices in the catalog.
+    pub offers: u64,
+    /// Pairs of a stage and an offer that it may use under needs and policy.
+    pub candidates: u64,
+    /// Of these, what was left after dominated offers in the same place were dropped.
+    pub kept: u64,
+}

@@ -1,0 +1,9 @@
+//! The plan: what goes where, when, for how much, as one canonical JSON file.
+//!
+//! Invariant: a plan holds integers and names only: no float, no clock, no host, no user, no
+//! absolute path, no secret. Equal inputs give equal bytes.
+
+pub mod data;
+pub mod file;
+
+pub use data::*;

@@ -1,0 +1,5 @@
+//! Small things that every room may use: atomic files, hashes, the clock.
+
+pub mod clock;
+pub mod file;
+pub mod hash;
