@@ -1,0 +1,1 @@
+//! `sky apply`: executes a plan.

@@ -1,0 +1,1 @@
+//! `sky destroy`: deletes what applies have made.

@@ -1,0 +1,9 @@
+//! The command line: one file per verb, arguments to settings to operation.
+
+pub mod apply;
+pub mod destroy;
+pub mod exit;
+pub mod terminal;
+
+pub use exit::{Exit, Failure};
+pub use terminal::Terminal;
