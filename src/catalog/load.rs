@@ -1,1 +1,544 @@
+//! From the text of a catalog to [`Catalog`]. Speed matters: all of the shipped text is read on
+//! every start, so rows are slices, names are looked up once, and the digest has its own thread.
 
+use crate::catalog::files::{self, CATALOG, File};
+use crate::catalog::table::{Row, Table};
+use crate::catalog::{Accelerator, Catalog, CatalogError, Source, rules};
+use crate::model::{Bytes, Machine, Offer, Pattern, Place, PlaceName, Purchase, Rate, Reach, Tee, TeeSet, geography};
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+use std::path::Path;
+
+/// The format of catalogs that this program reads and writes.
+pub const FORMAT: u32 = 1;
+
+pub(crate) const PLACES: &[&str] =
+    &["place", "country", "location", "operator", "us_cloud_act", "source", "parent", "class", "evidence"];
+pub(crate) const MACHINES: &[&str] = &["instance_type", "vcpus", "memory_gib", "accelerator", "count", "arch", "cloud"];
+pub(crate) const PRICES: &[&str] = &["instance_type", "on_demand", "source", "spot", "spot_source", "region", "place"];
+pub(crate) const ACCELERATORS: &[&str] = &["name", "aliases", "fp32", "fp16", "bf16", "fp8", "source"];
+pub(crate) const CONFIDENTIAL: &[&str] = &["cloud", "instance_type", "tee", "places", "source", "evidence"];
+
+/// `catalog.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Head {
+    pub format: u32,
+    #[serde(default)]
+    pub sources: BTreeMap<String, HeadSource>,
+}
+
+/// `[sources.ID]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HeadSource {
+    pub date: String,
+    pub about: String,
+    #[serde(default)]
+    pub url: String,
+}
+
+/// Reads the catalog in a folder.
+pub fn directory(folder: &Path) -> Result<Catalog, CatalogError> {
+    from_files(&files::read(folder)?)
+}
+
+/// Reads the catalog that is compiled into this program.
+pub fn shipped() -> Result<Catalog, CatalogError> {
+    from_files(&files::shipped()?)
+}
+
+/// Reads a catalog from its files, which must be sorted by name.
+pub fn from_files(files: &[File]) -> Result<Catalog, CatalogError> {
+    let Some(head_file) = files.iter().find(|file| file.name == CATALOG) else {
+        return Err(CatalogError::file(CATALOG, "there is no such file", "a catalog is a folder with this file in it"));
+    };
+    let head = head(head_file)?;
+    let toml = super::write::head_text(&head);
+    let (digest, catalog) = std::thread::scope(|scope| {
+        let digest = scope.spawn(|| files::digest(files, &toml));
+        let catalog = parse(files, &head);
+        (digest.join(), catalog)
+    });
+    let mut catalog = catalog?;
+    // The digest cannot panic; if it ever did, do it again where the panic is seen.
+    catalog.digest = digest.unwrap_or_else(|_| files::digest(files, &toml));
+    Ok(catalog)
+}
+
+/// Reads `catalog.toml`.
+pub(crate) fn head(file: &File) -> Result<Head, CatalogError> {
+    let fault = |message: String, offset: Option<Range<usize>>, hint: &str| {
+        let before = offset.and_then(|span| file.text.get(..span.start)).unwrap_or("");
+        let line = before.matches('\n').count();
+        CatalogError {
+            line: u32::try_from(line + 1).unwrap_or(0),
+            column: u32::try_from(before.rsplit('\n').next().unwrap_or("").chars().count() + 1).unwrap_or(0),
+            text: file.text.lines().nth(line).unwrap_or("").to_owned(),
+            ..CatalogError::file(&file.shown, message, hint)
+        }
+    };
+    // The version first: another version may have other keys.
+    #[derive(Deserialize)]
+    struct Version {
+        format: toml::Spanned<u32>,
+    }
+    let toml_fault = |error: toml::de::Error| {
+        fault(
+            error.message().replace('\n', " "),
+            error.span(),
+            "a catalog.toml has format and [sources.ID] with date and about",
+        )
+    };
+    let version: Version = toml::from_str(&file.text).map_err(toml_fault)?;
+    if *version.format.get_ref() != FORMAT {
+        let message = format!("format {} is not known", version.format.get_ref());
+        return Err(fault(message, Some(version.format.span()), "this program reads format 1; use a newer sky"));
+    }
+    let head: Head = toml::from_str(&file.text).map_err(toml_fault)?;
+    for (id, source) in &head.sources {
+        if source.date.parse::<jiff::civil::Date>().is_err() || source.date.len() != 10 {
+            let offset = file.text.find(&source.date).map(|at| at..at);
+            let message = format!("the date `{}` of source `{id}` is not a day", source.date);
+            return Err(fault(message, offset, "write it like 2026-08-06"));
+        }
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+            return Err(fault(
+                format!("the source id `{id}` is not plain"),
+                None,
+                "use letters, digits, `-`, `_`, `.`",
+            ));
+        }
+    }
+    Ok(head)
+}
+
+/// Place names, found by their text.
+pub(crate) struct Names<'a> {
+    places: HashMap<&'a str, u32>,
+}
+
+impl Names<'_> {
+    pub(crate) fn place(&self, name: &str) -> Option<u32> {
+        self.places.get(name).copied()
+    }
+
+    /// What to do about an unknown place.
+    pub(crate) fn place_hint(&self, name: &str) -> String {
+        let near = self.places.keys().map(|known| (strsim::levenshtein(known, name), *known)).min();
+        match near {
+            Some((distance, known)) if distance <= 3 => format!("did you mean `{known}`? else add it to places.csv"),
+            _ => "add it to places.csv, or write a pattern like `aws:*`".to_owned(),
+        }
+    }
+}
+
+fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
+    let sources: Vec<Source> = head
+        .sources
+        .iter()
+        .map(|(id, source)| Source {
+            id: id.clone(),
+            date: source.date.clone(),
+            about: source.about.clone(),
+            url: source.url.clone(),
+        })
+        .collect();
+    let find = |name: &str| files.iter().find(|file| file.name == name);
+    let mut catalog = Catalog { sources, ..Catalog::default() };
+    catalog.places = match find("places.csv") {
+        Some(file) => places(file, &catalog.sources)?,
+        None => vec![here()],
+    };
+    let texts: Vec<String> = catalog.places.iter().map(|place| place.name.to_string()).collect();
+    let ids = texts.iter().zip(0..).map(|(name, id)| (name.as_str(), id)).collect();
+    let names = Names { places: ids };
+    if let Some(file) = find("accelerators.csv") {
+        catalog.accelerators = accelerators(file, &catalog.sources)?;
+    }
+    let (network, machines) = (
+        rules::network(&catalog.places, &names, &catalog.sources, find("egress.csv"), find("throughput.csv"))?,
+        machines(files, &mut catalog)?,
+    );
+    catalog.network = network;
+    catalog.machines = machines;
+    let tee = match find("confidential.csv") {
+        Some(file) => confidential(file, &catalog, &texts)?,
+        None => Vec::new(),
+    };
+    offers(files, &mut catalog, &names, &tee)?;
+    catalog.date = newest(&catalog);
+    Ok(catalog)
+}
+
+/// The day of the newest source that a price is from.
+fn newest(catalog: &Catalog) -> String {
+    let mut used = vec![false; catalog.sources.len()];
+    for offer in &catalog.offers {
+        used[usize::from(offer.source)] = true;
+    }
+    let days = catalog.sources.iter().zip(used).filter(|(_, used)| *used).map(|(source, _)| &source.date);
+    days.max().cloned().unwrap_or_default()
+}
+
+/// The machine that sky runs on.
+fn here() -> Place {
+    Place {
+        name: PlaceName::here(),
+        country: None,
+        location: "this machine".to_owned(),
+        operator: "you".to_owned(),
+        cloud_act: Reach::No,
+    }
+}
+
+fn places(file: &File, sources: &[Source]) -> Result<Vec<Place>, CatalogError> {
+    let mut rows: Vec<(Place, Row)> = Vec::new();
+    let mut table = Table::open(&file.shown, &file.text, PLACES, 1)?;
+    while let Some(row) = table.next_row()? {
+        let text = row.required(0)?;
+        let name = PlaceName::parse(text)
+            .ok_or_else(|| row.error(0, format!("`{text}` is not a place"), "write `cloud:region`"))?;
+        if name.cloud == "local" {
+            return Err(row.error(0, "the cloud `local` is this machine", "give the cloud another name"));
+        }
+        let country = match row.cell(1) {
+            "" => None,
+            code if geography::COUNTRIES.split_whitespace().any(|known| known == code) => Some(code.to_owned()),
+            code => {
+                let hint = "write an ISO 3166 code such as DE (the United Kingdom is GB); leave it empty if unknown";
+                return Err(row.error(1, format!("unknown country `{code}`"), hint));
+            }
+        };
+        let cloud_act = match row.cell(4) {
+            "no" => Reach::No,
+            "yes" => Reach::Yes,
+            "contested" => Reach::Contested,
+            "" | "unknown" => Reach::Unknown,
+            other => {
+                let hint = "write yes, no, contested or unknown";
+                return Err(row.error(4, format!("`{other}` is none of the answers"), hint));
+            }
+        };
+        if !row.cell(5).is_empty() {
+            rules::source(&row, 5, sources)?;
+        }
+        let place =
+            Place { name, country, location: row.cell(2).to_owned(), operator: row.cell(3).to_owned(), cloud_act };
+        rows.push((place, row));
+    }
+    rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    if let Some(pair) = rows.windows(2).find(|pair| pair[0].0.name == pair[1].0.name) {
+        let late = if pair[0].1.line > pair[1].1.line { &pair[0] } else { &pair[1] };
+        return Err(late.1.error(0, format!("`{}` is there twice", late.0.name), "keep one of the rows"));
+    }
+    let mut places: Vec<Place> = rows.into_iter().map(|(place, _)| place).collect();
+    let at = places.partition_point(|place| place.name < PlaceName::here());
+    places.insert(at, here());
+    Ok(places)
+}
+
+fn accelerators(file: &File, sources: &[Source]) -> Result<BTreeMap<String, Accelerator>, CatalogError> {
+    let mut accelerators = BTreeMap::new();
+    let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut table = Table::open(&file.shown, &file.text, ACCELERATORS, 1)?;
+    while let Some(row) = table.next_row()? {
+        let name = row.required(0)?;
+        let aliases: Vec<String> =
+            row.cell(1).split(';').map(str::trim).filter(|alias| !alias.is_empty()).map(str::to_owned).collect();
+        for (column, text) in std::iter::once((0, name)).chain(aliases.iter().map(|alias| (1, alias.as_str()))) {
+            if let Some(line) = seen.insert(text.to_ascii_lowercase(), row.line) {
+                let message = format!("`{text}` already names the accelerator of line {line}");
+                return Err(row.error(column, message, "a name may stand for one accelerator only"));
+            }
+        }
+        let mut gigaflops = BTreeMap::new();
+        for (column, precision) in ACCELERATORS.iter().enumerate().take(6).skip(2) {
+            if !row.cell(column).is_empty() {
+                let rate = row.number(column, 1000, "312")?.unsigned_abs();
+                gigaflops.insert((*precision).to_owned(), rate);
+            }
+        }
+        if !row.cell(6).is_empty() {
+            rules::source(&row, 6, sources)?;
+        }
+        accelerators.insert(name.to_owned(), Accelerator { aliases, gigaflops });
+    }
+    Ok(accelerators)
+}
+
+/// The cloud that a file in a folder is about, and its file name without `.csv`.
+pub(crate) fn folder_and_stem(name: &str) -> Option<(&str, &str)> {
+    let (cloud, file) = name.split_once('/')?;
+    Some((cloud, file.strip_suffix(".csv")?))
+}
+
+fn machines(files: &[File], catalog: &mut Catalog) -> Result<Vec<Machine>, CatalogError> {
+    let mut rows: Vec<(Machine, Row)> = Vec::new();
+    // Names are folded once, not per row.
+    let mut canonical: HashMap<&str, String> = HashMap::new();
+    for file in files {
+        let folder = match folder_and_stem(&file.name) {
+            Some((cloud, "machines")) => Some(cloud),
+            None if file.name == "machines.csv" => None,
+            _ => continue,
+        };
+        let mut table = Table::open(&file.shown, &file.text, MACHINES, 3)?;
+        if folder.is_none() && !table.has(6) {
+            let hint = "add a column `cloud`, or move the file to a folder of the cloud's name";
+            return Err(CatalogError::file(&file.shown, "there is no column `cloud`", hint));
+        }
+        while let Some(row) = table.next_row()? {
+            let cloud = match folder {
+                Some(cloud) => cloud,
+                None => row.required(6)?,
+            };
+            let accelerator = match row.cell(3) {
+                "" => None,
+                name => {
+                    let canonical = canonical.entry(name).or_insert_with(|| match catalog.accelerator_name(name) {
+                        Some(known) => known.to_owned(),
+                        None => {
+                            catalog.accelerators.insert(name.to_owned(), Accelerator::default());
+                            name.to_owned()
+                        }
+                    });
+                    let count = match row.cell(4) {
+                        "" => 1000,
+                        _ => row.number(4, 1000, "8")?,
+                    };
+                    let count = u32::try_from(count).ok().filter(|count| *count > 0);
+                    let Some(count) = count else {
+                        let message = format!("`{}` is not a count of accelerators", row.cell(4));
+                        return Err(row.error(4, message, "write how many there are, such as 8"));
+                    };
+                    Some((canonical.clone(), count))
+                }
+            };
+            let arch = match row.cell(5) {
+                text @ ("" | "x86_64" | "arm64") => text,
+                other => {
+                    let hint = "write x86_64 or arm64; leave it empty if unknown";
+                    return Err(row.error(5, format!("unknown architecture `{other}`"), hint));
+                }
+            };
+            let figure = |column, per_unit, example| match row.cell(column) {
+                "" => Ok(0),
+                _ => row.number(column, per_unit, example).map(i64::unsigned_abs),
+            };
+            let machine = Machine {
+                cloud: cloud.to_owned(),
+                instance_type: row.required(0)?.to_owned(),
+                vcpu_thousandths: figure(1, 1000, "8")?,
+                memory: Bytes(figure(2, 1 << 30, "32")?),
+                accelerator,
+                arch: arch.to_owned(),
+            };
+            rows.push((machine, row));
+        }
+    }
+    let key = |machine: &Machine| (machine.cloud.clone(), machine.instance_type.clone());
+    if !rows.is_sorted_by(|(a, _), (b, _)| (&a.cloud, &a.instance_type) <= (&b.cloud, &b.instance_type)) {
+        rows.sort_by_cached_key(|(machine, _)| key(machine));
+    }
+    if let Some(pair) = rows.windows(2).find(|pair| key(&pair[0].0) == key(&pair[1].0)) {
+        let late = if pair[0].1.line > pair[1].1.line { &pair[0] } else { &pair[1] };
+        let message = format!("`{}` is there twice", late.0.instance_type);
+        return Err(late.1.error(0, message, "keep one of the rows"));
+    }
+    Ok(rows.into_iter().map(|(machine, _)| machine).collect())
+}
+
+/// One row of `confidential.csv`, resolved.
+struct TeeRule {
+    tee: Tee,
+    machines: Vec<bool>,
+    places: Vec<bool>,
+}
+
+fn confidential(file: &File, catalog: &Catalog, places: &[String]) -> Result<Vec<TeeRule>, CatalogError> {
+    let mut rules: Vec<TeeRule> = Vec::new();
+    let mut table = Table::open(&file.shown, &file.text, CONFIDENTIAL, 5)?;
+    while let Some(row) = table.next_row()? {
+        let cloud = row.required(0)?;
+        let patterns = |column| -> Result<Vec<Pattern>, CatalogError> {
+            Ok(row.required(column)?.split(';').map(|part| Pattern(part.trim().to_owned())).collect())
+        };
+        let tee = row.required(2)?;
+        let tee = Tee::parse(tee).ok_or_else(|| {
+            let names: Vec<&str> = Tee::ALL.into_iter().map(Tee::name).collect();
+            row.error(2, format!("unknown environment `{tee}`"), format!("it is one of {}", names.join(", ")))
+        })?;
+        let (types, regions) = (patterns(1)?, patterns(3)?);
+        rules::source(&row, 4, &catalog.sources)?;
+        let machine = |machine: &Machine| {
+            machine.cloud == cloud && types.iter().any(|pattern| pattern.matches(&machine.instance_type))
+        };
+        rules.push(TeeRule {
+            tee,
+            machines: catalog.machines.iter().map(machine).collect(),
+            places: places.iter().map(|name| regions.iter().any(|pattern| pattern.matches(name))).collect(),
+        });
+    }
+    Ok(rules)
+}
+
+/// Where an offer was read, to name it if it is there twice.
+struct Found {
+    offer: Offer,
+    file: u16,
+    line: u32,
+}
+
+fn offers(files: &[File], catalog: &mut Catalog, names: &Names, tee: &[TeeRule]) -> Result<(), CatalogError> {
+    let mut found: Vec<Found> = Vec::with_capacity(files.iter().map(|file| file.text.len()).sum::<usize>() / 16);
+    let mut reader = PriceReader { catalog, names, tee, cloud: "", types: HashMap::new() };
+    for (file, number) in files.iter().zip(0_u16..) {
+        let region = match folder_and_stem(&file.name) {
+            Some((_, "machines")) => continue,
+            Some((cloud, stem)) => Some((cloud, stem)),
+            None if file.name == "prices.csv" => None,
+            None => {
+                known_at_root(file)?;
+                continue;
+            }
+        };
+        reader.file(file, number, region, &mut found)?;
+    }
+    let key = |found: &Found| (found.offer.place, found.offer.machine, found.offer.purchase);
+    found.sort_by_key(key);
+    if let Some(pair) = found.windows(2).find(|pair| key(&pair[0]) == key(&pair[1])) {
+        let late = if (pair[0].file, pair[0].line) > (pair[1].file, pair[1].line) { &pair[0] } else { &pair[1] };
+        let file = &files[usize::from(late.file)];
+        let message = format!(
+            "`{}` at {} is there twice",
+            catalog.machine(&late.offer).instance_type,
+            catalog.place(&late.offer).name
+        );
+        return Err(CatalogError {
+            line: late.line,
+            text: file.text.lines().nth(late.line.saturating_sub(1) as usize).unwrap_or("").to_owned(),
+            ..CatalogError::file(&file.shown, message, "keep one of the rows")
+        });
+    }
+    catalog.offers = found.into_iter().map(|found| found.offer).collect();
+    Ok(())
+}
+
+/// Names a stray file: a misspelt one would be silently without effect.
+fn known_at_root(file: &File) -> Result<(), CatalogError> {
+    const ROOT: &[&str] = &[
+        CATALOG,
+        "places.csv",
+        "machines.csv",
+        "accelerators.csv",
+        "confidential.csv",
+        "egress.csv",
+        "throughput.csv",
+    ];
+    if ROOT.contains(&file.name.as_str()) {
+        return Ok(());
+    }
+    let hint = "prices are in prices.csv or in CLOUD/REGION.csv; the README of the catalog lists the files";
+    Err(CatalogError::file(&file.shown, "this is no file of a catalog", hint))
+}
+
+struct PriceReader<'a> {
+    catalog: &'a Catalog,
+    names: &'a Names<'a>,
+    tee: &'a [TeeRule],
+    cloud: &'a str,
+    /// The machines of `cloud`.
+    types: HashMap<&'a str, u32>,
+}
+
+impl<'a> PriceReader<'a> {
+    fn turn_to(&mut self, cloud: &str) {
+        if self.cloud == cloud && !self.types.is_empty() {
+            return;
+        }
+        let machines = &self.catalog.machines;
+        let start = machines.partition_point(|machine| machine.cloud.as_str() < cloud);
+        let same = machines[start..].iter().take_while(|machine| machine.cloud == cloud);
+        self.types = same
+            .enumerate()
+            .filter_map(|(index, machine)| Some((machine.instance_type.as_str(), u32::try_from(start + index).ok()?)))
+            .collect();
+        self.cloud = machines.get(start).map_or("", |machine| machine.cloud.as_str());
+    }
+
+    fn file(
+        &mut self,
+        file: &File,
+        number: u16,
+        region: Option<(&str, &str)>,
+        found: &mut Vec<Found>,
+    ) -> Result<(), CatalogError> {
+        let mut table = Table::open(&file.shown, &file.text, PRICES, 3)?;
+        let column = if region.is_some() { 5 } else { 6 };
+        if region.is_none() && !table.has(column) {
+            let hint = "add a column `place`, or move the file to CLOUD/REGION.csv";
+            return Err(CatalogError::file(&file.shown, "there is no column `place`", hint));
+        }
+        // One place per file, or a column that names it.
+        let mut place = None;
+        if let Some((cloud, stem)) = region {
+            self.turn_to(cloud);
+            if !table.has(column) {
+                let name = format!("{cloud}:{stem}");
+                let hint = self.names.place_hint(&name);
+                let id = self.names.place(&name);
+                place =
+                    Some(id.ok_or_else(|| CatalogError::file(&file.shown, format!("unknown place `{name}`"), hint))?);
+            }
+        }
+        let (mut last_source, mut last_id) = (0, "");
+        while let Some(row) = table.next_row()? {
+            let place = match (place, region) {
+                (Some(place), _) => place,
+                (None, Some((cloud, _))) => {
+                    let name = format!("{cloud}:{}", row.required(column)?);
+                    self.names.place(&name).ok_or_else(|| {
+                        row.error(column, format!("unknown place `{name}`"), self.names.place_hint(&name))
+                    })?
+                }
+                (None, None) => {
+                    let name = row.required(column)?;
+                    self.turn_to(name.split(':').next().unwrap_or(""));
+                    let id = self.names.place(name);
+                    id.ok_or_else(|| row.error(column, format!("unknown place `{name}`"), self.names.place_hint(name)))?
+                }
+            };
+            let name = row.required(0)?;
+            let Some(machine) = self.types.get(name).copied() else {
+                let hint = "add it to machines.csv of this cloud";
+                return Err(row.error(0, format!("unknown instance type `{name}`"), hint));
+            };
+            let tee = self
+                .tee
+                .iter()
+                .filter(|rule| rule.machines[machine as usize] && rule.places[place as usize])
+                .fold(TeeSet::default(), |set, rule| set.with(rule.tee));
+            for (price, source, purchase) in [(1, 2, Purchase::OnDemand), (3, 4, Purchase::Spot)] {
+                if row.cell(price).is_empty() {
+                    continue;
+                }
+                let rate = Rate(row.number(price, 1_000_000_000, "0.768")?);
+                if rate.0 == 0 {
+                    let hint = "leave the cell empty if the price is unknown";
+                    return Err(row.error(price, "a price of 0 is not believable", hint));
+                }
+                // The price on demand and its spot price are usually from one source.
+                let source = if row.cell(source).is_empty() { 2 } else { source };
+                if row.cell(source) != last_id || last_id.is_empty() {
+                    last_source = rules::source(&row, source, &self.catalog.sources)?;
+                    last_id = row.cell(source);
+                }
+                let offer = Offer { place, machine, purchase, rate, tee, source: last_source };
+                found.push(Found { offer, file: number, line: row.line });
+            }
+        }
+        Ok(())
+    }
+}

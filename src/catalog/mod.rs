@@ -1,16 +1,23 @@
 //! What clouds offer: places, machines, prices, the network between them; dated and sourced.
 //!
-//! Text files are the truth (see `catalog/README` rows in [`load`]); the shipped ones are
+//! Text files are the truth (`catalog/README.md` has their format); the shipped ones are
 //! compiled into the binary.
 
+pub mod error;
+pub mod files;
 pub mod load;
 pub mod network;
+mod rules;
+mod table;
+mod write;
+
+pub use error::CatalogError;
 
 use crate::model::{Machine, Offer, Place, PlaceName};
 use std::collections::BTreeMap;
 
 /// A loaded catalog. Its vectors are sorted by name, so row order in the files cannot matter.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     /// By name. `local:here`, the machine that sky runs on, is always one of them; it has no offers.
     pub places: Vec<Place>,
@@ -35,8 +42,10 @@ pub struct Source {
     pub id: String,
     /// `YYYY-MM-DD`.
     pub date: String,
-    /// What it is, and where it can be looked up.
+    /// What it is.
     pub about: String,
+    /// Where it can be looked up; may be empty.
+    pub url: String,
 }
 
 /// One kind of accelerator.
@@ -78,3 +87,6 @@ impl Catalog {
         known.map(|(canonical, _)| canonical.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! The files of a catalog, as text: from a folder, or from the blob in the binary.
+
+use crate::catalog::{CatalogError, table};
+use crate::util::hash::Hasher;
+use std::borrow::Cow;
+use std::path::Path;
+
+/// One file.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Relative to the catalog, with `/`: `aws/us-east-1.csv`.
+    pub name: String,
+    /// As people can open it, for messages.
+    pub shown: String,
+    pub text: String,
+}
+
+/// Reads the `.csv` files and `catalog.toml` of a folder, one level of folders deep, by name.
+pub fn read(folder: &Path) -> Result<Vec<File>, CatalogError> {
+    let mut files = Vec::new();
+    read_into(folder, "", &mut files)?;
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    if !files.iter().any(|file| file.name == CATALOG) {
+        let shown = folder.join(CATALOG).display().to_string();
+        return Err(CatalogError::file(shown, "there is no such file", "a catalog is a folder with this file in it"));
+    }
+    Ok(files)
+}
+
+/// The file that makes a folder a catalog.
+pub const CATALOG: &str = "catalog.toml";
+
+fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), CatalogError> {
+    let fault = |path: &Path, error: std::io::Error| {
+        let message = error.to_string();
+        let plain = message.split(" (os error").next().unwrap_or_default().to_lowercase();
+        CatalogError::file(path.display().to_string(), format!("cannot read it: {plain}"), "")
+    };
+    for entry in std::fs::read_dir(folder).map_err(|error| fault(folder, error))? {
+        let path = entry.map_err(|error| fault(folder, error))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            let shown = path.display().to_string();
+            return Err(CatalogError::file(shown, "the file name is not UTF-8", "rename the file"));
+        };
+        if name.starts_with('.') {
+            continue;
+        }
+        let full = format!("{prefix}{name}");
+        if path.is_dir() {
+            if prefix.is_empty() {
+                read_into(&path, &format!("{name}/"), files)?;
+            }
+        } else if name.ends_with(".csv") || full == CATALOG {
+            let bytes = std::fs::read(&path).map_err(|error| fault(&path, error))?;
+            files.push(file(full, path.display().to_string(), bytes)?);
+        }
+    }
+    Ok(())
+}
+
+/// Checks that a file is text.
+pub fn file(name: String, shown: String, bytes: Vec<u8>) -> Result<File, CatalogError> {
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(File { name, shown, text }),
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let before = &error.as_bytes()[..at];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Err(CatalogError {
+                line: u32::try_from(line).unwrap_or(0),
+                ..CatalogError::file(shown, format!("byte {at} is not UTF-8"), "save the file as UTF-8")
+            })
+        }
+    }
+}
+
+/// The shipped files: for each name and text, its length (4 bytes, little endian), then itself;
+/// all of it compressed by LZ4, after its length. Written by `pack.rs`.
+const SHIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalog.lz4"));
+
+/// Unpacks the shipped files.
+pub fn shipped() -> Result<Vec<File>, CatalogError> {
+    let broken = || CatalogError::file("shipped catalog", "the compiled-in copy is damaged", "build sky again");
+    let packed = lz4_flex::decompress_size_prepended(SHIPPED).map_err(|_| broken())?;
+    let mut files = Vec::new();
+    let mut rest = packed.as_slice();
+    while !rest.is_empty() {
+        let mut piece = || -> Option<&[u8]> {
+            let (length, tail) = rest.split_first_chunk::<4>()?;
+            let (piece, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            rest = tail;
+            Some(piece)
+        };
+        let name = piece().ok_or_else(broken)?;
+        let bytes = piece().ok_or_else(broken)?;
+        let name = String::from_utf8(name.to_vec()).map_err(|_| broken())?;
+        files.push(file(name.clone(), format!("shipped catalog: {name}"), bytes.to_vec())?);
+    }
+    Ok(files)
+}
+
+/// The digest of a catalog: over every file's name and canonical text, by name.
+///
+/// Canonical: header, then the rows as sorted lines, without comments and blank lines.
+/// `canonical_toml` stands for `catalog.toml`.
+pub fn digest(files: &[File], canonical_toml: &str) -> String {
+    let mut hasher = Hasher::default();
+    for file in files {
+        let text = match file.name.as_str() {
+            CATALOG => Cow::Borrowed(canonical_toml),
+            _ => canonical(&file.text),
+        };
+        hasher.update(file.name.as_bytes());
+        hasher.update(&[0]);
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.finish()
+}
+
+fn canonical(text: &str) -> Cow<'_, str> {
+    let mut lines = text.lines();
+    let mut last = "";
+    let header = lines.next().unwrap_or("");
+    let clean = !is_odd(header) && lines.all(|line| !is_odd(line) && std::mem::replace(&mut last, line) <= line);
+    if clean && text.ends_with('\n') && !text.contains('\r') {
+        return Cow::Borrowed(text);
+    }
+    let mut lines = text.lines().map(|line| line.trim_end_matches('\r')).filter(|line| !table::is_blank(line));
+    let mut sorted = String::with_capacity(text.len());
+    let header = lines.next().unwrap_or("");
+    let mut rows: Vec<&str> = lines.collect();
+    rows.sort_unstable();
+    for line in std::iter::once(header).chain(rows) {
+        sorted.push_str(line);
+        sorted.push('\n');
+    }
+    Cow::Owned(sorted)
+}
+
+fn is_odd(line: &str) -> bool {
+    table::is_blank(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_text_does_not_depend_on_order_or_comments() {
+        let plain = "a,b\n1,2\n3,4\n";
+        assert!(matches!(canonical(plain), Cow::Borrowed(_)));
+        assert_eq!(canonical("# note\na,b\r\n3,4\r\n\r\n1,2"), plain);
+    }
+}
