@@ -3,5 +3,6 @@
 pub mod catalog;
 pub mod model;
 pub mod plan;
+pub mod render;
 pub mod spec;
 pub mod util;
