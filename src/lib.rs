@@ -4,8 +4,9 @@ pub mod catalog;
 pub mod cli;
 pub mod compile;
 pub mod model;
-pub mod pipeline;
+
 pub mod plan;
+pub mod planner;
 pub mod problem;
 pub mod render;
 pub mod rule;

@@ -51,7 +51,8 @@ pub fn enumerate(request: &Request<'_>, policy: &Policy, catalog: &Catalog) -> R
             None => needs::duration(request.work, machine, request.nodes, catalog).ok_or("duration"),
         })
         .collect();
-    let place_wanted = |name: String| request.needs.places.is_empty() || request.needs.places.iter().any(|p| p.matches(&name));
+    let place_wanted =
+        |name: String| request.needs.places.is_empty() || request.needs.places.iter().any(|p| p.matches(&name));
     let places: Vec<(bool, Option<String>)> = catalog
         .places
         .iter()
@@ -73,10 +74,13 @@ pub fn enumerate(request: &Request<'_>, policy: &Policy, catalog: &Catalog) -> R
             }
         };
         funnel.fitting += 1;
-        let forbidden = forbidden.clone().or_else(|| rule::forbids_machine(policy, request.labels, offer.tee, offer.purchase));
+        let forbidden =
+            forbidden.clone().or_else(|| rule::forbids_machine(policy, request.labels, offer.tee, offer.purchase));
         match forbidden {
             Some(key) => count(&mut funnel.forbidden, &key),
-            None => candidates.push(Candidate { offer: index, duration, cost: offer.rate.cost(request.nodes, duration) }),
+            None => {
+                candidates.push(Candidate { offer: index, duration, cost: offer.rate.cost(request.nodes, duration) })
+            }
         }
     }
     if candidates.is_empty() {

@@ -9,7 +9,7 @@ mod needs;
 pub use candidates::{Candidate, Funnel};
 
 use crate::catalog::Catalog;
-use crate::model::{ArtifactRef, Job, Policy, dag};
+use crate::model::{ArtifactRef, Job, Policy, Tariff, dag};
 use crate::problem::{Artifact, Choice, Instance, Links, Origin, StageChoices};
 use candidates::Request;
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +82,8 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
         deadline: policy.deadline.map(|deadline| signed(deadline.0)),
         budget: policy.budget.map(|budget| budget.0),
     };
-    let used: BTreeSet<u32> = candidates.iter().flatten().map(|candidate| catalog.offers[candidate.offer].place).collect();
+    let used: BTreeSet<u32> =
+        candidates.iter().flatten().map(|candidate| catalog.offers[candidate.offer].place).collect();
     let clouds: BTreeSet<&str> = used.iter().map(|place| catalog.places[*place as usize].name.cloud.as_str()).collect();
     counts.places = used.len() as u64;
     counts.clouds = clouds.len() as u64;
@@ -189,7 +190,8 @@ fn artifacts(
         ArtifactRef::Output { stage, .. } => number(stage).map(Origin::Stage),
     };
     let made = readers.into_iter().filter_map(|(artifact, readers)| {
-        let made = Artifact { label: artifact.to_string(), origin: origin(artifact)?, bytes: job.size(artifact), readers };
+        let made =
+            Artifact { label: artifact.to_string(), origin: origin(artifact)?, bytes: job.size(artifact), readers };
         Some((artifact.clone(), made))
     });
     made.unzip()
@@ -199,7 +201,11 @@ fn artifacts(
 fn precedence(job: &Job, stages: &[String]) -> Vec<(usize, usize)> {
     let number = |name: &String| stages.binary_search(name).ok();
     let pairs = job.stages.iter().flat_map(|(name, stage)| stage.after.iter().map(move |before| (before, name)));
-    pairs.filter_map(|(before, after)| Some((number(before)?, number(after)?))).collect::<BTreeSet<_>>().into_iter().collect()
+    pairs
+        .filter_map(|(before, after)| Some((number(before)?, number(after)?)))
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 /// Prices and speeds between the sites.
@@ -213,7 +219,8 @@ fn links(catalog: &Catalog, sites: &[u32]) -> Links {
     for from in sites {
         for to in sites {
             let class = catalog.network.tariff(*from, *to).map(|tariff| {
-                *classes.entry(tariff).or_insert_with(|| {
+                let tariff = Tariff::new(tariff.tiers.iter().map(|tier| (tier.above, tier.rate)));
+                *classes.entry(tariff.clone()).or_insert_with(|| {
                     links.tariffs.push(tariff.clone());
                     u16::try_from(links.tariffs.len() - 1).unwrap_or(u16::MAX)
                 })

@@ -6,7 +6,9 @@ use crate::model::{AcceleratorNeed, Machine, Millis, Needs, Tee, TeeSet, Work};
 
 /// The first need that a machine does not meet, in this order, as the job's key of it.
 pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'static str> {
-    if !needs.instance_types.is_empty() && !needs.instance_types.iter().any(|pattern| pattern.matches(&machine.instance_type)) {
+    if !needs.instance_types.is_empty()
+        && !needs.instance_types.iter().any(|pattern| pattern.matches(&machine.instance_type))
+    {
         return Some("instance_types");
     }
     if !needs.accelerators.is_empty() && !needs.accelerators.iter().any(|need| has(machine, need, catalog)) {
@@ -29,7 +31,10 @@ pub fn has_tee(needs: &Needs, tee: TeeSet) -> bool {
 /// At least that many of that accelerator.
 fn has(machine: &Machine, need: &AcceleratorNeed, catalog: &Catalog) -> bool {
     let wanted = catalog.accelerator_name(&need.name);
-    machine.accelerator.as_ref().is_some_and(|(name, count)| Some(name.as_str()) == wanted && *count >= need.thousandths)
+    machine
+        .accelerator
+        .as_ref()
+        .is_some_and(|(name, count)| Some(name.as_str()) == wanted && *count >= need.thousandths)
 }
 
 /// How long the stage runs on a gang of `nodes` such machines. `None`: the job does not say.
@@ -39,7 +44,8 @@ pub fn duration(work: &Work, machine: &Machine, nodes: u32, catalog: &Catalog) -
         Work::DurationBy(durations) => {
             // Of the entries that the machine satisfies, the one nearest to what it has.
             let met = durations.iter().filter(|(need, _)| has(machine, need, catalog));
-            met.max_by_key(|(need, duration)| (need.thousandths, std::cmp::Reverse(**duration))).map(|(_, duration)| *duration)
+            met.max_by_key(|(need, duration)| (need.thousandths, std::cmp::Reverse(**duration)))
+                .map(|(_, duration)| *duration)
         }
         Work::Flops { precision, gigaflop, efficiency_percent } => {
             let (name, count) = machine.accelerator.as_ref()?;

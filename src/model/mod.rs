@@ -20,6 +20,6 @@ pub use job::{ArtifactRef, Dataset, Job, Needs, Stage, Work};
 pub use names::PlaceName;
 pub use offer::{Machine, Offer, Place, Purchase, Reach, Tee, TeeSet};
 pub use pattern::Pattern;
-pub use tariff::Tariff;
 pub use policy::{Allowance, Objective, Policy};
+pub use tariff::Tariff;
 pub use units::{Bandwidth, Bytes, DataRate, Millis, Money, Rate};

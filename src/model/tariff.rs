@@ -48,7 +48,12 @@ mod tests {
     fn aws() -> Tariff {
         let usd = |text: &str| DataRate::parse_usd(text).unwrap();
         let gb = |gb: u64| Bytes(gb * 1_000_000_000);
-        Tariff::new([(gb(0), usd("0.09")), (gb(10_240), usd("0.085")), (gb(51_200), usd("0.07")), (gb(153_600), usd("0.05"))])
+        Tariff::new([
+            (gb(0), usd("0.09")),
+            (gb(10_240), usd("0.085")),
+            (gb(51_200), usd("0.07")),
+            (gb(153_600), usd("0.05")),
+        ])
     }
 
     #[test]

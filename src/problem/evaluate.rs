@@ -48,7 +48,8 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<E
                 Origin::Site(from) => (*from, 0),
                 Origin::Stage(before) => (site(*before), end[*before]),
             };
-            let travel = artifact.map_or(0, |artifact| instance.links.time(from, choice.site, instance.artifacts[artifact].bytes));
+            let travel = artifact
+                .map_or(0, |artifact| instance.links.time(from, choice.site, instance.artifacts[artifact].bytes));
             start[stage] = start[stage].max(ready + travel);
         }
         end[stage] = start[stage] + choice.duration;
@@ -59,7 +60,8 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<E
             Origin::Site(from) => (from, 0),
             Origin::Stage(stage) => (site(stage), end[stage]),
         };
-        let destinations: BTreeSet<usize> = artifact.readers.iter().map(|reader| site(*reader)).filter(|to| *to != from).collect();
+        let destinations: BTreeSet<usize> =
+            artifact.readers.iter().map(|reader| site(*reader)).filter(|to| *to != from).collect();
         for to in destinations {
             let cost = instance.links.cost(from, to, artifact.bytes)?;
             let duration = instance.links.time(from, to, artifact.bytes);

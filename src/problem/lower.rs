@@ -67,7 +67,8 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
     for (index, artifact) in instance.artifacts.iter().enumerate() {
         builder.artifact(index, artifact);
     }
-    let makespan = (target.time_limit.is_some() || target.objective == Goal::Makespan).then(|| builder.schedule(target.time_limit));
+    let makespan = (target.time_limit.is_some() || target.objective == Goal::Makespan)
+        .then(|| builder.schedule(target.time_limit));
     let Builder { mut program, choice, cost, constant, .. } = builder;
     if let Some(limit) = target.cost_limit {
         program.row("budget".to_owned(), None, Some(limit - constant), cost.clone());
@@ -101,7 +102,12 @@ impl Builder<'_> {
                 at.entry(choice.site).or_default().push(column);
                 columns.push(column);
             }
-            self.program.row(format!("one[{}]", stage.label), Some(1), Some(1), columns.iter().map(|c| (*c, 1)).collect());
+            self.program.row(
+                format!("one[{}]", stage.label),
+                Some(1),
+                Some(1),
+                columns.iter().map(|c| (*c, 1)).collect(),
+            );
             self.choice.push(columns);
             self.at.push(at);
         }
@@ -115,7 +121,8 @@ impl Builder<'_> {
     /// Copies of one artifact, and what they cost.
     fn artifact(&mut self, index: usize, artifact: &Artifact) {
         let destinations: Vec<usize> = {
-            let all: BTreeSet<usize> = artifact.readers.iter().flat_map(|reader| self.at[*reader].keys().copied()).collect();
+            let all: BTreeSet<usize> =
+                artifact.readers.iter().flat_map(|reader| self.at[*reader].keys().copied()).collect();
             all.into_iter().collect()
         };
         let sources: Vec<usize> = match artifact.origin {
@@ -123,7 +130,8 @@ impl Builder<'_> {
             Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
         };
         let ways = ways(&self.instance.links, &sources, &destinations);
-        let priced = ways.class.iter().flatten().any(|class| class.is_none_or(|class| self.price(class, artifact) != 0));
+        let priced =
+            ways.class.iter().flatten().any(|class| class.is_none_or(|class| self.price(class, artifact) != 0));
         if destinations.is_empty() || !priced {
             return;
         }
@@ -142,7 +150,8 @@ impl Builder<'_> {
     /// "The artifact is read at this site": the readers' own choices when only one may be here,
     /// else a variable that each of them pulls up.
     fn present(&mut self, index: usize, artifact: &Artifact, site: usize) -> Terms {
-        let readers: Vec<usize> = artifact.readers.iter().copied().filter(|reader| self.at[*reader].contains_key(&site)).collect();
+        let readers: Vec<usize> =
+            artifact.readers.iter().copied().filter(|reader| self.at[*reader].contains_key(&site)).collect();
         if let [reader] = readers[..] {
             return self.runs_at(reader, site, 1);
         }
@@ -165,7 +174,13 @@ impl Builder<'_> {
     }
 
     /// A free variable per site that both makes and reads the artifact: it may stay.
-    fn stays(&mut self, artifact: &Artifact, sources: &[usize], destinations: &[usize], present: &[Terms]) -> BTreeMap<usize, usize> {
+    fn stays(
+        &mut self,
+        artifact: &Artifact,
+        sources: &[usize],
+        destinations: &[usize],
+        present: &[Terms],
+    ) -> BTreeMap<usize, usize> {
         let mut stays = BTreeMap::new();
         for (position, site) in destinations.iter().enumerate().filter(|(_, site)| sources.contains(site)) {
             let label = self.instance.links.labels[*site].clone();
@@ -182,7 +197,14 @@ impl Builder<'_> {
     }
 
     /// One reader: a transport from groups of sources to groups of destinations.
-    fn single(&mut self, artifact: &Artifact, sources: &[usize], destinations: &[usize], ways: &Ways, present: &[Terms]) {
+    fn single(
+        &mut self,
+        artifact: &Artifact,
+        sources: &[usize],
+        destinations: &[usize],
+        ways: &Ways,
+        present: &[Terms],
+    ) {
         let stays = self.stays(artifact, sources, destinations, present);
         let mut into: Vec<Terms> = vec![Vec::new(); ways.destinations.len()];
         for (row, group) in ways.sources.iter().enumerate() {
@@ -215,10 +237,21 @@ impl Builder<'_> {
 
     /// Several readers: every site that reads gets the artifact once, from the group where it is
     /// made.
-    fn multicast(&mut self, artifact: &Artifact, sources: &[usize], destinations: &[usize], ways: &Ways, present: &[Terms]) {
+    fn multicast(
+        &mut self,
+        artifact: &Artifact,
+        sources: &[usize],
+        destinations: &[usize],
+        ways: &Ways,
+        present: &[Terms],
+    ) {
         let stays = self.stays(artifact, sources, destinations, present);
-        let group_of: BTreeMap<usize, usize> =
-            ways.destinations.iter().enumerate().flat_map(|(group, members)| members.iter().map(move |m| (*m, group))).collect();
+        let group_of: BTreeMap<usize, usize> = ways
+            .destinations
+            .iter()
+            .enumerate()
+            .flat_map(|(group, members)| members.iter().map(move |m| (*m, group)))
+            .collect();
         for (position, site) in destinations.iter().enumerate() {
             let label = self.instance.links.labels[*site].clone();
             let mut arrivals: Terms = present[position].iter().map(|(column, factor)| (*column, -factor)).collect();
@@ -244,8 +277,9 @@ impl Builder<'_> {
     /// Ends of stages, and the makespan, whose column is returned.
     fn schedule(&mut self, limit: Option<i64>) -> usize {
         let stages = self.instance.stages.len();
-        let ends: Vec<usize> =
-            (0..stages).map(|s| self.program.column(format!("end[{}]", self.instance.stages[s].label), limit, false)).collect();
+        let ends: Vec<usize> = (0..stages)
+            .map(|s| self.program.column(format!("end[{}]", self.instance.stages[s].label), limit, false))
+            .collect();
         let makespan = self.program.column("makespan".to_owned(), limit, false);
         let shape = self.instance.shape();
         for (stage, inputs) in shape.inputs.iter().enumerate() {
@@ -286,7 +320,8 @@ impl Builder<'_> {
             None => self.instance.stages[source].label.clone(),
         };
         let sites: Vec<usize> = self.at[source].keys().copied().collect();
-        let times: Vec<(usize, Vec<(usize, i64)>)> = sites.iter().map(|from| (*from, copy_times(self, *from))).collect();
+        let times: Vec<(usize, Vec<(usize, i64)>)> =
+            sites.iter().map(|from| (*from, copy_times(self, *from))).collect();
         if times.iter().flat_map(|(_, times)| times).all(|(_, time)| *time == 0) {
             let mut row = start.clone();
             row.push((ends[source], -1));

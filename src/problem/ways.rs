@@ -48,7 +48,8 @@ fn merged(lines: &[Vec<Cell>]) -> (Vec<Vec<usize>>, Vec<Vec<Cell>>) {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut shared: Vec<Vec<Cell>> = Vec::new();
     for (index, line) in lines.iter().enumerate() {
-        let agrees = |other: &Vec<Cell>| other.iter().zip(line).all(|(a, b)| a == b || *a == Cell::Same || *b == Cell::Same);
+        let agrees =
+            |other: &Vec<Cell>| other.iter().zip(line).all(|(a, b)| a == b || *a == Cell::Same || *b == Cell::Same);
         match shared.iter().position(agrees) {
             Some(group) => {
                 groups[group].push(index);

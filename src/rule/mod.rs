@@ -47,7 +47,10 @@ fn any_machine(_: &Policy, _: &Labels, _: TeeSet, _: Purchase) -> Option<String>
 }
 
 /// The default rule, then those of the labels that the data carries.
-fn that_apply<'a, T>(rules: &'a std::collections::BTreeMap<String, T>, labels: &'a Labels) -> impl Iterator<Item = (&'a str, &'a T)> {
+fn that_apply<'a, T>(
+    rules: &'a std::collections::BTreeMap<String, T>,
+    labels: &'a Labels,
+) -> impl Iterator<Item = (&'a str, &'a T)> {
     use crate::model::policy::DEFAULT_LABEL;
     std::iter::once(DEFAULT_LABEL)
         .chain(labels.iter().map(String::as_str))

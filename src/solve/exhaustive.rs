@@ -13,7 +13,8 @@ pub fn best(instance: &Instance) -> Option<(Vec<usize>, Evaluation)> {
     loop {
         if let Some(evaluation) = evaluate(instance, &shape, &picks) {
             let (cost, time) = (evaluation.cost(), evaluation.makespan);
-            let within = instance.budget.is_none_or(|budget| cost <= budget) && instance.deadline.is_none_or(|deadline| time <= deadline);
+            let within = instance.budget.is_none_or(|budget| cost <= budget)
+                && instance.deadline.is_none_or(|deadline| time <= deadline);
             let key = match instance.minimize {
                 Objective::Cost => (cost, time),
                 Objective::Time => (time, cost),
@@ -24,7 +25,9 @@ pub fn best(instance: &Instance) -> Option<(Vec<usize>, Evaluation)> {
             }
         }
         // Count up, last stage fastest.
-        let Some(stage) = (0..picks.len()).rev().find(|stage| picks[*stage] + 1 < instance.stages[*stage].choices.len()) else {
+        let Some(stage) =
+            (0..picks.len()).rev().find(|stage| picks[*stage] + 1 < instance.stages[*stage].choices.len())
+        else {
             return best.map(|(_, picks, evaluation)| (picks, evaluation));
         };
         picks[stage] += 1;

@@ -38,7 +38,9 @@ impl Solver for Highs {
             return Ok(Answer::Unknown);
         }
         let bound = if program.columns.iter().any(|column| column.integer) {
-            solved.double_info_value(c"mip_dual_bound").map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?
+            solved
+                .double_info_value(c"mip_dual_bound")
+                .map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?
         } else {
             solved.objective_value()
         };
@@ -73,7 +75,9 @@ fn model(program: &Program) -> Result<Model, SolverError> {
         let terms = row.terms.iter().map(|(column, coefficient)| (columns[*column], exact(*coefficient)));
         problem.add_row(lower..=upper, terms);
     }
-    problem.try_optimise(Sense::Minimise).map_err(|status| SolverError(format!("HiGHS refused the program: {status:?}")))
+    problem
+        .try_optimise(Sense::Minimise)
+        .map_err(|status| SolverError(format!("HiGHS refused the program: {status:?}")))
 }
 
 fn configure(model: &mut Model, effort: &Effort) -> Result<(), SolverError> {

@@ -102,7 +102,8 @@ impl Limits {
     }
 
     fn hold(self, evaluation: &Evaluation) -> bool {
-        self.cost.is_none_or(|limit| evaluation.cost() <= limit) && self.time.is_none_or(|limit| evaluation.makespan <= limit)
+        self.cost.is_none_or(|limit| evaluation.cost() <= limit)
+            && self.time.is_none_or(|limit| evaluation.makespan <= limit)
     }
 }
 
@@ -124,7 +125,13 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Minimises one figure within limits. `known` keeps the limits already.
-    fn best(&self, instance: &Instance, goal: Objective, limits: Limits, known: Option<&[usize]>) -> Result<Option<Found>, SolverError> {
+    fn best(
+        &self,
+        instance: &Instance,
+        goal: Objective,
+        limits: Limits,
+        known: Option<&[usize]>,
+    ) -> Result<Option<Found>, SolverError> {
         let Some(instance) = reduce(instance, self.shape, limits.cost, limits.time) else { return Ok(None) };
         let instance = Instance { minimize: goal, budget: limits.cost, deadline: limits.time, ..instance };
         let start: Option<Vec<usize>> = match known {
@@ -150,7 +157,13 @@ impl Run<'_> {
 
     /// The program's optimum. A cost without the rows of time is tried first: when its optimum
     /// is in time anyway, time costs nothing.
-    fn program(&self, instance: &Instance, goal: Objective, limits: Limits, start: Option<&[usize]>) -> Result<Option<Found>, SolverError> {
+    fn program(
+        &self,
+        instance: &Instance,
+        goal: Objective,
+        limits: Limits,
+        start: Option<&[usize]>,
+    ) -> Result<Option<Found>, SolverError> {
         let objective = if goal == Objective::Cost { Goal::Cost } else { Goal::Makespan };
         if goal == Objective::Cost && limits.time.is_some() {
             let untimed = Limits { time: None, ..limits };
@@ -174,7 +187,8 @@ impl Run<'_> {
     ) -> Result<Option<Found>, SolverError> {
         let target = Target { objective: goal.clone(), cost_limit: limits.cost, time_limit: limits.time };
         let lowered = lower(instance, &target);
-        let begin = start.and_then(|tags| positions(instance, tags)).map_or_else(Vec::new, |picks| point(&lowered, &picks));
+        let begin =
+            start.and_then(|tags| positions(instance, tags)).map_or_else(Vec::new, |picks| point(&lowered, &picks));
         let (values, bound, proven) = match self.solver.minimize(&lowered.program, &begin, self.effort)? {
             Answer::Infeasible => return Ok(None),
             Answer::Unknown => return self.unimproved(instance, measured, limits, start),
@@ -190,9 +204,16 @@ impl Run<'_> {
     }
 
     /// The start, when the solver found nothing better.
-    fn unimproved(&self, instance: &Instance, goal: Objective, limits: Limits, start: Option<&[usize]>) -> Result<Option<Found>, SolverError> {
+    fn unimproved(
+        &self,
+        instance: &Instance,
+        goal: Objective,
+        limits: Limits,
+        start: Option<&[usize]>,
+    ) -> Result<Option<Found>, SolverError> {
         let known = start.and_then(|tags| Some((tags.to_vec(), self.value(instance, goal, limits, tags)?)));
-        let (tags, value) = known.ok_or_else(|| SolverError("no plan was found within the effort allowed; raise --max-nodes".to_owned()))?;
+        let (tags, value) = known
+            .ok_or_else(|| SolverError("no plan was found within the effort allowed; raise --max-nodes".to_owned()))?;
         Ok(Some(Found { tags, value, bound: 0, proven: false }))
     }
 
@@ -304,7 +325,9 @@ fn point(lowered: &Lowered, picks: &[usize]) -> Vec<f64> {
 /// Solvers return 0.9999 for one: the largest of a stage's values is its choice.
 fn picked(lowered: &Lowered, values: &[f64]) -> Vec<usize> {
     let largest = |columns: &Vec<usize>| {
-        let better = |best: usize, position: usize| if values[columns[position]] > values[columns[best]] { position } else { best };
+        let better = |best: usize, position: usize| {
+            if values[columns[position]] > values[columns[best]] { position } else { best }
+        };
         (0..columns.len()).fold(0, better)
     };
     lowered.choice.iter().map(largest).collect()

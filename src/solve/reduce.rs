@@ -10,7 +10,12 @@ use crate::problem::{Instance, Origin, Shape, StageChoices};
 
 /// The instance without choices that cannot be in a placement of cost at most `cost_limit` and
 /// makespan at most `time_limit`. `None`: some stage has no choice left.
-pub fn reduce(instance: &Instance, shape: &Shape, cost_limit: Option<i64>, time_limit: Option<i64>) -> Option<Instance> {
+pub fn reduce(
+    instance: &Instance,
+    shape: &Shape,
+    cost_limit: Option<i64>,
+    time_limit: Option<i64>,
+) -> Option<Instance> {
     let mut reduced = instance.clone();
     loop {
         let before = reduced.size();
@@ -59,8 +64,11 @@ fn by_cost(instance: &mut Instance, limit: i64) -> Option<()> {
 
 fn by_time(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
     let count = instance.stages.len();
-    let shortest: Vec<i64> =
-        instance.stages.iter().map(|stage| stage.choices.iter().map(|choice| choice.duration).min().unwrap_or(0)).collect();
+    let shortest: Vec<i64> = instance
+        .stages
+        .iter()
+        .map(|stage| stage.choices.iter().map(|choice| choice.duration).min().unwrap_or(0))
+        .collect();
     let mut head = vec![0_i64; count];
     let mut tail = vec![0_i64; count];
     for &stage in &shape.order {
@@ -78,9 +86,11 @@ fn by_time(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
         }
     }
     for stage in 0..count {
-        let fetch: Vec<i64> = instance.stages[stage].choices.iter().map(|choice| fetched(instance, shape, stage, choice.site)).collect();
+        let fetch: Vec<i64> =
+            instance.stages[stage].choices.iter().map(|choice| fetched(instance, shape, stage, choice.site)).collect();
         let choices = instance.stages[stage].choices.clone();
-        let fits = |position: usize| head[stage].max(fetch[position]) + choices[position].duration + tail[stage] <= limit;
+        let fits =
+            |position: usize| head[stage].max(fetch[position]) + choices[position].duration + tail[stage] <= limit;
         keep(&mut instance.stages[stage], fits)?;
     }
     Some(())
@@ -89,7 +99,9 @@ fn by_time(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
 /// When data that lies at fixed sites has arrived at `site`.
 fn fetched(instance: &Instance, shape: &Shape, stage: usize, site: usize) -> i64 {
     let times = shape.inputs[stage].iter().filter_map(|(origin, artifact)| match (origin, artifact) {
-        (Origin::Site(from), Some(artifact)) => Some(instance.links.time(*from, site, instance.artifacts[*artifact].bytes)),
+        (Origin::Site(from), Some(artifact)) => {
+            Some(instance.links.time(*from, site, instance.artifacts[*artifact].bytes))
+        }
         _ => None,
     });
     times.max().unwrap_or(0)

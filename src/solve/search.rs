@@ -54,7 +54,8 @@ fn starts(instance: &Instance) -> Vec<Vec<usize>> {
         };
         instance.stages.iter().map(position).collect()
     };
-    let mut starts = vec![each(&|choice| (0, choice.cost, choice.duration)), each(&|choice| (0, choice.duration, choice.cost))];
+    let mut starts =
+        vec![each(&|choice| (0, choice.cost, choice.duration)), each(&|choice| (0, choice.duration, choice.cost))];
     for home in homes(instance) {
         starts.push(each(&|choice| (i64::from(choice.site != home), choice.cost, choice.duration)));
     }
@@ -65,7 +66,8 @@ fn starts(instance: &Instance) -> Vec<Vec<usize>> {
 fn homes(instance: &Instance) -> Vec<usize> {
     let mut sites: Vec<(usize, i64, usize)> = Vec::new();
     for site in 0..instance.links.sites {
-        let here = instance.stages.iter().map(|stage| stage.choices.iter().filter(|c| c.site == site).map(|c| c.cost).min());
+        let here =
+            instance.stages.iter().map(|stage| stage.choices.iter().filter(|c| c.site == site).map(|c| c.cost).min());
         let (mut absent, mut cost) = (0, 0);
         for least in here {
             match least {
