@@ -238,7 +238,10 @@ impl Money {
         match number {
             Some(number) => scaled(number.trim(), 1_000_000).map(Money),
             None => {
-                decimal(number_and_unit(trimmed).0)?;
+                match number_and_unit(trimmed).0 {
+                    "" => {}
+                    number => drop(decimal(number)?),
+                }
                 Err(UnitError(format!("`{text}` is not an amount in US dollars; write it like `$60`")))
             }
         }
@@ -345,7 +348,7 @@ pub fn grouped(value: i128) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 && !text.ends_with('-') {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) && !text.ends_with('-') {
             text.push(',');
         }
         text.push(digit);

@@ -91,15 +91,11 @@ fn position(source: &SourceFile, offset: usize) -> Value {
 
 /// The last table header before a line: `stages.train`.
 fn header(before: &str) -> Option<&str> {
-    let name = |line: &'_ str| {
-        let name = line.trim().split('#').next()?.trim().strip_prefix('[')?.strip_suffix(']')?;
-        let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
-        (!name.is_empty() && name.chars().all(plain)).then_some(name.len())
-    };
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
     before.lines().rev().find_map(|line| {
-        let length = name(line)?;
-        let start = line.find('[')? + 1;
-        line.get(start..start + length)
+        let (name, rest) = line.trim().strip_prefix('[')?.split_once(']')?;
+        let alone = rest.trim().is_empty() || rest.trim_start().starts_with('#');
+        (alone && !name.is_empty() && name.chars().all(plain)).then_some(name)
     })
 }
 
@@ -108,4 +104,71 @@ fn inside(text: &str, span: &Range<usize>) -> Range<usize> {
     let start = text.floor_char_boundary(span.start);
     let end = text.ceil_char_boundary(span.end.min(text.len()));
     start..end.max(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(text: &str) -> SourceFile {
+        SourceFile { name: "job.toml".to_owned(), text: text.to_owned(), ..SourceFile::default() }
+    }
+
+    fn said(text_of_file: &str, span: Range<usize>) -> String {
+        let diagnostic = Diagnostic::error(span, "this is wrong").with_label("here").with_hint("do it right");
+        text(&source(text_of_file), &[diagnostic], false)
+    }
+
+    #[test]
+    fn carets_stand_under_the_text() {
+        let tabs_and_width = "[stages.s]\r\n\tgröße = \"日本\" # 🦀\r\nnodes = 1\r\n";
+        let start = tabs_and_width.find("\"日").unwrap();
+        insta::assert_snapshot!(said(tabs_and_width, start..start + 8), @r#"
+        error: this is wrong
+         --> job.toml:2:10
+          |
+        2 |     größe = "日本" # 🦀
+          |             ^^^^^^ here
+          |
+          = help: do it right
+        "#);
+    }
+
+    #[test]
+    fn odd_spans_are_shown_without_a_panic() {
+        for text in ["", "\n", "\r\n", "a", "é", "a = 1\n", "a = 1\r\nb = 2", "\u{feff}a\t\0\u{1b}[31m"] {
+            for start in 0..=text.len() + 2 {
+                for end in 0..=text.len() + 2 {
+                    assert!(said(text, start..end).starts_with("error: this is wrong\n --> job.toml:"), "{text:?}");
+                    assert!(!said(text, start..end).contains('\u{1b}'), "{text:?}");
+                    json(&[(&source(text), &[Diagnostic::error(start..end, "wrong")])]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn colours_come_only_when_asked_for() {
+        let diagnostic = Diagnostic::warning(0..4, "this is odd");
+        let source = source("name = 1\n");
+        assert!(text(&source, std::slice::from_ref(&diagnostic), true).contains("\u{1b}["));
+        insta::assert_snapshot!(text(&source, &[diagnostic], false), @"
+        warning: this is odd
+         --> job.toml:1:1
+          |
+        1 | name = 1
+          | ^^^^
+        ");
+    }
+
+    #[test]
+    fn json_has_the_shape_of_terraform() {
+        let job = source("name = \"j\"\n[stages.s] # the only one\nnödes = 0\n");
+        let policy = source("");
+        let start = job.text.find("nödes").unwrap();
+        let list =
+            [Diagnostic::error(start..start + 6, "unknown key `nödes`").with_label("not a key").with_hint("nodes")];
+        let warnings = [Diagnostic::warning(0..0, "an empty file")];
+        insta::assert_json_snapshot!(json(&[(&job, &list), (&policy, &warnings)]));
+    }
 }

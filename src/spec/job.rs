@@ -42,9 +42,9 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
             }
         }
     }
-    document.finish(findings);
+    let mistyped = document.finish(findings).contains(&Some("stages"));
     let any_stage = findings.spans.keys().any(|key| key.starts_with("stages."));
-    if !any_stage && stages_readable {
+    if !any_stage && !mistyped && stages_readable {
         findings.push(
             Diagnostic::error(at, "the job has no stages")
                 .with_label("nothing to plan")
@@ -106,7 +106,7 @@ fn artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {
         findings.push(Diagnostic::error(item.span.clone(), message).with_label("not a name").with_hint(hint));
         return None;
     }
-    ArtifactRef::try_from(item.text.to_owned()).ok()
+    Some(ArtifactRef::from(item.text.to_owned()))
 }
 
 fn outputs(writes: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, Bytes> {
@@ -165,7 +165,8 @@ fn nodes(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u32> {
     let nodes = number.parse::<u32>().ok().filter(|nodes| (1..=MOST_NODES).contains(nodes));
     if nodes.is_none() {
         let message = format!("`nodes = {}` is not between 1 and {MOST_NODES}", shown(&number));
-        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range"));
+        let hint = "write it like `nodes = 4`";
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
     }
     nodes
 }

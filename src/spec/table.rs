@@ -57,10 +57,7 @@ pub(super) fn read<T>(
         value = Some(decode(section, &mut findings));
     } else {
         for error in errors {
-            let span = error.span().unwrap_or(0..0);
-            let (message, hint) = error.message().split_once(", expected ").unwrap_or((error.message(), ""));
-            let hint = if hint.is_empty() { String::new() } else { format!("expected {hint}") };
-            findings.push(Diagnostic::error(span, message).with_label("not valid TOML").with_hint(hint));
+            findings.push(syntax_error(text, &error));
         }
     }
     let Findings { mut list, mut spans } = findings;
@@ -79,6 +76,17 @@ pub(super) fn read<T>(
         }
         _ => Err(Diagnostics { source, list }),
     }
+}
+
+fn syntax_error(text: &str, error: &toml::de::Error) -> Diagnostic {
+    let span = inside(text, &error.span().unwrap_or(0..0));
+    let (message, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), "nothing"));
+    if message == "duplicate key" {
+        let key = shown(&text[span.clone()]);
+        return Diagnostic::error(span, format!("`{key}` is given twice")).with_label("again");
+    }
+    let hint = if expected == "nothing" { String::new() } else { format!("expected {expected}") };
+    Diagnostic::error(span, message).with_label("not valid TOML").with_hint(hint)
 }
 
 /// The first line with something on it: where to point when the document lacks a key.
@@ -162,8 +170,9 @@ impl<'d, 'i> Section<'d, 'i> {
         entries
     }
 
-    /// Reports every key that was not taken.
-    pub fn finish(self, findings: &mut Findings) {
+    /// Reports every key that was not taken, and returns what each probably stands for.
+    pub fn finish(self, findings: &mut Findings) -> Vec<Option<&'static str>> {
+        let mut unknown = Vec::new();
         for (name, _) in self.table.iter() {
             let key: &str = name.get_ref();
             if self.known.contains(&key) {
@@ -171,7 +180,9 @@ impl<'d, 'i> Section<'d, 'i> {
             }
             let place = if self.path.is_empty() { "this file".to_owned() } else { format!("`{}`", self.path) };
             let keys = format!("known keys: {}", self.known.join(", "));
-            let hint = match did_you_mean(key, self.known.iter().copied()) {
+            let meant = did_you_mean(key, self.known.iter().copied());
+            unknown.push(meant);
+            let hint = match meant {
                 Some(meant) => format!("did you mean `{meant}`? {keys}"),
                 None => keys,
             };
@@ -181,6 +192,7 @@ impl<'d, 'i> Section<'d, 'i> {
                     .with_hint(hint),
             );
         }
+        unknown
     }
 
     fn entry(

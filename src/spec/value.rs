@@ -15,6 +15,17 @@ pub(super) const MOST_BYTES: Bytes = Bytes(1_000_000_000_000_000_000);
 /// Largest budget: a million million dollars.
 const MOST_MONEY: Money = Money(1_000_000_000_000_000_000);
 const LONGEST_NAME: usize = 128;
+/// Units, and the words that people write for them.
+const UNIT_WORDS: [(&str, &[&str]); 8] = [
+    ("s", &["sec", "secs", "second", "seconds"]),
+    ("m", &["mins", "minute", "minutes"]),
+    ("h", &["hr", "hrs", "hour", "hours"]),
+    ("d", &["day", "days"]),
+    ("kB", &["k"]),
+    ("MB", &["m", "meg", "megs"]),
+    ("GB", &["g", "gig", "gigs"]),
+    ("TB", &["t"]),
+];
 
 /// Text that `parse` reads as a quantity; a bare number is told how to get its unit.
 fn quantity<T>(
@@ -25,9 +36,10 @@ fn quantity<T>(
     findings: &mut Findings,
 ) -> Option<T> {
     let (before, after) = unit;
+    let example = format!("write it like `{} = \"{before}1{after}\"`", shown(entry.key));
     match entry.value {
         DeValue::String(text) => {
-            parse(text).map_err(|error| findings.push(unit_error(entry.span.clone(), &error))).ok()
+            parse(text).map_err(|error| findings.push(bad_quantity(entry, text, (what, example), &error))).ok()
         }
         DeValue::Integer(_) | DeValue::Float(_) => {
             let number = number_text(entry.value).trim_start_matches('-').to_owned();
@@ -37,11 +49,41 @@ fn quantity<T>(
             None
         }
         _ => {
-            let hint = format!("write it like `{} = \"{before}1{after}\"`", entry.key);
-            entry.wrong_type(what, &hint, findings);
+            entry.wrong_type(what, &example, findings);
             None
         }
     }
+}
+
+/// Why `text` is no quantity, with the unit that was probably meant.
+fn bad_quantity(
+    entry: &Entry<'_, '_>,
+    text: &str,
+    (what, example): (&str, String),
+    error: &units::UnitError,
+) -> Diagnostic {
+    let (message, hint) = error.0.split_once("; ").unwrap_or((&error.0, &example));
+    let number = text.trim().trim_start_matches('$').trim().to_lowercase();
+    let message = if number.starts_with('-') {
+        format!("`{}` is negative", shown(entry.key))
+    } else if number.starts_with("nan") || number.starts_with("inf") || number.starts_with("+inf") {
+        format!("`{}` is not a finite number", shown(text))
+    } else {
+        message.to_owned()
+    };
+    let unit = units::number_and_unit(text).1;
+    let known = hint.split_once("(units: ").map_or("", |(_, units)| units.trim_end_matches(')')).split(", ");
+    let meant = UNIT_WORDS
+        .iter()
+        .find(|(_, words)| words.contains(&unit.to_lowercase().as_str()))
+        .map(|(unit, _)| *unit)
+        .filter(|meant| known.clone().any(|unit| unit == *meant))
+        .or_else(|| known.clone().find(|known| known.eq_ignore_ascii_case(unit)));
+    let hint = match meant {
+        Some(meant) => format!("did you mean `{meant}`? {hint}"),
+        None => hint.to_owned(),
+    };
+    Diagnostic::error(entry.span.clone(), message).with_label(format!("not {what}")).with_hint(hint)
 }
 
 /// A unit error as a message: the fault, then the way out.
@@ -119,7 +161,8 @@ fn name_fault(name: &str) -> Option<&'static str> {
 pub(super) fn name(what: &str, name: &str, span: &Range<usize>, findings: &mut Findings) {
     let Some(fault) = name_fault(name) else { return };
     let mut hint = "names are made of letters, digits, `_` and `-`".to_owned();
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect();
+    let separator = |c: char| matches!(c, '.' | '/' | ':' | ' ');
+    let plain: String = name.chars().map(|c| if separator(c) { '-' } else { c }).collect();
     let plain = plain.trim_matches('-');
     if !plain.is_empty() && name_fault(plain).is_none() {
         hint.push_str(&format!(", such as `{plain}`"));

@@ -50,20 +50,11 @@ fn reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
 
 /// Why `read` does not exist, and what to write instead.
 fn missing(job: &Job, read: &ArtifactRef) -> Option<(String, String)> {
-    let artifacts: Vec<String> = job
-        .datasets
-        .keys()
-        .cloned()
-        .chain(
-            job.stages.iter().flat_map(|(stage, body)| body.writes.keys().map(move |name| format!("{stage}.{name}"))),
-        )
-        .collect();
-    let all = artifacts.iter().map(String::as_str);
     match read {
         ArtifactRef::Dataset(name) if job.datasets.contains_key(name) => None,
         ArtifactRef::Dataset(name) => Some(match job.stages.get(name) {
             Some(stage) => (format!("`{name}` is a stage, not an artifact"), name_the_artifact(name, stage)),
-            None => (format!("there is no dataset `{}`", shown(name)), suggestion(name, "artifacts", all)),
+            None => (format!("there is no dataset `{}`", shown(name)), artifacts_like(job, name)),
         }),
         ArtifactRef::Output { stage, name } => match job.stages.get(stage) {
             Some(body) if body.writes.contains_key(name) => None,
@@ -81,10 +72,17 @@ fn missing(job: &Job, read: &ArtifactRef) -> Option<(String, String)> {
             }
             None => {
                 let message = format!("there is no stage `{}`", shown(stage));
-                Some((message, suggestion(&read.to_string(), "artifacts", all)))
+                Some((message, artifacts_like(job, &read.to_string())))
             }
         },
     }
+}
+
+fn artifacts_like(job: &Job, name: &str) -> String {
+    let outputs =
+        job.stages.iter().flat_map(|(stage, body)| body.writes.keys().map(move |name| format!("{stage}.{name}")));
+    let artifacts: Vec<String> = job.datasets.keys().cloned().chain(outputs).collect();
+    suggestion(name, "artifacts", artifacts.iter().map(String::as_str))
 }
 
 fn name_the_artifact(name: &str, stage: &Stage) -> String {

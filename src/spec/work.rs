@@ -103,7 +103,7 @@ fn by_work(entry: &Entry<'_, '_>, name: &str, findings: &mut Findings) -> Option
     amounts.extend(section.take("vcpu", findings));
     amounts.sort_by_key(|amount| amount.key_span.start);
     let efficiency = section.take("efficiency", findings);
-    section.finish(findings);
+    let unknown = section.finish(findings);
     if let Some(second) = amounts.get(1) {
         findings.push(
             Diagnostic::error(second.key_span.clone(), format!("the work of stage `{name}` is given twice"))
@@ -112,6 +112,9 @@ fn by_work(entry: &Entry<'_, '_>, name: &str, findings: &mut Findings) -> Option
         );
     }
     let Some(amount) = amounts.first() else {
+        if !unknown.is_empty() {
+            return None;
+        }
         findings.push(
             Diagnostic::error(span, format!("the work of stage `{name}` has no amount"))
                 .with_label("one of fp32, fp16, bf16, fp8, vcpu is missing")

@@ -81,6 +81,7 @@ const WHOLE_JOB: &[(&str, &str)] = &[
     ("time without a unit", "name = \"j\"\n[stages.s]\nduration = 33\n"),
     ("text without a unit", "name = \"j\"\n[stages.s]\nduration = \"33\"\n"),
     ("unknown unit", "name = \"j\"\n[stages.s]\nduration = \"33 parsecs\"\n"),
+    ("unit in words", "name = \"j\"\n[stages.s]\nduration = \"33 minutes\"\n"),
     ("zero", "name = \"j\"\n[stages.s]\nduration = \"0 s\"\n"),
     ("negative", "name = \"j\"\n[stages.s]\nduration = \"-3 h\"\n"),
     ("eleven years", "name = \"j\"\n[stages.s]\nduration = \"4018 d\"\n"),

@@ -27,6 +27,29 @@ fn answer(text: &str) {
     sound(text, policy::parse("policy.toml", text));
 }
 
+#[test]
+fn deep_and_long_files_have_an_answer() {
+    let nested = |open: &str, close: &str| format!("a = {}{}", open.repeat(5_000), close.repeat(5_000));
+    answer(&nested("[", "]"));
+    answer(&nested("{ a = ", "}"));
+    answer(&format!("{}a = 1", "a.".repeat(5_000)));
+    answer(&format!("[{}a]", "a.".repeat(5_000)));
+    answer(&format!("name = \"{}\"", "x".repeat(100_000)));
+    answer(&format!("{JOB}\n{} = 1", "é".repeat(50_000)));
+}
+
+#[test]
+fn a_job_of_many_stages_is_read_in_good_time() {
+    let mut text = String::from("name = \"chain\"\n[stages.s0]\nduration = \"1 h\"\nwrites = { x = \"1 GB\" }\n");
+    for index in 1..5_000 {
+        let before = index - 1;
+        text.push_str(&format!(
+            "[stages.s{index}]\nduration = \"1 h\"\nreads = [\"s{before}.x\"]\nwrites = {{ x = \"1 GB\" }}\n"
+        ));
+    }
+    assert_eq!(job::parse("job.toml", &text).unwrap().value.stages.len(), 5_000);
+}
+
 /// One change to a text; positions are taken modulo its length.
 #[derive(Clone, Debug)]
 enum Change {
