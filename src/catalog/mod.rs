@@ -3,11 +3,13 @@
 //! Text files are the truth (`catalog/README.md` has their format); the shipped ones are
 //! compiled into the binary.
 
+pub mod draft;
 pub mod error;
 pub mod files;
 pub mod load;
 pub mod network;
 mod rules;
+pub mod source;
 mod table;
 mod write;
 

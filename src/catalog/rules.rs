@@ -14,8 +14,8 @@ use crate::model::{Bandwidth, Bytes, DataRate, Pattern, Place};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-const EGRESS: &[&str] = &["from", "to", "above_gb", "usd_per_gb", "source"];
-const THROUGHPUT: &[&str] = &["from", "to", "gbps", "source"];
+pub(crate) const EGRESS: &[&str] = &["from", "to", "above_gb", "usd_per_gb", "source"];
+pub(crate) const THROUGHPUT: &[&str] = &["from", "to", "gbps", "source"];
 
 /// Which places a rule is about, from the least to the most specific.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,11 @@
 //! Writes a catalog: sorted rows, one spelling per value, so that equal data is equal bytes.
 
-use crate::catalog::load::Head;
+use crate::catalog::draft::{Draft, Price, PriceRow};
+use crate::catalog::files::CATALOG;
+use crate::catalog::load::{ACCELERATORS, CONFIDENTIAL, FORMAT, Head, MACHINES, PLACES, PRICES};
+use crate::catalog::rules::{EGRESS, THROUGHPUT};
+use crate::model::units::div_half_even;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The canonical text of `catalog.toml`.
 pub(crate) fn head_text(head: &Head) -> String {
@@ -29,4 +34,125 @@ fn key(id: &str) -> String {
 
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
+}
+
+/// A cloud with more prices than this has one file per region.
+const ONE_FILE: usize = 2000;
+
+/// The files of a catalog, by name: equal rows give equal bytes.
+pub fn files(draft: &Draft) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    files.insert(CATALOG.to_owned(), head_text(&Head { format: FORMAT, sources: draft.sources.clone() }));
+    let mut put = |name: String, header: &[&str], rows: Vec<String>| {
+        if !rows.is_empty() {
+            files.insert(name, sheet(header, rows));
+        }
+    };
+    let places = draft.places.iter().map(|(name, place)| {
+        let cells =
+            [name, &place.country, &place.location, &place.operator, &place.us_cloud_act, &place.source, &place.parent];
+        line(cells.into_iter().chain([&place.class, &place.evidence]))
+    });
+    put("places.csv".to_owned(), PLACES, places.collect());
+    let accelerators = draft.accelerators.iter().map(|(name, row)| {
+        let rates = row.gigaflops.iter().map(|rate| rate.map_or(String::new(), |rate| decimal(rate.into(), 1000)));
+        line([name.clone(), row.aliases.join(";")].into_iter().chain(rates).chain([row.source.clone()]))
+    });
+    put("accelerators.csv".to_owned(), ACCELERATORS, accelerators.collect());
+    let confidential = draft
+        .confidential
+        .iter()
+        .map(|((cloud, machine, tee), row)| line([cloud, machine, tee, &row.places, &row.source, &row.evidence]));
+    put("confidential.csv".to_owned(), CONFIDENTIAL, confidential.collect());
+    let egress = draft.egress.iter().flat_map(|((from, to), row)| {
+        row.tiers.iter().map(move |(above, rate)| {
+            let (above, rate) = (decimal((*above).into(), NANO), decimal((*rate).into(), NANO));
+            line([from, to, &above, &rate, &row.source])
+        })
+    });
+    put("egress.csv".to_owned(), EGRESS, egress.collect());
+    let throughput = draft
+        .throughput
+        .iter()
+        .map(|((from, to), (bits, source))| line([from, to, &decimal((*bits).into(), NANO), source]));
+    put("throughput.csv".to_owned(), THROUGHPUT, throughput.collect());
+
+    let clouds: BTreeSet<&String> =
+        draft.machines.keys().map(|(cloud, _)| cloud).chain(draft.prices.keys().map(|(cloud, _)| cloud)).collect();
+    for cloud in clouds {
+        let machines = draft.machines.iter().filter(|((of, _), _)| of == cloud).map(|((_, name), row)| {
+            let figure = |value: u64, per: i128| if value == 0 { String::new() } else { decimal(value.into(), per) };
+            let (accelerator, count) = match &row.accelerator {
+                Some((name, count)) => (name.clone(), decimal((*count).into(), 1000)),
+                None => Default::default(),
+            };
+            let (vcpus, memory) = (figure(row.vcpu_thousandths, 1000), figure(row.memory, 1 << 30));
+            line([name, &vcpus, &memory, &accelerator, &count, &row.arch])
+        });
+        put(format!("{cloud}/machines.csv"), &MACHINES[..6], machines.collect());
+        let regions = draft.prices.iter().filter(|((of, _), _)| of == cloud);
+        if regions.clone().map(|(_, rows)| rows.len()).sum::<usize>() > ONE_FILE {
+            for ((_, region), rows) in regions {
+                let rows = rows.iter().map(|(name, row)| price_line(name, row, None));
+                put(format!("{cloud}/{region}.csv"), &PRICES[..5], rows.collect());
+            }
+        } else {
+            let rows = regions
+                .flat_map(|((_, region), rows)| rows.iter().map(|(name, row)| price_line(name, row, Some(region))));
+            put(format!("{cloud}/prices.csv"), &PRICES[..6], rows.collect());
+        }
+    }
+    files
+}
+
+fn price_line(name: &str, row: &PriceRow, region: Option<&str>) -> String {
+    let price = |price: &Option<Price>| price.as_ref().map_or(String::new(), |(nano, _)| decimal((*nano).into(), NANO));
+    let source = |price: &Option<Price>| price.as_ref().map_or(String::new(), |(_, source)| source.clone());
+    let (on_demand, mut spot) = (source(&row.on_demand), source(&row.spot));
+    if spot == on_demand {
+        spot.clear();
+    }
+    let cells = [name.to_owned(), price(&row.on_demand), on_demand, price(&row.spot), spot];
+    line(cells.into_iter().chain(region.map(str::to_owned)))
+}
+
+const NANO: i128 = 1_000_000_000;
+
+/// Header and sorted rows.
+fn sheet(header: &[&str], mut rows: Vec<String>) -> String {
+    rows.sort_unstable();
+    let mut text = header.join(",");
+    for row in rows {
+        text.push('\n');
+        text.push_str(&row);
+    }
+    text.push('\n');
+    text
+}
+
+/// One row. Quotes and line breaks cannot be in a cell, so they become plain marks.
+fn line<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> String {
+    let mut text = String::new();
+    for (index, cell) in cells.into_iter().enumerate() {
+        if index > 0 {
+            text.push(',');
+        }
+        let cell = cell.as_ref().replace('"', "'").replace(['\n', '\r'], " ");
+        if cell.contains(',') {
+            text.push('"');
+            text.push_str(&cell);
+            text.push('"');
+        } else {
+            text.push_str(cell.trim());
+        }
+    }
+    text
+}
+
+/// `value / per` as a plain decimal; every `per` here divides a power of ten or two, at most
+/// nine decimals are kept.
+fn decimal(value: i128, per: i128) -> String {
+    let nano = div_half_even(value * NANO, per);
+    let text = format!("{}.{:09}", nano / NANO, nano % NANO);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -44,3 +44,17 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     };
     write().map_err(|error| named(path, "write", error))
 }
+
+/// Writes `name` (with `/`) below a folder, whose folders are created.
+pub fn write_below(folder: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
+    let path = folder.join(name);
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(|error| named(parent, "create", error))?;
+    }
+    write_atomic(&path, contents)
+}
+
+/// Removes a file.
+pub fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path).map_err(|error| named(path, "remove", error))
+}

@@ -1,0 +1,281 @@
+//! A catalog as rows that can be changed: what importers work on, between reading and writing.
+
+use crate::catalog::CatalogError;
+use crate::catalog::files::{CATALOG, File};
+use crate::catalog::load::{self, HeadSource, folder_and_stem};
+use crate::catalog::table::{Row, Table};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All rows of a catalog, by their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Draft {
+    pub(crate) sources: BTreeMap<String, HeadSource>,
+    /// By `cloud:region`.
+    pub places: BTreeMap<String, PlaceRow>,
+    /// By cloud and instance type.
+    pub machines: BTreeMap<(String, String), MachineRow>,
+    /// By cloud and region, then by instance type.
+    pub prices: BTreeMap<(String, String), BTreeMap<String, PriceRow>>,
+    pub accelerators: BTreeMap<String, AcceleratorRow>,
+    /// By cloud, instance type pattern and environment.
+    pub confidential: BTreeMap<(String, String, String), ConfidentialRow>,
+    /// By `from` and `to`.
+    pub egress: BTreeMap<(String, String), EgressRow>,
+    /// By `from` and `to`: bits per second, source.
+    pub throughput: BTreeMap<(String, String), (u64, String)>,
+}
+
+/// A place, as text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlaceRow {
+    pub country: String,
+    pub location: String,
+    pub operator: String,
+    pub us_cloud_act: String,
+    /// The operator's ultimate parent company.
+    pub parent: String,
+    pub class: String,
+    /// Where the facts were seen.
+    pub evidence: String,
+    pub source: String,
+}
+
+/// A machine type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MachineRow {
+    /// 0: unknown.
+    pub vcpu_thousandths: u64,
+    /// Bytes; 0: unknown.
+    pub memory: u64,
+    pub accelerator: Option<(String, u32)>,
+    pub arch: String,
+}
+
+/// A price in nano-USD per hour, and its source.
+pub type Price = (i64, String);
+
+/// The prices of one machine at one place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PriceRow {
+    pub on_demand: Option<Price>,
+    pub spot: Option<Price>,
+}
+
+/// An accelerator.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AcceleratorRow {
+    pub aliases: Vec<String>,
+    /// Dense gigaflop per second and card: fp32, fp16, bf16, fp8.
+    pub gigaflops: [Option<u64>; 4],
+    pub source: String,
+}
+
+/// Where machines have an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfidentialRow {
+    pub places: String,
+    pub source: String,
+    pub evidence: String,
+}
+
+/// A price list: nano-USD per GB by where the tier starts (in bytes).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EgressRow {
+    pub tiers: BTreeMap<u64, i64>,
+    pub source: String,
+}
+
+impl Draft {
+    /// Reads the rows of a catalog's files. Names are not resolved: [`load::from_files`] does.
+    pub fn read(files: &[File]) -> Result<Self, CatalogError> {
+        let mut draft = Draft::default();
+        for file in files {
+            match (file.name.as_str(), folder_and_stem(&file.name)) {
+                (CATALOG, _) => draft.sources = load::head(file)?.sources,
+                ("places.csv", _) => rows(file, load::PLACES, 1, |row| draft.place(row))?,
+                ("accelerators.csv", _) => rows(file, load::ACCELERATORS, 1, |row| draft.accelerator(row))?,
+                ("confidential.csv", _) => rows(file, load::CONFIDENTIAL, 5, |row| draft.environment(row))?,
+                ("egress.csv", _) => rows(file, crate::catalog::rules::EGRESS, 5, |row| draft.tier(row))?,
+                ("throughput.csv", _) => rows(file, crate::catalog::rules::THROUGHPUT, 4, |row| draft.speed(row))?,
+                ("machines.csv", _) => rows(file, load::MACHINES, 3, |row| draft.machine(row, row.cell(6)))?,
+                ("prices.csv", _) => rows(file, load::PRICES, 3, |row| {
+                    let (cloud, region) = row.cell(6).split_once(':').unwrap_or((row.cell(6), ""));
+                    draft.price(row, cloud, region)
+                })?,
+                (_, Some((cloud, "machines"))) => rows(file, load::MACHINES, 3, |row| draft.machine(row, cloud))?,
+                (_, Some((cloud, stem))) => rows(file, load::PRICES, 3, |row| {
+                    let region = if row.cell(5).is_empty() { stem } else { row.cell(5) };
+                    draft.price(row, cloud, region)
+                })?,
+                _ => {}
+            }
+        }
+        Ok(draft)
+    }
+
+    /// Puts the rows of `other` over these; its figures win.
+    pub fn merge(&mut self, other: Draft) {
+        self.sources.extend(other.sources);
+        self.places.extend(other.places);
+        self.machines.extend(other.machines);
+        self.accelerators.extend(other.accelerators);
+        self.confidential.extend(other.confidential);
+        self.egress.extend(other.egress);
+        self.throughput.extend(other.throughput);
+        for (place, rows) in other.prices {
+            let mine = self.prices.entry(place).or_default();
+            for (machine, row) in rows {
+                let mine = mine.entry(machine).or_default();
+                mine.on_demand = row.on_demand.or(mine.on_demand.take());
+                mine.spot = row.spot.or(mine.spot.take());
+            }
+        }
+    }
+
+    /// The day of a source; empty if it is not there.
+    pub(crate) fn date_of(&self, source: &str) -> &str {
+        self.sources.get(source).map_or("", |source| &source.date)
+    }
+
+    /// Puts prices where no newer ones are.
+    pub(crate) fn put_price(&mut self, cloud: &str, region: &str, machine: &str, new: PriceRow) {
+        let date =
+            |price: &Option<Price>| price.as_ref().map_or(String::new(), |(_, source)| self.date_of(source).to_owned());
+        let place = (cloud.to_owned(), region.to_owned());
+        let old = self.prices.get(&place).and_then(|rows| rows.get(machine)).cloned().unwrap_or_default();
+        let newest = |old: Option<Price>, new: Option<Price>| if date(&new) >= date(&old) { new.or(old) } else { old };
+        let row = PriceRow { on_demand: newest(old.on_demand, new.on_demand), spot: newest(old.spot, new.spot) };
+        self.prices.entry(place).or_default().insert(machine.to_owned(), row);
+    }
+
+    /// Leaves out sources that no row names.
+    pub(crate) fn drop_unused_sources(&mut self) {
+        let mut used: BTreeSet<&str> = BTreeSet::new();
+        used.extend(self.places.values().map(|row| row.source.as_str()));
+        used.extend(self.accelerators.values().map(|row| row.source.as_str()));
+        used.extend(self.confidential.values().map(|row| row.source.as_str()));
+        used.extend(self.egress.values().map(|row| row.source.as_str()));
+        used.extend(self.throughput.values().map(|(_, source)| source.as_str()));
+        let prices = self.prices.values().flat_map(BTreeMap::values);
+        used.extend(prices.flat_map(|row| [&row.on_demand, &row.spot]).flatten().map(|(_, source)| source.as_str()));
+        let unused: Vec<String> = self.sources.keys().filter(|id| !used.contains(id.as_str())).cloned().collect();
+        for id in unused {
+            self.sources.remove(&id);
+        }
+    }
+
+    /// The canonical name of an accelerator, if the table has it.
+    pub fn accelerator_name(&self, name: &str) -> Option<&str> {
+        if let Some((known, _)) = self.accelerators.get_key_value(name) {
+            return Some(known);
+        }
+        let same = |other: &str| other.eq_ignore_ascii_case(name);
+        let found =
+            self.accelerators.iter().find(|(known, row)| same(known) || row.aliases.iter().any(|alias| same(alias)));
+        found.map(|(known, _)| known.as_str())
+    }
+
+    fn place(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let text = |column| row.cell(column).to_owned();
+        let place = PlaceRow {
+            country: text(1),
+            location: text(2),
+            operator: text(3),
+            us_cloud_act: text(4),
+            source: text(5),
+            parent: text(6),
+            class: text(7),
+            evidence: text(8),
+        };
+        self.places.insert(row.required(0)?.to_owned(), place);
+        Ok(())
+    }
+
+    fn accelerator(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let aliases = row.cell(1).split(';').map(str::trim).filter(|alias| !alias.is_empty());
+        let mut accelerator = AcceleratorRow {
+            aliases: aliases.map(str::to_owned).collect(),
+            source: row.cell(6).to_owned(),
+            ..AcceleratorRow::default()
+        };
+        for (rate, column) in accelerator.gigaflops.iter_mut().zip(2..) {
+            if !row.cell(column).is_empty() {
+                *rate = Some(row.number(column, 1000, "312")?.unsigned_abs());
+            }
+        }
+        self.accelerators.insert(row.required(0)?.to_owned(), accelerator);
+        Ok(())
+    }
+
+    fn environment(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let text = |column| row.cell(column).to_owned();
+        let environment = ConfidentialRow { places: text(3), source: text(4), evidence: text(5) };
+        self.confidential.insert((text(0), text(1), text(2)), environment);
+        Ok(())
+    }
+
+    fn tier(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let above = if row.cell(2).is_empty() { 0 } else { row.number(2, 1_000_000_000, "10240")?.unsigned_abs() };
+        let rate = row.number(3, 1_000_000_000, "0.09")?;
+        let entry = self.egress.entry((row.cell(0).to_owned(), row.cell(1).to_owned())).or_default();
+        entry.tiers.insert(above, rate);
+        entry.source = row.cell(4).to_owned();
+        Ok(())
+    }
+
+    fn speed(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let bits = row.number(2, 1_000_000_000, "4.5")?.unsigned_abs();
+        let way = (row.cell(0).to_owned(), row.cell(1).to_owned());
+        self.throughput.insert(way, (bits, row.cell(3).to_owned()));
+        Ok(())
+    }
+
+    fn machine(&mut self, row: &Row, cloud: &str) -> Result<(), CatalogError> {
+        let figure = |column, per_unit| match row.cell(column) {
+            "" => Ok(0),
+            _ => row.number(column, per_unit, "8").map(i64::unsigned_abs),
+        };
+        let accelerator = match row.cell(3) {
+            "" => None,
+            name => {
+                let count = if row.cell(4).is_empty() { 1000 } else { figure(4, 1000)? };
+                Some((name.to_owned(), u32::try_from(count).unwrap_or(u32::MAX)))
+            }
+        };
+        let machine = MachineRow {
+            vcpu_thousandths: figure(1, 1000)?,
+            memory: figure(2, 1 << 30)?,
+            accelerator,
+            arch: row.cell(5).to_owned(),
+        };
+        self.machines.insert((cloud.to_owned(), row.required(0)?.to_owned()), machine);
+        Ok(())
+    }
+
+    fn price(&mut self, row: &Row, cloud: &str, region: &str) -> Result<(), CatalogError> {
+        let price = |column: usize, source: &str| -> Result<Option<Price>, CatalogError> {
+            if row.cell(column).is_empty() {
+                return Ok(None);
+            }
+            Ok(Some((row.number(column, 1_000_000_000, "0.768")?, source.to_owned())))
+        };
+        let spot_source = if row.cell(4).is_empty() { row.cell(2) } else { row.cell(4) };
+        let prices = PriceRow { on_demand: price(1, row.cell(2))?, spot: price(3, spot_source)? };
+        let place = self.prices.entry((cloud.to_owned(), region.to_owned())).or_default();
+        place.insert(row.required(0)?.to_owned(), prices);
+        Ok(())
+    }
+}
+
+fn rows(
+    file: &File,
+    names: &'static [&'static str],
+    required: usize,
+    mut take: impl FnMut(&Row) -> Result<(), CatalogError>,
+) -> Result<(), CatalogError> {
+    let mut table = Table::open(&file.shown, &file.text, names, required)?;
+    while let Some(row) = table.next_row()? {
+        take(&row)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! Prices that cannot be meant: left out, and counted.
+
+use super::Report;
+use crate::catalog::draft::{Draft, Price, PriceRow};
+use std::collections::BTreeMap;
+
+/// A price so many times off its peers is not believed.
+const OFF: i64 = 5;
+
+/// Fewer peers than this say nothing.
+const PEERS: usize = 3;
+
+/// Leaves out the suspicious prices of a cloud: spot above on demand, on-demand prices five
+/// times off the same machine's median over the regions, or, per accelerator, off the median of
+/// all clouds; spot prices under a hundredth of the price on demand.
+pub fn leave_out(draft: &mut Draft, cloud: &str, report: &mut Report) {
+    let of_machine =
+        medians(draft.prices.iter().filter(|((of, _), _)| of == cloud).flat_map(|(_, rows)| {
+            rows.iter().filter_map(|(name, row)| Some((name.clone(), row.on_demand.as_ref()?.0)))
+        }));
+    let of_accelerator = medians(draft.prices.iter().flat_map(|((of, _), rows)| {
+        rows.iter().filter_map(|(name, row)| {
+            let (accelerator, count) = draft.machines.get(&(of.clone(), name.clone()))?.accelerator.clone()?;
+            Some((accelerator, per_card(row.on_demand.as_ref()?.0, count)))
+        })
+    }));
+    let far = |price: i64, median: Option<&i64>| {
+        median.is_some_and(|median| price > median.saturating_mul(OFF) || price.saturating_mul(OFF) < *median)
+    };
+    for ((_, _), rows) in draft.prices.iter_mut().filter(|((of, _), _)| of == cloud) {
+        for (name, row) in rows.iter_mut() {
+            let accelerator =
+                draft.machines.get(&(cloud.to_owned(), name.clone())).and_then(|row| row.accelerator.clone());
+            let price = row.on_demand.as_ref().map(|(nano, _)| *nano);
+            if price.is_some_and(|nano| far(nano, of_machine.get(name))) {
+                row.on_demand = None;
+                report.leave(format!("{cloud}: 5 times off the same machine elsewhere"));
+            } else if let (Some(nano), Some((accelerator, count))) = (price, &accelerator)
+                // Big hosts of small cards are dear for good reasons; cheap ones have none.
+                && per_card(nano, *count).saturating_mul(OFF) < of_accelerator.get(accelerator).copied().unwrap_or(0)
+            {
+                row.on_demand = None;
+                report.leave(format!("{cloud}: under a fifth of what {accelerator} costs elsewhere"));
+            }
+            leave_spot(row, price, cloud, report);
+        }
+        rows.retain(|_, row| *row != PriceRow::default());
+    }
+    draft.prices.retain(|_, rows| !rows.is_empty());
+}
+
+fn leave_spot(row: &mut PriceRow, on_demand: Option<i64>, cloud: &str, report: &mut Report) {
+    let (Some((spot, _)), Some(on_demand)) = (&row.spot, on_demand) else { return };
+    if *spot > on_demand {
+        row.spot = None;
+        report.leave(format!("{cloud}: spot above on demand"));
+    } else if spot.saturating_mul(100) < on_demand {
+        row.spot = None;
+        report.leave(format!("{cloud}: spot under a hundredth of on demand"));
+    }
+}
+
+fn per_card(nano: i64, thousandths: u32) -> i64 {
+    i64::try_from(i128::from(nano) * 1000 / i128::from(thousandths.max(1))).unwrap_or(i64::MAX)
+}
+
+/// The lower median of each name that has enough figures.
+fn medians(figures: impl Iterator<Item = (String, i64)>) -> BTreeMap<String, i64> {
+    let mut lists: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for (name, figure) in figures {
+        lists.entry(name).or_default().push(figure);
+    }
+    let lists = lists.into_iter().filter(|(_, list)| list.len() >= PEERS);
+    lists
+        .map(|(name, mut list)| {
+            list.sort_unstable();
+            (name, list[(list.len() - 1) / 2])
+        })
+        .collect()
+}
+
+/// The lower of two prices.
+pub(super) fn cheaper(old: Option<Price>, new: Option<Price>) -> Option<Price> {
+    match (old, new) {
+        (Some(old), Some(new)) => Some(if new.0 < old.0 { new } else { old }),
+        (old, new) => old.or(new),
+    }
+}

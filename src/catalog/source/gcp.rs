@@ -1,0 +1,206 @@
+//! GCP lists hosts and accelerators apart; what can be rented is the sum.
+//!
+//! - a2, a3 and g2 machines have a fixed number of GPUs: the host's price plus theirs. The offer
+//!   keeps the machine's name: `a2-highgpu-1g`.
+//! - T4, P4, V100, P100 and K80 are attached to N1 machines of any size up to a limit: an offer
+//!   for each allowed `n1-standard` and `n1-highmem`, named `2xT4+n1-standard-8`.
+//! - TPU v2 and v3 are nodes that a host of one's own talks to: offers with two usual hosts,
+//!   `tpu-v3-8+n1-highmem-8` and `tpu-v3-8+n1-standard-32`, at the TPU's price plus the host's.
+//! - TPU v4 and later are TPU VMs: the price counts the host in, the offer is named `tpu-v5p-8`,
+//!   and its vCPUs and memory are those of one host, whatever the number of hosts in the slice.
+//!
+//! Host and accelerator must be in one zone. A spot offer is spot for both.
+
+use super::Report;
+use super::skypilot::Vm;
+use crate::catalog::draft::Draft;
+use crate::catalog::load::HeadSource;
+use std::collections::BTreeMap;
+
+/// The largest N1 host for so many GPUs: vCPUs, GiB.
+/// <https://cloud.google.com/compute/docs/gpus#n1-gpus>; for four P100 the smaller of two limits.
+const N1: &[(&str, u32, u64, u64)] = &[
+    ("K80", 1, 8, 52),
+    ("K80", 2, 16, 104),
+    ("K80", 4, 32, 208),
+    ("K80", 8, 64, 208),
+    ("P100", 1, 16, 104),
+    ("P100", 2, 32, 208),
+    ("P100", 4, 64, 208),
+    ("P4", 1, 24, 156),
+    ("P4", 2, 48, 312),
+    ("P4", 4, 96, 624),
+    ("T4", 1, 48, 312),
+    ("T4", 2, 48, 312),
+    ("T4", 4, 96, 624),
+    ("V100", 1, 12, 78),
+    ("V100", 2, 24, 156),
+    ("V100", 4, 48, 312),
+    ("V100", 8, 96, 624),
+];
+
+/// Hosts for TPU nodes.
+const TPU_HOSTS: [&str; 2] = ["n1-highmem-8", "n1-standard-32"];
+
+/// One host of a TPU VM: generation, most chips of that host, vCPUs, GiB.
+/// <https://cloud.google.com/tpu/docs/system-architecture-tpu-vm>
+const TPU_VMS: &[(&str, u64, u64, u64)] = &[
+    ("v4", 4, 240, 407),
+    ("v5litepod", 1, 24, 48),
+    ("v5litepod", 4, 112, 192),
+    ("v5litepod", 8, 224, 384),
+    ("v5p", 4, 208, 448),
+    ("v6e", 1, 44, 176),
+    ("v6e", 4, 180, 720),
+    ("v6e", 8, 180, 1440),
+];
+
+/// The generation, cores or chips of `tpu-v3-8`, and how many of that unit a chip has.
+fn tpu(name: &str) -> Option<(&str, u64, u64)> {
+    let (generation, size) = name.strip_prefix("tpu-")?.split_once('-')?;
+    // v2 to v5p count cores, two to a chip; v5e and v6e count chips.
+    let cores = if matches!(generation, "v5litepod" | "v6e") { 1 } else { 2 };
+    Some((generation, size.parse().ok()?, cores))
+}
+
+/// Dense bf16 gigaflop per second of a whole slice: fp32, fp16, bf16, fp8.
+pub(super) fn tpu_gigaflops(name: &str) -> [Option<u64>; 4] {
+    const PER_CHIP: [(&str, u64); 6] =
+        [("v2", 45_000), ("v3", 123_000), ("v4", 275_000), ("v5litepod", 197_000), ("v5p", 459_000), ("v6e", 918_000)];
+    let rate = tpu(name).and_then(|(generation, size, cores)| {
+        let (_, per_chip) = PER_CHIP.iter().find(|(known, _)| *known == generation)?;
+        Some(per_chip * size / cores)
+    });
+    [None, None, rate, None]
+}
+
+/// The source of [`tpu_gigaflops`].
+pub(super) fn tpu_source(draft: &mut Draft) -> String {
+    let id = "tpu-2026-11";
+    let row = HeadSource {
+        date: "2026-11-22".to_owned(),
+        about: "Cloud TPU system architecture: peak bf16 rate per chip, times the chips of the slice".to_owned(),
+        url: "https://cloud.google.com/tpu/docs/system-architecture-tpu-vm".to_owned(),
+    };
+    draft.sources.insert(id.to_owned(), row);
+    id.to_owned()
+}
+
+/// The GPU of a machine that has one by its name.
+fn built_in(instance_type: &str) -> Option<(&'static str, u32)> {
+    let (family, size) = instance_type.rsplit_once('-')?;
+    let name = match family {
+        "a2-highgpu" | "a2-megagpu" => "A100",
+        "a2-ultragpu" => "A100-80GB",
+        "a3-highgpu" => "H100",
+        "a3-megagpu" => "H100-MEGA",
+        "g2-standard" => {
+            let count = match size {
+                "4" | "8" | "12" | "16" | "32" => 1,
+                "24" => 2,
+                "48" => 4,
+                "96" => 8,
+                _ => return None,
+            };
+            return Some(("L4", count * 1000));
+        }
+        _ => return None,
+    };
+    let count: u32 = size.strip_suffix('g')?.parse().ok()?;
+    Some((name, count.checked_mul(1000)?))
+}
+
+/// Pairs hosts with accelerators.
+pub(super) fn combine(vms: Vec<Vm>, report: &mut Report) -> Vec<Vm> {
+    let mut parts: BTreeMap<(String, String, u32), Vm> = BTreeMap::new();
+    let mut hosts: BTreeMap<(String, String), Vm> = BTreeMap::new();
+    let mut whole = Vec::new();
+    for vm in vms {
+        match (&vm.accelerator, vm.instance_type.is_empty()) {
+            (Some((name, count)), true) => {
+                let key = (vm.zone.clone(), name.clone(), *count);
+                let dearer = |old: &Vm| old.on_demand.unwrap_or(i64::MAX) > vm.on_demand.unwrap_or(i64::MAX);
+                if parts.get(&key).is_none_or(dearer) {
+                    parts.insert(key, vm);
+                }
+            }
+            (None, false) if vm.instance_type.ends_with("-tpu") => {
+                report.leave("gcp: host of TPU VMs, not rented by itself");
+            }
+            (None, false) => {
+                hosts.insert((vm.zone.clone(), vm.instance_type.clone()), vm);
+            }
+            (Some(_), false) => whole.push(vm),
+            (None, true) => report.leave("gcp: neither host nor accelerator"),
+        }
+    }
+    for ((zone, instance_type), host) in &hosts {
+        match built_in(instance_type) {
+            None => whole.push(host.clone()),
+            Some((name, count)) => match parts.get(&(zone.clone(), name.to_owned(), count)) {
+                Some(part) => whole.push(sum(instance_type.clone(), part, host)),
+                None => {
+                    report.leave(format!("gcp: no price of {name} for its host in that zone"));
+                    // The size is known all the same: a newer list may have the price.
+                    let accelerator = Some((name.to_owned(), count));
+                    whole.push(Vm { accelerator, on_demand: None, spot: None, ..host.clone() });
+                }
+            },
+        }
+    }
+    for ((zone, name, count), part) in &parts {
+        let here = hosts.range((zone.clone(), String::new())..).take_while(|((of, _), _)| of == zone);
+        let plural = if *count == 1000 { String::new() } else { format!("{}x", count / 1000) };
+        if let Some((_, _, vcpus, memory)) = N1.iter().find(|(known, n, _, _)| known == name && n * 1000 == *count) {
+            let fits = |host: &Vm| {
+                let usual =
+                    host.instance_type.starts_with("n1-standard-") || host.instance_type.starts_with("n1-highmem-");
+                usual
+                    && host.vcpu_thousandths >= 4000
+                    && host.vcpu_thousandths <= vcpus * 1000
+                    && host.memory <= memory << 30
+            };
+            for (_, host) in here.filter(|(_, host)| fits(host)) {
+                whole.push(sum(format!("{plural}{name}+{}", host.instance_type), part, host));
+            }
+        } else if let Some((generation, size, cores)) = tpu(name) {
+            if matches!(generation, "v2" | "v3") {
+                for (_, host) in here.filter(|((_, host), _)| TPU_HOSTS.contains(&host.as_str())) {
+                    whole.push(sum(format!("{name}+{}", host.instance_type), part, host));
+                }
+            } else {
+                whole.push(tpu_vm(generation, size / cores, part));
+            }
+        }
+    }
+    whole
+}
+
+/// A TPU VM; slices of more chips than one host can have are made of hosts with four.
+fn tpu_vm(generation: &str, chips: u64, part: &Vm) -> Vm {
+    let of = TPU_VMS.iter().filter(|(known, ..)| *known == generation);
+    let single = of.clone().find(|(_, most, ..)| *most == chips);
+    let shape = single.or_else(|| of.clone().find(|(_, most, ..)| *most == 4));
+    let name = part.accelerator.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
+    Vm {
+        instance_type: name,
+        vcpu_thousandths: shape.map_or(0, |(_, _, vcpus, _)| vcpus * 1000),
+        memory: shape.map_or(0, |(_, _, _, memory)| memory << 30),
+        ..part.clone()
+    }
+}
+
+fn sum(instance_type: String, part: &Vm, host: &Vm) -> Vm {
+    // A part without a price (or at 0) has no sum.
+    let add = |a: Option<i64>, b: Option<i64>| {
+        let (a, b) = (a.filter(|nano| *nano > 0)?, b.filter(|nano| *nano > 0)?);
+        a.checked_add(b)
+    };
+    Vm {
+        instance_type,
+        accelerator: part.accelerator.clone(),
+        on_demand: add(part.on_demand, host.on_demand),
+        spot: add(part.spot, host.spot),
+        ..host.clone()
+    }
+}

@@ -1,0 +1,289 @@
+//! Egress prices and throughput between pairs of regions.
+
+use super::{Foreign, Options, Report, source};
+use crate::catalog::CatalogError;
+use crate::catalog::draft::{Draft, EgressRow};
+use crate::catalog::load::HeadSource;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Newer list prices to the internet: cloud, the first tier as the older list has it, and the
+/// tiers (from GB, USD per GB in units of 10⁻⁴). They are of 2026; the monthly free gigabytes
+/// that come before them are not applied.
+const TIERS: &[(&str, i64, &[(u64, i64)])] = &[
+    ("aws", 900, &[(0, 900), (10_240, 850), (51_200, 700), (153_600, 500)]),
+    ("azure", 875, &[(0, 870), (10_240, 830), (51_200, 700), (153_600, 500)]),
+    ("gcp", 1200, &[(0, 1200), (1024, 1100), (10_240, 800)]),
+];
+
+/// Nano-USD in the unit of [`TIERS`].
+const UNIT: i64 = 100_000;
+
+const NEWER: &str = "egress-list-2026";
+
+/// Price areas, as the clouds draw them.
+const AREAS: &[(&str, &str)] = &[
+    ("africa", "ZA"),
+    ("asia", "CN HK ID IN JP KR MY SG TH TW"),
+    ("europe", "AT BE CH CZ DE DK ES FI FR GB GR IE IS IT NL NO PL PT RO SE"),
+    ("middle east", "AE BH IL QA SA"),
+    ("north america", "CA MX US"),
+    ("oceania", "AU NZ"),
+    ("south america", "BR CL"),
+];
+
+/// A place and where it is.
+struct Spot<'a> {
+    name: &'a str,
+    cloud: &'a str,
+    country: &'a str,
+    area: &'a str,
+}
+
+fn spots(draft: &Draft) -> Vec<Spot<'_>> {
+    let area = |country: &str| {
+        let known = AREAS.iter().find(|(_, countries)| countries.split(' ').any(|known| known == country));
+        known.map_or("", |(area, _)| *area)
+    };
+    draft
+        .places
+        .iter()
+        .filter_map(|(name, row)| {
+            let (cloud, _) = name.split_once(':')?;
+            Some(Spot { name, cloud, country: &row.country, area: area(&row.country) })
+        })
+        .collect()
+}
+
+/// The place that a list means: `gcp:us-west1-a` is in `gcp:us-west1`; a bare region is the
+/// given cloud's.
+fn place(draft: &Draft, cloud: Option<&str>, text: &str) -> Option<String> {
+    let name = match (text.contains(':'), cloud) {
+        (true, _) => text.to_owned(),
+        (false, Some(cloud)) => format!("{cloud}:{text}"),
+        (false, None) => return None,
+    };
+    if draft.places.contains_key(&name) {
+        return Some(name);
+    }
+    let (region, zone) = name.rsplit_once('-')?;
+    (zone.len() == 1 && draft.places.contains_key(region)).then(|| region.to_owned())
+}
+
+/// Reads pairs of regions and a price; `internet` may be a destination.
+///
+/// Regions of the same cloud that were not listed take the price of listed ones: of the same
+/// country, else of the same area, the dearest if they differ. Their source says so.
+pub(super) fn import_egress(
+    path: &Path,
+    options: &Options,
+    draft: &mut Draft,
+    report: &mut Report,
+) -> Result<(), CatalogError> {
+    let id = source(draft, options, "egress", None, "Egress list prices between region pairs")?;
+    let assumed = format!("{id}-by-area");
+    if let Some(row) = draft.sources.get(&id).cloned() {
+        let about =
+            format!("As {id}, for regions that it does not list: the price of listed ones in the same country or area");
+        draft.sources.insert(assumed.clone(), HeadSource { about, ..row });
+    }
+    let newer = HeadSource {
+        date: "2026-11-22".to_owned(),
+        about: "Price pages of AWS, Azure and GCP as quoted in 2026: tiers to the internet; GCP between US regions"
+            .to_owned(),
+        url: String::new(),
+    };
+    draft.sources.insert(NEWER.to_owned(), newer);
+    let listed = listed(path, options, draft, report)?;
+    let clouds: BTreeSet<&str> = listed.keys().filter_map(|(from, _)| Some(from.split_once(':')?.0)).collect();
+    let places = spots(draft);
+    let list = Listed::new(&listed, &places);
+    let mut rules: BTreeMap<(String, String), EgressRow> = BTreeMap::new();
+    for from in places.iter().filter(|from| clouds.contains(from.cloud)) {
+        let own = if list.sources.contains(from.name) { &id } else { &assumed };
+        let flat =
+            |nano: i64, source: &str| EgressRow { tiers: BTreeMap::from([(0, nano)]), source: source.to_owned() };
+        let inside = list.prices(from, &places, true);
+        if let Some(usual) = usual(inside.iter().map(|(_, nano, _)| *nano)) {
+            rules.insert((from.name.to_owned(), format!("{}:*", from.cloud)), flat(usual, own));
+            for (to, nano, exact) in inside.iter().filter(|(_, nano, _)| *nano != usual) {
+                // Between US regions GCP has doubled its price since.
+                let newer = from.cloud == "gcp" && *nano == 10_000_000 && from.country == "US";
+                let source = if newer {
+                    NEWER
+                } else if *exact {
+                    &id
+                } else {
+                    &assumed
+                };
+                let nano = if newer { 20_000_000 } else { *nano };
+                rules.insert((from.name.to_owned(), (*to).to_owned()), flat(nano, source));
+            }
+        }
+        let outside = list.prices(from, &places, false);
+        let internet = listed.get(&(from.name.to_owned(), "internet".to_owned())).copied();
+        if let Some(usual) = internet.or_else(|| usual(outside.iter().map(|(_, nano, _)| *nano))) {
+            let tiers = TIERS.iter().find(|(cloud, first, _)| *cloud == from.cloud && first * UNIT == usual);
+            let row = match tiers {
+                Some((_, _, tiers)) => EgressRow {
+                    tiers: tiers.iter().map(|(gb, rate)| (gb * 1_000_000_000, rate * UNIT)).collect(),
+                    source: NEWER.to_owned(),
+                },
+                None => flat(usual, own),
+            };
+            rules.insert((from.name.to_owned(), "internet".to_owned()), row);
+            for (to, nano, exact) in outside.iter().filter(|(_, nano, _)| internet.is_none() && *nano != usual) {
+                let source = if *exact { &id } else { &assumed };
+                rules.insert((from.name.to_owned(), (*to).to_owned()), flat(*nano, source));
+            }
+        } else {
+            report.leave(format!("{}: no price is known out of {}", from.cloud, from.name));
+        }
+    }
+    let date = draft.date_of(&id);
+    let froms: BTreeSet<String> = rules.keys().map(|(from, _)| from.clone()).collect();
+    let stale: Vec<_> = draft
+        .egress
+        .iter()
+        .filter(|((from, _), row)| froms.contains(from) && draft.date_of(&row.source) <= date)
+        .map(|(key, _)| key.clone())
+        .collect();
+    for key in stale {
+        draft.egress.remove(&key);
+    }
+    for (key, row) in rules {
+        if draft.egress.get(&key).is_none_or(|old| draft.date_of(&old.source) <= draft.date_of(&row.source)) {
+            report.take("egress rules");
+            draft.egress.insert(key, row);
+        }
+    }
+    Ok(())
+}
+
+fn listed(
+    path: &Path,
+    options: &Options,
+    draft: &Draft,
+    report: &mut Report,
+) -> Result<BTreeMap<(String, String), i64>, CatalogError> {
+    let mut rows = Foreign::open(path)?;
+    let from = rows.required(&["src_region", "src", "from"])?;
+    let to = rows.required(&["dst_region", "dst", "to"])?;
+    let price = rows.required(&["usd_per_gb", "cost"])?;
+    let mut listed = BTreeMap::new();
+    while rows.advance()? {
+        let cloud = options.cloud.as_deref();
+        let to = match rows.cell(to) {
+            "internet" => Some("internet".to_owned()),
+            name => place(draft, cloud, name),
+        };
+        let (Some(from), Some(to)) = (place(draft, cloud, rows.cell(from)), to) else {
+            report.leave("egress: a region that is no place of this catalog");
+            continue;
+        };
+        match rows.nano(price) {
+            Some(nano) if from != to => {
+                listed.insert((from, to), nano);
+            }
+            _ => report.leave("egress: no price"),
+        }
+    }
+    Ok(listed)
+}
+
+/// The listed pairs, grouped for those that are not.
+struct Listed<'a> {
+    exact: BTreeMap<(&'a str, &'a str), i64>,
+    /// By (cloud, within the cloud, from what, to what): the dearest price.
+    groups: BTreeMap<(&'a str, bool, &'a str, &'a str), i64>,
+    sources: BTreeSet<&'a str>,
+}
+
+impl<'a> Listed<'a> {
+    fn new(listed: &'a BTreeMap<(String, String), i64>, places: &[Spot<'a>]) -> Self {
+        let by_name: BTreeMap<&str, &Spot> = places.iter().map(|place| (place.name, place)).collect();
+        let mut list = Listed { exact: BTreeMap::new(), groups: BTreeMap::new(), sources: BTreeSet::new() };
+        for ((from, to), nano) in listed {
+            list.sources.insert(from);
+            let (Some(from), Some(to)) = (by_name.get(from.as_str()), by_name.get(to.as_str())) else { continue };
+            list.exact.insert((from.name, to.name), *nano);
+            let inside = from.cloud == to.cloud;
+            for near in [from.name, from.country, from.area] {
+                for far in [to.country, to.area] {
+                    let dearest = list.groups.entry((from.cloud, inside, near, far)).or_insert(*nano);
+                    *dearest = (*dearest).max(*nano);
+                }
+            }
+        }
+        list
+    }
+
+    /// The price from one place to each other one inside or outside its cloud, and whether it
+    /// was listed.
+    fn prices<'p>(&self, from: &Spot<'a>, places: &'p [Spot<'a>], inside: bool) -> Vec<(&'p str, i64, bool)> {
+        let others = places.iter().filter(|to| to.name != from.name && (to.cloud == from.cloud) == inside);
+        others
+            .filter_map(|to| {
+                if let Some(nano) = self.exact.get(&(from.name, to.name)) {
+                    return Some((to.name, *nano, true));
+                }
+                let ways = [from.name, from.country, from.area]
+                    .into_iter()
+                    .flat_map(|near| [(near, to.country), (near, to.area)])
+                    .filter(|(near, far)| !near.is_empty() && !far.is_empty());
+                let found = ways.filter_map(|(near, far)| self.groups.get(&(from.cloud, inside, near, far))).next();
+                found.map(|nano| (to.name, *nano, false))
+            })
+            .collect()
+    }
+}
+
+/// The most frequent price; of several, the dearest.
+fn usual(prices: impl Iterator<Item = i64>) -> Option<i64> {
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    for price in prices {
+        *counts.entry(price).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(price, count)| (*count, *price)).map(|(price, _)| price)
+}
+
+/// Reads pairs of regions and the Gbit/s that one machine sent to another.
+pub(super) fn import_throughput(
+    path: &Path,
+    options: &Options,
+    draft: &mut Draft,
+    report: &mut Report,
+) -> Result<(), CatalogError> {
+    let id = source(
+        draft,
+        options,
+        "throughput",
+        None,
+        "Measured throughput between region pairs, from machine to machine",
+    )?;
+    let mut rows = Foreign::open(path)?;
+    let from = rows.required(&["src_region", "src", "from"])?;
+    let to = rows.required(&["dst_region", "dst", "to"])?;
+    let speed = rows.required(&["gbps_sent", "gbps"])?;
+    while rows.advance()? {
+        let cloud = options.cloud.as_deref();
+        let ways = (place(draft, cloud, rows.cell(from)), place(draft, cloud, rows.cell(to)));
+        let (Some(from), Some(to)) = ways else {
+            report.leave("throughput: a region that is no place of this catalog");
+            continue;
+        };
+        let Some(bits) = rows.nano(speed).filter(|bits| *bits > 0 && from != to) else {
+            report.leave("throughput: no figure");
+            continue;
+        };
+        let key = (from, to);
+        let date = draft.date_of(&id);
+        if draft.throughput.get(&key).is_some_and(|(_, source)| draft.date_of(source) > date) {
+            report.leave("throughput: older than what is there");
+            continue;
+        }
+        draft.throughput.insert(key, (bits.unsigned_abs(), id.clone()));
+        report.take("throughput pairs");
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! SkyPilot's catalogs: a folder per cloud with `vms.csv`, one row per instance type and zone.
+//!
+//! Schema 5 and newer: columns are found by name, in any order; `Arch` may be there. Zones
+//! collapse to the cheapest price of their region.
+
+use super::{Foreign, Options, Report, check, gcp, source};
+use crate::catalog::CatalogError;
+use crate::catalog::draft::{AcceleratorRow, Draft, MachineRow, PriceRow};
+use crate::model::units::scaled;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Clouds that we name differently.
+const CLOUDS: &[(&str, &str)] = &[("ovhcloud", "ovh")];
+
+/// Regions that we name differently.
+const REGIONS: &[(&str, &str, &str)] = &[
+    ("ovh", "BHS", "BHS5"),
+    ("ovh", "FRA", "DE1"),
+    ("ovh", "LON", "UK1"),
+    ("ovh", "WAW", "WAW1"),
+    ("paperspace", "East Coast (NY2)", "NY2"),
+];
+
+/// One row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Vm {
+    /// Empty: an accelerator to be added to a host.
+    pub instance_type: String,
+    pub accelerator: Option<(String, u32)>,
+    pub vcpu_thousandths: u64,
+    pub memory: u64,
+    pub region: String,
+    pub zone: String,
+    pub on_demand: Option<i64>,
+    pub spot: Option<i64>,
+    pub arch: String,
+}
+
+/// Imports every cloud of the folder.
+pub(super) fn import(
+    path: &Path,
+    options: &Options,
+    draft: &mut Draft,
+    report: &mut Report,
+) -> Result<(), CatalogError> {
+    let fault = |error: std::io::Error| {
+        CatalogError::file(path.display().to_string(), format!("cannot read it: {error}"), "give a folder")
+    };
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(fault)? {
+        let folder = entry.map_err(fault)?.path();
+        if folder.join("vms.csv").is_file() {
+            folders.push(folder);
+        }
+    }
+    folders.sort();
+    if folders.is_empty() {
+        let shown = path.display().to_string();
+        return Err(CatalogError::file(shown, "there is no CLOUD/vms.csv", "give the folder that holds the clouds"));
+    }
+    for folder in folders {
+        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let cloud = CLOUDS.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours);
+        if options.cloud.as_deref().is_some_and(|only| only != cloud) {
+            continue;
+        }
+        let vms = read(&folder.join("vms.csv"))?;
+        let vms = if cloud == "gcp" { gcp::combine(vms, report) } else { vms };
+        let about = format!("SkyPilot catalog of {cloud}, schema 5");
+        let id = source(draft, options, cloud, Some(cloud), &about)?;
+        take(cloud, &id, vms, draft, report);
+        check::leave_out(draft, cloud, report);
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<Vm>, CatalogError> {
+    let mut rows = Foreign::open(path)?;
+    let instance_type = rows.required(&["InstanceType"])?;
+    let (region, price) = (rows.required(&["Region"])?, rows.required(&["Price"])?);
+    let column = |name| rows.column(&[name]).unwrap_or(usize::MAX);
+    let (name, count) = (column("AcceleratorName"), column("AcceleratorCount"));
+    let (vcpus, memory) = (column("vCPUs"), column("MemoryGiB"));
+    let (spot, zone, arch) = (column("SpotPrice"), column("AvailabilityZone"), column("Arch"));
+    let mut vms = Vec::new();
+    while rows.advance()? {
+        let figure = |column, per| scaled(rows.cell(column), per).map_or(0, i64::unsigned_abs);
+        let accelerator = match rows.cell(name) {
+            "" => None,
+            name => {
+                let count = u32::try_from(figure(count, 1000)).unwrap_or(0);
+                Some((name.to_owned(), if count == 0 { 1000 } else { count }))
+            }
+        };
+        vms.push(Vm {
+            instance_type: rows.cell(instance_type).to_owned(),
+            accelerator,
+            vcpu_thousandths: figure(vcpus, 1000),
+            memory: figure(memory, 1 << 30),
+            region: rows.cell(region).to_owned(),
+            zone: rows.cell(zone).to_owned(),
+            on_demand: rows.nano(price),
+            spot: rows.nano(spot),
+            arch: rows.cell(arch).to_owned(),
+        });
+    }
+    Ok(vms)
+}
+
+fn take(cloud: &str, id: &str, vms: Vec<Vm>, draft: &mut Draft, report: &mut Report) {
+    let mut prices: BTreeMap<(String, String), PriceRow> = BTreeMap::new();
+    for vm in vms {
+        let known = REGIONS.iter().find(|(of, theirs, _)| *of == cloud && *theirs == vm.region);
+        let region = known.map_or(vm.region.as_str(), |(_, _, ours)| ours);
+        if !draft.places.contains_key(&format!("{cloud}:{region}")) {
+            report.leave(format!("{cloud}: unknown region {region}"));
+            continue;
+        }
+        if vm.instance_type.is_empty() {
+            report.leave(format!("{cloud}: no instance type"));
+            continue;
+        }
+        let machine = MachineRow {
+            vcpu_thousandths: vm.vcpu_thousandths,
+            memory: vm.memory,
+            accelerator: vm
+                .accelerator
+                .map(|(name, count)| (canonical(draft, accelerator(cloud, &vm.instance_type, &name)), count)),
+            arch: arch(cloud, &vm.instance_type, &vm.arch).to_owned(),
+        };
+        let key = (cloud.to_owned(), vm.instance_type.clone());
+        if draft.machines.get(&key).is_none_or(|old| old.vcpu_thousandths == 0 || old.memory == 0) {
+            draft.machines.insert(key, machine);
+        }
+        if vm.on_demand == Some(0) || vm.spot == Some(0) {
+            report.leave(format!("{cloud}: a price of 0"));
+        }
+        let price = |nano: Option<i64>| nano.filter(|nano| *nano > 0).map(|nano| (nano, id.to_owned()));
+        if price(vm.on_demand).is_none() && price(vm.spot).is_none() {
+            report.leave(format!("{cloud}: no price"));
+            continue;
+        }
+        report.take(format!("{cloud}: rows"));
+        let row = prices.entry((region.to_owned(), vm.instance_type)).or_default();
+        row.on_demand = check::cheaper(row.on_demand.take(), price(vm.on_demand));
+        row.spot = check::cheaper(row.spot.take(), price(vm.spot));
+    }
+    for ((region, machine), row) in prices {
+        draft.put_price(cloud, &region, &machine, row);
+    }
+}
+
+/// Instances with Inferentia2 are listed as Inferentia.
+fn accelerator<'a>(cloud: &str, instance_type: &str, name: &'a str) -> &'a str {
+    match (cloud, name) {
+        ("aws", "Inferentia") if instance_type.starts_with("inf2.") => "Inferentia2",
+        _ => name,
+    }
+}
+
+/// The canonical name; a new accelerator is put into the table.
+fn canonical(draft: &mut Draft, name: &str) -> String {
+    if let Some(known) = draft.accelerator_name(name) {
+        return known.to_owned();
+    }
+    // A name is one word, so that jobs can write `NAME:COUNT`.
+    let plain = name.split_whitespace().collect::<Vec<_>>().join("-");
+    let aliases = if plain == name { Vec::new() } else { vec![name.to_owned()] };
+    let gigaflops = gcp::tpu_gigaflops(name);
+    let source = if gigaflops[2].is_some() { gcp::tpu_source(draft) } else { String::new() };
+    draft.accelerators.insert(plain.clone(), AcceleratorRow { aliases, gigaflops, source });
+    plain
+}
+
+/// The architecture, from the row or from what the cloud's names say; empty: unknown.
+fn arch(cloud: &str, instance_type: &str, given: &str) -> &'static str {
+    match given.to_ascii_lowercase().as_str() {
+        "x86_64" | "amd64" => return "x86_64",
+        "arm64" | "aarch64" => return "arm64",
+        _ => {}
+    }
+    let family = instance_type.split(['.', '-']).next().unwrap_or_default();
+    let arm = match cloud {
+        // The letters after the generation: m6g, c7gn, x2gd, t4g; a1 and the newer Macs too.
+        "aws" => {
+            let attributes = family.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+            let attributes = attributes.trim_start_matches(|c: char| c.is_ascii_digit());
+            family == "a1"
+                || (family.starts_with("mac2"))
+                || (attributes.contains('g') && !family.starts_with(['p', 'g']))
+                || family == "g5g"
+        }
+        "gcp" => {
+            let host = instance_type.rsplit('+').next().unwrap_or_default();
+            ["t2a", "c4a", "n4a"].iter().any(|arm| host.starts_with(&format!("{arm}-")))
+        }
+        // The lower-case letters before the version: D2ps_v5, B2pts_v2.
+        "azure" => {
+            let size = instance_type.split('_').nth(1).unwrap_or_default();
+            let letters = size.trim_start_matches(|c: char| c.is_ascii_uppercase());
+            letters.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-').contains('p')
+        }
+        _ => return "",
+    };
+    if arm { "arm64" } else { "x86_64" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::arch;
+
+    #[test]
+    fn names_tell_the_architecture() {
+        let arm = ["m6g.large", "c7gn.xlarge", "x2gd.medium", "t4g.nano", "a1.large", "im4gn.large", "hpc7g.4xlarge"];
+        for name in arm.iter().chain(&["g5g.xlarge", "is4gen.large", "r8gd.large", "mac2-m2.metal"]) {
+            assert_eq!(arch("aws", name, ""), "arm64", "{name}");
+        }
+        for name in ["m5.large", "g5.xlarge", "g4dn.xlarge", "p4de.24xlarge", "inf1.xlarge", "u-6tb1.metal"] {
+            assert_eq!(arch("aws", name, ""), "x86_64", "{name}");
+        }
+        assert_eq!(arch("azure", "Standard_D2ps_v5", ""), "arm64");
+        assert_eq!(arch("azure", "Standard_B2pts_v2", ""), "arm64");
+        assert_eq!(arch("azure", "Standard_NC24ads_A100_v4", ""), "x86_64");
+        assert_eq!(arch("gcp", "t2a-standard-1", ""), "arm64");
+        assert_eq!(arch("gcp", "2xT4+n1-standard-8", ""), "x86_64");
+        assert_eq!(arch("lambda", "gpu_1x_a10", ""), "");
+        assert_eq!(arch("lambda", "gpu_1x_gh200", "ARM64"), "arm64");
+    }
+}
