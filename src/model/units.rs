@@ -343,6 +343,25 @@ impl fmt::Display for Millis {
     }
 }
 
+impl Money {
+    /// Every digit of the amount, at least two decimals: `$0.0875`.
+    pub fn exact(self) -> String {
+        format!("{}${}", if self.0 < 0 { "-" } else { "" }, decimal_text(self.0.saturating_abs().saturating_mul(1000)))
+    }
+}
+
+impl Millis {
+    /// Hours, minutes and seconds with every digit: `5 h 43 m 53.652 s`. It can be read back.
+    pub fn exact(self) -> String {
+        let (hours, minutes, rest) = (self.0 / 3_600_000, self.0 / 60_000 % 60, self.0 % 60_000);
+        let seconds = format!("{}.{:03}", rest / 1000, rest % 1000);
+        let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+        let parts = [(hours > 0, format!("{hours} h")), (minutes > 0, format!("{minutes} m")), (rest > 0, format!("{seconds} s"))];
+        let shown: Vec<String> = parts.into_iter().filter(|(shown, _)| *shown).map(|(_, text)| text).collect();
+        if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
+    }
+}
+
 /// `12345` as `12,345`.
 pub fn grouped(value: i128) -> String {
     let digits = value.to_string();
