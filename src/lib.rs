@@ -8,4 +8,5 @@ pub mod plan;
 pub mod provider;
 pub mod spec;
 pub mod state;
+pub mod transfer;
 pub mod util;
