@@ -49,8 +49,8 @@ pub enum Event {
     Done { stage: String, outputs: BTreeMap<String, Artifact> },
     /// The attempt came to nothing: `failed` or `lost`.
     Ended { stage: String, status: Status, message: String },
-    /// The stage was not begun.
-    Skipped { stage: String, message: String, record: Option<Box<StageRecord>> },
+    /// The stage was not begun; only said of a stage that never was.
+    NotBegun { stage: String, record: Box<StageRecord> },
     /// Nothing of the attempt is left that runs or costs money.
     Released { stage: String },
     /// All that the state knows of the stage is gone.
@@ -121,14 +121,10 @@ impl State {
                 stage.message = Some(message.clone());
                 stage.ended = Some(record.at.clone());
             }),
-            Event::Skipped { stage, message, record: fresh } => {
-                if let (None, Some(fresh)) = (self.stages.get(stage), fresh) {
-                    self.stages.insert(stage.clone(), (**fresh).clone());
+            Event::NotBegun { stage, record } => {
+                if self.stages.get(stage).is_none_or(|former| former.attempt == 0) {
+                    self.stages.insert(stage.clone(), (**record).clone());
                 }
-                self.change(stage, |stage| {
-                    stage.status = Status::Skipped;
-                    stage.message = Some(message.clone());
-                });
             }
             Event::Released { stage } => self.change(stage, |stage| stage.live = false),
             Event::Forgotten { stage } => {

@@ -24,7 +24,9 @@ pub enum StateError {
     Malformed { path: String, reason: String },
     #[error("{path} has state version {found}; this sky reads up to {VERSION}: use the sky that wrote it")]
     Version { path: String, found: u64 },
-    #[error("{path} is missing, but {journal} is there: restore it from {path}.backup, or remove {folder} to start anew")]
+    #[error(
+        "{path} is missing, but {journal} is there: restore it from {path}.backup, or remove {folder} to start anew"
+    )]
     Missing { path: String, journal: String, folder: String },
     #[error("{path}, line {line}: {reason}; restore the file, or move it away to fall back on the snapshot alone")]
     Journal { path: String, line: usize, reason: String },
@@ -277,7 +279,8 @@ mod tests {
             std::fs::write(folder.journal(), &bytes[..length]).unwrap();
             let opened = folder.open().unwrap();
             let done = bytes[..length].split_inclusive(|byte| *byte == b'\n');
-            let done = done.filter(|line| line.ends_with(b"\n") && line.windows(7).any(|part| part == b"\"done\",")).count();
+            let done =
+                done.filter(|line| line.ends_with(b"\n") && line.windows(7).any(|part| part == b"\"done\",")).count();
             let held = opened.state.stages.values().filter(|stage| stage.status == Status::Done).count();
             assert_eq!(held, done, "at {length}");
             let torn = length > 0 && bytes[length - 1] != b'\n';

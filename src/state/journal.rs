@@ -116,6 +116,11 @@ impl Journal {
         Ok(record)
     }
 
+    /// Bytes of all records; 0: the snapshot says it all.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Empties the journal, whole or not at all, once a snapshot holds its records.
     pub fn clear(&mut self) -> io::Result<()> {
         file::write_atomic(&self.path, b"")?;

@@ -68,7 +68,8 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => return Err(LockError::Held(read_holder(&mut file))),
             }
         }
-        let text = serde_json::to_string_pretty(holder).map_err(io::Error::from).map_err(|error| fail("write", error))?;
+        let text =
+            serde_json::to_string_pretty(holder).map_err(io::Error::from).map_err(|error| fail("write", error))?;
         let write = |file: &mut File| -> io::Result<()> {
             file.set_len(0)?;
             file.seek(SeekFrom::Start(0))?;

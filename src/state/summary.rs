@@ -73,9 +73,11 @@ pub fn text_rows(state: &State) -> Vec<Vec<String>> {
 /// content of datasets and files is looked at by `apply` alone.
 pub fn holds(state: &State, plan: &Plan) -> bool {
     let done = |stage: &PlannedStage| {
-        state.stages.get(&stage.name).is_some_and(|record| {
-            record.status == Status::Done && record.definition == definition(stage)
-        }) && stage.writes.keys().all(|output| state.artifacts.contains_key(&format!("{}.{output}", stage.name)))
+        state
+            .stages
+            .get(&stage.name)
+            .is_some_and(|record| record.status == Status::Done && record.definition == definition(stage))
+            && stage.writes.keys().all(|output| state.artifacts.contains_key(&format!("{}.{output}", stage.name)))
     };
     state.job.as_deref() == Some(plan.job.as_str()) && plan.stages.iter().all(done)
 }

@@ -3,8 +3,8 @@
 //! An object is complete or absent: it is built beside its place, synced, and renamed. Its files
 //! are read-only.
 
-use crate::util::tree::{self, Kind, Links, Measured, Sharing};
 use crate::util::file;
+use crate::util::tree::{self, Kind, Links, Measured, Sharing};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
