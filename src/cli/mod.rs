@@ -3,6 +3,9 @@
 pub mod apply;
 pub mod destroy;
 pub mod exit;
+pub mod progress;
+pub mod signals;
+pub mod state;
 pub mod terminal;
 
 pub use exit::{Exit, Failure};

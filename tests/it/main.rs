@@ -1,0 +1,3 @@
+//! Integration tests: the library and the binary from outside.
+
+mod apply;
