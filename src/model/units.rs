@@ -356,7 +356,11 @@ impl Millis {
         let (hours, minutes, rest) = (self.0 / 3_600_000, self.0 / 60_000 % 60, self.0 % 60_000);
         let seconds = format!("{}.{:03}", rest / 1000, rest % 1000);
         let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
-        let parts = [(hours > 0, format!("{hours} h")), (minutes > 0, format!("{minutes} m")), (rest > 0, format!("{seconds} s"))];
+        let parts = [
+            (hours > 0, format!("{hours} h")),
+            (minutes > 0, format!("{minutes} m")),
+            (rest > 0, format!("{seconds} s")),
+        ];
         let shown: Vec<String> = parts.into_iter().filter(|(shown, _)| *shown).map(|(_, text)| text).collect();
         if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
     }

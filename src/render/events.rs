@@ -29,16 +29,24 @@ pub fn version(timestamp: &str) -> Value {
 
 /// The events of a plan after the first: a change per stage, the costs, and last the summary
 /// with the whole plan in it. `changed` says whether a stage is still to do.
-pub fn of_plan(plan: &Plan, timestamp: &str, changed: &dyn Fn(&PlannedStage) -> bool) -> Result<Vec<Value>, serde_json::Error> {
+pub fn of_plan(
+    plan: &Plan,
+    timestamp: &str,
+    changed: &dyn Fn(&PlannedStage) -> bool,
+) -> Result<Vec<Value>, serde_json::Error> {
     let mut events = Vec::new();
     for stage in plan.stages.iter().filter(|stage| changed(stage)) {
         let address = format!("stage.{}", stage.name);
         let message = format!("{address}: plan to create at {}", stage.place);
-        let resource = json!({ "addr": address, "resource": address, "resource_type": "stage", "resource_name": stage.name });
+        let resource =
+            json!({ "addr": address, "resource": address, "resource_type": "stage", "resource_name": stage.name });
         let change = json!({ "action": "create", "reason": "planned", "resource": resource });
         events.push(event("info", "planned_change", &message, timestamp, json!({ "change": change })));
     }
-    let message = format!("{}: {} compute, {} egress", plan.totals.cost_micro_usd, plan.totals.compute_micro_usd, plan.totals.egress_micro_usd);
+    let message = format!(
+        "{}: {} compute, {} egress",
+        plan.totals.cost_micro_usd, plan.totals.compute_micro_usd, plan.totals.egress_micro_usd
+    );
     events.push(event("info", "cost_summary", &message, timestamp, json!({ "totals": plan.totals })));
     for warning in &plan.warnings {
         events.push(diagnostic("warning", warning, "", timestamp));

@@ -25,7 +25,9 @@ pub fn of_job(job: &Job) -> Graph {
         for artifact in &stage.reads {
             graph.edges.push(edge(artifact, name, job.size(artifact), ""));
         }
-        let by_data = |before: &&String| !stage.reads.iter().any(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == *before));
+        let by_data = |before: &&String| {
+            !stage.reads.iter().any(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == *before))
+        };
         for before in stage.after.iter().filter(by_data) {
             graph.edges.push((format!("stage.{before}"), format!("stage.{name}"), String::new()));
         }
@@ -54,11 +56,14 @@ pub fn of_plan(plan: &Plan) -> Graph {
         ];
         graph.nodes.insert(format!("stage.{}", stage.name), lines);
         for artifact in &stage.reads {
-            let copy = plan.transfers.iter().find(|copy| copy.artifact == *artifact && copy.readers.contains(&stage.name));
+            let copy =
+                plan.transfers.iter().find(|copy| copy.artifact == *artifact && copy.readers.contains(&stage.name));
             let cost = copy.map_or(String::new(), |copy| format!(", {}", copy.cost_micro_usd.exact()));
             graph.edges.push(edge(artifact, &stage.name, size(artifact).unwrap_or_default(), &cost));
         }
-        let by_data = |before: &&String| !stage.reads.iter().any(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == *before));
+        let by_data = |before: &&String| {
+            !stage.reads.iter().any(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == *before))
+        };
         for before in stage.after.iter().filter(by_data) {
             graph.edges.push((format!("stage.{before}"), format!("stage.{}", stage.name), String::new()));
         }

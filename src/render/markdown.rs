@@ -53,7 +53,12 @@ pub fn text(plan: &Plan) -> String {
     }
     line(format!(
         "\n<sub>{} by {} {}, gap {} ppm; prices up to {}; catalog `{}`</sub>",
-        plan.solver.status, plan.solver.name, plan.solver.version, plan.solver.gap, plan.inputs.catalog_date, plan.inputs.catalog
+        plan.solver.status,
+        plan.solver.name,
+        plan.solver.version,
+        plan.solver.gap,
+        plan.inputs.catalog_date,
+        plan.inputs.catalog
     ));
     text
 }

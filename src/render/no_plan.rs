@@ -50,7 +50,11 @@ fn starved(funnels: &[Funnel], job: &Parsed<Job>, policy: &Parsed<Policy>) -> St
             }
             continue;
         }
-        let _ = writeln!(text, "  {} offers meet that; the policy forbids all of them:", grouped(i128::from(funnel.fitting)));
+        let _ = writeln!(
+            text,
+            "  {} offers meet that; the policy forbids all of them:",
+            grouped(i128::from(funnel.fitting))
+        );
         let mut forbidden: Vec<(&String, &u64)> = funnel.forbidden.iter().collect();
         forbidden.sort_by_key(|(key, count)| (std::cmp::Reverse(**count), (*key).clone()));
         for (key, count) in forbidden {
@@ -79,22 +83,41 @@ fn short(shortfall: &Shortfall, policy: &Parsed<Policy>) -> String {
         let needed = crate::plan::millis(time);
         let within = if policy.value.budget.is_some() { " within the budget" } else { "" };
         line(format!("the fastest plan under these rules{within} takes {} and costs {}", needed.exact(), Money(cost)));
-        line(format!("the deadline is {} ({}): {} too short", deadline.exact(), at("limits.deadline"), (needed - deadline).exact()));
+        line(format!(
+            "the deadline is {} ({}): {} too short",
+            deadline.exact(),
+            at("limits.deadline"),
+            (needed - deadline).exact()
+        ));
         line(format!("help: set deadline = \"{}\" or later", round_up(needed).exact()));
     }
     if let (Some(budget), Some((cost, time))) = (policy.value.budget, shortfall.cheapest) {
         let within = if policy.value.deadline.is_some() { " by the deadline" } else { "" };
-        line(format!("the cheapest plan under these rules{within} costs {} and takes {}", Money(cost).exact(), crate::plan::millis(time).exact()));
+        line(format!(
+            "the cheapest plan under these rules{within} costs {} and takes {}",
+            Money(cost).exact(),
+            crate::plan::millis(time).exact()
+        ));
         line(format!("the budget is {} ({}): {} too low", budget, at("limits.budget"), (Money(cost) - budget).exact()));
         line(format!("help: set budget = \"{}\" or more", cents_up(Money(cost))));
     }
     let limited = shortfall.fastest.is_some() || shortfall.cheapest.is_some();
     match shortfall.unlimited {
         Some((cost, time)) if !limited => {
-            line(format!("deadline ({}) and budget ({}) cannot be kept, not even one of them alone", at("limits.deadline"), at("limits.budget")));
-            line(format!("without both, the cheapest plan costs {} and takes {}", Money(cost), crate::plan::millis(time).exact()));
+            line(format!(
+                "deadline ({}) and budget ({}) cannot be kept, not even one of them alone",
+                at("limits.deadline"),
+                at("limits.budget")
+            ));
+            line(format!(
+                "without both, the cheapest plan costs {} and takes {}",
+                Money(cost),
+                crate::plan::millis(time).exact()
+            ));
         }
-        None => line("data cannot get from where it is to where it is needed: the catalog has no price for the way".to_owned()),
+        None => line(
+            "data cannot get from where it is to where it is needed: the catalog has no price for the way".to_owned(),
+        ),
         Some(_) => {}
     }
     text.trim_end().to_owned()

@@ -78,7 +78,11 @@ fn totals(plan: &Plan) -> String {
     match &plan.single_cloud {
         Some(single) => {
             let limits = if single.within_limits { "" } else { ", beyond the limits" };
-            line("Best single cloud", &single.cost_micro_usd.to_string(), &format!("ends after {} ({}{limits})", single.makespan_ms, single.cloud));
+            line(
+                "Best single cloud",
+                &single.cost_micro_usd.to_string(),
+                &format!("ends after {} ({}{limits})", single.makespan_ms, single.cloud),
+            );
             line("Saved", &saving_money(plan, single), &format!("and {} of the time", saving_time(plan, single)));
         }
         None => line("Best single cloud", "none", "no one cloud can run the whole job, or it was not compared"),
@@ -111,7 +115,9 @@ fn proof(plan: &Plan) -> String {
     let solver = format!("{} {}", plan.solver.name, plan.solver.version);
     let proof = match (plan.solver.status.as_str(), plan.objective) {
         ("optimal", Objective::Cost) => format!("Proven optimal by {solver}: no plan under these rules costs less.\n"),
-        ("optimal", Objective::Time) => format!("Proven optimal by {solver}: no plan under these rules is faster, nor as fast for less.\n"),
+        ("optimal", Objective::Time) => {
+            format!("Proven optimal by {solver}: no plan under these rules is faster, nor as fast for less.\n")
+        }
         _ => format!(
             "Not proven optimal: {solver} stopped at its limit, {}.{:04} % above the bound of {}.\n",
             plan.solver.gap / 10_000,

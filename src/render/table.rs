@@ -1,6 +1,6 @@
 //! Plain tables: two spaces between columns, no lines.
 
-use comfy_table::{CellAlignment, ContentArrangement, Row, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 /// Columns that are flush right, by their headers' first character.
 const FLUSH_RIGHT: char = '>';
@@ -14,7 +14,7 @@ pub fn text(header: &[&str], rows: &[Vec<String>], width: Option<u16>) -> String
         Some(width) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
-    table.set_header(header.iter().map(|title| title.trim_start_matches(FLUSH_RIGHT)).collect::<Row>());
+    table.set_header(header.iter().map(|title| title.trim_start_matches(FLUSH_RIGHT)).collect::<Vec<_>>());
     table.add_rows(rows.iter().cloned());
     for (index, title) in header.iter().enumerate() {
         if let Some(column) = table.column_mut(index) {
