@@ -9,7 +9,7 @@ mod needs;
 pub use candidates::{Candidate, Funnel};
 
 use crate::catalog::Catalog;
-use crate::model::{ArtifactRef, Job, Policy, Tariff, dag};
+use crate::model::{AcceleratorNeed, ArtifactRef, Job, Policy, Tariff, dag};
 use crate::problem::{Artifact, Choice, Instance, Links, Origin, StageChoices};
 use candidates::Request;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,17 +108,32 @@ fn check_names(job: &Job, catalog: &Catalog) -> Result<(), Refusal> {
         }
     }
     for (name, stage) in &job.stages {
-        for need in &stage.needs.accelerators {
-            if catalog.accelerator_name(&need.name).is_none() {
-                return Err(Refusal::Unknown {
-                    key: format!("stages.{name}.needs.accelerators"),
-                    message: format!("the catalog has no accelerator `{}`", need.name),
-                    hint: nearest(&need.name, catalog.accelerators.keys().cloned()),
-                });
-            }
+        let accelerators = &stage.needs.accelerators;
+        let unknown = |need: &&AcceleratorNeed| catalog.accelerator_name(&need.name).is_none();
+        // One known alternative is enough: a job may be planned on small catalogs too.
+        if let Some(need) = accelerators.iter().find(unknown).filter(|_| accelerators.iter().all(|need| unknown(&need)))
+        {
+            return Err(Refusal::Unknown {
+                key: format!("stages.{name}.needs.accelerators"),
+                message: format!("the catalog has no accelerator `{}`", need.name),
+                hint: nearest(&need.name, catalog.accelerators.keys().cloned()),
+            });
         }
     }
     Ok(())
+}
+
+/// Names that the job gives as one alternative of several and that the catalog does not know:
+/// they may be mistyped, so they are said.
+pub fn unknown_alternatives(job: &Job, catalog: &Catalog) -> Vec<String> {
+    let needs =
+        job.stages.iter().flat_map(|(name, stage)| stage.needs.accelerators.iter().map(move |need| (name, need)));
+    let unknown = needs.filter(|(_, need)| catalog.accelerator_name(&need.name).is_none());
+    let said = unknown.map(|(name, need)| {
+        let hint = nearest(&need.name, catalog.accelerators.keys().cloned()).map(|hint| format!("; {hint}"));
+        format!("stage {name}: the catalog has no accelerator `{}`{}", need.name, hint.unwrap_or_default())
+    });
+    said.collect()
 }
 
 /// `did you mean …?` for the known name most like `name`, if one is close.

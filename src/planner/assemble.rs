@@ -1,7 +1,7 @@
 //! From a solved placement to a plan.
 
 use crate::catalog::Catalog;
-use crate::compile::Compiled;
+use crate::compile::{self, Compiled};
 use crate::model::{Bytes, DataRate, Job, Offer, Place, Policy, canonical, dag};
 use crate::plan::*;
 use crate::problem::{Evaluation, Shape, evaluate};
@@ -204,7 +204,7 @@ fn planned_datasets(job: &Job) -> std::collections::BTreeMap<String, PlannedData
 /// Data that exists already may lie where the policy would not put it: that is said, since no
 /// plan can change it.
 fn warnings(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings = compile::unknown_alternatives(job, catalog);
     for (name, dataset) in &job.datasets {
         let place: Option<&Place> = catalog.place_id(&dataset.at).map(|place| &catalog.places[place as usize]);
         let Some(place) = place.filter(|place| place.name != crate::model::PlaceName::here()) else { continue };
