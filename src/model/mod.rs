@@ -12,6 +12,7 @@ pub mod names;
 pub mod offer;
 pub mod pattern;
 pub mod policy;
+pub mod tariff;
 pub mod units;
 
 pub use accelerator::AcceleratorNeed;
@@ -20,4 +21,5 @@ pub use names::PlaceName;
 pub use offer::{Machine, Offer, Place, Purchase, Reach, Tee, TeeSet};
 pub use pattern::Pattern;
 pub use policy::{Allowance, Objective, Policy};
+pub use tariff::Tariff;
 pub use units::{Bandwidth, Bytes, DataRate, Millis, Money, Rate};

@@ -125,7 +125,7 @@ pub fn decimal(text: &str) -> Result<(i128, u32), UnitError> {
         return Err(bad());
     }
     let scale = scale - exponent;
-    if !(-18..=30).contains(&scale) {
+    if !(-30..=30).contains(&scale) {
         return Err(UnitError(format!("`{text}` is out of range")));
     }
     if scale < 0 {
@@ -146,7 +146,7 @@ pub fn scaled(text: &str, per_unit: i128) -> Result<i64, UnitError> {
 }
 
 /// Splits `"1.5 GiB"` into `("1.5", "GiB")`.
-fn number_and_unit(text: &str) -> (&str, &str) {
+pub(crate) fn number_and_unit(text: &str) -> (&str, &str) {
     let text = text.trim();
     let end = text
         .char_indices()

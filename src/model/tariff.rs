@@ -1,0 +1,78 @@
+//! Tiered prices of moving data.
+
+use crate::model::units::{div_half_even, saturate};
+use crate::model::{Bytes, DataRate, Money};
+
+/// Prices per GB (10⁹ bytes) by volume. Tiers are marginal: each prices only the bytes between
+/// its own threshold and the next one, so the cost never falls as the volume grows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tariff {
+    /// `(from this many bytes on, price)`, ascending; the first threshold is 0.
+    tiers: Vec<(u64, i64)>,
+}
+
+impl Tariff {
+    /// No charge.
+    pub fn free() -> Self {
+        Self::default()
+    }
+
+    /// From tiers in any order; bytes below the first threshold are free.
+    pub fn new(tiers: impl IntoIterator<Item = (Bytes, DataRate)>) -> Self {
+        let mut tiers: Vec<(u64, i64)> = tiers.into_iter().map(|(from, rate)| (from.0, rate.0)).collect();
+        tiers.sort_unstable();
+        Self { tiers }
+    }
+
+    /// The price of one copy of `bytes`, rounded once.
+    pub fn cost(&self, bytes: Bytes) -> Money {
+        let mut nano_bytes: i128 = 0;
+        for (index, (from, rate)) in self.tiers.iter().enumerate() {
+            let to = self.tiers.get(index + 1).map_or(u64::MAX, |(next, _)| *next).min(bytes.0);
+            nano_bytes += i128::from(to.saturating_sub(*from)) * i128::from(*rate);
+        }
+        Money(saturate(div_half_even(nano_bytes, 1_000_000_000 * 1000)))
+    }
+
+    /// The price of the last GB of `bytes`.
+    pub fn last_rate(&self, bytes: Bytes) -> DataRate {
+        let tier = self.tiers.iter().rev().find(|(from, _)| *from < bytes.0).or(self.tiers.first());
+        DataRate(tier.map_or(0, |(_, rate)| *rate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aws() -> Tariff {
+        let usd = |text: &str| DataRate::parse_usd(text).unwrap();
+        let gb = |gb: u64| Bytes(gb * 1_000_000_000);
+        Tariff::new([
+            (gb(0), usd("0.09")),
+            (gb(10_240), usd("0.085")),
+            (gb(51_200), usd("0.07")),
+            (gb(153_600), usd("0.05")),
+        ])
+    }
+
+    #[test]
+    fn tiers_are_marginal() {
+        let gb = |gb: u64| Bytes(gb * 1_000_000_000);
+        assert_eq!(aws().cost(gb(10_240)), Money(921_600_000));
+        assert_eq!(aws().cost(gb(10_241)), Money(921_685_000));
+        assert_eq!(aws().last_rate(gb(10_240)), DataRate(90_000_000));
+        assert_eq!(aws().last_rate(gb(10_241)), DataRate(85_000_000));
+        assert_eq!(Tariff::free().cost(gb(1)), Money(0));
+    }
+
+    #[test]
+    fn cost_never_falls_as_volume_grows() {
+        let mut last = Money(0);
+        for step in 0..4_000_u64 {
+            let cost = aws().cost(Bytes(step * 50_000_000_000 + step * 7));
+            assert!(cost >= last);
+            last = cost;
+        }
+    }
+}
