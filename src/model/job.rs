@@ -91,7 +91,7 @@ pub enum Work {
 
 /// A dataset, or what a stage writes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(from = "String", into = "String")]
 pub enum ArtifactRef {
     /// `reviews`
     Dataset(String),
@@ -117,13 +117,12 @@ impl fmt::Display for ArtifactRef {
     }
 }
 
-impl TryFrom<String> for ArtifactRef {
-    type Error = std::convert::Infallible;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        Ok(match text.split_once('.') {
+impl From<String> for ArtifactRef {
+    fn from(text: String) -> Self {
+        match text.split_once('.') {
             Some((stage, name)) => ArtifactRef::Output { stage: stage.to_owned(), name: name.to_owned() },
             None => ArtifactRef::Dataset(text),
-        })
+        }
     }
 }
 

@@ -238,7 +238,10 @@ impl Money {
         match number {
             Some(number) => scaled(number.trim(), 1_000_000).map(Money),
             None => {
-                decimal(number_and_unit(trimmed).0)?;
+                match number_and_unit(trimmed).0 {
+                    "" => {}
+                    number => drop(decimal(number)?),
+                }
                 Err(UnitError(format!("`{text}` is not an amount in US dollars; write it like `$60`")))
             }
         }
@@ -340,12 +343,35 @@ impl fmt::Display for Millis {
     }
 }
 
+impl Money {
+    /// Every digit of the amount, at least two decimals: `$0.0875`.
+    pub fn exact(self) -> String {
+        format!("{}${}", if self.0 < 0 { "-" } else { "" }, decimal_text(self.0.saturating_abs().saturating_mul(1000)))
+    }
+}
+
+impl Millis {
+    /// Hours, minutes and seconds with every digit: `5 h 43 m 53.652 s`. It can be read back.
+    pub fn exact(self) -> String {
+        let (hours, minutes, rest) = (self.0 / 3_600_000, self.0 / 60_000 % 60, self.0 % 60_000);
+        let seconds = format!("{}.{:03}", rest / 1000, rest % 1000);
+        let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+        let parts = [
+            (hours > 0, format!("{hours} h")),
+            (minutes > 0, format!("{minutes} m")),
+            (rest > 0, format!("{seconds} s")),
+        ];
+        let shown: Vec<String> = parts.into_iter().filter(|(shown, _)| *shown).map(|(_, text)| text).collect();
+        if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
+    }
+}
+
 /// `12345` as `12,345`.
 pub fn grouped(value: i128) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 && !text.ends_with('-') {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) && !text.ends_with('-') {
             text.push(',');
         }
         text.push(digit);

@@ -1,6 +1,7 @@
 //! Messages about a place in a file.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 
 /// A file that people wrote: its name as they gave it, its text, and where its entries are.
@@ -9,7 +10,8 @@ pub struct SourceFile {
     /// As given on the command line.
     pub name: String,
     pub text: String,
-    /// Byte spans by dotted key: `stages.train.needs.memory`, `limits.deadline`.
+    /// Byte spans by dotted key: `stages.train.needs.memory`, `limits.deadline`. An entry of a
+    /// list of texts is keyed by its text: `clouds.deny.oci`, `stages.train.reads.process.tokens`.
     pub spans: BTreeMap<String, Range<usize>>,
 }
 
@@ -27,7 +29,7 @@ impl SourceFile {
 
     /// Line and column (in characters), both from 1, of a byte offset.
     pub fn line_column(&self, offset: usize) -> (usize, usize) {
-        let before = &self.text[..offset.min(self.text.len())];
+        let before = &self.text[..self.text.floor_char_boundary(offset)];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
@@ -65,9 +67,51 @@ pub struct Diagnostic {
     pub span: Range<usize>,
 }
 
+impl Diagnostic {
+    /// An error at `span`; label and hint are added by the methods below.
+    pub fn error(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, message: message.into(), label: String::new(), hint: None, span }
+    }
+
+    /// A warning at `span`.
+    pub fn warning(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(span, message) }
+    }
+
+    /// What to say at the span itself.
+    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// The way out; an empty one counts as none.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into()).filter(|hint| !hint.is_empty());
+        self
+    }
+}
+
 /// All messages about one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics {
     pub source: SourceFile,
     pub list: Vec<Diagnostic>,
 }
+
+impl fmt::Display for Diagnostics {
+    /// One line a message: `job.toml:5:1: error: …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, diagnostic) in self.list.iter().enumerate() {
+            let (line, column) = self.source.line_column(diagnostic.span.start);
+            let severity = match diagnostic.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{}:{line}:{column}: {severity}: {}", self.source.name, diagnostic.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}

@@ -1,5 +1,34 @@
 //! What people write: job and policy TOML to model, with a span for every message.
+//!
+//! [`job::parse`] and [`policy::parse`] find all mistakes of a file, not the first one only;
+//! [`check`] looks at the two together.
+//!
+//! Invariant: nothing here does IO; a file comes in as its name and its text.
 
 pub mod diagnostic;
+pub mod job;
+pub mod policy;
+pub mod shipped;
 
+mod cross;
+mod needs;
+mod table;
+mod value;
+mod wiring;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use cross::check;
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
+
+/// What a file says, and where it says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed<T> {
+    pub value: T,
+    /// The file, with the span of every entry by its dotted key.
+    pub source: SourceFile,
+    /// What is allowed but hardly meant, in order of the file.
+    pub warnings: Vec<Diagnostic>,
+}

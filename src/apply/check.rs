@@ -1,0 +1,269 @@
+//! What must be right before anything starts, all of it told at once.
+
+use super::Error;
+use crate::model::ArtifactRef;
+use crate::plan::{Plan, PlannedStage};
+use crate::provider::{self, Content, Item};
+use crate::state::State;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+/// How to apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The current folder.
+    pub here: PathBuf,
+    /// The plan file's folder.
+    pub plan_folder: PathBuf,
+    /// In place of the providers of the plan's places.
+    pub provider: Option<String>,
+    /// Where datasets and files are, in place of the plan's and the current folder.
+    pub source: Option<PathBuf>,
+    /// Datasets given by hand.
+    pub data: BTreeMap<String, PathBuf>,
+    /// Stages at a time.
+    pub parallelism: usize,
+    pub on_failure: OnFailure,
+    /// Between asking a stage to end and killing it.
+    pub grace: Duration,
+}
+
+/// What a failed stage means for those that do not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    GoOn,
+    /// Nothing new is begun; what runs may end.
+    StartNothing,
+}
+
+/// A plan that can be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// The provider of every stage.
+    pub providers: BTreeMap<String, String>,
+    /// Where each dataset that is read lies.
+    pub datasets: BTreeMap<String, Content>,
+    /// Each stage's files.
+    pub files: BTreeMap<String, Vec<Item>>,
+    /// What a user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Looks at the plan, the files and the state; changes nothing.
+pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<Checked, Error> {
+    let held = state.filter(|state| !state.stages.is_empty()).and_then(|state| state.job.clone());
+    if let Some(held) = held.filter(|held| *held != plan.job) {
+        return Err(Error::OtherJob { held, planned: plan.job.clone() });
+    }
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    check_shape(plan, &mut problems);
+    check_commands(plan, &mut problems);
+    let providers = find_providers(plan, settings, &mut problems);
+    let datasets = find_datasets(plan, settings, &mut problems, &mut warnings);
+    let mut files = BTreeMap::new();
+    for stage in &plan.stages {
+        files.insert(stage.name.clone(), find_files(stage, settings, &mut problems));
+        if stage.nodes > 1 && providers.get(&stage.name).is_some_and(|name| name == provider::LOCAL) {
+            warnings.push(format!(
+                "stage.{} is planned on {} nodes: it runs here as one process with SKY_NODES={}",
+                stage.name, stage.nodes, stage.nodes
+            ));
+        }
+    }
+    if problems.is_empty() {
+        Ok(Checked { providers, datasets, files, warnings })
+    } else {
+        Err(Error::NotReady(problems))
+    }
+}
+
+/// The stages that must end before `stage`, by data or by order.
+pub fn predecessors(stage: &PlannedStage) -> BTreeSet<&str> {
+    let by_data = stage.reads.iter().filter_map(|read| match read {
+        ArtifactRef::Output { stage, .. } => Some(stage.as_str()),
+        ArtifactRef::Dataset(_) => None,
+    });
+    by_data.chain(stage.after.iter().map(String::as_str)).collect()
+}
+
+/// The names under which a stage finds its inputs: the last part of each, or all of it where two
+/// would be the same.
+pub fn input_names(stage: &PlannedStage) -> BTreeMap<&ArtifactRef, String> {
+    let taken = |name: &str| stage.reads.iter().filter(|read| read.file_name() == name).count() > 1;
+    let name = |read: &ArtifactRef| {
+        let short = read.file_name();
+        if taken(short) { read.to_string() } else { short.to_owned() }
+    };
+    stage.reads.iter().map(|read| (read, name(read))).collect()
+}
+
+/// A plan file may have been edited by hand: names must be plain, references must lead somewhere,
+/// and no stage may wait for itself.
+fn check_shape(plan: &Plan, problems: &mut Vec<String>) {
+    let mut known: BTreeMap<&str, &PlannedStage> = BTreeMap::new();
+    for stage in &plan.stages {
+        if known.insert(&stage.name, stage).is_some() {
+            problems.push(format!("stage.{} is in the plan twice", stage.name));
+        }
+        let names = std::iter::once(&stage.name).chain(stage.writes.keys());
+        for name in names.filter(|name| !plain(name)) {
+            problems.push(format!("`{}` cannot be the name of a folder or file", name.escape_debug()));
+        }
+    }
+    for stage in &plan.stages {
+        for read in &stage.reads {
+            let there = match read {
+                ArtifactRef::Dataset(name) => plan.datasets.contains_key(name) && plain(name),
+                ArtifactRef::Output { stage, name } => {
+                    known.get(stage.as_str()).is_some_and(|stage| stage.writes.contains_key(name))
+                }
+            };
+            if !there {
+                problems.push(format!("stage.{} reads `{read}`, which the plan does not have", stage.name));
+            }
+        }
+        for before in stage.after.iter().filter(|before| !known.contains_key(before.as_str())) {
+            problems.push(format!("stage.{} waits for stage.{before}, which the plan does not have", stage.name));
+        }
+    }
+    let mut left: BTreeMap<&str, BTreeSet<&str>> =
+        known.values().map(|stage| (stage.name.as_str(), predecessors(stage))).collect();
+    loop {
+        let open: BTreeSet<&str> = left.keys().copied().collect();
+        let before = left.len();
+        left.retain(|_, waits| waits.iter().any(|name| open.contains(name)));
+        if left.len() == before {
+            break;
+        }
+    }
+    if !left.is_empty() {
+        let names: Vec<&str> = left.keys().copied().collect();
+        problems.push(format!("stages wait for each other in a circle: {}", names.join(", ")));
+    }
+}
+
+fn plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0']) && name.len() <= 200
+}
+
+fn check_commands(plan: &Plan, problems: &mut Vec<String>) {
+    let none = |stage: &&PlannedStage| stage.run.as_deref().is_none_or(|run| run.trim().is_empty());
+    let names: Vec<String> = plan.stages.iter().filter(none).map(|stage| format!("stage.{}", stage.name)).collect();
+    if !names.is_empty() {
+        let verb = if names.len() == 1 { "has" } else { "have" };
+        problems.push(format!("{} {verb} no `run`: give the command in the job file and plan again", names.join(", ")));
+    }
+}
+
+fn find_providers(plan: &Plan, settings: &Settings, problems: &mut Vec<String>) -> BTreeMap<String, String> {
+    let known = |name: &str| provider::NAMES.contains(&name);
+    if let Some(name) = settings.provider.as_deref().filter(|name| !known(name)) {
+        problems.push(format!("this sky has no provider `{name}`; it has {}", provider::NAMES.join(", ")));
+    }
+    let chosen = |stage: &PlannedStage| settings.provider.clone().unwrap_or_else(|| stage.place.cloud.clone());
+    let chosen: BTreeMap<String, String> =
+        plan.stages.iter().map(|stage| (stage.name.clone(), chosen(stage))).collect();
+    let unknown: BTreeSet<&str> = chosen.values().map(String::as_str).filter(|name| !known(name)).collect();
+    if settings.provider.is_none() && !unknown.is_empty() {
+        let clouds: Vec<&str> = unknown.into_iter().collect();
+        problems.push(format!(
+            "this sky has no provider for {}: `--provider local` rehearses the plan on this machine",
+            clouds.join(", ")
+        ));
+    }
+    chosen
+}
+
+fn find_datasets(
+    plan: &Plan,
+    settings: &Settings,
+    problems: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> BTreeMap<String, Content> {
+    let mut found = BTreeMap::new();
+    for name in settings.data.keys().filter(|name| !plan.datasets.contains_key(*name)) {
+        let names: Vec<&str> = plan.datasets.keys().map(String::as_str).collect();
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        problems.push(format!("--data {name}=…: the plan has no dataset `{name}`; its datasets: {known}"));
+    }
+    let read: BTreeSet<&str> = plan.stages.iter().flat_map(|stage| &stage.reads).filter_map(dataset).collect();
+    for (name, planned) in plan.datasets.iter().filter(|(name, _)| read.contains(name.as_str())) {
+        let tried = match (settings.data.get(name), &planned.path) {
+            (Some(given), _) => vec![settings.here.join(given)],
+            (None, Some(path)) => candidates(path, settings),
+            (None, None) => {
+                warnings.push(format!(
+                    "dataset `{name}` lies at {}, not here: an empty file stands in for it; --data {name}=PATH gives one",
+                    planned.at
+                ));
+                found.insert(name.clone(), Content::Empty);
+                continue;
+            }
+        };
+        match tried.iter().find(|path| path.exists()) {
+            Some(path) => {
+                found.insert(name.clone(), Content::Local(path.clone()));
+            }
+            None => problems.push(format!(
+                "dataset `{name}` is not there: looked at {}; --data {name}=PATH gives another place",
+                shown(&tried)
+            )),
+        }
+    }
+    found
+}
+
+fn dataset(read: &ArtifactRef) -> Option<&str> {
+    match read {
+        ArtifactRef::Dataset(name) => Some(name),
+        ArtifactRef::Output { .. } => None,
+    }
+}
+
+fn find_files(stage: &PlannedStage, settings: &Settings, problems: &mut Vec<String>) -> Vec<Item> {
+    let mut items = Vec::new();
+    for name in &stage.files {
+        let path = Path::new(name);
+        let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let first = path.components().find(|part| matches!(part, Component::Normal(_)));
+        let reserved =
+            first.is_none_or(|first| provider::local::RESERVED.iter().any(|name| first.as_os_str() == *name));
+        if !inside || reserved {
+            problems.push(format!(
+                "stage.{}: file `{name}` must be a relative path without `..`, and not one of {}",
+                stage.name,
+                provider::local::RESERVED.join(", ")
+            ));
+            continue;
+        }
+        let tried = candidates(name, settings);
+        match tried.iter().find(|path| path.exists()) {
+            Some(path) => items.push(Item { name: name.clone(), content: Content::Local(path.clone()) }),
+            None => {
+                problems.push(format!("stage.{}: file `{name}` is not there: looked at {}", stage.name, shown(&tried)))
+            }
+        }
+    }
+    items
+}
+
+/// Where a path of the job may be: in `--source` if given, else beside the plan, else here.
+fn candidates(path: &str, settings: &Settings) -> Vec<PathBuf> {
+    match &settings.source {
+        Some(source) => vec![settings.here.join(source).join(path)],
+        None => {
+            let mut tried = vec![settings.plan_folder.join(path)];
+            let here = settings.here.join(path);
+            if !tried.contains(&here) {
+                tried.push(here);
+            }
+            tried
+        }
+    }
+}
+
+fn shown(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
+}

@@ -1,0 +1,100 @@
+//! Undoing all applies of a state: processes and machines end, folders and outputs go.
+
+use super::Error;
+use super::record::Recorder;
+use crate::provider::{self, LOCAL, Machine, Owner, Provider, RunStatus, Token};
+use crate::state::event::{Call, Event};
+use crate::state::journal::Sync;
+use crate::state::{Artifact, Folder, Opened, State};
+use crate::util::tree;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a destroy would delete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// Attempts that exist at a provider, each with whether its command runs.
+    pub machines: Vec<(String, Machine, bool)>,
+    /// Stages that the state knows.
+    pub stages: BTreeSet<String>,
+    pub artifacts: BTreeMap<String, Artifact>,
+    /// Folders that are removed whole.
+    pub folders: Vec<String>,
+}
+
+impl Inventory {
+    /// Whether there is nothing to delete.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Looks; changes nothing.
+pub async fn inventory(folder: &Folder, state: &State) -> Result<Inventory, Error> {
+    let mut inventory = Inventory {
+        stages: state.stages.keys().cloned().collect(),
+        artifacts: state.artifacts.clone(),
+        ..Inventory::default()
+    };
+    for provider in providers(folder, state)? {
+        for machine in provider.list(owner(provider.name(), state).as_ref()).await? {
+            let worker = provider.worker(&machine.token).await?;
+            let runs = worker.status().await? == RunStatus::Running;
+            inventory.machines.push((provider.name().to_owned(), machine, runs));
+        }
+    }
+    let kept = [folder.stages(), folder.artifacts(), folder.objects()];
+    inventory.folders = kept.iter().filter(|path| path.exists()).map(|path| path.display().to_string()).collect();
+    Ok(inventory)
+}
+
+/// Deletes it all, and leaves an empty state; returns its serial. After a crash or an error,
+/// doing it again goes on.
+pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory) -> Result<u64, Error> {
+    let providers = providers(folder, &opened.state)?;
+    let live: Vec<(String, Token)> = opened
+        .state
+        .stages
+        .iter()
+        .filter(|(_, record)| record.attempt > 0)
+        .map(|(name, record)| {
+            let (id, attempt) = (record.token.clone(), record.attempt);
+            (record.provider.clone(), Token { id, stage: name.clone(), attempt })
+        })
+        .collect();
+    let listed = inventory.machines.iter().map(|(provider, machine, _)| (provider.clone(), machine.token.clone()));
+    let all: BTreeSet<(String, Token)> = listed.chain(live).collect();
+    let recorder = Recorder::new(opened);
+    for (name, token) in all {
+        let Some(provider) = providers.iter().find(|provider| provider.name() == name) else { continue };
+        recorder.intend(&token.stage, &token.id, Call::Delete)?;
+        let deleted = provider.delete(&token).await;
+        recorder.result(&token.stage, &token.id, Call::Delete, &deleted)?;
+        deleted?;
+    }
+    for path in [folder.artifacts(), folder.objects(), folder.stages()] {
+        tree::remove(&path)?;
+    }
+    recorder.record(Event::Emptied, Sync::Now)?;
+    let mut opened = recorder.into_inner();
+    folder.compact(&mut opened)?;
+    Ok(opened.state.serial)
+}
+
+fn providers(folder: &Folder, state: &State) -> Result<Vec<Arc<dyn Provider>>, Error> {
+    let mut names: BTreeSet<&str> = state.stages.values().map(|record| record.provider.as_str()).collect();
+    names.insert(LOCAL);
+    names.retain(|name| !name.is_empty());
+    let open = |name: &str| {
+        provider::open(name, &folder.root).ok_or_else(|| {
+            Error::NotReady(vec![format!("this sky has no provider `{name}`, which the state has machines at")])
+        })
+    };
+    names.into_iter().map(open).collect()
+}
+
+/// On this machine the state folder itself says whose everything in it is.
+fn owner(provider: &str, state: &State) -> Option<Owner> {
+    let owner = || Owner { job: state.job.clone().unwrap_or_default(), lineage: state.lineage.clone() };
+    (provider != LOCAL).then(owner)
+}

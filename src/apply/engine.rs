@@ -1,0 +1,284 @@
+//! Walks the DAG: what is ready runs, up to so many at a time; what waits for a failed stage is
+//! skipped; everything else goes on.
+
+use super::check::{Checked, OnFailure, Settings, predecessors};
+use super::notice::{Interrupt, Notice, Observer};
+use super::record::Recorder;
+use super::{Error, stage};
+use crate::plan::{self, Plan, PlannedStage};
+use crate::provider::{self, Evidence, Owner, Provider, Token};
+use crate::state::event::{Call, Event};
+use crate::state::journal::Sync;
+use crate::state::summary::definition;
+use crate::state::{Artifact, Folder, Opened, StageRecord, Status};
+use crate::transfer::Objects;
+use crate::util::clock;
+use crate::util::tree::Measured;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{OnceCell, watch};
+use tokio::task::JoinSet;
+
+/// How an apply ended, when it could be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Every stage of the plan.
+    pub stages: BTreeMap<String, StageOutcome>,
+    /// What is done, by artifact.
+    pub artifacts: BTreeMap<String, Artifact>,
+    pub interrupted: Option<Interrupt>,
+    /// Of the state that was left.
+    pub serial: u64,
+}
+
+/// How one stage came out of an apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StageOutcome {
+    /// It was run.
+    Done,
+    /// It was done before, with the same content.
+    Unchanged,
+    Failed {
+        message: String,
+        /// The last lines that it printed.
+        tail: Vec<String>,
+        /// Where its log is, if it came so far.
+        log: Option<String>,
+    },
+    /// A stage that it waits for is not done.
+    Skipped { because: String },
+    /// It was ended by a signal to `sky`, or not begun because of one.
+    Interrupted,
+    /// Not begun because another stage failed, by the user's wish.
+    NotBegun,
+}
+
+/// What all stages of one apply share.
+pub(super) struct Context {
+    pub plan_digest: String,
+    pub checked: Checked,
+    pub settings: Settings,
+    pub owner: Owner,
+    pub recorder: Recorder,
+    pub providers: BTreeMap<String, Arc<dyn Provider>>,
+    pub objects: Objects,
+    pub artifacts: PathBuf,
+    pub observer: Arc<dyn Observer>,
+    pub interrupt: watch::Receiver<Option<Interrupt>>,
+    /// Digests of datasets, each read once.
+    pub datasets: BTreeMap<String, OnceCell<Measured>>,
+}
+
+/// Applies a plan that [`check`](super::check::check) found ready, to a state that is locked. The state that is left
+/// is on disk whatever happens; dropping the future leaves what runs running, for the next apply.
+pub async fn run(
+    plan: &Plan,
+    checked: Checked,
+    settings: Settings,
+    folder: &Folder,
+    opened: Opened,
+    observer: Arc<dyn Observer>,
+    interrupt: watch::Receiver<Option<Interrupt>>,
+) -> Result<Outcome, Error> {
+    for message in checked.warnings.iter().chain(&opened.warnings) {
+        observer.notice(&Notice::Warning { message: message.clone() });
+    }
+    let context = Arc::new(context(plan, checked, settings, folder, opened, observer, interrupt)?);
+    let known = context
+        .recorder
+        .read(|state| state.plan.as_ref() == Some(&context.plan_digest) && state.job.as_ref() == Some(&plan.job));
+    if !known {
+        let (job, plan) = (Some(plan.job.clone()), Some(context.plan_digest.clone()));
+        context.recorder.record(Event::Begun { operation: "apply".to_owned(), job, plan }, Sync::Later)?;
+    }
+    let stages = walk(plan, &context).await?;
+    wind_down(plan, &context, &stages).await?;
+    let interrupted = *context.interrupt.borrow();
+    let context = Arc::into_inner(context).ok_or_else(|| Error::Bug("a stage is still at work".to_owned()))?;
+    let mut opened = context.recorder.into_inner();
+    if opened.journal.length() > 0 {
+        folder.compact(&mut opened)?;
+    }
+    let state = opened.state;
+    let keep: BTreeSet<PathBuf> =
+        state.artifacts.values().map(|artifact| context.objects.path(&artifact.digest, artifact.kind)).collect();
+    context.objects.sweep(&|object| keep.contains(object))?;
+    Ok(Outcome { stages, artifacts: state.artifacts, interrupted, serial: state.serial })
+}
+
+fn context(
+    plan: &Plan,
+    checked: Checked,
+    settings: Settings,
+    folder: &Folder,
+    opened: Opened,
+    observer: Arc<dyn Observer>,
+    interrupt: watch::Receiver<Option<Interrupt>>,
+) -> Result<Context, Error> {
+    let mut providers = BTreeMap::new();
+    let held = opened.state.stages.values().map(|record| &record.provider);
+    for name in checked.providers.values().chain(held) {
+        if !providers.contains_key(name) {
+            let opened = provider::open(name, &folder.root);
+            let provider = opened.ok_or_else(|| Error::NotReady(vec![format!("this sky has no provider `{name}`")]))?;
+            providers.insert(name.clone(), provider);
+        }
+    }
+    let plan_digest =
+        plan::file::digest(plan).map_err(|error| Error::Bug(format!("cannot write the plan: {error}")))?;
+    Ok(Context {
+        plan_digest,
+        owner: Owner { job: plan.job.clone(), lineage: opened.state.lineage.clone() },
+        datasets: checked.datasets.keys().map(|name| (name.clone(), OnceCell::new())).collect(),
+        checked,
+        settings,
+        recorder: Recorder::new(opened),
+        providers,
+        objects: Objects::at(folder.objects()),
+        artifacts: folder.artifacts(),
+        observer,
+        interrupt,
+    })
+}
+
+/// Runs all stages in the order that the DAG allows, earlier in the plan first.
+async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, StageOutcome>, Error> {
+    let mut waiting: BTreeMap<usize, BTreeSet<&str>> = plan.stages.iter().map(predecessors).enumerate().collect();
+    let mut outcomes: BTreeMap<String, StageOutcome> = BTreeMap::new();
+    let mut running: JoinSet<(usize, Result<StageOutcome, Error>)> = JoinSet::new();
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    let mut interrupt = context.interrupt.clone();
+    let mut failed = false;
+    loop {
+        let stopped =
+            interrupt.borrow_and_update().is_some() || failed && context.settings.on_failure == OnFailure::StartNothing;
+        while !stopped && running.len() < context.settings.parallelism.max(1) {
+            let ready = waiting.iter().find(|(_, waits)| waits.is_empty()).map(|(index, _)| *index);
+            let Some(index) = ready else { break };
+            waiting.remove(&index);
+            let (context, planned) = (context.clone(), plan.stages[index].clone());
+            names.insert(&plan.stages[index].name);
+            running.spawn(async move { (index, stage::run(&context, &planned).await) });
+        }
+        let joined = tokio::select! {
+            joined = running.join_next() => joined,
+            Ok(()) = interrupt.changed() => {
+                if let Some(signal) = *interrupt.borrow() {
+                    let running = names.iter().map(|name| (*name).to_owned()).collect();
+                    context.observer.notice(&Notice::Stopping { interrupt: signal, running });
+                }
+                continue;
+            }
+        };
+        let Some(joined) = joined else { break };
+        let (index, outcome) = joined.map_err(|error| Error::Bug(format!("a stage's task broke: {error}")))?;
+        let name = plan.stages[index].name.as_str();
+        names.remove(name);
+        let outcome = outcome?;
+        match &outcome {
+            StageOutcome::Done | StageOutcome::Unchanged => {
+                waiting.values_mut().for_each(|waits| {
+                    waits.remove(name);
+                });
+            }
+            StageOutcome::Failed { .. } => {
+                failed = true;
+                skip(plan, context, name, &mut waiting, &mut outcomes);
+            }
+            _ => {}
+        }
+        outcomes.insert(name.to_owned(), outcome);
+    }
+    let interrupted = interrupt.borrow().is_some();
+    for index in waiting.into_keys() {
+        let rest = if interrupted { StageOutcome::Interrupted } else { StageOutcome::NotBegun };
+        outcomes.insert(plan.stages[index].name.clone(), rest);
+    }
+    Ok(outcomes)
+}
+
+/// Takes all that waits for a failed stage, directly or not, out of the walk.
+fn skip(
+    plan: &Plan,
+    context: &Context,
+    failed: &str,
+    waiting: &mut BTreeMap<usize, BTreeSet<&str>>,
+    outcomes: &mut BTreeMap<String, StageOutcome>,
+) {
+    let mut gone: BTreeSet<&str> = BTreeSet::from([failed]);
+    loop {
+        let next = waiting.iter().find(|(_, waits)| !waits.is_disjoint(&gone)).map(|(index, _)| *index);
+        let Some(index) = next else { break };
+        waiting.remove(&index);
+        let name = plan.stages[index].name.as_str();
+        gone.insert(name);
+        let (stage, because) = (name.to_owned(), format!("stage.{failed} failed"));
+        context.observer.notice(&Notice::Skipped { stage: stage.clone(), because: because.clone() });
+        outcomes.insert(stage, StageOutcome::Skipped { because });
+    }
+}
+
+/// Ends attempts of earlier applies that this one did not come to, and notes what was not begun.
+async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, StageOutcome>) -> Result<(), Error> {
+    for planned in &plan.stages {
+        let message = match outcomes.get(&planned.name) {
+            Some(StageOutcome::Skipped { because }) => because.clone(),
+            Some(StageOutcome::Interrupted | StageOutcome::NotBegun) => "not begun".to_owned(),
+            _ => continue,
+        };
+        let former = context.recorder.read(|state| state.stages.get(&planned.name).cloned());
+        match former {
+            Some(former) if former.live => abandon(context, &planned.name, &former, &message).await?,
+            Some(_) => {}
+            None if matches!(outcomes.get(&planned.name), Some(StageOutcome::Skipped { .. })) => {
+                let record = never_begun(context, planned, Status::Skipped, message);
+                context.recorder.record(Event::NotBegun { stage: planned.name.clone(), record }, Sync::Later)?;
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Ends an attempt that is of no use any more.
+pub(super) async fn abandon(context: &Context, name: &str, former: &StageRecord, why: &str) -> Result<(), Error> {
+    let token = Token { id: former.token.clone(), stage: name.to_owned(), attempt: former.attempt };
+    let provider = context
+        .providers
+        .get(&former.provider)
+        .ok_or_else(|| Error::NotReady(vec![format!("this sky has no provider `{}`", former.provider)]))?;
+    context.recorder.intend(name, &token.id, Call::Release)?;
+    let evidence = if former.status == Status::Done { Evidence::Drop } else { Evidence::Keep };
+    let released = provider.release(&token, evidence).await;
+    context.recorder.result(name, &token.id, Call::Release, &released)?;
+    released?;
+    if former.status.in_flight() {
+        let (stage, message) = (name.to_owned(), why.to_owned());
+        context.recorder.record(Event::Ended { stage, status: Status::Lost, message }, Sync::Later)?;
+    }
+    Ok(context.recorder.record(Event::Released { stage: name.to_owned() }, Sync::Now)?)
+}
+
+/// The record of a stage of which no attempt was ever made.
+pub(super) fn never_begun(
+    context: &Context,
+    planned: &PlannedStage,
+    status: Status,
+    message: String,
+) -> Box<StageRecord> {
+    Box::new(StageRecord {
+        status,
+        attempt: 0,
+        token: String::new(),
+        live: false,
+        provider: context.checked.providers.get(&planned.name).cloned().unwrap_or_default(),
+        place: planned.place.clone(),
+        definition: definition(planned),
+        fingerprint: String::new(),
+        exit_code: None,
+        message: Some(message),
+        started: clock::timestamp(),
+        ended: None,
+    })
+}

@@ -1,0 +1,43 @@
+//! Executing a plan: walking its stages, watching them, and leaving a true state behind.
+//!
+//! [`check`](check::check) finds all that stands in the way before anything starts;
+//! [`run`](engine::run) walks the DAG; [`stage`] is the life of one stage; [`destroy`] undoes.
+//!
+//! Invariants: every provider call is announced in the journal first. A stage that is done with
+//! the same content is never run again; one that may be running is looked up by its token before
+//! anything is decided about it. Nothing here prints: what happens is told to an [`Observer`].
+
+pub mod check;
+pub mod destroy;
+pub mod engine;
+pub mod notice;
+mod record;
+pub mod stage;
+
+pub use check::{Checked, Settings, check};
+pub use engine::{Outcome, StageOutcome, run};
+pub use notice::{Interrupt, Notice, Observer};
+
+use crate::provider::ProviderError;
+use crate::state::{LockError, StateError};
+use std::io;
+
+/// Why an operation could not be done at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// All that stands in the way, a line each.
+    #[error("the plan cannot be applied:\n{}", .0.iter().map(|line| format!("  - {line}")).collect::<Vec<_>>().join("\n"))]
+    NotReady(Vec<String>),
+    #[error("this folder holds the state of job `{held}`; the plan is of job `{planned}`")]
+    OtherJob { held: String, planned: String },
+    #[error("this is a bug in sky: {0}")]
+    Bug(String),
+}

@@ -1,0 +1,57 @@
+//! The state and its journal, shared by the stages of one apply.
+
+use crate::state::event::{Call, Event};
+use crate::state::journal::Sync;
+use crate::state::{Opened, State};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The one way to change a state: by an event that is in the journal first.
+#[derive(Debug)]
+pub struct Recorder(Mutex<Opened>);
+
+impl Recorder {
+    pub fn new(opened: Opened) -> Self {
+        Self(Mutex::new(opened))
+    }
+
+    /// Appends an event to the journal and takes it into the state.
+    pub fn record(&self, event: Event, sync: Sync) -> io::Result<()> {
+        let mut opened = self.lock();
+        let record = opened.journal.append(event, sync)?;
+        opened.state.take(&record);
+        Ok(())
+    }
+
+    /// Announces a call.
+    pub fn intend(&self, stage: &str, token: &str, call: Call) -> io::Result<()> {
+        self.record(Event::Intent { stage: stage.to_owned(), token: token.to_owned(), call }, Sync::Now)
+    }
+
+    /// Writes down how a call went.
+    pub fn result<T, E: ToString>(
+        &self,
+        stage: &str,
+        token: &str,
+        call: Call,
+        result: &Result<T, E>,
+    ) -> io::Result<()> {
+        let error = result.as_ref().err().map(ToString::to_string);
+        self.record(Event::Result { stage: stage.to_owned(), token: token.to_owned(), call, error }, Sync::Now)
+    }
+
+    /// Looks at the state.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.lock().state)
+    }
+
+    /// Gives the state back.
+    pub fn into_inner(self) -> Opened {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Opened> {
+        // A panic elsewhere cannot leave an event half taken.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

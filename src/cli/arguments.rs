@@ -1,0 +1,148 @@
+//! Words of the command line to verbs. Usage errors are exit code 1: 2 means "changes".
+
+use super::terminal::Colour;
+use super::{Exit, Failure};
+use super::{destroy, graph, plan, show, validate, version};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Plan a job over many clouds, and apply the plan.
+///
+/// A job is a DAG of stages with the data between them (job.toml); a policy says what must hold
+/// and what to minimise (policy.toml). `sky plan` finds the cheapest or fastest way to run the
+/// job on the clouds of the catalog, egress included, and proves it. `sky apply` executes a plan.
+#[derive(Parser, Debug)]
+#[command(name = "sky", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 done, 1 error, 2 changes (with --detailed-exitcode or --check), 3 no plan is \
+possible, 4 denied by policy or budget, 5 stale plan, 6 locked, 7 some stages done and some not, 130/143 interrupted.")]
+pub struct Arguments {
+    /// Run as if started in DIR
+    #[arg(long, global = true, value_name = "DIR")]
+    pub chdir: Option<PathBuf>,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    pub color: Colour,
+    /// The same as --color=never
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// `false`: never ask for anything
+    #[arg(long, global = true, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub input: bool,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    Plan(plan::PlanArgs),
+    Apply(plan::ApplyVerbArgs),
+    Destroy(destroy::DestroyArgs),
+    Show(show::ShowArgs),
+    Validate(validate::ValidateArgs),
+    Graph(graph::GraphArgs),
+    Version(version::VersionArgs),
+}
+
+impl Arguments {
+    /// `--color` and `--no-color` as one.
+    pub fn colour(&self) -> Colour {
+        if self.no_color { Colour::Never } else { self.color }
+    }
+
+    /// `--chdir`.
+    pub fn enter_folder(&self) -> Result<(), Failure> {
+        match &self.chdir {
+            Some(folder) => std::env::set_current_dir(folder).map_err(|error| Failure::file(folder, "enter", error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Parses the words; else the text to print and how to end.
+pub fn parse(words: Vec<OsString>) -> Result<Arguments, (String, Exit)> {
+    let words = double_dashes(words);
+    let parsed =
+        Arguments::command().try_get_matches_from(words).and_then(|matches| Arguments::from_arg_matches(&matches));
+    parsed.map_err(|error| {
+        let exit = if error.use_stderr() { Exit::Error } else { Exit::Success };
+        (error.render().to_string(), exit)
+    })
+}
+
+/// Long options may be written with one dash, as Terraform's users do: `-auto-approve`,
+/// `-out=plan.json`.
+fn double_dashes(words: Vec<OsString>) -> Vec<OsString> {
+    let command = Arguments::command();
+    let commands = std::iter::once(&command).chain(command.get_subcommands());
+    let long: BTreeSet<String> = commands
+        .flat_map(|command| command.get_arguments())
+        .filter_map(|argument| argument.get_long().map(str::to_owned))
+        .collect();
+    let mut literal = false;
+    let doubled = |word: OsString| {
+        literal |= word == "--";
+        let name = word.to_str().and_then(|word| word.strip_prefix('-')).and_then(|word| word.split('=').next());
+        let known =
+            name.is_some_and(|name| name.len() > 1 && (long.contains(name) || name == "help" || name == "version"));
+        if known && !literal {
+            let mut two = OsString::from("-");
+            two.push(word);
+            two
+        } else {
+            word
+        }
+    };
+    words.into_iter().map(doubled).collect()
+}
+
+/// Replaces Rust's panic message by one that says what to do, with a log beside.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("no message");
+        let trace = std::backtrace::Backtrace::force_capture();
+        let verb = std::env::args().nth(1).unwrap_or_default();
+        let log = format!("sky {}\nverb: {verb}\nat: {place}\n{text}\n\n{trace}\n", env!("CARGO_PKG_VERSION"));
+        let path = std::path::Path::new("sky-crash.log");
+        let saved = crate::util::file::write_atomic(path, log.as_bytes());
+        let terminal = super::Terminal::detect(Colour::Auto, false);
+        terminal.note(&format!("error: this is a bug in sky: {text} (at {place})"));
+        match saved {
+            Ok(()) => {
+                terminal.note("hint: please report it with sky-crash.log, which has the details; the state is safe")
+            }
+            Err(_) => terminal.note(&format!("hint: please report it with these details; the state is safe\n{log}")),
+        }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn one_dash_is_enough_for_long_options() {
+        let doubled = double_dashes(words(&["sky", "plan", "-out=x", "-o", "y", "-json", "--", "-json"]));
+        assert_eq!(doubled, words(&["sky", "plan", "--out=x", "-o", "y", "--json", "--", "-json"]));
+    }
+
+    #[test]
+    fn a_usage_error_is_exit_code_1() {
+        let (text, exit) = parse(words(&["sky", "plan", "--no-such"])).unwrap_err();
+        assert_eq!(exit, Exit::Error);
+        assert!(text.contains("--no-such"));
+        assert_eq!(parse(words(&["sky", "--help"])).unwrap_err().1, Exit::Success);
+    }
+}

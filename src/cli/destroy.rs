@@ -1,0 +1,116 @@
+//! `sky destroy`: deletes what applies have made.
+
+use super::progress::Stream;
+use super::state::{StateArgs, failure, open_locked};
+use super::{Exit, Failure, Terminal};
+use crate::apply::destroy::{Inventory, inventory, run as delete};
+use crate::model::Bytes;
+use crate::state::Folder;
+use serde_json::json;
+use std::path::Path;
+
+/// Delete all that applies have made here: processes, machines, folders, outputs.
+///
+/// Ends what still runs, even if the `sky` that began it was killed. The state is left empty.
+#[derive(Clone, Debug, clap::Args)]
+pub struct DestroyArgs {
+    /// Do not ask
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// Progress and result as JSON lines on stdout; needs --auto-approve
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+/// Shows what goes, asks, deletes.
+pub fn run(args: &DestroyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    if args.json && !args.auto_approve {
+        return Err(Failure::error("--json cannot ask: it needs --auto-approve"));
+    }
+    if !args.auto_approve && !terminal.interactive {
+        return Err(Failure::error("destroy asks before it deletes, and there is no terminal to ask on")
+            .hint("give --auto-approve"));
+    }
+    let stream = args.json.then(|| Stream::begin(terminal));
+    let result = execute(args, terminal, stream.as_ref());
+    if let (Some(stream), Err(failure)) = (&stream, &result) {
+        stream.failed(failure, "destroy");
+    }
+    result
+}
+
+fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::error(format!("cannot start: {error}")))?;
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
+    let nothing = || match stream {
+        Some(stream) => {
+            stream.summary(json!({ "add": 0, "change": 0, "import": 0, "remove": 0, "operation": "destroy" }));
+            Ok(Exit::Success)
+        }
+        None => terminal.out("No changes. There is nothing to destroy.\n").map(|()| Exit::Success),
+    };
+    if !folder.exists() {
+        return nothing();
+    }
+    let (lock, opened) = open_locked(&folder, "destroy", &args.state)?;
+    let found = runtime.block_on(inventory(&folder, &opened.state)).map_err(|error| failure(error, &folder))?;
+    for warning in &opened.warnings {
+        terminal.warn(warning);
+    }
+    if found.is_empty() {
+        return nothing();
+    }
+    let removed = found.stages.len();
+    if stream.is_none() {
+        terminal.out(&inventory_text(&found))?;
+    }
+    if !args.auto_approve && !terminal.confirm("Do you really want to delete all of this? There is no undo.")? {
+        return Err(Failure::error("destroy cancelled: nothing was deleted"));
+    }
+    let serial = runtime.block_on(delete(&folder, opened, &found)).map_err(|error| {
+        failure(error, &folder).hint("what is deleted is in the state; `sky destroy` again goes on with the rest")
+    })?;
+    drop(lock);
+    match stream {
+        Some(stream) => {
+            for stage in &found.stages {
+                stream.hook("apply_complete", stage, "destroyed".to_owned(), json!({ "action": "delete" }));
+            }
+            stream.summary(json!({ "add": 0, "change": 0, "import": 0, "remove": removed, "operation": "destroy" }));
+        }
+        // The deletion is done, whoever reads this.
+        None => drop(terminal.out(&format!(
+            "\nDestroy: {removed} {}, {} {} deleted. The state is empty (serial {serial}).\n",
+            plural(removed, "stage"),
+            found.artifacts.len(),
+            plural(found.artifacts.len(), "artifact"),
+        ))),
+    }
+    Ok(Exit::Success)
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { noun.to_owned() } else { format!("{noun}s") }
+}
+
+fn inventory_text(found: &Inventory) -> String {
+    let mut text = "This will be deleted:\n".to_owned();
+    for (provider, machine, runs) in &found.machines {
+        let doing = if *runs { ", running" } else { "" };
+        let token = &machine.token;
+        text += &format!("  - stage.{} attempt {} at {provider}{doing}: {}\n", token.stage, token.attempt, machine.id);
+    }
+    for (name, artifact) in &found.artifacts {
+        text += &format!("  - artifact {name}, {}\n", Bytes(artifact.bytes));
+    }
+    for folder in &found.folders {
+        text += &format!("  - folder {folder}\n");
+    }
+    text
+}

@@ -1,0 +1,43 @@
+//! `sky graph`: the DAG of a job or a plan.
+
+use super::inputs;
+use super::{Exit, Failure, Terminal};
+use crate::plan::file as plan_file;
+use crate::render::graph;
+use crate::spec;
+use crate::util::file;
+use std::path::PathBuf;
+
+/// Draw a job or a plan as a graph, in DOT or Mermaid.
+#[derive(Clone, Debug, clap::Args)]
+pub struct GraphArgs {
+    /// Job file (.toml) or plan file
+    #[arg(default_value = "job.toml", value_name = "FILE")]
+    pub file: PathBuf,
+    /// Language of the drawing
+    #[arg(long, value_enum, default_value_t = Format::Dot)]
+    pub format: Format,
+}
+
+/// Languages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    Dot,
+    Mermaid,
+}
+
+/// Draws.
+pub fn run(args: &GraphArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let drawing = if args.file.extension().is_some_and(|extension| extension == "toml") {
+        let text = file::read_text(&args.file).map_err(Failure::error)?;
+        let job = spec::job::parse(&args.file.display().to_string(), &text);
+        graph::of_job(&job.map_err(|fault| inputs::failure(&[fault], terminal))?.value)
+    } else {
+        graph::of_plan(&plan_file::read(&args.file).map_err(Failure::error)?)
+    };
+    let text = match args.format {
+        Format::Dot => graph::dot(&drawing),
+        Format::Mermaid => graph::mermaid(&drawing),
+    };
+    terminal.out(&text).map(|()| Exit::Success)
+}

@@ -1,0 +1,129 @@
+//! Job, policy and catalog, from the files that the arguments name.
+
+use super::{Exit, Failure, Terminal};
+use crate::catalog::{self, Catalog};
+use crate::model::{Job, Policy};
+use crate::render::diagnostic;
+use crate::spec::{self, Diagnostics, Parsed, SourceFile};
+use crate::util::file;
+use std::path::{Path, PathBuf};
+
+/// Which files to plan from.
+#[derive(Clone, Debug, clap::Args)]
+pub struct InputArgs {
+    /// Job file
+    #[arg(default_value = "job.toml", value_name = "JOB")]
+    pub job: PathBuf,
+    /// Policy file, or the name of a shipped one: cheapest, fastest, deadline-6h, eu-only,
+    /// no-us-cloud-act, confidential [default: policy.toml beside the job file, if there; else
+    /// least cost without rules]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Catalog folder [default: the one that sky was built with]
+    #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
+    pub catalog: Option<PathBuf>,
+}
+
+/// What was read. Warnings are not yet said.
+pub struct Inputs {
+    pub job: Parsed<Job>,
+    pub policy: Parsed<Policy>,
+    pub warnings: Vec<Diagnostics>,
+}
+
+/// Reads job and policy; a failure holds every message about the first file that has errors.
+pub fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
+    let mut faults = Vec::new();
+    let job = parse(&args.job, spec::job::parse, &mut faults);
+    let policy = policy_text(args).and_then(|(name, text)| match text {
+        Some(text) => spec::policy::parse(&name, &text),
+        None => parse_file(Path::new(&name), spec::policy::parse),
+    });
+    let policy = policy.map_err(|fault| faults.push(fault)).ok();
+    match (job, policy) {
+        (Some(job), Some(policy)) => {
+            let warnings = vec![
+                Diagnostics { source: job.source.clone(), list: job.warnings.clone() },
+                Diagnostics { source: policy.source.clone(), list: policy.warnings.clone() },
+                spec::check(&job, &policy),
+            ];
+            Ok(Inputs { job, policy, warnings: warnings.into_iter().filter(|said| !said.list.is_empty()).collect() })
+        }
+        _ => Err(faults),
+    }
+}
+
+fn parse<T>(path: &Path, parse: Parser<T>, faults: &mut Vec<Diagnostics>) -> Option<Parsed<T>> {
+    parse_file(path, parse).map_err(|fault| faults.push(fault)).ok()
+}
+
+/// Reads one kind of file.
+type Parser<T> = fn(&str, &str) -> Result<Parsed<T>, Diagnostics>;
+
+fn parse_file<T>(path: &Path, parse: Parser<T>) -> Result<Parsed<T>, Diagnostics> {
+    let name = path.display().to_string();
+    let text = file::read_text(path).map_err(|error| unreadable(&name, &error.to_string(), path))?;
+    parse(&name, &text)
+}
+
+/// A file that cannot be read, as a message like all others.
+fn unreadable(name: &str, message: &str, path: &Path) -> Diagnostics {
+    let mut diagnostic = spec::Diagnostic::error(0..0, message.to_owned());
+    if !path.exists() {
+        diagnostic.hint = Some(match path.file_name().is_some_and(|name| name == "job.toml") {
+            true => "write a job.toml here, or name a job file: `sky plan JOB`".to_owned(),
+            false => "check the name".to_owned(),
+        });
+    }
+    Diagnostics { source: SourceFile { name: name.to_owned(), ..SourceFile::default() }, list: vec![diagnostic] }
+}
+
+/// The policy's name, and its text unless it is to be read from the file of that name.
+fn policy_text(args: &InputArgs) -> Result<(String, Option<String>), Diagnostics> {
+    match &args.policy {
+        Some(path) => {
+            let name = path.display().to_string();
+            let shipped = spec::shipped::text(&name).filter(|_| !path.exists());
+            Ok((name, shipped.map(str::to_owned)))
+        }
+        None => {
+            let beside = args.job.with_file_name("policy.toml");
+            let text = if beside.exists() { None } else { Some(String::new()) };
+            Ok((beside.display().to_string(), text))
+        }
+    }
+}
+
+/// Loads the catalog.
+pub fn catalog(args: &InputArgs) -> Result<Catalog, Failure> {
+    let loaded = match &args.catalog {
+        Some(folder) => catalog::load::directory(folder),
+        None => catalog::load::shipped(),
+    };
+    loaded.map_err(|error| Failure::error(error))
+}
+
+/// All messages as one failure.
+pub fn failure(faults: &[Diagnostics], terminal: &Terminal) -> Failure {
+    let text: String = faults.iter().map(|fault| text(fault, terminal.colour_stderr)).collect();
+    Failure::new(Exit::Error, text.trim_end())
+}
+
+/// Messages of one file; a file that could not be read has no lines to show.
+pub fn text(said: &Diagnostics, colour: bool) -> String {
+    if said.source.text.is_empty() {
+        let one = |diagnostic: &spec::Diagnostic| {
+            let hint = diagnostic.hint.as_ref().map(|hint| format!("\nhint: {hint}"));
+            format!("error: {}{}\n", diagnostic.message, hint.unwrap_or_default())
+        };
+        return said.list.iter().map(one).collect();
+    }
+    diagnostic::text(&said.source, &said.list, colour)
+}
+
+/// Says warnings on stderr.
+pub fn warn(warnings: &[Diagnostics], terminal: &Terminal) {
+    for said in warnings {
+        terminal.note(text(said, terminal.colour_stderr).trim_end());
+    }
+}

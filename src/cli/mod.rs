@@ -1,0 +1,81 @@
+//! The command line: one file per verb, arguments to settings to operation.
+
+pub mod apply;
+mod arguments;
+pub mod destroy;
+pub mod exit;
+mod graph;
+mod inputs;
+mod plan;
+pub mod progress;
+mod show;
+pub mod signals;
+pub mod state;
+pub mod terminal;
+mod validate;
+mod version;
+
+pub use exit::{Exit, Failure};
+pub use terminal::Terminal;
+
+use arguments::Verb;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs one command line, the program's own name first, and says how it ended.
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    // A panic is a bug in sky; whoever runs it gets a message, a log and exit code 1.
+    arguments::report_panics();
+    let end = std::panic::catch_unwind(|| run(arguments)).unwrap_or(Exit::Error);
+    ExitCode::from(end as u8)
+}
+
+fn run(words: Vec<OsString>) -> Exit {
+    let arguments = match arguments::parse(words) {
+        Ok(arguments) => arguments,
+        Err((text, Exit::Success)) => {
+            // `--help` and `--version`; a reader that closes the pipe has seen enough.
+            let _ = Terminal::detect(terminal::Colour::Auto, true).out(&text);
+            return Exit::Success;
+        }
+        Err((text, exit)) => {
+            Terminal::detect(terminal::Colour::Auto, true).note(text.trim_end());
+            return exit;
+        }
+    };
+    let terminal = Terminal::detect(arguments.colour(), arguments.input);
+    let result = arguments.enter_folder().and_then(|()| verb(&arguments.verb, &terminal));
+    result.unwrap_or_else(|failure| say(&failure, &terminal))
+}
+
+fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Plan(args) => plan::run(args, terminal),
+        Verb::Apply(args) => plan::apply(args, terminal),
+        Verb::Destroy(args) => destroy::run(args, terminal),
+        Verb::Show(args) => show::run(args, terminal),
+        Verb::Validate(args) => validate::run(args, terminal),
+        Verb::Graph(args) => graph::run(args, terminal),
+        Verb::Version(args) => version::run(args, terminal),
+    }
+}
+
+/// A failure on stderr, with its way out.
+fn say(failure: &Failure, terminal: &Terminal) -> Exit {
+    if !failure.message.is_empty() {
+        let word = terminal.paint(anstyle::AnsiColor::Red.on_default().bold(), "error");
+        match failure.message.strip_prefix("error: ") {
+            Some(rest) => terminal.note(&format!("{word}: {rest}")),
+            // Messages with source lines come rendered, colours and all.
+            None if failure.message.contains("error:") || failure.message.contains("error\u{1b}") => {
+                terminal.note(&failure.message);
+            }
+            None => terminal.note(&format!("{word}: {}", failure.message)),
+        }
+    }
+    for hint in &failure.hints {
+        let word = terminal.paint(anstyle::AnsiColor::Cyan.on_default().bold(), "hint");
+        terminal.note(&format!("{word}: {hint}"));
+    }
+    failure.exit
+}

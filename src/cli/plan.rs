@@ -1,0 +1,240 @@
+//! `sky plan`, and `sky apply` without a plan file, which plans first.
+
+use super::inputs::{self, InputArgs, Inputs};
+use super::{Exit, Failure, Terminal, apply};
+use crate::plan::{Plan, file as plan_file};
+use crate::planner::{self, COMPARED_STAGES, NoPlan, Settings};
+use crate::render::{events, markdown, no_plan, plan_text};
+use crate::solve::Effort;
+use crate::state::{self, Folder};
+use crate::util::{clock, file};
+use std::path::{Path, PathBuf};
+
+/// Find the best way to run a job, and show it. Touches no cloud.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    #[command(flatten)]
+    pub solving: SolvingArgs,
+    /// Write the plan to FILE, for `sky apply`
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// One JSON object a line; the last one holds the whole plan
+    #[arg(long)]
+    pub json: bool,
+    /// Markdown, for a comment on a pull request
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+    /// Compare with a saved plan: exit code 2 if the bytes would differ
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+    /// Exit code 0: the state already holds all of it; 2: there is something to do
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Write the mixed-integer program to FILE as MPS, for any other solver
+    #[arg(long, value_name = "FILE")]
+    pub emit_mps: Option<PathBuf>,
+}
+
+/// How hard to try.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SolvingArgs {
+    /// Compare with the best single cloud also for large jobs
+    #[arg(long)]
+    pub compare: bool,
+    /// Branch-and-bound nodes after which to stop without a proof
+    #[arg(long, value_name = "N", default_value_t = Effort::default().nodes)]
+    pub max_nodes: u32,
+    /// Seconds after which to stop without a proof; the plan may then differ from run to run
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub time_limit: Option<f64>,
+}
+
+/// Execute a plan, or plan a job and execute that.
+///
+/// PLAN is a file written by `sky plan --out`: it was approved by being written, so nothing is
+/// asked. A job file (.toml), or nothing (job.toml), is planned, shown, and applied after a yes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ApplyVerbArgs {
+    #[command(flatten)]
+    pub apply: apply::ApplyArgs,
+    /// With a job file: policy file, or the name of a shipped one
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// With a job file: catalog folder
+    #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
+    pub catalog: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if seconds.is_finite() && seconds > 0.0 { Ok(seconds) } else { Err("must be more than 0".to_owned()) }
+}
+
+/// Plans and shows.
+pub fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    if !args.json {
+        return quiet(args, terminal).map_err(|stop| stop.failure);
+    }
+    terminal.out(&events::lines(&[events::version(&clock::timestamp())]))?;
+    quiet(args, terminal).map_err(|stop| {
+        let summary = stop.summary.clone().unwrap_or_else(|| first_line(&stop.failure.message));
+        // The stream ends with a summary also on failure; whether anybody reads it changes nothing.
+        let _ = terminal.out(&events::lines(&events::of_failure(&summary, &stop.failure.message, &clock::timestamp())));
+        stop.failure
+    })
+}
+
+/// Why planning stopped, with a sentence for programs.
+struct Stop {
+    failure: Failure,
+    summary: Option<String>,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self { failure, summary: None }
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
+    let (inputs, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), terminal)?;
+    drop(inputs);
+    let bytes = plan_file::encode(&plan).map_err(Failure::error)?;
+    if let Some(path) = &args.out
+        && !std::fs::read(path).is_ok_and(|old| old == bytes.as_bytes())
+    {
+        file::write_atomic(path, bytes.as_bytes()).map_err(Failure::error)?;
+    }
+    let done = done(&plan)?;
+    show(args, &plan, done, terminal)?;
+    if let Some(path) = &args.check {
+        let saved = std::fs::read(path).map_err(|error| Failure::file(path, "read", error))?;
+        if saved != bytes.as_bytes() {
+            terminal.note(&difference(path, &plan));
+            return Ok(Exit::Changes);
+        }
+    }
+    let changes = args.detailed_exitcode && !done;
+    Ok(if changes { Exit::Changes } else { Exit::Success })
+}
+
+fn show(args: &PlanArgs, plan: &Plan, done: bool, terminal: &Terminal) -> Result<(), Failure> {
+    if args.json {
+        let events = events::of_plan(plan, &clock::timestamp(), &|_| !done).map_err(Failure::error)?;
+        return terminal.out(&events::lines(&events));
+    }
+    for warning in &plan.warnings {
+        terminal.warn(warning);
+    }
+    if args.markdown {
+        return terminal.out(&markdown::text(plan));
+    }
+    let add = if done { 0 } else { plan.stages.len() };
+    terminal.out(&format!("{}\n{}\n", plan_text::text(plan, terminal.width), events::summary(add)))?;
+    if !terminal.automation {
+        match &args.out {
+            Some(path) => terminal.note(&format!("\nTo execute exactly this plan: sky apply {}", path.display())),
+            None => terminal.note("\nTo keep this plan for `sky apply`: sky plan --out plan.json"),
+        }
+    }
+    Ok(())
+}
+
+/// What differs from a saved plan, as far as it can be read.
+fn difference(path: &Path, plan: &Plan) -> String {
+    let name = path.display();
+    match plan_file::read(path) {
+        Err(error) => format!("{name} differs from the plan of these inputs: {error}"),
+        Ok(saved) => {
+            let input = |name: &str, old: &str, new: &str| (old != new).then(|| format!("\n  {name} changed"));
+            let changed: String = [
+                input("the job", &saved.inputs.job, &plan.inputs.job),
+                input("the policy", &saved.inputs.policy, &plan.inputs.policy),
+                input("the catalog", &saved.inputs.catalog, &plan.inputs.catalog),
+                input("sky itself", &saved.sky_version, &plan.sky_version),
+            ]
+            .into_iter()
+            .flatten()
+            .collect();
+            let (old, new) = (saved.totals.cost_micro_usd, plan.totals.cost_micro_usd);
+            format!("{name} differs from the plan of these inputs:{changed}\n  total {old} -> {new}")
+        }
+    }
+}
+
+/// Whether the state of this folder already holds the whole plan.
+fn done(plan: &Plan) -> Result<bool, Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let given = std::env::var_os("SKY_DATA_DIR").map(PathBuf::from);
+    let folder = Folder::resolve(&here, given.as_deref());
+    let state = folder.read().map_err(Failure::error)?;
+    Ok(state.is_some_and(|state| state::summary::holds(&state, plan)))
+}
+
+/// Reads the inputs and plans.
+fn compute(
+    inputs: &InputArgs,
+    solving: &SolvingArgs,
+    mps: Option<&Path>,
+    terminal: &Terminal,
+) -> Result<(Inputs, Plan), Stop> {
+    let read = inputs::read(inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
+    inputs::warn(&read.warnings, terminal);
+    let catalog = inputs::catalog(inputs)?;
+    let (job, policy) = (&read.job.value, &read.policy.value);
+    let stop = |reason: NoPlan| {
+        let (text, answer) = no_plan::text(&reason, &read.job, &read.policy, terminal.colour_stderr);
+        let exit = if answer { Exit::Infeasible } else { Exit::Error };
+        Stop { failure: Failure::new(exit, text), summary: Some(no_plan::summary(&reason).to_owned()) }
+    };
+    if let Some(path) = mps {
+        let program = planner::program(job, policy, &catalog).map_err(stop)?;
+        file::write_atomic(path, program.as_bytes()).map_err(Failure::error)?;
+    }
+    let settings = Settings {
+        effort: Effort { nodes: solving.max_nodes, seconds: solving.time_limit },
+        compare: solving.compare || job.stages.len() <= COMPARED_STAGES,
+    };
+    let plan = planner::plan(job, policy, &catalog, &settings).map_err(stop)?;
+    Ok((read, plan))
+}
+
+/// Applies a plan file, or plans a job, asks, and applies that.
+pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let path = args.apply.plan.clone().unwrap_or_else(|| PathBuf::from("job.toml"));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if path.extension().is_none_or(|extension| extension != "toml") {
+        if args.policy.is_some() {
+            return Err(Failure::error("a plan file is applied as it is: --policy has no meaning with it")
+                .hint("plan again with `sky plan --policy FILE --out PLAN`"));
+        }
+        let plan = plan_file::read(&path).map_err(Failure::error)?;
+        return apply::run_plan(&plan, folder, &args.apply, terminal);
+    }
+    if args.apply.json && !args.apply.auto_approve {
+        return Err(Failure::error("--json cannot ask: it needs a plan file or --auto-approve"));
+    }
+    if !args.apply.auto_approve && !terminal.interactive {
+        return Err(Failure::error("apply asks before it begins, and there is no terminal to ask on")
+            .hint("write a plan with `sky plan --out plan.json` and apply that, or give --auto-approve"));
+    }
+    let inputs = InputArgs { job: path.clone(), policy: args.policy.clone(), catalog: args.catalog.clone() };
+    let solving = SolvingArgs { compare: false, max_nodes: Effort::default().nodes, time_limit: None };
+    let (_, plan) = compute(&inputs, &solving, None, terminal).map_err(|stop| stop.failure)?;
+    if !args.apply.json {
+        for warning in &plan.warnings {
+            terminal.warn(warning);
+        }
+        terminal.out(&format!("{}\n", plan_text::text(&plan, terminal.width)))?;
+    }
+    if !args.apply.auto_approve && !terminal.confirm("Do you want to apply this plan?")? {
+        return Err(Failure::error("apply cancelled: nothing was begun"));
+    }
+    apply::run_plan(&plan, folder, &args.apply, terminal)
+}

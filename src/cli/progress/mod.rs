@@ -1,0 +1,40 @@
+//! What an apply tells while it runs: lines and spinners for people, a stream for programs.
+
+mod json;
+mod text;
+
+pub use json::Stream;
+pub use text::Text;
+
+use std::time::Duration;
+
+/// `7s`, `2m5s`, `1h0m3s`.
+pub fn elapsed(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds}s"),
+        (0, minutes, seconds) => format!("{minutes}m{seconds}s"),
+        (hours, minutes, seconds) => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+/// Text of others without the control characters that could drive a terminal.
+pub fn harmless(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control() || *character == '\t').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_well() {
+        let said: Vec<String> = [0, 59, 60, 3725].map(|seconds| elapsed(Duration::from_secs(seconds))).into();
+        assert_eq!(said, ["0s", "59s", "1m0s", "1h2m5s"]);
+    }
+
+    #[test]
+    fn escapes_do_not_reach_the_terminal() {
+        assert_eq!(harmless("a\u{1b}[31mb\tc\u{7}"), "a[31mb\tc");
+    }
+}

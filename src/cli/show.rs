@@ -1,0 +1,73 @@
+//! `sky show`: a plan or a state, stale or not.
+
+use super::{Exit, Failure, Terminal};
+use crate::model::canonical;
+use crate::plan::file as plan_file;
+use crate::render::{markdown, plan_text, table};
+use crate::state::{self, Folder, State};
+use crate::util::file;
+use std::path::{Path, PathBuf};
+
+/// Show a plan file, or the state of this folder.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ShowArgs {
+    /// Plan or state file [default: the state of this folder]
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// A plan as markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+}
+
+/// Shows it.
+pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let text = match &args.file {
+        Some(path) => {
+            let text = file::read_text(path).map_err(Failure::error)?;
+            let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+            if value.as_ref().is_some_and(|value| value.get("lineage").is_some()) {
+                let state: State = value.and_then(|value| serde_json::from_value(value).ok()).ok_or_else(|| {
+                    Failure::error(format!("{} is not a state that this sky can read", path.display()))
+                })?;
+                of_state(Some(&state), args, terminal)?
+            } else {
+                of_plan(path, args, terminal)?
+            }
+        }
+        None => {
+            let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+            let given = std::env::var_os("SKY_DATA_DIR").map(PathBuf::from);
+            let state = Folder::resolve(&here, given.as_deref()).read().map_err(Failure::error)?;
+            of_state(state.as_ref(), args, terminal)?
+        }
+    };
+    terminal.out(&text).map(|()| Exit::Success)
+}
+
+fn of_plan(path: &Path, args: &ShowArgs, terminal: &Terminal) -> Result<String, Failure> {
+    let plan = plan_file::read(path).map_err(Failure::error)?;
+    if args.json {
+        return plan_file::encode(&plan).map_err(Failure::error);
+    }
+    for warning in &plan.warnings {
+        terminal.warn(warning);
+    }
+    Ok(if args.markdown { markdown::text(&plan) } else { plan_text::text(&plan, terminal.width) })
+}
+
+fn of_state(state: Option<&State>, args: &ShowArgs, terminal: &Terminal) -> Result<String, Failure> {
+    match state {
+        Some(state) if args.json => canonical::to_text(&state::summary::summary(state)).map_err(Failure::error),
+        Some(state) => {
+            let mut rows = state::summary::text_rows(state);
+            let head = rows.remove(0);
+            let head: Vec<&str> = head.iter().map(String::as_str).collect();
+            Ok(table::text(&head, &rows, terminal.width))
+        }
+        None if args.json => Ok("{}\n".to_owned()),
+        None => Ok("No state: nothing was applied in this folder.\n".to_owned()),
+    }
+}

@@ -1,0 +1,95 @@
+//! Whether a machine meets a stage's needs, and how long the stage runs on it.
+
+use crate::catalog::Catalog;
+use crate::model::units::div_half_even;
+use crate::model::{AcceleratorNeed, Machine, Millis, Needs, Tee, TeeSet, Work};
+
+/// The first need that a machine does not meet, in this order, as the job's key of it.
+pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'static str> {
+    if !needs.instance_types.is_empty()
+        && !needs.instance_types.iter().any(|pattern| pattern.matches(&machine.instance_type))
+    {
+        return Some("instance_types");
+    }
+    if !needs.accelerators.is_empty() && !needs.accelerators.iter().any(|need| has(machine, need, catalog)) {
+        return Some("accelerators");
+    }
+    if machine.vcpu_thousandths < needs.vcpu_thousandths {
+        return Some("cpus");
+    }
+    if machine.memory < needs.memory {
+        return Some("memory");
+    }
+    needs.arch.as_ref().filter(|arch| **arch != machine.arch).map(|_| "arch")
+}
+
+/// Whether a machine at some place has one of the environments that a stage needs.
+pub fn has_tee(needs: &Needs, tee: TeeSet) -> bool {
+    needs.tee.is_empty() || tee.meets(needs.tee.iter().copied().collect::<TeeSet>())
+}
+
+/// At least that many of that accelerator.
+fn has(machine: &Machine, need: &AcceleratorNeed, catalog: &Catalog) -> bool {
+    let wanted = catalog.accelerator_name(&need.name);
+    machine
+        .accelerator
+        .as_ref()
+        .is_some_and(|(name, count)| Some(name.as_str()) == wanted && *count >= need.thousandths)
+}
+
+/// How long the stage runs on a gang of `nodes` such machines. `None`: the job does not say.
+pub fn duration(work: &Work, machine: &Machine, nodes: u32, catalog: &Catalog) -> Option<Millis> {
+    match work {
+        Work::Duration(duration) => Some(*duration),
+        Work::DurationBy(durations) => {
+            // Of the entries that the machine satisfies, the one nearest to what it has.
+            let met = durations.iter().filter(|(need, _)| has(machine, need, catalog));
+            met.max_by_key(|(need, duration)| (need.thousandths, std::cmp::Reverse(**duration)))
+                .map(|(_, duration)| *duration)
+        }
+        Work::Flops { precision, gigaflop, efficiency_percent } => {
+            let (name, count) = machine.accelerator.as_ref()?;
+            let rate = *catalog.accelerators.get(name)?.gigaflops.get(precision)?;
+            // gigaflop / (gigaflop/s · cards · nodes · efficiency), in milliseconds
+            let work = i128::from(*gigaflop) * 1000 * 1000 * 100;
+            let speed = i128::from(rate) * i128::from(*count) * i128::from(nodes) * i128::from(*efficiency_percent);
+            (speed > 0).then(|| millis(div_half_even(work, speed)))
+        }
+        Work::VcpuTime(time) => {
+            let vcpus = i128::from(machine.vcpu_thousandths) * i128::from(nodes);
+            (vcpus > 0).then(|| millis(div_half_even(i128::from(time.0) * 1000, vcpus)))
+        }
+    }
+}
+
+/// At least a millisecond: no work takes no time.
+fn millis(value: i128) -> Millis {
+    Millis(u64::try_from(value.max(1)).unwrap_or(u64::MAX))
+}
+
+/// The needs in words: `at least 8 vCPU, 32 GiB, one of V100:4, tpu-v3-8, one of sgx, sev-snp`.
+pub fn text(needs: &Needs) -> String {
+    let list = |items: Vec<String>| items.join(" or ");
+    let mut parts = Vec::new();
+    if needs.vcpu_thousandths > 0 {
+        let count = u32::try_from(needs.vcpu_thousandths).unwrap_or(u32::MAX);
+        parts.push(format!("{} vCPU", crate::model::accelerator::count_text(count)));
+    }
+    if needs.memory.0 > 0 {
+        parts.push(format!("{} memory", needs.memory));
+    }
+    if !needs.accelerators.is_empty() {
+        parts.push(list(needs.accelerators.iter().map(AcceleratorNeed::to_string).collect()));
+    }
+    if !needs.tee.is_empty() {
+        parts.push(list(needs.tee.iter().map(Tee::to_string).collect()));
+    }
+    parts.extend(needs.arch.clone());
+    if !needs.instance_types.is_empty() {
+        parts.push(list(needs.instance_types.iter().map(ToString::to_string).collect()));
+    }
+    if !needs.places.is_empty() {
+        parts.push(format!("at {}", list(needs.places.iter().map(ToString::to_string).collect())));
+    }
+    if parts.is_empty() { "any machine".to_owned() } else { parts.join(", ") }
+}

@@ -1,0 +1,221 @@
+//! From a solved placement to a plan.
+
+use crate::catalog::Catalog;
+use crate::compile::{self, Compiled};
+use crate::model::{Bytes, DataRate, Job, Offer, Place, Policy, canonical, dag};
+use crate::plan::*;
+use crate::problem::{Evaluation, Shape, evaluate};
+use crate::solve::Solved;
+use crate::util::hash;
+use std::collections::BTreeSet;
+
+/// All that a plan is made of.
+#[derive(Clone, Debug)]
+pub struct Parts<'a> {
+    pub job: &'a Job,
+    pub policy: &'a Policy,
+    pub catalog: &'a Catalog,
+    pub compiled: &'a Compiled,
+    pub solved: &'a Solved,
+    pub single: Option<SingleCloud>,
+}
+
+/// Who solved it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SolverName {
+    pub name: &'static str,
+    pub version: String,
+}
+
+/// Alternatives kept per stage.
+const ALTERNATIVES: usize = 3;
+
+/// Writes the plan down.
+pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_json::Error> {
+    let Parts { job, policy, catalog, compiled, solved, single } = parts;
+    let evaluation = &solved.evaluation;
+    let mut stages: Vec<PlannedStage> = (0..compiled.stages.len()).map(|stage| planned_stage(parts, stage)).collect();
+    stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
+    let mut transfers: Vec<PlannedTransfer> = planned_transfers(parts);
+    transfers.sort_by(|a, b| (a.start_ms, &a.artifact, &a.to).cmp(&(b.start_ms, &b.artifact, &b.to)));
+    Ok(Plan {
+        format_version: FORMAT_VERSION.to_owned(),
+        sky_version: env!("CARGO_PKG_VERSION").to_owned(),
+        job: job.name.clone(),
+        inputs: Inputs {
+            job: hash::digest(canonical::to_text(job)?.as_bytes()),
+            policy: hash::digest(canonical::to_text(policy)?.as_bytes()),
+            catalog: catalog.digest.clone(),
+            catalog_date: catalog.date.clone(),
+        },
+        objective: policy.minimize,
+        limits: Limits { deadline_ms: policy.deadline, budget_micro_usd: policy.budget },
+        stages,
+        transfers,
+        datasets: planned_datasets(job),
+        totals: Totals {
+            cost_micro_usd: money(evaluation.cost()),
+            compute_micro_usd: money(evaluation.compute),
+            egress_micro_usd: money(evaluation.egress),
+            makespan_ms: millis(evaluation.makespan),
+        },
+        single_cloud: single.clone(),
+        solver: report(solved, solver),
+        considered: Considered {
+            clouds: compiled.counts.clouds,
+            places: compiled.counts.places,
+            offers: catalog.offers.len() as u64,
+            candidates: compiled.counts.candidates,
+            kept: compiled.counts.kept,
+        },
+        warnings: warnings(job, policy, catalog),
+    })
+}
+
+fn report(solved: &Solved, solver: &SolverName) -> SolverReport {
+    let proof = &solved.proof;
+    let (value, bound) = match proof.time_bound {
+        Some(bound) => (solved.evaluation.makespan, bound),
+        None => (solved.evaluation.cost(), proof.cost_bound),
+    };
+    let missing = i128::from(value.saturating_sub(bound).max(0)) * 1_000_000;
+    // Rounded up: a gap is never understated.
+    let gap = (missing + i128::from(value.max(1)) - 1) / i128::from(value.max(1));
+    SolverReport {
+        name: solver.name.to_owned(),
+        version: solver.version.clone(),
+        status: if proof.optimal { "optimal" } else { "feasible" }.to_owned(),
+        bound_micro_usd: money(proof.cost_bound),
+        bound_ms: proof.time_bound.map(millis),
+        gap: u64::try_from(gap).unwrap_or(u64::MAX),
+        seed: crate::solve::solver::SEED,
+        threads: 1,
+    }
+}
+
+/// The offer that a stage takes at some position of its choices.
+fn offer_of<'a>(parts: &Parts<'a>, stage: usize, position: usize) -> &'a Offer {
+    let tag = parts.compiled.instance.stages[stage].choices[position].tag;
+    &parts.catalog.offers[parts.compiled.candidates[stage][tag].offer]
+}
+
+fn planned_stage(parts: &Parts<'_>, index: usize) -> PlannedStage {
+    let Parts { job, catalog, compiled, solved, .. } = parts;
+    let name = &compiled.stages[index];
+    let stage = &job.stages[name];
+    let offer = offer_of(parts, index, solved.picks[index]);
+    let choice = compiled.instance.stages[index].choices[solved.picks[index]];
+    let (place, machine) = (catalog.place(offer), catalog.machine(offer));
+    let source = &catalog.sources[usize::from(offer.source)];
+    let accelerator = machine.accelerator.as_ref();
+    PlannedStage {
+        name: name.clone(),
+        place: place.name.clone(),
+        country: place.country.clone(),
+        instance_type: machine.instance_type.clone(),
+        accelerator: accelerator
+            .map(|(name, count)| crate::model::AcceleratorNeed { name: name.clone(), thousandths: *count }.to_string()),
+        nodes: stage.nodes,
+        purchase: offer.purchase,
+        rate_nano_usd_per_hour: offer.rate,
+        price_source: PriceSource { id: source.id.clone(), date: source.date.clone() },
+        start_ms: millis(solved.evaluation.start[index]),
+        end_ms: millis(solved.evaluation.end[index]),
+        cost_micro_usd: money(choice.cost),
+        labels: compiled.labels.of_stage.get(name).cloned().unwrap_or_default(),
+        reads: stage.reads.clone(),
+        writes: stage.writes.clone(),
+        after: dag::predecessors(stage).into_iter().map(str::to_owned).collect(),
+        run: stage.run.clone(),
+        files: stage.files.clone(),
+        alternatives: alternatives(parts, index),
+    }
+}
+
+/// The best other offers for one stage, the rest of the plan as it is, within the limits.
+fn alternatives(parts: &Parts<'_>, stage: usize) -> Vec<Alternative> {
+    let instance = &parts.compiled.instance;
+    let shape: Shape = instance.shape();
+    let mut picks = parts.solved.picks.clone();
+    let kept = picks[stage];
+    let mut found: Vec<(i64, i64, usize)> = Vec::new();
+    for position in (0..instance.stages[stage].choices.len()).filter(|position| *position != kept) {
+        picks[stage] = position;
+        let Some(evaluation) = evaluate(instance, &shape, &picks) else { continue };
+        let (cost, time) = (evaluation.cost(), evaluation.makespan);
+        if instance.budget.is_none_or(|limit| cost <= limit) && instance.deadline.is_none_or(|limit| time <= limit) {
+            found.push((cost, time, position));
+        }
+    }
+    found.sort_unstable();
+    let alternative = |(cost, time, position): (i64, i64, usize)| {
+        let offer = offer_of(parts, stage, position);
+        Alternative {
+            place: parts.catalog.place(offer).name.clone(),
+            instance_type: parts.catalog.machine(offer).instance_type.clone(),
+            purchase: offer.purchase,
+            rate_nano_usd_per_hour: offer.rate,
+            total_cost_micro_usd: money(cost),
+            makespan_ms: millis(time),
+        }
+    };
+    found.into_iter().take(ALTERNATIVES).map(alternative).collect()
+}
+
+fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
+    let Parts { catalog, compiled, solved, .. } = parts;
+    let instance = &compiled.instance;
+    let site_of = |stage: usize| instance.stages[stage].choices[solved.picks[stage]].site;
+    let place = |site: usize| catalog.places[compiled.sites[site] as usize].name.clone();
+    let Evaluation { copies, .. } = &solved.evaluation;
+    let transfer = |copy: &crate::problem::evaluate::Copy| {
+        let artifact = &instance.artifacts[copy.artifact];
+        let readers = artifact.readers.iter().filter(|reader| site_of(**reader) == copy.to);
+        let class = instance.links.class(copy.from, copy.to);
+        PlannedTransfer {
+            artifact: compiled.artifacts[copy.artifact].clone(),
+            from: place(copy.from),
+            to: place(copy.to),
+            bytes: artifact.bytes,
+            readers: readers.map(|reader| compiled.stages[*reader].clone()).collect(),
+            start_ms: millis(copy.start),
+            duration_ms: millis(copy.duration),
+            cost_micro_usd: money(copy.cost),
+            rate_nano_usd_per_gb: class.map_or(DataRate(0), |class| last_rate(parts, class, artifact.bytes)),
+        }
+    };
+    copies.iter().map(transfer).collect()
+}
+
+fn last_rate(parts: &Parts<'_>, class: u16, bytes: Bytes) -> DataRate {
+    parts.compiled.instance.links.tariffs[usize::from(class)].last_rate(bytes)
+}
+
+fn planned_datasets(job: &Job) -> std::collections::BTreeMap<String, PlannedDataset> {
+    let planned = |dataset: &crate::model::Dataset| PlannedDataset {
+        at: dataset.at.clone(),
+        path: dataset.path.clone(),
+        bytes: dataset.size,
+        labels: dataset.labels.clone(),
+    };
+    job.datasets.iter().map(|(name, dataset)| (name.clone(), planned(dataset))).collect()
+}
+
+/// Data that exists already may lie where the policy would not put it: that is said, since no
+/// plan can change it.
+fn warnings(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<String> {
+    let mut warnings = compile::unknown_alternatives(job, catalog);
+    for (name, dataset) in &job.datasets {
+        let place: Option<&Place> = catalog.place_id(&dataset.at).map(|place| &catalog.places[place as usize]);
+        let Some(place) = place.filter(|place| place.name != crate::model::PlaceName::here()) else { continue };
+        let labels: BTreeSet<String> = dataset.labels.clone();
+        if let Some(key) = crate::rule::forbids_place(policy, &labels, place) {
+            let country = place.country.as_deref().unwrap_or("unknown country");
+            warnings.push(format!(
+                "dataset {name} already lies at {} ({country}), outside {key}; only its copies are bound",
+                place.name
+            ));
+        }
+    }
+    warnings
+}

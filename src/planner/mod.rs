@@ -1,0 +1,124 @@
+//! Job, policy and catalog in; plan out. Pure: no IO, no clock, no environment.
+
+mod assemble;
+
+use crate::catalog::Catalog;
+use crate::compile::{self, Compiled, Refusal};
+use crate::model::{Allowance, Job, Objective, Pattern, Policy};
+use crate::plan::{self, Plan, SingleCloud};
+use crate::problem::{Goal, Target, lower, mps};
+use crate::solve::{self, Effort, Highs, Outcome, Shortfall, Solver, SolverError};
+use std::collections::BTreeSet;
+
+/// How to plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub effort: Effort,
+    /// Also plan inside every single cloud, for comparison.
+    pub compare: bool,
+}
+
+/// Jobs up to this many stages are compared with every single cloud unless asked otherwise.
+pub const COMPARED_STAGES: usize = 30;
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoPlan {
+    /// A name that the catalog does not know, or stages that nothing may run.
+    Refused(Refusal),
+    /// No placement keeps the limits.
+    Infeasible(Shortfall),
+    Solver(SolverError),
+}
+
+/// The one best plan of a job under a policy.
+pub fn plan(job: &Job, policy: &Policy, catalog: &Catalog, settings: &Settings) -> Result<Plan, NoPlan> {
+    let compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
+    let solver = Highs;
+    match solve::solve(&compiled.instance, &solver, &settings.effort).map_err(NoPlan::Solver)? {
+        Outcome::Infeasible(shortfall) => Err(NoPlan::Infeasible(shortfall)),
+        Outcome::Solved(solved) => {
+            let single = if settings.compare { single_cloud(job, policy, catalog, &compiled, settings)? } else { None };
+            let parts = assemble::Parts { job, policy, catalog, compiled: &compiled, solved: &solved, single };
+            let solver = assemble::SolverName { name: solver.name(), version: solver.version() };
+            assemble::assemble(&parts, &solver).map_err(|error| NoPlan::Solver(SolverError(error.to_string())))
+        }
+    }
+}
+
+/// The program of a job as MPS text: its objective and limits, before any choice is dropped
+/// that a bound rules out.
+pub fn program(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<String, NoPlan> {
+    let compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
+    let instance = &compiled.instance;
+    let objective = match instance.minimize {
+        Objective::Cost => Goal::Cost,
+        Objective::Time => Goal::Makespan,
+    };
+    let target = Target { objective, cost_limit: instance.budget, time_limit: instance.deadline };
+    Ok(mps::text(&lower(instance, &target).program))
+}
+
+/// The best plan inside one cloud: within the limits if any cloud can, else without them.
+fn single_cloud(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    compiled: &Compiled,
+    settings: &Settings,
+) -> Result<Option<SingleCloud>, NoPlan> {
+    let unlimited = Policy { deadline: None, budget: None, ..policy.clone() };
+    let limited = policy.deadline.is_some() || policy.budget.is_some();
+    for (policy, within_limits) in [(policy, true), (&unlimited, false)] {
+        let mut best: Option<SingleCloud> = None;
+        for cloud in complete_clouds(compiled, catalog) {
+            let only = Allowance { allow: Some(BTreeSet::from([Pattern(cloud.clone())])), ..policy.clouds.clone() };
+            let policy = Policy { clouds: only, ..policy.clone() };
+            let Some(found) = inside(job, &policy, catalog, settings, cloud)? else { continue };
+            let found = SingleCloud { within_limits, ..found };
+            let rank = |single: &SingleCloud| match policy.minimize {
+                Objective::Cost => (single.cost_micro_usd.0, i64::try_from(single.makespan_ms.0).unwrap_or(i64::MAX)),
+                Objective::Time => (i64::try_from(single.makespan_ms.0).unwrap_or(i64::MAX), single.cost_micro_usd.0),
+            };
+            if best.as_ref().is_none_or(|best| rank(&found) < rank(best)) {
+                best = Some(found);
+            }
+        }
+        if best.is_some() || !limited {
+            return Ok(best);
+        }
+    }
+    Ok(None)
+}
+
+/// Clouds that have a candidate for every stage, by name.
+fn complete_clouds(compiled: &Compiled, catalog: &Catalog) -> BTreeSet<String> {
+    let clouds_of = |candidates: &Vec<compile::Candidate>| -> BTreeSet<String> {
+        candidates.iter().map(|candidate| catalog.place(&catalog.offers[candidate.offer]).name.cloud.clone()).collect()
+    };
+    let mut stages = compiled.candidates.iter().map(clouds_of);
+    let first = stages.next().unwrap_or_default();
+    stages.fold(first, |common, clouds| common.intersection(&clouds).cloned().collect())
+}
+
+fn inside(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    settings: &Settings,
+    cloud: String,
+) -> Result<Option<SingleCloud>, NoPlan> {
+    let compiled = match compile::compile(job, policy, catalog) {
+        Ok(compiled) => compiled,
+        Err(_) => return Ok(None),
+    };
+    match solve::solve(&compiled.instance, &Highs, &settings.effort).map_err(NoPlan::Solver)? {
+        Outcome::Infeasible(_) => Ok(None),
+        Outcome::Solved(solved) => Ok(Some(SingleCloud {
+            cloud,
+            cost_micro_usd: plan::money(solved.evaluation.cost()),
+            makespan_ms: plan::millis(solved.evaluation.makespan),
+            within_limits: true,
+        })),
+    }
+}

@@ -1,0 +1,18 @@
+//! The problem as numbers: which option each stage takes.
+//!
+//! Two forms: the placement problem itself ([`Instance`], small and exact) and the mixed-integer
+//! program made from it ([`Program`]).
+//!
+//! Invariant: nothing here knows a cloud, a file or a solver; all figures are integers.
+
+pub mod evaluate;
+pub mod instance;
+pub mod lower;
+pub mod mps;
+pub mod program;
+mod ways;
+
+pub use evaluate::{Evaluation, evaluate};
+pub use instance::{Artifact, Choice, Instance, Links, Origin, Shape, StageChoices};
+pub use lower::{Goal, Lowered, Target, lower};
+pub use program::{Column, Program, Row};

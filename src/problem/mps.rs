@@ -1,0 +1,98 @@
+//! A program as free-format MPS, for any other solver to check.
+//!
+//! Format as IBM documents it for CPLEX ("MPS file format"): sections ROWS, COLUMNS with integer
+//! markers, RHS, RANGES, BOUNDS. The objective's constant is written, as is the custom, as the
+//! negated right-hand side of the objective row.
+
+use super::program::{Program, Row};
+use std::fmt::Write;
+
+/// The text of an MPS file. All figures are integers: money in micro-USD, time in milliseconds.
+pub fn text(program: &Program) -> String {
+    let mut text = format!("NAME {}\nROWS\n N objective\n", name(&program.name));
+    for row in &program.rows {
+        line(&mut text, format_args!(" {} {}", kind(row), name(&row.name)));
+    }
+    columns(&mut text, program);
+    text.push_str("RHS\n");
+    if program.constant != 0 {
+        line(&mut text, format_args!("    rhs objective {}", -program.constant));
+    }
+    for row in &program.rows {
+        let side = if kind(row) == 'L' { row.upper } else { row.lower.or(row.upper) };
+        if let Some(side) = side.filter(|side| *side != 0) {
+            line(&mut text, format_args!("    rhs {} {side}", name(&row.name)));
+        }
+    }
+    text.push_str("RANGES\n");
+    for row in &program.rows {
+        if let (Some(lower), Some(upper)) = (row.lower, row.upper)
+            && lower != upper
+        {
+            line(&mut text, format_args!("    range {} {}", name(&row.name), upper - lower));
+        }
+    }
+    text.push_str("BOUNDS\n");
+    for column in &program.columns {
+        if column.lower != 0 {
+            line(&mut text, format_args!(" LO bound {} {}", name(&column.name), column.lower));
+        }
+        match column.upper {
+            Some(upper) => line(&mut text, format_args!(" UP bound {} {upper}", name(&column.name))),
+            None => line(&mut text, format_args!(" PL bound {}", name(&column.name))),
+        }
+    }
+    text.push_str("ENDATA\n");
+    text
+}
+
+/// `G` also for rows with both sides: a range then gives the upper one.
+fn kind(row: &Row) -> char {
+    match (row.lower, row.upper) {
+        (Some(lower), Some(upper)) if lower == upper => 'E',
+        (Some(_), _) => 'G',
+        (None, Some(_)) => 'L',
+        (None, None) => 'N',
+    }
+}
+
+fn columns(text: &mut String, program: &Program) {
+    let mut entries: Vec<Vec<(&str, i64)>> = vec![Vec::new(); program.columns.len()];
+    for (column, coefficient) in &program.objective {
+        entries[*column].push(("objective", *coefficient));
+    }
+    for row in &program.rows {
+        for (column, coefficient) in &row.terms {
+            entries[*column].push((&row.name, *coefficient));
+        }
+    }
+    text.push_str("COLUMNS\n");
+    let mut integer = false;
+    for (column, mut entries) in program.columns.iter().zip(entries) {
+        if column.integer != integer {
+            integer = column.integer;
+            let marker = if integer { "INTORG" } else { "INTEND" };
+            line(text, format_args!("    marker 'MARKER' '{marker}'"));
+        }
+        if entries.is_empty() {
+            // A column is declared by having an entry.
+            entries.push(("objective", 0));
+        }
+        for (row, coefficient) in entries {
+            line(text, format_args!("    {} {} {coefficient}", name(&column.name), name(row)));
+        }
+    }
+    if integer {
+        line(text, format_args!("    marker 'MARKER' 'INTEND'"));
+    }
+}
+
+/// Names end at white space.
+fn name(text: &str) -> String {
+    text.replace(char::is_whitespace, "_")
+}
+
+fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{arguments}");
+}

@@ -1,0 +1,66 @@
+//! A mixed-integer linear program with integer coefficients.
+
+/// Minimise `constant + Σ cost·x` over the rows and bounds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    pub name: String,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Row>,
+    /// `(column, coefficient)`, ascending, no zeros.
+    pub objective: Vec<(usize, i64)>,
+    pub constant: i64,
+}
+
+/// A variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Unique, without white space, as in an MPS file.
+    pub name: String,
+    pub lower: i64,
+    /// `None`: unbounded.
+    pub upper: Option<i64>,
+    pub integer: bool,
+}
+
+/// A constraint `lower <= Σ coefficient·x <= upper`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What the row says, and of what: `place[train]`, `arrive[train.model>serve@3]`; unique.
+    pub name: String,
+    pub lower: Option<i64>,
+    pub upper: Option<i64>,
+    pub terms: Vec<(usize, i64)>,
+}
+
+impl Program {
+    /// Adds a variable and returns its index.
+    pub fn column(&mut self, name: String, upper: Option<i64>, integer: bool) -> usize {
+        self.columns.push(Column { name, lower: 0, upper, integer });
+        self.columns.len() - 1
+    }
+
+    /// Adds a constraint; terms of one variable are summed.
+    pub fn row(&mut self, name: String, lower: Option<i64>, upper: Option<i64>, terms: Vec<(usize, i64)>) {
+        self.rows.push(Row { name, lower, upper, terms: collected(terms) });
+    }
+
+    /// Sets what is minimised.
+    pub fn minimize(&mut self, terms: Vec<(usize, i64)>, constant: i64) {
+        self.objective = collected(terms);
+        self.constant = constant;
+    }
+}
+
+/// Sums terms of the same variable, in the order of variables, without zeros.
+fn collected(mut terms: Vec<(usize, i64)>) -> Vec<(usize, i64)> {
+    terms.sort_unstable();
+    let mut sums: Vec<(usize, i64)> = Vec::with_capacity(terms.len());
+    for (column, coefficient) in terms {
+        match sums.last_mut() {
+            Some((last, sum)) if *last == column => *sum += coefficient,
+            _ => sums.push((column, coefficient)),
+        }
+    }
+    sums.retain(|(_, coefficient)| *coefficient != 0);
+    sums
+}

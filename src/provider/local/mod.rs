@@ -1,0 +1,211 @@
+//! The `local` provider: a stage is a process on this machine, in a folder of its own.
+//!
+//! ```text
+//! .sky/stages/NAME/N/          attempt N: the command's working folder, with the stage's files
+//!     inputs/  outputs/  log   $SKY_INPUTS, $SKY_OUTPUTS, what it printed
+//!     .run/machine             who this is: token, owner
+//!     .run/command             the command, as the user wrote it
+//!     .run/pid                 /proc/PID/stat of its supervisor, as it was when it began
+//!     .run/exit                the exit code, once it ended
+//! ```
+//!
+//! The command runs under a tiny supervisor shell in a process group of its own, which writes
+//! the exit code down; so a `sky` that dies loses nothing. A gang (`nodes` > 1) is one process
+//! here, that is told `SKY_NODES` and `SKY_NODE=0`.
+
+mod process;
+mod worker;
+
+use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
+use crate::util::{file, tree};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Names in a stage's folder that its files cannot have.
+pub const RESERVED: [&str; 4] = ["inputs", "outputs", "log", ".run"];
+
+/// Processes on this machine, with folders under a state folder.
+#[derive(Clone, Debug)]
+pub struct Local {
+    stages: PathBuf,
+}
+
+/// What `.run/machine` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Tags {
+    token: String,
+    stage: String,
+    attempt: u32,
+    job: String,
+    lineage: String,
+}
+
+impl Tags {
+    fn machine(self, folder: &Path) -> Machine {
+        Machine {
+            token: Token { id: self.token, stage: self.stage, attempt: self.attempt },
+            id: folder.display().to_string(),
+            job: self.job,
+            lineage: self.lineage,
+        }
+    }
+}
+
+impl Local {
+    /// With attempts' folders in `stages` of this state folder.
+    pub fn new(root: &Path) -> Self {
+        let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+        Self { stages: root.join("stages") }
+    }
+
+    fn folder(&self, token: &Token) -> PathBuf {
+        self.stages.join(&token.stage).join(token.attempt.to_string())
+    }
+
+    fn tags(folder: &Path) -> Result<Option<Tags>, ProviderError> {
+        let path = folder.join(".run/machine");
+        match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| {
+                ProviderError::new(ErrorKind::Other, format!("{} is damaged: {error}", path.display()))
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(file::named(&path, "read", error).into()),
+        }
+    }
+
+    fn find(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
+        let folder = self.folder(token);
+        let tags = Self::tags(&folder)?;
+        Ok(tags.filter(|tags| tags.token == token.id).map(|tags| tags.machine(&folder)))
+    }
+}
+
+#[async_trait]
+impl Provider for Local {
+    fn name(&self) -> &'static str {
+        super::LOCAL
+    }
+
+    async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
+        if let Some(machine) = self.find(token)? {
+            return Ok(machine);
+        }
+        let folder = self.folder(token);
+        if let Some(former) = Self::tags(&folder)? {
+            // From a state that was rolled back or removed: nobody knows it any more.
+            process::end(&former.token, worker::supervisor(&folder), Duration::ZERO).await?;
+        }
+        let tags = Tags {
+            token: token.id.clone(),
+            stage: token.stage.clone(),
+            attempt: token.attempt,
+            job: spec.owner.job.clone(),
+            lineage: spec.owner.lineage.clone(),
+        };
+        let text = serde_json::to_vec(&tags).map_err(|error| ProviderError::new(ErrorKind::Other, error))?;
+        let create = move || -> io::Result<()> {
+            tree::remove(&folder)?;
+            // Built aside, so that a folder always says whose it is.
+            let building = folder.with_extension("new");
+            tree::remove(&building)?;
+            for part in ["inputs", "outputs", ".run"] {
+                let part = building.join(part);
+                std::fs::create_dir_all(&part).map_err(|error| file::named(&part, "create", error))?;
+            }
+            file::write_atomic(&building.join(".run/machine"), &text)?;
+            std::fs::rename(&building, &folder).map_err(|error| file::named(&folder, "create", error))
+        };
+        blocking(create).await?;
+        Ok(tags.machine(&self.folder(token)))
+    }
+
+    async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
+        self.find(token)
+    }
+
+    async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
+        let mut machines = Vec::new();
+        for stage in folders(&self.stages)? {
+            for folder in folders(&stage)? {
+                let tags = Self::tags(&folder)?;
+                let owned = tags
+                    .filter(|tags| owner.is_none_or(|owner| tags.lineage == owner.lineage && tags.job == owner.job));
+                machines.extend(owned.map(|tags| tags.machine(&folder)));
+            }
+        }
+        machines.sort_by(|a, b| a.token.cmp(&b.token));
+        Ok(machines)
+    }
+
+    async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
+        if self.find(token)?.is_none() {
+            return Ok(());
+        }
+        let folder = self.folder(token);
+        process::end(&token.id, worker::supervisor(&folder), Duration::ZERO).await?;
+        if evidence == Evidence::Keep {
+            return Ok(());
+        }
+        let drop = move || -> io::Result<()> {
+            for folder in folders(&folder)?.into_iter().filter(|folder| !folder.ends_with(".run")) {
+                tree::remove(&folder)?;
+            }
+            Ok(())
+        };
+        Ok(blocking(drop).await?)
+    }
+
+    async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
+        // Even without its folder, its processes may be there.
+        let folder = self.folder(token);
+        process::end(&token.id, worker::supervisor(&folder), Duration::ZERO).await?;
+        if self.find(token)?.is_none() {
+            return Ok(());
+        }
+        let stage = self.stages.join(&token.stage);
+        let delete = move || -> io::Result<()> {
+            tree::remove(&folder)?;
+            // Fails when there are other attempts, as it should.
+            let _ = std::fs::remove_dir(&stage);
+            Ok(())
+        };
+        Ok(blocking(delete).await?)
+    }
+
+    async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
+        let Some(machine) = self.find(token)? else {
+            let message =
+                format!("attempt {} of stage.{} is not in {}", token.attempt, token.stage, self.stages.display());
+            return Err(ProviderError::new(ErrorKind::NotFound, message));
+        };
+        Ok(Box::new(worker::LocalWorker::new(self.folder(token), machine.token)))
+    }
+}
+
+/// The folders in a folder, sorted; none if it is not there.
+fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let fail = |error| file::named(folder, "list", error);
+    let mut found = Vec::new();
+    match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(fail(error)),
+        Ok(entries) => {
+            for entry in entries {
+                let entry = entry.map_err(fail)?;
+                if entry.file_type().map_err(fail)?.is_dir() {
+                    found.push(entry.path());
+                }
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Runs file work off the event loop.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}

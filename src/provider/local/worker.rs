@@ -1,0 +1,207 @@
+//! The inside of a `local` machine: one attempt's folder and its processes.
+
+use super::super::{Content, ErrorKind, Item, ProviderError, RunStatus, Task, Token, Worker};
+use super::{blocking, process};
+use crate::util::{file, tree};
+use async_trait::async_trait;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
+use tokio::process::Command;
+
+/// Given to `/bin/sh -c`; it gets the control folder as an argument, never as text.
+const SUPERVISOR: &str = include_str!("supervise.sh");
+/// How much of a log is read at once.
+const LOG_PIECE: u64 = 64 * 1024;
+/// How long a supervisor may take between its claim and its first word.
+const CLAIM: Duration = Duration::from_secs(5);
+
+pub(super) struct LocalWorker {
+    folder: PathBuf,
+    token: Token,
+}
+
+impl LocalWorker {
+    pub(super) fn new(folder: PathBuf, token: Token) -> Self {
+        Self { folder, token }
+    }
+
+    fn control(&self, name: &str) -> PathBuf {
+        self.folder.join(".run").join(name)
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    fn look(&self) -> Result<RunStatus, ProviderError> {
+        if let Some(code) = self.exit_code()? {
+            return Ok(RunStatus::Exited(code));
+        }
+        let path = self.control("pid");
+        let Some(stat) = read_if_there(&path)? else { return Ok(RunStatus::NotStarted) };
+        let alive = match process::parse_stat(&stat) {
+            Some((identity, _)) => process::alive(identity),
+            // Claimed, and the supervisor's first word is under way; or it died in between.
+            None => {
+                let modified = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
+                let age = modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
+                age.is_none_or(|age| age < CLAIM) || !process::carrying(&self.token.id).is_empty()
+            }
+        };
+        if alive {
+            return Ok(RunStatus::Running);
+        }
+        // It may have ended between the two looks.
+        Ok(self.exit_code()?.map_or(RunStatus::Lost, RunStatus::Exited))
+    }
+
+    /// The supervisor, if it has ever begun. Its process group is that of the command.
+    fn supervisor(&self) -> Option<process::Identity> {
+        supervisor(&self.folder)
+    }
+
+    fn exit_code(&self) -> Result<Option<i32>, ProviderError> {
+        let path = self.control("exit");
+        let Some(text) = read_if_there(&path)? else { return Ok(None) };
+        let code = text.trim().parse().map_err(|_| {
+            ProviderError::new(ErrorKind::Other, format!("{} holds no exit code: `{}`", path.display(), text.trim()))
+        })?;
+        Ok(Some(code))
+    }
+}
+
+#[async_trait]
+impl Worker for LocalWorker {
+    async fn stage_in(&self, task: &Task) -> Result<(), ProviderError> {
+        let (folder, files, inputs) = (self.folder.clone(), task.files.clone(), task.inputs.clone());
+        let lay_all = move || -> io::Result<()> {
+            let inputs_folder = folder.join("inputs");
+            tree::remove(&inputs_folder)?;
+            std::fs::create_dir(&inputs_folder).map_err(|error| file::named(&inputs_folder, "create", error))?;
+            inputs.iter().try_for_each(|item| lay(item, &inputs_folder))?;
+            files.iter().try_for_each(|item| lay(item, &folder))
+        };
+        Ok(blocking(lay_all).await?)
+    }
+
+    async fn start(&self, task: &Task) -> Result<(), ProviderError> {
+        if self.look()? != RunStatus::NotStarted {
+            return Ok(());
+        }
+        file::write_atomic(&self.control("command"), task.command.as_bytes())?;
+        let path = self.log_path();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        let log = log.map_err(|error| file::named(&path, "open", error))?;
+        let errors = log.try_clone().map_err(|error| file::named(&path, "open", error))?;
+        let mut command = Command::new("/bin/sh");
+        // Settings of this sky are not the stage's; its own come below.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"SKY_")) {
+            command.env_remove(name);
+        }
+        command
+            .args(["-c", SUPERVISOR, "sky-stage"])
+            .arg(self.folder.join(".run"))
+            .current_dir(&self.folder)
+            .envs(&task.environment)
+            .env("SKY_INPUTS", self.folder.join("inputs"))
+            .env("SKY_OUTPUTS", self.folder.join("outputs"))
+            .env("SKY_TOKEN", &self.token.id)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            // A Ctrl-C on the terminal is for sky, which tells the stages.
+            .process_group(0);
+        // Its end is read from its file; dropping the handle leaves it alone, and tokio reaps it.
+        drop(command.spawn().map_err(|error| file::named(Path::new("/bin/sh"), "run", error))?);
+        // Not started until it says so: else a look could come before the claim.
+        let begun = tokio::time::Instant::now();
+        while self.look()? == RunStatus::NotStarted {
+            if begun.elapsed() > CLAIM * 6 {
+                let message = format!("stage.{} did not begin within 30 s; see {}", self.token.stage, path.display());
+                return Err(ProviderError::new(ErrorKind::Unreachable, message));
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+
+    async fn status(&self) -> Result<RunStatus, ProviderError> {
+        self.look()
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_millis(25)
+    }
+
+    async fn log(&self, offset: u64) -> Result<Vec<u8>, ProviderError> {
+        let path = self.log_path();
+        let fail = |error| ProviderError::from(file::named(&path, "read", error));
+        let mut file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(fail(error)),
+        };
+        let mut piece = Vec::new();
+        file.seek(SeekFrom::Start(offset)).map_err(fail)?;
+        file.take(LOG_PIECE).read_to_end(&mut piece).map_err(fail)?;
+        Ok(piece)
+    }
+
+    async fn log_length(&self) -> Result<u64, ProviderError> {
+        match std::fs::metadata(self.log_path()) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(file::named(&self.log_path(), "read", error).into()),
+        }
+    }
+
+    fn log_name(&self) -> String {
+        self.log_path().display().to_string()
+    }
+
+    async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
+        process::end(&self.token.id, self.supervisor(), grace).await
+    }
+
+    async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
+        // What the command left running could still write to what is about to be collected.
+        process::end(&self.token.id, self.supervisor(), Duration::ZERO).await?;
+        let folder = self.folder.join("outputs");
+        let there = |name: &&String| folder.join(name).exists();
+        let missing: Vec<&str> = outputs.iter().filter(|name| !there(name)).map(String::as_str).collect();
+        if !missing.is_empty() {
+            let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+            let message = format!("it exited well but did not write {} to $SKY_OUTPUTS", names.join(", "));
+            return Err(ProviderError::new(ErrorKind::Output, message));
+        }
+        Ok(outputs.iter().map(|name| Content::Local(folder.join(name))).collect())
+    }
+}
+
+/// The supervisor of the attempt in `folder`, if it has ever begun.
+pub(super) fn supervisor(folder: &Path) -> Option<process::Identity> {
+    let stat = std::fs::read_to_string(folder.join(".run/pid")).ok()?;
+    process::parse_stat(&stat).map(|(identity, _)| identity)
+}
+
+fn lay(item: &Item, folder: &Path) -> io::Result<()> {
+    let target = folder.join(&item.name);
+    tree::remove(&target)?;
+    if let Some(parent) = target.parent() {
+        std::fs::create_dir_all(parent).map_err(|error| file::named(parent, "create", error))?;
+    }
+    match &item.content {
+        Content::Local(source) => tree::copy(source, &target, tree::Links::Follow, tree::Sharing::Own),
+        Content::Empty => std::fs::write(&target, "").map_err(|error| file::named(&target, "write", error)),
+    }
+}
+
+fn read_if_there(path: &Path) -> io::Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(file::named(path, "read", error)),
+    }
+}

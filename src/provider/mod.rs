@@ -1,0 +1,266 @@
+//! Where stages run: code that can create, run and delete at a cloud.
+//!
+//! A [`Provider`] rents and returns machines; a [`Worker`] is the inside of one machine, for one
+//! attempt of one stage. A cloud implements the first and shares the second with all others whose
+//! machines are reached the same way. `local` implements both with processes on this machine,
+//! and is the reference: what it does is what the contract means.
+//!
+//! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
+//!
+//! The contract, which the engine builds on:
+//! - Every call may be made again with the same arguments after a crash, and then changes nothing
+//!   that the first has changed already. This includes calls of which no answer ever came.
+//! - A token stands for one machine, for good: creating twice gives one machine, and starting
+//!   twice runs the command once.
+//! - What a call makes carries the token and the owner before it costs anything, so that
+//!   [`Provider::list`] finds it even if its maker dies at once.
+//! - A command does not end because `sky` does, or loses its connection.
+//! - Calls are level-triggered: the engine asks for the status, and nothing is lost if it was
+//!   not listening when something happened.
+//!
+//! Invariant: providers print nothing, journal nothing, and know no plan and no state.
+
+pub mod local;
+
+use crate::model::{Bytes, PlaceName, Purchase};
+use crate::util::hash;
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The name of the provider that runs stages as processes on this machine.
+pub const LOCAL: &str = "local";
+
+/// The providers of this build.
+pub const NAMES: [&str; 1] = [LOCAL];
+
+/// The provider of that name, with `root` as the state folder that it may keep things in.
+pub fn open(name: &str, root: &Path) -> Option<Arc<dyn Provider>> {
+    match name {
+        LOCAL => Some(Arc::new(local::Local::new(root))),
+        _ => None,
+    }
+}
+
+/// Names one attempt of one stage under one plan; equal for equal attempts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Token {
+    /// 32 hex digits: fits every cloud's client token, tag and label.
+    pub id: String,
+    /// The stage's name.
+    pub stage: String,
+    /// From 1 on.
+    pub attempt: u32,
+}
+
+impl Token {
+    /// The token of an attempt of `stage.NAME` under the plan with this digest.
+    pub fn new(plan_digest: &str, stage: &str, attempt: u32) -> Self {
+        let digest = hash::digest(format!("{plan_digest}\nstage.{stage}\n{attempt}").as_bytes());
+        let id = digest.chars().skip("sha256:".len()).take(32).collect();
+        Self { id, stage: stage.to_owned(), attempt }
+    }
+}
+
+/// Whose machines: one state's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub job: String,
+    /// The state's lineage.
+    pub lineage: String,
+}
+
+/// What to create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineSpec {
+    pub owner: Owner,
+    pub place: PlaceName,
+    pub instance_type: String,
+    pub accelerator: Option<String>,
+    pub nodes: u32,
+    pub purchase: Purchase,
+    /// What the stage is planned to write.
+    pub disk: Bytes,
+}
+
+/// Something that exists at a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    pub token: Token,
+    /// The provider's own name of it.
+    pub id: String,
+    pub job: String,
+    pub lineage: String,
+}
+
+/// What to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// For `/bin/sh`, as the user wrote it. It travels as a file, never inside another command.
+    pub command: String,
+    /// Added to the environment. The worker adds `SKY_INPUTS`, `SKY_OUTPUTS` and `SKY_TOKEN`.
+    pub environment: BTreeMap<String, String>,
+    /// Laid out in the command's folder, by relative name.
+    pub files: Vec<Item>,
+    /// Laid out in `$SKY_INPUTS`, by name.
+    pub inputs: Vec<Item>,
+}
+
+/// A file or a directory to lay out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    pub name: String,
+    pub content: Content,
+}
+
+/// Where content is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A file or a directory on this machine. Whoever is given it must not change it.
+    Local(PathBuf),
+    /// An empty file, in place of data that is not on this machine.
+    Empty,
+}
+
+/// How a command is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunStatus {
+    NotStarted,
+    Running,
+    /// It ended; 128 + N: by signal N.
+    Exited(i32),
+    /// It was started, is gone, and nobody knows how it ended.
+    Lost,
+}
+
+/// What may stay when an attempt is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// All that is free of charge, so that a failure can be looked into.
+    Keep,
+    /// The log alone.
+    Drop,
+}
+
+/// Why a call failed; the kind decides what happens next.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ProviderError {
+    pub kind: ErrorKind,
+    /// Lower case, no full stop, names what it is about.
+    pub message: String,
+}
+
+/// Kinds of failure, told apart because the ways out differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Nothing of this kind is to be had now: another rung of the ladder may help.
+    Stockout,
+    /// The account's limit is reached: another place or kind may help.
+    Quota,
+    /// Credentials or permissions are missing: only the user can help.
+    Denied,
+    /// Too many calls: later is fine.
+    Throttled,
+    /// No answer came; the call may or may not have worked, and can be made again.
+    Unreachable,
+    /// It is not there.
+    NotFound,
+    /// The command's outputs are not what the job says.
+    Output,
+    /// Anything else: trying again as it is does not help.
+    Other,
+}
+
+impl ProviderError {
+    /// An error of a kind.
+    pub fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
+        Self { kind, message: message.to_string() }
+    }
+}
+
+impl From<std::io::Error> for ProviderError {
+    /// The error must already name its file.
+    fn from(error: std::io::Error) -> Self {
+        Self::new(ErrorKind::Other, error)
+    }
+}
+
+/// A source of machines.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Its name, as in `--provider` and in the cloud part of places.
+    fn name(&self) -> &'static str;
+
+    /// Creates the machine of a token, tagged with it and with its owner; or returns the one
+    /// that exists already.
+    async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError>;
+
+    /// The machine of a token, if it exists.
+    async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError>;
+
+    /// All machines of an owner; of all owners when none is given.
+    async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError>;
+
+    /// Ends all that runs or costs money; traces that cost nothing may stay. Fine if it is gone.
+    async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError>;
+
+    /// Ends it and removes every trace. Fine if it is gone.
+    async fn delete(&self, token: &Token) -> Result<(), ProviderError>;
+
+    /// The inside of the machine of a token, which must exist.
+    async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError>;
+}
+
+/// The inside of one machine.
+#[async_trait]
+pub trait Worker: Send + Sync {
+    /// Lays out inputs and files; what an earlier, interrupted call left is replaced. Only before
+    /// the start.
+    async fn stage_in(&self, task: &Task) -> Result<(), ProviderError>;
+
+    /// Starts the command, detached; nothing if it was ever started.
+    async fn start(&self, task: &Task) -> Result<(), ProviderError>;
+
+    /// How the command is doing.
+    async fn status(&self) -> Result<RunStatus, ProviderError>;
+
+    /// How long to wait between two looks at the status.
+    fn interval(&self) -> Duration;
+
+    /// What the command wrote from byte `offset` of its log on, up to some limit; empty: no more
+    /// for now.
+    async fn log(&self, offset: u64) -> Result<Vec<u8>, ProviderError>;
+
+    /// The log's length so far, in bytes.
+    async fn log_length(&self) -> Result<u64, ProviderError>;
+
+    /// Where people find the log.
+    fn log_name(&self) -> String;
+
+    /// Ends the command and all that it started: asks first, and after `grace` ends it by force.
+    async fn stop(&self, grace: Duration) -> Result<(), ProviderError>;
+
+    /// What a command that exited well wrote, in the order of `outputs`. An output that is
+    /// missing is an error of kind [`ErrorKind::Output`]. Nothing is changed: collecting again
+    /// gives the same.
+    async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_differ_in_every_part() {
+        let token = Token::new("sha256:ab", "train", 1);
+        assert_eq!(token, Token::new("sha256:ab", "train", 1));
+        assert_eq!(token.id.len(), 32);
+        for other in [("sha256:ac", "train", 1), ("sha256:ab", "serve", 1), ("sha256:ab", "train", 2)] {
+            assert_ne!(token.id, Token::new(other.0, other.1, other.2).id);
+        }
+    }
+}

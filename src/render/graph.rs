@@ -1,0 +1,116 @@
+//! The DAG of a job or of a plan, in Graphviz's DOT or in Mermaid.
+
+use crate::model::{ArtifactRef, Bytes, Job};
+use crate::plan::Plan;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// A drawing, before its syntax.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Graph {
+    /// Identifier to lines of its label; datasets start with `data.`, stages with `stage.`.
+    pub nodes: BTreeMap<String, Vec<String>>,
+    /// `(from, to, label)`: `to` depends on `from`.
+    pub edges: Vec<(String, String, String)>,
+}
+
+/// The graph of a job: stages, datasets, sizes.
+pub fn of_job(job: &Job) -> Graph {
+    let mut graph = Graph::default();
+    for (name, dataset) in &job.datasets {
+        graph.nodes.insert(format!("data.{name}"), vec![name.clone(), dataset.at.to_string()]);
+    }
+    for (name, stage) in &job.stages {
+        graph.nodes.insert(format!("stage.{name}"), vec![name.clone()]);
+        for artifact in &stage.reads {
+            graph.edges.push(edge(artifact, name, job.size(artifact), ""));
+        }
+        let by_data = |before: &&String| {
+            !stage.reads.iter().any(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == *before))
+        };
+        for before in stage.after.iter().filter(by_data) {
+            graph.edges.push((format!("stage.{before}"), format!("stage.{name}"), String::new()));
+        }
+    }
+    graph
+}
+
+/// The graph of a plan: also places, machines and costs.
+pub fn of_plan(plan: &Plan) -> Graph {
+    let mut graph = Graph::default();
+    for (name, dataset) in &plan.datasets {
+        graph.nodes.insert(format!("data.{name}"), vec![name.clone(), dataset.at.to_string()]);
+    }
+    let size = |artifact: &ArtifactRef| match artifact {
+        ArtifactRef::Dataset(name) => plan.datasets.get(name).map(|dataset| dataset.bytes),
+        ArtifactRef::Output { stage, name } => {
+            plan.stages.iter().find(|other| other.name == *stage).and_then(|stage| stage.writes.get(name).copied())
+        }
+    };
+    for stage in &plan.stages {
+        let lines = vec![
+            stage.name.clone(),
+            stage.place.to_string(),
+            super::plan_text::machine(stage),
+            stage.cost_micro_usd.to_string(),
+        ];
+        graph.nodes.insert(format!("stage.{}", stage.name), lines);
+        for artifact in &stage.reads {
+            let copy =
+                plan.transfers.iter().find(|copy| copy.artifact == *artifact && copy.readers.contains(&stage.name));
+            let cost = copy.map_or(String::new(), |copy| format!(", {}", copy.cost_micro_usd.exact()));
+            graph.edges.push(edge(artifact, &stage.name, size(artifact).unwrap_or_default(), &cost));
+        }
+        let by_data = |before: &&String| {
+            !stage.reads.iter().any(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == *before))
+        };
+        for before in stage.after.iter().filter(by_data) {
+            graph.edges.push((format!("stage.{before}"), format!("stage.{}", stage.name), String::new()));
+        }
+    }
+    graph
+}
+
+fn edge(artifact: &ArtifactRef, reader: &str, bytes: Bytes, cost: &str) -> (String, String, String) {
+    let from = match artifact {
+        ArtifactRef::Dataset(name) => format!("data.{name}"),
+        ArtifactRef::Output { stage, .. } => format!("stage.{stage}"),
+    };
+    (from, format!("stage.{reader}"), format!("{} ({bytes}{cost})", artifact.file_name()))
+}
+
+/// DOT text.
+pub fn dot(graph: &Graph) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let mut text = "digraph sky {\n  rankdir = LR\n  node [shape = box]\n".to_owned();
+    for (name, lines) in &graph.nodes {
+        let shape = if name.starts_with("data.") { ", shape = cylinder" } else { "" };
+        let label: Vec<String> = lines.iter().map(|line| line.replace('\\', "\\\\").replace('"', "\\\"")).collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {} [label = \"{}\"{shape}]", quoted(name), label.join("\\n"));
+    }
+    for (from, to, label) in &graph.edges {
+        let _ = writeln!(text, "  {} -> {} [label = {}]", quoted(from), quoted(to), quoted(label));
+    }
+    text.push_str("}\n");
+    text
+}
+
+/// Mermaid text.
+pub fn mermaid(graph: &Graph) -> String {
+    let escaped = |text: &str| text.replace('"', "#quot;").replace('\n', " ");
+    let ids: BTreeMap<&str, usize> = graph.nodes.keys().zip(0..).map(|(name, id)| (name.as_str(), id)).collect();
+    let mut text = "flowchart LR\n".to_owned();
+    for (name, lines) in &graph.nodes {
+        let label: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
+        let (open, close) = if name.starts_with("data.") { ("[(\"", "\")]") } else { ("[\"", "\"]") };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  n{}{open}{}{close}", ids[name.as_str()], label.join("<br/>"));
+    }
+    for (from, to, label) in &graph.edges {
+        let (Some(from), Some(to)) = (ids.get(from.as_str()), ids.get(to.as_str())) else { continue };
+        let label = if label.is_empty() { String::new() } else { format!("|\"{}\"|", escaped(label)) };
+        let _ = writeln!(text, "  n{from} -->{label} n{to}");
+    }
+    text
+}

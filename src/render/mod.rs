@@ -1,0 +1,11 @@
+//! Plans and messages for people and for programs.
+//!
+//! Invariant: nothing here prints; every function returns text, so that it can be tested.
+
+pub mod diagnostic;
+pub mod events;
+pub mod graph;
+pub mod markdown;
+pub mod no_plan;
+pub mod plan_text;
+pub mod table;

@@ -1,0 +1,138 @@
+//! A plan as people read it in a terminal.
+
+use super::table;
+use crate::model::{Millis, Money, Objective};
+use crate::plan::{Plan, PlannedStage, SingleCloud};
+use std::fmt::Write;
+
+/// The whole plan. `width` is that of the terminal, if there is one.
+pub fn text(plan: &Plan, width: Option<u16>) -> String {
+    let mut text = heading(plan);
+    text.push('\n');
+    let rows: Vec<Vec<String>> = plan.stages.iter().map(stage_row).collect();
+    text.push_str(&table::text(&["Stage", "Place", "Machine", ">Start", ">End", ">Cost"], &rows, width));
+    if !plan.transfers.is_empty() {
+        text.push('\n');
+        let rows: Vec<Vec<String>> = plan.transfers.iter().map(transfer_row).collect();
+        text.push_str(&table::text(&["Transfer", "From", "To", ">Size", ">Time", ">Cost"], &rows, width));
+    }
+    text.push('\n');
+    text.push_str(&totals(plan));
+    text.push('\n');
+    text.push_str(&proof(plan));
+    text
+}
+
+fn heading(plan: &Plan) -> String {
+    let goal = match plan.objective {
+        Objective::Cost => "least cost",
+        Objective::Time => "least time",
+    };
+    let deadline = plan.limits.deadline_ms.map(|limit| format!(", deadline {}", limit.exact()));
+    let budget = plan.limits.budget_micro_usd.map(|limit| format!(", budget {limit}"));
+    format!("Plan for {}: {goal}{}{}\n", plan.job, deadline.unwrap_or_default(), budget.unwrap_or_default())
+}
+
+/// `2 x Standard_DC8_v2`, with what is special about it.
+pub fn machine(stage: &PlannedStage) -> String {
+    let gang = if stage.nodes > 1 { format!("{} x ", stage.nodes) } else { String::new() };
+    // A name such as `tpu-v3-8+host` already says what is in it.
+    let known = |accelerator: &&String| !stage.instance_type.contains(accelerator.as_str());
+    let accelerator = stage.accelerator.as_ref().filter(known).map(|accelerator| format!(" ({accelerator})"));
+    let spot = if stage.purchase == crate::model::Purchase::Spot { ", spot" } else { "" };
+    format!("{gang}{}{}{spot}", stage.instance_type, accelerator.unwrap_or_default())
+}
+
+fn stage_row(stage: &PlannedStage) -> Vec<String> {
+    vec![
+        stage.name.clone(),
+        stage.place.to_string(),
+        machine(stage),
+        stage.start_ms.to_string(),
+        stage.end_ms.to_string(),
+        stage.cost_micro_usd.to_string(),
+    ]
+}
+
+fn transfer_row(transfer: &crate::plan::PlannedTransfer) -> Vec<String> {
+    vec![
+        transfer.artifact.to_string(),
+        transfer.from.to_string(),
+        transfer.to.to_string(),
+        transfer.bytes.to_string(),
+        transfer.duration_ms.to_string(),
+        transfer.cost_micro_usd.exact(),
+    ]
+}
+
+fn totals(plan: &Plan) -> String {
+    let totals = &plan.totals;
+    let mut text = String::new();
+    let mut line = |name: &str, figure: &str, note: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", format!(" {name:<18} {figure:>12}  {note}").trim_end());
+    };
+    line("Compute", &totals.compute_micro_usd.to_string(), "");
+    line("Egress", &totals.egress_micro_usd.to_string(), "");
+    line("Total", &totals.cost_micro_usd.to_string(), &format!("ends after {}", totals.makespan_ms));
+    match &plan.single_cloud {
+        Some(single) => {
+            let limits = if single.within_limits { "" } else { ", beyond the limits" };
+            line(
+                "Best single cloud",
+                &single.cost_micro_usd.to_string(),
+                &format!("ends after {} ({}{limits})", single.makespan_ms, single.cloud),
+            );
+            line("Saved", &saving_money(plan, single), &format!("and {} of the time", saving_time(plan, single)));
+        }
+        None => line("Best single cloud", "none", "no one cloud can run the whole job, or it was not compared"),
+    }
+    text
+}
+
+/// `62 %`; negative when the plan is dearer, as it may be when time comes first.
+pub fn saving_money(plan: &Plan, single: &SingleCloud) -> String {
+    let Money(ours) = plan.totals.cost_micro_usd;
+    let Money(theirs) = single.cost_micro_usd;
+    percent(ours, theirs)
+}
+
+/// `47 %`.
+pub fn saving_time(plan: &Plan, single: &SingleCloud) -> String {
+    let signed = |Millis(time): Millis| i64::try_from(time).unwrap_or(i64::MAX);
+    percent(signed(plan.totals.makespan_ms), signed(single.makespan_ms))
+}
+
+fn percent(ours: i64, theirs: i64) -> String {
+    if theirs <= 0 {
+        return "0 %".to_owned();
+    }
+    let saved = i128::from(theirs) - i128::from(ours);
+    format!("{} %", crate::model::units::div_half_even(saved * 100, i128::from(theirs)))
+}
+
+fn proof(plan: &Plan) -> String {
+    let solver = format!("{} {}", plan.solver.name, plan.solver.version);
+    let proof = match (plan.solver.status.as_str(), plan.objective) {
+        ("optimal", Objective::Cost) => format!("Proven optimal by {solver}: no plan under these rules costs less.\n"),
+        ("optimal", Objective::Time) => {
+            format!("Proven optimal by {solver}: no plan under these rules is faster, nor as fast for less.\n")
+        }
+        _ => format!(
+            "Not proven optimal: {solver} stopped at its limit, {}.{:04} % above the bound of {}.\n",
+            plan.solver.gap / 10_000,
+            plan.solver.gap % 10_000,
+            plan.solver.bound_micro_usd
+        ),
+    };
+    let considered = &plan.considered;
+    let group = |count: u64| crate::model::units::grouped(i128::from(count));
+    format!(
+        "{proof}Considered {} of {} offers x stages in {} places of {} clouds; prices up to {}.\n",
+        group(considered.candidates),
+        group(considered.offers * plan.stages.len() as u64),
+        group(considered.places),
+        group(considered.clouds),
+        plan.inputs.catalog_date,
+    )
+}

@@ -1,0 +1,58 @@
+//! The policy's rules, one file each: what a rule forbids, by the line that says so.
+//!
+//! The same functions serve both sides: compiling (which offers a stage may take) and judging a
+//! finished placement. A new rule is one file and one line in [`RULES`].
+//!
+//! Invariant: what is unknown never satisfies a rule.
+
+mod clouds;
+mod operators;
+mod residency;
+mod spot;
+mod trust;
+
+use crate::model::{Place, Policy, Purchase, TeeSet};
+use std::collections::BTreeSet;
+
+/// One rule of the policy.
+pub struct Rule {
+    /// The policy's dotted key that forbids stages which read such data to run at `place`.
+    pub place: fn(&Policy, &Labels, &Place) -> Option<String>,
+    /// The policy's dotted key that forbids them this machine.
+    pub machine: fn(&Policy, &Labels, TeeSet, Purchase) -> Option<String>,
+}
+
+/// Labels of the data that a stage reads.
+pub type Labels = BTreeSet<String>;
+
+/// All rules, in the order in which they are named when several forbid.
+pub const RULES: [&Rule; 5] = [&clouds::RULE, &operators::RULE, &residency::RULE, &trust::RULE, &spot::RULE];
+
+/// The key of the first rule that keeps stages with such data out of `place`.
+pub fn forbids_place(policy: &Policy, labels: &Labels, place: &Place) -> Option<String> {
+    RULES.iter().find_map(|rule| (rule.place)(policy, labels, place))
+}
+
+/// The key of the first rule that keeps stages with such data off this machine.
+pub fn forbids_machine(policy: &Policy, labels: &Labels, tee: TeeSet, purchase: Purchase) -> Option<String> {
+    RULES.iter().find_map(|rule| (rule.machine)(policy, labels, tee, purchase))
+}
+
+fn any_place(_: &Policy, _: &Labels, _: &Place) -> Option<String> {
+    None
+}
+
+fn any_machine(_: &Policy, _: &Labels, _: TeeSet, _: Purchase) -> Option<String> {
+    None
+}
+
+/// The default rule, then those of the labels that the data carries.
+fn that_apply<'a, T>(
+    rules: &'a std::collections::BTreeMap<String, T>,
+    labels: &'a Labels,
+) -> impl Iterator<Item = (&'a str, &'a T)> {
+    use crate::model::policy::DEFAULT_LABEL;
+    std::iter::once(DEFAULT_LABEL)
+        .chain(labels.iter().map(String::as_str))
+        .filter_map(|label| rules.get(label).map(|rule| (label, rule)))
+}

@@ -1,0 +1,10 @@
+//! `[spot]`: whether machines that may be taken away are allowed.
+
+use super::{Labels, Rule, any_place};
+use crate::model::{Policy, Purchase, TeeSet};
+
+pub const RULE: Rule = Rule { place: any_place, machine };
+
+fn machine(policy: &Policy, _: &Labels, _: TeeSet, purchase: Purchase) -> Option<String> {
+    (purchase == Purchase::Spot && !policy.allow_spot).then(|| "spot.allow".to_owned())
+}

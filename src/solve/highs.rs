@@ -1,0 +1,99 @@
+//! HiGHS, through the `highs` crate.
+
+use super::solver::{Answer, Effort, SEED, Solver, SolverError};
+use crate::problem::Program;
+use highs::{HighsModelStatus, HighsSolutionStatus, Model, RowProblem, Sense};
+
+/// HiGHS: branch and cut, one thread, fixed seed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Highs;
+
+impl Solver for Highs {
+    fn name(&self) -> &'static str {
+        "highs"
+    }
+
+    fn version(&self) -> String {
+        // The version that highs-sys 1.15.0 builds; Cargo.lock pins it.
+        "1.15.0".to_owned()
+    }
+
+    fn minimize(&self, program: &Program, start: &[f64], effort: &Effort) -> Result<Answer, SolverError> {
+        let mut model = model(program)?;
+        configure(&mut model, effort)?;
+        if start.len() == program.columns.len() && !start.is_empty() {
+            // A start that HiGHS refuses costs only speed.
+            let _ = model.try_set_solution(Some(start), None, None, None);
+        }
+        let solved = model.try_solve().map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?;
+        let proven = match solved.status() {
+            HighsModelStatus::Infeasible | HighsModelStatus::UnboundedOrInfeasible => return Ok(Answer::Infeasible),
+            HighsModelStatus::Optimal => true,
+            HighsModelStatus::ReachedTimeLimit
+            | HighsModelStatus::ReachedIterationLimit
+            | HighsModelStatus::ReachedSolutionLimit => false,
+            other => return Err(SolverError(format!("HiGHS ended with status {other:?}"))),
+        };
+        if solved.primal_solution_status() != HighsSolutionStatus::Feasible {
+            return Ok(Answer::Unknown);
+        }
+        let bound = if program.columns.iter().any(|column| column.integer) {
+            solved
+                .double_info_value(c"mip_dual_bound")
+                .map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?
+        } else {
+            solved.objective_value()
+        };
+        let values = solved.get_solution().columns().to_vec();
+        Ok(Answer::Found { values, bound: bound + exact(program.constant), proven })
+    }
+}
+
+/// Integers up to 2⁵³ are exact; larger figures are refused when files are read.
+fn exact(value: i64) -> f64 {
+    value as f64
+}
+
+fn model(program: &Program) -> Result<Model, SolverError> {
+    let mut cost = vec![0.0; program.columns.len()];
+    for (column, coefficient) in &program.objective {
+        cost[*column] = exact(*coefficient);
+    }
+    let mut problem = RowProblem::default();
+    let columns: Vec<highs::Col> = program
+        .columns
+        .iter()
+        .zip(cost)
+        .map(|(column, cost)| {
+            let upper = column.upper.map_or(f64::INFINITY, exact);
+            problem.add_column_with_integrality(cost, exact(column.lower)..=upper, column.integer)
+        })
+        .collect();
+    for row in &program.rows {
+        let lower = row.lower.map_or(f64::NEG_INFINITY, exact);
+        let upper = row.upper.map_or(f64::INFINITY, exact);
+        let terms = row.terms.iter().map(|(column, coefficient)| (columns[*column], exact(*coefficient)));
+        problem.add_row(lower..=upper, terms);
+    }
+    problem
+        .try_optimise(Sense::Minimise)
+        .map_err(|status| SolverError(format!("HiGHS refused the program: {status:?}")))
+}
+
+fn configure(model: &mut Model, effort: &Effort) -> Result<(), SolverError> {
+    let seed = i32::try_from(SEED).unwrap_or(0);
+    let nodes = i32::try_from(effort.nodes).unwrap_or(i32::MAX);
+    let settings = [
+        model.try_set_option("threads", 1),
+        model.try_set_option("parallel", "off"),
+        model.try_set_option("random_seed", seed),
+        // All objectives are integers: a gap under one is a proof.
+        model.try_set_option("mip_rel_gap", 0.0),
+        model.try_set_option("mip_abs_gap", 0.5),
+        model.try_set_option("mip_feasibility_tolerance", 1e-9),
+        model.try_set_option("primal_feasibility_tolerance", 1e-9),
+        model.try_set_option("mip_max_nodes", nodes),
+        model.try_set_option("time_limit", effort.seconds.unwrap_or(f64::INFINITY)),
+    ];
+    settings.into_iter().collect::<Result<(), _>>().map_err(|_| SolverError("HiGHS refused a setting".to_owned()))
+}

@@ -1,0 +1,16 @@
+//! Solving the placement problem, to a proof.
+//!
+//! Invariant: nothing here knows a cloud, reads a clock or uses more than one thread; searches
+//! stop on counts. Solvers' floating-point figures only choose; costs and times are recomputed
+//! exactly from what was chosen ([`crate::problem::evaluate`]).
+
+pub mod exhaustive;
+mod highs;
+mod placement;
+mod reduce;
+mod search;
+pub mod solver;
+
+pub use highs::Highs;
+pub use placement::{Outcome, Proof, Shortfall, Solved, solve};
+pub use solver::{Effort, Solver, SolverError};

@@ -1,0 +1,340 @@
+//! From an instance to its one best placement and the proof that it is.
+//!
+//! The order of placements is lexicographic: the objective, then the other figure (time after
+//! cost, cost after time), then the first choices in canonical order. Each level is a pass with
+//! the levels above as limits, on the choices that these limits leave ([`super::reduce`]); so
+//! ties, which are the rule where regions share a price list, do not depend on a solver's mood.
+
+use super::reduce::reduce;
+use super::search::search;
+use super::solver::{Answer, Effort, Solver, SolverError};
+use crate::model::Objective;
+use crate::problem::{Evaluation, Goal, Instance, Lowered, Shape, Target, evaluate, lower};
+
+/// What came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Solved(Box<Solved>),
+    Infeasible(Shortfall),
+}
+
+/// A placement and its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Solved {
+    /// By stage: the position of its choice in the instance.
+    pub picks: Vec<usize>,
+    pub evaluation: Evaluation,
+    pub proof: Proof,
+}
+
+/// How good the placement is proven to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The objective cannot be lower.
+    pub optimal: bool,
+    /// No placement within the limits costs less; when time comes first: none as fast.
+    pub cost_bound: i64,
+    /// When time comes first: no placement within the limits is faster.
+    pub time_bound: Option<i64>,
+}
+
+/// How far the limits are from what can be had. `(cost, makespan)` pairs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shortfall {
+    /// Fastest within the budget, were there no deadline.
+    pub fastest: Option<(i64, i64)>,
+    /// Cheapest by the deadline, were there no budget.
+    pub cheapest: Option<(i64, i64)>,
+    /// Cheapest with neither limit; none: it is not the limits that clash.
+    pub unlimited: Option<(i64, i64)>,
+}
+
+/// Ties between more choices than this are broken by single-stage moves instead of by a proof.
+const TIED_CHOICES: usize = 4_000;
+/// Ranks of a group of stages are one number below this, well inside a double's integers.
+const RANKS: i64 = 1_000_000;
+
+/// The best placement of `instance`, or why there is none.
+pub fn solve(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<Outcome, SolverError> {
+    let shape = instance.shape();
+    let run = Run { shape: &shape, solver, effort };
+    let (first, second) = match instance.minimize {
+        Objective::Cost => (Objective::Cost, Objective::Time),
+        Objective::Time => (Objective::Time, Objective::Cost),
+    };
+    let limits = Limits { cost: instance.budget, time: instance.deadline };
+    let Some(best) = run.best(instance, first, limits, None)? else {
+        return Ok(Outcome::Infeasible(run.shortfall(instance)?));
+    };
+    let limits = limits.with(first, best.value);
+    let tied = run.best(instance, second, limits, Some(&best.tags))?;
+    // The first pass's placement keeps all limits, so there is always one.
+    let tied = tied.unwrap_or_else(|| Found { proven: false, ..best.clone() });
+    let limits = limits.with(second, tied.value);
+    let tags = if best.proven { run.first_in_order(instance, limits, &tied.tags)? } else { tied.tags.clone() };
+    let picks = positions(instance, &tags).ok_or_else(lost)?;
+    let evaluation = evaluate(instance, &shape, &picks).ok_or_else(lost)?;
+    let proof = match first {
+        Objective::Cost => Proof { optimal: best.proven, cost_bound: best.bound, time_bound: None },
+        Objective::Time => {
+            Proof { optimal: best.proven && tied.proven, cost_bound: tied.bound, time_bound: Some(best.bound) }
+        }
+    };
+    Ok(Outcome::Solved(Box::new(Solved { picks, evaluation, proof })))
+}
+
+fn lost() -> SolverError {
+    SolverError("a placement that was found does not fit its own instance".to_owned())
+}
+
+#[derive(Clone, Copy)]
+struct Limits {
+    cost: Option<i64>,
+    time: Option<i64>,
+}
+
+impl Limits {
+    fn with(self, objective: Objective, value: i64) -> Self {
+        match objective {
+            Objective::Cost => Self { cost: Some(value), ..self },
+            Objective::Time => Self { time: Some(value), ..self },
+        }
+    }
+
+    fn hold(self, evaluation: &Evaluation) -> bool {
+        self.cost.is_none_or(|limit| evaluation.cost() <= limit)
+            && self.time.is_none_or(|limit| evaluation.makespan <= limit)
+    }
+}
+
+/// A placement by the tags of its choices, which outlive reduction, with the value of what was
+/// minimised.
+#[derive(Clone)]
+struct Found {
+    tags: Vec<usize>,
+    value: i64,
+    bound: i64,
+    proven: bool,
+}
+
+struct Run<'a> {
+    shape: &'a Shape,
+    solver: &'a dyn Solver,
+    effort: &'a Effort,
+}
+
+impl Run<'_> {
+    /// Minimises one figure within limits. `known` keeps the limits already.
+    fn best(
+        &self,
+        instance: &Instance,
+        goal: Objective,
+        limits: Limits,
+        known: Option<&[usize]>,
+    ) -> Result<Option<Found>, SolverError> {
+        let Some(instance) = reduce(instance, self.shape, limits.cost, limits.time) else { return Ok(None) };
+        let instance = Instance { minimize: goal, budget: limits.cost, deadline: limits.time, ..instance };
+        let start: Option<Vec<usize>> = match known {
+            Some(tags) => Some(tags.to_vec()),
+            None => search(&instance, self.shape).map(|(picks, _, _)| tags(&instance, &picks)),
+        };
+        let Some(start) = start else { return self.program(&instance, goal, limits, None) };
+        let value = self.value(&instance, goal, limits, &start).ok_or_else(lost)?;
+        let within = limits.with(goal, value);
+        let instance = reduce(&instance, self.shape, within.cost, within.time).ok_or_else(lost)?;
+        if instance.stages.iter().all(|stage| stage.choices.len() == 1) {
+            // All other choices are proven to exceed a limit or to be worse.
+            return Ok(Some(Found { tags: start, value, bound: value, proven: true }));
+        }
+        let found = self.program(&instance, goal, limits, Some(&start))?;
+        Ok(Some(match found {
+            Some(found) if found.value <= value => Found { bound: found.bound.min(found.value), ..found },
+            // The start is as good as what the solver says, or the solver gave up.
+            Some(found) => Found { tags: start, value, bound: found.bound.min(value), proven: found.proven },
+            None => Found { tags: start, value, bound: value, proven: true },
+        }))
+    }
+
+    /// The program's optimum. A cost without the rows of time is tried first: when its optimum
+    /// is in time anyway, time costs nothing.
+    fn program(
+        &self,
+        instance: &Instance,
+        goal: Objective,
+        limits: Limits,
+        start: Option<&[usize]>,
+    ) -> Result<Option<Found>, SolverError> {
+        let objective = if goal == Objective::Cost { Goal::Cost } else { Goal::Makespan };
+        if goal == Objective::Cost && limits.time.is_some() {
+            let untimed = Limits { time: None, ..limits };
+            match self.minimize(instance, goal, &Goal::Cost, untimed, start)? {
+                None => return Ok(None),
+                Some(found) if self.value(instance, goal, limits, &found.tags).is_some() => return Ok(Some(found)),
+                Some(_) => {}
+            }
+        }
+        self.minimize(instance, goal, &objective, limits, start)
+    }
+
+    /// One program, one solve.
+    fn minimize(
+        &self,
+        instance: &Instance,
+        measured: Objective,
+        goal: &Goal<'_>,
+        limits: Limits,
+        start: Option<&[usize]>,
+    ) -> Result<Option<Found>, SolverError> {
+        let target = Target { objective: goal.clone(), cost_limit: limits.cost, time_limit: limits.time };
+        let lowered = lower(instance, &target);
+        let begin =
+            start.and_then(|tags| positions(instance, tags)).map_or_else(Vec::new, |picks| point(&lowered, &picks));
+        let (values, bound, proven) = match self.solver.minimize(&lowered.program, &begin, self.effort)? {
+            Answer::Infeasible => return Ok(None),
+            Answer::Unknown => return self.unimproved(instance, measured, limits, start),
+            Answer::Found { values, bound, proven } => (values, bound, proven),
+        };
+        let tags = tags(instance, &picked(&lowered, &values));
+        // Within its tolerances a solver may miss a limit by a hair; what counts is exact.
+        let Some(value) = self.value(instance, measured, limits, &tags) else {
+            return self.unimproved(instance, measured, limits, start);
+        };
+        let bound = if proven { value } else { whole_bound(bound).min(value) };
+        Ok(Some(Found { tags, value, bound, proven }))
+    }
+
+    /// The start, when the solver found nothing better.
+    fn unimproved(
+        &self,
+        instance: &Instance,
+        goal: Objective,
+        limits: Limits,
+        start: Option<&[usize]>,
+    ) -> Result<Option<Found>, SolverError> {
+        let known = start.and_then(|tags| Some((tags.to_vec(), self.value(instance, goal, limits, tags)?)));
+        let (tags, value) = known
+            .ok_or_else(|| SolverError("no plan was found within the effort allowed; raise --max-nodes".to_owned()))?;
+        Ok(Some(Found { tags, value, bound: 0, proven: false }))
+    }
+
+    /// The figure of a placement; `None`: it breaks a limit.
+    fn value(&self, instance: &Instance, goal: Objective, limits: Limits, tags: &[usize]) -> Option<i64> {
+        let evaluation = evaluate(instance, self.shape, &positions(instance, tags)?)?;
+        let value = if goal == Objective::Cost { evaluation.cost() } else { evaluation.makespan };
+        limits.hold(&evaluation).then_some(value)
+    }
+
+    /// Among placements within the limits, the one whose choices come first, stage by stage.
+    fn first_in_order(&self, instance: &Instance, limits: Limits, known: &[usize]) -> Result<Vec<usize>, SolverError> {
+        let mut instance = reduce(instance, self.shape, limits.cost, limits.time).ok_or_else(lost)?;
+        let mut best = known.to_vec();
+        if instance.size() > TIED_CHOICES {
+            return Ok(self.nudge(&instance, limits, best));
+        }
+        let mut next = 0;
+        while next < instance.stages.len() {
+            let (group, end) = group(&instance, next);
+            let first = |stage: usize| instance.stages[stage].choices[0].tag == best[stage];
+            if !(next..end).all(first) {
+                let found = self.minimize(&instance, Objective::Cost, &Goal::Ranks(&group), limits, Some(&best))?;
+                best = found.map_or(best, |found| found.tags);
+            }
+            for (stage, tag) in instance.stages.iter_mut().zip(&best).take(end).skip(next) {
+                stage.choices.retain(|choice| choice.tag == *tag);
+            }
+            instance = reduce(&instance, self.shape, limits.cost, limits.time).ok_or_else(lost)?;
+            next = end;
+        }
+        Ok(best)
+    }
+
+    /// Moves single stages to earlier choices while the limits hold.
+    fn nudge(&self, instance: &Instance, limits: Limits, mut best: Vec<usize>) -> Vec<usize> {
+        for stage in 0..best.len() {
+            let kept = best[stage];
+            for choice in instance.stages[stage].choices.iter().take_while(|choice| choice.tag < kept) {
+                best[stage] = choice.tag;
+                if self.value(instance, Objective::Cost, limits, &best).is_some() {
+                    break;
+                }
+                best[stage] = kept;
+            }
+        }
+        best
+    }
+
+    /// What each limit would have to be.
+    fn shortfall(&self, instance: &Instance) -> Result<Shortfall, SolverError> {
+        let (cost, time) = (instance.budget, instance.deadline);
+        let figures = |goal: Objective, limits: Limits| -> Result<Option<(i64, i64)>, SolverError> {
+            let found = self.best(instance, goal, limits, None)?;
+            let evaluation = found.and_then(|found| evaluate(instance, self.shape, &positions(instance, &found.tags)?));
+            Ok(evaluation.map(|evaluation| (evaluation.cost(), evaluation.makespan)))
+        };
+        Ok(Shortfall {
+            fastest: if time.is_some() { figures(Objective::Time, Limits { cost, time: None })? } else { None },
+            cheapest: if cost.is_some() { figures(Objective::Cost, Limits { cost: None, time })? } else { None },
+            unlimited: figures(Objective::Cost, Limits { cost: None, time: None })?,
+        })
+    }
+}
+
+/// The stages from `next` on whose ranks fit into one number, with weights so that an earlier
+/// stage counts more than all later ones; and the first stage after them.
+fn group(instance: &Instance, next: usize) -> (Vec<(usize, i64)>, usize) {
+    let mut product = 1_i64;
+    let mut end = next;
+    while end < instance.stages.len() {
+        let count = i64::try_from(instance.stages[end].choices.len()).unwrap_or(i64::MAX);
+        if end > next && product.saturating_mul(count) > RANKS {
+            break;
+        }
+        product = product.saturating_mul(count);
+        end += 1;
+    }
+    let mut weight = 1_i64;
+    let mut weights = Vec::with_capacity(end - next);
+    for stage in (next..end).rev() {
+        weights.push((stage, weight));
+        weight = weight.saturating_mul(i64::try_from(instance.stages[stage].choices.len()).unwrap_or(i64::MAX));
+    }
+    weights.reverse();
+    (weights, end)
+}
+
+fn tags(instance: &Instance, picks: &[usize]) -> Vec<usize> {
+    instance.stages.iter().zip(picks).map(|(stage, position)| stage.choices[*position].tag).collect()
+}
+
+fn positions(instance: &Instance, tags: &[usize]) -> Option<Vec<usize>> {
+    let position = |(stage, tag): (&crate::problem::StageChoices, &usize)| {
+        stage.choices.binary_search_by_key(tag, |choice| choice.tag).ok()
+    };
+    instance.stages.iter().zip(tags).map(position).collect()
+}
+
+/// A start for the solver: the choices alone; it completes the rest.
+fn point(lowered: &Lowered, picks: &[usize]) -> Vec<f64> {
+    let mut values = vec![0.0; lowered.program.columns.len()];
+    for (columns, position) in lowered.choice.iter().zip(picks) {
+        values[columns[*position]] = 1.0;
+    }
+    values
+}
+
+/// Solvers return 0.9999 for one: the largest of a stage's values is its choice.
+fn picked(lowered: &Lowered, values: &[f64]) -> Vec<usize> {
+    let largest = |columns: &Vec<usize>| {
+        let better = |best: usize, position: usize| {
+            if values[columns[position]] > values[columns[best]] { position } else { best }
+        };
+        (0..columns.len()).fold(0, better)
+    };
+    lowered.choice.iter().map(largest).collect()
+}
+
+/// A solver's bound as an integer that is surely one too.
+fn whole_bound(bound: f64) -> i64 {
+    // A saturating cast: minus infinity becomes the least integer. One unit covers rounding.
+    (bound.floor() as i64).saturating_sub(1)
+}

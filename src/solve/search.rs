@@ -1,0 +1,112 @@
+//! Good placements, fast and deterministic, without a proof: starts for the solver and bounds
+//! for [`super::reduce`].
+
+use crate::model::Objective;
+use crate::problem::{Instance, Shape, evaluate};
+
+/// What makes one placement better than another: less over the limits first, then the
+/// objective, then the other figure.
+type Key = (i64, i64, i64);
+
+/// Work before the search gives up, in visits of a stage or an artifact (about 10 ns each).
+const VISITS: usize = 20_000_000;
+/// Sites that are tried as the home of the whole job.
+const HOMES: usize = 24;
+
+/// The best placement found by single-stage moves from several starts, as positions of choices,
+/// with its cost and makespan. `None`: none within the limits was found.
+pub fn search(instance: &Instance, shape: &Shape) -> Option<(Vec<usize>, i64, i64)> {
+    let mut best: Option<(Key, Vec<usize>)> = None;
+    let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
+    for start in starts(instance) {
+        let (key, picks) = descend(instance, shape, start, &mut moves);
+        if best.as_ref().is_none_or(|(known, _)| key < *known) {
+            best = Some((key, picks));
+        }
+    }
+    let (key, picks) = best?;
+    if key.0 > 0 {
+        return None;
+    }
+    let evaluation = evaluate(instance, shape, &picks)?;
+    Some((picks, evaluation.cost(), evaluation.makespan))
+}
+
+fn key(instance: &Instance, shape: &Shape, picks: &[usize]) -> Key {
+    let Some(evaluation) = evaluate(instance, shape, picks) else {
+        return (i64::MAX, i64::MAX, i64::MAX);
+    };
+    let (cost, time) = (evaluation.cost(), evaluation.makespan);
+    let over_time = instance.deadline.map_or(0, |deadline| (time - deadline).max(0));
+    let over_cost = instance.budget.map_or(0, |budget| (cost - budget).max(0));
+    let over = over_time.saturating_add(over_cost);
+    match instance.minimize {
+        Objective::Cost => (over, cost, time),
+        Objective::Time => (over, time, cost),
+    }
+}
+
+/// Each stage at its cheapest; at its fastest; and everything as near as can be to one site.
+fn starts(instance: &Instance) -> Vec<Vec<usize>> {
+    let each = |rank: &dyn Fn(&crate::problem::Choice) -> (i64, i64, i64)| -> Vec<usize> {
+        let position = |stage: &crate::problem::StageChoices| {
+            (0..stage.choices.len()).min_by_key(|position| rank(&stage.choices[*position])).unwrap_or(0)
+        };
+        instance.stages.iter().map(position).collect()
+    };
+    let mut starts =
+        vec![each(&|choice| (0, choice.cost, choice.duration)), each(&|choice| (0, choice.duration, choice.cost))];
+    for home in homes(instance) {
+        starts.push(each(&|choice| (i64::from(choice.site != home), choice.cost, choice.duration)));
+    }
+    starts
+}
+
+/// Sites where most stages can run, the cheaper first.
+fn homes(instance: &Instance) -> Vec<usize> {
+    let mut sites: Vec<(usize, i64, usize)> = Vec::new();
+    for site in 0..instance.links.sites {
+        let here =
+            instance.stages.iter().map(|stage| stage.choices.iter().filter(|c| c.site == site).map(|c| c.cost).min());
+        let (mut absent, mut cost) = (0, 0);
+        for least in here {
+            match least {
+                Some(least) => cost += least,
+                None => absent += 1,
+            }
+        }
+        if absent < instance.stages.len() {
+            sites.push((absent, cost, site));
+        }
+    }
+    sites.sort_unstable();
+    sites.into_iter().take(HOMES).map(|(_, _, site)| site).collect()
+}
+
+/// Moves one stage at a time to its best choice until no move helps or `moves` are used up.
+fn descend(instance: &Instance, shape: &Shape, mut picks: Vec<usize>, moves: &mut usize) -> (Key, Vec<usize>) {
+    let mut best = key(instance, shape, &picks);
+    loop {
+        let before = best;
+        for stage in 0..picks.len() {
+            let mut chosen = picks[stage];
+            let positions = instance.stages[stage].choices.len();
+            if *moves < positions {
+                return (best, picks);
+            }
+            *moves -= positions;
+            for position in 0..positions {
+                picks[stage] = position;
+                let key = key(instance, shape, &picks);
+                if key < best {
+                    best = key;
+                    chosen = position;
+                }
+            }
+            picks[stage] = chosen;
+        }
+        if best == before {
+            return (best, picks);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The job file: datasets, stages, and the data between them.
+
+use crate::model::{ArtifactRef, Bytes, Dataset, Job, PlaceName, Stage};
+use crate::spec::table::{Entry, Findings, Item, Section, shown};
+use crate::spec::value::{self, PathFault, number_text, relative_path};
+use crate::spec::{Diagnostic, Diagnostics, Parsed, needs, wiring, work};
+use std::collections::{BTreeMap, BTreeSet};
+use toml::de::DeValue;
+
+/// Most machines in one gang.
+const MOST_NODES: u32 = 1000;
+
+/// Reads a job file. An error holds every mistake in it, in order of the file.
+pub fn parse(file_name: &str, text: &str) -> Result<Parsed<Job>, Diagnostics> {
+    crate::spec::table::read(file_name, text, decode)
+}
+
+fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
+    let mut job = Job { name: String::new(), datasets: BTreeMap::new(), stages: BTreeMap::new() };
+    if let Some(entry) = document.require("name", "the job", "\"bert\"", findings)
+        && let Some(name) = entry.text("bert", findings)
+    {
+        value::name("job", name, &entry.span, findings);
+        job.name = name.to_owned();
+    }
+    if let Some(datasets) = document.take_table("datasets", findings) {
+        for entry in datasets.entries(findings) {
+            value::name("dataset", entry.key, &entry.key_span, findings);
+            if let Some(section) = entry.section(findings) {
+                job.datasets.insert(entry.key.to_owned(), dataset(section, entry.key, findings));
+            }
+        }
+    }
+    let stages = document.take("stages", findings);
+    let stages_readable = stages.as_ref().is_none_or(|stages| matches!(stages.value, DeValue::Table(_)));
+    let at = stages.as_ref().map_or_else(|| document.span.clone(), |stages| stages.span.clone());
+    if let Some(stages) = stages.and_then(|stages| stages.section(findings)) {
+        for entry in stages.entries(findings) {
+            value::name("stage", entry.key, &entry.key_span, findings);
+            if let Some(section) = entry.section(findings) {
+                job.stages.insert(entry.key.to_owned(), stage(section, entry.key, findings));
+            }
+        }
+    }
+    let mistyped = document.finish(findings).contains(&Some("stages"));
+    let any_stage = findings.spans.keys().any(|key| key.starts_with("stages."));
+    if !any_stage && !mistyped && stages_readable {
+        findings.push(
+            Diagnostic::error(at, "the job has no stages")
+                .with_label("nothing to plan")
+                .with_hint("add a table such as `[stages.train]`"),
+        );
+    }
+    wiring::check(&job, findings);
+    job
+}
+
+fn dataset(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> Dataset {
+    let at = section.take("at", findings);
+    let path = section.take("path", findings);
+    if at.is_none() && path.is_none() {
+        findings.push(
+            Diagnostic::error(section.span.clone(), format!("dataset `{name}` has neither `at` nor `path`"))
+                .with_label("where does it lie?")
+                .with_hint("add `at = \"azure:eastus\"`, or `path = \"data/reviews\"` for data on this machine"),
+        );
+    }
+    let at = at.and_then(|entry| value::place(&entry, findings)).unwrap_or_else(PlaceName::here);
+    let path = path.and_then(|entry| {
+        let item = Item { text: entry.text("data/reviews", findings)?, span: entry.span.clone() };
+        path_beside_job(&item, findings)
+    });
+    let size = section.require("size", &format!("dataset `{name}`"), "\"1 GB\"", findings);
+    let size = size.and_then(|entry| value::bytes(&entry, findings)).unwrap_or_default();
+    let labels = section.take("labels", findings).map(|entry| value::labels(&entry, findings)).unwrap_or_default();
+    section.finish(findings);
+    Dataset { at, path, size, labels }
+}
+
+fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> Stage {
+    let reads = section.take("reads", findings).map(|entry| entry.texts("process.tokens", findings));
+    let reads = reads.unwrap_or_default().into_iter().filter_map(|item| artifact(&item, findings)).collect();
+    let writes = section.take_table("writes", findings).map(|writes| outputs(&writes, findings)).unwrap_or_default();
+    let removes = section.take("removes", findings).map(|entry| value::labels(&entry, findings)).unwrap_or_default();
+    let needs = section.take_table("needs", findings);
+    let needs = needs.map(|needs| needs::needs(needs, findings)).unwrap_or_default();
+    let work = work::work(&mut section, name, &needs.accelerators, findings);
+    let run = section.take("run", findings).and_then(|entry| command(&entry, findings));
+    let files = section.take("files", findings).map(|entry| entry.texts("train.py", findings)).unwrap_or_default();
+    let files = files.into_iter().filter_map(|item| file_beside_job(&item, findings)).collect();
+    let nodes = section.take("nodes", findings).and_then(|entry| nodes(&entry, findings)).unwrap_or(1);
+    let after = section.take("after", findings).map(|entry| entry.texts("process", findings)).unwrap_or_default();
+    let after: BTreeSet<String> = after.into_iter().map(|item| item.text.to_owned()).collect();
+    section.finish(findings);
+    Stage { reads, writes, removes, needs, work, run, files, nodes, after }
+}
+
+fn artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {
+    let well_formed = match item.text.split_once('.') {
+        Some((stage, name)) => !stage.is_empty() && !name.is_empty() && !name.contains('.'),
+        None => !item.text.is_empty(),
+    };
+    if !well_formed {
+        let message = format!("`{}` names no artifact", shown(item.text));
+        let hint = "write the name of a dataset, or `stage.artifact` such as `process.tokens`";
+        findings.push(Diagnostic::error(item.span.clone(), message).with_label("not a name").with_hint(hint));
+        return None;
+    }
+    Some(ArtifactRef::from(item.text.to_owned()))
+}
+
+fn outputs(writes: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, Bytes> {
+    let mut outputs = BTreeMap::new();
+    for entry in writes.entries(findings) {
+        value::name("artifact", entry.key, &entry.key_span, findings);
+        outputs.insert(entry.key.to_owned(), value::bytes(&entry, findings).unwrap_or_default());
+    }
+    outputs
+}
+
+fn command(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
+    let text = entry.text("python train.py", findings)?;
+    if text.trim().is_empty() {
+        let hint = "leave the line out for a stage that is only planned; `run = \"true\"` does nothing";
+        findings.push(Diagnostic::error(entry.span.clone(), "`run` is empty").with_label("no command").with_hint(hint));
+        return None;
+    }
+    if text.contains('\0') {
+        findings.push(Diagnostic::error(entry.span.clone(), "`run` has a NUL character, which no command can have"));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn path_beside_job(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
+    let (fault, hint) = match relative_path(item.text) {
+        Ok(path) => return Some(path),
+        Err(PathFault::Absolute) => {
+            ("is absolute", "write it relative to the job file: a plan carries no machine's paths")
+        }
+        Err(PathFault::Unusable) => ("names no file", "write a path relative to the job file"),
+    };
+    let message = format!("path `{}` {fault}", shown(item.text));
+    findings.push(Diagnostic::error(item.span.clone(), message).with_label("not usable").with_hint(hint));
+    None
+}
+
+fn file_beside_job(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
+    let path = path_beside_job(item, findings)?;
+    if path.split('/').any(|part| part == "..") {
+        let message = format!("file `{}` lies outside the job's folder", shown(item.text));
+        let hint = "`files` are copied to the machine with their folders; move it beside the job file";
+        findings.push(Diagnostic::error(item.span.clone(), message).with_label("leads out").with_hint(hint));
+        return None;
+    }
+    Some(path)
+}
+
+fn nodes(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u32> {
+    let DeValue::Integer(_) = entry.value else {
+        entry.wrong_type("a whole number", "write it like `nodes = 4`", findings);
+        return None;
+    };
+    let number = number_text(entry.value);
+    let nodes = number.parse::<u32>().ok().filter(|nodes| (1..=MOST_NODES).contains(nodes));
+    if nodes.is_none() {
+        let message = format!("`nodes = {}` is not between 1 and {MOST_NODES}", shown(&number));
+        let hint = "write it like `nodes = 4`";
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
+    }
+    nodes
+}

@@ -1,0 +1,159 @@
+//! The policy file: what must hold, and what to minimise. Every table of it may be left out.
+
+use crate::model::geography::{blocs, countries};
+use crate::model::policy::DEFAULT_LABEL;
+use crate::model::{Allowance, Objective, Pattern, Policy};
+use crate::spec::table::{Entry, Findings, Item, Section, shown, suggestion};
+use crate::spec::{Diagnostic, Diagnostics, Parsed, value};
+use std::collections::BTreeSet;
+
+/// What people write for a country, and its code.
+const COUNTRY_ALIASES: [(&str, &str); 12] = [
+    ("UK", "GB"),
+    ("EL", "GR"),
+    ("USA", "US"),
+    ("GBR", "GB"),
+    ("DEU", "DE"),
+    ("FRA", "FR"),
+    ("GERMANY", "DE"),
+    ("FRANCE", "FR"),
+    ("IRELAND", "IE"),
+    ("SWITZERLAND", "CH"),
+    ("EUROPE", "EU"),
+    ("EUROPEAN UNION", "EU"),
+];
+
+/// Reads a policy file. An error holds every mistake in it, in order of the file.
+pub fn parse(file_name: &str, text: &str) -> Result<Parsed<Policy>, Diagnostics> {
+    crate::spec::table::read(file_name, text, decode)
+}
+
+fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
+    let mut policy = Policy::default();
+    if let Some(mut objective) = document.take_table("objective", findings) {
+        if let Some(entry) = objective.take("minimize", findings) {
+            let choices = [("cost", Objective::Cost), ("time", Objective::Time)];
+            policy.minimize = choice(&entry, &choices, findings).unwrap_or_default();
+        }
+        objective.finish(findings);
+    }
+    if let Some(mut limits) = document.take_table("limits", findings) {
+        policy.deadline = limits.take("deadline", findings).and_then(|entry| value::time(&entry, findings));
+        policy.budget = limits.take("budget", findings).and_then(|entry| value::money(&entry, findings));
+        limits.finish(findings);
+    }
+    if let Some(residency) = document.take_table("residency", findings) {
+        for entry in residency.entries(findings) {
+            label_key(&entry, findings);
+            let allowed = residence(&entry, findings);
+            policy.residency.insert(entry.key.to_owned(), allowed);
+        }
+        without_overlap(&policy, findings);
+    }
+    if let Some(mut operators) = document.take_table("operators", findings) {
+        if let Some(entry) = operators.take("us_cloud_act", findings) {
+            policy.exclude_cloud_act =
+                choice(&entry, &[("exclude", true), ("allow", false)], findings).unwrap_or_default();
+        }
+        operators.finish(findings);
+    }
+    if let Some(trust) = document.take_table("trust", findings) {
+        for entry in trust.entries(findings) {
+            label_key(&entry, findings);
+            let tees = value::tees(entry.some_texts("sev-snp", findings), findings);
+            policy.trust.insert(entry.key.to_owned(), tees);
+        }
+    }
+    policy.clouds = allowance(&mut document, "clouds", "aws", clouds, findings);
+    policy.places = allowance(&mut document, "places", "aws:eu-*", value::place_patterns, findings);
+    if let Some(mut spot) = document.take_table("spot", findings) {
+        policy.allow_spot = spot.take("allow", findings).and_then(|entry| entry.boolean(findings)).unwrap_or_default();
+        spot.finish(findings);
+    }
+    document.finish(findings);
+    policy
+}
+
+/// One of some words.
+fn choice<T: Copy>(entry: &Entry<'_, '_>, choices: &[(&'static str, T)], findings: &mut Findings) -> Option<T> {
+    let text = entry.text(choices[0].0, findings)?;
+    let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    if chosen.is_none() {
+        let message = format!("`{}` cannot be `{}`", entry.key, shown(text));
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let hint = suggestion(text, "choices", names);
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("not a choice").with_hint(hint));
+    }
+    chosen
+}
+
+/// A key that is a label, or `default`.
+fn label_key(entry: &Entry<'_, '_>, findings: &mut Findings) {
+    if entry.key != DEFAULT_LABEL {
+        value::name("label", entry.key, &entry.key_span, findings);
+    }
+}
+
+/// Countries and blocs, as countries.
+fn residence(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<String> {
+    let mut allowed = BTreeSet::new();
+    for item in entry.some_texts("EU", findings) {
+        match countries(item.text) {
+            Some(members) => allowed.extend(members.into_iter().map(str::to_owned)),
+            None => findings.push(unknown_country(&item)),
+        }
+    }
+    allowed
+}
+
+fn unknown_country(item: &Item<'_>) -> Diagnostic {
+    let upper = item.text.trim().to_uppercase();
+    let alias = COUNTRY_ALIASES.iter().find(|(alias, _)| *alias == upper).map(|(_, code)| *code);
+    let meant = alias.or_else(|| countries(&upper).is_some().then_some(upper.as_str()));
+    let known = format!("countries are ISO 3166 codes such as `DE`; blocs: {}", blocs().collect::<Vec<_>>().join(", "));
+    let hint = match meant {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => known,
+    };
+    Diagnostic::error(item.span.clone(), format!("`{}` is not a country or a bloc", shown(item.text)))
+        .with_label("unknown")
+        .with_hint(hint)
+}
+
+/// Data with a label obeys its own rule and the one for all data.
+fn without_overlap(policy: &Policy, findings: &mut Findings) {
+    let Some(default) = policy.residency.get(DEFAULT_LABEL).filter(|allowed| !allowed.is_empty()) else { return };
+    for (label, allowed) in policy.residency.iter().filter(|(_, allowed)| !allowed.is_empty()) {
+        if allowed.is_disjoint(default) {
+            let span = findings.span(&format!("residency.{label}"));
+            let message = format!("no country satisfies both `residency.{label}` and `residency.default`");
+            let hint = "data with a label obeys both rules";
+            findings.push(Diagnostic::warning(span, message).with_label("nothing in common").with_hint(hint));
+        }
+    }
+}
+
+fn clouds(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<Pattern> {
+    value::name_patterns("cloud", items, findings)
+}
+
+fn allowance(
+    document: &mut Section<'_, '_>,
+    key: &'static str,
+    example: &str,
+    patterns: impl Fn(Vec<Item<'_>>, &mut Findings) -> BTreeSet<Pattern>,
+    findings: &mut Findings,
+) -> Allowance {
+    let Some(mut section) = document.take_table(key, findings) else { return Allowance::default() };
+    let allow = section.take("allow", findings).map(|entry| entry.some_texts(example, findings));
+    let allow = allow.map(|items| patterns(items, findings));
+    let deny = section.take("deny", findings).map(|entry| entry.texts(example, findings)).unwrap_or_default();
+    let deny = patterns(deny, findings);
+    section.finish(findings);
+    for pattern in allow.iter().flatten().filter(|pattern| deny.contains(pattern)) {
+        let span = findings.span(&format!("{key}.deny.{pattern}"));
+        let message = format!("`{pattern}` is both allowed and denied");
+        findings.push(Diagnostic::warning(span, message).with_label("a denial wins"));
+    }
+    Allowance { allow, deny }
+}

@@ -1,0 +1,362 @@
+//! Walks a TOML document: takes keys one by one, remembers where each entry is, and reports the
+//! keys that nobody took.
+
+use crate::spec::{Diagnostic, Diagnostics, Parsed, Severity, SourceFile};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use toml::de::{DeTable, DeValue};
+
+/// What was found while reading one file.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    pub list: Vec<Diagnostic>,
+    /// Byte spans by dotted key, see [`SourceFile::spans`].
+    pub spans: BTreeMap<String, Range<usize>>,
+}
+
+/// One table that is being read.
+pub(super) struct Section<'d, 'i> {
+    /// Dotted key; empty for the whole document.
+    pub path: String,
+    /// Where to point when a key is missing: the table's header.
+    pub span: Range<usize>,
+    table: &'d DeTable<'i>,
+    known: Vec<&'static str>,
+}
+
+/// One key and its value.
+#[derive(Clone)]
+pub(super) struct Entry<'d, 'i> {
+    pub path: String,
+    pub key: &'d str,
+    pub key_span: Range<usize>,
+    pub value: &'d DeValue<'i>,
+    pub span: Range<usize>,
+}
+
+/// One text of a list.
+pub(super) struct Item<'d> {
+    pub text: &'d str,
+    pub span: Range<usize>,
+}
+
+/// Reads a whole file: `decode` turns the document into a value and says what is wrong with it.
+///
+/// With syntax errors nothing is decoded: what the parser recovered may not be what was meant.
+pub(super) fn read<T>(
+    file_name: &str,
+    text: &str,
+    decode: impl FnOnce(Section<'_, '_>, &mut Findings) -> T,
+) -> Result<Parsed<T>, Diagnostics> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut findings = Findings::default();
+    let mut value = None;
+    if errors.is_empty() {
+        let section =
+            Section { path: String::new(), span: first_line(text), table: document.get_ref(), known: Vec::new() };
+        value = Some(decode(section, &mut findings));
+    } else {
+        for error in errors {
+            findings.push(syntax_error(text, &error));
+        }
+    }
+    let Findings { mut list, mut spans } = findings;
+    for diagnostic in &mut list {
+        diagnostic.span = inside(text, &diagnostic.span);
+    }
+    for span in spans.values_mut() {
+        *span = inside(text, span);
+    }
+    list.sort_by(|a, b| (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message)));
+    list.dedup();
+    let source = SourceFile { name: file_name.to_owned(), text: text.to_owned(), spans };
+    match value {
+        Some(value) if list.iter().all(|diagnostic| diagnostic.severity == Severity::Warning) => {
+            Ok(Parsed { value, source, warnings: list })
+        }
+        _ => Err(Diagnostics { source, list }),
+    }
+}
+
+fn syntax_error(text: &str, error: &toml::de::Error) -> Diagnostic {
+    let span = inside(text, &error.span().unwrap_or(0..0));
+    let (message, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), "nothing"));
+    if message == "duplicate key" {
+        let key = shown(&text[span.clone()]);
+        return Diagnostic::error(span, format!("`{key}` is given twice")).with_label("again");
+    }
+    let hint = if expected == "nothing" { String::new() } else { format!("expected {expected}") };
+    Diagnostic::error(span, message).with_label("not valid TOML").with_hint(hint)
+}
+
+/// The first line with something on it: where to point when the document lacks a key.
+fn first_line(text: &str) -> Range<usize> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim();
+        if !content.is_empty() && !content.starts_with('#') {
+            let indent = line.len() - line.trim_start().len();
+            return start + indent..start + indent + content.len();
+        }
+        start += line.len();
+    }
+    0..0
+}
+
+/// `span` within `text`, on character boundaries.
+fn inside(text: &str, span: &Range<usize>) -> Range<usize> {
+    let start = text.floor_char_boundary(span.start);
+    let end = text.ceil_char_boundary(span.end.min(text.len()));
+    start..end.max(start)
+}
+
+impl Findings {
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.list.push(diagnostic);
+    }
+
+    /// The span of an entry, or of its nearest parent that has one.
+    pub fn span(&self, key: &str) -> Range<usize> {
+        let mut key = key;
+        loop {
+            if let Some(span) = self.spans.get(key) {
+                return span.clone();
+            }
+            match key.rsplit_once('.') {
+                Some((parent, _)) => key = parent,
+                None => return 0..0,
+            }
+        }
+    }
+}
+
+impl<'d, 'i> Section<'d, 'i> {
+    /// The entry at `key`, if it is there; the key counts as known from here on.
+    pub fn take(&mut self, key: &'static str, findings: &mut Findings) -> Option<Entry<'d, 'i>> {
+        self.known.push(key);
+        let (name, value) = self.table.get_key_value(key)?;
+        Some(self.entry(name.get_ref(), name.span(), value, findings))
+    }
+
+    /// The entry at `key`; an error when it is missing.
+    pub fn require(
+        &mut self,
+        key: &'static str,
+        owner: &str,
+        example: &str,
+        findings: &mut Findings,
+    ) -> Option<Entry<'d, 'i>> {
+        let entry = self.take(key, findings);
+        if entry.is_none() {
+            findings.push(
+                Diagnostic::error(self.span.clone(), format!("{owner} has no `{key}`"))
+                    .with_label(format!("`{key}` is missing"))
+                    .with_hint(format!("add `{key} = {example}`")),
+            );
+        }
+        entry
+    }
+
+    /// The table at `key`, if it is there.
+    pub fn take_table(&mut self, key: &'static str, findings: &mut Findings) -> Option<Section<'d, 'i>> {
+        self.take(key, findings)?.section(findings)
+    }
+
+    /// All entries, for tables whose keys are names that people choose; in order of the file.
+    pub fn entries(&self, findings: &mut Findings) -> Vec<Entry<'d, 'i>> {
+        let mut entries: Vec<_> =
+            self.table.iter().map(|(name, value)| self.entry(name.get_ref(), name.span(), value, findings)).collect();
+        entries.sort_by_key(|entry| entry.key_span.start);
+        entries
+    }
+
+    /// Reports every key that was not taken, and returns what each probably stands for.
+    pub fn finish(self, findings: &mut Findings) -> Vec<Option<&'static str>> {
+        let mut unknown = Vec::new();
+        for (name, _) in self.table.iter() {
+            let key: &str = name.get_ref();
+            if self.known.contains(&key) {
+                continue;
+            }
+            let place = if self.path.is_empty() { "this file".to_owned() } else { format!("`{}`", self.path) };
+            let keys = format!("known keys: {}", self.known.join(", "));
+            let meant = did_you_mean(key, self.known.iter().copied());
+            unknown.push(meant);
+            let hint = match meant {
+                Some(meant) => format!("did you mean `{meant}`? {keys}"),
+                None => keys,
+            };
+            findings.push(
+                Diagnostic::error(name.span(), format!("unknown key `{}` in {place}", shown(key)))
+                    .with_label("not a key here")
+                    .with_hint(hint),
+            );
+        }
+        unknown
+    }
+
+    fn entry(
+        &self,
+        key: &'d str,
+        key_span: Range<usize>,
+        value: &'d toml::Spanned<DeValue<'i>>,
+        findings: &mut Findings,
+    ) -> Entry<'d, 'i> {
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        let span = value.span();
+        // A `[table]` spans its header, which has the key in it; `key = value` is both together.
+        let whole = if span.start >= key_span.end {
+            key_span.start..span.end
+        } else if span.start <= key_span.start && key_span.end <= span.end {
+            span.clone()
+        } else {
+            key_span.clone()
+        };
+        findings.spans.insert(path.clone(), whole);
+        Entry { path, key, key_span, value: value.get_ref(), span }
+    }
+}
+
+impl<'d, 'i> Entry<'d, 'i> {
+    /// Says that the value is of the wrong type.
+    pub fn wrong_type(&self, wanted: &str, hint: &str, findings: &mut Findings) {
+        let found = type_name(self.value);
+        findings.push(
+            Diagnostic::error(self.span.clone(), format!("`{}` is {found}, not {wanted}", shown(self.key)))
+                .with_label(format!("expected {wanted}"))
+                .with_hint(hint),
+        );
+    }
+
+    /// The value as a table.
+    pub fn section(&self, findings: &mut Findings) -> Option<Section<'d, 'i>> {
+        match self.value {
+            DeValue::Table(table) => {
+                Some(Section { path: self.path.clone(), span: self.whole(findings), table, known: Vec::new() })
+            }
+            _ => {
+                self.wrong_type("a table", &format!("write `[{}]` or `{} = {{ … }}`", self.path, self.key), findings);
+                None
+            }
+        }
+    }
+
+    /// The value as text.
+    pub fn text(&self, example: &str, findings: &mut Findings) -> Option<&'d str> {
+        match self.value {
+            DeValue::String(text) => Some(text),
+            _ => {
+                self.wrong_type("text", &format!("write it like `{} = \"{example}\"`", self.key), findings);
+                None
+            }
+        }
+    }
+
+    /// The value as a list of texts; one text alone is a list of one.
+    pub fn texts(&self, example: &str, findings: &mut Findings) -> Vec<Item<'d>> {
+        let example = format!("write it like `{} = [\"{example}\"]`", self.key);
+        let mut items: Vec<Item<'d>> = Vec::new();
+        match self.value {
+            DeValue::String(text) => items.push(Item { text, span: self.span.clone() }),
+            DeValue::Array(array) => {
+                for value in array.iter() {
+                    let span = value.span();
+                    let Some(text) = value.get_ref().as_str() else {
+                        let found = type_name(value.get_ref());
+                        let message = format!("`{}` lists {found}, not text", self.key);
+                        findings.push(Diagnostic::error(span, message).with_label("expected text").with_hint(&example));
+                        continue;
+                    };
+                    if items.iter().any(|item| item.text == text) {
+                        let message = format!("`{}` lists `{}` twice", self.key, shown(text));
+                        findings.push(Diagnostic::warning(span, message).with_label("again"));
+                        continue;
+                    }
+                    items.push(Item { text, span });
+                }
+            }
+            _ => self.wrong_type("a list of texts", &example, findings),
+        }
+        for item in &items {
+            findings.spans.insert(format!("{}.{}", self.path, item.text), item.span.clone());
+        }
+        items
+    }
+
+    /// [`Entry::texts`] where an empty list would forbid everything.
+    pub fn some_texts(&self, example: &str, findings: &mut Findings) -> Vec<Item<'d>> {
+        if matches!(self.value, DeValue::Array(array) if array.is_empty()) {
+            findings.push(
+                Diagnostic::error(self.span.clone(), format!("`{}` is an empty list", self.key))
+                    .with_label("nothing would be allowed")
+                    .with_hint("name at least one, or leave the line out"),
+            );
+        }
+        self.texts(example, findings)
+    }
+
+    /// The value as `true` or `false`.
+    pub fn boolean(&self, findings: &mut Findings) -> Option<bool> {
+        let value = self.value.as_bool();
+        if value.is_none() {
+            self.wrong_type("true or false", &format!("write `{0} = true` or `{0} = false`", self.key), findings);
+        }
+        value
+    }
+
+    fn whole(&self, findings: &Findings) -> Range<usize> {
+        let span = findings.spans.get(&self.path).cloned().unwrap_or_else(|| self.key_span.clone());
+        // What is missing in an inline table is missing in its braces.
+        if span.start < self.span.start { self.span.clone() } else { span }
+    }
+}
+
+fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a decimal number",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// What people wrote, short enough for a message.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The candidate that `word` most likely stands for.
+pub(super) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    // No name that anyone meant is this long, and the distance takes quadratic time.
+    const LONGEST: usize = 200;
+    if word.is_empty() || word.len() > LONGEST {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    candidates
+        .into_iter()
+        .filter(|candidate| candidate.len() <= LONGEST)
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// ``did you mean `x`? known: a, b`` as far as it applies.
+pub(super) fn suggestion<'c>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'c str> + Clone) -> String {
+    const MOST: usize = 12;
+    let meant = did_you_mean(word, candidates.clone()).map(|meant| format!("did you mean `{meant}`?"));
+    let all: Vec<&str> = candidates.into_iter().collect();
+    let listed = (!all.is_empty()).then(|| {
+        let more = if all.len() > MOST { ", …" } else { "" };
+        format!("{what}: {}{more}", all[..all.len().min(MOST)].join(", "))
+    });
+    meant.into_iter().chain(listed).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,182 @@
+//! Every kind of mistake, and what is said about it. The snapshots are the messages.
+
+use crate::render::diagnostic;
+use crate::spec::{Diagnostic, Diagnostics, SourceFile, job, policy};
+
+/// A stage and a name, for mistakes elsewhere.
+const REST: &str = "name = \"j\"\n[stages.s]\nduration = \"1 h\"\n";
+
+/// A mistake in a job: what it is, and lines that stand under `name` and a stage `s` that
+/// writes `out`; they may begin with keys of `s`.
+const IN_STAGE: &[(&str, &str)] = &[
+    ("unknown key", "durration = \"2 h\""),
+    ("unknown key in an inline table", "needs = { memroy = \"32 GiB\", cpu = 8 }"),
+    ("unit of no size", "needs = { memory = \"32 gigs\" }"),
+    ("number without a unit", "needs = { memory = 32 }"),
+    ("negative number", "needs = { cpus = -8 }"),
+    ("not a number", "needs = { cpus = nan }"),
+    ("infinite", "needs = { cpus = inf }"),
+    ("text for a number", "needs = { cpus = \"8\" }"),
+    ("too many cpus", "needs = { cpus = 1e9 }"),
+    ("unknown environments", "needs = { tee = [\"sev_snp\", \"enclave\"] }"),
+    ("nothing accepted", "needs = { tee = [], accelerators = [] }"),
+    ("accelerator without a count", "needs = { accelerators = [\"V100:four\", \"V100:0\", \"\"] }"),
+    ("architectures", "needs = { arch = \"amd64\" }\nnodes = 0"),
+    ("pattern without a cloud", "needs = { places = [\"aws\", \"eu west\", \"AWS:eu-*\"] }"),
+    ("pattern of an instance type", "needs = { instance_types = [\"aws:m5\"] }"),
+    ("list of the wrong type", "reads = { a = 1 }\nremoves = [1, \"a\", true]"),
+    ("unknown artifact", "reads = [\"prep.token\"]\n[stages.prep]\nduration = \"1 h\"\nwrites = { tokens = \"1 GB\" }"),
+    ("stage for an artifact", "reads = [\"prep\"]\n[stages.prep]\nduration = \"1 h\"\nwrites = { tokens = \"1 GB\" }"),
+    ("stage that writes nothing", "reads = [\"prep\", \"prep.x\"]\n[stages.prep]\nduration = \"1 h\""),
+    ("unknown dataset", "reads = [\"review\"]\n[datasets.reviews]\nat = \"aws:eu-west-1\"\nsize = \"1 GB\""),
+    ("part of a dataset", "reads = [\"reviews.en\"]\n[datasets.reviews]\nat = \"aws:eu-west-1\"\nsize = \"1 GB\""),
+    ("no artifact name", "reads = [\"a.b.c\", \"\", \".x\"]"),
+    ("unknown stage", "after = [\"pep\", \"prep.tokens\"]\n[stages.prep]\nduration = \"1 h\""),
+    ("after a dataset", "after = [\"reviews\"]\n[datasets.reviews]\nat = \"aws:eu-west-1\"\nsize = \"1 GB\""),
+    ("waits for itself", "after = [\"s\"]"),
+    (
+        "cycle",
+        "reads = [\"b.x\"]\n[stages.a]\nduration = \"1 h\"\nafter = [\"s\"]\nwrites = { y = \"1 B\" }\n\
+         [stages.b]\nduration = \"1 h\"\nreads = [\"a.y\"]\nwrites = { x = \"1 B\" }",
+    ),
+    (
+        "two inputs of one name",
+        "reads = [\"a.x\", \"b.x\"]\n[stages.a]\nduration = \"1 h\"\nwrites = { x = \"1 B\" }\n\
+         [stages.b]\nduration = \"1 h\"\nwrites = { x = \"1 B\" }",
+    ),
+    ("names", "writes = { \"a.b\" = \"1 B\", \"\" = \"1 B\", \"größe\" = \"1 B\", \"-x\" = \"1 B\" }"),
+    ("stage and dataset of one name", "[datasets.s]\nat = \"aws:eu-west-1\"\nsize = \"1 GB\""),
+    (
+        "absolute and outer files",
+        "files = [\"/etc/passwd\", \"../x.py\", \"a/../../x\", \"C:/x\", \"~/x\", \"\", \"ok.py\"]",
+    ),
+    ("empty command", "run = \" \""),
+    ("gang sizes", "nodes = 1001"),
+    ("gang of halves", "nodes = 1.5"),
+    ("work besides duration", "work = { vcpu = \"1 h\" }"),
+    ("sizes", "writes = { a = \"2 EB\", b = \"1001 PB\", c = \"-1 GB\", d = \"nan GB\", e = 5, f = \"1 gb\" }"),
+    ("listed twice", "files = [\"a.py\", \"a.py\"]\nremoves = [\"personal\"]"),
+    ("the reserved label", "removes = [\"default\"]"),
+    ("date", "run = 2024-01-01"),
+    ("dataset without anything", "[datasets.reviews]"),
+    (
+        "dataset places",
+        "[datasets.a]\nat = \"eastus\"\nsize = \"1 GB\"\n[datasets.b]\nat = \"Azure:eastus\"\nsize = \"1 GB\"",
+    ),
+    ("dataset path", "[datasets.a]\npath = \"/data/reviews\"\nsize = \"1 GB\""),
+    (
+        "removes what nobody has",
+        "removes = [\"personal\"]\nreads = [\"r\"]\n[datasets.r]\npath = \"r\"\nsize = \"1 B\"\nlabels = [\"personnel\"]",
+    ),
+    ("sum of sizes", "writes = { a = \"600 PB\", b = \"600 PB\" }"),
+];
+
+/// Whole job files.
+const WHOLE_JOB: &[(&str, &str)] = &[
+    ("empty", ""),
+    ("no name", "[stages.s]\nduration = \"1 h\"\n"),
+    ("no stages", "name = \"j\"\n[stages]\n"),
+    ("stages of the wrong type", "name = 5\nstages = []\n"),
+    ("no time", "name = \"j\"\n[stages.s]\n"),
+    ("time without a unit", "name = \"j\"\n[stages.s]\nduration = 33\n"),
+    ("text without a unit", "name = \"j\"\n[stages.s]\nduration = \"33\"\n"),
+    ("unknown unit", "name = \"j\"\n[stages.s]\nduration = \"33 parsecs\"\n"),
+    ("unit in words", "name = \"j\"\n[stages.s]\nduration = \"33 minutes\"\n"),
+    ("zero", "name = \"j\"\n[stages.s]\nduration = \"0 s\"\n"),
+    ("negative", "name = \"j\"\n[stages.s]\nduration = \"-3 h\"\n"),
+    ("eleven years", "name = \"j\"\n[stages.s]\nduration = \"4018 d\"\n"),
+    (
+        "ten thousand years",
+        "name = \"j\"\n[stages.a]\nnodes = 1000\nduration = \"3652 d\"\n[stages.b]\nduration = \"3652 d\"\n",
+    ),
+    ("time of nothing", "name = \"j\"\n[stages.s]\nduration = { V100 = \"1 h\" }\n"),
+    (
+        "times and accelerators apart",
+        "name = \"j\"\n[stages.s]\nneeds.accelerators = [\"V100:4\", \"T4\"]\n\
+         duration = { \"V100:8\" = \"1 h\", T4 = \"1 h\", \"T4:1\" = \"2 h\", \"x:y\" = \"1 h\" }\n",
+    ),
+    ("work twice", "name = \"j\"\n[stages.s]\nwork = { fp16 = \"1 EFLOP\", bf16 = \"1 EFLOP\" }\n"),
+    ("no amount of work", "name = \"j\"\n[stages.s]\nwork = { efficiency = \"30 %\" }\n"),
+    ("unknown precision", "name = \"j\"\n[stages.s]\nwork = { fp61 = \"1 EFLOP\" }\n"),
+    ("unit of work", "name = \"j\"\n[stages.s]\nwork = { fp16 = \"1 EFLOPS\" }\n"),
+    ("work without a unit", "name = \"j\"\n[stages.s]\nwork = { fp16 = 3.2e18 }\n"),
+    ("share of the peak", "name = \"j\"\n[stages.s]\nwork = { fp16 = \"1 EFLOP\", efficiency = \"140 %\" }\n"),
+    ("share of a cpu", "name = \"j\"\n[stages.s]\nwork = { vcpu = \"1 h\", efficiency = 40 }\n"),
+    ("syntax", "name = \"j\n[stages.s]\nduration = = \"1 h\"\nnodes 4\n"),
+    ("key twice", "name = \"j\"\nname = \"k\"\n[stages.s]\nduration = \"1 h\"\n[stages.s]\nduration = \"2 h\"\n"),
+    ("name of a job", "name = \"my job\"\n[stages.s]\nduration = \"1 h\"\n"),
+    ("unknown table", "name = \"j\"\n[stage.s]\nduration = \"1 h\"\n"),
+];
+
+const IN_POLICY: &[(&str, &str)] = &[
+    ("unknown table", "[limit]\nbudget = \"$60\"\n"),
+    ("unknown key", "[limits]\nmax_cost = \"$60\"\ndead_line = \"6 h\"\n"),
+    ("objective", "[objective]\nminimize = \"costs\"\n"),
+    ("objective spelt otherwise", "[objective]\nminimise = \"cost\"\n"),
+    ("budget in euros", "[limits]\nbudget = \"€60\"\n"),
+    ("budget as a number", "[limits]\nbudget = 60\n"),
+    ("negative budget", "[limits]\nbudget = \"$-60\"\n"),
+    ("endless budget", "[limits]\nbudget = \"$2000000000000\"\n"),
+    ("deadline at zero", "[limits]\ndeadline = \"0 h\"\n"),
+    ("countries", "[residency]\ndefault = [\"UK\", \"eu\", \"Germany\", \"XX\"]\n"),
+    ("no country", "[residency]\npersonal = []\n"),
+    ("no country in common", "[residency]\ndefault = [\"EU\"]\npersonal = [\"CH\"]\n"),
+    ("label", "[residency]\n\"my data\" = [\"EU\"]\n"),
+    ("law", "[operators]\nus_cloud_act = true\n"),
+    ("law's choice", "[operators]\nus_cloud_act = \"excluded\"\n"),
+    ("environments", "[trust]\npersonal = [\"SGX\", \"tpm\"]\n"),
+    ("place among clouds", "[clouds]\ndeny = [\"aws:us-east-1\", \"OCI\"]\n"),
+    ("cloud among places", "[places]\nallow = [\"aws\"]\n"),
+    ("allow nothing", "[clouds]\nallow = []\n"),
+    ("allowed and denied", "[clouds]\nallow = [\"aws\", \"gcp\"]\ndeny = [\"aws\"]\n"),
+    ("spot", "[spot]\nallow = \"no\"\n"),
+    ("table of the wrong type", "spot = true\n"),
+];
+
+fn said<T>(result: Result<crate::spec::Parsed<T>, Diagnostics>) -> (SourceFile, Vec<Diagnostic>) {
+    match result {
+        Ok(parsed) => (parsed.source, parsed.warnings),
+        Err(found) => (found.source, found.list),
+    }
+}
+
+fn report(cases: impl Iterator<Item = (String, (SourceFile, Vec<Diagnostic>))>) -> String {
+    let mut report = String::new();
+    for (what, (source, list)) in cases {
+        assert!(!list.is_empty(), "nothing is said about: {what}");
+        let text = diagnostic::text(&source, &list, false);
+        report.push_str(&format!("## {what}\n\n{text}"));
+    }
+    report
+}
+
+#[test]
+fn mistakes_in_a_stage() {
+    insta::assert_snapshot!(report(
+        IN_STAGE
+            .iter()
+            .map(|(what, lines)| { ((*what).to_owned(), said(job::parse("job.toml", &format!("{REST}{lines}\n")))) })
+    ));
+}
+
+#[test]
+fn mistakes_in_a_job() {
+    insta::assert_snapshot!(report(
+        WHOLE_JOB.iter().map(|(what, text)| ((*what).to_owned(), said(job::parse("job.toml", text))))
+    ));
+}
+
+#[test]
+fn mistakes_in_a_policy() {
+    insta::assert_snapshot!(report(
+        IN_POLICY.iter().map(|(what, text)| ((*what).to_owned(), said(policy::parse("policy.toml", text))))
+    ));
+}
+
+#[test]
+fn all_mistakes_are_said_in_order() {
+    let (source, list) =
+        said(job::parse("job.toml", "name = 1\n[stages.s]\nnodes = 0\nduration = 5\nreads = [\"x\"]\n"));
+    let lines: Vec<usize> = list.iter().map(|diagnostic| source.line_column(diagnostic.span.start).0).collect();
+    assert_eq!(lines, [1, 3, 4, 5]);
+}

@@ -1,0 +1,303 @@
+//! Single values: quantities with their limits, names, places, patterns.
+
+use crate::model::{Bytes, Millis, Money, Pattern, PlaceName, Tee, units};
+use crate::spec::Diagnostic;
+use crate::spec::table::{Entry, Findings, Item, shown, suggestion};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use toml::de::DeValue;
+
+/// Longest time that one entry may say: ten years. With it, [`MOST_BYTES`] and the limit on
+/// nodes, every sum of a plan stays far inside 64 bits.
+pub(super) const LONGEST: Millis = Millis(10 * 36_525 * 864_000);
+/// Largest size, of one artifact and of all together: 1 EB.
+pub(super) const MOST_BYTES: Bytes = Bytes(1_000_000_000_000_000_000);
+/// Largest budget: a million million dollars.
+const MOST_MONEY: Money = Money(1_000_000_000_000_000_000);
+const LONGEST_NAME: usize = 128;
+/// Units, and the words that people write for them.
+const UNIT_WORDS: [(&str, &[&str]); 8] = [
+    ("s", &["sec", "secs", "second", "seconds"]),
+    ("m", &["mins", "minute", "minutes"]),
+    ("h", &["hr", "hrs", "hour", "hours"]),
+    ("d", &["day", "days"]),
+    ("kB", &["k"]),
+    ("MB", &["m", "meg", "megs"]),
+    ("GB", &["g", "gig", "gigs"]),
+    ("TB", &["t"]),
+];
+
+/// Text that `parse` reads as a quantity; a bare number is told how to get its unit.
+fn quantity<T>(
+    entry: &Entry<'_, '_>,
+    what: &str,
+    unit: (&str, &str),
+    parse: impl Fn(&str) -> Result<T, units::UnitError>,
+    findings: &mut Findings,
+) -> Option<T> {
+    let (before, after) = unit;
+    let example = format!("write it like `{} = \"{before}1{after}\"`", shown(entry.key));
+    match entry.value {
+        DeValue::String(text) => {
+            parse(text).map_err(|error| findings.push(bad_quantity(entry, text, (what, example), &error))).ok()
+        }
+        DeValue::Integer(_) | DeValue::Float(_) => {
+            let number = number_text(entry.value).trim_start_matches('-').to_owned();
+            let message = format!("`{}` is a number without a unit", entry.key);
+            let hint = format!("write it like `{} = \"{before}{number}{after}\"`", entry.key);
+            findings.push(Diagnostic::error(entry.span.clone(), message).with_label("no unit").with_hint(hint));
+            None
+        }
+        _ => {
+            entry.wrong_type(what, &example, findings);
+            None
+        }
+    }
+}
+
+/// Why `text` is no quantity, with the unit that was probably meant.
+fn bad_quantity(
+    entry: &Entry<'_, '_>,
+    text: &str,
+    (what, example): (&str, String),
+    error: &units::UnitError,
+) -> Diagnostic {
+    let (message, hint) = error.0.split_once("; ").unwrap_or((&error.0, &example));
+    let number = text.trim().trim_start_matches('$').trim().to_lowercase();
+    let message = if number.starts_with('-') {
+        format!("`{}` is negative", shown(entry.key))
+    } else if number.starts_with("nan") || number.starts_with("inf") || number.starts_with("+inf") {
+        format!("`{}` is not a finite number", shown(text))
+    } else {
+        message.to_owned()
+    };
+    let unit = units::number_and_unit(text).1;
+    let known = hint.split_once("(units: ").map_or("", |(_, units)| units.trim_end_matches(')')).split(", ");
+    let meant = UNIT_WORDS
+        .iter()
+        .find(|(_, words)| words.contains(&unit.to_lowercase().as_str()))
+        .map(|(unit, _)| *unit)
+        .filter(|meant| known.clone().any(|unit| unit == *meant))
+        .or_else(|| known.clone().find(|known| known.eq_ignore_ascii_case(unit)));
+    let hint = match meant {
+        Some(meant) => format!("did you mean `{meant}`? {hint}"),
+        None => hint.to_owned(),
+    };
+    Diagnostic::error(entry.span.clone(), message).with_label(format!("not {what}")).with_hint(hint)
+}
+
+/// A unit error as a message: the fault, then the way out.
+pub(super) fn unit_error(span: Range<usize>, error: &units::UnitError) -> Diagnostic {
+    let (message, hint) = error.0.split_once("; ").unwrap_or((&error.0, ""));
+    Diagnostic::error(span, message).with_hint(hint)
+}
+
+/// The digits of a number as they stand in the file (decimal).
+pub(super) fn number_text(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().to_owned(),
+        DeValue::Integer(integer) => i128::from_str_radix(&integer.as_str().replace('_', ""), integer.radix())
+            .map_or_else(|_| integer.to_string(), |number| number.to_string()),
+        DeValue::Float(float) => float.as_str().to_owned(),
+        _ => String::new(),
+    }
+}
+
+/// A size.
+pub(super) fn bytes(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Bytes> {
+    let bytes = quantity(entry, "a size", ("", " GB"), Bytes::parse, findings)?;
+    if bytes > MOST_BYTES {
+        let message = format!("`{}` is larger than 1 EB (1,000 PB)", entry.key);
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("too large"));
+        return None;
+    }
+    Some(bytes)
+}
+
+/// A time that is not zero.
+pub(super) fn time(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Millis> {
+    let time = quantity(entry, "a time", ("", " m"), Millis::parse, findings)?;
+    let message = if time == Millis(0) {
+        format!("`{}` is zero", shown(entry.key))
+    } else if time > LONGEST {
+        format!("`{}` is longer than 10 years", shown(entry.key))
+    } else {
+        return Some(time);
+    };
+    let hint = "the least is 1 ms, the most 3652 d";
+    findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
+    None
+}
+
+/// An amount of US dollars.
+pub(super) fn money(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Money> {
+    let money = quantity(entry, "an amount in US dollars", ("$", ""), Money::parse, findings)?;
+    if money > MOST_MONEY {
+        let message = format!("`{}` is more than a million million dollars", entry.key);
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("too much"));
+        return None;
+    }
+    Some(money)
+}
+
+/// Why `name` cannot be the name of a stage, a dataset, an artifact, a label or a job. Dots
+/// would break `stage.artifact`; the names become names of files.
+fn name_fault(name: &str) -> Option<&'static str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() {
+        Some("is empty")
+    } else if name.len() > LONGEST_NAME {
+        Some("is longer than 128 characters")
+    } else if name.starts_with('-') {
+        Some("begins with `-`")
+    } else if !name.chars().all(plain) {
+        Some("has a character that is not allowed")
+    } else {
+        None
+    }
+}
+
+/// Reports a name that cannot be one.
+pub(super) fn name(what: &str, name: &str, span: &Range<usize>, findings: &mut Findings) {
+    let Some(fault) = name_fault(name) else { return };
+    let mut hint = "names are made of letters, digits, `_` and `-`".to_owned();
+    let separator = |c: char| matches!(c, '.' | '/' | ':' | ' ');
+    let plain: String = name.chars().map(|c| if separator(c) { '-' } else { c }).collect();
+    let plain = plain.trim_matches('-');
+    if !plain.is_empty() && name_fault(plain).is_none() {
+        hint.push_str(&format!(", such as `{plain}`"));
+    }
+    let message = if name.is_empty() {
+        format!("a {what} has an empty name")
+    } else {
+        format!("{what} `{}` {fault}", shown(name))
+    };
+    findings.push(Diagnostic::error(span.clone(), message).with_label("not a name").with_hint(hint));
+}
+
+/// A list of labels.
+pub(super) fn labels(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<String> {
+    let mut labels = BTreeSet::new();
+    for item in entry.texts("personal", findings) {
+        name("label", item.text, &item.span, findings);
+        if item.text == crate::model::policy::DEFAULT_LABEL {
+            let message = "the label `default` is taken: in a policy it stands for all data";
+            findings.push(Diagnostic::error(item.span, message).with_label("choose another name"));
+            continue;
+        }
+        labels.insert(item.text.to_owned());
+    }
+    labels
+}
+
+/// Trusted execution environments.
+pub(super) fn tees(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<Tee> {
+    let mut tees = BTreeSet::new();
+    for item in items {
+        match Tee::parse(item.text) {
+            Some(tee) => {
+                tees.insert(tee);
+            }
+            None => {
+                let message = format!("`{}` is not a trusted execution environment", shown(item.text));
+                let hint = suggestion(item.text, "known", Tee::ALL.map(Tee::name));
+                findings.push(Diagnostic::error(item.span, message).with_label("unknown").with_hint(hint));
+            }
+        }
+    }
+    tees
+}
+
+/// One place.
+pub(super) fn place(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<PlaceName> {
+    let text = entry.text("azure:eastus", findings)?;
+    let place = PlaceName::parse(text).filter(|place| !place.region.chars().any(char::is_whitespace));
+    match place {
+        None => {
+            let message = format!("`{}` is not a place", shown(text));
+            let hint = "write one place as `cloud:region`, such as `azure:eastus`";
+            findings.push(Diagnostic::error(entry.span.clone(), message).with_label("not a place").with_hint(hint));
+        }
+        Some(ref place) => lower_case_cloud(&place.cloud, &entry.span, findings),
+    }
+    place
+}
+
+/// Patterns over places, `cloud:region` with `*`.
+pub(super) fn place_patterns(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<Pattern> {
+    let mut patterns = BTreeSet::new();
+    for item in items {
+        match item.text.split_once(':') {
+            Some((cloud, region)) if plain_pattern(cloud) && plain_pattern(region) => {
+                lower_case_cloud(cloud, &item.span, findings);
+            }
+            _ => {
+                let message = format!("`{}` is not a pattern over places", shown(item.text));
+                let hint = match item.text {
+                    cloud if plain_pattern(cloud) => format!("write `cloud:region`; for a whole cloud `{cloud}:*`"),
+                    _ => "write `cloud:region`, such as `aws:eu-*`".to_owned(),
+                };
+                findings.push(Diagnostic::error(item.span, message).with_label("no `cloud:region`").with_hint(hint));
+                continue;
+            }
+        }
+        patterns.insert(Pattern(item.text.to_owned()));
+    }
+    patterns
+}
+
+/// Patterns over names without a colon: clouds, instance types.
+pub(super) fn name_patterns(what: &str, items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<Pattern> {
+    let mut patterns = BTreeSet::new();
+    for item in items {
+        if plain_pattern(item.text) {
+            if what == "cloud" {
+                lower_case_cloud(item.text, &item.span, findings);
+            }
+            patterns.insert(Pattern(item.text.to_owned()));
+            continue;
+        }
+        let message = format!("`{}` is not a pattern over names of {what}s", shown(item.text));
+        let hint = if what == "cloud" && item.text.contains(':') {
+            "places are allowed and denied under `[places]`"
+        } else {
+            ""
+        };
+        findings.push(Diagnostic::error(item.span, message).with_label("not a name").with_hint(hint));
+    }
+    patterns
+}
+
+fn plain_pattern(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || c == ':')
+}
+
+/// A cloud that nothing is called would deny, or allow, nothing without a word.
+fn lower_case_cloud(cloud: &str, span: &Range<usize>, findings: &mut Findings) {
+    if cloud.chars().any(char::is_uppercase) {
+        let message = format!("cloud `{}` is not in lower case", shown(cloud));
+        let hint = format!("did you mean `{}`?", shown(&cloud.to_lowercase()));
+        findings.push(Diagnostic::error(span.clone(), message).with_label("no such cloud").with_hint(hint));
+    }
+}
+
+/// Why a path cannot be used.
+pub(super) enum PathFault {
+    /// It names a place of one machine only.
+    Absolute,
+    /// It has nothing in it, or a character that no file name has.
+    Unusable,
+}
+
+/// A path relative to the job file, with `.` and doubled slashes taken out.
+pub(super) fn relative_path(text: &str) -> Result<String, PathFault> {
+    let drive = text.as_bytes().get(1) == Some(&b':') && text.starts_with(|c: char| c.is_ascii_alphabetic());
+    if text.starts_with(['/', '~', '\\']) || drive {
+        return Err(PathFault::Absolute);
+    }
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    if parts.is_empty() || text.chars().any(char::is_control) {
+        return Err(PathFault::Unusable);
+    }
+    Ok(parts.join("/"))
+}

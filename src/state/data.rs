@@ -1,0 +1,136 @@
+//! The fields of a state file.
+
+use crate::model::PlaceName;
+use crate::util::tree::Kind;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The version of the format that this code writes. A reader refuses a greater one.
+pub const VERSION: u32 = 1;
+
+/// A whole state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    pub version: u32,
+    /// Grows by one with every snapshot.
+    pub serial: u64,
+    /// Names this state from its first snapshot on; two states that share it are one's past
+    /// and future.
+    pub lineage: String,
+    /// Of the `sky` that wrote the snapshot.
+    pub sky_version: String,
+    /// The job that lives here; none before the first apply and after a destroy.
+    pub job: Option<String>,
+    /// Digest of the plan that was applied last.
+    pub plan: Option<String>,
+    /// The last journal record that is part of this snapshot.
+    pub journal_sequence: u64,
+    /// By stage name.
+    pub stages: BTreeMap<String, StageRecord>,
+    /// By artifact, `stage.output`.
+    pub artifacts: BTreeMap<String, Artifact>,
+}
+
+/// What is known of one stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageRecord {
+    pub status: Status,
+    /// The attempt that `status` is about, from 1 on.
+    pub attempt: u32,
+    /// The idempotency token of that attempt.
+    pub token: String,
+    /// Whether something of this attempt may still exist that costs money or runs.
+    pub live: bool,
+    pub provider: String,
+    pub place: PlaceName,
+    /// Digest of what the plan says of the stage's work: command, names of inputs, outputs, files.
+    pub definition: String,
+    /// Digest of the definition and the content of all inputs and files.
+    pub fingerprint: String,
+    /// The command's exit code, once it has one; 128 + N: ended by signal N.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exit_code: Option<i32>,
+    /// Why it failed, was lost or was skipped.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+    /// When the attempt began, RFC 3339.
+    pub started: String,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ended: Option<String>,
+}
+
+/// Where a stage is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    Planned,
+    Provisioning,
+    StagingIn,
+    Running,
+    StagingOut,
+    Done,
+    Failed,
+    /// Its process or machine went away without a result; it is run again as a new attempt.
+    Lost,
+    /// Not begun, because a stage that it waits for is not done.
+    Skipped,
+}
+
+impl Status {
+    /// Whether an attempt is under way.
+    pub fn in_flight(self) -> bool {
+        matches!(self, Status::Provisioning | Status::StagingIn | Status::Running | Status::StagingOut)
+    }
+
+    /// The name in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Planned => "planned",
+            Status::Provisioning => "provisioning",
+            Status::StagingIn => "staging-in",
+            Status::Running => "running",
+            Status::StagingOut => "staging-out",
+            Status::Done => "done",
+            Status::Failed => "failed",
+            Status::Lost => "lost",
+            Status::Skipped => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// An output that was collected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// `sha256:…` of the file, or of the listing of the directory.
+    pub digest: String,
+    /// Sum over its files.
+    pub bytes: u64,
+    pub kind: Kind,
+    /// The attempt that wrote it.
+    pub attempt: u32,
+}
+
+impl State {
+    /// A state in which nothing was ever applied.
+    pub fn empty(lineage: String) -> Self {
+        Self {
+            version: VERSION,
+            serial: 0,
+            lineage,
+            sky_version: env!("CARGO_PKG_VERSION").to_owned(),
+            job: None,
+            plan: None,
+            journal_sequence: 0,
+            stages: BTreeMap::new(),
+            artifacts: BTreeMap::new(),
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The state folder: where its files are, reading them, and writing a new snapshot.
+
+use super::data::{State, VERSION};
+use super::journal::{self, Journal};
+use super::lock::uuid_from;
+use crate::model::canonical;
+use crate::util::{clock, file, hash};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The default name of the folder.
+pub const FOLDER: &str = ".sky";
+/// The name of the snapshot.
+pub const SNAPSHOT: &str = "sky.state.json";
+
+/// Why a state could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("{path} is empty: a state is never made up; restore it from {path}.backup, or delete what it held by hand")]
+    Empty { path: String },
+    #[error("{path} is not a state: {reason}; restore it from {path}.backup")]
+    Malformed { path: String, reason: String },
+    #[error("{path} has state version {found}; this sky reads up to {VERSION}: use the sky that wrote it")]
+    Version { path: String, found: u64 },
+    #[error(
+        "{path} is missing, but {journal} is there: restore it from {path}.backup, or remove {folder} to start anew"
+    )]
+    Missing { path: String, journal: String, folder: String },
+    #[error("{path}, line {line}: {reason}; restore the file, or move it away to fall back on the snapshot alone")]
+    Journal { path: String, line: usize, reason: String },
+}
+
+/// Paths of a state folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// `.sky`, or what was given.
+    pub root: PathBuf,
+    /// The snapshot.
+    pub snapshot: PathBuf,
+}
+
+/// A state, opened for change.
+#[derive(Debug)]
+pub struct Opened {
+    pub state: State,
+    pub journal: Journal,
+    /// What was odd but mended.
+    pub warnings: Vec<String>,
+}
+
+impl Folder {
+    /// `.sky` and `sky.state.json` side by side in `here`; or, when a folder is given, all in it.
+    pub fn resolve(here: &Path, given: Option<&Path>) -> Self {
+        match given {
+            Some(root) => {
+                let root = here.join(root);
+                Self { snapshot: root.join(SNAPSHOT), root }
+            }
+            None => Self { root: here.join(FOLDER), snapshot: here.join(SNAPSHOT) },
+        }
+    }
+
+    /// The journal's file.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// The lock's file.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    /// Attempts' folders, `NAME/N`.
+    pub fn stages(&self) -> PathBuf {
+        self.root.join("stages")
+    }
+
+    /// Outputs by content hash.
+    pub fn objects(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    /// Outputs by name.
+    pub fn artifacts(&self) -> PathBuf {
+        self.root.join("artifacts")
+    }
+
+    /// The former snapshot.
+    pub fn backup(&self) -> PathBuf {
+        let mut name = self.snapshot.clone().into_os_string();
+        name.push(".backup");
+        name.into()
+    }
+
+    /// Whether anything was ever applied here.
+    pub fn exists(&self) -> bool {
+        self.snapshot.exists() || self.journal().exists()
+    }
+
+    /// Creates the folder itself. Everything in it can be made again or is in the snapshot, so
+    /// it asks git to leave it alone.
+    pub fn create(&self) -> io::Result<()> {
+        std::fs::create_dir_all(&self.root).map_err(|error| file::named(&self.root, "create", error))?;
+        let ignore = self.root.join(".gitignore");
+        if !ignore.exists() {
+            file::write_atomic(&ignore, b"*\n")?;
+        }
+        Ok(())
+    }
+
+    /// Reads the state, without a lock and without changing anything; none if nothing was ever
+    /// applied here.
+    pub fn read(&self) -> Result<Option<State>, StateError> {
+        if !self.exists() {
+            return Ok(None);
+        }
+        // An apply in progress may compact between the two reads: then the journal's records
+        // start after the snapshot's, and reading again gives both of one time.
+        for _ in 0..8 {
+            let mut state = self.read_snapshot()?;
+            let decoded = self.read_journal()?;
+            let gap = decoded.records.first().is_some_and(|first| first.sequence > state.journal_sequence + 1);
+            if !gap {
+                decoded.records.iter().for_each(|record| state.take(record));
+                return Ok(Some(state));
+            }
+        }
+        let path = self.journal().display().to_string();
+        Err(StateError::Journal { path, line: 1, reason: "records before it are missing".to_owned() })
+    }
+
+    /// Opens the state for change, under the lock. The first time, an empty one is written.
+    pub fn open(&self) -> Result<Opened, StateError> {
+        self.create()?;
+        let mut warnings = Vec::new();
+        if !self.exists() {
+            let seed = format!("{} {} {}", clock::timestamp(), std::process::id(), self.root.display());
+            self.write(&mut State::empty(uuid_from(&hash::digest(seed.as_bytes()))))?;
+        }
+        let mut state = self.read_snapshot()?;
+        let decoded = self.read_journal()?;
+        let path = self.journal();
+        let length = std::fs::metadata(&path).map(|metadata| metadata.len()).unwrap_or(0);
+        let torn = length.saturating_sub(decoded.whole as u64);
+        if torn > 0 {
+            let name = path.display();
+            warnings.push(format!("the last record of {name} was torn by a crash; its {torn} bytes were cut off"));
+        }
+        if decoded.records.first().is_some_and(|first| first.sequence > state.journal_sequence + 1) {
+            let path = path.display().to_string();
+            return Err(StateError::Journal { path, line: 1, reason: "records before it are missing".to_owned() });
+        }
+        decoded.records.iter().for_each(|record| state.take(record));
+        let journal = Journal::open(&path, decoded.whole, state.journal_sequence)?;
+        Ok(Opened { state, journal, warnings })
+    }
+
+    /// Writes the state as the new snapshot, one serial on, and keeps the former as `.backup`.
+    pub fn write(&self, state: &mut State) -> io::Result<()> {
+        state.serial += 1;
+        state.sky_version = env!("CARGO_PKG_VERSION").to_owned();
+        let text = canonical::to_text(state).map_err(io::Error::from)?;
+        match std::fs::read(&self.snapshot) {
+            Ok(former) => file::write_atomic(&self.backup(), &former)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(file::named(&self.snapshot, "read", error)),
+        }
+        file::write_atomic(&self.snapshot, text.as_bytes())
+    }
+
+    /// Folds the journal into a new snapshot and empties it. A crash in between is harmless:
+    /// the snapshot knows which records it holds.
+    pub fn compact(&self, opened: &mut Opened) -> io::Result<()> {
+        self.write(&mut opened.state)?;
+        opened.journal.clear()
+    }
+
+    fn read_snapshot(&self) -> Result<State, StateError> {
+        let path = self.snapshot.display().to_string();
+        let text = match file::read_text(&self.snapshot) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let journal = self.journal().display().to_string();
+                return Err(StateError::Missing { path, journal, folder: self.root.display().to_string() });
+            }
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(StateError::Malformed { path, reason: "it is not UTF-8 text".to_owned() });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if text.trim().is_empty() {
+            return Err(StateError::Empty { path });
+        }
+        let malformed = |reason: String| StateError::Malformed { path: path.clone(), reason };
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+        let version = value.get("version").and_then(serde_json::Value::as_u64);
+        let version = version.ok_or_else(|| malformed("it has no `version`".to_owned()))?;
+        if version > u64::from(VERSION) {
+            return Err(StateError::Version { path, found: version });
+        }
+        serde_json::from_value(value).map_err(|error| malformed(error.to_string()))
+    }
+
+    fn read_journal(&self) -> Result<journal::Decoded, StateError> {
+        let path = self.journal();
+        match std::fs::read(&path) {
+            Ok(bytes) => journal::decode(&bytes, &path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(journal::Decoded::default()),
+            Err(error) => Err(file::named(&path, "read", error).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::journal::Sync;
+    use crate::state::{Event, Status};
+
+    fn finished(folder: &Folder, stages: &[&str]) {
+        let mut opened = folder.open().unwrap();
+        for stage in stages {
+            let events = [
+                Event::Attempt {
+                    stage: (*stage).into(),
+                    attempt: 1,
+                    token: "t".into(),
+                    provider: "local".into(),
+                    place: crate::model::PlaceName::here(),
+                    definition: "d".into(),
+                    fingerprint: "f".into(),
+                },
+                Event::Done { stage: (*stage).into(), outputs: Default::default() },
+            ];
+            for event in events {
+                let record = opened.journal.append(event, Sync::Now).unwrap();
+                opened.state.take(&record);
+            }
+        }
+    }
+
+    #[test]
+    fn state_is_snapshot_plus_journal() {
+        let here = tempfile::tempdir().unwrap();
+        let folder = Folder::resolve(here.path(), None);
+        assert!(folder.read().unwrap().is_none());
+        finished(&folder, &["a", "b"]);
+        let read = folder.read().unwrap().unwrap();
+        assert_eq!(read.stages["b"].status, Status::Done);
+        let mut opened = folder.open().unwrap();
+        assert_eq!(opened.state, read);
+        folder.compact(&mut opened).unwrap();
+        assert_eq!(std::fs::metadata(folder.journal()).unwrap().len(), 0);
+        let compacted = folder.read().unwrap().unwrap();
+        assert_eq!((compacted.serial, &compacted.lineage), (read.serial + 1, &read.lineage));
+        assert_eq!(compacted.stages, read.stages);
+        assert!(folder.backup().exists());
+    }
+
+    #[test]
+    fn a_crash_between_snapshot_and_clearing_changes_nothing() {
+        let here = tempfile::tempdir().unwrap();
+        let folder = Folder::resolve(here.path(), None);
+        finished(&folder, &["a"]);
+        let mut opened = folder.open().unwrap();
+        folder.write(&mut opened.state).unwrap();
+        assert_eq!(folder.read().unwrap().unwrap(), opened.state);
+    }
+
+    #[test]
+    fn no_truncation_of_the_journal_loses_a_finished_stage() {
+        let here = tempfile::tempdir().unwrap();
+        let folder = Folder::resolve(here.path(), None);
+        finished(&folder, &["a", "b", "c"]);
+        let bytes = std::fs::read(folder.journal()).unwrap();
+        for length in (0..=bytes.len()).rev() {
+            std::fs::write(folder.journal(), &bytes[..length]).unwrap();
+            let opened = folder.open().unwrap();
+            let done = bytes[..length].split_inclusive(|byte| *byte == b'\n');
+            let done =
+                done.filter(|line| line.ends_with(b"\n") && line.windows(7).any(|part| part == b"\"done\",")).count();
+            let held = opened.state.stages.values().filter(|stage| stage.status == Status::Done).count();
+            assert_eq!(held, done, "at {length}");
+            let torn = length > 0 && bytes[length - 1] != b'\n';
+            assert_eq!(opened.warnings.len(), usize::from(torn), "at {length}");
+        }
+    }
+
+    #[test]
+    fn a_bad_snapshot_is_never_a_fresh_start() {
+        let here = tempfile::tempdir().unwrap();
+        let folder = Folder::resolve(here.path(), Some(Path::new("data")));
+        finished(&folder, &["a"]);
+        let mut said = Vec::new();
+        for text in ["", "{", "{}", "{\"version\": 99}", "{\"version\": 1}"] {
+            std::fs::write(&folder.snapshot, text).unwrap();
+            said.push(folder.open().unwrap_err().to_string());
+        }
+        std::fs::remove_file(&folder.snapshot).unwrap();
+        said.push(folder.open().unwrap_err().to_string());
+        let words = ["is empty", "not a state", "no `version`", "version 99", "missing field", "is missing, but"];
+        for (said, word) in said.iter().zip(words) {
+            assert!(said.contains(word) && said.contains("sky.state.json"), "{said}");
+        }
+    }
+}

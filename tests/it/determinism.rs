@@ -1,0 +1,41 @@
+//! Equal inputs give equal bytes, whatever the order of the files' rows and however often.
+
+use crate::case::{Random, random};
+use sky::plan::file::encode;
+use sky::planner::{self, Settings};
+use sky::solve::Effort;
+
+fn bytes(case: &crate::case::Case) -> Option<String> {
+    let settings = Settings { effort: Effort::default(), compare: true };
+    let plan = planner::plan(&case.job(), &case.policy(), &case.catalog(), &settings).ok()?;
+    Some(encode(&plan).unwrap())
+}
+
+#[test]
+fn shuffled_inputs_give_the_same_bytes() {
+    let mut planned = 0;
+    for number in 1000..1060 {
+        let case = random(number);
+        let expected = bytes(&case);
+        planned += usize::from(expected.is_some());
+        let mut order = Random(number);
+        for _ in 0..3 {
+            let mut shuffled = case.clone();
+            order.shuffle(&mut shuffled.job);
+            for (_, _, rows) in &mut shuffled.catalog {
+                order.shuffle(rows);
+            }
+            assert_eq!(bytes(&shuffled), expected, "case {number}");
+        }
+    }
+    assert!(planned >= 30, "{planned}");
+}
+
+#[test]
+fn twenty_runs_give_the_same_bytes() {
+    let case = (2000..).map(random).find(|case| case.job().stages.len() == 6 && bytes(case).is_some()).unwrap();
+    let expected = bytes(&case);
+    for _ in 0..20 {
+        assert_eq!(bytes(&case), expected);
+    }
+}

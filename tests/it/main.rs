@@ -1,0 +1,6 @@
+//! Integration tests: the library and the binary from outside.
+
+mod apply;
+mod case;
+mod determinism;
+mod oracle;
