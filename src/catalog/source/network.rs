@@ -141,11 +141,14 @@ pub(super) fn import_egress(
         }
     }
     let date = draft.date_of(&id);
-    let froms: BTreeSet<String> = rules.keys().map(|(from, _)| from.clone()).collect();
+    // What was there before gives way, but only to prices of the same kind of way.
+    let cloud_of = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
+    let kind = |(from, to): &(String, String)| (from.clone(), cloud_of(from) == cloud_of(to));
+    let kinds: BTreeSet<(String, bool)> = rules.keys().map(kind).collect();
     let stale: Vec<_> = draft
         .egress
         .iter()
-        .filter(|((from, _), row)| froms.contains(from) && draft.date_of(&row.source) <= date)
+        .filter(|(key, row)| kinds.contains(&kind(key)) && draft.date_of(&row.source) <= date)
         .map(|(key, _)| key.clone())
         .collect();
     for key in stale {
