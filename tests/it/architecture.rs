@@ -61,7 +61,11 @@ fn rooms_use_each_other_along_the_arrows() {
         let room = parts[0];
         let allowed = arrows.get(room).unwrap_or_else(|| panic!("room {room} is not on the map"));
         for other in used(&file) {
-            if other != room && other != "util" && arrows.contains_key(other.as_str()) && !allowed.contains(other.as_str()) {
+            if other != room
+                && other != "util"
+                && arrows.contains_key(other.as_str())
+                && !allowed.contains(other.as_str())
+            {
                 wrong.push(format!("{}: {room} -> {other}", parts.join("/")));
             }
         }
