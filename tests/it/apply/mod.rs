@@ -127,7 +127,7 @@ fn destroy_leaves_nothing_and_ends_orphans() {
     place.wait_for("begun");
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(place.processes() >= 3);
+    wait("its children", || place.processes() >= 3);
     ended(&place.sky(&["destroy"]).output().unwrap(), 1);
     assert!(place.processes() >= 3);
     let serial = place.state().serial;
