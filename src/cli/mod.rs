@@ -2,6 +2,7 @@
 
 pub mod apply;
 mod arguments;
+pub mod catalog;
 pub mod destroy;
 pub mod exit;
 mod graph;

@@ -9,7 +9,7 @@ mod needs;
 pub use candidates::{Candidate, Funnel};
 
 use crate::catalog::Catalog;
-use crate::model::{AcceleratorNeed, ArtifactRef, Job, Policy, Tariff, dag};
+use crate::model::{AcceleratorNeed, ArtifactRef, Job, Policy, dag};
 use crate::problem::{Artifact, Choice, Instance, Links, Origin, StageChoices};
 use candidates::Request;
 use std::collections::{BTreeMap, BTreeSet};
@@ -234,7 +234,6 @@ fn links(catalog: &Catalog, sites: &[u32]) -> Links {
     for from in sites {
         for to in sites {
             let class = catalog.network.tariff(*from, *to).map(|tariff| {
-                let tariff = Tariff::new(tariff.tiers.iter().map(|tier| (tier.above, tier.rate)));
                 *classes.entry(tariff.clone()).or_insert_with(|| {
                     links.tariffs.push(tariff.clone());
                     u16::try_from(links.tariffs.len() - 1).unwrap_or(u16::MAX)
