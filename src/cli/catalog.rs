@@ -11,9 +11,12 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Arguments of `sky catalog`.
+/// List and show what clouds offer; import price lists into a catalog
 #[derive(Debug, Args)]
 pub struct CatalogArgs {
+    /// Catalog folder [default: the one that sky was built with]
+    #[arg(long, global = true, value_name = "DIR", env = "SKY_CATALOG")]
+    pub catalog: Option<PathBuf>,
     #[command(subcommand)]
     pub verb: CatalogVerb,
 }

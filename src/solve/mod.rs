@@ -14,3 +14,6 @@ pub mod solver;
 pub use highs::Highs;
 pub use placement::{Outcome, Proof, Shortfall, Solved, solve};
 pub use solver::{Effort, Solver, SolverError};
+
+#[cfg(test)]
+mod tests;
