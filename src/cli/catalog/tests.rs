@@ -9,12 +9,12 @@ fn bert() -> Result<Catalog, CatalogError> {
 }
 
 fn listed(args: ListArgs) -> String {
-    run(&CatalogArgs { verb: CatalogVerb::List(args) }, bert).unwrap_or_else(|error| error.to_string())
+    run(&CatalogArgs { catalog: None, verb: CatalogVerb::List(args) }, bert).unwrap_or_else(|error| error.to_string())
 }
 
 fn shown(name: Option<&str>) -> String {
     let args = ShowArgs { name: name.map(str::to_owned), json: false };
-    run(&CatalogArgs { verb: CatalogVerb::Show(args) }, bert).unwrap_or_else(|error| error.to_string())
+    run(&CatalogArgs { catalog: None, verb: CatalogVerb::Show(args) }, bert).unwrap_or_else(|error| error.to_string())
 }
 
 #[test]
