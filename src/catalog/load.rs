@@ -157,19 +157,32 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
     if let Some(file) = find("accelerators.csv") {
         catalog.accelerators = accelerators(file, &catalog.sources)?;
     }
-    let (network, machines) = (
-        rules::network(&catalog.places, &names, &catalog.sources, find("egress.csv"), find("throughput.csv"))?,
-        machines(files, &mut catalog)?,
-    );
-    catalog.network = network;
-    catalog.machines = machines;
-    let tee = match find("confidential.csv") {
-        Some(file) => offers::confidential(file, &catalog, &texts)?,
-        None => Vec::new(),
-    };
-    offers::offers(files, &mut catalog, &names, &tee)?;
+    let (places, sources) = (catalog.places.clone(), catalog.sources.clone());
+    let (network, rest) = std::thread::scope(|scope| {
+        // The network needs neither machines nor prices, so they are read side by side.
+        let network =
+            scope.spawn(|| rules::network(&places, &names, &sources, find("egress.csv"), find("throughput.csv")));
+        let rest = machines_and_offers(files, &mut catalog, &names, &texts);
+        (network.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), rest)
+    });
+    catalog.network = network?;
+    rest?;
     catalog.date = newest(&catalog);
     Ok(catalog)
+}
+
+fn machines_and_offers(
+    files: &[File],
+    catalog: &mut Catalog,
+    names: &Names,
+    texts: &[String],
+) -> Result<(), CatalogError> {
+    catalog.machines = machines(files, catalog)?;
+    let tee = match files.iter().find(|file| file.name == "confidential.csv") {
+        Some(file) => offers::confidential(file, catalog, texts)?,
+        None => Vec::new(),
+    };
+    offers::offers(files, catalog, names, &tee)
 }
 
 /// The day of the newest source that a price is from.

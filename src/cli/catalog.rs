@@ -114,10 +114,6 @@ pub fn run(args: &CatalogArgs, load: impl FnOnce() -> Result<Catalog, CatalogErr
     }
 }
 
-fn usage(what: &str, message: impl Into<String>, hint: impl Into<String>) -> CatalogError {
-    CatalogError::file(what, message, hint)
-}
-
 /// `sky catalog list`.
 pub fn list(catalog: &Catalog, args: &ListArgs) -> Result<String, CatalogError> {
     let filter = filter(catalog, args)?;
@@ -140,11 +136,12 @@ pub fn list(catalog: &Catalog, args: &ListArgs) -> Result<String, CatalogError> 
 fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
     let (mut accelerator, mut accelerator_count) = (None, None);
     if let Some(text) = &args.accelerator {
-        let need = AcceleratorNeed::parse(text).map_err(|error| usage("--accelerator", error.to_string(), ""))?;
+        let need =
+            AcceleratorNeed::parse(text).map_err(|error| CatalogError::file("--accelerator", error.to_string(), ""))?;
         if catalog.accelerator_name(&need.name).is_none() {
             let near = query::nearest(catalog, &need.name);
             let hint = near.map_or(String::new(), |near| format!("did you mean `{near}`?"));
-            return Err(usage("--accelerator", format!("unknown accelerator `{}`", need.name), hint));
+            return Err(CatalogError::file("--accelerator", format!("unknown accelerator `{}`", need.name), hint));
         }
         accelerator_count = text.contains(':').then_some(need.thousandths);
         accelerator = Some(need.name);
@@ -154,7 +151,7 @@ fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
         let known = geography::countries(name).ok_or_else(|| {
             let blocs: Vec<&str> = geography::blocs().collect();
             let hint = format!("write an ISO 3166 code such as DE, or one of {}", blocs.join(", "));
-            usage("--country", format!("unknown country `{name}`"), hint)
+            CatalogError::file("--country", format!("unknown country `{name}`"), hint)
         })?;
         countries.extend(known.into_iter().map(str::to_owned));
     }
@@ -168,7 +165,9 @@ fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
         accelerator_count,
         instance_type: pattern(&args.instance_type),
         min_vcpus: u64::from(args.min_cpus) * 1000,
-        min_memory: memory.map_err(|error| usage("--min-memory", error.to_string(), ""))?.unwrap_or_default(),
+        min_memory: memory
+            .map_err(|error| CatalogError::file("--min-memory", error.to_string(), ""))?
+            .unwrap_or_default(),
         spot: args.spot,
     })
 }
@@ -237,7 +236,7 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`sky catalog list` has the names".to_owned(),
             };
-            Err(usage(name, "no place, instance type or accelerator has this name", hint))
+            Err(CatalogError::file(name, "no place, instance type or accelerator has this name", hint))
         }
     }
 }
@@ -305,7 +304,7 @@ fn summary(catalog: &Catalog, as_json: bool) -> String {
     }
     right(&mut table, &[1, 2, 3, 4]);
     let mut text = fields(&[("digest", catalog.digest.clone()), ("newest price", catalog.date.clone())]);
-    let _ = writeln!(text, "\n{table}\n\nSources:");
+    let _ = writeln!(text, "\n{}\nSources:", table_text(&table));
     for source in &catalog.sources {
         let _ = writeln!(text, "  {}  {}: {}", source.date, source.id, source.about);
     }
@@ -469,8 +468,12 @@ fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
     if offers.iter().all(|offer| offer.purchase == Purchase::OnDemand) {
         hide(&mut table, 7);
     }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
-    lines.concat()
+    table_text(&table)
+}
+
+/// The table's lines, without the padding of the last column.
+fn table_text(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
 fn table(header: &[&str]) -> Table {
@@ -507,3 +510,6 @@ fn fields(lines: &[(&str, String)]) -> String {
 fn pretty(value: &Value) -> String {
     crate::model::canonical::to_text(value).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

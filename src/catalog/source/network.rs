@@ -7,10 +7,12 @@ use crate::catalog::load::HeadSource;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Newer list prices to the internet: cloud, the first tier as the older list has it, and the
-/// tiers (from GB, USD per GB in units of 10⁻⁴). They are of 2026; the monthly free gigabytes
+/// A cloud, its first tier as the older list has it, and its tiers: from GB, price.
+type Tiers = (&'static str, i64, &'static [(u64, i64)]);
+
+/// Newer list prices to the internet, per GB in units of 10⁻⁴ USD. They are of 2026; the monthly free gigabytes
 /// that come before them are not applied.
-const TIERS: &[(&str, i64, &[(u64, i64)])] = &[
+const TIERS: &[Tiers] = &[
     ("aws", 900, &[(0, 900), (10_240, 850), (51_200, 700), (153_600, 500)]),
     ("azure", 875, &[(0, 870), (10_240, 830), (51_200, 700), (153_600, 500)]),
     ("gcp", 1200, &[(0, 1200), (1024, 1100), (10_240, 800)]),
