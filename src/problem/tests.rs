@@ -4,12 +4,12 @@ use super::samples::instances;
 use super::{Column, Goal, Instance, Program, Row, Target, evaluate, lower, mps};
 use crate::model::Objective;
 use crate::solve::solver::{Answer, Effort};
-use crate::solve::{Highs, Solver, exhaustive};
+use crate::solve::{Highs, Microlp, Solver, exhaustive};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 /// The optimum of the bare program, without search, reduction or passes.
-fn program_optimum(instance: &Instance) -> Option<i64> {
+fn program_optimum(instance: &Instance, solver: &dyn Solver) -> Option<i64> {
     let objective = if instance.minimize == Objective::Cost { Goal::Cost } else { Goal::Makespan };
     let target = Target { objective, cost_limit: instance.budget, time_limit: instance.deadline };
     let lowered = lower(instance, &target);
@@ -32,7 +32,9 @@ proptest! {
             Objective::Cost => found.cost(),
             Objective::Time => found.makespan,
         });
-        prop_assert_eq!(program_optimum(&instance), expected);
+        prop_assert_eq!(program_optimum(&instance, &Highs), expected);
+        // A solver that shares no code with the first.
+        prop_assert_eq!(program_optimum(&instance, &Microlp), expected);
     }
 
     #[test]

@@ -39,6 +39,12 @@ pub fn search(instance: &Instance, shape: &Shape) -> Option<(Vec<usize>, i64, i6
     Some((picks, evaluation.cost(), evaluation.makespan))
 }
 
+/// A placement after single-stage moves, never worse than before.
+pub fn improve(instance: &Instance, shape: &Shape, picks: Vec<usize>) -> Vec<usize> {
+    let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
+    descend(instance, shape, picks, &mut moves).1
+}
+
 fn key(instance: &Instance, shape: &Shape, picks: &[usize]) -> Key {
     let Some(evaluation) = evaluate(instance, shape, picks) else {
         return (i64::MAX, i64::MAX, i64::MAX);
