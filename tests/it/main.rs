@@ -3,4 +3,8 @@
 mod apply;
 mod case;
 mod determinism;
+mod flags;
+mod mps;
 mod oracle;
+mod plans;
+mod sandbox;
