@@ -128,21 +128,24 @@ pub fn failure(faults: &[Diagnostics], terminal: &Terminal) -> Failure {
     Failure::new(Exit::Error, text.trim_end())
 }
 
-/// Messages of one file; a file that could not be read has no lines to show.
+/// Messages of one file; a file that is empty or could not be read has no lines to show.
 pub fn text(said: &Diagnostics, colour: bool) -> String {
     if said.source.text.is_empty() {
         let one = |diagnostic: &spec::Diagnostic| {
             let hint = diagnostic.hint.as_ref().map(|hint| format!("\nhint: {hint}"));
-            format!("error: {}{}\n", diagnostic.message, hint.unwrap_or_default())
+            // That a file cannot be read names it already; that it is empty does not.
+            let named = diagnostic.message.contains(&said.source.name);
+            let name = if named { String::new() } else { format!("{}: ", said.source.name) };
+            format!("error: {name}{}{}\n", diagnostic.message, hint.unwrap_or_default())
         };
         return said.list.iter().map(one).collect();
     }
     diagnostic::text(&said.source, &said.list, colour)
 }
 
-/// Says warnings on stderr.
+/// Says messages on stderr, with an empty line after each.
 pub fn warn(warnings: &[Diagnostics], terminal: &Terminal) {
     for said in warnings {
-        terminal.note(text(said, terminal.colour_stderr).trim_end());
+        terminal.note(&format!("{}\n", text(said, terminal.colour_stderr).trim_end()));
     }
 }

@@ -3,8 +3,13 @@
 mod apply;
 mod case;
 mod determinism;
+mod errors;
+mod europe;
 mod flags;
 mod mps;
 mod oracle;
 mod plans;
+mod policies;
+mod properties;
+mod rules;
 mod sandbox;
