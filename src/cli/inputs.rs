@@ -37,7 +37,7 @@ pub fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
     let job = parse(&args.job, spec::job::parse, &mut faults);
     let policy = policy_text(args).and_then(|(name, text)| match text {
         Some(text) => spec::policy::parse(&name, &text),
-        None => parse_file(Path::new(&name), spec::policy::parse),
+        None => parse_file(Path::new(&name), spec::policy::parse).map_err(|fault| shipped_instead(&name, fault)),
     });
     let policy = policy.map_err(|fault| faults.push(fault)).ok();
     match (job, policy) {
@@ -69,7 +69,9 @@ fn parse_file<T>(path: &Path, parse: Parser<T>) -> Result<Parsed<T>, Diagnostics
 /// A file that cannot be read, as a message like all others.
 fn unreadable(name: &str, message: &str, path: &Path) -> Diagnostics {
     let mut diagnostic = spec::Diagnostic::error(0..0, message.to_owned());
-    if !path.exists() {
+    if path.is_dir() {
+        diagnostic.hint = Some(format!("name a file, such as {}", path.join("job.toml").display()));
+    } else if !path.exists() {
         diagnostic.hint = Some(match path.file_name().is_some_and(|name| name == "job.toml") {
             true => "write a job.toml here, or name a job file: `sky plan JOB`".to_owned(),
             false => "check the name".to_owned(),
@@ -78,13 +80,30 @@ fn unreadable(name: &str, message: &str, path: &Path) -> Diagnostics {
     Diagnostics { source: SourceFile { name: name.to_owned(), ..SourceFile::default() }, list: vec![diagnostic] }
 }
 
+/// A policy that is no file may have been meant as the name of a shipped one.
+fn shipped_instead(name: &str, mut fault: Diagnostics) -> Diagnostics {
+    if !Path::new(name).exists() {
+        let names: Vec<&str> = spec::shipped::names().collect();
+        fault.list.iter_mut().for_each(|said| {
+            said.hint = Some(format!("name a policy file, or a shipped policy: {}", names.join(", ")));
+        });
+    } else if Path::new(name).is_dir() {
+        let file = Path::new(name).join("policy.toml");
+        fault.list.iter_mut().for_each(|said| said.hint = Some(format!("name a file, such as {}", file.display())));
+    }
+    fault
+}
+
 /// The policy's name, and its text unless it is to be read from the file of that name.
 fn policy_text(args: &InputArgs) -> Result<(String, Option<String>), Diagnostics> {
     match &args.policy {
         Some(path) => {
             let name = path.display().to_string();
-            let shipped = spec::shipped::text(&name).filter(|_| !path.exists());
-            Ok((name, shipped.map(str::to_owned)))
+            match spec::shipped::text(&name).filter(|_| !path.exists()) {
+                // Messages name its file in sky's sources.
+                Some(shipped) => Ok((format!("policies/{name}.toml"), Some(shipped.to_owned()))),
+                None => Ok((name, None)),
+            }
         }
         None => {
             let beside = args.job.with_file_name("policy.toml");
@@ -108,21 +127,24 @@ pub fn failure(faults: &[Diagnostics], terminal: &Terminal) -> Failure {
     Failure::new(Exit::Error, text.trim_end())
 }
 
-/// Messages of one file; a file that could not be read has no lines to show.
+/// Messages of one file; a file that is empty or could not be read has no lines to show.
 pub fn text(said: &Diagnostics, colour: bool) -> String {
     if said.source.text.is_empty() {
         let one = |diagnostic: &spec::Diagnostic| {
             let hint = diagnostic.hint.as_ref().map(|hint| format!("\nhint: {hint}"));
-            format!("error: {}{}\n", diagnostic.message, hint.unwrap_or_default())
+            // That a file cannot be read names it already; that it is empty does not.
+            let named = diagnostic.message.contains(&said.source.name);
+            let name = if named { String::new() } else { format!("{}: ", said.source.name) };
+            format!("error: {name}{}{}\n", diagnostic.message, hint.unwrap_or_default())
         };
         return said.list.iter().map(one).collect();
     }
     diagnostic::text(&said.source, &said.list, colour)
 }
 
-/// Says warnings on stderr.
+/// Says messages on stderr, with an empty line after each.
 pub fn warn(warnings: &[Diagnostics], terminal: &Terminal) {
     for said in warnings {
-        terminal.note(text(said, terminal.colour_stderr).trim_end());
+        terminal.note(&format!("{}\n", text(said, terminal.colour_stderr).trim_end()));
     }
 }

@@ -33,6 +33,9 @@ pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
                     Failure::error(format!("{} is not a state that this sky can read", path.display()))
                 })?;
                 of_state(Some(&state), args, terminal)?
+            } else if path.extension().is_some_and(|extension| extension == "toml") {
+                let message = format!("{} is not a plan or a state", path.display());
+                return Err(Failure::error(message).hint("`sky plan` plans a job, `sky graph` draws it"));
             } else {
                 of_plan(path, args, terminal)?
             }

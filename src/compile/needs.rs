@@ -2,7 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::model::units::div_half_even;
-use crate::model::{AcceleratorNeed, Machine, Millis, Needs, Tee, TeeSet, Work};
+use crate::model::{AcceleratorNeed, Bytes, Machine, Millis, Needs, Tee, TeeSet, Work};
 
 /// The first need that a machine does not meet, in this order, as the job's key of it.
 pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'static str> {
@@ -67,7 +67,14 @@ fn millis(value: i128) -> Millis {
     Millis(u64::try_from(value.max(1)).unwrap_or(u64::MAX))
 }
 
-/// The needs in words: `at least 8 vCPU, 32 GiB, one of V100:4, tpu-v3-8, one of sgx, sev-snp`.
+/// Memory as people ask for it, with at most two decimals: `32 GiB`.
+fn gib(memory: Bytes) -> String {
+    let hundredths = div_half_even(i128::from(memory.0) * 100, 1 << 30);
+    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    format!("{} GiB", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// The needs in words: `8 vCPU, 32 GiB memory, V100:4 or tpu-v3-8, sgx or sev-snp`.
 pub fn text(needs: &Needs) -> String {
     let list = |items: Vec<String>| items.join(" or ");
     let mut parts = Vec::new();
@@ -76,7 +83,7 @@ pub fn text(needs: &Needs) -> String {
         parts.push(format!("{} vCPU", crate::model::accelerator::count_text(count)));
     }
     if needs.memory.0 > 0 {
-        parts.push(format!("{} memory", needs.memory));
+        parts.push(format!("{} memory", gib(needs.memory)));
     }
     if !needs.accelerators.is_empty() {
         parts.push(list(needs.accelerators.iter().map(AcceleratorNeed::to_string).collect()));

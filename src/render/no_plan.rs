@@ -50,11 +50,10 @@ fn starved(funnels: &[Funnel], job: &Parsed<Job>, policy: &Parsed<Policy>) -> St
             }
             continue;
         }
-        let _ = writeln!(
-            text,
-            "  {} offers meet that; the policy forbids all of them:",
-            grouped(i128::from(funnel.fitting))
-        );
+        let _ = match funnel.fitting {
+            1 => writeln!(text, "  1 offer meets that; the policy forbids it:"),
+            many => writeln!(text, "  {} offers meet that; the policy forbids all of them:", grouped(i128::from(many))),
+        };
         let mut forbidden: Vec<(&String, &u64)> = funnel.forbidden.iter().collect();
         forbidden.sort_by_key(|(key, count)| (std::cmp::Reverse(**count), (*key).clone()));
         for (key, count) in forbidden {
@@ -111,8 +110,13 @@ fn short(shortfall: &Shortfall, policy: &Parsed<Policy>) -> String {
             ));
             line(format!(
                 "without both, the cheapest plan costs {} and takes {}",
-                Money(cost),
+                Money(cost).exact(),
                 crate::plan::millis(time).exact()
+            ));
+            line(format!(
+                "help: set budget = \"{}\" or more and deadline = \"{}\" or later",
+                cents_up(Money(cost)),
+                round_up(crate::plan::millis(time)).exact()
             ));
         }
         None => line(

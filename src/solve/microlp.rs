@@ -17,7 +17,7 @@ impl Solver for Microlp {
 
     fn version(&self) -> String {
         // Cargo.lock pins it.
-        "0.7.0".to_owned()
+        "0.6.0".to_owned()
     }
 
     fn minimize(&self, program: &Program, _: &[f64], _: &Effort) -> Result<Answer, SolverError> {

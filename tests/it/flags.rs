@@ -1,0 +1,195 @@
+//! What the options of `sky plan` promise: exit codes, files, streams.
+
+use crate::sandbox::{Sandbox, stderr};
+use serde_json::Value;
+
+const PLAN: [&str; 5] = ["plan", "--catalog", "catalog", "--out", "plan.json"];
+
+/// A job of three small real stages, planned on the BERT catalog and run on this machine.
+fn pipeline() -> Sandbox {
+    let sandbox = Sandbox::bert();
+    std::fs::remove_file(sandbox.path("policy.toml")).unwrap();
+    sandbox.write("data/words", "sky\nblue\nsky\n");
+    sandbox.write(
+        "job.toml",
+        r#"name = "count"
+[datasets.words]
+at = "azure:eastus"
+path = "data/words"
+size = "1 kB"
+[stages.sort]
+reads = ["words"]
+writes = { sorted = "1 kB" }
+duration = "1 m"
+run = 'sort "$SKY_INPUTS/words" > "$SKY_OUTPUTS/sorted"'
+[stages.count]
+reads = ["sort.sorted"]
+writes = { counts = "1 kB" }
+needs = { accelerators = ["T4"] }
+duration = "1 m"
+run = 'uniq -c "$SKY_INPUTS/sorted" > "$SKY_OUTPUTS/counts"'
+"#,
+    );
+    sandbox
+}
+
+fn with_path(sandbox: &Sandbox, args: &[&str]) -> std::process::Output {
+    // The stages' commands are found by PATH.
+    sandbox.sky(args).env("PATH", std::env::var_os("PATH").unwrap()).output().unwrap()
+}
+
+#[test]
+fn check_compares_bytes() {
+    let sandbox = Sandbox::bert();
+    let check = ["plan", "--catalog", "catalog", "--check", "plan.json"];
+    assert_eq!(sandbox.run(&check).status.code(), Some(1), "there is no plan yet");
+    sandbox.stdout(&PLAN, 0);
+    sandbox.stdout(&check, 0);
+    let text = sandbox.read("plan.json");
+    sandbox.write("plan.json", &format!("{text} "));
+    assert_eq!(sandbox.run(&check).status.code(), Some(2), "one byte more");
+    sandbox.write("plan.json", &text.replacen("\"bert\"", "\"bart\"", 1));
+    assert_eq!(sandbox.run(&check).status.code(), Some(2), "one byte differs");
+    sandbox.write("plan.json", "no plan at all");
+    assert_eq!(sandbox.run(&check).status.code(), Some(2));
+    sandbox.write("plan.json", &text);
+    sandbox.replace("catalog/prices.csv", "0.228", "0.229");
+    let changed = sandbox.run(&check);
+    assert_eq!(changed.status.code(), Some(2));
+    let said = stderr(&changed);
+    assert!(said.contains("the catalog changed") && !said.contains("the job changed"), "{said}");
+    assert_eq!(sandbox.read("plan.json"), text, "--check writes nothing");
+}
+
+#[test]
+fn detailed_exit_code_tells_whether_there_is_something_to_do() {
+    let sandbox = pipeline();
+    let detailed = [PLAN.as_slice(), &["--detailed-exitcode"]].concat();
+    assert!(sandbox.stdout(&detailed, 2).contains("Plan: 2 to add"));
+    let applied = with_path(&sandbox, &["apply", "plan.json", "--provider", "local"]);
+    assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
+    assert!(sandbox.stdout(&detailed, 0).contains("Plan: 0 to add"));
+    // Another command is something to do.
+    sandbox.replace("job.toml", "uniq -c", "uniq");
+    sandbox.stdout(&detailed, 2);
+}
+
+#[test]
+fn a_job_is_planned_and_applied_in_one_go() {
+    let sandbox = pipeline();
+    let args = ["apply", "job.toml", "--catalog", "catalog", "--auto-approve", "--provider", "local"];
+    let applied = with_path(&sandbox, &args);
+    assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
+    let counts = std::fs::read_dir(sandbox.path(".sky/objects")).map(|entries| entries.count()).unwrap_or(0);
+    assert!(counts > 0, "the outputs are kept");
+    let detailed = ["plan", "--catalog", "catalog", "--detailed-exitcode"];
+    sandbox.stdout(&detailed, 0);
+}
+
+#[test]
+fn a_usage_error_is_exit_code_1_and_help_is_0() {
+    let sandbox = Sandbox::bert();
+    let wrong: [&[&str]; 7] = [
+        &[],
+        &["frobnicate"],
+        &["plan", "--no-such-option"],
+        &["plan", "a.toml", "b.toml"],
+        &["plan", "--json", "--markdown"],
+        &["plan", "--max-nodes", "many"],
+        &["plan", "--time-limit", "0"],
+    ];
+    for args in wrong {
+        let output = sandbox.run(args);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{args:?}");
+        assert!(!output.stderr.is_empty(), "{args:?}");
+    }
+    for args in [&["--help"][..], &["plan", "-h"], &["apply", "-help"], &["--version"], &["version"]] {
+        assert!(!sandbox.stdout(args, 0).is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn one_dash_is_as_good_as_two() {
+    let sandbox = Sandbox::bert();
+    let two = sandbox.stdout(&["plan", "--catalog=catalog", "--markdown", "--policy", "cheapest"], 0);
+    let one = sandbox.stdout(&["plan", "-catalog=catalog", "-markdown", "-policy", "cheapest"], 0);
+    assert_eq!(one, two);
+}
+
+#[test]
+fn the_catalog_is_named_by_the_environment_too() {
+    let sandbox = Sandbox::bert();
+    sandbox.replace("catalog/prices.csv", "0.228", "0.328");
+    let run = |folder: &str| sandbox.sky(&["plan", "--json"]).env("SKY_CATALOG", folder).output().unwrap();
+    let output = String::from_utf8(run("catalog").stdout).unwrap();
+    let last: Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
+    // 1.1 h of serving at ten cents more
+    assert_eq!(last["totals"]["cost_micro_usd"], 39_744_652 + 110_000);
+    assert_eq!(run("nowhere").status.code(), Some(1));
+}
+
+#[test]
+fn policies_come_from_the_flag_or_from_beside_the_job() {
+    let sandbox = Sandbox::bert();
+    let heading = |args: &[&str]| sandbox.stdout(args, 0).lines().next().unwrap().to_owned();
+    assert_eq!(heading(&PLAN), "Plan for bert: least cost, deadline 6 h, budget $60.00");
+    let with = |policy: &'static str| heading(&[PLAN.as_slice(), &["--policy", policy]].concat());
+    assert_eq!(with("cheapest"), "Plan for bert: least cost");
+    assert_eq!(with("fastest"), "Plan for bert: least time");
+    // A file of that name comes first.
+    sandbox.write("fastest", "[limits]\nbudget = \"$50\"\n");
+    assert_eq!(with("fastest"), "Plan for bert: least cost, budget $50.00");
+    // Beside the job, not beside the caller.
+    sandbox
+        .write("deep/policy.toml", "[limits]\ndeadline = \"7 h\"\n")
+        .write("deep/job.toml", &sandbox.read("job.toml"));
+    let deep = heading(&["plan", "deep/job.toml", "--catalog", "catalog"]);
+    assert_eq!(deep, "Plan for bert: least cost, deadline 7 h");
+    std::fs::remove_file(sandbox.path("policy.toml")).unwrap();
+    assert_eq!(heading(&PLAN), "Plan for bert: least cost");
+}
+
+#[test]
+fn chdir_comes_before_everything() {
+    let sandbox = Sandbox::bert();
+    std::fs::create_dir(sandbox.path("empty")).unwrap();
+    let expected = sandbox.stdout(&["plan", "--catalog", "catalog"], 0);
+    let output = sandbox
+        .sky(&["plan", "--chdir", "..", "--catalog", "catalog"])
+        .current_dir(sandbox.path("empty"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    assert_eq!(sandbox.run(&["--chdir", "no-such-folder", "plan"]).status.code(), Some(1));
+}
+
+#[test]
+fn planning_leaves_nothing_behind() {
+    let sandbox = Sandbox::bert();
+    let files = || {
+        let mut names: Vec<_> = std::fs::read_dir(sandbox.path("")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = files();
+    for args in [&["plan", "--catalog", "catalog"][..], &["validate"], &["graph"], &["show"], &["version"]] {
+        assert_eq!(sandbox.run(args).status.code(), Some(0), "{args:?}");
+    }
+    assert_eq!(files(), before);
+}
+
+#[test]
+fn every_file_of_these_tests_is_compiled() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let modules: Vec<String> = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| name != "main")
+        .collect();
+    assert!(modules.len() > 5);
+    for module in modules {
+        assert!(main.lines().any(|line| line == format!("mod {module};")), "{module}.rs is not in main.rs");
+    }
+}
