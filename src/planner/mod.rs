@@ -112,13 +112,11 @@ fn inside(
         Ok(compiled) => compiled,
         Err(_) => return Ok(None),
     };
-    match solve::solve(&compiled.instance, &Highs, &settings.effort).map_err(NoPlan::Solver)? {
-        Outcome::Infeasible(_) => Ok(None),
-        Outcome::Solved(solved) => Ok(Some(SingleCloud {
-            cloud,
-            cost_micro_usd: plan::money(solved.evaluation.cost()),
-            makespan_ms: plan::millis(solved.evaluation.makespan),
-            within_limits: true,
-        })),
-    }
+    let figures = solve::figures(&compiled.instance, &Highs, &settings.effort).map_err(NoPlan::Solver)?;
+    Ok(figures.map(|(cost, makespan)| SingleCloud {
+        cloud,
+        cost_micro_usd: plan::money(cost),
+        makespan_ms: plan::millis(makespan),
+        within_limits: true,
+    }))
 }

@@ -59,33 +59,29 @@ const RANKS: i64 = 1_000_000;
 pub fn solve(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<Outcome, SolverError> {
     let shape = instance.shape();
     let run = Run { shape: &shape, solver, effort };
-    let (first, second) = match instance.minimize {
-        Objective::Cost => (Objective::Cost, Objective::Time),
-        Objective::Time => (Objective::Time, Objective::Cost),
-    };
-    let limits = Limits { cost: instance.budget, time: instance.deadline };
-    let Some(best) = run.best(instance, first, limits, None)? else {
+    let Some(Ranked { first, second, limits }) = run.ranked(instance)? else {
         return Ok(Outcome::Infeasible(run.shortfall(instance)?));
     };
-    let limits = limits.with(first, best.value);
-    let left = reduce(instance, &shape, limits.cost, limits.time).ok_or_else(lost)?;
-    let tied = if second == Objective::Time && left.size() > TIED_CHOICES {
-        run.improved(&left, second, limits, &best.tags)
-    } else {
-        run.best(&left, second, limits, Some(&best.tags))?
-    };
-    let tied = tied.ok_or_else(lost)?;
-    let limits = limits.with(second, tied.value);
-    let tags = if best.proven { run.first_in_order(instance, limits, &tied.tags)? } else { tied.tags.clone() };
+    let tags = if first.proven { run.first_in_order(instance, limits, &second.tags)? } else { second.tags.clone() };
     let picks = positions(instance, &tags).ok_or_else(lost)?;
     let evaluation = evaluate(instance, &shape, &picks).ok_or_else(lost)?;
-    let proof = match first {
-        Objective::Cost => Proof { optimal: best.proven, cost_bound: best.bound, time_bound: None },
+    let proof = match instance.minimize {
+        Objective::Cost => Proof { optimal: first.proven, cost_bound: first.bound, time_bound: None },
         Objective::Time => {
-            Proof { optimal: best.proven && tied.proven, cost_bound: tied.bound, time_bound: Some(best.bound) }
+            Proof { optimal: first.proven && second.proven, cost_bound: second.bound, time_bound: Some(first.bound) }
         }
     };
     Ok(Outcome::Solved(Box::new(Solved { picks, evaluation, proof })))
+}
+
+/// Cost and makespan of the best placement, without telling equals apart. `None`: there is none.
+pub fn figures(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<Option<(i64, i64)>, SolverError> {
+    let shape = instance.shape();
+    let ranked = Run { shape: &shape, solver, effort }.ranked(instance)?;
+    Ok(ranked.map(|Ranked { first, second, .. }| match instance.minimize {
+        Objective::Cost => (first.value, second.value),
+        Objective::Time => (second.value, first.value),
+    }))
 }
 
 fn lost() -> SolverError {
@@ -128,7 +124,34 @@ struct Run<'a> {
     effort: &'a Effort,
 }
 
+/// The optimum of the objective, that of the other figure among its optima, and both as limits.
+struct Ranked {
+    first: Found,
+    second: Found,
+    limits: Limits,
+}
+
 impl Run<'_> {
+    /// The passes over both figures. `None`: no placement keeps the limits.
+    fn ranked(&self, instance: &Instance) -> Result<Option<Ranked>, SolverError> {
+        let (goal, other) = match instance.minimize {
+            Objective::Cost => (Objective::Cost, Objective::Time),
+            Objective::Time => (Objective::Time, Objective::Cost),
+        };
+        let limits = Limits { cost: instance.budget, time: instance.deadline };
+        let Some(first) = self.best(instance, goal, limits, None)? else { return Ok(None) };
+        let limits = limits.with(goal, first.value);
+        let left = reduce(instance, self.shape, limits.cost, limits.time).ok_or_else(lost)?;
+        let second = if other == Objective::Time && left.size() > TIED_CHOICES {
+            self.improved(&left, other, limits, &first.tags)
+        } else {
+            self.best(&left, other, limits, Some(&first.tags))?
+        };
+        let second = second.ok_or_else(lost)?;
+        let limits = limits.with(other, second.value);
+        Ok(Some(Ranked { first, second, limits }))
+    }
+
     /// Minimises one figure within limits. `known` keeps the limits already.
     fn best(
         &self,
