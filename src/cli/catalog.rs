@@ -4,7 +4,8 @@ use crate::catalog::query::{self, Entry, Filter};
 use crate::catalog::source::{self, Options, Report};
 use crate::catalog::{Catalog, CatalogError};
 use crate::model::accelerator::count_text;
-use crate::model::{AcceleratorNeed, Bytes, Machine, Offer, Pattern, Purchase, Reach, geography};
+use crate::model::offer::COMMERCIAL;
+use crate::model::{AcceleratorNeed, Bytes, Machine, Offer, Pattern, Place, Purchase, Reach, geography};
 use clap::{Args, Subcommand};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
@@ -184,18 +185,20 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
             if args.json {
                 return Ok(pretty(&json!({
                     "place": place.name, "country": place.country, "location": place.location,
-                    "operator": place.operator, "us_cloud_act": reach,
+                    "operator": place.operator, "us_cloud_act": reach, "class": place.class,
                     "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
                 })));
             }
-            let mut text = fields(&[
+            let mut lines = vec![
                 ("place", place.name.to_string()),
                 ("country", country.to_owned()),
                 ("location", place.location.clone()),
                 ("operator", place.operator.clone()),
                 ("US CLOUD Act", reach.to_owned()),
-                ("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())),
-            ]);
+            ];
+            lines.extend(class_text(place).map(|text| ("class", text)));
+            lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
+            let mut text = fields(&lines);
             if let (Some(id), false) = (catalog.place_id(&place.name), on_demand.is_empty()) {
                 text.push_str(&egress_lines(catalog, id));
             }
@@ -373,6 +376,14 @@ fn egress_lines(catalog: &Catalog, from: u32) -> String {
         text.push_str(&fields(&[(title, value)]));
     }
     text
+}
+
+/// What is special about a place, if anything.
+fn class_text(place: &Place) -> Option<String> {
+    match place.partition() {
+        "" => (place.class != COMMERCIAL).then(|| place.class.clone()),
+        class => Some(format!("{class}, for policies with `[partitions] allow = [\"{class}\"]` only")),
+    }
 }
 
 fn reach(reach: Reach) -> &'static str {
