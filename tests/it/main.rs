@@ -4,4 +4,5 @@ mod apply;
 mod architecture;
 mod case;
 mod determinism;
+mod import;
 mod oracle;

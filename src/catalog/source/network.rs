@@ -92,7 +92,7 @@ pub(super) fn import_egress(
     draft: &mut Draft,
     report: &mut Report,
 ) -> Result<(), CatalogError> {
-    let id = source(draft, options, "egress", None, "Egress list prices between region pairs")?;
+    let id = source(draft, options, report, "egress", None, "Egress list prices between region pairs")?;
     let assumed = format!("{id}-by-area");
     if let Some(row) = draft.sources.get(&id).cloned() {
         let about =
@@ -159,7 +159,7 @@ pub(super) fn import_egress(
                 rules.insert((from.name.to_owned(), to.name.to_owned()), flat(*nano, source));
             }
         } else {
-            report.leave(format!("{}: no price is known out of {}", from.cloud, from.name));
+            report.leave_of(format!("{}: no price is known out of a place", from.cloud), from.name);
         }
     }
     let date = draft.date_of(&id);
@@ -292,6 +292,7 @@ pub(super) fn import_throughput(
     let id = source(
         draft,
         options,
+        report,
         "throughput",
         None,
         "Measured throughput between region pairs, from machine to machine",

@@ -16,7 +16,14 @@ pub(super) fn import(
     draft: &mut Draft,
     report: &mut Report,
 ) -> Result<(), CatalogError> {
-    let id = source(draft, options, "places", None, "Regions with countries, operators and the reach of foreign law")?;
+    let id = source(
+        draft,
+        options,
+        report,
+        "places",
+        None,
+        "Regions with countries, operators and the reach of foreign law",
+    )?;
     let mut rows = Foreign::open(path)?;
     let key = rows.required(&["key", "place"])?;
     let country = rows.required(&["country"])?;
@@ -31,7 +38,7 @@ pub(super) fn import(
             continue;
         }
         if !rows.cell(class).is_empty() && !CLASSES.iter().any(|(known, _)| *known == rows.cell(class)) {
-            report.leave(format!("unknown class of region: {}", rows.cell(class)));
+            report.leave_of("unknown class of region", rows.cell(class));
             continue;
         }
         if crate::model::PlaceName::parse(name).is_none() {
