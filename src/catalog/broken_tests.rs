@@ -50,6 +50,7 @@ fn messages_name_the_place_and_the_way_out() {
         ("places.csv", "place,country\nnorth,DE\n"),
         ("places.csv", "place,country\nx:north,DE\nx:south,DE\nx:north,DE\n"),
         ("places.csv", "place,us_cloud_act\nx:north,maybe\n"),
+        ("places.csv", "place,class\nx:north,us-goverment\n"),
         ("places.csv", "place,county\nx:north,DE\n"),
         ("places.csv", ""),
         ("machines.csv", "cloud,instance_type,vcpus\nx,big,8\n"),

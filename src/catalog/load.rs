@@ -4,6 +4,7 @@
 use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::table::{Row, Table};
 use crate::catalog::{Accelerator, Catalog, CatalogError, Source, offers, rules};
+use crate::model::offer::{CLASSES, COMMERCIAL};
 use crate::model::{Bytes, Machine, Place, PlaceName, Reach, geography};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
@@ -203,6 +204,7 @@ fn here() -> Place {
         location: "this machine".to_owned(),
         operator: "you".to_owned(),
         cloud_act: Reach::No,
+        class: COMMERCIAL.to_owned(),
     }
 }
 
@@ -237,8 +239,22 @@ fn places(file: &File, sources: &[Source]) -> Result<Vec<Place>, CatalogError> {
         if !row.cell(5).is_empty() {
             rules::source(&row, 5, sources)?;
         }
-        let place =
-            Place { name, country, location: row.cell(2).to_owned(), operator: row.cell(3).to_owned(), cloud_act };
+        let class = match row.cell(7) {
+            "" => COMMERCIAL,
+            known if CLASSES.iter().any(|(name, _)| *name == known) => known,
+            other => {
+                let hint = format!("write {}", CLASSES.map(|(name, _)| name).join(", "));
+                return Err(row.error(7, format!("unknown class `{other}`"), hint));
+            }
+        };
+        let place = Place {
+            name,
+            country,
+            location: row.cell(2).to_owned(),
+            operator: row.cell(3).to_owned(),
+            cloud_act,
+            class: class.to_owned(),
+        };
         rows.push((place, row));
     }
     rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));

@@ -1,7 +1,8 @@
 //! Rules over pairs of places (`from`, `to`), resolved into dense tables.
 //!
 //! `from` and `to` are a place, a pattern with `*` (`aws:*`, `*`), or, for `to`, `internet`:
-//! every place outside the cloud of `from`. The most specific rule wins: a place over a pattern,
+//! every place outside the cloud of `from`, or in another of its partitions: a pattern does not
+//! reach from one partition of a cloud into another. The most specific rule wins: a place over a pattern,
 //! a pattern with more letters over one with fewer; `from` counts before `to`; a rule to
 //! `internet` only speaks where no other does.
 
@@ -208,6 +209,7 @@ impl Resolver<'_> {
                 members.entry(selector).or_insert_with(|| self.members(selector));
             }
         }
+        let partitions: Vec<&str> = self.places.iter().map(Place::partition).collect();
         let mut from_members: (Option<&Selector>, Vec<usize>) = (None, Vec::new());
         // `internet` is what remains when no other rule speaks of the pair, so it goes first.
         let (internet, named): (Vec<_>, Vec<_>) = rules.iter().partition(|((_, to), _)| *to == Selector::Internet);
@@ -231,7 +233,11 @@ impl Resolver<'_> {
             for from in &from_members.1 {
                 let cloud = &self.places[*from].name.cloud;
                 for target in targets {
-                    if *to != Selector::Internet || self.places[*target].name.cloud != *cloud {
+                    let same_cloud = self.places[*target].name.cloud == *cloud;
+                    let inside = same_cloud && partitions[*from] == partitions[*target];
+                    // A pattern speaks of other clouds and of the inside of a partition.
+                    let speaks = if *to == Selector::Internet { !inside } else { inside || !same_cloud };
+                    if speaks {
                         table[from * self.places.len() + target] = id;
                     }
                 }

@@ -106,7 +106,7 @@ fn the_shipped_catalog_has_all_clouds_and_only_believable_prices() {
         places.dedup();
         places.len()
     };
-    assert_eq!((regions("aws"), regions("azure"), regions("gcp")), (32, 54, 43));
+    assert_eq!((regions("aws"), regions("azure"), regions("gcp")), (34, 54, 43));
     assert!(counts["aws"].on_demand > 13_000 && counts["azure"].on_demand > 32_000 && counts["gcp"].on_demand > 7_500);
     for cloud in ["cudo", "do", "fluidstack", "ibm", "lambda", "oci", "ovh", "paperspace", "runpod", "scaleway", "scp"]
     {
@@ -140,6 +140,20 @@ fn geography_is_not_what_names_suggest() {
 }
 
 #[test]
+fn partitions_are_shipped_and_closed() {
+    let catalog = shipped();
+    let offers = |name: &str| catalog.offers.iter().filter(|offer| offer.place == id(&catalog, name)).count();
+    let closed = |name: &str| catalog.places[id(&catalog, name) as usize].partition().to_owned();
+    for (place, at_least) in [("aws:us-gov-east-1", 400), ("aws:us-gov-west-1", 600)] {
+        assert_eq!(closed(place), "us-gov");
+        assert!(offers(place) > at_least, "{place}: {}", offers(place));
+    }
+    // Its price list is in yuan.
+    assert_eq!((closed("aws:cn-north-1").as_str(), offers("aws:cn-north-1")), ("cn-operated", 0));
+    assert_eq!((closed("aws:us-east-1"), closed("aws:eusc-de-east-1")), (String::new(), String::new()));
+}
+
+#[test]
 fn egress_of_the_shipped_catalog() {
     let catalog = shipped();
     let cost = |from: &str, to: &str, gigabytes: u64| {
@@ -159,6 +173,12 @@ fn egress_of_the_shipped_catalog() {
     assert_eq!(cost("gcp:us-central1", "aws:ap-southeast-2", 1_000), usd("$190.00"));
     assert_eq!(cost("gcp:us-central1", "gcp:us-east1", 1_000), usd("$20.00"));
     assert_eq!(cost("gcp:us-central1", "gcp:us-central1", 1_000), usd("$0.00"));
+    // Between partitions: a listed price, else that to the internet.
+    assert_eq!(cost("aws:us-gov-east-1", "aws:us-east-1", 1_000), usd("$30.00"));
+    assert_eq!(cost("aws:us-gov-east-1", "gcp:us-central1", 1_000), usd("$155.00"));
+    assert_eq!(cost("azure:eastus", "azure:usgovvirginia", 1_000), usd("$87.00"));
+    assert_eq!(cost("aws:us-east-1", "aws:cn-north-1", 1_000), usd("$90.00"));
+    assert_eq!(cost("aws:cn-north-1", "aws:us-east-1", 1), None);
     assert_eq!(cost("lambda:us-east-1", "aws:us-east-1", 1_000), usd("$0.00"));
     assert_eq!(cost("oci:eu-frankfurt-1", "aws:us-east-1", 1_000), usd("$8.50"));
     assert_eq!(cost("gcp:us-central1", "local:here", 1_000), usd("$120.00"));

@@ -17,6 +17,29 @@ pub struct Place {
     pub operator: String,
     /// Whether the US CLOUD Act reaches its operator.
     pub cloud_act: Reach,
+    /// One of [`CLASSES`].
+    pub class: String,
+}
+
+/// The class of places that says nothing special.
+pub const COMMERCIAL: &str = "commercial";
+
+/// Classes of places, and whether they are open: closed ones are partitions with accounts and
+/// networks of their own, which one must be entitled to.
+pub const CLASSES: [(&str, bool); 6] = [
+    (COMMERCIAL, true),
+    ("eu-operated", true),
+    ("eu-sovereign", true),
+    ("us-gov", false),
+    ("cn-operated", false),
+    ("classified", false),
+];
+
+impl Place {
+    /// The closed class that it is of; empty if it is open. What is not known to be open is closed.
+    pub fn partition(&self) -> &str {
+        if CLASSES.contains(&(self.class.as_str(), true)) { "" } else { &self.class }
+    }
 }
 
 /// How far a foreign law reaches.

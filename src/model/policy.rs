@@ -27,6 +27,9 @@ pub struct Policy {
     pub clouds: Allowance,
     /// Places, `cloud:region`.
     pub places: Allowance,
+    /// Closed classes of places, such as `us-gov`, that may be used.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub partitions: BTreeSet<String>,
     /// Spot machines may be used, at their bare spot price.
     pub allow_spot: bool,
 }

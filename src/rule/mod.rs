@@ -7,6 +7,7 @@
 
 mod clouds;
 mod operators;
+mod partitions;
 mod residency;
 mod spot;
 mod trust;
@@ -26,7 +27,8 @@ pub struct Rule {
 pub type Labels = BTreeSet<String>;
 
 /// All rules, in the order in which they are named when several forbid.
-pub const RULES: [&Rule; 5] = [&clouds::RULE, &operators::RULE, &residency::RULE, &trust::RULE, &spot::RULE];
+pub const RULES: [&Rule; 6] =
+    [&clouds::RULE, &partitions::RULE, &operators::RULE, &residency::RULE, &trust::RULE, &spot::RULE];
 
 /// The key of the first rule that keeps stages with such data out of `place`.
 pub fn forbids_place(policy: &Policy, labels: &Labels, place: &Place) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The policy file: what must hold, and what to minimise. Every table of it may be left out.
 
 use crate::model::geography::{blocs, countries};
+use crate::model::offer::CLASSES;
 use crate::model::policy::DEFAULT_LABEL;
 use crate::model::{Allowance, Objective, Pattern, Policy};
 use crate::spec::table::{Entry, Findings, Item, Section, shown, suggestion};
@@ -66,6 +67,12 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     }
     policy.clouds = allowance(&mut document, "clouds", "aws", clouds, findings);
     policy.places = allowance(&mut document, "places", "aws:eu-*", value::place_patterns, findings);
+    if let Some(mut partitions) = document.take_table("partitions", findings) {
+        if let Some(entry) = partitions.take("allow", findings) {
+            policy.partitions = classes(entry.some_texts("us-gov", findings), findings);
+        }
+        partitions.finish(findings);
+    }
     if let Some(mut spot) = document.take_table("spot", findings) {
         policy.allow_spot = spot.take("allow", findings).and_then(|entry| entry.boolean(findings)).unwrap_or_default();
         spot.finish(findings);
@@ -131,6 +138,29 @@ fn without_overlap(policy: &Policy, findings: &mut Findings) {
             findings.push(Diagnostic::warning(span, message).with_label("nothing in common").with_hint(hint));
         }
     }
+}
+
+/// Closed classes of places.
+fn classes(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<String> {
+    let mut classes = BTreeSet::new();
+    for item in items {
+        match CLASSES.iter().find(|(name, _)| *name == item.text) {
+            Some((name, false)) => {
+                classes.insert((*name).to_owned());
+            }
+            Some((name, true)) => {
+                let message = format!("`{name}` places are open without this line");
+                findings.push(Diagnostic::warning(item.span, message).with_label("changes nothing"));
+            }
+            None => {
+                let message = format!("`{}` is not a class of places", shown(item.text));
+                let closed = CLASSES.iter().filter(|(_, open)| !open).map(|(name, _)| *name);
+                let hint = suggestion(item.text, "closed classes", closed);
+                findings.push(Diagnostic::error(item.span, message).with_label("unknown").with_hint(hint));
+            }
+        }
+    }
+    classes
 }
 
 fn clouds(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<Pattern> {

@@ -79,6 +79,9 @@ deny = ["aws:eu-west-2"]
 
 [spot]
 allow = true
+
+[partitions]
+allow = ["us-gov"]
 "#;
 
 #[test]
@@ -119,6 +122,7 @@ fn a_policy_reads_as_it_is_written() {
     assert_eq!(policy.residency["personal"], ["DE".to_owned(), "FR".to_owned()].into());
     assert!(policy.exclude_cloud_act && policy.allow_spot);
     assert_eq!(policy.trust["personal"], [Tee::Sgx, Tee::SevSnp, Tee::Tdx].into());
+    assert_eq!(policy.partitions, ["us-gov".to_owned()].into());
     assert_eq!(policy.clouds.deny, [Pattern("oci".into())].into());
     assert!(policy.places.permits("azure:westeurope") && !policy.places.permits("aws:eu-west-2"));
 }

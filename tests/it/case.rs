@@ -76,15 +76,15 @@ impl Random {
     }
 }
 
-/// Places: name, country, reach of the US CLOUD Act.
+/// Places: name, country, reach of the US CLOUD Act and class.
 const PLACES: [(&str, &str, &str); 7] = [
-    ("a:paris", "FR", "yes"),
-    ("a:berlin", "DE", "yes"),
-    ("b:paris", "FR", "no"),
-    ("b:london", "GB", "contested"),
-    ("b:zurich", "CH", "no"),
-    ("c:virginia", "US", "yes"),
-    ("c:somewhere", "", "unknown"),
+    ("a:paris", "FR", "yes,"),
+    ("a:berlin", "DE", "yes,us-gov"),
+    ("b:paris", "FR", "no,eu-sovereign"),
+    ("b:london", "GB", "contested,commercial"),
+    ("b:zurich", "CH", "no,"),
+    ("c:virginia", "US", "yes,"),
+    ("c:somewhere", "", "unknown,"),
 ];
 
 /// A world with up to 5 places and 6 stages. Prices and sizes come from short lists: ties are
@@ -151,7 +151,7 @@ fn catalog(
         throughput.push(format!("a:*,*,{},s", random.pick(&["0.05", "2"])));
     }
     vec![
-        ("places.csv", "place,country,location,operator,us_cloud_act", place_rows.collect()),
+        ("places.csv", "place,country,location,operator,us_cloud_act,class", place_rows.collect()),
         ("machines.csv", "cloud,instance_type,vcpus,memory_gib,accelerator,count,arch", machine_rows),
         ("prices.csv", "place,instance_type,on_demand,source,spot,spot_source", price_rows),
         ("confidential.csv", "cloud,instance_type,tee,places,source", confidential),
@@ -216,6 +216,9 @@ fn policy(random: &mut Random) -> String {
     }
     if random.chance(10) {
         policy += "[clouds]\ndeny = [\"b\"]\n";
+    }
+    if random.chance(50) {
+        policy += "[partitions]\nallow = [\"us-gov\"]\n";
     }
     if random.chance(30) {
         policy += "[spot]\nallow = true\n";

@@ -7,6 +7,7 @@ mod determinism;
 mod errors;
 mod europe;
 mod flags;
+mod import;
 mod mps;
 mod oracle;
 mod plans;

@@ -83,9 +83,11 @@ fn obeys(policy: &Policy, labels: &BTreeSet<String>, offer: &Offer, catalog: &Ca
         .filter(|(label, _)| applies(label))
         .all(|(_, tees)| tees.iter().any(|tee| offer.tee.has(*tee)));
     let operated = !policy.exclude_cloud_act || place.cloud_act == Reach::No;
+    let open =
+        ["commercial", "eu-sovereign"].contains(&place.class.as_str()) || policy.partitions.contains(&place.class);
     let denied = policy.clouds.deny.iter().any(|pattern| pattern.0 == place.name.cloud);
     let bought = policy.allow_spot || offer.purchase == Purchase::OnDemand;
-    resident && trusted && operated && !denied && bought
+    resident && trusted && operated && open && !denied && bought
 }
 
 fn duration(stage: &Stage, offer: &Offer, catalog: &Catalog) -> i128 {

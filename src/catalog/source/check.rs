@@ -44,7 +44,7 @@ pub fn leave_out(draft: &mut Draft, cloud: &str, report: &mut Report) {
                 && per_card(nano, *count).saturating_mul(OFF_ELSEWHERE) < of_accelerator.get(accelerator).copied().unwrap_or(0)
             {
                 row.on_demand = None;
-                report.leave(format!("{cloud}: under a tenth of what {accelerator} costs elsewhere"));
+                report.leave_of(format!("{cloud}: under a tenth of what the accelerator costs elsewhere"), accelerator);
             }
             leave_spot(row, price, cloud, report);
         }

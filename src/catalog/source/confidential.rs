@@ -54,7 +54,7 @@ pub(super) fn import(
     draft: &mut Draft,
     report: &mut Report,
 ) -> Result<(), CatalogError> {
-    let id = source(draft, options, "confidential", None, "Confidential-computing families of AWS and Azure")?;
+    let id = source(draft, options, report, "confidential", None, "Confidential-computing families of AWS and Azure")?;
     let mut rows = Foreign::open(path)?;
     let (cloud, family) = (rows.required(&["cloud"])?, rows.required(&["family"])?);
     let evidence = rows.column(&["source"]).unwrap_or(usize::MAX);
@@ -62,7 +62,7 @@ pub(super) fn import(
         let same =
             |known: &&(&str, &str, &str, &str, &str)| known.0 == rows.cell(cloud) && known.1 == rows.cell(family);
         let Some((cloud, family, tee, types, places)) = FAMILIES.iter().find(same) else {
-            report.leave(format!("{} {}: its places are not known", rows.cell(cloud), rows.cell(family)));
+            report.leave_of(format!("{}: families whose places are not known", rows.cell(cloud)), rows.cell(family));
             continue;
         };
         let row = ConfidentialRow {

@@ -140,7 +140,7 @@ pub(super) fn combine(vms: Vec<Vm>, report: &mut Report) -> Vec<Vm> {
             Some((name, count)) => match parts.get(&(zone.clone(), name.to_owned(), count)) {
                 Some(part) => whole.push(sum(instance_type.clone(), part, host)),
                 None => {
-                    report.leave(format!("gcp: no price of {name} for its host in that zone"));
+                    report.leave_of("gcp: no price of the accelerator for its host in that zone", name);
                     // The size is known all the same: a newer list may have the price.
                     let accelerator = Some((name.to_owned(), count));
                     whole.push(Vm { accelerator, on_demand: None, spot: None, ..host.clone() });

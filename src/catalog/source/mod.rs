@@ -3,13 +3,20 @@
 
 pub mod check;
 mod confidential;
+mod day;
+mod foreign;
 mod gcp;
 mod network;
 mod places;
 mod prices;
+mod report;
 mod skypilot;
 #[cfg(test)]
 mod tests;
+
+pub use day::Guess;
+pub(crate) use foreign::Foreign;
+pub use report::{LeftOut, Report};
 
 use crate::catalog::draft::Draft;
 use crate::catalog::files;
@@ -29,27 +36,8 @@ pub struct Options {
     pub about: Option<String>,
     /// Where the source can be looked up.
     pub url: Option<String>,
-}
-
-/// What an import did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Rows taken, by what they are.
-    pub taken: BTreeMap<String, usize>,
-    /// Rows left out, by why.
-    pub left_out: BTreeMap<String, usize>,
-    /// Files whose text is new or changed.
-    pub changed: Vec<String>,
-}
-
-impl Report {
-    pub(crate) fn take(&mut self, what: impl Into<String>) {
-        *self.taken.entry(what.into()).or_default() += 1;
-    }
-
-    pub(crate) fn leave(&mut self, why: impl Into<String>) {
-        *self.left_out.entry(why.into()).or_default() += 1;
-    }
+    /// The day where `dates` has none; found by [`import`].
+    pub guess: Option<Guess>,
 }
 
 /// One importer: changes the draft by what it finds at the path.
@@ -74,10 +62,17 @@ pub fn import(kind: &str, path: &Path, options: &Options, out: &Path) -> Result<
         let hint = format!("the kinds are {}", names.join(", "));
         return Err(CatalogError::file(kind, "unknown kind of source", hint));
     };
-    let old = if out.join(files::CATALOG).exists() { files::read(out)? } else { Vec::new() };
-    let mut draft = Draft::read(&old)?;
     let mut report = Report::default();
-    importer(path, options, &mut draft, &mut report)?;
+    let mut options = options.clone();
+    if !options.dates.iter().any(|text| !text.contains('=')) {
+        options.guess = Some(guess(kind, path)?);
+    }
+    let old = if out.join(files::CATALOG).exists() { files::read(out)? } else { Vec::new() };
+    let mut draft = if old.is_empty() { start(kind, &options, &mut report)? } else { Draft::read(&old)? };
+    importer(path, &options, &mut draft, &mut report)?;
+    if report.taken.is_empty() {
+        return Err(nothing_taken(path, &report));
+    }
     draft.drop_unused_sources();
     let new = write::files(&draft);
     let loadable: Result<Vec<_>, _> = new
@@ -97,6 +92,44 @@ pub fn import(kind: &str, path: &Path, options: &Options, out: &Path) -> Result<
     }
     report.changed = changed.into_iter().map(|(name, _)| name.clone()).collect();
     Ok(report)
+}
+
+/// The day of figures that come without one.
+fn guess(kind: &str, path: &Path) -> Result<Guess, CatalogError> {
+    std::fs::metadata(path).map_err(|error| foreign::unreadable(path, &error))?;
+    match kind {
+        "skypilot" => skypilot::guess(path),
+        _ => day::guess(path, &[path.to_owned()]),
+    }
+}
+
+/// What a new catalog starts from. A price list alone cannot be planned on, so it gets the places,
+/// accelerators and network of the shipped catalog; and, if it has no sizes of its own, the machines of its cloud.
+fn start(kind: &str, options: &Options, report: &mut Report) -> Result<Draft, CatalogError> {
+    let machines = match kind {
+        "skypilot" => false,
+        "prices" => true,
+        _ => return Ok(Draft::default()),
+    };
+    let mut draft = Draft::read(&files::shipped()?)?;
+    draft.prices.clear();
+    draft.machines.retain(|(cloud, _), _| machines && options.cloud.as_deref() == Some(cloud));
+    let sizes = if machines { "machine sizes, " } else { "" };
+    report.note(format!(
+        "The catalog is new: places, {sizes}accelerators, confidential families, egress and throughput are those \
+         of the shipped catalog, prices are not."
+    ));
+    Ok(draft)
+}
+
+fn nothing_taken(path: &Path, report: &Report) -> CatalogError {
+    let most = report.left_out.values().map(|left| left.rows).max();
+    let hint = match report.reasons().into_iter().find(|(rows, _)| Some(*rows) == most) {
+        Some((1, why)) => format!("left out: {why}"),
+        Some((rows, why)) => format!("left out, {rows} times: {why}"),
+        None => "it has a header and no rows".to_owned(),
+    };
+    CatalogError::file(path.display().to_string(), "there is nothing in it to import", hint)
 }
 
 /// Another catalog in our own format, laid over this one.
@@ -122,74 +155,15 @@ fn own(path: &Path, _: &Options, draft: &mut Draft, report: &mut Report) -> Resu
 pub(crate) fn source(
     draft: &mut Draft,
     options: &Options,
+    report: &mut Report,
     name: &str,
     cloud: Option<&str>,
     about: &str,
 ) -> Result<String, CatalogError> {
-    let of_cloud = |text: &&String| cloud.is_some_and(|cloud| text.starts_with(&format!("{cloud}=")));
-    let date = options.dates.iter().find(of_cloud).or_else(|| options.dates.iter().find(|text| !text.contains('=')));
-    let date = date.map(|text| text.rsplit('=').next().unwrap_or(text));
-    let Some(date) = date.filter(|date| date.parse::<jiff::civil::Date>().is_ok()) else {
-        let message = match date {
-            Some(date) => format!("the date `{date}` is not a day"),
-            None => format!("the day of {name} is not given"),
-        };
-        return Err(CatalogError::file("--date", message, "every figure is dated: give --date 2026-08-06"));
-    };
+    let date = day::of(options, cloud, report)?;
     let id = format!("{name}-{date}");
     let about = options.about.clone().unwrap_or_else(|| about.to_owned());
-    let row = HeadSource { date: date.to_owned(), about, url: options.url.clone().unwrap_or_default() };
+    let row = HeadSource { date: date.to_string(), about, url: options.url.clone().unwrap_or_default() };
     draft.sources.insert(id.clone(), row);
     Ok(id)
-}
-
-/// A foreign CSV file with its columns by name.
-pub(crate) struct Foreign {
-    file: String,
-    reader: csv::Reader<std::fs::File>,
-    header: Vec<String>,
-    record: csv::StringRecord,
-}
-
-impl Foreign {
-    pub(crate) fn open(path: &Path) -> Result<Self, CatalogError> {
-        let file = path.display().to_string();
-        let fault = |error: csv::Error| CatalogError::file(&file, format!("cannot read it: {error}"), "");
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(fault)?;
-        let header = reader.headers().map_err(fault)?.iter().map(|name| name.trim().to_owned()).collect();
-        Ok(Self { file, reader, header, record: csv::StringRecord::new() })
-    }
-
-    /// The index of the first of these columns that is there.
-    pub(crate) fn column(&self, names: &[&str]) -> Option<usize> {
-        names.iter().find_map(|name| self.header.iter().position(|known| known == name))
-    }
-
-    pub(crate) fn required(&self, names: &[&str]) -> Result<usize, CatalogError> {
-        self.column(names).ok_or_else(|| {
-            let message = format!("there is no column `{}`", names.join("` or `"));
-            CatalogError::file(&self.file, message, format!("its columns are {}", self.header.join(", ")))
-        })
-    }
-
-    /// Moves to the next row.
-    pub(crate) fn advance(&mut self) -> Result<bool, CatalogError> {
-        self.reader.read_record(&mut self.record).map_err(|error| {
-            let line = error.position().map_or(0, csv::Position::line);
-            CatalogError {
-                line: u32::try_from(line).unwrap_or(0),
-                ..CatalogError::file(&self.file, format!("cannot read a row: {error}"), "")
-            }
-        })
-    }
-
-    /// A cell of this row; empty if it has none.
-    pub(crate) fn cell(&self, column: usize) -> &str {
-        self.record.get(column).unwrap_or("").trim()
-    }
-
-    /// A cell in units of 10⁻⁹; `None`: empty or not a number.
-    pub(crate) fn nano(&self, column: usize) -> Option<i64> {
-        crate::model::units::scaled(self.cell(column), 1_000_000_000).ok()
-    }
 }

@@ -4,6 +4,7 @@ use super::{Foreign, Options, Report, source};
 use crate::catalog::CatalogError;
 use crate::catalog::draft::{Draft, EgressRow};
 use crate::catalog::load::HeadSource;
+use crate::model::offer::CLASSES;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -34,12 +35,14 @@ const AREAS: &[(&str, &str)] = &[
     ("south america", "BR CL"),
 ];
 
-/// A place and where it is.
+/// A place and where it is. Partitions are countries of their own: they have their own prices.
 struct Spot<'a> {
     name: &'a str,
     cloud: &'a str,
-    country: &'a str,
-    area: &'a str,
+    /// Empty: open to all.
+    partition: &'a str,
+    country: String,
+    area: String,
 }
 
 fn spots(draft: &Draft) -> Vec<Spot<'_>> {
@@ -52,7 +55,14 @@ fn spots(draft: &Draft) -> Vec<Spot<'_>> {
         .iter()
         .filter_map(|(name, row)| {
             let (cloud, _) = name.split_once(':')?;
-            Some(Spot { name, cloud, country: &row.country, area: area(&row.country) })
+            let closed = CLASSES.contains(&(row.class.as_str(), false));
+            let partition = if closed { row.class.as_str() } else { "" };
+            let apart = |text: &str| match (text, partition) {
+                ("", _) | (_, "") => text.to_owned(),
+                _ => format!("{text} {partition}"),
+            };
+            let (country, area) = (apart(&row.country), apart(area(&row.country)));
+            Some(Spot { name, cloud, partition, country, area })
         })
         .collect()
 }
@@ -82,7 +92,7 @@ pub(super) fn import_egress(
     draft: &mut Draft,
     report: &mut Report,
 ) -> Result<(), CatalogError> {
-    let id = source(draft, options, "egress", None, "Egress list prices between region pairs")?;
+    let id = source(draft, options, report, "egress", None, "Egress list prices between region pairs")?;
     let assumed = format!("{id}-by-area");
     if let Some(row) = draft.sources.get(&id).cloned() {
         let about =
@@ -106,9 +116,15 @@ pub(super) fn import_egress(
         let flat =
             |nano: i64, source: &str| EgressRow { tiers: BTreeMap::from([(0, nano)]), source: source.to_owned() };
         let inside = list.prices(from, &places, true);
-        if let Some(usual) = usual(inside.iter().map(|(_, nano, _)| *nano)) {
+        // The pattern does not reach into another partition. A closed one has few regions: where
+        // no way inside it is listed, the ways out of it must do.
+        let near = inside.iter().filter(|(to, ..)| to.partition == from.partition).map(|(_, nano, _)| *nano);
+        let (at_home, out) = (usual(near), usual(inside.iter().map(|(_, nano, _)| *nano)));
+        if let Some(usual) = at_home.or(out) {
+            let own = if at_home.is_some() { own } else { &assumed };
             rules.insert((from.name.to_owned(), format!("{}:*", from.cloud)), flat(usual, own));
-            for (to, nano, exact) in inside.iter().filter(|(_, nano, _)| *nano != usual) {
+            let named = |to: &Spot, nano: i64| nano != usual || to.partition != from.partition;
+            for (to, nano, exact) in inside.iter().filter(|(to, nano, _)| named(to, *nano)) {
                 // Between US regions GCP has doubled its price since.
                 let newer = from.cloud == "gcp" && *nano == 10_000_000 && from.country == "US";
                 let source = if newer {
@@ -119,11 +135,15 @@ pub(super) fn import_egress(
                     &assumed
                 };
                 let nano = if newer { 20_000_000 } else { *nano };
-                rules.insert((from.name.to_owned(), (*to).to_owned()), flat(nano, source));
+                rules.insert((from.name.to_owned(), to.name.to_owned()), flat(nano, source));
             }
         }
         let outside = list.prices(from, &places, false);
         let internet = listed.get(&(from.name.to_owned(), "internet".to_owned())).copied();
+        let (internet, own) = match internet {
+            None if !from.partition.is_empty() => (internet_of_partition(from, &places, &listed), &assumed),
+            known => (known, own),
+        };
         if let Some(usual) = internet.or_else(|| usual(outside.iter().map(|(_, nano, _)| *nano))) {
             let tiers = TIERS.iter().find(|(cloud, first, _)| *cloud == from.cloud && first * UNIT == usual);
             let row = match tiers {
@@ -136,10 +156,10 @@ pub(super) fn import_egress(
             rules.insert((from.name.to_owned(), "internet".to_owned()), row);
             for (to, nano, exact) in outside.iter().filter(|(_, nano, _)| internet.is_none() && *nano != usual) {
                 let source = if *exact { &id } else { &assumed };
-                rules.insert((from.name.to_owned(), (*to).to_owned()), flat(*nano, source));
+                rules.insert((from.name.to_owned(), to.name.to_owned()), flat(*nano, source));
             }
         } else {
-            report.leave(format!("{}: no price is known out of {}", from.cloud, from.name));
+            report.leave_of(format!("{}: no price is known out of a place", from.cloud), from.name);
         }
     }
     let date = draft.date_of(&id);
@@ -205,7 +225,7 @@ struct Listed<'a> {
 }
 
 impl<'a> Listed<'a> {
-    fn new(listed: &'a BTreeMap<(String, String), i64>, places: &[Spot<'a>]) -> Self {
+    fn new(listed: &'a BTreeMap<(String, String), i64>, places: &'a [Spot<'a>]) -> Self {
         let by_name: BTreeMap<&str, &Spot> = places.iter().map(|place| (place.name, place)).collect();
         let mut list = Listed { exact: BTreeMap::new(), groups: BTreeMap::new(), sources: BTreeSet::new() };
         for ((from, to), nano) in listed {
@@ -213,8 +233,8 @@ impl<'a> Listed<'a> {
             let (Some(from), Some(to)) = (by_name.get(from.as_str()), by_name.get(to.as_str())) else { continue };
             list.exact.insert((from.name, to.name), *nano);
             let inside = from.cloud == to.cloud;
-            for near in [from.name, from.country, from.area] {
-                for far in [to.country, to.area] {
+            for near in [from.name, &from.country, &from.area] {
+                for far in [to.country.as_str(), &to.area] {
                     let dearest = list.groups.entry((from.cloud, inside, near, far)).or_insert(*nano);
                     *dearest = (*dearest).max(*nano);
                 }
@@ -225,22 +245,32 @@ impl<'a> Listed<'a> {
 
     /// The price from one place to each other one inside or outside its cloud, and whether it
     /// was listed.
-    fn prices<'p>(&self, from: &Spot<'a>, places: &'p [Spot<'a>], inside: bool) -> Vec<(&'p str, i64, bool)> {
+    fn prices(&self, from: &'a Spot<'a>, places: &'a [Spot<'a>], inside: bool) -> Vec<(&'a Spot<'a>, i64, bool)> {
         let others = places.iter().filter(|to| to.name != from.name && (to.cloud == from.cloud) == inside);
         others
             .filter_map(|to| {
                 if let Some(nano) = self.exact.get(&(from.name, to.name)) {
-                    return Some((to.name, *nano, true));
+                    return Some((to, *nano, true));
                 }
-                let ways = [from.name, from.country, from.area]
+                let ways = [from.name, &from.country, &from.area]
                     .into_iter()
-                    .flat_map(|near| [(near, to.country), (near, to.area)])
+                    .flat_map(|near| [(near, to.country.as_str()), (near, &to.area)])
                     .filter(|(near, far)| !near.is_empty() && !far.is_empty());
                 let found = ways.filter_map(|(near, far)| self.groups.get(&(from.cloud, inside, near, far))).next();
-                found.map(|nano| (to.name, *nano, false))
+                found.map(|nano| (to, *nano, false))
             })
             .collect()
     }
+}
+
+/// The dearest listed price to the internet among the places of the same partition.
+fn internet_of_partition(
+    from: &Spot<'_>,
+    places: &[Spot<'_>],
+    listed: &BTreeMap<(String, String), i64>,
+) -> Option<i64> {
+    let alike = places.iter().filter(|place| (place.cloud, place.partition) == (from.cloud, from.partition));
+    alike.filter_map(|place| listed.get(&(place.name.to_owned(), "internet".to_owned())).copied()).max()
 }
 
 /// The most frequent price; of several, the dearest.
@@ -262,6 +292,7 @@ pub(super) fn import_throughput(
     let id = source(
         draft,
         options,
+        report,
         "throughput",
         None,
         "Measured throughput between region pairs, from machine to machine",

@@ -3,10 +3,11 @@
 use super::{Foreign, Options, Report, source};
 use crate::catalog::CatalogError;
 use crate::catalog::draft::{Draft, PlaceRow};
+use crate::model::offer::CLASSES;
 use std::path::Path;
 
-/// Partitions with accounts and networks of their own: no price list here is of them.
-const APART: [&str; 3] = ["classified", "us-gov", "cn-operated"];
+/// Places that are in no price list and rented to nobody who would need one.
+const CLASSIFIED: &str = "classified";
 
 /// Reads `key,cloud,location,country,operator,…` by header names.
 pub(super) fn import(
@@ -15,17 +16,29 @@ pub(super) fn import(
     draft: &mut Draft,
     report: &mut Report,
 ) -> Result<(), CatalogError> {
-    let id = source(draft, options, "places", None, "Regions with countries, operators and the reach of foreign law")?;
+    let id = source(
+        draft,
+        options,
+        report,
+        "places",
+        None,
+        "Regions with countries, operators and the reach of foreign law",
+    )?;
     let mut rows = Foreign::open(path)?;
     let key = rows.required(&["key", "place"])?;
     let country = rows.required(&["country"])?;
     let column = |name| rows.column(&[name]).unwrap_or(usize::MAX);
     let (location, operator, parent) = (column("location"), column("operator"), column("ultimate_parent"));
-    let (reach, class, evidence) = (column("us_cloud_act"), column("cls"), column("source"));
+    let (reach, class, evidence) =
+        (column("us_cloud_act"), rows.column(&["cls", "class"]).unwrap_or(usize::MAX), column("source"));
     while rows.advance()? {
         let name = rows.cell(key);
-        if APART.contains(&rows.cell(class)) {
-            report.leave(format!("region of a separate partition ({})", rows.cell(class)));
+        if rows.cell(class) == CLASSIFIED {
+            report.leave("classified region");
+            continue;
+        }
+        if !rows.cell(class).is_empty() && !CLASSES.iter().any(|(known, _)| *known == rows.cell(class)) {
+            report.leave_of("unknown class of region", rows.cell(class));
             continue;
         }
         if crate::model::PlaceName::parse(name).is_none() {

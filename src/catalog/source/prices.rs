@@ -19,7 +19,7 @@ pub(super) fn import(
     let Some(cloud) = options.cloud.clone() else {
         return Err(CatalogError::file("--cloud", "the cloud of the price list is not given", "give --cloud aws"));
     };
-    let id = source(draft, options, &cloud, Some(&cloud), &format!("List prices of {cloud}"))?;
+    let id = source(draft, options, report, &cloud, Some(&cloud), &format!("List prices of {cloud}"))?;
     let mut rows = Foreign::open(path)?;
     let region = rows.required(&["region"])?;
     let machine = rows.required(&["instance_type", "machine_type", "sku"])?;
@@ -28,7 +28,7 @@ pub(super) fn import(
     while rows.advance()? {
         let place = (cloud.clone(), rows.cell(region).to_owned());
         if !draft.places.contains_key(&format!("{}:{}", place.0, place.1)) {
-            report.leave(format!("{cloud}: unknown region {}", place.1));
+            report.leave_of(format!("{cloud}: unknown region"), &place.1);
             continue;
         }
         let key = (cloud.clone(), rows.cell(machine).to_owned());

@@ -1,14 +1,19 @@
 //! SkyPilot's catalogs: a folder per cloud with `vms.csv`, one row per instance type and zone.
+//! The folder of one cloud will do, and so will the file.
 //!
 //! Schema 5 and newer: columns are found by name, in any order; `Arch` may be there. Zones
 //! collapse to the cheapest price of their region.
 
-use super::{Foreign, Options, Report, check, gcp, source};
+use super::foreign::unreadable;
+use super::{Foreign, Options, Report, check, day, gcp, source};
 use crate::catalog::CatalogError;
 use crate::catalog::draft::{AcceleratorRow, Draft, MachineRow, PriceRow};
 use crate::model::units::scaled;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The name of a list.
+const VMS: &str = "vms.csv";
 
 /// Clouds that we name differently.
 const CLOUDS: &[(&str, &str)] = &[("ovhcloud", "ovh")];
@@ -37,6 +42,87 @@ pub(super) struct Vm {
     pub arch: String,
 }
 
+/// A cloud's list.
+struct List {
+    /// As we name it.
+    cloud: String,
+    file: PathBuf,
+}
+
+/// The lists that a path means: a folder of clouds, the folder of one cloud, or a file.
+fn lists(path: &Path, only: Option<&str>) -> Result<Vec<List>, CatalogError> {
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    let ours = |name: &str| CLOUDS.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours).to_owned();
+    let alone = if metadata.is_file() { path.to_owned() } else { path.join(VMS) };
+    if alone.is_file() {
+        // The folder's name, even if the path is `.`.
+        let full = std::fs::canonicalize(&alone).map_err(|error| unreadable(&alone, &error))?;
+        let folder = full.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+        return Ok(vec![List { cloud: only.map_or_else(|| ours(folder), str::to_owned), file: alone }]);
+    }
+    let mut found = Vec::new();
+    for folder in folders(path)? {
+        let file = folder.join(VMS);
+        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if file.is_file() {
+            found.push(List { cloud: ours(name), file });
+        }
+    }
+    let shown = path.display().to_string();
+    if found.is_empty() {
+        // Checkouts keep the lists in folders by schema.
+        let below = folders(path)?
+            .into_iter()
+            .rfind(|folder| folders(folder).unwrap_or_default().iter().any(|folder| folder.join(VMS).is_file()));
+        let hint = match below {
+            Some(folder) => format!("did you mean {}?", folder.display()),
+            None => "give the folder that holds the clouds, the folder of one cloud, or a vms.csv".to_owned(),
+        };
+        return Err(CatalogError::file(shown, "there is no CLOUD/vms.csv", hint));
+    }
+    if let Some(only) = only {
+        let clouds: Vec<String> = found.iter().map(|list| list.cloud.clone()).collect();
+        found.retain(|list| list.cloud == only);
+        if found.is_empty() {
+            let hint = format!("it has {}", clouds.join(", "));
+            return Err(CatalogError::file(shown, format!("there is no list of the cloud `{only}`"), hint));
+        }
+    }
+    Ok(found)
+}
+
+/// The folders in a folder, by name.
+fn folders(path: &Path) -> Result<Vec<PathBuf>, CatalogError> {
+    let fault = |error: std::io::Error| unreadable(path, &error);
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(fault)? {
+        let entry = entry.map_err(fault)?.path();
+        if entry.is_dir() {
+            folders.push(entry);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// The day that a path tells: a file's name says nothing.
+pub(super) fn guess(path: &Path) -> Result<day::Guess, CatalogError> {
+    let files: Vec<PathBuf> = lists(path, None)?.into_iter().map(|list| list.file).collect();
+    let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let named = if full.ends_with(VMS) { full.parent().unwrap_or(&full) } else { &full };
+    day::guess(named, &files)
+}
+
+/// `5` in a path with a part like `v5` or `skypilot-v5-2024-11-03`.
+fn schema(path: &Path) -> Option<String> {
+    let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let names: Vec<String> =
+        full.components().rev().take(3).map(|name| name.as_os_str().to_string_lossy().into_owned()).collect();
+    let words = names.iter().flat_map(|name| name.split(|c: char| !c.is_ascii_alphanumeric()));
+    let mut numbers = words.filter_map(|word| word.strip_prefix('v'));
+    numbers.find(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).map(str::to_owned)
+}
+
 /// Imports every cloud of the folder.
 pub(super) fn import(
     path: &Path,
@@ -44,33 +130,18 @@ pub(super) fn import(
     draft: &mut Draft,
     report: &mut Report,
 ) -> Result<(), CatalogError> {
-    let fault = |error: std::io::Error| {
-        CatalogError::file(path.display().to_string(), format!("cannot read it: {error}"), "give a folder")
-    };
-    let mut folders = Vec::new();
-    for entry in std::fs::read_dir(path).map_err(fault)? {
-        let folder = entry.map_err(fault)?.path();
-        if folder.join("vms.csv").is_file() {
-            folders.push(folder);
-        }
-    }
-    folders.sort();
-    if folders.is_empty() {
-        let shown = path.display().to_string();
-        return Err(CatalogError::file(shown, "there is no CLOUD/vms.csv", "give the folder that holds the clouds"));
-    }
-    for folder in folders {
-        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let cloud = CLOUDS.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours);
-        if options.cloud.as_deref().is_some_and(|only| only != cloud) {
+    let schema = schema(path).map_or(String::new(), |number| format!(", schema {number}"));
+    for List { cloud, file } in lists(path, options.cloud.as_deref())? {
+        let vms = read(&file)?;
+        if vms.is_empty() {
+            report.leave(format!("{cloud}: the list has no rows"));
             continue;
         }
-        let vms = read(&folder.join("vms.csv"))?;
         let vms = if cloud == "gcp" { gcp::combine(vms, report) } else { vms };
-        let about = format!("SkyPilot catalog of {cloud}, schema 5");
-        let id = source(draft, options, cloud, Some(cloud), &about)?;
-        take(cloud, &id, vms, draft, report);
-        check::leave_out(draft, cloud, report);
+        let about = format!("SkyPilot catalog of {cloud}{schema}");
+        let id = source(draft, options, report, &cloud, Some(&cloud), &about)?;
+        take(&cloud, &id, vms, draft, report);
+        check::leave_out(draft, &cloud, report);
     }
     Ok(())
 }
@@ -114,7 +185,7 @@ fn take(cloud: &str, id: &str, vms: Vec<Vm>, draft: &mut Draft, report: &mut Rep
         let known = REGIONS.iter().find(|(of, theirs, _)| *of == cloud && *theirs == vm.region);
         let region = known.map_or(vm.region.as_str(), |(_, _, ours)| ours);
         if !draft.places.contains_key(&format!("{cloud}:{region}")) {
-            report.leave(format!("{cloud}: unknown region {region}"));
+            report.leave_of(format!("{cloud}: unknown region"), region);
             continue;
         }
         if vm.instance_type.is_empty() {

@@ -100,14 +100,14 @@ fn a_skypilot_folder_becomes_offers() {
     gcp:us-central1 tpu-v5p-8 spot $8.40
     ");
     insta::assert_snapshot!(crate::catalog::source::tests::left(&report), @r"
-    aws: a price of 0: 1
-    aws: no price: 2
-    aws: spot above on demand: 1
-    aws: unknown region mars-1: 1
-    gcp: a price of 0: 1
-    gcp: host of TPU VMs, not rented by itself: 1
-    gcp: no price: 2
-    gcp: no price of A100 for its host in that zone: 1
+    2 aws: no price
+    1 aws: a price of 0
+    1 aws: spot above on demand
+    1 aws: unknown region (mars-1)
+    2 gcp: no price
+    1 gcp: a price of 0
+    1 gcp: host of TPU VMs, not rented by itself
+    1 gcp: no price of the accelerator for its host in that zone (A100)
     ");
     assert_eq!(catalog.accelerator_name("virtex ultrascale (vu9p)"), Some("Virtex-UltraScale-(VU9P)"));
     let machine = |name: &str| catalog.machines.iter().find(|machine| machine.instance_type == name).unwrap();
@@ -118,7 +118,7 @@ fn a_skypilot_folder_becomes_offers() {
 }
 
 fn left(report: &Report) -> String {
-    report.left_out.iter().map(|(why, count)| format!("{why}: {count}\n")).collect()
+    report.reasons().iter().map(|(rows, why)| format!("{rows} {why}\n")).collect()
 }
 
 #[test]
@@ -145,10 +145,10 @@ fn newer_prices_win_and_older_ones_do_not() {
     // One line for the price, and the new source; a spot price above the new one is gone.
     assert_eq!(report.changed, ["aws/prices.csv", "catalog.toml"]);
     insta::assert_snapshot!(left(&report), @r"
-    aws: no price, or a price of 0: 1
-    aws: spot above on demand: 1
-    aws: unknown region mars-1: 1
-    aws: vCPUs and memory of the instance type are not known: 1
+    1 aws: no price, or a price of 0
+    1 aws: spot above on demand
+    1 aws: unknown region (mars-1)
+    1 aws: vCPUs and memory of the instance type are not known
     ");
     let older = Options { cloud: Some("aws".to_owned()), ..on("2020-01-01") };
     assert_eq!(import("prices", &path, &older, out.path()).unwrap().changed, Vec::<String>::new());
@@ -180,7 +180,7 @@ fn prices_far_off_their_peers_are_left_out() {
     for (cloud, _) in clouds {
         super::check::leave_out(&mut draft, cloud, &mut report);
     }
-    assert_eq!(left(&report), "d: under a tenth of what B200 costs elsewhere: 1\n");
+    assert_eq!(left(&report), "1 d: under a tenth of what the accelerator costs elsewhere (B200)\n");
     assert_eq!(draft.prices.len(), 3);
 }
 
@@ -223,16 +223,24 @@ fn what_is_missing_is_named() {
         shown("price", &path, &on("2026-07-20")),
         shown("prices", &path, &on("2026-07-20")),
         shown("prices", &path, &cloud),
-        shown("places", &path, &Options::default()),
         shown("places", &path, &on("yesterday")),
         shown("skypilot", source.path(), &on("2026-07-20")),
+        shown("skypilot", &source.path().join("sky"), &Options { cloud: Some("oci".to_owned()), ..on("2026-07-20") }),
+        shown("skypilot", &source.path().join("no/such"), &Options::default()),
+        shown("prices", &source.path().join("none.csv"), &cloud),
+        shown("prices", source.path(), &cloud),
     ];
     insta::assert_snapshot!(messages.join("\n"), @r"
     price: unknown kind of source; the kinds are catalog, places, skypilot, prices, confidential, egress, throughput
     --cloud: the cloud of the price list is not given; give --cloud aws
     DIR/places.csv: there is no column `instance_type` or `machine_type` or `sku`; its columns are key, cloud, region, location, country, operator, ultimate_parent, us_cloud_act, cls, source
-    --date: the day of places is not given; every figure is dated: give --date 2026-08-06
     --date: the date `yesterday` is not a day; every figure is dated: give --date 2026-08-06
-    DIR: there is no CLOUD/vms.csv; give the folder that holds the clouds
+    DIR: there is no CLOUD/vms.csv; did you mean DIR/sky?
+    DIR/sky: there is no list of the cloud `oci`; it has aws, gcp
+    DIR/no/such: there is no such file or folder; check the path
+    DIR/none.csv: there is no such file or folder; check the path
+    DIR: this is a folder, not a CSV file; give one of the files in it
     ");
 }
+
+mod fresh;

@@ -129,6 +129,9 @@ const IN_POLICY: &[(&str, &str)] = &[
     ("cloud among places", "[places]\nallow = [\"aws\"]\n"),
     ("allow nothing", "[clouds]\nallow = []\n"),
     ("allowed and denied", "[clouds]\nallow = [\"aws\", \"gcp\"]\ndeny = [\"aws\"]\n"),
+    ("partitions", "[partitions]\nallow = [\"usgov\", \"cn-operated\", \"mars\"]\n"),
+    ("open partition", "[partitions]\nallow = [\"eu-sovereign\"]\n"),
+    ("no partition", "[partitions]\nallow = []\ndeny = [\"us-gov\"]\n"),
     ("spot", "[spot]\nallow = \"no\"\n"),
     ("table of the wrong type", "spot = true\n"),
 ];

@@ -1,0 +1,159 @@
+//! SkyPilot lists with nothing else given, as people have them on their disks.
+
+use super::*;
+use crate::catalog::CatalogError;
+use crate::catalog::draft::Draft;
+use crate::catalog::files;
+
+/// As newer schemas write it: other order and columns, a byte order mark, both line ends, quotes.
+const NEWER: &str = "\u{feff}Arch,Region,\"Price\",SpotPrice,vCPUs,MemoryGiB,InstanceType,AcceleratorName,AcceleratorCount,DeviceMemoryGiB,GpuInfo\r
+x86_64,eu-west-1,0.107,0.04,2.0,8.0,\"m5.large\",,,,\r
+arm64,us-east-1,\"0.077\",,2.0,8.0,m6g.large,,,,\n\
+x86_64,us-east-1,0.526,,4.0,16.0,g4dn.xlarge,T4,1.0,16.0,\"{\'Gpus\': [{\'Name\': \"\"T4\"\", \'Count\': 1}]}\"\r
+x86_64,mars-1,1,,2,4,m5.large,,,,\r
+";
+
+fn fresh(kind: &str, path: &Path, options: &Options) -> Result<(Catalog, Report), CatalogError> {
+    let out = tempfile::tempdir().unwrap();
+    let report = import(kind, path, options, &out.path().join("new"))?;
+    Ok((load::directory(&out.path().join("new"))?, report))
+}
+
+#[test]
+fn a_list_becomes_a_catalog_that_can_be_planned_on() {
+    let source = folder(&[("list-v7-2025-02-01/aws/vms.csv", NEWER), ("list-v7-2025-02-01/README.md", "no list")]);
+    let (catalog, report) = fresh("skypilot", &source.path().join("list-v7-2025-02-01"), &Options::default()).unwrap();
+    insta::assert_snapshot!(report.notes.join("\n"), @r"
+    The catalog is new: places, accelerators, confidential families, egress and throughput are those of the shipped catalog, prices are not.
+    The figures are dated 2025-02-01, the day in the name `list-v7-2025-02-01`; --date DAY says otherwise.
+    ");
+    insta::assert_snapshot!(left(&report), @"1 aws: unknown region (mars-1)");
+    insta::assert_snapshot!(prices(&catalog).join("\n"), @r"
+    aws:eu-west-1 m5.large on-demand $0.107
+    aws:eu-west-1 m5.large spot $0.04
+    aws:us-east-1 g4dn.xlarge on-demand $0.526
+    aws:us-east-1 m6g.large on-demand $0.077
+    ");
+    let list = catalog.sources.iter().find(|source| source.id == "aws-2025-02-01").unwrap();
+    assert_eq!(list.about, "SkyPilot catalog of aws, schema 7");
+    assert_eq!(catalog.date, "2025-02-01");
+    let arch = |name: &str| &catalog.machines.iter().find(|machine| machine.instance_type == name).unwrap().arch;
+    assert_eq!((arch("m6g.large").as_str(), arch("m5.large").as_str()), ("arm64", "x86_64"));
+    // The rest is the shipped catalog's: where places are, what moving data costs, rates.
+    let shipped = load::shipped().unwrap();
+    assert_eq!(catalog.places, shipped.places);
+    assert_eq!(catalog.network.tariff_of, shipped.network.tariff_of);
+    assert_eq!(catalog.accelerators["T4"], shipped.accelerators["T4"]);
+    assert_eq!(catalog.machines.len(), 3);
+}
+
+#[test]
+fn one_cloud_one_file_and_either_line_end_are_the_same_list() {
+    let source = folder(&[
+        ("sky/aws/vms.csv", NEWER),
+        ("2025-02-01/aws/vms.csv", &NEWER.replace(['\r', '\u{feff}'], "")),
+        ("2025-02-01/other.csv", NEWER),
+    ]);
+    let day = on("2025-02-01");
+    let (whole, _) = fresh("skypilot", &source.path().join("sky"), &day).unwrap();
+    let alike = |path: &str, options: &Options| {
+        let (catalog, report) = fresh("skypilot", &source.path().join(path), options).unwrap();
+        assert!(catalog == whole, "{path}: {:?}", report.notes);
+    };
+    for path in ["sky/aws", "sky/aws/vms.csv", "sky/aws/../aws/."] {
+        alike(path, &day);
+    }
+    for path in ["2025-02-01", "2025-02-01/aws", "2025-02-01/aws/vms.csv"] {
+        alike(path, &Options::default());
+    }
+    alike("2025-02-01/other.csv", &Options { cloud: Some("aws".to_owned()), ..Options::default() });
+}
+
+#[test]
+fn a_given_day_wins_over_the_name_and_the_name_over_the_clock() {
+    let source = folder(&[("2025-02-01/aws/vms.csv", AWS), ("2025-02-01/gcp/vms.csv", GCP), ("sky/aws/vms.csv", AWS)]);
+    let days = |path: &str, dates: &[&str]| {
+        let options = Options { dates: dates.iter().map(|day| (*day).to_owned()).collect(), ..Options::default() };
+        let (catalog, report) = fresh("skypilot", &source.path().join(path), &options).unwrap();
+        let mut days: Vec<&str> = catalog
+            .offers
+            .iter()
+            .map(|offer| {
+                let source = &catalog.sources[usize::from(offer.source)];
+                source.id.as_str()
+            })
+            .collect();
+        days.sort_unstable();
+        days.dedup();
+        (days.join(" "), report.notes.iter().filter(|note| note.contains("dated")).count())
+    };
+    assert_eq!(days("2025-02-01", &["2024-11-03"]), ("aws-2024-11-03 gcp-2024-11-03".to_owned(), 0));
+    assert_eq!(days("2025-02-01", &["gcp=2024-11-03"]), ("aws-2025-02-01 gcp-2024-11-03".to_owned(), 1));
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let file = std::fs::File::options().write(true).open(source.path().join("sky/aws/vms.csv")).unwrap();
+    file.set_modified(time).unwrap();
+    assert_eq!(days("sky", &[]), ("aws-2023-11-14".to_owned(), 1));
+}
+
+#[test]
+fn a_new_price_list_gets_the_sizes_of_the_shipped_machines() {
+    let list = folder(&[("aws-2026-08-01.csv", "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.09\n")]);
+    let options = Options { cloud: Some("aws".to_owned()), ..Options::default() };
+    let (catalog, report) = fresh("prices", &list.path().join("aws-2026-08-01.csv"), &options).unwrap();
+    assert_eq!(prices(&catalog), ["aws:us-east-1 m5.large on-demand $0.09"]);
+    assert_eq!(report.notes.len(), 2);
+}
+
+#[test]
+fn places_still_start_from_nothing() {
+    let (_source, out, _) = imported();
+    let places = Draft::read(&files::read(out.path()).unwrap()).unwrap().places;
+    assert_eq!(places.len(), 5);
+}
+
+#[test]
+fn lists_that_cannot_be_read_are_named_and_nothing_is_written() {
+    let header = "InstanceType,Region,Price\n";
+    let source = folder(&[
+        ("empty/aws/vms.csv", ""),
+        ("bare/aws/vms.csv", header),
+        ("mars/aws/vms.csv", "InstanceType,Region,Price\nm5.large,mars-1,1\nm5.large,mars-2,1\n"),
+        ("columns/aws/vms.csv", "InstanceType,Zone,Price\nm5.large,mars-1,1\n"),
+        ("checkout/catalogs/v6/aws/vms.csv", AWS),
+        ("binary/aws/vms.csv", header),
+    ]);
+    std::fs::write(source.path().join("binary/aws/vms.csv"), b"InstanceType,Region,Price\nm5,us-east-1,\xff\n")
+        .unwrap();
+    let said = |path: &str| {
+        let error = fresh("skypilot", &source.path().join(path), &on("2026-07-20")).unwrap_err().to_string();
+        error.replace(&source.path().display().to_string(), "DIR")
+    };
+    let messages: Vec<String> = [
+        "empty",
+        "bare",
+        "mars",
+        "columns",
+        "checkout",
+        "checkout/catalogs",
+        "binary",
+        "nowhere",
+        "empty/aws/prices.csv",
+    ]
+    .into_iter()
+    .map(said)
+    .collect();
+    insta::assert_snapshot!(messages.join("\n"), @r"
+    DIR/empty/aws/vms.csv: the file is empty; its first line must name the columns
+    DIR/bare: there is nothing in it to import; left out: aws: the list has no rows
+    DIR/mars: there is nothing in it to import; left out, 2 times: aws: unknown region (mars-1, mars-2)
+    DIR/columns/aws/vms.csv: there is no column `Region`; its columns are InstanceType, Zone, Price
+    DIR/checkout: there is no CLOUD/vms.csv; give the folder that holds the clouds, the folder of one cloud, or a vms.csv
+    DIR/checkout/catalogs: there is no CLOUD/vms.csv; did you mean DIR/checkout/catalogs/v6?
+    DIR/binary/aws/vms.csv:2: this row is not UTF-8; save the file as CSV in UTF-8
+    DIR/nowhere: there is no such file or folder; check the path
+    DIR/empty/aws/prices.csv: there is no such file or folder; check the path
+    ");
+    let out = tempfile::tempdir().unwrap();
+    import("skypilot", &source.path().join("mars"), &on("2026-07-20"), &out.path().join("new")).unwrap_err();
+    assert!(!out.path().join("new").exists());
+}

@@ -1,0 +1,102 @@
+//! `sky catalog list`.
+
+use super::table::{offer_json, offer_table, pretty};
+use crate::catalog::query::{self, Filter};
+use crate::catalog::{Catalog, CatalogError};
+use crate::model::{AcceleratorNeed, Bytes, Pattern, geography};
+use clap::Args;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// Arguments of `sky catalog list`.
+#[derive(Debug, Default, Args)]
+pub struct ListArgs {
+    /// Only this cloud; `*` matches any text
+    #[arg(long, value_name = "CLOUD")]
+    pub cloud: Option<String>,
+    /// Only this place, such as `aws:eu-*`
+    #[arg(long, value_name = "PLACE")]
+    pub place: Option<String>,
+    /// Only this country or bloc, such as DE or EU
+    #[arg(long, value_name = "COUNTRY", value_delimiter = ',')]
+    pub country: Vec<String>,
+    /// Only machines with this accelerator, such as `A100-80GB:8`; without a count, any number
+    #[arg(long, value_name = "NAME[:COUNT]")]
+    pub accelerator: Option<String>,
+    /// Only this instance type; `*` matches any text
+    #[arg(long, value_name = "TYPE")]
+    pub instance_type: Option<String>,
+    /// At least so many virtual CPUs
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub min_cpus: u32,
+    /// At least so much memory, such as "64 GiB"
+    #[arg(long, value_name = "SIZE")]
+    pub min_memory: Option<String>,
+    /// Spot offers instead of on-demand ones
+    #[arg(long)]
+    pub spot: bool,
+    /// Print at most so many offers; 0: all
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sky catalog list`.
+pub fn list(catalog: &Catalog, args: &ListArgs) -> Result<String, CatalogError> {
+    let filter = filter(catalog, args)?;
+    let offers = query::find(catalog, &filter);
+    let shown = if args.limit == 0 { offers.len() } else { args.limit.min(offers.len()) };
+    if args.json {
+        let rows: Vec<Value> = offers[..shown].iter().map(|offer| offer_json(catalog, offer)).collect();
+        return Ok(pretty(&json!({ "offers": rows, "found": offers.len(), "catalog": catalog.digest })));
+    }
+    let mut text = offer_table(catalog, &offers[..shown]);
+    let _ = match offers.len() {
+        0 => writeln!(text, "No offer passes; the catalog has {}.", catalog.offers.len()),
+        found if found > shown => writeln!(text, "{shown} of {found} offers; --limit 0 prints all."),
+        1 => writeln!(text, "1 offer."),
+        found => writeln!(text, "{found} offers."),
+    };
+    Ok(text)
+}
+
+fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
+    let (mut accelerator, mut accelerator_count) = (None, None);
+    if let Some(text) = &args.accelerator {
+        let need =
+            AcceleratorNeed::parse(text).map_err(|error| CatalogError::file("--accelerator", error.to_string(), ""))?;
+        if catalog.accelerator_name(&need.name).is_none() {
+            let near = query::nearest(catalog, &need.name);
+            let hint = near.map_or(String::new(), |near| format!("did you mean `{near}`?"));
+            return Err(CatalogError::file("--accelerator", format!("unknown accelerator `{}`", need.name), hint));
+        }
+        accelerator_count = text.contains(':').then_some(need.thousandths);
+        accelerator = Some(need.name);
+    }
+    let mut countries = Vec::new();
+    for name in &args.country {
+        let known = geography::countries(name).ok_or_else(|| {
+            let blocs: Vec<&str> = geography::blocs().collect();
+            let hint = format!("write an ISO 3166 code such as DE, or one of {}", blocs.join(", "));
+            CatalogError::file("--country", format!("unknown country `{name}`"), hint)
+        })?;
+        countries.extend(known.into_iter().map(str::to_owned));
+    }
+    let memory = args.min_memory.as_deref().map(Bytes::parse).transpose();
+    let pattern = |text: &Option<String>| text.clone().map(Pattern);
+    Ok(Filter {
+        cloud: pattern(&args.cloud),
+        place: pattern(&args.place),
+        countries,
+        accelerator,
+        accelerator_count,
+        instance_type: pattern(&args.instance_type),
+        min_vcpus: u64::from(args.min_cpus) * 1000,
+        min_memory: memory
+            .map_err(|error| CatalogError::file("--min-memory", error.to_string(), ""))?
+            .unwrap_or_default(),
+        spot: args.spot,
+    })
+}

@@ -1,0 +1,207 @@
+//! `sky catalog show`.
+
+use super::table::{
+    self, accelerator, fields, machine_json, memory, offer_json, offer_table, pretty, table_text, vcpus,
+};
+use crate::catalog::query::{self, Entry, Filter};
+use crate::catalog::{Catalog, CatalogError};
+use crate::model::accelerator::count_text;
+use crate::model::offer::COMMERCIAL;
+use crate::model::{Bytes, Machine, Offer, Pattern, Place, Reach};
+use clap::Args;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// Arguments of `sky catalog show`.
+#[derive(Debug, Default, Args)]
+pub struct ShowArgs {
+    /// A place (`aws:eu-west-1`), an instance type or an accelerator
+    pub name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sky catalog show`.
+pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> {
+    let Some(name) = &args.name else { return Ok(summary(catalog, args.json)) };
+    match query::look_up(catalog, name) {
+        Some(Entry::Place(place)) => {
+            let exact = Filter { place: Some(Pattern(place.name.to_string())), ..Filter::default() };
+            let (on_demand, spot) = both(catalog, &exact);
+            let country = place.country.as_deref().unwrap_or("unknown");
+            let reach = reach(place.cloud_act);
+            if args.json {
+                return Ok(pretty(&json!({
+                    "place": place.name, "country": place.country, "location": place.location,
+                    "operator": place.operator, "us_cloud_act": reach, "class": place.class,
+                    "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
+                })));
+            }
+            let mut lines = vec![
+                ("place", place.name.to_string()),
+                ("country", country.to_owned()),
+                ("location", place.location.clone()),
+                ("operator", place.operator.clone()),
+                ("US CLOUD Act", reach.to_owned()),
+            ];
+            lines.extend(class_text(place).map(|text| ("class", text)));
+            lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
+            let mut text = fields(&lines);
+            if let (Some(id), false) = (catalog.place_id(&place.name), on_demand.is_empty()) {
+                text.push_str(&egress_lines(catalog, id));
+            }
+            Ok(text)
+        }
+        Some(Entry::Machines(machines)) => machines_text(catalog, &machines, args.json),
+        Some(Entry::Accelerator(name, row)) => {
+            let exact = Filter { accelerator: Some(name.to_owned()), ..Filter::default() };
+            let (on_demand, spot) = both(catalog, &exact);
+            if args.json {
+                return Ok(pretty(&json!({
+                    "accelerator": name, "aliases": row.aliases, "dense_gigaflops": row.gigaflops,
+                    "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
+                    "cheapest": on_demand.first().map(|offer| offer_json(catalog, offer)),
+                })));
+            }
+            let rates: Vec<String> = row
+                .gigaflops
+                .iter()
+                .map(|(precision, rate)| {
+                    format!("{precision} {}", count_text(u32::try_from(*rate).unwrap_or(u32::MAX)))
+                })
+                .collect();
+            let mut lines = vec![("accelerator", name.to_owned())];
+            if !row.aliases.is_empty() {
+                lines.push(("also called", row.aliases.join(", ")));
+            }
+            let rates = if rates.is_empty() { "not known".to_owned() } else { rates.join(", ") };
+            lines.push(("dense TFLOPS", rates));
+            lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
+            let mut text = fields(&lines);
+            text.push_str("\nThe cheapest:\n");
+            text.push_str(&offer_table(catalog, &on_demand[..on_demand.len().min(5)]));
+            Ok(text)
+        }
+        None => {
+            let hint = match query::nearest(catalog, name) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "`sky catalog list` has the names".to_owned(),
+            };
+            Err(CatalogError::file(name, "no place, instance type or accelerator has this name", hint))
+        }
+    }
+}
+
+fn both<'a>(catalog: &'a Catalog, filter: &Filter) -> (Vec<&'a Offer>, Vec<&'a Offer>) {
+    (query::find(catalog, filter), query::find(catalog, &Filter { spot: true, ..filter.clone() }))
+}
+
+fn machines_text(catalog: &Catalog, machines: &[&Machine], as_json: bool) -> Result<String, CatalogError> {
+    let mut text = String::new();
+    let mut values = Vec::new();
+    for machine in machines {
+        let exact = Filter {
+            cloud: Some(Pattern(machine.cloud.clone())),
+            instance_type: Some(Pattern(machine.instance_type.clone())),
+            ..Filter::default()
+        };
+        let (mut offers, spot) = both(catalog, &exact);
+        offers.extend(spot);
+        if as_json {
+            let mut value = machine_json(machine);
+            value["offers"] = offers.iter().map(|offer| offer_json(catalog, offer)).collect();
+            values.push(value);
+            continue;
+        }
+        text.push_str(&fields(&[
+            ("instance type", machine.instance_type.clone()),
+            ("cloud", machine.cloud.clone()),
+            ("vCPUs", vcpus(machine)),
+            ("memory", memory(machine)),
+            ("accelerator", accelerator(machine)),
+            ("architecture", if machine.arch.is_empty() { "unknown".to_owned() } else { machine.arch.clone() }),
+        ]));
+        text.push('\n');
+        text.push_str(&offer_table(catalog, &offers));
+    }
+    Ok(if as_json { pretty(&Value::Array(values)) } else { text })
+}
+
+fn summary(catalog: &Catalog, as_json: bool) -> String {
+    let counts = query::counts(catalog);
+    if as_json {
+        let clouds: serde_json::Map<String, Value> = counts
+            .iter()
+            .map(|(cloud, count)| {
+                let value = json!({
+                    "places": count.places, "instance_types": count.machines,
+                    "on_demand": count.on_demand, "spot": count.spot,
+                });
+                ((*cloud).to_owned(), value)
+            })
+            .collect();
+        let sources: Vec<Value> = catalog
+            .sources
+            .iter()
+            .map(|source| json!({ "id": source.id, "date": source.date, "about": source.about, "url": source.url }))
+            .collect();
+        let value = json!({ "digest": catalog.digest, "date": catalog.date, "clouds": clouds, "sources": sources });
+        return pretty(&value);
+    }
+    let mut table = table::new(&["CLOUD", "PLACES", "TYPES", "ON DEMAND", "SPOT"]);
+    for (cloud, count) in &counts {
+        let figures = [count.places, count.machines, count.on_demand, count.spot].map(|figure| figure.to_string());
+        table.add_row(std::iter::once((*cloud).to_owned()).chain(figures));
+    }
+    table::right(&mut table, &[1, 2, 3, 4]);
+    let mut text = fields(&[("digest", catalog.digest.clone()), ("newest price", catalog.date.clone())]);
+    let _ = writeln!(text, "\n{}\nSources:", table_text(&table));
+    for source in &catalog.sources {
+        let _ = writeln!(text, "  {}  {}: {}", source.date, source.id, source.about);
+    }
+    text
+}
+
+/// The prices of the ways out of a place: to the other places of its cloud, and to other clouds.
+fn egress_lines(catalog: &Catalog, from: u32) -> String {
+    let cloud = &catalog.places[from as usize].name.cloud;
+    let mut range = [None, None];
+    for (place, to) in catalog.places.iter().zip(0_u32..) {
+        if to == from || place.name.cloud == "local" {
+            continue;
+        }
+        let Some(egress) = catalog.network.egress(from, to, Bytes(1_000_000_000)) else { continue };
+        let (low, high) =
+            range[usize::from(place.name.cloud != *cloud)].get_or_insert((egress.last_rate, egress.last_rate));
+        *low = egress.last_rate.min(*low);
+        *high = egress.last_rate.max(*high);
+    }
+    let mut text = String::new();
+    for (title, range) in ["egress inside", "egress outside"].into_iter().zip(range) {
+        let value = match range {
+            None => "unknown: no plan moves data this way".to_owned(),
+            Some((low, high)) if low == high => format!("{low} per GB"),
+            Some((low, high)) => format!("{low} to {high} per GB"),
+        };
+        text.push_str(&fields(&[(title, value)]));
+    }
+    text
+}
+
+/// What is special about a place, if anything.
+fn class_text(place: &Place) -> Option<String> {
+    match place.partition() {
+        "" => (place.class != COMMERCIAL).then(|| place.class.clone()),
+        class => Some(format!("{class}, for policies with `[partitions] allow = [\"{class}\"]` only")),
+    }
+}
+
+fn reach(reach: Reach) -> &'static str {
+    match reach {
+        Reach::No => "no",
+        Reach::Yes => "yes",
+        Reach::Contested => "contested",
+        Reach::Unknown => "unknown",
+    }
+}

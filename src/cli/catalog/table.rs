@@ -1,0 +1,134 @@
+//! Offers and machines, as tables and as JSON.
+
+use crate::catalog::Catalog;
+use crate::model::accelerator::count_text;
+use crate::model::{AcceleratorNeed, Machine, Offer, Purchase};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+pub(super) fn vcpus(machine: &Machine) -> String {
+    match u32::try_from(machine.vcpu_thousandths) {
+        Ok(0) | Err(_) => "?".to_owned(),
+        Ok(thousandths) => count_text(thousandths),
+    }
+}
+
+pub(super) fn memory(machine: &Machine) -> String {
+    let hundredths = machine.memory.0.saturating_mul(100) >> 30;
+    match hundredths {
+        0 => "?".to_owned(),
+        _ => {
+            let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+            format!("{} GiB", text.trim_end_matches('0').trim_end_matches('.'))
+        }
+    }
+}
+
+pub(super) fn accelerator(machine: &Machine) -> String {
+    machine.accelerator.as_ref().map_or(String::new(), |(name, thousandths)| {
+        AcceleratorNeed { name: name.clone(), thousandths: *thousandths }.to_string()
+    })
+}
+
+pub(super) fn machine_json(machine: &Machine) -> Value {
+    json!({
+        "cloud": machine.cloud, "instance_type": machine.instance_type,
+        "vcpu_thousandths": machine.vcpu_thousandths, "memory_bytes": machine.memory.0,
+        "accelerator": machine.accelerator.as_ref().map(|_| accelerator(machine)), "arch": machine.arch,
+    })
+}
+
+pub(super) fn offer_json(catalog: &Catalog, offer: &Offer) -> Value {
+    let source = catalog.sources.get(usize::from(offer.source));
+    let mut value = machine_json(catalog.machine(offer));
+    value["place"] = json!(catalog.place(offer).name);
+    value["country"] = json!(catalog.place(offer).country);
+    value["purchase"] = json!(offer.purchase);
+    value["nano_usd_per_hour"] = json!(offer.rate.0);
+    value["tee"] = offer.tee.iter().map(|tee| json!(tee)).collect();
+    value["source"] = json!(source.map(|source| &source.id));
+    value["date"] = json!(source.map(|source| &source.date));
+    value
+}
+
+pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
+    if offers.is_empty() {
+        return String::new();
+    }
+    let mut table = new(&[
+        "PLACE",
+        "COUNTRY",
+        "INSTANCE TYPE",
+        "VCPUS",
+        "MEMORY",
+        "ACCELERATOR",
+        "TEE",
+        "PURCHASE",
+        "USD/H",
+        "AS OF",
+    ]);
+    for offer in offers {
+        let (place, machine) = (catalog.place(offer), catalog.machine(offer));
+        let tee: Vec<&str> = offer.tee.iter().map(|tee| tee.name()).collect();
+        table.add_row([
+            place.name.to_string(),
+            place.country.clone().unwrap_or_else(|| "?".to_owned()),
+            machine.instance_type.clone(),
+            vcpus(machine),
+            memory(machine),
+            accelerator(machine),
+            tee.join(" "),
+            offer.purchase.to_string(),
+            offer.rate.to_string(),
+            catalog.sources.get(usize::from(offer.source)).map_or(String::new(), |source| source.date.clone()),
+        ]);
+    }
+    right(&mut table, &[3, 4, 8]);
+    if offers.iter().all(|offer| offer.tee == Default::default()) {
+        hide(&mut table, 6);
+    }
+    if offers.iter().all(|offer| offer.purchase == Purchase::OnDemand) {
+        hide(&mut table, 7);
+    }
+    table_text(&table)
+}
+
+/// The table's lines, without the padding of the last column.
+pub(super) fn table_text(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+pub(super) fn new(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header.to_vec());
+    if let Some(column) = table.column_mut(0) {
+        column.set_padding((0, 1));
+    }
+    table
+}
+
+pub(super) fn right(table: &mut Table, columns: &[usize]) {
+    for column in columns {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+}
+
+fn hide(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_constraint(comfy_table::ColumnConstraint::Hidden);
+    }
+}
+
+/// Names and values, one a line.
+pub(super) fn fields(lines: &[(&str, String)]) -> String {
+    lines.iter().map(|(name, value)| format!("{name:<15} {value}").trim_end().to_owned() + "\n").collect()
+}
+
+pub(super) fn pretty(value: &Value) -> String {
+    crate::model::canonical::to_text(value).unwrap_or_default()
+}
