@@ -119,7 +119,7 @@ pub fn catalog(args: &InputArgs) -> Result<Catalog, Failure> {
         Some(folder) => catalog::load::directory(folder),
         None => catalog::load::shipped(),
     };
-    loaded.map_err(|error| Failure::error(error))
+    loaded.map_err(Failure::error)
 }
 
 /// All messages as one failure.

@@ -87,6 +87,16 @@ fn a_job_is_planned_and_applied_in_one_go() {
 }
 
 #[test]
+fn a_plan_that_cannot_be_applied_is_refused_before_anything_is_shown() {
+    let sandbox = pipeline();
+    let output = with_path(&sandbox, &["apply", "--catalog", "catalog", "--auto-approve"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no provider for azure"), "{}", stderr(&output));
+    assert!(output.stdout.is_empty(), "nobody was asked, so there is nothing to look at");
+    assert!(!sandbox.path(".sky").exists());
+}
+
+#[test]
 fn a_usage_error_is_exit_code_1_and_help_is_0() {
     let sandbox = Sandbox::bert();
     let wrong: [&[&str]; 7] = [
