@@ -1,4 +1,74 @@
 //! sky: plans a job over many clouds as a mixed-integer program, and applies the plan.
+//!
+//! A job (a DAG of stages and the data between them), a policy (what must hold, what to minimise)
+//! and a catalog (what every cloud offers, at what price, dated) go in; one plan comes out, the
+//! same bytes for the same inputs on every machine. `sky apply` executes a plan and nothing else.
+//!
+//! # Flow
+//!
+//! Data flows one way, and every arrow is a plain value:
+//!
+//! ```text
+//! job.toml, policy.toml -> spec -> model --+
+//!                        catalog/ -> catalog +-> compile -> problem -> solve -> planner -> plan
+//!                                                                                            |
+//!                                              provider <- apply <- state, journal <- (file) +
+//! ```
+//!
+//! # Rooms
+//!
+//! | room | what it does | may use |
+//! | --- | --- | --- |
+//! | [`cli`] | arguments to settings to operation; exit codes; one file per verb | everything |
+//! | [`render`] | plans and messages as text, JSON stream, markdown, DOT, Mermaid | everything but cli |
+//! | [`spec`] | what people write: TOML to model, with a span for every message | model |
+//! | [`catalog`] | what clouds offer: the text format, its loader, importers, queries | model |
+//! | [`model`] | plain data for all: units, job DAG, places, offers, policy | nothing |
+//! | [`rule`] | one file per rule of the policy: what it forbids, by which line | model |
+//! | [`compile`] | job, policy and catalog to numbers: candidates, pruning, egress, timing | model, rule, problem, catalog |
+//! | [`problem`] | the placement problem and its mixed-integer program, as integers | model |
+//! | [`solve`] | the one best placement and its proof; solvers, one file each | model, problem |
+//! | [`planner`] | the pipeline from compile to plan, pure | compile, solve, plan |
+//! | [`plan`] | the plan's fields, its canonical file | model |
+//! | [`state`] | snapshot, journal, lock of what was applied | model, plan |
+//! | [`provider`] | what can create, run and delete; one folder per cloud | model |
+//! | [`transfer`] | artifacts by content hash, and moving them | util |
+//! | [`apply`] | walks a plan: start, watch, hand data on, interrupt, destroy | plan, state, provider, transfer, model |
+//! | [`util`] | atomic files, hashes, the clock | nothing |
+//!
+//! All may use `util`. A test reads the `use` lines and fails on any other arrow.
+//!
+//! # Files on disk
+//!
+//! | file | what it is |
+//! | --- | --- |
+//! | `job.toml`, `policy.toml` | written by people |
+//! | `catalog/` | the shipped catalog: text, compiled into the binary; `catalog/README.md` has the format |
+//! | a plan | one canonical JSON file ([`plan::data`]): sorted keys, integers only |
+//! | `sky.state.json`, `.backup` | snapshot of what was applied |
+//! | `.sky/` | journal, lock, stages' folders, artifacts by content hash |
+//!
+//! # Invariants
+//!
+//! - `compile`, `problem`, `solve`, `planner` and `plan::data` do no IO and read no clock and no
+//!   environment; their collections are ordered. Equal inputs give equal plan bytes, in whatever
+//!   order files list their entries.
+//! - Quantities are integers in types of their own ([`model::units`]); no float is ever in a plan,
+//!   and a solver's floats only choose: cost and times are recomputed exactly from the choice.
+//! - `solve` and `problem` know no cloud and no file.
+//! - What is unknown never satisfies a rule, and an unknown price is never zero.
+//! - Only `state`, `provider`, `transfer` and `util` write files that an apply depends on, and all
+//!   of them atomically. Only `cli` prints.
+//! - A plan holds no clock, host, user, absolute path or secret.
+//!
+//! # Adding things
+//!
+//! - A rule: a file in `rule/`, a line in [`rule::RULES`], its keys in `spec/policy.rs`.
+//! - A solver: a file in `solve/` that implements [`solve::Solver`].
+//! - A provider: a folder in `provider/` that implements its trait, a line in its registry, and
+//!   the conformance tests run on it.
+//! - A verb: a file in `cli/`, a line in `cli/arguments.rs` and one in `cli/mod.rs`.
+//! - A price source: a file in `catalog/source/`.
 
 pub mod apply;
 pub mod catalog;

@@ -20,6 +20,9 @@ use std::sync::Arc;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinSet;
 
+/// Why a stage is not begun after a signal.
+pub(super) const SIGNAL: &str = "interrupted before it began";
+
 /// How an apply ended, when it could be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -48,10 +51,10 @@ pub enum StageOutcome {
     },
     /// A stage that it waits for is not done.
     Skipped { because: String },
-    /// It was ended by a signal to `sky`, or not begun because of one.
+    /// It was ended by a signal to `sky`.
     Interrupted,
-    /// Not begun because another stage failed, by the user's wish.
-    NotBegun,
+    /// Not begun because of a signal, or because another stage failed and the user wants no more.
+    NotBegun { because: &'static str },
 }
 
 /// What all stages of one apply share.
@@ -92,6 +95,7 @@ pub async fn run(
         let (job, plan) = (Some(plan.job.clone()), Some(context.plan_digest.clone()));
         context.recorder.record(Event::Begun { operation: "apply".to_owned(), job, plan }, Sync::Later)?;
     }
+    abandon_strays(plan, &context).await?;
     let stages = walk(plan, &context).await?;
     wind_down(plan, &context, &stages).await?;
     let interrupted = *context.interrupt.borrow();
@@ -192,8 +196,8 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
     }
     let interrupted = interrupt.borrow().is_some();
     for index in waiting.into_keys() {
-        let rest = if interrupted { StageOutcome::Interrupted } else { StageOutcome::NotBegun };
-        outcomes.insert(plan.stages[index].name.clone(), rest);
+        let because = if interrupted { SIGNAL } else { "another stage failed (--fail-fast)" };
+        outcomes.insert(plan.stages[index].name.clone(), StageOutcome::NotBegun { because });
     }
     Ok(outcomes)
 }
@@ -224,7 +228,7 @@ async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, S
     for planned in &plan.stages {
         let message = match outcomes.get(&planned.name) {
             Some(StageOutcome::Skipped { because }) => because.clone(),
-            Some(StageOutcome::Interrupted | StageOutcome::NotBegun) => "not begun".to_owned(),
+            Some(StageOutcome::NotBegun { because }) => (*because).to_owned(),
             _ => continue,
         };
         let former = context.recorder.read(|state| state.stages.get(&planned.name).cloned());
@@ -237,6 +241,21 @@ async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, S
             }
             None => {}
         }
+    }
+    Ok(())
+}
+
+/// Ends attempts of stages that the plan no longer has. Their outputs stay until a destroy.
+async fn abandon_strays(plan: &Plan, context: &Context) -> Result<(), Error> {
+    let planned: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+    let live = |(name, record): (&String, &StageRecord)| {
+        (record.live && !planned.contains(name.as_str())).then(|| (name.clone(), record.clone()))
+    };
+    let strays: Vec<_> = context.recorder.read(|state| state.stages.iter().filter_map(live).collect());
+    for (name, record) in strays {
+        let message = format!("stage.{name} is no longer in the plan: what runs of it is ended");
+        context.observer.notice(&Notice::Warning { message });
+        abandon(context, &name, &record, "it is no longer in the plan").await?;
     }
     Ok(())
 }

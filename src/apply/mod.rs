@@ -10,6 +10,7 @@
 pub mod check;
 pub mod destroy;
 pub mod engine;
+mod log;
 pub mod notice;
 mod record;
 pub mod stage;

@@ -3,7 +3,8 @@
 
 use super::Error;
 use super::check::input_names;
-use super::engine::{Context, StageOutcome, abandon, never_begun};
+use super::engine::{Context, SIGNAL, StageOutcome, abandon, never_begun};
+use super::log::Log;
 use super::notice::Notice;
 use crate::model::{ArtifactRef, canonical};
 use crate::plan::PlannedStage;
@@ -16,7 +17,7 @@ use crate::state::summary::definition;
 use crate::state::{Artifact, StageRecord, Status};
 use crate::util::hash;
 use crate::util::tree::{self, Links};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,10 +27,6 @@ use tokio::time::Instant;
 const LOSSES: u32 = 3;
 /// Between two words about a stage that runs.
 const STILL: Duration = Duration::from_secs(10);
-/// Lines of the log that are told with a failure.
-const TAIL: usize = 10;
-/// A line longer than this is told in pieces.
-const LINE: usize = 8 * 1024;
 
 /// What a stage works on, and the digest of all of it.
 struct Work {
@@ -80,7 +77,7 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
     }
     for _ in 0..LOSSES {
         if context.interrupt.borrow().is_some() {
-            return Ok(StageOutcome::Interrupted);
+            return Ok(StageOutcome::NotBegun { because: SIGNAL });
         }
         let attempt = Attempt::begin(context, planned, &work, resume.take(), changed)?;
         if let Some(outcome) = attempt.run(planned, &work).await? {
@@ -306,8 +303,7 @@ impl<'a> Attempt<'a> {
             }
         } else if let Ok(length) = worker.log_length().await {
             // Its former lines were told by the former sky; the last are read for a failure's sake.
-            log.offset = length.saturating_sub(64 * 1024);
-            log.quiet_until = length;
+            *log = Log::resumed(length);
         }
         self.moved(Status::Running)?;
         self.watch(worker, log).await
@@ -324,7 +320,7 @@ impl<'a> Attempt<'a> {
             self.pump(worker, log).await;
             match status {
                 Ok(RunStatus::Exited(code)) => {
-                    log.flush(self);
+                    log.flush(&mut |line| self.printed(line));
                     return Ok(End::Exited(code));
                 }
                 Ok(RunStatus::Lost) => return Ok(End::Lost("its process is gone without an exit code".to_owned())),
@@ -356,12 +352,17 @@ impl<'a> Attempt<'a> {
 
     /// Tells what was printed since the last look.
     async fn pump(&self, worker: &dyn Worker, log: &mut Log) {
-        while let Ok(piece) = worker.log(log.offset).await {
+        while let Ok(piece) = worker.log(log.offset()).await {
             if piece.is_empty() {
                 break;
             }
-            log.take(&piece, self);
+            log.take(&piece, &mut |line| self.printed(line));
         }
+    }
+
+    fn printed(&self, line: &str) {
+        let (stage, line) = (self.token.stage.clone(), line.to_owned());
+        self.context.observer.notice(&Notice::Log { stage, line });
     }
 
     /// Puts the outputs into the store and ends the attempt well; or says what is wrong with them.
@@ -399,7 +400,7 @@ impl<'a> Attempt<'a> {
         self.finish(Status::Failed, &message, Evidence::Keep).await?;
         let (stage, elapsed) = (self.token.stage.clone(), self.begun.elapsed());
         self.context.observer.notice(&Notice::Failed { stage, message: message.clone(), elapsed });
-        Ok(StageOutcome::Failed { message, tail: log.tail.into(), log: shown })
+        Ok(StageOutcome::Failed { message, tail: log.into_tail(), log: shown })
     }
 
     async fn finish(&self, status: Status, message: &str, evidence: Evidence) -> Result<(), Error> {
@@ -428,50 +429,6 @@ impl<'a> Attempt<'a> {
         self.context.recorder.record(Event::Moved { stage: stage.clone(), status }, Sync::Later)?;
         self.context.observer.notice(&Notice::Moved { stage, attempt: self.token.attempt, status });
         Ok(())
-    }
-}
-
-/// A log on its way to whoever watches, cut into lines.
-#[derive(Default)]
-struct Log {
-    offset: u64,
-    /// Up to here the lines are only kept, not told.
-    quiet_until: u64,
-    open: Vec<u8>,
-    tail: VecDeque<String>,
-}
-
-impl Log {
-    fn take(&mut self, piece: &[u8], attempt: &Attempt<'_>) {
-        for byte in piece {
-            self.offset += 1;
-            match byte {
-                b'\n' => self.line(attempt),
-                byte => self.open.push(*byte),
-            }
-            if self.open.len() >= LINE {
-                self.line(attempt);
-            }
-        }
-    }
-
-    /// Tells a last line without an end.
-    fn flush(&mut self, attempt: &Attempt<'_>) {
-        if !self.open.is_empty() {
-            self.line(attempt);
-        }
-    }
-
-    fn line(&mut self, attempt: &Attempt<'_>) {
-        let line = String::from_utf8_lossy(&std::mem::take(&mut self.open)).trim_end_matches('\r').to_owned();
-        if self.offset > self.quiet_until {
-            let stage = attempt.token.stage.clone();
-            attempt.context.observer.notice(&Notice::Log { stage, line: line.clone() });
-        }
-        if self.tail.len() == TAIL {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(line);
     }
 }
 

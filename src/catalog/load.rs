@@ -3,8 +3,8 @@
 
 use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::table::{Row, Table};
-use crate::catalog::{Accelerator, Catalog, CatalogError, Source, rules};
-use crate::model::{Bytes, Machine, Offer, Pattern, Place, PlaceName, Purchase, Rate, Reach, Tee, TeeSet, geography};
+use crate::catalog::{Accelerator, Catalog, CatalogError, Source, offers, rules};
+use crate::model::{Bytes, Machine, Place, PlaceName, Reach, geography};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -129,7 +129,7 @@ impl Names<'_> {
         let near = self.places.keys().map(|known| (strsim::levenshtein(known, name), *known)).min();
         match near {
             Some((distance, known)) if distance <= 3 => format!("did you mean `{known}`? else add it to places.csv"),
-            _ => "add it to places.csv, or write a pattern like `aws:*`".to_owned(),
+            _ => "add it to places.csv".to_owned(),
         }
     }
 }
@@ -157,19 +157,32 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
     if let Some(file) = find("accelerators.csv") {
         catalog.accelerators = accelerators(file, &catalog.sources)?;
     }
-    let (network, machines) = (
-        rules::network(&catalog.places, &names, &catalog.sources, find("egress.csv"), find("throughput.csv"))?,
-        machines(files, &mut catalog)?,
-    );
-    catalog.network = network;
-    catalog.machines = machines;
-    let tee = match find("confidential.csv") {
-        Some(file) => confidential(file, &catalog, &texts)?,
-        None => Vec::new(),
-    };
-    offers(files, &mut catalog, &names, &tee)?;
+    let (places, sources) = (catalog.places.clone(), catalog.sources.clone());
+    let (network, rest) = std::thread::scope(|scope| {
+        // The network needs neither machines nor prices, so they are read side by side.
+        let network =
+            scope.spawn(|| rules::network(&places, &names, &sources, find("egress.csv"), find("throughput.csv")));
+        let rest = machines_and_offers(files, &mut catalog, &names, &texts);
+        (network.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), rest)
+    });
+    catalog.network = network?;
+    rest?;
     catalog.date = newest(&catalog);
     Ok(catalog)
+}
+
+fn machines_and_offers(
+    files: &[File],
+    catalog: &mut Catalog,
+    names: &Names,
+    texts: &[String],
+) -> Result<(), CatalogError> {
+    catalog.machines = machines(files, catalog)?;
+    let tee = match files.iter().find(|file| file.name == "confidential.csv") {
+        Some(file) => offers::confidential(file, catalog, texts)?,
+        None => Vec::new(),
+    };
+    offers::offers(files, catalog, names, &tee)
 }
 
 /// The day of the newest source that a price is from.
@@ -348,197 +361,4 @@ fn machines(files: &[File], catalog: &mut Catalog) -> Result<Vec<Machine>, Catal
         return Err(late.1.error(0, message, "keep one of the rows"));
     }
     Ok(rows.into_iter().map(|(machine, _)| machine).collect())
-}
-
-/// One row of `confidential.csv`, resolved.
-struct TeeRule {
-    tee: Tee,
-    machines: Vec<bool>,
-    places: Vec<bool>,
-}
-
-fn confidential(file: &File, catalog: &Catalog, places: &[String]) -> Result<Vec<TeeRule>, CatalogError> {
-    let mut rules: Vec<TeeRule> = Vec::new();
-    let mut table = Table::open(&file.shown, &file.text, CONFIDENTIAL, 5)?;
-    while let Some(row) = table.next_row()? {
-        let cloud = row.required(0)?;
-        let patterns = |column| -> Result<Vec<Pattern>, CatalogError> {
-            Ok(row.required(column)?.split(';').map(|part| Pattern(part.trim().to_owned())).collect())
-        };
-        let tee = row.required(2)?;
-        let tee = Tee::parse(tee).ok_or_else(|| {
-            let names: Vec<&str> = Tee::ALL.into_iter().map(Tee::name).collect();
-            row.error(2, format!("unknown environment `{tee}`"), format!("it is one of {}", names.join(", ")))
-        })?;
-        let (types, regions) = (patterns(1)?, patterns(3)?);
-        rules::source(&row, 4, &catalog.sources)?;
-        let machine = |machine: &Machine| {
-            machine.cloud == cloud && types.iter().any(|pattern| pattern.matches(&machine.instance_type))
-        };
-        rules.push(TeeRule {
-            tee,
-            machines: catalog.machines.iter().map(machine).collect(),
-            places: places.iter().map(|name| regions.iter().any(|pattern| pattern.matches(name))).collect(),
-        });
-    }
-    Ok(rules)
-}
-
-/// Where an offer was read, to name it if it is there twice.
-struct Found {
-    offer: Offer,
-    file: u16,
-    line: u32,
-}
-
-fn offers(files: &[File], catalog: &mut Catalog, names: &Names, tee: &[TeeRule]) -> Result<(), CatalogError> {
-    let mut found: Vec<Found> = Vec::with_capacity(files.iter().map(|file| file.text.len()).sum::<usize>() / 16);
-    let mut reader = PriceReader { catalog, names, tee, cloud: "", types: HashMap::new() };
-    for (file, number) in files.iter().zip(0_u16..) {
-        let region = match folder_and_stem(&file.name) {
-            Some((_, "machines")) => continue,
-            Some((cloud, stem)) => Some((cloud, stem)),
-            None if file.name == "prices.csv" => None,
-            None => {
-                known_at_root(file)?;
-                continue;
-            }
-        };
-        reader.file(file, number, region, &mut found)?;
-    }
-    let key = |found: &Found| (found.offer.place, found.offer.machine, found.offer.purchase);
-    found.sort_by_key(key);
-    if let Some(pair) = found.windows(2).find(|pair| key(&pair[0]) == key(&pair[1])) {
-        let late = if (pair[0].file, pair[0].line) > (pair[1].file, pair[1].line) { &pair[0] } else { &pair[1] };
-        let file = &files[usize::from(late.file)];
-        let message = format!(
-            "`{}` at {} is there twice",
-            catalog.machine(&late.offer).instance_type,
-            catalog.place(&late.offer).name
-        );
-        return Err(CatalogError {
-            line: late.line,
-            text: file.text.lines().nth(late.line.saturating_sub(1) as usize).unwrap_or("").to_owned(),
-            ..CatalogError::file(&file.shown, message, "keep one of the rows")
-        });
-    }
-    catalog.offers = found.into_iter().map(|found| found.offer).collect();
-    Ok(())
-}
-
-/// Names a stray file: a misspelt one would be silently without effect.
-fn known_at_root(file: &File) -> Result<(), CatalogError> {
-    const ROOT: &[&str] = &[
-        CATALOG,
-        "places.csv",
-        "machines.csv",
-        "accelerators.csv",
-        "confidential.csv",
-        "egress.csv",
-        "throughput.csv",
-    ];
-    if ROOT.contains(&file.name.as_str()) {
-        return Ok(());
-    }
-    let hint = "prices are in prices.csv or in CLOUD/REGION.csv; the README of the catalog lists the files";
-    Err(CatalogError::file(&file.shown, "this is no file of a catalog", hint))
-}
-
-struct PriceReader<'a> {
-    catalog: &'a Catalog,
-    names: &'a Names<'a>,
-    tee: &'a [TeeRule],
-    cloud: &'a str,
-    /// The machines of `cloud`.
-    types: HashMap<&'a str, u32>,
-}
-
-impl<'a> PriceReader<'a> {
-    fn turn_to(&mut self, cloud: &str) {
-        if self.cloud == cloud && !self.types.is_empty() {
-            return;
-        }
-        let machines = &self.catalog.machines;
-        let start = machines.partition_point(|machine| machine.cloud.as_str() < cloud);
-        let same = machines[start..].iter().take_while(|machine| machine.cloud == cloud);
-        self.types = same
-            .enumerate()
-            .filter_map(|(index, machine)| Some((machine.instance_type.as_str(), u32::try_from(start + index).ok()?)))
-            .collect();
-        self.cloud = machines.get(start).map_or("", |machine| machine.cloud.as_str());
-    }
-
-    fn file(
-        &mut self,
-        file: &File,
-        number: u16,
-        region: Option<(&str, &str)>,
-        found: &mut Vec<Found>,
-    ) -> Result<(), CatalogError> {
-        let mut table = Table::open(&file.shown, &file.text, PRICES, 3)?;
-        let column = if region.is_some() { 5 } else { 6 };
-        if region.is_none() && !table.has(column) {
-            let hint = "add a column `place`, or move the file to CLOUD/REGION.csv";
-            return Err(CatalogError::file(&file.shown, "there is no column `place`", hint));
-        }
-        // One place per file, or a column that names it.
-        let mut place = None;
-        if let Some((cloud, stem)) = region {
-            self.turn_to(cloud);
-            if !table.has(column) {
-                let name = format!("{cloud}:{stem}");
-                let hint = self.names.place_hint(&name);
-                let id = self.names.place(&name);
-                place =
-                    Some(id.ok_or_else(|| CatalogError::file(&file.shown, format!("unknown place `{name}`"), hint))?);
-            }
-        }
-        let (mut last_source, mut last_id) = (0, "");
-        while let Some(row) = table.next_row()? {
-            let place = match (place, region) {
-                (Some(place), _) => place,
-                (None, Some((cloud, _))) => {
-                    let name = format!("{cloud}:{}", row.required(column)?);
-                    self.names.place(&name).ok_or_else(|| {
-                        row.error(column, format!("unknown place `{name}`"), self.names.place_hint(&name))
-                    })?
-                }
-                (None, None) => {
-                    let name = row.required(column)?;
-                    self.turn_to(name.split(':').next().unwrap_or(""));
-                    let id = self.names.place(name);
-                    id.ok_or_else(|| row.error(column, format!("unknown place `{name}`"), self.names.place_hint(name)))?
-                }
-            };
-            let name = row.required(0)?;
-            let Some(machine) = self.types.get(name).copied() else {
-                let hint = "add it to machines.csv of this cloud";
-                return Err(row.error(0, format!("unknown instance type `{name}`"), hint));
-            };
-            let tee = self
-                .tee
-                .iter()
-                .filter(|rule| rule.machines[machine as usize] && rule.places[place as usize])
-                .fold(TeeSet::default(), |set, rule| set.with(rule.tee));
-            for (price, source, purchase) in [(1, 2, Purchase::OnDemand), (3, 4, Purchase::Spot)] {
-                if row.cell(price).is_empty() {
-                    continue;
-                }
-                let rate = Rate(row.number(price, 1_000_000_000, "0.768")?);
-                if rate.0 == 0 {
-                    let hint = "leave the cell empty if the price is unknown";
-                    return Err(row.error(price, "a price of 0 is not believable", hint));
-                }
-                // The price on demand and its spot price are usually from one source.
-                let source = if row.cell(source).is_empty() { 2 } else { source };
-                if row.cell(source) != last_id || last_id.is_empty() {
-                    last_source = rules::source(&row, source, &self.catalog.sources)?;
-                    last_id = row.cell(source);
-                }
-                let offer = Offer { place, machine, purchase, rate, tee, source: last_source };
-                found.push(Found { offer, file: number, line: row.line });
-            }
-        }
-        Ok(())
-    }
 }

@@ -7,10 +7,10 @@
 
 use crate::catalog::files::File;
 use crate::catalog::load::Names;
-use crate::catalog::network::{Network, Speed, Tariff, Tier};
+use crate::catalog::network::{Network, Speed};
 use crate::catalog::table::{Row, Table};
 use crate::catalog::{CatalogError, Source};
-use crate::model::{Bandwidth, Bytes, DataRate, Pattern, Place};
+use crate::model::{Bandwidth, Bytes, DataRate, Pattern, Place, Tariff};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -42,9 +42,9 @@ pub(crate) fn network(
     let resolver = Resolver { places, texts: &texts, names };
     network.tariff_of = vec![0; count * count];
     network.speed_of = vec![0; count * count];
+    network.tariffs.push((Tariff::free(), None));
     // Data on this machine leaves it without a bill.
     if let Some(here) = places.iter().position(|place| place.name.cloud == "local") {
-        network.tariffs.push(Tariff { tiers: vec![Tier { above: Bytes(0), rate: DataRate(0) }], source: u16::MAX });
         network.tariff_of[here * count..(here + 1) * count].fill(1);
     }
     if let Some(file) = egress {
@@ -68,12 +68,15 @@ pub(crate) fn network(
     Ok(network)
 }
 
+/// The tiers of one pair, with the first row that names it.
+type Tiers<'a> = (Vec<(Bytes, DataRate)>, u16, Row<'a>);
+
 fn tariffs<'a>(
     file: &'a File,
     resolver: &Resolver,
     sources: &[Source],
-) -> Result<BTreeMap<Pair<'a>, Tariff>, CatalogError> {
-    let mut tariffs: BTreeMap<Pair, (Tariff, Row)> = BTreeMap::new();
+) -> Result<BTreeMap<Pair<'a>, (Tariff, Option<u16>)>, CatalogError> {
+    let mut pairs: BTreeMap<Pair, Tiers> = BTreeMap::new();
     let mut table = Table::open(&file.shown, &file.text, EGRESS, 5)?;
     while let Some(row) = table.next_row()? {
         let pair = resolver.pair(&row)?;
@@ -82,23 +85,26 @@ fn tariffs<'a>(
             _ => row.number(2, 1_000_000_000, "10240")?,
         };
         let rate = DataRate(row.number(3, 1_000_000_000, "0.09")?);
+        let above = Bytes(above.unsigned_abs());
         let source = source(&row, 4, sources)?;
-        let tier = Tier { above: Bytes(above.unsigned_abs()), rate };
-        let (tariff, _) = tariffs.entry(pair).or_insert_with(|| (Tariff { tiers: Vec::new(), source }, row));
-        if tariff.tiers.iter().any(|other| other.above == tier.above) {
+        let (tiers, first, _) = pairs.entry(pair).or_insert_with(|| (Vec::new(), source, row));
+        // Which row comes first must not matter.
+        *first = source.min(*first);
+        if tiers.iter().any(|(other, _)| *other == above) {
             let message = format!("`{}` to `{}` has two prices for the same volume", row.cell(0), row.cell(1));
             return Err(row.error(2, message, "keep one of them, or start the other tier above more gigabytes"));
         }
-        tariff.tiers.push(tier);
+        tiers.push((above, rate));
     }
-    for (tariff, row) in tariffs.values_mut() {
-        tariff.tiers.sort_by_key(|tier| tier.above);
-        if tariff.tiers.first().is_none_or(|tier| tier.above.0 > 0) {
+    let mut tariffs = BTreeMap::new();
+    for (pair, (tiers, source, row)) in pairs {
+        if !tiers.iter().any(|(above, _)| above.0 == 0) {
             let message = format!("`{}` to `{}` has no price from the first byte", row.cell(0), row.cell(1));
             return Err(row.error(2, message, "add a row with above_gb = 0"));
         }
+        tariffs.insert(pair, (Tariff::new(tiers), Some(source)));
     }
-    Ok(tariffs.into_iter().map(|(pair, (tariff, _))| (pair, tariff)).collect())
+    Ok(tariffs)
 }
 
 fn speeds<'a>(

@@ -80,7 +80,7 @@ impl<'a> Table<'a> {
 
     fn next_line(&mut self) -> Option<(u32, &'a str)> {
         while !self.rest.is_empty() {
-            let (line, rest) = self.rest.split_once('\n').unwrap_or((self.rest, ""));
+            let (line, rest) = cut(self.rest, b'\n').unwrap_or((self.rest, ""));
             self.rest = rest;
             self.line = self.line.saturating_add(1);
             let line = line.strip_suffix('\r').unwrap_or(line);
@@ -105,9 +105,24 @@ impl<'a> Table<'a> {
     }
 }
 
+/// `split_once` for a plain mark. Cells are short: looking byte by byte is twice as fast as the
+/// general search.
+fn cut(text: &str, mark: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == mark)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+fn trimmed(cell: &str) -> &str {
+    if cell.starts_with(' ') || cell.ends_with(' ') { cell.trim_matches(' ') } else { cell }
+}
+
 /// Lines that say nothing: empty ones and comments.
 pub fn is_blank(line: &str) -> bool {
-    line.is_empty() || line.starts_with('#') || line.bytes().all(|byte| byte == b' ' || byte == b'\r')
+    match line.as_bytes().first() {
+        None | Some(b'#') => true,
+        Some(b' ' | b'\r') => line.bytes().all(|byte| byte == b' ' || byte == b'\r'),
+        Some(_) => false,
+    }
 }
 
 impl<'a> Row<'a> {
@@ -138,16 +153,9 @@ impl<'a> Row<'a> {
                     }
                 };
             } else {
-                match rest.split_once(',') {
-                    Some((cell, next)) => {
-                        self.cells[count] = cell.trim_matches(' ');
-                        after = Some(next);
-                    }
-                    None => {
-                        self.cells[count] = rest.trim_matches(' ');
-                        after = None;
-                    }
-                }
+                let (cell, next) = cut(rest, b',').map_or((rest, None), |(cell, next)| (cell, Some(next)));
+                self.cells[count] = trimmed(cell);
+                after = next;
             }
             count += 1;
             match after {
@@ -209,7 +217,7 @@ impl<'a> Row<'a> {
 
 /// Reads a short decimal in units of 10⁻⁹; `None`: let the careful reader look at it.
 fn nano(text: &str) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let (whole, fraction) = cut(text, b'.').unwrap_or((text, "0"));
     if whole.is_empty() || whole.len() > 9 || fraction.is_empty() || fraction.len() > 9 {
         return None;
     }

@@ -150,7 +150,9 @@ async fn execute_until_signalled(
             outcome = &mut walk => break outcome.map(Ended::Walked).map_err(|error| failure(error, &folder))?,
             signal = signals.next() => {
                 if interrupt.borrow().is_some() {
-                    break Ended::Left(signal);
+                    // Tasks may still write for a moment: the lock ends with the process.
+                    std::mem::forget(lock);
+                    return Ok(Ended::Left(signal));
                 }
                 let _ = interrupt.send(Some(signal));
             }
@@ -223,7 +225,7 @@ fn result_text(plan: &Plan, outcome: &Outcome, args: &ApplyArgs) -> String {
     let unchanged = count(|one| *one == StageOutcome::Unchanged);
     let failed = count(|one| matches!(one, StageOutcome::Failed { .. }));
     let interrupted = count(|one| *one == StageOutcome::Interrupted);
-    let skipped = count(|one| matches!(one, StageOutcome::Skipped { .. } | StageOutcome::NotBegun));
+    let skipped = count(|one| matches!(one, StageOutcome::Skipped { .. } | StageOutcome::NotBegun { .. }));
     let mut text = String::new();
     if unchanged == outcome.stages.len() {
         text += "No changes. All stages are done.\n";
@@ -268,7 +270,7 @@ fn outcome_words(outcome: &StageOutcome) -> (&'static str, String) {
         StageOutcome::Failed { message, .. } => ("failed", super::progress::harmless(message)),
         StageOutcome::Skipped { because } => ("skipped", because.clone()),
         StageOutcome::Interrupted => ("interrupted", String::new()),
-        StageOutcome::NotBegun => ("skipped", "not begun after a failure (--fail-fast)".to_owned()),
+        StageOutcome::NotBegun { because } => ("not begun", (*because).to_owned()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Job, policy and catalog, from the files that the arguments name.
 
 use super::{Exit, Failure, Terminal};
-use crate::catalog::{self, Catalog};
+use crate::catalog::{self, Catalog, CatalogError};
 use crate::model::{Job, Policy};
 use crate::render::diagnostic;
 use crate::spec::{self, Diagnostics, Parsed, SourceFile};
@@ -113,13 +113,12 @@ fn policy_text(args: &InputArgs) -> Result<(String, Option<String>), Diagnostics
     }
 }
 
-/// Loads the catalog.
-pub fn catalog(args: &InputArgs) -> Result<Catalog, Failure> {
-    let loaded = match &args.catalog {
+/// Loads the catalog of a folder, or the shipped one.
+pub fn load_catalog(folder: Option<&Path>) -> Result<Catalog, CatalogError> {
+    match folder {
         Some(folder) => catalog::load::directory(folder),
         None => catalog::load::shipped(),
-    };
-    loaded.map_err(Failure::error)
+    }
 }
 
 /// All messages as one failure.

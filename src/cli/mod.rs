@@ -2,6 +2,7 @@
 
 pub mod apply;
 mod arguments;
+pub mod catalog;
 pub mod destroy;
 pub mod exit;
 mod graph;
@@ -56,6 +57,11 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Show(args) => show::run(args, terminal),
         Verb::Validate(args) => validate::run(args, terminal),
         Verb::Graph(args) => graph::run(args, terminal),
+        Verb::Catalog(args) => {
+            let load = || inputs::load_catalog(args.catalog.as_deref());
+            let text = catalog::run(args, load).map_err(Failure::error)?;
+            terminal.out(&text).map(|()| Exit::Success)
+        }
         Verb::Version(args) => version::run(args, terminal),
     }
 }

@@ -186,7 +186,7 @@ fn compute(
 ) -> Result<(Inputs, Plan), Stop> {
     let read = inputs::read(inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
     inputs::warn(&read.warnings, terminal);
-    let catalog = inputs::catalog(inputs)?;
+    let catalog = inputs::load_catalog(inputs.catalog.as_deref()).map_err(Failure::error)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
     let stop = |reason: NoPlan| {
         let (text, answer) = no_plan::text(&reason, &read.job, &read.policy, terminal.colour_stderr);

@@ -2,7 +2,7 @@
 
 use super::needs;
 use crate::catalog::Catalog;
-use crate::model::{Millis, Money, Needs, Policy, Work};
+use crate::model::{Millis, Money, Needs, Policy, Stage, Work};
 use crate::rule;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,12 +17,10 @@ pub struct Candidate {
     pub cost: Money,
 }
 
-/// What decides about a stage's candidates: equal requests have equal candidates.
+/// What decides which offers a stage may take: equal requests have equal offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
     pub needs: &'a Needs,
-    pub work: &'a Work,
-    pub nodes: u32,
     pub labels: &'a BTreeSet<String>,
 }
 
@@ -40,54 +38,63 @@ pub struct Funnel {
     pub forbidden: BTreeMap<String, u64>,
 }
 
-/// The candidates worth keeping and how many there were, or how they ran out.
-pub fn enumerate(request: &Request<'_>, policy: &Policy, catalog: &Catalog) -> Result<(Vec<Candidate>, usize), Funnel> {
+/// The offers that a request may take, in the catalog's order, or how they ran out.
+pub fn offers(request: &Request<'_>, policy: &Policy, catalog: &Catalog) -> Result<Vec<usize>, Funnel> {
     let mut funnel = Funnel { needs: needs::text(request.needs), ..Funnel::default() };
-    let fits: Vec<Result<Millis, &'static str>> = catalog
-        .machines
-        .iter()
-        .map(|machine| match needs::unmet(request.needs, machine, catalog) {
-            Some(need) => Err(need),
-            None => needs::duration(request.work, machine, request.nodes, catalog).ok_or("duration"),
-        })
-        .collect();
-    let place_wanted =
+    let unmet: Vec<Option<&'static str>> =
+        catalog.machines.iter().map(|machine| needs::unmet(request.needs, machine, catalog)).collect();
+    let wanted =
         |name: String| request.needs.places.is_empty() || request.needs.places.iter().any(|p| p.matches(&name));
     let places: Vec<(bool, Option<String>)> = catalog
         .places
         .iter()
-        .map(|place| (place_wanted(place.name.to_string()), rule::forbids_place(policy, request.labels, place)))
+        .map(|place| (wanted(place.name.to_string()), rule::forbids_place(policy, request.labels, place)))
         .collect();
-    let mut candidates = Vec::new();
+    let mut allowed = Vec::new();
     for (index, offer) in catalog.offers.iter().enumerate() {
         let (wanted, forbidden) = &places[offer.place as usize];
-        let duration = match fits[offer.machine as usize] {
-            Ok(_) if !wanted => Err("places"),
-            Ok(_) if !needs::has_tee(request.needs, offer.tee) => Err("tee"),
-            fit => fit,
+        let unmet = match unmet[offer.machine as usize] {
+            None if !wanted => Some("places"),
+            None if !needs::has_tee(request.needs, offer.tee) => Some("tee"),
+            unmet => unmet,
         };
-        let duration = match duration {
-            Ok(duration) => duration,
-            Err(need) => {
-                count(&mut funnel.unmet, need);
-                continue;
-            }
-        };
+        if let Some(need) = unmet {
+            count(&mut funnel.unmet, need);
+            continue;
+        }
         funnel.fitting += 1;
-        let forbidden =
-            forbidden.clone().or_else(|| rule::forbids_machine(policy, request.labels, offer.tee, offer.purchase));
         match forbidden {
-            Some(key) => count(&mut funnel.forbidden, &key),
-            None => {
-                candidates.push(Candidate { offer: index, duration, cost: offer.rate.cost(request.nodes, duration) })
-            }
+            Some(key) => count(&mut funnel.forbidden, key),
+            None => match rule::forbids_machine(policy, request.labels, offer.tee, offer.purchase) {
+                Some(key) => count(&mut funnel.forbidden, &key),
+                None => allowed.push(index),
+            },
         }
     }
-    if candidates.is_empty() {
-        return Err(funnel);
+    if allowed.is_empty() { Err(funnel) } else { Ok(allowed) }
+}
+
+/// A stage's candidates worth keeping among the offers that it may take, and how many there were.
+/// None are left if the job does not say how long the stage runs on any of them.
+pub fn candidates(stage: &Stage, offers: &[usize], catalog: &Catalog) -> (Vec<Candidate>, usize) {
+    let mut known: BTreeMap<u32, Option<Millis>> = BTreeMap::new();
+    let mut seen = 0;
+    let mut kept = Vec::new();
+    for group in offers.chunk_by(|a, b| catalog.offers[*a].place == catalog.offers[*b].place) {
+        let in_place = group.iter().filter_map(|index| {
+            let offer = &catalog.offers[*index];
+            let time = || needs::duration(&stage.work, &catalog.machines[offer.machine as usize], stage.nodes, catalog);
+            let duration = match stage.work {
+                Work::Duration(duration) => Some(duration),
+                _ => *known.entry(offer.machine).or_insert_with(time),
+            }?;
+            Some(Candidate { offer: *index, duration, cost: offer.rate.cost(stage.nodes, duration) })
+        });
+        let in_place: Vec<Candidate> = in_place.collect();
+        seen += in_place.len();
+        undominated(in_place, &mut kept);
     }
-    let seen = candidates.len();
-    Ok((undominated(candidates, catalog), seen))
+    (kept, seen)
 }
 
 fn count(counts: &mut BTreeMap<String, u64>, key: &str) {
@@ -99,23 +106,16 @@ fn count(counts: &mut BTreeMap<String, u64>, key: &str) {
     }
 }
 
-/// Within a place, drops what is neither cheaper nor faster than another; of equals the first
-/// stays. Offers come sorted by place, and stay in their order.
-fn undominated(candidates: Vec<Candidate>, catalog: &Catalog) -> Vec<Candidate> {
-    let mut kept = Vec::new();
-    for group in candidates.chunk_by(|a, b| catalog.offers[a.offer].place == catalog.offers[b.offer].place) {
-        let mut by_cost: Vec<&Candidate> = group.iter().collect();
-        by_cost.sort_by_key(|candidate| (candidate.cost, candidate.duration, candidate.offer));
-        let mut fastest = Millis(u64::MAX);
-        let mut front: Vec<Candidate> = Vec::new();
-        for candidate in by_cost {
-            if candidate.duration < fastest {
-                fastest = candidate.duration;
-                front.push(*candidate);
-            }
-        }
-        front.sort_by_key(|candidate| candidate.offer);
-        kept.extend(front);
-    }
-    kept
+/// Of the candidates in one place, keeps those that no other beats in cost without being slower;
+/// of equals the first stays. Offers stay in their order.
+fn undominated(mut candidates: Vec<Candidate>, kept: &mut Vec<Candidate>) {
+    candidates.sort_unstable_by_key(|candidate| (candidate.cost, candidate.duration, candidate.offer));
+    let mut fastest = Millis(u64::MAX);
+    candidates.retain(|candidate| {
+        let faster = candidate.duration < fastest;
+        fastest = fastest.min(candidate.duration);
+        faster
+    });
+    candidates.sort_unstable_by_key(|candidate| candidate.offer);
+    kept.append(&mut candidates);
 }

@@ -9,7 +9,7 @@ mod needs;
 pub use candidates::{Candidate, Funnel};
 
 use crate::catalog::Catalog;
-use crate::model::{AcceleratorNeed, ArtifactRef, Job, Policy, Tariff, dag};
+use crate::model::{AcceleratorNeed, ArtifactRef, Job, Policy, dag};
 use crate::problem::{Artifact, Choice, Instance, Links, Origin, StageChoices};
 use candidates::Request;
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,26 +152,31 @@ fn all_candidates(
     labels: &dag::Labels,
 ) -> Result<(Vec<Vec<Candidate>>, Counts), Refusal> {
     let empty = BTreeSet::new();
-    let mut known: Vec<(Request<'_>, Result<(Vec<Candidate>, usize), Funnel>)> = Vec::new();
+    let mut known: Vec<(Request<'_>, Result<Vec<usize>, Funnel>)> = Vec::new();
     let mut all = Vec::new();
     let mut starved = Vec::new();
     let mut counts = Counts::default();
     for (name, stage) in &job.stages {
-        let labels = labels.of_stage.get(name).unwrap_or(&empty);
-        let request = Request { needs: &stage.needs, work: &stage.work, nodes: stage.nodes, labels };
+        let request = Request { needs: &stage.needs, labels: labels.of_stage.get(name).unwrap_or(&empty) };
         let index = known.iter().position(|(other, _)| *other == request).unwrap_or_else(|| {
-            let found = candidates::enumerate(&request, policy, catalog);
-            known.push((request, found));
+            known.push((request, candidates::offers(&request, policy, catalog)));
             known.len() - 1
         });
-        match &known[index].1 {
-            Ok((candidates, seen)) => {
-                counts.candidates += *seen as u64;
-                counts.kept += candidates.len() as u64;
-                all.push(candidates.clone());
+        let offers = match &known[index].1 {
+            Ok(offers) => offers,
+            Err(funnel) => {
+                starved.push(Funnel { stage: name.clone(), ..funnel.clone() });
+                continue;
             }
-            Err(funnel) => starved.push(Funnel { stage: name.clone(), ..funnel.clone() }),
+        };
+        let (kept, seen) = candidates::candidates(stage, offers, catalog);
+        if kept.is_empty() {
+            let unmet = BTreeMap::from([("duration".to_owned(), offers.len() as u64)]);
+            starved.push(Funnel { stage: name.clone(), needs: needs::text(&stage.needs), unmet, ..Funnel::default() });
         }
+        counts.candidates += seen as u64;
+        counts.kept += kept.len() as u64;
+        all.push(kept);
     }
     if starved.is_empty() { Ok((all, counts)) } else { Err(Refusal::NoCandidates(starved)) }
 }
@@ -234,7 +239,6 @@ fn links(catalog: &Catalog, sites: &[u32]) -> Links {
     for from in sites {
         for to in sites {
             let class = catalog.network.tariff(*from, *to).map(|tariff| {
-                let tariff = Tariff::new(tariff.tiers.iter().map(|tier| (tier.above, tier.rate)));
                 *classes.entry(tariff.clone()).or_insert_with(|| {
                     links.tariffs.push(tariff.clone());
                     u16::try_from(links.tariffs.len() - 1).unwrap_or(u16::MAX)

@@ -16,3 +16,8 @@ pub use evaluate::{Evaluation, evaluate};
 pub use instance::{Artifact, Choice, Instance, Links, Origin, Shape, StageChoices};
 pub use lower::{Goal, Lowered, Target, lower};
 pub use program::{Column, Program, Row};
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;

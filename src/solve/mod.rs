@@ -6,11 +6,16 @@
 
 pub mod exhaustive;
 mod highs;
+mod microlp;
 mod placement;
 mod reduce;
 mod search;
 pub mod solver;
 
 pub use highs::Highs;
+pub use microlp::Microlp;
 pub use placement::{Outcome, Proof, Shortfall, Solved, solve};
 pub use solver::{Effort, Solver, SolverError};
+
+#[cfg(test)]
+mod tests;

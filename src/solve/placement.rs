@@ -6,7 +6,7 @@
 //! ties, which are the rule where regions share a price list, do not depend on a solver's mood.
 
 use super::reduce::reduce;
-use super::search::search;
+use super::search::{improve, search};
 use super::solver::{Answer, Effort, Solver, SolverError};
 use crate::model::Objective;
 use crate::problem::{Evaluation, Goal, Instance, Lowered, Shape, Target, evaluate, lower};
@@ -49,8 +49,9 @@ pub struct Shortfall {
     pub unlimited: Option<(i64, i64)>,
 }
 
-/// Ties between more choices than this are broken by single-stage moves instead of by a proof.
-const TIED_CHOICES: usize = 4_000;
+/// Ties in cost between more choices than this are broken by single-stage moves, which is as
+/// deterministic, instead of by programs: the cost is proven, the makespan at that cost is not.
+const TIED_CHOICES: usize = 800;
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
 
@@ -67,9 +68,13 @@ pub fn solve(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Resul
         return Ok(Outcome::Infeasible(run.shortfall(instance)?));
     };
     let limits = limits.with(first, best.value);
-    let tied = run.best(instance, second, limits, Some(&best.tags))?;
-    // The first pass's placement keeps all limits, so there is always one.
-    let tied = tied.unwrap_or_else(|| Found { proven: false, ..best.clone() });
+    let left = reduce(instance, &shape, limits.cost, limits.time).ok_or_else(lost)?;
+    let tied = if second == Objective::Time && left.size() > TIED_CHOICES {
+        run.improved(&left, second, limits, &best.tags)
+    } else {
+        run.best(&left, second, limits, Some(&best.tags))?
+    };
+    let tied = tied.ok_or_else(lost)?;
     let limits = limits.with(second, tied.value);
     let tags = if best.proven { run.first_in_order(instance, limits, &tied.tags)? } else { tied.tags.clone() };
     let picks = positions(instance, &tags).ok_or_else(lost)?;
@@ -153,6 +158,15 @@ impl Run<'_> {
             Some(found) => Found { tags: start, value, bound: found.bound.min(value), proven: found.proven },
             None => Found { tags: start, value, bound: value, proven: true },
         }))
+    }
+
+    /// A placement within limits, made better by single-stage moves, without a proof.
+    fn improved(&self, instance: &Instance, goal: Objective, limits: Limits, known: &[usize]) -> Option<Found> {
+        let instance = Instance { minimize: goal, budget: limits.cost, deadline: limits.time, ..instance.clone() };
+        let picks = improve(&instance, self.shape, positions(&instance, known)?);
+        let tags = tags(&instance, &picks);
+        let value = self.value(&instance, goal, limits, &tags)?;
+        Some(Found { tags, value, bound: 0, proven: false })
     }
 
     /// The program's optimum. A cost without the rows of time is tried first: when its optimum

@@ -34,7 +34,7 @@ pub struct Holder {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     #[error("the state is locked by another operation")]
-    Held(Option<Holder>),
+    Held(Option<Box<Holder>>),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -65,7 +65,7 @@ impl Lock {
                     let left = timeout.saturating_sub(begun.elapsed());
                     std::thread::sleep(left.min(Duration::from_millis(100)));
                 }
-                Err(TryLockError::WouldBlock) => return Err(LockError::Held(read_holder(&mut file))),
+                Err(TryLockError::WouldBlock) => return Err(LockError::Held(read_holder(&mut file).map(Box::new))),
             }
         }
         let text =
@@ -162,7 +162,7 @@ mod tests {
         let Err(LockError::Held(Some(holder))) = Lock::take(&path, &second, Duration::from_millis(30)) else {
             panic!("the lock was given twice")
         };
-        assert_eq!(holder, first);
+        assert_eq!(*holder, first);
         drop(lock);
         Lock::take(&path, &second, Duration::ZERO).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"");

@@ -7,12 +7,16 @@ use std::collections::BTreeMap;
 /// A price so many times off its peers is not believed.
 const OFF: i64 = 5;
 
+/// Clouds differ more from each other than regions of one cloud: V100s of Lambda cost a sixth of
+/// the median, and that is their price.
+const OFF_ELSEWHERE: i64 = 10;
+
 /// Fewer peers than this say nothing.
 const PEERS: usize = 3;
 
 /// Leaves out the suspicious prices of a cloud: spot above on demand, on-demand prices five
-/// times off the same machine's median over the regions, or, per accelerator, off the median of
-/// all clouds; spot prices under a hundredth of the price on demand.
+/// times off the same machine's median over the regions, or, per accelerator, under a tenth of
+/// the median of all clouds; spot prices under a hundredth of the price on demand.
 pub fn leave_out(draft: &mut Draft, cloud: &str, report: &mut Report) {
     let of_machine =
         medians(draft.prices.iter().filter(|((of, _), _)| of == cloud).flat_map(|(_, rows)| {
@@ -37,10 +41,10 @@ pub fn leave_out(draft: &mut Draft, cloud: &str, report: &mut Report) {
                 report.leave(format!("{cloud}: 5 times off the same machine elsewhere"));
             } else if let (Some(nano), Some((accelerator, count))) = (price, &accelerator)
                 // Big hosts of small cards are dear for good reasons; cheap ones have none.
-                && per_card(nano, *count).saturating_mul(OFF) < of_accelerator.get(accelerator).copied().unwrap_or(0)
+                && per_card(nano, *count).saturating_mul(OFF_ELSEWHERE) < of_accelerator.get(accelerator).copied().unwrap_or(0)
             {
                 row.on_demand = None;
-                report.leave(format!("{cloud}: under a fifth of what {accelerator} costs elsewhere"));
+                report.leave(format!("{cloud}: under a tenth of what {accelerator} costs elsewhere"));
             }
             leave_spot(row, price, cloud, report);
         }

@@ -7,10 +7,12 @@ use crate::catalog::load::HeadSource;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Newer list prices to the internet: cloud, the first tier as the older list has it, and the
-/// tiers (from GB, USD per GB in units of 10⁻⁴). They are of 2026; the monthly free gigabytes
+/// A cloud, its first tier as the older list has it, and its tiers: from GB, price.
+type Tiers = (&'static str, i64, &'static [(u64, i64)]);
+
+/// Newer list prices to the internet, per GB in units of 10⁻⁴ USD. They are of 2026; the monthly free gigabytes
 /// that come before them are not applied.
-const TIERS: &[(&str, i64, &[(u64, i64)])] = &[
+const TIERS: &[Tiers] = &[
     ("aws", 900, &[(0, 900), (10_240, 850), (51_200, 700), (153_600, 500)]),
     ("azure", 875, &[(0, 870), (10_240, 830), (51_200, 700), (153_600, 500)]),
     ("gcp", 1200, &[(0, 1200), (1024, 1100), (10_240, 800)]),
@@ -141,11 +143,14 @@ pub(super) fn import_egress(
         }
     }
     let date = draft.date_of(&id);
-    let froms: BTreeSet<String> = rules.keys().map(|(from, _)| from.clone()).collect();
+    // What was there before gives way, but only to prices of the same kind of way.
+    let cloud_of = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
+    let kind = |(from, to): &(String, String)| (from.clone(), cloud_of(from) == cloud_of(to));
+    let kinds: BTreeSet<(String, bool)> = rules.keys().map(kind).collect();
     let stale: Vec<_> = draft
         .egress
         .iter()
-        .filter(|((from, _), row)| froms.contains(from) && draft.date_of(&row.source) <= date)
+        .filter(|(key, row)| kinds.contains(&kind(key)) && draft.date_of(&row.source) <= date)
         .map(|(key, _)| key.clone())
         .collect();
     for key in stale {

@@ -49,7 +49,7 @@ impl Stream {
             "remove": 0,
             "unchanged": count(&|one| *one == StageOutcome::Unchanged),
             "failed": count(&|one| matches!(one, StageOutcome::Failed { .. })),
-            "skipped": count(&|one| matches!(one, StageOutcome::Skipped { .. } | StageOutcome::NotBegun)),
+            "skipped": count(&|one| matches!(one, StageOutcome::Skipped { .. } | StageOutcome::NotBegun { .. })),
             "interrupted": count(&|one| *one == StageOutcome::Interrupted),
         }));
     }

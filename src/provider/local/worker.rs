@@ -75,6 +75,21 @@ impl LocalWorker {
 #[async_trait]
 impl Worker for LocalWorker {
     async fn stage_in(&self, task: &Task) -> Result<(), ProviderError> {
+        if self.control("command").exists() {
+            // A sky died right after starting it. Its supervisor may be about to begin, and must
+            // neither be lost nor find the inputs half laid.
+            let begun = tokio::time::Instant::now();
+            while !process::carrying(&self.token.id).is_empty() && begun.elapsed() < CLAIM {
+                if self.look()? != RunStatus::NotStarted {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            process::end(&self.token.id, None, Duration::ZERO).await?;
+            if self.look()? != RunStatus::NotStarted {
+                return Ok(());
+            }
+        }
         let (folder, files, inputs) = (self.folder.clone(), task.files.clone(), task.inputs.clone());
         let lay_all = move || -> io::Result<()> {
             let inputs_folder = folder.join("inputs");

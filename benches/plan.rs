@@ -1,0 +1,52 @@
+//! How long planning takes: the BERT job on the whole shipped catalog.
+//!
+//! `plan/process` is what a user waits for: the `sky` binary from start to exit, warm file cache.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use sky::catalog::load;
+use sky::planner::{self, Settings};
+use sky::solve::Effort;
+use sky::spec;
+use std::hint::black_box;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn fixture(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bert").join(name);
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+fn plan(criterion: &mut Criterion) {
+    let (Ok(job), Ok(policy), Ok(catalog)) = (
+        spec::job::parse("job.toml", &fixture("job.toml")),
+        spec::policy::parse("policy.toml", &fixture("policy.toml")),
+        load::shipped(),
+    ) else {
+        panic!("the fixtures are not valid");
+    };
+    let settings = |compare| Settings { effort: Effort::default(), compare };
+    let mut group = criterion.benchmark_group("plan");
+    group.sample_size(20);
+    group.bench_function("catalog", |bench| bench.iter(|| black_box(load::shipped())));
+    group.bench_function("bert", |bench| {
+        bench.iter(|| black_box(planner::plan(&job.value, &policy.value, &catalog, &settings(false))));
+    });
+    group.bench_function("bert, compared with single clouds", |bench| {
+        bench.iter(|| black_box(planner::plan(&job.value, &policy.value, &catalog, &settings(true))));
+    });
+    group.bench_function("process", |bench| {
+        let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bert/job.toml");
+        bench.iter(|| {
+            let status = Command::new(env!("CARGO_BIN_EXE_sky"))
+                .args(["plan", &job.display().to_string()])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+            assert!(status.is_ok_and(|status| status.success()));
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, plan);
+criterion_main!(benches);

@@ -1,0 +1,130 @@
+//! Questions to a catalog, without printing.
+
+use crate::catalog::{Accelerator, Catalog};
+use crate::model::{Bytes, Machine, Offer, Pattern, Place, Purchase};
+
+/// Which offers to list; an empty filter lists all on-demand offers.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub cloud: Option<Pattern>,
+    /// `cloud:region`.
+    pub place: Option<Pattern>,
+    /// ISO 3166 country codes; empty: anywhere.
+    pub countries: Vec<String>,
+    /// Any of its names.
+    pub accelerator: Option<String>,
+    /// How many of them, in thousandths, exactly.
+    pub accelerator_count: Option<u32>,
+    pub instance_type: Option<Pattern>,
+    /// At least, in thousandths.
+    pub min_vcpus: u64,
+    /// At least.
+    pub min_memory: Bytes,
+    /// Spot offers instead of on-demand ones.
+    pub spot: bool,
+}
+
+impl Filter {
+    fn machine(&self, machine: &Machine, accelerator: Option<&str>) -> bool {
+        let has = |wanted: &str| {
+            machine.accelerator.as_ref().is_some_and(|(name, count)| {
+                name == wanted && self.accelerator_count.is_none_or(|wanted| wanted == *count)
+            })
+        };
+        self.cloud.as_ref().is_none_or(|cloud| cloud.matches(&machine.cloud))
+            && self.instance_type.as_ref().is_none_or(|name| name.matches(&machine.instance_type))
+            && machine.vcpu_thousandths >= self.min_vcpus
+            && machine.memory >= self.min_memory
+            && (self.accelerator.is_none() || accelerator.is_some_and(has))
+    }
+
+    fn place(&self, place: &Place) -> bool {
+        let inside = |country: &String| self.countries.contains(country);
+        self.place.as_ref().is_none_or(|name| name.matches(&place.name.to_string()))
+            && (self.countries.is_empty() || place.country.as_ref().is_some_and(inside))
+    }
+}
+
+/// The offers that pass, the cheapest first; then by place and instance type.
+pub fn find<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
+    let accelerator = filter.accelerator.as_deref().and_then(|name| catalog.accelerator_name(name));
+    let machines: Vec<bool> = catalog.machines.iter().map(|machine| filter.machine(machine, accelerator)).collect();
+    let places: Vec<bool> = catalog.places.iter().map(|place| filter.place(place)).collect();
+    let purchase = if filter.spot { Purchase::Spot } else { Purchase::OnDemand };
+    let passes =
+        |offer: &&Offer| offer.purchase == purchase && places[offer.place as usize] && machines[offer.machine as usize];
+    let mut offers: Vec<&Offer> = catalog.offers.iter().filter(passes).collect();
+    // Offers lie by place and machine, and the sort is stable.
+    offers.sort_by_key(|offer| offer.rate);
+    offers
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug)]
+pub enum Entry<'a> {
+    Place(&'a Place),
+    /// One instance type of one cloud; several clouds may use the name.
+    Machines(Vec<&'a Machine>),
+    Accelerator(&'a str, &'a Accelerator),
+}
+
+/// Looks a name up: a place, an accelerator, or an instance type (also `cloud:type`, for the few
+/// that are called like an accelerator).
+pub fn look_up<'a>(catalog: &'a Catalog, name: &str) -> Option<Entry<'a>> {
+    if let Some(place) = catalog.places.iter().find(|place| place.name.to_string() == name) {
+        return Some(Entry::Place(place));
+    }
+    if let Some(canonical) = catalog.accelerator_name(name) {
+        return catalog.accelerators.get_key_value(canonical).map(|(name, row)| Entry::Accelerator(name, row));
+    }
+    let same = |machine: &&Machine| {
+        machine.instance_type == name
+            || name.strip_prefix(&format!("{}:", machine.cloud)) == Some(machine.instance_type.as_str())
+    };
+    let machines: Vec<&Machine> = catalog.machines.iter().filter(same).collect();
+    (!machines.is_empty()).then_some(Entry::Machines(machines))
+}
+
+/// The known name that is nearest to a misspelt one.
+pub fn nearest<'a>(catalog: &'a Catalog, name: &str) -> Option<std::borrow::Cow<'a, str>> {
+    use std::borrow::Cow;
+    let places = catalog.places.iter().map(|place| Cow::Owned(place.name.to_string()));
+    let machines = catalog.machines.iter().map(|machine| Cow::Borrowed(machine.instance_type.as_str()));
+    let accelerators = catalog.accelerators.keys().map(|name| Cow::Borrowed(name.as_str()));
+    let lower = name.to_ascii_lowercase();
+    places
+        .chain(machines)
+        .chain(accelerators)
+        .map(|known| (strsim::levenshtein(&known.to_ascii_lowercase(), &lower), known))
+        .filter(|(distance, _)| *distance <= 3)
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// How much a catalog holds of one cloud.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub places: usize,
+    pub machines: usize,
+    pub on_demand: usize,
+    pub spot: usize,
+}
+
+/// What a catalog holds, by cloud; `local` is no cloud.
+pub fn counts(catalog: &Catalog) -> std::collections::BTreeMap<&str, Count> {
+    let mut counts: std::collections::BTreeMap<&str, Count> = std::collections::BTreeMap::new();
+    for place in catalog.places.iter().filter(|place| place.name.cloud != "local") {
+        counts.entry(&place.name.cloud).or_default().places += 1;
+    }
+    for machine in &catalog.machines {
+        counts.entry(&machine.cloud).or_default().machines += 1;
+    }
+    for offer in &catalog.offers {
+        let count = counts.entry(&catalog.place(offer).name.cloud).or_default();
+        match offer.purchase {
+            Purchase::OnDemand => count.on_demand += 1,
+            Purchase::Spot => count.spot += 1,
+        }
+    }
+    counts
+}

@@ -1,0 +1,73 @@
+//! Random small instances for tests.
+
+use super::{Artifact, Choice, Instance, Links, Origin, StageChoices};
+use crate::model::{Bandwidth, Bytes, DataRate, Objective, Tariff};
+use proptest::prelude::*;
+
+/// Instances of up to four sites and five stages, with forbidden ways, free ways, ties, data
+/// that several stages read, and limits that may or may not be kept.
+pub fn instances() -> impl Strategy<Value = Instance> {
+    (1..5_usize, 1..6_usize).prop_flat_map(|(sites, stages)| {
+        (links(sites), proptest::collection::vec(choices(sites), stages), artifacts(sites, stages), limits()).prop_map(
+            |(links, stages, artifacts, (minimize, deadline, budget))| {
+                let stages = stages.into_iter().enumerate();
+                let stages =
+                    stages.map(|(index, choices)| StageChoices { label: format!("s{index}"), choices }).collect();
+                Instance { stages, artifacts, precedence: Vec::new(), links, minimize, deadline, budget }
+            },
+        )
+    })
+}
+
+fn links(sites: usize) -> impl Strategy<Value = Links> {
+    let ways = sites * sites;
+    let tariff = proptest::collection::vec(proptest::option::weighted(0.9, 0..3_u16), ways);
+    let speed = proptest::collection::vec(prop_oneof![Just(8_000_000_u64), Just(80_000_000)], ways);
+    (tariff, speed).prop_map(move |(tariff, speed)| Links {
+        sites,
+        labels: (0..sites).map(|site| format!("p{site}")).collect(),
+        tariff,
+        tariffs: vec![Tariff::free(), per_gb(20_000_000), per_gb(90_000_000)],
+        bandwidth: speed.into_iter().map(Bandwidth).collect(),
+    })
+}
+
+fn per_gb(nano_usd: i64) -> Tariff {
+    Tariff::new([(Bytes(0), DataRate(nano_usd))])
+}
+
+fn choices(sites: usize) -> impl Strategy<Value = Vec<Choice>> {
+    let choice = (0..sites, 0..4_i64, 1..4_i64);
+    proptest::collection::vec(choice, 1..4).prop_map(|choices| {
+        let choices = choices.into_iter().enumerate();
+        choices
+            .map(|(tag, (site, cost, time))| Choice { site, cost: cost * 100_000 + 1, duration: time * 60_000, tag })
+            .collect()
+    })
+}
+
+/// Every artifact is made by a stage before its readers, or lies at a site.
+fn artifacts(sites: usize, stages: usize) -> impl Strategy<Value = Vec<Artifact>> {
+    let origin = prop_oneof![(0..sites).prop_map(Origin::Site), (0..stages).prop_map(Origin::Stage)];
+    let readers = proptest::collection::btree_set(0..stages, 0..4);
+    let artifact = (origin, prop_oneof![Just(0_u64), Just(1_000_000_000), Just(7_000_000_000)], readers);
+    proptest::collection::vec(artifact, 0..5).prop_map(|artifacts| {
+        let artifacts = artifacts.into_iter().enumerate();
+        artifacts
+            .map(|(index, (origin, bytes, readers))| {
+                let later = |reader: &usize| match origin {
+                    Origin::Stage(stage) => *reader > stage,
+                    Origin::Site(_) => true,
+                };
+                let readers = readers.into_iter().filter(later).collect();
+                Artifact { label: format!("a{index}"), origin, bytes: Bytes(bytes), readers }
+            })
+            .collect()
+    })
+}
+
+fn limits() -> impl Strategy<Value = (Objective, Option<i64>, Option<i64>)> {
+    let deadline = proptest::option::of(60_000..6_000_000_i64);
+    let budget = proptest::option::of(100_000..2_500_000_i64);
+    (prop_oneof![Just(Objective::Cost), Just(Objective::Time)], deadline, budget)
+}

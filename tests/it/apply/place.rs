@@ -1,0 +1,173 @@
+//! A folder with a plan in it, and `sky` run there.
+
+use sky::model::{Bytes, Millis, Money, Objective, PlaceName, Purchase, Rate};
+use sky::plan::*;
+use sky::state::{Folder, State};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A folder with a plan in it.
+pub struct Place {
+    pub folder: tempfile::TempDir,
+}
+
+/// A stage: name, reads, writes, command.
+pub type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a str);
+
+impl Place {
+    pub fn new(rows: &[Row]) -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        place.plan("job", rows);
+        place
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn plan(&self, job: &str, rows: &[Row]) {
+        self.write_plan(&plan(job, rows));
+    }
+
+    pub fn write_plan(&self, plan: &Plan) {
+        std::fs::write(self.path("plan.json"), file::encode(plan).unwrap()).unwrap();
+    }
+
+    pub fn sky(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
+        command.args(args).current_dir(self.folder.path()).env_remove("SKY_DATA_DIR").stdin(Stdio::null());
+        command
+    }
+
+    pub fn apply(&self, args: &[&str]) -> Output {
+        self.sky(&[&["apply", "plan.json"], args].concat()).output().unwrap()
+    }
+
+    pub fn start(&self) -> Child {
+        self.sky(&["apply", "plan.json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    pub fn state(&self) -> State {
+        Folder::resolve(self.folder.path(), None).read().unwrap().unwrap()
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// How often each stage wrote its name to the file `ran`, outside of all that sky knows.
+    pub fn ran(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        self.text("ran").lines().for_each(|line| *counts.entry(line.to_owned()).or_default() += 1);
+        counts
+    }
+
+    /// Live processes of this folder's stages.
+    pub fn processes(&self) -> usize {
+        let wanted = format!("SKY_OUTPUTS={}", self.folder.path().canonicalize().unwrap().display());
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let environments = processes.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
+        environments.filter(|text| String::from_utf8_lossy(text).contains(&wanted)).count()
+    }
+
+    pub fn wait_for(&self, name: &str) {
+        wait(name, || self.path(name).exists());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = self.sky(&["destroy", "--auto-approve"]).output();
+    }
+}
+
+pub fn wait(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what} did not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn stage(row: &Row) -> PlannedStage {
+    let (name, reads, writes, run) = row;
+    let here = PlaceName::here();
+    PlannedStage {
+        name: (*name).into(),
+        place: here,
+        country: None,
+        instance_type: "this".into(),
+        accelerator: None,
+        nodes: 1,
+        purchase: Purchase::OnDemand,
+        rate_nano_usd_per_hour: Rate(0),
+        price_source: PriceSource { id: "none".into(), date: "2026-01-01".into() },
+        start_ms: Millis(0),
+        end_ms: Millis(0),
+        cost_micro_usd: Money(0),
+        labels: Default::default(),
+        reads: reads.iter().map(|read| read.to_string().try_into().unwrap()).collect(),
+        writes: writes.iter().map(|name| (name.to_string(), Bytes(1))).collect(),
+        after: Default::default(),
+        run: (!run.is_empty()).then(|| run.to_string()),
+        files: Default::default(),
+        alternatives: Vec::new(),
+    }
+}
+
+pub fn plan(job: &str, rows: &[Row]) -> Plan {
+    Plan {
+        format_version: FORMAT_VERSION.into(),
+        sky_version: "0".into(),
+        job: job.into(),
+        inputs: Inputs { job: "".into(), policy: "".into(), catalog: "".into(), catalog_date: "".into() },
+        objective: Objective::Cost,
+        limits: Limits { deadline_ms: None, budget_micro_usd: None },
+        stages: rows.iter().map(stage).collect(),
+        transfers: Vec::new(),
+        datasets: BTreeMap::new(),
+        totals: Totals {
+            cost_micro_usd: Money(0),
+            compute_micro_usd: Money(0),
+            egress_micro_usd: Money(0),
+            makespan_ms: Millis(0),
+        },
+        single_cloud: None,
+        solver: SolverReport {
+            name: "none".into(),
+            version: "0".into(),
+            status: "optimal".into(),
+            bound_micro_usd: Money(0),
+            bound_ms: None,
+            gap: 0,
+            seed: 0,
+            threads: 1,
+        },
+        considered: Considered { clouds: 0, places: 0, offers: 0, candidates: 0, kept: 0 },
+        warnings: Vec::new(),
+    }
+}
+
+pub fn dataset(plan: &mut Plan, name: &str, path: Option<&str>) {
+    let dataset = PlannedDataset {
+        at: if path.is_some() { PlaceName::here() } else { PlaceName::parse("azure:eastus").unwrap() },
+        path: path.map(str::to_owned),
+        bytes: Bytes(1),
+        labels: Default::default(),
+    };
+    plan.datasets.insert(name.into(), dataset);
+}
+
+#[track_caller]
+pub fn ended(output: &Output, code: i32) -> String {
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    said
+}
+
+pub fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+}
