@@ -13,7 +13,8 @@ fn program_optimum(instance: &Instance, solver: &dyn Solver) -> Option<i64> {
     let objective = if instance.minimize == Objective::Cost { Goal::Cost } else { Goal::Makespan };
     let target = Target { objective, cost_limit: instance.budget, time_limit: instance.deadline };
     let lowered = lower(instance, &target);
-    let Answer::Found { values, proven: true, .. } = solver.minimize(&lowered.program, &[], &Effort::default()).unwrap()
+    let Answer::Found { values, proven: true, .. } =
+        solver.minimize(&lowered.program, &[], &Effort::default()).unwrap()
     else {
         return None;
     };

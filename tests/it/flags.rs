@@ -91,7 +91,7 @@ fn a_plan_that_cannot_be_applied_is_refused_before_anything_is_shown() {
     let sandbox = pipeline();
     let output = with_path(&sandbox, &["apply", "--catalog", "catalog", "--auto-approve"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("no provider for azure"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no provider for aws"), "{}", stderr(&output));
     assert!(output.stdout.is_empty(), "nobody was asked, so there is nothing to look at");
     assert!(!sandbox.path(".sky").exists());
 }
