@@ -108,7 +108,7 @@ pub fn stage(row: &Row) -> PlannedStage {
         end_ms: Millis(0),
         cost_micro_usd: Money(0),
         labels: Default::default(),
-        reads: reads.iter().map(|read| read.to_string().try_into().unwrap()).collect(),
+        reads: reads.iter().map(|read| read.to_string().into()).collect(),
         writes: writes.iter().map(|name| (name.to_string(), Bytes(1))).collect(),
         after: Default::default(),
         run: (!run.is_empty()).then(|| run.to_string()),
