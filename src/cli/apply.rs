@@ -140,8 +140,7 @@ async fn execute_until_signalled(
     let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
     let settings = settings(args, &here, plan_folder);
     // First without a lock and without a folder: a plan that cannot be applied leaves no trace.
-    let before = folder.read().map_err(|error| failure(error.into(), &folder))?;
-    apply::check(plan, &settings, before.as_ref()).map_err(|error| failure(error, &folder))?;
+    check(plan, &settings, &folder)?;
     let (lock, opened) = open_locked(&folder, "apply", &args.state)?;
     let checked = apply::check(plan, &settings, Some(&opened.state)).map_err(|error| failure(error, &folder))?;
     let (interrupt, interrupted) = watch::channel(None);
@@ -161,6 +160,18 @@ async fn execute_until_signalled(
     };
     drop(lock);
     Ok(ended)
+}
+
+/// Whether the plan can be applied at all; to be known before anybody is asked to approve it.
+pub fn check_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs) -> Result<(), Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
+    check(plan, &settings(args, &here, plan_folder), &folder)
+}
+
+fn check(plan: &Plan, settings: &Settings, folder: &Folder) -> Result<(), Failure> {
+    let before = folder.read().map_err(|error| failure(error.into(), folder))?;
+    apply::check(plan, settings, before.as_ref()).map(drop).map_err(|error| failure(error, folder))
 }
 
 fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {

@@ -228,6 +228,7 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
     let solving = SolvingArgs { compare: false, max_nodes: Effort::default().nodes, time_limit: None };
     let (_, plan) = compute(&inputs, &solving, None, terminal).map_err(|stop| stop.failure)?;
     if !args.apply.json {
+        apply::check_plan(&plan, folder, &args.apply)?;
         for warning in &plan.warnings {
             terminal.warn(warning);
         }

@@ -270,10 +270,14 @@ impl Bandwidth {
 }
 
 impl fmt::Display for Money {
-    /// Dollars and cents, with thousands separators; amounts under a cent keep four decimals.
+    /// Dollars and cents, with thousands separators; amounts under a cent keep four decimals, or
+    /// all six: no cost is shown as none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let micro = i128::from(self.0).abs();
+        if micro > 0 && micro < 100 {
+            return f.pad(&format!("{sign}$0.{micro:06}"));
+        }
         if micro > 0 && micro < 5_000 {
             return f.pad(&format!("{sign}$0.{:04}", div_half_even(micro, 100)));
         }
@@ -449,7 +453,8 @@ mod tests {
     fn display_is_short_and_true() {
         assert_eq!(Money(39_744_652).to_string(), "$39.74");
         assert_eq!(Money(1_234_567_890_000).to_string(), "$1,234,567.89");
-        assert_eq!(Money(87).to_string(), "$0.0001");
+        assert_eq!(Money(870).to_string(), "$0.0009");
+        assert_eq!(Money(87).to_string(), "$0.000087");
         assert_eq!(Rate(768_000_000).to_string(), "$0.768");
         assert_eq!(Rate(12_240_000_000).to_string(), "$12.24");
         assert_eq!(Rate(8_000_000_000).to_string(), "$8.00");

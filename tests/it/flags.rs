@@ -87,6 +87,16 @@ fn a_job_is_planned_and_applied_in_one_go() {
 }
 
 #[test]
+fn a_plan_that_cannot_be_applied_is_refused_before_anything_is_shown() {
+    let sandbox = pipeline();
+    let output = with_path(&sandbox, &["apply", "--catalog", "catalog", "--auto-approve"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("no provider for aws"), "{}", stderr(&output));
+    assert!(output.stdout.is_empty(), "nobody was asked, so there is nothing to look at");
+    assert!(!sandbox.path(".sky").exists());
+}
+
+#[test]
 fn a_usage_error_is_exit_code_1_and_help_is_0() {
     let sandbox = Sandbox::bert();
     let wrong: [&[&str]; 7] = [
@@ -180,16 +190,26 @@ fn planning_leaves_nothing_behind() {
 
 #[test]
 fn every_file_of_these_tests_is_compiled() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let main = std::fs::read_to_string(folder.join("main.rs")).unwrap();
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let modules: Vec<String> = files
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
-        .filter(|name| name != "main")
-        .collect();
-    assert!(modules.len() > 5);
-    for module in modules {
-        assert!(main.lines().any(|line| line == format!("mod {module};")), "{module}.rs is not in main.rs");
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
+    let mut folders = vec![(root.join("main.rs"), root)];
+    let mut seen = 0;
+    while let Some((parent, folder)) = folders.pop() {
+        let text = std::fs::read_to_string(&parent).unwrap();
+        for path in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() && name != "snapshots" {
+                let inside = path.join("mod.rs");
+                let beside = path.with_extension("rs");
+                folders.push((if inside.exists() { inside } else { beside }, path));
+            } else if path.extension().is_some_and(|extension| extension == "rs") && path != parent && name != "mod" {
+                assert!(
+                    text.lines().any(|line| line == format!("mod {name};")),
+                    "{name} is not in {}",
+                    parent.display()
+                );
+                seen += 1;
+            }
+        }
     }
+    assert!(seen > 12, "{seen}");
 }

@@ -175,6 +175,18 @@ fn a_deadline_one_minute_under_the_optimum_changes_the_answer_where_there_is_ano
 }
 
 #[test]
+fn on_the_whole_shipped_catalog() {
+    let sandbox = Sandbox::bert();
+    assert_cmd_snapshot!("on_the_whole_shipped_catalog", sandbox.sky(&["plan", "--out", "plan.json"]));
+    // More offers than the pinned five, so no dearer; and the plan says what it was made from.
+    let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
+    assert!(plan["totals"]["cost_micro_usd"].as_i64().unwrap() < 39_744_652);
+    assert!(plan["totals"]["makespan_ms"].as_i64().unwrap() <= 6 * 3_600_000);
+    assert_eq!(plan["solver"]["status"], "optimal");
+    sandbox.stdout(&["plan", "--check", "plan.json"], 0);
+}
+
+#[test]
 fn twenty_processes_write_the_same_bytes() {
     let sandbox = Sandbox::bert();
     let bytes = |run: usize| {

@@ -75,10 +75,11 @@ fn places(text: &str, catalog: &Catalog) -> BTreeMap<String, Places> {
     candidates.into_iter().map(|(stage, all)| (stage, all.into_iter().map(|(place, ..)| place).collect())).collect()
 }
 
-/// All places with an on-demand offer that satisfies `wanted`.
+/// The places that a policy which says nothing leaves, and that satisfy `wanted`.
 fn with_offers(catalog: &Catalog, wanted: impl Fn(&sky::model::Place) -> bool) -> Places {
-    let offers = catalog.offers.iter().filter(|offer| offer.purchase == Purchase::OnDemand);
-    offers.map(|offer| catalog.place(offer)).filter(|place| wanted(place)).map(|place| place.name.to_string()).collect()
+    let open = &places("", catalog)["apart"];
+    let wanted = catalog.places.iter().filter(|place| wanted(place)).map(|place| place.name.to_string());
+    wanted.filter(|name| open.contains(name)).collect()
 }
 
 fn in_country(place: &sky::model::Place, countries: &[&str]) -> bool {
@@ -174,6 +175,12 @@ pub fn clouds_and_places_are_chosen_by_name(catalog: &Catalog) {
 }
 
 #[test]
+fn nothing_said_is_nothing_forbidden() {
+    let all: Places = europe::PLACES.iter().map(|(place, ..)| (*place).to_owned()).collect();
+    assert!(places("", &europe::catalog()).values().all(|left| *left == all));
+}
+
+#[test]
 fn residency() {
     residency_is_about_countries(&europe::catalog());
 }
@@ -259,4 +266,38 @@ fn data_that_already_lies_outside_is_said() {
         warnings,
         ["dataset people already lies at aws:eu-west-1 (IE), outside residency.personal; only its copies are bound"]
     );
+}
+
+/// The shipped catalog has all these regions, and must keep them where they are.
+mod on_the_shipped_catalog {
+    use sky::catalog::{Catalog, load};
+
+    fn shipped() -> Catalog {
+        load::shipped().unwrap()
+    }
+
+    #[test]
+    fn residency() {
+        super::residency_is_about_countries(&shipped());
+    }
+
+    #[test]
+    fn labels() {
+        super::a_label_binds_all_that_is_derived(&shipped());
+    }
+
+    #[test]
+    fn operators() {
+        super::only_known_operators_are_out_of_reach(&shipped());
+    }
+
+    #[test]
+    fn trust() {
+        super::trust_is_about_machines_that_read_labelled_data(&shipped());
+    }
+
+    #[test]
+    fn clouds_and_places() {
+        super::clouds_and_places_are_chosen_by_name(&shipped());
+    }
 }
