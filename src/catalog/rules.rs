@@ -1,10 +1,10 @@
 //! Rules over pairs of places (`from`, `to`), resolved into dense tables.
 //!
 //! `from` and `to` are a place, a pattern with `*` (`aws:*`, `*`), or, for `to`, `internet`:
-//! every place outside the cloud of `from`, or in another of its partitions: a pattern does not
-//! reach from one partition of a cloud into another. The most specific rule wins: a place over a pattern,
-//! a pattern with more letters over one with fewer; `from` counts before `to`; a rule to
-//! `internet` only speaks where no other does.
+//! every other place, at the price of the public way. A pattern does not reach from one partition
+//! of a cloud into another. The most specific rule wins: a place over a pattern, a pattern with
+//! more letters over one with fewer; `from` counts before `to`; a rule to `internet` only speaks
+//! where no other does.
 
 use crate::catalog::files::File;
 use crate::catalog::load::Names;
@@ -236,7 +236,8 @@ impl Resolver<'_> {
                     let same_cloud = self.places[*target].name.cloud == *cloud;
                     let inside = same_cloud && partitions[*from] == partitions[*target];
                     // A pattern speaks of other clouds and of the inside of a partition.
-                    let speaks = if *to == Selector::Internet { !inside } else { inside || !same_cloud };
+                    // The internet reaches every place, at its price.
+                    let speaks = *to == Selector::Internet || inside || !same_cloud;
                     if speaks {
                         table[from * self.places.len() + target] = id;
                     }

@@ -29,10 +29,6 @@ pub fn run(args: &DestroyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     if args.json && !args.auto_approve {
         return Err(Failure::error("--json cannot ask: it needs --auto-approve"));
     }
-    if !args.auto_approve && !terminal.interactive {
-        return Err(Failure::error("destroy asks before it deletes, and there is no terminal to ask on")
-            .hint("give --auto-approve"));
-    }
     let stream = args.json.then(|| Stream::begin(terminal));
     let result = execute(args, terminal, stream.as_ref());
     if let (Some(stream), Err(failure)) = (&stream, &result) {
@@ -57,6 +53,10 @@ fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
     };
     if !folder.exists() {
         return nothing();
+    }
+    if !args.auto_approve && !terminal.interactive {
+        return Err(Failure::error("destroy asks before it deletes, and there is no terminal to ask on")
+            .hint("give --auto-approve"));
     }
     let (lock, opened) = open_locked(&folder, "destroy", &args.state)?;
     let found = runtime.block_on(inventory(&folder, &opened.state)).map_err(|error| failure(error, &folder))?;

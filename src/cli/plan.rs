@@ -103,8 +103,9 @@ fn first_line(text: &str) -> String {
 }
 
 fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
-    let (inputs, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), terminal)?;
-    drop(inputs);
+    let saved = args.check.as_ref().map(|path| std::fs::read(path).map_err(|error| Failure::file(path, "read", error)));
+    let saved = saved.transpose()?;
+    let (_, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), terminal)?;
     let bytes = plan_file::encode(&plan).map_err(Failure::error)?;
     if let Some(path) = &args.out
         && !std::fs::read(path).is_ok_and(|old| old == bytes.as_bytes())
@@ -113,12 +114,11 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
     }
     let done = done(&plan)?;
     show(args, &plan, done, terminal)?;
-    if let Some(path) = &args.check {
-        let saved = std::fs::read(path).map_err(|error| Failure::file(path, "read", error))?;
-        if saved != bytes.as_bytes() {
-            terminal.note(&difference(path, &plan));
-            return Ok(Exit::Changes);
-        }
+    if let (Some(path), Some(saved)) = (&args.check, saved)
+        && saved != bytes.as_bytes()
+    {
+        terminal.note(&difference(path, &plan));
+        return Ok(Exit::Changes);
     }
     let changes = args.detailed_exitcode && !done;
     Ok(if changes { Exit::Changes } else { Exit::Success })
@@ -135,9 +135,12 @@ fn show(args: &PlanArgs, plan: &Plan, done: bool, terminal: &Terminal) -> Result
     if args.markdown {
         return terminal.out(&markdown::text(plan));
     }
-    let add = if done { 0 } else { plan.stages.len() };
-    terminal.out(&format!("{}\n{}\n", plan_text::text(plan, terminal.width), events::summary(add)))?;
-    if !terminal.automation {
+    let summary = match done {
+        true => "No changes. The state of this folder already holds all of it.".to_owned(),
+        false => events::summary(plan.stages.len()),
+    };
+    terminal.out(&format!("{}\n{summary}\n", plan_text::text(plan, terminal.width)))?;
+    if !terminal.automation && !done {
         match &args.out {
             Some(path) => terminal.note(&format!("\nTo execute exactly this plan: sky apply {}", path.display())),
             None => terminal.note("\nTo keep this plan for `sky apply`: sky plan --out plan.json"),

@@ -338,13 +338,18 @@ impl fmt::Display for Millis {
             let text = format!("{}.{}", tenths / 10, tenths % 10);
             format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
         } else if seconds < 3600 {
-            format!("{} m {} s", seconds / 60, seconds % 60)
+            two(seconds / 60, "m", seconds % 60, "s")
         } else {
             let minutes = u64::try_from(div_half_even(i128::from(self.0), 60_000)).unwrap_or(u64::MAX);
-            format!("{} h {} m", minutes / 60, minutes % 60)
+            two(minutes / 60, "h", minutes % 60, "m")
         };
         f.pad(&text)
     }
+}
+
+/// `5 h 43 m`, or `5 h` when nothing is left.
+fn two(large: u64, unit: &str, small: u64, small_unit: &str) -> String {
+    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {small_unit}") }
 }
 
 impl Money {

@@ -119,9 +119,20 @@ fn short(shortfall: &Shortfall, policy: &Parsed<Policy>) -> String {
                 round_up(crate::plan::millis(time)).exact()
             ));
         }
-        None => line(
-            "data cannot get from where it is to where it is needed: the catalog has no price for the way".to_owned(),
-        ),
+        None if shortfall.stuck.is_empty() => {
+            line(
+                "data cannot get from where it is to where it is needed: the catalog has no price for some ways"
+                    .to_owned(),
+            );
+            line("help: add the egress prices that it lacks, or let the stages run nearer to each other".to_owned());
+        }
+        None => {
+            let stuck = shortfall.stuck.join(", ");
+            line(format!(
+                "the catalog has no egress price from any place where {stuck} may be to any place of a reader"
+            ));
+            line("help: add the prices to the catalog's egress.csv, or let the stages run in one place".to_owned());
+        }
         Some(_) => {}
     }
     text.trim_end().to_owned()

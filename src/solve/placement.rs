@@ -9,7 +9,8 @@ use super::reduce::reduce;
 use super::search::{improve, search};
 use super::solver::{Answer, Effort, Solver, SolverError};
 use crate::model::Objective;
-use crate::problem::{Evaluation, Goal, Instance, Lowered, Shape, Target, evaluate, lower};
+use crate::problem::{Artifact, Evaluation, Goal, Instance, Lowered, Origin, Shape, Target, evaluate, lower};
+use std::collections::BTreeSet;
 
 /// What came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct Proof {
 }
 
 /// How far the limits are from what can be had. `(cost, makespan)` pairs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shortfall {
     /// Fastest within the budget, were there no deadline.
     pub fastest: Option<(i64, i64)>,
@@ -47,6 +48,8 @@ pub struct Shortfall {
     pub cheapest: Option<(i64, i64)>,
     /// Cheapest with neither limit; none: it is not the limits that clash.
     pub unlimited: Option<(i64, i64)>,
+    /// Artifacts that cannot get from any site of their origin to any of some reader.
+    pub stuck: Vec<String>,
 }
 
 /// Ties in cost between more choices than this are broken by single-stage moves, which is as
@@ -312,8 +315,24 @@ impl Run<'_> {
             fastest: if time.is_some() { figures(Objective::Time, Limits { cost, time: None })? } else { None },
             cheapest: if cost.is_some() { figures(Objective::Cost, Limits { cost: None, time })? } else { None },
             unlimited: figures(Objective::Cost, Limits { cost: None, time: None })?,
+            stuck: stuck(instance),
         })
     }
+}
+
+/// Labels of artifacts that have no allowed way to some reader.
+fn stuck(instance: &Instance) -> Vec<String> {
+    let sites =
+        |stage: usize| instance.stages[stage].choices.iter().map(|choice| choice.site).collect::<BTreeSet<usize>>();
+    let cut = |artifact: &&Artifact| {
+        let from = match artifact.origin {
+            Origin::Site(site) => BTreeSet::from([site]),
+            Origin::Stage(stage) => sites(stage),
+        };
+        let reaches = |to: &usize| from.iter().any(|from| instance.links.cost(*from, *to, artifact.bytes).is_some());
+        artifact.readers.iter().any(|reader| !sites(*reader).iter().any(reaches))
+    };
+    instance.artifacts.iter().filter(cut).map(|artifact| artifact.label.clone()).collect()
 }
 
 /// The stages from `next` on whose ranks fit into one number, with weights so that an earlier

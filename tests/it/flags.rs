@@ -68,7 +68,7 @@ fn detailed_exit_code_tells_whether_there_is_something_to_do() {
     assert!(sandbox.stdout(&detailed, 2).contains("Plan: 2 to add"));
     let applied = with_path(&sandbox, &["apply", "plan.json", "--provider", "local"]);
     assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
-    assert!(sandbox.stdout(&detailed, 0).contains("Plan: 0 to add"));
+    assert!(sandbox.stdout(&detailed, 0).contains("No changes."));
     // Another command is something to do.
     sandbox.replace("job.toml", "uniq -c", "uniq");
     sandbox.stdout(&detailed, 2);

@@ -13,7 +13,7 @@ fn kill_9_in_the_middle_of_a_stage_loses_and_repeats_nothing() {
             "second",
             &["first.o"],
             &["o"],
-            "echo second >> ../../../../ran; touch ../../../../begun; sleep 1; echo 2 > $SKY_OUTPUTS/o",
+            "echo second >> ../../../../ran; touch ../../../../begun; sleep 2; echo 2 > $SKY_OUTPUTS/o",
         ),
         ("third", &["second.o"], &["o"], "echo third >> ../../../../ran; cp $SKY_INPUTS/o $SKY_OUTPUTS/o"),
     ];
@@ -23,7 +23,8 @@ fn kill_9_in_the_middle_of_a_stage_loses_and_repeats_nothing() {
         place.wait_for("begun");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(place.state().stages["second"].status, Status::Running);
+        // Killed before or after the line that says so was written.
+        assert!(place.state().stages["second"].status.in_flight());
         assert!(place.processes() > 0);
         if late {
             // The stage ends while nobody watches.
