@@ -4,7 +4,7 @@ use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
 use crate::model::{Bytes, DataRate, Job, Offer, Place, Policy, canonical, dag};
 use crate::plan::*;
-use crate::problem::{Evaluation, Shape, evaluate};
+use crate::problem::{Evaluation, Shape, evaluate, local_cost, touched};
 use crate::solve::Solved;
 use crate::util::hash;
 use std::collections::BTreeSet;
@@ -29,12 +29,22 @@ pub struct SolverName {
 
 /// Alternatives kept per stage.
 const ALTERNATIVES: usize = 3;
+/// The cheapest so many are checked against the limits.
+const LOOKED_AT: usize = 24;
+
+/// What follows from the job's DAG, for all stages.
+struct Dag {
+    shape: Shape,
+    touched: Vec<Vec<usize>>,
+}
 
 /// Writes the plan down.
 pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_json::Error> {
     let Parts { job, policy, catalog, compiled, solved, single } = parts;
     let evaluation = &solved.evaluation;
-    let mut stages: Vec<PlannedStage> = (0..compiled.stages.len()).map(|stage| planned_stage(parts, stage)).collect();
+    let dag = Dag { shape: compiled.instance.shape(), touched: touched(&compiled.instance) };
+    let mut stages: Vec<PlannedStage> =
+        (0..compiled.stages.len()).map(|stage| planned_stage(parts, &dag, stage)).collect();
     stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
     let mut transfers: Vec<PlannedTransfer> = planned_transfers(parts);
     transfers.sort_by(|a, b| (a.start_ms, &a.artifact, &a.to).cmp(&(b.start_ms, &b.artifact, &b.to)));
@@ -99,7 +109,7 @@ fn offer_of<'a>(parts: &Parts<'a>, stage: usize, position: usize) -> &'a Offer {
     &parts.catalog.offers[parts.compiled.candidates[stage][tag].offer]
 }
 
-fn planned_stage(parts: &Parts<'_>, index: usize) -> PlannedStage {
+fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
     let Parts { job, catalog, compiled, solved, .. } = parts;
     let name = &compiled.stages[index];
     let stage = &job.stages[name];
@@ -128,20 +138,25 @@ fn planned_stage(parts: &Parts<'_>, index: usize) -> PlannedStage {
         after: dag::predecessors(stage).into_iter().map(str::to_owned).collect(),
         run: stage.run.clone(),
         files: stage.files.clone(),
-        alternatives: alternatives(parts, index),
+        alternatives: alternatives(parts, dag, index),
     }
 }
 
-/// The best other offers for one stage, the rest of the plan as it is, within the limits.
-fn alternatives(parts: &Parts<'_>, stage: usize) -> Vec<Alternative> {
+/// The cheapest other offers for one stage, the rest of the plan as it is, within the limits.
+fn alternatives(parts: &Parts<'_>, dag: &Dag, stage: usize) -> Vec<Alternative> {
     let instance = &parts.compiled.instance;
-    let shape: Shape = instance.shape();
     let mut picks = parts.solved.picks.clone();
     let kept = picks[stage];
-    let mut found: Vec<(i64, i64, usize)> = Vec::new();
+    let mut ranked: Vec<(i64, usize)> = Vec::new();
     for position in (0..instance.stages[stage].choices.len()).filter(|position| *position != kept) {
         picks[stage] = position;
-        let Some(evaluation) = evaluate(instance, &shape, &picks) else { continue };
+        ranked.push((local_cost(instance, &dag.touched[stage], &picks, stage), position));
+    }
+    ranked.sort_unstable();
+    let mut found: Vec<(i64, i64, usize)> = Vec::new();
+    for (_, position) in ranked.into_iter().take(LOOKED_AT) {
+        picks[stage] = position;
+        let Some(evaluation) = evaluate(instance, &dag.shape, &picks) else { continue };
         let (cost, time) = (evaluation.cost(), evaluation.makespan);
         if instance.budget.is_none_or(|limit| cost <= limit) && instance.deadline.is_none_or(|limit| time <= limit) {
             found.push((cost, time, position));

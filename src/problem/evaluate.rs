@@ -73,3 +73,40 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<E
     let makespan = end.iter().copied().max().unwrap_or(0);
     Some(Evaluation { compute, egress, makespan, start, end, copies })
 }
+
+/// By stage: the artifacts that it makes or reads.
+pub fn touched(instance: &Instance) -> Vec<Vec<usize>> {
+    let mut touched = vec![Vec::new(); instance.stages.len()];
+    for (index, artifact) in instance.artifacts.iter().enumerate() {
+        if let Origin::Stage(stage) = artifact.origin {
+            touched[stage].push(index);
+        }
+        artifact.readers.iter().for_each(|reader| touched[*reader].push(index));
+    }
+    touched
+}
+
+/// What a stage and all copies of the artifacts that touch it cost: the part of the total that
+/// its choice decides. More than anything for a forbidden way.
+pub fn local_cost(instance: &Instance, touched: &[usize], picks: &[usize], stage: usize) -> i64 {
+    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+    let mut cost = instance.stages[stage].choices[picks[stage]].cost;
+    let mut paid: Vec<usize> = Vec::new();
+    for index in touched {
+        let artifact = &instance.artifacts[*index];
+        let from = match artifact.origin {
+            Origin::Site(from) => from,
+            Origin::Stage(stage) => site(stage),
+        };
+        paid.clear();
+        for to in artifact.readers.iter().map(|reader| site(*reader)) {
+            if to == from || paid.contains(&to) {
+                continue;
+            }
+            paid.push(to);
+            let Some(copy) = instance.links.cost(from, to, artifact.bytes) else { return i64::MAX };
+            cost = cost.saturating_add(copy);
+        }
+    }
+    cost
+}

@@ -12,7 +12,7 @@ pub mod mps;
 pub mod program;
 mod ways;
 
-pub use evaluate::{Evaluation, evaluate};
+pub use evaluate::{Evaluation, evaluate, local_cost, touched};
 pub use instance::{Artifact, Choice, Instance, Links, Origin, Shape, StageChoices};
 pub use lower::{Goal, Lowered, Target, lower};
 pub use program::{Column, Program, Row};

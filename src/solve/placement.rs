@@ -5,7 +5,7 @@
 //! the levels above as limits, on the choices that these limits leave ([`super::reduce`]); so
 //! ties, which are the rule where regions share a price list, do not depend on a solver's mood.
 
-use super::reduce::reduce;
+use super::reduce::{least_cost, least_time, reduce};
 use super::search::{improve, search};
 use super::solver::{Answer, Effort, Solver, SolverError};
 use crate::model::Objective;
@@ -55,6 +55,10 @@ pub struct Shortfall {
 /// Ties in cost between more choices than this are broken by single-stage moves, which is as
 /// deterministic, instead of by programs: the cost is proven, the makespan at that cost is not.
 const TIED_CHOICES: usize = 800;
+/// Above so many choices no program is built: its first linear relaxation alone would outlast
+/// every patience, and no count of nodes limits that. The placement is then the search's, with
+/// the simple bound of [`super::reduce`] and its gap.
+const PROGRAM_CHOICES: usize = 40_000;
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
 
@@ -177,6 +181,10 @@ impl Run<'_> {
             // All other choices are proven to exceed a limit or to be worse.
             return Ok(Some(Found { tags: start, value, bound: value, proven: true }));
         }
+        if instance.size() > PROGRAM_CHOICES {
+            let bound = self.floor(&instance, goal);
+            return Ok(Some(Found { tags: start, value, bound, proven: bound == value }));
+        }
         let found = self.program(&instance, goal, limits, Some(&start))?;
         Ok(Some(match found {
             Some(found) if found.value <= value => Found { bound: found.bound.min(found.value), ..found },
@@ -186,13 +194,21 @@ impl Run<'_> {
         }))
     }
 
+    /// A bound that costs nothing to find.
+    fn floor(&self, instance: &Instance, goal: Objective) -> i64 {
+        match goal {
+            Objective::Cost => least_cost(instance).unwrap_or(0),
+            Objective::Time => least_time(instance, self.shape),
+        }
+    }
+
     /// A placement within limits, made better by single-stage moves, without a proof.
     fn improved(&self, instance: &Instance, goal: Objective, limits: Limits, known: &[usize]) -> Option<Found> {
         let instance = Instance { minimize: goal, budget: limits.cost, deadline: limits.time, ..instance.clone() };
         let picks = improve(&instance, self.shape, positions(&instance, known)?);
         let tags = tags(&instance, &picks);
         let value = self.value(&instance, goal, limits, &tags)?;
-        Some(Found { tags, value, bound: 0, proven: false })
+        Some(Found { tags, value, bound: self.floor(&instance, goal), proven: false })
     }
 
     /// The program's optimum. A cost without the rows of time is tried first: when its optimum
@@ -254,7 +270,8 @@ impl Run<'_> {
         let known = start.and_then(|tags| Some((tags.to_vec(), self.value(instance, goal, limits, tags)?)));
         let (tags, value) = known
             .ok_or_else(|| SolverError("no plan was found within the effort allowed; raise --max-nodes".to_owned()))?;
-        Ok(Some(Found { tags, value, bound: 0, proven: false }))
+        let bound = self.floor(instance, goal).min(value);
+        Ok(Some(Found { tags, value, bound, proven: false }))
     }
 
     /// The figure of a placement; `None`: it breaks a limit.

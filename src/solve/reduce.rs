@@ -6,7 +6,8 @@
 //! is out. Egress counts where it is certain: data that lies at a fixed site and is read by one
 //! stage only.
 
-use crate::problem::{Instance, Origin, Shape, StageChoices};
+use crate::model::Bytes;
+use crate::problem::{Choice, Instance, Origin, Shape, StageChoices};
 
 /// The instance without choices that cannot be in a placement of cost at most `cost_limit` and
 /// makespan at most `time_limit`. `None`: some stage has no choice left.
@@ -31,27 +32,41 @@ pub fn reduce(
     }
 }
 
-/// Cost that is certain once a stage takes a choice at `site`; `None`: the way is forbidden.
-fn certain(instance: &Instance, stage: usize, site: usize) -> Option<i64> {
-    let fetched = instance.artifacts.iter().filter(|artifact| artifact.readers == [stage]);
-    fetched
-        .filter_map(|artifact| match artifact.origin {
-            Origin::Site(from) => Some(instance.links.cost(from, site, artifact.bytes)),
-            Origin::Stage(_) => None,
-        })
-        .sum()
+/// A lower bound on the cost of every placement. `None`: there is no placement.
+pub fn least_cost(instance: &Instance) -> Option<i64> {
+    let costs = certain_costs(instance);
+    costs.iter().map(|costs| costs.iter().flatten().min().copied()).sum()
+}
+
+/// A lower bound on the makespan of every placement: the longest path with every stage at its
+/// shortest.
+pub fn least_time(instance: &Instance, shape: &Shape) -> i64 {
+    let paths = paths(instance, shape);
+    (0..instance.stages.len())
+        .map(|stage| paths.head[stage] + paths.shortest[stage] + paths.tail[stage])
+        .max()
+        .unwrap_or(0)
+}
+
+/// By stage and choice, what is certain; `None`: the choice cannot be taken.
+fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
+    // Data at a fixed site with one reader: its copy is decided by that reader alone.
+    let mut fetched: Vec<Vec<(usize, Bytes)>> = vec![Vec::new(); instance.stages.len()];
+    for artifact in &instance.artifacts {
+        if let (Origin::Site(from), [reader]) = (artifact.origin, &artifact.readers[..]) {
+            fetched[*reader].push((from, artifact.bytes));
+        }
+    }
+    let certain = |choice: &Choice, fetched: &[(usize, Bytes)]| -> Option<i64> {
+        let copies = fetched.iter().map(|(from, bytes)| instance.links.cost(*from, choice.site, *bytes));
+        Some(choice.cost + copies.sum::<Option<i64>>()?)
+    };
+    let stages = instance.stages.iter().zip(&fetched);
+    stages.map(|(stage, fetched)| stage.choices.iter().map(|choice| certain(choice, fetched)).collect()).collect()
 }
 
 fn by_cost(instance: &mut Instance, limit: i64) -> Option<()> {
-    let costs: Vec<Vec<Option<i64>>> = instance
-        .stages
-        .iter()
-        .enumerate()
-        .map(|(index, stage)| {
-            let cost = |choice: &crate::problem::Choice| Some(choice.cost + certain(instance, index, choice.site)?);
-            stage.choices.iter().map(cost).collect()
-        })
-        .collect();
+    let costs = certain_costs(instance);
     let least: Option<Vec<i64>> = costs.iter().map(|costs| costs.iter().flatten().min().copied()).collect();
     let least = least?;
     let floor: i64 = least.iter().sum();
@@ -62,7 +77,15 @@ fn by_cost(instance: &mut Instance, limit: i64) -> Option<()> {
     Some(())
 }
 
-fn by_time(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
+/// By stage, with every stage at its shortest: the longest way to its start, its own time, and
+/// the longest way from its end.
+struct Paths {
+    head: Vec<i64>,
+    shortest: Vec<i64>,
+    tail: Vec<i64>,
+}
+
+fn paths(instance: &Instance, shape: &Shape) -> Paths {
     let count = instance.stages.len();
     let shortest: Vec<i64> = instance
         .stages
@@ -85,9 +108,14 @@ fn by_time(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
             }
         }
     }
-    for stage in 0..count {
-        let fetch: Vec<i64> =
-            instance.stages[stage].choices.iter().map(|choice| fetched(instance, shape, stage, choice.site)).collect();
+    Paths { head, shortest, tail }
+}
+
+fn by_time(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
+    let Paths { head, tail, .. } = paths(instance, shape);
+    for stage in 0..instance.stages.len() {
+        let arrival = |choice: &Choice| fetched(instance, shape, stage, choice.site);
+        let fetch: Vec<i64> = instance.stages[stage].choices.iter().map(arrival).collect();
         let choices = instance.stages[stage].choices.clone();
         let fits =
             |position: usize| head[stage].max(fetch[position]) + choices[position].duration + tail[stage] <= limit;

@@ -2,7 +2,7 @@
 //! for [`super::reduce`].
 
 use crate::model::Objective;
-use crate::problem::{Instance, Origin, Shape, evaluate};
+use crate::problem::{Instance, Shape, evaluate, local_cost, touched};
 
 /// What makes one placement better than another: less over the limits first, then the
 /// objective, then the other figure.
@@ -96,28 +96,16 @@ fn homes(instance: &Instance) -> Vec<usize> {
     sites.into_iter().take(HOMES).map(|(_, _, site)| site).collect()
 }
 
-/// By stage: the artifacts that it makes or reads.
-fn touched(instance: &Instance) -> Vec<Vec<usize>> {
-    let mut touched = vec![Vec::new(); instance.stages.len()];
-    for (index, artifact) in instance.artifacts.iter().enumerate() {
-        if let Origin::Stage(stage) = artifact.origin {
-            touched[stage].push(index);
-        }
-        artifact.readers.iter().for_each(|reader| touched[*reader].push(index));
-    }
-    touched
-}
-
 /// Moves one stage at a time to where it and what touches it cost least, until no move helps.
 fn cheapen(instance: &Instance, touched: &[Vec<usize>], mut picks: Vec<usize>) -> Vec<usize> {
     let mut improved = true;
     while improved {
         improved = false;
         for stage in 0..picks.len() {
-            let mut best = (local(instance, &touched[stage], &picks, stage), picks[stage]);
+            let mut best = (local_cost(instance, &touched[stage], &picks, stage), picks[stage]);
             for position in 0..instance.stages[stage].choices.len() {
                 picks[stage] = position;
-                let cost = local(instance, &touched[stage], &picks, stage);
+                let cost = local_cost(instance, &touched[stage], &picks, stage);
                 if cost < best.0 {
                     best = (cost, position);
                     improved = true;
@@ -127,30 +115,6 @@ fn cheapen(instance: &Instance, touched: &[Vec<usize>], mut picks: Vec<usize>) -
         }
     }
     picks
-}
-
-/// What a stage and the copies of all that touches it cost; more than anything for a forbidden way.
-fn local(instance: &Instance, touched: &[usize], picks: &[usize], stage: usize) -> i64 {
-    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
-    let mut cost = instance.stages[stage].choices[picks[stage]].cost;
-    let mut paid: Vec<usize> = Vec::new();
-    for index in touched {
-        let artifact = &instance.artifacts[*index];
-        let from = match artifact.origin {
-            Origin::Site(from) => from,
-            Origin::Stage(stage) => site(stage),
-        };
-        paid.clear();
-        for to in artifact.readers.iter().map(|reader| site(*reader)) {
-            if to == from || paid.contains(&to) {
-                continue;
-            }
-            paid.push(to);
-            let Some(copy) = instance.links.cost(from, to, artifact.bytes) else { return i64::MAX };
-            cost = cost.saturating_add(copy);
-        }
-    }
-    cost
 }
 
 /// Moves one stage at a time to its best choice until no move helps or `moves` are used up.
