@@ -38,8 +38,17 @@ pub struct Funnel {
     pub forbidden: BTreeMap<String, u64>,
 }
 
-/// The offers that a request may take, in the catalog's order, or how they ran out.
-pub fn offers(request: &Request<'_>, policy: &Policy, catalog: &Catalog) -> Result<Vec<usize>, Funnel> {
+/// The offers that a request may take, as indexes in the catalog's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    pub offers: Vec<usize>,
+    /// The cheapest of each place, the first of equals: all that a stage needs that runs equally
+    /// long everywhere.
+    pub cheapest: Vec<usize>,
+}
+
+/// The offers that a request may take, or how they ran out.
+pub fn offers(request: &Request<'_>, policy: &Policy, catalog: &Catalog) -> Result<Allowed, Funnel> {
     let mut funnel = Funnel { needs: needs::text(request.needs), ..Funnel::default() };
     let unmet: Vec<Option<&'static str>> =
         catalog.machines.iter().map(|machine| needs::unmet(request.needs, machine, catalog)).collect();
@@ -71,24 +80,34 @@ pub fn offers(request: &Request<'_>, policy: &Policy, catalog: &Catalog) -> Resu
             },
         }
     }
-    if allowed.is_empty() { Err(funnel) } else { Ok(allowed) }
+    if allowed.is_empty() {
+        return Err(funnel);
+    }
+    let in_place = allowed.chunk_by(|a, b| catalog.offers[*a].place == catalog.offers[*b].place);
+    let cheapest =
+        in_place.filter_map(|group| group.iter().copied().min_by_key(|index| (catalog.offers[*index].rate, *index)));
+    Ok(Allowed { cheapest: cheapest.collect(), offers: allowed })
 }
 
 /// A stage's candidates worth keeping among the offers that it may take, and how many there were.
 /// None are left if the job does not say how long the stage runs on any of them.
-pub fn candidates(stage: &Stage, offers: &[usize], catalog: &Catalog) -> (Vec<Candidate>, usize) {
+pub fn candidates(stage: &Stage, allowed: &Allowed, catalog: &Catalog) -> (Vec<Candidate>, usize) {
+    let candidate = |index: usize, duration: Millis| {
+        let cost = catalog.offers[index].rate.cost(stage.nodes, duration);
+        Candidate { offer: index, duration, cost }
+    };
+    if let Work::Duration(duration) = stage.work {
+        let kept = allowed.cheapest.iter().map(|index| candidate(*index, duration)).collect();
+        return (kept, allowed.offers.len());
+    }
     let mut known: BTreeMap<u32, Option<Millis>> = BTreeMap::new();
     let mut seen = 0;
     let mut kept = Vec::new();
-    for group in offers.chunk_by(|a, b| catalog.offers[*a].place == catalog.offers[*b].place) {
+    for group in allowed.offers.chunk_by(|a, b| catalog.offers[*a].place == catalog.offers[*b].place) {
         let in_place = group.iter().filter_map(|index| {
-            let offer = &catalog.offers[*index];
-            let time = || needs::duration(&stage.work, &catalog.machines[offer.machine as usize], stage.nodes, catalog);
-            let duration = match stage.work {
-                Work::Duration(duration) => Some(duration),
-                _ => *known.entry(offer.machine).or_insert_with(time),
-            }?;
-            Some(Candidate { offer: *index, duration, cost: offer.rate.cost(stage.nodes, duration) })
+            let machine = catalog.offers[*index].machine;
+            let time = || needs::duration(&stage.work, &catalog.machines[machine as usize], stage.nodes, catalog);
+            Some(candidate(*index, (*known.entry(machine).or_insert_with(time))?))
         });
         let in_place: Vec<Candidate> = in_place.collect();
         seen += in_place.len();

@@ -11,7 +11,7 @@ pub use candidates::{Candidate, Funnel};
 use crate::catalog::Catalog;
 use crate::model::{AcceleratorNeed, ArtifactRef, Job, Policy, dag};
 use crate::problem::{Artifact, Choice, Instance, Links, Origin, StageChoices};
-use candidates::Request;
+use candidates::{Allowed, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A placement problem, and what its numbers stand for.
@@ -152,7 +152,7 @@ fn all_candidates(
     labels: &dag::Labels,
 ) -> Result<(Vec<Vec<Candidate>>, Counts), Refusal> {
     let empty = BTreeSet::new();
-    let mut known: Vec<(Request<'_>, Result<Vec<usize>, Funnel>)> = Vec::new();
+    let mut known: Vec<(Request<'_>, Result<Allowed, Funnel>)> = Vec::new();
     let mut all = Vec::new();
     let mut starved = Vec::new();
     let mut counts = Counts::default();
@@ -171,7 +171,7 @@ fn all_candidates(
         };
         let (kept, seen) = candidates::candidates(stage, offers, catalog);
         if kept.is_empty() {
-            let unmet = BTreeMap::from([("duration".to_owned(), offers.len() as u64)]);
+            let unmet = BTreeMap::from([("duration".to_owned(), offers.offers.len() as u64)]);
             starved.push(Funnel { stage: name.clone(), needs: needs::text(&stage.needs), unmet, ..Funnel::default() });
         }
         counts.candidates += seen as u64;

@@ -17,12 +17,13 @@ const HOMES: usize = 24;
 /// with its cost and makespan. `None`: none within the limits was found.
 pub fn search(instance: &Instance, shape: &Shape) -> Option<(Vec<usize>, i64, i64)> {
     let mut best: Option<(Key, Vec<usize>)> = None;
+    let mut visits = VISITS;
     let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
     let touched = touched(instance);
     for start in starts(instance) {
         // Where only money counts, a move changes only what touches its stage.
         let (key, picks) = if instance.minimize == Objective::Cost && instance.deadline.is_none() {
-            let picks = cheapen(instance, &touched, start);
+            let picks = cheapen(instance, &touched, start, &mut visits);
             (key(instance, shape, &picks), picks)
         } else {
             descend(instance, shape, start, &mut moves)
@@ -96,12 +97,18 @@ fn homes(instance: &Instance) -> Vec<usize> {
     sites.into_iter().take(HOMES).map(|(_, _, site)| site).collect()
 }
 
-/// Moves one stage at a time to where it and what touches it cost least, until no move helps.
-fn cheapen(instance: &Instance, touched: &[Vec<usize>], mut picks: Vec<usize>) -> Vec<usize> {
+/// Moves one stage at a time to where it and what touches it cost least, until no move helps or
+/// `visits` are used up.
+fn cheapen(instance: &Instance, touched: &[Vec<usize>], mut picks: Vec<usize>, visits: &mut usize) -> Vec<usize> {
     let mut improved = true;
     while improved {
         improved = false;
         for stage in 0..picks.len() {
+            let work = instance.stages[stage].choices.len() * (1 + touched[stage].len());
+            if *visits < work {
+                return picks;
+            }
+            *visits -= work;
             let mut best = (local_cost(instance, &touched[stage], &picks, stage), picks[stage]);
             for position in 0..instance.stages[stage].choices.len() {
                 picks[stage] = position;
