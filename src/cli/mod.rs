@@ -70,13 +70,12 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
 fn say(failure: &Failure, terminal: &Terminal) -> Exit {
     if !failure.message.is_empty() {
         let word = terminal.paint(anstyle::AnsiColor::Red.on_default().bold(), "error");
+        let rendered = ["error: ", "warning: ", "\u{1b}"].iter().any(|start| failure.message.starts_with(start));
         match failure.message.strip_prefix("error: ") {
-            Some(rest) => terminal.note(&format!("{word}: {rest}")),
+            Some(rest) if !failure.message.contains("\n -->") => terminal.note(&format!("{word}: {rest}")),
             // Messages with source lines come rendered, colours and all.
-            None if failure.message.contains("error:") || failure.message.contains("error\u{1b}") => {
-                terminal.note(&failure.message);
-            }
-            None => terminal.note(&format!("{word}: {}", failure.message)),
+            _ if rendered => terminal.note(&failure.message),
+            _ => terminal.note(&format!("{word}: {}", failure.message)),
         }
     }
     for hint in &failure.hints {

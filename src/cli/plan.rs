@@ -103,14 +103,13 @@ fn first_line(text: &str) -> String {
 }
 
 fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
+    refuse_overwriting(args)?;
     let saved = args.check.as_ref().map(|path| std::fs::read(path).map_err(|error| Failure::file(path, "read", error)));
     let saved = saved.transpose()?;
     let (_, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), terminal)?;
     let bytes = plan_file::encode(&plan).map_err(Failure::error)?;
-    if let Some(path) = &args.out
-        && !std::fs::read(path).is_ok_and(|old| old == bytes.as_bytes())
-    {
-        file::write_atomic(path, bytes.as_bytes()).map_err(Failure::error)?;
+    if let Some(path) = &args.out {
+        file::write_result(path, bytes.as_bytes()).map_err(Failure::error)?;
     }
     let done = done(&plan)?;
     show(args, &plan, done, terminal)?;
@@ -122,6 +121,27 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
     }
     let changes = args.detailed_exitcode && !done;
     Ok(if changes { Exit::Changes } else { Exit::Success })
+}
+
+/// No output may take the place of an input or of another output.
+fn refuse_overwriting(args: &PlanArgs) -> Result<(), Failure> {
+    let beside = args.inputs.job.with_file_name("policy.toml");
+    let inputs = [Some(&args.inputs.job), Some(args.inputs.policy.as_ref().unwrap_or(&beside))];
+    let real = |path: &PathBuf| std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+    let mut taken: Vec<PathBuf> = inputs.into_iter().flatten().map(real).collect();
+    for output in [&args.out, &args.emit_mps].into_iter().flatten() {
+        let path = real(output);
+        let special = std::fs::metadata(&path).is_ok_and(|found| !found.is_file());
+        if taken.contains(&path) && !special {
+            return Err(Failure::error(format!(
+                "{} is an input or the other output: it would be lost",
+                output.display()
+            ))
+            .hint("name another file"));
+        }
+        taken.push(path);
+    }
+    Ok(())
 }
 
 fn show(args: &PlanArgs, plan: &Plan, done: bool, terminal: &Terminal) -> Result<(), Failure> {
@@ -198,7 +218,7 @@ fn compute(
     };
     if let Some(path) = mps {
         let program = planner::program(job, policy, &catalog).map_err(stop)?;
-        file::write_atomic(path, program.as_bytes()).map_err(Failure::error)?;
+        file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
     }
     let settings = Settings {
         effort: Effort { nodes: solving.max_nodes, seconds: solving.time_limit },

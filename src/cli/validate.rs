@@ -1,11 +1,13 @@
-//! `sky validate`: are job and policy well written? Needs no network and no catalog.
+//! `sky validate`: are job and policy well written? Needs no network, and no catalog unless one
+//! is named.
 
-use super::inputs::{self, InputArgs};
+use super::inputs::{self, InputArgs, Inputs};
 use super::{Exit, Failure, Terminal};
-use crate::render::diagnostic;
+use crate::compile;
+use crate::render::{diagnostic, no_plan};
 use crate::spec::{Diagnostic, Diagnostics, SourceFile};
 
-/// Check a job file and a policy file.
+/// Check a job file and a policy file; with --catalog, also the names that the job takes from it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ValidateArgs {
     #[command(flatten)]
@@ -18,7 +20,12 @@ pub struct ValidateArgs {
 /// Checks; exit code 1 if there are errors, all of which are shown.
 pub fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (said, valid) = match inputs::read(&args.inputs) {
-        Ok(inputs) => (inputs.warnings, true),
+        Ok(mut inputs) => {
+            let unknown = unknown_name(&inputs, args)?;
+            let valid = unknown.is_none();
+            inputs.warnings.extend(unknown);
+            (inputs.warnings, valid)
+        }
         Err(faults) => (faults, false),
     };
     if args.json {
@@ -33,4 +40,18 @@ pub fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         }
     }
     Ok(if valid { Exit::Success } else { Exit::Error })
+}
+
+/// A place or an accelerator of the job that the catalog on the command line does not have.
+fn unknown_name(inputs: &Inputs, args: &ValidateArgs) -> Result<Option<Diagnostics>, Failure> {
+    let Some(folder) = &args.inputs.catalog else { return Ok(None) };
+    let catalog = inputs::load_catalog(Some(folder)).map_err(Failure::error)?;
+    let source = &inputs.job.source;
+    Ok(match compile::check_names(&inputs.job.value, &catalog) {
+        Err(compile::Refusal::Unknown { key, message, hint }) => {
+            let list = vec![no_plan::unknown(source, &key, &message, hint.as_deref())];
+            Some(Diagnostics { source: source.clone(), list })
+        }
+        _ => None,
+    })
 }

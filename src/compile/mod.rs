@@ -95,7 +95,7 @@ fn signed(value: u64) -> i64 {
 }
 
 /// Names in the job that only the catalog can vouch for.
-fn check_names(job: &Job, catalog: &Catalog) -> Result<(), Refusal> {
+pub fn check_names(job: &Job, catalog: &Catalog) -> Result<(), Refusal> {
     for (name, dataset) in &job.datasets {
         if catalog.place_id(&dataset.at).is_none() {
             let at = dataset.at.to_string();

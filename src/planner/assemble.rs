@@ -2,7 +2,7 @@
 
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
-use crate::model::{Bytes, DataRate, Job, Offer, Place, Policy, canonical, dag};
+use crate::model::{Allowance, Bytes, DataRate, Job, Offer, Pattern, Place, Policy, canonical, dag};
 use crate::plan::*;
 use crate::problem::{Evaluation, Shape, evaluate, local_cost, touched};
 use crate::solve::Solved;
@@ -216,21 +216,33 @@ fn planned_datasets(job: &Job) -> std::collections::BTreeMap<String, PlannedData
     job.datasets.iter().map(|(name, dataset)| (name.clone(), planned(dataset))).collect()
 }
 
-/// Data that exists already may lie where the policy would not put it: that is said, since no
-/// plan can change it.
+/// What a reader should know. Data that exists already may lie where the policy would not put
+/// it: that is said, since no plan can change it. So are names that match nothing, which may be
+/// mistyped and then protect nothing.
 fn warnings(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<String> {
     let mut warnings = compile::unknown_alternatives(job, catalog);
-    for (name, dataset) in &job.datasets {
-        let place: Option<&Place> = catalog.place_id(&dataset.at).map(|place| &catalog.places[place as usize]);
-        let Some(place) = place.filter(|place| place.name != crate::model::PlaceName::here()) else { continue };
-        let labels: BTreeSet<String> = dataset.labels.clone();
-        if let Some(key) = crate::rule::forbids_place(policy, &labels, place) {
-            let country = place.country.as_deref().unwrap_or("unknown country");
-            warnings.push(format!(
-                "dataset {name} already lies at {} ({country}), outside {key}; only its copies are bound",
-                place.name
-            ));
-        }
-    }
+    let misplaced = job.datasets.iter().filter_map(|(name, dataset)| {
+        let place = &catalog.places[catalog.place_id(&dataset.at)? as usize];
+        let key = crate::rule::forbids_place(policy, &dataset.labels, place)?;
+        let country = place.country.as_deref().unwrap_or("unknown country");
+        Some(format!(
+            "dataset {name} already lies at {} ({country}), outside {key}; only its copies are bound",
+            place.name
+        ))
+    });
+    warnings.extend(misplaced);
+    warnings.extend(unmatched("clouds", &policy.clouds, catalog, |place| place.name.cloud.clone()));
+    warnings.extend(unmatched("places", &policy.places, catalog, |place| place.name.to_string()));
     warnings
+}
+
+/// Patterns of the policy that match no place of the catalog.
+fn unmatched(table: &str, rule: &Allowance, catalog: &Catalog, name: impl Fn(&Place) -> String) -> Vec<String> {
+    let names: BTreeSet<String> = catalog.places.iter().map(name).collect();
+    let said = |list: &str, pattern: &Pattern| {
+        let unknown = !names.iter().any(|name| pattern.matches(name));
+        unknown.then(|| format!("{table}.{list} `{pattern}` matches nothing in the catalog"))
+    };
+    let allowed = rule.allow.iter().flatten().filter_map(|pattern| said("allow", pattern));
+    allowed.chain(rule.deny.iter().filter_map(|pattern| said("deny", pattern))).collect()
 }

@@ -6,7 +6,7 @@ use crate::model::units::grouped;
 use crate::model::{Job, Millis, Money, Policy};
 use crate::planner::NoPlan;
 use crate::solve::Shortfall;
-use crate::spec::{Diagnostic, Parsed};
+use crate::spec::{Diagnostic, Parsed, SourceFile};
 use std::fmt::Write;
 
 /// A message for people, starting with `error:`, and whether it is an answer (`true`: the
@@ -15,14 +15,18 @@ pub fn text(reason: &NoPlan, job: &Parsed<Job>, policy: &Parsed<Policy>, colour:
     match reason {
         NoPlan::Solver(error) => (format!("error: {error}"), false),
         NoPlan::Refused(Refusal::Unknown { key, message, hint }) => {
-            let span = job.source.span(key).unwrap_or(0..0);
-            let mut diagnostic = Diagnostic::error(span, message.clone()).with_label("not in the catalog");
-            diagnostic.hint = Some(hint.clone().unwrap_or_else(|| "`sky catalog list` shows what there is".to_owned()));
+            let diagnostic = unknown(&job.source, key, message, hint.as_deref());
             (diagnostic::text(&job.source, &[diagnostic], colour).trim_end().to_owned(), false)
         }
         NoPlan::Refused(Refusal::NoCandidates(funnels)) => (starved(funnels, job, policy), true),
         NoPlan::Infeasible(shortfall) => (short(shortfall, policy), true),
     }
+}
+
+/// A name in the job that the catalog does not know, at its line.
+pub fn unknown(source: &SourceFile, key: &str, message: &str, hint: Option<&str>) -> Diagnostic {
+    let hint = hint.unwrap_or("`sky catalog list` shows what there is");
+    Diagnostic::error(source.span(key).unwrap_or(0..0), message).with_label("not in the catalog").with_hint(hint)
 }
 
 /// What was said, in one sentence, for programs.
@@ -97,7 +101,12 @@ fn short(shortfall: &Shortfall, policy: &Parsed<Policy>) -> String {
             Money(cost).exact(),
             crate::plan::millis(time).exact()
         ));
-        line(format!("the budget is {} ({}): {} too low", budget, at("limits.budget"), (Money(cost) - budget).exact()));
+        line(format!(
+            "the budget is {} ({}): {} too low",
+            budget.exact(),
+            at("limits.budget"),
+            (Money(cost) - budget).exact()
+        ));
         line(format!("help: set budget = \"{}\" or more", cents_up(Money(cost))));
     }
     let limited = shortfall.fastest.is_some() || shortfall.cheapest.is_some();

@@ -85,7 +85,9 @@ fn totals(plan: &Plan) -> String {
             );
             line("Saved", &saving_money(plan, single), &format!("and {} of the time", saving_time(plan, single)));
         }
-        None => line("Best single cloud", "none", "no one cloud can run the whole job, or it was not compared"),
+        None => {
+            line("Best single cloud", "none", "no one cloud can run the whole job, or it was not compared (--compare)")
+        }
     }
     text
 }

@@ -58,3 +58,25 @@ pub fn write_below(folder: &Path, name: &str, contents: &[u8]) -> io::Result<()>
 pub fn remove(path: &Path) -> io::Result<()> {
     std::fs::remove_file(path).map_err(|error| named(path, "remove", error))
 }
+
+/// Writes a result where the user wants it: a regular file atomically, through a symbolic link,
+/// and not at all if it holds just that already; a device or a pipe as it is, unread.
+pub fn write_result(path: &Path, contents: &[u8]) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => {
+            let error = io::Error::new(io::ErrorKind::IsADirectory, "it is a folder");
+            Err(named(path, "write", error))
+        }
+        Ok(found) if !found.is_file() => {
+            let mut file =
+                std::fs::OpenOptions::new().write(true).open(path).map_err(|error| named(path, "write", error))?;
+            file.write_all(contents).map_err(|error| named(path, "write", error))
+        }
+        Ok(found) => {
+            let same = found.len() == contents.len() as u64 && std::fs::read(path).is_ok_and(|old| old == contents);
+            let target = std::fs::canonicalize(path).map_err(|error| named(path, "write", error))?;
+            if same { Ok(()) } else { write_atomic(&target, contents) }
+        }
+        Err(_) => write_atomic(path, contents),
+    }
+}
