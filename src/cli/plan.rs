@@ -127,7 +127,12 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
 fn refuse_overwriting(args: &PlanArgs) -> Result<(), Failure> {
     let beside = args.inputs.job.with_file_name("policy.toml");
     let inputs = [Some(&args.inputs.job), Some(args.inputs.policy.as_ref().unwrap_or(&beside))];
-    let real = |path: &PathBuf| std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+    // A file that is not there yet is known by its folder.
+    let real = |path: &PathBuf| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let named = || Some(std::fs::canonicalize(folder).ok()?.join(path.file_name()?));
+        std::fs::canonicalize(path).ok().or_else(named).unwrap_or_else(|| path.clone())
+    };
     let mut taken: Vec<PathBuf> = inputs.into_iter().flatten().map(real).collect();
     for output in [&args.out, &args.emit_mps].into_iter().flatten() {
         let path = real(output);

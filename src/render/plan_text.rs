@@ -121,7 +121,8 @@ fn proof(plan: &Plan) -> String {
             format!("Proven optimal by {solver}: no plan under these rules is faster, nor as fast for less.\n")
         }
         _ => format!(
-            "Not proven optimal: {solver} stopped at its limit, {}.{:04} % above the bound of {}.\n",
+            "Not proven optimal: {solver} stopped at its limit, or the job is too large for it. At most {}.{:04} %\n\
+             above what any plan must cost, {}.\n",
             plan.solver.gap / 10_000,
             plan.solver.gap % 10_000,
             plan.solver.bound_micro_usd

@@ -46,3 +46,11 @@ fn the_one_best_placement_is_found() {
     // Bounds and search must not do all the work here, or the programs would go untested.
     assert!(solver.0.get() > 100, "{} programs", solver.0.get());
 }
+
+#[test]
+fn plans_name_the_solvers_that_are_built_in() {
+    let lock = include_str!("../../Cargo.lock");
+    for (package, version) in [("highs-sys", Highs.version()), ("microlp", super::Microlp.version())] {
+        assert!(lock.contains(&format!("name = \"{package}\"\nversion = \"{version}\"")), "{package} {version}");
+    }
+}

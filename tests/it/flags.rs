@@ -213,3 +213,65 @@ fn every_file_of_these_tests_is_compiled() {
     }
     assert!(seen > 12, "{seen}");
 }
+
+#[test]
+fn an_output_never_takes_the_place_of_an_input() {
+    let sandbox = Sandbox::bert();
+    for output in ["--out", "--emit-mps"] {
+        for input in ["job.toml", "policy.toml", "./catalog/../job.toml"] {
+            let before = sandbox.read(input);
+            let run = sandbox.run(&["plan", "--catalog", "catalog", output, input]);
+            assert_eq!(run.status.code(), Some(1), "{output} {input}");
+            assert!(stderr(&run).contains("it would be lost"), "{}", stderr(&run));
+            assert_eq!(sandbox.read(input), before);
+        }
+    }
+    let both = sandbox.run(&["plan", "--catalog", "catalog", "--out", "x", "--emit-mps", "./x"]);
+    assert_eq!(both.status.code(), Some(1));
+    assert!(!sandbox.path("x").exists());
+}
+
+#[test]
+fn an_output_goes_through_a_link_and_into_a_pipe() {
+    let sandbox = Sandbox::bert();
+    sandbox.stdout(&PLAN, 0);
+    sandbox.write("real.json", "old");
+    std::os::unix::fs::symlink("real.json", sandbox.path("link.json")).unwrap();
+    sandbox.stdout(&["plan", "--catalog", "catalog", "--out", "link.json"], 0);
+    assert!(std::fs::symlink_metadata(sandbox.path("link.json")).unwrap().is_symlink());
+    assert_eq!(sandbox.read("real.json"), sandbox.read("plan.json"));
+    // A pipe gets the bytes and stays a pipe.
+    let pipe = sandbox.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    sandbox.stdout(&["plan", "--catalog", "catalog", "--out", "pipe"], 0);
+    assert_eq!(reader.join().unwrap(), sandbox.read("plan.json"));
+    assert!(!std::fs::symlink_metadata(&pipe).unwrap().is_file());
+}
+
+#[test]
+fn validate_checks_names_against_a_named_catalog() {
+    let sandbox = Sandbox::bert();
+    sandbox.replace("job.toml", "azure:eastus", "azure:eastu");
+    assert_eq!(sandbox.run(&["validate"]).status.code(), Some(0), "no catalog, no opinion");
+    let run = sandbox.run(&["validate", "--catalog", "catalog"]);
+    assert_eq!(run.status.code(), Some(1));
+    let said = stderr(&run);
+    assert!(said.contains("the catalog has no place `azure:eastu`") && said.contains("job.toml:6:1"), "{said}");
+}
+
+#[test]
+fn a_name_that_matches_nothing_is_said() {
+    let sandbox = Sandbox::bert();
+    sandbox.write("policy.toml", "[clouds]\ndeny = [\"awz\"]\n[places]\ndeny = [\"azure:nowhere\", \"aws:*\"]\n");
+    let run = sandbox.run(&["plan", "--catalog", "catalog"]);
+    let said = stderr(&run);
+    assert!(
+        said.contains("clouds.deny `awz` matches nothing") && said.contains("places.deny `azure:nowhere`"),
+        "{said}"
+    );
+    assert!(!said.contains("`aws:*`"), "{said}");
+}
