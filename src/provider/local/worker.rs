@@ -207,8 +207,10 @@ fn lay(item: &Item, folder: &Path) -> io::Result<()> {
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent).map_err(|error| file::named(parent, "create", error))?;
     }
+    let copy = |source, links| tree::copy(source, &target, links, tree::Sharing::Own);
     match &item.content {
-        Content::Local(source) => tree::copy(source, &target, tree::Links::Follow, tree::Sharing::Own),
+        Content::Local(source) => copy(source, tree::Links::Follow),
+        Content::Stored(source) => copy(source, tree::Links::Keep),
         Content::Empty => std::fs::write(&target, "").map_err(|error| file::named(&target, "write", error)),
     }
 }

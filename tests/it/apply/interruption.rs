@@ -145,6 +145,31 @@ fn a_second_ctrl_c_leaves_at_once() {
 }
 
 #[test]
+fn a_stage_that_was_asked_to_stop_is_never_taken_as_done() {
+    let run = "trap 'sleep 0.6; exit 0' TERM; echo PARTIAL > $SKY_OUTPUTS/o; touch ../../../../begun; i=0; \
+               while [ $i -lt 10 ]; do sleep 0.1; i=$((i+1)); done; echo COMPLETE > $SKY_OUTPUTS/o";
+    // The second sky comes while the handler is at work, or after its end.
+    for (end, late) in [("INT", true), ("KILL", true), ("KILL", false)] {
+        let place = Place::new(&[("only", &[], &["o"], run)]);
+        let child = place.start();
+        place.wait_for("begun");
+        signal(&child, "INT");
+        wait("the journalled intent", || place.state().stages["only"].stopping);
+        std::thread::sleep(Duration::from_millis(100));
+        signal(&child, end);
+        child.wait_with_output().unwrap();
+        if late {
+            wait("the end of the stage", || place.processes() == 0);
+            assert_eq!(place.text(".sky/stages/only/1/.run/exit"), "0\n");
+        }
+        ended(&place.apply(&[]), 0);
+        assert_eq!(place.text(".sky/artifacts/only/o"), "COMPLETE\n");
+        let stage = place.state().stages["only"].clone();
+        assert_eq!((stage.attempt, stage.stopping), (2, false));
+    }
+}
+
+#[test]
 fn a_second_apply_is_told_who_is_at_work() {
     let rows: [Row; 1] = [("long", &[], &[], "touch ../../../../begun; sleep 1.2")];
     let place = Place::new(&rows);

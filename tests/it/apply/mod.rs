@@ -251,3 +251,13 @@ fn odd_outputs_are_refused_with_their_name() {
     assert!(said.contains("a pipe, a socket or a device") && said.contains("symbolic link to /etc/passwd"), "{said}");
     assert!(Path::new(&std::fs::read_link(place.path(".sky/artifacts/in/o/l")).unwrap()).ends_with("f"));
 }
+
+#[test]
+fn links_inside_an_output_reach_its_readers_as_links() {
+    let write = "cd $SKY_OUTPUTS && mkdir -p o/v1 && echo 1 > o/v1/f && cd o && ln -s . self && ln -s gone dangling && \
+                 ln -s v1 current";
+    let read = "cd $SKY_INPUTS/o && readlink self dangling current > $SKY_OUTPUTS/links && cat current/f self/v1/f";
+    let place = Place::new(&[("write", &[], &["o"], write), ("read", &["write.o"], &["links"], read)]);
+    ended(&place.apply(&[]), 0);
+    assert_eq!(place.text(".sky/artifacts/read/links"), ".\ngone\nv1\n");
+}
