@@ -117,6 +117,26 @@ fn ctrl_c_ends_the_stages_and_says_how_to_go_on() {
 }
 
 #[test]
+fn the_line_about_going_on_repeats_the_options() {
+    let place = Place { folder: tempfile::tempdir().unwrap() };
+    let row = ("long", &["d"][..], &[][..], "touch ../../../../begun; sleep 2");
+    let mut planned = plan("job", &[row]);
+    dataset(&mut planned, "d", Some("nowhere"));
+    place.write_plan(&planned);
+    std::fs::rename(place.path("plan.json"), place.path("my plan.json")).unwrap();
+    std::fs::write(place.path("it's"), "1").unwrap();
+    let options = ["--provider", "local", "--source", "./.", "--data", "d=it's", "--state-dir", "st/s 1"];
+    let mut command = place.sky(&[&["apply", "my plan.json"], &options[..]].concat());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    place.wait_for("st/begun");
+    signal(&child, "INT");
+    let said = ended(&child.wait_with_output().unwrap(), 130);
+    let line = "to go on: sky apply 'my plan.json' --provider local --source ./. --data 'd=it'\\''s' \
+                --state-dir 'st/s 1'; to end and delete everything: sky destroy --state-dir 'st/s 1'";
+    assert!(said.contains(line), "{said}");
+}
+
+#[test]
 fn a_second_ctrl_c_leaves_at_once() {
     let rows: [Row; 1] =
         [("stubborn", &[], &[], "trap '' TERM; touch ../../../../begun; sleep 0.1; sleep 3; touch ../../../../over")];
