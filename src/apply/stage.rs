@@ -326,7 +326,9 @@ impl<'a> Attempt<'a> {
                     log.flush(&mut |line| self.printed(line));
                     return Ok(End::Exited(code));
                 }
-                Ok(RunStatus::Lost) => return Ok(End::Lost("its process is gone without an exit code".to_owned())),
+                Ok(RunStatus::Lost) => {
+                    return Ok(End::Lost("its process is gone without an exit code, or its outputs are".to_owned()));
+                }
                 Ok(RunStatus::NotStarted) => return Ok(End::Lost("its machine forgot the command".to_owned())),
                 Ok(RunStatus::Running) => {}
                 // The connection may come back; the command goes on meanwhile.

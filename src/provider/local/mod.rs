@@ -92,10 +92,15 @@ impl Provider for Local {
     }
 
     async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
-        if let Some(machine) = self.find(token)? {
+        let folder = self.folder(token);
+        // A token that is asked for again after its release comes from a state that was rolled
+        // back: what is left of that attempt is of no use.
+        let used_up = folder.join(".run/released").exists() || !folder.join("outputs").exists();
+        if let Some(machine) = self.find(token)?
+            && !used_up
+        {
             return Ok(machine);
         }
-        let folder = self.folder(token);
         if let Some(former) = Self::tags(&folder)? {
             // From a state that was rolled back or removed: nobody knows it any more.
             worker::attempt(&folder, &former.token).end(Duration::ZERO).await?;

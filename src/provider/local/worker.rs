@@ -37,6 +37,10 @@ impl LocalWorker {
 
     fn look(&self) -> Result<RunStatus, ProviderError> {
         if let Some(code) = self.exit_code()? {
+            if !self.folder.join("outputs").exists() {
+                // Dropped after they were collected, by a sky whose state was rolled back since.
+                return Ok(RunStatus::Lost);
+            }
             return Ok(RunStatus::Exited(code));
         }
         let path = self.control("pid");

@@ -226,3 +226,69 @@ fn a_torn_journal_is_mended_and_an_empty_state_is_refused() {
     std::fs::copy(place.path("sky.state.json.backup"), place.path("sky.state.json")).unwrap();
     ended(&place.apply(&[]), 0);
 }
+
+#[test]
+fn a_state_restored_from_an_older_backup_is_caught_up_with() {
+    let rows: [Row; 2] = [
+        (
+            "first",
+            &[],
+            &["o"],
+            "echo first >> ../../../../ran; touch ../../../../begun; sleep 0.5; echo 1 > $SKY_OUTPUTS/o",
+        ),
+        ("second", &["first.o"], &["o"], "echo second >> ../../../../ran; cp $SKY_INPUTS/o $SKY_OUTPUTS/o"),
+    ];
+    let place = Place::new(&rows);
+    ended(&place.apply(&[]), 0);
+    // The backup is from before the only apply.
+    std::fs::write(place.path("sky.state.json"), "").unwrap();
+    let said = ended(&place.apply(&[]), 1);
+    assert!(said.contains("this goes back to serial 1, which knows of no stage"), "{said}");
+    std::fs::copy(place.path("sky.state.json.backup"), place.path("sky.state.json")).unwrap();
+    ended(&place.apply(&[]), 0);
+    assert_eq!(place.text(".sky/artifacts/second/o"), "1\n");
+    assert_eq!(place.ran().values().copied().collect::<Vec<_>>(), [2, 2]);
+
+    // The backup is from the middle of an attempt that came to its end later.
+    let place = Place::new(&rows);
+    let mut child = place.start();
+    place.wait_for("begun");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (snapshot, journal) = (place.text("sky.state.json"), place.text(".sky/journal"));
+    ended(&place.apply(&[]), 0);
+    std::fs::write(place.path("sky.state.json"), "{").unwrap();
+    std::fs::write(place.path("sky.state.json.backup"), snapshot).unwrap();
+    std::fs::write(place.path(".sky/journal"), journal).unwrap();
+    let said = ended(&place.apply(&[]), 1);
+    assert!(said.contains("serial 1, with 0 of 1 stages done"), "{said}");
+    std::fs::copy(place.path("sky.state.json.backup"), place.path("sky.state.json")).unwrap();
+    ended(&place.apply(&[]), 0);
+    assert_eq!(place.text(".sky/artifacts/second/o"), "1\n");
+    assert_eq!(place.state().stages["first"].attempt, 2);
+}
+
+#[test]
+fn destroy_deletes_although_nothing_can_be_written() {
+    let rows: [Row; 2] = [
+        ("done", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o"),
+        ("long", &["done.o"], &[], "touch ../../../../begun; sleep 60"),
+    ];
+    let place = Place::new(&rows);
+    let mut child = place.start();
+    place.wait_for("begun");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // As on a full disk: every write of a byte to a file fails.
+    let full = "trap '' XFSZ; ulimit -f 0; exec \"$0\" destroy --auto-approve";
+    let mut destroy = Command::new("/bin/sh");
+    destroy.args(["-c", full, env!("CARGO_BIN_EXE_sky")]).current_dir(place.folder.path()).stdin(Stdio::null());
+    let said = ended(&destroy.env_remove("SKY_DATA_DIR").output().unwrap(), 1);
+    assert!(said.contains("all is deleted, but the state could not be written"), "{said}");
+    assert_eq!(place.processes(), 0);
+    for gone in ["stages", "objects", "artifacts"] {
+        assert!(!place.path(".sky").join(gone).exists(), "{gone}");
+    }
+    ended(&place.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+    assert!(place.state().stages.is_empty());
+}

@@ -264,8 +264,10 @@ fn links_inside_an_output_reach_its_readers_as_links() {
 
 #[test]
 fn a_descriptor_left_open_cannot_change_a_collected_output() {
-    let run = "echo good > $SKY_OUTPUTS/o; exec 9>> $SKY_OUTPUTS/o; touch mark; \
-               env -i setsid sh -c 'sleep 0.5; echo bad >&9; touch ../../../../written' &";
+    // It is in a session of its own, too: out of reach.
+    let run = "echo good > $SKY_OUTPUTS/o; exec 9>> $SKY_OUTPUTS/o; \
+               env -i setsid sh -c 'touch away; sleep 0.7; echo bad >&9; touch ../../../../written' & \
+               while ! test -e away; do sleep 0.01; done";
     let place = Place::new(&[("only", &[], &["o"], run)]);
     ended(&place.apply(&[]), 0);
     place.wait_for("written");
