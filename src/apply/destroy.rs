@@ -8,6 +8,7 @@ use crate::state::journal::Sync;
 use crate::state::{Artifact, Folder, Opened, State};
 use crate::util::tree;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 
 /// What a destroy would delete.
@@ -65,20 +66,34 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory) -> Resu
     let listed = inventory.machines.iter().map(|(provider, machine, _)| (provider.clone(), machine.token.clone()));
     let all: BTreeSet<(String, Token)> = listed.chain(live).collect();
     let recorder = Recorder::new(opened);
-    for (name, token) in all {
-        let Some(provider) = providers.iter().find(|provider| provider.name() == name) else { continue };
-        recorder.intend(&token.stage, &token.id, Call::Delete)?;
-        let deleted = provider.delete(&token).await;
-        recorder.result(&token.stage, &token.id, Call::Delete, &deleted)?;
-        deleted?;
-    }
-    for path in [folder.artifacts(), folder.objects(), folder.stages()] {
+    // First what frees space: a journal on a full disk cannot be appended to. Outputs without which
+    // a stage is not done are made again, so nothing is lost if this is as far as it comes.
+    for path in [folder.artifacts(), folder.objects()] {
         tree::remove(&path)?;
     }
-    recorder.record(Event::Emptied, Sync::Now)?;
-    let mut opened = recorder.into_inner();
-    folder.compact(&mut opened)?;
-    Ok(opened.state.serial)
+    let mut unwritten: io::Result<()> = Ok(());
+    for (name, token) in all {
+        let Some(provider) = providers.iter().find(|provider| provider.name() == name) else { continue };
+        let announced = recorder.intend(&token.stage, &token.id, Call::Delete);
+        let deleted = provider.delete(&token).await;
+        let told = recorder.result(&token.stage, &token.id, Call::Delete, &deleted);
+        // Deleting what is deleted is fine, so it need not be written down to go on.
+        unwritten = unwritten.and(announced).and(told);
+        deleted?;
+    }
+    tree::remove(&folder.stages())?;
+    let empty = || -> io::Result<u64> {
+        recorder.record(Event::Emptied, Sync::Now)?;
+        let mut opened = recorder.into_inner();
+        folder.compact(&mut opened)?;
+        Ok(opened.state.serial)
+    };
+    // Once the state says that all is gone, what was not written on the way does not matter.
+    empty().map_err(|error| {
+        let error = unwritten.err().unwrap_or(error);
+        let message = format!("all is deleted, but the state could not be written: {error}");
+        Error::Io(io::Error::new(error.kind(), message))
+    })
 }
 
 fn providers(folder: &Folder, state: &State) -> Result<Vec<Arc<dyn Provider>>, Error> {

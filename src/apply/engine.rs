@@ -296,6 +296,7 @@ pub(super) fn never_begun(
         definition: definition(planned),
         fingerprint: String::new(),
         exit_code: None,
+        stopping: false,
         message: Some(message),
         started: clock::timestamp(),
         ended: None,

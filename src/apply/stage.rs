@@ -69,10 +69,13 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
             context.observer.notice(&Notice::Unchanged { stage: name.clone() });
             return Ok(StageOutcome::Unchanged);
         }
-        if former.live && former.status.in_flight() && same {
+        if former.live && former.status.in_flight() && same && !former.stopping {
             resume = Some(former);
         } else if former.live {
-            abandon(context, name, &former, "its command or inputs have changed").await?;
+            // A command that was asked to stop may have exited well with half of its outputs.
+            let stopped = "an earlier sky set out to stop it";
+            let why = if former.stopping { stopped } else { "its command or inputs have changed" };
+            abandon(context, name, &former, why).await?;
         }
     }
     for _ in 0..LOSSES {
@@ -99,7 +102,7 @@ async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> io::Result<W
             ArtifactRef::Output { .. } => {
                 let artifact = context.recorder.read(|state| state.artifacts.get(&read.to_string()).cloned());
                 let artifact = artifact.ok_or_else(|| io::Error::other(format!("`{read}` is not in the state")))?;
-                (Content::Local(context.objects.path(&artifact.digest, artifact.kind)), artifact.digest)
+                (Content::Stored(context.objects.path(&artifact.digest, artifact.kind)), artifact.digest)
             }
         };
         digests.insert(format!("input {name}"), digest);
@@ -323,7 +326,9 @@ impl<'a> Attempt<'a> {
                     log.flush(&mut |line| self.printed(line));
                     return Ok(End::Exited(code));
                 }
-                Ok(RunStatus::Lost) => return Ok(End::Lost("its process is gone without an exit code".to_owned())),
+                Ok(RunStatus::Lost) => {
+                    return Ok(End::Lost("its process is gone without an exit code, or its outputs are".to_owned()));
+                }
                 Ok(RunStatus::NotStarted) => return Ok(End::Lost("its machine forgot the command".to_owned())),
                 Ok(RunStatus::Running) => {}
                 // The connection may come back; the command goes on meanwhile.
@@ -376,7 +381,7 @@ impl<'a> Attempt<'a> {
         };
         let mut outputs = BTreeMap::new();
         for (name, content) in names.into_iter().zip(contents) {
-            let Content::Local(path) = content else { continue };
+            let (Content::Local(path) | Content::Stored(path)) = content else { continue };
             let objects = context.objects.clone();
             match blocking(move || objects.put(&path)).await {
                 Ok(measured) => {

@@ -81,13 +81,15 @@ pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Te
             say_failures(outcome, terminal);
             // A reader that has gone away does not change how the apply ended.
             let _ = terminal.out(&result_text(plan, outcome, args));
-            if outcome.interrupted.is_some() {
+            if outcome.interrupted.is_some() && ended.exit() != Exit::Success {
                 terminal.note(&resume_line(args));
             }
         }
         Ended::Left(interrupt) => {
             terminal.note(&left_words(*interrupt));
-            terminal.note(&resume_line(args));
+            if !all_done(plan, args) {
+                terminal.note(&resume_line(args));
+            }
         }
     }
     Ok(ended.exit())
@@ -199,9 +201,40 @@ fn left_words(interrupt: Interrupt) -> String {
     format!("second {}: left at once; stages may still run, and the state knows them", interrupt.name())
 }
 
+/// How to go on or to give up, with the options that tell where everything is.
 fn resume_line(args: &ApplyArgs) -> String {
-    let plan = args.plan.as_ref().map(|plan| format!(" {}", plan.display())).unwrap_or_default();
-    format!("to go on: sky apply{plan}; to end and delete everything: sky destroy")
+    let mut apply = vec!["sky".to_owned(), "apply".to_owned()];
+    apply.extend(args.plan.as_ref().map(|plan| quoted(&plan.to_string_lossy())));
+    let mut option = |name: &str, value: &str| apply.extend([name.to_owned(), quoted(value)]);
+    if let Some(provider) = &args.provider {
+        option("--provider", provider);
+    }
+    if let Some(source) = &args.source {
+        option("--source", &source.to_string_lossy());
+    }
+    for (name, path) in &args.data {
+        option("--data", &format!("{name}={}", path.display()));
+    }
+    let place = args.state.state_dir.as_ref();
+    let place = place.map(|folder| format!(" --state-dir {}", quoted(&folder.to_string_lossy()))).unwrap_or_default();
+    format!("to go on: {}{place}; to end and delete everything: sky destroy{place}", apply.join(" "))
+}
+
+/// A word as a shell takes it for itself.
+fn quoted(word: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./=:@%+,".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Whether the state in its folder holds all of the plan done.
+fn all_done(plan: &Plan, args: &ApplyArgs) -> bool {
+    let here = std::env::current_dir().unwrap_or_default();
+    let state = Folder::resolve(&here, args.state.state_dir.as_deref()).read();
+    state.ok().flatten().is_some_and(|state| crate::state::holds(&state, plan))
 }
 
 fn say_failures(outcome: &Outcome, terminal: &Terminal) {
@@ -301,5 +334,16 @@ fn parse_data(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
         _ => Err("write NAME=PATH".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_for_the_shell() {
+        let words = ["plan.json", "a=b/c", "my plan", "it's", "$x", ""];
+        assert_eq!(words.map(quoted), ["plan.json", "a=b/c", "'my plan'", "'it'\\''s'", "'$x'", "''"]);
     }
 }

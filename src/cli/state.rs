@@ -2,7 +2,7 @@
 
 use super::{Exit, Failure};
 use crate::apply::Error;
-use crate::state::{Folder, Holder, Lock, LockError, Opened, StateError};
+use crate::state::{Folder, Holder, Lock, LockError, Opened, StateError, Status};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,12 +47,32 @@ pub fn failure(error: Error, folder: &Folder) -> Failure {
         Error::OtherJob { .. } => Failure::new(Exit::Stale, error.to_string())
             .hint("apply it in another folder or with --state-dir DIR, or delete the former with `sky destroy`"),
         Error::State(StateError::Empty { .. } | StateError::Malformed { .. } | StateError::Missing { .. }) => {
-            let (backup, path) = (folder.backup(), &folder.snapshot);
             let failure = Failure::error(&error);
-            if backup.exists() { failure.hint(format!("cp {} {}", backup.display(), path.display())) } else { failure }
+            match restore_hint(folder) {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
         }
         _ => Failure::error(&error),
     }
+}
+
+/// How to restore a damaged state, what that gives, and what follows.
+fn restore_hint(folder: &Folder) -> Option<String> {
+    let (state, fits) = folder.read_backup()?;
+    let mut hint = format!("cp {} {}", folder.backup().display(), folder.snapshot.display());
+    if !fits {
+        // Records of what came after the damaged snapshot mean nothing without it.
+        let journal = folder.journal().display().to_string();
+        hint += &format!("; mv {journal} {journal}.old");
+    }
+    let done = state.stages.values().filter(|stage| stage.status == Status::Done).count();
+    let known = state.stages.len();
+    hint += &match known {
+        0 => format!("\nthis goes back to serial {}, which knows of no stage", state.serial),
+        _ => format!("\nthis goes back to serial {}, with {done} of {known} stages done", state.serial),
+    };
+    Some(hint + ": what was done after it is run again by the next apply")
 }
 
 /// `2s`, `500ms`, `1m`, `1h`; a bare number is seconds.

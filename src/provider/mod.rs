@@ -121,6 +121,8 @@ pub struct Item {
 pub enum Content {
     /// A file or a directory on this machine. Whoever is given it must not change it.
     Local(PathBuf),
+    /// The same, of which the symbolic links inside are a part: laid out, they stay links.
+    Stored(PathBuf),
     /// An empty file, in place of data that is not on this machine.
     Empty,
 }

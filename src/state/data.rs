@@ -51,6 +51,9 @@ pub struct StageRecord {
     /// The command's exit code, once it has one; 128 + N: ended by signal N.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub exit_code: Option<i32>,
+    /// Whether `sky` has set out to stop it: whatever exit code follows, it is not done.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub stopping: bool,
     /// Why it failed, was lost or was skipped.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,

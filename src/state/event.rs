@@ -97,11 +97,15 @@ impl State {
                     definition: definition.clone(),
                     fingerprint: fingerprint.clone(),
                     exit_code: None,
+                    stopping: false,
                     message: None,
                     started: record.at.clone(),
                     ended: None,
                 };
                 self.stages.insert(stage.clone(), begun);
+            }
+            Event::Intent { stage, token, call: Call::Stop } => {
+                self.change(stage, |stage| stage.stopping |= stage.token == *token);
             }
             Event::Intent { .. } | Event::Result { .. } => {}
             Event::Moved { stage, status } => self.change(stage, |stage| stage.status = *status),

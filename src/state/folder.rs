@@ -177,6 +177,16 @@ impl Folder {
         opened.journal.clear()
     }
 
+    /// The state that restoring `.backup` would give, and whether the journal goes on from it;
+    /// none if the backup is no state.
+    pub fn read_backup(&self) -> Option<(State, bool)> {
+        let mut state = Self { snapshot: self.backup(), ..self.clone() }.read_snapshot().ok()?;
+        let records = self.read_journal().ok()?.records;
+        let fits = records.first().is_none_or(|first| first.sequence <= state.journal_sequence + 1);
+        records.iter().filter(|_| fits).for_each(|record| state.take(record));
+        Some((state, fits))
+    }
+
     fn read_snapshot(&self) -> Result<State, StateError> {
         let path = self.snapshot.display().to_string();
         let text = match file::read_text(&self.snapshot) {

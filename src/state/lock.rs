@@ -76,7 +76,10 @@ impl Lock {
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")
         };
-        write(&mut file).map_err(|error| fail("write", error))?;
+        if write(&mut file).is_err() {
+            // A full disk, of which a destroy may be the cure. The lock holds without its record.
+            let _ = file.set_len(0);
+        }
         Ok(Self { file })
     }
 }

@@ -41,13 +41,13 @@ impl Objects {
         self.path(digest, kind).symlink_metadata().is_ok()
     }
 
-    /// Takes in a file or a directory that nobody writes to any more. The original is left in
-    /// place, and made read-only.
+    /// Takes in a copy of a file or a directory, which is left as it is. Whoever still writes to
+    /// the original does not change the object: its digest is that of the copy.
     pub fn put(&self, from: &Path) -> io::Result<Measured> {
         self.create()?;
         let building = self.building();
         let put = || -> io::Result<Measured> {
-            tree::copy(from, &building, Links::Keep, Sharing::Linked)?;
+            tree::copy(from, &building, Links::Keep, Sharing::ReadOnly)?;
             let measured = tree::measure(&building, Links::Keep)?;
             let place = self.path(&measured.digest, measured.kind);
             if place.symlink_metadata().is_ok() {

@@ -37,8 +37,8 @@ pub enum Links {
 pub enum Sharing {
     /// Its own, writable bytes. (On file systems that can, they are shared until written.)
     Own,
-    /// The same read-only files by another name, where nobody else has a name for them.
-    Linked,
+    /// Its own bytes as well, read-only: nobody who has the original open reaches them.
+    ReadOnly,
 }
 
 /// The digest and the size of a value.
@@ -255,19 +255,12 @@ fn digest_file(path: &Path) -> io::Result<(String, u64)> {
 
 fn copy_file(from: &Path, to: &Path, metadata: &Metadata, sharing: Sharing) -> io::Result<()> {
     let executable = metadata.mode() & 0o111;
-    let linked = sharing == Sharing::Linked && metadata.nlink() == 1 && {
-        // A link to a link would share the link: name the file itself.
-        let real = std::fs::canonicalize(from).map_err(|error| file::named(from, "read", error))?;
-        std::fs::hard_link(real, to).is_ok()
-    };
-    if !linked {
-        std::fs::copy(from, to).map_err(|error| file::named(from, "copy", error))?;
-    }
+    std::fs::copy(from, to).map_err(|error| file::named(from, "copy", error))?;
     let mode = match (sharing, executable != 0) {
         (Sharing::Own, false) => 0o644,
         (Sharing::Own, true) => 0o755,
-        (Sharing::Linked, false) => 0o444,
-        (Sharing::Linked, true) => 0o555,
+        (Sharing::ReadOnly, false) => 0o444,
+        (Sharing::ReadOnly, true) => 0o555,
     };
     std::fs::set_permissions(to, Permissions::from_mode(mode))
         .map_err(|error| file::named(to, "set the mode of", error))
@@ -289,7 +282,7 @@ mod tests {
         symlink("a/x", from.join("link")).unwrap();
         let measured = measure(&from, Links::Keep).unwrap();
         assert_eq!((measured.bytes, measured.kind), (3, Kind::Directory));
-        for (name, sharing) in [("own", Sharing::Own), ("linked", Sharing::Linked)] {
+        for (name, sharing) in [("own", Sharing::Own), ("read-only", Sharing::ReadOnly)] {
             let to = folder.path().join(name);
             copy(&from, &to, Links::Keep, sharing).unwrap();
             assert_eq!(measure(&to, Links::Keep).unwrap(), measured, "{name}");

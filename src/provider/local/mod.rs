@@ -6,7 +6,9 @@
 //!     .run/machine             who this is: token, owner
 //!     .run/command             the command, as the user wrote it
 //!     .run/pid                 /proc/PID/stat of its supervisor, as it was when it began
+//!     .run/numbering           the boot and name space of that PID
 //!     .run/exit                the exit code, once it ended
+//!     .run/released            there once nothing of it runs any more, for good
 //! ```
 //!
 //! The command runs under a tiny supervisor shell in a process group of its own, which writes
@@ -90,13 +92,18 @@ impl Provider for Local {
     }
 
     async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
-        if let Some(machine) = self.find(token)? {
+        let folder = self.folder(token);
+        // A token that is asked for again after its release comes from a state that was rolled
+        // back: what is left of that attempt is of no use.
+        let used_up = folder.join(".run/released").exists() || !folder.join("outputs").exists();
+        if let Some(machine) = self.find(token)?
+            && !used_up
+        {
             return Ok(machine);
         }
-        let folder = self.folder(token);
         if let Some(former) = Self::tags(&folder)? {
             // From a state that was rolled back or removed: nobody knows it any more.
-            process::end(&former.token, worker::supervisor(&folder), Duration::ZERO).await?;
+            worker::attempt(&folder, &former.token).end(Duration::ZERO).await?;
         }
         let tags = Tags {
             token: token.id.clone(),
@@ -145,7 +152,10 @@ impl Provider for Local {
             return Ok(());
         }
         let folder = self.folder(token);
-        process::end(&token.id, worker::supervisor(&folder), Duration::ZERO).await?;
+        worker::attempt(&folder, &token.id).end(Duration::ZERO).await?;
+        // From here on, numbers of its processes may become others'. A full disk is no reason to
+        // keep what follows.
+        let _ = file::write_atomic(&folder.join(".run/released"), b"");
         if evidence == Evidence::Keep {
             return Ok(());
         }
@@ -161,7 +171,7 @@ impl Provider for Local {
     async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
         // Even without its folder, its processes may be there.
         let folder = self.folder(token);
-        process::end(&token.id, worker::supervisor(&folder), Duration::ZERO).await?;
+        worker::attempt(&folder, &token.id).end(Duration::ZERO).await?;
         if self.find(token)?.is_none() {
             return Ok(());
         }

@@ -37,12 +37,16 @@ impl LocalWorker {
 
     fn look(&self) -> Result<RunStatus, ProviderError> {
         if let Some(code) = self.exit_code()? {
+            if !self.folder.join("outputs").exists() {
+                // Dropped after they were collected, by a sky whose state was rolled back since.
+                return Ok(RunStatus::Lost);
+            }
             return Ok(RunStatus::Exited(code));
         }
         let path = self.control("pid");
         let Some(stat) = read_if_there(&path)? else { return Ok(RunStatus::NotStarted) };
         let alive = match process::parse_stat(&stat) {
-            Some((identity, _)) => process::alive(identity),
+            Some(stat) => process::alive(stat.identity),
             // Claimed, and the supervisor's first word is under way; or it died in between.
             None => {
                 let modified = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
@@ -57,9 +61,8 @@ impl LocalWorker {
         Ok(self.exit_code()?.map_or(RunStatus::Lost, RunStatus::Exited))
     }
 
-    /// The supervisor, if it has ever begun. Its process group is that of the command.
-    fn supervisor(&self) -> Option<process::Identity> {
-        supervisor(&self.folder)
+    fn attempt(&self) -> process::Attempt {
+        attempt(&self.folder, &self.token.id)
     }
 
     fn exit_code(&self) -> Result<Option<i32>, ProviderError> {
@@ -85,7 +88,7 @@ impl Worker for LocalWorker {
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            process::end(&self.token.id, None, Duration::ZERO).await?;
+            self.attempt().end(Duration::ZERO).await?;
             if self.look()? != RunStatus::NotStarted {
                 return Ok(());
             }
@@ -105,6 +108,7 @@ impl Worker for LocalWorker {
         if self.look()? != RunStatus::NotStarted {
             return Ok(());
         }
+        file::write_atomic(&self.control("numbering"), process::numbering().as_bytes())?;
         file::write_atomic(&self.control("command"), task.command.as_bytes())?;
         let path = self.log_path();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(&path);
@@ -177,12 +181,12 @@ impl Worker for LocalWorker {
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
-        process::end(&self.token.id, self.supervisor(), grace).await
+        self.attempt().end(grace).await
     }
 
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
         // What the command left running could still write to what is about to be collected.
-        process::end(&self.token.id, self.supervisor(), Duration::ZERO).await?;
+        self.attempt().end(Duration::ZERO).await?;
         let folder = self.folder.join("outputs");
         let there = |name: &&String| folder.join(name).exists();
         let missing: Vec<&str> = outputs.iter().filter(|name| !there(name)).map(String::as_str).collect();
@@ -195,10 +199,13 @@ impl Worker for LocalWorker {
     }
 }
 
-/// The supervisor of the attempt in `folder`, if it has ever begun.
-pub(super) fn supervisor(folder: &Path) -> Option<process::Identity> {
-    let stat = std::fs::read_to_string(folder.join(".run/pid")).ok()?;
-    process::parse_stat(&stat).map(|(identity, _)| identity)
+/// The processes of the attempt with this token in `folder`.
+pub(super) fn attempt(folder: &Path, token: &str) -> process::Attempt {
+    let read = |name: &str| std::fs::read_to_string(folder.join(".run").join(name)).ok();
+    let supervisor = read("pid").and_then(|stat| process::parse_stat(&stat));
+    let fresh = read("numbering").is_some_and(|then| then == process::numbering());
+    let released = folder.join(".run/released").exists();
+    process::Attempt { token: token.to_owned(), supervisor, fresh: fresh && !released }
 }
 
 fn lay(item: &Item, folder: &Path) -> io::Result<()> {
@@ -207,8 +214,10 @@ fn lay(item: &Item, folder: &Path) -> io::Result<()> {
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent).map_err(|error| file::named(parent, "create", error))?;
     }
+    let copy = |source, links| tree::copy(source, &target, links, tree::Sharing::Own);
     match &item.content {
-        Content::Local(source) => tree::copy(source, &target, tree::Links::Follow, tree::Sharing::Own),
+        Content::Local(source) => copy(source, tree::Links::Follow),
+        Content::Stored(source) => copy(source, tree::Links::Keep),
         Content::Empty => std::fs::write(&target, "").map_err(|error| file::named(&target, "write", error)),
     }
 }

@@ -117,6 +117,26 @@ fn ctrl_c_ends_the_stages_and_says_how_to_go_on() {
 }
 
 #[test]
+fn the_line_about_going_on_repeats_the_options() {
+    let place = Place { folder: tempfile::tempdir().unwrap() };
+    let row = ("long", &["d"][..], &[][..], "touch ../../../../begun; sleep 2");
+    let mut planned = plan("job", &[row]);
+    dataset(&mut planned, "d", Some("nowhere"));
+    place.write_plan(&planned);
+    std::fs::rename(place.path("plan.json"), place.path("my plan.json")).unwrap();
+    std::fs::write(place.path("it's"), "1").unwrap();
+    let options = ["--provider", "local", "--source", "./.", "--data", "d=it's", "--state-dir", "st/s 1"];
+    let mut command = place.sky(&[&["apply", "my plan.json"], &options[..]].concat());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    place.wait_for("st/begun");
+    signal(&child, "INT");
+    let said = ended(&child.wait_with_output().unwrap(), 130);
+    let line = "to go on: sky apply 'my plan.json' --provider local --source ./. --data 'd=it'\\''s' \
+                --state-dir 'st/s 1'; to end and delete everything: sky destroy --state-dir 'st/s 1'";
+    assert!(said.contains(line), "{said}");
+}
+
+#[test]
 fn a_second_ctrl_c_leaves_at_once() {
     let rows: [Row; 1] =
         [("stubborn", &[], &[], "trap '' TERM; touch ../../../../begun; sleep 0.1; sleep 3; touch ../../../../over")];
@@ -142,6 +162,31 @@ fn a_second_ctrl_c_leaves_at_once() {
     signal(&child, "TERM");
     ended(&child.wait_with_output().unwrap(), 143);
     assert_eq!(place.processes(), 0);
+}
+
+#[test]
+fn a_stage_that_was_asked_to_stop_is_never_taken_as_done() {
+    let run = "trap 'sleep 0.6; exit 0' TERM; echo PARTIAL > $SKY_OUTPUTS/o; touch ../../../../begun; i=0; \
+               while [ $i -lt 10 ]; do sleep 0.1; i=$((i+1)); done; echo COMPLETE > $SKY_OUTPUTS/o";
+    // The second sky comes while the handler is at work, or after its end.
+    for (end, late) in [("INT", true), ("KILL", true), ("KILL", false)] {
+        let place = Place::new(&[("only", &[], &["o"], run)]);
+        let child = place.start();
+        place.wait_for("begun");
+        signal(&child, "INT");
+        wait("the journalled intent", || place.state().stages["only"].stopping);
+        std::thread::sleep(Duration::from_millis(100));
+        signal(&child, end);
+        child.wait_with_output().unwrap();
+        if late {
+            wait("the end of the stage", || place.processes() == 0);
+            assert_eq!(place.text(".sky/stages/only/1/.run/exit"), "0\n");
+        }
+        ended(&place.apply(&[]), 0);
+        assert_eq!(place.text(".sky/artifacts/only/o"), "COMPLETE\n");
+        let stage = place.state().stages["only"].clone();
+        assert_eq!((stage.attempt, stage.stopping), (2, false));
+    }
 }
 
 #[test]
@@ -180,4 +225,70 @@ fn a_torn_journal_is_mended_and_an_empty_state_is_refused() {
     assert!(said.contains("sky.state.json is empty"), "{said}");
     std::fs::copy(place.path("sky.state.json.backup"), place.path("sky.state.json")).unwrap();
     ended(&place.apply(&[]), 0);
+}
+
+#[test]
+fn a_state_restored_from_an_older_backup_is_caught_up_with() {
+    let rows: [Row; 2] = [
+        (
+            "first",
+            &[],
+            &["o"],
+            "echo first >> ../../../../ran; touch ../../../../begun; sleep 0.5; echo 1 > $SKY_OUTPUTS/o",
+        ),
+        ("second", &["first.o"], &["o"], "echo second >> ../../../../ran; cp $SKY_INPUTS/o $SKY_OUTPUTS/o"),
+    ];
+    let place = Place::new(&rows);
+    ended(&place.apply(&[]), 0);
+    // The backup is from before the only apply.
+    std::fs::write(place.path("sky.state.json"), "").unwrap();
+    let said = ended(&place.apply(&[]), 1);
+    assert!(said.contains("this goes back to serial 1, which knows of no stage"), "{said}");
+    std::fs::copy(place.path("sky.state.json.backup"), place.path("sky.state.json")).unwrap();
+    ended(&place.apply(&[]), 0);
+    assert_eq!(place.text(".sky/artifacts/second/o"), "1\n");
+    assert_eq!(place.ran().values().copied().collect::<Vec<_>>(), [2, 2]);
+
+    // The backup is from the middle of an attempt that came to its end later.
+    let place = Place::new(&rows);
+    let mut child = place.start();
+    place.wait_for("begun");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (snapshot, journal) = (place.text("sky.state.json"), place.text(".sky/journal"));
+    ended(&place.apply(&[]), 0);
+    std::fs::write(place.path("sky.state.json"), "{").unwrap();
+    std::fs::write(place.path("sky.state.json.backup"), snapshot).unwrap();
+    std::fs::write(place.path(".sky/journal"), journal).unwrap();
+    let said = ended(&place.apply(&[]), 1);
+    assert!(said.contains("serial 1, with 0 of 1 stages done"), "{said}");
+    std::fs::copy(place.path("sky.state.json.backup"), place.path("sky.state.json")).unwrap();
+    ended(&place.apply(&[]), 0);
+    assert_eq!(place.text(".sky/artifacts/second/o"), "1\n");
+    assert_eq!(place.state().stages["first"].attempt, 2);
+}
+
+#[test]
+fn destroy_deletes_although_nothing_can_be_written() {
+    let rows: [Row; 2] = [
+        ("done", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o"),
+        ("long", &["done.o"], &[], "touch ../../../../begun; sleep 60"),
+    ];
+    let place = Place::new(&rows);
+    let mut child = place.start();
+    place.wait_for("begun");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // As on a full disk: every write of a byte to a file fails.
+    let full = "trap '' XFSZ; ulimit -f 0; exec \"$0\" destroy --auto-approve";
+    let mut destroy = Command::new("/bin/sh");
+    destroy.args(["-c", full, env!("CARGO_BIN_EXE_sky")]).current_dir(place.folder.path()).stdin(Stdio::null());
+    let said = ended(&destroy.env_remove("SKY_DATA_DIR").output().unwrap(), 1);
+    assert!(said.contains("all is deleted, but the state could not be written"), "{said}");
+    assert_eq!(place.processes(), 0);
+    for gone in ["stages", "objects", "artifacts"] {
+        assert!(!place.path(".sky").join(gone).exists(), "{gone}");
+    }
+    ended(&place.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+    assert!(place.state().stages.is_empty());
 }

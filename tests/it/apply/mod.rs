@@ -251,3 +251,55 @@ fn odd_outputs_are_refused_with_their_name() {
     assert!(said.contains("a pipe, a socket or a device") && said.contains("symbolic link to /etc/passwd"), "{said}");
     assert!(Path::new(&std::fs::read_link(place.path(".sky/artifacts/in/o/l")).unwrap()).ends_with("f"));
 }
+
+#[test]
+fn links_inside_an_output_reach_its_readers_as_links() {
+    let write = "cd $SKY_OUTPUTS && mkdir -p o/v1 && echo 1 > o/v1/f && cd o && ln -s . self && ln -s gone dangling && \
+                 ln -s v1 current";
+    let read = "cd $SKY_INPUTS/o && readlink self dangling current > $SKY_OUTPUTS/links && cat current/f self/v1/f";
+    let place = Place::new(&[("write", &[], &["o"], write), ("read", &["write.o"], &["links"], read)]);
+    ended(&place.apply(&[]), 0);
+    assert_eq!(place.text(".sky/artifacts/read/links"), ".\ngone\nv1\n");
+}
+
+#[test]
+fn a_descriptor_left_open_cannot_change_a_collected_output() {
+    // It is in a session of its own, too: out of reach.
+    let run = "echo good > $SKY_OUTPUTS/o; exec 9>> $SKY_OUTPUTS/o; \
+               env -i setsid sh -c 'touch away; sleep 0.7; echo bad >&9; touch ../../../../written' & \
+               while ! test -e away; do sleep 0.01; done";
+    let place = Place::new(&[("only", &[], &["o"], run)]);
+    ended(&place.apply(&[]), 0);
+    place.wait_for("written");
+    let artifact = place.state().artifacts["only.o"].clone();
+    let objects = sky::transfer::Objects::at(place.path(".sky/objects"));
+    let object = objects.path(&artifact.digest, artifact.kind);
+    assert_eq!(std::fs::read_to_string(&object).unwrap(), "good\n");
+}
+
+#[test]
+fn processes_without_their_environment_end_with_the_stage() {
+    let beat = "env -i sh -c 'while :; do date +%N > ../../../../beat; sleep 0.02; done' & \
+                while ! test -s ../../../../beat; do sleep 0.01; done;";
+    let still = |place: &Place| {
+        std::thread::sleep(Duration::from_millis(100));
+        let before = place.text("beat");
+        std::thread::sleep(Duration::from_millis(300));
+        before == place.text("beat")
+    };
+    for (end, code) in [("echo 1 > $SKY_OUTPUTS/o", 0), ("exit 3", 1)] {
+        let place = Place::new(&[("only", &[], &["o"], &format!("{beat} {end}"))]);
+        ended(&place.apply(&[]), code);
+        assert!(place.path("beat").exists() && still(&place), "after {end}");
+    }
+    // The sky that began it is gone, and so is the supervisor.
+    let place = Place::new(&[("only", &[], &[], &format!("{beat} touch ../../../../begun; sleep 0.3"))]);
+    let mut child = place.start();
+    place.wait_for("begun");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait("the end of the stage", || place.path(".sky/stages/only/1/.run/exit").exists());
+    assert!(!still(&place));
+    ended(&place.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+    assert!(still(&place));
+}
