@@ -97,21 +97,25 @@ fn kill_9_anywhere_and_each_stage_has_run_once() {
 fn ctrl_c_ends_the_stages_and_says_how_to_go_on() {
     for (name, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
         let rows: [Row; 2] = [
-            ("long", &[], &["o"], "touch ../../../../begun; sleep 0.7; echo 1 > $SKY_OUTPUTS/o"),
+            (
+                "long",
+                &[],
+                &["o"],
+                "touch ../../../../begun; [ -e ../../../../again ] || sleep 60; echo 1 > $SKY_OUTPUTS/o",
+            ),
             ("next", &["long.o"], &[], "true"),
         ];
         let place = Place::new(&rows);
         let child = place.start();
         place.wait_for("begun");
-        let begun = Instant::now();
         signal(&child, name);
         let output = child.wait_with_output().unwrap();
         let said = ended(&output, code);
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
         assert_eq!(place.processes(), 0);
         assert!(said.contains("to go on: sky apply plan.json") && said.contains("1 skipped, 1 interrupted"), "{said}");
         let stage = place.state().stages["long"].clone();
         assert_eq!((stage.status, stage.live), (Status::Lost, false));
+        std::fs::write(place.path("again"), "").unwrap();
         ended(&place.apply(&[]), 0);
     }
 }
@@ -139,16 +143,14 @@ fn the_line_about_going_on_repeats_the_options() {
 #[test]
 fn a_second_ctrl_c_leaves_at_once() {
     let rows: [Row; 1] =
-        [("stubborn", &[], &[], "trap '' TERM; touch ../../../../begun; sleep 0.1; sleep 3; touch ../../../../over")];
+        [("stubborn", &[], &[], "trap '' TERM; touch ../../../../begun; sleep 0.1; sleep 60; touch ../../../../over")];
     let place = Place::new(&rows);
     let child = place.start();
     place.wait_for("begun");
     signal(&child, "INT");
     std::thread::sleep(Duration::from_millis(300));
-    let begun = Instant::now();
     signal(&child, "INT");
     let said = ended(&child.wait_with_output().unwrap(), 130);
-    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
     assert!(said.contains("left at once") && said.contains("to go on: sky apply plan.json"), "{said}");
     assert!(place.processes() > 0 && !place.path("over").exists());
     // The grace is the user's; after it, there is no arguing.
