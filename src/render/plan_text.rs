@@ -121,11 +121,10 @@ fn proof(plan: &Plan) -> String {
             format!("Proven optimal by {solver}: no plan under these rules is faster, nor as fast for less.\n")
         }
         _ => format!(
-            "Not proven optimal: {solver} stopped at its limit, or the job is too large for it. At most {}.{:04} %\n\
-             above what any plan must cost, {}.\n",
+            "Not proven optimal: {solver} stopped at its limit, or the job is too large for it. The best possible\n\
+             plan is at most {}.{:04} % better than this one.\n",
             plan.solver.gap / 10_000,
-            plan.solver.gap % 10_000,
-            plan.solver.bound_micro_usd
+            plan.solver.gap % 10_000
         ),
     };
     let considered = &plan.considered;
