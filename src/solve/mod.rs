@@ -5,6 +5,7 @@
 //! exactly from what was chosen ([`crate::problem::evaluate`]).
 
 pub mod exhaustive;
+mod forest;
 mod highs;
 mod microlp;
 mod placement;

@@ -5,7 +5,8 @@
 //! the levels above as limits, on the choices that these limits leave ([`super::reduce`]); so
 //! ties, which are the rule where regions share a price list, do not depend on a solver's mood.
 
-use super::reduce::{least_cost, least_time, reduce};
+use super::forest::forest;
+use super::reduce::{least_time, reduce};
 use super::search::{improve, search};
 use super::solver::{Answer, Effort, Solver, SolverError};
 use crate::model::Objective;
@@ -197,7 +198,7 @@ impl Run<'_> {
     /// A bound that costs nothing to find.
     fn floor(&self, instance: &Instance, goal: Objective) -> i64 {
         match goal {
-            Objective::Cost => least_cost(instance).unwrap_or(0),
+            Objective::Cost => forest(instance, self.shape).map_or(0, |forest| forest.least),
             Objective::Time => least_time(instance, self.shape),
         }
     }

@@ -1,11 +1,10 @@
 //! Dropping choices that no placement within the limits can take.
 //!
-//! For a choice `o` of stage `s`, `cost(o) + Σ over other stages of their least cost` is a lower
-//! bound on the cost of every placement that takes it, and the longest path through `s` with all
-//! other stages at their shortest is one on its makespan. A choice whose bound exceeds a limit
-//! is out. Egress counts where it is certain: data that lies at a fixed site and is read by one
-//! stage only.
+//! The forest's min-marginal ([`super::forest`]) is a lower bound on the cost of every placement
+//! that takes a choice, and the longest path through its stage with all other stages at their
+//! shortest is one on the makespan. A choice whose bound exceeds a limit is out.
 
+use super::forest::forest;
 use crate::model::Bytes;
 use crate::problem::{Choice, Instance, Origin, Shape, StageChoices};
 
@@ -21,7 +20,7 @@ pub fn reduce(
     loop {
         let before = reduced.size();
         if let Some(limit) = cost_limit {
-            by_cost(&mut reduced, limit)?;
+            by_cost(&mut reduced, shape, limit)?;
         }
         if let Some(limit) = time_limit {
             by_time(&mut reduced, shape, limit)?;
@@ -30,12 +29,6 @@ pub fn reduce(
             return Some(reduced);
         }
     }
-}
-
-/// A lower bound on the cost of every placement. `None`: there is no placement.
-pub fn least_cost(instance: &Instance) -> Option<i64> {
-    let costs = certain_costs(instance);
-    costs.iter().map(|costs| costs.iter().flatten().min().copied()).sum()
 }
 
 /// A lower bound on the makespan of every placement: the longest path with every stage at its
@@ -49,7 +42,7 @@ pub fn least_time(instance: &Instance, shape: &Shape) -> i64 {
 }
 
 /// By stage and choice, what is certain; `None`: the choice cannot be taken.
-fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
+pub fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
     // Data at a fixed site with one reader: its copy is decided by that reader alone.
     let mut fetched: Vec<Vec<(usize, Bytes)>> = vec![Vec::new(); instance.stages.len()];
     for artifact in &instance.artifacts {
@@ -65,14 +58,10 @@ fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
     stages.map(|(stage, fetched)| stage.choices.iter().map(|choice| certain(choice, fetched)).collect()).collect()
 }
 
-fn by_cost(instance: &mut Instance, limit: i64) -> Option<()> {
-    let costs = certain_costs(instance);
-    let least: Option<Vec<i64>> = costs.iter().map(|costs| costs.iter().flatten().min().copied()).collect();
-    let least = least?;
-    let floor: i64 = least.iter().sum();
-    for (index, stage) in instance.stages.iter_mut().enumerate() {
-        let fits = |position: usize| costs[index][position].is_some_and(|cost| floor - least[index] + cost <= limit);
-        keep(stage, fits)?;
+fn by_cost(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
+    let with = forest(instance, shape)?.with;
+    for (stage, bounds) in instance.stages.iter_mut().zip(with) {
+        keep(stage, |position| bounds[position] <= limit)?;
     }
     Some(())
 }

@@ -1,6 +1,7 @@
 //! Good placements, fast and deterministic, without a proof: starts for the solver and bounds
 //! for [`super::reduce`].
 
+use super::forest::forest;
 use crate::model::Objective;
 use crate::problem::{Instance, Shape, evaluate, local_cost, touched};
 
@@ -20,7 +21,8 @@ pub fn search(instance: &Instance, shape: &Shape) -> Option<(Vec<usize>, i64, i6
     let mut visits = VISITS;
     let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
     let touched = touched(instance);
-    for start in starts(instance) {
+    let cheapest = forest(instance, shape)?.picks;
+    for start in std::iter::once(cheapest).chain(starts(instance)) {
         // Where only money counts, a move changes only what touches its stage.
         let (key, picks) = if instance.minimize == Objective::Cost && instance.deadline.is_none() {
             let picks = cheapen(instance, &touched, start, &mut visits);
