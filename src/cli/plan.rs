@@ -2,12 +2,14 @@
 
 use super::inputs::{self, InputArgs, Inputs};
 use super::{Exit, Failure, Terminal, apply};
+use crate::model::units::grouped;
 use crate::plan::{Plan, file as plan_file};
 use crate::planner::{self, COMPARED_STAGES, NoPlan, Settings};
 use crate::render::{events, markdown, no_plan, plan_text};
 use crate::solve::Effort;
 use crate::state::{self, Folder};
 use crate::util::{clock, file};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 
 /// Find the best way to run a job, and show it. Touches no cloud.
@@ -229,8 +231,22 @@ fn compute(
         effort: Effort { nodes: solving.max_nodes, seconds: solving.time_limit },
         compare: solving.compare || job.stages.len() <= COMPARED_STAGES,
     };
-    let plan = planner::plan(job, policy, &catalog, &settings).map_err(stop)?;
+    let waiting = waiting(job.stages.len(), catalog.offers.len(), terminal);
+    let planned = planner::plan(job, policy, &catalog, &settings);
+    waiting.inspect(ProgressBar::finish_and_clear);
+    let plan = planned.map_err(stop)?;
     Ok((read, plan))
+}
+
+/// A sign of life on a terminal, for as long as a large job takes.
+fn waiting(stages: usize, offers: usize, terminal: &Terminal) -> Option<ProgressBar> {
+    let style = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]").ok()?;
+    let message = format!("planning {stages} stages on {} offers", grouped(offers as i128));
+    terminal.animate.then(|| {
+        let bar = ProgressBar::new_spinner().with_style(style).with_message(message);
+        bar.enable_steady_tick(std::time::Duration::from_millis(200));
+        bar
+    })
 }
 
 /// Applies a plan file, or plans a job, asks, and applies that.

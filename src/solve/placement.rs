@@ -59,7 +59,7 @@ const TIED_CHOICES: usize = 800;
 /// Above so many choices no program is built: its first linear relaxation alone would outlast
 /// every patience, and no count of nodes limits that. The placement is then the search's, with
 /// the simple bound of [`super::reduce`] and its gap.
-const PROGRAM_CHOICES: usize = 15_000;
+const PROGRAM_CHOICES: usize = 25_000;
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
 

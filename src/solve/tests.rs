@@ -1,9 +1,11 @@
 //! The whole search against the exhaustive one, picks included: the optimum is unique.
 
+use super::forest::forest;
 use super::solver::Answer;
 use super::{Effort, Highs, Outcome, Solver, SolverError, exhaustive, solve};
-use crate::problem::Program;
+use crate::model::Objective;
 use crate::problem::samples::instances;
+use crate::problem::{Instance, Program};
 use proptest::prelude::*;
 use std::cell::Cell;
 
@@ -52,5 +54,31 @@ fn plans_name_the_solvers_that_are_built_in() {
     let lock = include_str!("../../Cargo.lock");
     for (package, version) in [("highs-sys", Highs.version()), ("microlp", super::Microlp.version())] {
         assert!(lock.contains(&format!("name = \"{package}\"\nversion = \"{version}\"")), "{package} {version}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// No placement with a choice costs less than the forest says of that choice.
+    #[test]
+    fn the_forest_bounds_every_choice(instance in instances()) {
+        let instance = Instance { minimize: Objective::Cost, deadline: None, budget: None, ..instance };
+        let found = exhaustive::best(&instance).map(|(_, best)| best.cost());
+        match (forest(&instance, &instance.shape()), found) {
+            (None, found) => prop_assert_eq!(found, None),
+            (Some(forest), found) => {
+                prop_assert!(found.is_none_or(|cost| forest.least <= cost));
+                for (stage, bounds) in forest.with.iter().enumerate() {
+                    for (position, bound) in bounds.iter().enumerate() {
+                        let mut held = instance.clone();
+                        held.stages[stage].choices = vec![instance.stages[stage].choices[position]];
+                        let cost = exhaustive::best(&held).map(|(_, best)| best.cost());
+                        prop_assert!(cost.is_none_or(|cost| *bound <= cost), "{bound} > {cost:?}");
+                        prop_assert!(*bound >= forest.least);
+                    }
+                }
+            }
+        }
     }
 }
