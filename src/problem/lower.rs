@@ -173,6 +173,17 @@ impl Builder<'_> {
         }
     }
 
+    /// "The artifact's source is in this group of sites", negated, as terms and a constant.
+    fn source_in(&self, artifact: &Artifact, sources: &[usize], group: &[usize]) -> (Terms, i64) {
+        let mut sum = (Terms::new(), 0);
+        for source in group {
+            let (terms, constant) = self.source_at(artifact, sources[*source], -1);
+            sum.0.extend(terms);
+            sum.1 += constant;
+        }
+        sum
+    }
+
     /// A free variable per site that both makes and reads the artifact: it may stay.
     fn stays(
         &mut self,
@@ -208,14 +219,8 @@ impl Builder<'_> {
         let stays = self.stays(artifact, sources, destinations, present);
         let mut into: Vec<Terms> = vec![Vec::new(); ways.destinations.len()];
         for (row, group) in ways.sources.iter().enumerate() {
-            let mut balance: Terms = Vec::new();
-            let mut known = 0;
-            for source in group {
-                let (terms, constant) = self.source_at(artifact, sources[*source], -1);
-                balance.extend(terms);
-                known += constant;
-                balance.extend(stays.get(&sources[*source]).map(|stay| (*stay, 1)));
-            }
+            let (mut balance, known) = self.source_in(artifact, sources, group);
+            balance.extend(group.iter().filter_map(|source| stays.get(&sources[*source])).map(|stay| (*stay, 1)));
             for (column, class) in ways.class[row].iter().enumerate() {
                 let Some(class) = class else { continue };
                 let flow = self.program.column(format!("move[{},{row}>{column}]", artifact.label), Some(1), false);
@@ -261,13 +266,8 @@ impl Builder<'_> {
                 let flow = self.program.column(format!("move[{},{row}>{label}]", artifact.label), Some(1), false);
                 self.cost.push((flow, self.price(class, artifact)));
                 arrivals.push((flow, 1));
-                let mut from: Terms = vec![(flow, 1)];
-                let mut known = 0;
-                for source in group {
-                    let (terms, constant) = self.source_at(artifact, sources[*source], -1);
-                    from.extend(terms);
-                    known += constant;
-                }
+                let (mut from, known) = self.source_in(artifact, sources, group);
+                from.push((flow, 1));
                 self.program.row(format!("from[{},{row}>{label}]", artifact.label), None, Some(-known), from);
             }
             self.program.row(format!("arrive[{},{label}]", artifact.label), Some(0), None, arrivals);

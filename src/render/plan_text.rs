@@ -116,9 +116,13 @@ fn percent(ours: i64, theirs: i64) -> String {
 fn proof(plan: &Plan) -> String {
     let solver = format!("{} {}", plan.solver.name, plan.solver.version);
     let proof = match (plan.solver.status.as_str(), plan.objective) {
-        ("optimal", Objective::Cost) => format!("Proven optimal by {solver}: no plan under these rules costs less.\n"),
+        ("optimal", Objective::Cost) => {
+            format!("Proven optimal (bounds and {solver}): no plan under these rules costs less.\n")
+        }
         ("optimal", Objective::Time) => {
-            format!("Proven optimal by {solver}: no plan under these rules is faster, nor as fast for less.\n")
+            format!(
+                "Proven optimal (bounds and {solver}): no plan under these rules is faster, nor as fast for less.\n"
+            )
         }
         _ => format!(
             "Not proven optimal: {solver} stopped at its limit, or the job is too large for it. The best possible\n\

@@ -58,7 +58,7 @@ pub struct Shortfall {
 const TIED_CHOICES: usize = 800;
 /// Above so many choices no program is built: its first linear relaxation alone would outlast
 /// every patience, and no count of nodes limits that. The placement is then the search's, with
-/// the simple bound of [`super::reduce`] and its gap.
+/// the bound of [`super::forest`] or of the longest path, and the gap to it.
 const PROGRAM_CHOICES: usize = 25_000;
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
@@ -189,13 +189,17 @@ impl Run<'_> {
         let found = self.program(&instance, goal, limits, Some(&start))?;
         Ok(Some(match found {
             Some(found) if found.value <= value => Found { bound: found.bound.min(found.value), ..found },
-            // The start is as good as what the solver says, or the solver gave up.
-            Some(found) => Found { tags: start, value, bound: found.bound.min(value), proven: found.proven },
-            None => Found { tags: start, value, bound: value, proven: true },
+            Some(found) if !found.proven => Found { tags: start, value, bound: found.bound.min(value), proven: false },
+            // A solver that calls the program infeasible, or proves an optimum that the start
+            // beats, contradicts a placement that is there: its word is no proof.
+            _ => {
+                let bound = self.floor(&instance, goal).min(value);
+                Found { tags: start, value, bound, proven: bound == value }
+            }
         }))
     }
 
-    /// A bound that costs nothing to find.
+    /// A bound without a solver.
     fn floor(&self, instance: &Instance, goal: Objective) -> i64 {
         match goal {
             Objective::Cost => forest(instance, self.shape).map_or(0, |forest| forest.least),

@@ -1,8 +1,9 @@
 //! The planner against an oracle that looks at every placement.
 //!
-//! The oracle is written to be read, not to be fast, and shares no code with the planner but the
-//! plain data of job, policy and catalog and the units' rounding: it has its own rules, its own
-//! costs and its own schedule.
+//! The oracle is written to be read, not to be fast. It has its own rules, its own following of
+//! labels, its own sums and its own schedule. It shares with the planner the plain data of job,
+//! policy and catalog, the units' rounding, and the catalog's answers on one way: the price of
+//! one copy and the throughput, which have tests of their own.
 
 use crate::case::{Case, Random, random};
 use sky::catalog::Catalog;
