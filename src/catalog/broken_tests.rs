@@ -3,6 +3,7 @@
 use super::files::{self, File};
 use super::{Catalog, CatalogError, load};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 /// A tiny catalog, as a person would write it.
 const TINY: [(&str, &str); 7] = [
@@ -100,7 +101,7 @@ fn a_file_that_is_no_text_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_text_makes_it_panic(file in 0..TINY.len(), text in "[ -~\n\"#,;*:]{0,200}", tail in any::<bool>()) {
