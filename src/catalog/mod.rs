@@ -17,7 +17,7 @@ mod write;
 
 pub use error::CatalogError;
 
-use crate::model::{Machine, Offer, Place, PlaceName};
+use crate::model::{Bytes, DataRate, Machine, Millis, Offer, Place, PlaceName};
 use std::collections::BTreeMap;
 
 /// A loaded catalog. Its vectors are sorted by name, so row order in the files cannot matter.
@@ -34,10 +34,33 @@ pub struct Catalog {
     pub accelerators: BTreeMap<String, Accelerator>,
     /// Where prices are from; by id.
     pub sources: Vec<Source>,
+    /// How clouds bill and boot, by cloud; a cloud that is not there bills by the millisecond,
+    /// boots in no time and stores for nothing.
+    pub terms: BTreeMap<String, Terms>,
+    /// Share of spot machines interrupted in a month, in parts per million, by index of place
+    /// and machine.
+    pub interruptions: BTreeMap<(u32, u32), u32>,
+    /// Measured round trips, by indexes of two places.
+    pub round_trips: BTreeMap<(u32, u32), Millis>,
     /// Digest of the canonical text of all files.
     pub digest: String,
     /// Day of the newest price, `YYYY-MM-DD`.
     pub date: String,
+}
+
+/// How one cloud bills and boots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Machine time is billed in whole multiples of this; 0: to the millisecond.
+    pub increment: Millis,
+    /// Least machine time billed.
+    pub minimum: Millis,
+    /// From asking for a machine until a stage can start on it; billed like the stage itself.
+    pub boot: Millis,
+    /// Egress to the internet that is free, per account and month.
+    pub free_egress: Bytes,
+    /// Object storage, per GB and month of 730 hours.
+    pub storage: DataRate,
 }
 
 /// A source of figures.

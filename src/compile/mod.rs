@@ -10,7 +10,7 @@ pub use candidates::{Candidate, Funnel};
 
 use crate::catalog::Catalog;
 use crate::model::{AcceleratorNeed, ArtifactRef, Job, Policy, dag};
-use crate::problem::{Artifact, Choice, Instance, Links, Origin, StageChoices};
+use crate::problem::{Artifact, Choice, Instance, Links, Origin, Price, StageChoices};
 use candidates::{Allowed, Request};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -69,8 +69,10 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
                 cost: candidate.cost.0,
                 duration: signed(candidate.duration.0),
                 tag,
+                ..Choice::default()
             })
             .collect(),
+        deadline: None,
     });
     let (names, artifacts) = artifacts(job, catalog, &stages, &site_of);
     let instance = Instance {
@@ -81,6 +83,8 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
         minimize: policy.minimize,
         deadline: policy.deadline.map(|deadline| signed(deadline.0)),
         budget: policy.budget.map(|budget| budget.0),
+        hour: 0,
+        caps: Vec::new(),
     };
     let used: BTreeSet<u32> =
         candidates.iter().flatten().map(|candidate| catalog.offers[candidate.offer].place).collect();
@@ -240,7 +244,7 @@ fn links(catalog: &Catalog, sites: &[u32]) -> Links {
         for to in sites {
             let class = catalog.network.tariff(*from, *to).map(|tariff| {
                 *classes.entry(tariff.clone()).or_insert_with(|| {
-                    links.tariffs.push(tariff.clone());
+                    links.tariffs.push(Price { tariff: tariff.clone(), ..Price::default() });
                     u16::try_from(links.tariffs.len() - 1).unwrap_or(u16::MAX)
                 })
             });

@@ -14,6 +14,28 @@ pub struct Job {
     pub datasets: BTreeMap<String, Dataset>,
     /// The work, by stage name.
     pub stages: BTreeMap<String, Stage>,
+    /// How stages are kept apart.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub spread: Vec<Spread>,
+}
+
+/// At most so many of some stages (or of their copies) in any one failure domain.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Spread {
+    /// Names of stages of the job; a stage with `count` stands for all its copies.
+    pub stages: BTreeSet<String>,
+    /// What may be lost at once.
+    pub over: Domain,
+    /// At least 1.
+    pub at_most: u32,
+}
+
+/// What fails together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Domain {
+    Place,
+    Cloud,
 }
 
 /// An artifact that exists before the job.
@@ -52,6 +74,62 @@ pub struct Stage {
     pub nodes: u32,
     /// Stages that must end first, without data between.
     pub after: BTreeSet<String>,
+    /// So many copies of the stage, each on its own `nodes`: a sweep, a map over shards.
+    #[serde(skip_serializing_if = "is_one", default = "one")]
+    pub count: u32,
+    /// Latest end, from the start of the job.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deadline: Option<Millis>,
+    /// How its machines are bought; none: as the policy says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub allocation: Option<Allocation>,
+    /// How it saves its progress; none: what is interrupted starts over.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checkpoint: Option<Checkpoint>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(count: &u32) -> bool {
+    *count == 1
+}
+
+/// How machines are bought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Allocation {
+    /// Only on demand.
+    OnDemand,
+    /// Only spot.
+    Spot,
+    /// Spot in every place that has a spot offer for the stage; on demand elsewhere.
+    SpotIfAvailable,
+    /// Whatever costs least in expectation.
+    Cheapest,
+}
+
+/// How a stage saves its progress against interruptions of spot machines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Work between two checkpoints; none: the best interval (Young 1974, Daly 2006).
+    pub every: Option<Millis>,
+    /// How long saving one takes.
+    pub save: Millis,
+    /// How long it takes to go on from one, on top of the machine's boot.
+    pub restart: Millis,
+    /// What is saved; it is moved when the machine moves.
+    pub size: Bytes,
+}
+
+/// A bound on the round trip between where a stage runs and where its users are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Latency {
+    /// ISO 3166 code of the users' country.
+    pub to: String,
+    /// Longest round trip.
+    pub at_most: Millis,
 }
 
 /// What a machine must have, at least.
@@ -72,6 +150,16 @@ pub struct Needs {
     pub places: BTreeSet<Pattern>,
     /// Any of these instance types; empty: all.
     pub instance_types: BTreeSet<Pattern>,
+    /// Only places near enough to a country.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub latency: Option<Latency>,
+    /// When not empty: a machine must meet one of these whole sets of needs instead (what is
+    /// common is already copied into each; the fields above hold the common part).
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub any_of: Vec<Needs>,
+    /// `any_of` is in order of preference: an earlier one is taken over a later one at any price.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub ordered: bool,
 }
 
 /// How long a stage runs on a machine.

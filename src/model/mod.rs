@@ -16,10 +16,10 @@ pub mod tariff;
 pub mod units;
 
 pub use accelerator::AcceleratorNeed;
-pub use job::{ArtifactRef, Dataset, Job, Needs, Stage, Work};
+pub use job::{Allocation, ArtifactRef, Checkpoint, Dataset, Domain, Job, Latency, Needs, Spread, Stage, Work};
 pub use names::PlaceName;
 pub use offer::{Machine, Offer, Place, Purchase, Reach, Tee, TeeSet};
 pub use pattern::Pattern;
-pub use policy::{Allowance, Objective, Policy};
+pub use policy::{Account, Allowance, Link, Objective, Policy, Quota};
 pub use tariff::Tariff;
 pub use units::{Bandwidth, Bytes, DataRate, Millis, Money, Rate};

@@ -1,6 +1,6 @@
 //! What must hold, and what to minimise.
 
-use crate::model::{Millis, Money, Pattern, Tee};
+use crate::model::{Allocation, Bytes, DataRate, Millis, Money, Pattern, Rate, Tee};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,8 +30,61 @@ pub struct Policy {
     /// Closed classes of places, such as `us-gov`, that may be used.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub partitions: BTreeSet<String>,
-    /// Spot machines may be used, at their bare spot price.
-    pub allow_spot: bool,
+    /// Whether spot machines may be used; none: where a stage asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_spot: Option<bool>,
+    /// How machines are bought for stages that do not say; none: the cheapest way if spot is
+    /// allowed, else on demand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocation: Option<Allocation>,
+    /// What an hour of makespan is worth: with it, cost plus this is minimised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hour: Option<Rate>,
+    /// By cloud: what is known of the account there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accounts: BTreeMap<String, Account>,
+    /// By cloud (`aws`) or place (`aws:us-east-1`), also as a pattern of places (`aws:*`: each of
+    /// them): most that may run there at once.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quotas: BTreeMap<Pattern, Quota>,
+    /// Peerings and flat-rate links of one's own; of several that match a way, the last counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// How long artifacts are kept at every place that holds them, for storage prices; none:
+    /// storage is not charged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Millis>,
+}
+
+/// What is known of an account with a cloud.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Egress already used this month. Tiers go on from here, and the cloud's free allowance
+    /// counts only when this is given.
+    pub used_this_month: Option<Bytes>,
+}
+
+/// Most that may run at once; none: no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Virtual CPUs, in thousandths.
+    pub vcpu_thousandths: Option<u64>,
+    /// Machines.
+    pub instances: Option<u64>,
+    /// Cards of any kind.
+    pub accelerators: Option<u64>,
+    /// Cards by name.
+    pub by_accelerator: BTreeMap<String, u64>,
+}
+
+/// The price of a way that the account has an arrangement for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Places, as patterns.
+    pub from: Pattern,
+    pub to: Pattern,
+    /// Per GB; 0 for a peering or a flat-rate link that is paid for anyway.
+    pub rate: DataRate,
 }
 
 /// First objective.

@@ -203,7 +203,7 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
 }
 
 fn last_rate(parts: &Parts<'_>, class: u16, bytes: Bytes) -> DataRate {
-    parts.compiled.instance.links.tariffs[usize::from(class)].last_rate(bytes)
+    parts.compiled.instance.links.tariffs[usize::from(class)].tariff.last_rate(bytes)
 }
 
 fn planned_datasets(job: &Job) -> std::collections::BTreeMap<String, PlannedDataset> {

@@ -1,7 +1,7 @@
 //! The placement problem: every stage takes one of its choices; artifacts follow.
 
 use crate::model::units::MS_PER_HOUR;
-use crate::model::{Bandwidth, Bytes, Money, Objective, Tariff};
+use crate::model::{Bandwidth, Bytes, DataRate, Money, Objective, Tariff};
 
 /// A placement problem. Money is in micro-USD, time in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,25 @@ pub struct Instance {
     pub deadline: Option<i64>,
     /// Most that the whole job may cost.
     pub budget: Option<i64>,
+    /// What an hour of makespan is worth, in micro-USD: with [`Objective::Cost`], the cost plus
+    /// this is minimised.
+    pub hour: i64,
+    /// Limits on what choices use together.
+    pub caps: Vec<Cap>,
+}
+
+/// A limit on the sum of what choices use: a quota, or stages kept apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cap {
+    /// For people who read the program, and the line that says so; opaque otherwise.
+    pub label: String,
+    pub limit: i64,
+    /// It binds only stages that may run at once, whatever their durations: every set of stages
+    /// of which none waits for another keeps it. Otherwise it binds all stages together.
+    pub concurrent: bool,
+    /// By stage: `(tag of a choice, what it uses)`, rising by tag; a choice that is not there
+    /// uses nothing.
+    pub uses: Vec<Vec<(usize, i64)>>,
 }
 
 /// What one stage may take; never empty, in canonical order, which breaks ties.
@@ -27,15 +46,23 @@ pub struct StageChoices {
     /// For people who read the program; opaque otherwise.
     pub label: String,
     pub choices: Vec<Choice>,
+    /// Latest end of this stage.
+    pub deadline: Option<i64>,
 }
 
 /// One choice of a stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Choice {
     /// Index of a site in [`Links`].
     pub site: usize,
+    /// All that it costs wherever the other stages are: compute, and `storage` with it.
     pub cost: i64,
+    /// Of `cost`: keeping what the stage writes where it runs.
+    pub storage: i64,
     pub duration: i64,
+    /// Place in an order of preference, 0 first: the sum over all stages is minimised before
+    /// anything else.
+    pub rank: i64,
     /// Which choice this is for whoever made the instance; unique within the stage and rising.
     pub tag: usize,
 }
@@ -69,8 +96,42 @@ pub struct Links {
     pub labels: Vec<String>,
     /// Index into `tariffs`; `None`: this way may not be used.
     pub tariff: Vec<Option<u16>>,
-    pub tariffs: Vec<Tariff>,
+    pub tariffs: Vec<Price>,
+    /// Volumes that are counted together.
+    pub pools: Vec<Pool>,
     pub bandwidth: Vec<Bandwidth>,
+}
+
+/// What one copy costs in a price class.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Price {
+    pub tariff: Tariff,
+    /// Per GB, for keeping the copy at its destination.
+    pub keep: DataRate,
+    /// Index into [`Links::pools`]; `None`: every copy is priced on its own.
+    pub pool: Option<u16>,
+}
+
+/// One bill's volume: the tiers of its tariff run over all copies of all its classes together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pool {
+    pub tariff: Tariff,
+    /// Volume already used.
+    pub used: Bytes,
+}
+
+impl Price {
+    /// What one copy costs, counted on its own.
+    pub fn cost(&self, bytes: Bytes) -> i64 {
+        let Money(cost) = self.tariff.cost(bytes);
+        cost + self.kept(bytes)
+    }
+
+    /// Of that: keeping it.
+    pub fn kept(&self, bytes: Bytes) -> i64 {
+        let Money(kept) = Tariff::new([(Bytes(0), self.keep)]).cost(bytes);
+        kept
+    }
 }
 
 impl Links {
@@ -89,8 +150,7 @@ impl Links {
 
     /// What a copy costs in a price class.
     pub fn class_cost(&self, class: u16, bytes: Bytes) -> i64 {
-        let Money(cost) = self.tariffs[usize::from(class)].cost(bytes);
-        cost
+        self.tariffs[usize::from(class)].cost(bytes)
     }
 
     /// How long a copy takes; no time inside a site.

@@ -13,7 +13,7 @@ pub mod program;
 mod ways;
 
 pub use evaluate::{Evaluation, evaluate, local_cost, touched};
-pub use instance::{Artifact, Choice, Instance, Links, Origin, Shape, StageChoices};
+pub use instance::{Artifact, Cap, Choice, Instance, Links, Origin, Pool, Price, Shape, StageChoices};
 pub use lower::{Goal, Lowered, Target, lower};
 pub use program::{Column, Program, Row};
 

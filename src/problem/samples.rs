@@ -1,6 +1,6 @@
 //! Random small instances for tests.
 
-use super::{Artifact, Choice, Instance, Links, Origin, StageChoices};
+use super::{Artifact, Choice, Instance, Links, Origin, Price, StageChoices};
 use crate::model::{Bandwidth, Bytes, DataRate, Objective, Tariff};
 use proptest::prelude::*;
 
@@ -11,9 +11,10 @@ pub fn instances() -> impl Strategy<Value = Instance> {
         (links(sites), proptest::collection::vec(choices(sites), stages), artifacts(sites, stages), limits()).prop_map(
             |(links, stages, artifacts, (minimize, deadline, budget))| {
                 let stages = stages.into_iter().enumerate();
-                let stages =
-                    stages.map(|(index, choices)| StageChoices { label: format!("s{index}"), choices }).collect();
-                Instance { stages, artifacts, precedence: Vec::new(), links, minimize, deadline, budget }
+                let stages = stages
+                    .map(|(index, choices)| StageChoices { label: format!("s{index}"), choices, deadline: None })
+                    .collect();
+                Instance { stages, artifacts, links, minimize, deadline, budget, ..Instance::default() }
             },
         )
     })
@@ -27,13 +28,14 @@ fn links(sites: usize) -> impl Strategy<Value = Links> {
         sites,
         labels: (0..sites).map(|site| format!("p{site}")).collect(),
         tariff,
-        tariffs: vec![Tariff::free(), per_gb(20_000_000), per_gb(90_000_000)],
+        tariffs: vec![Price::default(), per_gb(20_000_000), per_gb(90_000_000)],
+        pools: Vec::new(),
         bandwidth: speed.into_iter().map(Bandwidth).collect(),
     })
 }
 
-fn per_gb(nano_usd: i64) -> Tariff {
-    Tariff::new([(Bytes(0), DataRate(nano_usd))])
+fn per_gb(nano_usd: i64) -> Price {
+    Price { tariff: Tariff::new([(Bytes(0), DataRate(nano_usd))]), ..Price::default() }
 }
 
 fn choices(sites: usize) -> impl Strategy<Value = Vec<Choice>> {
@@ -41,7 +43,13 @@ fn choices(sites: usize) -> impl Strategy<Value = Vec<Choice>> {
     proptest::collection::vec(choice, 1..4).prop_map(|choices| {
         let choices = choices.into_iter().enumerate();
         choices
-            .map(|(tag, (site, cost, time))| Choice { site, cost: cost * 100_000 + 1, duration: time * 60_000, tag })
+            .map(|(tag, (site, cost, time))| Choice {
+                site,
+                cost: cost * 100_000 + 1,
+                duration: time * 60_000,
+                tag,
+                ..Choice::default()
+            })
             .collect()
     })
 }

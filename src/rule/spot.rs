@@ -6,5 +6,5 @@ use crate::model::{Policy, Purchase, TeeSet};
 pub const RULE: Rule = Rule { place: any_place, machine };
 
 fn machine(policy: &Policy, _: &Labels, _: TeeSet, purchase: Purchase) -> Option<String> {
-    (purchase == Purchase::Spot && !policy.allow_spot).then(|| "spot.allow".to_owned())
+    (purchase == Purchase::Spot && policy.allow_spot != Some(true)).then(|| "spot.allow".to_owned())
 }

@@ -131,7 +131,7 @@ impl Node {
 fn prices(instance: &Instance, artifact: usize) -> impl Fn(usize, usize) -> i64 {
     let links = &instance.links;
     let bytes = instance.artifacts[artifact].bytes;
-    let by_class: Vec<i64> = links.tariffs.iter().map(|tariff| tariff.cost(bytes).0).collect();
+    let by_class: Vec<i64> = links.tariffs.iter().map(|price| price.cost(bytes)).collect();
     move |from, to| match links.class(from, to) {
         _ if from == to => 0,
         Some(class) => by_class[usize::from(class)],

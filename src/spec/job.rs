@@ -16,7 +16,7 @@ pub fn parse(file_name: &str, text: &str) -> Result<Parsed<Job>, Diagnostics> {
 }
 
 fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
-    let mut job = Job { name: String::new(), datasets: BTreeMap::new(), stages: BTreeMap::new() };
+    let mut job = Job { name: String::new(), datasets: BTreeMap::new(), stages: BTreeMap::new(), spread: Vec::new() };
     if let Some(entry) = document.require("name", "the job", "\"bert\"", findings)
         && let Some(name) = entry.text("bert", findings)
     {
@@ -92,7 +92,21 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
     let after = section.take("after", findings).map(|entry| entry.texts("process", findings)).unwrap_or_default();
     let after: BTreeSet<String> = after.into_iter().map(|item| item.text.to_owned()).collect();
     section.finish(findings);
-    Stage { reads, writes, removes, needs, work, run, files, nodes, after }
+    Stage {
+        reads,
+        writes,
+        removes,
+        needs,
+        work,
+        run,
+        files,
+        nodes,
+        after,
+        count: 1,
+        deadline: None,
+        allocation: None,
+        checkpoint: None,
+    }
 }
 
 fn artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {

@@ -74,7 +74,7 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
         partitions.finish(findings);
     }
     if let Some(mut spot) = document.take_table("spot", findings) {
-        policy.allow_spot = spot.take("allow", findings).and_then(|entry| entry.boolean(findings)).unwrap_or_default();
+        policy.allow_spot = spot.take("allow", findings).and_then(|entry| entry.boolean(findings));
         spot.finish(findings);
     }
     document.finish(findings);

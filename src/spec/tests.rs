@@ -120,7 +120,7 @@ fn a_policy_reads_as_it_is_written() {
     assert_eq!((policy.deadline, policy.budget), (Some(Millis(21_600_000)), Some(Money(60_000_000))));
     assert_eq!(policy.residency["default"].len(), 28);
     assert_eq!(policy.residency["personal"], ["DE".to_owned(), "FR".to_owned()].into());
-    assert!(policy.exclude_cloud_act && policy.allow_spot);
+    assert!(policy.exclude_cloud_act && policy.allow_spot == Some(true));
     assert_eq!(policy.trust["personal"], [Tee::Sgx, Tee::SevSnp, Tee::Tdx].into());
     assert_eq!(policy.partitions, ["us-gov".to_owned()].into());
     assert_eq!(policy.clouds.deny, [Pattern("oci".into())].into());

@@ -87,7 +87,7 @@ fn obeys(policy: &Policy, labels: &BTreeSet<String>, offer: &Offer, catalog: &Ca
     let open =
         ["commercial", "eu-sovereign"].contains(&place.class.as_str()) || policy.partitions.contains(&place.class);
     let denied = policy.clouds.deny.iter().any(|pattern| pattern.0 == place.name.cloud);
-    let bought = policy.allow_spot || offer.purchase == Purchase::OnDemand;
+    let bought = policy.allow_spot == Some(true) || offer.purchase == Purchase::OnDemand;
     resident && trusted && operated && open && !denied && bought
 }
 

@@ -101,7 +101,7 @@ fn one_rule_less_is_never_worse() {
             ("trust", Policy { trust: BTreeMap::new(), ..policy.clone() }),
             ("operators", Policy { exclude_cloud_act: false, ..policy.clone() }),
             ("clouds", Policy { clouds: Allowance::default(), ..policy.clone() }),
-            ("spot", Policy { allow_spot: true, ..policy.clone() }),
+            ("spot", Policy { allow_spot: Some(true), ..policy.clone() }),
         ];
         for (rule, looser) in without.into_iter().filter(|(_, looser)| *looser != policy) {
             let free = value(&plan(&job, &looser, &catalog));
