@@ -34,6 +34,20 @@ impl Tariff {
         Money(saturate(div_half_even(nano_bytes, 1_000_000_000 * 1000)))
     }
 
+    /// Volumes at which the price changes, ascending.
+    pub fn thresholds(&self) -> impl Iterator<Item = u64> {
+        self.tiers.iter().map(|(from, _)| *from)
+    }
+
+    /// The least price that applies to any byte between two volumes.
+    pub fn least_rate(&self, from: Bytes, to: Bytes) -> DataRate {
+        let ends = self.tiers.iter().skip(1).map(|(next, _)| *next).chain([u64::MAX]);
+        let first = self.tiers.first().map_or(u64::MAX, |(first, _)| *first);
+        let free_first = (from.0 < first).then_some(0);
+        let rates = self.tiers.iter().zip(ends).filter(|((tier, _), end)| *tier < to.0 && *end > from.0);
+        DataRate(rates.map(|((_, rate), _)| *rate).chain(free_first).min().unwrap_or(0))
+    }
+
     /// The price of the last GB of `bytes`.
     pub fn last_rate(&self, bytes: Bytes) -> DataRate {
         let tier = self.tiers.iter().rev().find(|(from, _)| *from < bytes.0).or(self.tiers.first());

@@ -6,7 +6,7 @@ use crate::catalog::Catalog;
 use crate::compile::{self, Compiled, Refusal};
 use crate::model::{Allowance, Job, Objective, Pattern, Policy};
 use crate::plan::{self, Plan, SingleCloud};
-use crate::problem::{Goal, Target, lower, mps};
+use crate::problem::{Target, lower, mps};
 use crate::solve::{self, Effort, Highs, Outcome, Shortfall, Solver, SolverError};
 use std::collections::BTreeSet;
 
@@ -50,13 +50,7 @@ pub fn plan(job: &Job, policy: &Policy, catalog: &Catalog, settings: &Settings) 
 /// that a bound rules out.
 pub fn program(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<String, NoPlan> {
     let compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
-    let instance = &compiled.instance;
-    let objective = match instance.minimize {
-        Objective::Cost => Goal::Cost,
-        Objective::Time => Goal::Makespan,
-    };
-    let target = Target { objective, cost_limit: instance.budget, time_limit: instance.deadline };
-    Ok(mps::text(&lower(instance, &target).program))
+    Ok(mps::text(&lower(&compiled.instance, &Target::of(&compiled.instance)).program))
 }
 
 /// The best plan inside one cloud: within the limits if any cloud can, else without them.

@@ -1,13 +1,17 @@
 //! The exact figures of a finished placement: the only place where they are computed while
 //! planning. Solvers' own floating-point figures are never used.
 
-use super::instance::{Instance, Origin, Shape};
-use std::collections::BTreeSet;
+use super::instance::{Instance, Origin, Shape, StageChoices};
+use super::routes::{self, Routes};
+use crate::model::units::{MS_PER_HOUR, div_half_even};
+use crate::model::{Bytes, Objective};
 
 /// Cost and schedule of one placement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
     pub compute: i64,
+    /// Keeping artifacts, where they are made and at every place that they are copied to.
+    pub storage: i64,
     pub egress: i64,
     pub makespan: i64,
     /// By stage.
@@ -21,23 +25,69 @@ pub struct Evaluation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copy {
     pub artifact: usize,
+    /// A site that has the artifact by `start`: its origin, or one that gets a copy too.
     pub from: usize,
     pub to: usize,
     pub start: i64,
     pub duration: i64,
+    /// Egress. Of a pool with tiers, this copy's share when copies are counted in their order.
     pub cost: i64,
+    /// Keeping it at `to`.
+    pub kept: i64,
 }
 
 impl Evaluation {
-    /// Compute and egress.
+    /// Compute, storage and egress.
     pub fn cost(&self) -> i64 {
-        self.compute + self.egress
+        self.compute + self.storage + self.egress
     }
 }
 
-/// Cost and schedule when stage `s` takes `instance.stages[s].choices[picks[s]]`. Every stage
-/// starts as soon as all its inputs have arrived. `None` if a copy would use a forbidden way.
+/// What an hour of makespan is worth to `instance`, for this makespan.
+pub fn worth(instance: &Instance, makespan: i64) -> i64 {
+    let worth = div_half_even(i128::from(makespan) * i128::from(instance.hour), MS_PER_HOUR);
+    i64::try_from(worth).unwrap_or(i64::MAX)
+}
+
+impl Instance {
+    /// What is minimised: the makespan, or the cost and what the makespan is worth.
+    pub fn score(&self, evaluation: &Evaluation) -> i64 {
+        match self.minimize {
+            Objective::Cost => evaluation.cost().saturating_add(worth(self, evaluation.makespan)),
+            Objective::Time => evaluation.makespan,
+        }
+    }
+
+    /// By how much stages end after their own deadlines, in sum; the job's deadline is not in it.
+    pub fn lateness(&self, evaluation: &Evaluation) -> i64 {
+        let late = |(stage, end): (&StageChoices, &i64)| stage.deadline.map_or(0, |deadline| (end - deadline).max(0));
+        self.stages.iter().zip(&evaluation.end).map(late).sum()
+    }
+}
+
+/// Cost and schedule when stage `s` takes `instance.stages[s].choices[picks[s]]`, every copy on
+/// its cheapest way ([`routes::cheapest`]), or all straight from their origins if that alone keeps
+/// the deadlines, or is better. `None` if a copy would use a forbidden way.
 pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<Evaluation> {
+    let routes = routes::cheapest(instance, picks);
+    let cheap = evaluate_on(instance, shape, picks, &routes)?;
+    let timed = instance.deadline.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
+    let may_differ =
+        timed || instance.hour != 0 || instance.minimize == Objective::Time || !instance.links.pools.is_empty();
+    if routes.is_empty() || !may_differ {
+        return Some(cheap);
+    }
+    let straight = evaluate_on(instance, shape, picks, &Routes::new())?;
+    let rank = |found: &Evaluation| {
+        let late = instance.deadline.map_or(0, |deadline| (found.makespan - deadline).max(0));
+        let over = instance.budget.map_or(0, |budget| (found.cost() - budget).max(0));
+        (late + instance.lateness(found), over, instance.score(found), found.cost(), found.makespan)
+    };
+    Some(if rank(&straight) < rank(&cheap) { straight } else { cheap })
+}
+
+/// The same, with copies on given ways; what is not in `routes` comes from its origin.
+pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> Option<Evaluation> {
     let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
     let count = instance.stages.len();
     let (mut start, mut end) = (vec![0_i64; count], vec![0_i64; count]);
@@ -48,30 +98,61 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<E
                 Origin::Site(from) => (*from, 0),
                 Origin::Stage(before) => (site(*before), end[*before]),
             };
-            let travel = artifact
-                .map_or(0, |artifact| instance.links.time(from, choice.site, instance.artifacts[artifact].bytes));
+            let travel = artifact.map_or(0, |artifact| travel(instance, routes, artifact, from, choice.site));
             start[stage] = start[stage].max(ready + travel);
         }
         end[stage] = start[stage] + choice.duration;
     }
+    let mut volumes: Vec<u64> = instance.links.pools.iter().map(|pool| pool.used.0).collect();
     let mut copies = Vec::new();
     for (index, artifact) in instance.artifacts.iter().enumerate() {
-        let (from, ready) = match artifact.origin {
+        let (origin, ready) = match artifact.origin {
             Origin::Site(from) => (from, 0),
             Origin::Stage(stage) => (site(stage), end[stage]),
         };
-        let destinations: BTreeSet<usize> =
-            artifact.readers.iter().map(|reader| site(*reader)).filter(|to| *to != from).collect();
-        for to in destinations {
-            let cost = instance.links.cost(from, to, artifact.bytes)?;
+        for to in routes::destinations(artifact, origin, site) {
+            let from = routes.get(&(index, to)).copied().unwrap_or(origin);
+            let price = &instance.links.tariffs[usize::from(instance.links.class(from, to)?)];
+            let kept = price.kept(artifact.bytes);
+            let cost = match price.pool {
+                Some(pool) => {
+                    let before = volumes[usize::from(pool)];
+                    let after = before.saturating_add(artifact.bytes.0);
+                    volumes[usize::from(pool)] = after;
+                    let tariff = &instance.links.pools[usize::from(pool)].tariff;
+                    tariff.cost(Bytes(after)).0 - tariff.cost(Bytes(before)).0
+                }
+                None => price.cost(artifact.bytes) - kept,
+            };
+            let start = ready + travel(instance, routes, index, origin, from);
             let duration = instance.links.time(from, to, artifact.bytes);
-            copies.push(Copy { artifact: index, from, to, start: ready, duration, cost });
+            copies.push(Copy { artifact: index, from, to, start, duration, cost, kept });
         }
     }
-    let compute = (0..count).map(|stage| instance.stages[stage].choices[picks[stage]].cost).sum();
+    let chosen = || (0..count).map(|stage| instance.stages[stage].choices[picks[stage]]);
+    let compute = chosen().map(|choice| choice.cost - choice.storage).sum();
+    let storage = chosen().map(|choice| choice.storage).sum::<i64>() + copies.iter().map(|copy| copy.kept).sum::<i64>();
     let egress = copies.iter().map(|copy| copy.cost).sum();
     let makespan = end.iter().copied().max().unwrap_or(0);
-    Some(Evaluation { compute, egress, makespan, start, end, copies })
+    Some(Evaluation { compute, storage, egress, makespan, start, end, copies })
+}
+
+/// From when an artifact is ready until it has arrived.
+fn travel(instance: &Instance, routes: &Routes, artifact: usize, origin: usize, to: usize) -> i64 {
+    let bytes = instance.artifacts[artifact].bytes;
+    let mut at = to;
+    let mut time = 0;
+    // Routes are trees; were they not, the walk would end all the same.
+    for _ in 0..=routes.len() {
+        match routes.get(&(artifact, at)).filter(|_| at != origin) {
+            None => break,
+            Some(holder) => {
+                time += instance.links.time(*holder, at, bytes);
+                at = *holder;
+            }
+        }
+    }
+    time + instance.links.time(origin, at, bytes)
 }
 
 /// By stage: the artifacts that it makes or reads.

@@ -10,12 +10,15 @@ pub mod instance;
 pub mod lower;
 pub mod mps;
 pub mod program;
+pub mod routes;
+pub mod together;
 mod ways;
 
-pub use evaluate::{Evaluation, evaluate, local_cost, touched};
+pub use evaluate::{Evaluation, evaluate, evaluate_on, local_cost, touched, worth};
 pub use instance::{Artifact, Cap, Choice, Instance, Links, Origin, Pool, Price, Shape, StageChoices};
-pub use lower::{Goal, Lowered, Target, lower};
+pub use lower::{Goal, Lowered, Relay, Target, lower};
 pub use program::{Column, Program, Row};
+pub use routes::Routes;
 
 #[cfg(test)]
 pub(crate) mod samples;

@@ -1,6 +1,6 @@
 //! Random small instances for tests.
 
-use super::{Artifact, Choice, Instance, Links, Origin, Price, StageChoices};
+use super::{Artifact, Cap, Choice, Instance, Links, Origin, Pool, Price, StageChoices};
 use crate::model::{Bandwidth, Bytes, DataRate, Objective, Tariff};
 use proptest::prelude::*;
 
@@ -17,6 +17,50 @@ pub fn instances() -> impl Strategy<Value = Instance> {
                 Instance { stages, artifacts, links, minimize, deadline, budget, ..Instance::default() }
             },
         )
+    })
+}
+
+/// The same with everything else that an instance can say: tiers that run over all copies after
+/// a free allowance, storage, preferences, stages' own deadlines, caps, a worth of time.
+pub fn rich_instances() -> impl Strategy<Value = Instance> {
+    let stage = (
+        proptest::option::weighted(0.2, 60_000..1_000_000_i64),
+        proptest::collection::vec((0..3_i64, 0..50_000_i64), 3),
+    );
+    let cap = (0..4_i64, any::<bool>(), proptest::collection::vec(proptest::collection::vec(0..3_i64, 3), 5));
+    let extras = (
+        proptest::collection::vec(stage, 5),
+        proptest::collection::vec(cap, 0..3),
+        prop_oneof![Just(0_i64), Just(0), Just(36_000_000)],
+        any::<(bool, bool)>(),
+        0..9_000_000_000_u64,
+    );
+    (instances(), extras).prop_map(|(mut instance, (stages, caps, hour, (pooled, ranked), used))| {
+        for (stage, (deadline, choices)) in instance.stages.iter_mut().zip(stages) {
+            stage.deadline = deadline;
+            for (choice, (rank, storage)) in stage.choices.iter_mut().zip(choices) {
+                choice.rank = if ranked { rank } else { 0 };
+                choice.storage = storage;
+                choice.cost += storage;
+            }
+        }
+        let count = instance.stages.len();
+        instance.caps = caps
+            .into_iter()
+            .map(|(limit, concurrent, uses)| {
+                let each = |uses: Vec<i64>| uses.into_iter().enumerate().filter(|(_, used)| *used > 0).collect();
+                let uses = uses.into_iter().take(count).map(each).collect();
+                Cap { label: "cap".to_owned(), limit: limit + 1, concurrent, uses }
+            })
+            .collect();
+        instance.hour = if instance.minimize == Objective::Cost { hour } else { 0 };
+        if pooled {
+            let tiers = [(1_000_000_000, 90_000_000), (8_000_000_000, 20_000_000)];
+            let tariff = Tariff::new(tiers.map(|(from, rate)| (Bytes(from), DataRate(rate))));
+            instance.links.pools = vec![Pool { tariff: tariff.clone(), used: Bytes(used) }];
+            instance.links.tariffs[2] = Price { tariff, keep: DataRate(1_000_000), pool: Some(0) };
+        }
+        instance
     })
 }
 

@@ -7,6 +7,7 @@
 //! (its min-marginal). For a chain or a tree of artifacts it is the optimum.
 
 use super::reduce::certain_costs;
+use crate::problem::routes::{Least, least_rates};
 use crate::problem::{Instance, Origin, Shape};
 use std::collections::BTreeMap;
 
@@ -41,18 +42,21 @@ struct Node {
 pub fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     let costs = certain_costs(instance);
     let mut nodes = nodes(instance, &costs);
+    let rates = least_rates(instance);
+    let prices: Vec<Least<'_>> = instance.artifacts.iter().map(|a| Least::of(instance, a, &rates)).collect();
     if nodes.iter().any(|node| node.sites.is_empty()) {
         return None;
     }
     for &stage in shape.order.iter().rev() {
         let Some((above, artifact)) = nodes[stage].above else { continue };
-        let price = prices(instance, artifact);
+        let price = &prices[artifact];
         let node = &nodes[stage];
         let message: Vec<(i64, usize)> = nodes[above]
             .sites
             .iter()
             .map(|from| {
-                let at = |position: usize| node.cost[position] + price(*from, node.sites[position]);
+                let at =
+                    |position: usize| node.cost[position] + price.copy(*from, node.sites[position]).unwrap_or(NEVER);
                 (0..node.sites.len()).map(|position| (at(position).min(NEVER), position)).min().unwrap_or((NEVER, 0))
             })
             .collect();
@@ -73,7 +77,7 @@ pub fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
                 (best, vec![0; nodes[stage].sites.len()], stage)
             }
             Some((above, artifact)) => {
-                (nodes[stage].message[place[above]].1, rest(instance, &nodes, stage, above, artifact), root_of[above])
+                (nodes[stage].message[place[above]].1, rest(&prices[artifact], &nodes, stage, above), root_of[above])
             }
         };
         place[stage] = position;
@@ -101,8 +105,7 @@ pub fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
 }
 
 /// What the rest of the tree costs, for every site of a stage.
-fn rest(instance: &Instance, nodes: &[Node], stage: usize, above: usize, artifact: usize) -> Vec<i64> {
-    let price = prices(instance, artifact);
+fn rest(price: &Least<'_>, nodes: &[Node], stage: usize, above: usize) -> Vec<i64> {
     let (node, parent) = (&nodes[stage], &nodes[above]);
     let without: Vec<i64> = (0..parent.sites.len())
         .map(|position| match parent.message_free(position, node) {
@@ -114,7 +117,7 @@ fn rest(instance: &Instance, nodes: &[Node], stage: usize, above: usize, artifac
     sites
         .map(|to| {
             let from = parent.sites.iter().zip(&without);
-            from.map(|(from, cost)| (cost + price(*from, *to)).min(NEVER)).min().unwrap_or(NEVER)
+            from.map(|(from, cost)| (cost + price.copy(*from, *to).unwrap_or(NEVER)).min(NEVER)).min().unwrap_or(NEVER)
         })
         .collect()
 }
@@ -124,18 +127,6 @@ impl Node {
     fn message_free(&self, position: usize, branch: &Node) -> Option<i64> {
         let (message, _) = branch.message[position];
         (message < NEVER && self.cost[position] < NEVER).then(|| self.cost[position] - message)
-    }
-}
-
-/// The price of a copy of one artifact between two sites.
-fn prices(instance: &Instance, artifact: usize) -> impl Fn(usize, usize) -> i64 {
-    let links = &instance.links;
-    let bytes = instance.artifacts[artifact].bytes;
-    let by_class: Vec<i64> = links.tariffs.iter().map(|price| price.cost(bytes)).collect();
-    move |from, to| match links.class(from, to) {
-        _ if from == to => 0,
-        Some(class) => by_class[usize::from(class)],
-        None => NEVER,
     }
 }
 

@@ -15,7 +15,7 @@ pub mod solver;
 
 pub use highs::Highs;
 pub use microlp::Microlp;
-pub use placement::{Outcome, Proof, Shortfall, Solved, figures, solve};
+pub use placement::{Outcome, Proof, Shortfall, Solved, figures, solve, with_rows};
 pub use solver::{Effort, Solver, SolverError};
 
 #[cfg(test)]

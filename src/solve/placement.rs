@@ -4,13 +4,18 @@
 //! cost, cost after time), then the first choices in canonical order. Each level is a pass with
 //! the levels above as limits, on the choices that these limits leave ([`super::reduce`]); so
 //! ties, which are the rule where regions share a price list, do not depend on a solver's mood.
+//! Preferences come before all of it. Caps on stages that may run at once are added as rows for
+//! the sets of stages that exceed them, until none does.
 
 use super::forest::forest;
 use super::reduce::{least_time, reduce};
 use super::search::{improve, search};
 use super::solver::{Answer, Effort, Solver, SolverError};
 use crate::model::Objective;
-use crate::problem::{Artifact, Evaluation, Goal, Instance, Lowered, Origin, Shape, Target, evaluate, lower};
+use crate::problem::{
+    Artifact, Cap, Evaluation, Goal, Instance, Lowered, Origin, Routes, Shape, Target, evaluate_on, lower, routes,
+    together, worth,
+};
 use std::collections::BTreeSet;
 
 /// What came out.
@@ -34,7 +39,8 @@ pub struct Solved {
 pub struct Proof {
     /// The objective cannot be lower.
     pub optimal: bool,
-    /// No placement within the limits costs less; when time comes first: none as fast.
+    /// No placement within the limits costs less (with what its makespan is worth, if that counts);
+    /// when time comes first: none as fast.
     pub cost_bound: i64,
     /// When time comes first: no placement within the limits is faster.
     pub time_bound: Option<i64>,
@@ -63,56 +69,89 @@ const PROGRAM_CHOICES: usize = 25_000;
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
 
+/// Programs charge what the makespan is worth, and pieces of tariffs, without rounding.
+const ROUNDED: i64 = 1;
+/// Rounds of adding rows for stages that may run at once.
+const ROUNDS: usize = 10_000;
+
 /// The best placement of `instance`, or why there is none.
 pub fn solve(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<Outcome, SolverError> {
     let shape = instance.shape();
     let run = Run { shape: &shape, solver, effort };
-    let Some(Ranked { first, second, limits }) = run.ranked(instance)? else {
-        return Ok(Outcome::Infeasible(run.shortfall(instance)?));
-    };
-    let tags = if first.proven { run.first_in_order(instance, limits, &second.tags)? } else { second.tags.clone() };
-    let picks = positions(instance, &tags).ok_or_else(lost)?;
-    let evaluation = evaluate(instance, &shape, &picks).ok_or_else(lost)?;
-    let proof = match instance.minimize {
-        Objective::Cost => Proof { optimal: first.proven, cost_bound: first.bound, time_bound: None },
-        Objective::Time => {
-            Proof { optimal: first.proven && second.proven, cost_bound: second.bound, time_bound: Some(first.bound) }
+    match run.decided(instance)? {
+        None => Ok(Outcome::Infeasible(run.shortfall(instance)?)),
+        Some((left, ranked)) => {
+            let solved = run.finished(&left, ranked)?;
+            // The choices that are left keep their tags.
+            let picks = positions(instance, &tags(&left, &solved.picks)).ok_or_else(lost)?;
+            Ok(Outcome::Solved(Box::new(Solved { picks, ..solved })))
         }
-    };
-    Ok(Outcome::Solved(Box::new(Solved { picks, evaluation, proof })))
+    }
 }
 
 /// Cost and makespan of the best placement, without telling equals apart. `None`: there is none.
 pub fn figures(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<Option<(i64, i64)>, SolverError> {
     let shape = instance.shape();
-    let ranked = Run { shape: &shape, solver, effort }.ranked(instance)?;
-    Ok(ranked.map(|Ranked { first, second, .. }| match instance.minimize {
-        Objective::Cost => (first.value, second.value),
-        Objective::Time => (second.value, first.value),
-    }))
+    let run = Run { shape: &shape, solver, effort };
+    let Some((instance, Ranked { second, .. })) = run.decided(instance)? else { return Ok(None) };
+    let evaluation = run.evaluation(&instance, &second).ok_or_else(lost)?;
+    Ok(Some((evaluation.cost(), evaluation.makespan)))
+}
+
+/// The instance with the rows that its concurrent caps need at its optimum, for other solvers.
+pub fn with_rows(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<Instance, SolverError> {
+    let shape = instance.shape();
+    let run = Run { shape: &shape, solver, effort };
+    let decided = run.decided(instance)?;
+    Ok(decided.map_or_else(|| instance.clone(), |(instance, _)| instance))
 }
 
 fn lost() -> SolverError {
     SolverError("a placement that was found does not fit its own instance".to_owned())
 }
 
-#[derive(Clone, Copy)]
+/// A figure of a placement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Figure {
+    Cost,
+    /// Cost and what the makespan is worth.
+    Score,
+    Time,
+}
+
+impl Figure {
+    fn of(self, instance: &Instance, evaluation: &Evaluation) -> i64 {
+        match self {
+            Figure::Cost => evaluation.cost(),
+            Figure::Score => evaluation.cost().saturating_add(worth(instance, evaluation.makespan)),
+            Figure::Time => evaluation.makespan,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Default)]
 struct Limits {
     cost: Option<i64>,
     time: Option<i64>,
+    score: Option<i64>,
 }
 
 impl Limits {
-    fn with(self, objective: Objective, value: i64) -> Self {
-        match objective {
-            Objective::Cost => Self { cost: Some(value), ..self },
-            Objective::Time => Self { time: Some(value), ..self },
+    fn with(self, figure: Figure, value: i64) -> Self {
+        match figure {
+            Figure::Cost => Self { cost: Some(value), ..self },
+            Figure::Score => Self { score: Some(value), ..self },
+            Figure::Time => Self { time: Some(value), ..self },
         }
     }
 
-    fn hold(self, evaluation: &Evaluation) -> bool {
-        self.cost.is_none_or(|limit| evaluation.cost() <= limit)
-            && self.time.is_none_or(|limit| evaluation.makespan <= limit)
+    fn hold(self, instance: &Instance, evaluation: &Evaluation) -> bool {
+        let keeps =
+            |figure: Figure, limit: Option<i64>| limit.is_none_or(|limit| figure.of(instance, evaluation) <= limit);
+        keeps(Figure::Cost, self.cost)
+            && keeps(Figure::Time, self.time)
+            && keeps(Figure::Score, self.score)
+            && instance.lateness(evaluation) == 0
     }
 }
 
@@ -121,9 +160,23 @@ impl Limits {
 #[derive(Clone)]
 struct Found {
     tags: Vec<usize>,
+    routes: Routes,
     value: i64,
     bound: i64,
     proven: bool,
+}
+
+/// Picks and ways of a placement that is there already.
+#[derive(Clone)]
+struct Known {
+    tags: Vec<usize>,
+    routes: Routes,
+}
+
+impl Found {
+    fn known(&self) -> Known {
+        Known { tags: self.tags.clone(), routes: self.routes.clone() }
+    }
 }
 
 struct Run<'a> {
@@ -140,80 +193,216 @@ struct Ranked {
 }
 
 impl Run<'_> {
+    /// All passes but the last, again and again with more rows until no concurrent cap is
+    /// exceeded; with the instance that has these rows and only preferred choices.
+    fn decided(&self, instance: &Instance) -> Result<Option<(Instance, Ranked)>, SolverError> {
+        let mut instance = instance.clone();
+        for _ in 0..ROUNDS {
+            let Some((preferred, ranked)) = self.preferred(&instance)? else { return Ok(None) };
+            let picks = positions(&preferred, &ranked.second.tags).ok_or_else(lost)?;
+            let Some((cap, stages)) = together::clash(&preferred, self.shape, &picks) else {
+                return Ok(Some((preferred, ranked)));
+            };
+            instance.caps.push(row(&instance.caps[cap], &stages));
+        }
+        Err(SolverError("too many sets of stages may run at once; loosen a quota".to_owned()))
+    }
+
+    /// The passes over both figures among placements of the least sum of ranks.
+    fn preferred(&self, instance: &Instance) -> Result<Option<(Instance, Ranked)>, SolverError> {
+        let ranks = || instance.stages.iter().flat_map(|stage| stage.choices.iter().map(|choice| choice.rank));
+        if ranks().all(|rank| rank == 0) {
+            return Ok(self.ranked(instance)?.map(|ranked| (instance.clone(), ranked)));
+        }
+        let mut first = instance.clone();
+        first.stages.iter_mut().for_each(|stage| stage.choices.retain(|choice| choice.rank == 0));
+        if first.stages.iter().all(|stage| !stage.choices.is_empty())
+            && let Some(ranked) = self.ranked(&first)?
+        {
+            return Ok(Some((first, ranked)));
+        }
+        let limits = Limits { cost: instance.budget, time: instance.deadline, score: None };
+        let Some(instance) = reduce(instance, self.shape, limits.cost, limits.time) else { return Ok(None) };
+        let Some(least) = self.least_ranks(&instance, limits)? else { return Ok(None) };
+        let uses = |stage: &crate::problem::StageChoices| {
+            stage.choices.iter().filter(|choice| choice.rank > 0).map(|choice| (choice.tag, choice.rank)).collect()
+        };
+        let cap = Cap {
+            label: "preference".to_owned(),
+            limit: least,
+            concurrent: false,
+            uses: instance.stages.iter().map(uses).collect(),
+        };
+        let mut instance = instance;
+        instance.caps.push(cap);
+        Ok(self.ranked(&instance)?.map(|ranked| (instance, ranked)))
+    }
+
+    /// The least sum of ranks within limits.
+    fn least_ranks(&self, instance: &Instance, limits: Limits) -> Result<Option<i64>, SolverError> {
+        let lowered = lower(instance, &target(instance, Goal::Preference, limits, true));
+        match self.solver.minimize(&lowered.program, &[], self.effort)? {
+            Answer::Infeasible => Ok(None),
+            Answer::Found { values, proven: true, .. } => {
+                let picks = lowered.picks(&values);
+                Ok(Some(instance.stages.iter().zip(picks).map(|(stage, pick)| stage.choices[pick].rank).sum()))
+            }
+            _ => {
+                Err(SolverError("preferences were not decided within the effort allowed; raise --max-nodes".to_owned()))
+            }
+        }
+    }
+
+    /// The last pass, and the figures.
+    fn finished(&self, instance: &Instance, ranked: Ranked) -> Result<Solved, SolverError> {
+        let Ranked { first, second, limits } = ranked;
+        let mut last = second.clone();
+        if first.proven {
+            let Known { tags, routes } = self.first_in_order(instance, limits, second.known())?;
+            let picks = positions(instance, &tags).ok_or_else(lost)?;
+            // The order of choices is the last tie-break: it never buys a row for stages at once.
+            if together::clash(instance, self.shape, &picks).is_none() {
+                last = Found { tags, routes, ..last };
+            }
+        }
+        let evaluation = self.evaluation(instance, &last).ok_or_else(lost)?;
+        let proof = match instance.minimize {
+            Objective::Cost => Proof { optimal: first.proven, cost_bound: first.bound, time_bound: None },
+            Objective::Time => {
+                let optimal = first.proven && second.proven;
+                Proof { optimal, cost_bound: second.bound, time_bound: Some(first.bound) }
+            }
+        };
+        let picks = positions(instance, &last.tags).ok_or_else(lost)?;
+        Ok(Solved { picks, evaluation, proof })
+    }
+
     /// The passes over both figures. `None`: no placement keeps the limits.
     fn ranked(&self, instance: &Instance) -> Result<Option<Ranked>, SolverError> {
         let (goal, other) = match instance.minimize {
-            Objective::Cost => (Objective::Cost, Objective::Time),
-            Objective::Time => (Objective::Time, Objective::Cost),
+            Objective::Cost if instance.hour != 0 => (Figure::Score, Figure::Time),
+            Objective::Cost => (Figure::Cost, Figure::Time),
+            Objective::Time => (Figure::Time, Figure::Cost),
         };
-        let limits = Limits { cost: instance.budget, time: instance.deadline };
+        let limits = Limits { cost: instance.budget, time: instance.deadline, score: None };
         let Some(first) = self.best(instance, goal, limits, None)? else { return Ok(None) };
         let limits = limits.with(goal, first.value);
-        let left = reduce(instance, self.shape, limits.cost, limits.time).ok_or_else(lost)?;
-        let second = if other == Objective::Time && left.size() > TIED_CHOICES {
-            self.improved(&left, other, limits, &first.tags)
+        let left = self.reduced(instance, limits).ok_or_else(lost)?;
+        let second = if other == Figure::Time && left.size() > TIED_CHOICES {
+            self.improved(&left, other, limits, &first.known())
         } else {
-            self.best(&left, other, limits, Some(&first.tags))?
+            self.best(&left, other, limits, Some(first.known()))?
         };
         let second = second.ok_or_else(lost)?;
         let limits = limits.with(other, second.value);
         Ok(Some(Ranked { first, second, limits }))
     }
 
+    /// Without choices that no placement within the limits can take.
+    fn reduced(&self, instance: &Instance, limits: Limits) -> Option<Instance> {
+        let Some(score) = limits.score else { return reduce(instance, self.shape, limits.cost, limits.time) };
+        // What the time is worth at least is not there for costs, and the other way round.
+        let cost = score.saturating_sub(worth(instance, least_time(instance, self.shape)));
+        let spare = i128::from(score.saturating_sub(forest(instance, self.shape)?.least).max(0)) + 1;
+        let time = match instance.hour {
+            0 => None,
+            hour => i64::try_from(spare * crate::model::units::MS_PER_HOUR / i128::from(hour) + 1).ok(),
+        };
+        let least = |limit: Option<i64>, other: Option<i64>| limit.into_iter().chain(other).min();
+        reduce(instance, self.shape, least(limits.cost, Some(cost)), least(limits.time, time))
+    }
+
     /// Minimises one figure within limits. `known` keeps the limits already.
     fn best(
         &self,
         instance: &Instance,
-        goal: Objective,
+        goal: Figure,
         limits: Limits,
-        known: Option<&[usize]>,
+        known: Option<Known>,
     ) -> Result<Option<Found>, SolverError> {
-        let Some(instance) = reduce(instance, self.shape, limits.cost, limits.time) else { return Ok(None) };
-        let instance = Instance { minimize: goal, budget: limits.cost, deadline: limits.time, ..instance };
-        let start: Option<Vec<usize>> = match known {
-            Some(tags) => Some(tags.to_vec()),
-            None => search(&instance, self.shape).map(|(picks, _, _)| tags(&instance, &picks)),
+        let Some(instance) = self.reduced(instance, limits) else { return Ok(None) };
+        let minimize = if goal == Figure::Time { Objective::Time } else { Objective::Cost };
+        let hour = instance.hour;
+        let searched = Instance {
+            minimize,
+            budget: limits.cost,
+            deadline: limits.time,
+            hour: if goal == Figure::Score { hour } else { 0 },
+            ..instance.clone()
+        };
+        let start = match known {
+            Some(known) => Some(known),
+            None => search(&searched, self.shape)
+                .and_then(|(picks, _, _)| self.resolved(&instance, goal, limits, tags(&instance, &picks)))
+                .map(|(known, _)| known),
         };
         let Some(start) = start else { return self.program(&instance, goal, limits, None) };
         let value = self.value(&instance, goal, limits, &start).ok_or_else(lost)?;
+        let found = |bound: i64, proven: bool| {
+            let Known { tags, routes } = start.clone();
+            Found { tags, routes, value, bound, proven }
+        };
         let within = limits.with(goal, value);
-        let instance = reduce(&instance, self.shape, within.cost, within.time).ok_or_else(lost)?;
-        if instance.stages.iter().all(|stage| stage.choices.len() == 1) {
+        let instance = self.reduced(&instance, within).ok_or_else(lost)?;
+        let fixed = instance.stages.iter().all(|stage| stage.choices.len() == 1);
+        if fixed && self.straightforward(&instance, goal, limits) {
             // All other choices are proven to exceed a limit or to be worse.
-            return Ok(Some(Found { tags: start, value, bound: value, proven: true }));
+            return Ok(Some(found(value, true)));
         }
         if instance.size() > PROGRAM_CHOICES {
-            let bound = self.floor(&instance, goal);
-            return Ok(Some(Found { tags: start, value, bound, proven: bound == value }));
+            let bound = self.floor(&instance, goal).min(value);
+            return Ok(Some(found(bound, bound == value)));
         }
-        let found = self.program(&instance, goal, limits, Some(&start))?;
-        Ok(Some(match found {
-            Some(found) if found.value <= value => Found { bound: found.bound.min(found.value), ..found },
-            Some(found) if !found.proven => Found { tags: start, value, bound: found.bound.min(value), proven: false },
+        let program = self.program(&instance, goal, limits, Some(&start))?;
+        Ok(Some(match program {
+            Some(program) if program.value <= value => Found { bound: program.bound.min(program.value), ..program },
+            Some(program) if !program.proven => found(program.bound.min(value), false),
             // A solver that calls the program infeasible, or proves an optimum that the start
             // beats, contradicts a placement that is there: its word is no proof.
             _ => {
                 let bound = self.floor(&instance, goal).min(value);
-                Found { tags: start, value, bound, proven: bound == value }
+                found(bound, bound == value)
             }
         }))
     }
 
+    /// Whether the ways of [`evaluate`] are the best for the only picks that are left: they are the
+    /// cheapest, which may not be the fastest, and count every copy on its own.
+    fn straightforward(&self, instance: &Instance, goal: Figure, limits: Limits) -> bool {
+        let only_cost = goal == Figure::Cost && limits.time.is_none() && !has_deadlines(instance);
+        (only_cost && instance.links.pools.is_empty())
+            || routes::cheapest(instance, &vec![0; instance.stages.len()]).is_empty()
+    }
+
     /// A bound without a solver.
-    fn floor(&self, instance: &Instance, goal: Objective) -> i64 {
+    fn floor(&self, instance: &Instance, goal: Figure) -> i64 {
+        let cost = || forest(instance, self.shape).map_or(0, |forest| forest.least);
         match goal {
-            Objective::Cost => forest(instance, self.shape).map_or(0, |forest| forest.least),
-            Objective::Time => least_time(instance, self.shape),
+            Figure::Cost => cost(),
+            Figure::Score => cost().saturating_add(worth(instance, least_time(instance, self.shape))),
+            Figure::Time => least_time(instance, self.shape),
         }
     }
 
     /// A placement within limits, made better by single-stage moves, without a proof.
-    fn improved(&self, instance: &Instance, goal: Objective, limits: Limits, known: &[usize]) -> Option<Found> {
-        let instance = Instance { minimize: goal, budget: limits.cost, deadline: limits.time, ..instance.clone() };
-        let picks = improve(&instance, self.shape, positions(&instance, known)?);
-        let tags = tags(&instance, &picks);
-        let value = self.value(&instance, goal, limits, &tags)?;
-        Some(Found { tags, value, bound: self.floor(&instance, goal), proven: false })
+    fn improved(&self, instance: &Instance, goal: Figure, limits: Limits, known: &Known) -> Option<Found> {
+        let value = self.value(instance, goal, limits, known)?;
+        let bound = self.floor(instance, goal);
+        let Known { tags: kept, routes } = known.clone();
+        let unmoved = Found { tags: kept, routes, value, bound, proven: false };
+        // The score's own limit is none that moves know.
+        if limits.score.is_some() {
+            return Some(unmoved);
+        }
+        let minimize = if goal == Figure::Time { Objective::Time } else { Objective::Cost };
+        let searched = Instance { minimize, budget: limits.cost, deadline: limits.time, ..instance.clone() };
+        let picks = improve(&searched, self.shape, positions(instance, &known.tags)?);
+        Some(match self.resolved(instance, goal, limits, tags(instance, &picks)) {
+            Some((moved, better)) if better <= value => {
+                Found { tags: moved.tags, routes: moved.routes, value: better, bound, proven: false }
+            }
+            _ => unmoved,
+        })
     }
 
     /// The program's optimum. A cost without the rows of time is tried first: when its optimum
@@ -221,105 +410,152 @@ impl Run<'_> {
     fn program(
         &self,
         instance: &Instance,
-        goal: Objective,
+        goal: Figure,
         limits: Limits,
-        start: Option<&[usize]>,
+        start: Option<&Known>,
     ) -> Result<Option<Found>, SolverError> {
-        let objective = if goal == Objective::Cost { Goal::Cost } else { Goal::Makespan };
-        if goal == Objective::Cost && limits.time.is_some() {
-            let untimed = Limits { time: None, ..limits };
-            match self.minimize(instance, goal, &Goal::Cost, untimed, start)? {
-                None => return Ok(None),
-                Some(found) if self.value(instance, goal, limits, &found.tags).is_some() => return Ok(Some(found)),
-                Some(_) => {}
+        if goal == Figure::Cost && limits.score.is_none() && (limits.time.is_some() || has_deadlines(instance)) {
+            let target = target(instance, Goal::Cost, Limits { time: None, ..limits }, false);
+            match self.minimize(instance, goal, &target, limits, start)? {
+                Tried::Infeasible => return Ok(None),
+                Tried::Found(found) if found.proven => return Ok(Some(found)),
+                Tried::Found(_) | Tried::Unfit => {}
             }
         }
-        self.minimize(instance, goal, &objective, limits, start)
+        let objective = match goal {
+            Figure::Cost => Goal::Cost,
+            Figure::Score => Goal::Score,
+            Figure::Time => Goal::Makespan,
+        };
+        match self.minimize(instance, goal, &target(instance, objective, limits, true), limits, start)? {
+            Tried::Infeasible => Ok(None),
+            Tried::Found(found) => Ok(Some(found)),
+            Tried::Unfit => self.unimproved(instance, goal, limits, start).map(Some),
+        }
     }
 
     /// One program, one solve.
     fn minimize(
         &self,
         instance: &Instance,
-        measured: Objective,
-        goal: &Goal<'_>,
+        measured: Figure,
+        target: &Target<'_>,
         limits: Limits,
-        start: Option<&[usize]>,
-    ) -> Result<Option<Found>, SolverError> {
-        let target = Target { objective: goal.clone(), cost_limit: limits.cost, time_limit: limits.time };
-        let lowered = lower(instance, &target);
-        let begin =
-            start.and_then(|tags| positions(instance, tags)).map_or_else(Vec::new, |picks| point(&lowered, &picks));
+        start: Option<&Known>,
+    ) -> Result<Tried, SolverError> {
+        let lowered = lower(instance, target);
+        let begin = start
+            .and_then(|known| positions(instance, &known.tags))
+            .map_or_else(Vec::new, |picks| point(&lowered, &picks));
         let (values, bound, proven) = match self.solver.minimize(&lowered.program, &begin, self.effort)? {
-            Answer::Infeasible => return Ok(None),
-            Answer::Unknown => return self.unimproved(instance, measured, limits, start),
+            Answer::Infeasible => return Ok(Tried::Infeasible),
+            Answer::Unknown => return Ok(Tried::Unfit),
             Answer::Found { values, bound, proven } => (values, bound, proven),
         };
-        let tags = tags(instance, &picked(&lowered, &values));
+        let tags = tags(instance, &lowered.picks(&values));
+        let plain = self.resolved(instance, measured, limits, tags.clone());
+        let routed = Known { tags, routes: lowered.routes(&values) };
+        let routed = self.value(instance, measured, limits, &routed).map(|value| (routed, value));
         // Within its tolerances a solver may miss a limit by a hair; what counts is exact.
-        let Some(value) = self.value(instance, measured, limits, &tags) else {
-            return self.unimproved(instance, measured, limits, start);
+        let (known, value) = match (plain, routed) {
+            (Some(plain), Some(routed)) => {
+                if plain.1 <= routed.1 {
+                    plain
+                } else {
+                    routed
+                }
+            }
+            (Some(found), None) | (None, Some(found)) => found,
+            (None, None) => return Ok(Tried::Unfit),
         };
-        let bound = if proven { value } else { whole_bound(bound).min(value) };
-        Ok(Some(Found { tags, value, bound, proven }))
+        // The program may know a cheaper way than the placement could take within all limits.
+        let bound = if proven { bound.round() as i64 } else { whole_bound(bound) }.min(value);
+        let proven = proven && value - bound <= ROUNDED;
+        let bound = if proven { value } else { bound };
+        Ok(Tried::Found(Found { tags: known.tags, routes: known.routes, value, bound, proven }))
     }
 
     /// The start, when the solver found nothing better.
     fn unimproved(
         &self,
         instance: &Instance,
-        goal: Objective,
+        goal: Figure,
         limits: Limits,
-        start: Option<&[usize]>,
-    ) -> Result<Option<Found>, SolverError> {
-        let known = start.and_then(|tags| Some((tags.to_vec(), self.value(instance, goal, limits, tags)?)));
-        let (tags, value) = known
+        start: Option<&Known>,
+    ) -> Result<Found, SolverError> {
+        let known = start.and_then(|known| Some((known.clone(), self.value(instance, goal, limits, known)?)));
+        let (Known { tags, routes }, value) = known
             .ok_or_else(|| SolverError("no plan was found within the effort allowed; raise --max-nodes".to_owned()))?;
         let bound = self.floor(instance, goal).min(value);
-        Ok(Some(Found { tags, value, bound, proven: false }))
+        Ok(Found { tags, routes, value, bound, proven: false })
     }
 
     /// The figure of a placement; `None`: it breaks a limit.
-    fn value(&self, instance: &Instance, goal: Objective, limits: Limits, tags: &[usize]) -> Option<i64> {
-        let evaluation = evaluate(instance, self.shape, &positions(instance, tags)?)?;
-        let value = if goal == Objective::Cost { evaluation.cost() } else { evaluation.makespan };
-        limits.hold(&evaluation).then_some(value)
+    fn value(&self, instance: &Instance, goal: Figure, limits: Limits, known: &Known) -> Option<i64> {
+        let picks = positions(instance, &known.tags)?;
+        if together::over(instance, &picks) > 0 {
+            return None;
+        }
+        let evaluation = evaluate_on(instance, self.shape, &picks, &known.routes)?;
+        limits.hold(instance, &evaluation).then(|| goal.of(instance, &evaluation))
+    }
+
+    /// The better of two ways for given choices, and the figure: all copies on their cheapest ways,
+    /// or all straight from their origins. `None`: both break a limit.
+    fn resolved(&self, instance: &Instance, goal: Figure, limits: Limits, tags: Vec<usize>) -> Option<(Known, i64)> {
+        let cheapest = routes::cheapest(instance, &positions(instance, &tags)?);
+        let straight = (!cheapest.is_empty()).then(Routes::new);
+        let ways = std::iter::once(cheapest).chain(straight).filter_map(|routes| {
+            let known = Known { tags: tags.clone(), routes };
+            let value = self.value(instance, goal, limits, &known)?;
+            Some((known, value))
+        });
+        // Of equals the first.
+        ways.min_by_key(|(_, value)| *value)
+    }
+
+    /// All figures of a placement that was found for the instance.
+    fn evaluation(&self, instance: &Instance, found: &Found) -> Option<Evaluation> {
+        evaluate_on(instance, self.shape, &positions(instance, &found.tags)?, &found.routes)
     }
 
     /// Among placements within the limits, the one whose choices come first, stage by stage.
-    fn first_in_order(&self, instance: &Instance, limits: Limits, known: &[usize]) -> Result<Vec<usize>, SolverError> {
-        let mut instance = reduce(instance, self.shape, limits.cost, limits.time).ok_or_else(lost)?;
-        let mut best = known.to_vec();
+    fn first_in_order(&self, instance: &Instance, limits: Limits, known: Known) -> Result<Known, SolverError> {
+        let mut instance = self.reduced(instance, limits).ok_or_else(lost)?;
+        let mut best = known;
         if instance.size() > TIED_CHOICES {
             return Ok(self.nudge(&instance, limits, best));
         }
         let mut next = 0;
         while next < instance.stages.len() {
             let (group, end) = group(&instance, next);
-            let first = |stage: usize| instance.stages[stage].choices[0].tag == best[stage];
+            let first = |stage: usize| instance.stages[stage].choices[0].tag == best.tags[stage];
             if !(next..end).all(first) {
-                let found = self.minimize(&instance, Objective::Cost, &Goal::Ranks(&group), limits, Some(&best))?;
-                best = found.map_or(best, |found| found.tags);
+                let target = target(&instance, Goal::Ranks(&group), limits, true);
+                if let Tried::Found(found) = self.minimize(&instance, Figure::Cost, &target, limits, Some(&best))? {
+                    best = found.known();
+                }
             }
-            for (stage, tag) in instance.stages.iter_mut().zip(&best).take(end).skip(next) {
+            for (stage, tag) in instance.stages.iter_mut().zip(&best.tags).take(end).skip(next) {
                 stage.choices.retain(|choice| choice.tag == *tag);
             }
-            instance = reduce(&instance, self.shape, limits.cost, limits.time).ok_or_else(lost)?;
+            instance = self.reduced(&instance, limits).ok_or_else(lost)?;
             next = end;
         }
         Ok(best)
     }
 
     /// Moves single stages to earlier choices while the limits hold.
-    fn nudge(&self, instance: &Instance, limits: Limits, mut best: Vec<usize>) -> Vec<usize> {
-        for stage in 0..best.len() {
-            let kept = best[stage];
-            for choice in instance.stages[stage].choices.iter().take_while(|choice| choice.tag < kept) {
-                best[stage] = choice.tag;
-                if self.value(instance, Objective::Cost, limits, &best).is_some() {
+    fn nudge(&self, instance: &Instance, limits: Limits, mut best: Known) -> Known {
+        for stage in 0..best.tags.len() {
+            let kept = best.clone();
+            for choice in instance.stages[stage].choices.iter().take_while(|choice| choice.tag < kept.tags[stage]) {
+                best.tags[stage] = choice.tag;
+                if let Some((moved, _)) = self.resolved(instance, Figure::Cost, limits, best.tags.clone()) {
+                    best = moved;
                     break;
                 }
-                best[stage] = kept;
+                best = kept.clone();
             }
         }
         best
@@ -328,18 +564,49 @@ impl Run<'_> {
     /// What each limit would have to be.
     fn shortfall(&self, instance: &Instance) -> Result<Shortfall, SolverError> {
         let (cost, time) = (instance.budget, instance.deadline);
-        let figures = |goal: Objective, limits: Limits| -> Result<Option<(i64, i64)>, SolverError> {
+        let figures = |goal: Figure, limits: Limits| -> Result<Option<(i64, i64)>, SolverError> {
             let found = self.best(instance, goal, limits, None)?;
-            let evaluation = found.and_then(|found| evaluate(instance, self.shape, &positions(instance, &found.tags)?));
+            let evaluation = found.and_then(|found| self.evaluation(instance, &found));
             Ok(evaluation.map(|evaluation| (evaluation.cost(), evaluation.makespan)))
         };
+        let limits = |cost: Option<i64>, time: Option<i64>| Limits { cost, time, score: None };
         Ok(Shortfall {
-            fastest: if time.is_some() { figures(Objective::Time, Limits { cost, time: None })? } else { None },
-            cheapest: if cost.is_some() { figures(Objective::Cost, Limits { cost: None, time })? } else { None },
-            unlimited: figures(Objective::Cost, Limits { cost: None, time: None })?,
+            fastest: if time.is_some() { figures(Figure::Time, limits(cost, None))? } else { None },
+            cheapest: if cost.is_some() { figures(Figure::Cost, limits(None, time))? } else { None },
+            unlimited: figures(Figure::Cost, limits(None, None))?,
             stuck: stuck(instance),
         })
     }
+}
+
+/// What came of one program.
+enum Tried {
+    Infeasible,
+    Found(Found),
+    /// The solver found nothing, or nothing that keeps the limits.
+    Unfit,
+}
+
+/// What a program is asked for.
+fn target<'a>(instance: &Instance, objective: Goal<'a>, limits: Limits, timed: bool) -> Target<'a> {
+    Target {
+        objective,
+        cost_limit: limits.cost,
+        time_limit: limits.time,
+        score_limit: limits.score,
+        stage_deadlines: timed && has_deadlines(instance),
+    }
+}
+
+fn has_deadlines(instance: &Instance) -> bool {
+    instance.stages.iter().any(|stage| stage.deadline.is_some())
+}
+
+/// A concurrent cap on some stages of which none waits for another.
+fn row(cap: &Cap, stages: &[usize]) -> Cap {
+    let uses =
+        |(stage, uses): (usize, &Vec<(usize, i64)>)| if stages.contains(&stage) { uses.clone() } else { Vec::new() };
+    Cap { concurrent: false, uses: cap.uses.iter().enumerate().map(uses).collect(), ..cap.clone() }
 }
 
 /// Labels of artifacts that have no allowed way to some reader.
@@ -398,17 +665,6 @@ fn point(lowered: &Lowered, picks: &[usize]) -> Vec<f64> {
         values[columns[*position]] = 1.0;
     }
     values
-}
-
-/// Solvers return 0.9999 for one: the largest of a stage's values is its choice.
-fn picked(lowered: &Lowered, values: &[f64]) -> Vec<usize> {
-    let largest = |columns: &Vec<usize>| {
-        let better = |best: usize, position: usize| {
-            if values[columns[position]] > values[columns[best]] { position } else { best }
-        };
-        (0..columns.len()).fold(0, better)
-    };
-    lowered.choice.iter().map(largest).collect()
 }
 
 /// A solver's bound as an integer that is surely one too.

@@ -5,11 +5,14 @@
 //! shortest is one on the makespan. A choice whose bound exceeds a limit is out.
 
 use super::forest::forest;
-use crate::model::Bytes;
+use crate::problem::routes::{self, Least, least_rates};
 use crate::problem::{Choice, Instance, Origin, Shape, StageChoices};
 
+/// Later than every deadline.
+const FOREVER: i64 = i64::MAX / 4;
+
 /// The instance without choices that cannot be in a placement of cost at most `cost_limit` and
-/// makespan at most `time_limit`. `None`: some stage has no choice left.
+/// makespan at most `time_limit` whose stages keep their own deadlines. `None`: some stage has no choice left.
 pub fn reduce(
     instance: &Instance,
     shape: &Shape,
@@ -17,13 +20,14 @@ pub fn reduce(
     time_limit: Option<i64>,
 ) -> Option<Instance> {
     let mut reduced = instance.clone();
+    let timed = time_limit.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
     loop {
         let before = reduced.size();
         if let Some(limit) = cost_limit {
             by_cost(&mut reduced, shape, limit)?;
         }
-        if let Some(limit) = time_limit {
-            by_time(&mut reduced, shape, limit)?;
+        if timed {
+            by_time(&mut reduced, shape, time_limit)?;
         }
         if reduced.size() == before {
             return Some(reduced);
@@ -34,24 +38,22 @@ pub fn reduce(
 /// A lower bound on the makespan of every placement: the longest path with every stage at its
 /// shortest.
 pub fn least_time(instance: &Instance, shape: &Shape) -> i64 {
-    let paths = paths(instance, shape);
-    (0..instance.stages.len())
-        .map(|stage| paths.head[stage] + paths.shortest[stage] + paths.tail[stage])
-        .max()
-        .unwrap_or(0)
+    let paths = paths(instance, shape, None);
+    (0..instance.stages.len()).map(|stage| paths.head[stage] + paths.shortest[stage]).max().unwrap_or(0)
 }
 
 /// By stage and choice, what is certain; `None`: the choice cannot be taken.
 pub fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
     // Data at a fixed site with one reader: its copy is decided by that reader alone.
-    let mut fetched: Vec<Vec<(usize, Bytes)>> = vec![Vec::new(); instance.stages.len()];
+    let mut fetched: Vec<Vec<(usize, Least<'_>)>> = instance.stages.iter().map(|_| Vec::new()).collect();
+    let rates = least_rates(instance);
     for artifact in &instance.artifacts {
         if let (Origin::Site(from), [reader]) = (artifact.origin, &artifact.readers[..]) {
-            fetched[*reader].push((from, artifact.bytes));
+            fetched[*reader].push((from, Least::of(instance, artifact, &rates)));
         }
     }
-    let certain = |choice: &Choice, fetched: &[(usize, Bytes)]| -> Option<i64> {
-        let copies = fetched.iter().map(|(from, bytes)| instance.links.cost(*from, choice.site, *bytes));
+    let certain = |choice: &Choice, fetched: &[(usize, Least<'_>)]| -> Option<i64> {
+        let copies = fetched.iter().map(|(from, price)| price.copy(*from, choice.site));
         Some(choice.cost + copies.sum::<Option<i64>>()?)
     };
     let stages = instance.stages.iter().zip(&fetched);
@@ -66,15 +68,15 @@ fn by_cost(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
     Some(())
 }
 
-/// By stage, with every stage at its shortest: the longest way to its start, its own time, and
-/// the longest way from its end.
+/// By stage, with every stage at its shortest: when it can start, its own time, and when it must
+/// have ended.
 struct Paths {
     head: Vec<i64>,
     shortest: Vec<i64>,
-    tail: Vec<i64>,
+    latest: Vec<i64>,
 }
 
-fn paths(instance: &Instance, shape: &Shape) -> Paths {
+fn paths(instance: &Instance, shape: &Shape, limit: Option<i64>) -> Paths {
     let count = instance.stages.len();
     let shortest: Vec<i64> = instance
         .stages
@@ -82,7 +84,8 @@ fn paths(instance: &Instance, shape: &Shape) -> Paths {
         .map(|stage| stage.choices.iter().map(|choice| choice.duration).min().unwrap_or(0))
         .collect();
     let mut head = vec![0_i64; count];
-    let mut tail = vec![0_i64; count];
+    let own = |stage: &StageChoices| stage.deadline.into_iter().chain(limit).min().unwrap_or(FOREVER);
+    let mut latest: Vec<i64> = instance.stages.iter().map(own).collect();
     for &stage in &shape.order {
         for (origin, _) in &shape.inputs[stage] {
             if let Origin::Stage(before) = origin {
@@ -93,21 +96,20 @@ fn paths(instance: &Instance, shape: &Shape) -> Paths {
     for &stage in shape.order.iter().rev() {
         for (origin, _) in &shape.inputs[stage] {
             if let Origin::Stage(before) = origin {
-                tail[*before] = tail[*before].max(tail[stage] + shortest[stage]);
+                latest[*before] = latest[*before].min(latest[stage] - shortest[stage]);
             }
         }
     }
-    Paths { head, shortest, tail }
+    Paths { head, shortest, latest }
 }
 
-fn by_time(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
-    let Paths { head, tail, .. } = paths(instance, shape);
+fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<i64>) -> Option<()> {
+    let Paths { head, latest, .. } = paths(instance, shape, limit);
     for stage in 0..instance.stages.len() {
         let arrival = |choice: &Choice| fetched(instance, shape, stage, choice.site);
         let fetch: Vec<i64> = instance.stages[stage].choices.iter().map(arrival).collect();
         let choices = instance.stages[stage].choices.clone();
-        let fits =
-            |position: usize| head[stage].max(fetch[position]) + choices[position].duration + tail[stage] <= limit;
+        let fits = |position: usize| head[stage].max(fetch[position]) + choices[position].duration <= latest[stage];
         keep(&mut instance.stages[stage], fits)?;
     }
     Some(())
@@ -117,7 +119,7 @@ fn by_time(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
 fn fetched(instance: &Instance, shape: &Shape, stage: usize, site: usize) -> i64 {
     let times = shape.inputs[stage].iter().filter_map(|(origin, artifact)| match (origin, artifact) {
         (Origin::Site(from), Some(artifact)) => {
-            Some(instance.links.time(*from, site, instance.artifacts[*artifact].bytes))
+            Some(routes::least_time(instance, &instance.artifacts[*artifact], *from, site))
         }
         _ => None,
     });

@@ -3,7 +3,7 @@
 
 use super::forest::forest;
 use crate::model::Objective;
-use crate::problem::{Instance, Shape, evaluate, local_cost, touched};
+use crate::problem::{Instance, Shape, evaluate, local_cost, together, touched};
 
 /// What makes one placement better than another: less over the limits first, then the
 /// objective, then the other figure.
@@ -21,10 +21,15 @@ pub fn search(instance: &Instance, shape: &Shape) -> Option<(Vec<usize>, i64, i6
     let mut visits = VISITS;
     let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
     let touched = touched(instance);
+    let only_money = instance.minimize == Objective::Cost
+        && instance.hour == 0
+        && instance.deadline.is_none()
+        && instance.caps.is_empty()
+        && instance.stages.iter().all(|stage| stage.deadline.is_none());
     let cheapest = forest(instance, shape)?.picks;
     for start in std::iter::once(cheapest).chain(starts(instance)) {
         // Where only money counts, a move changes only what touches its stage.
-        let (key, picks) = if instance.minimize == Objective::Cost && instance.deadline.is_none() {
+        let (key, picks) = if only_money {
             let picks = cheapen(instance, &touched, start, &mut visits);
             (key(instance, shape, &picks), picks)
         } else {
@@ -55,9 +60,10 @@ fn key(instance: &Instance, shape: &Shape, picks: &[usize]) -> Key {
     let (cost, time) = (evaluation.cost(), evaluation.makespan);
     let over_time = instance.deadline.map_or(0, |deadline| (time - deadline).max(0));
     let over_cost = instance.budget.map_or(0, |budget| (cost - budget).max(0));
-    let over = over_time.saturating_add(over_cost);
+    let over = over_time.saturating_add(over_cost).saturating_add(instance.lateness(&evaluation));
+    let over = over.saturating_add(together::over(instance, picks));
     match instance.minimize {
-        Objective::Cost => (over, cost, time),
+        Objective::Cost => (over, instance.score(&evaluation), time),
         Objective::Time => (over, time, cost),
     }
 }

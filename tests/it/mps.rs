@@ -116,7 +116,7 @@ fn files_say_what_the_program_says() {
             Objective::Cost => Goal::Cost,
             Objective::Time => Goal::Makespan,
         };
-        let target = Target { objective, cost_limit: None, time_limit: None };
+        let target = Target { objective, ..Target::default() };
         let program = lower(&compiled.instance, &target).program;
         let text = sky::planner::program(&job, &policy, &catalog).unwrap();
         let again = read(&text);

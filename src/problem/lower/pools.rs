@@ -1,0 +1,64 @@
+//! Volumes that run through the tiers of one bill together.
+
+use super::{Builder, Terms};
+use crate::model::{Bytes, Tariff};
+
+impl Builder<'_> {
+    /// For every pool: pieces of its tariff, each with its own price, that together hold the volume
+    /// of all copies. A cheaper piece after a dearer one opens only when that one is full.
+    pub(super) fn pools(&mut self) {
+        for (index, volume) in std::mem::take(&mut self.volumes).into_iter().enumerate() {
+            let most: u64 = volume.iter().map(|(_, bytes)| bytes.unsigned_abs()).sum();
+            if most == 0 {
+                continue;
+            }
+            let pool = &self.instance.links.pools[index];
+            let pieces = pieces(&pool.tariff, pool.used.0, pool.used.0.saturating_add(most));
+            let unit = pieces.iter().map(|piece| piece.length).fold(0, gcd);
+            let unit = volume.iter().map(|(_, bytes)| bytes.unsigned_abs()).fold(unit, gcd).max(1);
+            let units = |bytes: u64| i64::try_from(bytes / unit).unwrap_or(i64::MAX);
+            let columns: Vec<usize> = (0..pieces.len())
+                .map(|piece| self.program.column(format!("piece[{index},{piece}]"), Some(1), false))
+                .collect();
+            let mut held: Terms = volume.iter().map(|(copy, bytes)| (*copy, -units(bytes.unsigned_abs()))).collect();
+            held.extend(columns.iter().zip(&pieces).map(|(column, piece)| (*column, units(piece.length))));
+            self.program.row(format!("volume[{index}]"), Some(0), None, held);
+            self.cost.extend(columns.iter().zip(&pieces).map(|(column, piece)| (*column, piece.cost)));
+            for (place, pair) in pieces.windows(2).enumerate() {
+                if !pair[1].cheaper_than(&pair[0]) {
+                    continue;
+                }
+                let open = self.program.column(format!("open[{index},{}]", place + 1), Some(1), true);
+                let full = vec![(columns[place], 1), (open, -1)];
+                self.program.row(format!("full[{index},{place}]"), Some(0), None, full);
+                let opened = vec![(open, 1), (columns[place + 1], -1)];
+                self.program.row(format!("opened[{index},{}]", place + 1), Some(0), None, opened);
+            }
+        }
+    }
+}
+
+/// A stretch of volume at one price.
+struct Piece {
+    length: u64,
+    cost: i64,
+}
+
+impl Piece {
+    /// Per byte.
+    fn cheaper_than(&self, other: &Piece) -> bool {
+        i128::from(self.cost) * i128::from(other.length) < i128::from(other.cost) * i128::from(self.length)
+    }
+}
+
+/// The tariff between two volumes, cut at its tiers.
+fn pieces(tariff: &Tariff, from: u64, to: u64) -> Vec<Piece> {
+    let inner = tariff.thresholds().filter(|threshold| (from + 1..to).contains(threshold));
+    let cuts: Vec<u64> = std::iter::once(from).chain(inner).chain([to]).collect();
+    let cost = |volume: u64| tariff.cost(Bytes(volume)).0;
+    cuts.windows(2).map(|cut| Piece { length: cut[1] - cut[0], cost: cost(cut[1]) - cost(cut[0]) }).collect()
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
