@@ -1,139 +1,139 @@
-//! Which offers a stage may take, and which of them are worth keeping.
+//! What a stage takes and costs on each offer, and which offers are worth keeping.
 
+use super::caps::Limit;
 use super::needs;
-use crate::catalog::Catalog;
-use crate::model::{Millis, Money, Needs, Policy, Stage, Work};
-use crate::rule;
+use super::offers::Contender;
+use super::places::Places;
+use super::spot::{self, Expected};
+use crate::model::units::{div_half_even, saturate};
+use crate::model::{Bytes, Millis, Money, Stage};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An offer that a stage may take. Candidates of a stage are in the order of place, instance
 /// type and purchase, which is the order that breaks ties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Candidate {
     /// Index into the catalog's offers.
     pub offer: usize,
+    /// From asking for the machines to the end of the stage: `boot` and `run`.
     pub duration: Millis,
-    /// All nodes, for the whole duration.
+    /// Until the machines are up.
+    pub boot: Millis,
+    /// From then to the end; on spot machines, in expectation.
+    pub run: Millis,
+    /// Machine time that is billed.
+    pub billed: Millis,
+    /// All nodes for the billed time, and `moving`.
     pub cost: Money,
+    /// Of `cost`: what it is expected to cost to bring checkpoints to other places.
+    pub moving: Money,
+    /// Expected number of interruptions, in millionths.
+    pub interruptions: u64,
+    /// Work between two checkpoints; none: none is saved.
+    pub every: Option<Millis>,
+    /// Share of such machines interrupted in a month, in parts per million; 0 on demand.
+    pub monthly: u32,
+    /// That share is assumed: the catalog does not have it.
+    pub assumed: bool,
+    /// Place in the stage's order of preference.
+    pub rank: i64,
 }
 
-/// What decides which offers a stage may take: equal requests have equal offers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Request<'a> {
-    pub needs: &'a Needs,
-    pub labels: &'a BTreeSet<String>,
-}
+/// By place: what it costs to bring a checkpoint to the cheapest other place where the stage may
+/// run; a place that is not there has no such way, so the stage waits there.
+pub type WaysOut = BTreeMap<u32, Money>;
 
-/// How the offers of a stage ran out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Funnel {
-    pub stage: String,
-    /// The needs in words.
-    pub needs: String,
-    /// Offers that meet the needs, before any policy.
-    pub fitting: u64,
-    /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …).
-    pub unmet: BTreeMap<String, u64>,
-    /// Offers that meet the needs and are forbidden first by this key of the policy.
-    pub forbidden: BTreeMap<String, u64>,
-}
-
-/// The offers that a request may take, as indexes in the catalog's order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowed {
-    pub offers: Vec<usize>,
-    /// The cheapest of each place, the first of equals: all that a stage needs that runs equally
-    /// long everywhere.
-    pub cheapest: Vec<usize>,
-}
-
-/// The offers that a request may take, or how they ran out.
-pub fn offers(request: &Request<'_>, policy: &Policy, catalog: &Catalog) -> Result<Allowed, Funnel> {
-    let mut funnel = Funnel { needs: needs::text(request.needs), ..Funnel::default() };
-    let unmet: Vec<Option<&'static str>> =
-        catalog.machines.iter().map(|machine| needs::unmet(request.needs, machine, catalog)).collect();
-    let wanted =
-        |name: String| request.needs.places.is_empty() || request.needs.places.iter().any(|p| p.matches(&name));
-    let places: Vec<(bool, Option<String>)> = catalog
-        .places
-        .iter()
-        .map(|place| (wanted(place.name.to_string()), rule::forbids_place(policy, request.labels, place)))
-        .collect();
-    let mut allowed = Vec::new();
-    for (index, offer) in catalog.offers.iter().enumerate() {
-        let (wanted, forbidden) = &places[offer.place as usize];
-        let unmet = match unmet[offer.machine as usize] {
-            None if !wanted => Some("places"),
-            None if !needs::has_tee(request.needs, offer.tee) => Some("tee"),
-            unmet => unmet,
-        };
-        if let Some(need) = unmet {
-            count(&mut funnel.unmet, need);
-            continue;
-        }
-        funnel.fitting += 1;
-        match forbidden {
-            Some(key) => count(&mut funnel.forbidden, key),
-            None => match rule::forbids_machine(policy, request.labels, offer.tee, offer.purchase) {
-                Some(key) => count(&mut funnel.forbidden, &key),
-                None => allowed.push(index),
-            },
-        }
-    }
-    if allowed.is_empty() {
-        return Err(funnel);
-    }
-    let in_place = allowed.chunk_by(|a, b| catalog.offers[*a].place == catalog.offers[*b].place);
-    let cheapest =
-        in_place.filter_map(|group| group.iter().copied().min_by_key(|index| (catalog.offers[*index].rate, *index)));
-    Ok(Allowed { cheapest: cheapest.collect(), offers: allowed })
-}
-
-/// A stage's candidates worth keeping among the offers that it may take, and how many there were.
-/// None are left if the job does not say how long the stage runs on any of them.
-pub fn candidates(stage: &Stage, allowed: &Allowed, catalog: &Catalog) -> (Vec<Candidate>, usize) {
-    let candidate = |index: usize, duration: Millis| {
-        let cost = catalog.offers[index].rate.cost(stage.nodes, duration);
-        Candidate { offer: index, duration, cost }
+/// What it costs to leave each place of the contenders for the cheapest other one.
+pub fn ways_out(contenders: &[Contender], size: Bytes, places: &Places<'_>) -> WaysOut {
+    let stops: BTreeSet<u32> =
+        contenders.iter().map(|contender| places.catalog.offers[contender.offer].place).collect();
+    let cheapest = |from: u32| {
+        let others = stops.iter().filter(|to| **to != from);
+        others.filter_map(|to| places.tariff(from, *to)).map(|tariff| tariff.cost(size)).min()
     };
-    if let Work::Duration(duration) = stage.work {
-        let kept = allowed.cheapest.iter().map(|index| candidate(*index, duration)).collect();
-        return (kept, allowed.offers.len());
-    }
-    let mut known: BTreeMap<u32, Option<Millis>> = BTreeMap::new();
-    let mut seen = 0;
+    stops.iter().filter_map(|from| Some((*from, cheapest(*from)?))).collect()
+}
+
+/// A stage's candidates worth keeping among the contenders. None are left if all are over a quota
+/// or would practically never end.
+pub fn candidates(
+    stage: &Stage,
+    contenders: &[Contender],
+    ways_out: Option<&WaysOut>,
+    places: &Places<'_>,
+    limits: &[Limit],
+) -> Vec<Candidate> {
+    let catalog = places.catalog;
+    let mut times: BTreeMap<u32, Option<Millis>> = BTreeMap::new();
+    // Expectations take time to work out, and are the same for many machines.
+    let mut expected: BTreeMap<(Millis, u32, Millis), Option<Expected>> = BTreeMap::new();
+    let mut candidate = |contender: &Contender| -> Option<Candidate> {
+        let offer = &catalog.offers[contender.offer];
+        let machine = || needs::duration(&stage.work, catalog.machine(offer), stage.nodes, catalog);
+        let time = (*times.entry(offer.machine).or_insert_with(machine))?;
+        let boot = places.boot(offer.place);
+        let expectation = || spot::expected(time, stage.nodes, contender.monthly, boot, stage.checkpoint.as_ref());
+        let Expected { time: run, interruptions, every } = match contender.monthly {
+            0 => Expected { time, ..Expected::default() },
+            monthly => (*expected.entry((time, monthly, boot)).or_insert_with(expectation))?,
+        };
+        let duration = Millis(boot.0.saturating_add(run.0));
+        let billed = places.billed(offer.place, duration);
+        // Without a checkpoint there is nothing to bring along.
+        let moving = match ways_out.filter(|_| every.is_some()).and_then(|ways| ways.get(&offer.place)) {
+            Some(Money(once)) => {
+                Money(saturate(div_half_even(i128::from(*once) * i128::from(interruptions), 1_000_000)))
+            }
+            None => Money(0),
+        };
+        let cost = Money(offer.rate.cost(stage.nodes, billed).0.saturating_add(moving.0));
+        let Contender { offer, rank, monthly, assumed } = *contender;
+        Some(Candidate {
+            offer,
+            duration,
+            boot,
+            run,
+            billed,
+            cost,
+            moving,
+            interruptions,
+            every,
+            monthly,
+            assumed,
+            rank,
+        })
+    };
+    let place = |contender: &Contender| catalog.offers[contender.offer].place;
     let mut kept = Vec::new();
-    for group in allowed.offers.chunk_by(|a, b| catalog.offers[*a].place == catalog.offers[*b].place) {
-        let in_place = group.iter().filter_map(|index| {
-            let machine = catalog.offers[*index].machine;
-            let time = || needs::duration(&stage.work, &catalog.machines[machine as usize], stage.nodes, catalog);
-            Some(candidate(*index, (*known.entry(machine).or_insert_with(time))?))
-        });
-        let in_place: Vec<Candidate> = in_place.collect();
-        seen += in_place.len();
-        undominated(in_place, &mut kept);
+    for group in contenders.chunk_by(|a, b| place(a) == place(b)) {
+        let limits: Vec<&Limit> = limits.iter().filter(|limit| limit.holds_at(place(&group[0]))).collect();
+        let within = |contender: &&Contender| {
+            let machine = catalog.machine(&catalog.offers[contender.offer]);
+            !limits.iter().any(|limit| limit.exceeded_by(machine, stage.nodes))
+        };
+        let in_place = group.iter().filter(within).filter_map(&mut candidate).collect();
+        undominated(in_place, &limits, places, &mut kept);
     }
-    (kept, seen)
+    kept
 }
 
-fn count(counts: &mut BTreeMap<String, u64>, key: &str) {
-    match counts.get_mut(key) {
-        Some(count) => *count += 1,
-        None => {
-            counts.insert(key.to_owned(), 1);
-        }
-    }
-}
-
-/// Of the candidates in one place, keeps those that no other beats in cost without being slower;
-/// of equals the first stays. Offers stay in their order.
-fn undominated(mut candidates: Vec<Candidate>, kept: &mut Vec<Candidate>) {
-    candidates.sort_unstable_by_key(|candidate| (candidate.cost, candidate.duration, candidate.offer));
-    let mut fastest = Millis(u64::MAX);
+/// Of the candidates in one place, keeps those that no other beats in cost without being slower,
+/// less preferred, or using more of a quota; of equals the first stays. Offers stay in their
+/// order.
+fn undominated(mut candidates: Vec<Candidate>, limits: &[&Limit], places: &Places<'_>, kept: &mut Vec<Candidate>) {
+    candidates.sort_unstable_by_key(|candidate| (candidate.cost, candidate.duration, candidate.rank, candidate.offer));
+    let catalog = places.catalog;
+    let mut front: Vec<(Millis, i64, Vec<i64>)> = Vec::new();
     candidates.retain(|candidate| {
-        let faster = candidate.duration < fastest;
-        fastest = fastest.min(candidate.duration);
-        faster
+        let machine = catalog.machine(&catalog.offers[candidate.offer]);
+        let uses: Vec<i64> = limits.iter().map(|limit| limit.used(machine, 1)).collect();
+        let beaten = front.iter().any(|(duration, rank, used)| {
+            *duration <= candidate.duration && *rank <= candidate.rank && used.iter().zip(&uses).all(|(a, b)| a <= b)
+        });
+        if !beaten {
+            front.push((candidate.duration, candidate.rank, uses));
+        }
+        !beaten
     });
     candidates.sort_unstable_by_key(|candidate| candidate.offer);
     kept.append(&mut candidates);

@@ -4,14 +4,26 @@
 //! so the order in which files list them is gone before any number is made.
 
 mod candidates;
+mod caps;
+mod links;
 mod needs;
+mod offers;
+mod places;
+pub mod spot;
 
-pub use candidates::{Candidate, Funnel};
+pub use candidates::Candidate;
+pub use caps::base_name;
+pub use offers::Funnel;
+pub use places::billed;
 
 use crate::catalog::Catalog;
-use crate::model::{AcceleratorNeed, ArtifactRef, Job, Policy, dag};
-use crate::problem::{Artifact, Choice, Instance, Links, Origin, Price, StageChoices};
-use candidates::{Allowed, Request};
+use crate::model::units::div_half_even;
+use crate::model::{AcceleratorNeed, ArtifactRef, Bytes, Job, Needs, Policy, Work, dag};
+use crate::problem::{Artifact, Choice, Instance, Origin, Price, StageChoices};
+use candidates::WaysOut;
+use caps::Limit;
+use offers::{Allowed, Contender, Request};
+use places::Places;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A placement problem, and what its numbers stand for.
@@ -56,35 +68,41 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
     check_names(job, catalog)?;
     let labels = dag::labels(job);
     let stages: Vec<String> = job.stages.keys().cloned().collect();
-    let (candidates, mut counts) = all_candidates(job, policy, catalog, &labels)?;
+    let places = Places::new(catalog, policy);
+    let limits = caps::limits(&places);
+    let (candidates, mut counts) = all_candidates(job, &places, &limits, &labels)?;
     let sites = sites(job, catalog, &candidates);
     let site_of: BTreeMap<u32, usize> = sites.iter().enumerate().map(|(site, place)| (*place, site)).collect();
-    let choices = stages.iter().zip(&candidates).map(|(name, candidates)| StageChoices {
-        label: name.clone(),
-        choices: candidates
-            .iter()
-            .enumerate()
-            .map(|(tag, candidate)| Choice {
-                site: site_of[&catalog.offers[candidate.offer].place],
-                cost: candidate.cost.0,
-                duration: signed(candidate.duration.0),
-                tag,
-                ..Choice::default()
-            })
-            .collect(),
-        deadline: None,
-    });
     let (names, artifacts) = artifacts(job, catalog, &stages, &site_of);
+    let storage = storage(&places, &sites, stages.len(), &artifacts);
+    let choice = |tag: usize, candidate: &Candidate, storage: &[i64]| {
+        let site = site_of[&catalog.offers[candidate.offer].place];
+        Choice {
+            site,
+            cost: candidate.cost.0.saturating_add(storage[site]),
+            storage: storage[site],
+            duration: signed(candidate.duration.0),
+            rank: candidate.rank,
+            tag,
+        }
+    };
+    let of_stage = job.stages.iter().zip(&candidates).zip(&storage);
+    let choices = of_stage.map(|(((name, stage), candidates), storage)| StageChoices {
+        label: name.clone(),
+        choices: (0..).zip(candidates).map(|(tag, candidate)| choice(tag, candidate, storage)).collect(),
+        deadline: stage.deadline.map(|deadline| signed(deadline.0)),
+    });
     let instance = Instance {
         stages: choices.collect(),
-        artifacts,
         precedence: precedence(job, &stages),
-        links: links(catalog, &sites),
+        links: links::links(&places, &sites, &artifacts),
+        artifacts,
         minimize: policy.minimize,
         deadline: policy.deadline.map(|deadline| signed(deadline.0)),
         budget: policy.budget.map(|budget| budget.0),
-        hour: 0,
-        caps: Vec::new(),
+        // Nano-USD to micro-USD.
+        hour: policy.hour.map_or(0, |hour| crate::model::units::saturate(div_half_even(i128::from(hour.0), 1000))),
+        caps: caps::caps(&places, &limits, job, &candidates),
     };
     let used: BTreeSet<u32> =
         candidates.iter().flatten().map(|candidate| catalog.offers[candidate.offer].place).collect();
@@ -111,8 +129,9 @@ pub fn check_names(job: &Job, catalog: &Catalog) -> Result<(), Refusal> {
             });
         }
     }
-    for (name, stage) in &job.stages {
-        let accelerators = &stage.needs.accelerators;
+    let sets = job.stages.iter().flat_map(|(name, stage)| sets(&stage.needs).map(move |needs| (name, needs)));
+    for (name, needs) in sets {
+        let accelerators = &needs.accelerators;
         let unknown = |need: &&AcceleratorNeed| catalog.accelerator_name(&need.name).is_none();
         // One known alternative is enough: a job may be planned on small catalogs too.
         if let Some(need) = accelerators.iter().find(unknown).filter(|_| accelerators.iter().all(|need| unknown(&need)))
@@ -127,17 +146,23 @@ pub fn check_names(job: &Job, catalog: &Catalog) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The needs of a stage, and its alternatives.
+fn sets(needs: &Needs) -> impl Iterator<Item = &Needs> {
+    std::iter::once(needs).chain(&needs.any_of)
+}
+
 /// Names that the job gives as one alternative of several and that the catalog does not know:
 /// they may be mistyped, so they are said.
 pub fn unknown_alternatives(job: &Job, catalog: &Catalog) -> Vec<String> {
-    let needs =
-        job.stages.iter().flat_map(|(name, stage)| stage.needs.accelerators.iter().map(move |need| (name, need)));
+    let sets = job.stages.iter().flat_map(|(name, stage)| sets(&stage.needs).map(move |needs| (name, needs)));
+    let needs = sets.flat_map(|(name, needs)| needs.accelerators.iter().map(move |need| (name, need)));
     let unknown = needs.filter(|(_, need)| catalog.accelerator_name(&need.name).is_none());
     let said = unknown.map(|(name, need)| {
         let hint = nearest(&need.name, catalog.accelerators.keys().cloned()).map(|hint| format!("; {hint}"));
         format!("stage {name}: the catalog has no accelerator `{}`{}", need.name, hint.unwrap_or_default())
     });
-    said.collect()
+    // What is common to several alternatives is in each of them.
+    said.collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// `did you mean …?` for the known name most like `name`, if one is close.
@@ -151,38 +176,67 @@ fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
 /// Candidates of every stage. Stages that ask for the same are enumerated once.
 fn all_candidates(
     job: &Job,
-    policy: &Policy,
-    catalog: &Catalog,
+    places: &Places<'_>,
+    limits: &[Limit],
     labels: &dag::Labels,
 ) -> Result<(Vec<Vec<Candidate>>, Counts), Refusal> {
     let empty = BTreeSet::new();
-    let mut known: Vec<(Request<'_>, Result<Allowed, Funnel>)> = Vec::new();
+    let mut known: Vec<Known<'_>> = Vec::new();
     let mut all = Vec::new();
     let mut starved = Vec::new();
     let mut counts = Counts::default();
     for (name, stage) in &job.stages {
-        let request = Request { needs: &stage.needs, labels: labels.of_stage.get(name).unwrap_or(&empty) };
-        let index = known.iter().position(|(other, _)| *other == request).unwrap_or_else(|| {
-            known.push((request, candidates::offers(&request, policy, catalog)));
+        let labels = labels.of_stage.get(name).unwrap_or(&empty);
+        let request = Request { needs: &stage.needs, labels, allocation: stage.allocation };
+        let index = known.iter().position(|known| known.request == request).unwrap_or_else(|| {
+            let allowed = offers::allowed(&request, places);
+            known.push(Known { request, allowed, by_work: Vec::new() });
             known.len() - 1
         });
-        let offers = match &known[index].1 {
-            Ok(offers) => offers,
+        let Known { allowed, by_work, .. } = &mut known[index];
+        let allowed = match allowed {
+            Ok(allowed) => allowed,
             Err(funnel) => {
                 starved.push(Funnel { stage: name.clone(), ..funnel.clone() });
                 continue;
             }
         };
-        let (kept, seen) = candidates::candidates(stage, offers, catalog);
+        let index = by_work.iter().position(|known| needs::same_kind(known.work, &stage.work)).unwrap_or_else(|| {
+            let (contenders, seen) = offers::contenders(allowed, &stage.work, places, limits);
+            by_work.push(KnownWork { work: &stage.work, contenders, seen, ways_out: BTreeMap::new() });
+            by_work.len() - 1
+        });
+        let KnownWork { contenders, seen, ways_out, .. } = &mut by_work[index];
+        let at_risk = contenders.iter().any(|contender| contender.monthly > 0);
+        let ways_out = stage.checkpoint.as_ref().filter(|_| at_risk).map(|checkpoint| {
+            let size = checkpoint.size;
+            &*ways_out.entry(size).or_insert_with(|| candidates::ways_out(contenders, size, places))
+        });
+        let kept = candidates::candidates(stage, contenders, ways_out, places, limits);
         if kept.is_empty() {
-            let unmet = BTreeMap::from([("duration".to_owned(), offers.offers.len() as u64)]);
-            starved.push(Funnel { stage: name.clone(), needs: needs::text(&stage.needs), unmet, ..Funnel::default() });
+            starved.push(offers::none_left(name, stage, allowed, places, limits));
         }
-        counts.candidates += seen as u64;
+        counts.candidates += *seen as u64;
         counts.kept += kept.len() as u64;
         all.push(kept);
     }
     if starved.is_empty() { Ok((all, counts)) } else { Err(Refusal::NoCandidates(starved)) }
+}
+
+/// What is known of a request that some stage made.
+struct Known<'a> {
+    request: Request<'a>,
+    allowed: Result<Allowed, Funnel>,
+    by_work: Vec<KnownWork<'a>>,
+}
+
+/// What is known of a kind of work under a request.
+struct KnownWork<'a> {
+    work: &'a Work,
+    contenders: Vec<Contender>,
+    seen: usize,
+    /// By size of the checkpoint.
+    ways_out: BTreeMap<Bytes, WaysOut>,
 }
 
 /// Places with a candidate or a dataset, ascending by name.
@@ -232,25 +286,21 @@ fn precedence(job: &Job, stages: &[String]) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// Prices and speeds between the sites.
-fn links(catalog: &Catalog, sites: &[u32]) -> Links {
-    let mut links = Links {
-        sites: sites.len(),
-        labels: sites.iter().map(|place| catalog.places[*place as usize].name.to_string()).collect(),
-        ..Links::default()
-    };
-    let mut classes = BTreeMap::new();
-    for from in sites {
-        for to in sites {
-            let class = catalog.network.tariff(*from, *to).map(|tariff| {
-                *classes.entry(tariff.clone()).or_insert_with(|| {
-                    links.tariffs.push(Price { tariff: tariff.clone(), ..Price::default() });
-                    u16::try_from(links.tariffs.len() - 1).unwrap_or(u16::MAX)
-                })
-            });
-            links.tariff.push(class);
-            links.bandwidth.push(catalog.network.bandwidth(*from, *to));
+/// By stage and site: what keeping the artifacts that it writes and others read costs where it
+/// runs.
+fn storage(places: &Places<'_>, sites: &[u32], stages: usize, artifacts: &[Artifact]) -> Vec<Vec<i64>> {
+    let mut storage = vec![vec![0; sites.len()]; stages];
+    let prices: Vec<Price> =
+        sites.iter().map(|place| Price { keep: places.keep(*place), ..Price::default() }).collect();
+    for artifact in artifacts {
+        if let Origin::Stage(stage) = artifact.origin {
+            for (sum, price) in storage[stage].iter_mut().zip(&prices) {
+                *sum += price.kept(artifact.bytes);
+            }
         }
     }
-    links
+    storage
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,33 @@
 
 use crate::catalog::Catalog;
 use crate::model::units::div_half_even;
-use crate::model::{AcceleratorNeed, Bytes, Machine, Millis, Needs, Tee, TeeSet, Work};
+use crate::model::{AcceleratorNeed, Bytes, Latency, Machine, Millis, Needs, Tee, TeeSet, Work};
+
+/// The first of `any_of` that a machine meets where it is; `None`: it meets none. Without
+/// `any_of` it is 0. `near` says whether the machine's place is within a bound.
+pub fn first_met(
+    needs: &Needs,
+    machine: &Machine,
+    place: &str,
+    tee: TeeSet,
+    catalog: &Catalog,
+    near: impl Fn(&Latency) -> bool,
+) -> Option<usize> {
+    if needs.any_of.is_empty() {
+        return Some(0);
+    }
+    needs.any_of.iter().position(|needs| {
+        unmet(needs, machine, catalog).is_none()
+            && at(needs, place)
+            && has_tee(needs, tee)
+            && needs.latency.as_ref().is_none_or(&near)
+    })
+}
+
+/// Whether a place is one of those that a stage may run at.
+pub fn at(needs: &Needs, place: &str) -> bool {
+    needs.places.is_empty() || needs.places.iter().any(|pattern| pattern.matches(place))
+}
 
 /// The first need that a machine does not meet, in this order, as the job's key of it.
 pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'static str> {
@@ -35,6 +61,31 @@ fn has(machine: &Machine, need: &AcceleratorNeed, catalog: &Catalog) -> bool {
         .accelerator
         .as_ref()
         .is_some_and(|(name, count)| Some(name.as_str()) == wanted && *count >= need.thousandths)
+}
+
+/// How fast a machine does a stage's work, to compare it with others: a faster one never takes
+/// longer. `None`: the job does not say how long the stage runs on it.
+pub fn pace(work: &Work, machine: &Machine, catalog: &Catalog) -> Option<i128> {
+    match work {
+        Work::Duration(_) => Some(0),
+        Work::DurationBy(_) => duration(work, machine, 1, catalog).map(|time| -i128::from(time.0)),
+        Work::Flops { precision, .. } => {
+            let (name, count) = machine.accelerator.as_ref()?;
+            let rate = *catalog.accelerators.get(name)?.gigaflops.get(precision)?;
+            Some(i128::from(rate) * i128::from(*count)).filter(|pace| *pace > 0)
+        }
+        Work::VcpuTime(_) => Some(i128::from(machine.vcpu_thousandths)).filter(|pace| *pace > 0),
+    }
+}
+
+/// Whether machines are as fast for one kind of work as for another, so that they compare alike.
+pub fn same_kind(one: &Work, other: &Work) -> bool {
+    match (one, other) {
+        (Work::Duration(_), Work::Duration(_)) | (Work::VcpuTime(_), Work::VcpuTime(_)) => true,
+        (Work::Flops { precision: one, .. }, Work::Flops { precision: other, .. }) => one == other,
+        (Work::DurationBy(one), Work::DurationBy(other)) => one == other,
+        _ => false,
+    }
 }
 
 /// How long the stage runs on a gang of `nodes` such machines. `None`: the job does not say.
@@ -97,6 +148,13 @@ pub fn text(needs: &Needs) -> String {
     }
     if !needs.places.is_empty() {
         parts.push(format!("at {}", list(needs.places.iter().map(ToString::to_string).collect())));
+    }
+    if let Some(Latency { to, at_most }) = &needs.latency {
+        parts.push(format!("at most {at_most} to {to}"));
+    }
+    if !needs.any_of.is_empty() {
+        let sets: Vec<String> = needs.any_of.iter().map(|needs| format!("({})", text(needs))).collect();
+        return sets.join(if needs.ordered { ", else " } else { " or " });
     }
     if parts.is_empty() { "any machine".to_owned() } else { parts.join(", ") }
 }

@@ -48,6 +48,29 @@ impl Tariff {
         DataRate(rates.map(|((_, rate), _)| *rate).chain(free_first).min().unwrap_or(0))
     }
 
+    /// The same with the first `free` bytes at no charge; the tiers above still count them.
+    pub fn with_free(&self, free: Bytes) -> Self {
+        if free.0 == 0 || self.tiers.is_empty() {
+            return self.clone();
+        }
+        let after = (free.0, self.rate_at(free));
+        let above = self.tiers.iter().copied().filter(|(from, _)| *from > free.0);
+        Self { tiers: [(0, 0), after].into_iter().chain(above).collect() }
+    }
+
+    /// The one price of all bytes from `from` up to `to`; none if several tiers price them.
+    pub fn flat_between(&self, from: Bytes, to: Bytes) -> Option<DataRate> {
+        let rate = self.rate_at(from);
+        let inner = self.tiers.iter().filter(|(at, _)| from.0 < *at && *at < to.0);
+        inner.map(|(_, rate)| DataRate(*rate)).all(|other| other.0 == rate).then_some(DataRate(rate))
+    }
+
+    /// The price of the byte that comes after so many, per GB.
+    fn rate_at(&self, bytes: Bytes) -> i64 {
+        let tier = self.tiers.iter().rev().find(|(from, _)| *from <= bytes.0);
+        tier.map_or(0, |(_, rate)| *rate)
+    }
+
     /// The price of the last GB of `bytes`.
     pub fn last_rate(&self, bytes: Bytes) -> DataRate {
         let tier = self.tiers.iter().rev().find(|(from, _)| *from < bytes.0).or(self.tiers.first());
@@ -68,6 +91,28 @@ mod tests {
             (gb(51_200), usd("0.07")),
             (gb(153_600), usd("0.05")),
         ])
+    }
+
+    #[test]
+    fn a_free_allowance_is_inside_the_tiers() {
+        let gb = |gb: u64| Bytes(gb * 1_000_000_000);
+        let free = aws().with_free(gb(100));
+        assert_eq!(free.cost(gb(100)), Money(0));
+        assert_eq!(free.cost(gb(10_240)), Money(912_600_000));
+        assert_eq!(free.cost(gb(10_241)), Money(912_685_000));
+        assert_eq!(aws().with_free(Bytes(0)), aws());
+        // 20,000 GB free: 31,200 GB at $0.085 are left of the second tier.
+        assert_eq!(aws().with_free(gb(20_000)).cost(gb(51_200)), Money(2_652_000_000));
+    }
+
+    #[test]
+    fn volumes_inside_one_tier_have_one_price() {
+        let gb = |gb: u64| Bytes(gb * 1_000_000_000);
+        assert_eq!(aws().flat_between(gb(0), gb(10_240)), Some(DataRate(90_000_000)));
+        assert_eq!(aws().flat_between(gb(0), gb(10_241)), None);
+        assert_eq!(aws().flat_between(gb(10_240), gb(51_200)), Some(DataRate(85_000_000)));
+        assert_eq!(aws().flat_between(gb(200_000), gb(900_000)), Some(DataRate(50_000_000)));
+        assert_eq!(Tariff::free().flat_between(gb(0), gb(9)), Some(DataRate(0)));
     }
 
     #[test]

@@ -1,0 +1,245 @@
+//! Which offers a stage may take, and which of them can ever be worth taking.
+
+use super::caps::Limit;
+use super::places::Places;
+use super::{needs, spot};
+use crate::model::{Allocation, Needs, Offer, Purchase, Stage, Work};
+use crate::rule;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What decides which offers a stage may take: equal requests have equal offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    pub needs: &'a Needs,
+    pub labels: &'a BTreeSet<String>,
+    /// As the stage says it.
+    pub allocation: Option<Allocation>,
+}
+
+/// How the offers of a stage ran out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Funnel {
+    pub stage: String,
+    /// The needs in words.
+    pub needs: String,
+    /// Offers that meet the needs, before any policy.
+    pub fitting: u64,
+    /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …); two are no
+    /// needs: `allocation` is the stage's own, `duration` that the job does not say how long the
+    /// stage runs, or that it is expected to be interrupted before it can end.
+    pub unmet: BTreeMap<String, u64>,
+    /// Offers that meet the needs and are forbidden first by this key of the policy.
+    pub forbidden: BTreeMap<String, u64>,
+}
+
+/// The offers that a request may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Indexes in the catalog's order.
+    pub offers: Vec<usize>,
+    /// Their places in the order of preference.
+    pub ranks: Vec<i64>,
+    /// How machines are bought.
+    pub allocation: Allocation,
+}
+
+/// An offer that can be worth taking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contender {
+    /// Index in the catalog's offers.
+    pub offer: usize,
+    pub rank: i64,
+    /// Share of machines interrupted in a month, in parts per million; 0 on demand.
+    pub monthly: u32,
+    /// That share is assumed.
+    pub assumed: bool,
+}
+
+/// The offers that a request may take, or how they ran out.
+pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Funnel> {
+    let Places { catalog, policy, names, .. } = places;
+    let needs = request.needs;
+    let (allocation, said_by) = allocation(request, places);
+    let mut funnel = Funnel { needs: needs::text(needs), ..Funnel::default() };
+    let unmet: Vec<Option<&'static str>> =
+        catalog.machines.iter().map(|machine| needs::unmet(needs, machine, catalog)).collect();
+    let near = |place: u32| needs.latency.as_ref().is_none_or(|bound| places.near(place, bound));
+    let of_place: Vec<(bool, bool, Option<String>)> = (0_u32..)
+        .zip(&catalog.places)
+        .map(|(id, place)| {
+            let wanted = needs::at(needs, &names[id as usize]);
+            (wanted, near(id), rule::forbids_place(policy, request.labels, place))
+        })
+        .collect();
+    let mut allowed = Allowed { offers: Vec::new(), ranks: Vec::new(), allocation };
+    for (index, offer) in catalog.offers.iter().enumerate() {
+        let (wanted, near, forbidden) = &of_place[offer.place as usize];
+        let met = || rank(request, offer, places);
+        let (unmet, rank) = match unmet[offer.machine as usize] {
+            None if !wanted => (Some("places"), 0),
+            None if !near => (Some("latency"), 0),
+            None if !needs::has_tee(needs, offer.tee) => (Some("tee"), 0),
+            None => met().map_or((Some("any_of"), 0), |rank| (None, rank)),
+            unmet => (unmet, 0),
+        };
+        let bought = match allocation {
+            Allocation::OnDemand => offer.purchase == Purchase::OnDemand,
+            Allocation::Spot => offer.purchase == Purchase::Spot,
+            Allocation::SpotIfAvailable | Allocation::Cheapest => true,
+        };
+        if let Some(need) = unmet.or((!bought && said_by.is_none()).then_some("allocation")) {
+            count(&mut funnel.unmet, need);
+            continue;
+        }
+        funnel.fitting += 1;
+        let forbidden = match forbidden {
+            Some(key) => Some(key.clone()),
+            None => rule::forbids_machine(policy, request.labels, offer.tee, offer.purchase),
+        };
+        match forbidden.or_else(|| said_by.filter(|_| !bought).map(str::to_owned)) {
+            Some(key) => count(&mut funnel.forbidden, &key),
+            None => {
+                allowed.offers.push(index);
+                allowed.ranks.push(rank);
+            }
+        }
+    }
+    if allowed.offers.is_empty() { Err(funnel) } else { Ok(allowed) }
+}
+
+/// How machines are bought for a stage, and the policy's key that says so; none: the stage does.
+fn allocation(request: &Request<'_>, places: &Places<'_>) -> (Allocation, Option<&'static str>) {
+    match (request.allocation, places.policy.allocation, places.policy.allow_spot) {
+        (Some(allocation), ..) => (allocation, None),
+        (None, Some(allocation), _) => (allocation, Some("allocation")),
+        (None, None, Some(true)) => (Allocation::Cheapest, Some("spot.allow")),
+        (None, None, _) => (Allocation::OnDemand, Some("spot.allow")),
+    }
+}
+
+/// The rank of an offer in the order of preference; `None`: it meets none of the alternatives.
+fn rank(request: &Request<'_>, offer: &Offer, places: &Places<'_>) -> Option<i64> {
+    let needs = request.needs;
+    if needs.any_of.is_empty() {
+        return Some(0);
+    }
+    let name = &places.names[offer.place as usize];
+    let machine = places.catalog.machine(offer);
+    let near = |bound: &crate::model::Latency| places.near(offer.place, bound);
+    let first = needs::first_met(needs, machine, name, offer.tee, places.catalog, near)?;
+    Some(if needs.ordered { i64::try_from(first).unwrap_or(i64::MAX) } else { 0 })
+}
+
+/// The offers that can be worth taking for a kind of work, in the order of places, and how many
+/// may be taken at all.
+///
+/// In a place, whatever the amount of work, an offer is not worth taking if another of the same
+/// risk and rank has a lower price, is no slower, and uses no more of any quota; of equals, the
+/// first stays.
+pub fn contenders(allowed: &Allowed, work: &Work, places: &Places<'_>, limits: &[Limit]) -> (Vec<Contender>, usize) {
+    let catalog = places.catalog;
+    let machines: BTreeSet<u32> = allowed.offers.iter().map(|index| catalog.offers[*index].machine).collect();
+    let pace = |machine: u32| needs::pace(work, &catalog.machines[machine as usize], catalog);
+    let paces: BTreeMap<u32, i128> =
+        machines.into_iter().filter_map(|machine| Some((machine, pace(machine)?))).collect();
+    let place = |index: usize| catalog.offers[index].place;
+    let ranked: Vec<(usize, i64)> = allowed.offers.iter().copied().zip(allowed.ranks.iter().copied()).collect();
+    let mut kept = Vec::new();
+    let mut seen = 0;
+    for group in ranked.chunk_by(|a, b| place(a.0) == place(b.0)) {
+        let in_place = group.iter().filter_map(|(index, rank)| {
+            let offer = &catalog.offers[*index];
+            let pace = *paces.get(&offer.machine)?;
+            let (monthly, assumed) = risk(offer, places);
+            Some((pace, Contender { offer: *index, rank: *rank, monthly, assumed }))
+        });
+        let mut in_place: Vec<(i128, Contender)> = in_place.collect();
+        let spot = |(_, contender): &(i128, Contender)| catalog.offers[contender.offer].purchase == Purchase::Spot;
+        if allowed.allocation == Allocation::SpotIfAvailable && in_place.iter().any(spot) {
+            in_place.retain(spot);
+        }
+        seen += in_place.len();
+        let limits: Vec<&Limit> = limits.iter().filter(|limit| limit.holds_at(place(group[0].0))).collect();
+        let first = kept.len();
+        worth_taking(in_place, &limits, places, &mut kept);
+        kept[first..].sort_unstable_by_key(|contender: &Contender| contender.offer);
+    }
+    (kept, seen)
+}
+
+fn worth_taking(
+    mut in_place: Vec<(i128, Contender)>,
+    limits: &[&Limit],
+    places: &Places<'_>,
+    kept: &mut Vec<Contender>,
+) {
+    let catalog = places.catalog;
+    in_place.sort_unstable_by_key(|(pace, contender)| {
+        let rate = catalog.offers[contender.offer].rate;
+        (contender.monthly, contender.rank, rate, std::cmp::Reverse(*pace), contender.offer)
+    });
+    let uses = |contender: &Contender| -> Vec<i64> {
+        limits.iter().map(|limit| limit.used(catalog.machine(&catalog.offers[contender.offer]), 1)).collect()
+    };
+    // Cheaper ones come first, so only pace and uses are left to compare.
+    for group in in_place.chunk_by(|(_, a), (_, b)| (a.monthly, a.rank) == (b.monthly, b.rank)) {
+        let mut front: Vec<(i128, Vec<i64>)> = Vec::new();
+        for (pace, contender) in group {
+            let uses = uses(contender);
+            let beaten =
+                |(other, used): &(i128, Vec<i64>)| other >= pace && used.iter().zip(&uses).all(|(a, b)| a <= b);
+            if front.iter().any(beaten) {
+                continue;
+            }
+            // Without quotas the fastest of the cheaper ones says it all.
+            if limits.is_empty() {
+                front.clear();
+            }
+            front.push((*pace, uses));
+            kept.push(*contender);
+        }
+    }
+}
+
+/// The share of machines interrupted in a month, in parts per million, and whether it is assumed.
+fn risk(offer: &Offer, places: &Places<'_>) -> (u32, bool) {
+    match offer.purchase {
+        Purchase::OnDemand => (0, false),
+        Purchase::Spot => match places.catalog.interruptions.get(&(offer.place, offer.machine)) {
+            Some(monthly) => (*monthly, false),
+            None => (spot::ASSUMED_INTERRUPTIONS, true),
+        },
+    }
+}
+
+/// How the offers of a stage ran out that had some, because none is left within the quotas or
+/// the job does not say how long it runs on any.
+pub fn none_left(stage: &str, spec: &Stage, allowed: &Allowed, places: &Places<'_>, limits: &[Limit]) -> Funnel {
+    let catalog = places.catalog;
+    let mut funnel = Funnel { stage: stage.to_owned(), needs: needs::text(&spec.needs), ..Funnel::default() };
+    for index in &allowed.offers {
+        let offer = &catalog.offers[*index];
+        let machine = catalog.machine(offer);
+        if needs::pace(&spec.work, machine, catalog).is_none() {
+            count(&mut funnel.unmet, "duration");
+            continue;
+        }
+        match limits.iter().find(|limit| limit.holds_at(offer.place) && limit.exceeded_by(machine, spec.nodes)) {
+            Some(limit) => {
+                funnel.fitting += 1;
+                count(&mut funnel.forbidden, &limit.key);
+            }
+            None => count(&mut funnel.unmet, "duration"),
+        }
+    }
+    funnel
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, key: &str) {
+    match counts.get_mut(key) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(key.to_owned(), 1);
+        }
+    }
+}
