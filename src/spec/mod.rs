@@ -6,9 +6,11 @@
 //! Invariant: nothing here does IO; a file comes in as its name and its text.
 
 pub mod diagnostic;
+pub mod import;
 pub mod job;
 pub mod policy;
 pub mod shipped;
+pub mod write;
 
 mod cross;
 mod needs;

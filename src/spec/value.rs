@@ -14,7 +14,7 @@ pub(super) const LONGEST: Millis = Millis(10 * 36_525 * 864_000);
 pub(super) const MOST_BYTES: Bytes = Bytes(1_000_000_000_000_000_000);
 /// Largest budget: a million million dollars.
 const MOST_MONEY: Money = Money(1_000_000_000_000_000_000);
-const LONGEST_NAME: usize = 128;
+pub(super) const LONGEST_NAME: usize = 128;
 /// Units, and the words that people write for them.
 const UNIT_WORDS: [(&str, &[&str]); 8] = [
     ("s", &["sec", "secs", "second", "seconds"]),
@@ -142,7 +142,7 @@ pub(super) fn money(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Mo
 
 /// Why `name` cannot be the name of a stage, a dataset, an artifact, a label or a job. Dots
 /// would break `stage.artifact`; the names become names of files.
-fn name_fault(name: &str) -> Option<&'static str> {
+pub(super) fn name_fault(name: &str) -> Option<&'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.is_empty() {
         Some("is empty")
