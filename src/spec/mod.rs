@@ -12,8 +12,12 @@ pub mod policy;
 pub mod shipped;
 pub mod write;
 
+mod accounts;
+mod buying;
 mod cross;
 mod needs;
+mod objective;
+mod spread;
 mod table;
 mod value;
 mod wiring;

@@ -73,12 +73,17 @@ fn needs(needs: &Needs) -> Vec<(String, String)> {
         let to = ("to".to_owned(), quoted(&latency.to));
         keys.push(("latency", inline(&[to, ("at_most".to_owned(), quoted(latency.at_most.exact()))])));
     }
+    let mut keys: Vec<(String, String)> = keys.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
     if !needs.any_of.is_empty() {
-        // What is common stands in each of them and may as well be said again.
-        let all: Vec<String> = needs.any_of.iter().map(|one| inline(&self::needs(one))).collect();
-        keys.push((if needs.ordered { "ordered" } else { "any_of" }, format!("[{}]", all.join(", "))));
+        // An alternative says what it does not take from the common part.
+        let own = |one: &Needs| {
+            let own = self::needs(one).into_iter().filter(|key| !keys.contains(key));
+            inline(&own.collect::<Vec<_>>())
+        };
+        let all: Vec<String> = needs.any_of.iter().map(own).collect();
+        keys.push(((if needs.ordered { "ordered" } else { "any_of" }).to_owned(), format!("[{}]", all.join(", "))));
     }
-    keys.into_iter().map(|(key, text)| (key.to_owned(), text)).collect()
+    keys
 }
 
 fn work(work: &Work) -> String {
@@ -134,7 +139,7 @@ fn texts<'t, T: Display + 't>(items: impl IntoIterator<Item = &'t T>) -> Option<
 
 fn inline(keys: &[(String, String)]) -> String {
     let keys: Vec<String> = keys.iter().map(|(name, value)| format!("{} = {value}", key(name))).collect();
-    format!("{{ {} }}", keys.join(", "))
+    if keys.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", keys.join(", ")) }
 }
 
 /// A text with the quotes and escapes that it needs.
@@ -148,8 +153,15 @@ fn key(name: &str) -> String {
     if bare { name.to_owned() } else { quoted(name) }
 }
 
-/// A size with every digit, in the largest unit that it fills.
+/// A size with every digit, in the largest unit that it fills; powers of 1024 where these are
+/// the rounder numbers.
 fn bytes(size: Bytes) -> String {
+    for (unit, power) in [("GiB", 30), ("MiB", 20)] {
+        let unit_bytes = 1_u64 << power;
+        if size.0 > 0 && size.0.is_multiple_of(unit_bytes) && !size.0.is_multiple_of(1_000_000) {
+            return quoted(format!("{} {unit}", size.0 / unit_bytes));
+        }
+    }
     const UNITS: [(&str, u32); 6] = [("PB", 15), ("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3), ("B", 0)];
     let fills = |unit: &&(&str, u32)| size.0 >= 10_u64.pow(unit.1);
     let (unit, places) = UNITS.iter().find(fills).unwrap_or(&("B", 0));
