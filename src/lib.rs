@@ -69,6 +69,7 @@
 //!   the conformance tests run on it.
 //! - A verb: a file in `cli/`, a line in `cli/arguments.rs` and one in `cli/mod.rs`.
 //! - A price source: a file in `catalog/source/`.
+//! - A format of jobs: a file in `spec/import/`, a line in `cli/import.rs`.
 
 pub mod apply;
 pub mod catalog;

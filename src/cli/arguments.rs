@@ -2,7 +2,7 @@
 
 use super::terminal::Colour;
 use super::{Exit, Failure};
-use super::{catalog, destroy, graph, plan, show, validate, version};
+use super::{catalog, destroy, graph, import, plan, show, validate, version};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -43,6 +43,7 @@ pub enum Verb {
     Show(show::ShowArgs),
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
+    Import(import::ImportArgs),
     Catalog(catalog::CatalogArgs),
     Version(version::VersionArgs),
 }

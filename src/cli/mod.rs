@@ -6,6 +6,7 @@ pub mod catalog;
 pub mod destroy;
 pub mod exit;
 mod graph;
+mod import;
 mod inputs;
 mod plan;
 pub mod progress;
@@ -57,6 +58,7 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Show(args) => show::run(args, terminal),
         Verb::Validate(args) => validate::run(args, terminal),
         Verb::Graph(args) => graph::run(args, terminal),
+        Verb::Import(args) => import::run(args, terminal),
         Verb::Catalog(args) => {
             let load = || inputs::load_catalog(args.catalog.as_deref());
             let text = catalog::run(args, load).map_err(Failure::error)?;

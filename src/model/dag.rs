@@ -77,7 +77,7 @@ pub fn labels(job: &Job) -> Labels {
     for name in order(job).unwrap_or_default() {
         let Some(stage) = job.stages.get(name) else { continue };
         let read: BTreeSet<String> =
-            stage.reads.iter().filter_map(|read| labels.of_artifact.get(read)).flatten().cloned().collect();
+            stage.reads.iter().filter_map(|read| labels.of_artifact.get(&read.whole())).flatten().cloned().collect();
         let kept: BTreeSet<String> = read.difference(&stage.removes).cloned().collect();
         for output in stage.writes.keys() {
             let artifact = ArtifactRef::Output { stage: name.to_owned(), name: output.clone() };

@@ -187,11 +187,31 @@ pub enum ArtifactRef {
     Output { stage: String, name: String },
 }
 
+/// Ends the name of an artifact that is read element by element: with `split.part[i]`, copy `i`
+/// of the reader reads what copy `i` of `split` wrote.
+pub const ELEMENT: &str = "[i]";
+
 impl ArtifactRef {
     /// The last part of the name: the file that a stage sees under `$SKY_INPUTS`.
     pub fn file_name(&self) -> &str {
         match self {
-            ArtifactRef::Dataset(name) | ArtifactRef::Output { name, .. } => name,
+            ArtifactRef::Dataset(name) => name,
+            ArtifactRef::Output { name, .. } => name.strip_suffix(ELEMENT).unwrap_or(name),
+        }
+    }
+
+    /// True for `split.part[i]`.
+    pub fn is_element(&self) -> bool {
+        matches!(self, ArtifactRef::Output { name, .. } if name.ends_with(ELEMENT))
+    }
+
+    /// What is read, of whichever copy: `split.part` for `split.part[i]`.
+    pub fn whole(&self) -> ArtifactRef {
+        match self {
+            ArtifactRef::Output { stage, .. } => {
+                ArtifactRef::Output { stage: stage.clone(), name: self.file_name().to_owned() }
+            }
+            ArtifactRef::Dataset(_) => self.clone(),
         }
     }
 }
@@ -221,12 +241,12 @@ impl From<ArtifactRef> for String {
 }
 
 impl Job {
-    /// The size of an artifact of this job.
+    /// The size of an artifact of this job; of one copy's, if its stage has several.
     pub fn size(&self, artifact: &ArtifactRef) -> Bytes {
         match artifact {
             ArtifactRef::Dataset(name) => self.datasets.get(name).map(|dataset| dataset.size),
-            ArtifactRef::Output { stage, name } => {
-                self.stages.get(stage).and_then(|stage| stage.writes.get(name).copied())
+            ArtifactRef::Output { stage, .. } => {
+                self.stages.get(stage).and_then(|stage| stage.writes.get(artifact.file_name()).copied())
             }
         }
         .unwrap_or_default()

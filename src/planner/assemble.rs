@@ -233,6 +233,29 @@ fn warnings(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<String> {
     warnings.extend(misplaced);
     warnings.extend(unmatched("clouds", &policy.clouds, catalog, |place| place.name.cloud.clone()));
     warnings.extend(unmatched("places", &policy.places, catalog, |place| place.name.to_string()));
+    warnings.extend(unknown_in_accounts(policy, catalog));
+    warnings
+}
+
+/// Clouds, places and accelerators of accounts, quotas and links that the catalog does not have.
+fn unknown_in_accounts(policy: &Policy, catalog: &Catalog) -> Vec<String> {
+    let clouds: BTreeSet<&str> = catalog.places.iter().map(|place| place.name.cloud.as_str()).collect();
+    let places: Vec<String> = catalog.places.iter().map(|place| place.name.to_string()).collect();
+    let place = |pattern: &Pattern| places.iter().any(|name| pattern.matches(name));
+    let known = |pattern: &Pattern| clouds.contains(pattern.0.as_str()) || place(pattern);
+    let accounts = policy.accounts.keys().filter(|cloud| !clouds.contains(cloud.as_str()));
+    let mut warnings: Vec<String> =
+        accounts.map(|cloud| format!("accounts: the catalog has no cloud `{cloud}`")).collect();
+    for (pattern, quota) in &policy.quotas {
+        if !known(pattern) {
+            warnings.push(format!("quotas: `{pattern}` matches nothing in the catalog"));
+        }
+        let unknown = quota.by_accelerator.keys().filter(|name| catalog.accelerator_name(name).is_none());
+        warnings.extend(unknown.map(|name| format!("quotas of `{pattern}`: the catalog has no accelerator `{name}`")));
+    }
+    let ends: BTreeSet<&Pattern> = policy.links.iter().flat_map(|link| [&link.from, &link.to]).collect();
+    let unknown = ends.into_iter().filter(|end| !place(end));
+    warnings.extend(unknown.map(|end| format!("links: `{end}` matches nothing in the catalog")));
     warnings
 }
 

@@ -1,7 +1,7 @@
 //! What shows only when job and policy are read together.
 
 use crate::model::policy::DEFAULT_LABEL;
-use crate::model::{Job, Policy};
+use crate::model::{Allocation, Job, Policy};
 use crate::spec::table::suggestion;
 use crate::spec::{Diagnostic, Diagnostics, Parsed};
 use std::collections::BTreeSet;
@@ -27,6 +27,24 @@ pub fn check(job: &Parsed<Job>, policy: &Parsed<Policy>) -> Diagnostics {
                 .with_hint(hint)
         })
         .collect();
+    list.extend(buying(&job.value, policy));
     list.sort_by_key(|diagnostic| diagnostic.span.start);
     Diagnostics { source: policy.source.clone(), list }
+}
+
+/// Lines about spot machines that forbid what a stage asks for, or that no stage leaves room for.
+fn buying(job: &Job, policy: &Parsed<Policy>) -> Vec<Diagnostic> {
+    let span = |key: &str| policy.source.span(key).unwrap_or(0..0);
+    let mut list = Vec::new();
+    let asking = job.stages.iter().find(|(_, stage)| stage.allocation == Some(Allocation::Spot));
+    if let (Some(false), Some((name, _))) = (policy.value.allow_spot, asking) {
+        let message = format!("stage `{name}` asks for spot machines only, which are not allowed");
+        let hint = "allow them, or take `allocation` out of the stage";
+        list.push(Diagnostic::warning(span("spot.allow"), message).with_label("leaves it none").with_hint(hint));
+    }
+    if policy.value.allocation.is_some() && job.stages.values().all(|stage| stage.allocation.is_some()) {
+        let message = "every stage says itself how its machines are bought";
+        list.push(Diagnostic::warning(span("spot.allocation"), message).with_label("binds nothing"));
+    }
+    list
 }

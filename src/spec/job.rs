@@ -1,14 +1,19 @@
 //! The job file: datasets, stages, and the data between them.
 
+use crate::model::job::ELEMENT;
 use crate::model::{ArtifactRef, Bytes, Dataset, Job, PlaceName, Stage};
 use crate::spec::table::{Entry, Findings, Item, Section, shown};
-use crate::spec::value::{self, PathFault, number_text, relative_path};
-use crate::spec::{Diagnostic, Diagnostics, Parsed, needs, wiring, work};
+use crate::spec::value::{self, PathFault, relative_path};
+use crate::spec::{Diagnostic, Diagnostics, Parsed, buying, needs, spread, wiring, work};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeValue;
 
 /// Most machines in one gang.
 const MOST_NODES: u32 = 1000;
+/// Most copies of one stage.
+const MOST_COPIES: u32 = 10_000;
+/// Most machines of one stage: copies times nodes.
+const MOST_MACHINES: u64 = 100_000;
 
 /// Reads a job file. An error holds every mistake in it, in order of the file.
 pub fn parse(file_name: &str, text: &str) -> Result<Parsed<Job>, Diagnostics> {
@@ -41,6 +46,9 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
                 job.stages.insert(entry.key.to_owned(), stage(section, entry.key, findings));
             }
         }
+    }
+    if let Some(entry) = document.take("spread", findings) {
+        job.spread = spread::spread(&entry, &job, findings);
     }
     let mistyped = document.finish(findings).contains(&Some("stages"));
     let any_stage = findings.spans.keys().any(|key| key.starts_with("stages."));
@@ -84,34 +92,23 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
     let removes = section.take("removes", findings).map(|entry| value::labels(&entry, findings)).unwrap_or_default();
     let needs = section.take_table("needs", findings);
     let needs = needs.map(|needs| needs::needs(needs, findings)).unwrap_or_default();
-    let work = work::work(&mut section, name, &needs.accelerators, findings);
+    let work = work::work(&mut section, name, &needs, findings);
     let run = section.take("run", findings).and_then(|entry| command(&entry, findings));
     let files = section.take("files", findings).map(|entry| entry.texts("train.py", findings)).unwrap_or_default();
     let files = files.into_iter().filter_map(|item| file_beside_job(&item, findings)).collect();
-    let nodes = section.take("nodes", findings).and_then(|entry| nodes(&entry, findings)).unwrap_or(1);
+    let (count, nodes) = machines(&mut section, name, findings);
     let after = section.take("after", findings).map(|entry| entry.texts("process", findings)).unwrap_or_default();
     let after: BTreeSet<String> = after.into_iter().map(|item| item.text.to_owned()).collect();
+    let deadline = section.take("deadline", findings).and_then(|entry| value::time(&entry, findings));
+    let allocation = section.take("allocation", findings).and_then(|entry| value::allocation(&entry, findings));
+    let checkpoint = buying::checkpoint(&mut section, name, allocation, findings);
     section.finish(findings);
-    Stage {
-        reads,
-        writes,
-        removes,
-        needs,
-        work,
-        run,
-        files,
-        nodes,
-        after,
-        count: 1,
-        deadline: None,
-        allocation: None,
-        checkpoint: None,
-    }
+    Stage { reads, writes, removes, needs, work, run, files, nodes, after, count, deadline, allocation, checkpoint }
 }
 
 fn artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {
     let well_formed = match item.text.split_once('.') {
-        Some((stage, name)) => !stage.is_empty() && !name.is_empty() && !name.contains('.'),
+        Some((stage, name)) => !stage.is_empty() && !name.is_empty() && name != ELEMENT && !name.contains('.'),
         None => !item.text.is_empty(),
     };
     if !well_formed {
@@ -120,7 +117,37 @@ fn artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {
         findings.push(Diagnostic::error(item.span.clone(), message).with_label("not a name").with_hint(hint));
         return None;
     }
+    let index = item.text.find('[').map(|at| &item.text[at..]);
+    if let Some(index) = index.filter(|index| *index != ELEMENT || !item.text.contains('.')) {
+        let message = format!("`{}` in `{}` stands for nothing", shown(index), shown(item.text));
+        let hint = match item.text.contains('.') {
+            true => "`split.part[i]` is what copy i of `split` wrote, for copy i; `split.part` is that of all copies",
+            false => "a dataset has no copies: write its name",
+        };
+        findings.push(Diagnostic::error(item.span.clone(), message).with_label("no such part").with_hint(hint));
+        return None;
+    }
     Some(ArtifactRef::from(item.text.to_owned()))
+}
+
+/// Copies, and machines of each.
+fn machines(section: &mut Section<'_, '_>, name: &str, findings: &mut Findings) -> (u32, u32) {
+    let mut number = |key: &'static str, most: u32, findings: &mut Findings| {
+        let number = section.take(key, findings).and_then(|entry| value::whole(&entry, 1..=u64::from(most), findings));
+        number.and_then(|number| u32::try_from(number).ok()).unwrap_or(1)
+    };
+    let (count, nodes) = (number("count", MOST_COPIES, findings), number("nodes", MOST_NODES, findings));
+    if u64::from(count) * u64::from(nodes) > MOST_MACHINES {
+        let message =
+            format!("stage `{name}` has {count} copies of {nodes} machines, which is more than {MOST_MACHINES}");
+        let span = findings.span(&format!("{}.count", section.path));
+        findings.push(
+            Diagnostic::error(span, message)
+                .with_label("too many for one stage")
+                .with_hint("split it into several stages"),
+        );
+    }
+    (count, nodes)
 }
 
 fn outputs(writes: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, Bytes> {
@@ -168,19 +195,4 @@ fn file_beside_job(item: &Item<'_>, findings: &mut Findings) -> Option<String> {
         return None;
     }
     Some(path)
-}
-
-fn nodes(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u32> {
-    let DeValue::Integer(_) = entry.value else {
-        entry.wrong_type("a whole number", "write it like `nodes = 4`", findings);
-        return None;
-    };
-    let number = number_text(entry.value);
-    let nodes = number.parse::<u32>().ok().filter(|nodes| (1..=MOST_NODES).contains(nodes));
-    if nodes.is_none() {
-        let message = format!("`nodes = {}` is not between 1 and {MOST_NODES}", shown(&number));
-        let hint = "write it like `nodes = 4`";
-        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
-    }
-    nodes
 }

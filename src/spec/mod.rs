@@ -6,12 +6,18 @@
 //! Invariant: nothing here does IO; a file comes in as its name and its text.
 
 pub mod diagnostic;
+pub mod import;
 pub mod job;
 pub mod policy;
 pub mod shipped;
+pub mod write;
 
+mod accounts;
+mod buying;
 mod cross;
 mod needs;
+mod objective;
+mod spread;
 mod table;
 mod value;
 mod wiring;

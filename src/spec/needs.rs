@@ -1,9 +1,11 @@
 //! What a machine must have: the table `needs` of a stage.
 
+use crate::model::geography::{blocs, countries};
 use crate::model::units::scaled;
-use crate::model::{AcceleratorNeed, Needs};
+use crate::model::{AcceleratorNeed, Latency, Needs};
 use crate::spec::Diagnostic;
-use crate::spec::table::{Entry, Findings, Section, shown};
+use crate::spec::policy::unknown_country;
+use crate::spec::table::{Entry, Findings, Item, Section, shown};
 use crate::spec::value::{self, number_text};
 use toml::de::DeValue;
 
@@ -12,9 +14,107 @@ const ARCHITECTURES: [(&str, &[&str]); 2] = [("x86_64", &["amd64", "x86", "x64"]
 /// Most virtual CPUs that a stage may ask of one machine.
 const MOST_CPUS: i64 = 1_000_000;
 
-/// Reads `needs`.
+/// Keys of `needs` that an alternative may set.
+const KEYS: [&str; 8] = ["cpus", "memory", "accelerators", "tee", "arch", "places", "instance_types", "latency"];
+/// Most alternatives: each is one more look at the whole catalog.
+const MOST_ALTERNATIVES: usize = 100;
+
+/// Reads `needs`, with its alternatives.
 pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Needs {
     let mut needs = Needs::default();
+    own(&mut section, &mut needs, findings);
+    let given: Vec<&'static str> = KEYS.into_iter().filter(|key| section.has(key)).collect();
+    let path = section.path.clone();
+    let any_of = section.take("any_of", findings);
+    let ordered = section.take("ordered", findings);
+    section.finish(findings);
+    if let (Some(any_of), Some(ordered)) = (&any_of, &ordered) {
+        let later = if any_of.key_span.start > ordered.key_span.start { any_of } else { ordered };
+        findings.push(
+            Diagnostic::error(later.key_span.clone(), "these needs have both `any_of` and `ordered`")
+                .with_label("one too many")
+                .with_hint("`ordered` is `any_of` in order of preference: keep one"),
+        );
+    }
+    let is_ordered = any_of.is_none() && ordered.is_some();
+    if let Some(entry) = any_of.or(ordered) {
+        let (alternatives, set) = alternatives(&entry, &needs, findings);
+        // What every alternative says for itself is common to none.
+        for key in given.iter().filter(|key| !set.is_empty() && set.iter().all(|set| set.contains(*key))) {
+            let message = format!("every alternative has its own `{key}`");
+            let hint = "an alternative takes from here what it does not say itself";
+            let span = findings.span(&format!("{path}.{key}"));
+            findings.push(Diagnostic::warning(span, message).with_label("binds nothing").with_hint(hint));
+        }
+        needs.any_of = alternatives;
+        needs.ordered = is_ordered && !needs.any_of.is_empty();
+    }
+    needs
+}
+
+/// Whole sets of needs, each filled up with what is common; and the keys that each says itself.
+fn alternatives(
+    entry: &Entry<'_, '_>,
+    common: &Needs,
+    findings: &mut Findings,
+) -> (Vec<Needs>, Vec<Vec<&'static str>>) {
+    let example = format!("`{} = [{{ cpus = 64 }}, {{ accelerators = [\"T4\"] }}]`", entry.key);
+    let sections = entry.sections(&example, findings);
+    let hint = "name at least two, or leave the line out";
+    match entry.value.as_array().map_or(2, |list| list.len()) {
+        0 => findings.push(
+            Diagnostic::error(entry.span.clone(), format!("`{}` is an empty list", entry.key))
+                .with_label("no machine would do")
+                .with_hint(hint),
+        ),
+        1 => findings.push(
+            Diagnostic::warning(entry.span.clone(), format!("`{}` has one alternative only", entry.key))
+                .with_label("the same as in `needs` itself")
+                .with_hint(hint),
+        ),
+        count if count > MOST_ALTERNATIVES => findings.push(
+            Diagnostic::error(
+                entry.span.clone(),
+                format!("`{}` has more than {MOST_ALTERNATIVES} alternatives", entry.key),
+            )
+            .with_label("too many")
+            .with_hint("patterns, and lists within one alternative, say more in fewer lines"),
+        ),
+        _ => {}
+    }
+    let (mut all, mut set): (Vec<Needs>, Vec<Vec<&'static str>>) = (Vec::new(), Vec::new());
+    for mut section in sections {
+        let mut needs = common.clone();
+        own(&mut section, &mut needs, findings);
+        for key in ["any_of", "ordered"] {
+            if section.has(key)
+                && let Some(nested) = section.take(key, findings)
+            {
+                findings.push(
+                    Diagnostic::error(nested.key_span, "an alternative cannot have alternatives")
+                        .with_label("one level too deep")
+                        .with_hint("write each combination as an alternative of its own"),
+                );
+            }
+        }
+        set.push(KEYS.into_iter().filter(|key| section.has(key)).collect());
+        let span = section.span.clone();
+        section.finish(findings);
+        if all.contains(&needs) {
+            let hint = "an alternative is what it says and what `needs` says, together";
+            findings.push(
+                Diagnostic::warning(span, "this alternative is the same as an earlier one")
+                    .with_label("binds nothing")
+                    .with_hint(hint),
+            );
+        }
+        all.push(needs);
+    }
+    (all, set)
+}
+
+/// The needs that a table says itself, over what `needs` already has.
+fn own(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings) {
     if let Some(entry) = section.take("cpus", findings) {
         needs.vcpu_thousandths = cpus(&entry, findings).unwrap_or_default();
     }
@@ -22,6 +122,7 @@ pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Ne
         needs.memory = value::bytes(&entry, findings).unwrap_or_default();
     }
     if let Some(entry) = section.take("accelerators", findings) {
+        needs.accelerators.clear();
         for item in entry.some_texts("V100:4", findings) {
             match AcceleratorNeed::parse(item.text) {
                 Ok(need) => drop(needs.accelerators.insert(need)),
@@ -41,11 +142,39 @@ pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Ne
     if let Some(entry) = section.take("instance_types", findings) {
         needs.instance_types = value::name_patterns("instance type", entry.some_texts("m5.*", findings), findings);
     }
-    section.finish(findings);
-    needs
+    if let Some(entry) = section.take("latency", findings) {
+        needs.latency = latency(&entry, findings);
+    }
 }
 
-fn cpus(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64> {
+fn latency(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Latency> {
+    let mut section = entry.section(findings)?;
+    let to = section.require("to", "`latency`", "\"DE\"", findings);
+    let at_most = section.require("at_most", "`latency`", "\"50 ms\"", findings);
+    section.finish(findings);
+    let to = to.and_then(|entry| country(&entry, findings));
+    let at_most = at_most.and_then(|entry| value::time(&entry, findings));
+    Some(Latency { to: to?, at_most: at_most? })
+}
+
+/// One country: a bloc is too wide to be near to.
+fn country(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
+    let text = entry.text("DE", findings)?;
+    if blocs().any(|bloc| bloc == text) {
+        let message = format!("`{text}` is a bloc, not a country");
+        let hint = "name the country where the users are, such as `DE`";
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("too wide").with_hint(hint));
+        return None;
+    }
+    if countries(text).is_none() {
+        findings.push(unknown_country(&Item { text, span: entry.span.clone() }));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// A number of virtual CPUs, in thousandths.
+pub(super) fn cpus(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64> {
     let hint = "write it like `cpus = 8` or `cpus = 0.5`";
     if !matches!(entry.value, DeValue::Integer(_) | DeValue::Float(_)) {
         entry.wrong_type("a number", hint, findings);

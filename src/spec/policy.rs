@@ -3,9 +3,10 @@
 use crate::model::geography::{blocs, countries};
 use crate::model::offer::CLASSES;
 use crate::model::policy::DEFAULT_LABEL;
-use crate::model::{Allowance, Objective, Pattern, Policy};
+use crate::model::{Allocation, Allowance, Pattern, Policy};
 use crate::spec::table::{Entry, Findings, Item, Section, shown, suggestion};
-use crate::spec::{Diagnostic, Diagnostics, Parsed, value};
+use crate::spec::write::allocation_word;
+use crate::spec::{Diagnostic, Diagnostics, Parsed, accounts, objective, value};
 use std::collections::BTreeSet;
 
 /// What people write for a country, and its code.
@@ -32,10 +33,7 @@ pub fn parse(file_name: &str, text: &str) -> Result<Parsed<Policy>, Diagnostics>
 fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     let mut policy = Policy::default();
     if let Some(mut objective) = document.take_table("objective", findings) {
-        if let Some(entry) = objective.take("minimize", findings) {
-            let choices = [("cost", Objective::Cost), ("time", Objective::Time)];
-            policy.minimize = choice(&entry, &choices, findings).unwrap_or_default();
-        }
+        objective::objective(&mut objective, &mut policy, findings);
         objective.finish(findings);
     }
     if let Some(mut limits) = document.take_table("limits", findings) {
@@ -54,7 +52,7 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     if let Some(mut operators) = document.take_table("operators", findings) {
         if let Some(entry) = operators.take("us_cloud_act", findings) {
             policy.exclude_cloud_act =
-                choice(&entry, &[("exclude", true), ("allow", false)], findings).unwrap_or_default();
+                value::choice(&entry, &[("exclude", true), ("allow", false)], findings).unwrap_or_default();
         }
         operators.finish(findings);
     }
@@ -75,23 +73,32 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     }
     if let Some(mut spot) = document.take_table("spot", findings) {
         policy.allow_spot = spot.take("allow", findings).and_then(|entry| entry.boolean(findings));
+        policy.allocation = spot.take("allocation", findings).and_then(|entry| value::allocation(&entry, findings));
         spot.finish(findings);
+        contradiction(&policy, findings);
     }
+    accounts::read(&mut document, &mut policy, findings);
     document.finish(findings);
     policy
 }
 
-/// One of some words.
-fn choice<T: Copy>(entry: &Entry<'_, '_>, choices: &[(&'static str, T)], findings: &mut Findings) -> Option<T> {
-    let text = entry.text(choices[0].0, findings)?;
-    let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
-    if chosen.is_none() {
-        let message = format!("`{}` cannot be `{}`", entry.key, shown(text));
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        let hint = suggestion(text, "choices", names);
-        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("not a choice").with_hint(hint));
-    }
-    chosen
+/// What `[spot]` allows and what it asks for.
+fn contradiction(policy: &Policy, findings: &mut Findings) {
+    let (Some(false), Some(allocation)) = (policy.allow_spot, policy.allocation) else { return };
+    let word = allocation_word(allocation);
+    let span = findings.span("spot.allocation");
+    let diagnostic = match allocation {
+        Allocation::OnDemand => return,
+        Allocation::Spot => {
+            let message = "`allow = false` forbids the spot machines that `allocation = \"spot\"` asks for";
+            Diagnostic::error(span, message).with_label("no machine could be bought")
+        }
+        Allocation::SpotIfAvailable | Allocation::Cheapest => {
+            let message = format!("with `allow = false`, `{word}` is the same as `on-demand`");
+            Diagnostic::warning(span, message).with_label("binds nothing")
+        }
+    };
+    findings.push(diagnostic.with_hint("take one of the two lines out"));
 }
 
 /// A key that is a label, or `default`.
@@ -113,7 +120,7 @@ fn residence(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<String>
     allowed
 }
 
-fn unknown_country(item: &Item<'_>) -> Diagnostic {
+pub(super) fn unknown_country(item: &Item<'_>) -> Diagnostic {
     let upper = item.text.trim().to_uppercase();
     let alias = COUNTRY_ALIASES.iter().find(|(alias, _)| *alias == upper).map(|(_, code)| *code);
     let meant = alias.or_else(|| countries(&upper).is_some().then_some(upper.as_str()));

@@ -162,6 +162,11 @@ impl<'d, 'i> Section<'d, 'i> {
         self.take(key, findings)?.section(findings)
     }
 
+    /// Whether a key is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// All entries, for tables whose keys are names that people choose; in order of the file.
     pub fn entries(&self, findings: &mut Findings) -> Vec<Entry<'d, 'i>> {
         let mut entries: Vec<_> =
@@ -239,6 +244,31 @@ impl<'d, 'i> Entry<'d, 'i> {
                 None
             }
         }
+    }
+
+    /// The value as a list of tables, such as `[[links]]` are.
+    pub fn sections(&self, example: &str, findings: &mut Findings) -> Vec<Section<'d, 'i>> {
+        let hint = format!("write it like {example}");
+        let DeValue::Array(array) = self.value else {
+            self.wrong_type("a list of tables", &hint, findings);
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for (index, value) in array.iter().enumerate() {
+            let path = format!("{}.{index}", self.path);
+            findings.spans.insert(path.clone(), value.span());
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    sections.push(Section { path, span: value.span(), table, known: Vec::new() });
+                }
+                other => {
+                    let message = format!("`{}` lists {}, not a table", self.key, type_name(other));
+                    let diagnostic = Diagnostic::error(value.span(), message).with_label("expected a table");
+                    findings.push(diagnostic.with_hint(&hint));
+                }
+            }
+        }
+        sections
     }
 
     /// The value as text.

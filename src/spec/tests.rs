@@ -4,9 +4,10 @@ mod mistakes;
 mod properties;
 
 use crate::model::{
-    AcceleratorNeed, ArtifactRef, Bytes, Millis, Money, Objective, Pattern, PlaceName, Policy, Tee, Work,
+    AcceleratorNeed, Allocation, ArtifactRef, Bytes, Checkpoint, Domain, Latency, Millis, Money, Objective, Pattern,
+    PlaceName, Policy, Spread, Tee, Work,
 };
-use crate::spec::{check, job, policy, shipped};
+use crate::spec::{check, job, policy, shipped, write};
 use std::collections::BTreeMap;
 
 /// The job of the README, with every key that a job can have.
@@ -49,6 +50,40 @@ work = { bf16 = "3.2e18 FLOP", efficiency = "55 %" }
 reads = ["train.model", "process.report"]
 needs = { cpus = 0.5 }
 work = { vcpu = "16 h" }
+
+[stages.split]
+reads = "process.tokens"
+writes = { part = "1 GB" }
+needs = { arch = "x86_64", any_of = [{ cpus = 64 }, { accelerators = ["T4"], memory = "16 GiB" }] }
+duration = "1 h"
+count = 16
+
+[stages.map]
+reads = ["split.part[i]"]
+needs = { accelerators = ["T4"], ordered = [{ places = ["aws:eu-*"] }, { accelerators = ["L4:2"] }] }
+duration = { T4 = "2 h", "L4:2" = "1 h" }
+nodes = 2
+count = 16
+deadline = "14 h"
+allocation = "spot-if-available"
+checkpoint = { every = "30 m", save = "1 m", restart = "2 m", size = "10 GB" }
+
+[stages.serve]
+reads = ["split.part", "train.model"]
+needs = { cpus = 4, latency = { to = "DE", at_most = "50 ms" } }
+duration = "30 d"
+count = 3
+allocation = "on-demand"
+
+[[spread]]
+stages = ["serve"]
+over = "cloud"
+at_most = 1
+
+[[spread]]
+stages = ["ma*", "s*l*t"]
+over = "place"
+survivors = 2
 "#;
 
 /// A policy with every key that a policy can have.
@@ -82,6 +117,28 @@ allow = true
 
 [partitions]
 allow = ["us-gov"]
+
+[accounts.aws]
+used_this_month = "80 GB"
+
+[quotas]
+aws = { cpus = 64.5, instances = 20, accelerators = 8 }
+"aws:us-east-1" = { accelerators = { V100 = 4, "tpu-v3" = 0 } }
+"gcp:*" = { instances = 1_000 }
+
+[[links]]
+from = "aws:us-east-1"
+to = "gcp:us-*"
+per_gb = "$0"
+
+[[links]]
+from = "aws:eu-*"
+to = "azure:*"
+per_gb = "0.02 USD"
+both = true
+
+[storage]
+keep = "7 d"
 "#;
 
 #[test]
@@ -109,6 +166,133 @@ fn a_job_reads_as_it_is_written() {
     assert_eq!(job.stages["tune"].work, flops);
     assert_eq!(job.stages["judge"].work, Work::VcpuTime(Millis(16 * 3_600_000)));
     assert_eq!(job.stages["judge"].needs.vcpu_thousandths, 500);
+}
+
+#[test]
+fn copies_alternatives_and_spreads_read_as_they_are_written() {
+    let job = job::parse("job.toml", JOB).unwrap().value;
+    let (split, map, serve) = (&job.stages["split"], &job.stages["map"], &job.stages["serve"]);
+    assert_eq!((split.count, map.count, map.nodes, serve.count), (16, 16, 2, 3));
+    let element = ArtifactRef::Output { stage: "split".into(), name: "part[i]".into() };
+    assert_eq!(map.reads, [element.clone()].into());
+    assert_eq!(
+        (element.file_name(), element.whole().to_string(), job.size(&element)),
+        ("part", "split.part".into(), Bytes(1_000_000_000))
+    );
+    assert!(element.is_element() && !element.whole().is_element());
+    // Filled up with what is common.
+    let t4 = AcceleratorNeed::parse("T4").unwrap();
+    let [large, card] = &split.needs.any_of[..] else { panic!("{:?}", split.needs.any_of) };
+    assert_eq!((large.vcpu_thousandths, large.accelerators.len(), large.arch.as_deref()), (64_000, 0, Some("x86_64")));
+    assert_eq!((card.vcpu_thousandths, &card.accelerators, card.memory), (0, &[t4.clone()].into(), Bytes(16 << 30)));
+    assert_eq!((card.arch.as_deref(), split.needs.ordered, split.needs.vcpu_thousandths), (Some("x86_64"), false, 0));
+    let [near, fast] = &map.needs.any_of[..] else { panic!("{:?}", map.needs.any_of) };
+    assert_eq!((&near.accelerators, &near.places), (&[t4].into(), &[Pattern("aws:eu-*".into())].into()));
+    assert_eq!((&fast.accelerators, fast.places.len()), (&[AcceleratorNeed::parse("L4:2").unwrap()].into(), 0));
+    assert!(map.needs.ordered && near.any_of.is_empty() && !near.ordered);
+    assert!(matches!(&map.work, Work::DurationBy(times) if times.len() == 2));
+    assert_eq!((map.deadline, map.allocation), (Some(Millis(14 * 3_600_000)), Some(Allocation::SpotIfAvailable)));
+    let (every, save, restart) = (Some(Millis(1_800_000)), Millis(60_000), Millis(120_000));
+    assert_eq!(map.checkpoint, Some(Checkpoint { every, save, restart, size: Bytes(10_000_000_000) }));
+    assert_eq!(serve.needs.latency, Some(Latency { to: "DE".into(), at_most: Millis(50) }));
+    // 32 copies, of which 2 are left when one place is lost; in order of their names.
+    let of = |names: &[&str], over, at_most| {
+        let stages = names.iter().map(|name| (*name).to_owned()).collect();
+        Spread { stages, over, at_most }
+    };
+    assert_eq!(job.spread, [of(&["map", "split"], Domain::Place, 30), of(&["serve"], Domain::Cloud, 1)]);
+}
+
+#[test]
+fn labels_stick_to_what_is_read_element_by_element() {
+    let text = "name = \"j\"\n[datasets.d]\npath = \"d\"\nsize = \"1 B\"\nlabels = [\"personal\"]\n\
+                [stages.a]\ncount = 2\nreads = [\"d\"]\nwrites = { x = \"1 B\" }\nduration = \"1 h\"\n\
+                [stages.b]\ncount = 2\nreads = [\"a.x[i]\"]\nduration = \"1 h\"\n";
+    let labels = crate::model::dag::labels(&job::parse("job.toml", text).unwrap().value);
+    assert_eq!(labels.of_stage["b"], ["personal".to_owned()].into());
+}
+
+#[test]
+fn checkpoints_have_defaults() {
+    let text = "name = \"j\"\n[stages.s]\nduration = \"1 h\"\ncheckpoint = {}\n";
+    let job = job::parse("job.toml", text).unwrap().value;
+    assert_eq!(
+        job.stages["s"].checkpoint,
+        Some(Checkpoint { every: None, save: Millis(0), restart: Millis(0), size: Bytes(0) })
+    );
+}
+
+#[test]
+fn accounts_read_as_they_are_written() {
+    let policy = policy::parse("policy.toml", POLICY).unwrap().value;
+    assert_eq!(policy.accounts["aws"].used_this_month, Some(Bytes(80_000_000_000)));
+    let quota = |name: &str| policy.quotas[&Pattern(name.into())].clone();
+    let aws = quota("aws");
+    assert_eq!((aws.vcpu_thousandths, aws.instances, aws.accelerators), (Some(64_500), Some(20), Some(8)));
+    let cards = BTreeMap::from([("V100".to_owned(), 4), ("tpu-v3".to_owned(), 0)]);
+    assert_eq!((quota("aws:us-east-1").by_accelerator, quota("aws:us-east-1").accelerators), (cards, None));
+    assert_eq!(quota("gcp:*").instances, Some(1000));
+    let links: Vec<(&str, &str, i64)> =
+        policy.links.iter().map(|link| (link.from.0.as_str(), link.to.0.as_str(), link.rate.0)).collect();
+    let (cents, us, eu) = (20_000_000, ("aws:us-east-1", "gcp:us-*", 0), ("aws:eu-*", "azure:*"));
+    assert_eq!(links, [us, (eu.0, eu.1, cents), (eu.1, eu.0, cents)]);
+    assert_eq!(policy.keep, Some(Millis(7 * 86_400_000)));
+}
+
+#[test]
+fn policies_come_back_from_json() {
+    for text in [POLICY, "[objective]\nweights = { time = 2.5 }\n[spot]\nallocation = \"cheapest\"\n"] {
+        let policy = policy::parse("policy.toml", text).unwrap().value;
+        let json = serde_json::to_string(&policy).unwrap();
+        assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy);
+    }
+}
+
+#[test]
+fn objectives_have_an_order_or_weights() {
+    let read = |line: &str| {
+        let text = format!("[objective]\n{line}\n");
+        policy::parse("policy.toml", &text).map(|parsed| (parsed.value.minimize, parsed.value.hour.map(|hour| hour.0)))
+    };
+    for line in ["", "minimize = \"cost\"", "minimize = [\"cost\"]", "minimize = [\"cost\", \"time\"]"] {
+        assert_eq!(read(line).unwrap(), (Objective::Cost, None), "{line}");
+    }
+    for line in ["minimize = \"time\"", "minimize = [\"time\", \"cost\"]"] {
+        assert_eq!(read(line).unwrap(), (Objective::Time, None), "{line}");
+    }
+    let hour = |line: &str| read(line).ok().and_then(|(_, hour)| hour);
+    assert_eq!(hour("weights = { cost = 1, time = 2.5 }"), Some(2_500_000_000));
+    assert_eq!(hour("minimize = \"cost\"\nweights = { time = 0.000000001 }"), Some(1));
+    assert_eq!(hour("weights = { cost = 3, time = 1 }"), Some(333_333_333));
+    assert_eq!(hour("weights = { cost = 1e9, time = 1e-9 }"), None);
+}
+
+#[test]
+fn ways_to_buy() {
+    let read = |lines: &str| {
+        let policy = policy::parse("policy.toml", &format!("[spot]\n{lines}\n")).unwrap();
+        (policy.value.allow_spot, policy.value.allocation, policy.warnings.len())
+    };
+    assert_eq!(read("allocation = \"spot\""), (None, Some(Allocation::Spot), 0));
+    assert_eq!(read("allow = true\nallocation = \"cheapest\""), (Some(true), Some(Allocation::Cheapest), 0));
+    assert_eq!(read("allow = true\nallocation = \"on-demand\""), (Some(true), Some(Allocation::OnDemand), 0));
+    assert_eq!(read("allow = false\nallocation = \"on-demand\""), (Some(false), Some(Allocation::OnDemand), 0));
+    assert_eq!(read("allow = false\nallocation = \"cheapest\""), (Some(false), Some(Allocation::Cheapest), 1));
+    let job = job::parse("job.toml", "name = \"j\"\n[stages.s]\nduration = \"1 h\"\nallocation = \"spot\"\n").unwrap();
+    let policy = policy::parse("policy.toml", "[spot]\nallow = false\nallocation = \"on-demand\"\n").unwrap();
+    insta::assert_snapshot!(check(&job, &policy), @"
+    policy.toml:2:1: warning: stage `s` asks for spot machines only, which are not allowed
+    policy.toml:3:1: warning: every stage says itself how its machines are bought
+    ");
+}
+
+#[test]
+fn a_job_is_written_as_it_is_read() {
+    let job = job::parse("job.toml", JOB).unwrap().value;
+    let text = write::job(&job);
+    assert_eq!(job::parse("job.toml", &text).unwrap().value, job);
+    assert_eq!(write::job(&job::parse("job.toml", &text).unwrap().value), text);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
@@ -144,9 +328,19 @@ fn every_entry_has_its_span() {
     assert_eq!(at("stages.process.needs.tee.sgx"), "\"sgx\"");
     assert_eq!(at("stages.train.reads.process.tokens"), "\"process.tokens\"");
     assert_eq!(at("stages.train.duration.V100:4"), "\"V100:4\" = \"8.4 h\"");
+    assert_eq!(at("stages.map.reads.split.part[i]"), "\"split.part[i]\"");
+    assert_eq!(at("stages.map.checkpoint.save"), "save = \"1 m\"");
+    assert_eq!(at("stages.split.needs.any_of.0"), "{ cpus = 64 }");
+    assert_eq!(at("stages.split.needs.any_of.1.memory"), "memory = \"16 GiB\"");
+    assert_eq!(at("stages.serve.needs.latency.to"), "to = \"DE\"");
+    assert_eq!(at("spread.0"), "[[spread]]");
+    assert_eq!(at("spread.1.over"), "over = \"place\"");
     let policy = policy::parse("policy.toml", POLICY).unwrap().source;
     assert_eq!(policy.location("limits.deadline"), "policy.toml:6:1");
     assert_eq!(policy.location("clouds.deny.oci"), "policy.toml:20:9");
+    assert_eq!(policy.location("quotas.aws:us-east-1.accelerators.V100"), "policy.toml:37:38");
+    assert_eq!(policy.location("links.1"), "policy.toml:45:1");
+    assert_eq!(policy.location("links.1.both"), "policy.toml:49:1");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Single values: quantities with their limits, names, places, patterns.
 
-use crate::model::{Bytes, Millis, Money, Pattern, PlaceName, Tee, units};
+use crate::model::{Allocation, Bytes, DataRate, Millis, Money, Pattern, PlaceName, Tee, units};
 use crate::spec::Diagnostic;
 use crate::spec::table::{Entry, Findings, Item, shown, suggestion};
+use crate::spec::write::allocation_word;
 use std::collections::BTreeSet;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use toml::de::DeValue;
 
 /// Longest time that one entry may say: ten years. With it, [`MOST_BYTES`] and the limit on
@@ -14,7 +15,9 @@ pub(super) const LONGEST: Millis = Millis(10 * 36_525 * 864_000);
 pub(super) const MOST_BYTES: Bytes = Bytes(1_000_000_000_000_000_000);
 /// Largest budget: a million million dollars.
 const MOST_MONEY: Money = Money(1_000_000_000_000_000_000);
-const LONGEST_NAME: usize = 128;
+/// Dearest gigabyte: with [`MOST_BYTES`], no more than [`MOST_MONEY`].
+const MOST_DATA_RATE: DataRate = DataRate(1_000_000_000_000);
+pub(super) const LONGEST_NAME: usize = 128;
 /// Units, and the words that people write for them.
 const UNIT_WORDS: [(&str, &[&str]); 8] = [
     ("s", &["sec", "secs", "second", "seconds"]),
@@ -116,17 +119,91 @@ pub(super) fn bytes(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<By
 
 /// A time that is not zero.
 pub(super) fn time(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Millis> {
+    let time = time_or_none(entry, findings)?;
+    if time == Millis(0) {
+        let message = format!("`{}` is zero", shown(entry.key));
+        let hint = "the least is 1 ms, the most 3652 d";
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
+        return None;
+    }
+    Some(time)
+}
+
+/// A time that may be zero.
+pub(super) fn time_or_none(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Millis> {
     let time = quantity(entry, "a time", ("", " m"), Millis::parse, findings)?;
-    let message = if time == Millis(0) {
-        format!("`{}` is zero", shown(entry.key))
-    } else if time > LONGEST {
-        format!("`{}` is longer than 10 years", shown(entry.key))
-    } else {
-        return Some(time);
+    if time > LONGEST {
+        let message = format!("`{}` is longer than 10 years", shown(entry.key));
+        let hint = "the least is 1 ms, the most 3652 d";
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
+        return None;
+    }
+    Some(time)
+}
+
+/// A price per GB of data.
+pub(super) fn data_rate(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<DataRate> {
+    let parse = |text: &str| {
+        Money::parse(text)?;
+        let text = text.trim();
+        let number = text.strip_prefix('$').or_else(|| text.strip_suffix("USD")).unwrap_or(text);
+        DataRate::parse_usd(number.trim())
     };
-    let hint = "the least is 1 ms, the most 3652 d";
-    findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
-    None
+    let rate = quantity(entry, "an amount in US dollars", ("$", ""), parse, findings)?;
+    if rate > MOST_DATA_RATE {
+        let message = format!("`{}` is more than $1,000", entry.key);
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("too much for a GB"));
+        return None;
+    }
+    Some(rate)
+}
+
+/// A whole number in a range.
+pub(super) fn whole(entry: &Entry<'_, '_>, range: RangeInclusive<u64>, findings: &mut Findings) -> Option<u64> {
+    let hint = format!("write it like `{} = {}`", shown(entry.key), range.end().min(&4).max(range.start()));
+    let DeValue::Integer(_) = entry.value else {
+        entry.wrong_type("a whole number", &hint, findings);
+        return None;
+    };
+    let text = number_text(entry.value);
+    let number = text.replace('_', "").parse::<u64>().ok().filter(|number| range.contains(number));
+    if number.is_none() {
+        let message =
+            format!("`{} = {}` is not between {} and {}", shown(entry.key), shown(&text), range.start(), range.end());
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
+    }
+    number
+}
+
+/// One of some words.
+pub(super) fn choice<T: Copy>(
+    entry: &Entry<'_, '_>,
+    choices: &[(&'static str, T)],
+    findings: &mut Findings,
+) -> Option<T> {
+    let text = entry.text(choices[0].0, findings)?;
+    let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    if chosen.is_none() {
+        findings.push(no_choice(entry.key, text, entry.span.clone(), choices.iter().map(|(name, _)| *name)));
+    }
+    chosen
+}
+
+/// A word that is none of some.
+pub(super) fn no_choice(
+    key: &str,
+    text: &str,
+    span: Range<usize>,
+    names: impl Iterator<Item = &'static str> + Clone,
+) -> Diagnostic {
+    let message = format!("`{key}` cannot be `{}`", shown(text));
+    Diagnostic::error(span, message).with_label("not a choice").with_hint(suggestion(text, "choices", names))
+}
+
+/// How machines are bought.
+pub(super) fn allocation(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Allocation> {
+    let all = [Allocation::OnDemand, Allocation::Spot, Allocation::SpotIfAvailable, Allocation::Cheapest];
+    choice(entry, &all.map(|allocation| (allocation_word(allocation), allocation)), findings)
 }
 
 /// An amount of US dollars.
@@ -142,7 +219,7 @@ pub(super) fn money(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Mo
 
 /// Why `name` cannot be the name of a stage, a dataset, an artifact, a label or a job. Dots
 /// would break `stage.artifact`; the names become names of files.
-fn name_fault(name: &str) -> Option<&'static str> {
+pub(super) fn name_fault(name: &str) -> Option<&'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.is_empty() {
         Some("is empty")
@@ -268,12 +345,12 @@ pub(super) fn name_patterns(what: &str, items: Vec<Item<'_>>, findings: &mut Fin
     patterns
 }
 
-fn plain_pattern(text: &str) -> bool {
+pub(super) fn plain_pattern(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || c == ':')
 }
 
 /// A cloud that nothing is called would deny, or allow, nothing without a word.
-fn lower_case_cloud(cloud: &str, span: &Range<usize>, findings: &mut Findings) {
+pub(super) fn lower_case_cloud(cloud: &str, span: &Range<usize>, findings: &mut Findings) {
     if cloud.chars().any(char::is_uppercase) {
         let message = format!("cloud `{}` is not in lower case", shown(cloud));
         let hint = format!("did you mean `{}`?", shown(&cloud.to_lowercase()));

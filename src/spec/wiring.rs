@@ -35,8 +35,14 @@ fn reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
     let mut seen: BTreeMap<&str, &ArtifactRef> = BTreeMap::new();
     for read in &stage.reads {
         let span = findings.span(&format!("stages.{name}.reads.{read}"));
-        if let Some((message, hint)) = missing(job, read) {
+        if let Some((message, hint)) = missing(job, &read.whole()) {
             findings.push(Diagnostic::error(span, message).with_label("not there").with_hint(hint));
+        } else if let Some((message, hint)) = uneven(job, stage, read) {
+            findings.push(Diagnostic::error(span, message).with_label("no copy for each").with_hint(hint));
+        } else if read.is_element() && stage.count == 1 {
+            let message = format!("both stages have one copy: `{read}` is the same as `{}`", read.whole());
+            let hint = "give both stages a `count`, or leave out `[i]`";
+            findings.push(Diagnostic::warning(span, message).with_label("binds nothing").with_hint(hint));
         } else if let Some(other) = seen.insert(read.file_name(), read) {
             let file = read.file_name();
             findings.push(
@@ -46,6 +52,17 @@ fn reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
             );
         }
     }
+}
+
+/// Why the copies of a stage cannot each read their own copy's artifact.
+fn uneven(job: &Job, reader: &Stage, read: &ArtifactRef) -> Option<(String, String)> {
+    let ArtifactRef::Output { stage, .. } = read else { return None };
+    let copies = job.stages.get(stage)?.count;
+    if !read.is_element() || copies == reader.count {
+        return None;
+    }
+    let message = format!("`{read}` is read by {} copies, and written by {copies}", reader.count);
+    Some((message, format!("give both stages the same `count`, or read `{}` of all copies", read.whole())))
 }
 
 /// Why `read` does not exist, and what to write instead.
@@ -142,8 +159,8 @@ fn sums(job: &Job, findings: &mut Findings) {
             Work::DurationBy(times) => times.values().max().copied().unwrap_or_default(),
             Work::Flops { .. } => Millis(0),
         };
-        machine_time += u128::from(longest.0) * u128::from(stage.nodes);
-        bytes += stage.writes.values().map(|size| u128::from(size.0)).sum::<u128>();
+        machine_time += u128::from(longest.0) * u128::from(stage.nodes) * u128::from(stage.count);
+        bytes += stage.writes.values().map(|size| u128::from(size.0)).sum::<u128>() * u128::from(stage.count);
     }
     if machine_time > MOST_MACHINE_TIME {
         findings.push(

@@ -1,7 +1,7 @@
 //! How long a stage runs: `duration` or `work`.
 
 use crate::model::units::{UnitError, decimal, div_half_even, number_and_unit};
-use crate::model::{AcceleratorNeed, Millis, Work};
+use crate::model::{AcceleratorNeed, Millis, Needs, Work};
 use crate::spec::Diagnostic;
 use crate::spec::table::{Entry, Findings, Section, shown};
 use crate::spec::value::{self, number_text};
@@ -16,14 +16,13 @@ const USUAL_EFFICIENCY_PERCENT: u32 = 40;
 const MOST_GIGAFLOP: i128 = 1_000_000_000_000_000_000;
 
 /// Exactly one of `duration` and `work`.
-pub(super) fn work(
-    stage: &mut Section<'_, '_>,
-    name: &str,
-    accelerators: &BTreeSet<AcceleratorNeed>,
-    findings: &mut Findings,
-) -> Work {
+pub(super) fn work(stage: &mut Section<'_, '_>, name: &str, needs: &Needs, findings: &mut Findings) -> Work {
+    // Of all alternatives, which are filled up with what is common to them.
+    let alternatives = needs.any_of.iter().flat_map(|needs| &needs.accelerators);
+    let common = if needs.any_of.is_empty() { Some(&needs.accelerators) } else { None };
+    let accelerators: BTreeSet<AcceleratorNeed> = alternatives.chain(common.into_iter().flatten()).cloned().collect();
     let read = match (stage.take("duration", findings), stage.take("work", findings)) {
-        (Some(duration), None) => by_duration(&duration, name, accelerators, findings),
+        (Some(duration), None) => by_duration(&duration, name, &accelerators, findings),
         (None, Some(work)) => by_work(&work, name, findings),
         (Some(duration), Some(work)) => {
             let later = if duration.key_span.start > work.key_span.start { duration } else { work };
@@ -43,8 +42,22 @@ pub(super) fn work(
             None
         }
     };
+    if let Some(Work::DurationBy(_)) = read {
+        without_duration(&stage.path, needs, findings);
+    }
     // Whatever stands here after an error is never used.
     read.unwrap_or(Work::Duration(Millis(1)))
+}
+
+/// Alternatives without an accelerator, of a stage that says how long it takes on each.
+fn without_duration(stage: &str, needs: &Needs, findings: &mut Findings) {
+    let key = if needs.ordered { "ordered" } else { "any_of" };
+    for (index, _) in needs.any_of.iter().enumerate().filter(|(_, needs)| needs.accelerators.is_empty()) {
+        let span = findings.span(&format!("{stage}.needs.{key}.{index}"));
+        let message = "no machine is taken for this alternative: `duration` is by accelerator, and it has none";
+        let hint = "give it `accelerators`, or one `duration` for all";
+        findings.push(Diagnostic::warning(span, message).with_label("binds nothing").with_hint(hint));
+    }
 }
 
 fn by_duration(

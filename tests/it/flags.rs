@@ -275,3 +275,29 @@ fn a_name_that_matches_nothing_is_said() {
     );
     assert!(!said.contains("`aws:*`"), "{said}");
 }
+
+#[test]
+fn validate_shows_all_that_copies_quotas_and_spreads_say() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "job.toml",
+        "name = \"j\"\n[stages.s]\nduration = \"1 h\"\ncount = 2\nallocation = \"spot\"\n\
+         [[spread]]\nstages = [\"s\"]\nover = \"cloud\"\nat_most = 2\n",
+    );
+    sandbox.write("policy.toml", "[spot]\nallow = false\n[quotas]\naws = { instances = 0 }\n");
+    let said = sandbox.stdout(&["validate", "--json"], 0);
+    let json: Value = serde_json::from_str(&said).unwrap();
+    let found = json["diagnostics"].as_array().unwrap().iter();
+    let found: Vec<(&str, i64)> = found
+        .map(|said| (said["summary"].as_str().unwrap(), said["range"]["start"]["line"].as_i64().unwrap()))
+        .collect();
+    let expected = [
+        ("at most 2 of 2 in one cloud is always so", 9),
+        ("with `instances = 0` no machine can run there", 4),
+        ("stage `s` asks for spot machines only, which are not allowed", 2),
+    ];
+    assert_eq!(found, expected);
+    sandbox.replace("job.toml", "at_most = 2", "survivors = 2");
+    let said = stderr(&sandbox.run(&["validate"]));
+    assert!(said.contains("--> job.toml:9:13") && said.contains("2 of 2 cannot be left after any one loss"), "{said}");
+}

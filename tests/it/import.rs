@@ -1,5 +1,6 @@
-//! `sky catalog import` as a process: what it needs, where it writes, how it ends.
+//! `sky catalog import` and `sky import` as processes: what they need, where they write, how they end.
 
+use crate::sandbox::{Sandbox, stderr};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -47,5 +48,62 @@ fn what_cannot_be_read_is_exit_code_1() {
         assert_eq!(failed.status.code(), Some(1), "{said}");
         assert!(said.contains(message), "{said}");
         assert!(failed.stdout.is_empty() && !folder.path().join("catalog").exists());
+    }
+}
+
+const WORKFLOW: &str = r#"{ "name": "two", "schemaVersion": "1.5", "workflow": {
+  "specification": {
+    "tasks": [
+      { "name": "a", "id": "a", "parents": [], "children": ["b"], "inputFiles": ["in"], "outputFiles": ["mid"] },
+      { "name": "b", "id": "b", "parents": ["a"], "children": [], "inputFiles": ["mid"], "outputFiles": ["out"] }
+    ],
+    "files": [
+      { "id": "in", "sizeInBytes": 1000 }, { "id": "mid", "sizeInBytes": 2000 }, { "id": "out", "sizeInBytes": 0 }
+    ]
+  },
+  "execution": { "makespanInSeconds": 9, "executedAt": "2026-01-01T00:00:00Z", "tasks": [
+    { "id": "a", "runtimeInSeconds": 600 }, { "id": "b", "runtimeInSeconds": 0 }
+  ] }
+} }"#;
+
+#[test]
+fn a_workflow_can_be_planned() {
+    let sandbox = Sandbox::bert();
+    sandbox.write("two.json", WORKFLOW);
+    let import = ["import", "wfformat", "two.json", "--scale-data", "10"];
+    let text = sandbox.stdout(&import, 0);
+    assert!(text.starts_with("name = \"two\"\n") && text.contains("at = \"local:here\"\nsize = \"10 kB\""), "{text}");
+    let done = sandbox.run(&[&import[..], &["--out", "two.toml"]].concat());
+    assert!(done.status.success() && done.stdout.is_empty(), "{}", stderr(&done));
+    assert_eq!(sandbox.read("two.toml"), text);
+    let said = stderr(&done);
+    assert!(said.contains("two.toml: 2 stages, 1 datasets") && said.contains("warning: 1 task took less"), "{said}");
+    std::fs::remove_file(sandbox.path("policy.toml")).unwrap();
+    let plan = sandbox.stdout(&["plan", "two.toml", "--catalog", "catalog"], 0);
+    assert!(plan.contains("Plan: 2 to add"), "{plan}");
+    for (out, code, message) in [("two.json", 1, "it would be lost"), ("no/where.toml", 1, "no/where.toml")] {
+        let failed = sandbox.run(&["import", "wfformat", "two.json", "--out", out]);
+        assert_eq!(failed.status.code(), Some(code));
+        assert!(stderr(&failed).contains(message), "{}", stderr(&failed));
+    }
+    assert_eq!(sandbox.read("two.json"), WORKFLOW);
+}
+
+#[test]
+fn a_workflow_with_mistakes_is_exit_code_1_and_no_file() {
+    let sandbox = Sandbox::new();
+    sandbox.write("bad.json", &WORKFLOW.replace("\"parents\": [\"a\"]", "\"parents\": [\"x\"]"));
+    let failed = sandbox.run(&["import", "wfformat", "bad.json", "--out", "job.toml"]);
+    assert_eq!((failed.status.code(), failed.stdout.len()), (Some(1), 0));
+    let said = stderr(&failed);
+    assert_eq!(said, "error: bad.json: workflow.specification.tasks[1].parents[0]: there is no task `x`\n");
+    assert!(!sandbox.path("job.toml").exists());
+    sandbox.write("big.json", &WORKFLOW.replace("\"sizeInBytes\": 2000", "\"sizeInBytes\": 1000000000000000000"));
+    let said = stderr(&sandbox.run(&["import", "wfformat", "big.json"]));
+    assert!(said.contains("big.json: the datasets and artifacts add up to more than 1 EB"), "{said}");
+    for arguments in [["--at", "here"], ["--cpus", "many"], ["--memory", "4"], ["--scale-time", "0"]] {
+        let failed = sandbox.run(&[&["import", "wfformat", "bad.json"][..], &arguments[..]].concat());
+        assert_eq!(failed.status.code(), Some(1), "{arguments:?}");
+        assert!(stderr(&failed).contains(arguments[0]), "{}", stderr(&failed));
     }
 }

@@ -98,3 +98,23 @@ fn every_shipped_policy_is_in_the_folder_and_tested_here() {
         assert!(tests.contains(&format!("expect(\"{name}\"")), "{name} has no test");
     }
 }
+
+#[test]
+fn names_that_the_catalog_does_not_have_are_said() {
+    let policy = "[accounts.aws]\nused_this_month = \"1 GB\"\n[accounts.amazon]\nused_this_month = \"1 GB\"\n\
+                  [quotas]\naws = { cpus = 640 }\nawz = { cpus = 1 }\n\"aws:*\" = { accelerators = { V1000 = 4 } }\n\
+                  \"aws:mars-*\" = { instances = 1 }\n\
+                  [[links]]\nfrom = \"aws:*\"\nto = \"gpc:*\"\nper_gb = \"$0\"\nboth = true\n";
+    let policy = spec::policy::parse("policy.toml", policy).unwrap();
+    assert!(policy.warnings.is_empty());
+    let settings = Settings { effort: Effort::default(), compare: false };
+    let plan: Plan = planner::plan(&job(JOB), &policy.value, &catalog(), &settings).unwrap();
+    let expected = [
+        "accounts: the catalog has no cloud `amazon`",
+        "quotas of `aws:*`: the catalog has no accelerator `V1000`",
+        "quotas: `aws:mars-*` matches nothing in the catalog",
+        "quotas: `awz` matches nothing in the catalog",
+        "links: `gpc:*` matches nothing in the catalog",
+    ];
+    assert_eq!(plan.warnings, expected);
+}

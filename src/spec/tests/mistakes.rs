@@ -68,6 +68,44 @@ const IN_STAGE: &[(&str, &str)] = &[
         "removes what nobody has",
         "removes = [\"personal\"]\nreads = [\"r\"]\n[datasets.r]\npath = \"r\"\nsize = \"1 B\"\nlabels = [\"personnel\"]",
     ),
+    ("counts", "count = 0\nnodes = true\n[stages.t]\nduration = \"1 h\"\ncount = 10001"),
+    ("too many machines", "count = 1000\nnodes = 1000"),
+    ("sum of copies", "count = 2000\nwrites = { a = \"1 PB\" }"),
+    (
+        "copies that do not match",
+        "count = 4\nreads = [\"a.x[i]\", \"a.y[i]\"]\n[stages.a]\nduration = \"1 h\"\nwrites = { x = \"1 B\" }",
+    ),
+    (
+        "elements that are none",
+        "reads = [\"d[i]\", \"a.x[0]\", \"a.x[j]\", \"a[i].x\", \"a.x[\", \"a.[i]\"]\n[stages.a]\nduration = \"1 h\"\n\
+         writes = { x = \"1 B\" }\n[datasets.d]\npath = \"d\"\nsize = \"1 B\"",
+    ),
+    ("element of one", "reads = [\"a.x[i]\"]\n[stages.a]\nduration = \"1 h\"\nwrites = { x = \"1 B\" }"),
+    (
+        "element and whole",
+        "count = 2\nreads = [\"a.x[i]\", \"a.x\"]\n[stages.a]\ncount = 2\nduration = \"1 h\"\nwrites = { x = \"1 B\" }",
+    ),
+    ("name with a bracket", "writes = { \"x[i]\" = \"1 B\" }"),
+    ("deadline of a stage", "deadline = \"0 h\""),
+    ("allocations", "allocation = \"spot-if-availible\""),
+    ("allocation as a flag", "allocation = true"),
+    ("checkpoints", "checkpoint = { every = \"0 m\", save = 5, restart = \"11 y\", size = \"10\", cost = 1 }"),
+    ("checkpoint as a time", "checkpoint = \"30 m\""),
+    ("checkpoint on demand", "checkpoint = { save = \"1 m\" }\nallocation = \"on-demand\""),
+    ("latency", "needs.latency = { to = \"EU\", at_most = \"0 ms\" }"),
+    ("latency to nowhere", "needs.latency = { to = \"Germany\", in = \"50 ms\" }"),
+    ("latency as a time", "needs = { latency = \"50 ms\" }"),
+    ("no alternatives", "needs.any_of = []"),
+    ("alternatives of the wrong type", "needs.any_of = { cpus = 8 }"),
+    ("alternatives as texts", "needs.ordered = [\"T4\", { cpus = 8 }]"),
+    (
+        "two kinds of alternatives",
+        "needs = { any_of = [{ cpus = 8 }, { arch = \"arm64\" }], ordered = [{}, { cpus = 8 }] }",
+    ),
+    ("alternatives within", "needs.any_of = [{ cpus = 8, any_of = [{ cpus = 4 }] }, { cpu = 9 }]"),
+    ("alternatives that are one", "needs = { cpus = 8, any_of = [{ cpus = 8 }, {}] }"),
+    ("one alternative", "needs = { any_of = [{ cpus = 8 }] }"),
+    ("what no alternative leaves", "needs = { cpus = 2, memory = \"1 GiB\", ordered = [{ cpus = 8 }, { cpus = 9 }] }"),
     ("sum of sizes", "writes = { a = \"600 PB\", b = \"600 PB\" }"),
 ];
 
@@ -94,6 +132,31 @@ const WHOLE_JOB: &[(&str, &str)] = &[
         "times and accelerators apart",
         "name = \"j\"\n[stages.s]\nneeds.accelerators = [\"V100:4\", \"T4\"]\n\
          duration = { \"V100:8\" = \"1 h\", T4 = \"1 h\", \"T4:1\" = \"2 h\", \"x:y\" = \"1 h\" }\n",
+    ),
+    (
+        "times and alternatives apart",
+        "name = \"j\"\n[stages.s]\nneeds = { any_of = [{ accelerators = [\"T4\"] }, { accelerators = [\"L4\"] }] }\n\
+         duration = { T4 = \"1 h\", V100 = \"1 h\" }\n",
+    ),
+    (
+        "an alternative without a time",
+        "name = \"j\"\n[stages.s]\nneeds.ordered = [{ accelerators = [\"T4\"] }, { cpus = 64 }]\nduration = { T4 = \"1 h\" }\n",
+    ),
+    ("spread of the wrong type", "name = \"j\"\n[stages.s]\nduration = \"1 h\"\n[spread]\nstages = [\"s\"]\n"),
+    (
+        "spreads",
+        "name = \"j\"\n[stages.web-a]\nduration = \"1 h\"\ncount = 3\n\
+         [[spread]]\n\
+         [[spread]]\nstages = [\"web-*\", \"wep-a\", \"db-*\"]\nover = \"region\"\nat_most = 0\n\
+         [[spread]]\nstages = []\nover = \"cloud\"\nat_most = 1\n\
+         [[spread]]\nstages = [\"web-a\"]\nover = \"cloud\"\nat_most = 1\nsurvivors = 2\n\
+         [[spread]]\nstages = [\"web-a\"]\nover = \"cloud\"\nsurvivors = 3\n\
+         [[spread]]\nstages = [\"web-a\"]\nover = \"place\"\n\
+         [[spread]]\nstages = [\"web-a\"]\nover = \"place\"\nat_least = 2\n",
+    ),
+    (
+        "spread of what is one",
+        "name = \"j\"\n[stages.s]\nduration = \"1 h\"\nnodes = 4\n[[spread]]\nstages = \"s\"\nover = \"place\"\nat_most = 1\n",
     ),
     ("work twice", "name = \"j\"\n[stages.s]\nwork = { fp16 = \"1 EFLOP\", bf16 = \"1 EFLOP\" }\n"),
     ("no amount of work", "name = \"j\"\n[stages.s]\nwork = { efficiency = \"30 %\" }\n"),
@@ -133,6 +196,41 @@ const IN_POLICY: &[(&str, &str)] = &[
     ("open partition", "[partitions]\nallow = [\"eu-sovereign\"]\n"),
     ("no partition", "[partitions]\nallow = []\ndeny = [\"us-gov\"]\n"),
     ("spot", "[spot]\nallow = \"no\"\n"),
+    ("spot and no spot", "[spot]\nallocation = \"spot\"\nallow = false\n"),
+    ("on demand in other words", "[spot]\nallow = false\nallocation = \"cheapest\"\n"),
+    ("allocation", "[spot]\nallocation = \"on demand\"\n"),
+    ("objectives", "[objective]\nminimize = [\"time\", \"money\", \"time\"]\n"),
+    ("no objective", "[objective]\nminimize = []\n"),
+    ("weights of time first", "[objective]\nminimize = \"time\"\nweights = { time = 2 }\n"),
+    ("weights", "[objective]\nweights = { cost = 0, time = -1, risk = 2 }\n"),
+    ("half of the weights", "[objective]\nweights = { cost = 1 }\n"),
+    ("weights with units", "[objective]\nweights = { time = \"$2.50\" }\n"),
+    ("weights out of range", "[objective]\nweights = { cost = 0.000000001, time = 9e8 }\n"),
+    (
+        "accounts",
+        "[accounts.AWS]\nused_this_month = 80\n[accounts.\"aws:us-east-1\"]\n[accounts.\"*\"]\nused = \"1 GB\"\n",
+    ),
+    ("account as a size", "[accounts]\naws = \"80 GB\"\n"),
+    (
+        "quotas",
+        "[quotas]\naws = { cpus = -1, instances = 1.5, accelerators = \"8\", gpus = 4 }\n\"*\" = { cpus = 1 }\n\
+         \"aws:us east\" = { cpus = nan }\n\"Azure\" = 5\n",
+    ),
+    ("quota of nothing", "[quotas]\naws = { cpus = 0, instances = 0, accelerators = 0 }\ngcp = {}\n"),
+    ("quota of cards", "[quotas]\naws = { accelerators = { \"V100:4\" = 2, T4 = -1, \"\" = 1 } }\n"),
+    ("links of the wrong type", "[links]\nfrom = \"aws:*\"\n"),
+    (
+        "links",
+        "[[links]]\n[[links]]\nfrom = \"aws\"\nto = [\"gcp:*\"]\nper_gb = 0\nboth = \"yes\"\n\
+         [[links]]\nfrom = \"aws:*\"\nto = \"gcp:*\"\nper_gb = \"-$1\"\nprice = 1\n\
+         [[links]]\nfrom = \"aws:*\"\nto = \"gcp:*\"\nper_gb = \"$1001\"\n",
+    ),
+    (
+        "a link that never counts",
+        "[[links]]\nfrom = \"aws:*\"\nto = \"gcp:*\"\nper_gb = \"$0\"\nboth = true\n\
+         [[links]]\nfrom = \"gcp:*\"\nto = \"aws:*\"\nper_gb = \"$0.01\"\n",
+    ),
+    ("storage", "[storage]\nkeep = 7\nfor = \"7 d\"\n"),
     ("table of the wrong type", "spot = true\n"),
 ];
 

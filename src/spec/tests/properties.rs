@@ -2,7 +2,7 @@
 
 use super::{JOB, POLICY};
 use crate::render::diagnostic;
-use crate::spec::{Diagnostics, Parsed, job, policy};
+use crate::spec::{Diagnostics, Parsed, job, policy, write};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -135,6 +135,63 @@ fn changed(text: &str, change: &Change) -> String {
     }
 }
 
+/// One line for a key, or none.
+fn line(key: &'static str, values: Vec<&'static str>) -> impl Strategy<Value = String> {
+    prop::option::of(prop::sample::select(values))
+        .prop_map(move |value| value.map(|value| format!("{key} = {value}\n")).unwrap_or_default())
+}
+
+/// The inside of a table of needs.
+fn some_needs() -> impl Strategy<Value = String> {
+    let keys = prop::sample::subsequence(
+        vec![
+            "cpus = 0.125",
+            "memory = \"1.5 GiB\"",
+            "accelerators = [\"T4\", \"V100:0.5\"]",
+            "tee = [\"tdx\", \"sgx\"]",
+            "arch = \"arm64\"",
+            "places = [\"aws:eu-*\"]",
+            "instance_types = [\"m5.*\"]",
+            "latency = { to = \"DE\", at_most = \"51 ms\" }",
+        ],
+        0..=8,
+    );
+    keys.prop_map(|keys| keys.join(", "))
+}
+
+/// A job of three stages with any of the keys that a stage can have.
+fn some_job() -> impl Strategy<Value = String> {
+    let alternatives = (prop::sample::select(vec!["any_of", "ordered"]), prop::collection::vec(some_needs(), 0..4));
+    let needs = (some_needs(), alternatives).prop_map(|(common, (key, alternatives))| {
+        let tables: Vec<String> = alternatives.iter().map(|needs| format!("{{ {needs} }}")).collect();
+        let list = if tables.is_empty() { String::new() } else { format!("{key} = [{}]", tables.join(", ")) };
+        let parts: Vec<&str> = [common.as_str(), list.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
+        format!("needs = {{ {} }}\n", parts.join(", "))
+    });
+    let checkpoints = vec!["{}", "{ every = \"90 s\" }", "{ save = \"1 ms\", restart = \"2 m\", size = \"1001 B\" }"];
+    let commands = vec!["'''\necho \"a\"\necho 'b'\n'''", "\"tab\\t\\u00e9 \\\\ \\u007f\"", "\"a''''b\""];
+    let keys = (
+        line("nodes", vec!["1", "7"]),
+        line("deadline", vec!["\"1 ms\"", "\"4 h 30 m\"", "\"3652 d\""]),
+        line("allocation", vec!["\"on-demand\"", "\"spot\"", "\"spot-if-available\"", "\"cheapest\""]),
+        line("checkpoint", checkpoints),
+        line("run", commands),
+    );
+    let spread = line("survivors", vec!["1", "2"]);
+    (1..5_u32, needs, keys, spread).prop_map(|(count, needs, (nodes, deadline, allocation, checkpoint, run), spread)| {
+        let each = if count == 1 { "" } else { "[i]" };
+        let spread = match spread.as_str() {
+            "" => String::new(),
+            line => format!("[[spread]]\nstages = [\"*\"]\nover = \"cloud\"\n{line}"),
+        };
+        format!(
+            "name = \"j\"\n[stages.a]\ncount = {count}\nwork = {{ vcpu = \"61001 ms\" }}\nwrites = {{ x = \"1048577 B\" }}\n\
+             [stages.b]\ncount = {count}\nreads = [\"a.x{each}\"]\nduration = \"8.4 h\"\n{needs}{nodes}{deadline}\
+             {allocation}{checkpoint}{run}[stages.c]\nduration = \"1 h\"\n{spread}"
+        )
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -157,6 +214,17 @@ proptest! {
             text = changed(&text, change);
         }
         answer(&text);
+    }
+
+    #[test]
+    fn jobs_come_back_from_toml_and_from_json(text in some_job()) {
+        let parsed = job::parse("job.toml", &text).map_err(|said| TestCaseError::fail(format!("{text}\n{said}")))?;
+        let written = write::job(&parsed.value);
+        let again = job::parse("job.toml", &written).map_err(|said| TestCaseError::fail(format!("{written}\n{said}")))?;
+        prop_assert_eq!(&again.value, &parsed.value);
+        prop_assert!(again.warnings.len() <= parsed.warnings.len(), "{}", written);
+        let json = serde_json::to_string(&parsed.value).unwrap();
+        prop_assert_eq!(serde_json::from_str::<crate::model::Job>(&json).unwrap(), parsed.value);
     }
 
     #[test]

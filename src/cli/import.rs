@@ -1,0 +1,125 @@
+//! `sky import`: jobs from other formats.
+
+use super::{Exit, Failure, Terminal};
+use crate::model::units::scaled;
+use crate::model::{Bytes, PlaceName};
+use crate::spec::import::{Factor, Fault, wfformat};
+use crate::spec::{self, write};
+use crate::util::file;
+use std::path::{Path, PathBuf};
+
+/// Make a job file of a workflow in another format.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ImportArgs {
+    #[command(subcommand)]
+    pub format: Format,
+}
+
+/// Formats.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Format {
+    Wfformat(WfformatArgs),
+}
+
+/// WfFormat 1.5 (WfCommons): a JSON file with tasks, files and run times.
+///
+/// A task becomes a stage, a file its artifact, a file that no task writes a dataset. A run time
+/// is for `coreCount` cores (1 if not given) and is divided by an offer's virtual CPUs. The
+/// stages have no command: the job can be planned, not applied.
+#[derive(Clone, Debug, clap::Args)]
+pub struct WfformatArgs {
+    /// The workflow instance
+    pub file: PathBuf,
+    /// Job file to write [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Where the datasets lie; local:here is this machine, from which data moves without a bill
+    #[arg(long, value_name = "PLACE", default_value_t = PlaceName::here(), value_parser = place)]
+    pub at: PlaceName,
+    /// A task takes its run time on any machine, whatever the number of virtual CPUs
+    #[arg(long)]
+    pub fixed: bool,
+    /// Virtual CPUs for tasks without `coreCount`
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub cpus: String,
+    /// Memory for tasks without `memoryInBytes`, such as 4GiB [default: any]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub memory: Option<Bytes>,
+    /// Factor for the sizes of all files
+    #[arg(long, value_name = "N", default_value = "1", value_parser = Factor::parse)]
+    pub scale_data: Factor,
+    /// Factor for all run times
+    #[arg(long, value_name = "N", default_value = "1", value_parser = Factor::parse)]
+    pub scale_time: Factor,
+}
+
+fn place(text: &str) -> Result<PlaceName, String> {
+    PlaceName::parse(text).ok_or_else(|| "write a place as `cloud:region`, such as `aws:eu-west-1`".to_owned())
+}
+
+fn size(text: &str) -> Result<Bytes, String> {
+    Bytes::parse(text).map_err(|error| error.0)
+}
+
+/// Imports.
+pub fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let Format::Wfformat(args) = &args.format;
+    let cpus = scaled(&args.cpus, 1000).map_err(|error| Failure::error(format!("--cpus: {}", error.0)))?;
+    let settings = wfformat::Settings {
+        at: args.at.clone(),
+        fixed: args.fixed,
+        vcpu_thousandths: cpus.unsigned_abs(),
+        memory: args.memory.unwrap_or_default(),
+        scale_data: args.scale_data,
+        scale_time: args.scale_time,
+    };
+    if let Some(out) = &args.out
+        && let (Ok(out), Ok(source)) = (std::fs::canonicalize(out), std::fs::canonicalize(&args.file))
+        && out == source
+    {
+        let message = format!("{} is the input: it would be lost", args.file.display());
+        return Err(Failure::error(message).hint("name another file"));
+    }
+    let text = file::read_text(&args.file).map_err(Failure::error)?;
+    let imported = wfformat::import(&text, &settings).map_err(|faults| failure(&args.file, &faults))?;
+    let written = write::job(&imported.job);
+    read_back(&args.file, &written)?;
+    for warning in &imported.warnings {
+        terminal.warn(warning);
+    }
+    let (stages, datasets) = (imported.job.stages.len(), imported.job.datasets.len());
+    match &args.out {
+        Some(out) => {
+            file::write_result(out, written.as_bytes()).map_err(Failure::error)?;
+            terminal.note(&format!("{}: {stages} stages, {datasets} datasets", out.display()));
+            Ok(Exit::Success)
+        }
+        None => terminal.out(&written).map(|()| Exit::Success),
+    }
+}
+
+/// What one value alone does not show, such as too much data altogether.
+fn read_back(path: &Path, written: &str) -> Result<(), Failure> {
+    match spec::job::parse("job.toml", written) {
+        Ok(_) => Ok(()),
+        Err(said) => {
+            let first = said.list.first().map(|said| (said.message.clone(), said.hint.clone()));
+            let (message, hint) = first.unwrap_or_default();
+            let failure = Failure::error(format!("{}: {message}", path.display()));
+            Err(hint.into_iter().fold(failure, Failure::hint))
+        }
+    }
+}
+
+/// All faults, a line each.
+fn failure(path: &Path, faults: &[Fault]) -> Failure {
+    const SHOWN: usize = 20;
+    let name = path.display();
+    let mut lines: Vec<String> = faults.iter().take(SHOWN).map(|fault| format!("{name}: {fault}")).collect();
+    if faults.len() > SHOWN {
+        lines.push(format!("{name}: and {} more", faults.len() - SHOWN));
+    }
+    let hint = faults.iter().find_map(|fault| fault.hint.clone());
+    let failure = Failure::error(lines.join("\nerror: "));
+    hint.into_iter().fold(failure, Failure::hint)
+}

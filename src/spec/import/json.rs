@@ -1,0 +1,89 @@
+//! JSON with the way to every value, for messages.
+
+use super::Fault;
+use crate::model::units::scaled;
+use crate::spec::table::shown;
+use serde_json::Value;
+
+/// A value and the way to it.
+#[derive(Clone)]
+pub(super) struct Node<'j> {
+    pub at: String,
+    pub value: &'j Value,
+}
+
+impl<'j> Node<'j> {
+    /// The value of a key; null counts as left out.
+    pub fn get(&self, key: &str) -> Option<Node<'j>> {
+        let value = self.value.get(key).filter(|value| !value.is_null())?;
+        let at = if self.at.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at) };
+        Some(Node { at, value })
+    }
+
+    /// The value of a key that must be there.
+    pub fn require(&self, key: &str, faults: &mut Vec<Fault>) -> Option<Node<'j>> {
+        let found = self.get(key);
+        if found.is_none() {
+            let message = match self.value {
+                Value::Object(_) => format!("`{key}` is missing"),
+                other => format!("is {}, not an object with `{key}`", kind(other)),
+            };
+            faults.push(Fault::new(self.at.clone(), message));
+        }
+        found
+    }
+
+    /// The elements of a list.
+    pub fn items(&self, faults: &mut Vec<Fault>) -> Vec<Node<'j>> {
+        match self.value {
+            Value::Array(items) => {
+                let item = |(index, value)| Node { at: format!("{}[{index}]", self.at), value };
+                items.iter().enumerate().map(item).collect()
+            }
+            other => {
+                faults.push(Fault::new(self.at.clone(), format!("is {}, not a list", kind(other))));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The elements of a list that may be left out.
+    pub fn list(&self, key: &str, faults: &mut Vec<Fault>) -> Vec<Node<'j>> {
+        self.get(key).map(|node| node.items(faults)).unwrap_or_default()
+    }
+
+    /// Text that is not empty.
+    pub fn text(&self, faults: &mut Vec<Fault>) -> Option<&'j str> {
+        match self.value {
+            Value::String(text) if !text.is_empty() => return Some(text),
+            Value::String(_) => faults.push(Fault::new(self.at.clone(), "is empty")),
+            other => faults.push(Fault::new(self.at.clone(), format!("is {}, not text", kind(other)))),
+        }
+        None
+    }
+
+    /// A number that is not negative, times `per_unit`.
+    pub fn number(&self, per_unit: i128, faults: &mut Vec<Fault>) -> Option<u64> {
+        let fault = match self.value {
+            // The shortest decimal that is this number: a fraction is read by its digits.
+            Value::Number(number) => match scaled(&number.to_string(), per_unit) {
+                Ok(scaled) => return u64::try_from(scaled).ok(),
+                Err(error) => error.0,
+            },
+            other => format!("is {}, not a number", kind(other)),
+        };
+        faults.push(Fault::new(self.at.clone(), shown(&fault)));
+        None
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,132 @@
+//! Which version of a file a task reads, when more than one task writes it or a task reads what
+//! it also writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What one task reads and writes, as indices of files, and the tasks that it waits for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Node {
+    pub before: BTreeSet<usize>,
+    pub reads: BTreeSet<usize>,
+    pub writes: BTreeSet<usize>,
+}
+
+/// Who writes what everybody reads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lineage {
+    /// By task and file that it reads: the tasks whose version it gets; none: the file as it was
+    /// before the workflow.
+    pub from: Vec<BTreeMap<usize, BTreeSet<usize>>>,
+    /// Files that several tasks write.
+    pub shared: BTreeSet<usize>,
+    /// Files that a task reads and writes.
+    pub updated: BTreeSet<usize>,
+}
+
+/// Finds out. An error is a cycle: each task of it waits for the next, and the last for the first.
+///
+/// A file with one writer, which does not read it, is read from that writer. Of any other file a
+/// task gets what the last of its writers before it wrote; with none before it, the file as it
+/// was before the workflow.
+pub(super) fn lineage(tasks: &[Node], files: usize) -> Result<Lineage, Vec<usize>> {
+    let mut writers: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); files];
+    let mut found = Lineage::default();
+    for (task, node) in tasks.iter().enumerate() {
+        for file in &node.writes {
+            writers[*file].insert(task);
+        }
+        found.updated.extend(node.reads.intersection(&node.writes));
+    }
+    found.shared = (0..files).filter(|file| writers[*file].len() > 1).collect();
+    let plain = |file: &usize| !found.shared.contains(file) && !found.updated.contains(file);
+    let before: Vec<BTreeSet<usize>> = tasks
+        .iter()
+        .map(|node| {
+            let by_file = node.reads.iter().filter(|file| plain(file)).flat_map(|file| writers[*file].iter());
+            node.before.iter().chain(by_file).copied().collect()
+        })
+        .collect();
+    let position = positions(&before)?;
+    found.from = tasks
+        .iter()
+        .enumerate()
+        .map(|(task, node)| {
+            let special = node.reads.iter().any(|file| !plain(file));
+            let mut earlier = vec![false; if special { tasks.len() } else { 0 }];
+            if special {
+                mark(&before, task, &mut earlier);
+            }
+            let from = |file: &usize| match plain(file) {
+                true => writers[*file].clone(),
+                false => last(writers[*file].iter().copied().filter(|writer| earlier[*writer]), &before, &position),
+            };
+            node.reads.iter().map(|file| (*file, from(file))).collect()
+        })
+        .collect();
+    Ok(found)
+}
+
+/// Those that come before no other one of them.
+fn last(writers: impl Iterator<Item = usize>, before: &[BTreeSet<usize>], position: &[usize]) -> BTreeSet<usize> {
+    let mut writers: Vec<usize> = writers.collect();
+    if writers.len() < 2 {
+        return writers.into_iter().collect();
+    }
+    writers.sort_by_key(|writer| std::cmp::Reverse(position[*writer]));
+    let mut covered = vec![false; before.len()];
+    let mut last = BTreeSet::new();
+    for writer in writers {
+        if !covered[writer] {
+            last.insert(writer);
+            mark(before, writer, &mut covered);
+        }
+    }
+    last
+}
+
+/// Marks all that `task` waits for, itself not included.
+fn mark(before: &[BTreeSet<usize>], task: usize, marked: &mut [bool]) {
+    let mut open = vec![task];
+    while let Some(task) = open.pop() {
+        for earlier in &before[task] {
+            if !std::mem::replace(&mut marked[*earlier], true) {
+                open.push(*earlier);
+            }
+        }
+    }
+}
+
+/// By task: its position in an order in which everything comes after what it waits for.
+fn positions(before: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
+    let mut waits: Vec<usize> = before.iter().map(BTreeSet::len).collect();
+    let mut after: Vec<Vec<usize>> = vec![Vec::new(); before.len()];
+    for (task, earlier) in before.iter().enumerate() {
+        for earlier in earlier {
+            after[*earlier].push(task);
+        }
+    }
+    let mut order: Vec<usize> = (0..before.len()).filter(|task| waits[*task] == 0).collect();
+    let mut position = vec![usize::MAX; before.len()];
+    let mut next = 0;
+    while let Some(task) = order.get(next).copied() {
+        position[task] = next;
+        next += 1;
+        for later in &after[task] {
+            waits[*later] -= 1;
+            if waits[*later] == 0 {
+                order.push(*later);
+            }
+        }
+    }
+    let Some(mut at) = position.iter().position(|position| *position == usize::MAX) else { return Ok(position) };
+    // Whoever was not reached waits for another one that was not: going on, we meet one again.
+    let mut walk: Vec<usize> = Vec::new();
+    let mut seen = vec![false; before.len()];
+    while !std::mem::replace(&mut seen[at], true) {
+        walk.push(at);
+        let Some(earlier) = before[at].iter().find(|earlier| position[**earlier] == usize::MAX) else { break };
+        at = *earlier;
+    }
+    let start = walk.iter().position(|task| *task == at).unwrap_or(0);
+    Err(walk.split_off(start))
+}

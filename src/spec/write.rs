@@ -1,0 +1,182 @@
+//! A job as a job file: [`job::parse`](super::job::parse) reads it back to the same job.
+
+use crate::model::{Allocation, Bytes, Domain, Job, Needs, Spread, Stage, Work};
+use std::fmt::Display;
+
+/// The job file. Equal jobs give equal bytes.
+///
+/// Only what `job::parse` can read comes back as it was: valid names, sizes and times in range.
+pub fn job(job: &Job) -> String {
+    let mut text = line("name", &quoted(&job.name));
+    for (name, dataset) in &job.datasets {
+        text.push_str(&format!("\n[datasets.{}]\n", key(name)));
+        text.push_str(&line("at", &quoted(dataset.at.to_string())));
+        text.extend(dataset.path.as_ref().map(|path| line("path", &quoted(path))));
+        text.push_str(&line("size", &bytes(dataset.size)));
+        text.push_str(&list("labels", &dataset.labels));
+    }
+    for (name, body) in &job.stages {
+        text.push_str(&format!("\n[stages.{}]\n{}", key(name), stage(body)));
+    }
+    for group in &job.spread {
+        text.push_str(&format!("\n[[spread]]\n{}", spread(group)));
+    }
+    text
+}
+
+fn stage(stage: &Stage) -> String {
+    let mut text = list("reads", &stage.reads);
+    let writes: Vec<(String, String)> = stage.writes.iter().map(|(name, size)| (name.clone(), bytes(*size))).collect();
+    text.extend((!writes.is_empty()).then(|| line("writes", &inline(&writes))));
+    text.push_str(&list("removes", &stage.removes));
+    let needs = needs(&stage.needs);
+    text.extend((!needs.is_empty()).then(|| line("needs", &inline(&needs))));
+    text.push_str(&work(&stage.work));
+    let number = |name: &str, number: u32| (number != 1).then(|| line(name, &number.to_string()));
+    text.extend(number("count", stage.count));
+    text.extend(number("nodes", stage.nodes));
+    text.extend(stage.deadline.map(|deadline| line("deadline", &quoted(deadline.exact()))));
+    text.extend(stage.allocation.map(|allocation| line("allocation", &quoted(allocation_word(allocation)))));
+    if let Some(checkpoint) = &stage.checkpoint {
+        let every = checkpoint.every.map(|every| ("every".to_owned(), quoted(every.exact())));
+        let rest = [
+            ("save".to_owned(), quoted(checkpoint.save.exact())),
+            ("restart".to_owned(), quoted(checkpoint.restart.exact())),
+            ("size".to_owned(), bytes(checkpoint.size)),
+        ];
+        let keys: Vec<(String, String)> = every.into_iter().chain(rest).collect();
+        text.push_str(&line("checkpoint", &inline(&keys)));
+    }
+    text.push_str(&list("after", &stage.after));
+    text.extend(stage.run.as_ref().map(|run| line("run", &quoted(run))));
+    text.push_str(&list("files", &stage.files));
+    text
+}
+
+fn needs(needs: &Needs) -> Vec<(String, String)> {
+    let mut keys: Vec<(&str, String)> = Vec::new();
+    if needs.vcpu_thousandths > 0 {
+        keys.push(("cpus", decimal(u128::from(needs.vcpu_thousandths), 3)));
+    }
+    if needs.memory.0 > 0 {
+        keys.push(("memory", bytes(needs.memory)));
+    }
+    let lists = [
+        ("accelerators", texts(&needs.accelerators)),
+        ("tee", texts(&needs.tee)),
+        ("arch", needs.arch.as_ref().map(quoted)),
+        ("places", texts(&needs.places)),
+        ("instance_types", texts(&needs.instance_types)),
+    ];
+    keys.extend(lists.into_iter().filter_map(|(key, list)| Some((key, list?))));
+    if let Some(latency) = &needs.latency {
+        let to = ("to".to_owned(), quoted(&latency.to));
+        keys.push(("latency", inline(&[to, ("at_most".to_owned(), quoted(latency.at_most.exact()))])));
+    }
+    let mut keys: Vec<(String, String)> = keys.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
+    if !needs.any_of.is_empty() {
+        // An alternative says what it does not take from the common part.
+        let own = |one: &Needs| {
+            let own = self::needs(one).into_iter().filter(|key| !keys.contains(key));
+            inline(&own.collect::<Vec<_>>())
+        };
+        let all: Vec<String> = needs.any_of.iter().map(own).collect();
+        keys.push(((if needs.ordered { "ordered" } else { "any_of" }).to_owned(), format!("[{}]", all.join(", "))));
+    }
+    keys
+}
+
+fn work(work: &Work) -> String {
+    let of = |key: &str, value: String| line("work", &inline(&[(key.to_owned(), value)]));
+    match work {
+        Work::Duration(time) => line("duration", &quoted(time.exact())),
+        Work::DurationBy(times) => {
+            let times: Vec<(String, String)> =
+                times.iter().map(|(need, time)| (need.to_string(), quoted(time.exact()))).collect();
+            line("duration", &inline(&times))
+        }
+        Work::VcpuTime(time) => of("vcpu", quoted(time.exact())),
+        Work::Flops { precision, gigaflop, efficiency_percent } => {
+            let amount = (precision.clone(), quoted(format!("{gigaflop} GFLOP")));
+            line("work", &inline(&[amount, ("efficiency".to_owned(), quoted(format!("{efficiency_percent} %")))]))
+        }
+    }
+}
+
+fn spread(spread: &Spread) -> String {
+    let over = match spread.over {
+        Domain::Place => "place",
+        Domain::Cloud => "cloud",
+    };
+    let at_most = line("at_most", &spread.at_most.to_string());
+    format!("{}{}{at_most}", list("stages", &spread.stages), line("over", &quoted(over)))
+}
+
+/// The word of an allocation in job and policy files.
+pub(super) fn allocation_word(allocation: Allocation) -> &'static str {
+    match allocation {
+        Allocation::OnDemand => "on-demand",
+        Allocation::Spot => "spot",
+        Allocation::SpotIfAvailable => "spot-if-available",
+        Allocation::Cheapest => "cheapest",
+    }
+}
+
+fn line(key: &str, value: &str) -> String {
+    format!("{key} = {value}\n")
+}
+
+/// A line for a list that is not empty.
+fn list<'t, T: Display + 't>(key: &str, items: impl IntoIterator<Item = &'t T>) -> String {
+    texts(items).map(|items| line(key, &items)).unwrap_or_default()
+}
+
+/// A list, if it is not empty.
+fn texts<'t, T: Display + 't>(items: impl IntoIterator<Item = &'t T>) -> Option<String> {
+    let items: Vec<String> = items.into_iter().map(|item| quoted(item.to_string())).collect();
+    (!items.is_empty()).then(|| format!("[{}]", items.join(", ")))
+}
+
+fn inline(keys: &[(String, String)]) -> String {
+    let keys: Vec<String> = keys.iter().map(|(name, value)| format!("{} = {value}", key(name))).collect();
+    if keys.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", keys.join(", ")) }
+}
+
+/// A text with the quotes and escapes that it needs.
+fn quoted(text: impl Into<String>) -> String {
+    toml::Value::String(text.into()).to_string()
+}
+
+/// A key, in quotes where it needs them. No key that is written here holds a line break.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if bare { name.to_owned() } else { quoted(name) }
+}
+
+/// A size with every digit, in the largest unit that it fills; powers of 1024 where these are
+/// the rounder numbers.
+fn bytes(size: Bytes) -> String {
+    for (unit, power) in [("GiB", 30), ("MiB", 20)] {
+        let unit_bytes = 1_u64 << power;
+        if size.0 > 0 && size.0.is_multiple_of(unit_bytes) && !size.0.is_multiple_of(1_000_000) {
+            return quoted(format!("{} {unit}", size.0 / unit_bytes));
+        }
+    }
+    const UNITS: [(&str, u32); 6] = [("PB", 15), ("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3), ("B", 0)];
+    let fills = |unit: &&(&str, u32)| size.0 >= 10_u64.pow(unit.1);
+    let (unit, places) = UNITS.iter().find(fills).unwrap_or(&("B", 0));
+    quoted(format!("{} {unit}", decimal(u128::from(size.0), *places)))
+}
+
+/// `digits / 10^places` without trailing zeros.
+fn decimal(digits: u128, places: u32) -> String {
+    let unit = 10_u128.pow(places);
+    let (whole, rest) = (digits / unit, digits % unit);
+    match rest {
+        0 => whole.to_string(),
+        rest => {
+            let rest = format!("{rest:0width$}", width = places as usize);
+            format!("{whole}.{}", rest.trim_end_matches('0'))
+        }
+    }
+}
