@@ -119,7 +119,10 @@ async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> io::Result<W
     let definition = definition(planned);
     digests.insert("definition".to_owned(), definition.clone());
     let fingerprint = hash::digest(canonical::to_text(&digests)?.as_bytes());
+    let (index, count) = planned.copy.as_ref().map_or((0, 1), |copy| (copy.index, copy.count));
     let environment = [
+        ("SKY_INDEX", index.to_string()),
+        ("SKY_COUNT", count.to_string()),
         ("SKY_JOB", context.owner.job.clone()),
         ("SKY_STAGE", planned.name.clone()),
         ("SKY_NODES", planned.nodes.to_string()),

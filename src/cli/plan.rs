@@ -223,14 +223,12 @@ fn compute(
         let exit = if answer { Exit::Infeasible } else { Exit::Error };
         Stop { failure: Failure::new(exit, text), summary: Some(no_plan::summary(&reason).to_owned()) }
     };
+    let effort = Effort { nodes: solving.max_nodes, seconds: solving.time_limit };
     if let Some(path) = mps {
-        let program = planner::program(job, policy, &catalog).map_err(stop)?;
+        let program = planner::program(job, policy, &catalog, &effort).map_err(stop)?;
         file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
     }
-    let settings = Settings {
-        effort: Effort { nodes: solving.max_nodes, seconds: solving.time_limit },
-        compare: solving.compare || job.stages.len() <= COMPARED_STAGES,
-    };
+    let settings = Settings { effort, compare: solving.compare || job.stages.len() <= COMPARED_STAGES };
     let waiting = waiting(job.stages.len(), catalog.offers.len(), terminal);
     let planned = planner::plan(job, policy, &catalog, &settings);
     waiting.inspect(ProgressBar::finish_and_clear);

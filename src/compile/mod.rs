@@ -29,6 +29,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A placement problem, and what its numbers stand for.
 #[derive(Clone, Debug)]
 pub struct Compiled {
+    /// The job with every copy of a stage as a stage of its own.
+    pub job: Job,
     pub instance: Instance,
     /// Stage names, by stage.
     pub stages: Vec<String>,
@@ -66,6 +68,7 @@ pub enum Refusal {
 /// Makes the placement problem. The job must be acyclic, as `spec` guarantees.
 pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled, Refusal> {
     check_names(job, catalog)?;
+    let job = &job.expanded();
     let labels = dag::labels(job);
     let stages: Vec<String> = job.stages.keys().cloned().collect();
     let places = Places::new(catalog, policy);
@@ -109,7 +112,7 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
     let clouds: BTreeSet<&str> = used.iter().map(|place| catalog.places[*place as usize].name.cloud.as_str()).collect();
     counts.places = used.len() as u64;
     counts.clouds = clouds.len() as u64;
-    Ok(Compiled { instance, stages, candidates, artifacts: names, sites, labels, counts })
+    Ok(Compiled { job: job.clone(), instance, stages, candidates, artifacts: names, sites, labels, counts })
 }
 
 fn signed(value: u64) -> i64 {

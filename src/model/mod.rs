@@ -6,6 +6,7 @@
 pub mod accelerator;
 pub mod canonical;
 pub mod dag;
+pub mod fanout;
 pub mod geography;
 pub mod job;
 pub mod names;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the format that this code writes. A reader refuses another major version.
-pub const FORMAT_VERSION: &str = "1.0";
+pub const FORMAT_VERSION: &str = "1.1";
 
 /// A whole plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct Inputs {
 pub struct Limits {
     pub deadline_ms: Option<Millis>,
     pub budget_micro_usd: Option<Money>,
+    /// What an hour of makespan is worth: cost plus this is minimised.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hour_nano_usd: Option<Rate>,
 }
 
 /// One stage, placed.
@@ -65,10 +68,28 @@ pub struct PlannedStage {
     pub rate_nano_usd_per_hour: Rate,
     /// Where the rate is from, and of what day.
     pub price_source: PriceSource,
+    /// Of a stage with `count`: the stage, and which of its copies this is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub copy: Option<CopyOf>,
     pub start_ms: Millis,
     pub end_ms: Millis,
+    /// Of the time between: until its machines are up.
+    #[serde(default)]
+    pub boot_ms: Millis,
+    /// Machine time that is billed, for each machine.
+    #[serde(default)]
+    pub billed_ms: Millis,
+    /// Latest end that the job allows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deadline_ms: Option<Millis>,
+    /// On spot machines: what is expected of them. Time and cost are expected values then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spot: Option<SpotTerms>,
     /// Compute only; what its inputs cost to move is in the transfers.
     pub cost_micro_usd: Money,
+    /// Keeping its outputs where it runs.
+    #[serde(default)]
+    pub storage_micro_usd: Money,
     /// Labels of what it reads.
     pub labels: BTreeSet<String>,
     pub reads: BTreeSet<ArtifactRef>,
@@ -81,6 +102,31 @@ pub struct PlannedStage {
     pub files: BTreeSet<String>,
     /// Pre-checked: each keeps every rule and limit if only this stage takes it; cheapest first.
     pub alternatives: Vec<Alternative>,
+}
+
+/// Which copy of a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyOf {
+    pub stage: String,
+    /// From 0.
+    pub index: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// What is expected of spot machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpotTerms {
+    /// Share of such machines that is interrupted in a month, in parts per million.
+    pub monthly_ppm: u32,
+    /// That share is assumed, not from a source.
+    pub assumed: bool,
+    /// Expected number of interruptions, in millionths.
+    pub interruptions_millionths: u64,
+    /// Work between two checkpoints; none: none is saved.
+    pub checkpoint_every_ms: Option<Millis>,
+    /// Of the stage's cost: bringing checkpoints to other places.
+    pub moving_micro_usd: Money,
 }
 
 /// Where a price is from.
@@ -106,6 +152,7 @@ pub struct Alternative {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedTransfer {
     pub artifact: ArtifactRef,
+    /// A place that has the artifact by then: where it was made, or one that gets a copy too.
     pub from: PlaceName,
     pub to: PlaceName,
     pub bytes: Bytes,
@@ -113,7 +160,11 @@ pub struct PlannedTransfer {
     pub readers: BTreeSet<String>,
     pub start_ms: Millis,
     pub duration_ms: Millis,
+    /// Egress.
     pub cost_micro_usd: Money,
+    /// Keeping the copy at its destination.
+    #[serde(default)]
+    pub storage_micro_usd: Money,
     /// The price of its last gigabyte.
     pub rate_nano_usd_per_gb: DataRate,
 }
@@ -134,6 +185,8 @@ pub struct Totals {
     pub cost_micro_usd: Money,
     pub compute_micro_usd: Money,
     pub egress_micro_usd: Money,
+    #[serde(default)]
+    pub storage_micro_usd: Money,
     pub makespan_ms: Millis,
 }
 

@@ -2,9 +2,9 @@
 
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
-use crate::model::{Allowance, Bytes, DataRate, Job, Offer, Pattern, Place, Policy, canonical, dag};
+use crate::model::{Allowance, Bytes, DataRate, Job, Offer, Pattern, Place, Policy, Purchase, canonical, dag, fanout};
 use crate::plan::*;
-use crate::problem::{Evaluation, Shape, evaluate, local_cost, touched};
+use crate::problem::{Evaluation, Shape, evaluate, local_cost, together, touched, worth};
 use crate::solve::Solved;
 use crate::util::hash;
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_js
             catalog_date: catalog.date.clone(),
         },
         objective: policy.minimize,
-        limits: Limits { deadline_ms: policy.deadline, budget_micro_usd: policy.budget },
+        limits: Limits { deadline_ms: policy.deadline, budget_micro_usd: policy.budget, hour_nano_usd: policy.hour },
         stages,
         transfers,
         datasets: planned_datasets(job),
@@ -67,10 +67,11 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_js
             cost_micro_usd: money(evaluation.cost()),
             compute_micro_usd: money(evaluation.compute),
             egress_micro_usd: money(evaluation.egress),
+            storage_micro_usd: money(evaluation.storage),
             makespan_ms: millis(evaluation.makespan),
         },
         single_cloud: single.clone(),
-        solver: report(solved, solver),
+        solver: report(parts, solver),
         considered: Considered {
             clouds: compiled.counts.clouds,
             places: compiled.counts.places,
@@ -82,11 +83,15 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_js
     })
 }
 
-fn report(solved: &Solved, solver: &SolverName) -> SolverReport {
+fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
+    let solved = parts.solved;
     let proof = &solved.proof;
     let (value, bound) = match proof.time_bound {
         Some(bound) => (solved.evaluation.makespan, bound),
-        None => (solved.evaluation.cost(), proof.cost_bound),
+        None => {
+            let worth = worth(&parts.compiled.instance, solved.evaluation.makespan);
+            (solved.evaluation.cost().saturating_add(worth), proof.cost_bound)
+        }
     };
     let missing = i128::from(value.saturating_sub(bound).max(0)) * 1_000_000;
     // Rounded up: a gap is never understated.
@@ -110,11 +115,12 @@ fn offer_of<'a>(parts: &Parts<'a>, stage: usize, position: usize) -> &'a Offer {
 }
 
 fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
-    let Parts { job, catalog, compiled, solved, .. } = parts;
+    let Parts { job: written, catalog, compiled, solved, .. } = parts;
     let name = &compiled.stages[index];
-    let stage = &job.stages[name];
+    let stage = &compiled.job.stages[name];
     let offer = offer_of(parts, index, solved.picks[index]);
     let choice = compiled.instance.stages[index].choices[solved.picks[index]];
+    let candidate = &compiled.candidates[index][choice.tag];
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));
     let source = &catalog.sources[usize::from(offer.source)];
     let accelerator = machine.accelerator.as_ref();
@@ -129,9 +135,25 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         purchase: offer.purchase,
         rate_nano_usd_per_hour: offer.rate,
         price_source: PriceSource { id: source.id.clone(), date: source.date.clone() },
+        copy: fanout::copy_of(name).map(|(of, index)| CopyOf {
+            stage: of.to_owned(),
+            index,
+            count: written.stages.get(of).map_or(1, |stage| stage.count),
+        }),
         start_ms: millis(solved.evaluation.start[index]),
         end_ms: millis(solved.evaluation.end[index]),
-        cost_micro_usd: money(choice.cost),
+        boot_ms: candidate.boot,
+        billed_ms: candidate.billed,
+        deadline_ms: stage.deadline,
+        spot: (offer.purchase == Purchase::Spot).then_some(SpotTerms {
+            monthly_ppm: candidate.monthly,
+            assumed: candidate.assumed,
+            interruptions_millionths: candidate.interruptions,
+            checkpoint_every_ms: candidate.every,
+            moving_micro_usd: candidate.moving,
+        }),
+        cost_micro_usd: money(choice.cost - choice.storage),
+        storage_micro_usd: money(choice.storage),
         labels: compiled.labels.of_stage.get(name).cloned().unwrap_or_default(),
         reads: stage.reads.clone(),
         writes: stage.writes.clone(),
@@ -158,7 +180,12 @@ fn alternatives(parts: &Parts<'_>, dag: &Dag, stage: usize) -> Vec<Alternative> 
         picks[stage] = position;
         let Some(evaluation) = evaluate(instance, &dag.shape, &picks) else { continue };
         let (cost, time) = (evaluation.cost(), evaluation.makespan);
-        if instance.budget.is_none_or(|limit| cost <= limit) && instance.deadline.is_none_or(|limit| time <= limit) {
+        let keeps_limits =
+            instance.budget.is_none_or(|limit| cost <= limit) && instance.deadline.is_none_or(|limit| time <= limit);
+        let keeps_caps = instance.lateness(&evaluation) == 0
+            && together::over(instance, &picks) == 0
+            && together::clash(instance, &dag.shape, &picks).is_none();
+        if keeps_limits && keeps_caps {
             found.push((cost, time, position));
         }
     }
@@ -196,6 +223,7 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
             start_ms: millis(copy.start),
             duration_ms: millis(copy.duration),
             cost_micro_usd: money(copy.cost),
+            storage_micro_usd: money(copy.kept),
             rate_nano_usd_per_gb: class.map_or(DataRate(0), |class| last_rate(parts, class, artifact.bytes)),
         }
     };

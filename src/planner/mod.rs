@@ -48,9 +48,10 @@ pub fn plan(job: &Job, policy: &Policy, catalog: &Catalog, settings: &Settings) 
 
 /// The program of a job as MPS text: its objective and limits, before any choice is dropped
 /// that a bound rules out.
-pub fn program(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<String, NoPlan> {
+pub fn program(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<String, NoPlan> {
     let compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
-    Ok(mps::text(&lower(&compiled.instance, &Target::of(&compiled.instance)).program))
+    let instance = solve::with_rows(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver)?;
+    Ok(mps::text(&lower(&instance, &Target::of(&instance)).program))
 }
 
 /// The best plan inside one cloud: within the limits if any cloud can, else without them.

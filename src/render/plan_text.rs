@@ -24,9 +24,10 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
 }
 
 fn heading(plan: &Plan) -> String {
-    let goal = match plan.objective {
-        Objective::Cost => "least cost",
-        Objective::Time => "least time",
+    let goal = match (plan.objective, plan.limits.hour_nano_usd) {
+        (Objective::Cost, Some(hour)) => format!("least cost with {hour} for an hour"),
+        (Objective::Cost, None) => "least cost".to_owned(),
+        (Objective::Time, _) => "least time".to_owned(),
     };
     let deadline = plan.limits.deadline_ms.map(|limit| format!(", deadline {}", limit.exact()));
     let budget = plan.limits.budget_micro_usd.map(|limit| format!(", budget {limit}"));
@@ -74,6 +75,9 @@ fn totals(plan: &Plan) -> String {
     };
     line("Compute", &totals.compute_micro_usd.to_string(), "");
     line("Egress", &totals.egress_micro_usd.to_string(), "");
+    if totals.storage_micro_usd.0 != 0 {
+        line("Storage", &totals.storage_micro_usd.to_string(), "");
+    }
     line("Total", &totals.cost_micro_usd.to_string(), &format!("ends after {}", totals.makespan_ms));
     match &plan.single_cloud {
         Some(single) => {
@@ -117,7 +121,8 @@ fn proof(plan: &Plan) -> String {
     let solver = format!("{} {}", plan.solver.name, plan.solver.version);
     let proof = match (plan.solver.status.as_str(), plan.objective) {
         ("optimal", Objective::Cost) => {
-            format!("Proven optimal (bounds and {solver}): no plan under these rules costs less.\n")
+            let counted = if plan.limits.hour_nano_usd.is_some() { ", its time counted in" } else { "" };
+            format!("Proven optimal (bounds and {solver}): no plan under these rules costs less{counted}.\n")
         }
         ("optimal", Objective::Time) => {
             format!(

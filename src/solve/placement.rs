@@ -98,8 +98,13 @@ pub fn figures(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Res
     Ok(Some((evaluation.cost(), evaluation.makespan)))
 }
 
-/// The instance with the rows that its concurrent caps need at its optimum, for other solvers.
+/// The instance with the rows that its preferences and its concurrent caps need at its optimum,
+/// for other solvers.
 pub fn with_rows(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<Instance, SolverError> {
+    let ranked = || instance.stages.iter().any(|stage| stage.choices.iter().any(|choice| choice.rank > 0));
+    if !ranked() && instance.caps.iter().all(|cap| !cap.concurrent) {
+        return Ok(instance.clone());
+    }
     let shape = instance.shape();
     let run = Run { shape: &shape, solver, effort };
     let decided = run.decided(instance)?;

@@ -193,7 +193,9 @@ fn plan_files_that_cannot_be_used() {
     let sandbox = Sandbox::bert();
     sandbox.stdout(&[&PLAN[..], &["--out", "plan.json"]].concat(), 0);
     let plan = sandbox.read("plan.json");
-    sandbox.write("old.json", &plan.replace("\"format_version\": \"1.0\"", "\"format_version\": \"2.0\""));
+    let version = format!("\"format_version\": \"{}\"", sky::plan::FORMAT_VERSION);
+    assert!(plan.contains(&version));
+    sandbox.write("old.json", &plan.replace(&version, "\"format_version\": \"2.0\""));
     assert_cmd_snapshot!("plan_of_a_newer_format", sandbox.sky(&["show", "old.json"]));
     assert_cmd_snapshot!("apply_of_a_newer_format", sandbox.sky(&["apply", "old.json"]));
     sandbox.write("other.json", "{\"name\": \"bert\"}");

@@ -118,7 +118,7 @@ fn files_say_what_the_program_says() {
         };
         let target = Target { objective, ..Target::default() };
         let program = lower(&compiled.instance, &target).program;
-        let text = sky::planner::program(&job, &policy, &catalog).unwrap();
+        let text = sky::planner::program(&job, &policy, &catalog, &sky::solve::Effort::default()).unwrap();
         let again = read(&text);
         assert_eq!(again, program, "case {number}");
         read_back += 1;

@@ -38,7 +38,7 @@ fn the_figures_are_those_made_by_hand() {
         plan["totals"],
         json!({
             "cost_micro_usd": 39_744_652, "compute_micro_usd": 847_872 + 38_546_480 + 250_800,
-            "egress_micro_usd": 87_500 + 12_000, "makespan_ms": 20_631_576
+            "egress_micro_usd": 87_500 + 12_000, "storage_micro_usd": 0, "makespan_ms": 20_631_576
         })
     );
     let single = &plan["single_cloud"];
