@@ -91,7 +91,10 @@ pub fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     match &args.out {
         Some(out) => {
             file::write_result(out, written.as_bytes()).map_err(Failure::error)?;
-            terminal.note(&format!("{}: {stages} stages, {datasets} datasets", out.display()));
+            let many = |count: usize| if count == 1 { "" } else { "s" };
+            let (stages, datasets) =
+                (format!("{stages} stage{}", many(stages)), format!("{datasets} dataset{}", many(datasets)));
+            terminal.note(&format!("{}: {stages}, {datasets}", out.display()));
             Ok(Exit::Success)
         }
         None => terminal.out(&written).map(|()| Exit::Success),

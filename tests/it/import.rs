@@ -77,7 +77,7 @@ fn a_workflow_can_be_planned() {
     assert!(done.status.success() && done.stdout.is_empty(), "{}", stderr(&done));
     assert_eq!(sandbox.read("two.toml"), text);
     let said = stderr(&done);
-    assert!(said.contains("two.toml: 2 stages, 1 datasets") && said.contains("warning: 1 task took less"), "{said}");
+    assert!(said.contains("two.toml: 2 stages, 1 dataset\n") && said.contains("warning: 1 task took less"), "{said}");
     std::fs::remove_file(sandbox.path("policy.toml")).unwrap();
     let plan = sandbox.stdout(&["plan", "two.toml", "--catalog", "catalog"], 0);
     assert!(plan.contains("Plan: 2 to add"), "{plan}");

@@ -200,7 +200,7 @@ fn tasks<'j>(
     }
     if short > 0 {
         let subject = counted(short, "task took", "tasks took");
-        warnings.push(format!("{subject} less than 1 ms, the shortest time of a stage, and so much is planned"));
+        warnings.push(format!("{subject} less than 1 ms: planned with 1 ms, the shortest time of a stage"));
     }
     tasks
 }
