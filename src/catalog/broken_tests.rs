@@ -6,13 +6,19 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 /// A tiny catalog, as a person would write it.
-const TINY: [(&str, &str); 7] = [
+const TINY: [(&str, &str); 10] = [
     ("catalog.toml", "format = 1\n\n[sources.list]\ndate = \"2026-08-06\"\nabout = \"a list\"\n"),
+    ("clouds.csv", "cloud,increment_s,minimum_s,boot_s,storage_usd_per_gb_month,source\nx,1,60,90.5,0.02,list\n"),
     ("confidential.csv", "cloud,instance_type,tee,places,source\nx,big,sev-snp,x:*,list\n"),
     ("egress.csv", "from,to,above_gb,usd_per_gb,source\nx:*,internet,0,0.09,list\nx:*,internet,10240,0.085,list\n"),
+    (
+        "interruptions.csv",
+        "cloud,instance_type,percent_per_month,regions,source\nx,big,12.5,north,list\nx,small,5,*,list\n",
+    ),
     ("machines.csv", "cloud,instance_type,vcpus,memory_gib,accelerator,count\nx,big,8,32,V100,4\nx,small,2,4,,\n"),
     ("places.csv", "place,country\nx:north,DE\nx:south,\n"),
     ("prices.csv", "place,instance_type,on_demand,source,spot\nx:north,big,12.24,list,4\nx:south,small,0.1,list,\n"),
+    ("round_trips.csv", "from,to,ms,source\nx:north,x:south,17,list\n"),
     ("throughput.csv", "from,to,gbps,source\nx:north,x:south,4.5,list\n"),
 ];
 
@@ -35,6 +41,14 @@ fn read(name: &str, text: &str) -> Result<Catalog, CatalogError> {
 fn the_tiny_catalog_loads() {
     let catalog = read(TINY[0].0, TINY[0].1).unwrap();
     assert_eq!((catalog.offers.len(), catalog.places.len()), (3, 3));
+    let terms = &catalog.terms["x"];
+    assert_eq!((terms.increment.0, terms.minimum.0, terms.boot.0), (1000, 60_000, 90_500));
+    assert_eq!((terms.free_egress.0, terms.storage.0), (0, 20_000_000));
+    // Places are local:here, x:north, x:south; machines are big, small.
+    let shares: Vec<_> = catalog.interruptions.iter().map(|(pair, share)| (*pair, *share)).collect();
+    assert_eq!(shares, [((1, 0), 125_000), ((1, 1), 50_000), ((2, 1), 50_000)]);
+    let trips: Vec<_> = catalog.round_trips.iter().map(|(pair, trip)| (*pair, trip.0)).collect();
+    assert_eq!(trips, [((1, 2), 17)]);
     // Only the head must be there.
     let alone = &with(TINY[0].0, TINY[0].1)[..1];
     assert!(load::from_files(alone).unwrap().offers.is_empty());
@@ -79,6 +93,26 @@ fn messages_name_the_place_and_the_way_out() {
         ("egress.csv", "from,to,above_gb,usd_per_gb,source\nx:north,x:west,0,0.02,list\n"),
         ("throughput.csv", "from,to,gbps,source\nx:north,x:south,0,list\n"),
         ("confidential.csv", "cloud,instance_type,tee,places,source\nx,big,tpm,x:*,list\n"),
+        ("clouds.csv", "cloud,boot_s\nxx,60\n"),
+        ("clouds.csv", "cloud,boot_s\nlocal,60\n"),
+        ("clouds.csv", "cloud,boot_s\nx,soon\n"),
+        ("clouds.csv", "cloud,boot_s\nx,60\nx,60\n"),
+        ("clouds.csv", "cloud,boot_s,source\nx,60,lst\n"),
+        ("interruptions.csv", "cloud,instance_type,percent_per_month,regions,source\nx,huge,5,north,list\n"),
+        ("interruptions.csv", "cloud,instance_type,percent_per_month,regions,source\nx,big,100,north,list\n"),
+        ("interruptions.csv", "cloud,instance_type,percent_per_month,regions,source\nx,big,-5,north,list\n"),
+        ("interruptions.csv", "cloud,instance_type,percent_per_month,regions,source\nx,big,5,north;sooth,list\n"),
+        ("interruptions.csv", "cloud,instance_type,percent_per_month,regions,source\nx,big,5,,list\n"),
+        ("interruptions.csv", "cloud,instance_type,percent_per_month,regions,source\nx,big,5,north,lst\n"),
+        (
+            "interruptions.csv",
+            "cloud,instance_type,percent_per_month,regions,source\nx,big,5,n*,list\nx,big,6,north,list\n",
+        ),
+        ("round_trips.csv", "from,to,ms,source\nx:north,x:sooth,17,list\n"),
+        ("round_trips.csv", "from,to,ms,source\nx:north,x:south,far,list\n"),
+        ("round_trips.csv", "from,to,ms,source\nx:north,x:north,1,list\n"),
+        ("round_trips.csv", "from,to,ms,source\nx:north,x:south,1,list\nx:north,x:south,2,list\n"),
+        ("round_trips.csv", "from,to,ms\nx:north,x:south,1\n"),
         ("accelerators.csv", "name,aliases\nV100,volta\nV100-32GB,Volta\n"),
     ];
     let mut text = String::new();

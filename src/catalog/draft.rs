@@ -4,6 +4,7 @@ use crate::catalog::CatalogError;
 use crate::catalog::files::{CATALOG, File};
 use crate::catalog::load::{self, HeadSource, folder_and_stem};
 use crate::catalog::table::{Row, Table};
+use crate::catalog::terms;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All rows of a catalog, by their keys.
@@ -23,6 +24,12 @@ pub struct Draft {
     pub egress: BTreeMap<(String, String), EgressRow>,
     /// By `from` and `to`: bits per second, source.
     pub throughput: BTreeMap<(String, String), (u64, String)>,
+    /// By cloud.
+    pub clouds: BTreeMap<String, CloudRow>,
+    /// By cloud, instance type and region: share in parts per million, source.
+    pub interruptions: BTreeMap<(String, String, String), (i64, String)>,
+    /// By `from` and `to`: milliseconds, source.
+    pub round_trips: BTreeMap<(String, String), (i64, String)>,
 }
 
 /// A place, as text.
@@ -85,6 +92,19 @@ pub struct EgressRow {
     pub source: String,
 }
 
+/// How a cloud bills and boots; what is not known is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CloudRow {
+    /// Milliseconds: increment, minimum, boot.
+    pub times: [Option<i64>; 3],
+    /// Bytes.
+    pub free_egress: Option<i64>,
+    /// Nano-USD per GB and month.
+    pub storage: Option<i64>,
+    pub source: String,
+    pub evidence: String,
+}
+
 impl Draft {
     /// Reads the rows of a catalog's files. Names are not resolved: [`load::from_files`] does.
     pub fn read(files: &[File]) -> Result<Self, CatalogError> {
@@ -97,6 +117,9 @@ impl Draft {
                 ("confidential.csv", _) => rows(file, load::CONFIDENTIAL, 5, |row| draft.environment(row))?,
                 ("egress.csv", _) => rows(file, crate::catalog::rules::EGRESS, 5, |row| draft.tier(row))?,
                 ("throughput.csv", _) => rows(file, crate::catalog::rules::THROUGHPUT, 4, |row| draft.speed(row))?,
+                ("clouds.csv", _) => rows(file, terms::CLOUDS, 1, |row| draft.cloud(row))?,
+                ("interruptions.csv", _) => rows(file, terms::INTERRUPTIONS, 5, |row| draft.interruption(row))?,
+                ("round_trips.csv", _) => rows(file, terms::ROUND_TRIPS, 4, |row| draft.round_trip(row))?,
                 ("machines.csv", _) => rows(file, load::MACHINES, 3, |row| draft.machine(row, row.cell(6)))?,
                 ("prices.csv", _) => rows(file, load::PRICES, 3, |row| {
                     let (cloud, region) = row.cell(6).split_once(':').unwrap_or((row.cell(6), ""));
@@ -122,6 +145,9 @@ impl Draft {
         self.confidential.extend(other.confidential);
         self.egress.extend(other.egress);
         self.throughput.extend(other.throughput);
+        self.clouds.extend(other.clouds);
+        self.interruptions.extend(other.interruptions);
+        self.round_trips.extend(other.round_trips);
         for (place, rows) in other.prices {
             let mine = self.prices.entry(place).or_default();
             for (machine, row) in rows {
@@ -148,6 +174,15 @@ impl Draft {
         self.prices.entry(place).or_default().insert(machine.to_owned(), row);
     }
 
+    /// Leaves out interruptions of machines that cannot be bought as spot there.
+    pub(crate) fn drop_idle_interruptions(&mut self) {
+        let prices = &self.prices;
+        self.interruptions.retain(|(cloud, machine, region), _| {
+            let row = prices.get(&(cloud.clone(), region.clone())).and_then(|rows| rows.get(machine));
+            region.contains('*') || row.is_some_and(|row| row.spot.is_some())
+        });
+    }
+
     /// Leaves out sources that no row names.
     pub(crate) fn drop_unused_sources(&mut self) {
         let mut used: BTreeSet<&str> = BTreeSet::new();
@@ -156,6 +191,9 @@ impl Draft {
         used.extend(self.confidential.values().map(|row| row.source.as_str()));
         used.extend(self.egress.values().map(|row| row.source.as_str()));
         used.extend(self.throughput.values().map(|(_, source)| source.as_str()));
+        used.extend(self.clouds.values().map(|row| row.source.as_str()));
+        used.extend(self.interruptions.values().map(|(_, source)| source.as_str()));
+        used.extend(self.round_trips.values().map(|(_, source)| source.as_str()));
         let prices = self.prices.values().flat_map(BTreeMap::values);
         used.extend(prices.flat_map(|row| [&row.on_demand, &row.spot]).flatten().map(|(_, source)| source.as_str()));
         let unused: Vec<String> = self.sources.keys().filter(|id| !used.contains(id.as_str())).cloned().collect();
@@ -227,6 +265,38 @@ impl Draft {
         let bits = row.number(2, 1_000_000_000, "4.5")?.unsigned_abs();
         let way = (row.cell(0).to_owned(), row.cell(1).to_owned());
         self.throughput.insert(way, (bits, row.cell(3).to_owned()));
+        Ok(())
+    }
+
+    fn cloud(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let figure = |column, per_unit, example| match row.cell(column) {
+            "" => Ok(None),
+            _ => row.number(column, per_unit, example).map(Some),
+        };
+        let time = |column| figure(column, terms::MILLIS, "60");
+        let cloud = CloudRow {
+            times: [time(1)?, time(2)?, time(3)?],
+            free_egress: figure(4, terms::NANO, "100")?,
+            storage: figure(5, terms::NANO, "0.023")?,
+            source: row.cell(6).to_owned(),
+            evidence: row.cell(7).to_owned(),
+        };
+        self.clouds.insert(row.required(0)?.to_owned(), cloud);
+        Ok(())
+    }
+
+    fn interruption(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let share = row.number(2, terms::PER_PERCENT, "15")?;
+        for region in row.required(3)?.split(';') {
+            let key = (row.required(0)?.to_owned(), row.required(1)?.to_owned(), region.trim().to_owned());
+            self.interruptions.insert(key, (share, row.cell(4).to_owned()));
+        }
+        Ok(())
+    }
+
+    fn round_trip(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let way = (row.cell(0).to_owned(), row.cell(1).to_owned());
+        self.round_trips.insert(way, (row.number(2, 1, "90")?, row.cell(3).to_owned()));
         Ok(())
     }
 

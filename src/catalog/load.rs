@@ -3,7 +3,7 @@
 
 use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::table::{Row, Table};
-use crate::catalog::{Accelerator, Catalog, CatalogError, Source, offers, rules};
+use crate::catalog::{Accelerator, Catalog, CatalogError, Source, offers, rules, terms};
 use crate::model::offer::{CLASSES, COMMERCIAL};
 use crate::model::{Bytes, Machine, Place, PlaceName, Reach, geography};
 use serde::Deserialize;
@@ -158,15 +158,21 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
     if let Some(file) = find("accelerators.csv") {
         catalog.accelerators = accelerators(file, &catalog.sources)?;
     }
+    if let Some(file) = find("clouds.csv") {
+        catalog.terms = terms::clouds(file, &catalog.places, &catalog.sources)?;
+    }
     let (places, sources) = (catalog.places.clone(), catalog.sources.clone());
     let (network, rest) = std::thread::scope(|scope| {
         // The network needs neither machines nor prices, so they are read side by side.
-        let network =
-            scope.spawn(|| rules::network(&places, &names, &sources, find("egress.csv"), find("throughput.csv")));
+        let network = scope.spawn(|| {
+            let network = rules::network(&places, &names, &sources, find("egress.csv"), find("throughput.csv"))?;
+            let trips = find("round_trips.csv").map(|file| terms::round_trips(file, &names, &sources)).transpose()?;
+            Ok((network, trips.unwrap_or_default()))
+        });
         let rest = machines_and_offers(files, &mut catalog, &names, &texts);
         (network.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), rest)
     });
-    catalog.network = network?;
+    (catalog.network, catalog.round_trips) = network?;
     rest?;
     catalog.date = newest(&catalog);
     Ok(catalog)
@@ -183,6 +189,9 @@ fn machines_and_offers(
         Some(file) => offers::confidential(file, catalog, texts)?,
         None => Vec::new(),
     };
+    if let Some(file) = files.iter().find(|file| file.name == "interruptions.csv") {
+        catalog.interruptions = terms::interruptions(file, catalog, names)?;
+    }
     offers::offers(files, catalog, names, &tee)
 }
 

@@ -13,6 +13,7 @@ pub mod query;
 mod rules;
 pub mod source;
 mod table;
+mod terms;
 mod write;
 
 pub use error::CatalogError;

@@ -1,7 +1,7 @@
 //! What it costs and how long it takes to move data between places.
 //!
-//! Prices are list prices with marginal tiers over the volume of one copy. Free allowances are
-//! per account and month, so no single plan can count on them: they are not applied.
+//! Prices are list prices with marginal tiers. Here they are for one copy alone, from the first
+//! byte of a month on and without free allowances; a plan counts the copies of a bill together.
 
 use crate::model::{Bandwidth, Bytes, DataRate, Money, Tariff};
 

@@ -100,6 +100,9 @@ fn known_at_root(file: &File) -> Result<(), CatalogError> {
         "confidential.csv",
         "egress.csv",
         "throughput.csv",
+        "clouds.csv",
+        "interruptions.csv",
+        "round_trips.csv",
     ];
     if ROOT.contains(&file.name.as_str()) {
         return Ok(());

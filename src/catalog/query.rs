@@ -62,13 +62,15 @@ pub fn find<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
 /// What a name stands for.
 #[derive(Clone, Debug)]
 pub enum Entry<'a> {
+    /// A cloud, and how much there is of it.
+    Cloud(&'a str, Count),
     Place(&'a Place),
     /// One instance type of one cloud; several clouds may use the name.
     Machines(Vec<&'a Machine>),
     Accelerator(&'a str, &'a Accelerator),
 }
 
-/// Looks a name up: a place, an accelerator, or an instance type (also `cloud:type`, for the few
+/// Looks a name up: a cloud, a place, an accelerator, or an instance type (also `cloud:type`, for the few
 /// that are called like an accelerator).
 pub fn look_up<'a>(catalog: &'a Catalog, name: &str) -> Option<Entry<'a>> {
     if let Some(place) = catalog.places.iter().find(|place| place.name.to_string() == name) {
@@ -76,6 +78,9 @@ pub fn look_up<'a>(catalog: &'a Catalog, name: &str) -> Option<Entry<'a>> {
     }
     if let Some(canonical) = catalog.accelerator_name(name) {
         return catalog.accelerators.get_key_value(canonical).map(|(name, row)| Entry::Accelerator(name, row));
+    }
+    if let Some((cloud, count)) = counts(catalog).remove_entry(name) {
+        return Some(Entry::Cloud(cloud, count));
     }
     let same = |machine: &&Machine| {
         machine.instance_type == name

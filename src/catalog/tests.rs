@@ -1,7 +1,7 @@
 //! Loading catalogs: the fixture of the BERT job, the shipped one, and broken ones.
 
 use super::*;
-use crate::model::{Bytes, DataRate, Money, Pattern, PlaceName, Purchase, Rate, Tee};
+use crate::model::{Bytes, DataRate, Millis, Money, Pattern, PlaceName, Purchase, Rate, Tee};
 use std::path::Path;
 
 fn bert() -> Catalog {
@@ -187,6 +187,39 @@ fn egress_of_the_shipped_catalog() {
     let speed = |from, to| catalog.network.bandwidth(id(&catalog, from), id(&catalog, to)).0;
     assert_eq!(speed("aws:us-east-2", "azure:eastus"), 4_967_300_000);
     assert_eq!(speed("aws:us-east-2", "lambda:us-east-1"), 1_000_000_000);
+}
+
+#[test]
+fn terms_interruptions_and_round_trips_of_the_shipped_catalog() {
+    let catalog = shipped();
+    let offered: std::collections::BTreeSet<&str> =
+        catalog.offers.iter().map(|offer| catalog.place(offer).name.cloud.as_str()).collect();
+    // Every cloud that can be rented from says how it bills and boots.
+    assert_eq!(catalog.terms.keys().map(String::as_str).collect::<Vec<_>>(), offered.into_iter().collect::<Vec<_>>());
+    for (cloud, terms) in &catalog.terms {
+        assert!(terms.increment.0 >= 1000 && terms.boot.0 >= 60_000 && terms.storage > DataRate(0), "{cloud}");
+    }
+    let aws = &catalog.terms["aws"];
+    assert_eq!((aws.increment, aws.minimum, aws.free_egress), (Millis(1000), Millis(60_000), Bytes(100_000_000_000)));
+    // The feed of 2025-07-28 has band 4 for m6i.2xlarge in us-east-1, band 1 for c5d.9xlarge.
+    let share = |place: &str, machine: &str| {
+        let index = catalog.machines.iter().position(|row| row.cloud == "aws" && row.instance_type == machine).unwrap();
+        catalog.interruptions.get(&(id(&catalog, place), u32::try_from(index).unwrap())).copied()
+    };
+    assert_eq!(share("aws:us-east-1", "m6i.2xlarge"), Some(300_000));
+    assert_eq!(share("aws:us-east-1", "c5d.9xlarge"), Some(100_000));
+    assert!(catalog.interruptions.len() > 10_000);
+    let spot: std::collections::BTreeSet<(u32, u32)> = catalog
+        .offers
+        .iter()
+        .filter(|offer| offer.purchase == Purchase::Spot)
+        .map(|offer| (offer.place, offer.machine))
+        .collect();
+    assert!(catalog.interruptions.keys().all(|pair| spot.contains(pair)));
+    let trip = |a: &str, b: &str| catalog.round_trips.get(&(id(&catalog, a), id(&catalog, b))).copied();
+    assert_eq!(trip("aws:af-south-1", "aws:ap-east-1"), Some(Millis(249)));
+    assert_eq!(trip("aws:eu-west-1", "azure:northeurope"), Some(Millis(2)));
+    assert_eq!(trip("azure:northeurope", "aws:eu-west-1"), None, "one row is enough");
 }
 
 #[test]

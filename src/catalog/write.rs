@@ -4,6 +4,7 @@ use crate::catalog::draft::{Draft, Price, PriceRow};
 use crate::catalog::files::CATALOG;
 use crate::catalog::load::{ACCELERATORS, CONFIDENTIAL, FORMAT, Head, MACHINES, PLACES, PRICES};
 use crate::catalog::rules::{EGRESS, THROUGHPUT};
+use crate::catalog::terms::{self, CLOUDS, INTERRUPTIONS, ROUND_TRIPS};
 use crate::model::units::div_half_even;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,6 +77,18 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
         .iter()
         .map(|((from, to), (bits, source))| line([from, to, &decimal((*bits).into(), NANO), source]));
     put("throughput.csv".to_owned(), THROUGHPUT, throughput.collect());
+    let clouds = draft.clouds.iter().map(|(name, row)| {
+        let figure =
+            |value: Option<i64>, per: i64| value.map_or(String::new(), |value| decimal(value.into(), per.into()));
+        let times = row.times.map(|time| figure(time, terms::MILLIS));
+        let figures = [figure(row.free_egress, terms::NANO), figure(row.storage, terms::NANO)];
+        let texts = [row.source.clone(), row.evidence.clone()];
+        line(std::iter::once(name.clone()).chain(times).chain(figures).chain(texts))
+    });
+    put("clouds.csv".to_owned(), CLOUDS, clouds.collect());
+    put("interruptions.csv".to_owned(), INTERRUPTIONS, interruptions(draft));
+    let trips = draft.round_trips.iter().map(|((from, to), (ms, source))| line([from, to, &ms.to_string(), source]));
+    put("round_trips.csv".to_owned(), ROUND_TRIPS, trips.collect());
 
     let clouds: BTreeSet<&String> =
         draft.machines.keys().map(|(cloud, _)| cloud).chain(draft.prices.keys().map(|(cloud, _)| cloud)).collect();
@@ -103,6 +116,18 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
         }
     }
     files
+}
+
+/// A row per machine and share, with all regions that have it.
+fn interruptions(draft: &Draft) -> Vec<String> {
+    let mut regions: BTreeMap<(&str, &str, i64, &str), Vec<&str>> = BTreeMap::new();
+    for ((cloud, machine, region), (share, source)) in &draft.interruptions {
+        regions.entry((cloud, machine, *share, source)).or_default().push(region);
+    }
+    let row = |((cloud, machine, share, source), regions): ((&str, &str, i64, &str), Vec<&str>)| {
+        line([cloud, machine, &decimal(share.into(), terms::PER_PERCENT.into()), &regions.join(";"), source])
+    };
+    regions.into_iter().map(row).collect()
 }
 
 fn price_line(name: &str, row: &PriceRow, region: Option<&str>) -> String {

@@ -6,6 +6,7 @@ mod confidential;
 mod day;
 mod foreign;
 mod gcp;
+mod interruptions;
 mod network;
 mod places;
 mod prices;
@@ -52,6 +53,8 @@ pub const KINDS: &[(&str, &str, Importer)] = &[
     ("confidential", "a CSV of confidential-computing families", confidential::import),
     ("egress", "a CSV of egress prices between region pairs", network::import_egress),
     ("throughput", "a CSV of measured throughput between region pairs", network::import_throughput),
+    ("round_trips", "a CSV of measured round trips between region pairs", network::import_round_trips),
+    ("interruptions", "AWS's spot advisor feed, JSON", interruptions::import),
 ];
 
 /// Imports `path` into the catalog in `out`, which is created if it is not there. The result is
@@ -73,6 +76,7 @@ pub fn import(kind: &str, path: &Path, options: &Options, out: &Path) -> Result<
     if report.taken.is_empty() {
         return Err(nothing_taken(path, &report));
     }
+    draft.drop_idle_interruptions();
     draft.drop_unused_sources();
     let new = write::files(&draft);
     let loadable: Result<Vec<_>, _> = new
@@ -104,7 +108,7 @@ fn guess(kind: &str, path: &Path) -> Result<Guess, CatalogError> {
 }
 
 /// What a new catalog starts from. A price list alone cannot be planned on, so it gets the places,
-/// accelerators and network of the shipped catalog; and, if it has no sizes of its own, the machines of its cloud.
+/// accelerators, terms and network of the shipped catalog; and, if it has no sizes of its own, the machines of its cloud.
 fn start(kind: &str, options: &Options, report: &mut Report) -> Result<Draft, CatalogError> {
     let machines = match kind {
         "skypilot" => false,
@@ -116,8 +120,8 @@ fn start(kind: &str, options: &Options, report: &mut Report) -> Result<Draft, Ca
     draft.machines.retain(|(cloud, _), _| machines && options.cloud.as_deref() == Some(cloud));
     let sizes = if machines { "machine sizes, " } else { "" };
     report.note(format!(
-        "The catalog is new: places, {sizes}accelerators, confidential families, egress and throughput are those \
-         of the shipped catalog, prices are not."
+        "The catalog is new: places, {sizes}accelerators, confidential families, terms of clouds, egress, throughput, \
+         round trips and interruption rates are those of the shipped catalog, prices are not."
     ));
     Ok(draft)
 }
@@ -141,6 +145,9 @@ fn own(path: &Path, _: &Options, draft: &mut Draft, report: &mut Report) -> Resu
         ("accelerators", other.accelerators.len()),
         ("egress rules", other.egress.len()),
         ("throughput rules", other.throughput.len()),
+        ("terms of clouds", other.clouds.len()),
+        ("interruption rates", other.interruptions.len()),
+        ("round trips", other.round_trips.len()),
         ("price rows", other.prices.values().map(BTreeMap::len).sum()),
     ] {
         if count > 0 {

@@ -231,7 +231,7 @@ fn what_is_missing_is_named() {
         shown("prices", source.path(), &cloud),
     ];
     insta::assert_snapshot!(messages.join("\n"), @r"
-    price: unknown kind of source; the kinds are catalog, places, skypilot, prices, confidential, egress, throughput
+    price: unknown kind of source; the kinds are catalog, places, skypilot, prices, confidential, egress, throughput, round_trips, interruptions
     --cloud: the cloud of the price list is not given; give --cloud aws
     DIR/places.csv: there is no column `instance_type` or `machine_type` or `sku`; its columns are key, cloud, region, location, country, operator, ultimate_parent, us_cloud_act, cls, source
     --date: the date `yesterday` is not a day; every figure is dated: give --date 2026-08-06
@@ -244,3 +244,4 @@ fn what_is_missing_is_named() {
 }
 
 mod fresh;
+mod risk;

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 /// Arguments of `sky catalog import`.
 #[derive(Debug, Default, Args)]
 pub struct ImportArgs {
-    /// What the path holds: catalog, places, skypilot, prices, confidential, egress, throughput
+    /// What the path holds: catalog, places, skypilot, prices, confidential, egress, throughput,
+    /// round_trips, interruptions
     pub kind: String,
     /// The file or folder to read
     pub path: PathBuf,

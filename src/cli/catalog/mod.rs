@@ -4,6 +4,7 @@ mod import;
 mod list;
 mod show;
 mod table;
+mod terms;
 #[cfg(test)]
 mod tests;
 

@@ -3,7 +3,8 @@
 use super::table::{
     self, accelerator, fields, machine_json, memory, offer_json, offer_table, pretty, table_text, vcpus,
 };
-use crate::catalog::query::{self, Entry, Filter};
+use super::terms;
+use crate::catalog::query::{self, Count, Entry, Filter};
 use crate::catalog::{Catalog, CatalogError};
 use crate::model::accelerator::count_text;
 use crate::model::offer::COMMERCIAL;
@@ -15,7 +16,7 @@ use std::fmt::Write;
 /// Arguments of `sky catalog show`.
 #[derive(Debug, Default, Args)]
 pub struct ShowArgs {
-    /// A place (`aws:eu-west-1`), an instance type or an accelerator
+    /// A cloud (`aws`), a place (`aws:eu-west-1`), an instance type or an accelerator
     pub name: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -36,6 +37,7 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
                     "place": place.name, "country": place.country, "location": place.location,
                     "operator": place.operator, "us_cloud_act": reach, "class": place.class,
                     "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
+                    "terms": terms::to_json(catalog, &place.name.cloud),
                 })));
             }
             let mut lines = vec![
@@ -47,12 +49,17 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
             ];
             lines.extend(class_text(place).map(|text| ("class", text)));
             lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
+            if !on_demand.is_empty() {
+                lines.extend(terms::lines(catalog, &place.name.cloud));
+            }
+            lines.extend(terms::round_trips(catalog, place).map(|text| ("round trips", text)));
             let mut text = fields(&lines);
             if let (Some(id), false) = (catalog.place_id(&place.name), on_demand.is_empty()) {
                 text.push_str(&egress_lines(catalog, id));
             }
             Ok(text)
         }
+        Some(Entry::Cloud(cloud, count)) => Ok(cloud_text(catalog, cloud, count, args.json)),
         Some(Entry::Machines(machines)) => machines_text(catalog, &machines, args.json),
         Some(Entry::Accelerator(name, row)) => {
             let exact = Filter { accelerator: Some(name.to_owned()), ..Filter::default() };
@@ -88,9 +95,26 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`sky catalog list` has the names".to_owned(),
             };
-            Err(CatalogError::file(name, "no place, instance type or accelerator has this name", hint))
+            Err(CatalogError::file(name, "no cloud, place, instance type or accelerator has this name", hint))
         }
     }
+}
+
+fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> String {
+    if as_json {
+        return pretty(&json!({
+            "cloud": cloud, "places": count.places, "instance_types": count.machines,
+            "on_demand_offers": count.on_demand, "spot_offers": count.spot, "terms": terms::to_json(catalog, cloud),
+        }));
+    }
+    let mut lines = vec![
+        ("cloud", cloud.to_owned()),
+        ("places", count.places.to_string()),
+        ("instance types", count.machines.to_string()),
+        ("offers", format!("{} on demand, {} spot", count.on_demand, count.spot)),
+    ];
+    lines.extend(terms::lines(catalog, cloud));
+    fields(&lines)
 }
 
 fn both<'a>(catalog: &'a Catalog, filter: &Filter) -> (Vec<&'a Offer>, Vec<&'a Offer>) {

@@ -1,5 +1,6 @@
 //! Offers and machines, as tables and as JSON.
 
+use super::terms;
 use crate::catalog::Catalog;
 use crate::model::accelerator::count_text;
 use crate::model::{AcceleratorNeed, Machine, Offer, Purchase};
@@ -45,6 +46,9 @@ pub(super) fn offer_json(catalog: &Catalog, offer: &Offer) -> Value {
     value["country"] = json!(catalog.place(offer).country);
     value["purchase"] = json!(offer.purchase);
     value["nano_usd_per_hour"] = json!(offer.rate.0);
+    if let Some(parts) = terms::interrupted(catalog, offer) {
+        value["interrupted_ppm_per_month"] = json!(parts);
+    }
     value["tee"] = offer.tee.iter().map(|tee| json!(tee)).collect();
     value["source"] = json!(source.map(|source| &source.id));
     value["date"] = json!(source.map(|source| &source.date));
@@ -65,10 +69,12 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
         "TEE",
         "PURCHASE",
         "USD/H",
+        "INTERRUPTED",
         "AS OF",
     ]);
     for offer in offers {
         let (place, machine) = (catalog.place(offer), catalog.machine(offer));
+        let interrupted = terms::interrupted(catalog, offer);
         let tee: Vec<&str> = offer.tee.iter().map(|tee| tee.name()).collect();
         table.add_row([
             place.name.to_string(),
@@ -80,15 +86,19 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
             tee.join(" "),
             offer.purchase.to_string(),
             offer.rate.to_string(),
+            interrupted.map_or(String::new(), |parts| format!("{} a month", terms::percent(parts))),
             catalog.sources.get(usize::from(offer.source)).map_or(String::new(), |source| source.date.clone()),
         ]);
     }
-    right(&mut table, &[3, 4, 8]);
+    right(&mut table, &[3, 4, 8, 9]);
     if offers.iter().all(|offer| offer.tee == Default::default()) {
         hide(&mut table, 6);
     }
     if offers.iter().all(|offer| offer.purchase == Purchase::OnDemand) {
         hide(&mut table, 7);
+    }
+    if offers.iter().all(|offer| terms::interrupted(catalog, offer).is_none()) {
+        hide(&mut table, 9);
     }
     table_text(&table)
 }

@@ -43,3 +43,15 @@ fn show() {
         [None, Some("azure:eastus"), Some("local:here"), Some("inf1.xlarge"), Some("tpu-v3-8"), Some("azure:estus")];
     insta::assert_snapshot!(names.map(shown).join("\n---\n"));
 }
+
+#[test]
+fn show_terms_and_risk() {
+    let shown = |name: &str, json: bool| {
+        let args = ShowArgs { name: Some(name.to_owned()), json };
+        run(&CatalogArgs { catalog: None, verb: CatalogVerb::Show(args) }, load::shipped)
+            .unwrap_or_else(|error| error.to_string())
+    };
+    let texts =
+        [shown("aws", false), shown("gcp", true), shown("azure:northeurope", false), shown("p3dn.24xlarge", false)];
+    insta::assert_snapshot!(texts.join("\n---\n"));
+}

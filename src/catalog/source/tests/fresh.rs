@@ -24,7 +24,7 @@ fn a_list_becomes_a_catalog_that_can_be_planned_on() {
     let source = folder(&[("list-v7-2025-02-01/aws/vms.csv", NEWER), ("list-v7-2025-02-01/README.md", "no list")]);
     let (catalog, report) = fresh("skypilot", &source.path().join("list-v7-2025-02-01"), &Options::default()).unwrap();
     insta::assert_snapshot!(report.notes.join("\n"), @r"
-    The catalog is new: places, accelerators, confidential families, egress and throughput are those of the shipped catalog, prices are not.
+    The catalog is new: places, accelerators, confidential families, terms of clouds, egress, throughput, round trips and interruption rates are those of the shipped catalog, prices are not.
     The figures are dated 2025-02-01, the day in the name `list-v7-2025-02-01`; --date DAY says otherwise.
     ");
     insta::assert_snapshot!(left(&report), @"1 aws: unknown region (mars-1)");
