@@ -2,9 +2,12 @@
 
 use super::inputs::{self, InputArgs, Inputs};
 use super::{Exit, Failure, Terminal, apply};
+use crate::catalog::Catalog;
+use crate::compile::Refusal;
 use crate::model::units::grouped;
 use crate::plan::{Plan, file as plan_file};
 use crate::planner::{self, COMPARED_STAGES, NoPlan, Settings};
+use crate::render::conflict::{self, Files};
 use crate::render::{events, markdown, no_plan, plan_text};
 use crate::solve::Effort;
 use crate::state::{self, Folder};
@@ -83,20 +86,40 @@ pub fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     quiet(args, terminal).map_err(|stop| {
         let summary = stop.summary.clone().unwrap_or_else(|| first_line(&stop.failure.message));
         // The stream ends with a summary also on failure; whether anybody reads it changes nothing.
-        let _ = terminal.out(&events::lines(&events::of_failure(&summary, &stop.failure.message, &clock::timestamp())));
+        let (message, conflict) = (&stop.failure.message, stop.conflict.as_ref());
+        let _ = terminal.out(&events::lines(&events::of_failure(&summary, message, conflict, &clock::timestamp())));
         stop.failure
     })
 }
 
-/// Why planning stopped, with a sentence for programs.
-struct Stop {
-    failure: Failure,
-    summary: Option<String>,
+/// Why planning stopped, with a sentence and the lines that clash for programs.
+pub struct Stop {
+    pub failure: Failure,
+    pub summary: Option<String>,
+    pub conflict: Option<serde_json::Value>,
 }
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
-        Self { failure, summary: None }
+        Self { failure, summary: None, conflict: None }
+    }
+}
+
+impl Stop {
+    /// Why there is no plan. If it is not a mistake, the lines that clash are looked for.
+    pub fn no_plan(reason: &NoPlan, inputs: &Inputs, catalog: &Catalog, effort: &Effort, terminal: &Terminal) -> Self {
+        let files = Files { job: &inputs.job, policy: &inputs.policy };
+        let (job, policy) = (&inputs.job.value, &inputs.policy.value);
+        let infeasible = matches!(reason, NoPlan::Infeasible(_) | NoPlan::Refused(Refusal::NoCandidates(_)));
+        // A solver that breaks down here takes nothing from the answer but its reason.
+        let conflict = infeasible.then(|| planner::conflict(job, policy, catalog, effort).ok()).flatten();
+        let (text, answer) = no_plan::text(reason, files, conflict.as_ref(), terminal.colour_stderr);
+        let exit = if answer { Exit::Infeasible } else { Exit::Error };
+        Self {
+            failure: Failure::new(exit, text),
+            summary: Some(no_plan::summary(reason).to_owned()),
+            conflict: conflict.map(|conflict| conflict::json(&conflict, files)),
+        }
     }
 }
 
@@ -218,23 +241,17 @@ fn compute(
     inputs::warn(&read.warnings, terminal);
     let catalog = inputs::load_catalog(inputs.catalog.as_deref()).map_err(Failure::error)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
-    let stop = |reason: NoPlan| {
-        let (text, answer) = no_plan::text(&reason, &read.job, &read.policy, terminal.colour_stderr);
-        let exit = if answer { Exit::Infeasible } else { Exit::Error };
-        Stop { failure: Failure::new(exit, text), summary: Some(no_plan::summary(&reason).to_owned()) }
-    };
+    let effort = Effort { nodes: solving.max_nodes, seconds: solving.time_limit };
+    let stop = |reason: NoPlan| Stop::no_plan(&reason, &read, &catalog, &effort, terminal);
     if let Some(path) = mps {
         let program = planner::program(job, policy, &catalog).map_err(stop)?;
         file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
     }
-    let settings = Settings {
-        effort: Effort { nodes: solving.max_nodes, seconds: solving.time_limit },
-        compare: solving.compare || job.stages.len() <= COMPARED_STAGES,
-    };
+    let settings = Settings { effort: effort.clone(), compare: solving.compare || job.stages.len() <= COMPARED_STAGES };
     let waiting = waiting(job.stages.len(), catalog.offers.len(), terminal);
-    let planned = planner::plan(job, policy, &catalog, &settings);
+    let planned = planner::plan(job, policy, &catalog, &settings).map_err(stop);
     waiting.inspect(ProgressBar::finish_and_clear);
-    let plan = planned.map_err(stop)?;
+    let plan = planned?;
     Ok((read, plan))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing here prints; every function returns text, so that it can be tested.
 
+pub mod conflict;
 pub mod diagnostic;
 pub mod events;
 pub mod graph;

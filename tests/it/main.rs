@@ -3,6 +3,7 @@
 mod apply;
 mod architecture;
 mod case;
+mod conflicts;
 mod determinism;
 mod errors;
 mod europe;
