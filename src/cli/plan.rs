@@ -128,7 +128,7 @@ fn first_line(text: &str) -> String {
 }
 
 fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
-    refuse_overwriting(args)?;
+    refuse_overwriting(&args.inputs, &[&args.out, &args.emit_mps])?;
     let saved = args.check.as_ref().map(|path| std::fs::read(path).map_err(|error| Failure::file(path, "read", error)));
     let saved = saved.transpose()?;
     let (_, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), terminal)?;
@@ -149,9 +149,9 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
 }
 
 /// No output may take the place of an input or of another output.
-fn refuse_overwriting(args: &PlanArgs) -> Result<(), Failure> {
-    let beside = args.inputs.job.with_file_name("policy.toml");
-    let inputs = [Some(&args.inputs.job), Some(args.inputs.policy.as_ref().unwrap_or(&beside))];
+pub fn refuse_overwriting(args: &InputArgs, outputs: &[&Option<PathBuf>]) -> Result<(), Failure> {
+    let beside = args.job.with_file_name("policy.toml");
+    let inputs = [Some(&args.job), Some(args.policy.as_ref().unwrap_or(&beside))];
     // A file that is not there yet is known by its folder.
     let real = |path: &PathBuf| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -159,7 +159,7 @@ fn refuse_overwriting(args: &PlanArgs) -> Result<(), Failure> {
         std::fs::canonicalize(path).ok().or_else(named).unwrap_or_else(|| path.clone())
     };
     let mut taken: Vec<PathBuf> = inputs.into_iter().flatten().map(real).collect();
-    for output in [&args.out, &args.emit_mps].into_iter().flatten() {
+    for output in outputs.iter().copied().flatten() {
         let path = real(output);
         let special = std::fs::metadata(&path).is_ok_and(|found| !found.is_file());
         if taken.contains(&path) && !special {
@@ -248,7 +248,7 @@ fn compute(
         file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
     }
     let settings = Settings { effort: effort.clone(), compare: solving.compare || job.stages.len() <= COMPARED_STAGES };
-    let waiting = waiting(job.stages.len(), catalog.offers.len(), terminal);
+    let waiting = waiting("planning", job.stages.len(), catalog.offers.len(), terminal);
     let planned = planner::plan(job, policy, &catalog, &settings).map_err(stop);
     waiting.inspect(ProgressBar::finish_and_clear);
     let plan = planned?;
@@ -256,9 +256,9 @@ fn compute(
 }
 
 /// A sign of life on a terminal, for as long as a large job takes.
-fn waiting(stages: usize, offers: usize, terminal: &Terminal) -> Option<ProgressBar> {
+pub fn waiting(what: &str, stages: usize, offers: usize, terminal: &Terminal) -> Option<ProgressBar> {
     let style = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]").ok()?;
-    let message = format!("planning {stages} stages on {} offers", grouped(offers as i128));
+    let message = format!("{what} {stages} stages on {} offers", grouped(offers as i128));
     terminal.animate.then(|| {
         let bar = ProgressBar::new_spinner().with_style(style).with_message(message);
         bar.enable_steady_tick(std::time::Duration::from_millis(200));

@@ -3,12 +3,14 @@
 mod assemble;
 mod best;
 mod conflict;
+mod frontier;
 mod hitting;
 mod lines;
 mod relax;
 
 pub use best::Figures;
 pub use conflict::{Clashing, Conflict, conflict};
+pub use frontier::{Frontier, Placed, Point, frontier};
 pub use lines::{Counted, File, Line, Need, What, without, written};
 pub use relax::{Relaxation, Relaxed};
 

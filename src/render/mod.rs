@@ -5,6 +5,8 @@
 pub mod conflict;
 pub mod diagnostic;
 pub mod events;
+pub mod frontier;
+pub mod frontier_svg;
 pub mod graph;
 pub mod markdown;
 pub mod no_plan;

@@ -8,6 +8,7 @@ mod determinism;
 mod errors;
 mod europe;
 mod flags;
+mod frontier;
 mod import;
 mod mps;
 mod oracle;
