@@ -5,6 +5,7 @@ mod arguments;
 pub mod catalog;
 pub mod destroy;
 pub mod exit;
+mod frontier;
 mod graph;
 mod import;
 mod inputs;
@@ -55,6 +56,7 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Plan(args) => plan::run(args, terminal),
         Verb::Apply(args) => plan::apply(args, terminal),
         Verb::Destroy(args) => destroy::run(args, terminal),
+        Verb::Frontier(args) => frontier::run(args, terminal),
         Verb::Show(args) => show::run(args, terminal),
         Verb::Validate(args) => validate::run(args, terminal),
         Verb::Graph(args) => graph::run(args, terminal),

@@ -2,9 +2,12 @@
 
 use super::inputs::{self, InputArgs, Inputs};
 use super::{Exit, Failure, Terminal, apply};
+use crate::catalog::Catalog;
+use crate::compile::Refusal;
 use crate::model::units::grouped;
 use crate::plan::{Plan, file as plan_file};
 use crate::planner::{self, COMPARED_STAGES, NoPlan, Settings};
+use crate::render::conflict::{self, Files};
 use crate::render::{events, markdown, no_plan, plan_text};
 use crate::solve::Effort;
 use crate::state::{self, Folder};
@@ -83,20 +86,40 @@ pub fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     quiet(args, terminal).map_err(|stop| {
         let summary = stop.summary.clone().unwrap_or_else(|| first_line(&stop.failure.message));
         // The stream ends with a summary also on failure; whether anybody reads it changes nothing.
-        let _ = terminal.out(&events::lines(&events::of_failure(&summary, &stop.failure.message, &clock::timestamp())));
+        let (message, conflict) = (&stop.failure.message, stop.conflict.as_ref());
+        let _ = terminal.out(&events::lines(&events::of_failure(&summary, message, conflict, &clock::timestamp())));
         stop.failure
     })
 }
 
-/// Why planning stopped, with a sentence for programs.
-struct Stop {
-    failure: Failure,
-    summary: Option<String>,
+/// Why planning stopped, with a sentence and the lines that clash for programs.
+pub struct Stop {
+    pub failure: Failure,
+    pub summary: Option<String>,
+    pub conflict: Option<serde_json::Value>,
 }
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
-        Self { failure, summary: None }
+        Self { failure, summary: None, conflict: None }
+    }
+}
+
+impl Stop {
+    /// Why there is no plan. If it is not a mistake, the lines that clash are looked for.
+    pub fn no_plan(reason: &NoPlan, inputs: &Inputs, catalog: &Catalog, effort: &Effort, terminal: &Terminal) -> Self {
+        let files = Files { job: &inputs.job, policy: &inputs.policy };
+        let (job, policy) = (&inputs.job.value, &inputs.policy.value);
+        let infeasible = matches!(reason, NoPlan::Infeasible(_) | NoPlan::Refused(Refusal::NoCandidates(_)));
+        // A solver that breaks down here takes nothing from the answer but its reason.
+        let conflict = infeasible.then(|| planner::conflict(job, policy, catalog, effort).ok()).flatten();
+        let (text, answer) = no_plan::text(reason, files, conflict.as_ref(), terminal.colour_stderr);
+        let exit = if answer { Exit::Infeasible } else { Exit::Error };
+        Self {
+            failure: Failure::new(exit, text),
+            summary: Some(no_plan::summary(reason).to_owned()),
+            conflict: conflict.map(|conflict| conflict::json(&conflict, files)),
+        }
     }
 }
 
@@ -105,7 +128,7 @@ fn first_line(text: &str) -> String {
 }
 
 fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
-    refuse_overwriting(args)?;
+    refuse_overwriting(&args.inputs, &[&args.out, &args.emit_mps])?;
     let saved = args.check.as_ref().map(|path| std::fs::read(path).map_err(|error| Failure::file(path, "read", error)));
     let saved = saved.transpose()?;
     let (_, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), terminal)?;
@@ -126,9 +149,9 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
 }
 
 /// No output may take the place of an input or of another output.
-fn refuse_overwriting(args: &PlanArgs) -> Result<(), Failure> {
-    let beside = args.inputs.job.with_file_name("policy.toml");
-    let inputs = [Some(&args.inputs.job), Some(args.inputs.policy.as_ref().unwrap_or(&beside))];
+pub fn refuse_overwriting(args: &InputArgs, outputs: &[&Option<PathBuf>]) -> Result<(), Failure> {
+    let beside = args.job.with_file_name("policy.toml");
+    let inputs = [Some(&args.job), Some(args.policy.as_ref().unwrap_or(&beside))];
     // A file that is not there yet is known by its folder.
     let real = |path: &PathBuf| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -136,7 +159,7 @@ fn refuse_overwriting(args: &PlanArgs) -> Result<(), Failure> {
         std::fs::canonicalize(path).ok().or_else(named).unwrap_or_else(|| path.clone())
     };
     let mut taken: Vec<PathBuf> = inputs.into_iter().flatten().map(real).collect();
-    for output in [&args.out, &args.emit_mps].into_iter().flatten() {
+    for output in outputs.iter().copied().flatten() {
         let path = real(output);
         let special = std::fs::metadata(&path).is_ok_and(|found| !found.is_file());
         if taken.contains(&path) && !special {
@@ -218,28 +241,24 @@ fn compute(
     inputs::warn(&read.warnings, terminal);
     let catalog = inputs::load_catalog(inputs.catalog.as_deref()).map_err(Failure::error)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
-    let stop = |reason: NoPlan| {
-        let (text, answer) = no_plan::text(&reason, &read.job, &read.policy, terminal.colour_stderr);
-        let exit = if answer { Exit::Infeasible } else { Exit::Error };
-        Stop { failure: Failure::new(exit, text), summary: Some(no_plan::summary(&reason).to_owned()) }
-    };
     let effort = Effort { nodes: solving.max_nodes, seconds: solving.time_limit };
+    let stop = |reason: NoPlan| Stop::no_plan(&reason, &read, &catalog, &effort, terminal);
     if let Some(path) = mps {
         let program = planner::program(job, policy, &catalog, &effort).map_err(stop)?;
         file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
     }
-    let settings = Settings { effort, compare: solving.compare || job.stages.len() <= COMPARED_STAGES };
-    let waiting = waiting(job.stages.len(), catalog.offers.len(), terminal);
-    let planned = planner::plan(job, policy, &catalog, &settings);
+    let settings = Settings { effort: effort.clone(), compare: solving.compare || job.stages.len() <= COMPARED_STAGES };
+    let waiting = waiting("planning", job.stages.len(), catalog.offers.len(), terminal);
+    let planned = planner::plan(job, policy, &catalog, &settings).map_err(stop);
     waiting.inspect(ProgressBar::finish_and_clear);
-    let plan = planned.map_err(stop)?;
+    let plan = planned?;
     Ok((read, plan))
 }
 
 /// A sign of life on a terminal, for as long as a large job takes.
-fn waiting(stages: usize, offers: usize, terminal: &Terminal) -> Option<ProgressBar> {
+pub fn waiting(what: &str, stages: usize, offers: usize, terminal: &Terminal) -> Option<ProgressBar> {
     let style = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]").ok()?;
-    let message = format!("planning {stages} stages on {} offers", grouped(offers as i128));
+    let message = format!("{what} {stages} stages on {} offers", grouped(offers as i128));
     terminal.animate.then(|| {
         let bar = ProgressBar::new_spinner().with_style(style).with_message(message);
         bar.enable_steady_tick(std::time::Duration::from_millis(200));

@@ -1,6 +1,18 @@
 //! Job, policy and catalog in; plan out. Pure: no IO, no clock, no environment.
 
 mod assemble;
+mod best;
+mod conflict;
+mod frontier;
+mod hitting;
+mod lines;
+mod relax;
+
+pub use best::Figures;
+pub use conflict::{Clashing, Conflict, conflict};
+pub use frontier::{Frontier, Placed, Point, frontier};
+pub use lines::{Counted, File, Line, Need, What, without, written};
+pub use relax::{Relaxation, Relaxed};
 
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled, Refusal};

@@ -58,12 +58,13 @@ pub fn of_plan(
     Ok(events)
 }
 
-/// A failed plan still ends with a summary.
-pub fn of_failure(summary_text: &str, detail: &str, timestamp: &str) -> Vec<Value> {
-    vec![
-        diagnostic("error", summary_text, detail, timestamp),
-        event("info", "change_summary", &summary(0), timestamp, json!({ "changes": changes(0) })),
-    ]
+/// A failed plan still ends with a summary. `conflict`: the lines that clash.
+pub fn of_failure(summary_text: &str, detail: &str, conflict: Option<&Value>, timestamp: &str) -> Vec<Value> {
+    let mut said = diagnostic("error", summary_text, detail, timestamp);
+    if let Some(conflict) = conflict {
+        said["diagnostic"]["conflict"] = conflict.clone();
+    }
+    vec![said, event("info", "change_summary", &summary(0), timestamp, json!({ "changes": changes(0) }))]
 }
 
 /// `Plan: N to add, N to change, N to destroy.`

@@ -2,8 +2,11 @@
 //!
 //! Invariant: nothing here prints; every function returns text, so that it can be tested.
 
+pub mod conflict;
 pub mod diagnostic;
 pub mod events;
+pub mod frontier;
+pub mod frontier_svg;
 pub mod graph;
 pub mod markdown;
 pub mod no_plan;

@@ -1,26 +1,39 @@
 //! Why there is no plan, in sentences that name the lines of policy and job.
 
+use super::conflict::{self, Files, cents_up, round_up};
 use super::diagnostic;
 use crate::compile::{Funnel, Refusal};
 use crate::model::units::grouped;
-use crate::model::{Job, Millis, Money, Policy};
-use crate::planner::NoPlan;
+use crate::model::{Job, Money, Policy};
+use crate::planner::{Conflict, NoPlan};
 use crate::solve::Shortfall;
 use crate::spec::{Diagnostic, Parsed, SourceFile};
 use std::fmt::Write;
 
+/// Most stages that are listed one by one.
+const LISTED: usize = 8;
+
 /// A message for people, starting with `error:`, and whether it is an answer (`true`: the
-/// problem has no solution) or a mistake.
-pub fn text(reason: &NoPlan, job: &Parsed<Job>, policy: &Parsed<Policy>, colour: bool) -> (String, bool) {
-    match reason {
-        NoPlan::Solver(error) => (format!("error: {error}"), false),
+/// problem has no solution) or a mistake. `conflict` is what [`crate::planner::conflict`] found.
+pub fn text(reason: &NoPlan, files: Files<'_>, conflict: Option<&Conflict>, colour: bool) -> (String, bool) {
+    let job = files.job;
+    let body = match reason {
+        NoPlan::Solver(error) => return (format!("error: {error}"), false),
         NoPlan::Refused(Refusal::Unknown { key, message, hint }) => {
             let diagnostic = unknown(&job.source, key, message, hint.as_deref());
-            (diagnostic::text(&job.source, &[diagnostic], colour).trim_end().to_owned(), false)
+            return (diagnostic::text(&job.source, &[diagnostic], colour).trim_end().to_owned(), false);
         }
-        NoPlan::Refused(Refusal::NoCandidates(funnels)) => (starved(funnels, job, policy), true),
-        NoPlan::Infeasible(shortfall) => (short(shortfall, policy), true),
-    }
+        NoPlan::Refused(Refusal::NoCandidates(funnels)) => starved(funnels, files),
+        NoPlan::Infeasible(shortfall) => short(shortfall, files.policy, conflict),
+    };
+    let lines = conflict.map(|conflict| conflict::text(conflict, files)).unwrap_or_default();
+    let help = match (reason, lines.is_empty()) {
+        (NoPlan::Refused(_), true) => "  help: relax one of these lines; `sky catalog list` shows what is offered",
+        _ => "",
+    };
+    let parts = [body.as_str(), lines.as_str(), help].map(str::trim_end);
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    (format!("error: no plan satisfies the job and the policy\n\n{}", parts.join("\n\n")), true)
 }
 
 /// A name in the job that the catalog does not know, at its line.
@@ -39,12 +52,13 @@ pub fn summary(reason: &NoPlan) -> &'static str {
     }
 }
 
-fn starved(funnels: &[Funnel], job: &Parsed<Job>, policy: &Parsed<Policy>) -> String {
-    let mut text = "error: no plan satisfies the job and the policy\n".to_owned();
-    for funnel in funnels {
+fn starved(funnels: &[Funnel], Files { job, policy }: Files<'_>) -> String {
+    let mut text = String::new();
+    for (index, funnel) in funnels.iter().take(LISTED).enumerate() {
         let at = job.source.location(&format!("stages.{}", funnel.stage));
+        let space = if index > 0 { "\n" } else { "" };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "\n  stage `{}` ({at}) needs {}", funnel.stage, funnel.needs);
+        let _ = writeln!(text, "{space}  stage `{}` ({at}) needs {}", funnel.stage, funnel.needs);
         if funnel.fitting == 0 {
             text.push_str("  no offer in the catalog meets that; offers fail first at\n");
             let mut unmet: Vec<(&String, &u64)> = funnel.unmet.iter().collect();
@@ -64,7 +78,9 @@ fn starved(funnels: &[Funnel], job: &Parsed<Job>, policy: &Parsed<Policy>) -> St
             let _ = writeln!(text, "  {:>9}  by {key} ({})", grouped(i128::from(*count)), policy.source.location(key));
         }
     }
-    text.push_str("\n  help: relax one of these lines; `sky catalog list` shows what is offered");
+    if funnels.len() > LISTED {
+        let _ = writeln!(text, "\n  and {} other stages that no offer is left for", funnels.len() - LISTED);
+    }
     text
 }
 
@@ -77,12 +93,19 @@ fn need_line(need: &str, stage: &str, job: &Parsed<Job>) -> String {
     format!("{need} ({})", job.source.location(&key))
 }
 
-fn short(shortfall: &Shortfall, policy: &Parsed<Policy>) -> String {
+/// What limits would have to be, unless the lines that clash say it.
+fn short(shortfall: &Shortfall, policy: &Parsed<Policy>, conflict: Option<&Conflict>) -> String {
     let at = |key: &str| policy.source.location(key);
-    let mut text = "error: no plan satisfies the job and the policy\n\n".to_owned();
+    let mut text = String::new();
     let mut line = |line: String| {
         let _ = writeln!(text, "  {line}");
     };
+    let told = conflict.is_some_and(|conflict| !conflict.lines.is_empty());
+    let limited = shortfall.fastest.is_some() || shortfall.cheapest.is_some();
+    let told_all = shortfall.unlimited.is_none() && shortfall.stuck.is_empty();
+    if told && (limited || told_all) {
+        return text;
+    }
     if let (Some(deadline), Some((cost, time))) = (policy.value.deadline, shortfall.fastest) {
         let needed = crate::plan::millis(time);
         let within = if policy.value.budget.is_some() { " within the budget" } else { "" };
@@ -110,14 +133,10 @@ fn short(shortfall: &Shortfall, policy: &Parsed<Policy>) -> String {
         ));
         line(format!("help: set budget = \"{}\" or more", cents_up(Money(cost))));
     }
-    let limited = shortfall.fastest.is_some() || shortfall.cheapest.is_some();
     match shortfall.unlimited {
         Some((cost, time)) if !limited => {
-            line(format!(
-                "deadline ({}) and budget ({}) cannot be kept, not even one of them alone",
-                at("limits.deadline"),
-                at("limits.budget")
-            ));
+            line(format!("deadline ({}) and budget ({}) cannot be kept,", at("limits.deadline"), at("limits.budget")));
+            line("not even one of them alone".to_owned());
             line(format!(
                 "without both, the cheapest plan costs {} and takes {}",
                 Money(cost).exact(),
@@ -146,15 +165,4 @@ fn short(shortfall: &Shortfall, policy: &Parsed<Policy>) -> String {
         Some(_) => {}
     }
     text.trim_end().to_owned()
-}
-
-/// Up to the next full second: a limit that can be typed.
-fn round_up(Millis(time): Millis) -> Millis {
-    Millis(time.div_ceil(1000) * 1000)
-}
-
-/// Up to the next cent.
-fn cents_up(Money(cost): Money) -> String {
-    let cents = (cost + 9_999) / 10_000;
-    format!("${}.{:02}", cents / 100, cents % 100)
 }

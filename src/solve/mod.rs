@@ -5,6 +5,7 @@
 //! exactly from what was chosen ([`crate::problem::evaluate`]).
 
 pub mod exhaustive;
+mod feasible;
 mod forest;
 mod highs;
 mod microlp;
@@ -13,6 +14,7 @@ mod reduce;
 mod search;
 pub mod solver;
 
+pub use feasible::feasible;
 pub use highs::Highs;
 pub use microlp::Microlp;
 pub use placement::{Outcome, Proof, Shortfall, Solved, figures, solve, with_rows};

@@ -3,10 +3,12 @@
 mod apply;
 mod architecture;
 mod case;
+mod conflicts;
 mod determinism;
 mod errors;
 mod europe;
 mod flags;
+mod frontier;
 mod import;
 mod mps;
 mod oracle;

@@ -19,7 +19,7 @@ type Placement<'a> = BTreeMap<&'a str, &'a Offer>;
 
 /// Cost in micro-USD and makespan in milliseconds of every placement that the rules allow.
 /// `None`: there are too many to look at.
-fn every_placement(job: &Job, policy: &Policy, catalog: &Catalog) -> Option<Vec<(i128, i128)>> {
+pub fn every_placement(job: &Job, policy: &Policy, catalog: &Catalog) -> Option<Vec<(i128, i128)>> {
     let allowed: Vec<(&str, Vec<&Offer>)> = job
         .stages
         .iter()
@@ -184,7 +184,7 @@ fn best(policy: &Policy, all: &[(i128, i128)]) -> Option<(i128, i128)> {
 }
 
 /// Limits near what the job costs and takes, so that many of them bind.
-fn with_limits(policy: &Policy, all: &[(i128, i128)], random: &mut Random) -> Policy {
+pub fn with_limits(policy: &Policy, all: &[(i128, i128)], random: &mut Random) -> Policy {
     let mut policy = policy.clone();
     let mut near = |figure: i128| -> u64 { u64::try_from(figure).unwrap() * (60 + random.below(100)) / 100 };
     if let Some((cost, time)) = all.get(all.len() / 2) {

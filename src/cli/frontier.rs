@@ -1,0 +1,67 @@
+//! `sky frontier`: what time costs.
+
+use super::inputs::{self, InputArgs};
+use super::plan::{Stop, refuse_overwriting, waiting};
+use super::{Exit, Failure, Terminal};
+use crate::model::canonical;
+use crate::planner;
+use crate::render::{frontier, frontier_svg};
+use crate::solve::Effort;
+use crate::util::file;
+use indicatif::ProgressBar;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Show what time costs: every plan of which no other is both cheaper and faster.
+///
+/// The policy's rules, deadline and budget hold; its objective does not matter. Each point is an
+/// exact optimum, found with the limits of the one before.
+#[derive(Clone, Debug, clap::Args)]
+pub struct FrontierArgs {
+    #[command(flatten)]
+    pub inputs: InputArgs,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Draw it to FILE, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// Most points; if there are more, so many are spread evenly over them
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    pub points: u16,
+    /// Branch-and-bound nodes per point after which to stop without a proof
+    #[arg(long, value_name = "N", default_value_t = Effort::default().nodes)]
+    pub max_nodes: u32,
+}
+
+/// Finds and shows it.
+pub fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    refuse_overwriting(&args.inputs, &[&args.svg])?;
+    let read = inputs::read(&args.inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
+    inputs::warn(&read.warnings, terminal);
+    let catalog = inputs::load_catalog(args.inputs.catalog.as_deref()).map_err(Failure::error)?;
+    let (job, policy) = (&read.job.value, &read.policy.value);
+    let effort = Effort { nodes: args.max_nodes, seconds: None };
+    let waiting = waiting("trading cost for time:", job.stages.len(), catalog.offers.len(), terminal);
+    let found = planner::frontier(job, policy, &catalog, &effort, usize::from(args.points));
+    waiting.inspect(ProgressBar::finish_and_clear);
+    let found = match found {
+        Ok(found) => found,
+        Err(reason) => {
+            let stop = Stop::no_plan(&reason, &read, &catalog, &effort, terminal);
+            if args.json {
+                let failure = json!({ "format_version": "1.0", "error": stop.summary, "conflict": stop.conflict });
+                terminal.out(&canonical::to_text(&failure).map_err(Failure::error)?)?;
+            }
+            return Err(stop.failure);
+        }
+    };
+    if let Some(path) = &args.svg {
+        file::write_result(path, frontier_svg::svg(&job.name, &found).as_bytes()).map_err(Failure::error)?;
+    }
+    let text = match args.json {
+        true => canonical::to_text(&frontier::json(&job.name, &found)).map_err(Failure::error)?,
+        false => frontier::text(&job.name, &found, terminal.width),
+    };
+    terminal.out(&text).map(|()| Exit::Success)
+}

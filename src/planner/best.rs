@@ -1,0 +1,56 @@
+//! The best placement of some inputs, with less around it than a plan has.
+
+use crate::catalog::Catalog;
+use crate::compile;
+use crate::model::{Job, Millis, Money, Offer, Policy};
+use crate::plan::{millis, money};
+use crate::solve::{self, Effort, Highs, Outcome, SolverError};
+use std::collections::BTreeMap;
+
+/// Cost and makespan of a placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Figures {
+    pub cost: Money,
+    pub makespan: Millis,
+    /// No better one is possible.
+    pub proven: bool,
+}
+
+/// The best placement.
+#[derive(Clone, Debug)]
+pub struct Best {
+    pub figures: Figures,
+    /// By stage (one with copies has several): the offers that it takes.
+    pub offers: BTreeMap<String, Vec<Offer>>,
+    /// By stage: the latest end of a copy.
+    pub ends: BTreeMap<String, Millis>,
+}
+
+/// The best placement; `None`: there is none.
+pub fn best(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<Option<Best>, SolverError> {
+    let Ok(compiled) = compile::compile(job, policy, catalog) else { return Ok(None) };
+    let Outcome::Solved(solved) = solve::solve(&compiled.instance, &Highs, effort)? else { return Ok(None) };
+    let mut best = Best {
+        figures: Figures {
+            cost: money(solved.evaluation.cost()),
+            makespan: millis(solved.evaluation.makespan),
+            proven: solved.proof.optimal,
+        },
+        offers: BTreeMap::new(),
+        ends: BTreeMap::new(),
+    };
+    for (index, name) in compiled.stages.iter().enumerate() {
+        let name = base(name).to_owned();
+        let tag = compiled.instance.stages[index].choices[solved.picks[index]].tag;
+        let offer = catalog.offers[compiled.candidates[index][tag].offer];
+        let end = best.ends.entry(name.clone()).or_default();
+        *end = (*end).max(millis(solved.evaluation.end[index]));
+        best.offers.entry(name).or_default().push(offer);
+    }
+    Ok(Some(best))
+}
+
+/// The stage that a copy such as `sweep[3]` is one of.
+pub fn base(name: &str) -> &str {
+    name.split('[').next().unwrap_or(name)
+}

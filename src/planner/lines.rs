@@ -1,0 +1,358 @@
+//! Lines of job and policy that may be left out, one at a time: what a conflict is made of, and
+//! what an explanation prices.
+//!
+//! Leaving a line out never forbids anything that was allowed before. What says what the work is
+//! (stages, data, sizes, labels, durations) is no such line.
+
+use crate::model::offer::CLASSES;
+use crate::model::{Allocation, Job, Needs, Pattern, Policy, Quota, Stage, Work};
+use std::collections::BTreeSet;
+
+/// Which file a line is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum File {
+    Policy,
+    Job,
+}
+
+/// A line that may be left out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    pub file: File,
+    /// Dotted key, as in [`crate::rule`] and in the spans of a file.
+    pub key: String,
+    pub what: What,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    Deadline,
+    Budget,
+    /// Residency of data with this label.
+    Residency(String),
+    CloudAct,
+    /// Environments for data with this label.
+    Trust(String),
+    CloudsAllow,
+    /// One entry of the list.
+    CloudsDeny(Pattern),
+    PlacesAllow,
+    /// One entry of the list.
+    PlacesDeny(Pattern),
+    /// Closed classes of places are out unless they are named.
+    Partitions,
+    /// No spot machines.
+    Spot,
+    /// How machines are bought for stages that do not say.
+    Allocation,
+    Quota(Pattern, Counted),
+    Need(String, Need),
+    StageDeadline(String),
+    StageAllocation(String),
+    /// Index into the job's list.
+    Spread(usize),
+}
+
+/// What a quota counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counted {
+    Cpus,
+    Instances,
+    Accelerators,
+    /// Cards of this name.
+    Accelerator(String),
+}
+
+/// One need of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    Cpus,
+    Memory,
+    Accelerators,
+    Tee,
+    Arch,
+    Places,
+    InstanceTypes,
+    Latency,
+    AnyOf,
+}
+
+impl Need {
+    /// All of them.
+    pub const ALL: [Need; 9] = [
+        Need::Cpus,
+        Need::Memory,
+        Need::Accelerators,
+        Need::Tee,
+        Need::Arch,
+        Need::Places,
+        Need::InstanceTypes,
+        Need::Latency,
+        Need::AnyOf,
+    ];
+
+    /// Its key in `needs`.
+    pub fn key(self) -> &'static str {
+        match self {
+            Need::Cpus => "cpus",
+            Need::Memory => "memory",
+            Need::Accelerators => "accelerators",
+            Need::Tee => "tee",
+            Need::Arch => "arch",
+            Need::Places => "places",
+            Need::InstanceTypes => "instance_types",
+            Need::Latency => "latency",
+            Need::AnyOf => "any_of",
+        }
+    }
+
+    fn is_given(self, needs: &Needs) -> bool {
+        match self {
+            Need::Cpus => needs.vcpu_thousandths > 0,
+            Need::Memory => needs.memory.0 > 0,
+            Need::Accelerators => !needs.accelerators.is_empty(),
+            Need::Tee => !needs.tee.is_empty(),
+            Need::Arch => needs.arch.is_some(),
+            Need::Places => !needs.places.is_empty(),
+            Need::InstanceTypes => !needs.instance_types.is_empty(),
+            Need::Latency => needs.latency.is_some(),
+            Need::AnyOf => !needs.any_of.is_empty(),
+        }
+    }
+
+    fn clear(self, needs: &mut Needs) {
+        match self {
+            Need::Cpus => needs.vcpu_thousandths = 0,
+            Need::Memory => needs.memory.0 = 0,
+            Need::Accelerators => needs.accelerators.clear(),
+            Need::Tee => needs.tee.clear(),
+            Need::Arch => needs.arch = None,
+            Need::Places => needs.places.clear(),
+            Need::InstanceTypes => needs.instance_types.clear(),
+            Need::Latency => needs.latency = None,
+            Need::AnyOf => needs.any_of.clear(),
+        }
+    }
+
+    /// Whether two sets of needs say the same here.
+    pub(super) fn same(self, a: &Needs, b: &Needs) -> bool {
+        match self {
+            Need::Cpus => a.vcpu_thousandths == b.vcpu_thousandths,
+            Need::Memory => a.memory == b.memory,
+            Need::Accelerators => a.accelerators == b.accelerators,
+            Need::Tee => a.tee == b.tee,
+            Need::Arch => a.arch == b.arch,
+            Need::Places => a.places == b.places,
+            Need::InstanceTypes => a.instance_types == b.instance_types,
+            Need::Latency => a.latency == b.latency,
+            Need::AnyOf => true,
+        }
+    }
+}
+
+impl Line {
+    fn policy(key: impl Into<String>, what: What) -> Self {
+        Self { file: File::Policy, key: key.into(), what }
+    }
+
+    fn job(key: String, what: What) -> Self {
+        Self { file: File::Job, key, what }
+    }
+
+    /// The stage that it is about, if it is about one.
+    pub fn stage(&self) -> Option<&str> {
+        match &self.what {
+            What::Need(stage, _) | What::StageDeadline(stage) | What::StageAllocation(stage) => Some(stage),
+            _ => None,
+        }
+    }
+}
+
+/// The lines that were written, in the order of the policy's and the job's keys.
+pub fn written(job: &Job, policy: &Policy) -> Vec<Line> {
+    let mut lines = of_policy(policy);
+    for (name, stage) in &job.stages {
+        let at = |key: &str| format!("stages.{name}.{key}");
+        for need in Need::ALL.into_iter().filter(|need| need.is_given(&stage.needs)) {
+            lines.push(Line::job(at(&format!("needs.{}", need.key())), What::Need(name.clone(), need)));
+        }
+        if stage.deadline.is_some() {
+            lines.push(Line::job(at("deadline"), What::StageDeadline(name.clone())));
+        }
+        if stage.allocation.is_some_and(|allocation| allocation != Allocation::Cheapest) {
+            lines.push(Line::job(at("allocation"), What::StageAllocation(name.clone())));
+        }
+    }
+    lines.extend((0..job.spread.len()).map(|index| Line::job(format!("spread.{index}"), What::Spread(index))));
+    lines
+}
+
+fn of_policy(policy: &Policy) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if policy.deadline.is_some() {
+        lines.push(Line::policy("limits.deadline", What::Deadline));
+    }
+    if policy.budget.is_some() {
+        lines.push(Line::policy("limits.budget", What::Budget));
+    }
+    let residency = policy.residency.keys().map(|label| (format!("residency.{label}"), What::Residency(label.clone())));
+    lines.extend(residency.map(|(key, what)| Line::policy(key, what)));
+    if policy.exclude_cloud_act {
+        lines.push(Line::policy("operators.us_cloud_act", What::CloudAct));
+    }
+    let trust = policy.trust.keys().map(|label| (format!("trust.{label}"), What::Trust(label.clone())));
+    lines.extend(trust.map(|(key, what)| Line::policy(key, what)));
+    if policy.clouds.allow.is_some() {
+        lines.push(Line::policy("clouds.allow", What::CloudsAllow));
+    }
+    let denied = |pattern: &Pattern| Line::policy(format!("clouds.deny.{pattern}"), What::CloudsDeny(pattern.clone()));
+    lines.extend(policy.clouds.deny.iter().map(denied));
+    if policy.places.allow.is_some() {
+        lines.push(Line::policy("places.allow", What::PlacesAllow));
+    }
+    let denied = |pattern: &Pattern| Line::policy(format!("places.deny.{pattern}"), What::PlacesDeny(pattern.clone()));
+    lines.extend(policy.places.deny.iter().map(denied));
+    if policy.allow_spot == Some(false) {
+        lines.push(Line::policy("spot.allow", What::Spot));
+    }
+    if policy.allocation.is_some_and(|allocation| allocation != Allocation::Cheapest) {
+        lines.push(Line::policy("spot.allocation", What::Allocation));
+    }
+    for (pattern, quota) in &policy.quotas {
+        let line = |counted: Counted| {
+            let key = format!("quotas.{pattern}.{}", counted.key());
+            Line::policy(key, What::Quota(pattern.clone(), counted))
+        };
+        lines.extend(counted(quota).into_iter().map(line));
+    }
+    lines
+}
+
+/// What sky forbids unless a line allows it.
+pub fn defaults(policy: &Policy) -> Vec<Line> {
+    let mut lines = vec![Line::policy("partitions.allow", What::Partitions)];
+    if policy.allow_spot.is_none() {
+        lines.push(Line::policy("spot.allow", What::Spot));
+    }
+    lines
+}
+
+impl Counted {
+    /// Its key in a quota.
+    pub fn key(&self) -> &str {
+        match self {
+            Counted::Cpus => "cpus",
+            Counted::Instances => "instances",
+            Counted::Accelerators => "accelerators",
+            Counted::Accelerator(name) => name,
+        }
+    }
+
+    /// The limit.
+    pub fn of<'a>(&self, quota: &'a mut Quota) -> Option<&'a mut u64> {
+        match self {
+            Counted::Cpus => quota.vcpu_thousandths.as_mut(),
+            Counted::Instances => quota.instances.as_mut(),
+            Counted::Accelerators => quota.accelerators.as_mut(),
+            Counted::Accelerator(name) => quota.by_accelerator.get_mut(name),
+        }
+    }
+}
+
+fn counted(quota: &Quota) -> Vec<Counted> {
+    let mut list = Vec::new();
+    if quota.vcpu_thousandths.is_some() {
+        list.push(Counted::Cpus);
+    }
+    if quota.instances.is_some() {
+        list.push(Counted::Instances);
+    }
+    if quota.accelerators.is_some() {
+        list.push(Counted::Accelerators);
+    }
+    list.extend(quota.by_accelerator.keys().cloned().map(Counted::Accelerator));
+    list
+}
+
+/// Job and policy without some of their lines.
+pub fn without<'a>(job: &Job, policy: &Policy, dropped: impl IntoIterator<Item = &'a Line>) -> (Job, Policy) {
+    let (mut job, mut policy) = (job.clone(), policy.clone());
+    let mut spread = BTreeSet::new();
+    for line in dropped {
+        drop_one(line, &mut job, &mut policy, &mut spread);
+    }
+    // Indexes are those of the whole list.
+    let mut index = 0;
+    job.spread.retain(|_| {
+        index += 1;
+        !spread.contains(&(index - 1))
+    });
+    (job, policy)
+}
+
+fn drop_one(line: &Line, job: &mut Job, policy: &mut Policy, spread: &mut BTreeSet<usize>) {
+    match &line.what {
+        What::Deadline => policy.deadline = None,
+        What::Budget => policy.budget = None,
+        What::Residency(label) => drop(policy.residency.remove(label)),
+        What::CloudAct => policy.exclude_cloud_act = false,
+        What::Trust(label) => drop(policy.trust.remove(label)),
+        What::CloudsAllow => policy.clouds.allow = None,
+        What::CloudsDeny(pattern) => drop(policy.clouds.deny.remove(pattern)),
+        What::PlacesAllow => policy.places.allow = None,
+        What::PlacesDeny(pattern) => drop(policy.places.deny.remove(pattern)),
+        What::Partitions => {
+            let closed = CLASSES.iter().filter(|(_, open)| !open).map(|(name, _)| (*name).to_owned());
+            policy.partitions.extend(closed);
+        }
+        What::Spot => policy.allow_spot = Some(true),
+        // Not "none", which may be less than what was said.
+        What::Allocation => policy.allocation = Some(Allocation::Cheapest),
+        What::Quota(pattern, counted) => {
+            let Some(quota) = policy.quotas.get_mut(pattern) else { return };
+            match counted {
+                Counted::Cpus => quota.vcpu_thousandths = None,
+                Counted::Instances => quota.instances = None,
+                Counted::Accelerators => quota.accelerators = None,
+                Counted::Accelerator(name) => drop(quota.by_accelerator.remove(name)),
+            }
+            if *quota == Quota::default() {
+                policy.quotas.remove(pattern);
+            }
+        }
+        What::Need(stage, need) => {
+            if let Some(stage) = job.stages.get_mut(stage) {
+                drop_need(*need, stage);
+            }
+        }
+        What::StageDeadline(stage) => {
+            if let Some(stage) = job.stages.get_mut(stage) {
+                stage.deadline = None;
+            }
+        }
+        What::StageAllocation(stage) => {
+            if let Some(stage) = job.stages.get_mut(stage) {
+                stage.allocation = Some(Allocation::Cheapest);
+            }
+        }
+        What::Spread(index) => drop(spread.insert(*index)),
+    }
+}
+
+/// What is common to all alternatives was copied into each of them: it goes there too.
+fn drop_need(need: Need, stage: &mut Stage) {
+    let common = stage.needs.clone();
+    for other in stage.needs.any_of.iter_mut().filter(|other| need.same(other, &common)) {
+        need.clear(other);
+    }
+    need.clear(&mut stage.needs);
+    // A machine that the job gives no time for is taken to be as fast as the fastest that it
+    // does: leaving the need out then forbids nothing.
+    if need == Need::Accelerators
+        && let Work::DurationBy(times) = &stage.work
+        && let Some(least) = times.values().min()
+    {
+        stage.work = Work::Duration(*least);
+    }
+}

@@ -1,0 +1,400 @@
+//! The cheapest way to relax one line so that there is a plan, all other lines in force.
+
+use super::best::{Best, Figures, best};
+use super::conflict::feasible;
+use super::lines::{Counted, Line, Need, What, without};
+use crate::catalog::Catalog;
+use crate::model::policy::DEFAULT_LABEL;
+use crate::model::{
+    AcceleratorNeed, Bytes, Job, Millis, Money, Needs, Objective, Offer, Pattern, Policy, Tee, Work, dag,
+};
+use crate::solve::{Effort, SolverError};
+use std::collections::BTreeSet;
+
+/// What a line would have to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relaxation {
+    pub to: Relaxed,
+    /// The best plan then, by the policy's objective (fastest for a deadline, cheapest for a
+    /// budget). None: it hangs on what the job does not say.
+    pub figures: Option<Figures>,
+    /// Nothing less, and no other single name for less money, would do; false: not all were tried.
+    pub least: bool,
+}
+
+/// What a line may be relaxed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Relaxed {
+    /// The least time that would do.
+    Time(Millis),
+    /// The least amount that would do.
+    Money(Money),
+    /// The least number that would do.
+    Count(u64),
+    /// The number of virtual CPUs, in thousandths: the greatest need, or the least quota.
+    Cpus(u64),
+    /// The greatest size that would do.
+    Bytes(Bytes),
+    /// Names to add to the line's list; all of them together if there are several.
+    Add(BTreeSet<String>),
+    /// It has to go.
+    Drop,
+}
+
+/// Single names that are tried before several are taken together.
+const TRIED: usize = 48;
+
+/// Relaxes `line` of a job and a policy that have a plan without it, but not with it. `None`:
+/// they have none even without.
+pub fn relax(
+    line: &Line,
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    effort: &Effort,
+) -> Result<Option<Relaxation>, SolverError> {
+    let (free_job, mut free_policy) = without(job, policy, [line]);
+    match line.what {
+        What::Deadline => free_policy.minimize = Objective::Time,
+        What::Budget => free_policy.minimize = Objective::Cost,
+        _ => {}
+    }
+    let Some(free) = best(&free_job, &free_policy, catalog, effort)? else { return Ok(None) };
+    let case = Case { line, job, policy, catalog, effort, free: &free };
+    let figures = Some(free.figures);
+    let limit = |to: Relaxed| Relaxation { to, figures, least: free.figures.proven };
+    let relaxation = match &line.what {
+        What::Deadline => limit(Relaxed::Time(free.figures.makespan)),
+        What::Budget => limit(Relaxed::Money(free.figures.cost)),
+        What::StageDeadline(_) | What::Quota(..) | What::Spread(_) => case.number()?,
+        What::Need(_, Need::Cpus | Need::Memory | Need::Latency) => case.number()?,
+        What::Residency(_) | What::Trust(_) | What::CloudsAllow | What::PlacesAllow | What::Partitions => {
+            case.names()?
+        }
+        What::Need(_, Need::Accelerators | Need::Tee | Need::Places | Need::InstanceTypes) => case.names()?,
+        What::CloudAct | What::CloudsDeny(_) | What::PlacesDeny(_) | What::Spot | What::Allocation => case.gone(),
+        What::StageAllocation(_) | What::Need(_, Need::Arch | Need::AnyOf) => case.gone(),
+    };
+    Ok(Some(relaxation))
+}
+
+/// A line, what it is part of, and the best without it.
+struct Case<'a> {
+    line: &'a Line,
+    job: &'a Job,
+    policy: &'a Policy,
+    catalog: &'a Catalog,
+    effort: &'a Effort,
+    free: &'a Best,
+}
+
+impl Case<'_> {
+    /// The line goes altogether.
+    fn gone(&self) -> Relaxation {
+        Relaxation { to: Relaxed::Drop, figures: Some(self.free.figures), least: true }
+    }
+
+    /// The least change of a number that would do.
+    fn number(&self) -> Result<Relaxation, SolverError> {
+        let (now, mut values) = self.values();
+        let would_do = |value: u64| {
+            let (job, policy) = self.with_number(value);
+            feasible(&job, &policy, self.catalog, self.effort)
+        };
+        // Without a list of values that matter: double the distance until one does.
+        if values.is_empty() {
+            let mut step = self.step();
+            let mut low = now;
+            while !would_do(now.saturating_add(step))? {
+                low = now.saturating_add(step);
+                let Some(next) = step.checked_mul(2).filter(|step| *step < 1 << 60) else { return Ok(self.gone()) };
+                step = next;
+            }
+            let mut high = now.saturating_add(step);
+            let unit = self.step();
+            while high - low > unit {
+                let middle = low + (high - low) / unit / 2 * unit;
+                if would_do(middle)? { high = middle } else { low = middle }
+            }
+            values = vec![high];
+        }
+        // Rising ease: the first that does is the least change.
+        let (mut low, mut high) = (0, values.len());
+        while low < high {
+            let middle = (low + high) / 2;
+            if would_do(values[middle])? { high = middle } else { low = middle + 1 }
+        }
+        let Some(value) = values.get(low) else { return Ok(self.gone()) };
+        let (job, policy) = self.with_number(*value);
+        let figures = best(&job, &policy, self.catalog, self.effort)?.map(|best| best.figures);
+        Ok(Relaxation { to: self.shown(*value), figures, least: true })
+    }
+
+    /// The number that the line gives, and those that could take its place, in rising ease; none
+    /// if any number could.
+    fn values(&self) -> (u64, Vec<u64>) {
+        let below = |now: u64, of: &mut dyn Iterator<Item = u64>| -> Vec<u64> {
+            let values: BTreeSet<u64> = of.filter(|value| *value < now && *value > 0).collect();
+            values.into_iter().rev().collect()
+        };
+        let machines = || self.catalog.machines.iter();
+        match &self.line.what {
+            What::Need(stage, need) => {
+                let needs = &self.job.stages[stage].needs;
+                match need {
+                    Need::Cpus => {
+                        let now = needs.vcpu_thousandths;
+                        (now, below(now, &mut machines().map(|machine| machine.vcpu_thousandths)))
+                    }
+                    Need::Memory => (needs.memory.0, below(needs.memory.0, &mut machines().map(|m| m.memory.0))),
+                    _ => {
+                        let now = needs.latency.as_ref().map_or(0, |latency| latency.at_most.0);
+                        let known: BTreeSet<u64> = self.catalog.round_trips.values().map(|time| time.0).collect();
+                        (now, known.into_iter().filter(|time| *time > now).collect())
+                    }
+                }
+            }
+            What::StageDeadline(stage) => (self.job.stages[stage].deadline.unwrap_or_default().0, Vec::new()),
+            What::Quota(pattern, counted) => {
+                let mut quota = self.policy.quotas.get(pattern).cloned().unwrap_or_default();
+                (counted.of(&mut quota).copied().unwrap_or_default(), Vec::new())
+            }
+            What::Spread(index) => (u64::from(self.job.spread[*index].at_most), Vec::new()),
+            _ => (0, Vec::new()),
+        }
+    }
+
+    /// The finest difference worth naming.
+    fn step(&self) -> u64 {
+        if matches!(self.line.what, What::Quota(_, Counted::Cpus)) { 1000 } else { 1 }
+    }
+
+    fn shown(&self, value: u64) -> Relaxed {
+        match &self.line.what {
+            What::StageDeadline(_) | What::Need(_, Need::Latency) => Relaxed::Time(Millis(value)),
+            What::Need(_, Need::Cpus) | What::Quota(_, Counted::Cpus) => Relaxed::Cpus(value),
+            What::Need(_, Need::Memory) => Relaxed::Bytes(Bytes(value)),
+            _ => Relaxed::Count(value),
+        }
+    }
+
+    fn with_number(&self, value: u64) -> (Job, Policy) {
+        let (mut job, mut policy) = (self.job.clone(), self.policy.clone());
+        match &self.line.what {
+            What::Need(name, need) => {
+                let set = |needs: &mut Needs| match need {
+                    Need::Cpus => needs.vcpu_thousandths = value,
+                    Need::Memory => needs.memory = Bytes(value),
+                    _ => {
+                        if let Some(latency) = &mut needs.latency {
+                            latency.at_most = Millis(value);
+                        }
+                    }
+                };
+                change(&mut job, name, *need, set);
+            }
+            What::StageDeadline(name) => {
+                if let Some(stage) = job.stages.get_mut(name) {
+                    stage.deadline = Some(Millis(value));
+                }
+            }
+            What::Quota(pattern, counted) => {
+                if let Some(limit) = policy.quotas.get_mut(pattern).and_then(|quota| counted.of(quota)) {
+                    *limit = value;
+                }
+            }
+            What::Spread(index) => job.spread[*index].at_most = u32::try_from(value).unwrap_or(u32::MAX),
+            _ => {}
+        }
+        (job, policy)
+    }
+
+    /// The name to add for which the best plan is best, or the names that are enough together.
+    fn names(&self) -> Result<Relaxation, SolverError> {
+        let missing = self.missing();
+        let figures = |figures: Figures| Some(figures).filter(|_| !self.assumes_a_time());
+        if let Some(names) = missing.as_ref().filter(|names| names.len() == 1 && !self.assumes_a_time()) {
+            // No plan with another name added is better than the best without the line.
+            return Ok(Relaxation {
+                to: Relaxed::Add(names.clone()),
+                figures: Some(self.free.figures),
+                least: self.free.figures.proven,
+            });
+        }
+        let names = self.known_names();
+        let all = names.len() <= TRIED;
+        let mut found: Option<((Money, Millis), String, Figures)> = None;
+        for name in names.into_iter().take(TRIED) {
+            let (job, policy) = self.with_names(&BTreeSet::from([name.clone()]));
+            let Some(best) = best(&job, &policy, self.catalog, self.effort)? else { continue };
+            let rank = (best.figures.cost, best.figures.makespan);
+            if found.as_ref().is_none_or(|(known, ..)| rank < *known) {
+                found = Some((rank, name, best.figures));
+            }
+        }
+        Ok(match (found, missing) {
+            (Some((_, name, of)), _) => {
+                Relaxation { to: Relaxed::Add(BTreeSet::from([name])), figures: figures(of), least: all && of.proven }
+            }
+            (None, Some(names)) if !names.is_empty() => {
+                Relaxation { to: Relaxed::Add(names), figures: figures(self.free.figures), least: false }
+            }
+            (None, _) => Relaxation { figures: figures(self.free.figures), ..self.gone() },
+        })
+    }
+
+    /// Whether a stage would run on what the job gives no time for.
+    fn assumes_a_time(&self) -> bool {
+        match &self.line.what {
+            What::Need(stage, Need::Accelerators) => {
+                matches!(self.job.stages.get(stage).map(|stage| &stage.work), Some(Work::DurationBy(_)))
+            }
+            _ => false,
+        }
+    }
+
+    /// What the best plan without the line uses that the line does not list. `None`: something
+    /// that has no name.
+    fn missing(&self) -> Option<BTreeSet<String>> {
+        let labels = dag::labels(self.job).of_stage;
+        let carries = |stage: &str, label: &str| {
+            label == DEFAULT_LABEL || labels.get(stage).is_some_and(|labels| labels.contains(label))
+        };
+        let mut names = BTreeSet::new();
+        for (stage, offers) in &self.free.offers {
+            let bound = match &self.line.what {
+                What::Residency(label) | What::Trust(label) => carries(stage, label),
+                What::Need(name, _) => name == stage,
+                _ => true,
+            };
+            for offer in offers.iter().filter(|_| bound) {
+                names.extend(self.lacking(offer)?);
+            }
+        }
+        Some(names)
+    }
+
+    /// The name that the line would have to list for this offer; `Some(None)`: it does already.
+    fn lacking(&self, offer: &Offer) -> Option<Option<String>> {
+        let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
+        let listed = |list: &BTreeSet<Pattern>, name: &str| list.iter().any(|pattern| pattern.matches(name));
+        let unless = |listed: bool, name: String| Some((!listed).then_some(name));
+        let tee = |tees: &BTreeSet<Tee>| match tees.iter().any(|tee| offer.tee.has(*tee)) {
+            true => Some(None),
+            false => offer.tee.iter().next().map(|tee| Some(tee.to_string())),
+        };
+        match &self.line.what {
+            What::Residency(label) => {
+                let country = place.country.clone()?;
+                unless(self.policy.residency.get(label).is_some_and(|list| list.contains(&country)), country)
+            }
+            What::Trust(label) => tee(self.policy.trust.get(label)?),
+            What::CloudsAllow => {
+                let cloud = place.name.cloud.clone();
+                unless(self.policy.clouds.allow.as_ref().is_some_and(|list| listed(list, &cloud)), cloud)
+            }
+            What::PlacesAllow => {
+                let name = place.name.to_string();
+                unless(self.policy.places.allow.as_ref().is_some_and(|list| listed(list, &name)), name)
+            }
+            What::Partitions => {
+                let class = place.partition();
+                unless(class.is_empty() || self.policy.partitions.contains(class), class.to_owned())
+            }
+            What::Need(stage, need) => {
+                let needs = &self.job.stages.get(stage)?.needs;
+                match need {
+                    Need::Tee => tee(&needs.tee),
+                    Need::Places => {
+                        let name = place.name.to_string();
+                        unless(listed(&needs.places, &name), name)
+                    }
+                    Need::InstanceTypes => {
+                        let name = machine.instance_type.clone();
+                        unless(listed(&needs.instance_types, &name), name)
+                    }
+                    _ => {
+                        let (name, count) = machine.accelerator.clone()?;
+                        let has = |need: &AcceleratorNeed| {
+                            self.catalog.accelerator_name(&need.name) == Some(&name) && count >= need.thousandths
+                        };
+                        let listed = needs.accelerators.iter().any(has);
+                        unless(listed, AcceleratorNeed { name, thousandths: count }.to_string())
+                    }
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Names of the catalog that the line could list.
+    fn known_names(&self) -> BTreeSet<String> {
+        let places = self.catalog.places.iter();
+        match &self.line.what {
+            What::Residency(_) => places.filter_map(|place| place.country.clone()).collect(),
+            What::CloudsAllow => places.map(|place| place.name.cloud.clone()).collect(),
+            What::PlacesAllow | What::Need(_, Need::Places) => places.map(|place| place.name.to_string()).collect(),
+            What::Partitions => {
+                places.map(|place| place.partition().to_owned()).filter(|class| !class.is_empty()).collect()
+            }
+            What::Trust(_) | What::Need(_, Need::Tee) => Tee::ALL.iter().map(Tee::to_string).collect(),
+            What::Need(_, Need::InstanceTypes) => {
+                self.catalog.machines.iter().map(|machine| machine.instance_type.clone()).collect()
+            }
+            What::Need(_, Need::Accelerators) => {
+                let all = self.catalog.machines.iter().filter_map(|machine| machine.accelerator.clone());
+                all.map(|(name, thousandths)| AcceleratorNeed { name, thousandths }.to_string()).collect()
+            }
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn with_names(&self, names: &BTreeSet<String>) -> (Job, Policy) {
+        let (mut job, mut policy) = (self.job.clone(), self.policy.clone());
+        let patterns = || names.iter().cloned().map(Pattern);
+        let tees = || names.iter().filter_map(|name| Tee::parse(name));
+        match &self.line.what {
+            What::Residency(label) => {
+                if let Some(list) = policy.residency.get_mut(label) {
+                    list.extend(names.iter().cloned());
+                }
+            }
+            What::Trust(label) => {
+                if let Some(list) = policy.trust.get_mut(label) {
+                    list.extend(tees());
+                }
+            }
+            What::CloudsAllow => policy.clouds.allow.iter_mut().for_each(|list| list.extend(patterns())),
+            What::PlacesAllow => policy.places.allow.iter_mut().for_each(|list| list.extend(patterns())),
+            What::Partitions => policy.partitions.extend(names.iter().cloned()),
+            What::Need(name, need) => {
+                let more: Vec<AcceleratorNeed> =
+                    names.iter().filter_map(|name| AcceleratorNeed::parse(name).ok()).collect();
+                let add = |needs: &mut Needs| match need {
+                    Need::Tee => needs.tee.extend(tees()),
+                    Need::Places => needs.places.extend(patterns()),
+                    Need::InstanceTypes => needs.instance_types.extend(patterns()),
+                    _ => needs.accelerators.extend(more.iter().cloned()),
+                };
+                change(&mut job, name, *need, add);
+                if *need == Need::Accelerators
+                    && let Some(Work::DurationBy(times)) = job.stages.get_mut(name).map(|stage| &mut stage.work)
+                    && let Some(least) = times.values().min().copied()
+                {
+                    // As when the line is left out.
+                    times.extend(more.into_iter().map(|need| (need, least)));
+                }
+            }
+            _ => {}
+        }
+        (job, policy)
+    }
+}
+
+/// Changes a need of a stage, also where it was copied into alternatives.
+fn change(job: &mut Job, name: &str, need: Need, set: impl Fn(&mut Needs)) {
+    let Some(stage) = job.stages.get_mut(name) else { return };
+    let common = stage.needs.clone();
+    stage.needs.any_of.iter_mut().filter(|other| need.same(other, &common)).for_each(&set);
+    set(&mut stage.needs);
+}

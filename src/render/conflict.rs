@@ -1,0 +1,245 @@
+//! Lines that clash, for people and for programs.
+
+use crate::model::accelerator::count_text;
+use crate::model::units::div_half_even;
+use crate::model::{Bytes, Job, Millis, Money, Policy};
+use crate::planner::{Clashing, Conflict, Counted, Figures, File, Line, Need, Relaxation, Relaxed, What};
+use crate::spec::{Parsed, SourceFile};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Longest value of a line that is shown whole.
+const LONGEST: usize = 36;
+
+/// The files that lines are in.
+#[derive(Clone, Copy)]
+pub struct Files<'a> {
+    pub job: &'a Parsed<Job>,
+    pub policy: &'a Parsed<Policy>,
+}
+
+impl<'a> Files<'a> {
+    fn source(self, line: &Line) -> &'a SourceFile {
+        match line.file {
+            File::Policy => &self.policy.source,
+            File::Job => &self.job.source,
+        }
+    }
+
+    /// Whether the line is in its file: sky has rules of its own where a file says nothing.
+    fn written(self, line: &Line) -> bool {
+        let table = line.key.split('.').next().unwrap_or_default();
+        let default = matches!(line.what, What::Partitions | What::Spot);
+        !default || self.source(line).spans.contains_key(&line.key) || table == "stages"
+    }
+
+    /// `policy.toml:5:1  limits.deadline = "90 m"`.
+    fn named(self, line: &Line) -> String {
+        if !self.written(line) {
+            return format!("{} (not written: closed by default)", line.key);
+        }
+        let source = self.source(line);
+        let text = source.spans.get(&line.key).map_or("", |span| source.text.get(span.clone()).unwrap_or_default());
+        let value = text.split_once('=').map(|(_, value)| value.trim()).unwrap_or_default();
+        let value: String = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        let value = match value.char_indices().nth(LONGEST) {
+            Some((end, _)) => format!(" = {}…", &value[..end]),
+            None if value.is_empty() => value,
+            None => format!(" = {value}"),
+        };
+        format!("{}  {}{value}", source.location(&line.key), line.key)
+    }
+}
+
+/// Sentences, indented by two, with a final newline; empty if it is no line of the files.
+pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let mut line = |line: &str| {
+        let _ = writeln!(text, "{}", format!("  {line}").trim_end());
+    };
+    match &conflict.lines[..] {
+        [] => return text,
+        [only] if only.enough => line("one line is in the way; a plan is possible if it is changed:"),
+        [_] => line("no plan can keep this line, whatever the others say:"),
+        several => {
+            line(&format!("these {} lines clash; without any one of them the others can be kept:", several.len()))
+        }
+    }
+    if !conflict.smallest {
+        line("(the search for fewer lines that clash was ended)");
+    }
+    for clashing in &conflict.lines {
+        line("");
+        line(&format!("  {}", files.named(&clashing.line)));
+        for sentence in relaxed(clashing, files) {
+            line(&format!("    {sentence}"));
+        }
+    }
+    if conflict.lines.iter().all(|clashing| !clashing.enough) {
+        line("");
+        line("other lines clash as well: change one of these, and plan again to see them");
+    }
+    if !conflict.defaults.is_empty() {
+        line("");
+        line("it would also be enough to allow what is closed by default:");
+        for clashing in &conflict.defaults {
+            for sentence in relaxed(clashing, files) {
+                line(&format!("  {}: {sentence}", clashing.line.key));
+            }
+        }
+    }
+    text
+}
+
+/// What a line would have to say, in a sentence and a proposal.
+fn relaxed(clashing: &Clashing, files: Files<'_>) -> Vec<String> {
+    let (said, proposal) = sentence(clashing, files);
+    // What is not enough has figures that no plan would have.
+    if clashing.enough { [Some(said), proposal].into_iter().flatten().collect() } else { vec![said] }
+}
+
+fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
+    let Some(Relaxation { to, figures, .. }) = &clashing.relaxation else {
+        return ("would have to go".to_owned(), None);
+    };
+    let alone = |text: String| if clashing.enough { text } else { "; not enough on its own".to_owned() };
+    let then = alone(figures.as_ref().map(then).unwrap_or_default());
+    let what = &clashing.line.what;
+    let key = clashing.line.key.rsplit('.').next().unwrap_or_default();
+    match to {
+        Relaxed::Time(time) => {
+            let now = match what {
+                What::Deadline => files.policy.value.deadline,
+                What::StageDeadline(stage) => files.job.value.stages.get(stage).and_then(|stage| stage.deadline),
+                _ => None,
+            };
+            let more = now.map(|now| format!(", {} more", (*time - now).exact())).unwrap_or_default();
+            let proposal = match what {
+                What::Need(..) => format!("help: set at_most = \"{} ms\" or more", time.0),
+                _ => format!("help: set {key} = \"{}\" or later", round_up(*time).exact()),
+            };
+            // How long the plan takes is said already.
+            let cost = figures.as_ref().map(|figures| format!(": from {}", figures.cost)).unwrap_or_default();
+            let then = if *what == What::Deadline { alone(cost) } else { then };
+            (format!("needs {}{more}{then}", time.exact()), Some(proposal))
+        }
+        Relaxed::Money(cost) => {
+            let more = files.policy.value.budget.map(|now| format!(", {} more", (*cost - now).exact()));
+            let then = figures.as_ref().map(|figures| format!(": ends after {}", figures.makespan));
+            (
+                format!("needs {}{}{}", cost.exact(), more.unwrap_or_default(), alone(then.unwrap_or_default())),
+                Some(format!("help: set {key} = \"{}\" or more", cents_up(*cost))),
+            )
+        }
+        Relaxed::Cpus(count) => {
+            let count = count_text(u32::try_from(*count).unwrap_or(u32::MAX));
+            match what {
+                What::Quota(..) => (format!("needs {count}{then}"), None),
+                _ => (format!("may be at most {count}{then}"), None),
+            }
+        }
+        Relaxed::Count(count) => match what {
+            What::Spread(_) => (format!("needs at_most = {count}{then}"), None),
+            _ => (format!("needs {count}{then}"), None),
+        },
+        Relaxed::Bytes(bytes) => (format!("may be at most {}{then}", size(*bytes)), None),
+        Relaxed::Add(names) => {
+            let verb = match what {
+                What::Trust(_) | What::Need(_, Need::Tee | Need::Accelerators) => "accept",
+                _ => "allow",
+            };
+            let time = if figures.is_none() { ", with a duration for it" } else { "" };
+            (format!("would have to {verb} {}{time}{then}", list(names)), None)
+        }
+        Relaxed::Drop if *what == What::Spot => (format!("would have to be true{then}"), None),
+        Relaxed::Drop => (format!("would have to go{then}"), None),
+    }
+}
+
+/// `: from $39.74, ends after 5 h 44 m`.
+fn then(figures: &Figures) -> String {
+    let proven = if figures.proven { "" } else { " or less" };
+    format!(": from {}{proven}, ends after {}", figures.cost, figures.makespan)
+}
+
+fn list(names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match &names[..] {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Memory as machines have it, if it is a whole number of hundredths of a GiB.
+fn size(bytes: Bytes) -> String {
+    let hundredths = div_half_even(i128::from(bytes.0) * 100, 1 << 30);
+    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    format!("{} GiB", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// Up to the next full second: a limit that can be typed.
+pub fn round_up(Millis(time): Millis) -> Millis {
+    Millis(time.div_ceil(1000) * 1000)
+}
+
+/// Up to the next cent.
+pub fn cents_up(Money(cost): Money) -> String {
+    let cents = (cost + 9_999) / 10_000;
+    format!("${}.{:02}", cents / 100, cents % 100)
+}
+
+/// For programs.
+pub fn json(conflict: &Conflict, files: Files<'_>) -> Value {
+    json!({
+        "format_version": "1.0",
+        "lines": conflict.lines.iter().map(|clashing| one(clashing, files)).collect::<Vec<_>>(),
+        "smallest": conflict.smallest,
+        "more": conflict.lines.iter().any(|clashing| !clashing.enough),
+        "defaults": conflict.defaults.iter().map(|clashing| one(clashing, files)).collect::<Vec<_>>(),
+    })
+}
+
+fn one(clashing: &Clashing, files: Files<'_>) -> Value {
+    let line = &clashing.line;
+    let source = files.source(line);
+    let range = source.span(&line.key).filter(|_| files.written(line)).map(|span| {
+        let (line, column) = source.line_column(span.start);
+        json!({ "filename": source.name, "line": line, "column": column })
+    });
+    let said = relaxed(clashing, files);
+    json!({
+        "key": line.key,
+        "file": match line.file { File::Policy => "policy", File::Job => "job" },
+        "range": range,
+        "default": !files.written(line),
+        "stage": line.stage(),
+        "enough": clashing.enough,
+        "summary": said.first(),
+        "relaxation": clashing.relaxation.as_ref().map(|relaxation| relaxation_json(relaxation, &line.what)),
+    })
+}
+
+fn relaxation_json(relaxation: &Relaxation, what: &What) -> Value {
+    let mut value = match &relaxation.to {
+        Relaxed::Time(time) => json!({ "milliseconds": time }),
+        Relaxed::Money(cost) => json!({ "micro_usd": cost }),
+        Relaxed::Cpus(count) => json!({ "vcpu_thousandths": count }),
+        Relaxed::Count(count) => match what {
+            What::Quota(_, Counted::Accelerator(name)) => json!({ "count": count, "accelerator": name }),
+            _ => json!({ "count": count }),
+        },
+        Relaxed::Bytes(bytes) => json!({ "bytes": bytes }),
+        Relaxed::Add(names) => json!({ "add": names }),
+        Relaxed::Drop => json!({ "drop": true }),
+    };
+    value["least"] = json!(relaxation.least);
+    if let Some(Figures { cost, makespan, proven }) = &relaxation.figures {
+        value["cost_micro_usd"] = json!(cost);
+        value["makespan_ms"] = json!(makespan);
+        value["proven"] = json!(proven);
+    }
+    value
+}

@@ -1,0 +1,91 @@
+//! The frontier of cost and makespan as a table and as JSON; [`super::frontier_svg`] draws it.
+
+use super::table;
+use crate::model::Purchase;
+use crate::planner::{Frontier, Placed, Point};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Jobs of more stages are summed up by place.
+const NAMED_STAGES: usize = 6;
+
+/// A table, the cheapest first. `width` is that of the terminal.
+pub fn text(job: &str, frontier: &Frontier, width: Option<u16>) -> String {
+    let mut text = format!("What time costs for {job}: no other plan is better in cost and time\n\n");
+    let named = frontier.points.first().is_some_and(|point| point.stages.len() <= NAMED_STAGES);
+    let mut rows = Vec::new();
+    for (index, point) in frontier.points.iter().enumerate() {
+        let last = index.checked_sub(1).map(|last| &frontier.points[last]);
+        let places = if named { changes(point, last) } else { by_place(point) };
+        let proven = if point.figures.proven { "yes" } else { "no" };
+        let figures = &point.figures;
+        rows.push(vec![figures.cost.to_string(), figures.makespan.to_string(), proven.to_owned(), places]);
+    }
+    let last = if named { "Stages, each where it changes" } else { "Stages by place" };
+    text.push_str(&table::text(&[">Cost", ">Ends after", "Proven", last], &rows, width));
+    text.push('\n');
+    text.push_str(&count(frontier));
+    text
+}
+
+fn count(frontier: &Frontier) -> String {
+    let shown = frontier.points.len();
+    match frontier.total {
+        Some(total) if total == shown => match total {
+            1 => "The cheapest plan is also the fastest.\n".to_owned(),
+            _ => format!("These {total} are all.\n"),
+        },
+        Some(total) => {
+            format!("{} of {total} are left out (--points N shows more); each that is shown is exact.\n", total - shown)
+        }
+        None => "There are others between them, more than were looked for; each that is shown is exact.\n".to_owned(),
+    }
+}
+
+/// `train gcp:us-central1 tpu-v3-8`, only what is not as in the row before.
+fn changes(point: &Point, last: Option<&Point>) -> String {
+    let same = |placed: &Placed| last.is_some_and(|last| last.stages.contains(placed));
+    let spot = |placed: &Placed| if placed.purchase == Purchase::Spot { ", spot" } else { "" };
+    let parts = point.stages.iter().filter(|placed| !same(placed));
+    let parts =
+        parts.map(|placed| format!("{} {} {}{}", placed.stage, placed.place, placed.instance_type, spot(placed)));
+    parts.collect::<Vec<_>>().join("\n")
+}
+
+/// `12 at aws:us-east-1, 3 at gcp:us-central1`, most first.
+fn by_place(point: &Point) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for placed in &point.stages {
+        *counts.entry(placed.place.to_string()).or_default() += 1;
+    }
+    let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(place, count)| (std::cmp::Reverse(*count), place.clone()));
+    counts.iter().map(|(place, count)| format!("{count} at {place}")).collect::<Vec<_>>().join(", ")
+}
+
+/// For programs.
+pub fn json(job: &str, frontier: &Frontier) -> Value {
+    let stage = |placed: &Placed| {
+        json!({
+            "name": placed.stage,
+            "place": placed.place,
+            "instance_type": placed.instance_type,
+            "purchase": placed.purchase,
+        })
+    };
+    let point = |point: &Point| {
+        json!({
+            "cost_micro_usd": point.figures.cost,
+            "makespan_ms": point.figures.makespan,
+            "proven": point.figures.proven,
+            "stages": point.stages.iter().map(stage).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "format_version": "1.0",
+        "job": job,
+        "points": frontier.points.iter().map(point).collect::<Vec<_>>(),
+        "total": frontier.total,
+        "left_out": frontier.total.map(|total| total - frontier.points.len()),
+    })
+}

@@ -1,0 +1,163 @@
+//! The frontier as a drawing: a staircase, since between two points the cheaper one is the best
+//! that its time buys.
+
+use crate::model::{Millis, Money};
+use crate::planner::{Frontier, Point};
+use std::fmt::Write;
+
+/// Sizes of the drawing, in pixels.
+const WIDTH: i128 = 760;
+const HEIGHT: i128 = 460;
+const LEFT: i128 = 84;
+const RIGHT: i128 = 48;
+const TOP: i128 = 48;
+const BOTTOM: i128 = 58;
+/// Labels nearer to each other than this would cover each other.
+const LABEL_WIDTH: i128 = 112;
+const LABEL_HEIGHT: i128 = 15;
+/// Distances between the marks of an axis: of time in seconds, of money in micro-USD.
+const SECONDS: [i128; 20] = [
+    1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 172_800,
+    432_000,
+];
+/// Most marks on an axis.
+const MARKS: i128 = 8;
+
+/// One axis: what is at its ends, and the marks between.
+struct Axis {
+    from: i128,
+    to: i128,
+    marks: Vec<i128>,
+    /// Pixels at the ends.
+    start: i128,
+    end: i128,
+}
+
+impl Axis {
+    /// Around `least..=most`, with a mark at every multiple of `step`.
+    fn new(least: i128, most: i128, step: i128, (start, end): (i128, i128)) -> Self {
+        let from = least.div_euclid(step) * step;
+        let to = ((most + step - 1).div_euclid(step) * step).max(from + step);
+        let marks = (0..=(to - from) / step).map(|index| from + index * step).collect();
+        Self { from, to, marks, start, end }
+    }
+
+    /// The pixel of a value.
+    fn at(&self, value: i128) -> i128 {
+        self.start + (value - self.from) * (self.end - self.start) / (self.to - self.from)
+    }
+}
+
+/// The least of `steps` that makes few enough marks.
+fn step(span: i128, steps: impl Iterator<Item = i128>) -> i128 {
+    let mut last = 1;
+    for step in steps {
+        last = step;
+        if span / step < MARKS {
+            break;
+        }
+    }
+    last
+}
+
+/// The drawing as an SVG file.
+pub fn svg(job: &str, frontier: &Frontier) -> String {
+    let times: Vec<i128> = frontier.points.iter().map(|point| i128::from(point.figures.makespan.0)).collect();
+    let costs: Vec<i128> = frontier.points.iter().map(|point| i128::from(point.figures.cost.0)).collect();
+    // A single point stands in the middle.
+    let ends = |values: &[i128]| match (values.iter().min(), values.iter().max()) {
+        (Some(least), Some(most)) if least < most => (*least, *most),
+        (Some(only), _) => (only - only / 10, only + only / 10 + 1),
+        _ => (0, 1),
+    };
+    let ((quick, slow), (cheap, dear)) = (ends(&times), ends(&costs));
+    let days = (1..).map(|power| 864_000 * 10_i128.pow(power)).take(12);
+    let seconds = step((slow - quick) / 1000, SECONDS.into_iter().chain(days));
+    let dollars = (0..16).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_i128.pow(power)));
+    let money = step(dear - cheap, dollars);
+    let x = Axis::new(quick, slow, seconds * 1000, (LEFT, WIDTH - RIGHT));
+    let y = Axis::new(cheap, dear, money, (HEIGHT - BOTTOM, TOP));
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let mut line = |line: String| {
+        let _ = writeln!(text, "{line}");
+    };
+    line(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+         font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"#222\">"
+    ));
+    line(format!("<title>Cost against makespan of {}</title>", escaped(job)));
+    line(format!("<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>"));
+    line(format!(
+        "<text x=\"{LEFT}\" y=\"24\" font-size=\"15\" font-weight=\"600\">{}: what time costs</text>",
+        escaped(job)
+    ));
+    for mark in &x.marks {
+        let at = x.at(*mark);
+        line(format!("<path d=\"M{at} {}V{TOP}\" stroke=\"#e4e4e4\"/>", y.start));
+        line(format!("<text x=\"{at}\" y=\"{}\" text-anchor=\"middle\">{}</text>", y.start + 18, time(*mark)));
+    }
+    for mark in &y.marks {
+        let at = y.at(*mark);
+        line(format!("<path d=\"M{LEFT} {at}H{}\" stroke=\"#e4e4e4\"/>", x.end));
+        line(format!("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", LEFT - 8, at + 4, cost(*mark, money)));
+    }
+    line(format!("<path d=\"M{LEFT} {TOP}V{}H{}\" fill=\"none\" stroke=\"#222\"/>", y.start, x.end));
+    let middle = (x.start + x.end) / 2;
+    line(format!("<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">ends after</text>", HEIGHT - 14));
+    let middle = (y.start + y.end) / 2;
+    line(format!(
+        "<text x=\"18\" y=\"{middle}\" text-anchor=\"middle\" transform=\"rotate(-90 18 {middle})\">cost (US dollars)</text>"
+    ));
+    line(format!(
+        "<path d=\"{}\" fill=\"none\" stroke=\"#1f6feb\" stroke-width=\"2\"/>",
+        staircase(&frontier.points, &x, &y)
+    ));
+    let mut labels: Vec<(i128, i128)> = Vec::new();
+    for point in &frontier.points {
+        let (px, py) = (x.at(i128::from(point.figures.makespan.0)), y.at(i128::from(point.figures.cost.0)));
+        let fill = if point.figures.proven { "#1f6feb" } else { "#fff" };
+        let (said, time) = (point.figures.cost.to_string(), point.figures.makespan.to_string());
+        let proof = if point.figures.proven { "proven" } else { "not proven" };
+        line(format!(
+            "<circle cx=\"{px}\" cy=\"{py}\" r=\"4\" fill=\"{fill}\" stroke=\"#1f6feb\" stroke-width=\"2\"><title>{said}, {time}, {proof}</title></circle>"
+        ));
+        let clear = |(lx, ly): &(i128, i128)| (px - lx).abs() >= LABEL_WIDTH || (py - ly).abs() >= LABEL_HEIGHT;
+        if labels.iter().all(clear) {
+            labels.push((px, py));
+            // To the right of the step, unless that is off the drawing.
+            let (at, anchor) = if px > WIDTH - RIGHT - LABEL_WIDTH { (px - 6, "end") } else { (px + 6, "start") };
+            line(format!("<text x=\"{at}\" y=\"{}\" text-anchor=\"{anchor}\">{said} · {time}</text>", py - 7));
+        }
+    }
+    line("</svg>".to_owned());
+    text
+}
+
+/// From the fastest, down and to the right; it goes on to both edges.
+fn staircase(points: &[Point], x: &Axis, y: &Axis) -> String {
+    let mut path = String::new();
+    for point in points.iter().rev() {
+        let (px, py) = (x.at(i128::from(point.figures.makespan.0)), y.at(i128::from(point.figures.cost.0)));
+        let _ = match path.is_empty() {
+            true => write!(path, "M{px} {TOP}V{py}"),
+            false => write!(path, "H{px}V{py}"),
+        };
+    }
+    let _ = write!(path, "H{}", x.end);
+    path
+}
+
+fn time(milliseconds: i128) -> String {
+    Millis(u64::try_from(milliseconds).unwrap_or_default()).exact()
+}
+
+/// With as many decimals as the marks need.
+fn cost(micro: i128, step: i128) -> String {
+    let value = Money(i64::try_from(micro).unwrap_or(i64::MAX));
+    if step >= 10_000 || micro == 0 { value.to_string() } else { value.exact() }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

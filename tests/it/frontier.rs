@@ -1,0 +1,89 @@
+//! What time costs: the frontier is all of it, and nothing else.
+
+use crate::case::{self, Random};
+use crate::oracle::{every_placement, with_limits};
+use crate::sandbox::Sandbox;
+use insta_cmd::assert_cmd_snapshot;
+use sky::model::Policy;
+use sky::planner::{self, NoPlan};
+use sky::solve::Effort;
+
+const FRONTIER: [&str; 3] = ["frontier", "--catalog", "catalog"];
+
+/// The pairs that no other pair is at least as good as in both.
+fn best_of(all: &[(i128, i128)], policy: &Policy) -> Vec<(i128, i128)> {
+    let deadline = policy.deadline.map_or(i128::MAX, |limit| i128::from(limit.0));
+    let budget = policy.budget.map_or(i128::MAX, |limit| i128::from(limit.0));
+    let mut within: Vec<(i128, i128)> =
+        all.iter().copied().filter(|(cost, time)| *cost <= budget && *time <= deadline).collect();
+    within.sort_unstable();
+    within.dedup();
+    let dominated =
+        |one: &(i128, i128)| within.iter().any(|other| other != one && other.0 <= one.0 && other.1 <= one.1);
+    within.iter().copied().filter(|one| !dominated(one)).collect()
+}
+
+#[test]
+fn the_frontier_is_that_of_all_placements() {
+    let (mut points, mut most, mut none) = (0, 0, 0);
+    for number in 40_000..40_250 {
+        let case = case::random(number);
+        let (job, policy, catalog) = (case.job(), case.policy(), case.catalog());
+        let Some(all) = every_placement(&job, &policy, &catalog) else { continue };
+        let policy = with_limits(&policy, &all, &mut Random(number));
+        let expected = best_of(&all, &policy);
+        match planner::frontier(&job, &policy, &catalog, &Effort::default(), 1000) {
+            Ok(found) => {
+                let figures = |point: &planner::Point| {
+                    assert!(point.figures.proven, "case {number}");
+                    (i128::from(point.figures.cost.0), i128::from(point.figures.makespan.0))
+                };
+                let pairs: Vec<(i128, i128)> = found.points.iter().map(figures).collect();
+                assert_eq!(pairs, expected, "case {number}\n{case:#?}\n{policy:#?}");
+                assert_eq!(found.total, Some(pairs.len()));
+                points += pairs.len();
+                most = most.max(pairs.len());
+                // With fewer points: the ends are kept, and all are of the frontier.
+                let few = planner::frontier(&job, &policy, &catalog, &Effort::default(), 2).unwrap();
+                assert_eq!((few.points.first(), few.points.last()), (found.points.first(), found.points.last()));
+                assert_eq!((few.points.len(), few.total), (pairs.len().min(2), found.total));
+            }
+            Err(NoPlan::Refused(_) | NoPlan::Infeasible(_)) => {
+                assert_eq!(expected, [], "case {number}");
+                none += 1;
+            }
+            Err(error) => panic!("case {number}: {error:?}"),
+        }
+    }
+    assert!(points >= 180 && most >= 5 && none >= 10, "{points} {most} {none}");
+}
+
+#[test]
+fn as_people_and_programs_read_it() {
+    let sandbox = Sandbox::bert();
+    // GPUs that are faster than what is cheaper.
+    sandbox.replace("policy.toml", "deadline = \"6 h\"", "").replace("job.toml", "\"8.4 h\"", "\"3.5 h\"");
+    sandbox.replace("job.toml", "\"1.8 h\"", "\"0.9 h\"");
+    let at_80 = |args: &[&str]| {
+        let mut command = sandbox.sky(&[&FRONTIER[..], args].concat());
+        command.env("COLUMNS", "80");
+        command
+    };
+    assert_cmd_snapshot!("frontier_text", at_80(&[]));
+    assert_cmd_snapshot!("frontier_text_of_two", at_80(&["--points", "2"]));
+    assert_cmd_snapshot!("frontier_json", at_80(&["--json"]));
+    let svg = sandbox.path("frontier.svg");
+    let text = sandbox.stdout(&[&FRONTIER[..], &["--svg", "frontier.svg"]].concat(), 0);
+    assert_eq!(text, sandbox.stdout(&FRONTIER, 0), "the table comes with the drawing too");
+    insta::assert_snapshot!("frontier_svg", std::fs::read_to_string(svg).unwrap());
+}
+
+#[test]
+fn what_cannot_be() {
+    let sandbox = Sandbox::bert();
+    sandbox.replace("policy.toml", "6 h", "90 m");
+    assert_cmd_snapshot!("frontier_without_a_plan", sandbox.sky(&FRONTIER));
+    assert_cmd_snapshot!("frontier_without_a_plan_as_json", sandbox.sky(&[&FRONTIER[..], &["--json"]].concat()));
+    assert_cmd_snapshot!("frontier_of_one_point", sandbox.sky(&["frontier", "--points", "1"]));
+    assert_cmd_snapshot!("frontier_over_its_job", sandbox.sky(&["frontier", "--svg", "job.toml"]));
+}
