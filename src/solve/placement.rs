@@ -5,8 +5,9 @@
 //! the levels above as limits, on the choices that these limits leave ([`super::reduce`]); so
 //! ties, which are the rule where regions share a price list, do not depend on a solver's mood.
 
+use super::close::{close, plain};
 use super::forest::forest;
-use super::reduce::{least_time, reduce};
+use super::reduce::{Limits, least_time, reduce};
 use super::search::{improve, search};
 use super::solver::{Answer, Effort, Solver, SolverError};
 use crate::model::Objective;
@@ -55,11 +56,11 @@ pub struct Shortfall {
 
 /// Ties in cost between more choices than this are broken by single-stage moves, which is as
 /// deterministic, instead of by programs: the cost is proven, the makespan at that cost is not.
-const TIED_CHOICES: usize = 800;
+const TIED_CHOICES: usize = 300;
 /// Above so many choices no program is built: its first linear relaxation alone would outlast
 /// every patience, and no count of nodes limits that. The placement is then the search's, with
 /// the bound of [`super::forest`] or of the longest path, and the gap to it.
-const PROGRAM_CHOICES: usize = 25_000;
+const PROGRAM_CHOICES: usize = 3_000;
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
 
@@ -96,16 +97,10 @@ fn lost() -> SolverError {
     SolverError("a placement that was found does not fit its own instance".to_owned())
 }
 
-#[derive(Clone, Copy)]
-struct Limits {
-    cost: Option<i64>,
-    time: Option<i64>,
-}
-
 impl Limits {
     fn with(self, objective: Objective, value: i64) -> Self {
         match objective {
-            Objective::Cost => Self { cost: Some(value), ..self },
+            Objective::Cost => Self { cost: Some(value), least: false, ..self },
             Objective::Time => Self { time: Some(value), ..self },
         }
     }
@@ -146,10 +141,11 @@ impl Run<'_> {
             Objective::Cost => (Objective::Cost, Objective::Time),
             Objective::Time => (Objective::Time, Objective::Cost),
         };
-        let limits = Limits { cost: instance.budget, time: instance.deadline };
+        let limits = Limits { cost: instance.budget, time: instance.deadline, least: false };
         let Some(first) = self.best(instance, goal, limits, None)? else { return Ok(None) };
-        let limits = limits.with(goal, first.value);
-        let left = reduce(instance, self.shape, limits.cost, limits.time).ok_or_else(lost)?;
+        let least = goal == Objective::Cost && limits.time.is_none() && first.proven && plain(instance);
+        let limits = Limits { least, ..limits.with(goal, first.value) };
+        let left = reduce(instance, self.shape, limits).ok_or_else(lost)?;
         let second = if other == Objective::Time && left.size() > TIED_CHOICES {
             self.improved(&left, other, limits, &first.tags)
         } else {
@@ -168,16 +164,46 @@ impl Run<'_> {
         limits: Limits,
         known: Option<&[usize]>,
     ) -> Result<Option<Found>, SolverError> {
-        let Some(instance) = reduce(instance, self.shape, limits.cost, limits.time) else { return Ok(None) };
-        let instance = Instance { minimize: goal, budget: limits.cost, deadline: limits.time, ..instance };
-        let start: Option<Vec<usize>> = match known {
-            Some(tags) => Some(tags.to_vec()),
-            None => search(&instance, self.shape).map(|(picks, _, _)| tags(&instance, &picks)),
+        let closed = match known {
+            None if goal == Objective::Cost && plain(instance) => close(instance, self.shape),
+            _ => None,
         };
+        // No bound is lower than any figure.
+        let floor = closed.as_ref().map_or(i64::MIN, |closed| closed.bound);
+        let mut start = known.map(<[usize]>::to_vec);
+        if let Some(closed) = closed {
+            let tags = tags(instance, &closed.picks);
+            match self.value(instance, goal, limits, &tags) {
+                Some(value) if value == floor => {
+                    return Ok(Some(Found { tags, value, bound: floor, proven: true }));
+                }
+                Some(_) => start = Some(tags),
+                None if limits.cost.is_some_and(|limit| floor > limit) => return Ok(None),
+                None => {}
+            }
+        }
+        let found = self.best_left(instance, goal, limits, start)?;
+        Ok(found.map(|found| {
+            let bound = found.bound.max(floor).min(found.value);
+            Found { bound, proven: found.proven || bound == found.value, ..found }
+        }))
+    }
+
+    /// As [`Self::best`], on what the limits leave.
+    fn best_left(
+        &self,
+        instance: &Instance,
+        goal: Objective,
+        limits: Limits,
+        start: Option<Vec<usize>>,
+    ) -> Result<Option<Found>, SolverError> {
+        let Some(instance) = reduce(instance, self.shape, limits) else { return Ok(None) };
+        let instance = Instance { minimize: goal, budget: limits.cost, deadline: limits.time, ..instance };
+        let start = start.or_else(|| search(&instance, self.shape).map(|(picks, _, _)| tags(&instance, &picks)));
         let Some(start) = start else { return self.program(&instance, goal, limits, None) };
         let value = self.value(&instance, goal, limits, &start).ok_or_else(lost)?;
         let within = limits.with(goal, value);
-        let instance = reduce(&instance, self.shape, within.cost, within.time).ok_or_else(lost)?;
+        let instance = reduce(&instance, self.shape, within).ok_or_else(lost)?;
         if instance.stages.iter().all(|stage| stage.choices.len() == 1) {
             // All other choices are proven to exceed a limit or to be worse.
             return Ok(Some(Found { tags: start, value, bound: value, proven: true }));
@@ -288,7 +314,7 @@ impl Run<'_> {
 
     /// Among placements within the limits, the one whose choices come first, stage by stage.
     fn first_in_order(&self, instance: &Instance, limits: Limits, known: &[usize]) -> Result<Vec<usize>, SolverError> {
-        let mut instance = reduce(instance, self.shape, limits.cost, limits.time).ok_or_else(lost)?;
+        let mut instance = reduce(instance, self.shape, limits).ok_or_else(lost)?;
         let mut best = known.to_vec();
         if instance.size() > TIED_CHOICES {
             return Ok(self.nudge(&instance, limits, best));
@@ -304,7 +330,7 @@ impl Run<'_> {
             for (stage, tag) in instance.stages.iter_mut().zip(&best).take(end).skip(next) {
                 stage.choices.retain(|choice| choice.tag == *tag);
             }
-            instance = reduce(&instance, self.shape, limits.cost, limits.time).ok_or_else(lost)?;
+            instance = reduce(&instance, self.shape, limits).ok_or_else(lost)?;
             next = end;
         }
         Ok(best)
@@ -334,9 +360,17 @@ impl Run<'_> {
             Ok(evaluation.map(|evaluation| (evaluation.cost(), evaluation.makespan)))
         };
         Ok(Shortfall {
-            fastest: if time.is_some() { figures(Objective::Time, Limits { cost, time: None })? } else { None },
-            cheapest: if cost.is_some() { figures(Objective::Cost, Limits { cost: None, time })? } else { None },
-            unlimited: figures(Objective::Cost, Limits { cost: None, time: None })?,
+            fastest: if time.is_some() {
+                figures(Objective::Time, Limits { cost, ..Limits::default() })?
+            } else {
+                None
+            },
+            cheapest: if cost.is_some() {
+                figures(Objective::Cost, Limits { time, ..Limits::default() })?
+            } else {
+                None
+            },
+            unlimited: figures(Objective::Cost, Limits::default())?,
             stuck: stuck(instance),
         })
     }
