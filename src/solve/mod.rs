@@ -4,14 +4,19 @@
 //! stop on counts. Solvers' floating-point figures only choose; costs and times are recomputed
 //! exactly from what was chosen ([`crate::problem::evaluate`]).
 
+mod close;
+mod dual;
 pub mod exhaustive;
 mod feasible;
 mod forest;
 mod highs;
 mod microlp;
+mod moves;
+mod net;
 mod placement;
 mod reduce;
 mod search;
+mod sites;
 pub mod solver;
 
 pub use feasible::feasible;

@@ -7,8 +7,9 @@
 //! Preferences come before all of it. Caps on stages that may run at once are added as rows for
 //! the sets of stages that exceed them, until none does.
 
+use super::close::{close, plain, separable};
 use super::forest::forest;
-use super::reduce::{least_time, reduce};
+use super::reduce::{Limits, least_time, reduce};
 use super::search::{improve, search};
 use super::solver::{Answer, Effort, Solver, SolverError};
 use crate::model::Objective;
@@ -61,11 +62,11 @@ pub struct Shortfall {
 
 /// Ties in cost between more choices than this are broken by single-stage moves, which is as
 /// deterministic, instead of by programs: the cost is proven, the makespan at that cost is not.
-const TIED_CHOICES: usize = 800;
+const TIED_CHOICES: usize = 300;
 /// Above so many choices no program is built: its first linear relaxation alone would outlast
 /// every patience, and no count of nodes limits that. The placement is then the search's, with
 /// the bound of [`super::forest`] or of the longest path, and the gap to it.
-const PROGRAM_CHOICES: usize = 25_000;
+const PROGRAM_CHOICES: usize = 3_000;
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
 
@@ -134,17 +135,10 @@ impl Figure {
     }
 }
 
-#[derive(Clone, Copy, Default)]
-struct Limits {
-    cost: Option<i64>,
-    time: Option<i64>,
-    score: Option<i64>,
-}
-
 impl Limits {
     fn with(self, figure: Figure, value: i64) -> Self {
         match figure {
-            Figure::Cost => Self { cost: Some(value), ..self },
+            Figure::Cost => Self { cost: Some(value), least: false, ..self },
             Figure::Score => Self { score: Some(value), ..self },
             Figure::Time => Self { time: Some(value), ..self },
         }
@@ -226,8 +220,8 @@ impl Run<'_> {
         {
             return Ok(Some((first, ranked)));
         }
-        let limits = Limits { cost: instance.budget, time: instance.deadline, score: None };
-        let Some(instance) = reduce(instance, self.shape, limits.cost, limits.time) else { return Ok(None) };
+        let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
+        let Some(instance) = reduce(instance, self.shape, limits) else { return Ok(None) };
         let Some(least) = self.least_ranks(&instance, limits)? else { return Ok(None) };
         let uses = |stage: &crate::problem::StageChoices| {
             stage.choices.iter().filter(|choice| choice.rank > 0).map(|choice| (choice.tag, choice.rank)).collect()
@@ -289,9 +283,10 @@ impl Run<'_> {
             Objective::Cost => (Figure::Cost, Figure::Time),
             Objective::Time => (Figure::Time, Figure::Cost),
         };
-        let limits = Limits { cost: instance.budget, time: instance.deadline, score: None };
+        let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
         let Some(first) = self.best(instance, goal, limits, None)? else { return Ok(None) };
-        let limits = limits.with(goal, first.value);
+        let least = goal == Figure::Cost && limits.time.is_none() && first.proven && plain(instance);
+        let limits = Limits { least, ..limits.with(goal, first.value) };
         let left = self.reduced(instance, limits).ok_or_else(lost)?;
         let second = if other == Figure::Time && left.size() > TIED_CHOICES {
             self.improved(&left, other, limits, &first.known())
@@ -305,7 +300,7 @@ impl Run<'_> {
 
     /// Without choices that no placement within the limits can take.
     fn reduced(&self, instance: &Instance, limits: Limits) -> Option<Instance> {
-        let Some(score) = limits.score else { return reduce(instance, self.shape, limits.cost, limits.time) };
+        let Some(score) = limits.score else { return reduce(instance, self.shape, limits) };
         // What the time is worth at least is not there for costs, and the other way round.
         let cost = score.saturating_sub(worth(instance, least_time(instance, self.shape)));
         let spare = i128::from(score.saturating_sub(forest(instance, self.shape)?.least).max(0)) + 1;
@@ -314,11 +309,45 @@ impl Run<'_> {
             hour => i64::try_from(spare * crate::model::units::MS_PER_HOUR / i128::from(hour) + 1).ok(),
         };
         let least = |limit: Option<i64>, other: Option<i64>| limit.into_iter().chain(other).min();
-        reduce(instance, self.shape, least(limits.cost, Some(cost)), least(limits.time, time))
+        let (cost, time) = (least(limits.cost, Some(cost)), least(limits.time, time));
+        reduce(instance, self.shape, Limits { cost, time, ..limits })
     }
 
     /// Minimises one figure within limits. `known` keeps the limits already.
     fn best(
+        &self,
+        instance: &Instance,
+        goal: Figure,
+        limits: Limits,
+        known: Option<Known>,
+    ) -> Result<Option<Found>, SolverError> {
+        let closed = match known {
+            None if goal == Figure::Cost && separable(instance) => close(instance, self.shape),
+            _ => None,
+        };
+        // What it bounds are placements whose copies come straight from their origins.
+        let floor = closed.as_ref().filter(|_| plain(instance)).map_or(i64::MIN, |closed| closed.bound);
+        let mut start = known;
+        if let Some(closed) = closed {
+            match self.resolved(instance, goal, limits, tags(instance, &closed.picks)) {
+                Some((known, value)) if value == floor => {
+                    let Known { tags, routes } = known;
+                    return Ok(Some(Found { tags, routes, value, bound: floor, proven: true }));
+                }
+                Some((known, _)) => start = Some(known),
+                None if limits.cost.is_some_and(|limit| floor > limit) => return Ok(None),
+                None => {}
+            }
+        }
+        let found = self.best_left(instance, goal, limits, start)?;
+        Ok(found.map(|found| {
+            let bound = found.bound.max(floor).min(found.value);
+            Found { bound, proven: found.proven || bound == found.value, ..found }
+        }))
+    }
+
+    /// As [`Self::best`], on what the limits leave.
+    fn best_left(
         &self,
         instance: &Instance,
         goal: Figure,
@@ -574,7 +603,7 @@ impl Run<'_> {
             let evaluation = found.and_then(|found| self.evaluation(instance, &found));
             Ok(evaluation.map(|evaluation| (evaluation.cost(), evaluation.makespan)))
         };
-        let limits = |cost: Option<i64>, time: Option<i64>| Limits { cost, time, score: None };
+        let limits = |cost: Option<i64>, time: Option<i64>| Limits { cost, time, ..Limits::default() };
         Ok(Shortfall {
             fastest: if time.is_some() { figures(Figure::Time, limits(cost, None))? } else { None },
             cheapest: if cost.is_some() { figures(Figure::Cost, limits(None, time))? } else { None },
