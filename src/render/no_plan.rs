@@ -70,7 +70,7 @@ fn starved(funnels: &[Funnel], job: &Parsed<Job>, policy: &Parsed<Policy>) -> St
 
 fn need_line(need: &str, stage: &str, job: &Parsed<Job>) -> String {
     let key = match need {
-        "duration" => format!("stages.{stage}"),
+        "duration" | "interruptions" => format!("stages.{stage}"),
         "allocation" => format!("stages.{stage}.allocation"),
         need => format!("stages.{stage}.needs.{need}"),
     };
