@@ -11,7 +11,7 @@ mod offers;
 mod places;
 pub mod spot;
 
-pub use candidates::Candidate;
+pub use candidates::{Candidate, assumptions};
 pub use caps::base_name;
 pub use offers::Funnel;
 pub use places::billed;
