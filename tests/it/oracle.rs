@@ -173,7 +173,7 @@ fn end(job: &Job, name: &str, placement: &Placement<'_>, catalog: &Catalog) -> i
 }
 
 /// The best of them: the policy's objective, then the other figure.
-fn best(policy: &Policy, all: &[(i128, i128)]) -> Option<(i128, i128)> {
+pub fn best(policy: &Policy, all: &[(i128, i128)]) -> Option<(i128, i128)> {
     let deadline = policy.deadline.map_or(i128::MAX, |deadline| i128::from(deadline.0));
     let budget = policy.budget.map_or(i128::MAX, |budget| i128::from(budget.0));
     let within = all.iter().filter(|(cost, time)| *cost <= budget && *time <= deadline);
