@@ -5,8 +5,10 @@
 //! exactly from what was chosen ([`crate::problem::evaluate`]).
 
 mod close;
+mod deadline;
 mod dual;
 pub mod exhaustive;
+mod flow;
 mod forest;
 mod highs;
 mod microlp;
@@ -17,6 +19,7 @@ mod reduce;
 mod search;
 mod sites;
 pub mod solver;
+mod timed;
 
 pub use highs::Highs;
 pub use microlp::Microlp;

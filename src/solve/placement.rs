@@ -6,8 +6,8 @@
 //! ties, which are the rule where regions share a price list, do not depend on a solver's mood.
 
 use super::close::{close, plain};
-use super::forest::forest;
-use super::reduce::{Limits, least_time, reduce};
+use super::deadline::by_deadline;
+use super::reduce::{Limits, least_cost, least_time, reduce};
 use super::search::{improve, search};
 use super::solver::{Answer, Effort, Solver, SolverError};
 use crate::model::Objective;
@@ -59,8 +59,10 @@ pub struct Shortfall {
 const TIED_CHOICES: usize = 300;
 /// Above so many choices no program is built: its first linear relaxation alone would outlast
 /// every patience, and no count of nodes limits that. The placement is then the search's, with
-/// the bound of [`super::forest`] or of the longest path, and the gap to it.
+/// the bound of [`super::dual`] or of the longest path, and the gap to it.
 const PROGRAM_CHOICES: usize = 3_000;
+/// The same for programs with time, in pairs of a choice and a site that data may come from.
+const PROGRAM_WAITS: usize = 100_000;
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
 
@@ -198,37 +200,85 @@ impl Run<'_> {
         start: Option<Vec<usize>>,
     ) -> Result<Option<Found>, SolverError> {
         let Some(instance) = reduce(instance, self.shape, limits) else { return Ok(None) };
-        let instance = Instance { minimize: goal, budget: limits.cost, deadline: limits.time, ..instance };
+        let mut instance = Instance { minimize: goal, budget: limits.cost, deadline: limits.time, ..instance };
+        let mut start = start;
+        let mut floor = self.floor(&instance, goal);
+        if let (Objective::Cost, None, true, Some(deadline)) = (goal, &start, plain(&instance), limits.time)
+            && let Some(closed) = by_deadline(&instance, self.shape, deadline, None, self.solver, self.effort)
+        {
+            floor = floor.max(closed.bound);
+            let tags = tags(&instance, &closed.picks);
+            if let Some(value) = self.value(&instance, goal, limits, &tags) {
+                if value == floor {
+                    return Ok(Some(Found { tags, value, bound: floor, proven: true }));
+                }
+                for (stage, keep) in instance.stages.iter_mut().zip(closed.keep.into_iter().flatten()) {
+                    let mut keep = keep.into_iter();
+                    stage.choices.retain(|_| keep.next().unwrap_or(true));
+                }
+                start = Some(tags);
+            }
+        }
         let start = start.or_else(|| search(&instance, self.shape).map(|(picks, _, _)| tags(&instance, &picks)));
         let Some(start) = start else { return self.program(&instance, goal, limits, None) };
-        let value = self.value(&instance, goal, limits, &start).ok_or_else(lost)?;
-        let within = limits.with(goal, value);
-        let instance = reduce(&instance, self.shape, within).ok_or_else(lost)?;
-        if instance.stages.iter().all(|stage| stage.choices.len() == 1) {
+        let found = self.best_from(&instance, goal, limits, start, floor)?;
+        let bound = found.bound.max(floor).min(found.value);
+        Ok(Some(Found { bound, proven: found.proven || bound == found.value, ..found }))
+    }
+
+    /// As [`Self::best`], from a placement within the limits. No figure is below `floor`.
+    fn best_from(
+        &self,
+        instance: &Instance,
+        goal: Objective,
+        limits: Limits,
+        start: Vec<usize>,
+        floor: i64,
+    ) -> Result<Found, SolverError> {
+        let value = self.value(instance, goal, limits, &start).ok_or_else(lost)?;
+        let instance = reduce(instance, self.shape, limits.with(goal, value)).ok_or_else(lost)?;
+        let bound = floor.max(self.floor(&instance, goal)).min(value);
+        if bound == value || instance.stages.iter().all(|stage| stage.choices.len() == 1) {
             // All other choices are proven to exceed a limit or to be worse.
-            return Ok(Some(Found { tags: start, value, bound: value, proven: true }));
+            return Ok(Found { tags: start, value, bound: value, proven: true });
         }
-        if instance.size() > PROGRAM_CHOICES {
-            let bound = self.floor(&instance, goal);
-            return Ok(Some(Found { tags: start, value, bound, proven: bound == value }));
+        if instance.size() > PROGRAM_CHOICES || (limits.time.is_some() && self.waits(&instance) > PROGRAM_WAITS) {
+            return Ok(Found { tags: start, value, bound, proven: false });
         }
         let found = self.program(&instance, goal, limits, Some(&start))?;
-        Ok(Some(match found {
+        Ok(match found {
             Some(found) if found.value <= value => Found { bound: found.bound.min(found.value), ..found },
             Some(found) if !found.proven => Found { tags: start, value, bound: found.bound.min(value), proven: false },
             // A solver that calls the program infeasible, or proves an optimum that the start
             // beats, contradicts a placement that is there: its word is no proof.
-            _ => {
-                let bound = self.floor(&instance, goal).min(value);
-                Found { tags: start, value, bound, proven: bound == value }
-            }
-        }))
+            _ => Found { tags: start, value, bound, proven: false },
+        })
+    }
+
+    /// Pairs of sites over all edges: the size of what a program says about time.
+    fn waits(&self, instance: &Instance) -> usize {
+        let sites = |stage: usize| {
+            instance.stages[stage].choices.iter().map(|choice| choice.site).collect::<BTreeSet<usize>>().len()
+        };
+        let sites: Vec<usize> = (0..instance.stages.len()).map(sites).collect();
+        let inputs = self
+            .shape
+            .inputs
+            .iter()
+            .enumerate()
+            .flat_map(|(stage, inputs)| inputs.iter().map(move |(origin, _)| (stage, origin)));
+        inputs
+            .map(|(stage, origin)| match origin {
+                Origin::Stage(before) => sites[*before] * instance.stages[stage].choices.len(),
+                Origin::Site(_) => instance.stages[stage].choices.len(),
+            })
+            .sum()
     }
 
     /// A bound without a solver.
     fn floor(&self, instance: &Instance, goal: Objective) -> i64 {
         match goal {
-            Objective::Cost => forest(instance, self.shape).map_or(0, |forest| forest.least),
+            Objective::Cost => least_cost(instance, self.shape),
             Objective::Time => least_time(instance, self.shape),
         }
     }
