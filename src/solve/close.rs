@@ -12,10 +12,11 @@ use crate::problem::{Instance, Shape, routes};
 pub struct Closed {
     /// Positions of choices in the instance.
     pub picks: Vec<usize>,
-    /// What they cost.
-    pub value: i64,
-    /// No placement costs less; `value` if that is proven to be the least.
+    /// No placement costs less; what `picks` cost if that is proven to be the least.
     pub bound: i64,
+    /// By stage and choice, where that was looked at: it may be in a placement that costs at most
+    /// as much.
+    pub keep: Option<Vec<Vec<bool>>>,
 }
 
 /// Sweeps there and back before the search gives up.
@@ -83,8 +84,21 @@ pub fn close(instance: &Instance, shape: &Shape) -> Option<Closed> {
     }
     let bound = dual.net.whole(dual.bound());
     let value = value / scale;
-    Some(Closed { picks, value, bound: bound.min(value) })
+    Some(Closed { picks, bound: bound.min(value), keep: None })
 }
+
+/// A bound on the cost of every placement, from a few sweeps.
+pub fn bound(instance: &Instance, shape: &Shape) -> Option<i64> {
+    let mut dual = start(instance, shape, true)?;
+    for _ in 0..BOUNDS {
+        dual.backward(&mut |_, _| {});
+        dual.forward(&mut |_, _| {});
+    }
+    Some(dual.net.whole(dual.bound()))
+}
+
+/// Sweeps of [`bound`].
+const BOUNDS: usize = 3;
 
 /// By stage and choice: it may be in a placement that costs at most `limit`. `least`: no placement
 /// costs less than the limit. `None`: there is no such placement, or the figures are too large.

@@ -39,10 +39,12 @@ pub struct Dual<'a> {
     pub level: Vec<Vec<i64>>,
     /// By stage: least of its levels.
     least: Vec<i64>,
+    own: Vec<Vec<i64>>,
     /// What fixed origins got.
     constant: i64,
     room: Vec<i64>,
-    even: bool,
+    /// Stages keep a part of what they could hand on.
+    holding: bool,
 }
 
 impl<'a> Dual<'a> {
@@ -50,7 +52,7 @@ impl<'a> Dual<'a> {
     pub fn new(net: Net, links: &'a Links, own: Vec<Vec<i64>>) -> Self {
         let mail = net.stars.iter().map(|star| mail(&net, star)).collect();
         let least = own.iter().map(|own| own.iter().copied().min().unwrap_or(0)).collect();
-        Self { net, links, mail, level: own, least, constant: 0, room: Vec::new(), even: false }
+        Self { net, links, mail, level: own.clone(), least, own, constant: 0, room: Vec::new(), holding: false }
     }
 
     /// No placement costs less, scaled.
@@ -72,7 +74,7 @@ impl<'a> Dual<'a> {
         let after: usize = node.makes.iter().map(|star| self.net.stars[*star].readers.len()).sum();
         let before = node.reads.len();
         let own = if forward { after } else { before };
-        (if self.even { before.max(after) } else { own }).max(1) as i64
+        if self.holding { own as i64 + 1 } else { own.max(1) as i64 }
     }
 
     /// From the last stages to the first. `seen` is called for every stage when it has heard from
@@ -221,6 +223,28 @@ impl<'a> Dual<'a> {
         }
     }
 
+    /// From now on every stage keeps an even part of what is above its least, instead of handing
+    /// on all: then its levels say what each site is worth to it.
+    pub fn hold(&mut self) {
+        self.holding = true;
+    }
+
+    /// What a stage costs at a site by itself.
+    pub fn own(&self, stage: usize, position: usize) -> i64 {
+        self.own[stage][position]
+    }
+
+    /// Puts other own costs in the place of those so far; messages stay.
+    pub fn reprice(&mut self, own: &[Vec<i64>]) {
+        for (stage, new) in own.iter().enumerate() {
+            for ((level, old), new) in self.level[stage].iter_mut().zip(&mut self.own[stage]).zip(new) {
+                *level += new - *old;
+                *old = *new;
+            }
+            self.settle(stage);
+        }
+    }
+
     /// Drops sites; every stage must keep one.
     pub fn retain(&mut self, keep: &[Vec<bool>]) {
         let kept = |keep: &[bool], values: &mut Vec<i64>| {
@@ -229,6 +253,7 @@ impl<'a> Dual<'a> {
         };
         for (stage, keep) in keep.iter().enumerate() {
             kept(keep, &mut self.level[stage]);
+            kept(keep, &mut self.own[stage]);
             self.net.nodes[stage].retain(keep);
         }
         for (star, old) in self.net.stars.iter().zip(&mut self.mail) {

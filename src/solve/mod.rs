@@ -5,9 +5,11 @@
 //! exactly from what was chosen ([`crate::problem::evaluate`]).
 
 mod close;
+mod deadline;
 mod dual;
 pub mod exhaustive;
 mod feasible;
+mod flow;
 mod forest;
 mod highs;
 mod microlp;
@@ -18,6 +20,7 @@ mod reduce;
 mod search;
 mod sites;
 pub mod solver;
+mod timed;
 
 pub use feasible::feasible;
 pub use highs::Highs;

@@ -4,7 +4,7 @@
 //! that takes a choice, and the longest path through its stage with all other stages at their
 //! shortest is one on the makespan. A choice whose bound exceeds a limit is out.
 
-use super::close::{Within, within};
+use super::close::{Within, bound, within};
 use super::forest::forest;
 use crate::problem::routes::{self, Least, least_rates};
 use crate::problem::{Choice, Instance, Origin, Shape, StageChoices};
@@ -40,6 +40,11 @@ pub fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Inst
             return Some(reduced);
         }
     }
+}
+
+/// A lower bound on the cost of every placement.
+pub fn least_cost(instance: &Instance, shape: &Shape) -> i64 {
+    bound(instance, shape).unwrap_or_else(|| forest(instance, shape).map_or(0, |forest| forest.least))
 }
 
 /// A lower bound on the makespan of every placement: the longest path with every stage at its

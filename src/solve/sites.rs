@@ -7,18 +7,20 @@
 //! they are ties, which are broken later.
 
 use super::net::Net;
-use crate::problem::{Links, Origin};
+use crate::problem::{Instance, Links, Origin};
 use std::collections::BTreeSet;
 
 /// By stage and position of its site: some cheapest placement may have it. `own` likewise: what
 /// the stage costs there at least.
 pub fn worthwhile(net: &Net, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> {
-    let sites = Sites::new(net, links, own);
+    let point = |cost: &i64| vec![(*cost, 0)];
+    let points: Vec<Vec<Vec<(i64, i64)>>> = own.iter().map(|own| own.iter().map(point).collect()).collect();
+    let sites = Sites::new(net, links, &points);
     let mut keep: Vec<Vec<bool>> = own.iter().map(|own| vec![true; own.len()]).collect();
     for a in &sites.used {
         for b in sites.used.iter().filter(|b| sites.replaces(**b, *a)) {
             for (stage, node) in net.nodes.iter().enumerate() {
-                if let (Some(less), Some(cost)) = (sites.at[*b][stage], sites.at[*a][stage])
+                if let ([(less, _)], [(cost, _)]) = (&sites.at[*b][stage][..], &sites.at[*a][stage][..])
                     && less < cost
                     && let Ok(position) = node.sites.binary_search(a)
                 {
@@ -33,25 +35,55 @@ pub fn worthwhile(net: &Net, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> 
 /// By stage and position of its site: sites of which each is needed. One cheapest placement at
 /// least is left.
 pub fn enough(net: &Net, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> {
-    let sites = Sites::new(net, links, own);
+    let point = |cost: &i64| vec![(*cost, 0)];
+    let points: Vec<Vec<Vec<(i64, i64)>>> = own.iter().map(|own| own.iter().map(point).collect()).collect();
+    let instead = needed(&Sites::new(net, links, &points));
+    let kept = |site: &usize| instead[*site] == *site;
+    net.nodes.iter().map(|node| node.sites.iter().map(kept).collect()).collect()
+}
+
+/// For placements that must be in time, when copies take none: by site, the one that is enough in
+/// its place, often itself.
+pub fn enough_in_time(net: &Net, links: &Links, instance: &Instance) -> Vec<usize> {
+    let stages = net.nodes.iter().zip(&instance.stages);
+    let points: Vec<Vec<Vec<(i64, i64)>>> = stages
+        .map(|(node, stage)| {
+            let point = |choice: &usize| (stage.choices[*choice].cost, stage.choices[*choice].duration);
+            node.choices.iter().map(|choices| choices.iter().map(point).collect()).collect()
+        })
+        .collect();
+    needed(&Sites::new(net, links, &points))
+}
+
+/// By site, the one that is enough in its place.
+fn needed(sites: &Sites<'_>) -> Vec<usize> {
+    let mut instead: Vec<usize> = (0..sites.links.sites).collect();
     let mut left = sites.used.clone();
     // The dearest first, so that what replaces them stays.
     let mut order = sites.used.clone();
-    let sum = |site: &usize| -> i64 { sites.at[*site].iter().flatten().sum() };
+    let sum = |site: &usize| -> i64 {
+        sites.at[*site].iter().flat_map(|points| points.iter().map(|(cost, _)| *cost).min()).sum()
+    };
     order.sort_by_cached_key(|site| std::cmp::Reverse((sum(site), *site)));
     for a in order {
-        if left.iter().any(|b| sites.replaces(*b, a)) {
+        if let Some(b) = left.iter().copied().find(|b| sites.replaces(*b, a)) {
             left.retain(|site| *site != a);
+            instead[a] = b;
         }
     }
-    let kept = |site: &usize| left.binary_search(site).is_ok();
-    net.nodes.iter().map(|node| node.sites.iter().map(kept).collect()).collect()
+    // What replaces a site may have been replaced later.
+    for site in 0..instead.len() {
+        while instead[instead[site]] != instead[site] {
+            instead[site] = instead[instead[site]];
+        }
+    }
+    instead
 }
 
 struct Sites<'a> {
     links: &'a Links,
-    /// By site and stage: what the stage costs there at least, if it can be there.
-    at: Vec<Vec<Option<i64>>>,
+    /// By site and stage: cost and time of what it may take there.
+    at: Vec<Vec<Vec<(i64, i64)>>>,
     /// Sites where anything can be, ascending.
     used: Vec<usize>,
     /// Sites where data lies from the start.
@@ -60,25 +92,24 @@ struct Sites<'a> {
 }
 
 impl<'a> Sites<'a> {
-    fn new(net: &Net, links: &'a Links, own: &[Vec<i64>]) -> Self {
-        let mut at: Vec<Vec<Option<i64>>> = vec![vec![None; net.nodes.len()]; links.sites];
+    fn new(net: &Net, links: &'a Links, own: &[Vec<Vec<(i64, i64)>>]) -> Self {
+        let mut at: Vec<Vec<Vec<(i64, i64)>>> = vec![vec![Vec::new(); net.nodes.len()]; links.sites];
         for (stage, node) in net.nodes.iter().enumerate() {
             for (site, own) in node.sites.iter().zip(&own[stage]) {
-                at[*site][stage] = Some(*own);
+                at[*site][stage].clone_from(own);
             }
         }
         let fixed: BTreeSet<usize> = net.stars.iter().filter_map(|star| fixed(star.origin)).collect();
-        let used =
-            (0..links.sites).filter(|site| fixed.contains(site) || at[*site].iter().any(Option::is_some)).collect();
+        let used = (0..links.sites)
+            .filter(|site| fixed.contains(site) || at[*site].iter().any(|points| !points.is_empty()))
+            .collect();
         Self { links, at, used, fixed, no_dearer: no_dearer(net, links) }
     }
 
     /// Whether all stages at `a` may move to `b` for nothing.
     fn replaces(&self, b: usize, a: usize) -> bool {
-        let cheaper = |(b, a): (&Option<i64>, &Option<i64>)| match (b, a) {
-            (_, None) => true,
-            (Some(b), Some(a)) => b <= a,
-            (None, Some(_)) => false,
+        let cheaper = |(b, a): (&Vec<(i64, i64)>, &Vec<(i64, i64)>)| {
+            a.iter().all(|(cost, time)| b.iter().any(|(less, sooner)| less <= cost && sooner <= time))
         };
         let way = |from: usize, to: usize| self.links.class(from, to).map_or(self.links.tariffs.len(), usize::from);
         let near =
