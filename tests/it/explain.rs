@@ -175,7 +175,7 @@ fn a_rule_costs_what_the_best_placement_saves_without_it() {
             dear += usize::from(rule.free.cost < plan.totals.cost_micro_usd);
         }
     }
-    assert!(priced.len() == 7 && priced.values().all(|count| *count >= 3) && dear >= 100, "{priced:?} {dear}");
+    assert!(priced.len() == 7 && priced.values().all(|count| *count >= 3) && dear >= 80, "{priced:?} {dear}");
 }
 
 #[test]
