@@ -18,3 +18,4 @@ mod policies;
 mod properties;
 mod rules;
 mod sandbox;
+mod verify;
