@@ -27,4 +27,6 @@ pub use placement::{Outcome, Proof, Shortfall, Solved, figures, solve};
 pub use solver::{Effort, Solver, SolverError};
 
 #[cfg(test)]
+mod bound_tests;
+#[cfg(test)]
 mod tests;
