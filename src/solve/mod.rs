@@ -19,6 +19,7 @@ mod reduce;
 mod search;
 mod sites;
 pub mod solver;
+mod tally;
 mod timed;
 
 pub use highs::Highs;
