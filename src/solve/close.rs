@@ -109,7 +109,8 @@ pub fn within(instance: &Instance, shape: &Shape, limit: i64, least: bool) -> Wi
         let keep = sites::worthwhile(&dual.net, &instance.links, &own(instance, &dual.net));
         dual.retain(&keep);
     }
-    let Some(limit) = limit.checked_mul(scale).filter(|limit| *limit < dual.net.never) else { return Within::Unknown };
+    // Without forbidden ways, all placements cost less than one of them.
+    let limit = limit.saturating_mul(scale).min(dual.net.never - 1);
     let mut keep: Vec<Vec<bool>> = instance.stages.iter().map(|stage| vec![false; stage.choices.len()]).collect();
     let mut reached = i64::MIN;
     for _ in 0..TRIMS {
