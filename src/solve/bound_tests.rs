@@ -16,14 +16,14 @@ fn config(cases: u32) -> Config {
     Config { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
 }
 
-/// Only cost counts.
+/// Only cost counts, and copies come straight from their origins.
 fn free(instance: &Instance) -> Instance {
-    Instance { minimize: Objective::Cost, deadline: None, budget: None, ..instance.clone() }
+    Instance { minimize: Objective::Cost, deadline: None, budget: None, relays: false, ..instance.clone() }
 }
 
 /// Time counts as a limit alone.
 fn limited(instance: &Instance, deadline: i64) -> Instance {
-    Instance { minimize: Objective::Cost, deadline: Some(deadline), budget: None, ..instance.clone() }
+    Instance { minimize: Objective::Cost, deadline: Some(deadline), budget: None, relays: false, ..instance.clone() }
 }
 
 fn held(instance: &Instance, stage: usize, choice: usize) -> Instance {

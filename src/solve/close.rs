@@ -12,7 +12,10 @@ use crate::problem::{Instance, Shape, routes};
 pub struct Closed {
     /// Positions of choices in the instance.
     pub picks: Vec<usize>,
-    /// No placement costs less; what `picks` cost if that is proven to be the least.
+    /// What they cost; the figure that counts is worked out again by whoever asks.
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub value: i64,
+    /// No placement costs less; `value` if that is proven to be the least.
     pub bound: i64,
     /// By stage and choice, where that was looked at: it may be in a placement that costs at most
     /// as much.
@@ -84,7 +87,7 @@ pub fn close(instance: &Instance, shape: &Shape) -> Option<Closed> {
     }
     let bound = dual.net.whole(dual.bound());
     let value = value / scale;
-    Some(Closed { picks, bound: bound.min(value), keep: None })
+    Some(Closed { picks, value, bound: bound.min(value), keep: None })
 }
 
 /// A bound on the cost of every placement, from a few sweeps.

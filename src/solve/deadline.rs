@@ -126,7 +126,7 @@ pub fn by_deadline(
     let (value, picks) = best.found?;
     let bound = full.whole(bound);
     let value = value / scale;
-    Some(Closed { picks, bound: bound.min(value), keep: Some(keep) })
+    Some(Closed { picks, value, bound: bound.min(value), keep: Some(keep) })
 }
 
 /// Sweeps of single moves after each rounding.
