@@ -15,5 +15,6 @@ mod oracle;
 mod plans;
 mod policies;
 mod properties;
+mod rich;
 mod rules;
 mod sandbox;
