@@ -210,6 +210,12 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
     };
     let pairs: Vec<(i128, i128)> = all.iter().map(|figures| (figures.cost, figures.time)).collect();
     let policy = with_limits(&policy, &pairs, &mut Random(number));
+    if std::env::var("ONLY").is_ok() {
+        let text = planner::program(&job, &policy, &catalog, &Effort::default());
+        let _ = std::fs::write("/tmp/h/only.mps", text.unwrap_or_default());
+        eprintln!("EXPECTED {:?} of {}", best(&policy, &all), all.len());
+        eprintln!("LIMITS {:?} {:?}", policy.deadline, policy.budget);
+    }
     let planned = planner::plan(&job, &policy, &catalog, &settings());
     match (best(&policy, &all), planned) {
         (Some(expected), Ok(plan)) => {
