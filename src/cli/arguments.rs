@@ -2,7 +2,7 @@
 
 use super::terminal::Colour;
 use super::{Exit, Failure};
-use super::{catalog, destroy, frontier, graph, import, plan, show, validate, version};
+use super::{catalog, destroy, explain, frontier, graph, import, plan, show, validate, version};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -40,6 +40,7 @@ pub enum Verb {
     Plan(plan::PlanArgs),
     Apply(plan::ApplyVerbArgs),
     Destroy(destroy::DestroyArgs),
+    Explain(explain::ExplainArgs),
     Frontier(frontier::FrontierArgs),
     Show(show::ShowArgs),
     Validate(validate::ValidateArgs),

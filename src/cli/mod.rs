@@ -5,6 +5,7 @@ mod arguments;
 pub mod catalog;
 pub mod destroy;
 pub mod exit;
+mod explain;
 mod frontier;
 mod graph;
 mod import;
@@ -56,6 +57,7 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Plan(args) => plan::run(args, terminal),
         Verb::Apply(args) => plan::apply(args, terminal),
         Verb::Destroy(args) => destroy::run(args, terminal),
+        Verb::Explain(args) => explain::run(args, terminal),
         Verb::Frontier(args) => frontier::run(args, terminal),
         Verb::Show(args) => show::run(args, terminal),
         Verb::Validate(args) => validate::run(args, terminal),

@@ -5,6 +5,7 @@ use super::needs;
 use super::offers::Contender;
 use super::places::Places;
 use super::spot::{self, Expected};
+use crate::catalog::Catalog;
 use crate::model::units::{div_half_even, saturate};
 use crate::model::{Bytes, Millis, Money, Stage};
 use std::collections::{BTreeMap, BTreeSet};
@@ -137,4 +138,18 @@ fn undominated(mut candidates: Vec<Candidate>, limits: &[&Limit], places: &Place
     });
     candidates.sort_unstable_by_key(|candidate| candidate.offer);
     kept.append(&mut candidates);
+}
+
+/// What had to be assumed of the candidates that a plan takes, one sentence per cloud.
+pub fn assumptions<'a>(taken: impl IntoIterator<Item = &'a Candidate>, catalog: &Catalog) -> Vec<String> {
+    let assumed = taken.into_iter().filter(|candidate| candidate.assumed);
+    let clouds: BTreeSet<&str> =
+        assumed.map(|candidate| catalog.place(&catalog.offers[candidate.offer]).name.cloud.as_str()).collect();
+    let percent = spot::ASSUMED_INTERRUPTIONS / 10_000;
+    let said = |cloud| {
+        format!(
+            "how often spot machines of {cloud} are interrupted is not known: {percent} % of them a month is assumed"
+        )
+    };
+    clouds.into_iter().map(said).collect()
 }

@@ -76,7 +76,7 @@ pub fn limits(places: &Places<'_>) -> Vec<Limit> {
         let plain = plain.into_iter().map(|(name, counted, most)| (name.to_owned(), counted, most));
         let named = quota.by_accelerator.iter().map(|(name, count)| {
             let known = places.catalog.accelerator_name(name).unwrap_or(name).to_owned();
-            (name.clone(), Counted::CardsOf(known), Some(count.saturating_mul(1000)))
+            (format!("accelerators.{name}"), Counted::CardsOf(known), Some(count.saturating_mul(1000)))
         });
         let figures: Vec<(String, Counted, i64)> = plain
             .chain(named)
@@ -159,7 +159,7 @@ fn spreads<'a>(catalog: &'a Catalog, job: &'a Job, candidates: &'a [Vec<Candidat
         let limit = i64::from(spread.at_most);
         let binding = move |(domain, uses): (String, Vec<Vec<(usize, i64)>>)| {
             let most = uses.iter().filter(|uses| !uses.is_empty()).count();
-            let label = format!("spread[{index}] at {domain}");
+            let label = format!("spread.{index} at {domain}");
             (signed(most as u64) > limit).then_some(Cap { label, limit, concurrent: false, uses })
         };
         uses.into_iter().filter_map(binding)

@@ -11,7 +11,7 @@ mod offers;
 mod places;
 pub mod spot;
 
-pub use candidates::Candidate;
+pub use candidates::{Candidate, assumptions};
 pub use caps::base_name;
 pub use offers::Funnel;
 pub use places::billed;
@@ -65,6 +65,10 @@ pub enum Refusal {
     NoCandidates(Vec<Funnel>),
 }
 
+/// In jobs up to this many stages copies may come from other holders unless the policy says
+/// otherwise: the bounds that larger ones need are those of copies straight from their origins.
+pub const RELAYED_STAGES: usize = 30;
+
 /// Makes the placement problem. The job must be acyclic, as `spec` guarantees.
 pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled, Refusal> {
     check_names(job, catalog)?;
@@ -105,6 +109,7 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
         budget: policy.budget.map(|budget| budget.0),
         // Nano-USD to micro-USD.
         hour: policy.hour.map_or(0, |hour| crate::model::units::saturate(div_half_even(i128::from(hour.0), 1000))),
+        relays: policy.relay.unwrap_or(stages.len() <= RELAYED_STAGES),
         caps: caps::caps(&places, &limits, job, &candidates),
     };
     let used: BTreeSet<u32> =

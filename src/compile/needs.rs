@@ -4,27 +4,6 @@ use crate::catalog::Catalog;
 use crate::model::units::div_half_even;
 use crate::model::{AcceleratorNeed, Bytes, Latency, Machine, Millis, Needs, Tee, TeeSet, Work};
 
-/// The first of `any_of` that a machine meets where it is; `None`: it meets none. Without
-/// `any_of` it is 0. `near` says whether the machine's place is within a bound.
-pub fn first_met(
-    needs: &Needs,
-    machine: &Machine,
-    place: &str,
-    tee: TeeSet,
-    catalog: &Catalog,
-    near: impl Fn(&Latency) -> bool,
-) -> Option<usize> {
-    if needs.any_of.is_empty() {
-        return Some(0);
-    }
-    needs.any_of.iter().position(|needs| {
-        unmet(needs, machine, catalog).is_none()
-            && at(needs, place)
-            && has_tee(needs, tee)
-            && needs.latency.as_ref().is_none_or(&near)
-    })
-}
-
 /// Whether a place is one of those that a stage may run at.
 pub fn at(needs: &Needs, place: &str) -> bool {
     needs.places.is_empty() || needs.places.iter().any(|pattern| pattern.matches(place))

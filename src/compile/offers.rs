@@ -3,7 +3,7 @@
 use super::caps::Limit;
 use super::places::Places;
 use super::{needs, spot};
-use crate::model::{Allocation, Needs, Offer, Purchase, Stage, Work};
+use crate::model::{Allocation, Machine, Needs, Offer, Purchase, Stage, TeeSet, Work};
 use crate::rule;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,9 +24,9 @@ pub struct Funnel {
     pub needs: String,
     /// Offers that meet the needs, before any policy.
     pub fitting: u64,
-    /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …); two are no
-    /// needs: `allocation` is the stage's own, `duration` that the job does not say how long the
-    /// stage runs, or that it is expected to be interrupted before it can end.
+    /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …); three are
+    /// no needs: `allocation` is the stage's own, `duration` that the job does not say how long the
+    /// stage runs there, `interruptions` that it would practically never end on spot machines.
     pub unmet: BTreeMap<String, u64>,
     /// Offers that meet the needs and are forbidden first by this key of the policy.
     pub forbidden: BTreeMap<String, u64>,
@@ -63,23 +63,22 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
     let mut funnel = Funnel { needs: needs::text(needs), ..Funnel::default() };
     let unmet: Vec<Option<&'static str>> =
         catalog.machines.iter().map(|machine| needs::unmet(needs, machine, catalog)).collect();
-    let near = |place: u32| needs.latency.as_ref().is_none_or(|bound| places.near(place, bound));
+    let alternatives = Alternatives::of(needs, places);
     let of_place: Vec<(bool, bool, Option<String>)> = (0_u32..)
         .zip(&catalog.places)
         .map(|(id, place)| {
             let wanted = needs::at(needs, &names[id as usize]);
-            (wanted, near(id), rule::forbids_place(policy, request.labels, place))
+            (wanted, places.within(id, needs), rule::forbids_place(policy, request.labels, place))
         })
         .collect();
     let mut allowed = Allowed { offers: Vec::new(), ranks: Vec::new(), allocation };
     for (index, offer) in catalog.offers.iter().enumerate() {
         let (wanted, near, forbidden) = &of_place[offer.place as usize];
-        let met = || rank(request, offer, places);
         let (unmet, rank) = match unmet[offer.machine as usize] {
             None if !wanted => (Some("places"), 0),
             None if !near => (Some("latency"), 0),
             None if !needs::has_tee(needs, offer.tee) => (Some("tee"), 0),
-            None => met().map_or((Some("any_of"), 0), |rank| (None, rank)),
+            None => alternatives.rank(offer).map_or((Some("any_of"), 0), |rank| (None, rank)),
             unmet => (unmet, 0),
         };
         let bought = match allocation {
@@ -111,23 +110,47 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
 fn allocation(request: &Request<'_>, places: &Places<'_>) -> (Allocation, Option<&'static str>) {
     match (request.allocation, places.policy.allocation, places.policy.allow_spot) {
         (Some(allocation), ..) => (allocation, None),
-        (None, Some(allocation), _) => (allocation, Some("allocation")),
+        (None, Some(allocation), _) => (allocation, Some("spot.allocation")),
         (None, None, Some(true)) => (Allocation::Cheapest, Some("spot.allow")),
         (None, None, _) => (Allocation::OnDemand, Some("spot.allow")),
     }
 }
 
-/// The rank of an offer in the order of preference; `None`: it meets none of the alternatives.
-fn rank(request: &Request<'_>, offer: &Offer, places: &Places<'_>) -> Option<i64> {
-    let needs = request.needs;
-    if needs.any_of.is_empty() {
-        return Some(0);
+/// Which of the alternative sets of needs machines and places meet.
+struct Alternatives {
+    ordered: bool,
+    /// By set: by machine, by place, environments (none: none needed).
+    sets: Vec<(Vec<bool>, Vec<bool>, TeeSet)>,
+}
+
+impl Alternatives {
+    fn of(needs: &Needs, places: &Places<'_>) -> Self {
+        let catalog = places.catalog;
+        let set = |needs: &Needs| {
+            let machine = |machine: &Machine| needs::unmet(needs, machine, catalog).is_none();
+            let place = |(id, name): (u32, &String)| needs::at(needs, name) && places.within(id, needs);
+            (
+                catalog.machines.iter().map(machine).collect(),
+                (0_u32..).zip(&places.names).map(place).collect(),
+                needs.tee.iter().copied().collect(),
+            )
+        };
+        Self { ordered: needs.ordered, sets: needs.any_of.iter().map(set).collect() }
     }
-    let name = &places.names[offer.place as usize];
-    let machine = places.catalog.machine(offer);
-    let near = |bound: &crate::model::Latency| places.near(offer.place, bound);
-    let first = needs::first_met(needs, machine, name, offer.tee, places.catalog, near)?;
-    Some(if needs.ordered { i64::try_from(first).unwrap_or(i64::MAX) } else { 0 })
+
+    /// The place of an offer in the order of preference, 0 if there is none; `None`: it meets no
+    /// set.
+    fn rank(&self, offer: &Offer) -> Option<i64> {
+        if self.sets.is_empty() {
+            return Some(0);
+        }
+        let first = self.sets.iter().position(|(machines, places, tee)| {
+            machines[offer.machine as usize]
+                && places[offer.place as usize]
+                && (*tee == TeeSet::default() || offer.tee.meets(*tee))
+        })?;
+        Some(if self.ordered { i64::try_from(first).unwrap_or(i64::MAX) } else { 0 })
+    }
 }
 
 /// The offers that can be worth taking for a kind of work, in the order of places, and how many
@@ -212,8 +235,8 @@ fn risk(offer: &Offer, places: &Places<'_>) -> (u32, bool) {
     }
 }
 
-/// How the offers of a stage ran out that had some, because none is left within the quotas or
-/// the job does not say how long it runs on any.
+/// How the offers of a stage ran out that had some: the job does not say how long it runs on
+/// them, they are over a quota, or it would practically never end.
 pub fn none_left(stage: &str, spec: &Stage, allowed: &Allowed, places: &Places<'_>, limits: &[Limit]) -> Funnel {
     let catalog = places.catalog;
     let mut funnel = Funnel { stage: stage.to_owned(), needs: needs::text(&spec.needs), ..Funnel::default() };
@@ -229,7 +252,7 @@ pub fn none_left(stage: &str, spec: &Stage, allowed: &Allowed, places: &Places<'
                 funnel.fitting += 1;
                 count(&mut funnel.forbidden, &limit.key);
             }
-            None => count(&mut funnel.unmet, "duration"),
+            None => count(&mut funnel.unmet, "interruptions"),
         }
     }
     funnel

@@ -2,9 +2,8 @@
 //! how near it is to a country, how its cloud bills.
 
 use crate::catalog::{Catalog, Terms};
-use crate::model::units::MS_PER_HOUR;
-use crate::model::units::{div_half_even, saturate};
-use crate::model::{Bytes, DataRate, Latency, Millis, Policy, Tariff};
+use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
+use crate::model::{Bytes, DataRate, Latency, Millis, Needs, Policy, Tariff};
 use std::borrow::Cow;
 
 /// Hours in a month, where a price is per month.
@@ -73,9 +72,14 @@ impl<'a> Places<'a> {
         DataRate(saturate(div_half_even(nano, HOURS_PER_MONTH * MS_PER_HOUR)))
     }
 
+    /// Whether a place is near enough for what a stage needs.
+    pub fn within(&self, place: u32, needs: &Needs) -> bool {
+        needs.latency.as_ref().is_none_or(|bound| self.near(place, bound))
+    }
+
     /// Whether a place is known to be near enough: in the country, or with a round trip to some
     /// place in it that was measured and is short enough.
-    pub fn near(&self, place: u32, bound: &Latency) -> bool {
+    fn near(&self, place: u32, bound: &Latency) -> bool {
         let inside = |place: u32| self.catalog.places[place as usize].country.as_ref() == Some(&bound.to);
         let short = |(&(a, b), trip): (&(u32, u32), &Millis)| {
             *trip <= bound.at_most && ((a == place && inside(b)) || (b == place && inside(a)))

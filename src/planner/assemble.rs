@@ -2,11 +2,10 @@
 
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
-use crate::model::{Allowance, Bytes, DataRate, Job, Offer, Pattern, Place, Policy, Purchase, canonical, dag, fanout};
+use crate::model::{Allowance, Bytes, DataRate, Job, Offer, Pattern, Place, Policy, Purchase, dag, fanout};
 use crate::plan::*;
 use crate::problem::{Evaluation, Shape, evaluate, local_cost, together, touched, worth};
 use crate::solve::Solved;
-use crate::util::hash;
 use std::collections::BTreeSet;
 
 /// All that a plan is made of.
@@ -52,12 +51,7 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_js
         format_version: FORMAT_VERSION.to_owned(),
         sky_version: env!("CARGO_PKG_VERSION").to_owned(),
         job: job.name.clone(),
-        inputs: Inputs {
-            job: hash::digest(canonical::to_text(job)?.as_bytes()),
-            policy: hash::digest(canonical::to_text(policy)?.as_bytes()),
-            catalog: catalog.digest.clone(),
-            catalog_date: catalog.date.clone(),
-        },
+        inputs: super::inputs(job, policy, catalog)?,
         objective: policy.minimize,
         limits: Limits { deadline_ms: policy.deadline, budget_micro_usd: policy.budget, hour_nano_usd: policy.hour },
         stages,

@@ -2,10 +2,10 @@
 
 use crate::catalog::Catalog;
 use crate::compile;
-use crate::model::{Job, Millis, Money, Offer, Policy};
+use crate::model::{Job, Millis, Money, Offer, Policy, dag};
 use crate::plan::{millis, money};
 use crate::solve::{self, Effort, Highs, Outcome, SolverError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Cost and makespan of a placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,15 @@ pub fn best(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> R
         best.offers.entry(name).or_default().push(offer);
     }
     Ok(Some(best))
+}
+
+/// By stage: the labels of what it, or any copy of it, reads.
+pub fn labels(job: &Job) -> BTreeMap<String, BTreeSet<String>> {
+    let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, carried) in dag::labels(&job.expanded()).of_stage {
+        labels.entry(base(&name).to_owned()).or_default().extend(carried);
+    }
+    labels
 }
 
 /// The stage that a copy such as `sweep[3]` is one of.

@@ -221,7 +221,10 @@ fn of_policy(policy: &Policy) -> Vec<Line> {
     }
     for (pattern, quota) in &policy.quotas {
         let line = |counted: Counted| {
-            let key = format!("quotas.{pattern}.{}", counted.key());
+            let key = match &counted {
+                Counted::Accelerator(name) => format!("quotas.{pattern}.accelerators.{name}"),
+                other => format!("quotas.{pattern}.{}", other.key()),
+            };
             Line::policy(key, What::Quota(pattern.clone(), counted))
         };
         lines.extend(counted(quota).into_iter().map(line));
@@ -239,8 +242,7 @@ pub fn defaults(policy: &Policy) -> Vec<Line> {
 }
 
 impl Counted {
-    /// Its key in a quota.
-    pub fn key(&self) -> &str {
+    fn key(&self) -> &str {
         match self {
             Counted::Cpus => "cpus",
             Counted::Instances => "instances",

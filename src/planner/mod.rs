@@ -3,23 +3,26 @@
 mod assemble;
 mod best;
 mod conflict;
+mod explain;
 mod frontier;
 mod hitting;
 mod lines;
 mod relax;
 
-pub use best::Figures;
+pub use best::{Figures, base};
 pub use conflict::{Clashing, Conflict, conflict};
+pub use explain::{BreakEven, Elsewhere, ExplainError, Explanation, Ruled, Why, explain};
 pub use frontier::{Frontier, Placed, Point, frontier};
 pub use lines::{Counted, File, Line, Need, What, without, written};
 pub use relax::{Relaxation, Relaxed};
 
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled, Refusal};
-use crate::model::{Allowance, Job, Objective, Pattern, Policy};
-use crate::plan::{self, Plan, SingleCloud};
+use crate::model::{Allowance, Job, Objective, Pattern, Policy, canonical};
+use crate::plan::{self, Inputs, Plan, SingleCloud};
 use crate::problem::{Target, lower, mps};
 use crate::solve::{self, Effort, Highs, Outcome, Shortfall, Solver, SolverError};
+use crate::util::hash;
 use std::collections::BTreeSet;
 
 /// How to plan.
@@ -56,6 +59,16 @@ pub fn plan(job: &Job, policy: &Policy, catalog: &Catalog, settings: &Settings) 
             assemble::assemble(&parts, &solver).map_err(|error| NoPlan::Solver(SolverError(error.to_string())))
         }
     }
+}
+
+/// What a plan says of the inputs that it was made from.
+pub fn inputs(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Inputs, serde_json::Error> {
+    Ok(Inputs {
+        job: hash::digest(canonical::to_text(job)?.as_bytes()),
+        policy: hash::digest(canonical::to_text(policy)?.as_bytes()),
+        catalog: catalog.digest.clone(),
+        catalog_date: catalog.date.clone(),
+    })
 }
 
 /// The program of a job as MPS text: its objective and limits, before any choice is dropped

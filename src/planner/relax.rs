@@ -1,13 +1,11 @@
 //! The cheapest way to relax one line so that there is a plan, all other lines in force.
 
-use super::best::{Best, Figures, best};
+use super::best::{Best, Figures, best, labels};
 use super::conflict::feasible;
 use super::lines::{Counted, Line, Need, What, without};
 use crate::catalog::Catalog;
 use crate::model::policy::DEFAULT_LABEL;
-use crate::model::{
-    AcceleratorNeed, Bytes, Job, Millis, Money, Needs, Objective, Offer, Pattern, Policy, Tee, Work, dag,
-};
+use crate::model::{AcceleratorNeed, Bytes, Job, Millis, Money, Needs, Objective, Offer, Pattern, Policy, Tee, Work};
 use crate::solve::{Effort, SolverError};
 use std::collections::BTreeSet;
 
@@ -256,7 +254,7 @@ impl Case<'_> {
     /// What the best plan without the line uses that the line does not list. `None`: something
     /// that has no name.
     fn missing(&self) -> Option<BTreeSet<String>> {
-        let labels = dag::labels(self.job).of_stage;
+        let labels = labels(self.job);
         let carries = |stage: &str, label: &str| {
             label == DEFAULT_LABEL || labels.get(stage).is_some_and(|labels| labels.contains(label))
         };

@@ -22,6 +22,8 @@ pub struct Instance {
     /// What an hour of makespan is worth, in micro-USD: with [`Objective::Cost`], the cost plus
     /// this is minimised.
     pub hour: i64,
+    /// Copies may come from sites other than their origin that get one too.
+    pub relays: bool,
     /// Limits on what choices use together.
     pub caps: Vec<Cap>,
 }

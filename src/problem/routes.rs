@@ -17,9 +17,14 @@ pub fn destinations(artifact: &Artifact, from: usize, site: impl Fn(usize) -> us
     artifact.readers.iter().map(|reader| site(*reader)).filter(|to| *to != from).collect()
 }
 
+/// Whether any copy could come from a holder other than its origin.
+pub fn possible(instance: &Instance) -> bool {
+    instance.relays && instance.artifacts.iter().any(|artifact| artifact.readers.len() > 1)
+}
+
 /// What a copy from another holder costs, if that is less than from the origin.
 pub fn relayed(instance: &Instance, artifact: &Artifact, origin: usize, holder: usize, to: usize) -> Option<i64> {
-    if holder == to || holder == origin {
+    if !instance.relays || holder == to || holder == origin {
         return None;
     }
     let direct = instance.links.cost(origin, to, artifact.bytes)?;
@@ -48,8 +53,19 @@ impl<'a> Least<'a> {
             None => price.cost(artifact.bytes),
         };
         let by_class: Vec<i64> = links.tariffs.iter().map(least).collect();
-        let relayed = if artifact.readers.len() > 1 { least_relays(instance, artifact, &by_class) } else { Vec::new() };
+        let relayed = if instance.relays && artifact.readers.len() > 1 {
+            least_relays(instance, artifact, &by_class)
+        } else {
+            Vec::new()
+        };
         Self { instance, by_class, relayed }
+    }
+
+    /// By price class, straight from the origin; and by site, from another reader's site (empty:
+    /// there is none).
+    pub fn prices(self) -> (Vec<i64>, Vec<i64>) {
+        let relayed = self.relayed.into_iter().map(|relayed| relayed.unwrap_or(i64::MAX)).collect();
+        (self.by_class, relayed)
     }
 
     /// From the origin to a site; `None`: forbidden.
@@ -107,6 +123,9 @@ pub fn least_rates(instance: &Instance) -> Vec<DataRate> {
 pub fn cheapest(instance: &Instance, picks: &[usize]) -> Routes {
     let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
     let mut routes = Routes::new();
+    if !instance.relays {
+        return routes;
+    }
     for (index, artifact) in instance.artifacts.iter().enumerate().filter(|(_, artifact)| artifact.readers.len() > 1) {
         let origin = match artifact.origin {
             Origin::Site(from) => from,

@@ -14,7 +14,7 @@ pub fn instances() -> impl Strategy<Value = Instance> {
                 let stages = stages
                     .map(|(index, choices)| StageChoices { label: format!("s{index}"), choices, deadline: None })
                     .collect();
-                Instance { stages, artifacts, links, minimize, deadline, budget, ..Instance::default() }
+                Instance { stages, artifacts, links, minimize, deadline, budget, relays: true, ..Instance::default() }
             },
         )
     })

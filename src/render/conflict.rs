@@ -34,8 +34,26 @@ impl<'a> Files<'a> {
         !default || self.source(line).spans.contains_key(&line.key) || table == "stages"
     }
 
+    /// `residency.default (policy.toml:9:1)`.
+    pub fn short(self, line: &Line) -> String {
+        match self.written(line) {
+            true => format!("{} ({})", line.key, self.source(line).location(&line.key)),
+            false => format!("{} (not written)", line.key),
+        }
+    }
+
+    /// File, line and column, for programs; null for what was not written.
+    pub fn range(self, line: &Line) -> Value {
+        let source = self.source(line);
+        let range = source.span(&line.key).filter(|_| self.written(line)).map(|span| {
+            let (line, column) = source.line_column(span.start);
+            json!({ "filename": source.name, "line": line, "column": column })
+        });
+        json!(range)
+    }
+
     /// `policy.toml:5:1  limits.deadline = "90 m"`.
-    fn named(self, line: &Line) -> String {
+    pub fn named(self, line: &Line) -> String {
         if !self.written(line) {
             return format!("{} (not written: closed by default)", line.key);
         }
@@ -204,16 +222,11 @@ pub fn json(conflict: &Conflict, files: Files<'_>) -> Value {
 
 fn one(clashing: &Clashing, files: Files<'_>) -> Value {
     let line = &clashing.line;
-    let source = files.source(line);
-    let range = source.span(&line.key).filter(|_| files.written(line)).map(|span| {
-        let (line, column) = source.line_column(span.start);
-        json!({ "filename": source.name, "line": line, "column": column })
-    });
     let said = relaxed(clashing, files);
     json!({
         "key": line.key,
         "file": match line.file { File::Policy => "policy", File::Job => "job" },
-        "range": range,
+        "range": files.range(line),
         "default": !files.written(line),
         "stage": line.stage(),
         "enough": clashing.enough,

@@ -5,6 +5,7 @@
 pub mod conflict;
 pub mod diagnostic;
 pub mod events;
+pub mod explanation;
 pub mod frontier;
 pub mod frontier_svg;
 pub mod graph;

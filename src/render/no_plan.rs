@@ -86,7 +86,7 @@ fn starved(funnels: &[Funnel], Files { job, policy }: Files<'_>) -> String {
 
 fn need_line(need: &str, stage: &str, job: &Parsed<Job>) -> String {
     let key = match need {
-        "duration" => format!("stages.{stage}"),
+        "duration" | "interruptions" => format!("stages.{stage}"),
         "allocation" => format!("stages.{stage}.allocation"),
         need => format!("stages.{stage}.needs.{need}"),
     };

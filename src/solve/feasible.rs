@@ -1,19 +1,20 @@
 //! Whether there is any placement at all.
 
 use super::placement::figures;
-use super::reduce::reduce;
+use super::reduce::{Limits, reduce};
 use super::search::search;
 use super::solver::{Effort, Solver, SolverError};
-use crate::problem::Instance;
+use crate::problem::{Instance, together};
 
 /// Whether some placement keeps the limits: the first one that the search finds is enough, and
 /// only without one the solver is asked.
 pub fn feasible(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<bool, SolverError> {
     let shape = instance.shape();
-    if reduce(instance, &shape, instance.budget, instance.deadline).is_none() {
+    let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
+    if reduce(instance, &shape, limits).is_none() {
         return Ok(false);
     }
-    if search(instance, &shape).is_some() {
+    if search(instance, &shape).is_some_and(|(picks, _, _)| together::clash(instance, &shape, &picks).is_none()) {
         return Ok(true);
     }
     figures(instance, solver, effort).map(|found| found.is_some())

@@ -4,15 +4,23 @@
 //! stop on counts. Solvers' floating-point figures only choose; costs and times are recomputed
 //! exactly from what was chosen ([`crate::problem::evaluate`]).
 
+mod close;
+mod deadline;
+mod dual;
 pub mod exhaustive;
 mod feasible;
+mod flow;
 mod forest;
 mod highs;
 mod microlp;
+mod moves;
+mod net;
 mod placement;
 mod reduce;
 mod search;
+mod sites;
 pub mod solver;
+mod timed;
 
 pub use feasible::feasible;
 pub use highs::Highs;

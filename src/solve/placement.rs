@@ -7,8 +7,10 @@
 //! Preferences come before all of it. Caps on stages that may run at once are added as rows for
 //! the sets of stages that exceed them, until none does.
 
+use super::close::{close, plain, separable};
+use super::deadline::by_deadline;
 use super::forest::forest;
-use super::reduce::{least_time, reduce};
+use super::reduce::{Limits, least_cost, least_time, reduce};
 use super::search::{improve, search};
 use super::solver::{Answer, Effort, Solver, SolverError};
 use crate::model::Objective;
@@ -61,11 +63,13 @@ pub struct Shortfall {
 
 /// Ties in cost between more choices than this are broken by single-stage moves, which is as
 /// deterministic, instead of by programs: the cost is proven, the makespan at that cost is not.
-const TIED_CHOICES: usize = 800;
+const TIED_CHOICES: usize = 300;
 /// Above so many choices no program is built: its first linear relaxation alone would outlast
 /// every patience, and no count of nodes limits that. The placement is then the search's, with
-/// the bound of [`super::forest`] or of the longest path, and the gap to it.
-const PROGRAM_CHOICES: usize = 25_000;
+/// the bound of [`super::dual`] or of the longest path, and the gap to it.
+const PROGRAM_CHOICES: usize = 3_000;
+/// The same for programs with time, in pairs of a choice and a site that data may come from.
+const PROGRAM_WAITS: usize = 100_000;
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
 
@@ -134,17 +138,10 @@ impl Figure {
     }
 }
 
-#[derive(Clone, Copy, Default)]
-struct Limits {
-    cost: Option<i64>,
-    time: Option<i64>,
-    score: Option<i64>,
-}
-
 impl Limits {
     fn with(self, figure: Figure, value: i64) -> Self {
         match figure {
-            Figure::Cost => Self { cost: Some(value), ..self },
+            Figure::Cost => Self { cost: Some(value), least: false, ..self },
             Figure::Score => Self { score: Some(value), ..self },
             Figure::Time => Self { time: Some(value), ..self },
         }
@@ -226,8 +223,8 @@ impl Run<'_> {
         {
             return Ok(Some((first, ranked)));
         }
-        let limits = Limits { cost: instance.budget, time: instance.deadline, score: None };
-        let Some(instance) = reduce(instance, self.shape, limits.cost, limits.time) else { return Ok(None) };
+        let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
+        let Some(instance) = reduce(instance, self.shape, limits) else { return Ok(None) };
         let Some(least) = self.least_ranks(&instance, limits)? else { return Ok(None) };
         let uses = |stage: &crate::problem::StageChoices| {
             stage.choices.iter().filter(|choice| choice.rank > 0).map(|choice| (choice.tag, choice.rank)).collect()
@@ -289,9 +286,10 @@ impl Run<'_> {
             Objective::Cost => (Figure::Cost, Figure::Time),
             Objective::Time => (Figure::Time, Figure::Cost),
         };
-        let limits = Limits { cost: instance.budget, time: instance.deadline, score: None };
+        let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
         let Some(first) = self.best(instance, goal, limits, None)? else { return Ok(None) };
-        let limits = limits.with(goal, first.value);
+        let least = goal == Figure::Cost && limits.time.is_none() && first.proven && plain(instance);
+        let limits = Limits { least, ..limits.with(goal, first.value) };
         let left = self.reduced(instance, limits).ok_or_else(lost)?;
         let second = if other == Figure::Time && left.size() > TIED_CHOICES {
             self.improved(&left, other, limits, &first.known())
@@ -305,7 +303,7 @@ impl Run<'_> {
 
     /// Without choices that no placement within the limits can take.
     fn reduced(&self, instance: &Instance, limits: Limits) -> Option<Instance> {
-        let Some(score) = limits.score else { return reduce(instance, self.shape, limits.cost, limits.time) };
+        let Some(score) = limits.score else { return reduce(instance, self.shape, limits) };
         // What the time is worth at least is not there for costs, and the other way round.
         let cost = score.saturating_sub(worth(instance, least_time(instance, self.shape)));
         let spare = i128::from(score.saturating_sub(forest(instance, self.shape)?.least).max(0)) + 1;
@@ -314,7 +312,8 @@ impl Run<'_> {
             hour => i64::try_from(spare * crate::model::units::MS_PER_HOUR / i128::from(hour) + 1).ok(),
         };
         let least = |limit: Option<i64>, other: Option<i64>| limit.into_iter().chain(other).min();
-        reduce(instance, self.shape, least(limits.cost, Some(cost)), least(limits.time, time))
+        let (cost, time) = (least(limits.cost, Some(cost)), least(limits.time, time));
+        reduce(instance, self.shape, Limits { cost, time, ..limits })
     }
 
     /// Minimises one figure within limits. `known` keeps the limits already.
@@ -325,50 +324,122 @@ impl Run<'_> {
         limits: Limits,
         known: Option<Known>,
     ) -> Result<Option<Found>, SolverError> {
-        let Some(instance) = self.reduced(instance, limits) else { return Ok(None) };
-        let minimize = if goal == Figure::Time { Objective::Time } else { Objective::Cost };
-        let hour = instance.hour;
-        let searched = Instance {
-            minimize,
-            budget: limits.cost,
-            deadline: limits.time,
-            hour: if goal == Figure::Score { hour } else { 0 },
-            ..instance.clone()
+        let closed = match known {
+            None if goal == Figure::Cost && separable(instance) => close(instance, self.shape),
+            _ => None,
         };
-        let start = match known {
-            Some(known) => Some(known),
-            None => search(&searched, self.shape)
+        // What it bounds are placements whose copies come straight from their origins.
+        let floor = closed.as_ref().filter(|_| plain(instance)).map_or(i64::MIN, |closed| closed.bound);
+        let mut start = known;
+        if let Some(closed) = closed {
+            match self.resolved(instance, goal, limits, tags(instance, &closed.picks)) {
+                Some((known, value)) if value == floor => {
+                    let Known { tags, routes } = known;
+                    return Ok(Some(Found { tags, routes, value, bound: floor, proven: true }));
+                }
+                Some((known, _)) => start = Some(known),
+                None if limits.cost.is_some_and(|limit| floor > limit) => return Ok(None),
+                None => {}
+            }
+        }
+        let found = self.best_left(instance, goal, limits, start)?;
+        Ok(found.map(|found| {
+            let bound = found.bound.max(floor).min(found.value);
+            Found { bound, proven: found.proven || bound == found.value, ..found }
+        }))
+    }
+
+    /// As [`Self::best`], on what the limits leave.
+    fn best_left(
+        &self,
+        instance: &Instance,
+        goal: Figure,
+        limits: Limits,
+        known: Option<Known>,
+    ) -> Result<Option<Found>, SolverError> {
+        let Some(mut instance) = self.reduced(instance, limits) else { return Ok(None) };
+        let mut floor = self.floor(&instance, goal);
+        let mut start = known;
+        if let (Figure::Cost, None, true, Some(deadline)) = (goal, &start, plain(&instance), limits.time) {
+            let asked = asked(&instance, goal, limits);
+            if let Some(closed) = by_deadline(&asked, self.shape, deadline, None, self.solver, self.effort) {
+                floor = floor.max(closed.bound);
+                if let Some((known, value)) = self.resolved(&instance, goal, limits, tags(&instance, &closed.picks)) {
+                    if value == floor {
+                        let Known { tags, routes } = known;
+                        return Ok(Some(Found { tags, routes, value, bound: floor, proven: true }));
+                    }
+                    for (stage, keep) in instance.stages.iter_mut().zip(closed.keep.into_iter().flatten()) {
+                        let mut keep = keep.into_iter();
+                        stage.choices.retain(|_| keep.next().unwrap_or(true));
+                    }
+                    start = Some(known);
+                }
+            }
+        }
+        if start.is_none() {
+            start = search(&asked(&instance, goal, limits), self.shape)
                 .and_then(|(picks, _, _)| self.resolved(&instance, goal, limits, tags(&instance, &picks)))
-                .map(|(known, _)| known),
-        };
+                .map(|(known, _)| known);
+        }
         let Some(start) = start else { return self.program(&instance, goal, limits, None) };
-        let value = self.value(&instance, goal, limits, &start).ok_or_else(lost)?;
+        let found = self.best_from(&instance, goal, limits, start, floor)?;
+        let bound = found.bound.max(floor).min(found.value);
+        Ok(Some(Found { bound, proven: found.proven || bound == found.value, ..found }))
+    }
+
+    /// As [`Self::best`], from a placement within the limits. No figure is below `floor`.
+    fn best_from(
+        &self,
+        instance: &Instance,
+        goal: Figure,
+        limits: Limits,
+        start: Known,
+        floor: i64,
+    ) -> Result<Found, SolverError> {
+        let value = self.value(instance, goal, limits, &start).ok_or_else(lost)?;
         let found = |bound: i64, proven: bool| {
             let Known { tags, routes } = start.clone();
             Found { tags, routes, value, bound, proven }
         };
-        let within = limits.with(goal, value);
-        let instance = self.reduced(&instance, within).ok_or_else(lost)?;
+        let instance = self.reduced(instance, limits.with(goal, value)).ok_or_else(lost)?;
+        let bound = floor.max(self.floor(&instance, goal)).min(value);
         let fixed = instance.stages.iter().all(|stage| stage.choices.len() == 1);
-        if fixed && self.straightforward(&instance, goal, limits) {
+        if bound == value || (fixed && self.straightforward(&instance, goal, limits)) {
             // All other choices are proven to exceed a limit or to be worse.
-            return Ok(Some(found(value, true)));
+            return Ok(found(value, true));
         }
-        if instance.size() > PROGRAM_CHOICES {
-            let bound = self.floor(&instance, goal).min(value);
-            return Ok(Some(found(bound, bound == value)));
+        if instance.size() > PROGRAM_CHOICES || (limits.time.is_some() && self.waits(&instance) > PROGRAM_WAITS) {
+            return Ok(found(bound, false));
         }
         let program = self.program(&instance, goal, limits, Some(&start))?;
-        Ok(Some(match program {
+        Ok(match program {
             Some(program) if program.value <= value => Found { bound: program.bound.min(program.value), ..program },
             Some(program) if !program.proven => found(program.bound.min(value), false),
             // A solver that calls the program infeasible, or proves an optimum that the start
             // beats, contradicts a placement that is there: its word is no proof.
-            _ => {
-                let bound = self.floor(&instance, goal).min(value);
-                found(bound, bound == value)
-            }
-        }))
+            _ => found(bound, false),
+        })
+    }
+
+    /// Pairs of sites over all edges: the size of what a program says about time.
+    fn waits(&self, instance: &Instance) -> usize {
+        let sites = |stage: usize| {
+            instance.stages[stage].choices.iter().map(|choice| choice.site).collect::<BTreeSet<usize>>().len()
+        };
+        let sites: Vec<usize> = (0..instance.stages.len()).map(sites).collect();
+        let inputs = self
+            .shape
+            .inputs
+            .iter()
+            .enumerate()
+            .flat_map(|(stage, inputs)| inputs.iter().map(move |(origin, _)| (stage, origin)));
+        inputs
+            .map(|(stage, origin)| match origin {
+                Origin::Stage(before) => sites[*before] * instance.stages[stage].choices.len(),
+                Origin::Site(_) => instance.stages[stage].choices.len(),
+            })
+            .sum()
     }
 
     /// Whether the ways of [`evaluate`] are the best for the only picks that are left: they are the
@@ -381,7 +452,7 @@ impl Run<'_> {
 
     /// A bound without a solver.
     fn floor(&self, instance: &Instance, goal: Figure) -> i64 {
-        let cost = || forest(instance, self.shape).map_or(0, |forest| forest.least);
+        let cost = || least_cost(instance, self.shape);
         match goal {
             Figure::Cost => cost(),
             Figure::Score => cost().saturating_add(worth(instance, least_time(instance, self.shape))),
@@ -574,7 +645,7 @@ impl Run<'_> {
             let evaluation = found.and_then(|found| self.evaluation(instance, &found));
             Ok(evaluation.map(|evaluation| (evaluation.cost(), evaluation.makespan)))
         };
-        let limits = |cost: Option<i64>, time: Option<i64>| Limits { cost, time, score: None };
+        let limits = |cost: Option<i64>, time: Option<i64>| Limits { cost, time, ..Limits::default() };
         Ok(Shortfall {
             fastest: if time.is_some() { figures(Figure::Time, limits(cost, None))? } else { None },
             cheapest: if cost.is_some() { figures(Figure::Cost, limits(None, time))? } else { None },
@@ -590,6 +661,17 @@ enum Tried {
     Found(Found),
     /// The solver found nothing, or nothing that keeps the limits.
     Unfit,
+}
+
+/// The instance as the search and the bounds are asked about it.
+fn asked(instance: &Instance, goal: Figure, limits: Limits) -> Instance {
+    Instance {
+        minimize: if goal == Figure::Time { Objective::Time } else { Objective::Cost },
+        budget: limits.cost,
+        deadline: limits.time,
+        hour: if goal == Figure::Score { instance.hour } else { 0 },
+        ..instance.clone()
+    }
 }
 
 /// What a program is asked for.

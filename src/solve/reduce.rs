@@ -1,9 +1,10 @@
 //! Dropping choices that no placement within the limits can take.
 //!
-//! The forest's min-marginal ([`super::forest`]) is a lower bound on the cost of every placement
+//! Messages over the whole DAG ([`super::dual`]) give a lower bound on the cost of every placement
 //! that takes a choice, and the longest path through its stage with all other stages at their
 //! shortest is one on the makespan. A choice whose bound exceeds a limit is out.
 
+use super::close::{Within, bound, within};
 use super::forest::forest;
 use crate::problem::routes::{self, Least, least_rates};
 use crate::problem::{Choice, Instance, Origin, Shape, StageChoices};
@@ -11,28 +12,39 @@ use crate::problem::{Choice, Instance, Origin, Shape, StageChoices};
 /// Later than every deadline.
 const FOREVER: i64 = i64::MAX / 4;
 
-/// The instance without choices that cannot be in a placement of cost at most `cost_limit` and
-/// makespan at most `time_limit` whose stages keep their own deadlines. `None`: some stage has no choice left.
-pub fn reduce(
-    instance: &Instance,
-    shape: &Shape,
-    cost_limit: Option<i64>,
-    time_limit: Option<i64>,
-) -> Option<Instance> {
+/// What a placement must keep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub cost: Option<i64>,
+    /// No placement costs less than that, whatever its time.
+    pub least: bool,
+    pub time: Option<i64>,
+    /// On the cost and what the makespan is worth, together.
+    pub score: Option<i64>,
+}
+
+/// The instance without choices that cannot be in a placement within the limits on cost and on
+/// time, whose stages keep their own deadlines. `None`: some stage has no choice left.
+pub fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Instance> {
     let mut reduced = instance.clone();
-    let timed = time_limit.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
+    let timed = limits.time.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
     loop {
         let before = reduced.size();
-        if let Some(limit) = cost_limit {
-            by_cost(&mut reduced, shape, limit)?;
+        if let Some(limit) = limits.cost {
+            by_cost(&mut reduced, shape, limit, limits.least)?;
         }
         if timed {
-            by_time(&mut reduced, shape, time_limit)?;
+            by_time(&mut reduced, shape, limits.time)?;
         }
-        if reduced.size() == before {
+        if reduced.size() == before || !timed {
             return Some(reduced);
         }
     }
+}
+
+/// A lower bound on the cost of every placement.
+pub fn least_cost(instance: &Instance, shape: &Shape) -> i64 {
+    bound(instance, shape).unwrap_or_else(|| forest(instance, shape).map_or(0, |forest| forest.least))
 }
 
 /// A lower bound on the makespan of every placement: the longest path with every stage at its
@@ -60,12 +72,23 @@ pub fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
     stages.map(|(stage, fetched)| stage.choices.iter().map(|choice| certain(choice, fetched)).collect()).collect()
 }
 
-fn by_cost(instance: &mut Instance, shape: &Shape, limit: i64) -> Option<()> {
-    let with = forest(instance, shape)?.with;
-    for (stage, bounds) in instance.stages.iter_mut().zip(with) {
-        keep(stage, |position| bounds[position] <= limit)?;
+fn by_cost(instance: &mut Instance, shape: &Shape, limit: i64, least: bool) -> Option<()> {
+    match within(instance, shape, limit, least) {
+        Within::Nothing => None,
+        Within::Some(kept) => {
+            for (stage, kept) in instance.stages.iter_mut().zip(kept) {
+                keep(stage, |position| kept[position])?;
+            }
+            Some(())
+        }
+        Within::Unknown => {
+            let with = forest(instance, shape)?.with;
+            for (stage, bounds) in instance.stages.iter_mut().zip(with) {
+                keep(stage, |position| bounds[position] <= limit)?;
+            }
+            Some(())
+        }
     }
-    Some(())
 }
 
 /// By stage, with every stage at its shortest: when it can start, its own time, and when it must

@@ -78,6 +78,10 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
         contradiction(&policy, findings);
     }
     accounts::read(&mut document, &mut policy, findings);
+    if let Some(mut transfers) = document.take_table("transfers", findings) {
+        policy.relay = transfers.take("relay", findings).and_then(|entry| entry.boolean(findings));
+        transfers.finish(findings);
+    }
     document.finish(findings);
     policy
 }

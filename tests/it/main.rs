@@ -7,6 +7,7 @@ mod conflicts;
 mod determinism;
 mod errors;
 mod europe;
+mod explain;
 mod flags;
 mod frontier;
 mod import;

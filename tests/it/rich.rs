@@ -43,12 +43,12 @@ fn catalog(random: &mut Random, places: &[(&str, &str, &str)], machines: u64, sp
     let (mut interruptions, mut terms) = (Vec::new(), Vec::new());
     for cloud in ["a", "b", "c"] {
         for machine in 0..machines {
-            let accelerator = *random.pick(&["V100,1", "V100,4", "T4,1", ","]);
+            let accelerator = *random.pick(&["V100,1", "V100,4", "T4,1", "T4,1", ","]);
             machine_rows.push(format!(
                 "{cloud},m{machine},{},{},{accelerator},{}",
                 random.pick(&[4, 8, 16]),
                 random.pick(&[8, 16, 64, 64]),
-                random.pick(&["x86_64", "x86_64", "x86_64", "x86_64", "arm64"]),
+                random.pick(&["x86_64", "x86_64", "x86_64", "x86_64", "x86_64", "arm64"]),
             ));
             if random.chance(50) {
                 confidential.push(format!("{cloud},m{machine},{},*,s", random.pick(&["sgx", "tdx", "sev-snp"])));
@@ -86,7 +86,7 @@ fn catalog(random: &mut Random, places: &[(&str, &str, &str)], machines: u64, sp
                 egress.push(format!("{cloud}:*,internet,{},130,s", random.pick(&["0.03", "0"])));
             }
         }
-        if random.chance(85) {
+        if random.chance(93) {
             egress.push(format!("{cloud}:*,{cloud}:*,{},0,s", random.pick(&["0.02", "0.01", "0"])));
         }
     }
@@ -138,7 +138,7 @@ fn job(random: &mut Random, places: &[(&str, &str, &str)], tasks: u64, spot: boo
         // As many as another stage has, so that it may be read copy by copy, or some number.
         let known = counts.iter().copied().find(|count| (2..=left).contains(count));
         let count = match known {
-            Some(count) if random.chance(70) => count,
+            Some(count) if random.chance(85) => count,
             _ if left > 1 && random.chance(45) => 2 + random.below((left - 1).min(2)),
             _ => 1,
         };
@@ -146,10 +146,11 @@ fn job(random: &mut Random, places: &[(&str, &str, &str)], tasks: u64, spot: boo
         let mut reads: Vec<String> =
             (0..datasets).filter(|_| random.chance(40)).map(|dataset| format!("\"d{dataset}\"")).collect();
         for (before, copies) in counts.iter().enumerate() {
-            if !random.chance(60) {
+            let alike = *copies == count && count > 1;
+            if !random.chance(if alike { 90 } else { 60 }) {
                 continue;
             }
-            let element = if *copies == count && count > 1 && random.chance(70) { "[i]" } else { "" };
+            let element = if alike && random.chance(85) { "[i]" } else { "" };
             reads.push(format!("\"s{before}.out{before}{element}\""));
         }
         let after: Vec<String> =
@@ -164,16 +165,23 @@ fn job(random: &mut Random, places: &[(&str, &str, &str)], tasks: u64, spot: boo
         if count > 1 {
             table += &format!("count = {count}\n");
         }
-        table += &needs_and_time(random);
+        table += &needs_and_time(random, places);
         if random.chance(15) {
             table += "removes = [\"personal\"]\n";
         }
         if random.chance(20) {
-            table += &format!("deadline = \"{}\"\n", random.pick(&["2 h", "4 h", "8 h", "40 h"]));
+            table += &format!("deadline = \"{}\"\n", random.pick(&["3 h", "8 h", "20 h", "40 h"]));
         }
         if spot && random.chance(40) {
-            let allocation =
-                random.pick(&["spot", "spot-if-available", "spot-if-available", "cheapest", "cheapest", "on-demand"]);
+            let allocation = random.pick(&[
+                "spot",
+                "spot-if-available",
+                "spot-if-available",
+                "spot-if-available",
+                "cheapest",
+                "cheapest",
+                "on-demand",
+            ]);
             table += &format!("allocation = \"{allocation}\"\n");
         }
         if spot && random.chance(60) {
@@ -201,7 +209,7 @@ fn spread(random: &mut Random, counts: &[u64], places: &[(&str, &str, &str)]) ->
     };
     let clouds: BTreeSet<&str> = places.iter().map(|(name, ..)| &name[..1]).collect();
     let (over, domains) = if random.chance(60) { ("place", places.len()) } else { ("cloud", clouds.len()) };
-    let tight = if random.chance(90) { copies.div_ceil(domains as u64) } else { 1 };
+    let tight = copies.div_ceil(domains as u64) + u64::from(random.chance(40));
     let at_most = tight.min(copies - 1).max(1);
     let how = match random.below(2) {
         0 => format!("at_most = {at_most}"),
@@ -210,12 +218,13 @@ fn spread(random: &mut Random, counts: &[u64], places: &[(&str, &str, &str)]) ->
     format!("[[spread]]\nstages = [{members}]\nover = \"{over}\"\n{how}\n")
 }
 
-fn needs_and_time(random: &mut Random) -> String {
+fn needs_and_time(random: &mut Random, places: &[(&str, &str, &str)]) -> String {
+    let countries: Vec<&str> = places.iter().map(|(_, country, _)| *country).filter(|name| !name.is_empty()).collect();
     let cards = "accelerators = [\"V100:1\", \"V100:4\", \"T4\"]";
     let by_card = "duration = { \"V100\" = \"50 m\", \"V100:4\" = \"20 m\", T4 = \"1 h\" }";
     let plain = ["duration = \"1 h\"", "duration = \"25 m\"", "duration = \"6 h\"", "work = { vcpu = \"9 h\" }"];
     let near =
-        format!("latency = {{ to = \"{}\", at_most = \"{} ms\" }}", random.pick(&["DE", "FR"]), random.pick(&[20, 50]));
+        format!("latency = {{ to = \"{}\", at_most = \"{} ms\" }}", random.pick(&countries), random.pick(&[30, 90]));
     let some =
         ["{ cpus = 8 }", "{ places = [\"a:*\", \"c:*\"] }", "{ memory = \"12 GiB\" }", "{ places = [\"b:*\"] }", "{}"];
     let (one, other) = (random.pick(&some), random.pick(&some));
@@ -274,7 +283,7 @@ fn policy(random: &mut Random, spot: bool) -> String {
             "[spot]\nallow = true\n",
             "[spot]\nallow = true\n",
             "[spot]\nallow = true\n",
-            "[spot]\nallow = false\n",
+            "[spot]\nallow = false\nallocation = \"on-demand\"\n",
             "[spot]\nallocation = \"spot-if-available\"\n",
             "[spot]\nallow = true\nallocation = \"on-demand\"\n",
             "[spot]\nallocation = \"cheapest\"\n",
@@ -288,7 +297,7 @@ fn policy(random: &mut Random, spot: bool) -> String {
     if random.chance(40) {
         policy += "[quotas]\n";
         for key in ["a", "b", "\"a:*\"", "\"*:paris\"", "\"c:virginia\""] {
-            if random.chance(50) {
+            if random.chance(40) {
                 let quota = random.pick(&[
                     "cpus = 24",
                     "cpus = 16",
@@ -311,6 +320,9 @@ fn policy(random: &mut Random, spot: bool) -> String {
             policy += &format!("[[links]]\nfrom = \"{from}\"\nto = \"{to}\"\nper_gb = \"${price}\"\n{both}\n");
         }
     }
+    if random.chance(20) {
+        policy += &format!("[transfers]\nrelay = {}\n", random.pick(&["true", "false"]));
+    }
     if random.chance(40) {
         policy += &format!("[storage]\nkeep = \"{}\"\n", random.pick(&["73 h", "365 h", "730 h"]));
     }
@@ -318,7 +330,7 @@ fn policy(random: &mut Random, spot: bool) -> String {
 }
 
 /// What a case can use.
-pub const FEATURES: [&str; 30] = [
+pub const FEATURES: [&str; 31] = [
     "accounts",
     "any of",
     "arm or not",
@@ -338,6 +350,7 @@ pub const FEATURES: [&str; 30] = [
     "ordered",
     "quotas",
     "readers",
+    "relay",
     "residency",
     "spot",
     "spot if available",
@@ -399,6 +412,7 @@ pub fn features(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<&'static s
         ("ordered", stages().any(|stage| stage.needs.ordered)),
         ("quotas", !policy.quotas.is_empty()),
         ("readers", shared),
+        ("relay", policy.relay.is_some()),
         ("residency", !policy.residency.is_empty()),
         ("spot", spot),
         ("spot if available", allows(Allocation::SpotIfAvailable)),

@@ -1,6 +1,7 @@
 //! What machines, moves and storage cost.
 
 use super::*;
+use crate::compile::assumptions;
 use crate::model::Account;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -53,6 +54,8 @@ fn spot_costs_what_is_expected() {
     let other = of(work(None))[1];
     assert_eq!((other.monthly, other.assumed), (300_000, true));
     assert!(other.run > plain.run);
+    let said = "how often spot machines of y are interrupted is not known: 30 % of them a month is assumed";
+    assert_eq!(assumptions([&plain, &other, &other], &catalog), [said]);
     // A checkpoint of 100 GB costs $10 to bring to y: it is not sure to move.
     let checkpoint = Checkpoint { every: None, save: Millis(MINUTE), restart: Millis(0), size: Bytes(100 * GB) };
     let saved = of(work(Some(checkpoint)))[0];

@@ -57,7 +57,7 @@ fn quotas_count_cards_by_name() {
     let named_quota = Quota { by_accelerator: BTreeMap::from([("v100".to_owned(), 4)]), ..Quota::default() };
     // Without a quota only mid is worth taking in x:north. Both use cards, and mid uses fewer.
     let compiled = compile(&both(), &quota("x", named_quota), &catalog).unwrap();
-    assert_eq!(labels(&compiled.instance.caps), [("quotas.x.v100", 4_000)]);
+    assert_eq!(labels(&compiled.instance.caps), [("quotas.x.accelerators.v100", 4_000)]);
     let used = [("x:north mid".to_owned(), 1_000), ("x:south big".to_owned(), 4_000)];
     assert_eq!(uses(&compiled, &catalog, 0, 0), used);
     let any = Quota { accelerators: Some(3), ..Quota::default() };
@@ -103,11 +103,11 @@ fn stages_are_kept_apart() {
     work.spread = vec![spread(&["sweep"], Domain::Place, 1), spread(&["sweep", "lone"], Domain::Cloud, 3)];
     let compiled = compile(&work, &Policy::default(), &catalog).unwrap();
     let expected = [
-        ("spread[0] at x:north", 1),
-        ("spread[0] at x:south", 1),
-        ("spread[0] at y:west", 1),
-        ("spread[1] at x", 3),
-        ("spread[1] at y", 3),
+        ("spread.0 at x:north", 1),
+        ("spread.0 at x:south", 1),
+        ("spread.0 at y:west", 1),
+        ("spread.1 at x", 3),
+        ("spread.1 at y", 3),
     ];
     assert_eq!(labels(&compiled.instance.caps), expected);
     assert!(compiled.instance.caps.iter().all(|cap| !cap.concurrent));

@@ -61,6 +61,6 @@ fn pieces(tariff: &Tariff, from: u64, to: u64) -> Vec<Piece> {
     cuts.windows(2).map(|cut| Piece { length: cut[1] - cut[0], cost: cost(cut[1]) - cost(cut[0]) }).collect()
 }
 
-fn gcd(a: u64, b: u64) -> u64 {
+pub(super) fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }

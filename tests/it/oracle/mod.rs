@@ -162,8 +162,14 @@ fn end(
     end
 }
 
+/// The best cost and makespan of those given, as the policy says.
+pub fn best(policy: &Policy, all: &[(i128, i128)]) -> Option<(i128, i128)> {
+    let all: Vec<Figures> = all.iter().map(|(cost, time)| Figures { rank: 0, cost: *cost, time: *time }).collect();
+    best_figures(policy, &all).map(|figures| (figures.cost, figures.time))
+}
+
 /// The best of them: preference, then the policy's objective, then the other figure.
-fn best(policy: &Policy, all: &[Figures]) -> Option<Figures> {
+fn best_figures(policy: &Policy, all: &[Figures]) -> Option<Figures> {
     let deadline = policy.deadline.map_or(i128::MAX, |deadline| i128::from(deadline.0));
     let budget = policy.budget.map_or(i128::MAX, |budget| i128::from(budget.0));
     let within = all.iter().filter(|figures| figures.cost <= budget && figures.time <= deadline);
@@ -210,14 +216,8 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
     };
     let pairs: Vec<(i128, i128)> = all.iter().map(|figures| (figures.cost, figures.time)).collect();
     let policy = with_limits(&policy, &pairs, &mut Random(number));
-    if std::env::var("ONLY").is_ok() {
-        let text = planner::program(&job, &policy, &catalog, &Effort::default());
-        let _ = std::fs::write("/tmp/h/only.mps", text.unwrap_or_default());
-        eprintln!("EXPECTED {:?} of {}", best(&policy, &all), all.len());
-        eprintln!("LIMITS {:?} {:?}", policy.deadline, policy.budget);
-    }
     let planned = planner::plan(&job, &policy, &catalog, &settings());
-    match (best(&policy, &all), planned) {
+    match (best_figures(&policy, &all), planned) {
         (Some(expected), Ok(plan)) => {
             let (cost, time) = (i128::from(plan.totals.cost_micro_usd.0), i128::from(plan.totals.makespan_ms.0));
             let found = Figures { rank: expected.rank, cost, time };
@@ -263,21 +263,10 @@ fn the_planner_agrees_with_the_oracle() {
 fn the_planner_agrees_with_the_oracle_on_rich_cases() {
     let (mut ends, mut uses, mut matters) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let (mut compared, mut number) = (0, 100_000);
-    let mut bad = vec![];
     while compared < 1000 {
-        if let Ok(only) = std::env::var("ONLY") {
-            number = only.parse::<u64>().unwrap() - 1;
-            if compared > 0 {
-                break;
-            }
-        }
         number += 1;
         let case = rich::rich(number);
-        let Ok((end, mattered)) = std::panic::catch_unwind(|| agree(&case, number, 2000)) else {
-            compared += 1;
-            bad.push(number);
-            continue;
-        };
+        let (end, mattered) = agree(&case, number, 2000);
         *ends.entry(end).or_insert(0_usize) += 1;
         if end != "too many" {
             compared += 1;
@@ -286,8 +275,7 @@ fn the_planner_agrees_with_the_oracle_on_rich_cases() {
             mattered.into_iter().for_each(|feature| *matters.entry(feature).or_insert(0_usize) += 1);
         }
     }
-    println!("BAD {} {bad:?} {ends:?} {uses:?} {matters:?}", bad.len());
-    assert!(ends["planned"] >= 600 && ends["infeasible"] >= 50, "{ends:?}");
+    assert!(ends["planned"] >= 500 && ends["infeasible"] >= 100, "{ends:?}");
     assert_eq!(uses.len(), rich::FEATURES.len(), "{uses:?}");
     assert!(uses.values().all(|count| *count >= 60), "{uses:?}");
     assert_eq!(matters.len(), 6, "{matters:?}");

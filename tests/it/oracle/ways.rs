@@ -46,6 +46,8 @@ type Key<'a> = (&'a str, bool, &'a Tariff);
 pub struct Ways<'a> {
     policy: &'a Policy,
     catalog: &'a Catalog,
+    /// Copies may come from a place other than their origin.
+    relays: bool,
     lists: BTreeMap<Key<'a>, List<'a>>,
 }
 
@@ -59,7 +61,8 @@ enum Bill<'a> {
 impl<'a> Ways<'a> {
     /// Between places where the job may have something to do.
     pub fn new(policy: &'a Policy, catalog: &'a Catalog, places: &BTreeSet<u32>) -> Self {
-        let mut ways = Self { policy, catalog, lists: BTreeMap::new() };
+        let relays = policy.relay != Some(false);
+        let mut ways = Self { policy, catalog, relays, lists: BTreeMap::new() };
         for from in places {
             for to in places {
                 let Some(key) = ways.key(*from, *to) else { continue };
@@ -131,7 +134,9 @@ impl<'a> Ways<'a> {
         for place in to {
             let Some(direct) = self.alone(origin, *place, bytes) else { return Vec::new() };
             let cheaper = |holder: &&u32| {
-                **holder != *place && self.alone(**holder, *place, bytes).is_some_and(|cost| cost < direct)
+                **holder != *place
+                    && self.relays
+                    && self.alone(**holder, *place, bytes).is_some_and(|cost| cost < direct)
             };
             let from: Vec<u32> = std::iter::once(origin).chain(to.iter().filter(cheaper).copied()).collect();
             let one_more = |tree: &Tree| -> Vec<Tree> {

@@ -1,0 +1,160 @@
+//! `sky explain`: why a plan is as it is, or why there is none.
+
+use super::inputs::{self, InputArgs, Inputs};
+use super::plan::{Stop, waiting};
+use super::{Exit, Failure, Terminal};
+use crate::catalog::Catalog;
+use crate::model::canonical;
+use crate::plan::{Plan, file as plan_file};
+use crate::planner::{self, Settings};
+use crate::render::conflict::Files;
+use crate::render::explanation::{self, Subject};
+use crate::solve::Effort;
+use indicatif::ProgressBar;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Explain a plan: why each stage is where it is, and what each rule costs.
+///
+/// PLAN is a plan file, explained with the job, policy and catalog that it was made from; or a job
+/// file (.toml), which is planned first. If nothing is feasible, the lines that clash are shown
+/// (exit code 3).
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// Plan file, or job file (.toml)
+    #[arg(default_value = "job.toml", value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Only this stage, with what each of its needs costs
+    #[arg(value_name = "STAGE")]
+    pub stage: Option<String>,
+    #[command(flatten)]
+    pub sources: SourceArgs,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Branch-and-bound nodes per question after which to stop without a proof
+    #[arg(long, value_name = "N", default_value_t = Effort::default().nodes)]
+    pub max_nodes: u32,
+}
+
+/// What a plan was made from.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SourceArgs {
+    /// Job file that the plan was made from [default: job.toml]
+    #[arg(long, value_name = "FILE")]
+    pub job: Option<PathBuf>,
+    /// Policy file, or the name of a shipped one [default: policy.toml beside the job file, if
+    /// there]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Catalog folder [default: the one that sky was built with]
+    #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
+    pub catalog: Option<PathBuf>,
+}
+
+impl SourceArgs {
+    /// As the verbs that plan take them.
+    pub fn inputs(&self) -> InputArgs {
+        let job = self.job.clone().unwrap_or_else(|| PathBuf::from("job.toml"));
+        InputArgs { job, policy: self.policy.clone(), catalog: self.catalog.clone() }
+    }
+}
+
+/// Explains.
+pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let effort = Effort { nodes: args.max_nodes, seconds: None };
+    let is_job = args.plan.extension().is_some_and(|extension| extension == "toml");
+    let mut sources = args.sources.inputs();
+    if is_job {
+        if args.sources.job.is_some() {
+            return Err(Failure::error(format!(
+                "{} is a job file already: --job has no meaning with it",
+                args.plan.display()
+            )));
+        }
+        sources.job.clone_from(&args.plan);
+    }
+    let saved = if is_job { None } else { Some(plan_file::read(&args.plan).map_err(Failure::error)?) };
+    let (read, catalog) = read(&sources, terminal)?;
+    let plan = match saved {
+        Some(plan) => plan,
+        None => match planned(&read, &catalog, &effort, terminal) {
+            Ok(plan) => plan,
+            Err(stop) => {
+                if args.json {
+                    let failure = json!({ "format_version": "1.0", "error": stop.summary, "conflict": stop.conflict });
+                    terminal.out(&canonical::to_text(&failure).map_err(Failure::error)?)?;
+                }
+                return Err(stop.failure);
+            }
+        },
+    };
+    if !is_job {
+        same_inputs(&plan, &read, &catalog, &args.plan)?;
+    }
+    let named = stages(&plan, args.stage.as_deref())?;
+    let (job, policy) = (&read.job.value, &read.policy.value);
+    let waiting = waiting("explaining", plan.stages.len(), catalog.offers.len(), terminal);
+    let explained = planner::explain(&plan, &named, (job, policy, &catalog), &effort);
+    waiting.inspect(ProgressBar::finish_and_clear);
+    let explained = explained.map_err(Failure::error)?;
+    let subject = Subject { plan: &plan, catalog: &catalog, files: Files { job: &read.job, policy: &read.policy } };
+    let text = match args.json {
+        true => canonical::to_text(&explanation::json(&explained, subject)).map_err(Failure::error)?,
+        false => explanation::text(&explained, subject),
+    };
+    terminal.out(&text).map(|()| Exit::Success)
+}
+
+/// Reads what a plan is made from.
+pub fn read(sources: &InputArgs, terminal: &Terminal) -> Result<(Inputs, Catalog), Failure> {
+    let read = inputs::read(sources).map_err(|faults| inputs::failure(&faults, terminal))?;
+    let catalog = inputs::load_catalog(sources.catalog.as_deref()).map_err(Failure::error)?;
+    Ok((read, catalog))
+}
+
+fn planned(read: &Inputs, catalog: &Catalog, effort: &Effort, terminal: &Terminal) -> Result<Plan, Stop> {
+    let settings = Settings { effort: effort.clone(), compare: false };
+    planner::plan(&read.job.value, &read.policy.value, catalog, &settings)
+        .map_err(|reason| Stop::no_plan(&reason, read, catalog, effort, terminal))
+}
+
+/// A plan can only be judged by what it was made from.
+pub fn same_inputs(plan: &Plan, read: &Inputs, catalog: &Catalog, path: &Path) -> Result<(), Failure> {
+    let now = planner::inputs(&read.job.value, &read.policy.value, catalog).map_err(Failure::error)?;
+    let (job, policy) = (&read.job.source.name, &read.policy.source.name);
+    let others = [
+        (now.job != plan.inputs.job, format!("the job ({job}), named by --job")),
+        (now.policy != plan.inputs.policy, format!("the policy ({policy}), named by --policy")),
+        (
+            now.catalog != plan.inputs.catalog,
+            format!("the catalog (prices up to {}), named by --catalog", now.catalog_date),
+        ),
+    ];
+    let others: Vec<String> = others.into_iter().filter(|(other, _)| *other).map(|(_, what)| what).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} was made from other inputs than these:\n  {}", path.display(), others.join("\n  "));
+    Err(Failure::new(Exit::Stale, message).hint("name the files that it was made from, or plan again"))
+}
+
+/// The stages of the plan that a name stands for: one, or all copies of one.
+fn stages<'a>(plan: &'a Plan, name: Option<&str>) -> Result<BTreeSet<&'a str>, Failure> {
+    let Some(name) = name else { return Ok(BTreeSet::new()) };
+    let names = || plan.stages.iter().map(|stage| stage.name.as_str());
+    let meant: BTreeSet<&str> = match names().find(|known| *known == name) {
+        Some(known) => BTreeSet::from([known]),
+        None => names().filter(|known| planner::base(known) == name).collect(),
+    };
+    if !meant.is_empty() {
+        return Ok(meant);
+    }
+    let failure = Failure::error(format!("the plan has no stage `{name}`"));
+    let near = names().map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
+    Err(match near {
+        Some((distance, known)) if distance <= known.len() / 2 => failure.hint(format!("did you mean `{known}`?")),
+        _ => failure.hint(format!("its stages: {}", names().take(12).collect::<Vec<_>>().join(", "))),
+    })
+}

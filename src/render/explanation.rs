@@ -1,0 +1,243 @@
+//! Why a plan is as it is, for people and for programs.
+
+use super::conflict::Files;
+use super::plan_text::machine;
+use crate::catalog::Catalog;
+use crate::model::units::{div_half_even, grouped};
+use crate::model::{Millis, Money, Objective, Offer, Purchase, Rate};
+use crate::plan::{Plan, PlannedStage};
+use crate::planner::{BreakEven, Elsewhere, Explanation, Figures, Ruled, Why};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// What an explanation is about.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    pub plan: &'a Plan,
+    pub catalog: &'a Catalog,
+    pub files: Files<'a>,
+}
+
+/// Paragraphs of at most 80 columns, unless names are longer.
+pub fn text(explanation: &Explanation, subject: Subject<'_>) -> String {
+    let plan = subject.plan;
+    let goal = match plan.objective {
+        Objective::Cost => "least cost",
+        Objective::Time => "least time",
+    };
+    let proven = if plan.solver.status == "optimal" { "proven optimal" } else { "not proven optimal" };
+    let totals = &plan.totals;
+    let mut text = format!(
+        "Why {} costs {} and ends after {} ({goal}, {proven})\n",
+        plan.job, totals.cost_micro_usd, totals.makespan_ms
+    );
+    for why in &explanation.stages {
+        let Some(stage) = plan.stages.iter().find(|stage| stage.name == why.stage) else { continue };
+        text.push('\n');
+        of_stage(&mut text, why, stage, subject);
+    }
+    if explanation.left_out > 0 {
+        let _ = writeln!(
+            text,
+            "\n{} stages that cost less are left out; `sky explain PLAN STAGE` explains each.",
+            explanation.left_out
+        );
+    }
+    rules(&mut text, explanation, subject);
+    text
+}
+
+/// Those that cost something one by one, the others in a list.
+fn rules(text: &mut String, explanation: &Explanation, subject: Subject<'_>) {
+    let costs = |rule: &&Ruled| saved(rule, subject.plan) != (0, 0);
+    let (dear, free): (Vec<&Ruled>, Vec<&Ruled>) = explanation.rules.iter().partition(costs);
+    if !dear.is_empty() {
+        text.push_str("\nWhat each rule costs: the best plan without it, all others in force\n");
+    }
+    for rule in dear {
+        let _ = writeln!(text, "\n  {}\n    {}", subject.files.named(&rule.line), price(rule, subject.plan));
+    }
+    if !free.is_empty() {
+        text.push_str("\nThese rules cost nothing: without any one of them the plan would be the same\n");
+    }
+    for rule in free {
+        let _ = writeln!(text, "  {}", subject.files.named(&rule.line));
+    }
+}
+
+fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject<'_>) {
+    let each = if stage.nodes > 1 { " each" } else { "" };
+    let rate = stage.rate_nano_usd_per_hour;
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{} at {}: {}", stage.name, stage.place, machine(stage));
+    let mut lines = vec![("costs", format!("{} at {}{each}", stage.cost_micro_usd, hourly(rate)))];
+    let count = |count: u64| grouped(i128::from(count));
+    let meet = if why.fitting == 1 { "meets" } else { "meet" };
+    lines.push(("offers", format!("{} in the catalog, {} {meet} the needs", count(why.offers), count(why.fitting))));
+    let left = why.left.iter();
+    lines.extend(left.map(|(line, left)| ("", format!("{} left by {}", count(*left), subject.files.short(line)))));
+    match &why.elsewhere {
+        None => lines.push(("elsewhere", "no plan is possible with it in another place".to_owned())),
+        Some(Elsewhere { offer, figures, moved, beyond }) => {
+            lines.push(("elsewhere", offer_text(offer, subject.catalog)));
+            let beyond = if *beyond { ": beyond the limits" } else { "" };
+            let others = match moved {
+                0 => String::new(),
+                1 => "; 1 other stage moves".to_owned(),
+                several => format!("; {several} other stages move"),
+            };
+            lines.push(("", format!("{}{others}{beyond}", change(figures, subject.plan))));
+        }
+    }
+    match &why.break_even {
+        BreakEven::Never => lines.push(("break-even", "none: without this offer no plan keeps the limits".to_owned())),
+        BreakEven::Slower(time) => {
+            lines.push(("break-even", format!("none: without this offer the plan takes {} more", time.exact())));
+        }
+        BreakEven::At { rate: limit, figures, offer } => {
+            lines.push(("break-even", format!("{}{each}, {}; above that", hourly(*limit), percent(rate, *limit))));
+            lines.push(("", offer_text(offer, subject.catalog)));
+            lines.push(("", format!("is better, at {} in all", figures.cost)));
+        }
+    }
+    for (head, said) in lines {
+        let _ = writeln!(text, "  {head:<11} {said}");
+    }
+}
+
+/// `aws:us-east-1 inf1.xlarge at $0.228/h`.
+fn offer_text(offer: &Offer, catalog: &Catalog) -> String {
+    let spot = if offer.purchase == Purchase::Spot { " (spot)" } else { "" };
+    let (place, machine) = (catalog.place(offer), catalog.machine(offer));
+    format!("{} {}{spot} at {}", place.name, machine.instance_type, hourly(offer.rate))
+}
+
+/// Rounded to a ten-thousandth of a dollar.
+fn hourly(Rate(rate): Rate) -> String {
+    let rounded = div_half_even(i128::from(rate), 100_000) * 100_000;
+    format!("{}/h", Rate(i64::try_from(rounded).unwrap_or(i64::MAX)))
+}
+
+/// `+24.3 %`.
+fn percent(Rate(now): Rate, Rate(then): Rate) -> String {
+    if now <= 0 {
+        return "from nothing".to_owned();
+    }
+    let tenths = div_half_even((i128::from(then) - i128::from(now)) * 1000, i128::from(now));
+    let sign = if tenths < 0 { "-" } else { "+" };
+    format!("{sign}{}.{} %", grouped(tenths.abs() / 10), tenths.abs() % 10)
+}
+
+/// `$0.24 more, 12 m 3 s later`.
+fn change(figures: &Figures, plan: &Plan) -> String {
+    let Money(cost) = figures.cost - plan.totals.cost_micro_usd;
+    let cost = match cost {
+        0 => "the same cost".to_owned(),
+        more if more > 0 => format!("{} more", Money(more)),
+        less => format!("{} less", Money(-less)),
+    };
+    let (now, then) = (plan.totals.makespan_ms, figures.makespan);
+    let time = match then.cmp(&now) {
+        std::cmp::Ordering::Equal => "the same time".to_owned(),
+        std::cmp::Ordering::Greater => format!("{} later", then - now),
+        std::cmp::Ordering::Less => format!("{} sooner", now - then),
+    };
+    let proven = if figures.proven { "" } else { " (not proven)" };
+    format!("{cost}, {time}{proven}")
+}
+
+/// What a rule costs, by the plan's objective.
+fn price(rule: &Ruled, plan: &Plan) -> String {
+    let (cost, time) = saved(rule, plan);
+    let free = &rule.free;
+    let proven = if free.proven { "" } else { " at least" };
+    let then = format!("without it {}, ends after {}", free.cost, free.makespan);
+    match plan.objective {
+        Objective::Cost if cost > 0 => format!("costs{proven} {}: {then}", Money(cost)),
+        Objective::Time if time > 0 => format!("costs{proven} {}: {then}", span(time)),
+        _ if cost == 0 && time == 0 => "costs nothing".to_owned(),
+        Objective::Cost if cost == 0 && time > 0 => format!("costs no money, but {}: {then}", span(time)),
+        Objective::Time if time == 0 && cost > 0 => format!("costs no time, but {}: {then}", Money(cost)),
+        // The plan is not the best one, or was made under a weighting of the two.
+        _ => then,
+    }
+}
+
+/// What the plan would save without the rule: micro-USD and milliseconds.
+fn saved(rule: &Ruled, plan: &Plan) -> (i64, i64) {
+    let signed = |Millis(time): Millis| i64::try_from(time).unwrap_or(i64::MAX);
+    let Money(cost) = plan.totals.cost_micro_usd - rule.free.cost;
+    (cost, signed(plan.totals.makespan_ms) - signed(rule.free.makespan))
+}
+
+fn span(milliseconds: i64) -> String {
+    Millis(milliseconds.unsigned_abs()).to_string()
+}
+
+/// For programs.
+pub fn json(explanation: &Explanation, subject: Subject<'_>) -> Value {
+    let plan = subject.plan;
+    json!({
+        "format_version": "1.0",
+        "job": plan.job,
+        "totals": plan.totals,
+        "stages": explanation.stages.iter().map(|why| stage_json(why, subject)).collect::<Vec<_>>(),
+        "left_out": explanation.left_out,
+        "rules": explanation.rules.iter().map(|rule| rule_json(rule, subject)).collect::<Vec<_>>(),
+    })
+}
+
+fn stage_json(why: &Why, subject: Subject<'_>) -> Value {
+    let left = |(line, left): &(crate::planner::Line, u64)| json!({ "key": line.key, "range": subject.files.range(line), "left": left });
+    let elsewhere = why.elsewhere.as_ref().map(|elsewhere| {
+        let mut value = offer_json(&elsewhere.offer, subject.catalog);
+        value["total_cost_micro_usd"] = json!(elsewhere.figures.cost);
+        value["makespan_ms"] = json!(elsewhere.figures.makespan);
+        value["proven"] = json!(elsewhere.figures.proven);
+        value["within_limits"] = json!(!elsewhere.beyond);
+        value["other_stages_moved"] = json!(elsewhere.moved);
+        value
+    });
+    let break_even = match &why.break_even {
+        BreakEven::Never => Value::Null,
+        BreakEven::Slower(time) => json!({ "slower_ms": time }),
+        BreakEven::At { rate, figures, offer } => {
+            let mut value = offer_json(offer, subject.catalog);
+            value["total_cost_micro_usd"] = json!(figures.cost);
+            value["proven"] = json!(figures.proven);
+            json!({ "rate_nano_usd_per_hour": rate, "then": value })
+        }
+    };
+    json!({
+        "name": why.stage,
+        "offers": why.offers,
+        "meet_needs": why.fitting,
+        "left": why.left.iter().map(left).collect::<Vec<_>>(),
+        "elsewhere": elsewhere,
+        "break_even": break_even,
+    })
+}
+
+fn offer_json(offer: &Offer, catalog: &Catalog) -> Value {
+    json!({
+        "place": catalog.place(offer).name,
+        "instance_type": catalog.machine(offer).instance_type,
+        "purchase": offer.purchase,
+        "rate_nano_usd_per_hour": offer.rate,
+    })
+}
+
+fn rule_json(rule: &Ruled, subject: Subject<'_>) -> Value {
+    let (cost, time) = saved(rule, subject.plan);
+    json!({
+        "key": rule.line.key,
+        "range": subject.files.range(&rule.line),
+        "default": rule.default,
+        "binds": cost != 0 || time != 0,
+        "costs_micro_usd": cost,
+        "costs_ms": time,
+        "total_cost_micro_usd": rule.free.cost,
+        "makespan_ms": rule.free.makespan,
+        "proven": rule.free.proven,
+    })
+}

@@ -1,0 +1,138 @@
+//! Cheap placements of a network: building them from messages, and moving single stages or all
+//! stages of a site, with the cost of a move worked out from what it touches.
+
+use super::net::Net;
+use crate::problem::{Links, Origin};
+
+/// A placement under construction: by stage the position of its site.
+pub struct Walk<'a> {
+    net: &'a Net,
+    links: &'a Links,
+    /// By stage and position of the site.
+    own: &'a [Vec<i64>],
+    pub place: Vec<Option<usize>>,
+    /// By star and site: readers there.
+    count: Vec<Vec<u32>>,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(net: &'a Net, links: &'a Links, own: &'a [Vec<i64>]) -> Self {
+        let count = vec![vec![0; links.sites]; net.stars.len()];
+        Self { net, links, own, place: vec![None; net.nodes.len()], count }
+    }
+
+    fn site(&self, stage: usize) -> Option<usize> {
+        self.place[stage].map(|position| self.net.nodes[stage].sites[position])
+    }
+
+    fn origin(&self, star: usize) -> Option<usize> {
+        match self.net.stars[star].origin {
+            Origin::Site(site) => Some(site),
+            Origin::Stage(stage) => self.site(stage),
+        }
+    }
+
+    /// Puts a stage somewhere, or takes it away.
+    pub fn put(&mut self, stage: usize, position: Option<usize>) {
+        let change = |walk: &mut Self, add: bool| {
+            let Some(site) = walk.site(stage) else { return };
+            for (star, _) in &walk.net.nodes[stage].reads {
+                let count = &mut walk.count[*star][site];
+                *count = if add { *count + 1 } else { *count - 1 };
+            }
+        };
+        change(self, false);
+        self.place[stage] = position;
+        change(self, true);
+    }
+
+    /// What a stage that is nowhere would cost at a site, with the copies that it alone causes,
+    /// as far as its neighbours are placed.
+    pub fn cost(&self, stage: usize, position: usize) -> i64 {
+        let node = &self.net.nodes[stage];
+        let site = node.sites[position];
+        let mut cost = self.own[stage][position];
+        for (star, _) in &node.reads {
+            if self.count[*star][site] == 0
+                && let Some(from) = self.origin(*star)
+            {
+                cost += self.net.price(self.links, &self.net.stars[*star], from, site);
+            }
+        }
+        for star in &node.makes {
+            for (to, count) in self.count[*star].iter().enumerate() {
+                if *count > 0 {
+                    cost += self.net.price(self.links, &self.net.stars[*star], site, to);
+                }
+            }
+        }
+        cost
+    }
+
+    /// What a stage whose inputs are placed would cost at a site, when every copy that is not there
+    /// yet costs only the stage's part in it.
+    pub fn part(&self, dual: &super::dual::Dual<'_>, stage: usize, position: usize) -> i64 {
+        let node = &self.net.nodes[stage];
+        let site = node.sites[position];
+        let mut cost = self.own[stage][position];
+        for (star, number) in &node.reads {
+            if self.count[*star][site] == 0 {
+                let source = match self.net.stars[*star].origin {
+                    Origin::Site(from) => {
+                        if from == site {
+                            continue;
+                        } else {
+                            0
+                        }
+                    }
+                    Origin::Stage(stage) => {
+                        if self.site(stage) == Some(site) {
+                            continue;
+                        }
+                        self.place[stage].unwrap_or(0)
+                    }
+                };
+                cost += dual.part(*star, *number, source, position);
+            }
+        }
+        cost
+    }
+
+    /// Moves single stages to where they cost least until no move helps.
+    pub fn settle(&mut self, sweeps: usize) {
+        for _ in 0..sweeps {
+            let mut moved = false;
+            for stage in 0..self.place.len() {
+                let Some(before) = self.place[stage] else { continue };
+                if self.own[stage].len() < 2 {
+                    continue;
+                }
+                self.put(stage, None);
+                let costs = (0..self.own[stage].len()).map(|position| (self.cost(stage, position), position));
+                let (least, position) = costs.min().unwrap_or((0, before));
+                let best = if self.cost(stage, before) == least { before } else { position };
+                self.put(stage, Some(best));
+                moved |= best != before;
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// What the whole placement costs.
+    pub fn total(&self) -> i64 {
+        let own: i64 = self.place.iter().zip(self.own).map(|(place, own)| place.map_or(0, |place| own[place])).sum();
+        let copies = (0..self.net.stars.len()).map(|star| {
+            let Some(from) = self.origin(star) else { return 0 };
+            let to = self.count[star].iter().enumerate().filter(|(_, count)| **count > 0);
+            to.map(|(to, _)| self.net.price(self.links, &self.net.stars[star], from, to)).sum::<i64>()
+        });
+        own + copies.sum::<i64>()
+    }
+
+    /// The place of every stage.
+    pub fn picks(&self) -> Vec<usize> {
+        self.place.iter().map(|place| place.unwrap_or(0)).collect()
+    }
+}
