@@ -149,13 +149,17 @@ pub fn check_names(job: &Job, catalog: &Catalog) -> Result<(), Refusal> {
             });
         }
     }
-    let sets = job.stages.iter().flat_map(|(name, stage)| sets(&stage.needs).map(move |needs| (name, needs)));
-    for (name, needs) in sets {
-        let accelerators = &needs.accelerators;
-        let unknown = |need: &&AcceleratorNeed| catalog.accelerator_name(&need.name).is_none();
+    let unknown = |need: &&AcceleratorNeed| catalog.accelerator_name(&need.name).is_none();
+    for (name, stage) in &job.stages {
         // One known alternative is enough: a job may be planned on small catalogs too.
-        if let Some(need) = accelerators.iter().find(unknown).filter(|_| accelerators.iter().all(|need| unknown(&need)))
-        {
+        let needs: Vec<&Needs> = match stage.needs.any_of.is_empty() {
+            true => vec![&stage.needs],
+            false => stage.needs.any_of.iter().collect(),
+        };
+        let possible =
+            |needs: &Needs| needs.accelerators.is_empty() || !needs.accelerators.iter().all(|need| unknown(&need));
+        let first = needs.iter().find_map(|needs| needs.accelerators.first());
+        if let Some(need) = first.filter(|_| !needs.iter().any(|needs| possible(needs))) {
             return Err(Refusal::Unknown {
                 key: format!("stages.{name}.needs.accelerators"),
                 message: format!("the catalog has no accelerator `{}`", need.name),

@@ -86,7 +86,8 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<E
     Some(if rank(&straight) < rank(&cheap) { straight } else { cheap })
 }
 
-/// The same, with copies on given ways; what is not in `routes` comes from its origin.
+/// The same, with copies on given ways; what is not in `routes` comes from its origin. `None` also
+/// if a copy would come from where nobody reads the artifact.
 pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> Option<Evaluation> {
     let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
     let count = instance.stages.len();
@@ -110,8 +111,14 @@ pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: 
             Origin::Site(from) => (from, 0),
             Origin::Stage(stage) => (site(stage), end[stage]),
         };
-        for to in routes::destinations(artifact, origin, site) {
-            let from = routes.get(&(index, to)).copied().unwrap_or(origin);
+        let holders = routes::destinations(artifact, origin, site);
+        for &to in &holders {
+            let from = match routes.get(&(index, to)) {
+                // Whoever has no copy of its own cannot hand one on.
+                Some(holder) if !holders.contains(holder) => return None,
+                Some(holder) => *holder,
+                None => origin,
+            };
             let price = &instance.links.tariffs[usize::from(instance.links.class(from, to)?)];
             let kept = price.kept(artifact.bytes);
             let cost = match price.pool {

@@ -1,8 +1,8 @@
 //! HiGHS, through the `highs` crate.
 
 use super::solver::{Answer, Effort, SEED, Solver, SolverError};
-use crate::problem::Program;
-use highs::{HighsModelStatus, HighsSolutionStatus, Model, RowProblem, Sense};
+use crate::problem::{Program, Row};
+use highs::{HighsModelStatus, HighsSolutionStatus, HighsStatus, Model, RowProblem, Sense, SolvedModel};
 
 /// HiGHS: branch and cut, one thread, fixed seed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,13 +19,13 @@ impl Solver for Highs {
     }
 
     fn minimize(&self, program: &Program, start: &[f64], effort: &Effort) -> Result<Answer, SolverError> {
-        let mut model = model(program)?;
-        configure(&mut model, effort)?;
-        if start.len() == program.columns.len() && !start.is_empty() {
-            // A start that HiGHS refuses costs only speed.
-            let _ = model.try_set_solution(Some(start), None, None, None);
+        let mut solved = run(program, start, effort, TOLERANCES[0])?;
+        for tolerance in &TOLERANCES[1..] {
+            if solved.is_err() {
+                solved = run(program, start, effort, *tolerance)?;
+            }
         }
-        let solved = model.try_solve().map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?;
+        let solved = solved.map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?;
         let proven = match solved.status() {
             HighsModelStatus::Infeasible | HighsModelStatus::UnboundedOrInfeasible => return Ok(Answer::Infeasible),
             HighsModelStatus::Optimal => true,
@@ -49,6 +49,26 @@ impl Solver for Highs {
     }
 }
 
+/// By how much a row or an integer may be off. HiGHS ends with an error when its own optimum is off
+/// by more, as sums of large figures may be in floating point; then the next one is tried. What is
+/// made of the answer is exact in any case.
+const TOLERANCES: [f64; 3] = [1e-9, 1e-7, 1e-6];
+
+fn run(
+    program: &Program,
+    start: &[f64],
+    effort: &Effort,
+    tolerance: f64,
+) -> Result<Result<SolvedModel, HighsStatus>, SolverError> {
+    let mut model = model(program)?;
+    configure(&mut model, effort, tolerance)?;
+    if start.len() == program.columns.len() && !start.is_empty() {
+        // A start that HiGHS refuses costs only speed.
+        let _ = model.try_set_solution(Some(start), None, None, None);
+    }
+    Ok(model.try_solve())
+}
+
 /// Integers up to 2⁵³ are exact; larger figures are refused when files are read.
 fn exact(value: i64) -> f64 {
     value as f64
@@ -70,9 +90,10 @@ fn model(program: &Program) -> Result<Model, SolverError> {
         })
         .collect();
     for row in &program.rows {
-        let lower = row.lower.map_or(f64::NEG_INFINITY, exact);
-        let upper = row.upper.map_or(f64::INFINITY, exact);
-        let terms = row.terms.iter().map(|(column, coefficient)| (columns[*column], exact(*coefficient)));
+        let scale = scale(row);
+        let lower = row.lower.map_or(f64::NEG_INFINITY, |lower| exact(lower) * scale);
+        let upper = row.upper.map_or(f64::INFINITY, |upper| exact(upper) * scale);
+        let terms = row.terms.iter().map(|(column, coefficient)| (columns[*column], exact(*coefficient) * scale));
         problem.add_row(lower..=upper, terms);
     }
     problem
@@ -80,7 +101,15 @@ fn model(program: &Program) -> Result<Model, SolverError> {
         .map_err(|status| SolverError(format!("HiGHS refused the program: {status:?}")))
 }
 
-fn configure(model: &mut Model, effort: &Effort) -> Result<(), SolverError> {
+/// A power of two, which changes no digit, that makes a row's largest coefficient small: tolerances
+/// are absolute. The least one stays well above what HiGHS takes for nothing.
+fn scale(row: &Row) -> f64 {
+    let sizes = || row.terms.iter().filter_map(|(_, coefficient)| coefficient.unsigned_abs().checked_ilog2());
+    let exponent = sizes().max().unwrap_or(0).min(sizes().min().unwrap_or(0) + 20);
+    1.0 / exact(1 << exponent.min(52))
+}
+
+fn configure(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), SolverError> {
     let seed = i32::try_from(SEED).unwrap_or(0);
     let nodes = i32::try_from(effort.nodes).unwrap_or(i32::MAX);
     let settings = [
@@ -90,8 +119,8 @@ fn configure(model: &mut Model, effort: &Effort) -> Result<(), SolverError> {
         // All objectives are integers: a gap under one is a proof.
         model.try_set_option("mip_rel_gap", 0.0),
         model.try_set_option("mip_abs_gap", 0.5),
-        model.try_set_option("mip_feasibility_tolerance", 1e-9),
-        model.try_set_option("primal_feasibility_tolerance", 1e-9),
+        model.try_set_option("mip_feasibility_tolerance", tolerance),
+        model.try_set_option("primal_feasibility_tolerance", tolerance.min(1e-7)),
         model.try_set_option("mip_max_nodes", nodes),
         model.try_set_option("time_limit", effort.seconds.unwrap_or(f64::INFINITY)),
     ];

@@ -30,6 +30,13 @@ impl Case {
         load::from_files(&list).unwrap_or_else(|error| panic!("{error}\n{self:?}"))
     }
 
+    /// All files, for people.
+    pub fn text(&self) -> String {
+        let tables = self.catalog.iter().map(|(name, header, rows)| format!("# {name}\n{header}\n{}", rows.join("\n")));
+        let tables: Vec<String> = tables.collect();
+        format!("{}\n# job.toml\n{}\n# policy.toml\n{}", tables.join("\n"), self.job.join("\n"), self.policy)
+    }
+
     pub fn job(&self) -> Job {
         let text = format!("name = \"case\"\n{}", self.job.join("\n"));
         spec::job::parse("job.toml", &text).unwrap_or_else(|error| panic!("{error}\n{text}")).value

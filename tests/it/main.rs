@@ -16,6 +16,7 @@ mod oracle;
 mod plans;
 mod policies;
 mod properties;
+mod rich;
 mod rules;
 mod sandbox;
 mod verify;

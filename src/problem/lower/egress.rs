@@ -205,6 +205,14 @@ impl Builder<'_> {
                 let mut held: Terms = present[position].iter().map(|(column, factor)| (*column, -factor)).collect();
                 held.push((column, 1));
                 self.program.row(format!("held[{name}]"), None, Some(0), held);
+                // Readers pull "read" up and nothing pulls it down: without one, nobody is there.
+                let readers: Terms = (artifact.readers.iter())
+                    .flat_map(|reader| self.runs_at(*reader, *holder, -1))
+                    .chain([(column, 1)])
+                    .collect();
+                if artifact.readers.iter().filter(|reader| self.at[**reader].contains_key(holder)).count() > 1 {
+                    self.program.row(format!("reads[{name}]"), None, Some(0), readers);
+                }
                 let mut saves = vec![(column, 1)];
                 let mut known = 0;
                 for origin in origins {

@@ -5,7 +5,7 @@ use crate::model::{Bytes, Tariff};
 
 impl Builder<'_> {
     /// For every pool: pieces of its tariff, each with its own price, that together hold the volume
-    /// of all copies. A cheaper piece after a dearer one opens only when that one is full.
+    /// of all copies. A cheaper piece after a dearer one opens only when all before it are full.
     pub(super) fn pools(&mut self) {
         for (index, volume) in std::mem::take(&mut self.volumes).into_iter().enumerate() {
             let most: u64 = volume.iter().map(|(_, bytes)| bytes.unsigned_abs()).sum();
@@ -29,8 +29,10 @@ impl Builder<'_> {
                     continue;
                 }
                 let open = self.program.column(format!("open[{index},{}]", place + 1), Some(1), true);
-                let full = vec![(columns[place], 1), (open, -1)];
-                self.program.row(format!("full[{index},{place}]"), Some(0), None, full);
+                for (earlier, column) in columns[..=place].iter().enumerate() {
+                    let full = vec![(*column, 1), (open, -1)];
+                    self.program.row(format!("full[{index},{place},{earlier}]"), Some(0), None, full);
+                }
                 let opened = vec![(open, 1), (columns[place + 1], -1)];
                 self.program.row(format!("opened[{index},{}]", place + 1), Some(0), None, opened);
             }
@@ -59,6 +61,6 @@ fn pieces(tariff: &Tariff, from: u64, to: u64) -> Vec<Piece> {
     cuts.windows(2).map(|cut| Piece { length: cut[1] - cut[0], cost: cost(cut[1]) - cost(cut[0]) }).collect()
 }
 
-fn gcd(a: u64, b: u64) -> u64 {
+pub(super) fn gcd(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { gcd(b, a % b) }
 }

@@ -1,5 +1,6 @@
 //! Ends of stages, linear in the choices.
 
+use super::pools::gcd;
 use super::{Builder, Relay, Target, Terms};
 use crate::model::units::MS_PER_HOUR;
 use crate::problem::instance::Origin;
@@ -190,7 +191,11 @@ impl Builder<'_> {
     pub(super) fn worth(&mut self, makespan: usize) -> usize {
         let worth = self.program.column("worth".to_owned(), None, false);
         let per_hour = i64::try_from(MS_PER_HOUR).unwrap_or(i64::MAX);
-        self.program.row("worth".to_owned(), Some(0), None, vec![(worth, per_hour), (makespan, -self.instance.hour)]);
+        // Small coefficients: a solver's sums of large ones are off by more than it tolerates.
+        let common = gcd(per_hour.unsigned_abs(), self.instance.hour.unsigned_abs()).max(1);
+        let common = i64::try_from(common).unwrap_or(1);
+        let row = vec![(worth, per_hour / common), (makespan, -self.instance.hour / common)];
+        self.program.row("worth".to_owned(), Some(0), None, row);
         worth
     }
 }

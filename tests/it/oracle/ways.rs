@@ -1,0 +1,288 @@
+//! What placements share: ways and their price lists, trees of copies, quotas, spreads.
+
+use super::work::{Data, Made, Take, Task};
+use sky::catalog::Catalog;
+use sky::model::units::div_half_even;
+use sky::model::{Bytes, Domain, Job, Machine, Millis, Offer, Policy, Tariff};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a copy comes from, by its destination; places of the catalog.
+pub type Tree = BTreeMap<u32, u32>;
+
+/// The price that an account has of its own for a way, per GB in nano-USD: the last that matches.
+pub fn arranged(policy: &Policy, catalog: &Catalog, from: u32, to: u32) -> Option<i128> {
+    let name = |place: u32| catalog.places[place as usize].name.to_string();
+    let (from, to) = (name(from), name(to));
+    let matching = policy.links.iter().filter(|link| link.from.matches(&from) && link.to.matches(&to));
+    matching.last().map(|link| i128::from(link.rate.0))
+}
+
+/// A price list of a cloud: what leaves the cloud under it is counted together, and so is what
+/// stays inside.
+struct List<'a> {
+    tariff: &'a Tariff,
+    /// Bytes that the month already had.
+    used: i128,
+    /// Of the month's first bytes, so many cost nothing.
+    free: i128,
+}
+
+impl List<'_> {
+    /// What the first bytes of a month cost.
+    fn first(&self, bytes: i128) -> i128 {
+        let cost = |bytes: i128| i128::from(self.tariff.cost(Bytes(u64::try_from(bytes).unwrap())).0);
+        if bytes <= self.free { 0 } else { cost(bytes) - cost(self.free) }
+    }
+
+    /// What so many bytes cost on top of what the month already had.
+    fn cost(&self, bytes: i128) -> i128 {
+        self.first(self.used + bytes) - self.first(self.used)
+    }
+}
+
+type Key<'a> = (&'a str, bool, &'a Tariff);
+
+/// The ways between places, as one account sees them.
+pub struct Ways<'a> {
+    policy: &'a Policy,
+    catalog: &'a Catalog,
+    /// Copies may come from a place other than their origin.
+    relays: bool,
+    lists: BTreeMap<Key<'a>, List<'a>>,
+}
+
+/// Who bills a copy.
+enum Bill<'a> {
+    /// Nano-USD per GB, by an arrangement of one's own.
+    Link(i128),
+    List(Key<'a>),
+}
+
+impl<'a> Ways<'a> {
+    /// Between places where the job may have something to do.
+    pub fn new(policy: &'a Policy, catalog: &'a Catalog, places: &BTreeSet<u32>) -> Self {
+        let relays = policy.relay != Some(false);
+        let mut ways = Self { policy, catalog, relays, lists: BTreeMap::new() };
+        for from in places {
+            for to in places {
+                let Some(key) = ways.key(*from, *to) else { continue };
+                let used = policy.accounts.get(key.0).and_then(|account| account.used_this_month).filter(|_| key.1);
+                let used = used.map_or(0, |used| i128::from(used.0));
+                ways.lists.insert(key, List { tariff: key.2, used, free: 0 });
+            }
+        }
+        // The free allowance counts on the cheapest list of what leaves a cloud, if it is known how
+        // much of it the month has left.
+        for (cloud, terms) in &catalog.terms {
+            if policy.accounts.get(cloud).is_none_or(|account| account.used_this_month.is_none()) {
+                continue;
+            }
+            let price = |tariff: &Tariff| tariff.cost(Bytes(1_000_000_000)).0;
+            let charged = ways.lists.keys().filter(|key| key.0 == cloud && key.1 && price(key.2) > 0);
+            let cheapest = charged.min_by_key(|key| (price(key.2), key.2)).copied();
+            if let Some(list) = cheapest.and_then(|key| ways.lists.get_mut(&key)) {
+                list.free = i128::from(terms.free_egress.0);
+            }
+        }
+        ways
+    }
+
+    fn cloud(&self, place: u32) -> &'a str {
+        &self.catalog.places[place as usize].name.cloud
+    }
+
+    fn key(&self, from: u32, to: u32) -> Option<Key<'a>> {
+        let leaves = self.cloud(from) != self.cloud(to);
+        Some((self.cloud(from), leaves, self.catalog.network.tariff(from, to)?))
+    }
+
+    fn bill(&self, from: u32, to: u32) -> Option<Bill<'a>> {
+        match arranged(self.policy, self.catalog, from, to) {
+            Some(rate) => Some(Bill::Link(rate)),
+            None => self.key(from, to).map(Bill::List),
+        }
+    }
+
+    /// What one copy costs if nothing else moves.
+    fn alone(&self, from: u32, to: u32, bytes: i128) -> Option<i128> {
+        Some(match self.bill(from, to)? {
+            Bill::Link(rate) => linked(bytes, rate),
+            Bill::List(key) => self.lists[&key].cost(bytes),
+        })
+    }
+
+    pub fn travel(&self, from: u32, to: u32, bytes: i128) -> i128 {
+        if from == to {
+            return 0;
+        }
+        div_half_even(bytes * 8 * 1000, i128::from(self.catalog.network.bandwidth(from, to).0))
+    }
+
+    /// Keeping data at a place as long as the policy says.
+    pub fn kept(&self, place: u32, bytes: i128) -> i128 {
+        let (Some(Millis(keep)), Some(terms)) = (self.policy.keep, self.catalog.terms.get(self.cloud(place))) else {
+            return 0;
+        };
+        // nano-USD per GB and 730 hours -> micro-USD
+        div_half_even(bytes * i128::from(terms.storage.0) * i128::from(keep), 1_000_000_000_000 * 730 * 3_600_000)
+    }
+
+    /// All trees by which data gets from a place to others: each takes its copy from the origin, or
+    /// from another of them that is cheaper. None: it cannot.
+    pub fn trees(&self, origin: u32, to: &BTreeSet<u32>, bytes: i128) -> Vec<Tree> {
+        let mut trees = vec![Tree::new()];
+        for place in to {
+            let Some(direct) = self.alone(origin, *place, bytes) else { return Vec::new() };
+            let cheaper = |holder: &&u32| {
+                **holder != *place
+                    && self.relays
+                    && self.alone(**holder, *place, bytes).is_some_and(|cost| cost < direct)
+            };
+            let from: Vec<u32> = std::iter::once(origin).chain(to.iter().filter(cheaper).copied()).collect();
+            let one_more = |tree: &Tree| -> Vec<Tree> {
+                from.iter().map(|from| tree.clone().into_iter().chain([(*place, *from)]).collect()).collect()
+            };
+            trees = trees.iter().flat_map(one_more).collect();
+        }
+        // From every place one comes back to the origin; who goes in a ring does not.
+        let sound = |tree: &Tree| {
+            to.iter().all(|place| {
+                let back = (0..to.len()).fold(*place, |at, _| tree.get(&at).copied().unwrap_or(at));
+                back == origin
+            })
+        };
+        trees.retain(sound);
+        trees
+    }
+
+    /// What copies cost together.
+    pub fn egress(&self, copies: impl Iterator<Item = (u32, u32, i128)>) -> i128 {
+        let mut volumes: BTreeMap<Key<'a>, i128> = BTreeMap::new();
+        let mut cost = 0;
+        for (from, to, bytes) in copies {
+            match self.bill(from, to).unwrap() {
+                Bill::Link(rate) => cost += linked(bytes, rate),
+                Bill::List(key) => *volumes.entry(key).or_default() += bytes,
+            }
+        }
+        cost + volumes.iter().map(|(key, bytes)| self.lists[key].cost(*bytes)).sum::<i128>()
+    }
+
+    /// What the same copies would cost if none were counted with another.
+    pub fn apart(&self, copies: impl Iterator<Item = (u32, u32, i128)>) -> i128 {
+        copies.map(|(from, to, bytes)| self.alone(from, to, bytes).unwrap()).sum()
+    }
+}
+
+fn linked(bytes: i128, rate: i128) -> i128 {
+    div_half_even(bytes * rate, 1_000_000_000_000)
+}
+
+/// One figure of a quota, for one cloud or place.
+pub struct Limit {
+    places: BTreeSet<u32>,
+    what: What,
+    pub most: i128,
+}
+
+/// What it counts: thousandths of vCPUs, machines, thousandths of cards (of one name).
+enum What {
+    Vcpus,
+    Machines,
+    Cards(Option<String>),
+}
+
+impl Limit {
+    pub fn uses(&self, offer: &Offer, machine: &Machine, nodes: u32) -> i128 {
+        let each = match &self.what {
+            What::Vcpus => i128::from(machine.vcpu_thousandths),
+            What::Machines => 1,
+            What::Cards(only) => match &machine.accelerator {
+                Some((name, count)) if only.as_ref().is_none_or(|only| only == name) => i128::from(*count),
+                _ => 0,
+            },
+        };
+        if self.places.contains(&offer.place) { each * i128::from(nodes) } else { 0 }
+    }
+}
+
+/// The policy's quotas: a key with a colon is for each place that it matches, another for a cloud.
+pub fn quotas(policy: &Policy, catalog: &Catalog) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    for (pattern, quota) in &policy.quotas {
+        let mut domains: Vec<BTreeSet<u32>> = Vec::new();
+        let mut cloud = BTreeSet::new();
+        for (id, place) in (0..).zip(&catalog.places) {
+            if pattern.0.contains(':') && pattern.matches(&place.name.to_string()) {
+                domains.push(BTreeSet::from([id]));
+            }
+            if pattern.0 == place.name.cloud {
+                cloud.insert(id);
+            }
+        }
+        domains.push(cloud);
+        for places in domains {
+            let mut limit = |what: What, most: Option<u64>, unit: i128| {
+                limits.extend(most.map(|most| Limit { places: places.clone(), what, most: i128::from(most) * unit }));
+            };
+            limit(What::Vcpus, quota.vcpu_thousandths, 1);
+            limit(What::Machines, quota.instances, 1);
+            limit(What::Cards(None), quota.accelerators, 1000);
+            for (name, most) in &quota.by_accelerator {
+                limit(What::Cards(Some(name.clone())), Some(*most), 1000);
+            }
+        }
+    }
+    limits
+}
+
+/// Every set of tasks of which none waits for another.
+pub fn at_once(tasks: &[Task<'_>]) -> Vec<Vec<usize>> {
+    fn waits(tasks: &[Task<'_>], task: usize, other: usize) -> bool {
+        tasks[task].waits.iter().any(|before| *before == other || waits(tasks, *before, other))
+    }
+    let all = 0..tasks.len();
+    let apart = |a: usize, b: usize| a == b || !(waits(tasks, a, b) || waits(tasks, b, a));
+    let sets = (1_u32..1 << tasks.len()).map(|set| all.clone().filter(|task| set >> task & 1 == 1).collect());
+    sets.filter(|set: &Vec<usize>| set.iter().all(|a| set.iter().all(|b| apart(*a, *b)))).collect()
+}
+
+/// Whether every set of tasks that may run at once keeps every quota.
+pub fn within_quotas(limits: &[Limit], sets: &[Vec<usize>], tasks: &[Task<'_>], placement: &[Take<'_>]) -> bool {
+    limits.iter().all(|limit| {
+        let uses = |task: usize| limit.uses(placement[task].offer, placement[task].machine, tasks[task].stage.nodes);
+        let uses: Vec<i128> = (0..tasks.len()).map(uses).collect();
+        sets.iter().all(|set| set.iter().map(|task| uses[*task]).sum::<i128>() <= limit.most)
+    })
+}
+
+/// Whether no failure domain holds too many copies.
+pub fn spread_out(job: &Job, tasks: &[Task<'_>], placement: &[Take<'_>], catalog: &Catalog) -> bool {
+    job.spread.iter().all(|spread| {
+        let mut held: BTreeMap<String, u32> = BTreeMap::new();
+        let members = tasks.iter().zip(placement).filter(|(task, _)| spread.stages.contains(task.stage_name));
+        for (_, take) in members {
+            let name = &catalog.place(take.offer).name;
+            let domain = match spread.over {
+                Domain::Place => name.to_string(),
+                Domain::Cloud => name.cloud.clone(),
+            };
+            *held.entry(domain).or_default() += 1;
+        }
+        held.values().all(|count| *count <= spread.at_most)
+    })
+}
+
+/// Where data is made.
+pub fn origin(data: &Data, placement: &[Take<'_>]) -> u32 {
+    match data.made {
+        Made::Before(place) => place,
+        Made::By(task) => placement[task].offer.place,
+    }
+}
+
+/// Other places where it is read.
+pub fn destinations(data: &Data, placement: &[Take<'_>]) -> BTreeSet<u32> {
+    let origin = origin(data, placement);
+    data.readers.iter().map(|reader| placement[*reader].offer.place).filter(|place| *place != origin).collect()
+}
