@@ -212,7 +212,9 @@ impl Run<'_> {
                 if value == floor {
                     return Ok(Some(Found { tags, value, bound: floor, proven: true }));
                 }
-                for (stage, keep) in instance.stages.iter_mut().zip(closed.keep.into_iter().flatten()) {
+                // What is dropped costs more than the value that the bounds reckoned with.
+                let keep = closed.keep.filter(|_| value <= closed.value);
+                for (stage, keep) in instance.stages.iter_mut().zip(keep.into_iter().flatten()) {
                     let mut keep = keep.into_iter();
                     stage.choices.retain(|_| keep.next().unwrap_or(true));
                 }
