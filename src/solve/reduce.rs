@@ -9,6 +9,9 @@ use super::forest::forest;
 use crate::model::Bytes;
 use crate::problem::{Choice, Instance, Origin, Shape, StageChoices};
 
+/// With more choices than this, one round is enough: another one takes long and drops few.
+const LARGE: usize = 20_000;
+
 /// What a placement must keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -30,7 +33,7 @@ pub fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Inst
         if let Some(limit) = limits.time {
             by_time(&mut reduced, shape, limit)?;
         }
-        if reduced.size() == before || limits.time.is_none() {
+        if reduced.size() == before || limits.time.is_none() || before > LARGE {
             return Some(reduced);
         }
     }
