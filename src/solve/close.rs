@@ -12,8 +12,7 @@ use crate::problem::{Instance, Shape, routes};
 pub struct Closed {
     /// Positions of choices in the instance.
     pub picks: Vec<usize>,
-    /// What they cost; the figure that counts is worked out again by whoever asks.
-    #[cfg_attr(not(test), allow(dead_code))]
+    /// What they cost.
     pub value: i64,
     /// No placement costs less; `value` if that is proven to be the least.
     pub bound: i64,
@@ -116,7 +115,8 @@ pub fn within(instance: &Instance, shape: &Shape, limit: i64, least: bool) -> Wi
     let limit = limit.saturating_mul(scale).min(dual.net.never - 1);
     let mut keep: Vec<Vec<bool>> = instance.stages.iter().map(|stage| vec![false; stage.choices.len()]).collect();
     let mut reached = i64::MIN;
-    for _ in 0..TRIMS {
+    let size: usize = dual.level.iter().map(Vec::len).sum();
+    for _ in 0..TRIMS.min(TRIMMED / size.max(1)).max(2) {
         let before: usize = dual.level.iter().map(Vec::len).sum();
         let kept = trim(&mut dual, limit);
         if kept.iter().any(|keep| !keep.contains(&true)) {
@@ -148,6 +148,8 @@ pub fn within(instance: &Instance, shape: &Shape, limit: i64, least: bool) -> Wi
 
 /// Sweeps of [`within`].
 const TRIMS: usize = 30;
+/// The same in sites of stages looked at.
+const TRIMMED: usize = 60_000;
 
 /// What [`within`] found.
 pub enum Within {

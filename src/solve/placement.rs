@@ -369,7 +369,9 @@ impl Run<'_> {
                         let Known { tags, routes } = known;
                         return Ok(Some(Found { tags, routes, value, bound: floor, proven: true }));
                     }
-                    for (stage, keep) in instance.stages.iter_mut().zip(closed.keep.into_iter().flatten()) {
+                    // What is dropped costs more than the value that the bounds reckoned with.
+                    let keep = closed.keep.filter(|_| value <= closed.value);
+                    for (stage, keep) in instance.stages.iter_mut().zip(keep.into_iter().flatten()) {
                         let mut keep = keep.into_iter();
                         stage.choices.retain(|_| keep.next().unwrap_or(true));
                     }

@@ -11,6 +11,8 @@ use crate::problem::{Choice, Instance, Origin, Shape, StageChoices};
 
 /// Later than every deadline.
 const FOREVER: i64 = i64::MAX / 4;
+/// With more choices than this, one round is enough: another one takes long and drops few.
+const LARGE: usize = 20_000;
 
 /// What a placement must keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Inst
         if timed {
             by_time(&mut reduced, shape, limits.time)?;
         }
-        if reduced.size() == before || !timed {
+        if reduced.size() == before || !timed || before > LARGE {
             return Some(reduced);
         }
     }

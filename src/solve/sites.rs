@@ -108,7 +108,8 @@ impl<'a> Sites<'a> {
 
     /// Whether all stages at `a` may move to `b` for nothing.
     fn replaces(&self, b: usize, a: usize) -> bool {
-        let cheaper = |(b, a): (&Vec<(i64, i64)>, &Vec<(i64, i64)>)| {
+        let cheaper = |stage: usize| {
+            let (a, b) = (&self.at[a][stage], &self.at[b][stage]);
             a.iter().all(|(cost, time)| b.iter().any(|(less, sooner)| less <= cost && sooner <= time))
         };
         let way = |from: usize, to: usize| self.links.class(from, to).map_or(self.links.tariffs.len(), usize::from);
@@ -116,7 +117,7 @@ impl<'a> Sites<'a> {
             |site: &usize| self.no_dearer[way(b, *site)][way(a, *site)] && self.no_dearer[way(*site, b)][way(*site, a)];
         a != b
             && !self.fixed.contains(&a)
-            && self.at[b].iter().zip(&self.at[a]).all(cheaper)
+            && (0..self.at[a].len()).all(cheaper)
             && self.used.iter().filter(|site| **site != a && **site != b).all(near)
     }
 }

@@ -174,12 +174,12 @@ impl<'a> Timed<'a> {
     pub fn repair(&mut self, deadline: i64, allowed: &[Vec<usize>], stay: bool, visits: &mut usize) -> bool {
         while self.makespan() > deadline {
             let mut found: Vec<(Price, usize, usize)> = Vec::new();
-            for stage in 0..self.picks.len() {
+            for (stage, allowed) in allowed.iter().enumerate() {
                 let way = self.end[stage] + self.tail[stage];
                 if way <= deadline {
                     continue;
                 }
-                let work = allowed[stage].len();
+                let work = allowed.len();
                 if *visits < work {
                     return false;
                 }
@@ -187,9 +187,8 @@ impl<'a> Timed<'a> {
                 let now = self.now(stage);
                 let site = self.site(stage);
                 let here = |pick: &usize| self.instance.stages[stage].choices[*pick].site == site;
-                let near: Vec<usize> =
-                    if stay { allowed[stage].iter().copied().filter(here).collect() } else { Vec::new() };
-                let options = self.options(stage, if stay { &near } else { &allowed[stage] });
+                let near: Vec<usize> = if stay { allowed.iter().copied().filter(here).collect() } else { Vec::new() };
+                let options = self.options(stage, if stay { &near } else { allowed });
                 let faster = options.into_iter().filter(|(_, other, _)| *other < way);
                 let priced = faster.map(|(cost, other, pick)| {
                     let saved = (way - other).min(way - deadline);
@@ -232,16 +231,16 @@ impl<'a> Timed<'a> {
     pub fn settle(&mut self, deadline: i64, allowed: &[Vec<usize>], visits: &mut usize) {
         loop {
             let mut moved = false;
-            for stage in 0..self.picks.len() {
-                if allowed[stage].len() < 2 {
+            for (stage, allowed) in allowed.iter().enumerate() {
+                if allowed.len() < 2 {
                     continue;
                 }
-                if *visits < allowed[stage].len() {
+                if *visits < allowed.len() {
                     return;
                 }
-                *visits -= allowed[stage].len();
+                *visits -= allowed.len();
                 let now = self.now(stage);
-                let options = self.options(stage, &allowed[stage]);
+                let options = self.options(stage, allowed);
                 let best = options.into_iter().filter(|(cost, way, _)| *way <= deadline && *cost < now).min();
                 if let Some((_, _, pick)) = best {
                     self.put(stage, pick);
