@@ -2,7 +2,7 @@
 
 use super::terminal::Colour;
 use super::{Exit, Failure};
-use super::{catalog, destroy, explain, frontier, graph, import, plan, show, validate, version};
+use super::{catalog, destroy, explain, frontier, graph, import, plan, show, validate, verify, version};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -44,6 +44,7 @@ pub enum Verb {
     Frontier(frontier::FrontierArgs),
     Show(show::ShowArgs),
     Validate(validate::ValidateArgs),
+    Verify(verify::VerifyArgs),
     Graph(graph::GraphArgs),
     Import(import::ImportArgs),
     Catalog(catalog::CatalogArgs),

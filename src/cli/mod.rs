@@ -17,6 +17,7 @@ pub mod signals;
 pub mod state;
 pub mod terminal;
 mod validate;
+mod verify;
 mod version;
 
 pub use exit::{Exit, Failure};
@@ -61,6 +62,7 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Frontier(args) => frontier::run(args, terminal),
         Verb::Show(args) => show::run(args, terminal),
         Verb::Validate(args) => validate::run(args, terminal),
+        Verb::Verify(args) => verify::run(args, terminal),
         Verb::Graph(args) => graph::run(args, terminal),
         Verb::Import(args) => import::run(args, terminal),
         Verb::Catalog(args) => {

@@ -65,9 +65,20 @@ pub enum Refusal {
     NoCandidates(Vec<Funnel>),
 }
 
-/// In jobs up to this many stages copies may come from other holders unless the policy says
-/// otherwise: the bounds that larger ones need are those of copies straight from their origins.
-pub const RELAYED_STAGES: usize = 30;
+/// Copies may come from other holders, unless the policy says otherwise, where no more pairs of
+/// a holder and a destination have to be looked at: the bounds that larger problems need are those
+/// of copies straight from their origins.
+const RELAY_PAIRS: usize = 50_000;
+
+/// Pairs of sites between which data with several readers could be handed on.
+fn relay_pairs(instance: &Instance) -> usize {
+    let shared = instance.artifacts.iter().filter(|artifact| artifact.readers.len() > 1);
+    let pairs = shared.map(|artifact| {
+        let choices = artifact.readers.iter().flat_map(|reader| &instance.stages[*reader].choices);
+        choices.map(|choice| choice.site).collect::<BTreeSet<usize>>().len().pow(2)
+    });
+    pairs.sum()
+}
 
 /// Makes the placement problem. The job must be acyclic, as `spec` guarantees.
 pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled, Refusal> {
@@ -99,7 +110,7 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
         choices: (0..).zip(candidates).map(|(tag, candidate)| choice(tag, candidate, storage)).collect(),
         deadline: stage.deadline.map(|deadline| signed(deadline.0)),
     });
-    let instance = Instance {
+    let mut instance = Instance {
         stages: choices.collect(),
         precedence: precedence(job, &stages),
         links: links::links(&places, &sites, &artifacts),
@@ -109,9 +120,10 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
         budget: policy.budget.map(|budget| budget.0),
         // Nano-USD to micro-USD.
         hour: policy.hour.map_or(0, |hour| crate::model::units::saturate(div_half_even(i128::from(hour.0), 1000))),
-        relays: policy.relay.unwrap_or(stages.len() <= RELAYED_STAGES),
+        relays: false,
         caps: caps::caps(&places, &limits, job, &candidates),
     };
+    instance.relays = policy.relay.unwrap_or_else(|| relay_pairs(&instance) <= RELAY_PAIRS);
     let used: BTreeSet<u32> =
         candidates.iter().flatten().map(|candidate| catalog.offers[candidate.offer].place).collect();
     let clouds: BTreeSet<&str> = used.iter().map(|place| catalog.places[*place as usize].name.cloud.as_str()).collect();

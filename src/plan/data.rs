@@ -30,6 +30,10 @@ pub struct Plan {
     pub considered: Considered,
     /// What a reader should know: assumptions made, data that lies outside a rule's countries.
     pub warnings: Vec<String>,
+    /// SHA-256 of the canonical text of all other members: a plan of which anything was changed is
+    /// refused. None: it was written before there was one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digest: Option<String>,
 }
 
 /// SHA-256 digests of the canonical forms of what was planned.

@@ -14,6 +14,10 @@ pub enum PlanFileError {
     #[error("{path} is not a plan: {reason}")]
     Malformed { path: String, reason: String },
     #[error(
+        "{path} was changed after it was planned: its digest is that of another plan; `sky verify` says what differs"
+    )]
+    Changed { path: String },
+    #[error(
         "{path} has plan format {found}; this sky reads {FORMAT_VERSION}: plan again, or use the sky that wrote it"
     )]
     Version { path: String, found: String },
@@ -29,8 +33,23 @@ pub fn digest(plan: &Plan) -> Result<String, serde_json::Error> {
     Ok(hash::digest(encode(plan)?.as_bytes()))
 }
 
-/// Reads a plan file.
+/// The digest that a plan carries: that of its members without it.
+pub fn self_digest(plan: &Plan) -> Result<String, serde_json::Error> {
+    digest(&Plan { digest: None, ..plan.clone() })
+}
+
+/// Reads a plan file. One that was changed since it was planned is refused.
 pub fn read(path: &Path) -> Result<Plan, PlanFileError> {
+    let (plan, _) = read_as_it_is(path)?;
+    let now = self_digest(&plan).ok();
+    if plan.digest.is_some() && plan.digest != now {
+        return Err(PlanFileError::Changed { path: path.display().to_string() });
+    }
+    Ok(plan)
+}
+
+/// Reads a plan file, and its text, whatever was done to it.
+pub fn read_as_it_is(path: &Path) -> Result<(Plan, String), PlanFileError> {
     let text = file::read_text(path)?;
     let name = path.display().to_string();
     let malformed = |reason: String| PlanFileError::Malformed { path: name.clone(), reason };
@@ -40,5 +59,6 @@ pub fn read(path: &Path) -> Result<Plan, PlanFileError> {
     if version.split('.').next() != FORMAT_VERSION.split('.').next() {
         return Err(PlanFileError::Version { path: name, found: version.to_owned() });
     }
-    serde_json::from_value(value).map_err(|error| malformed(error.to_string()))
+    let plan = serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
+    Ok((plan, text))
 }

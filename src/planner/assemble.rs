@@ -74,6 +74,7 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_js
             kept: compiled.counts.kept,
         },
         warnings: warnings(job, policy, catalog),
+        digest: None,
     })
 }
 

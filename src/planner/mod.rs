@@ -7,7 +7,9 @@ mod explain;
 mod frontier;
 mod hitting;
 mod lines;
+mod recompute;
 mod relax;
+mod verify;
 
 pub use best::{Figures, base};
 pub use conflict::{Clashing, Conflict, conflict};
@@ -15,6 +17,7 @@ pub use explain::{BreakEven, Elsewhere, ExplainError, Explanation, Ruled, Why, e
 pub use frontier::{Frontier, Placed, Point, frontier};
 pub use lines::{Counted, File, Line, Need, What, without, written};
 pub use relax::{Relaxation, Relaxed};
+pub use verify::{Difference, verify};
 
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled, Refusal};
@@ -56,7 +59,8 @@ pub fn plan(job: &Job, policy: &Policy, catalog: &Catalog, settings: &Settings) 
             let single = if settings.compare { single_cloud(job, policy, catalog, &compiled, settings)? } else { None };
             let parts = assemble::Parts { job, policy, catalog, compiled: &compiled, solved: &solved, single };
             let solver = assemble::SolverName { name: solver.name(), version: solver.version() };
-            assemble::assemble(&parts, &solver).map_err(|error| NoPlan::Solver(SolverError(error.to_string())))
+            let plan = assemble::assemble(&parts, &solver);
+            verify::signed(plan.map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?)
         }
     }
 }

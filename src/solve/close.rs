@@ -12,7 +12,10 @@ use crate::problem::{Instance, Shape, routes};
 pub struct Closed {
     /// Positions of choices in the instance.
     pub picks: Vec<usize>,
-    /// No placement costs less; what `picks` cost if that is proven to be the least.
+    /// What they cost; the figure that counts is worked out again by whoever asks.
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub value: i64,
+    /// No placement costs less; `value` if that is proven to be the least.
     pub bound: i64,
     /// By stage and choice, where that was looked at: it may be in a placement that costs at most
     /// as much.
@@ -84,7 +87,7 @@ pub fn close(instance: &Instance, shape: &Shape) -> Option<Closed> {
     }
     let bound = dual.net.whole(dual.bound());
     let value = value / scale;
-    Some(Closed { picks, bound: bound.min(value), keep: None })
+    Some(Closed { picks, value, bound: bound.min(value), keep: None })
 }
 
 /// A bound on the cost of every placement, from a few sweeps.
@@ -109,7 +112,8 @@ pub fn within(instance: &Instance, shape: &Shape, limit: i64, least: bool) -> Wi
         let keep = sites::worthwhile(&dual.net, &instance.links, &own(instance, &dual.net));
         dual.retain(&keep);
     }
-    let Some(limit) = limit.checked_mul(scale).filter(|limit| *limit < dual.net.never) else { return Within::Unknown };
+    // Without forbidden ways, all placements cost less than one of them.
+    let limit = limit.saturating_mul(scale).min(dual.net.never - 1);
     let mut keep: Vec<Vec<bool>> = instance.stages.iter().map(|stage| vec![false; stage.choices.len()]).collect();
     let mut reached = i64::MIN;
     for _ in 0..TRIMS {

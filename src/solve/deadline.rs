@@ -10,7 +10,7 @@ use super::net::{Net, Node};
 use super::sites;
 use super::solver::{Effort, Solver};
 use super::timed::Timed;
-use crate::problem::{Instance, Origin, Shape};
+use crate::problem::{Instance, Origin, Shape, StageChoices};
 use std::collections::BTreeSet;
 
 /// New prices of time at most.
@@ -19,6 +19,8 @@ const ROUNDS: usize = 16;
 const PATIENCE: usize = 3;
 /// Sweeps at one price of time.
 const SWEEPS: usize = 3;
+/// With at most so many choices, every sweep is looked at closely, not only the last of a round.
+const SMALL: usize = 10_000;
 /// Work on placements, in choices looked at.
 const VISITS: usize = 20_000_000;
 /// A better bound is one by this part of it.
@@ -41,35 +43,57 @@ pub fn by_deadline(
     let scale = full.scale;
     let before = before(shape);
     let mut visits = VISITS;
-    let mut best = Best { instance, shape, net: &full, deadline, tried: BTreeSet::new(), found: None };
+    let instead = sites::enough_in_time(&full, &instance.links, instance);
+    let needed = |node: &Node| node.sites.iter().map(|site| instead[*site] == *site).collect();
+    let stays = |stage: &StageChoices| {
+        (0..stage.choices.len())
+            .filter(|choice| instead[stage.choices[*choice].site] == stage.choices[*choice].site)
+            .collect()
+    };
+    let allowed = instance.stages.iter().map(stays).collect();
+    let mut best = Best { instance, shape, net: &full, deadline, allowed, tried: BTreeSet::new(), found: None };
     if let Some(start) = start {
         best.try_out(start, &mut visits);
     }
     let mut price = Rates { of: vec![0; instance.stages.len()], total: 0 };
     let mut dual = Dual::new(full.clone(), &instance.links, owned(instance, &full, &price));
-    let instead = sites::enough_in_time(&full, &instance.links, instance);
-    let needed = |node: &Node| node.sites.iter().map(|site| instead[*site] == *site).collect();
     dual.retain(&full.nodes.iter().map(needed).collect::<Vec<Vec<bool>>>());
     dual.hold();
     let mut bound = i64::MIN;
     let mut keep = all(instance);
+    // How long stages are expected to take.
+    let shortest = |stage: &StageChoices| stage.choices.iter().map(|choice| choice.duration).min().unwrap_or(0);
+    let mut lengths: Vec<i64> = instance.stages.iter().map(shortest).collect();
     let mut idle = 0;
     for _ in 0..ROUNDS {
         let own = owned(instance, &dual.net, &price);
         dual.reprice(&own);
         let before_round = (bound, best.value());
-        for _ in 0..SWEEPS {
+        for sweep in 0..SWEEPS {
+            let last = sweep + 1 == SWEEPS || instance.size() <= SMALL;
             let limit = best.value().saturating_add(price.taken(deadline));
             dual.backward(&mut |dual, stage| {
-                narrow(instance, dual, &instead, &price, limit, stage, &mut keep[stage]);
+                if last {
+                    narrow(instance, dual, &instead, &price, limit, stage, &mut keep[stage]);
+                }
             });
             let net = dual.net.clone();
             let mut walk = Walk::new(&net, &instance.links, &own);
+            let mut punctual = Walk::new(&net, &instance.links, &own);
+            let mut clock = Clock::new(instance, shape, deadline, &lengths);
             dual.forward(&mut |dual, stage| {
-                narrow(instance, dual, &instead, &price, limit, stage, &mut keep[stage]);
+                if last {
+                    narrow(instance, dual, &instead, &price, limit, stage, &mut keep[stage]);
+                }
                 let cost = |position: usize| walk.part(dual, stage, position) + dual.after(stage, position);
                 let best = (0..own[stage].len()).min_by_key(|position| cost(*position));
                 walk.put(stage, best);
+                if last {
+                    let cost = |position: usize| punctual.part(dual, stage, position) + dual.after(stage, position);
+                    let rest = |position: usize| cost(position) - own[stage][position];
+                    let rests: Vec<i64> = (0..own[stage].len()).map(rest).collect();
+                    punctual.put(stage, clock.place(&net, &price, stage, &rests));
+                }
             });
             bound = bound.max(dual.bound() - price.taken(deadline));
             if bound > best.value().saturating_sub(scale) {
@@ -77,8 +101,13 @@ pub fn by_deadline(
             }
             walk.settle(SETTLING);
             let pick = |(stage, position): (usize, usize)| cheapest(instance, &net, &price, stage, position);
-            let picks = walk.picks().into_iter().enumerate().map(pick).collect();
-            best.try_out(picks, &mut visits);
+            let picks: Vec<usize> = walk.picks().into_iter().enumerate().map(pick).collect();
+            if last {
+                lengths =
+                    picks.iter().zip(&instance.stages).map(|(pick, stage)| stage.choices[*pick].duration).collect();
+                best.try_out(picks, &mut visits);
+                best.try_out(clock.picks, &mut visits);
+            }
         }
         if bound > best.value().saturating_sub(scale) {
             break;
@@ -97,7 +126,7 @@ pub fn by_deadline(
     let (value, picks) = best.found?;
     let bound = full.whole(bound);
     let value = value / scale;
-    Some(Closed { picks, bound: bound.min(value), keep: Some(keep) })
+    Some(Closed { picks, value, bound: bound.min(value), keep: Some(keep) })
 }
 
 /// Sweeps of single moves after each rounding.
@@ -125,6 +154,8 @@ struct Best<'a> {
     shape: &'a Shape,
     net: &'a Net,
     deadline: i64,
+    /// By stage: choices that moves may take.
+    allowed: Vec<Vec<usize>>,
     /// Placements that were begun at.
     tried: BTreeSet<Vec<usize>>,
     /// Scaled cost and picks.
@@ -141,14 +172,88 @@ impl Best<'_> {
         if !self.tried.insert(picks.clone()) {
             return;
         }
-        let mut timed = Timed::new(self.instance, self.shape, self.net, picks);
-        if timed.repair(self.deadline, visits) {
-            timed.settle(self.deadline, visits);
-            let total = timed.total();
-            if total < self.value() && total < self.net.never {
-                self.found = Some((total, timed.picks));
+        let late = Timed::new(self.instance, self.shape, self.net, picks);
+        // Faster machines where the stages are keep data together; moves reach more.
+        for stay in [true, false] {
+            let mut timed = late.clone();
+            if timed.repair(self.deadline, &self.allowed, stay, visits) {
+                timed.settle(self.deadline, &self.allowed, visits);
+                let total = timed.total();
+                if total < self.value() && total < self.net.never {
+                    self.found = Some((total, timed.picks));
+                }
             }
         }
+    }
+}
+
+/// Places stages in their order so that each is likely to be in time, its inputs' travel included.
+struct Clock<'a> {
+    instance: &'a Instance,
+    shape: &'a Shape,
+    deadline: i64,
+    /// By stage: how long the stages after it are expected to take.
+    rest: Vec<i64>,
+    end: Vec<i64>,
+    picks: Vec<usize>,
+}
+
+impl<'a> Clock<'a> {
+    fn new(instance: &'a Instance, shape: &'a Shape, deadline: i64, lengths: &[i64]) -> Self {
+        let mut rest = vec![0_i64; lengths.len()];
+        for &stage in shape.order.iter().rev() {
+            for (origin, _) in &shape.inputs[stage] {
+                if let Origin::Stage(before) = origin {
+                    rest[*before] = rest[*before].max(rest[stage] + lengths[stage]);
+                }
+            }
+        }
+        let longest = rest.iter().zip(lengths).map(|(rest, length)| rest + length).max().unwrap_or(0).max(1);
+        // Expected to be late as a whole, all must be faster by the same part.
+        let part = |rest: i64| i128::from(rest) * i128::from(deadline.min(longest)) / i128::from(longest);
+        rest.iter_mut().for_each(|rest| *rest = i64::try_from(part(*rest)).unwrap_or(*rest));
+        let (end, picks) = (vec![0; lengths.len()], vec![0; lengths.len()]);
+        Self { instance, shape, deadline, rest, end, picks }
+    }
+
+    /// Takes the cheapest choice that is likely in time, else the one that is least late, and
+    /// returns the position of its site. `others`: by that position, what it costs besides.
+    fn place(&mut self, net: &Net, price: &Rates, stage: usize, others: &[i64]) -> Option<usize> {
+        let choices = &self.instance.stages[stage].choices;
+        let mut best: Option<((i64, i64, usize), usize, i64)> = None;
+        for (position, (site, at)) in net.nodes[stage].sites.iter().zip(&net.nodes[stage].choices).enumerate() {
+            let ready = self.ready(stage, *site);
+            for pick in at {
+                let choice = &choices[*pick];
+                let end = ready + choice.duration;
+                let late = (end + self.rest[stage] - self.deadline).max(0);
+                let own = choice.cost * net.scale + Rates::worth(price.of[stage], choice.duration);
+                let key = (late, own + others[position], *pick);
+                if best.is_none_or(|(known, _, _)| key < known) {
+                    best = Some((key, position, end));
+                }
+            }
+        }
+        let ((_, _, pick), position, end) = best?;
+        (self.picks[stage], self.end[stage]) = (pick, end);
+        Some(position)
+    }
+
+    fn ready(&self, stage: usize, to: usize) -> i64 {
+        let time = |artifact: Option<usize>, from: usize| {
+            artifact.map_or(0, |artifact| self.instance.links.time(from, to, self.instance.artifacts[artifact].bytes))
+        };
+        let inputs = self.shape.inputs[stage].iter();
+        inputs
+            .map(|(origin, artifact)| match origin {
+                Origin::Site(from) => time(*artifact, *from),
+                Origin::Stage(before) => {
+                    let from = self.instance.stages[*before].choices[self.picks[*before]].site;
+                    self.end[*before] + time(*artifact, from)
+                }
+            })
+            .max()
+            .unwrap_or(0)
     }
 }
 

@@ -20,6 +20,7 @@ mod reduce;
 mod search;
 mod sites;
 pub mod solver;
+mod tally;
 mod timed;
 
 pub use feasible::feasible;
@@ -28,5 +29,7 @@ pub use microlp::Microlp;
 pub use placement::{Outcome, Proof, Shortfall, Solved, figures, solve, with_rows};
 pub use solver::{Effort, Solver, SolverError};
 
+#[cfg(test)]
+mod bound_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 //! stages of a site, with the cost of a move worked out from what it touches.
 
 use super::net::Net;
+use super::tally::Tally;
 use crate::problem::{Links, Origin};
 
 /// A placement under construction: by stage the position of its site.
@@ -11,14 +12,12 @@ pub struct Walk<'a> {
     /// By stage and position of the site.
     own: &'a [Vec<i64>],
     pub place: Vec<Option<usize>>,
-    /// By star and site: readers there.
-    count: Vec<Vec<u32>>,
+    tally: Tally,
 }
 
 impl<'a> Walk<'a> {
     pub fn new(net: &'a Net, links: &'a Links, own: &'a [Vec<i64>]) -> Self {
-        let count = vec![vec![0; links.sites]; net.stars.len()];
-        Self { net, links, own, place: vec![None; net.nodes.len()], count }
+        Self { net, links, own, place: vec![None; net.nodes.len()], tally: Tally::new(net.stars.len()) }
     }
 
     fn site(&self, stage: usize) -> Option<usize> {
@@ -34,16 +33,13 @@ impl<'a> Walk<'a> {
 
     /// Puts a stage somewhere, or takes it away.
     pub fn put(&mut self, stage: usize, position: Option<usize>) {
-        let change = |walk: &mut Self, add: bool| {
-            let Some(site) = walk.site(stage) else { return };
-            for (star, _) in &walk.net.nodes[stage].reads {
-                let count = &mut walk.count[*star][site];
-                *count = if add { *count + 1 } else { *count - 1 };
-            }
-        };
-        change(self, false);
+        if let Some(site) = self.site(stage) {
+            self.net.nodes[stage].reads.iter().for_each(|(star, _)| self.tally.remove(*star, site));
+        }
         self.place[stage] = position;
-        change(self, true);
+        if let Some(site) = self.site(stage) {
+            self.net.nodes[stage].reads.iter().for_each(|(star, _)| self.tally.add(*star, site));
+        }
     }
 
     /// What a stage that is nowhere would cost at a site, with the copies that it alone causes,
@@ -53,17 +49,15 @@ impl<'a> Walk<'a> {
         let site = node.sites[position];
         let mut cost = self.own[stage][position];
         for (star, _) in &node.reads {
-            if self.count[*star][site] == 0
+            if self.tally.at(*star, site) == 0
                 && let Some(from) = self.origin(*star)
             {
                 cost += self.net.price(self.links, &self.net.stars[*star], from, site);
             }
         }
         for star in &node.makes {
-            for (to, count) in self.count[*star].iter().enumerate() {
-                if *count > 0 {
-                    cost += self.net.price(self.links, &self.net.stars[*star], site, to);
-                }
+            for to in self.tally.sites(*star) {
+                cost += self.net.price(self.links, &self.net.stars[*star], site, to);
             }
         }
         cost
@@ -76,7 +70,7 @@ impl<'a> Walk<'a> {
         let site = node.sites[position];
         let mut cost = self.own[stage][position];
         for (star, number) in &node.reads {
-            if self.count[*star][site] == 0 {
+            if self.tally.at(*star, site) == 0 {
                 let source = match self.net.stars[*star].origin {
                     Origin::Site(from) => {
                         if from == site {
@@ -125,8 +119,8 @@ impl<'a> Walk<'a> {
         let own: i64 = self.place.iter().zip(self.own).map(|(place, own)| place.map_or(0, |place| own[place])).sum();
         let copies = (0..self.net.stars.len()).map(|star| {
             let Some(from) = self.origin(star) else { return 0 };
-            let to = self.count[star].iter().enumerate().filter(|(_, count)| **count > 0);
-            to.map(|(to, _)| self.net.price(self.links, &self.net.stars[star], from, to)).sum::<i64>()
+            let to = self.tally.sites(star);
+            to.map(|to| self.net.price(self.links, &self.net.stars[star], from, to)).sum::<i64>()
         });
         own + copies.sum::<i64>()
     }

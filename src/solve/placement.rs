@@ -69,7 +69,7 @@ const TIED_CHOICES: usize = 300;
 /// the bound of [`super::dual`] or of the longest path, and the gap to it.
 const PROGRAM_CHOICES: usize = 3_000;
 /// The same for programs with time, in pairs of a choice and a site that data may come from.
-const PROGRAM_WAITS: usize = 100_000;
+const PROGRAM_WAITS: usize = 40_000;
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
 

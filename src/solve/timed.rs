@@ -2,6 +2,7 @@
 //! that stay in time.
 
 use super::net::Net;
+use super::tally::Tally;
 use crate::problem::{Instance, Origin, Shape};
 
 /// A placement with its schedule. Picks are positions of choices.
@@ -13,8 +14,7 @@ pub struct Timed<'a> {
     /// By stage: who waits for it, and for which artifact.
     after: Vec<Vec<(usize, Option<usize>)>>,
     pub picks: Vec<usize>,
-    /// By star and site: readers there.
-    count: Vec<Vec<u32>>,
+    tally: Tally,
     end: Vec<i64>,
     /// By stage: the longest way from its end to the end of all.
     tail: Vec<i64>,
@@ -30,13 +30,13 @@ impl<'a> Timed<'a> {
                 }
             }
         }
-        let count = vec![vec![0; instance.links.sites]; net.stars.len()];
+        let tally = Tally::new(net.stars.len());
         let (end, tail) = (vec![0; picks.len()], vec![0; picks.len()]);
-        let mut timed = Self { instance, shape, net, after, picks, count, end, tail };
+        let mut timed = Self { instance, shape, net, after, picks, tally, end, tail };
         for (index, star) in net.stars.iter().enumerate() {
             for reader in &star.readers {
                 let site = timed.site(*reader);
-                timed.count[index][site] += 1;
+                timed.tally.add(index, site);
             }
         }
         timed.schedule();
@@ -101,8 +101,8 @@ impl<'a> Timed<'a> {
         let now = self.site(stage);
         if before != now {
             for (star, _) in &self.net.nodes[stage].reads {
-                self.count[*star][before] -= 1;
-                self.count[*star][now] += 1;
+                self.tally.remove(*star, before);
+                self.tally.add(*star, now);
             }
         }
     }
@@ -114,7 +114,7 @@ impl<'a> Timed<'a> {
         let links = &self.instance.links;
         let mut cost = 0;
         for (star, _) in &node.reads {
-            if self.count[*star][site] == u32::from(here == site) {
+            if self.tally.at(*star, site) == u32::from(here == site) {
                 let from = match self.net.stars[*star].origin {
                     Origin::Site(from) => from,
                     Origin::Stage(stage) => self.site(stage),
@@ -123,10 +123,8 @@ impl<'a> Timed<'a> {
             }
         }
         for star in &node.makes {
-            for (to, count) in self.count[*star].iter().enumerate() {
-                if *count > 0 {
-                    cost += self.net.price(links, &self.net.stars[*star], site, to);
-                }
+            for to in self.tally.sites(*star) {
+                cost += self.net.price(links, &self.net.stars[*star], site, to);
             }
         }
         cost
@@ -137,91 +135,113 @@ impl<'a> Timed<'a> {
         let own: i64 = (0..self.picks.len())
             .map(|stage| self.instance.stages[stage].choices[self.picks[stage]].cost * self.net.scale)
             .sum();
-        let copies = self.net.stars.iter().zip(&self.count).map(|(star, count)| {
+        let copies = self.net.stars.iter().enumerate().map(|(index, star)| {
             let from = match star.origin {
                 Origin::Site(from) => from,
                 Origin::Stage(stage) => self.site(stage),
             };
-            let to = count.iter().enumerate().filter(|(_, count)| **count > 0);
-            to.map(|(to, _)| self.net.price(&self.instance.links, star, from, to)).sum::<i64>()
+            let to = self.tally.sites(index);
+            to.map(|to| self.net.price(&self.instance.links, star, from, to)).sum::<i64>()
         });
         own + copies.sum::<i64>()
     }
 
     /// By choice of a stage: its cost with all copies, and the longest way through it.
-    fn options(&self, stage: usize) -> Vec<(i64, i64, usize)> {
-        let mut known: Vec<(usize, i64, i64)> = Vec::new();
+    fn options(&self, stage: usize, allowed: &[usize]) -> Vec<(i64, i64, usize)> {
+        // Choices come by site.
+        let mut known: Option<(usize, i64, i64)> = None;
         let choices = &self.instance.stages[stage].choices;
-        let mut options = Vec::with_capacity(choices.len());
-        for (pick, choice) in choices.iter().enumerate() {
-            let (copies, way) = match known.iter().find(|(site, _, _)| *site == choice.site) {
-                Some((_, copies, way)) => (*copies, *way),
-                None => {
+        let mut options = Vec::with_capacity(allowed.len());
+        for pick in allowed {
+            let choice = choices[*pick];
+            let (copies, way) = match known {
+                Some((site, copies, way)) if site == choice.site => (copies, way),
+                _ => {
                     let way = self.ready(stage, choice.site) + self.rest(stage, choice.site);
                     let copies = self.copies(stage, choice.site);
-                    known.push((choice.site, copies, way));
+                    known = Some((choice.site, copies, way));
                     (copies, way)
                 }
             };
-            options.push((choice.cost * self.net.scale + copies, way + choice.duration, pick));
+            options.push((choice.cost * self.net.scale + copies, way + choice.duration, *pick));
         }
         options
     }
 
     /// Makes a late placement shorter, each time where a millisecond costs least, until it is in
-    /// time. `false`: it cannot.
-    pub fn repair(&mut self, deadline: i64, visits: &mut usize) -> bool {
-        loop {
-            let late = self.makespan() - deadline;
-            if late <= 0 {
-                return true;
-            }
-            let makespan = self.makespan();
-            let mut best: Option<((i128, i128), usize, usize)> = None;
+    /// time. `false`: it cannot. Stages on other late paths for which it costs little more move in
+    /// the same round, so that wide DAGs need few rounds. `stay`: every stage stays at its site.
+    pub fn repair(&mut self, deadline: i64, allowed: &[Vec<usize>], stay: bool, visits: &mut usize) -> bool {
+        while self.makespan() > deadline {
+            let mut found: Vec<(Price, usize, usize)> = Vec::new();
             for stage in 0..self.picks.len() {
-                if self.end[stage] + self.tail[stage] < makespan {
+                let way = self.end[stage] + self.tail[stage];
+                if way <= deadline {
                     continue;
                 }
-                if *visits < self.instance.stages[stage].choices.len() {
+                let work = allowed[stage].len();
+                if *visits < work {
                     return false;
                 }
-                *visits -= self.instance.stages[stage].choices.len();
-                let pick = self.picks[stage];
-                let now = self.instance.stages[stage].choices[pick].cost * self.net.scale
-                    + self.copies(stage, self.site(stage));
-                for (cost, way, pick) in self.options(stage) {
-                    let saved = (makespan - way).min(late);
-                    if saved <= 0 {
-                        continue;
-                    }
-                    let price = (i128::from(cost - now).max(0), i128::from(saved));
-                    if best.is_none_or(|((cost, time), _, _)| price.0 * time < cost * price.1) {
-                        best = Some((price, stage, pick));
-                    }
+                *visits -= work;
+                let now = self.now(stage);
+                let site = self.site(stage);
+                let here = |pick: &usize| self.instance.stages[stage].choices[*pick].site == site;
+                let near: Vec<usize> =
+                    if stay { allowed[stage].iter().copied().filter(here).collect() } else { Vec::new() };
+                let options = self.options(stage, if stay { &near } else { &allowed[stage] });
+                let faster = options.into_iter().filter(|(_, other, _)| *other < way);
+                let priced = faster.map(|(cost, other, pick)| {
+                    let saved = (way - other).min(way - deadline);
+                    (Price { cost: (cost - now).max(0), time: saved }, pick)
+                });
+                let best = priced.min_by(|(a, _), (b, _)| a.compare(b));
+                found.extend(best.map(|(price, pick)| (price, stage, pick)));
+            }
+            found.sort_by(|(a, _, _), (b, _, _)| a.compare(b));
+            let Some((least, _, _)) = found.first().copied() else { return false };
+            let dearest = Price { cost: least.cost.saturating_add(least.cost / DEARER), ..least };
+            let before = self.makespan();
+            let mut moved = false;
+            for (price, stage, pick) in found {
+                if price.compare(&dearest).is_gt() {
+                    break;
+                }
+                if self.end[stage] + self.tail[stage] > deadline {
+                    self.put(stage, pick);
+                    self.schedule();
+                    moved = true;
+                    *visits = visits.saturating_sub(self.picks.len());
                 }
             }
-            let Some((_, stage, pick)) = best else { return false };
-            self.put(stage, pick);
-            self.schedule();
+            // Moves of neighbours may undo each other.
+            if !moved || (*visits == 0 && self.makespan() >= before) {
+                return false;
+            }
         }
+        true
+    }
+
+    /// What a stage costs now, with all copies that it causes.
+    fn now(&self, stage: usize) -> i64 {
+        let choice = self.instance.stages[stage].choices[self.picks[stage]];
+        choice.cost * self.net.scale + self.copies(stage, choice.site)
     }
 
     /// Moves single stages to where they cost least in time, until no move helps.
-    pub fn settle(&mut self, deadline: i64, visits: &mut usize) {
+    pub fn settle(&mut self, deadline: i64, allowed: &[Vec<usize>], visits: &mut usize) {
         loop {
             let mut moved = false;
             for stage in 0..self.picks.len() {
-                if self.instance.stages[stage].choices.len() < 2 {
+                if allowed[stage].len() < 2 {
                     continue;
                 }
-                if *visits < self.instance.stages[stage].choices.len() {
+                if *visits < allowed[stage].len() {
                     return;
                 }
-                *visits -= self.instance.stages[stage].choices.len();
-                let pick = self.picks[stage];
-                let now = self.instance.stages[stage].choices[pick].cost * self.net.scale
-                    + self.copies(stage, self.site(stage));
-                let options = self.options(stage);
+                *visits -= allowed[stage].len();
+                let now = self.now(stage);
+                let options = self.options(stage, &allowed[stage]);
                 let best = options.into_iter().filter(|(cost, way, _)| *way <= deadline && *cost < now).min();
                 if let Some((_, _, pick)) = best {
                     self.put(stage, pick);
@@ -234,5 +254,22 @@ impl<'a> Timed<'a> {
                 return;
             }
         }
+    }
+}
+
+/// How much dearer a move may be that is made in the same round: by this part.
+const DEARER: i64 = 20;
+
+/// Cost of time saved.
+#[derive(Clone, Copy)]
+struct Price {
+    cost: i64,
+    time: i64,
+}
+
+impl Price {
+    fn compare(&self, other: &Self) -> std::cmp::Ordering {
+        let (a, b) = (i128::from(self.cost) * i128::from(other.time), i128::from(other.cost) * i128::from(self.time));
+        a.cmp(&b)
     }
 }

@@ -7,6 +7,7 @@ use crate::case::{self, Random};
 use crate::sandbox::Sandbox;
 use insta_cmd::assert_cmd_snapshot;
 use sky::catalog::Catalog;
+use sky::compile::spot;
 use sky::model::units::div_half_even;
 use sky::model::{ArtifactRef, Job, Offer, Policy, Purchase, Reach, Stage, Work};
 use sky::planner::{self, Clashing, File, Relaxed};
@@ -147,16 +148,16 @@ fn choices<'a>(world: &'a World, name: &str, keys: &[String], defaults: bool) ->
         let policy = &world.policy.value;
         let open =
             ["commercial", "eu-sovereign"].contains(&place.class.as_str()) || policy.partitions.contains(&place.class);
-        let spot = offer.purchase == Purchase::Spot;
+        let on_spot = offer.purchase == Purchase::Spot;
         // What is closed by default is no line, unless nothing else would make room.
-        let closed = [(!open, "partitions.allow"), (spot && policy.allow_spot.is_none(), "spot.allow")];
+        let closed = [(!open, "partitions.allow"), (on_spot && policy.allow_spot.is_none(), "spot.allow")];
         let closed = closed.into_iter().filter(|(closed, _)| *closed).map(|(_, key)| bit(key));
         let closed: u32 = closed.sum();
-        if defaults && (!open || (spot && policy.allow_spot.is_none())) {
+        if defaults && (!open || (on_spot && policy.allow_spot.is_none())) {
             continue;
         }
         let mut broken = closed | broken_rules(world, name, offer, &bit);
-        if spot && policy.allow_spot == Some(false) {
+        if on_spot && policy.allow_spot == Some(false) {
             broken |= bit("spot.allow");
         }
         let need =
@@ -186,6 +187,13 @@ fn choices<'a>(world: &'a World, name: &str, keys: &[String], defaults: bool) ->
                 choices.push(Choice { offer, duration: i128::from(least.0), broken: broken | accelerators });
             }
             _ => choices.push(Choice { offer, duration: duration(stage, machine.vcpu_thousandths), broken }),
+        }
+        // Nothing is known of interruptions here: the share of them is the assumed one.
+        for choice in choices.iter_mut().filter(|choice| on_spot && std::ptr::eq(choice.offer, offer)) {
+            let run = sky::model::Millis(u64::try_from(choice.duration).unwrap());
+            let nothing = sky::model::Millis(0);
+            let expected = spot::expected(run, stage.nodes, spot::ASSUMED_INTERRUPTIONS, nothing, None);
+            choice.duration = i128::from(expected.unwrap().time.0);
         }
     }
     choices

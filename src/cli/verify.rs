@@ -1,0 +1,74 @@
+//! `sky verify`: is a plan what its inputs make it?
+
+use super::explain::{SourceArgs, read, same_inputs};
+use super::{Exit, Failure, Terminal};
+use crate::model::canonical;
+use crate::plan::file as plan_file;
+use crate::planner::{self, Difference};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// Check a plan without a solver: every cost, the schedule, every rule, and the proof's arithmetic.
+///
+/// The plan's job, policy and catalog are needed; with others the exit code is 5. Exit code 1: the
+/// plan is not what these inputs make it, and every difference is said.
+#[derive(Clone, Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// Plan file
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    #[command(flatten)]
+    pub sources: SourceArgs,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Differences that are said in text; with --json all are.
+const SHOWN: usize = 20;
+
+/// Checks.
+pub fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (plan, text) = plan_file::read_as_it_is(&args.plan).map_err(Failure::error)?;
+    let (inputs, catalog) = read(&args.sources.inputs(), terminal)?;
+    same_inputs(&plan, &inputs, &catalog, &args.plan)?;
+    let found = planner::verify(&plan, &text, &inputs.job.value, &inputs.policy.value, &catalog);
+    if args.json {
+        let answer = json!({
+            "format_version": "1.0",
+            "verified": found.is_empty(),
+            "differences": found.iter().map(one).collect::<Vec<_>>(),
+        });
+        terminal.out(&canonical::to_text(&answer).map_err(Failure::error)?)?;
+        return Ok(if found.is_empty() { Exit::Success } else { Exit::Error });
+    }
+    if !found.is_empty() {
+        return Err(Failure::error(report(&args.plan.display().to_string(), &found)));
+    }
+    let proof = if plan.solver.status == "optimal" { "said to be optimal" } else { "not said to be optimal" };
+    let totals = &plan.totals;
+    let of = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    terminal.out(&format!(
+        "Verified: {} and {} cost {} and end after {}.\nAll rules are kept; the plan is {proof}.\n",
+        of(plan.stages.len(), "stage"),
+        of(plan.transfers.len(), "transfer"),
+        totals.cost_micro_usd,
+        totals.makespan_ms
+    ))?;
+    Ok(Exit::Success)
+}
+
+fn one(difference: &Difference) -> Value {
+    json!({ "at": difference.at, "says": difference.says, "should": difference.should })
+}
+
+fn report(name: &str, found: &[Difference]) -> String {
+    let mut text = format!("{name} is not what its inputs make it:");
+    for Difference { at, says, should } in found.iter().take(SHOWN) {
+        text.push_str(&format!("\n  {at}\n    is {says}\n    should be {should}"));
+    }
+    if found.len() > SHOWN {
+        text.push_str(&format!("\n  and {} more differences; --json lists all", found.len() - SHOWN));
+    }
+    text
+}

@@ -1,0 +1,474 @@
+//! A plan's costs, schedule and rules, worked out again from its offers and transfers.
+//!
+//! This is the planner's second opinion: it does not use [`crate::problem`], and of
+//! [`crate::compile`] only the expectation of spot machines, so a mistake there shows here. It
+//! takes the plan's word for which offers are taken and which copies are made, and checks that
+//! they are allowed and enough.
+
+use super::verify::Difference;
+use crate::catalog::{Catalog, Terms};
+use crate::compile::spot;
+use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
+use crate::model::{
+    AcceleratorNeed, Allocation, ArtifactRef, Bytes, Domain, Job, Machine, Millis, Money, Needs, Offer, Place,
+    PlaceName, Policy, Purchase, Quota, Stage, Tariff, Work,
+};
+use crate::plan::{Plan, PlannedStage, PlannedTransfer};
+use crate::rule;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is wrong.
+pub fn differences(plan: &Plan, job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<Difference> {
+    let whole = job.expanded();
+    let stages = plan.stages.iter().map(|stage| (stage.name.as_str(), stage)).collect();
+    let mut check = Check { plan, job: &whole, policy, catalog, stages, found: Vec::new() };
+    check.members();
+    for (name, stage) in &whole.stages {
+        if let Some(planned) = check.stages.get(name.as_str()).copied() {
+            check.stage(stage, planned);
+        }
+    }
+    for transfer in &plan.transfers {
+        check.transfer(transfer);
+    }
+    check.egress();
+    check.totals();
+    check.quotas();
+    check.spread();
+    check.found
+}
+
+struct Check<'a> {
+    plan: &'a Plan,
+    /// With every copy of a stage as a stage.
+    job: &'a Job,
+    policy: &'a Policy,
+    catalog: &'a Catalog,
+    stages: BTreeMap<&'a str, &'a PlannedStage>,
+    found: Vec<Difference>,
+}
+
+impl<'a> Check<'a> {
+    fn same<T: PartialEq + Serialize>(&mut self, at: String, says: &T, should: &T) {
+        if says != should {
+            let shown = |value: &T| serde_json::to_string(value).unwrap_or_default();
+            self.found.push(Difference::new(at, shown(says), shown(should)));
+        }
+    }
+
+    fn wrong(&mut self, at: String, says: impl ToString, should: impl ToString) {
+        self.found.push(Difference::new(at, says, should));
+    }
+
+    /// Every stage and dataset once, and what the policy says of the whole.
+    fn members(&mut self) {
+        let mut names: Vec<&str> = self.plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+        names.sort_unstable();
+        let expected: Vec<&str> = self.job.stages.keys().map(String::as_str).collect();
+        self.same("stages".to_owned(), &names, &expected);
+        self.same("job".to_owned(), &self.plan.job.as_str(), &self.job.name.as_str());
+        self.same("objective".to_owned(), &self.plan.objective, &self.policy.minimize);
+        let limits = &self.plan.limits;
+        self.same("limits.deadline_ms".to_owned(), &limits.deadline_ms, &self.policy.deadline);
+        self.same("limits.budget_micro_usd".to_owned(), &limits.budget_micro_usd, &self.policy.budget);
+        let given: Vec<_> = self.job.datasets.iter().map(|(n, d)| (n, &d.at, &d.path, d.size, &d.labels)).collect();
+        let planned: Vec<_> = self.plan.datasets.iter().map(|(n, d)| (n, &d.at, &d.path, d.bytes, &d.labels)).collect();
+        self.same("datasets".to_owned(), &planned, &given);
+    }
+
+    fn place(&self, name: &PlaceName) -> Option<(u32, &'a Place)> {
+        let id = self.catalog.place_id(name)?;
+        Some((id, &self.catalog.places[id as usize]))
+    }
+
+    fn terms(&self, place: &PlaceName) -> Terms {
+        self.catalog.terms.get(&place.cloud).cloned().unwrap_or_default()
+    }
+
+    /// Labels of what a stage reads, followed back to the datasets.
+    fn labels(&self, stage: &Stage) -> BTreeSet<String> {
+        let mut labels = BTreeSet::new();
+        for read in &stage.reads {
+            match read {
+                ArtifactRef::Dataset(name) => {
+                    labels.extend(self.job.datasets.get(name).into_iter().flat_map(|data| data.labels.clone()));
+                }
+                ArtifactRef::Output { stage, .. } => {
+                    let Some(writer) = self.job.stages.get(stage) else { continue };
+                    labels.extend(self.labels(writer).difference(&writer.removes).cloned());
+                }
+            }
+        }
+        labels
+    }
+
+    fn stage(&mut self, stage: &Stage, planned: &PlannedStage) {
+        let at = |member: &str| format!("stages.{}.{member}", planned.name);
+        let offer = self.catalog.offers.iter().find(|offer| {
+            self.catalog.place(offer).name == planned.place
+                && self.catalog.machine(offer).instance_type == planned.instance_type
+                && offer.purchase == planned.purchase
+        });
+        let Some(offer) = offer else {
+            return self.wrong(at("instance_type"), &planned.instance_type, "an offer of the catalog at this place");
+        };
+        let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
+        self.same(at("rate_nano_usd_per_hour"), &planned.rate_nano_usd_per_hour, &offer.rate);
+        self.same(at("country"), &planned.country, &place.country);
+        self.same(at("nodes"), &planned.nodes, &stage.nodes);
+        self.same(at("reads"), &planned.reads, &stage.reads);
+        self.same(at("writes"), &planned.writes, &stage.writes);
+        self.same(at("run"), &planned.run, &stage.run);
+        self.same(at("files"), &planned.files, &stage.files);
+        self.same(at("deadline_ms"), &planned.deadline_ms, &stage.deadline);
+        let labels = self.labels(stage);
+        self.same(at("labels"), &planned.labels, &labels);
+        let forbidden = rule::forbids_place(self.policy, &labels, place)
+            .or_else(|| rule::forbids_machine(self.policy, &labels, offer.tee, offer.purchase));
+        if let Some(key) = forbidden {
+            self.wrong(at("place"), &planned.place, format!("a place and machine that {key} allows"));
+        }
+        if !self.bought(stage, offer.purchase) {
+            self.wrong(at("purchase"), planned.purchase, "as the allocation of the stage or the policy says");
+        }
+        let alternatives = stage.needs.any_of.iter();
+        let any = stage.needs.any_of.is_empty() || alternatives.into_iter().any(|needs| self.meets(needs, offer));
+        if !(self.meets(&stage.needs, offer) && any) {
+            self.wrong(at("instance_type"), &planned.instance_type, "a machine that meets the stage's needs");
+        }
+        self.schedule(stage, planned, machine);
+    }
+
+    fn bought(&self, stage: &Stage, purchase: Purchase) -> bool {
+        let by_default = if self.policy.allow_spot == Some(true) { Allocation::Cheapest } else { Allocation::OnDemand };
+        match stage.allocation.or(self.policy.allocation).unwrap_or(by_default) {
+            Allocation::OnDemand => purchase == Purchase::OnDemand,
+            Allocation::Spot => purchase == Purchase::Spot,
+            Allocation::SpotIfAvailable | Allocation::Cheapest => true,
+        }
+    }
+
+    fn has(&self, machine: &Machine, need: &AcceleratorNeed) -> bool {
+        let Some((name, count)) = &machine.accelerator else { return false };
+        self.catalog.accelerator_name(&need.name) == Some(name) && *count >= need.thousandths
+    }
+
+    fn meets(&self, needs: &Needs, offer: &Offer) -> bool {
+        let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
+        let name = place.name.to_string();
+        let near = needs.latency.as_ref().is_none_or(|bound| {
+            let there = |place: u32| self.catalog.places[place as usize].country.as_ref() == Some(&bound.to);
+            let trips = self.catalog.round_trips.iter().filter(|(_, time)| **time <= bound.at_most);
+            let mut others = trips.filter_map(|((a, b), _)| match offer.place {
+                from if from == *a => Some(*b),
+                from if from == *b => Some(*a),
+                _ => None,
+            });
+            there(offer.place) || others.any(there)
+        });
+        machine.vcpu_thousandths >= needs.vcpu_thousandths
+            && machine.memory >= needs.memory
+            && (needs.accelerators.is_empty() || needs.accelerators.iter().any(|need| self.has(machine, need)))
+            && (needs.tee.is_empty() || needs.tee.iter().any(|tee| offer.tee.has(*tee)))
+            && needs.arch.as_ref().is_none_or(|arch| *arch == machine.arch)
+            && (needs.places.is_empty() || needs.places.iter().any(|pattern| pattern.matches(&name)))
+            && (needs.instance_types.is_empty()
+                || needs.instance_types.iter().any(|pattern| pattern.matches(&machine.instance_type)))
+            && near
+    }
+
+    /// How long the work takes on a machine of the gang.
+    fn work(&self, stage: &Stage, machine: &Machine) -> Option<Millis> {
+        let quotient = |work: i128, speed: i128| {
+            (speed > 0).then(|| Millis(u64::try_from(div_half_even(work, speed).max(1)).unwrap_or(u64::MAX)))
+        };
+        let nodes = i128::from(stage.nodes);
+        match &stage.work {
+            Work::Duration(time) => Some(*time),
+            Work::DurationBy(times) => {
+                let met: Vec<_> = times.iter().filter(|(need, _)| self.has(machine, need)).collect();
+                let most = met.iter().map(|(need, _)| need.thousandths).max()?;
+                met.iter().filter(|(need, _)| need.thousandths == most).map(|(_, time)| **time).min()
+            }
+            Work::Flops { precision, gigaflop, efficiency_percent } => {
+                let (name, count) = machine.accelerator.as_ref()?;
+                let rate = self.catalog.accelerators.get(name)?.gigaflops.get(precision)?;
+                let speed = i128::from(*rate) * i128::from(*count) * nodes * i128::from(*efficiency_percent);
+                // Thousandths of cards, of seconds, and hundredths of the rate.
+                quotient(i128::from(*gigaflop) * 100_000_000, speed)
+            }
+            Work::VcpuTime(time) => quotient(i128::from(time.0) * 1000, i128::from(machine.vcpu_thousandths) * nodes),
+        }
+    }
+
+    fn schedule(&mut self, stage: &Stage, planned: &PlannedStage, machine: &Machine) {
+        let at = |member: &str| format!("stages.{}.{member}", planned.name);
+        let Some(work) = self.work(stage, machine) else {
+            return self.wrong(at("instance_type"), &planned.instance_type, "a machine that the job has a time for");
+        };
+        let terms = self.terms(&planned.place);
+        let mut run = work;
+        let mut moving = Money(0);
+        if let Some(spot) = &planned.spot {
+            moving = spot.moving_micro_usd;
+            let expected = spot::expected(work, stage.nodes, spot.monthly_ppm, terms.boot, stage.checkpoint.as_ref());
+            match expected.filter(|_| spot.monthly_ppm > 0) {
+                Some(expected) => {
+                    run = expected.time;
+                    let says = (spot.interruptions_millionths, spot.checkpoint_every_ms);
+                    self.same(at("spot"), &says, &(expected.interruptions, expected.every));
+                }
+                None => self.same(at("spot"), &spot.interruptions_millionths, &0),
+            }
+        }
+        self.same(at("spot"), &planned.spot.is_some(), &(planned.purchase == Purchase::Spot));
+        self.same(at("boot_ms"), &planned.boot_ms, &terms.boot);
+        let mut start = Millis(0);
+        for read in &stage.reads {
+            match self.arrival(read, &planned.place) {
+                Some(time) => start = start.max(time),
+                None => self.wrong(at("reads"), read, "data that is at this place, or is brought there"),
+            }
+        }
+        for before in &stage.after {
+            start = start.max(self.stages.get(before.as_str()).map_or(Millis(0), |before| before.end_ms));
+        }
+        self.same(at("start_ms"), &planned.start_ms, &start);
+        let time = terms.boot + run;
+        self.same(at("end_ms"), &planned.end_ms, &(start + time));
+        if let Some(deadline) = stage.deadline.filter(|deadline| start + time > *deadline) {
+            self.wrong(at("end_ms"), planned.end_ms.exact(), format!("at most {}, its deadline", deadline.exact()));
+        }
+        let increment = terms.increment.0.max(1);
+        let billed = Millis((time.0.div_ceil(increment) * increment).max(terms.minimum.0));
+        self.same(at("billed_ms"), &planned.billed_ms, &billed);
+        let rate = i128::from(planned.rate_nano_usd_per_hour.0) * i128::from(stage.nodes) * i128::from(billed.0);
+        let cost = Money(saturate(div_half_even(rate, MS_PER_HOUR * 1000))) + moving;
+        self.same(at("cost_micro_usd"), &planned.cost_micro_usd, &cost);
+        let read = |name: &String| {
+            let whole = ArtifactRef::Output { stage: planned.name.clone(), name: name.clone() };
+            self.job.stages.values().any(|stage| stage.reads.contains(&whole))
+        };
+        let kept: Money = stage
+            .writes
+            .iter()
+            .filter(|(name, _)| read(name))
+            .map(|(_, bytes)| self.kept(&planned.place, *bytes))
+            .sum();
+        self.same(at("storage_micro_usd"), &planned.storage_micro_usd, &kept);
+    }
+
+    /// What keeping so much there costs.
+    fn kept(&self, place: &PlaceName, bytes: Bytes) -> Money {
+        let keep = i128::from(self.policy.keep.unwrap_or_default().0);
+        let rate = div_half_even(i128::from(self.terms(place).storage.0) * keep, 730 * MS_PER_HOUR);
+        Money(saturate(div_half_even(rate * i128::from(bytes.0), 1_000_000_000_000)))
+    }
+
+    /// Where an artifact is from the start or is made, and when it is there.
+    fn origin(&self, artifact: &ArtifactRef) -> Option<(&'a PlaceName, Millis)> {
+        match artifact {
+            ArtifactRef::Dataset(name) => self.plan.datasets.get(name).map(|data| (&data.at, Millis(0))),
+            ArtifactRef::Output { stage, .. } => {
+                self.stages.get(stage.as_str()).map(|stage| (&stage.place, stage.end_ms))
+            }
+        }
+    }
+
+    /// When an artifact is at a place.
+    fn arrival(&self, artifact: &ArtifactRef, place: &PlaceName) -> Option<Millis> {
+        let (origin, ready) = self.origin(artifact)?;
+        if origin == place {
+            return Some(ready);
+        }
+        let copy = self.plan.transfers.iter().find(|copy| copy.artifact == *artifact && copy.to == *place)?;
+        Some(copy.start_ms + copy.duration_ms)
+    }
+
+    fn transfer(&mut self, copy: &PlannedTransfer) {
+        let at = |member: &str| format!("transfers.{} to {}.{member}", copy.artifact, copy.to);
+        let (Some((from, _)), Some((to, _))) = (self.place(&copy.from), self.place(&copy.to)) else {
+            return self.wrong(at("from"), &copy.from, "places of the catalog");
+        };
+        self.same(at("bytes"), &copy.bytes, &self.job.size(&copy.artifact));
+        let readers: BTreeSet<String> = self
+            .job
+            .stages
+            .iter()
+            .filter(|(name, stage)| {
+                stage.reads.contains(&copy.artifact)
+                    && self.stages.get(name.as_str()).is_some_and(|stage| stage.place == copy.to)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.same(at("readers"), &copy.readers, &readers);
+        if readers.is_empty() {
+            self.wrong(at("readers"), "none", "a stage that reads it there");
+        }
+        let twins = self.plan.transfers.iter().filter(|other| other.artifact == copy.artifact && other.to == copy.to);
+        if twins.count() > 1 || self.origin(&copy.artifact).is_some_and(|(origin, _)| *origin == copy.to) {
+            self.wrong(at("to"), &copy.to, "a place that does not have it yet");
+        }
+        // Copies of copies lead back to the origin, each later than the one before.
+        match self.arrival(&copy.artifact, &copy.from) {
+            Some(ready) => self.same(at("start_ms"), &copy.start_ms, &ready),
+            None => self.wrong(at("from"), &copy.from, "a place that has it"),
+        }
+        let bits = i128::from(copy.bytes.0) * 8000;
+        let time = div_half_even(bits, i128::from(self.catalog.network.bandwidth(from, to).0.max(1)));
+        let time = Millis(u64::try_from(time).unwrap_or(u64::MAX));
+        self.same(at("duration_ms"), &copy.duration_ms, &time);
+        self.same(at("storage_micro_usd"), &copy.storage_micro_usd, &self.kept(&copy.to, copy.bytes));
+    }
+
+    /// The price list of a way, with the part of the bill that it is counted on; an arrangement of
+    /// one's own is counted on none.
+    fn tariff(&self, from: &PlaceName, to: &PlaceName) -> Option<(Tariff, Option<Bill>)> {
+        let names = (from.to_string(), to.to_string());
+        let own = self.policy.links.iter().rfind(|link| link.from.matches(&names.0) && link.to.matches(&names.1));
+        if let Some(link) = own {
+            return Some((Tariff::new([(Bytes(0), link.rate)]), None));
+        }
+        let (from_id, to_id) = (self.catalog.place_id(from)?, self.catalog.place_id(to)?);
+        let tariff = self.catalog.network.tariff(from_id, to_id)?.clone();
+        Some((tariff.clone(), Some((from.cloud.clone(), from.cloud != to.cloud, tariff))))
+    }
+
+    /// Every bill: its copies in the order of artifacts and destinations, through its tiers. How
+    /// a free allowance is shared out between price lists is left to the comparison of the whole.
+    fn egress(&mut self) {
+        let mut copies: Vec<&PlannedTransfer> = self.plan.transfers.iter().collect();
+        copies.sort_by_key(|copy| (&copy.artifact, &copy.to));
+        let mut volumes: BTreeMap<Bill, u64> = BTreeMap::new();
+        for copy in copies {
+            let at = format!("transfers.{} to {}.cost_micro_usd", copy.artifact, copy.to);
+            let Some((tariff, bill)) = self.tariff(&copy.from, &copy.to) else {
+                self.wrong(at, copy.cost_micro_usd.exact(), "a way that has a price");
+                continue;
+            };
+            let account = self.policy.accounts.get(&copy.from.cloud).and_then(|account| account.used_this_month);
+            let Some(bill) = bill else {
+                self.same(at, &copy.cost_micro_usd, &tariff.cost(copy.bytes));
+                continue;
+            };
+            if account.is_some() && bill.1 {
+                if copy.cost_micro_usd.0 < 0 || copy.cost_micro_usd > tariff.cost(copy.bytes) {
+                    let most = tariff.cost(copy.bytes).exact();
+                    self.wrong(at, copy.cost_micro_usd.exact(), format!("from nothing to {most}"));
+                }
+                continue;
+            }
+            let before = volumes.entry(bill).or_default();
+            let after = *before + copy.bytes.0;
+            let share = tariff.cost(Bytes(after)) - tariff.cost(Bytes(*before));
+            *before = after;
+            // Inside one tier every copy is rounded on its own.
+            let alone = tariff.cost(copy.bytes);
+            let close = (share.0 - alone.0).abs() <= 1 && copy.cost_micro_usd == alone;
+            if !close {
+                self.same(at, &copy.cost_micro_usd, &share);
+            }
+        }
+    }
+
+    fn totals(&mut self) {
+        let Plan { stages, transfers, totals, .. } = self.plan;
+        let compute: Money = stages.iter().map(|stage| stage.cost_micro_usd).sum();
+        let egress: Money = transfers.iter().map(|copy| copy.cost_micro_usd).sum();
+        let storage = stages.iter().map(|stage| stage.storage_micro_usd);
+        let storage: Money = storage.chain(transfers.iter().map(|copy| copy.storage_micro_usd)).sum();
+        let makespan = stages.iter().map(|stage| stage.end_ms).max().unwrap_or_default();
+        self.same("totals.compute_micro_usd".to_owned(), &totals.compute_micro_usd, &compute);
+        self.same("totals.egress_micro_usd".to_owned(), &totals.egress_micro_usd, &egress);
+        self.same("totals.storage_micro_usd".to_owned(), &totals.storage_micro_usd, &storage);
+        self.same("totals.cost_micro_usd".to_owned(), &totals.cost_micro_usd, &(compute + egress + storage));
+        self.same("totals.makespan_ms".to_owned(), &totals.makespan_ms, &makespan);
+        if let Some(limit) = self.policy.deadline.filter(|limit| makespan > *limit) {
+            self.wrong("totals.makespan_ms".to_owned(), makespan.exact(), format!("at most {}", limit.exact()));
+        }
+        if let Some(limit) = self.policy.budget.filter(|limit| compute + egress + storage > *limit) {
+            let cost = (compute + egress + storage).exact();
+            self.wrong("totals.cost_micro_usd".to_owned(), cost, format!("at most {}", limit.exact()));
+        }
+    }
+
+    /// No quota is exceeded at any start of a stage.
+    fn quotas(&mut self) {
+        for (pattern, quota) in &self.policy.quotas {
+            let domain = |place: &PlaceName| {
+                let name = if pattern.0.contains(':') { place.to_string() } else { place.cloud.clone() };
+                pattern.matches(&name).then_some(name)
+            };
+            for now in &self.plan.stages {
+                let Some(here) = domain(&now.place) else { continue };
+                let mut used = Used::default();
+                let at_once = |other: &&PlannedStage| {
+                    other.start_ms <= now.start_ms
+                        && now.start_ms < other.end_ms
+                        && domain(&other.place).as_ref() == Some(&here)
+                };
+                for other in self.plan.stages.iter().filter(at_once) {
+                    used.add(other, self.catalog);
+                }
+                if !used.within(quota, self.catalog) {
+                    let at = format!("stages.{}.place", now.name);
+                    let should = format!("within quotas.{pattern} when it starts");
+                    self.found.push(Difference::new(at, &now.place, should));
+                }
+            }
+        }
+    }
+
+    fn spread(&mut self) {
+        for (index, spread) in self.job.spread.iter().enumerate() {
+            let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+            let bound = self.plan.stages.iter().filter(|stage| spread.stages.contains(super::base(&stage.name)));
+            for stage in bound {
+                let domain = match spread.over {
+                    Domain::Place => stage.place.to_string(),
+                    Domain::Cloud => stage.place.cloud.clone(),
+                };
+                *counts.entry(domain).or_default() += 1;
+            }
+            for (domain, count) in counts.into_iter().filter(|(_, count)| *count > spread.at_most) {
+                let should = format!("at most {} at {domain}: spread.{index}", spread.at_most);
+                self.found.push(Difference::new("stages", count, should));
+            }
+        }
+    }
+}
+
+/// A cloud, whether the way leaves it, and its price list: what is billed together.
+type Bill = (String, bool, Tariff);
+
+/// What runs at once.
+#[derive(Default)]
+struct Used {
+    vcpu_thousandths: u64,
+    instances: u64,
+    /// Thousandths, by name.
+    cards: BTreeMap<String, u64>,
+}
+
+impl Used {
+    fn add(&mut self, stage: &PlannedStage, catalog: &Catalog) {
+        let is =
+            |machine: &&Machine| machine.cloud == stage.place.cloud && machine.instance_type == stage.instance_type;
+        let Some(machine) = catalog.machines.iter().find(is) else { return };
+        let nodes = u64::from(stage.nodes);
+        self.vcpu_thousandths += machine.vcpu_thousandths * nodes;
+        self.instances += nodes;
+        if let Some((name, count)) = &machine.accelerator {
+            *self.cards.entry(name.clone()).or_default() += u64::from(*count) * nodes;
+        }
+    }
+
+    fn within(&self, quota: &Quota, catalog: &Catalog) -> bool {
+        let cards = |name: &str| self.cards.get(catalog.accelerator_name(name).unwrap_or(name)).copied().unwrap_or(0);
+        quota.vcpu_thousandths.is_none_or(|most| self.vcpu_thousandths <= most)
+            && quota.instances.is_none_or(|most| self.instances <= most)
+            && quota.accelerators.is_none_or(|most| self.cards.values().sum::<u64>() <= most.saturating_mul(1000))
+            && quota.by_accelerator.iter().all(|(name, most)| cards(name) <= most.saturating_mul(1000))
+    }
+}

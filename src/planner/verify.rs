@@ -1,0 +1,192 @@
+//! Checks a plan against what it was made from, without a solver.
+//!
+//! Three times over, because each sees what the others do not: the plan's own sums, schedule and
+//! rules are worked out again from job, policy and catalog by code that shares nothing with the
+//! planner's ([`super::recompute`]); the whole plan is written down again from the offers that it
+//! takes, and compared member by member; and the digest in the plan is that of its other members,
+//! so that what only a solver could work out again cannot have been changed either.
+
+use super::recompute;
+use super::{NoPlan, assemble};
+use crate::catalog::Catalog;
+use crate::compile::{self, Compiled};
+use crate::model::{Job, Objective, PlaceName, Policy};
+use crate::plan::{Plan, PlannedTransfer, SolverReport, file as plan_file};
+use crate::problem::{Routes, evaluate_on};
+use crate::solve::{Proof, Solved};
+use serde_json::Value;
+
+/// Something in a plan that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Difference {
+    /// Where: `stages.train.cost_micro_usd`.
+    pub at: String,
+    /// What the plan says, and what it should say.
+    pub says: String,
+    pub should: String,
+}
+
+impl Difference {
+    pub(super) fn new(at: impl Into<String>, says: impl ToString, should: impl ToString) -> Self {
+        Self { at: at.into(), says: says.to_string(), should: should.to_string() }
+    }
+}
+
+/// All that is wrong with a plan of these inputs; `text` is its file.
+pub fn verify(plan: &Plan, text: &str, job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<Difference> {
+    let mut found = Vec::new();
+    match plan_file::encode(plan) {
+        Ok(canonical) if canonical == text => {}
+        _ => {
+            found.push(Difference::new("the file", "other bytes", "the canonical bytes of its members, and no others"))
+        }
+    }
+    match (&plan.digest, plan_file::self_digest(plan)) {
+        (Some(says), Ok(should)) if *says == should => {}
+        (Some(says), Ok(should)) => found.push(Difference::new("digest", says, should)),
+        _ => found.push(Difference::new("digest", "none", "that of the plan: it was written by an older sky")),
+    }
+    found.extend(recompute::differences(plan, job, policy, catalog));
+    found.extend(rewritten(plan, job, policy, catalog));
+    found.extend(proof(plan, policy));
+    found.sort();
+    found.dedup_by(|a, b| a.at == b.at);
+    found
+}
+
+/// Compares with the plan that comes of the same offers.
+fn rewritten(plan: &Plan, job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<Difference> {
+    let Ok(compiled) = compile::compile(job, policy, catalog) else {
+        return vec![Difference::new("stages", "some", "none: no plan of these inputs is possible")];
+    };
+    let picks = match picks(plan, &compiled, catalog) {
+        Ok(picks) => picks,
+        Err(difference) => return vec![difference],
+    };
+    let routes = routes(plan, &compiled, catalog);
+    let Some(evaluation) = evaluate_on(&compiled.instance, &compiled.instance.shape(), &picks, &routes) else {
+        return vec![Difference::new("transfers", "some", "none: a way has no price")];
+    };
+    let time = policy.minimize == Objective::Time;
+    let proof = Proof { optimal: true, cost_bound: evaluation.cost(), time_bound: time.then_some(evaluation.makespan) };
+    let solved = Solved { picks, evaluation, proof };
+    let single = plan.single_cloud.clone();
+    let parts = assemble::Parts { job, policy, catalog, compiled: &compiled, solved: &solved, single };
+    let solver = assemble::SolverName { name: "", version: String::new() };
+    let Ok(again) = assemble::assemble(&parts, &solver) else { return Vec::new() };
+    // What the solver said is judged apart.
+    let again = Plan {
+        solver: plan.solver.clone(),
+        digest: plan.digest.clone(),
+        sky_version: plan.sky_version.clone(),
+        ..again
+    };
+    let mut found = Vec::new();
+    match (serde_json::to_value(plan), serde_json::to_value(&again)) {
+        (Ok(says), Ok(should)) => compare("", &says, &should, &mut found),
+        _ => found.push(Difference::new("the file", "no JSON", "JSON")),
+    }
+    found
+}
+
+/// The positions of the choices that the stages take.
+fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Vec<usize>, Difference> {
+    let of = |(index, name): (usize, &String)| {
+        let at = || format!("stages.{name}");
+        let mut planned = plan.stages.iter().filter(|stage| stage.name == *name);
+        let (Some(stage), None) = (planned.next(), planned.next()) else {
+            return Err(Difference::new(at(), "not once", "one stage of the job"));
+        };
+        let takes = |choice: &crate::problem::Choice| {
+            let offer = &catalog.offers[compiled.candidates[index][choice.tag].offer];
+            catalog.place(offer).name == stage.place
+                && catalog.machine(offer).instance_type == stage.instance_type
+                && offer.purchase == stage.purchase
+        };
+        let position = compiled.instance.stages[index].choices.iter().position(takes);
+        let says = || format!("{} {} {}", stage.place, stage.instance_type, stage.purchase);
+        position.ok_or_else(|| Difference::new(at(), says(), "an offer that it may take, and that no other beats"))
+    };
+    compiled.stages.iter().enumerate().map(of).collect()
+}
+
+/// The ways that copies take, where they do not come from the artifact's origin.
+fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
+    let site = |place: &PlaceName| compiled.sites.binary_search(&catalog.place_id(place)?).ok();
+    let way = |copy: &PlannedTransfer| {
+        let artifact = compiled.artifacts.iter().position(|artifact| *artifact == copy.artifact)?;
+        let again = plan.transfers.iter().any(|other| other.artifact == copy.artifact && other.to == copy.from);
+        again.then_some(((artifact, site(&copy.to)?), site(&copy.from)?))
+    };
+    plan.transfers.iter().filter_map(way).collect()
+}
+
+/// Member by member.
+fn compare(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) {
+    let inside = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
+    match (says, should) {
+        (Value::Object(says), Value::Object(should)) => {
+            let keys: std::collections::BTreeSet<&String> = says.keys().chain(should.keys()).collect();
+            for key in keys {
+                let null = Value::Null;
+                compare(&inside(key), says.get(key).unwrap_or(&null), should.get(key).unwrap_or(&null), found);
+            }
+        }
+        (Value::Array(says), Value::Array(should)) if says.len() == should.len() => {
+            for (index, (says, should)) in says.iter().zip(should).enumerate() {
+                let name = says.get("name").and_then(Value::as_str).map(str::to_owned);
+                compare(&inside(&name.unwrap_or_else(|| index.to_string())), says, should, found);
+            }
+        }
+        _ if says == should => {}
+        _ => found.push(Difference::new(at, says, should)),
+    }
+}
+
+/// What can be said of the proof without a solver: a bound is no more than what it bounds, and
+/// gap and status follow from it.
+fn proof(plan: &Plan, policy: &Policy) -> Vec<Difference> {
+    let SolverReport { status, bound_micro_usd, bound_ms, gap, seed, threads, .. } = &plan.solver;
+    let mut found = Vec::new();
+    let mut wrong = |at: &str, says: String, should: String| {
+        if says != should {
+            found.push(Difference::new(format!("solver.{at}"), says, should));
+        }
+    };
+    let worth = policy.hour.map_or(0, |hour| hour.cost(1, plan.totals.makespan_ms).0);
+    let cost = i128::from(plan.totals.cost_micro_usd.0) + i128::from(worth);
+    let time = i128::from(plan.totals.makespan_ms.0);
+    let (value, bound) = match (plan.objective, bound_ms) {
+        (Objective::Time, Some(bound)) => (time, i128::from(bound.0)),
+        _ => (cost, i128::from(bound_micro_usd.0)),
+    };
+    let by_time = if plan.objective == Objective::Time { "a bound on time" } else { "none" };
+    wrong("bound_ms", if bound_ms.is_some() { "a bound on time" } else { "none" }.to_owned(), by_time.to_owned());
+    if bound > value {
+        let at = if bound_ms.is_some() { "bound_ms" } else { "bound_micro_usd" };
+        wrong(at, bound.to_string(), format!("at most {value}, what the plan itself has"));
+    }
+    if i128::from(bound_micro_usd.0) > cost {
+        wrong("bound_micro_usd", bound_micro_usd.0.to_string(), format!("at most {cost}, the plan's own"));
+    }
+    let missing = (value - bound).max(0) * 1_000_000;
+    let parts = (missing + value.max(1) - 1) / value.max(1);
+    wrong("gap", gap.to_string(), parts.to_string());
+    let closed = value <= bound && (plan.objective == Objective::Cost || cost <= i128::from(bound_micro_usd.0));
+    match status.as_str() {
+        "optimal" if closed => {}
+        "optimal" => wrong("status", status.clone(), "feasible: the bound is not reached".to_owned()),
+        "feasible" => {}
+        other => wrong("status", other.to_owned(), "optimal or feasible".to_owned()),
+    }
+    wrong("seed", seed.to_string(), crate::solve::solver::SEED.to_string());
+    wrong("threads", threads.to_string(), "1".to_owned());
+    found
+}
+
+/// A plan with the digest of its other members.
+pub(super) fn signed(plan: Plan) -> Result<Plan, NoPlan> {
+    let digest = plan_file::self_digest(&plan);
+    let digest = digest.map_err(|error| NoPlan::Solver(crate::solve::SolverError(error.to_string())))?;
+    Ok(Plan { digest: Some(digest), ..plan })
+}

@@ -1,0 +1,123 @@
+//! Every bound against the exhaustive search: none is above what can be had, and nothing is dropped
+//! that the one best placement has.
+
+use super::close::{Within, bound, close, within};
+use super::deadline::by_deadline;
+use super::reduce::{Limits, reduce};
+use super::{Effort, Highs, exhaustive};
+use crate::model::Objective;
+use crate::problem::samples::instances;
+use crate::problem::{Instance, evaluate};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use std::cell::Cell;
+
+fn config(cases: u32) -> Config {
+    Config { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
+}
+
+/// Only cost counts, and copies come straight from their origins.
+fn free(instance: &Instance) -> Instance {
+    Instance { minimize: Objective::Cost, deadline: None, budget: None, relays: false, ..instance.clone() }
+}
+
+/// Time counts as a limit alone.
+fn limited(instance: &Instance, deadline: i64) -> Instance {
+    Instance { minimize: Objective::Cost, deadline: Some(deadline), budget: None, relays: false, ..instance.clone() }
+}
+
+fn held(instance: &Instance, stage: usize, choice: usize) -> Instance {
+    let mut held = instance.clone();
+    held.stages[stage].choices = vec![instance.stages[stage].choices[choice]];
+    held
+}
+
+fn least(instance: &Instance) -> Option<i64> {
+    exhaustive::best(instance).map(|(_, best)| best.cost())
+}
+
+#[test]
+fn no_placement_costs_less_than_the_bound_and_most_bounds_are_met() {
+    let (met, all) = (Cell::new(0), Cell::new(0));
+    let result = TestRunner::new(config(600)).run(&instances(), |instance| {
+        let instance = free(&instance);
+        let shape = instance.shape();
+        let Some(least) = least(&instance) else {
+            prop_assert!(close(&instance, &shape).is_none());
+            return Ok(());
+        };
+        prop_assert!(bound(&instance, &shape).is_none_or(|bound| bound <= least));
+        let closed = close(&instance, &shape).unwrap();
+        prop_assert!(closed.bound <= least && least <= closed.value, "{closed:?}, least {least}");
+        prop_assert_eq!(evaluate(&instance, &shape, &closed.picks).unwrap().cost(), closed.value);
+        all.set(all.get() + 1);
+        met.set(met.get() + usize::from(closed.bound == closed.value));
+        Ok(())
+    });
+    result.unwrap();
+    assert!(met.get() * 100 > all.get() * 95, "{} of {} proven", met.get(), all.get());
+}
+
+#[test]
+fn what_is_dropped_costs_more_than_the_limit() {
+    let dropped = Cell::new(0);
+    let result = TestRunner::new(config(400)).run(&(instances(), 0..400_000_i64), |(instance, over)| {
+        let instance = free(&instance);
+        let shape = instance.shape();
+        let Some((picks, best)) = exhaustive::best(&instance) else { return Ok(()) };
+        for (limit, tight) in [(best.cost() + over, false), (best.cost(), false), (best.cost(), true)] {
+            let Within::Some(keep) = within(&instance, &shape, limit, tight) else {
+                return Err(TestCaseError::fail("nothing is left"));
+            };
+            for (stage, keep) in keep.iter().enumerate() {
+                prop_assert!(keep[picks[stage]], "the one best placement is gone");
+                for (choice, _) in keep.iter().enumerate().filter(|(_, keep)| !**keep) {
+                    dropped.set(dropped.get() + 1);
+                    let cost = least(&held(&instance, stage, choice));
+                    prop_assert!(cost.is_none_or(|cost| cost > limit), "{cost:?} is within {limit}");
+                }
+            }
+        }
+        prop_assert!(!matches!(within(&instance, &shape, best.cost() - 1, false), Within::Some(_) if
+            bound(&instance, &shape) == Some(best.cost())));
+        Ok(())
+    });
+    result.unwrap();
+    assert!(dropped.get() > 500, "{} dropped", dropped.get());
+}
+
+#[test]
+fn bounds_hold_under_a_deadline() {
+    let (met, all, dropped) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let result = TestRunner::new(config(600)).run(&(instances(), 60_000..1_500_000_i64), |(instance, deadline)| {
+        let instance = limited(&instance, deadline);
+        let shape = instance.shape();
+        let expected = exhaustive::best(&instance);
+        let limits = Limits { time: Some(deadline), ..Limits::default() };
+        let Some(reduced) = reduce(&instance, &shape, limits) else {
+            prop_assert!(expected.is_none());
+            return Ok(());
+        };
+        let Some(closed) = by_deadline(&reduced, &shape, deadline, None, &Highs, &Effort::default()) else {
+            return Ok(());
+        };
+        let found = evaluate(&reduced, &shape, &closed.picks).unwrap();
+        prop_assert_eq!(found.cost(), closed.value);
+        prop_assert!(found.makespan <= deadline);
+        let Some((_, best)) = expected else { return Err(TestCaseError::fail("found what is not there")) };
+        prop_assert!(closed.bound <= best.cost() && best.cost() <= closed.value, "{closed:?}, {}", best.cost());
+        all.set(all.get() + 1);
+        met.set(met.get() + usize::from(closed.bound == closed.value));
+        for (stage, keep) in closed.keep.iter().flatten().enumerate() {
+            for (choice, _) in keep.iter().enumerate().filter(|(_, keep)| !**keep) {
+                dropped.set(dropped.get() + 1);
+                let cost = least(&held(&reduced, stage, choice));
+                prop_assert!(cost.is_none_or(|cost| cost > closed.value), "{cost:?}, {}", closed.value);
+            }
+        }
+        Ok(())
+    });
+    result.unwrap();
+    assert!(all.get() > 300 && met.get() * 2 > all.get(), "{} of {} proven", met.get(), all.get());
+    assert!(dropped.get() > 100, "{} dropped", dropped.get());
+}
