@@ -17,9 +17,7 @@ fn value(job: &Job, policy: &Policy, catalog: &Catalog) -> (i128, i128) {
         Err(NoPlan::Infeasible(_) | NoPlan::Refused(_)) => return (i128::MAX, i128::MAX),
         Err(error) => panic!("{error:?}"),
     };
-    if plan.solver.status != "optimal" {
-        println!("BAD STATUS {:?}", plan.solver);
-    }
+    assert_eq!(plan.solver.status, "optimal");
     let (cost, time) = (i128::from(plan.totals.cost_micro_usd.0), i128::from(plan.totals.makespan_ms.0));
     match (policy.minimize, policy.hour) {
         (Objective::Time, _) => (time, cost),
@@ -90,9 +88,7 @@ fn one_rule_less_is_never_worse() {
         let tight = value(&job, &policy, &catalog);
         for (rule, job, looser) in looser(&job, &policy) {
             let loose = value(&job, &looser, &catalog);
-            if !(no_more(&policy, loose, tight)) {
-                println!("BAD rule case {number} without {rule}: {tight:?} {loose:?}");
-            }
+            assert!(no_more(&policy, loose, tight), "case {number} without {rule}: {tight:?} {loose:?}");
             *gained.entry(rule).or_default() += usize::from(loose < tight);
         }
     }
@@ -110,9 +106,7 @@ fn more_peering_is_never_worse() {
             let pattern = |text: &str| Pattern(text.to_owned());
             peered.links.push(Link { from: pattern(from), to: pattern(to), rate: DataRate(0) });
             let with = value(&job, &peered, &catalog);
-            if !(no_more(&policy, with, without)) {
-                println!("BAD peering case {number} {from} {to}: {without:?} {with:?}");
-            }
+            assert!(no_more(&policy, with, without), "case {number} {from} {to}: {without:?} {with:?}");
             gained += usize::from(with < without);
             compared += 1;
         }
@@ -144,9 +138,7 @@ fn more_bytes_never_cost_less() {
         }
         for larger in jobs {
             let (after, _) = value(&larger, &policy, &catalog);
-            if !(before <= after) {
-                println!("BAD bytes case {number}: {before} {after}");
-            }
+            assert!(before <= after, "case {number}: {before} {after}");
             dearer += usize::from(before < after);
             compared += 1;
         }
