@@ -548,7 +548,7 @@ impl Run<'_> {
         };
         // The program may know a cheaper way than the placement could take within all limits.
         let bound = if proven { bound.round() as i64 } else { whole_bound(bound) }.min(value);
-        let proven = proven && value - bound <= ROUNDED;
+        let proven = proven && value.saturating_sub(bound) <= ROUNDED;
         let bound = if proven { value } else { bound };
         Ok(Tried::Found(Found { tags: known.tags, routes: known.routes, value, bound, proven }))
     }

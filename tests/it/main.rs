@@ -16,6 +16,7 @@ mod oracle;
 mod plans;
 mod policies;
 mod properties;
+mod relations;
 mod rich;
 mod rules;
 mod sandbox;

@@ -2,6 +2,7 @@
 //! format's documentation says, so that any other solver would read the same.
 
 use crate::case::random;
+use crate::rich::rich;
 use crate::sandbox::Sandbox;
 use sky::compile;
 use sky::model::{Objective, Policy};
@@ -134,4 +135,28 @@ fn files_say_what_the_program_says() {
         solved += usize::from(expected.is_some());
     }
     assert!(read_back >= 30 && solved >= 25, "{read_back} {solved}");
+}
+
+/// Tiers, quotas, preferences, copies of copies, weights: any other solver gets to the plan's
+/// objective from the file alone.
+#[test]
+fn files_of_rich_cases_solve_to_the_objectives_of_their_plans() {
+    let mut solved = 0;
+    for number in 230_000..230_120 {
+        let case = rich(number);
+        let (job, policy, catalog) = (case.job(), case.policy(), case.catalog());
+        let settings = sky::planner::Settings { effort: Effort::default(), compare: false };
+        let Ok(plan) = sky::planner::plan(&job, &policy, &catalog, &settings) else { continue };
+        let text = sky::planner::program(&job, &policy, &catalog, &Effort::default()).unwrap();
+        let value = match policy.minimize {
+            Objective::Time => i64::try_from(plan.totals.makespan_ms.0).unwrap(),
+            // With what the time is worth: with weights the bound is that of the sum.
+            Objective::Cost => plan.solver.bound_micro_usd.0,
+        };
+        let found = minimum(&read(&text)).unwrap();
+        // The worth of time and pieces of tariffs are rounded once in the plan.
+        assert!((found - value).abs() <= 1, "case {number}: {found}, the plan has {value}");
+        solved += 1;
+    }
+    assert!(solved >= 50, "{solved}");
 }

@@ -162,14 +162,8 @@ fn end(
     end
 }
 
-/// The best cost and makespan of those given, as the policy says.
-pub fn best(policy: &Policy, all: &[(i128, i128)]) -> Option<(i128, i128)> {
-    let all: Vec<Figures> = all.iter().map(|(cost, time)| Figures { rank: 0, cost: *cost, time: *time }).collect();
-    best_figures(policy, &all).map(|figures| (figures.cost, figures.time))
-}
-
 /// The best of them: preference, then the policy's objective, then the other figure.
-fn best_figures(policy: &Policy, all: &[Figures]) -> Option<Figures> {
+fn best(policy: &Policy, all: &[Figures]) -> Option<Figures> {
     let deadline = policy.deadline.map_or(i128::MAX, |deadline| i128::from(deadline.0));
     let budget = policy.budget.map_or(i128::MAX, |budget| i128::from(budget.0));
     let within = all.iter().filter(|figures| figures.cost <= budget && figures.time <= deadline);
@@ -217,7 +211,7 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
     let pairs: Vec<(i128, i128)> = all.iter().map(|figures| (figures.cost, figures.time)).collect();
     let policy = with_limits(&policy, &pairs, &mut Random(number));
     let planned = planner::plan(&job, &policy, &catalog, &settings());
-    match (best_figures(&policy, &all), planned) {
+    match (best(&policy, &all), planned) {
         (Some(expected), Ok(plan)) => {
             let (cost, time) = (i128::from(plan.totals.cost_micro_usd.0), i128::from(plan.totals.makespan_ms.0));
             let found = Figures { rank: expected.rank, cost, time };

@@ -13,8 +13,8 @@ pub type Tree = BTreeMap<u32, u32>;
 pub fn arranged(policy: &Policy, catalog: &Catalog, from: u32, to: u32) -> Option<i128> {
     let name = |place: u32| catalog.places[place as usize].name.to_string();
     let (from, to) = (name(from), name(to));
-    let matching = policy.links.iter().filter(|link| link.from.matches(&from) && link.to.matches(&to));
-    matching.last().map(|link| i128::from(link.rate.0))
+    let matching = policy.links.iter().rfind(|link| link.from.matches(&from) && link.to.matches(&to));
+    matching.map(|link| i128::from(link.rate.0))
 }
 
 /// A price list of a cloud: what leaves the cloud under it is counted together, and so is what
