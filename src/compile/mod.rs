@@ -68,7 +68,7 @@ pub enum Refusal {
 /// Copies may come from other holders, unless the policy says otherwise, where no more pairs of
 /// a holder and a destination have to be looked at: the bounds that larger problems need are those
 /// of copies straight from their origins.
-const RELAY_PAIRS: usize = 50_000;
+const RELAY_PAIRS: usize = 1_000;
 
 /// Pairs of sites between which data with several readers could be handed on.
 fn relay_pairs(instance: &Instance) -> usize {
@@ -205,13 +205,15 @@ fn all_candidates(
     labels: &dag::Labels,
 ) -> Result<(Vec<Vec<Candidate>>, Counts), Refusal> {
     let empty = BTreeSet::new();
+    let sizes = needs::Sizes::of(places.catalog);
     let mut known: Vec<Known<'_>> = Vec::new();
     let mut all = Vec::new();
     let mut starved = Vec::new();
     let mut counts = Counts::default();
-    for (name, stage) in &job.stages {
+    let asked: Vec<Needs> = job.stages.values().map(|stage| needs::rounded(&stage.needs, &sizes)).collect();
+    for ((name, stage), needs) in job.stages.iter().zip(&asked) {
         let labels = labels.of_stage.get(name).unwrap_or(&empty);
-        let request = Request { needs: &stage.needs, labels, allocation: stage.allocation };
+        let request = Request { needs, labels, allocation: stage.allocation };
         let index = known.iter().position(|known| known.request == request).unwrap_or_else(|| {
             let allowed = offers::allowed(&request, places);
             known.push(Known { request, allowed, by_work: Vec::new() });
@@ -221,7 +223,8 @@ fn all_candidates(
         let allowed = match allowed {
             Ok(allowed) => allowed,
             Err(funnel) => {
-                starved.push(Funnel { stage: name.clone(), ..funnel.clone() });
+                let needs = needs::text(&stage.needs);
+                starved.push(Funnel { stage: name.clone(), needs, ..funnel.clone() });
                 continue;
             }
         };

@@ -28,6 +28,36 @@ pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'st
     needs.arch.as_ref().filter(|arch| **arch != machine.arch).map(|_| "arch")
 }
 
+/// Sizes of machines that there are, ascending.
+pub struct Sizes {
+    vcpu_thousandths: Vec<u64>,
+    memory: Vec<Bytes>,
+}
+
+impl Sizes {
+    pub fn of(catalog: &Catalog) -> Self {
+        let mut vcpu_thousandths: Vec<u64> = catalog.machines.iter().map(|machine| machine.vcpu_thousandths).collect();
+        let mut memory: Vec<Bytes> = catalog.machines.iter().map(|machine| machine.memory).collect();
+        vcpu_thousandths.sort_unstable();
+        memory.sort_unstable();
+        Self { vcpu_thousandths, memory }
+    }
+}
+
+/// The same needs, in the sizes that there are: who asks for 3.1 GiB or for 3.2 GiB asks for the
+/// same machines, and is answered once.
+pub fn rounded(needs: &Needs, sizes: &Sizes) -> Needs {
+    fn up<T: Ord + Copy>(need: T, sizes: &[T]) -> T {
+        sizes.get(sizes.partition_point(|size| *size < need)).copied().unwrap_or(need)
+    }
+    Needs {
+        vcpu_thousandths: up(needs.vcpu_thousandths, &sizes.vcpu_thousandths),
+        memory: up(needs.memory, &sizes.memory),
+        any_of: needs.any_of.iter().map(|needs| rounded(needs, sizes)).collect(),
+        ..needs.clone()
+    }
+}
+
 /// Whether a machine at some place has one of the environments that a stage needs.
 pub fn has_tee(needs: &Needs, tee: TeeSet) -> bool {
     needs.tee.is_empty() || tee.meets(needs.tee.iter().copied().collect::<TeeSet>())

@@ -164,14 +164,32 @@ fn alternatives(parts: &Parts<'_>, dag: &Dag, stage: usize) -> Vec<Alternative> 
     let instance = &parts.compiled.instance;
     let mut picks = parts.solved.picks.clone();
     let kept = picks[stage];
-    let mut ranked: Vec<(i64, usize)> = Vec::new();
-    for position in (0..instance.stages[stage].choices.len()).filter(|position| *position != kept) {
+    // A choice costs at least what it costs itself: those after the last that can be among the
+    // cheapest need not be looked at with their copies.
+    let choices = &instance.stages[stage].choices;
+    let mut by_own: Vec<(i64, usize)> = (0..choices.len())
+        .filter(|position| *position != kept)
+        .map(|position| (choices[position].cost, position))
+        .collect();
+    by_own.sort_unstable();
+    let mut ranked: BTreeSet<(i64, usize)> = BTreeSet::new();
+    for (own, position) in by_own {
+        if ranked.len() >= LOOKED_AT && ranked.last().is_some_and(|(cost, _)| *cost <= own) {
+            break;
+        }
         picks[stage] = position;
-        ranked.push((local_cost(instance, &dag.touched[stage], &picks, stage), position));
+        ranked.insert((local_cost(instance, &dag.touched[stage], &picks, stage), position));
+        if ranked.len() > LOOKED_AT {
+            ranked.pop_last();
+        }
     }
-    ranked.sort_unstable();
+    // Copies that are counted on their own: the first that are found are the cheapest.
+    let in_order = instance.links.pools.is_empty() && !instance.relays;
     let mut found: Vec<(i64, i64, usize)> = Vec::new();
-    for (_, position) in ranked.into_iter().take(LOOKED_AT) {
+    for (_, position) in ranked {
+        if in_order && found.len() == ALTERNATIVES {
+            break;
+        }
         picks[stage] = position;
         let Some(evaluation) = evaluate(instance, &dag.shape, &picks) else { continue };
         let (cost, time) = (evaluation.cost(), evaluation.makespan);

@@ -91,6 +91,8 @@ fn single_cloud(
     compiled: &Compiled,
     settings: &Settings,
 ) -> Result<Option<SingleCloud>, NoPlan> {
+    // Compared with what was done for all clouds, also where one cloud alone would be few places.
+    let policy = &Policy { relay: Some(compiled.instance.relays), ..policy.clone() };
     let unlimited = Policy { deadline: None, budget: None, ..policy.clone() };
     let limited = policy.deadline.is_some() || policy.budget.is_some();
     for (policy, within_limits) in [(policy, true), (&unlimited, false)] {
