@@ -6,7 +6,7 @@ use crate::model::{Allowance, Bytes, DataRate, Job, Offer, Pattern, Place, Polic
 use crate::plan::*;
 use crate::problem::{Evaluation, Shape, evaluate, local_cost, together, touched, worth};
 use crate::solve::Solved;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All that a plan is made of.
 #[derive(Clone, Debug)]
@@ -172,13 +172,18 @@ fn alternatives(parts: &Parts<'_>, dag: &Dag, stage: usize) -> Vec<Alternative> 
         .map(|position| (choices[position].cost, position))
         .collect();
     by_own.sort_unstable();
+    let mut copies: BTreeMap<usize, i64> = BTreeMap::new();
     let mut ranked: BTreeSet<(i64, usize)> = BTreeSet::new();
     for (own, position) in by_own {
         if ranked.len() >= LOOKED_AT && ranked.last().is_some_and(|(cost, _)| *cost <= own) {
             break;
         }
         picks[stage] = position;
-        ranked.insert((local_cost(instance, &dag.touched[stage], &picks, stage), position));
+        // Copies cost the same for all choices at a site.
+        let copies = *copies
+            .entry(choices[position].site)
+            .or_insert_with(|| local_cost(instance, &dag.touched[stage], &picks, stage).saturating_sub(own));
+        ranked.insert((own.saturating_add(copies), position));
         if ranked.len() > LOOKED_AT {
             ranked.pop_last();
         }

@@ -3,13 +3,16 @@
 use crate::model::Objective;
 use crate::problem::{Artifact, Evaluation, Instance, Origin, Routes, evaluate_on, routes, together};
 
+/// Preference, objective, other figure.
+type Key = (i64, i64, i64);
+
 /// The best placement within all limits: least preference, then least objective, then least other
 /// figure, then the first in the order of choices; its copies on any trees of holders. `None`:
 /// there is none. The work is the product of all numbers of choices.
 pub fn best(instance: &Instance) -> Option<(Vec<usize>, Evaluation)> {
     let shape = instance.shape();
     let mut picks = vec![0; instance.stages.len()];
-    let mut best: Option<((i64, i64, i64), Vec<usize>, Evaluation)> = None;
+    let mut best: Option<(Key, Vec<usize>, Evaluation)> = None;
     loop {
         let permitted = together::over(instance, &picks) == 0 && together::clash(instance, &shape, &picks).is_none();
         for routes in if permitted { every_route(instance, &picks) } else { Vec::new() } {

@@ -6,7 +6,7 @@
 //! cheaper, it costs less, so no cheapest placement has that stage at `a`. Equal costs are kept:
 //! they are ties, which are broken later.
 
-use super::net::Net;
+use super::net::{Net, Node};
 use crate::problem::{Instance, Links, Origin};
 use std::collections::BTreeSet;
 
@@ -16,20 +16,19 @@ pub fn worthwhile(net: &Net, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> 
     let point = |cost: &i64| vec![(*cost, 0)];
     let points: Vec<Vec<Vec<(i64, i64)>>> = own.iter().map(|own| own.iter().map(point).collect()).collect();
     let sites = Sites::new(net, links, &points);
-    let mut keep: Vec<Vec<bool>> = own.iter().map(|own| vec![true; own.len()]).collect();
+    // By site and stage: another site does it for less.
+    let mut dear = vec![vec![false; net.nodes.len()]; links.sites];
     for a in &sites.used {
         for b in sites.used.iter().filter(|b| sites.replaces(**b, *a)) {
-            for (stage, node) in net.nodes.iter().enumerate() {
-                if let ([(less, _)], [(cost, _)]) = (&sites.at[*b][stage][..], &sites.at[*a][stage][..])
-                    && less < cost
-                    && let Ok(position) = node.sites.binary_search(a)
-                {
-                    keep[stage][position] = false;
+            for (dear, (less, cost)) in dear[*a].iter_mut().zip(sites.at[*b].iter().zip(&sites.at[*a])) {
+                if let ([(less, _)], [(cost, _)]) = (&less[..], &cost[..]) {
+                    *dear |= less < cost;
                 }
             }
         }
     }
-    keep
+    let kept = |(stage, node): (usize, &Node)| node.sites.iter().map(|site| !dear[*site][stage]).collect();
+    net.nodes.iter().enumerate().map(kept).collect()
 }
 
 /// By stage and position of its site: sites of which each is needed. One cheapest placement at
