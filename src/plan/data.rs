@@ -220,6 +220,9 @@ pub struct SolverReport {
     pub gap: u64,
     pub seed: u32,
     pub threads: u32,
+    /// A wall-clock limit was set: another run may give another plan.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub time_limited: bool,
 }
 
 /// What the answer was chosen from.

@@ -2,9 +2,11 @@
 
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
-use crate::model::{Allowance, Bytes, DataRate, Job, Offer, Pattern, Place, Policy, Purchase, dag, fanout};
+use crate::model::{Allowance, Bytes, DataRate, Job, Money, Offer, Pattern, Place, Policy, Purchase, dag, fanout};
 use crate::plan::*;
-use crate::problem::{Evaluation, Shape, evaluate, local_cost, together, touched, worth};
+use crate::problem::{
+    Evaluation, Instance, Shape, evaluate, evaluate_on, local_cost, routes, together, touched, worth,
+};
 use crate::solve::Solved;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +75,7 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_js
             candidates: compiled.counts.candidates,
             kept: compiled.counts.kept,
         },
-        warnings: warnings(job, policy, catalog),
+        warnings: warnings(parts),
         digest: None,
     })
 }
@@ -100,6 +102,7 @@ fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
         gap: u64::try_from(gap).unwrap_or(u64::MAX),
         seed: crate::solve::solver::SEED,
         threads: 1,
+        time_limited: false,
     }
 }
 
@@ -265,7 +268,8 @@ fn planned_datasets(job: &Job) -> std::collections::BTreeMap<String, PlannedData
 /// What a reader should know. Data that exists already may lie where the policy would not put
 /// it: that is said, since no plan can change it. So are names that match nothing, which may be
 /// mistyped and then protect nothing.
-fn warnings(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<String> {
+fn warnings(parts: &Parts<'_>) -> Vec<String> {
+    let Parts { job, policy, catalog, compiled, solved, .. } = parts;
     let mut warnings = compile::unknown_alternatives(job, catalog);
     let misplaced = job.datasets.iter().filter_map(|(name, dataset)| {
         let place = &catalog.places[catalog.place_id(&dataset.at)? as usize];
@@ -280,7 +284,27 @@ fn warnings(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<String> {
     warnings.extend(unmatched("clouds", &policy.clouds, catalog, |place| place.name.cloud.clone()));
     warnings.extend(unmatched("places", &policy.places, catalog, |place| place.name.to_string()));
     warnings.extend(unknown_in_accounts(policy, catalog));
+    let taken = compiled.instance.stages.iter().zip(&solved.picks).zip(&compiled.candidates);
+    let taken = taken.map(|((stage, pick), candidates)| &candidates[stage.choices[*pick].tag]);
+    warnings.extend(compile::assumptions(taken, catalog));
+    warnings.extend(handed_on(compiled, solved));
     warnings
+}
+
+/// Where copies come straight from their origins for the sake of the proof: what handing them on
+/// would save in this placement, if it would.
+fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
+    if compiled.instance.relays || !compiled.instance.links.pools.is_empty() {
+        return None;
+    }
+    let relayed = Instance { relays: true, ..compiled.instance.clone() };
+    let routes = routes::cheapest(&relayed, &solved.picks);
+    let found = evaluate_on(&relayed, &relayed.shape(), &solved.picks, &routes)?;
+    let saved = solved.evaluation.cost() - found.cost();
+    (saved > 0).then(|| {
+        let saved = Money(saved);
+        format!("copies taken from other places that hold the data could save {saved}: `[transfers] relay = true`")
+    })
 }
 
 /// Clouds, places and accelerators of accounts, quotas and links that the catalog does not have.

@@ -60,7 +60,9 @@ pub fn plan(job: &Job, policy: &Policy, catalog: &Catalog, settings: &Settings) 
             let parts = assemble::Parts { job, policy, catalog, compiled: &compiled, solved: &solved, single };
             let solver = assemble::SolverName { name: solver.name(), version: solver.version() };
             let plan = assemble::assemble(&parts, &solver);
-            verify::signed(plan.map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?)
+            let mut plan = plan.map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
+            plan.solver.time_limited = settings.effort.seconds.is_some();
+            verify::signed(plan)
         }
     }
 }

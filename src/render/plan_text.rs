@@ -136,10 +136,14 @@ fn proof(plan: &Plan) -> String {
             plan.solver.gap % 10_000
         ),
     };
+    let limited = match plan.solver.time_limited {
+        true => "A time limit was set: another run, or another machine, may give another plan.\n",
+        false => "",
+    };
     let considered = &plan.considered;
     let group = |count: u64| crate::model::units::grouped(i128::from(count));
     format!(
-        "{proof}Considered {} of {} offers x stages in {} places of {} clouds; prices up to {}.\n",
+        "{proof}{limited}Considered {} of {} offers x stages in {} places of {} clouds; prices up to {}.\n",
         group(considered.candidates),
         group(considered.offers * plan.stages.len() as u64),
         group(considered.places),

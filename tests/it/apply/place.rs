@@ -151,6 +151,7 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
             gap: 0,
             seed: 0,
             threads: 1,
+            time_limited: false,
         },
         considered: Considered { clouds: 0, places: 0, offers: 0, candidates: 0, kept: 0 },
         warnings: Vec::new(),

@@ -2,22 +2,25 @@
 //!
 //! The order of placements is lexicographic: the objective, then the other figure (time after
 //! cost, cost after time), then the first choices in canonical order. Each level is a pass with
-//! the levels above as limits, on the choices that these limits leave ([`super::reduce`]); so
+//! the levels above as limits, on the choices that these limits leave ([`crate::solve::reduce`]); so
 //! ties, which are the rule where regions share a price list, do not depend on a solver's mood.
 //! Preferences come before all of it. Caps on stages that may run at once are added as rows for
 //! the sets of stages that exceed them, until none does.
 
-use super::close::{close, plain, separable};
-use super::deadline::by_deadline;
-use super::forest::forest;
-use super::reduce::{Limits, least_cost, least_time, reduce};
-use super::search::{improve, search};
-use super::solver::{Answer, Effort, Solver, SolverError};
+mod order;
+mod programs;
+mod shortfall;
+
 use crate::model::Objective;
 use crate::problem::{
-    Artifact, Cap, Evaluation, Goal, Instance, Lowered, Origin, Routes, Shape, Target, evaluate_on, lower, routes,
-    together, worth,
+    Cap, Evaluation, Goal, Instance, Origin, Routes, Shape, evaluate_on, lower, routes, together, worth,
 };
+use crate::solve::close::{close, plain, separable};
+use crate::solve::deadline::by_deadline;
+use crate::solve::forest::forest;
+use crate::solve::reduce::{Limits, least_cost, least_time, reduce};
+use crate::solve::search::{improve, search};
+use crate::solve::solver::{Answer, Effort, Solver, SolverError};
 use std::collections::BTreeSet;
 
 /// What came out.
@@ -70,11 +73,7 @@ const TIED_CHOICES: usize = 300;
 const PROGRAM_CHOICES: usize = 3_000;
 /// The same for programs with time, in pairs of a choice and a site that data may come from.
 const PROGRAM_WAITS: usize = 40_000;
-/// Ranks of a group of stages are one number below this, well inside a double's integers.
-const RANKS: i64 = 1_000_000;
 
-/// Programs charge what the makespan is worth, and pieces of tariffs, without rounding.
-const ROUNDED: i64 = 1;
 /// Rounds of adding rows for stages that may run at once.
 const ROUNDS: usize = 10_000;
 
@@ -242,7 +241,7 @@ impl Run<'_> {
 
     /// The least sum of ranks within limits.
     fn least_ranks(&self, instance: &Instance, limits: Limits) -> Result<Option<i64>, SolverError> {
-        let lowered = lower(instance, &target(instance, Goal::Preference, limits, true));
+        let lowered = lower(instance, &programs::target(instance, Goal::Preference, limits, true));
         match self.solver.minimize(&lowered.program, &[], self.effort)? {
             Answer::Infeasible => Ok(None),
             Answer::Found { values, proven: true, .. } => {
@@ -483,91 +482,6 @@ impl Run<'_> {
         })
     }
 
-    /// The program's optimum. A cost without the rows of time is tried first: when its optimum
-    /// is in time anyway, time costs nothing.
-    fn program(
-        &self,
-        instance: &Instance,
-        goal: Figure,
-        limits: Limits,
-        start: Option<&Known>,
-    ) -> Result<Option<Found>, SolverError> {
-        if goal == Figure::Cost && limits.score.is_none() && (limits.time.is_some() || has_deadlines(instance)) {
-            let target = target(instance, Goal::Cost, Limits { time: None, ..limits }, false);
-            match self.minimize(instance, goal, &target, limits, start)? {
-                Tried::Infeasible => return Ok(None),
-                Tried::Found(found) if found.proven => return Ok(Some(found)),
-                Tried::Found(_) | Tried::Unfit => {}
-            }
-        }
-        let objective = match goal {
-            Figure::Cost => Goal::Cost,
-            Figure::Score => Goal::Score,
-            Figure::Time => Goal::Makespan,
-        };
-        match self.minimize(instance, goal, &target(instance, objective, limits, true), limits, start)? {
-            Tried::Infeasible => Ok(None),
-            Tried::Found(found) => Ok(Some(found)),
-            Tried::Unfit => self.unimproved(instance, goal, limits, start).map(Some),
-        }
-    }
-
-    /// One program, one solve.
-    fn minimize(
-        &self,
-        instance: &Instance,
-        measured: Figure,
-        target: &Target<'_>,
-        limits: Limits,
-        start: Option<&Known>,
-    ) -> Result<Tried, SolverError> {
-        let lowered = lower(instance, target);
-        let begin = start
-            .and_then(|known| positions(instance, &known.tags))
-            .map_or_else(Vec::new, |picks| point(&lowered, &picks));
-        let (values, bound, proven) = match self.solver.minimize(&lowered.program, &begin, self.effort)? {
-            Answer::Infeasible => return Ok(Tried::Infeasible),
-            Answer::Unknown => return Ok(Tried::Unfit),
-            Answer::Found { values, bound, proven } => (values, bound, proven),
-        };
-        let tags = tags(instance, &lowered.picks(&values));
-        let plain = self.resolved(instance, measured, limits, tags.clone());
-        let routed = Known { tags, routes: lowered.routes(&values) };
-        let routed = self.value(instance, measured, limits, &routed).map(|value| (routed, value));
-        // Within its tolerances a solver may miss a limit by a hair; what counts is exact.
-        let (known, value) = match (plain, routed) {
-            (Some(plain), Some(routed)) => {
-                if plain.1 <= routed.1 {
-                    plain
-                } else {
-                    routed
-                }
-            }
-            (Some(found), None) | (None, Some(found)) => found,
-            (None, None) => return Ok(Tried::Unfit),
-        };
-        // The program may know a cheaper way than the placement could take within all limits.
-        let bound = if proven { bound.round() as i64 } else { whole_bound(bound) }.min(value);
-        let proven = proven && value.saturating_sub(bound) <= ROUNDED;
-        let bound = if proven { value } else { bound };
-        Ok(Tried::Found(Found { tags: known.tags, routes: known.routes, value, bound, proven }))
-    }
-
-    /// The start, when the solver found nothing better.
-    fn unimproved(
-        &self,
-        instance: &Instance,
-        goal: Figure,
-        limits: Limits,
-        start: Option<&Known>,
-    ) -> Result<Found, SolverError> {
-        let known = start.and_then(|known| Some((known.clone(), self.value(instance, goal, limits, known)?)));
-        let (Known { tags, routes }, value) = known
-            .ok_or_else(|| SolverError("no plan was found within the effort allowed; raise --max-nodes".to_owned()))?;
-        let bound = self.floor(instance, goal).min(value);
-        Ok(Found { tags, routes, value, bound, proven: false })
-    }
-
     /// The figure of a placement; `None`: it breaks a limit.
     fn value(&self, instance: &Instance, goal: Figure, limits: Limits, known: &Known) -> Option<i64> {
         let picks = positions(instance, &known.tags)?;
@@ -596,73 +510,6 @@ impl Run<'_> {
     fn evaluation(&self, instance: &Instance, found: &Found) -> Option<Evaluation> {
         evaluate_on(instance, self.shape, &positions(instance, &found.tags)?, &found.routes)
     }
-
-    /// Among placements within the limits, the one whose choices come first, stage by stage.
-    fn first_in_order(&self, instance: &Instance, limits: Limits, known: Known) -> Result<Known, SolverError> {
-        let mut instance = self.reduced(instance, limits).ok_or_else(lost)?;
-        let mut best = known;
-        if instance.size() > TIED_CHOICES {
-            return Ok(self.nudge(&instance, limits, best));
-        }
-        let mut next = 0;
-        while next < instance.stages.len() {
-            let (group, end) = group(&instance, next);
-            let first = |stage: usize| instance.stages[stage].choices[0].tag == best.tags[stage];
-            if !(next..end).all(first) {
-                let target = target(&instance, Goal::Ranks(&group), limits, true);
-                if let Tried::Found(found) = self.minimize(&instance, Figure::Cost, &target, limits, Some(&best))? {
-                    best = found.known();
-                }
-            }
-            for (stage, tag) in instance.stages.iter_mut().zip(&best.tags).take(end).skip(next) {
-                stage.choices.retain(|choice| choice.tag == *tag);
-            }
-            instance = self.reduced(&instance, limits).ok_or_else(lost)?;
-            next = end;
-        }
-        Ok(best)
-    }
-
-    /// Moves single stages to earlier choices while the limits hold.
-    fn nudge(&self, instance: &Instance, limits: Limits, mut best: Known) -> Known {
-        for stage in 0..best.tags.len() {
-            let kept = best.clone();
-            for choice in instance.stages[stage].choices.iter().take_while(|choice| choice.tag < kept.tags[stage]) {
-                best.tags[stage] = choice.tag;
-                if let Some((moved, _)) = self.resolved(instance, Figure::Cost, limits, best.tags.clone()) {
-                    best = moved;
-                    break;
-                }
-                best = kept.clone();
-            }
-        }
-        best
-    }
-
-    /// What each limit would have to be.
-    fn shortfall(&self, instance: &Instance) -> Result<Shortfall, SolverError> {
-        let (cost, time) = (instance.budget, instance.deadline);
-        let figures = |goal: Figure, limits: Limits| -> Result<Option<(i64, i64)>, SolverError> {
-            let found = self.best(instance, goal, limits, None)?;
-            let evaluation = found.and_then(|found| self.evaluation(instance, &found));
-            Ok(evaluation.map(|evaluation| (evaluation.cost(), evaluation.makespan)))
-        };
-        let limits = |cost: Option<i64>, time: Option<i64>| Limits { cost, time, ..Limits::default() };
-        Ok(Shortfall {
-            fastest: if time.is_some() { figures(Figure::Time, limits(cost, None))? } else { None },
-            cheapest: if cost.is_some() { figures(Figure::Cost, limits(None, time))? } else { None },
-            unlimited: figures(Figure::Cost, limits(None, None))?,
-            stuck: stuck(instance),
-        })
-    }
-}
-
-/// What came of one program.
-enum Tried {
-    Infeasible,
-    Found(Found),
-    /// The solver found nothing, or nothing that keeps the limits.
-    Unfit,
 }
 
 /// The instance as the search and the bounds are asked about it.
@@ -673,17 +520,6 @@ fn asked(instance: &Instance, goal: Figure, limits: Limits) -> Instance {
         deadline: limits.time,
         hour: if goal == Figure::Score { instance.hour } else { 0 },
         ..instance.clone()
-    }
-}
-
-/// What a program is asked for.
-fn target<'a>(instance: &Instance, objective: Goal<'a>, limits: Limits, timed: bool) -> Target<'a> {
-    Target {
-        objective,
-        cost_limit: limits.cost,
-        time_limit: limits.time,
-        score_limit: limits.score,
-        stage_deadlines: timed && has_deadlines(instance),
     }
 }
 
@@ -698,44 +534,6 @@ fn row(cap: &Cap, stages: &[usize]) -> Cap {
     Cap { concurrent: false, uses: cap.uses.iter().enumerate().map(uses).collect(), ..cap.clone() }
 }
 
-/// Labels of artifacts that have no allowed way to some reader.
-fn stuck(instance: &Instance) -> Vec<String> {
-    let sites =
-        |stage: usize| instance.stages[stage].choices.iter().map(|choice| choice.site).collect::<BTreeSet<usize>>();
-    let cut = |artifact: &&Artifact| {
-        let from = match artifact.origin {
-            Origin::Site(site) => BTreeSet::from([site]),
-            Origin::Stage(stage) => sites(stage),
-        };
-        let reaches = |to: &usize| from.iter().any(|from| instance.links.cost(*from, *to, artifact.bytes).is_some());
-        artifact.readers.iter().any(|reader| !sites(*reader).iter().any(reaches))
-    };
-    instance.artifacts.iter().filter(cut).map(|artifact| artifact.label.clone()).collect()
-}
-
-/// The stages from `next` on whose ranks fit into one number, with weights so that an earlier
-/// stage counts more than all later ones; and the first stage after them.
-fn group(instance: &Instance, next: usize) -> (Vec<(usize, i64)>, usize) {
-    let mut product = 1_i64;
-    let mut end = next;
-    while end < instance.stages.len() {
-        let count = i64::try_from(instance.stages[end].choices.len()).unwrap_or(i64::MAX);
-        if end > next && product.saturating_mul(count) > RANKS {
-            break;
-        }
-        product = product.saturating_mul(count);
-        end += 1;
-    }
-    let mut weight = 1_i64;
-    let mut weights = Vec::with_capacity(end - next);
-    for stage in (next..end).rev() {
-        weights.push((stage, weight));
-        weight = weight.saturating_mul(i64::try_from(instance.stages[stage].choices.len()).unwrap_or(i64::MAX));
-    }
-    weights.reverse();
-    (weights, end)
-}
-
 fn tags(instance: &Instance, picks: &[usize]) -> Vec<usize> {
     instance.stages.iter().zip(picks).map(|(stage, position)| stage.choices[*position].tag).collect()
 }
@@ -745,19 +543,4 @@ fn positions(instance: &Instance, tags: &[usize]) -> Option<Vec<usize>> {
         stage.choices.binary_search_by_key(tag, |choice| choice.tag).ok()
     };
     instance.stages.iter().zip(tags).map(position).collect()
-}
-
-/// A start for the solver: the choices alone; it completes the rest.
-fn point(lowered: &Lowered, picks: &[usize]) -> Vec<f64> {
-    let mut values = vec![0.0; lowered.program.columns.len()];
-    for (columns, position) in lowered.choice.iter().zip(picks) {
-        values[columns[*position]] = 1.0;
-    }
-    values
-}
-
-/// A solver's bound as an integer that is surely one too.
-fn whole_bound(bound: f64) -> i64 {
-    // A saturating cast: minus infinity becomes the least integer. One unit covers rounding.
-    (bound.floor() as i64).saturating_sub(1)
 }

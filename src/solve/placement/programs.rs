@@ -1,0 +1,129 @@
+//! Programs, one solve each, and what their answers mean exactly.
+
+use super::{Figure, Found, Known, Limits, Run, has_deadlines, positions, tags};
+use crate::problem::{Goal, Instance, Lowered, Target, lower};
+use crate::solve::solver::{Answer, SolverError};
+
+/// Programs charge what the makespan is worth, and pieces of tariffs, without rounding.
+const ROUNDED: i64 = 1;
+
+impl Run<'_> {
+    /// The program's optimum. A cost without the rows of time is tried first: when its optimum
+    /// is in time anyway, time costs nothing.
+    pub(super) fn program(
+        &self,
+        instance: &Instance,
+        goal: Figure,
+        limits: Limits,
+        start: Option<&Known>,
+    ) -> Result<Option<Found>, SolverError> {
+        if goal == Figure::Cost && limits.score.is_none() && (limits.time.is_some() || has_deadlines(instance)) {
+            let target = target(instance, Goal::Cost, Limits { time: None, ..limits }, false);
+            match self.minimize(instance, goal, &target, limits, start)? {
+                Tried::Infeasible => return Ok(None),
+                Tried::Found(found) if found.proven => return Ok(Some(found)),
+                Tried::Found(_) | Tried::Unfit => {}
+            }
+        }
+        let objective = match goal {
+            Figure::Cost => Goal::Cost,
+            Figure::Score => Goal::Score,
+            Figure::Time => Goal::Makespan,
+        };
+        match self.minimize(instance, goal, &target(instance, objective, limits, true), limits, start)? {
+            Tried::Infeasible => Ok(None),
+            Tried::Found(found) => Ok(Some(found)),
+            Tried::Unfit => self.unimproved(instance, goal, limits, start).map(Some),
+        }
+    }
+
+    /// One program, one solve.
+    pub(super) fn minimize(
+        &self,
+        instance: &Instance,
+        measured: Figure,
+        target: &Target<'_>,
+        limits: Limits,
+        start: Option<&Known>,
+    ) -> Result<Tried, SolverError> {
+        let lowered = lower(instance, target);
+        let begin = start
+            .and_then(|known| positions(instance, &known.tags))
+            .map_or_else(Vec::new, |picks| point(&lowered, &picks));
+        let (values, bound, proven) = match self.solver.minimize(&lowered.program, &begin, self.effort)? {
+            Answer::Infeasible => return Ok(Tried::Infeasible),
+            Answer::Unknown => return Ok(Tried::Unfit),
+            Answer::Found { values, bound, proven } => (values, bound, proven),
+        };
+        let tags = tags(instance, &lowered.picks(&values));
+        let plain = self.resolved(instance, measured, limits, tags.clone());
+        let routed = Known { tags, routes: lowered.routes(&values) };
+        let routed = self.value(instance, measured, limits, &routed).map(|value| (routed, value));
+        // Within its tolerances a solver may miss a limit by a hair; what counts is exact.
+        let (known, value) = match (plain, routed) {
+            (Some(plain), Some(routed)) => {
+                if plain.1 <= routed.1 {
+                    plain
+                } else {
+                    routed
+                }
+            }
+            (Some(found), None) | (None, Some(found)) => found,
+            (None, None) => return Ok(Tried::Unfit),
+        };
+        // The program may know a cheaper way than the placement could take within all limits.
+        let bound = if proven { bound.round() as i64 } else { whole_bound(bound) }.min(value);
+        let proven = proven && value.saturating_sub(bound) <= ROUNDED;
+        let bound = if proven { value } else { bound };
+        Ok(Tried::Found(Found { tags: known.tags, routes: known.routes, value, bound, proven }))
+    }
+
+    /// The start, when the solver found nothing better.
+    pub(super) fn unimproved(
+        &self,
+        instance: &Instance,
+        goal: Figure,
+        limits: Limits,
+        start: Option<&Known>,
+    ) -> Result<Found, SolverError> {
+        let known = start.and_then(|known| Some((known.clone(), self.value(instance, goal, limits, known)?)));
+        let (Known { tags, routes }, value) = known
+            .ok_or_else(|| SolverError("no plan was found within the effort allowed; raise --max-nodes".to_owned()))?;
+        let bound = self.floor(instance, goal).min(value);
+        Ok(Found { tags, routes, value, bound, proven: false })
+    }
+}
+
+/// What came of one program.
+pub(super) enum Tried {
+    Infeasible,
+    Found(Found),
+    /// The solver found nothing, or nothing that keeps the limits.
+    Unfit,
+}
+
+/// What a program is asked for.
+pub(super) fn target<'a>(instance: &Instance, objective: Goal<'a>, limits: Limits, timed: bool) -> Target<'a> {
+    Target {
+        objective,
+        cost_limit: limits.cost,
+        time_limit: limits.time,
+        score_limit: limits.score,
+        stage_deadlines: timed && has_deadlines(instance),
+    }
+}
+
+/// A start for the solver: the choices alone; it completes the rest.
+fn point(lowered: &Lowered, picks: &[usize]) -> Vec<f64> {
+    let mut values = vec![0.0; lowered.program.columns.len()];
+    for (columns, position) in lowered.choice.iter().zip(picks) {
+        values[columns[*position]] = 1.0;
+    }
+    values
+}
+
+/// A solver's bound as an integer that is surely one too.
+fn whole_bound(bound: f64) -> i64 {
+    // A saturating cast: minus infinity becomes the least integer. One unit covers rounding.
+    (bound.floor() as i64).saturating_sub(1)
+}
