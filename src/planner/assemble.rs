@@ -5,7 +5,7 @@ use crate::compile::{self, Compiled};
 use crate::model::{Allowance, Bytes, DataRate, Job, Money, Offer, Pattern, Place, Policy, Purchase, dag, fanout};
 use crate::plan::*;
 use crate::problem::{
-    Evaluation, Instance, Shape, evaluate, evaluate_on, local_cost, routes, together, touched, worth,
+    Evaluation, Instance, Shape, StageChoices, evaluate, evaluate_on, local_cost, routes, together, touched, worth,
 };
 use crate::solve::Solved;
 use std::collections::{BTreeMap, BTreeSet};
@@ -297,9 +297,21 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
     if compiled.instance.relays || !compiled.instance.links.pools.is_empty() {
         return None;
     }
-    let relayed = Instance { relays: true, ..compiled.instance.clone() };
-    let routes = routes::cheapest(&relayed, &solved.picks);
-    let found = evaluate_on(&relayed, &relayed.shape(), &solved.picks, &routes)?;
+    // Of every stage its one choice: the rest need not be copied for this.
+    let instance = &compiled.instance;
+    let taken = |(stage, pick): (&StageChoices, &usize)| StageChoices {
+        choices: vec![stage.choices[*pick]],
+        ..StageChoices::default()
+    };
+    let relayed = Instance {
+        stages: instance.stages.iter().zip(&solved.picks).map(taken).collect(),
+        artifacts: instance.artifacts.clone(),
+        links: instance.links.clone(),
+        relays: true,
+        ..Instance::default()
+    };
+    let picks = vec![0; relayed.stages.len()];
+    let found = evaluate_on(&relayed, &relayed.shape(), &picks, &routes::cheapest(&relayed, &picks))?;
     let saved = solved.evaluation.cost() - found.cost();
     (saved > 0).then(|| {
         let saved = Money(saved);

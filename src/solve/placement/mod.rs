@@ -21,6 +21,7 @@ use crate::solve::forest::forest;
 use crate::solve::reduce::{Limits, least_cost, least_time, reduce};
 use crate::solve::search::{improve, search};
 use crate::solve::solver::{Answer, Effort, Solver, SolverError};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// What came out.
@@ -111,7 +112,7 @@ pub fn with_rows(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> R
     let shape = instance.shape();
     let run = Run { shape: &shape, solver, effort };
     let decided = run.decided(instance)?;
-    Ok(decided.map_or_else(|| instance.clone(), |(instance, _)| instance))
+    Ok(decided.map_or_else(|| instance.clone(), |(instance, _)| instance.into_owned()))
 }
 
 fn lost() -> SolverError {
@@ -196,34 +197,35 @@ struct Ranked {
 impl Run<'_> {
     /// All passes but the last, again and again with more rows until no concurrent cap is
     /// exceeded; with the instance that has these rows and only preferred choices.
-    fn decided(&self, instance: &Instance) -> Result<Option<(Instance, Ranked)>, SolverError> {
-        let mut instance = instance.clone();
+    fn decided<'i>(&self, instance: &'i Instance) -> Result<Option<(Cow<'i, Instance>, Ranked)>, SolverError> {
+        let mut instance = Cow::Borrowed(instance);
         for _ in 0..ROUNDS {
-            let Some((preferred, ranked)) = self.preferred(&instance)? else { return Ok(None) };
+            let Some((preferred, ranked)) = self.preferred(instance.clone())? else { return Ok(None) };
             let picks = positions(&preferred, &ranked.second.tags).ok_or_else(lost)?;
             let Some((cap, stages)) = together::clash(&preferred, self.shape, &picks) else {
                 return Ok(Some((preferred, ranked)));
             };
-            instance.caps.push(row(&instance.caps[cap], &stages));
+            let row = row(&instance.caps[cap], &stages);
+            instance.to_mut().caps.push(row);
         }
         Err(SolverError("too many sets of stages may run at once; loosen a quota".to_owned()))
     }
 
     /// The passes over both figures among placements of the least sum of ranks.
-    fn preferred(&self, instance: &Instance) -> Result<Option<(Instance, Ranked)>, SolverError> {
+    fn preferred<'i>(&self, instance: Cow<'i, Instance>) -> Result<Option<(Cow<'i, Instance>, Ranked)>, SolverError> {
         let ranks = || instance.stages.iter().flat_map(|stage| stage.choices.iter().map(|choice| choice.rank));
         if ranks().all(|rank| rank == 0) {
-            return Ok(self.ranked(instance)?.map(|ranked| (instance.clone(), ranked)));
+            return Ok(self.ranked(&instance)?.map(|ranked| (instance, ranked)));
         }
-        let mut first = instance.clone();
+        let mut first = instance.clone().into_owned();
         first.stages.iter_mut().for_each(|stage| stage.choices.retain(|choice| choice.rank == 0));
         if first.stages.iter().all(|stage| !stage.choices.is_empty())
             && let Some(ranked) = self.ranked(&first)?
         {
-            return Ok(Some((first, ranked)));
+            return Ok(Some((Cow::Owned(first), ranked)));
         }
         let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
-        let Some(instance) = reduce(instance, self.shape, limits) else { return Ok(None) };
+        let Some(instance) = reduce(&instance, self.shape, limits) else { return Ok(None) };
         let Some(least) = self.least_ranks(&instance, limits)? else { return Ok(None) };
         let uses = |stage: &crate::problem::StageChoices| {
             stage.choices.iter().filter(|choice| choice.rank > 0).map(|choice| (choice.tag, choice.rank)).collect()
@@ -236,7 +238,7 @@ impl Run<'_> {
         };
         let mut instance = instance;
         instance.caps.push(cap);
-        Ok(self.ranked(&instance)?.map(|ranked| (instance, ranked)))
+        Ok(self.ranked(&instance)?.map(|ranked| (Cow::Owned(instance), ranked)))
     }
 
     /// The least sum of ranks within limits.
