@@ -93,14 +93,27 @@ fn least_relays(instance: &Instance, artifact: &Artifact, by_class: &[i64]) -> V
     least
 }
 
-/// No copy of an artifact from its origin arrives at a site sooner, whatever holder it is from.
-pub fn least_time(instance: &Instance, artifact: &Artifact, origin: usize, to: usize) -> i64 {
+/// Sites that a copy of an artifact may be handed on from.
+pub fn holders(instance: &Instance, artifact: &Artifact) -> BTreeSet<usize> {
+    if !instance.relays || artifact.readers.len() < 2 {
+        return BTreeSet::new();
+    }
+    artifact.readers.iter().flat_map(|reader| &instance.stages[*reader].choices).map(|choice| choice.site).collect()
+}
+
+/// No copy of an artifact from its origin arrives at a site sooner, whichever of its [`holders`] it
+/// is from.
+pub fn least_time(
+    instance: &Instance,
+    artifact: &Artifact,
+    holders: &BTreeSet<usize>,
+    origin: usize,
+    to: usize,
+) -> i64 {
     let direct = instance.links.time(origin, to, artifact.bytes);
-    if artifact.readers.len() < 2 || origin == to {
+    if origin == to {
         return direct;
     }
-    let choices = artifact.readers.iter().flat_map(|reader| &instance.stages[*reader].choices);
-    let holders: BTreeSet<usize> = choices.map(|choice| choice.site).filter(|holder| *holder != to).collect();
     let from_holder = |holder: usize| {
         relayed(instance, artifact, origin, holder, to)?;
         Some(instance.links.time(holder, to, artifact.bytes))

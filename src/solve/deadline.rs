@@ -4,12 +4,13 @@
 
 use super::close::Closed;
 use super::dual::Dual;
+use super::expanded::{Ground, PAIRS, Work, raise};
 use super::flow::{Rates, rates};
+use super::incumbent::Incumbent;
 use super::moves::Walk;
 use super::net::{Net, Node};
 use super::sites;
 use super::solver::{Effort, Solver};
-use super::timed::Timed;
 use crate::problem::{Instance, Origin, Shape, StageChoices};
 use std::collections::BTreeSet;
 
@@ -51,7 +52,7 @@ pub fn by_deadline(
             .collect()
     };
     let allowed = instance.stages.iter().map(stays).collect();
-    let mut best = Best { instance, shape, net: &full, deadline, allowed, tried: BTreeSet::new(), found: None };
+    let mut best = Incumbent { instance, shape, net: &full, deadline, allowed, tried: BTreeSet::new(), found: None };
     if let Some(start) = start {
         best.try_out(start, &mut visits);
     }
@@ -123,6 +124,19 @@ pub fn by_deadline(
         let Some(next) = rates(&curves, &before, deadline, solver, effort) else { break };
         price = next;
     }
+    // First with sites that stand for others, whose travel is that of the nearest of them; then,
+    // where that leaves little to look at, with each on its own.
+    let mut pairs = PAIRS;
+    let alone: Vec<usize> = (0..instance.links.sites).collect();
+    for (instead, least) in [(&instead, 0), (&alone, PAIRS / 50)] {
+        if bound > best.value().saturating_sub(scale) || pairs < least {
+            break;
+        }
+        let ground = Ground::new(instance, shape, &full, deadline, instead);
+        let mut work = Work { best: &mut best, visits, pairs };
+        bound = bound.max(raise(&ground, &mut keep, &mut work));
+        (visits, pairs) = (work.visits, work.pairs);
+    }
     let (value, picks) = best.found?;
     let bound = full.whole(bound);
     let value = value / scale;
@@ -146,45 +160,6 @@ fn before(shape: &Shape) -> Vec<Vec<usize>> {
 
 fn all(instance: &Instance) -> Vec<Vec<bool>> {
     instance.stages.iter().map(|stage| vec![true; stage.choices.len()]).collect()
-}
-
-/// The best placement in time so far.
-struct Best<'a> {
-    instance: &'a Instance,
-    shape: &'a Shape,
-    net: &'a Net,
-    deadline: i64,
-    /// By stage: choices that moves may take.
-    allowed: Vec<Vec<usize>>,
-    /// Placements that were begun at.
-    tried: BTreeSet<Vec<usize>>,
-    /// Scaled cost and picks.
-    found: Option<(i64, Vec<usize>)>,
-}
-
-impl Best<'_> {
-    fn value(&self) -> i64 {
-        self.found.as_ref().map_or(i64::MAX, |(value, _)| *value)
-    }
-
-    /// Makes a placement keep the deadline, then cheaper.
-    fn try_out(&mut self, picks: Vec<usize>, visits: &mut usize) {
-        if !self.tried.insert(picks.clone()) {
-            return;
-        }
-        let late = Timed::new(self.instance, self.shape, self.net, picks);
-        // Faster machines where the stages are keep data together; moves reach more.
-        for stay in [true, false] {
-            let mut timed = late.clone();
-            if timed.repair(self.deadline, &self.allowed, stay, visits) {
-                timed.settle(self.deadline, &self.allowed, visits);
-                let total = timed.total();
-                if total < self.value() && total < self.net.never {
-                    self.found = Some((total, timed.picks));
-                }
-            }
-        }
-    }
 }
 
 /// Places stages in their order so that each is likely to be in time, its inputs' travel included.

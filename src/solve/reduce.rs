@@ -8,6 +8,7 @@ use super::close::{Within, bound, within};
 use super::forest::forest;
 use crate::problem::routes::{self, Least, least_rates};
 use crate::problem::{Choice, Instance, Origin, Shape, StageChoices};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Later than every deadline.
 const FOREVER: i64 = i64::MAX / 4;
@@ -131,24 +132,30 @@ fn paths(instance: &Instance, shape: &Shape, limit: Option<i64>) -> Paths {
 fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<i64>) -> Option<()> {
     let Paths { head, latest, .. } = paths(instance, shape, limit);
     for stage in 0..instance.stages.len() {
-        let arrival = |choice: &Choice| fetched(instance, shape, stage, choice.site);
-        let fetch: Vec<i64> = instance.stages[stage].choices.iter().map(arrival).collect();
+        let sites: BTreeSet<usize> = instance.stages[stage].choices.iter().map(|choice| choice.site).collect();
+        let fetched = fetched(instance, shape, stage, &sites);
         let choices = instance.stages[stage].choices.clone();
-        let fits = |position: usize| head[stage].max(fetch[position]) + choices[position].duration <= latest[stage];
+        let fits = |position: usize| {
+            let choice: &Choice = &choices[position];
+            head[stage].max(fetched[&choice.site]) + choice.duration <= latest[stage]
+        };
         keep(&mut instance.stages[stage], fits)?;
     }
     Some(())
 }
 
-/// When data that lies at fixed sites has arrived at `site`.
-fn fetched(instance: &Instance, shape: &Shape, stage: usize, site: usize) -> i64 {
-    let times = shape.inputs[stage].iter().filter_map(|(origin, artifact)| match (origin, artifact) {
-        (Origin::Site(from), Some(artifact)) => {
-            Some(routes::least_time(instance, &instance.artifacts[*artifact], *from, site))
+/// By site: when data that lies at fixed sites has arrived there.
+fn fetched(instance: &Instance, shape: &Shape, stage: usize, sites: &BTreeSet<usize>) -> BTreeMap<usize, i64> {
+    let mut arrivals: BTreeMap<usize, i64> = sites.iter().map(|site| (*site, 0)).collect();
+    for (origin, artifact) in &shape.inputs[stage] {
+        let (Origin::Site(from), Some(artifact)) = (origin, artifact) else { continue };
+        let artifact = &instance.artifacts[*artifact];
+        let holders = routes::holders(instance, artifact);
+        for (to, arrival) in &mut arrivals {
+            *arrival = (*arrival).max(routes::least_time(instance, artifact, &holders, *from, *to));
         }
-        _ => None,
-    });
-    times.max().unwrap_or(0)
+    }
+    arrivals
 }
 
 fn keep(stage: &mut StageChoices, fits: impl Fn(usize) -> bool) -> Option<()> {

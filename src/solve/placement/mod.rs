@@ -17,6 +17,7 @@ use crate::problem::{
 };
 use crate::solve::close::{close, plain, separable};
 use crate::solve::deadline::by_deadline;
+use crate::solve::fastest::fastest;
 use crate::solve::forest::forest;
 use crate::solve::reduce::{Limits, least_cost, least_time, reduce};
 use crate::solve::search::{improve, search};
@@ -361,9 +362,25 @@ impl Run<'_> {
         let Some(mut instance) = self.reduced(instance, limits) else { return Ok(None) };
         let mut floor = self.floor(&instance, goal);
         let mut start = known;
-        if let (Figure::Cost, None, true, Some(deadline)) = (goal, &start, plain(&instance), limits.time) {
+        if let (Figure::Time, None, true, None) = (goal, &start, plain(&instance), limits.cost)
+            && let Some(found) = fastest(&instance, self.shape)
+            && let Some((known, value)) = self.resolved(&instance, goal, limits, tags(&instance, &found.picks))
+        {
+            floor = floor.max(found.bound);
+            if value == floor {
+                let Known { tags, routes } = known;
+                return Ok(Some(Found { tags, routes, value, bound: floor, proven: true }));
+            }
+            for (stage, with) in instance.stages.iter_mut().zip(found.with) {
+                let mut with = with.into_iter();
+                stage.choices.retain(|_| with.next().is_none_or(|with| with <= value));
+            }
+            start = Some(known);
+        }
+        if let (Figure::Cost, true, Some(deadline)) = (goal, plain(&instance), limits.time) {
             let asked = asked(&instance, goal, limits);
-            if let Some(closed) = by_deadline(&asked, self.shape, deadline, None, self.solver, self.effort) {
+            let begin = start.as_ref().and_then(|known| positions(&instance, &known.tags));
+            if let Some(closed) = by_deadline(&asked, self.shape, deadline, begin, self.solver, self.effort) {
                 floor = floor.max(closed.bound);
                 if let Some((known, value)) = self.resolved(&instance, goal, limits, tags(&instance, &closed.picks)) {
                     if value == floor {

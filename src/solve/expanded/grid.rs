@@ -1,0 +1,615 @@
+//! The time-expanded network: by stage and site, slots in which the stage may start and end.
+//!
+//! A slot is a piece of the time line, narrowed to what can be in it at all: a stage starts when
+//! the last of its inputs has arrived, so the times at which it can are the arrivals from slots of
+//! the stages before it. The slots of every placement in time are those that its real times fall
+//! into; only slots without one are left out. A finer grid has its slots within those of the grid
+//! that it refines.
+
+use crate::problem::{Choice, Instance, Links, Origin, Shape};
+use crate::solve::net::Net;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// What a stage may take at a site: nothing else there is both shorter and cheaper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub duration: i64,
+    /// Scaled.
+    pub cost: i64,
+    /// Which choice of the stage.
+    pub choice: usize,
+}
+
+/// Slots of one stage, by position of the site.
+#[derive(Clone, Debug, Default)]
+pub struct Times {
+    /// Where the slots of a site begin in the lists below; one more at the end.
+    at: Vec<usize>,
+    /// Earliest time in the slot.
+    pub first: Vec<i64>,
+    /// Latest time in the slot.
+    pub last: Vec<i64>,
+    /// The slot of the coarser grid that it is a part of.
+    pub parent: Vec<usize>,
+}
+
+impl Times {
+    pub fn range(&self, position: usize) -> Range<usize> {
+        self.at[position]..self.at[position + 1]
+    }
+
+    pub fn len(&self) -> usize {
+        self.first.len()
+    }
+
+    /// The first slot at a site that is not over by `time`.
+    pub fn not_over(&self, position: usize, time: i64) -> Option<usize> {
+        let range = self.range(position);
+        let before = self.last[range.clone()].partition_point(|last| *last < time);
+        (before < range.len()).then_some(range.start + before)
+    }
+}
+
+/// One stage.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    /// Ascending.
+    pub sites: Vec<usize>,
+    /// By position of the site, shortest first.
+    pub runs: Vec<Vec<Run>>,
+    pub start: Times,
+    pub end: Times,
+    /// Stars that it reads, with its number among their readers.
+    pub reads: Vec<(usize, usize)>,
+    pub makes: Vec<usize>,
+}
+
+impl Node {
+    /// All that can be at a site: the slot of the start, that of the end, and the run between them.
+    #[inline]
+    pub fn each_run(&self, position: usize, mut seen: impl FnMut(usize, usize, Run)) {
+        for run in &self.runs[position] {
+            self.each_of(position, *run, &mut |start, end| seen(start, end, *run));
+        }
+    }
+
+    /// The same for one run.
+    #[inline]
+    pub fn each_of(&self, position: usize, run: Run, seen: &mut impl FnMut(usize, usize)) {
+        let ends = self.end.range(position);
+        let mut reached = ends.start;
+        for start in self.start.range(position) {
+            let (first, last) = (self.start.first[start] + run.duration, self.start.last[start] + run.duration);
+            while reached < ends.end && self.end.last[reached] < first {
+                reached += 1;
+            }
+            if reached == ends.end {
+                break;
+            }
+            let mut end = reached;
+            while end < ends.end && self.end.first[end] <= last {
+                seen(start, end);
+                end += 1;
+            }
+        }
+    }
+}
+
+/// What readers wait for: data with one origin, or nothing but the end of a stage.
+#[derive(Clone, Debug)]
+pub struct Star {
+    pub origin: Origin,
+    pub readers: Vec<usize>,
+    /// Index into the network's stars; none: readers only wait.
+    data: Option<usize>,
+    /// Sites of any reader, ascending.
+    pub targets: Vec<usize>,
+    /// By reader and position of its site: index into `targets`.
+    pub slots: Vec<Vec<usize>>,
+    /// By position of the origin's site and target: scaled price of a copy.
+    pub price: Vec<i64>,
+    /// Likewise: how long a copy takes.
+    pub travel: Vec<i64>,
+}
+
+/// Slots of a site in the first grid.
+const SLOTS: i64 = 4;
+
+/// The network.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    pub nodes: Vec<Node>,
+    pub stars: Vec<Star>,
+    pub order: Vec<usize>,
+}
+
+/// What a grid is made of.
+pub struct Ground<'a> {
+    pub instance: &'a Instance,
+    pub shape: &'a Shape,
+    pub net: &'a Net,
+    pub deadline: i64,
+    /// By site: the one that stands for it, which costs no more ([`crate::solve::sites`]).
+    instead: &'a [usize],
+    /// Travel between sites that stand for others is the shortest between any of these.
+    links: Links,
+}
+
+impl<'a> Ground<'a> {
+    pub fn new(instance: &'a Instance, shape: &'a Shape, net: &'a Net, deadline: i64, instead: &'a [usize]) -> Self {
+        let mut links = instance.links.clone();
+        let used: BTreeSet<usize> =
+            instance.stages.iter().flat_map(|stage| &stage.choices).map(|choice| choice.site).collect();
+        let sites = links.sites;
+        for from in &used {
+            for to in used.iter().filter(|to| *to != from) {
+                // A site where data lies stands for itself, and for others.
+                for (a, b) in [(instead[*from], instead[*to]), (*from, instead[*to]), (instead[*from], *to)] {
+                    let known = &mut links.bandwidth[a * sites + b];
+                    *known = (*known).max(instance.links.bandwidth[from * sites + to]);
+                }
+            }
+        }
+        Self { instance, shape, net, deadline, instead, links }
+    }
+
+    /// By site of a stage, what it may take there: nothing else that is kept is shorter and no
+    /// dearer.
+    fn runs(&self, keep: &[bool], stage: usize) -> BTreeMap<usize, Vec<Run>> {
+        let mut by_site: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
+        for (index, choice) in self.instance.stages[stage].choices.iter().enumerate().filter(|(index, _)| keep[*index])
+        {
+            let run = Run { duration: choice.duration, cost: choice.cost * self.net.scale, choice: index };
+            by_site.entry(self.instead[choice.site]).or_default().push(run);
+        }
+        for (site, runs) in &mut by_site {
+            let away = |run: &Run| self.instance.stages[stage].choices[run.choice].site != *site;
+            runs.sort_unstable_by_key(|run| (run.duration, run.cost, away(run), run.choice));
+            let mut least = i64::MAX;
+            runs.retain(|run| {
+                let cheaper = run.cost < least;
+                least = least.min(run.cost);
+                cheaper
+            });
+        }
+        by_site
+    }
+
+    /// Where a choice is in the network.
+    pub fn site(&self, choice: &Choice) -> usize {
+        self.instead[choice.site]
+    }
+}
+
+/// Something by stage and slot.
+#[derive(Clone, Debug)]
+pub struct BySlot<T> {
+    pub start: Vec<Vec<T>>,
+    pub end: Vec<Vec<T>>,
+}
+
+/// What becomes of a slot in a finer grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// No placement worth looking for is in it.
+    Dead,
+    Whole,
+    Halved,
+}
+
+/// The one slot of data that lies at a site from the start.
+static FIXED: ([usize; 2], [i64; 1]) = ([0, 1], [0]);
+
+impl Grid {
+    /// The first grid, from the choices that may be taken. `None`: no placement is in time.
+    pub fn new(ground: &Ground<'_>, keep: &[Vec<bool>]) -> Option<Self> {
+        let mut nodes = Vec::with_capacity(keep.len());
+        for (stage, keep) in keep.iter().enumerate() {
+            let (sites, runs) = ground.runs(keep, stage).into_iter().unzip();
+            nodes.push(Node { sites, runs, ..Node::default() });
+        }
+        let stars = stars(ground.instance, ground.net);
+        let mut grid = Self { nodes, stars, order: ground.shape.order.clone() };
+        grid.connect(ground);
+        grid.fill(ground, None)
+    }
+
+    /// A finer grid, as each slot's fate is. `None`: nothing is left.
+    pub fn refined(&self, ground: &Ground<'_>, keep: &[Vec<bool>], fates: &BySlot<Fate>) -> Option<Self> {
+        let mut nodes = Vec::with_capacity(self.nodes.len());
+        for (stage, old) in self.nodes.iter().enumerate() {
+            let lives = |position: usize| old.start.range(position).any(|slot| fates.start[stage][slot] != Fate::Dead);
+            let left = |site: &usize| old.sites.binary_search(site).is_ok_and(lives);
+            let runs = ground.runs(&keep[stage], stage).into_iter();
+            let (sites, runs) = runs.filter(|(site, _)| left(site)).unzip();
+            nodes.push(Node { sites, runs, ..Node::default() });
+        }
+        let mut grid = Self { nodes, stars: self.stars.clone(), order: self.order.clone() };
+        grid.connect(ground);
+        grid.fill(ground, Some((self, fates)))
+    }
+
+    /// Slots of a star's origin: where those of each site begin, and their times.
+    pub fn source<'a>(&'a self, star: &'a Star) -> (&'a [usize], &'a [i64]) {
+        match star.origin {
+            Origin::Site(_) => (&FIXED.0, &FIXED.1),
+            Origin::Stage(stage) => (&self.nodes[stage].end.at, &self.nodes[stage].end.first),
+        }
+    }
+
+    /// Every slot at the `from`th site of the origin, with the first slot of the `number`th reader
+    /// at its `to`th site that may follow it.
+    #[inline]
+    pub fn each_pair(&self, star: &Star, number: usize, from: usize, to: usize, mut seen: impl FnMut(usize, usize)) {
+        let (at, times) = self.source(star);
+        let travel = star.travel[from * star.targets.len() + star.slots[number][to]];
+        let starts = &self.nodes[star.readers[number]].start;
+        let range = starts.range(to);
+        let last = &starts.last[..range.end];
+        let mut slot = range.start;
+        for (end, time) in (at[from]..).zip(&times[at[from]..at[from + 1]]) {
+            let time = time + travel;
+            while slot < last.len() && last[slot] < time {
+                slot += 1;
+            }
+            if slot == last.len() {
+                return;
+            }
+            seen(end, slot);
+        }
+    }
+
+    /// Pairs of slots that one sweep looks at.
+    pub fn work(&self) -> usize {
+        let star = |star: &Star| -> usize {
+            let targets: usize = star.readers.iter().map(|reader| self.nodes[*reader].sites.len()).sum();
+            self.source(star).1.len() * targets
+        };
+        let node = |node: &Node| -> usize {
+            (0..node.sites.len()).map(|position| node.start.range(position).len() * node.runs[position].len()).sum()
+        };
+        self.stars.iter().map(star).sum::<usize>() + self.nodes.iter().map(node).sum::<usize>()
+    }
+
+    /// Time between the first and the last that are in one slot, of the slots of ends where these
+    /// are shortest: half of all stages have shorter ones.
+    pub fn longest(&self) -> i64 {
+        let length = |node: &Node| node.end.first.iter().zip(&node.end.last).map(|(first, last)| last - first).min();
+        let mut lengths: Vec<i64> = self.nodes.iter().filter_map(length).collect();
+        lengths.sort_unstable();
+        lengths.get(lengths.len() / 2).copied().unwrap_or(0)
+    }
+
+    /// Every slot is a single millisecond: shorter ones say no more.
+    pub fn exact(&self) -> bool {
+        let points = |times: &Times| times.first.iter().zip(&times.last).all(|(first, last)| first == last);
+        self.nodes.iter().all(|node| points(&node.start) && points(&node.end))
+    }
+
+    /// The same for all slots.
+    pub fn all<T: Copy>(&self, value: T) -> BySlot<T> {
+        BySlot {
+            start: self.nodes.iter().map(|node| vec![value; node.start.len()]).collect(),
+            end: self.nodes.iter().map(|node| vec![value; node.end.len()]).collect(),
+        }
+    }
+
+    /// Ties nodes and stars together.
+    fn connect(&mut self, ground: &Ground<'_>) {
+        for node in &mut self.nodes {
+            (node.reads, node.makes) = (Vec::new(), Vec::new());
+        }
+        for (index, star) in self.stars.iter_mut().enumerate() {
+            for (number, reader) in star.readers.iter().enumerate() {
+                self.nodes[*reader].reads.push((index, number));
+            }
+            if let Origin::Stage(stage) = star.origin {
+                self.nodes[stage].makes.push(index);
+            }
+            let targets: BTreeSet<usize> =
+                star.readers.iter().flat_map(|reader| self.nodes[*reader].sites.iter().copied()).collect();
+            star.targets = targets.into_iter().collect();
+            let slots = |reader: &usize| {
+                let sites = self.nodes[*reader].sites.iter();
+                sites.filter_map(|site| star.targets.binary_search(site).ok()).collect()
+            };
+            star.slots = star.readers.iter().map(slots).collect();
+            let sources = match &star.origin {
+                Origin::Site(site) => std::slice::from_ref(site),
+                Origin::Stage(stage) => &self.nodes[*stage].sites,
+            };
+            let pairs = || sources.iter().flat_map(|from| star.targets.iter().map(move |to| (*from, *to)));
+            (star.price, star.travel) = match star.data {
+                None => (vec![0; pairs().count()], vec![0; pairs().count()]),
+                Some(data) => {
+                    let data = &ground.net.stars[data];
+                    let bytes = ground.instance.artifacts[data.largest].bytes;
+                    let links = &ground.links;
+                    let pair = |(from, to)| (ground.net.price(links, data, from, to), links.time(from, to, bytes));
+                    pairs().map(pair).unzip()
+                }
+            };
+        }
+    }
+
+    /// Works out all slots; `old`: within those of a coarser grid.
+    fn fill(mut self, ground: &Ground<'_>, old: Option<(&Self, &BySlot<Fate>)>) -> Option<Self> {
+        let latest = self.latest(ground);
+        for index in 0..self.order.len() {
+            let stage = self.order[index];
+            let sites = self.nodes[stage].sites.len();
+            let (mut start, mut end) =
+                (Times { at: vec![0], ..Times::default() }, Times { at: vec![0], ..Times::default() });
+            for position in 0..sites {
+                let node = &self.nodes[stage];
+                let shortest = node.runs[position].first().map_or(0, |run| run.duration);
+                let latest = latest[stage][position];
+                let earliest = self.earliest(stage, position);
+                let (starts, ends) = match old {
+                    Some((old, fates)) => {
+                        let before = &old.nodes[stage];
+                        let at = before.sites.binary_search(&node.sites[position]).unwrap_or(0);
+                        let (starts, ends) = (&fates.start[stage], &fates.end[stage]);
+                        (Slots::within(&before.start, at, starts), Slots::within(&before.end, at, ends))
+                    }
+                    None => (Slots::new(earliest, latest - shortest), Slots::new(earliest + shortest, latest)),
+                };
+                let mut slots = starts;
+                self.arrivals(stage, position, earliest, latest - shortest, &mut slots);
+                slots.into_times(&mut start);
+                let mut slots = ends;
+                for slot in start.range(position) {
+                    for run in &node.runs[position] {
+                        let (first, last) = (start.first[slot] + run.duration, start.last[slot] + run.duration);
+                        slots.add(first, last.min(latest));
+                    }
+                }
+                slots.into_times(&mut end);
+            }
+            if start.len() == 0 || end.len() == 0 {
+                return None;
+            }
+            (self.nodes[stage].start, self.nodes[stage].end) = (start, end);
+        }
+        self.supported().then_some(self)
+    }
+
+    /// By stage and position of its site: when it must have ended there.
+    fn latest(&self, ground: &Ground<'_>) -> Vec<Vec<i64>> {
+        let deadline = ground.deadline;
+        let own = |stage: usize| ground.instance.stages[stage].deadline.map_or(deadline, |own| own.min(deadline));
+        let mut latest: Vec<Vec<i64>> =
+            (0..self.nodes.len()).map(|stage| vec![own(stage); self.nodes[stage].sites.len()]).collect();
+        for &stage in self.order.iter().rev() {
+            for star in &self.nodes[stage].makes {
+                let star = &self.stars[*star];
+                for (number, reader) in star.readers.iter().enumerate() {
+                    let next = &self.nodes[*reader];
+                    for from in 0..self.nodes[stage].sites.len() {
+                        let row = &star.travel[from * star.targets.len()..];
+                        let left = (0..next.sites.len()).map(|to| {
+                            let shortest = next.runs[to].first().map_or(0, |run| run.duration);
+                            latest[*reader][to] - shortest - row[star.slots[number][to]]
+                        });
+                        let left = left.max().unwrap_or(-1);
+                        latest[stage][from] = latest[stage][from].min(left);
+                    }
+                }
+            }
+        }
+        latest
+    }
+
+    /// Times of a star's copies at the `to`th site of a reader: earliest and latest arrival by slot.
+    fn arriving(&self, star: usize, number: usize, to: usize) -> impl Iterator<Item = (i64, i64)> {
+        let star = &self.stars[star];
+        let (at, first) = self.source(star);
+        let last = match star.origin {
+            Origin::Site(_) => first,
+            Origin::Stage(stage) => &self.nodes[stage].end.last[..],
+        };
+        let (width, target) = (star.targets.len(), star.slots[number][to]);
+        (0..at.len() - 1).flat_map(move |from| {
+            let travel = star.travel[from * width + target];
+            (at[from]..at[from + 1]).map(move |end| (first[end] + travel, last[end] + travel))
+        })
+    }
+
+    /// When a stage may start at a site at the earliest.
+    fn earliest(&self, stage: usize, to: usize) -> i64 {
+        let reads = self.nodes[stage].reads.iter();
+        let least = |(star, number): &(usize, usize)| self.arriving(*star, *number, to).map(|(first, _)| first).min();
+        reads.map(|read| least(read).unwrap_or(i64::MAX / 2)).max().unwrap_or(0)
+    }
+
+    /// Adds all times from `earliest` to `latest` at which a stage may start at a site.
+    fn arrivals(&self, stage: usize, to: usize, earliest: i64, latest: i64, slots: &mut Slots) {
+        let node = &self.nodes[stage];
+        if node.reads.is_empty() {
+            slots.add(0, latest.min(0));
+        }
+        for (star, number) in &node.reads {
+            for (first, last) in self.arriving(*star, *number, to) {
+                slots.add(first.max(earliest), last.min(latest));
+            }
+        }
+    }
+
+    /// Drops slots that nothing can come before or after, again and again. `false`: none are left.
+    fn supported(&mut self) -> bool {
+        loop {
+            let mut alive = self.all(true);
+            for at in (0..self.order.len()).rev() {
+                self.followed(self.order[at], &mut alive);
+            }
+            for at in 0..self.order.len() {
+                self.preceded(self.order[at], &mut alive);
+            }
+            let all = alive.start.iter().chain(&alive.end).all(|alive| alive.iter().all(|alive| *alive));
+            if all {
+                return true;
+            }
+            for (stage, node) in self.nodes.iter_mut().enumerate() {
+                retain(&mut node.start, &alive.start[stage]);
+                retain(&mut node.end, &alive.end[stage]);
+                if node.start.len() == 0 || node.end.len() == 0 {
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Keeps ends of a stage that all its readers can follow, and starts with such an end.
+    fn followed(&self, stage: usize, alive: &mut BySlot<bool>) {
+        let node = &self.nodes[stage];
+        for star in &node.makes {
+            let star = &self.stars[*star];
+            for (number, reader) in star.readers.iter().enumerate() {
+                let next = &self.nodes[*reader].start;
+                let latest: Vec<i64> = (0..star.slots[number].len())
+                    .map(|to| {
+                        let slot = next.range(to).rev().find(|slot| alive.start[*reader][*slot]);
+                        slot.map_or(-1, |slot| next.last[slot])
+                    })
+                    .collect();
+                for from in 0..node.sites.len() {
+                    let row = &star.travel[from * star.targets.len()..];
+                    let left = latest.iter().zip(&star.slots[number]).map(|(latest, target)| latest - row[*target]);
+                    let left = left.max().unwrap_or(-1);
+                    for end in node.end.range(from) {
+                        alive.end[stage][end] &= node.end.first[end] <= left;
+                    }
+                }
+            }
+        }
+        let mut ends = vec![false; node.start.len()];
+        for position in 0..node.sites.len() {
+            node.each_run(position, |start, end, _| ends[start] |= alive.end[stage][end]);
+        }
+        alive.start[stage].iter_mut().zip(ends).for_each(|(alive, ends)| *alive &= ends);
+    }
+
+    /// Keeps starts of a stage that all its inputs can come before, and ends with such a start.
+    fn preceded(&self, stage: usize, alive: &mut BySlot<bool>) {
+        let node = &self.nodes[stage];
+        for (star, number) in &node.reads {
+            let star = &self.stars[*star];
+            let (at, times) = self.source(star);
+            let earliest: Vec<i64> = (0..at.len() - 1)
+                .map(|from| {
+                    let living = |end: &usize| match star.origin {
+                        Origin::Site(_) => true,
+                        Origin::Stage(before) => alive.end[before][*end],
+                    };
+                    (at[from]..at[from + 1]).find(living).map_or(i64::MAX / 2, |end| times[end])
+                })
+                .collect();
+            for to in 0..node.sites.len() {
+                let target = star.slots[*number][to];
+                let arrival = |(from, time): (usize, &i64)| time + star.travel[from * star.targets.len() + target];
+                let first = earliest.iter().enumerate().map(arrival).min().unwrap_or(0);
+                for start in node.start.range(to) {
+                    alive.start[stage][start] &= node.start.last[start] >= first;
+                }
+            }
+        }
+        let mut starts = vec![false; node.end.len()];
+        for position in 0..node.sites.len() {
+            node.each_run(position, |start, end, _| starts[end] |= alive.start[stage][start]);
+        }
+        alive.end[stage].iter_mut().zip(starts).for_each(|(alive, starts)| *alive &= starts);
+    }
+}
+
+fn retain(times: &mut Times, keep: &[bool]) {
+    let mut at = vec![0];
+    let mut kept = Vec::new();
+    for position in 0..times.at.len() - 1 {
+        kept.extend(times.range(position).filter(|slot| keep[*slot]));
+        at.push(kept.len());
+    }
+    let take = |values: &[i64]| kept.iter().map(|slot| values[*slot]).collect::<Vec<i64>>();
+    (times.first, times.last) = (take(&times.first), take(&times.last));
+    times.parent = kept.iter().map(|slot| times.parent[*slot]).collect();
+    times.at = at;
+}
+
+/// Slots of one site as they are found.
+struct Slots {
+    /// First and last time that may be in a slot, and the coarser slot.
+    pieces: Vec<(i64, i64, usize)>,
+    /// First and last time that are.
+    found: Vec<(i64, i64)>,
+}
+
+const NONE: (i64, i64) = (i64::MAX, i64::MIN);
+
+impl Slots {
+    /// Equal pieces of a time.
+    fn new(earliest: i64, latest: i64) -> Self {
+        let length = ((latest - earliest) / SLOTS).max(0) + 1;
+        let first = (0..SLOTS).map(|number| earliest + number * length).filter(|first| *first <= latest);
+        Self::of(first.map(|first| (first, first + length - 1, 0)).collect())
+    }
+
+    /// Slots of a coarser grid at one site, as their fates are.
+    fn within(times: &Times, position: usize, fates: &[Fate]) -> Self {
+        let mut pieces = Vec::new();
+        for slot in times.range(position) {
+            let (first, last) = (times.first[slot], times.last[slot]);
+            let middle = first + (last - first) / 2;
+            match fates[slot] {
+                Fate::Dead => {}
+                Fate::Halved if last > first => pieces.extend([(first, middle, slot), (middle + 1, last, slot)]),
+                Fate::Halved | Fate::Whole => pieces.push((first, last, slot)),
+            }
+        }
+        Self::of(pieces)
+    }
+
+    fn of(pieces: Vec<(i64, i64, usize)>) -> Self {
+        let found = vec![NONE; pieces.len()];
+        Self { pieces, found }
+    }
+
+    /// Adds times from `first` to `last`.
+    fn add(&mut self, first: i64, last: i64) {
+        let over = self.pieces.partition_point(|piece| piece.1 < first);
+        for (piece, found) in self.pieces[over..].iter().zip(&mut self.found[over..]) {
+            if piece.0 > last {
+                return;
+            }
+            found.0 = found.0.min(first.max(piece.0));
+            found.1 = found.1.max(last.min(piece.1));
+        }
+    }
+
+    fn into_times(self, times: &mut Times) {
+        for ((first, last), (_, _, parent)) in self.found.into_iter().zip(self.pieces) {
+            if first <= last {
+                times.first.push(first);
+                times.last.push(last);
+                times.parent.push(parent);
+            }
+        }
+        times.at.push(times.first.len());
+    }
+}
+
+/// The network's stars, and one for every wait without data.
+fn stars(instance: &Instance, net: &Net) -> Vec<Star> {
+    let star = |origin: Origin, readers: Vec<usize>, data: Option<usize>| Star {
+        origin,
+        readers,
+        data,
+        targets: Vec::new(),
+        slots: Vec::new(),
+        price: Vec::new(),
+        travel: Vec::new(),
+    };
+    let data = net.stars.iter().enumerate().map(|(index, data)| star(data.origin, data.readers.clone(), Some(index)));
+    let waits: BTreeSet<(usize, usize)> = instance.precedence.iter().copied().collect();
+    let waits = waits.into_iter().map(|(before, after)| star(Origin::Stage(before), vec![after], None));
+    data.chain(waits).collect()
+}

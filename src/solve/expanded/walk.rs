@@ -1,0 +1,112 @@
+//! A placement in the order of the DAG, each stage where its messages expect the least to follow.
+
+use super::grid::Ground;
+use super::sweep::Sweeper;
+use crate::problem::{Instance, Origin, Shape};
+use crate::solve::net::Net;
+use crate::solve::tally::Tally;
+
+pub struct Walk<'a> {
+    instance: &'a Instance,
+    shape: &'a Shape,
+    net: &'a Net,
+    tally: Tally,
+    /// By stage: choice, exact end, position of the site and slot of the end in the grid.
+    pub picks: Vec<usize>,
+    end: Vec<i64>,
+    place: Vec<usize>,
+    slot: Vec<usize>,
+    /// By stage: how much later than it ends it is taken to end, as slots hide that much.
+    hidden: Vec<i64>,
+}
+
+impl<'a> Walk<'a> {
+    /// `hidden`: time that every stage to come is expected to lose, in milliseconds.
+    pub fn new(ground: &Ground<'a>, hidden: i64) -> Self {
+        let &Ground { instance, shape, net, .. } = ground;
+        let mut left = vec![0_i64; instance.stages.len()];
+        for &stage in shape.order.iter().rev() {
+            for (origin, _) in &shape.inputs[stage] {
+                if let Origin::Stage(before) = origin {
+                    left[*before] = left[*before].max(left[stage] + hidden);
+                }
+            }
+        }
+        let none = vec![0; instance.stages.len()];
+        let tally = Tally::new(net.stars.len());
+        let end = vec![0; instance.stages.len()];
+        Self { instance, shape, net, tally, picks: none.clone(), end, place: none.clone(), slot: none, hidden: left }
+    }
+
+    /// Places a stage whose inputs are placed.
+    pub fn place(&mut self, sweeper: &Sweeper, stage: usize) {
+        let node = &sweeper.grid.nodes[stage];
+        let mut best: Option<((i64, i64, usize), usize, i64)> = None;
+        for (position, site) in node.sites.iter().enumerate() {
+            let mut ready = self.ready(stage, *site);
+            let copies = self.copies(sweeper, stage, position, ready);
+            for run in &node.runs[position] {
+                let choice = &self.instance.stages[stage].choices[run.choice];
+                if choice.site != *site {
+                    ready = self.ready(stage, choice.site);
+                }
+                let end = ready + run.duration;
+                let key = match sweeper.after(stage, position, end + self.hidden[stage]) {
+                    Some(after) => (0, run.cost + copies + after, run.choice),
+                    None => (end, run.cost + copies, run.choice),
+                };
+                if best.is_none_or(|(known, _, _)| key < known) {
+                    best = Some((key, position, end));
+                }
+            }
+        }
+        let Some(((_, _, choice), position, end)) = best else { return };
+        (self.picks[stage], self.end[stage], self.place[stage]) = (choice, end, position);
+        let slots = node.end.range(position);
+        self.slot[stage] = node.end.not_over(position, end).unwrap_or(slots.end.max(slots.start + 1) - 1);
+        for (star, _) in node.reads.iter().filter(|(star, _)| *star < self.net.stars.len()) {
+            self.tally.add(*star, node.sites[position]);
+        }
+    }
+
+    /// The copies that a stage causes at a site: those that may serve others, too, by its part.
+    fn copies(&self, sweeper: &Sweeper, stage: usize, position: usize, ready: i64) -> i64 {
+        let grid = &sweeper.grid;
+        let node = &grid.nodes[stage];
+        let site = node.sites[position];
+        let mut cost = 0;
+        for (index, number) in node.reads.iter().filter(|(star, _)| *star < self.net.stars.len()) {
+            let star = &grid.stars[*index];
+            let (from, place, slot) = match star.origin {
+                Origin::Site(from) => (from, 0, 0),
+                Origin::Stage(before) => {
+                    (grid.nodes[before].sites[self.place[before]], self.place[before], self.slot[before])
+                }
+            };
+            if from == site || self.tally.at(*index, site) > 0 {
+                continue;
+            }
+            let price = star.price[place * star.targets.len() + star.slots[*number][position]];
+            cost += match node.start.not_over(position, ready) {
+                Some(start) if star.readers.len() > 1 => sweeper.part(*index, *number, slot, start).min(price),
+                _ => price,
+            };
+        }
+        cost
+    }
+
+    fn ready(&self, stage: usize, to: usize) -> i64 {
+        let time = |artifact: Option<usize>, from: usize| {
+            artifact.map_or(0, |artifact| self.instance.links.time(from, to, self.instance.artifacts[artifact].bytes))
+        };
+        let inputs = self.shape.inputs[stage].iter();
+        let arrivals = inputs.map(|(origin, artifact)| match origin {
+            Origin::Site(from) => time(*artifact, *from),
+            Origin::Stage(before) => {
+                let from = self.instance.stages[*before].choices[self.picks[*before]].site;
+                self.end[*before] + time(*artifact, from)
+            }
+        });
+        arrivals.max().unwrap_or(0)
+    }
+}
