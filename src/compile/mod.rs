@@ -74,8 +74,10 @@ const RELAY_PAIRS: usize = 1_000;
 fn relay_pairs(instance: &Instance) -> usize {
     let shared = instance.artifacts.iter().filter(|artifact| artifact.readers.len() > 1);
     let pairs = shared.map(|artifact| {
+        let mut read = vec![false; instance.links.sites];
         let choices = artifact.readers.iter().flat_map(|reader| &instance.stages[*reader].choices);
-        choices.map(|choice| choice.site).collect::<BTreeSet<usize>>().len().pow(2)
+        choices.for_each(|choice| read[choice.site] = true);
+        read.into_iter().filter(|read| *read).count().pow(2)
     });
     pairs.sum()
 }
@@ -124,8 +126,7 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
         caps: caps::caps(&places, &limits, job, &candidates),
     };
     instance.relays = policy.relay.unwrap_or_else(|| relay_pairs(&instance) <= RELAY_PAIRS);
-    let used: BTreeSet<u32> =
-        candidates.iter().flatten().map(|candidate| catalog.offers[candidate.offer].place).collect();
+    let used = offering(catalog, &candidates);
     let clouds: BTreeSet<&str> = used.iter().map(|place| catalog.places[*place as usize].name.cloud.as_str()).collect();
     counts.places = used.len() as u64;
     counts.clouds = clouds.len() as u64;
@@ -268,9 +269,17 @@ struct KnownWork<'a> {
 
 /// Places with a candidate or a dataset, ascending by name.
 fn sites(job: &Job, catalog: &Catalog, candidates: &[Vec<Candidate>]) -> Vec<u32> {
-    let offered = candidates.iter().flatten().map(|candidate| catalog.offers[candidate.offer].place);
     let stored = job.datasets.values().filter_map(|dataset| catalog.place_id(&dataset.at));
-    offered.chain(stored).collect::<BTreeSet<u32>>().into_iter().collect()
+    offering(catalog, candidates).into_iter().chain(stored).collect::<BTreeSet<u32>>().into_iter().collect()
+}
+
+/// Places with candidates, ascending. There may be millions of candidates.
+fn offering(catalog: &Catalog, candidates: &[Vec<Candidate>]) -> Vec<u32> {
+    let mut offers = vec![false; catalog.places.len()];
+    for candidate in candidates.iter().flatten() {
+        offers[catalog.offers[candidate.offer].place as usize] = true;
+    }
+    (0..).zip(offers).filter(|(_, offers)| *offers).map(|(place, _)| place).collect()
 }
 
 /// Artifacts that somebody reads, by name, with their readers.

@@ -19,6 +19,16 @@ pub const MS_PER_HOUR: i128 = 3_600_000;
 /// `denominator` must be positive.
 pub fn div_half_even(numerator: i128, denominator: i128) -> i128 {
     debug_assert!(denominator > 0);
+    // Short division is several times as fast, and nearly all figures allow it.
+    if let (Ok(numerator), Ok(denominator)) = (i64::try_from(numerator), i64::try_from(denominator)) {
+        let (quotient, rest) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator));
+        let up = match rest.cmp(&(denominator - rest)) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Greater => 1,
+            std::cmp::Ordering::Equal => quotient & 1,
+        };
+        return i128::from(quotient) + i128::from(up);
+    }
     let quotient = numerator.div_euclid(denominator);
     let twice = numerator.rem_euclid(denominator) * 2;
     match twice.cmp(&denominator) {

@@ -5,7 +5,8 @@ use crate::compile::{self, Compiled};
 use crate::model::{Allowance, Bytes, DataRate, Job, Money, Offer, Pattern, Place, Policy, Purchase, dag, fanout};
 use crate::plan::*;
 use crate::problem::{
-    Evaluation, Instance, Shape, StageChoices, evaluate, evaluate_on, local_cost, routes, together, touched, worth,
+    Evaluation, Instance, Routes, Shape, StageChoices, caused, evaluate, evaluate_on, routes, schedule, spread,
+    together, touched, worth,
 };
 use crate::solve::Solved;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,13 +38,19 @@ const LOOKED_AT: usize = 24;
 struct Dag {
     shape: Shape,
     touched: Vec<Vec<usize>>,
+    /// Of the plan's own picks.
+    spread: Vec<Vec<(usize, usize)>>,
 }
 
 /// Writes the plan down.
 pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_json::Error> {
     let Parts { job, policy, catalog, compiled, solved, single } = parts;
     let evaluation = &solved.evaluation;
-    let dag = Dag { shape: compiled.instance.shape(), touched: touched(&compiled.instance) };
+    let dag = Dag {
+        shape: compiled.instance.shape(),
+        touched: touched(&compiled.instance),
+        spread: spread(&compiled.instance, &solved.picks),
+    };
     let mut stages: Vec<PlannedStage> =
         (0..compiled.stages.len()).map(|stage| planned_stage(parts, &dag, stage)).collect();
     stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
@@ -175,37 +182,46 @@ fn alternatives(parts: &Parts<'_>, dag: &Dag, stage: usize) -> Vec<Alternative> 
         .map(|position| (choices[position].cost, position))
         .collect();
     by_own.sort_unstable();
-    let mut copies: BTreeMap<usize, i64> = BTreeMap::new();
+    let own_site = choices[kept].site;
+    let caused = |site: usize| caused(instance, &dag.touched[stage], &dag.spread, &parts.solved.picks, stage, site);
+    let mut copies: BTreeMap<usize, Option<i64>> = BTreeMap::new();
     let mut ranked: BTreeSet<(i64, usize)> = BTreeSet::new();
     for (own, position) in by_own {
         if ranked.len() >= LOOKED_AT && ranked.last().is_some_and(|(cost, _)| *cost <= own) {
             break;
         }
-        picks[stage] = position;
         // Copies cost the same for all choices at a site.
-        let copies = *copies
-            .entry(choices[position].site)
-            .or_insert_with(|| local_cost(instance, &dag.touched[stage], &picks, stage).saturating_sub(own));
+        let site = choices[position].site;
+        let copies = copies.entry(site).or_insert_with(|| caused(site));
+        let Some(copies) = *copies else { continue };
         ranked.insert((own.saturating_add(copies), position));
         if ranked.len() > LOOKED_AT {
             ranked.pop_last();
         }
     }
     // Copies that are counted on their own: the first that are found are the cheapest.
-    let in_order = instance.links.pools.is_empty() && !instance.relays;
+    let in_order = instance.links.pools.is_empty() && !routes::possible(instance);
     let mut found: Vec<(i64, i64, usize)> = Vec::new();
-    for (_, position) in ranked {
+    let now = choices[kept].cost.saturating_add(caused(own_site).unwrap_or(0));
+    for (ranked_cost, position) in ranked {
         if in_order && found.len() == ALTERNATIVES {
             break;
         }
         picks[stage] = position;
-        let Some(evaluation) = evaluate(instance, &dag.shape, &picks) else { continue };
-        let (cost, time) = (evaluation.cost(), evaluation.makespan);
+        let (cost, time, late) = if in_order {
+            // Nothing but what the stage causes differs.
+            let whole = parts.solved.evaluation.cost() - now + ranked_cost;
+            let (_, end) = schedule(instance, &dag.shape, &picks, &Routes::new());
+            let late = instance.stages.iter().zip(&end).any(|(stage, end)| stage.deadline.is_some_and(|by| *end > by));
+            (whole, end.into_iter().max().unwrap_or(0), late)
+        } else {
+            let Some(evaluation) = evaluate(instance, &dag.shape, &picks) else { continue };
+            (evaluation.cost(), evaluation.makespan, instance.lateness(&evaluation) > 0)
+        };
         let keeps_limits =
             instance.budget.is_none_or(|limit| cost <= limit) && instance.deadline.is_none_or(|limit| time <= limit);
-        let keeps_caps = instance.lateness(&evaluation) == 0
-            && together::over(instance, &picks) == 0
-            && together::clash(instance, &dag.shape, &picks).is_none();
+        let keeps_caps =
+            !late && together::over(instance, &picks) == 0 && together::clash(instance, &dag.shape, &picks).is_none();
         if keeps_limits && keeps_caps {
             found.push((cost, time, position));
         }

@@ -1,7 +1,7 @@
 //! The exact figures of a finished placement: the only place where they are computed while
 //! planning. Solvers' own floating-point figures are never used.
 
-use super::instance::{Instance, Origin, Shape, StageChoices};
+use super::instance::{Artifact, Instance, Origin, Shape, StageChoices};
 use super::routes::{self, Routes};
 use crate::model::units::{MS_PER_HOUR, div_half_even};
 use crate::model::{Bytes, Objective};
@@ -91,19 +91,7 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<E
 pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> Option<Evaluation> {
     let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
     let count = instance.stages.len();
-    let (mut start, mut end) = (vec![0_i64; count], vec![0_i64; count]);
-    for &stage in &shape.order {
-        let choice = instance.stages[stage].choices[picks[stage]];
-        for (origin, artifact) in &shape.inputs[stage] {
-            let (from, ready) = match origin {
-                Origin::Site(from) => (*from, 0),
-                Origin::Stage(before) => (site(*before), end[*before]),
-            };
-            let travel = artifact.map_or(0, |artifact| travel(instance, routes, artifact, from, choice.site));
-            start[stage] = start[stage].max(ready + travel);
-        }
-        end[stage] = start[stage] + choice.duration;
-    }
+    let (start, end) = schedule(instance, shape, picks, routes);
     let mut volumes: Vec<u64> = instance.links.pools.iter().map(|pool| pool.used.0).collect();
     let mut copies = Vec::new();
     for (index, artifact) in instance.artifacts.iter().enumerate() {
@@ -144,9 +132,31 @@ pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: 
     Some(Evaluation { compute, storage, egress, makespan, start, end, copies })
 }
 
+/// By stage: when it starts and ends.
+pub fn schedule(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> (Vec<i64>, Vec<i64>) {
+    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+    let (mut start, mut end) = (vec![0_i64; picks.len()], vec![0_i64; picks.len()]);
+    for &stage in &shape.order {
+        let choice = instance.stages[stage].choices[picks[stage]];
+        for (origin, artifact) in &shape.inputs[stage] {
+            let (from, ready) = match origin {
+                Origin::Site(from) => (*from, 0),
+                Origin::Stage(before) => (site(*before), end[*before]),
+            };
+            let travel = artifact.map_or(0, |artifact| travel(instance, routes, artifact, from, choice.site));
+            start[stage] = start[stage].max(ready + travel);
+        }
+        end[stage] = start[stage] + choice.duration;
+    }
+    (start, end)
+}
+
 /// From when an artifact is ready until it has arrived.
 fn travel(instance: &Instance, routes: &Routes, artifact: usize, origin: usize, to: usize) -> i64 {
     let bytes = instance.artifacts[artifact].bytes;
+    if routes.is_empty() {
+        return instance.links.time(origin, to, bytes);
+    }
     let mut at = to;
     let mut time = 0;
     // Routes are trees; were they not, the walk would end all the same.
@@ -172,6 +182,50 @@ pub fn touched(instance: &Instance) -> Vec<Vec<usize>> {
         artifact.readers.iter().for_each(|reader| touched[*reader].push(index));
     }
     touched
+}
+
+/// By artifact: the sites of its readers, and how many are there.
+pub fn spread(instance: &Instance, picks: &[usize]) -> Vec<Vec<(usize, usize)>> {
+    let site = |stage: &usize| instance.stages[*stage].choices[picks[*stage]].site;
+    let count = |artifact: &Artifact| {
+        let mut sites: Vec<usize> = artifact.readers.iter().map(site).collect();
+        sites.sort_unstable();
+        sites.chunk_by(|a, b| a == b).map(|chunk| (chunk[0], chunk.len())).collect()
+    };
+    instance.artifacts.iter().map(count).collect()
+}
+
+/// What the copies cost that a stage at the site `to` would cause, all other stages as they are
+/// picked, and each copy on its own, straight from its origin: those that it alone reads there,
+/// and all of what it makes. `None`: one of them is forbidden.
+pub fn caused(
+    instance: &Instance,
+    touched: &[usize],
+    spread: &[Vec<(usize, usize)>],
+    picks: &[usize],
+    stage: usize,
+    to: usize,
+) -> Option<i64> {
+    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+    let mut cost = 0_i64;
+    for index in touched {
+        let artifact = &instance.artifacts[*index];
+        let from = match artifact.origin {
+            Origin::Stage(maker) if maker == stage => {
+                for (reader, _) in spread[*index].iter().filter(|(reader, _)| *reader != to) {
+                    cost = cost.saturating_add(instance.links.cost(to, *reader, artifact.bytes)?);
+                }
+                continue;
+            }
+            Origin::Stage(maker) => site(maker),
+            Origin::Site(from) => from,
+        };
+        let there = spread[*index].iter().find(|(reader, _)| *reader == to).map_or(0, |(_, count)| *count);
+        if to != from && there <= usize::from(site(stage) == to) {
+            cost = cost.saturating_add(instance.links.cost(from, to, artifact.bytes)?);
+        }
+    }
+    Some(cost)
 }
 
 /// What a stage and all copies of the artifacts that touch it cost: the part of the total that

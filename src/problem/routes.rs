@@ -12,9 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// artifact's origin.
 pub type Routes = BTreeMap<(usize, usize), usize>;
 
-/// Sites other than `from` that read an artifact.
-pub fn destinations(artifact: &Artifact, from: usize, site: impl Fn(usize) -> usize) -> BTreeSet<usize> {
-    artifact.readers.iter().map(|reader| site(*reader)).filter(|to| *to != from).collect()
+/// Sites other than `from` that read an artifact, ascending.
+pub fn destinations(artifact: &Artifact, from: usize, site: impl Fn(usize) -> usize) -> Vec<usize> {
+    let mut sites: Vec<usize> = artifact.readers.iter().map(|reader| site(*reader)).filter(|to| *to != from).collect();
+    sites.sort_unstable();
+    sites.dedup();
+    sites
 }
 
 /// Whether any copy could come from a holder other than its origin.
@@ -144,7 +147,7 @@ pub fn cheapest(instance: &Instance, picks: &[usize]) -> Routes {
             Origin::Site(from) => from,
             Origin::Stage(stage) => site(stage),
         };
-        let destinations: Vec<usize> = destinations(artifact, origin, site).into_iter().collect();
+        let destinations: Vec<usize> = destinations(artifact, origin, site);
         for (to, holder) in tree(instance, artifact, origin, &destinations) {
             routes.insert((index, to), holder);
         }

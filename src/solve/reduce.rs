@@ -29,20 +29,43 @@ pub struct Limits {
 /// The instance without choices that cannot be in a placement within the limits on cost and on
 /// time, whose stages keep their own deadlines. `None`: some stage has no choice left.
 pub fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Instance> {
-    let mut reduced = instance.clone();
     let timed = limits.time.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
+    // The first time, only what is kept is copied: there may be millions of choices.
+    let mut reduced = match limits.cost {
+        Some(limit) => kept(instance, &by_cost(instance, shape, limit, limits.least)?)?,
+        None => instance.clone(),
+    };
+    let mut before = instance.size();
     loop {
-        let before = reduced.size();
-        if let Some(limit) = limits.cost {
-            by_cost(&mut reduced, shape, limit, limits.least)?;
-        }
         if timed {
             by_time(&mut reduced, shape, limits.time)?;
         }
         if reduced.size() == before || !timed || before > LARGE {
             return Some(reduced);
         }
+        before = reduced.size();
+        if let Some(limit) = limits.cost {
+            reduced = kept(&reduced, &by_cost(&reduced, shape, limit, limits.least)?)?;
+        }
     }
+}
+
+/// The instance with some of its choices. `None`: some stage has none.
+fn kept(instance: &Instance, keep: &[Vec<bool>]) -> Option<Instance> {
+    let stage = |(stage, keep): (&StageChoices, &Vec<bool>)| {
+        let choices = stage.choices.iter().zip(keep).filter(|(_, keep)| **keep);
+        let choices: Vec<Choice> = choices.map(|(choice, _)| *choice).collect();
+        let kept = StageChoices { label: stage.label.clone(), choices, deadline: stage.deadline };
+        (!kept.choices.is_empty()).then_some(kept)
+    };
+    Some(Instance {
+        stages: instance.stages.iter().zip(keep).map(stage).collect::<Option<Vec<StageChoices>>>()?,
+        artifacts: instance.artifacts.clone(),
+        precedence: instance.precedence.clone(),
+        links: instance.links.clone(),
+        caps: instance.caps.clone(),
+        ..*instance
+    })
 }
 
 /// A lower bound on the cost of every placement.
@@ -75,21 +98,15 @@ pub fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
     stages.map(|(stage, fetched)| stage.choices.iter().map(|choice| certain(choice, fetched)).collect()).collect()
 }
 
-fn by_cost(instance: &mut Instance, shape: &Shape, limit: i64, least: bool) -> Option<()> {
+/// By stage and choice: it may be in a placement that costs at most `limit`. `None`: there is none.
+fn by_cost(instance: &Instance, shape: &Shape, limit: i64, least: bool) -> Option<Vec<Vec<bool>>> {
     match within(instance, shape, limit, least) {
         Within::Nothing => None,
-        Within::Some(kept) => {
-            for (stage, kept) in instance.stages.iter_mut().zip(kept) {
-                keep(stage, |position| kept[position])?;
-            }
-            Some(())
-        }
+        Within::Some(kept) => Some(kept),
         Within::Unknown => {
             let with = forest(instance, shape)?.with;
-            for (stage, bounds) in instance.stages.iter_mut().zip(with) {
-                keep(stage, |position| bounds[position] <= limit)?;
-            }
-            Some(())
+            let within = |bounds: Vec<i64>| bounds.into_iter().map(|bound| bound <= limit).collect();
+            Some(with.into_iter().map(within).collect())
         }
     }
 }

@@ -83,6 +83,8 @@ struct Sites<'a> {
     links: &'a Links,
     /// By site and stage: cost and time of what it may take there.
     at: Vec<Vec<Vec<(i64, i64)>>>,
+    /// By site, then stage: the least of these costs; more than any when there is none.
+    least: Vec<Vec<i64>>,
     /// Sites where anything can be, ascending.
     used: Vec<usize>,
     /// Sites where data lies from the start.
@@ -102,11 +104,17 @@ impl<'a> Sites<'a> {
         let used = (0..links.sites)
             .filter(|site| fixed.contains(site) || at[*site].iter().any(|points| !points.is_empty()))
             .collect();
-        Self { links, at, used, fixed, no_dearer: no_dearer(net, links) }
+        let least = |points: &Vec<(i64, i64)>| points.iter().map(|(cost, _)| *cost).min().unwrap_or(i64::MAX);
+        let least = at.iter().map(|at| at.iter().map(least).collect()).collect();
+        Self { links, at, least, used, fixed, no_dearer: no_dearer(net, links) }
     }
 
     /// Whether all stages at `a` may move to `b` for nothing.
     fn replaces(&self, b: usize, a: usize) -> bool {
+        // Most pairs differ in this already.
+        if a == b || self.fixed.contains(&a) || self.least[a].iter().zip(&self.least[b]).any(|(a, b)| b > a) {
+            return false;
+        }
         let cheaper = |stage: usize| {
             let (a, b) = (&self.at[a][stage], &self.at[b][stage]);
             a.iter().all(|(cost, time)| b.iter().any(|(less, sooner)| less <= cost && sooner <= time))
@@ -114,10 +122,7 @@ impl<'a> Sites<'a> {
         let way = |from: usize, to: usize| self.links.class(from, to).map_or(self.links.tariffs.len(), usize::from);
         let near =
             |site: &usize| self.no_dearer[way(b, *site)][way(a, *site)] && self.no_dearer[way(*site, b)][way(*site, a)];
-        a != b
-            && !self.fixed.contains(&a)
-            && (0..self.at[a].len()).all(cheaper)
-            && self.used.iter().filter(|site| **site != a && **site != b).all(near)
+        self.used.iter().filter(|site| **site != a && **site != b).all(near) && (0..self.at[a].len()).all(cheaper)
     }
 }
 

@@ -256,6 +256,52 @@ impl<'a> Timed<'a> {
     }
 }
 
+impl Timed<'_> {
+    /// Moves single stages on longest paths so that a placement becomes shorter, or fewer stages are
+    /// on such paths, and its scaled cost stays within `limit`. `allowed`: by stage, choices to move
+    /// to.
+    pub fn shorten(&mut self, limit: i64, allowed: &[Vec<usize>], visits: &mut usize) {
+        let mut total = self.total();
+        let mut known = self.length();
+        loop {
+            let mut moved = false;
+            for (stage, allowed) in allowed.iter().enumerate() {
+                if allowed.len() < 2 || self.end[stage] + self.tail[stage] < known.0 {
+                    continue;
+                }
+                let work = allowed.len() + self.picks.len();
+                if *visits < work {
+                    return;
+                }
+                *visits -= work;
+                let now = self.now(stage);
+                let within = |(cost, way, _): &(i64, i64, usize)| *way < known.0 && total - now + cost <= limit;
+                let options = self.options(stage, allowed).into_iter().filter(within);
+                let Some((_, cost, pick)) = options.map(|(cost, way, pick)| (way, cost, pick)).min() else { continue };
+                let before = self.picks[stage];
+                self.put(stage, pick);
+                self.schedule();
+                let length = self.length();
+                if length < known {
+                    (known, total, moved) = (length, total - now + cost, true);
+                } else {
+                    self.put(stage, before);
+                    self.schedule();
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// The makespan, and how many stages are on paths as long.
+    fn length(&self) -> (i64, usize) {
+        let makespan = self.makespan();
+        (makespan, self.end.iter().zip(&self.tail).filter(|(end, tail)| *end + *tail >= makespan).count())
+    }
+}
+
 /// How much dearer a move may be that is made in the same round: by this part.
 const DEARER: i64 = 20;
 

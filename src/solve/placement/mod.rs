@@ -19,9 +19,11 @@ use crate::solve::close::{close, plain, separable};
 use crate::solve::deadline::by_deadline;
 use crate::solve::fastest::fastest;
 use crate::solve::forest::forest;
+use crate::solve::net::Net;
 use crate::solve::reduce::{Limits, least_cost, least_time, reduce};
 use crate::solve::search::{improve, search};
 use crate::solve::solver::{Answer, Effort, Solver, SolverError};
+use crate::solve::timed::Timed;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -69,6 +71,8 @@ pub struct Shortfall {
 /// Ties in cost between more choices than this are broken by single-stage moves, which is as
 /// deterministic, instead of by programs: the cost is proven, the makespan at that cost is not.
 const TIED_CHOICES: usize = 300;
+/// Choices looked at by these moves, at most.
+const SHORTENING: usize = 10_000_000;
 /// Above so many choices no program is built: its first linear relaxation alone would outlast
 /// every patience, and no count of nodes limits that. The placement is then the search's, with
 /// the bound of [`super::dual`] or of the longest path, and the gap to it.
@@ -492,7 +496,17 @@ impl Run<'_> {
         }
         let minimize = if goal == Figure::Time { Objective::Time } else { Objective::Cost };
         let searched = Instance { minimize, budget: limits.cost, deadline: limits.time, ..instance.clone() };
-        let picks = improve(&searched, self.shape, positions(instance, &known.tags)?);
+        let start = positions(instance, &known.tags)?;
+        let picks = match (goal, limits.cost, Net::new(instance, self.shape, true)) {
+            (Figure::Time, Some(limit), Some(net)) if plain(instance) => {
+                let mut timed = Timed::new(instance, self.shape, &net, start);
+                let allowed = instance.stages.iter().map(|stage| (0..stage.choices.len()).collect());
+                let mut visits = SHORTENING;
+                timed.shorten(limit.saturating_mul(net.scale), &allowed.collect::<Vec<_>>(), &mut visits);
+                timed.picks
+            }
+            _ => improve(&searched, self.shape, start),
+        };
         Some(match self.resolved(instance, goal, limits, tags(instance, &picks)) {
             Some((moved, better)) if better <= value => {
                 Found { tags: moved.tags, routes: moved.routes, value: better, bound, proven: false }
