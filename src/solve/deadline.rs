@@ -56,6 +56,9 @@ pub fn by_deadline(
     if let Some(start) = start {
         best.try_out(start, &mut visits);
     }
+    for home in homes(instance, &instead) {
+        best.try_out(home, &mut visits);
+    }
     let mut price = Rates { of: vec![0; instance.stages.len()], total: 0 };
     let mut dual = Dual::new(full.clone(), &instance.links, owned(instance, &full, &price));
     dual.retain(&full.nodes.iter().map(needed).collect::<Vec<Vec<bool>>>());
@@ -141,6 +144,19 @@ pub fn by_deadline(
     let bound = full.whole(bound);
     let value = value / scale;
     Some(Closed { picks, value, bound: bound.min(value), keep: Some(keep) })
+}
+
+/// By site that all stages can be at, among those that stand for others: the cheapest of each stage
+/// there.
+fn homes(instance: &Instance, instead: &[usize]) -> Vec<Vec<usize>> {
+    let home = |site: usize| {
+        let cheapest = |stage: &StageChoices| {
+            let here = (0..stage.choices.len()).filter(|choice| stage.choices[*choice].site == site);
+            here.min_by_key(|choice| stage.choices[*choice].cost)
+        };
+        instance.stages.iter().map(cheapest).collect::<Option<Vec<usize>>>()
+    };
+    (0..instead.len()).filter(|site| instead[*site] == *site).filter_map(home).collect()
 }
 
 /// Sweeps of single moves after each rounding.

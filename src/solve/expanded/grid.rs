@@ -116,6 +116,9 @@ pub struct Star {
 /// Slots of a site in the first grid.
 const SLOTS: i64 = 4;
 
+/// What a stage or a star takes besides its slots, as pairs of slots.
+const EACH: usize = 200;
+
 /// The network.
 #[derive(Clone, Debug)]
 pub struct Grid {
@@ -260,7 +263,7 @@ impl Grid {
         }
     }
 
-    /// Pairs of slots that one sweep looks at.
+    /// Pairs of slots that one sweep looks at, and what else it does as pairs.
     pub fn work(&self) -> usize {
         let star = |star: &Star| -> usize {
             let targets: usize = star.readers.iter().map(|reader| self.nodes[*reader].sites.len()).sum();
@@ -269,7 +272,8 @@ impl Grid {
         let node = |node: &Node| -> usize {
             (0..node.sites.len()).map(|position| node.start.range(position).len() * node.runs[position].len()).sum()
         };
-        self.stars.iter().map(star).sum::<usize>() + self.nodes.iter().map(node).sum::<usize>()
+        let looked_at = self.stars.iter().map(star).sum::<usize>() + self.nodes.iter().map(node).sum::<usize>();
+        looked_at + (self.stars.len() + self.nodes.len()) * EACH
     }
 
     /// Time between the first and the last that are in one slot, of the slots of ends where these

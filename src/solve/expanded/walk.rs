@@ -42,7 +42,9 @@ impl<'a> Walk<'a> {
     pub fn place(&mut self, sweeper: &Sweeper, stage: usize) {
         let node = &sweeper.grid.nodes[stage];
         let mut best: Option<((i64, i64, usize), usize, i64)> = None;
-        for (position, site) in node.sites.iter().enumerate() {
+        // Sites without slots are those that no placement worth looking for has.
+        let open = |position: &usize| !node.end.range(*position).is_empty();
+        for (position, site) in node.sites.iter().enumerate().filter(|(position, _)| open(position)) {
             let mut ready = self.ready(stage, *site);
             let copies = self.copies(sweeper, stage, position, ready);
             for run in &node.runs[position] {
@@ -63,7 +65,7 @@ impl<'a> Walk<'a> {
         let Some(((_, _, choice), position, end)) = best else { return };
         (self.picks[stage], self.end[stage], self.place[stage]) = (choice, end, position);
         let slots = node.end.range(position);
-        self.slot[stage] = node.end.not_over(position, end).unwrap_or(slots.end.max(slots.start + 1) - 1);
+        self.slot[stage] = node.end.not_over(position, end).unwrap_or(slots.end - 1);
         for (star, _) in node.reads.iter().filter(|(star, _)| *star < self.net.stars.len()) {
             self.tally.add(*star, node.sites[position]);
         }

@@ -366,7 +366,8 @@ impl Run<'_> {
         let Some(mut instance) = self.reduced(instance, limits) else { return Ok(None) };
         let mut floor = self.floor(&instance, goal);
         let mut start = known;
-        if let (Figure::Time, None, true, None) = (goal, &start, plain(&instance), limits.cost)
+        let straight = !routes::possible(&instance);
+        if let (Figure::Time, None, true, None) = (goal, &start, straight, limits.cost)
             && let Some(found) = fastest(&instance, self.shape)
             && let Some((known, value)) = self.resolved(&instance, goal, limits, tags(&instance, &found.picks))
         {
@@ -381,7 +382,15 @@ impl Run<'_> {
             }
             start = Some(known);
         }
-        if let (Figure::Cost, true, Some(deadline)) = (goal, plain(&instance), limits.time) {
+        if let (Figure::Cost, true, Some(deadline), None) = (goal, straight, limits.time, limits.score) {
+            if start.is_none()
+                && let Some(found) = fastest(&instance, self.shape)
+                && let Some((known, value)) = self.resolved(&instance, goal, limits, tags(&instance, &found.picks))
+            {
+                // What costs more by itself than a whole placement is in none that is cheaper.
+                instance.stages.iter_mut().for_each(|stage| stage.choices.retain(|choice| choice.cost <= value));
+                start = Some(known);
+            }
             let asked = asked(&instance, goal, limits);
             let begin = start.as_ref().and_then(|known| positions(&instance, &known.tags));
             if let Some(closed) = by_deadline(&asked, self.shape, deadline, begin, self.solver, self.effort) {
