@@ -51,7 +51,7 @@ pub fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Inst
 }
 
 /// The instance with some of its choices. `None`: some stage has none.
-fn kept(instance: &Instance, keep: &[Vec<bool>]) -> Option<Instance> {
+pub fn kept(instance: &Instance, keep: &[Vec<bool>]) -> Option<Instance> {
     let stage = |(stage, keep): (&StageChoices, &Vec<bool>)| {
         let choices = stage.choices.iter().zip(keep).filter(|(_, keep)| **keep);
         let choices: Vec<Choice> = choices.map(|(choice, _)| *choice).collect();

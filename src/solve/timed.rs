@@ -295,6 +295,22 @@ impl Timed<'_> {
         }
     }
 
+    /// Moves single stages to choices that come before theirs, the first that keeps the scaled cost
+    /// and the makespan within limits.
+    pub fn nudge(&mut self, cost: i64, time: i64) {
+        let mut total = self.total();
+        for stage in 0..self.picks.len() {
+            let before: Vec<usize> = (0..self.picks[stage]).collect();
+            let now = self.now(stage);
+            let within = |(moved, way, _): &(i64, i64, usize)| total - now + moved <= cost && *way <= time;
+            if let Some((moved, _, pick)) = self.options(stage, &before).into_iter().find(within) {
+                self.put(stage, pick);
+                self.schedule();
+                total += moved - now;
+            }
+        }
+    }
+
     /// The makespan, and how many stages are on paths as long.
     fn length(&self) -> (i64, usize) {
         let makespan = self.makespan();

@@ -20,7 +20,7 @@ use crate::solve::deadline::by_deadline;
 use crate::solve::fastest::fastest;
 use crate::solve::forest::forest;
 use crate::solve::net::Net;
-use crate::solve::reduce::{Limits, least_cost, least_time, reduce};
+use crate::solve::reduce::{Limits, kept, least_cost, least_time, reduce};
 use crate::solve::search::{improve, search};
 use crate::solve::solver::{Answer, Effort, Solver, SolverError};
 use crate::solve::timed::Timed;
@@ -79,6 +79,9 @@ const SHORTENING: usize = 10_000_000;
 const PROGRAM_CHOICES: usize = 3_000;
 /// The same for programs with time, in pairs of a choice and a site that data may come from.
 const PROGRAM_WAITS: usize = 40_000;
+
+/// Later than any placement ends, and far from overflow in sums.
+const NO_DEADLINE: i64 = 1 << 52;
 
 /// Rounds of adding rows for stages that may run at once.
 const ROUNDS: usize = 10_000;
@@ -171,6 +174,8 @@ struct Found {
     value: i64,
     bound: i64,
     proven: bool,
+    /// Without choices that no placement within the limits has whose value is as good, if known.
+    left: Option<Instance>,
 }
 
 /// Picks and ways of a placement that is there already.
@@ -293,10 +298,13 @@ impl Run<'_> {
             Objective::Time => (Figure::Time, Figure::Cost),
         };
         let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
-        let Some(first) = self.best(instance, goal, limits, None)? else { return Ok(None) };
+        let Some(mut first) = self.best(instance, goal, limits, None)? else { return Ok(None) };
         let least = goal == Figure::Cost && limits.time.is_none() && first.proven && plain(instance);
         let limits = Limits { least, ..limits.with(goal, first.value) };
-        let left = self.reduced(instance, limits).ok_or_else(lost)?;
+        let left = match first.left.take() {
+            Some(left) => left,
+            None => self.reduced(instance, limits).ok_or_else(lost)?,
+        };
         let second = if other == Figure::Time && left.size() > TIED_CHOICES {
             self.improved(&left, other, limits, &first.known())
         } else {
@@ -341,7 +349,7 @@ impl Run<'_> {
             match self.resolved(instance, goal, limits, tags(instance, &closed.picks)) {
                 Some((known, value)) if value == floor => {
                     let Known { tags, routes } = known;
-                    return Ok(Some(Found { tags, routes, value, bound: floor, proven: true }));
+                    return Ok(Some(Found { tags, routes, value, bound: floor, proven: true, left: None }));
                 }
                 Some((known, _)) => start = Some(known),
                 None if limits.cost.is_some_and(|limit| floor > limit) => return Ok(None),
@@ -364,7 +372,7 @@ impl Run<'_> {
         known: Option<Known>,
     ) -> Result<Option<Found>, SolverError> {
         let Some(mut instance) = self.reduced(instance, limits) else { return Ok(None) };
-        let mut floor = self.floor(&instance, goal);
+        let mut floor = i64::MIN;
         let mut start = known;
         let straight = !routes::possible(&instance);
         if let (Figure::Time, None, true, None) = (goal, &start, straight, limits.cost)
@@ -374,7 +382,7 @@ impl Run<'_> {
             floor = floor.max(found.bound);
             if value == floor {
                 let Known { tags, routes } = known;
-                return Ok(Some(Found { tags, routes, value, bound: floor, proven: true }));
+                return Ok(Some(Found { tags, routes, value, bound: floor, proven: true, left: None }));
             }
             for (stage, with) in instance.stages.iter_mut().zip(found.with) {
                 let mut with = with.into_iter();
@@ -382,8 +390,11 @@ impl Run<'_> {
             }
             start = Some(known);
         }
-        if let (Figure::Cost, true, Some(deadline), None) = (goal, straight, limits.time, limits.score) {
+        // Where copies or quotas tie stages together, sites are searched in the same way without one.
+        let deadline = limits.time.or_else(|| (!plain(&instance)).then_some(NO_DEADLINE));
+        if let (Figure::Cost, true, Some(deadline), None) = (goal, straight, deadline, limits.score) {
             if start.is_none()
+                && Net::new(&instance, self.shape, true).is_none()
                 && let Some(found) = fastest(&instance, self.shape)
                 && let Some((known, value)) = self.resolved(&instance, goal, limits, tags(&instance, &found.picks))
             {
@@ -397,8 +408,10 @@ impl Run<'_> {
                 floor = floor.max(closed.bound);
                 if let Some((known, value)) = self.resolved(&instance, goal, limits, tags(&instance, &closed.picks)) {
                     if value == floor {
+                        let left = closed.keep.and_then(|keep| kept(&instance, &keep));
+                        let left = left.filter(|left| positions(left, &known.tags).is_some());
                         let Known { tags, routes } = known;
-                        return Ok(Some(Found { tags, routes, value, bound: floor, proven: true }));
+                        return Ok(Some(Found { tags, routes, value, bound: floor, proven: true, left }));
                     }
                     // What is dropped costs more than the value that the bounds reckoned with.
                     let keep = closed.keep.filter(|_| value <= closed.value);
@@ -433,7 +446,7 @@ impl Run<'_> {
         let value = self.value(instance, goal, limits, &start).ok_or_else(lost)?;
         let found = |bound: i64, proven: bool| {
             let Known { tags, routes } = start.clone();
-            Found { tags, routes, value, bound, proven }
+            Found { tags, routes, value, bound, proven, left: None }
         };
         let instance = self.reduced(instance, limits.with(goal, value)).ok_or_else(lost)?;
         let bound = floor.max(self.floor(&instance, goal)).min(value);
@@ -498,7 +511,7 @@ impl Run<'_> {
         let value = self.value(instance, goal, limits, known)?;
         let bound = self.floor(instance, goal);
         let Known { tags: kept, routes } = known.clone();
-        let unmoved = Found { tags: kept, routes, value, bound, proven: false };
+        let unmoved = Found { tags: kept, routes, value, bound, proven: false, left: None };
         // The score's own limit is none that moves know.
         if limits.score.is_some() {
             return Some(unmoved);
@@ -518,7 +531,7 @@ impl Run<'_> {
         };
         Some(match self.resolved(instance, goal, limits, tags(instance, &picks)) {
             Some((moved, better)) if better <= value => {
-                Found { tags: moved.tags, routes: moved.routes, value: better, bound, proven: false }
+                Found { tags: moved.tags, routes: moved.routes, value: better, bound, proven: false, left: None }
             }
             _ => unmoved,
         })

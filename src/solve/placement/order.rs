@@ -1,9 +1,12 @@
 //! The last tie-break: the choices that come first in canonical order.
 
 use super::programs::{Tried, target};
-use super::{Figure, Known, Limits, Run, TIED_CHOICES, lost};
+use super::{Figure, Known, Limits, Run, TIED_CHOICES, lost, positions, tags};
 use crate::problem::{Goal, Instance};
+use crate::solve::close::plain;
+use crate::solve::net::Net;
 use crate::solve::solver::SolverError;
+use crate::solve::timed::Timed;
 
 /// Ranks of a group of stages are one number below this, well inside a double's integers.
 const RANKS: i64 = 1_000_000;
@@ -42,6 +45,9 @@ impl Run<'_> {
 
     /// Moves single stages to earlier choices while the limits hold.
     pub(super) fn nudge(&self, instance: &Instance, limits: Limits, mut best: Known) -> Known {
+        if plain(instance) && limits.score.is_none() {
+            return self.nudged(instance, limits, &best).unwrap_or(best);
+        }
         for stage in 0..best.tags.len() {
             let kept = best.clone();
             for choice in instance.stages[stage].choices.iter().take_while(|choice| choice.tag < kept.tags[stage]) {
@@ -54,6 +60,17 @@ impl Run<'_> {
             }
         }
         best
+    }
+}
+
+impl Run<'_> {
+    /// The same where a move changes nothing but what it touches.
+    fn nudged(&self, instance: &Instance, limits: Limits, best: &Known) -> Option<Known> {
+        let net = Net::new(instance, self.shape, true)?;
+        let mut timed = Timed::new(instance, self.shape, &net, positions(instance, &best.tags)?);
+        let cost = limits.cost.map_or(i64::MAX / 4, |limit| limit.saturating_mul(net.scale));
+        timed.nudge(cost, limits.time.unwrap_or(i64::MAX / 4));
+        self.resolved(instance, Figure::Cost, limits, tags(instance, &timed.picks)).map(|(known, _)| known)
     }
 }
 

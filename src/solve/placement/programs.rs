@@ -75,7 +75,7 @@ impl Run<'_> {
         let bound = if proven { bound.round() as i64 } else { whole_bound(bound) }.min(value);
         let proven = proven && value.saturating_sub(bound) <= ROUNDED;
         let bound = if proven { value } else { bound };
-        Ok(Tried::Found(Found { tags: known.tags, routes: known.routes, value, bound, proven }))
+        Ok(Tried::Found(Found { tags: known.tags, routes: known.routes, value, bound, proven, left: None }))
     }
 
     /// The start, when the solver found nothing better.
@@ -90,7 +90,7 @@ impl Run<'_> {
         let (Known { tags, routes }, value) = known
             .ok_or_else(|| SolverError("no plan was found within the effort allowed; raise --max-nodes".to_owned()))?;
         let bound = self.floor(instance, goal).min(value);
-        Ok(Found { tags, routes, value, bound, proven: false })
+        Ok(Found { tags, routes, value, bound, proven: false, left: None })
     }
 }
 
