@@ -6,50 +6,11 @@
 //! into; only slots without one are left out. A finer grid has its slots within those of the grid
 //! that it refines.
 
-use crate::problem::{Choice, Instance, Links, Origin, Shape};
+use super::ground::{Ground, Run};
+use super::slots::{BySlot, Fate, Slots, Times};
+use crate::problem::{Instance, Origin};
 use crate::solve::net::Net;
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-
-/// What a stage may take at a site: nothing else there is both shorter and cheaper.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    pub duration: i64,
-    /// Scaled.
-    pub cost: i64,
-    /// Which choice of the stage.
-    pub choice: usize,
-}
-
-/// Slots of one stage, by position of the site.
-#[derive(Clone, Debug, Default)]
-pub struct Times {
-    /// Where the slots of a site begin in the lists below; one more at the end.
-    at: Vec<usize>,
-    /// Earliest time in the slot.
-    pub first: Vec<i64>,
-    /// Latest time in the slot.
-    pub last: Vec<i64>,
-    /// The slot of the coarser grid that it is a part of.
-    pub parent: Vec<usize>,
-}
-
-impl Times {
-    pub fn range(&self, position: usize) -> Range<usize> {
-        self.at[position]..self.at[position + 1]
-    }
-
-    pub fn len(&self) -> usize {
-        self.first.len()
-    }
-
-    /// The first slot at a site that is not over by `time`.
-    pub fn not_over(&self, position: usize, time: i64) -> Option<usize> {
-        let range = self.range(position);
-        let before = self.last[range.clone()].partition_point(|last| *last < time);
-        (before < range.len()).then_some(range.start + before)
-    }
-}
+use std::collections::BTreeSet;
 
 /// One stage.
 #[derive(Clone, Debug, Default)]
@@ -113,9 +74,6 @@ pub struct Star {
     pub travel: Vec<i64>,
 }
 
-/// Slots of a site in the first grid.
-const SLOTS: i64 = 4;
-
 /// What a stage or a star takes besides its slots, as pairs of slots.
 const EACH: usize = 200;
 
@@ -125,80 +83,6 @@ pub struct Grid {
     pub nodes: Vec<Node>,
     pub stars: Vec<Star>,
     pub order: Vec<usize>,
-}
-
-/// What a grid is made of.
-pub struct Ground<'a> {
-    pub instance: &'a Instance,
-    pub shape: &'a Shape,
-    pub net: &'a Net,
-    pub deadline: i64,
-    /// By site: the one that stands for it, which costs no more ([`crate::solve::sites`]).
-    instead: &'a [usize],
-    /// Travel between sites that stand for others is the shortest between any of these.
-    links: Links,
-}
-
-impl<'a> Ground<'a> {
-    pub fn new(instance: &'a Instance, shape: &'a Shape, net: &'a Net, deadline: i64, instead: &'a [usize]) -> Self {
-        let mut links = instance.links.clone();
-        let used: BTreeSet<usize> =
-            instance.stages.iter().flat_map(|stage| &stage.choices).map(|choice| choice.site).collect();
-        let sites = links.sites;
-        for from in &used {
-            for to in used.iter().filter(|to| *to != from) {
-                // A site where data lies stands for itself, and for others.
-                for (a, b) in [(instead[*from], instead[*to]), (*from, instead[*to]), (instead[*from], *to)] {
-                    let known = &mut links.bandwidth[a * sites + b];
-                    *known = (*known).max(instance.links.bandwidth[from * sites + to]);
-                }
-            }
-        }
-        Self { instance, shape, net, deadline, instead, links }
-    }
-
-    /// By site of a stage, what it may take there: nothing else that is kept is shorter and no
-    /// dearer.
-    fn runs(&self, keep: &[bool], stage: usize) -> BTreeMap<usize, Vec<Run>> {
-        let mut by_site: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
-        for (index, choice) in self.instance.stages[stage].choices.iter().enumerate().filter(|(index, _)| keep[*index])
-        {
-            let run = Run { duration: choice.duration, cost: choice.cost * self.net.scale, choice: index };
-            by_site.entry(self.instead[choice.site]).or_default().push(run);
-        }
-        for (site, runs) in &mut by_site {
-            let away = |run: &Run| self.instance.stages[stage].choices[run.choice].site != *site;
-            runs.sort_unstable_by_key(|run| (run.duration, run.cost, away(run), run.choice));
-            let mut least = i64::MAX;
-            runs.retain(|run| {
-                let cheaper = run.cost < least;
-                least = least.min(run.cost);
-                cheaper
-            });
-        }
-        by_site
-    }
-
-    /// Where a choice is in the network.
-    pub fn site(&self, choice: &Choice) -> usize {
-        self.instead[choice.site]
-    }
-}
-
-/// Something by stage and slot.
-#[derive(Clone, Debug)]
-pub struct BySlot<T> {
-    pub start: Vec<Vec<T>>,
-    pub end: Vec<Vec<T>>,
-}
-
-/// What becomes of a slot in a finer grid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// No placement worth looking for is in it.
-    Dead,
-    Whole,
-    Halved,
 }
 
 /// The one slot of data that lies at a site from the start.
@@ -438,166 +322,6 @@ impl Grid {
                 slots.add(first.max(earliest), last.min(latest));
             }
         }
-    }
-
-    /// Drops slots that nothing can come before or after, again and again. `false`: none are left.
-    fn supported(&mut self) -> bool {
-        loop {
-            let mut alive = self.all(true);
-            for at in (0..self.order.len()).rev() {
-                self.followed(self.order[at], &mut alive);
-            }
-            for at in 0..self.order.len() {
-                self.preceded(self.order[at], &mut alive);
-            }
-            let all = alive.start.iter().chain(&alive.end).all(|alive| alive.iter().all(|alive| *alive));
-            if all {
-                return true;
-            }
-            for (stage, node) in self.nodes.iter_mut().enumerate() {
-                retain(&mut node.start, &alive.start[stage]);
-                retain(&mut node.end, &alive.end[stage]);
-                if node.start.len() == 0 || node.end.len() == 0 {
-                    return false;
-                }
-            }
-        }
-    }
-
-    /// Keeps ends of a stage that all its readers can follow, and starts with such an end.
-    fn followed(&self, stage: usize, alive: &mut BySlot<bool>) {
-        let node = &self.nodes[stage];
-        for star in &node.makes {
-            let star = &self.stars[*star];
-            for (number, reader) in star.readers.iter().enumerate() {
-                let next = &self.nodes[*reader].start;
-                let latest: Vec<i64> = (0..star.slots[number].len())
-                    .map(|to| {
-                        let slot = next.range(to).rev().find(|slot| alive.start[*reader][*slot]);
-                        slot.map_or(-1, |slot| next.last[slot])
-                    })
-                    .collect();
-                for from in 0..node.sites.len() {
-                    let row = &star.travel[from * star.targets.len()..];
-                    let left = latest.iter().zip(&star.slots[number]).map(|(latest, target)| latest - row[*target]);
-                    let left = left.max().unwrap_or(-1);
-                    for end in node.end.range(from) {
-                        alive.end[stage][end] &= node.end.first[end] <= left;
-                    }
-                }
-            }
-        }
-        let mut ends = vec![false; node.start.len()];
-        for position in 0..node.sites.len() {
-            node.each_run(position, |start, end, _| ends[start] |= alive.end[stage][end]);
-        }
-        alive.start[stage].iter_mut().zip(ends).for_each(|(alive, ends)| *alive &= ends);
-    }
-
-    /// Keeps starts of a stage that all its inputs can come before, and ends with such a start.
-    fn preceded(&self, stage: usize, alive: &mut BySlot<bool>) {
-        let node = &self.nodes[stage];
-        for (star, number) in &node.reads {
-            let star = &self.stars[*star];
-            let (at, times) = self.source(star);
-            let earliest: Vec<i64> = (0..at.len() - 1)
-                .map(|from| {
-                    let living = |end: &usize| match star.origin {
-                        Origin::Site(_) => true,
-                        Origin::Stage(before) => alive.end[before][*end],
-                    };
-                    (at[from]..at[from + 1]).find(living).map_or(i64::MAX / 2, |end| times[end])
-                })
-                .collect();
-            for to in 0..node.sites.len() {
-                let target = star.slots[*number][to];
-                let arrival = |(from, time): (usize, &i64)| time + star.travel[from * star.targets.len() + target];
-                let first = earliest.iter().enumerate().map(arrival).min().unwrap_or(0);
-                for start in node.start.range(to) {
-                    alive.start[stage][start] &= node.start.last[start] >= first;
-                }
-            }
-        }
-        let mut starts = vec![false; node.end.len()];
-        for position in 0..node.sites.len() {
-            node.each_run(position, |start, end, _| starts[end] |= alive.start[stage][start]);
-        }
-        alive.end[stage].iter_mut().zip(starts).for_each(|(alive, starts)| *alive &= starts);
-    }
-}
-
-fn retain(times: &mut Times, keep: &[bool]) {
-    let mut at = vec![0];
-    let mut kept = Vec::new();
-    for position in 0..times.at.len() - 1 {
-        kept.extend(times.range(position).filter(|slot| keep[*slot]));
-        at.push(kept.len());
-    }
-    let take = |values: &[i64]| kept.iter().map(|slot| values[*slot]).collect::<Vec<i64>>();
-    (times.first, times.last) = (take(&times.first), take(&times.last));
-    times.parent = kept.iter().map(|slot| times.parent[*slot]).collect();
-    times.at = at;
-}
-
-/// Slots of one site as they are found.
-struct Slots {
-    /// First and last time that may be in a slot, and the coarser slot.
-    pieces: Vec<(i64, i64, usize)>,
-    /// First and last time that are.
-    found: Vec<(i64, i64)>,
-}
-
-const NONE: (i64, i64) = (i64::MAX, i64::MIN);
-
-impl Slots {
-    /// Equal pieces of a time.
-    fn new(earliest: i64, latest: i64) -> Self {
-        let length = ((latest - earliest) / SLOTS).max(0) + 1;
-        let first = (0..SLOTS).map(|number| earliest + number * length).filter(|first| *first <= latest);
-        Self::of(first.map(|first| (first, first + length - 1, 0)).collect())
-    }
-
-    /// Slots of a coarser grid at one site, as their fates are.
-    fn within(times: &Times, position: usize, fates: &[Fate]) -> Self {
-        let mut pieces = Vec::new();
-        for slot in times.range(position) {
-            let (first, last) = (times.first[slot], times.last[slot]);
-            let middle = first + (last - first) / 2;
-            match fates[slot] {
-                Fate::Dead => {}
-                Fate::Halved if last > first => pieces.extend([(first, middle, slot), (middle + 1, last, slot)]),
-                Fate::Halved | Fate::Whole => pieces.push((first, last, slot)),
-            }
-        }
-        Self::of(pieces)
-    }
-
-    fn of(pieces: Vec<(i64, i64, usize)>) -> Self {
-        let found = vec![NONE; pieces.len()];
-        Self { pieces, found }
-    }
-
-    /// Adds times from `first` to `last`.
-    fn add(&mut self, first: i64, last: i64) {
-        let over = self.pieces.partition_point(|piece| piece.1 < first);
-        for (piece, found) in self.pieces[over..].iter().zip(&mut self.found[over..]) {
-            if piece.0 > last {
-                return;
-            }
-            found.0 = found.0.min(first.max(piece.0));
-            found.1 = found.1.max(last.min(piece.1));
-        }
-    }
-
-    fn into_times(self, times: &mut Times) {
-        for ((first, last), (_, _, parent)) in self.found.into_iter().zip(self.pieces) {
-            if first <= last {
-                times.first.push(first);
-                times.last.push(last);
-                times.parent.push(parent);
-            }
-        }
-        times.at.push(times.first.len());
     }
 }
 

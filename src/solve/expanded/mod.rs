@@ -7,12 +7,15 @@
 //! be cheaper.
 
 mod grid;
+mod ground;
+mod slots;
+mod support;
 mod sweep;
 mod walk;
 
 use super::incumbent::Incumbent;
 use grid::Grid;
-pub use grid::Ground;
+pub use ground::Ground;
 use sweep::Sweeper;
 use walk::Walk;
 

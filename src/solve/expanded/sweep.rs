@@ -10,7 +10,9 @@
 //! Σ over i of max(0, max over s of up[i](o, e) + down[i](p, s))  <=  price(o, p)    for all o, e, p
 //! ```
 
-use super::grid::{BySlot, Fate, Grid, Ground, Star};
+use super::grid::{Grid, Star};
+use super::ground::Ground;
+use super::slots::{BySlot, Fate};
 use crate::problem::Origin;
 
 /// Messages of one star, by reader and slot.

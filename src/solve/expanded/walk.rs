@@ -1,6 +1,6 @@
 //! A placement in the order of the DAG, each stage where its messages expect the least to follow.
 
-use super::grid::Ground;
+use super::ground::Ground;
 use super::sweep::Sweeper;
 use crate::problem::{Instance, Origin, Shape};
 use crate::solve::net::Net;

@@ -1,0 +1,114 @@
+//! Slots: pieces of the time line, narrowed to the times that are found in them.
+
+use std::ops::Range;
+
+/// Slots of one stage, by position of the site.
+#[derive(Clone, Debug, Default)]
+pub struct Times {
+    /// Where the slots of a site begin in the lists below; one more at the end.
+    pub at: Vec<usize>,
+    /// Earliest time in the slot.
+    pub first: Vec<i64>,
+    /// Latest time in the slot.
+    pub last: Vec<i64>,
+    /// The slot of the coarser grid that it is a part of.
+    pub parent: Vec<usize>,
+}
+
+impl Times {
+    pub fn range(&self, position: usize) -> Range<usize> {
+        self.at[position]..self.at[position + 1]
+    }
+
+    pub fn len(&self) -> usize {
+        self.first.len()
+    }
+
+    /// The first slot at a site that is not over by `time`.
+    pub fn not_over(&self, position: usize, time: i64) -> Option<usize> {
+        let range = self.range(position);
+        let before = self.last[range.clone()].partition_point(|last| *last < time);
+        (before < range.len()).then_some(range.start + before)
+    }
+}
+
+/// Something by stage and slot.
+#[derive(Clone, Debug)]
+pub struct BySlot<T> {
+    pub start: Vec<Vec<T>>,
+    pub end: Vec<Vec<T>>,
+}
+
+/// What becomes of a slot in a finer grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// No placement worth looking for is in it.
+    Dead,
+    Whole,
+    Halved,
+}
+
+/// Slots of a site in the first grid.
+const SLOTS: i64 = 4;
+
+/// Slots of one site as they are found.
+pub struct Slots {
+    /// First and last time that may be in a slot, and the coarser slot.
+    pieces: Vec<(i64, i64, usize)>,
+    /// First and last time that are.
+    found: Vec<(i64, i64)>,
+}
+
+const NONE: (i64, i64) = (i64::MAX, i64::MIN);
+
+impl Slots {
+    /// Equal pieces of a time.
+    pub fn new(earliest: i64, latest: i64) -> Self {
+        let length = ((latest - earliest) / SLOTS).max(0) + 1;
+        let first = (0..SLOTS).map(|number| earliest + number * length).filter(|first| *first <= latest);
+        Self::of(first.map(|first| (first, first + length - 1, 0)).collect())
+    }
+
+    /// Slots of a coarser grid at one site, as their fates are.
+    pub fn within(times: &Times, position: usize, fates: &[Fate]) -> Self {
+        let mut pieces = Vec::new();
+        for slot in times.range(position) {
+            let (first, last) = (times.first[slot], times.last[slot]);
+            let middle = first + (last - first) / 2;
+            match fates[slot] {
+                Fate::Dead => {}
+                Fate::Halved if last > first => pieces.extend([(first, middle, slot), (middle + 1, last, slot)]),
+                Fate::Halved | Fate::Whole => pieces.push((first, last, slot)),
+            }
+        }
+        Self::of(pieces)
+    }
+
+    fn of(pieces: Vec<(i64, i64, usize)>) -> Self {
+        let found = vec![NONE; pieces.len()];
+        Self { pieces, found }
+    }
+
+    /// Adds times from `first` to `last`.
+    pub fn add(&mut self, first: i64, last: i64) {
+        let over = self.pieces.partition_point(|piece| piece.1 < first);
+        for (piece, found) in self.pieces[over..].iter().zip(&mut self.found[over..]) {
+            if piece.0 > last {
+                return;
+            }
+            found.0 = found.0.min(first.max(piece.0));
+            found.1 = found.1.max(last.min(piece.1));
+        }
+    }
+
+    pub fn into_times(self, times: &mut Times) {
+        for ((first, last), (_, _, parent)) in self.found.into_iter().zip(self.pieces) {
+            if first <= last {
+                times.first.push(first);
+                times.last.push(last);
+                times.parent.push(parent);
+            }
+        }
+        times.at.push(times.first.len());
+    }
+}
