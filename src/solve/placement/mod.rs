@@ -175,7 +175,7 @@ struct Found {
     bound: i64,
     proven: bool,
     /// Without choices that no placement within the limits has whose value is as good, if known.
-    left: Option<Instance>,
+    left: Option<Box<Instance>>,
 }
 
 /// Picks and ways of a placement that is there already.
@@ -302,7 +302,7 @@ impl Run<'_> {
         let least = goal == Figure::Cost && limits.time.is_none() && first.proven && plain(instance);
         let limits = Limits { least, ..limits.with(goal, first.value) };
         let left = match first.left.take() {
-            Some(left) => left,
+            Some(left) => *left,
             None => self.reduced(instance, limits).ok_or_else(lost)?,
         };
         let second = if other == Figure::Time && left.size() > TIED_CHOICES {
@@ -411,7 +411,14 @@ impl Run<'_> {
                         let left = closed.keep.and_then(|keep| kept(&instance, &keep));
                         let left = left.filter(|left| positions(left, &known.tags).is_some());
                         let Known { tags, routes } = known;
-                        return Ok(Some(Found { tags, routes, value, bound: floor, proven: true, left }));
+                        return Ok(Some(Found {
+                            tags,
+                            routes,
+                            value,
+                            bound: floor,
+                            proven: true,
+                            left: left.map(Box::new),
+                        }));
                     }
                     // What is dropped costs more than the value that the bounds reckoned with.
                     let keep = closed.keep.filter(|_| value <= closed.value);
