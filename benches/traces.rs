@@ -1,7 +1,7 @@
 //! How long `sky plan` takes on real workflows: the whole process, from start to exit.
 //!
-//! Reads all WfFormat files of the folder in `SKY_TRACES` (or the first argument that is no
-//! flag), imports each with `sky import wfformat` at data scales 1, 10 and 100, and plans it with
+//! Reads all WfFormat files of the folder in `SKY_TRACES` (or the first argument that is
+//! one), imports each with `sky import wfformat` at data scales 1, 10 and 100, and plans it with
 //! the whole shipped catalog: without a deadline, and with deadlines 0.3 and 0.7 of the way from
 //! the fastest plan to the cheapest. Prints a markdown table: the median wall time of three runs,
 //! status and gap. Without a folder it does nothing. `SKY_TRACES_AT` is where the data lies
@@ -28,7 +28,8 @@ struct Planned {
 }
 
 fn main() {
-    let argument = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    // Any other argument is the filter of whoever runs all benches or tests.
+    let argument = std::env::args().skip(1).find(|argument| Path::new(argument).is_dir());
     let Some(folder) = argument.or_else(|| std::env::var("SKY_TRACES").ok()) else {
         eprintln!("no traces: set SKY_TRACES to a folder of WfFormat files");
         return;

@@ -7,7 +7,7 @@ use super::fastest::fastest;
 use super::reduce::{Limits, reduce};
 use super::{Effort, Highs, exhaustive};
 use crate::model::Objective;
-use crate::problem::samples::instances;
+use crate::problem::samples::{instances, rich_instances};
 use crate::problem::{Instance, evaluate};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -147,4 +147,34 @@ fn no_placement_is_shorter_than_the_bound() {
     });
     result.unwrap();
     assert!(all.get() > 300 && met.get() * 10 > all.get() * 8, "{} of {} proven", met.get(), all.get());
+}
+
+#[test]
+fn bounds_hold_whatever_else_binds_stages_together() {
+    let (found, dropped) = (Cell::new(0), Cell::new(0));
+    let result =
+        TestRunner::new(config(600)).run(&(rich_instances(), 60_000..1_500_000_i64), |(instance, deadline)| {
+            let mut instance = Instance { hour: 0, ..limited(&instance, deadline) };
+            for stage in &mut instance.stages {
+                stage.choices.iter_mut().for_each(|choice| choice.rank = 0);
+            }
+            let shape = instance.shape();
+            let Some(closed) = by_deadline(&instance, &shape, deadline, None, &Highs, &Effort::default()) else {
+                return Ok(());
+            };
+            let evaluation = evaluate(&instance, &shape, &closed.picks).unwrap();
+            prop_assert_eq!(evaluation.cost(), closed.value);
+            let Some((picks, best)) = exhaustive::best(&instance) else {
+                return Err(TestCaseError::fail("found what is not there"));
+            };
+            prop_assert!(closed.bound <= best.cost() && best.cost() <= closed.value, "{closed:?}, {}", best.cost());
+            found.set(found.get() + 1);
+            for (stage, keep) in closed.keep.iter().flatten().enumerate() {
+                prop_assert!(keep[picks[stage]], "the one best placement is gone");
+                dropped.set(dropped.get() + keep.iter().filter(|keep| !**keep).count());
+            }
+            Ok(())
+        });
+    result.unwrap();
+    assert!(found.get() > 200 && dropped.get() > 100, "{} found, {} dropped", found.get(), dropped.get());
 }
