@@ -134,21 +134,34 @@ pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: 
 
 /// By stage: when it starts and ends.
 pub fn schedule(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> (Vec<i64>, Vec<i64>) {
-    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
     let (mut start, mut end) = (vec![0_i64; picks.len()], vec![0_i64; picks.len()]);
     for &stage in &shape.order {
         let choice = instance.stages[stage].choices[picks[stage]];
-        for (origin, artifact) in &shape.inputs[stage] {
-            let (from, ready) = match origin {
-                Origin::Site(from) => (*from, 0),
-                Origin::Stage(before) => (site(*before), end[*before]),
-            };
-            let travel = artifact.map_or(0, |artifact| travel(instance, routes, artifact, from, choice.site));
-            start[stage] = start[stage].max(ready + travel);
-        }
+        start[stage] = ready(instance, shape, routes, picks, &end, stage, choice.site);
         end[stage] = start[stage] + choice.duration;
     }
     (start, end)
+}
+
+/// When a stage could start at the site `to`: when all that it waits for has arrived there. Of the
+/// stages before it, only picks and ends are looked at.
+pub fn ready(
+    instance: &Instance,
+    shape: &Shape,
+    routes: &Routes,
+    picks: &[usize],
+    end: &[i64],
+    stage: usize,
+    to: usize,
+) -> i64 {
+    let arrivals = shape.inputs[stage].iter().map(|(origin, artifact)| {
+        let (from, ready) = match origin {
+            Origin::Site(from) => (*from, 0),
+            Origin::Stage(before) => (instance.stages[*before].choices[picks[*before]].site, end[*before]),
+        };
+        ready + artifact.map_or(0, |artifact| travel(instance, routes, artifact, from, to))
+    });
+    arrivals.max().unwrap_or(0)
 }
 
 /// From when an artifact is ready until it has arrived.

@@ -1,6 +1,7 @@
 //! The cheapest placement by a deadline, by bounds and moves: time gets a price
 //! ([`super::flow`]), messages bound the cost with it ([`super::dual`]), and placements that are
-//! late are repaired ([`super::timed`]).
+//! late are repaired ([`super::timed`]). What that leaves open is searched on a network that is
+//! expanded in time ([`super::expanded`]).
 
 use super::close::Closed;
 use super::dual::Dual;
@@ -11,7 +12,7 @@ use super::moves::Walk;
 use super::net::{Net, Node};
 use super::sites;
 use super::solver::{Effort, Solver};
-use crate::problem::{Instance, Origin, Shape, StageChoices};
+use crate::problem::{Instance, Origin, Routes, Shape, StageChoices, ready};
 use std::collections::BTreeSet;
 
 /// New prices of time at most.
@@ -213,7 +214,7 @@ impl<'a> Clock<'a> {
         let choices = &self.instance.stages[stage].choices;
         let mut best: Option<((i64, i64, usize), usize, i64)> = None;
         for (position, (site, at)) in net.nodes[stage].sites.iter().zip(&net.nodes[stage].choices).enumerate() {
-            let ready = self.ready(stage, *site);
+            let ready = ready(self.instance, self.shape, &Routes::new(), &self.picks, &self.end, stage, *site);
             for pick in at {
                 let choice = &choices[*pick];
                 let end = ready + choice.duration;
@@ -228,23 +229,6 @@ impl<'a> Clock<'a> {
         let ((_, _, pick), position, end) = best?;
         (self.picks[stage], self.end[stage]) = (pick, end);
         Some(position)
-    }
-
-    fn ready(&self, stage: usize, to: usize) -> i64 {
-        let time = |artifact: Option<usize>, from: usize| {
-            artifact.map_or(0, |artifact| self.instance.links.time(from, to, self.instance.artifacts[artifact].bytes))
-        };
-        let inputs = self.shape.inputs[stage].iter();
-        inputs
-            .map(|(origin, artifact)| match origin {
-                Origin::Site(from) => time(*artifact, *from),
-                Origin::Stage(before) => {
-                    let from = self.instance.stages[*before].choices[self.picks[*before]].site;
-                    self.end[*before] + time(*artifact, from)
-                }
-            })
-            .max()
-            .unwrap_or(0)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::net::Net;
 use super::tally::Tally;
-use crate::problem::{Instance, Origin, Shape};
+use crate::problem::{Instance, Origin, Routes, Shape, ready};
 
 /// A placement with its schedule. Picks are positions of choices.
 #[derive(Clone)]
@@ -60,14 +60,7 @@ impl<'a> Timed<'a> {
 
     /// When a stage could start at a site.
     fn ready(&self, stage: usize, site: usize) -> i64 {
-        let inputs = self.shape.inputs[stage].iter();
-        inputs
-            .map(|(origin, artifact)| match origin {
-                Origin::Site(from) => self.travel(*artifact, *from, site),
-                Origin::Stage(before) => self.end[*before] + self.travel(*artifact, self.site(*before), site),
-            })
-            .max()
-            .unwrap_or(0)
+        ready(self.instance, self.shape, &Routes::new(), &self.picks, &self.end, stage, site)
     }
 
     /// The longest way from the end of a stage at a site.

@@ -160,9 +160,8 @@ impl Grid {
         looked_at + (self.stars.len() + self.nodes.len()) * EACH
     }
 
-    /// Time between the first and the last that are in one slot, of the slots of ends where these
-    /// are shortest: half of all stages have shorter ones.
-    pub fn longest(&self) -> i64 {
+    /// How long the shortest slot of a stage's end is: in the middle of all stages.
+    pub fn slot_length(&self) -> i64 {
         let length = |node: &Node| node.end.first.iter().zip(&node.end.last).map(|(first, last)| last - first).min();
         let mut lengths: Vec<i64> = self.nodes.iter().filter_map(length).collect();
         lengths.sort_unstable();
@@ -185,9 +184,6 @@ impl Grid {
 
     /// Ties nodes and stars together.
     fn connect(&mut self, ground: &Ground<'_>) {
-        for node in &mut self.nodes {
-            (node.reads, node.makes) = (Vec::new(), Vec::new());
-        }
         for (index, star) in self.stars.iter_mut().enumerate() {
             for (number, reader) in star.readers.iter().enumerate() {
                 self.nodes[*reader].reads.push((index, number));

@@ -62,17 +62,24 @@ pub fn raise(ground: &Ground<'_>, keep: &mut [Vec<bool>], work: &mut Work<'_, '_
         return work.best.value();
     }
     let mut open = vec![first];
+    // One slot for each stage, and still less than the best: sites that stand for others, or volumes
+    // that are counted together, hide that much.
+    let mut stuck: Vec<Search> = Vec::new();
     // Down to placements first: the newest half is looked into before the one of the least bound.
     let mut newest: Option<usize> = None;
     while !open.is_empty() && work.pairs > 0 {
         let least = (0..open.len()).min_by_key(|index| (open[*index].bound, *index)).unwrap_or(0);
+        // No search can raise the bound above what is stuck.
+        if stuck.iter().any(|search| search.bound <= open[least].bound) {
+            break;
+        }
         let search = open.swap_remove(newest.take().unwrap_or(least));
         if !search.open(ground, work, keep) {
             continue;
         }
         let Some(halves) = search.split(ground) else {
-            open.push(search);
-            break;
+            stuck.push(search);
+            continue;
         };
         let old = open.len();
         for mut half in halves.into_iter().flatten() {
@@ -82,6 +89,7 @@ pub fn raise(ground: &Ground<'_>, keep: &mut [Vec<bool>], work: &mut Work<'_, '_
         }
         newest = (old..open.len()).min_by_key(|index| open[*index].bound);
     }
+    open.append(&mut stuck);
     open.retain(|search| search.open(ground, work, keep));
     open.iter().for_each(|search| search.may_tie(keep));
     open.iter().map(|search| search.bound).min().unwrap_or(i64::MAX).min(work.best.value())
@@ -134,7 +142,7 @@ impl Search {
     /// Sweeps until the bound rises no more, and tries out the placements that messages lead to.
     fn sweep(&mut self, ground: &Ground<'_>, work: &mut Work<'_, '_>) {
         let pairs = self.sweeper.grid.work().max(1) * 2;
-        let slot = self.sweeper.grid.longest();
+        let slot = self.sweeper.grid.slot_length();
         for sweep in 0..SWEEPS {
             if work.pairs < pairs {
                 work.pairs = 0;

@@ -2,7 +2,7 @@
 
 use super::ground::Ground;
 use super::sweep::Sweeper;
-use crate::problem::{Instance, Origin, Shape};
+use crate::problem::{Instance, Origin, Routes, Shape, ready};
 use crate::solve::net::Net;
 use crate::solve::tally::Tally;
 
@@ -98,17 +98,6 @@ impl<'a> Walk<'a> {
     }
 
     fn ready(&self, stage: usize, to: usize) -> i64 {
-        let time = |artifact: Option<usize>, from: usize| {
-            artifact.map_or(0, |artifact| self.instance.links.time(from, to, self.instance.artifacts[artifact].bytes))
-        };
-        let inputs = self.shape.inputs[stage].iter();
-        let arrivals = inputs.map(|(origin, artifact)| match origin {
-            Origin::Site(from) => time(*artifact, *from),
-            Origin::Stage(before) => {
-                let from = self.instance.stages[*before].choices[self.picks[*before]].site;
-                self.end[*before] + time(*artifact, from)
-            }
-        });
-        arrivals.max().unwrap_or(0)
+        ready(self.instance, self.shape, &Routes::new(), &self.picks, &self.end, stage, to)
     }
 }

@@ -7,25 +7,18 @@
 //! Preferences come before all of it. Caps on stages that may run at once are added as rows for
 //! the sets of stages that exceed them, until none does.
 
+mod figure;
 mod order;
 mod programs;
 mod shortfall;
 
 use crate::model::Objective;
-use crate::problem::{
-    Cap, Evaluation, Goal, Instance, Origin, Routes, Shape, evaluate_on, lower, routes, together, worth,
-};
-use crate::solve::close::{close, plain, separable};
-use crate::solve::deadline::by_deadline;
-use crate::solve::fastest::fastest;
+use crate::problem::{Cap, Evaluation, Goal, Instance, Routes, Shape, evaluate_on, lower, routes, together, worth};
+use crate::solve::close::plain;
 use crate::solve::forest::forest;
-use crate::solve::net::Net;
-use crate::solve::reduce::{Limits, kept, least_cost, least_time, reduce};
-use crate::solve::search::{improve, search};
+use crate::solve::reduce::{Limits, least_time, reduce};
 use crate::solve::solver::{Answer, Effort, Solver, SolverError};
-use crate::solve::timed::Timed;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 /// What came out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,18 +64,6 @@ pub struct Shortfall {
 /// Ties in cost between more choices than this are broken by single-stage moves, which is as
 /// deterministic, instead of by programs: the cost is proven, the makespan at that cost is not.
 const TIED_CHOICES: usize = 300;
-/// Choices looked at by these moves, at most.
-const SHORTENING: usize = 10_000_000;
-/// Above so many choices no program is built: its first linear relaxation alone would outlast
-/// every patience, and no count of nodes limits that. The placement is then the search's, with
-/// the bound of [`super::dual`] or of the longest path, and the gap to it.
-const PROGRAM_CHOICES: usize = 3_000;
-/// The same for programs with time, in pairs of a choice and a site that data may come from.
-const PROGRAM_WAITS: usize = 40_000;
-
-/// Later than any placement ends, and far from overflow in sums.
-const NO_DEADLINE: i64 = 1 << 52;
-
 /// Rounds of adding rows for stages that may run at once.
 const ROUNDS: usize = 10_000;
 
@@ -186,6 +167,12 @@ struct Known {
 }
 
 impl Found {
+    /// A placement whose figure is as good as its bound.
+    fn proven(known: Known, value: i64) -> Self {
+        let Known { tags, routes } = known;
+        Self { tags, routes, value, bound: value, proven: true, left: None }
+    }
+
     fn known(&self) -> Known {
         Known { tags: self.tags.clone(), routes: self.routes.clone() }
     }
@@ -330,220 +317,6 @@ impl Run<'_> {
         reduce(instance, self.shape, Limits { cost, time, ..limits })
     }
 
-    /// Minimises one figure within limits. `known` keeps the limits already.
-    fn best(
-        &self,
-        instance: &Instance,
-        goal: Figure,
-        limits: Limits,
-        known: Option<Known>,
-    ) -> Result<Option<Found>, SolverError> {
-        let closed = match known {
-            None if goal == Figure::Cost && separable(instance) => close(instance, self.shape),
-            _ => None,
-        };
-        // What it bounds are placements whose copies come straight from their origins.
-        let floor = closed.as_ref().filter(|_| plain(instance)).map_or(i64::MIN, |closed| closed.bound);
-        let mut start = known;
-        if let Some(closed) = closed {
-            match self.resolved(instance, goal, limits, tags(instance, &closed.picks)) {
-                Some((known, value)) if value == floor => {
-                    let Known { tags, routes } = known;
-                    return Ok(Some(Found { tags, routes, value, bound: floor, proven: true, left: None }));
-                }
-                Some((known, _)) => start = Some(known),
-                None if limits.cost.is_some_and(|limit| floor > limit) => return Ok(None),
-                None => {}
-            }
-        }
-        let found = self.best_left(instance, goal, limits, start)?;
-        Ok(found.map(|found| {
-            let bound = found.bound.max(floor).min(found.value);
-            Found { bound, proven: found.proven || bound == found.value, ..found }
-        }))
-    }
-
-    /// As [`Self::best`], on what the limits leave.
-    fn best_left(
-        &self,
-        instance: &Instance,
-        goal: Figure,
-        limits: Limits,
-        known: Option<Known>,
-    ) -> Result<Option<Found>, SolverError> {
-        let Some(mut instance) = self.reduced(instance, limits) else { return Ok(None) };
-        let mut floor = i64::MIN;
-        let mut start = known;
-        let straight = !routes::possible(&instance);
-        if let (Figure::Time, None, true, None) = (goal, &start, straight, limits.cost)
-            && let Some(found) = fastest(&instance, self.shape)
-            && let Some((known, value)) = self.resolved(&instance, goal, limits, tags(&instance, &found.picks))
-        {
-            floor = floor.max(found.bound);
-            if value == floor {
-                let Known { tags, routes } = known;
-                return Ok(Some(Found { tags, routes, value, bound: floor, proven: true, left: None }));
-            }
-            for (stage, with) in instance.stages.iter_mut().zip(found.with) {
-                let mut with = with.into_iter();
-                stage.choices.retain(|_| with.next().is_none_or(|with| with <= value));
-            }
-            start = Some(known);
-        }
-        // Where copies or quotas tie stages together, sites are searched in the same way without one.
-        let deadline = limits.time.or_else(|| (!plain(&instance)).then_some(NO_DEADLINE));
-        if let (Figure::Cost, true, Some(deadline), None) = (goal, straight, deadline, limits.score) {
-            if start.is_none()
-                && Net::new(&instance, self.shape, true).is_none()
-                && let Some(found) = fastest(&instance, self.shape)
-                && let Some((known, value)) = self.resolved(&instance, goal, limits, tags(&instance, &found.picks))
-            {
-                // What costs more by itself than a whole placement is in none that is cheaper.
-                instance.stages.iter_mut().for_each(|stage| stage.choices.retain(|choice| choice.cost <= value));
-                start = Some(known);
-            }
-            let asked = asked(&instance, goal, limits);
-            let begin = start.as_ref().and_then(|known| positions(&instance, &known.tags));
-            if let Some(closed) = by_deadline(&asked, self.shape, deadline, begin, self.solver, self.effort) {
-                floor = floor.max(closed.bound);
-                if let Some((known, value)) = self.resolved(&instance, goal, limits, tags(&instance, &closed.picks)) {
-                    if value == floor {
-                        let left = closed.keep.and_then(|keep| kept(&instance, &keep));
-                        let left = left.filter(|left| positions(left, &known.tags).is_some());
-                        let Known { tags, routes } = known;
-                        return Ok(Some(Found {
-                            tags,
-                            routes,
-                            value,
-                            bound: floor,
-                            proven: true,
-                            left: left.map(Box::new),
-                        }));
-                    }
-                    // What is dropped costs more than the value that the bounds reckoned with.
-                    let keep = closed.keep.filter(|_| value <= closed.value);
-                    for (stage, keep) in instance.stages.iter_mut().zip(keep.into_iter().flatten()) {
-                        let mut keep = keep.into_iter();
-                        stage.choices.retain(|_| keep.next().unwrap_or(true));
-                    }
-                    start = Some(known);
-                }
-            }
-        }
-        if start.is_none() {
-            start = search(&asked(&instance, goal, limits), self.shape)
-                .and_then(|(picks, _, _)| self.resolved(&instance, goal, limits, tags(&instance, &picks)))
-                .map(|(known, _)| known);
-        }
-        let Some(start) = start else { return self.program(&instance, goal, limits, None) };
-        let found = self.best_from(&instance, goal, limits, start, floor)?;
-        let bound = found.bound.max(floor).min(found.value);
-        Ok(Some(Found { bound, proven: found.proven || bound == found.value, ..found }))
-    }
-
-    /// As [`Self::best`], from a placement within the limits. No figure is below `floor`.
-    fn best_from(
-        &self,
-        instance: &Instance,
-        goal: Figure,
-        limits: Limits,
-        start: Known,
-        floor: i64,
-    ) -> Result<Found, SolverError> {
-        let value = self.value(instance, goal, limits, &start).ok_or_else(lost)?;
-        let found = |bound: i64, proven: bool| {
-            let Known { tags, routes } = start.clone();
-            Found { tags, routes, value, bound, proven, left: None }
-        };
-        let instance = self.reduced(instance, limits.with(goal, value)).ok_or_else(lost)?;
-        let bound = floor.max(self.floor(&instance, goal)).min(value);
-        let fixed = instance.stages.iter().all(|stage| stage.choices.len() == 1);
-        if bound == value || (fixed && self.straightforward(&instance, goal, limits)) {
-            // All other choices are proven to exceed a limit or to be worse.
-            return Ok(found(value, true));
-        }
-        if instance.size() > PROGRAM_CHOICES || (limits.time.is_some() && self.waits(&instance) > PROGRAM_WAITS) {
-            return Ok(found(bound, false));
-        }
-        let program = self.program(&instance, goal, limits, Some(&start))?;
-        Ok(match program {
-            Some(program) if program.value <= value => Found { bound: program.bound.min(program.value), ..program },
-            Some(program) if !program.proven => found(program.bound.min(value), false),
-            // A solver that calls the program infeasible, or proves an optimum that the start
-            // beats, contradicts a placement that is there: its word is no proof.
-            _ => found(bound, false),
-        })
-    }
-
-    /// Pairs of sites over all edges: the size of what a program says about time.
-    fn waits(&self, instance: &Instance) -> usize {
-        let sites = |stage: usize| {
-            instance.stages[stage].choices.iter().map(|choice| choice.site).collect::<BTreeSet<usize>>().len()
-        };
-        let sites: Vec<usize> = (0..instance.stages.len()).map(sites).collect();
-        let inputs = self
-            .shape
-            .inputs
-            .iter()
-            .enumerate()
-            .flat_map(|(stage, inputs)| inputs.iter().map(move |(origin, _)| (stage, origin)));
-        inputs
-            .map(|(stage, origin)| match origin {
-                Origin::Stage(before) => sites[*before] * instance.stages[stage].choices.len(),
-                Origin::Site(_) => instance.stages[stage].choices.len(),
-            })
-            .sum()
-    }
-
-    /// Whether the ways of [`evaluate`] are the best for the only picks that are left: they are the
-    /// cheapest, which may not be the fastest, and count every copy on its own.
-    fn straightforward(&self, instance: &Instance, goal: Figure, limits: Limits) -> bool {
-        let only_cost = goal == Figure::Cost && limits.time.is_none() && !has_deadlines(instance);
-        (only_cost && instance.links.pools.is_empty())
-            || routes::cheapest(instance, &vec![0; instance.stages.len()]).is_empty()
-    }
-
-    /// A bound without a solver.
-    fn floor(&self, instance: &Instance, goal: Figure) -> i64 {
-        let cost = || least_cost(instance, self.shape);
-        match goal {
-            Figure::Cost => cost(),
-            Figure::Score => cost().saturating_add(worth(instance, least_time(instance, self.shape))),
-            Figure::Time => least_time(instance, self.shape),
-        }
-    }
-
-    /// A placement within limits, made better by single-stage moves, without a proof.
-    fn improved(&self, instance: &Instance, goal: Figure, limits: Limits, known: &Known) -> Option<Found> {
-        let value = self.value(instance, goal, limits, known)?;
-        let bound = self.floor(instance, goal);
-        let Known { tags: kept, routes } = known.clone();
-        let unmoved = Found { tags: kept, routes, value, bound, proven: false, left: None };
-        // The score's own limit is none that moves know.
-        if limits.score.is_some() {
-            return Some(unmoved);
-        }
-        let minimize = if goal == Figure::Time { Objective::Time } else { Objective::Cost };
-        let searched = Instance { minimize, budget: limits.cost, deadline: limits.time, ..instance.clone() };
-        let start = positions(instance, &known.tags)?;
-        let picks = match (goal, limits.cost, Net::new(instance, self.shape, true)) {
-            (Figure::Time, Some(limit), Some(net)) if plain(instance) => {
-                let mut timed = Timed::new(instance, self.shape, &net, start);
-                let allowed = instance.stages.iter().map(|stage| (0..stage.choices.len()).collect());
-                let mut visits = SHORTENING;
-                timed.shorten(limit.saturating_mul(net.scale), &allowed.collect::<Vec<_>>(), &mut visits);
-                timed.picks
-            }
-            _ => improve(&searched, self.shape, start),
-        };
-        Some(match self.resolved(instance, goal, limits, tags(instance, &picks)) {
-            Some((moved, better)) if better <= value => {
-                Found { tags: moved.tags, routes: moved.routes, value: better, bound, proven: false, left: None }
-            }
-            _ => unmoved,
-        })
-    }
-
     /// The figure of a placement; `None`: it breaks a limit.
     fn value(&self, instance: &Instance, goal: Figure, limits: Limits, known: &Known) -> Option<i64> {
         let picks = positions(instance, &known.tags)?;
@@ -571,17 +344,6 @@ impl Run<'_> {
     /// All figures of a placement that was found for the instance.
     fn evaluation(&self, instance: &Instance, found: &Found) -> Option<Evaluation> {
         evaluate_on(instance, self.shape, &positions(instance, &found.tags)?, &found.routes)
-    }
-}
-
-/// The instance as the search and the bounds are asked about it.
-fn asked(instance: &Instance, goal: Figure, limits: Limits) -> Instance {
-    Instance {
-        minimize: if goal == Figure::Time { Objective::Time } else { Objective::Cost },
-        budget: limits.cost,
-        deadline: limits.time,
-        hour: if goal == Figure::Score { instance.hour } else { 0 },
-        ..instance.clone()
     }
 }
 

@@ -61,9 +61,7 @@ impl Run<'_> {
         }
         best
     }
-}
 
-impl Run<'_> {
     /// The same where a move changes nothing but what it touches.
     fn nudged(&self, instance: &Instance, limits: Limits, best: &Known) -> Option<Known> {
         let net = Net::new(instance, self.shape, true)?;
