@@ -3,8 +3,12 @@
 
 use super::close::{Within, bound, close, within};
 use super::deadline::by_deadline;
+use super::expanded::{Ground, Work, raise};
 use super::fastest::fastest;
+use super::incumbent::Incumbent;
+use super::net::Net;
 use super::reduce::{Limits, reduce};
+use super::timed::Timed;
 use super::{Effort, Highs, exhaustive};
 use crate::model::Objective;
 use crate::problem::samples::{instances, rich_instances};
@@ -12,6 +16,7 @@ use crate::problem::{Instance, evaluate};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 fn config(cases: u32) -> Config {
     Config { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
@@ -177,4 +182,79 @@ fn bounds_hold_whatever_else_binds_stages_together() {
         });
     result.unwrap();
     assert!(found.get() > 200 && dropped.get() > 100, "{} found, {} dropped", found.get(), dropped.get());
+}
+
+#[test]
+fn sites_taken_as_one_bound_from_below() {
+    let (all, near) = (Cell::new(0), Cell::new(0));
+    let result = TestRunner::new(config(400)).run(&(instances(), 60_000..900_000_i64), |(instance, deadline)| {
+        let instance = limited(&instance, deadline);
+        let shape = instance.shape();
+        let (Some((picks, best)), Some(net)) = (exhaustive::best(&instance), Net::new(&instance, &shape, true)) else {
+            return Ok(());
+        };
+        let allowed = instance.stages.iter().map(|stage| (0..stage.choices.len()).collect()).collect();
+        let found = Some((best.cost() * net.scale, picks.clone()));
+        let mut incumbent = Incumbent {
+            instance: &instance,
+            shape: &shape,
+            net: &net,
+            deadline,
+            allowed,
+            tried: BTreeSet::new(),
+            found,
+        };
+        let one = vec![0; instance.links.sites];
+        let ground = Ground::new(&instance, &shape, &net, deadline, &one, true);
+        let mut keep: Vec<Vec<bool>> = instance.stages.iter().map(|stage| vec![true; stage.choices.len()]).collect();
+        let around = incumbent.near(&picks);
+        let mut work =
+            Work { best: &mut incumbent, visits: 10_000, pairs: 1_000_000, near: around, floor: 0, in_vain: false };
+        let bound = raise(&ground, &mut keep, &mut work);
+        prop_assert!(bound <= best.cost() * net.scale);
+        prop_assert_eq!(incumbent.value(), best.cost() * net.scale, "nothing is cheaper than the best");
+        for (stage, keep) in keep.iter().enumerate() {
+            prop_assert!(keep[picks[stage]], "the one best placement is gone");
+        }
+        all.set(all.get() + 1);
+        near.set(near.get() + usize::from(bound > best.cost() * net.scale / 2));
+        Ok(())
+    });
+    result.unwrap();
+    assert!(all.get() > 150 && near.get() * 4 > all.get(), "{} of {} above a half", near.get(), all.get());
+}
+
+#[test]
+fn cuts_put_placements_in_time() {
+    let (late, in_time, dearer) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let result = TestRunner::new(config(400)).run(&(instances(), 1..16_i64), |(instance, steps)| {
+        let instance = free(&instance);
+        let shape = instance.shape();
+        let (Some((picks, best)), Some(net)) = (exhaustive::best(&instance), Net::new(&instance, &shape, true)) else {
+            return Ok(());
+        };
+        let Some(fast) = exhaustive::best(&Instance { minimize: Objective::Time, ..instance.clone() }) else {
+            return Ok(());
+        };
+        let deadline = (best.makespan + fast.1.makespan) / 2;
+        if deadline >= best.makespan {
+            return Ok(());
+        }
+        late.set(late.get() + 1);
+        let allowed: Vec<Vec<usize>> = instance.stages.iter().map(|stage| (0..stage.choices.len()).collect()).collect();
+        let mut timed = Timed::new(&instance, &shape, &net, picks);
+        let mut visits = 100_000;
+        if timed.crash(deadline, steps, &allowed, &mut visits) {
+            let evaluation = evaluate(&instance, &shape, &timed.picks).unwrap();
+            prop_assert!(evaluation.makespan <= deadline);
+            let least = exhaustive::best(&limited(&instance, deadline)).unwrap().1.cost();
+            prop_assert!(least <= evaluation.cost());
+            in_time.set(in_time.get() + 1);
+            dearer.set(dearer.get() + usize::from(evaluation.cost() > least));
+        }
+        Ok(())
+    });
+    result.unwrap();
+    assert!(late.get() > 100 && in_time.get() * 10 > late.get() * 7, "{} of {}", in_time.get(), late.get());
+    assert!(dearer.get() * 2 < in_time.get(), "{} of {} are not the cheapest", dearer.get(), in_time.get());
 }

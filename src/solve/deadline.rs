@@ -5,9 +5,9 @@
 
 use super::close::Closed;
 use super::dual::Dual;
-use super::expanded::{Ground, PAIRS, Work, raise};
+use super::expanded::{Ground, PAIRS, Work, raise, sweeps};
 use super::flow::{Rates, rates};
-use super::incumbent::Incumbent;
+use super::incumbent::{Incumbent, LARGE};
 use super::moves::Walk;
 use super::net::{Net, Node};
 use super::sites;
@@ -24,7 +24,7 @@ const SWEEPS: usize = 3;
 /// With at most so many choices, every sweep is looked at closely, not only the last of a round.
 const SMALL: usize = 10_000;
 /// Work on placements, in choices looked at.
-const VISITS: usize = 20_000_000;
+const VISITS: usize = 40_000_000;
 /// A better bound is one by this part of it.
 const PROGRESS: i64 = 20_000;
 
@@ -45,11 +45,11 @@ pub fn by_deadline(
     let scale = full.scale;
     let before = before(shape);
     let mut visits = VISITS;
-    let instead = sites::enough_in_time(&full, &instance.links, instance);
-    let needed = |node: &Node| node.sites.iter().map(|site| instead[*site] == *site).collect();
+    let enough = sites::enough_in_time(&full, &instance.links, instance);
+    let needed = |node: &Node| node.sites.iter().map(|site| enough[*site] == *site).collect();
     let stays = |stage: &StageChoices| {
         (0..stage.choices.len())
-            .filter(|choice| instead[stage.choices[*choice].site] == stage.choices[*choice].site)
+            .filter(|choice| enough[stage.choices[*choice].site] == stage.choices[*choice].site)
             .collect()
     };
     let allowed = instance.stages.iter().map(stays).collect();
@@ -57,7 +57,9 @@ pub fn by_deadline(
     if let Some(start) = start {
         best.try_out(start, &mut visits);
     }
-    for home in homes(instance, &instead) {
+    // Large jobs have no time for all of them.
+    let tried = if instance.size() > LARGE { 1 } else { usize::MAX };
+    for home in homes(instance, &enough).into_iter().take(tried) {
         best.try_out(home, &mut visits);
     }
     let mut price = Rates { of: vec![0; instance.stages.len()], total: 0 };
@@ -79,7 +81,7 @@ pub fn by_deadline(
             let limit = best.value().saturating_add(price.taken(deadline));
             dual.backward(&mut |dual, stage| {
                 if last {
-                    narrow(instance, dual, &instead, &price, limit, stage, &mut keep[stage]);
+                    narrow(instance, dual, &enough, &price, limit, stage, &mut keep[stage]);
                 }
             });
             let net = dual.net.clone();
@@ -88,7 +90,7 @@ pub fn by_deadline(
             let mut clock = Clock::new(instance, shape, deadline, &lengths);
             dual.forward(&mut |dual, stage| {
                 if last {
-                    narrow(instance, dual, &instead, &price, limit, stage, &mut keep[stage]);
+                    narrow(instance, dual, &enough, &price, limit, stage, &mut keep[stage]);
                 }
                 let cost = |position: usize| walk.part(dual, stage, position) + dual.after(stage, position);
                 let best = (0..own[stage].len()).min_by_key(|position| cost(*position));
@@ -120,7 +122,7 @@ pub fn by_deadline(
         let better =
             bound > before_round.0.saturating_add(before_round.0.max(0) / PROGRESS) || best.value() < before_round.1;
         idle = if better { 0 } else { idle + 1 };
-        if idle >= PATIENCE {
+        if idle >= if instance.size() > LARGE { 1 } else { PATIENCE } {
             break;
         }
         let curves: Vec<Vec<(i64, i64)>> =
@@ -128,19 +130,39 @@ pub fn by_deadline(
         let Some(next) = rates(&curves, &before, deadline, solver, effort) else { break };
         price = next;
     }
-    // First with sites that stand for others, whose travel is that of the nearest of them; then,
-    // where that leaves little to look at, with each on its own.
+    best.polish(&mut visits);
     let mut pairs = PAIRS;
-    let alone: Vec<usize> = (0..instance.links.sites).collect();
-    for (instead, least) in [(&instead, 0), (&alone, PAIRS / 50)] {
+    for grouping in [Grouping::One, Grouping::Enough, Grouping::Alone] {
+        let (instead, least) = match grouping {
+            Grouping::One => (&vec![0; instance.links.sites], 0),
+            Grouping::Enough => (&enough, 0),
+            Grouping::Alone => (&(0..instance.links.sites).collect(), PAIRS / 50),
+        };
         if bound > best.value().saturating_sub(scale) || pairs < least {
             break;
         }
-        let ground = Ground::new(instance, shape, &full, deadline, instead);
-        let mut work = Work { best: &mut best, visits, pairs };
+        let ground = |instead, loose| Ground::new(instance, shape, &full, deadline, instead, loose);
+        if grouping == Grouping::One && sweeps(&ground(&enough, false), &keep) >= FEW {
+            continue;
+        }
+        let ground = ground(instead, grouping == Grouping::One);
+        let near = match &best.found {
+            Some((_, picks)) if ground.loose => best.near(picks),
+            _ => best.allowed.clone(),
+        };
+        let mut work = Work { best: &mut best, visits, pairs, near, floor: bound, in_vain: false };
+        if ground.loose {
+            work.pairs /= 2;
+        }
         bound = bound.max(raise(&ground, &mut keep, &mut work));
-        (visits, pairs) = (work.visits, work.pairs);
+        visits = work.visits;
+        if ground.loose && !work.in_vain {
+            // The few sweeps that are left over the network of all sites would tell less.
+            break;
+        }
+        pairs = work.pairs;
     }
+    best.polish(&mut visits);
     let (value, picks) = best.found?;
     let bound = full.whole(bound);
     let value = value / scale;
@@ -148,7 +170,7 @@ pub fn by_deadline(
 }
 
 /// By site that all stages can be at, among those that stand for others: the cheapest of each stage
-/// there.
+/// there. The cheapest first.
 fn homes(instance: &Instance, instead: &[usize]) -> Vec<Vec<usize>> {
     let home = |site: usize| {
         let cheapest = |stage: &StageChoices| {
@@ -157,9 +179,28 @@ fn homes(instance: &Instance, instead: &[usize]) -> Vec<Vec<usize>> {
         };
         instance.stages.iter().map(cheapest).collect::<Option<Vec<usize>>>()
     };
-    (0..instead.len()).filter(|site| instead[*site] == *site).filter_map(home).collect()
+    let mut homes: Vec<Vec<usize>> =
+        (0..instead.len()).filter(|site| instead[*site] == *site).filter_map(home).collect();
+    let cost = |home: &Vec<usize>| -> i64 {
+        home.iter().zip(&instance.stages).map(|(pick, stage)| stage.choices[*pick].cost).sum()
+    };
+    homes.sort_by_cached_key(cost);
+    homes
 }
 
+/// Sites of a time-expanded network.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grouping {
+    /// All as if they were one: for large DAGs in which copies hardly count.
+    One,
+    /// Those that stand for others, whose travel is that of the nearest of them.
+    Enough,
+    /// Each on its own.
+    Alone,
+}
+
+/// Sweeps over a time-expanded network that are too few for it to be refined.
+const FEW: usize = 40;
 /// Sweeps of single moves after each rounding.
 const SETTLING: usize = 20;
 

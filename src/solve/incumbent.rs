@@ -3,11 +3,35 @@
 use super::close::plain;
 use super::net::Net;
 use super::timed::Timed;
-use crate::problem::{Instance, Shape, evaluate, together};
+use crate::problem::{Instance, Shape, StageChoices, evaluate, together};
 use std::collections::BTreeSet;
 
 /// Single moves are not expected to take more than this part off a placement.
 const SETTLED: i64 = 10;
+
+/// Ways to put a late placement in time.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By cheapest cuts, in so many steps.
+    Cuts(i64),
+    /// By single moves, each where a millisecond costs least. `stay`: stages stay at their sites;
+    /// faster machines where they are keep data together.
+    Moves { stay: bool },
+}
+
+impl Way {
+    const ALL: [Self; 5] =
+        [Self::Cuts(64), Self::Cuts(16), Self::Cuts(4), Self::Moves { stay: true }, Self::Moves { stay: false }];
+}
+
+/// Above so many choices only the way that is most often the best is tried.
+pub const LARGE: usize = 1_000_000;
+/// Only placements that are dearer than the best by less than this part of it swing.
+const SWUNG: i64 = 20;
+/// A placement is let be late by this part of the deadline at first, then by less.
+const LATEST: i64 = 256;
+/// Steps in which it is put in time again.
+const SWINGS: i64 = 16;
 
 /// The best placement in time so far.
 pub struct Incumbent<'a> {
@@ -40,20 +64,97 @@ impl Incumbent<'_> {
         if hopeless >= self.value() {
             return;
         }
-        // Faster machines where the stages are keep data together; moves reach more.
-        for stay in [true, false] {
+        let large = self.instance.size() > LARGE;
+        let near;
+        let (ways, allowed) = if large {
+            near = self.near(&late.picks);
+            (&Way::ALL[..1], &near)
+        } else {
+            (&Way::ALL[..], &self.allowed)
+        };
+        let mut best: Option<(i64, Timed<'_>)> = None;
+        for way in ways {
             let mut timed = late.clone();
-            if timed.repair(self.deadline, &self.allowed, stay, visits) {
-                timed.settle(self.deadline, &self.allowed, visits);
+            let in_time = match *way {
+                Way::Cuts(steps) => timed.crash(self.deadline, steps, allowed, visits),
+                Way::Moves { stay } => timed.repair(self.deadline, allowed, stay, visits),
+            };
+            if in_time {
+                timed.settle(self.deadline, allowed, visits);
                 let total = timed.total();
-                if total < self.value().min(self.net.never)
-                    && let Some(value) = self.exact(&timed.picks, total)
-                    && value < self.value()
-                {
-                    self.found = Some((value, timed.picks));
+                if best.as_ref().is_none_or(|(known, _)| total < *known) {
+                    best = Some((total, timed));
                 }
             }
         }
+        let Some((total, timed)) = best else { return };
+        let swings = !large && total < self.value().saturating_add(self.value() / SWUNG);
+        self.take(&timed);
+        if swings {
+            let better = self.swing(timed, visits);
+            self.take(&better);
+        }
+    }
+
+    /// Makes the best placement of a large job cheaper, where [`Self::try_out`] has no time for it.
+    pub fn polish(&mut self, visits: &mut usize) {
+        if self.instance.size() > LARGE
+            && let Some((_, picks)) = &self.found
+        {
+            let timed = Timed::new(self.instance, self.shape, self.net, picks.clone());
+            let better = self.swing(timed, visits);
+            self.take(&better);
+        }
+    }
+
+    /// Makes a placement the best if it is.
+    fn take(&mut self, timed: &Timed<'_>) {
+        let total = timed.total();
+        let known = self.value();
+        if total < known.min(self.net.never)
+            && timed.makespan() <= self.deadline
+            && let Some(value) = self.exact(&timed.picks, total)
+            && value < known
+        {
+            self.found = Some((value, timed.picks.clone()));
+        }
+    }
+
+    /// Lets a placement be late by some time, which lets stages become cheaper, and puts it in time
+    /// again, perhaps by others; as long as that helps.
+    fn swing<'t>(&self, mut best: Timed<'t>, visits: &mut usize) -> Timed<'t> {
+        let kept = *visits / 2;
+        let mut left = *visits - kept;
+        let near = self.near(&best.picks);
+        let mut total = best.total();
+        let mut late = self.deadline / LATEST;
+        while late > 0 && left > 0 {
+            let mut timed = best.clone();
+            timed.settle(self.deadline.saturating_add(late), &near, &mut left);
+            let mut better = false;
+            if timed.crash(self.deadline, SWINGS, &near, &mut left) {
+                timed.settle(self.deadline, &near, &mut left);
+                let swung = timed.total();
+                if swung < total {
+                    (best, total, better) = (timed, swung, true);
+                }
+            }
+            if !better {
+                late /= 2;
+            }
+        }
+        *visits = kept + left;
+        best
+    }
+
+    /// By stage: choices where any stage of a placement is.
+    pub fn near(&self, picks: &[usize]) -> Vec<Vec<usize>> {
+        let stages = &self.instance.stages;
+        let used: BTreeSet<usize> = stages.iter().zip(picks).map(|(stage, pick)| stage.choices[*pick].site).collect();
+        let near = |(stage, allowed): (&StageChoices, &Vec<usize>)| {
+            allowed.iter().copied().filter(|choice| used.contains(&stage.choices[*choice].site)).collect()
+        };
+        stages.iter().zip(&self.allowed).map(near).collect()
     }
 
     /// What a placement in time really costs, scaled: the network knows the least that copies cost

@@ -5,6 +5,7 @@
 //! exactly from what was chosen ([`crate::problem::evaluate`]).
 
 mod close;
+mod crash;
 mod deadline;
 mod dual;
 pub mod exhaustive;

@@ -138,6 +138,12 @@ impl Net {
         let direct = links.class(from, to).map_or(self.never, |class| star.price[usize::from(class)]);
         star.relayed.get(to).map_or(direct, |relayed| direct.min(*relayed))
     }
+
+    /// The least of it over some price classes, wherever the copy goes.
+    pub fn least_price(&self, star: &Star, classes: impl Iterator<Item = Option<u16>>) -> i64 {
+        let direct = classes.map(|class| class.map_or(self.never, |class| star.price[usize::from(class)]));
+        direct.chain(star.relayed.iter().copied()).min().unwrap_or(self.never)
+    }
 }
 
 /// Artifacts with readers, those with the same origin and readers as one.

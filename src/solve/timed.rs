@@ -9,15 +9,15 @@ use crate::problem::{Instance, Origin, Routes, Shape, ready};
 #[derive(Clone)]
 pub struct Timed<'a> {
     instance: &'a Instance,
-    shape: &'a Shape,
+    pub(super) shape: &'a Shape,
     net: &'a Net,
     /// By stage: who waits for it, and for which artifact.
     after: Vec<Vec<(usize, Option<usize>)>>,
     pub picks: Vec<usize>,
     tally: Tally,
-    end: Vec<i64>,
+    pub(super) end: Vec<i64>,
     /// By stage: the longest way from its end to the end of all.
-    tail: Vec<i64>,
+    pub(super) tail: Vec<i64>,
 }
 
 impl<'a> Timed<'a> {
@@ -43,18 +43,18 @@ impl<'a> Timed<'a> {
         timed
     }
 
-    fn site(&self, stage: usize) -> usize {
+    pub(super) fn site(&self, stage: usize) -> usize {
         self.instance.stages[stage].choices[self.picks[stage]].site
     }
 
-    fn travel(&self, artifact: Option<usize>, from: usize, to: usize) -> i64 {
+    pub(super) fn travel(&self, artifact: Option<usize>, from: usize, to: usize) -> i64 {
         if from == to {
             return 0;
         }
         artifact.map_or(0, |artifact| self.instance.links.time(from, to, self.instance.artifacts[artifact].bytes))
     }
 
-    fn duration(&self, stage: usize) -> i64 {
+    pub(super) fn duration(&self, stage: usize) -> i64 {
         self.instance.stages[stage].choices[self.picks[stage]].duration
     }
 
@@ -75,7 +75,7 @@ impl<'a> Timed<'a> {
     }
 
     /// Works out all ends and tails.
-    fn schedule(&mut self) {
+    pub(super) fn schedule(&mut self) {
         for &stage in &self.shape.order {
             self.end[stage] = self.ready(stage, self.site(stage)) + self.duration(stage);
         }
@@ -88,7 +88,7 @@ impl<'a> Timed<'a> {
         self.end.iter().copied().max().unwrap_or(0)
     }
 
-    fn put(&mut self, stage: usize, pick: usize) {
+    pub(super) fn put(&mut self, stage: usize, pick: usize) {
         let before = self.site(stage);
         self.picks[stage] = pick;
         let now = self.site(stage);
@@ -140,7 +140,7 @@ impl<'a> Timed<'a> {
     }
 
     /// By choice of a stage: its cost with all copies, and the longest way through it.
-    fn options(&self, stage: usize, allowed: &[usize]) -> Vec<(i64, i64, usize)> {
+    pub(super) fn options(&self, stage: usize, allowed: &[usize]) -> Vec<(i64, i64, usize)> {
         // Choices come by site.
         let mut known: Option<(usize, i64, i64)> = None;
         let choices = &self.instance.stages[stage].choices;
@@ -215,7 +215,7 @@ impl<'a> Timed<'a> {
     }
 
     /// What a stage costs now, with all copies that it causes.
-    fn now(&self, stage: usize) -> i64 {
+    pub(super) fn now(&self, stage: usize) -> i64 {
         let choice = self.instance.stages[stage].choices[self.picks[stage]];
         choice.cost * self.net.scale + self.copies(stage, choice.site)
     }

@@ -107,9 +107,13 @@ impl Grid {
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for (stage, old) in self.nodes.iter().enumerate() {
             let lives = |position: usize| old.start.range(position).any(|slot| fates.start[stage][slot] != Fate::Dead);
-            let left = |site: &usize| old.sites.binary_search(site).is_ok_and(lives);
-            let runs = ground.runs(&keep[stage], stage).into_iter();
-            let (sites, runs) = runs.filter(|(site, _)| left(site)).unzip();
+            // What a run stands for was dropped with it.
+            let kept = |position: usize| -> Vec<Run> {
+                old.runs[position].iter().copied().filter(|run| keep[stage][run.choice]).collect()
+            };
+            let left = (0..old.sites.len()).filter(|position| lives(*position));
+            let left = left.map(|position| (old.sites[position], kept(position)));
+            let (sites, runs) = left.filter(|(_, runs)| !runs.is_empty()).unzip();
             nodes.push(Node { sites, runs, ..Node::default() });
         }
         let mut grid = Self { nodes, stars: self.stars.clone(), order: self.order.clone() };
@@ -208,9 +212,7 @@ impl Grid {
                 None => (vec![0; pairs().count()], vec![0; pairs().count()]),
                 Some(data) => {
                     let data = &ground.net.stars[data];
-                    let bytes = ground.instance.artifacts[data.largest].bytes;
-                    let links = &ground.links;
-                    let pair = |(from, to)| (ground.net.price(links, data, from, to), links.time(from, to, bytes));
+                    let pair = |(from, to)| (ground.price(data, from, to), ground.travel(data, from, to));
                     pairs().map(pair).unzip()
                 }
             };

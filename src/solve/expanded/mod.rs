@@ -23,8 +23,9 @@ use walk::Walk;
 const SWEEPS: usize = 12;
 /// A better bound is one by this part of it.
 const PROGRESS: i64 = 1_000;
-/// Quarters of a slot that walks take every stage to lose.
-const HIDDEN: [i64; 4] = [0, 1, 2, 4];
+/// Walks: quarters of a slot that every stage is taken to lose, and whether hubs' starts are decided
+/// before.
+const WALKS: [(i64, bool); 6] = [(0, false), (1, false), (2, false), (4, false), (0, true), (2, true)];
 /// Slots are halved where a placement may cost less than the bound and this part of the gap,
 const NEAR: i64 = 4;
 /// and where being later by one slot costs more than this part of the gap, shared by all stages.
@@ -43,6 +44,23 @@ pub struct Work<'a, 'i> {
     pub visits: usize,
     /// Pairs of slots that it may still look at.
     pub pairs: usize,
+    /// By stage: choices that walks may take where groups of sites are loose.
+    pub near: Vec<Vec<usize>>,
+    /// The bound that is known.
+    pub floor: i64,
+    /// Groups of sites are too loose to find out more.
+    pub in_vain: bool,
+}
+
+impl Work<'_, '_> {
+    fn over(&self) -> bool {
+        self.pairs == 0 || self.in_vain
+    }
+
+    /// After some work, the bound is hardly above what was known before.
+    fn hardly(&self, bound: i64) -> bool {
+        self.pairs < PAIRS - PAIRS / 16 && bound < self.floor.saturating_add((self.best.value() - self.floor) / 8)
+    }
 }
 
 /// A search for placements that are in the slots of a grid.
@@ -50,6 +68,11 @@ struct Search {
     sweeper: Sweeper,
     bound: i64,
     keep: Vec<Vec<bool>>,
+}
+
+/// How many sweeps there and back over the first grid are all that may be made.
+pub fn sweeps(ground: &Ground<'_>, keep: &[Vec<bool>]) -> usize {
+    Grid::new(ground, keep).map_or(usize::MAX, |grid| PAIRS / (grid.work().max(1) * 2))
 }
 
 /// Raises a scaled lower bound on the cost of placements by the deadline, finds cheaper ones, and
@@ -67,7 +90,7 @@ pub fn raise(ground: &Ground<'_>, keep: &mut [Vec<bool>], work: &mut Work<'_, '_
     let mut stuck: Vec<Search> = Vec::new();
     // Down to placements first: the newest half is looked into before the one of the least bound.
     let mut newest: Option<usize> = None;
-    while !open.is_empty() && work.pairs > 0 {
+    while !open.is_empty() && !work.over() {
         let least = (0..open.len()).min_by_key(|index| (open[*index].bound, *index)).unwrap_or(0);
         // No search can raise the bound above what is stuck.
         if stuck.iter().any(|search| search.bound <= open[least].bound) {
@@ -130,7 +153,8 @@ impl Search {
             } else {
                 stalled = 0;
             }
-            if work.pairs == 0 || stalled > PATIENCE || self.sweeper.grid.exact() {
+            work.in_vain |= ground.loose && work.hardly(self.bound);
+            if work.over() || stalled > PATIENCE || self.sweeper.grid.exact() {
                 return true;
             }
             let fates = self.sweeper.fates(gap / near, gap / steep / stages);
@@ -152,12 +176,14 @@ impl Search {
             let before = self.bound;
             let limit = work.best.value();
             self.sweeper.backward(limit);
-            let mut walks = HIDDEN.map(|part| Walk::new(ground, slot * part / 4));
+            let near = ground.loose.then_some(&work.near[..]);
+            let mut walks = WALKS.map(|(part, punctual)| Walk::new(ground, slot * part / 4, punctual, near));
             self.sweeper.forward(limit, &mut |sweeper, stage| {
-                walks.iter_mut().for_each(|walk| walk.place(sweeper, stage));
+                walks.iter_mut().for_each(|walk| walk.place(ground, sweeper, stage));
             });
             self.bound = self.bound.max(self.sweeper.bound());
-            walks.into_iter().for_each(|walk| work.best.try_out(walk.picks, &mut work.visits));
+            let picks = walks.map(|walk| walk.picks);
+            picks.into_iter().for_each(|picks| work.best.try_out(picks, &mut work.visits));
             let done = self.bound <= before.saturating_add(before.max(0) / PROGRESS) && sweep > 0;
             if done || self.bound > work.best.value().saturating_sub(ground.net.scale) {
                 return;

@@ -11,7 +11,7 @@
 //! ```
 
 use super::grid::{Grid, Star};
-use super::ground::Ground;
+use super::ground::{Ground, Run};
 use super::slots::{BySlot, Fate};
 use crate::problem::Origin;
 
@@ -418,6 +418,9 @@ impl Sweeper {
         for (stage, keep) in keep.iter_mut().enumerate() {
             let node = &self.grid.nodes[stage];
             let spare = limit.saturating_sub(bound).saturating_add(self.least[stage]);
+            let with: Vec<Vec<i64>> = (0..node.sites.len())
+                .map(|position| node.runs[position].iter().map(|run| self.with(stage, position, *run)).collect())
+                .collect();
             for (choice, keep) in ground.instance.stages[stage].choices.iter().zip(keep).filter(|(_, keep)| **keep) {
                 let Ok(position) = node.sites.binary_search(&ground.site(choice)) else {
                     *keep = false;
@@ -425,17 +428,29 @@ impl Sweeper {
                 };
                 // Slots are those of runs that no other beats: one of these is as short and no dearer.
                 let shorter = node.runs[position].partition_point(|run| run.duration <= choice.duration);
-                let Some(run) = node.runs[position][..shorter].last() else {
+                let Some(least) = with[position][..shorter].last() else {
                     *keep = false;
                     continue;
                 };
-                let mut least = FAR;
-                node.each_of(position, *run, &mut |start, end| {
-                    least = least.min(self.into[stage][start] + self.out[stage][end]);
-                });
                 *keep = least.saturating_add(choice.cost * ground.net.scale) <= spare;
             }
         }
+    }
+
+    /// What the rest of the DAG costs at least with a run.
+    fn with(&self, stage: usize, position: usize, run: Run) -> i64 {
+        let mut least = FAR;
+        self.grid.nodes[stage].each_of(position, run, &mut |start, end| {
+            least = least.min(self.into[stage][start] + self.out[stage][end]);
+        });
+        least
+    }
+
+    /// By when a stage should start to cost least, as last seen. `None`: that makes no difference.
+    pub fn due(&self, stage: usize) -> Option<i64> {
+        let regret = &self.regret.start[stage];
+        let slot = (0..regret.len()).min_by_key(|slot| (regret[*slot], *slot))?;
+        (regret.len() > 1).then(|| self.grid.nodes[stage].start.last[slot])
     }
 
     /// What the rest of the DAG after a stage costs at least when it ends at that time at a site, as

@@ -19,6 +19,9 @@ const SHORTENING: usize = 10_000_000;
 /// every patience, and no count of nodes limits that. The placement is then the search's, with
 /// the bound of [`super::dual`] or of the longest path, and the gap to it.
 const PROGRAM_CHOICES: usize = 3_000;
+/// Above so many choices that bounds have left, no limit is expected to leave few enough for a
+/// program.
+pub(super) const REDUCED_CHOICES: usize = 300_000;
 /// The same for programs with time, in pairs of a choice and a site that data may come from.
 const PROGRAM_WAITS: usize = 40_000;
 
@@ -132,6 +135,9 @@ impl Run<'_> {
             let Known { tags, routes } = start.clone();
             Found { tags, routes, value, bound, proven, left: None }
         };
+        if floor > i64::MIN && instance.size() > REDUCED_CHOICES {
+            return Ok(found(floor.min(value), floor >= value));
+        }
         let instance = self.reduced(instance, limits.with(goal, value)).ok_or_else(lost)?;
         let bound = floor.max(self.floor(&instance, goal)).min(value);
         let fixed = instance.stages.iter().all(|stage| stage.choices.len() == 1);

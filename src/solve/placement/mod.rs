@@ -290,6 +290,7 @@ impl Run<'_> {
         let limits = Limits { least, ..limits.with(goal, first.value) };
         let left = match first.left.take() {
             Some(left) => *left,
+            None if !first.proven && instance.size() > figure::REDUCED_CHOICES => instance.clone(),
             None => self.reduced(instance, limits).ok_or_else(lost)?,
         };
         let second = if other == Figure::Time && left.size() > TIED_CHOICES {
