@@ -80,8 +80,24 @@ const SHIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalog.lz4"));
 
 /// Unpacks the shipped files.
 pub fn shipped() -> Result<Vec<File>, CatalogError> {
-    let broken = || CatalogError::file("shipped catalog", "the compiled-in copy is damaged", "build sky again");
-    let packed = lz4_flex::decompress_size_prepended(SHIPPED).map_err(|_| broken())?;
+    unpack(SHIPPED, "shipped catalog", "build sky again")
+}
+
+/// Packs files as the shipped ones are.
+pub fn pack(files: &[File]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for piece in files.iter().flat_map(|file| [&file.name, &file.text]) {
+        // No file of a catalog has 4 GiB; one that had would not be read back.
+        packed.extend(u32::try_from(piece.len()).unwrap_or(u32::MAX).to_le_bytes());
+        packed.extend(piece.as_bytes());
+    }
+    lz4_flex::compress_prepend_size(&packed)
+}
+
+/// Unpacks what [`pack`] made; `shown` is its name in messages.
+pub fn unpack(packed: &[u8], shown: &str, hint: &str) -> Result<Vec<File>, CatalogError> {
+    let broken = || CatalogError::file(shown, "the copy is damaged", hint);
+    let packed = lz4_flex::decompress_size_prepended(packed).map_err(|_| broken())?;
     let mut files = Vec::new();
     let mut rest = packed.as_slice();
     while !rest.is_empty() {
@@ -94,7 +110,7 @@ pub fn shipped() -> Result<Vec<File>, CatalogError> {
         let name = piece().ok_or_else(broken)?;
         let bytes = piece().ok_or_else(broken)?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| broken())?;
-        files.push(file(name.clone(), format!("shipped catalog: {name}"), bytes.to_vec())?);
+        files.push(file(name.clone(), format!("{shown}: {name}"), bytes.to_vec())?);
     }
     Ok(files)
 }

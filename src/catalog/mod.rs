@@ -3,10 +3,12 @@
 //! Text files are the truth (`catalog/README.md` has their format); the shipped ones are
 //! compiled into the binary.
 
+pub mod diff;
 pub mod draft;
 pub mod error;
 pub mod files;
 pub mod load;
+pub mod lock;
 pub mod network;
 mod offers;
 pub mod query;

@@ -116,6 +116,14 @@ fn trimmed(cell: &str) -> &str {
     if cell.starts_with(' ') || cell.ends_with(' ') { cell.trim_matches(' ') } else { cell }
 }
 
+/// The cells of a line that is known to be well written.
+pub fn cells(line: &str) -> Vec<&str> {
+    let line = line.trim_end_matches('\r');
+    let mut row = Row { file: "", line: 0, text: line, names: &[], cells: [""; MAX_COLUMNS], at: [0; MAX_COLUMNS] };
+    let count = row.split().unwrap_or(0);
+    row.cells[..count].to_vec()
+}
+
 /// Lines that say nothing: empty ones and comments.
 pub fn is_blank(line: &str) -> bool {
     match line.as_bytes().first() {

@@ -11,6 +11,7 @@ mod explain;
 mod flags;
 mod frontier;
 mod import;
+mod lock;
 mod mps;
 mod oracle;
 mod plans;

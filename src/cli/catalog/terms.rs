@@ -55,6 +55,14 @@ pub(super) fn percent(parts: u32) -> String {
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// `+12.5 %`, of a difference in parts per million.
+pub(super) fn percent_of(parts: i128) -> String {
+    let hundredths = div_half_even(parts.abs(), 100);
+    let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    let sign = if parts < 0 { '-' } else { '+' };
+    format!("{sign}{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// The nearest places by measured round trip.
 pub(super) fn round_trips(catalog: &Catalog, place: &Place) -> Option<String> {
     let here = catalog.place_id(&place.name)?;
