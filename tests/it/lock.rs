@@ -188,3 +188,51 @@ fn without_the_pinned_catalog_sources_are_compared() {
     assert!(String::from_utf8_lossy(&found.stdout).contains("bert-2024-11 (2024-11-03) has other figures"));
     assert!(stderr(&found).contains("prices cannot be compared"));
 }
+
+#[test]
+fn check_reports_what_cannot_be_meant() {
+    let sandbox = Sandbox::bert();
+    let check = ["catalog", "check", "--catalog", "catalog"];
+    assert!(sandbox.stdout(&check, 0).contains("nothing suspicious"));
+    let prices = sandbox.read("catalog/prices.csv");
+    // Sixteen GPUs for two cents, a spot price above its price on demand.
+    sandbox.write("catalog/prices.csv", &prices.replace("12.24", "0.02"));
+    let text = sandbox.stdout(&check, 2);
+    for word in
+        ["price-too-low", "Standard_NC24s_v3", "$0.005 for one V100", "catalog/prices.csv:", "1 suspicious price"]
+    {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+    let value: Value = serde_json::from_str(&sandbox.stdout(&[&check[..], &["--json"]].concat(), 2)).unwrap();
+    assert_eq!((&value["suspicious"], &value["findings"][0]["kind"]), (&1.into(), &"price-too-low".into()));
+    assert_eq!(value["findings"][0]["name"], "azure:eastus");
+    let at = value["findings"][0]["at"].as_str().unwrap();
+    let line: usize = at.rsplit_once(':').unwrap().1.parse().unwrap();
+    assert!(sandbox.read("catalog/prices.csv").lines().nth(line - 1).unwrap().contains("Standard_NC24s_v3"), "{at}");
+    // What cannot be read at all is an error.
+    sandbox.write("catalog/prices.csv", &prices.replace("12.24", "-12.24"));
+    sandbox.stdout(&check, 1);
+}
+
+#[test]
+fn policies_bind_operators_owners_and_certifications() {
+    let sandbox = Sandbox::bert();
+    std::fs::remove_dir_all(sandbox.path("catalog")).unwrap();
+    sandbox.write("job.toml", "name = \"one\"\n[stages.run]\nneeds = { cpus = 2 }\nduration = \"1 h\"\n");
+    let places = |policy: &str| {
+        sandbox.write("policy.toml", policy);
+        sandbox.stdout(&["plan", "--out", "plan.json"], 0);
+        let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
+        plan["stages"][0]["place"].as_str().unwrap().to_owned()
+    };
+    assert!(places("[operators]\nparents = [\"EU\"]\n").starts_with("ovh:"), "or scaleway: both are French");
+    assert!(places("[operators]\nallow = [\"IBM*\"]\n").starts_with("ibm:"));
+    let certified = places("[certifications]\ndefault = [\"c5\"]\n[operators]\ndeny = [\"Amazon*\", \"Alphabet*\"]\n");
+    assert!(certified.starts_with("azure:"), "{certified}");
+    // Nobody who rents machines here is known to be qualified by it.
+    sandbox.write("policy.toml", "[certifications]\ndefault = [\"SecNumCloud\"]\n");
+    let none = sandbox.run(&["plan"]);
+    assert_eq!(none.status.code(), Some(3));
+    assert!(stderr(&none).contains("certifications.default"), "{}", stderr(&none));
+    assert!(sandbox.stdout(&["catalog", "show", "aws:eu-central-1"], 0).contains("certified       c5"));
+}

@@ -13,6 +13,7 @@ mod frontier;
 mod import;
 mod lock;
 mod mps;
+mod offline;
 mod oracle;
 mod plans;
 mod policies;

@@ -1,5 +1,6 @@
-//! `sky catalog list|show|import|lock|diff`.
+//! `sky catalog list|show|import|lock|diff|check`.
 
+mod check;
 mod diff;
 mod import;
 mod list;
@@ -12,6 +13,7 @@ mod tests;
 
 use super::{Exit, Failure, Terminal};
 use crate::catalog::{Catalog, CatalogError};
+pub use check::CheckArgs;
 use clap::{Args, Subcommand};
 pub use diff::DiffArgs;
 pub use import::{ImportArgs, import, report_text};
@@ -41,6 +43,7 @@ pub enum CatalogVerb {
     Import(ImportArgs),
     Lock(LockArgs),
     Diff(DiffArgs),
+    Check(CheckArgs),
 }
 
 /// Runs the verb: those that have exit codes of their own, or print what the others return.
@@ -49,6 +52,7 @@ pub fn verb(args: &CatalogArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     match &args.verb {
         CatalogVerb::Lock(verb) => return lock::run(verb, named, terminal),
         CatalogVerb::Diff(verb) => return diff::run(verb, named, terminal),
+        CatalogVerb::Check(verb) => return check::run(verb, named, terminal),
         _ => {}
     }
     // What has to be loaded for the others is loaded by them: `import` needs no catalog.
@@ -74,6 +78,6 @@ pub fn run(args: &CatalogArgs, load: impl FnOnce() -> Result<Catalog, CatalogErr
         CatalogVerb::Show(args) => show(&load()?, args),
         CatalogVerb::Import(args) => import(args),
         // These are run by `verb`, with a terminal.
-        CatalogVerb::Lock(_) | CatalogVerb::Diff(_) => Ok(String::new()),
+        CatalogVerb::Lock(_) | CatalogVerb::Diff(_) | CatalogVerb::Check(_) => Ok(String::new()),
     }
 }
