@@ -44,9 +44,11 @@
 //! | --- | --- |
 //! | `job.toml`, `policy.toml` | written by people |
 //! | `catalog/` | the shipped catalog: text, compiled into the binary; `catalog/README.md` has the format |
+//! | `sky.lock` | which catalog plans are made from, by digest ([`catalog::lock`]) |
 //! | a plan | one canonical JSON file ([`plan::data`]): sorted keys, integers only |
 //! | `sky.state.json`, `.backup` | snapshot of what was applied |
 //! | `.sky/` | journal, lock, stages' folders, artifacts by content hash |
+//! | `$XDG_CACHE_HOME/sky` | catalogs that were pinned, for later comparison; may be lost at any time |
 //!
 //! # Invariants
 //!

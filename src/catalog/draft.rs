@@ -1,10 +1,10 @@
 //! A catalog as rows that can be changed: what importers work on, between reading and writing.
 
-use crate::catalog::CatalogError;
 use crate::catalog::files::{CATALOG, File};
 use crate::catalog::load::{self, HeadSource, folder_and_stem};
 use crate::catalog::table::{Row, Table};
 use crate::catalog::terms;
+use crate::catalog::{CatalogError, certifications};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All rows of a catalog, by their keys.
@@ -20,6 +20,8 @@ pub struct Draft {
     pub accelerators: BTreeMap<String, AcceleratorRow>,
     /// By cloud, instance type pattern and environment.
     pub confidential: BTreeMap<(String, String, String), ConfidentialRow>,
+    /// By scheme, places and operator.
+    pub certifications: BTreeMap<(String, String, String), CertificationRow>,
     /// By `from` and `to`.
     pub egress: BTreeMap<(String, String), EgressRow>,
     /// By `from` and `to`: bits per second, source.
@@ -41,6 +43,8 @@ pub struct PlaceRow {
     pub us_cloud_act: String,
     /// The operator's ultimate parent company.
     pub parent: String,
+    /// The country that the parent is of.
+    pub parent_country: String,
     pub class: String,
     /// Where the facts were seen.
     pub evidence: String,
@@ -75,12 +79,28 @@ pub struct AcceleratorRow {
     /// Dense gigaflop per second and card: fp32, fp16, bf16, fp8.
     pub gigaflops: [Option<u64>; 4],
     pub source: String,
+    /// Bytes; 0: unknown.
+    pub memory: u64,
+    pub interconnect: String,
+    pub topology: String,
+    pub frameworks: Vec<String>,
+    /// Where the facts were seen.
+    pub evidence: String,
 }
 
 /// Where machines have an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfidentialRow {
     pub places: String,
+    pub source: String,
+    pub evidence: String,
+}
+
+/// A certification.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificationRow {
+    pub status: String,
+    pub since: String,
     pub source: String,
     pub evidence: String,
 }
@@ -115,6 +135,7 @@ impl Draft {
                 ("places.csv", _) => rows(file, load::PLACES, 1, |row| draft.place(row))?,
                 ("accelerators.csv", _) => rows(file, load::ACCELERATORS, 1, |row| draft.accelerator(row))?,
                 ("confidential.csv", _) => rows(file, load::CONFIDENTIAL, 5, |row| draft.environment(row))?,
+                ("certifications.csv", _) => rows(file, certifications::COLUMNS, 4, |row| draft.certified(row))?,
                 ("egress.csv", _) => rows(file, crate::catalog::rules::EGRESS, 5, |row| draft.tier(row))?,
                 ("throughput.csv", _) => rows(file, crate::catalog::rules::THROUGHPUT, 4, |row| draft.speed(row))?,
                 ("clouds.csv", _) => rows(file, terms::CLOUDS, 1, |row| draft.cloud(row))?,
@@ -143,6 +164,7 @@ impl Draft {
         self.machines.extend(other.machines);
         self.accelerators.extend(other.accelerators);
         self.confidential.extend(other.confidential);
+        self.certifications.extend(other.certifications);
         self.egress.extend(other.egress);
         self.throughput.extend(other.throughput);
         self.clouds.extend(other.clouds);
@@ -189,6 +211,7 @@ impl Draft {
         used.extend(self.places.values().map(|row| row.source.as_str()));
         used.extend(self.accelerators.values().map(|row| row.source.as_str()));
         used.extend(self.confidential.values().map(|row| row.source.as_str()));
+        used.extend(self.certifications.values().map(|row| row.source.as_str()));
         used.extend(self.egress.values().map(|row| row.source.as_str()));
         used.extend(self.throughput.values().map(|(_, source)| source.as_str()));
         used.extend(self.clouds.values().map(|row| row.source.as_str()));
@@ -224,16 +247,22 @@ impl Draft {
             parent: text(6),
             class: text(7),
             evidence: text(8),
+            parent_country: text(9),
         };
         self.places.insert(row.required(0)?.to_owned(), place);
         Ok(())
     }
 
     fn accelerator(&mut self, row: &Row) -> Result<(), CatalogError> {
-        let aliases = row.cell(1).split(';').map(str::trim).filter(|alias| !alias.is_empty());
+        let memory = if row.cell(7).is_empty() { 0 } else { row.number(7, 1 << 30, "80")? };
         let mut accelerator = AcceleratorRow {
-            aliases: aliases.map(str::to_owned).collect(),
+            aliases: load::list(row.cell(1)),
             source: row.cell(6).to_owned(),
+            memory: memory.unsigned_abs(),
+            interconnect: row.cell(8).to_owned(),
+            topology: row.cell(9).to_owned(),
+            frameworks: load::list(row.cell(10)),
+            evidence: row.cell(11).to_owned(),
             ..AcceleratorRow::default()
         };
         for (rate, column) in accelerator.gigaflops.iter_mut().zip(2..) {
@@ -249,6 +278,13 @@ impl Draft {
         let text = |column| row.cell(column).to_owned();
         let environment = ConfidentialRow { places: text(3), source: text(4), evidence: text(5) };
         self.confidential.insert((text(0), text(1), text(2)), environment);
+        Ok(())
+    }
+
+    fn certified(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let text = |column| row.cell(column).to_owned();
+        let certified = CertificationRow { status: text(1), source: text(3), since: text(5), evidence: text(6) };
+        self.certifications.insert((text(0), text(2), text(4)), certified);
         Ok(())
     }
 

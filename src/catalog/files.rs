@@ -74,16 +74,33 @@ pub fn file(name: String, shown: String, bytes: Vec<u8>) -> Result<File, Catalog
     }
 }
 
-/// The shipped files: for each name and text, its length (4 bytes, little endian), then itself;
-/// all of it compressed by LZ4, after its length. Written by `pack.rs`.
+/// The shipped files, for each: the length of its name (4 bytes, little endian), the name, the
+/// length of its text compressed by LZ4 after its plain length, and that. Written by `pack.rs`.
 const SHIPPED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/catalog.lz4"));
 
 /// Unpacks the shipped files.
 pub fn shipped() -> Result<Vec<File>, CatalogError> {
-    let broken = || CatalogError::file("shipped catalog", "the compiled-in copy is damaged", "build sky again");
-    let packed = lz4_flex::decompress_size_prepended(SHIPPED).map_err(|_| broken())?;
+    unpack(SHIPPED, "shipped catalog", "build sky again")
+}
+
+/// Packs files as the shipped ones are.
+pub fn pack(files: &[File]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for file in files {
+        for piece in [file.name.as_bytes(), &lz4_flex::compress_prepend_size(file.text.as_bytes())] {
+            // No file of a catalog has 4 GiB; one that had would not be read back.
+            packed.extend(u32::try_from(piece.len()).unwrap_or(u32::MAX).to_le_bytes());
+            packed.extend(piece);
+        }
+    }
+    packed
+}
+
+/// Unpacks what [`pack`] made; `shown` is its name in messages.
+pub fn unpack(packed: &[u8], shown: &str, hint: &str) -> Result<Vec<File>, CatalogError> {
+    let broken = || CatalogError::file(shown, "the copy is damaged", hint);
     let mut files = Vec::new();
-    let mut rest = packed.as_slice();
+    let mut rest = packed;
     while !rest.is_empty() {
         let mut piece = || -> Option<&[u8]> {
             let (length, tail) = rest.split_first_chunk::<4>()?;
@@ -92,9 +109,9 @@ pub fn shipped() -> Result<Vec<File>, CatalogError> {
             Some(piece)
         };
         let name = piece().ok_or_else(broken)?;
-        let bytes = piece().ok_or_else(broken)?;
+        let bytes = piece().and_then(|piece| lz4_flex::decompress_size_prepended(piece).ok()).ok_or_else(broken)?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| broken())?;
-        files.push(file(name.clone(), format!("shipped catalog: {name}"), bytes.to_vec())?);
+        files.push(file(name.clone(), format!("{shown}: {name}"), bytes)?);
     }
     Ok(files)
 }

@@ -3,22 +3,45 @@
 
 use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::table::{Row, Table};
-use crate::catalog::{Accelerator, Catalog, CatalogError, Source, offers, rules, terms};
+use crate::catalog::{Accelerator, Catalog, CatalogError, Source, certifications, offers, rules, terms};
 use crate::model::offer::{CLASSES, COMMERCIAL};
 use crate::model::{Bytes, Machine, Place, PlaceName, Reach, geography};
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::Path;
 
 /// The format of catalogs that this program reads and writes.
 pub const FORMAT: u32 = 1;
 
-pub(crate) const PLACES: &[&str] =
-    &["place", "country", "location", "operator", "us_cloud_act", "source", "parent", "class", "evidence"];
+pub(crate) const PLACES: &[&str] = &[
+    "place",
+    "country",
+    "location",
+    "operator",
+    "us_cloud_act",
+    "source",
+    "parent",
+    "class",
+    "evidence",
+    "parent_country",
+];
 pub(crate) const MACHINES: &[&str] = &["instance_type", "vcpus", "memory_gib", "accelerator", "count", "arch", "cloud"];
 pub(crate) const PRICES: &[&str] = &["instance_type", "on_demand", "source", "spot", "spot_source", "region", "place"];
-pub(crate) const ACCELERATORS: &[&str] = &["name", "aliases", "fp32", "fp16", "bf16", "fp8", "source"];
+pub(crate) const ACCELERATORS: &[&str] = &[
+    "name",
+    "aliases",
+    "fp32",
+    "fp16",
+    "bf16",
+    "fp8",
+    "source",
+    "memory_gib",
+    "interconnect",
+    "topology",
+    "frameworks",
+    "evidence",
+];
 pub(crate) const CONFIDENTIAL: &[&str] = &["cloud", "instance_type", "tee", "places", "source", "evidence"];
 
 /// `catalog.toml`.
@@ -152,6 +175,9 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
         Some(file) => places(file, &catalog.sources)?,
         None => vec![here()],
     };
+    if let Some(file) = find("certifications.csv") {
+        certifications::apply(file, &mut catalog.places, &catalog.sources)?;
+    }
     let texts: Vec<String> = catalog.places.iter().map(|place| place.name.to_string()).collect();
     let ids = texts.iter().zip(0..).map(|(name, id)| (name.as_str(), id)).collect();
     let names = Names { places: ids };
@@ -163,14 +189,16 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
     }
     let (places, sources) = (catalog.places.clone(), catalog.sources.clone());
     let (network, rest) = std::thread::scope(|scope| {
-        // The network needs neither machines nor prices, so they are read side by side.
-        let network = scope.spawn(|| {
+        // The network needs neither machines nor prices, so they are read side by side. It is what
+        // allocates many small things, which is faster here than in another thread.
+        let rest = scope.spawn(|| machines_and_offers(files, &mut catalog, &names, &texts));
+        let network = || {
             let network = rules::network(&places, &names, &sources, find("egress.csv"), find("throughput.csv"))?;
             let trips = find("round_trips.csv").map(|file| terms::round_trips(file, &names, &sources)).transpose()?;
             Ok((network, trips.unwrap_or_default()))
-        });
-        let rest = machines_and_offers(files, &mut catalog, &names, &texts);
-        (network.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), rest)
+        };
+        let network = network();
+        (network, rest.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     (catalog.network, catalog.round_trips) = network?;
     rest?;
@@ -212,6 +240,9 @@ fn here() -> Place {
         country: None,
         location: "this machine".to_owned(),
         operator: "you".to_owned(),
+        parent: "you".to_owned(),
+        parent_country: None,
+        certifications: BTreeSet::new(),
         cloud_act: Reach::No,
         class: COMMERCIAL.to_owned(),
     }
@@ -227,14 +258,7 @@ fn places(file: &File, sources: &[Source]) -> Result<Vec<Place>, CatalogError> {
         if name.cloud == "local" {
             return Err(row.error(0, "the cloud `local` is this machine", "give the cloud another name"));
         }
-        let country = match row.cell(1) {
-            "" => None,
-            code if geography::COUNTRIES.split_whitespace().any(|known| known == code) => Some(code.to_owned()),
-            code => {
-                let hint = "write an ISO 3166 code such as DE (the United Kingdom is GB); leave it empty if unknown";
-                return Err(row.error(1, format!("unknown country `{code}`"), hint));
-            }
-        };
+        let country = country_of(&row, 1)?;
         let cloud_act = match row.cell(4) {
             "no" => Reach::No,
             "yes" => Reach::Yes,
@@ -261,6 +285,9 @@ fn places(file: &File, sources: &[Source]) -> Result<Vec<Place>, CatalogError> {
             country,
             location: row.cell(2).to_owned(),
             operator: row.cell(3).to_owned(),
+            parent: row.cell(6).to_owned(),
+            parent_country: country_of(&row, 9)?,
+            certifications: BTreeSet::new(),
             cloud_act,
             class: class.to_owned(),
         };
@@ -277,14 +304,25 @@ fn places(file: &File, sources: &[Source]) -> Result<Vec<Place>, CatalogError> {
     Ok(places)
 }
 
+/// A country, if the cell has one.
+fn country_of(row: &Row, column: usize) -> Result<Option<String>, CatalogError> {
+    match row.cell(column) {
+        "" => Ok(None),
+        code if geography::COUNTRIES.split_whitespace().any(|known| known == code) => Ok(Some(code.to_owned())),
+        code => {
+            let hint = "write an ISO 3166 code such as DE (the United Kingdom is GB); leave it empty if unknown";
+            Err(row.error(column, format!("unknown country `{code}`"), hint))
+        }
+    }
+}
+
 fn accelerators(file: &File, sources: &[Source]) -> Result<BTreeMap<String, Accelerator>, CatalogError> {
     let mut accelerators = BTreeMap::new();
     let mut seen: HashMap<String, u32> = HashMap::new();
     let mut table = Table::open(&file.shown, &file.text, ACCELERATORS, 1)?;
     while let Some(row) = table.next_row()? {
         let name = row.required(0)?;
-        let aliases: Vec<String> =
-            row.cell(1).split(';').map(str::trim).filter(|alias| !alias.is_empty()).map(str::to_owned).collect();
+        let aliases = list(row.cell(1));
         for (column, text) in std::iter::once((0, name)).chain(aliases.iter().map(|alias| (1, alias.as_str()))) {
             if let Some(line) = seen.insert(text.to_ascii_lowercase(), row.line) {
                 let message = format!("`{text}` already names the accelerator of line {line}");
@@ -301,9 +339,23 @@ fn accelerators(file: &File, sources: &[Source]) -> Result<BTreeMap<String, Acce
         if !row.cell(6).is_empty() {
             rules::source(&row, 6, sources)?;
         }
-        accelerators.insert(name.to_owned(), Accelerator { aliases, gigaflops });
+        let memory = if row.cell(7).is_empty() { 0 } else { row.number(7, 1 << 30, "80")? };
+        let accelerator = Accelerator {
+            aliases,
+            gigaflops,
+            memory: Bytes(memory.unsigned_abs()),
+            interconnect: row.cell(8).to_owned(),
+            topology: row.cell(9).to_owned(),
+            frameworks: list(row.cell(10)),
+        };
+        accelerators.insert(name.to_owned(), accelerator);
     }
     Ok(accelerators)
+}
+
+/// The parts of a cell that are separated by `;`.
+pub(crate) fn list(cell: &str) -> Vec<String> {
+    cell.split(';').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 /// The cloud that a file in a folder is about, and its file name without `.csv`.

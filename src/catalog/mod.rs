@@ -3,16 +3,20 @@
 //! Text files are the truth (`catalog/README.md` has their format); the shipped ones are
 //! compiled into the binary.
 
+mod certifications;
+pub mod check;
+pub mod diff;
 pub mod draft;
 pub mod error;
 pub mod files;
 pub mod load;
+pub mod lock;
 pub mod network;
 mod offers;
 pub mod query;
 mod rules;
 pub mod source;
-mod table;
+pub(crate) mod table;
 mod terms;
 mod write;
 
@@ -83,6 +87,14 @@ pub struct Accelerator {
     pub aliases: Vec<String>,
     /// Dense rate per card in gigaflop per second, by precision (`fp32`, `fp16`, `bf16`, `fp8`).
     pub gigaflops: BTreeMap<String, u64>,
+    /// Of one card, or of a whole TPU slice; 0: unknown.
+    pub memory: Bytes,
+    /// How cards of one machine, or chips of one slice, are linked; empty: unknown.
+    pub interconnect: String,
+    /// Chips of a TPU slice, and how they lie; empty: no slice, or unknown.
+    pub topology: String,
+    /// What it runs beside what every GPU runs; empty: not said.
+    pub frameworks: Vec<String>,
 }
 
 impl Catalog {

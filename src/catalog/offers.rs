@@ -97,6 +97,7 @@ fn known_at_root(file: &File) -> Result<(), CatalogError> {
         "places.csv",
         "machines.csv",
         "accelerators.csv",
+        "certifications.csv",
         "confidential.csv",
         "egress.csv",
         "throughput.csv",
@@ -160,7 +161,8 @@ impl<'a> PriceReader<'a> {
                 })?);
             }
         }
-        let (mut last_source, mut last_id) = (0, "");
+        // Rows of two sources alternate: prices on demand of one day, spot prices of another.
+        let mut last = [("", 0); 2];
         while let Some(row) = table.next_row()? {
             let place = match (place, region) {
                 (Some(place), _) => place,
@@ -198,11 +200,17 @@ impl<'a> PriceReader<'a> {
                 }
                 // The price on demand and its spot price are usually from one source.
                 let source = if row.cell(source).is_empty() { 2 } else { source };
-                if row.cell(source) != last_id || last_id.is_empty() {
-                    last_source = rules::source(&row, source, &self.catalog.sources)?;
-                    last_id = row.cell(source);
-                }
-                let offer = Offer { place, machine, purchase, rate, tee, source: last_source };
+                let id = row.cell(source);
+                let known = last.iter().find(|(known, _)| !id.is_empty() && *known == id);
+                let source = match known {
+                    Some((_, source)) => *source,
+                    None => {
+                        let found = rules::source(&row, source, &self.catalog.sources)?;
+                        last = [(id, found), last[0]];
+                        found
+                    }
+                };
+                let offer = Offer { place, machine, purchase, rate, tee, source };
                 found.push(Found { offer, file: number, line: row.line });
             }
         }

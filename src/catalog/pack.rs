@@ -1,4 +1,4 @@
-//! The build script: packs `catalog/` into one LZ4 blob, the same bytes on every machine.
+//! The build script: packs `catalog/` into one blob of files, each compressed by LZ4, the same bytes on every machine.
 //! `files.rs` has the format and reads it.
 
 use std::error::Error;
@@ -11,13 +11,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
     let mut packed = Vec::new();
     for (name, path) in files {
-        for piece in [name.into_bytes(), std::fs::read(path)?] {
+        for piece in [name.into_bytes(), lz4_flex::compress_prepend_size(&std::fs::read(path)?)] {
             packed.extend(u32::try_from(piece.len())?.to_le_bytes());
             packed.extend(piece);
         }
     }
     let out = std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?;
-    std::fs::write(Path::new(&out).join("catalog.lz4"), lz4_flex::compress_prepend_size(&packed))?;
+    std::fs::write(Path::new(&out).join("catalog.lz4"), packed)?;
     Ok(())
 }
 

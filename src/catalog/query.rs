@@ -124,12 +124,12 @@ pub fn counts(catalog: &Catalog) -> std::collections::BTreeMap<&str, Count> {
     for machine in &catalog.machines {
         counts.entry(&machine.cloud).or_default().machines += 1;
     }
-    for offer in &catalog.offers {
-        let count = counts.entry(&catalog.place(offer).name.cloud).or_default();
-        match offer.purchase {
-            Purchase::OnDemand => count.on_demand += 1,
-            Purchase::Spot => count.spot += 1,
-        }
+    // Offers lie by place: a cloud is looked up once for each.
+    for same in catalog.offers.chunk_by(|a, b| a.place == b.place) {
+        let spot = same.iter().filter(|offer| offer.purchase == Purchase::Spot).count();
+        let count = counts.entry(&catalog.place(&same[0]).name.cloud).or_default();
+        count.spot += spot;
+        count.on_demand += same.len() - spot;
     }
     counts
 }

@@ -9,6 +9,9 @@ use crate::model::units::{UnitError, scaled};
 /// Most columns that a table may have.
 const MAX_COLUMNS: usize = 16;
 
+/// No column: rows are small, because there are many.
+const NOWHERE: u8 = MAX_COLUMNS as u8;
+
 /// A table: its header understood, its rows still text.
 #[derive(Clone, Copy)]
 pub struct Table<'a> {
@@ -17,8 +20,8 @@ pub struct Table<'a> {
     rest: &'a str,
     line: u32,
     names: &'static [&'static str],
-    /// Where each named column is; `MAX_COLUMNS`: not in this file.
-    at: [usize; MAX_COLUMNS],
+    /// Where each named column is; [`NOWHERE`]: not in this file.
+    at: [u8; MAX_COLUMNS],
     width: usize,
 }
 
@@ -31,7 +34,7 @@ pub struct Row<'a> {
     text: &'a str,
     names: &'static [&'static str],
     cells: [&'a str; MAX_COLUMNS],
-    at: [usize; MAX_COLUMNS],
+    at: [u8; MAX_COLUMNS],
 }
 
 impl<'a> Table<'a> {
@@ -43,7 +46,7 @@ impl<'a> Table<'a> {
         names: &'static [&'static str],
         required: usize,
     ) -> Result<Self, CatalogError> {
-        let mut table = Table { file, rest: text, line: 0, names, at: [MAX_COLUMNS; MAX_COLUMNS], width: 0 };
+        let mut table = Table { file, rest: text, line: 0, names, at: [NOWHERE; MAX_COLUMNS], width: 0 };
         let Some((line, header)) = table.next_line() else {
             return Err(CatalogError::file(
                 file,
@@ -54,18 +57,18 @@ impl<'a> Table<'a> {
         let header = header.strip_prefix('\u{feff}').unwrap_or(header);
         let mut row = Row { file, line, text: header, names, cells: [""; MAX_COLUMNS], at: [0; MAX_COLUMNS] };
         table.width = row.split()?;
-        for (place, cell) in row.cells[..table.width].iter().enumerate() {
+        for (place, cell) in (0_u8..).zip(&row.cells[..table.width]) {
             let known = names.iter().position(|name| name == cell);
             let Some(column) = known else {
                 let hint = format!("the columns are {}", names.join(", "));
                 return Err(row.fault(cell, format!("unknown column `{cell}`"), hint));
             };
-            if table.at[column] != MAX_COLUMNS {
+            if table.at[column] != NOWHERE {
                 return Err(row.fault(cell, format!("column `{cell}` is there twice"), "keep one of them"));
             }
             table.at[column] = place;
         }
-        if let Some(missing) = (0..required).find(|column| table.at[*column] == MAX_COLUMNS) {
+        if let Some(missing) = (0..required).find(|column| table.at[*column] == NOWHERE) {
             let message = format!("there is no column `{}`", names[missing]);
             let hint = format!("the header must have {}", names[..required].join(", "));
             return Err(row.fault("", message, hint));
@@ -75,7 +78,7 @@ impl<'a> Table<'a> {
 
     /// Whether the file has this column.
     pub fn has(&self, column: usize) -> bool {
-        self.at[column] != MAX_COLUMNS
+        self.at[column] != NOWHERE
     }
 
     fn next_line(&mut self) -> Option<(u32, &'a str)> {
@@ -114,6 +117,14 @@ fn cut(text: &str, mark: u8) -> Option<(&str, &str)> {
 
 fn trimmed(cell: &str) -> &str {
     if cell.starts_with(' ') || cell.ends_with(' ') { cell.trim_matches(' ') } else { cell }
+}
+
+/// The cells of a line that is known to be well written.
+pub fn cells(line: &str) -> Vec<&str> {
+    let line = line.trim_end_matches('\r');
+    let mut row = Row { file: "", line: 0, text: line, names: &[], cells: [""; MAX_COLUMNS], at: [0; MAX_COLUMNS] };
+    let count = row.split().unwrap_or(0);
+    row.cells[..count].to_vec()
 }
 
 /// Lines that say nothing: empty ones and comments.
@@ -167,7 +178,7 @@ impl<'a> Row<'a> {
 
     /// The text of a cell; empty if the file has no such column.
     pub fn cell(&self, column: usize) -> &'a str {
-        self.cells.get(self.at[column]).copied().unwrap_or("")
+        self.cells.get(usize::from(self.at[column])).copied().unwrap_or("")
     }
 
     /// A fault of one cell.

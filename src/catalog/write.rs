@@ -1,5 +1,6 @@
 //! Writes a catalog: sorted rows, one spelling per value, so that equal data is equal bytes.
 
+use crate::catalog::certifications;
 use crate::catalog::draft::{Draft, Price, PriceRow};
 use crate::catalog::files::CATALOG;
 use crate::catalog::load::{ACCELERATORS, CONFIDENTIAL, FORMAT, Head, MACHINES, PLACES, PRICES};
@@ -52,12 +53,15 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
     let places = draft.places.iter().map(|(name, place)| {
         let cells =
             [name, &place.country, &place.location, &place.operator, &place.us_cloud_act, &place.source, &place.parent];
-        line(cells.into_iter().chain([&place.class, &place.evidence]))
+        line(cells.into_iter().chain([&place.class, &place.evidence, &place.parent_country]))
     });
     put("places.csv".to_owned(), PLACES, places.collect());
     let accelerators = draft.accelerators.iter().map(|(name, row)| {
         let rates = row.gigaflops.iter().map(|rate| rate.map_or(String::new(), |rate| decimal(rate.into(), 1000)));
-        line([name.clone(), row.aliases.join(";")].into_iter().chain(rates).chain([row.source.clone()]))
+        let memory = if row.memory == 0 { String::new() } else { decimal(row.memory.into(), 1 << 30) };
+        let texts = [row.source.clone(), memory, row.interconnect.clone(), row.topology.clone()];
+        let rest = [row.frameworks.join(";"), row.evidence.clone()];
+        line([name.clone(), row.aliases.join(";")].into_iter().chain(rates).chain(texts).chain(rest))
     });
     put("accelerators.csv".to_owned(), ACCELERATORS, accelerators.collect());
     let confidential = draft
@@ -65,6 +69,10 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
         .iter()
         .map(|((cloud, machine, tee), row)| line([cloud, machine, tee, &row.places, &row.source, &row.evidence]));
     put("confidential.csv".to_owned(), CONFIDENTIAL, confidential.collect());
+    let certified = draft.certifications.iter().map(|((scheme, places, operator), row)| {
+        line([scheme, &row.status, places, &row.source, operator, &row.since, &row.evidence])
+    });
+    put("certifications.csv".to_owned(), certifications::COLUMNS, certified.collect());
     let egress = draft.egress.iter().flat_map(|((from, to), row)| {
         row.tiers.iter().map(move |(above, rate)| {
             let (above, rate) = (decimal((*above).into(), NANO), decimal((*rate).into(), NANO));

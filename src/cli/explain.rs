@@ -48,16 +48,19 @@ pub struct SourceArgs {
     /// there]
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Catalog folder [default: the one that sky was built with]
+    /// Catalog folder [default: the one that sky.lock pins, else the one that sky was built with]
     #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
     pub catalog: Option<PathBuf>,
+    /// For CI: fail unless there is a sky.lock here and it pins the catalog that is used
+    #[arg(long)]
+    pub locked: bool,
 }
 
 impl SourceArgs {
     /// As the verbs that plan take them.
     pub fn inputs(&self) -> InputArgs {
         let job = self.job.clone().unwrap_or_else(|| PathBuf::from("job.toml"));
-        InputArgs { job, policy: self.policy.clone(), catalog: self.catalog.clone() }
+        InputArgs { job, policy: self.policy.clone(), catalog: self.catalog.clone(), locked: self.locked }
     }
 }
 
@@ -110,7 +113,7 @@ pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 /// Reads what a plan is made from.
 pub fn read(sources: &InputArgs, terminal: &Terminal) -> Result<(Inputs, Catalog), Failure> {
     let read = inputs::read(sources).map_err(|faults| inputs::failure(&faults, terminal))?;
-    let catalog = inputs::load_catalog(sources.catalog.as_deref()).map_err(Failure::error)?;
+    let catalog = sources.load_catalog(terminal)?;
     Ok((read, catalog))
 }
 

@@ -39,7 +39,7 @@ pub fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     refuse_overwriting(&args.inputs, &[&args.svg])?;
     let read = inputs::read(&args.inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
     inputs::warn(&read.warnings, terminal);
-    let catalog = inputs::load_catalog(args.inputs.catalog.as_deref()).map_err(Failure::error)?;
+    let catalog = args.inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
     let effort = Effort { nodes: args.max_nodes, seconds: None };
     let waiting = waiting("trading cost for time:", job.stages.len(), catalog.offers.len(), terminal);

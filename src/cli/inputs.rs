@@ -19,9 +19,19 @@ pub struct InputArgs {
     /// least cost without rules]
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// Catalog folder [default: the one that sky was built with]
+    /// Catalog folder [default: the one that sky.lock pins, else the one that sky was built with]
     #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
     pub catalog: Option<PathBuf>,
+    /// For CI: fail unless there is a sky.lock here and it pins the catalog that is used
+    #[arg(long)]
+    pub locked: bool,
+}
+
+impl InputArgs {
+    /// Loads the catalog that the arguments name, or the lock.
+    pub fn load_catalog(&self, terminal: &Terminal) -> Result<Catalog, Failure> {
+        super::lock::catalog(self.catalog.as_deref(), self.locked, terminal)
+    }
 }
 
 /// What was read. Warnings are not yet said.

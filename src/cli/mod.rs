@@ -10,6 +10,7 @@ mod frontier;
 mod graph;
 mod import;
 mod inputs;
+pub mod lock;
 mod plan;
 pub mod progress;
 mod show;
@@ -65,11 +66,7 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Verify(args) => verify::run(args, terminal),
         Verb::Graph(args) => graph::run(args, terminal),
         Verb::Import(args) => import::run(args, terminal),
-        Verb::Catalog(args) => {
-            let load = || inputs::load_catalog(args.catalog.as_deref());
-            let text = catalog::run(args, load).map_err(Failure::error)?;
-            terminal.out(&text).map(|()| Exit::Success)
-        }
+        Verb::Catalog(args) => catalog::verb(args, terminal),
         Verb::Version(args) => version::run(args, terminal),
     }
 }

@@ -70,6 +70,9 @@ pub struct ApplyVerbArgs {
     /// With a job file: catalog folder
     #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
     pub catalog: Option<PathBuf>,
+    /// For CI: fail unless the plan is made from the catalog that sky.lock pins
+    #[arg(long)]
+    pub locked: bool,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -239,7 +242,7 @@ fn compute(
 ) -> Result<(Inputs, Plan), Stop> {
     let read = inputs::read(inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
     inputs::warn(&read.warnings, terminal);
-    let catalog = inputs::load_catalog(inputs.catalog.as_deref()).map_err(Failure::error)?;
+    let catalog = inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
     let effort = Effort { nodes: solving.max_nodes, seconds: solving.time_limit };
     let stop = |reason: NoPlan| Stop::no_plan(&reason, &read, &catalog, &effort, terminal);
@@ -276,6 +279,9 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
                 .hint("plan again with `sky plan --policy FILE --out PLAN`"));
         }
         let plan = plan_file::read(&path).map_err(Failure::error)?;
+        if args.locked {
+            super::lock::check_plan(&path, &plan.inputs.catalog)?;
+        }
         return apply::run_plan(&plan, folder, &args.apply, terminal);
     }
     if args.apply.json && !args.apply.auto_approve {
@@ -285,7 +291,8 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
         return Err(Failure::error("apply asks before it begins, and there is no terminal to ask on")
             .hint("write a plan with `sky plan --out plan.json` and apply that, or give --auto-approve"));
     }
-    let inputs = InputArgs { job: path.clone(), policy: args.policy.clone(), catalog: args.catalog.clone() };
+    let (policy, catalog) = (args.policy.clone(), args.catalog.clone());
+    let inputs = InputArgs { job: path.clone(), policy, catalog, locked: args.locked };
     let solving = SolvingArgs { compare: false, max_nodes: Effort::default().nodes, time_limit: None };
     let (_, plan) = compute(&inputs, &solving, None, terminal).map_err(|stop| stop.failure)?;
     if !args.apply.json {

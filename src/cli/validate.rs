@@ -21,7 +21,7 @@ pub struct ValidateArgs {
 pub fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (said, valid) = match inputs::read(&args.inputs) {
         Ok(mut inputs) => {
-            let unknown = unknown_name(&inputs, args)?;
+            let unknown = unknown_name(&inputs, args, terminal)?;
             let valid = unknown.is_none();
             inputs.warnings.extend(unknown);
             (inputs.warnings, valid)
@@ -42,10 +42,13 @@ pub fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     Ok(if valid { Exit::Success } else { Exit::Error })
 }
 
-/// A place or an accelerator of the job that the catalog on the command line does not have.
-fn unknown_name(inputs: &Inputs, args: &ValidateArgs) -> Result<Option<Diagnostics>, Failure> {
-    let Some(folder) = &args.inputs.catalog else { return Ok(None) };
-    let catalog = inputs::load_catalog(Some(folder)).map_err(Failure::error)?;
+/// A place or an accelerator of the job that the catalog on the command line does not have; with
+/// `--locked`, the pinned one.
+fn unknown_name(inputs: &Inputs, args: &ValidateArgs, terminal: &Terminal) -> Result<Option<Diagnostics>, Failure> {
+    if args.inputs.catalog.is_none() && !args.inputs.locked {
+        return Ok(None);
+    }
+    let catalog = args.inputs.load_catalog(terminal)?;
     let source = &inputs.job.source;
     Ok(match compile::check_names(&inputs.job.value, &catalog) {
         Err(compile::Refusal::Unknown { key, message, hint }) => {

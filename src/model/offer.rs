@@ -2,6 +2,7 @@
 
 use crate::model::{Bytes, PlaceName, Rate};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A region of a cloud: one failure domain, one law, one price list.
@@ -15,6 +16,12 @@ pub struct Place {
     pub location: String,
     /// The company that runs it.
     pub operator: String,
+    /// The operator's ultimate parent company; empty: unknown.
+    pub parent: String,
+    /// ISO 3166 alpha-2 code of the country that the parent is of; `None`: unknown.
+    pub parent_country: Option<String>,
+    /// Schemes that it is certified by, in lower case; one that is sought or partial is not here.
+    pub certifications: BTreeSet<String>,
     /// Whether the US CLOUD Act reaches its operator.
     pub cloud_act: Reach,
     /// One of [`CLASSES`].

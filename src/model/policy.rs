@@ -21,6 +21,16 @@ pub struct Policy {
     pub residency: BTreeMap<String, BTreeSet<String>>,
     /// True: places within reach of the US CLOUD Act (known, contested or unknown) are out.
     pub exclude_cloud_act: bool,
+    /// Operators, and their ultimate parents, by name.
+    #[serde(default, skip_serializing_if = "Allowance::is_open")]
+    pub operators: Allowance,
+    /// ISO 3166 codes of the countries that an operator's ultimate parent may be of; none: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parents: Option<BTreeSet<String>>,
+    /// By label (or [`DEFAULT_LABEL`]): schemes, in lower case, by all of which a place must be
+    /// certified where such data lies or is processed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certifications: BTreeMap<String, BTreeSet<String>>,
     /// By label: a stage that reads such data needs one of these environments.
     pub trust: BTreeMap<String, BTreeSet<Tee>>,
     /// Clouds.
@@ -112,6 +122,11 @@ pub struct Allowance {
 }
 
 impl Allowance {
+    /// Whether it allows everything.
+    pub fn is_open(&self) -> bool {
+        self.allow.is_none() && self.deny.is_empty()
+    }
+
     /// Whether `name` may be used.
     pub fn permits(&self, name: &str) -> bool {
         let listed = |patterns: &BTreeSet<Pattern>| patterns.iter().any(|pattern| pattern.matches(name));

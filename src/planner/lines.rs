@@ -32,6 +32,13 @@ pub enum What {
     /// Residency of data with this label.
     Residency(String),
     CloudAct,
+    /// Countries of ultimate parents.
+    Parents,
+    OperatorsAllow,
+    /// All entries of the list: an operator that is not known is denied by any.
+    OperatorsDeny,
+    /// Certifications for data with this label.
+    Certifications(String),
     /// Environments for data with this label.
     Trust(String),
     CloudsAllow,
@@ -201,6 +208,18 @@ fn of_policy(policy: &Policy) -> Vec<Line> {
     if policy.exclude_cloud_act {
         lines.push(Line::policy("operators.us_cloud_act", What::CloudAct));
     }
+    for (there, key, what) in [
+        (policy.parents.is_some(), "operators.parents", What::Parents),
+        (policy.operators.allow.is_some(), "operators.allow", What::OperatorsAllow),
+        (!policy.operators.deny.is_empty(), "operators.deny", What::OperatorsDeny),
+    ] {
+        if there {
+            lines.push(Line::policy(key, what));
+        }
+    }
+    let certified = policy.certifications.keys();
+    let certified = certified.map(|label| (format!("certifications.{label}"), What::Certifications(label.clone())));
+    lines.extend(certified.map(|(key, what)| Line::policy(key, what)));
     let trust = policy.trust.keys().map(|label| (format!("trust.{label}"), What::Trust(label.clone())));
     lines.extend(trust.map(|(key, what)| Line::policy(key, what)));
     if policy.clouds.allow.is_some() {
@@ -299,6 +318,10 @@ fn drop_one(line: &Line, job: &mut Job, policy: &mut Policy, spread: &mut BTreeS
         What::Budget => policy.budget = None,
         What::Residency(label) => drop(policy.residency.remove(label)),
         What::CloudAct => policy.exclude_cloud_act = false,
+        What::Parents => policy.parents = None,
+        What::OperatorsAllow => policy.operators.allow = None,
+        What::OperatorsDeny => policy.operators.deny.clear(),
+        What::Certifications(label) => drop(policy.certifications.remove(label)),
         What::Trust(label) => drop(policy.trust.remove(label)),
         What::CloudsAllow => policy.clouds.allow = None,
         What::CloudsDeny(pattern) => drop(policy.clouds.deny.remove(pattern)),

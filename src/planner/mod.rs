@@ -9,6 +9,7 @@ mod hitting;
 mod lines;
 mod recompute;
 mod relax;
+mod touched;
 mod verify;
 
 pub use best::{Figures, base};
@@ -17,6 +18,7 @@ pub use explain::{BreakEven, Elsewhere, ExplainError, Explanation, Ruled, Why, e
 pub use frontier::{Frontier, Placed, Point, frontier};
 pub use lines::{Counted, File, Line, Need, What, without, written};
 pub use relax::{Relaxation, Relaxed};
+pub use touched::{Touched, TouchedStage, TouchedTransfer, touched};
 pub use verify::{Difference, verify};
 
 use crate::catalog::Catalog;

@@ -5,6 +5,7 @@
 //!
 //! Invariant: what is unknown never satisfies a rule.
 
+mod certifications;
 mod clouds;
 mod operators;
 mod partitions;
@@ -27,8 +28,15 @@ pub struct Rule {
 pub type Labels = BTreeSet<String>;
 
 /// All rules, in the order in which they are named when several forbid.
-pub const RULES: [&Rule; 6] =
-    [&clouds::RULE, &partitions::RULE, &operators::RULE, &residency::RULE, &trust::RULE, &spot::RULE];
+pub const RULES: [&Rule; 7] = [
+    &clouds::RULE,
+    &partitions::RULE,
+    &operators::RULE,
+    &residency::RULE,
+    &certifications::RULE,
+    &trust::RULE,
+    &spot::RULE,
+];
 
 /// The key of the first rule that keeps stages with such data out of `place`.
 pub fn forbids_place(policy: &Policy, labels: &Labels, place: &Place) -> Option<String> {
@@ -47,6 +55,9 @@ fn any_place(_: &Policy, _: &Labels, _: &Place) -> Option<String> {
 fn any_machine(_: &Policy, _: &Labels, _: TeeSet, _: Purchase) -> Option<String> {
     None
 }
+
+#[cfg(test)]
+mod tests;
 
 /// The default rule, then those of the labels that the data carries.
 fn that_apply<'a, T>(

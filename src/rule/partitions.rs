@@ -24,6 +24,9 @@ mod tests {
             country: None,
             location: String::new(),
             operator: String::new(),
+            parent: String::new(),
+            parent_country: None,
+            certifications: Default::default(),
             cloud_act: Reach::Yes,
             class: class.to_owned(),
         };

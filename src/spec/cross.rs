@@ -13,8 +13,10 @@ pub fn check(job: &Parsed<Job>, policy: &Parsed<Policy>) -> Diagnostics {
         job.value.datasets.values().flat_map(|dataset| dataset.labels.iter().map(String::as_str)).collect();
     let residency = policy.value.residency.keys().map(|label| ("residency", label));
     let trust = policy.value.trust.keys().map(|label| ("trust", label));
+    let certified = policy.value.certifications.keys().map(|label| ("certifications", label));
     let mut list: Vec<Diagnostic> = residency
         .chain(trust)
+        .chain(certified)
         .filter(|(_, label)| *label != DEFAULT_LABEL && !carried.contains(label.as_str()))
         .map(|(table, label)| {
             let span = policy.source.span(&format!("{table}.{label}")).unwrap_or(0..0);

@@ -54,7 +54,22 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
             policy.exclude_cloud_act =
                 value::choice(&entry, &[("exclude", true), ("allow", false)], findings).unwrap_or_default();
         }
+        if let Some(entry) = operators.take("parents", findings) {
+            policy.parents = Some(residence(&entry, findings));
+        }
+        let patterns = |items: Vec<Item<'_>>| items.iter().map(|item| Pattern(item.text.to_owned())).collect();
+        let allow = operators.take("allow", findings).map(|entry| entry.some_texts("OVH*", findings));
+        let deny = operators.take("deny", findings).map(|entry| entry.texts("Amazon*", findings));
+        policy.operators = Allowance { allow: allow.map(patterns), deny: deny.map(patterns).unwrap_or_default() };
         operators.finish(findings);
+    }
+    if let Some(certifications) = document.take_table("certifications", findings) {
+        for entry in certifications.entries(findings) {
+            label_key(&entry, findings);
+            let schemes = entry.some_texts("C5", findings);
+            let schemes = schemes.iter().map(|item| item.text.trim().to_lowercase()).collect();
+            policy.certifications.insert(entry.key.to_owned(), schemes);
+        }
     }
     if let Some(trust) = document.take_table("trust", findings) {
         for entry in trust.entries(findings) {

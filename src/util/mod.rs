@@ -1,5 +1,6 @@
-//! Small things that every room may use: atomic files, hashes, the clock.
+//! Small things that every room may use: atomic files, hashes, the clock, the cache folder.
 
+pub mod cache;
 pub mod clock;
 pub mod file;
 pub mod hash;

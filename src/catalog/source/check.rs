@@ -5,11 +5,11 @@ use crate::catalog::draft::{Draft, Price, PriceRow};
 use std::collections::BTreeMap;
 
 /// A price so many times off its peers is not believed.
-const OFF: i64 = 5;
+pub(crate) const OFF: i64 = 5;
 
 /// Clouds differ more from each other than regions of one cloud: V100s of Lambda cost a sixth of
 /// the median, and that is their price.
-const OFF_ELSEWHERE: i64 = 10;
+pub(crate) const OFF_ELSEWHERE: i64 = 10;
 
 /// Fewer peers than this say nothing.
 const PEERS: usize = 3;
@@ -64,12 +64,12 @@ fn leave_spot(row: &mut PriceRow, on_demand: Option<i64>, cloud: &str, report: &
     }
 }
 
-fn per_card(nano: i64, thousandths: u32) -> i64 {
+pub(crate) fn per_card(nano: i64, thousandths: u32) -> i64 {
     i64::try_from(i128::from(nano) * 1000 / i128::from(thousandths.max(1))).unwrap_or(i64::MAX)
 }
 
 /// The lower median of each name that has enough figures.
-fn medians(figures: impl Iterator<Item = (String, i64)>) -> BTreeMap<String, i64> {
+pub(crate) fn medians(figures: impl Iterator<Item = (String, i64)>) -> BTreeMap<String, i64> {
     let mut lists: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     for (name, figure) in figures {
         lists.entry(name).or_default().push(figure);

@@ -13,7 +13,7 @@
 
 use super::Report;
 use super::skypilot::Vm;
-use crate::catalog::draft::Draft;
+use crate::catalog::draft::{AcceleratorRow, Draft};
 use crate::catalog::load::HeadSource;
 use std::collections::BTreeMap;
 
@@ -63,23 +63,69 @@ fn tpu(name: &str) -> Option<(&str, u64, u64)> {
     Some((generation, size.parse().ok()?, cores))
 }
 
-/// Dense bf16 gigaflop per second of a whole slice: fp32, fp16, bf16, fp8.
-pub(super) fn tpu_gigaflops(name: &str) -> [Option<u64>; 4] {
-    const PER_CHIP: [(&str, u64); 6] =
-        [("v2", 45_000), ("v3", 123_000), ("v4", 275_000), ("v5litepod", 197_000), ("v5p", 459_000), ("v6e", 918_000)];
-    let rate = tpu(name).and_then(|(generation, size, cores)| {
-        let (_, per_chip) = PER_CHIP.iter().find(|(known, _)| *known == generation)?;
-        Some(per_chip * size / cores)
-    });
-    [None, None, rate, None]
+/// A generation of TPUs, by chip: dense bf16 gigaflop per second, GiB (0: not looked up), and how
+/// chips are linked. <https://cloud.google.com/tpu/docs/v3>, v4, v5e, v5p and v6e.
+const TPU_CHIPS: [(&str, u64, u64, &str, &str); 6] = [
+    ("v2", 45_000, 0, "", ""),
+    ("v3", 123_000, 32, "", "2D torus"),
+    ("v4", 275_000, 32, "", "3D mesh"),
+    ("v5litepod", 197_000, 16, "ICI 400 GB/s", "2D torus"),
+    ("v5p", 459_000, 95, "ICI 600 GB/s", "3D torus"),
+    ("v6e", 918_000, 32, "ICI 800 GB/s", "2D torus"),
+];
+
+/// Usual shapes of slices by chips, of v5e and of v5p; other sizes have several shapes.
+/// <https://cloud.google.com/tpu/docs/supported-tpu-configurations>
+const V5E_SHAPES: [(u64, &str); 8] =
+    [(1, "1x1"), (4, "2x2"), (8, "2x4"), (16, "4x4"), (32, "4x8"), (64, "8x8"), (128, "8x16"), (256, "16x16")];
+const V5P_SHAPES: [(u64, &str); 11] = [
+    (4, "2x2x1"),
+    (8, "2x2x2"),
+    (32, "2x4x4"),
+    (64, "4x4x4"),
+    (128, "4x4x8"),
+    (256, "4x8x8"),
+    (512, "8x8x8"),
+    (1024, "8x8x16"),
+    (2048, "8x16x16"),
+    (4096, "16x16x16"),
+    (6144, "16x16x24"),
+];
+
+/// What is known of a whole slice; nothing if the name is of no TPU.
+pub(super) fn tpu_row(name: &str) -> AcceleratorRow {
+    let Some((generation, size, cores)) = tpu(name) else { return AcceleratorRow::default() };
+    let Some((_, rate, memory, link, kind)) = TPU_CHIPS.iter().find(|(known, ..)| *known == generation) else {
+        return AcceleratorRow::default();
+    };
+    let chips = size / cores;
+    let shapes: &[(u64, &str)] = match generation {
+        "v5litepod" => &V5E_SHAPES,
+        "v5p" => &V5P_SHAPES,
+        _ => &[],
+    };
+    let shape = shapes.iter().find(|(of, _)| *of == chips).map_or("", |(_, shape)| shape);
+    let count = if chips == 1 { "1 chip".to_owned() } else { format!("{chips} chips") };
+    let words = [count.as_str(), shape, kind];
+    let page = if generation == "v5litepod" { "v5e" } else { generation };
+    AcceleratorRow {
+        gigaflops: [None, None, Some(rate * chips), None],
+        memory: (memory * chips) << 30,
+        interconnect: (*link).to_owned(),
+        topology: words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("; "),
+        frameworks: ["JAX", "PyTorch/XLA", "TensorFlow"].map(str::to_owned).to_vec(),
+        evidence: format!("cloud.google.com/tpu/docs/{page}; frameworks from general knowledge"),
+        ..AcceleratorRow::default()
+    }
 }
 
-/// The source of [`tpu_gigaflops`].
+/// The source of [`tpu_row`].
 pub(super) fn tpu_source(draft: &mut Draft) -> String {
     let id = "tpu-2026-11";
     let row = HeadSource {
         date: "2026-11-22".to_owned(),
-        about: "Cloud TPU system architecture: peak bf16 rate per chip, times the chips of the slice".to_owned(),
+        about: "Cloud TPU system architecture: peak bf16 rate and memory per chip, times the chips of the slice"
+            .to_owned(),
         url: "https://cloud.google.com/tpu/docs/system-architecture-tpu-vm".to_owned(),
     };
     draft.sources.insert(id.to_owned(), row);

@@ -29,6 +29,7 @@ pub(super) fn import(
     let country = rows.required(&["country"])?;
     let column = |name| rows.column(&[name]).unwrap_or(usize::MAX);
     let (location, operator, parent) = (column("location"), column("operator"), column("ultimate_parent"));
+    let parent_country = column("parent_country");
     let (reach, class, evidence) =
         (column("us_cloud_act"), rows.column(&["cls", "class"]).unwrap_or(usize::MAX), column("source"));
     while rows.advance()? {
@@ -51,6 +52,7 @@ pub(super) fn import(
             operator: rows.cell(operator).to_owned(),
             us_cloud_act: rows.cell(reach).to_owned(),
             parent: rows.cell(parent).to_owned(),
+            parent_country: rows.cell(parent_country).to_owned(),
             class: rows.cell(class).to_owned(),
             evidence: rows.cell(evidence).to_owned(),
             source: id.clone(),

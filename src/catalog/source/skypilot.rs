@@ -238,9 +238,11 @@ fn canonical(draft: &mut Draft, name: &str) -> String {
     // A name is one word, so that jobs can write `NAME:COUNT`.
     let plain = name.split_whitespace().collect::<Vec<_>>().join("-");
     let aliases = if plain == name { Vec::new() } else { vec![name.to_owned()] };
-    let gigaflops = gcp::tpu_gigaflops(name);
-    let source = if gigaflops[2].is_some() { gcp::tpu_source(draft) } else { String::new() };
-    draft.accelerators.insert(plain.clone(), AcceleratorRow { aliases, gigaflops, source });
+    let mut row = gcp::tpu_row(name);
+    if row.gigaflops[2].is_some() {
+        row.source = gcp::tpu_source(draft);
+    }
+    draft.accelerators.insert(plain.clone(), AcceleratorRow { aliases, ..row });
     plain
 }
 

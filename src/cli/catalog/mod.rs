@@ -1,24 +1,31 @@
-//! `sky catalog list|show|import`.
+//! `sky catalog list|show|import|lock|diff|check`.
 
+mod check;
+mod diff;
 mod import;
 mod list;
+mod lock;
 mod show;
 mod table;
 mod terms;
 #[cfg(test)]
 mod tests;
 
+use super::{Exit, Failure, Terminal};
 use crate::catalog::{Catalog, CatalogError};
+pub use check::CheckArgs;
 use clap::{Args, Subcommand};
+pub use diff::DiffArgs;
 pub use import::{ImportArgs, import, report_text};
 pub use list::{ListArgs, list};
+pub use lock::{LockArgs, refresh};
 pub use show::{ShowArgs, show};
 use std::path::PathBuf;
 
 /// List and show what clouds offer; import price lists into a catalog
 #[derive(Debug, Args)]
 pub struct CatalogArgs {
-    /// Catalog folder [default: the one that sky was built with]
+    /// Catalog folder [default: the one that sky.lock pins, else the one that sky was built with]
     #[arg(long, global = true, value_name = "DIR", env = "SKY_CATALOG")]
     pub catalog: Option<PathBuf>,
     #[command(subcommand)]
@@ -34,6 +41,33 @@ pub enum CatalogVerb {
     Show(ShowArgs),
     /// Read foreign price lists into a catalog folder
     Import(ImportArgs),
+    Lock(LockArgs),
+    Diff(DiffArgs),
+    Check(CheckArgs),
+}
+
+/// Runs the verb: those that have exit codes of their own, or print what the others return.
+pub fn verb(args: &CatalogArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let named = args.catalog.as_deref();
+    match &args.verb {
+        CatalogVerb::Lock(verb) => return lock::run(verb, named, terminal),
+        CatalogVerb::Diff(verb) => return diff::run(verb, named, terminal),
+        CatalogVerb::Check(verb) => return check::run(verb, named, terminal),
+        _ => {}
+    }
+    // What has to be loaded for the others is loaded by them: `import` needs no catalog.
+    let mut refused = None;
+    let load = || {
+        super::lock::catalog_to_show(named, terminal).map_err(|failure| {
+            refused = Some(failure);
+            CatalogError::default()
+        })
+    };
+    let text = run(args, load);
+    match (refused, text) {
+        (Some(failure), _) => Err(failure),
+        (None, text) => terminal.out(&text.map_err(Failure::error)?).map(|()| Exit::Success),
+    }
 }
 
 /// Runs the verb; what to print. `load` reads the catalog that the settings name: `import` needs
@@ -43,5 +77,7 @@ pub fn run(args: &CatalogArgs, load: impl FnOnce() -> Result<Catalog, CatalogErr
         CatalogVerb::List(args) => list(&load()?, args),
         CatalogVerb::Show(args) => show(&load()?, args),
         CatalogVerb::Import(args) => import(args),
+        // These are run by `verb`, with a terminal.
+        CatalogVerb::Lock(_) | CatalogVerb::Diff(_) | CatalogVerb::Check(_) => Ok(String::new()),
     }
 }

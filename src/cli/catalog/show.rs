@@ -1,14 +1,14 @@
 //! `sky catalog show`.
 
 use super::table::{
-    self, accelerator, fields, machine_json, memory, offer_json, offer_table, pretty, table_text, vcpus,
+    self, accelerator, fields, gib, machine_json, memory, offer_json, offer_table, pretty, table_text, vcpus,
 };
 use super::terms;
 use crate::catalog::query::{self, Count, Entry, Filter};
 use crate::catalog::{Catalog, CatalogError};
 use crate::model::accelerator::count_text;
 use crate::model::offer::COMMERCIAL;
-use crate::model::{Bytes, Machine, Offer, Pattern, Place, Reach};
+use crate::model::{Bytes, Machine, Offer, Pattern, Place, Reach, geography};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -36,18 +36,25 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
                 return Ok(pretty(&json!({
                     "place": place.name, "country": place.country, "location": place.location,
                     "operator": place.operator, "us_cloud_act": reach, "class": place.class,
+                    "blocs": blocs(place), "parent": place.parent, "parent_country": place.parent_country,
+                    "certifications": place.certifications,
                     "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
                     "terms": terms::to_json(catalog, &place.name.cloud),
+                    "throughput": terms::throughput_json(&terms::throughput(catalog, place)),
                 })));
             }
             let mut lines = vec![
                 ("place", place.name.to_string()),
-                ("country", country.to_owned()),
+                ("country", country_text(country, place)),
                 ("location", place.location.clone()),
-                ("operator", place.operator.clone()),
+                ("operator", operator_text(place)),
                 ("US CLOUD Act", reach.to_owned()),
             ];
             lines.extend(class_text(place).map(|text| ("class", text)));
+            if !place.certifications.is_empty() {
+                let schemes: Vec<&str> = place.certifications.iter().map(String::as_str).collect();
+                lines.push(("certified", schemes.join(", ")));
+            }
             lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
             if !on_demand.is_empty() {
                 lines.extend(terms::lines(catalog, &place.name.cloud));
@@ -56,6 +63,7 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
             let mut text = fields(&lines);
             if let (Some(id), false) = (catalog.place_id(&place.name), on_demand.is_empty()) {
                 text.push_str(&egress_lines(catalog, id));
+                text.push_str(&fields(&terms::throughput_lines(&terms::throughput(catalog, place))));
             }
             Ok(text)
         }
@@ -67,6 +75,8 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
             if args.json {
                 return Ok(pretty(&json!({
                     "accelerator": name, "aliases": row.aliases, "dense_gigaflops": row.gigaflops,
+                    "memory_bytes": (row.memory.0 > 0).then_some(row.memory.0), "interconnect": row.interconnect,
+                    "topology": row.topology, "frameworks": row.frameworks,
                     "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
                     "cheapest": on_demand.first().map(|offer| offer_json(catalog, offer)),
                 })));
@@ -84,6 +94,15 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
             }
             let rates = if rates.is_empty() { "not known".to_owned() } else { rates.join(", ") };
             lines.push(("dense TFLOPS", rates));
+            lines.push(("memory", gib(row.memory)));
+            for (title, text) in [("interconnect", &row.interconnect), ("topology", &row.topology)] {
+                if !text.is_empty() {
+                    lines.push((title, text.clone()));
+                }
+            }
+            if !row.frameworks.is_empty() {
+                lines.push(("frameworks", row.frameworks.join(", ")));
+            }
             lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
             let mut text = fields(&lines);
             text.push_str("\nThe cheapest:\n");
@@ -218,6 +237,30 @@ fn class_text(place: &Place) -> Option<String> {
     match place.partition() {
         "" => (place.class != COMMERCIAL).then(|| place.class.clone()),
         class => Some(format!("{class}, for policies with `[partitions] allow = [\"{class}\"]` only")),
+    }
+}
+
+/// The blocs that a place's country is of.
+fn blocs(place: &Place) -> Vec<&'static str> {
+    let inside = |bloc: &&'static str| {
+        geography::countries(bloc).is_some_and(|list| list.iter().any(|one| Some(*one) == place.country.as_deref()))
+    };
+    geography::blocs().filter(inside).collect()
+}
+
+/// `DE (EU, EEA)`.
+fn country_text(country: &str, place: &Place) -> String {
+    let blocs = blocs(place);
+    if blocs.is_empty() { country.to_owned() } else { format!("{country} ({})", blocs.join(", ")) }
+}
+
+/// `Amazon Web Services, of Amazon.com Inc. (US)`.
+fn operator_text(place: &Place) -> String {
+    let country = place.parent_country.as_ref().map_or(String::new(), |country| format!(" ({country})"));
+    match place.parent.as_str() {
+        "" => place.operator.clone(),
+        parent if parent == place.operator => format!("{parent}{country}"),
+        parent => format!("{}, of {parent}{country}", place.operator),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::terms;
 use crate::catalog::Catalog;
 use crate::model::accelerator::count_text;
-use crate::model::{AcceleratorNeed, Machine, Offer, Purchase};
+use crate::model::{AcceleratorNeed, Bytes, Machine, Offer, Purchase};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
@@ -15,9 +15,17 @@ pub(super) fn vcpus(machine: &Machine) -> String {
 }
 
 pub(super) fn memory(machine: &Machine) -> String {
-    let hundredths = machine.memory.0.saturating_mul(100) >> 30;
-    match hundredths {
+    match machine.memory.0 {
         0 => "?".to_owned(),
+        _ => gib(machine.memory),
+    }
+}
+
+/// `32 GiB`.
+pub(super) fn gib(memory: Bytes) -> String {
+    let hundredths = memory.0.saturating_mul(100) >> 30;
+    match hundredths {
+        0 => "not known".to_owned(),
         _ => {
             let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
             format!("{} GiB", text.trim_end_matches('0').trim_end_matches('.'))

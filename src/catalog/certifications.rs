@@ -1,0 +1,49 @@
+//! What places are certified by.
+
+use crate::catalog::files::File;
+use crate::catalog::table::Table;
+use crate::catalog::{CatalogError, Source, load, rules};
+use crate::model::{Pattern, Place};
+
+pub(crate) const COLUMNS: &[&str] = &["scheme", "status", "places", "source", "operator", "since", "evidence"];
+
+/// Statuses, and whether a place has the certification then. What is only claimed, sought, or of a
+/// part of a cloud's services is written down and counts for nothing.
+const STATUSES: [(&str, bool); 8] = [
+    ("attested", true),
+    ("authorized", true),
+    ("certified", true),
+    ("qualified", true),
+    ("assessed", false),
+    ("claimed", false),
+    ("partial", false),
+    ("in-progress", false),
+];
+
+/// Reads `certifications.csv` into the places. Patterns reach open places only: one of a closed
+/// class is named in full.
+pub(crate) fn apply(file: &File, places: &mut [Place], sources: &[Source]) -> Result<(), CatalogError> {
+    let mut table = Table::open(&file.shown, &file.text, COLUMNS, 4)?;
+    while let Some(row) = table.next_row()? {
+        let scheme = row.required(0)?.to_lowercase();
+        let status = row.required(1)?;
+        let Some((_, counts)) = STATUSES.iter().find(|(known, _)| *known == status) else {
+            let hint = format!("write {}", STATUSES.map(|(name, _)| name).join(", "));
+            return Err(row.error(1, format!("unknown status `{status}`"), hint));
+        };
+        row.required(2)?;
+        rules::source(&row, 3, sources)?;
+        let (operator, patterns) = (row.cell(4), load::list(row.cell(2)));
+        for place in places.iter_mut().filter(|place| operator.is_empty() || place.operator == operator) {
+            let name = place.name.to_string();
+            let reaches = |pattern: &String| match pattern.contains('*') {
+                true => place.partition().is_empty() && Pattern(pattern.clone()).matches(&name),
+                false => *pattern == name,
+            };
+            if *counts && patterns.iter().any(reaches) {
+                place.certifications.insert(scheme.clone());
+            }
+        }
+    }
+    Ok(())
+}

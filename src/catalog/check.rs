@@ -1,0 +1,284 @@
+//! What a catalog has that cannot be meant, or does not say: rows to look at before planning on it.
+//!
+//! The loader refuses what it cannot read; this is about figures that can be read. Suspicious are
+//! prices that are far off their peers; the importers leave the same out. Gaps are what is unknown,
+//! which satisfies no rule and no need.
+
+use crate::catalog::Catalog;
+use crate::catalog::source::check::{OFF, OFF_ELSEWHERE, medians, per_card};
+use crate::model::{Offer, Purchase, Reach};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An accelerator's hour costs more than this, in nano-USD. An assumption: the cheapest believable
+/// offers, old spot machines with a half-used card, cost twice as much.
+const LEAST_PER_CARD: i64 = 10_000_000;
+
+/// A price per unit of computing under the median of all accelerators by more than this is not
+/// believed. An assumption: accelerators of one time lie within ten times of each other.
+const OFF_PER_RATE: i64 = 30;
+
+/// Something to look at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    pub kind: Kind,
+    /// What it is about: a place, a machine, an accelerator, a cloud or a source.
+    pub name: String,
+    /// Of a price: the instance type.
+    pub instance_type: Option<String>,
+    /// What is odd, with the figures.
+    pub message: String,
+}
+
+/// Kinds of findings; the first ones are suspicious, the others are gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Next to nothing for what it is.
+    PriceTooLow,
+    /// Far off the same machine in the other regions of its cloud.
+    OffPeers,
+    /// Far under what the accelerator costs elsewhere.
+    OffAccelerator,
+    SpotAboveOnDemand,
+    /// Spot under a hundredth of the price on demand.
+    SpotTooLow,
+    UnknownAccelerator,
+    NoCountry,
+    NoOperator,
+    NoReach,
+    NoSize,
+    NoTerms,
+    NoEgress,
+    OldSource,
+}
+
+impl Kind {
+    /// The word for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::PriceTooLow => "price-too-low",
+            Kind::OffPeers => "off-peers",
+            Kind::OffAccelerator => "off-accelerator",
+            Kind::SpotAboveOnDemand => "spot-above-on-demand",
+            Kind::SpotTooLow => "spot-too-low",
+            Kind::UnknownAccelerator => "unknown-accelerator",
+            Kind::NoCountry => "no-country",
+            Kind::NoOperator => "no-operator",
+            Kind::NoReach => "no-us-cloud-act",
+            Kind::NoSize => "no-size",
+            Kind::NoTerms => "no-terms",
+            Kind::NoEgress => "no-egress-price",
+            Kind::OldSource => "old-source",
+        }
+    }
+
+    /// Whether it cannot be meant; else it is only not known.
+    pub fn is_suspicious(self) -> bool {
+        self < Kind::UnknownAccelerator
+    }
+}
+
+/// All findings, the suspicious ones first, then by name.
+pub fn findings(catalog: &Catalog) -> Vec<Finding> {
+    let mut found = Vec::new();
+    prices(catalog, &mut found);
+    gaps(catalog, &mut found);
+    found.sort();
+    found
+}
+
+fn prices(catalog: &Catalog, found: &mut Vec<Finding>) {
+    let on_demand = |offer: &&Offer| offer.purchase == Purchase::OnDemand;
+    let machine_key = |offer: &Offer| offer.machine.to_string();
+    let of_machine = medians(catalog.offers.iter().filter(on_demand).map(|offer| (machine_key(offer), offer.rate.0)));
+    let card = |offer: &Offer| {
+        let (name, count) = catalog.machine(offer).accelerator.as_ref()?;
+        Some((name.clone(), per_card(offer.rate.0, *count)))
+    };
+    let of_accelerator = medians(catalog.offers.iter().filter(on_demand).filter_map(card));
+    let by_rate = |offer: &Offer| {
+        let (name, price) = card(offer)?;
+        let rates = &catalog.accelerators.get(&name)?.gigaflops;
+        let gigaflops = rates.get("bf16").or_else(|| rates.get("fp16"))?;
+        // Nano-USD for a petaflop per second and hour.
+        i64::try_from(i128::from(price) * 1_000_000 / i128::from(*gigaflops).max(1)).ok()
+    };
+    let rates = catalog.offers.iter().filter(on_demand).filter_map(|offer| Some((String::new(), by_rate(offer)?)));
+    let of_rates = medians(rates).get("").copied();
+    let mut last: Option<&Offer> = None;
+    for offer in &catalog.offers {
+        let mut put = |kind, message| {
+            found.push(Finding {
+                kind,
+                name: catalog.place(offer).name.to_string(),
+                instance_type: Some(catalog.machine(offer).instance_type.clone()),
+                message,
+            });
+        };
+        let (rate, here) = (offer.rate.0, card(offer));
+        let peers = of_machine.get(&machine_key(offer)).copied();
+        let elsewhere = here.as_ref().and_then(|(name, _)| of_accelerator.get(name).copied());
+        let median = |nano: i64| crate::model::Rate(nano);
+        if let Some((name, price)) = here.as_ref().filter(|(_, price)| *price < LEAST_PER_CARD) {
+            put(Kind::PriceTooLow, format!("{} for one {name} and hour, {}", median(*price), offer.purchase));
+        } else if let (Some(price), Some(usual)) = (by_rate(offer), of_rates)
+            && price.saturating_mul(OFF_PER_RATE) < usual
+        {
+            let message =
+                format!("{} {}, under a {OFF_PER_RATE}th of what computing costs", offer.rate, offer.purchase);
+            put(Kind::PriceTooLow, message);
+        } else if offer.purchase == Purchase::OnDemand {
+            if let Some(peers) = peers
+                && (rate > peers.saturating_mul(OFF) || rate.saturating_mul(OFF) < peers)
+            {
+                put(Kind::OffPeers, format!("{}, the median of its cloud is {}", offer.rate, median(peers)));
+            } else if let (Some((name, price)), Some(usual)) = (&here, elsewhere)
+                && price.saturating_mul(OFF_ELSEWHERE) < usual
+            {
+                put(
+                    Kind::OffAccelerator,
+                    format!("{} for one {name}, the median is {}", median(*price), median(usual)),
+                );
+            }
+        }
+        // The offer on demand lies just before its spot offer.
+        let same = last.filter(|last| (last.place, last.machine) == (offer.place, offer.machine));
+        if let Some(before) = same.filter(|before| before.rate < offer.rate) {
+            put(Kind::SpotAboveOnDemand, format!("spot {}, on demand {}", offer.rate, before.rate));
+        } else if let Some(before) = same.filter(|before| rate.saturating_mul(100) < before.rate.0) {
+            put(Kind::SpotTooLow, format!("spot {}, on demand {}", offer.rate, before.rate));
+        }
+        last = Some(offer);
+    }
+}
+
+fn gaps(catalog: &Catalog, found: &mut Vec<Finding>) {
+    let mut put = |kind, name: String, message: String| {
+        found.push(Finding { kind, name, instance_type: None, message });
+    };
+    let with_offers: BTreeSet<u32> = catalog.offers.iter().map(|offer| offer.place).collect();
+    let used: BTreeSet<&str> = with_offers.iter().map(|id| catalog.places[*id as usize].name.cloud.as_str()).collect();
+    for (place, id) in catalog.places.iter().zip(0_u32..).filter(|(place, _)| place.name.cloud != "local") {
+        let name = || place.name.to_string();
+        if place.country.is_none() {
+            put(Kind::NoCountry, name(), "its country is unknown: no residency rule lets data there".to_owned());
+        }
+        if place.operator.is_empty() {
+            put(Kind::NoOperator, name(), "its operator is unknown".to_owned());
+        }
+        if place.cloud_act == Reach::Unknown {
+            put(
+                Kind::NoReach,
+                name(),
+                "whether the US CLOUD Act reaches it is unknown: it counts as reached".to_owned(),
+            );
+        }
+        let leaves = || {
+            let mut others = catalog.places.iter().zip(0_u32..).filter(|(other, _)| other.name.cloud != "local");
+            others.any(|(_, to)| to != id && catalog.network.tariff(id, to).is_some())
+        };
+        if with_offers.contains(&id) && !leaves() {
+            put(Kind::NoEgress, name(), "no way out has a known price: no plan moves data from there".to_owned());
+        }
+    }
+    for cloud in used.iter().filter(|cloud| !catalog.terms.contains_key(**cloud)) {
+        let message = "how it bills and boots is unknown: to the millisecond, and in no time".to_owned();
+        put(Kind::NoTerms, (*cloud).to_owned(), message);
+    }
+    for machine in catalog.machines.iter().filter(|machine| machine.vcpu_thousandths == 0 || machine.memory.0 == 0) {
+        let what = if machine.memory.0 == 0 { "memory" } else { "vCPUs" };
+        let message = format!("its {what} are unknown: it meets no need of them");
+        put(Kind::NoSize, format!("{}:{}", machine.cloud, machine.instance_type), message);
+    }
+    for (name, row) in &catalog.accelerators {
+        if row.gigaflops.is_empty() {
+            put(Kind::UnknownAccelerator, name.clone(), "it has no rates: no `work` is divided by it".to_owned());
+        }
+    }
+    let newest = |days: &str| days.parse::<jiff::civil::Date>().ok();
+    let mut oldest_used: BTreeMap<u16, usize> = BTreeMap::new();
+    for offer in &catalog.offers {
+        *oldest_used.entry(offer.source).or_default() += 1;
+    }
+    for (source, prices) in oldest_used {
+        let source = &catalog.sources[usize::from(source)];
+        let (Some(day), Some(last)) = (newest(&source.date), newest(&catalog.date)) else { continue };
+        let days = last.since(day).map_or(0, |span| span.get_days());
+        if days > OLD {
+            let message = format!("{prices} prices are {days} days older than the newest");
+            put(Kind::OldSource, source.id.clone(), message);
+        }
+    }
+}
+
+/// Days after which prices are old beside newer ones.
+const OLD: i32 = 366;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::files::File;
+    use crate::catalog::load;
+
+    fn check(prices: &str) -> Vec<(Kind, String)> {
+        let file = |name: &str, text: String| File { name: name.to_owned(), shown: name.to_owned(), text };
+        let head = "format = 1\n[sources.a]\ndate = \"2026-01-01\"\nabout = \"A\"\n\
+                    [sources.old]\ndate = \"2024-01-01\"\nabout = \"Old\"\n";
+        let files = [
+            file("accelerators.csv", "name,bf16\nB200,2250\nT4,65\n".to_owned()),
+            file("catalog.toml", head.to_owned()),
+            file("machines.csv", "cloud,instance_type,vcpus,memory_gib,accelerator,count\nx,cpu,8,32,,\nx,odd,,32,New,1\nx,b200,8,32,B200,8\nx,t4,4,16,T4,1\n".to_owned()),
+            file("places.csv", "place,country,operator,us_cloud_act\nx:a,DE,X,no\nx:b,DE,X,no\nx:c,DE,X,no\nx:d,,,\n".to_owned()),
+            file("prices.csv", format!("place,instance_type,on_demand,source,spot,spot_source\n{prices}")),
+        ];
+        findings(&load::from_files(&files).unwrap()).into_iter().map(|one| (one.kind, one.name)).collect()
+    }
+
+    fn suspicious(prices: &str) -> Vec<(Kind, String)> {
+        check(prices).into_iter().filter(|(kind, _)| kind.is_suspicious()).collect()
+    }
+
+    #[test]
+    fn each_kind_of_price_is_found() {
+        let one = |kind, name: &str| vec![(kind, name.to_owned())];
+        let fine = "x:a,cpu,1,a,0.3,\nx:b,cpu,1.2,a,0.4,\nx:c,cpu,0.9,a,,\nx:a,t4,0.5,a,0.1,\nx:b,t4,0.6,a,,\nx:a,b200,30,a,9,\n";
+        assert_eq!(suspicious(fine), []);
+        assert_eq!(suspicious(&format!("{fine}x:c,b200,0.01,a,,\n")), one(Kind::PriceTooLow, "x:c"));
+        assert_eq!(suspicious(&format!("{fine}x:c,b200,,a,0.05,\n")), one(Kind::PriceTooLow, "x:c"));
+        // Thirty cents for eight of them is more than a cent a card, and still no price.
+        assert_eq!(suspicious(&format!("{fine}x:c,b200,0.3,a,,\n")), one(Kind::PriceTooLow, "x:c"));
+        assert_eq!(suspicious(&format!("{fine}x:d,cpu,5.6,a,,\n")), one(Kind::OffPeers, "x:d"));
+        assert_eq!(suspicious(&format!("{fine}x:d,cpu,0.15,a,,\n")), one(Kind::OffPeers, "x:d"));
+        assert_eq!(suspicious(&format!("{fine}x:d,cpu,1,a,1.01,\n")), one(Kind::SpotAboveOnDemand, "x:d"));
+        assert_eq!(suspicious(&format!("{fine}x:d,cpu,1,a,0.009,\n")), one(Kind::SpotTooLow, "x:d"));
+        let cards = "x:a,b200,30,a,,\nx:b,b200,28,a,,\nx:c,b200,32,a,,\nx:d,b200,2.7,a,,\n";
+        assert_eq!(suspicious(cards), one(Kind::OffPeers, "x:d"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        let found = check("x:a,odd,1,a,,\nx:b,odd,1,old,,\nx:d,cpu,1,a,,\n");
+        let has = |kind, name: &str| found.contains(&(kind, name.to_owned()));
+        for (kind, name) in [
+            (Kind::NoCountry, "x:d"),
+            (Kind::NoOperator, "x:d"),
+            (Kind::NoReach, "x:d"),
+            (Kind::NoSize, "x:odd"),
+            (Kind::UnknownAccelerator, "New"),
+            (Kind::NoTerms, "x"),
+            (Kind::NoEgress, "x:a"),
+            (Kind::OldSource, "old"),
+        ] {
+            assert!(has(kind, name), "{kind:?} {name} in {found:?}");
+        }
+        assert!(!has(Kind::NoCountry, "x:a") && !has(Kind::OldSource, "a") && !has(Kind::NoEgress, "x:c"));
+        assert!(found.iter().all(|(kind, _)| !kind.is_suspicious()));
+    }
+
+    #[test]
+    fn the_shipped_catalog_has_nothing_suspicious() {
+        let found = findings(&load::shipped().unwrap());
+        let suspicious: Vec<&Finding> = found.iter().filter(|one| one.kind.is_suspicious()).collect();
+        assert!(suspicious.is_empty(), "{suspicious:?}");
+        assert!(!found.iter().any(|one| matches!(one.kind, Kind::NoCountry | Kind::NoSize | Kind::NoTerms)));
+    }
+}

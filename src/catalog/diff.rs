@@ -1,0 +1,171 @@
+//! What differs between two catalogs: prices one by one, the rest by count.
+
+use crate::catalog::Catalog;
+use crate::model::units::div_half_even;
+use crate::model::{Machine, Offer, PlaceName, Purchase, Rate};
+use std::cmp::{Ordering, Reverse};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that differs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Prices that rose or fell, the largest share of the old price first; then new and gone ones.
+    pub prices: Vec<PriceChange>,
+    /// By cloud, of those that have a price in either catalog.
+    pub clouds: BTreeMap<String, CloudChange>,
+    /// What else differs, and at how many: `egress` of ways, `places`, `machines`, …
+    pub others: BTreeMap<&'static str, usize>,
+}
+
+/// One price that is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PriceChange {
+    pub place: PlaceName,
+    pub instance_type: String,
+    pub purchase: Purchase,
+    /// None: there was none.
+    pub old: Option<Rate>,
+    /// None: there is none now.
+    pub new: Option<Rate>,
+    /// The day of the new price, or of the one that is gone.
+    pub date: String,
+}
+
+/// How many prices of a cloud did what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CloudChange {
+    pub risen: usize,
+    pub fallen: usize,
+    pub new: usize,
+    pub gone: usize,
+    pub same: usize,
+}
+
+impl PriceChange {
+    /// Of the old price, in parts per million; none if it is new or gone.
+    pub fn share(&self) -> Option<i128> {
+        let (old, new) = (self.old?, self.new?);
+        Some(div_half_even((i128::from(new.0) - i128::from(old.0)) * 1_000_000, i128::from(old.0).max(1)))
+    }
+}
+
+impl Differences {
+    /// Whether the catalogs say the same.
+    pub fn is_empty(&self) -> bool {
+        self.prices.is_empty() && self.others.is_empty()
+    }
+}
+
+/// Compares.
+pub fn between(old: &Catalog, new: &Catalog) -> Differences {
+    let mut found = Differences { others: others(old, new), ..Differences::default() };
+    let (mut before, mut after) = (old.offers.iter().peekable(), new.offers.iter().peekable());
+    loop {
+        let order = match (before.peek(), after.peek()) {
+            (None, None) => break,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => key(old, a).cmp(&key(new, b)),
+        };
+        let gone = if order.is_le() { before.next() } else { None };
+        let come = if order.is_ge() { after.next() } else { None };
+        let Some((catalog, offer)) = come.map(|offer| (new, offer)).or(gone.map(|offer| (old, offer))) else { break };
+        let cloud = found.clouds.entry(catalog.place(offer).name.cloud.clone()).or_default();
+        let (was, is) = (gone.map(|offer| offer.rate), come.map(|offer| offer.rate));
+        match (was, is) {
+            (Some(was), Some(is)) if was == is => {
+                cloud.same += 1;
+                continue;
+            }
+            (Some(was), Some(is)) if was < is => cloud.risen += 1,
+            (Some(_), Some(_)) => cloud.fallen += 1,
+            (None, _) => cloud.new += 1,
+            (_, None) => cloud.gone += 1,
+        }
+        found.prices.push(PriceChange {
+            place: catalog.place(offer).name.clone(),
+            instance_type: catalog.machine(offer).instance_type.clone(),
+            purchase: offer.purchase,
+            old: was,
+            new: is,
+            date: catalog.sources.get(usize::from(offer.source)).map_or(String::new(), |source| source.date.clone()),
+        });
+    }
+    // The sort is stable: equal changes stay in the order of names.
+    found.prices.sort_by_key(|change| {
+        let kind = (change.old.is_none(), change.new.is_none());
+        (kind, Reverse(change.share().map(i128::abs)))
+    });
+    found
+}
+
+fn key<'a>(catalog: &'a Catalog, offer: &Offer) -> (&'a PlaceName, &'a str, Purchase) {
+    (&catalog.place(offer).name, &catalog.machine(offer).instance_type, offer.purchase)
+}
+
+/// What differs beside prices. Ways between places count where both catalogs have both places.
+fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    let mut put = |what, count| {
+        if count > 0 {
+            counts.insert(what, count);
+        }
+    };
+    put("places", differing(&by(&old.places, |place| &place.name), &by(&new.places, |place| &place.name)));
+    fn machine(machine: &Machine) -> (&str, &str) {
+        (&machine.cloud, &machine.instance_type)
+    }
+    put("machines", differing(&by(&old.machines, machine), &by(&new.machines, machine)));
+    put("accelerators", differing(&old.accelerators, &new.accelerators));
+    put("terms of clouds", differing(&old.terms, &new.terms));
+    put("sources", differing(&by(&old.sources, |source| &source.id), &by(&new.sources, |source| &source.id)));
+    let common: Vec<(u32, u32)> =
+        old.places.iter().zip(0..).filter_map(|(place, id)| Some((id, new.place_id(&place.name)?))).collect();
+    let mut ways = [0; 3];
+    for (from, from_now) in &common {
+        for (to, to_now) in &common {
+            let trip = |catalog: &Catalog, from: u32, to: u32| catalog.round_trips.get(&(from, to)).copied();
+            let differs = [
+                old.network.tariff(*from, *to) != new.network.tariff(*from_now, *to_now),
+                old.network.bandwidth(*from, *to) != new.network.bandwidth(*from_now, *to_now),
+                trip(old, *from, *to) != trip(new, *from_now, *to_now),
+            ];
+            ways.iter_mut().zip(differs).for_each(|(count, differs)| *count += usize::from(differs));
+        }
+    }
+    for (what, count) in ["prices of egress", "throughputs", "round trips"].into_iter().zip(ways) {
+        put(what, count);
+    }
+    put("rates of interruption", differing(&interruptions(old), &interruptions(new)));
+    put("confidential machines", differing(&environments(old), &environments(new)));
+    counts
+}
+
+type AtPlace<'a> = (&'a PlaceName, &'a str);
+
+fn interruptions(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, u32> {
+    let name = |place: u32, machine: u32| {
+        (&catalog.places[place as usize].name, catalog.machines[machine as usize].instance_type.as_str())
+    };
+    catalog.interruptions.iter().map(|((place, machine), share)| (name(*place, *machine), *share)).collect()
+}
+
+/// Machines with an environment, by place.
+fn environments(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, Vec<&'static str>> {
+    let with = catalog.offers.iter().filter(|offer| offer.tee != Default::default());
+    with.map(|offer| {
+        let name = (&catalog.place(offer).name, catalog.machine(offer).instance_type.as_str());
+        (name, offer.tee.iter().map(|tee| tee.name()).collect())
+    })
+    .collect()
+}
+
+fn by<'a, T, K: Ord>(all: &'a [T], key: impl Fn(&'a T) -> K) -> BTreeMap<K, &'a T> {
+    all.iter().map(|one| (key(one), one)).collect()
+}
+
+/// How many keys have another value, or one in one of the maps only.
+fn differing<K: Ord, V: PartialEq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> usize {
+    let keys: BTreeSet<&K> = old.keys().chain(new.keys()).collect();
+    keys.into_iter().filter(|key| old.get(key) != new.get(key)).count()
+}

@@ -1,0 +1,365 @@
+//! `sky catalog diff`: what changed in price, and which saved plans that touches.
+
+use super::table::{self, pretty, table_text};
+use super::terms::percent_of;
+use crate::catalog::diff::{self, CloudChange, Differences, PriceChange};
+use crate::catalog::files::CATALOG;
+use crate::catalog::lock::{self, LOCK, Lock};
+use crate::catalog::{Catalog, load};
+use crate::cli::{Exit, Failure, Terminal, lock as locks};
+use crate::model::{Money, units::grouped};
+use crate::plan::{Plan, file as plan_file};
+use crate::planner::{self, Touched};
+use clap::Args;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// Show what changed in price between two catalogs, and which saved plans that touches
+///
+/// A catalog is a folder, a lock file, or `built-in`. OLD is sky.lock if there is one, else built-in;
+/// NEW is the catalog of --catalog, else what there is now where sky.lock says, else ./catalog.
+#[derive(Debug, Default, Args)]
+pub struct DiffArgs {
+    /// The catalog to compare with: a folder, a lock file, or `built-in`
+    pub old: Option<String>,
+    /// The other one
+    pub new: Option<String>,
+    /// Plan files, or folders with them, to price anew [default: plans in the working folder]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub plans: Vec<PathBuf>,
+    /// List at most so many prices; 0: all
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: usize,
+    /// Exit code 2 if anything differs
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// One side of a comparison.
+struct Side {
+    /// As people call it.
+    name: String,
+    date: String,
+    digest: String,
+    /// None: it is known by its lock only.
+    catalog: Option<Catalog>,
+    lock: Option<Lock>,
+}
+
+/// Compares.
+pub fn run(args: &DiffArgs, named: Option<&Path>, terminal: &Terminal) -> Result<Exit, Failure> {
+    let pinned = locks::read()?;
+    let old = match &args.old {
+        Some(name) => side(name)?,
+        None if pinned.is_some() => side(LOCK)?,
+        None => side(BUILT_IN)?,
+    };
+    let new = match (&args.new, named, &pinned) {
+        (Some(name), _, _) => side(name)?,
+        (None, Some(folder), _) => of_folder(folder)?,
+        (None, None, Some(pinned)) => match locks::folder(&pinned.at) {
+            Some(folder) => of_folder(&folder)?,
+            None => side(BUILT_IN)?,
+        },
+        (None, None, None) if Path::new("catalog").join(CATALOG).exists() => of_folder(Path::new("catalog"))?,
+        (None, None, None) => {
+            return Err(Failure::error("there is nothing to compare with: no sky.lock and no ./catalog here")
+                .hint("name two catalogs: `sky catalog diff built-in ./catalog`"));
+        }
+    };
+    let (Some(before), Some(after)) = (&old.catalog, &new.catalog) else { return by_locks(args, &old, &new, terminal) };
+    let found = diff::between(before, after);
+    let plans = plans(&args.plans)?;
+    let touched: Vec<(String, usize, Money, Touched)> = plans
+        .into_iter()
+        .map(|(name, plan)| {
+            (name, plan.stages.len(), plan.totals.cost_micro_usd, planner::touched(&plan, before, after))
+        })
+        .collect();
+    let differs = old.digest != new.digest;
+    let text = match args.json {
+        true => pretty(&to_json(&old, &new, &found, &touched, limit(args, &found))),
+        false => text(&old, &new, &found, &touched, limit(args, &found)),
+    };
+    terminal.out(&text)?;
+    Ok(if differs && args.detailed_exitcode { Exit::Changes } else { Exit::Success })
+}
+
+fn limit(args: &DiffArgs, found: &Differences) -> usize {
+    if args.limit == 0 { found.prices.len() } else { args.limit.min(found.prices.len()) }
+}
+
+const BUILT_IN: &str = "built-in";
+
+fn side(name: &str) -> Result<Side, Failure> {
+    if name == BUILT_IN || name == "shipped" {
+        return Ok(of_catalog(BUILT_IN.to_owned(), load::shipped().map_err(Failure::error)?));
+    }
+    let path = Path::new(name);
+    if path.is_dir() {
+        return of_folder(path);
+    }
+    if !path.exists() {
+        return Err(Failure::error(format!("there is no catalog {name}"))
+            .hint("name a folder with a catalog.toml, a lock file, or `built-in`"));
+    }
+    let text = crate::util::file::read_text(path).map_err(Failure::error)?;
+    let lock = lock::parse(name, &text).map_err(Failure::error)?;
+    // What the lock pins may be there still, or kept.
+    let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let there = match locks::folder(&lock.at) {
+        Some(folder) => load::directory(&beside.join(folder)),
+        None => load::shipped(),
+    };
+    let same = there.ok().filter(|catalog| catalog.digest == lock.digest);
+    Ok(Side {
+        name: format!("{name} ({})", lock.at),
+        date: lock.date.clone(),
+        digest: lock.digest.clone(),
+        catalog: same.or_else(|| locks::kept(&lock.digest)),
+        lock: Some(lock),
+    })
+}
+
+fn of_folder(folder: &Path) -> Result<Side, Failure> {
+    let (lock, _, catalog) = locks::locked(Some(folder))?;
+    Ok(Side { lock: Some(lock), ..of_catalog(folder.display().to_string(), catalog) })
+}
+
+fn of_catalog(name: String, catalog: Catalog) -> Side {
+    Side { name, date: catalog.date.clone(), digest: catalog.digest.clone(), catalog: Some(catalog), lock: None }
+}
+
+/// What locks alone tell: which sources differ.
+fn by_locks(args: &DiffArgs, old: &Side, new: &Side, terminal: &Terminal) -> Result<Exit, Failure> {
+    let lock = |side: &Side| match &side.lock {
+        Some(lock) => Ok(lock.clone()),
+        None => locks::locked(None).map(|(lock, _, _)| lock),
+    };
+    let lines = lock::differences(&lock(old)?, &lock(new)?);
+    let lost = if old.catalog.is_none() { old } else { new };
+    terminal.warn(&format!(
+        "the catalog of {} is not kept on this machine, so its prices cannot be compared; name its folder, or take it \
+         from version control",
+        lost.name
+    ));
+    if args.json {
+        let value = json!({
+            "format_version": "1.0", "old": side_json(old), "new": side_json(new), "sources": lines,
+            "prices_compared": false,
+        });
+        terminal.out(&pretty(&value))?;
+    } else {
+        let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
+        terminal.out(&format!("{}\nSources:\n{lines}", heads(old, new)))?;
+    }
+    Ok(if args.detailed_exitcode && old.digest != new.digest { Exit::Changes } else { Exit::Success })
+}
+
+/// The plans that are meant, each with its file's name.
+fn plans(paths: &[PathBuf]) -> Result<Vec<(String, Plan)>, Failure> {
+    let mut found = Vec::new();
+    let here = [PathBuf::from(".")];
+    for path in if paths.is_empty() { here.as_slice() } else { paths } {
+        if !path.is_dir() {
+            found.push((path.display().to_string(), plan_file::read(path).map_err(Failure::error)?));
+            continue;
+        }
+        let entries = std::fs::read_dir(path).map_err(|error| Failure::file(path, "read", error))?;
+        let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut files: Vec<PathBuf> =
+            files.filter(|file| file.extension().is_some_and(|extension| extension == "json")).collect();
+        files.sort();
+        // Other JSON files may lie beside plans.
+        let read = |file: PathBuf| {
+            Some((file.strip_prefix(".").unwrap_or(&file).display().to_string(), plan_file::read(&file).ok()?))
+        };
+        found.extend(files.into_iter().filter_map(read));
+    }
+    Ok(found)
+}
+
+fn heads(old: &Side, new: &Side) -> String {
+    let width = old.name.len().max(new.name.len());
+    let line = |title: &str, side: &Side| {
+        // As much of the digest as tells two apart.
+        let digest = side.digest.get(..19).unwrap_or(&side.digest);
+        format!("{title}  {:<width$}  prices up to {}  {digest}\n", side.name, side.date)
+    };
+    line("old", old) + &line("new", new)
+}
+
+type Plans = [(String, usize, Money, Touched)];
+
+fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize) -> String {
+    let mut text = heads(old, new);
+    if found.is_empty() {
+        let what = if old.digest == new.digest { "The catalogs are the same." } else { "No figure differs." };
+        let _ = writeln!(text, "\n{what}");
+    } else {
+        let _ = write!(text, "\n{}", summary(found));
+    }
+    let shown = &found.prices[..limit];
+    if !shown.is_empty() {
+        let mut table = table::new(&["PLACE", "INSTANCE TYPE", "PURCHASE", "OLD", "NEW", "CHANGE", "AS OF"]);
+        for change in shown {
+            table.add_row([
+                change.place.to_string(),
+                change.instance_type.clone(),
+                change.purchase.to_string(),
+                change.old.map_or("-".to_owned(), |rate| rate.to_string()),
+                change.new.map_or("-".to_owned(), |rate| rate.to_string()),
+                share(change),
+                change.date.clone(),
+            ]);
+        }
+        table::right(&mut table, &[3, 4, 5]);
+        let _ = write!(text, "\n{}", table_text(&table));
+        if limit < found.prices.len() {
+            let all = grouped(found.prices.len() as i128);
+            let _ = writeln!(text, "{limit} of {all} changes, the largest; --limit 0 lists all.");
+        }
+    }
+    if !plans.is_empty() {
+        text.push_str("\nSaved plans:\n");
+    }
+    for (name, stages, total, touched) in plans {
+        if touched.is_empty() {
+            let _ = writeln!(text, "  {name}: not touched");
+            continue;
+        }
+        let _ = writeln!(text, "  {name}: {}", verdict(*stages, *total, touched));
+        for stage in &touched.stages {
+            let new = stage.new.map_or("gone".to_owned(), |rate| format!("{rate}/h"));
+            let more = stage.difference.map_or(String::new(), |more| format!(", {}", signed(more)));
+            let (at, kind) = (&stage.place, &stage.instance_type);
+            let _ = writeln!(text, "    {} at {at}: {kind} {}/h -> {new}{more}", stage.name, stage.old);
+        }
+        for copy in &touched.transfers {
+            let new = copy.new.map_or("unknown".to_owned(), |rate| format!("{rate}/GB"));
+            let more = copy.difference.map_or(String::new(), |more| format!(", {}", signed(more)));
+            let _ = writeln!(
+                text,
+                "    {} from {} to {}: {}/GB -> {new}{more}",
+                copy.artifact, copy.from, copy.to, copy.old
+            );
+        }
+    }
+    text
+}
+
+fn verdict(stages: usize, total: Money, touched: &Touched) -> String {
+    let mut text = format!("{} of {stages} stages", touched.stages.len());
+    if !touched.transfers.is_empty() {
+        let _ = write!(text, " and {} transfers", touched.transfers.len());
+    }
+    let now = Money(total.0.saturating_add(touched.difference.0));
+    let _ = write!(text, "; {} ({total} -> {now})", signed(touched.difference));
+    if touched.gone > 0 {
+        let _ = write!(text, ", and {} without a price now", touched.gone);
+    }
+    text + ": plan again to have the best of it"
+}
+
+fn signed(money: Money) -> String {
+    if money.0 < 0 { money.to_string() } else { format!("+{money}") }
+}
+
+fn share(change: &PriceChange) -> String {
+    match change.share() {
+        Some(parts) => percent_of(parts),
+        None if change.old.is_none() => "new".to_owned(),
+        None => "gone".to_owned(),
+    }
+}
+
+/// Counts by cloud, and what else differs.
+pub(super) fn summary(found: &Differences) -> String {
+    let mut text = String::new();
+    let changed = |change: &CloudChange| change.risen + change.fallen + change.new + change.gone > 0;
+    if found.clouds.values().any(changed) {
+        let mut table = table::new(&["CLOUD", "RISEN", "FALLEN", "NEW", "GONE", "SAME"]);
+        for (cloud, change) in found.clouds.iter().filter(|(_, change)| changed(change)) {
+            let counts = [change.risen, change.fallen, change.new, change.gone, change.same];
+            table.add_row(std::iter::once(cloud.clone()).chain(counts.map(|count| count.to_string())));
+        }
+        table::right(&mut table, &[1, 2, 3, 4, 5]);
+        text.push_str(&table_text(&table));
+    } else {
+        text.push_str("No price of a machine differs.\n");
+    }
+    if !found.others.is_empty() {
+        let others: Vec<String> = found.others.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        let _ = writeln!(text, "Also different: {}", others.join(", "));
+    }
+    text
+}
+
+fn side_json(side: &Side) -> Value {
+    json!({ "catalog": side.name, "date": side.date, "digest": side.digest })
+}
+
+fn to_json(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize) -> Value {
+    let clouds: serde_json::Map<String, Value> = found
+        .clouds
+        .iter()
+        .map(|(cloud, change)| {
+            let counts = json!({
+                "risen": change.risen, "fallen": change.fallen, "new": change.new, "gone": change.gone,
+                "same": change.same,
+            });
+            (cloud.clone(), counts)
+        })
+        .collect();
+    let prices: Vec<Value> = found.prices[..limit]
+        .iter()
+        .map(|change| {
+            json!({
+                "place": change.place, "instance_type": change.instance_type, "purchase": change.purchase,
+                "old_nano_usd_per_hour": change.old, "new_nano_usd_per_hour": change.new,
+                "change_ppm": change.share().map(|parts| i64::try_from(parts).unwrap_or(i64::MAX)),
+                "date": change.date,
+            })
+        })
+        .collect();
+    let plans: Vec<Value> = plans
+        .iter()
+        .map(|(name, count, total, touched)| {
+            let stages: Vec<Value> = touched
+                .stages
+                .iter()
+                .map(|stage| {
+                    json!({
+                        "stage": stage.name, "place": stage.place, "instance_type": stage.instance_type,
+                        "purchase": stage.purchase, "old_nano_usd_per_hour": stage.old,
+                        "new_nano_usd_per_hour": stage.new, "difference_micro_usd": stage.difference,
+                    })
+                })
+                .collect();
+            let transfers: Vec<Value> = touched
+                .transfers
+                .iter()
+                .map(|copy| {
+                    json!({
+                        "artifact": copy.artifact, "from": copy.from, "to": copy.to, "old_nano_usd_per_gb": copy.old,
+                        "new_nano_usd_per_gb": copy.new, "difference_micro_usd": copy.difference,
+                    })
+                })
+                .collect();
+            json!({
+                "plan": name, "stages_in_plan": count, "touched": !touched.is_empty(), "stages": stages,
+                "transfers": transfers, "cost_micro_usd": total, "difference_micro_usd": touched.difference,
+                "without_price": touched.gone,
+            })
+        })
+        .collect();
+    json!({
+        "format_version": "1.0", "old": side_json(old), "new": side_json(new), "same": old.digest == new.digest,
+        "prices_compared": true, "clouds": clouds, "changes": prices, "found": found.prices.len(),
+        "others": found.others, "plans": plans,
+    })
+}

@@ -1,0 +1,94 @@
+//! `sky catalog lock`, and what `sky catalog update` does to the lock.
+
+use super::diff::summary;
+use crate::catalog::lock::{self, LOCK, Lock};
+use crate::catalog::{Catalog, diff};
+use crate::cli::{Exit, Failure, Terminal, lock as locks};
+use clap::Args;
+use std::path::Path;
+
+/// Pin the catalog in sky.lock: plans are made from that one, until you pin another
+///
+/// Pins the catalog of --catalog; without it, the one that sky.lock pins already, as it is now; without
+/// a lock, the one that sky was built with. Commit the file.
+#[derive(Debug, Default, Args)]
+pub struct LockArgs {
+    /// Pin the catalog that sky was built with
+    #[arg(long, conflicts_with = "catalog")]
+    pub built_in: bool,
+    /// Write nothing: exit code 2 if the lock would change
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// Pins.
+pub fn run(args: &LockArgs, named: Option<&Path>, terminal: &Terminal) -> Result<Exit, Failure> {
+    // A lock that cannot be read is written anew; where its catalog was is not known then.
+    let before = locks::read();
+    let folder = match (&before, named) {
+        (_, Some(named)) => Some(named.to_owned()),
+        (Ok(Some(lock)), None) if !args.built_in => locks::folder(&lock.at),
+        _ => None,
+    };
+    if args.check {
+        let before = before?;
+        let (now, _, _) = locks::locked(folder.as_deref())?;
+        let Some(before) = before else {
+            terminal.note(&format!("there is no {LOCK} here"));
+            return Ok(Exit::Changes);
+        };
+        if before == now {
+            terminal.out(&format!("{LOCK} is up to date.\n"))?;
+            return Ok(Exit::Success);
+        }
+        terminal.note(&format!("{LOCK} would change:{}", listed(&before, &now)));
+        return Ok(Exit::Changes);
+    }
+    if let Err(broken) = &before {
+        terminal.warn(&format!("{}; it is written anew", broken.message));
+    }
+    terminal.out(&pin(folder.as_deref(), None)?)?;
+    Ok(Exit::Success)
+}
+
+/// Pins the catalog in `folder`, for a verb that has just changed it; what to say about it. `before` is
+/// the catalog that was there, if there was one: what changed in price is summed up.
+///
+/// The lock is written also where there was none: plans are then made from this folder.
+pub fn refresh(folder: &Path, before: Option<&Catalog>) -> Result<String, Failure> {
+    pin(Some(folder), before)
+}
+
+fn pin(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failure> {
+    let kept = || locks::kept(&locks::read().ok().flatten()?.digest);
+    let before = match before {
+        Some(before) => Some(before.clone()),
+        None => kept(),
+    };
+    let (old, new, catalog) = locks::write(folder)?;
+    let pinned = format!("{LOCK} pins {}: prices up to {}, {}", new.at, new.date, new.digest);
+    let Some(old) = old else {
+        return Ok(format!("{pinned}\nCommit {LOCK}: plans are made from this catalog wherever it is.\n"));
+    };
+    if old == new {
+        return Ok(format!("{pinned}\nNothing changed.\n"));
+    }
+    let mut text = format!("{pinned}\nChanged:{}\n", listed(&old, &new));
+    if let Some(before) = before.filter(|before| before.digest == old.digest) {
+        text.push_str(&format!("\n{}", summary(&diff::between(&before, &catalog))));
+    }
+    Ok(text)
+}
+
+/// Lines on what changed that are said.
+const SHOWN: usize = 12;
+
+fn listed(old: &Lock, new: &Lock) -> String {
+    let moved = (old.at != new.at).then(|| format!("pinned is {}, was {}", new.at, old.at));
+    let lines: Vec<String> = moved.into_iter().chain(lock::differences(old, new)).collect();
+    let mut text: String = lines.iter().take(SHOWN).map(|line| format!("\n  {line}")).collect();
+    if lines.len() > SHOWN {
+        text.push_str(&format!("\n  and {} more sources", lines.len() - SHOWN));
+    }
+    text
+}

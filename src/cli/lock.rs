@@ -1,0 +1,198 @@
+//! Which catalog a verb takes: the one that is named, the one that `sky.lock` pins, or the one that
+//! sky was built with.
+//!
+//! A catalog that is named (`--catalog`, SKY_CATALOG) is taken as it is, with a warning if it is not
+//! the pinned one. Without a name, a catalog that is not the pinned one is refused: prices that are
+//! newer than the pin do not exist for it. With `--locked` nothing but the pinned one is ever taken.
+
+use super::{Exit, Failure, Terminal};
+use crate::catalog::files::{self, CATALOG, File};
+use crate::catalog::lock::{self, LOCK, Location, Lock};
+use crate::catalog::{Catalog, load};
+use crate::util::{cache, file};
+use std::path::{Component, Path, PathBuf};
+
+/// Reads the lock of the working folder; none if there is no such file.
+pub fn read() -> Result<Option<Lock>, Failure> {
+    match std::fs::symlink_metadata(LOCK) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::file(Path::new(LOCK), "read", error)),
+        Ok(_) => {
+            let text = file::read_text(Path::new(LOCK)).map_err(Failure::error)?;
+            lock::parse(LOCK, &text).map(Some).map_err(Failure::error)
+        }
+    }
+}
+
+/// The catalog that the arguments, the environment and the lock name.
+pub fn catalog(named: Option<&Path>, locked: bool, terminal: &Terminal) -> Result<Catalog, Failure> {
+    let pinned = read()?;
+    let Some(pinned) = pinned else {
+        if locked {
+            let message = format!("there is no {LOCK} here, and --locked takes nothing but the catalog that it pins");
+            return Err(Failure::error(message).hint("write one with `sky catalog lock`, and commit it"));
+        }
+        return load_from(named);
+    };
+    let at = named.map_or_else(|| folder(&pinned.at), |named| Some(named.to_owned()));
+    let catalog = load_pinned(&pinned, at.as_deref(), named.is_some())?;
+    if catalog.digest == pinned.digest {
+        return Ok(catalog);
+    }
+    if let (Some(named), false) = (named, locked) {
+        terminal.warn(&format!(
+            "{} is used, which is not the catalog that {LOCK} pins ({}, prices up to {})",
+            named.display(),
+            pinned.at,
+            pinned.date
+        ));
+        return Ok(catalog);
+    }
+    Err(stale(&pinned, &catalog, named))
+}
+
+/// The catalog to look into: the same one, whether or not it is what the lock pins.
+pub fn catalog_to_show(named: Option<&Path>, terminal: &Terminal) -> Result<Catalog, Failure> {
+    let Some(pinned) = read()? else { return load_from(named) };
+    let at = named.map_or_else(|| folder(&pinned.at), |named| Some(named.to_owned()));
+    let catalog = load_pinned(&pinned, at.as_deref(), named.is_some())?;
+    if catalog.digest != pinned.digest && named.is_none() {
+        let message =
+            format!("this is not the catalog that {LOCK} pins any more; `sky catalog diff` says what changed");
+        terminal.warn(&message);
+    }
+    Ok(catalog)
+}
+
+/// Refuses a plan file that was not made from the pinned catalog; with `--locked`.
+pub fn check_plan(path: &Path, catalog_of_plan: &str) -> Result<(), Failure> {
+    let Some(pinned) = read()? else {
+        let message =
+            format!("there is no {LOCK} here, and --locked takes nothing but plans of the catalog that it pins");
+        return Err(Failure::error(message).hint("write one with `sky catalog lock`, and commit it"));
+    };
+    if pinned.digest == catalog_of_plan {
+        return Ok(());
+    }
+    let message = format!(
+        "{} was not made from the catalog that {LOCK} pins ({}, prices up to {})",
+        path.display(),
+        pinned.at,
+        pinned.date
+    );
+    Err(Failure::new(Exit::Stale, message).hint("plan again"))
+}
+
+/// Where a pinned catalog is; none: it is built in.
+pub fn folder(at: &Location) -> Option<PathBuf> {
+    match at {
+        Location::BuiltIn => None,
+        Location::Folder(folder) => Some(PathBuf::from(folder)),
+    }
+}
+
+fn load_from(folder: Option<&Path>) -> Result<Catalog, Failure> {
+    super::inputs::load_catalog(folder).map_err(Failure::error)
+}
+
+fn load_pinned(pinned: &Lock, at: Option<&Path>, named: bool) -> Result<Catalog, Failure> {
+    match at {
+        Some(folder) if !named && !folder.join(CATALOG).exists() => {
+            let message = format!("{LOCK} pins the catalog in {}, and there is none", pinned.at);
+            Err(Failure::error(message).hint(
+                "bring it back, or pin another one: `sky catalog lock --catalog DIR`, or `sky catalog lock --built-in`",
+            ))
+        }
+        _ => load_from(at),
+    }
+}
+
+/// What changed since the lock was written, and what to do.
+fn stale(pinned: &Lock, catalog: &Catalog, named: Option<&Path>) -> Failure {
+    let at = named.map_or_else(|| pinned.at.to_string(), |named| named.display().to_string());
+    let folder = named.map(Path::to_owned).or_else(|| folder(&pinned.at));
+    let changed = locked(folder.as_deref()).map(|(now, _, _)| lock::differences(pinned, &now)).unwrap_or_default();
+    let title = if named.is_some() { "is not" } else { "is no longer" };
+    let mut message = format!(
+        "the catalog {title} the one that {LOCK} pins\n  pinned   {}, prices up to {}, {}\n  now      {at}, prices up to {}, {}",
+        pinned.at, pinned.date, pinned.digest, catalog.date, catalog.digest
+    );
+    for (index, line) in changed.iter().take(SHOWN).enumerate() {
+        message.push_str(&format!("\n  {}  {line}", if index == 0 { "changed" } else { "       " }));
+    }
+    if changed.len() > SHOWN {
+        message.push_str(&format!("\n           and {} more sources", changed.len() - SHOWN));
+    }
+    let lock = match named {
+        Some(named) => format!("`sky catalog lock --catalog {}` pins it", named.display()),
+        None => "`sky catalog lock` pins what there is now".to_owned(),
+    };
+    Failure::new(Exit::Stale, message).hint("`sky catalog diff` shows what changed in price").hint(lock)
+}
+
+/// Sources that are said in a refusal.
+const SHOWN: usize = 5;
+
+/// The catalog of a folder (none: the built-in one), with its files and the lock that pins it.
+pub fn locked(folder: Option<&Path>) -> Result<(Lock, Vec<File>, Catalog), Failure> {
+    let files = match folder {
+        Some(folder) => files::read(folder),
+        None => files::shipped(),
+    };
+    let files = files.map_err(Failure::error)?;
+    let catalog = load::from_files(&files).map_err(Failure::error)?;
+    let at = folder.map_or(Location::BuiltIn, relative);
+    let lock = lock::of(&files, &catalog.digest, &catalog.date, at).map_err(Failure::error)?;
+    Ok((lock, files, catalog))
+}
+
+/// Pins the catalog of a folder (none: the built-in one) in the working folder's lock: the old lock
+/// and the new one. The catalog is kept in the cache folder, so that a later one can be compared.
+pub fn write(folder: Option<&Path>) -> Result<(Option<Lock>, Lock, Catalog), Failure> {
+    // A lock that cannot be read is what this is the way out of.
+    let old = read().ok().flatten();
+    let (new, files, catalog) = locked(folder)?;
+    file::write_result(Path::new(LOCK), lock::text(&new).as_bytes()).map_err(Failure::error)?;
+    keep(&files, &new.digest);
+    Ok((old, new, catalog))
+}
+
+/// Keeps a catalog for later comparison. It is a convenience: that it cannot be kept is no failure.
+pub fn keep(files: &[File], digest: &str) {
+    if let Some(path) = kept_at(digest)
+        && !path.exists()
+        && let Some(folder) = path.parent()
+        && let Some(name) = path.file_name().and_then(|name| name.to_str())
+    {
+        let _ = file::write_below(folder, name, &files::pack(files));
+    }
+}
+
+/// A catalog that was kept, if it is still there and whole.
+pub fn kept(digest: &str) -> Option<Catalog> {
+    let path = kept_at(digest)?;
+    let files = files::unpack(&std::fs::read(&path).ok()?, &path.display().to_string(), "remove it").ok()?;
+    load::from_files(&files).ok().filter(|catalog| catalog.digest == digest)
+}
+
+fn kept_at(digest: &str) -> Option<PathBuf> {
+    let name = digest.strip_prefix("sha256:")?;
+    Some(cache::folder()?.join("catalogs").join(format!("{name}.lz4")))
+}
+
+/// A folder as a lock writes it: relative to the working folder, with a leading `.` so that none
+/// is taken for a name.
+fn relative(folder: &Path) -> Location {
+    let here = std::env::current_dir().and_then(std::fs::canonicalize).unwrap_or_default();
+    let there = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let common = here.components().zip(there.components()).take_while(|(a, b)| a == b).count();
+    let up = here.components().skip(common).map(|_| Component::ParentDir);
+    let path: PathBuf = up.chain(there.components().skip(common)).collect();
+    let text = path.display().to_string();
+    let plain = text.starts_with("..") || text.starts_with('/');
+    Location::Folder(match text.as_str() {
+        "" => ".".to_owned(),
+        _ if plain => text,
+        _ => format!("./{text}"),
+    })
+}
