@@ -11,6 +11,7 @@ pub mod network;
 mod offers;
 pub mod query;
 mod rules;
+pub mod search;
 pub mod source;
 mod table;
 mod terms;

@@ -1,6 +1,7 @@
 //! Questions to a catalog, without printing.
 
 use crate::catalog::{Accelerator, Catalog};
+use crate::model::uniform::{UniformName, What};
 use crate::model::{Bytes, Machine, Offer, Pattern, Place, Purchase};
 
 /// Which offers to list; an empty filter lists all on-demand offers.
@@ -57,6 +58,22 @@ pub fn find<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
     // Offers lie by place and machine, and the sort is stable.
     offers.sort_by_key(|offer| offer.rate);
     offers
+}
+
+/// The uniform name of an offer.
+pub fn name(catalog: &Catalog, offer: &Offer) -> UniformName {
+    let (place, machine) = (catalog.place(offer), catalog.machine(offer));
+    let what = What::Machine { instance_type: machine.instance_type.clone(), purchase: offer.purchase };
+    UniformName { place: place.name.clone(), what }
+}
+
+/// The offer of a uniform name.
+pub fn named<'a>(catalog: &'a Catalog, wanted: &UniformName) -> Option<&'a Offer> {
+    let place = catalog.place_id(&wanted.place)?;
+    // Offers lie by place.
+    let start = catalog.offers.partition_point(|offer| offer.place < place);
+    let mut there = catalog.offers[start..].iter().take_while(|offer| offer.place == place);
+    there.find(|offer| name(catalog, offer) == *wanted)
 }
 
 /// What a name stands for.

@@ -290,3 +290,21 @@ fn find_sorts_by_price_and_filters() {
     );
     assert_eq!(query::nearest(&catalog, "aws:eu-wst-1").unwrap(), "aws:eu-west-1");
 }
+
+#[test]
+fn all_names_of_the_shipped_catalog_round_trip() {
+    let catalog = load::shipped().unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for offer in &catalog.offers {
+        let name = query::name(&catalog, offer);
+        let text = name.to_string();
+        assert_eq!(crate::model::UniformName::parse(&text), Ok(name), "{text}");
+        assert!(seen.insert(text.clone()), "{text} names two offers");
+    }
+    assert_eq!(seen.len(), catalog.offers.len());
+    assert!(seen.len() > 30_000);
+    // Names lead back to their offers.
+    for offer in catalog.offers.iter().step_by(997) {
+        assert_eq!(query::named(&catalog, &query::name(&catalog, offer)), Some(offer));
+    }
+}

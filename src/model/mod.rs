@@ -14,6 +14,7 @@ pub mod offer;
 pub mod pattern;
 pub mod policy;
 pub mod tariff;
+pub mod uniform;
 pub mod units;
 
 pub use accelerator::AcceleratorNeed;
@@ -23,4 +24,5 @@ pub use offer::{Machine, Offer, Place, Purchase, Reach, Tee, TeeSet};
 pub use pattern::Pattern;
 pub use policy::{Account, Allowance, Link, Objective, Policy, Quota};
 pub use tariff::Tariff;
+pub use uniform::UniformName;
 pub use units::{Bandwidth, Bytes, DataRate, Millis, Money, Rate};

@@ -1,7 +1,8 @@
-//! `sky catalog list|show|import`.
+//! `sky catalog list|search|show|import`.
 
 mod import;
 mod list;
+mod search;
 mod show;
 mod table;
 mod terms;
@@ -12,6 +13,7 @@ use crate::catalog::{Catalog, CatalogError};
 use clap::{Args, Subcommand};
 pub use import::{ImportArgs, import, report_text};
 pub use list::{ListArgs, list};
+pub use search::{SearchArgs, search};
 pub use show::{ShowArgs, show};
 use std::path::PathBuf;
 
@@ -30,6 +32,8 @@ pub struct CatalogArgs {
 pub enum CatalogVerb {
     /// List offers, the cheapest first
     List(ListArgs),
+    /// Search offers, in words or by flags
+    Search(SearchArgs),
     /// Show a place, an instance type or an accelerator; without a name, what the catalog holds
     Show(ShowArgs),
     /// Read foreign price lists into a catalog folder
@@ -41,6 +45,7 @@ pub enum CatalogVerb {
 pub fn run(args: &CatalogArgs, load: impl FnOnce() -> Result<Catalog, CatalogError>) -> Result<String, CatalogError> {
     match &args.verb {
         CatalogVerb::List(args) => list(&load()?, args),
+        CatalogVerb::Search(args) => search(&load()?, args),
         CatalogVerb::Show(args) => show(&load()?, args),
         CatalogVerb::Import(args) => import(args),
     }

@@ -1,7 +1,7 @@
 //! Offers and machines, as tables and as JSON.
 
 use super::terms;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, query};
 use crate::model::accelerator::count_text;
 use crate::model::{AcceleratorNeed, Machine, Offer, Purchase};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -42,6 +42,7 @@ pub(super) fn machine_json(machine: &Machine) -> Value {
 pub(super) fn offer_json(catalog: &Catalog, offer: &Offer) -> Value {
     let source = catalog.sources.get(usize::from(offer.source));
     let mut value = machine_json(catalog.machine(offer));
+    value["name"] = json!(query::name(catalog, offer).to_string());
     value["place"] = json!(catalog.place(offer).name);
     value["country"] = json!(catalog.place(offer).country);
     value["purchase"] = json!(offer.purchase);
