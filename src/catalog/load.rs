@@ -372,6 +372,7 @@ fn machines(files: &[File], catalog: &mut Catalog) -> Result<Vec<Machine>, Catal
                 memory: Bytes(figure(2, 1 << 30, "32")?),
                 accelerator,
                 arch: arch.to_owned(),
+                service: None,
             };
             rows.push((machine, row));
         }

@@ -1,7 +1,7 @@
 //! Questions to a catalog, without printing.
 
 use crate::catalog::{Accelerator, Catalog};
-use crate::model::uniform::{UniformName, What};
+use crate::model::uniform::{ServiceName, UniformName, What};
 use crate::model::{Bytes, Machine, Offer, Pattern, Place, Purchase};
 
 /// Which offers to list; an empty filter lists all on-demand offers.
@@ -63,7 +63,9 @@ pub fn find<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
 /// The uniform name of an offer.
 pub fn name(catalog: &Catalog, offer: &Offer) -> UniformName {
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));
-    let what = What::Machine { instance_type: machine.instance_type.clone(), purchase: offer.purchase };
+    let service = machine.service.as_ref().and_then(|_| ServiceName::parse(&machine.instance_type));
+    let machine = || What::Machine { instance_type: machine.instance_type.clone(), purchase: offer.purchase };
+    let what = service.map_or_else(machine, What::Service);
     UniformName { place: place.name.clone(), what }
 }
 
