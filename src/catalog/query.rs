@@ -32,7 +32,9 @@ impl Filter {
                 name == wanted && self.accelerator_count.is_none_or(|wanted| wanted == *count)
             })
         };
-        self.cloud.as_ref().is_none_or(|cloud| cloud.matches(&machine.cloud))
+        // Services are asked for by their names.
+        (machine.service.is_none() || self.instance_type.is_some())
+            && self.cloud.as_ref().is_none_or(|cloud| cloud.matches(&machine.cloud))
             && self.instance_type.as_ref().is_none_or(|name| name.matches(&machine.instance_type))
             && machine.vcpu_thousandths >= self.min_vcpus
             && machine.memory >= self.min_memory
@@ -113,7 +115,10 @@ pub fn look_up<'a>(catalog: &'a Catalog, name: &str) -> Option<Entry<'a>> {
 pub fn nearest<'a>(catalog: &'a Catalog, name: &str) -> Option<std::borrow::Cow<'a, str>> {
     use std::borrow::Cow;
     let places = catalog.places.iter().map(|place| Cow::Owned(place.name.to_string()));
-    let machines = catalog.machines.iter().map(|machine| Cow::Borrowed(machine.instance_type.as_str()));
+    let machines = catalog.machines.iter().map(|machine| match &machine.service {
+        Some(service) => Cow::Borrowed(service.name.as_str()),
+        None => Cow::Borrowed(machine.instance_type.as_str()),
+    });
     let accelerators = catalog.accelerators.keys().map(|name| Cow::Borrowed(name.as_str()));
     let lower = name.to_ascii_lowercase();
     places
@@ -132,6 +137,8 @@ pub struct Count {
     pub machines: usize,
     pub on_demand: usize,
     pub spot: usize,
+    /// Offers of services.
+    pub services: usize,
 }
 
 /// What a catalog holds, by cloud; `local` is no cloud.
@@ -140,11 +147,15 @@ pub fn counts(catalog: &Catalog) -> std::collections::BTreeMap<&str, Count> {
     for place in catalog.places.iter().filter(|place| place.name.cloud != "local") {
         counts.entry(&place.name.cloud).or_default().places += 1;
     }
-    for machine in &catalog.machines {
+    for machine in catalog.machines.iter().filter(|machine| machine.service.is_none()) {
         counts.entry(&machine.cloud).or_default().machines += 1;
     }
     for offer in &catalog.offers {
         let count = counts.entry(&catalog.place(offer).name.cloud).or_default();
+        if catalog.machine(offer).service.is_some() {
+            count.services += 1;
+            continue;
+        }
         match offer.purchase {
             Purchase::OnDemand => count.on_demand += 1,
             Purchase::Spot => count.spot += 1,

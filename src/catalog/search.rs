@@ -4,7 +4,7 @@
 
 use crate::catalog::{Catalog, query};
 use crate::model::accelerator::count_text;
-use crate::model::{AcceleratorNeed, Bytes, Offer, Pattern, Purchase, Rate, Tee, geography};
+use crate::model::{AcceleratorNeed, Bytes, Offer, Pattern, Purchase, Rate, ServiceNeed, Tee, geography};
 use std::collections::BTreeSet;
 
 /// What is asked for; what is empty binds nothing.
@@ -31,6 +31,8 @@ pub struct Search {
     pub arch: Option<String>,
     /// Spot offers instead of those on demand.
     pub spot: bool,
+    /// A service instead of machines.
+    pub service: Option<ServiceNeed>,
 }
 
 /// The offers that are asked for, the cheapest first; then by place and instance type.
@@ -41,7 +43,13 @@ pub fn find<'a>(catalog: &'a Catalog, search: &Search) -> Vec<&'a Offer> {
     let wanted = search.accelerator.as_ref().map(|need| (catalog.accelerator_name(&need.name), need.thousandths));
     let machine = |machine: &crate::model::Machine| {
         let cards = machine.accelerator.as_ref().map(|(name, count)| (name.as_str(), *count));
-        wanted.is_none_or(|(name, least)| cards.is_some_and(|(has, count)| Some(has) == name && count >= least))
+        let served = match (&search.service, &machine.service) {
+            (Some(need), Some(service)) => need.name == service.name && need.admits(service.version.as_ref()),
+            (None, None) => true,
+            _ => false,
+        };
+        served
+            && wanted.is_none_or(|(name, least)| cards.is_some_and(|(has, count)| Some(has) == name && count >= least))
             && search.instance_type.as_ref().is_none_or(|pattern| pattern.matches(&machine.instance_type))
             && machine.vcpu_thousandths >= search.min_vcpus
             && machine.memory >= search.min_memory
@@ -60,12 +68,14 @@ pub fn find<'a>(catalog: &'a Catalog, search: &Search) -> Vec<&'a Offer> {
         offer.purchase == purchase
             && places[offer.place as usize]
             && machines[offer.machine as usize]
+            // A bound per hour says nothing of what is paid by something else.
+            && search.max_rate.is_none_or(|_| catalog.machine(offer).unit() == crate::model::Unit::Hour)
             && search.max_rate.is_none_or(|most| offer.rate < most || (offer.rate == most && !search.below))
             && (search.tee.is_empty() || search.tee.iter().any(|tee| offer.tee.has(*tee)))
     };
     let mut offers: Vec<&Offer> = catalog.offers.iter().filter(passes).collect();
     // Offers lie by place and machine, and the sort is stable.
-    offers.sort_by_key(|offer| offer.rate);
+    offers.sort_by_key(|offer| (catalog.machine(offer).unit(), offer.rate));
     offers
 }
 
@@ -220,6 +230,12 @@ impl<'a> Reader<'a> {
             self.search.arch = Some(arch.to_owned());
             return self.taken(1);
         }
+        if let Some(need) = ServiceNeed::parse(&word).ok().filter(|need| has_service(self.catalog, &need.name)) {
+            if self.search.service.replace(need).is_some() {
+                return Err(misunderstood(format!("`{word}` is a second service"), "search for each"));
+            }
+            return self.taken(1);
+        }
         if let Some((count, words)) = self.count() {
             // `8x A100 80GB`, or `8 x A100`.
             let start = self.at;
@@ -326,6 +342,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Whether a catalog has a service of this name.
+pub fn has_service(catalog: &Catalog, name: &str) -> bool {
+    let mut services = catalog.machines.iter().filter_map(|machine| machine.service.as_ref());
+    services.any(|service| service.name == name)
+}
+
 /// The architecture that a word means.
 fn architecture(word: &str) -> Option<&'static str> {
     match word {
@@ -367,6 +389,7 @@ pub fn where_to(word: &str, catalog: &Catalog, search: &mut Search) -> Result<()
 pub fn said(search: &Search) -> String {
     let list = |items: Vec<String>| items.join(" or ");
     let mut parts = Vec::new();
+    parts.extend(search.service.as_ref().map(ToString::to_string));
     parts.extend(
         search.accelerator.as_ref().map(|need| format!("at least {} {}", count_text(need.thousandths), need.name)),
     );
@@ -400,7 +423,9 @@ pub fn said(search: &Search) -> String {
     }
     let bound = if search.below { "under" } else { "at most" };
     parts.extend(search.max_rate.map(|most| format!("{bound} {most}/h")));
-    parts.push(if search.spot { "spot" } else { "on demand" }.to_owned());
+    if search.service.is_none() {
+        parts.push(if search.spot { "spot" } else { "on demand" }.to_owned());
+    }
     parts.join(", ")
 }
 

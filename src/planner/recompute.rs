@@ -426,7 +426,7 @@ impl<'a> Check<'a> {
 
     /// No quota is exceeded at any start of a stage.
     fn quotas(&mut self) {
-        for (pattern, quota) in &self.policy.quotas {
+        for (pattern, quota) in self.policy.quotas.iter().chain(&self.catalog.quotas) {
             let domain = |place: &PlaceName| {
                 let name = if pattern.0.contains(':') { place.to_string() } else { place.cloud.clone() };
                 pattern.matches(&name).then_some(name)

@@ -2,6 +2,7 @@
 
 mod import;
 mod list;
+mod register;
 mod search;
 mod show;
 mod table;
@@ -13,6 +14,7 @@ use crate::catalog::{Catalog, CatalogError};
 use clap::{Args, Subcommand};
 pub use import::{ImportArgs, import, report_text};
 pub use list::{ListArgs, list};
+pub use register::{RegisterArgs, register};
 pub use search::{SearchArgs, search};
 pub use show::{ShowArgs, show};
 use std::path::PathBuf;
@@ -36,6 +38,8 @@ pub enum CatalogVerb {
     Search(SearchArgs),
     /// Show a place, an instance type or an accelerator; without a name, what the catalog holds
     Show(ShowArgs),
+    /// Add the offers of a cloud that joins with a file of its own
+    Register(RegisterArgs),
     /// Read foreign price lists into a catalog folder
     Import(ImportArgs),
 }
@@ -47,6 +51,7 @@ pub fn run(args: &CatalogArgs, load: impl FnOnce() -> Result<Catalog, CatalogErr
         CatalogVerb::List(args) => list(&load()?, args),
         CatalogVerb::Search(args) => search(&load()?, args),
         CatalogVerb::Show(args) => show(&load()?, args),
+        CatalogVerb::Register(joining) => register(joining, args.catalog.as_deref()),
         CatalogVerb::Import(args) => import(args),
     }
 }

@@ -3,9 +3,10 @@
 use super::table::{offer_json, offer_table, pretty};
 use crate::catalog::search::{self, Misunderstood, Search};
 use crate::catalog::{Catalog, CatalogError, query};
-use crate::model::{AcceleratorNeed, Bytes, Pattern, Rate, Tee};
+use crate::model::{AcceleratorNeed, Bytes, Pattern, Rate, ServiceNeed, Tee};
 use clap::Args;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Arguments of `sky catalog search`.
@@ -40,6 +41,9 @@ pub struct SearchArgs {
     /// Spot offers instead of on-demand ones
     #[arg(long)]
     pub spot: bool,
+    /// A service instead of machines, such as "spark>=3.4"
+    #[arg(long, value_name = "NAME[VERSIONS]")]
+    pub service: Option<String>,
     /// Print at most so many offers; 0: all
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub limit: usize,
@@ -132,6 +136,21 @@ fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
             )
         })?;
         search.tee.insert(tee);
+    }
+    if let Some(text) = &args.service {
+        let need = ServiceNeed::parse(text).map_err(|message| CatalogError::file("--service", message, ""))?;
+        if !search::has_service(catalog, &need.name) {
+            let known: BTreeSet<&str> =
+                catalog.machines.iter().filter_map(|machine| Some(machine.service.as_ref()?.name.as_str())).collect();
+            let hint = match known.is_empty() {
+                true => "this catalog has no services".to_owned(),
+                false => format!("it has {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+            };
+            return Err(CatalogError::file("--service", format!("unknown service `{}`", need.name), hint));
+        }
+        if search.service.replace(need).is_some() {
+            return Err(twice("--service"));
+        }
     }
     search.spot |= args.spot;
     Ok(search)

@@ -134,7 +134,7 @@ fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, Catal
         lines.push(("accelerator", accelerator(machine)));
     }
     lines.push(("purchase", offer.purchase.to_string()));
-    lines.push(("price", format!("{}/h", offer.rate)));
+    lines.push(("price", format!("{}{}", offer.rate, machine.unit().after_price())));
     lines.extend(source.map(|source| ("as of", format!("{}, {}", source.date, source.about))));
     Ok(fields(&lines))
 }
