@@ -5,10 +5,11 @@ use super::table::{
 };
 use super::terms;
 use crate::catalog::query::{self, Count, Entry, Filter};
+use crate::catalog::search::{self, Search};
 use crate::catalog::{Catalog, CatalogError};
 use crate::model::accelerator::count_text;
 use crate::model::offer::COMMERCIAL;
-use crate::model::{Bytes, Machine, Offer, Pattern, Place, Reach, UniformName, uniform};
+use crate::model::{Bytes, Machine, Offer, Pattern, Place, Reach, ServiceNeed, UniformName, uniform};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -16,8 +17,8 @@ use std::fmt::Write;
 /// Arguments of `sky catalog show`.
 #[derive(Debug, Default, Args)]
 pub struct ShowArgs {
-    /// A cloud (`aws`), a place (`aws:eu-west-1`), an instance type, an accelerator, or a uniform
-    /// name (`sky:aws:eu-west-1:vm/m5.large?spot`)
+    /// A cloud (`aws`), a place (`aws:eu-west-1`), an instance type, an accelerator, a service, or a
+    /// uniform name (`sky:aws:eu-west-1:vm/m5.large?spot`)
     pub name: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -29,6 +30,14 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
     let Some(name) = &args.name else { return Ok(summary(catalog, args.json)) };
     if name.starts_with(uniform::SCHEME) {
         return offered(catalog, name, args.json);
+    }
+    if search::has_service(catalog, name) {
+        let service = ServiceNeed::parse(name).ok();
+        let offers = search::find(catalog, &Search { service, ..Search::default() });
+        return Ok(match args.json {
+            true => pretty(&offers.iter().map(|offer| offer_json(catalog, offer)).collect::<Value>()),
+            false => fields(&[("service", name.clone())]) + "\n" + &offer_table(catalog, &offers),
+        });
     }
     match query::look_up(catalog, name) {
         Some(Entry::Place(place)) => {
@@ -99,7 +108,7 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`sky catalog list` has the names".to_owned(),
             };
-            Err(CatalogError::file(name, "no cloud, place, instance type or accelerator has this name", hint))
+            Err(CatalogError::file(name, "no cloud, place, instance type, accelerator or service has this name", hint))
         }
     }
 }
@@ -148,7 +157,8 @@ fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> St
     if as_json {
         return pretty(&json!({
             "cloud": cloud, "places": count.places, "instance_types": count.machines,
-            "on_demand_offers": count.on_demand, "spot_offers": count.spot, "terms": terms::to_json(catalog, cloud),
+            "on_demand_offers": count.on_demand, "spot_offers": count.spot, "service_offers": count.services,
+            "terms": terms::to_json(catalog, cloud),
         }));
     }
     let mut lines = vec![
@@ -157,6 +167,9 @@ fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> St
         ("instance types", count.machines.to_string()),
         ("offers", format!("{} on demand, {} spot", count.on_demand, count.spot)),
     ];
+    if count.services > 0 {
+        lines.push(("services", count.services.to_string()));
+    }
     lines.extend(terms::lines(catalog, cloud));
     fields(&lines)
 }
