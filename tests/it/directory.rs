@@ -228,6 +228,11 @@ fn mistakes_in_a_file_are_named_at_their_place() {
         ("on_demand = 0.20", "on_demand = 0", "a price of 0 is not believable"),
         ("tee = [\"sev-snp\"]", "tee = [\"magic\"]", "unknown environment `magic`"),
         ("cloud = \"acme\"", "cloud = \"Acme!\"", "`Acme!` is no name for a cloud"),
+        (
+            "[[quotas]]\ninstances",
+            "[[throughput]]\nfrom = \"aws:*\"\nto = \"gcp:*\"\ngbps = 0.001\n[[quotas]]\ninstances",
+            "this way is between other clouds",
+        ),
         ("V100 = 16", "Z9 = 16", "`Z9` is nothing that is counted"),
     ] {
         let sandbox = sandbox();

@@ -20,7 +20,9 @@ const PLACES: [(&str, &str, bool, &str); 7] = [
 ];
 
 /// Places, service, version, product, unit, price in micro-USD, vCPUs.
-const OFFERS: [(&[&str], &str, &str, &str, &str, i64, u64); 13] = [
+type Row = (&'static [&'static str], &'static str, &'static str, &'static str, &'static str, i64, u64);
+
+const OFFERS: [Row; 13] = [
     (&["a:berlin", "a:paris"], "spark", "3.3.2", "", "hour", 400_000, 4),
     (&["a:paris", "a:texas"], "spark", "3.5", "", "hour", 650_000, 4),
     (&["b:dublin", "b:virginia"], "spark", "3.5.1", "", "hour", 500_000, 8),
@@ -40,12 +42,11 @@ fn case() -> Case {
     let place = |(name, country, reach, class): &(&str, &str, bool, &str)| {
         format!("{name},{country},{},{class}", if *reach { "yes" } else { "no" })
     };
-    let offer =
-        |(places, service, version, product, unit, price, vcpus): &(&[&str], &str, &str, &str, &str, i64, u64)| {
-            let price = format!("{}.{:06}", price / 1_000_000, price % 1_000_000);
-            let vcpus = if *vcpus == 0 { String::new() } else { vcpus.to_string() };
-            format!("{},{service},{version},{product},{unit},{price},{vcpus},s", places.join(";"))
-        };
+    let offer = |(places, service, version, product, unit, price, vcpus): &Row| {
+        let price = format!("{}.{:06}", price / 1_000_000, price % 1_000_000);
+        let vcpus = if *vcpus == 0 { String::new() } else { vcpus.to_string() };
+        format!("{},{service},{version},{product},{unit},{price},{vcpus},s", places.join(";"))
+    };
     let machines = ["a", "b", "c"].map(|cloud| format!("{cloud},m,64,256"));
     let prices = PLACES.map(|(place, ..)| format!("{place},m,0.001,s"));
     Case {
@@ -376,6 +377,6 @@ fn alternatives_may_mix_machines_and_services() {
     sandbox.stdout(&["verify", "plan.json", "--catalog", "catalog"], 0);
     sandbox.replace("job.toml", "{ cpus = 2 }, {", "{ cpus = 65 }, {");
     let plan = sandbox.stdout(&["plan", "--catalog", "catalog", "--out", "plan.json", "--json"], 0);
-    assert_eq!(plan.matches("service/spark@3.5").count() > 1, true, "{plan}");
+    assert!(plan.matches("service/spark@3.5").count() > 1, "{plan}");
     sandbox.stdout(&["verify", "plan.json", "--catalog", "catalog"], 0);
 }

@@ -337,6 +337,13 @@ impl Form {
         for region in lists.flatten().chain(self.egress.iter().map(|row| &row.from)) {
             self.region(region, file)?;
         }
+        for way in &self.throughput {
+            let ours = |end: &Spanned<String>| end.get_ref() == "*" || self.places.contains_key(end);
+            if !ours(&way.from) && !ours(&way.to) {
+                let hint = "one end must be a region of this file, or `*` for all of them";
+                return wrong(&way.from, "this way is between other clouds".to_owned(), hint);
+            }
+        }
         for discount in &self.discounts {
             let parts = discount.percent.get_ref().scaled(10_000);
             if parts <= 0 || parts >= 1_000_000 {

@@ -183,11 +183,7 @@ fn network(form: &Form, draft: &mut Draft, source: &str) {
     }
     for row in &form.throughput {
         let (from, to) = (end(row.from.get_ref()), end(row.to.get_ref()));
-        // A file speaks of ways that start or end at its cloud.
-        let ours = |name: &str| name.split(':').next() == Some(cloud.as_str());
-        if ours(&from) || ours(&to) {
-            draft.throughput.insert((from, to), (row.gbps.scaled(NANO).unsigned_abs(), source.to_owned()));
-        }
+        draft.throughput.insert((from, to), (row.gbps.scaled(NANO).unsigned_abs(), source.to_owned()));
     }
 }
 
