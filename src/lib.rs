@@ -22,7 +22,7 @@
 //! | [`cli`] | arguments to settings to operation; exit codes; one file per verb | everything |
 //! | [`render`] | plans and messages as text, JSON stream, markdown, DOT, Mermaid | everything but cli |
 //! | [`spec`] | what people write: TOML to model, with a span for every message; other formats to TOML | model |
-//! | [`catalog`] | what clouds offer: the text format, its loader, importers, queries | model |
+//! | [`catalog`] | what clouds offer: the text format, its loader, importers, queries; how a cloud joins by a file | model |
 //! | [`model`] | plain data for all: units, job DAG, places, offers, policy | nothing |
 //! | [`rule`] | one file per rule of the policy: what it forbids, by which line | model |
 //! | [`compile`] | job, policy and catalog to numbers: candidates, pruning, egress, timing | model, rule, problem, catalog |

@@ -184,7 +184,8 @@ fn gaps(catalog: &Catalog, found: &mut Vec<Finding>) {
         let message = "how it bills and boots is unknown: to the millisecond, and in no time".to_owned();
         put(Kind::NoTerms, (*cloud).to_owned(), message);
     }
-    for machine in catalog.machines.iter().filter(|machine| machine.vcpu_thousandths == 0 || machine.memory.0 == 0) {
+    let machines = catalog.machines.iter().filter(|machine| machine.service.is_none());
+    for machine in machines.filter(|machine| machine.vcpu_thousandths == 0 || machine.memory.0 == 0) {
         let what = if machine.memory.0 == 0 { "memory" } else { "vCPUs" };
         let message = format!("its {what} are unknown: it meets no need of them");
         put(Kind::NoSize, format!("{}:{}", machine.cloud, machine.instance_type), message);

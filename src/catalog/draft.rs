@@ -3,8 +3,7 @@
 use crate::catalog::files::{CATALOG, File};
 use crate::catalog::load::{self, HeadSource, folder_and_stem};
 use crate::catalog::table::{Row, Table};
-use crate::catalog::terms;
-use crate::catalog::{CatalogError, certifications};
+use crate::catalog::{CatalogError, certifications, services, terms};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All rows of a catalog, by their keys.
@@ -32,6 +31,42 @@ pub struct Draft {
     pub interruptions: BTreeMap<(String, String, String), (i64, String)>,
     /// By `from` and `to`: milliseconds, source.
     pub round_trips: BTreeMap<(String, String), (i64, String)>,
+    /// By places, service, version and product.
+    pub services: BTreeMap<(String, String, String, String), ServiceRow>,
+    /// By places and instance types: percent in parts per million, source, evidence.
+    pub discounts: BTreeMap<(String, String), (i64, String, String)>,
+    /// By cloud or places, and what is counted: at most, source, evidence.
+    pub quotas: BTreeMap<(String, String), (i64, String, String)>,
+    /// By cloud.
+    pub joined: BTreeMap<String, JoinedRow>,
+}
+
+/// A service at some places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceRow {
+    pub unit: String,
+    /// Nano-USD per unit.
+    pub price: i64,
+    /// 0: unknown.
+    pub vcpu_thousandths: u64,
+    /// Bytes; 0: unknown.
+    pub memory: u64,
+    pub source: String,
+    pub evidence: String,
+}
+
+/// A cloud that joined by a file of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JoinedRow {
+    pub about: String,
+    /// The days of the figures, and between which they hold.
+    pub date: String,
+    pub valid_from: String,
+    pub valid_until: String,
+    /// The minisign key that the file was signed with; empty: it was not.
+    pub key: String,
+    pub file_sha256: String,
+    pub url: String,
 }
 
 /// A place, as text.
@@ -141,6 +176,10 @@ impl Draft {
                 ("clouds.csv", _) => rows(file, terms::CLOUDS, 1, |row| draft.cloud(row))?,
                 ("interruptions.csv", _) => rows(file, terms::INTERRUPTIONS, 5, |row| draft.interruption(row))?,
                 ("round_trips.csv", _) => rows(file, terms::ROUND_TRIPS, 4, |row| draft.round_trip(row))?,
+                ("services.csv", _) => rows(file, services::SERVICES, 5, |row| draft.service(row))?,
+                ("discounts.csv", _) => rows(file, services::DISCOUNTS, 4, |row| draft.discount(row))?,
+                ("quotas.csv", _) => rows(file, services::QUOTAS, 4, |row| draft.quota(row))?,
+                ("joined.csv", _) => rows(file, services::JOINED, 1, |row| draft.join(row))?,
                 ("machines.csv", _) => rows(file, load::MACHINES, 3, |row| draft.machine(row, row.cell(6)))?,
                 ("prices.csv", _) => rows(file, load::PRICES, 3, |row| {
                     let (cloud, region) = row.cell(6).split_once(':').unwrap_or((row.cell(6), ""));
@@ -170,6 +209,10 @@ impl Draft {
         self.clouds.extend(other.clouds);
         self.interruptions.extend(other.interruptions);
         self.round_trips.extend(other.round_trips);
+        self.services.extend(other.services);
+        self.discounts.extend(other.discounts);
+        self.quotas.extend(other.quotas);
+        self.joined.extend(other.joined);
         for (place, rows) in other.prices {
             let mine = self.prices.entry(place).or_default();
             for (machine, row) in rows {
@@ -217,6 +260,8 @@ impl Draft {
         used.extend(self.clouds.values().map(|row| row.source.as_str()));
         used.extend(self.interruptions.values().map(|(_, source)| source.as_str()));
         used.extend(self.round_trips.values().map(|(_, source)| source.as_str()));
+        used.extend(self.services.values().map(|row| row.source.as_str()));
+        used.extend(self.discounts.values().chain(self.quotas.values()).map(|(_, source, _)| source.as_str()));
         let prices = self.prices.values().flat_map(BTreeMap::values);
         used.extend(prices.flat_map(|row| [&row.on_demand, &row.spot]).flatten().map(|(_, source)| source.as_str()));
         let unused: Vec<String> = self.sources.keys().filter(|id| !used.contains(id.as_str())).cloned().collect();
@@ -333,6 +378,54 @@ impl Draft {
     fn round_trip(&mut self, row: &Row) -> Result<(), CatalogError> {
         let way = (row.cell(0).to_owned(), row.cell(1).to_owned());
         self.round_trips.insert(way, (row.number(2, 1, "90")?, row.cell(3).to_owned()));
+        Ok(())
+    }
+
+    fn service(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let figure = |column, per_unit| match row.cell(column) {
+            "" => Ok(0),
+            _ => row.number(column, per_unit, "4").map(i64::unsigned_abs),
+        };
+        let service = ServiceRow {
+            unit: row.cell(2).to_owned(),
+            price: row.number(3, terms::NANO, "0.44")?,
+            vcpu_thousandths: figure(7, 1000)?,
+            memory: figure(8, 1 << 30)?,
+            source: row.cell(4).to_owned(),
+            evidence: row.cell(9).to_owned(),
+        };
+        let key = [0, 1, 5, 6].map(|column| row.cell(column).to_owned());
+        let [places, name, version, product] = key;
+        self.services.insert((places, name, version, product), service);
+        Ok(())
+    }
+
+    fn discount(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let key = (row.cell(0).to_owned(), row.cell(1).to_owned());
+        let parts = row.number(2, terms::PER_PERCENT, "10")?;
+        self.discounts.insert(key, (parts, row.cell(3).to_owned(), row.cell(4).to_owned()));
+        Ok(())
+    }
+
+    fn quota(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let key = (row.cell(0).to_owned(), row.cell(1).to_owned());
+        let most = row.number(2, 1, "64")?;
+        self.quotas.insert(key, (most, row.cell(3).to_owned(), row.cell(4).to_owned()));
+        Ok(())
+    }
+
+    fn join(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let text = |column| row.cell(column).to_owned();
+        let joined = JoinedRow {
+            about: text(1),
+            date: text(2),
+            valid_from: text(3),
+            valid_until: text(4),
+            key: text(5),
+            file_sha256: text(6),
+            url: text(7),
+        };
+        self.joined.insert(row.required(0)?.to_owned(), joined);
         Ok(())
     }
 

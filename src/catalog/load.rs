@@ -3,7 +3,7 @@
 
 use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::table::{Row, Table};
-use crate::catalog::{Accelerator, Catalog, CatalogError, Source, certifications, offers, rules, terms};
+use crate::catalog::{Accelerator, Catalog, CatalogError, Source, certifications, offers, rules, services, terms};
 use crate::model::offer::{CLASSES, COMMERCIAL};
 use crate::model::{Bytes, Machine, Place, PlaceName, Reach, geography};
 use serde::Deserialize;
@@ -61,6 +61,9 @@ pub(crate) struct HeadSource {
     pub about: String,
     #[serde(default)]
     pub url: String,
+    /// The last day that its figures hold.
+    #[serde(default)]
+    pub valid_until: String,
 }
 
 /// Reads the catalog in a folder.
@@ -122,6 +125,12 @@ pub(crate) fn head(file: &File) -> Result<Head, CatalogError> {
     }
     let head: Head = toml::from_str(&file.text).map_err(toml_fault)?;
     for (id, source) in &head.sources {
+        let until = &source.valid_until;
+        if !until.is_empty() && (until.parse::<jiff::civil::Date>().is_err() || until.len() != 10) {
+            let offset = file.text.find(until.as_str()).map(|at| at..at);
+            let message = format!("valid_until `{until}` of source `{id}` is not a day");
+            return Err(fault(message, offset, "write it like 2026-12-31"));
+        }
         if source.date.parse::<jiff::civil::Date>().is_err() || source.date.len() != 10 {
             let offset = file.text.find(&source.date).map(|at| at..at);
             let message = format!("the date `{}` of source `{id}` is not a day", source.date);
@@ -167,6 +176,7 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
             date: source.date.clone(),
             about: source.about.clone(),
             url: source.url.clone(),
+            valid_until: source.valid_until.clone(),
         })
         .collect();
     let find = |name: &str| files.iter().find(|file| file.name == name);
@@ -203,7 +213,26 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
     (catalog.network, catalog.round_trips) = network?;
     rest?;
     catalog.date = newest(&catalog);
+    directory_rows(files, &mut catalog, &texts)?;
     Ok(catalog)
+}
+
+/// What joined the catalog: prices that have ended by the catalog's own day are not offered, and
+/// discounts and quotas hold as long.
+fn directory_rows(files: &[File], catalog: &mut Catalog, texts: &[String]) -> Result<(), CatalogError> {
+    let has_ended = |source: &Source| !source.valid_until.is_empty() && source.valid_until < catalog.date;
+    let ended: Vec<bool> = catalog.sources.iter().map(has_ended).collect();
+    if ended.contains(&true) {
+        catalog.offers.retain(|offer| !ended[usize::from(offer.source)]);
+    }
+    let find = |name: &str| files.iter().find(|file| file.name == name);
+    if let Some(file) = find("discounts.csv") {
+        services::discounts(file, catalog, texts, &ended)?;
+    }
+    if let Some(file) = find("quotas.csv") {
+        catalog.quotas = services::quotas(file, catalog, texts, &ended)?;
+    }
+    Ok(())
 }
 
 fn machines_and_offers(
@@ -213,6 +242,19 @@ fn machines_and_offers(
     texts: &[String],
 ) -> Result<(), CatalogError> {
     catalog.machines = machines(files, catalog)?;
+    let offered = match files.iter().find(|file| file.name == services::SERVICES_FILE) {
+        Some(file) => {
+            let clouds: Vec<&str> = catalog.places.iter().map(|place| place.name.cloud.as_str()).collect();
+            services::services(file, &clouds, texts, &catalog.sources)?
+        }
+        None => Vec::new(),
+    };
+    if !offered.is_empty() {
+        // Rows of one service at several places are one entry.
+        catalog.machines.extend(offered.iter().flat_map(|offered| &offered.machines).cloned());
+        catalog.machines.sort_by(|a, b| (&a.cloud, &a.instance_type).cmp(&(&b.cloud, &b.instance_type)));
+        catalog.machines.dedup();
+    }
     let tee = match files.iter().find(|file| file.name == "confidential.csv") {
         Some(file) => offers::confidential(file, catalog, texts)?,
         None => Vec::new(),
@@ -220,7 +262,7 @@ fn machines_and_offers(
     if let Some(file) = files.iter().find(|file| file.name == "interruptions.csv") {
         catalog.interruptions = terms::interruptions(file, catalog, names)?;
     }
-    offers::offers(files, catalog, names, &tee)
+    offers::offers(files, catalog, names, &tee, &offered)
 }
 
 /// The day of the newest source that a price is from.
@@ -424,6 +466,7 @@ fn machines(files: &[File], catalog: &mut Catalog) -> Result<Vec<Machine>, Catal
                 memory: Bytes(figure(2, 1 << 30, "32")?),
                 accelerator,
                 arch: arch.to_owned(),
+                service: None,
             };
             rows.push((machine, row));
         }

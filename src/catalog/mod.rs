@@ -9,12 +9,15 @@ pub mod diff;
 pub mod draft;
 pub mod error;
 pub mod files;
+pub mod join;
 pub mod load;
 pub mod lock;
 pub mod network;
 mod offers;
 pub mod query;
 mod rules;
+pub mod search;
+mod services;
 pub mod source;
 pub(crate) mod table;
 mod terms;
@@ -22,7 +25,7 @@ mod write;
 
 pub use error::CatalogError;
 
-use crate::model::{Bytes, DataRate, Machine, Millis, Offer, Place, PlaceName};
+use crate::model::{Bytes, DataRate, Machine, Millis, Offer, Pattern, Place, PlaceName, Quota};
 use std::collections::BTreeMap;
 
 /// A loaded catalog. Its vectors are sorted by name, so row order in the files cannot matter.
@@ -47,6 +50,8 @@ pub struct Catalog {
     pub interruptions: BTreeMap<(u32, u32), u32>,
     /// Measured round trips, by indexes of two places.
     pub round_trips: BTreeMap<(u32, u32), Millis>,
+    /// What providers rent out at most to one account: by cloud, place, or pattern of places.
+    pub quotas: BTreeMap<Pattern, Quota>,
     /// Digest of the canonical text of all files.
     pub digest: String,
     /// Day of the newest price, `YYYY-MM-DD`.
@@ -78,6 +83,8 @@ pub struct Source {
     pub about: String,
     /// Where it can be looked up; may be empty.
     pub url: String,
+    /// The last day that its figures hold, `YYYY-MM-DD`; empty: none is known.
+    pub valid_until: String,
 }
 
 /// One kind of accelerator.

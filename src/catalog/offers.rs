@@ -2,6 +2,7 @@
 
 use crate::catalog::files::{CATALOG, File};
 use crate::catalog::load::{CONFIDENTIAL, Names, PRICES, folder_and_stem};
+use crate::catalog::services::{Offered, SERVICES_FILE};
 use crate::catalog::table::Table;
 use crate::catalog::{Catalog, CatalogError, rules};
 use crate::model::{Machine, Offer, Pattern, Purchase, Rate, Tee, TeeSet};
@@ -31,7 +32,9 @@ pub(crate) fn confidential(file: &File, catalog: &Catalog, places: &[String]) ->
         let (types, regions) = (patterns(1)?, patterns(3)?);
         rules::source(&row, 4, &catalog.sources)?;
         let machine = |machine: &Machine| {
-            machine.cloud == cloud && types.iter().any(|pattern| pattern.matches(&machine.instance_type))
+            machine.service.is_none()
+                && machine.cloud == cloud
+                && types.iter().any(|pattern| pattern.matches(&machine.instance_type))
         };
         rules.push(TeeRule {
             tee,
@@ -55,6 +58,7 @@ pub(crate) fn offers(
     catalog: &mut Catalog,
     names: &Names,
     tee: &[TeeRule],
+    services: &[Offered],
 ) -> Result<(), CatalogError> {
     let mut found: Vec<Found> = Vec::with_capacity(files.iter().map(|file| file.text.len()).sum::<usize>() / 16);
     let mut reader = PriceReader { catalog, names, tee, cloud: "", types: HashMap::new() };
@@ -69,6 +73,20 @@ pub(crate) fn offers(
             }
         };
         reader.file(file, number, region, &mut found)?;
+    }
+    if let Some(number) = files.iter().position(|file| file.name == SERVICES_FILE) {
+        for offered in services {
+            for place in &offered.places {
+                reader.turn_to(&reader.catalog.places[*place as usize].name.cloud);
+                let name = offered.machines.iter().find(|machine| machine.cloud == reader.cloud);
+                let machine = name.and_then(|machine| reader.types.get(machine.instance_type.as_str()).copied());
+                let Some(machine) = machine else { continue };
+                let (rate, source) = (offered.rate, offered.source);
+                let (place, purchase, tee) = (*place, Purchase::OnDemand, TeeSet::default());
+                let offer = Offer { place, machine, purchase, rate, tee, source };
+                found.push(Found { offer, file: u16::try_from(number).unwrap_or(0), line: offered.line });
+            }
+        }
     }
     let key = |found: &Found| (found.offer.place, found.offer.machine, found.offer.purchase);
     found.sort_by_key(key);
@@ -104,6 +122,10 @@ fn known_at_root(file: &File) -> Result<(), CatalogError> {
         "clouds.csv",
         "interruptions.csv",
         "round_trips.csv",
+        SERVICES_FILE,
+        "discounts.csv",
+        "quotas.csv",
+        "joined.csv",
     ];
     if ROOT.contains(&file.name.as_str()) {
         return Ok(());

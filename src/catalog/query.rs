@@ -1,6 +1,7 @@
 //! Questions to a catalog, without printing.
 
 use crate::catalog::{Accelerator, Catalog};
+use crate::model::uniform::{ServiceName, UniformName, What};
 use crate::model::{Bytes, Machine, Offer, Pattern, Place, Purchase};
 
 /// Which offers to list; an empty filter lists all on-demand offers.
@@ -31,7 +32,9 @@ impl Filter {
                 name == wanted && self.accelerator_count.is_none_or(|wanted| wanted == *count)
             })
         };
-        self.cloud.as_ref().is_none_or(|cloud| cloud.matches(&machine.cloud))
+        // Services are asked for by their names.
+        (machine.service.is_none() || self.instance_type.is_some())
+            && self.cloud.as_ref().is_none_or(|cloud| cloud.matches(&machine.cloud))
             && self.instance_type.as_ref().is_none_or(|name| name.matches(&machine.instance_type))
             && machine.vcpu_thousandths >= self.min_vcpus
             && machine.memory >= self.min_memory
@@ -57,6 +60,24 @@ pub fn find<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
     // Offers lie by place and machine, and the sort is stable.
     offers.sort_by_key(|offer| offer.rate);
     offers
+}
+
+/// The uniform name of an offer.
+pub fn name(catalog: &Catalog, offer: &Offer) -> UniformName {
+    let (place, machine) = (catalog.place(offer), catalog.machine(offer));
+    let service = machine.service.as_ref().and_then(|_| ServiceName::parse(&machine.instance_type));
+    let machine = || What::Machine { instance_type: machine.instance_type.clone(), purchase: offer.purchase };
+    let what = service.map_or_else(machine, What::Service);
+    UniformName { place: place.name.clone(), what }
+}
+
+/// The offer of a uniform name.
+pub fn named<'a>(catalog: &'a Catalog, wanted: &UniformName) -> Option<&'a Offer> {
+    let place = catalog.place_id(&wanted.place)?;
+    // Offers lie by place.
+    let start = catalog.offers.partition_point(|offer| offer.place < place);
+    let mut there = catalog.offers[start..].iter().take_while(|offer| offer.place == place);
+    there.find(|offer| name(catalog, offer) == *wanted)
 }
 
 /// What a name stands for.
@@ -94,7 +115,10 @@ pub fn look_up<'a>(catalog: &'a Catalog, name: &str) -> Option<Entry<'a>> {
 pub fn nearest<'a>(catalog: &'a Catalog, name: &str) -> Option<std::borrow::Cow<'a, str>> {
     use std::borrow::Cow;
     let places = catalog.places.iter().map(|place| Cow::Owned(place.name.to_string()));
-    let machines = catalog.machines.iter().map(|machine| Cow::Borrowed(machine.instance_type.as_str()));
+    let machines = catalog.machines.iter().map(|machine| match &machine.service {
+        Some(service) => Cow::Borrowed(service.name.as_str()),
+        None => Cow::Borrowed(machine.instance_type.as_str()),
+    });
     let accelerators = catalog.accelerators.keys().map(|name| Cow::Borrowed(name.as_str()));
     let lower = name.to_ascii_lowercase();
     places
@@ -113,6 +137,8 @@ pub struct Count {
     pub machines: usize,
     pub on_demand: usize,
     pub spot: usize,
+    /// Offers of services.
+    pub services: usize,
 }
 
 /// What a catalog holds, by cloud; `local` is no cloud.
@@ -121,15 +147,18 @@ pub fn counts(catalog: &Catalog) -> std::collections::BTreeMap<&str, Count> {
     for place in catalog.places.iter().filter(|place| place.name.cloud != "local") {
         counts.entry(&place.name.cloud).or_default().places += 1;
     }
-    for machine in &catalog.machines {
+    for machine in catalog.machines.iter().filter(|machine| machine.service.is_none()) {
         counts.entry(&machine.cloud).or_default().machines += 1;
     }
     // Offers lie by place: a cloud is looked up once for each.
     for same in catalog.offers.chunk_by(|a, b| a.place == b.place) {
-        let spot = same.iter().filter(|offer| offer.purchase == Purchase::Spot).count();
+        let service = |offer: &&Offer| catalog.machine(offer).service.is_some();
+        let services = same.iter().filter(service).count();
+        let spot = same.iter().filter(|offer| !service(offer) && offer.purchase == Purchase::Spot).count();
         let count = counts.entry(&catalog.place(&same[0]).name.cloud).or_default();
+        count.services += services;
         count.spot += spot;
-        count.on_demand += same.len() - spot;
+        count.on_demand += same.len() - spot - services;
     }
     counts
 }

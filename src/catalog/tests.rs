@@ -120,7 +120,8 @@ fn the_shipped_catalog_has_all_clouds_and_only_believable_prices() {
         }
         last = Some(offer);
     }
-    assert!(catalog.machines.iter().all(|machine| machine.memory.0 > 0 && machine.vcpu_thousandths > 0));
+    let mut machines = catalog.machines.iter().filter(|machine| machine.service.is_none());
+    assert!(machines.all(|machine| machine.memory.0 > 0 && machine.vcpu_thousandths > 0));
 }
 
 #[test]
@@ -289,4 +290,22 @@ fn find_sorts_by_price_and_filters() {
         matches!(query::look_up(&catalog, "m5.large"), Some(query::Entry::Machines(machines)) if machines.len() == 1)
     );
     assert_eq!(query::nearest(&catalog, "aws:eu-wst-1").unwrap(), "aws:eu-west-1");
+}
+
+#[test]
+fn all_names_of_the_shipped_catalog_round_trip() {
+    let catalog = load::shipped().unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    for offer in &catalog.offers {
+        let name = query::name(&catalog, offer);
+        let text = name.to_string();
+        assert_eq!(crate::model::UniformName::parse(&text), Ok(name), "{text}");
+        assert!(seen.insert(text.clone()), "{text} names two offers");
+    }
+    assert_eq!(seen.len(), catalog.offers.len());
+    assert!(seen.len() > 30_000 && seen.contains("sky:azure:westeurope:service/spark@3.4/synapse-small"));
+    // Names lead back to their offers.
+    for offer in catalog.offers.iter().step_by(997) {
+        assert_eq!(query::named(&catalog, &query::name(&catalog, offer)), Some(offer));
+    }
 }

@@ -5,6 +5,7 @@ use crate::catalog::draft::{Draft, Price, PriceRow};
 use crate::catalog::files::CATALOG;
 use crate::catalog::load::{ACCELERATORS, CONFIDENTIAL, FORMAT, Head, MACHINES, PLACES, PRICES};
 use crate::catalog::rules::{EGRESS, THROUGHPUT};
+use crate::catalog::services;
 use crate::catalog::terms::{self, CLOUDS, INTERRUPTIONS, ROUND_TRIPS};
 use crate::model::units::div_half_even;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,9 @@ pub(crate) fn head_text(head: &Head) -> String {
         );
         if !source.url.is_empty() {
             let _ = writeln!(text, "url = {}", quoted(&source.url));
+        }
+        if !source.valid_until.is_empty() {
+            let _ = writeln!(text, "valid_until = {}", quoted(&source.valid_until));
         }
     }
     text
@@ -97,6 +101,27 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
     put("interruptions.csv".to_owned(), INTERRUPTIONS, interruptions(draft));
     let trips = draft.round_trips.iter().map(|((from, to), (ms, source))| line([from, to, &ms.to_string(), source]));
     put("round_trips.csv".to_owned(), ROUND_TRIPS, trips.collect());
+    let offered = draft.services.iter().map(|((places, service, version, product), row)| {
+        let figure = |value: u64, per: i128| if value == 0 { String::new() } else { decimal(value.into(), per) };
+        let size = [figure(row.vcpu_thousandths, 1000), figure(row.memory, 1 << 30)];
+        let price = decimal(row.price.into(), NANO);
+        line([places, service, &row.unit, &price, &row.source, version, product, &size[0], &size[1], &row.evidence])
+    });
+    put(services::SERVICES_FILE.to_owned(), services::SERVICES, offered.collect());
+    let discounts = draft.discounts.iter().map(|((places, types), (parts, source, evidence))| {
+        line([places, types, &decimal((*parts).into(), terms::PER_PERCENT.into()), source, evidence])
+    });
+    put("discounts.csv".to_owned(), services::DISCOUNTS, discounts.collect());
+    let quotas = draft
+        .quotas
+        .iter()
+        .map(|((pattern, what), (most, source, evidence))| line([pattern, what, &most.to_string(), source, evidence]));
+    put("quotas.csv".to_owned(), services::QUOTAS, quotas.collect());
+    let joined = draft.joined.iter().map(|(cloud, row)| {
+        let days = [&row.date, &row.valid_from, &row.valid_until];
+        line([cloud, &row.about].into_iter().chain(days).chain([&row.key, &row.file_sha256, &row.url]))
+    });
+    put("joined.csv".to_owned(), services::JOINED, joined.collect());
 
     let clouds: BTreeSet<&String> =
         draft.machines.keys().map(|(cloud, _)| cloud).chain(draft.prices.keys().map(|(cloud, _)| cloud)).collect();

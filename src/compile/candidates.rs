@@ -72,14 +72,18 @@ pub fn candidates(
         let offer = &catalog.offers[contender.offer];
         let machine = || needs::duration(&stage.work, catalog.machine(offer), stage.nodes, catalog);
         let time = (*times.entry(offer.machine).or_insert_with(machine))?;
-        let boot = places.boot(offer.place);
+        // What is paid by quantity is not ordered first, and its time is not billed.
+        let needs = &stage.needs;
+        let unit = catalog.machine(offer).unit();
+        let quantity = unit.counts(needs.scans, needs.requests);
+        let boot = quantity.map_or_else(|| places.boot(offer.place), |_| Millis(0));
         let expectation = || spot::expected(time, stage.nodes, contender.monthly, boot, stage.checkpoint.as_ref());
         let Expected { time: run, interruptions, every } = match contender.monthly {
             0 => Expected { time, ..Expected::default() },
             monthly => (*expected.entry((time, monthly, boot)).or_insert_with(expectation))?,
         };
         let duration = Millis(boot.0.saturating_add(run.0));
-        let billed = places.billed(offer.place, duration);
+        let billed = quantity.map_or_else(|| places.billed(offer.place, duration), |_| Millis(0));
         // Without a checkpoint there is nothing to bring along.
         let moving = match ways_out.filter(|_| every.is_some()).and_then(|ways| ways.get(&offer.place)) {
             Some(Money(once)) => {
@@ -87,7 +91,11 @@ pub fn candidates(
             }
             None => Money(0),
         };
-        let cost = Money(offer.rate.cost(stage.nodes, billed).0.saturating_add(moving.0));
+        let own = match quantity {
+            Some(quantity) => unit.cost(offer.rate, quantity),
+            None => offer.rate.cost(stage.nodes, billed),
+        };
+        let cost = Money(own.0.saturating_add(moving.0));
         let Contender { offer, rank, monthly, assumed } = *contender;
         Some(Candidate {
             offer,

@@ -61,13 +61,15 @@ fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The quotas of the policy, one limit per figure and cloud or place that it is for.
+/// The quotas of the policy and those of the catalog's providers, one limit per figure and cloud or place that it is for.
 ///
 /// A key with a `:` is about places, one without is about clouds; each that it matches has the
 /// quota for itself.
 pub fn limits(places: &Places<'_>) -> Vec<Limit> {
     let mut limits = Vec::new();
-    for (pattern, quota) in &places.policy.quotas {
+    let own = places.policy.quotas.iter().map(|(pattern, quota)| ("quotas", pattern, quota));
+    let providers = places.catalog.quotas.iter().map(|(pattern, quota)| ("catalog.quotas", pattern, quota));
+    for (table, pattern, quota) in own.chain(providers) {
         let plain = [
             ("cpus", Counted::Vcpus, quota.vcpu_thousandths),
             ("instances", Counted::Instances, quota.instances),
@@ -80,7 +82,7 @@ pub fn limits(places: &Places<'_>) -> Vec<Limit> {
         });
         let figures: Vec<(String, Counted, i64)> = plain
             .chain(named)
-            .filter_map(|(name, counted, most)| Some((format!("quotas.{pattern}.{name}"), counted, signed(most?))))
+            .filter_map(|(name, counted, most)| Some((format!("{table}.{pattern}.{name}"), counted, signed(most?))))
             .collect();
         for (domain, inside) in domains(places, pattern) {
             limits.extend(figures.iter().map(|(key, counted, most)| Limit {
@@ -124,7 +126,8 @@ pub fn caps(places: &Places<'_>, limits: &[Limit], job: &Job, candidates: &[Vec<
             let offer = &catalog.offers[candidate.offer];
             if limit.holds_at(offer.place) { limit.used(catalog.machine(offer), nodes[stage]) } else { 0 }
         };
-        let label = if limit.key.starts_with(&format!("quotas.{}.", limit.domain)) {
+        let of_domain = format!("quotas.{}.", limit.domain);
+        let label = if limit.key.trim_start_matches("catalog.").starts_with(&of_domain) {
             limit.key.clone()
         } else {
             format!("{} at {}", limit.key, limit.domain)

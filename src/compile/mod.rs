@@ -167,8 +167,30 @@ pub fn check_names(job: &Job, catalog: &Catalog) -> Result<(), Refusal> {
                 hint: nearest(&need.name, catalog.accelerators.keys().cloned()),
             });
         }
+        let offered = |name: &str| services(catalog).any(|service| service == name);
+        // A set without a service may be met by machines.
+        let served = |needs: &&Needs| needs.service.as_ref().is_none_or(|need| offered(&need.name));
+        let first = needs.iter().find_map(|needs| needs.service.as_ref());
+        if let Some(need) = first.filter(|_| !needs.iter().any(served)) {
+            let known: BTreeSet<String> = services(catalog).map(str::to_owned).collect();
+            let list = known.iter().cloned().collect::<Vec<_>>().join(", ");
+            let hint = match list.is_empty() {
+                true => "this catalog has no services; `sky catalog register` brings some".to_owned(),
+                false => nearest(&need.name, known.into_iter()).unwrap_or_else(|| format!("it has {list}")),
+            };
+            return Err(Refusal::Unknown {
+                key: format!("stages.{name}.needs.service"),
+                message: format!("the catalog has no service `{}`", need.name),
+                hint: Some(hint),
+            });
+        }
     }
     Ok(())
+}
+
+/// The services that a catalog has, each as often as it is offered.
+fn services(catalog: &Catalog) -> impl Iterator<Item = &str> {
+    catalog.machines.iter().filter_map(|machine| machine.service.as_ref().map(|service| service.name.as_str()))
 }
 
 /// The needs of a stage, and its alternatives.

@@ -2,15 +2,45 @@
 
 use crate::catalog::Catalog;
 use crate::model::units::div_half_even;
-use crate::model::{AcceleratorNeed, Bytes, Latency, Machine, Millis, Needs, Tee, TeeSet, Work};
+use crate::model::{AcceleratorNeed, Bytes, Latency, Machine, Millis, Needs, Tee, TeeSet, Unit, Work};
 
 /// Whether a place is one of those that a stage may run at.
 pub fn at(needs: &Needs, place: &str) -> bool {
     needs.places.is_empty() || needs.places.iter().any(|pattern| pattern.matches(place))
 }
 
+/// Whether an offer is of the kind that needs ask for: a machine, or this service.
+fn of_kind(needs: &Needs, machine: &Machine) -> bool {
+    match (&needs.service, &machine.service) {
+        (None, None) => true,
+        (Some(need), Some(service)) => need.name == service.name,
+        _ => false,
+    }
+}
+
+/// Whether an offer is of a kind that a stage may take at all; others are not worth counting.
+pub fn in_question(needs: &Needs, machine: &Machine) -> bool {
+    match needs.any_of.is_empty() {
+        true => of_kind(needs, machine),
+        false => needs.any_of.iter().any(|needs| of_kind(needs, machine)),
+    }
+}
+
+/// Whether an offer meets one set of needs, whose alternatives aside.
+pub fn meets(needs: &Needs, machine: &Machine, catalog: &Catalog) -> bool {
+    of_kind(needs, machine) && unmet(needs, machine, catalog).is_none()
+}
+
 /// The first need that a machine does not meet, in this order, as the job's key of it.
 pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'static str> {
+    if let Some(service) = &machine.service {
+        if needs.service.as_ref().is_some_and(|need| !need.admits(service.version.as_ref())) {
+            return Some("service");
+        }
+        if service.unit.counts(needs.scans, needs.requests) == Some(0) {
+            return Some(if service.unit == Unit::MillionRequests { "requests" } else { "scans" });
+        }
+    }
     if !needs.instance_types.is_empty()
         && !needs.instance_types.iter().any(|pattern| pattern.matches(&machine.instance_type))
     {
@@ -138,6 +168,7 @@ fn gib(memory: Bytes) -> String {
 pub fn text(needs: &Needs) -> String {
     let list = |items: Vec<String>| items.join(" or ");
     let mut parts = Vec::new();
+    parts.extend(needs.service.as_ref().map(ToString::to_string));
     if needs.vcpu_thousandths > 0 {
         let count = u32::try_from(needs.vcpu_thousandths).unwrap_or(u32::MAX);
         parts.push(format!("{} vCPU", crate::model::accelerator::count_text(count)));

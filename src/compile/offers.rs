@@ -72,7 +72,8 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
         })
         .collect();
     let mut allowed = Allowed { offers: Vec::new(), ranks: Vec::new(), allocation };
-    for (index, offer) in catalog.offers.iter().enumerate() {
+    let in_question: Vec<bool> = catalog.machines.iter().map(|machine| needs::in_question(needs, machine)).collect();
+    for (index, offer) in catalog.offers.iter().enumerate().filter(|(_, offer)| in_question[offer.machine as usize]) {
         let (wanted, near, forbidden) = &of_place[offer.place as usize];
         let (unmet, rank) = match unmet[offer.machine as usize] {
             None if !wanted => (Some("places"), 0),
@@ -127,7 +128,7 @@ impl Alternatives {
     fn of(needs: &Needs, places: &Places<'_>) -> Self {
         let catalog = places.catalog;
         let set = |needs: &Needs| {
-            let machine = |machine: &Machine| needs::unmet(needs, machine, catalog).is_none();
+            let machine = |machine: &Machine| needs::meets(needs, machine, catalog);
             let place = |(id, name): (u32, &String)| needs::at(needs, name) && places.within(id, needs);
             (
                 catalog.machines.iter().map(machine).collect(),
@@ -157,7 +158,7 @@ impl Alternatives {
 /// may be taken at all.
 ///
 /// In a place, whatever the amount of work, an offer is not worth taking if another of the same
-/// risk and rank has a lower price, is no slower, and uses no more of any quota; of equals, the
+/// risk, rank and unit has a lower price, is no slower, and uses no more of any quota; of equals, the
 /// first stays.
 pub fn contenders(allowed: &Allowed, work: &Work, places: &Places<'_>, limits: &[Limit]) -> (Vec<Contender>, usize) {
     let catalog = places.catalog;
@@ -197,15 +198,16 @@ fn worth_taking(
     kept: &mut Vec<Contender>,
 ) {
     let catalog = places.catalog;
+    let unit = |contender: &Contender| catalog.machine(&catalog.offers[contender.offer]).unit();
     in_place.sort_unstable_by_key(|(pace, contender)| {
         let rate = catalog.offers[contender.offer].rate;
-        (contender.monthly, contender.rank, rate, std::cmp::Reverse(*pace), contender.offer)
+        (contender.monthly, contender.rank, unit(contender), rate, std::cmp::Reverse(*pace), contender.offer)
     });
     let uses = |contender: &Contender| -> Vec<i64> {
         limits.iter().map(|limit| limit.used(catalog.machine(&catalog.offers[contender.offer]), 1)).collect()
     };
     // Cheaper ones come first, so only pace and uses are left to compare.
-    for group in in_place.chunk_by(|(_, a), (_, b)| (a.monthly, a.rank) == (b.monthly, b.rank)) {
+    for group in in_place.chunk_by(|(_, a), (_, b)| (a.monthly, a.rank, unit(a)) == (b.monthly, b.rank, unit(b))) {
         let mut front: Vec<(i128, Vec<i64>)> = Vec::new();
         for (pace, contender) in group {
             let uses = uses(contender);

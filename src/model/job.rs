@@ -1,6 +1,6 @@
 //! What people want done: stages, the data between them, the datasets they start from.
 
-use crate::model::{AcceleratorNeed, Bytes, Millis, Pattern, PlaceName, Tee};
+use crate::model::{AcceleratorNeed, Bytes, Millis, Pattern, PlaceName, ServiceNeed, Tee};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -153,6 +153,15 @@ pub struct Needs {
     /// Only places near enough to a country.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub latency: Option<Latency>,
+    /// A service, instead of machines.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub service: Option<ServiceNeed>,
+    /// What it scans, where a service is paid by that.
+    #[serde(skip_serializing_if = "is_nothing", default)]
+    pub scans: Bytes,
+    /// How often it calls a service that is paid by that.
+    #[serde(skip_serializing_if = "is_none", default)]
+    pub requests: u64,
     /// When not empty: a machine must meet one of these whole sets of needs instead (what is
     /// common is already copied into each; the fields above hold the common part).
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -160,6 +169,14 @@ pub struct Needs {
     /// `any_of` is in order of preference: an earlier one is taken over a later one at any price.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub ordered: bool,
+}
+
+fn is_nothing(bytes: &Bytes) -> bool {
+    bytes.0 == 0
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How long a stage runs on a machine.

@@ -13,7 +13,9 @@ pub mod names;
 pub mod offer;
 pub mod pattern;
 pub mod policy;
+pub mod service;
 pub mod tariff;
+pub mod uniform;
 pub mod units;
 
 pub use accelerator::AcceleratorNeed;
@@ -22,5 +24,7 @@ pub use names::PlaceName;
 pub use offer::{Machine, Offer, Place, Purchase, Reach, Tee, TeeSet};
 pub use pattern::Pattern;
 pub use policy::{Account, Allowance, Link, Objective, Policy, Quota};
+pub use service::{Service, ServiceNeed, Unit};
 pub use tariff::Tariff;
+pub use uniform::UniformName;
 pub use units::{Bandwidth, Bytes, DataRate, Millis, Money, Rate};

@@ -1,6 +1,6 @@
 //! What can be rented, and where.
 
-use crate::model::{Bytes, PlaceName, Rate};
+use crate::model::{Bytes, PlaceName, Rate, Service, Unit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -77,6 +77,16 @@ pub struct Machine {
     pub accelerator: Option<(String, u32)>,
     /// `x86_64` or `arm64`; empty: unknown.
     pub arch: String,
+    /// It is no machine but a service that runs already; its `instance_type` is the text of a
+    /// [`ServiceName`](crate::model::uniform::ServiceName).
+    pub service: Option<Service>,
+}
+
+impl Machine {
+    /// What a price of it is per.
+    pub fn unit(&self) -> Unit {
+        self.service.as_ref().map_or(Unit::Hour, |service| service.unit)
+    }
 }
 
 /// A machine at a place for a price. `machine` and `place` are indexes into the catalog.
@@ -85,7 +95,7 @@ pub struct Offer {
     pub place: u32,
     pub machine: u32,
     pub purchase: Purchase,
-    /// Per machine and hour.
+    /// Per machine and hour; of a service, per [`Machine::unit`].
     pub rate: Rate,
     /// Environments that this machine has at this place.
     pub tee: TeeSet,

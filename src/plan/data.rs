@@ -1,7 +1,7 @@
 //! The fields of a plan file. Money is in micro-USD, rates in nano-USD per hour, times in
 //! milliseconds since the job's start, sizes in bytes.
 
-use crate::model::{ArtifactRef, Bytes, DataRate, Millis, Money, Objective, PlaceName, Purchase, Rate};
+use crate::model::{ArtifactRef, Bytes, DataRate, Millis, Money, Objective, PlaceName, Purchase, Rate, Unit};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,8 +68,11 @@ pub struct PlannedStage {
     pub accelerator: Option<String>,
     pub nodes: u32,
     pub purchase: Purchase,
-    /// Per machine.
+    /// Per machine; 0 of a service that is not paid by the hour.
     pub rate_nano_usd_per_hour: Rate,
+    /// Of a service that is not paid by the hour: what is paid instead.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub usage: Option<Usage>,
     /// Where the rate is from, and of what day.
     pub price_source: PriceSource,
     /// Of a stage with `count`: the stage, and which of its copies this is.
@@ -106,6 +109,15 @@ pub struct PlannedStage {
     pub files: BTreeSet<String>,
     /// Pre-checked: each keeps every rule and limit if only this stage takes it; cheapest first.
     pub alternatives: Vec<Alternative>,
+}
+
+/// What a stage pays for that is not time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub unit: Unit,
+    pub rate_nano_usd_per_unit: Rate,
+    /// Bytes scanned, or requests.
+    pub quantity: u64,
 }
 
 /// Which copy of a stage.
@@ -147,6 +159,7 @@ pub struct Alternative {
     pub place: PlaceName,
     pub instance_type: String,
     pub purchase: Purchase,
+    /// 0 of a service that is not paid by the hour.
     pub rate_nano_usd_per_hour: Rate,
     pub total_cost_micro_usd: Money,
     pub makespan_ms: Millis,

@@ -2,7 +2,9 @@
 
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
-use crate::model::{Allowance, Bytes, DataRate, Job, Money, Offer, Pattern, Place, Policy, Purchase, dag, fanout};
+use crate::model::{
+    Allowance, Bytes, DataRate, Job, Money, Offer, Pattern, Place, Policy, Purchase, Rate, Stage, Unit, dag, fanout,
+};
 use crate::plan::*;
 use crate::problem::{
     Evaluation, Instance, Routes, Shape, StageChoices, caused, evaluate, evaluate_on, routes, schedule, spread,
@@ -138,7 +140,8 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
             .map(|(name, count)| crate::model::AcceleratorNeed { name: name.clone(), thousandths: *count }.to_string()),
         nodes: stage.nodes,
         purchase: offer.purchase,
-        rate_nano_usd_per_hour: offer.rate,
+        rate_nano_usd_per_hour: hourly(catalog, offer),
+        usage: usage(catalog, offer, stage),
         price_source: PriceSource { id: source.id.clone(), date: source.date.clone() },
         copy: fanout::copy_of(name).map(|(of, index)| CopyOf {
             stage: of.to_owned(),
@@ -167,6 +170,18 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         files: stage.files.clone(),
         alternatives: alternatives(parts, dag, index),
     }
+}
+
+/// The price of an offer per hour; 0 if it is per something else.
+fn hourly(catalog: &Catalog, offer: &Offer) -> Rate {
+    if catalog.machine(offer).unit() == Unit::Hour { offer.rate } else { Rate(0) }
+}
+
+/// What a stage pays for at an offer that is not time.
+fn usage(catalog: &Catalog, offer: &Offer, stage: &Stage) -> Option<Usage> {
+    let unit = catalog.machine(offer).unit();
+    let quantity = unit.counts(stage.needs.scans, stage.needs.requests)?;
+    Some(Usage { unit, rate_nano_usd_per_unit: offer.rate, quantity })
 }
 
 /// The cheapest other offers for one stage, the rest of the plan as it is, within the limits.
@@ -233,7 +248,7 @@ fn alternatives(parts: &Parts<'_>, dag: &Dag, stage: usize) -> Vec<Alternative> 
             place: parts.catalog.place(offer).name.clone(),
             instance_type: parts.catalog.machine(offer).instance_type.clone(),
             purchase: offer.purchase,
-            rate_nano_usd_per_hour: offer.rate,
+            rate_nano_usd_per_hour: hourly(parts.catalog, offer),
             total_cost_micro_usd: money(cost),
             makespan_ms: millis(time),
         }

@@ -245,15 +245,13 @@ impl Case<'_> {
             return Ok(BreakEven::Slower(free.figures.makespan - totals.makespan_ms));
         }
         // All machines of the offer become dearer at once.
-        let billed: Vec<(u32, Millis)> = self
-            .plan
-            .stages
-            .iter()
-            .filter(|planned| self.is(&taken, planned))
-            .map(|planned| (planned.nodes, planned.billed_ms))
-            .collect();
+        let takers: Vec<&PlannedStage> = self.plan.stages.iter().filter(|planned| self.is(&taken, planned)).collect();
         let cost = |rate: i64| -> i128 {
-            billed.iter().map(|(nodes, time)| i128::from(Rate(rate).cost(*nodes, *time).0)).sum()
+            let of = |planned: &&PlannedStage| match &planned.usage {
+                Some(usage) => usage.unit.cost(Rate(rate), usage.quantity),
+                None => Rate(rate).cost(planned.nodes, planned.billed_ms),
+            };
+            takers.iter().map(|planned| i128::from(of(planned).0)).sum()
         };
         let worth = |time: Millis| i128::from(self.policy.hour.unwrap_or_default().cost(1, time).0);
         let saved = i128::from(free.figures.cost.0) - i128::from(totals.cost_micro_usd.0)

@@ -5,7 +5,7 @@
 //! (stages, data, sizes, labels, durations) is no such line.
 
 use crate::model::offer::CLASSES;
-use crate::model::{Allocation, Job, Needs, Pattern, Policy, Quota, Stage, Work};
+use crate::model::{Allocation, Job, Needs, Pattern, Policy, Quota, ServiceNeed, Stage, Work};
 use std::collections::BTreeSet;
 
 /// Which file a line is in.
@@ -82,12 +82,14 @@ pub enum Need {
     Places,
     InstanceTypes,
     Latency,
+    /// In this version.
+    Service,
     AnyOf,
 }
 
 impl Need {
     /// All of them.
-    pub const ALL: [Need; 9] = [
+    pub const ALL: [Need; 10] = [
         Need::Cpus,
         Need::Memory,
         Need::Accelerators,
@@ -96,6 +98,7 @@ impl Need {
         Need::Places,
         Need::InstanceTypes,
         Need::Latency,
+        Need::Service,
         Need::AnyOf,
     ];
 
@@ -110,6 +113,7 @@ impl Need {
             Need::Places => "places",
             Need::InstanceTypes => "instance_types",
             Need::Latency => "latency",
+            Need::Service => "service",
             Need::AnyOf => "any_of",
         }
     }
@@ -124,6 +128,8 @@ impl Need {
             Need::Places => !needs.places.is_empty(),
             Need::InstanceTypes => !needs.instance_types.is_empty(),
             Need::Latency => needs.latency.is_some(),
+            // Which service it is says what the work is; only its version may be left open.
+            Need::Service => needs.service.as_ref().is_some_and(|service| !service.is_any()),
             Need::AnyOf => !needs.any_of.is_empty(),
         }
     }
@@ -138,6 +144,7 @@ impl Need {
             Need::Places => needs.places.clear(),
             Need::InstanceTypes => needs.instance_types.clear(),
             Need::Latency => needs.latency = None,
+            Need::Service => needs.service = needs.service.as_ref().map(ServiceNeed::any),
             Need::AnyOf => needs.any_of.clear(),
         }
     }
@@ -153,6 +160,7 @@ impl Need {
             Need::Places => a.places == b.places,
             Need::InstanceTypes => a.instance_types == b.instance_types,
             Need::Latency => a.latency == b.latency,
+            Need::Service => a.service == b.service,
             Need::AnyOf => true,
         }
     }

@@ -11,9 +11,9 @@ use crate::compile::spot;
 use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
 use crate::model::{
     AcceleratorNeed, Allocation, ArtifactRef, Bytes, Domain, Job, Machine, Millis, Money, Needs, Offer, Place,
-    PlaceName, Policy, Purchase, Quota, Stage, Tariff, Work,
+    PlaceName, Policy, Purchase, Quota, Rate, Stage, Tariff, Unit, Work,
 };
-use crate::plan::{Plan, PlannedStage, PlannedTransfer};
+use crate::plan::{Plan, PlannedStage, PlannedTransfer, Usage};
 use crate::rule;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,7 +114,16 @@ impl<'a> Check<'a> {
             return self.wrong(at("instance_type"), &planned.instance_type, "an offer of the catalog at this place");
         };
         let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
-        self.same(at("rate_nano_usd_per_hour"), &planned.rate_nano_usd_per_hour, &offer.rate);
+        let unit = machine.service.as_ref().map_or(Unit::Hour, |service| service.unit);
+        let quantity = match unit {
+            Unit::Hour => None,
+            Unit::TbScanned | Unit::TibScanned => Some(stage.needs.scans.0),
+            Unit::MillionRequests => Some(stage.needs.requests),
+        };
+        let hourly = if quantity.is_none() { offer.rate } else { Rate(0) };
+        self.same(at("rate_nano_usd_per_hour"), &planned.rate_nano_usd_per_hour, &hourly);
+        let usage = quantity.map(|quantity| Usage { unit, rate_nano_usd_per_unit: offer.rate, quantity });
+        self.same(at("usage"), &planned.usage, &usage);
         self.same(at("country"), &planned.country, &place.country);
         self.same(at("nodes"), &planned.nodes, &stage.nodes);
         self.same(at("reads"), &planned.reads, &stage.reads);
@@ -167,7 +176,15 @@ impl<'a> Check<'a> {
             });
             there(offer.place) || others.any(there)
         });
-        machine.vcpu_thousandths >= needs.vcpu_thousandths
+        let served = match (&needs.service, &machine.service) {
+            (Some(need), Some(service)) => need.name == service.name && need.admits(service.version.as_ref()),
+            (None, None) => true,
+            // What is common to alternatives may leave open which of both it is.
+            (None, Some(_)) => !needs.any_of.is_empty(),
+            (Some(_), None) => false,
+        };
+        served
+            && machine.vcpu_thousandths >= needs.vcpu_thousandths
             && machine.memory >= needs.memory
             && (needs.accelerators.is_empty() || needs.accelerators.iter().any(|need| self.has(machine, need)))
             && (needs.tee.is_empty() || needs.tee.iter().any(|tee| offer.tee.has(*tee)))
@@ -223,7 +240,8 @@ impl<'a> Check<'a> {
             }
         }
         self.same(at("spot"), &planned.spot.is_some(), &(planned.purchase == Purchase::Spot));
-        self.same(at("boot_ms"), &planned.boot_ms, &terms.boot);
+        let boot = if planned.usage.is_some() { Millis(0) } else { terms.boot };
+        self.same(at("boot_ms"), &planned.boot_ms, &boot);
         let mut start = Millis(0);
         for read in &stage.reads {
             match self.arrival(read, &planned.place) {
@@ -235,16 +253,29 @@ impl<'a> Check<'a> {
             start = start.max(self.stages.get(before.as_str()).map_or(Millis(0), |before| before.end_ms));
         }
         self.same(at("start_ms"), &planned.start_ms, &start);
-        let time = terms.boot + run;
+        let time = boot + run;
         self.same(at("end_ms"), &planned.end_ms, &(start + time));
         if let Some(deadline) = stage.deadline.filter(|deadline| start + time > *deadline) {
             self.wrong(at("end_ms"), planned.end_ms.exact(), format!("at most {}, its deadline", deadline.exact()));
         }
         let increment = terms.increment.0.max(1);
-        let billed = Millis((time.0.div_ceil(increment) * increment).max(terms.minimum.0));
+        let billed = match planned.usage {
+            Some(_) => Millis(0),
+            None => Millis((time.0.div_ceil(increment) * increment).max(terms.minimum.0)),
+        };
         self.same(at("billed_ms"), &planned.billed_ms, &billed);
         let rate = i128::from(planned.rate_nano_usd_per_hour.0) * i128::from(stage.nodes) * i128::from(billed.0);
-        let cost = Money(saturate(div_half_even(rate, MS_PER_HOUR * 1000))) + moving;
+        let mut cost = Money(saturate(div_half_even(rate, MS_PER_HOUR * 1000))) + moving;
+        if let Some(usage) = &planned.usage {
+            let per: i128 = match usage.unit {
+                Unit::TbScanned => 1_000_000_000_000,
+                Unit::TibScanned => 1_099_511_627_776,
+                Unit::Hour | Unit::MillionRequests => 1_000_000,
+            };
+            let paid = i128::from(usage.rate_nano_usd_per_unit.0) * i128::from(usage.quantity);
+            cost = Money(saturate(div_half_even(paid, per * 1000)));
+            self.same(at("usage"), &(usage.quantity > 0), &true);
+        }
         self.same(at("cost_micro_usd"), &planned.cost_micro_usd, &cost);
         let read = |name: &String| {
             let whole = ArtifactRef::Output { stage: planned.name.clone(), name: name.clone() };
@@ -395,7 +426,7 @@ impl<'a> Check<'a> {
 
     /// No quota is exceeded at any start of a stage.
     fn quotas(&mut self) {
-        for (pattern, quota) in &self.policy.quotas {
+        for (pattern, quota) in self.policy.quotas.iter().chain(&self.catalog.quotas) {
             let domain = |place: &PlaceName| {
                 let name = if pattern.0.contains(':') { place.to_string() } else { place.cloud.clone() };
                 pattern.matches(&name).then_some(name)

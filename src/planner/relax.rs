@@ -72,7 +72,7 @@ pub fn relax(
         What::Need(_, Need::Accelerators | Need::Tee | Need::Places | Need::InstanceTypes) => case.names()?,
         What::CloudAct | What::CloudsDeny(_) | What::PlacesDeny(_) | What::Spot | What::Allocation => case.gone(),
         What::Parents | What::OperatorsAllow | What::OperatorsDeny | What::Certifications(_) => case.gone(),
-        What::StageAllocation(_) | What::Need(_, Need::Arch | Need::AnyOf) => case.gone(),
+        What::StageAllocation(_) | What::Need(_, Need::Arch | Need::Service | Need::AnyOf) => case.gone(),
     };
     Ok(Some(relaxation))
 }

@@ -172,6 +172,9 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
             (format!("would have to {verb} {}{time}{then}", list(names)), None)
         }
         Relaxed::Drop if *what == What::Spot => (format!("would have to be true{then}"), None),
+        Relaxed::Drop if matches!(what, What::Need(_, Need::Service)) => {
+            (format!("would have to accept any version{then}"), None)
+        }
         Relaxed::Drop => (format!("would have to go{then}"), None),
     }
 }

@@ -4,7 +4,7 @@ use super::conflict::Files;
 use super::plan_text::machine;
 use crate::catalog::Catalog;
 use crate::model::units::{div_half_even, grouped};
-use crate::model::{Millis, Money, Objective, Offer, Purchase, Rate};
+use crate::model::{Millis, Money, Objective, Offer, Purchase, Rate, Unit};
 use crate::plan::{Plan, PlannedStage};
 use crate::planner::{BreakEven, Elsewhere, Explanation, Figures, Ruled, Why};
 use serde_json::{Value, json};
@@ -67,10 +67,14 @@ fn rules(text: &mut String, explanation: &Explanation, subject: Subject<'_>) {
 
 fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject<'_>) {
     let each = if stage.nodes > 1 { " each" } else { "" };
-    let rate = stage.rate_nano_usd_per_hour;
+    let (rate, unit) = match &stage.usage {
+        Some(usage) => (usage.rate_nano_usd_per_unit, usage.unit),
+        None => (stage.rate_nano_usd_per_hour, Unit::Hour),
+    };
+    let each = if unit == Unit::Hour { each } else { "" };
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{} at {}: {}", stage.name, stage.place, machine(stage));
-    let mut lines = vec![("costs", format!("{} at {}{each}", stage.cost_micro_usd, hourly(rate)))];
+    let mut lines = vec![("costs", format!("{} at {}{each}", stage.cost_micro_usd, rounded(rate, unit)))];
     let count = |count: u64| grouped(i128::from(count));
     let meet = if why.fitting == 1 { "meets" } else { "meet" };
     lines.push(("offers", format!("{} in the catalog, {} {meet} the needs", count(why.offers), count(why.fitting))));
@@ -95,7 +99,10 @@ fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject
             lines.push(("break-even", format!("none: without this offer the plan takes {} more", time.exact())));
         }
         BreakEven::At { rate: limit, figures, offer } => {
-            lines.push(("break-even", format!("{}{each}, {}; above that", hourly(*limit), percent(rate, *limit))));
+            lines.push((
+                "break-even",
+                format!("{}{each}, {}; above that", rounded(*limit, unit), percent(rate, *limit)),
+            ));
             lines.push(("", offer_text(offer, subject.catalog)));
             lines.push(("", format!("is better, at {} in all", figures.cost)));
         }
@@ -109,13 +116,13 @@ fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject
 fn offer_text(offer: &Offer, catalog: &Catalog) -> String {
     let spot = if offer.purchase == Purchase::Spot { " (spot)" } else { "" };
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));
-    format!("{} {}{spot} at {}", place.name, machine.instance_type, hourly(offer.rate))
+    format!("{} {}{spot} at {}", place.name, machine.instance_type, rounded(offer.rate, machine.unit()))
 }
 
 /// Rounded to a ten-thousandth of a dollar.
-fn hourly(Rate(rate): Rate) -> String {
+fn rounded(Rate(rate): Rate, unit: Unit) -> String {
     let rounded = div_half_even(i128::from(rate), 100_000) * 100_000;
-    format!("{}/h", Rate(i64::try_from(rounded).unwrap_or(i64::MAX)))
+    format!("{}{}", Rate(i64::try_from(rounded).unwrap_or(i64::MAX)), unit.after_price())
 }
 
 /// `+24.3 %`.
@@ -205,7 +212,12 @@ fn stage_json(why: &Why, subject: Subject<'_>) -> Value {
             let mut value = offer_json(offer, subject.catalog);
             value["total_cost_micro_usd"] = json!(figures.cost);
             value["proven"] = json!(figures.proven);
-            json!({ "rate_nano_usd_per_hour": rate, "then": value })
+            let taken = subject.plan.stages.iter().find(|stage| stage.name == why.stage);
+            let key = match taken.and_then(|stage| stage.usage) {
+                Some(_) => "rate_nano_usd_per_unit",
+                None => "rate_nano_usd_per_hour",
+            };
+            json!({ key: rate, "then": value })
         }
     };
     json!({
@@ -219,12 +231,20 @@ fn stage_json(why: &Why, subject: Subject<'_>) -> Value {
 }
 
 fn offer_json(offer: &Offer, catalog: &Catalog) -> Value {
-    json!({
+    let machine = catalog.machine(offer);
+    let mut value = json!({
         "place": catalog.place(offer).name,
-        "instance_type": catalog.machine(offer).instance_type,
+        "instance_type": machine.instance_type,
         "purchase": offer.purchase,
-        "rate_nano_usd_per_hour": offer.rate,
-    })
+    });
+    match machine.unit() {
+        Unit::Hour => value["rate_nano_usd_per_hour"] = json!(offer.rate),
+        unit => {
+            value["rate_nano_usd_per_unit"] = json!(offer.rate);
+            value["unit"] = json!(unit);
+        }
+    }
+    value
 }
 
 fn rule_json(rule: &Ruled, subject: Subject<'_>) -> Value {

@@ -75,7 +75,12 @@ fn starved(funnels: &[Funnel], Files { job, policy }: Files<'_>) -> String {
         let mut forbidden: Vec<(&String, &u64)> = funnel.forbidden.iter().collect();
         forbidden.sort_by_key(|(key, count)| (std::cmp::Reverse(**count), (*key).clone()));
         for (key, count) in forbidden {
-            let _ = writeln!(text, "  {:>9}  by {key} ({})", grouped(i128::from(*count)), policy.source.location(key));
+            // What a provider rents out at most is no line of the policy.
+            let at = match key.starts_with("catalog.") {
+                true => "a limit of the provider".to_owned(),
+                false => policy.source.location(key),
+            };
+            let _ = writeln!(text, "  {:>9}  by {key} ({at})", grouped(i128::from(*count)));
         }
     }
     if funnels.len() > LISTED {

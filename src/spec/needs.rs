@@ -2,7 +2,7 @@
 
 use crate::model::geography::{blocs, countries};
 use crate::model::units::scaled;
-use crate::model::{AcceleratorNeed, Latency, Needs};
+use crate::model::{AcceleratorNeed, Latency, Needs, ServiceNeed};
 use crate::spec::Diagnostic;
 use crate::spec::policy::unknown_country;
 use crate::spec::table::{Entry, Findings, Item, Section, shown};
@@ -14,8 +14,12 @@ const ARCHITECTURES: [(&str, &[&str]); 2] = [("x86_64", &["amd64", "x86", "x64"]
 /// Most virtual CPUs that a stage may ask of one machine.
 const MOST_CPUS: i64 = 1_000_000;
 
+/// Most calls of one stage.
+const MOST_REQUESTS: u64 = 1_000_000_000_000_000;
+
 /// Keys of `needs` that an alternative may set.
-const KEYS: [&str; 8] = ["cpus", "memory", "accelerators", "tee", "arch", "places", "instance_types", "latency"];
+const KEYS: [&str; 9] =
+    ["cpus", "memory", "accelerators", "tee", "arch", "places", "instance_types", "latency", "service"];
 /// Most alternatives: each is one more look at the whole catalog.
 const MOST_ALTERNATIVES: usize = 100;
 
@@ -23,6 +27,7 @@ const MOST_ALTERNATIVES: usize = 100;
 pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Needs {
     let mut needs = Needs::default();
     own(&mut section, &mut needs, findings);
+    quantities(&mut section, &mut needs, findings);
     let given: Vec<&'static str> = KEYS.into_iter().filter(|key| section.has(key)).collect();
     let path = section.path.clone();
     let any_of = section.take("any_of", findings);
@@ -144,6 +149,33 @@ fn own(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings
     }
     if let Some(entry) = section.take("latency", findings) {
         needs.latency = latency(&entry, findings);
+    }
+    if let Some(entry) = section.take("service", findings) {
+        needs.service = service(&entry, findings);
+    }
+}
+
+/// What a service is asked to do, whichever it is.
+fn quantities(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings) {
+    if let Some(entry) = section.take("scans", findings) {
+        needs.scans = value::bytes(&entry, findings).unwrap_or_default();
+    }
+    if let Some(entry) = section.take("requests", findings) {
+        needs.requests = value::whole(&entry, 1..=MOST_REQUESTS, findings).unwrap_or_default();
+    }
+}
+
+/// A service and its versions.
+fn service(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<ServiceNeed> {
+    let text = entry.text("spark>=3.4", findings)?;
+    match ServiceNeed::parse(text) {
+        Ok(need) => Some(need),
+        Err(message) => {
+            let (message, hint) = message.split_once("; ").unwrap_or((&message, ""));
+            let diagnostic = Diagnostic::error(entry.span.clone(), message).with_label("not a service");
+            findings.push(diagnostic.with_hint(hint));
+            None
+        }
     }
 }
 

@@ -127,6 +127,7 @@ pub(super) fn tpu_source(draft: &mut Draft) -> String {
         about: "Cloud TPU system architecture: peak bf16 rate and memory per chip, times the chips of the slice"
             .to_owned(),
         url: "https://cloud.google.com/tpu/docs/system-architecture-tpu-vm".to_owned(),
+        ..HeadSource::default()
     };
     draft.sources.insert(id.to_owned(), row);
     id.to_owned()

@@ -78,7 +78,14 @@ pub fn import(kind: &str, path: &Path, options: &Options, out: &Path) -> Result<
     }
     draft.drop_idle_interruptions();
     draft.drop_unused_sources();
-    let new = write::files(&draft);
+    report.changed = save(&old, &draft, out)?;
+    Ok(report)
+}
+
+/// Writes a draft over the files of the catalog in `out`, after the loader has checked it; the names
+/// of the files that are new or changed. Nothing is written that the loader refuses.
+pub(crate) fn save(old: &[files::File], draft: &Draft, out: &Path) -> Result<Vec<String>, CatalogError> {
+    let new = write::files(draft);
     let loadable: Result<Vec<_>, _> = new
         .iter()
         .map(|(name, text)| files::file(name.clone(), out.join(name).display().to_string(), text.clone().into_bytes()))
@@ -94,8 +101,7 @@ pub fn import(kind: &str, path: &Path, options: &Options, out: &Path) -> Result<
     for file in old.iter().filter(|file| !new.contains_key(&file.name)) {
         crate::util::file::remove(&out.join(&file.name)).map_err(fault)?;
     }
-    report.changed = changed.into_iter().map(|(name, _)| name.clone()).collect();
-    Ok(report)
+    Ok(changed.into_iter().map(|(name, _)| name.clone()).collect())
 }
 
 /// The day of figures that come without one.
@@ -117,6 +123,8 @@ fn start(kind: &str, options: &Options, report: &mut Report) -> Result<Draft, Ca
     };
     let mut draft = Draft::read(&files::shipped()?)?;
     draft.prices.clear();
+    draft.services.clear();
+    draft.discounts.clear();
     draft.machines.retain(|(cloud, _), _| machines && options.cloud.as_deref() == Some(cloud));
     let sizes = if machines { "machine sizes, " } else { "" };
     report.note(format!(
@@ -148,6 +156,9 @@ fn own(path: &Path, _: &Options, draft: &mut Draft, report: &mut Report) -> Resu
         ("terms of clouds", other.clouds.len()),
         ("interruption rates", other.interruptions.len()),
         ("round trips", other.round_trips.len()),
+        ("services", other.services.len()),
+        ("discounts", other.discounts.len()),
+        ("quotas", other.quotas.len()),
         ("price rows", other.prices.values().map(BTreeMap::len).sum()),
     ] {
         if count > 0 {
@@ -170,7 +181,8 @@ pub(crate) fn source(
     let date = day::of(options, cloud, report)?;
     let id = format!("{name}-{date}");
     let about = options.about.clone().unwrap_or_else(|| about.to_owned());
-    let row = HeadSource { date: date.to_string(), about, url: options.url.clone().unwrap_or_default() };
+    let url = options.url.clone().unwrap_or_default();
+    let row = HeadSource { date: date.to_string(), about, url, ..HeadSource::default() };
     draft.sources.insert(id.clone(), row);
     Ok(id)
 }

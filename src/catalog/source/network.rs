@@ -103,7 +103,7 @@ pub(super) fn import_egress(
         date: "2026-11-22".to_owned(),
         about: "Price pages of AWS, Azure and GCP as quoted in 2026: tiers to the internet; GCP between US regions"
             .to_owned(),
-        url: String::new(),
+        ..HeadSource::default()
     };
     draft.sources.insert(NEWER.to_owned(), newer);
     let listed = listed(path, options, draft, report)?;

@@ -1,10 +1,12 @@
-//! `sky catalog list|show|import|lock|diff|check`.
+//! `sky catalog list|search|show|import|register|lock|diff|check`.
 
 mod check;
 mod diff;
 mod import;
 mod list;
 mod lock;
+mod register;
+mod search;
 mod show;
 mod table;
 mod terms;
@@ -19,6 +21,8 @@ pub use diff::DiffArgs;
 pub use import::{ImportArgs, import, report_text};
 pub use list::{ListArgs, list};
 pub use lock::{LockArgs, refresh};
+pub use register::{RegisterArgs, register};
+pub use search::{SearchArgs, search};
 pub use show::{ShowArgs, show};
 use std::path::PathBuf;
 
@@ -37,8 +41,12 @@ pub struct CatalogArgs {
 pub enum CatalogVerb {
     /// List offers, the cheapest first
     List(ListArgs),
+    /// Search offers, in words or by flags
+    Search(SearchArgs),
     /// Show a place, an instance type or an accelerator; without a name, what the catalog holds
     Show(ShowArgs),
+    /// Add the offers of a cloud that joins with a file of its own
+    Register(RegisterArgs),
     /// Read foreign price lists into a catalog folder
     Import(ImportArgs),
     Lock(LockArgs),
@@ -75,7 +83,9 @@ pub fn verb(args: &CatalogArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 pub fn run(args: &CatalogArgs, load: impl FnOnce() -> Result<Catalog, CatalogError>) -> Result<String, CatalogError> {
     match &args.verb {
         CatalogVerb::List(args) => list(&load()?, args),
+        CatalogVerb::Search(args) => search(&load()?, args),
         CatalogVerb::Show(args) => show(&load()?, args),
+        CatalogVerb::Register(joining) => register(joining, args.catalog.as_deref()),
         CatalogVerb::Import(args) => import(args),
         // These are run by `verb`, with a terminal.
         CatalogVerb::Lock(_) | CatalogVerb::Diff(_) | CatalogVerb::Check(_) => Ok(String::new()),

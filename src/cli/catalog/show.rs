@@ -5,10 +5,11 @@ use super::table::{
 };
 use super::terms;
 use crate::catalog::query::{self, Count, Entry, Filter};
+use crate::catalog::search::{self, Search};
 use crate::catalog::{Catalog, CatalogError};
 use crate::model::accelerator::count_text;
 use crate::model::offer::COMMERCIAL;
-use crate::model::{Bytes, Machine, Offer, Pattern, Place, Reach, geography};
+use crate::model::{Bytes, Machine, Offer, Pattern, Place, Reach, ServiceNeed, UniformName, geography, uniform};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -16,7 +17,8 @@ use std::fmt::Write;
 /// Arguments of `sky catalog show`.
 #[derive(Debug, Default, Args)]
 pub struct ShowArgs {
-    /// A cloud (`aws`), a place (`aws:eu-west-1`), an instance type or an accelerator
+    /// A cloud (`aws`), a place (`aws:eu-west-1`), an instance type, an accelerator, a service, or a
+    /// uniform name (`sky:aws:eu-west-1:vm/m5.large?spot`)
     pub name: Option<String>,
     /// Print JSON
     #[arg(long)]
@@ -26,6 +28,17 @@ pub struct ShowArgs {
 /// `sky catalog show`.
 pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> {
     let Some(name) = &args.name else { return Ok(summary(catalog, args.json)) };
+    if name.starts_with(uniform::SCHEME) {
+        return offered(catalog, name, args.json);
+    }
+    if search::has_service(catalog, name) {
+        let service = ServiceNeed::parse(name).ok();
+        let offers = search::find(catalog, &Search { service, ..Search::default() });
+        return Ok(match args.json {
+            true => pretty(&offers.iter().map(|offer| offer_json(catalog, offer)).collect::<Value>()),
+            false => fields(&[("service", name.clone())]) + "\n" + &offer_table(catalog, &offers),
+        });
+    }
     match query::look_up(catalog, name) {
         Some(Entry::Place(place)) => {
             let exact = Filter { place: Some(Pattern(place.name.to_string())), ..Filter::default() };
@@ -114,16 +127,57 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`sky catalog list` has the names".to_owned(),
             };
-            Err(CatalogError::file(name, "no cloud, place, instance type or accelerator has this name", hint))
+            Err(CatalogError::file(name, "no cloud, place, instance type, accelerator or service has this name", hint))
         }
     }
+}
+
+/// One offer, by its uniform name.
+fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, CatalogError> {
+    let fault = |message: String, hint: String| CatalogError::file(name, message, hint);
+    let parsed = UniformName::parse(name).map_err(|message| fault(message, String::new()))?;
+    let Some(offer) = query::named(catalog, &parsed) else {
+        let place = parsed.place.to_string();
+        let known = catalog.place_id(&parsed.place).is_some();
+        let hint = match query::nearest(catalog, &place).filter(|_| !known) {
+            Some(near) => format!("the catalog has no place `{place}`; did you mean `{near}`?"),
+            None if !known => format!("the catalog has no place `{place}`"),
+            None => format!("`sky catalog list --place {place} --limit 0` has the offers there"),
+        };
+        return Err(fault("the catalog has no such offer".to_owned(), hint));
+    };
+    if as_json {
+        return Ok(pretty(&offer_json(catalog, offer)));
+    }
+    let machine = catalog.machine(offer);
+    let source = catalog.sources.get(usize::from(offer.source));
+    let mut lines = vec![
+        ("name", name.to_owned()),
+        ("place", offer_place(catalog, offer)),
+        ("instance type", machine.instance_type.clone()),
+        ("vCPUs", vcpus(machine)),
+        ("memory", memory(machine)),
+    ];
+    if machine.accelerator.is_some() {
+        lines.push(("accelerator", accelerator(machine)));
+    }
+    lines.push(("purchase", offer.purchase.to_string()));
+    lines.push(("price", format!("{}{}", offer.rate, machine.unit().after_price())));
+    lines.extend(source.map(|source| ("as of", format!("{}, {}", source.date, source.about))));
+    Ok(fields(&lines))
+}
+
+fn offer_place(catalog: &Catalog, offer: &Offer) -> String {
+    let place = catalog.place(offer);
+    format!("{} ({})", place.name, place.country.as_deref().unwrap_or("country unknown"))
 }
 
 fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> String {
     if as_json {
         return pretty(&json!({
             "cloud": cloud, "places": count.places, "instance_types": count.machines,
-            "on_demand_offers": count.on_demand, "spot_offers": count.spot, "terms": terms::to_json(catalog, cloud),
+            "on_demand_offers": count.on_demand, "spot_offers": count.spot, "service_offers": count.services,
+            "terms": terms::to_json(catalog, cloud),
         }));
     }
     let mut lines = vec![
@@ -132,6 +186,9 @@ fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> St
         ("instance types", count.machines.to_string()),
         ("offers", format!("{} on demand, {} spot", count.on_demand, count.spot)),
     ];
+    if count.services > 0 {
+        lines.push(("services", count.services.to_string()));
+    }
     lines.extend(terms::lines(catalog, cloud));
     fields(&lines)
 }

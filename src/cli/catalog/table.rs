@@ -1,9 +1,9 @@
 //! Offers and machines, as tables and as JSON.
 
 use super::terms;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, query};
 use crate::model::accelerator::count_text;
-use crate::model::{AcceleratorNeed, Bytes, Machine, Offer, Purchase};
+use crate::model::{AcceleratorNeed, Bytes, Machine, Offer, Purchase, Unit};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
@@ -40,20 +40,30 @@ pub(super) fn accelerator(machine: &Machine) -> String {
 }
 
 pub(super) fn machine_json(machine: &Machine) -> Value {
-    json!({
+    let mut value = json!({
         "cloud": machine.cloud, "instance_type": machine.instance_type,
         "vcpu_thousandths": machine.vcpu_thousandths, "memory_bytes": machine.memory.0,
         "accelerator": machine.accelerator.as_ref().map(|_| accelerator(machine)), "arch": machine.arch,
-    })
+    });
+    if let Some(service) = &machine.service {
+        value["service"] = json!(service.name);
+        value["version"] = json!(service.version.as_ref().map(ToString::to_string));
+        value["unit"] = json!(service.unit);
+    }
+    value
 }
 
 pub(super) fn offer_json(catalog: &Catalog, offer: &Offer) -> Value {
     let source = catalog.sources.get(usize::from(offer.source));
     let mut value = machine_json(catalog.machine(offer));
+    value["name"] = json!(query::name(catalog, offer).to_string());
     value["place"] = json!(catalog.place(offer).name);
     value["country"] = json!(catalog.place(offer).country);
     value["purchase"] = json!(offer.purchase);
-    value["nano_usd_per_hour"] = json!(offer.rate.0);
+    match catalog.machine(offer).unit() {
+        Unit::Hour => value["nano_usd_per_hour"] = json!(offer.rate.0),
+        _ => value["nano_usd_per_unit"] = json!(offer.rate.0),
+    }
     if let Some(parts) = terms::interrupted(catalog, offer) {
         value["interrupted_ppm_per_month"] = json!(parts);
     }
@@ -93,7 +103,10 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
             accelerator(machine),
             tee.join(" "),
             offer.purchase.to_string(),
-            offer.rate.to_string(),
+            match machine.unit() {
+                Unit::Hour => offer.rate.to_string(),
+                unit => format!("{}{}", offer.rate, unit.after_price()),
+            },
             interrupted.map_or(String::new(), |parts| format!("{} a month", terms::percent(parts))),
             catalog.sources.get(usize::from(offer.source)).map_or(String::new(), |source| source.date.clone()),
         ]);

@@ -103,6 +103,7 @@ pub fn stage(row: &Row) -> PlannedStage {
         nodes: 1,
         purchase: Purchase::OnDemand,
         rate_nano_usd_per_hour: Rate(0),
+        usage: None,
         price_source: PriceSource { id: "none".into(), date: "2026-01-01".into() },
         copy: None,
         start_ms: Millis(0),

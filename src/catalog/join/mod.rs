@@ -1,0 +1,191 @@
+//! How a cloud joins the catalog: one signed file with its places, machines, services, prices,
+//! network and limits ([`form`]), read from a file or a URL ([`location`]), checked against its
+//! signature ([`sign`]), and laid over a catalog folder.
+//!
+//! A file speaks of its own cloud only: it cannot change what others offer. Whether a price holds
+//! is judged twice, and neither reads the clock of a plan: when the file is registered, against the
+//! day of the registration; and whenever the catalog is loaded, against the catalog's own day, that
+//! of its newest price. So a plan is the same on every day.
+
+mod form;
+pub mod location;
+mod rows;
+pub mod sign;
+
+use crate::catalog::draft::Draft;
+use crate::catalog::files::{self, CATALOG};
+use crate::catalog::{CatalogError, source};
+use crate::util::hash;
+use form::Form;
+use jiff::civil::Date;
+use std::path::Path;
+
+/// What a registration is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file: a path, `file://` or `http(s)://`.
+    pub location: String,
+    /// Its signature; empty: the location with `.minisig` after it.
+    pub signature: String,
+    /// Public keys: their text, or files that hold them.
+    pub keys: Vec<String>,
+    /// Takes a file without a signature.
+    pub allow_unsigned: bool,
+    /// Lays it over a cloud that joined without a signature.
+    pub replace: bool,
+    /// The day of the registration.
+    pub today: Date,
+}
+
+/// What a registration did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Joined {
+    pub cloud: String,
+    pub about: String,
+    /// The key that signed the file; none: it is not signed.
+    pub key: Option<String>,
+    pub valid_until: String,
+    pub places: usize,
+    pub machines: usize,
+    pub prices: usize,
+    pub services: usize,
+    /// Prices that do not hold on the day of the registration, and why.
+    pub left_out: Vec<String>,
+    /// It took the place of what the same cloud had registered before.
+    pub replaced: bool,
+    /// The folder is new: it starts as a copy of the shipped catalog.
+    pub created: bool,
+    /// Files whose text is new or changed.
+    pub changed: Vec<String>,
+}
+
+/// Registers a file in the catalog folder `out`, which is created as a copy of the shipped
+/// catalog if it is not there. Nothing is changed if anything is wrong.
+pub fn register(options: &Options, out: &Path) -> Result<Joined, CatalogError> {
+    let shown = &options.location;
+    let bytes = location::read(shown)?;
+    let created = !out.join(CATALOG).exists();
+    if created && out.exists() && std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+        let hint = "name a catalog folder with --catalog, or a new one";
+        return Err(CatalogError::file(out.display().to_string(), "the folder has no catalog in it", hint));
+    }
+    let old = if created { Vec::new() } else { files::read(out)? };
+    let mut draft = if created { Draft::read(&files::shipped()?)? } else { Draft::read(&old)? };
+    let key = signed_by(options, out, &bytes, &draft)?;
+    let file = files::file(shown.clone(), shown.clone(), bytes)?;
+    let form = Form::read(&file)?;
+    form.check(&file)?;
+    in_force(&form, &file, options.today)?;
+    let replaced = make_room(&form, &file, key.as_deref(), options, &mut draft)?;
+    let mut joined = Joined {
+        cloud: form.cloud.get_ref().clone(),
+        about: form.about.clone(),
+        key: key.clone(),
+        valid_until: form.valid_until.get_ref().clone(),
+        replaced,
+        created,
+        ..Joined::default()
+    };
+    rows::add(&form, &file, options.today, &mut draft, &mut joined)?;
+    if joined.prices + joined.services == 0 {
+        let hint = "a cloud joins with what it offers: `[[prices]]` or `[[services]]` that hold today";
+        return Err(CatalogError::file(shown, "there is nothing in it that can be had", hint));
+    }
+    let record = crate::catalog::draft::JoinedRow {
+        about: form.about.clone(),
+        date: form.date.get_ref().clone(),
+        valid_from: form.valid_from.as_ref().map(|day| day.get_ref().clone()).unwrap_or_default(),
+        valid_until: form.valid_until.get_ref().clone(),
+        key: key.unwrap_or_default(),
+        file_sha256: hash::digest(file.text.as_bytes()),
+        url: form.url.clone(),
+    };
+    draft.joined.insert(joined.cloud.clone(), record);
+    draft.drop_unused_sources();
+    joined.changed = source::save(&old, &draft, out).map_err(|error| CatalogError {
+        hint: format!("the file does not fit the catalog; {}", error.hint),
+        ..error
+    })?;
+    Ok(joined)
+}
+
+/// The key that signed the file; none: it is not signed, and may be so.
+fn signed_by(options: &Options, out: &Path, bytes: &[u8], draft: &Draft) -> Result<Option<String>, CatalogError> {
+    let named = !options.signature.is_empty();
+    let place = if named { options.signature.clone() } else { format!("{}.minisig", options.location) };
+    let signature = match location::read(&place) {
+        Ok(signature) => signature,
+        Err(_) if !named && options.allow_unsigned => return Ok(None),
+        Err(error) => {
+            let hint = "sign the file with `minisign -Sm FILE`; a file without a signature needs --allow-unsigned";
+            return Err(CatalogError { hint: hint.to_owned(), ..error });
+        }
+    };
+    let mut keys = sign::keys(&options.keys)?;
+    keys.extend(sign::trusted(out)?);
+    // Whoever joined before may send a newer file.
+    keys.extend(draft.joined.values().map(|row| row.key.clone()).filter(|key| !key.is_empty()));
+    sign::verify(&options.location, &place, bytes, &signature, &keys).map(Some)
+}
+
+/// Whether the file holds on the day of the registration.
+fn in_force(form: &Form, file: &files::File, today: Date) -> Result<(), CatalogError> {
+    let until = form.valid_until.get_ref();
+    if *until < today.to_string() {
+        let message = format!("the file expired on {until}, and today is {today}");
+        return Err(form::fault(file, form.valid_until.span(), message, "get a newer one from whoever offers it"));
+    }
+    match &form.valid_from {
+        Some(from) if *from.get_ref() > today.to_string() => {
+            let message = format!("the file holds from {} on, and today is {today}", from.get_ref());
+            Err(form::fault(file, from.span(), message, "register it then"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a name that is taken, or removes what the same cloud registered before.
+fn make_room(
+    form: &Form,
+    file: &files::File,
+    key: Option<&str>,
+    options: &Options,
+    draft: &mut Draft,
+) -> Result<bool, CatalogError> {
+    let cloud = form.cloud.get_ref().as_str();
+    let of_cloud = |place: &str| place.split(':').next() == Some(cloud);
+    let fault = |message: String, hint: &str| form::fault(file, form.cloud.span(), message, hint);
+    let Some(before) = draft.joined.get(cloud) else {
+        let taken = draft.places.keys().any(|place| of_cloud(place))
+            || draft.machines.keys().any(|(of, _)| of == cloud)
+            || draft.clouds.contains_key(cloud);
+        let hint = "a cloud joins under a name of its own";
+        return if taken { Err(fault(format!("the name `{cloud}` is taken"), hint)) } else { Ok(false) };
+    };
+    if before.key != key.unwrap_or_default() {
+        let message = format!("the name `{cloud}` is taken: it was registered under another key");
+        return Err(fault(message, "a newer file must be signed by the key that signed the first one"));
+    }
+    if key.is_none() && !options.replace {
+        let message = format!("the name `{cloud}` is taken: it was registered without a signature");
+        return Err(fault(message, "--replace puts this file in its place"));
+    }
+    if before.date > *form.date.get_ref() {
+        let message =
+            format!("the catalog has `{cloud}` as of {}, and this file is of {}", before.date, form.date.get_ref());
+        return Err(form::fault(file, form.date.span(), message, "a file of an earlier day is not taken back"));
+    }
+    draft.places.retain(|place, _| !of_cloud(place));
+    draft.machines.retain(|(of, _), _| of != cloud);
+    draft.prices.retain(|(of, _), _| of != cloud);
+    draft.clouds.remove(cloud);
+    draft.confidential.retain(|(of, _, _), _| of != cloud);
+    draft.interruptions.retain(|(of, _, _), _| of != cloud);
+    draft.egress.retain(|(from, _), _| !of_cloud(from));
+    draft.throughput.retain(|(from, to), _| !of_cloud(from) && !of_cloud(to));
+    draft.round_trips.retain(|(from, to), _| !of_cloud(from) && !of_cloud(to));
+    draft.services.retain(|(places, ..), _| !of_cloud(places));
+    draft.discounts.retain(|(places, _), _| !of_cloud(places));
+    draft.quotas.retain(|(pattern, _), _| !of_cloud(pattern));
+    Ok(true)
+}

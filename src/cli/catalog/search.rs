@@ -1,0 +1,157 @@
+//! `sky catalog search`.
+
+use super::table::{offer_json, offer_table, pretty};
+use crate::catalog::search::{self, Misunderstood, Search};
+use crate::catalog::{Catalog, CatalogError, query};
+use crate::model::{AcceleratorNeed, Bytes, Pattern, Rate, ServiceNeed, Tee};
+use clap::Args;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// Arguments of `sky catalog search`.
+#[derive(Debug, Default, Args)]
+pub struct SearchArgs {
+    /// What is wanted, in words: "8x A100 80GB in the EU under $20/h"
+    pub query: Vec<String>,
+    /// At least so many of this accelerator, such as `A100-80GB:8`
+    #[arg(long, value_name = "NAME[:COUNT]")]
+    pub accelerator: Option<String>,
+    /// Only in this country, bloc, cloud or place: DE, EU, aws, `aws:eu-*`; any of several
+    #[arg(long = "in", value_name = "WHERE", value_delimiter = ',')]
+    pub within: Vec<String>,
+    /// Only this cloud; `*` matches any text
+    #[arg(long, value_name = "CLOUD", value_delimiter = ',')]
+    pub cloud: Vec<String>,
+    /// Only this instance type; `*` matches any text
+    #[arg(long, value_name = "TYPE")]
+    pub instance_type: Option<String>,
+    /// At most so many US dollars an hour
+    #[arg(long, value_name = "USD")]
+    pub max_price: Option<String>,
+    /// At least so many virtual CPUs
+    #[arg(long, alias = "min-cpus", value_name = "COUNT")]
+    pub min_vcpus: Option<u32>,
+    /// At least so much memory, such as "64 GiB"
+    #[arg(long, value_name = "SIZE")]
+    pub min_memory: Option<String>,
+    /// Any of these environments, such as sev-snp
+    #[arg(long, value_name = "TEE", value_delimiter = ',')]
+    pub tee: Vec<String>,
+    /// Spot offers instead of on-demand ones
+    #[arg(long)]
+    pub spot: bool,
+    /// A service instead of machines, such as "spark>=3.4"
+    #[arg(long, value_name = "NAME[VERSIONS]")]
+    pub service: Option<String>,
+    /// Print at most so many offers; 0: all
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `sky catalog search`.
+pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogError> {
+    let search = asked(catalog, args)?;
+    let offers = search::find(catalog, &search);
+    let shown = if args.limit == 0 { offers.len() } else { args.limit.min(offers.len()) };
+    let said = search::said(&search);
+    if args.json {
+        let rows: Vec<Value> = offers[..shown].iter().map(|offer| offer_json(catalog, offer)).collect();
+        return Ok(pretty(&json!({
+            "query": said, "offers": rows, "found": offers.len(), "catalog": catalog.digest,
+        })));
+    }
+    let mut text = offer_table(catalog, &offers[..shown]);
+    let _ = match offers.len() {
+        0 => writeln!(text, "No offer of {}: {said}.", catalog.offers.len()),
+        found if found > shown => writeln!(text, "{shown} of {found} offers: {said}; --limit 0 prints all."),
+        1 => writeln!(text, "1 offer: {said}."),
+        found => writeln!(text, "{found} offers: {said}."),
+    };
+    Ok(text)
+}
+
+/// Flags and words as one; what both say is said twice, which is a mistake.
+fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
+    let mut search = Search::default();
+    let query = args.query.join(" ");
+    let misread = |at: &str, error: Misunderstood| CatalogError::file(at, error.message, error.hint);
+    search::read(&query, catalog, &mut search).map_err(|error| misread(&format!("\"{query}\""), error))?;
+    let twice =
+        |flag: &str| CatalogError::file(flag, "the words say it too", "say it once: in the words or by the flag");
+    if let Some(text) = &args.accelerator {
+        let need =
+            AcceleratorNeed::parse(text).map_err(|error| CatalogError::file("--accelerator", error.to_string(), ""))?;
+        if catalog.accelerator_name(&need.name).is_none() {
+            let near = query::nearest(catalog, &need.name);
+            let hint = near.map_or(String::new(), |near| format!("did you mean `{near}`?"));
+            return Err(CatalogError::file("--accelerator", format!("unknown accelerator `{}`", need.name), hint));
+        }
+        if search.accelerator.replace(need).is_some() {
+            return Err(twice("--accelerator"));
+        }
+    }
+    for word in &args.within {
+        search::where_to(word, catalog, &mut search).map_err(|error| misread("--in", error))?;
+    }
+    for cloud in &args.cloud {
+        if cloud.contains(':') {
+            let hint = "write a cloud such as aws; places go to --in";
+            return Err(CatalogError::file("--cloud", format!("`{cloud}` is no cloud"), hint));
+        }
+        let pattern = Pattern(cloud.clone());
+        if !catalog.places.iter().any(|place| pattern.matches(&place.name.cloud)) {
+            let clouds: Vec<&str> = query::counts(catalog).into_keys().collect();
+            let hint = format!("the clouds are {}", clouds.join(", "));
+            return Err(CatalogError::file("--cloud", format!("`{cloud}` is no cloud of this catalog"), hint));
+        }
+        search.clouds.insert(pattern);
+    }
+    search.instance_type = args.instance_type.clone().map(Pattern);
+    if let Some(text) = &args.max_price {
+        let plain = text.trim().trim_start_matches('$').trim_end_matches("/h");
+        let rate = Rate::parse_usd(plain)
+            .map_err(|error| CatalogError::file("--max-price", error.to_string(), "write it like --max-price 20"))?;
+        if search.max_rate.replace(rate).is_some() {
+            return Err(twice("--max-price"));
+        }
+    }
+    if let Some(count) = args.min_vcpus {
+        search.min_vcpus = search.min_vcpus.max(u64::from(count) * 1000);
+    }
+    if let Some(text) = &args.min_memory {
+        let size = Bytes::parse(text).map_err(|error| CatalogError::file("--min-memory", error.to_string(), ""))?;
+        search.min_memory = search.min_memory.max(size);
+    }
+    for text in &args.tee {
+        let tee = Tee::parse(text).ok_or_else(|| {
+            let names: Vec<&str> = Tee::ALL.into_iter().map(Tee::name).collect();
+            CatalogError::file(
+                "--tee",
+                format!("unknown environment `{text}`"),
+                format!("it is one of {}", names.join(", ")),
+            )
+        })?;
+        search.tee.insert(tee);
+    }
+    if let Some(text) = &args.service {
+        let need = ServiceNeed::parse(text).map_err(|message| CatalogError::file("--service", message, ""))?;
+        if !search::has_service(catalog, &need.name) {
+            let known: BTreeSet<&str> =
+                catalog.machines.iter().filter_map(|machine| Some(machine.service.as_ref()?.name.as_str())).collect();
+            let hint = match known.is_empty() {
+                true => "this catalog has no services".to_owned(),
+                false => format!("it has {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+            };
+            return Err(CatalogError::file("--service", format!("unknown service `{}`", need.name), hint));
+        }
+        if search.service.replace(need).is_some() {
+            return Err(twice("--service"));
+        }
+    }
+    search.spot |= args.spot;
+    Ok(search)
+}

@@ -1,0 +1,369 @@
+//! Services that a stage can ask for instead of machines: `spark>=3.4`, and what their prices
+//! are per.
+
+use crate::model::units::{div_half_even, saturate};
+use crate::model::{Bytes, Money, Rate};
+use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
+use std::fmt;
+
+/// What an offer that is no machine provides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// What it is compatible with: `spark`.
+    pub name: String,
+    /// None: it has none that one could ask for, which satisfies no bound.
+    pub version: Option<Version>,
+    pub unit: Unit,
+}
+
+/// What a price is per.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Of every node, as of machines.
+    Hour,
+    /// 10¹² bytes that are looked at.
+    TbScanned,
+    /// 2⁴⁰ bytes that are looked at.
+    TibScanned,
+    MillionRequests,
+}
+
+impl Unit {
+    /// All of them.
+    pub const ALL: [Unit; 4] = [Unit::Hour, Unit::TbScanned, Unit::TibScanned, Unit::MillionRequests];
+
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::Hour => "hour",
+            Unit::TbScanned => "tb-scanned",
+            Unit::TibScanned => "tib-scanned",
+            Unit::MillionRequests => "million-requests",
+        }
+    }
+
+    /// Reads the name in files.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|unit| unit.name() == text)
+    }
+
+    /// After a price: `/h`, ` per TB scanned`.
+    pub fn after_price(self) -> &'static str {
+        match self {
+            Unit::Hour => "/h",
+            Unit::TbScanned => " per TB scanned",
+            Unit::TibScanned => " per TiB scanned",
+            Unit::MillionRequests => " per million requests",
+        }
+    }
+
+    /// What of a stage's quantities it counts; none: time.
+    pub fn counts(self, scans: Bytes, requests: u64) -> Option<u64> {
+        match self {
+            Unit::Hour => None,
+            Unit::TbScanned | Unit::TibScanned => Some(scans.0),
+            Unit::MillionRequests => Some(requests),
+        }
+    }
+
+    /// The price of so many bytes or requests; `Hour` counts none.
+    pub fn cost(self, rate: Rate, quantity: u64) -> Money {
+        let per = match self {
+            Unit::Hour => return Money(0),
+            Unit::TbScanned => 1_000_000_000_000,
+            Unit::TibScanned => 1 << 40,
+            Unit::MillionRequests => 1_000_000,
+        };
+        // Nano-USD to micro-USD.
+        Money(saturate(div_half_even(i128::from(rate.0) * i128::from(quantity), per * 1000)))
+    }
+}
+
+/// Numbers with dots between: `3.5`, which is also `3.5.0`.
+#[derive(Clone, Debug)]
+pub struct Version {
+    text: String,
+    parts: Vec<u64>,
+}
+
+/// Most numbers of a version.
+const PARTS: usize = 6;
+
+impl Version {
+    /// Reads `3.5.1`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |part: &str| {
+            let digits = !part.is_empty() && part.len() <= 15 && part.bytes().all(|byte| byte.is_ascii_digit());
+            if digits { part.parse().ok() } else { None }
+        };
+        let parts: Vec<u64> = text.split('.').map(number).collect::<Option<_>>()?;
+        (parts.len() <= PARTS).then(|| Self { text: text.to_owned(), parts })
+    }
+
+    fn part(&self, index: usize) -> u64 {
+        self.parts.get(index).copied().unwrap_or(0)
+    }
+
+    /// Compares the first `parts` numbers.
+    fn compare(&self, other: &Version, parts: usize) -> Ordering {
+        (0..parts)
+            .map(|index| self.part(index).cmp(&other.part(index)))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
+}
+
+impl PartialEq for Version {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Version {}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.compare(other, PARTS)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+/// How a bound compares. A bound says something about as many numbers as it has: `=3.5` is any
+/// 3.5.x, `>3.5` is 3.6 or later, `<=3.5` is 3.5.x or earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Operator {
+    Equal,
+    Greater,
+    AtLeast,
+    Less,
+    AtMost,
+    /// The same up to the first number that is not 0, and no earlier.
+    Compatible,
+    /// The same in the first two numbers (in the first, if there is only one), and no earlier.
+    Close,
+}
+
+/// Longer ones first.
+const OPERATORS: [(&str, Operator); 9] = [
+    (">=", Operator::AtLeast),
+    ("<=", Operator::AtMost),
+    ("==", Operator::Equal),
+    ("=", Operator::Equal),
+    ("@", Operator::Equal),
+    (">", Operator::Greater),
+    ("<", Operator::Less),
+    ("^", Operator::Compatible),
+    ("~", Operator::Close),
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Bound {
+    operator: Operator,
+    version: Version,
+    /// `=3.5` and `=3.5.0` are not the same.
+    parts: usize,
+}
+
+impl Bound {
+    fn admits(&self, version: &Version) -> bool {
+        let bound = &self.version;
+        let order = version.compare(bound, self.parts);
+        let same = |parts: usize| version.compare(bound, parts).is_eq();
+        match self.operator {
+            Operator::Equal => order.is_eq(),
+            Operator::Greater => order.is_gt(),
+            Operator::AtLeast => order.is_ge(),
+            Operator::Less => order.is_lt(),
+            Operator::AtMost => order.is_le(),
+            Operator::Close => order.is_ge() && same(self.parts.min(2)),
+            Operator::Compatible => {
+                let leading =
+                    (0..self.parts).position(|index| bound.part(index) > 0).map_or(self.parts, |zeros| zeros + 1);
+                order.is_ge() && same(leading)
+            }
+        }
+    }
+}
+
+/// A service that a stage needs: `spark`, `spark>=3.4,<4`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServiceNeed {
+    pub name: String,
+    /// All of them must hold.
+    bounds: Vec<Bound>,
+}
+
+impl ServiceNeed {
+    /// Reads `NAME` and bounds; what is wrong with it otherwise.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let example = "write it like `spark`, `spark>=3.4`, `kubernetes ~1.29` or `spark>=3.4,<4`";
+        let text = text.trim();
+        let end = text.find(|c: char| c.is_whitespace() || "<>=^~@!,".contains(c)).unwrap_or(text.len());
+        let (name, mut rest) = text.split_at(end);
+        if !is_name(name) {
+            return Err(format!("`{}` is no name of a service; {example}", name.escape_debug()));
+        }
+        let mut bounds = Vec::new();
+        rest = rest.trim();
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_once(',').unwrap_or((rest, ""));
+            let piece = piece.trim();
+            if after.trim().is_empty() && rest.trim_end().ends_with(',') {
+                return Err(format!("`{}` ends with a comma; {example}", text.escape_debug()));
+            }
+            let found = OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, piece.strip_prefix(sign)?)));
+            let (operator, version) = found.ok_or_else(|| {
+                format!("`{}` does not start with one of >= > <= < = ^ ~; {example}", piece.escape_debug())
+            })?;
+            let version = version.trim();
+            let version = Version::parse(version).ok_or_else(|| {
+                format!("`{}` is no version: numbers with dots between; {example}", version.escape_debug())
+            })?;
+            bounds.push(Bound { operator, parts: version.parts.len(), version });
+            rest = after.trim();
+        }
+        bounds.sort();
+        bounds.dedup();
+        Ok(Self { name: name.to_owned(), bounds })
+    }
+
+    /// Whether any version would do.
+    pub fn is_any(&self) -> bool {
+        self.bounds.is_empty()
+    }
+
+    /// The same service in any version.
+    pub fn any(&self) -> Self {
+        Self { name: self.name.clone(), bounds: Vec::new() }
+    }
+
+    /// Whether a version will do; one that is not known satisfies no bound.
+    pub fn admits(&self, version: Option<&Version>) -> bool {
+        match version {
+            Some(version) => self.bounds.iter().all(|bound| bound.admits(version)),
+            None => self.bounds.is_empty(),
+        }
+    }
+}
+
+/// Whether it can be the name of a service: small letters, digits and `-`, a letter first.
+pub fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+impl fmt::Display for ServiceNeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = |operator: Operator| {
+            let same = |(_, other): &&(&'static str, Operator)| *other == operator;
+            OPERATORS.iter().filter(same).map(|(sign, _)| *sign).find(|sign| *sign != "==").unwrap_or("=")
+        };
+        let bounds: Vec<String> =
+            self.bounds.iter().map(|bound| format!("{}{}", sign(bound.operator), bound.version)).collect();
+        f.pad(&format!("{}{}", self.name, bounds.join(",")))
+    }
+}
+
+impl TryFrom<String> for ServiceNeed {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ServiceNeed> for String {
+    fn from(need: ServiceNeed) -> String {
+        need.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
+    fn admitted(need: &str) -> Vec<&'static str> {
+        let need = ServiceNeed::parse(need).unwrap();
+        let versions = ["0.2.3", "0.3", "3", "3.4.0", "3.4.9", "3.5", "3.5.1", "3.10", "4.0"];
+        versions.into_iter().filter(|version| need.admits(Version::parse(version).as_ref())).collect()
+    }
+
+    #[test]
+    fn bounds_speak_of_as_many_numbers_as_they_have() {
+        for (need, versions) in [
+            ("spark>=3.5", vec!["3.5", "3.5.1", "3.10", "4.0"]),
+            ("spark >= 3.4 , < 3.10", vec!["3.4.0", "3.4.9", "3.5", "3.5.1"]),
+            ("spark>3.4", vec!["3.5", "3.5.1", "3.10", "4.0"]),
+            ("spark>3.4.0", vec!["3.4.9", "3.5", "3.5.1", "3.10", "4.0"]),
+            ("spark<=3.5", vec!["0.2.3", "0.3", "3", "3.4.0", "3.4.9", "3.5", "3.5.1"]),
+            ("spark<3.5", vec!["0.2.3", "0.3", "3", "3.4.0", "3.4.9"]),
+            ("spark=3.5", vec!["3.5", "3.5.1"]),
+            ("spark==3.5.0", vec!["3.5"]),
+            ("spark@3.5.1", vec!["3.5.1"]),
+            ("spark^3.4", vec!["3.4.0", "3.4.9", "3.5", "3.5.1", "3.10"]),
+            ("spark^0.2.1", vec!["0.2.3"]),
+            ("spark~3.4.1", vec!["3.4.9"]),
+            ("spark~3", vec!["3", "3.4.0", "3.4.9", "3.5", "3.5.1", "3.10"]),
+        ] {
+            assert_eq!(admitted(need), versions, "{need}");
+        }
+        assert_eq!(admitted("spark").len(), 9);
+        assert!(ServiceNeed::parse("bigquery").unwrap().admits(None));
+        assert!(!ServiceNeed::parse("bigquery>=1").unwrap().admits(None));
+    }
+
+    #[test]
+    fn what_is_no_need_is_refused() {
+        for text in [
+            "",
+            "Spark",
+            "spark>=",
+            "spark>=3.x",
+            "spark!=3",
+            "spark 3.5",
+            "spark>=3,",
+            "spark>=3,,<4",
+            ">=3",
+            "spark>=-1",
+        ] {
+            assert!(ServiceNeed::parse(text).is_err(), "{text}");
+        }
+        assert!(Version::parse("1..2").is_none() && Version::parse("v1").is_none() && Version::parse("").is_none());
+    }
+
+    #[test]
+    fn units_by_hand() {
+        let rate = Rate(6_250_000_000);
+        assert_eq!(Unit::TibScanned.cost(rate, 1 << 40), Money(6_250_000));
+        assert_eq!(Unit::TbScanned.cost(rate, 2_500_000_000_000), Money(15_625_000));
+        assert_eq!(Unit::MillionRequests.cost(Rate(200_000_000), 12_500_000), Money(2_500_000));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1000, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn needs_are_read_as_they_are_written(text in "[a-z]{1,5}( ?(>=|>|<|<=|=|==|@|\\^|~) ?[0-9]{1,3}(\\.[0-9]{1,2}){0,3},?){0,3}", any in any::<String>()) {
+            for text in [text, any] {
+                if let Ok(need) = ServiceNeed::parse(&text) {
+                    prop_assert_eq!(ServiceNeed::parse(&need.to_string()), Ok(need));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! A cloud that joins the catalog with one signed file: chosen by the next plan, bound by the
+//! policy, and refused where anything is wrong with the file.
+
+use crate::sandbox::{Sandbox, stderr};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+
+const DAY: &str = "2026-11-20";
+
+/// The BERT job with its catalog, and the file of a cloud named acme.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::bert();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/directory");
+    for name in ["acme.toml", "acme.toml.minisig", "minisign.pub"] {
+        std::fs::copy(from.join(name), sandbox.path(name)).unwrap();
+    }
+    sandbox
+}
+
+fn register<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let words = ["catalog", "register", "acme.toml", "--catalog", "catalog"];
+    [words.as_slice(), more].concat()
+}
+
+const SIGNED: [&str; 4] = ["--key", "minisign.pub", "--as-of", DAY];
+const UNSIGNED: [&str; 3] = ["--allow-unsigned", "--as-of", DAY];
+
+fn everything(sandbox: &Sandbox) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(sandbox.path("catalog"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Runs a registration that must fail, and leave the catalog as it was.
+fn refused(sandbox: &Sandbox, args: &[&str], says: &str) {
+    let before = everything(sandbox);
+    let output = sandbox.run(args);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(says), "{says}\n{text}");
+    assert_eq!(everything(sandbox), before, "{says}: the catalog was changed");
+}
+
+#[test]
+fn a_cloud_joins_with_one_file_and_the_next_plan_takes_it() {
+    let sandbox = sandbox();
+    let plan = ["plan", "--catalog", "catalog", "--out", "plan.json"];
+    sandbox.write("policy.toml", "[trust]\npersonal = [\"sgx\", \"sev-snp\", \"tdx\"]\n");
+    let before = sandbox.stdout(&plan, 0);
+    assert!(before.contains("$39.74") && !before.contains("acme"), "{before}");
+    let said = sandbox.stdout(&register(&SIGNED), 0);
+    for part in ["acme (Acme Cloud, a made-up provider) is registered in catalog.", "3 prices, 1 service offer"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert!(said.contains("left out: the price of c.8 expired on 2026-11-10"), "{said}");
+    let after = sandbox.stdout(&plan, 0);
+    // 8.4 h and 45 s of boot at $4.00 less 10 %, against $38.55 on TPUs.
+    let planned: serde_json::Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
+    let train = planned["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "train").unwrap();
+    assert_eq!((&train["place"], &train["instance_type"]), (&"acme:fra1".into(), &"v100.4".into()), "{after}");
+    assert_eq!(train["cost_micro_usd"], 30_285_000, "{after}");
+    sandbox.stdout(&["verify", "plan.json", "--catalog", "catalog"], 0);
+    // Its places are in DE and NO.
+    sandbox.write("policy.toml", "[residency]\ndefault = [\"US\"]\n");
+    let output = sandbox.run(&plan);
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), stderr(&output));
+    assert!(!text.contains("acme:"), "{text}");
+    sandbox.write("policy.toml", "[clouds]\ndeny = [\"acme\"]\n");
+    let denied = sandbox.stdout(&plan, 0);
+    assert!(!denied.contains("acme"), "{denied}");
+    // Out of reach of the US CLOUD Act it is the only cloud.
+    sandbox.write("job.toml", "name = \"j\"\n[stages.s]\nneeds = { cpus = 4 }\nduration = \"1 h\"\n");
+    sandbox.write("policy.toml", "[operators]\nus_cloud_act = \"exclude\"\n");
+    assert!(sandbox.stdout(&plan, 0).contains("acme:fra1"));
+}
+
+#[test]
+fn what_joined_is_in_the_directory() {
+    let sandbox = sandbox();
+    sandbox.stdout(&register(&SIGNED), 0);
+    let show = |name: &str| sandbox.stdout(&["catalog", "show", name, "--catalog", "catalog"], 0);
+    assert!(show("acme:fra1").contains("Acme Cloud GmbH"));
+    assert!(show("sky:acme:osl1:vm/v100.4?spot").contains("$1.08/h"));
+    assert!(show("spark").contains("acme:fra1"));
+    let spark = show("sky:acme:fra1:service/spark@3.5");
+    assert!(spark.contains("$0.30/h"), "{spark}");
+    let found = sandbox.stdout(&["catalog", "search", "4x V100 in DE", "--catalog", "catalog"], 0);
+    assert!(found.contains("acme:fra1") && found.contains("$3.60"), "{found}");
+    let found = sandbox.stdout(&["catalog", "search", "--service", "spark>=3.4", "--catalog", "catalog", "--json"], 0);
+    let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["offers"][0]["name"], "sky:acme:fra1:service/spark@3.5");
+    assert_eq!(found["found"], 1);
+}
+
+/// Its own limits hold as the policy's do: 8 machines in all, 16 V100 in Frankfurt.
+#[test]
+fn quotas_of_the_file_hold() {
+    let sandbox = sandbox();
+    sandbox.stdout(&register(&SIGNED), 0);
+    sandbox.write("policy.toml", "[clouds]\nallow = [\"acme\"]\n");
+    let job = |nodes: u32, place: &str| {
+        format!(
+            "name = \"j\"\n[stages.s]\nneeds = {{ accelerators = [\"V100:4\"], places = [\"{place}\"] }}\nduration = \"1 h\"\nnodes = {nodes}\n"
+        )
+    };
+    let plan = |nodes, place, code| {
+        sandbox.write("job.toml", &job(nodes, place));
+        let output = sandbox.run(&["plan", "--catalog", "catalog", "--out", "plan.json"]);
+        assert_eq!(output.status.code(), Some(code), "{nodes} at {place}: {}", stderr(&output));
+        stderr(&output)
+    };
+    plan(4, "acme:fra1", 0);
+    let text = plan(5, "acme:fra1", 3);
+    assert!(text.contains("catalog.quotas.acme:fra1.accelerators.V100 (a limit of the provider)"), "{text}");
+    plan(8, "acme:*", 0);
+    sandbox.stdout(&["verify", "plan.json", "--catalog", "catalog"], 0);
+    let text = plan(9, "acme:*", 3);
+    assert!(text.contains("catalog.quotas.acme.instances"), "{text}");
+}
+
+#[test]
+fn a_file_that_is_not_as_it_was_signed_is_refused() {
+    let sandbox = sandbox();
+    refused(&sandbox, &register(&["--as-of", DAY]), "no key is trusted");
+    let other = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+    refused(&sandbox, &register(&["--key", other, "--as-of", DAY]), "no trusted key signed it");
+    refused(&sandbox, &register(&["--key", "nothing", "--as-of", DAY]), "`nothing` is no key, and no file with one");
+    sandbox.replace("acme.toml", "on_demand = \"4.00\"", "on_demand = \"3.00\"");
+    refused(&sandbox, &register(&SIGNED), "no trusted key signed it");
+    // Nor is it taken as unsigned: it has a signature, and that is wrong.
+    refused(&sandbox, &register(&[SIGNED.as_slice(), &["--allow-unsigned"]].concat()), "no trusted key signed it");
+    sandbox.write("acme.toml.minisig", "nonsense\n");
+    refused(&sandbox, &register(&SIGNED), "it is no minisign signature");
+    std::fs::remove_file(sandbox.path("acme.toml.minisig")).unwrap();
+    refused(&sandbox, &register(&SIGNED), "--allow-unsigned");
+    sandbox.stdout(&register(&UNSIGNED), 0);
+}
+
+#[test]
+fn a_file_that_does_not_hold_today_is_refused() {
+    let sandbox = sandbox();
+    let on = |day: &'static str| register(&["--key", "minisign.pub", "--as-of", day]);
+    refused(&sandbox, &on("2027-02-01"), "acme.toml:8:15: the file expired on 2027-01-31, and today is 2027-02-01");
+    refused(&sandbox, &on("2026-10-31"), "the file holds from 2026-11-01 on");
+    refused(&sandbox, &on("tomorrow"), "`tomorrow` is not a day");
+    // The campaign holds until the 10th.
+    let said = sandbox.stdout(&on("2026-11-10"), 0);
+    assert!(!said.contains("left out") && said.contains("4 prices"), "{said}");
+}
+
+/// Prices that have ended by the day of the catalog's newest price are no longer offered.
+#[test]
+fn prices_end_by_the_catalogs_own_day() {
+    let sandbox = sandbox();
+    sandbox.stdout(&register(&SIGNED), 0);
+    let found = || sandbox.stdout(&["catalog", "search", "4x V100", "--cloud", "acme", "--catalog", "catalog"], 0);
+    assert!(found().contains("2 offers"));
+    sandbox.write("prices.csv", "region,instance_type,price\nus-east-1,inf1.xlarge,0.2\n");
+    let import = ["catalog", "import", "prices", "prices.csv", "--out", "catalog", "--cloud", "aws", "--date"];
+    sandbox.stdout(&[import.as_slice(), &["2027-01-31"]].concat(), 0);
+    assert!(found().contains("2 offers"));
+    sandbox.stdout(&[import.as_slice(), &["2027-02-01"]].concat(), 0);
+    assert!(found().contains("No offer"), "{}", found());
+}
+
+#[test]
+fn a_name_that_is_taken_is_refused() {
+    let sandbox = sandbox();
+    std::fs::remove_file(sandbox.path("acme.toml.minisig")).unwrap();
+    let named = |cloud: &str| {
+        let text = sandbox.read("acme.toml");
+        let old = text.lines().find(|line| line.starts_with("cloud = ")).unwrap().to_owned();
+        sandbox.replace("acme.toml", &old, &format!("cloud = \"{cloud}\""));
+    };
+    named("aws");
+    refused(&sandbox, &register(&UNSIGNED), "acme.toml:4:9: the name `aws` is taken");
+    named("local");
+    refused(&sandbox, &register(&UNSIGNED), "`local` is no name for a cloud");
+    named("acme");
+    sandbox.stdout(&register(&UNSIGNED), 0);
+    refused(&sandbox, &register(&UNSIGNED), "the name `acme` is taken: it was registered without a signature");
+    let again = [UNSIGNED.as_slice(), &["--replace"]].concat();
+    let said = sandbox.stdout(&register(&again), 0);
+    assert!(said.contains("registered again"), "{said}");
+    // Nor by a key, where there was none.
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/directory");
+    for name in ["acme.toml", "acme.toml.minisig"] {
+        std::fs::copy(fixture.join(name), sandbox.path(name)).unwrap();
+    }
+    refused(&sandbox, &register(&SIGNED), "registered under another key");
+}
+
+/// The same cloud may send its file again: the key of the first one is trusted for it.
+#[test]
+fn a_newer_file_of_the_same_key_takes_the_place() {
+    let sandbox = sandbox();
+    sandbox.stdout(&register(&SIGNED), 0);
+    let before = everything(&sandbox);
+    let said = sandbox.stdout(&register(&["--as-of", DAY]), 0);
+    assert!(said.contains("registered again"), "{said}");
+    assert_eq!(everything(&sandbox), before);
+    // By someone else's key, or by none, it is not its file.
+    std::fs::remove_file(sandbox.path("acme.toml.minisig")).unwrap();
+    refused(&sandbox, &register(&[UNSIGNED.as_slice(), &["--replace"]].concat()), "registered under another key");
+}
+
+#[test]
+fn mistakes_in_a_file_are_named_at_their_place() {
+    for (old, new, says) in [
+        ("format = 1", "format = 2", "acme.toml:3:10: format 2 is not known"),
+        ("country = \"DE\"", "country = \"UK\"", "unknown country `UK`"),
+        ("us_cloud_act = \"no\"", "us_cloud_act = \"never\"", "`never` is none of the answers"),
+        ("date = \"2026-11-01\"", "date = \"1.11.2026\"", "`1.11.2026` is not a day"),
+        ("boot_s = 45", "boots = 45", "unknown field `boots`"),
+        ("places = [\"fra1\"]", "places = [\"aws:us-east-1\"]", "there is no place `aws:us-east-1` in this file"),
+        ("instance_type = \"c.8\"", "instance_type = \"c.9\"", "there is no machine `c.9` in this file"),
+        ("unit = \"hour\"", "unit = \"day\"", "unknown unit `day`"),
+        ("version = \"3.5\"", "version = \"latest\"", "`latest` is no version"),
+        ("percent = 10", "percent = 110", "110 % is no discount"),
+        ("from = \"*\"", "from = \"aws:us-east-1\"", "there is no place `aws:us-east-1` in this file"),
+        ("on_demand = 0.20", "on_demand = -0.20", "acme.toml:"),
+        ("on_demand = 0.20", "on_demand = 0", "a price of 0 is not believable"),
+        ("tee = [\"sev-snp\"]", "tee = [\"magic\"]", "unknown environment `magic`"),
+        ("cloud = \"acme\"", "cloud = \"Acme!\"", "`Acme!` is no name for a cloud"),
+        (
+            "[[quotas]]\ninstances",
+            "[[throughput]]\nfrom = \"aws:*\"\nto = \"gcp:*\"\ngbps = 0.001\n[[quotas]]\ninstances",
+            "this way is between other clouds",
+        ),
+        ("V100 = 16", "Z9 = 16", "`Z9` is nothing that is counted"),
+    ] {
+        let sandbox = sandbox();
+        std::fs::remove_file(sandbox.path("acme.toml.minisig")).unwrap();
+        sandbox.replace("acme.toml", old, new);
+        refused(&sandbox, &register(&UNSIGNED), says);
+    }
+}
+
+/// Serves the files of a folder to so many requests, over HTTP on this machine.
+fn serve(folder: &Path, requests: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let folder = folder.to_owned();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(requests) {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut piece = [0; 1024];
+            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+                let count = stream.read(&mut piece).unwrap();
+                request.extend_from_slice(&piece[..count]);
+            }
+            let request = String::from_utf8(request).unwrap();
+            let name = request.split_whitespace().nth(1).unwrap().trim_start_matches('/').to_owned();
+            let (status, body) = match std::fs::read(folder.join(name)) {
+                Ok(body) => ("200 OK", body),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_file_may_come_from_a_url() {
+    let sandbox = sandbox();
+    let server = serve(&sandbox.path("."), 3);
+    let url = format!("{server}/acme.toml");
+    let words = ["catalog", "register", &url, "--catalog", "catalog", "--key", "minisign.pub", "--as-of", DAY];
+    assert!(sandbox.stdout(&words, 0).contains("acme"));
+    let lost = format!("{server}/lost.toml");
+    let words = ["catalog", "register", &lost, "--catalog", "catalog", "--key", "minisign.pub", "--as-of", DAY];
+    refused(&sandbox, &words, "the server answers 404 Not Found");
+    let gone = "http://127.0.0.1:9/acme.toml";
+    let words = ["catalog", "register", gone, "--catalog", "catalog", "--key", "minisign.pub", "--as-of", DAY];
+    refused(&sandbox, &words, "the server cannot be reached");
+    let file = format!("file://{}", sandbox.path("acme.toml").display());
+    let words = ["catalog", "register", &file, "--catalog", "catalog", "--as-of", DAY];
+    assert!(sandbox.stdout(&words, 0).contains("registered again"));
+}
+
+/// Without a catalog folder one is made of all that is shipped.
+#[test]
+fn a_new_folder_starts_as_the_shipped_catalog() {
+    let sandbox = sandbox();
+    let words =
+        ["catalog", "register", "acme.toml", "--catalog", "own", "--key", "minisign.pub", "--as-of", DAY, "--json"];
+    let said: serde_json::Value = serde_json::from_str(&sandbox.stdout(&words, 0)).unwrap();
+    assert_eq!((&said["created"], &said["prices"], &said["cloud"]), (&true.into(), &3.into(), &"acme".into()));
+    let found = sandbox.stdout(&["catalog", "list", "--catalog", "own", "--place", "aws:us-east-1", "--json"], 0);
+    let shipped = sandbox.stdout(&["catalog", "list", "--place", "aws:us-east-1", "--json"], 0);
+    let offers = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["offers"].clone();
+    assert_eq!(offers(&found), offers(&shipped));
+    // A folder with other things in it is no place for one.
+    sandbox.write("mine/notes.txt", "mine\n");
+    let words = ["catalog", "register", "acme.toml", "--catalog", "mine", "--key", "minisign.pub", "--as-of", DAY];
+    refused(&sandbox, &words, "the folder has no catalog in it");
+}
