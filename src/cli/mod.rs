@@ -65,6 +65,9 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Verify(args) => verify::run(args, terminal),
         Verb::Graph(args) => graph::run(args, terminal),
         Verb::Import(args) => import::run(args, terminal),
+        Verb::Catalog(catalog::CatalogArgs { catalog, verb: catalog::CatalogVerb::Update(args) }) => {
+            catalog::update(args, catalog.as_deref(), terminal)
+        }
         Verb::Catalog(args) => {
             let load = || inputs::load_catalog(args.catalog.as_deref());
             let text = catalog::run(args, load).map_err(Failure::error)?;

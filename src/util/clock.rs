@@ -4,3 +4,13 @@
 pub fn timestamp() -> String {
     format!("{:.3}", jiff::Timestamp::now())
 }
+
+/// Now.
+pub fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// Today in UTC.
+pub fn today() -> jiff::civil::Date {
+    now().to_zoned(jiff::tz::TimeZone::UTC).date()
+}

@@ -1,4 +1,4 @@
-//! `sky catalog list|show|import`.
+//! `sky catalog list|show|import|update`.
 
 mod import;
 mod list;
@@ -7,6 +7,7 @@ mod table;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use crate::catalog::{Catalog, CatalogError};
 use clap::{Args, Subcommand};
@@ -14,6 +15,7 @@ pub use import::{ImportArgs, import, report_text};
 pub use list::{ListArgs, list};
 pub use show::{ShowArgs, show};
 use std::path::PathBuf;
+pub use update::{UpdateArgs, update};
 
 /// List and show what clouds offer; import price lists into a catalog
 #[derive(Debug, Args)]
@@ -34,6 +36,8 @@ pub enum CatalogVerb {
     Show(ShowArgs),
     /// Read foreign price lists into a catalog folder
     Import(ImportArgs),
+    /// Fetch live prices into a catalog folder [default: ./catalog]
+    Update(UpdateArgs),
 }
 
 /// Runs the verb; what to print. `load` reads the catalog that the settings name: `import` needs
@@ -43,5 +47,7 @@ pub fn run(args: &CatalogArgs, load: impl FnOnce() -> Result<Catalog, CatalogErr
         CatalogVerb::List(args) => list(&load()?, args),
         CatalogVerb::Show(args) => show(&load()?, args),
         CatalogVerb::Import(args) => import(args),
+        // It has an exit code of its own and talks on the way: the caller runs it.
+        CatalogVerb::Update(_) => Ok(String::new()),
     }
 }

@@ -1,0 +1,253 @@
+//! Servers and lines that fail: the old catalog stays, and what can be gone on with is.
+
+use super::*;
+use std::sync::Mutex;
+
+/// A server that fails in some way for Azure's first page so often, and is good then.
+fn failing(times: usize, fail: impl Fn() -> Answer + Send + Sync + 'static) -> Server {
+    Server::new(
+        move |request| if request.before < times && !request.path.contains("skip") { fail() } else { good(request) },
+    )
+}
+
+#[test]
+fn a_busy_server_is_asked_again_when_it_says() {
+    let later = "Fri, 31 Dec 1999 23:59:59 GMT";
+    for (status, after) in [(429, "0"), (503, later), (500, "soon"), (408, "0")] {
+        let (bench, server) = (Bench::new(), failing(2, move || Answer::status(status).with("Retry-After", after)));
+        let update = bench.update(&["azure"], &bench.settings(&server));
+        assert_eq!(update.outcomes[0].status, Status::Updated, "{status}");
+        assert_eq!(server.asked().len(), 5);
+        assert_eq!(bench.told(&server).lines().count(), 2);
+    }
+    // It is waited as long as the server says.
+    let (bench, server) = (Bench::new(), failing(1, || Answer::status(429).with("Retry-After", "1")));
+    let begin = std::time::Instant::now();
+    bench.update(&["azure"], &bench.settings(&server));
+    assert!(begin.elapsed() >= Duration::from_secs(1));
+    // But not for an hour.
+    let (bench, server) = (Bench::new(), failing(9, || Answer::status(429).with("Retry-After", "3600")));
+    insta::assert_snapshot!(ends(&bench.update(&["azure"], &bench.settings(&server)), &server), @"");
+}
+
+#[test]
+fn a_source_that_fails_leaves_the_old_rows() {
+    let fails: Vec<(&str, Server)> = vec![
+        ("busy for ever", failing(9, || Answer::status(503))),
+        ("not there", failing(9, || Answer::status(404))),
+        ("no price list", failing(9, || Answer::ok("{\"Items\": 7}"))),
+        ("an empty list", failing(9, || Answer::ok("{\"Items\": []}"))),
+        ("no JSON", failing(9, || Answer::ok("<html>sign in to this network</html>"))),
+        ("cut", failing(9, || Answer::ok(feed("azure-1.json")).cut(1000))),
+        ("late", failing(9, || Answer::ok(feed("azure-1.json")).late(Duration::from_secs(3)))),
+        ("in circles", failing(9, || Answer::status(302).with("Location", "/api/retail/prices?again"))),
+        ("itself", failing(9, || Answer::status(302).with("Location", "/x"))),
+    ];
+    let mut lines = Vec::new();
+    for (name, server) in fails {
+        let bench = Bench::new();
+        let before = bench.bytes();
+        let settings = Settings { timeout: Duration::from_millis(300), retries: 1, ..bench.settings(&server) };
+        let update = bench.update(&["azure"], &settings);
+        assert_eq!((update.changed.len(), update.created), (0, false));
+        assert!(before == bench.bytes(), "{name}");
+        lines.push(format!("{name}: {}", ends(&update, &server)));
+    }
+    insta::assert_snapshot!(lines.join("\n"), @"");
+}
+
+#[test]
+fn no_network_at_all() {
+    let (bench, server) = (Bench::new(), Server::new(good));
+    let settings = Settings { retries: 0, ..bench.settings(&server) };
+    let host = server.host();
+    drop(server);
+    let before = bench.bytes();
+    // Nobody listens there any more.
+    std::thread::sleep(Duration::from_millis(50));
+    let update = bench.try_update(&[], &settings).unwrap();
+    assert!(update.outcomes.iter().all(|outcome| matches!(outcome.status, Status::Failed(_))));
+    assert!(before == bench.bytes());
+    let groups: Vec<String> = grouped(&update.outcomes)
+        .iter()
+        .map(|((source, why), group)| format!("{source} {}: {why}", group.len()))
+        .collect();
+    insta::assert_snapshot!(groups.join("\n").replace(&host, "HOST"), @"");
+}
+
+#[test]
+fn garbage_on_a_later_page_and_the_pages_before_it() {
+    let broken = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let bad = broken.clone();
+    let server = Server::new(move |request| {
+        if request.path.contains("skip=1000") && bad.load(std::sync::atomic::Ordering::SeqCst) {
+            return Answer::ok(&feed("azure-2.json")[..900]);
+        }
+        good(request)
+    });
+    let bench = Bench::new();
+    let before = bench.bytes();
+    let update = bench.update(&["azure"], &bench.settings(&server));
+    insta::assert_snapshot!(ends(&update, &server), @"");
+    assert!(before == bench.bytes());
+    // The next update goes on after the last good page, and then has nothing left to go on with.
+    broken.store(false, std::sync::atomic::Ordering::SeqCst);
+    server.asked();
+    let update = bench.update(&["azure"], &bench.settings(&server));
+    assert_eq!(update.outcomes[0].status, Status::Updated);
+    assert_eq!(bench.told(&server), "azure: goes on after page 1");
+    assert_eq!(server.asked().len(), 2);
+    bench.update(&["azure"], &bench.settings(&server));
+    assert_eq!((bench.told(&server).as_str(), server.asked().len()), ("", 3));
+}
+
+#[test]
+fn a_place_in_a_list_that_the_server_forgot_starts_the_list_anew() {
+    let stage = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let now = stage.clone();
+    let server = Server::new(move |request| {
+        match (request.path.contains("skip=1000"), now.load(std::sync::atomic::Ordering::SeqCst)) {
+            (true, 0) => Answer::status(500),
+            (true, 1) if request.before == 0 => Answer::status(410),
+            _ => good(request),
+        }
+    });
+    let bench = Bench::new();
+    let settings = Settings { retries: 0, ..bench.settings(&server) };
+    bench.update(&["azure"], &settings);
+    stage.store(1, std::sync::atomic::Ordering::SeqCst);
+    server.asked();
+    let update = bench.update(&["azure"], &settings);
+    assert_eq!(update.outcomes[0].status, Status::Updated);
+    assert_eq!(server.asked().len(), 4);
+}
+
+#[test]
+fn pages_that_lead_in_a_circle() {
+    let server = Server::new(|request| {
+        let next = if request.path.contains("skip=1") { 2 } else { 1 };
+        Answer::ok(format!(
+            "{{\"Items\": [], \"NextPageLink\": \"https://prices.azure.com/api/retail/prices?$skip={next}\"}}"
+        ))
+    });
+    let bench = Bench::new();
+    insta::assert_snapshot!(ends(&bench.update(&["azure"], &bench.settings(&server)), &server), @"");
+    assert_eq!(server.asked().len(), 3);
+}
+
+#[test]
+fn what_has_not_changed_is_not_sent_again() {
+    let server = Server::new(|request| {
+        let same = request.headers.get("if-none-match").is_some_and(|tag| tag == "\"v1\"");
+        match request.path.contains("vms.csv") || request.path.contains("index.csv") {
+            true if same => Answer::status(304),
+            true => good(request).with("ETag", "\"v1\""),
+            false => good(request),
+        }
+    });
+    let bench = Bench::new();
+    let settings = bench.settings(&server);
+    let wanted = Wanted { clouds: vec!["verda".to_owned()], sources: vec!["skypilot".to_owned()] };
+    let first = bench.update_of(&wanted, &settings).unwrap();
+    bench.update(&["aws"], &settings);
+    let bytes = bench.bytes();
+    server.asked();
+    let second = bench.update_of(&wanted, &settings).unwrap();
+    let aws = bench.update(&["aws"], &settings);
+    assert_eq!((&first.outcomes[0].status, &second.outcomes[0].status), (&Status::Updated, &Status::Unchanged));
+    assert!(aws.outcomes.iter().all(|outcome| outcome.status == Status::Unchanged));
+    assert!(bytes == bench.bytes());
+    let conditional = |request: &&Request| request.headers.contains_key("if-none-match");
+    assert_eq!(server.asked().iter().filter(conditional).count(), 3);
+    // What was left out is said each time.
+    assert_eq!(left(&aws).lines().count(), left(&bench.update(&["aws"], &settings)).lines().count());
+    // A catalog that lost the rows gets them back from what is kept.
+    crate::util::file::write_below(&bench.out(), "aws/prices.csv", FILES[3].1.as_bytes()).unwrap();
+    bench.update(&["aws"], &settings);
+    assert!(bytes == bench.bytes());
+}
+
+#[test]
+fn a_download_goes_on_where_it_broke_off() {
+    let tag = std::sync::Arc::new(Mutex::new("\"v1\""));
+    let now = tag.clone();
+    let server = Server::new(move |request| {
+        if !request.path.contains("us-east-1/index.csv") {
+            return good(request);
+        }
+        let answer = Answer::ok(feed("aws-us-east-1.csv")).ranged(request, *now.lock().unwrap());
+        if request.before == 0 { answer.cut(9000) } else { answer }
+    });
+    // In the same run.
+    let whole = Bench::new();
+    whole.update(&["aws"], &whole.settings(&server));
+    assert!(whole.told(&server).contains("aws us-east-1: goes on after 9000 bytes"));
+    let again =
+        server.asked().into_iter().filter_map(|request| request.headers.get("range").cloned()).collect::<Vec<_>>();
+    assert_eq!(again, ["bytes=9000-"]);
+    // In the next run.
+    let bench = Bench::new();
+    let update = bench.update(&["aws"], &Settings { retries: 0, ..bench.settings(&server) });
+    insta::assert_snapshot!(ends(&update, &server), @"");
+    let update = bench.update(&["aws"], &bench.settings(&server));
+    assert!(bench.told(&server).contains("goes on after 9000 bytes"));
+    assert!(update.outcomes.iter().all(|outcome| !matches!(outcome.status, Status::Failed(_))));
+    assert!(whole.bytes() == bench.bytes());
+    // The file is another one by then: it is fetched from its beginning.
+    server.asked();
+    let bench = Bench::new();
+    bench.update(&["aws"], &Settings { retries: 0, ..bench.settings(&server) });
+    *tag.lock().unwrap() = "\"v2\"";
+    bench.update(&["aws"], &bench.settings(&server));
+    assert!(whole.bytes() == bench.bytes());
+    assert_eq!(bench.told(&server), "");
+}
+
+#[test]
+fn a_key_is_not_carried_to_another_host() {
+    let other = Server::new(|_| Answer::ok("{\"skus\": []}"));
+    let address = other.address();
+    let server = Server::new(move |_| Answer::status(302).with("Location", &format!("{address}/skus")));
+    let bench = Bench::new();
+    insta::assert_snapshot!(ends(&bench.update(&["gcp"], &bench.settings(&server)), &server), @"");
+    assert_eq!(other.asked().len(), 0);
+}
+
+#[test]
+fn one_that_fails_does_not_stop_the_others() {
+    let server = Server::new(|request| match request.path.contains("eu-west-1") {
+        true => Answer::status(403),
+        false => good(request),
+    });
+    let bench = Bench::new();
+    insta::assert_snapshot!(ends(&bench.update(&["aws"], &bench.settings(&server)), &server), @"");
+    assert!(bench.rows("aws/prices.csv").contains("m5.large,0.2,old,,,eu-west-1\n"));
+}
+
+#[test]
+fn two_updates_with_one_cache() {
+    let (bench, server) = (Bench::new(), Server::new(good));
+    let settings = bench.settings(&server);
+    std::fs::create_dir_all(&settings.cache).unwrap();
+    let held = lock(&settings.cache).unwrap();
+    assert_eq!(bench.try_update(&["azure"], &settings).unwrap_err().message, LOCKED);
+    drop(held);
+    bench.update(&["azure"], &settings);
+}
+
+#[test]
+fn an_answer_that_the_catalog_cannot_hold_is_refused_alone() {
+    let server = Server::new(|request| match request.path.as_str() {
+        "/catalog.toml" => Answer::ok(HEAD.replace("sources.old", "sources.acme")),
+        // A price of a place that is nowhere.
+        "/prices.csv" => Answer::ok("place,instance_type,on_demand,source\nacme:nowhere,m5.large,1,acme\n"),
+        _ => good(request),
+    });
+    let bench = Bench::new();
+    let mut settings = bench.settings(&server);
+    settings.endpoints.own = Some(server.address());
+    let update = bench.update(&["azure", "catalog"], &settings);
+    let text = ends(&update, &server).replace(&bench.out().display().to_string(), "OUT");
+    insta::assert_snapshot!(text, @"");
+    assert!(bench.rows("azure/prices.csv").contains("azure-retail"));
+}
