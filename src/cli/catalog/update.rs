@@ -19,8 +19,8 @@ use std::time::Duration;
 /// Arguments of `sky catalog update`.
 #[derive(Debug, Default, Args)]
 #[command(
-    after_help = "The sources are skypilot, azure, aws-spot-advisor and catalog. Each is asked at its public address, \
-or where an environment variable says: SKY_SKYPILOT_URL (and SKY_SKYPILOT_COMMITS_URL), SKY_AZURE_PRICES_URL, \
+    after_help = "The sources are skypilot, azure, gcp, aws, aws-spot-advisor and catalog. gcp needs a key, in SKY_GCP_API_KEY or GOOGLE_API_KEY. Each is asked at its public address, \
+or where an environment variable says: SKY_SKYPILOT_URL (and SKY_SKYPILOT_COMMITS_URL), SKY_AZURE_PRICES_URL, SKY_GCP_PRICES_URL, SKY_AWS_PRICES_URL, \
 SKY_AWS_SPOT_ADVISOR_URL, SKY_CATALOG_URL. Proxies are those of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.\n\n\
 Exit codes: 0 all sources were read, 7 some failed and some did not, 1 all failed. What a source that failed would \
 have changed stays as it was."
@@ -116,8 +116,9 @@ fn exit(outcomes: &[Outcome]) -> Result<Exit, Failure> {
     let failed = outcomes.iter().filter(|outcome| matches!(outcome.status, Status::Failed(_))).count();
     let worked = outcomes.iter().any(|outcome| matches!(outcome.status, Status::Updated | Status::Unchanged));
     match (failed, worked) {
-        (0, _) => Ok(Exit::Success),
+        (0, true) => Ok(Exit::Success),
         (_, true) => Ok(Exit::Partial),
+        (0, false) => Err(Failure::error("no source could be asked; the catalog is as it was")),
         (_, false) => Err(Failure::error("no source could be read; the catalog is as it was")
             .hint("nothing of the network is needed to plan: plans go on with the prices that are there")),
     }

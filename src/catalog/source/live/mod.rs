@@ -327,9 +327,13 @@ async fn ask(name: &'static str, http: Rc<Http>, job: Rc<Job>) -> Vec<Harvest> {
         _ => one("", own::fetch(&http, &job).await),
     };
     // What was asked for by its name and cannot be asked has failed.
+    let skipped = |harvest: &Harvest| matches!(harvest.result, Ok(Yield { load: Load::Skip(_), .. }));
     if job.wanted.sources.iter().any(|source| source == name) {
+        let all = harvests.iter().all(skipped);
         for harvest in &mut harvests {
-            if let Ok(Yield { load: Load::Skip(why), .. }) = &harvest.result {
+            if let Ok(Yield { load: Load::Skip(why), .. }) = &harvest.result
+                && (all || job.wanted.clouds.contains(&harvest.cloud))
+            {
                 harvest.result = Err(Fault(why.clone()));
             }
         }

@@ -27,7 +27,7 @@ const FILES: [(&str, &str); 7] = [
     ),
     (
         "aws/prices.csv",
-        "instance_type,on_demand,source,spot,spot_source,region\nm5.large,0.096,old,0.03,old,us-east-1\n\
+        "instance_type,on_demand,source,spot,spot_source,region\nm5.large,0.096,old,0.03,,us-east-1\n\
          m5.large,0.2,old,,,eu-west-1\n",
     ),
     (
@@ -122,6 +122,11 @@ impl Bench {
     /// Every file of the catalog.
     fn bytes(&self) -> BTreeMap<String, String> {
         files::read(&self.out()).unwrap().into_iter().map(|file| (file.name, file.text)).collect()
+    }
+
+    /// `catalog.toml` without the server's port.
+    fn head(&self, server: &Server) -> String {
+        self.rows("catalog.toml").replace(&server.host(), "HOST")
     }
 
     /// The rows of a file.

@@ -27,7 +27,7 @@ fn a_busy_server_is_asked_again_when_it_says() {
     assert!(begin.elapsed() >= Duration::from_secs(1));
     // But not for an hour.
     let (bench, server) = (Bench::new(), failing(9, || Answer::status(429).with("Retry-After", "3600")));
-    insta::assert_snapshot!(ends(&bench.update(&["azure"], &bench.settings(&server)), &server), @"");
+    insta::assert_snapshot!(ends(&bench.update(&["azure"], &bench.settings(&server)), &server), @"azure azure: failed: HOST answers 429 Too Many Requests; the server asks to wait 3600 s; kept 1 of 2026-01-01");
 }
 
 #[test]
@@ -53,7 +53,17 @@ fn a_source_that_fails_leaves_the_old_rows() {
         assert!(before == bench.bytes(), "{name}");
         lines.push(format!("{name}: {}", ends(&update, &server)));
     }
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    busy for ever: azure azure: failed: HOST answers 503 Service Unavailable; kept 1 of 2026-01-01
+    not there: azure azure: failed: HOST answers 404 Not Found; kept 1 of 2026-01-01
+    no price list: azure azure: failed: page 1 of HOST: this is no price list: invalid type: integer `7`, expected a sequence at line 1 column 11; kept 1 of 2026-01-01
+    an empty list: azure azure: failed: there is no price in it; kept 1 of 2026-01-01
+    no JSON: azure azure: failed: page 1 of HOST: this is no price list: expected value at line 1 column 1; kept 1 of 2026-01-01
+    cut: azure azure: failed: the answer of HOST broke off: end of file before message length reached; kept 1 of 2026-01-01
+    late: azure azure: failed: HOST does not answer in time; kept 1 of 2026-01-01
+    in circles: azure azure: failed: HOST redirects in a circle, or too often; kept 1 of 2026-01-01
+    itself: azure azure: failed: HOST redirects in a circle, or too often; kept 1 of 2026-01-01
+    ");
 }
 
 #[test]
@@ -72,7 +82,13 @@ fn no_network_at_all() {
         .iter()
         .map(|((source, why), group)| format!("{source} {}: {why}", group.len()))
         .collect();
-    insta::assert_snapshot!(groups.join("\n").replace(&host, "HOST"), @"");
+    insta::assert_snapshot!(groups.join("\n").replace(&host, "HOST"), @r"
+    aws 1: cannot connect to HOST: connection refused
+    aws-spot-advisor 1: cannot connect to HOST: connection refused
+    azure 1: cannot connect to HOST: connection refused
+    gcp 1: cannot connect to HOST: connection refused
+    skypilot 28: cannot connect to HOST: connection refused
+    ");
 }
 
 #[test]
@@ -88,7 +104,7 @@ fn garbage_on_a_later_page_and_the_pages_before_it() {
     let bench = Bench::new();
     let before = bench.bytes();
     let update = bench.update(&["azure"], &bench.settings(&server));
-    insta::assert_snapshot!(ends(&update, &server), @"");
+    insta::assert_snapshot!(ends(&update, &server), @"azure azure: failed: page 2 of HOST: this is no price list: EOF while parsing a value at line 34 column 3; kept 1 of 2026-01-01");
     assert!(before == bench.bytes());
     // The next update goes on after the last good page, and then has nothing left to go on with.
     broken.store(false, std::sync::atomic::Ordering::SeqCst);
@@ -131,7 +147,7 @@ fn pages_that_lead_in_a_circle() {
         ))
     });
     let bench = Bench::new();
-    insta::assert_snapshot!(ends(&bench.update(&["azure"], &bench.settings(&server)), &server), @"");
+    insta::assert_snapshot!(ends(&bench.update(&["azure"], &bench.settings(&server)), &server), @"azure azure: failed: the pages of HOST lead in a circle; kept 1 of 2026-01-01");
     assert_eq!(server.asked().len(), 3);
 }
 
@@ -188,7 +204,10 @@ fn a_download_goes_on_where_it_broke_off() {
     // In the next run.
     let bench = Bench::new();
     let update = bench.update(&["aws"], &Settings { retries: 0, ..bench.settings(&server) });
-    insta::assert_snapshot!(ends(&update, &server), @"");
+    insta::assert_snapshot!(ends(&update, &server), @r"
+    aws aws eu-west-1: updated of 2026-11-18: 0 new, 0 rose, 1 fell, 0 same, 0 gone
+    aws aws us-east-1: failed: the answer of HOST broke off: end of file before message length reached; kept 2 of 2026-01-01
+    ");
     let update = bench.update(&["aws"], &bench.settings(&server));
     assert!(bench.told(&server).contains("goes on after 9000 bytes"));
     assert!(update.outcomes.iter().all(|outcome| !matches!(outcome.status, Status::Failed(_))));
@@ -209,7 +228,7 @@ fn a_key_is_not_carried_to_another_host() {
     let address = other.address();
     let server = Server::new(move |_| Answer::status(302).with("Location", &format!("{address}/skus")));
     let bench = Bench::new();
-    insta::assert_snapshot!(ends(&bench.update(&["gcp"], &bench.settings(&server)), &server), @"");
+    insta::assert_snapshot!(ends(&bench.update(&["gcp"], &bench.settings(&server)), &server), @"gcp gcp: failed: HOST redirects to another host, which must not see the key; kept 0");
     assert_eq!(other.asked().len(), 0);
 }
 
@@ -220,7 +239,10 @@ fn one_that_fails_does_not_stop_the_others() {
         false => good(request),
     });
     let bench = Bench::new();
-    insta::assert_snapshot!(ends(&bench.update(&["aws"], &bench.settings(&server)), &server), @"");
+    insta::assert_snapshot!(ends(&bench.update(&["aws"], &bench.settings(&server)), &server), @r"
+    aws aws eu-west-1: failed: HOST answers 403 Forbidden; kept 1 of 2026-01-01
+    aws aws us-east-1: updated of 2026-11-20: 5 new, 1 rose, 0 fell, 0 same, 0 gone
+    ");
     assert!(bench.rows("aws/prices.csv").contains("m5.large,0.2,old,,,eu-west-1\n"));
 }
 
@@ -248,6 +270,9 @@ fn an_answer_that_the_catalog_cannot_hold_is_refused_alone() {
     settings.endpoints.own = Some(server.address());
     let update = bench.update(&["azure", "catalog"], &settings);
     let text = ends(&update, &server).replace(&bench.out().display().to_string(), "OUT");
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r"
+    azure azure: updated of 2026-11-23: 3 new, 0 rose, 1 fell, 0 same, 0 gone
+    catalog: failed: OUT/acme/prices.csv:2:19: region: unknown place `acme:nowhere`; add it to places.csv; kept 7 of 2026-11-23
+    ");
     assert!(bench.rows("azure/prices.csv").contains("azure-retail"));
 }
