@@ -20,4 +20,5 @@ mod relations;
 mod rich;
 mod rules;
 mod sandbox;
+mod update;
 mod verify;

@@ -7,6 +7,7 @@ use crate::catalog::source::Report;
 use crate::catalog::source::live::{self, Changes, Endpoints, Outcome, Settings, Status, Update, Wanted};
 use crate::cli::signals::Signals;
 use crate::cli::{Exit, Failure, Terminal};
+use crate::model::Pattern;
 use clap::Args;
 use progress::Progress;
 use serde_json::{Value, json};
@@ -32,6 +33,10 @@ pub struct UpdateArgs {
     /// Only this source; may be given several times
     #[arg(long = "source", value_name = "SOURCE")]
     pub sources: Vec<String>,
+    /// Only prices of these regions, such as us-east-1, `us-*` or `aws:eu-*`; may be given several
+    /// times. AWS's price list has a file of some hundred MB for each region
+    #[arg(long = "region", value_name = "PATTERN")]
+    pub regions: Vec<String>,
     /// A catalog in sky's own format, a folder or an address, is laid over this one; alone, unless
     /// --source names others
     #[arg(long, value_name = "URL|DIR")]
@@ -62,14 +67,18 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
     let out = catalog.unwrap_or(Path::new(CATALOG));
     let variable = |name: &str| std::env::var(name).ok();
     let mut endpoints = Endpoints::new(variable).map_err(Failure::error)?;
-    let mut wanted = Wanted { clouds: args.clouds.clone(), sources: args.sources.clone() };
+    let mut wanted = Wanted {
+        clouds: args.clouds.clone(),
+        sources: args.sources.clone(),
+        regions: args.regions.iter().cloned().map(Pattern).collect(),
+    };
     if args.from.is_some() {
         endpoints.own = args.from.clone();
         if wanted.sources.is_empty() {
             wanted.sources.push("catalog".to_owned());
         }
     }
-    let (cache, _kept_until_the_end) = cache(args, terminal)?;
+    let (cache, passing) = cache(args)?;
     let settings = Settings {
         cache,
         endpoints,
@@ -88,7 +97,7 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
         tokio::select! {
             result = live::update(&wanted, &settings, out, progress.clone()) => Ok(result),
             interrupt = signals.next() => Err(Failure::new(crate::cli::apply::exit_of(interrupt), format!("{}: {} is as it was", interrupt.name(), out.display()))
-                .hint("the next `sky catalog update` goes on with what was fetched")),
+                .hint(if passing.is_some() { "--cache DIR keeps what was fetched until the next `sky catalog update`" } else { "the next `sky catalog update` goes on with what was fetched" })),
         }
     });
     // A look-up of a name that hangs must not keep the program.
@@ -98,6 +107,9 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
         true => Failure::new(Exit::Locked, error.to_string()),
         false => Failure::error(error),
     })?;
+    if passing.is_some() {
+        terminal.note("There is no HOME: what was fetched is not kept for the next update; --cache DIR keeps it.");
+    }
     terminal.out(&if args.json { to_json(&update, out) } else { to_text(&update, out) })?;
     for line in failures(&update.outcomes) {
         terminal.warn(&line);
@@ -125,7 +137,7 @@ fn exit(outcomes: &[Outcome]) -> Result<Exit, Failure> {
 }
 
 /// The folder for answers; without HOME one that is dropped in the end.
-fn cache(args: &UpdateArgs, terminal: &Terminal) -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
+fn cache(args: &UpdateArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
     let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let usual =
         || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache"))).map(|folder| folder.join("sky"));
@@ -137,7 +149,6 @@ fn cache(args: &UpdateArgs, terminal: &Terminal) -> Result<(PathBuf, Option<temp
         .prefix("sky-")
         .tempdir()
         .map_err(|error| fault(error).hint("name one with --cache"))?;
-    terminal.note("There is no HOME: what is fetched is not kept for the next update; --cache DIR keeps it.");
     Ok((folder.path().to_owned(), Some(folder)))
 }
 
@@ -145,24 +156,20 @@ fn cache(args: &UpdateArgs, terminal: &Terminal) -> Result<(PathBuf, Option<temp
 fn failures(outcomes: &[Outcome]) -> Vec<String> {
     let groups = live::grouped(outcomes).into_iter();
     let failed = groups.filter(|(_, group)| matches!(group[0].status, Status::Failed(_)));
-    failed
-        .map(|((source, why), group)| {
-            let prices: usize = group.iter().filter_map(|outcome| Some(outcome.kept.as_ref()?.prices)).sum();
-            let newest = group.iter().filter_map(|outcome| outcome.kept.as_ref()).max_by_key(|kept| kept.newest);
-            let kept = match newest.and_then(|kept| Some((kept.newest?, kept.days?))) {
-                Some((day, days)) => format!("{} of {day}, {days} days old, stay", count(prices, "price", "prices")),
-                None => "the catalog has no prices of it".to_owned(),
-            };
-            format!("{}: {why}; {kept}", names(source, &group))
-        })
-        .collect()
+    failed.map(|((source, why), group)| format!("{}: {why}; {}", names(source, &group), kept(source, &group))).collect()
 }
 
-/// `3 prices`; the newest of them are those of the day.
-fn count(number: usize, one: &str, many: &str) -> String {
-    match number {
-        1 => format!("the price here, the newest {one}"),
-        _ => format!("the {number} {many} here, the newest"),
+/// What the catalog has instead: `its 3 prices stay, the newest of 2026-07-20 (126 days old)`.
+fn kept(source: &str, group: &[&Outcome]) -> String {
+    let kept = || group.iter().filter_map(|outcome| outcome.kept.as_ref());
+    let what = if source == "aws-spot-advisor" { "interruption rate" } else { "price" };
+    let newest = kept().max_by_key(|kept| kept.newest).and_then(|kept| Some((kept.newest?, kept.days?)));
+    match (kept().map(|kept| kept.rows).sum::<usize>(), newest) {
+        (1, Some((day, days))) => format!("the catalog's {what} of {day} stays, {days} days old"),
+        (rows, Some((day, days))) => {
+            format!("the catalog's {rows} {what}s stay, the newest of {day}, {days} days old")
+        }
+        _ => "the catalog stays as it is".to_owned(),
     }
 }
 
@@ -276,9 +283,9 @@ fn outcome_json(outcome: &Outcome) -> Value {
         .filter(|(_, left)| !left.about.is_empty())
         .map(|(why, left)| (why, &left.about))
         .collect();
-    let kept = outcome.kept.as_ref().map(|kept| {
-        json!({ "prices": kept.prices, "newest": kept.newest.map(|day| day.to_string()), "days_old": kept.days })
-    });
+    let kept = outcome.kept.as_ref().map(
+        |kept| json!({ "rows": kept.rows, "newest": kept.newest.map(|day| day.to_string()), "days_old": kept.days }),
+    );
     json!({
         "source": outcome.source, "cloud": outcome.cloud, "part": outcome.part, "status": status, "reason": reason,
         "date": outcome.day.map(|day| day.to_string()), "taken": report.taken, "left_out": rows,

@@ -52,6 +52,10 @@ pub(super) async fn fetch(http: Rc<Http>, job: Rc<Job>) -> Vec<Harvest> {
             unknown.leave_of("aws: unknown region", &name);
             continue;
         }
+        // A file is large: only what is asked for is fetched.
+        if !super::asked_for(&job.wanted.regions, "aws", &name) {
+            continue;
+        }
         let (http, job, gate, of) = (http.clone(), job.clone(), gate.clone(), name.clone());
         let task = tokio::task::spawn_local(async move {
             let _turn = gate.acquire().await.map_err(|error| Fault(error.to_string()))?;
@@ -73,8 +77,11 @@ pub(super) async fn fetch(http: Rc<Http>, job: Rc<Job>) -> Vec<Harvest> {
         harvests.push(Harvest::new("aws", "aws", &name, result));
     }
     if harvests.is_empty() {
-        let fault = Fault("the index has no region that the catalog knows".to_owned());
-        harvests.push(Harvest::new("aws", "aws", "", Err(fault)));
+        let fault = match job.wanted.regions.is_empty() {
+            true => Err(Fault("the index has no region that the catalog knows".to_owned())),
+            false => Ok(Yield::skip("none of its regions is asked for".to_owned())),
+        };
+        harvests.push(Harvest::new("aws", "aws", "", fault));
     }
     harvests
 }

@@ -66,7 +66,8 @@ impl Changes {
 /// What the catalog has of a source that failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
-    pub prices: usize,
+    /// Prices; of the spot advisor, interruption rates.
+    pub rows: usize,
     /// The day of the newest of them.
     pub newest: Option<Date>,
     /// Its age in days.
@@ -74,20 +75,22 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Of a cloud and a region; empty: of all.
-    pub(super) fn of(draft: &Draft, cloud: &str, region: &str, today: Date) -> Self {
-        let rows = draft
-            .prices
-            .iter()
-            .filter(|((of, at), _)| (cloud.is_empty() || of == cloud) && (region.is_empty() || at == region));
-        let prices: Vec<&str> = rows
-            .flat_map(|(_, rows)| rows.values())
-            .flat_map(|row| [&row.on_demand, &row.spot])
-            .flatten()
-            .map(|(_, source)| draft.date_of(source))
-            .collect();
-        let newest: Option<Date> = prices.iter().max().and_then(|day| day.parse().ok());
-        let days = newest.and_then(|day| today.since(day).ok()).map(|span| span.get_days());
-        Self { prices: prices.len(), newest, days }
+    /// Prices of a cloud and a region; empty: of all regions.
+    pub(super) fn prices(draft: &Draft, cloud: &str, region: &str, today: Date) -> Self {
+        let rows = draft.prices.iter().filter(|((of, at), _)| of == cloud && (region.is_empty() || at == region));
+        let prices = rows.flat_map(|(_, rows)| rows.values()).flat_map(|row| [&row.on_demand, &row.spot]).flatten();
+        Self::of(prices.map(|(_, source)| draft.date_of(source)).collect(), today)
+    }
+
+    /// Interruption rates of a cloud.
+    pub(super) fn interruptions(draft: &Draft, cloud: &str, today: Date) -> Self {
+        let rows = draft.interruptions.iter().filter(|((of, ..), _)| of == cloud);
+        Self::of(rows.map(|(_, (_, source))| draft.date_of(source)).collect(), today)
+    }
+
+    fn of(days: Vec<&str>, today: Date) -> Self {
+        let newest: Option<Date> = days.iter().max().and_then(|day| day.parse().ok());
+        let age = newest.and_then(|day| today.since(day).ok()).map(|span| span.get_days());
+        Self { rows: days.len(), newest, days: age }
     }
 }

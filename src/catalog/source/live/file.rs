@@ -68,7 +68,7 @@ pub(super) async fn fetch(http: &Http, unit: &str, url: &Url, kind: &str) -> Res
     let (body, made) = (stem.with_extension("body"), stem.with_extension("made"));
     let known = read_mark(&stem.with_extension("json"), url).filter(|_| body.exists() || made.exists());
     // A body that breaks off twice is gone on with twice.
-    http.retried(unit, async || attempt(http, unit, url, &stem, known.as_ref()).await).await
+    http.retried(unit, url, async || attempt(http, unit, url, &stem, known.as_ref()).await).await
 }
 
 fn read_mark(path: &Path, url: &Url) -> Option<Mark> {
@@ -107,8 +107,8 @@ async fn attempt(http: &Http, unit: &str, url: &Url, stem: &Path, known: Option<
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
         // What was begun is no beginning of what is there now.
         let _ = std::fs::remove_file(&part);
-        let fault = Fault(format!("{} has another body than before", host(url)));
-        return Err(Trouble { fault, again: resume.is_some(), pause: None, progress: false });
+        let text = format!("{} has another body than before", host(url));
+        return Err(Trouble { again: resume.is_some(), ..Trouble::lasting(text) });
     }
     let response = accepted(response, url)?;
     let goes_on = response.status() == StatusCode::PARTIAL_CONTENT;

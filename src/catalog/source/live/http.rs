@@ -5,6 +5,8 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::civil::Date;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -39,12 +41,14 @@ pub(super) struct Trouble {
     pub pause: Option<Duration>,
     /// It got on before it broke.
     pub progress: bool,
+    /// It is the server's trouble with all requests, not with this one.
+    pub everywhere: bool,
 }
 
 impl Trouble {
     /// Nothing that another attempt would change.
     pub fn lasting(message: impl Into<String>) -> Self {
-        Self { fault: Fault(message.into()), again: false, pause: None, progress: false }
+        Self { fault: Fault(message.into()), again: false, pause: None, progress: false, everywhere: false }
     }
 }
 
@@ -57,6 +61,8 @@ pub(super) struct Http {
     retries: usize,
     first_wait: Duration,
     watch: Rc<dyn Watch>,
+    /// Servers that were given up, by their addresses: nobody waits for each of their files.
+    given_up: RefCell<BTreeMap<String, Fault>>,
 }
 
 impl Http {
@@ -74,6 +80,7 @@ impl Http {
             retries: settings.retries,
             first_wait: settings.first_wait,
             watch,
+            given_up: RefCell::default(),
         })
     }
 
@@ -90,14 +97,19 @@ impl Http {
     pub async fn retried<T>(
         &self,
         unit: &str,
+        url: &Url,
         mut attempt: impl AsyncFnMut() -> Result<T, Trouble>,
     ) -> Result<T, Fault> {
+        let server = url.origin().ascii_serialization();
         let waits = || {
             let builder = ExponentialBuilder::default().with_min_delay(self.first_wait).with_factor(2.0);
             builder.with_max_delay(Duration::from_secs(30)).with_max_times(self.retries).with_jitter().build()
         };
         let mut left = waits();
         loop {
+            if let Some(fault) = self.given_up.borrow().get(&server) {
+                return Err(fault.clone());
+            }
             let trouble = match attempt().await {
                 Ok(value) => return Ok(value),
                 Err(trouble) => trouble,
@@ -105,11 +117,20 @@ impl Http {
             if trouble.progress {
                 left = waits();
             }
-            let Some(wait) = left.next().filter(|_| trouble.again) else { return Err(trouble.fault) };
-            let wait = trouble.pause.map_or(wait, |pause| pause.max(Duration::from_millis(1)));
-            if wait > LONGEST_PAUSE {
-                return Err(Fault(format!("{}; the server asks to wait {} s", trouble.fault.0, wait.as_secs())));
-            }
+            let next = left.next().filter(|_| trouble.again);
+            let wait = next.map(|wait| trouble.pause.unwrap_or(wait));
+            let fault = match wait {
+                Some(wait) if wait > LONGEST_PAUSE => {
+                    Fault(format!("{}; the server asks to wait {} s", trouble.fault.0, wait.as_secs()))
+                }
+                _ => trouble.fault.clone(),
+            };
+            let Some(wait) = wait.filter(|wait| *wait <= LONGEST_PAUSE) else {
+                if trouble.everywhere {
+                    self.given_up.borrow_mut().insert(server, fault.clone());
+                }
+                return Err(fault);
+            };
             self.tell(unit, &News::Again { why: &trouble.fault.0, wait });
             tokio::time::sleep(wait).await;
         }
@@ -117,7 +138,7 @@ impl Http {
 
     /// A body of at most so many bytes, and the day of the answer.
     pub async fn body(&self, unit: &str, url: &Url, headers: &HeaderMap, most: usize) -> Result<Body, Fault> {
-        self.retried(unit, async || {
+        self.retried(unit, url, async || {
             let mut response = accepted(sent(self.get(url, headers), url).await?, url)?;
             let day = day_of(response.headers(), DATE);
             let mut bytes = Vec::new();
@@ -171,7 +192,8 @@ pub(super) fn accepted(response: Response, url: &Url) -> Result<Response, Troubl
         || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
     let name = status.canonical_reason().unwrap_or("an unknown status");
     let fault = Fault(format!("{} answers {} {name}", host(url), status.as_u16()));
-    Err(Trouble { fault, again, pause: pause(response.headers()), progress: false })
+    let everywhere = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    Err(Trouble { fault, again, pause: pause(response.headers()), progress: false, everywhere })
 }
 
 /// `Retry-After`, in seconds or as a date.
@@ -204,7 +226,8 @@ pub(super) fn broken(error: &reqwest::Error, url: &Url) -> Trouble {
     } else {
         format!("the answer of {host} broke off: {}", deepest(error))
     };
-    Trouble { fault: Fault(text), again: true, pause: None, progress: false }
+    let everywhere = error.is_connect() || error.is_timeout();
+    Trouble { fault: Fault(text), again: true, pause: None, progress: false, everywhere }
 }
 
 /// The words of the innermost error, without Rust's `(os error N)`.

@@ -28,6 +28,7 @@ pub use http::Fault;
 use super::{Importer, Options, Report, store};
 use crate::catalog::draft::{Draft, MachineRow};
 use crate::catalog::{CatalogError, files, write};
+use crate::model::Pattern;
 use file::Fetched;
 use http::Http;
 use jiff::civil::Date;
@@ -68,6 +69,8 @@ pub struct Settings {
 pub struct Wanted {
     pub clouds: Vec<String>,
     pub sources: Vec<String>,
+    /// Patterns of regions, `us-*`, or of places, `aws:us-east-1`.
+    pub regions: Vec<Pattern>,
 }
 
 /// What happens while sources are asked.
@@ -230,6 +233,9 @@ fn read(out: &Path) -> Result<(Vec<files::File>, bool), CatalogError> {
     if out.join(files::CATALOG).exists() {
         return Ok((files::read(out)?, false));
     }
+    if out.is_file() {
+        return Err(CatalogError::file(out.display().to_string(), "this is a file, not a catalog", "name a folder"));
+    }
     let empty = match std::fs::read_dir(out) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
@@ -313,7 +319,7 @@ pub async fn update(
         Ok::<_, CatalogError>(())
     });
     gathered.await?;
-    apply(harvests, out)
+    apply(harvests, &wanted.regions, out)
 }
 
 async fn ask(name: &'static str, http: Rc<Http>, job: Rc<Job>) -> Vec<Harvest> {
@@ -363,10 +369,11 @@ fn lock(cache: &Path) -> Result<std::fs::File, CatalogError> {
 pub const LOCKED: &str = "another update is under way";
 
 /// Lays the answers over the catalog as it is now, source by source, and writes it.
-fn apply(harvests: Vec<Harvest>, out: &Path) -> Result<Update, CatalogError> {
+fn apply(harvests: Vec<Harvest>, regions: &[Pattern], out: &Path) -> Result<Update, CatalogError> {
     let (old, created) = read(out)?;
-    let start = Draft::read(&old)?;
-    let (mut draft, mut outcomes, mut used) = lay(start.clone(), harvests, &mut |_| Ok(()));
+    let mut start = Draft::read(&old)?;
+    start.drop_unused_sources();
+    let (mut draft, mut outcomes, mut used) = lay(start.clone(), harvests, regions, &mut |_| Ok(()));
     let text = |mut draft: Draft| {
         draft.drop_idle_interruptions();
         draft.drop_unused_sources();
@@ -376,16 +383,26 @@ fn apply(harvests: Vec<Harvest>, out: &Path) -> Result<Update, CatalogError> {
     if store::check(&new, out).is_err() {
         // One of them is at fault: each is checked alone.
         let again: Vec<Harvest> = used.into_iter().map(|(harvest, _)| harvest).collect();
-        (draft, outcomes, used) = lay(start, again, &mut |draft| store::check(&text(draft.clone()), out));
+        (draft, outcomes, used) = lay(start, again, regions, &mut |draft| store::check(&text(draft.clone()), out));
         new = text(draft.clone());
         store::check(&new, out)?;
     }
     let today = crate::util::clock::today();
     for outcome in outcomes.iter_mut().filter(|outcome| matches!(outcome.status, Status::Failed(_))) {
-        outcome.kept = Some(Kept::of(&draft, &outcome.cloud, &outcome.part, today));
+        outcome.kept = match outcome.source {
+            "catalog" => None,
+            "aws-spot-advisor" => Some(Kept::interruptions(&draft, &outcome.cloud, today)),
+            _ => Some(Kept::prices(&draft, &outcome.cloud, &outcome.part, today)),
+        };
     }
-    let worked = outcomes.iter().any(|outcome| matches!(outcome.status, Status::Updated | Status::Unchanged));
-    let changed = if worked { store::write(out, if created { &[] } else { &old }, &new)? } else { Vec::new() };
+    let updated = outcomes.iter().any(|outcome| outcome.status == Status::Updated);
+    let worked = updated || outcomes.iter().any(|outcome| outcome.status == Status::Unchanged);
+    // A catalog written by hand keeps its form as long as nothing in it changes.
+    let changed = if updated || (created && worked) {
+        store::write(out, if created { &[] } else { &old }, &new)?
+    } else {
+        Vec::new()
+    };
     for (harvest, ok) in used {
         if let (Ok(answer), true) = (harvest.result, ok)
             && let Err(fault) = answer.used()
@@ -400,7 +417,12 @@ fn apply(harvests: Vec<Harvest>, out: &Path) -> Result<Update, CatalogError> {
 type Laid = (Draft, Vec<Outcome>, Vec<(Harvest, bool)>);
 
 /// Lays answers over a draft, one after the other; one that fails leaves the draft as it was.
-fn lay(mut draft: Draft, harvests: Vec<Harvest>, check: &mut dyn FnMut(&Draft) -> Result<(), CatalogError>) -> Laid {
+fn lay(
+    mut draft: Draft,
+    harvests: Vec<Harvest>,
+    regions: &[Pattern],
+    check: &mut dyn FnMut(&Draft) -> Result<(), CatalogError>,
+) -> Laid {
     let (mut outcomes, mut used) = (Vec::new(), Vec::new());
     for harvest in harvests {
         let mut report = Report::default();
@@ -417,6 +439,8 @@ fn lay(mut draft: Draft, harvests: Vec<Harvest>, check: &mut dyn FnMut(&Draft) -
                 match laid.and_then(|()| check(&next).map_err(|error| Fault(error.to_string()))) {
                     Err(fault) => Status::Failed(fault.0),
                     Ok(()) => {
+                        restore(&draft, &mut next, regions);
+                        next.drop_unused_sources();
                         changes = Changes::between(&draft, &next);
                         let same = next == draft;
                         draft = next;
@@ -431,6 +455,25 @@ fn lay(mut draft: Draft, harvests: Vec<Harvest>, check: &mut dyn FnMut(&Draft) -
         used.push((harvest, ok));
     }
     (draft, outcomes, used)
+}
+
+/// Whether prices of a place are asked for.
+fn asked_for(regions: &[Pattern], cloud: &str, region: &str) -> bool {
+    let matches = |pattern: &Pattern| match pattern.0.contains(':') {
+        true => pattern.matches(&format!("{cloud}:{region}")),
+        false => pattern.matches(region),
+    };
+    regions.is_empty() || regions.iter().any(matches)
+}
+
+/// Puts back the prices of places that were not asked for.
+fn restore(old: &Draft, new: &mut Draft, regions: &[Pattern]) {
+    if regions.is_empty() {
+        return;
+    }
+    new.prices.retain(|(cloud, region), _| asked_for(regions, cloud, region));
+    let others = old.prices.iter().filter(|((cloud, region), _)| !asked_for(regions, cloud, region));
+    new.prices.extend(others.map(|(place, rows)| (place.clone(), rows.clone())));
 }
 
 fn lay_one(answer: &Yield, draft: &mut Draft, report: &mut Report) -> Result<(), Fault> {

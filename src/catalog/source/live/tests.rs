@@ -105,7 +105,11 @@ impl Bench {
     }
 
     fn try_update(&self, sources: &[&str], settings: &Settings) -> Result<Update, CatalogError> {
-        let wanted = Wanted { clouds: Vec::new(), sources: sources.iter().map(|name| (*name).to_owned()).collect() };
+        let wanted = Wanted {
+            clouds: Vec::new(),
+            sources: sources.iter().map(|name| (*name).to_owned()).collect(),
+            ..Wanted::default()
+        };
         self.update_of(&wanted, settings)
     }
 
@@ -154,7 +158,7 @@ fn ends(update: &Update, server: &Server) -> String {
             Status::Failed(why) => {
                 let kept = outcome.kept.clone().unwrap_or_default();
                 let newest = kept.newest.map_or(String::new(), |day| format!(" of {day}"));
-                format!("failed: {why}; kept {}{newest}", kept.prices)
+                format!("failed: {why}; kept {}{newest}", kept.rows)
             }
         };
         format!("{}: {end}", name.trim_end()).replace(&server.host(), "HOST")

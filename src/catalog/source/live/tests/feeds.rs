@@ -181,6 +181,7 @@ fn skypilot() {
     let wanted = Wanted {
         clouds: ["aws", "nebius", "verda", "ibm"].map(str::to_owned).to_vec(),
         sources: vec!["skypilot".to_owned()],
+        ..Wanted::default()
     };
     let update = bench.update_of(&wanted, &bench.settings(&server)).unwrap();
     insta::assert_snapshot!(ends(&update, &server), @r"
@@ -242,7 +243,7 @@ fn what_a_cloud_says_itself_wins_on_the_same_day() {
             _ => good(request),
         }),
     );
-    let wanted = Wanted { clouds: vec!["aws".to_owned()], sources: vec![] };
+    let wanted = Wanted { clouds: vec!["aws".to_owned()], sources: vec![], ..Wanted::default() };
     let update = bench.update_of(&wanted, &bench.settings(&server)).unwrap();
     insta::assert_snapshot!(ends(&update, &server), @r"
     skypilot aws: updated of 2026-11-20: 3 new, 1 rose, 0 fell, 1 same, 0 gone
@@ -311,10 +312,10 @@ fn a_catalog_from_an_address_or_a_folder() {
     // A list that leads elsewhere, and a source of the same name that is another one.
     let astray = served(&format!("files = [\"../secret.csv\"]\n{head}"));
     let update = from(&bench, &astray, format!("{}/acme", astray.address()));
-    insta::assert_snapshot!(ends(&update, &astray), @"catalog: failed: catalog.toml names a file that is no table beside it: `../secret.csv`; kept 5 of 2026-11-01");
+    insta::assert_snapshot!(ends(&update, &astray), @"catalog: failed: catalog.toml names a file that is no table beside it: `../secret.csv`; kept 0");
     let same = served(&HEAD.replace("the old list", "mine"));
     let update = from(&bench, &same, format!("{}/acme", same.address()));
-    insta::assert_snapshot!(ends(&update, &same), @"catalog: failed: its source `old` is another one than the catalog's source of that name; kept 5 of 2026-11-01");
+    insta::assert_snapshot!(ends(&update, &same), @"catalog: failed: its source `old` is another one than the catalog's source of that name; kept 0");
 }
 
 #[test]
@@ -340,7 +341,7 @@ fn names_that_nobody_has_are_refused() {
     let (bench, server) = (Bench::new(), Server::new(good));
     let refused = |clouds: &[&str], sources: &[&str]| {
         let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let wanted = Wanted { clouds: texts(clouds), sources: texts(sources) };
+        let wanted = Wanted { clouds: texts(clouds), sources: texts(sources), ..Wanted::default() };
         bench.update_of(&wanted, &bench.settings(&server)).unwrap_err().to_string()
     };
     insta::assert_snapshot!([refused(&["was"], &[]), refused(&[], &["azur"]), refused(&["ovh"], &["azure"])].join("\n"), @r"
@@ -349,4 +350,22 @@ fn names_that_nobody_has_are_refused() {
     --cloud: none of the named sources has that cloud; leave --source out
     ");
     assert_eq!(server.paths(), Vec::<String>::new());
+}
+
+#[test]
+fn only_the_regions_that_are_asked_for() {
+    let (bench, server) = (Bench::new(), Server::new(good));
+    let regions = ["aws:us-*", "westeurope"].map(|text| Pattern(text.to_owned())).to_vec();
+    let wanted = Wanted { sources: ["aws", "azure"].map(str::to_owned).to_vec(), regions, ..Wanted::default() };
+    let update = bench.update_of(&wanted, &bench.settings(&server)).unwrap();
+    insta::assert_snapshot!(ends(&update, &server), @r"
+    azure azure: updated of 2026-11-23: 1 new, 0 rose, 0 fell, 0 same, 0 gone
+    aws aws us-east-1: updated of 2026-11-20: 5 new, 1 rose, 0 fell, 0 same, 0 gone
+    ");
+    assert!(!server.paths().iter().any(|path| path.contains("eu-west-1")));
+    insta::assert_snapshot!(bench.rows("azure/prices.csv"), @r"
+    instance_type,on_demand,source,spot,spot_source,region
+    Standard_D2_v3,0.1,old,,,eastus
+    Standard_D2_v3,0.12,azure-retail-2026-11-23,,,westeurope
+    ");
 }

@@ -163,7 +163,7 @@ fn what_has_not_changed_is_not_sent_again() {
     });
     let bench = Bench::new();
     let settings = bench.settings(&server);
-    let wanted = Wanted { clouds: vec!["verda".to_owned()], sources: vec!["skypilot".to_owned()] };
+    let wanted = Wanted { clouds: vec!["verda".to_owned()], sources: vec!["skypilot".to_owned()], ..Wanted::default() };
     let first = bench.update_of(&wanted, &settings).unwrap();
     bench.update(&["aws"], &settings);
     let bytes = bench.bytes();
@@ -272,7 +272,18 @@ fn an_answer_that_the_catalog_cannot_hold_is_refused_alone() {
     let text = ends(&update, &server).replace(&bench.out().display().to_string(), "OUT");
     insta::assert_snapshot!(text, @r"
     azure azure: updated of 2026-11-23: 3 new, 0 rose, 1 fell, 0 same, 0 gone
-    catalog: failed: OUT/acme/prices.csv:2:19: region: unknown place `acme:nowhere`; add it to places.csv; kept 7 of 2026-11-23
+    catalog: failed: OUT/acme/prices.csv:2:19: region: unknown place `acme:nowhere`; add it to places.csv; kept 0
     ");
     assert!(bench.rows("azure/prices.csv").contains("azure-retail"));
+}
+
+#[test]
+fn a_server_that_is_given_up_is_not_asked_for_each_file() {
+    let server = Server::new(|_| Answer::status(503));
+    let bench = Bench::new();
+    let update = bench.update(&["skypilot"], &bench.settings(&server));
+    assert_eq!(update.outcomes.len(), skypilot::CLOUDS.len());
+    assert!(update.outcomes.iter().all(|outcome| matches!(outcome.status, Status::Failed(_))));
+    // The first list's three attempts.
+    assert_eq!(server.asked().len(), 3);
 }

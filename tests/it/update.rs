@@ -1,0 +1,147 @@
+//! `sky catalog update` as people run it.
+
+use crate::sandbox::Sandbox;
+use server::{Answer, Request, Server};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::Ordering;
+
+#[path = "../../src/catalog/source/live/tests/server.rs"]
+#[expect(dead_code, reason = "the sources' own tests use the rest")]
+mod server;
+
+fn feed(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/feeds").join(name)).unwrap()
+}
+
+fn azure(request: &Request) -> Answer {
+    match request.path.as_str() {
+        path if path.contains("$skip=1000") => Answer::ok(feed("azure-2.json")),
+        path if path.contains("$skip=2000") => Answer::ok(feed("azure-3.json")),
+        path if path.starts_with("/azure") => Answer::ok(feed("azure-1.json")),
+        "/advisor" => Answer::ok(feed("aws-spot-advisor.json")),
+        _ => Answer::status(404),
+    }
+}
+
+/// The command, with all sources at the server.
+fn sky(sandbox: &Sandbox, server: &Server, args: &[&str]) -> Command {
+    let mut command = sandbox.sky(&[&["catalog", "update", "--retries", "0"], args].concat());
+    for (name, path) in [
+        ("SKY_AZURE_PRICES_URL", "/azure"),
+        ("SKY_AWS_SPOT_ADVISOR_URL", "/advisor"),
+        ("SKY_AWS_PRICES_URL", "/aws/index.json"),
+        ("SKY_SKYPILOT_URL", "/skypilot"),
+        ("SKY_GCP_PRICES_URL", "/gcp"),
+    ] {
+        command.env(name, format!("{}{path}", server.address()));
+    }
+    command
+}
+
+fn said(output: &Output, server: &Server) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&server.host(), "HOST");
+    // How old the shipped prices are depends on the day of the test.
+    let stderr = text(&output.stderr);
+    let stderr: Vec<&str> = stderr
+        .lines()
+        .map(|line| match line.split_once(" days old") {
+            Some((before, _)) => before.trim_end_matches(|letter: char| letter.is_ascii_digit()),
+            None => line,
+        })
+        .collect();
+    format!("{}exit code {}\n{}\n", text(&output.stdout), output.status.code().unwrap_or(-1), stderr.join("\n"))
+}
+
+#[test]
+fn a_cloud_is_updated() {
+    let (sandbox, server) = (Sandbox::bert(), Server::new(azure));
+    let first = sky(&sandbox, &server, &["--source", "azure"]).output().unwrap();
+    let again = sky(&sandbox, &server, &["--source", "azure", "--json"]).output().unwrap();
+    insta::assert_snapshot!(said(&first, &server));
+    insta::assert_snapshot!(said(&again, &server));
+    // Planning needs nothing of the network.
+    let plan =
+        sandbox.sky(&["plan", "--catalog", "catalog"]).env("HTTPS_PROXY", "http://127.0.0.1:9").output().unwrap();
+    assert_eq!(plan.status.code(), Some(0), "{}", String::from_utf8_lossy(&plan.stderr));
+}
+
+#[test]
+fn some_fail_and_some_do_not() {
+    let (sandbox, server) = (Sandbox::new(), Server::new(azure));
+    let output =
+        sky(&sandbox, &server, &["--cloud", "azure", "--cloud", "aws", "--cache", "answers"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(7));
+    let stderr = String::from_utf8_lossy(&output.stderr).replace(&server.host(), "HOST");
+    assert!(stderr.starts_with("warning: aws: HOST answers 404 Not Found; the catalog's "), "{stderr}");
+    assert!(stderr.contains(" prices stay, the newest of 2026-07-20, "), "{stderr}");
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    for line in [
+        "catalog is new: it starts as the catalog that sky was built with.\n",
+        "Not asked: skypilot (aws): HOST has no list of aws\n",
+        "azure: 5 prices of 2026-11-23: prices ",
+        "Left out of azure:\n",
+    ] {
+        assert!(stdout.replace(&server.host(), "HOST").contains(line), "{line}{stdout}");
+    }
+    assert!(sandbox.path("catalog/aws/us-east-1.csv").exists() && sandbox.path("answers").exists());
+}
+
+#[test]
+fn all_fail() {
+    let (sandbox, server) = (Sandbox::bert(), Server::new(|_| Answer::status(500)));
+    let before = sandbox.read("catalog/prices.csv");
+    let output = sky(&sandbox, &server, &[]).output().unwrap();
+    insta::assert_snapshot!(said(&output, &server));
+    assert_eq!(before, sandbox.read("catalog/prices.csv"));
+    let plan = sandbox.sky(&["plan", "--catalog", "catalog"]).output().unwrap();
+    assert_eq!(plan.status.code(), Some(0));
+}
+
+#[test]
+fn errors_of_use() {
+    let (sandbox, server) = (Sandbox::bert(), Server::new(azure));
+    let mut text = String::new();
+    for args in [
+        &["--cloud", "was"][..],
+        &["--source", "azur"],
+        &["--source", "catalog"],
+        &["--from", "no/such"],
+        &["--from", "no/such", "--catalog", "job.toml"],
+        &["--timeout", "0"],
+    ] {
+        text.push_str(&said(&sky(&sandbox, &server, args).output().unwrap(), &server));
+    }
+    let mut wrong = sky(&sandbox, &server, &[]);
+    text.push_str(&said(&wrong.env("SKY_AZURE_PRICES_URL", "prices").output().unwrap(), &server));
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn an_interrupt_leaves_the_catalog_and_what_was_fetched() {
+    let slow = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let is_slow = slow.clone();
+    let server = Server::new(move |request| match request.path.contains("$skip=1000") {
+        true if is_slow.load(Ordering::SeqCst) => azure(request).late(std::time::Duration::from_secs(20)),
+        _ => azure(request),
+    });
+    let sandbox = Sandbox::bert();
+    let before = sandbox.read("catalog/prices.csv");
+    let args = ["--source", "azure", "--cache", "answers"];
+    let child = sky(&sandbox, &server, &args).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    while !server.paths().iter().any(|path| path.contains("$skip=1000")) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    server.asked();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    insta::assert_snapshot!(said(&output, &server));
+    assert_eq!(before, sandbox.read("catalog/prices.csv"));
+    // The next one goes on.
+    slow.store(false, Ordering::SeqCst);
+    let output = sky(&sandbox, &server, &args).output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("azure: goes on after page 1\n"));
+    assert_eq!(server.asked().len(), 2);
+}
