@@ -145,3 +145,59 @@ fn an_interrupt_leaves_the_catalog_and_what_was_fetched() {
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("azure: goes on after page 1\n"));
     assert_eq!(server.asked().len(), 2);
 }
+
+/// What an AWS account sees, by the forms of EC2's own API.
+#[cfg(feature = "aws")]
+#[test]
+fn spot_prices_of_an_account() {
+    let page = |rows: &[(&str, &str, &str)], next: &str| {
+        let items: String = rows
+            .iter()
+            .map(|(machine, zone, price)| {
+                format!(
+                    "<item><instanceType>{machine}</instanceType><productDescription>Linux/UNIX</productDescription>\
+                     <spotPrice>{price}</spotPrice><timestamp>2026-11-23T01:00:00.000Z</timestamp>\
+                     <availabilityZone>{zone}</availabilityZone></item>"
+                )
+            })
+            .collect();
+        format!(
+            "<DescribeSpotPriceHistoryResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>1</requestId>\
+             <spotPriceHistorySet>{items}</spotPriceHistorySet><nextToken>{next}</nextToken></DescribeSpotPriceHistoryResponse>"
+        )
+    };
+    let types = "<DescribeInstanceTypesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>2</requestId>\
+         <instanceTypeSet><item><instanceType>g99.xlarge</instanceType><processorInfo><supportedArchitectures>\
+         <item>x86_64</item></supportedArchitectures></processorInfo><vCpuInfo><defaultVCpus>4</defaultVCpus></vCpuInfo>\
+         <memoryInfo><sizeInMiB>16384</sizeInMiB></memoryInfo><gpuInfo><gpus><item><name>L4</name>\
+         <manufacturer>NVIDIA</manufacturer><count>1</count></item></gpus></gpuInfo></item></instanceTypeSet>\
+         </DescribeInstanceTypesResponse>";
+    let first = page(&[("m5.large", "us-east-1a", "0.041"), ("m5.large", "us-east-1b", "0.039")], "more");
+    let second = page(&[("g99.xlarge", "us-east-1a", "0.25"), ("m5.xlarge", "us-east-1a", "0.0")], "");
+    let server = Server::new(move |request| match request.body.as_str() {
+        body if body.contains("DescribeInstanceTypes") => Answer::ok(types),
+        body if body.contains("NextToken=more") => Answer::ok(second.clone()),
+        body if body.contains("DescribeSpotPriceHistory") => Answer::ok(first.clone()),
+        _ => Answer::status(400),
+    });
+    let sandbox = Sandbox::new();
+    let update = |key: bool| {
+        let mut command = sky(&sandbox, &server, &["--source", "aws-spot", "--region", "us-east-1"]);
+        if key {
+            command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        }
+        command.env("AWS_ENDPOINT_URL_EC2", server.address()).env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap()
+    };
+    let output = update(true);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output, &server));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1  aws: a price of 0"));
+    let rows = sandbox.read("catalog/aws/us-east-1.csv");
+    let row = |name: &str| rows.lines().find(|row| row.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(row("m5.large,").contains(",0.039,aws-spot-"), "{}", row("m5.large,"));
+    assert!(row("g99.xlarge,").starts_with("g99.xlarge,,,0.25,aws-spot-"), "{}", row("g99.xlarge,"));
+    assert!(sandbox.read("catalog/aws/machines.csv").contains("g99.xlarge,4,16,L4,1,x86_64\n"));
+    // Without credentials it is said what is missing.
+    let output = update(false);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("there are no AWS credentials"));
+}

@@ -46,7 +46,7 @@ pub struct UpdateArgs {
     #[arg(long, value_name = "DIR", env = "SKY_CACHE_DIR")]
     pub cache: Option<PathBuf>,
     /// Attempts after one that failed
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 3)]
     pub retries: usize,
     /// Seconds without an answer after which an attempt has failed
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
@@ -88,6 +88,7 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
         gcp_key: ["SKY_GCP_API_KEY", "GOOGLE_API_KEY"]
             .into_iter()
             .find_map(|name| variable(name).filter(|key| !key.is_empty())),
+        aws_credentials: aws_credentials(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?;
@@ -122,6 +123,17 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
 /// prices, such as a lock to renew, belongs here.
 fn after_update(_update: &Update, _out: &Path, _terminal: &Terminal) -> Result<(), Failure> {
     Ok(())
+}
+
+/// Whether there is anything that names credentials of AWS. Without, the SDK would ask an address that only
+/// AWS's own machines have, and wait.
+fn aws_credentials() -> bool {
+    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let names =
+        ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"];
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".aws"));
+    names.iter().any(|name| set(name))
+        || home.is_some_and(|folder| folder.join("credentials").exists() || folder.join("config").exists())
 }
 
 fn exit(outcomes: &[Outcome]) -> Result<Exit, Failure> {

@@ -101,7 +101,14 @@ async fn one(http: &Http, index: &Url, region: &str, version: &str) -> Result<(Q
     }
     let mut csv = url.clone();
     csv.set_path(&url.path().replace("index.json", "index.csv"));
-    let fetched = file::fetch(http, &format!("aws {region}"), &csv, KIND).await?;
+    let unit = format!("aws {region}");
+    // Mirrors may have but the form that the index names.
+    let (fetched, is_json) = match file::fetch(http, &unit, &csv, KIND).await {
+        Err(fault) if csv != url && fault.0.ends_with(" answers 404 Not Found") => {
+            (file::fetch(http, &unit, &url, KIND).await?, true)
+        }
+        other => (other?, false),
+    };
     let about = "AWS price list: Linux machines on demand, shared tenancy";
     let empty = |day| Quotes::new("aws", "aws-list", day, about, index);
     let broken = |error: &dyn std::fmt::Display| Fault(format!("what is kept of {region} is broken: {error}"));
@@ -112,14 +119,16 @@ async fn one(http: &Http, index: &Url, region: &str, version: &str) -> Result<(Q
     }
     let (path, of) = (fetched.path.clone(), region.to_owned());
     let start = empty(fetched.mark.day.unwrap_or_else(crate::util::clock::today));
-    let read = tokio::task::spawn_blocking(move || read(&path, &of, start));
+    let read = tokio::task::spawn_blocking(move || {
+        if is_json { super::aws_json::read(&path, &of, start) } else { read(&path, &of, start) }
+    });
     let quotes = read.await.map_err(|error| broken(&error))??;
     fetched.keep_made(&quotes.to_text().map_err(|error| broken(&error))?)?;
     Ok((quotes, fetched))
 }
 
 /// Columns that are read; the first are needed.
-const COLUMNS: [&str; 21] = [
+const COLUMNS: [&str; 20] = [
     "TermType",
     "Unit",
     "PricePerUnit",
@@ -140,20 +149,38 @@ const COLUMNS: [&str; 21] = [
     "Memory",
     "GPU",
     "Physical Processor",
-    "operation",
 ];
 const NEEDED: usize = 10;
 
-/// One row, by [`COLUMNS`].
-struct Row<'a> {
-    record: &'a csv::StringRecord,
-    columns: &'a [usize; COLUMNS.len()],
+/// What is sold, and at what price.
+#[derive(Default)]
+pub(super) struct Row<'a> {
+    pub family: &'a str,
+    pub machine: &'a str,
+    pub tenancy: &'a str,
+    pub system: &'a str,
+    pub licence: &'a str,
+    pub software: &'a str,
+    pub capacity: &'a str,
+    pub market: &'a str,
+    pub location_type: &'a str,
+    pub region: &'a str,
+    pub vcpus: &'a str,
+    pub memory: &'a str,
+    pub gpus: &'a str,
+    pub processor: &'a str,
+    pub price: Price<'a>,
 }
 
-impl<'a> Row<'a> {
-    fn cell(&self, index: usize) -> &'a str {
-        self.record.get(self.columns[index]).unwrap_or("").trim()
-    }
+/// A price of it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Price<'a> {
+    pub term: &'a str,
+    pub unit: &'a str,
+    pub amount: &'a str,
+    pub currency: &'a str,
+    pub effective: &'a str,
+    pub from: &'a str,
 }
 
 /// Reads a file of one region, however large, row by row.
@@ -185,69 +212,103 @@ pub(super) fn read(path: &Path, region: &str, mut quotes: Quotes) -> Result<Quot
         };
     }
     while reader.read_record(&mut record).map_err(fault)? {
-        take(&Row { record: &record, columns: &columns }, region, &mut quotes);
+        let cell = |index: usize| record.get(columns[index]).unwrap_or("").trim();
+        let price = Price {
+            term: cell(0),
+            unit: cell(1),
+            amount: cell(2),
+            currency: cell(3),
+            effective: cell(10),
+            from: cell(11),
+        };
+        let row = Row {
+            family: cell(4),
+            machine: cell(5),
+            tenancy: cell(6),
+            system: cell(7),
+            capacity: cell(8),
+            software: cell(9),
+            licence: cell(12),
+            market: cell(13),
+            location_type: cell(14),
+            region: cell(15),
+            vcpus: cell(16),
+            memory: cell(17),
+            gpus: cell(18),
+            processor: cell(19),
+            price,
+        };
+        if is_wanted(&row, region, &mut quotes) {
+            take(&row, region, &mut quotes);
+        }
     }
     Ok(quotes)
 }
 
-fn take(row: &Row, region: &str, quotes: &mut Quotes) {
-    let [family, tenancy, system, status, software] = [4, 6, 7, 8, 9].map(|index| row.cell(index));
-    let plain = |text: &str| text.is_empty() || text == "NA";
-    if !family.starts_with("Compute Instance") {
-        return quotes.leave_of("no machine", family);
+fn plain(text: &str) -> bool {
+    text.is_empty() || text == "NA"
+}
+
+/// Whether it is a machine as one rents it; what is not is counted.
+pub(super) fn is_wanted(row: &Row, region: &str, quotes: &mut Quotes) -> bool {
+    let elsewhere = !plain(row.location_type) && row.location_type != "AWS Region";
+    let refused = if !row.family.starts_with("Compute Instance") {
+        Some(("no machine", row.family))
+    } else if row.tenancy != "Shared" {
+        Some(("dedicated host or other tenancy", row.tenancy))
+    } else if row.system != "Linux" {
+        Some(("another operating system", row.system))
+    } else if row.licence == "Bring your own license" {
+        Some(("another licence", row.licence))
+    } else if !plain(row.software) {
+        Some(("software counted in", row.software))
+    } else if row.capacity != "Used" {
+        Some(("capacity reservation", row.capacity))
+    } else if !plain(row.market) && row.market != "OnDemand" {
+        Some(("another way of buying", row.market))
+    } else if elsewhere || (!plain(row.region) && row.region != region) {
+        Some(("a zone outside of the region", row.region))
+    } else if plain(row.machine) {
+        Some(("no instance type", row.machine))
+    } else {
+        None
+    };
+    if let Some((why, name)) = refused {
+        quotes.leave_of(why, name);
     }
-    if row.cell(0) != "OnDemand" {
+    refused.is_none()
+}
+
+/// Takes a price of a wanted machine.
+pub(super) fn take(row: &Row, region: &str, quotes: &mut Quotes) {
+    let price = row.price;
+    if price.term != "OnDemand" {
         return quotes.leave("reserved term");
     }
-    if tenancy != "Shared" {
-        return quotes.leave_of("dedicated host or other tenancy", tenancy);
+    if price.currency != "USD" {
+        return quotes.leave_of("not in US dollars", price.currency);
     }
-    if system != "Linux" || row.cell(12) == "Bring your own license" {
-        return quotes.leave_of("another operating system", system);
-    }
-    if !plain(software) {
-        return quotes.leave_of("software counted in", software);
-    }
-    if status != "Used" {
-        return quotes.leave_of("capacity reservation", status);
-    }
-    if !plain(row.cell(13)) && row.cell(13) != "OnDemand" {
-        return quotes.leave_of("another way of buying", row.cell(13));
-    }
-    let elsewhere = !plain(row.cell(14)) && row.cell(14) != "AWS Region";
-    if elsewhere || (!plain(row.cell(15)) && row.cell(15) != region) {
-        return quotes.leave_of("a zone outside of the region", row.cell(15));
-    }
-    if row.cell(3) != "USD" {
-        return quotes.leave_of("not in US dollars", row.cell(3));
-    }
-    if row.cell(10).get(..10).and_then(|day| day.parse::<Date>().ok()).is_some_and(|day| day > quotes.day) {
+    if price.effective.get(..10).and_then(|day| day.parse::<Date>().ok()).is_some_and(|day| day > quotes.day) {
         return quotes.leave("not yet in force");
     }
-    if !matches!(row.cell(11), "" | "0") {
+    if !matches!(price.from, "" | "0") {
         return quotes.leave("for larger volumes only");
     }
-    let machine = row.cell(5);
-    if plain(machine) {
-        return quotes.leave("no instance type");
-    }
-    let nano = match hourly(row.cell(2), row.cell(1)) {
+    let nano = match hourly(price.amount, price.unit) {
         Ok(nano) => nano,
-        Err(why @ "not by the hour") => return quotes.leave_of(why, row.cell(1)),
+        Err(why @ "not by the hour") => return quotes.leave_of(why, price.unit),
         Err(why) => return quotes.leave(why),
     };
-    let figure = |index: usize, per| scaled(&row.cell(index).replace(',', ""), per).map_or(0, i64::unsigned_abs);
-    let memory = row
-        .cell(17)
-        .strip_suffix(" GiB")
-        .map_or(0, |text| scaled(&text.replace(',', ""), 1 << 30).map_or(0, i64::unsigned_abs));
-    let arm = ["Graviton", "Apple M"].iter().any(|name| row.cell(19).contains(name));
+    let figure = |text: &str, per| scaled(&text.replace(',', ""), per).map_or(0, i64::unsigned_abs);
+    let arm = ["Graviton", "Apple M"].iter().any(|name| row.processor.contains(name));
     let size = Size {
-        vcpu_thousandths: figure(16, 1000),
-        memory,
-        cards: u32::try_from(figure(18, 1000)).unwrap_or(0),
+        vcpu_thousandths: figure(row.vcpus, 1000),
+        memory: row.memory.strip_suffix(" GiB").map_or(0, |text| figure(text, 1 << 30)),
+        cards: u32::try_from(figure(row.gpus, 1000)).unwrap_or(0),
+        card: None,
         arch: if arm { "arm64" } else { "x86_64" }.to_owned(),
     };
-    quotes.sizes.entry(machine.to_owned()).or_insert(size);
-    quotes.put(region, machine, false, nano, (false, row.cell(10).to_owned()));
+    quotes.sizes.entry(row.machine.to_owned()).or_insert(size);
+    let day = price.effective.get(..10).unwrap_or_default();
+    quotes.put(region, row.machine, false, nano, (false, day.to_owned()));
 }

@@ -67,15 +67,20 @@ pub(super) struct Http {
 
 impl Http {
     pub fn new(settings: &Settings, watch: Rc<dyn Watch>) -> Result<Self, Fault> {
-        let client = |policy| {
-            let builder = Client::builder().user_agent(concat!("sky/", env!("CARGO_PKG_VERSION")));
-            let builder = builder.connect_timeout(settings.timeout.min(CONNECT)).read_timeout(settings.timeout);
-            let built = builder.redirect(policy).build();
+        let client = |keyed: bool| {
+            let builder = || {
+                let builder = Client::builder().user_agent(concat!("sky/", env!("CARGO_PKG_VERSION")));
+                builder.connect_timeout(settings.timeout.min(CONNECT)).read_timeout(settings.timeout)
+            };
+            let follow = move || redirect::Policy::custom(move |attempt| redirected(attempt, keyed));
+            // A machine without certificates can still ask mirrors over plain HTTP.
+            let built = builder().redirect(follow()).build();
+            let built = built.or_else(|_| builder().redirect(follow()).tls_certs_only([]).build());
             built.map_err(|error| Fault(format!("cannot set up HTTPS: {}", deepest(&error))))
         };
         Ok(Self {
-            client: client(redirect::Policy::custom(|attempt| follow(attempt, false)))?,
-            keyed: client(redirect::Policy::custom(|attempt| follow(attempt, true)))?,
+            client: client(false)?,
+            keyed: client(true)?,
             cache: settings.cache.clone(),
             retries: settings.retries,
             first_wait: settings.first_wait,
@@ -162,7 +167,7 @@ pub(super) struct Body {
 }
 
 /// Redirects are followed, but not from HTTPS to HTTP, and with a key not to another host.
-fn follow(attempt: redirect::Attempt<'_>, keyed: bool) -> redirect::Action {
+fn redirected(attempt: redirect::Attempt<'_>, keyed: bool) -> redirect::Action {
     let Some(from) = attempt.previous().last() else { return attempt.follow() };
     let to = attempt.url();
     let wrong = if attempt.previous().len() > REDIRECTS || attempt.previous().contains(to) {
@@ -221,6 +226,10 @@ pub(super) fn broken(error: &reqwest::Error, url: &Url) -> Trouble {
         return Trouble::lasting(format!("cannot ask {host}: {}", deepest(error)));
     } else if error.is_timeout() {
         format!("{host} does not answer in time")
+    } else if error.is_connect() && deepest(error).contains("UnknownIssuer") {
+        return Trouble::lasting(format!(
+            "the certificate of {host} is of nobody that this system trusts; install ca-certificates, or name them in SSL_CERT_FILE"
+        ));
     } else if error.is_connect() {
         format!("cannot connect to {host}: {}", deepest(error))
     } else {

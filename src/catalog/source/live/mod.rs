@@ -8,6 +8,9 @@
 
 mod advisor;
 mod aws;
+#[cfg(feature = "aws")]
+mod aws_ec2;
+mod aws_json;
 mod azure;
 mod changes;
 mod endpoints;
@@ -45,6 +48,8 @@ pub const SOURCES: &[(&str, &[&str], &str)] = &[
     ("azure", &["azure"], "Azure Retail Prices API"),
     ("gcp", &["gcp"], "GCP Cloud Billing Catalog API; needs a key in SKY_GCP_API_KEY or GOOGLE_API_KEY"),
     ("aws", &["aws"], "AWS's public price list, the files of all regions"),
+    #[cfg(feature = "aws")]
+    ("aws-spot", &["aws"], "spot prices and instance types that an AWS account sees; needs credentials"),
     ("aws-spot-advisor", &["aws"], "AWS's spot advisor feed: how often spot machines are interrupted"),
     ("catalog", &[], "a catalog in sky's own format: --from, or SKY_CATALOG_URL"),
 ];
@@ -62,6 +67,8 @@ pub struct Settings {
     /// Without a byte for so long, an attempt has failed.
     pub timeout: Duration,
     pub gcp_key: Option<String>,
+    /// There are credentials that AWS's SDK will find.
+    pub aws_credentials: bool,
 }
 
 /// What is asked for; empty: everything.
@@ -150,6 +157,8 @@ struct Job {
     endpoints: Endpoints,
     wanted: Wanted,
     gcp_key: Option<String>,
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only the SDK needs them"))]
+    aws_credentials: bool,
     /// `cloud:region` of the places that the catalog has.
     places: BTreeSet<String>,
     /// Sizes of GCP's machines: its prices are those of parts.
@@ -303,6 +312,7 @@ pub async fn update(
         endpoints: settings.endpoints.clone(),
         wanted: wanted.clone(),
         gcp_key: settings.gcp_key.clone(),
+        aws_credentials: settings.aws_credentials,
         places: known.places.into_keys().collect(),
         machines: machines.map(|((_, name), row)| (name, row)).collect(),
     });
@@ -329,6 +339,8 @@ async fn ask(name: &'static str, http: Rc<Http>, job: Rc<Job>) -> Vec<Harvest> {
         "azure" => one("azure", azure::fetch(&http, &job).await),
         "gcp" => one("gcp", gcp::fetch(&http, &job).await),
         "aws" => aws::fetch(http.clone(), job.clone()).await,
+        #[cfg(feature = "aws")]
+        "aws-spot" => aws_ec2::fetch(http.clone(), job.clone()).await,
         "aws-spot-advisor" => one("aws", advisor::fetch(&http, &job).await),
         _ => one("", own::fetch(&http, &job).await),
     };

@@ -5,7 +5,6 @@ use crate::catalog::draft::{Draft, MachineRow, PriceRow};
 use crate::catalog::load::HeadSource;
 use crate::model::units::{div_half_even, scaled};
 use jiff::civil::Date;
-use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,8 +14,11 @@ pub(super) struct Size {
     pub vcpu_thousandths: u64,
     /// Bytes.
     pub memory: u64,
-    /// Thousandths of cards. Feeds count them and do not name them.
+    /// Thousandths of cards.
     pub cards: u32,
+    /// Their name; most feeds only count them.
+    #[serde(default)]
+    pub card: Option<String>,
     pub arch: String,
 }
 
@@ -69,7 +71,7 @@ fn hours(unit: &str) -> Option<u32> {
 
 impl Quotes {
     /// None yet.
-    pub fn new(cloud: &str, name: &str, day: Date, about: &str, url: &Url) -> Self {
+    pub fn new(cloud: &str, name: &str, day: Date, about: &str, url: impl ToString) -> Self {
         let (cloud, name, about) = (cloud.to_owned(), name.to_owned(), about.to_owned());
         Self { cloud, name, day, about, url: url.to_string(), ..Self::default() }
     }
@@ -199,6 +201,10 @@ fn new_machine(draft: &Draft, cloud: &str, name: &str, size: &Size) -> Result<Ma
         .find_map(|(_, row)| row.accelerator.as_ref());
     let accelerator = match (size.cards, sibling) {
         (0, None) => None,
+        (cards, None) if size.card.is_some() => {
+            let named = size.card.as_deref().unwrap_or_default();
+            Some((draft.accelerator_name(named).unwrap_or(named).to_owned(), cards))
+        }
         (cards, Some((name, _))) if cards > 0 => Some((name.clone(), cards)),
         // Feeds do not count every kind of card, and name none.
         _ => return Err("which accelerators the instance type has is not known"),

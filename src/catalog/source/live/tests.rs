@@ -97,6 +97,7 @@ impl Bench {
             first_wait: Duration::from_millis(1),
             timeout: Duration::from_secs(20),
             gcp_key: Some("secret-key".to_owned()),
+            aws_credentials: false,
         }
     }
 

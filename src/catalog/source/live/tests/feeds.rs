@@ -84,13 +84,14 @@ fn aws() {
     u7in-32tb.224xlarge,896,32768,,,x86_64
     ");
     insta::assert_snapshot!(left(&update), @r"
-    4 aws: another operating system (Linux, RHEL, SUSE, Windows)
+    3 aws: another operating system (RHEL, SUSE, Windows)
     3 aws: no machine (Data Transfer, Dedicated Host, Storage)
     2 aws: capacity reservation (AllocatedCapacityReservation, UnusedCapacityReservation)
     2 aws: dedicated host or other tenancy (Dedicated, Reserved)
     2 aws: reserved term
     1 aws: a price of 0
     1 aws: a zone outside of the region (us-east-1-bos-1)
+    1 aws: another licence (Bring your own license)
     1 aws: another row of the same machine
     1 aws: another way of buying (CapacityBlock)
     1 aws: for larger volumes only
@@ -108,6 +109,28 @@ fn aws() {
         bodies.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|end| end == what)).count()
     };
     assert_eq!((kept("made"), kept("json"), kept("body"), kept("part")), (2, 2, 0, 0));
+}
+
+#[test]
+fn aws_where_a_mirror_has_the_json_form_only() {
+    let (csv, json) = (Bench::new(), Bench::new());
+    let (server, mirror) = (
+        Server::new(good),
+        Server::new(|request: &Request| match request.path.rsplit('/').next() {
+            Some("index.csv") => Answer::status(404),
+            Some("index.json") if request.path.contains("us-east-1") => Answer::ok(feed("aws-us-east-1.json")),
+            _ => good(request),
+        }),
+    );
+    let only = |bench: &Bench, server: &Server| {
+        let regions = vec![Pattern("us-*".to_owned())];
+        let wanted = Wanted { sources: vec!["aws".to_owned()], regions, ..Wanted::default() };
+        left(&bench.update_of(&wanted, &bench.settings(server)).unwrap())
+    };
+    assert_eq!(only(&csv, &server), only(&json, &mirror));
+    for name in ["aws/prices.csv", "aws/machines.csv"] {
+        assert_eq!(csv.rows(name), json.rows(name));
+    }
 }
 
 #[test]
@@ -153,7 +176,7 @@ fn gcp() {
     ");
     // The key is sent, in no address, and kept nowhere.
     let asked = server.asked();
-    assert!(asked.iter().all(|request| request.headers["x-goog-api-key"] == "secret-key"));
+    assert!(asked.iter().all(|request| request.headers["x-goog-api-key"] == "secret-key" && request.body.is_empty()));
     insta::assert_snapshot!(asked.iter().map(|request| request.path.as_str()).collect::<Vec<_>>().join("\n"), @r"
     /v1/services/6F81-5844-456A/skus?currencyCode=USD&pageSize=5000
     /v1/services/6F81-5844-456A/skus?currencyCode=USD&pageSize=5000&pageToken=AHOI%3D%2F2

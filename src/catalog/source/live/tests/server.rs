@@ -1,7 +1,7 @@
 //! An HTTP server on this machine that answers as it is told, troubles included.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,6 +14,7 @@ pub struct Request {
     pub path: String,
     /// By names in lower case.
     pub headers: BTreeMap<String, String>,
+    pub body: String,
     /// How often this path was asked before.
     pub before: usize,
 }
@@ -146,10 +147,14 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
+    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let body = String::from_utf8_lossy(&body).into_owned();
     let request = {
         let mut asked = shared.asked.lock().unwrap();
         let before = asked.iter().filter(|other| other.path == path).count();
-        asked.push(Request { path, headers, before });
+        asked.push(Request { path, headers, body, before });
         asked.last().unwrap().clone()
     };
     let answer = (shared.handler)(&request);
