@@ -20,7 +20,8 @@ use std::time::Duration;
 /// Arguments of `sky catalog update`.
 #[derive(Debug, Default, Args)]
 #[command(
-    after_help = "The sources are skypilot, azure, gcp, aws, aws-spot-advisor and catalog. gcp needs a key, in SKY_GCP_API_KEY or GOOGLE_API_KEY. Each is asked at its public address, \
+    after_help = "The sources are skypilot, azure, gcp, aws, aws-spot-advisor, catalog, and aws-spot in builds with \
+the feature aws. gcp needs a key, in SKY_GCP_API_KEY or GOOGLE_API_KEY. Each is asked at its public address, \
 or where an environment variable says: SKY_SKYPILOT_URL (and SKY_SKYPILOT_COMMITS_URL), SKY_AZURE_PRICES_URL, SKY_GCP_PRICES_URL, SKY_AWS_PRICES_URL, \
 SKY_AWS_SPOT_ADVISOR_URL, SKY_CATALOG_URL. Proxies are those of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.\n\n\
 Exit codes: 0 all sources were read, 7 some failed and some did not, 1 all failed. What a source that failed would \
@@ -132,7 +133,7 @@ fn aws_credentials() -> bool {
     let names =
         ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"];
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".aws"));
-    names.iter().any(|name| set(name))
+    names.iter().any(set)
         || home.is_some_and(|folder| folder.join("credentials").exists() || folder.join("config").exists())
 }
 

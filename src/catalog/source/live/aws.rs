@@ -53,7 +53,7 @@ pub(super) async fn fetch(http: Rc<Http>, job: Rc<Job>) -> Vec<Harvest> {
             continue;
         }
         // A file is large: only what is asked for is fetched.
-        if !super::asked_for(&job.wanted.regions, "aws", &name) {
+        if !super::lay::asked_for(&job.wanted.regions, "aws", &name) {
             continue;
         }
         let (http, job, gate, of) = (http.clone(), job.clone(), gate.clone(), name.clone());

@@ -1,8 +1,9 @@
 //! What an AWS account sees: spot prices of this hour and the sizes of instance types, by AWS's SDK.
 //! Only with the cargo feature `aws`, and with credentials.
 
+use super::lay::asked_for;
 use super::quotes::{Quotes, Size};
-use super::{Fault, Harvest, Http, Job, News, Yield, asked_for};
+use super::{Fault, Harvest, Http, Job, News, Yield};
 use crate::model::units::scaled;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;

@@ -61,6 +61,20 @@ impl Fetched {
     }
 }
 
+/// Days after which what nobody has asked for is dropped from the cache.
+const OLD_DAYS: u64 = 60;
+
+/// Drops bodies that were not used for long: addresses of lists have versions in them.
+pub(super) fn prune(cache: &Path) {
+    let Ok(entries) = std::fs::read_dir(cache.join("bodies")) else { return };
+    for entry in entries.flatten() {
+        let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age.as_secs() > OLD_DAYS * 24 * 3600) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Gets a body. `kind` parts the cache's names when what is made of bodies changes its form.
 pub(super) async fn fetch(http: &Http, unit: &str, url: &Url, kind: &str) -> Result<Fetched, Fault> {
     let name = crate::util::hash::digest(format!("{kind}\n{url}").as_bytes());

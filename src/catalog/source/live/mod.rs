@@ -17,6 +17,7 @@ mod endpoints;
 mod file;
 mod gcp;
 mod http;
+mod lay;
 mod own;
 mod pages;
 mod quotes;
@@ -28,9 +29,9 @@ pub use changes::{Changes, Kept};
 pub use endpoints::{Endpoints, VARIABLES};
 pub use http::Fault;
 
-use super::{Importer, Options, Report, store};
+use super::{Importer, Options, Report};
 use crate::catalog::draft::{Draft, MachineRow};
-use crate::catalog::{CatalogError, files, write};
+use crate::catalog::{CatalogError, files};
 use crate::model::Pattern;
 use file::Fetched;
 use http::Http;
@@ -261,7 +262,10 @@ fn read(out: &Path) -> Result<(Vec<files::File>, bool), CatalogError> {
 fn chosen(wanted: &Wanted, endpoints: &Endpoints) -> Result<Vec<&'static str>, CatalogError> {
     let names: Vec<&str> = SOURCES.iter().map(|(name, ..)| *name).collect();
     if let Some(unknown) = wanted.sources.iter().find(|name| !names.contains(&name.as_str())) {
-        let hint = format!("the sources are {}", names.join(", "));
+        let hint = match unknown.as_str() {
+            "aws-spot" => "this sky was built without it: cargo install with --features aws".to_owned(),
+            _ => format!("the sources are {}", names.join(", ")),
+        };
         return Err(CatalogError::file("--source", format!("there is no source `{unknown}`"), hint));
     }
     let of_skypilot = |cloud: &str| skypilot::CLOUDS.iter().any(|(_, ours)| *ours == cloud);
@@ -329,7 +333,9 @@ pub async fn update(
         Ok::<_, CatalogError>(())
     });
     gathered.await?;
-    apply(harvests, &wanted.regions, out)
+    let update = lay::apply(harvests, &wanted.regions, out);
+    file::prune(&settings.cache);
+    update
 }
 
 async fn ask(name: &'static str, http: Rc<Http>, job: Rc<Job>) -> Vec<Harvest> {
@@ -379,134 +385,6 @@ fn lock(cache: &Path) -> Result<std::fs::File, CatalogError> {
 
 /// The message of an update that another one keeps from starting.
 pub const LOCKED: &str = "another update is under way";
-
-/// Lays the answers over the catalog as it is now, source by source, and writes it.
-fn apply(harvests: Vec<Harvest>, regions: &[Pattern], out: &Path) -> Result<Update, CatalogError> {
-    let (old, created) = read(out)?;
-    let mut start = Draft::read(&old)?;
-    start.drop_unused_sources();
-    let (mut draft, mut outcomes, mut used) = lay(start.clone(), harvests, regions, &mut |_| Ok(()));
-    let text = |mut draft: Draft| {
-        draft.drop_idle_interruptions();
-        draft.drop_unused_sources();
-        write::files(&draft)
-    };
-    let mut new = text(draft.clone());
-    if store::check(&new, out).is_err() {
-        // One of them is at fault: each is checked alone.
-        let again: Vec<Harvest> = used.into_iter().map(|(harvest, _)| harvest).collect();
-        (draft, outcomes, used) = lay(start, again, regions, &mut |draft| store::check(&text(draft.clone()), out));
-        new = text(draft.clone());
-        store::check(&new, out)?;
-    }
-    let today = crate::util::clock::today();
-    for outcome in outcomes.iter_mut().filter(|outcome| matches!(outcome.status, Status::Failed(_))) {
-        outcome.kept = match outcome.source {
-            "catalog" => None,
-            "aws-spot-advisor" => Some(Kept::interruptions(&draft, &outcome.cloud, today)),
-            _ => Some(Kept::prices(&draft, &outcome.cloud, &outcome.part, today)),
-        };
-    }
-    let updated = outcomes.iter().any(|outcome| outcome.status == Status::Updated);
-    let worked = updated || outcomes.iter().any(|outcome| outcome.status == Status::Unchanged);
-    // A catalog written by hand keeps its form as long as nothing in it changes.
-    let changed = if updated || (created && worked) {
-        store::write(out, if created { &[] } else { &old }, &new)?
-    } else {
-        Vec::new()
-    };
-    for (harvest, ok) in used {
-        if let (Ok(answer), true) = (harvest.result, ok)
-            && let Err(fault) = answer.used()
-            && let Some(outcome) = outcomes.first_mut()
-        {
-            outcome.report.note(format!("What was fetched is not kept: {}.", fault.0));
-        }
-    }
-    Ok(Update { outcomes, changed, created: created && worked })
-}
-
-type Laid = (Draft, Vec<Outcome>, Vec<(Harvest, bool)>);
-
-/// Lays answers over a draft, one after the other; one that fails leaves the draft as it was.
-fn lay(
-    mut draft: Draft,
-    harvests: Vec<Harvest>,
-    regions: &[Pattern],
-    check: &mut dyn FnMut(&Draft) -> Result<(), CatalogError>,
-) -> Laid {
-    let (mut outcomes, mut used) = (Vec::new(), Vec::new());
-    for harvest in harvests {
-        let mut report = Report::default();
-        let mut changes = Changes::default();
-        let mut day = None;
-        let status = match &harvest.result {
-            Err(fault) => Status::Failed(fault.0.clone()),
-            Ok(Yield { load: Load::Skip(why), .. }) => Status::Skipped(why.clone()),
-            Ok(answer) => {
-                day = answer.day;
-                answer.notes.iter().for_each(|note| report.note(note.clone()));
-                let mut next = draft.clone();
-                let laid = lay_one(answer, &mut next, &mut report);
-                match laid.and_then(|()| check(&next).map_err(|error| Fault(error.to_string()))) {
-                    Err(fault) => Status::Failed(fault.0),
-                    Ok(()) => {
-                        restore(&draft, &mut next, regions);
-                        next.drop_unused_sources();
-                        changes = Changes::between(&draft, &next);
-                        let same = next == draft;
-                        draft = next;
-                        if same { Status::Unchanged } else { Status::Updated }
-                    }
-                }
-            }
-        };
-        let ok = matches!(status, Status::Updated | Status::Unchanged);
-        let (source, cloud, part) = (harvest.source, harvest.cloud.clone(), harvest.part.clone());
-        outcomes.push(Outcome { source, cloud, part, status, day, report, changes, kept: None });
-        used.push((harvest, ok));
-    }
-    (draft, outcomes, used)
-}
-
-/// Whether prices of a place are asked for.
-fn asked_for(regions: &[Pattern], cloud: &str, region: &str) -> bool {
-    let matches = |pattern: &Pattern| match pattern.0.contains(':') {
-        true => pattern.matches(&format!("{cloud}:{region}")),
-        false => pattern.matches(region),
-    };
-    regions.is_empty() || regions.iter().any(matches)
-}
-
-/// Puts back the prices of places that were not asked for.
-fn restore(old: &Draft, new: &mut Draft, regions: &[Pattern]) {
-    if regions.is_empty() {
-        return;
-    }
-    new.prices.retain(|(cloud, region), _| asked_for(regions, cloud, region));
-    let others = old.prices.iter().filter(|((cloud, region), _)| !asked_for(regions, cloud, region));
-    new.prices.extend(others.map(|(place, rows)| (place.clone(), rows.clone())));
-}
-
-fn lay_one(answer: &Yield, draft: &mut Draft, report: &mut Report) -> Result<(), Fault> {
-    match &answer.load {
-        Load::Quotes(quotes) => {
-            if quotes.len() == 0 {
-                return Err(Fault(match super::most_left_out(&quotes.report) {
-                    Some(why) => format!("there is no price in it; {why}"),
-                    None => "there is no price in it".to_owned(),
-                }));
-            }
-            Quotes::clone(quotes).apply(draft, report);
-            Ok(())
-        }
-        Load::Import(importer, path, options) => {
-            importer(path, options, draft, report).map_err(|error| Fault(error.to_string()))
-        }
-        Load::Own(other) => own::apply(Draft::clone(other), draft, report),
-        Load::Skip(_) => Ok(()),
-    }
-}
 
 /// How many prices rose and fell, over all sources.
 pub fn total(outcomes: &[Outcome]) -> Changes {

@@ -287,3 +287,19 @@ fn a_server_that_is_given_up_is_not_asked_for_each_file() {
     // The first list's three attempts.
     assert_eq!(server.asked().len(), 3);
 }
+
+#[test]
+fn what_was_not_used_for_long_is_dropped_from_the_cache() {
+    let (bench, server) = (Bench::new(), Server::new(good));
+    let settings = bench.settings(&server);
+    bench.update(&["aws"], &settings);
+    let old = settings.cache.join("bodies/0123.part");
+    std::fs::write(&old, "a version of last year").unwrap();
+    let count = || std::fs::read_dir(settings.cache.join("bodies")).unwrap().count();
+    bench.update(&["aws"], &settings);
+    assert_eq!(count(), 5);
+    let year = Duration::from_secs(365 * 24 * 3600);
+    std::fs::File::options().write(true).open(&old).unwrap().set_modified(std::time::SystemTime::now() - year).unwrap();
+    bench.update(&["aws"], &settings);
+    assert_eq!((count(), old.exists()), (4, false));
+}
