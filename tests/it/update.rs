@@ -40,7 +40,11 @@ fn sky(sandbox: &Sandbox, server: &Server, args: &[&str]) -> Command {
 }
 
 fn said(output: &Output, server: &Server) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&server.host(), "HOST");
+    // The same with the feature `aws` and without.
+    let text = |bytes: &[u8]| {
+        let text = String::from_utf8_lossy(bytes).replace(&server.host(), "HOST").replace("aws-spot, ", "");
+        text.split_inclusive('\n').filter(|line| !line.starts_with("Not asked: aws-spot:")).collect::<String>()
+    };
     // How old the shipped prices are depends on the day of the test.
     let stderr = text(&output.stderr);
     let stderr: Vec<&str> = stderr

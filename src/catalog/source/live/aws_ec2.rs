@@ -9,7 +9,6 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::error::{DisplayErrorContext, SdkError};
 use aws_sdk_ec2::types::{ArchitectureType, InstanceType, InstanceTypeInfo};
-use reqwest::Url;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
