@@ -45,6 +45,7 @@
 //! | `job.toml`, `policy.toml` | written by people |
 //! | `catalog/` | the shipped catalog: text, compiled into the binary; `catalog/README.md` has the format |
 //! | `sky.lock` | which catalog plans are made from, by digest ([`catalog::lock`]) |
+//! | `~/.cache/sky` | what sources of prices have answered, for the next update; may be deleted |
 //! | a plan | one canonical JSON file ([`plan::data`]): sorted keys, integers only |
 //! | `sky.state.json`, `.backup` | snapshot of what was applied |
 //! | `.sky/` | journal, lock, stages' folders, artifacts by content hash |
@@ -70,7 +71,8 @@
 //! - A provider: a folder in `provider/` that implements its trait, a line in its registry, and
 //!   the conformance tests run on it.
 //! - A verb: a file in `cli/`, a line in `cli/arguments.rs` and one in `cli/mod.rs`.
-//! - A price source: a file in `catalog/source/`.
+//! - A price source: a file in `catalog/source/`; one that is asked over HTTP: a file in
+//!   `catalog/source/live/`, a line in its `SOURCES`.
 //! - A format of jobs: a file in `spec/import/`, a line in `cli/import.rs`.
 
 pub mod apply;

@@ -51,6 +51,9 @@ pub(crate) struct Head {
     pub format: u32,
     #[serde(default)]
     pub sources: BTreeMap<String, HeadSource>,
+    /// Where a catalog is published: its tables, for those who fetch it. Of no other meaning.
+    #[serde(default)]
+    pub files: Vec<String>,
 }
 
 /// `[sources.ID]`.

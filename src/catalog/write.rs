@@ -48,7 +48,10 @@ const ONE_FILE: usize = 2000;
 /// The files of a catalog, by name: equal rows give equal bytes.
 pub fn files(draft: &Draft) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
-    files.insert(CATALOG.to_owned(), head_text(&Head { format: FORMAT, sources: draft.sources.clone() }));
+    files.insert(
+        CATALOG.to_owned(),
+        head_text(&Head { format: FORMAT, sources: draft.sources.clone(), ..Head::default() }),
+    );
     let mut put = |name: String, header: &[&str], rows: Vec<String>| {
         if !rows.is_empty() {
             files.insert(name, sheet(header, rows));

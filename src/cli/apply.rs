@@ -189,7 +189,7 @@ fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
     }
 }
 
-fn exit_of(interrupt: Interrupt) -> Exit {
+pub(super) fn exit_of(interrupt: Interrupt) -> Exit {
     match interrupt {
         Interrupt::Interrupt => Exit::Interrupted,
         Interrupt::Terminate => Exit::Terminated,

@@ -180,9 +180,19 @@ fn kept_at(digest: &str) -> Option<PathBuf> {
     Some(cache::folder()?.join("catalogs").join(format!("{name}.lz4")))
 }
 
+/// The catalog folder that a verb writes when none is named: the one that the lock pins, else
+/// `./catalog`.
+pub fn home(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    let pinned = read()?.and_then(|pinned| folder(&pinned.at));
+    Ok(pinned.unwrap_or_else(|| PathBuf::from("catalog")))
+}
+
 /// A folder as a lock writes it: relative to the working folder, with a leading `.` so that none
 /// is taken for a name.
-fn relative(folder: &Path) -> Location {
+pub fn relative(folder: &Path) -> Location {
     let here = std::env::current_dir().and_then(std::fs::canonicalize).unwrap_or_default();
     let there = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     let common = here.components().zip(there.components()).take_while(|(a, b)| a == b).count();

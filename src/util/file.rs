@@ -45,11 +45,16 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     write().map_err(|error| named(path, "write", error))
 }
 
+/// Creates a folder and those above it.
+pub fn create_folders(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| named(folder, "create", error))
+}
+
 /// Writes `name` (with `/`) below a folder, whose folders are created.
 pub fn write_below(folder: &Path, name: &str, contents: &[u8]) -> io::Result<()> {
     let path = folder.join(name);
     if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).map_err(|error| named(parent, "create", error))?;
+        create_folders(parent)?;
     }
     write_atomic(&path, contents)
 }

@@ -24,4 +24,5 @@ mod rich;
 mod rules;
 mod sandbox;
 mod services;
+mod update;
 mod verify;

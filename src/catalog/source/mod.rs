@@ -7,11 +7,13 @@ mod day;
 mod foreign;
 mod gcp;
 mod interruptions;
+pub mod live;
 mod network;
 mod places;
 mod prices;
 mod report;
 mod skypilot;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +24,7 @@ pub use report::{LeftOut, Report};
 use crate::catalog::draft::Draft;
 use crate::catalog::files;
 use crate::catalog::load::HeadSource;
-use crate::catalog::{CatalogError, load, write};
+use crate::catalog::{CatalogError, write};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -86,22 +88,8 @@ pub fn import(kind: &str, path: &Path, options: &Options, out: &Path) -> Result<
 /// of the files that are new or changed. Nothing is written that the loader refuses.
 pub(crate) fn save(old: &[files::File], draft: &Draft, out: &Path) -> Result<Vec<String>, CatalogError> {
     let new = write::files(draft);
-    let loadable: Result<Vec<_>, _> = new
-        .iter()
-        .map(|(name, text)| files::file(name.clone(), out.join(name).display().to_string(), text.clone().into_bytes()))
-        .collect();
-    load::from_files(&loadable?)?;
-    let text_of = |name: &str| old.iter().find(|file| file.name == name).map(|file| file.text.as_str());
-    let changed: Vec<(&String, &String)> =
-        new.iter().filter(|(name, text)| text_of(name) != Some(text.as_str())).collect();
-    let fault = |error: std::io::Error| CatalogError::file(out.display().to_string(), error.to_string(), "");
-    for (name, text) in &changed {
-        crate::util::file::write_below(out, name, text.as_bytes()).map_err(fault)?;
-    }
-    for file in old.iter().filter(|file| !new.contains_key(&file.name)) {
-        crate::util::file::remove(&out.join(&file.name)).map_err(fault)?;
-    }
-    Ok(changed.into_iter().map(|(name, _)| name.clone()).collect())
+    store::check(&new, out)?;
+    store::write(out, old, &new)
 }
 
 /// The day of figures that come without one.
@@ -134,13 +122,17 @@ fn start(kind: &str, options: &Options, report: &mut Report) -> Result<Draft, Ca
     Ok(draft)
 }
 
-fn nothing_taken(path: &Path, report: &Report) -> CatalogError {
+/// Why most rows of a source were left out.
+fn most_left_out(report: &Report) -> Option<String> {
     let most = report.left_out.values().map(|left| left.rows).max();
-    let hint = match report.reasons().into_iter().find(|(rows, _)| Some(*rows) == most) {
-        Some((1, why)) => format!("left out: {why}"),
-        Some((rows, why)) => format!("left out, {rows} times: {why}"),
-        None => "it has a header and no rows".to_owned(),
-    };
+    match report.reasons().into_iter().find(|(rows, _)| Some(*rows) == most)? {
+        (1, why) => Some(format!("left out: {why}")),
+        (rows, why) => Some(format!("left out, {rows} times: {why}")),
+    }
+}
+
+fn nothing_taken(path: &Path, report: &Report) -> CatalogError {
+    let hint = most_left_out(report).unwrap_or_else(|| "it has a header and no rows".to_owned());
     CatalogError::file(path.display().to_string(), "there is nothing in it to import", hint)
 }
 

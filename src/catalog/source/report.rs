@@ -1,9 +1,10 @@
 //! What an import did: rows taken and left out, by why.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What an import did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// What was assumed because nothing else was said: one sentence each.
     pub notes: Vec<String>,
@@ -16,7 +17,7 @@ pub struct Report {
 }
 
 /// Rows left out for one reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub rows: usize,
     /// How many of them are about what: regions, accelerators; empty if the reason says it all.
@@ -46,6 +47,17 @@ impl Report {
         let left = self.left_out.entry(why.into()).or_default();
         left.rows += 1;
         *left.about.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// The rows that another report left out, too.
+    pub fn add_left_out(&mut self, other: &Report) {
+        for (why, left) in &other.left_out {
+            let into = self.left_out.entry(why.clone()).or_default();
+            into.rows += left.rows;
+            for (name, rows) in &left.about {
+                *into.about.entry(name.clone()).or_default() += rows;
+            }
+        }
     }
 
     /// A line per reason with its rows, by what it is about, the most rows first.

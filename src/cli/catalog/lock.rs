@@ -51,6 +51,16 @@ pub fn run(args: &LockArgs, named: Option<&Path>, terminal: &Terminal) -> Result
     Ok(Exit::Success)
 }
 
+/// After a verb has changed a catalog folder: pins it if it is the pinned one, or if nobody named it, so that
+/// plans are made from it. A folder that was named may be anyone's.
+pub fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<(), Failure> {
+    let pinned = locks::read()?.is_some_and(|pinned| pinned.at == locks::relative(folder));
+    if pinned || !named {
+        terminal.note(refresh(folder, None)?.trim_end());
+    }
+    Ok(())
+}
+
 /// Pins the catalog in `folder`, for a verb that has just changed it; what to say about it. `before` is
 /// the catalog that was there, if there was one: what changed in price is summed up.
 ///

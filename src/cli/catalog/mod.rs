@@ -1,4 +1,4 @@
-//! `sky catalog list|search|show|import|register|lock|diff|check`.
+//! `sky catalog list|search|show|import|update|register|lock|diff|check`.
 
 mod check;
 mod diff;
@@ -12,6 +12,7 @@ mod table;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use super::{Exit, Failure, Terminal};
 use crate::catalog::{Catalog, CatalogError};
@@ -20,11 +21,12 @@ use clap::{Args, Subcommand};
 pub use diff::DiffArgs;
 pub use import::{ImportArgs, import, report_text};
 pub use list::{ListArgs, list};
-pub use lock::{LockArgs, refresh};
+pub use lock::LockArgs;
 pub use register::{RegisterArgs, register};
 pub use search::{SearchArgs, search};
 pub use show::{ShowArgs, show};
 use std::path::PathBuf;
+pub use update::{UpdateArgs, update};
 
 /// List and show what clouds offer; import price lists into a catalog
 #[derive(Debug, Args)]
@@ -49,6 +51,8 @@ pub enum CatalogVerb {
     Register(RegisterArgs),
     /// Read foreign price lists into a catalog folder
     Import(ImportArgs),
+    /// Fetch live prices into a catalog folder [default: ./catalog]
+    Update(UpdateArgs),
     Lock(LockArgs),
     Diff(DiffArgs),
     Check(CheckArgs),
@@ -61,9 +65,20 @@ pub fn verb(args: &CatalogArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         CatalogVerb::Lock(verb) => return lock::run(verb, named, terminal),
         CatalogVerb::Diff(verb) => return diff::run(verb, named, terminal),
         CatalogVerb::Check(verb) => return check::run(verb, named, terminal),
+        CatalogVerb::Update(verb) => return update(verb, named, terminal),
+        CatalogVerb::Register(verb) => {
+            let out = super::lock::home(named)?;
+            terminal.out(&register(verb, &out).map_err(Failure::error)?)?;
+            lock::follow(&out, named.is_some(), terminal)?;
+            return Ok(Exit::Success);
+        }
+        CatalogVerb::Import(verb) => {
+            terminal.out(&import(verb).map_err(Failure::error)?)?;
+            lock::follow(&verb.out, true, terminal)?;
+            return Ok(Exit::Success);
+        }
         _ => {}
     }
-    // What has to be loaded for the others is loaded by them: `import` needs no catalog.
     let mut refused = None;
     let load = || {
         super::lock::catalog_to_show(named, terminal).map_err(|failure| {
@@ -78,16 +93,14 @@ pub fn verb(args: &CatalogArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     }
 }
 
-/// Runs the verb; what to print. `load` reads the catalog that the settings name: `import` needs
-/// none.
+/// Runs a verb that only reads; what to print. `load` reads the catalog that the settings name.
 pub fn run(args: &CatalogArgs, load: impl FnOnce() -> Result<Catalog, CatalogError>) -> Result<String, CatalogError> {
     match &args.verb {
         CatalogVerb::List(args) => list(&load()?, args),
         CatalogVerb::Search(args) => search(&load()?, args),
         CatalogVerb::Show(args) => show(&load()?, args),
-        CatalogVerb::Register(joining) => register(joining, args.catalog.as_deref()),
-        CatalogVerb::Import(args) => import(args),
         // These are run by `verb`, with a terminal.
+        CatalogVerb::Register(_) | CatalogVerb::Import(_) | CatalogVerb::Update(_) => Ok(String::new()),
         CatalogVerb::Lock(_) | CatalogVerb::Diff(_) | CatalogVerb::Check(_) => Ok(String::new()),
     }
 }

@@ -9,9 +9,6 @@ use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
 
-/// The catalog that is written unless another is named.
-const OWN: &str = "catalog";
-
 /// Arguments of `sky catalog register`.
 #[derive(Debug, Default, Args)]
 pub struct RegisterArgs {
@@ -39,9 +36,8 @@ pub struct RegisterArgs {
 }
 
 /// `sky catalog register`, into a catalog folder.
-pub fn register(args: &RegisterArgs, catalog: Option<&Path>) -> Result<String, CatalogError> {
-    let out = catalog.unwrap_or(Path::new(OWN));
-    let today = args.as_of.clone().unwrap_or_else(clock::today);
+pub fn register(args: &RegisterArgs, out: &Path) -> Result<String, CatalogError> {
+    let today = args.as_of.clone().unwrap_or_else(|| clock::today().to_string());
     let today = today
         .parse()
         .map_err(|_| CatalogError::file("--as-of", format!("`{today}` is not a day"), "write it like 2026-12-31"))?;

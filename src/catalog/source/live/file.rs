@@ -1,0 +1,206 @@
+//! One body of any size: kept in the cache, asked for only if it has changed, and gone on with
+//! where it broke off.
+
+use super::News;
+use super::http::{self, Fault, Http, PROGRESS, Trouble, accepted, host, sent};
+use jiff::civil::Date;
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use reqwest::{Response, StatusCode, Url};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What is known of a body; beside it in the cache, as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    pub url: String,
+    #[serde(default)]
+    pub etag: Option<String>,
+    #[serde(default)]
+    pub modified: Option<String>,
+    /// The day of the body: when it was last changed, else when it was first seen.
+    pub day: Option<Date>,
+    /// The day is that of a change, not only when it was seen.
+    #[serde(default)]
+    pub dated: bool,
+}
+
+/// A body in the cache.
+#[derive(Clone, Debug)]
+pub(super) struct Fetched {
+    /// The body itself, or, if it has not changed, whatever `made` of it the caller has kept.
+    pub path: PathBuf,
+    pub mark: Mark,
+    /// False: what the caller made of it the last time still holds.
+    pub changed: bool,
+    stem: PathBuf,
+}
+
+impl Fetched {
+    /// Where to keep what is made of the body, instead of the body.
+    pub fn made(&self) -> PathBuf {
+        self.stem.with_extension("made")
+    }
+
+    /// Keeps what was made of the body, and the body no longer.
+    pub fn keep_made(&self, bytes: &[u8]) -> Result<(), Fault> {
+        http::keep(&self.made(), bytes)?;
+        if self.changed {
+            let _ = std::fs::remove_file(&self.path);
+        }
+        Ok(())
+    }
+
+    /// From now on it is only asked for if it changes: it could be used.
+    pub fn approve(&self) -> Result<(), Fault> {
+        let text = serde_json::to_vec(&self.mark).map_err(|error| Fault(error.to_string()))?;
+        http::keep(&self.stem.with_extension("json"), &text)
+    }
+}
+
+/// Days after which what nobody has asked for is dropped from the cache.
+const OLD_DAYS: u64 = 60;
+
+/// Drops bodies that were not used for long: addresses of lists have versions in them.
+pub(super) fn prune(cache: &Path) {
+    let Ok(entries) = std::fs::read_dir(cache.join("bodies")) else { return };
+    for entry in entries.flatten() {
+        let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age.as_secs() > OLD_DAYS * 24 * 3600) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Gets a body. `kind` parts the cache's names when what is made of bodies changes its form.
+pub(super) async fn fetch(http: &Http, unit: &str, url: &Url, kind: &str) -> Result<Fetched, Fault> {
+    let name = crate::util::hash::digest(format!("{kind}\n{url}").as_bytes());
+    let stem = http.cache.join("bodies").join(name.trim_start_matches("sha256:").get(..32).unwrap_or("body"));
+    let (body, made) = (stem.with_extension("body"), stem.with_extension("made"));
+    let known = read_mark(&stem.with_extension("json"), url).filter(|_| body.exists() || made.exists());
+    // A body that breaks off twice is gone on with twice.
+    http.retried(unit, url, async || attempt(http, unit, url, &stem, known.as_ref()).await).await
+}
+
+fn read_mark(path: &Path, url: &Url) -> Option<Mark> {
+    let mark: Mark = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    (mark.url == url.as_str()).then_some(mark)
+}
+
+async fn attempt(http: &Http, unit: &str, url: &Url, stem: &Path, known: Option<&Mark>) -> Result<Fetched, Trouble> {
+    let (part, part_mark) = (stem.with_extension("part"), stem.with_extension("part.json"));
+    let begun = std::fs::metadata(&part).map_or(0, |found| found.len());
+    let resume = read_mark(&part_mark, url).filter(|mark| begun > 0 && validator(mark).is_some());
+    // As it is: the length of a compressed body says nothing, and no part of it can be asked for.
+    let mut headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
+    let mut set = |name: HeaderName, value: Option<&str>| {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(name, value);
+        }
+    };
+    match (&resume, known) {
+        (Some(mark), _) => {
+            set(RANGE, Some(&format!("bytes={begun}-")));
+            set(IF_RANGE, validator(mark));
+        }
+        (None, Some(mark)) => {
+            set(IF_NONE_MATCH, mark.etag.as_deref());
+            set(IF_MODIFIED_SINCE, mark.modified.as_deref());
+        }
+        (None, None) => {}
+    }
+    let response = sent(http.get(url, &headers), url).await?;
+    if let (StatusCode::NOT_MODIFIED, Some(mark)) = (response.status(), known) {
+        let made = stem.with_extension("made");
+        let path = if made.exists() { made } else { stem.with_extension("body") };
+        return Ok(Fetched { path, mark: mark.clone(), changed: false, stem: stem.to_owned() });
+    }
+    if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+        // What was begun is no beginning of what is there now.
+        let _ = std::fs::remove_file(&part);
+        let text = format!("{} has another body than before", host(url));
+        return Err(Trouble { again: resume.is_some(), ..Trouble::lasting(text) });
+    }
+    let response = accepted(response, url)?;
+    let goes_on = response.status() == StatusCode::PARTIAL_CONTENT;
+    if goes_on && starts_at(&response) != Some(begun) {
+        let _ = std::fs::remove_file(&part);
+        return Err(Trouble {
+            again: true,
+            ..Trouble::lasting(format!("{} sends another part than asked for", host(url)))
+        });
+    }
+    let mark = match (goes_on, resume) {
+        (true, Some(mark)) => mark,
+        _ => mark_of(&response, url, known),
+    };
+    let start = if goes_on { begun } else { 0 };
+    if goes_on {
+        http.tell(unit, &News::Resumed { at: start });
+    }
+    let local = |error: std::io::Error| Trouble::lasting(crate::util::file::named(&part, "write", error).to_string());
+    let text = serde_json::to_vec(&mark).map_err(|error| Trouble::lasting(error.to_string()))?;
+    http::keep(&part_mark, &text).map_err(|fault| Trouble::lasting(fault.0))?;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.create(true).write(true).append(goes_on).truncate(!goes_on).open(&part).map_err(local)?;
+    download(http, unit, url, response, &mut file, start).await?;
+    file.sync_all().map_err(local)?;
+    // The old mark must not stand beside the new body.
+    let _ = std::fs::remove_file(stem.with_extension("json"));
+    let body = stem.with_extension("body");
+    std::fs::rename(&part, &body).map_err(local)?;
+    let _ = std::fs::remove_file(&part_mark);
+    Ok(Fetched { path: body, mark, changed: true, stem: stem.to_owned() })
+}
+
+async fn download(
+    http: &Http,
+    unit: &str,
+    url: &Url,
+    mut response: Response,
+    file: &mut std::fs::File,
+    start: u64,
+) -> Result<(), Trouble> {
+    let total = response.content_length().map(|left| start + left);
+    let mut done = start;
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                file.write_all(&chunk)
+                    .map_err(|error| Trouble::lasting(format!("cannot write to the cache: {error}")))?;
+                done += chunk.len() as u64;
+                http.tell(unit, &News::Bytes { done, total });
+            }
+            Ok(None) if total.is_some_and(|total| done < total) => {
+                let text = format!("the answer of {} broke off after {done} bytes", host(url));
+                return Err(Trouble { again: true, progress: done - start > PROGRESS, ..Trouble::lasting(text) });
+            }
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(Trouble { progress: done - start > PROGRESS, ..http::broken(&error, url) }),
+        }
+    }
+}
+
+/// What says that a body is still the same byte by byte: a strong tag, else the time.
+fn validator(mark: &Mark) -> Option<&str> {
+    mark.etag.as_deref().filter(|tag| !tag.starts_with("W/")).or(mark.modified.as_deref())
+}
+
+/// The first byte of a partial answer.
+fn starts_at(response: &Response) -> Option<u64> {
+    let text = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
+    text.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}
+
+fn mark_of(response: &Response, url: &Url, known: Option<&Mark>) -> Mark {
+    let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (etag, modified) = (text(ETAG), text(LAST_MODIFIED));
+    // The same body as the last time was first seen then.
+    let same = known.filter(|mark| mark.etag.is_some() && mark.etag == etag);
+    let changed = http::day_of(response.headers(), LAST_MODIFIED);
+    let seen = same.and_then(|mark| mark.day).or_else(|| http::day_of(response.headers(), DATE));
+    Mark { url: url.to_string(), etag, modified, day: changed.or(seen), dated: changed.is_some() }
+}

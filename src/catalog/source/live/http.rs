@@ -1,0 +1,265 @@
+//! Asking a server: time limits, retries with growing waits, faults in plain words.
+
+use super::{News, Settings, Watch};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use jiff::civil::Date;
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// A server that asks for a longer pause than this is left alone.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// As many redirects are followed.
+const REDIRECTS: usize = 10;
+
+/// The header of a key.
+pub(super) const KEY: &str = "x-goog-api-key";
+
+/// A server that is there takes a connection in that time.
+const CONNECT: Duration = Duration::from_secs(15);
+
+/// Bytes after which a download that breaks again counts as a new one: a bad line is no reason to
+/// give up a large file that moves on.
+pub(super) const PROGRESS: u64 = 1 << 20;
+
+/// Why a source has failed: lower case, no full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault(pub String);
+
+/// What is wrong with one attempt.
+pub(super) struct Trouble {
+    pub fault: Fault,
+    /// Another attempt may do.
+    pub again: bool,
+    /// How long the server asks to wait.
+    pub pause: Option<Duration>,
+    /// It got on before it broke.
+    pub progress: bool,
+    /// It is the server's trouble with all requests, not with this one.
+    pub everywhere: bool,
+}
+
+impl Trouble {
+    /// Nothing that another attempt would change.
+    pub fn lasting(message: impl Into<String>) -> Self {
+        Self { fault: Fault(message.into()), again: false, pause: None, progress: false, everywhere: false }
+    }
+}
+
+/// The connection to all sources, and the folder with what they answered.
+pub(super) struct Http {
+    client: Client,
+    /// For requests with a key: it is not carried to another host.
+    keyed: Client,
+    pub cache: PathBuf,
+    retries: usize,
+    first_wait: Duration,
+    watch: Rc<dyn Watch>,
+    /// Servers that were given up, by their addresses: nobody waits for each of their files.
+    given_up: RefCell<BTreeMap<String, Fault>>,
+}
+
+impl Http {
+    pub fn new(settings: &Settings, watch: Rc<dyn Watch>) -> Result<Self, Fault> {
+        let client = |keyed: bool| {
+            let builder = || {
+                let builder = Client::builder().user_agent(concat!("sky/", env!("CARGO_PKG_VERSION")));
+                builder.connect_timeout(settings.timeout.min(CONNECT)).read_timeout(settings.timeout)
+            };
+            let follow = move || redirect::Policy::custom(move |attempt| redirected(attempt, keyed));
+            // A machine without certificates can still ask mirrors over plain HTTP.
+            let built = builder().redirect(follow()).build();
+            let built = built.or_else(|_| builder().redirect(follow()).tls_certs_only([]).build());
+            built.map_err(|error| Fault(format!("cannot set up HTTPS: {}", deepest(&error))))
+        };
+        Ok(Self {
+            client: client(false)?,
+            keyed: client(true)?,
+            cache: settings.cache.clone(),
+            retries: settings.retries,
+            first_wait: settings.first_wait,
+            watch,
+            given_up: RefCell::default(),
+        })
+    }
+
+    pub fn get(&self, url: &Url, headers: &HeaderMap) -> RequestBuilder {
+        let client = if headers.contains_key(KEY) { &self.keyed } else { &self.client };
+        client.get(url.clone()).headers(headers.clone())
+    }
+
+    pub fn tell(&self, unit: &str, news: &News<'_>) {
+        self.watch.tell(unit, news);
+    }
+
+    /// Tries until it works, until another attempt would not help, or until there were too many.
+    pub async fn retried<T>(
+        &self,
+        unit: &str,
+        url: &Url,
+        mut attempt: impl AsyncFnMut() -> Result<T, Trouble>,
+    ) -> Result<T, Fault> {
+        let server = url.origin().ascii_serialization();
+        let waits = || {
+            let builder = ExponentialBuilder::default().with_min_delay(self.first_wait).with_factor(2.0);
+            builder.with_max_delay(Duration::from_secs(30)).with_max_times(self.retries).with_jitter().build()
+        };
+        let mut left = waits();
+        loop {
+            if let Some(fault) = self.given_up.borrow().get(&server) {
+                return Err(fault.clone());
+            }
+            let trouble = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(trouble) => trouble,
+            };
+            if trouble.progress {
+                left = waits();
+            }
+            let next = left.next().filter(|_| trouble.again);
+            let wait = next.map(|wait| trouble.pause.unwrap_or(wait));
+            let fault = match wait {
+                Some(wait) if wait > LONGEST_PAUSE => {
+                    Fault(format!("{}; the server asks to wait {} s", trouble.fault.0, wait.as_secs()))
+                }
+                _ => trouble.fault.clone(),
+            };
+            let Some(wait) = wait.filter(|wait| *wait <= LONGEST_PAUSE) else {
+                if trouble.everywhere {
+                    self.given_up.borrow_mut().insert(server, fault.clone());
+                }
+                return Err(fault);
+            };
+            self.tell(unit, &News::Again { why: &trouble.fault.0, wait });
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// A body of at most so many bytes, and the day of the answer.
+    pub async fn body(&self, unit: &str, url: &Url, headers: &HeaderMap, most: usize) -> Result<Body, Fault> {
+        self.retried(unit, url, async || {
+            let mut response = accepted(sent(self.get(url, headers), url).await?, url)?;
+            let day = day_of(response.headers(), DATE);
+            let mut bytes = Vec::new();
+            loop {
+                match response.chunk().await.map_err(|error| broken(&error, url))? {
+                    Some(chunk) if bytes.len() + chunk.len() <= most => bytes.extend_from_slice(&chunk),
+                    Some(_) => return Err(Trouble::lasting(format!("{} answers more than {most} bytes", host(url)))),
+                    None => return Ok(Body { bytes, day }),
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// A whole answer.
+pub(super) struct Body {
+    pub bytes: Vec<u8>,
+    /// When it was given, by the server's clock.
+    pub day: Option<Date>,
+}
+
+/// Redirects are followed, but not from HTTPS to HTTP, and with a key not to another host.
+fn redirected(attempt: redirect::Attempt<'_>, keyed: bool) -> redirect::Action {
+    let Some(from) = attempt.previous().last() else { return attempt.follow() };
+    let to = attempt.url();
+    let wrong = if attempt.previous().len() > REDIRECTS || attempt.previous().contains(to) {
+        "redirects in a circle, or too often"
+    } else if from.scheme() == "https" && to.scheme() != "https" {
+        "redirects from HTTPS to HTTP"
+    } else if keyed && from.origin() != to.origin() {
+        "redirects to another host, which must not see the key"
+    } else {
+        return attempt.follow();
+    };
+    attempt.error(wrong)
+}
+
+/// Sends a request.
+pub(super) async fn sent(request: RequestBuilder, url: &Url) -> Result<Response, Trouble> {
+    request.send().await.map_err(|error| broken(&error, url))
+}
+
+/// An answer with a body; else what is wrong with it.
+pub(super) fn accepted(response: Response, url: &Url) -> Result<Response, Trouble> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let again = status.is_server_error()
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
+    let name = status.canonical_reason().unwrap_or("an unknown status");
+    let fault = Fault(format!("{} answers {} {name}", host(url), status.as_u16()));
+    let everywhere = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    Err(Trouble { fault, again, pause: pause(response.headers()), progress: false, everywhere })
+}
+
+/// `Retry-After`, in seconds or as a date.
+fn pause(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Duration::try_from(until.duration_since(crate::util::clock::now())).ok().or(Some(Duration::ZERO))
+}
+
+/// The day of a header that has a date.
+pub(super) fn day_of(headers: &HeaderMap, name: HeaderName) -> Option<Date> {
+    let time = jiff::fmt::rfc2822::parse(headers.get(name)?.to_str().ok()?).ok()?;
+    Some(time.timestamp().to_zoned(jiff::tz::TimeZone::UTC).date())
+}
+
+/// A connection that did not come about or broke.
+pub(super) fn broken(error: &reqwest::Error, url: &Url) -> Trouble {
+    let host = host(url);
+    let text = if error.is_redirect() {
+        return Trouble::lasting(format!("{host} {}", deepest(error)));
+    } else if error.is_builder() {
+        return Trouble::lasting(format!("cannot ask {host}: {}", deepest(error)));
+    } else if error.is_timeout() {
+        format!("{host} does not answer in time")
+    } else if error.is_connect() && deepest(error).contains("UnknownIssuer") {
+        return Trouble::lasting(format!(
+            "the certificate of {host} is of nobody that this system trusts; install ca-certificates, or name them in SSL_CERT_FILE"
+        ));
+    } else if error.is_connect() {
+        format!("cannot connect to {host}: {}", deepest(error))
+    } else {
+        format!("the answer of {host} broke off: {}", deepest(error))
+    };
+    let everywhere = error.is_connect() || error.is_timeout();
+    Trouble { fault: Fault(text), again: true, pause: None, progress: false, everywhere }
+}
+
+/// The words of the innermost error, without Rust's `(os error N)`.
+fn deepest(error: &dyn Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    let text = inner.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// `prices.azure.com`, with the port if it is an unusual one.
+pub(super) fn host(url: &Url) -> String {
+    let name = url.host_str().unwrap_or("the server");
+    url.port().map_or(name.to_owned(), |port| format!("{name}:{port}"))
+}
+
+/// Writes a file of the cache; other users cannot read it.
+pub(super) fn keep(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    crate::util::file::create_folders(folder).map_err(|error| Fault(error.to_string()))?;
+    crate::util::file::write_atomic(path, bytes).map_err(|error| Fault(error.to_string()))
+}

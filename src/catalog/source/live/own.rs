@@ -1,0 +1,111 @@
+//! Catalogs in our own format, from a folder or an address.
+//!
+//! At an address, `catalog.toml` is the index: its `files` names the tables. Without that key
+//! the usual names at its side are tried.
+
+use super::super::Report;
+use super::endpoints::below;
+use super::{Fault, Http, Job, Yield, file};
+use crate::catalog::draft::{Draft, PriceRow};
+use crate::catalog::files::{self, CATALOG};
+use crate::catalog::load;
+use reqwest::Url;
+use std::path::Path;
+
+/// Tables that are looked for where the index names none.
+const USUAL: [&str; 10] = [
+    "places.csv",
+    "machines.csv",
+    "prices.csv",
+    "accelerators.csv",
+    "confidential.csv",
+    "egress.csv",
+    "throughput.csv",
+    "clouds.csv",
+    "interruptions.csv",
+    "round_trips.csv",
+];
+
+pub(super) async fn fetch(http: &Http, job: &Job) -> Result<Yield, Fault> {
+    let Some(from) = job.endpoints.own.as_deref() else {
+        return Ok(Yield::skip("no catalog is named: --from, or SKY_CATALOG_URL".to_owned()));
+    };
+    let plain = |error: crate::catalog::CatalogError| Fault(error.to_string());
+    let url = match Url::parse(from) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => url,
+        _ => {
+            let files = files::read(Path::new(from)).map_err(plain)?;
+            return Ok(Yield::own(Draft::read(&files).map_err(plain)?, Vec::new()));
+        }
+    };
+    let mut folder = url.clone();
+    folder.set_path(url.path().trim_end_matches(CATALOG));
+    let get = async |name: &str| {
+        let address = below(&folder, name);
+        let fetched = file::fetch(http, "catalog", &address, "catalog").await?;
+        let bytes = std::fs::read(&fetched.path)
+            .map_err(|error| Fault(crate::util::file::named(&fetched.path, "read", error).to_string()))?;
+        let file = files::file(name.to_owned(), address.to_string(), bytes).map_err(plain)?;
+        Ok::<_, Fault>((file, fetched))
+    };
+    let (index, mark) = get(CATALOG).await?;
+    let named = load::head(&index).map_err(plain)?.files;
+    let (mut files, mut marks) = (vec![index], vec![mark]);
+    for name in named.iter().map(String::as_str).chain(USUAL.into_iter().filter(|_| named.is_empty())) {
+        if !is_table(name) {
+            return Err(Fault(format!("{CATALOG} names a file that is no table beside it: `{name}`")));
+        }
+        match get(name).await {
+            Ok((file, mark)) => {
+                files.push(file);
+                marks.push(mark);
+            }
+            Err(fault) if named.is_empty() && fault.0.ends_with(" answers 404 Not Found") => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Yield::own(Draft::read(&files).map_err(plain)?, marks))
+}
+
+/// `prices.csv` or `acme/prices.csv`; nothing that leads elsewhere.
+fn is_table(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('/').collect();
+    let plain = |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '?', '#', '%']);
+    name.ends_with(".csv") && parts.len() <= 2 && parts.iter().all(plain)
+}
+
+/// Lays a catalog over another one: its prices where they are not older, all its other rows.
+pub(super) fn apply(mut other: Draft, draft: &mut Draft, report: &mut Report) -> Result<(), Fault> {
+    for (id, source) in &other.sources {
+        if draft.sources.get(id).is_some_and(|mine| mine != source) {
+            return Err(Fault(format!("its source `{id}` is another one than the catalog's source of that name")));
+        }
+    }
+    let prices = std::mem::take(&mut other.prices);
+    for (what, count) in [
+        ("places", other.places.len()),
+        ("machines", other.machines.len()),
+        ("accelerators", other.accelerators.len()),
+        ("confidential families", other.confidential.len()),
+        ("egress rules", other.egress.len()),
+        ("throughput rules", other.throughput.len()),
+        ("terms of clouds", other.clouds.len()),
+        ("interruption rates", other.interruptions.len()),
+        ("round trips", other.round_trips.len()),
+    ] {
+        if count > 0 {
+            report.taken.insert(what.to_owned(), count);
+        }
+    }
+    draft.merge(other);
+    for ((cloud, region), rows) in prices {
+        for (machine, row) in rows {
+            if row != PriceRow::default() {
+                draft.put_price(&cloud, &region, &machine, row);
+                report.take(format!("{cloud}: prices"));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Prices as feeds have them, on their way into the draft.
+
+use super::super::{Report, check};
+use crate::catalog::draft::{Draft, MachineRow, PriceRow};
+use crate::catalog::load::HeadSource;
+use crate::model::units::{div_half_even, scaled};
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The size of a machine, if the feed says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Size {
+    pub vcpu_thousandths: u64,
+    /// Bytes.
+    pub memory: u64,
+    /// Thousandths of cards.
+    pub cards: u32,
+    /// Their name; most feeds only count them.
+    #[serde(default)]
+    pub card: Option<String>,
+    pub arch: String,
+}
+
+/// One price, and what it is preferred by when the feed has several of one machine: the greater wins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Quote {
+    rank: (bool, String),
+    /// Nano-USD per hour; of equals the dearer, so that no plan costs more than it says.
+    nano: i64,
+}
+
+/// Prices of one day of one feed of one cloud.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Quotes {
+    pub cloud: String,
+    /// The source's id without its day.
+    pub name: String,
+    pub day: Date,
+    pub about: String,
+    pub url: String,
+    /// Rows that the feed's reader left out.
+    pub report: Report,
+    pub sizes: BTreeMap<String, Size>,
+    /// By region, instance type, and whether it is a spot price.
+    quotes: BTreeMap<(String, String, bool), Quote>,
+}
+
+/// [`Quotes`] in the cache.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    day: Date,
+    report: Report,
+    sizes: BTreeMap<String, Size>,
+    quotes: Vec<(String, String, bool, i64)>,
+}
+
+/// A price of a unit such as `1 Hour`, `100 Hours` or `Hrs` as nano-USD per hour; none: it is no
+/// unit of hours, or no price.
+pub(super) fn hourly(price: &str, unit: &str) -> Result<i64, &'static str> {
+    let hours = hours(unit).ok_or("not by the hour")?;
+    let nano = scaled(price, 1_000_000_000).map_err(|_| "no price")?;
+    i64::try_from(div_half_even(i128::from(nano), i128::from(hours))).map_err(|_| "no price")
+}
+
+fn hours(unit: &str) -> Option<u32> {
+    let (count, unit) = unit.trim().split_once([' ', '/']).unwrap_or(("1", unit.trim()));
+    let count: u32 = count.parse().ok()?;
+    (matches!(unit, "Hour" | "Hours" | "Hrs" | "hour" | "hours") && count > 0).then_some(count)
+}
+
+impl Quotes {
+    /// None yet.
+    pub fn new(cloud: &str, name: &str, day: Date, about: &str, url: impl ToString) -> Self {
+        let (cloud, name, about) = (cloud.to_owned(), name.to_owned(), about.to_owned());
+        Self { cloud, name, day, about, url: url.to_string(), ..Self::default() }
+    }
+
+    /// Why a row is left out.
+    pub fn leave(&mut self, why: &str) {
+        self.report.leave(format!("{}: {why}", self.cloud));
+    }
+
+    /// Why a row is left out, with a name in it.
+    pub fn leave_of(&mut self, why: &str, name: &str) {
+        self.report.leave_of(format!("{}: {why}", self.cloud), name);
+    }
+
+    /// Takes a price that is more than nothing.
+    pub fn put(&mut self, region: &str, machine: &str, spot: bool, nano: i64, rank: (bool, String)) {
+        if nano <= 0 {
+            self.leave("a price of 0");
+            return;
+        }
+        let new = Quote { rank, nano };
+        let key = (region.to_owned(), machine.to_owned(), spot);
+        match self.quotes.get_mut(&key) {
+            None => {
+                self.quotes.insert(key, new);
+                return;
+            }
+            Some(old) if *old < new => *old = new,
+            Some(_) => {}
+        }
+        self.leave("another row of the same machine");
+    }
+
+    /// How many prices there are.
+    pub fn len(&self) -> usize {
+        self.quotes.len()
+    }
+
+    /// Adds what another reading left out.
+    pub fn add_left_out(&mut self, other: &Report) {
+        self.report.add_left_out(other);
+    }
+
+    /// As text, for the cache: what was read of a large body.
+    pub fn to_text(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let quotes = self
+            .quotes
+            .iter()
+            .map(|((region, machine, spot), quote)| (region.clone(), machine.clone(), *spot, quote.nano));
+        serde_json::to_vec(&Kept {
+            day: self.day,
+            report: self.report.clone(),
+            sizes: self.sizes.clone(),
+            quotes: quotes.collect(),
+        })
+    }
+
+    /// The other way round; cloud, name, about and url are those of `empty`.
+    pub fn from_text(text: &[u8], empty: Self) -> Result<Self, serde_json::Error> {
+        let kept: Kept = serde_json::from_slice(text)?;
+        let quotes = kept.quotes.into_iter().map(|(region, machine, spot, nano)| {
+            ((region, machine, spot), Quote { rank: (false, String::new()), nano })
+        });
+        Ok(Self { day: kept.day, report: kept.report, sizes: kept.sizes, quotes: quotes.collect(), ..empty })
+    }
+
+    /// Puts the prices into the draft where it has no newer ones.
+    pub fn apply(self, draft: &mut Draft, report: &mut Report) {
+        let cloud = self.cloud;
+        report.add_left_out(&self.report);
+        self.report.notes.into_iter().for_each(|note| report.note(note));
+        let id = format!("{}-{}", self.name, self.day);
+        draft.sources.insert(
+            id.clone(),
+            HeadSource { date: self.day.to_string(), about: self.about, url: self.url, ..HeadSource::default() },
+        );
+        // Feeds are not sure of the case of their names.
+        let known: BTreeMap<String, String> = draft
+            .machines
+            .keys()
+            .filter(|(of, _)| *of == cloud)
+            .map(|(_, name)| (name.to_ascii_lowercase(), name.clone()))
+            .collect();
+        for ((region, machine, spot), quote) in self.quotes {
+            if !draft.places.contains_key(&format!("{cloud}:{region}")) {
+                report.leave_of(format!("{cloud}: unknown region"), &region);
+                continue;
+            }
+            let machine = known.get(&machine.to_ascii_lowercase()).cloned().unwrap_or(machine);
+            let key = (cloud.clone(), machine.clone());
+            let sized = |row: &MachineRow| row.vcpu_thousandths > 0 && row.memory > 0;
+            if !draft.machines.get(&key).is_some_and(sized) {
+                match self.sizes.get(&machine).map(|size| new_machine(draft, &cloud, &machine, size)) {
+                    Some(Ok(row)) => {
+                        draft.machines.insert(key, row);
+                    }
+                    Some(Err(why)) => {
+                        report.leave_of(format!("{cloud}: {why}"), &machine);
+                        continue;
+                    }
+                    None => {
+                        report.leave(format!("{cloud}: vCPUs and memory of the instance type are not known"));
+                        continue;
+                    }
+                }
+            }
+            let price = Some((quote.nano, id.clone()));
+            let row = if spot {
+                PriceRow { on_demand: None, spot: price }
+            } else {
+                PriceRow { on_demand: price, spot: None }
+            };
+            draft.put_price(&cloud, &region, &machine, row);
+            report.take(format!("{cloud}: prices"));
+        }
+        check::leave_out(draft, &cloud, report);
+    }
+}
+
+/// A machine that the catalog did not know. Which cards it has is what its siblings have.
+fn new_machine(draft: &Draft, cloud: &str, name: &str, size: &Size) -> Result<MachineRow, &'static str> {
+    if size.vcpu_thousandths == 0 || size.memory == 0 {
+        return Err("vCPUs and memory of the instance type are not known");
+    }
+    let family = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let sibling = draft
+        .machines
+        .iter()
+        .filter(|((of, other), _)| of == cloud && family(other) == family(name))
+        .find_map(|(_, row)| row.accelerator.as_ref());
+    let accelerator = match (size.cards, sibling) {
+        (0, None) => None,
+        (cards, None) if size.card.is_some() => {
+            let named = size.card.as_deref().unwrap_or_default();
+            Some((draft.accelerator_name(named).unwrap_or(named).to_owned(), cards))
+        }
+        (cards, Some((name, _))) if cards > 0 => Some((name.clone(), cards)),
+        // Feeds do not count every kind of card, and name none.
+        _ => return Err("which accelerators the instance type has is not known"),
+    };
+    let (vcpu_thousandths, memory) = (size.vcpu_thousandths, size.memory);
+    Ok(MachineRow { vcpu_thousandths, memory, accelerator, arch: size.arch.clone() })
+}

@@ -1,0 +1,305 @@
+//! `sky catalog update`.
+
+mod progress;
+
+use super::table::pretty;
+use crate::catalog::source::Report;
+use crate::catalog::source::live::{self, Changes, Endpoints, Outcome, Settings, Status, Update, Wanted};
+use crate::cli::signals::Signals;
+use crate::cli::{Exit, Failure, Terminal};
+use crate::model::Pattern;
+use clap::Args;
+use progress::Progress;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Arguments of `sky catalog update`.
+#[derive(Debug, Default, Args)]
+#[command(
+    after_help = "The sources are skypilot, azure, gcp, aws, aws-spot-advisor, catalog, and aws-spot in builds with \
+the feature aws. gcp needs a key, in SKY_GCP_API_KEY or GOOGLE_API_KEY. Each is asked at its public address, \
+or where an environment variable says: SKY_SKYPILOT_URL (and SKY_SKYPILOT_COMMITS_URL), SKY_AZURE_PRICES_URL, SKY_GCP_PRICES_URL, SKY_AWS_PRICES_URL, \
+SKY_AWS_SPOT_ADVISOR_URL, SKY_CATALOG_URL. Proxies are those of HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY.\n\n\
+Exit codes: 0 all sources were read, 7 some failed and some did not, 1 all failed. What a source that failed would \
+have changed stays as it was."
+)]
+pub struct UpdateArgs {
+    /// Only this cloud; may be given several times
+    #[arg(long = "cloud", value_name = "CLOUD")]
+    pub clouds: Vec<String>,
+    /// Only this source; may be given several times
+    #[arg(long = "source", value_name = "SOURCE")]
+    pub sources: Vec<String>,
+    /// Only prices of these regions, such as us-east-1, `us-*` or `aws:eu-*`; may be given several
+    /// times. AWS's price list has a file of some hundred MB for each region
+    #[arg(long = "region", value_name = "PATTERN")]
+    pub regions: Vec<String>,
+    /// A catalog in sky's own format, a folder or an address, is laid over this one; alone, unless
+    /// --source names others
+    #[arg(long, value_name = "URL|DIR")]
+    pub from: Option<String>,
+    /// Where answers are kept, so that only what has changed is fetched again [default:
+    /// $XDG_CACHE_HOME/sky or ~/.cache/sky]
+    #[arg(long, value_name = "DIR", env = "SKY_CACHE_DIR")]
+    pub cache: Option<PathBuf>,
+    /// Attempts after one that failed
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub retries: usize,
+    /// Seconds without an answer after which an attempt has failed
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Before the second attempt.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// `sky catalog update`.
+pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) -> Result<Exit, Failure> {
+    let out = &crate::cli::lock::home(catalog)?;
+    let variable = |name: &str| std::env::var(name).ok();
+    let mut endpoints = Endpoints::new(variable).map_err(Failure::error)?;
+    let mut wanted = Wanted {
+        clouds: args.clouds.clone(),
+        sources: args.sources.clone(),
+        regions: args.regions.iter().cloned().map(Pattern).collect(),
+    };
+    if args.from.is_some() {
+        endpoints.own = args.from.clone();
+        if wanted.sources.is_empty() {
+            wanted.sources.push("catalog".to_owned());
+        }
+    }
+    let (cache, passing) = cache(args)?;
+    let settings = Settings {
+        cache,
+        endpoints,
+        retries: args.retries,
+        first_wait: FIRST_WAIT,
+        timeout: Duration::from_secs(args.timeout),
+        gcp_key: ["SKY_GCP_API_KEY", "GOOGLE_API_KEY"]
+            .into_iter()
+            .find_map(|name| variable(name).filter(|key| !key.is_empty())),
+        aws_credentials: aws_credentials(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?;
+    let progress = Rc::new(Progress::new(terminal));
+    let result = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        tokio::select! {
+            result = live::update(&wanted, &settings, out, progress.clone()) => Ok(result),
+            interrupt = signals.next() => Err(Failure::new(crate::cli::apply::exit_of(interrupt), format!("{}: {} is as it was", interrupt.name(), out.display()))
+                .hint(if passing.is_some() { "--cache DIR keeps what was fetched until the next `sky catalog update`" } else { "the next `sky catalog update` goes on with what was fetched" })),
+        }
+    });
+    // A look-up of a name that hangs must not keep the program.
+    runtime.shutdown_background();
+    progress.finish();
+    let update = result?.map_err(|error| match error.message == live::LOCKED {
+        true => Failure::new(Exit::Locked, error.to_string()),
+        false => Failure::error(error),
+    })?;
+    if passing.is_some() {
+        terminal.note("There is no HOME: what was fetched is not kept for the next update; --cache DIR keeps it.");
+    }
+    terminal.out(&if args.json { to_json(&update, out) } else { to_text(&update, out) })?;
+    for line in failures(&update.outcomes) {
+        terminal.warn(&line);
+    }
+    let exit = exit(&update.outcomes)?;
+    super::lock::follow(out, catalog.is_some(), terminal)?;
+    Ok(exit)
+}
+
+/// Whether there is anything that names credentials of AWS. Without, the SDK would ask an address that only
+/// AWS's own machines have, and wait.
+fn aws_credentials() -> bool {
+    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let names =
+        ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"];
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".aws"));
+    names.iter().any(set)
+        || home.is_some_and(|folder| folder.join("credentials").exists() || folder.join("config").exists())
+}
+
+fn exit(outcomes: &[Outcome]) -> Result<Exit, Failure> {
+    let failed = outcomes.iter().filter(|outcome| matches!(outcome.status, Status::Failed(_))).count();
+    let worked = outcomes.iter().any(|outcome| matches!(outcome.status, Status::Updated | Status::Unchanged));
+    match (failed, worked) {
+        (0, true) => Ok(Exit::Success),
+        (_, true) => Ok(Exit::Partial),
+        (0, false) => Err(Failure::error("no source could be asked; the catalog is as it was")),
+        (_, false) => Err(Failure::error("no source could be read; the catalog is as it was")
+            .hint("nothing of the network is needed to plan: plans go on with the prices that are there")),
+    }
+}
+
+/// The folder for answers; without HOME one that is dropped in the end.
+fn cache(args: &UpdateArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let usual =
+        || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache"))).map(|folder| folder.join("sky"));
+    if let Some(cache) = args.cache.clone().or_else(usual) {
+        return Ok((cache, None));
+    }
+    let fault = |error: std::io::Error| Failure::error(format!("there is no folder for what is fetched: {error}"));
+    let folder = tempfile::Builder::new()
+        .prefix("sky-")
+        .tempdir()
+        .map_err(|error| fault(error).hint("name one with --cache"))?;
+    Ok((folder.path().to_owned(), Some(folder)))
+}
+
+/// A line for each reason, with all that failed for it.
+fn failures(outcomes: &[Outcome]) -> Vec<String> {
+    let groups = live::grouped(outcomes).into_iter();
+    let failed = groups.filter(|(_, group)| matches!(group[0].status, Status::Failed(_)));
+    failed.map(|((source, why), group)| format!("{}: {why}; {}", names(source, &group), kept(source, &group))).collect()
+}
+
+/// What the catalog has instead: `its 3 prices stay, the newest of 2026-07-20 (126 days old)`.
+fn kept(source: &str, group: &[&Outcome]) -> String {
+    let kept = || group.iter().filter_map(|outcome| outcome.kept.as_ref());
+    let what = if source == "aws-spot-advisor" { "interruption rate" } else { "price" };
+    let newest = kept().max_by_key(|kept| kept.newest).and_then(|kept| Some((kept.newest?, kept.days?)));
+    match (kept().map(|kept| kept.rows).sum::<usize>(), newest) {
+        (1, Some((day, days))) => format!("the catalog's {what} of {day} stays, {days} days old"),
+        (rows, Some((day, days))) => {
+            format!("the catalog's {rows} {what}s stay, the newest of {day}, {days} days old")
+        }
+        _ => "the catalog stays as it is".to_owned(),
+    }
+}
+
+/// `skypilot (aws, azure and 26 more)`.
+fn names(source: &str, group: &[&Outcome]) -> String {
+    let parts: Vec<String> = group.iter().map(|outcome| part(outcome)).filter(|part| !part.is_empty()).collect();
+    match parts.as_slice() {
+        [] => source.to_owned(),
+        [one] if one == source => source.to_owned(),
+        few if few.len() <= 4 => format!("{source} ({})", few.join(", ")),
+        many => format!("{source} ({} and {} more)", many[..3].join(", "), many.len() - 3),
+    }
+}
+
+/// What of a source: a region, else a cloud if the source has several.
+fn part(outcome: &Outcome) -> String {
+    match (outcome.part.as_str(), outcome.source) {
+        ("", "skypilot") => outcome.cloud.clone(),
+        (part, _) => part.to_owned(),
+    }
+}
+
+fn to_text(update: &Update, out: &Path) -> String {
+    let mut text = String::new();
+    if update.created {
+        let _ = writeln!(text, "{} is new: it starts as the catalog that sky was built with.", out.display());
+    }
+    let read = update.outcomes.iter().filter(|outcome| matches!(outcome.status, Status::Updated | Status::Unchanged));
+    for outcome in read.clone() {
+        let name = format!("{} {}", outcome.source, part(outcome));
+        let taken: Vec<String> = outcome
+            .report
+            .taken
+            .iter()
+            .map(|(what, rows)| format!("{rows} {}", what_of(what, &outcome.cloud)))
+            .collect();
+        let day = outcome.day.map_or(String::new(), |day| format!(" of {day}"));
+        let _ = writeln!(text, "{}: {}{day}{}", name.trim_end(), list(&taken), moved(&outcome.changes));
+    }
+    let mut notes: Vec<&String> = read.clone().flat_map(|outcome| &outcome.report.notes).collect();
+    notes.dedup();
+    notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
+    let mut left: BTreeMap<&str, Report> = BTreeMap::new();
+    for outcome in read {
+        left.entry(outcome.source).or_default().add_left_out(&outcome.report);
+    }
+    for (source, report) in left {
+        let reasons = report.reasons();
+        if !reasons.is_empty() {
+            let _ = writeln!(text, "Left out of {source}:");
+            reasons.iter().for_each(|(rows, what)| text.push_str(&format!("  {rows:>6}  {what}\n")));
+        }
+    }
+    for ((source, why), group) in live::grouped(&update.outcomes) {
+        if matches!(group[0].status, Status::Skipped(_)) {
+            let _ = writeln!(text, "Not asked: {}: {why}", names(source, &group));
+        }
+    }
+    let total = live::total(&update.outcomes);
+    let _ = match update.changed.len() {
+        0 => writeln!(text, "No file changed in {}.", out.display()),
+        1 => writeln!(text, "1 file changed in {}{}.", out.display(), moved(&total)),
+        files => writeln!(text, "{files} files changed in {}{}.", out.display(), moved(&total)),
+    };
+    text
+}
+
+/// `prices` instead of `aws: prices` where the line has the cloud already.
+fn what_of<'a>(what: &'a str, cloud: &str) -> &'a str {
+    what.strip_prefix(cloud).and_then(|rest| rest.strip_prefix(": ")).filter(|_| !cloud.is_empty()).unwrap_or(what)
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "nothing taken".to_owned() } else { items.join(", ") }
+}
+
+/// `: 3 prices new, 2 rose`.
+fn moved(changes: &Changes) -> String {
+    let counts = [
+        (changes.new, "new"),
+        (changes.rose, "rose"),
+        (changes.fell, "fell"),
+        (changes.same, "as before"),
+        (changes.gone, "dropped"),
+    ];
+    let said: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if said.is_empty() { String::new() } else { format!(": prices {}", said.join(", ")) }
+}
+
+fn to_json(update: &Update, out: &Path) -> String {
+    let sources: Vec<Value> = update.outcomes.iter().map(outcome_json).collect();
+    pretty(&json!({
+        "catalog": out, "created": update.created, "changed": update.changed,
+        "prices": changes_json(&live::total(&update.outcomes)), "sources": sources,
+    }))
+}
+
+fn outcome_json(outcome: &Outcome) -> Value {
+    let (status, reason) = match &outcome.status {
+        Status::Updated => ("updated", None),
+        Status::Unchanged => ("unchanged", None),
+        Status::Skipped(why) => ("skipped", Some(why)),
+        Status::Failed(why) => ("failed", Some(why)),
+    };
+    let report = &outcome.report;
+    let rows: BTreeMap<&String, usize> = report.left_out.iter().map(|(why, left)| (why, left.rows)).collect();
+    let about: BTreeMap<&String, _> = report
+        .left_out
+        .iter()
+        .filter(|(_, left)| !left.about.is_empty())
+        .map(|(why, left)| (why, &left.about))
+        .collect();
+    let kept = outcome.kept.as_ref().map(
+        |kept| json!({ "rows": kept.rows, "newest": kept.newest.map(|day| day.to_string()), "days_old": kept.days }),
+    );
+    json!({
+        "source": outcome.source, "cloud": outcome.cloud, "part": outcome.part, "status": status, "reason": reason,
+        "date": outcome.day.map(|day| day.to_string()), "taken": report.taken, "left_out": rows,
+        "left_out_about": about, "notes": report.notes, "prices": changes_json(&outcome.changes), "kept": kept,
+    })
+}
+
+fn changes_json(changes: &Changes) -> Value {
+    json!({
+        "new": changes.new, "rose": changes.rose, "fell": changes.fell, "same": changes.same, "dropped": changes.gone,
+    })
+}
