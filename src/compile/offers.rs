@@ -72,6 +72,7 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
         })
         .collect();
     let mut allowed = Allowed { offers: Vec::new(), ranks: Vec::new(), allocation };
+    let mut forbids: BTreeMap<(TeeSet, Purchase), Option<String>> = BTreeMap::new();
     let in_question: Vec<bool> = catalog.machines.iter().map(|machine| needs::in_question(needs, machine)).collect();
     for (index, offer) in catalog.offers.iter().enumerate().filter(|(_, offer)| in_question[offer.machine as usize]) {
         let (wanted, near, forbidden) = &of_place[offer.place as usize];
@@ -94,7 +95,10 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
         funnel.fitting += 1;
         let forbidden = match forbidden {
             Some(key) => Some(key.clone()),
-            None => rule::forbids_machine(policy, request.labels, offer.tee, offer.purchase),
+            None => forbids
+                .entry((offer.tee, offer.purchase))
+                .or_insert_with(|| rule::forbids_machine(policy, request.labels, offer.tee, offer.purchase))
+                .clone(),
         };
         match forbidden.or_else(|| said_by.filter(|_| !bought).map(str::to_owned)) {
             Some(key) => count(&mut funnel.forbidden, &key),
@@ -162,10 +166,11 @@ impl Alternatives {
 /// first stays.
 pub fn contenders(allowed: &Allowed, work: &Work, places: &Places<'_>, limits: &[Limit]) -> (Vec<Contender>, usize) {
     let catalog = places.catalog;
-    let machines: BTreeSet<u32> = allowed.offers.iter().map(|index| catalog.offers[*index].machine).collect();
-    let pace = |machine: u32| needs::pace(work, &catalog.machines[machine as usize], catalog);
-    let paces: BTreeMap<u32, i128> =
-        machines.into_iter().filter_map(|machine| Some((machine, pace(machine)?))).collect();
+    let mut wanted = vec![false; catalog.machines.len()];
+    allowed.offers.iter().for_each(|index| wanted[catalog.offers[*index].machine as usize] = true);
+    let machines = wanted.into_iter().zip(&catalog.machines);
+    let paces: Vec<Option<i128>> =
+        machines.map(|(wanted, machine)| if wanted { needs::pace(work, machine, catalog) } else { None }).collect();
     let place = |index: usize| catalog.offers[index].place;
     let ranked: Vec<(usize, i64)> = allowed.offers.iter().copied().zip(allowed.ranks.iter().copied()).collect();
     let mut kept = Vec::new();
@@ -173,7 +178,7 @@ pub fn contenders(allowed: &Allowed, work: &Work, places: &Places<'_>, limits: &
     for group in ranked.chunk_by(|a, b| place(a.0) == place(b.0)) {
         let in_place = group.iter().filter_map(|(index, rank)| {
             let offer = &catalog.offers[*index];
-            let pace = *paces.get(&offer.machine)?;
+            let pace = paces[offer.machine as usize]?;
             let (monthly, assumed) = risk(offer, places);
             Some((pace, Contender { offer: *index, rank: *rank, monthly, assumed }))
         });
@@ -199,7 +204,7 @@ fn worth_taking(
 ) {
     let catalog = places.catalog;
     let unit = |contender: &Contender| catalog.machine(&catalog.offers[contender.offer]).unit();
-    in_place.sort_unstable_by_key(|(pace, contender)| {
+    in_place.sort_by_cached_key(|(pace, contender)| {
         let rate = catalog.offers[contender.offer].rate;
         (contender.monthly, contender.rank, unit(contender), rate, std::cmp::Reverse(*pace), contender.offer)
     });

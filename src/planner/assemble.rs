@@ -7,8 +7,8 @@ use crate::model::{
 };
 use crate::plan::*;
 use crate::problem::{
-    Evaluation, Instance, Routes, Shape, StageChoices, caused, evaluate, evaluate_on, routes, schedule, spread,
-    together, touched, worth,
+    Evaluation, Followers, Instance, Shape, StageChoices, caused, evaluate, evaluate_on, routes, spread, together,
+    touched, worth,
 };
 use crate::solve::Solved;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,7 @@ const LOOKED_AT: usize = 24;
 /// What follows from the job's DAG, for all stages.
 struct Dag {
     shape: Shape,
+    followers: Followers,
     touched: Vec<Vec<usize>>,
     /// Of the plan's own picks.
     spread: Vec<Vec<(usize, usize)>>,
@@ -48,8 +49,10 @@ struct Dag {
 pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_json::Error> {
     let Parts { job, policy, catalog, compiled, solved, single } = parts;
     let evaluation = &solved.evaluation;
+    let shape = compiled.instance.shape();
     let dag = Dag {
-        shape: compiled.instance.shape(),
+        followers: Followers::new(&shape),
+        shape,
         touched: touched(&compiled.instance),
         spread: spread(&compiled.instance, &solved.picks),
     };
@@ -226,7 +229,7 @@ fn alternatives(parts: &Parts<'_>, dag: &Dag, stage: usize) -> Vec<Alternative> 
         let (cost, time, late) = if in_order {
             // Nothing but what the stage causes differs.
             let whole = parts.solved.evaluation.cost() - now + ranked_cost;
-            let (_, end) = schedule(instance, &dag.shape, &picks, &Routes::new());
+            let end = dag.followers.moved(instance, &dag.shape, &picks, &parts.solved.evaluation.end, stage);
             let late = instance.stages.iter().zip(&end).any(|(stage, end)| stage.deadline.is_some_and(|by| *end > by));
             (whole, end.into_iter().max().unwrap_or(0), late)
         } else {

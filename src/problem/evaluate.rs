@@ -5,6 +5,7 @@ use super::instance::{Artifact, Instance, Origin, Shape, StageChoices};
 use super::routes::{self, Routes};
 use crate::model::units::{MS_PER_HOUR, div_half_even};
 use crate::model::{Bytes, Objective};
+use std::collections::BTreeSet;
 
 /// Cost and schedule of one placement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +134,7 @@ pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: 
 }
 
 /// By stage: when it starts and ends.
-pub fn schedule(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> (Vec<i64>, Vec<i64>) {
+fn schedule(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> (Vec<i64>, Vec<i64>) {
     let (mut start, mut end) = (vec![0_i64; picks.len()], vec![0_i64; picks.len()]);
     for &stage in &shape.order {
         let choice = instance.stages[stage].choices[picks[stage]];
@@ -141,6 +142,46 @@ pub fn schedule(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Ro
         end[stage] = start[stage] + choice.duration;
     }
     (start, end)
+}
+
+/// Who waits for each stage, and the order of all.
+#[derive(Clone, Debug)]
+pub struct Followers {
+    after: Vec<Vec<usize>>,
+    /// By stage: its place in the order.
+    rank: Vec<usize>,
+}
+
+impl Followers {
+    pub fn new(shape: &Shape) -> Self {
+        let mut after = vec![Vec::new(); shape.inputs.len()];
+        for (stage, inputs) in shape.inputs.iter().enumerate() {
+            for (origin, _) in inputs {
+                if let Origin::Stage(before) = origin {
+                    after[*before].push(stage);
+                }
+            }
+        }
+        let mut rank = vec![0; shape.order.len()];
+        shape.order.iter().enumerate().for_each(|(at, stage)| rank[*stage] = at);
+        Self { after, rank }
+    }
+
+    /// Ends by stage when `stage` alone was picked anew, where all copies come straight from their
+    /// origins; `end`: those before. Only what its change reaches is looked at.
+    pub fn moved(&self, instance: &Instance, shape: &Shape, picks: &[usize], end: &[i64], stage: usize) -> Vec<i64> {
+        let mut end = end.to_vec();
+        let mut open = BTreeSet::from([(self.rank[stage], stage)]);
+        while let Some((_, next)) = open.pop_first() {
+            let choice = instance.stages[next].choices[picks[next]];
+            let new = ready(instance, shape, &Routes::new(), picks, &end, next, choice.site) + choice.duration;
+            // Those after the stage itself wait for its copies from another site.
+            if std::mem::replace(&mut end[next], new) != new || next == stage {
+                open.extend(self.after[next].iter().map(|after| (self.rank[*after], *after)));
+            }
+        }
+        end
+    }
 }
 
 /// When a stage could start at the site `to`: when all that it waits for has arrived there. Of the

@@ -14,7 +14,7 @@ pub mod routes;
 pub mod together;
 mod ways;
 
-pub use evaluate::{Evaluation, caused, evaluate, evaluate_on, local_cost, ready, schedule, spread, touched, worth};
+pub use evaluate::{Evaluation, Followers, caused, evaluate, evaluate_on, local_cost, ready, spread, touched, worth};
 pub use instance::{Artifact, Cap, Choice, Instance, Links, Origin, Pool, Price, Shape, StageChoices};
 pub use lower::{Goal, Lowered, Relay, Target, lower};
 pub use program::{Column, Program, Row};

@@ -208,8 +208,15 @@ fn sites_taken_as_one_bound_from_below() {
         let ground = Ground::new(&instance, &shape, &net, deadline, &one, true);
         let mut keep: Vec<Vec<bool>> = instance.stages.iter().map(|stage| vec![true; stage.choices.len()]).collect();
         let around = incumbent.near(&picks);
-        let mut work =
-            Work { best: &mut incumbent, visits: 10_000, pairs: 1_000_000, near: around, floor: 0, in_vain: false };
+        let mut work = Work {
+            best: &mut incumbent,
+            visits: 10_000,
+            pairs: 1_000_000,
+            near: around,
+            floor: 0,
+            given: 1_000_000,
+            in_vain: false,
+        };
         let bound = raise(&ground, &mut keep, &mut work);
         prop_assert!(bound <= best.cost() * net.scale);
         prop_assert_eq!(incumbent.value(), best.cost() * net.scale, "nothing is cheaper than the best");

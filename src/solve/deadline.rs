@@ -150,17 +150,15 @@ pub fn by_deadline(
             Some((_, picks)) if ground.loose => best.near(picks),
             _ => best.allowed.clone(),
         };
-        let mut work = Work { best: &mut best, visits, pairs, near, floor: bound, in_vain: false };
-        if ground.loose {
-            work.pairs /= 2;
-        }
+        let given = if ground.loose { pairs / 2 } else { pairs };
+        let mut work = Work { best: &mut best, visits, pairs: given, near, floor: bound, given, in_vain: false };
         bound = bound.max(raise(&ground, &mut keep, &mut work));
         visits = work.visits;
         if ground.loose && !work.in_vain {
             // The few sweeps that are left over the network of all sites would tell less.
             break;
         }
-        pairs = work.pairs;
+        pairs -= given - work.pairs;
     }
     best.polish(&mut visits);
     let (value, picks) = best.found?;

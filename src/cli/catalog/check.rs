@@ -35,8 +35,9 @@ pub fn run(args: &CheckArgs, named: Option<&Path>, terminal: &Terminal) -> Resul
     let folder = named.map(Path::to_owned).or_else(|| locks::folder(&pinned?.at));
     let (_, files, catalog) = locks::locked(folder.as_deref())?;
     let mut found = check::findings(&catalog);
-    found.retain(|one| one.kind.is_suspicious() || !args.suspicious);
     let suspicious = found.iter().filter(|one| one.kind.is_suspicious()).count();
+    let gaps = found.len() - suspicious;
+    found.retain(|one| one.kind.is_suspicious() || !args.suspicious);
     let mut kinds: BTreeMap<_, Vec<&Finding>> = BTreeMap::new();
     for one in &found {
         kinds.entry(one.kind).or_default().push(one);
@@ -48,10 +49,10 @@ pub fn run(args: &CheckArgs, named: Option<&Path>, terminal: &Terminal) -> Resul
             kinds.iter().map(|(kind, of_kind)| (kind.name().to_owned(), json!(of_kind.len()))).collect();
         pretty(&json!({
             "format_version": "1.0", "catalog": catalog.digest, "suspicious": suspicious,
-            "gaps": found.len() - suspicious, "counts": counts, "findings": findings.collect::<Vec<_>>(),
+            "gaps": gaps, "counts": counts, "findings": findings.collect::<Vec<_>>(),
         }))
     } else {
-        text(&kinds, limit, &files, suspicious, found.len() - suspicious)
+        text(&kinds, limit, &files, suspicious, gaps)
     };
     terminal.out(&text)?;
     Ok(if suspicious > 0 { Exit::Changes } else { Exit::Success })

@@ -57,6 +57,8 @@ pub fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<(), Fai
     let pinned = locks::read()?.is_some_and(|pinned| pinned.at == locks::relative(folder));
     if pinned || !named {
         terminal.note(refresh(folder, None)?.trim_end());
+    } else {
+        terminal.note(&format!("Plan with it: sky plan --catalog {}", folder.display()));
     }
     Ok(())
 }

@@ -86,6 +86,5 @@ fn text(joined: &Joined, out: &Path) -> String {
     if joined.created {
         let _ = writeln!(text, "The folder is new: it has all of the shipped catalog too.");
     }
-    let _ = writeln!(text, "Plan with it: sky plan --catalog {}", out.display());
     text
 }

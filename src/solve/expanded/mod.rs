@@ -46,8 +46,9 @@ pub struct Work<'a, 'i> {
     pub pairs: usize,
     /// By stage: choices that walks may take where groups of sites are loose.
     pub near: Vec<Vec<usize>>,
-    /// The bound that is known.
+    /// The bound that is known before, and the pairs that there are then.
     pub floor: i64,
+    pub given: usize,
     /// Groups of sites are too loose to find out more.
     pub in_vain: bool,
 }
@@ -59,7 +60,7 @@ impl Work<'_, '_> {
 
     /// After some work, the bound is hardly above what was known before.
     fn hardly(&self, bound: i64) -> bool {
-        self.pairs < PAIRS - PAIRS / 16 && bound < self.floor.saturating_add((self.best.value() - self.floor) / 8)
+        self.given - self.pairs > PAIRS / 16 && bound < self.floor.saturating_add((self.best.value() - self.floor) / 8)
     }
 }
 

@@ -189,6 +189,8 @@ struct Ranked {
     first: Found,
     second: Found,
     limits: Limits,
+    /// Without choices that no placement has whose first figure is as good.
+    left: Box<Instance>,
 }
 
 impl Run<'_> {
@@ -255,10 +257,10 @@ impl Run<'_> {
 
     /// The last pass, and the figures.
     fn finished(&self, instance: &Instance, ranked: Ranked) -> Result<Solved, SolverError> {
-        let Ranked { first, second, limits } = ranked;
+        let Ranked { first, second, limits, left } = ranked;
         let mut last = second.clone();
         if first.proven {
-            let Known { tags, routes } = self.first_in_order(instance, limits, second.known())?;
+            let Known { tags, routes } = self.first_in_order(&left, limits, second.known())?;
             let picks = positions(instance, &tags).ok_or_else(lost)?;
             // The order of choices is the last tie-break: it never buys a row for stages at once.
             if together::clash(instance, self.shape, &picks).is_none() {
@@ -300,7 +302,7 @@ impl Run<'_> {
         };
         let second = second.ok_or_else(lost)?;
         let limits = limits.with(other, second.value);
-        Ok(Some(Ranked { first, second, limits }))
+        Ok(Some(Ranked { first, second, limits, left: Box::new(left) }))
     }
 
     /// Without choices that no placement within the limits can take.
