@@ -72,7 +72,8 @@ impl Incumbent<'_> {
         } else {
             (&Way::ALL[..], &self.allowed)
         };
-        let mut best: Option<(i64, Timed<'_>)> = None;
+        let known = self.value();
+        let mut settled: Vec<Timed<'_>> = Vec::new();
         for way in ways {
             let mut timed = late.clone();
             let in_time = match *way {
@@ -81,15 +82,12 @@ impl Incumbent<'_> {
             };
             if in_time {
                 timed.settle(self.deadline, allowed, visits);
-                let total = timed.total();
-                if best.as_ref().is_none_or(|(known, _)| total < *known) {
-                    best = Some((total, timed));
-                }
+                settled.push(timed);
             }
         }
-        let Some((total, timed)) = best else { return };
-        let swings = !large && total < self.value().saturating_add(self.value() / SWUNG);
-        self.take(&timed);
+        settled.iter().for_each(|timed| self.take(timed));
+        let Some(timed) = settled.into_iter().min_by_key(Timed::total) else { return };
+        let swings = !large && timed.total() < known.saturating_add(known / SWUNG);
         if swings {
             let better = self.swing(timed, visits);
             self.take(&better);

@@ -60,7 +60,8 @@ impl Work<'_, '_> {
 
     /// After some work, the bound is hardly above what was known before.
     fn hardly(&self, bound: i64) -> bool {
-        self.given - self.pairs > PAIRS / 16 && bound < self.floor.saturating_add((self.best.value() - self.floor) / 8)
+        self.given - self.pairs > PAIRS / 16
+            && bound < self.floor.saturating_add(self.best.value().saturating_sub(self.floor) / 8)
     }
 }
 
