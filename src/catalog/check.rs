@@ -5,13 +5,9 @@
 //! which satisfies no rule and no need.
 
 use crate::catalog::Catalog;
-use crate::catalog::source::check::{OFF, OFF_ELSEWHERE, medians, per_card};
+use crate::catalog::source::check::{LEAST_PER_CARD, OFF, OFF_ELSEWHERE, medians, per_card};
 use crate::model::{Offer, Purchase, Reach};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// An accelerator's hour costs more than this, in nano-USD. An assumption: the cheapest believable
-/// offers, old spot machines with a half-used card, cost twice as much.
-const LEAST_PER_CARD: i64 = 10_000_000;
 
 /// A price per unit of computing under the median of all accelerators by more than this is not
 /// believed. An assumption: accelerators of one time lie within ten times of each other.

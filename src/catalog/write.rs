@@ -199,7 +199,8 @@ fn line<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> String {
             text.push(',');
         }
         let cell = cell.as_ref().replace('"', "'").replace(['\n', '\r'], " ");
-        if cell.contains(',') {
+        // A line that starts with `#` would be a comment.
+        if cell.contains(',') || (index == 0 && cell.trim_start().starts_with('#')) {
             text.push('"');
             text.push_str(&cell);
             text.push('"');

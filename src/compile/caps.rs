@@ -53,6 +53,10 @@ impl Limit {
 
     /// Whether so many machines alone are too many.
     pub fn exceeded_by(&self, machine: &Machine, nodes: u32) -> bool {
+        // What is unknown may be more than there is.
+        if matches!(self.counted, Counted::Vcpus) && machine.vcpu_thousandths == 0 {
+            return true;
+        }
         self.used(machine, nodes) > self.most
     }
 }

@@ -130,7 +130,11 @@ fn a_file_that_is_not_as_it_was_signed_is_refused() {
     refused(&sandbox, &register(&["--as-of", DAY]), "no key is trusted");
     let other = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
     refused(&sandbox, &register(&["--key", other, "--as-of", DAY]), "no trusted key signed it");
-    refused(&sandbox, &register(&["--key", "nothing", "--as-of", DAY]), "`nothing` is no key, and no file with one");
+    refused(
+        &sandbox,
+        &register(&["--key", "nothing", "--as-of", DAY]),
+        "what is given is no key, and no file with one",
+    );
     sandbox.replace("acme.toml", "on_demand = \"4.00\"", "on_demand = \"3.00\"");
     refused(&sandbox, &register(&SIGNED), "no trusted key signed it");
     // Nor is it taken as unsigned: it has a signature, and that is wrong.
@@ -188,12 +192,12 @@ fn a_name_that_is_taken_is_refused() {
     let again = [UNSIGNED.as_slice(), &["--replace"]].concat();
     let said = sandbox.stdout(&register(&again), 0);
     assert!(said.contains("registered again"), "{said}");
-    // Nor by a key, where there was none.
+    // Nor by a key without being asked to, where there was none.
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/directory");
     for name in ["acme.toml", "acme.toml.minisig"] {
         std::fs::copy(fixture.join(name), sandbox.path(name)).unwrap();
     }
-    refused(&sandbox, &register(&SIGNED), "registered under another key");
+    refused(&sandbox, &register(&SIGNED), "it was registered without a signature");
 }
 
 /// The same cloud may send its file again: the key of the first one is trusted for it.
@@ -304,4 +308,67 @@ fn a_new_folder_starts_as_the_shipped_catalog() {
     sandbox.write("mine/notes.txt", "mine\n");
     let words = ["catalog", "register", "acme.toml", "--catalog", "mine", "--key", "minisign.pub", "--as-of", DAY];
     refused(&sandbox, &words, "the folder has no catalog in it");
+}
+
+/// A small file of a cloud, without a signature.
+fn plain(cloud: &str, date: &str, more: &str, price: &str) -> String {
+    format!(
+        "format = 1\ncloud = \"{cloud}\"\nabout = \"A made-up provider\"\ndate = \"{date}\"\nvalid_until = \"2099-12-31\"\n\
+         [places.fra1]\ncountry = \"DE\"\n[machines.c8]\nvcpus = 8\nmemory_gib = 32\n{more}\
+         [[prices]]\nplaces = [\"*\"]\ninstance_type = \"c8\"\non_demand = {price}\n"
+    )
+}
+
+fn unsigned(sandbox: &Sandbox, text: &str) {
+    sandbox.write("acme.toml", text);
+    std::fs::remove_file(sandbox.path("acme.toml.minisig")).unwrap();
+}
+
+#[test]
+fn figures_of_days_to_come_are_refused() {
+    let sandbox = sandbox();
+    unsigned(&sandbox, &plain("acme", "2026-11-21", "", "0.2"));
+    refused(&sandbox, &register(&UNSIGNED), "acme.toml:4:8: its figures are of 2026-11-21, and today is 2026-11-20");
+}
+
+#[test]
+fn what_is_next_to_nothing_for_an_accelerator_is_not_believed() {
+    let sandbox = sandbox();
+    let card = "accelerator = \"B200\"\ncount = 8\n";
+    unsigned(&sandbox, &plain("acme", DAY, card, "0.01"));
+    refused(&sandbox, &register(&UNSIGNED), "nothing in it is believed: acme: next to nothing for an accelerator");
+}
+
+#[test]
+fn names_with_control_characters_are_refused() {
+    let sandbox = sandbox();
+    unsigned(&sandbox, &plain("acme", DAY, "", "0.2").replace("A made-up", "\\u001b[31m"));
+    refused(&sandbox, &register(&UNSIGNED), "`about` has a control character in it");
+}
+
+#[test]
+fn a_cloud_may_be_signed_later() {
+    let sandbox = sandbox();
+    let signed = sandbox.read("acme.toml");
+    sandbox.write("acme.toml", &plain("acme", "2026-11-01", "", "0.2"));
+    std::fs::rename(sandbox.path("acme.toml.minisig"), sandbox.path("kept")).unwrap();
+    sandbox.stdout(&register(&UNSIGNED), 0);
+    sandbox.write("acme.toml", &signed);
+    std::fs::rename(sandbox.path("kept"), sandbox.path("acme.toml.minisig")).unwrap();
+    refused(&sandbox, &register(&SIGNED), "it was registered without a signature");
+    let replace: Vec<&str> = SIGNED.iter().copied().chain(["--replace"]).collect();
+    assert!(sandbox.stdout(&register(&replace), 0).contains("acme (Acme Cloud, a made-up provider)"));
+}
+
+#[test]
+fn a_key_that_is_none_is_not_printed() {
+    let sandbox = sandbox();
+    sandbox.write("secret", "untrusted comment: minisign encrypted secret key\nRWQAAEIyAAAAsecret\n");
+    for key in ["secret", "RWQAAEIyAAAAsecret"] {
+        let args = register(&["--key", key, "--as-of", DAY]);
+        let output = sandbox.run(&args);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!stderr(&output).contains("RWQAAEIy"), "{}", stderr(&output));
+    }
+    refused(&sandbox, &register(&["--key", "secret", "--as-of", DAY]), "this is a secret key");
 }

@@ -219,6 +219,21 @@ pub fn fault(file: &File, span: Range<usize>, message: impl Into<String>, hint: 
     }
 }
 
+/// Where a text, or a name, has a control character: its keys, with dots.
+fn steering(value: &toml::Value, at: &str) -> Option<String> {
+    let bad = |text: &str| text.chars().any(char::is_control);
+    match value {
+        toml::Value::String(text) => bad(text).then(|| at.to_owned()),
+        toml::Value::Array(values) => values.iter().find_map(|value| steering(value, at)),
+        toml::Value::Table(table) => table.iter().find_map(|(key, value)| {
+            let shown: String = key.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+            let at = if at.is_empty() { shown } else { format!("{at}.{shown}") };
+            if bad(key) { Some(at) } else { steering(value, &at) }
+        }),
+        _ => None,
+    }
+}
+
 impl Form {
     /// Reads the form of a file.
     pub fn read(file: &File) -> Result<Self, CatalogError> {
@@ -235,6 +250,12 @@ impl Form {
         if *version.format.get_ref() != FORMAT {
             let message = format!("format {} is not known", version.format.get_ref());
             return Err(fault(file, version.format.span(), message, "this program reads format 1; use a newer sky"));
+        }
+        // What is printed later must not steer a terminal.
+        let table: toml::Table = toml::from_str(&file.text).map_err(wrong)?;
+        if let Some(at) = steering(&toml::Value::Table(table), "") {
+            let message = format!("`{at}` has a control character in it");
+            return Err(fault(file, 0..0, message, "write it without escapes and line breaks"));
         }
         toml::from_str(&file.text).map_err(wrong)
     }

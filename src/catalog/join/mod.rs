@@ -18,6 +18,7 @@ use crate::catalog::{CatalogError, source};
 use crate::util::hash;
 use form::Form;
 use jiff::civil::Date;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What a registration is told.
@@ -91,6 +92,16 @@ pub fn register(options: &Options, out: &Path) -> Result<Joined, CatalogError> {
         let hint = "a cloud joins with what it offers: `[[prices]]` or `[[services]]` that hold today";
         return Err(CatalogError::file(shown, "there is nothing in it that can be had", hint));
     }
+    let mut report = source::Report::default();
+    source::check::leave_out(&mut draft, &joined.cloud, &BTreeMap::new(), &mut report);
+    for (rows, why) in report.reasons() {
+        joined.prices = joined.prices.saturating_sub(rows);
+        joined.left_out.push(if rows == 1 { why } else { format!("{why} ({rows} prices)") });
+    }
+    if joined.prices + joined.services == 0 {
+        let message = format!("nothing in it is believed: {}", joined.left_out.join(", "));
+        return Err(CatalogError::file(shown, message, "write prices in USD per machine and hour"));
+    }
     let record = crate::catalog::draft::JoinedRow {
         about: form.about.clone(),
         date: form.date.get_ref().clone(),
@@ -103,7 +114,10 @@ pub fn register(options: &Options, out: &Path) -> Result<Joined, CatalogError> {
     draft.joined.insert(joined.cloud.clone(), record);
     draft.drop_unused_sources();
     joined.changed = source::save(&old, &draft, out).map_err(|error| CatalogError {
-        hint: format!("the file does not fit the catalog; {}", error.hint),
+        hint: match error.hint.as_str() {
+            "" => String::new(),
+            hint => format!("the file does not fit the catalog; {hint}"),
+        },
         ..error
     })?;
     Ok(joined)
@@ -138,10 +152,16 @@ fn in_force(form: &Form, file: &files::File, today: Date) -> Result<(), CatalogE
     match &form.valid_from {
         Some(from) if *from.get_ref() > today.to_string() => {
             let message = format!("the file holds from {} on, and today is {today}", from.get_ref());
-            Err(form::fault(file, from.span(), message, "register it then"))
+            return Err(form::fault(file, from.span(), message, "register it then"));
         }
-        _ => Ok(()),
+        _ => {}
     }
+    let date = form.date.get_ref();
+    if *date > today.to_string() {
+        let message = format!("its figures are of {date}, and today is {today}");
+        return Err(form::fault(file, form.date.span(), message, "the day of figures is one that has been"));
+    }
+    Ok(())
 }
 
 /// Refuses a name that is taken, or removes what the same cloud registered before.
@@ -162,7 +182,11 @@ fn make_room(
         let hint = "a cloud joins under a name of its own";
         return if taken { Err(fault(format!("the name `{cloud}` is taken"), hint)) } else { Ok(false) };
     };
-    if before.key != key.unwrap_or_default() {
+    if before.key.is_empty() && key.is_some() && !options.replace {
+        let message = format!("the name `{cloud}` is taken: it was registered without a signature");
+        return Err(fault(message, "--replace puts this file in its place"));
+    }
+    if !before.key.is_empty() && before.key != key.unwrap_or_default() {
         let message = format!("the name `{cloud}` is taken: it was registered under another key");
         return Err(fault(message, "a newer file must be signed by the key that signed the first one"));
     }

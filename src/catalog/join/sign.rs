@@ -18,7 +18,9 @@ pub fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
         }
         let Ok(content) = std::fs::read_to_string(text) else {
             let hint = "give the key itself (`RW…`), or the file that `minisign -G` wrote, such as minisign.pub";
-            return Err(CatalogError::file("--key", format!("`{text}` is no key, and no file with one"), hint));
+            // It may be a secret that was pasted: it is not said again.
+            let message = "what is given is no key, and no file with one";
+            return Err(CatalogError::file("--key", message, hint));
         };
         let found = listed(text, &content)?;
         if found.is_empty() {
@@ -48,15 +50,14 @@ fn listed(name: &str, content: &str) -> Result<Vec<String>, CatalogError> {
         }
         let key = text.split_whitespace().next().unwrap_or_default();
         if PublicKey::from_base64(key).is_err() {
-            return Err(CatalogError {
-                line,
-                text: text.to_owned(),
-                ..CatalogError::file(
-                    name,
-                    format!("`{key}` is no minisign key"),
-                    "a key is a line that starts with `RW`",
-                )
-            });
+            // It may be a secret key: the line is not said again.
+            let secret =
+                content.lines().any(|line| line.starts_with("untrusted comment:") && line.contains("secret key"));
+            let (message, hint) = match secret {
+                true => ("this is a secret key", "give the public one, which `minisign -G` wrote to minisign.pub"),
+                false => ("this is no minisign key", "a key is a line that starts with `RW`"),
+            };
+            return Err(CatalogError { line, ..CatalogError::file(name, message, hint) });
         }
         keys.push(key.to_owned());
     }

@@ -4,6 +4,13 @@ use super::Report;
 use crate::catalog::draft::{Draft, Price, PriceRow};
 use std::collections::BTreeMap;
 
+/// Prices by cloud and region, then by machine.
+pub type Prices = BTreeMap<(String, String), BTreeMap<String, PriceRow>>;
+
+/// An accelerator's hour costs more than this, in nano-USD. An assumption: the cheapest believable
+/// offers, old spot machines with a half-used card, cost twice as much.
+pub(crate) const LEAST_PER_CARD: i64 = 10_000_000;
+
 /// A price so many times off its peers is not believed.
 pub(crate) const OFF: i64 = 5;
 
@@ -16,8 +23,9 @@ const PEERS: usize = 3;
 
 /// Leaves out the suspicious prices of a cloud: spot above on demand, on-demand prices five
 /// times off the same machine's median over the regions, or, per accelerator, under a tenth of
-/// the median of all clouds; spot prices under a hundredth of the price on demand.
-pub fn leave_out(draft: &mut Draft, cloud: &str, report: &mut Report) {
+/// the median of all clouds; next to nothing for an accelerator; spot prices under a hundredth of the
+/// price on demand. What was there `before` stays in its place.
+pub fn leave_out(draft: &mut Draft, cloud: &str, before: &Prices, report: &mut Report) {
     let of_machine =
         medians(draft.prices.iter().filter(|((of, _), _)| of == cloud).flat_map(|(_, rows)| {
             rows.iter().filter_map(|(name, row)| Some((name.clone(), row.on_demand.as_ref()?.0)))
@@ -31,12 +39,19 @@ pub fn leave_out(draft: &mut Draft, cloud: &str, report: &mut Report) {
     let far = |price: i64, median: Option<&i64>| {
         median.is_some_and(|median| price > median.saturating_mul(OFF) || price.saturating_mul(OFF) < *median)
     };
-    for ((_, _), rows) in draft.prices.iter_mut().filter(|((of, _), _)| of == cloud) {
+    for (place, rows) in draft.prices.iter_mut().filter(|((of, _), _)| of == cloud) {
         for (name, row) in rows.iter_mut() {
+            let old = before.get(place).and_then(|rows| rows.get(name)).cloned().unwrap_or_default();
+            let found = row.clone();
             let accelerator =
                 draft.machines.get(&(cloud.to_owned(), name.clone())).and_then(|row| row.accelerator.clone());
+            let nothing =
+                |nano: i64| accelerator.as_ref().is_some_and(|(_, count)| per_card(nano, *count) < LEAST_PER_CARD);
             let price = row.on_demand.as_ref().map(|(nano, _)| *nano);
-            if price.is_some_and(|nano| far(nano, of_machine.get(name))) {
+            if price.is_some_and(nothing) {
+                row.on_demand = None;
+                report.leave(format!("{cloud}: next to nothing for an accelerator"));
+            } else if price.is_some_and(|nano| far(nano, of_machine.get(name))) {
                 row.on_demand = None;
                 report.leave(format!("{cloud}: 5 times off the same machine elsewhere"));
             } else if let (Some(nano), Some((accelerator, count))) = (price, &accelerator)
@@ -46,7 +61,20 @@ pub fn leave_out(draft: &mut Draft, cloud: &str, report: &mut Report) {
                 row.on_demand = None;
                 report.leave_of(format!("{cloud}: under a tenth of what the accelerator costs elsewhere"), accelerator);
             }
-            leave_spot(row, price, cloud, report);
+            if found.on_demand != old.on_demand && found.on_demand.is_some() && row.on_demand.is_none() {
+                row.on_demand.clone_from(&old.on_demand);
+            }
+            if row.spot.as_ref().is_some_and(|(nano, _)| nothing(*nano)) {
+                row.spot = None;
+                report.leave(format!("{cloud}: next to nothing for an accelerator"));
+            }
+            // A spot price is judged by the price on demand that stays.
+            let believed = row.on_demand.as_ref().map(|(nano, _)| *nano).or(price);
+            leave_spot(row, believed, cloud, report);
+            if found.spot != old.spot && found.spot.is_some() && row.spot.is_none() {
+                row.spot.clone_from(&old.spot);
+                leave_spot(row, believed, cloud, report);
+            }
         }
         rows.retain(|_, row| *row != PriceRow::default());
     }

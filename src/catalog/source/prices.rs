@@ -25,6 +25,7 @@ pub(super) fn import(
     let machine = rows.required(&["instance_type", "machine_type", "sku"])?;
     let price = rows.required(&["usd_per_hour", "price"])?;
     let purchase = rows.column(&["purchase"]).unwrap_or(usize::MAX);
+    let before = draft.prices.clone();
     while rows.advance()? {
         let place = (cloud.clone(), rows.cell(region).to_owned());
         if !draft.places.contains_key(&format!("{}:{}", place.0, place.1)) {
@@ -52,6 +53,6 @@ pub(super) fn import(
         draft.put_price(&cloud, &place.1, &key.1, row);
         report.take(format!("{cloud}: prices"));
     }
-    check::leave_out(draft, &cloud, report);
+    check::leave_out(draft, &cloud, &before, report);
     Ok(())
 }

@@ -140,8 +140,9 @@ pub(super) fn import(
         let vms = if cloud == "gcp" { gcp::combine(vms, report) } else { vms };
         let about = format!("SkyPilot catalog of {cloud}{schema}");
         let id = source(draft, options, report, &cloud, Some(&cloud), &about)?;
+        let before = draft.prices.clone();
         take(&cloud, &id, vms, draft, report);
-        check::leave_out(draft, &cloud, report);
+        check::leave_out(draft, &cloud, &before, report);
     }
     Ok(())
 }
@@ -160,8 +161,15 @@ fn read(path: &Path) -> Result<Vec<Vm>, CatalogError> {
         let accelerator = match rows.cell(name) {
             "" => None,
             name => {
-                let count = u32::try_from(figure(count, 1000)).unwrap_or(0);
-                Some((name.to_owned(), if count == 0 { 1000 } else { count }))
+                // Lists without the column have one card a machine.
+                let count = match rows.cell(count) {
+                    "" => Some(1000),
+                    given => {
+                        scaled(given, 1000).ok().and_then(|given| u32::try_from(given).ok()).filter(|count| *count > 0)
+                    }
+                };
+                let Some(count) = count else { continue };
+                Some((name.to_owned(), count))
             }
         };
         vms.push(Vm {

@@ -178,7 +178,7 @@ fn prices_far_off_their_peers_are_left_out() {
     }
     let mut report = Report::default();
     for (cloud, _) in clouds {
-        super::check::leave_out(&mut draft, cloud, &mut report);
+        super::check::leave_out(&mut draft, cloud, &std::collections::BTreeMap::new(), &mut report);
     }
     assert_eq!(left(&report), "1 d: under a tenth of what the accelerator costs elsewhere (B200)\n");
     assert_eq!(draft.prices.len(), 3);

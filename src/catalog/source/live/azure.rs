@@ -120,14 +120,16 @@ fn take(item: &Item, quotes: &mut Quotes) {
         Err(why) => return quotes.leave(why),
     };
     let rank = (item.is_primary_meter_region.unwrap_or(false), text(&item.effective_start_date));
-    let spot = sku.ends_with(" Spot") || meter.ends_with(" Spot");
+    let spot = [&sku, &meter].into_iter().any(|name| name.to_ascii_lowercase().ends_with(" spot"));
     quotes.put(&region, &machine, spot, nano, rank);
 }
 
 /// What else is sold under the name of virtual machines.
 fn other_product(product: &str, sku: &str, meter: &str) -> Option<&'static str> {
-    let words = |text: &str, any: &[&str]| text.split_whitespace().any(|word| any.contains(&word));
-    let low = |text: &str| text.ends_with(" Low Priority");
+    let words = |text: &str, any: &[&str]| {
+        text.split_whitespace().any(|word| any.iter().any(|any| any.eq_ignore_ascii_case(word)))
+    };
+    let low = |text: &str| text.to_ascii_lowercase().ends_with(" low priority");
     if words(product, &["Windows", "Win"]) {
         Some("Windows")
     } else if product.contains("Cloud Services") || words(product, &["CloudServices"]) {

@@ -77,7 +77,11 @@ fn is_table(name: &str) -> bool {
 
 /// Lays a catalog over another one: its prices where they are not older, all its other rows.
 pub(super) fn apply(mut other: Draft, draft: &mut Draft, report: &mut Report) -> Result<(), Fault> {
+    let today = crate::util::clock::today().to_string();
     for (id, source) in &other.sources {
+        if source.date > today {
+            return Err(Fault(format!("its source `{id}` is of {}, which is yet to come", source.date)));
+        }
         if draft.sources.get(id).is_some_and(|mine| mine != source) {
             return Err(Fault(format!("its source `{id}` is another one than the catalog's source of that name")));
         }

@@ -149,6 +149,7 @@ impl Quotes {
             HeadSource { date: self.day.to_string(), about: self.about, url: self.url, ..HeadSource::default() },
         );
         // Feeds are not sure of the case of their names.
+        let before = draft.prices.clone();
         let known: BTreeMap<String, String> = draft
             .machines
             .keys()
@@ -187,7 +188,7 @@ impl Quotes {
             draft.put_price(&cloud, &region, &machine, row);
             report.take(format!("{cloud}: prices"));
         }
-        check::leave_out(draft, &cloud, report);
+        check::leave_out(draft, &cloud, &before, report);
     }
 }
 

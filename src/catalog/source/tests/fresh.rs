@@ -157,3 +157,55 @@ fn lists_that_cannot_be_read_are_named_and_nothing_is_written() {
     import("skypilot", &source.path().join("mars"), &on("2026-07-20"), &out.path().join("new")).unwrap_err();
     assert!(!out.path().join("new").exists());
 }
+
+#[test]
+fn a_price_that_cannot_be_meant_leaves_the_one_before() {
+    let header = "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,GpuInfo,Price,SpotPrice,Region,AvailabilityZone\n";
+    let row = |price: &str, spot: &str, region: &str| format!("m5.large,,,2,8,,{price},{spot},{region},a\n");
+    let regions = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1"];
+    let good: String = regions.iter().map(|region| row("0.1", "0.04", region)).collect();
+    let list = |rows: &str| {
+        format!("{header}{rows}b.gpu,B200,8,192,2048,,0.01,,us-east-1,a\nc.gpu,B200,-1,4,16,,9,,us-east-1,a\n")
+    };
+    let source = folder(&[
+        ("2025-02-01/aws/vms.csv", &list(&good)),
+        ("2025-03-01/aws/vms.csv", &list(&row("9.6", "0.05", "us-east-1"))),
+        ("2025-04-01/aws/vms.csv", &list(&row("0.11", "0.2", "us-east-1"))),
+    ]);
+    let out = tempfile::tempdir().unwrap();
+    let to = out.path().join("new");
+    let mut seen = Vec::new();
+    for day in ["2025-02-01", "2025-03-01", "2025-04-01"] {
+        let report = import("skypilot", &source.path().join(day), &on(day), &to).unwrap();
+        let catalog = load::directory(&to).unwrap();
+        let here = prices(&catalog).into_iter().filter(|price| price.starts_with("aws:us-east-1"));
+        seen.push(format!("{day}\n{}\n{}", here.collect::<Vec<_>>().join("\n"), left(&report)));
+    }
+    insta::assert_snapshot!(seen.join("\n"), @r"
+    2025-02-01
+    aws:us-east-1 m5.large on-demand $0.10
+    aws:us-east-1 m5.large spot $0.04
+    1 aws: next to nothing for an accelerator
+
+    2025-03-01
+    aws:us-east-1 m5.large on-demand $0.10
+    aws:us-east-1 m5.large spot $0.05
+    1 aws: 5 times off the same machine elsewhere
+    1 aws: next to nothing for an accelerator
+
+    2025-04-01
+    aws:us-east-1 m5.large on-demand $0.11
+    aws:us-east-1 m5.large spot $0.05
+    1 aws: next to nothing for an accelerator
+    1 aws: spot above on demand
+    ");
+}
+
+#[test]
+fn a_name_that_looks_like_a_comment_is_kept() {
+    let text = "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,GpuInfo,Price,SpotPrice,Region,AvailabilityZone\n\
+                #z,,,2,8,,0.1,,us-east-1,a\n";
+    let source = folder(&[("2025-02-01/aws/vms.csv", text)]);
+    let (catalog, _) = fresh("skypilot", &source.path().join("2025-02-01"), &on("2025-02-01")).unwrap();
+    assert_eq!(prices(&catalog), ["aws:us-east-1 #z on-demand $0.10"]);
+}
