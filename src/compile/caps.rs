@@ -191,3 +191,32 @@ fn cap(
     }
     (most > limit).then_some(Cap { label, limit, concurrent, uses })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unknown_keeps_no_quota_of_vcpus() {
+        let machine = |vcpu_thousandths| Machine {
+            cloud: "acme".to_owned(),
+            instance_type: "c".to_owned(),
+            vcpu_thousandths,
+            memory: crate::model::Bytes(0),
+            accelerator: None,
+            arch: String::new(),
+            service: None,
+        };
+        let limit = |counted| Limit {
+            key: "quotas.acme.cpus".to_owned(),
+            domain: "acme".to_owned(),
+            counted,
+            most: 4000,
+            inside: vec![true],
+        };
+        let vcpus = limit(Counted::Vcpus);
+        assert!(!vcpus.exceeded_by(&machine(2000), 2) && vcpus.exceeded_by(&machine(2000), 3));
+        assert!(vcpus.exceeded_by(&machine(0), 1));
+        assert!(!limit(Counted::Instances).exceeded_by(&machine(0), 1));
+    }
+}

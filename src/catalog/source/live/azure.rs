@@ -145,3 +145,42 @@ fn other_product(product: &str, sku: &str, meter: &str) -> Option<&'static str> 
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Machines that were taken as spot, and reasons for those that were not taken.
+    fn taken(sku: &str, meter: &str, product: &str) -> (Vec<bool>, Vec<(usize, String)>) {
+        let text = |text: &str| Some(text.to_owned());
+        let item = Item {
+            currency_code: text("USD"),
+            retail_price: Some(serde_json::Number::from(1)),
+            arm_region_name: text("eastus"),
+            meter_name: text(meter),
+            product_name: text(product),
+            sku_name: text(sku),
+            service_name: text("Virtual Machines"),
+            unit_of_measure: text("1 Hour"),
+            kind: text("Consumption"),
+            arm_sku_name: text("Standard_D8s_v5"),
+            ..Item::default()
+        };
+        let mut quotes = Quotes::new("azure", "azure-retail", Date::constant(2026, 11, 20), "", "");
+        take(&item, &mut quotes);
+        (quotes.spots(), quotes.report.reasons())
+    }
+
+    #[test]
+    fn ways_of_paying_are_told_apart_however_they_are_spelled() {
+        let product = "Virtual Machines Dsv5 Series";
+        assert_eq!(taken("D8s v5", "D8s v5", product).0, [false]);
+        for (sku, meter) in [("D8s v5 Spot", "D8s v5 Spot"), ("D8s v5 spot", "D8s v5"), ("D8s v5", "D8s v5 SPOT")] {
+            assert_eq!(taken(sku, meter, product).0, [true], "{sku} {meter}");
+        }
+        for (sku, product) in [("D8s v5 low priority", product), ("D8s v5", "Virtual Machines Dsv5 Series WINDOWS")] {
+            let (spot, why) = taken(sku, "D8s v5", product);
+            assert!(spot.is_empty() && why.len() == 1, "{sku} {product}: {why:?}");
+        }
+    }
+}

@@ -76,6 +76,12 @@ impl Quotes {
         Self { cloud, name, day, about, url: url.to_string(), ..Self::default() }
     }
 
+    /// By quote: whether it is of spot machines.
+    #[cfg(test)]
+    pub fn spots(&self) -> Vec<bool> {
+        self.quotes.keys().map(|(_, _, spot)| *spot).collect()
+    }
+
     /// Why a row is left out.
     pub fn leave(&mut self, why: &str) {
         self.report.leave(format!("{}: {why}", self.cloud));
