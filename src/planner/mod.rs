@@ -10,6 +10,7 @@ mod lines;
 mod recompute;
 mod relax;
 mod touched;
+mod used;
 mod verify;
 
 pub use best::{Figures, base};

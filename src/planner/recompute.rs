@@ -5,13 +5,14 @@
 //! takes the plan's word for which offers are taken and which copies are made, and checks that
 //! they are allowed and enough.
 
+use super::used::Used;
 use super::verify::Difference;
 use crate::catalog::{Catalog, Terms};
 use crate::compile::spot;
 use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
 use crate::model::{
     AcceleratorNeed, Allocation, ArtifactRef, Bytes, Domain, Job, Machine, Millis, Money, Needs, Offer, Place,
-    PlaceName, Policy, Purchase, Quota, Rate, Stage, Tariff, Unit, Work,
+    PlaceName, Policy, Purchase, Rate, Stage, Tariff, Unit, Work,
 };
 use crate::plan::{Plan, PlannedStage, PlannedTransfer, Usage};
 use crate::rule;
@@ -472,34 +473,3 @@ impl<'a> Check<'a> {
 
 /// A cloud, whether the way leaves it, and its price list: what is billed together.
 type Bill = (String, bool, Tariff);
-
-/// What runs at once.
-#[derive(Default)]
-struct Used {
-    vcpu_thousandths: u64,
-    instances: u64,
-    /// Thousandths, by name.
-    cards: BTreeMap<String, u64>,
-}
-
-impl Used {
-    fn add(&mut self, stage: &PlannedStage, catalog: &Catalog) {
-        let is =
-            |machine: &&Machine| machine.cloud == stage.place.cloud && machine.instance_type == stage.instance_type;
-        let Some(machine) = catalog.machines.iter().find(is) else { return };
-        let nodes = u64::from(stage.nodes);
-        self.vcpu_thousandths += machine.vcpu_thousandths * nodes;
-        self.instances += nodes;
-        if let Some((name, count)) = &machine.accelerator {
-            *self.cards.entry(name.clone()).or_default() += u64::from(*count) * nodes;
-        }
-    }
-
-    fn within(&self, quota: &Quota, catalog: &Catalog) -> bool {
-        let cards = |name: &str| self.cards.get(catalog.accelerator_name(name).unwrap_or(name)).copied().unwrap_or(0);
-        quota.vcpu_thousandths.is_none_or(|most| self.vcpu_thousandths <= most)
-            && quota.instances.is_none_or(|most| self.instances <= most)
-            && quota.accelerators.is_none_or(|most| self.cards.values().sum::<u64>() <= most.saturating_mul(1000))
-            && quota.by_accelerator.iter().all(|(name, most)| cards(name) <= most.saturating_mul(1000))
-    }
-}

@@ -4,7 +4,7 @@ use super::table::pretty;
 use crate::catalog::CatalogError;
 use crate::catalog::source::{self, Options, Report};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -50,19 +50,22 @@ pub fn import(args: &ImportArgs) -> Result<String, CatalogError> {
     };
     let report = source::import(&args.kind, &args.path, &options, &args.out)?;
     if args.json {
-        let rows: BTreeMap<&String, usize> = report.left_out.iter().map(|(why, left)| (why, left.rows)).collect();
-        let about: BTreeMap<&String, _> = report
-            .left_out
-            .iter()
-            .filter(|(_, left)| !left.about.is_empty())
-            .map(|(why, left)| (why, &left.about))
-            .collect();
+        let (rows, about) = left_out_json(&report);
         return Ok(pretty(&json!({
             "catalog": args.out, "notes": report.notes, "taken": report.taken, "left_out": rows,
             "left_out_about": about, "changed": report.changed,
         })));
     }
     Ok(report_text(&report, &args.out))
+}
+
+/// Rows that were left out, by reason: how many, and what they are about.
+pub fn left_out_json(report: &Report) -> (Value, Value) {
+    let left_out = report.left_out.iter();
+    let about = left_out.clone().filter(|(_, left)| !left.about.is_empty());
+    let about: BTreeMap<&String, _> = about.map(|(why, left)| (why, &left.about)).collect();
+    let rows: BTreeMap<&String, usize> = left_out.map(|(why, left)| (why, left.rows)).collect();
+    (json!(rows), json!(about))
 }
 
 /// What an import did, as text.

@@ -1,9 +1,9 @@
 //! `sky catalog list`.
 
-use super::table::{offer_json, offer_table, pretty};
+use super::table::{accelerator_flag, offer_json, offer_table, pretty};
 use crate::catalog::query::{self, Filter};
 use crate::catalog::{Catalog, CatalogError};
-use crate::model::{AcceleratorNeed, Bytes, Pattern, geography};
+use crate::model::{Bytes, Pattern, geography};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -65,13 +65,7 @@ pub fn list(catalog: &Catalog, args: &ListArgs) -> Result<String, CatalogError> 
 fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
     let (mut accelerator, mut accelerator_count) = (None, None);
     if let Some(text) = &args.accelerator {
-        let need =
-            AcceleratorNeed::parse(text).map_err(|error| CatalogError::file("--accelerator", error.to_string(), ""))?;
-        if catalog.accelerator_name(&need.name).is_none() {
-            let near = query::nearest(catalog, &need.name);
-            let hint = near.map_or(String::new(), |near| format!("did you mean `{near}`?"));
-            return Err(CatalogError::file("--accelerator", format!("unknown accelerator `{}`", need.name), hint));
-        }
+        let need = accelerator_flag(catalog, text)?;
         accelerator_count = text.contains(':').then_some(need.thousandths);
         accelerator = Some(need.name);
     }

@@ -1,9 +1,9 @@
 //! `sky catalog search`.
 
-use super::table::{offer_json, offer_table, pretty};
+use super::table::{accelerator_flag, offer_json, offer_table, pretty};
 use crate::catalog::search::{self, Misunderstood, Search};
 use crate::catalog::{Catalog, CatalogError, query};
-use crate::model::{AcceleratorNeed, Bytes, Pattern, Rate, ServiceNeed, Tee};
+use crate::model::{Bytes, Pattern, Rate, ServiceNeed, Tee};
 use clap::Args;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -83,13 +83,7 @@ fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
     let twice =
         |flag: &str| CatalogError::file(flag, "the words say it too", "say it once: in the words or by the flag");
     if let Some(text) = &args.accelerator {
-        let need =
-            AcceleratorNeed::parse(text).map_err(|error| CatalogError::file("--accelerator", error.to_string(), ""))?;
-        if catalog.accelerator_name(&need.name).is_none() {
-            let near = query::nearest(catalog, &need.name);
-            let hint = near.map_or(String::new(), |near| format!("did you mean `{near}`?"));
-            return Err(CatalogError::file("--accelerator", format!("unknown accelerator `{}`", need.name), hint));
-        }
+        let need = accelerator_flag(catalog, text)?;
         if search.accelerator.replace(need).is_some() {
             return Err(twice("--accelerator"));
         }

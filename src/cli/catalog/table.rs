@@ -1,7 +1,7 @@
 //! Offers and machines, as tables and as JSON.
 
 use super::terms;
-use crate::catalog::{Catalog, query};
+use crate::catalog::{Catalog, CatalogError, query};
 use crate::model::accelerator::count_text;
 use crate::model::{AcceleratorNeed, Bytes, Machine, Offer, Purchase, Unit};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -162,4 +162,16 @@ pub(super) fn fields(lines: &[(&str, String)]) -> String {
 
 pub(super) fn pretty(value: &Value) -> String {
     crate::model::canonical::to_text(value).unwrap_or_default()
+}
+
+/// What `--accelerator` says.
+pub fn accelerator_flag(catalog: &Catalog, text: &str) -> Result<AcceleratorNeed, CatalogError> {
+    let fault = |message: String, hint: String| CatalogError::file("--accelerator", message, hint);
+    let need = AcceleratorNeed::parse(text).map_err(|error| fault(error.to_string(), String::new()))?;
+    if catalog.accelerator_name(&need.name).is_none() {
+        let near = query::nearest(catalog, &need.name);
+        let hint = near.map_or(String::new(), |near| format!("did you mean `{near}`?"));
+        return Err(fault(format!("unknown accelerator `{}`", need.name), hint));
+    }
+    Ok(need)
 }

@@ -143,10 +143,7 @@ fn exit(outcomes: &[Outcome]) -> Result<Exit, Failure> {
 
 /// The folder for answers; without HOME one that is dropped in the end.
 fn cache(args: &UpdateArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), Failure> {
-    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let usual =
-        || folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache"))).map(|folder| folder.join("sky"));
-    if let Some(cache) = args.cache.clone().or_else(usual) {
+    if let Some(cache) = args.cache.clone().or_else(crate::util::cache::folder) {
         return Ok((cache, None));
     }
     let fault = |error: std::io::Error| Failure::error(format!("there is no folder for what is fetched: {error}"));
@@ -281,13 +278,7 @@ fn outcome_json(outcome: &Outcome) -> Value {
         Status::Failed(why) => ("failed", Some(why)),
     };
     let report = &outcome.report;
-    let rows: BTreeMap<&String, usize> = report.left_out.iter().map(|(why, left)| (why, left.rows)).collect();
-    let about: BTreeMap<&String, _> = report
-        .left_out
-        .iter()
-        .filter(|(_, left)| !left.about.is_empty())
-        .map(|(why, left)| (why, &left.about))
-        .collect();
+    let (rows, about) = super::import::left_out_json(report);
     let kept = outcome.kept.as_ref().map(
         |kept| json!({ "rows": kept.rows, "newest": kept.newest.map(|day| day.to_string()), "days_old": kept.days }),
     );
