@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::record::Recorder;
-use crate::provider::{self, LOCAL, Machine, Owner, Provider, RunStatus, Token};
+use crate::provider::{self, Access, LOCAL, Machine, Owner, Provider, RunStatus, Token};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::{Artifact, Folder, Opened, State};
@@ -101,7 +101,7 @@ fn providers(folder: &Folder, state: &State) -> Result<Vec<Arc<dyn Provider>>, E
     names.insert(LOCAL);
     names.retain(|name| !name.is_empty());
     let open = |name: &str| {
-        provider::open(name, &folder.root).ok_or_else(|| {
+        provider::open(name, &Access { root: folder.root.clone(), hosts: None })?.ok_or_else(|| {
             Error::NotReady(vec![format!("this sky has no provider `{name}`, which the state has machines at")])
         })
     };

@@ -5,8 +5,9 @@ use super::check::{Checked, OnFailure, Settings, predecessors};
 use super::notice::{Interrupt, Notice, Observer};
 use super::record::Recorder;
 use super::{Error, stage};
+use crate::model::Money;
 use crate::plan::{self, Plan, PlannedStage};
-use crate::provider::{self, Evidence, Owner, Provider, Token};
+use crate::provider::{self, Access, Evidence, Owner, Provider, Token};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::summary::definition;
@@ -124,7 +125,7 @@ fn context(
     let held = opened.state.stages.values().map(|record| &record.provider);
     for name in checked.providers.values().chain(held) {
         if !providers.contains_key(name) {
-            let opened = provider::open(name, &folder.root);
+            let opened = provider::open(name, &Access { root: folder.root.clone(), hosts: None })?;
             let provider = opened.ok_or_else(|| Error::NotReady(vec![format!("this sky has no provider `{name}`")]))?;
             providers.insert(name.clone(), provider);
         }
@@ -297,6 +298,11 @@ pub(super) fn never_begun(
         fingerprint: String::new(),
         exit_code: None,
         stopping: false,
+        rented: None,
+        lease_end: None,
+        reserved_micro_usd: Money(0),
+        spent_micro_usd: Money(0),
+        checkpoint: None,
         message: Some(message),
         started: clock::timestamp(),
         ended: None,

@@ -25,6 +25,8 @@ use tokio::time::Instant;
 
 /// Attempts that may go lost in one apply before the stage counts as failed.
 const LOSSES: u32 = 3;
+/// How long a machine may live without being renewed.
+const LEASE: Duration = Duration::from_secs(3600);
 /// Between two words about a stage that runs.
 const STILL: Duration = Duration::from_secs(10);
 
@@ -130,7 +132,11 @@ async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> io::Result<W
     ];
     let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let command = planned.run.clone().unwrap_or_default();
-    Ok(Work { task: Task { command, environment, files, inputs }, definition, fingerprint })
+    Ok(Work {
+        task: Task { command, environment, files, inputs, secrets: BTreeMap::new(), checkpoint: None },
+        definition,
+        fingerprint,
+    })
 }
 
 async fn find_dataset(context: &Arc<Context>, dataset: &str) -> io::Result<(Content, String)> {
@@ -203,6 +209,7 @@ impl<'a> Attempt<'a> {
                     place: planned.place.clone(),
                     definition: work.definition.clone(),
                     fingerprint: work.fingerprint.clone(),
+                    rented: None,
                 };
                 context.recorder.record(event, Sync::Now)?;
                 (token, provider)
@@ -256,6 +263,8 @@ impl<'a> Attempt<'a> {
     async fn machine(&self, planned: &PlannedStage) -> Result<Result<Box<dyn Worker>, ProviderError>, Error> {
         let spec = MachineSpec {
             owner: self.context.owner.clone(),
+            plan: self.context.plan_digest.clone(),
+            lease: LEASE,
             place: planned.place.clone(),
             instance_type: planned.instance_type.clone(),
             accelerator: planned.accelerator.clone(),
@@ -332,6 +341,8 @@ impl<'a> Attempt<'a> {
                 Ok(RunStatus::Lost) => {
                     return Ok(End::Lost("its process is gone without an exit code, or its outputs are".to_owned()));
                 }
+                Ok(RunStatus::Preempted) => return Ok(End::Lost("its machine was taken away".to_owned())),
+                Ok(RunStatus::Expired) => return Ok(End::Lost("its lease ended".to_owned())),
                 Ok(RunStatus::NotStarted) => return Ok(End::Lost("its machine forgot the command".to_owned())),
                 Ok(RunStatus::Running) => {}
                 // The connection may come back; the command goes on meanwhile.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the format that this code writes. A reader refuses another major version.
-pub const FORMAT_VERSION: &str = "1.1";
+pub const FORMAT_VERSION: &str = "1.2";
 
 /// A whole plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,13 @@ pub struct Plan {
     pub considered: Considered,
     /// What a reader should know: assumptions made, data that lies outside a rule's countries.
     pub warnings: Vec<String>,
+    /// What it costs and how long it takes to move data between the places that stages may be at,
+    /// their alternatives included. By `from`, then `to`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub ways: Vec<PlannedWay>,
+    /// What was done already when this was planned; none: nothing was looked at.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from_state: Option<FromState>,
     /// SHA-256 of the canonical text of all other members: a plan of which anything was changed is
     /// refused. None: it was written before there was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -86,6 +93,9 @@ pub struct PlannedStage {
     /// Machine time that is billed, for each machine.
     #[serde(default)]
     pub billed_ms: Millis,
+    /// How its machines are billed.
+    #[serde(skip_serializing_if = "Billing::by_the_millisecond", default)]
+    pub billing: Billing,
     /// Latest end that the job allows it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub deadline_ms: Option<Millis>,
@@ -107,8 +117,75 @@ pub struct PlannedStage {
     /// The command; none if the stage can only be planned.
     pub run: Option<String>,
     pub files: BTreeSet<String>,
+    /// Environment variables whose values are looked up when the plan is applied, by reference:
+    /// `env:NAME` or `file:PATH`. A value is never in a plan.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub secrets: BTreeMap<String, String>,
+    /// How often its progress is brought to safety; none: it saves none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checkpoint: Option<PlannedCheckpoint>,
     /// Pre-checked: each keeps every rule and limit if only this stage takes it; cheapest first.
     pub alternatives: Vec<Alternative>,
+}
+
+/// How machine time is billed: in steps of `increment_ms`, at least `minimum_ms`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Billing {
+    pub increment_ms: Millis,
+    pub minimum_ms: Millis,
+}
+
+impl Billing {
+    /// Whether there are no steps and no minimum.
+    pub fn by_the_millisecond(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is billed of a time.
+    pub fn billed(&self, time: Millis) -> Millis {
+        let steps = time.0.max(self.minimum_ms.0).div_ceil(self.increment_ms.0.max(1));
+        Millis(steps.saturating_mul(self.increment_ms.0.max(1)))
+    }
+}
+
+/// How a stage saves its progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedCheckpoint {
+    /// Work between two checkpoints; none: when the stage finds it best.
+    pub every_ms: Option<Millis>,
+    pub bytes: Bytes,
+}
+
+/// Moving data from one place to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedWay {
+    pub from: PlaceName,
+    pub to: PlaceName,
+    /// The dearest tier that the plan's data reaches: no gigabyte costs more.
+    pub rate_nano_usd_per_gb: DataRate,
+    pub bits_per_second: u64,
+}
+
+/// The state that a plan goes on from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FromState {
+    pub lineage: String,
+    pub serial: u64,
+    /// From the start of the job to the last thing that the state knows of.
+    pub elapsed_ms: Millis,
+    /// What was spent so far.
+    pub spent_micro_usd: Money,
+    /// The stages that are done: they are not in the plan, and their outputs are data that exists.
+    pub done: BTreeMap<String, DoneStage>,
+}
+
+/// A stage that was done before the plan was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoneStage {
+    /// Where it ran, and its outputs lie.
+    pub place: PlaceName,
+    /// Their sizes as they are.
+    pub outputs: BTreeMap<String, Bytes>,
 }
 
 /// What a stage pays for that is not time.
@@ -163,6 +240,38 @@ pub struct Alternative {
     pub rate_nano_usd_per_hour: Rate,
     pub total_cost_micro_usd: Money,
     pub makespan_ms: Millis,
+    /// ISO 3166 code, if known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub country: Option<String>,
+    /// `V100:4`; none for a machine without.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accelerator: Option<String>,
+    /// As of the stage.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub usage: Option<Usage>,
+    #[serde(skip_serializing_if = "Billing::by_the_millisecond", default)]
+    pub billing: Billing,
+    /// From asking for the machines to the end of the stage. 0: written by an older sky.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub duration_ms: Millis,
+    /// Of the duration: until its machines are up.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub boot_ms: Millis,
+    /// Compute only, all nodes.
+    #[serde(skip_serializing_if = "costs_nothing", default)]
+    pub cost_micro_usd: Money,
+    /// A quota or a spread counts the stage together with others: it was checked with all others
+    /// where the plan puts them, and only holds then.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub counted_with_others: bool,
+}
+
+fn is_zero(time: &Millis) -> bool {
+    time.0 == 0
+}
+
+fn costs_nothing(cost: &Money) -> bool {
+    cost.0 == 0
 }
 
 /// One copy of an artifact to another place.

@@ -3,7 +3,8 @@
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
 use crate::model::{
-    Allowance, Bytes, DataRate, Job, Money, Offer, Pattern, Place, Policy, Purchase, Rate, Stage, Unit, dag, fanout,
+    Allowance, Bytes, DataRate, Job, Millis, Money, Offer, Pattern, Place, Policy, Purchase, Rate, Stage, Unit, dag,
+    fanout,
 };
 use crate::plan::*;
 use crate::problem::{
@@ -88,6 +89,8 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_js
             kept: compiled.counts.kept,
         },
         warnings: warnings(parts),
+        ways: Vec::new(),
+        from_state: None,
         digest: None,
     })
 }
@@ -155,6 +158,7 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         end_ms: millis(solved.evaluation.end[index]),
         boot_ms: candidate.boot,
         billed_ms: candidate.billed,
+        billing: Billing::default(),
         deadline_ms: stage.deadline,
         spot: (offer.purchase == Purchase::Spot).then_some(SpotTerms {
             monthly_ppm: candidate.monthly,
@@ -171,6 +175,8 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         after: dag::predecessors(stage).into_iter().map(str::to_owned).collect(),
         run: stage.run.clone(),
         files: stage.files.clone(),
+        secrets: BTreeMap::new(),
+        checkpoint: None,
         alternatives: alternatives(parts, dag, index),
     }
 }
@@ -254,6 +260,14 @@ fn alternatives(parts: &Parts<'_>, dag: &Dag, stage: usize) -> Vec<Alternative> 
             rate_nano_usd_per_hour: hourly(parts.catalog, offer),
             total_cost_micro_usd: money(cost),
             makespan_ms: millis(time),
+            country: None,
+            accelerator: None,
+            usage: None,
+            billing: Billing::default(),
+            duration_ms: Millis(0),
+            boot_ms: Millis(0),
+            cost_micro_usd: Money(0),
+            counted_with_others: false,
         }
     };
     found.into_iter().take(ALTERNATIVES).map(alternative).collect()

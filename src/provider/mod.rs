@@ -17,17 +17,22 @@
 //! - A command does not end because `sky` does, or loses its connection.
 //! - Calls are level-triggered: the engine asks for the status, and nothing is lost if it was
 //!   not listening when something happened.
+//! - What a call makes has a lease: past its end the machine ends itself, whatever became of
+//!   `sky`. A lease counts the machine's own time that is left, so that clocks that differ or
+//!   jump do no harm.
+//! - A secret reaches the command's environment and nothing else: no file, no log, no argument.
 //!
 //! Invariant: providers print nothing, journal nothing, and know no plan and no state.
 
 pub mod local;
 
-use crate::model::{Bytes, PlaceName, Purchase};
+use crate::model::{Bytes, PlaceName, Purchase, Rate};
 use crate::util::hash;
+use crate::util::secret::Secret;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,12 +42,26 @@ pub const LOCAL: &str = "local";
 /// The providers of this build.
 pub const NAMES: [&str; 1] = [LOCAL];
 
-/// The provider of that name, with `root` as the state folder that it may keep things in.
-pub fn open(name: &str, root: &Path) -> Option<Arc<dyn Provider>> {
-    match name {
-        LOCAL => Some(Arc::new(local::Local::new(root))),
+/// What providers are reached with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// The state folder, that a provider may keep things in.
+    pub root: PathBuf,
+    /// The file of one's own hosts, if there is one.
+    pub hosts: Option<PathBuf>,
+}
+
+/// The provider of that name; none if this sky has none. An error says what is missing to reach it.
+pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, ProviderError> {
+    Ok(match name {
+        LOCAL => Some(Arc::new(local::Local::new(&access.root))),
         _ => None,
-    }
+    })
+}
+
+/// The name of the provider for the places of a cloud; none if this sky has none.
+pub fn of_cloud(cloud: &str, _access: &Access) -> Option<&'static str> {
+    NAMES.into_iter().find(|name| *name == cloud)
 }
 
 /// Names one attempt of one stage under one plan; equal for equal attempts.
@@ -77,6 +96,10 @@ pub struct Owner {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MachineSpec {
     pub owner: Owner,
+    /// Digest of the plan that wants it.
+    pub plan: String,
+    /// How long it may live from now on, unless its lease is renewed.
+    pub lease: Duration,
     pub place: PlaceName,
     pub instance_type: String,
     pub accelerator: Option<String>,
@@ -94,6 +117,11 @@ pub struct Machine {
     pub id: String,
     pub job: String,
     pub lineage: String,
+    /// Where it is and what it is, as the provider sees it now; none: it does not say.
+    pub place: Option<PlaceName>,
+    pub instance_type: Option<String>,
+    /// When its lease ends, by its tag: RFC 3339.
+    pub lease_end: Option<String>,
 }
 
 /// What to run.
@@ -101,8 +129,14 @@ pub struct Machine {
 pub struct Task {
     /// For `/bin/sh`, as the user wrote it. It travels as a file, never inside another command.
     pub command: String,
-    /// Added to the environment. The worker adds `SKY_INPUTS`, `SKY_OUTPUTS` and `SKY_TOKEN`.
+    /// Added to the environment. The worker adds `SKY_INPUTS`, `SKY_OUTPUTS`, `SKY_CHECKPOINT` and
+    /// `SKY_TOKEN`.
     pub environment: BTreeMap<String, String>,
+    /// Added to the environment too, and told to nobody else.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The progress of an earlier attempt, a directory that is laid out as `$SKY_CHECKPOINT`; none:
+    /// that directory is empty.
+    pub checkpoint: Option<Content>,
     /// Laid out in the command's folder, by relative name.
     pub files: Vec<Item>,
     /// Laid out in `$SKY_INPUTS`, by name.
@@ -136,6 +170,10 @@ pub enum RunStatus {
     Exited(i32),
     /// It was started, is gone, and nobody knows how it ended.
     Lost,
+    /// The provider took the machine away before the command ended, as it may with spot machines.
+    Preempted,
+    /// The lease ended before the command did, and the machine ended it.
+    Expired,
 }
 
 /// What may stay when an attempt is over.
@@ -213,6 +251,19 @@ pub trait Provider: Send + Sync {
     /// Ends it and removes every trace. Fine if it is gone.
     async fn delete(&self, token: &Token) -> Result<(), ProviderError>;
 
+    /// The machine of a token may live for `lease` from now on: its tag and its watchdog know. An
+    /// error of kind [`ErrorKind::NotFound`] if it is gone.
+    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError>;
+
+    /// Takes over what exists under the provider's own name `id`: it carries token and owner from
+    /// now on. Fine if it does already.
+    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError>;
+
+    /// What one machine costs per hour here, when its list price is `planned`.
+    fn rate(&self, planned: Rate) -> Rate {
+        planned
+    }
+
     /// The inside of the machine of a token, which must exist.
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError>;
 }
@@ -242,6 +293,11 @@ pub trait Worker: Send + Sync {
 
     /// Where people find the log.
     fn log_name(&self) -> String;
+
+    /// The command's progress so far, as it may be given to another attempt: a directory with what
+    /// is complete in `$SKY_CHECKPOINT`, that is all but names that begin with a dot or end in
+    /// `.tmp`; none if there is nothing yet.
+    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError>;
 
     /// Ends the command and all that it started: asks first, and after `grace` ends it by force.
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError>;

@@ -1,9 +1,10 @@
 //! The fields of a state file.
 
-use crate::model::PlaceName;
+use crate::model::{Money, PlaceName, Purchase, Rate};
+use crate::plan::Billing;
 use crate::util::tree::Kind;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The version of the format that this code writes. A reader refuses a greater one.
@@ -30,6 +31,52 @@ pub struct State {
     pub stages: BTreeMap<String, StageRecord>,
     /// By artifact, `stage.output`.
     pub artifacts: BTreeMap<String, Artifact>,
+    /// When the job was begun, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub begun: Option<String>,
+    /// When the newest record was written.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub newest: Option<String>,
+    /// What the job has cost so far: machines that are gone, and data that was moved.
+    #[serde(skip_serializing_if = "costs_nothing", default)]
+    pub spent_micro_usd: Money,
+    /// Offers that were not to be had.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub exhausted: BTreeSet<Exhausted>,
+}
+
+/// An offer that was not to be had.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Exhausted {
+    pub stage: String,
+    pub place: PlaceName,
+    pub instance_type: String,
+    pub purchase: Purchase,
+    /// `stockout`, `quota`, `preempted`.
+    pub why: String,
+}
+
+fn costs_nothing(money: &Money) -> bool {
+    money.0 == 0
+}
+
+/// What an attempt rents.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rented {
+    pub instance_type: String,
+    pub purchase: Purchase,
+    pub nodes: u32,
+    /// Per machine, as the provider bills it.
+    pub rate_nano_usd_per_hour: Rate,
+    #[serde(skip_serializing_if = "Billing::by_the_millisecond", default)]
+    pub billing: Billing,
+    /// 0: as planned; else the alternative of that number, from 1 on.
+    #[serde(skip_serializing_if = "is_planned", default)]
+    pub rung: u32,
+}
+
+fn is_planned(rung: &u32) -> bool {
+    *rung == 0
 }
 
 /// What is known of one stage.
@@ -54,6 +101,21 @@ pub struct StageRecord {
     /// Whether `sky` has set out to stop it: whatever exit code follows, it is not done.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub stopping: bool,
+    /// What it rents; none of a stage that was never begun, or by an older sky.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rented: Option<Rented>,
+    /// When the attempt's lease ends, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lease_end: Option<String>,
+    /// What is set aside for the attempt while it is live: no more can be charged for it.
+    #[serde(skip_serializing_if = "costs_nothing", default)]
+    pub reserved_micro_usd: Money,
+    /// What all attempts of the stage have cost so far, moving its inputs included.
+    #[serde(skip_serializing_if = "costs_nothing", default)]
+    pub spent_micro_usd: Money,
+    /// The newest progress that was brought to safety, of any attempt at the same work.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checkpoint: Option<Artifact>,
     /// Why it failed, was lost or was skipped.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,
@@ -134,6 +196,10 @@ impl State {
             journal_sequence: 0,
             stages: BTreeMap::new(),
             artifacts: BTreeMap::new(),
+            begun: None,
+            newest: None,
+            spent_micro_usd: Money(0),
+            exhausted: BTreeSet::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is written to the journal, and what it does to a state.
 
-use super::data::{Artifact, StageRecord, State, Status};
-use crate::model::PlaceName;
+use super::data::{Artifact, Exhausted, Rented, StageRecord, State, Status};
+use crate::model::{Money, PlaceName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,18 @@ pub enum Event {
         place: PlaceName,
         definition: String,
         fingerprint: String,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        rented: Option<Rented>,
     },
+    /// Money is set aside for an attempt, and its lease ends then; before its machine is created or
+    /// renewed.
+    Reserved { stage: String, token: String, micro_usd: Money, lease_end: String },
+    /// Something was paid for a stage.
+    Charged { stage: String, token: String, what: Charge, micro_usd: Money },
+    /// An offer was not to be had.
+    Exhausted { offer: Exhausted },
+    /// Progress was brought to safety.
+    Checkpointed { stage: String, artifact: Artifact },
     /// A provider call is about to be made.
     Intent { stage: String, token: String, call: Call },
     /// The call returned; `error` is none when it went well.
@@ -59,6 +70,16 @@ pub enum Event {
     Emptied,
 }
 
+/// What money was paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Charge {
+    /// Machines, for as long as they were there.
+    Compute,
+    /// Data on its way to another place.
+    Egress,
+}
+
 /// A call that changes something at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -70,6 +91,8 @@ pub enum Call {
     Collect,
     Release,
     Delete,
+    Renew,
+    Adopt,
 }
 
 impl State {
@@ -79,14 +102,20 @@ impl State {
             return;
         }
         self.journal_sequence = record.sequence;
+        self.newest = Some(record.at.clone());
         match &record.event {
             Event::Begun { job, plan, .. } => {
                 if job.is_some() {
+                    if self.job != *job {
+                        self.begun = Some(record.at.clone());
+                    }
                     self.job.clone_from(job);
                     self.plan.clone_from(plan);
                 }
             }
-            Event::Attempt { stage, attempt, token, provider, place, definition, fingerprint } => {
+            Event::Attempt { stage, attempt, token, provider, place, definition, fingerprint, rented } => {
+                let former = self.stages.get(stage);
+                let same = former.filter(|former| former.fingerprint == *fingerprint);
                 let begun = StageRecord {
                     status: Status::Provisioning,
                     attempt: *attempt,
@@ -98,11 +127,36 @@ impl State {
                     fingerprint: fingerprint.clone(),
                     exit_code: None,
                     stopping: false,
+                    rented: rented.clone(),
+                    lease_end: None,
+                    reserved_micro_usd: Money(0),
+                    spent_micro_usd: former.map_or(Money(0), |former| former.spent_micro_usd),
+                    checkpoint: same.and_then(|same| same.checkpoint.clone()),
                     message: None,
                     started: record.at.clone(),
                     ended: None,
                 };
                 self.stages.insert(stage.clone(), begun);
+            }
+            Event::Reserved { stage, token, micro_usd, lease_end } => {
+                self.change(stage, |stage| {
+                    if stage.token == *token {
+                        stage.reserved_micro_usd = *micro_usd;
+                        stage.lease_end = Some(lease_end.clone());
+                    }
+                });
+            }
+            Event::Charged { stage, micro_usd, .. } => {
+                self.spent_micro_usd = Money(self.spent_micro_usd.0.saturating_add(micro_usd.0));
+                self.change(stage, |stage| {
+                    stage.spent_micro_usd = Money(stage.spent_micro_usd.0.saturating_add(micro_usd.0));
+                });
+            }
+            Event::Exhausted { offer } => {
+                self.exhausted.insert(offer.clone());
+            }
+            Event::Checkpointed { stage, artifact } => {
+                self.change(stage, |stage| stage.checkpoint = Some(artifact.clone()));
             }
             Event::Intent { stage, token, call: Call::Stop } => {
                 self.change(stage, |stage| stage.stopping |= stage.token == *token);
@@ -130,7 +184,11 @@ impl State {
                     self.stages.insert(stage.clone(), (**record).clone());
                 }
             }
-            Event::Released { stage } => self.change(stage, |stage| stage.live = false),
+            Event::Released { stage } => self.change(stage, |stage| {
+                stage.live = false;
+                stage.reserved_micro_usd = Money(0);
+                stage.lease_end = None;
+            }),
             Event::Forgotten { stage } => {
                 self.stages.remove(stage);
                 self.drop_artifacts(stage);
@@ -140,6 +198,9 @@ impl State {
                 self.artifacts.clear();
                 self.job = None;
                 self.plan = None;
+                self.begun = None;
+                self.spent_micro_usd = Money(0);
+                self.exhausted.clear();
             }
         }
     }

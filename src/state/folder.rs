@@ -241,6 +241,7 @@ mod tests {
                     place: crate::model::PlaceName::here(),
                     definition: "d".into(),
                     fingerprint: "f".into(),
+                    rented: None,
                 },
                 Event::Done { stage: (*stage).into(), outputs: Default::default() },
             ];

@@ -23,8 +23,8 @@ pub mod journal;
 pub mod lock;
 pub mod summary;
 
-pub use data::{Artifact, StageRecord, State, Status};
-pub use event::{Call, Event};
+pub use data::{Artifact, Exhausted, Rented, StageRecord, State, Status};
+pub use event::{Call, Charge, Event};
 pub use folder::{Folder, Opened, StateError};
 pub use lock::{Holder, Lock, LockError};
 pub use summary::{holds, summary, text_rows};

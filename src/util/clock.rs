@@ -14,3 +14,27 @@ pub fn now() -> jiff::Timestamp {
 pub fn today() -> jiff::civil::Date {
     now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }
+
+/// The moment that is `time` from now, as an RFC 3339 timestamp in UTC, to the second.
+pub fn after(time: std::time::Duration) -> String {
+    let time = jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX);
+    let end = now().saturating_add(time).unwrap_or(jiff::Timestamp::MAX);
+    format!("{end:.0}")
+}
+
+/// The milliseconds from one RFC 3339 timestamp to another; 0 if they are in another order, as
+/// after a clock was set back, or no timestamps.
+pub fn between(from: &str, to: &str) -> u64 {
+    let read = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|time| time.as_millisecond());
+    match (read(from), read(to)) {
+        (Some(from), Some(to)) => u64::try_from(to - from).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// How long this machine has been up: a clock that nobody sets.
+pub fn uptime() -> std::time::Duration {
+    let told = std::fs::read_to_string("/proc/uptime").ok();
+    let seconds = told.as_deref().and_then(|text| text.split('.').next()?.parse().ok());
+    std::time::Duration::from_secs(seconds.unwrap_or_default())
+}

@@ -4,4 +4,5 @@ pub mod cache;
 pub mod clock;
 pub mod file;
 pub mod hash;
+pub mod secret;
 pub mod tree;

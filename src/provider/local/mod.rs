@@ -3,11 +3,14 @@
 //! ```text
 //! .sky/stages/NAME/N/          attempt N: the command's working folder, with the stage's files
 //!     inputs/  outputs/  log   $SKY_INPUTS, $SKY_OUTPUTS, what it printed
+//!     checkpoint/              $SKY_CHECKPOINT
 //!     .run/machine             who this is: token, owner
 //!     .run/command             the command, as the user wrote it
 //!     .run/pid                 /proc/PID/stat of its supervisor, as it was when it began
 //!     .run/numbering           the boot and name space of that PID
 //!     .run/exit                the exit code, once it ended
+//!     .run/lease               the second of this machine's uptime at which its lease ends
+//!     .run/expired             there once the lease ended before the command did
 //!     .run/released            there once nothing of it runs any more, for good
 //! ```
 //!
@@ -19,7 +22,8 @@ mod process;
 mod worker;
 
 use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
-use crate::util::{file, tree};
+use crate::model::{PlaceName, Rate};
+use crate::util::{clock, file, tree};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -27,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Names in a stage's folder that its files cannot have.
-pub const RESERVED: [&str; 4] = ["inputs", "outputs", "log", ".run"];
+pub const RESERVED: [&str; 5] = ["inputs", "outputs", "checkpoint", "log", ".run"];
 
 /// Processes on this machine, with folders under a state folder.
 #[derive(Clone, Debug)]
@@ -43,6 +47,13 @@ struct Tags {
     attempt: u32,
     job: String,
     lineage: String,
+    #[serde(default)]
+    place: Option<PlaceName>,
+    #[serde(default)]
+    instance_type: Option<String>,
+    /// RFC 3339.
+    #[serde(default)]
+    lease_end: Option<String>,
 }
 
 impl Tags {
@@ -52,6 +63,9 @@ impl Tags {
             id: folder.display().to_string(),
             job: self.job,
             lineage: self.lineage,
+            place: self.place,
+            instance_type: self.instance_type,
+            lease_end: self.lease_end,
         }
     }
 }
@@ -76,6 +90,11 @@ impl Local {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(file::named(&path, "read", error).into()),
         }
+    }
+
+    fn not_found(&self, token: &Token) -> ProviderError {
+        let message = format!("attempt {} of stage.{} is not in {}", token.attempt, token.stage, self.stages.display());
+        ProviderError::new(ErrorKind::NotFound, message)
     }
 
     fn find(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
@@ -111,17 +130,22 @@ impl Provider for Local {
             attempt: token.attempt,
             job: spec.owner.job.clone(),
             lineage: spec.owner.lineage.clone(),
+            place: Some(spec.place.clone()),
+            instance_type: Some(spec.instance_type.clone()),
+            lease_end: Some(clock::after(spec.lease)),
         };
-        let text = serde_json::to_vec(&tags).map_err(|error| ProviderError::new(ErrorKind::Other, error))?;
+        let text = encode(&tags)?;
+        let lease = spec.lease;
         let create = move || -> io::Result<()> {
             tree::remove(&folder)?;
             // Built aside, so that a folder always says whose it is.
             let building = folder.with_extension("new");
             tree::remove(&building)?;
-            for part in ["inputs", "outputs", ".run"] {
+            for part in ["inputs", "outputs", "checkpoint", ".run"] {
                 let part = building.join(part);
                 std::fs::create_dir_all(&part).map_err(|error| file::named(&part, "create", error))?;
             }
+            write_lease(&building, lease)?;
             file::write_atomic(&building.join(".run/machine"), &text)?;
             std::fs::rename(&building, &folder).map_err(|error| file::named(&folder, "create", error))
         };
@@ -185,14 +209,49 @@ impl Provider for Local {
         Ok(blocking(delete).await?)
     }
 
-    async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
-        let Some(machine) = self.find(token)? else {
-            let message =
-                format!("attempt {} of stage.{} is not in {}", token.attempt, token.stage, self.stages.display());
+    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
+        let folder = self.folder(token);
+        let tags = Self::tags(&folder)?.filter(|tags| tags.token == token.id);
+        let Some(mut tags) = tags else { return Err(self.not_found(token)) };
+        write_lease(&folder, lease)?;
+        tags.lease_end = Some(clock::after(lease));
+        Ok(file::write_atomic(&folder.join(".run/machine"), &encode(&tags)?)?)
+    }
+
+    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError> {
+        let wanted = std::path::absolute(id).unwrap_or_else(|_| id.into());
+        let folder = self.folder(token);
+        let Some(mut tags) = Self::tags(&wanted)?.filter(|_| wanted == folder) else {
+            let message = format!("{id} is no attempt that could be {}", folder.display());
             return Err(ProviderError::new(ErrorKind::NotFound, message));
         };
+        if tags.token != token.id {
+            let message = format!("{id} has token {}, by which its processes are known for good", tags.token);
+            return Err(ProviderError::new(ErrorKind::Other, message));
+        }
+        (tags.job, tags.lineage) = (owner.job.clone(), owner.lineage.clone());
+        file::write_atomic(&folder.join(".run/machine"), &encode(&tags)?)?;
+        Ok(tags.machine(&folder))
+    }
+
+    fn rate(&self, _planned: Rate) -> Rate {
+        Rate(0)
+    }
+
+    async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
+        let Some(machine) = self.find(token)? else { return Err(self.not_found(token)) };
         Ok(Box::new(worker::LocalWorker::new(self.folder(token), machine.token)))
     }
+}
+
+fn encode(tags: &Tags) -> Result<Vec<u8>, ProviderError> {
+    serde_json::to_vec(tags).map_err(|error| ProviderError::new(ErrorKind::Other, error))
+}
+
+/// Tells the watchdog when the lease ends, in this machine's own time.
+fn write_lease(folder: &Path, lease: Duration) -> io::Result<()> {
+    let end = clock::uptime().saturating_add(lease).as_secs();
+    file::write_atomic(&folder.join(".run/lease"), format!("{end}\n").as_bytes())
 }
 
 /// The folders in a folder, sorted; none if it is not there.

@@ -36,7 +36,11 @@ impl LocalWorker {
     }
 
     fn look(&self) -> Result<RunStatus, ProviderError> {
+        let expired = self.control("expired").exists();
         if let Some(code) = self.exit_code()? {
+            if expired {
+                return Ok(RunStatus::Expired);
+            }
             if !self.folder.join("outputs").exists() {
                 // Dropped after they were collected, by a sky whose state was rolled back since.
                 return Ok(RunStatus::Lost);
@@ -56,6 +60,9 @@ impl LocalWorker {
         };
         if alive {
             return Ok(RunStatus::Running);
+        }
+        if self.control("expired").exists() {
+            return Ok(RunStatus::Expired);
         }
         // It may have ended between the two looks.
         Ok(self.exit_code()?.map_or(RunStatus::Lost, RunStatus::Exited))
@@ -94,11 +101,15 @@ impl Worker for LocalWorker {
             }
         }
         let (folder, files, inputs) = (self.folder.clone(), task.files.clone(), task.inputs.clone());
+        let checkpoint = task.checkpoint.clone();
         let lay_all = move || -> io::Result<()> {
             let inputs_folder = folder.join("inputs");
             tree::remove(&inputs_folder)?;
             std::fs::create_dir(&inputs_folder).map_err(|error| file::named(&inputs_folder, "create", error))?;
             inputs.iter().try_for_each(|item| lay(item, &inputs_folder))?;
+            if let Some(content) = checkpoint {
+                lay(&Item { name: "checkpoint".to_owned(), content }, &folder)?;
+            }
             files.iter().try_for_each(|item| lay(item, &folder))
         };
         Ok(blocking(lay_all).await?)
@@ -126,6 +137,8 @@ impl Worker for LocalWorker {
             .envs(&task.environment)
             .env("SKY_INPUTS", self.folder.join("inputs"))
             .env("SKY_OUTPUTS", self.folder.join("outputs"))
+            .env("SKY_CHECKPOINT", self.folder.join("checkpoint"))
+            .envs(task.secrets.iter().map(|(name, secret)| (name, secret.reveal())))
             .env("SKY_TOKEN", &self.token.id)
             .stdin(Stdio::null())
             .stdout(log)
@@ -180,6 +193,24 @@ impl Worker for LocalWorker {
         self.log_path().display().to_string()
     }
 
+    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
+        let (from, to) = (self.folder.join("checkpoint"), self.control("checkpoint"));
+        let take = move || -> io::Result<Option<Content>> {
+            let names = complete(&from)?;
+            if names.is_empty() {
+                return Ok(None);
+            }
+            // A copy, so that what is read is of one time.
+            tree::remove(&to)?;
+            std::fs::create_dir(&to).map_err(|error| file::named(&to, "create", error))?;
+            for name in names {
+                tree::copy(&from.join(&name), &to.join(&name), tree::Links::Keep, tree::Sharing::Own)?;
+            }
+            Ok(Some(Content::Local(to)))
+        };
+        Ok(blocking(take).await?)
+    }
+
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
         self.attempt().end(grace).await
     }
@@ -197,6 +228,23 @@ impl Worker for LocalWorker {
         }
         Ok(outputs.iter().map(|name| Content::Local(folder.join(name))).collect())
     }
+}
+
+/// The names in a checkpoint folder that are complete.
+fn complete(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
+    let fail = |error| file::named(folder, "list", error);
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(fail(error)),
+    };
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(fail));
+    let names: Vec<_> = names.collect::<io::Result<_>>()?;
+    let whole = |name: &std::ffi::OsString| {
+        let name = name.as_encoded_bytes();
+        !name.starts_with(b".") && !name.ends_with(b".tmp")
+    };
+    Ok(names.into_iter().filter(whole).collect())
 }
 
 /// The processes of the attempt with this token in `folder`.

@@ -110,6 +110,7 @@ pub fn stage(row: &Row) -> PlannedStage {
         end_ms: Millis(0),
         boot_ms: Millis(0),
         billed_ms: Millis(0),
+        billing: Billing::default(),
         deadline_ms: None,
         spot: None,
         storage_micro_usd: Money(0),
@@ -120,6 +121,8 @@ pub fn stage(row: &Row) -> PlannedStage {
         after: Default::default(),
         run: (!run.is_empty()).then(|| run.to_string()),
         files: Default::default(),
+        secrets: Default::default(),
+        checkpoint: None,
         alternatives: Vec::new(),
     }
 }
@@ -156,6 +159,8 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
         },
         considered: Considered { clouds: 0, places: 0, offers: 0, candidates: 0, kept: 0 },
         warnings: Vec::new(),
+        ways: Vec::new(),
+        from_state: None,
         digest: None,
     }
 }
