@@ -1,10 +1,11 @@
 //! What must be right before anything starts, all of it told at once.
 
 use super::Error;
-use crate::model::ArtifactRef;
+use crate::model::{ArtifactRef, Money};
 use crate::plan::{Plan, PlannedStage};
-use crate::provider::{self, Content, Item};
+use crate::provider::{self, Access, Content, Item};
 use crate::state::State;
+use crate::util::secret::{self, Secret};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +28,10 @@ pub struct Settings {
     pub on_failure: OnFailure,
     /// Between asking a stage to end and killing it.
     pub grace: Duration,
+    /// The most that the job may cost, in place of the plan's budget.
+    pub budget: Option<Money>,
+    /// What providers are reached with.
+    pub access: Access,
 }
 
 /// What a failed stage means for those that do not depend on it.
@@ -46,6 +51,8 @@ pub struct Checked {
     pub datasets: BTreeMap<String, Content>,
     /// Each stage's files.
     pub files: BTreeMap<String, Vec<Item>>,
+    /// Each stage's secrets, by the name of the variable.
+    pub secrets: BTreeMap<String, BTreeMap<String, Secret>>,
     /// What a user should know.
     pub warnings: Vec<String>,
 }
@@ -72,8 +79,9 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
             ));
         }
     }
+    let secrets = find_secrets(plan, settings, &mut problems);
     if problems.is_empty() {
-        Ok(Checked { providers, datasets, files, warnings })
+        Ok(Checked { providers, datasets, files, secrets, warnings })
     } else {
         Err(Error::NotReady(problems))
     }
@@ -162,7 +170,8 @@ fn find_providers(plan: &Plan, settings: &Settings, problems: &mut Vec<String>) 
     if let Some(name) = settings.provider.as_deref().filter(|name| !known(name)) {
         problems.push(format!("this sky has no provider `{name}`; it has {}", provider::NAMES.join(", ")));
     }
-    let chosen = |stage: &PlannedStage| settings.provider.clone().unwrap_or_else(|| stage.place.cloud.clone());
+    let own = |cloud: &str| provider::of_cloud(cloud, &settings.access).unwrap_or(cloud).to_owned();
+    let chosen = |stage: &PlannedStage| settings.provider.clone().unwrap_or_else(|| own(&stage.place.cloud));
     let chosen: BTreeMap<String, String> =
         plan.stages.iter().map(|stage| (stage.name.clone(), chosen(stage))).collect();
     let unknown: BTreeSet<&str> = chosen.values().map(String::as_str).filter(|name| !known(name)).collect();
@@ -247,6 +256,27 @@ fn find_files(stage: &PlannedStage, settings: &Settings, problems: &mut Vec<Stri
         }
     }
     items
+}
+
+/// Looks up what the plan only refers to, before anything starts.
+fn find_secrets(
+    plan: &Plan,
+    settings: &Settings,
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, BTreeMap<String, Secret>> {
+    let folder = settings.source.as_ref().map_or(settings.plan_folder.clone(), |source| settings.here.join(source));
+    let mut found: BTreeMap<String, BTreeMap<String, Secret>> = BTreeMap::new();
+    for stage in &plan.stages {
+        for (name, reference) in &stage.secrets {
+            match secret::resolve(reference, &folder) {
+                Ok(value) => {
+                    found.entry(stage.name.clone()).or_default().insert(name.clone(), value);
+                }
+                Err(why) => problems.push(format!("stage.{}: secret {name}: {why}", stage.name)),
+            }
+        }
+    }
+    found
 }
 
 /// Where a path of the job may be: in `--source` if given, else beside the plan, else here.

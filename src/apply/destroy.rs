@@ -1,6 +1,7 @@
 //! Undoing all applies of a state: processes and machines end, folders and outputs go.
 
 use super::Error;
+use super::calls::{Patience, patiently};
 use super::record::Recorder;
 use crate::provider::{self, Access, LOCAL, Machine, Owner, Provider, RunStatus, Token};
 use crate::state::event::{Call, Event};
@@ -31,16 +32,17 @@ impl Inventory {
 }
 
 /// Looks; changes nothing.
-pub async fn inventory(folder: &Folder, state: &State) -> Result<Inventory, Error> {
+pub async fn inventory(folder: &Folder, state: &State, access: &Access) -> Result<Inventory, Error> {
     let mut inventory = Inventory {
         stages: state.stages.keys().cloned().collect(),
         artifacts: state.artifacts.clone(),
         ..Inventory::default()
     };
-    for provider in providers(folder, state)? {
-        for machine in provider.list(owner(provider.name(), state).as_ref()).await? {
-            let worker = provider.worker(&machine.token).await?;
-            let runs = worker.status().await? == RunStatus::Running;
+    for provider in providers(state, access)? {
+        let owner = owner(provider.name(), state);
+        for machine in patiently(Patience::Through, || provider.list(owner.as_ref())).await? {
+            let worker = patiently(Patience::Through, || provider.worker(&machine.token)).await?;
+            let runs = patiently(Patience::Through, || worker.status()).await? == RunStatus::Running;
             inventory.machines.push((provider.name().to_owned(), machine, runs));
         }
     }
@@ -51,8 +53,8 @@ pub async fn inventory(folder: &Folder, state: &State) -> Result<Inventory, Erro
 
 /// Deletes it all, and leaves an empty state; returns its serial. After a crash or an error,
 /// doing it again goes on.
-pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory) -> Result<u64, Error> {
-    let providers = providers(folder, &opened.state)?;
+pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access: &Access) -> Result<u64, Error> {
+    let providers = providers(&opened.state, access)?;
     let live: Vec<(String, Token)> = opened
         .state
         .stages
@@ -75,7 +77,7 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory) -> Resu
     for (name, token) in all {
         let Some(provider) = providers.iter().find(|provider| provider.name() == name) else { continue };
         let announced = recorder.intend(&token.stage, &token.id, Call::Delete);
-        let deleted = provider.delete(&token).await;
+        let deleted = patiently(Patience::Through, || provider.delete(&token)).await;
         let told = recorder.result(&token.stage, &token.id, Call::Delete, &deleted);
         // Deleting what is deleted is fine, so it need not be written down to go on.
         unwritten = unwritten.and(announced).and(told);
@@ -96,12 +98,12 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory) -> Resu
     })
 }
 
-fn providers(folder: &Folder, state: &State) -> Result<Vec<Arc<dyn Provider>>, Error> {
+fn providers(state: &State, access: &Access) -> Result<Vec<Arc<dyn Provider>>, Error> {
     let mut names: BTreeSet<&str> = state.stages.values().map(|record| record.provider.as_str()).collect();
     names.insert(LOCAL);
     names.retain(|name| !name.is_empty());
     let open = |name: &str| {
-        provider::open(name, &Access { root: folder.root.clone(), hosts: None })?.ok_or_else(|| {
+        provider::open(name, access)?.ok_or_else(|| {
             Error::NotReady(vec![format!("this sky has no provider `{name}`, which the state has machines at")])
         })
     };

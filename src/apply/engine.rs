@@ -1,23 +1,26 @@
 //! Walks the DAG: what is ready runs, up to so many at a time; what waits for a failed stage is
 //! skipped; everything else goes on.
 
+use super::budget::{self, Meter, Purse};
+use super::calls::{Patience, call};
 use super::check::{Checked, OnFailure, Settings, predecessors};
 use super::notice::{Interrupt, Notice, Observer};
 use super::record::Recorder;
 use super::{Error, stage};
-use crate::model::Money;
-use crate::plan::{self, Plan, PlannedStage};
-use crate::provider::{self, Access, Evidence, Owner, Provider, Token};
+use crate::model::{DataRate, Millis, Money, PlaceName, Rate};
+use crate::plan::{self, Billing, Plan, PlannedStage};
+use crate::provider::{self, Evidence, Owner, Provider, Token};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::summary::definition;
-use crate::state::{Artifact, Folder, Opened, StageRecord, Status};
+use crate::state::{Artifact, Folder, Opened, StageRecord, State, Status};
 use crate::transfer::Objects;
-use crate::util::clock;
 use crate::util::tree::Measured;
+use crate::util::{clock, secret};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinSet;
 
@@ -34,6 +37,19 @@ pub struct Outcome {
     pub interrupted: Option<Interrupt>,
     /// Of the state that was left.
     pub serial: u64,
+    pub account: Balance,
+}
+
+/// What an apply has cost, beside what was planned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Balance {
+    pub limit: Option<Money>,
+    /// By the whole job so far.
+    pub spent: Money,
+    /// By stage: planned, and what all its attempts have cost.
+    pub stages: BTreeMap<String, (Money, Money)>,
+    /// Stages of which a machine may still be there, and what an hour of it costs.
+    pub billing: BTreeMap<String, Money>,
 }
 
 /// How one stage came out of an apply.
@@ -49,7 +65,11 @@ pub enum StageOutcome {
         tail: Vec<String>,
         /// Where its log is, if it came so far.
         log: Option<String>,
+        /// Nothing that the plan has for it is to be had: the rest needs another plan.
+        used_up: bool,
     },
+    /// The budget does not allow it.
+    Denied { message: String },
     /// A stage that it waits for is not done.
     Skipped { because: String },
     /// It was ended by a signal to `sky`.
@@ -60,12 +80,16 @@ pub enum StageOutcome {
 
 /// What all stages of one apply share.
 pub(super) struct Context {
+    pub plan: Plan,
     pub plan_digest: String,
+    /// What a gigabyte costs from one place to another.
+    pub ways: BTreeMap<(PlaceName, PlaceName), DataRate>,
+    purse: Mutex<Purse>,
     pub checked: Checked,
     pub settings: Settings,
     pub owner: Owner,
     pub recorder: Recorder,
-    pub providers: BTreeMap<String, Arc<dyn Provider>>,
+    providers: Mutex<BTreeMap<String, Arc<dyn Provider>>>,
     pub objects: Objects,
     pub artifacts: PathBuf,
     pub observer: Arc<dyn Observer>,
@@ -94,7 +118,8 @@ pub async fn run(
         .read(|state| state.plan.as_ref() == Some(&context.plan_digest) && state.job.as_ref() == Some(&plan.job));
     if !known {
         let (job, plan) = (Some(plan.job.clone()), Some(context.plan_digest.clone()));
-        context.recorder.record(Event::Begun { operation: "apply".to_owned(), job, plan }, Sync::Later)?;
+        let continues = context.plan.from_state.is_some();
+        context.recorder.record(Event::Begun { operation: "apply".to_owned(), job, plan, continues }, Sync::Later)?;
     }
     abandon_strays(plan, &context).await?;
     let stages = walk(plan, &context).await?;
@@ -106,10 +131,35 @@ pub async fn run(
         folder.compact(&mut opened)?;
     }
     let state = opened.state;
-    let keep: BTreeSet<PathBuf> =
-        state.artifacts.values().map(|artifact| context.objects.path(&artifact.digest, artifact.kind)).collect();
+    let progress = state.stages.values().filter_map(|record| record.checkpoint.as_ref());
+    let kept = state.artifacts.values().chain(progress);
+    let keep: BTreeSet<PathBuf> = kept.map(|artifact| context.objects.path(&artifact.digest, artifact.kind)).collect();
     context.objects.sweep(&|object| keep.contains(object))?;
-    Ok(Outcome { stages, artifacts: state.artifacts, interrupted, serial: state.serial })
+    let serial = state.serial;
+    let account = account(plan, &context.purse.into_inner().unwrap_or_else(PoisonError::into_inner), &state);
+    Ok(Outcome { stages, artifacts: state.artifacts, interrupted, serial, account })
+}
+
+/// The sums at the end of an apply.
+fn account(plan: &Plan, purse: &Purse, state: &State) -> Balance {
+    let cost = |stage: &PlannedStage| {
+        let spent = state.stages.get(&stage.name).map_or(Money(0), |record| record.spent_micro_usd);
+        (stage.name.clone(), (purse.planned(&stage.name), spent))
+    };
+    let live = state.stages.iter().filter(|(_, record)| record.live);
+    let billing = live.map(|(name, record)| {
+        let hourly = record
+            .rented
+            .as_ref()
+            .map_or(Money(0), |rented| rented.rate_nano_usd_per_hour.cost(rented.nodes, Millis(3_600_000)));
+        (name.clone(), hourly)
+    });
+    Balance {
+        limit: purse.limit(),
+        spent: state.spent_micro_usd,
+        stages: plan.stages.iter().map(cost).collect(),
+        billing: billing.collect(),
+    }
 }
 
 fn context(
@@ -121,30 +171,87 @@ fn context(
     observer: Arc<dyn Observer>,
     interrupt: watch::Receiver<Option<Interrupt>>,
 ) -> Result<Context, Error> {
-    let mut providers = BTreeMap::new();
-    let held = opened.state.stages.values().map(|record| &record.provider);
-    for name in checked.providers.values().chain(held) {
-        if !providers.contains_key(name) {
-            let opened = provider::open(name, &Access { root: folder.root.clone(), hosts: None })?;
-            let provider = opened.ok_or_else(|| Error::NotReady(vec![format!("this sky has no provider `{name}`")]))?;
-            providers.insert(name.clone(), provider);
-        }
-    }
     let plan_digest =
         plan::file::digest(plan).map_err(|error| Error::Bug(format!("cannot write the plan: {error}")))?;
-    Ok(Context {
+    let mut ways: BTreeMap<(PlaceName, PlaceName), DataRate> = BTreeMap::new();
+    for copy in &plan.transfers {
+        ways.insert((copy.from.clone(), copy.to.clone()), copy.rate_nano_usd_per_gb);
+    }
+    for way in &plan.ways {
+        ways.insert((way.from.clone(), way.to.clone()), way.rate_nano_usd_per_gb);
+    }
+    let before = plan.from_state.as_ref().map_or(0, |from| from.spent_micro_usd.0);
+    let planned = plan.limits.budget_micro_usd.map(|limit| Money(limit.0.saturating_add(before)));
+    let limit = settings.budget.or(planned);
+    let context = Context {
+        plan: plan.clone(),
+        ways,
+        purse: Mutex::new(Purse::new(limit, plan, &opened.state)),
         plan_digest,
         owner: Owner { job: plan.job.clone(), lineage: opened.state.lineage.clone() },
         datasets: checked.datasets.keys().map(|name| (name.clone(), OnceCell::new())).collect(),
         checked,
         settings,
         recorder: Recorder::new(opened),
-        providers,
+        providers: Mutex::default(),
         objects: Objects::at(folder.objects()),
         artifacts: folder.artifacts(),
         observer,
         interrupt,
-    })
+    };
+    // All that may be needed is opened before anything is begun.
+    let held = context.recorder.read(|state| {
+        state.stages.values().filter(|record| record.live).map(|record| record.provider.clone()).collect::<Vec<_>>()
+    });
+    let wanted: BTreeSet<String> = context.checked.providers.values().cloned().chain(held).collect();
+    for name in wanted {
+        context.open(&name)?;
+    }
+    Ok(context)
+}
+
+impl Context {
+    /// The name of the provider for the places of a cloud; else what is missing.
+    pub fn provider(&self, cloud: &str) -> Result<String, String> {
+        let chosen = self.settings.provider.clone();
+        let own = || provider::of_cloud(cloud, &self.settings.access).map(str::to_owned);
+        chosen.or_else(own).ok_or_else(|| format!("this sky has no provider for {cloud}"))
+    }
+
+    /// The provider of that name.
+    pub fn open(&self, name: &str) -> Result<Arc<dyn Provider>, Error> {
+        let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = providers.get(name) {
+            return Ok(open.clone());
+        }
+        let opened = provider::open(name, &self.settings.access)?;
+        let opened = opened.ok_or_else(|| Error::NotReady(vec![format!("this sky has no provider `{name}`")]))?;
+        providers.insert(name.to_owned(), opened.clone());
+        Ok(opened)
+    }
+
+    /// What the job may still cost. Locked after the recorder, never before.
+    pub fn purse(&self) -> MutexGuard<'_, Purse> {
+        self.purse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes down that a machine is gone, and what it has cost.
+    pub fn settle(&self, token: &Token, meter: &Meter, started: &str, seen: Duration) -> Result<(), Error> {
+        let stage = token.stage.clone();
+        let settled = self.recorder.decide(|state| {
+            let record = state.stages.get(&stage).filter(|record| record.token == token.id);
+            let reserved = record.map_or(Money(0), |record| record.reserved_micro_usd);
+            let micro_usd = budget::charge(meter, started, seen, reserved);
+            Ok::<_, ()>(((), vec![Event::Released { stage, micro_usd }]))
+        })?;
+        settled.map_err(|()| Error::Bug("nothing was decided".to_owned()))
+    }
+
+    /// A text without the values of the job's secrets.
+    pub fn redact(&self, text: &str) -> String {
+        let secrets = self.checked.secrets.values().flat_map(BTreeMap::values);
+        secret::redact(text, secrets)
+    }
 }
 
 /// Runs all stages in the order that the DAG allows, earlier in the plan first.
@@ -155,9 +262,11 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
     let mut names: BTreeSet<&str> = BTreeSet::new();
     let mut interrupt = context.interrupt.clone();
     let mut failed = false;
+    let mut denied = false;
     loop {
-        let stopped =
-            interrupt.borrow_and_update().is_some() || failed && context.settings.on_failure == OnFailure::StartNothing;
+        let stopped = denied
+            || interrupt.borrow_and_update().is_some()
+            || failed && context.settings.on_failure == OnFailure::StartNothing;
         while !stopped && running.len() < context.settings.parallelism.max(1) {
             let ready = waiting.iter().find(|(_, waits)| waits.is_empty()).map(|(index, _)| *index);
             let Some(index) = ready else { break };
@@ -191,13 +300,18 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
                 failed = true;
                 skip(plan, context, name, &mut waiting, &mut outcomes);
             }
+            StageOutcome::Denied { .. } => denied = true,
             _ => {}
         }
         outcomes.insert(name.to_owned(), outcome);
     }
     let interrupted = interrupt.borrow().is_some();
     for index in waiting.into_keys() {
-        let because = if interrupted { SIGNAL } else { "another stage failed (--fail-fast)" };
+        let because = match denied {
+            _ if interrupted => SIGNAL,
+            true => "the budget is used up",
+            false => "another stage failed (--fail-fast)",
+        };
         outcomes.insert(plan.stages[index].name.clone(), StageOutcome::NotBegun { because });
     }
     Ok(outcomes)
@@ -264,20 +378,23 @@ async fn abandon_strays(plan: &Plan, context: &Context) -> Result<(), Error> {
 /// Ends an attempt that is of no use any more.
 pub(super) async fn abandon(context: &Context, name: &str, former: &StageRecord, why: &str) -> Result<(), Error> {
     let token = Token { id: former.token.clone(), stage: name.to_owned(), attempt: former.attempt };
-    let provider = context
-        .providers
-        .get(&former.provider)
-        .ok_or_else(|| Error::NotReady(vec![format!("this sky has no provider `{}`", former.provider)]))?;
-    context.recorder.intend(name, &token.id, Call::Release)?;
+    let provider = context.open(&former.provider)?;
     let evidence = if former.status == Status::Done { Evidence::Drop } else { Evidence::Keep };
-    let released = provider.release(&token, evidence).await;
-    context.recorder.result(name, &token.id, Call::Release, &released)?;
-    released?;
+    let call_of = (name, token.id.as_str(), Call::Release);
+    call(&context.recorder, call_of, Patience::Through, || provider.release(&token, evidence)).await??;
     if former.status.in_flight() {
         let (stage, message) = (name.to_owned(), why.to_owned());
         context.recorder.record(Event::Ended { stage, status: Status::Lost, message }, Sync::Later)?;
     }
-    Ok(context.recorder.record(Event::Released { stage: name.to_owned() }, Sync::Now)?)
+    context.settle(&token, &meter(former), &former.started, Duration::ZERO)
+}
+
+/// What the machine of an attempt costs by its time.
+pub(super) fn meter(record: &StageRecord) -> Meter {
+    match &record.rented {
+        Some(rented) => Meter { rate: rented.rate_nano_usd_per_hour, nodes: rented.nodes, billing: rented.billing },
+        None => Meter { rate: Rate(0), nodes: 1, billing: Billing::default() },
+    }
 }
 
 /// The record of a stage of which no attempt was ever made.
@@ -301,6 +418,7 @@ pub(super) fn never_begun(
         rented: None,
         lease_end: None,
         reserved_micro_usd: Money(0),
+        usage_paid: false,
         spent_micro_usd: Money(0),
         checkpoint: None,
         message: Some(message),

@@ -1,22 +1,30 @@
 //! Executing a plan: walking its stages, watching them, and leaving a true state behind.
 //!
 //! [`check`](check::check) finds all that stands in the way before anything starts;
-//! [`run`](engine::run) walks the DAG; [`stage`] is the life of one stage; [`destroy`] undoes.
+//! [`run`](engine::run) walks the DAG; `stage` is the life of one stage, `attempt` and `watch` that of one
+//! attempt at it; [`budget`] sets money aside before it can be spent, [`ladder`] finds another offer when one is
+//! not to be had; [`destroy`] undoes.
 //!
 //! Invariants: every provider call is announced in the journal first. A stage that is done with
 //! the same content is never run again; one that may be running is looked up by its token before
 //! anything is decided about it. Nothing here prints: what happens is told to an [`Observer`].
 
+mod attempt;
+pub mod budget;
+mod calls;
 pub mod check;
 pub mod destroy;
 pub mod engine;
+pub mod ladder;
 mod log;
 pub mod notice;
 mod record;
-pub mod stage;
+mod stage;
+mod watch;
+mod work;
 
 pub use check::{Checked, Settings, check};
-pub use engine::{Outcome, StageOutcome, run};
+pub use engine::{Balance, Outcome, StageOutcome, run};
 pub use notice::{Interrupt, Notice, Observer};
 
 use crate::provider::ProviderError;

@@ -46,6 +46,20 @@ pub enum Notice {
         attempt: u32,
         message: String,
     },
+    /// What the stage wanted to rent is not to be had: it takes the next rung of its ladder, which
+    /// took `decided` to choose.
+    FailedOver {
+        stage: String,
+        why: String,
+        place: PlaceName,
+        instance_type: String,
+        decided: Duration,
+    },
+    /// The budget does not allow the stage.
+    Denied {
+        stage: String,
+        message: String,
+    },
     /// The stage is done already, with the same content.
     Unchanged {
         stage: String,

@@ -1,5 +1,6 @@
 //! The state and its journal, shared by the stages of one apply.
 
+use crate::provider::{ErrorKind, ProviderError};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::{Opened, State};
@@ -29,15 +30,29 @@ impl Recorder {
     }
 
     /// Writes down how a call went.
-    pub fn result<T, E: ToString>(
-        &self,
-        stage: &str,
-        token: &str,
-        call: Call,
-        result: &Result<T, E>,
-    ) -> io::Result<()> {
-        let error = result.as_ref().err().map(ToString::to_string);
-        self.record(Event::Result { stage: stage.to_owned(), token: token.to_owned(), call, error }, Sync::Now)
+    pub fn result<T>(&self, stage: &str, token: &str, call: Call, result: &Result<T, ProviderError>) -> io::Result<()> {
+        let error = result.as_ref().err();
+        let certain =
+            |error: &ProviderError| matches!(error.kind, ErrorKind::Stockout | ErrorKind::Quota | ErrorKind::Denied);
+        let absent = call == Call::Create && error.is_some_and(certain);
+        let (stage, token, error) = (stage.to_owned(), token.to_owned(), error.map(ToString::to_string));
+        self.record(Event::Result { stage, token, call, error, absent }, Sync::Now)
+    }
+
+    /// Decides something by the state and records what follows, with nothing in between.
+    pub fn decide<T, E>(&self, decide: impl FnOnce(&State) -> Result<(T, Vec<Event>), E>) -> io::Result<Result<T, E>> {
+        let mut opened = self.lock();
+        let (decided, events) = match decide(&opened.state) {
+            Ok(decided) => decided,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let last = events.len();
+        for (number, event) in (1..).zip(events) {
+            let sync = if number == last { Sync::Now } else { Sync::Later };
+            let record = opened.journal.append(event, sync)?;
+            opened.state.take(&record);
+        }
+        Ok(Ok(decided))
     }
 
     /// Looks at the state.

@@ -1,14 +1,14 @@
 //! `sky apply`: executes a plan.
 
+use super::outcome;
 use super::progress::{Stream, Text};
 use super::signals::Signals;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::apply::{self, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure};
-use crate::model::{ArtifactRef, Bytes};
+use crate::model::Money;
 use crate::plan::Plan;
 use crate::state::Folder;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,9 @@ pub struct ApplyArgs {
     /// How long a stage may take to end itself after Ctrl-C, before it is killed
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::state::parse_time, env = "SKY_GRACE")]
     pub grace: Duration,
+    /// The most that the job may cost, in place of the plan's budget: `$60`
+    #[arg(long, value_name = "MONEY", value_parser = parse_money)]
+    pub budget: Option<Money>,
     #[command(flatten)]
     pub state: StateArgs,
 }
@@ -78,9 +81,11 @@ pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Te
     let ended = result?;
     match &ended {
         Ended::Walked(outcome) => {
-            say_failures(outcome, terminal);
+            outcome::say_failures(outcome, terminal);
+            let root = args.state.state_dir.clone().unwrap_or_else(|| PathBuf::from(crate::state::folder::FOLDER));
             // A reader that has gone away does not change how the apply ended.
-            let _ = terminal.out(&result_text(plan, outcome, args));
+            let _ = terminal.out(&outcome::text(plan, outcome, &root));
+            hints(outcome, args, terminal);
             if outcome.interrupted.is_some() && ended.exit() != Exit::Success {
                 terminal.note(&resume_line(args));
             }
@@ -113,6 +118,7 @@ impl Ended {
         match outcome.interrupted {
             _ if done == outcome.stages.len() => Exit::Success,
             Some(interrupt) => exit_of(interrupt),
+            None if outcome.stages.values().any(|one| matches!(one, StageOutcome::Denied { .. })) => Exit::Denied,
             None if done > 0 => Exit::Partial,
             None => Exit::Error,
         }
@@ -186,6 +192,8 @@ fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
         parallelism: args.parallelism,
         on_failure: if args.fail_fast { OnFailure::StartNothing } else { OnFailure::GoOn },
         grace: args.grace,
+        budget: args.budget,
+        access: args.state.access(here),
     }
 }
 
@@ -199,6 +207,22 @@ pub(super) fn exit_of(interrupt: Interrupt) -> Exit {
 
 fn left_words(interrupt: Interrupt) -> String {
     format!("second {}: left at once; stages may still run, and the state knows them", interrupt.name())
+}
+
+/// What to do about what is left.
+fn hints(outcome: &Outcome, args: &ApplyArgs, terminal: &Terminal) {
+    let place = args.state.state_dir.as_ref();
+    let place = place.map(|folder| format!(" --state-dir {}", quoted(&folder.to_string_lossy()))).unwrap_or_default();
+    let used_up = |one: &StageOutcome| matches!(one, StageOutcome::Failed { used_up: true, .. });
+    if outcome.stages.values().any(used_up) {
+        terminal.note(&format!(
+            "hint: plan the rest from here, without what is not to be had: \
+             sky plan JOB --from-state{place} --out rest.json; sky apply rest.json{place}"
+        ));
+    }
+    if !outcome.account.billing.is_empty() {
+        terminal.note(&format!("hint: to end what is still there: sky destroy{place}"));
+    }
 }
 
 /// How to go on or to give up, with the options that tell where everything is.
@@ -237,97 +261,15 @@ fn all_done(plan: &Plan, args: &ApplyArgs) -> bool {
     state.ok().flatten().is_some_and(|state| crate::state::holds(&state, plan))
 }
 
-fn say_failures(outcome: &Outcome, terminal: &Terminal) {
-    for (name, one) in &outcome.stages {
-        let StageOutcome::Failed { message, tail, log } = one else { continue };
-        let word = terminal.paint(anstyle::AnsiColor::Red.on_default().bold(), "error");
-        terminal.note(&format!("\n{word}: stage.{name}: {}", super::progress::harmless(message)));
-        for line in tail {
-            terminal.note(&format!("  {name} | {}", super::progress::harmless(line)));
-        }
-        if let Some(log) = log {
-            terminal.note(&format!("  log: {log}"));
-        }
-    }
-}
-
-/// What is printed at the end: counts, stages that are not done, outputs that no stage reads.
-fn result_text(plan: &Plan, outcome: &Outcome, args: &ApplyArgs) -> String {
-    let count = |wanted: fn(&StageOutcome) -> bool| outcome.stages.values().filter(|one| wanted(one)).count();
-    let done = count(|one| *one == StageOutcome::Done);
-    let unchanged = count(|one| *one == StageOutcome::Unchanged);
-    let failed = count(|one| matches!(one, StageOutcome::Failed { .. }));
-    let interrupted = count(|one| *one == StageOutcome::Interrupted);
-    let skipped = count(|one| matches!(one, StageOutcome::Skipped { .. } | StageOutcome::NotBegun { .. }));
-    let mut text = String::new();
-    if unchanged == outcome.stages.len() {
-        text += "No changes. All stages are done.\n";
-    } else {
-        text += &format!("Apply: {done} done, {unchanged} unchanged, {failed} failed, {skipped} skipped");
-        text += &if interrupted > 0 { format!(", {interrupted} interrupted.\n") } else { ".\n".to_owned() };
-    }
-    if done + unchanged < outcome.stages.len() {
-        let rows = plan.stages.iter().filter_map(|stage| {
-            let (word, note) = outcome_words(outcome.stages.get(&stage.name)?);
-            Some(vec![format!("stage.{}", stage.name), word.to_owned(), note])
-        });
-        text += "\n";
-        text +=
-            &columns(std::iter::once(["stage", "result", "note"].map(str::to_owned).to_vec()).chain(rows).collect());
-    }
-    let read: BTreeSet<String> =
-        plan.stages.iter().flat_map(|stage| &stage.reads).map(ArtifactRef::to_string).collect();
-    let root = args.state.state_dir.clone().unwrap_or_else(|| PathBuf::from(crate::state::folder::FOLDER));
-    let mut rows = Vec::new();
-    for stage in &plan.stages {
-        for output in stage.writes.keys() {
-            let name = format!("{}.{output}", stage.name);
-            let Some(artifact) = outcome.artifacts.get(&name).filter(|_| !read.contains(&name)) else { continue };
-            let path = root.join("artifacts").join(&stage.name).join(output);
-            let size = Bytes(artifact.bytes).to_string();
-            rows.push(vec![name, size, short(&artifact.digest), path.display().to_string()]);
-        }
-    }
-    if !rows.is_empty() {
-        rows.insert(0, ["output", "size", "digest", "path"].map(str::to_owned).to_vec());
-        text += "\n";
-        text += &columns(rows);
-    }
-    text
-}
-
-fn outcome_words(outcome: &StageOutcome) -> (&'static str, String) {
-    match outcome {
-        StageOutcome::Done => ("done", String::new()),
-        StageOutcome::Unchanged => ("unchanged", String::new()),
-        StageOutcome::Failed { message, .. } => ("failed", super::progress::harmless(message)),
-        StageOutcome::Skipped { because } => ("skipped", because.clone()),
-        StageOutcome::Interrupted => ("interrupted", String::new()),
-        StageOutcome::NotBegun { because } => ("not begun", (*because).to_owned()),
-    }
-}
-
-fn short(digest: &str) -> String {
-    digest.chars().take("sha256:".len() + 12).collect()
-}
-
-/// Rows of cells as left-aligned columns, without trailing blanks.
-fn columns(rows: Vec<Vec<String>>) -> String {
-    let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: BTreeMap<usize, usize> = (0..count).map(|column| (column, width(column).unwrap_or(0))).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:<width$}", width = widths[&column]));
-        format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
-    };
-    rows.iter().map(line).collect()
-}
-
 fn parse_parallelism(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("a number from 1 on".to_owned()),
     }
+}
+
+fn parse_money(text: &str) -> Result<Money, String> {
+    Money::parse(text).map_err(|error| error.to_string())
 }
 
 fn parse_data(text: &str) -> Result<(String, PathBuf), String> {

@@ -58,8 +58,10 @@ fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
         return Err(Failure::error("destroy asks before it deletes, and there is no terminal to ask on")
             .hint("give --auto-approve"));
     }
+    let access = args.state.access(&here);
     let (lock, opened) = open_locked(&folder, "destroy", &args.state)?;
-    let found = runtime.block_on(inventory(&folder, &opened.state)).map_err(|error| failure(error, &folder))?;
+    let found =
+        runtime.block_on(inventory(&folder, &opened.state, &access)).map_err(|error| failure(error, &folder))?;
     for warning in &opened.warnings {
         terminal.warn(warning);
     }
@@ -73,7 +75,7 @@ fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
     if !args.auto_approve && !terminal.confirm("Do you really want to delete all of this? There is no undo.")? {
         return Err(Failure::error("destroy cancelled: nothing was deleted"));
     }
-    let serial = runtime.block_on(delete(&folder, opened, &found)).map_err(|error| {
+    let serial = runtime.block_on(delete(&folder, opened, &found, &access)).map_err(|error| {
         failure(error, &folder).hint("what is deleted is in the state; `sky destroy` again goes on with the rest")
     })?;
     drop(lock);

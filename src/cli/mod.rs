@@ -11,6 +11,7 @@ mod graph;
 mod import;
 mod inputs;
 pub mod lock;
+mod outcome;
 mod plan;
 pub mod progress;
 mod show;

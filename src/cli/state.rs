@@ -2,8 +2,9 @@
 
 use super::{Exit, Failure};
 use crate::apply::Error;
+use crate::provider::Access;
 use crate::state::{Folder, Holder, Lock, LockError, Opened, StateError, Status};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Arguments of verbs that change a state.
@@ -13,6 +14,9 @@ pub struct StateArgs {
     /// in `sky.state.json`
     #[arg(long, value_name = "DIR", env = "SKY_DATA_DIR")]
     pub state_dir: Option<PathBuf>,
+    /// Folder of the simulated cloud, for the provider `sim` [default: `cloud` in the state folder]
+    #[arg(long, value_name = "DIR", env = "SKY_SIM")]
+    pub sim: Option<PathBuf>,
     /// `false`: take no lock; only when nothing else can be at work
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
           default_missing_value = "true", require_equals = true)]
@@ -20,6 +24,14 @@ pub struct StateArgs {
     /// How long to try to get the lock
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_time)]
     pub lock_timeout: Duration,
+}
+
+impl StateArgs {
+    /// What providers are reached with; `here` is the current folder.
+    pub fn access(&self, here: &Path) -> Access {
+        let folder = Folder::resolve(here, self.state_dir.as_deref());
+        Access { root: folder.root, hosts: None, cloud: self.sim.as_ref().map(|cloud| here.join(cloud)) }
+    }
 }
 
 /// Takes the lock, unless it is not wanted, and opens the state.

@@ -81,6 +81,15 @@ impl Rate {
     }
 }
 
+impl DataRate {
+    /// What moving `bytes` costs at this rate, rounded up.
+    pub fn cost(self, bytes: Bytes) -> Money {
+        // Nano-USD per 10⁹ bytes, to micro-USD.
+        let exact = i128::from(self.0) * i128::from(bytes.0);
+        Money(saturate((exact + 999_999_999_999) / 1_000_000_000_000))
+    }
+}
+
 impl Bandwidth {
     /// How long `bytes` take at this throughput, to the nearest millisecond.
     pub fn time(self, bytes: Bytes) -> Millis {

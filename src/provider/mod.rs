@@ -25,6 +25,7 @@
 //! Invariant: providers print nothing, journal nothing, and know no plan and no state.
 
 pub mod local;
+pub mod sim;
 
 use crate::model::{Bytes, PlaceName, Purchase, Rate};
 use crate::util::hash;
@@ -39,8 +40,11 @@ use std::time::Duration;
 /// The name of the provider that runs stages as processes on this machine.
 pub const LOCAL: &str = "local";
 
+/// The name of the simulated cloud.
+pub const SIM: &str = "sim";
+
 /// The providers of this build.
-pub const NAMES: [&str; 1] = [LOCAL];
+pub const NAMES: [&str; 2] = [LOCAL, SIM];
 
 /// What providers are reached with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,12 +53,15 @@ pub struct Access {
     pub root: PathBuf,
     /// The file of one's own hosts, if there is one.
     pub hosts: Option<PathBuf>,
+    /// The folder of the simulated cloud; without it, `cloud` in the state folder.
+    pub cloud: Option<PathBuf>,
 }
 
 /// The provider of that name; none if this sky has none. An error says what is missing to reach it.
 pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, ProviderError> {
     Ok(match name {
         LOCAL => Some(Arc::new(local::Local::new(&access.root))),
+        SIM => Some(Arc::new(sim::Sim::open(access.cloud.as_deref().unwrap_or(&access.root.join("cloud")))?)),
         _ => None,
     })
 }
@@ -105,6 +112,8 @@ pub struct MachineSpec {
     pub accelerator: Option<String>,
     pub nodes: u32,
     pub purchase: Purchase,
+    /// What one machine costs an hour, by the plan. For providers that keep a bill of their own.
+    pub rate: Rate,
     /// What the stage is planned to write.
     pub disk: Bytes,
 }
@@ -259,9 +268,9 @@ pub trait Provider: Send + Sync {
     /// now on. Fine if it does already.
     async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError>;
 
-    /// What one machine costs per hour here, when its list price is `planned`.
-    fn rate(&self, planned: Rate) -> Rate {
-        planned
+    /// Whether its machines, and data on its way to them, cost what the plan says; else nothing.
+    fn bills(&self) -> bool {
+        true
     }
 
     /// The inside of the machine of a token, which must exist.

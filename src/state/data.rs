@@ -40,6 +40,9 @@ pub struct State {
     /// What the job has cost so far: machines that are gone, and data that was moved.
     #[serde(skip_serializing_if = "costs_nothing", default)]
     pub spent_micro_usd: Money,
+    /// The places that each artifact was copied to, and paid for, besides the one where it was made.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub copies: BTreeMap<String, BTreeSet<PlaceName>>,
     /// Offers that were not to be had.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub exhausted: BTreeSet<Exhausted>,
@@ -56,7 +59,7 @@ pub struct Exhausted {
     pub why: String,
 }
 
-fn costs_nothing(money: &Money) -> bool {
+pub(super) fn costs_nothing(money: &Money) -> bool {
     money.0 == 0
 }
 
@@ -110,6 +113,9 @@ pub struct StageRecord {
     /// What is set aside for the attempt while it is live: no more can be charged for it.
     #[serde(skip_serializing_if = "costs_nothing", default)]
     pub reserved_micro_usd: Money,
+    /// Whether the attempt has paid a service for what it asks.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub usage_paid: bool,
     /// What all attempts of the stage have cost so far, moving its inputs included.
     #[serde(skip_serializing_if = "costs_nothing", default)]
     pub spent_micro_usd: Money,
@@ -141,6 +147,16 @@ pub enum Status {
     Lost,
     /// Not begun, because a stage that it waits for is not done.
     Skipped,
+}
+
+/// The fingerprint of an attempt that was taken over by hand: whoever did so says that it fits.
+pub const IMPORTED: &str = "imported";
+
+impl StageRecord {
+    /// Whether it was taken over by hand.
+    pub fn imported(&self) -> bool {
+        self.fingerprint == IMPORTED
+    }
 }
 
 impl Status {
@@ -199,6 +215,7 @@ impl State {
             begun: None,
             newest: None,
             spent_micro_usd: Money(0),
+            copies: BTreeMap::new(),
             exhausted: BTreeSet::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! What is written to the journal, and what it does to a state.
 
-use super::data::{Artifact, Exhausted, Rented, StageRecord, State, Status};
+use super::data::{Artifact, Exhausted, Rented, StageRecord, State, Status, costs_nothing};
 use crate::model::{Money, PlaceName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,8 +19,14 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Event {
-    /// An operation began.
-    Begun { operation: String, job: Option<String>, plan: Option<String> },
+    /// An operation began. `continues`: its plan goes on from what the former one has done and spent.
+    Begun {
+        operation: String,
+        job: Option<String>,
+        plan: Option<String>,
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        continues: bool,
+    },
     /// A new attempt of a stage begins: its machine is about to be created under `token`.
     Attempt {
         stage: String,
@@ -36,8 +42,10 @@ pub enum Event {
     /// Money is set aside for an attempt, and its lease ends then; before its machine is created or
     /// renewed.
     Reserved { stage: String, token: String, micro_usd: Money, lease_end: String },
-    /// Something was paid for a stage.
-    Charged { stage: String, token: String, what: Charge, micro_usd: Money },
+    /// A service is paid for what an attempt asks of it.
+    Charged { stage: String, token: String, micro_usd: Money },
+    /// An artifact is being copied to another place for a stage, and paid for: once for each place.
+    Copied { stage: String, token: String, artifact: String, to: PlaceName, bytes: u64, micro_usd: Money },
     /// An offer was not to be had.
     Exhausted { offer: Exhausted },
     /// Progress was brought to safety.
@@ -51,33 +59,35 @@ pub enum Event {
         call: Call,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         error: Option<String>,
+        /// Of a creation that failed: certainly nothing was made, so nothing will be on a bill.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        absent: bool,
     },
     /// The stage moved on within its attempt.
     Moved { stage: String, status: Status },
     /// The command ended.
     Exited { stage: String, code: i32 },
-    /// The attempt's outputs are in the store.
-    Done { stage: String, outputs: BTreeMap<String, Artifact> },
+    /// The attempt's outputs are in the store, and paid for.
+    Done {
+        stage: String,
+        outputs: BTreeMap<String, Artifact>,
+        #[serde(skip_serializing_if = "costs_nothing", default)]
+        storage_micro_usd: Money,
+    },
     /// The attempt came to nothing: `failed` or `lost`.
     Ended { stage: String, status: Status, message: String },
     /// The stage was not begun; only said of a stage that never was.
     NotBegun { stage: String, record: Box<StageRecord> },
-    /// Nothing of the attempt is left that runs or costs money.
-    Released { stage: String },
+    /// Nothing of the attempt is left that runs or costs money; its machine has cost so much.
+    Released {
+        stage: String,
+        #[serde(skip_serializing_if = "costs_nothing", default)]
+        micro_usd: Money,
+    },
     /// All that the state knows of the stage is gone.
     Forgotten { stage: String },
     /// Everything is gone.
     Emptied,
-}
-
-/// What money was paid for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Charge {
-    /// Machines, for as long as they were there.
-    Compute,
-    /// Data on its way to another place.
-    Egress,
 }
 
 /// A call that changes something at a provider.
@@ -104,10 +114,14 @@ impl State {
         self.journal_sequence = record.sequence;
         self.newest = Some(record.at.clone());
         match &record.event {
-            Event::Begun { job, plan, .. } => {
+            Event::Begun { job, plan, continues, .. } => {
                 if job.is_some() {
-                    if self.job != *job {
+                    // Another plan has an account of its own.
+                    if self.begun.is_none() || self.job != *job || self.plan != *plan && !continues {
                         self.begun = Some(record.at.clone());
+                        self.spent_micro_usd = Money(0);
+                        self.exhausted.clear();
+                        self.stages.values_mut().for_each(|stage| stage.spent_micro_usd = Money(0));
                     }
                     self.job.clone_from(job);
                     self.plan.clone_from(plan);
@@ -130,6 +144,7 @@ impl State {
                     rented: rented.clone(),
                     lease_end: None,
                     reserved_micro_usd: Money(0),
+                    usage_paid: false,
                     spent_micro_usd: former.map_or(Money(0), |former| former.spent_micro_usd),
                     checkpoint: same.and_then(|same| same.checkpoint.clone()),
                     message: None,
@@ -146,11 +161,13 @@ impl State {
                     }
                 });
             }
-            Event::Charged { stage, micro_usd, .. } => {
-                self.spent_micro_usd = Money(self.spent_micro_usd.0.saturating_add(micro_usd.0));
-                self.change(stage, |stage| {
-                    stage.spent_micro_usd = Money(stage.spent_micro_usd.0.saturating_add(micro_usd.0));
-                });
+            Event::Charged { stage, token, micro_usd } => {
+                self.charge(stage, token, *micro_usd);
+                self.change(stage, |stage| stage.usage_paid |= stage.token == *token);
+            }
+            Event::Copied { stage, token, artifact, to, micro_usd, .. } => {
+                self.charge(stage, token, *micro_usd);
+                self.copies.entry(artifact.clone()).or_default().insert(to.clone());
             }
             Event::Exhausted { offer } => {
                 self.exhausted.insert(offer.clone());
@@ -161,12 +178,20 @@ impl State {
             Event::Intent { stage, token, call: Call::Stop } => {
                 self.change(stage, |stage| stage.stopping |= stage.token == *token);
             }
+            Event::Result { stage, token, absent: true, .. } => self.change(stage, |stage| {
+                if stage.token == *token {
+                    stage.reserved_micro_usd = Money(0);
+                }
+            }),
             Event::Intent { .. } | Event::Result { .. } => {}
             Event::Moved { stage, status } => self.change(stage, |stage| stage.status = *status),
             Event::Exited { stage, code } => self.change(stage, |stage| stage.exit_code = Some(*code)),
-            Event::Done { stage, outputs } => {
+            Event::Done { stage, outputs, storage_micro_usd } => {
+                let token = self.stages.get(stage).map(|stage| stage.token.clone()).unwrap_or_default();
+                self.charge(stage, &token, *storage_micro_usd);
                 self.change(stage, |stage| {
                     stage.status = Status::Done;
+                    stage.checkpoint = None;
                     stage.ended = Some(record.at.clone());
                 });
                 self.drop_artifacts(stage);
@@ -184,11 +209,14 @@ impl State {
                     self.stages.insert(stage.clone(), (**record).clone());
                 }
             }
-            Event::Released { stage } => self.change(stage, |stage| {
-                stage.live = false;
-                stage.reserved_micro_usd = Money(0);
-                stage.lease_end = None;
-            }),
+            Event::Released { stage, micro_usd } => {
+                self.charge(stage, "", *micro_usd);
+                self.change(stage, |stage| {
+                    stage.live = false;
+                    stage.reserved_micro_usd = Money(0);
+                    stage.lease_end = None;
+                });
+            }
             Event::Forgotten { stage } => {
                 self.stages.remove(stage);
                 self.drop_artifacts(stage);
@@ -201,6 +229,7 @@ impl State {
                 self.begun = None;
                 self.spent_micro_usd = Money(0);
                 self.exhausted.clear();
+                self.copies.clear();
             }
         }
     }
@@ -211,8 +240,23 @@ impl State {
         }
     }
 
+    fn charge(&mut self, stage: &str, token: &str, amount: Money) {
+        let add = |sum: &mut Money| sum.0 = sum.0.saturating_add(amount.0);
+        add(&mut self.spent_micro_usd);
+        self.change(stage, |stage| {
+            add(&mut stage.spent_micro_usd);
+            if stage.token == *token {
+                stage.reserved_micro_usd.0 = stage.reserved_micro_usd.0.saturating_sub(amount.0).max(0);
+            }
+        });
+    }
+
     fn drop_artifacts(&mut self, stage: &str) {
-        let prefix = format!("{stage}.");
-        self.artifacts.retain(|name, _| !name.starts_with(&prefix));
+        let (first, after) = (format!("{stage}."), format!("{stage}/"));
+        let names: Vec<String> = self.artifacts.range(first..after).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.artifacts.remove(&name);
+            self.copies.remove(&name);
+        }
     }
 }

@@ -243,7 +243,11 @@ mod tests {
                     fingerprint: "f".into(),
                     rented: None,
                 },
-                Event::Done { stage: (*stage).into(), outputs: Default::default() },
+                Event::Done {
+                    stage: (*stage).into(),
+                    outputs: Default::default(),
+                    storage_micro_usd: Default::default(),
+                },
             ];
             for event in events {
                 let record = opened.journal.append(event, Sync::Now).unwrap();

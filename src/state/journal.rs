@@ -6,7 +6,7 @@
 
 use super::event::{Event, Record};
 use super::folder::StateError;
-use crate::util::{clock, file, hash};
+use crate::util::{clock, crash, file, hash};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -101,10 +101,15 @@ impl Journal {
     pub fn append(&mut self, event: Event, sync: Sync) -> io::Result<Record> {
         let record = Record { sequence: self.sequence + 1, at: clock::timestamp(), event };
         let line = encode(&record)?;
-        let written = self.file.write_all(line.as_bytes()).and_then(|()| match sync {
-            Sync::Now => self.file.sync_data(),
-            Sync::Later => Ok(()),
+        crash::point("journal before");
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| {
+            crash::point("journal written");
+            match sync {
+                Sync::Now => self.file.sync_data(),
+                Sync::Later => Ok(()),
+            }
         });
+        crash::point("journal after");
         if let Err(error) = written {
             // A full disk may have taken half a line: the next record must not follow it.
             let _ = self.file.set_len(self.length);

@@ -24,7 +24,7 @@ pub mod lock;
 pub mod summary;
 
 pub use data::{Artifact, Exhausted, Rented, StageRecord, State, Status};
-pub use event::{Call, Charge, Event};
+pub use event::{Call, Event};
 pub use folder::{Folder, Opened, StateError};
 pub use lock::{Holder, Lock, LockError};
 pub use summary::{holds, summary, text_rows};

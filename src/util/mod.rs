@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod clock;
+pub mod crash;
 pub mod file;
 pub mod hash;
 pub mod secret;

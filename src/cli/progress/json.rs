@@ -155,6 +155,15 @@ impl Observer for Stream {
                 let summary = format!("attempt {attempt} was lost: {message}; trying again");
                 self.diagnostic("warning", &summary, "", Some(&format!("stage.{stage}")));
             }
+            Notice::FailedOver { stage, why, place, instance_type, decided } => {
+                let message = format!("{why}; going on with {instance_type} at {place}");
+                let micros = u64::try_from(decided.as_micros()).unwrap_or(u64::MAX);
+                let more = json!({ "place": place, "instance_type": instance_type, "decided_us": micros });
+                self.hook("failover", stage, message, more);
+            }
+            Notice::Denied { stage, message } => {
+                self.diagnostic("error", message, "", Some(&format!("stage.{stage}")));
+            }
             Notice::Unchanged { .. } => {}
             Notice::Skipped { stage, because } => {
                 self.diagnostic("warning", &format!("skipped: {because}"), "", Some(&format!("stage.{stage}")));

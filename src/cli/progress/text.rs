@@ -109,6 +109,13 @@ impl Observer for Text {
                 self.still(stage);
                 self.say(&format!("stage.{stage}: attempt {attempt} was lost: {message}; trying again"));
             }
+            Notice::FailedOver { stage, why, place, instance_type, .. } => {
+                self.say(&format!("stage.{stage}: {why}; going on with {instance_type} at {place}"));
+            }
+            Notice::Denied { stage, message } => {
+                self.still(stage);
+                self.say(&format!("stage.{stage}: {}: {message}", red("denied")));
+            }
             Notice::Unchanged { stage } => self.say(&format!("stage.{stage}: done already, nothing changed")),
             Notice::Skipped { stage, because } => self.say(&format!("stage.{stage}: skipped: {because}")),
             Notice::Stopping { interrupt, running } => {

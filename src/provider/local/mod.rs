@@ -18,11 +18,11 @@
 //! the exit code down; so a `sky` that dies loses nothing. A gang (`nodes` > 1) is one process
 //! here, that is told `SKY_NODES` and `SKY_NODE=0`.
 
-mod process;
-mod worker;
+pub(super) mod process;
+pub(super) mod worker;
 
 use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
-use crate::model::{PlaceName, Rate};
+use crate::model::PlaceName;
 use crate::util::{clock, file, tree};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -234,8 +234,8 @@ impl Provider for Local {
         Ok(tags.machine(&folder))
     }
 
-    fn rate(&self, _planned: Rate) -> Rate {
-        Rate(0)
+    fn bills(&self) -> bool {
+        false
     }
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
@@ -249,13 +249,13 @@ fn encode(tags: &Tags) -> Result<Vec<u8>, ProviderError> {
 }
 
 /// Tells the watchdog when the lease ends, in this machine's own time.
-fn write_lease(folder: &Path, lease: Duration) -> io::Result<()> {
+pub(super) fn write_lease(folder: &Path, lease: Duration) -> io::Result<()> {
     let end = clock::uptime().saturating_add(lease).as_secs();
     file::write_atomic(&folder.join(".run/lease"), format!("{end}\n").as_bytes())
 }
 
 /// The folders in a folder, sorted; none if it is not there.
-fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let fail = |error| file::named(folder, "list", error);
     let mut found = Vec::new();
     match std::fs::read_dir(folder) {
@@ -275,6 +275,8 @@ fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Runs file work off the event loop.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }

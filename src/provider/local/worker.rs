@@ -17,13 +17,13 @@ const LOG_PIECE: u64 = 64 * 1024;
 /// How long a supervisor may take between its claim and its first word.
 const CLAIM: Duration = Duration::from_secs(5);
 
-pub(super) struct LocalWorker {
+pub(in crate::provider) struct LocalWorker {
     folder: PathBuf,
     token: Token,
 }
 
 impl LocalWorker {
-    pub(super) fn new(folder: PathBuf, token: Token) -> Self {
+    pub(in crate::provider) fn new(folder: PathBuf, token: Token) -> Self {
         Self { folder, token }
     }
 
@@ -248,7 +248,7 @@ fn complete(folder: &Path) -> io::Result<Vec<std::ffi::OsString>> {
 }
 
 /// The processes of the attempt with this token in `folder`.
-pub(super) fn attempt(folder: &Path, token: &str) -> process::Attempt {
+pub(in crate::provider) fn attempt(folder: &Path, token: &str) -> process::Attempt {
     let read = |name: &str| std::fs::read_to_string(folder.join(".run").join(name)).ok();
     let supervisor = read("pid").and_then(|stat| process::parse_stat(&stat));
     let fresh = read("numbering").is_some_and(|then| then == process::numbering());

@@ -1,0 +1,507 @@
+//! One attempt at a stage: money set aside, machine, inputs, command, outputs, and all of it given
+//! back.
+
+use super::Error;
+use super::budget::{self, Meter, Refused, Wanted};
+use super::calls::{Patience, patiently};
+use super::engine::{Context, StageOutcome};
+use super::ladder::Rung;
+use super::log::Log;
+use super::notice::Notice;
+use super::stage::publish;
+use super::watch::{End, Watched, watch};
+use super::work::{self, Work, blocking};
+use crate::model::{Millis, Money};
+use crate::plan::PlannedStage;
+use crate::provider::{
+    Content, ErrorKind, Evidence, MachineSpec, Provider, ProviderError, RunStatus, Task, Token, Worker,
+};
+use crate::state::event::{Call, Event};
+use crate::state::journal::Sync;
+use crate::state::{Artifact, Rented, StageRecord, Status};
+use crate::util::clock;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Why an offer is not to be had any more: its machine was taken away.
+pub(super) const PREEMPTED: &str = "preempted";
+
+/// How an attempt ended.
+pub(super) enum Ended {
+    Outcome(StageOutcome),
+    /// It was lost, and all of it is given back: another attempt may be made.
+    Lost,
+    /// What it wanted to rent is not to be had; nothing of it is left.
+    Unavailable {
+        why: &'static str,
+        message: String,
+    },
+}
+
+/// One attempt under way.
+pub(super) struct Attempt<'a> {
+    pub context: &'a Arc<Context>,
+    pub provider: Arc<dyn Provider>,
+    pub token: Token,
+    pub meter: Meter,
+    /// From asking for the machines to the end of the stage, as planned.
+    pub planned: Millis,
+    /// What is paid once and was not yet.
+    pub once: Money,
+    pub begun: Instant,
+    /// When its machine may have begun to cost something, RFC 3339.
+    started: String,
+    /// From now on, when it was begun or gone on with.
+    lease: Duration,
+    rung: Rung,
+    resumed: Option<StageRecord>,
+}
+
+impl<'a> Attempt<'a> {
+    /// Sets money aside and journals a new attempt, or goes on with the one that an earlier `sky`
+    /// began.
+    pub fn begin(
+        context: &'a Arc<Context>,
+        planned: &PlannedStage,
+        rung: &Rung,
+        work: &Work,
+        resumed: Option<StageRecord>,
+        changed: bool,
+    ) -> Result<Result<Self, Refused>, Error> {
+        let stage = planned.name.clone();
+        let name = match &resumed {
+            Some(former) => former.provider.clone(),
+            None => context.provider(&rung.place.cloud).map_err(|missing| Error::NotReady(vec![missing]))?,
+        };
+        let provider = context.open(&name)?;
+        let free = if provider.bills() { 1 } else { 0 };
+        let rate = crate::model::Rate(rung.rate.0 * free);
+        let meter = Meter { rate, nodes: planned.nodes, billing: rung.billing };
+        let storage = Money(planned.storage_micro_usd.0 * free);
+        let begun = Instant::now();
+        let attempt = |token: Token, started: String, lease: Duration, resumed: Option<StageRecord>| Self {
+            context,
+            provider: provider.clone(),
+            token,
+            meter,
+            planned: rung.duration,
+            once: storage,
+            begun,
+            started,
+            lease,
+            rung: rung.clone(),
+            resumed,
+        };
+        let tell = |attempt: u32, resumed: bool| {
+            let place = rung.place.clone();
+            context.observer.notice(&Notice::Began { stage: stage.clone(), attempt, place, resumed, changed });
+        };
+        if let Some(former) = resumed {
+            let token = Token { id: former.token.clone(), stage: stage.clone(), attempt: former.attempt };
+            let now = clock::timestamp();
+            let left = former.lease_end.as_deref().map_or(0, |end| clock::between(&now, end));
+            context.purse().begin(&stage);
+            tell(former.attempt, true);
+            return Ok(Ok(attempt(token, former.started.clone(), Duration::from_millis(left), Some(former))));
+        }
+        let reserved = context.recorder.decide(|state| {
+            let last = state.stages.get(&stage).map_or(0, |former| former.attempt);
+            let token = Token::new(&context.plan_digest, &stage, last + 1);
+            let mut once = storage;
+            if provider.bills() {
+                let copies = work::copies(context, planned, rung, state);
+                once.0 += copies.iter().map(|copy| copy.cost.0).sum::<i64>();
+                once.0 += usage(rung).0;
+            }
+            let most = budget::most(rung.duration, provider.bills());
+            let wanted = Wanted { meter, least: rung.duration, most, once };
+            let given = budget::reserve(&context.purse().account(&stage, state), &wanted)?;
+            let rented = Rented {
+                instance_type: rung.instance_type.clone(),
+                purchase: rung.purchase,
+                nodes: planned.nodes,
+                rate_nano_usd_per_hour: rate,
+                billing: rung.billing,
+                rung: rung.number,
+            };
+            let lease = Duration::from_millis(given.lease.0);
+            let events = vec![
+                Event::Attempt {
+                    stage: stage.clone(),
+                    attempt: token.attempt,
+                    token: token.id.clone(),
+                    provider: name.clone(),
+                    place: rung.place.clone(),
+                    definition: work.definition.clone(),
+                    fingerprint: work.fingerprint.clone(),
+                    rented: Some(rented),
+                },
+                Event::Reserved {
+                    stage: stage.clone(),
+                    token: token.id.clone(),
+                    micro_usd: given.amount,
+                    lease_end: clock::after(lease),
+                },
+            ];
+            Ok(((token, lease), events))
+        })?;
+        let (token, lease) = match reserved {
+            Ok(reserved) => reserved,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        context.purse().begin(&stage);
+        tell(token.attempt, false);
+        Ok(Ok(attempt(token, clock::timestamp(), lease, None)))
+    }
+
+    /// Runs it to its end.
+    pub async fn run(&self, planned: &PlannedStage, work: &Work) -> Result<Ended, Error> {
+        let name = &planned.name;
+        let mut log = Log::default();
+        let worker = match self.machine(planned).await? {
+            Ok(worker) => worker,
+            Err(error) => return self.no_machine(error, log).await,
+        };
+        let shown = Some(worker.log_name());
+        let fail =
+            |message: String, log: Log| async { self.fail(message, log, shown.clone()).await.map(Ended::Outcome) };
+        match self.command(planned, worker.as_ref(), &work.task, &mut log).await? {
+            End::Exited(0) => {
+                self.context.recorder.record(Event::Exited { stage: name.clone(), code: 0 }, Sync::Later)?;
+                match self.collect(planned, worker.as_ref()).await? {
+                    Ok(()) => Ok(Ended::Outcome(StageOutcome::Done)),
+                    Err(error) if error.kind == ErrorKind::NotFound => self.lost(&error.to_string()).await,
+                    Err(error) => fail(error.to_string(), log).await,
+                }
+            }
+            End::Exited(code) => {
+                self.context.recorder.record(Event::Exited { stage: name.clone(), code }, Sync::Later)?;
+                fail(exit_words(code), log).await
+            }
+            End::Broken(error) => fail(error.to_string(), log).await,
+            End::Interrupted => {
+                self.save(planned, worker.as_ref()).await?;
+                self.finish(Status::Lost, "interrupted by a signal to sky", Evidence::Keep).await?;
+                let elapsed = self.begun.elapsed();
+                self.context.observer.notice(&Notice::Interrupted { stage: name.clone(), elapsed });
+                Ok(Ended::Outcome(StageOutcome::Interrupted))
+            }
+            End::Lost(message) => {
+                self.save(planned, worker.as_ref()).await?;
+                self.lost(&message).await
+            }
+            End::Preempted => {
+                let message = "its machine was taken away".to_owned();
+                if !self.finish(Status::Lost, &message, Evidence::Keep).await? {
+                    return Ok(self.stuck());
+                }
+                self.tell_lost(&message);
+                Ok(Ended::Unavailable { why: PREEMPTED, message })
+            }
+            End::Unaffordable(message) => {
+                self.save(planned, worker.as_ref()).await?;
+                self.finish(Status::Lost, &message, Evidence::Keep).await?;
+                let stage = name.clone();
+                self.context.observer.notice(&Notice::Denied { stage, message: message.clone() });
+                Ok(Ended::Outcome(StageOutcome::Denied { message }))
+            }
+        }
+    }
+
+    /// The machine of this attempt, found or made.
+    async fn machine(&self, planned: &PlannedStage) -> Result<Result<Box<dyn Worker>, ProviderError>, Error> {
+        let rung = &self.rung;
+        let spec = MachineSpec {
+            owner: self.context.owner.clone(),
+            plan: self.context.plan_digest.clone(),
+            lease: self.lease,
+            place: rung.place.clone(),
+            instance_type: rung.instance_type.clone(),
+            accelerator: rung.accelerator.clone(),
+            nodes: planned.nodes,
+            purchase: rung.purchase,
+            rate: self.meter.rate,
+            disk: planned.writes.values().copied().sum(),
+        };
+        let recorder = &self.context.recorder;
+        if let Some(former) = &self.resumed {
+            match patiently(self.patience(), || self.provider.get(&self.token)).await {
+                Err(error) => return Ok(Err(error)),
+                Ok(Some(_)) => return Ok(patiently(self.patience(), || self.provider.worker(&self.token)).await),
+                // It was there, so something may have come of it: another attempt has to be made.
+                Ok(None) if former.status != Status::Provisioning => {
+                    let message = "its machine is gone";
+                    return Ok(Err(ProviderError::new(ErrorKind::NotFound, message)));
+                }
+                Ok(None) => {}
+            }
+        }
+        // Announced by the attempt itself.
+        let created = patiently(self.patience(), || self.provider.create(&self.token, &spec)).await;
+        recorder.result(&planned.name, &self.token.id, Call::Create, &created)?;
+        Ok(match created {
+            Ok(_) => patiently(self.patience(), || self.provider.worker(&self.token)).await,
+            Err(error) => Err(error),
+        })
+    }
+
+    /// What follows when there is no machine.
+    async fn no_machine(&self, error: ProviderError, log: Log) -> Result<Ended, Error> {
+        let why = match error.kind {
+            ErrorKind::Stockout => "stockout",
+            ErrorKind::Quota => "quota",
+            ErrorKind::NotFound => return self.lost(&error.to_string()).await,
+            _ if self.interrupted() => {
+                self.finish(Status::Lost, "interrupted by a signal to sky", Evidence::Keep).await?;
+                return Ok(Ended::Outcome(StageOutcome::Interrupted));
+            }
+            _ => return self.fail(error.to_string(), log, None).await.map(Ended::Outcome),
+        };
+        let message = error.to_string();
+        if !self.finish(Status::Lost, &message, Evidence::Keep).await? {
+            return Ok(self.stuck());
+        }
+        Ok(Ended::Unavailable { why, message })
+    }
+
+    /// Starts the command unless it was, and stays with it until its end.
+    async fn command(
+        &self,
+        planned: &PlannedStage,
+        worker: &dyn Worker,
+        task: &Task,
+        log: &mut Log,
+    ) -> Result<End, Error> {
+        let (context, name, id) = (self.context, &self.token.stage, &self.token.id);
+        let status = match patiently(self.patience(), || worker.status()).await {
+            Ok(status) => status,
+            Err(error) => return Ok(self.broken(error)),
+        };
+        if status == RunStatus::NotStarted {
+            let was_running = self.resumed.as_ref().is_some_and(|former| former.status == Status::StagingOut);
+            if was_running {
+                return Ok(End::Lost("its folder was emptied".to_owned()));
+            }
+            self.moved(Status::StagingIn)?;
+            self.pay_for_inputs(planned)?;
+            let task = Task { checkpoint: self.checkpoint(), ..task.clone() };
+            if let Err(error) = patiently(self.patience(), || worker.stage_in(&task)).await {
+                return Ok(self.broken(error));
+            }
+            if self.interrupted() {
+                return Ok(End::Interrupted);
+            }
+            context.recorder.intend(name, id, Call::Start)?;
+            let started = patiently(self.patience(), || worker.start(&task)).await;
+            context.recorder.result(name, id, Call::Start, &started)?;
+            if let Err(error) = started {
+                return Ok(self.broken(error));
+            }
+        } else if let Ok(length) = worker.log_length().await {
+            // Its former lines were told by the former sky; the last are read for a failure's sake.
+            *log = Log::resumed(length);
+        }
+        self.moved(Status::Running)?;
+        let watched = Watched { worker, checkpoint: planned.checkpoint, lease: self.lease };
+        watch(self, &watched, self.resumed.is_some(), log).await
+    }
+
+    /// What a call's failure means: a signal, a machine that is gone, or trouble.
+    fn broken(&self, error: ProviderError) -> End {
+        match error.kind {
+            _ if self.interrupted() => End::Interrupted,
+            ErrorKind::NotFound => End::Lost(error.to_string()),
+            _ => End::Broken(error),
+        }
+    }
+
+    /// Puts copies of inputs at this place and what a service takes on the account: they are paid
+    /// for whether or not they arrive.
+    fn pay_for_inputs(&self, planned: &PlannedStage) -> io::Result<()> {
+        if !self.provider.bills() {
+            return Ok(());
+        }
+        let (stage, token) = (&self.token.stage, &self.token.id);
+        let paid = self.context.recorder.decide(|state| {
+            let copies = work::copies(self.context, planned, &self.rung, state).into_iter();
+            let mut events: Vec<Event> = copies
+                .map(|copy| Event::Copied {
+                    stage: stage.clone(),
+                    token: token.clone(),
+                    artifact: copy.artifact,
+                    to: self.rung.place.clone(),
+                    bytes: copy.bytes,
+                    micro_usd: copy.cost,
+                })
+                .collect();
+            let usage = usage(&self.rung);
+            let paid = state.stages.get(stage).is_some_and(|record| record.usage_paid);
+            if usage.0 > 0 && !paid {
+                events.push(Event::Charged { stage: stage.clone(), token: token.clone(), micro_usd: usage });
+            }
+            Ok::<_, ()>(((), events))
+        })?;
+        paid.map_err(|()| io::Error::other("nothing was decided"))
+    }
+
+    /// The progress that an earlier attempt has brought to safety.
+    fn checkpoint(&self) -> Option<Content> {
+        let record = |state: &crate::state::State| state.stages.get(&self.token.stage).cloned();
+        let saved = self.context.recorder.read(record)?.checkpoint?;
+        let objects = &self.context.objects;
+        objects.has(&saved.digest, saved.kind).then(|| Content::Stored(objects.path(&saved.digest, saved.kind)))
+    }
+
+    /// Brings the command's progress to safety, if it saves any and there is news.
+    pub async fn save(&self, planned: &PlannedStage, worker: &dyn Worker) -> Result<(), Error> {
+        if planned.checkpoint.is_some() { self.save_progress(worker).await } else { Ok(()) }
+    }
+
+    /// As [`Attempt::save`], of a stage that does save.
+    pub async fn save_progress(&self, worker: &dyn Worker) -> Result<(), Error> {
+        // What cannot be read now may be later; without it, more is done again.
+        let Ok(Some(Content::Local(path) | Content::Stored(path))) = worker.checkpoint().await else { return Ok(()) };
+        let objects = self.context.objects.clone();
+        let Ok(measured) = blocking(move || objects.put(&path)).await else { return Ok(()) };
+        let artifact = Artifact {
+            digest: measured.digest,
+            bytes: measured.bytes,
+            kind: measured.kind,
+            attempt: self.token.attempt,
+        };
+        let stage = self.token.stage.clone();
+        let known = self.context.recorder.read(|state| {
+            let known = state.stages.get(&stage).and_then(|record| record.checkpoint.as_ref());
+            known.is_some_and(|known| known.digest == artifact.digest)
+        });
+        if known {
+            return Ok(());
+        }
+        Ok(self.context.recorder.record(Event::Checkpointed { stage, artifact }, Sync::Now)?)
+    }
+
+    /// Puts the outputs into the store and ends the attempt well; or says what is wrong with them.
+    async fn collect(&self, planned: &PlannedStage, worker: &dyn Worker) -> Result<Result<(), ProviderError>, Error> {
+        let context = self.context;
+        self.moved(Status::StagingOut)?;
+        let names: Vec<String> = planned.writes.keys().cloned().collect();
+        let contents = match patiently(self.patience(), || worker.collect(&names)).await {
+            Ok(contents) => contents,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut outputs = BTreeMap::new();
+        for (name, content) in names.into_iter().zip(contents) {
+            let (Content::Local(path) | Content::Stored(path)) = content else { continue };
+            let objects = context.objects.clone();
+            match blocking(move || objects.put(&path)).await {
+                Ok(measured) => {
+                    let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
+                    outputs.insert(name, Artifact { digest, bytes, kind, attempt: self.token.attempt });
+                }
+                Err(error) => {
+                    let message = format!("output `{name}`: {error}");
+                    return Ok(Err(ProviderError::new(ErrorKind::Output, message)));
+                }
+            }
+        }
+        let stage = planned.name.clone();
+        let done = Event::Done { stage, outputs: outputs.clone(), storage_micro_usd: self.once };
+        context.recorder.record(done, Sync::Now)?;
+        for (output, artifact) in &outputs {
+            publish(context, &planned.name, output, artifact).await;
+        }
+        self.release(Evidence::Drop).await?;
+        context.observer.notice(&Notice::Done { stage: planned.name.clone(), elapsed: self.begun.elapsed() });
+        Ok(Ok(()))
+    }
+
+    async fn fail(&self, message: String, log: Log, shown: Option<String>) -> Result<StageOutcome, Error> {
+        let message = self.context.redact(&message);
+        self.finish(Status::Failed, &message, Evidence::Keep).await?;
+        let (stage, elapsed) = (self.token.stage.clone(), self.begun.elapsed());
+        self.context.observer.notice(&Notice::Failed { stage, message: message.clone(), elapsed });
+        let tail = log.into_tail().iter().map(|line| self.context.redact(line)).collect();
+        Ok(StageOutcome::Failed { message, tail, log: shown, used_up: false })
+    }
+
+    async fn lost(&self, message: &str) -> Result<Ended, Error> {
+        if !self.finish(Status::Lost, message, Evidence::Keep).await? {
+            return Ok(self.stuck());
+        }
+        self.tell_lost(message);
+        Ok(Ended::Lost)
+    }
+
+    fn tell_lost(&self, message: &str) {
+        let (stage, attempt) = (self.token.stage.clone(), self.token.attempt);
+        self.context.observer.notice(&Notice::Lost { stage, attempt, message: message.to_owned() });
+    }
+
+    /// A machine that cannot be given back must not be forgotten over another attempt.
+    fn stuck(&self) -> Ended {
+        let message = "its machine could not be given back; the next apply and `sky destroy` try again".to_owned();
+        let (stage, elapsed) = (self.token.stage.clone(), self.begun.elapsed());
+        self.context.observer.notice(&Notice::Failed { stage, message: message.clone(), elapsed });
+        Ended::Outcome(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false })
+    }
+
+    /// Ends the attempt; whether nothing of it is left.
+    async fn finish(&self, status: Status, message: &str, evidence: Evidence) -> Result<bool, Error> {
+        let (stage, message) = (self.token.stage.clone(), self.context.redact(message));
+        self.context.recorder.record(Event::Ended { stage, status, message }, Sync::Now)?;
+        self.release(evidence).await
+    }
+
+    /// Gives the machine back and charges for its time; whether that went well.
+    async fn release(&self, evidence: Evidence) -> Result<bool, Error> {
+        match patiently(Patience::Through, || self.provider.release(&self.token, evidence)).await {
+            Ok(()) => {
+                self.context.settle(&self.token, &self.meter, &self.started, self.begun.elapsed())?;
+                Ok(true)
+            }
+            // It stays live in the state: the next apply and destroy come back to it.
+            Err(error) => {
+                let message = format!("stage.{}: cannot clean up: {error}", self.token.stage);
+                self.context.observer.notice(&Notice::Warning { message });
+                Ok(false)
+            }
+        }
+    }
+
+    /// The time since its machine may have begun to cost something.
+    pub fn age(&self) -> Duration {
+        let by_clock = clock::between(&self.started, &clock::timestamp());
+        Duration::from_millis(by_clock).max(self.begun.elapsed())
+    }
+
+    fn moved(&self, status: Status) -> io::Result<()> {
+        let stage = self.token.stage.clone();
+        self.context.recorder.record(Event::Moved { stage: stage.clone(), status }, Sync::Later)?;
+        self.context.observer.notice(&Notice::Moved { stage, attempt: self.token.attempt, status });
+        Ok(())
+    }
+
+    pub fn patience(&self) -> Patience {
+        Patience::UntilSignal(self.context.interrupt.clone())
+    }
+
+    fn interrupted(&self) -> bool {
+        self.context.interrupt.borrow().is_some()
+    }
+}
+
+/// What a service takes for what it is asked.
+fn usage(rung: &Rung) -> Money {
+    rung.usage.map_or(Money(0), |usage| usage.unit.cost(usage.rate_nano_usd_per_unit, usage.quantity))
+}
+
+fn exit_words(code: i32) -> String {
+    let signals = [(1, "HUP"), (2, "INT"), (6, "ABRT"), (9, "KILL"), (11, "SEGV"), (13, "PIPE"), (15, "TERM")];
+    match signals.iter().find(|(number, _)| code == 128 + number) {
+        Some((_, name)) => format!("its command ended with exit code {code} (signal {name})"),
+        None => format!("its command ended with exit code {code}"),
+    }
+}

@@ -1,0 +1,120 @@
+//! What a stage works on: its inputs and files, found and digested, and what bringing them costs.
+
+use super::check::input_names;
+use super::engine::Context;
+use super::ladder::Rung;
+use crate::model::{ArtifactRef, Bytes, Money, PlaceName, canonical};
+use crate::plan::PlannedStage;
+use crate::provider::{Content, Item, Task};
+use crate::state::State;
+use crate::state::summary::definition;
+use crate::util::hash;
+use crate::util::tree::{self, Links};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+/// What a stage works on, and the digest of all of it.
+pub(super) struct Work {
+    pub task: Task,
+    pub definition: String,
+    pub fingerprint: String,
+}
+
+/// A copy of an artifact that a stage's place does not have yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Copy {
+    pub artifact: String,
+    pub bytes: u64,
+    pub cost: Money,
+}
+
+/// Finds inputs and files, and digests them.
+pub(super) async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> io::Result<Work> {
+    let mut digests: BTreeMap<String, String> = BTreeMap::new();
+    let mut inputs = Vec::new();
+    for (read, name) in input_names(planned) {
+        let (content, digest) = match read {
+            ArtifactRef::Dataset(dataset) => find_dataset(context, dataset).await?,
+            ArtifactRef::Output { .. } => {
+                let artifact = context.recorder.read(|state| state.artifacts.get(&read.to_string()).cloned());
+                let artifact = artifact.ok_or_else(|| io::Error::other(format!("`{read}` is not in the state")))?;
+                (Content::Stored(context.objects.path(&artifact.digest, artifact.kind)), artifact.digest)
+            }
+        };
+        digests.insert(format!("input {name}"), digest);
+        inputs.push(Item { name, content });
+    }
+    let files = context.checked.files.get(&planned.name).cloned().unwrap_or_default();
+    for file in &files {
+        if let Content::Local(path) = &file.content {
+            let path = path.clone();
+            let measured = blocking(move || tree::measure(&path, Links::Follow)).await?;
+            digests.insert(format!("file {}", file.name), format!("{:?} {}", measured.kind, measured.digest));
+        }
+    }
+    let definition = definition(planned);
+    digests.insert("definition".to_owned(), definition.clone());
+    let fingerprint = hash::digest(canonical::to_text(&digests)?.as_bytes());
+    let (index, count) = planned.copy.as_ref().map_or((0, 1), |copy| (copy.index, copy.count));
+    let environment = [
+        ("SKY_INDEX", index.to_string()),
+        ("SKY_COUNT", count.to_string()),
+        ("SKY_JOB", context.owner.job.clone()),
+        ("SKY_STAGE", planned.name.clone()),
+        ("SKY_NODES", planned.nodes.to_string()),
+        ("SKY_NODE", "0".to_owned()),
+    ];
+    let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let secrets = context.checked.secrets.get(&planned.name).cloned().unwrap_or_default();
+    let command = planned.run.clone().unwrap_or_default();
+    let task = Task { command, environment, secrets, checkpoint: None, files, inputs };
+    Ok(Work { task, definition, fingerprint })
+}
+
+async fn find_dataset(context: &Arc<Context>, dataset: &str) -> io::Result<(Content, String)> {
+    let content = context.checked.datasets.get(dataset).cloned().unwrap_or(Content::Empty);
+    let (Content::Local(path), Some(cell)) = (&content, context.datasets.get(dataset)) else {
+        return Ok((content, "empty".to_owned()));
+    };
+    let path = path.clone();
+    let measured = cell.get_or_try_init(|| blocking(move || tree::measure(&path, Links::Follow))).await?;
+    Ok((content, measured.digest.clone()))
+}
+
+/// The copies that have to be paid for when the stage runs at the rung's place: those that were
+/// not made for another stage there. Sizes are what they are, not what was planned; those of
+/// datasets are as the job says.
+pub(super) fn copies(context: &Context, planned: &PlannedStage, rung: &Rung, state: &State) -> Vec<Copy> {
+    let mut copies = Vec::new();
+    for read in &planned.reads {
+        let name = read.to_string();
+        let there = state.copies.get(&name).is_some_and(|places| places.contains(&rung.place));
+        let Some((from, bytes)) = origin(context, read, state).filter(|(from, _)| *from != rung.place && !there) else {
+            continue;
+        };
+        let Some(rate) = context.ways.get(&(from, rung.place.clone())) else { continue };
+        copies.push(Copy { artifact: name, bytes, cost: rate.cost(Bytes(bytes)) });
+    }
+    copies
+}
+
+/// Where an artifact was made or lies, and its size.
+fn origin(context: &Context, read: &ArtifactRef, state: &State) -> Option<(PlaceName, u64)> {
+    match read {
+        ArtifactRef::Dataset(name) => {
+            context.plan.datasets.get(name).map(|dataset| (dataset.at.clone(), dataset.bytes.0))
+        }
+        ArtifactRef::Output { stage, .. } => {
+            let place = state.stages.get(stage)?.place.clone();
+            Some((place, state.artifacts.get(&read.to_string())?.bytes))
+        }
+    }
+}
+
+/// Runs file work off the event loop.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}

@@ -1,0 +1,236 @@
+//! What the simulated cloud knows of its machines, and its bill.
+
+use super::super::{Machine, MachineSpec, Token};
+use super::tag;
+use crate::model::{Millis, Money, PlaceName, Rate};
+use crate::util::{file, tree};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// A machine. Times are milliseconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Card {
+    pub id: String,
+    pub token: String,
+    #[serde(default)]
+    pub stage: String,
+    #[serde(default)]
+    pub attempt: u32,
+    #[serde(default)]
+    pub job: String,
+    /// Empty: nobody's that we know.
+    #[serde(default)]
+    pub lineage: String,
+    #[serde(default)]
+    pub plan: String,
+    #[serde(default)]
+    pub place: Option<PlaceName>,
+    #[serde(default)]
+    pub instance_type: Option<String>,
+    pub nodes: u32,
+    /// Of one machine.
+    pub rate: Rate,
+    pub created_ms: u64,
+    pub lease_end_ms: u64,
+    /// The tag that says so.
+    pub lease_end: String,
+    #[serde(default)]
+    pub ended_ms: Option<u64>,
+    #[serde(default)]
+    pub why: Option<Why>,
+}
+
+/// How a machine came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Why {
+    Released,
+    Preempted,
+    Lease,
+}
+
+/// What a simulated cloud has to be paid for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bill {
+    /// Machines that were ever there.
+    pub machines: usize,
+    /// Of these, the ones that are there still.
+    pub running: usize,
+    /// For all of their time, by the millisecond.
+    pub cost: Money,
+}
+
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Card {
+    /// A new machine; `earlier` of the same token are gone.
+    pub fn new(token: &Token, spec: &MachineSpec, earlier: usize) -> Self {
+        let created_ms = now();
+        let mut card = Self {
+            id: id(&token.id, earlier + 1),
+            token: token.id.clone(),
+            stage: token.stage.clone(),
+            attempt: token.attempt,
+            job: spec.owner.job.clone(),
+            lineage: spec.owner.lineage.clone(),
+            plan: spec.plan.clone(),
+            place: Some(spec.place.clone()),
+            instance_type: Some(spec.instance_type.clone()),
+            nodes: spec.nodes,
+            rate: spec.rate,
+            created_ms,
+            lease_end_ms: 0,
+            lease_end: String::new(),
+            ended_ms: None,
+            why: None,
+        };
+        card.extend(spec.lease);
+        card
+    }
+
+    /// Lets it live for so long from now on.
+    pub fn extend(&mut self, lease: Duration) {
+        self.lease_end_ms = now().saturating_add(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
+        self.lease_end = tag(lease);
+    }
+
+    pub fn machine(self) -> Machine {
+        Machine {
+            token: Token { id: self.token, stage: self.stage, attempt: self.attempt },
+            id: self.id,
+            job: self.job,
+            lineage: self.lineage,
+            place: self.place,
+            instance_type: self.instance_type,
+            lease_end: Some(self.lease_end),
+        }
+    }
+}
+
+pub(super) fn folder(root: &Path, token: &str) -> PathBuf {
+    root.join("machines").join(token)
+}
+
+pub(super) fn disk(root: &Path, token: &str) -> PathBuf {
+    folder(root, token).join("box")
+}
+
+/// Writes a machine down, whole or not at all; if there is one of its token, that one is returned.
+pub(super) fn create(root: &Path, card: &Card) -> io::Result<Card> {
+    let place = folder(root, &card.token);
+    let building = place.with_extension(format!("new{}", std::process::id()));
+    tree::remove(&building)?;
+    let disk = building.join("box");
+    for part in ["inputs", "outputs", "checkpoint", ".run"] {
+        file::create_folders(&disk.join(part))?;
+    }
+    let lease = Duration::from_millis(card.lease_end_ms.saturating_sub(now()));
+    super::super::local::write_lease(&disk, lease)?;
+    file::write_atomic(&building.join("card"), &serde_json::to_vec(card)?)?;
+    match std::fs::rename(&building, &place) {
+        Ok(()) => Ok(card.clone()),
+        Err(error) => {
+            tree::remove(&building)?;
+            let there = read(root, &card.token)?;
+            there.ok_or_else(|| file::named(&place, "create", error))
+        }
+    }
+}
+
+pub(super) fn write(root: &Path, card: &Card) -> io::Result<()> {
+    file::write_atomic(&folder(root, &card.token).join("card"), &serde_json::to_vec(card)?)
+}
+
+pub(super) fn rename(root: &Path, from: &str, to: &str) -> io::Result<()> {
+    let to = folder(root, to);
+    std::fs::rename(folder(root, from), &to).map_err(|error| file::named(&to, "create", error))
+}
+
+/// The card of the machine of a token that is there.
+pub(super) fn read(root: &Path, token: &str) -> io::Result<Option<Card>> {
+    read_card(&folder(root, token).join("card"))
+}
+
+fn read_card(path: &Path) -> io::Result<Option<Card>> {
+    match std::fs::read(path) {
+        Ok(text) => {
+            let card = serde_json::from_slice(&text);
+            card.map(Some).map_err(|error| file::named(path, "read", io::Error::other(error)))
+        }
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(file::named(path, "read", error)),
+    }
+}
+
+/// All machines that are there, whosever they are.
+pub(super) fn all(root: &Path) -> io::Result<Vec<Card>> {
+    let mut cards = Vec::new();
+    for folder in super::super::local::folders(&root.join("machines"))? {
+        if folder.extension().is_none() {
+            cards.extend(read_card(&folder.join("card"))?);
+        }
+    }
+    Ok(cards)
+}
+
+/// How many machines of a token there were.
+pub(super) fn ended(root: &Path, token: &str) -> usize {
+    (1..).take_while(|number| root.join("gone").join(id(token, *number)).exists()).count()
+}
+
+/// Why the last machine of a token is no more.
+pub(super) fn end_of(root: &Path, token: &str) -> io::Result<Option<Why>> {
+    let last = read_card(&root.join("gone").join(id(token, ended(root, token))))?;
+    Ok(last.and_then(|card| card.why))
+}
+
+fn id(token: &str, number: usize) -> String {
+    format!("sim-{}-{number}", token.get(..12).unwrap_or(token))
+}
+
+fn gone(root: &Path) -> io::Result<Vec<Card>> {
+    let folder = root.join("gone");
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(file::named(&folder, "list", error)),
+    };
+    let mut cards = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| file::named(&folder, "list", error))?.path();
+        // Others are being written.
+        if path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b".")) {
+            cards.extend(read_card(&path)?);
+        }
+    }
+    Ok(cards)
+}
+
+/// Puts a machine on the bill for good, then takes it away.
+pub(super) fn finish(root: &Path, card: &Card, why: Why) -> io::Result<()> {
+    let ended = if why == Why::Lease { card.lease_end_ms } else { now().min(card.lease_end_ms) };
+    let card = Card { ended_ms: Some(ended), why: Some(why), ..card.clone() };
+    file::write_below(&root.join("gone"), &card.id, &serde_json::to_vec(&card)?)?;
+    super::remove_disk(root, &card.token)
+}
+
+/// The bill of the simulated cloud in a folder, as of now.
+pub fn bill(root: &Path) -> io::Result<Bill> {
+    let mut cards: BTreeMap<String, Card> = all(root)?.into_iter().map(|card| (card.id.clone(), card)).collect();
+    // One that is on the way out has two cards.
+    cards.extend(gone(root)?.into_iter().map(|card| (card.id.clone(), card)));
+    let now = now();
+    let mut bill = Bill { machines: cards.len(), ..Bill::default() };
+    for card in cards.values() {
+        let end = card.ended_ms.unwrap_or_else(|| now.min(card.lease_end_ms));
+        bill.running += usize::from(card.ended_ms.is_none() && card.lease_end_ms > now);
+        bill.cost.0 += card.rate.cost(card.nodes, Millis(end.saturating_sub(card.created_ms))).0;
+    }
+    Ok(bill)
+}
