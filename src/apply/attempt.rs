@@ -18,7 +18,7 @@ use crate::provider::{
 };
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
-use crate::state::{Artifact, Rented, StageRecord, Status};
+use crate::state::{Artifact, Rented, StageRecord, State, Status};
 use crate::util::clock;
 use std::collections::BTreeMap;
 use std::io;
@@ -41,6 +41,12 @@ pub(super) enum Ended {
     },
 }
 
+/// Why there is no machine.
+enum NoMachine {
+    Provider(ProviderError),
+    Budget(Refused),
+}
+
 /// One attempt under way.
 pub(super) struct Attempt<'a> {
     pub context: &'a Arc<Context>,
@@ -54,7 +60,7 @@ pub(super) struct Attempt<'a> {
     pub begun: Instant,
     /// When its machine may have begun to cost something, RFC 3339.
     started: String,
-    /// From now on, when it was begun or gone on with.
+    /// From the beginning on, or what is left of it.
     lease: Duration,
     rung: Rung,
     resumed: Option<StageRecord>,
@@ -110,15 +116,6 @@ impl<'a> Attempt<'a> {
         let reserved = context.recorder.decide(|state| {
             let last = state.stages.get(&stage).map_or(0, |former| former.attempt);
             let token = Token::new(&context.plan_digest, &stage, last + 1);
-            let mut once = storage;
-            if provider.bills() {
-                let copies = work::copies(context, planned, rung, state);
-                once.0 += copies.iter().map(|copy| copy.cost.0).sum::<i64>();
-                once.0 += usage(rung).0;
-            }
-            let most = budget::most(rung.duration, provider.bills());
-            let wanted = Wanted { meter, least: rung.duration, most, once };
-            let given = budget::reserve(&context.purse().account(&stage, state), &wanted)?;
             let rented = Rented {
                 instance_type: rung.instance_type.clone(),
                 purchase: rung.purchase,
@@ -127,26 +124,18 @@ impl<'a> Attempt<'a> {
                 billing: rung.billing,
                 rung: rung.number,
             };
-            let lease = Duration::from_millis(given.lease.0);
-            let events = vec![
-                Event::Attempt {
-                    stage: stage.clone(),
-                    attempt: token.attempt,
-                    token: token.id.clone(),
-                    provider: name.clone(),
-                    place: rung.place.clone(),
-                    definition: work.definition.clone(),
-                    fingerprint: work.fingerprint.clone(),
-                    rented: Some(rented),
-                },
-                Event::Reserved {
-                    stage: stage.clone(),
-                    token: token.id.clone(),
-                    micro_usd: given.amount,
-                    lease_end: clock::after(lease),
-                },
-            ];
-            Ok(((token, lease), events))
+            let (given, reserved) = reserve(context, planned, rung, (&meter, provider.bills()), state, &token)?;
+            let attempt = Event::Attempt {
+                stage: stage.clone(),
+                attempt: token.attempt,
+                token: token.id.clone(),
+                provider: name.clone(),
+                place: rung.place.clone(),
+                definition: work.definition.clone(),
+                fingerprint: work.fingerprint.clone(),
+                rented: Some(rented),
+            };
+            Ok(((token, given), vec![attempt, reserved]))
         })?;
         let (token, lease) = match reserved {
             Ok(reserved) => reserved,
@@ -161,14 +150,20 @@ impl<'a> Attempt<'a> {
     pub async fn run(&self, planned: &PlannedStage, work: &Work) -> Result<Ended, Error> {
         let name = &planned.name;
         let mut log = Log::default();
-        let worker = match self.machine(planned).await? {
-            Ok(worker) => worker,
-            Err(error) => return self.no_machine(error, log).await,
+        let (worker, lease) = match self.machine(planned).await? {
+            Ok(found) => found,
+            Err(NoMachine::Provider(error)) => return self.no_machine(error, log).await,
+            Err(NoMachine::Budget(refused)) => {
+                let message = refused.to_string();
+                self.finish(Status::Lost, &message, Evidence::Keep).await?;
+                self.context.observer.notice(&Notice::Denied { stage: name.clone(), message: message.clone() });
+                return Ok(Ended::Outcome(StageOutcome::Denied { message }));
+            }
         };
         let shown = Some(worker.log_name());
         let fail =
             |message: String, log: Log| async { self.fail(message, log, shown.clone()).await.map(Ended::Outcome) };
-        match self.command(planned, worker.as_ref(), &work.task, &mut log).await? {
+        match self.command((planned, lease), worker.as_ref(), &work.task, &mut log).await? {
             End::Exited(0) => {
                 self.context.recorder.record(Event::Exited { stage: name.clone(), code: 0 }, Sync::Later)?;
                 match self.collect(planned, worker.as_ref()).await? {
@@ -211,13 +206,29 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The machine of this attempt, found or made.
-    async fn machine(&self, planned: &PlannedStage) -> Result<Result<Box<dyn Worker>, ProviderError>, Error> {
+    /// The machine of this attempt, found or made, and how long it may live from now on.
+    async fn machine(&self, planned: &PlannedStage) -> Result<Result<(Box<dyn Worker>, Duration), NoMachine>, Error> {
+        let mut lease = self.lease;
+        if let Some(former) = &self.resumed {
+            match patiently(self.patience(), || self.provider.get(&self.token)).await {
+                Err(error) => return Ok(Err(NoMachine::Provider(error))),
+                Ok(Some(_)) => return self.worker(lease).await,
+                // It was there, so something may have come of it: another attempt has to be made.
+                Ok(None) if former.status != Status::Provisioning => {
+                    let gone = ProviderError::new(ErrorKind::NotFound, "its machine is gone");
+                    return Ok(Err(NoMachine::Provider(gone)));
+                }
+                Ok(None) => match self.reserve_anew(planned)? {
+                    Ok(given) => lease = given,
+                    Err(refused) => return Ok(Err(NoMachine::Budget(refused))),
+                },
+            }
+        }
         let rung = &self.rung;
         let spec = MachineSpec {
             owner: self.context.owner.clone(),
             plan: self.context.plan_digest.clone(),
-            lease: self.lease,
+            lease,
             place: rung.place.clone(),
             instance_type: rung.instance_type.clone(),
             accelerator: rung.accelerator.clone(),
@@ -226,26 +237,27 @@ impl<'a> Attempt<'a> {
             rate: self.meter.rate,
             disk: planned.writes.values().copied().sum(),
         };
-        let recorder = &self.context.recorder;
-        if let Some(former) = &self.resumed {
-            match patiently(self.patience(), || self.provider.get(&self.token)).await {
-                Err(error) => return Ok(Err(error)),
-                Ok(Some(_)) => return Ok(patiently(self.patience(), || self.provider.worker(&self.token)).await),
-                // It was there, so something may have come of it: another attempt has to be made.
-                Ok(None) if former.status != Status::Provisioning => {
-                    let message = "its machine is gone";
-                    return Ok(Err(ProviderError::new(ErrorKind::NotFound, message)));
-                }
-                Ok(None) => {}
-            }
-        }
         // Announced by the attempt itself.
         let created = patiently(self.patience(), || self.provider.create(&self.token, &spec)).await;
-        recorder.result(&planned.name, &self.token.id, Call::Create, &created)?;
-        Ok(match created {
-            Ok(_) => patiently(self.patience(), || self.provider.worker(&self.token)).await,
-            Err(error) => Err(error),
-        })
+        self.context.recorder.result(&planned.name, &self.token.id, Call::Create, &created)?;
+        match created {
+            Ok(_) => self.worker(lease).await,
+            Err(error) => Ok(Err(NoMachine::Provider(error))),
+        }
+    }
+
+    async fn worker(&self, lease: Duration) -> Result<Result<(Box<dyn Worker>, Duration), NoMachine>, Error> {
+        let worker = patiently(self.patience(), || self.provider.worker(&self.token)).await;
+        Ok(worker.map(|worker| (worker, lease)).map_err(NoMachine::Provider))
+    }
+
+    /// An earlier `sky` announced a machine that never came to be: its lease begins now.
+    fn reserve_anew(&self, planned: &PlannedStage) -> Result<Result<Duration, Refused>, Error> {
+        let meter = (&self.meter, self.provider.bills());
+        Ok(self.context.recorder.decide(|state| {
+            let (given, reserved) = reserve(self.context, planned, &self.rung, meter, state, &self.token)?;
+            Ok((given, vec![reserved]))
+        })?)
     }
 
     /// What follows when there is no machine.
@@ -270,7 +282,7 @@ impl<'a> Attempt<'a> {
     /// Starts the command unless it was, and stays with it until its end.
     async fn command(
         &self,
-        planned: &PlannedStage,
+        (planned, lease): (&PlannedStage, Duration),
         worker: &dyn Worker,
         task: &Task,
         log: &mut Log,
@@ -305,7 +317,7 @@ impl<'a> Attempt<'a> {
             *log = Log::resumed(length);
         }
         self.moved(Status::Running)?;
-        let watched = Watched { worker, checkpoint: planned.checkpoint, lease: self.lease };
+        let watched = Watched { worker, checkpoint: planned.checkpoint, lease };
         watch(self, &watched, self.resumed.is_some(), log).await
     }
 
@@ -349,7 +361,7 @@ impl<'a> Attempt<'a> {
 
     /// The progress that an earlier attempt has brought to safety.
     fn checkpoint(&self) -> Option<Content> {
-        let record = |state: &crate::state::State| state.stages.get(&self.token.stage).cloned();
+        let record = |state: &State| state.stages.get(&self.token.stage).cloned();
         let saved = self.context.recorder.read(record)?.checkpoint?;
         let objects = &self.context.objects;
         objects.has(&saved.digest, saved.kind).then(|| Content::Stored(objects.path(&saved.digest, saved.kind)))
@@ -491,6 +503,34 @@ impl<'a> Attempt<'a> {
     fn interrupted(&self) -> bool {
         self.context.interrupt.borrow().is_some()
     }
+}
+
+/// Sets money aside for a machine that is to be created: the lease that it is enough for, and what
+/// is to be written down.
+fn reserve(
+    context: &Context,
+    planned: &PlannedStage,
+    rung: &Rung,
+    (meter, bills): (&Meter, bool),
+    state: &State,
+    token: &Token,
+) -> Result<(Duration, Event), Refused> {
+    let mut once = Money(0);
+    if bills {
+        let copies = work::copies(context, planned, rung, state);
+        once.0 = copies.iter().map(|copy| copy.cost.0).sum::<i64>() + usage(rung).0 + planned.storage_micro_usd.0;
+    }
+    let wanted = Wanted { meter: *meter, least: rung.duration, most: budget::most(rung.duration, bills), once };
+    let given = budget::reserve(&context.purse().account(&planned.name, state), &wanted)?;
+    let lease = Duration::from_millis(given.lease.0);
+    let reserved = Event::Reserved {
+        stage: planned.name.clone(),
+        token: token.id.clone(),
+        micro_usd: given.amount,
+        lease_end: clock::after(lease),
+        anew: true,
+    };
+    Ok((lease, reserved))
 }
 
 /// What a service takes for what it is asked.

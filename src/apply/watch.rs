@@ -149,6 +149,7 @@ async fn renew(attempt: &Attempt<'_>, lease: &mut Lease) -> Result<(), Error> {
             // Never less than what the lease that is running may cost.
             micro_usd: given.amount.max(held),
             lease_end: clock::after(Duration::from_millis(longer)),
+            anew: false,
         };
         Ok::<_, budget::Refused>((Duration::from_millis(longer), vec![reserved]))
     })?;

@@ -126,11 +126,7 @@ impl Ended {
 }
 
 fn execute(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, observer: Arc<dyn Observer>) -> Result<Ended, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::error(format!("cannot start: {error}")))?;
+    let runtime = super::runtime()?;
     let result = runtime.block_on(execute_until_signalled(plan, plan_folder, args, observer));
     // Not waiting for file work that a second signal has made pointless.
     runtime.shutdown_background();

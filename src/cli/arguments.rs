@@ -2,7 +2,9 @@
 
 use super::terminal::Colour;
 use super::{Exit, Failure};
-use super::{catalog, destroy, explain, frontier, graph, import, plan, show, validate, verify, version};
+use super::{
+    catalog, destroy, explain, frontier, graph, import, plan, refresh, show, sweep, validate, verify, version,
+};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -40,6 +42,8 @@ pub enum Verb {
     Plan(plan::PlanArgs),
     Apply(plan::ApplyVerbArgs),
     Destroy(destroy::DestroyArgs),
+    Sweep(sweep::SweepArgs),
+    Refresh(refresh::RefreshArgs),
     Explain(explain::ExplainArgs),
     Frontier(frontier::FrontierArgs),
     Show(show::ShowArgs),

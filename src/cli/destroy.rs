@@ -38,10 +38,7 @@ pub fn run(args: &DestroyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::error(format!("cannot start: {error}")))?;
+    let runtime = super::runtime()?;
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
     let nothing = || match stream {

@@ -1,5 +1,6 @@
 //! `sky import`: jobs from other formats.
 
+use super::refresh::{self, TakeOverArgs};
 use super::{Exit, Failure, Terminal};
 use crate::model::units::scaled;
 use crate::model::{Bytes, PlaceName};
@@ -8,11 +9,17 @@ use crate::spec::{self, write};
 use crate::util::file;
 use std::path::{Path, PathBuf};
 
-/// Make a job file of a workflow in another format.
+/// Make a job file of a workflow in another format; or take over a machine: `sky import stage.NAME ID`
+///
+/// `sky import stage.NAME ID --provider P` makes a machine that is there, and that the state does not
+/// know, the attempt of a stage: the next apply goes on with what runs on it, or runs the stage there.
 #[derive(Clone, Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ImportArgs {
     #[command(subcommand)]
-    pub format: Format,
+    pub format: Option<Format>,
+    #[command(flatten)]
+    pub machine: TakeOverArgs,
 }
 
 /// Formats.
@@ -63,7 +70,7 @@ fn size(text: &str) -> Result<Bytes, String> {
 
 /// Imports.
 pub fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let Format::Wfformat(args) = &args.format;
+    let Some(Format::Wfformat(args)) = &args.format else { return refresh::import(&args.machine, terminal) };
     let cpus = scaled(&args.cpus, 1000).map_err(|error| Failure::error(format!("--cpus: {}", error.0)))?;
     let settings = wfformat::Settings {
         at: args.at.clone(),

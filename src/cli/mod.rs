@@ -14,9 +14,11 @@ pub mod lock;
 mod outcome;
 mod plan;
 pub mod progress;
+mod refresh;
 mod show;
 pub mod signals;
 pub mod state;
+mod sweep;
 pub mod terminal;
 mod validate;
 mod verify;
@@ -60,6 +62,8 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Plan(args) => plan::run(args, terminal),
         Verb::Apply(args) => plan::apply(args, terminal),
         Verb::Destroy(args) => destroy::run(args, terminal),
+        Verb::Sweep(args) => sweep::run(args, terminal),
+        Verb::Refresh(args) => refresh::run(args, terminal),
         Verb::Explain(args) => explain::run(args, terminal),
         Verb::Frontier(args) => frontier::run(args, terminal),
         Verb::Show(args) => show::run(args, terminal),
@@ -70,6 +74,12 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Catalog(args) => catalog::verb(args, terminal),
         Verb::Version(args) => version::run(args, terminal),
     }
+}
+
+/// For verbs that ask providers.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    built.map_err(|error| Failure::error(format!("cannot start: {error}")))
 }
 
 /// A failure on stderr, with its way out.

@@ -66,6 +66,16 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
     })
 }
 
+/// The providers that may have machines of ours, as far as one can tell without asking them.
+pub fn present(access: &Access) -> Vec<String> {
+    let cloud = access.cloud.clone().unwrap_or_else(|| access.root.join("cloud"));
+    let there = |name: &&str| match *name {
+        SIM => cloud.exists(),
+        _ => true,
+    };
+    NAMES.into_iter().filter(there).map(str::to_owned).collect()
+}
+
 /// The name of the provider for the places of a cloud; none if this sky has none.
 pub fn of_cloud(cloud: &str, _access: &Access) -> Option<&'static str> {
     NAMES.into_iter().find(|name| *name == cloud)
@@ -131,6 +141,8 @@ pub struct Machine {
     pub instance_type: Option<String>,
     /// When its lease ends, by its tag: RFC 3339.
     pub lease_end: Option<String>,
+    /// Nothing of it runs or costs anything any more: what is there is only traces.
+    pub ended: bool,
 }
 
 /// What to run.

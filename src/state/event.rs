@@ -40,14 +40,23 @@ pub enum Event {
         rented: Option<Rented>,
     },
     /// Money is set aside for an attempt, and its lease ends then; before its machine is created or
-    /// renewed.
-    Reserved { stage: String, token: String, micro_usd: Money, lease_end: String },
+    /// renewed. `anew`: there was no machine until now, so nothing was to be paid.
+    Reserved {
+        stage: String,
+        token: String,
+        micro_usd: Money,
+        lease_end: String,
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        anew: bool,
+    },
     /// A service is paid for what an attempt asks of it.
     Charged { stage: String, token: String, micro_usd: Money },
     /// An artifact is being copied to another place for a stage, and paid for: once for each place.
     Copied { stage: String, token: String, artifact: String, to: PlaceName, bytes: u64, micro_usd: Money },
     /// An offer was not to be had.
     Exhausted { offer: Exhausted },
+    /// Somebody outside has changed the machine.
+    Observed { stage: String, place: Option<PlaceName>, instance_type: Option<String> },
     /// Progress was brought to safety.
     Checkpointed { stage: String, artifact: Artifact },
     /// A provider call is about to be made.
@@ -153,9 +162,12 @@ impl State {
                 };
                 self.stages.insert(stage.clone(), begun);
             }
-            Event::Reserved { stage, token, micro_usd, lease_end } => {
+            Event::Reserved { stage, token, micro_usd, lease_end, anew } => {
                 self.change(stage, |stage| {
                     if stage.token == *token {
+                        if *anew {
+                            stage.started.clone_from(&record.at);
+                        }
                         stage.reserved_micro_usd = *micro_usd;
                         stage.lease_end = Some(lease_end.clone());
                     }
@@ -172,6 +184,14 @@ impl State {
             Event::Exhausted { offer } => {
                 self.exhausted.insert(offer.clone());
             }
+            Event::Observed { stage, place, instance_type } => self.change(stage, |stage| {
+                if let Some(place) = place {
+                    stage.place = place.clone();
+                }
+                if let (Some(rented), Some(now)) = (stage.rented.as_mut(), instance_type) {
+                    rented.instance_type.clone_from(now);
+                }
+            }),
             Event::Checkpointed { stage, artifact } => {
                 self.change(stage, |stage| stage.checkpoint = Some(artifact.clone()));
             }

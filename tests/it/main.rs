@@ -18,6 +18,7 @@ mod offline;
 mod oracle;
 mod plans;
 mod policies;
+mod proof;
 mod properties;
 mod relations;
 mod rich;

@@ -28,10 +28,13 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Names in a stage's folder that its files cannot have.
 pub const RESERVED: [&str; 5] = ["inputs", "outputs", "checkpoint", "log", ".run"];
+
+static BUILDING: AtomicU64 = AtomicU64::new(0);
 
 /// Processes on this machine, with folders under a state folder.
 #[derive(Clone, Debug)]
@@ -66,6 +69,7 @@ impl Tags {
             place: self.place,
             instance_type: self.instance_type,
             lease_end: self.lease_end,
+            ended: folder.join(".run/released").exists(),
         }
     }
 }
@@ -139,7 +143,8 @@ impl Provider for Local {
         let create = move || -> io::Result<()> {
             tree::remove(&folder)?;
             // Built aside, so that a folder always says whose it is.
-            let building = folder.with_extension("new");
+            let number = BUILDING.fetch_add(1, Ordering::Relaxed);
+            let building = folder.with_extension(format!("new{}-{number}", std::process::id()));
             tree::remove(&building)?;
             for part in ["inputs", "outputs", "checkpoint", ".run"] {
                 let part = building.join(part);
@@ -147,7 +152,15 @@ impl Provider for Local {
             }
             write_lease(&building, lease)?;
             file::write_atomic(&building.join(".run/machine"), &text)?;
-            std::fs::rename(&building, &folder).map_err(|error| file::named(&folder, "create", error))
+            let renamed = std::fs::rename(&building, &folder);
+            if renamed.is_err() {
+                tree::remove(&building)?;
+            }
+            match renamed {
+                // Another call for the same token was quicker.
+                Err(_) if folder.join(".run/machine").exists() => Ok(()),
+                renamed => renamed.map_err(|error| file::named(&folder, "create", error)),
+            }
         };
         blocking(create).await?;
         Ok(tags.machine(&self.folder(token)))
@@ -160,7 +173,8 @@ impl Provider for Local {
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
         let mut machines = Vec::new();
         for stage in folders(&self.stages)? {
-            for folder in folders(&stage)? {
+            // Those with an extension are being built, or were when their sky was killed.
+            for folder in folders(&stage)?.into_iter().filter(|folder| folder.extension().is_none()) {
                 let tags = Self::tags(&folder)?;
                 let owned = tags
                     .filter(|tags| owner.is_none_or(|owner| tags.lineage == owner.lineage && tags.job == owner.job));

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// A machine. Times are milliseconds since the Unix epoch.
@@ -63,6 +64,8 @@ pub struct Bill {
     pub cost: Money,
 }
 
+static BUILDING: AtomicU64 = AtomicU64::new(0);
+
 pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -109,6 +112,7 @@ impl Card {
             place: self.place,
             instance_type: self.instance_type,
             lease_end: Some(self.lease_end),
+            ended: false,
         }
     }
 }
@@ -124,7 +128,8 @@ pub(super) fn disk(root: &Path, token: &str) -> PathBuf {
 /// Writes a machine down, whole or not at all; if there is one of its token, that one is returned.
 pub(super) fn create(root: &Path, card: &Card) -> io::Result<Card> {
     let place = folder(root, &card.token);
-    let building = place.with_extension(format!("new{}", std::process::id()));
+    let number = BUILDING.fetch_add(1, Ordering::Relaxed);
+    let building = place.with_extension(format!("new{}-{number}", std::process::id()));
     tree::remove(&building)?;
     let disk = building.join("box");
     for part in ["inputs", "outputs", "checkpoint", ".run"] {

@@ -1,7 +1,7 @@
 //! `sky apply` and `sky destroy` with real processes.
 
 mod interruption;
-mod place;
+pub mod place;
 
 use place::*;
 use serde_json::{Value, json};

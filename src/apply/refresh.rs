@@ -1,0 +1,196 @@
+//! The world as it is, beside the state: machines that are gone, resized or re-tagged outside; and
+//! taking over a machine that the state does not know.
+
+use super::Error;
+use super::budget;
+use super::calls::{Patience, call, patiently};
+use super::engine::meter;
+use super::record::Recorder;
+use crate::model::Millis;
+use crate::provider::{self, Access, ErrorKind, Machine, Owner, Provider, ProviderError, RunStatus, Token};
+use crate::state::data::IMPORTED;
+use crate::state::event::{Call, Event};
+use crate::state::journal::Sync;
+use crate::state::{Folder, Opened, StageRecord, State, Status};
+use crate::util::clock;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Something that is not as the state has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    pub stage: String,
+    pub what: What,
+}
+
+/// How it differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The machine is no more.
+    Gone,
+    /// The machine is there, and its command was ended outside.
+    Killed,
+    /// It is of another type.
+    Resized { state: String, now: String },
+    /// It is at another place.
+    Moved { state: String, now: String },
+    /// It carries another owner's tags.
+    Retagged { now: String },
+    /// Its lease ends earlier than it should.
+    Lease { state: String, now: String },
+}
+
+/// Compares, and writes what is seen into the state; returns what differs and the state's serial.
+pub async fn refresh(folder: &Folder, opened: Opened, access: &Access) -> Result<(Vec<Drift>, u64), Error> {
+    let recorder = Recorder::new(opened);
+    let live: Vec<(String, StageRecord)> = recorder.read(|state| {
+        let live = state.stages.iter().filter(|(_, record)| record.live);
+        live.map(|(name, record)| (name.clone(), record.clone())).collect()
+    });
+    let owner = recorder.read(owner_of);
+    let mut drifts = Vec::new();
+    for (name, record) in live {
+        let provider = open(&record.provider, access)?;
+        let token = Token { id: record.token.clone(), stage: name.clone(), attempt: record.attempt };
+        let found = patiently(Patience::Through, || provider.get(&token)).await?;
+        let seen = match found {
+            // Its creation was announced and never came to be: the next apply makes it.
+            None if record.status == Status::Provisioning => Vec::new(),
+            None => vec![What::Gone],
+            Some(machine) => compare(&record, &machine, &owner, provider.as_ref(), &token).await?,
+        };
+        for what in seen {
+            write_down(&recorder, &name, &record, &what)?;
+            drifts.push(Drift { stage: name.clone(), what });
+        }
+    }
+    let mut opened = recorder.into_inner();
+    if opened.journal.length() > 0 {
+        folder.compact(&mut opened)?;
+    }
+    Ok((drifts, opened.state.serial))
+}
+
+fn owner_of(state: &State) -> Owner {
+    Owner { job: state.job.clone().unwrap_or_default(), lineage: state.lineage.clone() }
+}
+
+fn open(name: &str, access: &Access) -> Result<Arc<dyn Provider>, Error> {
+    let opened = provider::open(name, access)?;
+    opened.ok_or_else(|| Error::NotReady(vec![format!("this sky has no provider `{name}`")]))
+}
+
+async fn compare(
+    record: &StageRecord,
+    machine: &Machine,
+    owner: &Owner,
+    provider: &dyn Provider,
+    token: &Token,
+) -> Result<Vec<What>, Error> {
+    let mut seen = Vec::new();
+    if machine.lineage != owner.lineage || machine.job != owner.job {
+        seen.push(What::Retagged { now: format!("job {}, lineage {}", machine.job, machine.lineage) });
+    }
+    if let (Some(rented), Some(now)) = (&record.rented, &machine.instance_type)
+        && rented.instance_type != *now
+    {
+        seen.push(What::Resized { state: rented.instance_type.clone(), now: now.clone() });
+    }
+    if let Some(now) = machine.place.as_ref().filter(|place| **place != record.place) {
+        seen.push(What::Moved { state: record.place.to_string(), now: now.to_string() });
+    }
+    if let (Some(state), Some(now)) = (&record.lease_end, &machine.lease_end)
+        && clock::between(now, state) > 5000
+    {
+        seen.push(What::Lease { state: state.clone(), now: now.clone() });
+    }
+    if record.status == Status::Running {
+        let worker = patiently(Patience::Through, || provider.worker(token)).await?;
+        let status = patiently(Patience::Through, || worker.status()).await?;
+        if matches!(status, RunStatus::Lost | RunStatus::Preempted | RunStatus::Expired) {
+            seen.push(What::Killed);
+        }
+    }
+    Ok(seen)
+}
+
+fn write_down(recorder: &Recorder, stage: &str, record: &StageRecord, what: &What) -> Result<(), Error> {
+    let name = stage.to_owned();
+    let ended = |message: &str| Event::Ended { stage: name.clone(), status: Status::Lost, message: message.to_owned() };
+    match what {
+        What::Gone => {
+            recorder.record(ended("its machine was deleted outside of sky"), Sync::Later)?;
+            let micro_usd = budget::charge(&meter(record), &record.started, Duration::ZERO, record.reserved_micro_usd);
+            recorder.record(Event::Released { stage: name.clone(), micro_usd }, Sync::Now)?;
+        }
+        What::Killed => recorder.record(ended("its command was ended outside of sky"), Sync::Now)?,
+        What::Resized { now, .. } => {
+            let (place, instance_type) = (None, Some(now.clone()));
+            recorder.record(Event::Observed { stage: name.clone(), place, instance_type }, Sync::Now)?;
+        }
+        What::Moved { now, .. } => {
+            let (place, instance_type) = (crate::model::PlaceName::parse(now), None);
+            recorder.record(Event::Observed { stage: name.clone(), place, instance_type }, Sync::Now)?;
+        }
+        What::Retagged { .. } | What::Lease { .. } => {}
+    }
+    Ok(())
+}
+
+/// Takes a machine over as the stage's attempt: the next apply goes on with what runs on it, or
+/// runs the stage there. Returns the machine and the state's serial.
+pub async fn import(
+    folder: &Folder,
+    opened: Opened,
+    access: &Access,
+    (stage, provider, id): (&str, &str, &str),
+) -> Result<(Machine, u64), Error> {
+    let recorder = Recorder::new(opened);
+    let held = recorder.read(|state| state.stages.get(stage).cloned());
+    if let Some(held) = held.as_ref().filter(|held| held.live) {
+        return Err(Error::NotReady(vec![format!(
+            "stage.{stage} has a live attempt already ({}, attempt {}): destroy it or wait for it first",
+            held.provider, held.attempt
+        )]));
+    }
+    let provider = open(provider, access)?;
+    let all = patiently(Patience::Through, || provider.list(None)).await?;
+    let tagged = all.into_iter().find(|machine| machine.id == id);
+    // A machine of ours keeps its token, by which its processes are known.
+    let token = match &tagged {
+        Some(machine) if machine.token.stage != stage => {
+            return Err(Error::NotReady(vec![format!("`{id}` is a machine of stage.{}", machine.token.stage)]));
+        }
+        Some(machine) => machine.token.clone(),
+        None => Token::new(&format!("{IMPORTED} {id}"), stage, held.map_or(0, |held| held.attempt) + 1),
+    };
+    let owner = recorder.read(owner_of);
+    let adopted = call(&recorder, (stage, token.id.as_str(), Call::Adopt), Patience::Through, || {
+        provider.adopt(id, &token, &owner)
+    });
+    let machine = adopted.await?.map_err(|error| match error.kind {
+        ErrorKind::NotFound => {
+            ProviderError::new(error.kind, format!("{} has no machine `{id}`: {error}", provider.name()))
+        }
+        _ => error,
+    })?;
+    let place = machine.place.clone().unwrap_or_else(crate::model::PlaceName::here);
+    let lease_end = machine.lease_end.clone().unwrap_or_else(|| clock::after(budget::slack(Millis(0))));
+    let attempt = Event::Attempt {
+        stage: stage.to_owned(),
+        attempt: token.attempt,
+        token: token.id.clone(),
+        provider: provider.name().to_owned(),
+        place,
+        definition: String::new(),
+        fingerprint: IMPORTED.to_owned(),
+        rented: None,
+    };
+    recorder.record(attempt, Sync::Later)?;
+    let (stage, token) = (stage.to_owned(), token.id.clone());
+    let reserved = Event::Reserved { stage, token, micro_usd: crate::model::Money(0), lease_end, anew: true };
+    recorder.record(reserved, Sync::Now)?;
+    let mut opened = recorder.into_inner();
+    folder.compact(&mut opened)?;
+    Ok((machine, opened.state.serial))
+}

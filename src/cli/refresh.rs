@@ -1,0 +1,134 @@
+//! `sky refresh`: the state as the world is. `sky import stage.NAME ID`: a machine that the state
+//! does not know.
+
+use super::progress::Stream;
+use super::state::{StateArgs, failure, open_locked};
+use super::{Exit, Failure, Terminal};
+use crate::apply::refresh::{Drift, What, import as take_over, refresh};
+use crate::state::Folder;
+use serde_json::json;
+use std::path::Path;
+
+/// Compare the state with what is there, and write what is seen into it.
+///
+/// Shows machines that were deleted, resized, moved or re-tagged outside, and commands that were
+/// killed. Changes no machine.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RefreshArgs {
+    /// Exit code 2 if anything differs
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// As JSON lines on stdout
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+/// Compares.
+pub fn run(args: &RefreshArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let stream = args.json.then(|| Stream::begin(terminal));
+    let result = compare(args, terminal, stream.as_ref());
+    if let (Some(stream), Err(failure)) = (&stream, &result) {
+        stream.failed(failure, "refresh");
+    }
+    result
+}
+
+fn compare(args: &RefreshArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
+    let drifts = match folder.exists() {
+        false => Vec::new(),
+        true => {
+            let (lock, opened) = open_locked(&folder, "refresh", &args.state)?;
+            let refreshed = super::runtime()?.block_on(refresh(&folder, opened, &args.state.access(&here)));
+            drop(lock);
+            refreshed.map_err(|error| failure(error, &folder))?.0
+        }
+    };
+    match stream {
+        Some(stream) => {
+            for drift in &drifts {
+                let (action, message) = (action(&drift.what), words(&drift.what));
+                stream.hook("resource_drift", &drift.stage, message, json!({ "action": action }));
+            }
+            let change = drifts.len();
+            stream.summary(json!({ "add": 0, "change": change, "import": 0, "remove": 0, "operation": "refresh" }));
+        }
+        None => terminal.out(&text(&drifts))?,
+    }
+    Ok(if args.detailed_exitcode && !drifts.is_empty() { Exit::Changes } else { Exit::Success })
+}
+
+fn action(what: &What) -> &'static str {
+    match what {
+        What::Gone | What::Killed => "delete",
+        _ => "update",
+    }
+}
+
+fn words(what: &What) -> String {
+    match what {
+        What::Gone => "its machine was deleted outside of sky: the next apply runs it again".to_owned(),
+        What::Killed => "its command was killed outside of sky: the next apply runs it again".to_owned(),
+        What::Resized { state, now } => format!("its machine is a {now}, and was a {state}"),
+        What::Moved { state, now } => format!("its machine is at {now}, and was at {state}"),
+        What::Retagged { now } => format!("its machine carries other tags: {now}; `sky import` takes it back"),
+        What::Lease { state, now } => format!("its lease ends at {now}, not at {state}: the next apply renews it"),
+    }
+}
+
+fn text(drifts: &[Drift]) -> String {
+    if drifts.is_empty() {
+        return "No drift: what is there is as the state has it.\n".to_owned();
+    }
+    let lines: String =
+        drifts.iter().map(|drift| format!("  ~ stage.{}: {}\n", drift.stage, words(&drift.what))).collect();
+    format!("Drift:\n{lines}\nThe state has what was seen.\n")
+}
+
+/// Takes a machine over.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TakeOverArgs {
+    /// The stage whose attempt it becomes: stage.NAME
+    #[arg(value_name = "ADDR")]
+    pub address: Option<String>,
+    /// The provider's own name of the machine
+    #[arg(value_name = "ID", requires = "address")]
+    pub id: Option<String>,
+    /// Where the machine is
+    #[arg(long, value_name = "NAME", requires = "address")]
+    pub provider: Option<String>,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+/// Takes it over.
+pub fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let usage = "sky import stage.NAME ID --provider NAME, or sky import wfformat FILE";
+    let stage = args.address.as_deref().and_then(|address| address.strip_prefix("stage."));
+    let (Some(stage), Some(id)) = (stage, &args.id) else {
+        let message = match &args.address {
+            Some(address) if !address.starts_with("stage.") => format!("`{address}` is no address such as stage.train"),
+            _ => "what is to be imported?".to_owned(),
+        };
+        return Err(Failure::error(message).hint(usage));
+    };
+    let Some(provider) = &args.provider else {
+        return Err(Failure::error(format!("which provider has the machine `{id}`?")).hint(usage));
+    };
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
+    let (lock, opened) = open_locked(&folder, "import", &args.state)?;
+    let access = args.state.access(&here);
+    let taken = take_over(&folder, opened, &access, (stage, provider, id));
+    let taken = super::runtime()?.block_on(taken);
+    drop(lock);
+    let (machine, serial) = taken.map_err(|error| failure(error, &folder))?;
+    terminal.out(&format!(
+        "stage.{stage}: {} at {provider} is its attempt {} now (serial {serial}).\n",
+        machine.id, machine.token.attempt
+    ))?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,134 @@
+//! `sky sweep`: deletes machines that are in no state.
+
+use super::state::{StateArgs, failure, open_locked};
+use super::{Exit, Failure, Terminal};
+use crate::apply::sweep::{Found, Scope, Stray, Why, delete, look};
+use crate::provider;
+use crate::render::table;
+use crate::state::Folder;
+use serde_json::json;
+use std::path::Path;
+
+/// Find machines that carry sky's tags and are in no state, and delete them.
+///
+/// What a crash or a lost state has left: machines with this state's tags that the state does not
+/// have, and machines of any state whose lease is over. Asks before it deletes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SweepArgs {
+    /// Look only at this provider; may be given many times
+    #[arg(long, value_name = "NAME")]
+    pub provider: Vec<String>,
+    /// Also machines of other states whose leases go on: only when no other state is in use
+    #[arg(long)]
+    pub all: bool,
+    /// Only show them; exit code 2 if there are any
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub auto_approve: bool,
+    /// As one JSON object; needs --auto-approve or --dry-run
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+/// Looks, asks, deletes.
+pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    if args.json && !args.auto_approve && !args.dry_run {
+        return Err(Failure::error("--json cannot ask: it needs --auto-approve or --dry-run"));
+    }
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
+    let access = args.state.access(&here);
+    let runtime = super::runtime()?;
+    // Under the lock: a machine that an apply is creating is in no state for a moment.
+    let (lock, opened) = open_locked(&folder, "sweep", &args.state)?;
+    let names = if args.provider.is_empty() { provider::present(&access) } else { args.provider.clone() };
+    let scope = if args.all { Scope::All } else { Scope::Own };
+    let found = runtime.block_on(look(&opened.state, &names, scope, &access));
+    let found = found.map_err(|error| failure(error, &folder))?;
+    for (name, error) in &found.failed {
+        terminal.warn(&format!("{name} could not be asked: {error}"));
+    }
+    let mut deleted = Vec::new();
+    if !found.strays.is_empty() && !args.dry_run {
+        if !args.json {
+            terminal.out(&text(&found, terminal))?;
+        }
+        if !args.auto_approve {
+            if !terminal.interactive {
+                return Err(Failure::error("sweep asks before it deletes, and there is no terminal to ask on")
+                    .hint("give --auto-approve, or --dry-run to look only"));
+            }
+            if !terminal.confirm("Do you really want to delete these machines? There is no undo.")? {
+                return Err(Failure::error("sweep cancelled: nothing was deleted"));
+            }
+        }
+        for stray in &found.strays {
+            runtime.block_on(delete(stray, &access)).map_err(|error| failure(error, &folder))?;
+            deleted.push(stray.machine.id.clone());
+        }
+    }
+    drop(lock);
+    let message = match (found.strays.len(), args.dry_run) {
+        _ if args.json => json_text(&found, &deleted),
+        (0, _) => "Nothing to sweep.\n".to_owned(),
+        (_, true) => text(&found, terminal),
+        (count, false) => format!("\nSweep: {count} deleted.\n"),
+    };
+    terminal.out(&message)?;
+    Ok(match found.failed.is_empty() {
+        false => Exit::Error,
+        true if args.dry_run && !found.strays.is_empty() => Exit::Changes,
+        true => Exit::Success,
+    })
+}
+
+fn words(why: Why) -> &'static str {
+    match why {
+        Why::NotInState => "in no state",
+        Why::LeaseOver => "its lease is over",
+        Why::OfAnother => "of another state",
+    }
+}
+
+fn text(found: &Found, terminal: &Terminal) -> String {
+    let row = |stray: &Stray| {
+        let machine = &stray.machine;
+        vec![
+            machine.id.clone(),
+            stray.provider.to_owned(),
+            machine.instance_type.clone().unwrap_or_default(),
+            machine.place.as_ref().map(ToString::to_string).unwrap_or_default(),
+            format!("{} stage.{}", machine.job, machine.token.stage),
+            words(stray.why).to_owned(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = found.strays.iter().map(row).collect();
+    table::text(&["Machine", "Provider", "Type", "Place", "Of", "Why"], &rows, terminal.width)
+}
+
+fn json_text(found: &Found, deleted: &[String]) -> String {
+    let stray = |stray: &Stray| {
+        let machine = &stray.machine;
+        json!({
+            "id": machine.id,
+            "provider": stray.provider,
+            "address": format!("stage.{}", machine.token.stage),
+            "attempt": machine.token.attempt,
+            "job": machine.job,
+            "lineage": machine.lineage,
+            "place": machine.place,
+            "instance_type": machine.instance_type,
+            "lease_end": machine.lease_end,
+            "why": words(stray.why),
+            "deleted": deleted.contains(&machine.id),
+        })
+    };
+    let failed = found.failed.iter().map(|(name, error)| json!({ "provider": name, "error": error.to_string() }));
+    let strays: Vec<_> = found.strays.iter().map(stray).collect();
+    let whole = json!({ "format_version": "1.0", "strays": strays, "failed": failed.collect::<Vec<_>>() });
+    format!("{whole}\n")
+}

@@ -1,0 +1,82 @@
+//! Money: set aside before it can be spent.
+
+use super::ground::{Ground, JOB, On, PLANNED};
+use crate::apply::place::{Row, ended};
+use sky::model::{Millis, Money};
+use sky::plan::{Billing, Plan};
+
+#[test]
+fn what_is_planned_fits_exactly() {
+    let ground = Ground::with(On::Sim, &JOB, |plan| plan.limits.budget_micro_usd = Some(PLANNED));
+    ended(&ground.apply(&[]), 0);
+    ground.check_done("exact budget", 1);
+}
+
+#[test]
+fn what_does_not_fit_is_not_begun() {
+    // Enough for two stages at a time, and not for three.
+    let tight = |plan: &mut Plan| {
+        plan.limits.budget_micro_usd = Some(Money(150_000));
+        for stage in &mut plan.stages {
+            // Whatever is begun is billed by the minute.
+            stage.billing = Billing { increment_ms: Millis(60_000), minimum_ms: Millis(60_000) };
+        }
+    };
+    let ground = Ground::with(On::Sim, &JOB, tight);
+    let said = ended(&ground.apply(&["--parallelism", "1"]), 4);
+    for words in ["denied", "the budget of $0.15 does not allow it", "planned", "of a budget of $0.15", "not begun"] {
+        assert!(said.contains(words), "no `{words}` in {said}");
+    }
+    let state = ground.state();
+    assert_eq!(state.spent_micro_usd, Money(120_000), "two stages, a minute each");
+    assert_eq!(ground.bill().machines, 2);
+    ground.check_nothing_left("tight");
+    // More money, and it goes on.
+    ended(&ground.apply(&["--budget", "$1"]), 0);
+    assert!(ground.ran().values().all(|count| *count == 1));
+}
+
+#[test]
+fn a_stage_that_overruns_is_ended_by_its_lease() {
+    let rows: [Row; 1] = [("slow", &[], &["o"], "echo slow >> \"RAN\"; sleep 300; echo 1 > $SKY_OUTPUTS/o")];
+    let ground = Ground::with(On::Sim, &rows, |plan| {
+        plan.stages[0].end_ms = Millis(1500);
+        plan.stages[0].cost_micro_usd = Money(1500);
+        plan.limits.budget_micro_usd = Some(Money(2500));
+    });
+    let said = ended(&ground.apply(&[]), 4);
+    assert!(said.contains("the budget allows no longer lease") && said.contains("denied"), "{said}");
+    let (bill, spent) = (ground.bill(), ground.state().spent_micro_usd);
+    assert!(bill.cost <= spent && spent <= Money(2500), "{bill:?} {spent}");
+    ground.check_nothing_left("overrun");
+}
+
+#[test]
+fn a_machine_ends_itself_when_sky_never_comes_back() {
+    let rows: [Row; 1] = [("long", &[], &["o"], "echo long >> \"RAN\"; sleep 300; echo 1 > $SKY_OUTPUTS/o")];
+    let ground = Ground::with(On::Sim, &rows, |plan| {
+        plan.stages[0].end_ms = Millis(2000);
+        plan.stages[0].cost_micro_usd = Money(2000);
+        plan.limits.budget_micro_usd = Some(Money(2600));
+    });
+    let mut child = ground.apply_command(&[]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    crate::apply::place::wait("its start", || !ground.ran().is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(ground.processes() > 0);
+    crate::apply::place::wait("its end", || ground.processes() == 0 && ground.bill().running == 0);
+    assert!(ground.bill().cost <= Money(2600), "{:?}", ground.bill());
+    // The next apply knows, and what is left of the budget is not enough for all of it again.
+    let said = ended(&ground.apply(&[]), 4);
+    assert!(said.contains("its lease ended") || said.contains("its machine is gone"), "{said}");
+    assert!(ground.state().spent_micro_usd <= Money(2600));
+    ground.check_nothing_left("alone");
+}
+
+#[test]
+fn what_costs_nothing_needs_no_budget() {
+    let ground = Ground::with(On::Local, &JOB, |plan| plan.limits.budget_micro_usd = Some(Money(0)));
+    ended(&ground.apply(&[]), 0);
+    ground.check_done("free", 1);
+    assert_eq!(ground.state().spent_micro_usd, Money(0));
+}

@@ -1,0 +1,231 @@
+//! A six-stage job on one of the providers, and what must be true of it at the end.
+
+use crate::apply::place::{self, Row, ended};
+use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
+use sky::plan::{Plan, PlannedTransfer, PlannedWay, file};
+use sky::provider::sim;
+use sky::state::{Folder, State};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Where the stages run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    Local,
+    Sim,
+}
+
+/// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
+/// sky knows, to which every run of a command adds its name.
+pub const JOB: [Row<'static>; 6] = [
+    ("a", &[], &["o"], "echo a >> \"RAN\"; echo seed > $SKY_OUTPUTS/o"),
+    ("b", &["a.o"], &["o"], "echo b >> \"RAN\"; sed s/$/-b/ $SKY_INPUTS/o > $SKY_OUTPUTS/o"),
+    ("c", &["a.o"], &["o"], "echo c >> \"RAN\"; sed s/$/-c/ $SKY_INPUTS/o > $SKY_OUTPUTS/o"),
+    ("d", &["b.o", "c.o"], &["o"], "echo d >> \"RAN\"; cat $SKY_INPUTS/b.o $SKY_INPUTS/c.o > $SKY_OUTPUTS/o"),
+    ("e", &[], &["o"], "echo e >> \"RAN\"; sleep 0.05; echo other > $SKY_OUTPUTS/o"),
+    ("f", &["d.o", "e.o"], &["all"], "echo f >> \"RAN\"; cat $SKY_INPUTS/d.o $SKY_INPUTS/e.o > $SKY_OUTPUTS/all"),
+];
+
+/// What the last stage must have written.
+pub const RESULT: &str = "seed-b\nseed-c\nother\n";
+
+/// The job costs so much as planned: a minute of each stage at $3.60 an hour, and a copy.
+pub const PLANNED: Money = Money(6 * 60_000 + 1);
+/// Half a minute more than that for all stages together.
+pub const BUDGET: Money = Money(PLANNED.0 + 30_000);
+
+/// A folder with a plan in it, and a cloud beside it.
+pub struct Ground {
+    pub folder: tempfile::TempDir,
+    pub on: On,
+}
+
+impl Ground {
+    pub fn new(on: On) -> Self {
+        Self::with(on, &JOB, |_| {})
+    }
+
+    /// With other stages, and a plan that is changed before it is written.
+    pub fn with(on: On, rows: &[Row], change: impl FnOnce(&mut Plan)) -> Self {
+        let ground = Self { folder: tempfile::tempdir().unwrap(), on };
+        let ran = ground.path("ran").display().to_string();
+        let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
+        let rows: Vec<Row> =
+            rows.iter().zip(&commands).map(|(row, command)| (row.0, row.1, row.2, command.as_str())).collect();
+        let mut plan = place::plan("job", &rows);
+        if on == On::Sim {
+            in_clouds(&mut plan);
+        }
+        change(&mut plan);
+        std::fs::write(ground.path("plan.json"), file::encode(&plan).unwrap()).unwrap();
+        ground
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    pub fn cloud(&self) -> PathBuf {
+        self.path("cloud")
+    }
+
+    /// What goes wrong in the simulated cloud from now on.
+    pub fn faults(&self, text: &str) {
+        std::fs::create_dir_all(self.cloud()).unwrap();
+        std::fs::write(self.cloud().join("faults.toml"), text).unwrap();
+        let _ = std::fs::remove_file(self.cloud().join("calls"));
+    }
+
+    pub fn sky(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
+        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
+        for name in ["SKY_DATA_DIR", "SKY_HOSTS", "SKY_STATE", "SKY_CRASH_AT", "SKY_CRASH_LOG"] {
+            command.env_remove(name);
+        }
+        command.env("SKY_SIM", self.cloud()).env("SKY_GRACE", "1s");
+        command
+    }
+
+    pub fn provider(&self) -> &'static str {
+        match self.on {
+            On::Local => "local",
+            On::Sim => "sim",
+        }
+    }
+
+    pub fn apply_command(&self, more: &[&str]) -> Command {
+        self.sky(&[&["apply", "plan.json", "--provider", self.provider()], more].concat())
+    }
+
+    pub fn apply(&self, more: &[&str]) -> Output {
+        self.apply_command(more).output().unwrap()
+    }
+
+    /// Runs until the process ends itself at its Nth point; whether it came so far.
+    pub fn crash(&self, args: &[&str], at: u64) -> bool {
+        use std::os::unix::process::ExitStatusExt;
+        let mut command = self.sky(args);
+        command.env("SKY_CRASH_AT", at.to_string());
+        command.output().unwrap().status.signal() == Some(9)
+    }
+
+    /// How many points an undisturbed run passes.
+    pub fn points(&self, args: &[&str]) -> u64 {
+        let log = self.path("points");
+        ended(&self.sky(args).env("SKY_CRASH_LOG", &log).output().unwrap(), 0);
+        self.text("points").lines().count() as u64
+    }
+
+    pub fn state(&self) -> State {
+        Folder::resolve(self.folder.path(), None).read().unwrap().unwrap()
+    }
+
+    /// How often each stage's command ran.
+    pub fn ran(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        self.text("ran").lines().for_each(|line| *counts.entry(line.to_owned()).or_default() += 1);
+        counts
+    }
+
+    /// Live processes of stages that run in this folder.
+    pub fn processes(&self) -> usize {
+        let wanted = format!("SKY_OUTPUTS={}", self.folder.path().canonicalize().unwrap().display());
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let environments = processes.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
+        environments.filter(|text| String::from_utf8_lossy(text).contains(&wanted)).count()
+    }
+
+    pub fn bill(&self) -> sim::Bill {
+        sim::bill(&self.cloud()).unwrap()
+    }
+
+    /// What must be true once an apply says that all is done. `runs`: how often each command may
+    /// have run.
+    pub fn check_done(&self, about: &str, runs: usize) {
+        let state = self.state();
+        assert!(state.stages.values().all(|record| !record.live), "{about}: {:?}", state.stages);
+        assert_eq!(self.text(".sky/artifacts/f/all"), RESULT, "{about}");
+        let ran = self.ran();
+        assert!(ran.len() == 6 && ran.values().all(|count| *count <= runs), "{about}: {ran:?}");
+        assert_eq!(self.text(".sky/journal"), "", "{about}");
+        self.check_money(about);
+        self.check_nothing_left(about);
+    }
+
+    /// The cloud's own bill is within what sky has accounted for, and that within the budget.
+    pub fn check_money(&self, about: &str) {
+        if self.on == On::Sim {
+            let (bill, spent) = (self.bill(), self.state().spent_micro_usd);
+            // The copy is on no machine's bill.
+            assert!(bill.cost <= spent, "{about}: billed {} and accounted {spent}", bill.cost);
+            assert!(spent <= BUDGET, "{about}: {spent}");
+        }
+    }
+
+    /// Nothing runs, nothing costs, and a sweep agrees.
+    pub fn check_nothing_left(&self, about: &str) {
+        assert_eq!(self.processes(), 0, "{about}");
+        if self.on == On::Sim {
+            assert_eq!(self.bill().running, 0, "{about}");
+        }
+        let sweep = self.sky(&["sweep", "--dry-run"]).output().unwrap();
+        assert!(ended(&sweep, 0).contains("Nothing to sweep"), "{about}");
+    }
+}
+
+/// Puts the stages in two clouds, with prices, a budget, and a copy between the clouds.
+fn in_clouds(plan: &mut Plan) {
+    let (aws, gcp) = (PlaceName::parse("aws:us-east-1").unwrap(), PlaceName::parse("gcp:us-central1").unwrap());
+    for stage in &mut plan.stages {
+        stage.place = if stage.name == "d" { gcp.clone() } else { aws.clone() };
+        stage.instance_type = "m1.small".into();
+        stage.rate_nano_usd_per_hour = Rate(3_600_000_000);
+        stage.end_ms = Millis(60_000);
+        stage.cost_micro_usd = Money(60_000);
+    }
+    let reader = |name: &str| std::iter::once(name.to_owned()).collect();
+    plan.transfers = vec![PlannedTransfer {
+        artifact: "b.o".to_owned().into(),
+        from: aws.clone(),
+        to: gcp.clone(),
+        bytes: Bytes(7),
+        readers: reader("d"),
+        start_ms: Millis(0),
+        duration_ms: Millis(1),
+        cost_micro_usd: Money(1),
+        storage_micro_usd: Money(0),
+        rate_nano_usd_per_gb: DataRate(90_000_000),
+    }];
+    let way = |from: &PlaceName, to: &PlaceName| PlannedWay {
+        from: from.clone(),
+        to: to.clone(),
+        rate_nano_usd_per_gb: DataRate(90_000_000),
+        bits_per_second: 1_000_000_000,
+    };
+    plan.ways = vec![way(&aws, &gcp), way(&gcp, &aws)];
+    plan.limits.budget_micro_usd = Some(BUDGET);
+}
+
+/// Does something for every number from 1 to `count`, a few at a time: the work is mostly waiting.
+pub fn each(count: u64, work: impl Fn(u64) + Sync) {
+    let next = AtomicUsize::new(1);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::SeqCst) as u64;
+                    if number > count {
+                        break;
+                    }
+                    work(number);
+                }
+            });
+        }
+    });
+}

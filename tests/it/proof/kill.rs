@@ -1,0 +1,83 @@
+//! `kill -9` at every point of an apply: before and after every journal record, half-way through it,
+//! before and after every call of a provider. Then the next apply goes on.
+
+use super::ground::{Ground, On, each};
+use crate::apply::place::ended;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The least number of points of a job with six stages.
+const POINTS: u64 = 200;
+
+fn killed_everywhere(on: On) {
+    let ground = Ground::new(on);
+    let apply = ["apply", "plan.json", "--provider", ground.provider()];
+    let points = ground.points(&apply);
+    ground.check_done("undisturbed", 1);
+    assert!(points >= POINTS, "{points}");
+    let killed = AtomicU64::new(0);
+    each(points, |point| {
+        let ground = Ground::new(on);
+        let about = format!("{on:?}, killed at point {point} of {points}");
+        killed.fetch_add(u64::from(ground.crash(&apply, point)), Ordering::SeqCst);
+        ended(&ground.apply(&[]), 0);
+        ground.check_done(&about, 1);
+        ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+        ground.check_nothing_left(&about);
+        for gone in ["stages", "objects", "artifacts"] {
+            assert!(!ground.path(".sky").join(gone).exists(), "{about}: {gone}");
+        }
+    });
+    // The order of what runs side by side differs, and with it, by a few, the number of looks.
+    let killed = killed.into_inner();
+    assert!(killed >= POINTS, "{killed} of {points}");
+    println!("{on:?}: {killed} kills at {points} points, no violation");
+}
+
+#[test]
+fn at_every_point_on_this_machine() {
+    killed_everywhere(On::Local);
+}
+
+#[test]
+fn at_every_point_in_the_simulated_cloud() {
+    killed_everywhere(On::Sim);
+}
+
+#[test]
+fn again_and_again() {
+    // Each apply is killed a little later than the one before: progress is made all the same.
+    for on in [On::Local, On::Sim] {
+        let ground = Ground::new(on);
+        let apply = ["apply", "plan.json", "--provider", ground.provider()];
+        let mut kills = 0;
+        while kills < 60 && ground.crash(&apply, 11 + kills % 7) {
+            kills += 1;
+        }
+        assert!(kills > 5, "{kills}");
+        ended(&ground.apply(&[]), 0);
+        ground.check_done(&format!("{on:?} after {kills} kills"), 1);
+    }
+}
+
+#[test]
+fn in_the_middle_of_a_destroy() {
+    for on in [On::Local, On::Sim] {
+        // Something is there that runs: the apply was killed in the middle.
+        let begin = |ground: &Ground| {
+            assert!(ground.crash(&["apply", "plan.json", "--provider", ground.provider()], 70));
+        };
+        let destroy = ["destroy", "--auto-approve"];
+        let ground = Ground::new(on);
+        begin(&ground);
+        let points = ground.points(&destroy);
+        assert!(points > 5, "{points}");
+        each(points, |point| {
+            let ground = Ground::new(on);
+            begin(&ground);
+            ground.crash(&destroy, point);
+            ended(&ground.sky(&destroy).output().unwrap(), 0);
+            ground.check_nothing_left(&format!("{on:?}, destroy killed at {point} of {points}"));
+            assert!(ground.state().stages.is_empty());
+        });
+    }
+}

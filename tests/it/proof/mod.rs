@@ -1,0 +1,10 @@
+//! What `sky apply` guarantees, whatever goes wrong: every stage's effect exactly once, outputs
+//! right, nothing left behind, spend never over budget.
+
+mod budget;
+mod conformance;
+mod failover;
+mod faults;
+mod ground;
+mod kill;
+mod outside;
