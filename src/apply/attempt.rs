@@ -115,7 +115,7 @@ impl<'a> Attempt<'a> {
         }
         let reserved = context.recorder.decide(|state| {
             let last = state.stages.get(&stage).map_or(0, |former| former.attempt);
-            let token = Token::new(&context.plan_digest, &stage, last + 1);
+            let token = Token::new(&state.lineage, &context.plan_digest, &stage, last + 1);
             let rented = Rented {
                 instance_type: rung.instance_type.clone(),
                 purchase: rung.purchase,

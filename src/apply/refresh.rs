@@ -162,7 +162,10 @@ pub async fn import(
             return Err(Error::NotReady(vec![format!("`{id}` is a machine of stage.{}", machine.token.stage)]));
         }
         Some(machine) => machine.token.clone(),
-        None => Token::new(&format!("{IMPORTED} {id}"), stage, held.map_or(0, |held| held.attempt) + 1),
+        None => {
+            let attempt = held.map_or(0, |held| held.attempt) + 1;
+            Token::new(&recorder.read(owner_of).lineage, &format!("{IMPORTED} {id}"), stage, attempt)
+        }
     };
     let owner = recorder.read(owner_of);
     let adopted = call(&recorder, (stage, token.id.as_str(), Call::Adopt), Patience::Through, || {

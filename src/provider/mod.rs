@@ -93,9 +93,10 @@ pub struct Token {
 }
 
 impl Token {
-    /// The token of an attempt of `stage.NAME` under the plan with this digest.
-    pub fn new(plan_digest: &str, stage: &str, attempt: u32) -> Self {
-        let digest = hash::digest(format!("{plan_digest}\nstage.{stage}\n{attempt}").as_bytes());
+    /// The token of an attempt of `stage.NAME` under the plan with this digest, for the state of
+    /// this lineage: two states that apply the same plan at one provider rent two machines.
+    pub fn new(lineage: &str, plan_digest: &str, stage: &str, attempt: u32) -> Self {
+        let digest = hash::digest(format!("{lineage}\n{plan_digest}\nstage.{stage}\n{attempt}").as_bytes());
         let id = digest.chars().skip("sha256:".len()).take(32).collect();
         Self { id, stage: stage.to_owned(), attempt }
     }
@@ -335,11 +336,13 @@ mod tests {
 
     #[test]
     fn tokens_differ_in_every_part() {
-        let token = Token::new("sha256:ab", "train", 1);
-        assert_eq!(token, Token::new("sha256:ab", "train", 1));
+        let token = Token::new("l", "sha256:ab", "train", 1);
+        assert_eq!(token, Token::new("l", "sha256:ab", "train", 1));
         assert_eq!(token.id.len(), 32);
-        for other in [("sha256:ac", "train", 1), ("sha256:ab", "serve", 1), ("sha256:ab", "train", 2)] {
-            assert_ne!(token.id, Token::new(other.0, other.1, other.2).id);
+        let others =
+            [("m", "sha256:ab", "train", 1), ("l", "sha256:ac", "train", 1), ("l", "sha256:ab", "serve", 1), ("l", "sha256:ab", "train", 2)];
+        for other in others {
+            assert_ne!(token.id, Token::new(other.0, other.1, other.2, other.3).id);
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Subject {
 
 impl Subject {
     fn owner(&self) -> Owner {
-        Owner { job: "conformance".into(), lineage: "lineage-1".into() }
+        Owner { job: "conformance".into(), lineage: format!("lineage-{}", self.provider.name()) }
     }
 
     fn spec(&self, lease: Duration) -> MachineSpec {
@@ -40,8 +40,13 @@ impl Subject {
         }
     }
 
+    /// Each subject has a lineage, and so tokens, of its own: subjects share this machine.
+    fn token(&self, stage: &str, attempt: u32) -> Token {
+        Token::new(&self.owner().lineage, "sha256:plan", stage, attempt)
+    }
+
     async fn machine(&self, stage: &str, lease: Duration) -> (Token, Box<dyn Worker>) {
-        let token = Token::new("sha256:plan", stage, 1);
+        let token = self.token(stage, 1);
         self.provider.create(&token, &self.spec(lease)).await.unwrap();
         let worker = self.provider.worker(&token).await.unwrap();
         (token, worker)
@@ -114,14 +119,14 @@ pub async fn conforms(subject: &Subject) {
 
 async fn one_token_is_one_machine(subject: &Subject) {
     let provider = &subject.provider;
-    let token = Token::new("sha256:plan", "once", 1);
+    let token = subject.token("once", 1);
     let first = provider.create(&token, &subject.spec(LONG)).await.unwrap();
     let again = provider.create(&token, &subject.spec(LONG)).await.unwrap();
     assert_eq!((&first.id, &first.token), (&again.id, &token));
     let found = provider.get(&token).await.unwrap().unwrap();
-    assert_eq!((found.id, found.job, found.lineage), (first.id, "conformance".into(), "lineage-1".into()));
+    assert_eq!((found.id, found.job, found.lineage), (first.id, "conformance".into(), subject.owner().lineage));
     // Both at once are one, too.
-    let token2 = Token::new("sha256:plan", "once", 2);
+    let token2 = subject.token("once", 2);
     let (one, two) = (subject.spec(LONG), subject.spec(LONG));
     provider.delete(&token).await.unwrap();
     let (one, two) = tokio::join!(provider.create(&token2, &one), provider.create(&token2, &two));
@@ -139,7 +144,7 @@ async fn one_token_is_one_machine(subject: &Subject) {
 
 async fn what_is_not_there(subject: &Subject) {
     let provider = &subject.provider;
-    let token = Token::new("sha256:plan", "nowhere", 1);
+    let token = subject.token("nowhere", 1);
     assert!(provider.get(&token).await.unwrap().is_none());
     provider.release(&token, Evidence::Drop).await.unwrap();
     provider.delete(&token).await.unwrap();
@@ -294,7 +299,7 @@ async fn leases_end_machines(subject: &Subject) {
     worker.start(&task("sleep 300")).await.unwrap();
     let before = subject.provider.get(&token).await.unwrap().unwrap().lease_end;
     subject.provider.renew(&token, LONG).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
     assert_eq!(worker.status().await.unwrap(), RunStatus::Running);
     assert_ne!(subject.provider.get(&token).await.unwrap().unwrap().lease_end, before);
     subject.delete(&token).await;
@@ -404,7 +409,7 @@ fn stockouts_quotas_and_denials_are_told_apart() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         for (fault, kind) in kinds {
-            let token = Token::new("sha256:plan", fault, 1);
+            let token = subject.token(fault, 1);
             let error = subject.provider.create(&token, &subject.spec(LONG)).await.unwrap_err();
             assert_eq!(error.kind, kind, "{error}");
             assert!(subject.provider.get(&token).await.unwrap().is_none());
