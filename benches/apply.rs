@@ -61,13 +61,16 @@ fn job(stages: u64) -> String {
     let name = |number: usize| format!("s{number:05}");
     for number in 0..stages as usize {
         let (layer, at) = (number / LAYER, number % LAYER);
-        let read = |at: usize| format!("\"{}.o\"", name((layer - 1) * LAYER + at % LAYER));
+        // Neighbours write under other names, since one stage reads both.
+        let output = |at: usize| if at.is_multiple_of(2) { "even" } else { "odd" };
+        let read = |at: usize| format!("\"{}.{}\"", name((layer - 1) * LAYER + at % LAYER), output(at % LAYER));
         let reads = if layer == 0 { String::new() } else { format!("reads = [{}, {}]\n", read(at), read(at + 1)) };
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "[stages.{}]\nduration = \"10 m\"\nwrites = {{ o = \"1 MB\" }}\n{reads}run = \"echo 1 > $SKY_OUTPUTS/o\"\n",
-            name(number)
+            "[stages.{}]\nduration = \"10 m\"\nwrites = {{ {1} = \"1 MB\" }}\n{reads}run = \"echo 1 > $SKY_OUTPUTS/{1}\"\n",
+            name(number),
+            output(at)
         );
     }
     text

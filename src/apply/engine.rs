@@ -254,11 +254,73 @@ impl Context {
     }
 }
 
+/// The stages of a plan that were not begun, by their number in the plan.
+struct Waiting {
+    /// How many stages each still waits for.
+    waits: BTreeMap<usize, usize>,
+    /// Those that wait for none.
+    ready: BTreeSet<usize>,
+    /// By name: who waits for it.
+    followers: BTreeMap<String, Vec<usize>>,
+}
+
+impl Waiting {
+    fn new(plan: &Plan) -> Self {
+        let known: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+        let mut waiting = Self { waits: BTreeMap::new(), ready: BTreeSet::new(), followers: BTreeMap::new() };
+        for (index, stage) in plan.stages.iter().enumerate() {
+            // What is done by the state that the plan goes on from is not waited for.
+            let before = predecessors(stage).into_iter().filter(|name| known.contains(name));
+            let mut count = 0;
+            for name in before {
+                waiting.followers.entry(name.to_owned()).or_default().push(index);
+                count += 1;
+            }
+            waiting.waits.insert(index, count);
+            if count == 0 {
+                waiting.ready.insert(index);
+            }
+        }
+        waiting
+    }
+
+    /// The first that may begin, taken out.
+    fn next(&mut self) -> Option<usize> {
+        let index = self.ready.pop_first()?;
+        self.waits.remove(&index);
+        Some(index)
+    }
+
+    fn done(&mut self, name: &str) {
+        for index in self.followers.get(name).into_iter().flatten() {
+            let Some(count) = self.waits.get_mut(index) else { continue };
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.ready.insert(*index);
+            }
+        }
+    }
+
+    /// Takes out all that wait for a failed stage, directly or not, in the order of the plan.
+    fn without(&mut self, failed: &str, plan: &Plan) -> BTreeSet<usize> {
+        let mut gone = BTreeSet::new();
+        let mut names = vec![failed];
+        while let Some(name) = names.pop() {
+            for index in self.followers.get(name).into_iter().flatten() {
+                if self.waits.remove(index).is_some() {
+                    self.ready.remove(index);
+                    gone.insert(*index);
+                    names.push(&plan.stages[*index].name);
+                }
+            }
+        }
+        gone
+    }
+}
+
 /// Runs all stages in the order that the DAG allows, earlier in the plan first.
 async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, StageOutcome>, Error> {
-    let known: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
-    let waits = |stage| predecessors(stage).intersection(&known).copied().collect();
-    let mut waiting: BTreeMap<usize, BTreeSet<&str>> = plan.stages.iter().map(waits).enumerate().collect();
+    let mut waiting = Waiting::new(plan);
     let mut outcomes: BTreeMap<String, StageOutcome> = BTreeMap::new();
     let mut running: JoinSet<(usize, Result<StageOutcome, Error>)> = JoinSet::new();
     let mut names: BTreeSet<&str> = BTreeSet::new();
@@ -270,9 +332,7 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
             || interrupt.borrow_and_update().is_some()
             || failed && context.settings.on_failure == OnFailure::StartNothing;
         while !stopped && running.len() < context.settings.parallelism.max(1) {
-            let ready = waiting.iter().find(|(_, waits)| waits.is_empty()).map(|(index, _)| *index);
-            let Some(index) = ready else { break };
-            waiting.remove(&index);
+            let Some(index) = waiting.next() else { break };
             let (context, planned) = (context.clone(), plan.stages[index].clone());
             names.insert(&plan.stages[index].name);
             running.spawn(async move { (index, stage::run(&context, &planned).await) });
@@ -293,14 +353,14 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
         names.remove(name);
         let outcome = outcome?;
         match &outcome {
-            StageOutcome::Done | StageOutcome::Unchanged => {
-                waiting.values_mut().for_each(|waits| {
-                    waits.remove(name);
-                });
-            }
+            StageOutcome::Done | StageOutcome::Unchanged => waiting.done(name),
             StageOutcome::Failed { .. } => {
                 failed = true;
-                skip(plan, context, name, &mut waiting, &mut outcomes);
+                for index in waiting.without(name, plan) {
+                    let (stage, because) = (plan.stages[index].name.clone(), format!("stage.{name} failed"));
+                    context.observer.notice(&Notice::Skipped { stage: stage.clone(), because: because.clone() });
+                    outcomes.insert(stage, StageOutcome::Skipped { because });
+                }
             }
             StageOutcome::Denied { .. } => denied = true,
             _ => {}
@@ -308,7 +368,7 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
         outcomes.insert(name.to_owned(), outcome);
     }
     let interrupted = interrupt.borrow().is_some();
-    for index in waiting.into_keys() {
+    for index in waiting.waits.into_keys() {
         let because = match denied {
             _ if interrupted => SIGNAL,
             true => "the budget is used up",
@@ -317,27 +377,6 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
         outcomes.insert(plan.stages[index].name.clone(), StageOutcome::NotBegun { because });
     }
     Ok(outcomes)
-}
-
-/// Takes all that waits for a failed stage, directly or not, out of the walk.
-fn skip(
-    plan: &Plan,
-    context: &Context,
-    failed: &str,
-    waiting: &mut BTreeMap<usize, BTreeSet<&str>>,
-    outcomes: &mut BTreeMap<String, StageOutcome>,
-) {
-    let mut gone: BTreeSet<&str> = BTreeSet::from([failed]);
-    loop {
-        let next = waiting.iter().find(|(_, waits)| !waits.is_disjoint(&gone)).map(|(index, _)| *index);
-        let Some(index) = next else { break };
-        waiting.remove(&index);
-        let name = plan.stages[index].name.as_str();
-        gone.insert(name);
-        let (stage, because) = (name.to_owned(), format!("stage.{failed} failed"));
-        context.observer.notice(&Notice::Skipped { stage: stage.clone(), because: because.clone() });
-        outcomes.insert(stage, StageOutcome::Skipped { because });
-    }
 }
 
 /// Ends attempts of earlier applies that this one did not come to, and notes what was not begun.
