@@ -280,7 +280,7 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
         }
         let plan = plan_file::read(&path).map_err(Failure::error)?;
         if args.locked {
-            super::lock::check_plan(&path, &plan.inputs.catalog)?;
+            super::lock::check_plan(&path, &plan.inputs.catalog, args.apply.state.hosts.as_deref())?;
         }
         return apply::run_plan(&plan, folder, &args.apply, terminal);
     }
@@ -292,7 +292,8 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
             .hint("write a plan with `sky plan --out plan.json` and apply that, or give --auto-approve"));
     }
     let (policy, catalog) = (args.policy.clone(), args.catalog.clone());
-    let inputs = InputArgs { job: path.clone(), policy, catalog, locked: args.locked };
+    let hosts = args.apply.state.hosts.clone();
+    let inputs = InputArgs { job: path.clone(), policy, catalog, locked: args.locked, hosts };
     let solving = SolvingArgs { compare: false, max_nodes: Effort::default().nodes, time_limit: None };
     let (_, plan) = compute(&inputs, &solving, None, terminal).map_err(|stop| stop.failure)?;
     if !args.apply.json {
