@@ -115,7 +115,7 @@ fn tables(inventory: &Inventory) -> Vec<Rows> {
         };
         let known = |number: u64, text: String| if number == 0 { String::new() } else { text };
         let cpus = known(offer.vcpu_thousandths, decimal(offer.vcpu_thousandths, 3));
-        let memory = known(offer.memory.0, decimal((u128::from(offer.memory.0) * 1000 >> 30) as u64, 3));
+        let memory = known(offer.memory.0, decimal(((u128::from(offer.memory.0) * 1000) >> 30) as u64, 3));
         let row = vec![name.clone(), cpus, memory, card, count, offer.arch.clone()];
         if !machines.rows.contains(&row) {
             machines.rows.push(row);

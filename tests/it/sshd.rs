@@ -72,7 +72,10 @@ impl Sshd {
         let config = format!(
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nAuthorizedKeysFile {authorized}\nPidFile none\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-             PermitRootLogin prohibit-password\nPrintMotd no\nMaxStartups 1000\nLogLevel INFO\n",
+             PermitRootLogin prohibit-password\nPrintMotd no\nMaxStartups 1000\nLogLevel INFO\n\
+             KexAlgorithms curve25519-sha256\nSetEnv HOME={home}\n",
+            // What people have their shells do on every log-in is no part of a test.
+            home = self.folder.path().display(),
             host = self.path("host").display(),
             authorized = self.path("authorized").display(),
         );

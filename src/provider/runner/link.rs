@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 const MOST: usize = 4;
 /// How long a request waits for a connection before another one is opened. Most requests take
 /// some milliseconds; those that move data may take hours.
-const WAIT: Duration = Duration::from_millis(250);
+const WAIT: Duration = Duration::from_millis(500);
 
 /// A machine that can be asked.
 pub struct Link {

@@ -390,7 +390,7 @@ fn host(file: &File, name: &Spanned<String>, form: &HostForm) -> Result<Host, Fa
     let cards = file.text(&form.accelerators, |text| accelerators(text).is_some(), "kind of accelerators", hint)?;
     let known = |text: &str| ["x86_64", "arm64"].contains(&text);
     let arch = file.text(&form.arch, known, "architecture", "write x86_64 or arm64")?;
-    for tee in form.tee.iter().filter(|tee| Tee::parse(tee.get_ref()).is_none()) {
+    if let Some(tee) = form.tee.iter().find(|tee| Tee::parse(tee.get_ref()).is_none()) {
         let names: Vec<&str> = Tee::ALL.into_iter().map(Tee::name).collect();
         let hint = format!("it is one of {}", names.join(", "));
         return Err(file.fault(tee.span(), format!("unknown environment `{}`", tee.get_ref()), &hint));
