@@ -3,7 +3,8 @@
 //! A [`Provider`] rents and returns machines; a [`Worker`] is the inside of one machine, for one
 //! attempt of one stage. A cloud implements the first and shares the second with all others whose
 //! machines are reached the same way. `local` implements both with processes on this machine,
-//! and is the reference: what it does is what the contract means.
+//! and is the reference: what it does is what the contract means. The inside of machines that are
+//! reached by SSH is in [`runner`]; `ssh`, one's own hosts, is the first that shares it.
 //!
 //! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
 //!
