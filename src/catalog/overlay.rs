@@ -4,6 +4,9 @@ use super::CatalogError;
 use super::files::{CATALOG, File};
 use super::table;
 
+/// The source of what one's own hosts offer, the only one whose price of nothing is believed.
+pub const OWN: &str = "own-hosts";
+
 /// Rows for one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rows {

@@ -2,15 +2,13 @@
 
 use super::{Failure, lock};
 use crate::catalog::files::{self, File};
-use crate::catalog::overlay::{self, Origin, Rows};
+use crate::catalog::overlay::{self, OWN, Origin, Rows};
 use crate::catalog::{Catalog, load};
 use crate::provider::ssh::inventory::{self, Inventory};
 use std::path::{Path, PathBuf};
 
 /// The file that is taken if none is named and it is there.
 const FILE: &str = "hosts.toml";
-/// The source of what the hosts offer.
-const SOURCE: &str = "hosts";
 
 /// The file of the hosts, if there is one.
 pub fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
@@ -47,7 +45,7 @@ pub fn laid_over(catalog: Catalog, named: Option<&Path>, hosts: Option<&Path>) -
 /// inventory has, else of this one.
 fn with(files: Vec<File>, inventory: &Inventory, date: &str) -> Result<Catalog, Failure> {
     let origin = Origin {
-        id: SOURCE,
+        id: OWN,
         date: inventory.date.clone().unwrap_or_else(|| date.to_owned()),
         about: "One's own hosts, as hosts.toml has them",
     };
@@ -56,7 +54,7 @@ fn with(files: Vec<File>, inventory: &Inventory, date: &str) -> Result<Catalog, 
 }
 
 fn tables(inventory: &Inventory) -> Vec<Rows> {
-    let source = || SOURCE.to_owned();
+    let source = || OWN.to_owned();
     let cloud = crate::provider::SSH;
     let mut tables = vec![Rows {
         file: "places.csv",

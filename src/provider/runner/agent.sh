@@ -249,7 +249,7 @@ request_renew() {
     lock_root
     [ -d "$run" ] || fail NotFound "the machine is gone"
     # What has ended can be looked after for longer; what is over takes no place that is another's.
-    [ -e "$run/exit" ] || held || fail NotFound "its lease is over"
+    [ -e "$run/exit" ] && [ ! -e "$run/expired" ] || held || fail NotFound "its lease is over"
     uptime
     { put "$run/lease" "$((now + $2))" && put "$machine/lease_end" "$3"; } || broken "$run/lease cannot be written"
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub enum On {
     Local,
     Sim,
-    /// Two hosts, which are folders behind one SSH server.
+    /// A host, which is a folder behind an SSH server.
     Ssh,
 }
 
@@ -62,12 +62,11 @@ impl Ground {
             On::Local => {}
             On::Sim => in_clouds(&mut plan, ["aws:us-east-1", "gcp:us-central1"]),
             On::Ssh => {
-                in_clouds(&mut plan, ["ssh:one", "ssh:two"]);
-                let server = Sshd::shared();
-                let host = |name: &str| {
-                    server.host(name, &ground.path("hosts").join(name), "slots = 4\ntype = \"m1.small\"\nprice = 3.6")
-                };
-                std::fs::write(ground.path("hosts.toml"), host("one") + &host("two")).unwrap();
+                in_clouds(&mut plan, ["ssh:one"; 2]);
+                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                let more = "slots = 4\ntype = \"m1.small\"\nprice = 3.6";
+                let host = Sshd::shared().host("one", &ground.path("host"), more);
+                std::fs::write(ground.path("hosts.toml"), host).unwrap();
             }
         }
         change(&mut plan);
@@ -158,11 +157,10 @@ impl Ground {
         sim::bill(&self.cloud()).unwrap()
     }
 
-    /// The folders of machines on the hosts, with what is only traces.
+    /// The folders of machines on the host, with what is only traces.
     pub fn machines(&self) -> Vec<PathBuf> {
-        let hosts = ["one", "two"].map(|name| self.path("hosts").join(name).join("machines"));
-        let entries = hosts.iter().filter_map(|folder| std::fs::read_dir(folder).ok());
-        entries.flatten().map(|entry| entry.unwrap().path()).collect()
+        let entries = std::fs::read_dir(self.path("host/machines")).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     /// What must be true once an apply says that all is done. `runs`: how often each command may

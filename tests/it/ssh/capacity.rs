@@ -130,7 +130,7 @@ fn when_a_host_is_taken_the_next_rung_is_another() {
         accelerator: None,
         usage: None,
         billing: Default::default(),
-        duration_ms: Millis(0),
+        duration_ms: Millis(1000),
         boot_ms: Millis(0),
         cost_micro_usd: Money(0),
         counted_with_others: false,

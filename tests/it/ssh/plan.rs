@@ -7,7 +7,7 @@ use std::process::Command;
 const JOB: &str = "name = \"train\"\n\
     [datasets.faces]\nat = \"azure:germanywestcentral\"\nsize = \"1 GB\"\nlabels = [\"personal\"]\n\
     [stages.train]\nreads = [\"faces\"]\nwrites = { model = \"1 GB\" }\nneeds = { accelerators = [\"A100-80GB:4\"] }\n\
-    duration = \"2 h\"\nrun = \"true\"\n";
+    duration = \"2 h\"\nrun = \"echo 1 > $SKY_OUTPUTS/model\"\n";
 const POLICY: &str = "[residency]\npersonal = [\"DE\"]\n[operators]\nus_cloud_act = \"exclude\"\n";
 const HOSTS: &str = "[hosts.big]\naddress = \"10.20.30.40\"\nuser = \"somebody\"\nidentity = \"key-of-somebody\"\n\
     cpus = 64\nmemory = \"512 GiB\"\naccelerators = \"A100-80GB:4\"\nplace = \"berlin\"\ntype = \"dgx\"\nprice = \"$1.20\"\n\
