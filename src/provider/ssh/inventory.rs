@@ -287,6 +287,14 @@ pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
     let hosts = &inventory.hosts;
     // What stands for each other must be the same.
     for (index, (host, (name, _))) in hosts.iter().zip(&form.hosts).enumerate() {
+        let there = |host: &Host| {
+            let Reach { address, port, user, root, .. } = &host.reach;
+            (address.clone(), *port, user.clone(), root.clone())
+        };
+        if let Some(other) = hosts[..index].iter().find(|other| there(other) == there(host)) {
+            let message = format!("it is the same folder of the same machine as {}", other.reach.name);
+            return Err(file.fault(name.span(), message, "keep one of them; `slots` says how many stages it takes"));
+        }
         let same = |other: &&Host| other.place == host.place && other.instance_type == host.instance_type;
         let differs = |other: &&Host| other.offer != host.offer;
         if let Some(other) = hosts[..index].iter().filter(same).find(differs) {

@@ -76,6 +76,10 @@ fn mistakes_are_named_with_their_line() {
             "[hosts.a]\ntype=\"t\"\ncpus=1\n[hosts.b]\ntype=\"t\"\ncpus=2\n",
             ":4:8: its type `t` is another machine at ssh:a",
         ),
+        (
+            "[hosts.a]\naddress=\"x\"\n[hosts.b]\naddress=\"x\"\n",
+            ":3:8: it is the same folder of the same machine as a",
+        ),
         ("date = \"today\"\n[hosts.a]\n", ":1:8: `today` is no day"),
         ("[network]\ngbps = 0\n[hosts.a]\n", ":2:8: `0` is no speed"),
     ];
