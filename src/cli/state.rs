@@ -62,6 +62,8 @@ pub fn failure(error: Error, folder: &Folder) -> Failure {
         }
         Error::OtherJob { .. } => Failure::new(Exit::Stale, error.to_string())
             .hint("apply it in another folder or with --state-dir DIR, or delete the former with `sky destroy`"),
+        Error::Stale(_) => Failure::new(Exit::Stale, error.to_string())
+            .hint("plan the rest anew from the state as it is: sky plan JOB --from-state --out PLAN"),
         Error::State(StateError::Empty { .. } | StateError::Malformed { .. } | StateError::Missing { .. }) => {
             let failure = Failure::error(&error);
             match restore_hint(folder) {

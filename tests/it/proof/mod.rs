@@ -9,3 +9,5 @@ mod faults;
 mod ground;
 mod kill;
 mod outside;
+mod rest;
+mod signals;
