@@ -31,7 +31,7 @@
 //! | [`planner`] | the pipeline from compile to plan, pure | compile, solve, plan |
 //! | [`plan`] | the plan's fields, its canonical file | model |
 //! | [`state`] | snapshot, journal, lock of what was applied | model, plan |
-//! | [`provider`] | what can create, run and delete; one folder per cloud | model |
+//! | [`provider`] | what can create, run and delete; one folder per cloud, and the runner that those share whose machines are reached by SSH | model |
 //! | [`transfer`] | artifacts by content hash, and moving them | util |
 //! | [`apply`] | walks a plan: start, watch, hand data on, interrupt, destroy | plan, state, provider, transfer, model |
 //! | [`util`] | atomic files, hashes, the clock | nothing |
@@ -43,6 +43,7 @@
 //! | file | what it is |
 //! | --- | --- |
 //! | `job.toml`, `policy.toml` | written by people |
+//! | `hosts.toml` | one's own hosts, written by people ([`provider::ssh::inventory`]) |
 //! | `catalog/` | the shipped catalog: text, compiled into the binary; `catalog/README.md` has the format |
 //! | `sky.lock` | which catalog plans are made from, by digest ([`catalog::lock`]) |
 //! | `~/.cache/sky` | what sources of prices have answered, for the next update; may be deleted |

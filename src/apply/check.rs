@@ -75,7 +75,7 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
     let mut files = BTreeMap::new();
     for stage in &plan.stages {
         files.insert(stage.name.clone(), find_files(stage, settings, &mut problems));
-        if stage.nodes > 1 && providers.get(&stage.name).is_some_and(|name| name == provider::LOCAL) {
+        if stage.nodes > 1 && providers.get(&stage.name).is_some_and(|name| one_process(name, stage)) {
             warnings.push(format!(
                 "stage.{} is planned on {} nodes: it runs here as one process with SKY_NODES={}",
                 stage.name, stage.nodes, stage.nodes
@@ -88,6 +88,11 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
     } else {
         Err(Error::NotReady(problems))
     }
+}
+
+/// Whether a gang is one process at that provider, which is told how many it stands for.
+fn one_process(name: &str, stage: &PlannedStage) -> bool {
+    name == provider::LOCAL || (name == provider::SSH && stage.place.cloud != provider::SSH)
 }
 
 /// Whether the state is still the one that the plan goes on from; or one that this plan was applied
@@ -217,6 +222,12 @@ fn find_providers(plan: &Plan, settings: &Settings, problems: &mut Vec<String>) 
     let chosen: BTreeMap<String, String> =
         plan.stages.iter().map(|stage| (stage.name.clone(), chosen(stage))).collect();
     let unknown: BTreeSet<&str> = chosen.values().map(String::as_str).filter(|name| !known(name)).collect();
+    let wanted: BTreeSet<&str> = chosen.values().map(String::as_str).filter(|name| known(name)).collect();
+    for name in wanted {
+        if let Err(error) = provider::open(name, &settings.access) {
+            problems.push(error.to_string());
+        }
+    }
     if settings.provider.is_none() && !unknown.is_empty() {
         let clouds: Vec<&str> = unknown.into_iter().collect();
         problems.push(format!(

@@ -14,6 +14,7 @@ pub mod load;
 pub mod lock;
 pub mod network;
 mod offers;
+pub mod overlay;
 pub mod query;
 mod rules;
 pub mod search;

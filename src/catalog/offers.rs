@@ -4,7 +4,7 @@ use crate::catalog::files::{CATALOG, File};
 use crate::catalog::load::{CONFIDENTIAL, Names, PRICES, folder_and_stem};
 use crate::catalog::services::{Offered, SERVICES_FILE};
 use crate::catalog::table::Table;
-use crate::catalog::{Catalog, CatalogError, rules};
+use crate::catalog::{Catalog, CatalogError, overlay, rules};
 use crate::model::{Machine, Offer, Pattern, Purchase, Rate, Tee, TeeSet};
 use std::collections::HashMap;
 
@@ -216,7 +216,7 @@ impl<'a> PriceReader<'a> {
                     continue;
                 }
                 let rate = Rate(row.number(price, 1_000_000_000, "0.768")?);
-                if rate.0 == 0 {
+                if rate.0 == 0 && row.cell(2) != overlay::OWN {
                     let hint = "leave the cell empty if the price is unknown";
                     return Err(row.error(price, "a price of 0 is not believable", hint));
                 }

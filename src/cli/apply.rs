@@ -228,8 +228,7 @@ fn used_up(one: &StageOutcome) -> bool {
 
 /// What to do about what is left.
 fn hints(outcome: &Outcome, args: &ApplyArgs, terminal: &Terminal) {
-    let place = args.state.state_dir.as_ref();
-    let place = place.map(|folder| format!(" --state-dir {}", quoted(&folder.to_string_lossy()))).unwrap_or_default();
+    let place = places(args);
     if outcome.stages.values().any(used_up) {
         terminal.note(&format!(
             "hint: plan the rest from here, without what is not to be had: \
@@ -255,9 +254,15 @@ fn resume_line(args: &ApplyArgs) -> String {
     for (name, path) in &args.data {
         option("--data", &format!("{name}={}", path.display()));
     }
-    let place = args.state.state_dir.as_ref();
-    let place = place.map(|folder| format!(" --state-dir {}", quoted(&folder.to_string_lossy()))).unwrap_or_default();
+    let place = places(args);
     format!("to go on: {}{place}; to end and delete everything: sky destroy{place}", apply.join(" "))
+}
+
+/// The options that tell where everything is.
+fn places(args: &ApplyArgs) -> String {
+    let named = [("--state-dir", &args.state.state_dir), ("--hosts", &args.state.hosts)];
+    let given = named.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?)));
+    given.map(|(name, path)| format!(" {name} {}", quoted(&path.to_string_lossy()))).collect()
 }
 
 /// A word as a shell takes it for itself.

@@ -54,13 +54,17 @@ pub struct SourceArgs {
     /// For CI: fail unless there is a sky.lock here and it pins the catalog that is used
     #[arg(long)]
     pub locked: bool,
+    /// File of one's own hosts, whose offers join the catalog [default: hosts.toml here, if there]
+    #[arg(long, value_name = "FILE", env = "SKY_HOSTS")]
+    pub hosts: Option<PathBuf>,
 }
 
 impl SourceArgs {
     /// As the verbs that plan take them.
     pub fn inputs(&self) -> InputArgs {
         let job = self.job.clone().unwrap_or_else(|| PathBuf::from("job.toml"));
-        InputArgs { job, policy: self.policy.clone(), catalog: self.catalog.clone(), locked: self.locked }
+        let (policy, catalog, hosts) = (self.policy.clone(), self.catalog.clone(), self.hosts.clone());
+        InputArgs { job, policy, catalog, locked: self.locked, hosts }
     }
 }
 

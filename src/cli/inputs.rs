@@ -25,12 +25,16 @@ pub struct InputArgs {
     /// For CI: fail unless there is a sky.lock here and it pins the catalog that is used
     #[arg(long)]
     pub locked: bool,
+    /// File of one's own hosts, whose offers join the catalog [default: hosts.toml here, if there]
+    #[arg(long, value_name = "FILE", env = "SKY_HOSTS")]
+    pub hosts: Option<PathBuf>,
 }
 
 impl InputArgs {
     /// Loads the catalog that the arguments name, or the lock.
     pub fn load_catalog(&self, terminal: &Terminal) -> Result<Catalog, Failure> {
-        super::lock::catalog(self.catalog.as_deref(), self.locked, terminal)
+        let catalog = super::lock::catalog(self.catalog.as_deref(), self.locked, terminal)?;
+        super::hosts::laid_over(catalog, self.catalog.as_deref(), self.hosts.as_deref())
     }
 }
 

@@ -8,6 +8,7 @@ pub mod exit;
 mod explain;
 mod frontier;
 mod graph;
+mod hosts;
 mod import;
 mod inputs;
 pub mod lock;

@@ -326,7 +326,7 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
         }
         let plan = plan_file::read(&path).map_err(Failure::error)?;
         if args.locked {
-            super::lock::check_plan(&path, &plan.inputs.catalog)?;
+            super::lock::check_plan(&path, &plan.inputs.catalog, args.apply.state.hosts.as_deref())?;
         }
         if args.replan {
             return Err(Failure::error("--replan needs the job file: a plan file is applied as it is")
@@ -342,7 +342,8 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
             .hint("write a plan with `sky plan --out plan.json` and apply that, or give --auto-approve"));
     }
     let (policy, catalog) = (args.policy.clone(), args.catalog.clone());
-    let inputs = InputArgs { job: path.clone(), policy, catalog, locked: args.locked };
+    let hosts = args.apply.state.hosts.clone();
+    let inputs = InputArgs { job: path.clone(), policy, catalog, locked: args.locked, hosts };
     let mut applied = plan_and_apply(args, &inputs, folder, false, terminal)?;
     // Every round does without more offers, so this comes to an end.
     while applied.used_up && again(args, terminal)? {

@@ -17,6 +17,9 @@ pub struct StateArgs {
     /// Folder of the simulated cloud, for the provider `sim` [default: `cloud` in the state folder]
     #[arg(long, value_name = "DIR", env = "SKY_SIM")]
     pub sim: Option<PathBuf>,
+    /// File of one's own hosts, for the provider `ssh` [default: hosts.toml here, if there]
+    #[arg(long, value_name = "FILE", env = "SKY_HOSTS")]
+    pub hosts: Option<PathBuf>,
     /// `false`: take no lock; only when nothing else can be at work
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
           default_missing_value = "true", require_equals = true)]
@@ -30,7 +33,8 @@ impl StateArgs {
     /// What providers are reached with; `here` is the current folder.
     pub fn access(&self, here: &Path) -> Access {
         let folder = Folder::resolve(here, self.state_dir.as_deref());
-        Access { root: folder.root, hosts: None, cloud: self.sim.as_ref().map(|cloud| here.join(cloud)) }
+        let hosts = super::hosts::file(self.hosts.as_deref(), here);
+        Access { root: folder.root, hosts, cloud: self.sim.as_ref().map(|cloud| here.join(cloud)) }
     }
 }
 

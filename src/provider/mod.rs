@@ -3,7 +3,8 @@
 //! A [`Provider`] rents and returns machines; a [`Worker`] is the inside of one machine, for one
 //! attempt of one stage. A cloud implements the first and shares the second with all others whose
 //! machines are reached the same way. `local` implements both with processes on this machine,
-//! and is the reference: what it does is what the contract means.
+//! and is the reference: what it does is what the contract means. The inside of machines that are
+//! reached by SSH is in [`runner`]; `ssh`, one's own hosts, is the first that shares it.
 //!
 //! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
 //!
@@ -25,7 +26,9 @@
 //! Invariant: providers print nothing, journal nothing, and know no plan and no state.
 
 pub mod local;
+pub mod runner;
 pub mod sim;
+pub mod ssh;
 
 use crate::model::{Bytes, PlaceName, Purchase, Rate};
 use crate::util::hash;
@@ -43,8 +46,11 @@ pub const LOCAL: &str = "local";
 /// The name of the simulated cloud.
 pub const SIM: &str = "sim";
 
+/// The name of the provider of one's own hosts.
+pub const SSH: &str = "ssh";
+
 /// The providers of this build.
-pub const NAMES: [&str; 2] = [LOCAL, SIM];
+pub const NAMES: [&str; 3] = [LOCAL, SIM, SSH];
 
 /// What providers are reached with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +68,14 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
     Ok(match name {
         LOCAL => Some(Arc::new(local::Local::new(&access.root))),
         SIM => Some(Arc::new(sim::Sim::open(access.cloud.as_deref().unwrap_or(&access.root.join("cloud")))?)),
+        SSH => {
+            let hosts = access.hosts.as_deref().ok_or_else(|| {
+                let message = "the provider `ssh` needs the file of your hosts: give --hosts FILE, set SKY_HOSTS, or write \
+                               a hosts.toml here";
+                ProviderError::new(ErrorKind::Other, message)
+            })?;
+            Some(Arc::new(ssh::Ssh::open(hosts, &access.root)?))
+        }
         _ => None,
     })
 }
@@ -71,6 +85,7 @@ pub fn present(access: &Access) -> Vec<String> {
     let cloud = access.cloud.clone().unwrap_or_else(|| access.root.join("cloud"));
     let there = |name: &&str| match *name {
         SIM => cloud.exists(),
+        SSH => access.hosts.is_some(),
         _ => true,
     };
     NAMES.into_iter().filter(there).map(str::to_owned).collect()

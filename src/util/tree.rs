@@ -100,6 +100,29 @@ pub fn copy(from: &Path, to: &Path, links: Links, sharing: Sharing) -> io::Resul
     })
 }
 
+/// An entry of a directory, as [`visit`] finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    File,
+    Folder,
+    /// With its target.
+    Link(&'a Path),
+}
+
+/// Visits all entries of a directory, sorted by name, each folder before what is in it: with the
+/// name relative to the directory, and where it lies.
+pub fn visit(
+    root: &Path,
+    links: Links,
+    visit: &mut dyn FnMut(&Path, &Path, Found) -> io::Result<()>,
+) -> io::Result<()> {
+    walk(root, Path::new(""), links, 0, &mut |entry| match &entry.what {
+        What::Link(target) => visit(&entry.inside, &entry.path, Found::Link(target)),
+        What::Known(Kind::Directory, _) => visit(&entry.inside, &entry.path, Found::Folder),
+        What::Known(..) => visit(&entry.inside, &entry.path, Found::File),
+    })
+}
+
 /// Syncs all files of a value, so that what is recorded of it outlives a power cut.
 pub fn sync(path: &Path) -> io::Result<()> {
     let one = |path: &Path| {

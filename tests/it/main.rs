@@ -25,5 +25,7 @@ mod rich;
 mod rules;
 mod sandbox;
 mod services;
+mod ssh;
+mod sshd;
 mod update;
 mod verify;

@@ -384,6 +384,23 @@ fn the_simulated_cloud() {
 }
 
 #[test]
+fn a_host_over_ssh() {
+    check(|folder| {
+        let hosts = folder.join("hosts.toml");
+        let root = folder.join("host");
+        std::fs::write(&hosts, crate::sshd::Sshd::shared().host("one", &root, "slots = 50")).unwrap();
+        Subject {
+            provider: open(SSH, &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None })
+                .unwrap()
+                .unwrap(),
+            folders: vec![folder.to_owned()],
+            place: PlaceName::parse("ssh:one").unwrap(),
+            instance_type: "one".into(),
+        }
+    });
+}
+
+#[test]
 fn stockouts_quotas_and_denials_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = folder.path().join("cloud");

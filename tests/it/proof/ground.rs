@@ -1,6 +1,7 @@
 //! A six-stage job on one of the providers, and what must be true of it at the end.
 
 use crate::apply::place::{self, Row, ended};
+use crate::sshd::Sshd;
 use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
 use sky::plan::{Plan, PlannedTransfer, PlannedWay, file};
 use sky::provider::sim;
@@ -15,6 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub enum On {
     Local,
     Sim,
+    /// A host, which is a folder behind an SSH server.
+    Ssh,
 }
 
 /// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
@@ -55,8 +58,16 @@ impl Ground {
         let rows: Vec<Row> =
             rows.iter().zip(&commands).map(|(row, command)| (row.0, row.1, row.2, command.as_str())).collect();
         let mut plan = place::plan("job", &rows);
-        if on == On::Sim {
-            in_clouds(&mut plan);
+        match on {
+            On::Local => {}
+            On::Sim => in_clouds(&mut plan, ["aws:us-east-1", "gcp:us-central1"]),
+            On::Ssh => {
+                in_clouds(&mut plan, ["ssh:one"; 2]);
+                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                let more = "slots = 4\ntype = \"m1.small\"\nprice = 3.6";
+                let host = Sshd::shared().host("one", &ground.path("host"), more);
+                std::fs::write(ground.path("hosts.toml"), host).unwrap();
+            }
         }
         change(&mut plan);
         std::fs::write(ground.path("plan.json"), file::encode(&plan).unwrap()).unwrap();
@@ -96,6 +107,7 @@ impl Ground {
         match self.on {
             On::Local => "local",
             On::Sim => "sim",
+            On::Ssh => "ssh",
         }
     }
 
@@ -145,6 +157,12 @@ impl Ground {
         sim::bill(&self.cloud()).unwrap()
     }
 
+    /// The folders of machines on the host, with what is only traces.
+    pub fn machines(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path("host/machines")).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
     /// What must be true once an apply says that all is done. `runs`: how often each command may
     /// have run.
     pub fn check_done(&self, about: &str, runs: usize) {
@@ -166,6 +184,10 @@ impl Ground {
             assert!(bill.cost <= spent, "{about}: billed {} and accounted {spent}", bill.cost);
             assert!(spent <= BUDGET, "{about}: {spent}");
         }
+        if self.on == On::Ssh {
+            let spent = self.state().spent_micro_usd;
+            assert!(spent.0 > 0 && spent <= BUDGET, "{about}: {spent}");
+        }
     }
 
     /// Nothing runs, nothing costs, and a sweep agrees.
@@ -174,16 +196,19 @@ impl Ground {
         if self.on == On::Sim {
             assert_eq!(self.bill().running, 0, "{about}");
         }
+        let taken: Vec<PathBuf> =
+            self.machines().into_iter().filter(|machine| !machine.join("box/.run/released").exists()).collect();
+        assert!(taken.is_empty(), "{about}: {taken:?}");
         let sweep = self.sky(&["sweep", "--dry-run"]).output().unwrap();
         assert!(ended(&sweep, 0).contains("Nothing to sweep"), "{about}");
     }
 }
 
 /// Puts the stages in two clouds, with prices, a budget, and a copy between the clouds.
-fn in_clouds(plan: &mut Plan) {
-    let (aws, gcp) = (PlaceName::parse("aws:us-east-1").unwrap(), PlaceName::parse("gcp:us-central1").unwrap());
+fn in_clouds(plan: &mut Plan, places: [&str; 2]) {
+    let [one, other] = places.map(|place| PlaceName::parse(place).unwrap());
     for stage in &mut plan.stages {
-        stage.place = if stage.name == "d" { gcp.clone() } else { aws.clone() };
+        stage.place = if stage.name == "d" { other.clone() } else { one.clone() };
         stage.instance_type = "m1.small".into();
         stage.rate_nano_usd_per_hour = Rate(3_600_000_000);
         stage.end_ms = Millis(60_000);
@@ -192,8 +217,8 @@ fn in_clouds(plan: &mut Plan) {
     let reader = |name: &str| std::iter::once(name.to_owned()).collect();
     plan.transfers = vec![PlannedTransfer {
         artifact: "b.o".to_owned().into(),
-        from: aws.clone(),
-        to: gcp.clone(),
+        from: one.clone(),
+        to: other.clone(),
         bytes: Bytes(7),
         readers: reader("d"),
         start_ms: Millis(0),
@@ -208,7 +233,7 @@ fn in_clouds(plan: &mut Plan) {
         rate_nano_usd_per_gb: DataRate(90_000_000),
         bits_per_second: 1_000_000_000,
     };
-    plan.ways = vec![way(&aws, &gcp), way(&gcp, &aws)];
+    plan.ways = vec![way(&one, &other), way(&other, &one)];
     plan.limits.budget_micro_usd = Some(BUDGET);
 }
 

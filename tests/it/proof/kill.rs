@@ -27,6 +27,7 @@ fn killed_everywhere(on: On) {
         for gone in ["stages", "objects", "artifacts"] {
             assert!(!ground.path(".sky").join(gone).exists(), "{about}: {gone}");
         }
+        assert_eq!(ground.machines(), Vec::<std::path::PathBuf>::new(), "{about}");
     });
     // The order of what runs side by side differs, and with it, by a few, the number of looks.
     let killed = killed.into_inner();
@@ -45,9 +46,14 @@ fn at_every_point_in_the_simulated_cloud() {
 }
 
 #[test]
+fn at_every_point_over_ssh() {
+    killed_everywhere(On::Ssh);
+}
+
+#[test]
 fn again_and_again() {
     // Each apply is killed a little later than the one before: progress is made all the same.
-    for on in [On::Local, On::Sim] {
+    for on in [On::Local, On::Sim, On::Ssh] {
         let ground = Ground::new(on);
         let apply = ["apply", "plan.json", "--provider", ground.provider()];
         let mut kills = 0;
@@ -62,7 +68,7 @@ fn again_and_again() {
 
 #[test]
 fn in_the_middle_of_a_destroy() {
-    for on in [On::Local, On::Sim] {
+    for on in [On::Local, On::Sim, On::Ssh] {
         // Something is there that runs: the apply was killed in the middle.
         let begin = |ground: &Ground| {
             assert!(ground.crash(&["apply", "plan.json", "--provider", ground.provider()], 70));

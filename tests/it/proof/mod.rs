@@ -3,6 +3,7 @@
 
 mod budget;
 mod conformance;
+pub use conformance::files_with;
 mod failover;
 mod faults;
 mod ground;

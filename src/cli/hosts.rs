@@ -1,0 +1,166 @@
+//! One's own hosts: where their file is, and what they offer to plans.
+
+use super::{Failure, lock};
+use crate::catalog::files::{self, File};
+use crate::catalog::overlay::{self, OWN, Origin, Rows};
+use crate::catalog::{Catalog, load};
+use crate::provider::ssh::inventory::{self, Inventory};
+use std::path::{Path, PathBuf};
+
+/// The file that is taken if none is named and it is there.
+const FILE: &str = "hosts.toml";
+
+/// The file of the hosts, if there is one.
+pub fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
+    match named {
+        Some(named) => Some(here.join(named)),
+        None => Some(here.join(FILE)).filter(|path| path.exists()),
+    }
+}
+
+/// The catalog with what one's own hosts offer; `named` is the folder that the arguments name.
+pub fn laid_over(catalog: Catalog, named: Option<&Path>, hosts: Option<&Path>) -> Result<Catalog, Failure> {
+    let Some(path) = file(hosts, Path::new("")) else { return Ok(catalog) };
+    let inventory = inventory::read(&path).map_err(Failure::error)?;
+    if let Some(place) = catalog.places.iter().find(|place| place.name.cloud == crate::provider::SSH) {
+        let message =
+            format!("the catalog has a place {} already, and {} would add others", place.name, path.display());
+        return Err(Failure::error(message).hint("name the cloud in the catalog in another way"));
+    }
+    let folder = match named {
+        Some(named) => Some(named.to_owned()),
+        None => lock::read()?.and_then(|pinned| lock::folder(&pinned.at)),
+    };
+    let files = match &folder {
+        Some(folder) => files::read(folder),
+        None => files::shipped(),
+    };
+    with(files.map_err(Failure::error)?, &inventory, &catalog.date).map_err(|failure| {
+        // What does not fit was written in that file.
+        Failure::error(format!("{}: {}", path.display(), failure.message))
+    })
+}
+
+/// The catalog of these files, and of the hosts; their figures are of the `date` that the
+/// inventory has, else of this one.
+fn with(files: Vec<File>, inventory: &Inventory, date: &str) -> Result<Catalog, Failure> {
+    let origin = Origin {
+        id: OWN,
+        date: inventory.date.clone().unwrap_or_else(|| date.to_owned()),
+        about: "One's own hosts, as hosts.toml has them",
+    };
+    let files = overlay::lay(files, &origin, &tables(inventory)).map_err(Failure::error)?;
+    load::from_files(&files).map_err(Failure::error)
+}
+
+fn tables(inventory: &Inventory) -> Vec<Rows> {
+    let source = || OWN.to_owned();
+    let cloud = crate::provider::SSH;
+    let mut tables = vec![Rows {
+        file: "places.csv",
+        columns: &[
+            "place",
+            "country",
+            "location",
+            "operator",
+            "us_cloud_act",
+            "source",
+            "parent",
+            "class",
+            "parent_country",
+        ],
+        rows: Vec::new(),
+    }];
+    let mut certifications =
+        Rows { file: "certifications.csv", columns: &["scheme", "status", "places", "source"], rows: Vec::new() };
+    for (name, place) in &inventory.places {
+        let place = place.clone();
+        let full = format!("{cloud}:{name}");
+        for scheme in place.certifications {
+            certifications.rows.push(vec![scheme, "certified".to_owned(), full.clone(), source()]);
+        }
+        tables[0].rows.push(vec![
+            full,
+            place.country,
+            place.location,
+            place.operator,
+            place.us_cloud_act,
+            source(),
+            place.parent,
+            place.class,
+            place.parent_country,
+        ]);
+    }
+    let mut machines = Rows {
+        file: "ssh/machines.csv",
+        columns: &["instance_type", "vcpus", "memory_gib", "accelerator", "count", "arch"],
+        rows: Vec::new(),
+    };
+    let mut prices =
+        Rows { file: "prices.csv", columns: &["place", "instance_type", "on_demand", "source"], rows: Vec::new() };
+    let mut confidential = Rows {
+        file: "confidential.csv",
+        columns: &["cloud", "instance_type", "tee", "places", "source"],
+        rows: Vec::new(),
+    };
+    let mut slots: std::collections::BTreeMap<String, u64> = Default::default();
+    for host in &inventory.hosts {
+        let (place, name, offer) = (host.place.to_string(), host.instance_type.clone(), &host.offer);
+        *slots.entry(place.clone()).or_default() += u64::from(host.slots);
+        let (card, count) = match &offer.accelerators {
+            Some((card, count)) => (card.clone(), count.to_string()),
+            None => Default::default(),
+        };
+        let known = |number: u64, text: String| if number == 0 { String::new() } else { text };
+        let cpus = known(offer.vcpu_thousandths, decimal(offer.vcpu_thousandths, 3));
+        let memory = known(offer.memory.0, decimal(((u128::from(offer.memory.0) * 1000) >> 30) as u64, 3));
+        let row = vec![name.clone(), cpus, memory, card, count, offer.arch.clone()];
+        if !machines.rows.contains(&row) {
+            machines.rows.push(row);
+        }
+        let row = vec![place.clone(), name.clone(), decimal(offer.rate.0.unsigned_abs(), 9), source()];
+        if prices.rows.contains(&row) {
+            continue;
+        }
+        prices.rows.push(row);
+        for tee in &offer.tee {
+            confidential.rows.push(vec![cloud.to_owned(), name.clone(), tee.clone(), place.clone(), source()]);
+        }
+    }
+    let quota = |(place, slots): (String, u64)| vec![place, "instances".to_owned(), slots.to_string(), source()];
+    let quotas = Rows {
+        file: "quotas.csv",
+        columns: &["where", "what", "most", "source"],
+        rows: slots.into_iter().map(quota).collect(),
+    };
+    let all = format!("{cloud}:*");
+    let price = decimal(inventory.egress.0.unsigned_abs(), 9);
+    let egress = Rows {
+        file: "egress.csv",
+        columns: &["from", "to", "above_gb", "usd_per_gb", "source"],
+        rows: ["internet", &all]
+            .into_iter()
+            .map(|to| {
+                let price = if to == all { "0".to_owned() } else { price.clone() };
+                vec![all.clone(), to.to_owned(), "0".to_owned(), price, source()]
+            })
+            .collect(),
+    };
+    let ways = inventory.gbps.iter().flat_map(|gbps| {
+        let way = |from: &str, to: &str| vec![from.to_owned(), to.to_owned(), gbps.clone(), source()];
+        [way(&all, "*"), way("*", &all)]
+    });
+    let throughput = Rows { file: "throughput.csv", columns: &["from", "to", "gbps", "source"], rows: ways.collect() };
+    tables.extend([certifications, machines, prices, confidential, quotas, egress, throughput]);
+    tables
+}
+
+/// A number of so many parts, as a decimal.
+fn decimal(parts: u64, digits: usize) -> String {
+    let text = format!("{parts:0width$}", width = digits + 1);
+    let (whole, rest) = text.split_at(text.len() - digits);
+    match rest.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        rest => format!("{whole}.{rest}"),
+    }
+}

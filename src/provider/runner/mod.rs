@@ -1,0 +1,28 @@
+//! The shared runner: the inside of a machine that is reached by a shell, over SSH. Whoever has such
+//! machines says how one is reached ([`Reach`]) and gets a [`Link`] to it and, for an attempt on it, a
+//! [`RemoteWorker`].
+//!
+//! On the machine works one shell script, `agent.sh`, that is sent whenever a connection begins and
+//! leaves nothing behind when it ends: it answers requests over the connection's input and output.
+//! A request that is made a hundred times is then a line to and fro each time, not a process here and
+//! a session there. Commands run under the supervisor of the provider `local`, in a session of their
+//! own: neither a lost connection nor the end of `sky` reaches them, and their lease is watched on
+//! the machine.
+//!
+//! Connections are the system's `ssh`, so that `~/.ssh/config`, agents, jump hosts and keys in
+//! hardware work as they do by hand. A connection is a child of `sky` that ends with its input, so
+//! none is left when `sky` is killed; there is no master process, and no socket that needs a home.
+//!
+//! Everything that people write (commands, names, values, contents) travels as data on that input:
+//! nothing of it is in a command line, here or there. That input is also the only way of secrets.
+
+mod link;
+mod pack;
+mod reach;
+mod session;
+mod wire;
+mod worker;
+
+pub use link::Link;
+pub use reach::{Reach, Trust};
+pub use worker::RemoteWorker;

@@ -1,0 +1,182 @@
+//! The inside of a machine that is reached by SSH: one attempt's folder and its processes there.
+
+use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Token, Worker};
+use super::link::Link;
+use super::pack::{Sender, pack, unpack};
+use super::session::{Answer, Streams};
+use crate::util::tree;
+use async_trait::async_trait;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// It claims the run, runs the command and watches the lease: the same one as on this machine.
+const SUPERVISOR: &str = include_str!("../local/supervise.sh");
+/// How much of a log is read at once.
+const LOG_PIECE: &str = "65536";
+/// How often a command that was asked to end is looked at.
+const INTERVAL: Duration = Duration::from_millis(50);
+/// Pieces that may be on their way inside this process.
+const QUEUE: usize = 4;
+
+/// One attempt on a machine.
+pub struct RemoteWorker {
+    link: Arc<Link>,
+    token: Token,
+    /// A folder of this machine for what comes back; removed with all that is in it.
+    scratch: PathBuf,
+}
+
+impl RemoteWorker {
+    /// `scratch` is this attempt's own, and need not exist.
+    pub fn new(link: Arc<Link>, token: Token, scratch: PathBuf) -> Self {
+        Self { link, token, scratch }
+    }
+
+    async fn lines(&self, name: &str, arguments: &[&str]) -> Result<Vec<String>, ProviderError> {
+        let arguments: Vec<&str> = std::iter::once(self.token.id.as_str()).chain(arguments.iter().copied()).collect();
+        self.link.lines(name, &arguments).await
+    }
+
+    /// Makes a request whose answer is a file or a folder, and lays that out; none if there is
+    /// nothing.
+    async fn fetch(&self, name: &str, arguments: &[&str], to: &str) -> Result<Option<PathBuf>, ProviderError> {
+        let target = self.scratch.join(to);
+        let (into, from) = mpsc::channel(QUEUE);
+        let arguments: Vec<&str> = std::iter::once(self.token.id.as_str()).chain(arguments.iter().copied()).collect();
+        let ask = self.link.ask(name, &arguments, Streams { content: None, into: Some(into) });
+        let place = target.clone();
+        let lay = tokio::task::spawn_blocking(move || unpack(from, place));
+        let (answer, laid) = tokio::join!(ask, lay);
+        let Answer { .. } = answer?;
+        Ok(laid.unwrap_or_else(|error| Err(io::Error::other(error)))?.then_some(target))
+    }
+
+    /// How many processes of the attempt are left.
+    async fn left(&self, signal: &str) -> Result<usize, ProviderError> {
+        let lines = self.lines("signal", &[signal]).await?;
+        Ok(lines.iter().flat_map(|line| line.split_ascii_whitespace()).count())
+    }
+}
+
+impl Drop for RemoteWorker {
+    fn drop(&mut self) {
+        let _ = tree::remove(&self.scratch);
+    }
+}
+
+#[async_trait]
+impl Worker for RemoteWorker {
+    async fn stage_in(&self, task: &Task) -> Result<(), ProviderError> {
+        let (to, content) = mpsc::channel(QUEUE);
+        let owned = task.clone();
+        let packing = tokio::task::spawn_blocking(move || {
+            let packed = pack(&owned, Sender::new(to.clone()));
+            if let Err(error) = &packed {
+                // What has no end must not be taken for whole.
+                let _ = to.blocking_send(Err(io::Error::new(error.kind(), error.to_string())));
+            }
+            packed
+        });
+        let arguments = [self.token.id.as_str()];
+        let ask = self.link.ask("fill", &arguments, Streams { content: Some(content), into: None });
+        let (answer, packed) = tokio::join!(ask, packing);
+        match packed.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            // The connection ended under it: the answer says why.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            packed => packed?,
+        }
+        answer.map(drop)
+    }
+
+    async fn start(&self, task: &Task) -> Result<(), ProviderError> {
+        let plain = task.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let secret = task.secrets.iter().map(|(name, value)| (name.as_str(), value.reveal()));
+        let mut arguments = vec![task.command.as_str(), SUPERVISOR];
+        for (name, value) in plain.chain(secret) {
+            if !is_variable(name) || value.contains('\0') {
+                let message = format!("`{}` cannot be a variable of the environment", name.escape_debug());
+                return Err(ProviderError::new(ErrorKind::Other, message));
+            }
+            arguments.extend([name, value]);
+        }
+        self.lines("start", &arguments).await.map(drop)
+    }
+
+    async fn status(&self) -> Result<RunStatus, ProviderError> {
+        let lines = self.lines("look", &[]).await?;
+        let said = lines.first().map(String::as_str).unwrap_or_default();
+        let status = match said.split_once(' ').unwrap_or((said, "")) {
+            ("waiting", _) => Some(RunStatus::NotStarted),
+            ("running", _) => Some(RunStatus::Running),
+            ("lost", _) => Some(RunStatus::Lost),
+            ("expired", _) => Some(RunStatus::Expired),
+            ("exited", code) => code.parse().ok().map(RunStatus::Exited),
+            _ => None,
+        };
+        status.ok_or_else(|| {
+            let message = format!("host {}: its answer makes no sense: {}", self.link.reach.name, said.escape_debug());
+            ProviderError::new(ErrorKind::Other, message)
+        })
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_millis(500)
+    }
+
+    async fn log(&self, offset: u64) -> Result<Vec<u8>, ProviderError> {
+        let offset = offset.to_string();
+        let arguments = [self.token.id.as_str(), &offset, LOG_PIECE];
+        Ok(self.link.ask("log", &arguments, Streams::default()).await?.content)
+    }
+
+    async fn log_length(&self) -> Result<u64, ProviderError> {
+        let lines = self.lines("log_length", &[]).await?;
+        Ok(lines.first().and_then(|line| line.parse().ok()).unwrap_or_default())
+    }
+
+    fn log_name(&self) -> String {
+        self.link.reach.place(&format!("machines/{}/box/log", self.token.id))
+    }
+
+    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
+        Ok(self.fetch("progress", &[], "checkpoint").await?.map(Content::Local))
+    }
+
+    async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
+        let begun = Instant::now();
+        if !grace.is_zero() && self.left("TERM").await? > 0 {
+            while self.left("0").await? > 0 && begun.elapsed() < grace {
+                tokio::time::sleep(INTERVAL.min(grace)).await;
+            }
+        }
+        self.left("KILL").await.map(drop)
+    }
+
+    async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
+        // What the command left running could still write to what is about to be collected.
+        self.left("KILL").await?;
+        let mut contents = Vec::new();
+        let mut missing = Vec::new();
+        for (number, name) in outputs.iter().enumerate() {
+            match self.fetch("output", &[name], &format!("outputs/{number}")).await? {
+                Some(path) => contents.push(Content::Local(path)),
+                None => missing.push(format!("`{name}`")),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(contents);
+        }
+        let message = format!("it exited well but did not write {} to $SKY_OUTPUTS", missing.join(", "));
+        Err(ProviderError::new(ErrorKind::Output, message))
+    }
+}
+
+/// Whether a shell can have a variable of that name.
+fn is_variable(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.bytes().all(plain) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}

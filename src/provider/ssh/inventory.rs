@@ -1,0 +1,490 @@
+//! `hosts.toml`: one's own hosts, and the places where they are.
+//!
+//! ```toml
+//! date = "2026-11-01"              # the day of the prices; without it, that of the catalog
+//!
+//! [hosts.big]                      # its name, by which `ssh` may know it too
+//! address = "10.0.0.5"             # [the name]
+//! port = 22                        # this and the next: as ~/.ssh/config says
+//! user = "me"
+//! identity = "keys/big"            # relative to this file; `~/` is the home folder
+//! known_hosts = "known_hosts"      # or host_key = "ssh-ed25519 AAAA…" [~/.ssh/known_hosts]
+//! root = "sky"                     # folder on the host, relative to the home folder
+//! cpus = 32
+//! memory = "256 GiB"
+//! accelerators = "A100-80GB:4"
+//! arch = "x86_64"
+//! tee = ["sev-snp"]
+//! place = "berlin"                 # [the name]
+//! type = "dgx"                     # hosts of one place and type stand for each other [the name]
+//! slots = 1                        # stages at a time
+//! price = "$1.20"                  # an hour [0]
+//!
+//! [places.berlin]                  # what rules may ask of a place; what is not said is unknown
+//! country = "DE"                   # also location, operator, parent, parent_country, us_cloud_act, class,
+//!                                  # certifications
+//! [network]
+//! egress = "$0"                    # for a GB from the hosts to other places [0]
+//! gbps = 1                         # between them and other places [as the catalog says]
+//! ```
+
+use super::super::runner::{Reach, Trust};
+use crate::model::{Bytes, DataRate, PlaceName, Rate, Tee};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// All of it, checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inventory {
+    /// The day of the figures, `YYYY-MM-DD`.
+    pub date: Option<String>,
+    /// By name.
+    pub hosts: Vec<Host>,
+    /// By name, each that a host is at.
+    pub places: BTreeMap<String, Place>,
+    /// For a GB to anywhere else.
+    pub egress: DataRate,
+    /// In 10⁹ bits a second, as decimal text.
+    pub gbps: Option<String>,
+}
+
+/// One host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    pub reach: Reach,
+    pub place: PlaceName,
+    pub instance_type: String,
+    /// Machines at a time.
+    pub slots: u32,
+    pub offer: Offer,
+}
+
+/// What a host offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// In thousandths; 0: unknown.
+    pub vcpu_thousandths: u64,
+    /// 0: unknown.
+    pub memory: Bytes,
+    pub accelerators: Option<(String, u32)>,
+    /// Empty: unknown.
+    pub arch: String,
+    pub tee: BTreeSet<String>,
+    /// For one machine.
+    pub rate: Rate,
+}
+
+/// What is known of a place; empty: unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    pub country: String,
+    pub location: String,
+    pub operator: String,
+    pub parent: String,
+    pub parent_country: String,
+    pub us_cloud_act: String,
+    pub class: String,
+    pub certifications: Vec<String>,
+}
+
+/// What is wrong with the file, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub file: String,
+    /// From 1; 0: the file as a whole.
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+    /// The way out.
+    pub hint: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}:{}", self.line, self.column)?;
+        }
+        write!(f, ": {}; {}", self.message, self.hint)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    date: Option<Spanned<String>>,
+    #[serde(default)]
+    hosts: BTreeMap<Spanned<String>, HostForm>,
+    #[serde(default)]
+    places: BTreeMap<Spanned<String>, PlaceForm>,
+    #[serde(default)]
+    network: NetworkForm,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostForm {
+    address: Option<Spanned<String>>,
+    port: Option<u16>,
+    user: Option<Spanned<String>>,
+    identity: Option<Spanned<String>>,
+    known_hosts: Option<Spanned<String>>,
+    host_key: Option<Spanned<String>>,
+    root: Option<Spanned<String>>,
+    cpus: Option<Spanned<Number>>,
+    memory: Option<Spanned<String>>,
+    accelerators: Option<Spanned<String>>,
+    arch: Option<Spanned<String>>,
+    #[serde(default)]
+    tee: Vec<Spanned<String>>,
+    place: Option<Spanned<String>>,
+    #[serde(rename = "type")]
+    instance_type: Option<Spanned<String>>,
+    slots: Option<Spanned<u32>>,
+    price: Option<Spanned<Number>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlaceForm {
+    country: Option<Spanned<String>>,
+    location: Option<Spanned<String>>,
+    operator: Option<Spanned<String>>,
+    parent: Option<Spanned<String>>,
+    parent_country: Option<Spanned<String>>,
+    us_cloud_act: Option<Spanned<String>>,
+    class: Option<Spanned<String>>,
+    #[serde(default)]
+    certifications: Vec<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NetworkForm {
+    egress: Option<Spanned<Number>>,
+    gbps: Option<Spanned<Number>>,
+}
+
+/// A decimal, written as a number or as text, with or without the sign of a dollar.
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Whole(i64),
+    Decimal(f64),
+    Text(String),
+}
+
+impl Number {
+    fn text(&self) -> String {
+        match self {
+            Self::Whole(whole) => whole.to_string(),
+            // The shortest text that reads as the same number: what was written.
+            Self::Decimal(decimal) => decimal.to_string(),
+            Self::Text(text) => text.trim().trim_start_matches('$').to_owned(),
+        }
+    }
+}
+
+/// The file while it is read.
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl File<'_> {
+    fn fault(&self, span: Range<usize>, message: impl Into<String>, hint: &str) -> Fault {
+        let before = self.text.get(..span.start).unwrap_or_default();
+        Fault {
+            file: self.path.display().to_string(),
+            line: before.matches('\n').count() + 1,
+            column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
+            message: message.into(),
+            hint: hint.to_owned(),
+        }
+    }
+
+    /// A text that `fits`, or none.
+    fn text(
+        &self,
+        value: &Option<Spanned<String>>,
+        fits: impl Fn(&str) -> bool,
+        what: &str,
+        hint: &str,
+    ) -> Result<Option<String>, Fault> {
+        let Some(value) = value else { return Ok(None) };
+        let text = value.get_ref();
+        if text.is_empty() || !fits(text) {
+            return Err(self.fault(value.span(), format!("`{}` is no {what}", text.escape_debug()), hint));
+        }
+        Ok(Some(text.clone()))
+    }
+
+    fn number<T>(
+        &self,
+        value: &Option<Spanned<Number>>,
+        read: impl Fn(&str) -> Option<T>,
+        what: &str,
+        hint: &str,
+    ) -> Result<Option<T>, Fault> {
+        let Some(value) = value else { return Ok(None) };
+        let text = value.get_ref().text();
+        let fault = || self.fault(value.span(), format!("`{}` is no {what}", text.escape_debug()), hint);
+        read(&text).ok_or_else(fault).map(Some)
+    }
+
+    /// A path of this machine, for a setting of `ssh`.
+    fn path(&self, value: &Option<Spanned<String>>) -> Result<Option<PathBuf>, Fault> {
+        let hint = "write it without quotes and control characters, relative to this file or from `~/` or `/` on";
+        let text = self.text(value, |text| plain(text) && !text.contains('"'), "path of a file", hint)?;
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let path = text.map(|text| match (text.strip_prefix("~/"), std::env::var_os("HOME")) {
+            (Some(below), Some(home)) => Path::new(&home).join(below),
+            _ => folder.join(text),
+        });
+        Ok(path.map(|path| std::path::absolute(&path).unwrap_or(path)))
+    }
+}
+
+/// Reads the file.
+pub fn read(path: &Path) -> Result<Inventory, Fault> {
+    let whole = |message: String, hint: &str| Fault {
+        file: path.display().to_string(),
+        line: 0,
+        column: 0,
+        message,
+        hint: hint.to_owned(),
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let message = error.to_string();
+        let plain = message.split(" (os error").next().unwrap_or_default().to_lowercase();
+        whole(format!("cannot read it: {plain}"), "name the file of your hosts with --hosts FILE or SKY_HOSTS")
+    })?;
+    parse(path, &text)
+}
+
+/// Reads the text of the file.
+pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
+    let file = File { path, text };
+    let form: Form = toml::from_str(text).map_err(|error| {
+        let hint = "README.md has the form of the file, under \"Machines over SSH\"";
+        file.fault(error.span().unwrap_or(0..0), error.message().replace('\n', " "), hint)
+    })?;
+    if form.hosts.is_empty() {
+        return Err(file.fault(0..0, "it has no hosts", "add one: `[hosts.NAME]` with cpus and memory"));
+    }
+    let hint = "write a day like 2026-11-01";
+    let is_day = |text: &str| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
+    let mut inventory = Inventory { date: file.text(&form.date, is_day, "day", hint)?, ..Inventory::default() };
+    for (name, form) in &form.hosts {
+        inventory.hosts.push(host(&file, name, form)?);
+    }
+    let hosts = &inventory.hosts;
+    // What stands for each other must be the same.
+    for (index, (host, (name, _))) in hosts.iter().zip(&form.hosts).enumerate() {
+        let there = |host: &Host| {
+            let Reach { address, port, user, root, .. } = &host.reach;
+            (address.clone(), *port, user.clone(), root.clone())
+        };
+        if let Some(other) = hosts[..index].iter().find(|other| there(other) == there(host)) {
+            let message = format!("it is the same folder of the same machine as {}", other.reach.name);
+            return Err(file.fault(name.span(), message, "keep one of them; `slots` says how many stages it takes"));
+        }
+        let same = |other: &&Host| other.place == host.place && other.instance_type == host.instance_type;
+        let differs = |other: &&Host| other.offer != host.offer;
+        if let Some(other) = hosts[..index].iter().filter(same).find(differs) {
+            let message = format!("it is another machine than {}, of the same type and place", other.reach.name);
+            return Err(file.fault(name.span(), message, "give it a `type` of its own, or the same figures and price"));
+        }
+        // A type is one machine, wherever it is.
+        let elsewhere =
+            |other: &&Host| other.instance_type == host.instance_type && other.offer.size() != host.offer.size();
+        if let Some(other) = hosts[..index].iter().find(elsewhere) {
+            let message = format!("its type `{}` is another machine at {}", host.instance_type, other.place);
+            return Err(file.fault(name.span(), message, "give it a `type` of its own"));
+        }
+    }
+    for (name, form) in &form.places {
+        if !hosts.iter().any(|host| host.place.region == *name.get_ref()) {
+            let hint = "name it in a host's `place`, or leave it out";
+            return Err(file.fault(name.span(), format!("no host is at `{}`", name.get_ref()), hint));
+        }
+        inventory.places.insert(name.get_ref().clone(), place(&file, form)?);
+    }
+    for host in &inventory.hosts {
+        inventory.places.entry(host.place.region.clone()).or_default();
+    }
+    let price = |text: &str| DataRate::parse_usd(text).ok().filter(|rate| rate.0 >= 0);
+    let egress = file.number(&form.network.egress, price, "price of a GB", "write it like \"$0.02\"")?;
+    inventory.egress = egress.unwrap_or(DataRate(0));
+    let speed = |text: &str| {
+        crate::model::Bandwidth::parse_gbps(text).ok().filter(|speed| speed.0 > 0).map(|_| text.to_owned())
+    };
+    inventory.gbps = file.number(&form.network.gbps, speed, "speed", "write it in Gbit/s, like 1 or 0.1")?;
+    Ok(inventory)
+}
+
+impl Offer {
+    fn size(&self) -> (u64, Bytes, &Option<(String, u32)>, &str) {
+        (self.vcpu_thousandths, self.memory, &self.accelerators, &self.arch)
+    }
+}
+
+fn plain(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+/// Fits a cell of a catalog, and is printed.
+fn cell(text: &str) -> bool {
+    plain(text) && !text.contains(['"', ';']) && text.trim() == text
+}
+
+/// A part of a place's name, of a type, of a host's name.
+fn word(text: &str) -> bool {
+    let fits = |character: char| character.is_ascii_alphanumeric() || "-_.".contains(character);
+    text.chars().all(fits) && !text.starts_with(['-', '.']) && text.len() <= 100
+}
+
+fn host(file: &File, name: &Spanned<String>, form: &HostForm) -> Result<Host, Fault> {
+    let hint = "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit";
+    if name.get_ref().is_empty() || !word(name.get_ref()) {
+        let message = format!("`{}` is no name for a host", name.get_ref().escape_debug());
+        return Err(file.fault(name.span(), message, hint));
+    }
+    let own = || name.get_ref().clone();
+    let reachable = |text: &str| {
+        !text.starts_with('-') && text.chars().all(|one| one.is_ascii_alphanumeric() || "-_.:%".contains(one))
+    };
+    let address = file.text(&form.address, reachable, "address", "write a name, or an address such as 10.0.0.5")?;
+    let login = |text: &str| {
+        !text.starts_with('-') && text.chars().all(|one| one.is_ascii_alphanumeric() || "-_.@+\\".contains(one))
+    };
+    let user = file.text(&form.user, login, "name of a user", "write the name to log in with")?;
+    if form.port == Some(0) {
+        return Err(file.fault(name.span(), "its port is 0", "write the port of its SSH server, or leave it out"));
+    }
+    let trust = match (file.path(&form.known_hosts)?, &form.host_key) {
+        (Some(_), Some(key)) => {
+            return Err(file.fault(key.span(), "it has `known_hosts` and `host_key`", "keep one of them"));
+        }
+        (Some(known), None) => Trust::File(known),
+        (None, Some(key)) => Trust::Key(host_key(file, key)?),
+        (None, None) => Trust::Known,
+    };
+    let rooted = |text: &str| plain(text) && !text.split('/').any(|part| part == "..") && text != "/" && text != "~/";
+    let hint = "write a folder for sky alone, absolute or relative to the home folder there, without `..`";
+    let root = file.text(&form.root, rooted, "folder", hint)?;
+    let place = file.text(&form.place, word, "name of a place", "use letters, digits, `-`, `_` and `.`")?;
+    let place = PlaceName { cloud: super::super::SSH.to_owned(), region: place.unwrap_or_else(own) };
+    let hint = "use letters, digits, `-`, `_` and `.`";
+    let instance_type = file.text(&form.instance_type, word, "name of a type", hint)?.unwrap_or_else(own);
+    let slots = form.slots.as_ref();
+    if let Some(slots) = slots.filter(|slots| !(1..=10_000).contains(slots.get_ref())) {
+        let message = format!("{} slots are not usable", slots.get_ref());
+        return Err(file.fault(slots.span(), message, "write how many stages may be there at a time, from 1 on"));
+    }
+    let hint = "write how many there are, such as 8 or 0.5";
+    let thousandths = |text: &str| crate::model::units::scaled(text, 1000).ok().filter(|cpus| *cpus > 0);
+    let cpus = file.number(&form.cpus, thousandths, "number of vCPUs", hint)?;
+    let sized = |text: &str| Bytes::parse(text).is_ok();
+    let memory = file.text(&form.memory, sized, "size", "write it like \"256 GiB\"")?;
+    let memory = memory.and_then(|text| Bytes::parse(&text).ok()).unwrap_or(Bytes(0));
+    let hint = "write a name and how many there are, like \"A100-80GB:4\"";
+    let cards = file.text(&form.accelerators, |text| accelerators(text).is_some(), "kind of accelerators", hint)?;
+    let known = |text: &str| ["x86_64", "arm64"].contains(&text);
+    let arch = file.text(&form.arch, known, "architecture", "write x86_64 or arm64")?;
+    if let Some(tee) = form.tee.iter().find(|tee| Tee::parse(tee.get_ref()).is_none()) {
+        let names: Vec<&str> = Tee::ALL.into_iter().map(Tee::name).collect();
+        let hint = format!("it is one of {}", names.join(", "));
+        return Err(file.fault(tee.span(), format!("unknown environment `{}`", tee.get_ref()), &hint));
+    }
+    let price = |text: &str| Rate::parse_usd(text).ok().filter(|rate| rate.0 >= 0);
+    let rate = file.number(&form.price, price, "price", "write it in US dollars an hour, like \"$1.20\"")?;
+    Ok(Host {
+        reach: Reach {
+            name: own(),
+            address: address.unwrap_or_else(own),
+            port: form.port,
+            user,
+            identity: file.path(&form.identity)?,
+            trust,
+            root: root.unwrap_or_else(|| ROOT.to_owned()),
+        },
+        place,
+        instance_type,
+        slots: slots.map_or(1, |slots| *slots.get_ref()),
+        offer: Offer {
+            vcpu_thousandths: cpus.map_or(0, i64::unsigned_abs),
+            memory,
+            accelerators: cards.as_deref().and_then(accelerators),
+            arch: arch.unwrap_or_default(),
+            tee: form.tee.iter().map(|tee| tee.get_ref().clone()).collect(),
+            rate: rate.unwrap_or(Rate(0)),
+        },
+    })
+}
+
+/// Where sky's folders are on a host that does not say.
+const ROOT: &str = ".local/share/sky";
+
+/// A key as `known_hosts` has it: its type and itself, without what may follow.
+fn host_key(file: &File, key: &Spanned<String>) -> Result<String, Fault> {
+    let parts: Vec<&str> = key.get_ref().split_ascii_whitespace().collect();
+    let fits = |text: &str| text.chars().all(|one| one.is_ascii_alphanumeric() || "-_.@+/=".contains(one));
+    let named = |kind: &str| ["ssh-", "ecdsa-", "sk-"].iter().any(|prefix| kind.starts_with(prefix));
+    match parts[..] {
+        [kind, text, ..] if named(kind) && fits(kind) && fits(text) && text.starts_with("AAAA") => {
+            Ok(format!("{kind} {text}"))
+        }
+        _ => {
+            let hint = "write the text of the host's public key, like \"ssh-ed25519 AAAA…\"";
+            Err(file.fault(key.span(), "this is no key of a host", hint))
+        }
+    }
+}
+
+/// `NAME` or `NAME:COUNT`.
+fn accelerators(text: &str) -> Option<(String, u32)> {
+    let (name, count) = match text.split_once(':') {
+        Some((name, count)) => (name, count.parse().ok().filter(|count| (1..=10_000).contains(count))?),
+        None => (text, 1),
+    };
+    (!name.is_empty() && cell(name) && !name.contains(',')).then(|| (name.to_owned(), count))
+}
+
+fn place(file: &File, form: &PlaceForm) -> Result<Place, Fault> {
+    let text =
+        |value, fits: fn(&str) -> bool, what, hint| file.text(value, fits, what, hint).map(Option::unwrap_or_default);
+    let country = |value| {
+        let hint = "write an ISO 3166 code such as DE (the United Kingdom is GB); leave it out if unknown";
+        let known = |text: &str| crate::model::geography::COUNTRIES.split_whitespace().any(|known| known == text);
+        text(value, known, "country", hint)
+    };
+    let hint = "write it without quotes, semicolons and control characters";
+    let reach = |text: &str| ["yes", "no", "contested", "unknown"].contains(&text);
+    let class = |text: &str| crate::model::offer::CLASSES.iter().any(|(name, _)| *name == text);
+    let classes = crate::model::offer::CLASSES.map(|(name, _)| name).join(", ");
+    let mut certifications = Vec::new();
+    for scheme in &form.certifications {
+        let scheme = Some(scheme.clone());
+        certifications.extend(file.text(&scheme, cell, "name of a scheme", hint)?);
+    }
+    Ok(Place {
+        country: country(&form.country)?,
+        location: text(&form.location, cell, "location", hint)?,
+        operator: text(&form.operator, cell, "operator", hint)?,
+        parent: text(&form.parent, cell, "name of an owner", hint)?,
+        parent_country: country(&form.parent_country)?,
+        us_cloud_act: text(&form.us_cloud_act, reach, "answer", "write yes, no, contested or unknown")?,
+        class: file.text(&form.class, class, "class", &format!("write {classes}"))?.unwrap_or_default(),
+        certifications,
+    })
+}
+
+#[cfg(test)]
+mod tests;

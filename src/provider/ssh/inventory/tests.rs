@@ -1,0 +1,91 @@
+use super::*;
+
+fn read(text: &str) -> Result<Inventory, Fault> {
+    parse(Path::new("/etc/sky/hosts.toml"), text)
+}
+
+#[test]
+fn a_host_that_says_little() {
+    let inventory = read("[hosts.big]\n").unwrap();
+    let host = &inventory.hosts[0];
+    let reach = Reach {
+        name: "big".into(),
+        address: "big".into(),
+        port: None,
+        user: None,
+        identity: None,
+        trust: Trust::Known,
+        root: ".local/share/sky".into(),
+    };
+    assert_eq!((&host.reach, host.slots, host.offer.rate), (&reach, 1, Rate(0)));
+    assert_eq!((host.place.to_string().as_str(), host.instance_type.as_str()), ("ssh:big", "big"));
+    assert_eq!(inventory.places["big"], Place::default());
+    assert_eq!((inventory.egress, inventory.gbps), (DataRate(0), None));
+}
+
+#[test]
+fn a_host_that_says_all() {
+    let text = "date = \"2026-11-01\"\n[hosts.big]\naddress = \"10.0.0.5\"\nport = 2222\nuser = \"me\"\n\
+        identity = \"keys/big\"\nhost_key = \"ssh-ed25519 AAAAC3Nz root@big\"\nroot = \"/srv/sky\"\ncpus = 32\n\
+        memory = \"256 GiB\"\naccelerators = \"A100-80GB:4\"\narch = \"x86_64\"\ntee = [\"sev-snp\"]\n\
+        place = \"berlin\"\ntype = \"dgx\"\nslots = 2\nprice = \"$1.20\"\n\
+        [places.berlin]\ncountry = \"DE\"\noperator = \"Acme\"\nus_cloud_act = \"no\"\ncertifications = [\"C5\"]\n\
+        [network]\negress = 0.02\ngbps = 10\n";
+    let inventory = read(text).unwrap();
+    let host = &inventory.hosts[0];
+    assert_eq!(host.reach.identity, Some("/etc/sky/keys/big".into()));
+    assert_eq!(host.reach.trust, Trust::Key("ssh-ed25519 AAAAC3Nz".into()));
+    assert_eq!((host.reach.port, host.slots, host.offer.rate), (Some(2222), 2, Rate(1_200_000_000)));
+    assert_eq!(host.offer.accelerators, Some(("A100-80GB".into(), 4)));
+    assert_eq!((host.offer.vcpu_thousandths, host.offer.memory), (32_000, Bytes(256 << 30)));
+    let place = &inventory.places["berlin"];
+    assert_eq!((place.country.as_str(), place.certifications.as_slice()), ("DE", ["C5".to_owned()].as_slice()));
+    assert_eq!((inventory.egress, inventory.gbps.as_deref()), (DataRate(20_000_000), Some("10")));
+}
+
+#[test]
+fn mistakes_are_named_with_their_line() {
+    let cases = [
+        ("", ":1:1: it has no hosts"),
+        ("[hosts.big]\ncpu = 4\n", ":2:1: unknown field `cpu`"),
+        ("[hosts.\"-oProxyCommand=x\"]\n", ":1:8: `-oProxyCommand=x` is no name for a host"),
+        ("[hosts.big]\naddress = \"-oProxyCommand=x\"\n", ":2:11: `-oProxyCommand=x` is no address"),
+        ("[hosts.big]\naddress = \"a b\"\n", ":2:11: `a b` is no address"),
+        ("[hosts.big]\nuser = \"$(id)\"\n", ":2:8: `$(id)` is no name of a user"),
+        ("[hosts.big]\nport = 70000\n", ":2:8: "),
+        ("[hosts.big]\nroot = \"../up\"\n", ":2:8: `../up` is no folder"),
+        ("[hosts.big]\nhost_key = \"nonsense\"\n", ":2:12: this is no key of a host"),
+        (
+            "[hosts.big]\nknown_hosts = \"k\"\nhost_key = \"ssh-rsa AAAA\"\n",
+            ":3:12: it has `known_hosts` and `host_key`",
+        ),
+        ("[hosts.big]\nidentity = \"a\\\"b\"\n", ":2:12: `a\\\"b` is no path"),
+        ("[hosts.big]\nmemory = \"much\"\n", ":2:10: `much` is no size"),
+        ("[hosts.big]\ncpus = -1\n", ":2:8: `-1` is no number of vCPUs"),
+        ("[hosts.big]\nprice = \"cheap\"\n", ":2:9: `cheap` is no price"),
+        ("[hosts.big]\nslots = 0\n", ":2:9: 0 slots are not usable"),
+        ("[hosts.big]\naccelerators = \"V100:x\"\n", ":2:16: `V100:x` is no kind of accelerators"),
+        ("[hosts.big]\ntee = [\"magic\"]\n", ":2:8: unknown environment `magic`"),
+        ("[hosts.big]\n[places.rome]\ncountry = \"IT\"\n", ":2:9: no host is at `rome`"),
+        ("[hosts.big]\n[places.big]\ncountry = \"Italy\"\n", ":3:11: `Italy` is no country"),
+        (
+            "[hosts.a]\nplace=\"x\"\ntype=\"t\"\ncpus=1\n[hosts.b]\nplace=\"x\"\ntype=\"t\"\ncpus=2\n",
+            ":5:8: it is another machine than a",
+        ),
+        (
+            "[hosts.a]\ntype=\"t\"\ncpus=1\n[hosts.b]\ntype=\"t\"\ncpus=2\n",
+            ":4:8: its type `t` is another machine at ssh:a",
+        ),
+        (
+            "[hosts.a]\naddress=\"x\"\n[hosts.b]\naddress=\"x\"\n",
+            ":3:8: it is the same folder of the same machine as a",
+        ),
+        ("date = \"today\"\n[hosts.a]\n", ":1:8: `today` is no day"),
+        ("[network]\ngbps = 0\n[hosts.a]\n", ":2:8: `0` is no speed"),
+    ];
+    for (text, wanted) in cases {
+        let said = read(text).unwrap_err().to_string();
+        assert!(said.starts_with("/etc/sky/hosts.toml") && said.contains(wanted), "{text}: {said}");
+        assert!(said.contains("; "), "no way out: {said}");
+    }
+}

@@ -1,0 +1,307 @@
+//! The `ssh` provider: one's own hosts, named in `hosts.toml` ([`inventory`]), are a private cloud
+//! `ssh`. A machine is a place on a host, and a folder there:
+//!
+//! ```text
+//! ROOT/machines/TOKEN/tags       whose it is; written before anything can run
+//! ROOT/machines/TOKEN/lease_end  when its lease ends
+//! ROOT/machines/TOKEN/box/       its disk, as of the provider `local`
+//! ```
+//!
+//! A host takes as many machines at a time as it has slots, whoever's they are; one that is given
+//! back, or whose lease is over while nothing of it runs, takes none. Who comes when all hosts of a
+//! type are taken gets [`ErrorKind::Stockout`].
+//!
+//! Nothing is known of a host that does not answer. So `list`, and what looks for a machine that no
+//! other host has, fail then, and name it; and nothing is created on another host of the same type,
+//! lest the machine that a lost answer was about be there twice. A host that is gone for good is
+//! taken out of the inventory.
+
+pub mod inventory;
+
+use super::runner::{Link, RemoteWorker};
+use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
+use crate::model::PlaceName;
+use crate::util::{clock, tree};
+use async_trait::async_trait;
+use inventory::Inventory;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// The hosts of an inventory.
+pub struct Ssh {
+    inventory: Inventory,
+    /// In the order of the inventory.
+    links: Vec<Arc<Link>>,
+    /// Of this machine, for what comes back.
+    scratch: PathBuf,
+    /// The host of each token that was seen.
+    seen: Mutex<HashMap<String, usize>>,
+    /// Held while a token's machine is created.
+    creating: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+/// What `tags` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Tags {
+    token: String,
+    stage: String,
+    attempt: u32,
+    job: String,
+    lineage: String,
+    /// Digest of the plan.
+    plan: String,
+    place: PlaceName,
+    instance_type: String,
+}
+
+/// A machine, and the number of its host.
+type Found = (usize, Tags, Machine);
+
+impl Ssh {
+    /// The hosts in a file; `root` is the state folder.
+    pub fn open(hosts: &Path, root: &Path) -> Result<Self, ProviderError> {
+        let inventory = inventory::read(hosts).map_err(|fault| ProviderError::new(ErrorKind::Other, fault))?;
+        let links = inventory.hosts.iter().map(|host| Link::new(host.reach.clone())).collect();
+        let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+        let scratch = root.join("stages").join(".incoming");
+        Ok(Self { inventory, links, scratch, seen: Mutex::default(), creating: Mutex::default() })
+    }
+
+    fn name(&self, host: usize) -> &str {
+        &self.inventory.hosts[host].reach.name
+    }
+
+    /// Makes the same request of several hosts at once; their answers by host.
+    async fn ask(
+        &self,
+        hosts: impl IntoIterator<Item = usize>,
+        request: &'static str,
+        arguments: &[&str],
+    ) -> Vec<(usize, Result<Vec<String>, ProviderError>)> {
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut asked = JoinSet::new();
+        for host in hosts {
+            let (link, arguments) = (self.links[host].clone(), arguments.clone());
+            asked.spawn(async move {
+                let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+                (host, link.lines(request, &arguments).await)
+            });
+        }
+        let mut answers = Vec::new();
+        while let Some(answer) = asked.join_next().await {
+            answers.extend(answer);
+        }
+        answers.sort_by_key(|(host, _)| *host);
+        answers
+    }
+
+    /// The machine of a token, on any of these hosts.
+    async fn look(&self, token: &str, hosts: impl IntoIterator<Item = usize>) -> Result<Option<Found>, ProviderError> {
+        let mut silent = None;
+        let mut found: Option<Found> = None;
+        for (host, answer) in self.ask(hosts, "find", &[token]).await {
+            match answer {
+                Ok(lines) => {
+                    for line in lines {
+                        let (tags, machine) = self.machine(host, &line)?;
+                        // What is only traces is not what is looked for if there is more.
+                        if found.as_ref().is_none_or(|(_, _, found)| found.ended) {
+                            found = Some((host, tags, machine));
+                        }
+                    }
+                }
+                Err(error) => silent = Some(error),
+            }
+        }
+        if let Some((host, ..)) = &found {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned(), *host);
+        }
+        match (found, silent) {
+            (None, Some(error)) => Err(error),
+            (found, _) => Ok(found),
+        }
+    }
+
+    /// The machine of a token: first where it was, then anywhere.
+    async fn find(&self, token: &Token) -> Result<Option<Found>, ProviderError> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&token.id).copied();
+        if let Some(host) = seen
+            && let Some(found) = self.look(&token.id, [host]).await?
+        {
+            return Ok(Some(found));
+        }
+        self.look(&token.id, 0..self.links.len()).await
+    }
+
+    fn machine(&self, host: usize, line: &str) -> Result<(Tags, Machine), ProviderError> {
+        let name = self.name(host);
+        let damaged = |why: String| {
+            ProviderError::new(ErrorKind::Other, format!("host {name}: the tags of a machine are damaged: {why}"))
+        };
+        let mut parts = line.splitn(3, ' ');
+        let (Some(ended), Some(lease_end), Some(text)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(damaged(line.escape_debug().to_string()));
+        };
+        let tags: Tags = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+        let machine = Machine {
+            token: Token { id: tags.token.clone(), stage: tags.stage.clone(), attempt: tags.attempt },
+            id: format!("{name}/{}", tags.token),
+            job: tags.job.clone(),
+            lineage: tags.lineage.clone(),
+            place: Some(tags.place.clone()),
+            instance_type: Some(tags.instance_type.clone()),
+            lease_end: (!lease_end.is_empty()).then(|| lease_end.to_owned()),
+            ended: ended == "1",
+        };
+        Ok((tags, machine))
+    }
+
+    /// Hosts that are what is asked for. A plan for other clouds is rehearsed on any of them.
+    fn hosts(&self, spec: &MachineSpec) -> Vec<usize> {
+        let fits = |host: &inventory::Host| {
+            spec.place.cloud != super::SSH || (host.place == spec.place && host.instance_type == spec.instance_type)
+        };
+        let all = self.inventory.hosts.iter().enumerate();
+        all.filter(|(_, host)| fits(host)).map(|(index, _)| index).collect()
+    }
+
+    fn scratch(&self, token: &Token) -> PathBuf {
+        self.scratch.join(&token.id)
+    }
+
+    async fn end(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
+        if let Some((host, ..)) = self.find(token).await? {
+            let what = if evidence == Evidence::Keep { "keep" } else { "drop" };
+            self.links[host].lines("release", &[&token.id, what]).await?;
+        }
+        tree::remove(&self.scratch(token))?;
+        Ok(())
+    }
+
+    fn not_found(&self, token: &Token) -> ProviderError {
+        let message = format!("ssh: no host has the machine of attempt {} of stage.{}", token.attempt, token.stage);
+        ProviderError::new(ErrorKind::NotFound, message)
+    }
+}
+
+#[async_trait]
+impl Provider for Ssh {
+    fn name(&self) -> &'static str {
+        super::SSH
+    }
+
+    async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
+        let wanted = format!("{} at {}", spec.instance_type, spec.place);
+        let mut hosts = self.hosts(spec);
+        if hosts.is_empty() {
+            let message = format!("ssh: the inventory has no host that is {wanted}");
+            return Err(ProviderError::new(ErrorKind::Stockout, message));
+        }
+        if spec.nodes > 1 && spec.place.cloud == super::SSH {
+            let message = format!("ssh: a stage gets one host, and stage.{} wants {}", token.stage, spec.nodes);
+            return Err(ProviderError::new(ErrorKind::Quota, message));
+        }
+        let lock = {
+            let mut creating = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+            creating.entry(token.id.clone()).or_default().clone()
+        };
+        let _alone = lock.lock().await;
+        if let Some((_, _, machine)) = self.look(&token.id, hosts.iter().copied()).await?
+            && !machine.ended
+        {
+            return Ok(machine);
+        }
+        let tags = Tags {
+            token: token.id.clone(),
+            stage: token.stage.clone(),
+            attempt: token.attempt,
+            job: spec.owner.job.clone(),
+            lineage: spec.owner.lineage.clone(),
+            plan: spec.plan.clone(),
+            place: spec.place.clone(),
+            instance_type: spec.instance_type.clone(),
+        };
+        let text = encode(&tags)?;
+        let (lease, lease_end) = (spec.lease.as_secs().to_string(), clock::after(spec.lease));
+        // Not all begin at the first one.
+        let start = usize::from_str_radix(token.id.get(..4).unwrap_or("0"), 16).unwrap_or(0) % hosts.len();
+        hosts.rotate_left(start);
+        for host in &hosts {
+            let slots = self.inventory.hosts[*host].slots.to_string();
+            match self.links[*host].lines("create", &[&token.id, &text, &lease, &lease_end, &slots]).await {
+                Ok(lines) => {
+                    let (_, machine) = self.machine(*host, lines.first().map(String::as_str).unwrap_or_default())?;
+                    self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(token.id.clone(), *host);
+                    return Ok(machine);
+                }
+                Err(error) if error.kind == ErrorKind::Stockout => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let names: Vec<&str> = hosts.iter().map(|host| self.name(*host)).collect();
+        let message = format!("ssh: every host that is {wanted} is taken ({})", names.join(", "));
+        Err(ProviderError::new(ErrorKind::Stockout, message))
+    }
+
+    async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
+        Ok(self.find(token).await?.map(|(_, _, machine)| machine))
+    }
+
+    async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
+        let mut machines = Vec::new();
+        for (host, answer) in self.ask(0..self.links.len(), "list", &[]).await {
+            for line in answer? {
+                let (_, machine) = self.machine(host, &line)?;
+                if owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job) {
+                    machines.push(machine);
+                }
+            }
+        }
+        machines.sort_by(|a, b| a.token.cmp(&b.token));
+        Ok(machines)
+    }
+
+    async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
+        self.end(token, evidence).await
+    }
+
+    async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
+        self.end(token, Evidence::Drop).await
+    }
+
+    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
+        let Some((host, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
+        let arguments = [token.id.as_str(), &lease.as_secs().to_string(), &clock::after(lease)];
+        self.links[host].lines("renew", &arguments).await.map(drop)
+    }
+
+    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError> {
+        let missing = || ProviderError::new(ErrorKind::NotFound, format!("ssh: no host has a machine `{id}`"));
+        let (name, known) = id.split_once('/').ok_or_else(missing)?;
+        let host = (0..self.links.len()).find(|host| self.name(*host) == name).ok_or_else(missing)?;
+        if known != token.id {
+            let message = format!("{id} is known by its token for good, and cannot become {}", token.id);
+            let (_, answer) = self.ask([host], "find", &[known]).await.pop().ok_or_else(missing)?;
+            let there = !answer.map_err(|_| missing())?.is_empty();
+            return Err(if there { ProviderError::new(ErrorKind::Other, message) } else { missing() });
+        }
+        let Some((_, mut tags, _)) = self.look(known, [host]).await? else { return Err(missing()) };
+        (tags.job, tags.lineage) = (owner.job.clone(), owner.lineage.clone());
+        let lines = self.links[host].lines("adopt", &[&token.id, &encode(&tags)?]).await?;
+        Ok(self.machine(host, lines.first().map(String::as_str).unwrap_or_default())?.1)
+    }
+
+    async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
+        let Some((host, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
+        Ok(Box::new(RemoteWorker::new(self.links[host].clone(), token.clone(), self.scratch(token))))
+    }
+}
+
+/// On one line: JSON has its line feeds escaped.
+fn encode(tags: &Tags) -> Result<String, ProviderError> {
+    serde_json::to_string(tags).map_err(|error| ProviderError::new(ErrorKind::Other, error))
+}
