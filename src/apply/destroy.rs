@@ -87,7 +87,7 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access:
     let empty = || -> io::Result<u64> {
         recorder.record(Event::Emptied, Sync::Now)?;
         let mut opened = recorder.into_inner();
-        folder.compact(&mut opened)?;
+        opened.compact()?;
         Ok(opened.state.serial)
     };
     // Once the state says that all is gone, what was not written on the way does not matter.

@@ -1,6 +1,7 @@
 //! `sky plan`, and `sky apply` without a plan file, which plans first.
 
 use super::inputs::{self, InputArgs, Inputs};
+use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal, apply};
 use crate::catalog::Catalog;
 use crate::compile::Refusal;
@@ -10,7 +11,7 @@ use crate::planner::{self, COMPARED_STAGES, NoPlan, Settings};
 use crate::render::conflict::{self, Files};
 use crate::render::{events, markdown, no_plan, plan_text};
 use crate::solve::Effort;
-use crate::state::{self, Folder};
+use crate::state;
 use crate::util::{clock, file};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
@@ -227,9 +228,7 @@ fn difference(path: &Path, plan: &Plan) -> String {
 /// Whether the state of this folder already holds the whole plan.
 fn done(plan: &Plan) -> Result<bool, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let given = std::env::var_os("SKY_DATA_DIR").map(PathBuf::from);
-    let folder = Folder::resolve(&here, given.as_deref());
-    let state = folder.read().map_err(Failure::error)?;
+    let state = PlaceArgs::of_environment()?.store(&here)?.read().map_err(Failure::error)?;
     Ok(state.is_some_and(|state| state::summary::holds(&state, plan)))
 }
 

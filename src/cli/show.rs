@@ -1,10 +1,11 @@
 //! `sky show`: a plan or a state, stale or not.
 
+use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal};
 use crate::model::canonical;
 use crate::plan::file as plan_file;
 use crate::render::{markdown, plan_text, table};
-use crate::state::{self, Folder, State};
+use crate::state::{self, State};
 use crate::util::file;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,8 @@ pub struct ShowArgs {
     /// A plan as markdown
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// Shows it.
@@ -42,8 +45,7 @@ pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         }
         None => {
             let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-            let given = std::env::var_os("SKY_DATA_DIR").map(PathBuf::from);
-            let state = Folder::resolve(&here, given.as_deref()).read().map_err(Failure::error)?;
+            let state = args.place.store(&here)?.read().map_err(Failure::error)?;
             of_state(state.as_ref(), args, terminal)?
         }
     };

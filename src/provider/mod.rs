@@ -339,8 +339,12 @@ mod tests {
         let token = Token::new("l", "sha256:ab", "train", 1);
         assert_eq!(token, Token::new("l", "sha256:ab", "train", 1));
         assert_eq!(token.id.len(), 32);
-        let others =
-            [("m", "sha256:ab", "train", 1), ("l", "sha256:ac", "train", 1), ("l", "sha256:ab", "serve", 1), ("l", "sha256:ab", "train", 2)];
+        let others = [
+            ("m", "sha256:ab", "train", 1),
+            ("l", "sha256:ac", "train", 1),
+            ("l", "sha256:ab", "serve", 1),
+            ("l", "sha256:ab", "train", 2),
+        ];
         for other in others {
             assert_ne!(token.id, Token::new(other.0, other.1, other.2, other.3).id);
         }

@@ -25,5 +25,6 @@ mod rich;
 mod rules;
 mod sandbox;
 mod services;
+mod stores;
 mod update;
 mod verify;

@@ -2,9 +2,9 @@
 //! right, nothing left behind, spend never over budget.
 
 mod budget;
-mod conformance;
+pub mod conformance;
 mod failover;
 mod faults;
-mod ground;
+pub mod ground;
 mod kill;
 mod outside;
