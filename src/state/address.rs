@@ -63,6 +63,9 @@ impl Address {
             return Err(format!("`{text}` names no bucket: {FORMS}"));
         }
         let prefix = prefix.trim_end_matches('/');
+        if prefix.starts_with('/') {
+            return Err(format!("`{text}` has an empty part: {FORMS}"));
+        }
         ObjectPath::parse(prefix).map_err(|error| format!("`{text}`: {error}"))?;
         Ok(Self::Bucket { cloud, name: name.to_owned(), prefix: prefix.to_owned() })
     }

@@ -2,6 +2,7 @@
 
 use crate::util::{clock, hash};
 use serde::{Deserialize, Serialize};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 /// Who holds a lock.
@@ -45,7 +46,9 @@ impl Holder {
         let created = clock::timestamp();
         let pid = std::process::id();
         let (machine, started) = (machine(), process(pid).unwrap_or(0));
-        let digest = hash::digest(format!("{host} {machine} {pid} {started} {created} {path}").as_bytes());
+        // Several may be taken by one process at one time, and ids must not meet.
+        let chance = RandomState::new().build_hasher().finish();
+        let digest = hash::digest(format!("{host} {machine} {pid} {started} {created} {path} {chance}").as_bytes());
         let holder = Self {
             id: uuid_from(&digest),
             operation: operation.to_owned(),
