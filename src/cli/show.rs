@@ -5,7 +5,8 @@ use super::{Exit, Failure, Terminal};
 use crate::model::canonical;
 use crate::plan::file as plan_file;
 use crate::render::{markdown, plan_text, table};
-use crate::state::{self, State};
+use crate::state::cipher::is_sealed;
+use crate::state::{self, State, snapshot};
 use crate::util::file;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,12 @@ pub struct ShowArgs {
 pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let text = match &args.file {
         Some(path) => {
+            if let Some(bytes) = std::fs::read(path).ok().filter(|bytes| is_sealed(bytes)) {
+                let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+                let cipher = args.place.store(&here)?.cipher;
+                let state = snapshot::decode(&bytes, &path.display().to_string(), &cipher).map_err(Failure::error)?;
+                return terminal.out(&of_state(Some(&state), args, terminal)?).map(|()| Exit::Success);
+            }
             let text = file::read_text(path).map_err(Failure::error)?;
             let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
             if value.as_ref().is_some_and(|value| value.get("lineage").is_some()) {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a holder may take to say who it is.
-const INTRODUCTION: Duration = Duration::from_secs(2);
+const INTRODUCTION: Duration = Duration::from_secs(5);
 
 /// Takes the lock at `path`, trying for as long as `timeout`; it lasts for `lease` when it is not renewed.
 pub fn take(path: &Path, holder: &Holder, timeout: Duration, lease: Duration) -> Result<Lock, LockError> {

@@ -113,6 +113,11 @@ fn a_sealed_state_tells_nothing_without_its_key() {
         let mut command = sky(&place, &spot, &["apply", "plan.json"]);
         let said = ended(&command.env("SKY_STATE_IDENTITY", place.path("key")).output().unwrap(), 1);
         assert!(said.contains("nobody is named to encrypt it for"), "{said}");
+        if on == On::Folder {
+            let said = ended(&keyed(&["show", "sky.state.json"], "key").output().unwrap(), 0);
+            assert!(said.contains("stage.trainsecretly"), "{said}");
+            assert!(ended(&run(&place, &spot, &["show", "sky.state.json"]), 1).contains("it is encrypted"));
+        }
         // Nothing of this has begun anew.
         assert!(ended(&keyed(&["state", "list"], "key").output().unwrap(), 0).contains("stage.trainsecretly"));
         let args = ["destroy", "--auto-approve", "--state-recipients", "none", "--state-identity", "key"];
