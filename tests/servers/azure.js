@@ -35,8 +35,11 @@ probe.listen(0, '127.0.0.1', () => {
     process.argv.splice(2, process.argv.length, '--blobHost', '127.0.0.1', '--blobPort', String(port),
       '--inMemoryPersistence', '--silent', '--skipApiVersionCheck', '--disableTelemetry');
     require(path.join(home, 'npm/node_modules/azurite/dist/src/blob/main.js'));
+    const late = setTimeout(() => process.exit(1), 120000);
     const wait = () => createContainer(port, 'state', (code) => {
-      if (code === 201) { process.stdout.write(`port ${port}\n`); } else { setTimeout(wait, 100); }
+      if (code !== 201) { setTimeout(wait, 100); return; }
+      clearTimeout(late);
+      process.stdout.write(`port ${port}\n`);
     });
     wait();
   });

@@ -1,7 +1,7 @@
 //! `sky state …`: looked at and changed by hand; and what may be written where a state's place is said.
 
 use super::servers::{On, Spot};
-use super::{run, sky, state};
+use super::{run, sky, state, wait_for};
 use crate::apply::place::{Place, Row, ended};
 use serde_json::Value;
 use std::process::Stdio;
@@ -58,7 +58,7 @@ fn what_is_live_is_said_and_not_forgotten_by_the_way() {
     let (place, spot) = (Place::new(&[("long", &[], &[], "touch ../../../../begun; sleep 60")]), Spot::new(On::S3));
     let mut child =
         sky(&place, &spot, &["apply", "plan.json"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    place.wait_for("begun");
+    wait_for(&place, "begun");
     // Whoever changes it by hand waits for the lock as all do.
     assert!(ended(&run(&place, &spot, &["state", "rm", "stage.long"]), 6).contains("Operation: apply"));
     child.kill().unwrap();

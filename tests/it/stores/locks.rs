@@ -1,12 +1,11 @@
 //! One at a time, and the others say who it is.
 
 use super::servers::{ALL, On, Spot};
-use super::{run, sky, state};
-use crate::apply::place::{Place, Row, ended, signal, wait};
+use super::{run, sky, state, wait, wait_for};
+use crate::apply::place::{Place, Row, ended, signal};
 use serde_json::Value;
 use sky::state::Status;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A stage that says when it has begun, and ends when it is told to.
 const WAITS: Row = (
@@ -35,14 +34,12 @@ fn of_twenty_at_once_one_wins_and_the_others_say_who() {
             (0..20).map(|_| begin(&mut sky(&place, &spot, &["apply", "plan.json"]))).collect();
         // All but one end by themselves; the one that holds the lock is at work until it is told to end.
         let mut running: Vec<usize> = (0..20).collect();
-        let begun = Instant::now();
-        while running.len() > 1 {
-            assert!(begun.elapsed() < Duration::from_secs(180), "{on:?}: {} are at work", running.len());
-            std::thread::sleep(Duration::from_millis(20));
+        wait("the end of all but one", || {
             running.retain(|index| children[*index].try_wait().unwrap().is_none());
-        }
+            running.len() <= 1
+        });
         assert_eq!(running.len(), 1, "{on:?}: nobody won");
-        place.wait_for("begun");
+        wait_for(&place, "begun");
         let winner = running[0];
         let pid = children[winner].id();
         let held = holder(&place, &spot);
@@ -75,11 +72,11 @@ fn whoever_hangs_loses_the_lock_and_stops_when_it_wakes_up() {
         let (place, spot) = (Place::new(&[WAITS]), Spot::new(on));
         let mut command = sky(&place, &spot, &["apply", "plan.json"]);
         let first = begin(command.env("SKY_LOCK_LEASE", "2s"));
-        place.wait_for("begun");
+        wait_for(&place, "begun");
         signal(&first, "STOP");
         // Its lock is still its own for a while, and shown without being tried.
         assert_eq!(holder(&place, &spot)["Pid"].as_u64(), Some(u64::from(first.id())), "{on:?}");
-        let second = begin(&mut sky(&place, &spot, &["apply", "plan.json", "--lock-timeout=30s"]));
+        let second = begin(&mut sky(&place, &spot, &["apply", "plan.json", "--lock-timeout=120s"]));
         wait("the takeover", || holder(&place, &spot)["Pid"].as_u64() == Some(u64::from(second.id())));
         // What is read takes no lock.
         ended(&run(&place, &spot, &["state", "list"]), 0);
@@ -105,7 +102,7 @@ fn a_lock_is_forced_open_by_its_id_alone() {
         let said = ended(&unlock(&["some-id", "--auto-approve"]), 1);
         assert!(said.contains("nobody holds the lock"), "{said}");
         let first = begin(&mut sky(&place, &spot, &["apply", "plan.json"]));
-        place.wait_for("begun");
+        wait_for(&place, "begun");
         let id = holder(&place, &spot)["ID"].as_str().unwrap().to_owned();
         let said = ended(&unlock(&["some-id", "--auto-approve"]), 1);
         assert!(said.contains("another ID than some-id") && said.contains(&id), "{said}");
@@ -128,7 +125,7 @@ fn a_holder_of_this_machine_that_was_killed_holds_nobody_up() {
     for on in ALL {
         let (place, spot) = (Place::new(&[WAITS]), Spot::new(on));
         let mut first = begin(&mut sky(&place, &spot, &["apply", "plan.json"]));
-        place.wait_for("begun");
+        wait_for(&place, "begun");
         first.kill().unwrap();
         first.wait().unwrap();
         assert_eq!(holder(&place, &spot), Value::Null, "{on:?}");

@@ -1,7 +1,8 @@
 //! The machine that ran an apply is lost: another one, with a working folder of its own and the same URL, goes on.
 
 use super::servers::{On, Spot};
-use crate::apply::place::{Row, ended, wait};
+use super::wait;
+use crate::apply::place::{Row, ended};
 use crate::proof::ground::{self, Ground, JOB, RESULT};
 use sky::model::Money;
 use sky::state::{State, Status};

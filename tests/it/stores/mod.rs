@@ -10,6 +10,7 @@ use crate::apply::place::Place;
 use servers::Spot;
 use sky::state::State;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 /// `sky` in a place, with its state in a spot; the spot's options as environment.
 fn sky(place: &Place, spot: &Spot, args: &[&str]) -> Command {
@@ -20,6 +21,20 @@ fn sky(place: &Place, spot: &Spot, args: &[&str]) -> Command {
 
 fn run(place: &Place, spot: &Spot, args: &[&str]) -> Output {
     sky(place, spot, args).output().unwrap()
+}
+
+/// Waits, on a machine that may be busy with all other tests.
+fn wait(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(180), "{what} did not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits for a file that a stage makes.
+fn wait_for(place: &Place, name: &str) {
+    wait(name, || place.path(name).exists());
 }
 
 /// The state, through `sky state pull`.
