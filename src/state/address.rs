@@ -94,10 +94,11 @@ impl Cloud {
         format!("{}://{bucket}/{path}", self.scheme()).trim_end_matches('/').to_owned()
     }
 
-    /// A client for a bucket, with what the environment says. Asks nobody yet.
-    pub fn client(self, bucket: &str) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-        // A state that cannot be written must stop an apply, but not for a short outage.
-        let retry = RetryConfig { max_retries: 8, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() };
+    /// A client for a bucket, with what the environment says, that makes a call again so often, for a minute at
+    /// most. Asks nobody yet.
+    pub fn client(self, bucket: &str, retries: usize) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+        let retry =
+            RetryConfig { max_retries: retries, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() };
         Ok(match self {
             Cloud::S3 => Arc::new(AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).build()?),
             Cloud::Gcs => {

@@ -1,7 +1,9 @@
 //! Objects below a prefix of a bucket, for the state's other files: read, written on condition, listed.
 //!
 //! Calls wait for their answers. They may be made from anywhere: the work is done by threads of their own, so a
-//! caller inside of tokio's runtime only steps aside. A call that is not answered is made again for a minute.
+//! caller inside of tokio's runtime only steps aside. A call that is not answered is made again: for some seconds, so
+//! that a wrong address is told soon; or, once an operation is at work ([`Bucket::patiently`]), for a minute, so that
+//! a short outage does not end it.
 
 use super::address::Cloud;
 use object_store::path::Path;
@@ -15,6 +17,7 @@ use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 #[derive(Clone, Debug)]
 pub struct Bucket {
     client: Arc<dyn ObjectStore>,
+    patient: Arc<dyn ObjectStore>,
     cloud: Cloud,
     name: String,
     prefix: String,
@@ -48,15 +51,21 @@ pub enum Put {
 impl Bucket {
     /// Opens a bucket; asks nobody yet.
     pub fn open(cloud: Cloud, name: &str, prefix: &str) -> io::Result<Self> {
-        let client = cloud
-            .client(name)
-            .map_err(|error| io::Error::other(format!("cannot use {}: {}", cloud.url(name, prefix), words(&error))))?;
-        Ok(Self::over(client, cloud, name, prefix))
+        let client = |retries| {
+            let named = |error| io::Error::other(format!("cannot use {}: {}", cloud.url(name, prefix), words(&error)));
+            cloud.client(name, retries).map_err(named)
+        };
+        Ok(Self { patient: client(64)?, ..Self::over(client(8)?, cloud, name, prefix) })
     }
 
     /// A bucket behind a client that is open already.
     pub fn over(client: Arc<dyn ObjectStore>, cloud: Cloud, name: &str, prefix: &str) -> Self {
-        Self { client, cloud, name: name.to_owned(), prefix: prefix.to_owned() }
+        Self { patient: client.clone(), client, cloud, name: name.to_owned(), prefix: prefix.to_owned() }
+    }
+
+    /// The same, for whoever is at work.
+    pub fn patiently(&self) -> Self {
+        Self { client: self.patient.clone(), ..self.clone() }
     }
 
     /// The address of the prefix, or of an object below it.

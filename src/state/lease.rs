@@ -56,7 +56,7 @@ pub fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Duration
 }
 
 fn held(bucket: &Bucket, holder: Holder, lease: Duration, notice: Option<String>) -> Result<Lock, LockError> {
-    let fence = Arc::new(Lease { bucket: bucket.clone(), holder: Mutex::new(holder), lease });
+    let fence = Arc::new(Lease { bucket: bucket.patiently(), holder: Mutex::new(holder), lease });
     Ok(Lock::held(fence, lease, notice)?)
 }
 

@@ -68,8 +68,8 @@ pub fn open(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) -> Result<Ope
         && (!tail.decoded.plain || snapshot::in_form(false, &url, cipher)?)
         && (!tail.decoded.sealed || snapshot::in_form(true, &url, cipher)?);
     let at = (state.journal_sequence, tail.names, tail.length);
-    let segments = Segments::open(bucket.clone(), cipher.clone(), lock.map(Lock::fence), at);
-    let (bucket, cipher) = (bucket.clone(), cipher.clone());
+    let segments = Segments::open(bucket.patiently(), cipher.clone(), lock.map(Lock::fence), at);
+    let (bucket, cipher) = (bucket.patiently(), cipher.clone());
     let home = Home::Bucket(Objects { bucket, cipher, version: found.version, bytes: found.bytes });
     let notice = lock.and_then(|lock| lock.notice.clone());
     let anew = !in_form || notice.is_some();
