@@ -151,6 +151,8 @@ pub fn failure(error: Error, store: &Store) -> Failure {
             Failure::new(Exit::Locked, error.to_string())
                 .hint("what runs goes on, and the state knows of it; `sky lock show` says who is at work")
         }
+        Error::Io(error) if error.kind() == std::io::ErrorKind::NotConnected => Failure::error(error)
+            .hint("what runs goes on, and the state knows of it: once the bucket can be reached, do the same again"),
         Error::OtherJob { .. } => Failure::new(Exit::Stale, error.to_string())
             .hint("apply it in another folder or with --state-dir DIR, or delete the former with `sky destroy`"),
         Error::State(StateError::Empty { .. } | StateError::Malformed { .. } | StateError::Missing { .. }) => {

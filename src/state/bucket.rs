@@ -155,7 +155,11 @@ impl Bucket {
             Error::NotFound { .. } => " (there is no such bucket)",
             _ => "",
         };
-        io::Error::other(format!("cannot {verb} {}{hint}: {}", self.url(object), words(error)))
+        let kind = match error {
+            Error::Generic { .. } => io::ErrorKind::NotConnected,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, format!("cannot {verb} {}{hint}: {}", self.url(object), words(error)))
     }
 }
 

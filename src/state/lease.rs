@@ -56,7 +56,7 @@ pub fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Duration
 }
 
 fn held(bucket: &Bucket, holder: Holder, lease: Duration, notice: Option<String>) -> Result<Lock, LockError> {
-    let fence = Arc::new(Lease { bucket: bucket.patiently(), holder: Mutex::new(holder), lease });
+    let fence = Arc::new(Lease { bucket: bucket.clone(), holder: Mutex::new(holder), lease });
     Ok(Lock::held(fence, lease, notice)?)
 }
 
@@ -97,9 +97,9 @@ struct Lease {
 
 impl Lease {
     /// The object as it is, if it is ours.
-    fn ours(&self, id: &str) -> io::Result<Found> {
-        let found = self.bucket.get(LOCK)?;
-        let said = found.as_ref().map(|found| read(&self.bucket, found)).transpose()?.flatten();
+    fn ours(bucket: &Bucket, id: &str) -> io::Result<Found> {
+        let found = bucket.get(LOCK)?;
+        let said = found.as_ref().map(|found| read(bucket, found)).transpose()?.flatten();
         match (found, said) {
             (Some(found), Some(said)) if said.id == id => Ok(found),
             (_, said) => Err(LockLost { holder: said.map(Box::new) }.into_io()),
@@ -110,12 +110,12 @@ impl Lease {
 impl Fence for Lease {
     fn check(&self) -> io::Result<()> {
         let id = self.holder.lock().unwrap_or_else(PoisonError::into_inner).id.clone();
-        self.ours(&id).map(drop)
+        Self::ours(&self.bucket.patiently(), &id).map(drop)
     }
 
     fn renew(&self) {
         let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(found) = self.ours(&holder.id) {
+        if let Ok(found) = Self::ours(&self.bucket, &holder.id) {
             let renewed = holder.renewed(self.lease);
             if let Ok(Put::Done(_)) = self.bucket.put(LOCK, renewed.bytes(), When::Still(found.version)) {
                 *holder = renewed;
@@ -125,7 +125,7 @@ impl Fence for Lease {
 
     fn release(&self) {
         let holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(found) = self.ours(&holder.id) {
+        if let Ok(found) = Self::ours(&self.bucket, &holder.id) {
             let _ = self.bucket.put(LOCK, FREE.to_vec(), When::Still(found.version));
         }
     }
