@@ -69,12 +69,41 @@
 //!
 //! - A rule: a file in `rule/`, a line in [`rule::RULES`], its keys in `spec/policy.rs`.
 //! - A solver: a file in `solve/` that implements [`solve::Solver`].
-//! - A provider: a folder in `provider/` that implements its trait, a line in its registry, and
-//!   the conformance tests run on it.
+//! - A provider: below.
 //! - A verb: a file in `cli/`, a line in `cli/arguments.rs` and one in `cli/mod.rs`.
 //! - A price source: a file in `catalog/source/`; one that is asked over HTTP: a file in
 //!   `catalog/source/live/`, a line in its `SOURCES`.
 //! - A format of jobs: a file in `spec/import/`, a line in `cli/import.rs`.
+//!
+//! # Adding a provider
+//!
+//! A provider rents and returns machines, and knows no plan, no state and no journal: all that is
+//! promised about money, leases and crashes is kept by [`apply`], as long as the provider keeps the
+//! contract at the head of [`provider`].
+//!
+//! 1. A folder in `provider/` with a type that implements [`provider::Provider`]. `create` is
+//!    idempotent by [`provider::Token`]: give its `id` to the cloud as client token or name, and tag
+//!    the machine in the same call with token, job, lineage, plan and the end of its lease. `get` and
+//!    `list` read these tags back; `list` is what a sweep trusts, so it looks everywhere that
+//!    `create` may have put something. `delete` of what is gone is fine.
+//! 2. Tell errors apart: [`provider::ErrorKind::Stockout`] and [`provider::ErrorKind::Quota`] lead to
+//!    the next rung of the ladder, `Throttled` and `Unreachable` to another try of the same call,
+//!    `Denied` to the user, anything else to a failed stage. An error that could mean that the
+//!    machine was made after all is `Unreachable`.
+//! 3. A machine that nobody renews must end itself, by the cloud's own means if it has any, else by
+//!    the watchdog of the supervisor that `local` starts; see `provider/local/supervise.sh`.
+//! 4. The inside of a machine is a [`provider::Worker`]; one that is reached like others shares theirs.
+//! 5. One line each in [`provider::NAMES`], [`provider::open`], and [`provider::of_cloud`] if places of
+//!    a cloud are its own.
+//! 6. A subject in `tests/it/proof/conformance.rs`, which makes every call of the contract, and a ground in
+//!    `tests/it/proof/ground.rs`, on which `sky` is killed at every record of the journal and every
+//!    call. Both must pass as they are.
+//!
+//! What `apply` does with it: [`apply`] walks the plan; for each attempt it sets money aside
+//! (`apply/budget.rs`), announces the call in the journal ([`state::Event`]), makes it
+//! (`apply/calls.rs`, which waits out what passes), watches (`apply/watch.rs`, which renews the lease and
+//! saves progress), collects and releases. What is not to be had leads down the ladder
+//! (`apply/ladder.rs`).
 
 pub mod apply;
 pub mod catalog;

@@ -1,10 +1,10 @@
 //! What must be right before anything starts, all of it told at once.
 
 use super::Error;
-use crate::model::{ArtifactRef, Money};
-use crate::plan::{Plan, PlannedStage};
+use crate::model::{ArtifactRef, Bytes, Money};
+use crate::plan::{self, DoneStage, FromState, Plan, PlannedStage};
 use crate::provider::{self, Access, Content, Item};
-use crate::state::State;
+use crate::state::{State, Status};
 use crate::util::secret::{self, Secret};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -63,6 +63,9 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
     if let Some(held) = held.filter(|held| *held != plan.job) {
         return Err(Error::OtherJob { held, planned: plan.job.clone() });
     }
+    if let Some(from) = &plan.from_state {
+        still_true(plan, from, state)?;
+    }
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
     check_shape(plan, &mut problems);
@@ -84,6 +87,38 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
         Ok(Checked { providers, datasets, files, secrets, warnings })
     } else {
         Err(Error::NotReady(problems))
+    }
+}
+
+/// Whether the state is still the one that the plan goes on from; or one that this plan was applied
+/// to since.
+fn still_true(plan: &Plan, from: &FromState, state: Option<&State>) -> Result<(), Error> {
+    let made = format!("the plan goes on from serial {} of state {}", from.serial, from.lineage);
+    let Some(state) = state else {
+        return Err(Error::Stale(format!("{made}, and there is no state here")));
+    };
+    if state.lineage != from.lineage {
+        return Err(Error::Stale(format!("{made}; here is state {}, serial {}", state.lineage, state.serial)));
+    }
+    let digest = plan::file::digest(plan).map_err(|error| Error::Bug(format!("cannot write the plan: {error}")))?;
+    if state.plan.as_ref() == Some(&digest) {
+        return Ok(());
+    }
+    if state.serial != from.serial {
+        let by = state.plan.as_ref().map(|plan| format!(", by plan {plan}")).unwrap_or_default();
+        return Err(Error::Stale(format!("{made}, which is at serial {} since{by}", state.serial)));
+    }
+    let same = |(name, done): (&String, &DoneStage)| {
+        let held = |(output, bytes): (&String, &Bytes)| {
+            state.artifacts.get(&format!("{name}.{output}")).is_some_and(|artifact| artifact.bytes == bytes.0)
+        };
+        let record =
+            state.stages.get(name).filter(|record| record.status == Status::Done && record.place == done.place);
+        record.is_some() && done.outputs.iter().all(held)
+    };
+    match from.done.iter().find(|done| !same(*done)) {
+        Some((name, _)) => Err(Error::Stale(format!("{made}; stage.{name} is not done there as it was"))),
+        None => Ok(()),
     }
 }
 
@@ -120,19 +155,26 @@ fn check_shape(plan: &Plan, problems: &mut Vec<String>) {
             problems.push(format!("`{}` cannot be the name of a folder or file", name.escape_debug()));
         }
     }
+    let done = plan.from_state.as_ref().map(|from| &from.done);
+    let done = |stage: &str| done.and_then(|done| done.get(stage));
     for stage in &plan.stages {
+        if done(&stage.name).is_some() {
+            problems.push(format!("stage.{} is in the plan, which says that it is done already", stage.name));
+        }
         for read in &stage.reads {
             let there = match read {
                 ArtifactRef::Dataset(name) => plan.datasets.contains_key(name) && plain(name),
                 ArtifactRef::Output { stage, name } => {
                     known.get(stage.as_str()).is_some_and(|stage| stage.writes.contains_key(name))
+                        || done(stage).is_some_and(|done| done.outputs.contains_key(name))
                 }
             };
             if !there {
                 problems.push(format!("stage.{} reads `{read}`, which the plan does not have", stage.name));
             }
         }
-        for before in stage.after.iter().filter(|before| !known.contains_key(before.as_str())) {
+        for before in stage.after.iter().filter(|before| !known.contains_key(before.as_str()) && done(before).is_none())
+        {
             problems.push(format!("stage.{} waits for stage.{before}, which the plan does not have", stage.name));
         }
     }

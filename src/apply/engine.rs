@@ -256,7 +256,9 @@ impl Context {
 
 /// Runs all stages in the order that the DAG allows, earlier in the plan first.
 async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, StageOutcome>, Error> {
-    let mut waiting: BTreeMap<usize, BTreeSet<&str>> = plan.stages.iter().map(predecessors).enumerate().collect();
+    let known: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+    let waits = |stage| predecessors(stage).intersection(&known).copied().collect();
+    let mut waiting: BTreeMap<usize, BTreeSet<&str>> = plan.stages.iter().map(waits).enumerate().collect();
     let mut outcomes: BTreeMap<String, StageOutcome> = BTreeMap::new();
     let mut running: JoinSet<(usize, Result<StageOutcome, Error>)> = JoinSet::new();
     let mut names: BTreeSet<&str> = BTreeSet::new();

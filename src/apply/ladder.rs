@@ -162,10 +162,12 @@ pub fn ends<'a>(
                 }
                 for read in &stage.reads {
                     let ArtifactRef::Output { stage: maker, name } = read else { continue };
-                    let Some((from, _)) = placed.get(maker.as_str()).filter(|(from, _)| from != place) else {
-                        continue;
-                    };
-                    let bytes = by_name.get(maker.as_str()).and_then(|maker| maker.writes.get(name));
+                    let before = plan.from_state.as_ref().and_then(|from| from.done.get(maker));
+                    let from = placed.get(maker.as_str()).map(|(from, _)| from);
+                    let from = from.or(before.map(|done| &done.place));
+                    let Some(from) = from.filter(|from| *from != place) else { continue };
+                    let writes = by_name.get(maker.as_str()).map(|maker| &maker.writes);
+                    let bytes = writes.or(before.map(|done| &done.outputs)).and_then(|writes| writes.get(name));
                     let bytes = bytes.copied().unwrap_or(Bytes(0));
                     let ended = ends.get(maker.as_str()).map_or(0, |end| end.0).max(elapsed.0.min(start));
                     let moving = ways.get(&(from, place)).map_or(0, |bits| Bandwidth(*bits).time(bytes).0);

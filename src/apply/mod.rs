@@ -51,6 +51,9 @@ pub enum Error {
     NotReady(Vec<String>),
     #[error("this folder holds the state of job `{held}`; the plan is of job `{planned}`")]
     OtherJob { held: String, planned: String },
+    /// The plan goes on from a state that is not like that any more.
+    #[error("{0}")]
+    Stale(String),
     #[error("this is a bug in sky: {0}")]
     Bug(String),
 }

@@ -61,7 +61,7 @@ pub struct ApplyArgs {
 
 /// Executes a plan that is approved. `plan_folder` is where the plan file lies, or the job file
 /// of a plan that was made on the way.
-pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Terminal) -> Result<Applied, Failure> {
     if args.json {
         let stream = Arc::new(Stream::begin(terminal));
         let result = execute(plan, plan_folder, args, stream.clone());
@@ -73,7 +73,7 @@ pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Te
             }
             Err(failure) => stream.failed(failure, "apply"),
         }
-        return result.map(|ended| ended.exit());
+        return result.map(|ended| ended.applied());
     }
     let text = Arc::new(Text::new(terminal, !args.no_logs));
     let result = execute(plan, plan_folder, args, text.clone());
@@ -97,7 +97,15 @@ pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Te
             }
         }
     }
-    Ok(ended.exit())
+    Ok(ended.applied())
+}
+
+/// What came of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    pub exit: Exit,
+    /// A stage has no offer left that the plan has checked.
+    pub used_up: bool,
 }
 
 /// How the verb ended.
@@ -108,6 +116,15 @@ enum Ended {
 }
 
 impl Ended {
+    fn applied(&self) -> Applied {
+        let outcome = match self {
+            Ended::Walked(outcome) if outcome.interrupted.is_none() => Some(outcome),
+            _ => None,
+        };
+        let used_up = outcome.is_some_and(|outcome| outcome.stages.values().any(used_up));
+        Applied { exit: self.exit(), used_up }
+    }
+
     fn exit(&self) -> Exit {
         let outcome = match self {
             Ended::Left(interrupt) => return exit_of(*interrupt),
@@ -205,10 +222,13 @@ fn left_words(interrupt: Interrupt) -> String {
     format!("second {}: left at once; stages may still run, and the state knows them", interrupt.name())
 }
 
+fn used_up(one: &StageOutcome) -> bool {
+    matches!(one, StageOutcome::Failed { used_up: true, .. })
+}
+
 /// What to do about what is left.
 fn hints(outcome: &Outcome, args: &ApplyArgs, terminal: &Terminal) {
     let place = args.state.place.words();
-    let used_up = |one: &StageOutcome| matches!(one, StageOutcome::Failed { used_up: true, .. });
     if outcome.stages.values().any(used_up) {
         terminal.note(&format!(
             "hint: plan the rest from here, without what is not to be had: \

@@ -120,7 +120,7 @@ pub fn read(sources: &InputArgs, terminal: &Terminal) -> Result<(Inputs, Catalog
 fn planned(read: &Inputs, catalog: &Catalog, effort: &Effort, terminal: &Terminal) -> Result<Plan, Stop> {
     let settings = Settings { effort: effort.clone(), compare: false };
     planner::plan(&read.job.value, &read.policy.value, catalog, &settings)
-        .map_err(|reason| Stop::no_plan(&reason, read, catalog, effort, terminal))
+        .map_err(|reason| Stop::no_plan(&reason, read, (catalog, false), effort, terminal))
 }
 
 /// A plan can only be judged by what it was made from.

@@ -48,7 +48,7 @@ pub fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let found = match found {
         Ok(found) => found,
         Err(reason) => {
-            let stop = Stop::no_plan(&reason, &read, &catalog, &effort, terminal);
+            let stop = Stop::no_plan(&reason, &read, (&catalog, false), &effort, terminal);
             if args.json {
                 let failure = json!({ "format_version": "1.0", "error": stop.summary, "conflict": stop.conflict });
                 terminal.out(&canonical::to_text(&failure).map_err(Failure::error)?)?;

@@ -5,13 +5,14 @@ use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal, apply};
 use crate::catalog::Catalog;
 use crate::compile::Refusal;
+use crate::model::Job;
 use crate::model::units::grouped;
-use crate::plan::{Plan, file as plan_file};
+use crate::plan::{FromState, Plan, file as plan_file};
 use crate::planner::{self, COMPARED_STAGES, NoPlan, Settings};
 use crate::render::conflict::{self, Files};
 use crate::render::{events, markdown, no_plan, plan_text};
 use crate::solve::Effort;
-use crate::state;
+use crate::state::{self, State};
 use crate::util::{clock, file};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
@@ -38,9 +39,16 @@ pub struct PlanArgs {
     /// Exit code 0: the state already holds all of it; 2: there is something to do
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Plan the rest of the job: what the state holds as done stays done, with its data where it
+    /// is; time and money that are used up, and offers that were not to be had, are left out
+    #[arg(long)]
+    pub from_state: bool,
     /// Write the mixed-integer program to FILE as MPS, for any other solver
     #[arg(long, value_name = "FILE")]
     pub emit_mps: Option<PathBuf>,
+    // For --from-state and --detailed-exitcode.
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// How hard to try.
@@ -74,6 +82,10 @@ pub struct ApplyVerbArgs {
     /// For CI: fail unless the plan is made from the catalog that sky.lock pins
     #[arg(long)]
     pub locked: bool,
+    /// With a job file: when a stage has no offer of the plan left, plan the rest anew from the
+    /// state as it is, without the offers that were not to be had, and go on
+    #[arg(long)]
+    pub replan: bool,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -111,10 +123,19 @@ impl From<Failure> for Stop {
 
 impl Stop {
     /// Why there is no plan. If it is not a mistake, the lines that clash are looked for.
-    pub fn no_plan(reason: &NoPlan, inputs: &Inputs, catalog: &Catalog, effort: &Effort, terminal: &Terminal) -> Self {
+    ///
+    /// Not for the rest of a job: the lines that clash are found for the whole.
+    pub fn no_plan(
+        reason: &NoPlan,
+        inputs: &Inputs,
+        (catalog, rest): (&Catalog, bool),
+        effort: &Effort,
+        terminal: &Terminal,
+    ) -> Self {
         let files = Files { job: &inputs.job, policy: &inputs.policy };
         let (job, policy) = (&inputs.job.value, &inputs.policy.value);
         let infeasible = matches!(reason, NoPlan::Infeasible(_) | NoPlan::Refused(Refusal::NoCandidates(_)));
+        let infeasible = infeasible && !rest;
         // A solver that breaks down here takes nothing from the answer but its reason.
         let conflict = infeasible.then(|| planner::conflict(job, policy, catalog, effort).ok()).flatten();
         let (text, answer) = no_plan::text(reason, files, conflict.as_ref(), terminal.colour_stderr);
@@ -135,12 +156,13 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
     refuse_overwriting(&args.inputs, &[&args.out, &args.emit_mps])?;
     let saved = args.check.as_ref().map(|path| std::fs::read(path).map_err(|error| Failure::file(path, "read", error)));
     let saved = saved.transpose()?;
-    let (_, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), terminal)?;
+    let from = args.from_state.then_some(&args.place);
+    let (_, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), from, terminal)?;
     let bytes = plan_file::encode(&plan).map_err(Failure::error)?;
     if let Some(path) = &args.out {
         file::write_result(path, bytes.as_bytes()).map_err(Failure::error)?;
     }
-    let done = done(&plan)?;
+    let done = done(&plan, &args.place)?;
     show(args, &plan, done, terminal)?;
     if let (Some(path), Some(saved)) = (&args.check, saved)
         && saved != bytes.as_bytes()
@@ -226,17 +248,39 @@ fn difference(path: &Path, plan: &Plan) -> String {
 }
 
 /// Whether the state of this folder already holds the whole plan.
-fn done(plan: &Plan) -> Result<bool, Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let state = PlaceArgs::of_environment()?.store(&here)?.read().map_err(Failure::error)?;
-    Ok(state.is_some_and(|state| state::summary::holds(&state, plan)))
+fn done(plan: &Plan, place: &PlaceArgs) -> Result<bool, Failure> {
+    Ok(held(place)?.is_some_and(|state| state::summary::holds(&state, plan)))
 }
 
-/// Reads the inputs and plans.
+/// The state of this folder; none if nothing was ever applied here.
+fn held(place: &PlaceArgs) -> Result<Option<State>, Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    place.store(&here)?.read().map_err(Failure::error)
+}
+
+/// What the state of this folder says of a job.
+fn facts(job: &Job, place: &PlaceArgs) -> Result<FromState, Failure> {
+    let state = held(place)?.ok_or_else(|| {
+        Failure::error("there is no state here to go on from").hint("leave --from-state out to plan the whole job")
+    })?;
+    if let Some(other) = state.job.as_ref().filter(|held| **held != job.name) {
+        let message = format!("the state here is that of job `{other}`, not of `{}`", job.name);
+        return Err(Failure::new(Exit::Stale, message).hint("go to the folder where this job was applied"));
+    }
+    let facts = state::summary::facts(&state, job);
+    let left = job.expanded().stages.keys().any(|name| !facts.done.contains_key(name));
+    if !left {
+        return Err(Failure::error("the state holds all of the job as done: nothing is left to plan"));
+    }
+    Ok(facts)
+}
+
+/// Reads the inputs and plans; `from_state`: what is left, by the state of that folder or of this one.
 fn compute(
     inputs: &InputArgs,
     solving: &SolvingArgs,
     mps: Option<&Path>,
+    from_state: Option<&PlaceArgs>,
     terminal: &Terminal,
 ) -> Result<(Inputs, Plan), Stop> {
     let read = inputs::read(inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
@@ -244,14 +288,18 @@ fn compute(
     let catalog = inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
     let effort = Effort { nodes: solving.max_nodes, seconds: solving.time_limit };
-    let stop = |reason: NoPlan| Stop::no_plan(&reason, &read, &catalog, &effort, terminal);
+    let stop = |reason: NoPlan| Stop::no_plan(&reason, &read, (&catalog, from_state.is_some()), &effort, terminal);
     if let Some(path) = mps {
         let program = planner::program(job, policy, &catalog, &effort).map_err(stop)?;
         file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
     }
     let settings = Settings { effort: effort.clone(), compare: solving.compare || job.stages.len() <= COMPARED_STAGES };
     let waiting = waiting("planning", job.stages.len(), catalog.offers.len(), terminal);
-    let planned = planner::plan(job, policy, &catalog, &settings).map_err(stop);
+    let planned = match from_state {
+        Some(place) => planner::plan_rest(job, policy, &catalog, &settings, &facts(job, place)?),
+        None => planner::plan(job, policy, &catalog, &settings),
+    };
+    let planned = planned.map_err(stop);
     waiting.inspect(ProgressBar::finish_and_clear);
     let plan = planned?;
     Ok((read, plan))
@@ -281,7 +329,11 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
         if args.locked {
             super::lock::check_plan(&path, &plan.inputs.catalog)?;
         }
-        return apply::run_plan(&plan, folder, &args.apply, terminal);
+        if args.replan {
+            return Err(Failure::error("--replan needs the job file: a plan file is applied as it is")
+                .hint("apply the job itself: sky apply job.toml --replan"));
+        }
+        return apply::run_plan(&plan, folder, &args.apply, terminal).map(|applied| applied.exit);
     }
     if args.apply.json && !args.apply.auto_approve {
         return Err(Failure::error("--json cannot ask: it needs a plan file or --auto-approve"));
@@ -292,8 +344,33 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
     }
     let (policy, catalog) = (args.policy.clone(), args.catalog.clone());
     let inputs = InputArgs { job: path.clone(), policy, catalog, locked: args.locked };
+    let mut applied = plan_and_apply(args, &inputs, folder, false, terminal)?;
+    // Every round does without more offers, so this comes to an end.
+    while applied.used_up && again(args, terminal)? {
+        applied = plan_and_apply(args, &inputs, folder, true, terminal)?;
+    }
+    Ok(applied.exit)
+}
+
+/// Whether the rest is to be planned anew, now that a stage has no checked offer left.
+fn again(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<bool, Failure> {
+    if args.replan || !terminal.interactive || args.apply.json || args.apply.auto_approve {
+        return Ok(args.replan);
+    }
+    terminal.confirm("Do you want to plan the rest anew, from the state as it is?")
+}
+
+/// Plans a job or the rest of it, asks, and applies the plan.
+fn plan_and_apply(
+    args: &ApplyVerbArgs,
+    inputs: &InputArgs,
+    folder: &Path,
+    rest: bool,
+    terminal: &Terminal,
+) -> Result<apply::Applied, Failure> {
     let solving = SolvingArgs { compare: false, max_nodes: Effort::default().nodes, time_limit: None };
-    let (_, plan) = compute(&inputs, &solving, None, terminal).map_err(|stop| stop.failure)?;
+    let from = rest.then_some(&args.apply.state.place);
+    let (_, plan) = compute(inputs, &solving, None, from, terminal).map_err(|stop| stop.failure)?;
     if !args.apply.json {
         apply::check_plan(&plan, folder, &args.apply)?;
         for warning in &plan.warnings {
@@ -302,7 +379,10 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
         terminal.out(&format!("{}\n", plan_text::text(&plan, terminal.width)))?;
     }
     if !args.apply.auto_approve && !terminal.confirm("Do you want to apply this plan?")? {
-        return Err(Failure::error("apply cancelled: nothing was begun"));
+        return Err(Failure::error(match rest {
+            true => "apply cancelled: the rest was not begun",
+            false => "apply cancelled: nothing was begun",
+        }));
     }
     apply::run_plan(&plan, folder, &args.apply, terminal)
 }

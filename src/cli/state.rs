@@ -155,6 +155,8 @@ pub fn failure(error: Error, store: &Store) -> Failure {
             .hint("what runs goes on, and the state knows of it: once the bucket can be reached, do the same again"),
         Error::OtherJob { .. } => Failure::new(Exit::Stale, error.to_string())
             .hint("apply it in another folder or with --state-dir DIR, or delete the former with `sky destroy`"),
+        Error::Stale(_) => Failure::new(Exit::Stale, error.to_string())
+            .hint("plan the rest anew from the state as it is: sky plan JOB --from-state --out PLAN"),
         Error::State(StateError::Empty { .. } | StateError::Malformed { .. } | StateError::Missing { .. }) => {
             let failure = Failure::error(&error);
             match restore_hint(store) {

@@ -18,7 +18,7 @@ pub use places::billed;
 
 use crate::catalog::Catalog;
 use crate::model::units::div_half_even;
-use crate::model::{AcceleratorNeed, ArtifactRef, Bytes, Job, Needs, Policy, Work, dag};
+use crate::model::{AcceleratorNeed, ArtifactRef, Bytes, Dataset, Job, Needs, Policy, Work, dag};
 use crate::problem::{Artifact, Choice, Instance, Origin, Price, StageChoices};
 use candidates::WaysOut;
 use caps::Limit;
@@ -150,6 +150,13 @@ pub fn check_names(job: &Job, catalog: &Catalog) -> Result<(), Refusal> {
             });
         }
     }
+    if let Some((artifact, made)) = job.made.iter().find(|(_, made)| catalog.place_id(&made.at).is_none()) {
+        return Err(Refusal::Unknown {
+            key: String::new(),
+            message: format!("`{artifact}` was made at {}, a place that the catalog does not have", made.at),
+            hint: Some("plan with the catalog of the first plan".to_owned()),
+        });
+    }
     let unknown = |need: &&AcceleratorNeed| catalog.accelerator_name(&need.name).is_none();
     for (name, stage) in &job.stages {
         // One known alternative is enough: a job may be planned on small catalogs too.
@@ -236,7 +243,7 @@ fn all_candidates(
     let asked: Vec<Needs> = job.stages.values().map(|stage| needs::rounded(&stage.needs, &sizes)).collect();
     for ((name, stage), needs) in job.stages.iter().zip(&asked) {
         let labels = labels.of_stage.get(name).unwrap_or(&empty);
-        let request = Request { needs, labels, allocation: stage.allocation };
+        let request = Request { needs, labels, allocation: stage.allocation, without: &stage.without };
         let index = known.iter().position(|known| known.request == request).unwrap_or_else(|| {
             let allowed = offers::allowed(&request, places);
             known.push(Known { request, allowed, by_work: Vec::new() });
@@ -291,7 +298,7 @@ struct KnownWork<'a> {
 
 /// Places with a candidate or a dataset, ascending by name.
 fn sites(job: &Job, catalog: &Catalog, candidates: &[Vec<Candidate>]) -> Vec<u32> {
-    let stored = job.datasets.values().filter_map(|dataset| catalog.place_id(&dataset.at));
+    let stored = job.datasets.values().chain(job.made.values()).filter_map(|data| catalog.place_id(&data.at));
     offering(catalog, candidates).into_iter().chain(stored).collect::<BTreeSet<u32>>().into_iter().collect()
 }
 
@@ -318,12 +325,11 @@ fn artifacts(
         }
     }
     let number = |name: &String| stages.binary_search(name).ok();
-    let origin = |artifact: &ArtifactRef| match artifact {
-        ArtifactRef::Dataset(name) => {
-            let place = catalog.place_id(&job.datasets.get(name)?.at)?;
-            Some(Origin::Site(*site_of.get(&place)?))
-        }
-        ArtifactRef::Output { stage, .. } => number(stage).map(Origin::Stage),
+    let lies = |dataset: &Dataset| Some(Origin::Site(*site_of.get(&catalog.place_id(&dataset.at)?)?));
+    let origin = |artifact: &ArtifactRef| match (artifact, job.made.get(artifact)) {
+        (_, Some(made)) => lies(made),
+        (ArtifactRef::Dataset(name), _) => lies(job.datasets.get(name)?),
+        (ArtifactRef::Output { stage, .. }, _) => number(stage).map(Origin::Stage),
     };
     let made = readers.into_iter().filter_map(|(artifact, readers)| {
         let made =

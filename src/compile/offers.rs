@@ -3,7 +3,7 @@
 use super::caps::Limit;
 use super::places::Places;
 use super::{needs, spot};
-use crate::model::{Allocation, Machine, Needs, Offer, Purchase, Stage, TeeSet, Work};
+use crate::model::{Allocation, Machine, Needs, Offer, OfferName, Purchase, Stage, TeeSet, Work};
 use crate::rule;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,6 +14,8 @@ pub struct Request<'a> {
     pub labels: &'a BTreeSet<String>,
     /// As the stage says it.
     pub allocation: Option<Allocation>,
+    /// What is not to be had.
+    pub without: &'a BTreeSet<OfferName>,
 }
 
 /// How the offers of a stage ran out.
@@ -24,8 +26,8 @@ pub struct Funnel {
     pub needs: String,
     /// Offers that meet the needs, before any policy.
     pub fitting: u64,
-    /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …); three are
-    /// no needs: `allocation` is the stage's own, `duration` that the job does not say how long the
+    /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …); four are
+    /// no needs: `not to be had` is that it was tried, `allocation` is the stage's own, `duration` that the job does not say how long the
     /// stage runs there, `interruptions` that it would practically never end on spot machines.
     pub unmet: BTreeMap<String, u64>,
     /// Offers that meet the needs and are forbidden first by this key of the policy.
@@ -74,6 +76,14 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
     let mut allowed = Allowed { offers: Vec::new(), ranks: Vec::new(), allocation };
     let mut forbids: BTreeMap<(TeeSet, Purchase), Option<String>> = BTreeMap::new();
     let in_question: Vec<bool> = catalog.machines.iter().map(|machine| needs::in_question(needs, machine)).collect();
+    let exhausted = |offer: &Offer| {
+        let name = || OfferName {
+            place: catalog.place(offer).name.clone(),
+            instance_type: catalog.machine(offer).instance_type.clone(),
+            purchase: offer.purchase,
+        };
+        !request.without.is_empty() && request.without.contains(&name())
+    };
     for (index, offer) in catalog.offers.iter().enumerate().filter(|(_, offer)| in_question[offer.machine as usize]) {
         let (wanted, near, forbidden) = &of_place[offer.place as usize];
         let (unmet, rank) = match unmet[offer.machine as usize] {
@@ -88,7 +98,8 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
             Allocation::Spot => offer.purchase == Purchase::Spot,
             Allocation::SpotIfAvailable | Allocation::Cheapest => true,
         };
-        if let Some(need) = unmet.or((!bought && said_by.is_none()).then_some("allocation")) {
+        let gone = || exhausted(offer).then_some("not to be had");
+        if let Some(need) = unmet.or((!bought && said_by.is_none()).then_some("allocation")).or_else(gone) {
             count(&mut funnel.unmet, need);
             continue;
         }

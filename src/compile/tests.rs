@@ -80,6 +80,8 @@ fn stage(work: Work) -> Stage {
         deadline: None,
         allocation: None,
         checkpoint: None,
+        secrets: BTreeMap::new(),
+        without: BTreeSet::new(),
     }
 }
 
@@ -89,7 +91,7 @@ fn hours(hours: u64) -> Stage {
 
 fn job<const N: usize>(stages: [(&str, Stage); N]) -> Job {
     let stages = stages.into_iter().map(|(name, stage)| (name.to_owned(), stage)).collect();
-    Job { name: "j".to_owned(), datasets: BTreeMap::new(), stages, spread: Vec::new() }
+    Job { name: "j".to_owned(), datasets: BTreeMap::new(), stages, spread: Vec::new(), made: BTreeMap::new() }
 }
 
 fn pattern(text: &str) -> Pattern {

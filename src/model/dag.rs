@@ -74,6 +74,7 @@ pub fn labels(job: &Job) -> Labels {
     for (name, dataset) in &job.datasets {
         labels.of_artifact.insert(ArtifactRef::Dataset(name.clone()), dataset.labels.clone());
     }
+    labels.of_artifact.extend(job.made.iter().map(|(artifact, made)| (artifact.clone(), made.labels.clone())));
     for name in order(job).unwrap_or_default() {
         let Some(stage) = job.stages.get(name) else { continue };
         let read: BTreeSet<String> =

@@ -1,6 +1,6 @@
 //! What people want done: stages, the data between them, the datasets they start from.
 
-use crate::model::{AcceleratorNeed, Bytes, Millis, Pattern, PlaceName, ServiceNeed, Tee};
+use crate::model::{AcceleratorNeed, Bytes, Millis, Pattern, PlaceName, Purchase, ServiceNeed, Tee};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,6 +17,10 @@ pub struct Job {
     /// How stages are kept apart.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub spread: Vec<Spread>,
+    /// Outputs of stages that are done and so not in `stages` any more: data that exists, like
+    /// datasets, under the name that its readers know.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub made: BTreeMap<ArtifactRef, Dataset>,
 }
 
 /// At most so many of some stages (or of their copies) in any one failure domain.
@@ -86,6 +90,21 @@ pub struct Stage {
     /// How it saves its progress; none: what is interrupted starts over.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub checkpoint: Option<Checkpoint>,
+    /// Environment variables whose values are looked up when the plan is applied: by name, a
+    /// reference, `env:NAME` or `file:PATH` relative to the job file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub secrets: BTreeMap<String, String>,
+    /// Offers that were tried and are not to be had.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub without: BTreeSet<OfferName>,
+}
+
+/// What tells an offer from all others of a catalog.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OfferName {
+    pub place: PlaceName,
+    pub instance_type: String,
+    pub purchase: Purchase,
 }
 
 fn one() -> u32 {
@@ -260,12 +279,12 @@ impl From<ArtifactRef> for String {
 impl Job {
     /// The size of an artifact of this job; of one copy's, if its stage has several.
     pub fn size(&self, artifact: &ArtifactRef) -> Bytes {
-        match artifact {
+        let planned = || match artifact {
             ArtifactRef::Dataset(name) => self.datasets.get(name).map(|dataset| dataset.size),
             ArtifactRef::Output { stage, .. } => {
                 self.stages.get(stage).and_then(|stage| stage.writes.get(artifact.file_name()).copied())
             }
-        }
-        .unwrap_or_default()
+        };
+        self.made.get(artifact).map(|made| made.size).or_else(planned).unwrap_or_default()
     }
 }

@@ -19,7 +19,9 @@ pub mod uniform;
 pub mod units;
 
 pub use accelerator::AcceleratorNeed;
-pub use job::{Allocation, ArtifactRef, Checkpoint, Dataset, Domain, Job, Latency, Needs, Spread, Stage, Work};
+pub use job::{
+    Allocation, ArtifactRef, Checkpoint, Dataset, Domain, Job, Latency, Needs, OfferName, Spread, Stage, Work,
+};
 pub use names::PlaceName;
 pub use offer::{Machine, Offer, Place, Purchase, Reach, Tee, TeeSet};
 pub use pattern::Pattern;

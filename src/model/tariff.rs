@@ -48,6 +48,12 @@ impl Tariff {
         DataRate(rates.map(|((_, rate), _)| *rate).chain(free_first).min().unwrap_or(0))
     }
 
+    /// The greatest price that applies to any byte between two volumes.
+    pub fn greatest_rate(&self, from: Bytes, to: Bytes) -> DataRate {
+        let inner = self.tiers.iter().filter(|(at, _)| from.0 < *at && *at < to.0).map(|(_, rate)| *rate);
+        DataRate(inner.fold(self.rate_at(from), i64::max))
+    }
+
     /// The same with the first `free` bytes at no charge; the tiers above still count them.
     pub fn with_free(&self, free: Bytes) -> Self {
         if free.0 == 0 || self.tiers.is_empty() {

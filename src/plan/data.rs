@@ -143,8 +143,8 @@ impl Billing {
 
     /// What is billed of a time.
     pub fn billed(&self, time: Millis) -> Millis {
-        let steps = time.0.max(self.minimum_ms.0).div_ceil(self.increment_ms.0.max(1));
-        Millis(steps.saturating_mul(self.increment_ms.0.max(1)))
+        let increment = self.increment_ms.0.max(1);
+        Millis(time.0.div_ceil(increment).saturating_mul(increment).max(self.minimum_ms.0))
     }
 }
 
@@ -173,10 +173,24 @@ pub struct FromState {
     pub serial: u64,
     /// From the start of the job to the last thing that the state knows of.
     pub elapsed_ms: Millis,
-    /// What was spent so far.
+    /// What was spent so far, and what is set aside for machines that are still there.
     pub spent_micro_usd: Money,
     /// The stages that are done: they are not in the plan, and their outputs are data that exists.
     pub done: BTreeMap<String, DoneStage>,
+    /// Offers that were not to be had, which the plan does without.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub exhausted: BTreeSet<Exhausted>,
+}
+
+/// An offer that was not to be had.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Exhausted {
+    pub stage: String,
+    pub place: PlaceName,
+    pub instance_type: String,
+    pub purchase: Purchase,
+    /// `stockout`, `quota`, `preempted`.
+    pub why: String,
 }
 
 /// A stage that was done before the plan was made.

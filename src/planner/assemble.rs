@@ -1,28 +1,32 @@
 //! From a solved placement to a plan.
 
+use super::rungs::{self, Dag};
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
 use crate::model::{
-    Allowance, Bytes, DataRate, Job, Millis, Money, Offer, Pattern, Place, Policy, Purchase, Rate, Stage, Unit, dag,
-    fanout,
+    AcceleratorNeed, Allowance, Bytes, DataRate, Job, Machine, Money, Offer, Pattern, Place, Policy, Purchase, Rate,
+    Stage, Unit, dag, fanout,
 };
 use crate::plan::*;
-use crate::problem::{
-    Evaluation, Followers, Instance, Shape, StageChoices, caused, evaluate, evaluate_on, routes, spread, together,
-    touched, worth,
-};
+use crate::problem::{Evaluation, Instance, StageChoices, evaluate_on, routes, worth};
 use crate::solve::Solved;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// All that a plan is made of.
 #[derive(Clone, Debug)]
 pub struct Parts<'a> {
+    /// As it is written, with all its stages.
     pub job: &'a Job,
+    /// As it is written; but its limits are what is left of them.
     pub policy: &'a Policy,
     pub catalog: &'a Catalog,
+    /// What is left to do.
     pub compiled: &'a Compiled,
     pub solved: &'a Solved,
     pub single: Option<SingleCloud>,
+    /// Of job and policy as they are written.
+    pub inputs: Inputs,
+    pub from_state: Option<&'a FromState>,
 }
 
 /// Who solved it.
@@ -32,41 +36,22 @@ pub struct SolverName {
     pub version: String,
 }
 
-/// Alternatives kept per stage.
-const ALTERNATIVES: usize = 3;
-/// The cheapest so many are checked against the limits.
-const LOOKED_AT: usize = 24;
-
-/// What follows from the job's DAG, for all stages.
-struct Dag {
-    shape: Shape,
-    followers: Followers,
-    touched: Vec<Vec<usize>>,
-    /// Of the plan's own picks.
-    spread: Vec<Vec<(usize, usize)>>,
-}
-
 /// Writes the plan down.
-pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_json::Error> {
-    let Parts { job, policy, catalog, compiled, solved, single } = parts;
+pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
+    let Parts { job, policy, catalog, compiled, solved, single, .. } = parts;
     let evaluation = &solved.evaluation;
-    let shape = compiled.instance.shape();
-    let dag = Dag {
-        followers: Followers::new(&shape),
-        shape,
-        touched: touched(&compiled.instance),
-        spread: spread(&compiled.instance, &solved.picks),
-    };
+    let dag = Dag::of(&compiled.instance, &solved.picks);
     let mut stages: Vec<PlannedStage> =
         (0..compiled.stages.len()).map(|stage| planned_stage(parts, &dag, stage)).collect();
+    let ways = rungs::ways(parts, &stages);
     stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
     let mut transfers: Vec<PlannedTransfer> = planned_transfers(parts);
     transfers.sort_by(|a, b| (a.start_ms, &a.artifact, &a.to).cmp(&(b.start_ms, &b.artifact, &b.to)));
-    Ok(Plan {
+    Plan {
         format_version: FORMAT_VERSION.to_owned(),
         sky_version: env!("CARGO_PKG_VERSION").to_owned(),
         job: job.name.clone(),
-        inputs: super::inputs(job, policy, catalog)?,
+        inputs: parts.inputs.clone(),
         objective: policy.minimize,
         limits: Limits { deadline_ms: policy.deadline, budget_micro_usd: policy.budget, hour_nano_usd: policy.hour },
         stages,
@@ -89,10 +74,10 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Result<Plan, serde_js
             kept: compiled.counts.kept,
         },
         warnings: warnings(parts),
-        ways: Vec::new(),
-        from_state: None,
+        ways,
+        from_state: parts.from_state.cloned(),
         digest: None,
-    })
+    }
 }
 
 fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
@@ -122,7 +107,7 @@ fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
 }
 
 /// The offer that a stage takes at some position of its choices.
-fn offer_of<'a>(parts: &Parts<'a>, stage: usize, position: usize) -> &'a Offer {
+pub(super) fn offer_of<'a>(parts: &Parts<'a>, stage: usize, position: usize) -> &'a Offer {
     let tag = parts.compiled.instance.stages[stage].choices[position].tag;
     &parts.catalog.offers[parts.compiled.candidates[stage][tag].offer]
 }
@@ -136,14 +121,12 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
     let candidate = &compiled.candidates[index][choice.tag];
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));
     let source = &catalog.sources[usize::from(offer.source)];
-    let accelerator = machine.accelerator.as_ref();
     PlannedStage {
         name: name.clone(),
         place: place.name.clone(),
         country: place.country.clone(),
         instance_type: machine.instance_type.clone(),
-        accelerator: accelerator
-            .map(|(name, count)| crate::model::AcceleratorNeed { name: name.clone(), thousandths: *count }.to_string()),
+        accelerator: accelerator(machine),
         nodes: stage.nodes,
         purchase: offer.purchase,
         rate_nano_usd_per_hour: hourly(catalog, offer),
@@ -158,7 +141,7 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         end_ms: millis(solved.evaluation.end[index]),
         boot_ms: candidate.boot,
         billed_ms: candidate.billed,
-        billing: Billing::default(),
+        billing: billing(catalog, offer),
         deadline_ms: stage.deadline,
         spot: (offer.purchase == Purchase::Spot).then_some(SpotTerms {
             monthly_ppm: candidate.monthly,
@@ -175,102 +158,38 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         after: dag::predecessors(stage).into_iter().map(str::to_owned).collect(),
         run: stage.run.clone(),
         files: stage.files.clone(),
-        secrets: BTreeMap::new(),
-        checkpoint: None,
-        alternatives: alternatives(parts, dag, index),
+        secrets: stage.secrets.clone(),
+        checkpoint: stage.checkpoint.as_ref().map(|checkpoint| PlannedCheckpoint {
+            every_ms: checkpoint.every.or(candidate.every),
+            bytes: checkpoint.size,
+        }),
+        alternatives: rungs::alternatives(parts, dag, index),
     }
 }
 
+/// `V100:4`.
+pub(super) fn accelerator(machine: &Machine) -> Option<String> {
+    let (name, count) = machine.accelerator.as_ref()?;
+    Some(AcceleratorNeed { name: name.clone(), thousandths: *count }.to_string())
+}
+
+/// How time at an offer is billed; not at all if it is paid by something else.
+pub(super) fn billing(catalog: &Catalog, offer: &Offer) -> Billing {
+    let terms = catalog.terms.get(&catalog.place(offer).name.cloud);
+    let terms = terms.filter(|_| catalog.machine(offer).unit() == Unit::Hour);
+    terms.map_or(Billing::default(), |terms| Billing { increment_ms: terms.increment, minimum_ms: terms.minimum })
+}
+
 /// The price of an offer per hour; 0 if it is per something else.
-fn hourly(catalog: &Catalog, offer: &Offer) -> Rate {
+pub(super) fn hourly(catalog: &Catalog, offer: &Offer) -> Rate {
     if catalog.machine(offer).unit() == Unit::Hour { offer.rate } else { Rate(0) }
 }
 
 /// What a stage pays for at an offer that is not time.
-fn usage(catalog: &Catalog, offer: &Offer, stage: &Stage) -> Option<Usage> {
+pub(super) fn usage(catalog: &Catalog, offer: &Offer, stage: &Stage) -> Option<Usage> {
     let unit = catalog.machine(offer).unit();
     let quantity = unit.counts(stage.needs.scans, stage.needs.requests)?;
     Some(Usage { unit, rate_nano_usd_per_unit: offer.rate, quantity })
-}
-
-/// The cheapest other offers for one stage, the rest of the plan as it is, within the limits.
-fn alternatives(parts: &Parts<'_>, dag: &Dag, stage: usize) -> Vec<Alternative> {
-    let instance = &parts.compiled.instance;
-    let mut picks = parts.solved.picks.clone();
-    let kept = picks[stage];
-    // A choice costs at least what it costs itself: those after the last that can be among the
-    // cheapest need not be looked at with their copies.
-    let choices = &instance.stages[stage].choices;
-    let mut by_own: Vec<(i64, usize)> = (0..choices.len())
-        .filter(|position| *position != kept)
-        .map(|position| (choices[position].cost, position))
-        .collect();
-    by_own.sort_unstable();
-    let own_site = choices[kept].site;
-    let caused = |site: usize| caused(instance, &dag.touched[stage], &dag.spread, &parts.solved.picks, stage, site);
-    let mut copies: BTreeMap<usize, Option<i64>> = BTreeMap::new();
-    let mut ranked: BTreeSet<(i64, usize)> = BTreeSet::new();
-    for (own, position) in by_own {
-        if ranked.len() >= LOOKED_AT && ranked.last().is_some_and(|(cost, _)| *cost <= own) {
-            break;
-        }
-        // Copies cost the same for all choices at a site.
-        let site = choices[position].site;
-        let copies = copies.entry(site).or_insert_with(|| caused(site));
-        let Some(copies) = *copies else { continue };
-        ranked.insert((own.saturating_add(copies), position));
-        if ranked.len() > LOOKED_AT {
-            ranked.pop_last();
-        }
-    }
-    // Copies that are counted on their own: the first that are found are the cheapest.
-    let in_order = instance.links.pools.is_empty() && !routes::possible(instance);
-    let mut found: Vec<(i64, i64, usize)> = Vec::new();
-    let now = choices[kept].cost.saturating_add(caused(own_site).unwrap_or(0));
-    for (ranked_cost, position) in ranked {
-        if in_order && found.len() == ALTERNATIVES {
-            break;
-        }
-        picks[stage] = position;
-        let (cost, time, late) = if in_order {
-            // Nothing but what the stage causes differs.
-            let whole = parts.solved.evaluation.cost() - now + ranked_cost;
-            let end = dag.followers.moved(instance, &dag.shape, &picks, &parts.solved.evaluation.end, stage);
-            let late = instance.stages.iter().zip(&end).any(|(stage, end)| stage.deadline.is_some_and(|by| *end > by));
-            (whole, end.into_iter().max().unwrap_or(0), late)
-        } else {
-            let Some(evaluation) = evaluate(instance, &dag.shape, &picks) else { continue };
-            (evaluation.cost(), evaluation.makespan, instance.lateness(&evaluation) > 0)
-        };
-        let keeps_limits =
-            instance.budget.is_none_or(|limit| cost <= limit) && instance.deadline.is_none_or(|limit| time <= limit);
-        let keeps_caps =
-            !late && together::over(instance, &picks) == 0 && together::clash(instance, &dag.shape, &picks).is_none();
-        if keeps_limits && keeps_caps {
-            found.push((cost, time, position));
-        }
-    }
-    found.sort_unstable();
-    let alternative = |(cost, time, position): (i64, i64, usize)| {
-        let offer = offer_of(parts, stage, position);
-        Alternative {
-            place: parts.catalog.place(offer).name.clone(),
-            instance_type: parts.catalog.machine(offer).instance_type.clone(),
-            purchase: offer.purchase,
-            rate_nano_usd_per_hour: hourly(parts.catalog, offer),
-            total_cost_micro_usd: money(cost),
-            makespan_ms: millis(time),
-            country: None,
-            accelerator: None,
-            usage: None,
-            billing: Billing::default(),
-            duration_ms: Millis(0),
-            boot_ms: Millis(0),
-            cost_micro_usd: Money(0),
-            counted_with_others: false,
-        }
-    };
-    found.into_iter().take(ALTERNATIVES).map(alternative).collect()
 }
 
 fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {

@@ -9,6 +9,8 @@ mod hitting;
 mod lines;
 mod recompute;
 mod relax;
+mod rest;
+mod rungs;
 mod touched;
 mod used;
 mod verify;
@@ -19,13 +21,14 @@ pub use explain::{BreakEven, Elsewhere, ExplainError, Explanation, Ruled, Why, e
 pub use frontier::{Frontier, Placed, Point, frontier};
 pub use lines::{Counted, File, Line, Need, What, without, written};
 pub use relax::{Relaxation, Relaxed};
+pub use rest::UsedUp;
 pub use touched::{Touched, TouchedStage, TouchedTransfer, touched};
 pub use verify::{Difference, verify};
 
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled, Refusal};
 use crate::model::{Allowance, Job, Objective, Pattern, Policy, canonical};
-use crate::plan::{self, Inputs, Plan, SingleCloud};
+use crate::plan::{self, FromState, Inputs, Plan, SingleCloud};
 use crate::problem::{Target, lower, mps};
 use crate::solve::{self, Effort, Highs, Outcome, Shortfall, Solver, SolverError};
 use crate::util::hash;
@@ -49,21 +52,49 @@ pub enum NoPlan {
     Refused(Refusal),
     /// No placement keeps the limits.
     Infeasible(Shortfall),
+    /// The state that it was to go on from has left nothing of a limit.
+    UsedUp(UsedUp),
     Solver(SolverError),
 }
 
 /// The one best plan of a job under a policy.
 pub fn plan(job: &Job, policy: &Policy, catalog: &Catalog, settings: &Settings) -> Result<Plan, NoPlan> {
-    let compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
+    let inputs = inputs(job, policy, catalog).map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
+    planned((job, job), policy, catalog, settings, (inputs, None))
+}
+
+/// The one best plan of what a state has left to do of a job under a policy.
+pub fn plan_rest(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    settings: &Settings,
+    from: &FromState,
+) -> Result<Plan, NoPlan> {
+    let inputs = inputs(job, policy, catalog).map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
+    let (left, policy) = rest::rest(job, policy, from).map_err(NoPlan::UsedUp)?;
+    planned((job, &left), &policy, catalog, settings, (inputs, Some(from)))
+}
+
+/// Plans `left`, what is left of the job.
+fn planned(
+    (job, left): (&Job, &Job),
+    policy: &Policy,
+    catalog: &Catalog,
+    settings: &Settings,
+    (inputs, from_state): (Inputs, Option<&FromState>),
+) -> Result<Plan, NoPlan> {
+    let compiled = compile::compile(left, policy, catalog).map_err(NoPlan::Refused)?;
     let solver = Highs;
     match solve::solve(&compiled.instance, &solver, &settings.effort).map_err(NoPlan::Solver)? {
         Outcome::Infeasible(shortfall) => Err(NoPlan::Infeasible(shortfall)),
         Outcome::Solved(solved) => {
-            let single = if settings.compare { single_cloud(job, policy, catalog, &compiled, settings)? } else { None };
-            let parts = assemble::Parts { job, policy, catalog, compiled: &compiled, solved: &solved, single };
+            let single =
+                if settings.compare { single_cloud(left, policy, catalog, &compiled, settings)? } else { None };
+            let (compiled, solved) = (&compiled, &solved);
+            let parts = assemble::Parts { job, policy, catalog, compiled, solved, single, inputs, from_state };
             let solver = assemble::SolverName { name: solver.name(), version: solver.version() };
-            let plan = assemble::assemble(&parts, &solver);
-            let mut plan = plan.map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
+            let mut plan = assemble::assemble(&parts, &solver);
             plan.solver.time_limited = settings.effort.seconds.is_some();
             verify::signed(plan)
         }

@@ -11,15 +11,15 @@ use crate::catalog::{Catalog, Terms};
 use crate::compile::spot;
 use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
 use crate::model::{
-    AcceleratorNeed, Allocation, ArtifactRef, Bytes, Domain, Job, Machine, Millis, Money, Needs, Offer, Place,
-    PlaceName, Policy, Purchase, Rate, Stage, Tariff, Unit, Work,
+    AcceleratorNeed, Allocation, ArtifactRef, Bytes, Domain, Job, Machine, Millis, Money, Needs, Offer, OfferName,
+    Place, PlaceName, Policy, Purchase, Rate, Stage, Tariff, Unit, Work,
 };
 use crate::plan::{Plan, PlannedStage, PlannedTransfer, Usage};
 use crate::rule;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is wrong.
+/// What is wrong, for what is left of a job and of a policy's limits.
 pub fn differences(plan: &Plan, job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<Difference> {
     let whole = job.expanded();
     let stages = plan.stages.iter().map(|stage| (stage.name.as_str(), stage)).collect();
@@ -95,6 +95,9 @@ impl<'a> Check<'a> {
                 ArtifactRef::Dataset(name) => {
                     labels.extend(self.job.datasets.get(name).into_iter().flat_map(|data| data.labels.clone()));
                 }
+                made if self.job.made.contains_key(made) => {
+                    labels.extend(self.job.made.get(made).into_iter().flat_map(|data| data.labels.clone()));
+                }
                 ArtifactRef::Output { stage, .. } => {
                     let Some(writer) = self.job.stages.get(stage) else { continue };
                     labels.extend(self.labels(writer).difference(&writer.removes).cloned());
@@ -144,6 +147,14 @@ impl<'a> Check<'a> {
         }
         let alternatives = stage.needs.any_of.iter();
         let any = stage.needs.any_of.is_empty() || alternatives.into_iter().any(|needs| self.meets(needs, offer));
+        let gone = |name: &OfferName| {
+            name.place == planned.place
+                && name.instance_type == planned.instance_type
+                && name.purchase == planned.purchase
+        };
+        if stage.without.iter().any(gone) {
+            self.wrong(at("instance_type"), &planned.instance_type, "an offer that the state has not found used up");
+        }
         if !(self.meets(&stage.needs, offer) && any) {
             self.wrong(at("instance_type"), &planned.instance_type, "a machine that meets the stage's needs");
         }
@@ -302,6 +313,10 @@ impl<'a> Check<'a> {
     fn origin(&self, artifact: &ArtifactRef) -> Option<(&'a PlaceName, Millis)> {
         match artifact {
             ArtifactRef::Dataset(name) => self.plan.datasets.get(name).map(|data| (&data.at, Millis(0))),
+            ArtifactRef::Output { stage, .. } if self.job.made.contains_key(artifact) => {
+                let done = self.plan.from_state.as_ref()?.done.get(stage)?;
+                Some((&done.place, Millis(0)))
+            }
             ArtifactRef::Output { stage, .. } => {
                 self.stages.get(stage.as_str()).map(|stage| (&stage.place, stage.end_ms))
             }

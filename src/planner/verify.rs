@@ -7,7 +7,7 @@
 //! so that what only a solver could work out again cannot have been changed either.
 
 use super::recompute;
-use super::{NoPlan, assemble};
+use super::{NoPlan, assemble, rest};
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
 use crate::model::{Job, Objective, PlaceName, Policy};
@@ -15,6 +15,7 @@ use crate::plan::{Plan, PlannedTransfer, SolverReport, file as plan_file};
 use crate::problem::{Routes, evaluate_on};
 use crate::solve::{Proof, Solved};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Something in a plan that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +35,14 @@ impl Difference {
 
 /// All that is wrong with a plan of these inputs; `text` is its file.
 pub fn verify(plan: &Plan, text: &str, job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<Difference> {
+    let rest = match &plan.from_state {
+        Some(from) => rest::rest(job, policy, from).map(|(job, policy)| (Cow::Owned(job), Cow::Owned(policy))),
+        None => Ok((Cow::Borrowed(job), Cow::Borrowed(policy))),
+    };
+    let (left, limits) = match rest {
+        Ok(rest) => rest,
+        Err(used_up) => return vec![Difference::new("from_state", used_up, "a state that leaves something to plan")],
+    };
     let mut found = Vec::new();
     match plan_file::encode(plan) {
         Ok(canonical) if canonical == text => {}
@@ -46,17 +55,23 @@ pub fn verify(plan: &Plan, text: &str, job: &Job, policy: &Policy, catalog: &Cat
         (Some(says), Ok(should)) => found.push(Difference::new("digest", says, should)),
         _ => found.push(Difference::new("digest", "none", "that of the plan: it was written by an older sky")),
     }
-    found.extend(recompute::differences(plan, job, policy, catalog));
-    found.extend(rewritten(plan, job, policy, catalog));
+    found.extend(recompute::differences(plan, &left, &limits, catalog));
+    found.extend(rewritten(plan, (job, &left), (policy, &limits), catalog));
     found.extend(proof(plan, policy));
     found.sort();
     found.dedup_by(|a, b| a.at == b.at);
     found
 }
 
-/// Compares with the plan that comes of the same offers.
-fn rewritten(plan: &Plan, job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<Difference> {
-    let Ok(compiled) = compile::compile(job, policy, catalog) else {
+/// Compares with the plan that comes of the same offers, of the job and what is left of it, of the
+/// policy and what is left of its limits.
+fn rewritten(
+    plan: &Plan,
+    (job, left): (&Job, &Job),
+    (written, policy): (&Policy, &Policy),
+    catalog: &Catalog,
+) -> Vec<Difference> {
+    let Ok(compiled) = compile::compile(left, policy, catalog) else {
         return vec![Difference::new("stages", "some", "none: no plan of these inputs is possible")];
     };
     let picks = match picks(plan, &compiled, catalog) {
@@ -71,9 +86,12 @@ fn rewritten(plan: &Plan, job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<
     let proof = Proof { optimal: true, cost_bound: evaluation.cost(), time_bound: time.then_some(evaluation.makespan) };
     let solved = Solved { picks, evaluation, proof };
     let single = plan.single_cloud.clone();
-    let parts = assemble::Parts { job, policy, catalog, compiled: &compiled, solved: &solved, single };
+    let Ok(inputs) = super::inputs(job, written, catalog) else { return Vec::new() };
+    let from_state = plan.from_state.as_ref();
+    let (compiled, solved) = (&compiled, &solved);
+    let parts = assemble::Parts { job, policy, catalog, compiled, solved, single, inputs, from_state };
     let solver = assemble::SolverName { name: "", version: String::new() };
-    let Ok(again) = assemble::assemble(&parts, &solver) else { return Vec::new() };
+    let again = assemble::assemble(&parts, &solver);
     // What the solver said is judged apart.
     let again = Plan {
         solver: plan.solver.clone(),

@@ -19,6 +19,7 @@ pub use instance::{Artifact, Cap, Choice, Instance, Links, Origin, Pool, Price, 
 pub use lower::{Goal, Lowered, Relay, Target, lower};
 pub use program::{Column, Program, Row};
 pub use routes::Routes;
+pub use together::used;
 
 #[cfg(test)]
 pub(crate) mod samples;

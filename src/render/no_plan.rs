@@ -24,6 +24,7 @@ pub fn text(reason: &NoPlan, files: Files<'_>, conflict: Option<&Conflict>, colo
             return (diagnostic::text(&job.source, &[diagnostic], colour).trim_end().to_owned(), false);
         }
         NoPlan::Refused(Refusal::NoCandidates(funnels)) => starved(funnels, files),
+        NoPlan::UsedUp(used_up) => format!("  {used_up}\n  help: raise this limit, or go on by hand"),
         NoPlan::Infeasible(shortfall) => short(shortfall, files.policy, conflict),
     };
     let lines = conflict.map(|conflict| conflict::text(conflict, files)).unwrap_or_default();
@@ -49,6 +50,7 @@ pub fn summary(reason: &NoPlan) -> &'static str {
         NoPlan::Refused(Refusal::Unknown { .. }) => "the job names something that the catalog does not have",
         NoPlan::Refused(Refusal::NoCandidates(_)) => "some stages have no offer that meets their needs and the policy",
         NoPlan::Infeasible(_) => "no plan keeps the limits",
+        NoPlan::UsedUp(_) => "nothing is left of a limit",
     }
 }
 
@@ -91,7 +93,7 @@ fn starved(funnels: &[Funnel], Files { job, policy }: Files<'_>) -> String {
 
 fn need_line(need: &str, stage: &str, job: &Parsed<Job>) -> String {
     let key = match need {
-        "duration" | "interruptions" => format!("stages.{stage}"),
+        "duration" | "interruptions" | "not to be had" => format!("stages.{stage}"),
         "allocation" => format!("stages.{stage}.allocation"),
         need => format!("stages.{stage}.needs.{need}"),
     };

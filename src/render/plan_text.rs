@@ -2,7 +2,7 @@
 
 use super::table;
 use crate::model::{Millis, Money, Objective};
-use crate::plan::{Plan, PlannedStage, SingleCloud};
+use crate::plan::{FromState, Plan, PlannedStage, SingleCloud};
 use std::fmt::Write;
 
 /// The whole plan. `width` is that of the terminal, if there is one.
@@ -31,7 +31,23 @@ fn heading(plan: &Plan) -> String {
     };
     let deadline = plan.limits.deadline_ms.map(|limit| format!(", deadline {}", limit.exact()));
     let budget = plan.limits.budget_micro_usd.map(|limit| format!(", budget {limit}"));
-    format!("Plan for {}: {goal}{}{}\n", plan.job, deadline.unwrap_or_default(), budget.unwrap_or_default())
+    let from = plan.from_state.as_ref().map(from_state).unwrap_or_default();
+    format!("Plan for {}: {goal}{}{}\n{from}", plan.job, deadline.unwrap_or_default(), budget.unwrap_or_default())
+}
+
+/// What the plan takes as done, and so leaves out; its limits are what is left of the policy's.
+fn from_state(from: &FromState) -> String {
+    let stages = match from.done.len() {
+        1 => "1 stage is done".to_owned(),
+        count => format!("{count} stages are done"),
+    };
+    let without = match from.exhausted.len() {
+        0 => String::new(),
+        1 => "; 1 offer is not to be had".to_owned(),
+        count => format!("; {count} offers are not to be had"),
+    };
+    let (serial, elapsed, spent) = (from.serial, from.elapsed_ms, from.spent_micro_usd);
+    format!("The rest, from serial {serial} of the state: {stages}; {elapsed} and {spent} are used up{without}\n")
 }
 
 /// `2 x Standard_DC8_v2`, with what is special about it.

@@ -21,7 +21,13 @@ pub fn parse(file_name: &str, text: &str) -> Result<Parsed<Job>, Diagnostics> {
 }
 
 fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
-    let mut job = Job { name: String::new(), datasets: BTreeMap::new(), stages: BTreeMap::new(), spread: Vec::new() };
+    let mut job = Job {
+        name: String::new(),
+        datasets: BTreeMap::new(),
+        stages: BTreeMap::new(),
+        spread: Vec::new(),
+        made: BTreeMap::new(),
+    };
     if let Some(entry) = document.require("name", "the job", "\"bert\"", findings)
         && let Some(name) = entry.text("bert", findings)
     {
@@ -102,8 +108,25 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
     let deadline = section.take("deadline", findings).and_then(|entry| value::time(&entry, findings));
     let allocation = section.take("allocation", findings).and_then(|entry| value::allocation(&entry, findings));
     let checkpoint = buying::checkpoint(&mut section, name, allocation, findings);
+    let secrets = section.take_table("secrets", findings).map(|table| secrets(&table, findings)).unwrap_or_default();
     section.finish(findings);
-    Stage { reads, writes, removes, needs, work, run, files, nodes, after, count, deadline, allocation, checkpoint }
+    Stage {
+        reads,
+        writes,
+        removes,
+        needs,
+        work,
+        run,
+        files,
+        nodes,
+        after,
+        count,
+        deadline,
+        allocation,
+        checkpoint,
+        secrets,
+        without: BTreeSet::new(),
+    }
 }
 
 fn artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {
@@ -157,6 +180,47 @@ fn outputs(writes: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String
         outputs.insert(entry.key.to_owned(), value::bytes(&entry, findings).unwrap_or_default());
     }
     outputs
+}
+
+/// `secrets` of a stage: names of environment variables, and where their values are.
+fn secrets(table: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, String> {
+    let mut secrets = BTreeMap::new();
+    for entry in table.entries(findings) {
+        let mut letters = entry.key.chars();
+        let first = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+        let variable = first && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+        if !variable || entry.key.starts_with("SKY_") {
+            let message = format!("`{}` cannot be the name of a secret", shown(entry.key));
+            let hint = "it is an environment variable of the command: letters, digits and `_`, not `SKY_…`";
+            findings.push(Diagnostic::error(entry.key_span, message).with_label("not usable").with_hint(hint));
+            continue;
+        }
+        let Some(text) = entry.text("env:HF_TOKEN", findings) else { continue };
+        if let Some(fault) = reference_fault(text) {
+            // The text may be the secret itself: neither it nor its line is shown.
+            let span = findings.span(table.path.strip_suffix(".secrets").unwrap_or(&table.path));
+            let message = format!("secret `{}` {fault}", shown(entry.key));
+            let hint = "write where its value is, never the value: \"env:HF_TOKEN\", or \"file:PATH\" beside the job";
+            findings.push(Diagnostic::error(span, message).with_label("in this stage").with_hint(hint));
+            continue;
+        }
+        secrets.insert(entry.key.to_owned(), text.to_owned());
+    }
+    secrets
+}
+
+/// What is wrong with a reference to a secret.
+fn reference_fault(text: &str) -> Option<&'static str> {
+    let plain = |name: &str| !name.is_empty() && !name.contains(['=', '\0', '\n']);
+    match (text.strip_prefix("env:"), text.strip_prefix("file:")) {
+        (Some(name), _) => (!plain(name)).then_some("names no environment variable"),
+        (_, Some(path)) => match relative_path(path) {
+            Ok(_) => None,
+            Err(PathFault::Absolute) => Some("has an absolute path: a plan carries no machine's paths"),
+            Err(PathFault::Unusable) => Some("names no file"),
+        },
+        (None, None) => Some("is no reference"),
+    }
 }
 
 fn command(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {

@@ -47,6 +47,11 @@ fn stage(stage: &Stage) -> String {
         let keys: Vec<(String, String)> = every.into_iter().chain(rest).collect();
         text.push_str(&line("checkpoint", &inline(&keys)));
     }
+    if !stage.secrets.is_empty() {
+        let secrets: Vec<(String, String)> =
+            stage.secrets.iter().map(|(name, reference)| (name.clone(), quoted(reference))).collect();
+        text.push_str(&line("secrets", &inline(&secrets)));
+    }
     text.push_str(&list("after", &stage.after));
     text.extend(stage.run.as_ref().map(|run| line("run", &quoted(run))));
     text.push_str(&list("files", &stage.files));

@@ -2,6 +2,7 @@
 
 use crate::model::{Money, PlaceName, Purchase, Rate};
 use crate::plan::Billing;
+pub use crate::plan::Exhausted;
 use crate::util::tree::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,17 +47,6 @@ pub struct State {
     /// Offers that were not to be had.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub exhausted: BTreeSet<Exhausted>,
-}
-
-/// An offer that was not to be had.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Exhausted {
-    pub stage: String,
-    pub place: PlaceName,
-    pub instance_type: String,
-    pub purchase: Purchase,
-    /// `stockout`, `quota`, `preempted`.
-    pub why: String,
 }
 
 pub(super) fn costs_nothing(money: &Money) -> bool {

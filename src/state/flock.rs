@@ -5,7 +5,7 @@
 //! file is no longer in its place has lost the lock. What the file says means nothing once its process has ended.
 
 use super::holder::Holder;
-use super::lock::{Fence, Lock, LockError, LockLost, taken_over};
+use super::lock::{Fence, Former, Lock, LockError, LockLost, taken_over};
 use crate::util::file;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
@@ -75,11 +75,11 @@ fn take_over(path: &Path, holder: &Holder, lease: Duration) -> Result<Option<Loc
     held(path, file, holder, lease, Some(taken_over(&former))).map(Some)
 }
 
-fn held(path: &Path, file: File, holder: &Holder, lease: Duration, notice: Option<String>) -> Result<Lock, LockError> {
+fn held(path: &Path, file: File, holder: &Holder, lease: Duration, former: Option<Former>) -> Result<Lock, LockError> {
     let holder = holder.renewed(lease);
     let fence = Flock { path: path.to_owned(), file, holder: Mutex::new(holder), lease };
     fence.write(&fence.holder.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Lock::held(Arc::new(fence), lease, notice)?)
+    Ok(Lock::held(Arc::new(fence), lease, former)?)
 }
 
 #[derive(Debug)]
@@ -190,7 +190,7 @@ mod tests {
                 break lock;
             }
         };
-        assert!(lock.notice.as_ref().unwrap().contains("was taken over"), "{:?}", lock.notice);
+        assert!(lock.former.as_ref().unwrap().words.contains("was taken over"), "{:?}", lock.former);
         let lost = fence.check().unwrap_err();
         assert_eq!(LockLost::of(&lost).unwrap().holder.as_ref().unwrap().id, second.id);
         // Neither its heart nor its end touches the other's.

@@ -123,12 +123,12 @@ impl Folder {
         if !self.exists() {
             self.write(&mut empty(&self.root.display().to_string()), cipher)?;
         }
-        let notice = lock.and_then(|lock| lock.notice.clone());
-        if notice.is_some() {
+        let former = lock.and_then(|lock| lock.former.clone());
+        if former.as_ref().is_some_and(|former| former.may_live) {
             // The former holder may still have the file open, and must not write over what is written now.
             self.renew_journal()?;
         }
-        warnings.extend(notice);
+        warnings.extend(former.map(|former| former.words));
         let (mut state, sealed) = self.read_snapshot(cipher)?;
         let decoded = self.read_journal(cipher)?;
         let path = self.journal();

@@ -6,7 +6,7 @@
 
 use super::bucket::{Bucket, Found, Put, When};
 use super::holder::Holder;
-use super::lock::{Fence, Lock, LockError, LockLost, taken_over};
+use super::lock::{Fence, Former, Lock, LockError, LockLost, taken_over};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ pub fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Duration
     loop {
         let holder = holder.renewed(lease);
         let found = bucket.get(LOCK)?;
-        let (when, notice) = match &found {
+        let (when, former) = match &found {
             None => (When::New, None),
             Some(found) => match read(bucket, found)? {
                 // Written, though the answer that told so was lost.
@@ -41,23 +41,24 @@ pub fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Duration
                 }
                 Some(said) => (When::Still(found.version.clone()), Some(taken_over(&said))),
                 None if found.bytes == FORCED => {
-                    let notice = "the lock was forced open before: if its former holder still lives, it stops before its \
+                    let words = "the lock was forced open before: if its former holder still lives, it stops before its \
                                   next call";
-                    (When::Still(found.version.clone()), Some(notice.to_owned()))
+                    let former = Former { words: words.to_owned(), may_live: true };
+                    (When::Still(found.version.clone()), Some(former))
                 }
                 None => (When::Still(found.version.clone()), None),
             },
         };
         // If it is refused, somebody was faster: who?
         if let Put::Done(_) = bucket.put(LOCK, holder.bytes(), when)? {
-            return held(bucket, holder, lease, notice);
+            return held(bucket, holder, lease, former);
         }
     }
 }
 
-fn held(bucket: &Bucket, holder: Holder, lease: Duration, notice: Option<String>) -> Result<Lock, LockError> {
+fn held(bucket: &Bucket, holder: Holder, lease: Duration, former: Option<Former>) -> Result<Lock, LockError> {
     let fence = Arc::new(Lease { bucket: bucket.clone(), holder: Mutex::new(holder), lease });
-    Ok(Lock::held(fence, lease, notice)?)
+    Ok(Lock::held(fence, lease, former)?)
 }
 
 /// Who holds the lock; none if nobody does.

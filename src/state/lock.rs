@@ -65,19 +65,28 @@ pub trait Fence: std::fmt::Debug + Send + Sync {
     fn release(&self);
 }
 
+/// From whom a lock was taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// Who it was, and why that could be.
+    pub words: String,
+    /// Whether it may still be at work, and write.
+    pub may_live: bool,
+}
+
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
     fence: Arc<dyn Fence>,
-    /// From whom it was taken over, and why that could be.
-    pub notice: Option<String>,
+    /// Who had it and did not give it up.
+    pub former: Option<Former>,
     stop: Option<mpsc::Sender<()>>,
     heart: Option<JoinHandle<()>>,
 }
 
 impl Lock {
     /// A lock that was just taken, and is renewed from now on.
-    pub(super) fn held(fence: Arc<dyn Fence>, lease: Duration, notice: Option<String>) -> io::Result<Self> {
+    pub(super) fn held(fence: Arc<dyn Fence>, lease: Duration, former: Option<Former>) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
         let beating = fence.clone();
         let beat = move || {
@@ -86,7 +95,7 @@ impl Lock {
             }
         };
         let heart = std::thread::Builder::new().name("lock".to_owned()).spawn(beat)?;
-        Ok(Self { fence, notice, stop: Some(stop), heart: Some(heart) })
+        Ok(Self { fence, former, stop: Some(stop), heart: Some(heart) })
     }
 
     /// For whoever writes under this lock.
@@ -106,14 +115,16 @@ impl Drop for Lock {
 }
 
 /// What is said of a lock that was taken over.
-pub(super) fn taken_over(from: &Holder) -> String {
+pub(super) fn taken_over(from: &Holder) -> Former {
     let who = format!("{} ({}, pid {}, since {})", from.who, from.operation, from.pid, from.created);
-    match from.is_dead() {
-        true => format!("the lock of {who} was taken over: its process has ended"),
-        false => format!(
+    let may_live = !from.is_dead();
+    let words = match may_live {
+        false => format!("the lock of {who} was taken over: its process has ended"),
+        true => format!(
             "the lock of {who} was taken over: it was last renewed at {} and ended at {}; if that process still lives, \
              it stops before its next call",
             from.renewed, from.expires
         ),
-    }
+    };
+    Former { words, may_live }
 }

@@ -71,9 +71,9 @@ pub fn open(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) -> Result<Ope
     let segments = Segments::open(bucket.patiently(), cipher.clone(), lock.map(Lock::fence), at);
     let (bucket, cipher) = (bucket.patiently(), cipher.clone());
     let home = Home::Bucket(Objects { bucket, cipher, version: found.version, bytes: found.bytes });
-    let notice = lock.and_then(|lock| lock.notice.clone());
-    let anew = !in_form || notice.is_some();
-    let warnings = notice.into_iter().collect();
+    let former = lock.and_then(|lock| lock.former.clone());
+    let anew = !in_form || former.as_ref().is_some_and(|former| former.may_live);
+    let warnings = former.into_iter().map(|former| former.words).collect();
     let mut opened = Opened { state, journal: Log::Segments(segments), warnings, home };
     if anew {
         // After this, a snapshot that the former holder is about to write is refused.

@@ -1,10 +1,11 @@
 //! What a state says, for `sky show` and for `sky plan --detailed-exitcode`.
 
 use super::data::{State, Status};
-use crate::model::canonical;
-use crate::plan::{Plan, PlannedStage};
-use crate::util::hash;
+use crate::model::{ArtifactRef, Bytes, Job, Millis, Money, canonical, dag};
+use crate::plan::{DoneStage, FromState, Plan, PlannedStage};
+use crate::util::{clock, hash};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The state for programs: its head, its stages with their addresses, its artifacts.
 pub fn summary(state: &State) -> Value {
@@ -22,6 +23,9 @@ pub fn summary(state: &State) -> Value {
                 "place": stage.place,
                 "exit_code": stage.exit_code,
                 "message": stage.message,
+                "spent_micro_usd": stage.spent_micro_usd,
+                "reserved_micro_usd": stage.reserved_micro_usd,
+                "lease_end": stage.lease_end,
                 "started": stage.started,
                 "ended": stage.ended,
             })
@@ -48,6 +52,7 @@ pub fn summary(state: &State) -> Value {
         "sky_version": state.sky_version,
         "job": state.job,
         "plan": state.plan,
+        "spent_micro_usd": state.spent_micro_usd,
         "stages": stages,
         "artifacts": artifacts,
     })
@@ -55,7 +60,7 @@ pub fn summary(state: &State) -> Value {
 
 /// The stages for people, with a head row: address, status, attempt, place, note.
 pub fn text_rows(state: &State) -> Vec<Vec<String>> {
-    let head = ["stage", "status", "attempt", "place", "note"].map(str::to_owned).to_vec();
+    let head = ["stage", "status", "attempt", "place", "spent", "note"].map(str::to_owned).to_vec();
     let rows = state.stages.iter().map(|(name, stage)| {
         let note = stage.message.clone().unwrap_or_default();
         vec![
@@ -63,6 +68,7 @@ pub fn text_rows(state: &State) -> Vec<Vec<String>> {
             stage.status.to_string(),
             stage.attempt.to_string(),
             stage.place.to_string(),
+            stage.spent_micro_usd.to_string(),
             note,
         ]
     });
@@ -82,17 +88,59 @@ pub fn holds(state: &State, plan: &Plan) -> bool {
     state.job.as_deref() == Some(plan.job.as_str()) && plan.stages.iter().all(done)
 }
 
+/// What a plan of the rest of a job goes on from: the stages that are done, and what is used up of
+/// time and money. A stage counts as done if the job still gives it the same work, and all that it
+/// waits for counts as done too; the content of datasets and files is not looked at.
+pub fn facts(state: &State, job: &Job) -> FromState {
+    let whole = job.expanded();
+    let mut done: BTreeMap<String, DoneStage> = BTreeMap::new();
+    for name in dag::order(&whole).unwrap_or_default() {
+        let Some(stage) = whole.stages.get(name) else { continue };
+        let Some(record) = state.stages.get(name).filter(|record| record.status == Status::Done) else { continue };
+        let given = digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes);
+        let same = record.imported() || record.definition == given;
+        let ready = dag::predecessors(stage).into_iter().all(|before| done.contains_key(before));
+        let output = |output: &String| {
+            let artifact = state.artifacts.get(&format!("{name}.{output}"))?;
+            Some((output.clone(), Bytes(artifact.bytes)))
+        };
+        let outputs: Option<BTreeMap<String, Bytes>> = stage.writes.keys().map(output).collect();
+        if let Some(outputs) = outputs.filter(|_| same && ready) {
+            done.insert(name.to_owned(), DoneStage { place: record.place.clone(), outputs });
+        }
+    }
+    let elapsed = match (&state.begun, &state.newest) {
+        (Some(begun), Some(newest)) => clock::between(begun, newest),
+        _ => 0,
+    };
+    let live = state.stages.values().filter(|record| record.live);
+    let set_aside: Money = live.map(|record| record.reserved_micro_usd).sum();
+    let exhausted = state.exhausted.iter().filter(|offer| !done.contains_key(&offer.stage));
+    FromState {
+        lineage: state.lineage.clone(),
+        serial: state.serial,
+        elapsed_ms: Millis(elapsed),
+        spent_micro_usd: state.spent_micro_usd + set_aside,
+        exhausted: exhausted.cloned().collect(),
+        done,
+    }
+}
+
 /// Digest of the work that a plan gives a stage, wherever it runs: the command, the names of what
 /// it reads, writes and brings along, the number of nodes it is told of.
 pub fn definition(stage: &PlannedStage) -> String {
-    let outputs: Vec<&String> = stage.writes.keys().collect();
-    let work = json!({
-        "run": stage.run,
-        "reads": stage.reads,
-        "writes": outputs,
-        "files": stage.files,
-        "nodes": stage.nodes,
-    });
+    digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes)
+}
+
+fn digest<'a>(
+    run: Option<&str>,
+    reads: &BTreeSet<ArtifactRef>,
+    writes: impl Iterator<Item = &'a String>,
+    files: &BTreeSet<String>,
+    nodes: u32,
+) -> String {
+    let writes: Vec<&String> = writes.collect();
+    let work = json!({ "run": run, "reads": reads, "writes": writes, "files": files, "nodes": nodes });
     // The canonical text of strings and numbers cannot fail to be written.
     hash::digest(canonical::to_text(&work).unwrap_or_default().as_bytes())
 }

@@ -153,7 +153,7 @@ fn a_lock_that_is_over_is_taken_over_once() {
     // A beat of the former heart may have come first; then all are told of it.
     assert!(held.len() <= 1, "{taken:?}");
     if let [lock] = held[..] {
-        assert!(lock.notice.as_ref().unwrap().contains("was taken over"));
+        assert!(lock.former.as_ref().unwrap().words.contains("was taken over"));
         assert!(LockLost::of(&fence.check().unwrap_err()).is_some());
         lock.fence().check().unwrap();
     }

@@ -378,9 +378,11 @@ fn job(
             deadline: None,
             allocation: None,
             checkpoint: None,
+            secrets: BTreeMap::new(),
+            without: BTreeSet::new(),
         };
         (stage_of[&task].clone(), stage)
     });
     let stages = stages.collect();
-    Job { name, datasets, stages, spread: Vec::new() }
+    Job { name, datasets, stages, spread: Vec::new(), made: BTreeMap::new() }
 }

@@ -92,6 +92,8 @@ const IN_STAGE: &[(&str, &str)] = &[
     ("checkpoints", "checkpoint = { every = \"0 m\", save = 5, restart = \"11 y\", size = \"10\", cost = 1 }"),
     ("checkpoint as a time", "checkpoint = \"30 m\""),
     ("checkpoint on demand", "checkpoint = { save = \"1 m\" }\nallocation = \"on-demand\""),
+    ("a secret as it is", "[stages.s.secrets]\nTOKEN = \"hf_abcdef\""),
+    ("secrets", "secrets = { \"1x\" = \"env:A\", SKY_X = \"env:A\", A = \"env:\", B = \"file:/etc/key\", C = 7 }"),
     ("latency", "needs.latency = { to = \"EU\", at_most = \"0 ms\" }"),
     ("latency to nowhere", "needs.latency = { to = \"Germany\", in = \"50 ms\" }"),
     ("latency as a time", "needs = { latency = \"50 ms\" }"),

@@ -175,7 +175,10 @@ fn some_job() -> impl Strategy<Value = String> {
         line("deadline", vec!["\"1 ms\"", "\"4 h 30 m\"", "\"3652 d\""]),
         line("allocation", vec!["\"on-demand\"", "\"spot\"", "\"spot-if-available\"", "\"cheapest\""]),
         line("checkpoint", checkpoints),
-        line("run", commands),
+        prop_oneof![
+            line("run", commands),
+            line("secrets", vec!["{ A = \"env:B\" }", "{ A_1 = \"file:k/e y\", _b = \"env:ß\" }"]),
+        ],
     );
     let spread = line("survivors", vec!["1", "2"]);
     (1..5_u32, needs, keys, spread).prop_map(|(count, needs, (nodes, deadline, allocation, checkpoint, run), spread)| {

@@ -8,3 +8,5 @@ mod faults;
 pub mod ground;
 mod kill;
 mod outside;
+mod rest;
+mod signals;
