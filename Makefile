@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR
 SKY := $(CARGO_TARGET_DIR)/debug/sky
 DEMO := $(CARGO_TARGET_DIR)/demo
 
-.PHONY: demo test lint bench setup build clean
+.PHONY: demo test lint bench setup tools servers build clean
 
 demo: build
 	@echo "== A job over three clouds, planned on the shipped catalog"
@@ -24,19 +24,25 @@ demo: build
 test: setup
 	cargo test $(CARGO_FLAGS)
 
-lint: setup
+lint: tools
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) -- -D warnings
 
-bench: setup
+bench: tools
 	cargo bench --locked --bench plan
 
-build: setup
+build: tools
 	cargo build $(CARGO_FLAGS)
 
+setup: tools servers
+
 # HiGHS is built from source: it wants cmake, a C++ compiler and libclang.
-setup:
+tools:
 	@sh .ci/setup
+
+# The object stores that tests talk to.
+servers:
+	@sh .ci/servers
 
 clean:
 	cargo clean

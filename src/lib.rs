@@ -30,7 +30,7 @@
 //! | [`solve`] | the one best placement and its proof; solvers, one file each | model, problem |
 //! | [`planner`] | the pipeline from compile to plan, pure | compile, solve, plan |
 //! | [`plan`] | the plan's fields, its canonical file | model |
-//! | [`state`] | snapshot, journal, lock of what was applied | model, plan |
+//! | [`state`] | snapshot, journal, lock of what was applied, in a folder or a bucket; its keys | model, plan |
 //! | [`provider`] | what can create, run and delete; one folder per cloud, and the runner that those share whose machines are reached by SSH | model |
 //! | [`transfer`] | artifacts by content hash, and moving them | util |
 //! | [`apply`] | walks a plan: start, watch, hand data on, interrupt, destroy | plan, state, provider, transfer, model |
@@ -49,7 +49,8 @@
 //! | `~/.cache/sky` | what sources of prices have answered, for the next update; may be deleted |
 //! | a plan | one canonical JSON file ([`plan::data`]): sorted keys, integers only |
 //! | `sky.state.json`, `.backup` | snapshot of what was applied |
-//! | `.sky/` | journal, lock, stages' folders, artifacts by content hash |
+//! | `.sky/` | journal, lock, stages' folders, artifacts by content hash; `store` names the bucket that has the state instead |
+//! | `s3://…`, `gs://…`, `az://…` | a state in a bucket: snapshot, segments of the journal, lock ([`state::store`]) |
 //! | `$XDG_CACHE_HOME/sky` | catalogs that were pinned, for later comparison; may be lost at any time |
 //!
 //! # Invariants

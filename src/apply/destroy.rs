@@ -6,7 +6,7 @@ use super::record::Recorder;
 use crate::provider::{self, Access, LOCAL, Machine, Owner, Provider, RunStatus, Token};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
-use crate::state::{Artifact, Folder, Opened, State};
+use crate::state::{Artifact, Folder, LockLost, Opened, State};
 use crate::util::tree;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -77,6 +77,11 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access:
     for (name, token) in all {
         let Some(provider) = providers.iter().find(|provider| provider.name() == name) else { continue };
         let announced = recorder.intend(&token.stage, &token.id, Call::Delete);
+        let announced = match announced {
+            // Whoever has the lock now may be creating what this would delete.
+            Err(error) if LockLost::of(&error).is_some() => return Err(error.into()),
+            announced => announced,
+        };
         let deleted = patiently(Patience::Through, || provider.delete(&token)).await;
         let told = recorder.result(&token.stage, &token.id, Call::Delete, &deleted);
         // Deleting what is deleted is fine, so it need not be written down to go on.
@@ -87,7 +92,7 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access:
     let empty = || -> io::Result<u64> {
         recorder.record(Event::Emptied, Sync::Now)?;
         let mut opened = recorder.into_inner();
-        folder.compact(&mut opened)?;
+        opened.compact()?;
         Ok(opened.state.serial)
     };
     // Once the state says that all is gone, what was not written on the way does not matter.

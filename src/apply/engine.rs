@@ -128,7 +128,7 @@ pub async fn run(
     let context = Arc::into_inner(context).ok_or_else(|| Error::Bug("a stage is still at work".to_owned()))?;
     let mut opened = context.recorder.into_inner();
     if opened.journal.length() > 0 {
-        folder.compact(&mut opened)?;
+        opened.compact()?;
     }
     let state = opened.state;
     let progress = state.stages.values().filter_map(|record| record.checkpoint.as_ref());

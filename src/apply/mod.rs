@@ -29,6 +29,7 @@ mod work;
 pub use check::{Checked, Settings, check};
 pub use engine::{Balance, Outcome, StageOutcome, run};
 pub use notice::{Interrupt, Notice, Observer};
+pub use record::Recorder;
 
 use crate::provider::ProviderError;
 use crate::state::{LockError, StateError};

@@ -7,7 +7,8 @@ use crate::state::{Opened, State};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The one way to change a state: by an event that is in the journal first.
+/// The one way to change a state: by an event that is in the journal first. Where that takes an answer from far
+/// away, others may go on recording meanwhile, but whoever records waits for it.
 #[derive(Debug)]
 pub struct Recorder(Mutex<Opened>);
 
@@ -21,7 +22,9 @@ impl Recorder {
         let mut opened = self.lock();
         let record = opened.journal.append(event, sync)?;
         opened.state.take(&record);
-        Ok(())
+        let ticket = opened.journal.ticket(sync);
+        drop(opened);
+        ticket.wait()
     }
 
     /// Announces a call.
@@ -52,6 +55,9 @@ impl Recorder {
             let record = opened.journal.append(event, sync)?;
             opened.state.take(&record);
         }
+        let ticket = opened.journal.ticket(if last > 0 { Sync::Now } else { Sync::Later });
+        drop(opened);
+        ticket.wait()?;
         Ok(Ok(decided))
     }
 

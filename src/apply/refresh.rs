@@ -11,7 +11,7 @@ use crate::provider::{self, Access, ErrorKind, Machine, Owner, Provider, Provide
 use crate::state::data::IMPORTED;
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
-use crate::state::{Folder, Opened, StageRecord, State, Status};
+use crate::state::{Opened, StageRecord, State, Status};
 use crate::util::clock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +41,7 @@ pub enum What {
 }
 
 /// Compares, and writes what is seen into the state; returns what differs and the state's serial.
-pub async fn refresh(folder: &Folder, opened: Opened, access: &Access) -> Result<(Vec<Drift>, u64), Error> {
+pub async fn refresh(opened: Opened, access: &Access) -> Result<(Vec<Drift>, u64), Error> {
     let recorder = Recorder::new(opened);
     let live: Vec<(String, StageRecord)> = recorder.read(|state| {
         let live = state.stages.iter().filter(|(_, record)| record.live);
@@ -66,7 +66,7 @@ pub async fn refresh(folder: &Folder, opened: Opened, access: &Access) -> Result
     }
     let mut opened = recorder.into_inner();
     if opened.journal.length() > 0 {
-        folder.compact(&mut opened)?;
+        opened.compact()?;
     }
     Ok((drifts, opened.state.serial))
 }
@@ -140,7 +140,6 @@ fn write_down(recorder: &Recorder, stage: &str, record: &StageRecord, what: &Wha
 /// Takes a machine over as the stage's attempt: the next apply goes on with what runs on it, or
 /// runs the stage there. Returns the machine and the state's serial.
 pub async fn import(
-    folder: &Folder,
     opened: Opened,
     access: &Access,
     (stage, provider, id): (&str, &str, &str),
@@ -194,6 +193,6 @@ pub async fn import(
     let reserved = Event::Reserved { stage, token, micro_usd: crate::model::Money(0), lease_end, anew: true };
     recorder.record(reserved, Sync::Now)?;
     let mut opened = recorder.into_inner();
-    folder.compact(&mut opened)?;
+    opened.compact()?;
     Ok((machine, opened.state.serial))
 }

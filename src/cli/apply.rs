@@ -8,7 +8,7 @@ use super::{Exit, Failure, Terminal};
 use crate::apply::{self, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure};
 use crate::model::Money;
 use crate::plan::Plan;
-use crate::state::Folder;
+use crate::state::Store;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Te
     match &ended {
         Ended::Walked(outcome) => {
             outcome::say_failures(outcome, terminal);
-            let root = args.state.state_dir.clone().unwrap_or_else(|| PathBuf::from(crate::state::folder::FOLDER));
+            let root = args.state.place.root();
             // A reader that has gone away does not change how the apply ended.
             let _ = terminal.out(&outcome::text(plan, outcome, &root));
             hints(outcome, args, terminal);
@@ -158,17 +158,18 @@ async fn execute_until_signalled(
 ) -> Result<Ended, Failure> {
     let mut signals = Signals::listen()?;
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
+    let store = args.state.store(&here)?;
+    let folder = &store.folder;
     let settings = settings(args, &here, plan_folder);
     // First without a lock and without a folder: a plan that cannot be applied leaves no trace.
-    check(plan, &settings, &folder)?;
-    let (lock, opened) = open_locked(&folder, "apply", &args.state)?;
-    let checked = apply::check(plan, &settings, Some(&opened.state)).map_err(|error| failure(error, &folder))?;
+    check(plan, &settings, &store)?;
+    let (lock, opened) = open_locked(&store, "apply", &args.state.locking)?;
+    let checked = apply::check(plan, &settings, Some(&opened.state)).map_err(|error| failure(error, &store))?;
     let (interrupt, interrupted) = watch::channel(None);
-    let mut walk = std::pin::pin!(apply::run(plan, checked, settings, &folder, opened, observer, interrupted));
+    let mut walk = std::pin::pin!(apply::run(plan, checked, settings, folder, opened, observer, interrupted));
     let ended = loop {
         tokio::select! {
-            outcome = &mut walk => break outcome.map(Ended::Walked).map_err(|error| failure(error, &folder))?,
+            outcome = &mut walk => break outcome.map(Ended::Walked).map_err(|error| failure(error, &store))?,
             signal = signals.next() => {
                 if interrupt.borrow().is_some() {
                     // Tasks may still write for a moment: the lock ends with the process.
@@ -186,13 +187,12 @@ async fn execute_until_signalled(
 /// Whether the plan can be applied at all; to be known before anybody is asked to approve it.
 pub fn check_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs) -> Result<(), Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
-    check(plan, &settings(args, &here, plan_folder), &folder)
+    check(plan, &settings(args, &here, plan_folder), &args.state.store(&here)?)
 }
 
-fn check(plan: &Plan, settings: &Settings, folder: &Folder) -> Result<(), Failure> {
-    let before = folder.read().map_err(|error| failure(error.into(), folder))?;
-    apply::check(plan, settings, before.as_ref()).map(drop).map_err(|error| failure(error, folder))
+fn check(plan: &Plan, settings: &Settings, store: &Store) -> Result<(), Failure> {
+    let before = store.read().map_err(|error| failure(error.into(), store))?;
+    apply::check(plan, settings, before.as_ref()).map(drop).map_err(|error| failure(error, store))
 }
 
 fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
@@ -260,13 +260,12 @@ fn resume_line(args: &ApplyArgs) -> String {
 
 /// The options that tell where everything is.
 fn places(args: &ApplyArgs) -> String {
-    let named = [("--state-dir", &args.state.state_dir), ("--hosts", &args.state.hosts)];
-    let given = named.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?)));
-    given.map(|(name, path)| format!(" {name} {}", quoted(&path.to_string_lossy()))).collect()
+    let hosts = args.state.hosts.as_ref().map(|path| format!(" --hosts {}", quoted(&path.to_string_lossy())));
+    format!("{}{}", args.state.place.words(), hosts.unwrap_or_default())
 }
 
 /// A word as a shell takes it for itself.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_./=:@%+,".contains(character);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -278,8 +277,8 @@ fn quoted(word: &str) -> String {
 /// Whether the state in its folder holds all of the plan done.
 fn all_done(plan: &Plan, args: &ApplyArgs) -> bool {
     let here = std::env::current_dir().unwrap_or_default();
-    let state = Folder::resolve(&here, args.state.state_dir.as_deref()).read();
-    state.ok().flatten().is_some_and(|state| crate::state::holds(&state, plan))
+    let state = args.state.store(&here).ok().and_then(|store| store.read().ok());
+    state.flatten().is_some_and(|state| crate::state::holds(&state, plan))
 }
 
 fn parse_parallelism(text: &str) -> Result<usize, String> {

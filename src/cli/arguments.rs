@@ -3,7 +3,7 @@
 use super::terminal::Colour;
 use super::{Exit, Failure};
 use super::{
-    catalog, destroy, explain, frontier, graph, import, plan, refresh, show, sweep, validate, verify, version,
+    catalog, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep, validate, verify, version,
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
@@ -51,6 +51,9 @@ pub enum Verb {
     Verify(verify::VerifyArgs),
     Graph(graph::GraphArgs),
     Import(import::ImportArgs),
+    State(states::StateVerbArgs),
+    Lock(states::LockVerbArgs),
+    ForceUnlock(states::ForceUnlockArgs),
     Catalog(catalog::CatalogArgs),
     Version(version::VersionArgs),
 }

@@ -5,7 +5,6 @@ use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::apply::destroy::{Inventory, inventory, run as delete};
 use crate::model::Bytes;
-use crate::state::Folder;
 use serde_json::json;
 use std::path::Path;
 
@@ -40,7 +39,7 @@ pub fn run(args: &DestroyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
     let runtime = super::runtime()?;
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
+    let store = args.state.store(&here)?;
     let nothing = || match stream {
         Some(stream) => {
             stream.summary(json!({ "add": 0, "change": 0, "import": 0, "remove": 0, "operation": "destroy" }));
@@ -48,7 +47,7 @@ fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
         }
         None => terminal.out("No changes. There is nothing to destroy.\n").map(|()| Exit::Success),
     };
-    if !folder.exists() {
+    if !store.exists().map_err(|error| failure(error.into(), &store))? {
         return nothing();
     }
     if !args.auto_approve && !terminal.interactive {
@@ -56,9 +55,9 @@ fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
             .hint("give --auto-approve"));
     }
     let access = args.state.access(&here);
-    let (lock, opened) = open_locked(&folder, "destroy", &args.state)?;
+    let (lock, opened) = open_locked(&store, "destroy", &args.state.locking)?;
     let found =
-        runtime.block_on(inventory(&folder, &opened.state, &access)).map_err(|error| failure(error, &folder))?;
+        runtime.block_on(inventory(&store.folder, &opened.state, &access)).map_err(|error| failure(error, &store))?;
     for warning in &opened.warnings {
         terminal.warn(warning);
     }
@@ -72,8 +71,8 @@ fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
     if !args.auto_approve && !terminal.confirm("Do you really want to delete all of this? There is no undo.")? {
         return Err(Failure::error("destroy cancelled: nothing was deleted"));
     }
-    let serial = runtime.block_on(delete(&folder, opened, &found, &access)).map_err(|error| {
-        failure(error, &folder).hint("what is deleted is in the state; `sky destroy` again goes on with the rest")
+    let serial = runtime.block_on(delete(&store.folder, opened, &found, &access)).map_err(|error| {
+        failure(error, &store).hint("what is deleted is in the state; `sky destroy` again goes on with the rest")
     })?;
     drop(lock);
     match stream {

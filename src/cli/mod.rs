@@ -19,6 +19,7 @@ mod refresh;
 mod show;
 pub mod signals;
 pub mod state;
+mod states;
 mod sweep;
 pub mod terminal;
 mod validate;
@@ -72,6 +73,9 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Verify(args) => verify::run(args, terminal),
         Verb::Graph(args) => graph::run(args, terminal),
         Verb::Import(args) => import::run(args, terminal),
+        Verb::State(args) => states::run(args, terminal),
+        Verb::Lock(args) => states::lock_show(args, terminal),
+        Verb::ForceUnlock(args) => states::force_unlock(args, terminal),
         Verb::Catalog(args) => catalog::verb(args, terminal),
         Verb::Version(args) => version::run(args, terminal),
     }

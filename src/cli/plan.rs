@@ -1,6 +1,7 @@
 //! `sky plan`, and `sky apply` without a plan file, which plans first.
 
 use super::inputs::{self, InputArgs, Inputs};
+use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal, apply};
 use crate::catalog::Catalog;
 use crate::compile::Refusal;
@@ -11,7 +12,7 @@ use crate::planner::{self, COMPARED_STAGES, NoPlan, Settings};
 use crate::render::conflict::{self, Files};
 use crate::render::{events, markdown, no_plan, plan_text};
 use crate::solve::Effort;
-use crate::state::{self, Folder, State};
+use crate::state::{self, State};
 use crate::util::{clock, file};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
@@ -42,12 +43,12 @@ pub struct PlanArgs {
     /// is; time and money that are used up, and offers that were not to be had, are left out
     #[arg(long)]
     pub from_state: bool,
-    /// Folder of the state, for --from-state and --detailed-exitcode
-    #[arg(long, value_name = "DIR", env = "SKY_DATA_DIR")]
-    pub state_dir: Option<PathBuf>,
     /// Write the mixed-integer program to FILE as MPS, for any other solver
     #[arg(long, value_name = "FILE")]
     pub emit_mps: Option<PathBuf>,
+    // For --from-state and --detailed-exitcode.
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// How hard to try.
@@ -155,13 +156,13 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
     refuse_overwriting(&args.inputs, &[&args.out, &args.emit_mps])?;
     let saved = args.check.as_ref().map(|path| std::fs::read(path).map_err(|error| Failure::file(path, "read", error)));
     let saved = saved.transpose()?;
-    let from = args.from_state.then_some(args.state_dir.as_deref());
+    let from = args.from_state.then_some(&args.place);
     let (_, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), from, terminal)?;
     let bytes = plan_file::encode(&plan).map_err(Failure::error)?;
     if let Some(path) = &args.out {
         file::write_result(path, bytes.as_bytes()).map_err(Failure::error)?;
     }
-    let done = done(&plan, args.state_dir.as_deref())?;
+    let done = done(&plan, &args.place)?;
     show(args, &plan, done, terminal)?;
     if let (Some(path), Some(saved)) = (&args.check, saved)
         && saved != bytes.as_bytes()
@@ -247,19 +248,19 @@ fn difference(path: &Path, plan: &Plan) -> String {
 }
 
 /// Whether the state of this folder already holds the whole plan.
-fn done(plan: &Plan, folder: Option<&Path>) -> Result<bool, Failure> {
-    Ok(held(folder)?.is_some_and(|state| state::summary::holds(&state, plan)))
+fn done(plan: &Plan, place: &PlaceArgs) -> Result<bool, Failure> {
+    Ok(held(place)?.is_some_and(|state| state::summary::holds(&state, plan)))
 }
 
 /// The state of this folder; none if nothing was ever applied here.
-fn held(folder: Option<&Path>) -> Result<Option<State>, Failure> {
+fn held(place: &PlaceArgs) -> Result<Option<State>, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    Folder::resolve(&here, folder).read().map_err(Failure::error)
+    place.store(&here)?.read().map_err(Failure::error)
 }
 
 /// What the state of this folder says of a job.
-fn facts(job: &Job, folder: Option<&Path>) -> Result<FromState, Failure> {
-    let state = held(folder)?.ok_or_else(|| {
+fn facts(job: &Job, place: &PlaceArgs) -> Result<FromState, Failure> {
+    let state = held(place)?.ok_or_else(|| {
         Failure::error("there is no state here to go on from").hint("leave --from-state out to plan the whole job")
     })?;
     if let Some(other) = state.job.as_ref().filter(|held| **held != job.name) {
@@ -279,7 +280,7 @@ fn compute(
     inputs: &InputArgs,
     solving: &SolvingArgs,
     mps: Option<&Path>,
-    from_state: Option<Option<&Path>>,
+    from_state: Option<&PlaceArgs>,
     terminal: &Terminal,
 ) -> Result<(Inputs, Plan), Stop> {
     let read = inputs::read(inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
@@ -295,7 +296,7 @@ fn compute(
     let settings = Settings { effort: effort.clone(), compare: solving.compare || job.stages.len() <= COMPARED_STAGES };
     let waiting = waiting("planning", job.stages.len(), catalog.offers.len(), terminal);
     let planned = match from_state {
-        Some(folder) => planner::plan_rest(job, policy, &catalog, &settings, &facts(job, folder)?),
+        Some(place) => planner::plan_rest(job, policy, &catalog, &settings, &facts(job, place)?),
         None => planner::plan(job, policy, &catalog, &settings),
     };
     let planned = planned.map_err(stop);
@@ -369,7 +370,7 @@ fn plan_and_apply(
     terminal: &Terminal,
 ) -> Result<apply::Applied, Failure> {
     let solving = SolvingArgs { compare: false, max_nodes: Effort::default().nodes, time_limit: None };
-    let from = rest.then_some(args.apply.state.state_dir.as_deref());
+    let from = rest.then_some(&args.apply.state.place);
     let (_, plan) = compute(inputs, &solving, None, from, terminal).map_err(|stop| stop.failure)?;
     if !args.apply.json {
         apply::check_plan(&plan, folder, &args.apply)?;

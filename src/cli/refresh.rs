@@ -5,7 +5,6 @@ use super::progress::Stream;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::apply::refresh::{Drift, What, import as take_over, refresh};
-use crate::state::Folder;
 use serde_json::json;
 use std::path::Path;
 
@@ -37,14 +36,14 @@ pub fn run(args: &RefreshArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 
 fn compare(args: &RefreshArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
-    let drifts = match folder.exists() {
+    let store = args.state.store(&here)?;
+    let drifts = match store.exists().map_err(|error| failure(error.into(), &store))? {
         false => Vec::new(),
         true => {
-            let (lock, opened) = open_locked(&folder, "refresh", &args.state)?;
-            let refreshed = super::runtime()?.block_on(refresh(&folder, opened, &args.state.access(&here)));
+            let (lock, opened) = open_locked(&store, "refresh", &args.state.locking)?;
+            let refreshed = super::runtime()?.block_on(refresh(opened, &args.state.access(&here)));
             drop(lock);
-            refreshed.map_err(|error| failure(error, &folder))?.0
+            refreshed.map_err(|error| failure(error, &store))?.0
         }
     };
     match stream {
@@ -119,13 +118,13 @@ pub fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, Failure>
         return Err(Failure::error(format!("which provider has the machine `{id}`?")).hint(usage));
     };
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
-    let (lock, opened) = open_locked(&folder, "import", &args.state)?;
+    let store = args.state.store(&here)?;
+    let (lock, opened) = open_locked(&store, "import", &args.state.locking)?;
     let access = args.state.access(&here);
-    let taken = take_over(&folder, opened, &access, (stage, provider, id));
+    let taken = take_over(opened, &access, (stage, provider, id));
     let taken = super::runtime()?.block_on(taken);
     drop(lock);
-    let (machine, serial) = taken.map_err(|error| failure(error, &folder))?;
+    let (machine, serial) = taken.map_err(|error| failure(error, &store))?;
     terminal.out(&format!(
         "stage.{stage}: {} at {provider} is its attempt {} now (serial {serial}).\n",
         machine.id, machine.token.attempt

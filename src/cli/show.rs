@@ -1,10 +1,12 @@
 //! `sky show`: a plan or a state, stale or not.
 
+use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal};
 use crate::model::canonical;
 use crate::plan::file as plan_file;
 use crate::render::{markdown, plan_text, table};
-use crate::state::{self, Folder, State};
+use crate::state::cipher::is_sealed;
+use crate::state::{self, State, snapshot};
 use crate::util::file;
 use std::path::{Path, PathBuf};
 
@@ -20,12 +22,20 @@ pub struct ShowArgs {
     /// A plan as markdown
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
 }
 
 /// Shows it.
 pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let text = match &args.file {
         Some(path) => {
+            if let Some(bytes) = std::fs::read(path).ok().filter(|bytes| is_sealed(bytes)) {
+                let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+                let cipher = args.place.store(&here)?.cipher;
+                let state = snapshot::decode(&bytes, &path.display().to_string(), &cipher).map_err(Failure::error)?;
+                return terminal.out(&of_state(Some(&state), args, terminal)?).map(|()| Exit::Success);
+            }
             let text = file::read_text(path).map_err(Failure::error)?;
             let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
             if value.as_ref().is_some_and(|value| value.get("lineage").is_some()) {
@@ -42,8 +52,7 @@ pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         }
         None => {
             let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-            let given = std::env::var_os("SKY_DATA_DIR").map(PathBuf::from);
-            let state = Folder::resolve(&here, given.as_deref()).read().map_err(Failure::error)?;
+            let state = args.place.store(&here)?.read().map_err(Failure::error)?;
             of_state(state.as_ref(), args, terminal)?
         }
     };

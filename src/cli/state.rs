@@ -1,25 +1,52 @@
-//! What all verbs share that change a state: where it is, its lock, its errors.
+//! What all verbs share that look at a state or change one: where it is, its keys, its lock, its errors.
 
+use super::apply::quoted;
 use super::{Exit, Failure};
 use crate::apply::Error;
 use crate::provider::Access;
-use crate::state::{Folder, Holder, Lock, LockError, Opened, StateError, Status};
+use crate::state::{Address, Cipher, Folder, Lock, LockError, LockLost, Opened, StateError, Store};
+use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Arguments of verbs that change a state.
+/// Where a state is.
 #[derive(Clone, Debug, clap::Args)]
-pub struct StateArgs {
+pub struct PlaceArgs {
     /// Folder for the state and all data of the job; without it, `.sky`, with the state beside it
     /// in `sky.state.json`
     #[arg(long, value_name = "DIR", env = "SKY_DATA_DIR")]
     pub state_dir: Option<PathBuf>,
+    /// Where the state is, if not in that folder: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or
+    /// az://CONTAINER/PREFIX, with the credentials of the environment; or a folder, file:///DIR
+    #[arg(long, value_name = "URL", env = "SKY_STATE", value_parser = Address::parse)]
+    pub state: Option<Address>,
+    /// Encrypt the state for these age public keys, or those in these files, a comma between two;
+    /// `none`: write a state that is encrypted plain from now on
+    #[arg(long, value_name = "KEYS", env = "SKY_STATE_RECIPIENTS")]
+    pub state_recipients: Option<String>,
+    /// File with the age private key that opens an encrypted state
+    #[arg(long, value_name = "FILE", env = "SKY_STATE_IDENTITY")]
+    pub state_identity: Option<PathBuf>,
+}
+
+/// Arguments of verbs that change a state.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StateArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// Folder of the simulated cloud, for the provider `sim` [default: `cloud` in the state folder]
     #[arg(long, value_name = "DIR", env = "SKY_SIM")]
     pub sim: Option<PathBuf>,
     /// File of one's own hosts, for the provider `ssh` [default: hosts.toml here, if there]
     #[arg(long, value_name = "FILE", env = "SKY_HOSTS")]
     pub hosts: Option<PathBuf>,
+    #[command(flatten)]
+    pub locking: LockArgs,
+}
+
+/// How the lock is taken.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LockArgs {
     /// `false`: take no lock; only when nothing else can be at work
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
           default_missing_value = "true", require_equals = true)]
@@ -27,46 +54,116 @@ pub struct StateArgs {
     /// How long to try to get the lock
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = parse_time)]
     pub lock_timeout: Duration,
+    /// How long the lock lasts if this process does not renew it; others may take it then
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_lease, env = "SKY_LOCK_LEASE")]
+    pub lock_lease: Duration,
+}
+
+impl PlaceArgs {
+    /// What the environment alone says; for verbs without these options.
+    pub fn of_environment() -> Result<Self, Failure> {
+        #[derive(Parser)]
+        #[command(no_binary_name = true)]
+        struct Alone {
+            #[command(flatten)]
+            place: PlaceArgs,
+        }
+        let words: [&str; 0] = [];
+        Alone::try_parse_from(words).map(|alone| alone.place).map_err(|error| Failure::error(error.render()))
+    }
+
+    /// The working folder.
+    pub fn folder(&self, here: &Path) -> Folder {
+        match &self.state {
+            Some(Address::Folder(root)) => Folder::resolve(here, Some(root)),
+            _ => Folder::resolve(here, self.state_dir.as_deref()),
+        }
+    }
+
+    /// The working folder as a user would write it.
+    pub fn root(&self) -> PathBuf {
+        match &self.state {
+            Some(Address::Folder(root)) => root.clone(),
+            _ => self.state_dir.clone().unwrap_or_else(|| PathBuf::from(crate::state::folder::FOLDER)),
+        }
+    }
+
+    /// The state's place; asks nobody yet.
+    pub fn store(&self, here: &Path) -> Result<Store, Failure> {
+        if let (Some(Address::Folder(folder)), Some(other)) = (&self.state, &self.state_dir) {
+            let message = format!(
+                "--state (or SKY_STATE) says that the state is in the folder {}, and --state-dir (or SKY_DATA_DIR) in {}",
+                folder.display(),
+                other.display()
+            );
+            return Err(Failure::error(message).hint("name one of them"));
+        }
+        let cipher = Cipher::load(self.state_recipients.as_deref(), self.state_identity.as_deref(), here);
+        let cipher = cipher.map_err(|why| Failure::error(format!("keys of the state: {why}")))?;
+        Store::open(here, self.state.as_ref(), self.state_dir.as_deref(), cipher).map_err(Failure::error)
+    }
+
+    /// The options that say where it is, for a command that a user may copy.
+    pub fn words(&self) -> String {
+        let folder =
+            self.state_dir.as_ref().map(|folder| format!(" --state-dir {}", quoted(&folder.to_string_lossy())));
+        let state = self.state.as_ref().map(|state| format!(" --state {}", quoted(&state.to_string())));
+        folder.into_iter().chain(state).collect()
+    }
 }
 
 impl StateArgs {
     /// What providers are reached with; `here` is the current folder.
     pub fn access(&self, here: &Path) -> Access {
-        let folder = Folder::resolve(here, self.state_dir.as_deref());
         let hosts = super::hosts::file(self.hosts.as_deref(), here);
-        Access { root: folder.root, hosts, cloud: self.sim.as_ref().map(|cloud| here.join(cloud)) }
+        let root = self.place.folder(here).root;
+        Access { root, hosts, cloud: self.sim.as_ref().map(|cloud| here.join(cloud)) }
+    }
+
+    /// The state's place; asks nobody yet.
+    pub fn store(&self, here: &Path) -> Result<Store, Failure> {
+        Ok(self.place.store(here)?.lasting(self.locking.lock_lease))
     }
 }
 
 /// Takes the lock, unless it is not wanted, and opens the state.
-pub fn open_locked(folder: &Folder, operation: &str, args: &StateArgs) -> Result<(Option<Lock>, Opened), Failure> {
-    folder.create().map_err(Failure::error)?;
-    let holder = Holder::here(operation, &folder.root);
-    let take = || Lock::take(&folder.lock(), &holder, args.lock_timeout);
-    let lock = args.lock.then(take).transpose().map_err(|error| failure(error.into(), folder))?;
-    let opened = folder.open().map_err(|error| failure(error.into(), folder))?;
+pub fn open_locked(store: &Store, operation: &str, args: &LockArgs) -> Result<(Option<Lock>, Opened), Failure> {
+    let take = || store.lock(operation, args.lock_timeout);
+    let lock = args.lock.then(take).transpose().map_err(|error| failure(error.into(), store))?;
+    let opened = store.change(lock.as_ref()).map_err(|error| failure(error.into(), store))?;
     Ok((lock, opened))
 }
 
 /// The words, the way out and the exit code of an error of the apply room.
-pub fn failure(error: Error, folder: &Folder) -> Failure {
+pub fn failure(error: Error, store: &Store) -> Failure {
     match &error {
         Error::Lock(LockError::Held(holder)) => {
             let mut message = error.to_string();
+            let mut unlock = String::new();
             match holder {
-                Some(holder) => message += &format!(":\n{}", holder.lines().join("\n")),
-                None => message += &format!(" (no record in {})", folder.lock().display()),
+                Some(holder) => {
+                    message += &format!(":\n{}", holder.lines().join("\n"));
+                    unlock = format!("; if its process is gone for good: sky force-unlock {}", holder.id);
+                }
+                None => message += &format!(" (no record in {})", store.name()),
             }
-            Failure::new(Exit::Locked, message)
-                .hint("wait for it, or try for longer with --lock-timeout=60s; the lock ends with its process")
+            Failure::new(Exit::Locked, message).hint(format!(
+                "wait for it, or try for longer with --lock-timeout=60s; the lock ends with its process{unlock}"
+            ))
         }
+        Error::Io(lost) | Error::State(StateError::Io(lost)) if LockLost::of(lost).is_some() => {
+            Failure::new(Exit::Locked, error.to_string())
+                .hint("what runs goes on, and the state knows of it; `sky lock show` says who is at work")
+        }
+        Error::Io(error) if error.kind() == std::io::ErrorKind::NotConnected => Failure::error(error)
+            .hint("what runs goes on, and the state knows of it: once the bucket can be reached, do the same again"),
         Error::OtherJob { .. } => Failure::new(Exit::Stale, error.to_string())
             .hint("apply it in another folder or with --state-dir DIR, or delete the former with `sky destroy`"),
         Error::Stale(_) => Failure::new(Exit::Stale, error.to_string())
             .hint("plan the rest anew from the state as it is: sky plan JOB --from-state --out PLAN"),
         Error::State(StateError::Empty { .. } | StateError::Malformed { .. } | StateError::Missing { .. }) => {
             let failure = Failure::error(&error);
-            match restore_hint(folder) {
+            match restore_hint(store) {
                 Some(hint) => failure.hint(hint),
                 None => failure,
             }
@@ -76,21 +173,23 @@ pub fn failure(error: Error, folder: &Folder) -> Failure {
 }
 
 /// How to restore a damaged state, what that gives, and what follows.
-fn restore_hint(folder: &Folder) -> Option<String> {
-    let (state, fits) = folder.read_backup()?;
-    let mut hint = format!("cp {} {}", folder.backup().display(), folder.snapshot.display());
-    if !fits {
+fn restore_hint(store: &Store) -> Option<String> {
+    let found = store.restorable()?;
+    let mut hint = format!("cp {} {}", found.from, found.to);
+    if let Some(journal) = &found.unfit {
         // Records of what came after the damaged snapshot mean nothing without it.
-        let journal = folder.journal().display().to_string();
         hint += &format!("; mv {journal} {journal}.old");
     }
-    let done = state.stages.values().filter(|stage| stage.status == Status::Done).count();
-    let known = state.stages.len();
-    hint += &match known {
-        0 => format!("\nthis goes back to serial {}, which knows of no stage", state.serial),
-        _ => format!("\nthis goes back to serial {}, with {done} of {known} stages done", state.serial),
+    hint += &match found.stages {
+        0 => format!("\nthis goes back to serial {}, which knows of no stage", found.serial),
+        known => format!("\nthis goes back to serial {}, with {} of {known} stages done", found.serial, found.done),
     };
     Some(hint + ": what was done after it is run again by the next apply")
+}
+
+fn parse_lease(text: &str) -> Result<Duration, String> {
+    let lease = parse_time(text)?;
+    if lease < Duration::from_secs(1) { Err("a lock lasts for a second or more".to_owned()) } else { Ok(lease) }
 }
 
 /// `2s`, `500ms`, `1m`, `1h`; a bare number is seconds.

@@ -5,7 +5,6 @@ use super::{Exit, Failure, Terminal};
 use crate::apply::sweep::{Found, Scope, Stray, Why, delete, look};
 use crate::provider;
 use crate::render::table;
-use crate::state::Folder;
 use serde_json::json;
 use std::path::Path;
 
@@ -40,15 +39,15 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         return Err(Failure::error("--json cannot ask: it needs --auto-approve or --dry-run"));
     }
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let folder = Folder::resolve(&here, args.state.state_dir.as_deref());
+    let store = args.state.store(&here)?;
     let access = args.state.access(&here);
     let runtime = super::runtime()?;
     // Under the lock: a machine that an apply is creating is in no state for a moment.
-    let (lock, opened) = open_locked(&folder, "sweep", &args.state)?;
+    let (lock, opened) = open_locked(&store, "sweep", &args.state.locking)?;
     let names = if args.provider.is_empty() { provider::present(&access) } else { args.provider.clone() };
     let scope = if args.all { Scope::All } else { Scope::Own };
     let found = runtime.block_on(look(&opened.state, &names, scope, &access));
-    let found = found.map_err(|error| failure(error, &folder))?;
+    let found = found.map_err(|error| failure(error, &store))?;
     for (name, error) in &found.failed {
         terminal.warn(&format!("{name} could not be asked: {error}"));
     }
@@ -67,7 +66,7 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
             }
         }
         for stray in &found.strays {
-            runtime.block_on(delete(stray, &access)).map_err(|error| failure(error, &folder))?;
+            runtime.block_on(delete(stray, &access)).map_err(|error| failure(error, &store))?;
             deleted.push(stray.machine.id.clone());
         }
     }

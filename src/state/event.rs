@@ -95,6 +95,8 @@ pub enum Event {
     },
     /// All that the state knows of the stage is gone.
     Forgotten { stage: String },
+    /// The stage has another name from now on.
+    Renamed { stage: String, to: String },
     /// Everything is gone.
     Emptied,
 }
@@ -241,6 +243,7 @@ impl State {
                 self.stages.remove(stage);
                 self.drop_artifacts(stage);
             }
+            Event::Renamed { stage, to } => self.rename(stage, to),
             Event::Emptied => {
                 self.stages.clear();
                 self.artifacts.clear();

@@ -1,9 +1,12 @@
 //! The state folder: where its files are, reading them, and writing a new snapshot.
 
-use super::data::{State, VERSION};
+use super::cipher::{Cipher, is_sealed};
+use super::data::State;
+use super::holder::uuid_from;
 use super::journal::{self, Journal};
-use super::lock::uuid_from;
-use crate::model::canonical;
+use super::lock::Lock;
+use super::opened::{Home, Log, Opened};
+use super::snapshot::{self, StateError};
 use crate::util::{clock, file, hash};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,25 +16,6 @@ pub const FOLDER: &str = ".sky";
 /// The name of the snapshot.
 pub const SNAPSHOT: &str = "sky.state.json";
 
-/// Why a state could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error("{path} is empty: a state is never made up; restore it from {path}.backup, or delete what it held by hand")]
-    Empty { path: String },
-    #[error("{path} is not a state: {reason}; restore it from {path}.backup")]
-    Malformed { path: String, reason: String },
-    #[error("{path} has state version {found}; this sky reads up to {VERSION}: use the sky that wrote it")]
-    Version { path: String, found: u64 },
-    #[error(
-        "{path} is missing, but {journal} is there: restore it from {path}.backup, or remove {folder} to start anew"
-    )]
-    Missing { path: String, journal: String, folder: String },
-    #[error("{path}, line {line}: {reason}; restore the file, or move it away to fall back on the snapshot alone")]
-    Journal { path: String, line: usize, reason: String },
-}
-
 /// Paths of a state folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
@@ -39,15 +23,6 @@ pub struct Folder {
     pub root: PathBuf,
     /// The snapshot.
     pub snapshot: PathBuf,
-}
-
-/// A state, opened for change.
-#[derive(Debug)]
-pub struct Opened {
-    pub state: State,
-    pub journal: Journal,
-    /// What was odd but mended.
-    pub warnings: Vec<String>,
 }
 
 impl Folder {
@@ -110,17 +85,22 @@ impl Folder {
         Ok(())
     }
 
-    /// Reads the state, without a lock and without changing anything; none if nothing was ever
+    /// Reads a state that is plain, without a lock and without changing anything; none if nothing was ever
     /// applied here.
     pub fn read(&self) -> Result<Option<State>, StateError> {
+        self.read_with(&Cipher::default())
+    }
+
+    /// The same with keys.
+    pub fn read_with(&self, cipher: &Cipher) -> Result<Option<State>, StateError> {
         if !self.exists() {
             return Ok(None);
         }
         // An apply in progress may compact between the two reads: then the journal's records
         // start after the snapshot's, and reading again gives both of one time.
         for _ in 0..8 {
-            let mut state = self.read_snapshot()?;
-            let decoded = self.read_journal()?;
+            let (mut state, _) = self.read_snapshot(cipher)?;
+            let decoded = self.read_journal(cipher)?;
             let gap = decoded.records.first().is_some_and(|first| first.sequence > state.journal_sequence + 1);
             if !gap {
                 decoded.records.iter().for_each(|record| state.take(record));
@@ -131,16 +111,26 @@ impl Folder {
         Err(StateError::Journal { path, line: 1, reason: "records before it are missing".to_owned() })
     }
 
-    /// Opens the state for change, under the lock. The first time, an empty one is written.
+    /// Opens a state that is plain for change.
     pub fn open(&self) -> Result<Opened, StateError> {
+        self.open_with(&Cipher::default(), None)
+    }
+
+    /// Opens the state for change, under the lock. The first time, an empty one is written.
+    pub fn open_with(&self, cipher: &Cipher, lock: Option<&Lock>) -> Result<Opened, StateError> {
         self.create()?;
         let mut warnings = Vec::new();
         if !self.exists() {
-            let seed = format!("{} {} {}", clock::timestamp(), std::process::id(), self.root.display());
-            self.write(&mut State::empty(uuid_from(&hash::digest(seed.as_bytes()))))?;
+            self.write(&mut empty(&self.root.display().to_string()), cipher)?;
         }
-        let mut state = self.read_snapshot()?;
-        let decoded = self.read_journal()?;
+        let former = lock.and_then(|lock| lock.former.clone());
+        if former.as_ref().is_some_and(|former| former.may_live) {
+            // The former holder may still have the file open, and must not write over what is written now.
+            self.renew_journal()?;
+        }
+        warnings.extend(former.map(|former| former.words));
+        let (mut state, sealed) = self.read_snapshot(cipher)?;
+        let decoded = self.read_journal(cipher)?;
         let path = self.journal();
         let length = std::fs::metadata(&path).map(|metadata| metadata.len()).unwrap_or(0);
         let torn = length.saturating_sub(decoded.whole as u64);
@@ -152,75 +142,89 @@ impl Folder {
             let path = path.display().to_string();
             return Err(StateError::Journal { path, line: 1, reason: "records before it are missing".to_owned() });
         }
+        let name = self.snapshot.display().to_string();
+        let in_form = snapshot::in_form(sealed, &name, cipher)?
+            && (!decoded.plain || snapshot::in_form(false, &name, cipher)?)
+            && (!decoded.sealed || snapshot::in_form(true, &name, cipher)?);
         decoded.records.iter().for_each(|record| state.take(record));
-        let journal = Journal::open(&path, decoded.whole, state.journal_sequence)?;
-        Ok(Opened { state, journal, warnings })
+        let fence = lock.map(Lock::fence);
+        let journal = Journal::open(&path, decoded.whole, state.journal_sequence)?.under(cipher.clone(), fence);
+        let home = Home::Folder(self.clone(), cipher.clone());
+        let mut opened = Opened { state, journal: Log::File(journal), warnings, home };
+        if !in_form {
+            opened.compact()?;
+        }
+        Ok(opened)
     }
 
     /// Writes the state as the new snapshot, one serial on, and keeps the former as `.backup`.
-    pub fn write(&self, state: &mut State) -> io::Result<()> {
-        state.serial += 1;
-        state.sky_version = env!("CARGO_PKG_VERSION").to_owned();
-        let text = canonical::to_text(state).map_err(io::Error::from)?;
+    pub fn write(&self, state: &mut State, cipher: &Cipher) -> io::Result<()> {
+        let bytes = snapshot::encode(state, cipher)?;
         match std::fs::read(&self.snapshot) {
-            Ok(former) => file::write_atomic(&self.backup(), &former)?,
+            Ok(former) => file::write_atomic(&self.backup(), &snapshot::keep(former, cipher)?)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(file::named(&self.snapshot, "read", error)),
         }
-        file::write_atomic(&self.snapshot, text.as_bytes())
+        file::write_atomic(&self.snapshot, &bytes)
     }
 
-    /// Folds the journal into a new snapshot and empties it. A crash in between is harmless:
-    /// the snapshot knows which records it holds.
-    pub fn compact(&self, opened: &mut Opened) -> io::Result<()> {
-        self.write(&mut opened.state)?;
-        opened.journal.clear()
+    /// Keeps the snapshot as it is beside it, under the name of its serial; returns where.
+    pub fn keep(&self, serial: u64, cipher: &Cipher) -> io::Result<String> {
+        let mut name = self.snapshot.clone().into_os_string();
+        name.push(format!(".{serial}.backup"));
+        let path = PathBuf::from(name);
+        let bytes = std::fs::read(&self.snapshot).map_err(|error| file::named(&self.snapshot, "read", error))?;
+        file::write_atomic(&path, &snapshot::keep(bytes, cipher)?)?;
+        Ok(path.display().to_string())
+    }
+
+    /// Puts a copy of the journal in its place: who has the former one open writes into the void.
+    pub fn renew_journal(&self) -> io::Result<()> {
+        let path = self.journal();
+        match std::fs::read(&path) {
+            Ok(bytes) => file::write_atomic(&path, &bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(file::named(&path, "read", error)),
+        }
     }
 
     /// The state that restoring `.backup` would give, and whether the journal goes on from it;
     /// none if the backup is no state.
-    pub fn read_backup(&self) -> Option<(State, bool)> {
-        let mut state = Self { snapshot: self.backup(), ..self.clone() }.read_snapshot().ok()?;
-        let records = self.read_journal().ok()?.records;
+    pub fn read_backup(&self, cipher: &Cipher) -> Option<(State, bool)> {
+        let (mut state, _) = Self { snapshot: self.backup(), ..self.clone() }.read_snapshot(cipher).ok()?;
+        let records = self.read_journal(cipher).ok()?.records;
         let fits = records.first().is_none_or(|first| first.sequence <= state.journal_sequence + 1);
         records.iter().filter(|_| fits).for_each(|record| state.take(record));
         Some((state, fits))
     }
 
-    fn read_snapshot(&self) -> Result<State, StateError> {
+    /// The snapshot, and whether it is sealed.
+    fn read_snapshot(&self, cipher: &Cipher) -> Result<(State, bool), StateError> {
         let path = self.snapshot.display().to_string();
-        let text = match file::read_text(&self.snapshot) {
-            Ok(text) => text,
+        match std::fs::read(&self.snapshot) {
+            Ok(bytes) => Ok((snapshot::decode(&bytes, &path, cipher)?, is_sealed(&bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let journal = self.journal().display().to_string();
-                return Err(StateError::Missing { path, journal, folder: self.root.display().to_string() });
+                Err(StateError::Missing { path, journal, folder: self.root.display().to_string() })
             }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(StateError::Malformed { path, reason: "it is not UTF-8 text".to_owned() });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if text.trim().is_empty() {
-            return Err(StateError::Empty { path });
+            Err(error) => Err(file::named(&self.snapshot, "read", error).into()),
         }
-        let malformed = |reason: String| StateError::Malformed { path: path.clone(), reason };
-        let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
-        let version = value.get("version").and_then(serde_json::Value::as_u64);
-        let version = version.ok_or_else(|| malformed("it has no `version`".to_owned()))?;
-        if version > u64::from(VERSION) {
-            return Err(StateError::Version { path, found: version });
-        }
-        serde_json::from_value(value).map_err(|error| malformed(error.to_string()))
     }
 
-    fn read_journal(&self) -> Result<journal::Decoded, StateError> {
+    fn read_journal(&self, cipher: &Cipher) -> Result<journal::Decoded, StateError> {
         let path = self.journal();
         match std::fs::read(&path) {
-            Ok(bytes) => journal::decode(&bytes, &path),
+            Ok(bytes) => journal::decode(&bytes, &path.display().to_string(), cipher),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(journal::Decoded::default()),
             Err(error) => Err(file::named(&path, "read", error).into()),
         }
     }
+}
+
+/// A state in which nothing was ever applied, of a lineage of its own.
+pub(super) fn empty(place: &str) -> State {
+    let seed = format!("{} {} {place}", clock::timestamp(), std::process::id());
+    State::empty(uuid_from(&hash::digest(seed.as_bytes())))
 }
 
 #[cfg(test)]
@@ -266,7 +270,7 @@ mod tests {
         assert_eq!(read.stages["b"].status, Status::Done);
         let mut opened = folder.open().unwrap();
         assert_eq!(opened.state, read);
-        folder.compact(&mut opened).unwrap();
+        opened.compact().unwrap();
         assert_eq!(std::fs::metadata(folder.journal()).unwrap().len(), 0);
         let compacted = folder.read().unwrap().unwrap();
         assert_eq!((compacted.serial, &compacted.lineage), (read.serial + 1, &read.lineage));
@@ -280,7 +284,7 @@ mod tests {
         let folder = Folder::resolve(here.path(), None);
         finished(&folder, &["a"]);
         let mut opened = folder.open().unwrap();
-        folder.write(&mut opened.state).unwrap();
+        folder.write(&mut opened.state, &Cipher::default()).unwrap();
         assert_eq!(folder.read().unwrap().unwrap(), opened.state);
     }
 

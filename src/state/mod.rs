@@ -1,4 +1,4 @@
-//! What has been applied: the snapshot, the journal, the lock.
+//! What has been applied: the snapshot, the journal, the lock; in a folder or in a bucket ([`store`]).
 //!
 //! On disk, with the default state folder `.sky`:
 //!
@@ -7,6 +7,7 @@
 //! sky.state.json.backup    the snapshot before it
 //! .sky/journal             what happened since the snapshot, one checked record a line
 //! .sky/lock                held by flock while an operation runs; says who
+//! .sky/store               only if the state is in a bucket: in which
 //! .sky/stages/NAME/N/      attempt N of a stage (the local provider's machine; its log)
 //! .sky/objects/            outputs by content hash
 //! .sky/artifacts/NAME/OUT  outputs by name, for people
@@ -15,16 +16,37 @@
 //! Invariant: the state is the snapshot plus the journal's records that are newer than it, and
 //! nothing else. A record is on disk before the provider call that it announces.
 //! Invariant: an empty or unreadable snapshot is an error, never a fresh start.
+//! Invariant: whoever has lost the lock makes no other call ([`lock`]).
 
+pub mod address;
+mod bucket;
+pub mod cipher;
 pub mod data;
+pub mod edit;
 pub mod event;
+mod flock;
 pub mod folder;
+pub mod holder;
 pub mod journal;
+mod lease;
 pub mod lock;
+mod objects;
+pub mod opened;
+mod segments;
+pub mod snapshot;
+pub mod store;
 pub mod summary;
+#[cfg(test)]
+mod tests;
 
+pub use address::Address;
+pub use cipher::Cipher;
 pub use data::{Artifact, Exhausted, Rented, StageRecord, State, Status};
 pub use event::{Call, Event};
-pub use folder::{Folder, Opened, StateError};
-pub use lock::{Holder, Lock, LockError};
+pub use folder::Folder;
+pub use holder::Holder;
+pub use lock::{Lock, LockError, LockLost};
+pub use opened::Opened;
+pub use snapshot::StateError;
+pub use store::Store;
 pub use summary::{holds, summary, text_rows};

@@ -22,6 +22,12 @@ pub fn after(time: std::time::Duration) -> String {
     format!("{end:.0}")
 }
 
+/// The same, to the millisecond.
+pub fn after_exactly(time: std::time::Duration) -> String {
+    let time = jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX);
+    format!("{:.3}", now().saturating_add(time).unwrap_or(jiff::Timestamp::MAX))
+}
+
 /// The milliseconds from one RFC 3339 timestamp to another; 0 if they are in another order, as
 /// after a clock was set back, or no timestamps.
 pub fn between(from: &str, to: &str) -> u64 {

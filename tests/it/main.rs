@@ -27,5 +27,6 @@ mod sandbox;
 mod services;
 mod ssh;
 mod sshd;
+mod stores;
 mod update;
 mod verify;

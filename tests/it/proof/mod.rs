@@ -2,11 +2,11 @@
 //! right, nothing left behind, spend never over budget.
 
 mod budget;
-mod conformance;
+pub mod conformance;
 pub use conformance::files_with;
 mod failover;
 mod faults;
-mod ground;
+pub mod ground;
 mod kill;
 mod outside;
 mod rest;

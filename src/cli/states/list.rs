@@ -1,0 +1,86 @@
+//! `sky state list` and `sky state show`. No lock is taken: whoever is at work is not held up.
+
+use super::super::state::PlaceArgs;
+use super::{Exit, Failure, Terminal, known, read};
+use crate::model::{Bytes, canonical};
+use crate::state::{State, summary};
+use serde_json::json;
+
+/// List the stages in the state by their addresses
+#[derive(Clone, Debug, clap::Args)]
+pub struct ListArgs {
+    /// As one JSON object, with status, place and artifacts
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Show all that the state knows of a stage
+#[derive(Clone, Debug, clap::Args)]
+pub struct ShowArgs {
+    /// `stage.NAME`
+    #[arg(value_name = "ADDRESS")]
+    pub address: String,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+pub(super) fn list(args: &ListArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (_, state) = read(&args.place)?;
+    let text = match args.json {
+        true => canonical::to_text(&summary(&state)).map_err(Failure::error)?,
+        false => state.stages.keys().map(|name| format!("stage.{name}\n")).collect(),
+    };
+    terminal.out(&text).map(|()| Exit::Success)
+}
+
+pub(super) fn show(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (_, state) = read(&args.place)?;
+    let name = known(&args.address, &state)?;
+    let text = if args.json { json_text(name, &state)? } else { text(name, &state) };
+    terminal.out(&text).map(|()| Exit::Success)
+}
+
+/// Its outputs, by the name that they have within the stage.
+fn outputs<'a>(name: &str, state: &'a State) -> Vec<(&'a str, &'a crate::state::Artifact)> {
+    let own = |full: &'a String| full.strip_prefix(name)?.strip_prefix('.');
+    state.artifacts.iter().filter_map(|(full, artifact)| Some((own(full)?, artifact))).collect()
+}
+
+fn json_text(name: &str, state: &State) -> Result<String, Failure> {
+    let outputs: serde_json::Map<String, serde_json::Value> =
+        outputs(name, state).into_iter().map(|(output, artifact)| (output.to_owned(), json!(artifact))).collect();
+    let text = json!({
+        "format_version": "1.0",
+        "address": format!("stage.{name}"),
+        "record": state.stages.get(name),
+        "outputs": outputs,
+    });
+    canonical::to_text(&text).map_err(Failure::error)
+}
+
+fn text(name: &str, state: &State) -> String {
+    let Some(record) = state.stages.get(name) else { return String::new() };
+    let mut rows = vec![("status", record.status.to_string()), ("attempt", record.attempt.to_string())];
+    let mut row = |name: &'static str, value: Option<String>| rows.extend(value.map(|value| (name, value)));
+    row("live", record.live.then(|| "something of it may run or cost money".to_owned()));
+    row("provider", Some(record.provider.clone()).filter(|provider| !provider.is_empty()));
+    row("place", Some(record.place.to_string()));
+    row("machine", record.rented.as_ref().map(|rented| format!("{} x {}", rented.nodes, rented.instance_type)));
+    row("token", Some(record.token.clone()).filter(|token| !token.is_empty()));
+    row("lease ends", record.lease_end.clone());
+    row("exit code", record.exit_code.map(|code| code.to_string()));
+    row("note", record.message.clone());
+    row("begun", Some(record.started.clone()));
+    row("ended", record.ended.clone());
+    row("spent", (record.spent_micro_usd.0 > 0).then(|| record.spent_micro_usd.to_string()));
+    for (output, artifact) in outputs(name, state) {
+        row("output", Some(format!("{output}, {}, {}", Bytes(artifact.bytes), artifact.digest)));
+    }
+    let lines = rows.iter().map(|(name, value)| format!("  {name:<10}  {value}\n"));
+    format!("stage.{name}\n{}", lines.collect::<String>())
+}

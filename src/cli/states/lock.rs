@@ -1,0 +1,99 @@
+//! `sky lock show` and `sky force-unlock`.
+
+use super::super::state::PlaceArgs;
+use super::{Exit, Failure, Terminal};
+use crate::model::canonical;
+use crate::state::Store;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Look at the state's lock (the catalog's is `sky catalog lock`)
+#[derive(Debug, Args)]
+pub struct LockVerbArgs {
+    #[command(subcommand)]
+    pub verb: LockVerb,
+}
+
+/// What to do with a lock.
+#[derive(Debug, Subcommand)]
+pub enum LockVerb {
+    /// Say who is at work on the state, without trying to take its lock
+    Show(LockShowArgs),
+}
+
+/// Arguments of `sky lock show`.
+#[derive(Clone, Debug, Args)]
+pub struct LockShowArgs {
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// End the lock of an operation that is gone, or hangs, on another machine
+///
+/// If it still lives, it stops before its next call. Locks of processes of this machine end with them.
+#[derive(Clone, Debug, Args)]
+pub struct ForceUnlockArgs {
+    /// The lock's ID, as the message of the operation that was locked out says
+    pub id: String,
+    /// Do not ask
+    #[arg(long, visible_alias = "force")]
+    pub auto_approve: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+fn store(place: &PlaceArgs) -> Result<Store, Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    place.store(&here)
+}
+
+/// Shows who holds it.
+pub fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let LockVerb::Show(args) = &args.verb;
+    let store = store(&args.place)?;
+    let holder = store.holder().map_err(Failure::error)?;
+    let over = holder.as_ref().is_some_and(|holder| holder.is_over());
+    let text = match holder {
+        _ if args.json => {
+            let holder = holder.as_ref().map_or(Value::Null, |holder| json!(holder));
+            let text = json!({ "format_version": "1.0", "state": store.name(), "over": over, "holder": holder });
+            canonical::to_text(&text).map_err(Failure::error)?
+        }
+        None => format!("Nobody is at work on {}.\n", store.name()),
+        Some(holder) => {
+            let over = if over { "  It was not renewed in time: the next operation takes it over.\n" } else { "" };
+            format!("The state is locked:\n{}\n{over}", holder.lines().join("\n"))
+        }
+    };
+    terminal.out(&text).map(|()| Exit::Success)
+}
+
+/// Shows who holds it, asks, and ends it.
+pub fn force_unlock(args: &ForceUnlockArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let store = store(&args.place)?;
+    let Some(holder) = store.holder().map_err(Failure::error)? else {
+        return Err(Failure::error(format!("nobody holds the lock of {}", store.name())));
+    };
+    if holder.id != args.id {
+        let message = format!("the lock has another ID than {}:\n{}", args.id, holder.lines().join("\n"));
+        return Err(Failure::error(message).hint("whoever had that ID no longer holds it: look who is at work now"));
+    }
+    if !args.auto_approve {
+        if !terminal.interactive {
+            return Err(Failure::error("force-unlock asks first, and there is no terminal to ask on")
+                .hint("give --auto-approve, once you are sure that its process is gone"));
+        }
+        terminal.note(&holder.lines().join("\n"));
+        if !terminal.confirm("Do you really want to end this lock? Whoever holds it stops before its next call.")? {
+            return Err(Failure::error("force-unlock cancelled: the lock is as it was"));
+        }
+    }
+    if !store.force_unlock(&args.id).map_err(Failure::error)? {
+        return Err(Failure::error("the lock has changed hands meanwhile").hint("`sky lock show` says who has it"));
+    }
+    terminal.out(&format!("The lock {} is ended.\n", args.id)).map(|()| Exit::Success)
+}

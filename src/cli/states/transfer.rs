@@ -1,0 +1,72 @@
+//! `sky state pull` and `sky state push`: the whole state, out and in.
+
+use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
+use super::{Exit, Failure, Terminal, read};
+use crate::model::canonical;
+use crate::state::{edit, snapshot};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Print the whole state, as one JSON object, plain also if it is kept encrypted
+#[derive(Clone, Debug, clap::Args)]
+pub struct PullArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Put a state file in the place of the state
+///
+/// Refused if the file is of another lineage or has an older serial than the state that is there.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PushArgs {
+    /// State file, as `sky state pull` prints it; `-`: stdin
+    pub file: PathBuf,
+    /// Whatever lineage and serial it has
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub locking: LockArgs,
+}
+
+pub(super) fn pull(args: &PullArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (_, state) = read(&args.place)?;
+    terminal.out(&canonical::to_text(&state).map_err(Failure::error)?).map(|()| Exit::Success)
+}
+
+pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let store = args.place.store(&here)?.lasting(args.locking.lock_lease);
+    let name = args.file.display().to_string();
+    let mut bytes = Vec::new();
+    let got = match name.as_str() {
+        "-" => std::io::stdin().lock().read_to_end(&mut bytes).map(drop),
+        _ => std::fs::read(&args.file).map(|read| bytes = read),
+    };
+    got.map_err(|error| Failure::file(&args.file, "read", error))?;
+    let pushed = snapshot::decode(&bytes, &name, &store.cipher).map_err(Failure::error)?;
+    let (lock, mut opened) = open_locked(&store, "state push", &args.locking)?;
+    for warning in &opened.warnings {
+        terminal.warn(warning);
+    }
+    match edit::may_push(&opened, &pushed) {
+        Ok(false) => return terminal.out("No changes: that is the state that is there.\n").map(|()| Exit::Success),
+        Ok(true) => {}
+        Err(refused) if args.force => terminal.warn(&format!("{name}: {refused}; it is pushed all the same")),
+        Err(refused) => {
+            return Err(Failure::new(Exit::Stale, format!("{name} is not pushed: {refused}"))
+                .hint("`sky state pull` prints the state that is there; --force puts the file in its place"));
+        }
+    }
+    let replace = || -> std::io::Result<String> {
+        let kept = opened.keep()?;
+        opened.replace(pushed)?;
+        Ok(kept)
+    };
+    let kept = replace().map_err(|error| failure(error.into(), &store))?;
+    drop(lock);
+    let serial = opened.state.serial;
+    terminal.out(&format!("Pushed to {} (serial {serial}; before: {kept}).\n", store.name()))?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,229 @@
+//! Encryption of the state at rest, with age.
+//!
+//! A sealed snapshot is an age file as `age -d -i KEY` reads it; a sealed journal record is one in base64
+//! behind `age:`. Whoever holds one of the identities reads both; whoever writes needs the recipients alone, and
+//! an identity, so that nobody can lock himself out.
+//!
+//! What is plain is read whether or not there are keys, and sealed when it is written next.
+
+use crate::util::file;
+use age::x25519::{Identity, Recipient};
+use age::{DecryptError, Decryptor, Encryptor};
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// How every age file begins.
+const START: &[u8] = b"age-encryption.org/";
+
+/// The word for no recipients: what is sealed is written plain from then on.
+pub const NONE: &str = "none";
+
+/// Keys, or none.
+#[derive(Clone, Default)]
+pub struct Cipher {
+    recipients: Vec<Recipient>,
+    identities: Vec<Identity>,
+    opened_up: bool,
+}
+
+impl fmt::Debug for Cipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cipher({} recipients, {} identities)", self.recipients.len(), self.identities.len())
+    }
+}
+
+impl Cipher {
+    /// Reads keys. `recipients`: public keys (`age1…`) or files with one a line, separated by commas or blanks, or
+    /// `none`; `identity`: a file with private keys. Both may be missing. The error says what is wrong with
+    /// which of them, and never holds a private key.
+    pub fn load(recipients: Option<&str>, identity: Option<&Path>, here: &Path) -> Result<Self, String> {
+        let mut cipher = Self::default();
+        if let Some(path) = identity {
+            let path = here.join(path);
+            let text = file::read_text(&path).map_err(|error| format!("identity: {error}"))?;
+            for (number, line) in keys(&text) {
+                let identity = line.parse().map_err(|why: &str| {
+                    format!(
+                        "identity {}, line {number}: not an age private key (AGE-SECRET-KEY-1…): {why}",
+                        path.display()
+                    )
+                })?;
+                cipher.identities.push(identity);
+            }
+            if cipher.identities.is_empty() {
+                return Err(format!("identity {}: there is no key in it", path.display()));
+            }
+        }
+        match recipients.map(str::trim) {
+            None | Some("") => return Ok(cipher),
+            Some(NONE) => cipher.opened_up = true,
+            Some(list) => {
+                for word in list.split([',', ' ', '\n', '\t']).filter(|word| !word.is_empty()) {
+                    cipher.add_recipients(word, here)?;
+                }
+                cipher.check()?;
+            }
+        }
+        Ok(cipher)
+    }
+
+    fn add_recipients(&mut self, word: &str, here: &Path) -> Result<(), String> {
+        if word.starts_with("age1") {
+            let key = word.parse().map_err(|why: &str| format!("recipient {word}: not an age public key: {why}"))?;
+            self.recipients.push(key);
+            return Ok(());
+        }
+        let path = here.join(word);
+        let text = file::read_text(&path).map_err(|error| format!("recipients: {error}"))?;
+        let before = self.recipients.len();
+        for (number, line) in keys(&text) {
+            let key = line.parse().map_err(|why: &str| {
+                format!("recipients {}, line {number}: not an age public key (age1…): {why}", path.display())
+            })?;
+            self.recipients.push(key);
+        }
+        if self.recipients.len() == before {
+            return Err(format!("recipients {}: there is no key in it", path.display()));
+        }
+        Ok(())
+    }
+
+    /// Whoever writes a state must be able to read it again.
+    fn check(&self) -> Result<(), String> {
+        if self.recipients.is_empty() {
+            return Err("recipients: there is no key in them".to_owned());
+        }
+        if self.identities.is_empty() {
+            return Err(
+                "recipients are given and no identity: the state that is written could not be read again; set \
+                        SKY_STATE_IDENTITY or --state-identity to the file with your private key"
+                    .to_owned(),
+            );
+        }
+        match self.seal(b"mine").and_then(|sealed| self.open(&sealed)) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                Err("none of the recipients is of your identity: you could not read the state that you write; add \
+                           your own public key to SKY_STATE_RECIPIENTS"
+                    .to_owned())
+            }
+        }
+    }
+
+    /// Whether what is written is sealed.
+    pub fn seals(&self) -> bool {
+        !self.recipients.is_empty()
+    }
+
+    /// Whether a sealed state may be written plain.
+    pub fn may_unseal(&self) -> bool {
+        self.opened_up
+    }
+
+    /// Seals, if there are recipients.
+    pub fn seal(&self, plain: &[u8]) -> Result<Vec<u8>, String> {
+        if self.recipients.is_empty() {
+            return Ok(plain.to_vec());
+        }
+        let recipients = self.recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
+        let seal = || -> Result<Vec<u8>, Box<dyn std::error::Error>> {
+            let mut sealed = Vec::new();
+            let mut writer = Encryptor::with_recipients(recipients)?.wrap_output(&mut sealed)?;
+            writer.write_all(plain)?;
+            writer.finish()?;
+            Ok(sealed)
+        };
+        seal().map_err(|error| format!("cannot encrypt the state: {error}"))
+    }
+
+    /// The plain bytes of what is sealed or not.
+    pub fn open(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        if !is_sealed(bytes) {
+            return Ok(bytes.to_vec());
+        }
+        if self.identities.is_empty() {
+            return Err("it is encrypted, and there is no identity to read it with: set SKY_STATE_IDENTITY or \
+                        --state-identity to the file with your private key"
+                .to_owned());
+        }
+        let identities = self.identities.iter().map(|identity| identity as &dyn age::Identity);
+        let opened = Decryptor::new_buffered(bytes).and_then(|decryptor| decryptor.decrypt(identities));
+        let mut reader = opened.map_err(|error| match error {
+            DecryptError::NoMatchingKeys => {
+                "it is encrypted for others: none of the keys in your identity (SKY_STATE_IDENTITY) opens it".to_owned()
+            }
+            error => format!("it is encrypted, and damaged: {error}"),
+        })?;
+        let mut plain = Vec::new();
+        reader.read_to_end(&mut plain).map_err(|error| format!("it is encrypted, and damaged: {error}"))?;
+        Ok(plain)
+    }
+}
+
+/// Whether bytes are an age file.
+pub fn is_sealed(bytes: &[u8]) -> bool {
+    bytes.starts_with(START)
+}
+
+/// The lines that are no comments, with their numbers.
+fn keys(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = (1..).zip(text.lines().map(str::trim));
+    lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use age::secrecy::ExposeSecret;
+
+    /// A pair of keys in files below a folder: the recipient, and the identity's path.
+    pub fn pair(folder: &Path, name: &str) -> (String, std::path::PathBuf) {
+        let identity = Identity::generate();
+        let path = folder.join(name);
+        std::fs::write(&path, format!("# {name}\n{}\n", identity.to_string().expose_secret())).unwrap();
+        (identity.to_public().to_string(), path)
+    }
+
+    #[test]
+    fn what_is_sealed_is_opened_by_each_recipient_and_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        let ((mine, my_key), (theirs, their_key), (_, other_key)) = (pair(here, "a"), pair(here, "b"), pair(here, "c"));
+        std::fs::write(here.join("team"), format!("# us\n{theirs}\n")).unwrap();
+        let cipher = Cipher::load(Some(&format!("{mine}, team")), Some(&my_key), here).unwrap();
+        let sealed = cipher.seal(b"stage train").unwrap();
+        assert!(is_sealed(&sealed) && !sealed.windows(5).any(|part| part == b"train"));
+        for key in [my_key, their_key] {
+            assert_eq!(Cipher::load(None, Some(&key), here).unwrap().open(&sealed).unwrap(), b"stage train");
+        }
+        let refused = |key: Option<&Path>| Cipher::load(None, key, here).unwrap().open(&sealed).unwrap_err();
+        assert!(refused(Some(&other_key)).contains("for others"));
+        assert!(refused(None).contains("SKY_STATE_IDENTITY"));
+        let mut damaged = sealed.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert!(cipher.open(&damaged).unwrap_err().contains("damaged"));
+        assert_eq!(cipher.open(b"{}").unwrap(), b"{}");
+    }
+
+    #[test]
+    fn keys_that_do_not_fit_are_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path();
+        let ((mine, key), (theirs, _)) = (pair(here, "a"), pair(here, "b"));
+        std::fs::write(here.join("empty"), "# nothing\n").unwrap();
+        std::fs::write(here.join("odd"), "ssh-ed25519 AAAA\n").unwrap();
+        let refused = |recipients: &str, identity: Option<&str>| {
+            Cipher::load(Some(recipients), identity.map(Path::new), here).unwrap_err()
+        };
+        let key = key.to_str();
+        assert!(refused(&theirs, key).contains("none of the recipients is of your identity"));
+        assert!(refused(&mine, None).contains("no identity"));
+        assert!(refused("age1xyz", key).contains("age1xyz"));
+        assert!(refused("missing", key).contains("missing"));
+        assert!(refused("odd", key).contains("odd, line 1"));
+        assert!(refused(&mine, Some("empty")).contains("empty: there is no key"));
+        assert!(refused(&mine, Some("odd")).contains("odd, line 1"));
+        assert!(Cipher::load(Some(NONE), None, here).unwrap().may_unseal());
+    }
+}

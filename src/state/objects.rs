@@ -1,0 +1,175 @@
+//! A state in a bucket: reading its objects, and writing a new snapshot.
+//!
+//! ```text
+//! PREFIX/sky.state.json           snapshot, changed only if it is still the one that was read
+//! PREFIX/sky.state.json.backup    the snapshot before it
+//! PREFIX/sky.state.json.N.backup  of serial N, before `sky state mv`, `rm` or `push`
+//! PREFIX/journal/SEQUENCE         what happened since the snapshot, created and never changed
+//! PREFIX/lock                     who is at work
+//! ```
+//!
+//! Why not a journal in the working folder and snapshots in the bucket: the machine that runs the apply may be lost
+//! with its disk, and then a machine that was created, and not yet in a snapshot, would be known to nobody.
+//! Why not a snapshot for each event: it grows with the job, and one event would cost as much as the whole.
+
+use super::bucket::{Bucket, Found, Put, When};
+use super::cipher::{Cipher, is_sealed};
+use super::data::State;
+use super::folder::{SNAPSHOT, empty};
+use super::journal::{Decoded, decode};
+use super::lock::{Lock, LockLost};
+use super::opened::{Home, Log, Opened};
+use super::segments::{JOURNAL, Segments};
+use super::snapshot::{self, StateError};
+use object_store::UpdateVersion;
+use std::io;
+
+/// Where the snapshot is written.
+#[derive(Debug)]
+pub struct Objects {
+    bucket: Bucket,
+    cipher: Cipher,
+    version: UpdateVersion,
+    /// The snapshot's bytes.
+    bytes: Vec<u8>,
+}
+
+/// What all segments say that the snapshot does not.
+struct Tail {
+    decoded: Decoded,
+    /// Of all segments, also of those that the snapshot has.
+    names: Vec<String>,
+    length: u64,
+}
+
+/// Whether anything was ever applied there.
+pub fn exists(bucket: &Bucket) -> io::Result<bool> {
+    Ok(bucket.get(SNAPSHOT)?.is_some() || !bucket.list(JOURNAL)?.is_empty())
+}
+
+/// Reads the state, without a lock and without changing anything; none if nothing was ever applied there.
+pub fn read(bucket: &Bucket, cipher: &Cipher) -> Result<Option<State>, StateError> {
+    Ok(load(bucket, cipher)?.map(|loaded| loaded.state))
+}
+
+/// Opens the state for change, under the lock. The first time, an empty one is written.
+pub fn open(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) -> Result<Opened, StateError> {
+    let loaded = match load(bucket, cipher)? {
+        Some(loaded) => loaded,
+        None => {
+            let bytes = snapshot::encode(&mut empty(&bucket.url("")), cipher)?;
+            bucket.put(SNAPSHOT, bytes, When::New)?;
+            load(bucket, cipher)?.ok_or_else(|| missing(bucket))?
+        }
+    };
+    let Loaded { found, state, tail } = loaded;
+    let (url, sealed) = (bucket.url(SNAPSHOT), is_sealed(&found.bytes));
+    let in_form = snapshot::in_form(sealed, &url, cipher)?
+        && (!tail.decoded.plain || snapshot::in_form(false, &url, cipher)?)
+        && (!tail.decoded.sealed || snapshot::in_form(true, &url, cipher)?);
+    let at = (state.journal_sequence, tail.names, tail.length);
+    let segments = Segments::open(bucket.patiently(), cipher.clone(), lock.map(Lock::fence), at);
+    let (bucket, cipher) = (bucket.patiently(), cipher.clone());
+    let home = Home::Bucket(Objects { bucket, cipher, version: found.version, bytes: found.bytes });
+    let former = lock.and_then(|lock| lock.former.clone());
+    let anew = !in_form || former.as_ref().is_some_and(|former| former.may_live);
+    let warnings = former.into_iter().map(|former| former.words).collect();
+    let mut opened = Opened { state, journal: Log::Segments(segments), warnings, home };
+    if anew {
+        // After this, a snapshot that the former holder is about to write is refused.
+        opened.compact()?;
+    }
+    Ok(opened)
+}
+
+/// What is there, all of one time: the snapshot's object, the state with all records, and these.
+struct Loaded {
+    found: Found,
+    state: State,
+    tail: Tail,
+}
+
+fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Loaded>, StateError> {
+    // An apply in progress may compact in between; then it is read again.
+    for _ in 0..8 {
+        let Some(found) = bucket.get(SNAPSHOT)? else {
+            return if bucket.list(JOURNAL)?.is_empty() { Ok(None) } else { Err(missing(bucket)) };
+        };
+        let mut state = snapshot::decode(&found.bytes, &bucket.url(SNAPSHOT), cipher)?;
+        let tail = tail(bucket, state.journal_sequence, cipher)?;
+        let same = bucket.get(SNAPSHOT)?.is_some_and(|now| now.bytes == found.bytes);
+        if let (Some(tail), true) = (tail, same) {
+            tail.decoded.records.iter().for_each(|record| state.take(record));
+            return Ok(Some(Loaded { found, state, tail }));
+        }
+    }
+    let (path, reason) = (bucket.url(JOURNAL), "records before it are missing".to_owned());
+    Err(StateError::Journal { path, line: 1, reason })
+}
+
+/// The state that restoring `.backup` would give; none if the backup is no state.
+pub fn read_backup(bucket: &Bucket, cipher: &Cipher) -> Option<State> {
+    let name = backup();
+    snapshot::decode(&bucket.get(&name).ok()??.bytes, &bucket.url(&name), cipher).ok()
+}
+
+/// The former snapshot's name.
+pub fn backup() -> String {
+    format!("{SNAPSHOT}.backup")
+}
+
+/// Reads what comes after record `after`; none if something between is missing or goes away meanwhile.
+fn tail(bucket: &Bucket, after: u64, cipher: &Cipher) -> Result<Option<Tail>, StateError> {
+    let listed = bucket.list(JOURNAL)?;
+    // What begins in the snapshot is of a writer that had lost the lock before it was written.
+    let newer = listed.iter().filter(|name| name.parse::<u64>().is_ok_and(|first| first > after));
+    let newer: Vec<String> = newer.map(|name| format!("{JOURNAL}/{name}")).collect();
+    let mut lines = Vec::new();
+    for segment in bucket.get_all(&newer)? {
+        let Some(segment) = segment else { return Ok(None) };
+        lines.extend(segment);
+    }
+    let url = bucket.url(JOURNAL);
+    let decoded = decode(&lines, &url, cipher)?;
+    if decoded.whole != lines.len() {
+        let (line, reason) = (decoded.records.len() + 1, "it is torn, which no object can be".to_owned());
+        return Err(StateError::Journal { path: url, line, reason });
+    }
+    if decoded.records.first().is_some_and(|first| first.sequence != after + 1) {
+        return Ok(None);
+    }
+    let names = listed.into_iter().map(|name| format!("{JOURNAL}/{name}")).collect();
+    Ok(Some(Tail { decoded, names, length: lines.len() as u64 }))
+}
+
+fn missing(bucket: &Bucket) -> StateError {
+    let (path, journal) = (bucket.url(SNAPSHOT), bucket.url(JOURNAL));
+    StateError::Missing { path, journal, folder: bucket.url("") }
+}
+
+impl Objects {
+    /// Writes the state as the new snapshot, one serial on, unless another has done so since.
+    pub fn write(&mut self, state: &mut State) -> io::Result<()> {
+        let bytes = snapshot::encode(state, &self.cipher)?;
+        let former = snapshot::keep(self.bytes.clone(), &self.cipher)?;
+        self.bucket.put(&backup(), former, When::Always)?;
+        let put = self.bucket.put(SNAPSHOT, bytes.clone(), When::Still(self.version.clone()))?;
+        self.version = match put {
+            Put::Done(version) => version,
+            // It may be ours, and its answer was lost.
+            Put::Refused => match self.bucket.get(SNAPSHOT)? {
+                Some(found) if found.bytes == bytes => found.version,
+                _ => return Err(LockLost { holder: None }.into_io()),
+            },
+        };
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Keeps the snapshot as it is under the name of its serial; returns where.
+    pub fn keep(&self, serial: u64) -> io::Result<String> {
+        let name = format!("{SNAPSHOT}.{serial}.backup");
+        self.bucket.put(&name, snapshot::keep(self.bytes.clone(), &self.cipher)?, When::Always)?;
+        Ok(self.bucket.url(&name))
+    }
+}

@@ -1,0 +1,89 @@
+//! A state that is open for change, wherever it is.
+
+use super::cipher::Cipher;
+use super::data::State;
+use super::event::{Event, Record};
+use super::folder::Folder;
+use super::journal::{Journal, Sync};
+use super::objects::Objects;
+use super::segments::{Segments, Ticket};
+use std::io;
+
+/// A state, opened for change.
+#[derive(Debug)]
+pub struct Opened {
+    pub state: State,
+    pub journal: Log,
+    /// What was odd but mended.
+    pub warnings: Vec<String>,
+    pub(super) home: Home,
+}
+
+/// Where its snapshot is written.
+#[derive(Debug)]
+pub(super) enum Home {
+    Folder(Folder, Cipher),
+    Bucket(Objects),
+}
+
+/// Where its records are written.
+#[derive(Debug)]
+pub enum Log {
+    File(Journal),
+    Segments(Segments),
+}
+
+impl Log {
+    /// Appends one event. Of a file it is there when this returns, if it is to be; of a bucket once its
+    /// [`ticket`](Self::ticket) is waited for, which can be done without keeping others from appending.
+    pub fn append(&mut self, event: Event, sync: Sync) -> io::Result<Record> {
+        match self {
+            Log::File(journal) => journal.append(event, sync),
+            Log::Segments(segments) => segments.append(event),
+        }
+    }
+
+    /// For all that was appended so far.
+    pub fn ticket(&self, sync: Sync) -> Ticket {
+        match self {
+            Log::Segments(segments) if sync == Sync::Now => segments.ticket(),
+            _ => Ticket::default(),
+        }
+    }
+
+    /// Bytes of all records; 0: the snapshot says it all.
+    pub fn length(&self) -> u64 {
+        match self {
+            Log::File(journal) => journal.length(),
+            Log::Segments(segments) => segments.length(),
+        }
+    }
+}
+
+impl Opened {
+    /// Folds the journal into a new snapshot and empties it. A crash in between is harmless: the snapshot knows
+    /// which records it holds.
+    pub fn compact(&mut self) -> io::Result<()> {
+        match (&mut self.home, &mut self.journal) {
+            (Home::Folder(folder, cipher), Log::File(journal)) => {
+                journal.check()?;
+                folder.write(&mut self.state, cipher)?;
+                journal.clear()
+            }
+            (Home::Bucket(objects), Log::Segments(segments)) => {
+                segments.check()?;
+                objects.write(&mut self.state)?;
+                segments.clear()
+            }
+            _ => Err(io::Error::other("a state's journal is not where its snapshot is")),
+        }
+    }
+
+    /// Keeps the snapshot as it is under the name of its serial; returns where.
+    pub fn keep(&self) -> io::Result<String> {
+        match &self.home {
+            Home::Folder(folder, cipher) => folder.keep(self.state.serial, cipher),
+            Home::Bucket(objects) => objects.keep(self.state.serial),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The write-ahead journal of a state in a bucket: objects that are created and never changed, each with the
+//! lines ([`journal`](super::journal)) of the records that came together.
+//!
+//! A record is in the bucket before the provider call that it announces, so a machine that takes over knows of every
+//! call that may have been made. Its name is the sequence of its first record, and it is created only if there is none
+//! of that name: of two writers, one learns that he is not alone. Those who append while a segment is on its way
+//! wait and go into the next one together, so ten stages at a time wait for as many answers as one. Writing costs the
+//! same however long the journal is.
+//!
+//! After each segment the lock is looked at ([`Fence`]); a writer that has lost it stops. If the name was taken by
+//! one that had lost the lock to us (and so has stopped, without doing what it announced), ours takes its place.
+
+use super::bucket::{Bucket, Put, When, aside};
+use super::cipher::Cipher;
+use super::event::{Event, Record};
+use super::journal::encode;
+use super::lock::{Fence, LockLost};
+use crate::util::{clock, crash};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The folder of the segments.
+pub const JOURNAL: &str = "journal";
+
+/// The name of the segment that begins with a record.
+pub fn name(first: u64) -> String {
+    format!("{JOURNAL}/{first:020}")
+}
+
+/// The journal, open for appending.
+#[derive(Debug)]
+pub struct Segments {
+    shared: Arc<Shared>,
+    cipher: Cipher,
+}
+
+/// A wait for what was appended; one that is over, by default.
+#[derive(Debug, Default)]
+#[must_use = "a record is not written before its ticket is waited for"]
+pub struct Ticket(Option<(Arc<Shared>, u64)>);
+
+#[derive(Debug)]
+struct Shared {
+    bucket: Bucket,
+    fence: Option<Arc<dyn Fence>>,
+    queue: Mutex<Queue>,
+    moved: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// Lines that are in no segment yet, and the sequence of the first.
+    lines: String,
+    first: u64,
+    /// The last record that was appended, and the last one that is in the bucket.
+    last: u64,
+    written: u64,
+    /// A segment is on its way.
+    busy: bool,
+    /// Why nothing can be written any more.
+    broken: Option<Broken>,
+    /// All segments that are there.
+    segments: Vec<String>,
+    length: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Broken {
+    Lost(LockLost),
+    Failed(io::ErrorKind, String),
+}
+
+impl Broken {
+    fn error(&self) -> io::Error {
+        match self {
+            Broken::Lost(lost) => lost.clone().into_io(),
+            Broken::Failed(kind, message) => io::Error::new(*kind, message.clone()),
+        }
+    }
+}
+
+impl Segments {
+    /// Goes on after `sequence`. `segments`: the names of those that are there; `length`: the bytes of records in
+    /// them that no snapshot has.
+    pub fn open(
+        bucket: Bucket,
+        cipher: Cipher,
+        fence: Option<Arc<dyn Fence>>,
+        (sequence, segments, length): (u64, Vec<String>, u64),
+    ) -> Self {
+        let queue = Queue { last: sequence, written: sequence, segments, length, ..Queue::default() };
+        let shared = Shared { bucket, fence, queue: Mutex::new(queue), moved: Condvar::new() };
+        Self { shared: Arc::new(shared), cipher }
+    }
+
+    /// Appends one event, to be written with the next segment.
+    pub fn append(&mut self, event: Event) -> io::Result<Record> {
+        let mut queue = self.shared.lock();
+        if let Some(broken) = &queue.broken {
+            return Err(broken.error());
+        }
+        let record = Record { sequence: queue.last + 1, at: clock::timestamp(), event };
+        let line = encode(&record, &self.cipher)?;
+        if queue.lines.is_empty() {
+            queue.first = record.sequence;
+        }
+        queue.lines.push_str(&line);
+        queue.length += line.len() as u64;
+        queue.last = record.sequence;
+        Ok(record)
+    }
+
+    /// For all that was appended so far.
+    pub fn ticket(&self) -> Ticket {
+        let last = self.shared.lock().last;
+        Ticket(Some((self.shared.clone(), last)))
+    }
+
+    /// Bytes of records that no snapshot has.
+    pub fn length(&self) -> u64 {
+        self.shared.lock().length
+    }
+
+    /// An error if the lock is no longer ours.
+    pub fn check(&self) -> io::Result<()> {
+        self.shared.check()
+    }
+
+    /// Deletes all segments, once a snapshot holds their records and those that are in none yet.
+    pub fn clear(&mut self) -> io::Result<()> {
+        let mut queue = self.shared.lock();
+        queue.lines.clear();
+        queue.written = queue.last;
+        queue.length = 0;
+        let segments = std::mem::take(&mut queue.segments);
+        drop(queue);
+        self.shared.bucket.delete_all(&segments)
+    }
+}
+
+impl Ticket {
+    /// Waits until it is in the bucket.
+    pub fn wait(self) -> io::Result<()> {
+        match self.0 {
+            Some((shared, sequence)) => aside(|| shared.written_up_to(sequence)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.fence.as_ref().map_or(Ok(()), |fence| fence.check())
+    }
+
+    /// Whoever finds nobody at it writes for all.
+    fn written_up_to(&self, sequence: u64) -> io::Result<()> {
+        let mut queue = self.lock();
+        loop {
+            if queue.written >= sequence {
+                return Ok(());
+            }
+            if let Some(broken) = &queue.broken {
+                return Err(broken.error());
+            }
+            if queue.busy {
+                queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            queue.busy = true;
+            let (lines, name, last) = (std::mem::take(&mut queue.lines), name(queue.first), queue.last);
+            drop(queue);
+            let written = self.write(&name, lines.into_bytes());
+            queue = self.lock();
+            queue.busy = false;
+            match written {
+                Ok(()) => {
+                    queue.written = last;
+                    queue.segments.push(name);
+                }
+                Err(error) => {
+                    queue.broken = Some(match LockLost::of(&error) {
+                        Some(lost) => Broken::Lost(lost.clone()),
+                        None => Broken::Failed(error.kind(), error.to_string()),
+                    });
+                }
+            }
+            self.moved.notify_all();
+        }
+    }
+
+    fn write(&self, name: &str, lines: Vec<u8>) -> io::Result<()> {
+        crash::point("journal before");
+        if let Put::Refused = self.bucket.put(name, lines.clone(), When::New)?
+            && self.bucket.get(name)?.is_none_or(|found| found.bytes != lines)
+        {
+            // Another's. Without a lock, nobody knows whose.
+            if self.fence.is_none() {
+                return Err(LockLost { holder: None }.into_io());
+            }
+            self.check()?;
+            self.bucket.put(name, lines, When::Always)?;
+        }
+        crash::point("journal written");
+        // Only afterwards is it sure that whoever may have taken the lock over has seen the records.
+        self.check()?;
+        crash::point("journal after");
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! Places for states: folders, and buckets of servers on this machine that speak the clouds' protocols.
+
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::path::Path as ObjectPath;
+use object_store::{ObjectStore, ObjectStoreExt};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Where a state is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    Folder,
+    S3,
+    Azure,
+}
+
+pub const ALL: [On; 3] = [On::Folder, On::S3, On::Azure];
+
+/// The account and key that Azurite's documentation gives to everybody.
+const ACCOUNT: &str = "devstoreaccount1";
+const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+
+/// A server that ends when this process does: its standard input is ours.
+struct Server {
+    port: u16,
+    _child: Mutex<Child>,
+}
+
+fn home() -> PathBuf {
+    match std::env::var_os("SKY_TEST_SERVERS") {
+        Some(home) => home.into(),
+        None => Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache/sky-planner/servers"),
+    }
+}
+
+fn start(program: &Path, arguments: &[&Path]) -> Server {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}: `make setup` installs what tests talk to", program.display()));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let port = lines.find_map(|line| line.strip_prefix("port ").and_then(|port| port.trim().parse().ok()));
+    let port = port.unwrap_or_else(|| panic!("{} did not start: `make setup` installs it", arguments[0].display()));
+    // What it prints later must not fill the pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    Server { port, _child: Mutex::new(child) }
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name)
+}
+
+fn s3() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let server = start(&home().join("venv/bin/python"), &[&script("s3.py")]);
+        // A bucket is made by whoever asks.
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let made = block_on(client.put(format!("http://127.0.0.1:{}/state", server.port)).send()).unwrap();
+        assert!(made.status().is_success(), "{made:?}");
+        server
+    })
+}
+
+fn azure() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| start(Path::new("node"), &[&script("azure.js"), &home()]))
+}
+
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+/// A place for one state: what to say on the command line, and how to look into it.
+pub struct Spot {
+    pub on: On,
+    /// `--state` of it, if it is not in the working folder.
+    pub url: Option<String>,
+    prefix: String,
+}
+
+impl Spot {
+    pub fn new(on: On) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let prefix = format!("jobs/{}", NUMBER.fetch_add(1, Ordering::SeqCst));
+        let url = match on {
+            On::Folder => None,
+            On::S3 => Some(format!("s3://state/{prefix}")),
+            On::Azure => Some(format!("az://state/{prefix}")),
+        };
+        Self { on, url, prefix }
+    }
+
+    /// Tells a command where the state is.
+    pub fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        for name in ["SKY_STATE_RECIPIENTS", "SKY_STATE_IDENTITY", "SKY_LOCK_LEASE", "SKY_STATE", "SKY_DATA_DIR"] {
+            command.env_remove(name);
+        }
+        command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+        if let Some(url) = &self.url {
+            command.env("SKY_STATE", url);
+        }
+        match self.on {
+            On::Folder => command,
+            On::S3 => command
+                .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", s3().port))
+                .env("AWS_ALLOW_HTTP", "true")
+                .env("AWS_ACCESS_KEY_ID", "test")
+                .env("AWS_SECRET_ACCESS_KEY", "test")
+                .env("AWS_REGION", "us-east-1"),
+            On::Azure => command
+                .env("AZURE_STORAGE_USE_EMULATOR", "true")
+                .env("AZURITE_BLOB_STORAGE_URL", format!("http://127.0.0.1:{}", azure().port))
+                .env("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT)
+                .env("AZURE_STORAGE_ACCOUNT_KEY", KEY),
+        }
+    }
+
+    fn client(&self) -> Option<Arc<dyn ObjectStore>> {
+        match self.on {
+            On::Folder => None,
+            On::S3 => {
+                let client = AmazonS3Builder::new().with_bucket_name("state").with_region("us-east-1");
+                let client = client.with_access_key_id("test").with_secret_access_key("test").with_allow_http(true);
+                Some(Arc::new(client.with_endpoint(format!("http://127.0.0.1:{}", s3().port)).build().unwrap()))
+            }
+            On::Azure => {
+                let client = MicrosoftAzureBuilder::new().with_container_name("state").with_allow_http(true);
+                let client = client.with_account(ACCOUNT).with_access_key(KEY);
+                let endpoint = format!("http://127.0.0.1:{}/{ACCOUNT}", azure().port);
+                Some(Arc::new(client.with_endpoint(endpoint).build().unwrap()))
+            }
+        }
+    }
+
+    /// All bytes of the state that are stored: of the objects, or of the files of a folder `.sky` below `folder`. By
+    /// their names below the prefix.
+    pub fn stored(&self, folder: &Path) -> Vec<(String, Vec<u8>)> {
+        let Some(client) = self.client() else {
+            let names = ["sky.state.json", "sky.state.json.backup", ".sky/journal", ".sky/lock"];
+            let read = |name: &str| Some((name.to_owned(), std::fs::read(folder.join(name)).ok()?));
+            return names.into_iter().filter_map(read).collect();
+        };
+        block_on(async {
+            let mut stored = Vec::new();
+            for below in [self.prefix.clone(), format!("{}/journal", self.prefix)] {
+                let listed = client.list_with_delimiter(Some(&ObjectPath::from(below))).await.unwrap();
+                for object in listed.objects {
+                    let name = object.location.as_ref().strip_prefix(&self.prefix).unwrap().to_owned();
+                    let bytes = client.get(&object.location).await.unwrap().bytes().await.unwrap();
+                    stored.push((name, bytes.to_vec()));
+                }
+            }
+            stored
+        })
+    }
+}
