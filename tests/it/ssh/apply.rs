@@ -55,26 +55,27 @@ const LONG: [Row; 1] = [(
 
 #[test]
 fn a_killed_sky_ends_nothing_and_the_next_goes_on() {
-    let place = place(Sshd::shared(), &["ssh:one"], &LONG);
+    let server = Sshd::start();
+    let connections = || {
+        let port = format!("Port={}", server.port);
+        let lines = std::fs::read_dir("/proc").unwrap().flatten();
+        let lines = lines.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+        lines.filter(|line| line.split(|byte| *byte == 0).any(|argument| argument == port.as_bytes())).count()
+    };
+    let place = place(&server, &["ssh:one"], &LONG);
     let mut child = place.start();
     place.wait_for("begun");
+    assert!(connections() > 0);
     child.kill().unwrap();
     child.wait().unwrap();
+    // No connection outlives it.
+    wait("the end of the connections", || connections() == 0);
     assert!(place.processes() > 0);
     std::fs::write(place.path("go"), "").unwrap();
     // It ends while nobody watches.
     wait("the end of the stage", || place.processes() == 0);
     ended(&place.apply(&[]), 0);
     assert_eq!((place.text(".sky/artifacts/long/o"), place.ran()["long"]), ("1\n".into(), 1));
-    let no_ssh = || {
-        let folder = place.folder.path().display().to_string();
-        let lines = std::fs::read_dir("/proc").unwrap().flatten();
-        !lines.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok()).any(|line| {
-            let line = String::from_utf8_lossy(&line).into_owned();
-            line.starts_with("ssh\0") && line.contains(&folder)
-        })
-    };
-    wait("the end of the connections", no_ssh);
 }
 
 #[test]
