@@ -228,8 +228,8 @@ fn mistakes_in_a_file_are_named_at_their_place() {
         ("version = \"3.5\"", "version = \"latest\"", "`latest` is no version"),
         ("percent = 10", "percent = 110", "110 % is no discount"),
         ("from = \"*\"", "from = \"aws:us-east-1\"", "there is no place `aws:us-east-1` in this file"),
-        ("on_demand = 0.20", "on_demand = -0.20", "acme.toml:"),
-        ("on_demand = 0.20", "on_demand = 0", "a price of 0 is not believable"),
+        ("on_demand = 0.20", "on_demand = -0.20", "acme.toml:53:13: `-0.2` is negative"),
+        ("on_demand = 0.20", "on_demand = 0", "acme.toml:53:13: on_demand: a price of 0 is not believable"),
         ("tee = [\"sev-snp\"]", "tee = [\"magic\"]", "unknown environment `magic`"),
         ("cloud = \"acme\"", "cloud = \"Acme!\"", "`Acme!` is no name for a cloud"),
         (
@@ -237,7 +237,85 @@ fn mistakes_in_a_file_are_named_at_their_place() {
             "[[throughput]]\nfrom = \"aws:*\"\nto = \"gcp:*\"\ngbps = 0.001\n[[quotas]]\ninstances",
             "this way is between other clouds",
         ),
-        ("V100 = 16", "Z9 = 16", "`Z9` is nothing that is counted"),
+        ("V100 = 16", "Z9 = 16", "acme.toml:85:18: `Z9` is nothing that is counted"),
+    ] {
+        let sandbox = sandbox();
+        std::fs::remove_file(sandbox.path("acme.toml.minisig")).unwrap();
+        sandbox.replace("acme.toml", old, new);
+        refused(&sandbox, &register(&UNSIGNED), says);
+    }
+}
+
+/// Figures of another kind, rows that say nothing, and two rows that say different things.
+#[test]
+fn rows_that_cannot_be_meant_are_refused_at_their_value() {
+    for (old, new, says) in [
+        ("on_demand = 0.20", "on_demand = true", "acme.toml:53:13: invalid type: boolean `true`, expected a number"),
+        ("on_demand = 0.20", "on_demand = \"cheap\"", "acme.toml:53:13: `cheap`"),
+        ("on_demand = 0.20", "on_demand = [0.2]", "acme.toml:53:13: invalid type: sequence, expected a number"),
+        ("boot_s = 45", "boot_s = -45", "acme.toml:14:10: `-45` is negative"),
+        ("boot_s = 45", "boot_s = 1e30", "acme.toml:14:10: "),
+        ("vcpus = 24", "vcpus = 0", "acme.toml:31:9: vcpus: 0 is nothing"),
+        ("memory_gib = 448", "memory_gib = 9000000000", "acme.toml:32:14: memory_gib: 9000000000 is too large"),
+        ("accelerator = \"V100\"\n", "", "acme.toml:33:9: count: there is no accelerator to count"),
+        ("count = 4", "count = 0", "acme.toml:34:9: count: 0 is nothing"),
+        ("instances = 8", "instances = 1.5", "acme.toml:81:13: instances: 1.5 is no number of them"),
+        ("instances = 8", "instances = -8", "acme.toml:81:13: `-8` is negative"),
+        ("instances = 8", "", "acme.toml:80:1: there is a quota that limits nothing"),
+        ("accelerators = { V100 = 16 }", "accelerators = {}", "acme.toml:85:16: accelerators: there is no card in it"),
+        (
+            "accelerators = { V100 = 16 }",
+            "accelerators = \"V100\"",
+            "expected a number, or numbers by the names of cards",
+        ),
+        (
+            "instances = 8\n",
+            "instances = 8\n[[quotas]]\ninstances = 9\n",
+            "acme.toml:83:13: instances: the cloud has another quota of it at line 81",
+        ),
+        (
+            "places = [\"*\"]\ninstance_type = \"v100.4\"",
+            "places = []\ninstance_type = \"v100.4\"",
+            "acme.toml:44:10: places: it names no place",
+        ),
+        ("places = [\"fra1\"]\nservice", "places = []\nservice", "places: it names no place"),
+        ("places = [\"fra1\"]\nservice", "places = [\"fra1\", \"fra1\"]\nservice", "`fra1` is there twice"),
+        ("places = [\"fra1\"]\naccelerators", "places = []\naccelerators", "places: it names no place"),
+        (
+            "usd_per_gb = 0.01",
+            "usd_per_gb = 0.01\n[[egress]]\nfrom = \"*\"\nto = \"internet\"\nusd_per_gb = 0.02",
+            "acme.toml:82:14: `*` to `internet` has another rate for the same volume at line 78",
+        ),
+        ("usd_per_gb = 0.01", "usd_per_gb = 0.01\nabove_gb = 10", "`*` to `internet` has no rate from the first byte"),
+        (
+            "to = \"internet\"",
+            "to = \"aws:us-east-9\"",
+            "`aws:us-east-9` is no place and no pattern that matches one; did you mean `aws:us-east-1`?",
+        ),
+        ("spot = 1.20", "spot = 5", "acme.toml:47:8: spot: 5 is above the 4.00 on demand"),
+        ("spot = 1.20\n", "", "interrupted_percent: this row has no spot price"),
+        ("interrupted_percent = 12", "interrupted_percent = 100", "100 % is not less than all"),
+        (
+            "instance_types = [\"v100.*\"]",
+            "instance_types = [\"v10.4\"]",
+            "the discount of `v10.4` matches nothing that is offered there; did you mean `v100.4`?",
+        ),
+        ("instance_types = [\"v100.*\"]", "instance_types = []", "instance_types: it names nothing"),
+        (
+            "instance_types = [\"v100.*\"]",
+            "instance_types = [\"service/spark*\"]\nplaces = [\"osl1\"]",
+            "matches nothing that is offered there",
+        ),
+        (
+            "valid_until = \"2026-11-10\"",
+            "valid_until = \"2026-11-10\"\nvalid_from = \"2026-11-11\"",
+            "it ends on 2026-11-10, before it begins on 2026-11-11",
+        ),
+        (
+            "price = 0.30",
+            "price = 0.30\n[[services]]\nplaces = [\"osl1\"]\nservice = \"spark\"\nversion = \"3.5\"\nunit = \"tb-scanned\"\nprice = 1",
+            "another unit or size at line 63",
+        ),
     ] {
         let sandbox = sandbox();
         std::fs::remove_file(sandbox.path("acme.toml.minisig")).unwrap();
