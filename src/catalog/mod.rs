@@ -7,6 +7,7 @@ mod certifications;
 pub mod check;
 pub mod diff;
 pub mod draft;
+mod edit;
 pub mod error;
 pub mod files;
 pub mod join;

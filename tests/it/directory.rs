@@ -450,3 +450,47 @@ fn a_key_that_is_none_is_not_printed() {
     }
     refused(&sandbox, &register(&["--key", "secret", "--as-of", DAY]), "this is a secret key");
 }
+
+/// What people wrote stays as they wrote it, in files that change and in those that do not.
+#[test]
+fn a_catalog_written_by_hand_keeps_its_comments() {
+    let sandbox = sandbox();
+    std::fs::remove_dir_all(sandbox.path("catalog")).unwrap();
+    sandbox.write(
+        "catalog/catalog.toml",
+        "# ours, kept by hand\nformat = 1\n\n# asked for by mail\n[sources.mail]\ndate = \"2026-10-01\"   # a Thursday\nabout = \"a mail\"\n",
+    );
+    let places = "# where we may go\ncountry,place,us_cloud_act\nDE,own:b,no\n# later: own:c\nDE,own:a,no\n";
+    sandbox.write("catalog/places.csv", places);
+    sandbox.write("catalog/machines.csv", "cloud,instance_type,vcpus,memory_gib\n# the old one\nown,m,4,16.0\n");
+    let prices = "# per hour\nplace,instance_type,source,on_demand\nown:b,m,mail,0.50\nown:a,m,mail,0.40 \n";
+    sandbox.write("catalog/prices.csv", prices);
+    sandbox.stdout(&register(&SIGNED), 0);
+    let head = sandbox.read("catalog/catalog.toml");
+    assert!(head.starts_with("# ours, kept by hand\nformat = 1\n\n# asked for by mail\n[sources.mail]\ndate = \"2026-10-01\"   # a Thursday\n"), "{head}");
+    assert!(head.contains("[sources.joined-acme-2026-11-01-until-2027-01-31]"), "{head}");
+    let joined = sandbox.read("catalog/places.csv");
+    let lines: Vec<&str> = joined.lines().collect();
+    let header = "country,place,us_cloud_act,location,operator,source";
+    assert_eq!(
+        lines[..5],
+        ["# where we may go", header, "DE,own:b,no,,,", "# later: own:c", "DE,own:a,no,,,"],
+        "{joined}"
+    );
+    let source = "joined-acme-2026-11-01-until-2027-01-31";
+    assert_eq!(lines[5], format!("DE,acme:fra1,no,Frankfurt,Acme Cloud GmbH,{source}"));
+    assert_eq!(sandbox.read("catalog/prices.csv"), prices);
+    let count = |text: &str| sandbox.stdout(&["catalog", "list", "--catalog", "catalog"], 0).matches(text).count();
+    assert_eq!((count("own:"), count("acme:")), (2, 3));
+    // The same file again changes no byte, and a price of one's own changes its row alone.
+    let before = everything(&sandbox);
+    sandbox.stdout(&register(&SIGNED), 0);
+    assert_eq!(everything(&sandbox), before);
+    sandbox.write("new.csv", "region,instance_type,price\na,m,0.30\n");
+    let import =
+        ["catalog", "import", "prices", "new.csv", "--out", "catalog", "--cloud", "own", "--date", "2026-11-02"];
+    sandbox.stdout(&import, 0);
+    assert_eq!((count("own:"), count("acme:")), (2, 3));
+    assert!(sandbox.read("catalog/catalog.toml").starts_with("# ours, kept by hand\n"));
+    assert!(sandbox.read("catalog/machines.csv").contains("# the old one"));
+}
