@@ -226,7 +226,8 @@ fn directory_rows(files: &[File], catalog: &mut Catalog, texts: &[String]) -> Re
     let has_ended = |source: &Source| !source.valid_until.is_empty() && source.valid_until < catalog.date;
     let ended: Vec<bool> = catalog.sources.iter().map(has_ended).collect();
     if ended.contains(&true) {
-        catalog.offers.retain(|offer| !ended[usize::from(offer.source)]);
+        let offers = std::mem::take(&mut catalog.offers);
+        (catalog.lapsed, catalog.offers) = offers.into_iter().partition(|offer| ended[usize::from(offer.source)]);
     }
     let find = |name: &str| files.iter().find(|file| file.name == name);
     if let Some(file) = find("discounts.csv") {
