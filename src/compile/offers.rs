@@ -118,9 +118,7 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
     if !allowed.offers.is_empty() {
         return Ok(allowed);
     }
-    let met = |offer: &&Offer| {
-        in_question[offer.machine as usize] && meets(offer).0.is_none() && is_bought(offer)
-    };
+    let met = |offer: &&Offer| in_question[offer.machine as usize] && meets(offer).0.is_none() && is_bought(offer);
     let lapsed: Vec<&Offer> = catalog.lapsed.iter().filter(met).collect();
     let last = lapsed.iter().map(|offer| catalog.held_until(offer)).max();
     funnel.lapsed = last.map(|last| (lapsed.len() as u64, last.to_owned()));

@@ -60,7 +60,10 @@ fn starved(funnels: &[Funnel], Files { job, policy }: Files<'_>) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{space}  stage `{}` ({at}) needs {}", funnel.stage, funnel.needs);
         if funnel.fitting == 0 {
-            text.push_str("  no offer in the catalog meets that; offers fail first at\n");
+            text.push_str(match funnel.unmet.is_empty() {
+                true => "  no offer in the catalog meets that\n",
+                false => "  no offer in the catalog meets that; offers fail first at\n",
+            });
             let mut unmet: Vec<(&String, &u64)> = funnel.unmet.iter().collect();
             unmet.sort_by_key(|(need, count)| (std::cmp::Reverse(**count), (*need).clone()));
             for (need, count) in unmet {

@@ -358,7 +358,11 @@ fn what_cannot_be_had_is_said_at_its_line() {
     let text = said("spark>=3.5,<4", "spark>=4", 3);
     assert!(text.contains("stages.join.needs.service") && text.contains("accept any version"), "{text}");
     let text = said(", scans = \"2.5 TB\"", "", 3);
-    assert!(text.contains("scans"), "{text}");
+    let says =
+        "help: what is offered is paid by the terabytes that it scans: add `scans = \"1 TB\"` to `needs` (job.toml:3:";
+    assert!(text.contains(says), "{text}");
+    let text = said(", requests = 7654321", "", 3);
+    assert!(text.contains("add `requests = 1000000` to `needs` (job.toml:16:"), "{text}");
     let text = said("scans = \"2.5 TB\"", "scans = \"2.5\"", 1);
     assert!(text.contains("job.toml:3:"), "{text}");
 }

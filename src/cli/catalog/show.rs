@@ -151,7 +151,8 @@ fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, Catal
     let Some(offer) = query::named(catalog, &parsed) else {
         if let Some(lapsed) = query::named_lapsed(catalog, &parsed) {
             let (day, rate) = (catalog.held_until(lapsed), lapsed.rate);
-            let message = format!("this offer held until {day} only, at {rate}{}", catalog.machine(lapsed).unit().after_price());
+            let message =
+                format!("this offer held until {day} only, at {rate}{}", catalog.machine(lapsed).unit().after_price());
             let hint = format!("the catalog has prices of {}: register a newer file of who offers it", catalog.date);
             return Err(fault(message, hint));
         }

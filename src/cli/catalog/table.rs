@@ -136,10 +136,7 @@ pub(super) fn lapsed_text(catalog: &Catalog, lapsed: &[&Offer]) -> String {
             1 => ("1 offer".to_owned(), String::new()),
             many => (format!("{many} offers"), format!(" and {} more", many - 1)),
         };
-        format!(
-            "{count} held until {day} only, and the catalog has prices of {}: {}{more}.\n",
-            catalog.date, names[0]
-        )
+        format!("{count} held until {day} only, and the catalog has prices of {}: {}{more}.\n", catalog.date, names[0])
     };
     let lines: Vec<String> = by_day.into_iter().map(line).collect();
     match lines.is_empty() {
