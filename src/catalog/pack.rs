@@ -45,8 +45,8 @@ fn is_canonical(name: &str, text: &[u8]) -> bool {
     }
     if name != "catalog.toml" {
         let rows: Vec<&str> = text.lines().collect();
-        let odd = |row: &&str| row.trim().is_empty() || row.starts_with('#');
-        return !rows.iter().any(|row| odd(&row)) && rows[1..].is_sorted();
+        let odd = rows.iter().any(|row| row.trim().is_empty() || row.starts_with('#'));
+        return !odd && rows.get(1..).is_some_and(<[&str]>::is_sorted);
     }
     // `format = 1`, then for each source, by name: an empty line, its head, and its keys in this order.
     const KEYS: [&str; 4] = ["date", "about", "url", "valid_until"];

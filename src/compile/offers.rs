@@ -31,7 +31,7 @@ pub struct Funnel {
     /// Offers that meet the needs and are forbidden first by this key of the policy.
     pub forbidden: BTreeMap<String, u64>,
     /// Offers that met the needs until their last day, which is past, and the latest of these days.
-    pub lapsed: Option<(u64, String)>,
+    pub lapsed: Option<Box<(u64, String)>>,
 }
 
 /// The offers that a request may take.
@@ -121,7 +121,7 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
     let met = |offer: &&Offer| in_question[offer.machine as usize] && meets(offer).0.is_none() && is_bought(offer);
     let lapsed: Vec<&Offer> = catalog.lapsed.iter().filter(met).collect();
     let last = lapsed.iter().map(|offer| catalog.held_until(offer)).max();
-    funnel.lapsed = last.map(|last| (lapsed.len() as u64, last.to_owned()));
+    funnel.lapsed = last.map(|last| Box::new((lapsed.len() as u64, last.to_owned())));
     Err(funnel)
 }
 

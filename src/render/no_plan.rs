@@ -112,7 +112,7 @@ fn quantity_help(funnel: &Funnel, job: &Parsed<Job>) -> String {
 
 /// What would have done, and has ended.
 fn lapsed(funnel: &Funnel) -> String {
-    match &funnel.lapsed {
+    match funnel.lapsed.as_deref() {
         None => String::new(),
         Some((1, day)) => {
             format!("  1 offer met that until {day}, and has ended; `sky catalog check` names it\n")
