@@ -45,6 +45,8 @@ pub enum Kind {
     NoTerms,
     NoEgress,
     OldSource,
+    /// What held until a day before the newest price.
+    Lapsed,
 }
 
 impl Kind {
@@ -64,6 +66,7 @@ impl Kind {
             Kind::NoTerms => "no-terms",
             Kind::NoEgress => "no-egress-price",
             Kind::OldSource => "old-source",
+            Kind::Lapsed => "lapsed",
         }
     }
 
@@ -78,6 +81,7 @@ pub fn findings(catalog: &Catalog) -> Vec<Finding> {
     let mut found = Vec::new();
     prices(catalog, &mut found);
     gaps(catalog, &mut found);
+    lapsed(catalog, &mut found);
     found.sort();
     found
 }
@@ -204,6 +208,29 @@ fn gaps(catalog: &Catalog, found: &mut Vec<Finding>) {
             let message = format!("{prices} prices are {days} days older than the newest");
             put(Kind::OldSource, source.id.clone(), message);
         }
+    }
+}
+
+/// Sources whose last day is past, and the offers that went with them.
+fn lapsed(catalog: &Catalog, found: &mut Vec<Finding>) {
+    for (source, id) in catalog.sources.iter().zip(0_u16..) {
+        let until = &source.valid_until;
+        if until.is_empty() || *until >= catalog.date {
+            continue;
+        }
+        let of_source = || catalog.lapsed.iter().filter(|offer| offer.source == id);
+        let mut types: Vec<&str> = of_source().map(|offer| catalog.machine(offer).instance_type.as_str()).collect();
+        types.sort_unstable();
+        types.dedup();
+        let what = match (of_source().count(), types.as_slice()) {
+            (0, _) => "what it says of limits and discounts".to_owned(),
+            (1, [one, ..]) => format!("its offer of {one}"),
+            (many, [one]) => format!("its {many} offers of {one}"),
+            (many, [one, rest @ ..]) => format!("its {many} offers of {one} and {} more", rest.len()),
+            (many, []) => format!("its {many} offers"),
+        };
+        let message = format!("{what} held until {until}, before the newest price ({}): not offered", catalog.date);
+        found.push(Finding { kind: Kind::Lapsed, name: source.id.clone(), instance_type: None, message });
     }
 }
 

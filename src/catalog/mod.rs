@@ -7,6 +7,7 @@ mod certifications;
 pub mod check;
 pub mod diff;
 pub mod draft;
+mod edit;
 pub mod error;
 pub mod files;
 pub mod join;
@@ -22,6 +23,7 @@ mod services;
 pub mod source;
 pub(crate) mod table;
 mod terms;
+pub mod words;
 mod write;
 
 pub use error::CatalogError;
@@ -38,6 +40,8 @@ pub struct Catalog {
     pub machines: Vec<Machine>,
     /// By place, machine, purchase.
     pub offers: Vec<Offer>,
+    /// Those that ended before the day of the newest price, in the same order: nobody may take them.
+    pub lapsed: Vec<Offer>,
     pub network: network::Network,
     /// By canonical name.
     pub accelerators: BTreeMap<String, Accelerator>,
@@ -120,6 +124,11 @@ impl Catalog {
     /// The machine of an offer.
     pub fn machine(&self, offer: &Offer) -> &Machine {
         &self.machines[offer.machine as usize]
+    }
+
+    /// The last day of an offer; empty: none is known.
+    pub fn held_until(&self, offer: &Offer) -> &str {
+        self.sources.get(usize::from(offer.source)).map_or("", |source| &source.valid_until)
     }
 
     /// The canonical name of an accelerator, whatever alias or case it is given by.

@@ -50,13 +50,24 @@ impl Filter {
 
 /// The offers that pass, the cheapest first; then by place and instance type.
 pub fn find<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
+    among(&catalog.offers, catalog, filter)
+}
+
+/// The offers that would pass, and have ended: on demand and spot ones.
+pub fn lapsed<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
+    let mut offers = among(&catalog.lapsed, catalog, &Filter { spot: false, ..filter.clone() });
+    offers.extend(among(&catalog.lapsed, catalog, &Filter { spot: true, ..filter.clone() }));
+    offers
+}
+
+fn among<'a>(offers: &'a [Offer], catalog: &Catalog, filter: &Filter) -> Vec<&'a Offer> {
     let accelerator = filter.accelerator.as_deref().and_then(|name| catalog.accelerator_name(name));
     let machines: Vec<bool> = catalog.machines.iter().map(|machine| filter.machine(machine, accelerator)).collect();
     let places: Vec<bool> = catalog.places.iter().map(|place| filter.place(place)).collect();
     let purchase = if filter.spot { Purchase::Spot } else { Purchase::OnDemand };
     let passes =
         |offer: &&Offer| offer.purchase == purchase && places[offer.place as usize] && machines[offer.machine as usize];
-    let mut offers: Vec<&Offer> = catalog.offers.iter().filter(passes).collect();
+    let mut offers: Vec<&Offer> = offers.iter().filter(passes).collect();
     // Offers lie by place and machine, and the sort is stable.
     offers.sort_by_key(|offer| offer.rate);
     offers
@@ -73,10 +84,19 @@ pub fn name(catalog: &Catalog, offer: &Offer) -> UniformName {
 
 /// The offer of a uniform name.
 pub fn named<'a>(catalog: &'a Catalog, wanted: &UniformName) -> Option<&'a Offer> {
+    named_among(&catalog.offers, catalog, wanted)
+}
+
+/// The offer of a uniform name that has ended.
+pub fn named_lapsed<'a>(catalog: &'a Catalog, wanted: &UniformName) -> Option<&'a Offer> {
+    named_among(&catalog.lapsed, catalog, wanted)
+}
+
+fn named_among<'a>(offers: &'a [Offer], catalog: &Catalog, wanted: &UniformName) -> Option<&'a Offer> {
     let place = catalog.place_id(&wanted.place)?;
     // Offers lie by place.
-    let start = catalog.offers.partition_point(|offer| offer.place < place);
-    let mut there = catalog.offers[start..].iter().take_while(|offer| offer.place == place);
+    let start = offers.partition_point(|offer| offer.place < place);
+    let mut there = offers[start..].iter().take_while(|offer| offer.place == place);
     there.find(|offer| name(catalog, offer) == *wanted)
 }
 

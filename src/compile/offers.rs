@@ -32,6 +32,8 @@ pub struct Funnel {
     pub unmet: BTreeMap<String, u64>,
     /// Offers that meet the needs and are forbidden first by this key of the policy.
     pub forbidden: BTreeMap<String, u64>,
+    /// Offers that met the needs until their last day, which is past, and the latest of these days.
+    pub lapsed: Option<Box<(u64, String)>>,
 }
 
 /// The offers that a request may take.
@@ -84,20 +86,25 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
         };
         !request.without.is_empty() && request.without.contains(&name())
     };
-    for (index, offer) in catalog.offers.iter().enumerate().filter(|(_, offer)| in_question[offer.machine as usize]) {
-        let (wanted, near, forbidden) = &of_place[offer.place as usize];
-        let (unmet, rank) = match unmet[offer.machine as usize] {
+    let meets = |offer: &Offer| {
+        let (wanted, near, _) = &of_place[offer.place as usize];
+        match unmet[offer.machine as usize] {
             None if !wanted => (Some("places"), 0),
             None if !near => (Some("latency"), 0),
             None if !needs::has_tee(needs, offer.tee) => (Some("tee"), 0),
             None => alternatives.rank(offer).map_or((Some("any_of"), 0), |rank| (None, rank)),
             unmet => (unmet, 0),
-        };
-        let bought = match allocation {
-            Allocation::OnDemand => offer.purchase == Purchase::OnDemand,
-            Allocation::Spot => offer.purchase == Purchase::Spot,
-            Allocation::SpotIfAvailable | Allocation::Cheapest => true,
-        };
+        }
+    };
+    let is_bought = |offer: &Offer| match allocation {
+        Allocation::OnDemand => offer.purchase == Purchase::OnDemand,
+        Allocation::Spot => offer.purchase == Purchase::Spot,
+        Allocation::SpotIfAvailable | Allocation::Cheapest => true,
+    };
+    for (index, offer) in catalog.offers.iter().enumerate().filter(|(_, offer)| in_question[offer.machine as usize]) {
+        let forbidden = &of_place[offer.place as usize].2;
+        let (unmet, rank) = meets(offer);
+        let bought = is_bought(offer);
         let gone = || exhausted(offer).then_some("not to be had");
         if let Some(need) = unmet.or((!bought && said_by.is_none()).then_some("allocation")).or_else(gone) {
             count(&mut funnel.unmet, need);
@@ -119,7 +126,14 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
             }
         }
     }
-    if allowed.offers.is_empty() { Err(funnel) } else { Ok(allowed) }
+    if !allowed.offers.is_empty() {
+        return Ok(allowed);
+    }
+    let met = |offer: &&Offer| in_question[offer.machine as usize] && meets(offer).0.is_none() && is_bought(offer);
+    let lapsed: Vec<&Offer> = catalog.lapsed.iter().filter(met).collect();
+    let last = lapsed.iter().map(|offer| catalog.held_until(offer)).max();
+    funnel.lapsed = last.map(|last| Box::new((lapsed.len() as u64, last.to_owned())));
+    Err(funnel)
 }
 
 /// How machines are bought for a stage, and the policy's key that says so; none: the stage does.

@@ -62,12 +62,17 @@ fn starved(funnels: &[Funnel], Files { job, policy }: Files<'_>) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{space}  stage `{}` ({at}) needs {}", funnel.stage, funnel.needs);
         if funnel.fitting == 0 {
-            text.push_str("  no offer in the catalog meets that; offers fail first at\n");
+            text.push_str(match funnel.unmet.is_empty() {
+                true => "  no offer in the catalog meets that\n",
+                false => "  no offer in the catalog meets that; offers fail first at\n",
+            });
             let mut unmet: Vec<(&String, &u64)> = funnel.unmet.iter().collect();
             unmet.sort_by_key(|(need, count)| (std::cmp::Reverse(**count), (*need).clone()));
             for (need, count) in unmet {
                 let _ = writeln!(text, "  {:>9}  {}", grouped(i128::from(*count)), need_line(need, &funnel.stage, job));
             }
+            text.push_str(&quantity_help(funnel, job));
+            text.push_str(&lapsed(funnel));
             continue;
         }
         let _ = match funnel.fitting {
@@ -84,11 +89,41 @@ fn starved(funnels: &[Funnel], Files { job, policy }: Files<'_>) -> String {
             };
             let _ = writeln!(text, "  {:>9}  by {key} ({at})", grouped(i128::from(*count)));
         }
+        text.push_str(&lapsed(funnel));
     }
     if funnels.len() > LISTED {
         let _ = writeln!(text, "\n  and {} other stages that no offer is left for", funnels.len() - LISTED);
     }
     text
+}
+
+/// What to add where a service is paid by a quantity that the stage does not say.
+fn quantity_help(funnel: &Funnel, job: &Parsed<Job>) -> String {
+    let mut text = String::new();
+    for (need, paid_by, example) in [
+        ("scans", "by the terabytes that it scans", "scans = \"1 TB\""),
+        ("requests", "by its requests", "requests = 1000000"),
+    ] {
+        if funnel.unmet.contains_key(need) {
+            let at = job.source.location(&format!("stages.{}.needs", funnel.stage));
+            let _ = writeln!(text, "  help: what is offered is paid {paid_by}: add `{example}` to `needs` ({at})");
+        }
+    }
+    text
+}
+
+/// What would have done, and has ended.
+fn lapsed(funnel: &Funnel) -> String {
+    match funnel.lapsed.as_deref() {
+        None => String::new(),
+        Some((1, day)) => {
+            format!("  1 offer met that until {day}, and has ended; `sky catalog check` names it\n")
+        }
+        Some((many, day)) => format!(
+            "  {} offers met that until {day} at the latest, and have ended; `sky catalog check` names them\n",
+            grouped(i128::from(*many))
+        ),
+    }
 }
 
 fn need_line(need: &str, stage: &str, job: &Parsed<Job>) -> String {

@@ -171,6 +171,25 @@ fn prices_end_by_the_catalogs_own_day() {
     assert!(found().contains("2 offers"));
     sandbox.stdout(&[import.as_slice(), &["2027-02-01"]].concat(), 0);
     assert!(found().contains("No offer"), "{}", found());
+    // What has ended is still to be seen, and who could bring it back.
+    let ended = "2 offers held until 2027-01-31 only, and the catalog has prices of 2027-02-01: sky:acme:fra1:vm/v100.4 and 1 more";
+    assert!(found().contains(ended) && found().contains("sky catalog register FILE"), "{}", found());
+    let show = |name: &str| sandbox.stdout(&["catalog", "show", name, "--catalog", "catalog"], 0);
+    for name in ["acme", "acme:fra1", "v100.4", "spark"] {
+        assert!(show(name).contains(" held until 2027-01-31 only"), "{name}: {}", show(name));
+    }
+    let output = sandbox.run(&["catalog", "show", "sky:acme:fra1:vm/v100.4", "--catalog", "catalog"]);
+    assert!(stderr(&output).contains("this offer held until 2027-01-31 only, at $4.00/h"), "{}", stderr(&output));
+    let json = ["catalog", "search", "4x V100", "--cloud", "acme", "--catalog", "catalog", "--json"];
+    let json: serde_json::Value = serde_json::from_str(&sandbox.stdout(&json, 0)).unwrap();
+    assert_eq!((&json["found"], &json["lapsed"][0]["held_until"]), (&0.into(), &"2027-01-31".into()));
+    let check = sandbox.stdout(&["catalog", "check", "--catalog", "catalog"], 0);
+    let says = "6 offers of c.8 and 2 more held until 2027-01-31, before the newest price (2027-02-01): not offered";
+    assert!(check.contains("lapsed") && check.contains(says), "{check}");
+    sandbox.write("job.toml", "name = \"j\"\n[stages.s]\nneeds = { service = \"spark\" }\nduration = \"1 h\"\n");
+    let output = sandbox.run(&["plan", "--catalog", "catalog"]);
+    let says = "1 offer met that until 2027-01-31, and has ended; `sky catalog check` names it";
+    assert!(output.status.code() == Some(3) && stderr(&output).contains(says), "{}", stderr(&output));
 }
 
 #[test]
@@ -228,8 +247,8 @@ fn mistakes_in_a_file_are_named_at_their_place() {
         ("version = \"3.5\"", "version = \"latest\"", "`latest` is no version"),
         ("percent = 10", "percent = 110", "110 % is no discount"),
         ("from = \"*\"", "from = \"aws:us-east-1\"", "there is no place `aws:us-east-1` in this file"),
-        ("on_demand = 0.20", "on_demand = -0.20", "acme.toml:"),
-        ("on_demand = 0.20", "on_demand = 0", "a price of 0 is not believable"),
+        ("on_demand = 0.20", "on_demand = -0.20", "acme.toml:53:13: `-0.2` is negative"),
+        ("on_demand = 0.20", "on_demand = 0", "acme.toml:53:13: on_demand: a price of 0 is not believable"),
         ("tee = [\"sev-snp\"]", "tee = [\"magic\"]", "unknown environment `magic`"),
         ("cloud = \"acme\"", "cloud = \"Acme!\"", "`Acme!` is no name for a cloud"),
         (
@@ -237,7 +256,85 @@ fn mistakes_in_a_file_are_named_at_their_place() {
             "[[throughput]]\nfrom = \"aws:*\"\nto = \"gcp:*\"\ngbps = 0.001\n[[quotas]]\ninstances",
             "this way is between other clouds",
         ),
-        ("V100 = 16", "Z9 = 16", "`Z9` is nothing that is counted"),
+        ("V100 = 16", "Z9 = 16", "acme.toml:85:18: `Z9` is nothing that is counted"),
+    ] {
+        let sandbox = sandbox();
+        std::fs::remove_file(sandbox.path("acme.toml.minisig")).unwrap();
+        sandbox.replace("acme.toml", old, new);
+        refused(&sandbox, &register(&UNSIGNED), says);
+    }
+}
+
+/// Figures of another kind, rows that say nothing, and two rows that say different things.
+#[test]
+fn rows_that_cannot_be_meant_are_refused_at_their_value() {
+    for (old, new, says) in [
+        ("on_demand = 0.20", "on_demand = true", "acme.toml:53:13: invalid type: boolean `true`, expected a number"),
+        ("on_demand = 0.20", "on_demand = \"cheap\"", "acme.toml:53:13: `cheap`"),
+        ("on_demand = 0.20", "on_demand = [0.2]", "acme.toml:53:13: invalid type: sequence, expected a number"),
+        ("boot_s = 45", "boot_s = -45", "acme.toml:14:10: `-45` is negative"),
+        ("boot_s = 45", "boot_s = 1e30", "acme.toml:14:10: "),
+        ("vcpus = 24", "vcpus = 0", "acme.toml:31:9: vcpus: 0 is nothing"),
+        ("memory_gib = 448", "memory_gib = 9000000000", "acme.toml:32:14: memory_gib: 9000000000 is too large"),
+        ("accelerator = \"V100\"\n", "", "acme.toml:33:9: count: there is no accelerator to count"),
+        ("count = 4", "count = 0", "acme.toml:34:9: count: 0 is nothing"),
+        ("instances = 8", "instances = 1.5", "acme.toml:81:13: instances: 1.5 is no number of them"),
+        ("instances = 8", "instances = -8", "acme.toml:81:13: `-8` is negative"),
+        ("instances = 8", "", "acme.toml:80:1: there is a quota that limits nothing"),
+        ("accelerators = { V100 = 16 }", "accelerators = {}", "acme.toml:85:16: accelerators: there is no card in it"),
+        (
+            "accelerators = { V100 = 16 }",
+            "accelerators = \"V100\"",
+            "expected a number, or numbers by the names of cards",
+        ),
+        (
+            "instances = 8\n",
+            "instances = 8\n[[quotas]]\ninstances = 9\n",
+            "acme.toml:83:13: instances: the cloud has another quota of it at line 81",
+        ),
+        (
+            "places = [\"*\"]\ninstance_type = \"v100.4\"",
+            "places = []\ninstance_type = \"v100.4\"",
+            "acme.toml:44:10: places: it names no place",
+        ),
+        ("places = [\"fra1\"]\nservice", "places = []\nservice", "places: it names no place"),
+        ("places = [\"fra1\"]\nservice", "places = [\"fra1\", \"fra1\"]\nservice", "`fra1` is there twice"),
+        ("places = [\"fra1\"]\naccelerators", "places = []\naccelerators", "places: it names no place"),
+        (
+            "usd_per_gb = 0.01",
+            "usd_per_gb = 0.01\n[[egress]]\nfrom = \"*\"\nto = \"internet\"\nusd_per_gb = 0.02",
+            "acme.toml:82:14: `*` to `internet` has another rate for the same volume at line 78",
+        ),
+        ("usd_per_gb = 0.01", "usd_per_gb = 0.01\nabove_gb = 10", "`*` to `internet` has no rate from the first byte"),
+        (
+            "to = \"internet\"",
+            "to = \"aws:us-east-9\"",
+            "`aws:us-east-9` is no place and no pattern that matches one; did you mean `aws:us-east-1`?",
+        ),
+        ("spot = 1.20", "spot = 5", "acme.toml:47:8: spot: 5 is above the 4.00 on demand"),
+        ("spot = 1.20\n", "", "interrupted_percent: this row has no spot price"),
+        ("interrupted_percent = 12", "interrupted_percent = 100", "100 % is not less than all"),
+        (
+            "instance_types = [\"v100.*\"]",
+            "instance_types = [\"v10.4\"]",
+            "the discount of `v10.4` matches nothing that is offered there; did you mean `v100.4`?",
+        ),
+        ("instance_types = [\"v100.*\"]", "instance_types = []", "instance_types: it names nothing"),
+        (
+            "instance_types = [\"v100.*\"]",
+            "instance_types = [\"service/spark*\"]\nplaces = [\"osl1\"]",
+            "matches nothing that is offered there",
+        ),
+        (
+            "valid_until = \"2026-11-10\"",
+            "valid_until = \"2026-11-10\"\nvalid_from = \"2026-11-11\"",
+            "it ends on 2026-11-10, before it begins on 2026-11-11",
+        ),
+        (
+            "price = 0.30",
+            "price = 0.30\n[[services]]\nplaces = [\"osl1\"]\nservice = \"spark\"\nversion = \"3.5\"\nunit = \"tb-scanned\"\nprice = 1",
+            "another unit or size at line 63",
+        ),
     ] {
         let sandbox = sandbox();
         std::fs::remove_file(sandbox.path("acme.toml.minisig")).unwrap();
@@ -283,10 +380,10 @@ fn a_file_may_come_from_a_url() {
     assert!(sandbox.stdout(&words, 0).contains("acme"));
     let lost = format!("{server}/lost.toml");
     let words = ["catalog", "register", &lost, "--catalog", "catalog", "--key", "minisign.pub", "--as-of", DAY];
-    refused(&sandbox, &words, "the server answers 404 Not Found");
+    refused(&sandbox, &words, " answers 404 Not Found");
     let gone = "http://127.0.0.1:9/acme.toml";
     let words = ["catalog", "register", gone, "--catalog", "catalog", "--key", "minisign.pub", "--as-of", DAY];
-    refused(&sandbox, &words, "the server cannot be reached");
+    refused(&sandbox, &words, "cannot connect to 127.0.0.1:9");
     let file = format!("file://{}", sandbox.path("acme.toml").display());
     let words = ["catalog", "register", &file, "--catalog", "catalog", "--as-of", DAY];
     assert!(sandbox.stdout(&words, 0).contains("registered again"));
@@ -371,4 +468,48 @@ fn a_key_that_is_none_is_not_printed() {
         assert!(!stderr(&output).contains("RWQAAEIy"), "{}", stderr(&output));
     }
     refused(&sandbox, &register(&["--key", "secret", "--as-of", DAY]), "this is a secret key");
+}
+
+/// What people wrote stays as they wrote it, in files that change and in those that do not.
+#[test]
+fn a_catalog_written_by_hand_keeps_its_comments() {
+    let sandbox = sandbox();
+    std::fs::remove_dir_all(sandbox.path("catalog")).unwrap();
+    sandbox.write(
+        "catalog/catalog.toml",
+        "# ours, kept by hand\nformat = 1\n\n# asked for by mail\n[sources.mail]\ndate = \"2026-10-01\"   # a Thursday\nabout = \"a mail\"\n",
+    );
+    let places = "# where we may go\ncountry,place,us_cloud_act\nDE,own:b,no\n# later: own:c\nDE,own:a,no\n";
+    sandbox.write("catalog/places.csv", places);
+    sandbox.write("catalog/machines.csv", "cloud,instance_type,vcpus,memory_gib\n# the old one\nown,m,4,16.0\n");
+    let prices = "# per hour\nplace,instance_type,source,on_demand\nown:b,m,mail,0.50\nown:a,m,mail,0.40 \n";
+    sandbox.write("catalog/prices.csv", prices);
+    sandbox.stdout(&register(&SIGNED), 0);
+    let head = sandbox.read("catalog/catalog.toml");
+    assert!(head.starts_with("# ours, kept by hand\nformat = 1\n\n# asked for by mail\n[sources.mail]\ndate = \"2026-10-01\"   # a Thursday\n"), "{head}");
+    assert!(head.contains("[sources.joined-acme-2026-11-01-until-2027-01-31]"), "{head}");
+    let joined = sandbox.read("catalog/places.csv");
+    let lines: Vec<&str> = joined.lines().collect();
+    let header = "country,place,us_cloud_act,location,operator,source";
+    assert_eq!(
+        lines[..5],
+        ["# where we may go", header, "DE,own:b,no,,,", "# later: own:c", "DE,own:a,no,,,"],
+        "{joined}"
+    );
+    let source = "joined-acme-2026-11-01-until-2027-01-31";
+    assert_eq!(lines[5], format!("DE,acme:fra1,no,Frankfurt,Acme Cloud GmbH,{source}"));
+    assert_eq!(sandbox.read("catalog/prices.csv"), prices);
+    let count = |text: &str| sandbox.stdout(&["catalog", "list", "--catalog", "catalog"], 0).matches(text).count();
+    assert_eq!((count("own:"), count("acme:")), (2, 3));
+    // The same file again changes no byte, and a price of one's own changes its row alone.
+    let before = everything(&sandbox);
+    sandbox.stdout(&register(&SIGNED), 0);
+    assert_eq!(everything(&sandbox), before);
+    sandbox.write("new.csv", "region,instance_type,price\na,m,0.30\n");
+    let import =
+        ["catalog", "import", "prices", "new.csv", "--out", "catalog", "--cloud", "own", "--date", "2026-11-02"];
+    sandbox.stdout(&import, 0);
+    assert_eq!((count("own:"), count("acme:")), (2, 3));
+    assert!(sandbox.read("catalog/catalog.toml").starts_with("# ours, kept by hand\n"));
+    assert!(sandbox.read("catalog/machines.csv").contains("# the old one"));
 }

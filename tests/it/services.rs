@@ -358,7 +358,11 @@ fn what_cannot_be_had_is_said_at_its_line() {
     let text = said("spark>=3.5,<4", "spark>=4", 3);
     assert!(text.contains("stages.join.needs.service") && text.contains("accept any version"), "{text}");
     let text = said(", scans = \"2.5 TB\"", "", 3);
-    assert!(text.contains("scans"), "{text}");
+    let says =
+        "help: what is offered is paid by the terabytes that it scans: add `scans = \"1 TB\"` to `needs` (job.toml:3:";
+    assert!(text.contains(says), "{text}");
+    let text = said(", requests = 7654321", "", 3);
+    assert!(text.contains("add `requests = 1000000` to `needs` (job.toml:16:"), "{text}");
     let text = said("scans = \"2.5 TB\"", "scans = \"2.5\"", 1);
     assert!(text.contains("job.toml:3:"), "{text}");
 }
@@ -379,4 +383,75 @@ fn alternatives_may_mix_machines_and_services() {
     let plan = sandbox.stdout(&["plan", "--catalog", "catalog", "--out", "plan.json", "--json"], 0);
     assert!(plan.matches("service/spark@3.5").count() > 1, "{plan}");
     sandbox.stdout(&["verify", "plan.json", "--catalog", "catalog"], 0);
+}
+
+/// The shipped services: what a stage may ask for by name, one of each unit of a price among them.
+#[test]
+fn the_shipped_services_are_planned_and_paid_by_their_units() {
+    let sandbox = Sandbox::new();
+    let stages: [(&str, &str, &str, &str, i64); 10] = [
+        // A medium warehouse of the Enterprise edition: four credits at $3.00, for 1 h and 2 min of boot.
+        (
+            "warehouse",
+            "service = \"snowflake\", instance_types = [\"service/snowflake/enterprise-m\"], places = [\"aws:us-east-1\"]",
+            "1 h",
+            "service/snowflake/enterprise-m",
+            12_400_000,
+        ),
+        ("lake", "service = \"databricks\"", "2 h", "service/databricks/jobs-premium-m5.xlarge", 600_850),
+        ("ray", "service = \"ray\", cpus = 4", "1 h", "service/ray/self-hosted-e2-standard-4", 138_490),
+        (
+            "cluster",
+            "service = \"kubernetes\", places = [\"azure:*\"]",
+            "57 m",
+            "service/kubernetes/aks-d4s_v3",
+            292_000,
+        ),
+        (
+            "plane",
+            "service = \"kubernetes-control-plane\", places = [\"gcp:europe-west1\"]",
+            "58 m",
+            "service/kubernetes-control-plane/gke",
+            100_000,
+        ),
+        (
+            "events",
+            "service = \"kafka\", places = [\"azure:*\"]",
+            "57 m",
+            "service/kafka/event-hubs-premium",
+            1_027_000,
+        ),
+        ("query", "service = \"bigquery\", scans = \"1.099511627776 TB\"", "9 m", "service/bigquery", 6_250_000),
+        (
+            "scan",
+            "service = \"athena\", scans = \"2.5 TB\", places = [\"aws:us-east-1\"]",
+            "9 m",
+            "service/athena",
+            12_500_000,
+        ),
+        ("send", "service = \"sqs\", requests = 3000000", "9 m", "service/sqs/standard", 1_200_000),
+        ("call", "service = \"aws-lambda\", requests = 3000000", "9 m", "service/aws-lambda/128mb-100ms", 1_225_001),
+    ];
+    let mut job = "name = \"services\"\n".to_owned();
+    for (name, needs, duration, ..) in stages {
+        job.push_str(&format!("[stages.{name}]\nneeds = {{ {needs} }}\nduration = \"{duration}\"\n"));
+    }
+    sandbox.write("job.toml", &job);
+    sandbox.stdout(&["plan", "--out", "plan.json"], 0);
+    let plan: serde_json::Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
+    for (name, _, _, service, cost) in stages {
+        let stage = plan["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap();
+        assert_eq!((&stage["instance_type"], &stage["cost_micro_usd"]), (&service.into(), &cost.into()), "{name}");
+    }
+    let usage = |name: &str| {
+        let stage = plan["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap();
+        stage["usage"]["unit"].clone()
+    };
+    let units = ["ray", "query", "scan", "send"].map(usage);
+    assert_eq!(units, [serde_json::Value::Null, "tib-scanned".into(), "tb-scanned".into(), "million-requests".into()]);
+    sandbox.stdout(&["verify", "plan.json"], 0);
+    // The price of a credit is that of the region, and the edition and size are the product.
+    let price = |name: &str| sandbox.stdout(&["catalog", "show", name], 0);
+    assert!(price("sky:aws:us-east-1:service/snowflake/standard-xs").contains("$2.00/h"));
+    assert!(price("sky:gcp:europe-west3:service/snowflake/enterprise-s").contains("$7.80/h"));
 }

@@ -1,15 +1,20 @@
 //! The file that a cloud joins with, as it is written.
 
+use super::number::{Figure, Number};
 use crate::catalog::CatalogError;
 use crate::catalog::files::File;
-use crate::model::{Tee, geography, offer, service};
-use serde::Deserialize;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use toml::Spanned;
 
 /// The version of the form that this program reads.
 pub const FORMAT: u32 = 1;
+
+/// Names, as a list in brackets.
+pub type List = Spanned<Vec<Spanned<String>>>;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -52,11 +57,11 @@ pub struct Form {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    pub increment_s: Option<Number>,
-    pub minimum_s: Option<Number>,
-    pub boot_s: Option<Number>,
-    pub free_egress_gb: Option<Number>,
-    pub storage_usd_per_gb_month: Option<Number>,
+    pub increment_s: Option<Figure>,
+    pub minimum_s: Option<Figure>,
+    pub boot_s: Option<Figure>,
+    pub free_egress_gb: Option<Figure>,
+    pub storage_usd_per_gb_month: Option<Figure>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,10 +84,10 @@ pub struct Place {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
-    pub vcpus: Option<Number>,
-    pub memory_gib: Option<Number>,
-    pub accelerator: Option<String>,
-    pub count: Option<Number>,
+    pub vcpus: Option<Figure>,
+    pub memory_gib: Option<Figure>,
+    pub accelerator: Option<Spanned<String>>,
+    pub count: Option<Figure>,
     pub arch: Option<Spanned<String>>,
     #[serde(default)]
     pub tee: Vec<Spanned<String>>,
@@ -92,13 +97,13 @@ pub struct Machine {
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// Regions; `*` is all of them.
-    pub places: Vec<Spanned<String>>,
+    pub places: List,
     pub instance_type: Spanned<String>,
     /// US dollars an hour.
-    pub on_demand: Option<Number>,
-    pub spot: Option<Number>,
+    pub on_demand: Option<Figure>,
+    pub spot: Option<Figure>,
     /// Share of spot machines interrupted in a month.
-    pub interrupted_percent: Option<Number>,
+    pub interrupted_percent: Option<Figure>,
     pub valid_from: Option<Spanned<String>>,
     pub valid_until: Option<Spanned<String>>,
 }
@@ -106,16 +111,16 @@ pub struct Price {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    pub places: Vec<Spanned<String>>,
+    pub places: List,
     pub service: Spanned<String>,
     pub version: Option<Spanned<String>>,
     #[serde(default)]
     pub product: String,
     pub unit: Spanned<String>,
     /// US dollars a unit.
-    pub price: Number,
-    pub vcpus: Option<Number>,
-    pub memory_gib: Option<Number>,
+    pub price: Figure,
+    pub vcpus: Option<Figure>,
+    pub memory_gib: Option<Figure>,
     pub valid_from: Option<Spanned<String>>,
     pub valid_until: Option<Spanned<String>>,
 }
@@ -127,8 +132,8 @@ pub struct Egress {
     pub from: Spanned<String>,
     /// `internet`, a region of this cloud or `*` for all of them, or a place of another cloud.
     pub to: Spanned<String>,
-    pub above_gb: Option<Number>,
-    pub usd_per_gb: Number,
+    pub above_gb: Option<Figure>,
+    pub usd_per_gb: Figure,
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,75 +141,68 @@ pub struct Egress {
 pub struct Throughput {
     pub from: Spanned<String>,
     pub to: Spanned<String>,
-    pub gbps: Number,
+    pub gbps: Figure,
 }
 
 /// Most that one account may run at once: in the whole cloud, or in each of the places.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
-    #[serde(default)]
-    pub places: Vec<Spanned<String>>,
-    pub cpus: Option<u32>,
-    pub instances: Option<u32>,
-    pub accelerators: Option<Cards>,
+    /// None: the whole cloud.
+    pub places: Option<List>,
+    pub cpus: Option<Figure>,
+    pub instances: Option<Figure>,
+    pub accelerators: Option<Spanned<Cards>>,
 }
 
 /// Cards of any kind, or by name.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub enum Cards {
-    Any(u32),
-    Named(BTreeMap<String, u32>),
+    Any(Number),
+    Named(BTreeMap<Spanned<String>, Figure>),
+}
+
+impl<'de> Deserialize<'de> for Cards {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Cards;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, or numbers by the names of cards, such as { V100 = 16 }")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Cards, E> {
+                Number::read(&value.to_string()).map(Cards::Any)
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Cards, E> {
+                Number::read(&value.to_string()).map(Cards::Any)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Cards, A::Error> {
+                let mut named = BTreeMap::new();
+                while let Some((name, most)) = map.next_entry()? {
+                    named.insert(name, most);
+                }
+                Ok(Cards::Named(named))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
 }
 
 /// A share off the list prices of what matches.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Discount {
-    pub percent: Spanned<Number>,
+    pub percent: Figure,
     /// Regions; none: all.
-    #[serde(default)]
-    pub places: Vec<Spanned<String>>,
+    pub places: Option<List>,
     /// Instance types or services (`service/spark*`), also as patterns; none: all.
-    #[serde(default)]
-    pub instance_types: Vec<Spanned<String>>,
+    pub instance_types: Option<List>,
     pub valid_from: Option<Spanned<String>>,
     pub valid_until: Option<Spanned<String>>,
-}
-
-/// A plain decimal, written as a number or as text, with all its digits.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "RawNumber")]
-pub struct Number(pub String);
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawNumber {
-    Whole(i64),
-    Float(f64),
-    Text(String),
-}
-
-impl TryFrom<RawNumber> for Number {
-    type Error = String;
-    fn try_from(raw: RawNumber) -> Result<Self, String> {
-        let text = match raw {
-            RawNumber::Whole(whole) => whole.to_string(),
-            // The shortest text that reads as the same number: what was written, up to 15 digits.
-            RawNumber::Float(float) => float.to_string(),
-            RawNumber::Text(text) => text.trim().trim_start_matches('$').to_owned(),
-        };
-        crate::model::units::scaled(&text, 1_000_000_000).map_err(|error| error.to_string())?;
-        Ok(Number(text))
-    }
-}
-
-impl Number {
-    /// In units of one part of `per`.
-    pub fn scaled(&self, per: i64) -> i64 {
-        crate::model::units::scaled(&self.0, i128::from(per)).unwrap_or_default()
-    }
 }
 
 /// A fault at some place of a file.
@@ -258,131 +256,5 @@ impl Form {
             return Err(fault(file, 0..0, message, "write it without escapes and line breaks"));
         }
         toml::from_str(&file.text).map_err(wrong)
-    }
-
-    /// Checks names, days and answers, each at its line.
-    pub fn check(&self, file: &File) -> Result<(), CatalogError> {
-        let wrong = |at: &Spanned<String>, message: String, hint: &str| Err(fault(file, at.span(), message, hint));
-        let cloud = self.cloud.get_ref();
-        if !service::is_name(cloud) || cloud == "local" || cloud.len() > 32 {
-            let hint = "use small letters, digits and `-`, a letter first; `local` is this machine";
-            return wrong(&self.cloud, format!("`{cloud}` is no name for a cloud"), hint);
-        }
-        let of_file = [Some(&self.date), self.valid_from.as_ref(), Some(&self.valid_until)];
-        let of_rows = self.prices.iter().flat_map(|row| [&row.valid_from, &row.valid_until]);
-        let of_rows = of_rows.chain(self.services.iter().flat_map(|row| [&row.valid_from, &row.valid_until]));
-        let of_rows = of_rows.chain(self.discounts.iter().flat_map(|row| [&row.valid_from, &row.valid_until]));
-        for day in of_file.into_iter().flatten().chain(of_rows.flatten()) {
-            let text = day.get_ref();
-            if text.len() != 10 || text.parse::<jiff::civil::Date>().is_err() {
-                return wrong(day, format!("`{text}` is not a day"), "write it like 2026-12-31");
-            }
-        }
-        if self.places.is_empty() {
-            return wrong(&self.cloud, "it has no places".to_owned(), "add one: `[places.REGION]` with its country");
-        }
-        for (region, place) in &self.places {
-            if crate::model::PlaceName::parse(&format!("{cloud}:{}", region.get_ref())).is_none()
-                || region.get_ref().contains([',', ';', '"', '/'])
-            {
-                let hint = "a region is like `fra1`, without `:` `*` `,` `;` or quotes";
-                return wrong(region, format!("`{}` is no name for a region", region.get_ref()), hint);
-            }
-            for country in place.country.iter().chain(&place.parent_country) {
-                let known = geography::COUNTRIES.split_whitespace().any(|known| known == country.get_ref());
-                if !known {
-                    let hint = "write an ISO 3166 code such as DE (the United Kingdom is GB); leave it out if unknown";
-                    return wrong(country, format!("unknown country `{}`", country.get_ref()), hint);
-                }
-            }
-            if let Some(reach) = &place.us_cloud_act
-                && !["yes", "no", "contested", "unknown"].contains(&reach.get_ref().as_str())
-            {
-                let hint = "write yes, no, contested or unknown";
-                return wrong(reach, format!("`{}` is none of the answers", reach.get_ref()), hint);
-            }
-            if let Some(class) = &place.class
-                && !offer::CLASSES.iter().any(|(name, _)| name == class.get_ref())
-            {
-                let names = offer::CLASSES.map(|(name, _)| name).join(", ");
-                return wrong(class, format!("unknown class `{}`", class.get_ref()), &format!("write {names}"));
-            }
-        }
-        for (name, machine) in &self.machines {
-            if name.get_ref().is_empty() || name.get_ref().contains([',', ';', '"', '*', '\n']) {
-                let hint = "leave `,` `;` `*` and quotes out";
-                return wrong(name, format!("`{}` is no name for an instance type", name.get_ref()), hint);
-            }
-            if let Some(arch) =
-                machine.arch.as_ref().filter(|arch| !["x86_64", "arm64"].contains(&arch.get_ref().as_str()))
-            {
-                return wrong(arch, format!("unknown architecture `{}`", arch.get_ref()), "write x86_64 or arm64");
-            }
-            if let Some(tee) = machine.tee.iter().find(|tee| Tee::parse(tee.get_ref()).is_none()) {
-                let names: Vec<&str> = Tee::ALL.into_iter().map(Tee::name).collect();
-                let hint = format!("it is one of {}", names.join(", "));
-                return wrong(tee, format!("unknown environment `{}`", tee.get_ref()), &hint);
-            }
-        }
-        for price in &self.prices {
-            let name = &price.instance_type;
-            if !self.machines.contains_key(name) {
-                let hint = "add it: `[machines.\"NAME\"]` with vcpus and memory_gib";
-                return wrong(name, format!("there is no machine `{}` in this file", name.get_ref()), hint);
-            }
-            if price.on_demand.is_none() && price.spot.is_none() {
-                let hint = "give `on_demand`, `spot`, or both; leave the row out if the price is unknown";
-                return wrong(name, "this row has no price".to_owned(), hint);
-            }
-        }
-        for service in &self.services {
-            if !service::is_name(service.service.get_ref()) {
-                let message = format!("`{}` is no name of a service", service.service.get_ref());
-                return wrong(&service.service, message, "use small letters, digits and `-`");
-            }
-            if service::Unit::parse(service.unit.get_ref()).is_none() {
-                let units = service::Unit::ALL.map(service::Unit::name).join(", ");
-                let message = format!("unknown unit `{}`", service.unit.get_ref());
-                return wrong(&service.unit, message, &format!("it is one of {units}"));
-            }
-            if let Some(version) =
-                service.version.as_ref().filter(|text| service::Version::parse(text.get_ref()).is_none())
-            {
-                let message = format!("`{}` is no version", version.get_ref());
-                return wrong(version, message, "write numbers with dots between, such as 3.5");
-            }
-        }
-        let lists = self.prices.iter().map(|row| &row.places);
-        let lists = lists.chain(self.services.iter().map(|row| &row.places));
-        let lists = lists.chain(self.quotas.iter().map(|row| &row.places));
-        let lists = lists.chain(self.discounts.iter().map(|row| &row.places));
-        for region in lists.flatten().chain(self.egress.iter().map(|row| &row.from)) {
-            self.region(region, file)?;
-        }
-        for way in &self.throughput {
-            let ours = |end: &Spanned<String>| end.get_ref() == "*" || self.places.contains_key(end);
-            if !ours(&way.from) && !ours(&way.to) {
-                let hint = "one end must be a region of this file, or `*` for all of them";
-                return wrong(&way.from, "this way is between other clouds".to_owned(), hint);
-            }
-        }
-        for discount in &self.discounts {
-            let parts = discount.percent.get_ref().scaled(10_000);
-            if parts <= 0 || parts >= 1_000_000 {
-                let message = format!("{} % is no discount", discount.percent.get_ref().0);
-                return Err(fault(file, discount.percent.span(), message, "write a percentage above 0 and below 100"));
-            }
-        }
-        Ok(())
-    }
-
-    /// A region of this file, or `*`.
-    fn region(&self, region: &Spanned<String>, file: &File) -> Result<(), CatalogError> {
-        if region.get_ref() == "*" || self.places.contains_key(region) {
-            return Ok(());
-        }
-        let known: Vec<&str> = self.places.keys().map(|region| region.get_ref().as_str()).collect();
-        let hint = format!("this file has {}; `*` is all of them. It cannot speak of other clouds", known.join(", "));
-        Err(fault(file, region.span(), format!("there is no place `{}` in this file", region.get_ref()), hint))
     }
 }

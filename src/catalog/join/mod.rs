@@ -7,10 +7,13 @@
 //! day of the registration; and whenever the catalog is loaded, against the catalog's own day, that
 //! of its newest price. So a plan is the same on every day.
 
+mod check;
 mod form;
 pub mod location;
+mod number;
 mod rows;
 pub mod sign;
+mod trace;
 
 use crate::catalog::draft::Draft;
 use crate::catalog::files::{self, CATALOG};
@@ -75,7 +78,7 @@ pub fn register(options: &Options, out: &Path) -> Result<Joined, CatalogError> {
     let key = signed_by(options, out, &bytes, &draft)?;
     let file = files::file(shown.clone(), shown.clone(), bytes)?;
     let form = Form::read(&file)?;
-    form.check(&file)?;
+    check::form(&form, &file)?;
     in_force(&form, &file, options.today)?;
     let replaced = make_room(&form, &file, key.as_deref(), options, &mut draft)?;
     let mut joined = Joined {
@@ -113,13 +116,7 @@ pub fn register(options: &Options, out: &Path) -> Result<Joined, CatalogError> {
     };
     draft.joined.insert(joined.cloud.clone(), record);
     draft.drop_unused_sources();
-    joined.changed = source::save(&old, &draft, out).map_err(|error| CatalogError {
-        hint: match error.hint.as_str() {
-            "" => String::new(),
-            hint => format!("the file does not fit the catalog; {hint}"),
-        },
-        ..error
-    })?;
+    joined.changed = source::save(&old, &draft, out).map_err(|error| trace::back(error, &form, &file, out))?;
     Ok(joined)
 }
 

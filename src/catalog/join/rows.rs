@@ -1,12 +1,14 @@
 //! From the file of a cloud to rows of the catalog.
 
 use super::Joined;
-use super::form::{Cards, Form, Number, fault};
+use super::form::{Cards, Form, List, fault};
+use super::number::Figure;
 use crate::catalog::CatalogError;
 use crate::catalog::draft::{CloudRow, ConfidentialRow, Draft, MachineRow, PlaceRow, PriceRow, ServiceRow};
 use crate::catalog::files::File;
 use crate::catalog::load::HeadSource;
 use crate::catalog::terms::{MILLIS, NANO, PER_PERCENT};
+use crate::model::Pattern;
 use jiff::civil::Date;
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -59,9 +61,10 @@ pub(super) fn add(
     let text = |value: &Option<Spanned<String>>| value.as_ref().map(|text| text.get_ref().clone()).unwrap_or_default();
     // The file as a whole holds today, so this cannot fail.
     let whole = sources.of(draft, None, None).unwrap_or_default();
-    let regions = |wanted: &[Spanned<String>]| -> Vec<String> {
+    let regions = |wanted: &List| -> Vec<String> {
         let all = || form.places.keys().map(|region| region.get_ref().clone());
-        let any = wanted.is_empty() || wanted.iter().any(|region| region.get_ref() == "*");
+        let wanted = wanted.get_ref();
+        let any = wanted.iter().any(|region| region.get_ref() == "*");
         if any { all().collect() } else { wanted.iter().map(|region| region.get_ref().clone()).collect() }
     };
     for (region, place) in &form.places {
@@ -80,16 +83,14 @@ pub(super) fn add(
         joined.places += 1;
     }
     for (name, machine) in &form.machines {
-        let figure = |value: &Option<Number>, per| value.as_ref().map_or(0, |value| value.scaled(per).unsigned_abs());
-        let count = machine.count.as_ref().map_or(1000, |count| count.scaled(1000));
-        let count = u32::try_from(count).ok().filter(|count| *count > 0);
-        let count = count.ok_or_else(|| {
-            fault(file, name.span(), "its count of accelerators is not usable", "write how many there are, such as 8")
-        })?;
+        let figure =
+            |value: &Option<Figure>, per| value.as_ref().map_or(0, |value| value.get_ref().scaled(per).unsigned_abs());
+        let count = machine.count.as_ref().map_or(1000, |count| count.get_ref().scaled(1000));
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
         let row = MachineRow {
             vcpu_thousandths: figure(&machine.vcpus, 1000),
             memory: figure(&machine.memory_gib, 1 << 30),
-            accelerator: machine.accelerator.clone().map(|name| (name, count)),
+            accelerator: machine.accelerator.as_ref().map(|name| (name.get_ref().clone(), count)),
             arch: text(&machine.arch),
         };
         draft.machines.insert((cloud.clone(), name.get_ref().clone()), row);
@@ -110,7 +111,7 @@ pub(super) fn add(
                 continue;
             }
         };
-        let rate = |rate: &Option<Number>| rate.as_ref().map(|rate| (rate.scaled(NANO), source.clone()));
+        let rate = |rate: &Option<Figure>| rate.as_ref().map(|rate| (rate.get_ref().scaled(NANO), source.clone()));
         let row = PriceRow { on_demand: rate(&price.on_demand), spot: rate(&price.spot) };
         for region in regions(&price.places) {
             let there = draft.prices.entry((cloud.clone(), region.clone())).or_default();
@@ -121,7 +122,7 @@ pub(super) fn add(
             joined.prices += 1;
             if let Some(percent) = price.interrupted_percent.as_ref().filter(|_| price.spot.is_some()) {
                 let key = (cloud.clone(), name.clone(), region);
-                draft.interruptions.insert(key, (percent.scaled(PER_PERCENT), source.clone()));
+                draft.interruptions.insert(key, (percent.get_ref().scaled(PER_PERCENT), source.clone()));
             }
         }
     }
@@ -134,10 +135,11 @@ pub(super) fn add(
                 continue;
             }
         };
-        let figure = |value: &Option<Number>, per| value.as_ref().map_or(0, |value| value.scaled(per).unsigned_abs());
+        let figure =
+            |value: &Option<Figure>, per| value.as_ref().map_or(0, |value| value.get_ref().scaled(per).unsigned_abs());
         let row = ServiceRow {
             unit: service.unit.get_ref().clone(),
-            price: service.price.scaled(NANO),
+            price: service.price.get_ref().scaled(NANO),
             vcpu_thousandths: figure(&service.vcpus, 1000),
             memory: figure(&service.memory_gib, 1 << 30),
             source,
@@ -152,12 +154,12 @@ pub(super) fn add(
             joined.services += 1;
         }
     }
-    network(form, draft, &whole);
+    network(form, file, draft, &whole)?;
     limits(form, file, &sources, draft, joined)
 }
 
 fn terms(form: &Form, draft: &mut Draft, source: &str) {
-    let figure = |value: &Option<Number>, per| value.as_ref().map(|value| value.scaled(per));
+    let figure = |value: &Option<Figure>, per| value.as_ref().map(|value| value.get_ref().scaled(per));
     let terms = &form.terms;
     let row = CloudRow {
         times: [&terms.increment_s, &terms.minimum_s, &terms.boot_s].map(|time| figure(time, MILLIS)),
@@ -169,23 +171,37 @@ fn terms(form: &Form, draft: &mut Draft, source: &str) {
     draft.clouds.insert(form.cloud.get_ref().clone(), row);
 }
 
-fn network(form: &Form, draft: &mut Draft, source: &str) {
+fn network(form: &Form, file: &File, draft: &mut Draft, source: &str) -> Result<(), CatalogError> {
     let cloud = form.cloud.get_ref();
     let own = |region: &str| format!("{cloud}:{region}");
-    let end = |text: &str| {
-        let is_own = text == "*" || form.places.keys().any(|region| region.get_ref() == text);
-        if is_own { own(text) } else { text.to_owned() }
+    let places: Vec<String> = draft.places.keys().cloned().collect();
+    let end = |end: &Spanned<String>| -> Result<String, CatalogError> {
+        let text = end.get_ref().as_str();
+        if text == "*" || form.places.keys().any(|region| region.get_ref() == text) {
+            return Ok(own(text));
+        }
+        let pattern = Pattern(text.to_owned());
+        if text == "internet" || text == "local:here" || places.iter().any(|place| pattern.matches(place)) {
+            return Ok(text.to_owned());
+        }
+        let near = places.iter().map(|place| (strsim::levenshtein(place, text), place)).min();
+        let hint = match near.filter(|(distance, _)| *distance <= 3) {
+            Some((_, near)) => format!("did you mean `{near}`?"),
+            None => "name `internet`, a region of this file, `*` for all of them, or a place of the catalog".to_owned(),
+        };
+        Err(fault(file, end.span(), format!("`{text}` is no place and no pattern that matches one"), hint))
     };
     for row in &form.egress {
-        let above = row.above_gb.as_ref().map_or(0, |above| above.scaled(NANO).unsigned_abs());
-        let entry = draft.egress.entry((own(row.from.get_ref()), end(row.to.get_ref()))).or_default();
-        entry.tiers.insert(above, row.usd_per_gb.scaled(NANO));
+        let above = row.above_gb.as_ref().map_or(0, |above| above.get_ref().scaled(NANO).unsigned_abs());
+        let entry = draft.egress.entry((own(row.from.get_ref()), end(&row.to)?)).or_default();
+        entry.tiers.insert(above, row.usd_per_gb.get_ref().scaled(NANO));
         entry.source = source.to_owned();
     }
     for row in &form.throughput {
-        let (from, to) = (end(row.from.get_ref()), end(row.to.get_ref()));
-        draft.throughput.insert((from, to), (row.gbps.scaled(NANO).unsigned_abs(), source.to_owned()));
+        let (from, to) = (end(&row.from)?, end(&row.to)?);
+        draft.throughput.insert((from, to), (row.gbps.get_ref().scaled(NANO).unsigned_abs(), source.to_owned()));
     }
+    Ok(())
 }
 
 fn limits(
@@ -197,23 +213,35 @@ fn limits(
 ) -> Result<(), CatalogError> {
     let cloud = form.cloud.get_ref();
     let whole = sources.of(draft, None, None).unwrap_or_default();
-    let named = |regions: &[Spanned<String>]| -> Vec<String> {
-        regions.iter().map(|region| format!("{cloud}:{}", region.get_ref())).collect()
+    let named = |regions: &List| -> Vec<String> {
+        regions.get_ref().iter().map(|region| format!("{cloud}:{}", region.get_ref())).collect()
     };
     for quota in &form.quotas {
-        let domains = if quota.places.is_empty() { vec![cloud.clone()] } else { named(&quota.places) };
-        let mut figures: BTreeMap<String, u32> = BTreeMap::new();
-        figures.extend(quota.cpus.map(|most| ("cpus".to_owned(), most)));
-        figures.extend(quota.instances.map(|most| ("instances".to_owned(), most)));
-        match &quota.accelerators {
-            Some(Cards::Any(most)) => drop(figures.insert("accelerators".to_owned(), *most)),
-            Some(Cards::Named(cards)) => figures.extend(cards.clone()),
+        let domains = quota.places.as_ref().map_or_else(|| vec![cloud.clone()], named);
+        let mut figures: BTreeMap<String, i64> = BTreeMap::new();
+        figures.extend(quota.cpus.as_ref().map(|most| ("cpus".to_owned(), most.get_ref().scaled(1))));
+        figures.extend(quota.instances.as_ref().map(|most| ("instances".to_owned(), most.get_ref().scaled(1))));
+        match quota.accelerators.as_ref().map(Spanned::get_ref) {
+            Some(Cards::Any(most)) => drop(figures.insert("accelerators".to_owned(), most.scaled(1))),
+            Some(Cards::Named(cards)) => {
+                for (card, most) in cards {
+                    let of_machine = |row: &MachineRow| row.accelerator.as_ref().map(|(name, _)| name.clone());
+                    let same = |name: &String| name.eq_ignore_ascii_case(card.get_ref());
+                    let known = draft.accelerator_name(card.get_ref()).map(str::to_owned);
+                    let known = known.or_else(|| draft.machines.values().filter_map(of_machine).find(same));
+                    let Some(known) = known else {
+                        let message = format!("`{}` is nothing that is counted", card.get_ref());
+                        let hint = "name an accelerator that a machine of this file has";
+                        return Err(fault(file, card.span(), message, hint));
+                    };
+                    figures.insert(known, most.get_ref().scaled(1));
+                }
+            }
             None => {}
         }
         for domain in domains {
             for (what, most) in &figures {
-                let row = (i64::from(*most), whole.clone(), String::new());
-                draft.quotas.insert((domain.clone(), what.clone()), row);
+                draft.quotas.insert((domain.clone(), what.clone()), (*most, whole.clone(), String::new()));
             }
         }
     }
@@ -226,9 +254,11 @@ fn limits(
                 continue;
             }
         };
-        let places = if discount.places.is_empty() { vec![format!("{cloud}:*")] } else { named(&discount.places) };
-        let types: Vec<&str> = discount.instance_types.iter().map(|name| name.get_ref().as_str()).collect();
-        let types = if types.is_empty() { "*".to_owned() } else { types.join(";") };
+        let places = discount.places.as_ref().map_or_else(|| vec![format!("{cloud}:*")], named);
+        let types = discount.instance_types.as_ref().map_or_else(
+            || "*".to_owned(),
+            |types| types.get_ref().iter().map(|name| name.get_ref().as_str()).collect::<Vec<_>>().join(";"),
+        );
         let key = (places.join(";"), types);
         let row = (percent.scaled(PER_PERCENT), source, String::new());
         if draft.discounts.insert(key, row).is_some() {

@@ -55,6 +55,20 @@ impl Foreign {
         })
     }
 
+    /// A row that has fewer cells than the header was cut off, and so may the rest of the list be.
+    pub(crate) fn whole(&self) -> Result<(), CatalogError> {
+        let (cells, columns) = (self.record.len(), self.header.len());
+        if cells >= columns {
+            return Ok(());
+        }
+        let line = self.record.position().map_or(0, csv::Position::line);
+        let message = format!("this row has {cells} of {columns} cells: the list was cut off");
+        Err(CatalogError {
+            line: u32::try_from(line).unwrap_or(0),
+            ..CatalogError::file(&self.file, message, "get the whole file again")
+        })
+    }
+
     /// A cell of this row; empty if it has none.
     pub(crate) fn cell(&self, column: usize) -> &str {
         self.record.get(column).unwrap_or("").trim()

@@ -24,7 +24,7 @@ pub use report::{LeftOut, Report};
 use crate::catalog::draft::Draft;
 use crate::catalog::files;
 use crate::catalog::load::HeadSource;
-use crate::catalog::{CatalogError, write};
+use crate::catalog::{CatalogError, edit};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -85,9 +85,10 @@ pub fn import(kind: &str, path: &Path, options: &Options, out: &Path) -> Result<
 }
 
 /// Writes a draft over the files of the catalog in `out`, after the loader has checked it; the names
-/// of the files that are new or changed. Nothing is written that the loader refuses.
+/// of the files that are new or changed. Nothing is written that the loader refuses, and what
+/// people wrote into the files stays ([`edit`]).
 pub(crate) fn save(old: &[files::File], draft: &Draft, out: &Path) -> Result<Vec<String>, CatalogError> {
-    let new = write::files(draft);
+    let new = edit::files(old, draft)?;
     store::check(&new, out)?;
     store::write(out, old, &new)
 }

@@ -157,6 +157,7 @@ fn read(path: &Path) -> Result<Vec<Vm>, CatalogError> {
     let (spot, zone, arch) = (column("SpotPrice"), column("AvailabilityZone"), column("Arch"));
     let mut vms = Vec::new();
     while rows.advance()? {
+        rows.whole()?;
         let figure = |column, per| scaled(rows.cell(column), per).map_or(0, i64::unsigned_abs);
         let accelerator = match rows.cell(name) {
             "" => None,

@@ -66,8 +66,13 @@ fn text(
     gaps: usize,
 ) -> String {
     let mut text = String::new();
-    for (title, wanted) in [("Suspicious", true), ("Not known", false)] {
-        let of_title: Vec<_> = kinds.iter().filter(|(kind, _)| kind.is_suspicious() == wanted).collect();
+    let title_of = |kind: check::Kind| match kind {
+        check::Kind::Lapsed => "Ended",
+        kind if kind.is_suspicious() => "Suspicious",
+        _ => "Not known",
+    };
+    for title in ["Suspicious", "Not known", "Ended"] {
+        let of_title: Vec<_> = kinds.iter().filter(|(kind, _)| title_of(**kind) == title).collect();
         if of_title.is_empty() {
             continue;
         }
@@ -93,7 +98,9 @@ fn text(
         1 => "1 suspicious price".to_owned(),
         count => format!("{count} suspicious prices"),
     };
-    let _ = writeln!(text, "{}; {gaps} things that are not known.", rows(suspicious));
+    let ended = kinds.get(&check::Kind::Lapsed).map_or(0, Vec::len);
+    let over = if ended > 0 { format!("; {ended} that ended") } else { String::new() };
+    let _ = writeln!(text, "{}; {} things that are not known{over}.", rows(suspicious), gaps.saturating_sub(ended));
     text
 }
 

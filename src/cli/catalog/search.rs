@@ -1,7 +1,8 @@
 //! `sky catalog search`.
 
 use super::table::{accelerator_flag, offer_json, offer_table, pretty};
-use crate::catalog::search::{self, Misunderstood, Search};
+use crate::catalog::search::{self, Search};
+use crate::catalog::words::{self, Misunderstood};
 use crate::catalog::{Catalog, CatalogError, query};
 use crate::model::{Bytes, Pattern, Rate, ServiceNeed, Tee};
 use clap::Args;
@@ -58,10 +59,12 @@ pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogErr
     let offers = search::find(catalog, &search);
     let shown = if args.limit == 0 { offers.len() } else { args.limit.min(offers.len()) };
     let said = search::said(&search);
+    let lapsed = search::lapsed(catalog, &search);
     if args.json {
         let rows: Vec<Value> = offers[..shown].iter().map(|offer| offer_json(catalog, offer)).collect();
         return Ok(pretty(&json!({
-            "query": said, "offers": rows, "found": offers.len(), "catalog": catalog.digest,
+            "query": said, "offers": rows, "found": offers.len(), "lapsed": super::table::lapsed_json(catalog, &lapsed),
+            "catalog": catalog.digest,
         })));
     }
     let mut text = offer_table(catalog, &offers[..shown]);
@@ -71,6 +74,7 @@ pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogErr
         1 => writeln!(text, "1 offer: {said}."),
         found => writeln!(text, "{found} offers: {said}."),
     };
+    text.push_str(&super::table::lapsed_text(catalog, &lapsed));
     Ok(text)
 }
 
@@ -79,7 +83,7 @@ fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
     let mut search = Search::default();
     let query = args.query.join(" ");
     let misread = |at: &str, error: Misunderstood| CatalogError::file(at, error.message, error.hint);
-    search::read(&query, catalog, &mut search).map_err(|error| misread(&format!("\"{query}\""), error))?;
+    words::read(&query, catalog, &mut search).map_err(|error| misread(&format!("\"{query}\""), error))?;
     let twice =
         |flag: &str| CatalogError::file(flag, "the words say it too", "say it once: in the words or by the flag");
     if let Some(text) = &args.accelerator {
@@ -89,7 +93,7 @@ fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
         }
     }
     for word in &args.within {
-        search::where_to(word, catalog, &mut search).map_err(|error| misread("--in", error))?;
+        words::where_to(word, catalog, &mut search).map_err(|error| misread("--in", error))?;
     }
     for cloud in &args.cloud {
         if cloud.contains(':') {

@@ -33,16 +33,26 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
     }
     if search::has_service(catalog, name) {
         let service = ServiceNeed::parse(name).ok();
-        let offers = search::find(catalog, &Search { service, ..Search::default() });
+        let search = Search { service, ..Search::default() };
+        let (offers, lapsed) = (search::find(catalog, &search), search::lapsed(catalog, &search));
         return Ok(match args.json {
-            true => pretty(&offers.iter().map(|offer| offer_json(catalog, offer)).collect::<Value>()),
-            false => fields(&[("service", name.clone())]) + "\n" + &offer_table(catalog, &offers),
+            true => {
+                let mut rows: Vec<Value> = offers.iter().map(|offer| offer_json(catalog, offer)).collect();
+                // Those that ended say so: `held_until`.
+                rows.extend(table::lapsed_json(catalog, &lapsed).as_array().cloned().unwrap_or_default());
+                pretty(&Value::Array(rows))
+            }
+            false => {
+                let title = fields(&[("service", name.clone())]);
+                format!("{title}\n{}{}", offer_table(catalog, &offers), table::lapsed_text(catalog, &lapsed))
+            }
         });
     }
     match query::look_up(catalog, name) {
         Some(Entry::Place(place)) => {
             let exact = Filter { place: Some(Pattern(place.name.to_string())), ..Filter::default() };
             let (on_demand, spot) = both(catalog, &exact);
+            let lapsed = lapsed_at(catalog, |offer| catalog.place(offer).name == place.name);
             let country = place.country.as_deref().unwrap_or("unknown");
             let reach = reach(place.cloud_act);
             if args.json {
@@ -52,6 +62,7 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
                     "blocs": blocs(place), "parent": place.parent, "parent_country": place.parent_country,
                     "certifications": place.certifications,
                     "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
+                    "lapsed_offers": lapsed.len(),
                     "terms": terms::to_json(catalog, &place.name.cloud),
                     "throughput": terms::throughput_json(&terms::throughput(catalog, place)),
                 })));
@@ -78,6 +89,7 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
                 text.push_str(&egress_lines(catalog, id));
                 text.push_str(&fields(&terms::throughput_lines(&terms::throughput(catalog, place))));
             }
+            text.push_str(&table::lapsed_text(catalog, &lapsed));
             Ok(text)
         }
         Some(Entry::Cloud(cloud, count)) => Ok(cloud_text(catalog, cloud, count, args.json)),
@@ -137,6 +149,13 @@ fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, Catal
     let fault = |message: String, hint: String| CatalogError::file(name, message, hint);
     let parsed = UniformName::parse(name).map_err(|message| fault(message, String::new()))?;
     let Some(offer) = query::named(catalog, &parsed) else {
+        if let Some(lapsed) = query::named_lapsed(catalog, &parsed) {
+            let (day, rate) = (catalog.held_until(lapsed), lapsed.rate);
+            let message =
+                format!("this offer held until {day} only, at {rate}{}", catalog.machine(lapsed).unit().after_price());
+            let hint = format!("the catalog has prices of {}: register a newer file of who offers it", catalog.date);
+            return Err(fault(message, hint));
+        }
         let place = parsed.place.to_string();
         let known = catalog.place_id(&parsed.place).is_some();
         let hint = match query::nearest(catalog, &place).filter(|_| !known) {
@@ -172,12 +191,18 @@ fn offer_place(catalog: &Catalog, offer: &Offer) -> String {
     format!("{} ({})", place.name, place.country.as_deref().unwrap_or("country unknown"))
 }
 
+/// Offers that have ended.
+fn lapsed_at(catalog: &Catalog, wanted: impl Fn(&Offer) -> bool) -> Vec<&Offer> {
+    catalog.lapsed.iter().filter(|offer| wanted(offer)).collect()
+}
+
 fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> String {
+    let lapsed = lapsed_at(catalog, |offer| catalog.place(offer).name.cloud == cloud);
     if as_json {
         return pretty(&json!({
             "cloud": cloud, "places": count.places, "instance_types": count.machines,
             "on_demand_offers": count.on_demand, "spot_offers": count.spot, "service_offers": count.services,
-            "terms": terms::to_json(catalog, cloud),
+            "lapsed_offers": lapsed.len(), "terms": terms::to_json(catalog, cloud),
         }));
     }
     let mut lines = vec![
@@ -190,7 +215,7 @@ fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> St
         lines.push(("services", count.services.to_string()));
     }
     lines.extend(terms::lines(catalog, cloud));
-    fields(&lines)
+    fields(&lines) + &table::lapsed_text(catalog, &lapsed)
 }
 
 fn both<'a>(catalog: &'a Catalog, filter: &Filter) -> (Vec<&'a Offer>, Vec<&'a Offer>) {
@@ -208,8 +233,10 @@ fn machines_text(catalog: &Catalog, machines: &[&Machine], as_json: bool) -> Res
         };
         let (mut offers, spot) = both(catalog, &exact);
         offers.extend(spot);
+        let lapsed = query::lapsed(catalog, &exact);
         if as_json {
             let mut value = machine_json(machine);
+            value["lapsed"] = table::lapsed_json(catalog, &lapsed);
             value["offers"] = offers.iter().map(|offer| offer_json(catalog, offer)).collect();
             values.push(value);
             continue;
@@ -224,6 +251,7 @@ fn machines_text(catalog: &Catalog, machines: &[&Machine], as_json: bool) -> Res
         ]));
         text.push('\n');
         text.push_str(&offer_table(catalog, &offers));
+        text.push_str(&table::lapsed_text(catalog, &lapsed));
     }
     Ok(if as_json { pretty(&Value::Array(values)) } else { text })
 }

@@ -6,6 +6,7 @@ use crate::model::accelerator::count_text;
 use crate::model::{AcceleratorNeed, Bytes, Machine, Offer, Purchase, Unit};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 pub(super) fn vcpus(machine: &Machine) -> String {
     match u32::try_from(machine.vcpu_thousandths) {
@@ -122,6 +123,35 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
         hide(&mut table, 9);
     }
     table_text(&table)
+}
+
+/// Offers that would be there and have ended, a line for each day; empty if there are none.
+pub(super) fn lapsed_text(catalog: &Catalog, lapsed: &[&Offer]) -> String {
+    let mut by_day: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for offer in lapsed {
+        by_day.entry(catalog.held_until(offer)).or_default().push(query::name(catalog, offer).to_string());
+    }
+    let line = |(day, names): (&str, Vec<String>)| {
+        let (count, more) = match names.len() {
+            1 => ("1 offer".to_owned(), String::new()),
+            many => (format!("{many} offers"), format!(" and {} more", many - 1)),
+        };
+        format!("{count} held until {day} only, and the catalog has prices of {}: {}{more}.\n", catalog.date, names[0])
+    };
+    let lines: Vec<String> = by_day.into_iter().map(line).collect();
+    match lines.is_empty() {
+        true => String::new(),
+        false => lines.concat() + "A newer file of who offers them brings them back: sky catalog register FILE\n",
+    }
+}
+
+pub(super) fn lapsed_json(catalog: &Catalog, lapsed: &[&Offer]) -> Value {
+    let one = |offer: &&Offer| {
+        let mut value = offer_json(catalog, offer);
+        value["held_until"] = json!(catalog.held_until(offer));
+        value
+    };
+    lapsed.iter().map(one).collect()
 }
 
 /// The table's lines, without the padding of the last column.

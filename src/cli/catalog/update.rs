@@ -35,7 +35,8 @@ pub struct UpdateArgs {
     #[arg(long = "source", value_name = "SOURCE")]
     pub sources: Vec<String>,
     /// Only prices of these regions, such as us-east-1, `us-*` or `aws:eu-*`; may be given several
-    /// times. AWS's price list has a file of some hundred MB for each region
+    /// times. AWS's price list has a file of some hundred MB for each region: all of them are only fetched
+    /// with --region '*'
     #[arg(long = "region", value_name = "PATTERN")]
     pub regions: Vec<String>,
     /// A catalog in sky's own format, a folder or an address, is laid over this one; alone, unless
@@ -47,18 +48,15 @@ pub struct UpdateArgs {
     #[arg(long, value_name = "DIR", env = "SKY_CACHE_DIR")]
     pub cache: Option<PathBuf>,
     /// Attempts after one that failed
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = live::RETRIES)]
     pub retries: usize,
     /// Seconds without an answer after which an attempt has failed
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = live::TIMEOUT_S, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
 }
-
-/// Before the second attempt.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// `sky catalog update`.
 pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) -> Result<Exit, Failure> {
@@ -78,15 +76,13 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
     }
     let (cache, passing) = cache(args)?;
     let settings = Settings {
-        cache,
-        endpoints,
         retries: args.retries,
-        first_wait: FIRST_WAIT,
         timeout: Duration::from_secs(args.timeout),
         gcp_key: ["SKY_GCP_API_KEY", "GOOGLE_API_KEY"]
             .into_iter()
             .find_map(|name| variable(name).filter(|key| !key.is_empty())),
         aws_credentials: aws_credentials(),
+        ..Settings::usual(cache, endpoints)
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?;

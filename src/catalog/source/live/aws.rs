@@ -22,6 +22,9 @@ use tokio::sync::Semaphore;
 /// So many files are fetched at the same time.
 const AT_ONCE: usize = 3;
 
+/// More than this is not fetched unless regions are named: few want gigabytes by accident.
+const UNASKED: u64 = 256_000_000;
+
 /// Changed when what is kept of a file changes its form.
 const KIND: &str = "aws 1";
 
@@ -47,6 +50,11 @@ pub(super) async fn fetch(http: Rc<Http>, job: Rc<Job>) -> Vec<Harvest> {
     };
     let mut unknown = Report::default();
     let (gate, mut tasks) = (Rc::new(Semaphore::new(AT_ONCE)), Vec::new());
+    if job.wanted.regions.is_empty()
+        && let Some(why) = too_much(&http, &job, &index).await
+    {
+        return vec![Harvest::new("aws", "aws", "", Ok(Yield::skip(why)))];
+    }
     for (name, region) in index.regions {
         if !job.places.contains(&format!("aws:{name}")) {
             unknown.leave_of("aws: unknown region", &name);
@@ -93,7 +101,43 @@ async fn index(http: &Http, job: &Job) -> Result<Index, Fault> {
         .map_err(|error| Fault(format!("{}: this is no index of regions: {error}", host(url))))
 }
 
-async fn one(http: &Http, index: &Url, region: &str, version: &str) -> Result<(Quotes, Fetched), Fault> {
+/// Why all regions of the catalog are not fetched without being asked for: how much that would be.
+async fn too_much(http: &Http, job: &Job, index: &Index) -> Option<String> {
+    let known = index.regions.iter().filter(|(name, _)| job.places.contains(&format!("aws:{name}")));
+    let (mut files, mut bytes, mut unsaid) = (0_usize, 0_u64, false);
+    for (name, region) in known {
+        let Ok((url, csv)) = addresses(&job.endpoints.aws_prices, name, &region.current_version_url) else { continue };
+        if file::is_kept(http, &csv, KIND) || file::is_kept(http, &url, KIND) {
+            continue;
+        }
+        let unit = format!("aws {name}");
+        let size = match http.size(&unit, &csv).await {
+            Err(_) if csv != url => http.size(&unit, &url).await,
+            other => other,
+        };
+        match size {
+            Ok(Some(size)) => bytes += size,
+            Ok(None) => unsaid = true,
+            // That file will say itself what is wrong with it.
+            Err(_) => continue,
+        }
+        files += 1;
+    }
+    if bytes <= UNASKED && !unsaid {
+        return None;
+    }
+    let size = match unsaid {
+        true => "some hundred MB each".to_owned(),
+        false => format!("{} MB in all", bytes.div_ceil(1_000_000)),
+    };
+    Some(format!(
+        "it has {files} files for the regions of the catalog, {size}: name regions with --region 'us-*', or all of them \
+         with --region '*'"
+    ))
+}
+
+/// Where the list of a region is: the form that the index names, and its CSV form.
+fn addresses(index: &Url, region: &str, version: &str) -> Result<(Url, Url), Fault> {
     let wrong = |error: &dyn std::fmt::Display| Fault(format!("the index has no address of {region}: {error}"));
     let url = index.join(version).map_err(|error| wrong(&error))?;
     if url.origin() != index.origin() {
@@ -101,6 +145,11 @@ async fn one(http: &Http, index: &Url, region: &str, version: &str) -> Result<(Q
     }
     let mut csv = url.clone();
     csv.set_path(&url.path().replace("index.json", "index.csv"));
+    Ok((url, csv))
+}
+
+async fn one(http: &Http, index: &Url, region: &str, version: &str) -> Result<(Quotes, Fetched), Fault> {
+    let (url, csv) = addresses(index, region, version)?;
     let unit = format!("aws {region}");
     // Mirrors may have but the form that the index names.
     let (fetched, is_json) = match file::fetch(http, &unit, &csv, KIND).await {

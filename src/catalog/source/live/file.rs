@@ -75,10 +75,22 @@ pub(super) fn prune(cache: &Path) {
     }
 }
 
+/// Whether a body, or what was made of it, is in the cache: an address with a version in it is not
+/// fetched again then.
+pub(super) fn is_kept(http: &Http, url: &Url, kind: &str) -> bool {
+    let stem = stem(http, url, kind);
+    let there = stem.with_extension("body").exists() || stem.with_extension("made").exists();
+    there && read_mark(&stem.with_extension("json"), url).is_some()
+}
+
+fn stem(http: &Http, url: &Url, kind: &str) -> PathBuf {
+    let name = crate::util::hash::digest(format!("{kind}\n{url}").as_bytes());
+    http.cache.join("bodies").join(name.trim_start_matches("sha256:").get(..32).unwrap_or("body"))
+}
+
 /// Gets a body. `kind` parts the cache's names when what is made of bodies changes its form.
 pub(super) async fn fetch(http: &Http, unit: &str, url: &Url, kind: &str) -> Result<Fetched, Fault> {
-    let name = crate::util::hash::digest(format!("{kind}\n{url}").as_bytes());
-    let stem = http.cache.join("bodies").join(name.trim_start_matches("sha256:").get(..32).unwrap_or("body"));
+    let stem = stem(http, url, kind);
     let (body, made) = (stem.with_extension("body"), stem.with_extension("made"));
     let known = read_mark(&stem.with_extension("json"), url).filter(|_| body.exists() || made.exists());
     // A body that breaks off twice is gone on with twice.

@@ -26,8 +26,9 @@ const HOURS: i128 = 730;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
+    /// As they are: one that is not as the others must not spoil the list.
     #[serde(default)]
-    skus: Vec<Sku>,
+    skus: Vec<serde_json::Value>,
     #[serde(default)]
     next_page_token: String,
 }
@@ -113,9 +114,17 @@ pub(super) async fn fetch(http: &Http, job: &Job) -> Result<Yield, Fault> {
     for body in lists.iter().flat_map(Pages::bodies) {
         let page: Page =
             serde_json::from_slice(&body?).map_err(|error| Fault(format!("a kept page is broken: {error}")))?;
-        page.skus.iter().for_each(|sku| take(sku, &mut rates, &mut quotes));
+        for sku in page.skus {
+            match Sku::deserialize(sku) {
+                Ok(sku) => take(&sku, &mut rates, &mut quotes),
+                Err(_) => quotes.leave("not of the form of the others"),
+            }
+        }
     }
-    add_up(&rates, &job.machines, &mut quotes);
+    // Where no part has a price, the reason is why the parts have none.
+    if !rates.is_empty() {
+        add_up(&rates, &job.machines, &mut quotes);
+    }
     let mut answer = Yield::quotes(quotes);
     answer.pages = lists;
     Ok(answer)
@@ -178,11 +187,11 @@ fn take(sku: &Sku, rates: &mut Rates, quotes: &mut Quotes) {
         _ => "h",
     };
     if expression.usage_unit != unit {
-        return quotes.leave_of("not by the hour", &expression.usage_unit);
+        return quotes.leave_of("not by the hour", said(&expression.usage_unit));
     }
     let other = expression.tiered_rates.iter().find(|tier| tier.unit_price.currency_code != "USD");
     if let Some(tier) = other {
-        return quotes.leave_of("not in US dollars", &tier.unit_price.currency_code);
+        return quotes.leave_of("not in US dollars", said(&tier.unit_price.currency_code));
     }
     // With several tiers the dearest: the first is often a free one that an account has once.
     let Some(nano) = expression.tiered_rates.iter().filter_map(|tier| nano(&tier.unit_price)).max() else {
@@ -204,6 +213,11 @@ fn take(sku: &Sku, rates: &mut Rates, quotes: &mut Quotes) {
             }
         }
     }
+}
+
+/// A word of the list, for people.
+fn said(word: &str) -> &str {
+    if word.is_empty() { "it does not say" } else { word }
 }
 
 fn nano(price: &Money) -> Option<i64> {

@@ -141,6 +141,16 @@ impl Http {
         }
     }
 
+    /// How long a body is, without fetching it; none: the server does not say.
+    pub async fn size(&self, unit: &str, url: &Url) -> Result<Option<u64>, Fault> {
+        self.retried(unit, url, async || {
+            let response = accepted(sent(self.client.head(url.clone()), url).await?, url)?;
+            let length = response.headers().get(reqwest::header::CONTENT_LENGTH);
+            Ok(length.and_then(|length| length.to_str().ok()?.parse().ok()))
+        })
+        .await
+    }
+
     /// A body of at most so many bytes, and the day of the answer.
     pub async fn body(&self, unit: &str, url: &Url, headers: &HeaderMap, most: usize) -> Result<Body, Fault> {
         self.retried(unit, url, async || {

@@ -4,7 +4,7 @@ use super::super::{Report, store};
 use super::quotes::Quotes;
 use super::{Changes, Fault, Harvest, Kept, Load, Outcome, Status, Update, Yield, own, read};
 use crate::catalog::draft::Draft;
-use crate::catalog::{CatalogError, write};
+use crate::catalog::{CatalogError, edit, write};
 use crate::model::Pattern;
 use std::path::Path;
 
@@ -37,8 +37,12 @@ pub(super) fn apply(harvests: Vec<Harvest>, regions: &[Pattern], out: &Path) -> 
     }
     let updated = outcomes.iter().any(|outcome| outcome.status == Status::Updated);
     let worked = updated || outcomes.iter().any(|outcome| outcome.status == Status::Unchanged);
-    // A catalog written by hand keeps its form as long as nothing in it changes.
+    // A catalog written by hand keeps its form where nothing in it changes.
     let changed = if updated || (created && worked) {
+        draft.drop_idle_interruptions();
+        draft.drop_unused_sources();
+        new = edit::files(&old, &draft)?;
+        store::check(&new, out)?;
         store::write(out, if created { &[] } else { &old }, &new)?
     } else {
         Vec::new()

@@ -38,6 +38,7 @@ use http::Http;
 use jiff::civil::Date;
 use pages::Pages;
 use quotes::Quotes;
+use reqwest::Url;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -70,6 +71,48 @@ pub struct Settings {
     pub gcp_key: Option<String>,
     /// There are credentials that AWS's SDK will find.
     pub aws_credentials: bool,
+}
+
+impl Settings {
+    /// What is done where nothing else is said.
+    pub fn usual(cache: PathBuf, endpoints: Endpoints) -> Self {
+        Self {
+            cache,
+            endpoints,
+            retries: RETRIES,
+            first_wait: FIRST_WAIT,
+            timeout: Duration::from_secs(TIMEOUT_S),
+            gcp_key: None,
+            aws_credentials: false,
+        }
+    }
+}
+
+/// Attempts after the first one.
+pub const RETRIES: usize = 3;
+
+/// Before the second attempt.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// Seconds without an answer after which an attempt has failed.
+pub const TIMEOUT_S: u64 = 30;
+
+/// The body at an address, of at most so many bytes: asked for as sources are, with the same
+/// retries, time limits and rules for redirects.
+pub(crate) fn body(url: &Url, most: usize) -> Result<Vec<u8>, Fault> {
+    struct Silent;
+    impl Watch for Silent {
+        fn tell(&self, _: &str, _: &News<'_>) {}
+    }
+    let endpoints = Endpoints::new(|_| None).map_err(|error| Fault(error.to_string()))?;
+    // Nothing of it is kept.
+    let http = Http::new(&Settings::usual(PathBuf::new(), endpoints), Rc::new(Silent))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Fault(error.to_string()))?;
+    let body = runtime.block_on(http.body("", url, &reqwest::header::HeaderMap::new(), most));
+    // A look-up of a name that hangs must not keep the program.
+    runtime.shutdown_background();
+    body.map(|body| body.bytes)
 }
 
 /// What is asked for; empty: everything.
@@ -296,6 +339,49 @@ fn chosen(wanted: &Wanted, endpoints: &Endpoints) -> Result<Vec<&'static str>, C
     Ok(chosen)
 }
 
+/// Patterns of regions must match a place: one that does not is a slip, and nothing would be fetched.
+fn check_regions(wanted: &Wanted, places: &BTreeSet<String>) -> Result<(), CatalogError> {
+    let of_clouds: Vec<(&str, &str)> = places
+        .iter()
+        .filter_map(|place| place.split_once(':'))
+        .filter(|(cloud, _)| wanted.clouds.is_empty() || wanted.clouds.iter().any(|wanted| wanted == cloud))
+        .collect();
+    for pattern in &wanted.regions {
+        let one = std::slice::from_ref(pattern);
+        if of_clouds.iter().any(|(cloud, region)| lay::asked_for(one, cloud, region)) {
+            continue;
+        }
+        let text = pattern.0.as_str();
+        let name = |(cloud, region): &(&str, &str)| match text.contains(':') {
+            true => format!("{cloud}:{region}"),
+            false => (*region).to_owned(),
+        };
+        // Of `us-*` that matches nothing, the letters before the star are compared.
+        let letters = text.trim_end_matches('*');
+        let distance = |known: &str| {
+            let start = if text.ends_with('*') { known.get(..letters.len()).unwrap_or(known) } else { known };
+            strsim::damerau_levenshtein(letters, start)
+        };
+        let mut near: Vec<(usize, String)> = of_clouds.iter().map(name).map(|name| (distance(&name), name)).collect();
+        near.sort();
+        near.dedup();
+        near.retain(|(distance, _)| *distance <= 3 && *distance < letters.len().max(2));
+        let names: Vec<String> = near.into_iter().take(3).map(|(_, name)| format!("`{name}`")).collect();
+        let hint = match names.as_slice() {
+            [] => "write a region such as us-east-1, a pattern such as `us-*`, or a place such as aws:us-east-1; \
+                   `sky catalog show` has the clouds"
+                .to_owned(),
+            names => format!("did you mean {}?", names.join(" or ")),
+        };
+        let of = match wanted.clouds.as_slice() {
+            [] => "the catalog".to_owned(),
+            clouds => clouds.join(", "),
+        };
+        return Err(CatalogError::file("--region", format!("no place of {of} matches `{text}`"), hint));
+    }
+    Ok(())
+}
+
 /// Asks the sources, and lays what they say over the catalog in `out`, which is created from the
 /// shipped one if it is not there.
 pub async fn update(
@@ -306,6 +392,8 @@ pub async fn update(
 ) -> Result<Update, CatalogError> {
     let chosen = chosen(wanted, &settings.endpoints)?;
     let known = Draft::read(&read(out)?.0)?;
+    let places: BTreeSet<String> = known.places.into_keys().collect();
+    check_regions(wanted, &places)?;
     let shown = settings.cache.display().to_string();
     let unusable = |why: String| CatalogError::file(&shown, why, "name another folder with --cache");
     crate::util::file::create_folders(&settings.cache).map_err(|error| unusable(error.to_string()))?;
@@ -317,7 +405,7 @@ pub async fn update(
         wanted: wanted.clone(),
         gcp_key: settings.gcp_key.clone(),
         aws_credentials: settings.aws_credentials,
-        places: known.places.into_keys().collect(),
+        places,
         machines: machines.map(|((_, name), row)| (name, row)).collect(),
     });
     let tasks = tokio::task::LocalSet::new();

@@ -12,6 +12,8 @@ use super::{Fault, Harvest, Http, Job, Yield};
 use jiff::civil::Date;
 use reqwest::Url;
 use reqwest::header::HeaderMap;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
 use std::rc::Rc;
 
 /// Clouds with a list, as SkyPilot names them, and as we do.
@@ -75,6 +77,9 @@ async fn list(http: &Http, job: &Job, theirs: &str, ours: &str) -> Result<Yield,
                 None => notes.push(format!("When SkyPilot's list of {ours} was changed is not known: it is dated by the day when it was first fetched.")),
             }
         }
+        if !ends_with_a_line(&fetched.path) {
+            return Err(Fault(format!("the list of {ours} ends in the middle of a row: it was cut off")));
+        }
         let day = fetched.mark.day.unwrap_or_else(crate::util::clock::today);
         return Ok(of_file(ours, schema, day, &url, fetched, notes));
     }
@@ -90,6 +95,18 @@ fn of_file(cloud: &str, schema: u32, day: Date, url: &Url, fetched: Fetched, not
         guess: None,
     };
     Yield::import(super::super::skypilot::import, fetched, options, day, notes)
+}
+
+/// Whether the last line of a file has an end.
+fn ends_with_a_line(path: &Path) -> bool {
+    let last = || -> std::io::Result<u8> {
+        let mut file = std::fs::File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut byte = [0];
+        file.read_exact(&mut byte)?;
+        Ok(byte[0])
+    };
+    last().is_ok_and(|byte| byte == b'\n')
 }
 
 /// The day of the last change of a list: the file host does not say it.

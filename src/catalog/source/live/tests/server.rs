@@ -28,12 +28,14 @@ pub struct Answer {
     cut: Option<usize>,
     /// Nothing is answered for so long.
     wait: Duration,
+    /// What is said to be the length where only that is asked.
+    size: Option<usize>,
 }
 
 impl Answer {
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("Date".to_owned(), "Mon, 23 Nov 2026 02:00:00 GMT".to_owned())];
-        Self { status: 200, headers, body: body.into(), cut: None, wait: Duration::ZERO }
+        Self { status: 200, headers, body: body.into(), cut: None, wait: Duration::ZERO, size: None }
     }
 
     pub fn status(status: u16) -> Self {
@@ -47,6 +49,11 @@ impl Answer {
 
     pub fn cut(self, after: usize) -> Self {
         Self { cut: Some(after), ..self }
+    }
+
+    /// Says that it is so long, where only that is asked.
+    pub fn sized(self, size: usize) -> Self {
+        Self { size: Some(size), ..self }
     }
 
     pub fn late(self, wait: Duration) -> Self {
@@ -140,6 +147,7 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+    let head_only = line.starts_with("HEAD ");
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -154,15 +162,22 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let request = {
         let mut asked = shared.asked.lock().unwrap();
         let before = asked.iter().filter(|other| other.path == path).count();
-        asked.push(Request { path, headers, body, before });
-        asked.last().unwrap().clone()
+        let request = Request { path, headers, body, before };
+        // Whether a body is there is no request of it.
+        if !head_only {
+            asked.push(request.clone());
+        }
+        request
     };
     let answer = (shared.handler)(&request);
     std::thread::sleep(answer.wait);
-    let mut head =
-        format!("HTTP/1.1 {} .\r\nConnection: close\r\nContent-Length: {}\r\n", answer.status, answer.body.len());
+    let length = if head_only { answer.size.unwrap_or(answer.body.len()) } else { answer.body.len() };
+    let mut head = format!("HTTP/1.1 {} .\r\nConnection: close\r\nContent-Length: {length}\r\n", answer.status);
     answer.headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
     stream.write_all(format!("{head}\r\n").as_bytes())?;
+    if head_only {
+        return stream.shutdown(std::net::Shutdown::Write);
+    }
     let end = answer.cut.unwrap_or(answer.body.len()).min(answer.body.len());
     stream.write_all(&answer.body[..end])?;
     stream.flush()?;

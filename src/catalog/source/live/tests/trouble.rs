@@ -305,3 +305,132 @@ fn what_was_not_used_for_long_is_dropped_from_the_cache() {
     bench.update(&["aws"], &settings);
     assert_eq!((count(), old.exists()), (4, false));
 }
+
+/// One item that is not as the others is counted, and spoils nothing.
+#[test]
+fn an_odd_item_of_a_list_is_left_out_alone() {
+    let odd = |text: &str, key: &str, item: &str| {
+        text.replacen(&format!("\"{key}\": ["), &format!("\"{key}\": [\n{item},"), 1).into_bytes()
+    };
+    let server = Server::new(move |request| {
+        let whole = |name: &str| String::from_utf8(feed(name)).unwrap();
+        match request.path.split('?').next().unwrap_or_default() {
+            "/api/retail/prices" if !request.path.contains("skip") => Answer::ok(odd(
+                &whole("azure-1.json"),
+                "Items",
+                "{\"currencyCode\": 7, \"retailPrice\": \"dear\"}, [], null, \"x\", {}",
+            )),
+            "/v1/services/E000-3F24-B8AA/skus" => {
+                Answer::ok(odd(&whole("gcp-tpu.json"), "skus", "{\"description\": [], \"category\": 7}, 7"))
+            }
+            _ => good(request),
+        }
+    });
+    let bench = Bench::new();
+    let update = bench.update(&["azure", "gcp"], &bench.settings(&server));
+    let left = left(&update);
+    assert!(update.outcomes.iter().all(|outcome| outcome.status == Status::Updated), "{}", ends(&update, &server));
+    for line in ["3 azure: not of the form of the others", "2 gcp: not of the form of the others"] {
+        assert!(left.contains(line), "{line}\n{left}");
+    }
+}
+
+/// Where nothing is taken, the reason names what the rows have instead.
+#[test]
+fn prices_in_another_currency_or_unit_are_named() {
+    for (old, new, says) in [
+        ("\"currencyCode\": \"USD\"", "\"currencyCode\": \"CHF\"", "gcp: not in US dollars (CHF"),
+        ("\"currencyCode\": \"USD\"", "\"other\": 1", "gcp: not in US dollars (it does not say"),
+        ("\"usageUnit\": \"h\"", "\"usageUnit\": \"d\"", "gcp: not by the hour (d"),
+    ] {
+        let (old, new) = (old.to_owned(), new.to_owned());
+        let server = Server::new(move |request| {
+            let name = match request.path.split('?').next().unwrap_or_default() {
+                "/v1/services/6F81-5844-456A/skus" => "gcp-tpu.json",
+                "/v1/services/E000-3F24-B8AA/skus" => "gcp-tpu.json",
+                _ => return Answer::status(404),
+            };
+            Answer::ok(String::from_utf8(feed(name)).unwrap().replace(&old, &new))
+        });
+        let bench = Bench::new();
+        let end = ends(&bench.update(&["gcp"], &bench.settings(&server)), &server);
+        assert!(end.contains("failed: there is no price in it; left out, ") && end.contains(says), "{says}\n{end}");
+    }
+}
+
+/// A list that ends in the middle of a row is refused, whoever cut it.
+#[test]
+fn a_list_that_was_cut_off_leaves_the_old_rows() {
+    let whole = String::from_utf8(feed("skypilot-aws.csv")).unwrap();
+    let last = whole.trim_end().rfind('\n').unwrap() + 1;
+    for (text, says) in [
+        (whole.trim_end().to_owned(), "ends in the middle of a row: it was cut off"),
+        (whole[..last + 3].to_owned(), "ends in the middle of a row: it was cut off"),
+        (whole[..last].to_owned() + "m5.large,,\n", "cells: the list was cut off; get the whole file again"),
+    ] {
+        let sent = text.clone();
+        let server = Server::new(move |request| match request.path.as_str() {
+            "/catalogs/v8/aws/vms.csv" => Answer::ok(sent.clone()),
+            _ => good(request),
+        });
+        let bench = Bench::new();
+        let before = bench.bytes();
+        let wanted =
+            Wanted { clouds: vec!["aws".to_owned()], sources: vec!["skypilot".to_owned()], ..Wanted::default() };
+        let end = ends(&bench.update_of(&wanted, &bench.settings(&server)).unwrap(), &server);
+        assert!(end.contains("failed: ") && end.contains(says), "{says}\n{end}");
+        assert!(before == bench.bytes());
+    }
+}
+
+#[test]
+fn a_region_that_nobody_has_is_refused() {
+    let (bench, server) = (Bench::new(), Server::new(good));
+    let refused = |clouds: &[&str], region: &str| {
+        let wanted = Wanted {
+            clouds: clouds.iter().map(|cloud| (*cloud).to_owned()).collect(),
+            regions: vec![Pattern("us-east-1".to_owned()), Pattern(region.to_owned())],
+            ..Wanted::default()
+        };
+        bench.update_of(&wanted, &bench.settings(&server)).unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(
+        [
+            refused(&[], "us-eats-1"),
+            refused(&["aws"], "us-central1"),
+            refused(&[], "aws:eu-wset-1"),
+            refused(&[], "su-*"),
+            refused(&["aws"], "mars"),
+        ]
+        .join("\n"),
+        @r"
+    --region: no place of the catalog matches `us-eats-1`; did you mean `us-east-1` or `us-east1`?
+    --region: no place of aws matches `us-central1`; write a region such as us-east-1, a pattern such as `us-*`, or a place such as aws:us-east-1; `sky catalog show` has the clouds
+    --region: no place of the catalog matches `aws:eu-wset-1`; did you mean `aws:eu-west-1`?
+    --region: no place of the catalog matches `su-*`; did you mean `eu-north1` or `eu-west-1` or `us-central1`?
+    --region: no place of aws matches `mars`; write a region such as us-east-1, a pattern such as `us-*`, or a place such as aws:us-east-1; `sky catalog show` has the clouds
+    "
+    );
+    assert_eq!(server.paths(), Vec::<String>::new());
+}
+
+/// Gigabytes are not fetched by accident: how many there are is said, and what to ask for.
+#[test]
+fn large_lists_are_fetched_only_where_regions_are_named() {
+    let server = Server::new(|request| match request.path.ends_with("index.csv") {
+        true => good(request).sized(400_000_000),
+        false => good(request),
+    });
+    let bench = Bench::new();
+    let before = bench.bytes();
+    let update = bench.update(&["aws"], &bench.settings(&server));
+    insta::assert_snapshot!(ends(&update, &server), @"aws aws: failed: it has 2 files for the regions of the catalog, 800 MB in all: name regions with --region 'us-*', or all of them with --region '*'; kept 3 of 2026-01-01");
+    assert!(before == bench.bytes());
+    assert_eq!(server.paths(), ["/offers/v1.0/aws/AmazonEC2/current/region_index.json"]);
+    let all = Wanted { sources: vec!["aws".to_owned()], regions: vec![Pattern("*".to_owned())], ..Wanted::default() };
+    let update = bench.update_of(&all, &bench.settings(&server)).unwrap();
+    assert!(update.outcomes.iter().all(|outcome| outcome.status == Status::Updated), "{}", ends(&update, &server));
+    // What is kept costs nothing.
+    let again = bench.update(&["aws"], &bench.settings(&server));
+    assert!(again.outcomes.iter().all(|outcome| outcome.status == Status::Unchanged), "{}", ends(&again, &server));
+}
