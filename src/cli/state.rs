@@ -5,7 +5,6 @@ use super::{Exit, Failure};
 use crate::apply::Error;
 use crate::provider::Access;
 use crate::state::{Address, Cipher, Folder, Lock, LockError, LockLost, Opened, StateError, Store};
-use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -60,18 +59,6 @@ pub struct LockArgs {
 }
 
 impl PlaceArgs {
-    /// What the environment alone says; for verbs without these options.
-    pub fn of_environment() -> Result<Self, Failure> {
-        #[derive(Parser)]
-        #[command(no_binary_name = true)]
-        struct Alone {
-            #[command(flatten)]
-            place: PlaceArgs,
-        }
-        let words: [&str; 0] = [];
-        Alone::try_parse_from(words).map(|alone| alone.place).map_err(|error| Failure::error(error.render()))
-    }
-
     /// The working folder.
     pub fn folder(&self, here: &Path) -> Folder {
         match &self.state {
