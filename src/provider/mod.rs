@@ -25,6 +25,7 @@
 //!
 //! Invariant: providers print nothing, journal nothing, and know no plan and no state.
 
+pub mod cloud;
 pub mod local;
 pub mod runner;
 pub mod sim;
