@@ -104,9 +104,13 @@ fn make(path: &Path) -> Result<(), ProviderError> {
         return Err(ProviderError::new(ErrorKind::Other, format!("ssh-keygen: {}", said.trim())));
     }
     for (from, to) in [(public_of(&made), public_of(path)), (made, path.to_owned())] {
+        // A machine that only a lost key opens is worth nothing.
+        let synced = std::fs::File::open(&from).and_then(|file| file.sync_all());
+        synced.map_err(|error| file::named(&from, "write", error))?;
         std::fs::rename(&from, &to).map_err(|error| file::named(&to, "write", error))?;
     }
-    Ok(())
+    let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    Ok(synced.map_err(|error| file::named(folder, "write to", error))?)
 }
 
 #[cfg(test)]

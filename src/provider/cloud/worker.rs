@@ -3,8 +3,11 @@
 
 use super::super::runner::RemoteWorker;
 use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Token, Worker};
-use super::{Cloud, Life};
+use super::{Cloud, Life, tag};
+use crate::model::PlaceName;
+use crate::util::clock;
 use async_trait::async_trait;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,34 +15,59 @@ pub(super) struct CloudWorker<C> {
     pub inner: RemoteWorker,
     pub cloud: Arc<C>,
     pub token: Token,
+    /// Where its instance is.
+    pub place: Option<PlaceName>,
+    /// Where its log is when the machine is gone.
+    pub kept: PathBuf,
 }
 
 impl<C: Cloud> CloudWorker<C> {
     /// Why a machine does not answer: its end, if that is it; else none.
     async fn end(&self) -> Result<Option<RunStatus>, ProviderError> {
-        let found = self.cloud.find(Some(&self.token.id)).await?;
-        Ok(match found.iter().map(|instance| instance.life).min_by_key(|life| *life != Life::Alive) {
-            Some(Life::Alive) => None,
-            Some(Life::Preempted) => Some(RunStatus::Preempted),
-            Some(Life::Ended) | None => Some(RunStatus::Lost),
+        let mut found = self.cloud.find(&self.token.id, self.place.as_ref()).await?;
+        found.sort_by_key(|instance| instance.life != Life::Alive);
+        let Some(instance) = found.first() else { return Ok(Some(RunStatus::Lost)) };
+        let lease_end = instance.tags.get(tag::LEASE_END);
+        Ok(match instance.life {
+            Life::Alive => None,
+            Life::Preempted => Some(RunStatus::Preempted),
+            // Nothing but its own watchdog waits for that.
+            Life::Ended if lease_end.is_some_and(|end| clock::between(end, &clock::timestamp()) > 0) => {
+                Some(RunStatus::Expired)
+            }
+            Life::Ended => Some(RunStatus::Lost),
         })
+    }
+
+    /// Whoever waits for a machine that is gone waits in vain.
+    async fn unless_gone<T>(&self, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
+        match result {
+            Err(error) if error.kind == ErrorKind::Unreachable => match self.end().await {
+                Ok(Some(_)) => {
+                    let message = format!("{}: the machine is gone ({})", self.cloud.name(), error.message);
+                    Err(ProviderError::new(ErrorKind::NotFound, message))
+                }
+                _ => Err(error),
+            },
+            result => result,
+        }
     }
 }
 
 #[async_trait]
 impl<C: Cloud + 'static> Worker for CloudWorker<C> {
     async fn stage_in(&self, task: &Task) -> Result<(), ProviderError> {
-        self.inner.stage_in(task).await
+        self.unless_gone(self.inner.stage_in(task).await).await
     }
 
     async fn start(&self, task: &Task) -> Result<(), ProviderError> {
-        self.inner.start(task).await
+        self.unless_gone(self.inner.start(task).await).await
     }
 
     async fn status(&self) -> Result<RunStatus, ProviderError> {
         match self.inner.status().await {
             Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::NotFound) => {
-                self.end().await?.map_or(Err(error), Ok)
+                self.end().await?.ok_or(error)
             }
             status => status,
         }
@@ -58,7 +86,7 @@ impl<C: Cloud + 'static> Worker for CloudWorker<C> {
     }
 
     fn log_name(&self) -> String {
-        self.inner.log_name()
+        self.kept.display().to_string()
     }
 
     async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
@@ -66,10 +94,13 @@ impl<C: Cloud + 'static> Worker for CloudWorker<C> {
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
-        self.inner.stop(grace).await
+        match self.unless_gone(self.inner.stop(grace).await).await {
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            stopped => stopped,
+        }
     }
 
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
-        self.inner.collect(outputs).await
+        self.unless_gone(self.inner.collect(outputs).await).await
     }
 }
