@@ -7,9 +7,9 @@ export CARGO_TARGET_DIR
 SKY := $(CARGO_TARGET_DIR)/debug/sky
 DEMO := $(CARGO_TARGET_DIR)/demo
 
-.PHONY: demo test lint bench setup build clean
+.PHONY: demo test lint bench setup tools servers build lean clean
 
-demo: build
+demo: lean
 	@echo "== A job over three clouds, planned on the shipped catalog"
 	SKY_IN_AUTOMATION=1 $(SKY) plan fixtures/bert/job.toml
 	@echo
@@ -24,19 +24,29 @@ demo: build
 test: setup
 	cargo test $(CARGO_FLAGS)
 
-lint: setup
+lint: tools
 	cargo fmt --check
 	cargo clippy $(CARGO_FLAGS) -- -D warnings
 
-bench: setup
+bench: tools
 	cargo bench --locked --bench plan
 
-build: setup
+build: tools
 	cargo build $(CARGO_FLAGS)
 
+# Without the clouds' SDKs, which take minutes and gigabytes: for the demo, and for work on all else.
+lean: tools
+	cargo build $(CARGO_FLAGS) --no-default-features
+
+setup: tools servers
+
 # HiGHS is built from source: it wants cmake, a C++ compiler and libclang.
-setup:
+tools:
 	@sh .ci/setup
+
+# The clouds and object stores that tests talk to.
+servers:
+	@sh .ci/servers
 
 clean:
 	cargo clean

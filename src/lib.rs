@@ -31,7 +31,7 @@
 //! | [`planner`] | the pipeline from compile to plan, pure | compile, solve, plan |
 //! | [`plan`] | the plan's fields, its canonical file | model |
 //! | [`state`] | snapshot, journal, lock of what was applied | model, plan |
-//! | [`provider`] | what can create, run and delete; one folder per cloud, and the runner that those share whose machines are reached by SSH | model |
+//! | [`provider`] | what can create, run and delete; one folder per cloud, and what those share whose machines are reached by SSH: the runner, and leases, keys and tags of what is rented | model |
 //! | [`transfer`] | artifacts by content hash, and moving them | util |
 //! | [`apply`] | walks a plan: start, watch, hand data on, interrupt, destroy | plan, state, provider, transfer, model |
 //! | [`util`] | atomic files, hashes, the clock | nothing |
@@ -49,7 +49,7 @@
 //! | `~/.cache/sky` | what sources of prices have answered, for the next update; may be deleted |
 //! | a plan | one canonical JSON file ([`plan::data`]): sorted keys, integers only |
 //! | `sky.state.json`, `.backup` | snapshot of what was applied |
-//! | `.sky/` | journal, lock, stages' folders, artifacts by content hash |
+//! | `.sky/` | journal, lock, stages' folders, artifacts by content hash, keys for rented machines ([`provider::cloud`]) |
 //! | `$XDG_CACHE_HOME/sky` | catalogs that were pinned, for later comparison; may be lost at any time |
 //!
 //! # Invariants
@@ -70,7 +70,8 @@
 //! - A rule: a file in `rule/`, a line in [`rule::RULES`], its keys in `spec/policy.rs`.
 //! - A solver: a file in `solve/` that implements [`solve::Solver`].
 //! - A provider: a folder in `provider/` that implements its trait, a line in its registry, and
-//!   the conformance tests run on it.
+//!   the conformance tests run on it. A cloud whose machines are reached by SSH implements
+//!   [`provider::cloud::Cloud`] instead.
 //! - A verb: a file in `cli/`, a line in `cli/arguments.rs` and one in `cli/mod.rs`.
 //! - A price source: a file in `catalog/source/`; one that is asked over HTTP: a file in
 //!   `catalog/source/live/`, a line in its `SOURCES`.

@@ -6,8 +6,8 @@
 - Instances boot: cloud-init's users and host key become a folder with the configuration of a real sshd,
   that `ssh` runs as its ProxyCommand. A terminated instance loses its processes and its folder.
 
-Usage: ec2.py FOLDER. Everybody with an access key `AKIA` and 12 digits has an account of that number, and a
-folder of that name in FOLDER, if somebody has made it:
+Usage: ec2.py FOLDER, which is removed at the end. Everybody with an access key `AKIA` and 12 digits has an
+account of that number, and a folder of that name in FOLDER, or a link to one, if somebody has made it:
 
     faults          JSON: a list of {"action", "stage", "region", "times", "status", "code", "lost"}
     requests        every request's form, one a line, with user data decoded
@@ -172,8 +172,7 @@ def halt(folder, instance):
                     text += file.read()
                 with open(f"/proc/{pid}/stat") as file:
                     state = file.read().rsplit(")", 1)[1].split()[0]
-                # `ssh` itself is no part of the machine.
-                if mark in text and state not in "ZX" and not text.split(b"\0")[-2:][0].startswith(b"ssh "):
+                if mark in text and state not in "ZX":
                     os.kill(int(pid), signal.SIGKILL)
                     found += 1
             except (OSError, IndexError):
@@ -275,6 +274,7 @@ class Quiet(WSGIRequestHandler):
 
 def end_with_input():
     sys.stdin.read()
+    shutil.rmtree(home, ignore_errors=True)
     os._exit(0)
 
 

@@ -79,7 +79,7 @@ pub fn present(root: &Path) -> bool {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let home = std::env::var_os("HOME").map(std::path::PathBuf::from).unwrap_or_default();
     root.join("aws").exists()
-        || variables.iter().any(|name| set(&name))
+        || variables.iter().any(set)
         || ["credentials", "config"].iter().any(|name| home.join(".aws").join(name).exists())
 }
 

@@ -6,6 +6,6 @@ mod conformance;
 pub use conformance::files_with;
 mod failover;
 mod faults;
-mod ground;
+pub mod ground;
 mod kill;
 mod outside;
