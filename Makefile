@@ -7,9 +7,9 @@ export CARGO_TARGET_DIR
 SKY := $(CARGO_TARGET_DIR)/debug/sky
 DEMO := $(CARGO_TARGET_DIR)/demo
 
-.PHONY: demo test lint bench setup tools servers build clean
+.PHONY: demo test lint bench setup tools servers build lean clean
 
-demo: build
+demo: lean
 	@echo "== A job over three clouds, planned on the shipped catalog"
 	SKY_IN_AUTOMATION=1 $(SKY) plan fixtures/bert/job.toml
 	@echo
@@ -34,13 +34,17 @@ bench: tools
 build: tools
 	cargo build $(CARGO_FLAGS)
 
+# Without the clouds' SDKs, which take minutes and gigabytes: for the demo, and for work on all else.
+lean: tools
+	cargo build $(CARGO_FLAGS) --no-default-features
+
 setup: tools servers
 
 # HiGHS is built from source: it wants cmake, a C++ compiler and libclang.
 tools:
 	@sh .ci/setup
 
-# The object stores that tests talk to.
+# The clouds and object stores that tests talk to.
 servers:
 	@sh .ci/servers
 

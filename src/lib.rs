@@ -31,7 +31,7 @@
 //! | [`planner`] | the pipeline from compile to plan, pure | compile, solve, plan |
 //! | [`plan`] | the plan's fields, its canonical file | model |
 //! | [`state`] | snapshot, journal, lock of what was applied, in a folder or a bucket; its keys | model, plan |
-//! | [`provider`] | what can create, run and delete; one folder per cloud, and the runner that those share whose machines are reached by SSH | model |
+//! | [`provider`] | what can create, run and delete; one folder per cloud, and what those share whose machines are reached by SSH: the runner, and leases, keys and tags of what is rented | model |
 //! | [`transfer`] | artifacts by content hash, and moving them | util |
 //! | [`apply`] | walks a plan: start, watch, hand data on, interrupt, destroy | plan, state, provider, transfer, model |
 //! | [`util`] | atomic files, hashes, the clock | nothing |
@@ -49,7 +49,7 @@
 //! | `~/.cache/sky` | what sources of prices have answered, for the next update; may be deleted |
 //! | a plan | one canonical JSON file ([`plan::data`]): sorted keys, integers only |
 //! | `sky.state.json`, `.backup` | snapshot of what was applied |
-//! | `.sky/` | journal, lock, stages' folders, artifacts by content hash; `store` names the bucket that has the state instead |
+//! | `.sky/` | journal, lock, stages' folders, artifacts by content hash, keys for rented machines ([`provider::cloud`]); `store` names the bucket that has the state instead |
 //! | `s3://…`, `gs://…`, `az://…` | a state in a bucket: snapshot, segments of the journal, lock ([`state::store`]) |
 //! | `$XDG_CACHE_HOME/sky` | catalogs that were pinned, for later comparison; may be lost at any time |
 //!
@@ -93,7 +93,9 @@
 //!    machine was made after all is `Unreachable`.
 //! 3. A machine that nobody renews must end itself, by the cloud's own means if it has any, else by
 //!    the watchdog of the supervisor that `local` starts; see `provider/local/supervise.sh`.
-//! 4. The inside of a machine is a [`provider::Worker`]; one that is reached like others shares theirs.
+//! 4. The inside of a machine is a [`provider::Worker`]; one that is reached like others shares theirs. A
+//!    cloud whose machines are reached by SSH implements [`provider::cloud::Cloud`] instead, and has
+//!    leases, keys and the worker from there.
 //! 5. One line each in [`provider::NAMES`], [`provider::open`], and [`provider::of_cloud`] if places of
 //!    a cloud are its own.
 //! 6. A subject in `tests/it/proof/conformance.rs`, which makes every call of the contract, and a ground in

@@ -4,7 +4,8 @@
 //! attempt of one stage. A cloud implements the first and shares the second with all others whose
 //! machines are reached the same way. `local` implements both with processes on this machine,
 //! and is the reference: what it does is what the contract means. The inside of machines that are
-//! reached by SSH is in [`runner`]; `ssh`, one's own hosts, is the first that shares it.
+//! reached by SSH is in [`runner`], which `ssh`, one's own hosts, and all of [`cloud`] share: what is
+//! rented by an API. `aws` is there only with the cargo feature of that name.
 //!
 //! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
 //!
@@ -25,6 +26,9 @@
 //!
 //! Invariant: providers print nothing, journal nothing, and know no plan and no state.
 
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod cloud;
 pub mod local;
 pub mod runner;
 pub mod sim;
@@ -49,8 +53,25 @@ pub const SIM: &str = "sim";
 /// The name of the provider of one's own hosts.
 pub const SSH: &str = "ssh";
 
+/// The name of Amazon Web Services.
+pub const AWS: &str = "aws";
+
 /// The providers of this build.
-pub const NAMES: [&str; 3] = [LOCAL, SIM, SSH];
+pub const NAMES: &[&str] = &[
+    LOCAL,
+    SIM,
+    SSH,
+    #[cfg(feature = "aws")]
+    AWS,
+];
+
+/// What is said of a provider that this build does not have.
+pub fn unknown(name: &str) -> String {
+    if name == AWS {
+        return format!("this sky was built without the provider `{name}`: build it with `--features {name}`");
+    }
+    format!("this sky has no provider `{name}`; it has {}", NAMES.join(", "))
+}
 
 /// What providers are reached with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +97,8 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
             })?;
             Some(Arc::new(ssh::Ssh::open(hosts, &access.root)?))
         }
+        #[cfg(feature = "aws")]
+        AWS => Some(Arc::new(aws::open(&access.root))),
         _ => None,
     })
 }
@@ -86,14 +109,16 @@ pub fn present(access: &Access) -> Vec<String> {
     let there = |name: &&str| match *name {
         SIM => cloud.exists(),
         SSH => access.hosts.is_some(),
+        #[cfg(feature = "aws")]
+        AWS => aws::present(&access.root),
         _ => true,
     };
-    NAMES.into_iter().filter(there).map(str::to_owned).collect()
+    NAMES.iter().copied().filter(there).map(str::to_owned).collect()
 }
 
 /// The name of the provider for the places of a cloud; none if this sky has none.
 pub fn of_cloud(cloud: &str, _access: &Access) -> Option<&'static str> {
-    NAMES.into_iter().find(|name| *name == cloud)
+    NAMES.iter().copied().find(|name| *name == cloud)
 }
 
 /// Names one attempt of one stage under one plan; equal for equal attempts.
@@ -348,6 +373,12 @@ pub trait Worker: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_build_lacks_is_said() {
+        assert_eq!(NAMES.contains(&AWS), cfg!(feature = "aws"));
+        assert!(unknown(AWS).contains("built without") && unknown("x").contains("local, sim, ssh"));
+    }
 
     #[test]
     fn tokens_differ_in_every_part() {

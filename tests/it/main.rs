@@ -2,6 +2,8 @@
 
 mod apply;
 mod architecture;
+#[cfg(feature = "aws")]
+mod aws;
 mod case;
 mod conflicts;
 mod determinism;

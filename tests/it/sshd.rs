@@ -16,7 +16,7 @@ pub struct Sshd {
 }
 
 /// Where Debian has it; it wants to be run by its full name.
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     let found = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"].into_iter().map(PathBuf::from);
     let found = found.into_iter().find(|path| path.exists());
     found.expect("no sshd on this machine: `make setup` installs openssh-server")

@@ -400,6 +400,38 @@ fn a_host_over_ssh() {
     });
 }
 
+/// The provider is told where AWS is by the environment, so the suite is run in a process of its own.
+#[cfg(feature = "aws")]
+#[test]
+fn an_instance_at_amazon() {
+    const INSIDE: &str = "SKY_TEST_INSIDE";
+    if let Some(folder) = std::env::var_os(INSIDE) {
+        let folder = std::path::PathBuf::from(folder);
+        let access = Access { root: folder.join("state"), ..Access::default() };
+        let subject = Subject {
+            provider: open(AWS, &access).unwrap().unwrap(),
+            folders: vec![folder.join("state"), folder.join("aws")],
+            place: PlaceName::parse("aws:us-east-1").unwrap(),
+            instance_type: "m1.small".into(),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(conforms(&subject));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let account = crate::aws::fake::Account::new(folder.path());
+    let mut inside = std::process::Command::new(std::env::current_exe().unwrap());
+    inside.args(["--exact", "proof::conformance::an_instance_at_amazon", "--nocapture"]);
+    let output = inside.envs(account.environment()).env(INSIDE, folder.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert_eq!(account.machines(), Vec::<std::path::PathBuf>::new());
+    // Nothing is left of keys or logs, either, but the key that we log in with.
+    let keys: Vec<_> = std::fs::read_dir(folder.path().join("state/keys/hosts")).unwrap().collect();
+    assert!(keys.is_empty(), "{keys:?}");
+    assert_eq!(account.groups("us-east-1"), Vec::<String>::new());
+}
+
 #[test]
 fn stockouts_quotas_and_denials_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();

@@ -18,6 +18,9 @@ pub enum On {
     Sim,
     /// A host, which is a folder behind an SSH server.
     Ssh,
+    /// Two regions of Amazon's, whose instances are SSH servers.
+    #[cfg(feature = "aws")]
+    Aws,
 }
 
 /// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
@@ -43,6 +46,8 @@ pub const BUDGET: Money = Money(PLANNED.0 + 30_000);
 pub struct Ground {
     pub folder: tempfile::TempDir,
     pub on: On,
+    #[cfg(feature = "aws")]
+    account: Option<crate::aws::fake::Account>,
 }
 
 impl Ground {
@@ -52,7 +57,15 @@ impl Ground {
 
     /// With other stages, and a plan that is changed before it is written.
     pub fn with(on: On, rows: &[Row], change: impl FnOnce(&mut Plan)) -> Self {
-        let ground = Self { folder: tempfile::tempdir().unwrap(), on };
+        let folder = tempfile::tempdir().unwrap();
+        #[cfg(feature = "aws")]
+        let account = (on == On::Aws).then(|| crate::aws::fake::Account::new(folder.path()));
+        let ground = Self {
+            folder,
+            on,
+            #[cfg(feature = "aws")]
+            account,
+        };
         let ran = ground.path("ran").display().to_string();
         let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
         let rows: Vec<Row> =
@@ -68,6 +81,8 @@ impl Ground {
                 let host = Sshd::shared().host("one", &ground.path("host"), more);
                 std::fs::write(ground.path("hosts.toml"), host).unwrap();
             }
+            #[cfg(feature = "aws")]
+            On::Aws => in_clouds(&mut plan, ["aws:us-east-1", "aws:us-west-2"]),
         }
         change(&mut plan);
         std::fs::write(ground.path("plan.json"), file::encode(&plan).unwrap()).unwrap();
@@ -100,6 +115,8 @@ impl Ground {
             command.env_remove(name);
         }
         command.env("SKY_SIM", self.cloud()).env("SKY_GRACE", "1s");
+        #[cfg(feature = "aws")]
+        command.envs(self.account.iter().flat_map(|account| account.environment()));
         command
     }
 
@@ -108,6 +125,8 @@ impl Ground {
             On::Local => "local",
             On::Sim => "sim",
             On::Ssh => "ssh",
+            #[cfg(feature = "aws")]
+            On::Aws => "aws",
         }
     }
 
@@ -157,8 +176,18 @@ impl Ground {
         sim::bill(&self.cloud()).unwrap()
     }
 
-    /// The folders of machines on the host, with what is only traces.
+    /// The account at Amazon's.
+    #[cfg(feature = "aws")]
+    pub fn account(&self) -> &crate::aws::fake::Account {
+        self.account.as_ref().unwrap()
+    }
+
+    /// The folders of machines on the host, with what is only traces; the disks of instances.
     pub fn machines(&self) -> Vec<PathBuf> {
+        #[cfg(feature = "aws")]
+        if let Some(account) = &self.account {
+            return account.machines();
+        }
         let entries = std::fs::read_dir(self.path("host/machines")).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
@@ -184,7 +213,7 @@ impl Ground {
             assert!(bill.cost <= spent, "{about}: billed {} and accounted {spent}", bill.cost);
             assert!(spent <= BUDGET, "{about}: {spent}");
         }
-        if self.on == On::Ssh {
+        if !matches!(self.on, On::Local | On::Sim) {
             let spent = self.state().spent_micro_usd;
             assert!(spent.0 > 0 && spent <= BUDGET, "{about}: {spent}");
         }

@@ -28,6 +28,11 @@ fn killed_everywhere(on: On) {
             assert!(!ground.path(".sky").join(gone).exists(), "{about}: {gone}");
         }
         assert_eq!(ground.machines(), Vec::<std::path::PathBuf>::new(), "{about}");
+        #[cfg(feature = "aws")]
+        if on == On::Aws {
+            let groups = ["us-east-1", "us-west-2"].map(|region| ground.account().groups(region));
+            assert_eq!(groups, [vec![], vec![]], "{about}");
+        }
     });
     // The order of what runs side by side differs, and with it, by a few, the number of looks.
     let killed = killed.into_inner();
@@ -50,10 +55,25 @@ fn at_every_point_over_ssh() {
     killed_everywhere(On::Ssh);
 }
 
+#[cfg(feature = "aws")]
+#[test]
+fn at_every_point_at_amazon() {
+    killed_everywhere(On::Aws);
+}
+
+/// Where an apply and a destroy are killed again and again.
+const ALL: &[On] = &[
+    On::Local,
+    On::Sim,
+    On::Ssh,
+    #[cfg(feature = "aws")]
+    On::Aws,
+];
+
 #[test]
 fn again_and_again() {
     // Each apply is killed a little later than the one before: progress is made all the same.
-    for on in [On::Local, On::Sim, On::Ssh] {
+    for on in ALL.iter().copied() {
         let ground = Ground::new(on);
         let apply = ["apply", "plan.json", "--provider", ground.provider()];
         let mut kills = 0;
@@ -68,7 +88,7 @@ fn again_and_again() {
 
 #[test]
 fn in_the_middle_of_a_destroy() {
-    for on in [On::Local, On::Sim, On::Ssh] {
+    for on in ALL.iter().copied() {
         // Something is there that runs: the apply was killed in the middle.
         let begin = |ground: &Ground| {
             assert!(ground.crash(&["apply", "plan.json", "--provider", ground.provider()], 70));

@@ -36,7 +36,7 @@ pub(super) async fn fetch(http: Rc<Http>, job: Rc<Job>) -> Vec<Harvest> {
             Some(fault) => Err(Fault::clone(fault)),
             None => one(&http, &config, region).await,
         };
-        let result = result.map(Yield::quotes).map_err(|fault| {
+        let result = result.map(Yield::quotes).inspect_err(|fault| {
             // Nobody waits for the same at each region.
             if fault.0.contains("connect") || fault.0.contains("credentials") || fault.0.contains("expired") {
                 given_up = Some(fault.clone());
