@@ -247,7 +247,15 @@ impl<'a> Attempt<'a> {
     }
 
     async fn worker(&self, lease: Duration) -> Result<Result<(Box<dyn Worker>, Duration), NoMachine>, Error> {
-        let worker = patiently(self.patience(), || self.provider.worker(&self.token)).await;
+        let mut interrupt = self.context.interrupt.clone();
+        let worker = tokio::select! {
+            worker = patiently(self.patience(), || self.provider.worker(&self.token)) => worker,
+            // A machine may take minutes to come up.
+            _ = interrupt.wait_for(Option::is_some) => {
+                let message = "interrupted before its machine was up";
+                Err(ProviderError::new(ErrorKind::Unreachable, message))
+            }
+        };
         Ok(worker.map(|worker| (worker, lease)).map_err(NoMachine::Provider))
     }
 

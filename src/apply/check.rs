@@ -215,7 +215,7 @@ fn check_commands(plan: &Plan, problems: &mut Vec<String>) {
 fn find_providers(plan: &Plan, settings: &Settings, problems: &mut Vec<String>) -> BTreeMap<String, String> {
     let known = |name: &str| provider::NAMES.contains(&name);
     if let Some(name) = settings.provider.as_deref().filter(|name| !known(name)) {
-        problems.push(format!("this sky has no provider `{name}`; it has {}", provider::NAMES.join(", ")));
+        problems.push(provider::unknown(name));
     }
     let own = |cloud: &str| provider::of_cloud(cloud, &settings.access).unwrap_or(cloud).to_owned();
     let chosen = |stage: &PlannedStage| settings.provider.clone().unwrap_or_else(|| own(&stage.place.cloud));

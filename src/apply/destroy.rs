@@ -104,7 +104,7 @@ fn providers(state: &State, access: &Access) -> Result<Vec<Arc<dyn Provider>>, E
     names.retain(|name| !name.is_empty());
     let open = |name: &str| {
         provider::open(name, access)?.ok_or_else(|| {
-            Error::NotReady(vec![format!("this sky has no provider `{name}`, which the state has machines at")])
+            Error::NotReady(vec![format!("{}, and the state has machines at `{name}`", provider::unknown(name))])
         })
     };
     names.into_iter().map(open).collect()

@@ -225,7 +225,7 @@ impl Context {
             return Ok(open.clone());
         }
         let opened = provider::open(name, &self.settings.access)?;
-        let opened = opened.ok_or_else(|| Error::NotReady(vec![format!("this sky has no provider `{name}`")]))?;
+        let opened = opened.ok_or_else(|| Error::NotReady(vec![provider::unknown(name)]))?;
         providers.insert(name.to_owned(), opened.clone());
         Ok(opened)
     }

@@ -77,7 +77,7 @@ fn owner_of(state: &State) -> Owner {
 
 fn open(name: &str, access: &Access) -> Result<Arc<dyn Provider>, Error> {
     let opened = provider::open(name, access)?;
-    opened.ok_or_else(|| Error::NotReady(vec![format!("this sky has no provider `{name}`")]))
+    opened.ok_or_else(|| Error::NotReady(vec![provider::unknown(name)]))
 }
 
 async fn compare(

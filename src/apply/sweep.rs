@@ -49,8 +49,7 @@ pub async fn look(state: &State, names: &[String], scope: Scope, access: &Access
     let mut found = Found::default();
     for name in names {
         let Some(provider) = provider::open(name, access)? else {
-            let known = provider::NAMES.join(", ");
-            return Err(Error::NotReady(vec![format!("this sky has no provider `{name}`; it has {known}")]));
+            return Err(Error::NotReady(vec![provider::unknown(name)]));
         };
         match patiently(Patience::Through, || provider.list(None)).await {
             Ok(machines) => {

@@ -25,6 +25,7 @@
 //!
 //! Invariant: providers print nothing, journal nothing, and know no plan and no state.
 
+pub mod cloud;
 pub mod local;
 pub mod runner;
 pub mod sim;
@@ -50,7 +51,12 @@ pub const SIM: &str = "sim";
 pub const SSH: &str = "ssh";
 
 /// The providers of this build.
-pub const NAMES: [&str; 3] = [LOCAL, SIM, SSH];
+pub const NAMES: &[&str] = &[LOCAL, SIM, SSH];
+
+/// What is said of a provider that this build does not have.
+pub fn unknown(name: &str) -> String {
+    format!("this sky has no provider `{name}`; it has {}", NAMES.join(", "))
+}
 
 /// What providers are reached with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,12 +94,12 @@ pub fn present(access: &Access) -> Vec<String> {
         SSH => access.hosts.is_some(),
         _ => true,
     };
-    NAMES.into_iter().filter(there).map(str::to_owned).collect()
+    NAMES.iter().copied().filter(there).map(str::to_owned).collect()
 }
 
 /// The name of the provider for the places of a cloud; none if this sky has none.
 pub fn of_cloud(cloud: &str, _access: &Access) -> Option<&'static str> {
-    NAMES.into_iter().find(|name| *name == cloud)
+    NAMES.iter().copied().find(|name| *name == cloud)
 }
 
 /// Names one attempt of one stage under one plan; equal for equal attempts.

@@ -10,7 +10,7 @@
 //! the machine.
 //!
 //! Connections are the system's `ssh`, so that `~/.ssh/config`, agents, jump hosts and keys in
-//! hardware work as they do by hand. A connection is a child of `sky` that ends with its input, so
+//! hardware work as they do by hand; `$SKY_SSH_CONFIG` names another file of that kind. A connection is a child of `sky` that ends with its input, so
 //! none is left when `sky` is killed; there is no master process, and no socket that needs a home.
 //!
 //! Everything that people write (commands, names, values, contents) travels as data on that input:

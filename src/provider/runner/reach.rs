@@ -68,6 +68,10 @@ impl Reach {
     pub(super) fn command(&self, program: &str) -> io::Result<(Command, Option<tempfile::NamedTempFile>)> {
         let mut command = Command::new("ssh");
         command.arg("-T");
+        // Jump hosts and the like for this sky alone.
+        if let Some(config) = std::env::var_os("SKY_SSH_CONFIG").filter(|config| !config.is_empty()) {
+            command.arg("-F").arg(config);
+        }
         let mut set = |setting: String| {
             command.args(["-o", &setting]);
         };

@@ -1,0 +1,92 @@
+//! Tags of instances: what is written on them, and what is believed of what is read there.
+
+use super::super::{Machine, MachineSpec, Token};
+use super::{Instance, Life};
+use crate::util::clock;
+use std::collections::BTreeMap;
+
+// Clouds that only take lower case and `-` take these names, too.
+pub const TOKEN: &str = "sky-token";
+pub const STAGE: &str = "sky-stage";
+pub const ATTEMPT: &str = "sky-attempt";
+pub const JOB: &str = "sky-job";
+pub const LINEAGE: &str = "sky-lineage";
+pub const PLAN: &str = "sky-plan";
+pub const LEASE_END: &str = "sky-lease-end";
+pub const HOST_KEY: &str = "sky-host-key";
+
+/// The stage of a machine whose tags do not say.
+const UNKNOWN: &str = "unknown";
+
+/// What a new instance carries.
+pub(super) fn of(token: &Token, spec: &MachineSpec, host_key: &str) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
+        (TOKEN, token.id.clone()),
+        (STAGE, token.stage.clone()),
+        (ATTEMPT, token.attempt.to_string()),
+        (JOB, spec.owner.job.clone()),
+        (LINEAGE, spec.owner.lineage.clone()),
+        (PLAN, spec.plan.clone()),
+        (LEASE_END, clock::after(spec.lease)),
+        (HOST_KEY, host_key.to_owned()),
+    ])
+}
+
+/// The machine that an instance is; none if its token is none of ours. Anybody with rights at the
+/// cloud can write tags, and some become names of files here: those that cannot be ours are not
+/// believed, but what carries a token is always seen, so that it can be swept.
+pub(super) fn machine(instance: &Instance) -> Option<Machine> {
+    let tag = |name: &str| instance.tags.get(name).cloned();
+    let id = tag(TOKEN).filter(|id| is_token(id))?;
+    let stage = tag(STAGE).filter(|stage| is_name(stage)).unwrap_or_else(|| UNKNOWN.to_owned());
+    let attempt = tag(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(0);
+    Some(Machine {
+        token: Token { id, stage, attempt },
+        id: instance.id.clone(),
+        job: tag(JOB).unwrap_or_default(),
+        lineage: tag(LINEAGE).unwrap_or_default(),
+        place: Some(instance.place.clone()),
+        instance_type: Some(instance.instance_type.clone()),
+        lease_end: tag(LEASE_END),
+        ended: instance.life != Life::Alive,
+    })
+}
+
+fn is_token(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// As names of stages are.
+fn is_name(text: &str) -> bool {
+    let strange = |character: char| character == '/' || character.is_control();
+    !text.is_empty() && !text.starts_with('.') && !text.contains(strange) && text.len() <= 200
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PlaceName;
+
+    fn tagged(tags: &[(&str, &str)]) -> Instance {
+        Instance {
+            id: "i-1".into(),
+            place: PlaceName { cloud: "aws".into(), region: "us-east-1".into() },
+            instance_type: "m1.small".into(),
+            life: Life::Alive,
+            address: None,
+            tags: tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        }
+    }
+
+    #[test]
+    fn tags_that_cannot_be_ours_are_not_believed() {
+        let token = "0123456789abcdef0123456789abcdef";
+        let good = machine(&tagged(&[(TOKEN, token), (STAGE, "train"), (ATTEMPT, "2")])).unwrap();
+        assert_eq!((good.token.id.as_str(), good.token.stage.as_str(), good.token.attempt), (token, "train", 2));
+        let odd = machine(&tagged(&[(TOKEN, token), (STAGE, "../../home"), (ATTEMPT, "x")])).unwrap();
+        assert_eq!((odd.token.stage.as_str(), odd.token.attempt), (UNKNOWN, 0));
+        for forged in ["", "../../../etc/passwd", "0123456789ABCDEF0123456789ABCDEF", "ab"] {
+            assert!(machine(&tagged(&[(TOKEN, forged), (STAGE, "train")])).is_none(), "{forged}");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What cloud-init does on a new machine: a user that only our key lets in, a host key that we know,
+//! and a watchdog that powers the machine off when its lease is over.
+
+use super::super::{ErrorKind, ProviderError};
+use super::keys::Pair;
+use serde_json::json;
+use std::time::Duration;
+
+/// The user that commands run as, unless `$SKY_SSH_USER` names another.
+const USER: &str = "sky";
+/// What a machine may live on after the end of its lease, in seconds: time to bring home what there
+/// is, and for clocks that differ.
+const AFTER: u64 = 120;
+/// The watchdog; see the file.
+const WATCHDOG: &str = include_str!("watchdog.sh");
+
+/// The user that commands run as.
+pub(super) fn user() -> Result<String, ProviderError> {
+    let Some(name) = std::env::var("SKY_SSH_USER").ok().filter(|name| !name.is_empty()) else {
+        return Ok(USER.to_owned());
+    };
+    let plain =
+        |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "-_".contains(character);
+    if name.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+        || !name.chars().all(plain)
+        || name.len() > 32
+    {
+        let message = format!("SKY_SSH_USER: `{}` is no name of a user: use a-z, 0-9, `-`, `_`", name.escape_debug());
+        return Err(ProviderError::new(ErrorKind::Other, message));
+    }
+    Ok(name)
+}
+
+/// The user data of a machine, for cloud-init: YAML, of which JSON is a part.
+pub(super) fn text(client: &str, host: &Pair, lease: Duration) -> Result<String, ProviderError> {
+    Ok(config(&user()?, client, host, lease))
+}
+
+fn config(user: &str, client: &str, host: &Pair, lease: Duration) -> String {
+    let lease = lease.as_secs().saturating_add(AFTER);
+    let home = if user == "root" { "/root".to_owned() } else { format!("/home/{user}") };
+    let unit = format!(
+        "[Unit]\nDescription=Ends this machine when its lease is over\n[Service]\n\
+         ExecStart=/bin/sh /usr/local/sbin/sky-watchdog {home}\nRestart=always\n[Install]\nWantedBy=multi-user.target\n"
+    );
+    let config = json!({
+        "users": [{
+            "name": user,
+            "homedir": home,
+            "shell": "/bin/sh",
+            "lock_passwd": true,
+            "ssh_authorized_keys": [client],
+        }],
+        "disable_root": user != "root",
+        "ssh_pwauth": false,
+        "ssh_deletekeys": true,
+        "ssh_keys": { "ed25519_private": host.private, "ed25519_public": host.public },
+        "write_files": [
+            { "path": "/etc/sky/lease", "permissions": "0644", "content": format!("{lease}\n") },
+            { "path": "/usr/local/sbin/sky-watchdog", "permissions": "0755", "content": WATCHDOG },
+            { "path": "/etc/systemd/system/sky-watchdog.service", "permissions": "0644", "content": unit },
+        ],
+        "runcmd": [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", "sky-watchdog.service"]],
+    });
+    format!("#cloud-config\n{config:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_json_below_its_first_line() {
+        let host = Pair { private: "-----BEGIN\nx\n".to_owned(), public: "ssh-ed25519 AAAA".to_owned() };
+        let text = config("sky", "ssh-ed25519 BBBB", &host, Duration::from_secs(60));
+        let (first, rest) = text.split_once('\n').unwrap();
+        assert_eq!(first, "#cloud-config");
+        let config: serde_json::Value = serde_json::from_str(rest).unwrap();
+        assert_eq!(config["ssh_keys"]["ed25519_private"], "-----BEGIN\nx\n");
+        assert_eq!(config["write_files"][0]["content"], "180\n");
+        assert_eq!(config["users"][0]["ssh_authorized_keys"][0], "ssh-ed25519 BBBB");
+        assert!(config["write_files"][2]["content"].as_str().unwrap().contains("sky-watchdog /home/sky\n"));
+        // Clouds take some 16 KiB of it.
+        assert!(text.len() < 8_000, "{}", text.len());
+    }
+}
