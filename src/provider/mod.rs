@@ -26,6 +26,8 @@
 //! Invariant: providers print nothing, journal nothing, and know no plan and no state.
 
 pub mod cloud;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 pub mod local;
 pub mod runner;
 pub mod sim;
@@ -50,11 +52,23 @@ pub const SIM: &str = "sim";
 /// The name of the provider of one's own hosts.
 pub const SSH: &str = "ssh";
 
+/// The name of Google Cloud.
+pub const GCP: &str = "gcp";
+
 /// The providers of this build.
-pub const NAMES: &[&str] = &[LOCAL, SIM, SSH];
+pub const NAMES: &[&str] = &[
+    LOCAL,
+    SIM,
+    SSH,
+    #[cfg(feature = "gcp")]
+    GCP,
+];
 
 /// What is said of a provider that this build does not have.
 pub fn unknown(name: &str) -> String {
+    if name == GCP {
+        return format!("this sky was built without the provider `{name}`: build it with `--features {name}`");
+    }
     format!("this sky has no provider `{name}`; it has {}", NAMES.join(", "))
 }
 
@@ -82,6 +96,8 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
             })?;
             Some(Arc::new(ssh::Ssh::open(hosts, &access.root)?))
         }
+        #[cfg(feature = "gcp")]
+        GCP => Some(Arc::new(gcp::open(&access.root))),
         _ => None,
     })
 }
@@ -92,6 +108,8 @@ pub fn present(access: &Access) -> Vec<String> {
     let there = |name: &&str| match *name {
         SIM => cloud.exists(),
         SSH => access.hosts.is_some(),
+        #[cfg(feature = "gcp")]
+        GCP => gcp::present(&access.root),
         _ => true,
     };
     NAMES.iter().copied().filter(there).map(str::to_owned).collect()
