@@ -37,6 +37,7 @@ build: setup
 # HiGHS is built from source: it wants cmake, a C++ compiler and libclang.
 setup:
 	@sh .ci/setup
+	@sh .ci/schemas
 
 clean:
 	cargo clean

@@ -97,7 +97,7 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
             Some(Arc::new(ssh::Ssh::open(hosts, &access.root)?))
         }
         #[cfg(feature = "gcp")]
-        GCP => Some(Arc::new(gcp::open(&access.root))),
+        GCP => Some(Arc::new(gcp::open(&access.root, gcp::Settings::read()))),
         _ => None,
     })
 }

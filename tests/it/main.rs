@@ -3,6 +3,7 @@
 mod apply;
 mod architecture;
 mod case;
+mod clouds;
 mod conflicts;
 mod determinism;
 mod directory;

@@ -21,6 +21,25 @@ const LOOK: Duration = Duration::from_secs(2);
 const SCOPE: &str = "https://www.googleapis.com/auth/compute";
 const FILE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
+/// What is said of the API that is not in credentials.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The project's id; none: that of the credentials.
+    pub project: Option<String>,
+    /// Another address of the API. One without TLS is sent no credentials.
+    pub endpoint: Option<String>,
+}
+
+impl Settings {
+    /// Those of the environment.
+    pub fn read() -> Self {
+        Self {
+            project: variable("SKY_GCP_PROJECT").or_else(|| variable("GOOGLE_CLOUD_PROJECT")),
+            endpoint: variable("SKY_GCP_ENDPOINT"),
+        }
+    }
+}
+
 /// The clients, and the project that they ask about.
 pub(super) struct Api {
     pub project: String,
@@ -70,15 +89,14 @@ fn credentials() -> Result<Credentials, ProviderError> {
     made.map_err(|error| denied(&format!("the credentials cannot be used: {error}; is {FILE} right?")))
 }
 
-fn project() -> Result<String, ProviderError> {
+fn project(settings: &Settings) -> Result<String, ProviderError> {
     let of_file = || {
         let text = std::fs::read_to_string(file()?).ok()?;
         let read: serde_json::Value = serde_json::from_str(&text).ok()?;
         let named = read.get("project_id").or_else(|| read.get("quota_project_id"))?;
         named.as_str().map(str::to_owned)
     };
-    let named = variable("SKY_GCP_PROJECT").or_else(|| variable("GOOGLE_CLOUD_PROJECT")).or_else(of_file);
-    let named = named.ok_or_else(|| denied("nothing says which project: set SKY_GCP_PROJECT to its id"))?;
+    let named = settings.project.clone().or_else(of_file).ok_or_else(|| denied("nothing says which project: set SKY_GCP_PROJECT to its id"))?;
     let plain = |one: char| one.is_ascii_alphanumeric() || "-:.".contains(one);
     if !named.chars().all(plain) {
         return Err(denied(&format!("`{}` is no id of a project: see SKY_GCP_PROJECT", named.escape_debug())));
@@ -87,9 +105,9 @@ fn project() -> Result<String, ProviderError> {
 }
 
 impl Api {
-    pub async fn new() -> Result<Self, ProviderError> {
-        let project = project()?;
-        let endpoint = variable("SKY_GCP_ENDPOINT");
+    pub async fn new(settings: &Settings) -> Result<Self, ProviderError> {
+        let project = project(settings)?;
+        let endpoint = &settings.endpoint;
         // A token is never sent in the clear.
         let clear = endpoint.as_deref().is_some_and(|endpoint| !endpoint.starts_with("https://"));
         let credentials = if clear { anonymous::Builder::new().build() } else { credentials()? };
@@ -97,7 +115,7 @@ impl Api {
             ($name:ident) => {{
                 // Who tries again, and when, is the engine's to say.
                 let builder = client::$name::builder().with_credentials(credentials.clone()).with_retry_policy(NeverRetry);
-                let builder = match &endpoint {
+                let builder = match endpoint {
                     Some(endpoint) => builder.with_endpoint(endpoint),
                     None => builder,
                 };

@@ -48,6 +48,7 @@ mod rule;
 use super::cloud::{Cloud, Instance, Life, Machines, Wanted, tag};
 use super::{ErrorKind, ProviderError};
 use crate::model::PlaceName;
+pub use access::Settings;
 use access::{Api, answered};
 use async_trait::async_trait;
 use google_cloud_compute_v1::model::Instance as Found;
@@ -64,6 +65,7 @@ const TAKEN: &str = "compute.instances.preempted";
 
 /// Compute Engine in all regions, for one project.
 pub struct Gcp {
+    settings: Settings,
     api: OnceCell<Api>,
     rules: Rules,
     /// By place and type.
@@ -71,9 +73,9 @@ pub struct Gcp {
 }
 
 /// The machines at Google Cloud; `root` is the state folder. Nothing is asked of it before it is needed.
-pub fn open(root: &Path) -> Machines<Gcp> {
+pub fn open(root: &Path, settings: Settings) -> Machines<Gcp> {
     let rules = Rules::at(root.join("gcp").join("rules"));
-    Machines::new(Gcp { api: OnceCell::new(), rules, zones: Mutex::default() }, root)
+    Machines::new(Gcp { settings, api: OnceCell::new(), rules, zones: Mutex::default() }, root)
 }
 
 /// Whether there may be machines of ours, as far as files and the environment tell: some were made from
@@ -84,7 +86,7 @@ pub fn present(root: &Path) -> bool {
 
 impl Gcp {
     async fn api(&self) -> Result<&Api, ProviderError> {
-        self.api.get_or_try_init(Api::new).await
+        self.api.get_or_try_init(|| Api::new(&self.settings)).await
     }
 
     /// The zones of a place that have a type.

@@ -3,7 +3,7 @@
 
 mod budget;
 mod conformance;
-pub use conformance::files_with;
+pub use conformance::{Subject, conforms, files_with};
 mod failover;
 mod faults;
 mod ground;

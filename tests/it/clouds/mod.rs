@@ -1,0 +1,7 @@
+//! Clouds whose machines are rented by an API: their providers, against counterparts on this machine.
+
+mod discovery;
+#[cfg(feature = "gcp")]
+pub mod google;
+#[cfg(feature = "gcp")]
+mod gcp;
