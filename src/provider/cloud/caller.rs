@@ -19,7 +19,8 @@ pub async fn addresses() -> Result<Vec<String>, ProviderError> {
         return given(&text);
     }
     let unknown = |why: &str| {
-        let message = format!("{ECHO} does not say which address this machine is seen under ({why}): set SKY_SSH_FROM to it");
+        let message =
+            format!("{ECHO} does not say which address this machine is seen under ({why}): set SKY_SSH_FROM to it");
         ProviderError::new(ErrorKind::Unreachable, message)
     };
     let ask = async {
@@ -55,11 +56,10 @@ mod tests {
 
     #[test]
     fn addresses_and_networks_are_read() {
-        assert_eq!(given("203.0.113.7, 198.51.100.0/24,2001:db8::1").unwrap(), [
-            "203.0.113.7/32",
-            "198.51.100.0/24",
-            "2001:db8::1/128"
-        ]);
+        assert_eq!(
+            given("203.0.113.7, 198.51.100.0/24,2001:db8::1").unwrap(),
+            ["203.0.113.7/32", "198.51.100.0/24", "2001:db8::1/128"]
+        );
         for wrong in ["here", "1.2.3.4/33", "1.2.3.4/", ""] {
             let message = given(wrong).unwrap_err().message;
             assert!(message.contains("SKY_SSH_FROM"), "{message}");

@@ -96,7 +96,11 @@ fn project(settings: &Settings) -> Result<String, ProviderError> {
         let named = read.get("project_id").or_else(|| read.get("quota_project_id"))?;
         named.as_str().map(str::to_owned)
     };
-    let named = settings.project.clone().or_else(of_file).ok_or_else(|| denied("nothing says which project: set SKY_GCP_PROJECT to its id"))?;
+    let named = settings
+        .project
+        .clone()
+        .or_else(of_file)
+        .ok_or_else(|| denied("nothing says which project: set SKY_GCP_PROJECT to its id"))?;
     let plain = |one: char| one.is_ascii_alphanumeric() || "-:.".contains(one);
     if !named.chars().all(plain) {
         return Err(denied(&format!("`{}` is no id of a project: see SKY_GCP_PROJECT", named.escape_debug())));
@@ -114,7 +118,8 @@ impl Api {
         macro_rules! client {
             ($name:ident) => {{
                 // Who tries again, and when, is the engine's to say.
-                let builder = client::$name::builder().with_credentials(credentials.clone()).with_retry_policy(NeverRetry);
+                let builder =
+                    client::$name::builder().with_credentials(credentials.clone()).with_retry_policy(NeverRetry);
                 let builder = match endpoint {
                     Some(endpoint) => builder.with_endpoint(endpoint),
                     None => builder,

@@ -36,9 +36,7 @@ pub(super) fn failure(operation: &Operation, about: &str) -> Option<ProviderErro
 fn told(kind: ErrorKind, about: &str, words: &str) -> ProviderError {
     let way = match kind {
         ErrorKind::Denied => format!("; {}", way_out(words)),
-        ErrorKind::Quota => {
-            "; ask for more under IAM & Admin, Quotas, or plan with another type or place".to_owned()
-        }
+        ErrorKind::Quota => "; ask for more under IAM & Admin, Quotas, or plan with another type or place".to_owned(),
         _ => String::new(),
     };
     ProviderError::new(kind, format!("gcp: cannot {about}: {words}{way}"))
@@ -120,7 +118,10 @@ mod tests {
     #[test]
     fn limits_of_calls_are_no_limits_of_machines() {
         assert_eq!(of_status(403, "\"reason\": \"rateLimitExceeded\""), ErrorKind::Throttled);
-        assert_eq!(of_status(403, "Quota exceeded for quota metric 'Queries', 'Queries per minute'"), ErrorKind::Throttled);
+        assert_eq!(
+            of_status(403, "Quota exceeded for quota metric 'Queries', 'Queries per minute'"),
+            ErrorKind::Throttled
+        );
         assert_eq!(of_status(403, "Quota 'CPUS' exceeded. Limit: 8.0 in region us-central1."), ErrorKind::Quota);
         assert_eq!(of_status(403, "Required 'compute.instances.create' permission"), ErrorKind::Denied);
         assert_eq!(of_status(503, "backend"), ErrorKind::Unreachable);

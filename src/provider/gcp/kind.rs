@@ -22,6 +22,9 @@ const CARDS: [(&str, &str); 5] = [
     ("V100", "nvidia-tesla-v100"),
 ];
 
+/// Series with cards built in, or for clusters.
+const STAYING: [&str; 8] = ["a2", "a3", "a4", "a4x", "g2", "g4", "h3", "h4d"];
+
 /// The zones of a region that have it, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Zones {
@@ -57,6 +60,12 @@ impl Kind {
             }
         };
         Ok(Self { machine: machine.to_owned(), cards })
+    }
+
+    /// Whether Google cannot move it to another host while it runs, and ends it for maintenance.
+    pub fn stays(&self) -> bool {
+        let series = self.machine.split('-').next().unwrap_or_default();
+        self.cards.is_some() || STAYING.contains(&series) || self.machine.ends_with("-metal")
     }
 
     /// The disk that it boots from: the newest series take no other.
@@ -136,6 +145,19 @@ mod tests {
         assert_eq!(kind("V100+n1-highmem-8"), Ok(("n1-highmem-8".to_owned(), Some(("nvidia-tesla-v100", 1)))));
         for wrong in ["tpu-v3-8", "tpu-v2-8+n1-standard-8", "2xH9+n1-standard-8", "", "n1\" OR name = \"x", "0xT4+n1"] {
             assert_eq!(kind(wrong), Err(ErrorKind::Other), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_has_cards_is_not_moved() {
+        for (name, stays) in [
+            ("n1-standard-8", false),
+            ("T4+n1-standard-8", true),
+            ("a2-highgpu-1g", true),
+            ("c3-standard-192-metal", true),
+            ("c3-standard-4-lssd", false),
+        ] {
+            assert_eq!(Kind::parse(name).unwrap().stays(), stays, "{name}");
         }
     }
 

@@ -10,8 +10,8 @@ use crate::util::hash;
 use google_cloud_compute_v1::model::metadata::Items;
 use google_cloud_compute_v1::model::scheduling::{InstanceTerminationAction, OnHostMaintenance, ProvisioningModel};
 use google_cloud_compute_v1::model::{
-    AcceleratorConfig, AccessConfig, AttachedDisk, AttachedDiskInitializeParams, Duration as Seconds,
-    Instance as Body, Metadata, NetworkInterface, Scheduling, Tags, access_config,
+    AcceleratorConfig, AccessConfig, AttachedDisk, AttachedDiskInitializeParams, Duration as Seconds, Instance as Body,
+    Metadata, NetworkInterface, Scheduling, Tags, access_config,
 };
 use std::time::Duration;
 
@@ -139,9 +139,13 @@ fn body(wanted: &Wanted, kind: &Kind, zones: &Zones, zone: &str, longest: Durati
         .set_provisioning_model(if spot { ProvisioningModel::Spot } else { ProvisioningModel::Standard })
         .set_instance_termination_action(InstanceTerminationAction::Delete)
         .set_max_run_duration(Seconds::new().set_seconds(i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)))
-        // What comes up anew is another machine; and machines with cards cannot move.
+        // What comes up anew is another machine.
         .set_automatic_restart(false)
-        .set_on_host_maintenance(OnHostMaintenance::Terminate);
+        .set_on_host_maintenance(if spot || kind.stays() {
+            OnHostMaintenance::Terminate
+        } else {
+            OnHostMaintenance::Migrate
+        });
     let cards = kind.cards.map(|(card, count)| {
         AcceleratorConfig::new()
             .set_accelerator_type(format!("zones/{zone}/acceleratorTypes/{card}"))
@@ -176,9 +180,10 @@ fn disk(written: Bytes) -> u64 {
 
 /// The zone and the name of which an id is made.
 pub(super) fn parts(instance: &Instance) -> Result<(&str, &str), ProviderError> {
-    instance.id.split_once('/').ok_or_else(|| {
-        ProviderError::new(ErrorKind::Other, format!("gcp: `{}` is no id of an instance", instance.id))
-    })
+    instance
+        .id
+        .split_once('/')
+        .ok_or_else(|| ProviderError::new(ErrorKind::Other, format!("gcp: `{}` is no id of an instance", instance.id)))
 }
 
 /// Changes tags: labels and metadata, each if some are there. Others may do so at the same time: what is

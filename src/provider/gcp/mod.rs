@@ -129,9 +129,11 @@ impl Gcp {
         let call = api.global_operations.aggregated_list().set_project(&api.project);
         let filter = format!("(operationType = \"{TAKEN}\") AND (targetLink : \"/{name}\")");
         let answer = answered(call.set_filter(filter).send(), "look for what became of a machine").await?;
-        let mut links = answer.items.into_values().flat_map(|list| list.operations).filter_map(|one| {
-            (one.operation_type.as_deref() == Some(TAKEN)).then_some(one.target_link).flatten()
-        });
+        let mut links = answer
+            .items
+            .into_values()
+            .flat_map(|list| list.operations)
+            .filter_map(|one| (one.operation_type.as_deref() == Some(TAKEN)).then_some(one.target_link).flatten());
         let link = links.find(|link| last(link) == name);
         Ok(link.and_then(|link| {
             let zone = link.rsplit('/').nth(2)?.to_owned();
@@ -258,8 +260,8 @@ impl Cloud for Gcp {
             return Ok(());
         }
         let used = self.look(&format!("labels.{}:*", tag::TOKEN)).await?;
-        let mut used = used.iter().filter_map(|found| found.tags.as_ref()).flat_map(|tags| &tags.items);
-        let used: Vec<&String> = used.by_ref().collect();
+        let used: Vec<&String> =
+            used.iter().filter_map(|found| found.tags.as_ref()).flat_map(|tags| &tags.items).collect();
         for name in rules.iter().filter(|name| !used.contains(name)) {
             self.rules.remove(self.api().await?, name).await?;
         }
@@ -278,7 +280,9 @@ mod tests {
         Found::new()
             .set_name("sky-1")
             .set_zone("https://www.googleapis.com/compute/v1/projects/p/zones/europe-west10-b")
-            .set_machine_type("https://www.googleapis.com/compute/v1/projects/p/zones/europe-west10-b/machineTypes/e2-small")
+            .set_machine_type(
+                "https://www.googleapis.com/compute/v1/projects/p/zones/europe-west10-b/machineTypes/e2-small",
+            )
             .set_status(Status::from(status))
             .set_labels([("sky-stage", "a_5f"), ("sky-token", "0")])
             .set_metadata(Metadata::new().set_items([

@@ -26,14 +26,17 @@ impl Place {
 
     /// As a new process would have it.
     fn provider(&self) -> Arc<dyn Provider> {
-        let settings = gcp::Settings {
-            project: Some(super::google::PROJECT.to_owned()),
-            endpoint: Some(self.google.endpoint()),
-        };
+        let settings =
+            gcp::Settings { project: Some(super::google::PROJECT.to_owned()), endpoint: Some(self.google.endpoint()) };
         Arc::new(gcp::open(self.folder.path(), settings))
     }
 
-    fn create(&self, provider: &Arc<dyn Provider>, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
+    fn create(
+        &self,
+        provider: &Arc<dyn Provider>,
+        token: &Token,
+        spec: &MachineSpec,
+    ) -> Result<Machine, ProviderError> {
         self.runtime.block_on(provider.create(token, spec))
     }
 }
@@ -80,9 +83,15 @@ fn what_is_asked_for_is_what_was_planned() {
     assert_eq!(body["guestAccelerators"][0]["acceleratorType"], "zones/us-central1-b/acceleratorTypes/nvidia-tesla-t4");
     assert_eq!(body["guestAccelerators"][0]["acceleratorCount"], 2);
     let scheduling = &body["scheduling"];
-    assert_eq!((&scheduling["provisioningModel"], &scheduling["instanceTerminationAction"]), (&"SPOT".into(), &"DELETE".into()));
+    assert_eq!(
+        (&scheduling["provisioningModel"], &scheduling["instanceTerminationAction"]),
+        (&"SPOT".into(), &"DELETE".into())
+    );
     assert_eq!(scheduling["maxRunDuration"]["seconds"], (7 * 86_400 + 3600).to_string());
-    assert_eq!(scheduling["automaticRestart"], false);
+    assert_eq!(
+        (&scheduling["automaticRestart"], &scheduling["onHostMaintenance"]),
+        (&false.into(), &"TERMINATE".into())
+    );
     assert!(body["serviceAccounts"].as_array().is_none_or(Vec::is_empty), "{body}");
     let disk = &body["disks"][0];
     assert_eq!((&disk["autoDelete"], &disk["boot"]), (&true.into(), &true.into()));
@@ -166,7 +175,7 @@ fn an_answer_that_is_lost_makes_no_second_machine() {
     let error = place.create(&place.provider(), &token("a"), &here()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
     place.google.no_trouble();
-    // A new process, with a lease of its own; the machine is in the second zone by now, say.
+    // A new process, with a lease of its own.
     let again = place.create(&place.provider(), &token("a"), &here()).unwrap();
     assert_eq!(place.google.instances(), [("us-central1-a".to_owned(), format!("sky-{}", token("a").id))]);
     assert_eq!(again.id, format!("us-central1-a/sky-{}", token("a").id));
@@ -250,19 +259,25 @@ fn ends_are_told_apart() {
 #[test]
 fn without_credentials_it_says_what_to_do() {
     let home = tempfile::tempdir().unwrap();
-    within("no_credentials", vec![
-        ("HOME", home.path().display().to_string()),
-        ("GOOGLE_APPLICATION_CREDENTIALS", String::new()),
-        ("GCE_METADATA_HOST", String::new()),
-        ("SKY_GCP_ENDPOINT", String::new()),
-        ("SKY_GCP_PROJECT", "p".to_owned()),
-    ]);
-    within("no_project", vec![
-        ("HOME", home.path().display().to_string()),
-        ("GOOGLE_APPLICATION_CREDENTIALS", String::new()),
-        ("SKY_GCP_PROJECT", String::new()),
-        ("GOOGLE_CLOUD_PROJECT", String::new()),
-    ]);
+    within(
+        "no_credentials",
+        vec![
+            ("HOME", home.path().display().to_string()),
+            ("GOOGLE_APPLICATION_CREDENTIALS", String::new()),
+            ("GCE_METADATA_HOST", String::new()),
+            ("SKY_GCP_ENDPOINT", String::new()),
+            ("SKY_GCP_PROJECT", "p".to_owned()),
+        ],
+    );
+    within(
+        "no_project",
+        vec![
+            ("HOME", home.path().display().to_string()),
+            ("GOOGLE_APPLICATION_CREDENTIALS", String::new()),
+            ("SKY_GCP_PROJECT", String::new()),
+            ("GOOGLE_CLOUD_PROJECT", String::new()),
+        ],
+    );
 }
 
 /// What needs an environment of its own.

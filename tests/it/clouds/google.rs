@@ -250,8 +250,11 @@ impl Shared {
             return Some((200, json!({})));
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let query: Vec<(String, String)> =
-            query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| (plain(name), plain(value))).collect();
+        let query: Vec<(String, String)> = query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (plain(name), plain(value)))
+            .collect();
         let below = path.strip_prefix("/compute/v1/").unwrap_or_default();
         let google = Discovery::shared();
         let Some(route) = google.route(verb, below) else {
@@ -271,7 +274,11 @@ impl Shared {
             if !below.starts_with(&format!("projects/{PROJECT}/")) {
                 world.wrong.push(format!("another project: {below}"));
             }
-            world.troubles.iter().find(|(at, _)| call.trim_end().starts_with(at.as_str())).map(|(_, trouble)| trouble.clone())
+            world
+                .troubles
+                .iter()
+                .find(|(at, _)| call.trim_end().starts_with(at.as_str()))
+                .map(|(_, trouble)| trouble.clone())
         };
         if let Some(Trouble::Answer(status, reason)) = trouble {
             return Some(failure(status, reason, "as the test says"));
@@ -288,7 +295,14 @@ impl Shared {
         (!matches!(trouble, Some(Trouble::Silence))).then_some(answer)
     }
 
-    fn answer(&self, verb: &str, parts: &[&str], query: &[(String, String)], body: &Value, failing: Option<&str>) -> Answer {
+    fn answer(
+        &self,
+        verb: &str,
+        parts: &[&str],
+        query: &[(String, String)],
+        body: &Value,
+        failing: Option<&str>,
+    ) -> Answer {
         let asked = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let filter = asked("filter").unwrap_or_default();
         if verb == "POST" && parts.len() == 3 && parts[0] == "zones" {
@@ -302,7 +316,9 @@ impl Shared {
                 (200, aggregated("instances", found.collect()))
             }
             ("GET", ["aggregated", "machineTypes"]) => {
-                let all = ZONES.iter().flat_map(|zone| TYPES.map(|name| (*zone, json!({ "name": name, "architecture": "X86_64" }))));
+                let all = ZONES
+                    .iter()
+                    .flat_map(|zone| TYPES.map(|name| (*zone, json!({ "name": name, "architecture": "X86_64" }))));
                 let found = all.filter(|(_, body)| fits(filter, body)).map(|(zone, body)| (zone.to_owned(), body));
                 (200, aggregated("machineTypes", found.collect()))
             }
@@ -313,7 +329,8 @@ impl Shared {
             }
             ("GET", ["aggregated", "operations"]) => {
                 let found = world.operations.values().filter(|body| fits(filter, body));
-                let zone = |body: &Value| body["zone"].as_str().and_then(|zone| zone.rsplit('/').next()).map(str::to_owned);
+                let zone =
+                    |body: &Value| body["zone"].as_str().and_then(|zone| zone.rsplit('/').next()).map(str::to_owned);
                 let found = found.filter_map(|body| Some((zone(body)?, body.clone())));
                 (200, aggregated("operations", found.collect()))
             }
@@ -341,7 +358,8 @@ impl Shared {
                 None => missing(name),
             },
             ("POST", ["zones", zone, "instances", name, what]) => {
-                let (field, print) = if *what == "setLabels" { ("labels", "labelFingerprint") } else { ("metadata", "fingerprint") };
+                let (field, print) =
+                    if *what == "setLabels" { ("labels", "labelFingerprint") } else { ("metadata", "fingerprint") };
                 let next = world.fingerprint();
                 let Some(machine) = world.instance(zone, name) else { return missing(name) };
                 let known = if field == "labels" { &machine.body[print] } else { &machine.body["metadata"][print] };
@@ -489,7 +507,9 @@ fn labels_fit(labels: &Value) -> bool {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
         text.len() <= 63 && text.bytes().all(plain)
     };
-    labels.as_object().is_none_or(|labels| labels.iter().all(|(name, value)| fits(name) && value.as_str().is_some_and(fits)))
+    labels
+        .as_object()
+        .is_none_or(|labels| labels.iter().all(|(name, value)| fits(name) && value.as_str().is_some_and(fits)))
 }
 
 /// A list by zones; those that have nothing say so, as Google's do.

@@ -2,6 +2,6 @@
 
 mod discovery;
 #[cfg(feature = "gcp")]
-pub mod google;
-#[cfg(feature = "gcp")]
 mod gcp;
+#[cfg(feature = "gcp")]
+pub mod google;

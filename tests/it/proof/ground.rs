@@ -1,6 +1,8 @@
 //! A six-stage job on one of the providers, and what must be true of it at the end.
 
 use crate::apply::place::{self, Row, ended};
+#[cfg(feature = "gcp")]
+use crate::clouds::google::Google;
 use crate::sshd::Sshd;
 use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
 use sky::plan::{Plan, PlannedTransfer, PlannedWay, file};
@@ -18,6 +20,9 @@ pub enum On {
     Sim,
     /// A host, which is a folder behind an SSH server.
     Ssh,
+    /// Google Cloud, of which there is one for each ground.
+    #[cfg(feature = "gcp")]
+    Gcp,
 }
 
 /// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
@@ -43,6 +48,8 @@ pub const BUDGET: Money = Money(PLANNED.0 + 30_000);
 pub struct Ground {
     pub folder: tempfile::TempDir,
     pub on: On,
+    #[cfg(feature = "gcp")]
+    google: Option<Google>,
 }
 
 impl Ground {
@@ -52,7 +59,12 @@ impl Ground {
 
     /// With other stages, and a plan that is changed before it is written.
     pub fn with(on: On, rows: &[Row], change: impl FnOnce(&mut Plan)) -> Self {
-        let ground = Self { folder: tempfile::tempdir().unwrap(), on };
+        let ground = Self {
+            folder: tempfile::tempdir().unwrap(),
+            on,
+            #[cfg(feature = "gcp")]
+            google: (on == On::Gcp).then(Google::new),
+        };
         let ran = ground.path("ran").display().to_string();
         let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
         let rows: Vec<Row> =
@@ -67,6 +79,11 @@ impl Ground {
                 let more = "slots = 4\ntype = \"m1.small\"\nprice = 3.6";
                 let host = Sshd::shared().host("one", &ground.path("host"), more);
                 std::fs::write(ground.path("hosts.toml"), host).unwrap();
+            }
+            #[cfg(feature = "gcp")]
+            On::Gcp => {
+                in_clouds(&mut plan, ["gcp:us-central1"; 2]);
+                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
             }
         }
         change(&mut plan);
@@ -100,6 +117,8 @@ impl Ground {
             command.env_remove(name);
         }
         command.env("SKY_SIM", self.cloud()).env("SKY_GRACE", "1s");
+        #[cfg(feature = "gcp")]
+        command.envs(self.google.iter().flat_map(Google::environment));
         command
     }
 
@@ -108,6 +127,8 @@ impl Ground {
             On::Local => "local",
             On::Sim => "sim",
             On::Ssh => "ssh",
+            #[cfg(feature = "gcp")]
+            On::Gcp => "gcp",
         }
     }
 
@@ -184,7 +205,7 @@ impl Ground {
             assert!(bill.cost <= spent, "{about}: billed {} and accounted {spent}", bill.cost);
             assert!(spent <= BUDGET, "{about}: {spent}");
         }
-        if self.on == On::Ssh {
+        if !matches!(self.on, On::Local | On::Sim) {
             let spent = self.state().spent_micro_usd;
             assert!(spent.0 > 0 && spent <= BUDGET, "{about}: {spent}");
         }
@@ -195,6 +216,11 @@ impl Ground {
         assert_eq!(self.processes(), 0, "{about}");
         if self.on == On::Sim {
             assert_eq!(self.bill().running, 0, "{about}");
+        }
+        #[cfg(feature = "gcp")]
+        if let Some(google) = &self.google {
+            assert_eq!(google.instances(), [], "{about}");
+            google.check();
         }
         let taken: Vec<PathBuf> =
             self.machines().into_iter().filter(|machine| !machine.join("box/.run/released").exists()).collect();
