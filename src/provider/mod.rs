@@ -4,7 +4,8 @@
 //! attempt of one stage. A cloud implements the first and shares the second with all others whose
 //! machines are reached the same way. `local` implements both with processes on this machine,
 //! and is the reference: what it does is what the contract means. The inside of machines that are
-//! reached by SSH is in [`runner`]; `ssh`, one's own hosts, is the first that shares it.
+//! reached by SSH is in [`runner`], which `ssh`, one's own hosts, and all of [`cloud`] share: what is
+//! rented by an API. `gcp` is there only with the cargo feature of that name.
 //!
 //! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
 //!
@@ -372,6 +373,12 @@ pub trait Worker: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_build_lacks_is_said() {
+        assert_eq!(NAMES.contains(&GCP), cfg!(feature = "gcp"));
+        assert!(unknown(GCP).contains("--features gcp") && unknown("x").contains("local, sim, ssh"));
+    }
 
     #[test]
     fn tokens_differ_in_every_part() {

@@ -41,6 +41,7 @@ impl Sshd {
     }
 
     /// In a folder below that one, with the host key and the user's key of somebody else's making.
+    #[cfg(feature = "gcp")]
     pub fn with_keys(below: &Path, host: &str, host_public: &str, authorized: &str) -> Self {
         use std::os::unix::fs::PermissionsExt;
         let mut server = Self { folder: tempfile::tempdir_in(below).unwrap(), port: 0, keeper: None };

@@ -1,5 +1,6 @@
 //! Clouds whose machines are rented by an API: their providers, against counterparts on this machine.
 
+#[cfg(feature = "gcp")]
 mod discovery;
 #[cfg(feature = "gcp")]
 mod gcp;
