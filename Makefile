@@ -44,9 +44,10 @@ setup: tools servers
 tools:
 	@sh .ci/setup
 
-# The clouds and object stores that tests talk to.
+# The clouds and object stores that tests talk to, and what is known of clouds' APIs.
 servers:
 	@sh .ci/servers
+	@sh .ci/schemas
 
 clean:
 	cargo clean

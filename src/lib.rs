@@ -94,8 +94,9 @@
 //! 3. A machine that nobody renews must end itself, by the cloud's own means if it has any, else by
 //!    the watchdog of the supervisor that `local` starts; see `provider/local/supervise.sh`.
 //! 4. The inside of a machine is a [`provider::Worker`]; one that is reached like others shares theirs. A
-//!    cloud whose machines are reached by SSH implements [`provider::cloud::Cloud`] instead, and has
-//!    leases, keys and the worker from there.
+//!    cloud whose API rents machines that SSH reaches implements [`provider::cloud::Cloud`] instead, and has
+//!    leases, keys and the worker from there; behind a cargo feature of its name if its SDK is large, as
+//!    `aws` and `gcp` are.
 //! 5. One line each in [`provider::NAMES`], [`provider::open`], and [`provider::of_cloud`] if places of
 //!    a cloud are its own.
 //! 6. A subject in `tests/it/proof/conformance.rs`, which makes every call of the contract, and a ground in

@@ -5,7 +5,7 @@
 //! machines are reached the same way. `local` implements both with processes on this machine,
 //! and is the reference: what it does is what the contract means. The inside of machines that are
 //! reached by SSH is in [`runner`], which `ssh`, one's own hosts, and all of [`cloud`] share: what is
-//! rented by an API. `aws` is there only with the cargo feature of that name.
+//! rented by an API. `aws` and `gcp` are there only with the cargo features of these names.
 //!
 //! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
 //!
@@ -29,6 +29,8 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod cloud;
+#[cfg(feature = "gcp")]
+pub mod gcp;
 pub mod local;
 pub mod runner;
 pub mod sim;
@@ -55,6 +57,8 @@ pub const SSH: &str = "ssh";
 
 /// The name of Amazon Web Services.
 pub const AWS: &str = "aws";
+/// The name of Google Cloud.
+pub const GCP: &str = "gcp";
 
 /// The providers of this build.
 pub const NAMES: &[&str] = &[
@@ -63,11 +67,13 @@ pub const NAMES: &[&str] = &[
     SSH,
     #[cfg(feature = "aws")]
     AWS,
+    #[cfg(feature = "gcp")]
+    GCP,
 ];
 
 /// What is said of a provider that this build does not have.
 pub fn unknown(name: &str) -> String {
-    if name == AWS {
+    if [AWS, GCP].contains(&name) {
         return format!("this sky was built without the provider `{name}`: build it with `--features {name}`");
     }
     format!("this sky has no provider `{name}`; it has {}", NAMES.join(", "))
@@ -99,6 +105,8 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
         }
         #[cfg(feature = "aws")]
         AWS => Some(Arc::new(aws::open(&access.root))),
+        #[cfg(feature = "gcp")]
+        GCP => Some(Arc::new(gcp::open(&access.root, gcp::Settings::read()))),
         _ => None,
     })
 }
@@ -111,6 +119,8 @@ pub fn present(access: &Access) -> Vec<String> {
         SSH => access.hosts.is_some(),
         #[cfg(feature = "aws")]
         AWS => aws::present(&access.root),
+        #[cfg(feature = "gcp")]
+        GCP => gcp::present(&access.root),
         _ => true,
     };
     NAMES.iter().copied().filter(there).map(str::to_owned).collect()
@@ -376,8 +386,11 @@ mod tests {
 
     #[test]
     fn what_a_build_lacks_is_said() {
-        assert_eq!(NAMES.contains(&AWS), cfg!(feature = "aws"));
-        assert!(unknown(AWS).contains("built without") && unknown("x").contains("local, sim, ssh"));
+        for (name, built) in [(AWS, cfg!(feature = "aws")), (GCP, cfg!(feature = "gcp"))] {
+            assert_eq!(NAMES.contains(&name), built);
+            assert!(unknown(name).contains("built without") && unknown(name).contains("--features"));
+        }
+        assert!(unknown("x").contains("local, sim, ssh"));
     }
 
     #[test]

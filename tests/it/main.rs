@@ -5,6 +5,7 @@ mod architecture;
 #[cfg(feature = "aws")]
 mod aws;
 mod case;
+mod clouds;
 mod conflicts;
 mod determinism;
 mod directory;

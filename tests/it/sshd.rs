@@ -40,6 +40,19 @@ impl Sshd {
         server
     }
 
+    /// In a folder below that one, with the host key and the user's key of somebody else's making.
+    #[cfg(feature = "gcp")]
+    pub fn with_keys(below: &Path, host: &str, host_public: &str, authorized: &str) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let mut server = Self { folder: tempfile::tempdir_in(below).unwrap(), port: 0, keeper: None };
+        std::fs::write(server.path("host"), host).unwrap();
+        std::fs::set_permissions(server.path("host"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::write(server.path("host.pub"), host_public).unwrap();
+        std::fs::write(server.path("authorized"), authorized).unwrap();
+        server.begin();
+        server
+    }
+
     /// One for all tests of this process that do nothing to it.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Sshd> = OnceLock::new();

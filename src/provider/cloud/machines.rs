@@ -65,11 +65,11 @@ impl<C: Cloud> Machines<C> {
         change(self.lock().entry(token.id.clone()).or_default());
     }
 
-    /// The instance of a token: the one that lives, if there are several.
+    /// The instance of a token: the one that lives, if there are several; else one that still costs.
     async fn instance(&self, token: &Token) -> Result<Option<Instance>, ProviderError> {
         let known = self.known(token);
         let found = self.cloud.find(&token.id, known.place.as_ref()).await?;
-        let best = found.into_iter().min_by_key(|instance| (instance.life != Life::Alive, instance.id.clone()));
+        let best = found.into_iter().min_by_key(|instance| (rank(instance.life), instance.id.clone()));
         if let Some(instance) = &best {
             self.learn(token, |known| known.place = Some(instance.place.clone()));
         }
@@ -79,6 +79,11 @@ impl<C: Cloud> Machines<C> {
 
     async fn alive(&self, token: &Token) -> Result<Option<Instance>, ProviderError> {
         Ok(self.instance(token).await?.filter(|instance| instance.life == Life::Alive))
+    }
+
+    /// What lives, or costs something although it does not.
+    async fn there(&self, token: &Token) -> Result<Option<Instance>, ProviderError> {
+        Ok(self.instance(token).await?.filter(|instance| costs(instance.life)))
     }
 
     fn not_found(&self, token: &Token) -> ProviderError {
@@ -209,6 +214,19 @@ impl<C: Cloud> Machines<C> {
     }
 }
 
+/// What lives is before what still costs, and that before what does not.
+fn rank(life: Life) -> u8 {
+    match life {
+        Life::Alive => 0,
+        Life::Stopped => 1,
+        Life::Ended | Life::Preempted => 2,
+    }
+}
+
+fn costs(life: Life) -> bool {
+    rank(life) < 2
+}
+
 /// Between two looks at what comes up: of a machine that boots, the cloud is not asked often.
 fn pauses() -> impl Iterator<Item = Duration> {
     let pauses = ExponentialBuilder::default().with_factor(1.5).without_max_times();
@@ -234,7 +252,7 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
         let known = self.known(token);
         let _alone = known.alone.lock().await;
         self.learn(token, |known| known.place = Some(spec.place.clone()));
-        if let Some(instance) = self.alive(token).await? {
+        if let Some(instance) = self.there(token).await? {
             return self.needed(&instance);
         }
         let host = self.keys.host(&token.id)?;
@@ -247,15 +265,15 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
     }
 
     async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
-        Ok(self.alive(token).await?.and_then(|instance| tag::machine(&instance)))
+        Ok(self.there(token).await?.and_then(|instance| tag::machine(&instance)))
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
         let found = self.cloud.all().await?;
         let owned =
             |machine: &Machine| owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job);
-        let alive = found.iter().filter(|instance| instance.life == Life::Alive);
-        let mut machines: Vec<Machine> = alive.filter_map(tag::machine).filter(owned).collect();
+        let there = found.iter().filter(|instance| costs(instance.life));
+        let mut machines: Vec<Machine> = there.filter_map(tag::machine).filter(owned).collect();
         machines.sort_by(|a, b| (&a.token, &a.id).cmp(&(&b.token, &b.id)));
         Ok(machines)
     }

@@ -15,6 +15,8 @@
 //! STATE/keys/hosts/TOKEN, .pub     the host key of a machine, until it is deleted
 //! ```
 
+#[cfg(feature = "gcp")]
+pub mod caller;
 mod keys;
 mod machines;
 pub mod tag;
@@ -44,8 +46,11 @@ pub struct Wanted {
 /// Whether an instance is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
-    /// It is coming up or running, or costs something although it does not.
+    /// It is coming up or running, or may do so again.
     Alive,
+    /// It has come to its end and runs nothing any more, but costs something until it is deleted: a
+    /// machine that has powered itself off at some clouds.
+    Stopped,
     /// It costs nothing any more, or is on its way there.
     Ended,
     /// The same, and the cloud has taken it away.

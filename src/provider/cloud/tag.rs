@@ -48,7 +48,7 @@ pub(super) fn machine(instance: &Instance) -> Option<Machine> {
         place: Some(instance.place.clone()),
         instance_type: Some(instance.instance_type.clone()),
         lease_end: tag(LEASE_END),
-        ended: instance.life != Life::Alive,
+        ended: matches!(instance.life, Life::Ended | Life::Preempted),
     })
 }
 

@@ -32,10 +32,12 @@ impl<C: Cloud> CloudWorker<C> {
             Life::Alive => None,
             Life::Preempted => Some(RunStatus::Preempted),
             // Nothing but its own watchdog waits for that.
-            Life::Ended if lease_end.is_some_and(|end| clock::between(end, &clock::timestamp()) > 0) => {
+            Life::Stopped | Life::Ended
+                if lease_end.is_some_and(|end| clock::between(end, &clock::timestamp()) > 0) =>
+            {
                 Some(RunStatus::Expired)
             }
-            Life::Ended => Some(RunStatus::Lost),
+            Life::Stopped | Life::Ended => Some(RunStatus::Lost),
         })
     }
 

@@ -1,6 +1,8 @@
 //! A six-stage job on one of the providers, and what must be true of it at the end.
 
 use crate::apply::place::{self, Row, ended};
+#[cfg(feature = "gcp")]
+use crate::clouds::google::Google;
 use crate::sshd::Sshd;
 use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
 use sky::plan::{Plan, PlannedTransfer, PlannedWay, file};
@@ -21,6 +23,9 @@ pub enum On {
     /// Two regions of Amazon's, whose instances are SSH servers.
     #[cfg(feature = "aws")]
     Aws,
+    /// Google Cloud, of which there is one for each ground.
+    #[cfg(feature = "gcp")]
+    Gcp,
 }
 
 /// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
@@ -48,6 +53,8 @@ pub struct Ground {
     pub on: On,
     #[cfg(feature = "aws")]
     account: Option<crate::aws::fake::Account>,
+    #[cfg(feature = "gcp")]
+    google: Option<Google>,
 }
 
 impl Ground {
@@ -65,6 +72,8 @@ impl Ground {
             on,
             #[cfg(feature = "aws")]
             account,
+            #[cfg(feature = "gcp")]
+            google: (on == On::Gcp).then(Google::new),
         };
         let ran = ground.path("ran").display().to_string();
         let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
@@ -83,6 +92,11 @@ impl Ground {
             }
             #[cfg(feature = "aws")]
             On::Aws => in_clouds(&mut plan, ["aws:us-east-1", "aws:us-west-2"]),
+            #[cfg(feature = "gcp")]
+            On::Gcp => {
+                in_clouds(&mut plan, ["gcp:us-central1"; 2]);
+                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+            }
         }
         change(&mut plan);
         std::fs::write(ground.path("plan.json"), file::encode(&plan).unwrap()).unwrap();
@@ -117,6 +131,8 @@ impl Ground {
         command.env("SKY_SIM", self.cloud()).env("SKY_GRACE", "1s");
         #[cfg(feature = "aws")]
         command.envs(self.account.iter().flat_map(|account| account.environment()));
+        #[cfg(feature = "gcp")]
+        command.envs(self.google.iter().flat_map(Google::environment));
         command
     }
 
@@ -127,6 +143,8 @@ impl Ground {
             On::Ssh => "ssh",
             #[cfg(feature = "aws")]
             On::Aws => "aws",
+            #[cfg(feature = "gcp")]
+            On::Gcp => "gcp",
         }
     }
 
@@ -224,6 +242,11 @@ impl Ground {
         assert_eq!(self.processes(), 0, "{about}");
         if self.on == On::Sim {
             assert_eq!(self.bill().running, 0, "{about}");
+        }
+        #[cfg(feature = "gcp")]
+        if let Some(google) = &self.google {
+            assert_eq!(google.instances(), [], "{about}");
+            google.check();
         }
         let taken: Vec<PathBuf> =
             self.machines().into_iter().filter(|machine| !machine.join("box/.run/released").exists()).collect();

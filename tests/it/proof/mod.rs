@@ -3,7 +3,7 @@
 
 mod budget;
 pub mod conformance;
-pub use conformance::files_with;
+pub use conformance::{Subject, conforms, files_with};
 mod failover;
 mod faults;
 pub mod ground;

@@ -1,0 +1,272 @@
+//! The call that creates an instance, zone after zone.
+
+use super::super::cloud::{Instance, Wanted, tag};
+use super::super::{ErrorKind, ProviderError};
+use super::access::{Api, answered};
+use super::kind::{Kind, Zones};
+use super::{Gcp, labels, read, rule};
+use crate::model::{Bytes, Purchase};
+use crate::util::hash;
+use google_cloud_compute_v1::model::metadata::Items;
+use google_cloud_compute_v1::model::scheduling::{InstanceTerminationAction, OnHostMaintenance, ProvisioningModel};
+use google_cloud_compute_v1::model::{
+    AcceleratorConfig, AccessConfig, AttachedDisk, AttachedDiskInitializeParams, Duration as Seconds, Instance as Body,
+    Metadata, NetworkInterface, Scheduling, Tags, access_config,
+};
+use std::time::Duration;
+
+/// What a disk has above what the stage is planned to write, for the image and inputs: in GB, as
+/// Google counts, of 2^30 bytes.
+const ROOM: u64 = 30;
+const GB: u64 = 1 << 30;
+/// The largest disk that there is, in GB.
+const MOST: u64 = 65_536;
+const DAY: Duration = Duration::from_secs(86_400);
+/// How many days a machine may live at most, above its first lease, unless `SKY_GCP_MAX_DAYS` says more.
+const DAYS: u32 = 7;
+/// The most that Google takes.
+const MOST_DAYS: u32 = 120;
+
+/// The name of a token's instance, the same in every zone.
+pub(super) fn name(token: &str) -> String {
+    format!("sky-{token}")
+}
+
+/// Creates it, or finds what was created under its token.
+pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, ProviderError> {
+    let api = gcp.api().await?;
+    let kind = Kind::parse(&wanted.spec.instance_type)?;
+    let zones = gcp.zones(&wanted.spec.place, &kind).await?;
+    let name = name(&wanted.token.id);
+    // A former process may have come further than to the first zone. This answers for what lists may
+    // not have yet.
+    for zone in &zones.names {
+        if let Some(made) = get(api, zone, &name).await? {
+            return Ok(made);
+        }
+    }
+    gcp.rules.remember(&rule::name(&wanted.spec.owner.lineage))?;
+    let longest = longest(wanted.spec.lease)?;
+    let mut last = None;
+    for zone in &zones.names {
+        match insert(api, zone, body(wanted, &kind, &zones, zone, longest), &wanted.token.id).await {
+            Err(error) if error.kind == ErrorKind::Stockout => last = Some(error),
+            Err(error) => return Err(error),
+            Ok(()) => {
+                if let Some(made) = get(api, zone, &name).await? {
+                    return Ok(made);
+                }
+                let message = format!("gcp {zone}: {name} was created and is gone already");
+                last = Some(ProviderError::new(ErrorKind::Stockout, message));
+            }
+        }
+    }
+    let (message, tried) = (last.map(|error| error.message).unwrap_or_default(), zones.names.len());
+    let message = format!("{message} (so say all {tried} zones of {} that have it)", wanted.spec.place);
+    Err(ProviderError::new(ErrorKind::Stockout, message))
+}
+
+/// The instance of a zone by its name, which needs no list.
+pub(super) async fn get(api: &Api, zone: &str, name: &str) -> Result<Option<Instance>, ProviderError> {
+    let call = api.instances.get().set_project(&api.project).set_zone(zone).set_instance(name);
+    match answered(call.send(), &format!("look for {name}")).await {
+        Ok(found) => Ok(read(&found)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Begins an instance and waits until it is there. Fine if it is already: names are unique in a zone.
+async fn insert(api: &Api, zone: &str, body: Body, token: &str) -> Result<(), ProviderError> {
+    let about = format!("create {} in {zone}", name(token));
+    let call = api.instances.insert().set_project(&api.project).set_zone(zone);
+    let call = call.set_request_id(request_id(token, zone)).set_body(body);
+    let exists = |error: &ProviderError| error.kind == ErrorKind::Other && error.message.contains("already exists");
+    let made = match answered(call.send(), &about).await {
+        Ok(operation) => api.done(operation, Some(zone), &about).await,
+        Err(error) => Err(error),
+    };
+    match made {
+        Err(error) if exists(&error) => Ok(()),
+        // Not the instance, which was asked for, but what it is made of.
+        Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Other, ..error }),
+        made => made,
+    }
+}
+
+/// A UUID for a token's call in a zone: the same for the same.
+fn request_id(token: &str, zone: &str) -> String {
+    let digest = hash::digest(format!("{token}\n{zone}").as_bytes());
+    let digits: Vec<char> = digest.chars().skip("sha256:".len()).collect();
+    let part = |from: usize, to: usize| digits[from..to].iter().collect::<String>();
+    // Version 8: made by a rule of one's own (RFC 9562).
+    format!("{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(12, 15), part(15, 18), part(18, 30))
+}
+
+/// How long Google lets it live, whatever becomes of its leases.
+fn longest(lease: Duration) -> Result<Duration, ProviderError> {
+    let days = match std::env::var("SKY_GCP_MAX_DAYS").ok().filter(|days| !days.is_empty()) {
+        None => DAYS,
+        Some(given) => given.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days)).ok_or_else(|| {
+            let message = format!("SKY_GCP_MAX_DAYS: `{}` is no number from 1 to 120", given.escape_debug());
+            ProviderError::new(ErrorKind::Other, message)
+        })?,
+    };
+    Ok(lease.saturating_add(DAY * days).min(DAY * MOST_DAYS))
+}
+
+fn body(wanted: &Wanted, kind: &Kind, zones: &Zones, zone: &str, longest: Duration) -> Body {
+    let (labels, metadata) = labels::split(&wanted.tags);
+    let rule = rule::name(&wanted.spec.owner.lineage);
+    let items = [("user-data".to_owned(), wanted.user_data.clone())];
+    // Nobody else's keys and log-ins.
+    let settings = [("block-project-ssh-keys", "TRUE"), ("enable-oslogin", "FALSE"), ("serial-port-enable", "FALSE")];
+    let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let items = items.into_iter().chain(settings).chain(metadata);
+    let disk = AttachedDiskInitializeParams::new()
+        .set_disk_size_gb(i64::try_from(disk(wanted.spec.disk)).unwrap_or(i64::MAX))
+        .set_disk_type(format!("zones/{zone}/diskTypes/{}", kind.disk()))
+        .set_source_image(image(zones.arm))
+        .set_labels(labels.clone());
+    let address = AccessConfig::new().set_type(access_config::Type::OneToOneNat).set_name("External NAT");
+    let mut interface = NetworkInterface::new().set_network(rule::network()).set_access_configs([address]);
+    if let Some(subnetwork) = std::env::var("SKY_GCP_SUBNETWORK").ok().filter(|name| !name.is_empty()) {
+        let region = &wanted.spec.place.region;
+        interface = interface.set_subnetwork(format!("regions/{region}/subnetworks/{subnetwork}"));
+    }
+    let spot = wanted.spec.purchase == Purchase::Spot;
+    let scheduling = Scheduling::new()
+        .set_provisioning_model(if spot { ProvisioningModel::Spot } else { ProvisioningModel::Standard })
+        .set_instance_termination_action(InstanceTerminationAction::Delete)
+        .set_max_run_duration(Seconds::new().set_seconds(i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)))
+        // What comes up anew is another machine.
+        .set_automatic_restart(false)
+        .set_on_host_maintenance(if spot || kind.stays() {
+            OnHostMaintenance::Terminate
+        } else {
+            OnHostMaintenance::Migrate
+        });
+    let cards = kind.cards.map(|(card, count)| {
+        AcceleratorConfig::new()
+            .set_accelerator_type(format!("zones/{zone}/acceleratorTypes/{card}"))
+            .set_accelerator_count(count)
+    });
+    Body::new()
+        .set_name(name(&wanted.token.id))
+        .set_description(format!("sky: stage.{}, attempt {}", wanted.token.stage, wanted.token.attempt))
+        .set_machine_type(format!("zones/{zone}/machineTypes/{}", kind.machine))
+        .set_labels(labels)
+        .set_metadata(Metadata::new().set_items(items.map(|(key, value)| Items::new().set_key(key).set_value(value))))
+        .set_disks([AttachedDisk::new().set_boot(true).set_auto_delete(true).set_initialize_params(disk)])
+        .set_network_interfaces([interface])
+        .set_tags(Tags::new().set_items([rule]))
+        .set_guest_accelerators(cards)
+        .set_scheduling(scheduling)
+}
+
+/// The image: one with cloud-init.
+fn image(arm: bool) -> String {
+    let given = std::env::var("SKY_GCP_IMAGE").ok().filter(|given| !given.is_empty());
+    given.unwrap_or_else(|| {
+        let architecture = if arm { "arm64" } else { "amd64" };
+        format!("projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-{architecture}")
+    })
+}
+
+/// The size of a disk, in GB.
+fn disk(written: Bytes) -> u64 {
+    written.0.div_ceil(GB).saturating_add(ROOM).min(MOST)
+}
+
+/// The zone and the name of which an id is made.
+pub(super) fn parts(instance: &Instance) -> Result<(&str, &str), ProviderError> {
+    instance
+        .id
+        .split_once('/')
+        .ok_or_else(|| ProviderError::new(ErrorKind::Other, format!("gcp: `{}` is no id of an instance", instance.id)))
+}
+
+/// Changes tags: labels and metadata, each if some are there. Others may do so at the same time: what is
+/// known by then is read again.
+pub(super) async fn tag(
+    api: &Api,
+    instance: &Instance,
+    tags: &std::collections::BTreeMap<&'static str, String>,
+) -> Result<(), ProviderError> {
+    let (zone, name) = parts(instance)?;
+    let about = format!("tag {name}");
+    let (new, long) = labels::split(tags);
+    let call = api.instances.get().set_project(&api.project).set_zone(zone).set_instance(name);
+    let found = answered(call.send(), &about).await?;
+    if !long.is_empty() {
+        let metadata = found.metadata.clone().unwrap_or_default();
+        let others = metadata.items.iter().filter(|item| !item.key.as_ref().is_some_and(|key| long.contains_key(key)));
+        let added = long.iter().map(|(key, value)| Items::new().set_key(key).set_value(value));
+        let items: Vec<Items> = others.cloned().chain(added).collect();
+        let mut body = Metadata::new().set_items(items);
+        body.fingerprint = metadata.fingerprint;
+        let call = api.instances.set_metadata().set_project(&api.project).set_zone(zone).set_instance(name);
+        let operation = answered(call.set_body(body).send(), &about).await?;
+        api.done(operation, Some(zone), &about).await?;
+    }
+    let mut labels = found.labels.clone();
+    // A label is believed before metadata.
+    labels.retain(|key, _| !long.contains_key(key));
+    labels.extend(new);
+    if labels == found.labels {
+        return Ok(());
+    }
+    let mut body = google_cloud_compute_v1::model::InstancesSetLabelsRequest::new().set_labels(labels);
+    body.label_fingerprint = found.label_fingerprint;
+    let call = api.instances.set_labels().set_project(&api.project).set_zone(zone).set_instance(name);
+    let operation = answered(call.set_body(body).send(), &about).await?;
+    api.done(operation, Some(zone), &about).await
+}
+
+/// Ends an instance, with its disk. Fine if it is gone.
+pub(super) async fn delete(api: &Api, instance: &Instance) -> Result<(), ProviderError> {
+    let (zone, name) = parts(instance)?;
+    let about = format!("delete {name}");
+    let call = api.instances.delete().set_project(&api.project).set_zone(zone).set_instance(name);
+    let ended = match answered(call.send(), &about).await {
+        Ok(operation) => api.done(operation, Some(zone), &about).await,
+        Err(error) => Err(error),
+    };
+    match ended {
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+        ended => ended,
+    }
+}
+
+/// The lineage of an instance.
+pub(super) fn lineage(instance: &Instance) -> Option<&str> {
+    instance.tags.get(tag::LINEAGE).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_uuids() {
+        let id = request_id("0123456789abcdef0123456789abcdef", "us-central1-a");
+        let lengths: Vec<usize> = id.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12]);
+        assert!(id.chars().nth(14) == Some('8') && id.chars().nth(19) == Some('8'));
+        assert_eq!(id, request_id("0123456789abcdef0123456789abcdef", "us-central1-a"));
+        assert_ne!(id, request_id("0123456789abcdef0123456789abcdef", "us-central1-b"));
+    }
+
+    #[test]
+    fn disks_hold_what_is_written_and_more() {
+        assert_eq!(disk(Bytes(0)), 30);
+        assert_eq!(disk(Bytes(GB + 1)), 32);
+        assert_eq!(disk(Bytes(u64::MAX)), MOST);
+    }
+
+    #[test]
+    fn google_ends_what_outlives_its_leases() {
+        assert_eq!(longest(Duration::from_secs(3600)).unwrap(), DAY * 7 + Duration::from_secs(3600));
+        assert_eq!(longest(Duration::MAX).unwrap(), DAY * 120);
+    }
+}

@@ -1,0 +1,566 @@
+//! A Google Cloud of a few routes. Its instances are real SSH servers on this machine, which take their
+//! keys from the user data as cloud-init does. What is asked and what it answers is checked by Google's
+//! own description.
+
+use super::discovery::Discovery;
+use crate::sshd::Sshd;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub const PROJECT: &str = "sky-test";
+/// All zones that there are, and what machines they have.
+const ZONES: [&str; 4] = ["us-central1-a", "us-central1-b", "us-central1-f", "europe-west4-a"];
+const TYPES: [&str; 3] = ["m1.small", "e2-small", "n1-standard-8"];
+/// The zones that have T4 cards.
+const WITH_CARDS: [&str; 2] = ["us-central1-b", "europe-west4-a"];
+const ROOT: &str = "https://www.googleapis.com/compute/v1";
+
+/// Google Cloud until it is dropped, with all that runs there.
+pub struct Google {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    folder: tempfile::TempDir,
+    world: Mutex<World>,
+    over: AtomicBool,
+}
+
+#[derive(Default)]
+struct World {
+    /// By zone and name.
+    instances: BTreeMap<(String, String), Machine>,
+    firewalls: BTreeMap<String, Value>,
+    operations: BTreeMap<String, Value>,
+    /// The operations that requests with an id began.
+    requests: BTreeMap<String, String>,
+    troubles: Vec<(String, Trouble)>,
+    /// Methods that were called, with their bodies.
+    calls: Vec<(String, Value)>,
+    wrong: Vec<String>,
+    count: u64,
+}
+
+struct Machine {
+    body: Value,
+    server: Option<Sshd>,
+}
+
+/// What happens to calls.
+#[derive(Clone, Debug)]
+pub enum Trouble {
+    /// The operation fails, with this code.
+    Operation(&'static str),
+    /// It is answered with this status and reason.
+    Answer(u16, &'static str),
+    /// It is done, but nothing is answered.
+    Silence,
+}
+
+type Answer = (u16, Value);
+
+impl Google {
+    pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let shared = Arc::new(Shared { folder, world: Mutex::default(), over: AtomicBool::new(false) });
+        std::fs::write(shared.config(), "").unwrap();
+        let for_thread = shared.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if for_thread.over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let shared = for_thread.clone();
+                // A client that goes away in the middle is none of the server's business.
+                std::thread::spawn(move || drop(shared.serve(stream)));
+            }
+        });
+        Self { address, shared }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The environment in which `sky` takes it for Google.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let user = Command::new("id").arg("-un").output().unwrap();
+        vec![
+            ("SKY_GCP_ENDPOINT", self.endpoint()),
+            ("SKY_GCP_PROJECT", PROJECT.to_owned()),
+            ("SKY_TEST_MACHINES", self.shared.folder.path().display().to_string()),
+            ("SKY_SSH_CONFIG", self.shared.config().display().to_string()),
+            ("SKY_SSH_FROM", "192.0.2.1".to_owned()),
+            ("SKY_SSH_USER", String::from_utf8(user.stdout).unwrap().trim().to_owned()),
+        ]
+    }
+
+    /// From now on this happens to calls of a method in a zone: `compute.instances.insert us-central1-a`.
+    pub fn trouble(&self, call: &str, trouble: Trouble) {
+        self.shared.lock().troubles.push((call.to_owned(), trouble));
+    }
+
+    pub fn no_trouble(&self) {
+        self.shared.lock().troubles.clear();
+    }
+
+    /// The bodies of calls of a method, so far.
+    pub fn calls(&self, method: &str) -> Vec<Value> {
+        let world = self.shared.lock();
+        world.calls.iter().filter(|(called, _)| called == method).map(|(_, body)| body.clone()).collect()
+    }
+
+    /// The zones and names of what is there.
+    pub fn instances(&self) -> Vec<(String, String)> {
+        self.shared.lock().instances.keys().cloned().collect()
+    }
+
+    pub fn firewalls(&self) -> Vec<Value> {
+        self.shared.lock().firewalls.values().cloned().collect()
+    }
+
+    /// All machines power themselves off.
+    pub fn power_off(&self) {
+        self.shared.power_off();
+    }
+
+    /// Google takes all machines back.
+    pub fn take(&self) {
+        self.shared.take();
+    }
+
+    /// Nothing that was asked or answered is against Google's own description.
+    pub fn check(&self) {
+        let world = self.shared.lock();
+        assert!(world.wrong.is_empty(), "{:#?}", world.wrong);
+        assert!(!world.calls.is_empty());
+    }
+}
+
+impl Drop for Google {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::SeqCst);
+        // The listener waits for a connection.
+        drop(TcpStream::connect(self.address));
+        for (_, machine) in std::mem::take(&mut self.shared.lock().instances) {
+            end(machine.server);
+        }
+    }
+}
+
+/// Ends a machine, with all that runs on it.
+fn end(server: Option<Sshd>) {
+    let Some(mut server) = server else { return };
+    server.end();
+    let home = format!("HOME={}", server.path("").display());
+    let home = home.trim_end_matches('/');
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment.split(|byte| *byte == 0).any(|one| one == home.as_bytes()) {
+            let pid = entry.file_name();
+            let _ = Command::new("kill").args(["-s", "KILL"]).arg(pid).stderr(std::process::Stdio::null()).status();
+        }
+    }
+}
+
+/// What cloud-init would do with user data.
+fn boot(below: &Path, user_data: &str) -> Sshd {
+    let (first, rest) = user_data.split_once('\n').unwrap();
+    assert_eq!(first, "#cloud-config");
+    let config: Value = serde_json::from_str(rest).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let keys = &config["ssh_keys"];
+    Sshd::with_keys(
+        below,
+        &text(&keys["ed25519_private"]),
+        &text(&keys["ed25519_public"]),
+        &text(&config["users"][0]["ssh_authorized_keys"][0]),
+    )
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("ssh_config")
+    }
+
+    fn power_off(&self) {
+        let mut world = self.lock();
+        for machine in world.instances.values_mut() {
+            machine.body["status"] = "TERMINATED".into();
+            end(machine.server.take());
+        }
+    }
+
+    fn take(&self) {
+        let mut world = self.lock();
+        for ((zone, name), machine) in std::mem::take(&mut world.instances) {
+            end(machine.server);
+            world.operation("compute.instances.preempted", Some(&zone), &format!("instances/{name}"), None);
+        }
+    }
+
+    fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let mut words = line.split(' ');
+        let (verb, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line)?;
+            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.parse().unwrap_or(0);
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        let Some((status, answer)) = self.handle(verb, target, &body) else { return Ok(()) };
+        let answer = answer.to_string();
+        let head = format!(
+            "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            answer.len()
+        );
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(answer.as_bytes())
+    }
+
+    /// None: nothing is answered.
+    fn handle(&self, verb: &str, target: &str, body: &[u8]) -> Option<Answer> {
+        match target {
+            "/test/take" => self.take(),
+            "/test/off" => self.power_off(),
+            _ => {}
+        }
+        if target.starts_with("/test/") {
+            return Some((200, json!({})));
+        }
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let query: Vec<(String, String)> = query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (plain(name), plain(value)))
+            .collect();
+        let below = path.strip_prefix("/compute/v1/").unwrap_or_default();
+        let google = Discovery::shared();
+        let Some(route) = google.route(verb, below) else {
+            self.lock().wrong.push(format!("no route: {verb} {target}"));
+            return Some(failure(404, "notFound", "no such route"));
+        };
+        let body: Option<Value> = (!body.is_empty()).then(|| serde_json::from_slice(body).unwrap_or_default());
+        let wrong = google.request(&route, &query, body.as_ref());
+        let parts: Vec<&str> = below.split('/').skip(2).collect();
+        let zone = if parts[0] == "zones" { parts[1] } else { "" };
+        let call = format!("{} {zone}", route.id());
+        let body = body.unwrap_or_default();
+        let trouble = {
+            let mut world = self.lock();
+            world.wrong.extend(wrong);
+            world.calls.push((route.id().to_owned(), body.clone()));
+            if !below.starts_with(&format!("projects/{PROJECT}/")) {
+                world.wrong.push(format!("another project: {below}"));
+            }
+            world
+                .troubles
+                .iter()
+                .find(|(at, _)| call.trim_end().starts_with(at.as_str()))
+                .map(|(_, trouble)| trouble.clone())
+        };
+        if let Some(Trouble::Answer(status, reason)) = trouble {
+            return Some(failure(status, reason, "as the test says"));
+        }
+        let failing = match &trouble {
+            Some(Trouble::Operation(code)) => Some(*code),
+            _ => None,
+        };
+        let answer = self.answer(verb, &parts, &query, &body, failing);
+        if answer.0 == 200 {
+            let wrong = google.answer(&route, &answer.1);
+            self.lock().wrong.extend(wrong);
+        }
+        (!matches!(trouble, Some(Trouble::Silence))).then_some(answer)
+    }
+
+    fn answer(
+        &self,
+        verb: &str,
+        parts: &[&str],
+        query: &[(String, String)],
+        body: &Value,
+        failing: Option<&str>,
+    ) -> Answer {
+        let asked = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let filter = asked("filter").unwrap_or_default();
+        if verb == "POST" && parts.len() == 3 && parts[0] == "zones" {
+            return self.insert(parts[1], body, asked("requestId").unwrap_or_default(), failing);
+        }
+        let mut world = self.lock();
+        match (verb, parts) {
+            ("GET", ["aggregated", "instances"]) => {
+                let found = world.instances.iter().filter(|(_, machine)| fits(filter, &machine.body));
+                let found = found.map(|((zone, _), machine)| (zone.clone(), machine.body.clone()));
+                (200, aggregated("instances", found.collect()))
+            }
+            ("GET", ["aggregated", "machineTypes"]) => {
+                let all = ZONES
+                    .iter()
+                    .flat_map(|zone| TYPES.map(|name| (*zone, json!({ "name": name, "architecture": "X86_64" }))));
+                let found = all.filter(|(_, body)| fits(filter, body)).map(|(zone, body)| (zone.to_owned(), body));
+                (200, aggregated("machineTypes", found.collect()))
+            }
+            ("GET", ["aggregated", "acceleratorTypes"]) => {
+                let all = WITH_CARDS.iter().map(|zone| (*zone, json!({ "name": "nvidia-tesla-t4" })));
+                let found = all.filter(|(_, body)| fits(filter, body)).map(|(zone, body)| (zone.to_owned(), body));
+                (200, aggregated("acceleratorTypes", found.collect()))
+            }
+            ("GET", ["aggregated", "operations"]) => {
+                let found = world.operations.values().filter(|body| fits(filter, body));
+                let zone =
+                    |body: &Value| body["zone"].as_str().and_then(|zone| zone.rsplit('/').next()).map(str::to_owned);
+                let found = found.filter_map(|body| Some((zone(body)?, body.clone())));
+                (200, aggregated("operations", found.collect()))
+            }
+            ("GET", ["zones", _, "operations", name] | ["global", "operations", name]) => {
+                match world.operations.get_mut(*name) {
+                    Some(operation) => {
+                        operation["status"] = "DONE".into();
+                        (200, operation.clone())
+                    }
+                    None => failure(404, "notFound", "no such operation"),
+                }
+            }
+            ("GET", ["zones", zone, "instances", name]) => match world.instance(zone, name) {
+                Some(machine) => (200, machine.body.clone()),
+                None => missing(name),
+            },
+            ("DELETE", ["zones", zone, "instances", name]) => match world.instance(zone, name) {
+                Some(_) => {
+                    if failing.is_none() {
+                        let removed = world.instances.remove(&((*zone).to_owned(), (*name).to_owned()));
+                        end(removed.and_then(|machine| machine.server));
+                    }
+                    (200, world.operation("delete", Some(zone), &format!("instances/{name}"), failing))
+                }
+                None => missing(name),
+            },
+            ("POST", ["zones", zone, "instances", name, what]) => {
+                let (field, print) =
+                    if *what == "setLabels" { ("labels", "labelFingerprint") } else { ("metadata", "fingerprint") };
+                let next = world.fingerprint();
+                let Some(machine) = world.instance(zone, name) else { return missing(name) };
+                let known = if field == "labels" { &machine.body[print] } else { &machine.body["metadata"][print] };
+                if *known != body[print] {
+                    return failure(412, "conditionNotMet", "the fingerprint is old");
+                }
+                if field == "labels" {
+                    machine.body["labels"] = body["labels"].clone();
+                    machine.body[print] = next;
+                } else {
+                    machine.body["metadata"] = json!({ "items": body["items"], "fingerprint": next });
+                }
+                (200, world.operation(what, Some(zone), &format!("instances/{name}"), failing))
+            }
+            ("POST", ["global", "firewalls"]) => {
+                let name = body["name"].as_str().unwrap_or_default().to_owned();
+                if world.firewalls.contains_key(&name) {
+                    return failure(409, "alreadyExists", &format!("The resource '{name}' already exists"));
+                }
+                world.firewalls.insert(name.clone(), body.clone());
+                (200, world.operation("insert", None, &format!("firewalls/{name}"), failing))
+            }
+            ("GET", ["global", "firewalls", name]) => match world.firewalls.get(*name) {
+                Some(body) => (200, body.clone()),
+                None => missing(name),
+            },
+            ("PATCH", ["global", "firewalls", name]) => match world.firewalls.get_mut(*name) {
+                Some(known) => {
+                    let fields: &Map<String, Value> = body.as_object().unwrap();
+                    fields.iter().for_each(|(field, value)| known[field] = value.clone());
+                    (200, world.operation("patch", None, &format!("firewalls/{name}"), failing))
+                }
+                None => missing(name),
+            },
+            ("DELETE", ["global", "firewalls", name]) => match world.firewalls.remove(*name) {
+                Some(_) => (200, world.operation("delete", None, &format!("firewalls/{name}"), failing)),
+                None => missing(name),
+            },
+            _ => failure(501, "notImplemented", "the fake has no such route"),
+        }
+    }
+
+    fn insert(&self, zone: &str, body: &Value, request: &str, failing: Option<&str>) -> Answer {
+        let name = body["name"].as_str().unwrap_or_default().to_owned();
+        {
+            let mut world = self.lock();
+            if let Some(known) = world.requests.get(request) {
+                return (200, world.operations[known].clone());
+            }
+            let key = (zone.to_owned(), name.clone());
+            let kind = body["machineType"].as_str().and_then(|kind| kind.rsplit('/').next()).unwrap_or_default();
+            if world.instances.contains_key(&key) {
+                return failure(409, "alreadyExists", &format!("The resource '{name}' already exists"));
+            }
+            if !ZONES.contains(&zone) || !TYPES.contains(&kind) {
+                return failure(400, "invalid", &format!("no {kind} in {zone}"));
+            }
+            if !labels_fit(&body["labels"]) {
+                return failure(400, "invalid", "Invalid value for field 'resource.labels'");
+            }
+            let operation = world.operation("insert", Some(zone), &format!("instances/{name}"), failing);
+            world.requests.insert(request.to_owned(), operation["name"].as_str().unwrap().to_owned());
+            if failing.is_some() {
+                return (200, operation);
+            }
+            let mut made = body.clone();
+            world.count += 1;
+            let address = format!("198.51.{}.{}", 100 + world.count / 250, 1 + world.count % 250);
+            made["id"] = world.count.to_string().into();
+            made["status"] = "RUNNING".into();
+            made["zone"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}").into();
+            made["machineType"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}/machineTypes/{kind}").into();
+            made["labelFingerprint"] = world.fingerprint();
+            made["metadata"]["fingerprint"] = world.fingerprint();
+            made["networkInterfaces"][0]["accessConfigs"][0]["natIP"] = address.into();
+            world.instances.insert(key, Machine { body: made, server: None });
+        }
+        let items = body["metadata"]["items"].as_array().cloned().unwrap_or_default();
+        let user_data = items.iter().find(|item| item["key"] == "user-data").and_then(|item| item["value"].as_str());
+        let server = user_data.map(|user_data| boot(self.folder.path(), user_data));
+        let mut world = self.lock();
+        match world.instance(zone, &name) {
+            Some(machine) => machine.server = server,
+            None => end(server),
+        }
+        let config: String = world.instances.values().filter_map(alias).collect();
+        sky::util::file::write_atomic(&self.config(), config.as_bytes()).unwrap();
+        let known = world.requests[request].clone();
+        (200, world.operations[&known].clone())
+    }
+}
+
+/// The way to a machine, for the configuration of `ssh`.
+fn alias(machine: &Machine) -> Option<String> {
+    let address = machine.body["networkInterfaces"][0]["accessConfigs"][0]["natIP"].as_str()?;
+    let port = machine.server.as_ref()?.port;
+    Some(format!("Host {address}\n  HostName 127.0.0.1\n  Port {port}\n"))
+}
+
+impl World {
+    fn instance(&mut self, zone: &str, name: &str) -> Option<&mut Machine> {
+        self.instances.get_mut(&(zone.to_owned(), name.to_owned()))
+    }
+
+    fn fingerprint(&mut self) -> Value {
+        self.count += 1;
+        // Eight bytes in base64; which ones says nothing.
+        format!("AAAA{:06}=", self.count).into()
+    }
+
+    /// An operation that has begun, and fails with a code or not.
+    fn operation(&mut self, kind: &str, zone: Option<&str>, target: &str, failing: Option<&str>) -> Value {
+        self.count += 1;
+        let name = format!("operation-{}", self.count);
+        let at = zone.map_or_else(|| "global".to_owned(), |zone| format!("zones/{zone}"));
+        let mut body = json!({
+            "name": name,
+            "operationType": kind,
+            "status": "RUNNING",
+            "targetLink": format!("{ROOT}/projects/{PROJECT}/{at}/{target}"),
+        });
+        if let Some(zone) = zone {
+            body["zone"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}").into();
+        }
+        if let Some(code) = failing {
+            body["error"] = json!({ "errors": [{ "code": code, "message": "as the test says" }] });
+        }
+        self.operations.insert(name, body.clone());
+        body
+    }
+}
+
+fn failure(status: u16, reason: &str, message: &str) -> Answer {
+    let errors = json!([{ "domain": "global", "reason": reason, "message": message }]);
+    (status, json!({ "error": { "code": status, "message": message, "errors": errors } }))
+}
+
+fn missing(name: &str) -> Answer {
+    failure(404, "notFound", &format!("The resource '{name}' was not found"))
+}
+
+/// Google takes lower case, digits, `-` and `_`, and 63 of them.
+fn labels_fit(labels: &Value) -> bool {
+    let fits = |text: &str| {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+        text.len() <= 63 && text.bytes().all(plain)
+    };
+    labels
+        .as_object()
+        .is_none_or(|labels| labels.iter().all(|(name, value)| fits(name) && value.as_str().is_some_and(fits)))
+}
+
+/// A list by zones; those that have nothing say so, as Google's do.
+fn aggregated(kind: &str, found: Vec<(String, Value)>) -> Value {
+    let mut items: BTreeMap<String, Value> = BTreeMap::new();
+    let empty: BTreeSet<&str> = ZONES.into_iter().filter(|zone| found.iter().all(|(at, _)| at != zone)).collect();
+    for zone in empty {
+        let warning = json!({ "code": "NO_RESULTS_ON_PAGE", "message": "There are no results" });
+        items.insert(format!("zones/{zone}"), json!({ "warning": warning }));
+    }
+    for (zone, body) in found {
+        let list = items.entry(format!("zones/{zone}")).or_insert_with(|| json!({ kind: [] }));
+        list[kind].as_array_mut().unwrap().push(body);
+    }
+    json!({ "items": items })
+}
+
+/// Whether a filter, of the few forms that are asked for, leaves something.
+fn fits(filter: &str, body: &Value) -> bool {
+    filter.split(" AND ").filter(|term| !term.is_empty()).all(|term| {
+        let term = term.trim_start_matches('(').trim_end_matches(')');
+        let field = |path: &str| path.split('.').fold(body, |value, name| &value[name]).as_str().map(str::to_owned);
+        if let Some(path) = term.strip_suffix(":*") {
+            return field(path).is_some();
+        }
+        let (path, comparison, wanted) = match term.split_once(" = ") {
+            Some((path, wanted)) => (path, "=", wanted),
+            None => term.split_once(" : ").map(|(path, wanted)| (path, ":", wanted)).unwrap(),
+        };
+        let wanted = wanted.trim_matches('"');
+        field(path).is_some_and(|value| if comparison == "=" { value == wanted } else { value.contains(wanted) })
+    })
+}
+
+/// A part of a query as it was before it was encoded.
+fn plain(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = (*first == b'%').then(|| after.get(..2)).flatten();
+        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        match code {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(if *first == b'+' { b' ' } else { *first });
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap()
+}
