@@ -4,7 +4,7 @@
 //! attempt of one stage. A cloud implements the first and shares the second with all others whose
 //! machines are reached the same way. `local` implements both with processes on this machine,
 //! and is the reference: what it does is what the contract means. The inside of machines that are
-//! reached by SSH is in [`runner`]; `ssh`, one's own hosts, is the first that shares it.
+//! reached by SSH is in [`runner`]; `ssh`, one's own hosts, and `slurm`, one's own clusters, share it.
 //!
 //! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
 //!
@@ -28,6 +28,7 @@
 pub mod local;
 pub mod runner;
 pub mod sim;
+pub mod slurm;
 pub mod ssh;
 
 use crate::model::{Bytes, PlaceName, Purchase, Rate};
@@ -49,8 +50,11 @@ pub const SIM: &str = "sim";
 /// The name of the provider of one's own hosts.
 pub const SSH: &str = "ssh";
 
+/// The name of the provider of one's own clusters.
+pub const SLURM: &str = "slurm";
+
 /// The providers of this build.
-pub const NAMES: [&str; 3] = [LOCAL, SIM, SSH];
+pub const NAMES: [&str; 4] = [LOCAL, SIM, SSH, SLURM];
 
 /// What providers are reached with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,15 +72,19 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
     Ok(match name {
         LOCAL => Some(Arc::new(local::Local::new(&access.root))),
         SIM => Some(Arc::new(sim::Sim::open(access.cloud.as_deref().unwrap_or(&access.root.join("cloud")))?)),
-        SSH => {
-            let hosts = access.hosts.as_deref().ok_or_else(|| {
-                let message = "the provider `ssh` needs the file of your hosts: give --hosts FILE, set SKY_HOSTS, or write \
-                               a hosts.toml here";
-                ProviderError::new(ErrorKind::Other, message)
-            })?;
-            Some(Arc::new(ssh::Ssh::open(hosts, &access.root)?))
-        }
+        SSH => Some(Arc::new(ssh::Ssh::open(hosts(name, access)?, &access.root)?)),
+        SLURM => Some(Arc::new(slurm::Slurm::open(hosts(name, access)?, &access.root)?)),
         _ => None,
+    })
+}
+
+/// The file of one's own hosts, without which the provider of that name can do nothing.
+fn hosts<'a>(name: &str, access: &'a Access) -> Result<&'a std::path::Path, ProviderError> {
+    access.hosts.as_deref().ok_or_else(|| {
+        let message = format!(
+            "the provider `{name}` needs the file of your hosts: give --hosts FILE, set SKY_HOSTS, or write a hosts.toml here"
+        );
+        ProviderError::new(ErrorKind::Other, message)
     })
 }
 
@@ -85,7 +93,7 @@ pub fn present(access: &Access) -> Vec<String> {
     let cloud = access.cloud.clone().unwrap_or_else(|| access.root.join("cloud"));
     let there = |name: &&str| match *name {
         SIM => cloud.exists(),
-        SSH => access.hosts.is_some(),
+        SSH | SLURM => access.hosts.is_some(),
         _ => true,
     };
     NAMES.into_iter().filter(there).map(str::to_owned).collect()
