@@ -25,6 +25,8 @@ mod rich;
 mod rules;
 mod sandbox;
 mod services;
+mod slurm;
+mod slurmd;
 mod ssh;
 mod sshd;
 mod update;

@@ -84,8 +84,7 @@ impl Session {
             let said = if said.trim().is_empty() { error.to_string() } else { said };
             return Err(reach.refusal(&said, code));
         }
-        let first: Vec<&str> =
-            std::iter::once(&reach.root).chain(&agent.settings).map(String::as_str).collect();
+        let first: Vec<&str> = std::iter::once(&reach.root).chain(&agent.settings).map(String::as_str).collect();
         let answer = session.exchange("root", &first, Streams::default()).await;
         let answer = match answer {
             Ok(answer) => answer,

@@ -37,7 +37,11 @@ impl RemoteWorker {
     }
 
     /// Makes a request about this attempt, for the lines of its answer.
-    pub(in crate::provider) async fn lines(&self, name: &str, arguments: &[&str]) -> Result<Vec<String>, ProviderError> {
+    pub(in crate::provider) async fn lines(
+        &self,
+        name: &str,
+        arguments: &[&str],
+    ) -> Result<Vec<String>, ProviderError> {
         let arguments: Vec<&str> = std::iter::once(self.token.id.as_str()).chain(arguments.iter().copied()).collect();
         self.link.lines(name, &arguments).await
     }

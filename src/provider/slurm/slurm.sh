@@ -288,6 +288,11 @@ request_look() {
     needed "$1"
     tell_end && return
     job_state
+    if [ "$state" = PENDING ] && [ -e "$run/pid" ]; then
+        # That may be what was said before it began.
+        rm -f "$run/state"
+        job_state
+    fi
     if ! over; then
         if [ "$state" = PENDING ] && [ -e "$run/pid" ]; then
             say preempted

@@ -25,8 +25,7 @@ impl JobWorker {
     }
 
     async fn hand_over(&self, secrets: &BTreeMap<String, Secret>) -> Result<(), ProviderError> {
-        let arguments: Vec<&str> =
-            secrets.iter().flat_map(|(name, secret)| [name.as_str(), secret.reveal()]).collect();
+        let arguments: Vec<&str> = secrets.iter().flat_map(|(name, secret)| [name.as_str(), secret.reveal()]).collect();
         self.inside.lines("hand", &arguments).await?;
         self.waiting().remove(&self.token);
         Ok(())
@@ -42,7 +41,8 @@ impl Worker for JobWorker {
     async fn start(&self, task: &Task) -> Result<(), ProviderError> {
         let values = task.environment.iter().map(|(name, value)| (name, value.as_str()));
         let secrets = task.secrets.iter().map(|(name, secret)| (name, secret.reveal()));
-        if let Some((name, _)) = values.chain(secrets).find(|(name, value)| !is_variable(name) || value.contains('\0')) {
+        if let Some((name, _)) = values.chain(secrets).find(|(name, value)| !is_variable(name) || value.contains('\0'))
+        {
             let message = format!("`{}` cannot be a variable of the environment", name.escape_debug());
             return Err(ProviderError::new(ErrorKind::Other, message));
         }

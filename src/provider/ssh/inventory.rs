@@ -43,8 +43,8 @@
 mod cluster;
 
 use super::super::runner::{Reach, Trust};
-pub use cluster::Cluster;
 use crate::model::{Bytes, DataRate, PlaceName, Rate, Tee};
+pub use cluster::Cluster;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,6 +1,7 @@
 //! A six-stage job on one of the providers, and what must be true of it at the end.
 
 use crate::apply::place::{self, Row, ended};
+use crate::slurmd::Cluster;
 use crate::sshd::Sshd;
 use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
 use sky::plan::{Plan, PlannedTransfer, PlannedWay, file};
@@ -18,6 +19,8 @@ pub enum On {
     Sim,
     /// A host, which is a folder behind an SSH server.
     Ssh,
+    /// A cluster, whose nodes are this machine.
+    Slurm,
 }
 
 /// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
@@ -68,6 +71,13 @@ impl Ground {
                 let host = Sshd::shared().host("one", &ground.path("host"), more);
                 std::fs::write(ground.path("hosts.toml"), host).unwrap();
             }
+            On::Slurm => {
+                in_clouds(&mut plan, ["slurm:one"; 2]);
+                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                let more = "type = \"m1.small\"\nprice = 3.6\nmemory = \"10 MB\"";
+                let cluster = Cluster::shared().entry("one", &ground.path("shared"), more);
+                std::fs::write(ground.path("hosts.toml"), cluster).unwrap();
+            }
         }
         change(&mut plan);
         std::fs::write(ground.path("plan.json"), file::encode(&plan).unwrap()).unwrap();
@@ -108,6 +118,7 @@ impl Ground {
             On::Local => "local",
             On::Sim => "sim",
             On::Ssh => "ssh",
+            On::Slurm => "slurm",
         }
     }
 
@@ -157,9 +168,10 @@ impl Ground {
         sim::bill(&self.cloud()).unwrap()
     }
 
-    /// The folders of machines on the host, with what is only traces.
+    /// The folders of machines on the host or the cluster, with what is only traces.
     pub fn machines(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.path("host/machines")).into_iter().flatten();
+        let folder = if self.on == On::Slurm { "shared/one/machines" } else { "host/machines" };
+        let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
@@ -184,7 +196,7 @@ impl Ground {
             assert!(bill.cost <= spent, "{about}: billed {} and accounted {spent}", bill.cost);
             assert!(spent <= BUDGET, "{about}: {spent}");
         }
-        if self.on == On::Ssh {
+        if matches!(self.on, On::Ssh | On::Slurm) {
             let spent = self.state().spent_micro_usd;
             assert!(spent.0 > 0 && spent <= BUDGET, "{about}: {spent}");
         }
@@ -195,6 +207,10 @@ impl Ground {
         assert_eq!(self.processes(), 0, "{about}");
         if self.on == On::Sim {
             assert_eq!(self.bill().running, 0, "{about}");
+        }
+        if self.on == On::Slurm {
+            let jobs = Cluster::shared().jobs_in(self.folder.path());
+            assert!(jobs.is_empty(), "{about}: {jobs:?}");
         }
         let taken: Vec<PathBuf> =
             self.machines().into_iter().filter(|machine| !machine.join("box/.run/released").exists()).collect();

@@ -5,18 +5,28 @@ use super::ground::{Ground, On, each};
 use crate::apply::place::ended;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Of the points on a cluster, so many are left out for each that is tried, and one more: a job takes
+/// its time to begin and to end.
+const EVERY_JOB: u64 = 5;
+
 /// The least number of points of a job with six stages.
 const POINTS: u64 = 200;
 
-#[allow(clippy::print_stdout)] // The figures are what is to be seen.
 fn killed_everywhere(on: On) {
+    killed(on, 1);
+}
+
+/// At every `every`-th point.
+#[allow(clippy::print_stdout)] // The figures are what is to be seen.
+fn killed(on: On, every: u64) {
     let ground = Ground::new(on);
     let apply = ["apply", "plan.json", "--provider", ground.provider()];
     let points = ground.points(&apply);
     ground.check_done("undisturbed", 1);
     assert!(points >= POINTS, "{points}");
     let killed = AtomicU64::new(0);
-    each(points, |point| {
+    each(points / every, |number| {
+        let point = number * every;
         let ground = Ground::new(on);
         let about = format!("{on:?}, killed at point {point} of {points}");
         killed.fetch_add(u64::from(ground.crash(&apply, point)), Ordering::SeqCst);
@@ -31,7 +41,7 @@ fn killed_everywhere(on: On) {
     });
     // The order of what runs side by side differs, and with it, by a few, the number of looks.
     let killed = killed.into_inner();
-    assert!(killed >= POINTS, "{killed} of {points}");
+    assert!(killed >= POINTS / every, "{killed} of {points}");
     println!("{on:?}: {killed} kills at {points} points, no violation");
 }
 
@@ -51,9 +61,14 @@ fn at_every_point_over_ssh() {
 }
 
 #[test]
+fn on_a_cluster() {
+    killed(On::Slurm, EVERY_JOB);
+}
+
+#[test]
 fn again_and_again() {
     // Each apply is killed a little later than the one before: progress is made all the same.
-    for on in [On::Local, On::Sim, On::Ssh] {
+    for on in [On::Local, On::Sim, On::Ssh, On::Slurm] {
         let ground = Ground::new(on);
         let apply = ["apply", "plan.json", "--provider", ground.provider()];
         let mut kills = 0;

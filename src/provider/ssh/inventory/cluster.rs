@@ -64,7 +64,8 @@ pub(super) fn all(file: &File, forms: &BTreeMap<Spanned<String>, Form>) -> Resul
         let cluster = cluster(file, name, form)?;
         let new = &cluster.host;
         if let Some(other) = clusters.iter().map(|other| &other.host).find(|other| {
-            other.instance_type == new.instance_type && (other.place == new.place || other.offer.size() != new.offer.size())
+            other.instance_type == new.instance_type
+                && (other.place == new.place || other.offer.size() != new.offer.size())
         }) {
             let message = format!("its type `{}` is another cluster's: {}", new.instance_type, other.reach.name);
             return Err(file.fault(name.span(), message, "give it a `type` of its own"));
@@ -85,7 +86,11 @@ fn cluster(file: &File, name: &Spanned<String>, form: &Form) -> Result<Cluster, 
         && let Some((key, value)) = reached.iter().find_map(|(key, value)| Some((key, value.as_ref()?)))
     {
         let message = format!("it has `{key}`, and no address");
-        return Err(file.fault(value.span(), message, "add the `address` of its log-in node; without one it is this machine"));
+        return Err(file.fault(
+            value.span(),
+            message,
+            "add the `address` of its log-in node; without one it is this machine",
+        ));
     }
     let host = HostForm {
         address: form.address.clone(),
