@@ -1,8 +1,11 @@
 #!/bin/sh
 # sky's hand in a job of Slurm: waits for the command, runs it, and writes down how it ended; ends
 # the job when its lease is over. $1: the machine's folder. `slurm.sh` says which file is what.
-# A signal to the job is for the command; this shell stays to see the end of it.
-trap : HUP INT TERM
+# A signal to the job is for the command; this shell stays to see the end of it. One of TERM may mean
+# that Slurm takes the job away: what the command says when it ends is then not how it would have ended.
+signalled=
+trap : HUP INT
+trap 'signalled=1' TERM
 run=$1/.run
 token=${1%/box}
 token=${token##*/}
@@ -20,23 +23,26 @@ pause() { sleep "$1" || sleep 1; }
     }
 }
 
-# The watchdog. A new lease counts from the time on when it was written, by the clock of whoever keeps
-# the folder; from then on counts the machine's own time.
+# What is left of the lease, in seconds. A new one counts from the time on when it was written, by the
+# clock of whoever keeps the folder; from then on counts the machine's own time.
+known='' end=0
+see_lease() {
+    IFS=' ' read -r number seconds < "$run/grant" || number=$known
+    read -r up _ < /proc/uptime
+    if [ "$number" != "$known" ]; then
+        touch "$run/.clock.job"
+        age=$(($(stat -c %Y "$run/.clock.job") - $(stat -c %Y "$run/grant")))
+        end=$((${up%%.*} + seconds - age))
+        known=$number
+    fi
+    left=$((end - ${up%%.*}))
+}
 watch() {
     trap '' HUP INT TERM
     sleeper=
     trap '[ -z "$sleeper" ] || kill -KILL "$sleeper"; exit 0' USR1
-    known='' end=0
     while [ -d "$run" ]; do
-        IFS=' ' read -r number seconds < "$run/grant" || number=$known
-        read -r up _ < /proc/uptime
-        if [ "$number" != "$known" ]; then
-            touch "$run/.clock.job"
-            age=$(($(stat -c %Y "$run/.clock.job") - $(stat -c %Y "$run/grant")))
-            end=$((${up%%.*} + seconds - age))
-            known=$number
-        fi
-        left=$((end - ${up%%.*}))
+        see_lease
         [ "$left" -gt 0 ] || break
         [ "$left" -lt 5 ] || left=5
         sleep "$left" &
@@ -50,6 +56,12 @@ watch() {
     sleep 5
     kill -KILL "-$$"
 }
+see_lease
+if [ "$left" -le 0 ]; then
+    # It was too long in the queue.
+    : > "$run/expired"
+    exit 1
+fi
 watch &
 watchdog=$!
 
@@ -96,6 +108,8 @@ cd "$1" || exit 1
 (set -C; printf '%s %s\n' "$SLURMD_NODENAME" "$$" > "$run/pid") 2> /dev/null || exit 0
 /bin/sh "$run/start/command" >> "$1/log" 2>&1
 code=$?
-printf '%s\n' "$code" > "$run/exit.new" && mv -f "$run/exit.new" "$run/exit"
+end=exit
+[ -z "$signalled" ] || end=signalled
+printf '%s\n' "$code" > "$run/exit.new" && mv -f "$run/exit.new" "$run/$end"
 kill -USR1 "$watchdog" 2> /dev/null
 exit "$code"

@@ -8,6 +8,8 @@
 #                                at which this file was written
 # box/.run/start/                there as a whole or not at all: command, environment, and `secrets`
 #                                if there are any to wait for
+# box/.run/exit                  how the command ended; `signalled`: how it did after a signal to the
+#                                job, which counts if Slurm has not ended the job itself
 # box/.run/door                  where on which node the job waits for secrets; `handed`: it has them
 # box/.run/state                 when Slurm was asked, and what it said
 #
@@ -109,7 +111,7 @@ begun() { [ -d "$run/start" ]; }
 
 find_left() {
     left=
-    begun && [ ! -e "$run/exit" ] || return 0
+    begun && [ ! -e "$run/exit" ] && [ ! -e "$run/signalled" ] || return 0
     job_state
     over || left=$job
 }
@@ -171,15 +173,15 @@ request_create() {
     fi
     # What no node can ever fulfil is not always refused.
     case $(squeue -h -t all -j "$job" -o '%T|%r' 2> /dev/null) in
-        FAILED\|BadConstraints | PENDING\|PartitionConfig | PENDING\|PartitionNodeLimit | PENDING\|BadConstraints)
+        FAILED\|BadConstraints | PENDING\|PartitionConfig | PENDING\|Partition*Limit | PENDING\|BadConstraints)
             kill_all
             scrub "$machine"
-            fail Stockout "Slurm: no node of the partition can ever be what is asked for"
+            fail Stockout "Slurm: this is more than the partition can ever give or allows"
             ;;
-        PENDING\|PartitionTimeLimit | PENDING\|*PerJobLimit)
+        PENDING\|*PerJobLimit)
             kill_all
             scrub "$machine"
-            fail Quota "Slurm: the job is above a limit of the partition or the account"
+            fail Quota "Slurm: this is more than the account's limit for one job"
             ;;
     esac
     describe
@@ -315,6 +317,10 @@ request_look() {
     case $state in
         TIMEOUT | DEADLINE) say expired ;;
         PREEMPTED) say preempted ;;
+        COMPLETED | FAILED)
+            # Somebody asked the command to end, and it did.
+            if first "$run/signalled"; then say "exited $line"; else say lost; fi
+            ;;
         *) say lost ;;
     esac
 }

@@ -73,6 +73,10 @@ impl Worker for JobWorker {
     }
 
     async fn log(&self, offset: u64) -> Result<Vec<u8>, ProviderError> {
+        // Who waits for the first line waits for the secrets, too.
+        if self.waiting().contains_key(&self.token) {
+            self.status().await?;
+        }
         self.inside.log(offset).await
     }
 

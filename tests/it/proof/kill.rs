@@ -5,9 +5,8 @@ use super::ground::{Ground, On, each};
 use crate::apply::place::ended;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Of the points on a cluster, so many are left out for each that is tried, and one more: a job takes
-/// its time to begin and to end.
-const EVERY_JOB: u64 = 5;
+/// On a cluster one point of so many is tried: a job takes its time to begin and to end.
+const EVERY_JOB: u64 = 10;
 
 /// The least number of points of a job with six stages.
 const POINTS: u64 = 200;

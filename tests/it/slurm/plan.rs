@@ -5,7 +5,7 @@ use crate::slurmd::Cluster;
 use std::process::Command;
 
 const JOB: &str = "name = \"train\"\n[stages.train]\nwrites = { model = \"1 MB\" }\nneeds = { accelerators = [\"A100-80GB:2\"] }\n\
-    duration = \"2 h\"\nrun = \"echo $SLURM_JOB_GPUS > $SKY_OUTPUTS/model\"\n";
+    duration = \"2 h\"\nrun = \"squeue -h -j $SLURM_JOB_ID -o %b > $SKY_OUTPUTS/model\"\n";
 const MORE: &str = "partition = \"main\"\ngres = \"gpu:a100:2\"\ncpus = 4\nmemory = \"100 MB\"\naccelerators = \"A100-80GB:2\"\n\
     place = \"berlin\"\ntype = \"dgx\"\nnodes = 3\nprice = \"$1.20\"\n[places.berlin]\ncountry = \"DE\"\n";
 
@@ -32,7 +32,8 @@ fn a_plan_takes_the_cluster_and_an_apply_runs_there() {
     }
     run(&["verify", "plan.json"], 0);
     run(&["apply", "plan.json"], 0);
-    assert_eq!(std::fs::read_to_string(folder.path().join(".sky/artifacts/train/model")).unwrap(), "0,1\n");
+    let got = std::fs::read_to_string(folder.path().join(".sky/artifacts/train/model")).unwrap();
+    assert!(got.contains("gpu:a100:2"), "{got}");
     assert!(run(&["sweep", "--dry-run"], 0).contains("Nothing to sweep"));
     run(&["destroy", "--auto-approve"], 0);
     assert_eq!(cluster.ask("squeue", &["-h"]), "");

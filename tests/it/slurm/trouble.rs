@@ -14,7 +14,7 @@ fn refusals_are_told_apart() {
         ("memory = \"10 TB\"", HOUR, ErrorKind::Stockout),
         ("cpus = 1000", HOUR, ErrorKind::Stockout),
         // Above the partition's ten minutes.
-        ("partition = \"brief\"", HOUR, ErrorKind::Quota),
+        ("partition = \"brief\"", HOUR, ErrorKind::Stockout),
     ];
     runtime().block_on(async {
         for (more, lease, kind) in kinds {
