@@ -43,7 +43,7 @@
 //! | file | what it is |
 //! | --- | --- |
 //! | `job.toml`, `policy.toml` | written by people |
-//! | `hosts.toml` | one's own hosts, written by people ([`provider::ssh::inventory`]) |
+//! | `hosts.toml` | one's own hosts and clusters, written by people ([`provider::ssh::inventory`]) |
 //! | `catalog/` | the shipped catalog: text, compiled into the binary; `catalog/README.md` has the format |
 //! | `sky.lock` | which catalog plans are made from, by digest ([`catalog::lock`]) |
 //! | `~/.cache/sky` | what sources of prices have answered, for the next update; may be deleted |

@@ -1,10 +1,12 @@
-//! One's own hosts: where their file is, and what they offer to plans.
+//! One's own hosts and clusters: where their file is, and what they offer to plans.
 
 use super::{Failure, lock};
 use crate::catalog::files::{self, File};
 use crate::catalog::overlay::{self, OWN, Origin, Rows};
 use crate::catalog::{Catalog, load};
-use crate::provider::ssh::inventory::{self, Inventory};
+use crate::model::PlaceName;
+use crate::provider::ssh::inventory::{self, Host, Inventory};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The file that is taken if none is named and it is there.
@@ -22,7 +24,8 @@ pub fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
 pub fn laid_over(catalog: Catalog, named: Option<&Path>, hosts: Option<&Path>) -> Result<Catalog, Failure> {
     let Some(path) = file(hosts, Path::new("")) else { return Ok(catalog) };
     let inventory = inventory::read(&path).map_err(Failure::error)?;
-    if let Some(place) = catalog.places.iter().find(|place| place.name.cloud == crate::provider::SSH) {
+    let own = |cloud: &str| clouds(&inventory).contains(&cloud);
+    if let Some(place) = catalog.places.iter().find(|place| own(&place.name.cloud)) {
         let message =
             format!("the catalog has a place {} already, and {} would add others", place.name, path.display());
         return Err(Failure::error(message).hint("name the cloud in the catalog in another way"));
@@ -53,9 +56,26 @@ fn with(files: Vec<File>, inventory: &Inventory, date: &str) -> Result<Catalog, 
     load::from_files(&files).map_err(Failure::error)
 }
 
+/// The clouds that an inventory has something at.
+fn clouds(inventory: &Inventory) -> Vec<&'static str> {
+    let mut clouds = Vec::new();
+    if !inventory.hosts.is_empty() {
+        clouds.push(crate::provider::SSH);
+    }
+    if !inventory.clusters.is_empty() {
+        clouds.push(crate::provider::SLURM);
+    }
+    clouds
+}
+
+/// One kind of machine, and how many of it there may be at a time.
+fn offers(inventory: &Inventory) -> impl Iterator<Item = (&Host, Option<u32>)> {
+    let hosts = inventory.hosts.iter().map(|host| (host, Some(host.slots)));
+    hosts.chain(inventory.clusters.iter().map(|cluster| (&cluster.host, cluster.nodes)))
+}
+
 fn tables(inventory: &Inventory) -> Vec<Rows> {
     let source = || OWN.to_owned();
-    let cloud = crate::provider::SSH;
     let mut tables = vec![Rows {
         file: "places.csv",
         columns: &[
@@ -73,9 +93,10 @@ fn tables(inventory: &Inventory) -> Vec<Rows> {
     }];
     let mut certifications =
         Rows { file: "certifications.csv", columns: &["scheme", "status", "places", "source"], rows: Vec::new() };
-    for (name, place) in &inventory.places {
-        let place = place.clone();
-        let full = format!("{cloud}:{name}");
+    let names: BTreeSet<&PlaceName> = offers(inventory).map(|(host, _)| &host.place).collect();
+    for name in names {
+        let place = inventory.places.get(&name.region).cloned().unwrap_or_default();
+        let full = name.to_string();
         for scheme in place.certifications {
             certifications.rows.push(vec![scheme, "certified".to_owned(), full.clone(), source()]);
         }
@@ -91,11 +112,12 @@ fn tables(inventory: &Inventory) -> Vec<Rows> {
             place.parent_country,
         ]);
     }
-    let mut machines = Rows {
-        file: "ssh/machines.csv",
+    let machines = |file| Rows {
+        file,
         columns: &["instance_type", "vcpus", "memory_gib", "accelerator", "count", "arch"],
         rows: Vec::new(),
     };
+    let mut machines = [machines("ssh/machines.csv"), machines("slurm/machines.csv")];
     let mut prices =
         Rows { file: "prices.csv", columns: &["place", "instance_type", "on_demand", "source"], rows: Vec::new() };
     let mut confidential = Rows {
@@ -103,10 +125,12 @@ fn tables(inventory: &Inventory) -> Vec<Rows> {
         columns: &["cloud", "instance_type", "tee", "places", "source"],
         rows: Vec::new(),
     };
-    let mut slots: std::collections::BTreeMap<String, u64> = Default::default();
-    for host in &inventory.hosts {
+    // None: without a limit.
+    let mut most: BTreeMap<String, Option<u64>> = BTreeMap::new();
+    for (host, count) in offers(inventory) {
         let (place, name, offer) = (host.place.to_string(), host.instance_type.clone(), &host.offer);
-        *slots.entry(place.clone()).or_default() += u64::from(host.slots);
+        let most = most.entry(place.clone()).or_insert(Some(0));
+        *most = most.zip(count).map(|(most, count)| most + u64::from(count));
         let (card, count) = match &offer.accelerators {
             Some((card, count)) => (card.clone(), count.to_string()),
             None => Default::default(),
@@ -115,6 +139,7 @@ fn tables(inventory: &Inventory) -> Vec<Rows> {
         let cpus = known(offer.vcpu_thousandths, decimal(offer.vcpu_thousandths, 3));
         let memory = known(offer.memory.0, decimal(((u128::from(offer.memory.0) * 1000) >> 30) as u64, 3));
         let row = vec![name.clone(), cpus, memory, card, count, offer.arch.clone()];
+        let machines = &mut machines[usize::from(host.place.cloud != crate::provider::SSH)];
         if !machines.rows.contains(&row) {
             machines.rows.push(row);
         }
@@ -124,34 +149,33 @@ fn tables(inventory: &Inventory) -> Vec<Rows> {
         }
         prices.rows.push(row);
         for tee in &offer.tee {
-            confidential.rows.push(vec![cloud.to_owned(), name.clone(), tee.clone(), place.clone(), source()]);
+            confidential.rows.push(vec![host.place.cloud.clone(), name.clone(), tee.clone(), place.clone(), source()]);
         }
     }
-    let quota = |(place, slots): (String, u64)| vec![place, "instances".to_owned(), slots.to_string(), source()];
+    let quota = |(place, most): (String, Option<u64>)| {
+        most.map(|most| vec![place, "instances".to_owned(), most.to_string(), source()])
+    };
     let quotas = Rows {
         file: "quotas.csv",
         columns: &["where", "what", "most", "source"],
-        rows: slots.into_iter().map(quota).collect(),
+        rows: most.into_iter().filter_map(quota).collect(),
     };
-    let all = format!("{cloud}:*");
+    let mut egress =
+        Rows { file: "egress.csv", columns: &["from", "to", "above_gb", "usd_per_gb", "source"], rows: Vec::new() };
+    let mut throughput = Rows { file: "throughput.csv", columns: &["from", "to", "gbps", "source"], rows: Vec::new() };
     let price = decimal(inventory.egress.0.unsigned_abs(), 9);
-    let egress = Rows {
-        file: "egress.csv",
-        columns: &["from", "to", "above_gb", "usd_per_gb", "source"],
-        rows: ["internet", &all]
-            .into_iter()
-            .map(|to| {
-                let price = if to == all { "0".to_owned() } else { price.clone() };
-                vec![all.clone(), to.to_owned(), "0".to_owned(), price, source()]
-            })
-            .collect(),
-    };
-    let ways = inventory.gbps.iter().flat_map(|gbps| {
-        let way = |from: &str, to: &str| vec![from.to_owned(), to.to_owned(), gbps.clone(), source()];
-        [way(&all, "*"), way("*", &all)]
-    });
-    let throughput = Rows { file: "throughput.csv", columns: &["from", "to", "gbps", "source"], rows: ways.collect() };
-    tables.extend([certifications, machines, prices, confidential, quotas, egress, throughput]);
+    for cloud in clouds(inventory) {
+        let all = format!("{cloud}:*");
+        for (to, price) in [("internet", price.as_str()), (&all, "0")] {
+            egress.rows.push(vec![all.clone(), to.to_owned(), "0".to_owned(), price.to_owned(), source()]);
+        }
+        if let Some(gbps) = &inventory.gbps {
+            throughput.rows.push(vec![all.clone(), "*".to_owned(), gbps.clone(), source()]);
+            throughput.rows.push(vec!["*".to_owned(), all.clone(), gbps.clone(), source()]);
+        }
+    }
+    tables.extend(machines);
+    tables.extend([certifications, prices, confidential, quotas, egress, throughput]);
     tables
 }
 

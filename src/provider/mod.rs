@@ -4,8 +4,9 @@
 //! attempt of one stage. A cloud implements the first and shares the second with all others whose
 //! machines are reached the same way. `local` implements both with processes on this machine,
 //! and is the reference: what it does is what the contract means. The inside of machines that are
-//! reached by SSH is in [`runner`], which `ssh`, one's own hosts, and all of [`cloud`] share: what is
-//! rented by an API. `aws` and `gcp` are there only with the cargo features of these names.
+//! reached by SSH is in [`runner`], which `ssh`, one's own hosts, `slurm`, one's own clusters, and all of
+//! [`cloud`] share: what is rented by an API. `aws` and `gcp` are there only with the cargo features of
+//! these names.
 //!
 //! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
 //!
@@ -34,6 +35,7 @@ pub mod gcp;
 pub mod local;
 pub mod runner;
 pub mod sim;
+pub mod slurm;
 pub mod ssh;
 
 use crate::model::{Bytes, PlaceName, Purchase, Rate};
@@ -55,6 +57,9 @@ pub const SIM: &str = "sim";
 /// The name of the provider of one's own hosts.
 pub const SSH: &str = "ssh";
 
+/// The name of the provider of one's own clusters.
+pub const SLURM: &str = "slurm";
+
 /// The name of Amazon Web Services.
 pub const AWS: &str = "aws";
 /// The name of Google Cloud.
@@ -65,6 +70,7 @@ pub const NAMES: &[&str] = &[
     LOCAL,
     SIM,
     SSH,
+    SLURM,
     #[cfg(feature = "aws")]
     AWS,
     #[cfg(feature = "gcp")]
@@ -95,14 +101,8 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
     Ok(match name {
         LOCAL => Some(Arc::new(local::Local::new(&access.root))),
         SIM => Some(Arc::new(sim::Sim::open(access.cloud.as_deref().unwrap_or(&access.root.join("cloud")))?)),
-        SSH => {
-            let hosts = access.hosts.as_deref().ok_or_else(|| {
-                let message = "the provider `ssh` needs the file of your hosts: give --hosts FILE, set SKY_HOSTS, or write \
-                               a hosts.toml here";
-                ProviderError::new(ErrorKind::Other, message)
-            })?;
-            Some(Arc::new(ssh::Ssh::open(hosts, &access.root)?))
-        }
+        SSH => Some(Arc::new(ssh::Ssh::open(hosts(name, access)?, &access.root)?)),
+        SLURM => Some(Arc::new(slurm::Slurm::open(hosts(name, access)?, &access.root)?)),
         #[cfg(feature = "aws")]
         AWS => Some(Arc::new(aws::open(&access.root))),
         #[cfg(feature = "gcp")]
@@ -111,12 +111,22 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
     })
 }
 
+/// The file of one's own hosts, without which the provider of that name can do nothing.
+fn hosts<'a>(name: &str, access: &'a Access) -> Result<&'a std::path::Path, ProviderError> {
+    access.hosts.as_deref().ok_or_else(|| {
+        let message = format!(
+            "the provider `{name}` needs the file of your hosts: give --hosts FILE, set SKY_HOSTS, or write a hosts.toml here"
+        );
+        ProviderError::new(ErrorKind::Other, message)
+    })
+}
+
 /// The providers that may have machines of ours, as far as one can tell without asking them.
 pub fn present(access: &Access) -> Vec<String> {
     let cloud = access.cloud.clone().unwrap_or_else(|| access.root.join("cloud"));
     let there = |name: &&str| match *name {
         SIM => cloud.exists(),
-        SSH => access.hosts.is_some(),
+        SSH | SLURM => access.hosts.is_some(),
         #[cfg(feature = "aws")]
         AWS => aws::present(&access.root),
         #[cfg(feature = "gcp")]

@@ -28,6 +28,8 @@ mod rich;
 mod rules;
 mod sandbox;
 mod services;
+mod slurm;
+mod slurmd;
 mod ssh;
 mod sshd;
 mod stores;

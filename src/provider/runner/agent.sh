@@ -16,6 +16,11 @@
 # Locks are on folders, and end with whoever holds them: descriptor 9 is that of the root, for what
 # counts or removes machines; 8 that of a machine's `.run`, for what starts, fills or empties it.
 
+requests="create find list renew adopt release fill start look log log_length signal progress output"
+tools="setsid flock tar dd grep sed tail head wc tr cat mv rm cp mkdir chmod"
+# What is to be settled with the first request, of an agent that wants more than the root.
+settle() { :; }
+
 say() { printf '+%s\n' "$1"; }
 # Ends a request: the rest of its content is read and forgotten.
 fail() {
@@ -113,6 +118,14 @@ usable() {
     ! lease_is_over || fail NotFound "its lease is over"
 }
 
+# Whether the command was started. A former sky may have got further than it knew.
+begun() {
+    if [ -e "$run/command" ]; then
+        [ -e "$run/pid" ] || kill_all
+    fi
+    [ -e "$run/pid" ]
+}
+
 # Finds live processes of the machine: those that carry its token, and all of the supervisor's
 # session, if its number certainly means it still. `$left` has PID:GROUP of each.
 find_left() {
@@ -177,15 +190,16 @@ describe() {
     say "$ended $line $tags"
 }
 
-# root: where everything of sky's lies; relative to the home folder.
+# root ROOT: where everything of sky's lies; relative to the home folder.
 request_root() {
+    settle "$@"
     case $1 in
         /*) root=$1 ;;
         '~/'*) root=$PWD/${1#'~/'} ;;
         *) root=$PWD/$1 ;;
     esac
     missing=
-    for tool in setsid flock tar dd grep sed tail head wc tr cat mv rm cp mkdir chmod; do
+    for tool in $tools; do
         command -v "$tool" > /dev/null 2>&1 || missing="$missing $tool"
     done
     if [ -n "$missing" ]; then
@@ -304,11 +318,7 @@ laid") ;;
             ;;
     esac
     lock_machine
-    # A former sky may have got further than it knew.
-    if [ -e "$run/command" ]; then
-        [ -e "$run/pid" ] || kill_all
-    fi
-    if [ -e "$run/pid" ]; then
+    if begun; then
         rm -rf "$laid"
         return
     fi
@@ -450,29 +460,3 @@ request_output() {
         broken "output $2 is a pipe, a socket or a device: only files, directories and links are data"
     fi
 }
-
-nl='
-'
-content=
-printf 'sky-agent 1\n'
-while IFS=' ' read -r name count; do
-    set --
-    while [ "$count" -gt 0 ]; do
-        count=$((count - 1))
-        IFS= read -r lines && IFS= read -r value || exit 0
-        while [ "$lines" -gt 1 ]; do
-            lines=$((lines - 1))
-            IFS= read -r line || exit 0
-            value=$value$nl$line
-        done
-        set -- "$@" "$value"
-    done
-    case $name in
-        root) request_root "$@" ;;
-        create | find | list | renew | adopt | release | fill | start | look | log | log_length | signal | progress | output)
-            # What a request breaks or locks ends with it.
-            if [ -n "$root" ]; then ("request_$name" "$@" && echo .); fi
-            ;;
-        *) printf '!Other this is no request: %s\n' "$name" ;;
-    esac
-done

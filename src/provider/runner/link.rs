@@ -7,15 +7,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
+/// That of a machine which runs the commands itself.
+const AGENT: &str = concat!(include_str!("agent.sh"), include_str!("requests.sh"));
 /// Most connections to one machine at a time: each serves one request at a time.
 const MOST: usize = 4;
 /// How long a request waits for a connection before another one is opened. Most requests take
 /// some milliseconds; those that move data may take hours.
 const WAIT: Duration = Duration::from_millis(500);
 
+/// What answers on a machine.
+#[derive(Clone, Debug)]
+pub(in crate::provider) struct Agent {
+    /// A program for `/bin/sh`.
+    pub text: &'static str,
+    /// What it is told first, after the root.
+    pub settings: Vec<String>,
+}
+
 /// A machine that can be asked.
 pub struct Link {
     pub reach: Reach,
+    agent: Agent,
     connections: Mutex<Connections>,
     /// One is idle, or fewer are open.
     changed: Notify,
@@ -39,7 +51,12 @@ struct Taken<'a> {
 impl Link {
     /// A machine that is not yet talked to.
     pub fn new(reach: Reach) -> Arc<Self> {
-        Arc::new(Self { reach, connections: Mutex::default(), changed: Notify::new() })
+        Self::with(reach, Agent { text: AGENT, settings: Vec::new() })
+    }
+
+    /// The same, with another agent than that of a machine.
+    pub(in crate::provider) fn with(reach: Reach, agent: Agent) -> Arc<Self> {
+        Arc::new(Self { reach, agent, connections: Mutex::default(), changed: Notify::new() })
     }
 
     /// Makes a request. An error names the machine; one of kind `Unreachable` leaves open whether it
@@ -84,7 +101,7 @@ impl Link {
                 },
                 Some(None) => {
                     let mut taken = Taken { link: self, session: None, returned: false };
-                    taken.session = Some(Session::open(&self.reach).await?);
+                    taken.session = Some(Session::open(&self.reach, &self.agent).await?);
                     return Ok(taken);
                 }
                 None => waited = tokio::time::timeout(WAIT, self.changed.notified()).await.is_err(),

@@ -23,6 +23,8 @@ mod session;
 mod wire;
 mod worker;
 
+pub(super) use link::Agent;
 pub use link::Link;
 pub use reach::{Reach, Trust};
 pub use worker::RemoteWorker;
+pub(super) use worker::is_variable;

@@ -1,4 +1,5 @@
-//! How a machine is reached, as arguments of `ssh`; and what `ssh` means when it gives up.
+//! How a machine is reached, as arguments of `ssh`, or without it if it is this one; and what `ssh`
+//! means when it gives up.
 
 use super::super::{ErrorKind, ProviderError};
 use std::io::{self, Write};
@@ -32,6 +33,9 @@ pub enum Trust {
     File(PathBuf),
     /// By this key alone: `ssh-ed25519 AAAA…`.
     Key(String),
+    /// It is this machine, and reached without a connection; address, port, user and identity mean
+    /// nothing then.
+    Here,
 }
 
 /// The name under which a key that is given by itself is looked up.
@@ -62,10 +66,16 @@ const SETTINGS: [&str; 19] = [
     "EscapeChar=none",
 ];
 
+/// The variables of this machine's environment that a shell on it gets.
+const OF_A_LOGIN: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ"];
+
 impl Reach {
     /// The call of `ssh` that runs `program` there, which holds nothing that people wrote; and what
     /// must not be dropped before the connection is there.
     pub(super) fn command(&self, program: &str) -> io::Result<(Command, Option<tempfile::NamedTempFile>)> {
+        if self.trust == Trust::Here {
+            return Ok((here(program), None));
+        }
         let mut command = Command::new("ssh");
         command.arg("-T");
         // Jump hosts and the like for this sky alone.
@@ -88,7 +98,7 @@ impl Reach {
         }
         let mut kept = None;
         let known = match &self.trust {
-            Trust::Known => None,
+            Trust::Known | Trust::Here => None,
             Trust::File(path) => Some(path.clone()),
             Trust::Key(key) => {
                 let mut file = tempfile::Builder::new().prefix("sky-host-key").tempfile()?;
@@ -106,13 +116,8 @@ impl Reach {
         command
             .args(["--", &self.address, program])
             // Settings of this sky are nobody else's.
-            .env_remove("SKY_TOKEN")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A Ctrl-C on the terminal is for sky, which still has to end what runs there.
-            .process_group(0)
-            .kill_on_drop(true);
+            .env_remove("SKY_TOKEN");
+        piped(&mut command);
         Ok((command, kept))
     }
 
@@ -154,7 +159,7 @@ impl Reach {
 
     fn known_at(&self) -> String {
         match &self.trust {
-            Trust::Known => "in ~/.ssh/known_hosts".to_owned(),
+            Trust::Known | Trust::Here => "in ~/.ssh/known_hosts".to_owned(),
             Trust::File(path) => format!("in {}", path.display()),
             Trust::Key(_) => "in its `host_key`".to_owned(),
         }
@@ -164,6 +169,31 @@ impl Reach {
     pub(super) fn place(&self, below: &str) -> String {
         format!("{}:{}/{below}", self.name, self.root.trim_end_matches('/'))
     }
+}
+
+/// The same on this machine, with what a log-in would have and nothing else of this process's
+/// environment, which may hold what is secret.
+fn here(program: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", program]).env_clear();
+    for name in OF_A_LOGIN {
+        command.envs(std::env::var_os(name).map(|value| (name, value)));
+    }
+    if let Some(home) = std::env::var_os("HOME").filter(|home| Path::new(home).is_dir()) {
+        command.current_dir(home);
+    }
+    piped(&mut command);
+    command
+}
+
+fn piped(command: &mut Command) {
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A Ctrl-C on the terminal is for sky, which still has to end what runs there.
+        .process_group(0)
+        .kill_on_drop(true);
 }
 
 /// A path as a setting of `ssh` takes it: in quotes, without what would be filled in.

@@ -1,6 +1,7 @@
 //! One connection to a machine, with the agent at its other end.
 
 use super::super::{ErrorKind, ProviderError};
+use super::link::Agent;
 use super::reach::Reach;
 use super::wire::{self, Line};
 use std::io;
@@ -10,7 +11,6 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 
-const AGENT: &str = include_str!("agent.sh");
 /// What the agent says first, whatever the machine's own greeting says before.
 const GREETING: &str = "sky-agent 1";
 /// The most of such a greeting.
@@ -54,7 +54,7 @@ pub(super) struct Session {
 
 impl Session {
     /// Connects, and sends the agent.
-    pub async fn open(reach: &Reach) -> Result<Self, ProviderError> {
+    pub async fn open(reach: &Reach, agent: &Agent) -> Result<Self, ProviderError> {
         let wrong = |error: io::Error| {
             let message = match error.kind() {
                 io::ErrorKind::NotFound => "there is no `ssh`: install the OpenSSH client".to_owned(),
@@ -63,7 +63,7 @@ impl Session {
             ProviderError::new(ErrorKind::Other, message)
         };
         // Fixed but for a number, and in such words that every shell understands it.
-        let size = AGENT.len();
+        let size = agent.text.len();
         let program = format!("exec /bin/sh -c 'eval \"$(dd bs={size} count=1 iflag=fullblock 2>/dev/null)\"'");
         let (mut command, kept) = reach.command(&program).map_err(wrong)?;
         let mut child = command.spawn().map_err(wrong)?;
@@ -74,7 +74,7 @@ impl Session {
         let said = Arc::default();
         tokio::spawn(listen(errors, Arc::clone(&said)));
         let mut session = Self { child, input, output: BufReader::new(output), said };
-        let greeted = tokio::time::timeout(BEGIN, session.greet()).await.unwrap_or_else(|_| {
+        let greeted = tokio::time::timeout(BEGIN, session.greet(agent.text)).await.unwrap_or_else(|_| {
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", BEGIN.as_secs())))
         });
         drop(kept);
@@ -84,7 +84,8 @@ impl Session {
             let said = if said.trim().is_empty() { error.to_string() } else { said };
             return Err(reach.refusal(&said, code));
         }
-        let answer = session.exchange("root", &[&reach.root], Streams::default()).await;
+        let first: Vec<&str> = std::iter::once(&reach.root).chain(&agent.settings).map(String::as_str).collect();
+        let answer = session.exchange("root", &first, Streams::default()).await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Err(session.lost(reach, &error).await),
@@ -95,8 +96,8 @@ impl Session {
         }
     }
 
-    async fn greet(&mut self) -> io::Result<()> {
-        self.input.write_all(AGENT.as_bytes()).await?;
+    async fn greet(&mut self, agent: &str) -> io::Result<()> {
+        self.input.write_all(agent.as_bytes()).await?;
         self.input.flush().await?;
         let mut read = 0;
         while read < PREAMBLE {

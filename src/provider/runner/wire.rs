@@ -39,6 +39,9 @@ pub(super) fn line(text: &[u8]) -> io::Result<Line> {
             let (kind, message) = rest.split_once(' ').ok_or_else(strange)?;
             let kind = match kind {
                 "Stockout" => ErrorKind::Stockout,
+                "Quota" => ErrorKind::Quota,
+                "Denied" => ErrorKind::Denied,
+                "Throttled" => ErrorKind::Throttled,
                 "NotFound" => ErrorKind::NotFound,
                 "Unreachable" => ErrorKind::Unreachable,
                 _ => ErrorKind::Other,

@@ -36,7 +36,12 @@ impl RemoteWorker {
         Self { link, token, scratch }
     }
 
-    async fn lines(&self, name: &str, arguments: &[&str]) -> Result<Vec<String>, ProviderError> {
+    /// Makes a request about this attempt, for the lines of its answer.
+    pub(in crate::provider) async fn lines(
+        &self,
+        name: &str,
+        arguments: &[&str],
+    ) -> Result<Vec<String>, ProviderError> {
         let arguments: Vec<&str> = std::iter::once(self.token.id.as_str()).chain(arguments.iter().copied()).collect();
         self.link.lines(name, &arguments).await
     }
@@ -53,6 +58,23 @@ impl RemoteWorker {
         let (answer, laid) = tokio::join!(ask, lay);
         let Answer { .. } = answer?;
         Ok(laid.unwrap_or_else(|error| Err(io::Error::other(error)))?.then_some(target))
+    }
+
+    /// What an answer to `look` means.
+    pub(in crate::provider) fn understood(&self, said: &str) -> Result<RunStatus, ProviderError> {
+        let status = match said.split_once(' ').unwrap_or((said, "")) {
+            ("waiting", _) => Some(RunStatus::NotStarted),
+            ("running", _) => Some(RunStatus::Running),
+            ("lost", _) => Some(RunStatus::Lost),
+            ("expired", _) => Some(RunStatus::Expired),
+            ("preempted", _) => Some(RunStatus::Preempted),
+            ("exited", code) => code.parse().ok().map(RunStatus::Exited),
+            _ => None,
+        };
+        status.ok_or_else(|| {
+            let message = format!("host {}: its answer makes no sense: {}", self.link.reach.name, said.escape_debug());
+            ProviderError::new(ErrorKind::Other, message)
+        })
     }
 
     /// How many processes of the attempt are left.
@@ -108,19 +130,7 @@ impl Worker for RemoteWorker {
 
     async fn status(&self) -> Result<RunStatus, ProviderError> {
         let lines = self.lines("look", &[]).await?;
-        let said = lines.first().map(String::as_str).unwrap_or_default();
-        let status = match said.split_once(' ').unwrap_or((said, "")) {
-            ("waiting", _) => Some(RunStatus::NotStarted),
-            ("running", _) => Some(RunStatus::Running),
-            ("lost", _) => Some(RunStatus::Lost),
-            ("expired", _) => Some(RunStatus::Expired),
-            ("exited", code) => code.parse().ok().map(RunStatus::Exited),
-            _ => None,
-        };
-        status.ok_or_else(|| {
-            let message = format!("host {}: its answer makes no sense: {}", self.link.reach.name, said.escape_debug());
-            ProviderError::new(ErrorKind::Other, message)
-        })
+        self.understood(lines.first().map(String::as_str).unwrap_or_default())
     }
 
     fn interval(&self) -> Duration {
@@ -176,7 +186,7 @@ impl Worker for RemoteWorker {
 }
 
 /// Whether a shell can have a variable of that name.
-fn is_variable(name: &str) -> bool {
+pub(in crate::provider) fn is_variable(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(plain) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }

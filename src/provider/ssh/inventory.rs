@@ -1,4 +1,4 @@
-//! `hosts.toml`: one's own hosts, and the places where they are.
+//! `hosts.toml`: one's own hosts and clusters, and the places where they are.
 //!
 //! ```toml
 //! date = "2026-11-01"              # the day of the prices; without it, that of the catalog
@@ -20,6 +20,18 @@
 //! slots = 1                        # stages at a time
 //! price = "$1.20"                  # an hour [0]
 //!
+//! [clusters.gpu]                   # a partition of a cluster that Slurm runs: as a host, with
+//! address = "login.example.org"    # its log-in node [this machine]
+//! root = "/shared/sky"             # folder that its nodes see as well [.local/share/sky]
+//! partition = "gpu"                # this to `constraint`: as sbatch has them
+//! account = "us"
+//! qos = "normal"
+//! gres = "gpu:a100:4"              # [gpu:COUNT of the accelerators]
+//! constraint = "nvlink"
+//! time = "24 h"                    # limit of a job [its lease, moved when that is renewed]
+//! nodes = 8                        # most nodes at a time, in place of `slots` [no limit]
+//! conf = "/etc/slurm/slurm.conf"   # on the log-in node [as it is set there]
+//!
 //! [places.berlin]                  # what rules may ask of a place; what is not said is unknown
 //! country = "DE"                   # also location, operator, parent, parent_country, us_cloud_act, class,
 //!                                  # certifications
@@ -28,8 +40,11 @@
 //! gbps = 1                         # between them and other places [as the catalog says]
 //! ```
 
+mod cluster;
+
 use super::super::runner::{Reach, Trust};
 use crate::model::{Bytes, DataRate, PlaceName, Rate, Tee};
+pub use cluster::Cluster;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -44,7 +59,9 @@ pub struct Inventory {
     pub date: Option<String>,
     /// By name.
     pub hosts: Vec<Host>,
-    /// By name, each that a host is at.
+    /// By name.
+    pub clusters: Vec<Cluster>,
+    /// By name, each that a host or a cluster is at.
     pub places: BTreeMap<String, Place>,
     /// For a GB to anywhere else.
     pub egress: DataRate,
@@ -121,6 +138,8 @@ struct Form {
     date: Option<Spanned<String>>,
     #[serde(default)]
     hosts: BTreeMap<Spanned<String>, HostForm>,
+    #[serde(default)]
+    clusters: BTreeMap<Spanned<String>, cluster::Form>,
     #[serde(default)]
     places: BTreeMap<Spanned<String>, PlaceForm>,
     #[serde(default)]
@@ -275,7 +294,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
         let hint = "README.md has the form of the file, under \"Machines over SSH\"";
         file.fault(error.span().unwrap_or(0..0), error.message().replace('\n', " "), hint)
     })?;
-    if form.hosts.is_empty() {
+    if form.hosts.is_empty() && form.clusters.is_empty() {
         return Err(file.fault(0..0, "it has no hosts", "add one: `[hosts.NAME]` with cpus and memory"));
     }
     let hint = "write a day like 2026-11-01";
@@ -284,6 +303,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
     for (name, form) in &form.hosts {
         inventory.hosts.push(host(&file, name, form)?);
     }
+    inventory.clusters = cluster::all(&file, &form.clusters)?;
     let hosts = &inventory.hosts;
     // What stands for each other must be the same.
     for (index, (host, (name, _))) in hosts.iter().zip(&form.hosts).enumerate() {
@@ -310,13 +330,14 @@ pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
         }
     }
     for (name, form) in &form.places {
-        if !hosts.iter().any(|host| host.place.region == *name.get_ref()) {
+        let clusters = inventory.clusters.iter().map(|cluster| &cluster.host);
+        if !hosts.iter().chain(clusters).any(|host| host.place.region == *name.get_ref()) {
             let hint = "name it in a host's `place`, or leave it out";
             return Err(file.fault(name.span(), format!("no host is at `{}`", name.get_ref()), hint));
         }
         inventory.places.insert(name.get_ref().clone(), place(&file, form)?);
     }
-    for host in &inventory.hosts {
+    for host in inventory.hosts.iter().chain(inventory.clusters.iter().map(|cluster| &cluster.host)) {
         inventory.places.entry(host.place.region.clone()).or_default();
     }
     let price = |text: &str| DataRate::parse_usd(text).ok().filter(|rate| rate.0 >= 0);

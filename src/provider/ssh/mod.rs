@@ -17,18 +17,18 @@
 //! taken out of the inventory.
 
 pub mod inventory;
+pub(super) mod tags;
 
 use super::runner::{Link, RemoteWorker};
 use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
-use crate::model::PlaceName;
 use crate::util::{clock, tree};
 use async_trait::async_trait;
 use inventory::Inventory;
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tags::Tags;
 use tokio::task::JoinSet;
 
 /// The hosts of an inventory.
@@ -42,20 +42,6 @@ pub struct Ssh {
     seen: Mutex<HashMap<String, usize>>,
     /// Held while a token's machine is created.
     creating: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-}
-
-/// What `tags` says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Tags {
-    token: String,
-    stage: String,
-    attempt: u32,
-    job: String,
-    lineage: String,
-    /// Digest of the plan.
-    plan: String,
-    place: PlaceName,
-    instance_type: String,
 }
 
 /// A machine, and the number of its host.
@@ -138,26 +124,7 @@ impl Ssh {
     }
 
     fn machine(&self, host: usize, line: &str) -> Result<(Tags, Machine), ProviderError> {
-        let name = self.name(host);
-        let damaged = |why: String| {
-            ProviderError::new(ErrorKind::Other, format!("host {name}: the tags of a machine are damaged: {why}"))
-        };
-        let mut parts = line.splitn(3, ' ');
-        let (Some(ended), Some(lease_end), Some(text)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(damaged(line.escape_debug().to_string()));
-        };
-        let tags: Tags = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-        let machine = Machine {
-            token: Token { id: tags.token.clone(), stage: tags.stage.clone(), attempt: tags.attempt },
-            id: format!("{name}/{}", tags.token),
-            job: tags.job.clone(),
-            lineage: tags.lineage.clone(),
-            place: Some(tags.place.clone()),
-            instance_type: Some(tags.instance_type.clone()),
-            lease_end: (!lease_end.is_empty()).then(|| lease_end.to_owned()),
-            ended: ended == "1",
-        };
-        Ok((tags, machine))
+        tags::machine(self.name(host), line)
     }
 
     /// Hosts that are what is asked for. A plan for other clouds is rehearsed on any of them.
@@ -215,17 +182,7 @@ impl Provider for Ssh {
         {
             return Ok(machine);
         }
-        let tags = Tags {
-            token: token.id.clone(),
-            stage: token.stage.clone(),
-            attempt: token.attempt,
-            job: spec.owner.job.clone(),
-            lineage: spec.owner.lineage.clone(),
-            plan: spec.plan.clone(),
-            place: spec.place.clone(),
-            instance_type: spec.instance_type.clone(),
-        };
-        let text = encode(&tags)?;
+        let text = Tags::new(token, spec).encode()?;
         let (lease, lease_end) = (spec.lease.as_secs().to_string(), clock::after(spec.lease));
         // Not all begin at the first one.
         let start = usize::from_str_radix(token.id.get(..4).unwrap_or("0"), 16).unwrap_or(0) % hosts.len();
@@ -290,8 +247,8 @@ impl Provider for Ssh {
             return Err(if there { ProviderError::new(ErrorKind::Other, message) } else { missing() });
         }
         let Some((_, mut tags, _)) = self.look(known, [host]).await? else { return Err(missing()) };
-        (tags.job, tags.lineage) = (owner.job.clone(), owner.lineage.clone());
-        let lines = self.links[host].lines("adopt", &[&token.id, &encode(&tags)?]).await?;
+        tags.belong_to(owner);
+        let lines = self.links[host].lines("adopt", &[&token.id, &tags.encode()?]).await?;
         Ok(self.machine(host, lines.first().map(String::as_str).unwrap_or_default())?.1)
     }
 
@@ -299,9 +256,4 @@ impl Provider for Ssh {
         let Some((host, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
         Ok(Box::new(RemoteWorker::new(self.links[host].clone(), token.clone(), self.scratch(token))))
     }
-}
-
-/// On one line: JSON has its line feeds escaped.
-fn encode(tags: &Tags) -> Result<String, ProviderError> {
-    serde_json::to_string(tags).map_err(|error| ProviderError::new(ErrorKind::Other, error))
 }

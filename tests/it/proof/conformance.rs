@@ -433,6 +433,22 @@ fn an_instance_at_amazon() {
 }
 
 #[test]
+fn a_cluster() {
+    check(|folder| {
+        let hosts = folder.join("hosts.toml");
+        std::fs::write(&hosts, crate::slurmd::Cluster::shared().entry("one", &folder.join("shared"), "")).unwrap();
+        Subject {
+            provider: open(SLURM, &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None })
+                .unwrap()
+                .unwrap(),
+            folders: vec![folder.to_owned(), crate::slurmd::Cluster::shared().path("")],
+            place: PlaceName::parse("slurm:one").unwrap(),
+            instance_type: "one".into(),
+        }
+    });
+}
+
+#[test]
 fn stockouts_quotas_and_denials_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let cloud = folder.path().join("cloud");

@@ -3,6 +3,7 @@
 use crate::apply::place::{self, Row, ended};
 #[cfg(feature = "gcp")]
 use crate::clouds::google::Google;
+use crate::slurmd::Cluster;
 use crate::sshd::Sshd;
 use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
 use sky::plan::{Plan, PlannedTransfer, PlannedWay, file};
@@ -26,6 +27,8 @@ pub enum On {
     /// Google Cloud, of which there is one for each ground.
     #[cfg(feature = "gcp")]
     Gcp,
+    /// A cluster, whose nodes are this machine.
+    Slurm,
 }
 
 /// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
@@ -97,6 +100,13 @@ impl Ground {
                 in_clouds(&mut plan, ["gcp:us-central1"; 2]);
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
             }
+            On::Slurm => {
+                in_clouds(&mut plan, ["slurm:one"; 2]);
+                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                let more = "type = \"m1.small\"\nprice = 3.6\nmemory = \"10 MB\"";
+                let cluster = Cluster::shared().entry("one", &ground.path("shared"), more);
+                std::fs::write(ground.path("hosts.toml"), cluster).unwrap();
+            }
         }
         change(&mut plan);
         std::fs::write(ground.path("plan.json"), file::encode(&plan).unwrap()).unwrap();
@@ -145,6 +155,7 @@ impl Ground {
             On::Aws => "aws",
             #[cfg(feature = "gcp")]
             On::Gcp => "gcp",
+            On::Slurm => "slurm",
         }
     }
 
@@ -200,13 +211,15 @@ impl Ground {
         self.account.as_ref().unwrap()
     }
 
-    /// The folders of machines on the host, with what is only traces; the disks of instances.
+    /// The folders of machines on the host or the cluster, with what is only traces; the disks of
+    /// instances.
     pub fn machines(&self) -> Vec<PathBuf> {
         #[cfg(feature = "aws")]
         if let Some(account) = &self.account {
             return account.machines();
         }
-        let entries = std::fs::read_dir(self.path("host/machines")).into_iter().flatten();
+        let folder = if self.on == On::Slurm { "shared/one/machines" } else { "host/machines" };
+        let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
@@ -247,6 +260,10 @@ impl Ground {
         if let Some(google) = &self.google {
             assert_eq!(google.instances(), [], "{about}");
             google.check();
+        }
+        if self.on == On::Slurm {
+            let jobs = Cluster::shared().jobs_in(self.folder.path());
+            assert!(jobs.is_empty(), "{about}: {jobs:?}");
         }
         let taken: Vec<PathBuf> =
             self.machines().into_iter().filter(|machine| !machine.join("box/.run/released").exists()).collect();

@@ -5,6 +5,9 @@ use super::ground::{Ground, On, each};
 use crate::apply::place::ended;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// On a cluster one point of so many is tried: a job takes its time to begin and to end.
+const EVERY_JOB: u64 = 10;
+
 /// The least number of points of a job with six stages.
 const POINTS: u64 = 200;
 
@@ -81,6 +84,11 @@ const ALL: &[On] = &[
 #[test]
 fn at_many_points_at_google() {
     killed_at_every(7, On::Gcp);
+}
+
+#[test]
+fn on_a_cluster() {
+    killed_at_every(EVERY_JOB, On::Slurm);
 }
 
 #[test]

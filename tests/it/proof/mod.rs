@@ -3,7 +3,9 @@
 
 mod budget;
 pub mod conformance;
-pub use conformance::{Subject, conforms, files_with};
+pub use conformance::files_with;
+#[cfg(feature = "gcp")]
+pub use conformance::{Subject, conforms};
 mod failover;
 mod faults;
 pub mod ground;

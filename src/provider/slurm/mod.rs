@@ -1,0 +1,310 @@
+//! The `slurm` provider: clusters of one's own that Slurm runs, named in `hosts.toml`
+//! ([`super::ssh::inventory`]), are a private cloud `slurm`. A machine is a job, which holds an allocation
+//! while one command runs in it, and a folder that the log-in node and all others see:
+//!
+//! ```text
+//! ROOT/machines/TOKEN/tags       whose it is, as of the provider `ssh`; the job's comment says so too
+//! ROOT/machines/TOKEN/box/       its disk, as of the provider `local`
+//! ```
+//!
+//! - A machine is there as soon as its job is in the queue, and can be filled and started then: inputs
+//!   go to the shared folder. The command begins when the job does; until then it counts as running.
+//! - A job is named after its token, and the one that begins first claims the folder. So an answer
+//!   that is lost costs nothing: whoever asks again finds the job, and two would never run both.
+//! - A lease is watched by the job itself, to the second, and by Slurm, which ends the job at its time
+//!   limit, to a minute or two. A longer lease moves that limit. Where Slurm allows that to its
+//!   administrators alone, the inventory says how long jobs may take (`time`), which is then the
+//!   limit from the beginning. What is still in the queue when its lease ends never runs.
+//! - All is done by Slurm's commands, on the log-in node, by the agent of the shared runner with what
+//!   `slurm.sh` changes of it. What people have written is an argument of those, never a part of a
+//!   command. Secrets go to the node by `srun`, over Slurm's own connection, into a pipe there.
+//!
+//! What runs is asked of Slurm every three seconds at most; the end of a command is seen in the folder.
+
+mod worker;
+
+use super::runner::{Agent, Link, RemoteWorker};
+use super::ssh::inventory::{self, Cluster, Inventory};
+use super::ssh::tags::{self, Tags};
+use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
+use crate::util::{clock, tree};
+use async_trait::async_trait;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use worker::{JobWorker, Waiting};
+
+const AGENT: &str =
+    concat!(include_str!("../runner/agent.sh"), include_str!("slurm.sh"), include_str!("../runner/requests.sh"));
+/// What runs in a job.
+const JOB: &str = include_str!("job.sh");
+
+/// The clusters of an inventory.
+pub struct Slurm {
+    inventory: Inventory,
+    /// In the order of the inventory.
+    links: Vec<Arc<Link>>,
+    /// Of this machine, for what comes back.
+    scratch: PathBuf,
+    /// The cluster of each token that was seen.
+    seen: Mutex<HashMap<String, usize>>,
+    waiting: Waiting,
+}
+
+impl Slurm {
+    /// The clusters in a file; `root` is the state folder.
+    pub fn open(hosts: &Path, root: &Path) -> Result<Self, ProviderError> {
+        let inventory = inventory::read(hosts).map_err(|fault| ProviderError::new(ErrorKind::Other, fault))?;
+        let link = |cluster: &Cluster| {
+            let settings = vec![cluster.conf.as_ref().map(|path| path.display().to_string()).unwrap_or_default()];
+            Link::with(cluster.host.reach.clone(), Agent { text: AGENT, settings })
+        };
+        let links = inventory.clusters.iter().map(link).collect();
+        let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+        let scratch = root.join("stages").join(".incoming");
+        Ok(Self { inventory, links, scratch, seen: Mutex::default(), waiting: Waiting::default() })
+    }
+
+    fn name(&self, cluster: usize) -> &str {
+        &self.inventory.clusters[cluster].host.reach.name
+    }
+
+    fn saw(&self, token: &str, cluster: usize) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned(), cluster);
+    }
+
+    /// The machine of a token on that cluster.
+    async fn look(&self, token: &str, cluster: usize) -> Result<Option<(usize, Tags, Machine)>, ProviderError> {
+        let lines = self.links[cluster].lines("find", &[token]).await?;
+        let Some(line) = lines.first() else { return Ok(None) };
+        let (tags, machine) = tags::machine(self.name(cluster), line)?;
+        self.saw(token, cluster);
+        Ok(Some((cluster, tags, machine)))
+    }
+
+    /// The machine of a token: first where it was, then anywhere. Of a cluster that does not answer
+    /// nobody knows anything, so what is on no other may be there.
+    async fn find(&self, token: &Token) -> Result<Option<(usize, Tags, Machine)>, ProviderError> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&token.id).copied();
+        let others = (0..self.links.len()).filter(|cluster| Some(*cluster) != seen);
+        let mut silent = None;
+        for cluster in seen.into_iter().chain(others) {
+            match self.look(&token.id, cluster).await {
+                Ok(None) => {}
+                Ok(found) => return Ok(found),
+                // It was there.
+                Err(error) if Some(cluster) == seen => return Err(error),
+                Err(error) => silent = Some(error),
+            }
+        }
+        silent.map_or(Ok(None), Err)
+    }
+
+    async fn end(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
+        let what = if evidence == Evidence::Keep { "keep" } else { "drop" };
+        let clusters = match self.find(token).await? {
+            Some((cluster, ..)) => cluster..cluster + 1,
+            // There may be a job without a folder, or the beginning of a folder.
+            None => 0..self.links.len(),
+        };
+        for cluster in clusters {
+            self.links[cluster].lines("release", &[&token.id, what]).await?;
+        }
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&token.id);
+        Ok(tree::remove(&self.scratch(token))?)
+    }
+
+    fn scratch(&self, token: &Token) -> PathBuf {
+        self.scratch.join(&token.id)
+    }
+
+    fn not_found(&self, token: &Token) -> ProviderError {
+        let message = format!("slurm: no cluster has the job of attempt {} of stage.{}", token.attempt, token.stage);
+        ProviderError::new(ErrorKind::NotFound, message)
+    }
+}
+
+/// What is asked of sbatch, one argument each.
+fn options(cluster: &Cluster, nodes: u32) -> Vec<String> {
+    let host = &cluster.host;
+    let mut options = vec![format!("--nodes={}", nodes.max(1)), "--ntasks-per-node=1".to_owned()];
+    let named = [
+        ("partition", &cluster.partition),
+        ("account", &cluster.account),
+        ("qos", &cluster.qos),
+        ("constraint", &cluster.constraint),
+    ];
+    options.extend(named.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))));
+    if host.offer.vcpu_thousandths > 0 {
+        options.push(format!("--cpus-per-task={}", host.offer.vcpu_thousandths.div_ceil(1000)));
+    }
+    if host.offer.memory.0 > 0 {
+        options.push(format!("--mem={}K", host.offer.memory.0 >> 10));
+    }
+    match (&cluster.gres, &host.offer.accelerators) {
+        (Some(gres), _) => options.push(format!("--gres={gres}")),
+        (None, Some((_, count))) => options.push(format!("--gres=gpu:{count}")),
+        (None, None) => {}
+    }
+    options
+}
+
+/// The limit that Slurm gets for a lease, in whole minutes: it is never the first to end it.
+fn minutes(lease: Duration) -> u64 {
+    lease.as_secs().div_ceil(60) + 1
+}
+
+#[async_trait]
+impl Provider for Slurm {
+    fn name(&self) -> &'static str {
+        super::SLURM
+    }
+
+    async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
+        let fits =
+            |cluster: &Cluster| cluster.host.place == spec.place && cluster.host.instance_type == spec.instance_type;
+        let Some(at) = self.inventory.clusters.iter().position(fits) else {
+            let message = format!("slurm: the inventory has no cluster with {} at {}", spec.instance_type, spec.place);
+            return Err(ProviderError::new(ErrorKind::Stockout, message));
+        };
+        let cluster = &self.inventory.clusters[at];
+        let text = Tags::new(token, spec).encode()?;
+        let (lease, lease_end) = (spec.lease.as_secs().to_string(), clock::after(spec.lease));
+        let limit = cluster.time.map_or_else(|| minutes(spec.lease), |time| time.as_secs().div_ceil(60)).to_string();
+        let options = options(cluster, spec.nodes);
+        let mut arguments = vec![token.id.as_str(), &text, &lease, &lease_end, JOB, &limit];
+        arguments.extend(options.iter().map(String::as_str));
+        let lines = self.links[at].lines("create", &arguments).await?;
+        let (_, machine) = tags::machine(self.name(at), lines.first().map(String::as_str).unwrap_or_default())?;
+        self.saw(&token.id, at);
+        Ok(machine)
+    }
+
+    async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
+        Ok(self.find(token).await?.map(|(_, _, machine)| machine))
+    }
+
+    async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
+        let mut machines = Vec::new();
+        for cluster in 0..self.links.len() {
+            for line in self.links[cluster].lines("list", &[]).await? {
+                let (_, machine) = tags::machine(self.name(cluster), &line)?;
+                if owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job) {
+                    machines.push(machine);
+                }
+            }
+        }
+        machines.sort_by(|a, b| a.token.cmp(&b.token));
+        Ok(machines)
+    }
+
+    async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
+        self.end(token, evidence).await
+    }
+
+    async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
+        self.end(token, Evidence::Drop).await
+    }
+
+    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
+        let Some((at, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
+        let limit = if self.inventory.clusters[at].time.is_some() { "keep" } else { "extend" };
+        let arguments = [token.id.as_str(), &lease.as_secs().to_string(), &clock::after(lease), limit];
+        self.links[at].lines("renew", &arguments).await.map(drop)
+    }
+
+    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError> {
+        let missing = || ProviderError::new(ErrorKind::NotFound, format!("slurm: no cluster has a job `{id}`"));
+        let (name, known) = id.split_once('/').ok_or_else(missing)?;
+        let at = (0..self.links.len()).find(|at| self.name(*at) == name).ok_or_else(missing)?;
+        let Some((_, mut tags, _)) = self.look(known, at).await? else { return Err(missing()) };
+        if known != token.id {
+            let message = format!("{id} is known by its token for good, and cannot become {}", token.id);
+            return Err(ProviderError::new(ErrorKind::Other, message));
+        }
+        tags.belong_to(owner);
+        let lines = self.links[at].lines("adopt", &[&token.id, &tags.encode()?]).await?;
+        Ok(tags::machine(self.name(at), lines.first().map(String::as_str).unwrap_or_default())?.1)
+    }
+
+    async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
+        let Some((at, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
+        let inside = RemoteWorker::new(self.links[at].clone(), token.clone(), self.scratch(token));
+        Ok(Box::new(JobWorker { token: token.id.clone(), inside, waiting: self.waiting.clone() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// What the agent's functions say to a script that is given an argument.
+    fn said(script: &str, argument: &str) -> String {
+        let text =
+            [include_str!("../runner/agent.sh"), include_str!("slurm.sh"), "content=\nnl='\n'\n", script].concat();
+        let output = Command::new("/bin/sh").args(["-c", &text, "sh", argument]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn what_slurm_says_is_told_apart() {
+        let cases = [
+            ("Unable to contact slurm controller (connect failure)", "!Unreachable"),
+            ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", "!Unreachable"),
+            ("Munge encode failed: Failed to access \"/run/munge\": No such file or directory", "!Unreachable"),
+            ("sbatch: error: Batch job submission failed: Invalid partition name specified", "!Stockout"),
+            ("Batch job submission failed: Requested node configuration is not available", "!Stockout"),
+            ("Batch job submission failed: Invalid generic resource (gres) specification", "!Stockout"),
+            ("Batch job submission failed: Invalid account or account/partition combination specified", "!Quota"),
+            ("Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)", "!Quota"),
+            ("Requested time limit is invalid (missing or exceeds some limit)", "!Quota"),
+            ("Batch job submission failed: Access/permission denied", "!Denied"),
+            ("User's group not permitted to use this partition", "!Denied"),
+            ("slurm temporarily unable to accept job", "!Throttled"),
+            ("a job_submit plugin says: no\nand more $(touch x)", "!Other"),
+        ];
+        for (words, kind) in cases {
+            let line = said("refuse \"$1\"", words);
+            assert!(line.starts_with(&format!("{kind} Slurm: ")) && line.lines().count() == 1, "{words}: {line}");
+        }
+    }
+
+    #[test]
+    fn times_of_slurm_are_read() {
+        for (text, seconds) in [("0:09", 9), ("8:08", 488), ("1:00:00", 3600), ("2-03:04:05", 183_845), ("45", 45)] {
+            assert_eq!(said("in_seconds \"$1\"; echo $seconds", text), format!("{seconds}\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_job_is_asked_for_as_the_inventory_says() {
+        let text = "[clusters.gpu]\npartition = \"a\"\ngres = \"gpu:a100:4\"\ncpus = 3.5\nmemory = \"1 GiB\"\ntime = \"90 m\"\n\
+            nodes = 4\n[clusters.other]\naddress = \"login\"\naccelerators = \"T4:2\"\n";
+        let inventory = inventory::parse(Path::new("/hosts.toml"), text).unwrap();
+        let all = ["--nodes=2", "--ntasks-per-node=1", "--partition=a", "--cpus-per-task=4", "--mem=1048576K"];
+        assert_eq!(options(&inventory.clusters[0], 2), [all.as_slice(), &["--gres=gpu:a100:4"]].concat());
+        assert_eq!(options(&inventory.clusters[1], 1), ["--nodes=1", "--ntasks-per-node=1", "--gres=gpu:2"]);
+        assert_eq!(inventory.clusters[0].time, Some(Duration::from_secs(5400)));
+        assert_eq!(inventory.clusters[0].host.place.to_string(), "slurm:gpu");
+        assert_eq!((minutes(Duration::from_secs(61)), minutes(Duration::from_secs(60))), (3, 2));
+    }
+
+    #[test]
+    fn mistakes_in_clusters_are_named_with_their_line() {
+        let cases = [
+            ("[clusters.a]\nuser = \"me\"\n", ":2:8: it has `user`, and no address"),
+            ("[clusters.a]\npartition = \"a b\"\n", ":2:13: `a b` is no name of a partition"),
+            ("[clusters.a]\ntime = \"1 s\"\n", ":2:8: `1 s` is no time"),
+            ("[clusters.a]\nnodes = 0\n", ":2:9: 0 nodes are not usable"),
+            ("[clusters.a]\nconf = \"slurm.conf\"\n", ":2:8: `slurm.conf` is no path of a file"),
+            ("[clusters.a]\nslots = 1\n", ":2:1: unknown field `slots`"),
+            ("[clusters.a]\nplace=\"x\"\ntype=\"t\"\n[clusters.b]\nplace=\"x\"\ntype=\"t\"\n", ":4:11: its type `t`"),
+        ];
+        for (text, wanted) in cases {
+            let said = inventory::parse(Path::new("/hosts.toml"), text).unwrap_err().to_string();
+            assert!(said.contains(wanted) && said.contains("; "), "{text}: {said}");
+        }
+    }
+}
