@@ -85,7 +85,7 @@ impl Cluster {
              SelectType=select/cons_tres\nSelectTypeParameters=CR_Core\nAccountingStorageType=accounting_storage/none\n\
              JobAcctGatherType=jobacct_gather/none\nJobCompType=jobcomp/none\nMpiDefault=none\nReturnToService=2\n\
              MailProg=/bin/true\nGresTypes=gpu\nKillWait=2\nSlurmdParameters=config_overrides\nMaxJobCount=50000\n\
-             SlurmctldTimeout=300\nSlurmdTimeout=300\nMessageTimeout=60\nPreemptType=preempt/partition_prio\n\
+             SlurmctldTimeout=300\nSlurmdTimeout=300\nMessageTimeout=20\nPreemptType=preempt/partition_prio\n\
              PreemptMode=REQUEUE\nNodeName={name} NodeAddr=127.0.0.1 CPUs={CPUS} RealMemory=100000 Gres=gpu:a100:2\n\
              PartitionName=main Nodes={name} Default=YES MaxTime=INFINITE State=UP PriorityTier=1\n\
              PartitionName=brief Nodes={name} MaxTime=10 State=UP PriorityTier=1\n\

@@ -109,6 +109,9 @@ cd "$1" || exit 1
 /bin/sh "$run/start/command" >> "$1/log" 2>&1
 code=$?
 end=exit
+# At its limit Slurm signals the command and not this shell.
+state=$(timeout 5 squeue -h -j "$SLURM_JOB_ID" -o %T) || state=
+[ "${state:-RUNNING}" = RUNNING ] || signalled=1
 [ -z "$signalled" ] || end=signalled
 printf '%s\n' "$code" > "$run/exit.new" && mv -f "$run/exit.new" "$run/$end"
 kill -USR1 "$watchdog" 2> /dev/null
