@@ -65,7 +65,7 @@ fn spec(place: &str, kind: &str) -> MachineSpec {
 }
 
 fn here() -> MachineSpec {
-    spec("gcp:us-central1", "m1.small")
+    spec("gcp:us-central1", "e2-small")
 }
 
 #[test]
@@ -302,7 +302,7 @@ mod within {
             provider: provider(folder.path()),
             folders: vec![folder.path().to_owned(), machines.into()],
             place: PlaceName::parse("gcp:us-central1").unwrap(),
-            instance_type: "m1.small".into(),
+            instance_type: "e2-small".into(),
         };
         run(conforms(&subject));
     }

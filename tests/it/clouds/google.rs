@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub const PROJECT: &str = "sky-test";
 /// All zones that there are, and what machines they have.
 const ZONES: [&str; 4] = ["us-central1-a", "us-central1-b", "us-central1-f", "europe-west4-a"];
-const TYPES: [&str; 3] = ["m1.small", "e2-small", "n1-standard-8"];
+const TYPES: [&str; 2] = ["e2-small", "n1-standard-8"];
 /// The zones that have T4 cards.
 const WITH_CARDS: [&str; 2] = ["us-central1-b", "europe-west4-a"];
 const ROOT: &str = "https://www.googleapis.com/compute/v1";
@@ -133,11 +133,6 @@ impl Google {
         self.shared.power_off();
     }
 
-    /// Google takes all machines back.
-    pub fn take(&self) {
-        self.shared.take();
-    }
-
     /// Nothing that was asked or answered is against Google's own description.
     pub fn check(&self) {
         let world = self.shared.lock();
@@ -204,6 +199,7 @@ impl Shared {
         }
     }
 
+    /// Google takes all machines back.
     fn take(&self) {
         let mut world = self.lock();
         for ((zone, name), machine) in std::mem::take(&mut world.instances) {
@@ -467,7 +463,7 @@ impl World {
     fn fingerprint(&mut self) -> Value {
         self.count += 1;
         // Eight bytes in base64; which ones says nothing.
-        format!("AAAA{:06}=", self.count).into()
+        format!("AAAA{:06}A=", self.count).into()
     }
 
     /// An operation that has begun, and fails with a code or not.
