@@ -148,6 +148,7 @@ fn failures_are_told_apart() {
         (Trouble::Answer(403, "forbidden"), ErrorKind::Denied),
         (Trouble::Answer(401, "authError"), ErrorKind::Denied),
         (Trouble::Answer(429, "rateLimitExceeded"), ErrorKind::Throttled),
+        (Trouble::Answer(400, "resourceNotReady"), ErrorKind::Throttled),
         (Trouble::Answer(503, "backendError"), ErrorKind::Unreachable),
         (Trouble::Answer(400, "invalid"), ErrorKind::Other),
     ];

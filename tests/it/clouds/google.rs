@@ -277,7 +277,7 @@ impl Shared {
                 .map(|(_, trouble)| trouble.clone())
         };
         if let Some(Trouble::Answer(status, reason)) = trouble {
-            return Some(failure(status, reason, "as the test says"));
+            return Some(failure(status, reason, message(reason)));
         }
         let failing = match &trouble {
             Some(Trouble::Operation(code)) => Some(*code),
@@ -360,7 +360,11 @@ impl Shared {
                 let Some(machine) = world.instance(zone, name) else { return missing(name) };
                 let known = if field == "labels" { &machine.body[print] } else { &machine.body["metadata"][print] };
                 if *known != body[print] {
-                    return failure(412, "conditionNotMet", "the fingerprint is old");
+                    return failure(
+                        412,
+                        "conditionNotMet",
+                        "Supplied fingerprint does not match current metadata fingerprint.",
+                    );
                 }
                 if field == "labels" {
                     machine.body["labels"] = body["labels"].clone();
@@ -491,6 +495,17 @@ impl World {
 fn failure(status: u16, reason: &str, message: &str) -> Answer {
     let errors = json!([{ "domain": "global", "reason": reason, "message": message }]);
     (status, json!({ "error": { "code": status, "message": message, "errors": errors } }))
+}
+
+/// What Google says with a reason.
+fn message(reason: &str) -> &'static str {
+    match reason {
+        "quotaExceeded" => "Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1.",
+        "rateLimitExceeded" => "Rate Limit Exceeded",
+        "forbidden" => "Required 'compute.instances.create' permission for 'projects/sky-test'",
+        "resourceNotReady" => "The resource 'projects/sky-test' is not ready",
+        _ => "as the test says",
+    }
 }
 
 fn missing(name: &str) -> Answer {
