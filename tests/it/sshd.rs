@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 pub struct Sshd {
     folder: tempfile::TempDir,
     pub port: u16,
+    /// More of its configuration.
+    more: &'static str,
     /// A shell that waits for its input to end, and takes the server with it.
     keeper: Option<Child>,
 }
@@ -32,7 +34,7 @@ pub fn make_key(path: &Path) -> String {
 impl Sshd {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { folder, port: 0, keeper: None };
+        let mut server = Self { folder, port: 0, more: "", keeper: None };
         make_key(&server.path("host"));
         let user = make_key(&server.path("user"));
         std::fs::write(server.path("authorized"), user).unwrap();
@@ -44,7 +46,9 @@ impl Sshd {
     #[cfg(feature = "gcp")]
     pub fn with_keys(below: &Path, host: &str, host_public: &str, authorized: &str) -> Self {
         use std::os::unix::fs::PermissionsExt;
-        let mut server = Self { folder: tempfile::tempdir_in(below).unwrap(), port: 0, keeper: None };
+        // Where people arrive is their home folder, as on a machine of its own.
+        let more = "ForceCommand cd && exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n";
+        let mut server = Self { folder: tempfile::tempdir_in(below).unwrap(), port: 0, more, keeper: None };
         std::fs::write(server.path("host"), host).unwrap();
         std::fs::set_permissions(server.path("host"), std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(server.path("host.pub"), host_public).unwrap();
@@ -86,9 +90,10 @@ impl Sshd {
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nAuthorizedKeysFile {authorized}\nPidFile none\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              PermitRootLogin prohibit-password\nPrintMotd no\nMaxStartups 1000\nLogLevel INFO\n\
-             KexAlgorithms curve25519-sha256\nSetEnv HOME={home}\n",
+             KexAlgorithms curve25519-sha256\nSetEnv HOME={home}\n{more}",
             // What people have their shells do on every log-in is no part of a test.
             home = self.folder.path().display(),
+            more = self.more,
             host = self.path("host").display(),
             authorized = self.path("authorized").display(),
         );

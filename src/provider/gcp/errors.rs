@@ -8,7 +8,11 @@ use google_cloud_compute_v1::model::Operation;
 /// The error of a call; `about` says what it was to do.
 pub(super) fn classify(error: &Error, about: &str) -> ProviderError {
     let said = error.status().map(|status| status.message.clone());
-    let body = error.http_payload().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default();
+    // With its details; where it is none of Google's usual kind, as it came.
+    let body = match error.status() {
+        Some(status) => format!("{status:?}"),
+        None => error.http_payload().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default(),
+    };
     let message = said.filter(|said| !said.is_empty()).unwrap_or_else(|| short(&error.to_string()));
     let kind = match error.http_status_code() {
         _ if error.is_authentication() => ErrorKind::Denied,
@@ -59,13 +63,13 @@ fn of_status(status: u16, said: &str) -> ErrorKind {
     match status {
         _ if has("ZONE_RESOURCE_POOL_EXHAUSTED") || has("does not have enough resources") => ErrorKind::Stockout,
         // Of calls, not of machines.
-        403 | 429 if has("ateLimitExceeded") || has("per minute") => ErrorKind::Throttled,
+        403 | 429 if has("ateLimitExceeded") || has("Rate Limit Exceeded") || has("per minute") => ErrorKind::Throttled,
         403 | 429 if has("uotaExceeded") || has("QUOTA_EXCEEDED") || has("Quota '") => ErrorKind::Quota,
         401 | 403 => ErrorKind::Denied,
         429 => ErrorKind::Throttled,
         404 => ErrorKind::NotFound,
         // Another call is at work on it.
-        400 | 409 | 412 if has("resourceNotReady") || has("resourceInUse") || has("conditionNotMet") => {
+        400 | 409 | 412 if has("is not ready") || has("already being used by") || has("fingerprint") => {
             ErrorKind::Throttled
         }
         408 | 500..=599 => ErrorKind::Unreachable,

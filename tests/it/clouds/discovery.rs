@@ -46,7 +46,9 @@ impl Discovery {
         let mut wrong = Vec::new();
         let parameters = route.method["parameters"].as_object().unwrap();
         for (name, _) in query {
-            let known = parameters.get(name).is_some_and(|known| known["location"] == "query");
+            // These two are of all of Google's APIs, and in no description.
+            let known = matches!(name.as_str(), "$alt" | "$apiVersion");
+            let known = known || parameters.get(name).is_some_and(|known| known["location"] == "query");
             if !known && self.0["parameters"].get(name).is_none() {
                 wrong.push(format!("there is no parameter {name}"));
             }

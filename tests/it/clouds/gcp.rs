@@ -65,7 +65,7 @@ fn spec(place: &str, kind: &str) -> MachineSpec {
 }
 
 fn here() -> MachineSpec {
-    spec("gcp:us-central1", "m1.small")
+    spec("gcp:us-central1", "e2-small")
 }
 
 #[test]
@@ -148,6 +148,7 @@ fn failures_are_told_apart() {
         (Trouble::Answer(403, "forbidden"), ErrorKind::Denied),
         (Trouble::Answer(401, "authError"), ErrorKind::Denied),
         (Trouble::Answer(429, "rateLimitExceeded"), ErrorKind::Throttled),
+        (Trouble::Answer(400, "resourceNotReady"), ErrorKind::Throttled),
         (Trouble::Answer(503, "backendError"), ErrorKind::Unreachable),
         (Trouble::Answer(400, "invalid"), ErrorKind::Other),
     ];
@@ -302,7 +303,7 @@ mod within {
             provider: provider(folder.path()),
             folders: vec![folder.path().to_owned(), machines.into()],
             place: PlaceName::parse("gcp:us-central1").unwrap(),
-            instance_type: "m1.small".into(),
+            instance_type: "e2-small".into(),
         };
         run(conforms(&subject));
     }

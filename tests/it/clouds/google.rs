@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub const PROJECT: &str = "sky-test";
 /// All zones that there are, and what machines they have.
 const ZONES: [&str; 4] = ["us-central1-a", "us-central1-b", "us-central1-f", "europe-west4-a"];
-const TYPES: [&str; 3] = ["m1.small", "e2-small", "n1-standard-8"];
+const TYPES: [&str; 2] = ["e2-small", "n1-standard-8"];
 /// The zones that have T4 cards.
 const WITH_CARDS: [&str; 2] = ["us-central1-b", "europe-west4-a"];
 const ROOT: &str = "https://www.googleapis.com/compute/v1";
@@ -133,11 +133,6 @@ impl Google {
         self.shared.power_off();
     }
 
-    /// Google takes all machines back.
-    pub fn take(&self) {
-        self.shared.take();
-    }
-
     /// Nothing that was asked or answered is against Google's own description.
     pub fn check(&self) {
         let world = self.shared.lock();
@@ -204,6 +199,7 @@ impl Shared {
         }
     }
 
+    /// Google takes all machines back.
     fn take(&self) {
         let mut world = self.lock();
         for ((zone, name), machine) in std::mem::take(&mut world.instances) {
@@ -281,7 +277,7 @@ impl Shared {
                 .map(|(_, trouble)| trouble.clone())
         };
         if let Some(Trouble::Answer(status, reason)) = trouble {
-            return Some(failure(status, reason, "as the test says"));
+            return Some(failure(status, reason, message(reason)));
         }
         let failing = match &trouble {
             Some(Trouble::Operation(code)) => Some(*code),
@@ -364,7 +360,11 @@ impl Shared {
                 let Some(machine) = world.instance(zone, name) else { return missing(name) };
                 let known = if field == "labels" { &machine.body[print] } else { &machine.body["metadata"][print] };
                 if *known != body[print] {
-                    return failure(412, "conditionNotMet", "the fingerprint is old");
+                    return failure(
+                        412,
+                        "conditionNotMet",
+                        "Supplied fingerprint does not match current metadata fingerprint.",
+                    );
                 }
                 if field == "labels" {
                     machine.body["labels"] = body["labels"].clone();
@@ -467,7 +467,7 @@ impl World {
     fn fingerprint(&mut self) -> Value {
         self.count += 1;
         // Eight bytes in base64; which ones says nothing.
-        format!("AAAA{:06}=", self.count).into()
+        format!("AAAA{:06}A=", self.count).into()
     }
 
     /// An operation that has begun, and fails with a code or not.
@@ -495,6 +495,17 @@ impl World {
 fn failure(status: u16, reason: &str, message: &str) -> Answer {
     let errors = json!([{ "domain": "global", "reason": reason, "message": message }]);
     (status, json!({ "error": { "code": status, "message": message, "errors": errors } }))
+}
+
+/// What Google says with a reason.
+fn message(reason: &str) -> &'static str {
+    match reason {
+        "quotaExceeded" => "Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1.",
+        "rateLimitExceeded" => "Rate Limit Exceeded",
+        "forbidden" => "Required 'compute.instances.create' permission for 'projects/sky-test'",
+        "resourceNotReady" => "The resource 'projects/sky-test' is not ready",
+        _ => "as the test says",
+    }
 }
 
 fn missing(name: &str) -> Answer {

@@ -98,6 +98,7 @@ impl Ground {
             #[cfg(feature = "gcp")]
             On::Gcp => {
                 in_clouds(&mut plan, ["gcp:us-central1"; 2]);
+                plan.stages.iter_mut().for_each(|stage| stage.instance_type = "e2-small".into());
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
             }
             On::Slurm => {
