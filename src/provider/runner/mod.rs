@@ -2,8 +2,9 @@
 //! machines says how one is reached ([`Reach`]) and gets a [`Link`] to it and, for an attempt on it, a
 //! [`RemoteWorker`].
 //!
-//! On the machine works one shell script, `agent.sh` and the loop in `requests.sh`, that is sent whenever a connection begins and
-//! leaves nothing behind when it ends: it answers requests over the connection's input and output.
+//! On the machine works one shell script, `agent.sh` with the loop in `requests.sh`, that is sent
+//! whenever a connection begins and leaves nothing behind when it ends: it answers requests over the
+//! connection's input and output.
 //! A request that is made a hundred times is then a line to and fro each time, not a process here and
 //! a session there. Commands run under the supervisor of the provider `local`, in a session of their
 //! own: neither a lost connection nor the end of `sky` reaches them, and their lease is watched on
