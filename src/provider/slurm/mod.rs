@@ -279,6 +279,20 @@ mod tests {
     }
 
     #[test]
+    fn more_time_that_only_an_administrator_can_give_is_told_with_the_way_out() {
+        let slurm = "known_job() { job=7; }; squeue() { echo '1:00 2:00'; }; \
+                     scontrol() { echo \"$said\"; return 1; }; said=$1; extend 3600";
+        let line = said(slurm, "slurm_update error: Access/permission denied");
+        assert!(
+            line.starts_with("!Other Slurm does not let us give job 7 more time (") && line.contains("set `time`"),
+            "{line}"
+        );
+        assert!(said(slurm, "Unable to contact slurm controller").starts_with("!Unreachable "));
+        // What is long enough is left alone.
+        assert_eq!(said("known_job() { job=7; }; squeue() { echo '1:00 2:00'; }; extend 60", ""), "");
+    }
+
+    #[test]
     fn a_job_is_asked_for_as_the_inventory_says() {
         let text = "[clusters.gpu]\npartition = \"a\"\ngres = \"gpu:a100:4\"\ncpus = 3.5\nmemory = \"1 GiB\"\ntime = \"90 m\"\n\
             nodes = 4\n[clusters.other]\naddress = \"login\"\naccelerators = \"T4:2\"\n";
