@@ -63,10 +63,19 @@ fn at_many_points_at_google() {
     killed_at_every(7, On::Gcp);
 }
 
+/// Where an apply and a destroy are killed again and again.
+const ALL: &[On] = &[
+    On::Local,
+    On::Sim,
+    On::Ssh,
+    #[cfg(feature = "gcp")]
+    On::Gcp,
+];
+
 #[test]
 fn again_and_again() {
     // Each apply is killed a little later than the one before: progress is made all the same.
-    for on in [On::Local, On::Sim, On::Ssh] {
+    for on in ALL.iter().copied() {
         let ground = Ground::new(on);
         let apply = ["apply", "plan.json", "--provider", ground.provider()];
         let mut kills = 0;
@@ -81,7 +90,7 @@ fn again_and_again() {
 
 #[test]
 fn in_the_middle_of_a_destroy() {
-    for on in [On::Local, On::Sim, On::Ssh] {
+    for on in ALL.iter().copied() {
         // Something is there that runs: the apply was killed in the middle.
         let begin = |ground: &Ground| {
             assert!(ground.crash(&["apply", "plan.json", "--provider", ground.provider()], 70));

@@ -3,7 +3,9 @@
 
 mod budget;
 mod conformance;
-pub use conformance::{Subject, conforms, files_with};
+pub use conformance::files_with;
+#[cfg(feature = "gcp")]
+pub use conformance::{Subject, conforms};
 mod failover;
 mod faults;
 mod ground;
