@@ -2,10 +2,11 @@
 //! keys from the user data as cloud-init does. What is asked and what it answers is checked by Google's
 //! own description.
 
+use super::answers::{aggregated, failure, fits, labels_fit, message, missing, plain};
 use super::discovery::Discovery;
 use crate::sshd::Sshd;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub const PROJECT: &str = "sky-test";
 /// All zones that there are, and what machines they have.
-const ZONES: [&str; 4] = ["us-central1-a", "us-central1-b", "us-central1-f", "europe-west4-a"];
+pub(super) const ZONES: [&str; 4] = ["us-central1-a", "us-central1-b", "us-central1-f", "europe-west4-a"];
 const TYPES: [&str; 2] = ["e2-small", "n1-standard-8"];
 /// The zones that have T4 cards.
 const WITH_CARDS: [&str; 2] = ["us-central1-b", "europe-west4-a"];
@@ -64,7 +65,7 @@ pub enum Trouble {
     Silence,
 }
 
-type Answer = (u16, Value);
+pub(super) type Answer = (u16, Value);
 
 impl Google {
     pub fn new() -> Self {
@@ -490,88 +491,4 @@ impl World {
         self.operations.insert(name, body.clone());
         body
     }
-}
-
-fn failure(status: u16, reason: &str, message: &str) -> Answer {
-    let errors = json!([{ "domain": "global", "reason": reason, "message": message }]);
-    (status, json!({ "error": { "code": status, "message": message, "errors": errors } }))
-}
-
-/// What Google says with a reason.
-fn message(reason: &str) -> &'static str {
-    match reason {
-        "quotaExceeded" => "Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1.",
-        "rateLimitExceeded" => "Rate Limit Exceeded",
-        "forbidden" => "Required 'compute.instances.create' permission for 'projects/sky-test'",
-        "resourceNotReady" => "The resource 'projects/sky-test' is not ready",
-        _ => "as the test says",
-    }
-}
-
-fn missing(name: &str) -> Answer {
-    failure(404, "notFound", &format!("The resource '{name}' was not found"))
-}
-
-/// Google takes lower case, digits, `-` and `_`, and 63 of them.
-fn labels_fit(labels: &Value) -> bool {
-    let fits = |text: &str| {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-        text.len() <= 63 && text.bytes().all(plain)
-    };
-    labels
-        .as_object()
-        .is_none_or(|labels| labels.iter().all(|(name, value)| fits(name) && value.as_str().is_some_and(fits)))
-}
-
-/// A list by zones; those that have nothing say so, as Google's do.
-fn aggregated(kind: &str, found: Vec<(String, Value)>) -> Value {
-    let mut items: BTreeMap<String, Value> = BTreeMap::new();
-    let empty: BTreeSet<&str> = ZONES.into_iter().filter(|zone| found.iter().all(|(at, _)| at != zone)).collect();
-    for zone in empty {
-        let warning = json!({ "code": "NO_RESULTS_ON_PAGE", "message": "There are no results" });
-        items.insert(format!("zones/{zone}"), json!({ "warning": warning }));
-    }
-    for (zone, body) in found {
-        let list = items.entry(format!("zones/{zone}")).or_insert_with(|| json!({ kind: [] }));
-        list[kind].as_array_mut().unwrap().push(body);
-    }
-    json!({ "items": items })
-}
-
-/// Whether a filter, of the few forms that are asked for, leaves something.
-fn fits(filter: &str, body: &Value) -> bool {
-    filter.split(" AND ").filter(|term| !term.is_empty()).all(|term| {
-        let term = term.trim_start_matches('(').trim_end_matches(')');
-        let field = |path: &str| path.split('.').fold(body, |value, name| &value[name]).as_str().map(str::to_owned);
-        if let Some(path) = term.strip_suffix(":*") {
-            return field(path).is_some();
-        }
-        let (path, comparison, wanted) = match term.split_once(" = ") {
-            Some((path, wanted)) => (path, "=", wanted),
-            None => term.split_once(" : ").map(|(path, wanted)| (path, ":", wanted)).unwrap(),
-        };
-        let wanted = wanted.trim_matches('"');
-        field(path).is_some_and(|value| if comparison == "=" { value == wanted } else { value.contains(wanted) })
-    })
-}
-
-/// A part of a query as it was before it was encoded.
-fn plain(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let code = (*first == b'%').then(|| after.get(..2)).flatten();
-        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        match code {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(if *first == b'+' { b' ' } else { *first });
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).unwrap()
 }

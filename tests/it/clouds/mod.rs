@@ -1,6 +1,8 @@
 //! Clouds whose machines are rented by an API: their providers, against counterparts on this machine.
 
 #[cfg(feature = "gcp")]
+mod answers;
+#[cfg(feature = "gcp")]
 mod discovery;
 #[cfg(feature = "gcp")]
 mod gcp;

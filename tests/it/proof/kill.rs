@@ -86,6 +86,15 @@ fn at_many_points_at_google() {
     killed_at_every(7, On::Gcp);
 }
 
+/// Where an apply and a destroy are killed again and again.
+const ALL: &[On] = &[
+    On::Local,
+    On::Sim,
+    On::Ssh,
+    #[cfg(feature = "gcp")]
+    On::Gcp,
+];
+
 #[test]
 fn on_a_cluster() {
     killed_at_every(EVERY_JOB, On::Slurm);
