@@ -178,7 +178,7 @@ fn only_we_are_let_in_and_the_newest_image_of_its_maker_boots() {
     }
     assert_eq!(account.groups("us-east-1").len(), 1);
     ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
-    assert_eq!([account.groups("us-east-1"), account.groups("us-west-2")], [vec![], vec![]]);
+    assert!(["us-east-1", "us-west-2"].iter().all(|region| account.groups(region).is_empty()));
 }
 
 #[test]
