@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The least number of points of a job with six stages.
 const POINTS: u64 = 200;
 
+#[allow(clippy::print_stdout)] // The figures are what is to be seen.
 fn killed_everywhere(on: On) {
     let ground = Ground::new(on);
     let apply = ["apply", "plan.json", "--provider", ground.provider()];

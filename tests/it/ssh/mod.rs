@@ -17,7 +17,7 @@ pub fn place(server: &Sshd, at: &[&str], rows: &[Row]) -> Place {
     let mut plan = crate::apply::place::plan("job", rows);
     for (stage, at) in plan.stages.iter_mut().zip(at) {
         stage.place = PlaceName::parse(at).unwrap();
-        stage.instance_type = stage.place.region.clone().into();
+        stage.instance_type.clone_from(&stage.place.region);
     }
     place.write_plan(&plan);
     write_hosts(server, &place, "");
