@@ -67,12 +67,12 @@ os.unlink(file.name)
 numbers = itertools.count(1)
 
 
-def address():
+def next_address():
     number = next(numbers)
     return f"54.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
-elastic_network_interfaces.random_public_ip = address
+elastic_network_interfaces.random_public_ip = next_address
 utils.filter_dict_attribute_mapping["client-token"] = "client_token"
 moto = DomainDispatcherApplication(create_backend_app)
 # By account, region and ClientToken: the digest of the call, its answer, its instance.
@@ -152,11 +152,9 @@ def boot(folder, instance, user_data):
     )
 
 
-def halt(folder, instance):
-    """Ends all that runs on an instance, and removes its disk."""
-    if not instance.public_ip:
-        return
-    place = os.path.join(folder, "machines", instance.public_ip)
+def halt(folder, address):
+    """Ends all that runs on the instance that had this address, and removes its disk."""
+    place = os.path.join(folder, "machines", address or "none")
     if not os.path.exists(place):
         return
     # Nobody comes in any more.
@@ -237,6 +235,12 @@ def act(environ, body, form, account, region, folder, backend, user_data):
             return 200, known[1]
     if action == "DeleteSecurityGroup" and used(backend, form.get("GroupId")):
         return error(400, "DependencyViolation", f"resource {form.get('GroupId')} has a dependent object")
+    ending = []
+    if action == "TerminateInstances":
+        # An instance that has ended has no address.
+        ids = [value for key, value in form.items() if key.startswith("InstanceId.")]
+        all_ids = {one.id: one for known in backend.reservations.values() for one in known.instances}
+        ending = [all_ids[one].public_ip for one in ids if one in all_ids]
     status, answer = call_moto(environ, body)
     if status != 200:
         return status, answer
@@ -246,10 +250,8 @@ def act(environ, body, form, account, region, folder, backend, user_data):
             made[account, region, token] = (digest, answer, instance)
         if user_data and os.path.isdir(folder):
             boot(folder, instance, user_data)
-    elif action == "TerminateInstances":
-        for key, value in form.items():
-            if key.startswith("InstanceId."):
-                halt(folder, backend.get_instance(value))
+    for address in ending:
+        halt(folder, address)
     return status, answer
 
 
@@ -260,9 +262,10 @@ def preempt(account, stage):
             for instance in reservation.instances:
                 known = {tag["key"]: tag["value"] for tag in instance.get_tags()}
                 if known.get("sky-stage") == stage and instance.state == "running":
+                    address = instance.public_ip
                     instance.terminate()
                     instance.state_reason = StateReason("taken away", "Server.SpotInstanceTermination")
-                    halt(folder, instance)
+                    halt(folder, address)
                     return 200, b"", False
     return 404, b"", False
 

@@ -31,6 +31,7 @@ use async_trait::async_trait;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::ProvideCredentials;
 use aws_sdk_ec2::types::{Filter, InstanceStateName, Tag};
@@ -167,6 +168,8 @@ async fn load() -> Result<SdkConfig, ProviderError> {
     let provider = config.credentials_provider().ok_or_else(missing)?;
     match provider.provide_credentials().await {
         Ok(_) => Ok(config),
+        // It would say which places it has looked in, over many lines.
+        Err(CredentialsError::CredentialsNotLoaded(_)) => Err(missing()),
         Err(error) => {
             let why = aws_sdk_ec2::error::DisplayErrorContext(&error).to_string();
             let why = why.lines().next().unwrap_or_default().chars().take(300).collect::<String>();

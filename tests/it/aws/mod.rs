@@ -48,7 +48,7 @@ fn stockouts_and_quotas_take_the_next_rung_at_once() {
     assert_eq!([place("c"), place("e")], ["aws:us-west-2", "aws:us-west-2"], "{said}");
     ground.check_done("stockout", 1);
     // A rung that is full is asked once.
-    let of_b = |request: &serde_json::Value| request["TagSpecification.1.Tag.8.Value"] == "b";
+    let of_b = |request: &serde_json::Value| request.as_object().unwrap().values().any(|value| value == "b");
     let asked = ground.account().requests("RunInstances");
     assert_eq!(asked.iter().filter(|request| of_b(request)).count(), 2, "{asked:?}");
     // The next rung was a spot machine, for no more than the plan says.
@@ -85,7 +85,7 @@ fn who_is_denied_learns_what_to_do() {
         let rows: [Row; 1] = [("only", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o")];
         let ground = Ground::with(On::Aws, &rows, with_ladder);
         ground.account().faults(&json!([{"action": "RunInstances", "status": 403, "code": code}]));
-        let said = ended(&ground.apply(&[]), 7);
+        let said = ended(&ground.apply(&[]), 1);
         assert!(said.contains(code) && said.contains(words), "{said}");
         assert_eq!(ground.state().stages["only"].status, Status::Failed);
         ground.check_nothing_left(code);
@@ -93,8 +93,8 @@ fn who_is_denied_learns_what_to_do() {
     let ground = Ground::new(On::Aws);
     let mut apply = ground.apply_command(&[]);
     apply.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("HOME", ground.path("nowhere"));
-    let said = ended(&apply.output().unwrap(), 7);
-    assert!(said.contains("no credentials") && said.contains("aws configure"), "{said}");
+    let said = ended(&apply.output().unwrap(), 1);
+    assert!(said.contains("there are no credentials") && said.contains("aws configure"), "{said}");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_sweep_finds_what_was_made_behind_the_state_with_its_tags() {
     let mut form = vec![
         ("Action".to_owned(), "RunInstances"),
         ("ImageId".to_owned(), "ami-00000002"),
-        ("InstanceType".to_owned(), "m1.small"),
+        ("InstanceType".to_owned(), "t3.micro"),
         ("MinCount".to_owned(), "1"),
         ("MaxCount".to_owned(), "1"),
         ("TagSpecification.1.ResourceType".to_owned(), "instance"),
@@ -178,7 +178,7 @@ fn only_we_are_let_in_and_the_newest_image_of_its_maker_boots() {
     }
     assert_eq!(account.groups("us-east-1").len(), 1);
     ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
-    assert_eq!([account.groups("us-east-1"), account.groups("us-west-2")], [vec![], vec![]]);
+    assert!(["us-east-1", "us-west-2"].iter().all(|region| account.groups(region).is_empty()));
 }
 
 #[test]
@@ -192,7 +192,8 @@ fn what_is_taken_away_goes_on_from_its_last_checkpoint() {
         plan.stages[0].purchase = Purchase::Spot;
         plan.stages[0].checkpoint = Some(PlannedCheckpoint { every_ms: Some(Millis(100)), bytes: Bytes(1) });
     });
-    let apply = ground.apply_command(&[]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let piped = std::process::Stdio::piped;
+    let apply = ground.apply_command(&[]).stdout(piped()).stderr(piped()).spawn().unwrap();
     wait("a checkpoint", || ground.text(".sky/journal").contains("checkpointed"));
     assert!(ground.account().preempt("train"));
     std::fs::write(ground.path("ran.go"), "").unwrap();

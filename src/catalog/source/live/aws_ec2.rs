@@ -41,7 +41,6 @@ pub(super) async fn fetch(http: Rc<Http>, job: Rc<Job>) -> Vec<Harvest> {
             if fault.0.contains("connect") || fault.0.contains("credentials") || fault.0.contains("expired") {
                 given_up = Some(fault.clone());
             }
-            fault
         });
         harvests.push(Harvest::new("aws-spot", "aws", region, result));
     }
