@@ -2,20 +2,19 @@
 //! back.
 
 use super::Error;
-use super::budget::{self, Meter, Refused, Wanted};
+use super::budget::{Meter, Refused};
 use super::calls::{Patience, patiently};
 use super::engine::{Context, StageOutcome};
 use super::ladder::Rung;
 use super::log::Log;
 use super::notice::Notice;
+use super::rent::{NoMachine, reserve, usage};
 use super::stage::publish;
 use super::watch::{End, Watched, watch};
 use super::work::{self, Work, blocking};
 use crate::model::{Millis, Money};
 use crate::plan::PlannedStage;
-use crate::provider::{
-    Content, ErrorKind, Evidence, MachineSpec, Provider, ProviderError, RunStatus, Task, Token, Worker,
-};
+use crate::provider::{Content, ErrorKind, Evidence, Provider, ProviderError, RunStatus, Task, Token, Worker};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::{Artifact, Rented, StageRecord, State, Status};
@@ -41,12 +40,6 @@ pub(super) enum Ended {
     },
 }
 
-/// Why there is no machine.
-enum NoMachine {
-    Provider(ProviderError),
-    Budget(Refused),
-}
-
 /// One attempt under way.
 pub(super) struct Attempt<'a> {
     pub context: &'a Arc<Context>,
@@ -61,9 +54,9 @@ pub(super) struct Attempt<'a> {
     /// When its machine may have begun to cost something, RFC 3339.
     started: String,
     /// From the beginning on, or what is left of it.
-    lease: Duration,
-    rung: Rung,
-    resumed: Option<StageRecord>,
+    pub lease: Duration,
+    pub rung: Rung,
+    pub resumed: Option<StageRecord>,
 }
 
 impl<'a> Attempt<'a> {
@@ -204,68 +197,6 @@ impl<'a> Attempt<'a> {
                 Ok(Ended::Outcome(StageOutcome::Denied { message }))
             }
         }
-    }
-
-    /// The machine of this attempt, found or made, and how long it may live from now on.
-    async fn machine(&self, planned: &PlannedStage) -> Result<Result<(Box<dyn Worker>, Duration), NoMachine>, Error> {
-        let mut lease = self.lease;
-        if let Some(former) = &self.resumed {
-            match patiently(self.patience(), || self.provider.get(&self.token)).await {
-                Err(error) => return Ok(Err(NoMachine::Provider(error))),
-                Ok(Some(_)) => return self.worker(lease).await,
-                // It was there, so something may have come of it: another attempt has to be made.
-                Ok(None) if former.status != Status::Provisioning => {
-                    let gone = ProviderError::new(ErrorKind::NotFound, "its machine is gone");
-                    return Ok(Err(NoMachine::Provider(gone)));
-                }
-                Ok(None) => match self.reserve_anew(planned)? {
-                    Ok(given) => lease = given,
-                    Err(refused) => return Ok(Err(NoMachine::Budget(refused))),
-                },
-            }
-        }
-        let rung = &self.rung;
-        let spec = MachineSpec {
-            owner: self.context.owner.clone(),
-            plan: self.context.plan_digest.clone(),
-            lease,
-            place: rung.place.clone(),
-            instance_type: rung.instance_type.clone(),
-            accelerator: rung.accelerator.clone(),
-            nodes: planned.nodes,
-            purchase: rung.purchase,
-            rate: self.meter.rate,
-            disk: planned.writes.values().copied().sum(),
-        };
-        // Announced by the attempt itself.
-        let created = patiently(self.patience(), || self.provider.create(&self.token, &spec)).await;
-        self.context.recorder.result(&planned.name, &self.token.id, Call::Create, &created)?;
-        match created {
-            Ok(_) => self.worker(lease).await,
-            Err(error) => Ok(Err(NoMachine::Provider(error))),
-        }
-    }
-
-    async fn worker(&self, lease: Duration) -> Result<Result<(Box<dyn Worker>, Duration), NoMachine>, Error> {
-        let mut interrupt = self.context.interrupt.clone();
-        let worker = tokio::select! {
-            worker = patiently(self.patience(), || self.provider.worker(&self.token)) => worker,
-            // A machine may take minutes to come up.
-            _ = interrupt.wait_for(Option::is_some) => {
-                let message = "interrupted before its machine was up";
-                Err(ProviderError::new(ErrorKind::Unreachable, message))
-            }
-        };
-        Ok(worker.map(|worker| (worker, lease)).map_err(NoMachine::Provider))
-    }
-
-    /// An earlier `sky` announced a machine that never came to be: its lease begins now.
-    fn reserve_anew(&self, planned: &PlannedStage) -> Result<Result<Duration, Refused>, Error> {
-        let meter = (&self.meter, self.provider.bills());
-        Ok(self.context.recorder.decide(|state| {
-            let (given, reserved) = reserve(self.context, planned, &self.rung, meter, state, &self.token)?;
-            Ok((given, vec![reserved]))
-        })?)
     }
 
     /// What follows when there is no machine.
@@ -511,39 +442,6 @@ impl<'a> Attempt<'a> {
     fn interrupted(&self) -> bool {
         self.context.interrupt.borrow().is_some()
     }
-}
-
-/// Sets money aside for a machine that is to be created: the lease that it is enough for, and what
-/// is to be written down.
-fn reserve(
-    context: &Context,
-    planned: &PlannedStage,
-    rung: &Rung,
-    (meter, bills): (&Meter, bool),
-    state: &State,
-    token: &Token,
-) -> Result<(Duration, Event), Refused> {
-    let mut once = Money(0);
-    if bills {
-        let copies = work::copies(context, planned, rung, state);
-        once.0 = copies.iter().map(|copy| copy.cost.0).sum::<i64>() + usage(rung).0 + planned.storage_micro_usd.0;
-    }
-    let wanted = Wanted { meter: *meter, least: rung.duration, most: budget::most(rung.duration, bills), once };
-    let given = budget::reserve(&context.purse().account(&planned.name, state), &wanted)?;
-    let lease = Duration::from_millis(given.lease.0);
-    let reserved = Event::Reserved {
-        stage: planned.name.clone(),
-        token: token.id.clone(),
-        micro_usd: given.amount,
-        lease_end: clock::after(lease),
-        anew: true,
-    };
-    Ok((lease, reserved))
-}
-
-/// What a service takes for what it is asked.
-fn usage(rung: &Rung) -> Money {
-    rung.usage.map_or(Money(0), |usage| usage.unit.cost(usage.rate_nano_usd_per_unit, usage.quantity))
 }
 
 fn exit_words(code: i32) -> String {

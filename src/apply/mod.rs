@@ -21,6 +21,7 @@ mod log;
 pub mod notice;
 mod record;
 pub mod refresh;
+mod rent;
 mod stage;
 pub mod sweep;
 mod watch;

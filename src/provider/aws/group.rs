@@ -5,7 +5,7 @@
 //! STATE/aws/groups/REGION NAME     a group to remove when no machine uses it any more
 //! ```
 
-use super::super::cloud::{Instance, tag};
+use super::super::cloud::{Instance, caller, tag};
 use super::super::{ErrorKind, Owner, ProviderError};
 use super::errors::{classify, code};
 use super::filter;
@@ -13,7 +13,6 @@ use crate::util::{file, hash};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Tag, TagSpecification};
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -21,8 +20,6 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 const SSH: i32 = 22;
-/// Says which address it is asked from; AWS's own.
-const ECHO: &str = "https://checkip.amazonaws.com/";
 /// How long a machine that ends may hold on to its group.
 const ENDING: Duration = Duration::from_secs(180);
 
@@ -117,7 +114,7 @@ impl Groups {
     /// Makes a group's rules what they have to be; its id.
     async fn let_in(&self, client: &Client, region: &str, group: &SecurityGroup) -> Result<String, ProviderError> {
         let id = group.group_id().unwrap_or_default().to_owned();
-        let here = self.here.get_or_try_init(here).await?;
+        let here = self.here.get_or_try_init(caller::addresses).await?;
         let (missing, strange) = compare(group.ip_permissions(), here);
         for range in missing {
             let call = client.authorize_security_group_ingress().group_id(&id).ip_permissions(permission(range));
@@ -262,53 +259,9 @@ fn compare<'a>(rules: &[IpPermission], wanted: &'a [String]) -> (Vec<&'a str>, V
     (missing, strange)
 }
 
-/// The ranges that are let in: what the user says, or the one address that AWS sees us under.
-async fn here() -> Result<Vec<String>, ProviderError> {
-    if let Some(given) = std::env::var("SKY_SSH_FROM").ok().filter(|given| !given.trim().is_empty()) {
-        return given.split(',').map(|text| range(text.trim())).collect();
-    }
-    let unknown = |why: &str| {
-        let message =
-            format!("{ECHO} does not say which address AWS sees this machine under ({why}): set SKY_SSH_FROM to it");
-        ProviderError::new(ErrorKind::Unreachable, message)
-    };
-    let ask = async {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
-        client.get(ECHO).send().await?.error_for_status()?.text().await
-    };
-    let said = ask.await.map_err(|error: reqwest::Error| unknown(&error.to_string()))?;
-    said.trim().parse::<IpAddr>().map_err(|_| unknown("its answer is no address"))?;
-    Ok(vec![range(said.trim())?])
-}
-
-/// An address or a network, as AWS writes it.
-fn range(text: &str) -> Result<String, ProviderError> {
-    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-    let read = || {
-        let address: IpAddr = address.parse().ok()?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), |bits| bits.parse::<u8>().ok().filter(|bits| *bits <= most))?;
-        Some(format!("{address}/{bits}"))
-    };
-    read().ok_or_else(|| {
-        let message =
-            format!("SKY_SSH_FROM: `{}` is no address and no network like 203.0.113.0/24", text.escape_debug());
-        ProviderError::new(ErrorKind::Other, message)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges() {
-        assert_eq!(range("203.0.113.7").unwrap(), "203.0.113.7/32");
-        assert_eq!(range("2001:db8::/64").unwrap(), "2001:db8::/64");
-        for wrong in ["", "x", "1.2.3.4/33", "1.2.3.4/", "1.2.3"] {
-            assert!(range(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn whoever_is_let_in_is_us_alone() {

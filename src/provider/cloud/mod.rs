@@ -15,7 +15,7 @@
 //! STATE/keys/hosts/TOKEN, .pub     the host key of a machine, until it is deleted
 //! ```
 
-#[cfg(feature = "gcp")]
+#[cfg(any(feature = "aws", feature = "gcp"))]
 pub mod caller;
 mod keys;
 mod machines;

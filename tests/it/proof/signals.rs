@@ -65,7 +65,7 @@ fn a_folder_that_cannot_be_written_is_named_and_nothing_is_begun() {
     let again = under(&ground, plain, &["apply", "plan.json", "--provider", "sim"]).output().unwrap();
     mode(0o755);
     assert!(ended(&show, 0).contains("stage.a"));
-    assert!([0, 1].contains(&again.status.code().unwrap()), "{again:?}");
+    assert!(ended(&again, 0).contains("No changes"));
     ground.check_done("read only", 1);
 }
 
@@ -95,13 +95,13 @@ fn a_terminal_that_is_closed_ends_an_apply_like_a_hang_up() {
 }
 
 #[test]
-fn both_streams_closed_do_not_stop_an_apply() {
-    let ground = Ground::with(On::Sim, &JOB, |_| {});
-    for streams in [">&- 2>&-", "| true", "2>&1 | true"] {
-        let args = ["apply", "plan.json", "--provider", "sim"];
-        let line = format!("\"$0\" \"$@\" {streams};");
-        let _ = under(&ground, &line, &args).output().unwrap();
-        ended(&ground.apply(&[]), 0);
-        ground.check_done(streams, 1);
+fn closed_streams_do_not_stop_an_apply() {
+    for (before, after) in [("", ">&- 2>&-"), ("", ">&-"), ("", "2>&-"), ("| true", ""), ("2>&1 | true", "")] {
+        let ground = Ground::with(On::Sim, &JOB, |_| {});
+        // The reader of a pipe has gone away before the first line comes.
+        let line = format!("{{ sleep 0.1; \"$0\" \"$@\" {after}; echo $? > code; }} {before}; exit 0;");
+        ended(&under(&ground, &line, &["apply", "plan.json", "--provider", "sim"]).output().unwrap(), 0);
+        assert_eq!(ground.text("code"), "0\n", "{before}{after}");
+        ground.check_done(&format!("{before}{after}"), 1);
     }
 }

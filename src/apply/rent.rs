@@ -1,0 +1,122 @@
+//! The machine of an attempt: money is set aside for it, then it is found or made.
+
+use super::Error;
+use super::attempt::Attempt;
+use super::budget::{self, Meter, Refused, Wanted};
+use super::calls::patiently;
+use super::engine::Context;
+use super::ladder::Rung;
+use super::work;
+use crate::model::Money;
+use crate::plan::PlannedStage;
+use crate::provider::{ErrorKind, MachineSpec, ProviderError, Token, Worker};
+use crate::state::event::{Call, Event};
+use crate::state::{State, Status};
+use crate::util::clock;
+use std::time::Duration;
+
+/// Why there is no machine.
+pub(super) enum NoMachine {
+    Provider(ProviderError),
+    Budget(Refused),
+}
+
+impl Attempt<'_> {
+    /// The machine of this attempt, found or made, and how long it may live from now on.
+    pub(super) async fn machine(
+        &self,
+        planned: &PlannedStage,
+    ) -> Result<Result<(Box<dyn Worker>, Duration), NoMachine>, Error> {
+        let mut lease = self.lease;
+        if let Some(former) = &self.resumed {
+            match patiently(self.patience(), || self.provider.get(&self.token)).await {
+                Err(error) => return Ok(Err(NoMachine::Provider(error))),
+                Ok(Some(_)) => return self.worker(lease).await,
+                // It was there, so something may have come of it: another attempt has to be made.
+                Ok(None) if former.status != Status::Provisioning => {
+                    let gone = ProviderError::new(ErrorKind::NotFound, "its machine is gone");
+                    return Ok(Err(NoMachine::Provider(gone)));
+                }
+                Ok(None) => match self.reserve_anew(planned)? {
+                    Ok(given) => lease = given,
+                    Err(refused) => return Ok(Err(NoMachine::Budget(refused))),
+                },
+            }
+        }
+        let rung = &self.rung;
+        let spec = MachineSpec {
+            owner: self.context.owner.clone(),
+            plan: self.context.plan_digest.clone(),
+            lease,
+            place: rung.place.clone(),
+            instance_type: rung.instance_type.clone(),
+            accelerator: rung.accelerator.clone(),
+            nodes: planned.nodes,
+            purchase: rung.purchase,
+            rate: self.meter.rate,
+            disk: planned.writes.values().copied().sum(),
+        };
+        // Announced by the attempt itself.
+        let created = patiently(self.patience(), || self.provider.create(&self.token, &spec)).await;
+        self.context.recorder.result(&planned.name, &self.token.id, Call::Create, &created)?;
+        match created {
+            Ok(_) => self.worker(lease).await,
+            Err(error) => Ok(Err(NoMachine::Provider(error))),
+        }
+    }
+
+    async fn worker(&self, lease: Duration) -> Result<Result<(Box<dyn Worker>, Duration), NoMachine>, Error> {
+        let mut interrupt = self.context.interrupt.clone();
+        let worker = tokio::select! {
+            worker = patiently(self.patience(), || self.provider.worker(&self.token)) => worker,
+            // A machine may take minutes to come up.
+            _ = interrupt.wait_for(Option::is_some) => {
+                let message = "interrupted before its machine was up";
+                Err(ProviderError::new(ErrorKind::Unreachable, message))
+            }
+        };
+        Ok(worker.map(|worker| (worker, lease)).map_err(NoMachine::Provider))
+    }
+
+    /// An earlier `sky` announced a machine that never came to be: its lease begins now.
+    fn reserve_anew(&self, planned: &PlannedStage) -> Result<Result<Duration, Refused>, Error> {
+        let meter = (&self.meter, self.provider.bills());
+        Ok(self.context.recorder.decide(|state| {
+            let (given, reserved) = reserve(self.context, planned, &self.rung, meter, state, &self.token)?;
+            Ok((given, vec![reserved]))
+        })?)
+    }
+}
+
+/// Sets money aside for a machine that is to be created: the lease that it is enough for, and what
+/// is to be written down.
+pub(super) fn reserve(
+    context: &Context,
+    planned: &PlannedStage,
+    rung: &Rung,
+    (meter, bills): (&Meter, bool),
+    state: &State,
+    token: &Token,
+) -> Result<(Duration, Event), Refused> {
+    let mut once = Money(0);
+    if bills {
+        let copies = work::copies(context, planned, rung, state);
+        once.0 = copies.iter().map(|copy| copy.cost.0).sum::<i64>() + usage(rung).0 + planned.storage_micro_usd.0;
+    }
+    let wanted = Wanted { meter: *meter, least: rung.duration, most: budget::most(rung.duration, bills), once };
+    let given = budget::reserve(&context.purse().account(&planned.name, state), &wanted)?;
+    let lease = Duration::from_millis(given.lease.0);
+    let reserved = Event::Reserved {
+        stage: planned.name.clone(),
+        token: token.id.clone(),
+        micro_usd: given.amount,
+        lease_end: clock::after(lease),
+        anew: true,
+    };
+    Ok((lease, reserved))
+}
+
+/// What a service takes for what it is asked.
+pub(super) fn usage(rung: &Rung) -> Money {
+    rung.usage.map_or(Money(0), |usage| usage.unit.cost(usage.rate_nano_usd_per_unit, usage.quantity))
+}
