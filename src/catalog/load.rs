@@ -6,8 +6,9 @@ use crate::catalog::table::{Row, Table};
 use crate::catalog::{Accelerator, Catalog, CatalogError, Source, certifications, offers, rules, services, terms};
 use crate::model::offer::{CLASSES, COMMERCIAL};
 use crate::model::{Bytes, Machine, Place, PlaceName, Reach, geography};
+use rustc_hash::FxHashMap as HashMap;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -372,7 +373,7 @@ fn country_of(row: &Row, column: usize) -> Result<Option<String>, CatalogError> 
 
 fn accelerators(file: &File, sources: &[Source]) -> Result<BTreeMap<String, Accelerator>, CatalogError> {
     let mut accelerators = BTreeMap::new();
-    let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut seen: HashMap<String, u32> = HashMap::default();
     let mut table = Table::open(&file.shown, &file.text, ACCELERATORS, 1)?;
     while let Some(row) = table.next_row()? {
         let name = row.required(0)?;
@@ -421,7 +422,7 @@ pub(crate) fn folder_and_stem(name: &str) -> Option<(&str, &str)> {
 fn machines(files: &[File], catalog: &mut Catalog) -> Result<Vec<Machine>, CatalogError> {
     let mut rows: Vec<(Machine, Row)> = Vec::new();
     // Names are folded once, not per row.
-    let mut canonical: HashMap<&str, String> = HashMap::new();
+    let mut canonical: HashMap<&str, String> = HashMap::default();
     for file in files {
         let folder = match folder_and_stem(&file.name) {
             Some((cloud, "machines")) => Some(cloud),

@@ -6,7 +6,7 @@ use crate::catalog::services::{Offered, SERVICES_FILE};
 use crate::catalog::table::Table;
 use crate::catalog::{Catalog, CatalogError, overlay, rules};
 use crate::model::{Machine, Offer, Pattern, Purchase, Rate, Tee, TeeSet};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap as HashMap;
 
 /// One row of `confidential.csv`, resolved.
 pub(crate) struct TeeRule {
@@ -61,7 +61,7 @@ pub(crate) fn offers(
     services: &[Offered],
 ) -> Result<(), CatalogError> {
     let mut found: Vec<Found> = Vec::with_capacity(files.iter().map(|file| file.text.len()).sum::<usize>() / 16);
-    let mut reader = PriceReader { catalog, names, tee, cloud: "", types: HashMap::new() };
+    let mut reader = PriceReader { catalog, names, tee, cloud: "", types: HashMap::default() };
     for (file, number) in files.iter().zip(0_u16..) {
         let region = match folder_and_stem(&file.name) {
             Some((_, "machines")) => continue,

@@ -6,7 +6,8 @@ use crate::catalog::load::Names;
 use crate::catalog::table::Table;
 use crate::catalog::{Catalog, CatalogError, Source, Terms, rules};
 use crate::model::{Bytes, DataRate, Millis, Pattern, Place};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use rustc_hash::FxHashMap as HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const CLOUDS: &[&str] = &[
     "cloud",
