@@ -20,9 +20,10 @@ struct Server {
     _child: Mutex<Child>,
 }
 
-fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| {
+/// One of a few: moto does one thing at a time.
+fn server(number: u64) -> &'static Server {
+    static SERVERS: [OnceLock<Server>; 3] = [const { OnceLock::new() }; 3];
+    SERVERS[usize::try_from(number).unwrap() % SERVERS.len()].get_or_init(|| {
         let home = match std::env::var_os("SKY_TEST_SERVERS") {
             Some(home) => PathBuf::from(home),
             None => Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache/sky-planner/servers"),
@@ -50,6 +51,7 @@ fn server() -> &'static Server {
 /// An account at AWS, with all that it has in a folder of ours.
 pub struct Account {
     number: String,
+    server: &'static Server,
     folder: PathBuf,
 }
 
@@ -57,11 +59,13 @@ impl Account {
     /// One that is new, in `folder/aws`.
     pub fn new(folder: &Path) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(1);
-        let number = format!("{:012}", NUMBER.fetch_add(1, Ordering::SeqCst));
+        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+        let server = server(number);
+        let number = format!("{number:012}");
         let folder = folder.canonicalize().unwrap().join("aws");
         std::fs::create_dir_all(folder.join("machines")).unwrap();
-        std::os::unix::fs::symlink(&folder, server().folder.join(&number)).unwrap();
-        let account = Self { number, folder };
+        std::os::unix::fs::symlink(&folder, server.folder.join(&number)).unwrap();
+        let account = Self { number, server, folder };
         // An instance's address leads to the sshd that it booted.
         let config = format!(
             "Host *\n  ProxyCommand {} -i -f \"{}/machines/%h/config\"\n",
@@ -80,7 +84,7 @@ impl Account {
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let nowhere = self.path("nowhere").display().to_string();
         vec![
-            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", server().port)),
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.server.port)),
             ("AWS_ACCESS_KEY_ID", format!("AKIA{}", self.number)),
             ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
@@ -123,12 +127,20 @@ impl Account {
              Authorization: AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
-        http(&(head + &body))
+        self.http(&(head + &body))
+    }
+
+    fn http(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.server.port)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Takes the instance of a stage away; whether it was there.
     pub fn preempt(&self, stage: &str) -> bool {
-        http(&format!("GET /preempt/{}/{stage} HTTP/1.0\r\n\r\n", self.number)).contains(" 200 ")
+        self.http(&format!("GET /preempt/{}/{stage} HTTP/1.0\r\n\r\n", self.number)).contains(" 200 ")
     }
 
     /// Names of security groups of ours in a region.
@@ -137,14 +149,6 @@ impl Account {
         let names = said.split("<groupName>").skip(1).filter_map(|rest| rest.split('<').next());
         names.filter(|name| name.starts_with("sky-")).map(str::to_owned).collect()
     }
-}
-
-fn http(request: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", server().port)).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }
 
 fn escaped(value: &str) -> String {

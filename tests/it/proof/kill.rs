@@ -8,17 +8,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// On a cluster one point of so many is tried: a job takes its time to begin and to end.
 const EVERY_JOB: u64 = 10;
 
+/// And where every machine is a server of its own.
+#[cfg(any(feature = "aws", feature = "gcp"))]
+const EVERY_SERVER: u64 = 7;
+
 /// The least number of points of a job with six stages.
 const POINTS: u64 = 200;
 
-#[allow(clippy::print_stdout)] // The figures are what is to be seen.
 fn killed_everywhere(on: On) {
     killed_at_every(1, on);
 }
 
-/// At every nth point.
+/// At every nth point, or at every `$SKY_TEST_KILL_EVERY`th: at the clouds all of them take hours.
 #[allow(clippy::print_stdout)] // The figures are what is to be seen.
 fn killed_at_every(nth: u64, on: On) {
+    let given = std::env::var("SKY_TEST_KILL_EVERY").ok();
+    let nth = given.map_or(nth, |given| given.parse().expect("SKY_TEST_KILL_EVERY is a number from 1 on"));
     let ground = Ground::new(on);
     let apply = ["apply", "plan.json", "--provider", ground.provider()];
     let points = ground.points(&apply);
@@ -68,8 +73,8 @@ fn at_every_point_over_ssh() {
 
 #[cfg(feature = "aws")]
 #[test]
-fn at_every_point_at_amazon() {
-    killed_everywhere(On::Aws);
+fn at_many_points_at_amazon() {
+    killed_at_every(EVERY_SERVER, On::Aws);
 }
 
 /// Where an apply and a destroy are killed again and again.
@@ -83,11 +88,10 @@ const ALL: &[On] = &[
     On::Gcp,
 ];
 
-/// Every machine there is a server of its own, which takes its time.
 #[cfg(feature = "gcp")]
 #[test]
 fn at_many_points_at_google() {
-    killed_at_every(7, On::Gcp);
+    killed_at_every(EVERY_SERVER, On::Gcp);
 }
 
 #[test]
