@@ -53,6 +53,8 @@ pub struct Checked {
     pub files: BTreeMap<String, Vec<Item>>,
     /// Each stage's secrets, by the name of the variable.
     pub secrets: BTreeMap<String, BTreeMap<String, Secret>>,
+    /// Providers that only alternatives would need, and why they cannot be asked.
+    pub unready: BTreeMap<String, String>,
     /// What a user should know.
     pub warnings: Vec<String>,
 }
@@ -84,7 +86,7 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
     }
     let secrets = find_secrets(plan, settings, &mut problems);
     if problems.is_empty() {
-        Ok(Checked { providers, datasets, files, secrets, warnings })
+        Ok(Checked { providers, datasets, files, secrets, unready: BTreeMap::new(), warnings })
     } else {
         Err(Error::NotReady(problems))
     }

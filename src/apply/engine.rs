@@ -215,7 +215,8 @@ impl Context {
     pub fn provider(&self, cloud: &str) -> Result<String, String> {
         let chosen = self.settings.provider.clone();
         let own = || provider::of_cloud(cloud, &self.settings.access).map(str::to_owned);
-        chosen.or_else(own).ok_or_else(|| format!("this sky has no provider for {cloud}"))
+        let name = chosen.or_else(own).ok_or_else(|| format!("this sky has no provider for {cloud}"))?;
+        self.checked.unready.get(&name).map_or(Ok(name), |why| Err(why.clone()))
     }
 
     /// The provider of that name.

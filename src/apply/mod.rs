@@ -19,6 +19,7 @@ pub mod engine;
 pub mod ladder;
 mod log;
 pub mod notice;
+pub mod ready;
 mod record;
 pub mod refresh;
 mod rent;

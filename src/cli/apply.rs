@@ -5,7 +5,7 @@ use super::progress::{Stream, Text};
 use super::signals::Signals;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
-use crate::apply::{self, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure};
+use crate::apply::{self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure};
 use crate::model::Money;
 use crate::plan::Plan;
 use crate::state::Store;
@@ -162,9 +162,11 @@ async fn execute_until_signalled(
     let folder = &store.folder;
     let settings = settings(args, &here, plan_folder);
     // First without a lock and without a folder: a plan that cannot be applied leaves no trace.
-    check(plan, &settings, &store)?;
+    let checked = check(plan, &settings, &store)?;
+    let unready = apply::ready::ready(plan, checked, &settings).await.map_err(|error| failure(error, &store))?.unready;
     let (lock, opened) = open_locked(&store, "apply", &args.state.locking)?;
     let checked = apply::check(plan, &settings, Some(&opened.state)).map_err(|error| failure(error, &store))?;
+    let checked = Checked { unready, ..checked };
     let (interrupt, interrupted) = watch::channel(None);
     let mut walk = std::pin::pin!(apply::run(plan, checked, settings, folder, opened, observer, interrupted));
     let ended = loop {
@@ -187,12 +189,12 @@ async fn execute_until_signalled(
 /// Whether the plan can be applied at all; to be known before anybody is asked to approve it.
 pub fn check_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs) -> Result<(), Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    check(plan, &settings(args, &here, plan_folder), &args.state.store(&here)?)
+    check(plan, &settings(args, &here, plan_folder), &args.state.store(&here)?).map(drop)
 }
 
-fn check(plan: &Plan, settings: &Settings, store: &Store) -> Result<(), Failure> {
+fn check(plan: &Plan, settings: &Settings, store: &Store) -> Result<Checked, Failure> {
     let before = store.read().map_err(|error| failure(error.into(), store))?;
-    apply::check(plan, settings, before.as_ref()).map(drop).map_err(|error| failure(error, store))
+    apply::check(plan, settings, before.as_ref()).map_err(|error| failure(error, store))
 }
 
 fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {

@@ -3,7 +3,8 @@
 use super::terminal::Colour;
 use super::{Exit, Failure};
 use super::{
-    catalog, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep, validate, verify, version,
+    catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep, validate, verify,
+    version,
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
@@ -42,6 +43,7 @@ pub enum Verb {
     Plan(plan::PlanArgs),
     Apply(plan::ApplyVerbArgs),
     Destroy(destroy::DestroyArgs),
+    Check(check::CheckArgs),
     Sweep(sweep::SweepArgs),
     Refresh(refresh::RefreshArgs),
     Explain(explain::ExplainArgs),

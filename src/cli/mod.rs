@@ -3,6 +3,7 @@
 pub mod apply;
 mod arguments;
 pub mod catalog;
+mod check;
 pub mod destroy;
 pub mod exit;
 mod explain;
@@ -64,6 +65,7 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
         Verb::Plan(args) => plan::run(args, terminal),
         Verb::Apply(args) => plan::apply(args, terminal),
         Verb::Destroy(args) => destroy::run(args, terminal),
+        Verb::Check(args) => check::run(args, terminal),
         Verb::Sweep(args) => sweep::run(args, terminal),
         Verb::Refresh(args) => refresh::run(args, terminal),
         Verb::Explain(args) => explain::run(args, terminal),

@@ -29,6 +29,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod check;
 pub mod cloud;
 #[cfg(feature = "gcp")]
 pub mod gcp;
@@ -42,6 +43,7 @@ use crate::model::{Bytes, PlaceName, Purchase, Rate};
 use crate::util::hash;
 use crate::util::secret::Secret;
 use async_trait::async_trait;
+use check::{Finding, Need, Topic};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -316,6 +318,21 @@ impl From<std::io::Error> for ProviderError {
 pub trait Provider: Send + Sync {
     /// Its name, as in `--provider` and in the cloud part of places.
     fn name(&self) -> &'static str;
+
+    /// Whether it can be asked for anything at all, as far as this machine knows: settings and
+    /// credentials are there. An error is what to do about it.
+    async fn ready(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    /// What is there and what is missing for machines as those, or, of no needs, for any. Changes
+    /// nothing, and answers without a network too.
+    async fn check(&self, _needs: &[Need]) -> Vec<Finding> {
+        vec![match self.ready().await {
+            Ok(()) => Finding::there(Topic::Reach, self.name(), "needs nothing"),
+            Err(error) => Finding::failed(Topic::Credentials, self.name(), &error),
+        }]
+    }
 
     /// Creates the machine of a token, tagged with it and with its owner; or returns the one
     /// that exists already.

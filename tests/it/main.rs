@@ -5,6 +5,7 @@ mod architecture;
 #[cfg(feature = "aws")]
 mod aws;
 mod case;
+mod check;
 mod clouds;
 mod conflicts;
 mod determinism;

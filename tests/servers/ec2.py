@@ -9,7 +9,8 @@
 Usage: ec2.py FOLDER, which is removed at the end. Everybody with an access key `AKIA` and 12 digits has an
 account of that number, and a folder of that name in FOLDER, or a link to one, if somebody has made it:
 
-    faults          JSON: a list of {"action", "stage", "region", "times", "status", "code", "lost"}
+    faults          JSON: a list of {"action", "stage", "node", "region", "times", "status", "code", "lost"}
+    quotas          JSON: limits of Service Quotas by code; 1000 of what is not in it
     requests        every request's form, one a line, with user data decoded
     machines/IP/    an instance's disk, and the configuration of its sshd
 
@@ -48,6 +49,7 @@ images = [
     image(1, noble.format("amd64", "20250101"), "x86_64", "2025-01-01T00:00:00.000Z"),
     image(2, noble.format("amd64", "20260901"), "x86_64", "2026-09-01T00:00:00.000Z"),
     image(3, noble.format("arm64", "20260901"), "arm64", "2026-09-01T00:00:00.000Z"),
+    image(5, "Deep Learning Base Neuron AMI (Ubuntu 22.04) 20260901", "x86_64", "2026-09-01T00:00:00.000Z", "amazon"),
     image(4, noble.format("amd64", "20270101"), "x86_64", "2027-01-01T00:00:00.000Z", "111111111111"),
 ]
 with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
@@ -112,9 +114,9 @@ def fault(folder, form, region):
         return None
     with open(path) as file:
         faults = json.load(file)
-    stage = tags(form).get("sky-stage")
+    stage, node = tags(form).get("sky-stage"), tags(form).get("sky-node")
     for one in faults:
-        fits = one["action"] == form.get("Action") and one.get("stage") in (None, stage)
+        fits = one["action"] == form.get("Action") and one.get("stage") in (None, stage) and one.get("node") in (None, node)
         if fits and one.get("region") in (None, region) and one.get("times", 1 << 30) > 0:
             one["times"] = one.get("times", 1 << 30) - 1
             with open(path + ".new", "w") as file:
@@ -202,13 +204,15 @@ def handle(environ, body):
     path = environ.get("PATH_INFO", "")
     if path.startswith("/preempt/"):
         return preempt(*path.split("/")[2:])
-    scope = re.search(r"Credential=AKIA(\d{12})/\d+/([a-z0-9-]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+    scope = re.search(r"Credential=AKIA(\d{12})/\d+/([a-z0-9-]+)/([a-z0-9]+)/", environ.get("HTTP_AUTHORIZATION", ""))
     if not scope:
         return *error(401, "AuthFailure", "AWS was not able to validate the provided access credentials"), False
-    account, region = scope.groups()
+    account, region, service = scope.groups()
+    folder = os.path.realpath(os.path.join(home, account))
+    if service == "servicequotas":
+        return *quota(folder, region, json.loads(body)), False
     environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
     form = dict(parse_qsl(body.decode(), keep_blank_values=True))
-    folder = os.path.realpath(os.path.join(home, account))
     backend = ec2_backends[account][region]
     user_data = form.get("UserData", "")
     if os.path.isdir(folder):
@@ -219,6 +223,19 @@ def handle(environ, body):
         return *error(wanted["status"], wanted["code"], "as the test wants it"), False
     status, answer = act(environ, body, form, account, region, folder, backend, user_data)
     return status, answer, bool(wanted)
+
+
+def quota(folder, region, asked):
+    """Service Quotas: GetServiceQuota. moto has none of EC2's."""
+    wanted = fault(folder, {"Action": "GetServiceQuota"}, region)
+    if wanted:
+        said = {"__type": wanted["code"], "message": "as the test wants it"}
+        return wanted["status"], json.dumps(said).encode()
+    code = asked["QuotaCode"]
+    path = os.path.join(folder, "quotas")
+    limits = json.load(open(path)) if os.path.exists(path) else {}
+    said = {"QuotaCode": code, "QuotaName": f"Running machines of {code}", "Value": float(limits.get(code, 1000))}
+    return 200, json.dumps({"Quota": said}).encode()
 
 
 def act(environ, body, form, account, region, folder, backend, user_data):

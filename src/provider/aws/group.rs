@@ -11,7 +11,9 @@ use super::errors::{classify, code};
 use super::filter;
 use crate::util::{file, hash};
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Tag, TagSpecification};
+use aws_sdk_ec2::types::{
+    IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Tag, TagSpecification, UserIdGroupPair,
+};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -82,6 +84,17 @@ impl Groups {
         Ok(id)
     }
 
+    /// Lets the machines of a group talk to one another.
+    pub async fn join(&self, client: &Client, region: &str, id: &str) -> Result<(), ProviderError> {
+        let call = client.authorize_security_group_ingress().group_id(id).ip_permissions(from_within(id));
+        match call.send().await {
+            Err(error) if code(&error) != "InvalidPermission.Duplicate" => {
+                Err(classify(&error, region, &format!("open the security group {id} to its own machines")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Opens the groups of an instance to us that are ours to open.
     pub async fn admit(&self, client: &Client, region: &str, instance: &Instance) -> Result<(), ProviderError> {
         let key = instance.tags.get(tag::LINEAGE).map(|lineage| (region.to_owned(), name(lineage)));
@@ -115,7 +128,7 @@ impl Groups {
     async fn let_in(&self, client: &Client, region: &str, group: &SecurityGroup) -> Result<String, ProviderError> {
         let id = group.group_id().unwrap_or_default().to_owned();
         let here = self.here.get_or_try_init(caller::addresses).await?;
-        let (missing, strange) = compare(group.ip_permissions(), here);
+        let (missing, strange) = compare(&id, group.ip_permissions(), here);
         for range in missing {
             let call = client.authorize_security_group_ingress().group_id(&id).ip_permissions(permission(range));
             match call.send().await {
@@ -219,8 +232,14 @@ fn permission(range: &str) -> IpPermission {
     }
 }
 
-/// The ranges that rules lack, and the rules that they have too many.
-fn compare<'a>(rules: &[IpPermission], wanted: &'a [String]) -> (Vec<&'a str>, Vec<IpPermission>) {
+/// Everything from the machines of a group: those of a gang talk to one another.
+fn from_within(id: &str) -> IpPermission {
+    let pair = UserIdGroupPair::builder().group_id(id).build();
+    IpPermission::builder().ip_protocol("-1").user_id_group_pairs(pair).build()
+}
+
+/// The ranges that the rules of a group lack, and the rules that they have too many.
+fn compare<'a>(id: &str, rules: &[IpPermission], wanted: &'a [String]) -> (Vec<&'a str>, Vec<IpPermission>) {
     let mut missing: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let mut strange = Vec::new();
     for rule in rules {
@@ -247,9 +266,12 @@ fn compare<'a>(rules: &[IpPermission], wanted: &'a [String]) -> (Vec<&'a str>, V
                 (rest, some) = (rest.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(text).build()), true);
             }
         }
-        if !rule.user_id_group_pairs().is_empty() || !rule.prefix_list_ids().is_empty() {
-            rest = rest.set_user_id_group_pairs(Some(rule.user_id_group_pairs().to_vec()));
-            rest = rest.set_prefix_list_ids(Some(rule.prefix_list_ids().to_vec()));
+        let others: Vec<UserIdGroupPair> =
+            rule.user_id_group_pairs().iter().filter(|pair| pair.group_id() != Some(id)).cloned().collect();
+        if !others.is_empty() || !rule.prefix_list_ids().is_empty() {
+            let lists = rule.prefix_list_ids();
+            rest = rest.set_user_id_group_pairs(Some(others));
+            rest = rest.set_prefix_list_ids((!lists.is_empty()).then(|| lists.to_vec()));
             some = true;
         }
         if some {
@@ -266,12 +288,15 @@ mod tests {
     #[test]
     fn whoever_is_let_in_is_us_alone() {
         let here = vec!["1.2.3.4/32".to_owned()];
-        assert_eq!(compare(&[permission("1.2.3.4/32")], &here), (vec![], vec![]));
-        let (missing, strange) = compare(&[permission("5.6.7.8/32"), permission("::/0")], &here);
+        assert_eq!(compare("sg-1", &[permission("1.2.3.4/32")], &here), (vec![], vec![]));
+        let (missing, strange) = compare("sg-1", &[permission("5.6.7.8/32"), permission("::/0")], &here);
         assert_eq!((missing, strange), (vec!["1.2.3.4/32"], vec![permission("5.6.7.8/32"), permission("::/0")]));
         let other = IpPermission::builder().ip_protocol("tcp").from_port(80).to_port(80);
         let other = other.ip_ranges(IpRange::builder().cidr_ip("1.2.3.4/32").build()).build();
-        let (missing, strange) = compare(std::slice::from_ref(&other), &here);
+        let (missing, strange) = compare("sg-1", std::slice::from_ref(&other), &here);
         assert_eq!((missing, strange), (vec!["1.2.3.4/32"], vec![other]));
+        // A gang is among itself, and nobody else's group is.
+        let (_, strange) = compare("sg-1", &[from_within("sg-1"), from_within("sg-2")], &here);
+        assert_eq!(strange, vec![from_within("sg-2")]);
     }
 }

@@ -31,6 +31,9 @@ pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, Provi
     let mut anew = false;
     loop {
         let group = aws.groups.group(&client, region, &wanted.spec.owner, anew).await?;
+        if wanted.spec.nodes > 1 {
+            aws.groups.join(&client, region, &group).await?;
+        }
         let call = request(client.run_instances(), wanted, &group).image_id(&image.id).block_device_mappings(
             BlockDeviceMapping::builder()
                 .device_name(&image.root)

@@ -19,11 +19,13 @@
 //! | `SKY_AWS_REGIONS` | the regions to look for machines in, with commas; those that the account has enabled by default |
 //! | `SKY_SSH_FROM` | the addresses or networks that are let in, with commas; by default what AWS sees this machine under |
 
+mod check;
 mod errors;
 mod group;
 mod image;
 mod launch;
 
+use super::check::{Finding, Need};
 use super::cloud::{Cloud, Instance, Life, Machines, Wanted, tag};
 use super::{ErrorKind, ProviderError};
 use crate::model::PlaceName;
@@ -107,6 +109,12 @@ impl Aws {
         Ok(clients.entry(region.to_owned()).or_insert_with(made).clone())
     }
 
+    /// The client of Service Quotas for a region.
+    async fn quotas(&self, region: &str) -> Result<aws_sdk_servicequotas::Client, ProviderError> {
+        let special = aws_sdk_servicequotas::config::Builder::from(self.config().await?);
+        Ok(aws_sdk_servicequotas::Client::from_conf(special.region(Region::new(region.to_owned())).build()))
+    }
+
     async fn regions(&self) -> Result<&[String], ProviderError> {
         let find = || async {
             let given = std::env::var("SKY_AWS_REGIONS").unwrap_or_default();
@@ -115,8 +123,7 @@ impl Aws {
             if !given.is_empty() {
                 return Ok(given);
             }
-            let named = |name: &str| std::env::var(name).ok().filter(|region| !region.is_empty());
-            let first = named("AWS_REGION").or_else(|| named("AWS_DEFAULT_REGION")).unwrap_or_else(|| FIRST.to_owned());
+            let first = first();
             let answer = self.client(&first).await?.describe_regions().send().await;
             let answer = answer.map_err(|error| classify(&error, &first, "list the regions of the account"))?;
             Ok(answer.regions().iter().filter_map(|region| region.region_name().map(str::to_owned)).collect())
@@ -153,6 +160,12 @@ impl Aws {
         found.sort_by(|a: &Instance, b| a.id.cmp(&b.id));
         Ok((found, failed))
     }
+}
+
+/// The region to ask when it does not matter which.
+fn first() -> String {
+    let named = |name: &str| std::env::var(name).ok().filter(|region| !region.is_empty());
+    named("AWS_REGION").or_else(|| named("AWS_DEFAULT_REGION")).unwrap_or_else(|| FIRST.to_owned())
 }
 
 async fn load() -> Result<SdkConfig, ProviderError> {
@@ -213,6 +226,7 @@ fn read(instance: &aws_sdk_ec2::types::Instance, region: &str) -> Option<Instanc
             (true, false) => Life::Ended,
         },
         address: address.filter(|address| !address.is_empty()).map(str::to_owned),
+        inside: instance.private_ip_address().map(str::to_owned),
         tags: tags.collect(),
     })
 }
@@ -225,6 +239,14 @@ fn sdk_tags<'a>(tags: impl IntoIterator<Item = (&'a &'static str, &'a String)>) 
 impl Cloud for Aws {
     fn name(&self) -> &'static str {
         super::AWS
+    }
+
+    async fn ready(&self) -> Result<(), ProviderError> {
+        self.config().await.map(drop)
+    }
+
+    async fn check(&self, needs: &[Need]) -> Vec<Finding> {
+        check::check(self, needs).await
     }
 
     async fn create(&self, wanted: &Wanted) -> Result<Instance, ProviderError> {

@@ -17,12 +17,14 @@
 
 #[cfg(any(feature = "aws", feature = "gcp"))]
 pub mod caller;
+mod gang;
 mod keys;
 mod machines;
 pub mod tag;
 mod user_data;
 mod worker;
 
+use super::check::{Finding, Need};
 use super::{MachineSpec, ProviderError, Token};
 use crate::model::PlaceName;
 use async_trait::async_trait;
@@ -32,7 +34,8 @@ use std::collections::BTreeMap;
 /// What is asked of a cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Idempotency: two calls with the same give one instance.
+    /// Idempotency: two calls with the same give one instance. Of a gang each has its own, and the tags
+    /// have the one that they share.
     pub token: Token,
     pub spec: MachineSpec,
     /// For the instance, in the call that creates it. Values are of up to 128 letters, digits and
@@ -67,6 +70,8 @@ pub struct Instance {
     pub life: Life,
     /// Where SSH reaches it, once it has an address.
     pub address: Option<String>,
+    /// Where the others of its gang reach it.
+    pub inside: Option<String>,
     /// All of them, also other people's.
     pub tags: BTreeMap<String, String>,
 }
@@ -79,6 +84,12 @@ pub struct Instance {
 pub trait Cloud: Send + Sync {
     /// Its name in places, and as a provider.
     fn name(&self) -> &'static str;
+
+    /// See [`Provider::ready`](super::Provider::ready).
+    async fn ready(&self) -> Result<(), ProviderError>;
+
+    /// See [`Provider::check`](super::Provider::check).
+    async fn check(&self, needs: &[Need]) -> Vec<Finding>;
 
     /// Creates an instance, or returns the one that this token has already made at this place, even
     /// if lists do not have it yet. One call at a time for a token in this process; a former process

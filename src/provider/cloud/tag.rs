@@ -14,13 +14,19 @@ pub const LINEAGE: &str = "sky-lineage";
 pub const PLAN: &str = "sky-plan";
 pub const LEASE_END: &str = "sky-lease-end";
 pub const HOST_KEY: &str = "sky-host-key";
+/// Of a gang: which of how many it is. The first is 0.
+pub const NODE: &str = "sky-node";
+pub const NODES: &str = "sky-nodes";
 
+/// The largest gang that a job may ask for.
+const MOST: u32 = 1000;
 /// The stage of a machine whose tags do not say.
 const UNKNOWN: &str = "unknown";
 
 /// What a new instance carries.
-pub(super) fn of(token: &Token, spec: &MachineSpec, host_key: &str) -> BTreeMap<&'static str, String> {
-    BTreeMap::from([
+pub(super) fn of(token: &Token, node: u32, spec: &MachineSpec, host_key: &str) -> BTreeMap<&'static str, String> {
+    let gang = [(NODE, node.to_string()), (NODES, spec.nodes.to_string())];
+    let own = BTreeMap::from([
         (TOKEN, token.id.clone()),
         (STAGE, token.stage.clone()),
         (ATTEMPT, token.attempt.to_string()),
@@ -29,7 +35,18 @@ pub(super) fn of(token: &Token, spec: &MachineSpec, host_key: &str) -> BTreeMap<
         (PLAN, spec.plan.clone()),
         (LEASE_END, clock::after(spec.lease)),
         (HOST_KEY, host_key.to_owned()),
-    ])
+    ]);
+    own.into_iter().chain(gang.into_iter().filter(|_| spec.nodes > 1)).collect()
+}
+
+/// Which of a gang an instance is.
+pub(super) fn node(instance: &Instance) -> u32 {
+    instance.tags.get(NODE).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Of how many, as far as jobs may ask for.
+pub(super) fn nodes(instance: &Instance) -> u32 {
+    instance.tags.get(NODES).and_then(|count| count.parse().ok()).unwrap_or(1).clamp(1, MOST)
 }
 
 /// The machine that an instance is; none if its token is none of ours. Anybody with rights at the
@@ -74,6 +91,7 @@ mod tests {
             instance_type: "m1.small".into(),
             life: Life::Alive,
             address: None,
+            inside: None,
             tags: tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         }
     }

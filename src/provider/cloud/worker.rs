@@ -15,6 +15,8 @@ pub(super) struct CloudWorker<C> {
     pub inner: RemoteWorker,
     pub cloud: Arc<C>,
     pub token: Token,
+    /// Which of a gang it is.
+    pub node: u32,
     /// Where its instance is.
     pub place: Option<PlaceName>,
     /// Where its log is when the machine is gone.
@@ -25,6 +27,7 @@ impl<C: Cloud> CloudWorker<C> {
     /// Why a machine does not answer: its end, if that is it; else none.
     async fn end(&self) -> Result<Option<RunStatus>, ProviderError> {
         let mut found = self.cloud.find(&self.token.id, self.place.as_ref()).await?;
+        found.retain(|instance| tag::node(instance) == self.node);
         found.sort_by_key(|instance| instance.life != Life::Alive);
         let Some(instance) = found.first() else { return Ok(Some(RunStatus::Lost)) };
         let lease_end = instance.tags.get(tag::LEASE_END);

@@ -39,12 +39,14 @@
 //! | `SKY_SSH_FROM` | the IPv4 addresses or networks that are let in, with commas; by default what the world sees this machine under |
 
 mod access;
+mod check;
 mod errors;
 mod kind;
 mod labels;
 mod launch;
 mod rule;
 
+use super::check::{Finding, Need};
 use super::cloud::{Cloud, Instance, Life, Machines, Wanted, tag};
 use super::{ErrorKind, ProviderError};
 use crate::model::PlaceName;
@@ -143,6 +145,7 @@ impl Gcp {
                 instance_type: String::new(),
                 life: Life::Preempted,
                 address: None,
+                inside: None,
                 tags: BTreeMap::from([(tag::TOKEN.to_owned(), token.to_owned())]),
             })
         }))
@@ -174,6 +177,7 @@ fn read(found: &Found) -> Option<Instance> {
     };
     let addresses = found.network_interfaces.iter().flat_map(|interface| &interface.access_configs);
     let address = addresses.filter_map(|config| config.nat_ip.clone()).find(|address| !address.is_empty());
+    let inside = found.network_interfaces.first().and_then(|interface| interface.network_ip.clone());
     let items = found.metadata.iter().flat_map(|metadata| &metadata.items);
     let long = items.filter_map(|item| Some((item.key.clone()?, item.value.clone()?)));
     let long = long.filter(|(name, _)| name.starts_with("sky-"));
@@ -184,6 +188,7 @@ fn read(found: &Found) -> Option<Instance> {
         instance_type: kind.to_owned(),
         life,
         address,
+        inside,
         tags: long.chain(labels).collect(),
     })
 }
@@ -192,6 +197,14 @@ fn read(found: &Found) -> Option<Instance> {
 impl Cloud for Gcp {
     fn name(&self) -> &'static str {
         super::GCP
+    }
+
+    async fn ready(&self) -> Result<(), ProviderError> {
+        self.api().await.map(drop)
+    }
+
+    async fn check(&self, needs: &[Need]) -> Vec<Finding> {
+        check::check(self, needs).await
     }
 
     async fn create(&self, wanted: &Wanted) -> Result<Instance, ProviderError> {

@@ -23,6 +23,7 @@
 
 mod worker;
 
+use super::check::{Finding, Need, Topic, in_time};
 use super::runner::{Agent, Link, RemoteWorker};
 use super::ssh::inventory::{self, Cluster, Inventory};
 use super::ssh::tags::{self, Tags};
@@ -159,6 +160,18 @@ fn minutes(lease: Duration) -> u64 {
 impl Provider for Slurm {
     fn name(&self) -> &'static str {
         super::SLURM
+    }
+
+    async fn check(&self, _needs: &[Need]) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (cluster, link) in self.links.iter().enumerate() {
+            let about = format!("cluster {}", self.name(cluster));
+            findings.push(match in_time(link.lines("list", &[]), &about).await {
+                Ok(jobs) => Finding::there(Topic::Reach, about, format!("answers; jobs of ours: {}", jobs.len())),
+                Err(error) => Finding::failed(Topic::Reach, about, &error),
+            });
+        }
+        findings
     }
 
     async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {

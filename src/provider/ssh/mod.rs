@@ -19,6 +19,7 @@
 pub mod inventory;
 pub(super) mod tags;
 
+use super::check::{Finding, Need, Topic};
 use super::runner::{Link, RemoteWorker};
 use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
 use crate::util::{clock, tree};
@@ -159,6 +160,20 @@ impl Ssh {
 impl Provider for Ssh {
     fn name(&self) -> &'static str {
         super::SSH
+    }
+
+    async fn check(&self, _needs: &[Need]) -> Vec<Finding> {
+        let answers = self.ask(0..self.links.len(), "list", &[]).await;
+        let told = |(host, answer): (usize, Result<Vec<String>, ProviderError>)| {
+            let about = format!("host {}", self.name(host));
+            match answer {
+                Ok(machines) => {
+                    Finding::there(Topic::Reach, about, format!("answers; machines on it: {}", machines.len()))
+                }
+                Err(error) => Finding::failed(Topic::Reach, about, &error),
+            }
+        };
+        answers.into_iter().map(told).collect()
     }
 
     async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {

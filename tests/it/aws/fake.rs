@@ -68,7 +68,7 @@ impl Account {
         let account = Self { number, server, folder };
         // An instance's address leads to the sshd that it booted.
         let config = format!(
-            "Host *\n  ProxyCommand {} -i -f \"{}/machines/%h/config\"\n",
+            "Host 54.*\n  ProxyCommand {} -i -f \"{}/machines/%h/config\"\n",
             crate::sshd::program().display(),
             account.folder.display()
         );

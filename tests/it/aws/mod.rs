@@ -1,12 +1,13 @@
 //! The provider `aws`, on moto with what it lacks, and on real SSH servers.
 
 pub mod fake;
+mod gang;
 
 use crate::apply::place::{Row, ended, wait};
 use crate::proof::files_with;
 use crate::proof::ground::{Ground, JOB, On};
 use fake::{FROM, SECRET};
-use serde_json::json;
+use serde_json::{Value, json};
 use sky::model::{Bytes, Millis, Money, PlaceName, Purchase, Rate};
 use sky::plan::{Alternative, Plan, PlannedCheckpoint};
 use sky::state::Status;
@@ -95,6 +96,70 @@ fn who_is_denied_learns_what_to_do() {
     apply.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("HOME", ground.path("nowhere"));
     let said = ended(&apply.output().unwrap(), 1);
     assert!(said.contains("there are no credentials") && said.contains("aws configure"), "{said}");
+    // Nothing was begun of which nobody could say whether it made a machine.
+    assert!(!said.contains("Still there") && !ground.path(".sky").exists(), "{said}");
+}
+
+/// A check of the plan as JSON, in the account.
+fn check(ground: &Ground, exit: i32) -> Value {
+    let said = ground.sky(&["check", "plan.json", "--json"]).output().unwrap();
+    assert_eq!(said.status.code(), Some(exit), "{said:?}");
+    serde_json::from_slice(&said.stdout).unwrap()
+}
+
+/// The verdict and the words on the finding about that.
+fn finding<'a>(said: &'a Value, about: &str) -> (&'a str, &'a str) {
+    let findings = said["providers"][0]["findings"].as_array().unwrap();
+    let found = findings.iter().find(|one| one["about"].as_str().unwrap().contains(about));
+    let found = found.unwrap_or_else(|| panic!("{about} in {said:#}"));
+    (found["verdict"].as_str().unwrap(), found["message"].as_str().unwrap())
+}
+
+#[test]
+fn a_check_says_what_an_account_lacks() {
+    let ground = Ground::new(On::Aws);
+    let said = check(&ground, 0);
+    assert_eq!((&said["ready"], &said["providers"][0]["status"]), (&json!(true), &json!("ready")), "{said:#}");
+    assert_eq!(finding(&said, "ec2:RunInstances of m1.small in us-east-1").0, "ok");
+    // Three of the stages run side by side, with a core each.
+    let quota = finding(&said, "L-1216C47A, vCPUs in us-east-1");
+    assert!(quota.0 == "ok" && quota.1.contains("the limit is 1000"), "{quota:?}");
+    assert_eq!(ground.account().requests("RunInstances").iter().filter(|one| one["DryRun"] != "true").count(), 0);
+
+    std::fs::write(ground.account().path("quotas"), r#"{"L-1216C47A": 1}"#).unwrap();
+    ground.account().faults(&json!([
+        {"action": "RunInstances", "region": "us-west-2", "status": 403, "code": "UnauthorizedOperation"},
+        {"action": "TerminateInstances", "region": "us-east-1", "status": 403, "code": "UnauthorizedOperation"},
+    ]));
+    let said = check(&ground, 1);
+    assert_eq!(said["providers"][0]["status"], "not_ready");
+    for lacks in
+        ["RunInstances of m1.small in us-west-2", "TerminateInstances in us-east-1", "L-1216C47A, vCPUs in us-east-1"]
+    {
+        assert_eq!(finding(&said, lacks).0, "missing", "{lacks}: {said:#}");
+    }
+    assert_eq!(finding(&said, "TerminateInstances in us-west-2").0, "ok");
+    // Who may not see a quota may still be within it.
+    ground.account().faults(&json!([{"action": "GetServiceQuota", "status": 400, "code": "AccessDeniedException"}]));
+    let said = check(&ground, 0);
+    assert_eq!(finding(&said, "L-1216C47A").0, "unknown");
+
+    // Keys that AWS does not know, none, and no network.
+    let run = |key: Option<&str>, endpoint: Option<&str>| {
+        let mut command = ground.sky(&["check", "--provider", "aws"]);
+        match key {
+            Some(key) => command.env("AWS_ACCESS_KEY_ID", key),
+            None => command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY"),
+        };
+        command.envs(endpoint.map(|endpoint| ("AWS_ENDPOINT_URL", endpoint))).env("HOME", ground.path("nowhere"));
+        ended(&command.output().unwrap(), 1)
+    };
+    let said = run(Some("nobody"), None);
+    assert!(said.contains("aws: not ready") && said.contains("AuthFailure"), "{said}");
+    let said = run(None, None);
+    assert!(said.contains("aws: not ready") && said.contains("there are no credentials"), "{said}");
+    let said = run(Some("AKIA000000000001"), Some("http://127.0.0.1:9"));
+    assert!(said.contains("aws: does not answer") && said.contains("unknown"), "{said}");
 }
 
 #[test]

@@ -4,6 +4,8 @@
 mod answers;
 #[cfg(feature = "gcp")]
 mod discovery;
+#[cfg(all(feature = "aws", feature = "gcp"))]
+mod failover;
 #[cfg(feature = "gcp")]
 mod gcp;
 #[cfg(feature = "gcp")]

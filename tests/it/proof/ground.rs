@@ -27,6 +27,9 @@ pub enum On {
     /// Google Cloud, of which there is one for each ground.
     #[cfg(feature = "gcp")]
     Gcp,
+    /// Wherever the plan says: at any of the clouds that are there.
+    #[cfg(all(feature = "aws", feature = "gcp"))]
+    Clouds,
     /// A cluster, whose nodes are this machine.
     Slurm,
 }
@@ -60,6 +63,21 @@ pub struct Ground {
     google: Option<Google>,
 }
 
+impl On {
+    /// Whether a cloud is there.
+    fn has(self, cloud: &str) -> bool {
+        match self {
+            #[cfg(feature = "aws")]
+            On::Aws => cloud == "aws",
+            #[cfg(feature = "gcp")]
+            On::Gcp => cloud == "gcp",
+            #[cfg(all(feature = "aws", feature = "gcp"))]
+            On::Clouds => true,
+            _ => false,
+        }
+    }
+}
+
 impl Ground {
     pub fn new(on: On) -> Self {
         Self::with(on, &JOB, |_| {})
@@ -69,14 +87,14 @@ impl Ground {
     pub fn with(on: On, rows: &[Row], change: impl FnOnce(&mut Plan)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         #[cfg(feature = "aws")]
-        let account = (on == On::Aws).then(|| crate::aws::fake::Account::new(folder.path()));
+        let account = on.has("aws").then(|| crate::aws::fake::Account::new(folder.path()));
         let ground = Self {
             folder,
             on,
             #[cfg(feature = "aws")]
             account,
             #[cfg(feature = "gcp")]
-            google: (on == On::Gcp).then(Google::new),
+            google: on.has("gcp").then(Google::new),
         };
         let ran = ground.path("ran").display().to_string();
         let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
@@ -101,6 +119,8 @@ impl Ground {
                 plan.stages.iter_mut().for_each(|stage| stage.instance_type = "e2-small".into());
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
             }
+            #[cfg(all(feature = "aws", feature = "gcp"))]
+            On::Clouds => {}
             On::Slurm => {
                 in_clouds(&mut plan, ["slurm:one"; 2]);
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
@@ -144,6 +164,14 @@ impl Ground {
         command.envs(self.account.iter().flat_map(|account| account.environment()));
         #[cfg(feature = "gcp")]
         command.envs(self.google.iter().flat_map(Google::environment));
+        #[cfg(all(feature = "aws", feature = "gcp"))]
+        if let (Some(account), Some(google)) = (&self.account, &self.google) {
+            let configs = account.environment().into_iter().chain(google.environment());
+            let configs = configs.filter(|(name, _)| *name == "SKY_SSH_CONFIG");
+            let text: String = configs.map(|(_, path)| format!("Include \"{path}\"\nHost *\n")).collect();
+            std::fs::write(self.path("ssh_config"), text).unwrap();
+            command.env("SKY_SSH_CONFIG", self.path("ssh_config"));
+        }
         command
     }
 
@@ -156,6 +184,8 @@ impl Ground {
             On::Aws => "aws",
             #[cfg(feature = "gcp")]
             On::Gcp => "gcp",
+            #[cfg(all(feature = "aws", feature = "gcp"))]
+            On::Clouds => panic!("each stage has its own"),
             On::Slurm => "slurm",
         }
     }

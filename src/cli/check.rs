@@ -1,0 +1,177 @@
+//! `sky check`: whether clouds and hosts would let a plan run, before anything is begun.
+
+use super::state::StateArgs;
+use super::{Exit, Failure, Terminal};
+use crate::apply::ready;
+use crate::plan::file as plan_file;
+use crate::provider::check::{Finding, Need, Topic, Verdict, in_time};
+use crate::provider::{self, Access};
+use crate::render::table;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// See whether credentials, permissions and quotas are there, and what is missing.
+///
+/// With a plan: at the clouds of its stages, for the machines that it wants. Without: at all that this
+/// machine has credentials or hosts for. Nothing is changed anywhere, and nothing is rented. Exit code 1
+/// if anything that was asked about is not ready.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckArgs {
+    /// Plan file, as written by `sky plan --out`
+    pub plan: Option<PathBuf>,
+    /// Look only at this provider; may be given many times
+    #[arg(long, value_name = "NAME")]
+    pub provider: Vec<String>,
+    /// As one JSON object
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+/// How a provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Ready,
+    NotReady,
+    /// It did not answer.
+    Silent,
+    /// Nothing on this machine speaks of it, and nobody asked about it.
+    NotSetUp,
+}
+
+impl Status {
+    fn words(self) -> &'static str {
+        match self {
+            Status::Ready => "ready",
+            Status::NotReady => "not ready",
+            Status::Silent => "does not answer",
+            Status::NotSetUp => "not set up",
+        }
+    }
+
+    fn of(findings: &[Finding]) -> Self {
+        let silent = |finding: &Finding| {
+            finding.verdict == Verdict::Unknown && matches!(finding.topic, Topic::Reach | Topic::Credentials)
+        };
+        match () {
+            () if findings.iter().any(|finding| finding.verdict == Verdict::Missing) => Status::NotReady,
+            () if findings.iter().any(silent) => Status::Silent,
+            () => Status::Ready,
+        }
+    }
+}
+
+/// What was seen of a provider.
+struct Seen {
+    name: String,
+    status: Status,
+    findings: Vec<Finding>,
+}
+
+/// Looks at all of them side by side, and tells.
+pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let access = args.state.access(&here);
+    let needs = match &args.plan {
+        Some(path) => ready::needs(&plan_file::read(path).map_err(Failure::error)?),
+        None => Vec::new(),
+    };
+    let names = names(args, &needs, &access)?;
+    let seen = super::runtime()?.block_on(look(names, &needs, &access));
+    terminal.out(&if args.json { json_text(&seen) } else { text(&seen, terminal) })?;
+    Ok(if all_ready(&seen) { Exit::Success } else { Exit::Error })
+}
+
+/// The providers to look at, and whether somebody asks about each.
+fn names(args: &CheckArgs, needs: &[Need], access: &Access) -> Result<Vec<(String, bool)>, Failure> {
+    if let Some(unknown) = args.provider.iter().find(|name| !provider::NAMES.contains(&name.as_str())) {
+        return Err(Failure::error(provider::unknown(unknown)));
+    }
+    let named: BTreeSet<&str> = args.provider.iter().map(String::as_str).collect();
+    if !named.is_empty() {
+        return Ok(named.into_iter().map(|name| (name.to_owned(), true)).collect());
+    }
+    let clouds: BTreeSet<&str> = needs.iter().map(|need| need.place.cloud.as_str()).collect();
+    if !clouds.is_empty() {
+        return Ok(clouds.into_iter().map(|name| (name.to_owned(), true)).collect());
+    }
+    let present = provider::present(access);
+    let all = provider::NAMES.iter().filter(|name| **name != provider::SIM || present.iter().any(|one| one == *name));
+    Ok(all.map(|name| ((*name).to_owned(), present.iter().any(|one| one == name))).collect())
+}
+
+async fn look(names: Vec<(String, bool)>, needs: &[Need], access: &Access) -> Vec<Seen> {
+    let mut looks = tokio::task::JoinSet::new();
+    for (number, (name, asked)) in names.into_iter().enumerate() {
+        let needs: Vec<Need> = needs.iter().filter(|need| need.place.cloud == name).cloned().collect();
+        let access = access.clone();
+        looks.spawn(async move { (number, one(name, asked, &needs, &access).await) });
+    }
+    let mut seen: Vec<(usize, Seen)> = Vec::new();
+    while let Some(look) = looks.join_next().await {
+        seen.extend(look);
+    }
+    seen.sort_by_key(|(number, _)| *number);
+    seen.into_iter().map(|(_, seen)| seen).collect()
+}
+
+async fn one(name: String, asked: bool, needs: &[Need], access: &Access) -> Seen {
+    let findings = match provider::open(&name, access) {
+        Ok(Some(provider)) if asked => provider.check(needs).await,
+        // What nobody asks about is not asked: it says what it would take.
+        Ok(Some(provider)) => match in_time(provider.ready(), &name).await {
+            Ok(()) => Vec::new(),
+            Err(error) => vec![Finding::failed(Topic::Credentials, name.clone(), &error)],
+        },
+        Ok(None) => {
+            let said = provider::unknown(&name);
+            vec![Finding { topic: Topic::Reach, about: name.clone(), verdict: Verdict::Missing, said }]
+        }
+        Err(error) => vec![Finding::failed(Topic::Credentials, name.clone(), &error)],
+    };
+    let status = if asked { Status::of(&findings) } else { Status::NotSetUp };
+    Seen { name, status, findings }
+}
+
+fn all_ready(seen: &[Seen]) -> bool {
+    seen.iter().all(|seen| matches!(seen.status, Status::Ready | Status::NotSetUp))
+}
+
+fn text(seen: &[Seen], terminal: &Terminal) -> String {
+    let mut text = String::new();
+    for one in seen {
+        text += &format!("{}: {}\n", one.name, one.status.words());
+        let row = |finding: &Finding| {
+            let about = if finding.about == one.name { String::new() } else { format!("{}: ", finding.about) };
+            vec![finding.verdict.name().to_owned(), finding.topic.name().to_owned(), format!("{about}{}", finding.said)]
+        };
+        let rows: Vec<Vec<String>> = one.findings.iter().map(row).collect();
+        if !rows.is_empty() {
+            let table = table::text(&["", "", ""], &rows, terminal.width);
+            text.extend(table.lines().skip(1).map(|line| format!(" {line}\n")));
+        }
+    }
+    text
+}
+
+fn json_text(seen: &[Seen]) -> String {
+    let finding = |finding: &Finding| {
+        json!({
+            "topic": finding.topic.name(),
+            "about": finding.about,
+            "verdict": finding.verdict.name(),
+            "message": finding.said,
+        })
+    };
+    let one = |one: &Seen| {
+        json!({
+            "provider": one.name,
+            "status": one.status.words().replace(' ', "_"),
+            "findings": one.findings.iter().map(finding).collect::<Vec<_>>(),
+        })
+    };
+    let providers: Vec<_> = seen.iter().map(one).collect();
+    format!("{}\n", json!({ "format_version": "1.0", "ready": all_ready(seen), "providers": providers }))
+}

@@ -1,0 +1,115 @@
+//! The inside of a gang: one command on several machines, each of which is told which it is.
+//!
+//! The command runs on all of them, with the same inputs. What it writes is taken from the first, and so
+//! are its log and its progress. It is done when it is done on all, and ends when it fails on one.
+
+use super::super::{Content, ProviderError, RunStatus, Task, Worker};
+use super::Cloud;
+use super::worker::CloudWorker;
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use std::time::Duration;
+
+pub(super) struct Gang<C> {
+    /// In order; never empty.
+    pub workers: Vec<CloudWorker<C>>,
+    /// Under which they reach one another, in order.
+    pub addresses: String,
+}
+
+impl<C: Cloud + 'static> Gang<C> {
+    fn first(&self) -> &CloudWorker<C> {
+        &self.workers[0]
+    }
+}
+
+/// All results, or the first error.
+fn all<T>(results: Vec<Result<T, ProviderError>>) -> Result<Vec<T>, ProviderError> {
+    results.into_iter().collect()
+}
+
+/// How a command is doing that runs in many places: whatever ends it on one ends it, and it is done when
+/// it is done on all.
+fn together(of_each: &[RunStatus]) -> RunStatus {
+    let failed = |status: &RunStatus| match status {
+        RunStatus::Preempted => Some(0),
+        RunStatus::Expired => Some(1),
+        RunStatus::Lost => Some(2),
+        RunStatus::Exited(code) if *code != 0 => Some(3),
+        _ => None,
+    };
+    let worst = of_each.iter().filter_map(|status| Some((failed(status)?, *status))).min_by_key(|(rank, _)| *rank);
+    match worst {
+        Some((_, status)) => status,
+        None if of_each.contains(&RunStatus::NotStarted) => RunStatus::NotStarted,
+        None if of_each.iter().all(|status| *status == RunStatus::Exited(0)) => RunStatus::Exited(0),
+        None => RunStatus::Running,
+    }
+}
+
+#[async_trait]
+impl<C: Cloud + 'static> Worker for Gang<C> {
+    async fn stage_in(&self, task: &Task) -> Result<(), ProviderError> {
+        all(join_all(self.workers.iter().map(|worker| worker.stage_in(task))).await).map(drop)
+    }
+
+    async fn start(&self, task: &Task) -> Result<(), ProviderError> {
+        let of_node = |number: usize| {
+            let mut task = task.clone();
+            task.environment.insert("SKY_NODE".to_owned(), number.to_string());
+            task.environment.insert("SKY_NODE_ADDRESSES".to_owned(), self.addresses.clone());
+            task
+        };
+        let tasks: Vec<Task> = (0..self.workers.len()).map(of_node).collect();
+        all(join_all(self.workers.iter().zip(&tasks).map(|(worker, task)| worker.start(task))).await).map(drop)
+    }
+
+    async fn status(&self) -> Result<RunStatus, ProviderError> {
+        Ok(together(&all(join_all(self.workers.iter().map(Worker::status)).await)?))
+    }
+
+    fn interval(&self) -> Duration {
+        self.first().interval()
+    }
+
+    async fn log(&self, offset: u64) -> Result<Vec<u8>, ProviderError> {
+        self.first().log(offset).await
+    }
+
+    async fn log_length(&self) -> Result<u64, ProviderError> {
+        self.first().log_length().await
+    }
+
+    fn log_name(&self) -> String {
+        self.first().log_name()
+    }
+
+    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
+        self.first().checkpoint().await
+    }
+
+    async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
+        all(join_all(self.workers.iter().map(|worker| worker.stop(grace))).await).map(drop)
+    }
+
+    async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
+        self.first().collect(outputs).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use RunStatus::{Exited, Lost, NotStarted, Preempted, Running};
+
+    #[test]
+    fn a_gang_is_as_its_weakest() {
+        assert_eq!(together(&[Exited(0), Running]), Running);
+        assert_eq!(together(&[Exited(0), Exited(0)]), Exited(0));
+        assert_eq!(together(&[Running, Exited(3)]), Exited(3));
+        assert_eq!(together(&[Running, NotStarted]), NotStarted);
+        // A command fails because its fellow was taken away: the fellow is the reason.
+        assert_eq!(together(&[Exited(1), Preempted]), Preempted);
+        assert_eq!(together(&[Exited(0), Lost]), Lost);
+    }
+}

@@ -1,0 +1,79 @@
+//! A stage on several machines.
+
+use super::*;
+use crate::proof::ground::each;
+use std::collections::BTreeSet;
+
+const COMMAND: &str =
+    "echo \"$SKY_NODE/$SKY_NODES $SKY_NODE_ADDRESSES\" >> \"RAN\"; [ $SKY_NODE = 1 ] || echo first > $SKY_OUTPUTS/o";
+
+fn ground(command: &str) -> Ground {
+    let rows: [Row; 1] = [("train", &[], &["o"], command)];
+    Ground::with(On::Aws, &rows, |plan| {
+        plan.stages[0].nodes = 3;
+        plan.limits.budget_micro_usd = None;
+    })
+}
+
+#[test]
+fn every_machine_of_a_gang_runs_the_command_and_knows_the_others() {
+    let ground = ground(COMMAND);
+    ended(&ground.apply(&[]), 0);
+    assert_eq!(ground.text(".sky/artifacts/train/o"), "first\n");
+    let ran = ground.text("ran");
+    let lines: BTreeSet<&str> = ran.lines().collect();
+    let who: Vec<&str> = lines.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(who, ["0/3", "1/3", "2/3"]);
+    let addresses: BTreeSet<&str> = lines.iter().map(|line| line.split_once(' ').unwrap().1).collect();
+    assert_eq!(addresses.len(), 1, "all are told the same: {ran}");
+    assert_eq!(addresses.first().unwrap().split(' ').collect::<BTreeSet<_>>().len(), 3, "{ran}");
+    // Only they are let in by one another.
+    let groups = ground.account().call("us-east-1", &[("Action", "DescribeSecurityGroups")]);
+    let ours = groups.split("<groupName>sky-").nth(1).unwrap();
+    let id = groups.split("<groupName>sky-").next().unwrap().rsplit("<groupId>").next().unwrap();
+    let id = id.split('<').next().unwrap();
+    assert_eq!(ours.split("<ipPermissionsEgress>").next().unwrap().matches(id).count(), 1, "{ours}");
+    ground.check_nothing_left("gang");
+    ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+    assert_eq!(ground.account().groups("us-east-1"), Vec::<String>::new());
+}
+
+#[test]
+fn one_that_fails_ends_them_all() {
+    let ground = ground("[ $SKY_NODE = 2 ] && exit 3; sleep 3000");
+    let said = ended(&ground.apply(&[]), 1);
+    assert!(said.contains("exit code 3"), "{said}");
+    ground.check_nothing_left("failed");
+}
+
+#[test]
+fn a_gang_that_is_not_whole_is_none() {
+    let ground = ground(COMMAND);
+    // The first two are to be had, and the third is not.
+    ground.account().faults(&json!([
+        {"action": "RunInstances", "node": "2", "status": 500, "code": "InsufficientInstanceCapacity"},
+    ]));
+    let said = ended(&ground.apply(&[]), 1);
+    assert!(said.contains("InsufficientInstanceCapacity"), "{said}");
+    assert_eq!(ground.text("ran"), "");
+    ground.check_nothing_left("not whole");
+}
+
+#[test]
+fn killed_while_it_forms_it_is_whole_or_gone() {
+    let apply = ["apply", "plan.json", "--provider", "aws"];
+    let points = {
+        let ground = ground(COMMAND);
+        ground.points(&apply)
+    };
+    assert!(points > 20, "{points}");
+    each(points / 4, |point| {
+        let ground = ground(COMMAND);
+        let point = point * 4;
+        ground.crash(&apply, point);
+        ended(&ground.apply(&[]), 0);
+        assert_eq!(ground.text("ran").lines().collect::<BTreeSet<_>>().len(), 3, "killed at {point}");
+        assert_eq!(ground.text("ran").lines().count(), 3, "nothing is run twice: killed at {point}");
+        ground.check_nothing_left(&format!("killed at {point}"));
+    });
+}
