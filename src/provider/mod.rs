@@ -82,7 +82,9 @@ pub const NAMES: &[&str] = &[
 /// What is said of a provider that this build does not have.
 pub fn unknown(name: &str) -> String {
     if [AWS, GCP].contains(&name) {
-        return format!("this sky was built without the provider `{name}`: build it with `--features {name}`");
+        return format!(
+            "this sky was built without the provider `{name}`: build it with `--features {name}`, as it is by default"
+        );
     }
     format!("this sky has no provider `{name}`; it has {}", NAMES.join(", "))
 }
