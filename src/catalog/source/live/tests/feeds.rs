@@ -266,7 +266,9 @@ fn what_a_cloud_says_itself_wins_on_the_same_day() {
             _ => good(request),
         }),
     );
-    let wanted = Wanted { clouds: vec!["aws".to_owned()], sources: vec![], ..Wanted::default() };
+    // Not what needs an account.
+    let sources = ["skypilot", "aws", "aws-spot-advisor"].map(str::to_owned).to_vec();
+    let wanted = Wanted { clouds: vec!["aws".to_owned()], sources, ..Wanted::default() };
     let update = bench.update_of(&wanted, &bench.settings(&server)).unwrap();
     insta::assert_snapshot!(ends(&update, &server), @r"
     skypilot aws: updated of 2026-11-20: 3 new, 1 rose, 0 fell, 1 same, 0 gone
