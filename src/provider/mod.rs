@@ -38,7 +38,7 @@ pub mod sim;
 pub mod slurm;
 pub mod ssh;
 
-use crate::model::{Bytes, PlaceName, Purchase, Rate};
+use crate::model::{Bytes, PlaceName, Purchase, Rate, Tee};
 use crate::util::hash;
 use crate::util::secret::Secret;
 use async_trait::async_trait;
@@ -183,6 +183,9 @@ pub struct MachineSpec {
     pub accelerator: Option<String>,
     pub nodes: u32,
     pub purchase: Purchase,
+    /// The trusted execution environment that it must run with: a provider that cannot give it makes no
+    /// machine. None: none is asked for.
+    pub tee: Option<Tee>,
     /// What one machine costs an hour, by the plan. For providers that keep a bill of their own.
     pub rate: Rate,
     /// What the stage is planned to write.

@@ -18,6 +18,7 @@ fn with_ladder(plan: &mut Plan) {
             place: PlaceName::parse("aws:us-west-2").unwrap(),
             instance_type: "m1.medium".into(),
             purchase: Purchase::Spot,
+            tee: None,
             rate_nano_usd_per_hour: Rate(4_200_000_000),
             total_cost_micro_usd: Money(400_000),
             makespan_ms: Millis(300_000),

@@ -59,6 +59,7 @@ fn spec(place: &str, kind: &str) -> MachineSpec {
         accelerator: None,
         nodes: 1,
         purchase: Purchase::OnDemand,
+        tee: None,
         rate: Rate(1_000_000_000),
         disk: Bytes(5 << 30),
     }

@@ -20,6 +20,7 @@ fn spec(place: &str, instance_type: &str, lease: Duration) -> MachineSpec {
         accelerator: None,
         nodes: 1,
         purchase: Purchase::OnDemand,
+        tee: None,
         rate: Rate(0),
         disk: Bytes(1),
     }
@@ -123,6 +124,7 @@ fn when_a_host_is_taken_the_next_rung_is_another() {
         place: PlaceName::parse("ssh:two").unwrap(),
         instance_type: "two".into(),
         purchase: Purchase::OnDemand,
+        tee: None,
         rate_nano_usd_per_hour: Rate(0),
         total_cost_micro_usd: Money(0),
         makespan_ms: Millis(0),
