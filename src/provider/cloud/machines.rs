@@ -256,9 +256,11 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
             return self.needed(&instance);
         }
         let host = self.keys.host(&token.id)?;
-        let user_data = user_data::text(&self.keys.client_public()?, &host, spec.lease)?;
+        let client = self.keys.client_public()?;
+        let user_data = user_data::text(&client, &host, spec.lease)?;
+        let script = user_data::script(&client, &host, spec.lease)?;
         let tags = tag::of(token, spec, &host.public);
-        let wanted = Wanted { token: token.clone(), spec: spec.clone(), tags, user_data };
+        let wanted = Wanted { token: token.clone(), spec: spec.clone(), tags, user_data, script };
         let instance = self.cloud.create(&wanted).await?;
         self.learn(token, |known| known.made = Some((instance.clone(), Instant::now())));
         self.needed(&instance)

@@ -41,6 +41,8 @@ pub struct Wanted {
     /// For cloud-init. It differs from call to call, as do the tags: leases begin when they are
     /// asked for.
     pub user_data: String,
+    /// The same for machines without cloud-init, on which this script is run by root whenever they boot.
+    pub script: String,
 }
 
 /// Whether an instance is there.

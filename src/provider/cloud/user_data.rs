@@ -36,13 +36,22 @@ pub(super) fn text(client: &str, host: &Pair, lease: Duration) -> Result<String,
     Ok(config(&user()?, client, host, lease))
 }
 
+fn home(user: &str) -> String {
+    if user == "root" { "/root".to_owned() } else { format!("/home/{user}") }
+}
+
+/// The watchdog's unit of systemd.
+fn unit(user: &str) -> String {
+    format!(
+        "[Unit]\nDescription=Ends this machine when its lease is over\n[Service]\n\
+         ExecStart=/bin/sh /usr/local/sbin/sky-watchdog {}\nRestart=always\n[Install]\nWantedBy=multi-user.target\n",
+        home(user)
+    )
+}
+
 fn config(user: &str, client: &str, host: &Pair, lease: Duration) -> String {
     let lease = lease.as_secs().saturating_add(AFTER);
-    let home = if user == "root" { "/root".to_owned() } else { format!("/home/{user}") };
-    let unit = format!(
-        "[Unit]\nDescription=Ends this machine when its lease is over\n[Service]\n\
-         ExecStart=/bin/sh /usr/local/sbin/sky-watchdog {home}\nRestart=always\n[Install]\nWantedBy=multi-user.target\n"
-    );
+    let (home, unit) = (home(user), unit(user));
     let config = json!({
         "users": [{
             "name": user,
@@ -63,6 +72,45 @@ fn config(user: &str, client: &str, host: &Pair, lease: Duration) -> String {
         "runcmd": [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", "sky-watchdog.service"]],
     });
     format!("#cloud-config\n{config:#}\n")
+}
+
+/// The script that does the same on a machine without cloud-init. It may run whenever the machine boots,
+/// and does its work once.
+pub(super) fn script(client: &str, host: &Pair, lease: Duration) -> Result<String, ProviderError> {
+    Ok(commands(&user()?, client, host, lease))
+}
+
+fn commands(user: &str, client: &str, host: &Pair, lease: Duration) -> String {
+    let lease = lease.as_secs().saturating_add(AFTER);
+    let (home, unit) = (home(user), unit(user));
+    let file = |path: &str, mode: &str, content: &str| {
+        let content = content.trim_end_matches('\n');
+        // Nothing of it is the shell's business.
+        format!("cat > {path} << 'END OF FILE'\n{content}\nEND OF FILE\nchmod {mode} {path}\n")
+    };
+    let files = [
+        file("/etc/sky/lease", "644", &lease.to_string()),
+        file("/usr/local/sbin/sky-watchdog", "755", WATCHDOG),
+        file("/etc/systemd/system/sky-watchdog.service", "644", &unit),
+    ];
+    let keys = [
+        file("/etc/ssh/ssh_host_ed25519_key", "600", &host.private),
+        file("/etc/ssh/ssh_host_ed25519_key.pub", "644", &host.public),
+        file("/etc/ssh/sshd_config.d/10-sky.conf", "644", "PasswordAuthentication no"),
+    ];
+    let authorized = file(&format!("{home}/.ssh/authorized_keys"), "600", client);
+    // The watchdog before all that may fail.
+    format!(
+        "#!/bin/sh\nset -eu\numask 077\n[ ! -e /etc/sky/ready ] || exit 0\n\
+         mkdir -p -m 755 /etc/sky /usr/local/sbin /etc/ssh/sshd_config.d\n{}\
+         systemctl daemon-reload\nsystemctl enable --now sky-watchdog.service\n\
+         id -u {user} > /dev/null 2>&1 || useradd --create-home --home-dir {home} --shell /bin/sh {user}\n\
+         mkdir -p -m 700 {home}/.ssh\n{authorized}chown -R {user} {home}/.ssh\n\
+         rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub\n{}\
+         systemctl restart ssh || systemctl restart sshd\n: > /etc/sky/ready\n",
+        files.concat(),
+        keys.concat()
+    )
 }
 
 #[cfg(test)]

@@ -43,11 +43,14 @@ mod errors;
 mod kind;
 mod labels;
 mod launch;
+mod rest;
 mod rule;
+mod tpu;
 
 use super::cloud::{Cloud, Instance, Life, Machines, Wanted, tag};
 use super::{ErrorKind, ProviderError};
 use crate::model::PlaceName;
+use crate::util::file;
 pub use access::Settings;
 use access::{Api, answered};
 use async_trait::async_trait;
@@ -56,9 +59,10 @@ use google_cloud_compute_v1::model::instance::Status;
 use kind::{Kind, Zones};
 use rule::Rules;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::OnceCell;
+use tpu::Slice;
 
 /// Operations by which Google takes spot machines back.
 const TAKEN: &str = "compute.instances.preempted";
@@ -68,14 +72,17 @@ pub struct Gcp {
     settings: Settings,
     api: OnceCell<Api>,
     rules: Rules,
+    /// The file that is there if TPUs were ever asked for from this state folder.
+    with_tpus: PathBuf,
     /// By place and type.
     zones: Mutex<HashMap<(PlaceName, String), Zones>>,
 }
 
 /// The machines at Google Cloud; `root` is the state folder. Nothing is asked of it before it is needed.
 pub fn open(root: &Path, settings: Settings) -> Machines<Gcp> {
-    let rules = Rules::at(root.join("gcp").join("rules"));
-    Machines::new(Gcp { settings, api: OnceCell::new(), rules, zones: Mutex::default() }, root)
+    let folder = root.join("gcp");
+    let (rules, with_tpus) = (Rules::at(folder.join("rules")), folder.join("tpus"));
+    Machines::new(Gcp { settings, api: OnceCell::new(), rules, with_tpus, zones: Mutex::default() }, root)
 }
 
 /// Whether there may be machines of ours, as far as files and the environment tell: some were made from
@@ -119,6 +126,21 @@ impl Gcp {
             if page.is_empty() {
                 return Ok(found);
             }
+        }
+    }
+
+    /// Notes that there may be TPUs of this state folder.
+    fn remember_tpus(&self) -> Result<(), ProviderError> {
+        file::create_folders(self.with_tpus.parent().unwrap_or(&self.with_tpus))?;
+        Ok(file::write_atomic(&self.with_tpus, b"")?)
+    }
+
+    /// What was found among TPUs. Who may not look at them has made none, unless it is known that some
+    /// were asked for.
+    fn of_tpus<T: Default>(&self, found: Result<T, ProviderError>) -> Result<T, ProviderError> {
+        match found {
+            Err(error) if error.kind == ErrorKind::Denied && !self.with_tpus.exists() => Ok(T::default()),
+            found => found,
         }
     }
 
@@ -195,13 +217,19 @@ impl Cloud for Gcp {
     }
 
     async fn create(&self, wanted: &Wanted) -> Result<Instance, ProviderError> {
-        launch::launch(self, wanted).await
+        match Slice::parse(&wanted.spec.instance_type)? {
+            Some(slice) => tpu::create(self, &slice, wanted).await,
+            None => launch::launch(self, wanted).await,
+        }
     }
 
     async fn find(&self, token: &str, at: Option<&PlaceName>) -> Result<Vec<Instance>, ProviderError> {
         let found = self.look(&format!("labels.{} = \"{token}\"", tag::TOKEN)).await?;
         let here = |instance: &Instance| at.is_none_or(|place| *place == instance.place);
-        let found: Vec<Instance> = found.iter().filter_map(read).filter(here).collect();
+        let mut found: Vec<Instance> = found.iter().filter_map(read).filter(here).collect();
+        if found.is_empty() {
+            found.extend(self.of_tpus(tpu::tagged(self, Some(token)).await)?.into_iter().filter(here));
+        }
         if found.is_empty() && at.is_some() {
             return Ok(self.taken(token).await?.into_iter().filter(here).collect());
         }
@@ -209,25 +237,34 @@ impl Cloud for Gcp {
     }
 
     async fn all(&self) -> Result<Vec<Instance>, ProviderError> {
-        Ok(self.look(&format!("labels.{}:*", tag::TOKEN)).await?.iter().filter_map(read).collect())
+        let instances = self.look(&format!("labels.{}:*", tag::TOKEN)).await?;
+        // Who may not look at TPUs does not know that there are none.
+        let tpus = tpu::tagged(self, None).await?;
+        Ok(instances.iter().filter_map(read).chain(tpus).collect())
     }
 
     async fn by_id(&self, id: &str) -> Result<Option<Instance>, ProviderError> {
+        if tpu::is_node(id) {
+            return tpu::by_id(self, id).await;
+        }
         let mut parts = id.rsplit('/');
         let name = parts.next().unwrap_or_default();
         // Also as `gcloud` writes it: zones/ZONE/instances/NAME.
         let zone = parts.find(|part| *part != "instances");
-        let plain = |text: &str| {
-            !text.is_empty() && text.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-')
-        };
-        if !plain(name) || zone.is_some_and(|zone| !plain(zone)) {
+        if !launch::plain(name) || zone.is_some_and(|zone| !launch::plain(zone)) {
             return Ok(None);
         }
         if let Some(zone) = zone {
-            return launch::get(self.api().await?, zone, name).await;
+            let found = launch::get(self.api().await?, zone, name).await?;
+            return match found {
+                None => self.of_tpus(tpu::by_id(self, &format!("locations/{zone}/nodes/{name}")).await),
+                found => Ok(found),
+            };
         }
         let found = self.look(&format!("name = \"{name}\"")).await?;
-        let found: Vec<Instance> = found.iter().filter_map(read).collect();
+        let mut found: Vec<Instance> = found.iter().filter_map(read).collect();
+        let tpus = self.of_tpus(tpu::tagged(self, None).await)?;
+        found.extend(tpus.into_iter().filter(|tpu| last(&tpu.id) == name));
         match found.as_slice() {
             [] => Ok(None),
             [one] => Ok(Some(one.clone())),
@@ -239,7 +276,10 @@ impl Cloud for Gcp {
     }
 
     async fn tag(&self, instance: &Instance, tags: &BTreeMap<&'static str, String>) -> Result<(), ProviderError> {
-        launch::tag(self.api().await?, instance, tags).await
+        match tpu::is_node(&instance.id) {
+            true => tpu::tag(self, instance, tags).await,
+            false => launch::tag(self.api().await?, instance, tags).await,
+        }
     }
 
     async fn admit(&self, instance: &Instance) -> Result<(), ProviderError> {
@@ -251,7 +291,10 @@ impl Cloud for Gcp {
         if let Some(lineage) = launch::lineage(instance) {
             self.rules.remember(&rule::name(lineage))?;
         }
-        launch::delete(self.api().await?, instance).await
+        match tpu::is_node(&instance.id) {
+            true => tpu::end(self, instance).await,
+            false => launch::delete(self.api().await?, instance).await,
+        }
     }
 
     async fn tidy(&self) -> Result<(), ProviderError> {
@@ -262,7 +305,9 @@ impl Cloud for Gcp {
         let used = self.look(&format!("labels.{}:*", tag::TOKEN)).await?;
         let used: Vec<&String> =
             used.iter().filter_map(|found| found.tags.as_ref()).flat_map(|tags| &tags.items).collect();
-        for name in rules.iter().filter(|name| !used.contains(name)) {
+        let tpus = self.of_tpus(tpu::all(self).await)?;
+        let of_tpus: Vec<&str> = tpus.iter().flat_map(tpu::network_tags).collect();
+        for name in rules.iter().filter(|name| !used.contains(name) && !of_tpus.contains(&name.as_str())) {
             self.rules.remove(self.api().await?, name).await?;
         }
         Ok(())
