@@ -33,5 +33,6 @@ mod slurmd;
 mod ssh;
 mod sshd;
 mod stores;
+mod tee;
 mod update;
 mod verify;

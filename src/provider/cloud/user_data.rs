@@ -1,4 +1,4 @@
-//! What cloud-init does on a new machine: a user that only our key lets in, a host key that we know,
+//! What cloud-init, or where there is none a script, does on a new machine: a user that only our key lets in, a host key that we know,
 //! and a watchdog that powers the machine off when its lease is over.
 
 use super::super::{ErrorKind, ProviderError};
@@ -130,5 +130,28 @@ mod tests {
         assert!(config["write_files"][2]["content"].as_str().unwrap().contains("sky-watchdog /home/sky\n"));
         // Clouds take some 16 KiB of it.
         assert!(text.len() < 8_000, "{}", text.len());
+    }
+
+    #[test]
+    fn the_script_says_the_same() {
+        use std::io::Write;
+        use std::process::{Command, Stdio};
+        let host = Pair { private: "-----BEGIN\n$(x) `y`\n".to_owned(), public: "ssh-ed25519 AAAA".to_owned() };
+        let text = commands("root", "ssh-ed25519 BBBB", &host, Duration::from_secs(60));
+        let part = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
+        // The watchdog is at work before anything can fail, and nothing is done twice.
+        assert!(part("/etc/sky/ready ] || exit 0") < part("enable --now sky-watchdog.service"));
+        assert!(part("/etc/sky/lease << 'END OF FILE'\n180\n") < part("enable --now"));
+        assert!(
+            part("enable --now") < part("/root/.ssh/authorized_keys")
+                && part("restart ssh") < part(": > /etc/sky/ready")
+        );
+        assert!(
+            part("-----BEGIN\n$(x) `y`\nEND OF FILE\nchmod 600 /etc/ssh/ssh_host_ed25519_key\n")
+                > part("rm -f /etc/ssh")
+        );
+        let mut shell = Command::new("/bin/sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+        shell.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(shell.wait().unwrap().success());
     }
 }

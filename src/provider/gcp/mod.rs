@@ -1,4 +1,5 @@
-//! Google Cloud: instances of Compute Engine, by Google's SDK. Only with the cargo feature `gcp`.
+//! Google Cloud: instances of Compute Engine, by Google's SDK, and TPU VMs ([`tpu`]). Only with the cargo
+//! feature `gcp`.
 //!
 //! One call creates all there is of a machine: `instances.insert`, with the tags as labels ([`labels`])
 //! on the instance and its disk, and user data in its metadata. Its name is made of the token and so is
@@ -24,6 +25,10 @@
 //! Spot machines are deleted when Google takes them back. That it was Google is then read from the
 //! project's operations.
 //!
+//! # Trusted execution environments
+//! A stage that demands SEV, SEV-SNP or TDX gets a Confidential VM. Google makes no machine at all of a
+//! type, in a zone or with an image that cannot be one.
+//!
 //! # Settings
 //! Credentials come from the SDK's standard chain (Application Default Credentials): the file that
 //! `GOOGLE_APPLICATION_CREDENTIALS` names, that of `gcloud auth application-default login`, or the service
@@ -34,8 +39,9 @@
 //! | `SKY_GCP_PROJECT`, `GOOGLE_CLOUD_PROJECT` | the project; without them, the one of the credentials |
 //! | `SKY_GCP_IMAGE` | the image, as `projects/P/global/images/family/F`; Ubuntu 24.04 by default. It needs cloud-init |
 //! | `SKY_GCP_NETWORK`, `SKY_GCP_SUBNETWORK` | the network, `default` by default, and for one without automatic subnetworks the subnetwork |
+//! | `SKY_GCP_TPU_VERSION` | the software of TPU VMs; the one of their generation by default |
 //! | `SKY_GCP_MAX_DAYS` | see above; from 1 to 120 |
-//! | `SKY_GCP_ENDPOINT` | another address of the API; one without TLS is sent no credentials |
+//! | `SKY_GCP_ENDPOINT` | another address of the APIs; one without TLS is sent no credentials |
 //! | `SKY_SSH_FROM` | the IPv4 addresses or networks that are let in, with commas; by default what the world sees this machine under |
 
 mod access;

@@ -8,3 +8,7 @@ mod discovery;
 mod gcp;
 #[cfg(feature = "gcp")]
 pub mod google;
+#[cfg(feature = "gcp")]
+mod nodes;
+#[cfg(feature = "gcp")]
+mod tpu;
