@@ -12,9 +12,14 @@ pub struct Route<'a> {
     method: &'a Value,
 }
 
-fn file(name: &str) -> PathBuf {
+/// What tests need of others is there.
+pub fn home() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/sky-planner/servers");
-    let home = std::env::var_os("SKY_TEST_SERVERS").map_or_else(home, PathBuf::from);
+    std::env::var_os("SKY_TEST_SERVERS").map_or_else(home, PathBuf::from)
+}
+
+fn file(name: &str) -> PathBuf {
+    let home = home();
     let libraries = std::fs::read_dir(home.join("schemas/lib")).into_iter().flatten().flatten();
     let below = "site-packages/googleapiclient/discovery_cache/documents";
     let mut files = libraries.map(|python| python.path().join(below).join(name)).filter(|path| path.exists());

@@ -4,7 +4,6 @@
 
 use super::answers::{aggregated, failure, fits, labels_fit, message, missing, plain};
 use super::discovery::Discovery;
-use super::nodes;
 use crate::sshd::Sshd;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

@@ -3,6 +3,8 @@
 #[cfg(feature = "gcp")]
 mod answers;
 #[cfg(feature = "gcp")]
+mod client;
+#[cfg(feature = "gcp")]
 mod discovery;
 #[cfg(feature = "gcp")]
 mod gcp;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::apply::place::wait;
+use sky::model::Tee;
 
 #[test]
 fn refusals_are_told_apart() {
