@@ -5,15 +5,15 @@
 //! takes the plan's word for which offers are taken and which copies are made, and checks that
 //! they are allowed and enough.
 
+use super::demands;
 use super::used::Used;
 use super::verify::Difference;
 use crate::catalog::{Catalog, Terms};
 use crate::compile::spot;
-use crate::model::policy::DEFAULT_LABEL;
 use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
 use crate::model::{
     AcceleratorNeed, Allocation, ArtifactRef, Bytes, Domain, Job, Machine, Millis, Money, Needs, Offer, OfferName,
-    Place, PlaceName, Policy, Purchase, Rate, Stage, Tariff, Tee, Unit, Work,
+    Place, PlaceName, Policy, Purchase, Rate, Stage, Tariff, Unit, Work,
 };
 use crate::plan::{Plan, PlannedStage, PlannedTransfer, Usage};
 use crate::rule;
@@ -143,7 +143,8 @@ impl<'a> Check<'a> {
         if let Some(key) = forbidden {
             self.wrong(at("place"), &planned.place, format!("a place and machine that {key} allows"));
         }
-        self.same(at("tee"), &planned.tee, &self.tee(stage, &labels, offer));
+        let tee = demands::tee(self.policy, &labels, &stage.needs, offer.tee, |needs| self.meets(needs, offer));
+        self.same(at("tee"), &planned.tee, &tee);
         if !self.bought(stage, offer.purchase) {
             self.wrong(at("purchase"), planned.purchase, "as the allocation of the stage or the policy says");
         }
@@ -161,30 +162,6 @@ impl<'a> Check<'a> {
             self.wrong(at("instance_type"), &planned.instance_type, "a machine that meets the stage's needs");
         }
         self.schedule(stage, planned, machine);
-    }
-
-    /// What a machine has to run with: of what it has the first that the policy trusts with all labels
-    /// and that the needs accept, by the first of their alternatives that it meets so.
-    fn tee(&self, stage: &Stage, labels: &BTreeSet<String>, offer: &Offer) -> Option<Tee> {
-        let trust = self.policy.trust.iter();
-        let trust = trust.filter(|(label, _)| *label == DEFAULT_LABEL || labels.contains(*label));
-        let trust: Vec<&BTreeSet<Tee>> = trust.map(|(_, trusted)| trusted).collect();
-        let none = Needs::default();
-        let sets = if stage.needs.any_of.is_empty() { std::slice::from_ref(&none) } else { &stage.needs.any_of };
-        let sets = sets.iter().filter(|needs| std::ptr::eq(*needs, &none) || self.meets(needs, offer));
-        for needs in sets {
-            let asked = [&stage.needs.tee, &needs.tee].into_iter().filter(|tees| !tees.is_empty());
-            let lists: Vec<&BTreeSet<Tee>> = asked.chain(trust.iter().copied()).collect();
-            if lists.is_empty() {
-                return None;
-            }
-            let taken =
-                Tee::ALL.into_iter().find(|tee| offer.tee.has(*tee) && lists.iter().all(|list| list.contains(tee)));
-            if taken.is_some() {
-                return taken;
-            }
-        }
-        None
     }
 
     fn bought(&self, stage: &Stage, purchase: Purchase) -> bool {

@@ -11,6 +11,8 @@ mod gcp;
 #[cfg(feature = "gcp")]
 pub mod google;
 #[cfg(feature = "gcp")]
+mod machine;
+#[cfg(feature = "gcp")]
 mod nodes;
 #[cfg(feature = "gcp")]
 mod tpu;

@@ -2,7 +2,8 @@
 //! running the script of their metadata.
 
 use super::answers::{failure, labels_fit};
-use super::google::{Answer, Machine, PROJECT, Shared, World, ZONES, end};
+use super::google::{Answer, PROJECT, Shared, World, ZONES};
+use super::machine::{Machine, end};
 use crate::sshd::Sshd;
 use serde_json::{Value, json};
 use std::io::Write;

@@ -27,6 +27,9 @@ pub enum On {
     /// Google Cloud, of which there is one for each ground.
     #[cfg(feature = "gcp")]
     Gcp,
+    /// The same, with TPU VMs for machines.
+    #[cfg(feature = "gcp")]
+    Tpu,
     /// A cluster, whose nodes are this machine.
     Slurm,
 }
@@ -76,7 +79,7 @@ impl Ground {
             #[cfg(feature = "aws")]
             account,
             #[cfg(feature = "gcp")]
-            google: (on == On::Gcp).then(Google::new),
+            google: matches!(on, On::Gcp | On::Tpu).then(Google::new),
         };
         let ran = ground.path("ran").display().to_string();
         let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
@@ -96,9 +99,10 @@ impl Ground {
             #[cfg(feature = "aws")]
             On::Aws => in_clouds(&mut plan, ["aws:us-east-1", "aws:us-west-2"]),
             #[cfg(feature = "gcp")]
-            On::Gcp => {
+            On::Gcp | On::Tpu => {
                 in_clouds(&mut plan, ["gcp:us-central1"; 2]);
-                plan.stages.iter_mut().for_each(|stage| stage.instance_type = "e2-small".into());
+                let kind = if on == On::Tpu { "tpu-v3-8" } else { "e2-small" };
+                plan.stages.iter_mut().for_each(|stage| stage.instance_type = kind.into());
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
             }
             On::Slurm => {
@@ -155,7 +159,7 @@ impl Ground {
             #[cfg(feature = "aws")]
             On::Aws => "aws",
             #[cfg(feature = "gcp")]
-            On::Gcp => "gcp",
+            On::Gcp | On::Tpu => "gcp",
             On::Slurm => "slurm",
         }
     }
