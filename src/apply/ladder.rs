@@ -8,7 +8,7 @@
 //! are where the plan puts them.
 
 use super::check::predecessors;
-use crate::model::{ArtifactRef, Bandwidth, Bytes, Millis, Money, PlaceName, Purchase, Rate};
+use crate::model::{ArtifactRef, Bandwidth, Bytes, Millis, Money, PlaceName, Purchase, Rate, Tee};
 use crate::plan::{Alternative, Billing, Plan, PlannedStage, Usage};
 use crate::state::{State, Status};
 use crate::util::clock;
@@ -23,6 +23,8 @@ pub struct Rung {
     pub instance_type: String,
     pub accelerator: Option<String>,
     pub purchase: Purchase,
+    /// What its machine must run with.
+    pub tee: Option<Tee>,
     pub rate: Rate,
     pub billing: Billing,
     pub usage: Option<Usage>,
@@ -55,6 +57,7 @@ pub fn rungs(stage: &PlannedStage) -> Vec<Rung> {
         instance_type: stage.instance_type.clone(),
         accelerator: stage.accelerator.clone(),
         purchase: stage.purchase,
+        tee: stage.tee,
         rate: stage.rate_nano_usd_per_hour,
         billing: stage.billing,
         usage: stage.usage,
@@ -68,6 +71,7 @@ pub fn rungs(stage: &PlannedStage) -> Vec<Rung> {
         instance_type: other.instance_type.clone(),
         accelerator: other.accelerator.clone(),
         purchase: other.purchase,
+        tee: other.tee,
         rate: other.rate_nano_usd_per_hour,
         billing: other.billing,
         usage: other.usage,

@@ -53,6 +53,7 @@ impl Attempt<'_> {
             accelerator: rung.accelerator.clone(),
             nodes: planned.nodes,
             purchase: rung.purchase,
+            tee: rung.tee,
             rate: self.meter.rate,
             disk: planned.writes.values().copied().sum(),
         };

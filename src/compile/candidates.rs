@@ -7,7 +7,7 @@ use super::places::Places;
 use super::spot::{self, Expected};
 use crate::catalog::Catalog;
 use crate::model::units::{div_half_even, saturate};
-use crate::model::{Bytes, Millis, Money, Stage};
+use crate::model::{Bytes, Millis, Money, Stage, Tee};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An offer that a stage may take. Candidates of a stage are in the order of place, instance
@@ -38,6 +38,8 @@ pub struct Candidate {
     pub assumed: bool,
     /// Place in the stage's order of preference.
     pub rank: i64,
+    /// The environment that needs or policy demand, of those that the machine has.
+    pub tee: Option<Tee>,
 }
 
 /// By place: what it costs to bring a checkpoint to the cheapest other place where the stage may
@@ -96,7 +98,7 @@ pub fn candidates(
             None => offer.rate.cost(stage.nodes, billed),
         };
         let cost = Money(own.0.saturating_add(moving.0));
-        let Contender { offer, rank, monthly, assumed } = *contender;
+        let Contender { offer, rank, tee, monthly, assumed } = *contender;
         Some(Candidate {
             offer,
             duration,
@@ -110,6 +112,7 @@ pub fn candidates(
             monthly,
             assumed,
             rank,
+            tee,
         })
     };
     let place = |contender: &Contender| catalog.offers[contender.offer].place;

@@ -88,9 +88,12 @@ pub fn rounded(needs: &Needs, sizes: &Sizes) -> Needs {
     }
 }
 
-/// Whether a machine at some place has one of the environments that a stage needs.
-pub fn has_tee(needs: &Needs, tee: TeeSet) -> bool {
-    needs.tee.is_empty() || tee.meets(needs.tee.iter().copied().collect::<TeeSet>())
+/// Of the environments of a machine at some place those that meet the needs; `None`: none does.
+pub fn tees(needs: &Needs, tee: TeeSet) -> Option<TeeSet> {
+    if needs.tee.is_empty() {
+        return Some(tee);
+    }
+    Some(tee.and(needs.tee.iter().copied().collect())).filter(|tee| !tee.is_empty())
 }
 
 /// At least that many of that accelerator.

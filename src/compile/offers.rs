@@ -3,7 +3,7 @@
 use super::caps::Limit;
 use super::places::Places;
 use super::{needs, spot};
-use crate::model::{Allocation, Machine, Needs, Offer, OfferName, Purchase, Stage, TeeSet, Work};
+use crate::model::{Allocation, Machine, Needs, Offer, OfferName, Purchase, Stage, Tee, TeeSet, Work};
 use crate::rule;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +43,8 @@ pub struct Allowed {
     pub offers: Vec<usize>,
     /// Their places in the order of preference.
     pub ranks: Vec<i64>,
+    /// What each has to run with.
+    pub tees: Vec<Option<Tee>>,
     /// How machines are bought.
     pub allocation: Allocation,
 }
@@ -53,6 +55,8 @@ pub struct Contender {
     /// Index in the catalog's offers.
     pub offer: usize,
     pub rank: i64,
+    /// What it has to run with.
+    pub tee: Option<Tee>,
     /// Share of machines interrupted in a month, in parts per million; 0 on demand.
     pub monthly: u32,
     /// That share is assumed.
@@ -68,6 +72,7 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
     let unmet: Vec<Option<&'static str>> =
         catalog.machines.iter().map(|machine| needs::unmet(needs, machine, catalog)).collect();
     let alternatives = Alternatives::of(needs, places);
+    let trusted = rule::trusted(policy, request.labels);
     let of_place: Vec<(bool, bool, Option<String>)> = (0_u32..)
         .zip(&catalog.places)
         .map(|(id, place)| {
@@ -75,7 +80,7 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
             (wanted, places.within(id, needs), rule::forbids_place(policy, request.labels, place))
         })
         .collect();
-    let mut allowed = Allowed { offers: Vec::new(), ranks: Vec::new(), allocation };
+    let mut allowed = Allowed { offers: Vec::new(), ranks: Vec::new(), tees: Vec::new(), allocation };
     let mut forbids: BTreeMap<(TeeSet, Purchase), Option<String>> = BTreeMap::new();
     let in_question: Vec<bool> = catalog.machines.iter().map(|machine| needs::in_question(needs, machine)).collect();
     let exhausted = |offer: &Offer| {
@@ -88,12 +93,18 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
     };
     let meets = |offer: &Offer| {
         let (wanted, near, _) = &of_place[offer.place as usize];
-        match unmet[offer.machine as usize] {
-            None if !wanted => (Some("places"), 0),
-            None if !near => (Some("latency"), 0),
-            None if !needs::has_tee(needs, offer.tee) => (Some("tee"), 0),
-            None => alternatives.rank(offer).map_or((Some("any_of"), 0), |rank| (None, rank)),
-            unmet => (unmet, 0),
+        let unmet = match unmet[offer.machine as usize] {
+            None if !wanted => Some("places"),
+            None if !near => Some("latency"),
+            unmet => unmet,
+        };
+        match unmet {
+            Some(unmet) => Err(unmet),
+            None => {
+                let tees = needs::tees(needs, offer.tee).ok_or("tee")?;
+                let met = alternatives.met(offer, tees, trusted).ok_or("any_of")?;
+                Ok(Met { demanded: met.demanded || !needs.tee.is_empty(), ..met })
+            }
         }
     };
     let is_bought = |offer: &Offer| match allocation {
@@ -103,33 +114,40 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
     };
     for (index, offer) in catalog.offers.iter().enumerate().filter(|(_, offer)| in_question[offer.machine as usize]) {
         let forbidden = &of_place[offer.place as usize].2;
-        let (unmet, rank) = meets(offer);
         let bought = is_bought(offer);
-        let gone = || exhausted(offer).then_some("not to be had");
-        if let Some(need) = unmet.or((!bought && said_by.is_none()).then_some("allocation")).or_else(gone) {
-            count(&mut funnel.unmet, need);
-            continue;
-        }
+        let met = meets(offer).and_then(|met| match () {
+            () if !bought && said_by.is_none() => Err("allocation"),
+            () if exhausted(offer) => Err("not to be had"),
+            () => Ok(met),
+        });
+        let met = match met {
+            Ok(met) => met,
+            Err(need) => {
+                count(&mut funnel.unmet, need);
+                continue;
+            }
+        };
         funnel.fitting += 1;
         let forbidden = match forbidden {
             Some(key) => Some(key.clone()),
             None => forbids
-                .entry((offer.tee, offer.purchase))
-                .or_insert_with(|| rule::forbids_machine(policy, request.labels, offer.tee, offer.purchase))
+                .entry((met.tees, offer.purchase))
+                .or_insert_with(|| rule::forbids_machine(policy, request.labels, met.tees, offer.purchase))
                 .clone(),
         };
         match forbidden.or_else(|| said_by.filter(|_| !bought).map(str::to_owned)) {
             Some(key) => count(&mut funnel.forbidden, &key),
             None => {
                 allowed.offers.push(index);
-                allowed.ranks.push(rank);
+                allowed.ranks.push(met.rank);
+                allowed.tees.push(met.tee(trusted));
             }
         }
     }
     if !allowed.offers.is_empty() {
         return Ok(allowed);
     }
-    let met = |offer: &&Offer| in_question[offer.machine as usize] && meets(offer).0.is_none() && is_bought(offer);
+    let met = |offer: &&Offer| in_question[offer.machine as usize] && meets(offer).is_ok() && is_bought(offer);
     let lapsed: Vec<&Offer> = catalog.lapsed.iter().filter(met).collect();
     let last = lapsed.iter().map(|offer| catalog.held_until(offer)).max();
     funnel.lapsed = last.map(|last| Box::new((lapsed.len() as u64, last.to_owned())));
@@ -143,6 +161,25 @@ fn allocation(request: &Request<'_>, places: &Places<'_>) -> (Allocation, Option
         (None, Some(allocation), _) => (allocation, Some("spot.allocation")),
         (None, None, Some(true)) => (Allocation::Cheapest, Some("spot.allow")),
         (None, None, _) => (Allocation::OnDemand, Some("spot.allow")),
+    }
+}
+
+/// How an offer meets the needs.
+#[derive(Clone, Copy, Debug)]
+struct Met {
+    /// Its place in the order of preference, 0 if there is none.
+    rank: i64,
+    /// Of its environments those that meet the needs.
+    tees: TeeSet,
+    /// The needs ask for one.
+    demanded: bool,
+}
+
+impl Met {
+    /// What the machine has to run with: of the environments that needs and policy accept the first.
+    fn tee(self, trusted: Option<TeeSet>) -> Option<Tee> {
+        let accepted = trusted.map_or(self.tees, |trusted| self.tees.and(trusted));
+        accepted.iter().next().filter(|_| self.demanded || trusted.is_some())
     }
 }
 
@@ -168,18 +205,23 @@ impl Alternatives {
         Self { ordered: needs.ordered, sets: needs.any_of.iter().map(set).collect() }
     }
 
-    /// The place of an offer in the order of preference, 0 if there is none; `None`: it meets no
-    /// set.
-    fn rank(&self, offer: &Offer) -> Option<i64> {
+    /// How an offer, of whose environments `tees` meet what is common to all sets, meets the first set
+    /// that it meets, and in such a way that the policy trusts it if there is one; `None`: it meets no set.
+    fn met(&self, offer: &Offer, tees: TeeSet, trusted: Option<TeeSet>) -> Option<Met> {
         if self.sets.is_empty() {
-            return Some(0);
+            return Some(Met { rank: 0, tees, demanded: false });
         }
-        let first = self.sets.iter().position(|(machines, places, tee)| {
-            machines[offer.machine as usize]
-                && places[offer.place as usize]
-                && (*tee == TeeSet::default() || offer.tee.meets(*tee))
-        })?;
-        Some(if self.ordered { i64::try_from(first).unwrap_or(i64::MAX) } else { 0 })
+        let met = |(place, (machines, places, tee)): (usize, &(Vec<bool>, Vec<bool>, TeeSet))| {
+            let demanded = !tee.is_empty();
+            let there = machines[offer.machine as usize] && places[offer.place as usize];
+            let tees = if demanded { tees.and(*tee) } else { tees };
+            let rank = if self.ordered { i64::try_from(place).unwrap_or(i64::MAX) } else { 0 };
+            (there && !(demanded && tees.is_empty())).then_some(Met { rank, tees, demanded })
+        };
+        let mut all = self.sets.iter().enumerate().filter_map(met);
+        let first = all.next()?;
+        let trustworthy = |met: &Met| trusted.is_none_or(|trusted| met.tees.meets(trusted));
+        Some(std::iter::once(first).chain(all).find(trustworthy).unwrap_or(first))
     }
 }
 
@@ -197,15 +239,16 @@ pub fn contenders(allowed: &Allowed, work: &Work, places: &Places<'_>, limits: &
     let paces: Vec<Option<i128>> =
         machines.map(|(wanted, machine)| if wanted { needs::pace(work, machine, catalog) } else { None }).collect();
     let place = |index: usize| catalog.offers[index].place;
-    let ranked: Vec<(usize, i64)> = allowed.offers.iter().copied().zip(allowed.ranks.iter().copied()).collect();
+    let ranked = allowed.offers.iter().zip(&allowed.ranks).zip(&allowed.tees);
+    let ranked: Vec<(usize, i64, Option<Tee>)> = ranked.map(|((offer, rank), tee)| (*offer, *rank, *tee)).collect();
     let mut kept = Vec::new();
     let mut seen = 0;
     for group in ranked.chunk_by(|a, b| place(a.0) == place(b.0)) {
-        let in_place = group.iter().filter_map(|(index, rank)| {
+        let in_place = group.iter().filter_map(|(index, rank, tee)| {
             let offer = &catalog.offers[*index];
             let pace = paces[offer.machine as usize]?;
             let (monthly, assumed) = risk(offer, places);
-            Some((pace, Contender { offer: *index, rank: *rank, monthly, assumed }))
+            Some((pace, Contender { offer: *index, rank: *rank, tee: *tee, monthly, assumed }))
         });
         let mut in_place: Vec<(i128, Contender)> = in_place.collect();
         let spot = |(_, contender): &(i128, Contender)| catalog.offers[contender.offer].purchase == Purchase::Spot;

@@ -183,6 +183,16 @@ impl TeeSet {
         self.0 & other.0 != 0
     }
 
+    /// Those that are in both.
+    pub fn and(self, other: TeeSet) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether there are none in it.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Its members, in canonical order.
     pub fn iter(self) -> impl Iterator<Item = Tee> {
         Tee::ALL.into_iter().filter(move |tee| self.has(*tee))

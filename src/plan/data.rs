@@ -1,7 +1,7 @@
 //! The fields of a plan file. Money is in micro-USD, rates in nano-USD per hour, times in
 //! milliseconds since the job's start, sizes in bytes.
 
-use crate::model::{ArtifactRef, Bytes, DataRate, Millis, Money, Objective, PlaceName, Purchase, Rate, Unit};
+use crate::model::{ArtifactRef, Bytes, DataRate, Millis, Money, Objective, PlaceName, Purchase, Rate, Tee, Unit};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,6 +75,10 @@ pub struct PlannedStage {
     pub accelerator: Option<String>,
     pub nodes: u32,
     pub purchase: Purchase,
+    /// The trusted execution environment that its machines must run with; none: needs and policy
+    /// demand none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tee: Option<Tee>,
     /// Per machine; 0 of a service that is not paid by the hour.
     pub rate_nano_usd_per_hour: Rate,
     /// Of a service that is not paid by the hour: what is paid instead.
@@ -260,6 +264,9 @@ pub struct Alternative {
     /// `V100:4`; none for a machine without.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub accelerator: Option<String>,
+    /// As of the stage.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tee: Option<Tee>,
     /// As of the stage.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub usage: Option<Usage>,

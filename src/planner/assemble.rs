@@ -129,6 +129,7 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         accelerator: accelerator(machine),
         nodes: stage.nodes,
         purchase: offer.purchase,
+        tee: candidate.tee,
         rate_nano_usd_per_hour: hourly(catalog, offer),
         usage: usage(catalog, offer, stage),
         price_source: PriceSource { id: source.id.clone(), date: source.date.clone() },

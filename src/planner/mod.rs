@@ -3,6 +3,7 @@
 mod assemble;
 mod best;
 mod conflict;
+mod demands;
 mod explain;
 mod frontier;
 mod hitting;

@@ -5,6 +5,7 @@
 //! takes the plan's word for which offers are taken and which copies are made, and checks that
 //! they are allowed and enough.
 
+use super::demands;
 use super::used::Used;
 use super::verify::Difference;
 use crate::catalog::{Catalog, Terms};
@@ -142,6 +143,8 @@ impl<'a> Check<'a> {
         if let Some(key) = forbidden {
             self.wrong(at("place"), &planned.place, format!("a place and machine that {key} allows"));
         }
+        let tee = demands::tee(self.policy, &labels, &stage.needs, offer.tee, |needs| self.meets(needs, offer));
+        self.same(at("tee"), &planned.tee, &tee);
         if !self.bought(stage, offer.purchase) {
             self.wrong(at("purchase"), planned.purchase, "as the allocation of the stage or the policy says");
         }

@@ -159,6 +159,7 @@ fn alternative(parts: &Parts<'_>, stage: usize, (cost, time, position): (i64, i6
         makespan_ms: millis(time),
         country: place.country.clone(),
         accelerator: accelerator(machine),
+        tee: candidate.tee,
         usage: usage(catalog, offer, &compiled.job.stages[&compiled.stages[stage]]),
         billing: billing(catalog, offer),
         duration_ms: candidate.duration,

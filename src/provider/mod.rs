@@ -23,6 +23,8 @@
 //! - What a call makes has a lease: past its end the machine ends itself, whatever became of
 //!   `sky`. A lease counts the machine's own time that is left, so that clocks that differ or
 //!   jump do no harm.
+//! - A stage that demands a trusted execution environment ([`MachineSpec::tee`]) gets a machine that runs
+//!   with it, or none. Only `local` and `sim` do without: what they run stays on this machine.
 //! - A secret reaches the command's environment and nothing else: no file, no log, no argument.
 //!
 //! Invariant: providers print nothing, journal nothing, and know no plan and no state.
@@ -39,7 +41,7 @@ pub mod sim;
 pub mod slurm;
 pub mod ssh;
 
-use crate::model::{Bytes, PlaceName, Purchase, Rate};
+use crate::model::{Bytes, PlaceName, Purchase, Rate, Tee};
 use crate::util::hash;
 use crate::util::secret::Secret;
 use async_trait::async_trait;
@@ -187,6 +189,9 @@ pub struct MachineSpec {
     pub accelerator: Option<String>,
     pub nodes: u32,
     pub purchase: Purchase,
+    /// The trusted execution environment that it must run with: a provider that cannot give it makes no
+    /// machine. None: none is asked for.
+    pub tee: Option<Tee>,
     /// What one machine costs an hour, by the plan. For providers that keep a bill of their own.
     pub rate: Rate,
     /// What the stage is planned to write.
@@ -306,6 +311,12 @@ impl ProviderError {
     pub fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
         Self { kind, message: message.to_string() }
     }
+}
+
+/// What is said of a machine that has not the environment which a stage demands.
+fn without_tee(provider: &str, what: impl fmt::Display, tee: Tee) -> ProviderError {
+    let message = format!("{provider}: {what} cannot be had with {tee}, which the stage demands");
+    ProviderError::new(ErrorKind::Stockout, message)
 }
 
 impl From<std::io::Error> for ProviderError {

@@ -57,7 +57,8 @@ pub fn machine(stage: &PlannedStage) -> String {
     let known = |accelerator: &&String| !stage.instance_type.contains(accelerator.as_str());
     let accelerator = stage.accelerator.as_ref().filter(known).map(|accelerator| format!(" ({accelerator})"));
     let spot = if stage.purchase == crate::model::Purchase::Spot { ", spot" } else { "" };
-    format!("{gang}{}{}{spot}", stage.instance_type, accelerator.unwrap_or_default())
+    let tee = stage.tee.map(|tee| format!(", {tee}")).unwrap_or_default();
+    format!("{gang}{}{}{tee}{spot}", stage.instance_type, accelerator.unwrap_or_default())
 }
 
 fn stage_row(stage: &PlannedStage) -> Vec<String> {

@@ -48,6 +48,11 @@ pub fn forbids_machine(policy: &Policy, labels: &Labels, tee: TeeSet, purchase: 
     RULES.iter().find_map(|rule| (rule.machine)(policy, labels, tee, purchase))
 }
 
+/// The environments of which a machine has to run with one for such data; none: it may run with none.
+pub fn trusted(policy: &Policy, labels: &Labels) -> Option<TeeSet> {
+    trust::trusted(policy, labels)
+}
+
 fn any_place(_: &Policy, _: &Labels, _: &Place) -> Option<String> {
     None
 }

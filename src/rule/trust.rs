@@ -5,8 +5,19 @@ use crate::model::{Policy, Purchase, TeeSet};
 
 pub const RULE: Rule = Rule { place: any_place, machine };
 
+/// A machine runs with one environment: it must be one that all labels trust.
 fn machine(policy: &Policy, labels: &Labels, tee: TeeSet, _: Purchase) -> Option<String> {
+    let mut left = tee;
     that_apply(&policy.trust, labels)
-        .find(|(_, trusted)| !trusted.iter().any(|trusted| tee.has(*trusted)))
+        .find(|(_, trusted)| {
+            left = left.and(trusted.iter().copied().collect());
+            left.is_empty()
+        })
         .map(|(label, _)| format!("trust.{label}"))
+}
+
+/// The environments that the policy trusts with such data; none: it asks for none.
+pub(super) fn trusted(policy: &Policy, labels: &Labels) -> Option<TeeSet> {
+    let sets = that_apply(&policy.trust, labels).map(|(_, trusted)| trusted.iter().copied().collect());
+    sets.reduce(TeeSet::and)
 }

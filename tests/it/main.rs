@@ -34,5 +34,6 @@ mod slurmd;
 mod ssh;
 mod sshd;
 mod stores;
+mod tee;
 mod update;
 mod verify;

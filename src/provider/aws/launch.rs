@@ -1,16 +1,17 @@
 //! The one call that creates an instance.
 
 use super::super::cloud::{Instance, Life, Wanted};
-use super::super::{ErrorKind, ProviderError, Token};
+use super::super::{ErrorKind, ProviderError, Token, without_tee};
 use super::errors::{classify, code};
 use super::{Aws, filter, read, sdk_tags};
-use crate::model::{Bytes, Purchase, Rate};
+use crate::model::{Bytes, Purchase, Rate, Tee};
 use aws_config::retry::RetryConfig;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
-    BlockDeviceMapping, EbsBlockDevice, HttpTokensState, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
-    InstanceMetadataOptionsRequest, InstanceType, MarketType, ResourceType, ShutdownBehavior, SpotInstanceType,
-    SpotMarketOptions, TagSpecification, VolumeType,
+    AmdSevSnpSpecification, BlockDeviceMapping, CpuOptionsRequest, EbsBlockDevice, EnclaveOptionsRequest,
+    HttpTokensState, InstanceInterruptionBehavior, InstanceMarketOptionsRequest, InstanceMetadataOptionsRequest,
+    InstanceType, MarketType, ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions, TagSpecification,
+    VolumeType,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -25,6 +26,9 @@ const NEWS: Duration = Duration::from_secs(60);
 
 /// Creates it, or finds what was created under its token.
 pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, ProviderError> {
+    if let Some(tee) = wanted.spec.tee.filter(|tee| !matches!(tee, Tee::SevSnp | Tee::NitroEnclave)) {
+        return Err(without_tee(super::super::AWS, &wanted.spec.instance_type, tee));
+    }
     let region = wanted.spec.place.region.as_str();
     let client = aws.client(region).await?;
     let image = aws.images.image(&client, region, &wanted.spec.instance_type).await?;
@@ -93,6 +97,14 @@ fn request(call: RunInstancesFluentBuilder, wanted: &Wanted, group: &str) -> Run
         .tag_specifications(tagged(ResourceType::Instance))
         .tag_specifications(tagged(ResourceType::Volume))
         .tag_specifications(tagged(ResourceType::NetworkInterface));
+    let call = match wanted.spec.tee {
+        Some(Tee::SevSnp) => {
+            let options = CpuOptionsRequest::builder().amd_sev_snp(AmdSevSnpSpecification::Enabled);
+            call.cpu_options(options.build())
+        }
+        Some(Tee::NitroEnclave) => call.enclave_options(EnclaveOptionsRequest::builder().enabled(true).build()),
+        _ => call,
+    };
     if wanted.spec.purchase != Purchase::Spot {
         return call;
     }

@@ -279,9 +279,11 @@ impl<C: Cloud> Machines<C> {
         }
         let token = node.own();
         let host = self.keys.host(&token.id)?;
-        let user_data = user_data::text(&self.keys.client_public()?, &host, spec.lease)?;
+        let client = self.keys.client_public()?;
+        let user_data = user_data::text(&client, &host, spec.lease)?;
+        let script = user_data::script(&client, &host, spec.lease)?;
         let tags = tag::of(&node.token, node.number, spec, &host.public);
-        let instance = self.cloud.create(&Wanted { token, spec: spec.clone(), tags, user_data }).await?;
+        let instance = self.cloud.create(&Wanted { token, spec: spec.clone(), tags, user_data, script }).await?;
         self.learn(node, |known| known.made = Some((instance.clone(), Instant::now())));
         Ok(instance)
     }

@@ -4,7 +4,7 @@
 //! An instance carries, from the call that creates it on, tags with all that a
 //! [`Machine`](super::Machine) says, and the public half of its host key: whoever finds it can reach
 //! it without trusting the network. It gets its keys, and the watchdog that ends it when its lease
-//! is over, by cloud-init ([`user_data`]). Inside it the shared [`runner`](super::runner) is at
+//! is over, by cloud-init or by a script ([`user_data`]). Inside it the shared [`runner`](super::runner) is at
 //! work, as on any host. No credential of a cloud is ever on it.
 //!
 //! Adding a cloud: a folder that implements [`Cloud`].
@@ -44,6 +44,8 @@ pub struct Wanted {
     /// For cloud-init. It differs from call to call, as do the tags: leases begin when they are
     /// asked for.
     pub user_data: String,
+    /// The same for machines without cloud-init, on which this script is run by root whenever they boot.
+    pub script: String,
 }
 
 /// Whether an instance is there.

@@ -1,4 +1,4 @@
-//! What cloud-init does on a new machine: a user that only our key lets in, a host key that we know,
+//! What cloud-init, or where there is none a script, does on a new machine: a user that only our key lets in, a host key that we know,
 //! and a watchdog that powers the machine off when its lease is over.
 
 use super::super::{ErrorKind, ProviderError};
@@ -36,13 +36,22 @@ pub(super) fn text(client: &str, host: &Pair, lease: Duration) -> Result<String,
     Ok(config(&user()?, client, host, lease))
 }
 
+fn home(user: &str) -> String {
+    if user == "root" { "/root".to_owned() } else { format!("/home/{user}") }
+}
+
+/// The watchdog's unit of systemd.
+fn unit(user: &str) -> String {
+    format!(
+        "[Unit]\nDescription=Ends this machine when its lease is over\n[Service]\n\
+         ExecStart=/bin/sh /usr/local/sbin/sky-watchdog {}\nRestart=always\n[Install]\nWantedBy=multi-user.target\n",
+        home(user)
+    )
+}
+
 fn config(user: &str, client: &str, host: &Pair, lease: Duration) -> String {
     let lease = lease.as_secs().saturating_add(AFTER);
-    let home = if user == "root" { "/root".to_owned() } else { format!("/home/{user}") };
-    let unit = format!(
-        "[Unit]\nDescription=Ends this machine when its lease is over\n[Service]\n\
-         ExecStart=/bin/sh /usr/local/sbin/sky-watchdog {home}\nRestart=always\n[Install]\nWantedBy=multi-user.target\n"
-    );
+    let (home, unit) = (home(user), unit(user));
     let config = json!({
         "users": [{
             "name": user,
@@ -65,6 +74,45 @@ fn config(user: &str, client: &str, host: &Pair, lease: Duration) -> String {
     format!("#cloud-config\n{config:#}\n")
 }
 
+/// The script that does the same on a machine without cloud-init. It may run whenever the machine boots,
+/// and does its work once.
+pub(super) fn script(client: &str, host: &Pair, lease: Duration) -> Result<String, ProviderError> {
+    Ok(commands(&user()?, client, host, lease))
+}
+
+fn commands(user: &str, client: &str, host: &Pair, lease: Duration) -> String {
+    let lease = lease.as_secs().saturating_add(AFTER);
+    let (home, unit) = (home(user), unit(user));
+    let file = |path: &str, mode: &str, content: &str| {
+        let content = content.trim_end_matches('\n');
+        // Nothing of it is the shell's business.
+        format!("cat > {path} << 'END OF FILE'\n{content}\nEND OF FILE\nchmod {mode} {path}\n")
+    };
+    let files = [
+        file("/etc/sky/lease", "644", &lease.to_string()),
+        file("/usr/local/sbin/sky-watchdog", "755", WATCHDOG),
+        file("/etc/systemd/system/sky-watchdog.service", "644", &unit),
+    ];
+    let keys = [
+        file("/etc/ssh/ssh_host_ed25519_key", "600", &host.private),
+        file("/etc/ssh/ssh_host_ed25519_key.pub", "644", &host.public),
+        file("/etc/ssh/sshd_config.d/10-sky.conf", "644", "PasswordAuthentication no"),
+    ];
+    let authorized = file(&format!("{home}/.ssh/authorized_keys"), "600", client);
+    // The watchdog before all that may fail.
+    format!(
+        "#!/bin/sh\nset -eu\numask 077\n[ ! -e /etc/sky/ready ] || exit 0\n\
+         mkdir -p -m 755 /etc/sky /usr/local/sbin /etc/ssh/sshd_config.d\n{}\
+         systemctl daemon-reload\nsystemctl enable --now sky-watchdog.service\n\
+         id -u {user} > /dev/null 2>&1 || useradd --create-home --home-dir {home} --shell /bin/sh {user}\n\
+         mkdir -p -m 700 {home}/.ssh\n{authorized}chown -R {user} {home}/.ssh\n\
+         rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub\n{}\
+         systemctl restart ssh || systemctl restart sshd\n: > /etc/sky/ready\n",
+        files.concat(),
+        keys.concat()
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +130,28 @@ mod tests {
         assert!(config["write_files"][2]["content"].as_str().unwrap().contains("sky-watchdog /home/sky\n"));
         // Clouds take some 16 KiB of it.
         assert!(text.len() < 8_000, "{}", text.len());
+    }
+
+    #[test]
+    fn the_script_says_the_same() {
+        use std::io::Write;
+        use std::process::{Command, Stdio};
+        let host = Pair { private: "-----BEGIN\n$(x) `y`\n".to_owned(), public: "ssh-ed25519 AAAA".to_owned() };
+        let text = commands("root", "ssh-ed25519 BBBB", &host, Duration::from_secs(60));
+        let part = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
+        // The watchdog is at work before anything can fail, and nothing is done twice.
+        assert!(part("/etc/sky/ready ] || exit 0") < part("enable --now sky-watchdog.service"));
+        assert!(part("/etc/sky/lease << 'END OF FILE'\n180\n") < part("enable --now"));
+        assert!(
+            part("enable --now") < part("/root/.ssh/authorized_keys")
+                && part("restart ssh") < part(": > /etc/sky/ready")
+        );
+        assert!(
+            part("-----BEGIN\n$(x) `y`\nEND OF FILE\nchmod 600 /etc/ssh/ssh_host_ed25519_key\n")
+                > part("rm -f /etc/ssh")
+        );
+        let mut shell = Command::new("/bin/sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+        shell.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(shell.wait().unwrap().success());
     }
 }

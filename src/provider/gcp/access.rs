@@ -2,6 +2,7 @@
 
 use super::super::{ErrorKind, ProviderError};
 use super::errors::{classify, failure};
+use super::rest::Rest;
 use google_cloud_auth::credentials::{Builder, Credentials, anonymous};
 use google_cloud_compute_v1::Error;
 use google_cloud_compute_v1::client;
@@ -19,6 +20,12 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(2);
 const SCOPE: &str = "https://www.googleapis.com/auth/compute";
+/// Cloud TPU has no smaller one.
+const WHOLE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// Where Cloud TPU is.
+const TPU: &str = "https://tpu.googleapis.com";
+const COMPUTE: &str = "https://compute.googleapis.com";
+const PROJECTS: &str = "https://cloudresourcemanager.googleapis.com";
 const FILE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 
 /// What is said of the API that is not in credentials.
@@ -26,7 +33,7 @@ const FILE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
 pub struct Settings {
     /// The project's id; none: that of the credentials.
     pub project: Option<String>,
-    /// Another address of the API. One without TLS is sent no credentials.
+    /// Another address of the APIs. One without TLS is sent no credentials.
     pub endpoint: Option<String>,
 }
 
@@ -48,6 +55,11 @@ pub(super) struct Api {
     pub machine_types: client::MachineTypes,
     pub accelerator_types: client::AcceleratorTypes,
     pub global_operations: client::GlobalOperations,
+    pub tpu: Rest,
+    /// What the SDK's features above do not have of Compute Engine.
+    pub compute: Rest,
+    /// Resource Manager.
+    pub projects: Rest,
     zone_operations: client::ZoneOperations,
 }
 
@@ -77,7 +89,7 @@ fn denied(why: &str) -> ProviderError {
     ProviderError::new(ErrorKind::Denied, format!("gcp: {why}"))
 }
 
-fn credentials() -> Result<Credentials, ProviderError> {
+fn credentials(scope: &str) -> Result<Credentials, ProviderError> {
     let there = file().is_some_and(|path| path.exists());
     if !there && variable(FILE).is_none() && !of_google() {
         return Err(denied(
@@ -85,7 +97,7 @@ fn credentials() -> Result<Credentials, ProviderError> {
              service account by GOOGLE_APPLICATION_CREDENTIALS",
         ));
     }
-    let made = Builder::default().with_scopes([SCOPE]).build();
+    let made = Builder::default().with_scopes([scope]).build();
     made.map_err(|error| denied(&format!("the credentials cannot be used: {error}; is {FILE} right?")))
 }
 
@@ -114,7 +126,13 @@ impl Api {
         let endpoint = &settings.endpoint;
         // A token is never sent in the clear.
         let clear = endpoint.as_deref().is_some_and(|endpoint| !endpoint.starts_with("https://"));
-        let credentials = if clear { anonymous::Builder::new().build() } else { credentials()? };
+        let whole = if clear { None } else { Some(credentials(WHOLE)?) };
+        let rest = |own: &str| {
+            let base = endpoint.as_deref().unwrap_or(own).trim_end_matches('/');
+            Rest::new(&format!("{base}/"), whole.clone())
+        };
+        let (tpu, compute, projects) = (rest(TPU)?, rest(COMPUTE)?, rest(PROJECTS)?);
+        let credentials = if clear { anonymous::Builder::new().build() } else { credentials(SCOPE)? };
         macro_rules! client {
             ($name:ident) => {{
                 // Who tries again, and when, is the engine's to say.
@@ -135,6 +153,9 @@ impl Api {
             machine_types: client!(MachineTypes),
             accelerator_types: client!(AcceleratorTypes),
             global_operations: client!(GlobalOperations),
+            tpu,
+            compute,
+            projects,
             zone_operations: client!(ZoneOperations),
         })
     }

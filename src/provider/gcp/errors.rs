@@ -37,6 +37,33 @@ pub(super) fn failure(operation: &Operation, about: &str) -> Option<ProviderErro
     Some(told(kind, about, &format!("{status} {message}")))
 }
 
+/// The error of a call that was answered with a status, as Google's APIs of JSON do.
+pub(super) fn answer(status: u16, text: &str, about: &str) -> ProviderError {
+    let read: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let said = read["error"]["message"].as_str();
+    let message = said.map_or_else(|| format!("it is answered with {status}: {}", short(text)), short);
+    told(of_status(status, &format!("{message} {text}")), about, &message)
+}
+
+/// Why an operation has failed that says so by a code of `google.rpc.Code`.
+pub(super) fn of_operation(code: i64, message: &str, about: &str) -> ProviderError {
+    let status = match code {
+        3 | 9 => 400,
+        5 => 404,
+        6 | 10 => 409,
+        7 => 403,
+        8 => 429,
+        16 => 401,
+        _ => 500,
+    };
+    let kind = match of_status(status, message) {
+        // Used up: operations are not throttled.
+        ErrorKind::Throttled if code == 8 => ErrorKind::Stockout,
+        kind => kind,
+    };
+    told(kind, about, &short(message))
+}
+
 fn told(kind: ErrorKind, about: &str, words: &str) -> ProviderError {
     let way = match kind {
         ErrorKind::Denied => format!("; {}", way_out(words)),
@@ -48,7 +75,10 @@ fn told(kind: ErrorKind, about: &str, words: &str) -> ProviderError {
 
 fn way_out(words: &str) -> &'static str {
     if words.contains("has not been used in project") || words.contains("SERVICE_DISABLED") {
-        "switch it on: `gcloud services enable compute.googleapis.com`"
+        match words.contains("TPU") {
+            true => "switch it on: `gcloud services enable tpu.googleapis.com`",
+            false => "switch it on: `gcloud services enable compute.googleapis.com`",
+        }
     } else if words.contains("ermission") {
         "README.md lists the permissions that sky needs"
     } else {
@@ -57,19 +87,33 @@ fn way_out(words: &str) -> &'static str {
     }
 }
 
+/// How Google says that it has no more of something: of instances, and of TPUs, which may also be taken back
+/// while they come up.
+const STOCKOUTS: [&str; 5] = [
+    "ZONE_RESOURCE_POOL_EXHAUSTED",
+    "does not have enough resources",
+    "no more capacity",
+    "nsufficient reserved capacity",
+    "while in state PREEMPTED",
+];
+
 /// What a status means, with all that was said.
 fn of_status(status: u16, said: &str) -> ErrorKind {
     let has = |words: &str| said.contains(words);
     match status {
-        _ if has("ZONE_RESOURCE_POOL_EXHAUSTED") || has("does not have enough resources") => ErrorKind::Stockout,
+        _ if STOCKOUTS.iter().any(|words| has(words)) => ErrorKind::Stockout,
         // Of calls, not of machines.
         403 | 429 if has("ateLimitExceeded") || has("Rate Limit Exceeded") || has("per minute") => ErrorKind::Throttled,
-        403 | 429 if has("uotaExceeded") || has("QUOTA_EXCEEDED") || has("Quota '") => ErrorKind::Quota,
+        403 | 429 if has("uotaExceeded") || has("QUOTA_EXCEEDED") || has("Quota '") || has("Quota limit '") => {
+            ErrorKind::Quota
+        }
         401 | 403 => ErrorKind::Denied,
         429 => ErrorKind::Throttled,
         404 => ErrorKind::NotFound,
         // Another call is at work on it.
-        400 | 409 | 412 if has("is not ready") || has("already being used by") || has("fingerprint") => {
+        400 | 409 | 412
+            if has("is not ready") || has("already being used by") || has("fingerprint") || has("while in state") =>
+        {
             ErrorKind::Throttled
         }
         408 | 500..=599 => ErrorKind::Unreachable,
@@ -129,6 +173,29 @@ mod tests {
         assert_eq!(of_status(403, "Quota 'CPUS' exceeded. Limit: 8.0 in region us-central1."), ErrorKind::Quota);
         assert_eq!(of_status(403, "Required 'compute.instances.create' permission"), ErrorKind::Denied);
         assert_eq!(of_status(503, "backend"), ErrorKind::Unreachable);
+    }
+
+    #[test]
+    fn operations_of_tpus_are_told_apart() {
+        let full = "There is no more capacity in the zone \"us-central1-b\"; you can try in another zone";
+        let quota = "Quota limit 'TPUV3sPreemptiblePerProjectPerZoneForTPUAPI' has been exceeded. Limit: 0 in zone x.";
+        for (code, message, kind) in [
+            (8, full, ErrorKind::Stockout),
+            (8, quota, ErrorKind::Quota),
+            (8, "Resources are exhausted", ErrorKind::Stockout),
+            (9, "Insufficient reserved capacity. Contact customer support", ErrorKind::Stockout),
+            (3, "update is not supported while in state PREEMPTED", ErrorKind::Stockout),
+            (3, "update is not supported while in state CREATING", ErrorKind::Throttled),
+            (3, "invalid runtime version", ErrorKind::Other),
+            (7, "Permission 'tpu.nodes.create' denied", ErrorKind::Denied),
+            (13, "internal", ErrorKind::Unreachable),
+        ] {
+            assert_eq!(of_operation(code, message, "x").kind, kind, "{code} {message}");
+        }
+        let error =
+            answer(429, &format!("{{\"error\": {{\"code\": 429, \"message\": \"{}\"}}}}", "Quota limit 'A'"), "x");
+        assert!(error.kind == ErrorKind::Quota && error.message.contains("cannot x: Quota limit 'A'"), "{error}");
+        assert!(answer(502, "<html>", "x").message.contains("502: <html>"));
     }
 
     #[test]

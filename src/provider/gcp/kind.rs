@@ -38,9 +38,6 @@ impl Kind {
             let message = format!("gcp: the type `{}` {why}", name.escape_debug());
             ProviderError::new(ErrorKind::Other, message)
         };
-        if name.starts_with("tpu-") {
-            return Err(wrong("is a TPU, which this sky does not create: forbid it in the policy, and plan again"));
-        }
         let (cards, machine) = match name.split_once('+') {
             Some((cards, machine)) => (Some(cards), machine),
             None => (None, name),
@@ -77,7 +74,7 @@ impl Kind {
 }
 
 /// Whether a zone, as `us-central1-a`, is in a region.
-fn is_in(zone: &str, region: &str) -> bool {
+pub(super) fn is_in(zone: &str, region: &str) -> bool {
     zone.rsplit_once('-').is_some_and(|(before, _)| before == region)
 }
 
@@ -143,7 +140,7 @@ mod tests {
         assert_eq!(kind("n1-standard-8"), Ok(("n1-standard-8".to_owned(), None)));
         assert_eq!(kind("2xT4+n1-standard-8"), Ok(("n1-standard-8".to_owned(), Some(("nvidia-tesla-t4", 2)))));
         assert_eq!(kind("V100+n1-highmem-8"), Ok(("n1-highmem-8".to_owned(), Some(("nvidia-tesla-v100", 1)))));
-        for wrong in ["tpu-v3-8", "tpu-v2-8+n1-standard-8", "2xH9+n1-standard-8", "", "n1\" OR name = \"x", "0xT4+n1"] {
+        for wrong in ["tpu-v2-8+n1-standard-8", "2xH9+n1-standard-8", "", "n1\" OR name = \"x", "0xT4+n1"] {
             assert_eq!(kind(wrong), Err(ErrorKind::Other), "{wrong}");
         }
     }

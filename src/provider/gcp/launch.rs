@@ -1,17 +1,19 @@
 //! The call that creates an instance, zone after zone.
 
 use super::super::cloud::{Instance, Wanted, tag};
-use super::super::{ErrorKind, ProviderError};
+use super::super::{ErrorKind, ProviderError, without_tee};
 use super::access::{Api, answered};
 use super::kind::{Kind, Zones};
 use super::{Gcp, labels, read, rule};
-use crate::model::{Bytes, Purchase};
+use crate::model::{Bytes, Purchase, Tee};
 use crate::util::hash;
+use google_cloud_compute_v1::model::confidential_instance_config::ConfidentialInstanceType;
 use google_cloud_compute_v1::model::metadata::Items;
+use google_cloud_compute_v1::model::network_interface::NicType;
 use google_cloud_compute_v1::model::scheduling::{InstanceTerminationAction, OnHostMaintenance, ProvisioningModel};
 use google_cloud_compute_v1::model::{
-    AcceleratorConfig, AccessConfig, AttachedDisk, AttachedDiskInitializeParams, Duration as Seconds, Instance as Body,
-    Metadata, NetworkInterface, Scheduling, Tags, access_config,
+    AcceleratorConfig, AccessConfig, AttachedDisk, AttachedDiskInitializeParams, ConfidentialInstanceConfig,
+    Duration as Seconds, Instance as Body, Metadata, NetworkInterface, Scheduling, Tags, access_config,
 };
 use std::time::Duration;
 
@@ -27,6 +29,21 @@ const DAYS: u32 = 7;
 /// The most that Google takes.
 const MOST_DAYS: u32 = 120;
 
+/// Metadata by which nobody else's keys and log-ins are let in.
+pub(super) const SETTINGS: [(&str, &str); 3] =
+    [("block-project-ssh-keys", "TRUE"), ("enable-oslogin", "FALSE"), ("serial-port-enable", "FALSE")];
+
+/// Whether a text can be a zone or a name, and so a part of an address.
+pub(super) fn plain(text: &str) -> bool {
+    let plain = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
+    !text.is_empty() && text.chars().all(plain)
+}
+
+/// The subnetwork, if one is given.
+pub(super) fn subnetwork() -> Option<String> {
+    std::env::var("SKY_GCP_SUBNETWORK").ok().filter(|name| !name.is_empty())
+}
+
 /// The name of a token's instance, the same in every zone.
 pub(super) fn name(token: &str) -> String {
     format!("sky-{token}")
@@ -36,6 +53,7 @@ pub(super) fn name(token: &str) -> String {
 pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, ProviderError> {
     let api = gcp.api().await?;
     let kind = Kind::parse(&wanted.spec.instance_type)?;
+    let confidential = wanted.spec.tee.map(|tee| confidential(tee, &wanted.spec.instance_type)).transpose()?;
     let zones = gcp.zones(&wanted.spec.place, &kind).await?;
     let name = name(&wanted.token.id);
     // A former process may have come further than to the first zone. This answers for what lists may
@@ -49,7 +67,12 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
     let longest = longest(wanted.spec.lease)?;
     let mut last = None;
     for zone in &zones.names {
-        match insert(api, zone, body(wanted, &kind, &zones, zone, longest), &wanted.token.id).await {
+        let body = body(wanted, &kind, &zones, zone, longest);
+        let body = match &confidential {
+            Some(confidential) => confidential.set(body),
+            None => body,
+        };
+        match insert(api, zone, body, &wanted.token.id).await {
             Err(error) if error.kind == ErrorKind::Stockout => last = Some(error),
             Err(error) => return Err(error),
             Ok(()) => {
@@ -119,9 +142,7 @@ fn body(wanted: &Wanted, kind: &Kind, zones: &Zones, zone: &str, longest: Durati
     let (labels, metadata) = labels::split(&wanted.tags);
     let rule = rule::name(&wanted.spec.owner.lineage);
     let items = [("user-data".to_owned(), wanted.user_data.clone())];
-    // Nobody else's keys and log-ins.
-    let settings = [("block-project-ssh-keys", "TRUE"), ("enable-oslogin", "FALSE"), ("serial-port-enable", "FALSE")];
-    let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let settings = SETTINGS.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let items = items.into_iter().chain(settings).chain(metadata);
     let disk = AttachedDiskInitializeParams::new()
         .set_disk_size_gb(i64::try_from(disk(wanted.spec.disk)).unwrap_or(i64::MAX))
@@ -130,7 +151,7 @@ fn body(wanted: &Wanted, kind: &Kind, zones: &Zones, zone: &str, longest: Durati
         .set_labels(labels.clone());
     let address = AccessConfig::new().set_type(access_config::Type::OneToOneNat).set_name("External NAT");
     let mut interface = NetworkInterface::new().set_network(rule::network()).set_access_configs([address]);
-    if let Some(subnetwork) = std::env::var("SKY_GCP_SUBNETWORK").ok().filter(|name| !name.is_empty()) {
+    if let Some(subnetwork) = subnetwork() {
         let region = &wanted.spec.place.region;
         interface = interface.set_subnetwork(format!("regions/{region}/subnetworks/{subnetwork}"));
     }
@@ -164,7 +185,37 @@ fn body(wanted: &Wanted, kind: &Kind, zones: &Zones, zone: &str, longest: Durati
         .set_scheduling(scheduling)
 }
 
-/// The image: one with cloud-init.
+/// What a machine with a trusted execution environment is made with.
+struct Confidential(ConfidentialInstanceType);
+
+/// By the environment's name. Of the types that can be had with it, and of images, Google decides: it
+/// makes no machine that is less than what was asked for.
+fn confidential(tee: Tee, kind: &str) -> Result<Confidential, ProviderError> {
+    Ok(Confidential(match tee {
+        Tee::Sev => ConfidentialInstanceType::Sev,
+        Tee::SevSnp => ConfidentialInstanceType::SevSnp,
+        Tee::Tdx => ConfidentialInstanceType::Tdx,
+        Tee::Sgx | Tee::NitroEnclave => return Err(without_tee(super::super::GCP, kind, tee)),
+    }))
+}
+
+impl Confidential {
+    fn set(&self, mut body: Body) -> Body {
+        // Most of them cannot be moved while they run.
+        body.scheduling = body.scheduling.map(|all| all.set_on_host_maintenance(OnHostMaintenance::Terminate));
+        for interface in &mut body.network_interfaces {
+            *interface = std::mem::take(interface).set_nic_type(NicType::Gvnic);
+        }
+        // Older processors of the same types have it not.
+        if self.0 == ConfidentialInstanceType::SevSnp {
+            body = body.set_min_cpu_platform("AMD Milan");
+        }
+        let config = ConfidentialInstanceConfig::new().set_confidential_instance_type(self.0.clone());
+        body.set_confidential_instance_config(config.set_enable_confidential_compute(true))
+    }
+}
+
+/// The image: one with cloud-init, and that runs as a confidential machine, too.
 fn image(arm: bool) -> String {
     let given = std::env::var("SKY_GCP_IMAGE").ok().filter(|given| !given.is_empty());
     given.unwrap_or_else(|| {

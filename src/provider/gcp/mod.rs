@@ -1,4 +1,5 @@
-//! Google Cloud: instances of Compute Engine, by Google's SDK. Only with the cargo feature `gcp`.
+//! Google Cloud: instances of Compute Engine, by Google's SDK, and TPU VMs ([`tpu`]). Only with the cargo
+//! feature `gcp`.
 //!
 //! One call creates all there is of a machine: `instances.insert`, with the tags as labels ([`labels`])
 //! on the instance and its disk, and user data in its metadata. Its name is made of the token and so is
@@ -24,6 +25,10 @@
 //! Spot machines are deleted when Google takes them back. That it was Google is then read from the
 //! project's operations.
 //!
+//! # Trusted execution environments
+//! A stage that demands SEV, SEV-SNP or TDX gets a Confidential VM. Google makes no machine at all of a
+//! type, in a zone or with an image that cannot be one.
+//!
 //! # Settings
 //! Credentials come from the SDK's standard chain (Application Default Credentials): the file that
 //! `GOOGLE_APPLICATION_CREDENTIALS` names, that of `gcloud auth application-default login`, or the service
@@ -34,8 +39,9 @@
 //! | `SKY_GCP_PROJECT`, `GOOGLE_CLOUD_PROJECT` | the project; without them, the one of the credentials |
 //! | `SKY_GCP_IMAGE` | the image, as `projects/P/global/images/family/F`; Ubuntu 24.04 by default. It needs cloud-init |
 //! | `SKY_GCP_NETWORK`, `SKY_GCP_SUBNETWORK` | the network, `default` by default, and for one without automatic subnetworks the subnetwork |
+//! | `SKY_GCP_TPU_VERSION` | the software of TPU VMs; the one of their generation by default |
 //! | `SKY_GCP_MAX_DAYS` | see above; from 1 to 120 |
-//! | `SKY_GCP_ENDPOINT` | another address of the API; one without TLS is sent no credentials |
+//! | `SKY_GCP_ENDPOINT` | another address of the APIs; one without TLS is sent no credentials |
 //! | `SKY_SSH_FROM` | the IPv4 addresses or networks that are let in, with commas; by default what the world sees this machine under |
 
 mod access;
@@ -44,12 +50,15 @@ mod errors;
 mod kind;
 mod labels;
 mod launch;
+mod rest;
 mod rule;
+mod tpu;
 
 use super::check::{Finding, Need};
 use super::cloud::{Cloud, Instance, Life, Machines, Wanted, tag};
 use super::{ErrorKind, ProviderError};
 use crate::model::PlaceName;
+use crate::util::file;
 pub use access::Settings;
 use access::{Api, answered};
 use async_trait::async_trait;
@@ -58,9 +67,10 @@ use google_cloud_compute_v1::model::instance::Status;
 use kind::{Kind, Zones};
 use rule::Rules;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::OnceCell;
+use tpu::Slice;
 
 /// Operations by which Google takes spot machines back.
 const TAKEN: &str = "compute.instances.preempted";
@@ -70,14 +80,17 @@ pub struct Gcp {
     settings: Settings,
     api: OnceCell<Api>,
     rules: Rules,
+    /// The file that is there if TPUs were ever asked for from this state folder.
+    with_tpus: PathBuf,
     /// By place and type.
     zones: Mutex<HashMap<(PlaceName, String), Zones>>,
 }
 
 /// The machines at Google Cloud; `root` is the state folder. Nothing is asked of it before it is needed.
 pub fn open(root: &Path, settings: Settings) -> Machines<Gcp> {
-    let rules = Rules::at(root.join("gcp").join("rules"));
-    Machines::new(Gcp { settings, api: OnceCell::new(), rules, zones: Mutex::default() }, root)
+    let folder = root.join("gcp");
+    let (rules, with_tpus) = (Rules::at(folder.join("rules")), folder.join("tpus"));
+    Machines::new(Gcp { settings, api: OnceCell::new(), rules, with_tpus, zones: Mutex::default() }, root)
 }
 
 /// Whether there may be machines of ours, as far as files and the environment tell: some were made from
@@ -121,6 +134,21 @@ impl Gcp {
             if page.is_empty() {
                 return Ok(found);
             }
+        }
+    }
+
+    /// Notes that there may be TPUs of this state folder.
+    fn remember_tpus(&self) -> Result<(), ProviderError> {
+        file::create_folders(self.with_tpus.parent().unwrap_or(&self.with_tpus))?;
+        Ok(file::write_atomic(&self.with_tpus, b"")?)
+    }
+
+    /// What was found among TPUs. Who may not look at them has made none, unless it is known that some
+    /// were asked for.
+    fn of_tpus<T: Default>(&self, found: Result<T, ProviderError>) -> Result<T, ProviderError> {
+        match found {
+            Err(error) if error.kind == ErrorKind::Denied && !self.with_tpus.exists() => Ok(T::default()),
+            found => found,
         }
     }
 
@@ -208,13 +236,19 @@ impl Cloud for Gcp {
     }
 
     async fn create(&self, wanted: &Wanted) -> Result<Instance, ProviderError> {
-        launch::launch(self, wanted).await
+        match Slice::parse(&wanted.spec.instance_type)? {
+            Some(slice) => tpu::create(self, &slice, wanted).await,
+            None => launch::launch(self, wanted).await,
+        }
     }
 
     async fn find(&self, token: &str, at: Option<&PlaceName>) -> Result<Vec<Instance>, ProviderError> {
         let found = self.look(&format!("labels.{} = \"{token}\"", tag::TOKEN)).await?;
         let here = |instance: &Instance| at.is_none_or(|place| *place == instance.place);
-        let found: Vec<Instance> = found.iter().filter_map(read).filter(here).collect();
+        let mut found: Vec<Instance> = found.iter().filter_map(read).filter(here).collect();
+        if found.is_empty() {
+            found.extend(self.of_tpus(tpu::tagged(self, Some(token)).await)?.into_iter().filter(here));
+        }
         if found.is_empty() && at.is_some() {
             return Ok(self.taken(token).await?.into_iter().filter(here).collect());
         }
@@ -222,25 +256,34 @@ impl Cloud for Gcp {
     }
 
     async fn all(&self) -> Result<Vec<Instance>, ProviderError> {
-        Ok(self.look(&format!("labels.{}:*", tag::TOKEN)).await?.iter().filter_map(read).collect())
+        let instances = self.look(&format!("labels.{}:*", tag::TOKEN)).await?;
+        // Who may not look at TPUs does not know that there are none.
+        let tpus = tpu::tagged(self, None).await?;
+        Ok(instances.iter().filter_map(read).chain(tpus).collect())
     }
 
     async fn by_id(&self, id: &str) -> Result<Option<Instance>, ProviderError> {
+        if tpu::is_node(id) {
+            return tpu::by_id(self, id).await;
+        }
         let mut parts = id.rsplit('/');
         let name = parts.next().unwrap_or_default();
         // Also as `gcloud` writes it: zones/ZONE/instances/NAME.
         let zone = parts.find(|part| *part != "instances");
-        let plain = |text: &str| {
-            !text.is_empty() && text.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-')
-        };
-        if !plain(name) || zone.is_some_and(|zone| !plain(zone)) {
+        if !launch::plain(name) || zone.is_some_and(|zone| !launch::plain(zone)) {
             return Ok(None);
         }
         if let Some(zone) = zone {
-            return launch::get(self.api().await?, zone, name).await;
+            let found = launch::get(self.api().await?, zone, name).await?;
+            return match found {
+                None => self.of_tpus(tpu::by_id(self, &format!("locations/{zone}/nodes/{name}")).await),
+                found => Ok(found),
+            };
         }
         let found = self.look(&format!("name = \"{name}\"")).await?;
-        let found: Vec<Instance> = found.iter().filter_map(read).collect();
+        let mut found: Vec<Instance> = found.iter().filter_map(read).collect();
+        let tpus = self.of_tpus(tpu::tagged(self, None).await)?;
+        found.extend(tpus.into_iter().filter(|tpu| last(&tpu.id) == name));
         match found.as_slice() {
             [] => Ok(None),
             [one] => Ok(Some(one.clone())),
@@ -252,7 +295,10 @@ impl Cloud for Gcp {
     }
 
     async fn tag(&self, instance: &Instance, tags: &BTreeMap<&'static str, String>) -> Result<(), ProviderError> {
-        launch::tag(self.api().await?, instance, tags).await
+        match tpu::is_node(&instance.id) {
+            true => tpu::tag(self, instance, tags).await,
+            false => launch::tag(self.api().await?, instance, tags).await,
+        }
     }
 
     async fn admit(&self, instance: &Instance) -> Result<(), ProviderError> {
@@ -264,7 +310,10 @@ impl Cloud for Gcp {
         if let Some(lineage) = launch::lineage(instance) {
             self.rules.remember(&rule::name(lineage))?;
         }
-        launch::delete(self.api().await?, instance).await
+        match tpu::is_node(&instance.id) {
+            true => tpu::end(self, instance).await,
+            false => launch::delete(self.api().await?, instance).await,
+        }
     }
 
     async fn tidy(&self) -> Result<(), ProviderError> {
@@ -275,7 +324,9 @@ impl Cloud for Gcp {
         let used = self.look(&format!("labels.{}:*", tag::TOKEN)).await?;
         let used: Vec<&String> =
             used.iter().filter_map(|found| found.tags.as_ref()).flat_map(|tags| &tags.items).collect();
-        for name in rules.iter().filter(|name| !used.contains(name)) {
+        let tpus = self.of_tpus(tpu::all(self).await)?;
+        let of_tpus: Vec<&str> = tpus.iter().flat_map(tpu::network_tags).collect();
+        for name in rules.iter().filter(|name| !used.contains(name) && !of_tpus.contains(&name.as_str())) {
             self.rules.remove(self.api().await?, name).await?;
         }
         Ok(())

@@ -33,8 +33,13 @@ pub(super) fn name(lineage: &str) -> String {
 
 /// The network of instances and rules.
 pub(super) fn network() -> String {
+    format!("global/networks/{}", network_name())
+}
+
+/// Its name.
+pub(super) fn network_name() -> String {
     let given = std::env::var("SKY_GCP_NETWORK").ok().filter(|name| !name.is_empty());
-    format!("global/networks/{}", given.as_deref().unwrap_or("default"))
+    given.unwrap_or_else(|| "default".to_owned())
 }
 
 impl Rules {

@@ -27,7 +27,7 @@ use super::check::{Finding, Need, Topic, in_time};
 use super::runner::{Agent, Link, RemoteWorker};
 use super::ssh::inventory::{self, Cluster, Inventory};
 use super::ssh::tags::{self, Tags};
-use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
+use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker, without_tee};
 use crate::util::{clock, tree};
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -182,6 +182,9 @@ impl Provider for Slurm {
             return Err(ProviderError::new(ErrorKind::Stockout, message));
         };
         let cluster = &self.inventory.clusters[at];
+        if let Some(tee) = spec.tee.filter(|tee| !cluster.host.offer.tee.contains(tee.name())) {
+            return Err(without_tee(super::SLURM, format!("{} at {}", spec.instance_type, spec.place), tee));
+        }
         let text = Tags::new(token, spec).encode()?;
         let (lease, lease_end) = (spec.lease.as_secs().to_string(), clock::after(spec.lease));
         let limit = cluster.time.map_or_else(|| minutes(spec.lease), |time| time.as_secs().div_ceil(60)).to_string();

@@ -21,7 +21,7 @@ pub(super) mod tags;
 
 use super::check::{Finding, Need, Topic};
 use super::runner::{Link, RemoteWorker};
-use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
+use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker, without_tee};
 use crate::util::{clock, tree};
 use async_trait::async_trait;
 use inventory::Inventory;
@@ -182,6 +182,12 @@ impl Provider for Ssh {
         if hosts.is_empty() {
             let message = format!("ssh: the inventory has no host that is {wanted}");
             return Err(ProviderError::new(ErrorKind::Stockout, message));
+        }
+        if let Some(tee) = spec.tee {
+            hosts.retain(|host| self.inventory.hosts[*host].offer.tee.contains(tee.name()));
+            if hosts.is_empty() {
+                return Err(without_tee(super::SSH, format!("a host that is {wanted}"), tee));
+            }
         }
         if spec.nodes > 1 && spec.place.cloud == super::SSH {
             let message = format!("ssh: a stage gets one host, and stage.{} wants {}", token.stage, spec.nodes);

@@ -102,6 +102,7 @@ pub fn stage(row: &Row) -> PlannedStage {
         accelerator: None,
         nodes: 1,
         purchase: Purchase::OnDemand,
+        tee: None,
         rate_nano_usd_per_hour: Rate(0),
         usage: None,
         price_source: PriceSource { id: "none".into(), date: "2026-01-01".into() },

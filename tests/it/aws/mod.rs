@@ -8,7 +8,7 @@ use crate::proof::files_with;
 use crate::proof::ground::{Ground, JOB, On};
 use fake::{FROM, SECRET};
 use serde_json::{Value, json};
-use sky::model::{Bytes, Millis, Money, PlaceName, Purchase, Rate};
+use sky::model::{Bytes, Millis, Money, PlaceName, Purchase, Rate, Tee};
 use sky::plan::{Alternative, Plan, PlannedCheckpoint};
 use sky::state::Status;
 
@@ -19,6 +19,7 @@ fn with_ladder(plan: &mut Plan) {
             place: PlaceName::parse("aws:us-west-2").unwrap(),
             instance_type: "m1.medium".into(),
             purchase: Purchase::Spot,
+            tee: None,
             rate_nano_usd_per_hour: Rate(4_200_000_000),
             total_cost_micro_usd: Money(400_000),
             makespan_ms: Millis(300_000),
@@ -268,4 +269,29 @@ fn what_is_taken_away_goes_on_from_its_last_checkpoint() {
     let from: Vec<u32> = ran.lines().map(|line| line.trim_start_matches("from ").parse().unwrap()).collect();
     assert!(from.len() == 2 && from[0] == 0 && from[1] > 0, "{ran}");
     ground.check_nothing_left("preempted");
+}
+
+#[test]
+fn what_must_be_confidential_is() {
+    for (tee, key, value) in
+        [(Tee::SevSnp, "CpuOptions.AmdSevSnp", "enabled"), (Tee::NitroEnclave, "EnclaveOptions.Enabled", "true")]
+    {
+        let rows: [Row; 1] = [("only", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o")];
+        let ground = Ground::with(On::Aws, &rows, |plan| {
+            with_ladder(plan);
+            // No machine of AWS has it, so the next rung is taken.
+            plan.stages[0].tee = Some(Tee::Sgx);
+            plan.stages[0].alternatives[0].tee = Some(tee);
+        });
+        ended(&ground.apply(&[]), 0);
+        assert_eq!(ground.state().stages["only"].rented.as_ref().unwrap().rung, 1);
+        let requests = ground.account().requests("RunInstances");
+        assert!(requests.len() == 1 && requests[0][key] == value, "{requests:?}");
+        ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+    }
+    let rows: [Row; 1] = [("only", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o")];
+    let ground = Ground::with(On::Aws, &rows, |plan| plan.stages[0].tee = Some(Tee::Tdx));
+    let said = ended(&ground.apply(&[]), 1);
+    assert!(said.contains("cannot be had with tdx, which the stage demands"), "{said}");
+    assert!(ground.account().requests("RunInstances").is_empty());
 }

@@ -15,6 +15,7 @@ pub(super) fn message(reason: &str) -> &'static str {
         "quotaExceeded" => "Quota 'CPUS' exceeded.  Limit: 24.0 in region us-central1.",
         "rateLimitExceeded" => "Rate Limit Exceeded",
         "forbidden" => "Required 'compute.instances.create' permission for 'projects/sky-test'",
+        "SERVICE_DISABLED" => "Cloud TPU API has not been used in project 1 before or it is disabled.",
         "resourceNotReady" => "The resource 'projects/sky-test' is not ready",
         _ => "as the test says",
     }

@@ -1,10 +1,10 @@
-//! Google's own description of its API, by which every request and every answer of the fake is checked.
+//! Google's own descriptions of its APIs, by which every request and every answer of the fake is checked.
 
 use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-/// The description of Compute Engine, from Google's Python client.
+/// A description, from Google's Python client.
 pub struct Discovery(Value);
 
 /// What a path and a method are.
@@ -12,25 +12,46 @@ pub struct Route<'a> {
     method: &'a Value,
 }
 
-fn file() -> PathBuf {
+/// What tests need of others is there.
+pub fn home() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/sky-planner/servers");
-    let home = std::env::var_os("SKY_TEST_SERVERS").map_or_else(home, PathBuf::from);
+    std::env::var_os("SKY_TEST_SERVERS").map_or_else(home, PathBuf::from)
+}
+
+fn file(name: &str) -> PathBuf {
+    let home = home();
     let libraries = std::fs::read_dir(home.join("schemas/lib")).into_iter().flatten().flatten();
-    let below = "site-packages/googleapiclient/discovery_cache/documents/compute.v1.json";
-    let mut files = libraries.map(|python| python.path().join(below)).filter(|path| path.exists());
+    let below = "site-packages/googleapiclient/discovery_cache/documents";
+    let mut files = libraries.map(|python| python.path().join(below).join(name)).filter(|path| path.exists());
     files.next().unwrap_or_else(|| panic!("no description of Google's API in {}: `make setup` gets it", home.display()))
 }
 
 impl Discovery {
-    pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<Discovery> = OnceLock::new();
-        SHARED.get_or_init(|| Self(serde_json::from_slice(&std::fs::read(file()).unwrap()).unwrap()))
+    fn read(name: &str) -> Self {
+        Self(serde_json::from_slice(&std::fs::read(file(name)).unwrap()).unwrap())
     }
 
-    /// The route of a request; `path` is without the query, from `projects/` on.
+    /// Compute Engine.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Discovery> = OnceLock::new();
+        SHARED.get_or_init(|| Self::read("compute.v1.json"))
+    }
+
+    /// Cloud TPU.
+    pub fn tpu() -> &'static Self {
+        static TPU: OnceLock<Discovery> = OnceLock::new();
+        TPU.get_or_init(|| Self::read("tpu.v2.json"))
+    }
+
+    /// Resource Manager.
+    pub fn projects() -> &'static Self {
+        static PROJECTS: OnceLock<Discovery> = OnceLock::new();
+        PROJECTS.get_or_init(|| Self::read("cloudresourcemanager.v3.json"))
+    }
+
+    /// The route of a request; `path` is without the query, from after the address of the API on.
     pub fn route(&self, verb: &str, path: &str) -> Option<Route<'_>> {
-        let resources = self.0["resources"].as_object()?.values();
-        let mut methods = resources.flat_map(|resource| resource["methods"].as_object().unwrap().values());
+        let mut methods = methods(&self.0).into_iter();
         let fits = |method: &&Value| {
             let pattern = method["flatPath"].as_str().unwrap_or_default().split('/').collect::<Vec<_>>();
             let parts = path.split('/').collect::<Vec<_>>();
@@ -38,7 +59,7 @@ impl Discovery {
                 && pattern.len() == parts.len()
                 && pattern.iter().zip(&parts).all(|(wanted, part)| wanted.starts_with('{') || wanted == part)
         };
-        methods.find(fits).map(|method| Route { method })
+        methods.find(|method| fits(method)).map(|method| Route { method })
     }
 
     /// What is wrong with a request: its query and its body.
@@ -101,10 +122,17 @@ impl Discovery {
                     wrong.push(format!("{at} is no number: {text}"));
                 }
             }
-            (Some("boolean"), Value::Bool(_)) | (Some("integer" | "number"), Value::Number(_)) => {}
+            (Some("any"), _) | (Some("boolean"), Value::Bool(_)) | (Some("integer" | "number"), Value::Number(_)) => {}
             (kind, _) => wrong.push(format!("{at} is no {}: {value}", kind.unwrap_or("known kind"))),
         }
     }
+}
+
+/// The methods of a resource, and of those below it.
+fn methods(resource: &Value) -> Vec<&Value> {
+    let own = resource["methods"].as_object().into_iter().flat_map(|methods| methods.values());
+    let below = resource["resources"].as_object().into_iter().flat_map(|below| below.values());
+    own.chain(below.flat_map(methods)).collect()
 }
 
 impl Route<'_> {

@@ -3,7 +3,7 @@
 use super::google::{Google, Trouble};
 use crate::proof::{Subject, conforms};
 use serde_json::Value;
-use sky::model::{Bytes, PlaceName, Purchase, Rate};
+use sky::model::{Bytes, PlaceName, Purchase, Rate, Tee};
 use sky::provider::*;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -12,26 +12,26 @@ use std::time::Duration;
 const INSERT: &str = "compute.instances.insert";
 
 /// A provider in a folder of its own.
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
-    google: Google,
-    runtime: tokio::runtime::Runtime,
+    pub google: Google,
+    pub runtime: tokio::runtime::Runtime,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self { folder: tempfile::tempdir().unwrap(), google: Google::new(), runtime }
     }
 
     /// As a new process would have it.
-    fn provider(&self) -> Arc<dyn Provider> {
+    pub fn provider(&self) -> Arc<dyn Provider> {
         let settings =
             gcp::Settings { project: Some(super::google::PROJECT.to_owned()), endpoint: Some(self.google.endpoint()) };
         Arc::new(gcp::open(self.folder.path(), settings))
     }
 
-    fn create(
+    pub fn create(
         &self,
         provider: &Arc<dyn Provider>,
         token: &Token,
@@ -41,15 +41,15 @@ impl Place {
     }
 }
 
-fn owner() -> Owner {
+pub fn owner() -> Owner {
     Owner { job: "A Job".into(), lineage: "3f2a".into() }
 }
 
-fn token(stage: &str) -> Token {
+pub fn token(stage: &str) -> Token {
     Token::new("3f2a", "sha256:plan", stage, 1)
 }
 
-fn spec(place: &str, kind: &str) -> MachineSpec {
+pub fn spec(place: &str, kind: &str) -> MachineSpec {
     MachineSpec {
         owner: owner(),
         plan: format!("sha256:{}", "ab".repeat(32)),
@@ -59,6 +59,7 @@ fn spec(place: &str, kind: &str) -> MachineSpec {
         accelerator: None,
         nodes: 1,
         purchase: Purchase::OnDemand,
+        tee: None,
         rate: Rate(1_000_000_000),
         disk: Bytes(5 << 30),
     }
@@ -108,6 +109,33 @@ fn what_is_asked_for_is_what_was_planned() {
     assert!(item("user-data").unwrap().starts_with("#cloud-config\n"));
     let listed = place.runtime.block_on(provider.list(Some(&owner()))).unwrap();
     assert_eq!(listed, [machine]);
+    place.google.check();
+}
+
+#[test]
+fn what_must_be_confidential_is() {
+    let place = Place::new();
+    let provider = place.provider();
+    for (tee, named) in [(Tee::Sev, "SEV"), (Tee::SevSnp, "SEV_SNP"), (Tee::Tdx, "TDX")] {
+        let wanted = MachineSpec { tee: Some(tee), ..here() };
+        place.create(&provider, &token(named), &wanted).unwrap();
+        let body = place.google.calls(INSERT).pop().unwrap();
+        let config = serde_json::json!({ "enableConfidentialCompute": true, "confidentialInstanceType": named });
+        assert_eq!(body["confidentialInstanceConfig"], config);
+        assert_eq!(body["scheduling"]["onHostMaintenance"], "TERMINATE");
+        assert_eq!(body["networkInterfaces"][0]["nicType"], "GVNIC");
+        assert_eq!(body["minCpuPlatform"] == "AMD Milan", tee == Tee::SevSnp);
+    }
+    let before = place.google.calls(INSERT).len();
+    for tee in [Tee::Sgx, Tee::NitroEnclave] {
+        let wanted = MachineSpec { tee: Some(tee), ..here() };
+        let error = place.create(&provider, &token("none"), &wanted).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Stockout);
+        assert!(error.message.contains(&format!("cannot be had with {tee}")), "{error}");
+    }
+    assert_eq!(place.google.calls(INSERT).len(), before);
+    place.create(&provider, &token("open"), &here()).unwrap();
+    assert!(place.google.calls(INSERT).pop().unwrap().get("confidentialInstanceConfig").is_none());
     place.google.check();
 }
 
@@ -224,7 +252,7 @@ fn machines_are_found_by_all_of_their_names() {
 }
 
 /// Runs a test below in a process of its own, whose environment leads to a Google of ours.
-fn within(name: &str, environment: Vec<(&'static str, String)>) {
+pub fn within(name: &str, environment: Vec<(&'static str, String)>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", &format!("clouds::gcp::within::{name}"), "--ignored"]).stdin(Stdio::null());
     command.env_remove("SKY_SSH_KEY").envs(environment);
@@ -290,6 +318,11 @@ mod within {
         open(GCP, &Access { root: root.to_owned(), ..Access::default() }).unwrap().unwrap()
     }
 
+    /// The type of which machines are made.
+    fn kind() -> String {
+        std::env::var("SKY_TEST_TYPE").unwrap_or_else(|_| "e2-small".to_owned())
+    }
+
     fn run(test: impl Future<Output = ()>) {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
     }
@@ -303,7 +336,7 @@ mod within {
             provider: provider(folder.path()),
             folders: vec![folder.path().to_owned(), machines.into()],
             place: PlaceName::parse("gcp:us-central1").unwrap(),
-            instance_type: "e2-small".into(),
+            instance_type: kind(),
         };
         run(conforms(&subject));
     }
@@ -331,7 +364,7 @@ mod within {
                 ("off", 0, RunStatus::Expired),
             ] {
                 let token = token(&format!("{what}{lease}"));
-                let wanted = MachineSpec { lease: Duration::from_secs(lease), ..here() };
+                let wanted = MachineSpec { lease: Duration::from_secs(lease), ..spec("gcp:us-central1", &kind()) };
                 provider.create(&token, &wanted).await.unwrap();
                 let worker = provider.worker(&token).await.unwrap();
                 assert_eq!(worker.status().await.unwrap(), RunStatus::NotStarted);

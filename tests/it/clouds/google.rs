@@ -4,7 +4,7 @@
 
 use super::answers::{aggregated, failure, fits, labels_fit, message, missing, plain};
 use super::discovery::Discovery;
-use crate::sshd::Sshd;
+use super::machine::{Machine, alias, boot, end};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -28,18 +28,20 @@ pub struct Google {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    folder: tempfile::TempDir,
+pub(super) struct Shared {
+    pub folder: tempfile::TempDir,
     world: Mutex<World>,
     over: AtomicBool,
 }
 
 #[derive(Default)]
-struct World {
+pub(super) struct World {
     /// By zone and name.
     instances: BTreeMap<(String, String), Machine>,
+    /// TPU VMs, by zone and name.
+    pub nodes: BTreeMap<(String, String), Machine>,
     firewalls: BTreeMap<String, Value>,
-    operations: BTreeMap<String, Value>,
+    pub operations: BTreeMap<String, Value>,
     /// The operations that requests with an id began.
     requests: BTreeMap<String, String>,
     troubles: Vec<(String, Trouble)>,
@@ -47,17 +49,16 @@ struct World {
     calls: Vec<(String, Value)>,
     wrong: Vec<String>,
     count: u64,
-}
-
-struct Machine {
-    body: Value,
-    server: Option<Sshd>,
+    /// Permissions that nobody has.
+    lacks: Vec<&'static str>,
+    /// Of cores, in every region.
+    quota: Option<u64>,
 }
 
 /// What happens to calls.
 #[derive(Clone, Debug)]
 pub enum Trouble {
-    /// The operation fails, with this code.
+    /// The operation fails, with this code; of Cloud TPU, with a number and a message.
     Operation(&'static str),
     /// It is answered with this status and reason.
     Answer(u16, &'static str),
@@ -110,6 +111,13 @@ impl Google {
         self.shared.lock().troubles.push((call.to_owned(), trouble));
     }
 
+    /// From now on nobody has this permission, and regions have so many cores.
+    pub fn restrict(&self, permission: &'static str, cores: u64) {
+        let mut world = self.shared.lock();
+        world.lacks.push(permission);
+        world.quota = Some(cores);
+    }
+
     pub fn no_trouble(&self) {
         self.shared.lock().troubles.clear();
     }
@@ -123,6 +131,16 @@ impl Google {
     /// The zones and names of what is there.
     pub fn instances(&self) -> Vec<(String, String)> {
         self.shared.lock().instances.keys().cloned().collect()
+    }
+
+    /// The same of TPU VMs.
+    pub fn nodes(&self) -> Vec<(String, String)> {
+        self.shared.lock().nodes.keys().cloned().collect()
+    }
+
+    /// Somebody makes a TPU VM behind everybody's back.
+    pub fn plant(&self, zone: &str, name: &str, body: &Value) {
+        self.shared.lock().plant(zone, name, body);
     }
 
     pub fn firewalls(&self) -> Vec<Value> {
@@ -147,48 +165,20 @@ impl Drop for Google {
         self.shared.over.store(true, Ordering::SeqCst);
         // The listener waits for a connection.
         drop(TcpStream::connect(self.address));
-        for (_, machine) in std::mem::take(&mut self.shared.lock().instances) {
+        let mut world = self.shared.lock();
+        let (instances, nodes) = (std::mem::take(&mut world.instances), std::mem::take(&mut world.nodes));
+        for (_, machine) in instances.into_iter().chain(nodes) {
             end(machine.server);
         }
     }
 }
 
-/// Ends a machine, with all that runs on it.
-fn end(server: Option<Sshd>) {
-    let Some(mut server) = server else { return };
-    server.end();
-    let home = format!("HOME={}", server.path("").display());
-    let home = home.trim_end_matches('/');
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environment.split(|byte| *byte == 0).any(|one| one == home.as_bytes()) {
-            let pid = entry.file_name();
-            let _ = Command::new("kill").args(["-s", "KILL"]).arg(pid).stderr(std::process::Stdio::null()).status();
-        }
-    }
-}
-
-/// What cloud-init would do with user data.
-fn boot(below: &Path, user_data: &str) -> Sshd {
-    let (first, rest) = user_data.split_once('\n').unwrap();
-    assert_eq!(first, "#cloud-config");
-    let config: Value = serde_json::from_str(rest).unwrap();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let keys = &config["ssh_keys"];
-    Sshd::with_keys(
-        below,
-        &text(&keys["ed25519_private"]),
-        &text(&keys["ed25519_public"]),
-        &text(&config["users"][0]["ssh_authorized_keys"][0]),
-    )
-}
-
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, World> {
+    pub fn lock(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn config(&self) -> PathBuf {
+    pub fn config(&self) -> PathBuf {
         self.folder.path().join("ssh_config")
     }
 
@@ -196,6 +186,10 @@ impl Shared {
         let mut world = self.lock();
         for machine in world.instances.values_mut() {
             machine.body["status"] = "TERMINATED".into();
+            end(machine.server.take());
+        }
+        for machine in world.nodes.values_mut() {
+            machine.body["state"] = "STOPPED".into();
             end(machine.server.take());
         }
     }
@@ -206,6 +200,10 @@ impl Shared {
         for ((zone, name), machine) in std::mem::take(&mut world.instances) {
             end(machine.server);
             world.operation("compute.instances.preempted", Some(&zone), &format!("instances/{name}"), None);
+        }
+        for machine in world.nodes.values_mut() {
+            machine.body["state"] = "PREEMPTED".into();
+            end(machine.server.take());
         }
     }
 
@@ -252,23 +250,33 @@ impl Shared {
             .filter_map(|pair| pair.split_once('='))
             .map(|(name, value)| (plain(name), plain(value)))
             .collect();
-        let below = path.strip_prefix("/compute/v1/").unwrap_or_default();
-        let google = Discovery::shared();
+        let tpu = path.starts_with("/v2/");
+        let projects = path.starts_with("/v3/");
+        let google = match (tpu, projects) {
+            (true, _) => Discovery::tpu(),
+            (_, true) => Discovery::projects(),
+            _ => Discovery::shared(),
+        };
+        let below = path.strip_prefix(if tpu || projects { "/" } else { "/compute/v1/" }).unwrap_or_default();
         let Some(route) = google.route(verb, below) else {
             self.lock().wrong.push(format!("no route: {verb} {target}"));
             return Some(failure(404, "notFound", "no such route"));
         };
         let body: Option<Value> = (!body.is_empty()).then(|| serde_json::from_slice(body).unwrap_or_default());
         let wrong = google.request(&route, &query, body.as_ref());
+        let below = below.strip_prefix("v2/").unwrap_or(below);
         let parts: Vec<&str> = below.split('/').skip(2).collect();
-        let zone = if parts[0] == "zones" { parts[1] } else { "" };
+        let zone = match parts.as_slice() {
+            ["zones" | "locations", zone, ..] => zone,
+            _ => "",
+        };
         let call = format!("{} {zone}", route.id());
         let body = body.unwrap_or_default();
         let trouble = {
             let mut world = self.lock();
             world.wrong.extend(wrong);
             world.calls.push((route.id().to_owned(), body.clone()));
-            if !below.starts_with(&format!("projects/{PROJECT}/")) {
+            if !projects && !below.starts_with(&format!("projects/{PROJECT}/")) {
                 world.wrong.push(format!("another project: {below}"));
             }
             world
@@ -284,7 +292,16 @@ impl Shared {
             Some(Trouble::Operation(code)) => Some(*code),
             _ => None,
         };
-        let answer = self.answer(verb, &parts, &query, &body, failing);
+        let answer = match tpu {
+            _ if projects => {
+                let lacks: Vec<Value> = self.lock().lacks.iter().map(|name| Value::from(*name)).collect();
+                let asked = body["permissions"].as_array().cloned().unwrap_or_default();
+                let granted: Vec<Value> = asked.into_iter().filter(|one| !lacks.contains(one)).collect();
+                (200, json!({ "permissions": granted }))
+            }
+            true => self.tpu(verb, &parts, &query, &body, failing),
+            false => self.answer(verb, &parts, &query, &body, failing),
+        };
         if answer.0 == 200 {
             let wrong = google.answer(&route, &answer.1);
             self.lock().wrong.extend(wrong);
@@ -330,6 +347,13 @@ impl Shared {
                     |body: &Value| body["zone"].as_str().and_then(|zone| zone.rsplit('/').next()).map(str::to_owned);
                 let found = found.filter_map(|body| Some((zone(body)?, body.clone())));
                 (200, aggregated("operations", found.collect()))
+            }
+            ("GET", ["zones", zone, "machineTypes", name]) => {
+                (200, json!({ "name": name, "zone": zone, "guestCpus": 2 }))
+            }
+            ("GET", ["regions", region]) => {
+                let quota = json!({ "metric": "CPUS", "limit": world.quota.unwrap_or(24), "usage": 1 });
+                (200, json!({ "name": region, "quotas": [quota] }))
             }
             ("GET", ["zones", _, "operations", name] | ["global", "operations", name]) => {
                 match world.operations.get_mut(*name) {
@@ -427,9 +451,8 @@ impl Shared {
                 return (200, operation);
             }
             let mut made = body.clone();
-            world.count += 1;
-            let address = format!("198.51.{}.{}", 100 + world.count / 250, 1 + world.count % 250);
-            made["id"] = world.count.to_string().into();
+            let address = world.address();
+            made["id"] = world.number().to_string().into();
             made["status"] = "RUNNING".into();
             made["zone"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}").into();
             made["machineType"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}/machineTypes/{kind}").into();
@@ -446,18 +469,10 @@ impl Shared {
             Some(machine) => machine.server = server,
             None => end(server),
         }
-        let config: String = world.instances.values().filter_map(alias).collect();
-        sky::util::file::write_atomic(&self.config(), config.as_bytes()).unwrap();
+        world.write_config(&self.config());
         let known = world.requests[request].clone();
         (200, world.operations[&known].clone())
     }
-}
-
-/// The way to a machine, for the configuration of `ssh`.
-fn alias(machine: &Machine) -> Option<String> {
-    let address = machine.body["networkInterfaces"][0]["accessConfigs"][0]["natIP"].as_str()?;
-    let port = machine.server.as_ref()?.port;
-    Some(format!("Host {address}\n  HostName 127.0.0.1\n  Port {port}\n"))
 }
 
 impl World {
@@ -465,16 +480,31 @@ impl World {
         self.instances.get_mut(&(zone.to_owned(), name.to_owned()))
     }
 
-    fn fingerprint(&mut self) -> Value {
+    pub fn number(&mut self) -> u64 {
         self.count += 1;
+        self.count
+    }
+
+    /// One that nobody else has.
+    pub fn address(&mut self) -> String {
+        let number = self.number();
+        format!("198.51.{}.{}", 100 + number / 250, 1 + number % 250)
+    }
+
+    /// Writes down the ways to all machines.
+    pub fn write_config(&self, path: &Path) {
+        let config: String = self.instances.values().chain(self.nodes.values()).filter_map(alias).collect();
+        sky::util::file::write_atomic(path, config.as_bytes()).unwrap();
+    }
+
+    fn fingerprint(&mut self) -> Value {
         // Eight bytes in base64; which ones says nothing.
-        format!("AAAA{:06}A=", self.count).into()
+        format!("AAAA{:06}A=", self.number()).into()
     }
 
     /// An operation that has begun, and fails with a code or not.
     fn operation(&mut self, kind: &str, zone: Option<&str>, target: &str, failing: Option<&str>) -> Value {
-        self.count += 1;
-        let name = format!("operation-{}", self.count);
+        let name = format!("operation-{}", self.number());
         let at = zone.map_or_else(|| "global".to_owned(), |zone| format!("zones/{zone}"));
         let mut body = json!({
             "name": name,

@@ -3,6 +3,8 @@
 #[cfg(feature = "gcp")]
 mod answers;
 #[cfg(feature = "gcp")]
+mod client;
+#[cfg(feature = "gcp")]
 mod discovery;
 #[cfg(all(feature = "aws", feature = "gcp"))]
 mod failover;
@@ -10,3 +12,11 @@ mod failover;
 mod gcp;
 #[cfg(feature = "gcp")]
 pub mod google;
+#[cfg(feature = "gcp")]
+mod project;
+#[cfg(feature = "gcp")]
+mod machine;
+#[cfg(feature = "gcp")]
+mod nodes;
+#[cfg(feature = "gcp")]
+mod tpu;

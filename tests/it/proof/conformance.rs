@@ -35,6 +35,7 @@ impl Subject {
             accelerator: None,
             nodes: 1,
             purchase: Purchase::OnDemand,
+            tee: None,
             rate: Rate(0),
             disk: Bytes(1),
         }

@@ -11,6 +11,7 @@ fn alternative(place: &str, instance_type: &str) -> Alternative {
         place: PlaceName::parse(place).unwrap(),
         instance_type: instance_type.into(),
         purchase: Purchase::OnDemand,
+        tee: None,
         rate_nano_usd_per_hour: Rate(4_200_000_000),
         total_cost_micro_usd: Money(400_000),
         makespan_ms: Millis(300_000),

@@ -30,6 +30,9 @@ pub enum On {
     /// Wherever the plan says: at any of the clouds that are there.
     #[cfg(all(feature = "aws", feature = "gcp"))]
     Clouds,
+    /// The same, with TPU VMs for machines.
+    #[cfg(feature = "gcp")]
+    Tpu,
     /// A cluster, whose nodes are this machine.
     Slurm,
 }
@@ -70,7 +73,7 @@ impl On {
             #[cfg(feature = "aws")]
             On::Aws => cloud == "aws",
             #[cfg(feature = "gcp")]
-            On::Gcp => cloud == "gcp",
+            On::Gcp | On::Tpu => cloud == "gcp",
             #[cfg(all(feature = "aws", feature = "gcp"))]
             On::Clouds => true,
             _ => false,
@@ -114,9 +117,10 @@ impl Ground {
             #[cfg(feature = "aws")]
             On::Aws => in_clouds(&mut plan, ["aws:us-east-1", "aws:us-west-2"]),
             #[cfg(feature = "gcp")]
-            On::Gcp => {
+            On::Gcp | On::Tpu => {
                 in_clouds(&mut plan, ["gcp:us-central1"; 2]);
-                plan.stages.iter_mut().for_each(|stage| stage.instance_type = "e2-small".into());
+                let kind = if on == On::Tpu { "tpu-v3-8" } else { "e2-small" };
+                plan.stages.iter_mut().for_each(|stage| stage.instance_type = kind.into());
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
             }
             #[cfg(all(feature = "aws", feature = "gcp"))]
@@ -183,7 +187,7 @@ impl Ground {
             #[cfg(feature = "aws")]
             On::Aws => "aws",
             #[cfg(feature = "gcp")]
-            On::Gcp => "gcp",
+            On::Gcp | On::Tpu => "gcp",
             #[cfg(all(feature = "aws", feature = "gcp"))]
             On::Clouds => panic!("each stage has its own"),
             On::Slurm => "slurm",
@@ -240,6 +244,12 @@ impl Ground {
     #[cfg(feature = "aws")]
     pub fn account(&self) -> &crate::aws::fake::Account {
         self.account.as_ref().unwrap()
+    }
+
+    /// Google Cloud.
+    #[cfg(feature = "gcp")]
+    pub fn google(&self) -> &Google {
+        self.google.as_ref().unwrap()
     }
 
     /// The folders of machines on the host or the cluster, with what is only traces; the disks of

@@ -94,6 +94,13 @@ fn at_many_points_at_google() {
     killed_at_every(EVERY_SERVER, On::Gcp);
 }
 
+/// What differs from instances is how they are made, found and ended.
+#[cfg(feature = "gcp")]
+#[test]
+fn at_some_points_with_tpus() {
+    killed_at_every(20, On::Tpu);
+}
+
 #[test]
 fn on_a_cluster() {
     killed_at_every(EVERY_JOB, On::Slurm);

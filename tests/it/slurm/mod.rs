@@ -57,6 +57,7 @@ pub fn spec(nodes: u32, lease: Duration) -> MachineSpec {
         accelerator: None,
         nodes,
         purchase: Purchase::OnDemand,
+        tee: None,
         rate: Rate(0),
         disk: Bytes(1),
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::apply::place::wait;
+use sky::model::Tee;
 
 #[test]
 fn refusals_are_told_apart() {
@@ -31,6 +32,13 @@ fn refusals_are_told_apart() {
         let nowhere = MachineSpec { instance_type: "other".into(), ..spec(1, HOUR) };
         let error = provider(&place).create(&token("x"), &nowhere).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Stockout, "{error}");
+        let confidential = MachineSpec { tee: Some(Tee::SevSnp), ..spec(1, HOUR) };
+        for more in ["", "tee = [\"tdx\"]"] {
+            write_hosts(cluster, &place, more);
+            let error = provider(&place).create(&token("x"), &confidential).await.unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Stockout, "{error}");
+            assert!(error.message.contains("cannot be had with sev-snp"), "{error}");
+        }
     });
     assert_eq!(cluster.jobs_in(place.folder.path()), Vec::<String>::new());
 }

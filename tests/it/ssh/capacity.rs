@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::apply::place::{ended, wait};
-use sky::model::{Bytes, Millis, Money, Purchase, Rate};
+use sky::model::{Bytes, Millis, Money, Purchase, Rate, Tee};
 use sky::plan::Alternative;
 use sky::provider::*;
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ fn spec(place: &str, instance_type: &str, lease: Duration) -> MachineSpec {
         accelerator: None,
         nodes: 1,
         purchase: Purchase::OnDemand,
+        tee: None,
         rate: Rate(0),
         disk: Bytes(1),
     }
@@ -66,6 +67,27 @@ fn a_host_has_one_machine_at_a_time() {
         for name in ["a", "b", "c"] {
             provider.delete(&token(name)).await.unwrap();
         }
+    });
+    assert_eq!(left(&place), Vec::<String>::new());
+}
+
+#[test]
+fn what_must_be_confidential_gets_a_host_that_is() {
+    let place = place(Sshd::shared(), &["local:here"], &[("x", &[], &[], "true")]);
+    let wanted = |tee| MachineSpec { tee: Some(tee), ..spec("ssh:office", "box", HOUR) };
+    runtime().block_on(async {
+        write_hosts(Sshd::shared(), &place, "type = \"box\"\nplace = \"office\"");
+        let error = provider(&place).create(&token("a"), &wanted(Tee::SevSnp)).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Stockout, "{error}");
+        assert!(error.message.contains("box at ssh:office cannot be had with sev-snp"), "{error}");
+        write_hosts(Sshd::shared(), &place, "type = \"box\"\nplace = \"office\"\ntee = [\"sev-snp\"]");
+        let provider = provider(&place);
+        assert_eq!(provider.create(&token("a"), &wanted(Tee::Tdx)).await.unwrap_err().kind, ErrorKind::Stockout);
+        provider.create(&token("a"), &wanted(Tee::SevSnp)).await.unwrap();
+        // A plan for a cloud that is rehearsed on a host wants as much.
+        let rehearsed = MachineSpec { place: PlaceName::parse("gcp:x").unwrap(), ..wanted(Tee::Tdx) };
+        assert_eq!(provider.create(&token("b"), &rehearsed).await.unwrap_err().kind, ErrorKind::Stockout);
+        provider.delete(&token("a")).await.unwrap();
     });
     assert_eq!(left(&place), Vec::<String>::new());
 }
@@ -123,6 +145,7 @@ fn when_a_host_is_taken_the_next_rung_is_another() {
         place: PlaceName::parse("ssh:two").unwrap(),
         instance_type: "two".into(),
         purchase: Purchase::OnDemand,
+        tee: None,
         rate_nano_usd_per_hour: Rate(0),
         total_cost_micro_usd: Money(0),
         makespan_ms: Millis(0),
