@@ -256,9 +256,10 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
             return self.needed(&instance);
         }
         let host = self.keys.host(&token.id)?;
-        let user_data = user_data::text(&self.keys.client_public()?, &host, spec.lease)?;
+        let key = self.keys.client_public()?;
+        let user_data = user_data::text(&key, &host, spec.lease)?;
         let tags = tag::of(token, spec, &host.public);
-        let wanted = Wanted { token: token.clone(), spec: spec.clone(), tags, user_data };
+        let wanted = Wanted { token: token.clone(), spec: spec.clone(), tags, user_data, key };
         let instance = self.cloud.create(&wanted).await?;
         self.learn(token, |known| known.made = Some((instance.clone(), Instant::now())));
         self.needed(&instance)

@@ -15,7 +15,7 @@
 //! STATE/keys/hosts/TOKEN, .pub     the host key of a machine, until it is deleted
 //! ```
 
-#[cfg(any(feature = "aws", feature = "gcp"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 pub mod caller;
 mod keys;
 mod machines;
@@ -41,6 +41,8 @@ pub struct Wanted {
     /// For cloud-init. It differs from call to call, as do the tags: leases begin when they are
     /// asked for.
     pub user_data: String,
+    /// The public half of the key that sky logs in with; user data has it, too.
+    pub key: String,
 }
 
 /// Whether an instance is there.
