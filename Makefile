@@ -26,7 +26,7 @@ test: setup
 
 # With the providers of clouds, whose SDKs take gigabytes and minutes to build.
 test-clouds: setup
-	cargo test $(CARGO_FLAGS) --features aws,gcp
+	cargo test $(CARGO_FLAGS) --features aws,azure,gcp
 
 lint: tools
 	cargo fmt --check

@@ -125,9 +125,11 @@ pub(super) fn refusal(body: &Value, subnets: &[String]) -> Option<Told> {
 /// Why tags are refused, if they are.
 pub(super) fn tags_refusal(tags: &Value) -> Option<Told> {
     let tags = tags.as_object()?;
-    let strange = |name: &str| name.is_empty() || name.len() > 512 || name.contains(['<', '>', '%', '&', '\\', '?', '/']);
+    let strange =
+        |name: &str| name.is_empty() || name.len() > 512 || name.contains(['<', '>', '%', '&', '\\', '?', '/']);
     let wrong = tags.iter().any(|(name, value)| strange(name) || value.as_str().is_none_or(|text| text.len() > 256));
-    (wrong || tags.len() > 50).then(|| failure(400, "InvalidTagNameCharacters", "The tag names have reserved characters"))
+    (wrong || tags.len() > 50)
+        .then(|| failure(400, "InvalidTagNameCharacters", "The tag names have reserved characters"))
 }
 
 /// What a machine is shown as once it is asked for: without what was told it in secret, and with what it

@@ -127,7 +127,10 @@ fn mistakes_are_seen() {
         (json!({ "tags": { "a": 1 } }), "tags is no str"),
         (json!({ "properties": { "vmId": "x" } }), "properties.vmId is for answers alone"),
         (json!({ "properties": { "priority": "Cheap" } }), "priority cannot be"),
-        (json!({ "properties": { "osProfile": { "x": 1 } } }), "there is no compute.VirtualMachine.properties.osProfile.x"),
+        (
+            json!({ "properties": { "osProfile": { "x": 1 } } }),
+            "there is no compute.VirtualMachine.properties.osProfile.x",
+        ),
         (json!({ "properties": { "storageProfile": { "dataDisks": 7 } } }), "dataDisks is no list"),
         (json!({ "properties": { "billingProfile": { "maxPrice": "1" } } }), "maxPrice is no float"),
     ] {

@@ -59,7 +59,9 @@ impl World {
         let here = self.resources.values().filter(|one| one["location"] == body["location"]);
         let subnets = here.filter_map(|one| Some((one["id"].as_str()?, one["properties"]["subnets"].as_array()?)));
         subnets
-            .flat_map(|(id, list)| list.iter().map(move |one| format!("{id}/subnets/{}", one["name"].as_str().unwrap())))
+            .flat_map(|(id, list)| {
+                list.iter().map(move |one| format!("{id}/subnets/{}", one["name"].as_str().unwrap()))
+            })
             .map(|id| id.to_ascii_lowercase())
             .collect()
     }
@@ -67,7 +69,8 @@ impl World {
     /// The way to a machine, for the configuration of `ssh`.
     pub fn alias(&self, path: &str, machine: &Machine) -> Option<String> {
         let name = path.rsplit('/').next()?;
-        let address = self.resources.get(&beside(path, IP, &format!("{name}-public")))?["properties"]["ipAddress"].as_str()?;
+        let address =
+            self.resources.get(&beside(path, IP, &format!("{name}-public")))?["properties"]["ipAddress"].as_str()?;
         let port = machine.server.as_ref()?.port;
         Some(format!("Host {address}\n  HostName 127.0.0.1\n  Port {port}\n"))
     }
@@ -103,9 +106,7 @@ impl World {
         let (nic, ip) = (named(interface, "nic"), named(public, "public"));
         let paths = [beside(path, NIC, &nic), beside(path, IP, &ip), beside(path, DISK, name)];
         let address = format!("198.51.{}.{}", 100 + self.count / 250, 1 + self.count % 250);
-        let with = |path: &str, name: &str, kind: &str, properties: Value| {
-            json!({ "id": id(path), "name": name, "type": kind, "location": location, "properties": properties })
-        };
+        let with = |path: &str, name: &str, kind: &str, properties: Value| json!({ "id": id(path), "name": name, "type": kind, "location": location, "properties": properties });
         let inside = json!({
             "name": part["name"],
             "properties": { "subnet": part["properties"]["subnet"], "publicIPAddress": { "id": id(&paths[1]) } },
@@ -197,7 +198,8 @@ impl World {
         }
         match (asked.verb.as_str(), what) {
             ("GET", "skus") => {
-                let region = asked.query.get("$filter").and_then(|filter| filter.split('\'').nth(1)).unwrap_or("eastus");
+                let region =
+                    asked.query.get("$filter").and_then(|filter| filter.split('\'').nth(1)).unwrap_or("eastus");
                 let next = format!("{}{}?api-version=2021-07-01&$skiptoken={region}", self.endpoint, asked.path);
                 let second = asked.query.get("$skiptoken").map(String::as_str);
                 told(200, skus(second.unwrap_or(region), second, &next))
@@ -210,9 +212,7 @@ impl World {
             ("GET", "resources") => {
                 let below = format!("{}/providers/", group.trim_end_matches("/resources"));
                 let items = self.resources.iter().filter(|(path, _)| path.starts_with(&below));
-                let short = |body: &Value| {
-                    json!({ "id": body["id"], "name": body["name"], "type": body["type"], "location": body["location"] })
-                };
+                let short = |body: &Value| json!({ "id": body["id"], "name": body["name"], "type": body["type"], "location": body["location"] });
                 self.page(asked, items.map(|(_, body)| short(body)).collect())
             }
             ("GET", _) if name.is_empty() => {
@@ -242,7 +242,8 @@ impl World {
             ("PUT", _) => self.put(path, what, name, body),
             ("PATCH", "tags") => {
                 let path = path.trim_end_matches("/providers/microsoft.resources/tags/default").to_owned();
-                let (Some(known), "Merge") = (self.resources.get_mut(&path), body["operation"].as_str().unwrap()) else {
+                let (Some(known), "Merge") = (self.resources.get_mut(&path), body["operation"].as_str().unwrap())
+                else {
                     return failure(404, "ResourceNotFound", "The resource was not found.");
                 };
                 let mut tags = known["tags"].as_object().cloned().unwrap_or_default();
@@ -251,7 +252,10 @@ impl World {
                     return no;
                 }
                 known["tags"] = Value::Object(tags.clone());
-                told(200, json!({ "name": "default", "type": "Microsoft.Resources/tags", "properties": { "tags": tags } }))
+                told(
+                    200,
+                    json!({ "name": "default", "type": "Microsoft.Resources/tags", "properties": { "tags": tags } }),
+                )
             }
             ("DELETE", "resourceGroups") => match self.resources.get_mut(path) {
                 Some(group) => {
@@ -284,12 +288,15 @@ impl World {
         }
         let (of, failing) = (operation.of.clone(), operation.failing);
         self.finish(&of, failing);
-        told(200, match failing {
-            None => json!({ "status": "Succeeded", "name": name }),
-            Some(code) => {
-                json!({ "status": "Failed", "name": name, "error": { "code": code, "message": super::arm::message(code) } })
-            }
-        })
+        told(
+            200,
+            match failing {
+                None => json!({ "status": "Succeeded", "name": name }),
+                Some(code) => {
+                    json!({ "status": "Failed", "name": name, "error": { "code": code, "message": super::arm::message(code) } })
+                }
+            },
+        )
     }
 
     fn put(&mut self, path: &str, what: &str, name: &str, body: &Value) -> Told {

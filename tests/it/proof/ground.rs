@@ -3,6 +3,8 @@
 use crate::apply::place::{self, Row, ended};
 #[cfg(feature = "gcp")]
 use crate::clouds::google::Google;
+#[cfg(feature = "azure")]
+use crate::clouds::microsoft::Microsoft;
 use crate::slurmd::Cluster;
 use crate::sshd::Sshd;
 use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
@@ -27,6 +29,9 @@ pub enum On {
     /// Google Cloud, of which there is one for each ground.
     #[cfg(feature = "gcp")]
     Gcp,
+    /// Azure, the same.
+    #[cfg(feature = "azure")]
+    Azure,
     /// A cluster, whose nodes are this machine.
     Slurm,
 }
@@ -58,6 +63,8 @@ pub struct Ground {
     account: Option<crate::aws::fake::Account>,
     #[cfg(feature = "gcp")]
     google: Option<Google>,
+    #[cfg(feature = "azure")]
+    microsoft: Option<Microsoft>,
 }
 
 impl Ground {
@@ -77,6 +84,8 @@ impl Ground {
             account,
             #[cfg(feature = "gcp")]
             google: (on == On::Gcp).then(Google::new),
+            #[cfg(feature = "azure")]
+            microsoft: (on == On::Azure).then(Microsoft::new),
         };
         let ran = ground.path("ran").display().to_string();
         let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
@@ -99,6 +108,12 @@ impl Ground {
             On::Gcp => {
                 in_clouds(&mut plan, ["gcp:us-central1"; 2]);
                 plan.stages.iter_mut().for_each(|stage| stage.instance_type = "e2-small".into());
+                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+            }
+            #[cfg(feature = "azure")]
+            On::Azure => {
+                in_clouds(&mut plan, ["azure:eastus"; 2]);
+                plan.stages.iter_mut().for_each(|stage| stage.instance_type = "Standard_B2s".into());
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
             }
             On::Slurm => {
@@ -144,6 +159,8 @@ impl Ground {
         command.envs(self.account.iter().flat_map(|account| account.environment()));
         #[cfg(feature = "gcp")]
         command.envs(self.google.iter().flat_map(Google::environment));
+        #[cfg(feature = "azure")]
+        command.envs(self.microsoft.iter().flat_map(Microsoft::environment));
         command
     }
 
@@ -156,6 +173,8 @@ impl Ground {
             On::Aws => "aws",
             #[cfg(feature = "gcp")]
             On::Gcp => "gcp",
+            #[cfg(feature = "azure")]
+            On::Azure => "azure",
             On::Slurm => "slurm",
         }
     }
@@ -212,6 +231,11 @@ impl Ground {
         self.account.as_ref().unwrap()
     }
 
+    #[cfg(feature = "azure")]
+    pub fn microsoft(&self) -> Option<&Microsoft> {
+        self.microsoft.as_ref()
+    }
+
     /// The folders of machines on the host or the cluster, with what is only traces; the disks of
     /// instances.
     pub fn machines(&self) -> Vec<PathBuf> {
@@ -261,6 +285,13 @@ impl Ground {
         if let Some(google) = &self.google {
             assert_eq!(google.instances(), [], "{about}");
             google.check();
+        }
+        #[cfg(feature = "azure")]
+        if let Some(azure) = &self.microsoft {
+            for kind in ["virtualMachines", "networkInterfaces", "publicIPAddresses", "disks"] {
+                assert_eq!(azure.names(kind), Vec::<String>::new(), "{about}");
+            }
+            azure.check();
         }
         if self.on == On::Slurm {
             let jobs = Cluster::shared().jobs_in(self.folder.path());
