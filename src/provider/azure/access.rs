@@ -77,6 +77,25 @@ impl TokenCredential for Nobody {
     }
 }
 
+/// The standard chain. What it says is about credentials, whatever its parts call it, unless nobody has
+/// answered.
+#[derive(Debug)]
+struct Chain(Arc<dyn TokenCredential>);
+
+#[async_trait::async_trait]
+impl TokenCredential for Chain {
+    async fn get_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
+        self.0.get_token(scopes).await.map_err(|error| match error.kind() {
+            azure_core::error::ErrorKind::Io => error,
+            _ => azure_core::Error::new(azure_core::error::ErrorKind::Credential, error),
+        })
+    }
+
+    async fn clear_cache(&self) -> azure_core::Result<()> {
+        self.0.clear_cache().await
+    }
+}
+
 /// Whether somebody has set up credentials on this machine, as far as files and the environment tell.
 pub(super) fn set_up() -> bool {
     Settings::read().subscription.or_else(of_profile).is_some()
@@ -134,8 +153,9 @@ impl Api {
     pub fn new(settings: &Settings) -> Result<Self, ProviderError> {
         let subscription = subscription(settings)?;
         let (endpoint, trusted) = endpoint(settings)?;
-        let credential = if trusted {
-            azure_identity::create_credential().map_err(|error| classify(&error, "use the credentials"))?
+        let credential: Arc<dyn TokenCredential> = if trusted {
+            let chain = azure_identity::create_credential();
+            Arc::new(Chain(chain.map_err(|error| denied(&format!("{error}; {}", super::errors::SIGN_IN)))?))
         } else {
             Arc::new(Nobody)
         };

@@ -5,6 +5,10 @@ use super::super::{ErrorKind, ProviderError};
 use azure_core::error::ErrorKind as Kind;
 use serde_json::Value;
 
+/// For whom nobody knows.
+pub(super) const SIGN_IN: &str =
+    "sign in with `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET";
+
 /// The error of a call; `about` says what it was to do.
 pub(super) fn classify(error: &azure_core::Error, about: &str) -> ProviderError {
     if matches!(error.kind(), Kind::Credential) {
@@ -63,7 +67,7 @@ fn way_out(words: &str) -> &'static str {
     } else if has("AuthorizationFailed") || has("Policy") || has("ReadOnly") || has("ScopeLocked") {
         "README.md lists the permissions that sky needs"
     } else {
-        "sign in with `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"
+        SIGN_IN
     }
 }
 

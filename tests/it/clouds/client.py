@@ -35,6 +35,7 @@ common = {
 groups = ResourceManagementClient(Word(), subscription, api_version="2021-04-01", **common)
 networks = NetworkManagementClient(Word(), subscription, **common)
 machines = ComputeManagementClient(Word(), subscription, api_version="2024-07-01", **common)
+types = ComputeManagementClient(Word(), subscription, api_version="2021-07-01", **common)
 
 group, name, place = "pythons", "sky-of-python", "eastus"
 tags = {"sky-token": "0123456789abcdef0123456789abcdef", "sky-lineage": "python"}
@@ -122,7 +123,7 @@ update = {"operation": "Merge", "properties": {"tags": {"more": "x"}}}
 groups.tags.update_at_scope(made.id.lstrip("/"), update)
 listed = [one for one in machines.virtual_machines.list_all() if one.name == name]
 assert len(listed) == 1 and listed[0].tags == {**tags, "more": "x"}, listed
-sizes = [sku.name for sku in machines.resource_skus.list(filter=f"location eq '{place}'")]
+sizes = [sku.name for sku in types.resource_skus.list(filter=f"location eq '{place}'")]
 assert "Standard_B2s" in sizes, sizes
 assert len(list(groups.resources.list_by_resource_group(group))) == 6
 
