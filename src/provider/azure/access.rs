@@ -281,11 +281,9 @@ impl Api {
         let since = Instant::now();
         let mut pause = FIRST_LOOK;
         let Answer { operation, location, status, mut body } = begun;
-        let mut over = match (&operation, &location) {
-            (Some(_), _) => false,
-            (None, Some(_)) => status != 202,
-            (None, None) => state(&body, about)?,
-        };
+        // Else it is where the new thing is.
+        let location = location.filter(|_| status == 202);
+        let mut over = operation.is_none() && location.is_none() && state(&body, about)?;
         while !over {
             if since.elapsed() > PATIENCE {
                 let message = format!("azure: cannot {about}: it is not over after 10 minutes");

@@ -78,7 +78,8 @@ pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, P
 
 /// Another call was faster.
 fn exists(error: &ProviderError) -> bool {
-    error.kind == ErrorKind::Other && error.message.contains("PreconditionFailed")
+    error.kind == ErrorKind::Other
+        && ["PreconditionFailed", "status 412"].iter().any(|words| error.message.contains(words))
 }
 
 fn path(api: &Api, group: &str, name: &str) -> String {

@@ -2,6 +2,8 @@
 
 use super::microsoft::{Microsoft, SUBSCRIPTION, Trouble};
 use crate::proof::{Subject, conforms};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sky::model::{Bytes, PlaceName, Purchase, Rate};
 use sky::provider::*;
@@ -121,7 +123,17 @@ fn whoever_moves_is_let_in_and_others_are_not_any_more() {
 
 #[test]
 fn it_conforms() {
-    let azure = at_azure("the_suite");
+    let azure = Microsoft::new();
+    let secret = "what-nobody-else-may-know";
+    let credentials =
+        ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"].map(|name| (name, secret.to_owned()));
+    within("the_suite", [azure.environment(), credentials.to_vec()].concat());
+    azure.check();
+    // No credential is in anything that a machine is made of.
+    let bodies = azure.calls(PUT);
+    let data = bodies.iter().map(|body| body["properties"]["osProfile"]["customData"].as_str().unwrap());
+    let data = data.map(|data| String::from_utf8(STANDARD.decode(data).unwrap()).unwrap());
+    assert!(data.chain(bodies.iter().map(Value::to_string)).all(|text| !text.contains(secret)));
     for kind in PARTS {
         assert_eq!(azure.names(kind), Vec::<String>::new(), "{kind}");
     }
@@ -163,17 +175,47 @@ fn without_credentials_it_says_what_to_do() {
     within("no_credentials", [nothing(SUBSCRIPTION), kind].concat());
 }
 
-#[test]
-fn microsofts_own_client_gets_along_with_it() {
-    let azure = Microsoft::new();
+/// Has Microsoft's client make a machine and look after it.
+fn client(azure: &Microsoft, more: &[&str]) {
     let mut command = Command::new(super::models::python());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clouds/client.py");
-    command.arg("-B").arg(script).args([&azure.endpoint(), SUBSCRIPTION]);
+    command.arg("-B").arg(script).args([&azure.endpoint(), SUBSCRIPTION]).args(more);
     for name in ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"] {
         command.env_remove(name);
     }
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("gets along"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    azure.check();
+}
+
+#[test]
+fn microsofts_own_client_gets_along_with_it() {
+    client(&Microsoft::new(), &[]);
+}
+
+#[test]
+fn what_others_have_made_with_our_tags_is_swept() {
+    let azure = Microsoft::new();
+    client(&azure, &["keep"]);
+    assert_eq!(azure.names("virtualMachines"), ["sky-of-python"]);
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
+        command.args([&["sweep", "--provider", "azure"], more].concat()).current_dir(folder.path());
+        command.envs(azure.environment()).env_remove("SKY_STATE").stdin(Stdio::null());
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), format!("{said}{}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let (code, said) = sweep(&["--all", "--dry-run"]);
+    assert!(code == Some(2) && said.contains("pythons/sky-of-python"), "{code:?} {said}");
+    let (code, said) = sweep(&["--all", "--auto-approve"]);
+    assert_eq!(code, Some(0), "{said}");
+    for kind in PARTS {
+        assert_eq!(azure.names(kind), Vec::<String>::new(), "{kind}: {said}");
+    }
+    // The group is not ours to remove.
+    assert_eq!(azure.names("resourceGroups"), ["pythons"]);
     azure.check();
 }

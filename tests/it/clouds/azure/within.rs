@@ -1,7 +1,6 @@
 //! Tests of Azure's provider that need an environment, and so a process, of their own.
 
 use super::*;
-use base64::Engine;
 use std::io::{Read, Write};
 
 /// A provider in a folder of its own. Rules need to know our address, which is in the environment: so
@@ -78,7 +77,7 @@ fn what_was_planned() {
     let system = &properties["osProfile"];
     assert!(system["adminPassword"].is_null() && system["linuxConfiguration"]["disablePasswordAuthentication"] == true);
     let data = system["customData"].as_str().unwrap();
-    let data = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
+    let data = STANDARD.decode(data).unwrap();
     assert!(data.starts_with(b"#cloud-config\n"));
     let tags = &body["tags"];
     assert_eq!((&tags["sky-token"], &tags["sky-job"]), (&token("train").id.into(), &"A Job".into()));
