@@ -108,7 +108,7 @@ pub(super) fn refusal(body: &Value, subnets: &[String]) -> Option<Told> {
     }
     let encrypted = properties["securityProfile"]["securityType"] == "ConfidentialVM";
     let state = properties["storageProfile"]["osDisk"]["managedDisk"]["securityProfile"].is_object();
-    if !kind.3.is_empty() != encrypted || encrypted != state || encrypted != (image == "cvm") {
+    if kind.3.is_empty() == encrypted || encrypted != state || encrypted != (image == "cvm") {
         return no("BadRequest", "The VM size is not supported for creation of VMs with this securityType");
     }
     if properties["priority"] != "Spot" && !properties["evictionPolicy"].is_null() {
