@@ -5,8 +5,8 @@
 //! machines are reached the same way. `local` implements both with processes on this machine,
 //! and is the reference: what it does is what the contract means. The inside of machines that are
 //! reached by SSH is in [`runner`], which `ssh`, one's own hosts, `slurm`, one's own clusters, and all of
-//! [`cloud`] share: what is rented by an API. `aws` and `gcp` are there only with the cargo features of
-//! these names.
+//! [`cloud`] share: what is rented by an API. `aws`, `azure` and `gcp` are there only with the cargo
+//! features of these names.
 //!
 //! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
 //!
@@ -31,6 +31,8 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod check;
 pub mod cloud;
 #[cfg(feature = "gcp")]
@@ -66,6 +68,8 @@ pub const SLURM: &str = "slurm";
 
 /// The name of Amazon Web Services.
 pub const AWS: &str = "aws";
+/// The name of Microsoft Azure.
+pub const AZURE: &str = "azure";
 /// The name of Google Cloud.
 pub const GCP: &str = "gcp";
 
@@ -77,13 +81,15 @@ pub const NAMES: &[&str] = &[
     SLURM,
     #[cfg(feature = "aws")]
     AWS,
+    #[cfg(feature = "azure")]
+    AZURE,
     #[cfg(feature = "gcp")]
     GCP,
 ];
 
 /// What is said of a provider that this build does not have.
 pub fn unknown(name: &str) -> String {
-    if [AWS, GCP].contains(&name) {
+    if [AWS, AZURE, GCP].contains(&name) {
         return format!(
             "this sky was built without the provider `{name}`: build it with `--features {name}`, as it is by default"
         );
@@ -111,6 +117,8 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
         SLURM => Some(Arc::new(slurm::Slurm::open(hosts(name, access)?, &access.root)?)),
         #[cfg(feature = "aws")]
         AWS => Some(Arc::new(aws::open(&access.root))),
+        #[cfg(feature = "azure")]
+        AZURE => Some(Arc::new(azure::open(&access.root, azure::Settings::read()))),
         #[cfg(feature = "gcp")]
         GCP => Some(Arc::new(gcp::open(&access.root, gcp::Settings::read()))),
         _ => None,
@@ -135,6 +143,8 @@ pub fn present(access: &Access) -> Vec<String> {
         SSH | SLURM => access.hosts.is_some(),
         #[cfg(feature = "aws")]
         AWS => aws::present(&access.root),
+        #[cfg(feature = "azure")]
+        AZURE => azure::present(&access.root),
         #[cfg(feature = "gcp")]
         GCP => gcp::present(&access.root),
         _ => true,
@@ -426,7 +436,9 @@ mod tests {
 
     #[test]
     fn what_a_build_lacks_is_said() {
-        for (name, built) in [(AWS, cfg!(feature = "aws")), (GCP, cfg!(feature = "gcp"))] {
+        for (name, built) in
+            [(AWS, cfg!(feature = "aws")), (AZURE, cfg!(feature = "azure")), (GCP, cfg!(feature = "gcp"))]
+        {
             assert_eq!(NAMES.contains(&name), built);
             assert!(unknown(name).contains("built without") && unknown(name).contains("--features"));
         }

@@ -226,6 +226,8 @@ fn applies_that_cannot_begin() {
     let clouds =
         vec![(r"no provider for [a-z, ]+:", "no provider for [clouds]:"), (r"(local, sim, ssh)(, [a-z]+)+", "$1")];
     insta::with_settings!({filters => clouds}, {
+    // With all three of them, there is a provider for every stage.
+    #[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp")))]
     assert_cmd_snapshot!("apply_at_a_cloud", sandbox.sky(&["apply", "plan.json"]));
     assert_cmd_snapshot!("unknown_provider", sandbox.sky(&["apply", "plan.json", "--provider", "loacl"]));
     });

@@ -89,9 +89,10 @@ fn a_job_is_planned_and_applied_in_one_go() {
 #[test]
 fn a_plan_that_cannot_be_applied_is_refused_before_anything_is_shown() {
     let sandbox = pipeline();
-    let output = with_path(&sandbox, &["apply", "--catalog", "catalog", "--auto-approve"]);
+    let output = with_path(&sandbox, &["apply", "--catalog", "catalog", "--auto-approve", "--provider", "ssh"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("no provider for aws"), "{}", stderr(&output));
+    // In a build with the clouds' features there may be a provider for every place.
+    assert!(stderr(&output).contains("needs the file of your hosts"), "{}", stderr(&output));
     assert!(output.stdout.is_empty(), "nobody was asked, so there is nothing to look at");
     assert!(!sandbox.path(".sky").exists());
 }

@@ -43,7 +43,7 @@ impl Sshd {
     }
 
     /// In a folder below that one, with the host key and the user's key of somebody else's making.
-    #[cfg(feature = "gcp")]
+    #[cfg(any(feature = "azure", feature = "gcp"))]
     pub fn with_keys(below: &Path, host: &str, host_public: &str, authorized: &str) -> Self {
         use std::os::unix::fs::PermissionsExt;
         // Where people arrive is their home folder, as on a machine of its own.

@@ -279,11 +279,11 @@ impl<C: Cloud> Machines<C> {
         }
         let token = node.own();
         let host = self.keys.host(&token.id)?;
-        let client = self.keys.client_public()?;
-        let user_data = user_data::text(&client, &host, spec.lease)?;
-        let script = user_data::script(&client, &host, spec.lease)?;
+        let key = self.keys.client_public()?;
+        let user_data = user_data::text(&key, &host, spec.lease)?;
+        let script = user_data::script(&key, &host, spec.lease)?;
         let tags = tag::of(&node.token, node.number, spec, &host.public);
-        let instance = self.cloud.create(&Wanted { token, spec: spec.clone(), tags, user_data, script }).await?;
+        let instance = self.cloud.create(&Wanted { token, spec: spec.clone(), tags, user_data, script, key }).await?;
         self.learn(node, |known| known.made = Some((instance.clone(), Instant::now())));
         Ok(instance)
     }

@@ -15,7 +15,7 @@
 //! STATE/keys/hosts/TOKEN, .pub     the host key of a machine, until it is deleted
 //! ```
 
-#[cfg(any(feature = "aws", feature = "gcp"))]
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 pub mod caller;
 mod gang;
 mod keys;
@@ -46,6 +46,8 @@ pub struct Wanted {
     pub user_data: String,
     /// The same for machines without cloud-init, on which this script is run by root whenever they boot.
     pub script: String,
+    /// The public half of the key that sky logs in with; user data has it, too.
+    pub key: String,
 }
 
 /// Whether an instance is there.

@@ -40,12 +40,12 @@ pub(super) fn of(token: &Token, node: u32, spec: &MachineSpec, host_key: &str) -
 }
 
 /// Which of a gang an instance is.
-pub(super) fn node(instance: &Instance) -> u32 {
+pub(in crate::provider) fn node(instance: &Instance) -> u32 {
     instance.tags.get(NODE).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// Of how many, as far as jobs may ask for.
-pub(super) fn nodes(instance: &Instance) -> u32 {
+pub(in crate::provider) fn nodes(instance: &Instance) -> u32 {
     instance.tags.get(NODES).and_then(|count| count.parse().ok()).unwrap_or(1).clamp(1, MOST)
 }
 

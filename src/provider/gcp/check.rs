@@ -36,7 +36,8 @@ const INSTANCES: [&str; 20] = [
     "compute.zoneOperations.get",
 ];
 /// And for TPU VMs.
-const SLICES: [&str; 5] = ["tpu.nodes.create", "tpu.nodes.delete", "tpu.nodes.get", "tpu.nodes.list", "tpu.nodes.update"];
+const SLICES: [&str; 5] =
+    ["tpu.nodes.create", "tpu.nodes.delete", "tpu.nodes.get", "tpu.nodes.list", "tpu.nodes.update"];
 
 /// All that can be seen.
 pub(super) async fn check(gcp: &Gcp, needs: &[Need]) -> Vec<Finding> {
@@ -76,7 +77,8 @@ async fn permissions(api: &Api, tpus: bool) -> Vec<Finding> {
         // It is an API of its own, which may be off; that says nothing about the others.
         Err(error) => return vec![unknown(Topic::Permission, about, error.message)],
     };
-    let granted: BTreeSet<&str> = said["permissions"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let granted: BTreeSet<&str> =
+        said["permissions"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let lacks: Vec<&str> = wanted.iter().copied().filter(|one| !granted.contains(one)).collect();
     if lacks.is_empty() {
         return vec![Finding::there(Topic::Permission, about, format!("all {} are granted", wanted.len()))];
@@ -103,7 +105,8 @@ async fn taken(gcp: &Gcp, api: &Api, need: &Need) -> Result<Vec<(String, u64)>, 
         taken.push((card_metric(card), u64::try_from(count).unwrap_or(0)));
     }
     let own = found["accelerators"].as_array().into_iter().flatten();
-    let own = own.filter_map(|one| Some((one["guestAcceleratorType"].as_str()?, one["guestAcceleratorCount"].as_u64()?)));
+    let own =
+        own.filter_map(|one| Some((one["guestAcceleratorType"].as_str()?, one["guestAcceleratorCount"].as_u64()?)));
     taken.extend(own.map(|(card, count)| (card_metric(card), count)));
     Ok(taken)
 }
@@ -135,7 +138,8 @@ async fn quotas(gcp: &Gcp, api: &Api, needs: &[Need]) -> Vec<Finding> {
             Ok(taken) => {
                 for (metric, count) in taken {
                     let metric = if need.purchase == Purchase::Spot { format!("PREEMPTIBLE_{metric}") } else { metric };
-                    *wanted.entry(&need.place).or_default().entry(metric).or_default() += count * u64::from(need.machines);
+                    *wanted.entry(&need.place).or_default().entry(metric).or_default() +=
+                        count * u64::from(need.machines);
                 }
             }
             Err(error) => findings.push(Finding::failed(Topic::Quota, about, &error)),
@@ -144,7 +148,9 @@ async fn quotas(gcp: &Gcp, api: &Api, needs: &[Need]) -> Vec<Finding> {
     for (place, metrics) in wanted {
         let path = format!("compute/v1/projects/{}/regions/{}", api.project, place.region);
         match in_time(api.compute.call(Call::get(path, &format!("see the quotas of {place}"))), "gcp").await {
-            Ok(region) => findings.extend(metrics.iter().map(|(metric, count)| compare(&region, place, metric, *count))),
+            Ok(region) => {
+                findings.extend(metrics.iter().map(|(metric, count)| compare(&region, place, metric, *count)))
+            }
             Err(error) => findings.push(unknown(Topic::Quota, place.to_string(), error.message)),
         }
     }

@@ -127,6 +127,7 @@ fn read(node: &Value) -> Option<Instance> {
         instance_type: format!("{PREFIX}{}", node["acceleratorType"].as_str().unwrap_or_default()),
         life,
         address: addresses.find(|address| !address.is_empty()).map(str::to_owned),
+        inside: node["networkEndpoints"][0]["ipAddress"].as_str().map(str::to_owned),
         tags,
     })
 }

@@ -163,10 +163,10 @@ fn all_that_is_missing_is_told_before_anything_starts() {
     dataset(&mut bad, "gone", Some("data/gone"));
     dataset(&mut bad, "there", Some("plan.json"));
     bad.stages[2].files.extend(["tool.sh".to_owned(), "../up".to_owned()]);
-    bad.stages[2].place = PlaceName::parse("aws:eu-west-1").unwrap();
+    bad.stages[2].place = PlaceName::parse("oci:uk-london-1").unwrap();
     place.write_plan(&bad);
     let said = ended(&place.apply(&["--data", "other=plan.json"]), 1);
-    for words in ["dataset `gone`", "stage.b has no `run`", "`tool.sh`", "`../up`", "provider for aws", "`other`"] {
+    for words in ["dataset `gone`", "stage.b has no `run`", "`tool.sh`", "`../up`", "provider for oci", "`other`"] {
         assert!(said.contains(words), "no `{words}` in {said}");
     }
     assert!(!place.path("started").exists() && !place.path(".sky").exists());

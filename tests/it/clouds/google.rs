@@ -4,7 +4,8 @@
 
 use super::answers::{aggregated, failure, fits, labels_fit, message, missing, plain};
 use super::discovery::Discovery;
-use super::machine::{Machine, alias, boot, end};
+use super::machine::{Machine, alias};
+use super::metal::{boot, end};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};

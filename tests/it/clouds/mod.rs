@@ -2,21 +2,35 @@
 
 #[cfg(feature = "gcp")]
 mod answers;
+#[cfg(feature = "azure")]
+mod arm;
+#[cfg(feature = "azure")]
+mod azure;
+#[cfg(all(feature = "azure", feature = "gcp"))]
+mod check;
 #[cfg(feature = "gcp")]
 mod client;
 #[cfg(feature = "gcp")]
 mod discovery;
-#[cfg(all(feature = "aws", feature = "gcp"))]
+#[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
 mod failover;
 #[cfg(feature = "gcp")]
 mod gcp;
 #[cfg(feature = "gcp")]
 pub mod google;
-#[cfg(feature = "gcp")]
-mod project;
+#[cfg(feature = "azure")]
+mod http;
 #[cfg(feature = "gcp")]
 mod machine;
+#[cfg(any(feature = "azure", feature = "gcp"))]
+mod metal;
+#[cfg(feature = "azure")]
+pub mod microsoft;
+#[cfg(feature = "azure")]
+mod models;
 #[cfg(feature = "gcp")]
 mod nodes;
 #[cfg(feature = "gcp")]
 mod tpu;
+#[cfg(feature = "azure")]
+mod world;

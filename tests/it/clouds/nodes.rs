@@ -3,7 +3,8 @@
 
 use super::answers::{failure, labels_fit};
 use super::google::{Answer, PROJECT, Shared, World, ZONES};
-use super::machine::{Machine, end};
+use super::machine::Machine;
+use super::metal::end;
 use crate::sshd::Sshd;
 use serde_json::{Value, json};
 use std::io::Write;

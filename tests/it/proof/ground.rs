@@ -3,6 +3,8 @@
 use crate::apply::place::{self, Row, ended};
 #[cfg(feature = "gcp")]
 use crate::clouds::google::Google;
+#[cfg(feature = "azure")]
+use crate::clouds::microsoft::Microsoft;
 use crate::slurmd::Cluster;
 use crate::sshd::Sshd;
 use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
@@ -28,11 +30,14 @@ pub enum On {
     #[cfg(feature = "gcp")]
     Gcp,
     /// Wherever the plan says: at any of the clouds that are there.
-    #[cfg(all(feature = "aws", feature = "gcp"))]
+    #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
     Clouds,
     /// The same, with TPU VMs for machines.
     #[cfg(feature = "gcp")]
     Tpu,
+    /// Azure, the same.
+    #[cfg(feature = "azure")]
+    Azure,
     /// A cluster, whose nodes are this machine.
     Slurm,
 }
@@ -64,6 +69,8 @@ pub struct Ground {
     account: Option<crate::aws::fake::Account>,
     #[cfg(feature = "gcp")]
     google: Option<Google>,
+    #[cfg(feature = "azure")]
+    microsoft: Option<Microsoft>,
 }
 
 impl On {
@@ -74,7 +81,9 @@ impl On {
             On::Aws => cloud == "aws",
             #[cfg(feature = "gcp")]
             On::Gcp | On::Tpu => cloud == "gcp",
-            #[cfg(all(feature = "aws", feature = "gcp"))]
+            #[cfg(feature = "azure")]
+            On::Azure => cloud == "azure",
+            #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
             On::Clouds => true,
             _ => false,
         }
@@ -98,6 +107,8 @@ impl Ground {
             account,
             #[cfg(feature = "gcp")]
             google: on.has("gcp").then(Google::new),
+            #[cfg(feature = "azure")]
+            microsoft: on.has("azure").then(Microsoft::new),
         };
         let ran = ground.path("ran").display().to_string();
         let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
@@ -123,8 +134,14 @@ impl Ground {
                 plan.stages.iter_mut().for_each(|stage| stage.instance_type = kind.into());
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
             }
-            #[cfg(all(feature = "aws", feature = "gcp"))]
+            #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
             On::Clouds => {}
+            #[cfg(feature = "azure")]
+            On::Azure => {
+                in_clouds(&mut plan, ["azure:eastus"; 2]);
+                plan.stages.iter_mut().for_each(|stage| stage.instance_type = "Standard_B2s".into());
+                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+            }
             On::Slurm => {
                 in_clouds(&mut plan, ["slurm:one"; 2]);
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
@@ -168,10 +185,12 @@ impl Ground {
         command.envs(self.account.iter().flat_map(|account| account.environment()));
         #[cfg(feature = "gcp")]
         command.envs(self.google.iter().flat_map(Google::environment));
-        #[cfg(all(feature = "aws", feature = "gcp"))]
-        if let (Some(account), Some(google)) = (&self.account, &self.google) {
-            let configs = account.environment().into_iter().chain(google.environment());
-            let configs = configs.filter(|(name, _)| *name == "SKY_SSH_CONFIG");
+        #[cfg(feature = "azure")]
+        command.envs(self.microsoft.iter().flat_map(Microsoft::environment));
+        #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
+        if let (Some(account), Some(google), Some(microsoft)) = (&self.account, &self.google, &self.microsoft) {
+            let all = account.environment().into_iter().chain(google.environment()).chain(microsoft.environment());
+            let configs = all.filter(|(name, _)| *name == "SKY_SSH_CONFIG");
             let text: String = configs.map(|(_, path)| format!("Include \"{path}\"\nHost *\n")).collect();
             std::fs::write(self.path("ssh_config"), text).unwrap();
             command.env("SKY_SSH_CONFIG", self.path("ssh_config"));
@@ -188,7 +207,9 @@ impl Ground {
             On::Aws => "aws",
             #[cfg(feature = "gcp")]
             On::Gcp | On::Tpu => "gcp",
-            #[cfg(all(feature = "aws", feature = "gcp"))]
+            #[cfg(feature = "azure")]
+            On::Azure => "azure",
+            #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
             On::Clouds => panic!("each stage has its own"),
             On::Slurm => "slurm",
         }
@@ -252,6 +273,11 @@ impl Ground {
         self.google.as_ref().unwrap()
     }
 
+    #[cfg(feature = "azure")]
+    pub fn microsoft(&self) -> Option<&Microsoft> {
+        self.microsoft.as_ref()
+    }
+
     /// The folders of machines on the host or the cluster, with what is only traces; the disks of
     /// instances.
     pub fn machines(&self) -> Vec<PathBuf> {
@@ -301,6 +327,13 @@ impl Ground {
         if let Some(google) = &self.google {
             assert_eq!(google.instances(), [], "{about}");
             google.check();
+        }
+        #[cfg(feature = "azure")]
+        if let Some(azure) = &self.microsoft {
+            for kind in ["virtualMachines", "networkInterfaces", "publicIPAddresses", "disks"] {
+                assert_eq!(azure.names(kind), Vec::<String>::new(), "{about}");
+            }
+            azure.check();
         }
         if self.on == On::Slurm {
             let jobs = Cluster::shared().jobs_in(self.folder.path());

@@ -43,6 +43,10 @@ fn killed_at_every(nth: u64, on: On) {
             assert!(!ground.path(".sky").join(gone).exists(), "{about}: {gone}");
         }
         assert_eq!(ground.machines(), Vec::<std::path::PathBuf>::new(), "{about}");
+        #[cfg(feature = "azure")]
+        if let Some(azure) = ground.microsoft() {
+            assert_eq!(azure.names("resourceGroups"), Vec::<String>::new(), "{about}");
+        }
         #[cfg(feature = "aws")]
         if on == On::Aws {
             for region in ["us-east-1", "us-west-2"] {
@@ -84,6 +88,8 @@ const ALL: &[On] = &[
     On::Ssh,
     #[cfg(feature = "aws")]
     On::Aws,
+    #[cfg(feature = "azure")]
+    On::Azure,
     #[cfg(feature = "gcp")]
     On::Gcp,
 ];
@@ -99,6 +105,13 @@ fn at_many_points_at_google() {
 #[test]
 fn at_some_points_with_tpus() {
     killed_at_every(20, On::Tpu);
+}
+
+/// The same.
+#[cfg(feature = "azure")]
+#[test]
+fn at_many_points_at_microsoft() {
+    killed_at_every(7, On::Azure);
 }
 
 #[test]

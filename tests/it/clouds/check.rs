@@ -1,4 +1,4 @@
-//! `sky check` at Google Cloud.
+//! `sky check` at Google Cloud and at Azure.
 
 use super::google::Trouble;
 use crate::proof::ground::{Ground, On};
@@ -33,7 +33,27 @@ fn a_check_says_what_a_project_lacks() {
     assert_eq!(verdict(&check(&ground, 1), "project sky-test"), "ok");
     ground.google().trouble("compute.instances.aggregatedList", Trouble::Answer(403, "forbidden"));
     let said = check(&ground, 1);
-    assert_eq!((said["status"].as_str().unwrap(), said["findings"].as_array().unwrap().len()), ("not_ready", 1), "{said:#}");
+    assert_eq!(
+        (said["status"].as_str().unwrap(), said["findings"].as_array().unwrap().len()),
+        ("not_ready", 1),
+        "{said:#}"
+    );
     assert_eq!(ground.google().calls("compute.instances.insert").len(), 0);
     ground.google().check();
+}
+
+#[test]
+fn a_check_says_what_a_subscription_lacks() {
+    let ground = Ground::new(On::Azure);
+    let said = check(&ground, 0);
+    assert_eq!(said["status"], "ready", "{said:#}");
+    assert_eq!(verdict(&said, "standardBSFamily at azure:eastus"), "ok");
+    let microsoft = ground.microsoft().unwrap();
+    microsoft.restrict("Microsoft.Compute/virtualMachines/write", 3);
+    let said = check(&ground, 1);
+    assert_eq!(said["status"], "not_ready");
+    assert_eq!(verdict(&said, "Microsoft.Compute/virtualMachines/write"), "missing");
+    // Two of three cores are in use.
+    assert_eq!(verdict(&said, "standardBSFamily at azure:eastus"), "missing");
+    assert_eq!(microsoft.calls("PUT virtualMachines").len(), 0);
 }
