@@ -7,6 +7,7 @@ use super::machine::{Machine, end};
 use crate::sshd::Sshd;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::ops::Bound;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -113,14 +114,17 @@ impl Shared {
                 false => missing(&parts.join("/")),
             },
             ("GET", ["locations", "-", "nodes"]) => {
-                // Two pages, so that somebody who reads one only is seen.
-                let all: Vec<Value> = world.nodes.values().map(|machine| machine.body.clone()).collect();
-                let half = all.len().div_ceil(2);
-                match asked("pageToken") {
-                    Some(_) => (200, json!({ "nodes": all[half..] })),
-                    None if all.len() > half => (200, json!({ "nodes": all[..half], "nextPageToken": "2" })),
-                    None => (200, json!({ "nodes": all })),
+                // A page has one node, so that somebody who reads one page only is seen; and it begins after
+                // the last one, whatever has come and gone since.
+                let after = asked("pageToken").and_then(|after| after.split_once('/'));
+                let after = after.map(|(zone, name)| (zone.to_owned(), name.to_owned())).unwrap_or_default();
+                let mut left = world.nodes.range((Bound::Excluded(after), Bound::Unbounded));
+                let Some(((zone, name), first)) = left.next() else { return (200, json!({})) };
+                let mut answer = json!({ "nodes": [first.body] });
+                if left.next().is_some() {
+                    answer["nextPageToken"] = format!("{zone}/{name}").into();
                 }
+                (200, answer)
             }
             ("GET", ["locations", zone, "nodes", name]) => match world.node(zone, name) {
                 Some(machine) => (200, machine.body.clone()),

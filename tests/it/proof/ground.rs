@@ -263,7 +263,7 @@ impl Ground {
         }
         #[cfg(feature = "gcp")]
         if let Some(google) = &self.google {
-            assert_eq!(google.instances(), [], "{about}");
+            assert_eq!((google.instances(), google.nodes()), (Vec::new(), Vec::new()), "{about}");
             google.check();
         }
         if self.on == On::Slurm {
