@@ -138,6 +138,8 @@ pub(super) async fn all(gcp: &Gcp) -> Result<Vec<Value>, ProviderError> {
     let (mut found, mut page) = (Vec::new(), String::new());
     loop {
         let mut call = Call::get(format!("{V2}/projects/{}/locations/-/nodes", api.project), about);
+        // As few pages as Google makes of it: what comes and goes in between may be missed.
+        call.query.push(("pageSize", "1000".to_owned()));
         if !page.is_empty() {
             call.query.push(("pageToken", page));
         }

@@ -141,6 +141,11 @@ impl Google {
         self.shared.power_off();
     }
 
+    /// What was asked or answered against Google's own description.
+    pub fn wrong(&self) -> Vec<String> {
+        self.shared.lock().wrong.clone()
+    }
+
     /// Nothing that was asked or answered is against Google's own description.
     pub fn check(&self) {
         let world = self.shared.lock();
@@ -326,15 +331,14 @@ impl Shared {
                 let found = found.filter_map(|body| Some((zone(body)?, body.clone())));
                 (200, aggregated("operations", found.collect()))
             }
-            ("GET", ["zones", _, "operations", name] | ["global", "operations", name]) => {
-                match world.operations.get_mut(*name) {
-                    Some(operation) => {
-                        operation["status"] = "DONE".into();
-                        (200, operation.clone())
-                    }
-                    None => failure(404, "notFound", "no such operation"),
+            ("GET", ["zones", _, "operations", name] | ["global", "operations", name])
+            | ("POST", ["zones", _, "operations", name, "wait"]) => match world.operations.get_mut(*name) {
+                Some(operation) => {
+                    operation["status"] = "DONE".into();
+                    (200, operation.clone())
                 }
-            }
+                None => failure(404, "notFound", "no such operation"),
+            },
             ("GET", ["zones", zone, "instances", name]) => match world.instance(zone, name) {
                 Some(machine) => (200, machine.body.clone()),
                 None => missing(name),
@@ -425,6 +429,7 @@ impl Shared {
             let address = world.address();
             made["id"] = world.number().to_string().into();
             made["status"] = "RUNNING".into();
+            made["selfLink"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}/instances/{name}").into();
             made["zone"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}").into();
             made["machineType"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}/machineTypes/{kind}").into();
             made["labelFingerprint"] = world.fingerprint();
@@ -480,6 +485,7 @@ impl World {
         let mut body = json!({
             "name": name,
             "operationType": kind,
+            "selfLink": format!("{ROOT}/projects/{PROJECT}/{at}/operations/{name}"),
             "status": "RUNNING",
             "targetLink": format!("{ROOT}/projects/{PROJECT}/{at}/{target}"),
         });
