@@ -17,7 +17,7 @@
 
 use super::super::cloud::{Instance, Life, Wanted, tag};
 use super::super::{ErrorKind, ProviderError, without_tee};
-use super::rest::{Call, Rest};
+use super::rest::{Call, Rest, looks};
 use super::{Gcp, labels, launch, place, rule};
 use crate::model::{PlaceName, Purchase};
 use crate::util::clock;
@@ -183,6 +183,19 @@ async fn get(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<Optio
     }
 }
 
+/// The same, once it is no longer coming up.
+async fn settled(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<Option<Value>, ProviderError> {
+    let mut looks = looks();
+    loop {
+        let node = get(rest, project, zone, name).await?;
+        let coming = node.as_ref().is_some_and(|node| node["state"] == "CREATING");
+        match looks.next().filter(|_| coming) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Ok(node),
+        }
+    }
+}
+
 /// The node of an id, if it is one of a node.
 pub(super) async fn by_id(gcp: &Gcp, id: &str) -> Result<Option<Instance>, ProviderError> {
     let Some((zone, name)) = parts(id) else { return Ok(None) };
@@ -243,9 +256,9 @@ pub(super) async fn create(gcp: &Gcp, slice: &Slice, wanted: &Wanted) -> Result<
     let api = gcp.api().await?;
     let zones = zones(gcp, &wanted.spec.place, slice).await?;
     let name = launch::name(&wanted.token.id);
-    // A former process may have come further than to the first zone.
+    // A former process may have come further than to the first zone, and what it began may still fail.
     for zone in &zones {
-        if let Some(made) = get(&api.tpu, &api.project, zone, &name).await?.as_ref().and_then(read) {
+        if let Some(made) = settled(&api.tpu, &api.project, zone, &name).await?.as_ref().and_then(read) {
             return Ok(made);
         }
     }

@@ -126,10 +126,18 @@ impl Shared {
                 }
                 (200, answer)
             }
-            ("GET", ["locations", zone, "nodes", name]) => match world.node(zone, name) {
-                Some(machine) => (200, machine.body.clone()),
-                None => missing(name),
-            },
+            ("GET", ["locations", zone, "nodes", name]) => {
+                let key = ((*zone).to_owned(), (*name).to_owned());
+                let Some(machine) = world.nodes.get_mut(&key) else { return missing(name) };
+                let answer = machine.body.clone();
+                match answer["state"].as_str() {
+                    // By the next look it is up, or, of a zone that is full, gone.
+                    Some("CREATING") if failing.is_some() => drop(world.nodes.remove(&key)),
+                    Some("CREATING") => machine.body["state"] = "READY".into(),
+                    _ => {}
+                }
+                (200, answer)
+            }
             ("PATCH", ["locations", zone, "nodes", name]) => {
                 let Some(machine) = world.node(zone, name) else { return missing(name) };
                 if machine.body["state"] != "READY" {
@@ -203,7 +211,7 @@ impl World {
         let address = self.address();
         let mut made = body.clone();
         made["name"] = format!("projects/{PROJECT}/locations/{zone}/nodes/{name}").into();
-        made["state"] = "READY".into();
+        made["state"] = body.get("state").cloned().unwrap_or("READY".into());
         made["networkEndpoints"] =
             json!([{ "ipAddress": "10.128.0.2", "port": 8470, "accessConfig": { "externalIp": address } }]);
         self.nodes.insert((zone.to_owned(), name.to_owned()), Machine { body: made, server: None });

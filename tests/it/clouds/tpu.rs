@@ -129,6 +129,28 @@ fn planted(stage: &str, lease_end: &str) -> Value {
 }
 
 #[test]
+fn what_a_former_process_has_begun_is_waited_for() {
+    let place = Place::new();
+    let (name, mut coming) = (format!("sky-{}", token("a").id), planted("a", "9999-01-01_5400_3a00_3a00_5a"));
+    coming["state"] = "CREATING".into();
+    place.google.plant("us-central1-f", &name, &coming);
+    let machine = place.create(&place.provider(), &token("a"), &v3()).unwrap();
+    assert_eq!(machine.id, format!("locations/us-central1-f/nodes/{name}"));
+    assert!(place.google.calls(CREATE).is_empty());
+    place.runtime.block_on(place.provider().delete(&token("a"))).unwrap();
+    // The zone was full after all: it is gone, and the next zone is tried.
+    place.google.plant("us-central1-b", &name, &coming);
+    place.google.trouble("tpu.projects.locations.nodes.get us-central1-b", Trouble::Operation("8 full"));
+    place.google.trouble(&format!("{CREATE} us-central1-b"), FULL);
+    let provider = place.provider();
+    // Lists do not have it yet, or the engine would take what is there.
+    place.google.trouble(LIST, Trouble::Answer(403, "SERVICE_DISABLED"));
+    let machine = place.create(&provider, &token("a"), &v3()).unwrap();
+    assert_eq!(machine.id, format!("locations/us-central1-f/nodes/{name}"));
+    place.google.check();
+}
+
+#[test]
 fn a_node_that_was_made_behind_our_back_is_found_and_ended() {
     let place = Place::new();
     let provider = place.provider();
