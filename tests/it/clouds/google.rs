@@ -210,7 +210,10 @@ impl Shared {
         let mut length = 0;
         loop {
             let mut line = String::new();
-            reader.read_line(&mut line)?;
+            // Whoever is killed before all is said has asked for nothing.
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
             let Some((name, value)) = line.trim_end().split_once(": ") else { break };
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.parse().unwrap_or(0);
