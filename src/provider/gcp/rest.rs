@@ -20,6 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(1200);
 const FIRST_LOOK: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_secs(5);
 
+/// How long to wait before each look at what takes its time; at last there are no more.
+pub(super) fn looks() -> impl Iterator<Item = Duration> {
+    let begun = Instant::now();
+    let pauses = std::iter::successors(Some(FIRST_LOOK), |pause| Some((*pause * 2).min(LOOK)));
+    pauses.take_while(move |_| begun.elapsed() <= PATIENCE)
+}
+
 /// One API, at one address.
 pub(super) struct Rest {
     client: Client,
@@ -108,16 +115,14 @@ impl Rest {
     /// Waits for the end of an operation. What failed is an error: Google answers calls well whose
     /// operations then fail. `version` is the part of addresses before names of operations.
     pub async fn done(&self, version: &str, mut operation: Value, about: &str) -> Result<(), ProviderError> {
-        let begun = Instant::now();
-        let mut pause = FIRST_LOOK;
+        let mut looks = looks();
         while operation["done"] != true {
             let name = operation["name"].as_str().unwrap_or_default().to_owned();
-            if begun.elapsed() > PATIENCE {
+            let Some(pause) = looks.next() else {
                 let why = format!("the operation {name} is not over after {} minutes", PATIENCE.as_secs() / 60);
                 return Err(wrong(ErrorKind::Unreachable, about, why));
-            }
+            };
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LOOK);
             operation = self.call(Call::get(format!("{version}/{name}"), about)).await?;
         }
         let error = &operation["error"];

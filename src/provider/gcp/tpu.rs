@@ -17,7 +17,7 @@
 
 use super::super::cloud::{Instance, Life, Wanted, tag};
 use super::super::{ErrorKind, ProviderError, without_tee};
-use super::rest::{Call, Rest};
+use super::rest::{Call, Rest, looks};
 use super::{Gcp, labels, launch, place, rule};
 use crate::model::{PlaceName, Purchase};
 use crate::util::clock;
@@ -139,6 +139,8 @@ pub(super) async fn all(gcp: &Gcp) -> Result<Vec<Value>, ProviderError> {
     let (mut found, mut page) = (Vec::new(), String::new());
     loop {
         let mut call = Call::get(format!("{V2}/projects/{}/locations/-/nodes", api.project), about);
+        // As few pages as Google makes of it: what comes and goes in between may be missed.
+        call.query.push(("pageSize", "1000".to_owned()));
         if !page.is_empty() {
             call.query.push(("pageToken", page));
         }
@@ -179,6 +181,19 @@ async fn get(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<Optio
         Ok(node) => Ok(Some(node)),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// The same, once it is no longer coming up.
+async fn settled(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<Option<Value>, ProviderError> {
+    let mut looks = looks();
+    loop {
+        let node = get(rest, project, zone, name).await?;
+        let coming = node.as_ref().is_some_and(|node| node["state"] == "CREATING");
+        match looks.next().filter(|_| coming) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Ok(node),
+        }
     }
 }
 
@@ -242,9 +257,9 @@ pub(super) async fn create(gcp: &Gcp, slice: &Slice, wanted: &Wanted) -> Result<
     let api = gcp.api().await?;
     let zones = zones(gcp, &wanted.spec.place, slice).await?;
     let name = launch::name(&wanted.token.id);
-    // A former process may have come further than to the first zone.
+    // A former process may have come further than to the first zone, and what it began may still fail.
     for zone in &zones {
-        if let Some(made) = get(&api.tpu, &api.project, zone, &name).await?.as_ref().and_then(read) {
+        if let Some(made) = settled(&api.tpu, &api.project, zone, &name).await?.as_ref().and_then(read) {
             return Ok(made);
         }
     }

@@ -55,9 +55,12 @@ impl Discovery {
         let fits = |method: &&Value| {
             let pattern = method["flatPath"].as_str().unwrap_or_default().split('/').collect::<Vec<_>>();
             let parts = path.split('/').collect::<Vec<_>>();
-            method["httpMethod"] == verb
-                && pattern.len() == parts.len()
-                && pattern.iter().zip(&parts).all(|(wanted, part)| wanted.starts_with('{') || wanted == part)
+            let fits = |(wanted, part): (&&str, &&str)| match wanted.rsplit_once('}') {
+                // `{projectsId}:testIamPermissions`
+                Some((_, end)) => part.ends_with(end),
+                None => wanted == part,
+            };
+            method["httpMethod"] == verb && pattern.len() == parts.len() && pattern.iter().zip(&parts).all(fits)
         };
         methods.find(|method| fits(method)).map(|method| Route { method })
     }

@@ -153,6 +153,11 @@ impl Google {
         self.shared.power_off();
     }
 
+    /// What was asked or answered against Google's own description.
+    pub fn wrong(&self) -> Vec<String> {
+        self.shared.lock().wrong.clone()
+    }
+
     /// Nothing that was asked or answered is against Google's own description.
     pub fn check(&self) {
         let world = self.shared.lock();
@@ -217,7 +222,10 @@ impl Shared {
         let mut length = 0;
         loop {
             let mut line = String::new();
-            reader.read_line(&mut line)?;
+            // Whoever is killed before all is said has asked for nothing.
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
             let Some((name, value)) = line.trim_end().split_once(": ") else { break };
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.parse().unwrap_or(0);
@@ -356,15 +364,14 @@ impl Shared {
                 let quota = json!({ "metric": "CPUS", "limit": world.quota.unwrap_or(24), "usage": 1 });
                 (200, json!({ "name": region, "quotas": [quota] }))
             }
-            ("GET", ["zones", _, "operations", name] | ["global", "operations", name]) => {
-                match world.operations.get_mut(*name) {
-                    Some(operation) => {
-                        operation["status"] = "DONE".into();
-                        (200, operation.clone())
-                    }
-                    None => failure(404, "notFound", "no such operation"),
+            ("GET", ["zones", _, "operations", name] | ["global", "operations", name])
+            | ("POST", ["zones", _, "operations", name, "wait"]) => match world.operations.get_mut(*name) {
+                Some(operation) => {
+                    operation["status"] = "DONE".into();
+                    (200, operation.clone())
                 }
-            }
+                None => failure(404, "notFound", "no such operation"),
+            },
             ("GET", ["zones", zone, "instances", name]) => match world.instance(zone, name) {
                 Some(machine) => (200, machine.body.clone()),
                 None => missing(name),
@@ -455,6 +462,7 @@ impl Shared {
             let address = world.address();
             made["id"] = world.number().to_string().into();
             made["status"] = "RUNNING".into();
+            made["selfLink"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}/instances/{name}").into();
             made["zone"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}").into();
             made["machineType"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}/machineTypes/{kind}").into();
             made["labelFingerprint"] = world.fingerprint();
@@ -510,6 +518,7 @@ impl World {
         let mut body = json!({
             "name": name,
             "operationType": kind,
+            "selfLink": format!("{ROOT}/projects/{PROJECT}/{at}/operations/{name}"),
             "status": "RUNNING",
             "targetLink": format!("{ROOT}/projects/{PROJECT}/{at}/{target}"),
         });

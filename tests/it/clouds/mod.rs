@@ -6,6 +6,8 @@ mod answers;
 mod arm;
 #[cfg(feature = "azure")]
 mod azure;
+#[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
+mod bert;
 #[cfg(all(feature = "azure", feature = "gcp"))]
 mod check;
 #[cfg(feature = "gcp")]

@@ -8,6 +8,7 @@ use super::metal::end;
 use crate::sshd::Sshd;
 use serde_json::{Value, json};
 use std::io::Write;
+use std::ops::Bound;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -114,19 +115,30 @@ impl Shared {
                 false => missing(&parts.join("/")),
             },
             ("GET", ["locations", "-", "nodes"]) => {
-                // Two pages, so that somebody who reads one only is seen.
-                let all: Vec<Value> = world.nodes.values().map(|machine| machine.body.clone()).collect();
-                let half = all.len().div_ceil(2);
-                match asked("pageToken") {
-                    Some(_) => (200, json!({ "nodes": all[half..] })),
-                    None if all.len() > half => (200, json!({ "nodes": all[..half], "nextPageToken": "2" })),
-                    None => (200, json!({ "nodes": all })),
+                // A page has one node, so that somebody who reads one page only is seen; and it begins after
+                // the last one, whatever has come and gone since.
+                let after = asked("pageToken").and_then(|after| after.split_once('/'));
+                let after = after.map(|(zone, name)| (zone.to_owned(), name.to_owned())).unwrap_or_default();
+                let mut left = world.nodes.range((Bound::Excluded(after), Bound::Unbounded));
+                let Some(((zone, name), first)) = left.next() else { return (200, json!({})) };
+                let mut answer = json!({ "nodes": [first.body] });
+                if left.next().is_some() {
+                    answer["nextPageToken"] = format!("{zone}/{name}").into();
                 }
+                (200, answer)
             }
-            ("GET", ["locations", zone, "nodes", name]) => match world.node(zone, name) {
-                Some(machine) => (200, machine.body.clone()),
-                None => missing(name),
-            },
+            ("GET", ["locations", zone, "nodes", name]) => {
+                let key = ((*zone).to_owned(), (*name).to_owned());
+                let Some(machine) = world.nodes.get_mut(&key) else { return missing(name) };
+                let answer = machine.body.clone();
+                match answer["state"].as_str() {
+                    // By the next look it is up, or, of a zone that is full, gone.
+                    Some("CREATING") if failing.is_some() => drop(world.nodes.remove(&key)),
+                    Some("CREATING") => machine.body["state"] = "READY".into(),
+                    _ => {}
+                }
+                (200, answer)
+            }
             ("PATCH", ["locations", zone, "nodes", name]) => {
                 let Some(machine) = world.node(zone, name) else { return missing(name) };
                 if machine.body["state"] != "READY" {
@@ -200,7 +212,7 @@ impl World {
         let address = self.address();
         let mut made = body.clone();
         made["name"] = format!("projects/{PROJECT}/locations/{zone}/nodes/{name}").into();
-        made["state"] = "READY".into();
+        made["state"] = body.get("state").cloned().unwrap_or("READY".into());
         made["networkEndpoints"] =
             json!([{ "ipAddress": "10.128.0.2", "port": 8470, "accessConfig": { "externalIp": address } }]);
         self.nodes.insert((zone.to_owned(), name.to_owned()), Machine { body: made, server: None });

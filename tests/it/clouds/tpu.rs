@@ -2,9 +2,11 @@
 
 use super::gcp::{Place, owner, spec, token, within};
 use super::google::{Google, Trouble};
+use crate::apply::place::ended;
 use serde_json::{Value, json};
 use sky::model::{Bytes, Purchase, Tee};
 use sky::provider::*;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 const CREATE: &str = "tpu.projects.locations.nodes.create";
@@ -127,6 +129,28 @@ fn planted(stage: &str, lease_end: &str) -> Value {
 }
 
 #[test]
+fn what_a_former_process_has_begun_is_waited_for() {
+    let place = Place::new();
+    let (name, mut coming) = (format!("sky-{}", token("a").id), planted("a", "9999-01-01_5400_3a00_3a00_5a"));
+    coming["state"] = "CREATING".into();
+    place.google.plant("us-central1-f", &name, &coming);
+    let machine = place.create(&place.provider(), &token("a"), &v3()).unwrap();
+    assert_eq!(machine.id, format!("locations/us-central1-f/nodes/{name}"));
+    assert!(place.google.calls(CREATE).is_empty());
+    place.runtime.block_on(place.provider().delete(&token("a"))).unwrap();
+    // The zone was full after all: it is gone, and the next zone is tried.
+    place.google.plant("us-central1-b", &name, &coming);
+    place.google.trouble("tpu.projects.locations.nodes.get us-central1-b", Trouble::Operation("8 full"));
+    place.google.trouble(&format!("{CREATE} us-central1-b"), FULL);
+    let provider = place.provider();
+    // Lists do not have it yet, or the engine would take what is there.
+    place.google.trouble(LIST, Trouble::Answer(403, "SERVICE_DISABLED"));
+    let machine = place.create(&provider, &token("a"), &v3()).unwrap();
+    assert_eq!(machine.id, format!("locations/us-central1-f/nodes/{name}"));
+    place.google.check();
+}
+
+#[test]
 fn a_node_that_was_made_behind_our_back_is_found_and_ended() {
     let place = Place::new();
     let provider = place.provider();
@@ -154,9 +178,26 @@ fn a_node_that_was_made_behind_our_back_is_found_and_ended() {
         }
         // Too long for a label.
         assert_eq!(provider.list(Some(&heir)).await.unwrap().len(), 1);
-        for stage in ["a", "b"] {
-            provider.delete(&token(stage)).await.unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let sweep = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
+        command.arg("sweep").args(args).current_dir(folder.path()).stdin(Stdio::null());
+        for name in ["SKY_DATA_DIR", "SKY_HOSTS", "SKY_STATE"] {
+            command.env_remove(name);
         }
+        command.envs(place.google.environment()).env("SKY_SIM", folder.path().join("none")).output().unwrap()
+    };
+    let said = ended(&sweep(&["--all", "--dry-run"]), 2);
+    for name in ["theirs", "old"] {
+        assert!(said.contains(&format!("locations/europe-west4-a/nodes/{name} ")), "{said}");
+    }
+    // Without being asked for more, only what nobody can need any more is ended.
+    ended(&sweep(&["--auto-approve"]), 0);
+    let left: Vec<String> = place.google.nodes().into_iter().map(|(_, name)| name).collect();
+    assert_eq!(left, ["strange", "theirs"]);
+    place.runtime.block_on(async {
+        provider.delete(&token("a")).await.unwrap();
         assert_eq!(provider.list(None).await.unwrap(), []);
     });
     assert_eq!(place.google.nodes(), [("europe-west4-a".to_owned(), "strange".to_owned())]);

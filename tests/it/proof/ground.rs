@@ -325,7 +325,7 @@ impl Ground {
         }
         #[cfg(feature = "gcp")]
         if let Some(google) = &self.google {
-            assert_eq!(google.instances(), [], "{about}");
+            assert_eq!((google.instances(), google.nodes()), (Vec::new(), Vec::new()), "{about}");
             google.check();
         }
         #[cfg(feature = "azure")]
@@ -333,7 +333,6 @@ impl Ground {
             for kind in ["virtualMachines", "networkInterfaces", "publicIPAddresses", "disks"] {
                 assert_eq!(azure.names(kind), Vec::<String>::new(), "{about}");
             }
-            azure.check();
         }
         if self.on == On::Slurm {
             let jobs = Cluster::shared().jobs_in(self.folder.path());
@@ -344,6 +343,8 @@ impl Ground {
         assert!(taken.is_empty(), "{about}: {taken:?}");
         let sweep = self.sky(&["sweep", "--dry-run"]).output().unwrap();
         assert!(ended(&sweep, 0).contains("Nothing to sweep"), "{about}");
+        #[cfg(feature = "azure")]
+        self.microsoft.iter().for_each(Microsoft::check);
     }
 }
 

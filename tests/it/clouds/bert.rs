@@ -1,0 +1,99 @@
+//! The job of the README from end to end: planned, created by three clouds' APIs, run over SSH, handed on,
+//! and given back.
+
+use crate::apply::place::ended;
+use crate::proof::files_with;
+use crate::proof::ground::{Ground, On};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// In place of each stage's program.
+const COMMANDS: [(&str, &str); 3] = [
+    (
+        "python process.py",
+        "echo \\\"process $SKY_NODE of $SKY_NODES\\\" >> RAN; tr a-z A-Z < $SKY_INPUTS/reviews > $SKY_OUTPUTS/tokens",
+    ),
+    ("python train.py", "echo train >> RAN; wc -w < $SKY_INPUTS/tokens | tr -d ' ' > $SKY_OUTPUTS/model"),
+    ("python serve.py", "echo serve >> RAN; sed 's/^/answers: /' $SKY_INPUTS/model > $SKY_OUTPUTS/answers"),
+];
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().flatten() {
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to.join(entry.file_name())),
+            false => drop(std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        }
+    }
+}
+
+/// The job with stand-ins for its programs, and the plan of it.
+fn planned() -> Ground {
+    let ground = Ground::new(On::Clouds);
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bert"), ground.folder.path());
+    let ran = ground.path("ran").display().to_string();
+    let mut job = ground.text("job.toml");
+    for (program, stand_in) in COMMANDS {
+        assert!(job.contains(program));
+        job = job.replace(program, &stand_in.replace("RAN", &ran));
+    }
+    std::fs::write(ground.path("job.toml"), job).unwrap();
+    std::fs::write(ground.path("reviews"), "good bad good\n").unwrap();
+    let plan = ["plan", "job.toml", "--policy", "policy.toml", "--catalog", "catalog", "--out", "plan.json"];
+    let said = ended(&ground.sky(&plan).output().unwrap(), 0);
+    assert!(said.contains("$39.74") && said.contains("5 h 44 m"), "{said}");
+    ground
+}
+
+#[test]
+fn on_three_clouds_from_the_plan_to_nothing_left() {
+    let ground = planned();
+    let check = ended(&ground.sky(&["check", "plan.json"]).output().unwrap(), 0);
+    for cloud in ["aws", "azure", "gcp"] {
+        assert!(check.contains(&format!("{cloud}: ready\n")), "{check}");
+    }
+    let apply = ["apply", "plan.json", "--data", "reviews=reviews", "--json"];
+    let said = ended(&ground.sky(&apply).output().unwrap(), 0);
+    assert_eq!(ground.text(".sky/artifacts/serve/answers"), "answers: 3\n", "{said}");
+    let mut ran: Vec<String> = ground.text("ran").lines().map(str::to_owned).collect();
+    ran.sort();
+    assert_eq!(ran, ["process 0 of 2", "process 1 of 2", "serve", "train"]);
+    let state = ground.state();
+    let places: BTreeMap<&str, String> =
+        state.stages.iter().map(|(name, record)| (name.as_str(), record.place.to_string())).collect();
+    let wanted = [("process", "azure:eastus"), ("serve", "aws:us-east-1"), ("train", "gcp:us-central1")];
+    assert_eq!(places, wanted.map(|(name, place)| (name, place.to_owned())).into());
+    // What each cloud was asked for.
+    let machines = ground.microsoft().unwrap().calls("PUT virtualMachines");
+    let sizes = machines.iter().map(|body| &body["properties"]["hardwareProfile"]["vmSize"]);
+    assert_eq!(sizes.collect::<Vec<_>>(), ["Standard_DC8_v2"; 2]);
+    assert_eq!(ground.account().requests("RunInstances").iter().filter(|one| one["DryRun"] != "true").count(), 1);
+    assert_eq!(ground.google().calls("tpu.projects.locations.nodes.create").len(), 1);
+    // Both ways between clouds were paid for, by what was really moved.
+    let there =
+        |artifact: &str| state.copies.get(artifact).map(|places| places.iter().map(ToString::to_string).collect());
+    assert_eq!(there("process.tokens"), Some(vec!["gcp:us-central1".to_owned()]));
+    assert_eq!(there("train.model"), Some(vec!["aws:us-east-1".to_owned()]));
+    ground.check_nothing_left("bert");
+    // No credential is in the state, in logs, in plans or in what came back.
+    assert_eq!(files_with(&ground.path(".sky"), crate::aws::fake::SECRET), Vec::<String>::new());
+    ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+    assert_eq!(ground.account().groups("us-east-1"), Vec::<String>::new());
+    assert_eq!(ground.microsoft().unwrap().names("resourceGroups"), Vec::<String>::new());
+}
+
+#[test]
+fn killed_on_its_way_it_goes_on() {
+    let ground = planned();
+    let apply = ["apply", "plan.json", "--data", "reviews=reviews"];
+    let mut kills = 0;
+    while kills < 25 && ground.crash(&apply, 9 + kills % 5) {
+        kills += 1;
+    }
+    assert!(kills > 5, "{kills}");
+    ended(&ground.sky(&apply).output().unwrap(), 0);
+    let mut ran: Vec<String> = ground.text("ran").lines().map(str::to_owned).collect();
+    ran.sort();
+    assert_eq!(ran, ["process 0 of 2", "process 1 of 2", "serve", "train"], "nothing ran twice");
+    ground.check_nothing_left("bert, killed");
+}
