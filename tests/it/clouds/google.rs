@@ -183,7 +183,10 @@ impl Shared {
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut line = String::new();
-        reader.read_line(&mut line)?;
+        if reader.read_line(&mut line)? == 0 {
+            // Whoever wanted to ask was killed.
+            return Ok(());
+        }
         let mut words = line.split(' ');
         let (verb, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let mut length = 0;
