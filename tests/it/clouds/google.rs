@@ -4,13 +4,12 @@
 
 use super::answers::{aggregated, failure, fits, labels_fit, message, missing, plain};
 use super::discovery::Discovery;
-use super::metal::{boot, end};
 use crate::sshd::Sshd;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -154,6 +153,36 @@ impl Drop for Google {
     }
 }
 
+/// Ends a machine, with all that runs on it.
+fn end(server: Option<Sshd>) {
+    let Some(mut server) = server else { return };
+    server.end();
+    let home = format!("HOME={}", server.path("").display());
+    let home = home.trim_end_matches('/');
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment.split(|byte| *byte == 0).any(|one| one == home.as_bytes()) {
+            let pid = entry.file_name();
+            let _ = Command::new("kill").args(["-s", "KILL"]).arg(pid).stderr(std::process::Stdio::null()).status();
+        }
+    }
+}
+
+/// What cloud-init would do with user data.
+fn boot(below: &Path, user_data: &str) -> Sshd {
+    let (first, rest) = user_data.split_once('\n').unwrap();
+    assert_eq!(first, "#cloud-config");
+    let config: Value = serde_json::from_str(rest).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let keys = &config["ssh_keys"];
+    Sshd::with_keys(
+        below,
+        &text(&keys["ed25519_private"]),
+        &text(&keys["ed25519_public"]),
+        &text(&config["users"][0]["ssh_authorized_keys"][0]),
+    )
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
@@ -183,10 +212,7 @@ impl Shared {
     fn serve(&self, mut stream: TcpStream) -> std::io::Result<()> {
         let mut reader = BufReader::new(stream.try_clone()?);
         let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 {
-            // Whoever wanted to ask was killed.
-            return Ok(());
-        }
+        reader.read_line(&mut line)?;
         let mut words = line.split(' ');
         let (verb, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let mut length = 0;

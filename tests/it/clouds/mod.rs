@@ -14,7 +14,7 @@ mod gcp;
 pub mod google;
 #[cfg(feature = "azure")]
 mod http;
-#[cfg(any(feature = "azure", feature = "gcp"))]
+#[cfg(feature = "azure")]
 mod metal;
 #[cfg(feature = "azure")]
 pub mod microsoft;
