@@ -1,6 +1,6 @@
 //! The call that creates a machine, and all that is asked about one machine.
 
-use super::super::cloud::{Instance, Wanted};
+use super::super::cloud::{Instance, Life, Wanted};
 use super::super::{ErrorKind, ProviderError};
 use super::access::{Api, answered};
 use super::kind::Kind;
@@ -59,7 +59,14 @@ pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, P
     match made {
         Err(error) if exists(&error) => {}
         // It may be there, or come to be: whoever asks again will see.
-        Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => return Err(error),
+        Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => {
+            // But what has come to nothing stands in the way of another try.
+            if azure.look_at(&group, &name).await.is_ok_and(|made| made.is_some_and(|made| made.life == Life::Stopped))
+            {
+                let _ = remove(api, &group, &name).await;
+            }
+            return Err(error);
+        }
         Err(error) => {
             // A machine that could not be made is there all the same, with its disk and its address. What
             // stays of it has our tags, and is found by lists.
