@@ -15,10 +15,10 @@ pub(super) struct Kind {
     pub arm: bool,
     /// It boots no image of the second generation.
     pub old: bool,
-    /// Its memory is encrypted, with AMD SEV-SNP or Intel TDX.
-    pub confidential: Option<Tee>,
-    /// Its processors have SGX, which programs make use of by themselves.
-    pub sgx: bool,
+    /// All of its memory is encrypted, so that it takes only images that are made for that.
+    pub confidential: bool,
+    /// The trusted execution environment that its machines run with.
+    pub tee: Option<Tee>,
     /// The family that its quota is of, and how many vCPUs it takes of that.
     pub family: String,
     pub cores: u64,
@@ -26,22 +26,6 @@ pub(super) struct Kind {
     pub nvme: bool,
     /// Why this subscription cannot have it there.
     pub withheld: Option<String>,
-}
-
-impl Kind {
-    /// Whether machines of it run with that environment.
-    pub fn has(&self, tee: Tee) -> bool {
-        self.confidential == Some(tee) || (tee == Tee::Sgx && self.sgx)
-    }
-}
-
-/// The families that have SGX, which capabilities do not tell:
-/// <https://learn.microsoft.com/azure/virtual-machines/sizes/general-purpose/dc-family>.
-fn has_sgx(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let Some(rest) = name.strip_prefix("standard_dc") else { return false };
-    let rest = rest.trim_start_matches(|one: char| one.is_ascii_digit());
-    matches!(rest, "s" | "_v2" | "s_v2" | "s_v3" | "ds_v3")
 }
 
 /// The types of a place, by name in lower case.
@@ -103,6 +87,17 @@ pub(super) fn named(kinds: &Kinds, place: &PlaceName, name: &str) -> Result<Kind
     }
 }
 
+/// Types with SGX, of which the list says nothing: DCsv2, DCsv3 and DCdsv3. Microsoft's documentation of
+/// confidential computing names them.
+fn has_sgx(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let Some((cpus, rest)) = name.strip_prefix("standard_dc").and_then(|rest| rest.split_once('_')) else {
+        return false;
+    };
+    let letters = cpus.trim_start_matches(|one: char| one.is_ascii_digit());
+    matches!((letters, rest), ("s" | "", "v2") | ("s" | "ds", "v3"))
+}
+
 fn read(sku: Value) -> Option<(String, Kind)> {
     let sku: Sku = serde_json::from_value(sku).ok()?;
     if !sku.resource_type.eq_ignore_ascii_case("virtualMachines") {
@@ -114,15 +109,18 @@ fn read(sku: Value) -> Option<(String, Kind)> {
     };
     // A restriction of zones leaves the region.
     let whole = sku.restrictions.iter().find(|one| one.r#type.eq_ignore_ascii_case("Location"));
+    let encrypted = said("ConfidentialComputingType");
+    let with = |name: &str| encrypted.is_some_and(|kind| kind.to_ascii_uppercase().contains(name));
+    let tee = match () {
+        () if with("SNP") => Some(Tee::SevSnp),
+        () if with("TDX") => Some(Tee::Tdx),
+        () => has_sgx(&sku.name).then_some(Tee::Sgx),
+    };
     let kind = Kind {
         arm: said("CpuArchitectureType").is_some_and(|arch| arch.eq_ignore_ascii_case("Arm64")),
         old: said("HyperVGenerations").is_some_and(|generations| !generations.contains("V2")),
-        confidential: said("ConfidentialComputingType").and_then(|kind| match kind.to_ascii_uppercase().as_str() {
-            "SNP" => Some(Tee::SevSnp),
-            "TDX" => Some(Tee::Tdx),
-            _ => None,
-        }),
-        sgx: has_sgx(&sku.name),
+        confidential: encrypted.is_some(),
+        tee,
         family: sku.family.clone(),
         cores: said("vCPUs").and_then(|cores| cores.parse().ok()).unwrap_or(0),
         nvme: said("DiskControllerTypes").is_some_and(|types| types.eq_ignore_ascii_case("NVMe")),
@@ -137,6 +135,20 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn types_with_sgx_are_known_by_their_names() {
+        for (name, expected) in [
+            ("Standard_DC8_v2", true),
+            ("Standard_DC2s_v2", true),
+            ("Standard_DC48ds_v3", true),
+            ("Standard_DC2as_v5", false),
+            ("Standard_DC2es_v6", false),
+            ("Standard_D2s_v3", false),
+        ] {
+            assert_eq!(has_sgx(name), expected, "{name}");
+        }
+    }
+
+    #[test]
     fn types_are_read() {
         let sku = |name: &str, capabilities: &[(&str, &str)], restrictions: Value| {
             let list: Vec<_> =
@@ -148,6 +160,8 @@ mod tests {
         let kinds: Kinds = [
             sku("Standard_D2ps_v5", &[("CpuArchitectureType", "Arm64"), ("HyperVGenerations", "V2")], json!([])),
             sku("Standard_DC2as_v5", &[("ConfidentialComputingType", "SNP"), ("HyperVGenerations", "V2")], json!([])),
+            sku("Standard_DC2es_v5", &[("ConfidentialComputingType", "TDX")], json!([])),
+            sku("Standard_DC8_v2", &[("HyperVGenerations", "V2")], json!([])),
             sku("Standard_A1_v2", &[("HyperVGenerations", "V1")], json!([{ "type": "Zone", "reasonCode": "x" }])),
             sku("Standard_D2s_v6", &[("DiskControllerTypes", "NVMe")], json!([])),
             sku("Standard_M8ms", &[], json!([{ "type": "Location", "reasonCode": "NotAvailableForSubscription" }])),
@@ -159,11 +173,12 @@ mod tests {
         let place = PlaceName { cloud: "azure".into(), region: "eastus".into() };
         let kind = |name: &str| named(&kinds, &place, name).unwrap();
         assert_eq!(kind("Standard_D2ps_v5"), Kind { arm: true, ..Kind::default() });
-        assert_eq!(kind("Standard_DC2as_v5"), Kind { confidential: Some(Tee::SevSnp), ..Kind::default() });
+        let snp = Kind { confidential: true, tee: Some(Tee::SevSnp), ..Kind::default() };
+        assert_eq!(kind("Standard_DC2as_v5"), snp);
+        assert_eq!(kind("Standard_DC2es_v5").tee, Some(Tee::Tdx));
+        assert_eq!(kind("Standard_DC8_v2"), Kind { tee: Some(Tee::Sgx), ..Kind::default() });
         assert_eq!(kind("Standard_A1_v2"), Kind { old: true, ..Kind::default() });
         assert_eq!(kind("Standard_D2s_v6"), Kind { nvme: true, ..Kind::default() });
-        let sgx = ["Standard_DC8_v2", "Standard_DC2s_v3", "Standard_DC4ds_v3", "Standard_DC2as_v5", "Standard_D2s_v3"];
-        assert_eq!(sgx.map(has_sgx), [true, true, true, false, false]);
         for (name, words) in [("Standard_M8ms", "NotAvailableForSubscription"), ("Premium_LRS", "has no")] {
             let error = named(&kinds, &place, name).unwrap_err();
             assert!(error.kind == ErrorKind::Stockout && error.message.contains(words), "{error}");

@@ -1,6 +1,6 @@
 //! The call that creates a machine, and all that is asked about one machine.
 
-use super::super::cloud::{Instance, Wanted};
+use super::super::cloud::{Instance, Life, Wanted};
 use super::super::{ErrorKind, ProviderError, without_tee};
 use super::access::{Api, answered};
 use super::kind::Kind;
@@ -42,7 +42,7 @@ pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, P
     let api = azure.api().await?;
     let (place, owner) = (&wanted.spec.place, &wanted.spec.owner);
     let kind = azure.kind(place, &wanted.spec.instance_type).await?;
-    if let Some(tee) = wanted.spec.tee.filter(|tee| !kind.has(*tee)) {
+    if let Some(tee) = wanted.spec.tee.filter(|tee| kind.tee != Some(*tee)) {
         return Err(without_tee(super::super::AZURE, &wanted.spec.instance_type, tee));
     }
     let (group, name) = (home::group(&owner.lineage), name(&wanted.token.id, &place.region));
@@ -62,7 +62,14 @@ pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, P
     match made {
         Err(error) if exists(&error) => {}
         // It may be there, or come to be: whoever asks again will see.
-        Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => return Err(error),
+        Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => {
+            // But what has come to nothing stands in the way of another try.
+            if azure.look_at(&group, &name).await.is_ok_and(|made| made.is_some_and(|made| made.life == Life::Stopped))
+            {
+                let _ = remove(api, &group, &name).await;
+            }
+            return Err(error);
+        }
         Err(error) => {
             // A machine that could not be made is there all the same, with its disk and its address. What
             // stays of it has our tags, and is found by lists.
@@ -161,7 +168,7 @@ fn body(wanted: &Wanted, kind: &Kind, name: &str, subnet: String) -> Result<Virt
         storage_profile: Some(storage(wanted.spec.disk, kind, name)?),
         os_profile: Some(system(wanted, name)),
         network_profile: Some(interfaces(name, subnet)),
-        security_profile: kind.confidential.map(|_| SecurityProfile {
+        security_profile: kind.confidential.then(|| SecurityProfile {
             security_type: Some(models::security_profile::SecurityType::ConfidentialVm),
             uefi_settings: Some(UefiSettings { secure_boot_enabled: Some(true), v_tpm_enabled: Some(true) }),
             ..SecurityProfile::default()
@@ -189,7 +196,7 @@ fn storage(written: Bytes, kind: &Kind, name: &str) -> Result<StorageProfile, Pr
     };
     let disk = ManagedDiskParameters {
         storage_account_type: Some(models::StorageAccountType::StandardSsdLrs),
-        security_profile: kind.confidential.map(|_| guest_state),
+        security_profile: kind.confidential.then_some(guest_state),
         ..ManagedDiskParameters::default()
     };
     let os_disk = OsDisk {
@@ -218,7 +225,7 @@ fn image(kind: &Kind) -> Result<ImageReference, ProviderError> {
         Some(given) => given_image(&given),
         None => {
             let sku = match kind {
-                Kind { confidential: Some(_), .. } => "cvm",
+                Kind { confidential: true, .. } => "cvm",
                 Kind { arm: true, .. } => "server-arm64",
                 Kind { old: true, .. } => "server-gen1",
                 _ => "server",
@@ -312,7 +319,6 @@ fn interfaces(name: &str, subnet: String) -> NetworkProfile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Tee;
 
     #[test]
     fn names_fit() {
@@ -340,7 +346,7 @@ mod tests {
             (Kind::default(), "server"),
             (Kind { arm: true, ..Kind::default() }, "server-arm64"),
             (Kind { old: true, ..Kind::default() }, "server-gen1"),
-            (Kind { confidential: Some(Tee::SevSnp), ..Kind::default() }, "cvm"),
+            (Kind { confidential: true, ..Kind::default() }, "cvm"),
         ] {
             assert_eq!(image(&kind).unwrap().sku.as_deref(), Some(sku));
         }

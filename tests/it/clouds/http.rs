@@ -68,7 +68,10 @@ fn serve(mut stream: TcpStream, handle: &dyn Fn(Asked) -> Option<Told>) -> std::
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line)?;
+        if reader.read_line(&mut line)? == 0 {
+            // Whoever began to ask was killed.
+            return Ok(());
+        }
         let Some((name, value)) = line.trim_end().split_once(": ") else { break };
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }

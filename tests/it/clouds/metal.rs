@@ -1,4 +1,4 @@
-//! The machines of fakes: SSH servers on this machine, that take their keys from user data as cloud-init
+//! The machines of the Azure of the tests: SSH servers on this machine, that take their keys from user data as cloud-init
 //! does.
 
 use crate::sshd::Sshd;

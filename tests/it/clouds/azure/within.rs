@@ -115,6 +115,7 @@ fn failures() {
         (Trouble::Operation("OverconstrainedAllocationRequest"), ErrorKind::Stockout),
         (Trouble::Operation("OperationNotAllowed"), ErrorKind::Quota),
         (Trouble::Operation("AuthorizationFailed"), ErrorKind::Denied),
+        (Trouble::Operation("InternalExecutionError"), ErrorKind::Unreachable),
         (Trouble::Operation("SomethingElse"), ErrorKind::Other),
         (Trouble::Answer(409, "SkuNotAvailable"), ErrorKind::Stockout),
         (Trouble::Answer(409, "OperationNotAllowed"), ErrorKind::Quota),
