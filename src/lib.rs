@@ -32,7 +32,7 @@
 //! | [`plan`] | the plan's fields, its canonical file | model |
 //! | [`state`] | snapshot, journal, lock of what was applied, in a folder or a bucket; its keys | model, plan |
 //! | [`provider`] | what can create, run and delete; one folder per cloud, and what those share whose machines are reached by SSH: the runner, and leases, keys and tags of what is rented | model |
-//! | [`transfer`] | artifacts by content hash, and moving them | util |
+//! | [`transfer`] | artifacts by content hash, and moving them; the buckets between machines | model |
 //! | [`apply`] | walks a plan: start, watch, hand data on, interrupt, destroy | plan, state, provider, transfer, model |
 //! | [`util`] | atomic files, hashes, the clock | nothing |
 //!
