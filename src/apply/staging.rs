@@ -22,6 +22,7 @@ use crate::provider::{Content, Delivery, ErrorKind, Fetch, Moved, ProviderError,
 use crate::state::event::Event;
 use crate::state::journal::Sync;
 use crate::state::{Artifact, State, Status};
+use crate::transfer::Staging;
 use crate::transfer::bucket::{Bucket, BucketError, Purpose, Trouble};
 use crate::transfer::pack::{bring, there};
 use crate::util::crash;
@@ -249,6 +250,13 @@ pub(super) async fn inputs(
     task: &mut Task,
 ) -> Result<Result<(), ProviderError>, Error> {
     let context = attempt.context;
+    // Else it would be known only when the command has done its work.
+    if context.settings.staging == Staging::Buckets
+        && planned.writes.keys().any(|output| goes_through(attempt, planned, output, worker))
+        && let Err(error) = patiently(attempt.patience(), || worker.measure(&[])).await
+    {
+        return Ok(Err(error));
+    }
     for (number, (read, _)) in input_names(planned).into_iter().enumerate() {
         let ArtifactRef::Output { .. } = read else { continue };
         let name = read.to_string();

@@ -454,7 +454,7 @@ pub trait Worker: Send + Sync {
     }
 
     /// What a command that exited well wrote, in the order of `outputs`, without bringing it here; errors are as of
-    /// [`Worker::collect`].
+    /// [`Worker::collect`]. Of no outputs, at any time: an error says what the machine lacks to use buckets at all.
     async fn measure(&self, _outputs: &[String]) -> Result<Vec<Parcel>, ProviderError> {
         stages_nothing()
     }

@@ -1,6 +1,6 @@
 //! What a state says, for `sky show` and for `sky plan --detailed-exitcode`.
 
-use super::data::{State, Status};
+use super::data::{Artifact, State, Status};
 use crate::model::{ArtifactRef, Bytes, Job, Millis, Money, canonical, dag};
 use crate::plan::{DoneStage, FromState, Plan, PlannedStage};
 use crate::util::{clock, hash};
@@ -93,22 +93,24 @@ pub fn holds(state: &State, plan: &Plan) -> bool {
 /// waits for counts as done too; the content of datasets and files is not looked at.
 pub fn facts(state: &State, job: &Job) -> FromState {
     let whole = job.expanded();
-    let mut done: BTreeMap<String, DoneStage> = BTreeMap::new();
-    for name in dag::order(&whole).unwrap_or_default() {
-        let Some(stage) = whole.stages.get(name) else { continue };
-        let Some(record) = state.stages.get(name).filter(|record| record.status == Status::Done) else { continue };
-        let given = digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes);
-        let same = record.imported() || record.definition == given;
-        let ready = dag::predecessors(stage).into_iter().all(|before| done.contains_key(before));
-        let output = |output: &String| {
-            let artifact = state.artifacts.get(&format!("{name}.{output}"))?;
-            Some((output.clone(), Bytes(artifact.bytes)))
+    let mut again: BTreeSet<String> = BTreeSet::new();
+    let done = loop {
+        let done = done(state, &whole, &again);
+        // What was deleted when all had read it is made again if somebody has to read it again.
+        let reads = |artifact: &str| {
+            let readers = whole.stages.iter().filter(|(_, stage)| stage.reads.iter().any(|read| read.to_string() == artifact));
+            readers.filter(|(name, _)| !done.contains_key(*name)).count() > 0
         };
-        let outputs: Option<BTreeMap<String, Bytes>> = stage.writes.keys().map(output).collect();
-        if let Some(outputs) = outputs.filter(|_| same && ready) {
-            done.insert(name.to_owned(), DoneStage { place: record.place.clone(), outputs });
+        let gone = |(name, artifact): (&String, &Artifact)| {
+            let stage = done.keys().find(|stage| name.strip_prefix(*stage).is_some_and(|rest| rest.starts_with('.')))?;
+            (artifact.away && artifact.staged.is_empty() && reads(name)).then(|| stage.clone())
+        };
+        let before = again.len();
+        again.extend(state.artifacts.iter().filter_map(gone));
+        if again.len() == before {
+            break done;
         }
-    }
+    };
     let elapsed = match (&state.begun, &state.newest) {
         (Some(begun), Some(newest)) => clock::between(begun, newest),
         _ => 0,
@@ -124,6 +126,27 @@ pub fn facts(state: &State, job: &Job) -> FromState {
         exhausted: exhausted.cloned().collect(),
         done,
     }
+}
+
+/// The stages of a job that count as done, but for those that are to be done `again`.
+fn done(state: &State, whole: &Job, again: &BTreeSet<String>) -> BTreeMap<String, DoneStage> {
+    let mut done: BTreeMap<String, DoneStage> = BTreeMap::new();
+    for name in dag::order(whole).unwrap_or_default() {
+        let Some(stage) = whole.stages.get(name).filter(|_| !again.contains(name)) else { continue };
+        let Some(record) = state.stages.get(name).filter(|record| record.status == Status::Done) else { continue };
+        let given = digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes);
+        let same = record.imported() || record.definition == given;
+        let ready = dag::predecessors(stage).into_iter().all(|before| done.contains_key(before));
+        let output = |output: &String| {
+            let artifact = state.artifacts.get(&format!("{name}.{output}"))?;
+            Some((output.clone(), Bytes(artifact.bytes)))
+        };
+        let outputs: Option<BTreeMap<String, Bytes>> = stage.writes.keys().map(output).collect();
+        if let Some(outputs) = outputs.filter(|_| same && ready) {
+            done.insert(name.to_owned(), DoneStage { place: record.place.clone(), outputs });
+        }
+    }
+    done
 }
 
 /// Digest of the work that a plan gives a stage, wherever it runs: the command, the names of what

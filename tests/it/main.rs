@@ -32,6 +32,7 @@ mod slurm;
 mod slurmd;
 mod ssh;
 mod sshd;
+mod staging;
 mod stores;
 mod update;
 mod verify;

@@ -35,10 +35,15 @@ able() {
 digest() { sha256sum < "$1" | cut -c 1-64; }
 size() { wc -c < "$1" | tr -d ' '; }
 
+# measure TOKEN: whether we can do what is asked for at all.
 # measure TOKEN OUTPUT: `missing`; or `file` or `program` with size and digest; or `folder`, and all entries:
 # kind, mode, size, name, NUL, target, NUL of each; NUL; digest and name, NUL, of each file.
 request_measure() {
     needed "$1"
+    if [ "$#" -lt 2 ]; then
+        able http://
+        return
+    fi
     able file://
     output=$box/outputs/$2 list=$run/list.$$
     if [ ! -e "$output" ]; then

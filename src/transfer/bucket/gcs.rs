@@ -166,3 +166,39 @@ pub(super) async fn list() -> Result<Vec<String>, BucketError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::path::Path;
+    use object_store::signer::Signer;
+
+    #[test]
+    fn addresses_are_signed_by_the_key_of_a_service_account() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "", "-f"])
+            .arg(folder.path().join("key"))
+            .status();
+        assert!(made.expect("no ssh-keygen: `make setup` installs openssh-client").success());
+        let key = std::fs::read_to_string(folder.path().join("key")).unwrap();
+        let account_key = json!({
+            "type": "service_account", "project_id": "p", "private_key_id": "k", "private_key": key,
+            "client_email": "me@p.iam.gserviceaccount.com", "client_id": "1",
+        });
+        let builder = GoogleCloudStorageBuilder::new().with_service_account_key(account_key.to_string());
+        let account = account(builder, "sky-bucket").unwrap();
+        let signed = account.client.signed_url(Method::PUT, &Path::from("key/00000"), Duration::from_secs(3600));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let url = runtime.block_on(signed).unwrap();
+        assert_eq!((url.scheme(), url.host_str()), ("https", Some("storage.googleapis.com")));
+        assert_eq!(url.path(), "/sky-bucket/key/00000");
+        let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
+        assert_eq!(query["X-Goog-Algorithm"], "GOOG4-RSA-SHA256");
+        assert_eq!(query["X-Goog-Expires"], "3600");
+        assert_eq!(query["X-Goog-SignedHeaders"], "host");
+        assert!(query["X-Goog-Credential"].starts_with("me@p.iam.gserviceaccount.com/"));
+        // An RSA signature of 2048 bits in hex.
+        assert_eq!(query["X-Goog-Signature"].len(), 512);
+    }
+}

@@ -38,6 +38,7 @@ fn killed_at_every(nth: u64, on: On) {
             assert!(!ground.path(".sky").join(gone).exists(), "{about}: {gone}");
         }
         assert_eq!(ground.machines(), Vec::<std::path::PathBuf>::new(), "{about}");
+        ground.check_no_buckets(&about);
         #[cfg(feature = "aws")]
         if on == On::Aws {
             for region in ["us-east-1", "us-west-2"] {
@@ -66,6 +67,12 @@ fn at_every_point_over_ssh() {
     killed_everywhere(On::Ssh);
 }
 
+/// Object stores of two clouds have what stages hand on; every point would take long.
+#[test]
+fn at_many_points_with_data_in_buckets() {
+    killed_at_every(9, On::Staged);
+}
+
 #[cfg(feature = "aws")]
 #[test]
 fn at_every_point_at_amazon() {
@@ -77,6 +84,7 @@ const ALL: &[On] = &[
     On::Local,
     On::Sim,
     On::Ssh,
+    On::Staged,
     #[cfg(feature = "aws")]
     On::Aws,
     #[cfg(feature = "gcp")]
