@@ -107,9 +107,7 @@ pub(super) fn goes_through(attempt: &Attempt<'_>, planned: &PlannedStage, output
     let staging = &attempt.context.settings.staging;
     let read = ArtifactRef::Output { stage: planned.name.clone(), name: output.to_owned() };
     let from_there = |reader: &PlannedStage| reader.reads.contains(&read) && staging.has(&reader.place.cloud);
-    worker.stages()
-        && staging.has(&attempt.rung.place.cloud)
-        && attempt.context.plan.stages.iter().any(from_there)
+    worker.stages() && staging.has(&attempt.rung.place.cloud) && attempt.context.plan.stages.iter().any(from_there)
 }
 
 /// Sends outputs to the bucket of the attempt's place.
@@ -300,7 +298,8 @@ async fn fetch(
         Err(error) => return Ok(Err(error)),
     };
     let (stage, token) = (attempt.token.stage.clone(), attempt.token.id.clone());
-    let fetching = Event::Fetching { stage: stage.clone(), token: token.clone(), artifact: name.to_owned(), from: from.clone() };
+    let fetching =
+        Event::Fetching { stage: stage.clone(), token: token.clone(), artifact: name.to_owned(), from: from.clone() };
     context.recorder.record(fetching, Sync::Now)?;
     let mut moved = 0;
     let mut whole = false;
@@ -375,11 +374,7 @@ fn gone(name: &str) -> ProviderError {
 }
 
 /// Brings an artifact from a bucket into the store of the state folder.
-async fn bring_home(
-    context: &Context,
-    name: &str,
-    patience: Patience,
-) -> Result<Result<(), ProviderError>, Error> {
+async fn bring_home(context: &Context, name: &str, patience: Patience) -> Result<Result<(), ProviderError>, Error> {
     let alone = context.depot.alone(name, &PlaceName::here());
     let _alone = alone.lock().await;
     let artifact = context.recorder.read(|state| state.artifacts.get(name).cloned());

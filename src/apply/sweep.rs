@@ -103,7 +103,8 @@ pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
 /// Deletes a bucket with all that is in it.
 pub async fn delete_bucket(stray: &StrayBucket) -> Result<(), Error> {
     let found = &stray.bucket;
-    let delete = || async { Bucket::open(&found.address, &found.place).map_err(as_call)?.delete().await.map_err(as_call) };
+    let delete =
+        || async { Bucket::open(&found.address, &found.place).map_err(as_call)?.delete().await.map_err(as_call) };
     Ok(patiently(Patience::Through, delete).await?)
 }
 

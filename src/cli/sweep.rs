@@ -121,8 +121,7 @@ fn text(found: &Found, terminal: &Terminal) -> String {
         let (cloud, place) = (bucket.place.cloud.clone(), bucket.place.to_string());
         vec![bucket.address.clone(), cloud, "bucket".to_owned(), place, String::new(), why]
     };
-    let rows: Vec<Vec<String>> =
-        found.strays.iter().map(row).chain(found.buckets.iter().map(bucket_row)).collect();
+    let rows: Vec<Vec<String>> = found.strays.iter().map(row).chain(found.buckets.iter().map(bucket_row)).collect();
     table::text(&["Machine", "Provider", "Type", "Place", "Of", "Why"], &rows, terminal.width)
 }
 
@@ -150,6 +149,7 @@ fn json_text(found: &Found, deleted: &[String]) -> String {
         json!({ "id": address, "place": place, "why": words(stray.why), "deleted": deleted.contains(address) })
     };
     let buckets: Vec<_> = found.buckets.iter().map(bucket).collect();
-    let whole = json!({ "format_version": "1.0", "strays": strays, "buckets": buckets, "failed": failed.collect::<Vec<_>>() });
+    let whole =
+        json!({ "format_version": "1.0", "strays": strays, "buckets": buckets, "failed": failed.collect::<Vec<_>>() });
     format!("{whole}\n")
 }

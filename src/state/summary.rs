@@ -98,11 +98,13 @@ pub fn facts(state: &State, job: &Job) -> FromState {
         let done = done(state, &whole, &again);
         // What was deleted when all had read it is made again if somebody has to read it again.
         let reads = |artifact: &str| {
-            let readers = whole.stages.iter().filter(|(_, stage)| stage.reads.iter().any(|read| read.to_string() == artifact));
+            let readers =
+                whole.stages.iter().filter(|(_, stage)| stage.reads.iter().any(|read| read.to_string() == artifact));
             readers.filter(|(name, _)| !done.contains_key(*name)).count() > 0
         };
         let gone = |(name, artifact): (&String, &Artifact)| {
-            let stage = done.keys().find(|stage| name.strip_prefix(*stage).is_some_and(|rest| rest.starts_with('.')))?;
+            let stage =
+                done.keys().find(|stage| name.strip_prefix(*stage).is_some_and(|rest| rest.starts_with('.')))?;
             (artifact.away && artifact.staged.is_empty() && reads(name)).then(|| stage.clone())
         };
         let before = again.len();

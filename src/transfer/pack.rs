@@ -29,8 +29,7 @@ pub async fn bring(bucket: &Bucket, pack: &Pack, kind: Kind, objects: &Objects) 
     let failed = |error: io::Error| BucketError { kind: Trouble::Other, message: error.to_string() };
     let folder = objects.scratch().map_err(failed)?;
     let whole = folder.path().join("pack");
-    let mut open =
-        std::fs::File::create(&whole).map_err(|error| failed(file::named(&whole, "create", error)))?;
+    let mut open = std::fs::File::create(&whole).map_err(|error| failed(file::named(&whole, "create", error)))?;
     let mut digests = Vec::new();
     for object in pack.objects() {
         let bytes = bucket.read(&object).await?;

@@ -5,10 +5,10 @@
 
 use super::{file, hash};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 /// Deeper than this, a followed link is taken to lead in a circle.

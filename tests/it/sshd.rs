@@ -57,7 +57,8 @@ impl Sshd {
         use std::os::unix::fs::PermissionsExt;
         // Where people arrive is their home folder, as on a machine of its own.
         let more = "ForceCommand cd && exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n";
-        let mut server = Self { folder: tempfile::tempdir_in(below).unwrap(), port: 0, more, path: String::new(), keeper: None };
+        let mut server =
+            Self { folder: tempfile::tempdir_in(below).unwrap(), port: 0, more, path: String::new(), keeper: None };
         std::fs::write(server.path("host"), host).unwrap();
         std::fs::set_permissions(server.path("host"), std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(server.path("host.pub"), host_public).unwrap();

@@ -117,7 +117,7 @@ upload() {
         if command -v curl > /dev/null 2>&1; then
             call "$2" -o /dev/null -T "$1" && return
         else
-            call "$2" -O /dev/null --method=PUT --body-file="$1" && return
+            call "$2" -O /dev/null --method=PUT --body-file="$1" --header="Content-Type: application/octet-stream" && return
         fi
         because
         case $code in 4*) return 1 ;; esac

@@ -267,7 +267,10 @@ mod tests {
         assert_eq!(Staging::Home.address(&place, lineage, 1), None);
         let folder = Staging::parse("file:///shared/x").unwrap();
         let address = folder.address(&PlaceName::parse("ssh:My Host").unwrap(), lineage, 1).unwrap();
-        assert!(address.starts_with("file:///shared/x/sky-0a1b2c3d4e5f-") && address.ends_with("-my-host"), "{address}");
+        assert!(
+            address.starts_with("file:///shared/x/sky-0a1b2c3d4e5f-") && address.ends_with("-my-host"),
+            "{address}"
+        );
     }
 
     #[test]

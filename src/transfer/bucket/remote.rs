@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 const AT_ONCE: usize = 16;
 /// How long a call about a bucket may take.
 const CALL: Duration = Duration::from_secs(60);
+/// The most that is said of an error, in characters: stores answer with whole documents.
+const WORDS: usize = 400;
 /// How often a bucket is emptied again because something was still being written to it.
 pub(super) const SWEEPS: u32 = 5;
 
@@ -118,14 +120,6 @@ impl Remote {
 /// An error of the crate, after what was to be done.
 pub(super) fn named(what: &str, error: &object_store::Error) -> BucketError {
     use object_store::Error;
-    let (kind, hint) = match error {
-        Error::NotFound { .. } => (Trouble::Missing, ""),
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            (Trouble::Denied, " (the credentials of the environment do not allow it)")
-        }
-        Error::Generic { .. } => (Trouble::Passing, ""),
-        _ => (Trouble::Other, ""),
-    };
     let mut words = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
@@ -135,7 +129,24 @@ pub(super) fn named(what: &str, error: &object_store::Error) -> BucketError {
         }
         next = cause.source();
     }
-    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What the stores say of a bucket that is not there is no `NotFound` of every call.
+    let missing = ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"];
+    let (kind, hint) = match error {
+        _ if missing.iter().any(|said| words.contains(said)) => (Trouble::Missing, " (there is no such bucket)"),
+        Error::NotFound { .. } => (Trouble::Missing, ""),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            (Trouble::Denied, " (the credentials of the environment do not allow it)")
+        }
+        Error::Generic { .. } => (Trouble::Passing, ""),
+        _ => (Trouble::Other, ""),
+    };
+    // What comes after a question mark may be a signature.
+    let plain = |word: &str| match word.split_once('?') {
+        Some((address, _)) if address.contains("://") => address.to_owned(),
+        _ => word.to_owned(),
+    };
+    let words: String = words.split_whitespace().map(plain).collect::<Vec<_>>().join(" ");
+    let words: String = words.chars().take(WORDS).collect();
     BucketError::new(kind, format!("{what}{hint}: {words}"))
 }
 

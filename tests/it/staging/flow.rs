@@ -79,9 +79,15 @@ fn what_is_handed_on_through_two_stores_is_what_came_home() {
     }
     assert_eq!([servers::content(&buckets[AMAZON]), servers::content(&buckets[AZURE])], [None, None]);
     // Whoever reads again what is gone has it made again.
-    change(&yard.place, |plan| plan.stages[3].run = Some(plan.stages[3].run.clone().unwrap() + "; echo 2 >> $SKY_OUTPUTS/all"));
+    change(&yard.place, |plan| {
+        plan.stages[3].run = Some(plan.stages[3].run.clone().unwrap() + "; echo 2 >> $SKY_OUTPUTS/all")
+    });
     let again = ended(&yard.apply(&[]), 0);
-    assert_eq!(yard.place.text(".sky/artifacts/last/all"), home.place.text(".sky/artifacts/last/all") + "2\n", "{again}");
+    assert_eq!(
+        yard.place.text(".sky/artifacts/last/all"),
+        home.place.text(".sky/artifacts/last/all") + "2\n",
+        "{again}"
+    );
     yard.destroy();
     assert_eq!(std::fs::read_dir(yard.place.path("host")).into_iter().flatten().count(), 0);
 }
@@ -89,7 +95,7 @@ fn what_is_handed_on_through_two_stores_is_what_came_home() {
 #[test]
 fn what_moves_is_in_the_journal() {
     let mut rows = ROWS;
-    rows[3].3 = "touch ../../../../../begun; sleep 1000";
+    rows[3].3 = "touch ../../../../begun; sleep 1000";
     let yard = Yard::new(Sshd::shared(), &AT, &rows);
     let mut child = yard.staged(&["--no-logs"]).spawn().unwrap();
     crate::apply::place::wait("the last stage", || yard.place.path("begun").exists());

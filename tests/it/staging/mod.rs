@@ -71,7 +71,10 @@ impl Yard {
     /// The events that an apply wrote down, which is stopped where it cannot take them into a snapshot.
     pub fn journal(&self) -> Vec<Event> {
         let text = self.place.text(".sky/journal");
-        text.lines().filter_map(|line| serde_json::from_str::<Record>(line.get(9..)?).ok()).map(|record| record.event).collect()
+        text.lines()
+            .filter_map(|line| serde_json::from_str::<Record>(line.get(9..)?).ok())
+            .map(|record| record.event)
+            .collect()
     }
 }
 

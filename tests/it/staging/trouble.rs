@@ -10,12 +10,12 @@ use std::path::Path;
 use std::process::Stdio;
 
 const ROWS: [Row; 2] = [
-    ("make", &[], &["big"], "echo make >> ../../../../../ran; seq 400000 > $SKY_OUTPUTS/big"),
+    ("make", &[], &["big"], "echo make >> ../../../../ran; seq 400000 > $SKY_OUTPUTS/big"),
     (
         "read",
         &["make.big"],
         &["o"],
-        "echo read >> ../../../../../ran; test -e ../../../../../good && wc -c < $SKY_INPUTS/big > $SKY_OUTPUTS/o",
+        "echo read >> ../../../../ran; test -e ../../../../good && wc -c < $SKY_INPUTS/big > $SKY_OUTPUTS/o",
     ),
 ];
 
@@ -45,7 +45,7 @@ fn no_credential_and_no_signed_address_is_seen_by_anybody() {
     let server = Sshd::start_with(first);
     curl(&server, "");
     let mut rows = ROWS;
-    rows[1].3 = "touch ../../../../../begun; sleep 1000";
+    rows[1].3 = "touch ../../../../begun; sleep 1000";
     let yard = Yard::new(&server, &[AMAZON, AZURE], &rows);
     let mut command = yard.staged(&[]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -55,7 +55,8 @@ fn no_credential_and_no_signed_address_is_seen_by_anybody() {
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     let calls = calls(&server);
     assert!(calls.matches("call ").count() >= 9, "{calls}");
-    for hidden in ["X-Amz-Signature", "X-Amz-Credential", "sig=", servers::AWS_SECRET, "AKIASTAGING", servers::AZURE_SECRET]
+    for hidden in
+        ["X-Amz-Signature", "X-Amz-Credential", "sig=", servers::AWS_SECRET, "AKIASTAGING", servers::AZURE_SECRET]
     {
         assert!(!said.contains(hidden), "{hidden} in what was said");
         assert!(!calls.contains(hidden), "{hidden} in arguments or environment");
@@ -105,7 +106,7 @@ fn an_upload_that_was_cut_off_goes_on_where_it_was() {
 fn what_somebody_has_changed_is_refused_and_what_is_gone_is_made_again() {
     for at in [AMAZON, AZURE] {
         let yard = Yard::new(Sshd::shared(), &[at, at], &ROWS);
-        let said = ended(&yard.apply(&[]), 4);
+        let said = ended(&yard.apply(&[]), 7);
         assert!(said.contains("exit code 1"), "{said}");
         std::fs::write(yard.place.path("good"), "").unwrap();
         let state = yard.state();
@@ -114,7 +115,7 @@ fn what_somebody_has_changed_is_refused_and_what_is_gone_is_made_again() {
         let bucket = servers::bucket(&address);
         let other = vec![b'x'; usize::try_from(size).unwrap()];
         servers::block_on(bucket.put(&ObjectPath::from(name.as_str()), other.into())).unwrap();
-        let said = ended(&yard.apply(&[]), 4);
+        let said = ended(&yard.apply(&[]), 7);
         for words in ["input `make.big`", "is not what was written: somebody has changed it", &address] {
             assert!(said.contains(words), "no `{words}` in {said}");
         }
@@ -158,10 +159,11 @@ fn one_of_curl_and_wget_is_enough() {
 #[test]
 fn a_sweep_finds_buckets_that_are_in_no_state() {
     let yard = Yard::new(Sshd::shared(), &[AMAZON, AZURE], &ROWS);
-    let said = ended(&yard.apply(&[]), 4);
+    let said = ended(&yard.apply(&[]), 7);
     let addresses: Vec<String> = yard.state().buckets.into_values().collect();
     assert_eq!(addresses.len(), 2, "{said}");
-    let sweep = |more: &[&str]| yard.command(&[&["sweep", "--buckets"], more].concat()).output().unwrap();
+    let sweep =
+        |more: &[&str]| yard.command(&[&["sweep", "--buckets", "--provider", "ssh"], more].concat()).output().unwrap();
     assert!(ended(&sweep(&["--dry-run"]), 0).contains("Nothing to sweep"));
     // A state that was lost: its lineage is all that is left.
     let mut state = yard.state();

@@ -121,7 +121,7 @@ pub fn content(address: &str) -> Option<Vec<(String, u64)>> {
     let client = bucket(address);
     block_on(async {
         let top = match client.list_with_delimiter(None).await {
-            Err(object_store::Error::NotFound { .. }) => return None,
+            Err(error) if format!("{error:?}").contains("404") => return None,
             top => top.unwrap(),
         };
         let mut found = Vec::new();
