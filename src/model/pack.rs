@@ -46,3 +46,16 @@ pub fn digest<'a>(chunks: impl IntoIterator<Item = &'a str>) -> String {
     }
     hasher.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks() {
+        let pack = |bytes| Pack { key: "k".into(), bytes, chunk_bytes: 10, digest: String::new() };
+        assert_eq!([0, 1, 10, 11, 20].map(|bytes| pack(bytes).chunks()), [1, 1, 1, 2, 2]);
+        assert_eq!(pack(11).objects(), ["k/00000", "k/00001"]);
+        assert_ne!(digest(["sha256:a", "sha256:b"]), digest(["sha256:b", "sha256:a"]));
+    }
+}

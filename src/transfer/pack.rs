@@ -68,3 +68,55 @@ fn lay(whole: &Path, kind: Kind, folder: &Path) -> io::Result<std::path::PathBuf
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PlaceName;
+    use crate::util::tree::Links;
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn only_what_was_written_comes_home() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("shared");
+        let address = format!("file://{}", shared.display());
+        let bucket = Bucket::open(&address, &PlaceName::here()).unwrap();
+        block_on(bucket.make("lineage")).unwrap();
+        let tree = folder.path().join("tree");
+        std::fs::create_dir_all(tree.join("empty")).unwrap();
+        std::fs::write(tree.join("x"), "content of x").unwrap();
+        std::os::unix::fs::symlink("x", tree.join("link")).unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.follow_symlinks(false);
+        archive.append_dir_all(".", &tree).unwrap();
+        let bytes = archive.into_inner().unwrap();
+        let chunks: Vec<&[u8]> = bytes.chunks(1000).collect();
+        std::fs::create_dir(shared.join("key")).unwrap();
+        let digests: Vec<String> = chunks.iter().map(|chunk| hash::digest(chunk)).collect();
+        let digest = pack::digest(digests.iter().map(String::as_str));
+        let pack = Pack { key: "key".into(), bytes: bytes.len() as u64, chunk_bytes: 1000, digest };
+        for (number, chunk) in (0..).zip(&chunks) {
+            assert!(!block_on(there(&bucket, &pack)).unwrap());
+            std::fs::write(shared.join("key").join(pack::chunk(number)), chunk).unwrap();
+        }
+        assert!(block_on(there(&bucket, &pack)).unwrap());
+        let objects = Objects::at(folder.path().join("objects"));
+        let brought = block_on(bring(&bucket, &pack, Kind::Directory, &objects)).unwrap();
+        assert_eq!(brought, tree::measure(&tree, Links::Keep).unwrap());
+        assert!(objects.has(&brought.digest, brought.kind));
+        std::fs::write(shared.join("key/00001"), vec![7; 1000]).unwrap();
+        let error = block_on(bring(&bucket, &pack, Kind::Directory, &objects)).unwrap_err();
+        assert!(error.message.ends_with("/key is not what was written: somebody has changed it"), "{error}");
+        // Nothing half done is left.
+        objects.sweep(&|_| true).unwrap();
+        let left: Vec<_> = std::fs::read_dir(folder.path().join("objects")).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        block_on(bucket.delete()).unwrap();
+        block_on(bucket.delete()).unwrap();
+        assert!(!shared.exists());
+    }
+}

@@ -82,7 +82,7 @@ call() {
         code=$({
             printf 'url = "%s"\n' "$address"
             [ -z "$header" ] || printf 'header = "%s"\n' "$header"
-        } | curl -q -f -sS -w '%{http_code}' -H Expect: --connect-timeout 20 --speed-limit 1024 --speed-time 60 \
+        } | curl -q -g -f -sS -w '%{http_code}' -H Expect: --connect-timeout 20 --speed-limit 1024 --speed-time 60 \
             "$@" -K - 2> "$answer")
     elif printf '%s\n' "$address" | wget -q --tries=1 --timeout=60 --server-response ${header:+--header="$header"} \
         "$@" -i - 2> "$answer"; then

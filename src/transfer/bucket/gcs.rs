@@ -188,7 +188,8 @@ mod tests {
         });
         let builder = GoogleCloudStorageBuilder::new().with_service_account_key(account_key.to_string());
         let account = account(builder, "sky-bucket").unwrap();
-        let signed = account.client.signed_url(Method::PUT, &Path::from("key/00000"), Duration::from_secs(3600));
+        let path = Path::from("key/00000");
+        let signed = account.client.signed_url(Method::PUT, &path, Duration::from_secs(3600));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let url = runtime.block_on(signed).unwrap();
         assert_eq!((url.scheme(), url.host_str()), ("https", Some("storage.googleapis.com")));
