@@ -169,3 +169,52 @@ fn digest<'a>(
     // The canonical text of strings and numbers cannot fail to be written.
     hash::digest(canonical::to_text(&work).unwrap_or_default().as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PlaceName;
+    use crate::spec;
+    use crate::state::event::{Event, Record};
+    use crate::util::tree::Kind;
+
+    const JOB: &str = "name = \"j\"\n[stages.a]\nduration = \"1 h\"\nwrites = { o = \"1 GB\" }\nrun = \"a\"\n\
+        [stages.b]\nduration = \"1 h\"\nreads = [\"a.o\"]\nwrites = { p = \"1 GB\" }\nrun = \"b\"\n\
+        [stages.c]\nduration = \"1 h\"\nreads = [\"b.p\"]\nwrites = { q = \"1 GB\" }\nrun = \"c\"\n";
+
+    #[test]
+    fn what_is_gone_and_read_again_is_made_again() {
+        let job = |text: &str| spec::job::parse("job.toml", text).unwrap().value;
+        let whole = job(JOB).expanded();
+        let mut state = State::empty("l".into());
+        let mut sequence = 0;
+        let mut take = |event: Event| {
+            sequence += 1;
+            state.take(&Record { sequence, at: format!("2026-01-01T00:00:0{sequence}Z"), event });
+        };
+        for (name, stage) in &whole.stages {
+            let definition = digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes);
+            take(Event::Attempt {
+                stage: name.clone(),
+                attempt: 1,
+                token: "t".into(),
+                provider: "sim".into(),
+                place: PlaceName::here(),
+                definition,
+                fingerprint: "f".into(),
+                rented: None,
+            });
+            let output = |output: &String| {
+                let (digest, staged) = ("sha256:0".to_owned(), BTreeMap::new());
+                let artifact = Artifact { digest, bytes: 1, kind: Kind::File, attempt: 1, staged, away: true };
+                (output.clone(), artifact)
+            };
+            let outputs = stage.writes.keys().map(output).collect();
+            take(Event::Done { stage: name.clone(), outputs, storage_micro_usd: Money(0) });
+        }
+        let done = |text: &str| facts(&state, &job(text)).done.into_keys().collect::<Vec<_>>();
+        assert_eq!(done(JOB), ["a", "b", "c"]);
+        // The last is another, and reads what is gone; what made that reads what is gone.
+        assert_eq!(done(&JOB.replace("run = \"c\"", "run = \"d\"")), Vec::<String>::new());
+    }
+}

@@ -17,6 +17,8 @@
 mod azure;
 mod folder;
 mod gcs;
+#[cfg(feature = "aws")]
+mod profile;
 mod remote;
 mod s3;
 

@@ -1,8 +1,9 @@
 //! Amazon S3, or what speaks its protocol.
 //!
 //! Credentials are those of the crate `object_store`: `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY` and perhaps
-//! `AWS_SESSION_TOKEN`, web identity, container and instance credentials. `AWS_ENDPOINT_URL_S3` or
-//! `AWS_ENDPOINT_URL` name another server than Amazon's.
+//! `AWS_SESSION_TOKEN`, web identity, container and instance credentials; with the feature `aws`, where there are none of
+//! the first, all that Amazon's SDK finds, profiles among them. `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` name
+//! another server than Amazon's.
 //!
 //! Calls: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 
@@ -42,8 +43,18 @@ pub(super) fn open(name: &str, region: &str) -> Result<S3, BucketError> {
 }
 
 fn account(name: &str, region: &str) -> Result<Account, BucketError> {
+    // It becomes part of a host's name.
+    if region.is_empty() || !region.bytes().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == b'-') {
+        let message = format!("s3://{name}: `{}` is no region", region.escape_debug());
+        return Err(BucketError::new(Trouble::Other, message));
+    }
     let builder = AmazonS3Builder::from_env().with_region(region).with_bucket_name(name).with_retry(retry());
     let builder = builder.with_virtual_hosted_style_request(false);
+    #[cfg(feature = "aws")]
+    let builder = match std::env::var_os("AWS_ACCESS_KEY_ID") {
+        Some(_) => builder,
+        None => builder.with_credentials(super::profile::Chain::new(region)),
+    };
     let given = |key| builder.get_config_value(&key);
     let given = given(AmazonS3ConfigKey::S3Endpoint).or_else(|| given(AmazonS3ConfigKey::Endpoint));
     let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
@@ -134,7 +145,8 @@ impl Store for S3 {
 /// The names of all buckets of the account that may be ours; none without credentials in the environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !set("AWS_ACCESS_KEY_ID") && !set("AWS_WEB_IDENTITY_TOKEN_FILE") {
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE"];
+    if !names.into_iter().any(set) {
         return Ok(Vec::new());
     }
     let listed = account("any", DEFAULT)?.call(Method::GET, "/", String::new()).await?;

@@ -188,3 +188,28 @@ fn without_credentials_it_says_what_is_missing() {
     assert!(said.contains("AZURE_STORAGE_ACCOUNT_NAME"), "{said}");
     yard.destroy();
 }
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_profile_will_do() {
+    let yard = Yard::new(Sshd::shared(), &[AMAZON, AMAZON], &ROWS);
+    std::fs::write(yard.place.path("good"), "").unwrap();
+    let keys = format!("[work]\naws_access_key_id = AKIASTAGING\naws_secret_access_key = {}\n", servers::AWS_SECRET);
+    std::fs::write(yard.place.path("credentials"), keys).unwrap();
+    let mut apply = yard.staged(&[]);
+    apply.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_PROFILE", "work");
+    apply
+        .env("AWS_SHARED_CREDENTIALS_FILE", yard.place.path("credentials"))
+        .env("AWS_CONFIG_FILE", yard.place.path("none"));
+    ended(&apply.output().unwrap(), 0);
+    assert_ne!(yard.place.text(".sky/artifacts/read/o"), "");
+    yard.destroy();
+    let said = {
+        let yard = Yard::new(Sshd::shared(), &[AMAZON, AMAZON], &ROWS);
+        let mut apply = yard.staged(&[]);
+        apply.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env_remove("AWS_PROFILE");
+        apply.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", yard.place.path("nowhere"));
+        ended(&apply.output().unwrap(), 1)
+    };
+    assert!(said.contains("there are no credentials for AWS"), "{said}");
+}
