@@ -75,6 +75,8 @@
 //! - A verb: a file in `cli/`, a line in `cli/arguments.rs` and one in `cli/mod.rs`.
 //! - A price source: a file in `catalog/source/`; one that is asked over HTTP: a file in
 //!   `catalog/source/live/`, a line in its `SOURCES`.
+//! - An object store for data between stages: a file in `transfer/bucket/` that implements its `Store`, a line each in
+//!   `Bucket::open`, `Staging` and `list` there.
 //! - A format of jobs: a file in `spec/import/`, a line in `cli/import.rs`.
 //!
 //! # Adding a provider

@@ -6,7 +6,7 @@ use super::calls::{Patience, call};
 use super::check::{Checked, OnFailure, Settings, predecessors};
 use super::notice::{Interrupt, Notice, Observer};
 use super::record::Recorder;
-use super::{Error, stage, staging};
+use super::{Error, gone, stage, staging};
 use crate::model::{DataRate, Millis, Money, PlaceName, Rate};
 use crate::plan::{self, Billing, Plan, PlannedStage};
 use crate::provider::{self, Evidence, Owner, Provider, Token};
@@ -35,6 +35,8 @@ pub struct Outcome {
     /// What is done, by artifact.
     pub artifacts: BTreeMap<String, Artifact>,
     pub interrupted: Option<Interrupt>,
+    /// Addresses of the buckets that are left, by place.
+    pub buckets: BTreeMap<PlaceName, String>,
     /// Of the state that was left.
     pub serial: u64,
     pub account: Balance,
@@ -116,7 +118,7 @@ pub async fn run(
         observer.notice(&Notice::Warning { message: message.clone() });
     }
     let mut context = Arc::new(context(plan, checked, settings, folder, opened, observer, interrupt)?);
-    let settled = staging::settled(&context).await;
+    let settled = gone::settled(&context).await;
     if let Some(context) = Arc::get_mut(&mut context) {
         context.settled = settled;
     }
@@ -145,7 +147,8 @@ pub async fn run(
     context.objects.sweep(&|object| keep.contains(object))?;
     let serial = state.serial;
     let account = account(plan, &context.purse.into_inner().unwrap_or_else(PoisonError::into_inner), &state);
-    Ok(Outcome { stages, artifacts: state.artifacts, interrupted, serial, account })
+    let (artifacts, buckets) = (state.artifacts, state.buckets);
+    Ok(Outcome { stages, artifacts, interrupted, buckets, serial, account })
 }
 
 /// The sums at the end of an apply.

@@ -16,6 +16,7 @@ mod calls;
 pub mod check;
 pub mod destroy;
 pub mod engine;
+mod gone;
 pub mod ladder;
 mod log;
 pub mod notice;

@@ -13,21 +13,21 @@ use super::attempt::Attempt;
 use super::calls::{Patience, patiently};
 use super::check::input_names;
 use super::engine::{Context, StageOutcome};
+use super::gone::is_gone;
 use super::notice::Notice;
-use super::work::prepare;
 use super::{Error, record::Recorder};
 use crate::model::{ArtifactRef, Pack, PlaceName, pack};
 use crate::plan::PlannedStage;
 use crate::provider::{Content, Delivery, ErrorKind, Fetch, Moved, ProviderError, Source, Task, Worker};
+use crate::state::Artifact;
 use crate::state::event::Event;
 use crate::state::journal::Sync;
-use crate::state::{Artifact, State, Status};
 use crate::transfer::Staging;
 use crate::transfer::bucket::{Bucket, BucketError, Purpose, Trouble};
 use crate::transfer::pack::{bring, there};
 use crate::util::crash;
 use crate::util::tree::Kind;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -421,56 +421,6 @@ pub(super) async fn to_be_had(context: &Context, name: &str, artifact: &Artifact
     let read_by = |stage: &&PlannedStage| stage.reads.iter().any(|read| read.to_string() == name);
     let settled = |stage: &PlannedStage| context.settled.contains(&stage.name);
     Ok(is_gone(artifact) && context.plan.stages.iter().filter(read_by).all(settled))
-}
-
-/// Whether it was deleted on purpose: all that read it were done.
-fn is_gone(artifact: &Artifact) -> bool {
-    artifact.away && artifact.staged.is_empty()
-}
-
-/// The stages of the plan that stay as they are, as far as the state tells: needed only to know whether somebody reads
-/// again what is gone.
-pub(super) async fn settled(context: &Arc<Context>) -> BTreeSet<String> {
-    if !context.recorder.read(|state| state.artifacts.values().any(is_gone)) {
-        return BTreeSet::new();
-    }
-    let mut settled = BTreeSet::new();
-    for planned in &context.plan.stages {
-        let record = context.recorder.read(|state| state.stages.get(&planned.name).cloned());
-        let Some(record) = record.filter(|record| record.status == Status::Done) else { continue };
-        let same = prepare(context, planned).await.is_ok_and(|work| work.fingerprint == record.fingerprint);
-        if same || record.imported() {
-            settled.insert(planned.name.clone());
-        }
-    }
-    loop {
-        let stays = |planned: &PlannedStage, state: &State| {
-            let before = planned.reads.iter().all(|read| match read {
-                ArtifactRef::Output { stage, .. } => {
-                    settled.contains(stage) || context.plan.stages.iter().all(|planned| planned.name != *stage)
-                }
-                ArtifactRef::Dataset(_) => true,
-            });
-            let output = |output: &String| {
-                let read = ArtifactRef::Output { stage: planned.name.clone(), name: output.clone() };
-                let reads = |stage: &&PlannedStage| stage.reads.contains(&read);
-                let needed = context.plan.stages.iter().filter(reads).any(|stage| !settled.contains(&stage.name));
-                state.artifacts.get(&read.to_string()).is_some_and(|artifact| {
-                    let held = context.objects.has(&artifact.digest, artifact.kind);
-                    held || !artifact.staged.is_empty() || (is_gone(artifact) && !needed)
-                })
-            };
-            before && planned.writes.keys().all(output)
-        };
-        let left = context.recorder.read(|state| {
-            let stages = context.plan.stages.iter().filter(|planned| settled.contains(&planned.name));
-            stages.filter(|planned| stays(planned, state)).map(|planned| planned.name.clone()).collect::<BTreeSet<_>>()
-        });
-        if left.len() == settled.len() {
-            return settled;
-        }
-        settled = left;
-    }
 }
 
 /// Deletes the buckets once all stages are done: nobody reads any more what is in them.

@@ -251,6 +251,13 @@ fn hints(outcome: &Outcome, args: &ApplyArgs, terminal: &Terminal) {
              sky plan JOB --from-state{place} --out rest.json; sky apply rest.json{place}"
         ));
     }
+    if !outcome.buckets.is_empty() {
+        let names: Vec<&str> = outcome.buckets.values().map(String::as_str).collect();
+        terminal.note(&format!(
+            "hint: data in between is still in {}: the next apply goes on with it, `sky destroy{place}` deletes it",
+            names.join(", ")
+        ));
+    }
     if !outcome.account.billing.is_empty() {
         terminal.note(&format!("hint: to end what is still there: sky destroy{place}"));
     }

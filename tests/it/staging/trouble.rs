@@ -107,7 +107,7 @@ fn what_somebody_has_changed_is_refused_and_what_is_gone_is_made_again() {
     for at in [AMAZON, AZURE] {
         let yard = Yard::new(Sshd::shared(), &[at, at], &ROWS);
         let said = ended(&yard.apply(&[]), 7);
-        assert!(said.contains("exit code 1"), "{said}");
+        assert!(said.contains("exit code 1") && said.contains("data in between is still in "), "{said}");
         std::fs::write(yard.place.path("good"), "").unwrap();
         let state = yard.state();
         let address = state.buckets[&PlaceName::parse(at).unwrap()].clone();
