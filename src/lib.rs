@@ -32,7 +32,7 @@
 //! | [`plan`] | the plan's fields, its canonical file | model |
 //! | [`state`] | snapshot, journal, lock of what was applied, in a folder or a bucket; its keys | model, plan |
 //! | [`provider`] | what can create, run and delete; one folder per cloud, and what those share whose machines are reached by SSH: the runner, and leases, keys and tags of what is rented | model |
-//! | [`transfer`] | artifacts by content hash, and moving them | util |
+//! | [`transfer`] | artifacts by content hash, and moving them; the buckets between machines | model |
 //! | [`apply`] | walks a plan: start, watch, hand data on, interrupt, destroy | plan, state, provider, transfer, model |
 //! | [`util`] | atomic files, hashes, the clock | nothing |
 //!
@@ -50,6 +50,7 @@
 //! | a plan | one canonical JSON file ([`plan::data`]): sorted keys, integers only |
 //! | `sky.state.json`, `.backup` | snapshot of what was applied |
 //! | `.sky/` | journal, lock, stages' folders, artifacts by content hash, keys for rented machines ([`provider::cloud`]); `store` names the bucket that has the state instead |
+//! | `s3://sky-…`, `gs://sky-…`, `az://sky-…` | data between stages ([`transfer::bucket`]), until the job is done |
 //! | `s3://…`, `gs://…`, `az://…` | a state in a bucket: snapshot, segments of the journal, lock ([`state::store`]) |
 //! | `$XDG_CACHE_HOME/sky` | catalogs that were pinned, for later comparison; may be lost at any time |
 //!
@@ -74,6 +75,8 @@
 //! - A verb: a file in `cli/`, a line in `cli/arguments.rs` and one in `cli/mod.rs`.
 //! - A price source: a file in `catalog/source/`; one that is asked over HTTP: a file in
 //!   `catalog/source/live/`, a line in its `SOURCES`.
+//! - An object store for data between stages: a file in `transfer/bucket/` that implements its `Store`, a line each in
+//!   `Bucket::open`, `Staging` and `list` there.
 //! - A format of jobs: a file in `spec/import/`, a line in `cli/import.rs`.
 //!
 //! # Adding a provider

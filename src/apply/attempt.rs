@@ -10,6 +10,7 @@ use super::log::Log;
 use super::notice::Notice;
 use super::rent::{NoMachine, reserve, usage};
 use super::stage::publish;
+use super::staging;
 use super::watch::{End, Watched, watch};
 use super::work::{self, Work, blocking};
 use crate::model::{Millis, Money};
@@ -238,7 +239,10 @@ impl<'a> Attempt<'a> {
             }
             self.moved(Status::StagingIn)?;
             self.pay_for_inputs(planned)?;
-            let task = Task { checkpoint: self.checkpoint(), ..task.clone() };
+            let mut task = Task { checkpoint: self.checkpoint(), ..task.clone() };
+            if let Err(error) = staging::inputs(self, planned, worker, &mut task).await? {
+                return Ok(self.broken(error));
+            }
             if let Err(error) = patiently(self.patience(), || worker.stage_in(&task)).await {
                 return Ok(self.broken(error));
             }
@@ -322,6 +326,8 @@ impl<'a> Attempt<'a> {
             bytes: measured.bytes,
             kind: measured.kind,
             attempt: self.token.attempt,
+            staged: BTreeMap::new(),
+            away: false,
         };
         let stage = self.token.stage.clone();
         let known = self.context.recorder.read(|state| {
@@ -338,19 +344,24 @@ impl<'a> Attempt<'a> {
     async fn collect(&self, planned: &PlannedStage, worker: &dyn Worker) -> Result<Result<(), ProviderError>, Error> {
         let context = self.context;
         self.moved(Status::StagingOut)?;
-        let names: Vec<String> = planned.writes.keys().cloned().collect();
+        let through = |name: &String| staging::goes_through(self, planned, name, worker);
+        let (through, names): (Vec<String>, Vec<String>) = planned.writes.keys().cloned().partition(through);
+        let mut outputs = match staging::outputs(self, worker, &through).await? {
+            Ok(outputs) => outputs,
+            Err(error) => return Ok(Err(error)),
+        };
         let contents = match patiently(self.patience(), || worker.collect(&names)).await {
             Ok(contents) => contents,
             Err(error) => return Ok(Err(error)),
         };
-        let mut outputs = BTreeMap::new();
         for (name, content) in names.into_iter().zip(contents) {
             let (Content::Local(path) | Content::Stored(path)) = content else { continue };
             let objects = context.objects.clone();
             match blocking(move || objects.put(&path)).await {
                 Ok(measured) => {
                     let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
-                    outputs.insert(name, Artifact { digest, bytes, kind, attempt: self.token.attempt });
+                    let (attempt, staged) = (self.token.attempt, BTreeMap::new());
+                    outputs.insert(name, Artifact { digest, bytes, kind, attempt, staged, away: false });
                 }
                 Err(error) => {
                     let message = format!("output `{name}`: {error}");
@@ -361,7 +372,7 @@ impl<'a> Attempt<'a> {
         let stage = planned.name.clone();
         let done = Event::Done { stage, outputs: outputs.clone(), storage_micro_usd: self.once };
         context.recorder.record(done, Sync::Now)?;
-        for (output, artifact) in &outputs {
+        for (output, artifact) in outputs.iter().filter(|(_, artifact)| !artifact.away) {
             publish(context, &planned.name, output, artifact).await;
         }
         self.release(Evidence::Drop).await?;

@@ -5,6 +5,7 @@ use crate::model::{ArtifactRef, Bytes, Money};
 use crate::plan::{self, DoneStage, FromState, Plan, PlannedStage};
 use crate::provider::{self, Access, Content, Item};
 use crate::state::{State, Status};
+use crate::transfer::Staging;
 use crate::util::secret::{self, Secret};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -32,6 +33,12 @@ pub struct Settings {
     pub budget: Option<Money>,
     /// What providers are reached with.
     pub access: Access,
+    /// How data gets from one stage to the next.
+    pub staging: Staging,
+    /// Of what is sent to buckets, in bytes; a multiple of a MiB.
+    pub chunk_bytes: u64,
+    /// Buckets stay when the job is done.
+    pub keep_buckets: bool,
 }
 
 /// What a failed stage means for those that do not depend on it.

@@ -3,6 +3,8 @@
 use super::Error;
 use super::calls::{Patience, patiently};
 use super::record::Recorder;
+use super::staging;
+use crate::model::PlaceName;
 use crate::provider::{self, Access, LOCAL, Machine, Owner, Provider, RunStatus, Token};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
@@ -20,6 +22,8 @@ pub struct Inventory {
     /// Stages that the state knows.
     pub stages: BTreeSet<String>,
     pub artifacts: BTreeMap<String, Artifact>,
+    /// Addresses of buckets, by place.
+    pub buckets: BTreeMap<PlaceName, String>,
     /// Folders that are removed whole.
     pub folders: Vec<String>,
 }
@@ -36,6 +40,7 @@ pub async fn inventory(folder: &Folder, state: &State, access: &Access) -> Resul
     let mut inventory = Inventory {
         stages: state.stages.keys().cloned().collect(),
         artifacts: state.artifacts.clone(),
+        buckets: state.buckets.clone(),
         ..Inventory::default()
     };
     for provider in providers(state, access)? {
@@ -87,6 +92,10 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access:
         // Deleting what is deleted is fine, so it need not be written down to go on.
         unwritten = unwritten.and(announced).and(told);
         deleted?;
+    }
+    // After the machines, which may still be writing to them.
+    for (place, address) in recorder.read(|state| state.buckets.clone()) {
+        staging::delete(&recorder, &place, &address).await??;
     }
     tree::remove(&folder.stages())?;
     let empty = || -> io::Result<u64> {

@@ -6,7 +6,7 @@ use super::calls::{Patience, call};
 use super::check::{Checked, OnFailure, Settings, predecessors};
 use super::notice::{Interrupt, Notice, Observer};
 use super::record::Recorder;
-use super::{Error, stage};
+use super::{Error, gone, stage, staging};
 use crate::model::{DataRate, Millis, Money, PlaceName, Rate};
 use crate::plan::{self, Billing, Plan, PlannedStage};
 use crate::provider::{self, Evidence, Owner, Provider, Token};
@@ -35,6 +35,8 @@ pub struct Outcome {
     /// What is done, by artifact.
     pub artifacts: BTreeMap<String, Artifact>,
     pub interrupted: Option<Interrupt>,
+    /// Addresses of the buckets that are left, by place.
+    pub buckets: BTreeMap<PlaceName, String>,
     /// Of the state that was left.
     pub serial: u64,
     pub account: Balance,
@@ -96,6 +98,9 @@ pub(super) struct Context {
     pub interrupt: watch::Receiver<Option<Interrupt>>,
     /// Digests of datasets, each read once.
     pub datasets: BTreeMap<String, OnceCell<Measured>>,
+    pub depot: staging::Depot,
+    /// Stages that stay as they are, if that is asked.
+    pub settled: BTreeSet<String>,
 }
 
 /// Applies a plan that [`check`](super::check::check) found ready, to a state that is locked. The state that is left
@@ -112,7 +117,11 @@ pub async fn run(
     for message in checked.warnings.iter().chain(&opened.warnings) {
         observer.notice(&Notice::Warning { message: message.clone() });
     }
-    let context = Arc::new(context(plan, checked, settings, folder, opened, observer, interrupt)?);
+    let mut context = Arc::new(context(plan, checked, settings, folder, opened, observer, interrupt)?);
+    let settled = gone::settled(&context).await;
+    if let Some(context) = Arc::get_mut(&mut context) {
+        context.settled = settled;
+    }
     let known = context
         .recorder
         .read(|state| state.plan.as_ref() == Some(&context.plan_digest) && state.job.as_ref() == Some(&plan.job));
@@ -124,6 +133,7 @@ pub async fn run(
     abandon_strays(plan, &context).await?;
     let stages = walk(plan, &context).await?;
     wind_down(plan, &context, &stages).await?;
+    staging::close(&context, &stages).await?;
     let interrupted = *context.interrupt.borrow();
     let context = Arc::into_inner(context).ok_or_else(|| Error::Bug("a stage is still at work".to_owned()))?;
     let mut opened = context.recorder.into_inner();
@@ -137,7 +147,8 @@ pub async fn run(
     context.objects.sweep(&|object| keep.contains(object))?;
     let serial = state.serial;
     let account = account(plan, &context.purse.into_inner().unwrap_or_else(PoisonError::into_inner), &state);
-    Ok(Outcome { stages, artifacts: state.artifacts, interrupted, serial, account })
+    let (artifacts, buckets) = (state.artifacts, state.buckets);
+    Ok(Outcome { stages, artifacts, interrupted, buckets, serial, account })
 }
 
 /// The sums at the end of an apply.
@@ -198,6 +209,8 @@ fn context(
         artifacts: folder.artifacts(),
         observer,
         interrupt,
+        depot: staging::Depot::default(),
+        settled: BTreeSet::new(),
     };
     // All that may be needed is opened before anything is begun.
     let held = context.recorder.read(|state| {

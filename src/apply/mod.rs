@@ -2,7 +2,7 @@
 //!
 //! [`check`](check::check) finds all that stands in the way before anything starts;
 //! [`run`](engine::run) walks the DAG; `stage` is the life of one stage, `attempt` and `watch` that of one
-//! attempt at it; [`budget`] sets money aside before it can be spent, [`ladder`] finds another offer when one is
+//! attempt at it; [`staging`] is the way of data between stages through buckets; [`budget`] sets money aside before it can be spent, [`ladder`] finds another offer when one is
 //! not to be had; [`destroy`] undoes, [`sweep`] finds what is in no state,
 //! [`refresh`] what was changed outside.
 //!
@@ -16,6 +16,7 @@ mod calls;
 pub mod check;
 pub mod destroy;
 pub mod engine;
+mod gone;
 pub mod ladder;
 mod log;
 pub mod notice;
@@ -24,6 +25,7 @@ mod record;
 pub mod refresh;
 mod rent;
 mod stage;
+pub mod staging;
 pub mod sweep;
 mod watch;
 mod work;

@@ -7,6 +7,7 @@ use super::budget::Refused;
 use super::engine::{Context, SIGNAL, StageOutcome, abandon, never_begun};
 use super::ladder::{self, Rung};
 use super::notice::Notice;
+use super::staging;
 use super::work::{Work, blocking, prepare};
 use crate::model::Millis;
 use crate::plan::PlannedStage;
@@ -189,14 +190,19 @@ fn used_up(
     Ok(StageOutcome::Failed { message, tail, log: None, used_up: true })
 }
 
-/// Whether all outputs of a stage that is done are in the store; those by name are made again.
+/// Whether all outputs of a stage that is done are in the store, or can be had from elsewhere; those by name are made
+/// again.
 async fn complete(context: &Arc<Context>, planned: &PlannedStage) -> Result<bool, Error> {
     for output in planned.writes.keys() {
-        let artifact =
-            context.recorder.read(|state| state.artifacts.get(&format!("{}.{output}", planned.name)).cloned());
-        let Some(artifact) = artifact.filter(|artifact| context.objects.has(&artifact.digest, artifact.kind)) else {
+        let name = format!("{}.{output}", planned.name);
+        let artifact = context.recorder.read(|state| state.artifacts.get(&name).cloned());
+        let Some(artifact) = artifact else { return Ok(false) };
+        if !context.objects.has(&artifact.digest, artifact.kind) {
+            if staging::to_be_had(context, &name, &artifact).await? {
+                continue;
+            }
             return Ok(false);
-        };
+        }
         if !context.artifacts.join(&planned.name).join(output).exists() {
             publish(context, &planned.name, output, &artifact).await;
         }

@@ -1,10 +1,12 @@
-//! Machines that carry our tags and are in no state: what a crash, a lost state or somebody behind
-//! our back has left.
+//! Machines that carry our tags and are in no state, and buckets with our names: what a crash, a lost state or somebody
+//! behind our back has left.
 
 use super::Error;
 use super::calls::{Patience, patiently};
+use super::staging::as_call;
 use crate::provider::{self, Access, Machine, Provider, ProviderError, Token};
 use crate::state::State;
+use crate::transfer::bucket::{self, Bucket};
 use crate::util::clock;
 use std::sync::Arc;
 
@@ -36,10 +38,21 @@ pub enum Scope {
     All,
 }
 
+/// A bucket that nobody should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrayBucket {
+    pub bucket: bucket::Found,
+    pub why: Why,
+}
+
+/// The clouds whose object stores may have buckets of ours.
+pub const STORES: [&str; 3] = ["aws", "gcp", "azure"];
+
 /// What a sweep has found.
 #[derive(Debug, Default)]
 pub struct Found {
     pub strays: Vec<Stray>,
+    pub buckets: Vec<StrayBucket>,
     /// Providers that could not be asked.
     pub failed: Vec<(String, ProviderError)>,
 }
@@ -63,6 +76,36 @@ pub async fn look(state: &State, names: &[String], scope: Scope, access: &Access
         }
     }
     Ok(found)
+}
+
+/// Looks for buckets in all object stores that the environment has credentials for, and adds them.
+pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
+    for cloud in STORES {
+        let list = || async { bucket::list(cloud, &state.lineage).await.map_err(as_call) };
+        match patiently(Patience::Through, list).await {
+            Ok(buckets) => {
+                let held = |bucket: &bucket::Found| state.buckets.values().any(|held| *held == bucket.address);
+                let strays = buckets.into_iter().filter(|bucket| !held(bucket)).filter_map(|bucket| {
+                    let why = match (bucket.own, scope) {
+                        (true, _) => Why::NotInState,
+                        (false, Scope::All) => Why::OfAnother,
+                        (false, Scope::Own) => return None,
+                    };
+                    Some(StrayBucket { bucket, why })
+                });
+                found.buckets.extend(strays);
+            }
+            Err(error) => found.failed.push((format!("the object store of {cloud}"), error)),
+        }
+    }
+}
+
+/// Deletes a bucket with all that is in it.
+pub async fn delete_bucket(stray: &StrayBucket) -> Result<(), Error> {
+    let found = &stray.bucket;
+    let delete =
+        || async { Bucket::open(&found.address, &found.place).map_err(as_call)?.delete().await.map_err(as_call) };
+    Ok(patiently(Patience::Through, delete).await?)
 }
 
 /// Whether it is a stray. What is only traces, and costs nothing, is none.

@@ -5,10 +5,12 @@ use super::progress::{Stream, Text};
 use super::signals::Signals;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
+use crate::apply::staging::CHUNK_MIB;
 use crate::apply::{self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure};
 use crate::model::Money;
 use crate::plan::Plan;
 use crate::state::Store;
+use crate::transfer::Staging;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +57,17 @@ pub struct ApplyArgs {
     /// The most that the job may cost, in place of the plan's budget: `$60`
     #[arg(long, value_name = "MONEY", value_parser = parse_money)]
     pub budget: Option<Money>,
+    /// How data gets from one stage to the next: `home`, through this machine; `buckets`, through object stores in the
+    /// places of the plan; file:///DIR, through a folder that all machines share
+    #[arg(long, value_name = "HOW", default_value = "home", value_parser = Staging::parse, env = "SKY_STAGING")]
+    pub staging: Staging,
+    /// Leave buckets, and what is in them, when the job is done; `sky destroy` deletes them
+    #[arg(long)]
+    pub keep_buckets: bool,
+    /// The size of the pieces in which data goes to buckets, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = CHUNK_MIB, hide = true, env = "SKY_STAGING_CHUNK",
+          value_parser = clap::value_parser!(u64).range(1..=4096))]
+    pub staging_chunk: u64,
     #[command(flatten)]
     pub state: StateArgs,
 }
@@ -209,6 +222,9 @@ fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
         grace: args.grace,
         budget: args.budget,
         access: args.state.access(here),
+        staging: args.staging.clone(),
+        chunk_bytes: args.staging_chunk << 20,
+        keep_buckets: args.keep_buckets,
     }
 }
 
@@ -237,6 +253,13 @@ fn hints(outcome: &Outcome, args: &ApplyArgs, terminal: &Terminal) {
              sky plan JOB --from-state{place} --out rest.json; sky apply rest.json{place}"
         ));
     }
+    if !outcome.buckets.is_empty() {
+        let names: Vec<&str> = outcome.buckets.values().map(String::as_str).collect();
+        terminal.note(&format!(
+            "hint: data in between is still in {}: the next apply goes on with it, `sky destroy{place}` deletes it",
+            names.join(", ")
+        ));
+    }
     if !outcome.account.billing.is_empty() {
         terminal.note(&format!("hint: to end what is still there: sky destroy{place}"));
     }
@@ -252,6 +275,11 @@ fn resume_line(args: &ApplyArgs) -> String {
     }
     if let Some(source) = &args.source {
         option("--source", &source.to_string_lossy());
+    }
+    match &args.staging {
+        Staging::Home => {}
+        Staging::Buckets => option("--staging", "buckets"),
+        Staging::Folder(folder) => option("--staging", &format!("file://{}", folder.display())),
     }
     for (name, path) in &args.data {
         option("--data", &format!("{name}={}", path.display()));

@@ -107,6 +107,9 @@ fn inventory_text(found: &Inventory) -> String {
     for (name, artifact) in &found.artifacts {
         text += &format!("  - artifact {name}, {}\n", Bytes(artifact.bytes));
     }
+    for (place, address) in &found.buckets {
+        text += &format!("  - bucket {address} of {place}, with all that is in it\n");
+    }
     for folder in &found.folders {
         text += &format!("  - folder {folder}\n");
     }

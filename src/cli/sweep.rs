@@ -2,7 +2,7 @@
 
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
-use crate::apply::sweep::{Found, Scope, Stray, Why, delete, look};
+use crate::apply::sweep::{Found, Scope, Stray, StrayBucket, Why, delete, delete_bucket, look, look_for_buckets};
 use crate::provider;
 use crate::render::table;
 use serde_json::json;
@@ -20,6 +20,9 @@ pub struct SweepArgs {
     /// Also machines of other states whose leases go on: only when no other state is in use
     #[arg(long)]
     pub all: bool,
+    /// Also buckets for data between stages, in the object stores that the environment has credentials for
+    #[arg(long)]
+    pub buckets: bool,
     /// Only show them; exit code 2 if there are any
     #[arg(long)]
     pub dry_run: bool,
@@ -47,12 +50,16 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let names = if args.provider.is_empty() { provider::present(&access) } else { args.provider.clone() };
     let scope = if args.all { Scope::All } else { Scope::Own };
     let found = runtime.block_on(look(&opened.state, &names, scope, &access));
-    let found = found.map_err(|error| failure(error, &store))?;
+    let mut found = found.map_err(|error| failure(error, &store))?;
+    if args.buckets {
+        runtime.block_on(look_for_buckets(&opened.state, scope, &mut found));
+    }
     for (name, error) in &found.failed {
         terminal.warn(&format!("{name} could not be asked: {error}"));
     }
     let mut deleted = Vec::new();
-    if !found.strays.is_empty() && !args.dry_run {
+    let count = found.strays.len() + found.buckets.len();
+    if count > 0 && !args.dry_run {
         if !args.json {
             terminal.out(&text(&found, terminal))?;
         }
@@ -61,7 +68,7 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
                 return Err(Failure::error("sweep asks before it deletes, and there is no terminal to ask on")
                     .hint("give --auto-approve, or --dry-run to look only"));
             }
-            if !terminal.confirm("Do you really want to delete these machines? There is no undo.")? {
+            if !terminal.confirm("Do you really want to delete all of this? There is no undo.")? {
                 return Err(Failure::error("sweep cancelled: nothing was deleted"));
             }
         }
@@ -69,9 +76,13 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
             runtime.block_on(delete(stray, &access)).map_err(|error| failure(error, &store))?;
             deleted.push(stray.machine.id.clone());
         }
+        for stray in &found.buckets {
+            runtime.block_on(delete_bucket(stray)).map_err(|error| failure(error, &store))?;
+            deleted.push(stray.bucket.address.clone());
+        }
     }
     drop(lock);
-    let message = match (found.strays.len(), args.dry_run) {
+    let message = match (count, args.dry_run) {
         _ if args.json => json_text(&found, &deleted),
         (0, _) => "Nothing to sweep.\n".to_owned(),
         (_, true) => text(&found, terminal),
@@ -80,7 +91,7 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     terminal.out(&message)?;
     Ok(match found.failed.is_empty() {
         false => Exit::Error,
-        true if args.dry_run && !found.strays.is_empty() => Exit::Changes,
+        true if args.dry_run && count > 0 => Exit::Changes,
         true => Exit::Success,
     })
 }
@@ -105,7 +116,12 @@ fn text(found: &Found, terminal: &Terminal) -> String {
             words(stray.why).to_owned(),
         ]
     };
-    let rows: Vec<Vec<String>> = found.strays.iter().map(row).collect();
+    let bucket_row = |stray: &StrayBucket| {
+        let (bucket, why) = (&stray.bucket, words(stray.why).to_owned());
+        let (cloud, place) = (bucket.place.cloud.clone(), bucket.place.to_string());
+        vec![bucket.address.clone(), cloud, "bucket".to_owned(), place, String::new(), why]
+    };
+    let rows: Vec<Vec<String>> = found.strays.iter().map(row).chain(found.buckets.iter().map(bucket_row)).collect();
     table::text(&["Machine", "Provider", "Type", "Place", "Of", "Why"], &rows, terminal.width)
 }
 
@@ -128,6 +144,12 @@ fn json_text(found: &Found, deleted: &[String]) -> String {
     };
     let failed = found.failed.iter().map(|(name, error)| json!({ "provider": name, "error": error.to_string() }));
     let strays: Vec<_> = found.strays.iter().map(stray).collect();
-    let whole = json!({ "format_version": "1.0", "strays": strays, "failed": failed.collect::<Vec<_>>() });
+    let bucket = |stray: &StrayBucket| {
+        let (address, place) = (&stray.bucket.address, &stray.bucket.place);
+        json!({ "id": address, "place": place, "why": words(stray.why), "deleted": deleted.contains(address) })
+    };
+    let buckets: Vec<_> = found.buckets.iter().map(bucket).collect();
+    let whole =
+        json!({ "format_version": "1.0", "strays": strays, "buckets": buckets, "failed": failed.collect::<Vec<_>>() });
     format!("{whole}\n")
 }

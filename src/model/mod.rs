@@ -11,6 +11,7 @@ pub mod geography;
 pub mod job;
 pub mod names;
 pub mod offer;
+pub mod pack;
 pub mod pattern;
 pub mod policy;
 pub mod service;
@@ -24,6 +25,7 @@ pub use job::{
 };
 pub use names::PlaceName;
 pub use offer::{Machine, Offer, Place, Purchase, Reach, Tee, TeeSet};
+pub use pack::Pack;
 pub use pattern::Pattern;
 pub use policy::{Account, Allowance, Link, Objective, Policy, Quota};
 pub use service::{Service, ServiceNeed, Unit};

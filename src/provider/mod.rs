@@ -46,6 +46,7 @@ pub mod ssh;
 use crate::model::{Bytes, PlaceName, Purchase, Rate, Tee};
 use crate::util::hash;
 use crate::util::secret::Secret;
+use crate::util::tree::{Kind, Measured};
 use async_trait::async_trait;
 use check::{Finding, Need, Topic};
 use std::collections::BTreeMap;
@@ -260,6 +261,64 @@ pub enum Content {
     Stored(PathBuf),
     /// An empty file, in place of data that is not on this machine.
     Empty,
+    /// What the worker itself has fetched for the input of this number ([`Worker::fetch`]).
+    Fetched(Kind),
+}
+
+/// What a command wrote, as it would be staged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parcel {
+    pub measured: Measured,
+    /// The most that its pack is, in bytes: the size of a file, or of an archive of the folder.
+    pub packed: u64,
+}
+
+/// What is sent to a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source<'a> {
+    /// The output of that name.
+    Output(&'a str),
+    /// What was fetched for the input of that number.
+    Input(usize),
+}
+
+/// Where a worker sends chunks to. All of it stays with the worker's process and is written nowhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The size of all chunks but the last. A multiple of a MiB.
+    pub chunk_bytes: u64,
+    /// A header that goes with each chunk; empty: none.
+    pub header: &'static str,
+    /// Signed addresses for all chunks that may be needed; with the size of what is there already, which is not sent
+    /// again if it is that of the chunk.
+    pub chunks: Vec<(Secret, Option<u64>)>,
+}
+
+/// What a worker fetches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// The input's number.
+    pub input: usize,
+    /// Names the content: what was fetched under another mark is of no use.
+    pub mark: String,
+    pub chunk_bytes: u64,
+    /// Signed addresses of all chunks.
+    pub chunks: Vec<Secret>,
+}
+
+/// What was sent or fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Of all chunks, `sha256:…` each.
+    pub digests: Vec<String>,
+    /// Sum over all chunks.
+    pub bytes: u64,
+    /// The part of it that was moved by this call.
+    pub moved: u64,
+}
+
+fn stages_nothing<T>() -> Result<T, ProviderError> {
+    Err(ProviderError::new(ErrorKind::Other, "this machine cannot use buckets"))
 }
 
 /// How a command is doing.
@@ -428,6 +487,28 @@ pub trait Worker: Send + Sync {
     /// missing is an error of kind [`ErrorKind::Output`]. Nothing is changed: collecting again
     /// gives the same.
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError>;
+
+    /// Whether it can send and fetch data by signed addresses: then it has the calls below.
+    fn stages(&self) -> bool {
+        false
+    }
+
+    /// What a command that exited well wrote, in the order of `outputs`, without bringing it here; errors are as of
+    /// [`Worker::collect`]. Of no outputs, at any time: an error says what the machine lacks to use buckets at all.
+    async fn measure(&self, _outputs: &[String]) -> Result<Vec<Parcel>, ProviderError> {
+        stages_nothing()
+    }
+
+    /// Sends chunks to a bucket. Called again, what is there is not sent again.
+    async fn deliver(&self, _source: Source<'_>, _delivery: &Delivery) -> Result<Moved, ProviderError> {
+        stages_nothing()
+    }
+
+    /// Fetches an input from a bucket, for the next [`Worker::stage_in`] to lay out as [`Content::Fetched`]. Called
+    /// again, what was fetched under that mark is not fetched again.
+    async fn fetch(&self, _fetch: &Fetch) -> Result<Moved, ProviderError> {
+        stages_nothing()
+    }
 }
 
 #[cfg(test)]

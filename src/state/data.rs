@@ -1,6 +1,6 @@
 //! The fields of a state file.
 
-use crate::model::{Money, PlaceName, Purchase, Rate};
+use crate::model::{Money, Pack, PlaceName, Purchase, Rate};
 use crate::plan::Billing;
 pub use crate::plan::Exhausted;
 use crate::util::tree::Kind;
@@ -47,6 +47,9 @@ pub struct State {
     /// Offers that were not to be had.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub exhausted: BTreeSet<Exhausted>,
+    /// The addresses of the buckets for data in between, by place: they are there, or may be.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub buckets: BTreeMap<PlaceName, String>,
 }
 
 pub(super) fn costs_nothing(money: &Money) -> bool {
@@ -187,6 +190,12 @@ pub struct Artifact {
     pub kind: Kind,
     /// The attempt that wrote it.
     pub attempt: u32,
+    /// Its copies in buckets, by the place of the bucket.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub staged: BTreeMap<PlaceName, Pack>,
+    /// Whether it never came into the store of the state folder, or not yet.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub away: bool,
 }
 
 impl State {
@@ -207,6 +216,7 @@ impl State {
             spent_micro_usd: Money(0),
             copies: BTreeMap::new(),
             exhausted: BTreeSet::new(),
+            buckets: BTreeMap::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is written to the journal, and what it does to a state.
 
 use super::data::{Artifact, Exhausted, Rented, StageRecord, State, Status, costs_nothing};
-use crate::model::{Money, PlaceName};
+use crate::model::{Money, Pack, PlaceName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -53,6 +53,22 @@ pub enum Event {
     Charged { stage: String, token: String, micro_usd: Money },
     /// An artifact is being copied to another place for a stage, and paid for: once for each place.
     Copied { stage: String, token: String, artifact: String, to: PlaceName, bytes: u64, micro_usd: Money },
+    /// A place is about to get a bucket at this address.
+    Bucket { place: PlaceName, address: String },
+    /// An artifact is about to be written to the bucket of a place.
+    Staging { stage: String, token: String, artifact: String, digest: String, place: PlaceName },
+    /// It is there; so many bytes were moved for it, and what was there already was not.
+    Staged { stage: String, token: String, artifact: String, digest: String, place: PlaceName, moved: u64, pack: Pack },
+    /// The machine of an attempt is about to read an artifact from the bucket of a place.
+    Fetching { stage: String, token: String, artifact: String, from: PlaceName },
+    /// It has; so many bytes were moved.
+    Fetched { stage: String, token: String, artifact: String, from: PlaceName, moved: u64 },
+    /// An artifact was brought into the store of the state folder from the bucket of a place.
+    Brought { artifact: String, digest: String, from: PlaceName, moved: u64 },
+    /// The bucket of a place is about to be deleted, and what is in it is not to be relied on any more.
+    Unstaging { place: PlaceName },
+    /// It is gone.
+    Unstaged { place: PlaceName },
     /// An offer was not to be had.
     Exhausted { offer: Exhausted },
     /// Somebody outside has changed the machine.
@@ -183,6 +199,26 @@ impl State {
                 self.charge(stage, token, *micro_usd);
                 self.copies.entry(artifact.clone()).or_default().insert(to.clone());
             }
+            Event::Bucket { place, address } => {
+                self.buckets.insert(place.clone(), address.clone());
+            }
+            Event::Staged { artifact, digest, place, pack, .. } => {
+                if let Some(artifact) = self.artifacts.get_mut(artifact).filter(|held| held.digest == *digest) {
+                    artifact.staged.insert(place.clone(), pack.clone());
+                }
+            }
+            Event::Brought { artifact, digest, .. } => {
+                if let Some(artifact) = self.artifacts.get_mut(artifact).filter(|held| held.digest == *digest) {
+                    artifact.away = false;
+                }
+            }
+            Event::Unstaging { place } => self.artifacts.values_mut().for_each(|artifact| {
+                artifact.staged.remove(place);
+            }),
+            Event::Unstaged { place } => {
+                self.buckets.remove(place);
+            }
+            Event::Staging { .. } | Event::Fetching { .. } | Event::Fetched { .. } => {}
             Event::Exhausted { offer } => {
                 self.exhausted.insert(offer.clone());
             }
@@ -253,6 +289,7 @@ impl State {
                 self.spent_micro_usd = Money(0);
                 self.exhausted.clear();
                 self.copies.clear();
+                self.buckets.clear();
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What a state says, for `sky show` and for `sky plan --detailed-exitcode`.
 
-use super::data::{State, Status};
+use super::data::{Artifact, State, Status};
 use crate::model::{ArtifactRef, Bytes, Job, Millis, Money, canonical, dag};
 use crate::plan::{DoneStage, FromState, Plan, PlannedStage};
 use crate::util::{clock, hash};
@@ -93,22 +93,26 @@ pub fn holds(state: &State, plan: &Plan) -> bool {
 /// waits for counts as done too; the content of datasets and files is not looked at.
 pub fn facts(state: &State, job: &Job) -> FromState {
     let whole = job.expanded();
-    let mut done: BTreeMap<String, DoneStage> = BTreeMap::new();
-    for name in dag::order(&whole).unwrap_or_default() {
-        let Some(stage) = whole.stages.get(name) else { continue };
-        let Some(record) = state.stages.get(name).filter(|record| record.status == Status::Done) else { continue };
-        let given = digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes);
-        let same = record.imported() || record.definition == given;
-        let ready = dag::predecessors(stage).into_iter().all(|before| done.contains_key(before));
-        let output = |output: &String| {
-            let artifact = state.artifacts.get(&format!("{name}.{output}"))?;
-            Some((output.clone(), Bytes(artifact.bytes)))
+    let mut again: BTreeSet<String> = BTreeSet::new();
+    let done = loop {
+        let done = done(state, &whole, &again);
+        // What was deleted when all had read it is made again if somebody has to read it again.
+        let reads = |artifact: &str| {
+            let readers =
+                whole.stages.iter().filter(|(_, stage)| stage.reads.iter().any(|read| read.to_string() == artifact));
+            readers.filter(|(name, _)| !done.contains_key(*name)).count() > 0
         };
-        let outputs: Option<BTreeMap<String, Bytes>> = stage.writes.keys().map(output).collect();
-        if let Some(outputs) = outputs.filter(|_| same && ready) {
-            done.insert(name.to_owned(), DoneStage { place: record.place.clone(), outputs });
+        let gone = |(name, artifact): (&String, &Artifact)| {
+            let stage =
+                done.keys().find(|stage| name.strip_prefix(*stage).is_some_and(|rest| rest.starts_with('.')))?;
+            (artifact.away && artifact.staged.is_empty() && reads(name)).then(|| stage.clone())
+        };
+        let before = again.len();
+        again.extend(state.artifacts.iter().filter_map(gone));
+        if again.len() == before {
+            break done;
         }
-    }
+    };
     let elapsed = match (&state.begun, &state.newest) {
         (Some(begun), Some(newest)) => clock::between(begun, newest),
         _ => 0,
@@ -124,6 +128,27 @@ pub fn facts(state: &State, job: &Job) -> FromState {
         exhausted: exhausted.cloned().collect(),
         done,
     }
+}
+
+/// The stages of a job that count as done, but for those that are to be done `again`.
+fn done(state: &State, whole: &Job, again: &BTreeSet<String>) -> BTreeMap<String, DoneStage> {
+    let mut done: BTreeMap<String, DoneStage> = BTreeMap::new();
+    for name in dag::order(whole).unwrap_or_default() {
+        let Some(stage) = whole.stages.get(name).filter(|_| !again.contains(name)) else { continue };
+        let Some(record) = state.stages.get(name).filter(|record| record.status == Status::Done) else { continue };
+        let given = digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes);
+        let same = record.imported() || record.definition == given;
+        let ready = dag::predecessors(stage).into_iter().all(|before| done.contains_key(before));
+        let output = |output: &String| {
+            let artifact = state.artifacts.get(&format!("{name}.{output}"))?;
+            Some((output.clone(), Bytes(artifact.bytes)))
+        };
+        let outputs: Option<BTreeMap<String, Bytes>> = stage.writes.keys().map(output).collect();
+        if let Some(outputs) = outputs.filter(|_| same && ready) {
+            done.insert(name.to_owned(), DoneStage { place: record.place.clone(), outputs });
+        }
+    }
+    done
 }
 
 /// Digest of the work that a plan gives a stage, wherever it runs: the command, the names of what
@@ -143,4 +168,53 @@ fn digest<'a>(
     let work = json!({ "run": run, "reads": reads, "writes": writes, "files": files, "nodes": nodes });
     // The canonical text of strings and numbers cannot fail to be written.
     hash::digest(canonical::to_text(&work).unwrap_or_default().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PlaceName;
+    use crate::spec;
+    use crate::state::event::{Event, Record};
+    use crate::util::tree::Kind;
+
+    const JOB: &str = "name = \"j\"\n[stages.a]\nduration = \"1 h\"\nwrites = { o = \"1 GB\" }\nrun = \"a\"\n\
+        [stages.b]\nduration = \"1 h\"\nreads = [\"a.o\"]\nwrites = { p = \"1 GB\" }\nrun = \"b\"\n\
+        [stages.c]\nduration = \"1 h\"\nreads = [\"b.p\"]\nwrites = { q = \"1 GB\" }\nrun = \"c\"\n";
+
+    #[test]
+    fn what_is_gone_and_read_again_is_made_again() {
+        let job = |text: &str| spec::job::parse("job.toml", text).unwrap().value;
+        let whole = job(JOB).expanded();
+        let mut state = State::empty("l".into());
+        let mut sequence = 0;
+        let mut take = |event: Event| {
+            sequence += 1;
+            state.take(&Record { sequence, at: format!("2026-01-01T00:00:0{sequence}Z"), event });
+        };
+        for (name, stage) in &whole.stages {
+            let definition = digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes);
+            take(Event::Attempt {
+                stage: name.clone(),
+                attempt: 1,
+                token: "t".into(),
+                provider: "sim".into(),
+                place: PlaceName::here(),
+                definition,
+                fingerprint: "f".into(),
+                rented: None,
+            });
+            let output = |output: &String| {
+                let (digest, staged) = ("sha256:0".to_owned(), BTreeMap::new());
+                let artifact = Artifact { digest, bytes: 1, kind: Kind::File, attempt: 1, staged, away: true };
+                (output.clone(), artifact)
+            };
+            let outputs = stage.writes.keys().map(output).collect();
+            take(Event::Done { stage: name.clone(), outputs, storage_micro_usd: Money(0) });
+        }
+        let done = |text: &str| facts(&state, &job(text)).done.into_keys().collect::<Vec<_>>();
+        assert_eq!(done(JOB), ["a", "b", "c"]);
+        // The last is another, and reads what is gone; what made that reads what is gone.
+        assert_eq!(done(&JOB.replace("run = \"c\"", "run = \"d\"")), Vec::<String>::new());
+    }
 }

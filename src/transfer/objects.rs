@@ -67,6 +67,13 @@ impl Objects {
         result.and_then(|measured| removed.map(|()| measured))
     }
 
+    /// A folder of its own in the store's file system, which is removed when it is dropped, or by the next sweep.
+    pub fn scratch(&self) -> io::Result<tempfile::TempDir> {
+        self.create()?;
+        let made = tempfile::Builder::new().prefix("building-").tempdir_in(&self.root);
+        made.map_err(|error| file::named(&self.root, "write to", error))
+    }
+
     /// Replaces `to` by a copy of the object that its reader may change at will.
     pub fn publish(&self, digest: &str, kind: Kind, to: &Path) -> io::Result<()> {
         self.create()?;

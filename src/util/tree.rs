@@ -5,10 +5,11 @@
 
 use super::{file, hash};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 /// Deeper than this, a followed link is taken to lead in a circle.
 const DEPTH: usize = 100;
@@ -62,20 +63,67 @@ pub fn measure(path: &Path, links: Links) -> io::Result<Measured> {
     let mut total = 0;
     walk(path, Path::new(""), links, 0, &mut |entry| {
         let name = entry.inside.to_str().ok_or_else(|| refuse(&entry.path, "has a name that is not UTF-8"))?;
-        let line = match entry.what {
-            What::Link(target) => serde_json::json!([name, "symlink", target.to_string_lossy()]),
-            What::Known(Kind::Directory, _) => serde_json::json!([name, "directory"]),
+        let listed = match entry.what {
+            What::Link(target) => Listed::Link(target.to_string_lossy().into_owned()),
+            What::Known(Kind::Directory, _) => Listed::Folder,
             What::Known(kind, _) => {
                 let (digest, bytes) = digest_file(&entry.path)?;
                 total += bytes;
-                serde_json::json!([name, kind, digest])
+                Listed::File { executable: kind == Kind::Executable, digest, bytes }
             }
         };
-        listing.update(line.to_string().as_bytes());
-        listing.update(b"\n");
+        listing.update(line(name, &listed).as_bytes());
         Ok(())
     })?;
     Ok(Measured { digest: listing.finish(), bytes: total, kind })
+}
+
+/// An entry of a directory that is not on this machine, as somebody there has listed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listed {
+    Folder,
+    File {
+        executable: bool,
+        /// `sha256:…`
+        digest: String,
+        bytes: u64,
+    },
+    /// With its target.
+    Link(String),
+}
+
+/// What [`measure`] would say of a directory with these entries, by their names relative to it.
+pub fn measure_listed(entries: &BTreeMap<PathBuf, Listed>) -> io::Result<Measured> {
+    let mut listing = hash::Hasher::default();
+    let mut total = 0;
+    // Paths compare by their parts, so this is the order of a walk.
+    for (inside, listed) in entries {
+        let name = inside.to_str().ok_or_else(|| refuse(inside, "has a name that is not UTF-8"))?;
+        match listed {
+            Listed::Link(target) if !stays_inside(inside, Path::new(target)) => {
+                return Err(refuse(inside, &leads_out(Path::new(target))));
+            }
+            Listed::File { bytes, .. } => total += bytes,
+            Listed::Link(_) | Listed::Folder => {}
+        }
+        listing.update(line(name, listed).as_bytes());
+    }
+    Ok(Measured { digest: listing.finish(), bytes: total, kind: Kind::Directory })
+}
+
+/// The line of an entry in the listing of a directory.
+fn line(name: &str, listed: &Listed) -> String {
+    let line = match listed {
+        Listed::Link(target) => serde_json::json!([name, "symlink", target]),
+        Listed::Folder => serde_json::json!([name, "directory"]),
+        Listed::File { executable: false, digest, .. } => serde_json::json!([name, Kind::File, digest]),
+        Listed::File { executable: true, digest, .. } => serde_json::json!([name, Kind::Executable, digest]),
+    };
+    format!("{line}\n")
+}
+
+fn leads_out(target: &Path) -> String {
+    format!("is a symbolic link to {}, outside of the artifact: copy the file instead", target.display())
 }
 
 /// Copies a value to `to`, which must not exist.
@@ -207,11 +255,7 @@ fn walk(
             if links == Links::Keep {
                 let target = std::fs::read_link(&path).map_err(fail)?;
                 if !stays_inside(&inside, &target) {
-                    let message = format!(
-                        "is a symbolic link to {}, outside of the artifact: copy the file instead",
-                        target.display()
-                    );
-                    return Err(refuse(&path, &message));
+                    return Err(refuse(&path, &leads_out(&target)));
                 }
                 visit(Entry { path, inside, what: What::Link(target) })?;
                 continue;

@@ -19,7 +19,7 @@ const ARROWS: [(&str, &str); 16] = [
     ("solve", "model problem"),
     ("spec", "model"),
     ("state", "model plan"),
-    ("transfer", ""),
+    ("transfer", "model"),
     ("util", ""),
 ];
 

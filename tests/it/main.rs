@@ -33,6 +33,7 @@ mod slurm;
 mod slurmd;
 mod ssh;
 mod sshd;
+mod staging;
 mod stores;
 mod tee;
 mod update;

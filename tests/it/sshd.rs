@@ -13,6 +13,8 @@ pub struct Sshd {
     pub port: u16,
     /// More of its configuration.
     more: &'static str,
+    /// The variable of that name, or nothing.
+    path: String,
     /// A shell that waits for its input to end, and takes the server with it.
     keeper: Option<Child>,
 }
@@ -33,8 +35,15 @@ pub fn make_key(path: &Path) -> String {
 
 impl Sshd {
     pub fn start() -> Self {
+        Self::start_with(|_| String::new())
+    }
+
+    /// Those who log in find their programs where `path` says, which gets the server's folder.
+    pub fn start_with(path: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { folder, port: 0, more: "", keeper: None };
+        let path = path(folder.path());
+        let path = if path.is_empty() { path } else { format!(" PATH={path}") };
+        let mut server = Self { folder, port: 0, more: "", path, keeper: None };
         make_key(&server.path("host"));
         let user = make_key(&server.path("user"));
         std::fs::write(server.path("authorized"), user).unwrap();
@@ -48,7 +57,8 @@ impl Sshd {
         use std::os::unix::fs::PermissionsExt;
         // Where people arrive is their home folder, as on a machine of its own.
         let more = "ForceCommand cd && exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n";
-        let mut server = Self { folder: tempfile::tempdir_in(below).unwrap(), port: 0, more, keeper: None };
+        let mut server =
+            Self { folder: tempfile::tempdir_in(below).unwrap(), port: 0, more, path: String::new(), keeper: None };
         std::fs::write(server.path("host"), host).unwrap();
         std::fs::set_permissions(server.path("host"), std::fs::Permissions::from_mode(0o600)).unwrap();
         std::fs::write(server.path("host.pub"), host_public).unwrap();
@@ -90,10 +100,11 @@ impl Sshd {
             "Port {port}\nListenAddress 127.0.0.1\nHostKey {host}\nAuthorizedKeysFile {authorized}\nPidFile none\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
              PermitRootLogin prohibit-password\nPrintMotd no\nMaxStartups 1000\nLogLevel INFO\n\
-             KexAlgorithms curve25519-sha256\nSetEnv HOME={home}\n{more}",
+             KexAlgorithms curve25519-sha256\nSetEnv HOME={home}{path}\n{more}",
             // What people have their shells do on every log-in is no part of a test.
             home = self.folder.path().display(),
             more = self.more,
+            path = self.path,
             host = self.path("host").display(),
             authorized = self.path("authorized").display(),
         );

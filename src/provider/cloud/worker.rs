@@ -2,7 +2,9 @@
 //! machine that does not answer is there at all, and who has ended it.
 
 use super::super::runner::RemoteWorker;
-use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Token, Worker};
+use super::super::{
+    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Task, Token, Worker,
+};
 use super::{Cloud, Life, tag};
 use crate::model::PlaceName;
 use crate::util::clock;
@@ -107,5 +109,21 @@ impl<C: Cloud + 'static> Worker for CloudWorker<C> {
 
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
         self.unless_gone(self.inner.collect(outputs).await).await
+    }
+
+    fn stages(&self) -> bool {
+        self.inner.stages()
+    }
+
+    async fn measure(&self, outputs: &[String]) -> Result<Vec<Parcel>, ProviderError> {
+        self.unless_gone(self.inner.measure(outputs).await).await
+    }
+
+    async fn deliver(&self, source: Source<'_>, delivery: &Delivery) -> Result<Moved, ProviderError> {
+        self.unless_gone(self.inner.deliver(source, delivery).await).await
+    }
+
+    async fn fetch(&self, fetch: &Fetch) -> Result<Moved, ProviderError> {
+        self.unless_gone(self.inner.fetch(fetch).await).await
     }
 }

@@ -266,6 +266,7 @@ fn lay(item: &Item, folder: &Path) -> io::Result<()> {
     match &item.content {
         Content::Local(source) => copy(source, tree::Links::Follow),
         Content::Stored(source) => copy(source, tree::Links::Keep),
+        Content::Fetched(_) => Err(io::Error::other(format!("{} was fetched by another worker", target.display()))),
         Content::Empty => std::fs::write(&target, "").map_err(|error| file::named(&target, "write", error)),
     }
 }

@@ -339,6 +339,8 @@ request_start() {
     lock_machine
     [ ! -e "$run/pid" ] || return 0
     usable
+    # What was fetched is laid out.
+    rm -rf "$run/got"
     printf %s "$2" > "$run/command" || broken "$run/command cannot be written"
     supervisor=$3
     shift 3

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 /// That of a machine which runs the commands itself.
-const AGENT: &str = concat!(include_str!("agent.sh"), include_str!("requests.sh"));
+const AGENT: &str = concat!(include_str!("agent.sh"), include_str!("staging.sh"), include_str!("requests.sh"));
 /// Most connections to one machine at a time: each serves one request at a time.
 const MOST: usize = 4;
 /// How long a request waits for a connection before another one is opened. Most requests take
@@ -57,6 +57,11 @@ impl Link {
     /// The same, with another agent than that of a machine.
     pub(in crate::provider) fn with(reach: Reach, agent: Agent) -> Arc<Self> {
         Arc::new(Self { reach, agent, connections: Mutex::default(), changed: Notify::new() })
+    }
+
+    /// Whether its agent knows of buckets.
+    pub(super) fn stages(&self) -> bool {
+        self.agent.text == AGENT
     }
 
     /// Makes a request. An error names the machine; one of kind `Unreachable` leaves open whether it

@@ -2,7 +2,7 @@
 //! machines says how one is reached ([`Reach`]) and gets a [`Link`] to it and, for an attempt on it, a
 //! [`RemoteWorker`].
 //!
-//! On the machine works one shell script, `agent.sh` with the loop in `requests.sh`, that is sent
+//! On the machine works one shell script, `agent.sh` with `staging.sh` and the loop in `requests.sh`, that is sent
 //! whenever a connection begins and leaves nothing behind when it ends: it answers requests over the
 //! connection's input and output.
 //! A request that is made a hundred times is then a line to and fro each time, not a process here and
@@ -25,6 +25,7 @@ mod link;
 mod pack;
 mod reach;
 mod session;
+mod staging;
 mod wire;
 mod worker;
 

@@ -87,6 +87,8 @@ impl Archive {
                 let mut header = self.header(tar::EntryType::Regular, 0o644, 0);
                 return self.builder.append_data(&mut header, name, io::empty());
             }
+            // The machine has it.
+            Content::Fetched(_) => return Ok(()),
             Content::Local(source) => (source, Links::Follow),
             Content::Stored(source) => (source, Links::Keep),
         };

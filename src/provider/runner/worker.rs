@@ -1,10 +1,13 @@
 //! The inside of a machine that is reached by SSH: one attempt's folder and its processes there.
 
-use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Token, Worker};
+use super::super::{
+    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Task, Token, Worker,
+};
 use super::link::Link;
 use super::pack::{Sender, pack, unpack};
 use super::session::{Answer, Streams};
-use crate::util::tree;
+use super::staging;
+use crate::util::tree::{self, Kind};
 use async_trait::async_trait;
 use std::io;
 use std::path::PathBuf;
@@ -111,7 +114,17 @@ impl Worker for RemoteWorker {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             packed => packed?,
         }
-        answer.map(drop)
+        answer?;
+        for (number, item) in task.inputs.iter().enumerate() {
+            let Content::Fetched(kind) = item.content else { continue };
+            let kind = match kind {
+                Kind::File => "file",
+                Kind::Executable => "program",
+                Kind::Directory => "archive",
+            };
+            self.lines("lay", &[&number.to_string(), &item.name, kind]).await?;
+        }
+        Ok(())
     }
 
     async fn start(&self, task: &Task) -> Result<(), ProviderError> {
@@ -177,12 +190,43 @@ impl Worker for RemoteWorker {
                 None => missing.push(format!("`{name}`")),
             }
         }
-        if missing.is_empty() {
-            return Ok(contents);
-        }
-        let message = format!("it exited well but did not write {} to $SKY_OUTPUTS", missing.join(", "));
-        Err(ProviderError::new(ErrorKind::Output, message))
+        if missing.is_empty() { Ok(contents) } else { Err(unwritten(&missing)) }
     }
+
+    fn stages(&self) -> bool {
+        self.link.stages()
+    }
+
+    async fn measure(&self, outputs: &[String]) -> Result<Vec<Parcel>, ProviderError> {
+        if outputs.is_empty() {
+            self.lines("measure", &[]).await?;
+            return Ok(Vec::new());
+        }
+        // As before they are collected.
+        self.left("KILL").await?;
+        let mut parcels = Vec::new();
+        let mut missing = Vec::new();
+        for name in outputs {
+            match staging::measure(&self.link, &self.token.id, name).await? {
+                Some(parcel) => parcels.push(parcel),
+                None => missing.push(format!("`{name}`")),
+            }
+        }
+        if missing.is_empty() { Ok(parcels) } else { Err(unwritten(&missing)) }
+    }
+
+    async fn deliver(&self, source: Source<'_>, delivery: &Delivery) -> Result<Moved, ProviderError> {
+        staging::deliver(&self.link, &self.token.id, source, delivery).await
+    }
+
+    async fn fetch(&self, fetch: &Fetch) -> Result<Moved, ProviderError> {
+        staging::fetch(&self.link, &self.token.id, fetch).await
+    }
+}
+
+fn unwritten(missing: &[String]) -> ProviderError {
+    let message = format!("it exited well but did not write {} to $SKY_OUTPUTS", missing.join(", "));
+    ProviderError::new(ErrorKind::Output, message)
 }
 
 /// Whether a shell can have a variable of that name.

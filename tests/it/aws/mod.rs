@@ -6,6 +6,7 @@ mod gang;
 use crate::apply::place::{Row, ended, wait};
 use crate::proof::files_with;
 use crate::proof::ground::{Ground, JOB, On};
+use crate::stores::servers;
 use fake::{FROM, SECRET};
 use serde_json::{Value, json};
 use sky::model::{Bytes, Millis, Money, PlaceName, Purchase, Rate, Tee};
@@ -294,4 +295,26 @@ fn what_must_be_confidential_is() {
     let said = ended(&ground.apply(&[]), 1);
     assert!(said.contains("cannot be had with tdx, which the stage demands"), "{said}");
     assert!(ground.account().requests("RunInstances").is_empty());
+}
+
+#[test]
+fn what_stages_hand_on_goes_through_s3() {
+    let ground = Ground::new(On::Aws);
+    // The store is another server than the machines' one, with the same credentials.
+    let store =
+        servers::environment().into_iter().filter(|(name, _)| ["AWS_ENDPOINT_URL_S3", "AWS_ALLOW_HTTP"].contains(name));
+    let store: Vec<_> = store.collect();
+    let mut apply = ground.apply_command(&["--staging", "buckets", "--keep-buckets"]);
+    ended(&apply.envs(store.clone()).output().unwrap(), 0);
+    ground.check_done("staged", 1);
+    let state = ground.state();
+    let addresses: Vec<String> = state.buckets.values().cloned().collect();
+    assert!(addresses[0].ends_with("-us-east-1") && addresses[1].ends_with("-us-west-2"), "{addresses:?}");
+    assert!(["a.o", "b.o", "c.o", "d.o", "e.o"].iter().all(|name| state.artifacts[*name].away));
+    // What the stage in the other region reads is in both.
+    assert_eq!(state.artifacts["b.o"].staged.len(), 2);
+    assert_eq!(servers::content(&addresses[1]).unwrap().len(), 3);
+    let mut destroy = ground.sky(&["destroy", "--auto-approve"]);
+    ended(&destroy.envs(store).output().unwrap(), 0);
+    assert!(addresses.iter().all(|address| servers::content(address).is_none()));
 }

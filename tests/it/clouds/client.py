@@ -123,7 +123,7 @@ seen = machines.virtual_machines.get(group, name, expand="instanceView")
 assert "PowerState/running" in [status.code for status in seen.instance_view.statuses], seen
 interface = networks.network_interfaces.get(group, seen.network_profile.network_interfaces[0].id.split("/")[-1])
 public = networks.public_ip_addresses.get(group, interface.ip_configurations[0].public_ip_address.id.split("/")[-1])
-assert public.ip_address.startswith("198.51."), public
+assert public.ip_address.startswith("198.19."), public
 
 update = {"operation": "Merge", "properties": {"tags": {"more": "x"}}}
 groups.tags.update_at_scope(made.id.lstrip("/"), update)

@@ -100,7 +100,7 @@ async fn log(worker: &dyn Worker) -> String {
 fn content(content: &Content) -> &Path {
     match content {
         Content::Local(path) | Content::Stored(path) => path,
-        Content::Empty => panic!("no content"),
+        Content::Empty | Content::Fetched(_) => panic!("no content"),
     }
 }
 

@@ -23,6 +23,8 @@ pub enum On {
     Sim,
     /// A host, which is a folder behind an SSH server.
     Ssh,
+    /// The same, for a plan of two clouds, whose object stores have what stages hand on.
+    Staged,
     /// Two regions of Amazon's, whose instances are SSH servers.
     #[cfg(feature = "aws")]
     Aws,
@@ -125,6 +127,11 @@ impl Ground {
                 let host = Sshd::shared().host("one", &ground.path("host"), more);
                 std::fs::write(ground.path("hosts.toml"), host).unwrap();
             }
+            On::Staged => {
+                in_clouds(&mut plan, ["aws:us-east-1", "azure:westeurope"]);
+                let host = Sshd::shared().host("one", &ground.path("host"), "slots = 4");
+                std::fs::write(ground.path("hosts.toml"), host).unwrap();
+            }
             #[cfg(feature = "aws")]
             On::Aws => in_clouds(&mut plan, ["aws:us-east-1", "aws:us-west-2"]),
             #[cfg(feature = "gcp")]
@@ -180,7 +187,10 @@ impl Ground {
         for name in ["SKY_DATA_DIR", "SKY_HOSTS", "SKY_STATE", "SKY_CRASH_AT", "SKY_CRASH_LOG"] {
             command.env_remove(name);
         }
-        command.env("SKY_SIM", self.cloud()).env("SKY_GRACE", "1s");
+        command.env("SKY_SIM", self.cloud()).env("SKY_GRACE", "1s").env_remove("SKY_STAGING");
+        if self.on == On::Staged {
+            command.envs(crate::stores::servers::environment()).env("SKY_STAGING", "buckets");
+        }
         #[cfg(feature = "aws")]
         command.envs(self.account.iter().flat_map(|account| account.environment()));
         #[cfg(feature = "gcp")]
@@ -202,7 +212,7 @@ impl Ground {
         match self.on {
             On::Local => "local",
             On::Sim => "sim",
-            On::Ssh => "ssh",
+            On::Ssh | On::Staged => "ssh",
             #[cfg(feature = "aws")]
             On::Aws => "aws",
             #[cfg(feature = "gcp")]
@@ -317,6 +327,15 @@ impl Ground {
         }
     }
 
+    /// What was in object stores is gone, as the journal has named it or not.
+    pub fn check_no_buckets(&self, about: &str) {
+        if self.on == On::Staged {
+            let sweep = self.sky(&["sweep", "--buckets", "--provider", "ssh", "--dry-run"]).output().unwrap();
+            assert!(ended(&sweep, 0).contains("Nothing to sweep"), "{about}");
+            assert_eq!(self.state().buckets, BTreeMap::new(), "{about}");
+        }
+    }
+
     /// Nothing runs, nothing costs, and a sweep agrees.
     pub fn check_nothing_left(&self, about: &str) {
         assert_eq!(self.processes(), 0, "{about}");
@@ -341,7 +360,12 @@ impl Ground {
         let taken: Vec<PathBuf> =
             self.machines().into_iter().filter(|machine| !machine.join("box/.run/released").exists()).collect();
         assert!(taken.is_empty(), "{about}: {taken:?}");
-        let sweep = self.sky(&["sweep", "--dry-run"]).output().unwrap();
+        let mut sweep = self.sky(&["sweep", "--dry-run"]);
+        if self.on == On::Staged {
+            // There are credentials for a store, and no cloud beside it.
+            sweep.args(["--provider", "ssh"]);
+        }
+        let sweep = sweep.output().unwrap();
         assert!(ended(&sweep, 0).contains("Nothing to sweep"), "{about}");
         #[cfg(feature = "azure")]
         self.microsoft.iter().for_each(Microsoft::check);

@@ -47,6 +47,7 @@ fn killed_at_every(nth: u64, on: On) {
         if let Some(azure) = ground.microsoft() {
             assert_eq!(azure.names("resourceGroups"), Vec::<String>::new(), "{about}");
         }
+        ground.check_no_buckets(&about);
         #[cfg(feature = "aws")]
         if on == On::Aws {
             for region in ["us-east-1", "us-west-2"] {
@@ -75,6 +76,12 @@ fn at_every_point_over_ssh() {
     killed_everywhere(On::Ssh);
 }
 
+/// Object stores of two clouds have what stages hand on; every point would take long.
+#[test]
+fn at_many_points_with_data_in_buckets() {
+    killed_at_every(9, On::Staged);
+}
+
 #[cfg(feature = "aws")]
 #[test]
 fn at_many_points_at_amazon() {
@@ -86,6 +93,7 @@ const ALL: &[On] = &[
     On::Local,
     On::Sim,
     On::Ssh,
+    On::Staged,
     #[cfg(feature = "aws")]
     On::Aws,
     #[cfg(feature = "azure")]

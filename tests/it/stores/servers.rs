@@ -77,6 +77,63 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
+/// What a command needs to use both object stores, as an account of each.
+pub fn environment() -> Vec<(&'static str, String)> {
+    let (s3, azure) = (s3().port, azure().port);
+    let mut all = vec![
+        ("AWS_ENDPOINT_URL_S3", format!("http://127.0.0.1:{s3}")),
+        ("AWS_ALLOW_HTTP", "true".to_owned()),
+        ("AWS_ACCESS_KEY_ID", "AKIASTAGING".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", AWS_SECRET.to_owned()),
+        ("AZURE_STORAGE_USE_EMULATOR", "true".to_owned()),
+        ("AZURITE_BLOB_STORAGE_URL", format!("http://127.0.0.1:{azure}")),
+        ("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT.to_owned()),
+        ("AZURE_STORAGE_ACCOUNT_KEY", KEY.to_owned()),
+    ];
+    all.extend(["NO_PROXY", "no_proxy"].map(|name| (name, "127.0.0.1".to_owned())));
+    all
+}
+
+/// Credentials that nobody but the stores may ever see.
+pub const AWS_SECRET: &str = "s3cret-acce55-key-0f-staging";
+pub const AZURE_SECRET: &str = KEY;
+
+/// The bucket at an address such as sky writes down, as its owner sees it.
+pub fn bucket(address: &str) -> Arc<dyn ObjectStore> {
+    let (scheme, name) = address.split_once("://").unwrap();
+    match scheme {
+        "s3" => {
+            let client = AmazonS3Builder::new().with_bucket_name(name).with_region("us-east-1");
+            let client = client.with_access_key_id("test").with_secret_access_key("test").with_allow_http(true);
+            Arc::new(client.with_endpoint(format!("http://127.0.0.1:{}", s3().port)).build().unwrap())
+        }
+        "az" => {
+            let client = MicrosoftAzureBuilder::new().with_container_name(name).with_allow_http(true);
+            let client = client.with_account(ACCOUNT).with_access_key(KEY);
+            Arc::new(client.with_endpoint(format!("http://127.0.0.1:{}/{ACCOUNT}", azure().port)).build().unwrap())
+        }
+        _ => panic!("{address}"),
+    }
+}
+
+/// The names and sizes of all that is in a bucket; none if there is no such bucket.
+pub fn content(address: &str) -> Option<Vec<(String, u64)>> {
+    let client = bucket(address);
+    block_on(async {
+        let top = match client.list_with_delimiter(None).await {
+            Err(error) if format!("{error:?}").contains("404") => return None,
+            top => top.unwrap(),
+        };
+        let mut found = Vec::new();
+        for folder in top.common_prefixes {
+            let listed = client.list_with_delimiter(Some(&folder)).await.unwrap();
+            found.extend(listed.objects.into_iter().map(|object| (object.location.to_string(), object.size)));
+        }
+        found.sort();
+        Some(found)
+    })
+}
+
 /// A place for one state: what to say on the command line, and how to look into it.
 pub struct Spot {
     pub on: On,

@@ -1,0 +1,456 @@
+//! Data between stages that goes through buckets: which does, and what is written down about it.
+//!
+//! What a stage writes and another reads goes to the bucket of the place where it was made. Who reads it in another
+//! place puts a copy into the bucket of that place before its command begins, so that it crosses between the two once,
+//! as the plan says and as is paid for; all others there, and later attempts, read the copy. What nobody reads comes
+//! home, and so does what is read where there is no bucket. The machines get signed addresses of single objects over
+//! their connection, no credential.
+//!
+//! Every step is announced in the journal and can be done again: buckets are made under names that were written down
+//! before, chunks that are there are not sent again, and what was fetched is not fetched again.
+
+use super::attempt::Attempt;
+use super::calls::{Patience, patiently};
+use super::check::input_names;
+use super::engine::{Context, StageOutcome};
+use super::gone::is_gone;
+use super::notice::Notice;
+use super::{Error, record::Recorder};
+use crate::model::{ArtifactRef, Pack, PlaceName, pack};
+use crate::plan::PlannedStage;
+use crate::provider::{Content, Delivery, ErrorKind, Fetch, Moved, ProviderError, Source, Task, Worker};
+use crate::state::Artifact;
+use crate::state::event::Event;
+use crate::state::journal::Sync;
+use crate::transfer::Staging;
+use crate::transfer::bucket::{Bucket, BucketError, Purpose, Trouble};
+use crate::transfer::pack::{bring, there};
+use crate::util::crash;
+use crate::util::tree::Kind;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The size of chunks, in MiB: one fits on every machine's disk beside the data, and is soon sent again.
+pub const CHUNK_MIB: u64 = 64;
+/// Addresses are valid for this long,
+const VALID: Duration = Duration::from_secs(3600);
+/// and longer by a second for each so many bytes,
+const PACE: u64 = 4_000_000;
+/// but never longer than a store allows (S3: seven days).
+const LONGEST: Duration = Duration::from_secs(6 * 86_400);
+
+type Alone = Arc<tokio::sync::Mutex<()>>;
+
+/// The buckets of an apply that are open.
+#[derive(Default)]
+pub(super) struct Depot {
+    open: tokio::sync::Mutex<BTreeMap<PlaceName, Bucket>>,
+    /// Held while an artifact is brought to a place.
+    alone: Mutex<BTreeMap<(String, PlaceName), Alone>>,
+}
+
+impl Depot {
+    fn alone(&self, artifact: &str, place: &PlaceName) -> Alone {
+        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        alone.entry((artifact.to_owned(), place.clone())).or_default().clone()
+    }
+}
+
+/// A bucket's trouble as a call's.
+pub(super) fn as_call(error: BucketError) -> ProviderError {
+    let kind = match error.kind {
+        Trouble::Passing => ErrorKind::Unreachable,
+        Trouble::Denied => ErrorKind::Denied,
+        // A machine that is not found is lost; a bucket is not.
+        Trouble::Missing | Trouble::Other => ErrorKind::Other,
+    };
+    ProviderError::new(kind, error.message)
+}
+
+/// The bucket of a place, made if it is not there; none if the place can have none.
+async fn bucket(context: &Context, place: &PlaceName) -> Result<Result<Option<Bucket>, ProviderError>, Error> {
+    let mut open = context.depot.open.lock().await;
+    if let Some(bucket) = open.get(place) {
+        return Ok(Ok(Some(bucket.clone())));
+    }
+    let (known, fresh) = context.recorder.read(|state| {
+        let fresh = context.settings.staging.address(place, &state.lineage, state.journal_sequence);
+        (state.buckets.get(place).cloned(), fresh)
+    });
+    let address = match (known, fresh) {
+        (Some(known), _) => known,
+        (None, None) => return Ok(Ok(None)),
+        (None, Some(address)) => {
+            let event = Event::Bucket { place: place.clone(), address: address.clone() };
+            context.recorder.record(event, Sync::Now)?;
+            address
+        }
+    };
+    let bucket = match Bucket::open(&address, place) {
+        Ok(bucket) => bucket,
+        Err(error) => return Ok(Err(as_call(error))),
+    };
+    let lineage = &context.owner.lineage;
+    let patience = Patience::UntilSignal(context.interrupt.clone());
+    let made = patiently(patience, || async { bucket.make(lineage).await.map_err(as_call) }).await;
+    if let Err(error) = made {
+        return Ok(Err(error));
+    }
+    open.insert(place.clone(), bucket.clone());
+    Ok(Ok(Some(bucket)))
+}
+
+/// Whether an output goes to a bucket: its machine and its place can, and somebody reads it from there.
+pub(super) fn goes_through(attempt: &Attempt<'_>, planned: &PlannedStage, output: &str, worker: &dyn Worker) -> bool {
+    let staging = &attempt.context.settings.staging;
+    let read = ArtifactRef::Output { stage: planned.name.clone(), name: output.to_owned() };
+    let from_there = |reader: &PlannedStage| reader.reads.contains(&read) && staging.has(&reader.place.cloud);
+    worker.stages() && staging.has(&attempt.rung.place.cloud) && attempt.context.plan.stages.iter().any(from_there)
+}
+
+/// Sends outputs to the bucket of the attempt's place.
+pub(super) async fn outputs(
+    attempt: &Attempt<'_>,
+    worker: &dyn Worker,
+    names: &[String],
+) -> Result<Result<BTreeMap<String, Artifact>, ProviderError>, Error> {
+    let mut sent = BTreeMap::new();
+    if names.is_empty() {
+        return Ok(Ok(sent));
+    }
+    let (context, place) = (attempt.context, &attempt.rung.place);
+    let parcels = match patiently(attempt.patience(), || worker.measure(names)).await {
+        Ok(parcels) => parcels,
+        Err(error) => return Ok(Err(error)),
+    };
+    for (name, parcel) in names.iter().zip(parcels) {
+        let bucket = match bucket(context, place).await? {
+            Ok(Some(bucket)) => bucket,
+            Ok(None) => return Ok(Err(ProviderError::new(ErrorKind::Other, format!("{place} has no bucket")))),
+            Err(error) => return Ok(Err(error)),
+        };
+        let measured = parcel.measured;
+        let hex = measured.digest.strip_prefix("sha256:").unwrap_or(&measured.digest);
+        let key = match measured.kind {
+            Kind::File | Kind::Executable => hex.to_owned(),
+            // Archives of equal folders are not equal: their files are of another time.
+            Kind::Directory => format!("{hex}-{}", attempt.token.id),
+        };
+        let artifact = format!("{}.{name}", attempt.token.stage);
+        announce(attempt, &artifact, &measured.digest, place)?;
+        let what = Sent { source: Source::Output(name), key, most: parcel.packed, chunk: context.settings.chunk_bytes };
+        let (pack, moved, digests) = match send(attempt, worker, &bucket, &what).await {
+            Ok(sent) => sent,
+            Err(error) => return Ok(Err(error)),
+        };
+        let changed = measured.kind != Kind::Directory
+            && (pack.bytes != measured.bytes || digests.len() == 1 && digests[0] != measured.digest);
+        if changed {
+            let message = format!("output `{name}` was changed while it was read");
+            return Ok(Err(ProviderError::new(ErrorKind::Output, message)));
+        }
+        told(attempt, &artifact, &measured.digest, place, moved, &pack)?;
+        let staged = BTreeMap::from([(place.clone(), pack)]);
+        let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
+        let artifact = Artifact { digest, bytes, kind, attempt: attempt.token.attempt, staged, away: true };
+        sent.insert(name.clone(), artifact);
+    }
+    Ok(Ok(sent))
+}
+
+/// What is sent, and under which name.
+struct Sent<'a> {
+    source: Source<'a>,
+    key: String,
+    /// The most that it is, in bytes.
+    most: u64,
+    chunk: u64,
+}
+
+/// Sends a pack, until all of it is there; how many bytes were moved for it, and the digests of its chunks.
+async fn send(
+    attempt: &Attempt<'_>,
+    worker: &dyn Worker,
+    bucket: &Bucket,
+    sent: &Sent<'_>,
+) -> Result<(Pack, u64, Vec<String>), ProviderError> {
+    let count = sent.most.div_ceil(sent.chunk).max(1);
+    let keys: Vec<String> = (0..count).map(|number| pack::object(&sent.key, number)).collect();
+    let validity = validity(sent.most);
+    let sending = || async {
+        let sizes = bucket.sizes(&sent.key).await.map_err(as_call)?;
+        let signed = bucket.sign(Purpose::Write, &keys, validity).await.map_err(as_call)?;
+        let there = (0..count).map(|number| sizes.get(&pack::chunk(number)).copied());
+        let chunks = signed.into_iter().zip(there).collect();
+        let delivery = Delivery { chunk_bytes: sent.chunk, header: bucket.header(), chunks };
+        crash::point("send before");
+        let Moved { digests, bytes, moved } = worker.deliver(sent.source, &delivery).await?;
+        crash::point("send after");
+        let digest = pack::digest(digests.iter().map(String::as_str));
+        let pack = Pack { key: sent.key.clone(), bytes, chunk_bytes: sent.chunk, digest };
+        match there_is(bucket, &pack).await? {
+            true => Ok((pack, moved, digests)),
+            false => {
+                let message = format!("{}/{} is not whole after all of it was sent", bucket.address(), pack.key);
+                Err(ProviderError::new(ErrorKind::Unreachable, message))
+            }
+        }
+    };
+    patiently(attempt.patience(), sending).await
+}
+
+async fn there_is(bucket: &Bucket, pack: &Pack) -> Result<bool, ProviderError> {
+    there(bucket, pack).await.map_err(as_call)
+}
+
+fn validity(bytes: u64) -> Duration {
+    (VALID + Duration::from_secs(bytes / PACE)).min(LONGEST)
+}
+
+fn announce(attempt: &Attempt<'_>, artifact: &str, digest: &str, place: &PlaceName) -> io::Result<()> {
+    let event = Event::Staging {
+        stage: attempt.token.stage.clone(),
+        token: attempt.token.id.clone(),
+        artifact: artifact.to_owned(),
+        digest: digest.to_owned(),
+        place: place.clone(),
+    };
+    attempt.context.recorder.record(event, Sync::Now)
+}
+
+fn told(
+    attempt: &Attempt<'_>,
+    artifact: &str,
+    digest: &str,
+    place: &PlaceName,
+    moved: u64,
+    pack: &Pack,
+) -> io::Result<()> {
+    let event = Event::Staged {
+        stage: attempt.token.stage.clone(),
+        token: attempt.token.id.clone(),
+        artifact: artifact.to_owned(),
+        digest: digest.to_owned(),
+        place: place.clone(),
+        moved,
+        pack: pack.clone(),
+    };
+    attempt.context.recorder.record(event, Sync::Now)
+}
+
+/// Has the machine fetch what lies in buckets, and brings home what it cannot fetch; the task's inputs say so then.
+pub(super) async fn inputs(
+    attempt: &Attempt<'_>,
+    planned: &PlannedStage,
+    worker: &dyn Worker,
+    task: &mut Task,
+) -> Result<Result<(), ProviderError>, Error> {
+    let context = attempt.context;
+    // Else it would be known only when the command has done its work.
+    if context.settings.staging == Staging::Buckets
+        && planned.writes.keys().any(|output| goes_through(attempt, planned, output, worker))
+        && let Err(error) = patiently(attempt.patience(), || worker.measure(&[])).await
+    {
+        return Ok(Err(error));
+    }
+    for (number, (read, _)) in input_names(planned).into_iter().enumerate() {
+        let ArtifactRef::Output { .. } = read else { continue };
+        let name = read.to_string();
+        let artifact = context.recorder.read(|state| state.artifacts.get(&name).cloned());
+        let (Some(artifact), Some(item)) = (artifact, task.inputs.get_mut(number)) else { continue };
+        let done = if worker.stages() && !artifact.staged.is_empty() {
+            item.content = Content::Fetched(artifact.kind);
+            fetch(attempt, worker, &name, number).await?
+        } else if !context.objects.has(&artifact.digest, artifact.kind) {
+            bring_home(context, &name, attempt.patience()).await?
+        } else {
+            Ok(())
+        };
+        if let Err(error) = done {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Has the machine fetch one input, and leave a copy in its place's bucket.
+async fn fetch(
+    attempt: &Attempt<'_>,
+    worker: &dyn Worker,
+    name: &str,
+    input: usize,
+) -> Result<Result<(), ProviderError>, Error> {
+    let (context, here) = (attempt.context, &attempt.rung.place);
+    let alone = context.depot.alone(name, here);
+    let _alone = alone.lock().await;
+    let artifact = context.recorder.read(|state| state.artifacts.get(name).cloned());
+    // Somebody may have brought it here meanwhile.
+    let artifact = artifact.ok_or_else(|| Error::Bug(format!("`{name}` is not in the state")))?;
+    let found = artifact.staged.get_key_value(here).or_else(|| artifact.staged.first_key_value());
+    let Some((from, pack)) = found else {
+        return Ok(Err(gone(name)));
+    };
+    let from_bucket = match bucket(context, from).await? {
+        Ok(Some(bucket)) => bucket,
+        Ok(None) => return Ok(Err(gone(name))),
+        Err(error) => return Ok(Err(error)),
+    };
+    let (stage, token) = (attempt.token.stage.clone(), attempt.token.id.clone());
+    let fetching =
+        Event::Fetching { stage: stage.clone(), token: token.clone(), artifact: name.to_owned(), from: from.clone() };
+    context.recorder.record(fetching, Sync::Now)?;
+    let mut moved = 0;
+    let mut whole = false;
+    // What came over a bad line is fetched once more; what lies there wrong is not used.
+    for again in ["", "-again"] {
+        let fetched = fetch_once(attempt, worker, &from_bucket, pack, (input, again)).await;
+        let fetched = match fetched {
+            Ok(fetched) => fetched,
+            Err(error) => return Ok(Err(error)),
+        };
+        moved += fetched.moved;
+        whole = fetched.bytes == pack.bytes && pack::digest(fetched.digests.iter().map(String::as_str)) == pack.digest;
+        if whole {
+            break;
+        }
+    }
+    let fetched = Event::Fetched { stage, token, artifact: name.to_owned(), from: from.clone(), moved };
+    context.recorder.record(fetched, Sync::Now)?;
+    if !whole {
+        let at = format!("{}/{}", from_bucket.address(), pack.key);
+        let message = format!("input `{name}`: {at} is not what was written: somebody has changed it");
+        return Ok(Err(ProviderError::new(ErrorKind::Other, message)));
+    }
+    if from == here {
+        return Ok(Ok(()));
+    }
+    let bucket = match bucket(context, here).await? {
+        Ok(Some(bucket)) => bucket,
+        Ok(None) => return Ok(Ok(())),
+        Err(error) => return Ok(Err(error)),
+    };
+    announce(attempt, name, &artifact.digest, here)?;
+    let (key, most, chunk) = (pack.key.clone(), pack.bytes, pack.chunk_bytes);
+    let sent = Sent { source: Source::Input(input), key, most, chunk };
+    match send(attempt, worker, &bucket, &sent).await {
+        Ok((copy, moved, _)) if copy == *pack => {
+            told(attempt, name, &artifact.digest, here, moved, pack)?;
+            Ok(Ok(()))
+        }
+        Ok(_) => {
+            let message = format!("input `{name}` was changed while it was copied to {}", bucket.address());
+            Ok(Err(ProviderError::new(ErrorKind::Other, message)))
+        }
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+async fn fetch_once(
+    attempt: &Attempt<'_>,
+    worker: &dyn Worker,
+    bucket: &Bucket,
+    pack: &Pack,
+    (input, again): (usize, &str),
+) -> Result<Moved, ProviderError> {
+    let keys = pack.objects();
+    let fetching = || async {
+        let chunks = bucket.sign(Purpose::Read, &keys, validity(pack.bytes)).await.map_err(as_call)?;
+        let mark = format!("{}{again}", pack.digest);
+        crash::point("fetch before");
+        let fetched = worker.fetch(&Fetch { input, mark, chunk_bytes: pack.chunk_bytes, chunks }).await;
+        crash::point("fetch after");
+        fetched
+    };
+    patiently(attempt.patience(), fetching).await
+}
+
+fn gone(name: &str) -> ProviderError {
+    let message = format!(
+        "`{name}` was deleted with its bucket when an earlier apply was done: `sky destroy`, then apply again, makes it anew"
+    );
+    ProviderError::new(ErrorKind::Other, message)
+}
+
+/// Brings an artifact from a bucket into the store of the state folder.
+async fn bring_home(context: &Context, name: &str, patience: Patience) -> Result<Result<(), ProviderError>, Error> {
+    let alone = context.depot.alone(name, &PlaceName::here());
+    let _alone = alone.lock().await;
+    let artifact = context.recorder.read(|state| state.artifacts.get(name).cloned());
+    let artifact = artifact.ok_or_else(|| Error::Bug(format!("`{name}` is not in the state")))?;
+    if context.objects.has(&artifact.digest, artifact.kind) {
+        return Ok(Ok(()));
+    }
+    let Some((from, pack)) = artifact.staged.first_key_value() else { return Ok(Err(gone(name))) };
+    let bucket = match bucket(context, from).await? {
+        Ok(Some(bucket)) => bucket,
+        Ok(None) => return Ok(Err(gone(name))),
+        Err(error) => return Ok(Err(error)),
+    };
+    let bringing = || async { bring(&bucket, pack, artifact.kind, &context.objects).await.map_err(as_call) };
+    let measured = match patiently(patience, bringing).await {
+        Ok(measured) => measured,
+        Err(error) => return Ok(Err(error)),
+    };
+    if measured.digest != artifact.digest {
+        let message = format!("`{name}` from {} is not what was written there", bucket.address());
+        return Ok(Err(ProviderError::new(ErrorKind::Other, message)));
+    }
+    let (artifact, digest) = (name.to_owned(), artifact.digest);
+    let brought = Event::Brought { artifact, digest, from: from.clone(), moved: pack.bytes };
+    context.recorder.record(brought, Sync::Now)?;
+    Ok(Ok(()))
+}
+
+/// Whether an artifact that is not at home can still be had, or is needed by nobody.
+pub(super) async fn to_be_had(context: &Context, name: &str, artifact: &Artifact) -> Result<bool, Error> {
+    for (place, pack) in &artifact.staged {
+        let found = match bucket(context, place).await? {
+            Ok(Some(bucket)) => {
+                let look = || async { there_is(&bucket, pack).await };
+                patiently(Patience::UntilSignal(context.interrupt.clone()), look).await
+            }
+            Ok(None) => Ok(false),
+            Err(error) => Err(error),
+        };
+        if found? {
+            return Ok(true);
+        }
+    }
+    let read_by = |stage: &&PlannedStage| stage.reads.iter().any(|read| read.to_string() == name);
+    let settled = |stage: &PlannedStage| context.settled.contains(&stage.name);
+    Ok(is_gone(artifact) && context.plan.stages.iter().filter(read_by).all(settled))
+}
+
+/// Deletes the buckets once all stages are done: nobody reads any more what is in them.
+pub(super) async fn close(context: &Context, outcomes: &BTreeMap<String, StageOutcome>) -> Result<(), Error> {
+    let done = |outcome: &StageOutcome| matches!(outcome, StageOutcome::Done | StageOutcome::Unchanged);
+    if context.settings.keep_buckets || !outcomes.values().all(done) {
+        return Ok(());
+    }
+    let buckets = context.recorder.read(|state| state.buckets.clone());
+    for (place, address) in buckets {
+        if let Err(error) = delete(&context.recorder, &place, &address).await? {
+            // The next apply and a destroy come back to it.
+            let message = format!("the bucket of {place} could not be deleted: {error}");
+            context.observer.notice(&Notice::Warning { message });
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a bucket of the state.
+pub(super) async fn delete(
+    recorder: &Recorder,
+    place: &PlaceName,
+    address: &str,
+) -> Result<Result<(), ProviderError>, Error> {
+    recorder.record(Event::Unstaging { place: place.clone() }, Sync::Now)?;
+    let deleting = || async { Bucket::open(address, place).map_err(as_call)?.delete().await.map_err(as_call) };
+    if let Err(error) = patiently(Patience::Through, deleting).await {
+        return Ok(Err(error));
+    }
+    recorder.record(Event::Unstaged { place: place.clone() }, Sync::Now)?;
+    Ok(Ok(()))
+}

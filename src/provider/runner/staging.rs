@@ -1,0 +1,191 @@
+//! What a machine that is reached by SSH does with buckets: requests of `staging.sh` and their answers.
+
+use super::super::{Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, Source};
+use super::link::Link;
+use super::session::{Answer, Streams};
+use super::wire::PIECE;
+use crate::util::tree::{self, Kind, Listed, Measured};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tokio::sync::mpsc;
+
+/// What the agent says to be heard.
+const BEAT: &str = "beat";
+/// A block of an archive, in bytes; names that are longer than this less 412 take more of them.
+const BLOCK: u64 = 512;
+/// Archives end with up to so many bytes.
+const END: u64 = 20 * BLOCK;
+
+/// What one output is; none if it is not there.
+pub(super) async fn measure(link: &Link, token: &str, output: &str) -> Result<Option<Parcel>, ProviderError> {
+    let mut answer = link.ask("measure", &[token, output], Streams::default()).await?;
+    answer.lines.retain(|line| line != BEAT);
+    let wrong = |why: &str| {
+        ProviderError::new(ErrorKind::Output, format!("output `{output}` on host {}: {why}", link.reach.name))
+    };
+    let said = answer.lines.first().map(String::as_str).unwrap_or_default();
+    match said.split_once(' ').unwrap_or((said, "")) {
+        ("missing", _) => Ok(None),
+        ("folder", _) => match listing(&answer.content) {
+            Ok((entries, packed)) => {
+                let measured = tree::measure_listed(&entries).map_err(|error| wrong(&error.to_string()))?;
+                Ok(Some(Parcel { measured, packed }))
+            }
+            Err(why) => Err(wrong(&why)),
+        },
+        (what @ ("file" | "program"), rest) => {
+            let (bytes, digest) = rest.split_once(' ').ok_or_else(|| wrong("its answer makes no sense"))?;
+            let bytes = bytes.parse().map_err(|_| wrong("its answer makes no sense"))?;
+            let kind = if what == "program" { Kind::Executable } else { Kind::File };
+            let measured = Measured { digest: format!("sha256:{digest}"), bytes, kind };
+            Ok(Some(Parcel { measured, packed: bytes }))
+        }
+        _ => Err(wrong("its answer makes no sense")),
+    }
+}
+
+/// The entries of a folder, and the most that an archive of it takes.
+fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "something in it has a name that is not UTF-8".to_owned())?;
+    let cut = || "its answer makes no sense".to_owned();
+    let mut entries = BTreeMap::new();
+    let mut packed = BLOCK * 2 + END;
+    let mut rest = text.split('\0');
+    loop {
+        let entry = rest.next().ok_or_else(cut)?;
+        if entry.is_empty() {
+            break;
+        }
+        let target = rest.next().ok_or_else(cut)?;
+        let mut fields = entry.splitn(4, ' ');
+        let mut field = || fields.next().ok_or_else(cut);
+        let (kind, mode, size, name) = (field()?, field()?, field()?, field()?);
+        let (mode, bytes) = (u32::from_str_radix(mode, 8).map_err(|_| cut())?, size.parse().map_err(|_| cut())?);
+        let long = |name: &str| if name.len() > 90 { BLOCK * 2 + name.len() as u64 + BLOCK } else { 0 };
+        packed += BLOCK + long(name) + long(target);
+        let listed = match kind {
+            "d" => Listed::Folder,
+            "l" => Listed::Link(target.to_owned()),
+            "f" => {
+                packed += u64::div_ceil(bytes, BLOCK) * BLOCK;
+                Listed::File { executable: mode & 0o111 != 0, digest: String::new(), bytes }
+            }
+            _ => {
+                let what = "is a pipe, a socket or a device: only files, directories and links are data";
+                return Err(format!("{name} {what}"));
+            }
+        };
+        entries.insert(PathBuf::from(name), listed);
+    }
+    for line in rest.filter(|line| !line.is_empty()) {
+        let (sum, name) = line.split_once("  ").ok_or_else(cut)?;
+        let name = name.strip_prefix("./").unwrap_or(name);
+        match entries.get_mut(&PathBuf::from(name)) {
+            Some(Listed::File { digest, .. }) => *digest = format!("sha256:{sum}"),
+            _ => return Err(format!("{name} came up while it was read")),
+        }
+    }
+    let unread = |(name, listed): (&PathBuf, &Listed)| {
+        matches!(listed, Listed::File { digest, .. } if digest.is_empty()).then(|| name.display().to_string())
+    };
+    match entries.iter().find_map(unread) {
+        Some(name) => Err(format!("{name} went away while it was read")),
+        None => Ok((entries, packed)),
+    }
+}
+
+/// Sends an output or what was fetched.
+pub(super) async fn deliver(
+    link: &Link,
+    token: &str,
+    source: Source<'_>,
+    delivery: &Delivery,
+) -> Result<Moved, ProviderError> {
+    let number;
+    let (what, name) = match source {
+        Source::Output(name) => ("output", name),
+        Source::Input(input) => {
+            number = input.to_string();
+            ("input", number.as_str())
+        }
+    };
+    let mut list = String::new();
+    for (address, there) in &delivery.chunks {
+        let there = there.map_or("-".to_owned(), |there| there.to_string());
+        list += &format!("{there} {}\n", address.reveal());
+    }
+    let chunk = delivery.chunk_bytes.to_string();
+    let arguments = [token, what, name, &chunk, delivery.header];
+    let answer = link.ask("deliver", &arguments, content(&list)).await?;
+    let mut moved = Moved::default();
+    for line in answer.lines.iter().filter(|line| *line != BEAT) {
+        let mut fields = line.split(' ');
+        let size = add(&mut moved, fields.next(), fields.next()).ok_or_else(|| strange(link, line))?;
+        moved.moved += if fields.next() == Some("sent") { size } else { 0 };
+    }
+    Ok(moved)
+}
+
+/// Fetches an input.
+pub(super) async fn fetch(link: &Link, token: &str, fetch: &Fetch) -> Result<Moved, ProviderError> {
+    let list: String = fetch.chunks.iter().map(|address| format!("{}\n", address.reveal())).collect();
+    let (number, chunk) = (fetch.input.to_string(), fetch.chunk_bytes.to_string());
+    let arguments = [token, &number, &fetch.mark, &chunk];
+    let Answer { lines, .. } = link.ask("fetch", &arguments, content(&list)).await?;
+    let mut lines = lines.iter().filter(|line| *line != BEAT);
+    let had = lines.next().map(String::as_str).unwrap_or_default();
+    let had: usize = had.parse().map_err(|_| strange(link, had))?;
+    let mut moved = Moved::default();
+    for (number, line) in lines.enumerate() {
+        let mut fields = line.split(' ');
+        let size = add(&mut moved, fields.next(), fields.next()).ok_or_else(|| strange(link, line))?;
+        moved.moved += if number >= had { size } else { 0 };
+    }
+    Ok(moved)
+}
+
+fn add(moved: &mut Moved, size: Option<&str>, sum: Option<&str>) -> Option<u64> {
+    let size: u64 = size?.parse().ok()?;
+    moved.digests.push(format!("sha256:{}", sum?));
+    moved.bytes += size;
+    Some(size)
+}
+
+fn strange(link: &Link, said: &str) -> ProviderError {
+    let message = format!("host {}: its answer makes no sense: {}", link.reach.name, said.escape_debug());
+    ProviderError::new(ErrorKind::Other, message)
+}
+
+/// A text as content that follows a request.
+fn content(text: &str) -> Streams {
+    let pieces: Vec<&[u8]> = text.as_bytes().chunks(PIECE).collect();
+    let (to, content) = mpsc::channel(pieces.len().max(1));
+    for piece in pieces {
+        // There is room for all.
+        let _ = to.try_send(Ok(piece.to_vec()));
+    }
+    Streams { content: Some(content), into: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listings() {
+        let sum = "0".repeat(64);
+        let text = format!(
+            "d 755 4096 a\0\0f 644 3 a/x y\n\0\0l 777 3 link\0a/x y\n\0f 755 600 a-b\0\0\0{sum}  ./a/x y\n\0{sum}  ./a-b\0"
+        );
+        let (entries, packed) = listing(text.as_bytes()).unwrap();
+        assert_eq!(entries.len(), 4);
+        assert!(matches!(&entries[&PathBuf::from("a-b")], Listed::File { executable: true, bytes: 600, .. }));
+        assert_eq!(packed, 2 * BLOCK + END + 4 * BLOCK + 3 * BLOCK);
+        // In the order of a walk: a folder, what is in it, then what only sorts before its slash.
+        let names: Vec<String> = entries.keys().map(|name| name.display().to_string()).collect();
+        assert_eq!(names, ["a", "a/x y\n", "a-b", "link"]);
+        assert!(listing(b"p 644 0 pipe\0\0\0").unwrap_err().starts_with("pipe is a pipe"));
+        assert!(listing(b"f 644 3 x\0\0\0").unwrap_err().contains("went away"));
+        assert!(listing(b"").unwrap().0.is_empty());
+    }
+}

@@ -1,0 +1,122 @@
+//! Bringing home what lies in a bucket.
+
+use super::bucket::{Bucket, BucketError, Trouble};
+use super::objects::Objects;
+use crate::model::{Pack, pack};
+use crate::util::tree::{self, Kind, Measured};
+use crate::util::{file, hash};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Whether all chunks of a pack are in a bucket, as far as their sizes tell.
+pub async fn there(bucket: &Bucket, pack: &Pack) -> Result<bool, BucketError> {
+    let sizes = match bucket.sizes(&pack.key).await {
+        Ok(sizes) => sizes,
+        Err(error) if error.kind == Trouble::Missing => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let last = pack.chunks() - 1;
+    Ok((0..=last).all(|number| {
+        let size = if number == last { pack.bytes - last * pack.chunk_bytes } else { pack.chunk_bytes };
+        sizes.get(&pack::chunk(number)) == Some(&size)
+    }))
+}
+
+/// Reads a pack and puts what is in it into the store: nothing of it is believed before all of it is known to be the
+/// bytes that were written.
+pub async fn bring(bucket: &Bucket, pack: &Pack, kind: Kind, objects: &Objects) -> Result<Measured, BucketError> {
+    let failed = |error: io::Error| BucketError { kind: Trouble::Other, message: error.to_string() };
+    let folder = objects.scratch().map_err(failed)?;
+    let whole = folder.path().join("pack");
+    let mut open = std::fs::File::create(&whole).map_err(|error| failed(file::named(&whole, "create", error)))?;
+    let mut digests = Vec::new();
+    for object in pack.objects() {
+        let bytes = bucket.read(&object).await?;
+        digests.push(hash::digest(&bytes));
+        open.write_all(&bytes).map_err(|error| failed(file::named(&whole, "write", error)))?;
+    }
+    drop(open);
+    if pack::digest(digests.iter().map(String::as_str)) != pack.digest {
+        let message = format!("{}/{} is not what was written: somebody has changed it", bucket.address(), pack.key);
+        return Err(BucketError { kind: Trouble::Other, message });
+    }
+    let objects = objects.clone();
+    let laid = tokio::task::spawn_blocking(move || {
+        let content = lay(&whole, kind, folder.path())?;
+        objects.put(&content)
+    });
+    laid.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(failed)
+}
+
+fn lay(whole: &Path, kind: Kind, folder: &Path) -> io::Result<std::path::PathBuf> {
+    let fail = |error| file::named(whole, "unpack", error);
+    match kind {
+        Kind::Directory => {
+            let target = folder.join("content");
+            std::fs::create_dir(&target).map_err(fail)?;
+            let mut archive = tar::Archive::new(std::fs::File::open(whole).map_err(fail)?);
+            archive.set_preserve_mtime(false);
+            archive.unpack(&target).map_err(fail)?;
+            tree::remove(whole)?;
+            Ok(target)
+        }
+        Kind::File | Kind::Executable => {
+            let mode = if kind == Kind::Executable { 0o755 } else { 0o644 };
+            std::fs::set_permissions(whole, PermissionsExt::from_mode(mode)).map_err(fail)?;
+            Ok(whole.to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PlaceName;
+    use crate::util::tree::Links;
+
+    fn block_on<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(work)
+    }
+
+    #[test]
+    fn only_what_was_written_comes_home() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("shared");
+        let address = format!("file://{}", shared.display());
+        let bucket = Bucket::open(&address, &PlaceName::here()).unwrap();
+        block_on(bucket.make("lineage")).unwrap();
+        let tree = folder.path().join("tree");
+        std::fs::create_dir_all(tree.join("empty")).unwrap();
+        std::fs::write(tree.join("x"), "content of x").unwrap();
+        std::os::unix::fs::symlink("x", tree.join("link")).unwrap();
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.follow_symlinks(false);
+        archive.append_dir_all(".", &tree).unwrap();
+        let bytes = archive.into_inner().unwrap();
+        let chunks: Vec<&[u8]> = bytes.chunks(1000).collect();
+        std::fs::create_dir(shared.join("key")).unwrap();
+        let digests: Vec<String> = chunks.iter().map(|chunk| hash::digest(chunk)).collect();
+        let digest = pack::digest(digests.iter().map(String::as_str));
+        let pack = Pack { key: "key".into(), bytes: bytes.len() as u64, chunk_bytes: 1000, digest };
+        for (number, chunk) in (0..).zip(&chunks) {
+            assert!(!block_on(there(&bucket, &pack)).unwrap());
+            std::fs::write(shared.join("key").join(pack::chunk(number)), chunk).unwrap();
+        }
+        assert!(block_on(there(&bucket, &pack)).unwrap());
+        let objects = Objects::at(folder.path().join("objects"));
+        let brought = block_on(bring(&bucket, &pack, Kind::Directory, &objects)).unwrap();
+        assert_eq!(brought, tree::measure(&tree, Links::Keep).unwrap());
+        assert!(objects.has(&brought.digest, brought.kind));
+        std::fs::write(shared.join("key/00001"), vec![7; 1000]).unwrap();
+        let error = block_on(bring(&bucket, &pack, Kind::Directory, &objects)).unwrap_err();
+        assert!(error.message.ends_with("/key is not what was written: somebody has changed it"), "{error}");
+        // Nothing half done is left.
+        objects.sweep(&|_| true).unwrap();
+        let left: Vec<_> = std::fs::read_dir(folder.path().join("objects")).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        block_on(bucket.delete()).unwrap();
+        block_on(bucket.delete()).unwrap();
+        assert!(!shared.exists());
+    }
+}
