@@ -257,7 +257,8 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
         }
         let host = self.keys.host(&token.id)?;
         let user_data = user_data::text(&self.keys.client_public()?, &host, spec.lease)?;
-        let tags = tag::of(token, spec, &host.public);
+        let mut tags = tag::of(token, spec);
+        tags.insert(tag::HOST_KEY, host.public.clone());
         let wanted = Wanted { token: token.clone(), spec: spec.clone(), tags, user_data };
         let instance = self.cloud.create(&wanted).await?;
         self.learn(token, |known| known.made = Some((instance.clone(), Instant::now())));

@@ -19,7 +19,7 @@ pub const HOST_KEY: &str = "sky-host-key";
 const UNKNOWN: &str = "unknown";
 
 /// What a new instance carries.
-pub(super) fn of(token: &Token, spec: &MachineSpec, host_key: &str) -> BTreeMap<&'static str, String> {
+pub(in crate::provider) fn of(token: &Token, spec: &MachineSpec) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         (TOKEN, token.id.clone()),
         (STAGE, token.stage.clone()),
@@ -28,14 +28,13 @@ pub(super) fn of(token: &Token, spec: &MachineSpec, host_key: &str) -> BTreeMap<
         (LINEAGE, spec.owner.lineage.clone()),
         (PLAN, spec.plan.clone()),
         (LEASE_END, clock::after(spec.lease)),
-        (HOST_KEY, host_key.to_owned()),
     ])
 }
 
 /// The machine that an instance is; none if its token is none of ours. Anybody with rights at the
 /// cloud can write tags, and some become names of files here: those that cannot be ours are not
 /// believed, but what carries a token is always seen, so that it can be swept.
-pub(super) fn machine(instance: &Instance) -> Option<Machine> {
+pub(in crate::provider) fn machine(instance: &Instance) -> Option<Machine> {
     let tag = |name: &str| instance.tags.get(name).cloned();
     let id = tag(TOKEN).filter(|id| is_token(id))?;
     let stage = tag(STAGE).filter(|stage| is_name(stage)).unwrap_or_else(|| UNKNOWN.to_owned());
