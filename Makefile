@@ -7,7 +7,7 @@ export CARGO_TARGET_DIR
 SKY := $(CARGO_TARGET_DIR)/debug/sky
 DEMO := $(CARGO_TARGET_DIR)/demo
 
-.PHONY: demo test lint bench setup tools servers build test-clouds clean
+.PHONY: demo test lint bench setup tools servers build test-clouds test-kubernetes clean
 
 demo: build
 	@echo "== A job over three clouds, planned on the shipped catalog"
@@ -26,7 +26,11 @@ test: setup
 
 # With the providers of clouds, whose SDKs take gigabytes and minutes to build.
 test-clouds: setup
-	cargo test $(CARGO_FLAGS) --features aws,gcp
+	cargo test $(CARGO_FLAGS) --features aws,gcp,kubernetes
+
+# On a real Kubernetes, which is built the first time and begun here.
+test-kubernetes: setup
+	sh .ci/kubernetes --locked --features aws,gcp,kubernetes
 
 lint: tools
 	cargo fmt --check

@@ -117,7 +117,8 @@ impl Namespace {
         let mut stream = TcpStream::connect(("127.0.0.1", server().port)).unwrap();
         let method = if body.is_some() { "POST" } else { "GET" };
         let text = body.map(Value::to_string).unwrap_or_default();
-        write!(stream, "{method} /test/{} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{text}", self.name, text.len()).unwrap();
+        write!(stream, "{method} /test/{} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{text}", self.name, text.len())
+            .unwrap();
         let mut reader = BufReader::new(stream);
         let mut size = 0;
         loop {

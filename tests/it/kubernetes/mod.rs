@@ -2,6 +2,7 @@
 
 mod apply;
 pub mod fake;
+mod real;
 mod trouble;
 
 use crate::apply::place::{Place, Row};

@@ -448,6 +448,26 @@ fn a_cluster() {
     });
 }
 
+#[cfg(feature = "kubernetes")]
+#[test]
+fn a_pod_of_a_cluster() {
+    let namespace = crate::kubernetes::fake::Namespace::new();
+    check(|folder| {
+        let hosts = folder.join("hosts.toml");
+        std::fs::write(&hosts, namespace.entry("one", folder, "")).unwrap();
+        Subject {
+            provider: open(KUBERNETES, &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None })
+                .unwrap()
+                .unwrap(),
+            folders: vec![folder.to_owned(), namespace.folder()],
+            place: PlaceName::parse("kubernetes:one").unwrap(),
+            instance_type: "one".into(),
+        }
+    });
+    assert_eq!(namespace.names(), Vec::<String>::new());
+    namespace.check();
+}
+
 #[test]
 fn stockouts_quotas_and_denials_are_told_apart() {
     let folder = tempfile::tempdir().unwrap();

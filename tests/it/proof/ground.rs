@@ -3,6 +3,8 @@
 use crate::apply::place::{self, Row, ended};
 #[cfg(feature = "gcp")]
 use crate::clouds::google::Google;
+#[cfg(feature = "kubernetes")]
+use crate::kubernetes::fake::Namespace;
 use crate::slurmd::Cluster;
 use crate::sshd::Sshd;
 use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
@@ -29,6 +31,9 @@ pub enum On {
     Gcp,
     /// A cluster, whose nodes are this machine.
     Slurm,
+    /// A namespace of a cluster, whose pods are processes of this machine.
+    #[cfg(feature = "kubernetes")]
+    Kubernetes,
 }
 
 /// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
@@ -58,6 +63,8 @@ pub struct Ground {
     account: Option<crate::aws::fake::Account>,
     #[cfg(feature = "gcp")]
     google: Option<Google>,
+    #[cfg(feature = "kubernetes")]
+    namespace: Option<Namespace>,
 }
 
 impl Ground {
@@ -77,6 +84,8 @@ impl Ground {
             account,
             #[cfg(feature = "gcp")]
             google: (on == On::Gcp).then(Google::new),
+            #[cfg(feature = "kubernetes")]
+            namespace: (on == On::Kubernetes).then(Namespace::new),
         };
         let ran = ground.path("ran").display().to_string();
         let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
@@ -107,6 +116,14 @@ impl Ground {
                 let more = "type = \"m1.small\"\nprice = 3.6\nmemory = \"10 MB\"";
                 let cluster = Cluster::shared().entry("one", &ground.path("shared"), more);
                 std::fs::write(ground.path("hosts.toml"), cluster).unwrap();
+            }
+            #[cfg(feature = "kubernetes")]
+            On::Kubernetes => {
+                in_clouds(&mut plan, ["kubernetes:one"; 2]);
+                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                let more = "type = \"m1.small\"\nprice = 3.6";
+                let pods = ground.namespace.iter().map(|namespace| namespace.entry("one", ground.folder.path(), more));
+                std::fs::write(ground.path("hosts.toml"), pods.collect::<String>()).unwrap();
             }
         }
         change(&mut plan);
@@ -157,6 +174,8 @@ impl Ground {
             #[cfg(feature = "gcp")]
             On::Gcp => "gcp",
             On::Slurm => "slurm",
+            #[cfg(feature = "kubernetes")]
+            On::Kubernetes => "kubernetes",
         }
     }
 
@@ -213,11 +232,15 @@ impl Ground {
     }
 
     /// The folders of machines on the host or the cluster, with what is only traces; the disks of
-    /// instances.
+    /// instances; the names of Jobs and pods.
     pub fn machines(&self) -> Vec<PathBuf> {
         #[cfg(feature = "aws")]
         if let Some(account) = &self.account {
             return account.machines();
+        }
+        #[cfg(feature = "kubernetes")]
+        if let Some(namespace) = &self.namespace {
+            return namespace.names().into_iter().map(PathBuf::from).collect();
         }
         let folder = if self.on == On::Slurm { "shared/one/machines" } else { "host/machines" };
         let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten();
@@ -261,6 +284,10 @@ impl Ground {
         if let Some(google) = &self.google {
             assert_eq!(google.instances(), [], "{about}");
             google.check();
+        }
+        #[cfg(feature = "kubernetes")]
+        if let Some(namespace) = &self.namespace {
+            namespace.check();
         }
         if self.on == On::Slurm {
             let jobs = Cluster::shared().jobs_in(self.folder.path());

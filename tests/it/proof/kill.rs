@@ -81,6 +81,8 @@ const ALL: &[On] = &[
     On::Aws,
     #[cfg(feature = "gcp")]
     On::Gcp,
+    #[cfg(feature = "kubernetes")]
+    On::Kubernetes,
 ];
 
 /// Every machine there is a server of its own, which takes its time.
@@ -93,6 +95,13 @@ fn at_many_points_at_google() {
 #[test]
 fn on_a_cluster() {
     killed_at_every(EVERY_JOB, On::Slurm);
+}
+
+/// Every pod begins a shell or two, in a namespace of its own.
+#[cfg(feature = "kubernetes")]
+#[test]
+fn at_many_points_in_pods() {
+    killed_at_every(7, On::Kubernetes);
 }
 
 #[test]
