@@ -49,6 +49,8 @@ class Namespace:
     def __init__(self, name):
         self.name, self.settings, self.jobs, self.pods, self.events = name, {}, {}, {}, []
         self.processes, self.owned, self.asked, self.wrong, self.tasks = {}, {}, [], [], set()
+        # Jobs that had a pod.
+        self.had = set()
 
     def run(self, work):
         task = asyncio.ensure_future(self.watched(work))
@@ -237,7 +239,7 @@ def pods_of(space, job):
 async def collect(space, name, job):
     """The garbage collector, in the foreground."""
     await asyncio.gather(*[end_pod(space, pod) for pod in pods_of(space, job)])
-    if space.jobs.get(name) is job:
+    if space.jobs.get(name, {}).get("metadata", {}).get("uid") == job["metadata"]["uid"]:
         del space.jobs[name]
 
 
@@ -304,11 +306,11 @@ async def control(space, name, owner):
             finish(job, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
             return
         if not pods or all("deletionTimestamp" in pod["metadata"] for pod in pods):
-            if pods or "had" in job:
+            if owner in space.had:
                 if not space.settings.get("old"):
                     finish(job, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
                     return
-            job["had"] = True
+            space.had.add(owner)
             await begin_pod(space, job)
         await asyncio.sleep(0.05)
 
@@ -389,10 +391,6 @@ def many(kind, api, things):
     return {"kind": kind, "apiVersion": api, "metadata": {"resourceVersion": str(version)}, "items": list(things)}
 
 
-def shown(thing):
-    return {key: value for key, value in thing.items() if key != "had"}
-
-
 async def answer(method, path, query, headers, body):
     """The answer to a request, or who is to be served by exec."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
@@ -421,23 +419,23 @@ async def answer(method, path, query, headers, body):
     result = None
     if resource == "jobs" and path.startswith("/apis/"):
         if method == "GET" and not name:
-            result = 200, many("JobList", "batch/v1", map(shown, selected(space.jobs.values(), query)))
+            result = 200, many("JobList", "batch/v1", selected(space.jobs.values(), query))
         elif method == "GET":
             if name not in space.jobs:
                 raise Refused(404, "NotFound", f'jobs.batch "{name}" not found')
-            result = 200, shown(space.jobs[name])
+            result = 200, space.jobs[name]
         elif method == "POST" and not name:
             checked(space, body, "V1Job", True)
             if body["metadata"].get("name") in space.jobs:
                 raise Refused(409, "AlreadyExists", f'jobs.batch "{body["metadata"]["name"]}" already exists')
             job = created(space, body, "unknown")
             manages(space, job, query.get("fieldManager", ["unknown"])[0], "Update", leaves(body))
-            result = 201, shown(job)
+            result = 201, job
         elif method == "PATCH":
             code, job = patch_job(space, name, body, query, kind)
-            result = code, shown(job)
+            result = code, job
         elif method == "DELETE":
-            result = 200, shown(delete_job(space, name, options))
+            result = 200, delete_job(space, name, options)
     elif resource == "pods" and path.startswith("/api/"):
         if name and name not in space.pods:
             raise Refused(404, "NotFound", f'pods "{name}" not found')
@@ -484,7 +482,7 @@ async def control_test(method, name, body):
             await harm(space, body["do"], body["token"])
         assert all(key in SETTINGS for key in body.get("settings", {})), body
         space.settings.update(body.get("settings", {}))
-    return 200, {"jobs": list(map(shown, space.jobs.values())), "pods": list(space.pods.values()), "asked": space.asked,
+    return 200, {"jobs": list(space.jobs.values()), "pods": list(space.pods.values()), "asked": space.asked,
                  "wrong": space.wrong + faults}
 
 

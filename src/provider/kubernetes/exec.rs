@@ -44,7 +44,17 @@ impl Way for Exec {
             max_stderr_buf_size: Some(BUFFER),
         };
         let pods = self.site.pods().await?;
-        let mut attached = self.site.ask(pods.exec(&self.pod, ["/bin/sh", "-c", program], &params)).await?;
+        let exec = async { Ok(pods.exec(&self.pod, ["/bin/sh", "-c", program], &params).await) };
+        let mut attached = self.site.ask(exec).await?.map_err(|error| {
+            let read = super::errors::read(&self.site.name, &error);
+            match (error, read.kind) {
+                // What the pod has come to, the cluster tells better when it is asked for it.
+                (kube::Error::Api(_), ErrorKind::Other | ErrorKind::NotFound) => {
+                    ProviderError::new(ErrorKind::Unreachable, read.message)
+                }
+                _ => read,
+            }
+        })?;
         let (input, output, errors, status) =
             (attached.stdin(), attached.stdout(), attached.stderr(), attached.take_status());
         let (Some(input), Some(output), Some(errors), Some(status)) = (input, output, errors, status) else {

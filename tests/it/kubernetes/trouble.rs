@@ -1,6 +1,8 @@
 //! What a cluster refuses, takes away and ends.
 
 use super::*;
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 
 /// A provider with one namespace, and what it is told.
@@ -142,12 +144,11 @@ fn leases_move_the_limit_and_the_cluster_itself_ends_what_outlives_it() {
         assert!(!machine.ended);
         // As if its watchdog were not there.
         let path = namespace.kubeconfig(place.folder.path(), "admin");
-        let shrink = "from kubernetes import client, config; import sys; config.load_kube_config(sys.argv[1]); \
-            client.BatchV1Api().patch_namespaced_job(sys.argv[2], sys.argv[3], {'spec': {'activeDeadlineSeconds': 1}}, \
-            _content_type='application/merge-patch+json')";
-        let name = format!("sky-{}", token("moved").id);
-        let mut python = std::process::Command::new(fake::python());
-        assert!(python.args(["-c", shrink]).arg(&path).args([&name, &namespace.name]).status().unwrap().success());
+        let config = kube::config::Kubeconfig::read_from(path).unwrap();
+        let config = kube::Config::from_custom_kubeconfig(config, &Default::default()).await.unwrap();
+        let jobs: Api<Job> = Api::default_namespaced(kube::Client::try_from(config).unwrap());
+        let shorter = Patch::Merge(json!({ "spec": { "activeDeadlineSeconds": 1 } }));
+        jobs.patch(&format!("sky-{}", token("moved").id), &PatchParams::default(), &shorter).await.unwrap();
         until(worker.as_ref(), RunStatus::Expired).await;
         assert!(provider.get(&token("moved")).await.unwrap().unwrap().ended);
         let error = provider.renew(&token("moved"), HOUR).await.unwrap_err();
