@@ -116,3 +116,35 @@ fn code(status: &Status) -> (Option<i32>, String) {
     let code = codes.next().and_then(|cause| cause.message.as_deref()?.parse().ok());
     (code, status.message.clone().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_of_commands_are_read() {
+        let read = |text: &str| code(&serde_json::from_str(text).unwrap());
+        assert_eq!(read(r#"{"status":"Success"}"#), (Some(0), String::new()));
+        let failed = r#"{"status":"Failure","message":"command terminated with non-zero exit code","reason":"NonZeroExitCode",
+            "details":{"causes":[{"reason":"ExitCode","message":"127"}]}}"#;
+        assert_eq!(read(failed), (Some(127), "command terminated with non-zero exit code".to_owned()));
+        let missing =
+            r#"{"status":"Failure","message":"stat /bin/sh: no such file or directory","reason":"InternalError"}"#;
+        assert_eq!(read(missing), (None, "stat /bin/sh: no such file or directory".to_owned()));
+    }
+
+    #[test]
+    fn an_image_without_a_shell_is_named() {
+        let site = Arc::new(Site::new("lab", &crate::provider::ssh::inventory::Namespace::default()));
+        let way = Exec { site, pod: "sky-x".into(), image: "scratch".into() };
+        for (said, code) in [("stat /bin/sh: no such file or directory", None), ("dd: not found", Some(127))] {
+            let error = way.refusal(said, code);
+            assert!(error.kind == ErrorKind::Other && error.message.contains("its image scratch"), "{error}");
+        }
+        let error = way.refusal("error dialing backend", None);
+        assert!(
+            error.kind == ErrorKind::Unreachable && error.message.starts_with("cluster lab: pod sky-x: "),
+            "{error}"
+        );
+    }
+}

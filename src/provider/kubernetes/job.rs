@@ -177,7 +177,7 @@ pub(super) fn machine(cluster: &str, job: &Job) -> Option<Machine> {
     let labels = job.metadata.labels.as_ref();
     tags.extend(labels.and_then(|labels| labels.get(tag::TOKEN)).map(|token| (tag::TOKEN.to_owned(), token.clone())));
     let name = job.metadata.name.clone().unwrap_or_default();
-    let place = note(job, PLACE).and_then(|place| crate::model::PlaceName::parse(place));
+    let place = note(job, PLACE).and_then(crate::model::PlaceName::parse);
     let instance_type = note(job, TYPE).map(str::to_owned);
     let instance = Instance {
         id: format!("{cluster}/{name}"),

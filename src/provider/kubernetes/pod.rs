@@ -1,7 +1,7 @@
 //! What the state of a pod means.
 
 use super::errors::words;
-use k8s_openapi::api::core::v1::{ContainerState, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, Pod, PodCondition};
 
 /// Reasons that stand for a container which will never run as it is.
 const BROKEN: [&str; 8] = [
@@ -65,9 +65,8 @@ pub(super) fn read(pod: &Pod) -> Stand {
         let told = told(&reason, waiting.message.as_deref());
         return if BROKEN.contains(&reason.as_str()) { Stand::Broken(told) } else { Stand::Coming(told) };
     }
-    let conditions = status.conditions.iter().flatten();
-    let unplaced = conditions.filter(|one| one.type_ == "PodScheduled" && one.status == "False").next_back();
-    match unplaced {
+    let unplaced = |one: &&PodCondition| one.type_ == "PodScheduled" && one.status == "False";
+    match status.conditions.iter().flatten().find(unplaced) {
         Some(condition) => {
             Stand::Unplaced(told(condition.reason.as_deref().unwrap_or_default(), condition.message.as_deref()))
         }
