@@ -29,6 +29,7 @@ import traceback
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import cluster_schema as schema
+from cluster_objects import leaves, many, merged, now, selected, touched, truth, uid, without
 from cluster_pods import Processes, serve
 
 HOME = os.path.realpath(sys.argv[1])
@@ -37,7 +38,6 @@ SETTINGS = ["troubles", "unplaced", "forbidden", "waiting", "lacks", "old", "pro
 namespaces = {}
 # What this program itself got wrong.
 faults = []
-version = 100
 
 
 class Refused(Exception):
@@ -62,56 +62,6 @@ class Namespace:
             await work
         except Exception:
             faults.append(traceback.format_exc())
-
-
-def now(after=0):
-    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=after)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def touched(thing):
-    global version
-    version += 1
-    thing["metadata"]["resourceVersion"] = str(version)
-
-
-def truth(query, name):
-    """As Go reads it."""
-    return query.get(name, [""])[0] in ("1", "t", "T", "true", "True", "TRUE")
-
-
-def uid():
-    text = "%032x" % random.getrandbits(128)
-    return "-".join([text[:8], text[8:12], text[12:16], text[16:20], text[20:]])
-
-
-def merged(old, new):
-    """A JSON merge patch."""
-    if not isinstance(new, dict):
-        return new
-    result = dict(old) if isinstance(old, dict) else {}
-    for key, value in new.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key), value)
-    return result
-
-
-def leaves(value, path=()):
-    """What a manager owns of an object; lists are taken as one."""
-    if isinstance(value, dict) and value:
-        return {leaf: one for key, part in value.items() for leaf, one in leaves(part, path + (key,)).items()}
-    return {path: value}
-
-
-def without(thing, path):
-    parents = [thing]
-    for key in path[:-1]:
-        if not isinstance(parents[-1].get(key), dict):
-            return
-        parents.append(parents[-1][key])
-    parents[-1].pop(path[-1], None)
 
 
 def manages(space, job, manager, operation, fields):
@@ -373,22 +323,6 @@ async def harm(space, what, token):
     elif what == "delete":
         await end_pod(space, pod)
     touched(pod)
-
-
-def selected(things, query):
-    for text in query.get("labelSelector", []):
-        for part in text.split(","):
-            key, _, value = part.partition("=")
-            things = [one for one in things if one["metadata"].get("labels", {}).get(key) == value.lstrip("=")]
-    for text in query.get("fieldSelector", []):
-        path, _, value = text.partition("=")
-        assert path == "involvedObject.uid", path
-        things = [one for one in things if one["involvedObject"]["uid"] == value]
-    return things
-
-
-def many(kind, api, things):
-    return {"kind": kind, "apiVersion": api, "metadata": {"resourceVersion": str(version)}, "items": list(things)}
 
 
 async def answer(method, path, query, headers, body):

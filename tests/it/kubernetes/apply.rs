@@ -117,7 +117,7 @@ fn another_client_drives_the_same_cluster() {
     let folder = tempfile::tempdir().unwrap();
     let namespace = Namespace::new();
     let mut python = Command::new(fake::python());
-    python.arg(fake::script("cluster_drive.py")).arg(namespace.kubeconfig(folder.path(), "admin"));
+    python.arg("-B").arg(fake::script("cluster_drive.py")).arg(namespace.kubeconfig(folder.path(), "admin"));
     assert!(ended(&python.output().unwrap(), 0).contains("fine"));
     namespace.check();
 }

@@ -38,7 +38,7 @@ fn server() -> &'static Server {
     SERVER.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap().keep();
         let mut command = Command::new(python());
-        command.arg(script("cluster.py")).arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg("-B").arg(script("cluster.py")).arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| {
             panic!("{}: {error}: `make setup` installs what tests talk to", python().display())
         });
