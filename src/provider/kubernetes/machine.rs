@@ -184,7 +184,7 @@ impl Machines {
                     return Err(wrong(ErrorKind::Other, format!("its container cannot run: {why}")));
                 }
                 Some((Stand::Gone(Gone::OutOfMemory), _)) => return Err(wrong(ErrorKind::Other, out_of_memory())),
-                Some((Stand::Gone(Gone::Taken), _)) => return Err(missing("was taken away")),
+                Some((Stand::Gone(Gone::Taken | Gone::Deleted), _)) => return Err(missing("was taken away")),
                 Some((Stand::Gone(Gone::Ended(why)), _)) => return Err(missing(&format!("has ended: {why}"))),
                 Some((Stand::Unplaced(why), pod)) => {
                     let patience = self.kind(&job).map_or(PATIENCE, |kind| kind.wait);
@@ -231,10 +231,10 @@ impl Machines {
         let pods = site.pods_of(&token.id).await?;
         let bound = job::note(&job, job::POD);
         let ours = pods.iter().find(|pod| bound.is_none() || pod.metadata.uid.as_deref() == bound);
-        let stand = ours.map_or(Stand::Gone(Gone::Taken), pod::read);
+        let stand = ours.map_or(Stand::Gone(Gone::Deleted), pod::read);
+        let replaced = bound.is_some() && pods.iter().any(|pod| pod.metadata.uid.as_deref() != bound);
         let ended = job::ended(&job).map(|(reason, _)| reason);
         let lease_end = job::note(&job, tag::LEASE_END);
-        // The cluster takes the pod first, and says on the Job that it was for its deadline later.
         let late = lease_end.is_some_and(|end| clock::between(end, &clock::timestamp()) > 0);
         Ok(match stand {
             Stand::Gone(Gone::OutOfMemory) => {
@@ -243,6 +243,8 @@ impl Machines {
             }
             Stand::Gone(_) if late || ended.as_deref() == Some("DeadlineExceeded") => Some(RunStatus::Expired),
             Stand::Gone(Gone::Taken) => Some(RunStatus::Preempted),
+            // The pod goes first, and the Job says later whether it was for its deadline.
+            Stand::Gone(Gone::Deleted) => (replaced || ended.is_some()).then_some(RunStatus::Preempted),
             Stand::Gone(_) => Some(RunStatus::Lost),
             _ => None,
         })

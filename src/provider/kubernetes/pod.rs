@@ -36,8 +36,10 @@ pub(super) enum Stand {
 /// Why a pod is gone, or going.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Gone {
-    /// The cluster or its people took it away.
+    /// The cluster took it away, and says so.
     Taken,
+    /// Somebody has deleted it: the cluster, for one reason or another, or its people.
+    Deleted,
     /// Its node had no room for it, and it never began.
     NoRoom(String),
     OutOfMemory,
@@ -75,7 +77,7 @@ pub(super) fn read(pod: &Pod) -> Stand {
 }
 
 fn gone(pod: &Pod, state: &ContainerState) -> Gone {
-    let Some(status) = &pod.status else { return Gone::Taken };
+    let Some(status) = &pod.status else { return Gone::Deleted };
     let reason = status.reason.as_deref().unwrap_or_default();
     let disrupted =
         status.conditions.iter().flatten().any(|one| one.type_ == "DisruptionTarget" && one.status == "True");
@@ -87,9 +89,8 @@ fn gone(pod: &Pod, state: &ContainerState) -> Gone {
     if ended == "OOMKilled" {
         return Gone::OutOfMemory;
     }
-    // Somebody has deleted it, and its Job is there.
     if pod.metadata.deletion_timestamp.is_some() {
-        return Gone::Taken;
+        return Gone::Deleted;
     }
     let message = terminated.and_then(|ended| ended.message.as_deref()).or(status.message.as_deref());
     if NO_ROOM.contains(&reason) {
@@ -143,6 +144,8 @@ mod tests {
         let disrupted = r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"status":{"phase":"Running","conditions":
             [{"type":"DisruptionTarget","status":"True","reason":"PreemptionByScheduler"}]}}"#;
         assert_eq!(stand(disrupted), Stand::Gone(Gone::Taken));
+        let deleted = r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"status":{"phase":"Running"}}"#;
+        assert_eq!(stand(deleted), Stand::Gone(Gone::Deleted));
     }
 
     #[test]
