@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR
 SKY := $(CARGO_TARGET_DIR)/debug/sky
 DEMO := $(CARGO_TARGET_DIR)/demo
 
-.PHONY: demo test test-quick lint bench setup tools servers build clean
+.PHONY: demo test test-quick test-kubernetes lint bench setup tools servers build clean
 
 demo: build
 	@echo "== A job over three clouds, planned on the shipped catalog"
@@ -29,6 +29,10 @@ test: setup
 # All but the clouds: what changes from one minute to the next is tried with this.
 test-quick: setup
 	cargo test $(QUICK_FLAGS)
+
+# On a real Kubernetes, which is built the first time and begun here.
+test-kubernetes: setup
+	sh .ci/kubernetes --locked
 
 lint: tools
 	cargo fmt --check

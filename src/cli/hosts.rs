@@ -65,13 +65,17 @@ fn clouds(inventory: &Inventory) -> Vec<&'static str> {
     if !inventory.clusters.is_empty() {
         clouds.push(crate::provider::SLURM);
     }
+    if !inventory.pods.is_empty() {
+        clouds.push(crate::provider::KUBERNETES);
+    }
     clouds
 }
 
 /// One kind of machine, and how many of it there may be at a time.
 fn offers(inventory: &Inventory) -> impl Iterator<Item = (&Host, Option<u32>)> {
     let hosts = inventory.hosts.iter().map(|host| (host, Some(host.slots)));
-    hosts.chain(inventory.clusters.iter().map(|cluster| (&cluster.host, cluster.nodes)))
+    let jobs = inventory.clusters.iter().map(|cluster| (&cluster.host, cluster.nodes));
+    hosts.chain(jobs).chain(inventory.pods.iter().map(|pods| (&pods.host, pods.nodes)))
 }
 
 fn tables(inventory: &Inventory) -> Vec<Rows> {
@@ -117,7 +121,8 @@ fn tables(inventory: &Inventory) -> Vec<Rows> {
         columns: &["instance_type", "vcpus", "memory_gib", "accelerator", "count", "arch"],
         rows: Vec::new(),
     };
-    let mut machines = [machines("ssh/machines.csv"), machines("slurm/machines.csv")];
+    let mut machines =
+        [machines("ssh/machines.csv"), machines("slurm/machines.csv"), machines("kubernetes/machines.csv")];
     let mut prices =
         Rows { file: "prices.csv", columns: &["place", "instance_type", "on_demand", "source"], rows: Vec::new() };
     let mut confidential = Rows {
@@ -139,7 +144,8 @@ fn tables(inventory: &Inventory) -> Vec<Rows> {
         let cpus = known(offer.vcpu_thousandths, decimal(offer.vcpu_thousandths, 3));
         let memory = known(offer.memory.0, decimal(((u128::from(offer.memory.0) * 1000) >> 30) as u64, 3));
         let row = vec![name.clone(), cpus, memory, card, count, offer.arch.clone()];
-        let machines = &mut machines[usize::from(host.place.cloud != crate::provider::SSH)];
+        let of = [crate::provider::SSH, crate::provider::SLURM, crate::provider::KUBERNETES];
+        let machines = &mut machines[of.iter().position(|cloud| *cloud == host.place.cloud).unwrap_or_default()];
         if !machines.rows.contains(&row) {
             machines.rows.push(row);
         }

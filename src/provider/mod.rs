@@ -5,8 +5,8 @@
 //! machines are reached the same way. `local` implements both with processes on this machine,
 //! and is the reference: what it does is what the contract means. The inside of machines that are
 //! reached by SSH is in [`runner`], which `ssh`, one's own hosts, `slurm`, one's own clusters, and all of
-//! [`cloud`] share: what is rented by an API. `aws`, `azure` and `gcp` are there only with the cargo
-//! features of these names.
+//! [`cloud`] share: what is rented by an API; and `kubernetes`, one's own clusters of that kind, for its
+//! pods. `aws`, `azure`, `gcp` and `kubernetes` are there only with the cargo features of these names.
 //!
 //! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
 //!
@@ -37,6 +37,8 @@ pub mod check;
 pub mod cloud;
 #[cfg(feature = "gcp")]
 pub mod gcp;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 pub mod local;
 pub mod runner;
 pub mod sim;
@@ -67,6 +69,9 @@ pub const SSH: &str = "ssh";
 /// The name of the provider of one's own clusters.
 pub const SLURM: &str = "slurm";
 
+/// The name of the provider of one's own Kubernetes clusters.
+pub const KUBERNETES: &str = "kubernetes";
+
 /// The name of Amazon Web Services.
 pub const AWS: &str = "aws";
 /// The name of Microsoft Azure.
@@ -80,6 +85,8 @@ pub const NAMES: &[&str] = &[
     SIM,
     SSH,
     SLURM,
+    #[cfg(feature = "kubernetes")]
+    KUBERNETES,
     #[cfg(feature = "aws")]
     AWS,
     #[cfg(feature = "azure")]
@@ -90,7 +97,7 @@ pub const NAMES: &[&str] = &[
 
 /// What is said of a provider that this build does not have.
 pub fn unknown(name: &str) -> String {
-    if [AWS, AZURE, GCP].contains(&name) {
+    if [AWS, AZURE, GCP, KUBERNETES].contains(&name) {
         return format!(
             "this sky was built without the provider `{name}`: build it with `--features {name}`, as it is by default"
         );
@@ -116,6 +123,8 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
         SIM => Some(Arc::new(sim::Sim::open(access.cloud.as_deref().unwrap_or(&access.root.join("cloud")))?)),
         SSH => Some(Arc::new(ssh::Ssh::open(hosts(name, access)?, &access.root)?)),
         SLURM => Some(Arc::new(slurm::Slurm::open(hosts(name, access)?, &access.root)?)),
+        #[cfg(feature = "kubernetes")]
+        KUBERNETES => Some(Arc::new(kubernetes::Kubernetes::open(hosts(name, access)?, &access.root)?)),
         #[cfg(feature = "aws")]
         AWS => Some(Arc::new(aws::open(&access.root))),
         #[cfg(feature = "azure")]
@@ -141,7 +150,7 @@ pub fn present(access: &Access) -> Vec<String> {
     let cloud = access.cloud.clone().unwrap_or_else(|| access.root.join("cloud"));
     let there = |name: &&str| match *name {
         SIM => cloud.exists(),
-        SSH | SLURM => access.hosts.is_some(),
+        SSH | SLURM | KUBERNETES => access.hosts.is_some(),
         #[cfg(feature = "aws")]
         AWS => aws::present(&access.root),
         #[cfg(feature = "azure")]
@@ -517,9 +526,13 @@ mod tests {
 
     #[test]
     fn what_a_build_lacks_is_said() {
-        for (name, built) in
-            [(AWS, cfg!(feature = "aws")), (AZURE, cfg!(feature = "azure")), (GCP, cfg!(feature = "gcp"))]
-        {
+        let kinds = [
+            (AWS, cfg!(feature = "aws")),
+            (AZURE, cfg!(feature = "azure")),
+            (GCP, cfg!(feature = "gcp")),
+            (KUBERNETES, cfg!(feature = "kubernetes")),
+        ];
+        for (name, built) in kinds {
             assert_eq!(NAMES.contains(&name), built);
             assert!(unknown(name).contains("built without") && unknown(name).contains("--features"));
         }

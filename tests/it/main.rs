@@ -16,6 +16,8 @@ mod explain;
 mod flags;
 mod frontier;
 mod import;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod lock;
 mod mps;
 mod offline;

@@ -282,7 +282,11 @@ impl<C: Cloud> Machines<C> {
         let key = self.keys.client_public()?;
         let user_data = user_data::text(&key, &host, spec.lease)?;
         let script = user_data::script(&key, &host, spec.lease)?;
-        let tags = tag::of(&node.token, node.number, spec, &host.public);
+        let mut tags = tag::of(&node.token, spec);
+        tags.insert(tag::HOST_KEY, host.public.clone());
+        if spec.nodes > 1 {
+            tags.extend([(tag::NODE, node.number.to_string()), (tag::NODES, spec.nodes.to_string())]);
+        }
         let instance = self.cloud.create(&Wanted { token, spec: spec.clone(), tags, user_data, script, key }).await?;
         self.learn(node, |known| known.made = Some((instance.clone(), Instant::now())));
         Ok(instance)

@@ -24,9 +24,8 @@ const MOST: u32 = 1000;
 const UNKNOWN: &str = "unknown";
 
 /// What a new instance carries.
-pub(super) fn of(token: &Token, node: u32, spec: &MachineSpec, host_key: &str) -> BTreeMap<&'static str, String> {
-    let gang = [(NODE, node.to_string()), (NODES, spec.nodes.to_string())];
-    let own = BTreeMap::from([
+pub(in crate::provider) fn of(token: &Token, spec: &MachineSpec) -> BTreeMap<&'static str, String> {
+    BTreeMap::from([
         (TOKEN, token.id.clone()),
         (STAGE, token.stage.clone()),
         (ATTEMPT, token.attempt.to_string()),
@@ -34,9 +33,7 @@ pub(super) fn of(token: &Token, node: u32, spec: &MachineSpec, host_key: &str) -
         (LINEAGE, spec.owner.lineage.clone()),
         (PLAN, spec.plan.clone()),
         (LEASE_END, clock::after(spec.lease)),
-        (HOST_KEY, host_key.to_owned()),
-    ]);
-    own.into_iter().chain(gang.into_iter().filter(|_| spec.nodes > 1)).collect()
+    ])
 }
 
 /// Which of a gang an instance is.
@@ -52,7 +49,7 @@ pub(in crate::provider) fn nodes(instance: &Instance) -> u32 {
 /// The machine that an instance is; none if its token is none of ours. Anybody with rights at the
 /// cloud can write tags, and some become names of files here: those that cannot be ours are not
 /// believed, but what carries a token is always seen, so that it can be swept.
-pub(super) fn machine(instance: &Instance) -> Option<Machine> {
+pub(in crate::provider) fn machine(instance: &Instance) -> Option<Machine> {
     let tag = |name: &str| instance.tags.get(name).cloned();
     let id = tag(TOKEN).filter(|id| is_token(id))?;
     let stage = tag(STAGE).filter(|stage| is_name(stage)).unwrap_or_else(|| UNKNOWN.to_owned());

@@ -1,6 +1,7 @@
 //! The connections to one machine: as few as do, opened when they are needed.
 
 use super::super::ProviderError;
+use super::pipe::Way;
 use super::reach::Reach;
 use super::session::{Answer, Session, Streams};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,8 @@ pub(in crate::provider) struct Agent {
 /// A machine that can be asked.
 pub struct Link {
     pub reach: Reach,
+    /// In place of `ssh`.
+    way: Option<Box<dyn Way>>,
     agent: Agent,
     connections: Mutex<Connections>,
     /// One is idle, or fewer are open.
@@ -56,7 +59,14 @@ impl Link {
 
     /// The same, with another agent than that of a machine.
     pub(in crate::provider) fn with(reach: Reach, agent: Agent) -> Arc<Self> {
-        Arc::new(Self { reach, agent, connections: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self { reach, way: None, agent, connections: Mutex::default(), changed: Notify::new() })
+    }
+
+    /// A machine that this way leads to. Of its reach, the name and the root mean something.
+    #[cfg(feature = "kubernetes")]
+    pub(in crate::provider) fn by(way: Box<dyn Way>, reach: Reach) -> Arc<Self> {
+        let agent = Agent { text: AGENT, settings: Vec::new() };
+        Arc::new(Self { reach, way: Some(way), agent, connections: Mutex::default(), changed: Notify::new() })
     }
 
     /// Whether its agent knows of buckets.
@@ -106,7 +116,7 @@ impl Link {
                 },
                 Some(None) => {
                     let mut taken = Taken { link: self, session: None, returned: false };
-                    taken.session = Some(Session::open(&self.reach, &self.agent).await?);
+                    taken.session = Some(Session::open(&self.reach, self.way.as_deref(), &self.agent).await?);
                     return Ok(taken);
                 }
                 None => waited = tokio::time::timeout(WAIT, self.changed.notified()).await.is_err(),

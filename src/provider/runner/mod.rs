@@ -16,13 +16,15 @@
 //!
 //! A machine that does not run the commands itself, such as the log-in node of a cluster, gets an agent
 //! in which some functions are others; and if it is this very machine, the agent is a child of `sky`
-//! without a connection ([`Trust::Here`]).
+//! without a connection ([`Trust::Here`]). What `ssh` does not lead to is reached by another `Way`, which
+//! gives three streams of a shell there: the pods of `kubernetes`.
 //!
 //! Everything that people write (commands, names, values, contents) travels as data on that input:
 //! nothing of it is in a command line, here or there. That input is also the only way of secrets.
 
 mod link;
 mod pack;
+mod pipe;
 mod reach;
 mod session;
 mod staging;
@@ -31,6 +33,8 @@ mod worker;
 
 pub(super) use link::Agent;
 pub use link::Link;
+#[cfg(feature = "kubernetes")]
+pub(super) use pipe::{Pipe, Program, Way};
 pub use reach::{Reach, Trust};
 pub use worker::RemoteWorker;
 pub(super) use worker::is_variable;

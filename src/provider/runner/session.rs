@@ -2,13 +2,13 @@
 
 use super::super::{ErrorKind, ProviderError};
 use super::link::Agent;
+use super::pipe::{Pipe, Program, Way};
 use super::reach::Reach;
 use super::wire::{self, Line};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
 
 /// What the agent says first, whatever the machine's own greeting says before.
@@ -19,7 +19,7 @@ const PREAMBLE: usize = 64 * 1024;
 const BEGIN: Duration = Duration::from_secs(45);
 /// How long a machine may say nothing in the middle of a request.
 const SILENCE: Duration = Duration::from_secs(120);
-/// How much of what `ssh` says is kept.
+/// How much of what is said besides answers is kept.
 const KEPT: usize = 4096;
 
 /// A part of an answer, for whoever takes it in while it comes.
@@ -46,43 +46,34 @@ pub(super) struct Answer {
 }
 
 pub(super) struct Session {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    program: Box<dyn Program>,
+    input: Box<dyn AsyncWrite + Send + Unpin>,
+    output: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
     said: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Session {
-    /// Connects, and sends the agent.
-    pub async fn open(reach: &Reach, agent: &Agent) -> Result<Self, ProviderError> {
-        let wrong = |error: io::Error| {
-            let message = match error.kind() {
-                io::ErrorKind::NotFound => "there is no `ssh`: install the OpenSSH client".to_owned(),
-                _ => format!("ssh cannot be run: {error}"),
-            };
-            ProviderError::new(ErrorKind::Other, message)
-        };
+    /// Connects, by `way` if there is one, and sends the agent.
+    pub async fn open(reach: &Reach, way: Option<&dyn Way>, agent: &Agent) -> Result<Self, ProviderError> {
         // Fixed but for a number, and in such words that every shell understands it.
         let size = agent.text.len();
         let program = format!("exec /bin/sh -c 'eval \"$(dd bs={size} count=1 iflag=fullblock 2>/dev/null)\"'");
-        let (mut command, kept) = reach.command(&program).map_err(wrong)?;
-        let mut child = command.spawn().map_err(wrong)?;
-        let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(wrong(io::Error::other("it has no input or output")));
+        let (pipe, kept) = match way {
+            Some(way) => (way.run(&program).await?, None),
+            None => by_ssh(reach, &program)?,
         };
         let said = Arc::default();
-        tokio::spawn(listen(errors, Arc::clone(&said)));
-        let mut session = Self { child, input, output: BufReader::new(output), said };
+        tokio::spawn(listen(pipe.errors, Arc::clone(&said)));
+        let mut session = Self { program: pipe.program, input: pipe.input, output: BufReader::new(pipe.output), said };
         let greeted = tokio::time::timeout(BEGIN, session.greet(agent.text)).await.unwrap_or_else(|_| {
             Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", BEGIN.as_secs())))
         });
         drop(kept);
         if let Err(error) = greeted {
-            let code = session.code().await;
-            let said = session.words();
+            let (code, end) = session.program.end().await;
+            let said = session.words() + &end;
             let said = if said.trim().is_empty() { error.to_string() } else { said };
-            return Err(reach.refusal(&said, code));
+            return Err(way.map_or_else(|| reach.refusal(&said, code), |way| way.refusal(&said, code)));
         }
         let first: Vec<&str> = std::iter::once(&reach.root).chain(&agent.settings).map(String::as_str).collect();
         let answer = session.exchange("root", &first, Streams::default()).await;
@@ -166,26 +157,16 @@ impl Session {
 
     /// Whether it can still be used, as far as one can tell.
     pub fn lives(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        self.program.lives()
     }
 
     /// What it means that this connection broke off in the middle of a request.
     pub async fn lost(&mut self, reach: &Reach, error: &io::Error) -> ProviderError {
-        self.code().await;
-        let said = self.words();
+        let (_, end) = self.program.end().await;
+        let said = self.words() + &end;
         let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
         let words = last.map_or(error.to_string(), str::to_owned);
         ProviderError::new(ErrorKind::Unreachable, format!("host {}: the connection was lost: {words}", reach.name))
-    }
-
-    /// How `ssh` ended, or has to be ended.
-    async fn code(&mut self) -> Option<i32> {
-        let ended = tokio::time::timeout(Duration::from_secs(1), self.child.wait()).await;
-        let code = ended.ok().and_then(Result::ok).and_then(|status| status.code());
-        if code.is_none() {
-            let _ = self.child.start_kill();
-        }
-        code
     }
 
     fn words(&self) -> String {
@@ -199,8 +180,27 @@ async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> 
     })
 }
 
-/// Keeps the end of what `ssh` says.
-async fn listen(mut errors: ChildStderr, said: Arc<Mutex<Vec<u8>>>) {
+/// Begins the program as a child of this process; with what must not be dropped before it is there.
+fn by_ssh(reach: &Reach, program: &str) -> Result<(Pipe, Option<tempfile::NamedTempFile>), ProviderError> {
+    let wrong = |error: io::Error| {
+        let message = match error.kind() {
+            io::ErrorKind::NotFound => "there is no `ssh`: install the OpenSSH client".to_owned(),
+            _ => format!("ssh cannot be run: {error}"),
+        };
+        ProviderError::new(ErrorKind::Other, message)
+    };
+    let (mut command, kept) = reach.command(program).map_err(wrong)?;
+    let mut child = command.spawn().map_err(wrong)?;
+    let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(wrong(io::Error::other("it has no input or output")));
+    };
+    let (input, output, errors) = (Box::new(input), Box::new(output), Box::new(errors));
+    Ok((Pipe { input, output, errors, program: Box::new(child) }, kept))
+}
+
+/// Keeps the end of what is said besides answers.
+async fn listen(mut errors: Box<dyn AsyncRead + Send + Unpin>, said: Arc<Mutex<Vec<u8>>>) {
     let mut piece = [0; 1024];
     while let Ok(size @ 1..) = errors.read(&mut piece).await {
         let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);

@@ -32,6 +32,19 @@
 //! nodes = 8                        # most nodes at a time, in place of `slots` [no limit]
 //! conf = "/etc/slurm/slurm.conf"   # on the log-in node [as it is set there]
 //!
+//! [kubernetes.pool]                # a kind of pod on a cluster: cpus to type and price as a host, and
+//! kubeconfig = "kube/config"       # [KUBECONFIG, ~/.kube/config, or the account of the pod that sky is in]
+//! context = "lab"                  # [the current one]
+//! namespace = "ml"                 # [the context's]
+//! image = "debian:12"              # with a POSIX shell, coreutils, tar, flock and setsid
+//! resource = "nvidia.com/gpu"      # what the cluster calls its accelerators
+//! selector = { "gpu.example.org/model" = "A100" } # labels of the nodes that will do
+//! tolerations = ["gpu.example.org/only"] # keys of taints
+//! priority_class = "batch"
+//! runtime_class = "kata"
+//! wait = "10 min"                  # for a node; then there is none to be had
+//! nodes = 8                        # most pods at a time [no limit]
+//!
 //! [places.berlin]                  # what rules may ask of a place; what is not said is unknown
 //! country = "DE"                   # also location, operator, parent, parent_country, us_cloud_act, class,
 //!                                  # certifications
@@ -42,12 +55,14 @@
 
 mod cluster;
 mod file;
+mod kube;
 
 use super::super::runner::{Reach, Trust};
 use crate::model::{Bytes, DataRate, PlaceName, Rate, Tee};
 pub use cluster::Cluster;
 pub use file::Fault;
 use file::{File, Number};
+pub use kube::{Namespace, Pods};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -62,6 +77,8 @@ pub struct Inventory {
     pub hosts: Vec<Host>,
     /// By name.
     pub clusters: Vec<Cluster>,
+    /// By name.
+    pub pods: Vec<Pods>,
     /// By name, each that a host or a cluster is at.
     pub places: BTreeMap<String, Place>,
     /// For a GB to anywhere else.
@@ -118,12 +135,14 @@ struct Form {
     #[serde(default)]
     clusters: BTreeMap<Spanned<String>, cluster::Form>,
     #[serde(default)]
+    kubernetes: BTreeMap<Spanned<String>, kube::Form>,
+    #[serde(default)]
     places: BTreeMap<Spanned<String>, PlaceForm>,
     #[serde(default)]
     network: NetworkForm,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HostForm {
     address: Option<Spanned<String>>,
@@ -191,7 +210,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
         let hint = "README.md has the form of the file, under \"Machines over SSH\"";
         file.fault(error.span().unwrap_or(0..0), error.message().replace('\n', " "), hint)
     })?;
-    if form.hosts.is_empty() && form.clusters.is_empty() {
+    if form.hosts.is_empty() && form.clusters.is_empty() && form.kubernetes.is_empty() {
         return Err(file.fault(0..0, "it has no hosts", "add one: `[hosts.NAME]` with cpus and memory"));
     }
     let hint = "write a day like 2026-11-01";
@@ -201,6 +220,7 @@ pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
         inventory.hosts.push(host(&file, name, form)?);
     }
     inventory.clusters = cluster::all(&file, &form.clusters)?;
+    inventory.pods = kube::all(&file, &form.kubernetes)?;
     let hosts = &inventory.hosts;
     // What stands for each other must be the same.
     for (index, (host, (name, _))) in hosts.iter().zip(&form.hosts).enumerate() {
@@ -227,15 +247,15 @@ pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
         }
     }
     for (name, form) in &form.places {
-        let clusters = inventory.clusters.iter().map(|cluster| &cluster.host);
-        if !hosts.iter().chain(clusters).any(|host| host.place.region == *name.get_ref()) {
+        if !inventory.all().any(|host| host.place.region == *name.get_ref()) {
             let hint = "name it in a host's `place`, or leave it out";
             return Err(file.fault(name.span(), format!("no host is at `{}`", name.get_ref()), hint));
         }
         inventory.places.insert(name.get_ref().clone(), place(&file, form)?);
     }
-    for host in inventory.hosts.iter().chain(inventory.clusters.iter().map(|cluster| &cluster.host)) {
-        inventory.places.entry(host.place.region.clone()).or_default();
+    let regions: Vec<String> = inventory.all().map(|host| host.place.region.clone()).collect();
+    for region in regions {
+        inventory.places.entry(region).or_default();
     }
     let price = |text: &str| DataRate::parse_usd(text).ok().filter(|rate| rate.0 >= 0);
     let egress = file.number(&form.network.egress, price, "price of a GB", "write it like \"$0.02\"")?;
@@ -245,6 +265,14 @@ pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
     };
     inventory.gbps = file.number(&form.network.gbps, speed, "speed", "write it in Gbit/s, like 1 or 0.1")?;
     Ok(inventory)
+}
+
+impl Inventory {
+    /// What there is of all kinds.
+    fn all(&self) -> impl Iterator<Item = &Host> {
+        let clusters = self.clusters.iter().map(|cluster| &cluster.host);
+        self.hosts.iter().chain(clusters).chain(self.pods.iter().map(|pods| &pods.host))
+    }
 }
 
 impl Offer {

@@ -5,6 +5,8 @@ use crate::apply::place::{self, Row, ended};
 use crate::clouds::google::Google;
 #[cfg(feature = "azure")]
 use crate::clouds::microsoft::Microsoft;
+#[cfg(feature = "kubernetes")]
+use crate::kubernetes::fake::Namespace;
 use crate::slurmd::Cluster;
 use crate::sshd::Sshd;
 use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
@@ -42,6 +44,9 @@ pub enum On {
     Azure,
     /// A cluster, whose nodes are this machine.
     Slurm,
+    /// A namespace of a cluster, whose pods are processes of this machine.
+    #[cfg(feature = "kubernetes")]
+    Kubernetes,
 }
 
 /// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
@@ -73,6 +78,8 @@ pub struct Ground {
     google: Option<Google>,
     #[cfg(feature = "azure")]
     microsoft: Option<Microsoft>,
+    #[cfg(feature = "kubernetes")]
+    namespace: Option<Namespace>,
 }
 
 impl On {
@@ -111,6 +118,8 @@ impl Ground {
             google: on.has("gcp").then(Google::new),
             #[cfg(feature = "azure")]
             microsoft: on.has("azure").then(Microsoft::new),
+            #[cfg(feature = "kubernetes")]
+            namespace: (on == On::Kubernetes).then(Namespace::new),
         };
         let ran = ground.path("ran").display().to_string();
         let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
@@ -155,6 +164,14 @@ impl Ground {
                 let more = "type = \"m1.small\"\nprice = 3.6\nmemory = \"10 MB\"";
                 let cluster = Cluster::shared().entry("one", &ground.path("shared"), more);
                 std::fs::write(ground.path("hosts.toml"), cluster).unwrap();
+            }
+            #[cfg(feature = "kubernetes")]
+            On::Kubernetes => {
+                in_clouds(&mut plan, ["kubernetes:one"; 2]);
+                (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
+                let more = "type = \"m1.small\"\nprice = 3.6";
+                let pods = ground.namespace.iter().map(|namespace| namespace.entry("one", ground.folder.path(), more));
+                std::fs::write(ground.path("hosts.toml"), pods.collect::<String>()).unwrap();
             }
         }
         change(&mut plan);
@@ -222,6 +239,8 @@ impl Ground {
             #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
             On::Clouds => panic!("each stage has its own"),
             On::Slurm => "slurm",
+            #[cfg(feature = "kubernetes")]
+            On::Kubernetes => "kubernetes",
         }
     }
 
@@ -289,11 +308,15 @@ impl Ground {
     }
 
     /// The folders of machines on the host or the cluster, with what is only traces; the disks of
-    /// instances.
+    /// instances; the names of Jobs and pods.
     pub fn machines(&self) -> Vec<PathBuf> {
         #[cfg(feature = "aws")]
         if let Some(account) = &self.account {
             return account.machines();
+        }
+        #[cfg(feature = "kubernetes")]
+        if let Some(namespace) = &self.namespace {
+            return namespace.names().into_iter().map(PathBuf::from).collect();
         }
         let folder = if self.on == On::Slurm { "shared/one/machines" } else { "host/machines" };
         let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten();
@@ -352,6 +375,10 @@ impl Ground {
             for kind in ["virtualMachines", "networkInterfaces", "publicIPAddresses", "disks"] {
                 assert_eq!(azure.names(kind), Vec::<String>::new(), "{about}");
             }
+        }
+        #[cfg(feature = "kubernetes")]
+        if let Some(namespace) = &self.namespace {
+            namespace.check();
         }
         if self.on == On::Slurm {
             let jobs = Cluster::shared().jobs_in(self.folder.path());

@@ -100,6 +100,8 @@ const ALL: &[On] = &[
     On::Azure,
     #[cfg(feature = "gcp")]
     On::Gcp,
+    #[cfg(feature = "kubernetes")]
+    On::Kubernetes,
 ];
 
 #[cfg(feature = "gcp")]
@@ -125,6 +127,13 @@ fn at_many_points_at_microsoft() {
 #[test]
 fn on_a_cluster() {
     killed_at_every(EVERY_JOB, On::Slurm);
+}
+
+/// Every pod begins a shell or two, in a namespace of its own.
+#[cfg(feature = "kubernetes")]
+#[test]
+fn at_many_points_in_pods() {
+    killed_at_every(7, On::Kubernetes);
 }
 
 #[test]

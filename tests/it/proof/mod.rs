@@ -4,7 +4,7 @@
 mod budget;
 pub mod conformance;
 pub use conformance::files_with;
-#[cfg(any(feature = "azure", feature = "gcp"))]
+#[cfg(any(feature = "azure", feature = "gcp", feature = "kubernetes"))]
 pub use conformance::{Subject, conforms};
 mod failover;
 mod faults;

@@ -89,3 +89,47 @@ fn mistakes_are_named_with_their_line() {
         assert!(said.contains("; "), "no way out: {said}");
     }
 }
+
+#[test]
+fn pods_that_say_little_and_all() {
+    let inventory = read("[kubernetes.a]\nimage = \"debian:12\"\n").unwrap();
+    let pods = &inventory.pods[0];
+    assert_eq!((pods.host.place.to_string().as_str(), pods.host.instance_type.as_str()), ("kubernetes:a", "a"));
+    assert_eq!((pods.at.clone(), pods.resource.as_str(), pods.nodes), (Namespace::default(), "nvidia.com/gpu", None));
+    assert_eq!((pods.wait, pods.selector.len()), (std::time::Duration::from_secs(600), 0));
+    let text = "[kubernetes.a]\nkubeconfig = \"kube/config\"\ncontext = \"lab/me@there\"\nnamespace = \"ml\"\n\
+        image = \"registry.example.org:5000/a/b@sha256:ab\"\nresource = \"amd.com/gpu\"\nselector = { \"a.example.org/model\" = \"X1\" }\n\
+        tolerations = [\"a.example.org/only\"]\nwait = \"90 s\"\nnodes = 4\ncpus = 8\naccelerators = \"MI300:2\"\nprice = 3\n\
+        place = \"berlin\"\ntype = \"big\"\n[places.berlin]\ncountry = \"DE\"\n";
+    let inventory = read(text).unwrap();
+    let pods = &inventory.pods[0];
+    assert_eq!(pods.at.kubeconfig, Some("/etc/sky/kube/config".into()));
+    assert_eq!((pods.at.context.as_deref(), pods.at.name.as_deref()), (Some("lab/me@there"), Some("ml")));
+    assert_eq!((pods.wait.as_secs(), pods.nodes, pods.resource.as_str()), (90, Some(4), "amd.com/gpu"));
+    assert_eq!((pods.selector["a.example.org/model"].as_str(), pods.tolerations.len()), ("X1", 1));
+    assert_eq!((pods.host.offer.rate, inventory.places["berlin"].country.as_str()), (Rate(3_000_000_000), "DE"));
+}
+
+#[test]
+fn mistakes_in_pods_are_named_with_their_line() {
+    let cases = [
+        ("[kubernetes.a]\n", ":1:13: it has no `image`"),
+        ("[kubernetes.a]\nimage = \"a b\"\n", ":2:9: `a b` is no name of an image"),
+        ("[kubernetes.a]\nimage = \"i\"\nnamespace = \"Ml\"\n", ":3:13: `Ml` is no namespace"),
+        ("[kubernetes.a]\nimage = \"i\"\nresource = \"a b/c\"\n", ":3:12: `a b/c` is no name of a resource"),
+        ("[kubernetes.a]\nimage = \"i\"\nselector = { \"/x\" = \"y\" }\n", ":3:14: `/x` is no label of a node"),
+        ("[kubernetes.a]\nimage = \"i\"\nselector = { x = \"-y\" }\n", ":3:18: `-y` is no value of a label"),
+        ("[kubernetes.a]\nimage = \"i\"\ntolerations = [\"a/b/c\"]\n", ":3:16: `a/b/c` is no key of a taint"),
+        ("[kubernetes.a]\nimage = \"i\"\nwait = \"10\"\n", ":3:8: `10` is no time"),
+        ("[kubernetes.a]\nimage = \"i\"\nnodes = 0\n", ":3:9: 0 nodes are not usable"),
+        ("[kubernetes.a]\nimage = \"i\"\nslots = 1\n", ":3:1: unknown field `slots`"),
+        (
+            "[kubernetes.a]\nimage=\"i\"\nplace=\"x\"\ntype=\"t\"\n[kubernetes.b]\nimage=\"i\"\nplace=\"x\"\ntype=\"t\"\n",
+            ":5:13: its type `t` is that of a already",
+        ),
+    ];
+    for (text, wanted) in cases {
+        let said = read(text).unwrap_err().to_string();
+        assert!(said.contains(wanted) && said.contains("; "), "{text}: {said}");
+    }
+}

@@ -1,0 +1,247 @@
+//! The `kubernetes` provider: clusters of one's own, named in `hosts.toml` ([`super::ssh::inventory`]), are
+//! a private cloud `kubernetes`. Only with the cargo feature `kubernetes`.
+//!
+//! A machine is a Job with one pod, whose only process waits. What is to run comes later, through `exec`
+//! and the agent of the shared [`runner`](super::runner), as on any host: so neither the Job nor anything else
+//! that the cluster keeps holds a command, a file or a secret. A pod has no credential of the cluster.
+//!
+//! - A Job is named after its token and made by server-side apply, so making it again makes nothing. Labels
+//!   and annotations say whose it is ([`job`]).
+//! - The machine is the pod that was first seen to run, whose uid is then written on the Job. A pod that the
+//!   cluster puts in its place is empty, and no machine: the first is taken for preempted.
+//! - A lease is watched in the pod, to the second, and by the cluster, which ends the Job a minute later
+//!   (`activeDeadlineSeconds`, moved when the lease is renewed) and forgets it after a day.
+//! - What [`Provider::create`] makes may have to wait for a node; [`Provider::worker`] waits with it, for as
+//!   long as the inventory says, and then tells why there is none: [`ErrorKind::Stockout`] in the scheduler's
+//!   words, or [`ErrorKind::Quota`].
+//! - Deletion goes from the Job to its pod, and is waited for.
+//!
+//! Credentials are those that `kubectl` would use. They must allow to get, list, create, patch and delete Jobs,
+//! to get, list and delete pods, and to get and create `pods/exec`; who may list events is told of quotas.
+
+mod access;
+mod check;
+mod errors;
+mod exec;
+mod job;
+mod machine;
+mod pod;
+mod worker;
+
+use super::check::{Finding, Need};
+use super::cloud::tag;
+use super::ssh::inventory::{self, Inventory};
+use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
+use crate::util::{clock, tree};
+use access::Site;
+use async_trait::async_trait;
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{ListParams, Patch, PatchParams};
+use machine::Machines;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use worker::PodWorker;
+
+/// The Kubernetes clusters of an inventory.
+pub struct Kubernetes {
+    inventory: Inventory,
+    machines: Arc<Machines>,
+    /// Of this machine: what comes back, and logs.
+    stages: PathBuf,
+}
+
+impl Kubernetes {
+    /// The clusters in a file; `root` is the state folder. Nothing is asked of them before it is needed.
+    pub fn open(hosts: &Path, root: &Path) -> Result<Self, ProviderError> {
+        access::choose_tls();
+        let inventory = inventory::read(hosts).map_err(|fault| ProviderError::new(ErrorKind::Other, fault))?;
+        let mut sites: Vec<Arc<Site>> = Vec::new();
+        for pods in &inventory.pods {
+            if sites.iter().all(|site| site.at != pods.at) {
+                sites.push(Arc::new(Site::new(&pods.host.reach.name, &pods.at)));
+            }
+        }
+        let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+        let machines = Arc::new(Machines::new(sites, inventory.pods.clone()));
+        Ok(Self { inventory, machines, stages: root.join("stages") })
+    }
+
+    fn not_found(token: &Token) -> ProviderError {
+        let message =
+            format!("kubernetes: no cluster has the job of attempt {} of stage.{}", token.attempt, token.stage);
+        ProviderError::new(ErrorKind::NotFound, message)
+    }
+
+    fn scratch(&self, token: &Token) -> PathBuf {
+        self.stages.join(".incoming").join(&token.id)
+    }
+
+    /// Where the log of an attempt is kept when its pod is gone.
+    fn log(&self, token: &Token) -> PathBuf {
+        self.stages.join(&token.stage).join(token.attempt.to_string()).join("log")
+    }
+
+    fn inside(&self, token: &Token, link: Arc<super::runner::Link>) -> super::runner::RemoteWorker {
+        super::runner::RemoteWorker::new(link, token.clone(), self.scratch(token))
+    }
+
+    /// Brings the log home, if the pod can be asked for it.
+    async fn keep_log(&self, token: &Token) {
+        let Some(link) = self.machines.known(token).link else { return };
+        let worker = self.inside(token, link);
+        let mut text = Vec::new();
+        while let Ok(piece) = worker.log(text.len() as u64).await {
+            if piece.is_empty() {
+                break;
+            }
+            text.extend(piece);
+        }
+        let path = self.log(token);
+        if let Some(folder) = path.parent().filter(|_| !text.is_empty()) {
+            // Without it there is one log less, and nothing else.
+            let _ = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
+        }
+    }
+
+    async fn end(&self, token: &Token) -> Result<(), ProviderError> {
+        self.machines.end(token).await?;
+        Ok(tree::remove(&self.scratch(token))?)
+    }
+
+    /// The Job of a token that may go on, and where it is.
+    async fn alive(&self, token: &Token) -> Result<(Arc<Site>, Job), ProviderError> {
+        let found = self.machines.find(token).await?;
+        let usable = |job: &Job| !job::leaves(job) && job::ended(job).is_none();
+        found.filter(|(_, job)| usable(job)).ok_or_else(|| Self::not_found(token))
+    }
+}
+
+#[async_trait]
+impl Provider for Kubernetes {
+    fn name(&self) -> &'static str {
+        super::KUBERNETES
+    }
+
+    async fn ready(&self) -> Result<(), ProviderError> {
+        for site in self.machines.sites() {
+            site.jobs().await?;
+        }
+        Ok(())
+    }
+
+    async fn check(&self, _needs: &[Need]) -> Vec<Finding> {
+        let looks = self.machines.sites().iter().map(|site| check::check(site));
+        futures_util::future::join_all(looks).await.into_iter().flatten().collect()
+    }
+
+    async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
+        let wanted = format!("{} at {}", spec.instance_type, spec.place);
+        let fits =
+            |pods: &&inventory::Pods| pods.host.place == spec.place && pods.host.instance_type == spec.instance_type;
+        let Some(pods) = self.inventory.pods.iter().find(fits) else {
+            let message = format!("kubernetes: the inventory has no pods that are {wanted}");
+            return Err(ProviderError::new(ErrorKind::Stockout, message));
+        };
+        if spec.nodes > 1 {
+            let message = format!("kubernetes: a stage gets one pod, and stage.{} wants {}", token.stage, spec.nodes);
+            return Err(ProviderError::new(ErrorKind::Quota, message));
+        }
+        let alone = self.machines.known(token).alone;
+        let _alone = alone.lock().await;
+        let site = self.machines.site(&pods.at);
+        let job = match site.job(&token.id).await? {
+            Some(job) => job,
+            None => {
+                let job = job::wanted(token, spec, pods);
+                let params = PatchParams::apply(job::MANAGER).force();
+                let jobs = site.jobs().await?;
+                let name = job::name(&token.id);
+                let made = site.ask(jobs.patch(&name, &params, &Patch::Apply(&job))).await;
+                made.map_err(|error| match error.kind {
+                    // What is not found can only be the namespace.
+                    ErrorKind::NotFound => ProviderError::new(ErrorKind::Other, error.message),
+                    _ => error,
+                })?
+            }
+        };
+        self.machines.saw(token, &site);
+        let damaged =
+            || ProviderError::new(ErrorKind::Other, format!("cluster {}: the job lost its labels", site.name));
+        job::machine(&site.name, &job).ok_or_else(damaged)
+    }
+
+    async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
+        Ok(self.machines.find(token).await?.and_then(|(site, job)| job::machine(&site.name, &job)))
+    }
+
+    async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
+        let mut machines = Vec::new();
+        let mut seen = BTreeSet::new();
+        for site in self.machines.sites() {
+            let jobs = site.jobs().await?;
+            for job in site.ask(jobs.list(&ListParams::default().labels(job::OURS))).await? {
+                // Two entries may lead to one namespace by different names.
+                let first = seen.insert(job.metadata.uid.clone());
+                let Some(machine) = job::machine(&site.name, &job).filter(|_| first) else { continue };
+                if owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job) {
+                    machines.push(machine);
+                }
+            }
+        }
+        machines.sort_by(|a, b| (&a.token, &a.id).cmp(&(&b.token, &b.id)));
+        Ok(machines)
+    }
+
+    async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
+        if evidence == Evidence::Keep {
+            self.keep_log(token).await;
+        }
+        self.end(token).await
+    }
+
+    async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
+        self.end(token).await?;
+        let log = self.log(token);
+        Ok(tree::remove(log.parent().unwrap_or(&log))?)
+    }
+
+    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
+        let (site, _) = self.alive(token).await?;
+        let lease_end = clock::after(lease);
+        // The tag first: what looks at it must never take the machine for one that is overdue.
+        let notes = json!({ "metadata": { "annotations": { tag::LEASE_END: lease_end } } });
+        let job = self.machines.change(&site, token, &notes).await?;
+        let limit = job::deadline(machine::elapsed(&job), lease);
+        let limit = json!({ "spec": { "activeDeadlineSeconds": limit } });
+        self.machines.change(&site, token, &limit).await?;
+        let link = self.machines.link(token).await?;
+        link.lines("renew", &[&token.id, &lease.as_secs().to_string(), &lease_end]).await.map(drop)
+    }
+
+    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError> {
+        let missing = || ProviderError::new(ErrorKind::NotFound, format!("kubernetes: no cluster has a job `{id}`"));
+        let (cluster, name) = id.split_once('/').ok_or_else(missing)?;
+        let site = self.machines.sites().iter().find(|site| site.name == cluster).cloned().ok_or_else(missing)?;
+        let jobs = site.jobs().await?;
+        let job = site.ask(jobs.get_opt(name)).await?.filter(|job| !job::leaves(job)).ok_or_else(missing)?;
+        let machine = job::machine(&site.name, &job);
+        if name != job::name(&token.id) || machine.is_none_or(|machine| machine.token.id != token.id) {
+            let message = format!("{id} is known by its token for good, and cannot become {}", token.id);
+            return Err(ProviderError::new(ErrorKind::Other, message));
+        }
+        let notes = json!({ "metadata": { "annotations": { tag::JOB: owner.job, tag::LINEAGE: owner.lineage } } });
+        let job = self.machines.change(&site, token, &notes).await?;
+        self.machines.saw(token, &site);
+        job::machine(&site.name, &job).ok_or_else(missing)
+    }
+
+    async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
+        let link = self.machines.link(token).await?;
+        let inner = self.inside(token, link);
+        let machines = self.machines.clone();
+        Ok(Box::new(PodWorker { inner, machines, token: token.clone(), kept: self.log(token) }))
+    }
+}
