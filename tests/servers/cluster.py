@@ -325,6 +325,15 @@ async def harm(space, what, token):
     touched(pod)
 
 
+def review(body):
+    """Whether whoever asks may do that: all but what the test has taken away."""
+    wanted = body["spec"]["resourceAttributes"]
+    space = namespaces.get(wanted["namespace"]) or Namespace(wanted["namespace"])
+    checked(space, body, "V1SelfSubjectAccessReview", True)
+    allowed = f'{wanted["verb"]} {wanted["resource"]}' not in space.settings.get("lacks", [])
+    return {**body, "metadata": {}, "status": {"allowed": allowed}}
+
+
 async def answer(method, path, query, headers, body):
     """The answer to a request, or who is to be served by exec."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
@@ -334,6 +343,8 @@ async def answer(method, path, query, headers, body):
         raise Refused(403, "Forbidden", f'{parts[-1]} is forbidden: User "stranger" cannot {method.lower()} it')
     if headers.get("authorization") != "Bearer admin":
         raise Refused(401, "Unauthorized", "Unauthorized")
+    if parts == ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] and method == "POST":
+        return 201, review(body)
     rest = parts[3:] if parts[:3] == ["apis", "batch", "v1"] else parts[2:] if parts[:2] == ["api", "v1"] else []
     if len(rest) < 3 or rest[0] != "namespaces":
         raise Refused(404, "NotFound", "the server could not find the requested resource")

@@ -184,6 +184,7 @@ pub(super) fn machine(cluster: &str, job: &Job) -> Option<Machine> {
         place: place.clone().unwrap_or_else(crate::model::PlaceName::here),
         instance_type: instance_type.clone().unwrap_or_default(),
         life: if ended(job).is_some() { Life::Ended } else { Life::Alive },
+        inside: None,
         address: None,
         tags,
     };

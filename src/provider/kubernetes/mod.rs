@@ -31,7 +31,7 @@ mod worker;
 use super::check::{Finding, Need};
 use super::cloud::tag;
 use super::ssh::inventory::{self, Inventory};
-use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
+use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker, without_tee};
 use crate::util::{clock, tree};
 use access::Site;
 use async_trait::async_trait;
@@ -145,6 +145,9 @@ impl Provider for Kubernetes {
             let message = format!("kubernetes: the inventory has no pods that are {wanted}");
             return Err(ProviderError::new(ErrorKind::Stockout, message));
         };
+        if let Some(tee) = spec.tee.filter(|tee| !pods.host.offer.tee.contains(tee.name())) {
+            return Err(without_tee(super::KUBERNETES, wanted, tee));
+        }
         if spec.nodes > 1 {
             let message = format!("kubernetes: a stage gets one pod, and stage.{} wants {}", token.stage, spec.nodes);
             return Err(ProviderError::new(ErrorKind::Quota, message));

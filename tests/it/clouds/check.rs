@@ -1,4 +1,4 @@
-//! `sky check` at Google Cloud and at Azure.
+//! `sky check` at Google Cloud, at Azure and on Kubernetes.
 
 use super::google::Trouble;
 use crate::proof::ground::{Ground, On};
@@ -56,4 +56,17 @@ fn a_check_says_what_a_subscription_lacks() {
     // Two of three cores are in use.
     assert_eq!(verdict(&said, "standardBSFamily at azure:eastus"), "missing");
     assert_eq!(microsoft.calls("PUT virtualMachines").len(), 0);
+}
+
+#[cfg(feature = "kubernetes")]
+#[test]
+fn a_check_says_what_a_namespace_lacks() {
+    let ground = Ground::new(On::Kubernetes);
+    let said = check(&ground, 0);
+    assert_eq!((&said["status"], verdict(&said, "cluster one")), (&Value::from("ready"), "ok"), "{said:#}");
+    ground.namespace().set(serde_json::json!({ "lacks": ["create jobs", "create pods"] }));
+    let said = check(&ground, 1);
+    assert_eq!((verdict(&said, "create jobs"), verdict(&said, "create pods/exec")), ("missing", "missing"), "{said:#}");
+    assert_eq!(ground.namespace().names(), Vec::<String>::new());
+    ground.namespace().check();
 }

@@ -55,6 +55,7 @@ pub fn spec(nodes: u32, lease: Duration) -> MachineSpec {
         purchase: Purchase::OnDemand,
         rate: Rate(0),
         disk: Bytes(1),
+        tee: None,
     }
 }
 

@@ -307,6 +307,11 @@ impl Ground {
         self.microsoft.as_ref()
     }
 
+    #[cfg(feature = "kubernetes")]
+    pub fn namespace(&self) -> &Namespace {
+        self.namespace.as_ref().unwrap()
+    }
+
     /// The folders of machines on the host or the cluster, with what is only traces; the disks of
     /// instances; the names of Jobs and pods.
     pub fn machines(&self) -> Vec<PathBuf> {
