@@ -4,6 +4,7 @@
 use crate::apply::place::ended;
 use crate::proof::files_with;
 use crate::proof::ground::{Ground, On};
+use crate::stores::servers;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -96,4 +97,39 @@ fn killed_on_its_way_it_goes_on() {
     ran.sort();
     assert_eq!(ran, ["process 0 of 2", "process 1 of 2", "serve", "train"], "nothing ran twice");
     ground.check_nothing_left("bert, killed");
+}
+
+#[test]
+fn what_is_trained_at_google_reaches_amazon_through_two_object_stores() {
+    let ground = planned();
+    // The stores are other servers than the machines' ones.
+    let store = servers::environment().into_iter().filter(|(name, _)| name.ends_with("_S3") || name.ends_with("_HTTP"));
+    let stores: Vec<_> = store.chain(servers::google()).collect();
+    let mut apply =
+        ground.sky(&["apply", "plan.json", "--data", "reviews=reviews", "--staging", "buckets", "--keep-buckets"]);
+    ended(&apply.envs(stores.clone()).output().unwrap(), 0);
+    assert_eq!(ground.text(".sky/artifacts/serve/answers"), "answers: 3\n");
+    let state = ground.state();
+    let model = &state.artifacts["train.model"];
+    assert!(model.away && model.staged.len() == 2, "{model:?}");
+    let address = |cloud: &str| state.buckets.values().find(|address| address.starts_with(cloud)).unwrap().clone();
+    let (google, amazon) = (address("gs://"), address("s3://"));
+    let look = servers::google_look();
+    assert!(!look["buckets"][google.trim_start_matches("gs://")].as_array().unwrap().is_empty(), "{look:#}");
+    assert!(look["in"].as_u64() > Some(0) && look["out"].as_u64() > Some(0), "{look:#}");
+    assert!(!servers::content(&amazon).unwrap().is_empty());
+    // The one crossing that the plan has for it, at the plan's rate for the bytes that there were.
+    let there = state.copies["train.model"].iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(there, ["aws:us-east-1"]);
+    ground.check_nothing_left("bert, staged");
+    let secret = std::fs::read_to_string(&servers::google()[0].1).unwrap();
+    let secret: serde_json::Value = serde_json::from_str(&secret).unwrap();
+    let line = secret["private_key"].as_str().unwrap().lines().nth(3).unwrap().to_owned();
+    for word in [line.as_str(), "X-Goog-Signature", "X-Amz-Signature", crate::aws::fake::SECRET] {
+        assert_eq!(files_with(&ground.path(".sky"), word), Vec::<String>::new(), "{word}");
+    }
+    let mut destroy = ground.sky(&["destroy", "--auto-approve"]);
+    ended(&destroy.envs(stores).output().unwrap(), 0);
+    assert!(servers::content(&amazon).is_none());
+    assert!(servers::google_look()["buckets"].get(google.trim_start_matches("gs://")).is_none());
 }

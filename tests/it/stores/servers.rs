@@ -73,6 +73,36 @@ fn azure() -> &'static Server {
     SERVER.get_or_init(|| start(Path::new("node"), &[&script("azure.js"), &home()]))
 }
 
+/// Google Cloud Storage, and the folder with the key of its account.
+#[cfg(feature = "gcp")]
+fn gcs() -> &'static (Server, tempfile::TempDir) {
+    static SERVER: OnceLock<(Server, tempfile::TempDir)> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        (start(&home().join("schemas/bin/python"), &[&script("gcs.py"), folder.path()]), folder)
+    })
+}
+
+/// What a command needs to use Google Cloud Storage.
+#[cfg(feature = "gcp")]
+pub fn google() -> Vec<(&'static str, String)> {
+    let (server, folder) = gcs();
+    vec![
+        ("GOOGLE_SERVICE_ACCOUNT_PATH", folder.path().join("key.json").display().to_string()),
+        ("GOOGLE_BASE_URL", format!("http://127.0.0.1:{}", server.port)),
+        ("GOOGLE_ALLOW_HTTP", "true".to_owned()),
+    ]
+}
+
+/// What is in Google Cloud Storage, and how much went in and out by signed addresses.
+#[cfg(feature = "gcp")]
+pub fn google_look() -> serde_json::Value {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://127.0.0.1:{}/test/look", gcs().0.port);
+    let text = block_on(async { client.get(url).send().await.unwrap().text().await.unwrap() });
+    serde_json::from_str(&text).unwrap()
+}
+
 pub fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
