@@ -35,6 +35,7 @@ pub mod aws;
 pub mod azure;
 pub mod check;
 pub mod cloud;
+mod error;
 #[cfg(feature = "gcp")]
 pub mod gcp;
 #[cfg(feature = "kubernetes")]
@@ -44,18 +45,19 @@ pub mod runner;
 pub mod sim;
 pub mod slurm;
 pub mod ssh;
+mod task;
 
 use crate::model::{Bytes, PlaceName, Purchase, Rate, Tee};
 use crate::util::hash;
-use crate::util::secret::Secret;
-use crate::util::tree::{Kind, Measured};
 use async_trait::async_trait;
 use check::{Finding, Need, Topic};
-use std::collections::BTreeMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use error::without_tee;
+pub use error::{ErrorKind, ProviderError};
+pub use task::{Content, Delivery, Fetch, Item, Moved, Parcel, Source, Task};
 
 /// The name of the provider that runs stages as processes on this machine.
 pub const LOCAL: &str = "local";
@@ -235,97 +237,6 @@ pub struct Machine {
     pub ended: bool,
 }
 
-/// What to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Task {
-    /// For `/bin/sh`, as the user wrote it. It travels as a file, never inside another command.
-    pub command: String,
-    /// Added to the environment. The worker adds `SKY_INPUTS`, `SKY_OUTPUTS`, `SKY_CHECKPOINT` and
-    /// `SKY_TOKEN`.
-    pub environment: BTreeMap<String, String>,
-    /// Added to the environment too, and told to nobody else.
-    pub secrets: BTreeMap<String, Secret>,
-    /// The progress of an earlier attempt, a directory that is laid out as `$SKY_CHECKPOINT`; none:
-    /// that directory is empty.
-    pub checkpoint: Option<Content>,
-    /// Laid out in the command's folder, by relative name.
-    pub files: Vec<Item>,
-    /// Laid out in `$SKY_INPUTS`, by name.
-    pub inputs: Vec<Item>,
-}
-
-/// A file or a directory to lay out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item {
-    pub name: String,
-    pub content: Content,
-}
-
-/// Where content is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// A file or a directory on this machine. Whoever is given it must not change it.
-    Local(PathBuf),
-    /// The same, of which the symbolic links inside are a part: laid out, they stay links.
-    Stored(PathBuf),
-    /// An empty file, in place of data that is not on this machine.
-    Empty,
-    /// What the worker itself has fetched for the input of this number ([`Worker::fetch`]).
-    Fetched(Kind),
-}
-
-/// What a command wrote, as it would be staged.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Parcel {
-    pub measured: Measured,
-    /// The most that its pack is, in bytes: the size of a file, or of an archive of the folder.
-    pub packed: u64,
-}
-
-/// What is sent to a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source<'a> {
-    /// The output of that name.
-    Output(&'a str),
-    /// What was fetched for the input of that number.
-    Input(usize),
-}
-
-/// Where a worker sends chunks to. All of it stays with the worker's process and is written nowhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// The size of all chunks but the last. A multiple of a MiB.
-    pub chunk_bytes: u64,
-    /// A header that goes with each chunk; empty: none.
-    pub header: &'static str,
-    /// Signed addresses for all chunks that may be needed; with the size of what is there already, which is not sent
-    /// again if it is that of the chunk.
-    pub chunks: Vec<(Secret, Option<u64>)>,
-}
-
-/// What a worker fetches.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetch {
-    /// The input's number.
-    pub input: usize,
-    /// Names the content: what was fetched under another mark is of no use.
-    pub mark: String,
-    pub chunk_bytes: u64,
-    /// Signed addresses of all chunks.
-    pub chunks: Vec<Secret>,
-}
-
-/// What was sent or fetched.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Moved {
-    /// Of all chunks, `sha256:…` each.
-    pub digests: Vec<String>,
-    /// Sum over all chunks.
-    pub bytes: u64,
-    /// The part of it that was moved by this call.
-    pub moved: u64,
-}
-
 fn stages_nothing<T>() -> Result<T, ProviderError> {
     Err(ProviderError::new(ErrorKind::Other, "this machine cannot use buckets"))
 }
@@ -352,56 +263,6 @@ pub enum Evidence {
     Keep,
     /// The log alone.
     Drop,
-}
-
-/// Why a call failed; the kind decides what happens next.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ProviderError {
-    pub kind: ErrorKind,
-    /// Lower case, no full stop, names what it is about.
-    pub message: String,
-}
-
-/// Kinds of failure, told apart because the ways out differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// Nothing of this kind is to be had now: another rung of the ladder may help.
-    Stockout,
-    /// The account's limit is reached: another place or kind may help.
-    Quota,
-    /// Credentials or permissions are missing: only the user can help.
-    Denied,
-    /// Too many calls: later is fine.
-    Throttled,
-    /// No answer came; the call may or may not have worked, and can be made again.
-    Unreachable,
-    /// It is not there.
-    NotFound,
-    /// The command's outputs are not what the job says.
-    Output,
-    /// Anything else: trying again as it is does not help.
-    Other,
-}
-
-impl ProviderError {
-    /// An error of a kind.
-    pub fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string() }
-    }
-}
-
-/// What is said of a machine that has not the environment which a stage demands.
-fn without_tee(provider: &str, what: impl fmt::Display, tee: Tee) -> ProviderError {
-    let message = format!("{provider}: {what} cannot be had with {tee}, which the stage demands");
-    ProviderError::new(ErrorKind::Stockout, message)
-}
-
-impl From<std::io::Error> for ProviderError {
-    /// The error must already name its file.
-    fn from(error: std::io::Error) -> Self {
-        Self::new(ErrorKind::Other, error)
-    }
 }
 
 /// A source of machines.
