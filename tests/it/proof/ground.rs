@@ -82,6 +82,7 @@ pub struct Ground {
     namespace: Option<Namespace>,
 }
 
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 impl On {
     /// Whether a cloud is there.
     fn has(self, cloud: &str) -> bool {
