@@ -185,8 +185,13 @@ async fn load() -> Result<SdkConfig, ProviderError> {
         Err(CredentialsError::CredentialsNotLoaded(_)) => Err(missing()),
         Err(error) => {
             let why = aws_sdk_ec2::error::DisplayErrorContext(&error).to_string();
-            let why = why.lines().next().unwrap_or_default().chars().take(300).collect::<String>();
-            Err(denied(&format!("no credentials are to be had: {why}")))
+            // After its words comes the same as a structure of Rust's.
+            let words = why.lines().next().unwrap_or_default().split(" (").next().unwrap_or_default();
+            // What is no machine of Amazon's has no role.
+            if words.contains("IMDS") {
+                return Err(missing());
+            }
+            Err(denied(&format!("no credentials are to be had: {}", words.chars().take(300).collect::<String>())))
         }
     }
 }
