@@ -78,6 +78,22 @@ impl Finding {
         Self { topic, about: about.into(), verdict: Verdict::There, said: said.into() }
     }
 
+    /// It could not be seen, which says nothing about whether it is there.
+    pub fn unknown(topic: Topic, about: impl Into<String>, said: impl Into<String>) -> Self {
+        Self { topic, about: about.into(), verdict: Verdict::Unknown, said: said.into() }
+    }
+
+    /// The permissions that are lacking of so many; `place` is where they have to be granted.
+    pub fn permissions(place: &str, count: usize, lacks: impl IntoIterator<Item = String>) -> Vec<Self> {
+        let said = format!("not granted in {place}; README.md lists the permissions that sky needs");
+        let lacking = |about| Self { topic: Topic::Permission, about, verdict: Verdict::Missing, said: said.clone() };
+        let lacks: Vec<Self> = lacks.into_iter().map(lacking).collect();
+        match lacks.is_empty() {
+            true => vec![Self::there(Topic::Permission, place, format!("all {count} are granted"))],
+            false => lacks,
+        }
+    }
+
     /// What a call that failed says about it. Whoever is not let in lacks something; what did not answer
     /// says nothing.
     pub fn failed(topic: Topic, about: impl Into<String>, error: &ProviderError) -> Self {

@@ -189,16 +189,12 @@ async fn limits(aws: &Aws, client: &Client, region: &str, needs: &[&Need]) -> Ve
             Ok((named, Some(limit))) => {
                 Finding::quota(format!("{named}, vCPUs in {region}"), vcpus, limit as u64, None)
             }
-            Ok((_, None)) => unseen(about, "AWS gives no figure".to_owned()),
+            Ok((_, None)) => Finding::unknown(Topic::Quota, about, "AWS gives no figure"),
             // Whoever may not see a quota may still be within it.
-            Err(error) => unseen(about, error.message),
+            Err(error) => Finding::unknown(Topic::Quota, about, error.message),
         });
     }
     findings
-}
-
-fn unseen(about: String, said: String) -> Finding {
-    Finding { topic: Topic::Quota, about, verdict: super::super::check::Verdict::Unknown, said }
 }
 
 async fn cores(client: &Client, region: &str, kind: &str) -> Result<u64, ProviderError> {

@@ -1,6 +1,6 @@
 //! What a subscription lets us do: permissions by Authorization, quotas by what regions say of themselves.
 
-use super::super::check::{Finding, Need, Topic, Verdict, in_time};
+use super::super::check::{Finding, Need, Topic, in_time};
 use super::super::{ErrorKind, ProviderError};
 use super::access::Api;
 use super::{Azure, MACHINES};
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const PERMISSIONS: &str = "2022-04-01";
 /// The quota that spot machines of all families share.
 const SPOT: &str = "lowPriorityCores";
-/// What is needed; README.md has the same.
+/// What is needed to make machines and to end them; README.md has all.
 const ACTIONS: [&str; 18] = [
     "Microsoft.Compute/disks/delete",
     "Microsoft.Compute/disks/write",
@@ -67,18 +67,9 @@ fn permissions(granted: &[Value], about: &str) -> Vec<Finding> {
     let any = |of: &Value, field: &str, action: &str| {
         of[field].as_array().into_iter().flatten().filter_map(Value::as_str).any(|pattern| covers(pattern, action))
     };
-    let has = |action: &&str| granted.iter().any(|one| any(one, "actions", action) && !any(one, "notActions", action));
-    let lacks: Vec<&str> = ACTIONS.into_iter().filter(|action| !has(action)).collect();
-    if lacks.is_empty() {
-        return vec![Finding::there(Topic::Permission, about, format!("all {} are granted", ACTIONS.len()))];
-    }
-    let lacking = |action: &str| Finding {
-        topic: Topic::Permission,
-        about: action.to_owned(),
-        verdict: Verdict::Missing,
-        said: format!("not granted in {about}; README.md lists the permissions that sky needs"),
-    };
-    lacks.into_iter().map(lacking).collect()
+    let has = |action: &str| granted.iter().any(|one| any(one, "actions", action) && !any(one, "notActions", action));
+    let lacks = ACTIONS.iter().filter(|action| !has(action)).map(|action| (*action).to_owned());
+    Finding::permissions(about, ACTIONS.len(), lacks)
 }
 
 async fn quotas(azure: &Azure, api: &Api, needs: &[Need]) -> Vec<Finding> {
@@ -106,7 +97,7 @@ async fn quotas(azure: &Azure, api: &Api, needs: &[Need]) -> Vec<Finding> {
             Ok(usages) => {
                 findings.extend(metrics.iter().map(|(family, cores)| compare(&usages, place, family, *cores)))
             }
-            Err(error) => findings.push(unknown(place.to_string(), error.message)),
+            Err(error) => findings.push(Finding::unknown(Topic::Quota, place.to_string(), error.message)),
         }
     }
     findings
@@ -127,16 +118,13 @@ fn compare(usages: &[Value], place: &PlaceName, family: &str, cores: u64) -> Fin
             let limit = usage["limit"].as_u64().unwrap_or(0);
             Finding::quota(about, cores, limit, usage["currentValue"].as_u64())
         }
-        None => unknown(about, "the region names no such quota".to_owned()),
+        None => Finding::unknown(Topic::Quota, about, "the region names no such quota".to_owned()),
     }
-}
-
-fn unknown(about: String, said: String) -> Finding {
-    Finding { topic: Topic::Quota, about, verdict: Verdict::Unknown, said }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::check::Verdict;
     use super::*;
     use serde_json::json;
 

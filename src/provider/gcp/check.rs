@@ -1,6 +1,6 @@
 //! What a project lets us do: permissions by Resource Manager, quotas by what regions say of themselves.
 
-use super::super::check::{Finding, Need, Topic, Verdict, in_time};
+use super::super::check::{Finding, Need, Topic, in_time};
 use super::super::{ErrorKind, ProviderError};
 use super::Gcp;
 use super::access::Api;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is needed for instances; README.md has the same.
-const INSTANCES: [&str; 20] = [
+const INSTANCES: [&str; 21] = [
     "compute.acceleratorTypes.list",
     "compute.disks.create",
     "compute.disks.setLabels",
@@ -32,6 +32,7 @@ const INSTANCES: [&str; 20] = [
     "compute.instances.setTags",
     "compute.machineTypes.list",
     "compute.networks.updatePolicy",
+    "compute.subnetworks.use",
     "compute.subnetworks.useExternalIp",
     "compute.zoneOperations.get",
 ];
@@ -75,21 +76,12 @@ async fn permissions(api: &Api, tpus: bool) -> Vec<Finding> {
     let said = match in_time(api.projects.call(call), "gcp").await {
         Ok(said) => said,
         // It is an API of its own, which may be off; that says nothing about the others.
-        Err(error) => return vec![unknown(Topic::Permission, about, error.message)],
+        Err(error) => return vec![Finding::unknown(Topic::Permission, about, error.message)],
     };
     let granted: BTreeSet<&str> =
         said["permissions"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let lacks: Vec<&str> = wanted.iter().copied().filter(|one| !granted.contains(one)).collect();
-    if lacks.is_empty() {
-        return vec![Finding::there(Topic::Permission, about, format!("all {} are granted", wanted.len()))];
-    }
-    let lacking = |name: &str| Finding {
-        topic: Topic::Permission,
-        about: name.to_owned(),
-        verdict: Verdict::Missing,
-        said: format!("not granted in {about}; README.md lists the permissions that sky needs"),
-    };
-    lacks.into_iter().map(lacking).collect()
+    let lacks = wanted.iter().filter(|one| !granted.contains(*one)).map(|one| (*one).to_owned());
+    Finding::permissions(&about, wanted.len(), lacks)
 }
 
 /// What a machine takes of which quotas.
@@ -131,7 +123,11 @@ async fn quotas(gcp: &Gcp, api: &Api, needs: &[Need]) -> Vec<Finding> {
     for need in needs {
         let about = format!("{} at {}", need.instance_type, need.place);
         if let Ok(Some(_)) = Slice::parse(&need.instance_type) {
-            findings.push(unknown(Topic::Quota, about, "quotas of TPUs are seen in Google's console only".to_owned()));
+            findings.push(Finding::unknown(
+                Topic::Quota,
+                about,
+                "quotas of TPUs are seen in Google's console only".to_owned(),
+            ));
             continue;
         }
         match in_time(taken(gcp, api, need), "gcp").await {
@@ -151,7 +147,7 @@ async fn quotas(gcp: &Gcp, api: &Api, needs: &[Need]) -> Vec<Finding> {
             Ok(region) => {
                 findings.extend(metrics.iter().map(|(metric, count)| compare(&region, place, metric, *count)))
             }
-            Err(error) => findings.push(unknown(Topic::Quota, place.to_string(), error.message)),
+            Err(error) => findings.push(Finding::unknown(Topic::Quota, place.to_string(), error.message)),
         }
     }
     findings
@@ -167,17 +163,14 @@ fn compare(region: &Value, place: &PlaceName, metric: &str, wanted: u64) -> Find
     let own = quota(metric).filter(|quota| metric == plain || count(quota, "limit") > 0);
     let Some((name, quota)) = own.map(|own| (metric, own)).or_else(|| quota(plain).map(|quota| (plain, quota))) else {
         let said = "the region names no such quota".to_owned();
-        return unknown(Topic::Quota, format!("{metric} at {place}"), said);
+        return Finding::unknown(Topic::Quota, format!("{metric} at {place}"), said);
     };
     Finding::quota(format!("{name} at {place}"), wanted, count(quota, "limit"), Some(count(quota, "usage")))
 }
 
-fn unknown(topic: Topic, about: String, said: String) -> Finding {
-    Finding { topic, about, verdict: Verdict::Unknown, said }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::super::check::Verdict;
     use super::*;
 
     #[test]

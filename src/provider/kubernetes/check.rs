@@ -1,6 +1,6 @@
 //! What a namespace lets us do, by what the cluster itself says of our rights.
 
-use super::super::check::{Finding, Topic, Verdict, in_time};
+use super::super::check::{Finding, Topic, in_time};
 use super::access::Site;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::api::{ListParams, PostParams};
@@ -41,23 +41,12 @@ pub(super) async fn check(site: &Site) -> Vec<Finding> {
             Ok(false) => lacks.push(named),
             // Clusters may keep it to themselves; that says nothing about the rights.
             Err(error) => {
-                let said = error.message;
-                findings.push(Finding { topic: Topic::Permission, about, verdict: Verdict::Unknown, said });
+                findings.push(Finding::unknown(Topic::Permission, about, error.message));
                 return findings;
             }
         }
     }
-    if lacks.is_empty() {
-        findings.push(Finding::there(Topic::Permission, about, format!("all {} are granted", RIGHTS.len())));
-        return findings;
-    }
-    let lacking = |named: String| Finding {
-        topic: Topic::Permission,
-        about: named,
-        verdict: Verdict::Missing,
-        said: format!("not granted in {about}; README.md lists the permissions that sky needs"),
-    };
-    findings.extend(lacks.into_iter().map(lacking));
+    findings.extend(Finding::permissions(&about, RIGHTS.len(), lacks));
     findings
 }
 

@@ -123,7 +123,6 @@ fn a_check_says_what_an_account_lacks() {
     let said = check(&ground, 0);
     assert_eq!((&said["ready"], &said["providers"][0]["status"]), (&json!(true), &json!("ready")), "{said:#}");
     assert_eq!(finding(&said, "ec2:RunInstances of m1.small in us-east-1").0, "ok");
-    // Three of the stages run side by side, with a core each.
     let quota = finding(&said, "L-1216C47A, vCPUs in us-east-1");
     assert!(quota.0 == "ok" && quota.1.contains("the limit is 1000"), "{quota:?}");
     assert_eq!(ground.account().requests("RunInstances").iter().filter(|one| one["DryRun"] != "true").count(), 0);
