@@ -182,8 +182,8 @@ impl<'a> Attempt<'a> {
                 self.save(planned, worker.as_ref()).await?;
                 self.lost(&message).await
             }
-            End::Preempted => {
-                let message = "its machine was taken away".to_owned();
+            End::Preempted(why) => {
+                let message = why.to_owned();
                 if !self.finish(Status::Lost, &message, Evidence::Keep).await? {
                     return Ok(self.stuck());
                 }

@@ -21,6 +21,10 @@ const STILL: Duration = Duration::from_secs(10);
 const SAVE: Duration = Duration::from_secs(600);
 /// The rest of a lease with which it is renewed, at most.
 const EARLY: Duration = Duration::from_secs(300);
+/// How often progress is brought to safety, at most, on a machine that is about to be taken away.
+const HURRY: Duration = Duration::from_secs(10);
+/// What is left of such a machine's time, besides the grace, when its command is asked to end.
+const LAST: Duration = Duration::from_secs(5);
 /// After the end of a lease, how long a machine may go unheard before it is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -28,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) enum End {
     Exited(i32),
     Lost(String),
-    Preempted,
+    Preempted(&'static str),
     Interrupted,
     Broken(ProviderError),
     /// Its lease ended, and the budget allows no more of it.
@@ -65,9 +69,11 @@ pub(super) async fn watch(
     if resumed {
         renew(attempt, &mut lease).await?;
     }
-    let every = checkpoint.map(|checkpoint| checkpoint.every_ms.map_or(SAVE, |every| Duration::from_millis(every.0)));
+    let mut every =
+        checkpoint.map(|checkpoint| checkpoint.every_ms.map_or(SAVE, |every| Duration::from_millis(every.0)));
     let mut save = every.map(|every| Instant::now() + every);
     let mut told = STILL;
+    let mut leaves = false;
     // Quick commands are not made to wait for a long interval.
     let mut pause = Duration::from_millis(2).min(worker.interval());
     loop {
@@ -82,13 +88,30 @@ pub(super) async fn watch(
             Ok(RunStatus::Lost) => {
                 return Ok(End::Lost("its process is gone without an exit code, or its outputs are".to_owned()));
             }
-            Ok(RunStatus::Preempted) => return Ok(End::Preempted),
+            Ok(RunStatus::Preempted) => return Ok(End::Preempted("its machine was taken away")),
             Ok(RunStatus::Expired) if lease.renewable => return Ok(End::Lost("its lease ended".to_owned())),
             Ok(RunStatus::Expired) => {
                 return Ok(End::Unaffordable("its lease ended, and the budget allows no longer one".to_owned()));
             }
             Ok(RunStatus::NotStarted) => return Ok(End::Lost("its machine forgot the command".to_owned())),
             Ok(RunStatus::Running) => {}
+            Ok(RunStatus::Leaving(left)) => {
+                if !leaves {
+                    leaves = true;
+                    let (stage, saves) = (attempt.token.stage.clone(), every.is_some());
+                    attempt.context.observer.notice(&Notice::Leaving { stage, left, saves });
+                    every = every.map(|every| every.min(HURRY));
+                    // At once.
+                    save = every.map(|_| Instant::now());
+                }
+                let grace = attempt.context.settings.grace;
+                if every.is_some() && left <= grace.saturating_add(LAST) {
+                    // What it saves when it is asked to end is worth more than what it may do until then.
+                    stop(attempt, worker, grace.min(left / 2), log).await?.ok();
+                    attempt.save_progress(worker).await?;
+                    return Ok(End::Preempted("its machine is being taken away"));
+                }
+            }
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(End::Lost(error.to_string())),
             // The connection may come back; the command goes on meanwhile, until its lease ends.
             Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => {
@@ -99,10 +122,7 @@ pub(super) async fn watch(
             Err(error) => return Ok(End::Broken(error)),
         }
         if interrupt.borrow_and_update().is_some() {
-            let call_of = (attempt.token.stage.as_str(), attempt.token.id.as_str(), Call::Stop);
-            let (recorder, grace) = (&attempt.context.recorder, attempt.context.settings.grace);
-            let stopped = call(recorder, call_of, Patience::Through, || worker.stop(grace)).await?;
-            pump(attempt, worker, log).await;
+            let stopped = stop(attempt, worker, attempt.context.settings.grace, log).await?;
             return Ok(stopped.map_or_else(End::Broken, |()| End::Interrupted));
         }
         if lease.renewable && Instant::now() + lease.early >= lease.end {
@@ -125,6 +145,19 @@ pub(super) async fn watch(
             _ = interrupt.changed() => {}
         }
     }
+}
+
+/// Ends the command, and tells what it printed until then.
+async fn stop(
+    attempt: &Attempt<'_>,
+    worker: &dyn Worker,
+    grace: Duration,
+    log: &mut Log,
+) -> Result<Result<(), ProviderError>, Error> {
+    let call_of = (attempt.token.stage.as_str(), attempt.token.id.as_str(), Call::Stop);
+    let stopped = call(&attempt.context.recorder, call_of, Patience::Through, || worker.stop(grace)).await?;
+    pump(attempt, worker, log).await;
+    Ok(stopped)
 }
 
 /// Sets money aside for a longer lease, then asks for it. What the budget does not allow is not

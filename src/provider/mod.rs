@@ -246,6 +246,8 @@ fn stages_nothing<T>() -> Result<T, ProviderError> {
 pub enum RunStatus {
     NotStarted,
     Running,
+    /// It runs, and the provider has said that it takes the machine away in so long.
+    Leaving(Duration),
     /// It ended; 128 + N: by signal N.
     Exited(i32),
     /// It was started, is gone, and nobody knows how it ended.

@@ -15,6 +15,8 @@ account of that number, and a folder of that name in FOLDER, or a link to one, i
     machines/IP/    an instance's disk, and the configuration of its sshd
 
 `GET /preempt/ACCOUNT/STAGE` takes a stage's instance away as AWS does with spot instances.
+`GET /notice/ACCOUNT/STAGE/SECONDS` lets its metadata say that this will be done, and `/metadata/ACCOUNT/IP/...` is that
+metadata, which asks for a session's token as IMDSv2 does.
 Prints `port N`, and ends when its standard input does: it never outlives the tests.
 """
 
@@ -26,9 +28,11 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
+import time
 from urllib.parse import parse_qsl
 
 home = os.path.realpath(sys.argv[1])
@@ -126,7 +130,7 @@ def fault(folder, form, region):
     return None
 
 
-def boot(folder, instance, user_data):
+def boot(folder, account, instance, user_data):
     text = base64.b64decode(user_data).decode()
     first, config = text.split("\n", 1)
     if first != "#cloud-config":
@@ -152,6 +156,16 @@ def boot(folder, instance, user_data):
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin prohibit-password\n"
         f"PrintMotd no\nLogLevel QUIET\nKexAlgorithms curve25519-sha256\nForceCommand exec /bin/sh {shell}\n",
     )
+    for file in config["write_files"]:
+        if file["path"] == "/usr/local/sbin/sky-notice":
+            subprocess.Popen(
+                ["/bin/sh", write("notice", file["content"]), disk],
+                env={
+                    "HOME": disk, "PATH": os.environ["PATH"],
+                    "SKY_METADATA": f"http://127.0.0.1:{server.server_port}/metadata/{account}/{instance.public_ip}",
+                },
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            )
 
 
 def halt(folder, address):
@@ -204,6 +218,10 @@ def handle(environ, body):
     path = environ.get("PATH_INFO", "")
     if path.startswith("/preempt/"):
         return preempt(*path.split("/")[2:])
+    if path.startswith("/notice/"):
+        return announce(*path.split("/")[2:])
+    if path.startswith("/metadata/"):
+        return *metadata(environ, *path.split("/", 4)[2:]), False
     scope = re.search(r"Credential=AKIA(\d{12})/\d+/([a-z0-9-]+)/([a-z0-9]+)/", environ.get("HTTP_AUTHORIZATION", ""))
     if not scope:
         return *error(401, "AuthFailure", "AWS was not able to validate the provided access credentials"), False
@@ -266,25 +284,60 @@ def act(environ, body, form, account, region, folder, backend, user_data):
         if token:
             made[account, region, token] = (digest, answer, instance)
         if user_data and os.path.isdir(folder):
-            boot(folder, instance, user_data)
+            boot(folder, account, instance, user_data)
     for address in ending:
         halt(folder, address)
     return status, answer
 
 
-def preempt(account, stage):
-    folder = os.path.realpath(os.path.join(home, account))
+def running(account, stage):
+    """The running instance of a stage, if there is one."""
     for backend in list(ec2_backends[account].values()):
         for reservation in list(backend.reservations.values()):
             for instance in reservation.instances:
                 known = {tag["key"]: tag["value"] for tag in instance.get_tags()}
                 if known.get("sky-stage") == stage and instance.state == "running":
-                    address = instance.public_ip
-                    instance.terminate()
-                    instance.state_reason = StateReason("taken away", "Server.SpotInstanceTermination")
-                    halt(folder, address)
-                    return 200, b"", False
-    return 404, b"", False
+                    return instance
+    return None
+
+
+def preempt(account, stage):
+    folder = os.path.realpath(os.path.join(home, account))
+    instance = running(account, stage)
+    if instance is None:
+        return 404, b"", False
+    address = instance.public_ip
+    instance.terminate()
+    instance.state_reason = StateReason("taken away", "Server.SpotInstanceTermination")
+    halt(folder, address)
+    return 200, b"", False
+
+
+# When what has this address is taken away, by account and address.
+announced = {}
+
+
+def announce(account, stage, seconds):
+    instance = running(account, stage)
+    if instance is None:
+        return 404, b"", False
+    announced[account, instance.public_ip] = time.time() + int(seconds)
+    return 200, b"", False
+
+
+def metadata(environ, account, address, path):
+    verb = environ["REQUEST_METHOD"]
+    if (verb, path) == ("PUT", "latest/api/token"):
+        lives = environ.get("HTTP_X_AWS_EC2_METADATA_TOKEN_TTL_SECONDS", "")
+        if not lives.isdigit() or not 1 <= int(lives) <= 21600:
+            return 400, b""
+        return 200, f"session-of-{address}".encode()
+    if environ.get("HTTP_X_AWS_EC2_METADATA_TOKEN") != f"session-of-{address}":
+        return 401, b""
+    end = announced.get((account, address))
+    if (verb, path) != ("GET", "latest/meta-data/spot/instance-action") or end is None:
+        return 404, b"<html>Not Found</html>"
+    return 200, json.dumps({"action": "terminate", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(end))}).encode()
 
 
 class Quiet(WSGIRequestHandler):

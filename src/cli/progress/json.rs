@@ -1,7 +1,7 @@
 //! Progress for programs: one JSON object a line on stdout, with the keys and type names of
 //! Terraform's `-json` output. The first line is `version`, the last always `change_summary`.
 
-use super::elapsed;
+use super::{elapsed, leaving};
 use crate::apply::{Notice, Observer, Outcome, StageOutcome};
 use crate::cli::{Failure, Terminal};
 use crate::state::Status;
@@ -137,6 +137,9 @@ impl Observer for Stream {
             }
             Notice::Log { stage, line } => {
                 self.hook("stage_log", stage, line.clone(), json!({ "line": line }));
+            }
+            Notice::Leaving { stage, left, saves } => {
+                self.diagnostic("warning", &leaving(*left, *saves), "", Some(&format!("stage.{stage}")));
             }
             Notice::Done { stage, elapsed: time } => {
                 let message = format!("done after {}", elapsed(*time));

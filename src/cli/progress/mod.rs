@@ -23,6 +23,12 @@ pub fn harmless(text: &str) -> String {
     text.chars().filter(|character| !character.is_control() || *character == '\t').collect()
 }
 
+/// What is said of a stage whose machine is about to be taken away.
+fn leaving(left: Duration, saves: bool) -> String {
+    let then = if saves { "its progress is brought to safety until then" } else { "it saves no progress" };
+    format!("its cloud takes its machine away in {}; {then}", elapsed(left))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

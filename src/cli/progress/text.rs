@@ -1,7 +1,7 @@
 //! Progress for people, on stderr: a line for each event, and on a terminal a spinner for each
 //! stage that runs.
 
-use super::{elapsed, harmless};
+use super::{elapsed, harmless, leaving};
 use crate::apply::{Notice, Observer};
 use crate::cli::Terminal;
 use crate::state::Status;
@@ -97,6 +97,7 @@ impl Observer for Text {
                     self.say(&format!("{stage} | {}", harmless(line)));
                 }
             }
+            Notice::Leaving { stage, left, saves } => self.say(&format!("stage.{stage}: {}", leaving(*left, *saves))),
             Notice::Done { stage, elapsed: time } => {
                 self.still(stage);
                 self.say(&format!("{}: done after {}", bold(&format!("stage.{stage}")), elapsed(*time)));

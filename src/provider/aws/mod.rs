@@ -26,7 +26,7 @@ mod image;
 mod launch;
 
 use super::check::{Finding, Need};
-use super::cloud::{Cloud, Instance, Life, Machines, Wanted, tag};
+use super::cloud::{Cloud, Instance, Life, Machines, Notice, Wanted, tag};
 use super::{ErrorKind, ProviderError};
 use crate::model::PlaceName;
 use async_trait::async_trait;
@@ -298,6 +298,10 @@ impl Cloud for Aws {
     async fn admit(&self, instance: &Instance) -> Result<(), ProviderError> {
         let region = &instance.place.region;
         self.groups.admit(&self.client(region).await?, region, instance).await
+    }
+
+    fn notice(&self) -> Option<Notice> {
+        Some(Notice { ask: include_str!("notice.sh"), hold: false })
     }
 
     async fn delete(&self, instance: &Instance) -> Result<(), ProviderError> {

@@ -42,7 +42,7 @@ mod kind;
 mod launch;
 
 use super::check::{Finding, Need};
-use super::cloud::{Cloud, Instance, Life, Machines, Wanted, tag};
+use super::cloud::{Cloud, Instance, Life, Machines, Notice, Wanted, tag};
 use super::{ErrorKind, ProviderError};
 use crate::model::PlaceName;
 use access::Api;
@@ -294,6 +294,10 @@ impl Cloud for Azure {
     async fn admit(&self, instance: &Instance) -> Result<(), ProviderError> {
         let (group, _) = parts(instance)?;
         self.homes.admit(self.api().await?, group, instance).await
+    }
+
+    fn notice(&self) -> Option<Notice> {
+        Some(Notice { ask: include_str!("notice.sh"), hold: false })
     }
 
     async fn delete(&self, instance: &Instance) -> Result<(), ProviderError> {

@@ -43,7 +43,13 @@ fn together(of_each: &[RunStatus]) -> RunStatus {
         Some((_, status)) => status,
         None if of_each.contains(&RunStatus::NotStarted) => RunStatus::NotStarted,
         None if of_each.iter().all(|status| *status == RunStatus::Exited(0)) => RunStatus::Exited(0),
-        None => RunStatus::Running,
+        None => {
+            let left = of_each.iter().filter_map(|status| match status {
+                RunStatus::Leaving(left) => Some(*left),
+                _ => None,
+            });
+            left.min().map_or(RunStatus::Running, RunStatus::Leaving)
+        }
     }
 }
 
@@ -100,7 +106,7 @@ impl<C: Cloud + 'static> Worker for Gang<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use RunStatus::{Exited, Lost, NotStarted, Preempted, Running};
+    use RunStatus::{Exited, Leaving, Lost, NotStarted, Preempted, Running};
 
     #[test]
     fn a_gang_is_as_its_weakest() {
@@ -111,5 +117,9 @@ mod tests {
         // A command fails because its fellow was taken away: the fellow is the reason.
         assert_eq!(together(&[Exited(1), Preempted]), Preempted);
         assert_eq!(together(&[Exited(0), Lost]), Lost);
+        // Without one of them, the others are of no use.
+        let soon = |seconds| Leaving(Duration::from_secs(seconds));
+        assert_eq!(together(&[Running, soon(90), soon(30)]), soon(30));
+        assert_eq!(together(&[soon(90), Exited(1)]), Exited(1));
     }
 }

@@ -7,7 +7,7 @@ use super::gang::Gang;
 use super::keys::Keys;
 use super::worker::CloudWorker;
 use super::{Cloud, Instance, Life, Wanted, tag, user_data};
-use crate::model::PlaceName;
+use crate::model::{PlaceName, Purchase};
 use crate::util::{clock, hash, tree};
 use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -280,8 +280,9 @@ impl<C: Cloud> Machines<C> {
         let token = node.own();
         let host = self.keys.host(&token.id)?;
         let key = self.keys.client_public()?;
-        let user_data = user_data::text(&key, &host, spec.lease)?;
-        let script = user_data::script(&key, &host, spec.lease)?;
+        let notice = self.cloud.notice().filter(|_| spec.purchase == Purchase::Spot);
+        let boot = user_data::Boot { client: &key, host: &host, lease: spec.lease, notice };
+        let (user_data, script) = (user_data::text(&boot)?, user_data::script(&boot)?);
         let mut tags = tag::of(&node.token, spec);
         tags.insert(tag::HOST_KEY, host.public.clone());
         if spec.nodes > 1 {

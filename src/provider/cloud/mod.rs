@@ -50,6 +50,15 @@ pub struct Wanted {
     pub key: String,
 }
 
+/// How a machine learns that the cloud takes it away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// What `notice.sh` begins with: how the cloud is asked.
+    pub ask: &'static str,
+    /// The cloud has the machine shut down as soon as it says so: it is held up for a while, for its progress.
+    pub hold: bool,
+}
+
 /// Whether an instance is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -118,6 +127,11 @@ pub trait Cloud: Send + Sync {
     /// talked to by each `sky`: people move.
     async fn admit(&self, _instance: &Instance) -> Result<(), ProviderError> {
         Ok(())
+    }
+
+    /// How a machine that the cloud may take away learns that it does; none: it does not.
+    fn notice(&self) -> Option<Notice> {
+        None
     }
 
     /// Ends an instance and all that came with it; fine if it is gone.

@@ -1,7 +1,9 @@
 //! What cloud-init, or where there is none a script, does on a new machine: a user that only our key lets in, a host key that we know,
-//! and a watchdog that powers the machine off when its lease is over.
+//! a watchdog that powers the machine off when its lease is over, and on what the cloud may take away, an ear for its word
+//! that it does.
 
 use super::super::{ErrorKind, ProviderError};
+use super::Notice;
 use super::keys::Pair;
 use serde_json::json;
 use std::time::Duration;
@@ -11,8 +13,22 @@ const USER: &str = "sky";
 /// What a machine may live on after the end of its lease, in seconds: time to bring home what there
 /// is, and for clocks that differ.
 const AFTER: u64 = 120;
+/// For how long a machine that is about to go is held up, in seconds: what is left of half a minute.
+const HOLD: u64 = 25;
 /// The watchdog; see the file.
 const WATCHDOG: &str = include_str!("watchdog.sh");
+/// Waits for the cloud's notice; see the file.
+const NOTICE: &str = include_str!("notice.sh");
+
+/// What a machine is made of.
+pub(super) struct Boot<'a> {
+    /// The public half of the key that sky logs in with.
+    pub client: &'a str,
+    pub host: &'a Pair,
+    pub lease: Duration,
+    /// How the cloud is asked whether it takes the machine away, if it may.
+    pub notice: Option<Notice>,
+}
 
 /// The user that commands run as.
 pub(super) fn user() -> Result<String, ProviderError> {
@@ -32,83 +48,122 @@ pub(super) fn user() -> Result<String, ProviderError> {
 }
 
 /// The user data of a machine, for cloud-init: YAML, of which JSON is a part.
-pub(super) fn text(client: &str, host: &Pair, lease: Duration) -> Result<String, ProviderError> {
-    Ok(config(&user()?, client, host, lease))
+pub(super) fn text(boot: &Boot<'_>) -> Result<String, ProviderError> {
+    Ok(config(&user()?, boot))
+}
+
+/// The script that does the same on a machine without cloud-init. It may run whenever the machine boots,
+/// and does its work once.
+pub(super) fn script(boot: &Boot<'_>) -> Result<String, ProviderError> {
+    Ok(commands(&user()?, boot))
 }
 
 fn home(user: &str) -> String {
     if user == "root" { "/root".to_owned() } else { format!("/home/{user}") }
 }
 
-/// The watchdog's unit of systemd.
-fn unit(user: &str) -> String {
+/// A unit of systemd that always runs.
+fn unit(description: &str, exec: &str) -> String {
     format!(
-        "[Unit]\nDescription=Ends this machine when its lease is over\n[Service]\n\
-         ExecStart=/bin/sh /usr/local/sbin/sky-watchdog {}\nRestart=always\n[Install]\nWantedBy=multi-user.target\n",
-        home(user)
+        "[Unit]\nDescription={description}\n[Service]\nExecStart={exec}\nRestart=always\nRestartSec=1\n[Install]\n\
+         WantedBy=multi-user.target\n"
     )
 }
 
-fn config(user: &str, client: &str, host: &Pair, lease: Duration) -> String {
-    let lease = lease.as_secs().saturating_add(AFTER);
-    let (home, unit) = (home(user), unit(user));
+/// A file: path, mode, content.
+type Laid = (&'static str, &'static str, String);
+
+/// The watchdog's files.
+fn watchdog(user: &str, lease: Duration) -> Vec<Laid> {
+    let exec = format!("/bin/sh /usr/local/sbin/sky-watchdog {}", home(user));
+    vec![
+        ("/etc/sky/lease", "0644", format!("{}\n", lease.as_secs().saturating_add(AFTER))),
+        ("/usr/local/sbin/sky-watchdog", "0755", WATCHDOG.to_owned()),
+        ("/etc/systemd/system/sky-watchdog.service", "0644", unit("Ends this machine when its lease is over", &exec)),
+    ]
+}
+
+/// The files of what waits for the notice, and the commands that set it to work.
+fn notice(user: &str, notice: Option<Notice>) -> (Vec<Laid>, Vec<Vec<&'static str>>) {
+    let Some(notice) = notice else { return (Vec::new(), Vec::new()) };
+    let listens = format!("/bin/sh /usr/local/sbin/sky-notice {}", home(user));
+    let exec = match notice.hold {
+        // A unit's own `User=` would have no right to hold the machine up.
+        true => format!(
+            "/usr/bin/env systemd-inhibit --what=shutdown --mode=delay --who=sky --why=Progress \
+             runuser -u {user} -- {listens}"
+        ),
+        false => format!("/usr/bin/env runuser -u {user} -- {listens}"),
+    };
+    let mut files = vec![
+        ("/usr/local/sbin/sky-notice", "0755", format!("{}{NOTICE}", notice.ask)),
+        (
+            "/etc/systemd/system/sky-notice.service",
+            "0644",
+            unit("Waits for word that this machine is taken away", &exec),
+        ),
+    ];
+    let mut commands = vec![vec!["systemctl", "enable", "--now", "sky-notice.service"]];
+    if notice.hold {
+        let held = format!("[Login]\nInhibitDelayMaxSec={HOLD}\n");
+        files.push(("/etc/systemd/logind.conf.d/10-sky.conf", "0644", held));
+        commands.insert(0, vec!["systemctl", "restart", "systemd-logind.service"]);
+    }
+    (files, commands)
+}
+
+fn config(user: &str, boot: &Boot<'_>) -> String {
+    let (waits, commands) = notice(user, boot.notice);
+    let files = watchdog(user, boot.lease).into_iter().chain(waits);
+    let files: Vec<_> =
+        files.map(|(path, mode, content)| json!({ "path": path, "permissions": mode, "content": content })).collect();
+    let run = [vec!["systemctl", "daemon-reload"], vec!["systemctl", "enable", "--now", "sky-watchdog.service"]];
     let config = json!({
         "users": [{
             "name": user,
-            "homedir": home,
+            "homedir": home(user),
             "shell": "/bin/sh",
             "lock_passwd": true,
-            "ssh_authorized_keys": [client],
+            "ssh_authorized_keys": [boot.client],
         }],
         "disable_root": user != "root",
         "ssh_pwauth": false,
         "ssh_deletekeys": true,
-        "ssh_keys": { "ed25519_private": host.private, "ed25519_public": host.public },
-        "write_files": [
-            { "path": "/etc/sky/lease", "permissions": "0644", "content": format!("{lease}\n") },
-            { "path": "/usr/local/sbin/sky-watchdog", "permissions": "0755", "content": WATCHDOG },
-            { "path": "/etc/systemd/system/sky-watchdog.service", "permissions": "0644", "content": unit },
-        ],
-        "runcmd": [["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", "sky-watchdog.service"]],
+        "ssh_keys": { "ed25519_private": boot.host.private, "ed25519_public": boot.host.public },
+        "write_files": files,
+        "runcmd": run.into_iter().chain(commands).collect::<Vec<_>>(),
     });
     format!("#cloud-config\n{config:#}\n")
 }
 
-/// The script that does the same on a machine without cloud-init. It may run whenever the machine boots,
-/// and does its work once.
-pub(super) fn script(client: &str, host: &Pair, lease: Duration) -> Result<String, ProviderError> {
-    Ok(commands(&user()?, client, host, lease))
-}
-
-fn commands(user: &str, client: &str, host: &Pair, lease: Duration) -> String {
-    let lease = lease.as_secs().saturating_add(AFTER);
-    let (home, unit) = (home(user), unit(user));
+fn commands(user: &str, boot: &Boot<'_>) -> String {
+    let home = home(user);
     let file = |path: &str, mode: &str, content: &str| {
         let content = content.trim_end_matches('\n');
         // Nothing of it is the shell's business.
         format!("cat > {path} << 'END OF FILE'\n{content}\nEND OF FILE\nchmod {mode} {path}\n")
     };
-    let files = [
-        file("/etc/sky/lease", "644", &lease.to_string()),
-        file("/usr/local/sbin/sky-watchdog", "755", WATCHDOG),
-        file("/etc/systemd/system/sky-watchdog.service", "644", &unit),
-    ];
+    let all =
+        |files: Vec<Laid>| -> String { files.iter().map(|(path, mode, content)| file(path, mode, content)).collect() };
+    let (waits, calls) = notice(user, boot.notice);
+    let calls: String = calls.iter().map(|call| format!("{} || :\n", call.join(" "))).collect();
     let keys = [
-        file("/etc/ssh/ssh_host_ed25519_key", "600", &host.private),
-        file("/etc/ssh/ssh_host_ed25519_key.pub", "644", &host.public),
-        file("/etc/ssh/sshd_config.d/10-sky.conf", "644", "PasswordAuthentication no"),
+        file("/etc/ssh/ssh_host_ed25519_key", "0600", &boot.host.private),
+        file("/etc/ssh/ssh_host_ed25519_key.pub", "0644", &boot.host.public),
+        file("/etc/ssh/sshd_config.d/10-sky.conf", "0644", "PasswordAuthentication no"),
     ];
-    let authorized = file(&format!("{home}/.ssh/authorized_keys"), "600", client);
+    let authorized = file(&format!("{home}/.ssh/authorized_keys"), "0600", boot.client);
     // The watchdog before all that may fail.
     format!(
         "#!/bin/sh\nset -eu\numask 077\n[ ! -e /etc/sky/ready ] || exit 0\n\
-         mkdir -p -m 755 /etc/sky /usr/local/sbin /etc/ssh/sshd_config.d\n{}\
+         mkdir -p -m 755 /etc/sky /usr/local/sbin /etc/ssh/sshd_config.d /etc/systemd/logind.conf.d\n{}{}\
          systemctl daemon-reload\nsystemctl enable --now sky-watchdog.service\n\
          id -u {user} > /dev/null 2>&1 || useradd --create-home --home-dir {home} --shell /bin/sh {user}\n\
-         mkdir -p -m 700 {home}/.ssh\n{authorized}chown -R {user} {home}/.ssh\n\
+         mkdir -p -m 700 {home}/.ssh\n{authorized}chown -R {user} {home}/.ssh\n{calls}\
          rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub\n{}\
          systemctl restart ssh || systemctl restart sshd\n: > /etc/sky/ready\n",
-        files.concat(),
+        all(watchdog(user, boot.lease)),
+        all(waits),
         keys.concat()
     )
 }
@@ -117,10 +172,14 @@ fn commands(user: &str, client: &str, host: &Pair, lease: Duration) -> String {
 mod tests {
     use super::*;
 
+    fn boot(host: &Pair, notice: Option<Notice>) -> Boot<'_> {
+        Boot { client: "ssh-ed25519 BBBB", host, lease: Duration::from_secs(60), notice }
+    }
+
     #[test]
     fn the_text_is_json_below_its_first_line() {
         let host = Pair { private: "-----BEGIN\nx\n".to_owned(), public: "ssh-ed25519 AAAA".to_owned() };
-        let text = config("sky", "ssh-ed25519 BBBB", &host, Duration::from_secs(60));
+        let text = config("sky", &boot(&host, None));
         let (first, rest) = text.split_once('\n').unwrap();
         assert_eq!(first, "#cloud-config");
         let config: serde_json::Value = serde_json::from_str(rest).unwrap();
@@ -128,8 +187,14 @@ mod tests {
         assert_eq!(config["write_files"][0]["content"], "180\n");
         assert_eq!(config["users"][0]["ssh_authorized_keys"][0], "ssh-ed25519 BBBB");
         assert!(config["write_files"][2]["content"].as_str().unwrap().contains("sky-watchdog /home/sky\n"));
+        assert_eq!(config["runcmd"].as_array().unwrap().len(), 2);
         // Clouds take some 16 KiB of it.
         assert!(text.len() < 8_000, "{}", text.len());
+        let notice = Notice { ask: include_str!("../azure/notice.sh"), hold: true };
+        let text = super::config("sky", &boot(&host, Some(notice)));
+        let config: serde_json::Value = serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();
+        assert_eq!(config["runcmd"].as_array().unwrap().len(), 4);
+        assert!(text.len() < 12_000, "{}", text.len());
     }
 
     #[test]
@@ -137,7 +202,7 @@ mod tests {
         use std::io::Write;
         use std::process::{Command, Stdio};
         let host = Pair { private: "-----BEGIN\n$(x) `y`\n".to_owned(), public: "ssh-ed25519 AAAA".to_owned() };
-        let text = commands("root", "ssh-ed25519 BBBB", &host, Duration::from_secs(60));
+        let text = commands("root", &boot(&host, Some(Notice { ask: "ask() { echo '$x'; }\n", hold: true })));
         let part = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
         // The watchdog is at work before anything can fail, and nothing is done twice.
         assert!(part("/etc/sky/ready ] || exit 0") < part("enable --now sky-watchdog.service"));
@@ -147,7 +212,7 @@ mod tests {
                 && part("restart ssh") < part(": > /etc/sky/ready")
         );
         assert!(
-            part("-----BEGIN\n$(x) `y`\nEND OF FILE\nchmod 600 /etc/ssh/ssh_host_ed25519_key\n")
+            part("-----BEGIN\n$(x) `y`\nEND OF FILE\nchmod 0600 /etc/ssh/ssh_host_ed25519_key\n")
                 > part("rm -f /etc/ssh")
         );
         let mut shell = Command::new("/bin/sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();

@@ -55,7 +55,7 @@ mod rule;
 mod tpu;
 
 use super::check::{Finding, Need};
-use super::cloud::{Cloud, Instance, Life, Machines, Wanted, tag};
+use super::cloud::{Cloud, Instance, Life, Machines, Notice, Wanted, tag};
 use super::{ErrorKind, ProviderError};
 use crate::model::PlaceName;
 use crate::util::file;
@@ -304,6 +304,10 @@ impl Cloud for Gcp {
     async fn admit(&self, instance: &Instance) -> Result<(), ProviderError> {
         let Some(lineage) = launch::lineage(instance) else { return Ok(()) };
         self.rules.admit(self.api().await?, lineage).await
+    }
+
+    fn notice(&self) -> Option<Notice> {
+        Some(Notice { ask: include_str!("notice.sh"), hold: true })
     }
 
     async fn delete(&self, instance: &Instance) -> Result<(), ProviderError> {

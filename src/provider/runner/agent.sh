@@ -13,6 +13,8 @@
 # root/machines/TOKEN/box/       its disk, as of the provider `local`
 # root/machines/TOKEN/box/.run/boot  the boot that the seconds of `.run/lease` belong to
 #
+# root/leaving                   the second of the uptime at which the machine is taken away, if its cloud has said so
+#
 # Locks are on folders, and end with whoever holds them: descriptor 9 is that of the root, for what
 # counts or removes machines; 8 that of a machine's `.run`, for what starts, fills or empties it.
 
@@ -364,6 +366,16 @@ request_start() {
     done
 }
 
+# Says in how many seconds the machine is taken away, if that is known.
+leaving() {
+    first "$root/leaving" || return 1
+    case $line in '' | *[!0-9]* | ??????????*) return 1 ;; esac
+    uptime
+    left=$((line - now))
+    [ "$left" -gt 0 ] || left=0
+    say "leaving $left"
+}
+
 # look TOKEN
 request_look() {
     needed "$1"
@@ -378,7 +390,7 @@ request_look() {
     if [ ! -e "$run/pid" ]; then
         say waiting
     elif supervised || claimed; then
-        say running
+        leaving || say running
     elif [ -e "$run/expired" ]; then
         say expired
     # It may have ended between the two looks.

@@ -68,6 +68,7 @@ impl RemoteWorker {
         let status = match said.split_once(' ').unwrap_or((said, "")) {
             ("waiting", _) => Some(RunStatus::NotStarted),
             ("running", _) => Some(RunStatus::Running),
+            ("leaving", left) => left.parse().ok().map(|left| RunStatus::Leaving(Duration::from_secs(left))),
             ("lost", _) => Some(RunStatus::Lost),
             ("expired", _) => Some(RunStatus::Expired),
             ("preempted", _) => Some(RunStatus::Preempted),

@@ -38,6 +38,9 @@ pub(super) struct Card {
     pub lease_end_ms: u64,
     /// The tag that says so.
     pub lease_end: String,
+    /// When it is taken away, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaves_ms: Option<u64>,
     #[serde(default)]
     pub ended_ms: Option<u64>,
     #[serde(default)]
@@ -90,6 +93,7 @@ impl Card {
             created_ms,
             lease_end_ms: 0,
             lease_end: String::new(),
+            leaves_ms: None,
             ended_ms: None,
             why: None,
         };

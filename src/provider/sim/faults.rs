@@ -9,7 +9,7 @@
 //! skip = 0                 # let so many of these calls pass first
 //! times = 1                # then so many go wrong; without it: all that follow
 //! fault = "stockout"       # see Fault
-//! delay_ms = 200           # with `slow`: how long the call takes
+//! delay_ms = 200           # with `slow`: how long the call takes; with `notice`: how long the machine is there yet
 //!
 //! [random]                 # besides: calls that go wrong by chance, the same ones for a seed
 //! seed = 7
@@ -65,6 +65,8 @@ pub enum Fault {
     Fail,
     /// The machine is taken away, with all that is on it.
     Preempt,
+    /// The call goes well, and from now on it is said that the machine is taken away, in `delay_ms`.
+    Notice,
 }
 
 /// One line of the file.

@@ -107,6 +107,14 @@ impl Sim {
                 }
                 work.await
             }
+            Fault::Notice => {
+                let of_stage = |card: &Card| card.stage == made.stage && card.attempt == made.attempt;
+                for mut card in cards::all(&self.root)?.into_iter().filter(of_stage) {
+                    card.leaves_ms.get_or_insert(now().saturating_add(delay));
+                    cards::write(&self.root, &card)?;
+                }
+                work.await
+            }
         }
     }
 
@@ -119,13 +127,15 @@ impl Sim {
         calls.write_all(line.as_bytes()).map_err(fail)
     }
 
-    /// The machine of a token, unless it is gone. One whose lease is over goes now.
+    /// The machine of a token, unless it is gone. One whose lease or time is over goes now.
     async fn find(&self, token: &str) -> Result<Option<Card>, ProviderError> {
         let Some(card) = cards::read(&self.root, token)? else { return Ok(None) };
-        if card.lease_end_ms > now() {
-            return Ok(Some(card));
-        }
-        self.end(&card, Why::Lease).await?;
+        let why = match card.leaves_ms {
+            Some(leaves) if leaves <= now() => Why::Preempted,
+            _ if card.lease_end_ms <= now() => Why::Lease,
+            _ => return Ok(Some(card)),
+        };
+        self.end(&card, why).await?;
         Ok(None)
     }
 

@@ -63,6 +63,12 @@ impl Worker for SimWorker {
                     _ => RunStatus::Lost,
                 })
             }
+            Ok(RunStatus::Running) => {
+                Ok(match cards::read(&self.sim.root, &self.token.id)?.and_then(|card| card.leaves_ms) {
+                    Some(leaves) => RunStatus::Leaving(Duration::from_millis(leaves.saturating_sub(cards::now()))),
+                    None => RunStatus::Running,
+                })
+            }
             other => other,
         }
     }

@@ -143,6 +143,11 @@ impl Account {
         self.http(&format!("GET /preempt/{}/{stage} HTTP/1.0\r\n\r\n", self.number)).contains(" 200 ")
     }
 
+    /// Lets the instance of a stage know that it is taken away in so many seconds; whether it was there.
+    pub fn announce(&self, stage: &str, seconds: u32) -> bool {
+        self.http(&format!("GET /notice/{}/{stage}/{seconds} HTTP/1.0\r\n\r\n", self.number)).contains(" 200 ")
+    }
+
     /// Names of security groups of ours in a region.
     pub fn groups(&self, region: &str) -> Vec<String> {
         let said = self.call(region, &[("Action", "DescribeSecurityGroups")]);

@@ -271,6 +271,38 @@ fn what_is_taken_away_goes_on_from_its_last_checkpoint() {
     ground.check_nothing_left("preempted");
 }
 
+/// It is never taken away here: `sky` saves what there is and leaves before that.
+#[test]
+fn what_will_be_taken_away_is_left_in_time_with_all_of_its_progress() {
+    let steps = "i=$(cat $SKY_CHECKPOINT/step 2>/dev/null || echo 0); echo \"from $i\" >> \"RAN\"; \
+                 save() { echo $i > $SKY_CHECKPOINT/step; }; trap 'save; exit 0' TERM; \
+                 [ $i -gt 0 ] || while :; do sleep 0.05; i=$((i+1)); done; echo $i > $SKY_OUTPUTS/o";
+    let rows: [Row; 1] = [("train", &[], &["o"], steps)];
+    let ground = Ground::with(On::Aws, &rows, |plan| {
+        with_ladder(plan);
+        plan.stages[0].purchase = Purchase::Spot;
+        plan.stages[0].alternatives.iter_mut().for_each(|rung| rung.purchase = Purchase::OnDemand);
+        plan.stages[0].checkpoint = Some(PlannedCheckpoint { every_ms: Some(Millis(3_600_000)), bytes: Bytes(1) });
+    });
+    let piped = std::process::Stdio::piped;
+    let apply = ground.apply_command(&["--grace", "2s"]).stdout(piped()).stderr(piped()).spawn().unwrap();
+    wait("the command", || ground.path("ran").exists());
+    assert!(ground.account().announce("train", 20));
+    let said = ended(&apply.wait_with_output().unwrap(), 0);
+    assert!(said.contains("its cloud takes its machine away in ") && said.contains("until then"), "{said}");
+    assert!(said.contains("going on with m1.medium at aws:us-west-2"), "{said}");
+    let ran = ground.text("ran");
+    let from: Vec<u32> = ran.lines().map(|line| line.trim_start_matches("from ").parse().unwrap()).collect();
+    // Some ten seconds of it: until shortly before the end, not until the word came.
+    assert!(from.len() == 2 && from[0] == 0 && from[1] > 40, "{ran}");
+    assert_eq!(ground.text(".sky/artifacts/train/o"), format!("{}\n", from[1]));
+    let requests = ground.account().requests("RunInstances");
+    let listens: Vec<bool> =
+        requests.iter().map(|request| request["UserData"].as_str().unwrap().contains("sky-notice")).collect();
+    assert_eq!(listens, [true, false], "what is not spot is not taken away");
+    ground.check_nothing_left("announced");
+}
+
 #[test]
 fn what_must_be_confidential_is() {
     for (tee, key, value) in

@@ -21,6 +21,7 @@ pub(super) struct Asked {
 pub(super) struct Told {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
+    /// Text is sent as it is.
     pub body: Value,
 }
 
@@ -87,7 +88,11 @@ fn serve(mut stream: TcpStream, handle: &dyn Fn(Asked) -> Option<Told>) -> std::
         body: (!body.is_empty()).then(|| serde_json::from_slice(&body).unwrap_or_default()),
     };
     let Some(told) = handle(asked) else { return Ok(()) };
-    let body = if told.body.is_null() { String::new() } else { told.body.to_string() };
+    let body = match &told.body {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        body => body.to_string(),
+    };
     let mut head = format!("HTTP/1.1 {} X\r\nContent-Type: application/json\r\nConnection: close\r\n", told.status);
     for (name, value) in &told.headers {
         head += &format!("{name}: {value}\r\n");

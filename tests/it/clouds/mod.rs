@@ -32,6 +32,8 @@ pub mod microsoft;
 mod models;
 #[cfg(feature = "gcp")]
 mod nodes;
+#[cfg(all(feature = "azure", feature = "gcp"))]
+mod notice;
 #[cfg(feature = "gcp")]
 mod tpu;
 #[cfg(feature = "azure")]

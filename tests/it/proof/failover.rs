@@ -132,6 +132,57 @@ fn when_nothing_is_to_be_had_the_rest_goes_on_and_the_way_out_is_said() {
     ground.check_done("the next day", 1);
 }
 
+/// Saves only when it is asked to end; the second time, there is not much to do.
+pub const SAVES_LATE: &str = "i=$(cat $SKY_CHECKPOINT/step 2>/dev/null || echo 0); echo \"from $i\" >> \"RAN\"; \
+     trap 'echo $i > $SKY_CHECKPOINT/step; exit 0' TERM; \
+     while [ $i -lt 200 ]; do sleep 0.02; i=$((i+1)); [ ! -e $SKY_CHECKPOINT/step ] || i=200; done; \
+     echo $i > $SKY_OUTPUTS/o";
+
+/// A plan of one stage with that command, and a machine that is taken away with a notice of so many milliseconds.
+pub fn announced(notice: u64, saves: bool) -> Ground {
+    let rows: [Row; 1] = [("train", &[], &["o"], SAVES_LATE)];
+    let ground = Ground::with(On::Sim, &rows, |plan| {
+        with_ladder(plan);
+        plan.stages[0].purchase = Purchase::Spot;
+        let every_ms = Some(Millis(3_600_000));
+        plan.stages[0].checkpoint = saves.then_some(PlannedCheckpoint { every_ms, bytes: sky::model::Bytes(1) });
+    });
+    ground.faults(&format!(
+        "[[faults]]\ncall = \"status\"\nattempt = 1\nskip = 8\ntimes = 1\nfault = \"notice\"\ndelay_ms = {notice}"
+    ));
+    ground
+}
+
+#[test]
+fn what_is_announced_is_saved_before() {
+    let ground = announced(3000, true);
+    let said = ended(&ground.apply(&[]), 0);
+    assert!(said.contains("its cloud takes its machine away in") && said.contains("until then"), "{said}");
+    assert!(said.contains("is being taken away; going on with m2.small at aws:us-west-2"), "{said}");
+    let ran = ground.text("ran");
+    let from: Vec<u32> = ran.lines().map(|line| line.trim_start_matches("from ").parse().unwrap()).collect();
+    assert!(from.len() == 2 && from[0] == 0 && from[1] > 0, "{ran}");
+    assert_eq!(ground.text(".sky/artifacts/train/o"), "200\n");
+    // That its command exited well when it was asked to end does not make it done.
+    assert_eq!((ground.state().stages["train"].attempt, ground.state().exhausted.len()), (2, 1));
+    ground.check_nothing_left("announced");
+}
+
+#[test]
+fn what_saves_nothing_may_get_done_in_the_time_that_is_left() {
+    let ground = announced(60_000, false);
+    let said = ended(&ground.apply(&["--json"]), 0);
+    assert!(said.contains("it saves no progress"), "{said}");
+    assert_eq!((ground.text("ran").as_str(), ground.state().stages["train"].attempt), ("from 0\n", 1));
+    ground.check_nothing_left("announced, done");
+    // Or not.
+    let ground = announced(300, false);
+    let said = ended(&ground.apply(&[]), 0);
+    assert!(said.contains("was taken away; going on with m2.small"), "{said}");
+    assert_eq!((ground.text("ran").as_str(), ground.state().stages["train"].attempt), ("from 0\nfrom 0\n", 2));
+    ground.check_nothing_left("announced, taken away");
+}
+
 #[test]
 fn what_is_taken_away_goes_on_from_its_last_checkpoint() {
     let steps = "i=$(cat $SKY_CHECKPOINT/step 2>/dev/null || echo 0); echo \"from $i\" >> \"RAN\"; \

@@ -1,6 +1,7 @@
 //! `kill -9` at every point of an apply: before and after every journal record, half-way through it,
 //! before and after every call of a provider. Then the next apply goes on.
 
+use super::failover::announced;
 use super::ground::{Ground, On, each};
 use crate::apply::place::ended;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,6 +75,29 @@ fn at_every_point_in_the_simulated_cloud() {
 #[test]
 fn at_every_point_over_ssh() {
     killed_everywhere(On::Ssh);
+}
+
+/// The machine is about to be taken away when `sky` is killed, or was left by it for that.
+#[test]
+#[allow(clippy::print_stdout)]
+fn at_every_point_with_a_notice() {
+    let apply = ["apply", "plan.json", "--provider", "sim"];
+    let points = announced(3000, true).points(&apply);
+    let killed = AtomicU64::new(0);
+    each(points, |point| {
+        let ground = announced(3000, true);
+        let about = format!("a notice, killed at point {point} of {points}");
+        killed.fetch_add(u64::from(ground.crash(&apply, point)), Ordering::SeqCst);
+        ended(&ground.apply(&[]), 0);
+        assert_eq!(ground.text(".sky/artifacts/train/o"), "200\n", "{about}");
+        // Killed after it was left for another machine, it is not begun a third time.
+        assert!(ground.text("ran").lines().count() <= 2, "{about}: {}", ground.text("ran"));
+        ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+        ground.check_nothing_left(&about);
+    });
+    let killed = killed.into_inner();
+    assert!(killed >= 40, "{killed} of {points}");
+    println!("a notice: {killed} kills at {points} points, no violation");
 }
 
 /// Object stores of two clouds have what stages hand on; every point would take long.
