@@ -18,7 +18,7 @@ use super::notice::Notice;
 use super::{Error, record::Recorder};
 use crate::model::{ArtifactRef, Pack, PlaceName, pack};
 use crate::plan::PlannedStage;
-use crate::provider::{Content, Delivery, ErrorKind, Fetch, Moved, ProviderError, Source, Task, Worker};
+use crate::provider::{Content, Delivery, ErrorKind, Fetch, Moved, Nodes, ProviderError, Source, Task, Worker};
 use crate::state::Artifact;
 use crate::state::event::Event;
 use crate::state::journal::Sync;
@@ -297,37 +297,18 @@ async fn fetch(
         Ok(None) => return Ok(Err(gone(name))),
         Err(error) => return Ok(Err(error)),
     };
-    let (stage, token) = (attempt.token.stage.clone(), attempt.token.id.clone());
-    let fetching =
-        Event::Fetching { stage: stage.clone(), token: token.clone(), artifact: name.to_owned(), from: from.clone() };
-    context.recorder.record(fetching, Sync::Now)?;
-    let mut moved = 0;
-    let mut whole = false;
-    // What came over a bad line is fetched once more; what lies there wrong is not used.
-    for again in ["", "-again"] {
-        let fetched = fetch_once(attempt, worker, &from_bucket, pack, (input, again)).await;
-        let fetched = match fetched {
-            Ok(fetched) => fetched,
-            Err(error) => return Ok(Err(error)),
-        };
-        moved += fetched.moved;
-        whole = fetched.bytes == pack.bytes && pack::digest(fetched.digests.iter().map(String::as_str)) == pack.digest;
-        if whole {
-            break;
-        }
-    }
-    let fetched = Event::Fetched { stage, token, artifact: name.to_owned(), from: from.clone(), moved };
-    context.recorder.record(fetched, Sync::Now)?;
-    if !whole {
-        let at = format!("{}/{}", from_bucket.address(), pack.key);
-        let message = format!("input `{name}`: {at} is not what was written: somebody has changed it");
-        return Ok(Err(ProviderError::new(ErrorKind::Other, message)));
+    let nodes = if from == here { Nodes::All } else { Nodes::First };
+    let there = (&from_bucket, from, pack);
+    if let Err(error) = fetch_from(attempt, worker, there, (name, input), nodes).await? {
+        return Ok(Err(error));
     }
     if from == here {
         return Ok(Ok(()));
     }
+    let gang = worker.nodes() > 1;
     let bucket = match bucket(context, here).await? {
         Ok(Some(bucket)) => bucket,
+        Ok(None) if gang => return fetch_from(attempt, worker, there, (name, input), Nodes::Others).await,
         Ok(None) => return Ok(Ok(())),
         Err(error) => return Ok(Err(error)),
     };
@@ -337,7 +318,10 @@ async fn fetch(
     match send(attempt, worker, &bucket, &sent).await {
         Ok((copy, moved, _)) if copy == *pack => {
             told(attempt, name, &artifact.digest, here, moved, pack)?;
-            Ok(Ok(()))
+            match gang {
+                true => fetch_from(attempt, worker, (&bucket, here, pack), (name, input), Nodes::Others).await,
+                false => Ok(Ok(())),
+            }
         }
         Ok(_) => {
             let message = format!("input `{name}` was changed while it was copied to {}", bucket.address());
@@ -347,19 +331,56 @@ async fn fetch(
     }
 }
 
+/// Has machines fetch an input from one bucket, and looks whether it is what was written there.
+async fn fetch_from(
+    attempt: &Attempt<'_>,
+    worker: &dyn Worker,
+    (bucket, from, pack): (&Bucket, &PlaceName, &Pack),
+    (name, input): (&str, usize),
+    nodes: Nodes,
+) -> Result<Result<(), ProviderError>, Error> {
+    let recorder = &attempt.context.recorder;
+    let (stage, token, artifact) = (attempt.token.stage.clone(), attempt.token.id.clone(), name.to_owned());
+    let from = from.clone();
+    let fetching =
+        Event::Fetching { stage: stage.clone(), token: token.clone(), artifact: artifact.clone(), from: from.clone() };
+    recorder.record(fetching, Sync::Now)?;
+    let mut moved = 0;
+    let mut whole = false;
+    // What came over a bad line is fetched once more; what lies there wrong is not used.
+    for again in ["", "-again"] {
+        let fetched = match fetch_once(attempt, worker, (bucket, pack), (input, again), nodes).await {
+            Ok(fetched) => fetched,
+            Err(error) => return Ok(Err(error)),
+        };
+        moved += fetched.moved;
+        whole = fetched.bytes == pack.bytes && pack::digest(fetched.digests.iter().map(String::as_str)) == pack.digest;
+        if whole {
+            break;
+        }
+    }
+    recorder.record(Event::Fetched { stage, token, artifact, from, moved }, Sync::Now)?;
+    if !whole {
+        let at = format!("{}/{}", bucket.address(), pack.key);
+        let message = format!("input `{name}`: {at} is not what was written: somebody has changed it");
+        return Ok(Err(ProviderError::new(ErrorKind::Other, message)));
+    }
+    Ok(Ok(()))
+}
+
 async fn fetch_once(
     attempt: &Attempt<'_>,
     worker: &dyn Worker,
-    bucket: &Bucket,
-    pack: &Pack,
+    (bucket, pack): (&Bucket, &Pack),
     (input, again): (usize, &str),
+    nodes: Nodes,
 ) -> Result<Moved, ProviderError> {
     let keys = pack.objects();
     let fetching = || async {
         let chunks = bucket.sign(Purpose::Read, &keys, validity(pack.bytes)).await.map_err(as_call)?;
         let mark = format!("{}{again}", pack.digest);
         crash::point("fetch before");
-        let fetched = worker.fetch(&Fetch { input, mark, chunk_bytes: pack.chunk_bytes, chunks }).await;
+        let fetched = worker.fetch(&Fetch { nodes, input, mark, chunk_bytes: pack.chunk_bytes, chunks }).await;
         crash::point("fetch after");
         fetched
     };

@@ -57,7 +57,7 @@ use std::time::Duration;
 
 use error::without_tee;
 pub use error::{ErrorKind, ProviderError};
-pub use task::{Content, Delivery, Fetch, Item, Moved, Parcel, Source, Task};
+pub use task::{Content, Delivery, Fetch, Item, Moved, Nodes, Parcel, Source, Task};
 
 /// The name of the provider that runs stages as processes on this machine.
 pub const LOCAL: &str = "local";
@@ -363,6 +363,11 @@ pub trait Worker: Send + Sync {
     /// Whether it can send and fetch data by signed addresses: then it has the calls below.
     fn stages(&self) -> bool {
         false
+    }
+
+    /// How many machines it is: those of a gang, or one.
+    fn nodes(&self) -> usize {
+        1
     }
 
     /// What a command that exited well wrote, in the order of `outputs`, without bringing it here; errors are as of

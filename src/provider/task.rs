@@ -73,9 +73,20 @@ pub struct Delivery {
     pub chunks: Vec<(Secret, Option<u64>)>,
 }
 
+/// Which machines of a gang do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nodes {
+    All,
+    First,
+    /// All but the first.
+    Others,
+}
+
 /// What a worker fetches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetch {
+    /// Who does so. What is one machine is the first.
+    pub nodes: Nodes,
     /// The input's number.
     pub input: usize,
     /// Names the content: what was fetched under another mark is of no use.

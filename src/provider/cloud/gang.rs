@@ -1,9 +1,9 @@
 //! The inside of a gang: one command on several machines, each of which is told which it is.
 //!
 //! The command runs on all of them, with the same inputs. What it writes is taken from the first, and so
-//! are its log and its progress. It is done when it is done on all, and ends when it fails on one.
+//! are its log and its progress; what it reads from a bucket of another place crosses once, to the first. It is done when it is done on all, and ends when it fails on one.
 
-use super::super::{Content, ProviderError, RunStatus, Task, Worker};
+use super::super::{Content, Delivery, Fetch, Moved, Nodes, Parcel, ProviderError, RunStatus, Source, Task, Worker};
 use super::Cloud;
 use super::worker::CloudWorker;
 use async_trait::async_trait;
@@ -21,6 +21,14 @@ impl<C: Cloud + 'static> Gang<C> {
     fn first(&self) -> &CloudWorker<C> {
         &self.workers[0]
     }
+}
+
+/// What all have fetched; if one has fetched something else than the first, that.
+fn same(fetched: Vec<Moved>) -> Moved {
+    let moved = fetched.iter().map(|one| one.moved).sum();
+    let first = fetched.first().map(|first| first.digests.clone()).unwrap_or_default();
+    let other = fetched.iter().position(|one| one.digests != first).unwrap_or_default();
+    Moved { moved, ..fetched.into_iter().nth(other).unwrap_or_default() }
 }
 
 /// All results, or the first error.
@@ -101,12 +109,48 @@ impl<C: Cloud + 'static> Worker for Gang<C> {
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
         self.first().collect(outputs).await
     }
+
+    fn stages(&self) -> bool {
+        self.workers.iter().all(Worker::stages)
+    }
+
+    fn nodes(&self) -> usize {
+        self.workers.len()
+    }
+
+    async fn measure(&self, outputs: &[String]) -> Result<Vec<Parcel>, ProviderError> {
+        if outputs.is_empty() {
+            all(join_all(self.workers.iter().map(|worker| worker.measure(outputs))).await)?;
+            return Ok(Vec::new());
+        }
+        self.first().measure(outputs).await
+    }
+
+    async fn deliver(&self, source: Source<'_>, delivery: &Delivery) -> Result<Moved, ProviderError> {
+        self.first().deliver(source, delivery).await
+    }
+
+    async fn fetch(&self, fetch: &Fetch) -> Result<Moved, ProviderError> {
+        let who = match fetch.nodes {
+            Nodes::All => &self.workers[..],
+            Nodes::First => &self.workers[..1],
+            Nodes::Others => &self.workers[1..],
+        };
+        Ok(same(all(join_all(who.iter().map(|worker| worker.fetch(fetch))).await)?))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use RunStatus::{Exited, Leaving, Lost, NotStarted, Preempted, Running};
+
+    #[test]
+    fn what_one_has_fetched_otherwise_is_seen() {
+        let of = |digest: &str, moved| Moved { digests: vec![digest.to_owned()], bytes: 7, moved };
+        assert_eq!(same(vec![of("a", 7), of("a", 0)]), of("a", 7));
+        assert_eq!(same(vec![of("a", 7), of("a", 7), of("b", 7)]), of("b", 21));
+    }
 
     #[test]
     fn a_gang_is_as_its_weakest() {

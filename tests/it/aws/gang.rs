@@ -38,6 +38,52 @@ fn every_machine_of_a_gang_runs_the_command_and_knows_the_others() {
     assert_eq!(ground.account().groups("us-east-1"), Vec::<String>::new());
 }
 
+/// What a stage elsewhere has written crosses once, to the first; the others read the copy. What the first writes goes on.
+#[test]
+fn a_gang_reads_and_writes_through_buckets() {
+    let rows: [Row; 3] = [
+        (
+            "make",
+            &[],
+            &["o"],
+            "mkdir $SKY_OUTPUTS/o; head -c 2500000 /dev/urandom > $SKY_OUTPUTS/o/x; echo y > $SKY_OUTPUTS/o/y",
+        ),
+        (
+            "train",
+            &["make.o"],
+            &["o"],
+            "wc -c < $SKY_INPUTS/o/x >> \"RAN\"; [ $SKY_NODE = 1 ] || cat $SKY_INPUTS/o/x > $SKY_OUTPUTS/o",
+        ),
+        (
+            "use",
+            &["train.o", "make.o"],
+            &["same"],
+            "cmp $SKY_INPUTS/train.o $SKY_INPUTS/make.o/x && echo yes > $SKY_OUTPUTS/same",
+        ),
+    ];
+    let ground = Ground::with(On::Aws, &rows, |plan| {
+        let place = |name: &str| sky::model::PlaceName::parse(name).unwrap();
+        plan.stages[0].place = place("aws:us-west-2");
+        plan.stages[1].place = place("aws:us-east-1");
+        plan.stages[2].place = place("aws:us-east-1");
+        plan.stages[1].nodes = 3;
+        plan.limits.budget_micro_usd = None;
+    });
+    let store =
+        servers::environment().into_iter().filter(|(name, _)| ["AWS_ENDPOINT_URL_S3", "AWS_ALLOW_HTTP"].contains(name));
+    let store: Vec<_> = store.collect();
+    let mut apply = ground.apply_command(&["--staging", "buckets", "--keep-buckets"]);
+    apply.envs(store.clone()).env("SKY_STAGING_CHUNK", "1");
+    ended(&apply.output().unwrap(), 0);
+    assert_eq!(ground.text("ran").replace(' ', ""), "2500000\n".repeat(3));
+    assert_eq!(ground.text(".sky/artifacts/use/same"), "yes\n");
+    let state = ground.state();
+    assert!(state.artifacts["train.o"].away && state.artifacts["make.o"].staged.len() == 2);
+    ground.check_nothing_left("gang, staged");
+    let mut destroy = ground.sky(&["destroy", "--auto-approve"]);
+    ended(&destroy.envs(store).output().unwrap(), 0);
+}
+
 #[test]
 fn one_that_fails_ends_them_all() {
     let ground = ground("[ $SKY_NODE = 2 ] && exit 3; sleep 3000");

@@ -100,10 +100,12 @@ fn killed_on_its_way_it_goes_on() {
 }
 
 #[test]
-fn what_is_trained_at_google_reaches_amazon_through_two_object_stores() {
+fn what_is_handed_on_goes_through_the_object_stores_of_all_three() {
     let ground = planned();
     // The stores are other servers than the machines' ones.
-    let store = servers::environment().into_iter().filter(|(name, _)| name.ends_with("_S3") || name.ends_with("_HTTP"));
+    let store = servers::environment()
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("AWS_") || name.ends_with("_S3") || name.ends_with("_HTTP"));
     let stores: Vec<_> = store.chain(servers::google()).collect();
     let mut apply =
         ground.sky(&["apply", "plan.json", "--data", "reviews=reviews", "--staging", "buckets", "--keep-buckets"]);
@@ -112,8 +114,12 @@ fn what_is_trained_at_google_reaches_amazon_through_two_object_stores() {
     let state = ground.state();
     let model = &state.artifacts["train.model"];
     assert!(model.away && model.staged.len() == 2, "{model:?}");
+    // What the first of the gang has written is at Azure, too.
+    let tokens = &state.artifacts["process.tokens"];
+    assert!(tokens.away && tokens.staged.len() == 2, "{tokens:?}");
     let address = |cloud: &str| state.buckets.values().find(|address| address.starts_with(cloud)).unwrap().clone();
-    let (google, amazon) = (address("gs://"), address("s3://"));
+    let (azure, google, amazon) = (address("az://"), address("gs://"), address("s3://"));
+    assert_eq!(servers::content(&azure).unwrap().len(), 1);
     let look = servers::google_look();
     assert!(!look["buckets"][google.trim_start_matches("gs://")].as_array().unwrap().is_empty(), "{look:#}");
     assert!(look["in"].as_u64() > Some(0) && look["out"].as_u64() > Some(0), "{look:#}");
@@ -125,11 +131,12 @@ fn what_is_trained_at_google_reaches_amazon_through_two_object_stores() {
     let secret = std::fs::read_to_string(&servers::google()[0].1).unwrap();
     let secret: serde_json::Value = serde_json::from_str(&secret).unwrap();
     let line = secret["private_key"].as_str().unwrap().lines().nth(3).unwrap().to_owned();
-    for word in [line.as_str(), "X-Goog-Signature", "X-Amz-Signature", crate::aws::fake::SECRET] {
+    let words = ["X-Goog-Signature", "X-Amz-Signature", "&sig=", crate::aws::fake::SECRET, servers::AZURE_SECRET];
+    for word in words.into_iter().chain([line.as_str()]) {
         assert_eq!(files_with(&ground.path(".sky"), word), Vec::<String>::new(), "{word}");
     }
     let mut destroy = ground.sky(&["destroy", "--auto-approve"]);
     ended(&destroy.envs(stores).output().unwrap(), 0);
-    assert!(servers::content(&amazon).is_none());
+    assert!(servers::content(&amazon).is_none() && servers::content(&azure).is_none());
     assert!(servers::google_look()["buckets"].get(google.trim_start_matches("gs://")).is_none());
 }
