@@ -2,6 +2,7 @@
 
 use super::cipher::{Cipher, is_sealed};
 use super::data::State;
+use super::event::Record;
 use super::holder::uuid_from;
 use super::journal::{self, Journal};
 use super::lock::Lock;
@@ -211,13 +212,28 @@ impl Folder {
         }
     }
 
-    fn read_journal(&self, cipher: &Cipher) -> Result<journal::Decoded, StateError> {
+    /// The records of the last operations: those that the snapshot has taken in with the last of them, and those that are
+    /// not yet in a snapshot.
+    pub fn records(&self, cipher: &Cipher) -> Result<Vec<Record>, StateError> {
         let path = self.journal();
-        match std::fs::read(&path) {
-            Ok(bytes) => journal::decode(&bytes, &path.display().to_string(), cipher),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(journal::Decoded::default()),
-            Err(error) => Err(file::named(&path, "read", error).into()),
-        }
+        let (newer, mut records) =
+            (read_journal(&path, cipher)?.records, read_journal(&journal::backup(&path), cipher)?.records);
+        // They may have been taken in between the two looks.
+        let last = records.last().map_or(0, |last| last.sequence);
+        records.extend(newer.into_iter().filter(|record| record.sequence > last));
+        Ok(records)
+    }
+
+    fn read_journal(&self, cipher: &Cipher) -> Result<journal::Decoded, StateError> {
+        read_journal(&self.journal(), cipher)
+    }
+}
+
+fn read_journal(path: &Path, cipher: &Cipher) -> Result<journal::Decoded, StateError> {
+    match std::fs::read(path) {
+        Ok(bytes) => journal::decode(&bytes, &path.display().to_string(), cipher),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(journal::Decoded::default()),
+        Err(error) => Err(file::named(path, "read", error).into()),
     }
 }
 

@@ -107,6 +107,20 @@ fn checksum(payload: &[u8]) -> String {
     hash::digest(payload).chars().skip("sha256:".len()).take(8).collect()
 }
 
+/// Where the records that the last snapshot has taken in are kept.
+pub fn backup(path: &Path) -> PathBuf {
+    path.with_extension("backup")
+}
+
+/// Keeps the file under another name, too, in place of what has that name.
+fn keep(path: &Path) -> io::Result<()> {
+    let new = path.with_extension("backup.new");
+    let _ = std::fs::remove_file(&new);
+    // Some network file systems have no second names.
+    std::fs::hard_link(path, &new).or_else(|_| std::fs::copy(path, &new).map(drop))?;
+    std::fs::rename(&new, backup(path))
+}
+
 impl Journal {
     /// Opens the journal for appending after its first `whole` bytes; a torn tail is cut off.
     /// `sequence` is that of the last record known.
@@ -169,8 +183,12 @@ impl Journal {
         self.length
     }
 
-    /// Empties the journal, whole or not at all, once a snapshot holds its records.
+    /// Empties the journal, whole or not at all, once a snapshot holds its records. They are kept beside it, for people.
     pub fn clear(&mut self) -> io::Result<()> {
+        if self.length > 0 {
+            // What cannot be kept, on a full disk, is no reason to stop: the snapshot has all that matters.
+            let _ = keep(&self.path);
+        }
         file::write_atomic(&self.path, b"")?;
         let (cipher, fence) = (self.cipher.clone(), self.fence.clone());
         *self = Self::open(&self.path.clone(), 0, self.sequence)?.under(cipher, fence);

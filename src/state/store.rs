@@ -8,6 +8,7 @@ use super::address::Address;
 use super::bucket::Bucket;
 use super::cipher::Cipher;
 use super::data::{State, Status};
+use super::event::Record;
 use super::folder::{Folder, SNAPSHOT};
 use super::holder::Holder;
 use super::lock::{LEASE, Lock, LockError};
@@ -101,6 +102,15 @@ impl Store {
         match &self.bucket {
             Some(bucket) => objects::read(bucket, &self.cipher),
             None => self.folder.read_with(&self.cipher),
+        }
+    }
+
+    /// What the last operations have written down, in order; none: a state in a bucket keeps nothing of that.
+    pub fn records(&self) -> Result<Option<Vec<Record>>, StateError> {
+        self.check_folder()?;
+        match &self.bucket {
+            Some(_) => Ok(None),
+            None => self.folder.records(&self.cipher).map(Some),
         }
     }
 

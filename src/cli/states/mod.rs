@@ -1,6 +1,7 @@
 //! `sky state …`, `sky lock show`, `sky force-unlock`: a state and its lock, looked at and changed by hand.
 
 mod change;
+mod journal;
 mod list;
 mod lock;
 mod transfer;
@@ -25,6 +26,7 @@ pub struct StateVerbArgs {
 pub enum StateVerb {
     List(list::ListArgs),
     Show(list::ShowArgs),
+    Journal(journal::JournalArgs),
     Mv(change::MvArgs),
     Rm(change::RmArgs),
     Pull(transfer::PullArgs),
@@ -36,6 +38,7 @@ pub fn run(args: &StateVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     match &args.verb {
         StateVerb::List(args) => list::list(args, terminal),
         StateVerb::Show(args) => list::show(args, terminal),
+        StateVerb::Journal(args) => journal::run(args, terminal),
         StateVerb::Mv(args) => change::mv(args, terminal),
         StateVerb::Rm(args) => change::rm(args, terminal),
         StateVerb::Pull(args) => transfer::pull(args, terminal),

@@ -77,6 +77,16 @@ fn a_gang_reads_and_writes_through_buckets() {
     ended(&apply.output().unwrap(), 0);
     assert_eq!(ground.text("ran").replace(' ', ""), "2500000\n".repeat(3));
     assert_eq!(ground.text(".sky/artifacts/use/same"), "yes\n");
+    let journal = ended(&ground.sky(&["state", "journal"]).output().unwrap(), 0);
+    let fetched: Vec<(String, u64)> = journal
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone())
+        .filter(|event| event["type"] == "fetched" && event["artifact"] == "make.o" && event["stage"] == "train")
+        .map(|event| (event["from"].as_str().unwrap().to_owned(), event["moved"].as_u64().unwrap()))
+        .collect();
+    let once = fetched[0].1;
+    assert!(once > 2_500_000);
+    assert_eq!(fetched, [("aws:us-west-2".to_owned(), once), ("aws:us-east-1".to_owned(), 2 * once)]);
     let state = ground.state();
     assert!(state.artifacts["train.o"].away && state.artifacts["make.o"].staged.len() == 2);
     ground.check_nothing_left("gang, staged");

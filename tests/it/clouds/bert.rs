@@ -46,6 +46,31 @@ fn planned() -> Ground {
     ground
 }
 
+/// A journal without what differs from run to run: a line for each step.
+fn steps(journal: &str) -> String {
+    let differs = ["token", "digest", "fingerprint", "definition", "lease_end", "key", "checksum", "plan"];
+    let mut text = String::new();
+    for line in journal.lines() {
+        let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let event = record["event"].as_object_mut().unwrap();
+        let kind = event.remove("type").unwrap();
+        let mut words = vec![kind.as_str().unwrap().to_owned()];
+        for (name, value) in event.iter().filter(|(name, _)| !differs.contains(&name.as_str())) {
+            let value = match (name.as_str(), value) {
+                // By the second.
+                ("micro_usd", _) if kind != "copied" => continue,
+                ("address", value) => value.as_str().unwrap().split("-").next().unwrap().to_owned(),
+                ("rented" | "outputs" | "pack", value) => format!("{} fields", value.as_object().unwrap().len()),
+                (_, serde_json::Value::String(text)) => text.clone(),
+                (_, value) => value.to_string(),
+            };
+            words.push(format!("{name}={value}"));
+        }
+        text += &(words.join(" ") + "\n");
+    }
+    text
+}
+
 #[test]
 fn on_three_clouds_from_the_plan_to_nothing_left() {
     let ground = planned();
@@ -120,6 +145,8 @@ fn what_is_handed_on_goes_through_the_object_stores_of_all_three() {
     let address = |cloud: &str| state.buckets.values().find(|address| address.starts_with(cloud)).unwrap().clone();
     let (azure, google, amazon) = (address("az://"), address("gs://"), address("s3://"));
     assert_eq!(servers::content(&azure).unwrap().len(), 1);
+    let journal = ended(&ground.sky(&["state", "journal"]).output().unwrap(), 0);
+    insta::assert_snapshot!("the_journal_of_the_three_clouds", steps(&journal));
     let look = servers::google_look();
     assert!(!look["buckets"][google.trim_start_matches("gs://")].as_array().unwrap().is_empty(), "{look:#}");
     assert!(look["in"].as_u64() > Some(0) && look["out"].as_u64() > Some(0), "{look:#}");

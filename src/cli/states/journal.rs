@@ -1,0 +1,26 @@
+//! `sky state journal`: what an operation has done, step by step. No lock is taken.
+
+use super::super::state::{PlaceArgs, failure};
+use super::{Exit, Failure, Terminal, read};
+
+/// Print what the last operation has written down, a JSON object a line: every call of a provider before and after it,
+/// every attempt, payment and move of data
+#[derive(Clone, Debug, clap::Args)]
+pub struct JournalArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+pub(super) fn run(args: &JournalArgs, terminal: &Terminal) -> Result<Exit, Failure> {
+    let (store, _) = read(&args.place)?;
+    let Some(records) = store.records().map_err(|error| failure(error.into(), &store))? else {
+        let message = format!("{} is in a bucket, where a journal ends with its operation", store.name());
+        return Err(Failure::error(message).hint("a state in a folder keeps that of the last operation"));
+    };
+    let mut text = String::new();
+    for record in &records {
+        text += &serde_json::to_string(record).map_err(Failure::error)?;
+        text.push('\n');
+    }
+    terminal.out(&text).map(|()| Exit::Success)
+}
