@@ -32,7 +32,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The size of chunks, in MiB: one fits on every machine's disk beside the data, and is soon sent again.
+/// The size of chunks, in MiB: some fit on every machine's disk beside the data, and is soon sent again.
 pub const CHUNK_MIB: u64 = 64;
 /// Addresses are valid for this long,
 const VALID: Duration = Duration::from_secs(3600);

@@ -148,34 +148,83 @@ download() {
     return 1
 }
 
+# Chunks on their way at a time: one connection seldom fills a line between clouds. Each has a file on the disk.
+lanes=8
+
+# Ends what is on its way; the arguments begin with the process each.
+halt() {
+    for lane in "$@"; do
+        [ "${lane%% *}" != - ] || continue
+        kill "${lane%% *}" 2> /dev/null
+        wait "${lane%% *}" 2> /dev/null
+    done
+}
+
+# PROCESS NUMBER SIZE SUM STATE: a chunk is there, once the process has ended; process `-`: there is none.
+sent() {
+    [ "$1" = - ] || wait "$1" || {
+        cat "$part.$2.said" 2> /dev/null || echo "Unreachable what sends a piece was ended"
+        return 1
+    }
+    rm -f "$part.$2"
+    echo "$3 $4 $5" >> "$sums"
+}
+
 # Sends the input in chunks: a line for each in `$sums`. What is wrong is said on the output.
 pieces() {
     exec 3<&0
     printf '%s\n' "$addresses" | {
-        number=0
+        number=0 over=
+        set --
         while IFS=' ' read -r have address; do
             # Whoever is not heard any more ends here.
             say beat >&4
-            dd bs=$mib count=$((chunk / mib)) iflag=fullblock of="$part" <&3 2> /dev/null || {
+            chunk_file=$part.$number
+            dd bs=$mib count=$((chunk / mib)) iflag=fullblock of="$chunk_file" <&3 2> /dev/null || {
                 echo "Other $part cannot be written: is the disk full?"
+                halt "$@"
                 return
             }
-            size=$(size "$part")
-            [ "$size" -gt 0 ] || [ "$number" = 0 ] || return
-            sum=$(digest "$part")
+            size=$(size "$chunk_file")
+            if [ "$size" = 0 ] && [ "$number" -gt 0 ]; then
+                over=1
+                break
+            fi
+            sum=$(digest "$chunk_file")
             if [ "$have" = "$size" ]; then
-                state=kept
+                set -- "$@" "- $number $size $sum kept"
             else
-                state=sent
-                upload "$part" "$address" || {
-                    echo "$said"
+                (
+                    answer=$answer.$number
+                    upload "$chunk_file" "$address" || {
+                        echo "$said" > "$chunk_file.said"
+                        exit 1
+                    }
+                ) > /dev/null 3<&- &
+                set -- "$@" "$! $number $size $sum sent"
+            fi
+            number=$((number + 1))
+            [ "$#" -lt "$lanes" ] || {
+                # shellcheck disable=SC2086 # these are words
+                sent $1 || {
+                    shift
+                    halt "$@"
                     return
                 }
-            fi
-            echo "$size $sum $state" >> "$sums"
-            number=$((number + 1))
+                shift
+            }
         done
-        [ "$(dd bs=1 count=1 <&3 2> /dev/null | wc -c)" -eq 0 ] || echo "Other it became larger while it was read"
+        while [ "$#" -gt 0 ]; do
+            # shellcheck disable=SC2086
+            sent $1 || {
+                shift
+                halt "$@"
+                return
+            }
+            shift
+        done
+        [ -n "$over" ] || [ "$(dd bs=1 count=1 <&3 2> /dev/null | wc -c)" -eq 0 ] ||
+            echo "Other it became larger while it was read"
     }
 }
 
@@ -207,33 +256,68 @@ request_deliver() {
     still
     [ -n "$said" ] || [ ! -e "$torn" ] || said="Other $source cannot be read"
     list=$(cat "$sums")
-    rm -f "$part" "$sums" "$answer" "$torn"
+    rm -f "$part".* "$sums" "$answer" "$answer".* "$torn"
     [ -z "$said" ] || fail "${said%% *}" "${said#* }"
     printf '%s\n' "$list" | sed 's/^/+/'
 }
 
-# Fetches chunk after chunk that is not yet there.
+# PROCESS NUMBER: a chunk is there, once the process has ended, and is put behind those before it.
+arrived() {
+    part=$got/part.$2
+    wait "$1" || {
+        cat "$part.said" 2> /dev/null || echo "Unreachable what fetches a piece was ended"
+        return 1
+    }
+    size=$(size "$part")
+    sum=$(digest "$part")
+    dd bs=$mib if="$part" of="$got/pack" seek=$((($2 - 1) * (chunk / mib))) conv=notrunc 2> /dev/null &&
+        echo "$size $sum" >> "$got/sums" || {
+        echo "Other $got/pack cannot be written: is the disk full?"
+        return 1
+    }
+    rm -f "$part"
+}
+
+# Fetches the chunks that are not yet there.
 gather() {
     number=0
     had=$(wc -l < "$got/sums")
-    printf '%s\n' "$addresses" | while IFS= read -r address; do
-        number=$((number + 1))
-        [ "$number" -gt "$had" ] || continue
-        say beat >&4
-        part=$got/part.$number
-        download "$part" "$address" || {
-            echo "$said"
-            return
-        }
-        size=$(size "$part")
-        sum=$(digest "$part")
-        dd bs=$mib if="$part" of="$got/pack" seek=$(((number - 1) * (chunk / mib))) conv=notrunc 2> /dev/null &&
-            echo "$size $sum" >> "$got/sums" || {
-            echo "Other $got/pack cannot be written: is the disk full?"
-            return
-        }
-        rm -f "$part"
-    done
+    printf '%s\n' "$addresses" | {
+        set --
+        while IFS= read -r address; do
+            number=$((number + 1))
+            [ "$number" -gt "$had" ] || continue
+            say beat >&4
+            (
+                answer=$answer.$number part=$got/part.$number
+                # Whole from an earlier request, that came to its end for another piece.
+                [ ! -e "$part" ] || exit 0
+                download "$part.some" "$address" && mv -f "$part.some" "$part" || {
+                    echo "$said" > "$part.said"
+                    exit 1
+                }
+            ) > /dev/null &
+            set -- "$@" "$! $number"
+            [ "$#" -lt "$lanes" ] || {
+                # shellcheck disable=SC2086 # these are words
+                arrived $1 || {
+                    shift
+                    halt "$@"
+                    return
+                }
+                shift
+            }
+        done
+        while [ "$#" -gt 0 ]; do
+            # shellcheck disable=SC2086
+            arrived $1 || {
+                shift
+                halt "$@"
+                return
+            }
+            shift
+        done
+    }
 }
 
 # fetch TOKEN NUMBER MARK CHUNK, then as content an address a line. Answers with the number of chunks that were there,
@@ -263,7 +347,7 @@ request_fetch() {
     said=$(gather)
     still
     exec 7<&-
-    rm -f "$answer"
+    rm -f "$answer" "$answer".* "$got"/part.*.said
     [ -z "$said" ] || fail "${said%% *}" "${said#* }"
     say "$had"
     sed 's/^/+/' "$got/sums"

@@ -11,6 +11,30 @@ const ROWS: [Row; 2] = [
     ("b", &["a.o"], &[], "echo b >> ../../../../ran"),
 ];
 
+/// What an operation did can be looked at when it is over, as a whole, even if it was done by two.
+#[test]
+fn the_journal_of_the_last_operation_is_kept() {
+    let place = Place::new(&[
+        ("a", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o"),
+        ("b", &["a.o"], &["o"], "cp $SKY_INPUTS/o $SKY_OUTPUTS/o"),
+    ]);
+    let said = ended(&place.sky(&["state", "journal"]).output().unwrap(), 1);
+    assert!(said.contains("there is no state"), "{said}");
+    let mut first = place.sky(&["apply", "plan.json"]);
+    assert!(!first.env("SKY_CRASH_AT", "30").output().unwrap().status.success());
+    ended(&place.sky(&["apply", "plan.json"]).output().unwrap(), 0);
+    let said = ended(&place.sky(&["state", "journal"]).output().unwrap(), 0);
+    let records: Vec<serde_json::Value> = said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<&str> = records.iter().map(|record| record["event"]["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "done").count(), 2, "{said}");
+    assert_eq!((kinds[0], kinds[kinds.len() - 1]), ("begun", "released"));
+    assert!(records.iter().zip(1..).all(|(record, number)| record["sequence"] == number), "{said}");
+    // The next one takes its place.
+    ended(&place.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+    let said = ended(&place.sky(&["state", "journal"]).output().unwrap(), 0);
+    assert!(said.contains("\"emptied\"") && !said.contains("\"done\""), "{said}");
+}
+
 #[test]
 fn a_state_is_listed_shown_moved_and_removed() {
     for on in [On::Folder, On::S3] {
