@@ -1,8 +1,8 @@
 //! Whether the providers of a plan can be asked at all, before anything is begun: without credentials an
 //! apply would leave attempts behind of which nobody can say whether they made a machine.
 
-use super::Error;
 use super::check::{Checked, Settings};
+use super::{Error, staging};
 use crate::model::{Millis, PlaceName, Purchase};
 use crate::plan::Plan;
 use crate::provider;
@@ -29,6 +29,10 @@ pub async fn ready(plan: &Plan, mut checked: Checked, settings: &Settings) -> Re
             Some(error) => drop(unready.insert(name.to_owned(), error.message)),
             None => {}
         }
+    }
+    // Machines of another provider than the plan's may use no buckets.
+    if settings.provider.is_none() {
+        problems.extend(staging::lacking(plan, &settings.staging));
     }
     if !problems.is_empty() {
         return Err(Error::NotReady(problems));

@@ -17,7 +17,7 @@ use super::gone::is_gone;
 use super::notice::Notice;
 use super::{Error, record::Recorder};
 use crate::model::{ArtifactRef, Pack, PlaceName, pack};
-use crate::plan::PlannedStage;
+use crate::plan::{Plan, PlannedStage};
 use crate::provider::{Content, Delivery, ErrorKind, Fetch, Moved, Nodes, ProviderError, Source, Task, Worker};
 use crate::state::Artifact;
 use crate::state::event::Event;
@@ -27,12 +27,13 @@ use crate::transfer::bucket::{Bucket, BucketError, Purpose, Trouble};
 use crate::transfer::pack::{bring, there};
 use crate::util::crash;
 use crate::util::tree::Kind;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The size of chunks, in MiB: some fit on every machine's disk beside the data, and is soon sent again.
+/// The size of chunks, in MiB: the few that are on their way fit on every machine's disk beside the data, and one is soon
+/// sent again.
 pub const CHUNK_MIB: u64 = 64;
 /// Addresses are valid for this long,
 const VALID: Duration = Duration::from_secs(3600);
@@ -102,12 +103,31 @@ async fn bucket(context: &Context, place: &PlaceName) -> Result<Result<Option<Bu
     Ok(Ok(Some(bucket)))
 }
 
+/// Whether somebody reads an output from a bucket.
+fn is_read(plan: &Plan, staging: &Staging, stage: &str, output: &str) -> bool {
+    let read = ArtifactRef::Output { stage: stage.to_owned(), name: output.to_owned() };
+    plan.stages.iter().any(|reader| reader.reads.contains(&read) && staging.has(&reader.place.cloud))
+}
+
 /// Whether an output goes to a bucket: its machine and its place can, and somebody reads it from there.
 pub(super) fn goes_through(attempt: &Attempt<'_>, planned: &PlannedStage, output: &str, worker: &dyn Worker) -> bool {
     let staging = &attempt.context.settings.staging;
-    let read = ArtifactRef::Output { stage: planned.name.clone(), name: output.to_owned() };
-    let from_there = |reader: &PlannedStage| reader.reads.contains(&read) && staging.has(&reader.place.cloud);
-    worker.stages() && staging.has(&attempt.rung.place.cloud) && attempt.context.plan.stages.iter().any(from_there)
+    worker.stages()
+        && staging.has(&attempt.rung.place.cloud)
+        && is_read(&attempt.context.plan, staging, &planned.name, output)
+}
+
+/// Why the buckets that a plan needs cannot be used, as far as this machine knows: credentials are missing.
+pub(super) fn lacking(plan: &Plan, staging: &Staging) -> BTreeSet<String> {
+    let hands_on =
+        |stage: &&PlannedStage| stage.writes.keys().any(|output| is_read(plan, staging, &stage.name, output));
+    let places: BTreeSet<&PlaceName> = plan.stages.iter().filter(hands_on).map(|stage| &stage.place).collect();
+    let lacks = |place: &PlaceName| {
+        // Nobody is asked, so its name does not matter.
+        let address = staging.address(place, "", 0)?;
+        Bucket::open(&address, place).err().map(|error| error.message)
+    };
+    places.into_iter().filter_map(lacks).collect()
 }
 
 /// Sends outputs to the bucket of the attempt's place.
@@ -249,11 +269,15 @@ pub(super) async fn inputs(
 ) -> Result<Result<(), ProviderError>, Error> {
     let context = attempt.context;
     // Else it would be known only when the command has done its work.
-    if context.settings.staging == Staging::Buckets
-        && planned.writes.keys().any(|output| goes_through(attempt, planned, output, worker))
-        && let Err(error) = patiently(attempt.patience(), || worker.measure(&[])).await
-    {
-        return Ok(Err(error));
+    if planned.writes.keys().any(|output| goes_through(attempt, planned, output, worker)) {
+        if let Err(error) = bucket(context, &attempt.rung.place).await? {
+            return Ok(Err(error));
+        }
+        if context.settings.staging == Staging::Buckets
+            && let Err(error) = patiently(attempt.patience(), || worker.measure(&[])).await
+        {
+            return Ok(Err(error));
+        }
     }
     for (number, (read, _)) in input_names(planned).into_iter().enumerate() {
         let ArtifactRef::Output { .. } = read else { continue };

@@ -2,6 +2,7 @@
 # machine's uptime that will be; sky's hand on the machine reads it. `ask`, which comes before this, is the cloud's own:
 # it says in how many seconds, or nothing; it fails if it does not know. `pause` is the time between two questions.
 # Runs as the user of the commands, to whom the folder belongs: whoever forges a notice ends his own stage.
+
 # The seconds from now to a moment, as `date` reads it; the second argument if it does not.
 seconds_to() {
     left=$2

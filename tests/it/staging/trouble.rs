@@ -218,6 +218,7 @@ fn without_credentials_it_says_what_is_missing() {
     }
     let said = ended(&apply.output().unwrap(), 1);
     assert!(said.contains("AZURE_STORAGE_ACCOUNT_NAME"), "{said}");
+    assert_eq!(yard.place.text("ran"), "", "its work would be lost");
     yard.destroy();
 }
 
