@@ -7,6 +7,7 @@ use crate::model::{Millis, PlaceName, Purchase};
 use crate::plan::Plan;
 use crate::provider;
 use crate::provider::check::{Need, in_time};
+use crate::transfer::Staging;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All that is missing for the stages of the plan is an error. What is missing for their alternatives only
@@ -17,7 +18,7 @@ pub async fn ready(plan: &Plan, mut checked: Checked, settings: &Settings) -> Re
     let clouds: BTreeSet<&str> = if settings.provider.is_some() { BTreeSet::new() } else { clouds.collect() };
     let others = clouds.into_iter().filter_map(|cloud| provider::of_cloud(cloud, &settings.access));
     let asked: BTreeSet<&str> = needed.iter().copied().chain(others).collect();
-    let (mut problems, mut unready) = (Vec::new(), BTreeMap::new());
+    let (mut problems, mut closed, mut unready) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
     for name in asked {
         let error = match provider::open(name, &settings.access) {
             Ok(Some(provider)) => in_time(provider.ready(), name).await.err(),
@@ -25,20 +26,29 @@ pub async fn ready(plan: &Plan, mut checked: Checked, settings: &Settings) -> Re
             Err(error) => Some(error),
         };
         match error {
-            Some(error) if needed.contains(name) => problems.push(error.message),
+            Some(error) if needed.contains(name) => {
+                problems.push(error.message);
+                closed.insert(name.to_owned());
+            }
             Some(error) => drop(unready.insert(name.to_owned(), error.message)),
             None => {}
         }
     }
-    // Machines of another provider than the plan's may use no buckets.
+    // Machines of another provider than the plan's may use no buckets; and whoever is not let in at a cloud knows already.
     if settings.provider.is_none() {
-        problems.extend(staging::lacking(plan, &settings.staging));
+        let lacking = staging::lacking(plan, &settings.staging).into_iter();
+        problems.extend(lacking.filter(|(cloud, _)| !closed.contains(cloud)).filter_map(|(_, why)| why));
     }
     if !problems.is_empty() {
         return Err(Error::NotReady(problems));
     }
     checked.unready = unready;
     Ok(checked)
+}
+
+/// The clouds whose object stores a plan needs, and what is missing for them, as far as this machine knows.
+pub fn stores(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String>> {
+    staging::lacking(plan, staging)
 }
 
 /// The machines that a plan wants of each cloud, with how many of a kind it has at most at one time.

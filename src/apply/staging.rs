@@ -42,6 +42,9 @@ const PACE: u64 = 4_000_000;
 /// but never longer than a store allows (S3: seven days).
 const LONGEST: Duration = Duration::from_secs(6 * 86_400);
 
+/// What one may do without buckets.
+const ELSE: &str = "or give --staging home: data then goes through this machine, at a price for what leaves a cloud that is not in the plan";
+
 type Alone = Arc<tokio::sync::Mutex<()>>;
 
 /// The buckets of an apply that are open.
@@ -117,15 +120,19 @@ pub(super) fn goes_through(attempt: &Attempt<'_>, planned: &PlannedStage, output
         && is_read(&attempt.context.plan, staging, &planned.name, output)
 }
 
-/// Why the buckets that a plan needs cannot be used, as far as this machine knows: credentials are missing.
-pub(super) fn lacking(plan: &Plan, staging: &Staging) -> BTreeSet<String> {
+/// The clouds whose buckets a plan needs, and why they cannot be used, if this machine knows: credentials are missing.
+pub(super) fn lacking(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String>> {
     let hands_on =
         |stage: &&PlannedStage| stage.writes.keys().any(|output| is_read(plan, staging, &stage.name, output));
     let places: BTreeSet<&PlaceName> = plan.stages.iter().filter(hands_on).map(|stage| &stage.place).collect();
     let lacks = |place: &PlaceName| {
         // Nobody is asked, so its name does not matter.
         let address = staging.address(place, "", 0)?;
-        Bucket::open(&address, place).err().map(|error| error.message)
+        let why = |error: BucketError| {
+            let said = error.message.replace(&address, &format!("the object store of {}", place.cloud));
+            format!("{said}; {ELSE}")
+        };
+        Some((place.cloud.clone(), Bucket::open(&address, place).err().map(why)))
     };
     places.into_iter().filter_map(lacks).collect()
 }
@@ -270,8 +277,9 @@ pub(super) async fn inputs(
     let context = attempt.context;
     // Else it would be known only when the command has done its work.
     if planned.writes.keys().any(|output| goes_through(attempt, planned, output, worker)) {
-        if let Err(error) = bucket(context, &attempt.rung.place).await? {
-            return Ok(Err(error));
+        if let Err(error) = usable(attempt).await? {
+            let message = format!("{}; {ELSE}", error.message);
+            return Ok(Err(ProviderError::new(error.kind, message)));
         }
         if context.settings.staging == Staging::Buckets
             && let Err(error) = patiently(attempt.patience(), || worker.measure(&[])).await
@@ -297,6 +305,18 @@ pub(super) async fn inputs(
         }
     }
     Ok(Ok(()))
+}
+
+/// Makes the bucket of the attempt's place, and tries whether addresses in it can be signed.
+async fn usable(attempt: &Attempt<'_>) -> Result<Result<(), ProviderError>, Error> {
+    let bucket = match bucket(attempt.context, &attempt.rung.place).await? {
+        Ok(Some(bucket)) => bucket,
+        Ok(None) => return Ok(Ok(())),
+        Err(error) => return Ok(Err(error)),
+    };
+    let keys = [pack::object("trial", 0)];
+    let signing = || async { bucket.sign(Purpose::Write, &keys, VALID).await.map_err(as_call) };
+    Ok(patiently(attempt.patience(), signing).await.map(drop))
 }
 
 /// Has the machine fetch one input, and leave a copy in its place's bucket.

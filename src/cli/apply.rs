@@ -57,10 +57,11 @@ pub struct ApplyArgs {
     /// The most that the job may cost, in place of the plan's budget: `$60`
     #[arg(long, value_name = "MONEY", value_parser = parse_money)]
     pub budget: Option<Money>,
-    /// How data gets from one stage to the next: `home`, through this machine; `buckets`, through object stores in the
-    /// places of the plan; file:///DIR, through a folder that all machines share
-    #[arg(long, value_name = "HOW", default_value = "home", value_parser = Staging::parse, env = "SKY_STAGING")]
-    pub staging: Staging,
+    /// How data gets from one stage to the next: `buckets`, through object stores in the places of the plan; `home`,
+    /// through this machine; file:///DIR, through a folder that all machines share [default: buckets where places have
+    /// them, home with another provider than the plan's]
+    #[arg(long, value_name = "HOW", value_parser = Staging::parse, env = "SKY_STAGING")]
+    pub staging: Option<Staging>,
     /// Leave buckets, and what is in them, when the job is done; `sky destroy` deletes them
     #[arg(long)]
     pub keep_buckets: bool,
@@ -222,7 +223,7 @@ fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
         grace: args.grace,
         budget: args.budget,
         access: args.state.access(here),
-        staging: args.staging.clone(),
+        staging: args.staging.clone().unwrap_or_else(|| Staging::usual(args.provider.as_deref())),
         chunk_bytes: args.staging_chunk << 20,
         keep_buckets: args.keep_buckets,
     }
@@ -276,10 +277,8 @@ fn resume_line(args: &ApplyArgs) -> String {
     if let Some(source) = &args.source {
         option("--source", &source.to_string_lossy());
     }
-    match &args.staging {
-        Staging::Home => {}
-        Staging::Buckets => option("--staging", "buckets"),
-        Staging::Folder(folder) => option("--staging", &format!("file://{}", folder.display())),
+    if let Some(staging) = &args.staging {
+        option("--staging", &staging.to_string());
     }
     for (name, path) in &args.data {
         option("--data", &format!("{name}={}", path.display()));

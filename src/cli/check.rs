@@ -7,13 +7,14 @@ use crate::plan::file as plan_file;
 use crate::provider::check::{Finding, Need, Topic, Verdict, in_time};
 use crate::provider::{self, Access};
 use crate::render::table;
+use crate::transfer::Staging;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// See whether credentials, permissions and quotas are there, and what is missing.
 ///
-/// With a plan: at the clouds of its stages, for the machines that it wants. Without: at all that this
+/// With a plan: at the clouds of its stages, for the machines that it wants and the data between them. Without: at all that this
 /// machine has credentials or hosts for. Nothing is changed anywhere, and nothing is rented. Exit code 1
 /// if anything that was asked about is not ready.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,6 +24,9 @@ pub struct CheckArgs {
     /// Look only at this provider; may be given many times
     #[arg(long, value_name = "NAME")]
     pub provider: Vec<String>,
+    /// How data will get from one stage to the next, as for `apply`: `buckets`, `home`, file:///DIR [default: buckets]
+    #[arg(long, value_name = "HOW", value_parser = Staging::parse, env = "SKY_STAGING")]
+    pub staging: Option<Staging>,
     /// As one JSON object
     #[arg(long)]
     pub json: bool,
@@ -74,12 +78,24 @@ struct Seen {
 pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let access = args.state.access(&here);
-    let needs = match &args.plan {
-        Some(path) => ready::needs(&plan_file::read(path).map_err(Failure::error)?),
-        None => Vec::new(),
-    };
+    let plan = args.plan.as_ref().map(|path| plan_file::read(path).map_err(Failure::error)).transpose()?;
+    let needs = plan.as_ref().map(ready::needs).unwrap_or_default();
     let names = names(args, &needs, &access)?;
-    let seen = super::runtime()?.block_on(look(names, &needs, &access));
+    let mut seen = super::runtime()?.block_on(look(names, &needs, &access));
+    let stores = plan.as_ref().map(|plan| ready::stores(plan, args.staging.as_ref().unwrap_or(&Staging::Buckets)));
+    for (cloud, lacks) in stores.unwrap_or_default() {
+        if let Some(seen) = seen.iter_mut().find(|seen| seen.name == cloud) {
+            seen.findings.push(match lacks {
+                None => {
+                    Finding::there(Topic::Storage, "object store", "nothing is missing, as far as this machine knows")
+                }
+                Some(said) => {
+                    Finding { topic: Topic::Storage, about: "object store".into(), verdict: Verdict::Missing, said }
+                }
+            });
+            seen.status = Status::of(&seen.findings);
+        }
+    }
     terminal.out(&if args.json { json_text(&seen) } else { text(&seen, terminal) })?;
     Ok(if all_ready(&seen) { Exit::Success } else { Exit::Error })
 }

@@ -27,6 +27,8 @@ pub enum Topic {
     Reach,
     Permission,
     Quota,
+    /// The object store that has data between stages.
+    Storage,
 }
 
 impl Topic {
@@ -37,6 +39,7 @@ impl Topic {
             Topic::Reach => "reach",
             Topic::Permission => "permission",
             Topic::Quota => "quota",
+            Topic::Storage => "storage",
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::util::hash;
 use crate::util::secret::Secret;
 use async_trait::async_trait;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,10 +38,9 @@ const OURS: &str = "sky-";
 const OWNER: usize = 12;
 
 /// How artifacts get from one stage to the next.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Staging {
     /// Through this machine.
-    #[default]
     Home,
     /// Through a bucket in each place whose cloud has an object store.
     Buckets,
@@ -64,6 +64,15 @@ impl Staging {
                     false => Err(format!("{}, a folder of plain letters", wrong())),
                 }
             }
+        }
+    }
+
+    /// The way if nobody says another: as the plan has paid for, from place to place. A provider in place of those of the
+    /// plan's places, as in a rehearsal, has no buckets there.
+    pub fn usual(provider: Option<&str>) -> Self {
+        match provider {
+            Some(name) if !Self::Buckets.has(name) => Self::Home,
+            _ => Self::Buckets,
         }
     }
 
@@ -93,6 +102,17 @@ impl Staging {
             (Self::Buckets, "gcp") => Some(format!("gs://{name}")),
             (Self::Buckets, "azure") => Some(format!("az://{name}")),
             (Self::Buckets, _) => None,
+        }
+    }
+}
+
+impl fmt::Display for Staging {
+    /// As it is read.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Home => f.write_str("home"),
+            Self::Buckets => f.write_str("buckets"),
+            Self::Folder(folder) => write!(f, "file://{}", folder.display()),
         }
     }
 }
@@ -277,6 +297,14 @@ mod tests {
 
     #[test]
     fn ways_of_staging() {
+        for text in ["home", "buckets", "file:///shared/x"] {
+            assert_eq!(Staging::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Staging::usual(None), Staging::Buckets);
+        assert_eq!(
+            ["aws", "sim", "ssh", "local"].map(|name| Staging::usual(Some(name)) == Staging::Buckets),
+            [true, false, false, false]
+        );
         assert_eq!(Staging::parse("home"), Ok(Staging::Home));
         assert_eq!(Staging::parse("buckets"), Ok(Staging::Buckets));
         for text in ["", "s3://x", "file://x", "file:///a b", "file:///a\"b"] {

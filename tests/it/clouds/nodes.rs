@@ -45,7 +45,13 @@ pub(super) fn boot(below: &Path, script: &str) -> Sshd {
         assert!(shell.wait().unwrap().success(), "the script of a node failed:\n{script}");
     }
     let calls = std::fs::read_to_string(&log).unwrap();
-    assert_eq!(calls, "daemon-reload\nenable --now sky-watchdog.service\nrestart ssh\n");
+    // What may be taken away listens for that.
+    let listens = match script.contains("sky-notice") {
+        true => "restart systemd-logind.service\nenable --now sky-notice.service\n",
+        false => "",
+    };
+    assert_eq!(calls, format!("daemon-reload\nenable --now sky-watchdog.service\n{listens}restart ssh\n"));
+    assert_eq!(disk.path().join("usr/local/sbin/sky-notice").exists(), !listens.is_empty());
     let read = |name: &str| std::fs::read_to_string(disk.path().join(name)).unwrap();
     let lease: u64 = read("etc/sky/lease").trim().parse().unwrap();
     assert!(lease >= 120 && read("usr/local/sbin/sky-watchdog").contains("poweroff"));

@@ -205,7 +205,7 @@ impl Ground {
         for name in ["SKY_DATA_DIR", "SKY_HOSTS", "SKY_STATE", "SKY_CRASH_AT", "SKY_CRASH_LOG"] {
             command.env_remove(name);
         }
-        command.env("SKY_SIM", self.cloud()).env("SKY_GRACE", "1s").env_remove("SKY_STAGING");
+        command.env("SKY_SIM", self.cloud()).env("SKY_GRACE", "1s").env("SKY_STAGING", "home");
         if self.on == On::Staged {
             command.envs(crate::stores::servers::environment()).env("SKY_STAGING", "buckets");
         }
