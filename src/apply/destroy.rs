@@ -2,8 +2,8 @@
 
 use super::Error;
 use super::calls::{Patience, patiently};
+use super::depot;
 use super::record::Recorder;
-use super::staging;
 use crate::model::PlaceName;
 use crate::provider::{self, Access, LOCAL, Machine, Owner, Provider, RunStatus, Token};
 use crate::state::event::{Call, Event};
@@ -95,7 +95,7 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access:
     }
     // After the machines, which may still be writing to them.
     for (place, address) in recorder.read(|state| state.buckets.clone()) {
-        staging::delete(&recorder, &place, &address).await??;
+        depot::delete(&recorder, &place, &address).await??;
     }
     tree::remove(&folder.stages())?;
     let empty = || -> io::Result<u64> {

@@ -6,7 +6,7 @@ use super::calls::{Patience, call};
 use super::check::{Checked, OnFailure, Settings, predecessors};
 use super::notice::{Interrupt, Notice, Observer};
 use super::record::Recorder;
-use super::{Error, gone, stage, staging};
+use super::{Error, depot, gone, stage};
 use crate::model::{DataRate, Millis, Money, PlaceName, Rate};
 use crate::plan::{self, Billing, Plan, PlannedStage};
 use crate::provider::{self, Evidence, Owner, Provider, Token};
@@ -98,7 +98,7 @@ pub(super) struct Context {
     pub interrupt: watch::Receiver<Option<Interrupt>>,
     /// Digests of datasets, each read once.
     pub datasets: BTreeMap<String, OnceCell<Measured>>,
-    pub depot: staging::Depot,
+    pub depot: depot::Depot,
     /// Stages that stay as they are, if that is asked.
     pub settled: BTreeSet<String>,
 }
@@ -133,7 +133,7 @@ pub async fn run(
     abandon_strays(plan, &context).await?;
     let stages = walk(plan, &context).await?;
     wind_down(plan, &context, &stages).await?;
-    staging::close(&context, &stages).await?;
+    depot::close(&context, &stages).await?;
     let interrupted = *context.interrupt.borrow();
     let context = Arc::into_inner(context).ok_or_else(|| Error::Bug("a stage is still at work".to_owned()))?;
     let mut opened = context.recorder.into_inner();
@@ -209,7 +209,7 @@ fn context(
         artifacts: folder.artifacts(),
         observer,
         interrupt,
-        depot: staging::Depot::default(),
+        depot: depot::Depot::default(),
         settled: BTreeSet::new(),
     };
     // All that may be needed is opened before anything is begun.

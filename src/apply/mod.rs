@@ -2,7 +2,7 @@
 //!
 //! [`check`](check::check) finds all that stands in the way before anything starts;
 //! [`run`](engine::run) walks the DAG; `stage` is the life of one stage, `attempt` and `watch` that of one
-//! attempt at it; [`staging`] is the way of data between stages through buckets; [`budget`] sets money aside before it can be spent, [`ladder`] finds another offer when one is
+//! attempt at it; [`staging`] is the way of data between stages through buckets, which the `depot` opens and deletes; [`budget`] sets money aside before it can be spent, [`ladder`] finds another offer when one is
 //! not to be had; [`destroy`] undoes, [`sweep`] finds what is in no state,
 //! [`refresh`] what was changed outside.
 //!
@@ -14,6 +14,7 @@ mod attempt;
 pub mod budget;
 mod calls;
 pub mod check;
+mod depot;
 pub mod destroy;
 pub mod engine;
 mod gone;

@@ -36,8 +36,13 @@ pub async fn ready(plan: &Plan, mut checked: Checked, settings: &Settings) -> Re
     }
     // Machines of another provider than the plan's may use no buckets; and whoever is not let in at a cloud knows already.
     if settings.provider.is_none() {
-        let lacking = staging::lacking(plan, &settings.staging).into_iter();
-        problems.extend(lacking.filter(|(cloud, _)| !closed.contains(cloud)).filter_map(|(_, why)| why));
+        for (cloud, why) in staging::lacking(plan, &settings.staging) {
+            match why.filter(|_| !closed.contains(&cloud)) {
+                Some(why) if needed.contains(cloud.as_str()) => problems.push(why),
+                Some(why) => drop(unready.entry(cloud).or_insert(why)),
+                None => {}
+            }
+        }
     }
     if !problems.is_empty() {
         return Err(Error::NotReady(problems));

@@ -9,13 +9,13 @@
 //! Every step is announced in the journal and can be done again: buckets are made under names that were written down
 //! before, chunks that are there are not sent again, and what was fetched is not fetched again.
 
+use super::Error;
 use super::attempt::Attempt;
 use super::calls::{Patience, patiently};
 use super::check::input_names;
-use super::engine::{Context, StageOutcome};
+use super::depot::{VALID, as_call, bucket, usable};
+use super::engine::Context;
 use super::gone::is_gone;
-use super::notice::Notice;
-use super::{Error, record::Recorder};
 use crate::model::{ArtifactRef, Pack, PlaceName, pack};
 use crate::plan::{Plan, PlannedStage};
 use crate::provider::{Content, Delivery, ErrorKind, Fetch, Moved, Nodes, ProviderError, Source, Task, Worker};
@@ -23,88 +23,24 @@ use crate::state::Artifact;
 use crate::state::event::Event;
 use crate::state::journal::Sync;
 use crate::transfer::Staging;
-use crate::transfer::bucket::{Bucket, BucketError, Purpose, Trouble};
+use crate::transfer::bucket::{Bucket, BucketError, Purpose};
 use crate::transfer::pack::{bring, there};
 use crate::util::crash;
 use crate::util::tree::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The size of chunks, in MiB: the few that are on their way fit on every machine's disk beside the data, and one is soon
 /// sent again.
 pub const CHUNK_MIB: u64 = 64;
-/// Addresses are valid for this long,
-const VALID: Duration = Duration::from_secs(3600);
-/// and longer by a second for each so many bytes,
+/// Addresses are valid for longer than usual by a second for each so many bytes,
 const PACE: u64 = 4_000_000;
 /// but never longer than a store allows (S3: seven days).
 const LONGEST: Duration = Duration::from_secs(6 * 86_400);
 
 /// What one may do without buckets.
 const ELSE: &str = "or give --staging home: data then goes through this machine, at a price for what leaves a cloud that is not in the plan";
-
-type Alone = Arc<tokio::sync::Mutex<()>>;
-
-/// The buckets of an apply that are open.
-#[derive(Default)]
-pub(super) struct Depot {
-    open: tokio::sync::Mutex<BTreeMap<PlaceName, Bucket>>,
-    /// Held while an artifact is brought to a place.
-    alone: Mutex<BTreeMap<(String, PlaceName), Alone>>,
-}
-
-impl Depot {
-    fn alone(&self, artifact: &str, place: &PlaceName) -> Alone {
-        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        alone.entry((artifact.to_owned(), place.clone())).or_default().clone()
-    }
-}
-
-/// A bucket's trouble as a call's.
-pub(super) fn as_call(error: BucketError) -> ProviderError {
-    let kind = match error.kind {
-        Trouble::Passing => ErrorKind::Unreachable,
-        Trouble::Denied => ErrorKind::Denied,
-        // A machine that is not found is lost; a bucket is not.
-        Trouble::Missing | Trouble::Other => ErrorKind::Other,
-    };
-    ProviderError::new(kind, error.message)
-}
-
-/// The bucket of a place, made if it is not there; none if the place can have none.
-async fn bucket(context: &Context, place: &PlaceName) -> Result<Result<Option<Bucket>, ProviderError>, Error> {
-    let mut open = context.depot.open.lock().await;
-    if let Some(bucket) = open.get(place) {
-        return Ok(Ok(Some(bucket.clone())));
-    }
-    let (known, fresh) = context.recorder.read(|state| {
-        let fresh = context.settings.staging.address(place, &state.lineage, state.journal_sequence);
-        (state.buckets.get(place).cloned(), fresh)
-    });
-    let address = match (known, fresh) {
-        (Some(known), _) => known,
-        (None, None) => return Ok(Ok(None)),
-        (None, Some(address)) => {
-            let event = Event::Bucket { place: place.clone(), address: address.clone() };
-            context.recorder.record(event, Sync::Now)?;
-            address
-        }
-    };
-    let bucket = match Bucket::open(&address, place) {
-        Ok(bucket) => bucket,
-        Err(error) => return Ok(Err(as_call(error))),
-    };
-    let lineage = &context.owner.lineage;
-    let patience = Patience::UntilSignal(context.interrupt.clone());
-    let made = patiently(patience, || async { bucket.make(lineage).await.map_err(as_call) }).await;
-    if let Err(error) = made {
-        return Ok(Err(error));
-    }
-    open.insert(place.clone(), bucket.clone());
-    Ok(Ok(Some(bucket)))
-}
 
 /// Whether somebody reads an output from a bucket.
 fn is_read(plan: &Plan, staging: &Staging, stage: &str, output: &str) -> bool {
@@ -120,19 +56,32 @@ pub(super) fn goes_through(attempt: &Attempt<'_>, planned: &PlannedStage, output
         && is_read(&attempt.context.plan, staging, &planned.name, output)
 }
 
-/// The clouds whose buckets a plan needs, and why they cannot be used, if this machine knows: credentials are missing.
+/// The clouds whose buckets a plan or its alternatives need, and why they cannot be used, if this machine knows: credentials are missing.
 pub(super) fn lacking(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String>> {
-    let hands_on =
-        |stage: &&PlannedStage| stage.writes.keys().any(|output| is_read(plan, staging, &stage.name, output));
-    let places: BTreeSet<&PlaceName> = plan.stages.iter().filter(hands_on).map(|stage| &stage.place).collect();
-    let lacks = |place: &PlaceName| {
+    let writes = |stage: &PlannedStage| {
+        let has = staging.has(&stage.place.cloud);
+        has && stage.writes.keys().any(|output| is_read(plan, staging, &stage.name, output))
+    };
+    // Whoever reads it has a copy in the bucket of his place.
+    let reads = |stage: &PlannedStage| {
+        stage.reads.iter().any(|read| match read {
+            ArtifactRef::Output { stage, .. } => plan.stages.iter().any(|by| by.name == *stage && writes(by)),
+            ArtifactRef::Dataset(_) => false,
+        })
+    };
+    let rungs = |stage: &PlannedStage| -> Vec<PlaceName> {
+        stage.alternatives.iter().map(|rung| rung.place.clone()).chain([stage.place.clone()]).collect()
+    };
+    let places: BTreeSet<PlaceName> =
+        plan.stages.iter().filter(|stage| writes(stage) || reads(stage)).flat_map(rungs).collect();
+    let lacks = |place: PlaceName| {
         // Nobody is asked, so its name does not matter.
-        let address = staging.address(place, "", 0)?;
+        let address = staging.address(&place, "", 0)?;
         let why = |error: BucketError| {
             let said = error.message.replace(&address, &format!("the object store of {}", place.cloud));
             format!("{said}; {ELSE}")
         };
-        Some((place.cloud.clone(), Bucket::open(&address, place).err().map(why)))
+        Some((place.cloud.clone(), Bucket::open(&address, &place).err().map(why)))
     };
     places.into_iter().filter_map(lacks).collect()
 }
@@ -307,18 +256,6 @@ pub(super) async fn inputs(
     Ok(Ok(()))
 }
 
-/// Makes the bucket of the attempt's place, and tries whether addresses in it can be signed.
-async fn usable(attempt: &Attempt<'_>) -> Result<Result<(), ProviderError>, Error> {
-    let bucket = match bucket(attempt.context, &attempt.rung.place).await? {
-        Ok(Some(bucket)) => bucket,
-        Ok(None) => return Ok(Ok(())),
-        Err(error) => return Ok(Err(error)),
-    };
-    let keys = [pack::object("trial", 0)];
-    let signing = || async { bucket.sign(Purpose::Write, &keys, VALID).await.map_err(as_call) };
-    Ok(patiently(attempt.patience(), signing).await.map(drop))
-}
-
 /// Has the machine fetch one input, and leave a copy in its place's bucket.
 async fn fetch(
     attempt: &Attempt<'_>,
@@ -486,36 +423,4 @@ pub(super) async fn to_be_had(context: &Context, name: &str, artifact: &Artifact
     let read_by = |stage: &&PlannedStage| stage.reads.iter().any(|read| read.to_string() == name);
     let settled = |stage: &PlannedStage| context.settled.contains(&stage.name);
     Ok(is_gone(artifact) && context.plan.stages.iter().filter(read_by).all(settled))
-}
-
-/// Deletes the buckets once all stages are done: nobody reads any more what is in them.
-pub(super) async fn close(context: &Context, outcomes: &BTreeMap<String, StageOutcome>) -> Result<(), Error> {
-    let done = |outcome: &StageOutcome| matches!(outcome, StageOutcome::Done | StageOutcome::Unchanged);
-    if context.settings.keep_buckets || !outcomes.values().all(done) {
-        return Ok(());
-    }
-    let buckets = context.recorder.read(|state| state.buckets.clone());
-    for (place, address) in buckets {
-        if let Err(error) = delete(&context.recorder, &place, &address).await? {
-            // The next apply and a destroy come back to it.
-            let message = format!("the bucket of {place} could not be deleted: {error}");
-            context.observer.notice(&Notice::Warning { message });
-        }
-    }
-    Ok(())
-}
-
-/// Deletes a bucket of the state.
-pub(super) async fn delete(
-    recorder: &Recorder,
-    place: &PlaceName,
-    address: &str,
-) -> Result<Result<(), ProviderError>, Error> {
-    recorder.record(Event::Unstaging { place: place.clone() }, Sync::Now)?;
-    let deleting = || async { Bucket::open(address, place).map_err(as_call)?.delete().await.map_err(as_call) };
-    if let Err(error) = patiently(Patience::Through, deleting).await {
-        return Ok(Err(error));
-    }
-    recorder.record(Event::Unstaged { place: place.clone() }, Sync::Now)?;
-    Ok(Ok(()))
 }

@@ -3,7 +3,7 @@
 
 use super::Error;
 use super::calls::{Patience, patiently};
-use super::staging::as_call;
+use super::depot::as_call;
 use crate::provider::{self, Access, Machine, Provider, ProviderError, Token};
 use crate::state::State;
 use crate::transfer::bucket::{self, Bucket};

@@ -1,5 +1,6 @@
 //! From one cloud to another: what a plan has checked beforehand, on two clouds' APIs.
 
+use super::bert::stores;
 use crate::apply::place::ended;
 use crate::proof::ground::{Ground, On};
 use serde_json::json;
@@ -91,6 +92,32 @@ fn a_stockout_at_amazon_takes_the_next_rung_at_google_inside_the_policy() {
     ground.check_nothing_left("failed over");
     ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
     assert_eq!(ground.account().groups("us-east-1"), Vec::<String>::new());
+}
+
+#[test]
+fn what_the_next_rung_reads_comes_from_the_bucket_of_the_stage_before() {
+    let ground = planned();
+    let mut apply = ground.sky(&["apply", "plan.json", "--keep-buckets"]);
+    ended(&apply.env_remove("SKY_STAGING").envs(stores()).output().unwrap(), 0);
+    assert_eq!(ground.text(".sky/artifacts/second/size"), "2000000\n");
+    let state = ground.state();
+    assert_eq!(state.stages["second"].place.to_string(), "gcp:us-central1");
+    let staged: Vec<String> = state.artifacts["first.o"].staged.keys().map(ToString::to_string).collect();
+    assert_eq!(staged, ["aws:us-east-1", "gcp:us-central1"]);
+    let copies: Vec<String> = state.copies["first.o"].iter().map(ToString::to_string).collect();
+    assert_eq!(copies, ["gcp:us-central1"]);
+    ground.check_nothing_left("failed over, staged");
+    ended(&ground.sky(&["destroy", "--auto-approve"]).envs(stores()).output().unwrap(), 0);
+}
+
+#[test]
+fn a_rung_without_a_usable_store_is_passed_by() {
+    let ground = planned();
+    let mut apply = ground.sky(&["apply", "plan.json"]);
+    apply.env_remove("SKY_STAGING").envs(stores()).env("GOOGLE_SERVICE_ACCOUNT_PATH", ground.path("no-such-key.json"));
+    let said = ended(&apply.output().unwrap(), 7);
+    assert!(said.contains("the object store of gcp") && said.contains("--staging home"), "{said}");
+    ended(&ground.sky(&["destroy", "--auto-approve"]).envs(stores()).output().unwrap(), 0);
 }
 
 #[test]

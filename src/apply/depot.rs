@@ -1,0 +1,126 @@
+//! The buckets of an apply: opened and made when they are first needed, deleted when nobody reads them any more.
+
+use super::attempt::Attempt;
+use super::calls::{Patience, patiently};
+use super::engine::{Context, StageOutcome};
+use super::notice::Notice;
+use super::{Error, record::Recorder};
+use crate::model::{PlaceName, pack};
+use crate::provider::{ErrorKind, ProviderError};
+use crate::state::event::Event;
+use crate::state::journal::Sync;
+use crate::transfer::bucket::{Bucket, BucketError, Purpose, Trouble};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Signed addresses are valid for this long, at least.
+pub(super) const VALID: Duration = Duration::from_secs(3600);
+
+type Alone = Arc<tokio::sync::Mutex<()>>;
+
+/// The buckets of an apply that are open.
+#[derive(Default)]
+pub(super) struct Depot {
+    open: tokio::sync::Mutex<BTreeMap<PlaceName, Bucket>>,
+    /// Held while an artifact is brought to a place.
+    alone: Mutex<BTreeMap<(String, PlaceName), Alone>>,
+}
+
+impl Depot {
+    pub fn alone(&self, artifact: &str, place: &PlaceName) -> Alone {
+        let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        alone.entry((artifact.to_owned(), place.clone())).or_default().clone()
+    }
+}
+
+/// A bucket's trouble as a call's.
+pub(super) fn as_call(error: BucketError) -> ProviderError {
+    let kind = match error.kind {
+        Trouble::Passing => ErrorKind::Unreachable,
+        Trouble::Denied => ErrorKind::Denied,
+        // A machine that is not found is lost; a bucket is not.
+        Trouble::Missing | Trouble::Other => ErrorKind::Other,
+    };
+    ProviderError::new(kind, error.message)
+}
+
+/// The bucket of a place, made if it is not there; none if the place can have none.
+pub(super) async fn bucket(
+    context: &Context,
+    place: &PlaceName,
+) -> Result<Result<Option<Bucket>, ProviderError>, Error> {
+    let mut open = context.depot.open.lock().await;
+    if let Some(bucket) = open.get(place) {
+        return Ok(Ok(Some(bucket.clone())));
+    }
+    let (known, fresh) = context.recorder.read(|state| {
+        let fresh = context.settings.staging.address(place, &state.lineage, state.journal_sequence);
+        (state.buckets.get(place).cloned(), fresh)
+    });
+    let address = match (known, fresh) {
+        (Some(known), _) => known,
+        (None, None) => return Ok(Ok(None)),
+        (None, Some(address)) => {
+            let event = Event::Bucket { place: place.clone(), address: address.clone() };
+            context.recorder.record(event, Sync::Now)?;
+            address
+        }
+    };
+    let bucket = match Bucket::open(&address, place) {
+        Ok(bucket) => bucket,
+        Err(error) => return Ok(Err(as_call(error))),
+    };
+    let lineage = &context.owner.lineage;
+    let patience = Patience::UntilSignal(context.interrupt.clone());
+    let made = patiently(patience, || async { bucket.make(lineage).await.map_err(as_call) }).await;
+    if let Err(error) = made {
+        return Ok(Err(error));
+    }
+    open.insert(place.clone(), bucket.clone());
+    Ok(Ok(Some(bucket)))
+}
+
+/// Makes the bucket of the attempt's place, and tries whether addresses in it can be signed.
+pub(super) async fn usable(attempt: &Attempt<'_>) -> Result<Result<(), ProviderError>, Error> {
+    let bucket = match bucket(attempt.context, &attempt.rung.place).await? {
+        Ok(Some(bucket)) => bucket,
+        Ok(None) => return Ok(Ok(())),
+        Err(error) => return Ok(Err(error)),
+    };
+    let keys = [pack::object("trial", 0)];
+    let signing = || async { bucket.sign(Purpose::Write, &keys, VALID).await.map_err(as_call) };
+    Ok(patiently(attempt.patience(), signing).await.map(drop))
+}
+
+/// Deletes the buckets once all stages are done: nobody reads any more what is in them.
+pub(super) async fn close(context: &Context, outcomes: &BTreeMap<String, StageOutcome>) -> Result<(), Error> {
+    let done = |outcome: &StageOutcome| matches!(outcome, StageOutcome::Done | StageOutcome::Unchanged);
+    if context.settings.keep_buckets || !outcomes.values().all(done) {
+        return Ok(());
+    }
+    let buckets = context.recorder.read(|state| state.buckets.clone());
+    for (place, address) in buckets {
+        if let Err(error) = delete(&context.recorder, &place, &address).await? {
+            // The next apply and a destroy come back to it.
+            let message = format!("the bucket of {place} could not be deleted: {error}");
+            context.observer.notice(&Notice::Warning { message });
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a bucket of the state.
+pub(super) async fn delete(
+    recorder: &Recorder,
+    place: &PlaceName,
+    address: &str,
+) -> Result<Result<(), ProviderError>, Error> {
+    recorder.record(Event::Unstaging { place: place.clone() }, Sync::Now)?;
+    let deleting = || async { Bucket::open(address, place).map_err(as_call)?.delete().await.map_err(as_call) };
+    if let Err(error) = patiently(Patience::Through, deleting).await {
+        return Ok(Err(error));
+    }
+    recorder.record(Event::Unstaged { place: place.clone() }, Sync::Now)?;
+    Ok(Ok(()))
+}
