@@ -51,6 +51,7 @@ class Namespace:
         self.processes, self.owned, self.asked, self.wrong, self.tasks = {}, {}, [], [], set()
         # Jobs that had a pod.
         self.had = set()
+        self.late = set()
 
     def run(self, work):
         task = asyncio.ensure_future(self.watched(work))
@@ -230,6 +231,8 @@ async def deadline(space, name, owner):
     if left() is None or left() > 0.5:
         return
     job = space.jobs[name]
+    # The controller ends pods and Job in one step: it never takes these pods for failures.
+    space.late.add(owner)
     await asyncio.gather(*[end_pod(space, pod) for pod in pods_of(space, job)])
     finish(job, "Failed", "DeadlineExceeded", "Job was active longer than specified deadline")
 
@@ -242,7 +245,7 @@ async def control(space, name, owner):
     space.run(deadline(space, name, owner))
     while space.jobs.get(name, {}).get("metadata", {}).get("uid") == owner:
         job = space.jobs[name]
-        if "deletionTimestamp" in job["metadata"] or any(one["type"] == "Failed" for one in job["status"].get("conditions", [])):
+        if owner in space.late or "deletionTimestamp" in job["metadata"] or any(one["type"] == "Failed" for one in job["status"].get("conditions", [])):
             return
         if why := space.settings.get("forbidden"):
             space.events.append({
