@@ -7,7 +7,6 @@ use crate::model::{Millis, PlaceName, Purchase};
 use crate::plan::Plan;
 use crate::provider;
 use crate::provider::check::{Need, in_time};
-use crate::transfer::Staging;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All that is missing for the stages of the plan is an error. What is missing for their alternatives only
@@ -35,7 +34,7 @@ pub async fn ready(plan: &Plan, mut checked: Checked, settings: &Settings) -> Re
         }
     }
     // Machines of another provider than the plan's may use no buckets; and whoever is not let in at a cloud knows already.
-    if settings.provider.is_none() {
+    if settings.provider.as_deref().is_none_or(|name| settings.staging.has(name)) {
         for (cloud, why) in staging::lacking(plan, &settings.staging) {
             match why.filter(|_| !closed.contains(&cloud)) {
                 Some(why) if needed.contains(cloud.as_str()) => problems.push(why),
@@ -49,11 +48,6 @@ pub async fn ready(plan: &Plan, mut checked: Checked, settings: &Settings) -> Re
     }
     checked.unready = unready;
     Ok(checked)
-}
-
-/// The clouds whose object stores a plan needs, and what is missing for them, as far as this machine knows.
-pub fn stores(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String>> {
-    staging::lacking(plan, staging)
 }
 
 /// The machines that a plan wants of each cloud, with how many of a kind it has at most at one time.

@@ -57,7 +57,7 @@ pub(super) fn goes_through(attempt: &Attempt<'_>, planned: &PlannedStage, output
 }
 
 /// The clouds whose buckets a plan or its alternatives need, and why they cannot be used, if this machine knows: credentials are missing.
-pub(super) fn lacking(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String>> {
+pub fn lacking(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String>> {
     let writes = |stage: &PlannedStage| {
         let has = staging.has(&stage.place.cloud);
         has && stage.writes.keys().any(|output| is_read(plan, staging, &stage.name, output))

@@ -3,6 +3,7 @@
 use super::state::StateArgs;
 use super::{Exit, Failure, Terminal};
 use crate::apply::ready;
+use crate::apply::staging::lacking;
 use crate::plan::file as plan_file;
 use crate::provider::check::{Finding, Need, Topic, Verdict, in_time};
 use crate::provider::{self, Access};
@@ -82,7 +83,7 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let needs = plan.as_ref().map(ready::needs).unwrap_or_default();
     let names = names(args, &needs, &access)?;
     let mut seen = super::runtime()?.block_on(look(names, &needs, &access));
-    let stores = plan.as_ref().map(|plan| ready::stores(plan, args.staging.as_ref().unwrap_or(&Staging::Buckets)));
+    let stores = plan.as_ref().map(|plan| lacking(plan, args.staging.as_ref().unwrap_or(&Staging::Buckets)));
     for (cloud, lacks) in stores.unwrap_or_default() {
         if let Some(seen) = seen.iter_mut().find(|seen| seen.name == cloud) {
             seen.findings.push(match lacks {
