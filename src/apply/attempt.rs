@@ -63,7 +63,7 @@ pub(super) struct Attempt<'a> {
 impl<'a> Attempt<'a> {
     /// Sets money aside and journals a new attempt, or goes on with the one that an earlier `sky`
     /// began.
-    pub fn begin(
+    pub async fn begin(
         context: &'a Arc<Context>,
         planned: &PlannedStage,
         rung: &Rung,
@@ -107,30 +107,33 @@ impl<'a> Attempt<'a> {
             tell(former.attempt, true);
             return Ok(Ok(attempt(token, former.started.clone(), Duration::from_millis(left), Some(former))));
         }
-        let reserved = context.recorder.decide(|state| {
-            let last = state.stages.get(&stage).map_or(0, |former| former.attempt);
-            let token = Token::new(&state.lineage, &context.plan_digest, &stage, last + 1);
-            let rented = Rented {
-                instance_type: rung.instance_type.clone(),
-                purchase: rung.purchase,
-                nodes: planned.nodes,
-                rate_nano_usd_per_hour: rate,
-                billing: rung.billing,
-                rung: rung.number,
-            };
-            let (given, reserved) = reserve(context, planned, rung, (&meter, provider.bills()), state, &token)?;
-            let attempt = Event::Attempt {
-                stage: stage.clone(),
-                attempt: token.attempt,
-                token: token.id.clone(),
-                provider: name.clone(),
-                place: rung.place.clone(),
-                definition: work.definition.clone(),
-                fingerprint: work.fingerprint.clone(),
-                rented: Some(rented),
-            };
-            Ok(((token, given), vec![attempt, reserved]))
-        })?;
+        let reserved = context
+            .recorder
+            .decide(|state| {
+                let last = state.stages.get(&stage).map_or(0, |former| former.attempt);
+                let token = Token::new(&state.lineage, &context.plan_digest, &stage, last + 1);
+                let rented = Rented {
+                    instance_type: rung.instance_type.clone(),
+                    purchase: rung.purchase,
+                    nodes: planned.nodes,
+                    rate_nano_usd_per_hour: rate,
+                    billing: rung.billing,
+                    rung: rung.number,
+                };
+                let (given, reserved) = reserve(context, planned, rung, (&meter, provider.bills()), state, &token)?;
+                let attempt = Event::Attempt {
+                    stage: stage.clone(),
+                    attempt: token.attempt,
+                    token: token.id.clone(),
+                    provider: name.clone(),
+                    place: rung.place.clone(),
+                    definition: work.definition.clone(),
+                    fingerprint: work.fingerprint.clone(),
+                    rented: Some(rented),
+                };
+                Ok(((token, given), vec![attempt, reserved]))
+            })
+            .await?;
         let (token, lease) = match reserved {
             Ok(reserved) => reserved,
             Err(refused) => return Ok(Err(refused)),
@@ -159,7 +162,7 @@ impl<'a> Attempt<'a> {
             |message: String, log: Log| async { self.fail(message, log, shown.clone()).await.map(Ended::Outcome) };
         match self.command((planned, lease), worker.as_ref(), &work.task, &mut log).await? {
             End::Exited(0) => {
-                self.context.recorder.record(Event::Exited { stage: name.clone(), code: 0 }, Sync::Later)?;
+                self.context.recorder.record(Event::Exited { stage: name.clone(), code: 0 }, Sync::Later).await?;
                 match self.collect(planned, worker.as_ref()).await? {
                     Ok(()) => Ok(Ended::Outcome(StageOutcome::Done)),
                     Err(error) if error.kind == ErrorKind::NotFound => self.lost(&error.to_string()).await,
@@ -167,7 +170,7 @@ impl<'a> Attempt<'a> {
                 }
             }
             End::Exited(code) => {
-                self.context.recorder.record(Event::Exited { stage: name.clone(), code }, Sync::Later)?;
+                self.context.recorder.record(Event::Exited { stage: name.clone(), code }, Sync::Later).await?;
                 fail(exit_words(code), log).await
             }
             End::Broken(error) => fail(error.to_string(), log).await,
@@ -237,8 +240,8 @@ impl<'a> Attempt<'a> {
             if was_running {
                 return Ok(End::Lost("its folder was emptied".to_owned()));
             }
-            self.moved(Status::StagingIn)?;
-            self.pay_for_inputs(planned)?;
+            self.moved(Status::StagingIn).await?;
+            self.pay_for_inputs(planned).await?;
             let mut task = Task { checkpoint: self.checkpoint(), ..task.clone() };
             if let Err(error) = staging::inputs(self, planned, worker, &mut task).await? {
                 return Ok(self.broken(error));
@@ -249,9 +252,9 @@ impl<'a> Attempt<'a> {
             if self.interrupted() {
                 return Ok(End::Interrupted);
             }
-            context.recorder.intend(name, id, Call::Start)?;
+            context.recorder.intend(name, id, Call::Start).await?;
             let started = patiently(self.patience(), || worker.start(&task)).await;
-            context.recorder.result(name, id, Call::Start, &started)?;
+            context.recorder.result(name, id, Call::Start, &started).await?;
             if let Err(error) = started {
                 return Ok(self.broken(error));
             }
@@ -259,7 +262,7 @@ impl<'a> Attempt<'a> {
             // Its former lines were told by the former sky; the last are read for a failure's sake.
             *log = Log::resumed(length);
         }
-        self.moved(Status::Running)?;
+        self.moved(Status::Running).await?;
         let watched = Watched { worker, checkpoint: planned.checkpoint, lease };
         watch(self, &watched, self.resumed.is_some(), log).await
     }
@@ -275,30 +278,34 @@ impl<'a> Attempt<'a> {
 
     /// Puts copies of inputs at this place and what a service takes on the account: they are paid
     /// for whether or not they arrive.
-    fn pay_for_inputs(&self, planned: &PlannedStage) -> io::Result<()> {
+    async fn pay_for_inputs(&self, planned: &PlannedStage) -> io::Result<()> {
         if !self.provider.bills() {
             return Ok(());
         }
         let (stage, token) = (&self.token.stage, &self.token.id);
-        let paid = self.context.recorder.decide(|state| {
-            let copies = work::copies(self.context, planned, &self.rung, state).into_iter();
-            let mut events: Vec<Event> = copies
-                .map(|copy| Event::Copied {
-                    stage: stage.clone(),
-                    token: token.clone(),
-                    artifact: copy.artifact,
-                    to: self.rung.place.clone(),
-                    bytes: copy.bytes,
-                    micro_usd: copy.cost,
-                })
-                .collect();
-            let usage = usage(&self.rung);
-            let paid = state.stages.get(stage).is_some_and(|record| record.usage_paid);
-            if usage.0 > 0 && !paid {
-                events.push(Event::Charged { stage: stage.clone(), token: token.clone(), micro_usd: usage });
-            }
-            Ok::<_, ()>(((), events))
-        })?;
+        let paid = self
+            .context
+            .recorder
+            .decide(|state| {
+                let copies = work::copies(self.context, planned, &self.rung, state).into_iter();
+                let mut events: Vec<Event> = copies
+                    .map(|copy| Event::Copied {
+                        stage: stage.clone(),
+                        token: token.clone(),
+                        artifact: copy.artifact,
+                        to: self.rung.place.clone(),
+                        bytes: copy.bytes,
+                        micro_usd: copy.cost,
+                    })
+                    .collect();
+                let usage = usage(&self.rung);
+                let paid = state.stages.get(stage).is_some_and(|record| record.usage_paid);
+                if usage.0 > 0 && !paid {
+                    events.push(Event::Charged { stage: stage.clone(), token: token.clone(), micro_usd: usage });
+                }
+                Ok::<_, ()>(((), events))
+            })
+            .await?;
         paid.map_err(|()| io::Error::other("nothing was decided"))
     }
 
@@ -337,13 +344,13 @@ impl<'a> Attempt<'a> {
         if known {
             return Ok(());
         }
-        Ok(self.context.recorder.record(Event::Checkpointed { stage, artifact }, Sync::Now)?)
+        Ok(self.context.recorder.record(Event::Checkpointed { stage, artifact }, Sync::Now).await?)
     }
 
     /// Puts the outputs into the store and ends the attempt well; or says what is wrong with them.
     async fn collect(&self, planned: &PlannedStage, worker: &dyn Worker) -> Result<Result<(), ProviderError>, Error> {
         let context = self.context;
-        self.moved(Status::StagingOut)?;
+        self.moved(Status::StagingOut).await?;
         let through = |name: &String| staging::goes_through(self, planned, name, worker);
         let (through, names): (Vec<String>, Vec<String>) = planned.writes.keys().cloned().partition(through);
         let mut outputs = match staging::outputs(self, worker, &through).await? {
@@ -371,7 +378,7 @@ impl<'a> Attempt<'a> {
         }
         let stage = planned.name.clone();
         let done = Event::Done { stage, outputs: outputs.clone(), storage_micro_usd: self.once };
-        context.recorder.record(done, Sync::Now)?;
+        context.recorder.record(done, Sync::Now).await?;
         for (output, artifact) in outputs.iter().filter(|(_, artifact)| !artifact.away) {
             publish(context, &planned.name, output, artifact).await;
         }
@@ -413,7 +420,7 @@ impl<'a> Attempt<'a> {
     /// Ends the attempt; whether nothing of it is left.
     async fn finish(&self, status: Status, message: &str, evidence: Evidence) -> Result<bool, Error> {
         let (stage, message) = (self.token.stage.clone(), self.context.redact(message));
-        self.context.recorder.record(Event::Ended { stage, status, message }, Sync::Now)?;
+        self.context.recorder.record(Event::Ended { stage, status, message }, Sync::Now).await?;
         self.release(evidence).await
     }
 
@@ -421,7 +428,7 @@ impl<'a> Attempt<'a> {
     async fn release(&self, evidence: Evidence) -> Result<bool, Error> {
         match patiently(Patience::Through, || self.provider.release(&self.token, evidence)).await {
             Ok(()) => {
-                self.context.settle(&self.token, &self.meter, &self.started, self.begun.elapsed())?;
+                self.context.settle(&self.token, &self.meter, &self.started, self.begun.elapsed()).await?;
                 Ok(true)
             }
             // It stays live in the state: the next apply and destroy come back to it.
@@ -439,9 +446,9 @@ impl<'a> Attempt<'a> {
         Duration::from_millis(by_clock).max(self.begun.elapsed())
     }
 
-    fn moved(&self, status: Status) -> io::Result<()> {
+    async fn moved(&self, status: Status) -> io::Result<()> {
         let stage = self.token.stage.clone();
-        self.context.recorder.record(Event::Moved { stage: stage.clone(), status }, Sync::Later)?;
+        self.context.recorder.record(Event::Moved { stage: stage.clone(), status }, Sync::Later).await?;
         self.context.observer.notice(&Notice::Moved { stage, attempt: self.token.attempt, status });
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::notice::Interrupt;
 use super::record::Recorder;
 use crate::provider::{ErrorKind, ProviderError};
 use crate::state::event::Call;
-use crate::util::crash;
+use crate::util::{crash, simulation};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::io;
 use std::time::Duration;
@@ -26,9 +26,9 @@ pub async fn call<T, F: Future<Output = Result<T, ProviderError>>>(
     patience: Patience,
     make: impl FnMut() -> F,
 ) -> io::Result<Result<T, ProviderError>> {
-    recorder.intend(stage, token, call)?;
+    recorder.intend(stage, token, call).await?;
     let result = patiently(patience, make).await;
-    recorder.result(stage, token, call, &result)?;
+    recorder.result(stage, token, call, &result).await?;
     Ok(result)
 }
 
@@ -43,6 +43,10 @@ pub async fn patiently<T, F: Future<Output = Result<T, ProviderError>>>(
         .with_max_delay(Duration::from_secs(10))
         .with_max_times(8)
         .with_jitter();
+    let waits = match simulation::random() {
+        Some(seed) => waits.with_jitter_seed(seed),
+        None => waits,
+    };
     let mut waits = waits.build();
     loop {
         crash::point("call before");
@@ -59,6 +63,7 @@ pub async fn patiently<T, F: Future<Output = Result<T, ProviderError>>>(
                     return result;
                 }
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep(wait) => {}
                     _ = interrupt.changed() => return result,
                 }

@@ -222,7 +222,8 @@ fn check_commands(plan: &Plan, problems: &mut Vec<String>) {
 }
 
 fn find_providers(plan: &Plan, settings: &Settings, problems: &mut Vec<String>) -> BTreeMap<String, String> {
-    let known = |name: &str| provider::NAMES.contains(&name);
+    let names = settings.access.names();
+    let known = |name: &str| names.contains(&name);
     if let Some(name) = settings.provider.as_deref().filter(|name| !known(name)) {
         problems.push(provider::unknown(name));
     }

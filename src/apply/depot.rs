@@ -63,7 +63,7 @@ pub(super) async fn bucket(
         (None, None) => return Ok(Ok(None)),
         (None, Some(address)) => {
             let event = Event::Bucket { place: place.clone(), address: address.clone() };
-            context.recorder.record(event, Sync::Now)?;
+            context.recorder.record(event, Sync::Now).await?;
             address
         }
     };
@@ -116,11 +116,11 @@ pub(super) async fn delete(
     place: &PlaceName,
     address: &str,
 ) -> Result<Result<(), ProviderError>, Error> {
-    recorder.record(Event::Unstaging { place: place.clone() }, Sync::Now)?;
+    recorder.record(Event::Unstaging { place: place.clone() }, Sync::Now).await?;
     let deleting = || async { Bucket::open(address, place).map_err(as_call)?.delete().await.map_err(as_call) };
     if let Err(error) = patiently(Patience::Through, deleting).await {
         return Ok(Err(error));
     }
-    recorder.record(Event::Unstaged { place: place.clone() }, Sync::Now)?;
+    recorder.record(Event::Unstaged { place: place.clone() }, Sync::Now).await?;
     Ok(Ok(()))
 }

@@ -81,14 +81,14 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access:
     let mut unwritten: io::Result<()> = Ok(());
     for (name, token) in all {
         let Some(provider) = providers.iter().find(|provider| provider.name() == name) else { continue };
-        let announced = recorder.intend(&token.stage, &token.id, Call::Delete);
+        let announced = recorder.intend(&token.stage, &token.id, Call::Delete).await;
         let announced = match announced {
             // Whoever has the lock now may be creating what this would delete.
             Err(error) if LockLost::of(&error).is_some() => return Err(error.into()),
             announced => announced,
         };
         let deleted = patiently(Patience::Through, || provider.delete(&token)).await;
-        let told = recorder.result(&token.stage, &token.id, Call::Delete, &deleted);
+        let told = recorder.result(&token.stage, &token.id, Call::Delete, &deleted).await;
         // Deleting what is deleted is fine, so it need not be written down to go on.
         unwritten = unwritten.and(announced).and(told);
         deleted?;
@@ -98,14 +98,14 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access:
         depot::delete(&recorder, &place, &address).await??;
     }
     tree::remove(&folder.stages())?;
-    let empty = || -> io::Result<u64> {
-        recorder.record(Event::Emptied, Sync::Now)?;
+    let empty = async move || -> io::Result<u64> {
+        recorder.record(Event::Emptied, Sync::Now).await?;
         let mut opened = recorder.into_inner();
-        opened.compact()?;
+        opened.compact().await?;
         Ok(opened.state.serial)
     };
     // Once the state says that all is gone, what was not written on the way does not matter.
-    empty().map_err(|error| {
+    empty().await.map_err(|error| {
         let error = unwritten.err().unwrap_or(error);
         let message = format!("all is deleted, but the state could not be written: {error}");
         Error::Io(io::Error::new(error.kind(), message))

@@ -16,7 +16,7 @@ use crate::state::summary::definition;
 use crate::state::{Artifact, Folder, Opened, StageRecord, State, Status};
 use crate::transfer::Objects;
 use crate::util::tree::Measured;
-use crate::util::{clock, secret};
+use crate::util::{clock, secret, simulation};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -128,7 +128,10 @@ pub async fn run(
     if !known {
         let (job, plan) = (Some(plan.job.clone()), Some(context.plan_digest.clone()));
         let continues = context.plan.from_state.is_some();
-        context.recorder.record(Event::Begun { operation: "apply".to_owned(), job, plan, continues }, Sync::Later)?;
+        context
+            .recorder
+            .record(Event::Begun { operation: "apply".to_owned(), job, plan, continues }, Sync::Later)
+            .await?;
     }
     abandon_strays(plan, &context).await?;
     let stages = walk(plan, &context).await?;
@@ -138,7 +141,7 @@ pub async fn run(
     let context = Arc::into_inner(context).ok_or_else(|| Error::Bug("a stage is still at work".to_owned()))?;
     let mut opened = context.recorder.into_inner();
     if opened.journal.length() > 0 {
-        opened.compact()?;
+        opened.compact().await?;
     }
     let state = opened.state;
     let progress = state.stages.values().filter_map(|record| record.checkpoint.as_ref());
@@ -250,14 +253,17 @@ impl Context {
     }
 
     /// Writes down that a machine is gone, and what it has cost.
-    pub fn settle(&self, token: &Token, meter: &Meter, started: &str, seen: Duration) -> Result<(), Error> {
+    pub async fn settle(&self, token: &Token, meter: &Meter, started: &str, seen: Duration) -> Result<(), Error> {
         let stage = token.stage.clone();
-        let settled = self.recorder.decide(|state| {
-            let record = state.stages.get(&stage).filter(|record| record.token == token.id);
-            let reserved = record.map_or(Money(0), |record| record.reserved_micro_usd);
-            let micro_usd = budget::charge(meter, started, seen, reserved);
-            Ok::<_, ()>(((), vec![Event::Released { stage, micro_usd }]))
-        })?;
+        let settled = self
+            .recorder
+            .decide(|state| {
+                let record = state.stages.get(&stage).filter(|record| record.token == token.id);
+                let reserved = record.map_or(Money(0), |record| record.reserved_micro_usd);
+                let micro_usd = budget::charge(meter, started, seen, reserved);
+                Ok::<_, ()>(((), vec![Event::Released { stage, micro_usd }]))
+            })
+            .await?;
         settled.map_err(|()| Error::Bug("nothing was decided".to_owned()))
     }
 
@@ -349,9 +355,10 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
             let Some(index) = waiting.next() else { break };
             let (context, planned) = (context.clone(), plan.stages[index].clone());
             names.insert(&plan.stages[index].name);
-            running.spawn(async move { (index, stage::run(&context, &planned).await) });
+            running.spawn(simulation::inherit(async move { (index, stage::run(&context, &planned).await) }));
         }
         let joined = tokio::select! {
+            biased;
             joined = running.join_next() => joined,
             Ok(()) = interrupt.changed() => {
                 if let Some(signal) = *interrupt.borrow() {
@@ -407,7 +414,7 @@ async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, S
             Some(_) => {}
             None if matches!(outcomes.get(&planned.name), Some(StageOutcome::Skipped { .. })) => {
                 let record = never_begun(context, planned, Status::Skipped, message);
-                context.recorder.record(Event::NotBegun { stage: planned.name.clone(), record }, Sync::Later)?;
+                context.recorder.record(Event::NotBegun { stage: planned.name.clone(), record }, Sync::Later).await?;
             }
             None => {}
         }
@@ -439,9 +446,9 @@ pub(super) async fn abandon(context: &Context, name: &str, former: &StageRecord,
     call(&context.recorder, call_of, Patience::Through, || provider.release(&token, evidence)).await??;
     if former.status.in_flight() {
         let (stage, message) = (name.to_owned(), why.to_owned());
-        context.recorder.record(Event::Ended { stage, status: Status::Lost, message }, Sync::Later)?;
+        context.recorder.record(Event::Ended { stage, status: Status::Lost, message }, Sync::Later).await?;
     }
-    context.settle(&token, &meter(former), &former.started, Duration::ZERO)
+    context.settle(&token, &meter(former), &former.started, Duration::ZERO).await
 }
 
 /// What the machine of an attempt costs by its time.

@@ -18,46 +18,57 @@ impl Recorder {
     }
 
     /// Appends an event to the journal and takes it into the state.
-    pub fn record(&self, event: Event, sync: Sync) -> io::Result<()> {
-        let mut opened = self.lock();
-        let record = opened.journal.append(event, sync)?;
-        opened.state.take(&record);
-        let ticket = opened.journal.ticket(sync);
-        drop(opened);
-        ticket.wait()
+    pub async fn record(&self, event: Event, sync: Sync) -> io::Result<()> {
+        let ticket = {
+            let mut opened = self.lock();
+            let record = opened.journal.append(event, sync)?;
+            opened.state.take(&record);
+            opened.journal.ticket(sync)
+        };
+        ticket.wait().await
     }
 
     /// Announces a call.
-    pub fn intend(&self, stage: &str, token: &str, call: Call) -> io::Result<()> {
-        self.record(Event::Intent { stage: stage.to_owned(), token: token.to_owned(), call }, Sync::Now)
+    pub async fn intend(&self, stage: &str, token: &str, call: Call) -> io::Result<()> {
+        self.record(Event::Intent { stage: stage.to_owned(), token: token.to_owned(), call }, Sync::Now).await
     }
 
     /// Writes down how a call went.
-    pub fn result<T>(&self, stage: &str, token: &str, call: Call, result: &Result<T, ProviderError>) -> io::Result<()> {
+    pub async fn result<T>(
+        &self,
+        stage: &str,
+        token: &str,
+        call: Call,
+        result: &Result<T, ProviderError>,
+    ) -> io::Result<()> {
         let error = result.as_ref().err();
         let certain =
             |error: &ProviderError| matches!(error.kind, ErrorKind::Stockout | ErrorKind::Quota | ErrorKind::Denied);
         let absent = call == Call::Create && error.is_some_and(certain);
         let (stage, token, error) = (stage.to_owned(), token.to_owned(), error.map(ToString::to_string));
-        self.record(Event::Result { stage, token, call, error, absent }, Sync::Now)
+        self.record(Event::Result { stage, token, call, error, absent }, Sync::Now).await
     }
 
     /// Decides something by the state and records what follows, with nothing in between.
-    pub fn decide<T, E>(&self, decide: impl FnOnce(&State) -> Result<(T, Vec<Event>), E>) -> io::Result<Result<T, E>> {
-        let mut opened = self.lock();
-        let (decided, events) = match decide(&opened.state) {
-            Ok(decided) => decided,
-            Err(refused) => return Ok(Err(refused)),
+    pub async fn decide<T, E>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<(T, Vec<Event>), E>,
+    ) -> io::Result<Result<T, E>> {
+        let (decided, ticket) = {
+            let mut opened = self.lock();
+            let (decided, events) = match decide(&opened.state) {
+                Ok(decided) => decided,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            let last = events.len();
+            for (number, event) in (1..).zip(events) {
+                let sync = if number == last { Sync::Now } else { Sync::Later };
+                let record = opened.journal.append(event, sync)?;
+                opened.state.take(&record);
+            }
+            (decided, opened.journal.ticket(if last > 0 { Sync::Now } else { Sync::Later }))
         };
-        let last = events.len();
-        for (number, event) in (1..).zip(events) {
-            let sync = if number == last { Sync::Now } else { Sync::Later };
-            let record = opened.journal.append(event, sync)?;
-            opened.state.take(&record);
-        }
-        let ticket = opened.journal.ticket(if last > 0 { Sync::Now } else { Sync::Later });
-        drop(opened);
-        ticket.wait()?;
+        ticket.wait().await?;
         Ok(Ok(decided))
     }
 

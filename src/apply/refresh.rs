@@ -60,13 +60,13 @@ pub async fn refresh(opened: Opened, access: &Access) -> Result<(Vec<Drift>, u64
             Some(machine) => compare(&record, &machine, &owner, provider.as_ref(), &token).await?,
         };
         for what in seen {
-            write_down(&recorder, &name, &record, &what)?;
+            write_down(&recorder, &name, &record, &what).await?;
             drifts.push(Drift { stage: name.clone(), what });
         }
     }
     let mut opened = recorder.into_inner();
     if opened.journal.length() > 0 {
-        opened.compact()?;
+        opened.compact().await?;
     }
     Ok((drifts, opened.state.serial))
 }
@@ -114,23 +114,23 @@ async fn compare(
     Ok(seen)
 }
 
-fn write_down(recorder: &Recorder, stage: &str, record: &StageRecord, what: &What) -> Result<(), Error> {
+async fn write_down(recorder: &Recorder, stage: &str, record: &StageRecord, what: &What) -> Result<(), Error> {
     let name = stage.to_owned();
     let ended = |message: &str| Event::Ended { stage: name.clone(), status: Status::Lost, message: message.to_owned() };
     match what {
         What::Gone => {
-            recorder.record(ended("its machine was deleted outside of sky"), Sync::Later)?;
+            recorder.record(ended("its machine was deleted outside of sky"), Sync::Later).await?;
             let micro_usd = budget::charge(&meter(record), &record.started, Duration::ZERO, record.reserved_micro_usd);
-            recorder.record(Event::Released { stage: name.clone(), micro_usd }, Sync::Now)?;
+            recorder.record(Event::Released { stage: name.clone(), micro_usd }, Sync::Now).await?;
         }
-        What::Killed => recorder.record(ended("its command was ended outside of sky"), Sync::Now)?,
+        What::Killed => recorder.record(ended("its command was ended outside of sky"), Sync::Now).await?,
         What::Resized { now, .. } => {
             let (place, instance_type) = (None, Some(now.clone()));
-            recorder.record(Event::Observed { stage: name.clone(), place, instance_type }, Sync::Now)?;
+            recorder.record(Event::Observed { stage: name.clone(), place, instance_type }, Sync::Now).await?;
         }
         What::Moved { now, .. } => {
             let (place, instance_type) = (crate::model::PlaceName::parse(now), None);
-            recorder.record(Event::Observed { stage: name.clone(), place, instance_type }, Sync::Now)?;
+            recorder.record(Event::Observed { stage: name.clone(), place, instance_type }, Sync::Now).await?;
         }
         What::Retagged { .. } | What::Lease { .. } => {}
     }
@@ -188,11 +188,11 @@ pub async fn import(
         fingerprint: IMPORTED.to_owned(),
         rented: None,
     };
-    recorder.record(attempt, Sync::Later)?;
+    recorder.record(attempt, Sync::Later).await?;
     let (stage, token) = (stage.to_owned(), token.id.clone());
     let reserved = Event::Reserved { stage, token, micro_usd: crate::model::Money(0), lease_end, anew: true };
-    recorder.record(reserved, Sync::Now)?;
+    recorder.record(reserved, Sync::Now).await?;
     let mut opened = recorder.into_inner();
-    opened.compact()?;
+    opened.compact().await?;
     Ok((machine, opened.state.serial))
 }

@@ -37,7 +37,7 @@ impl Attempt<'_> {
                     let gone = ProviderError::new(ErrorKind::NotFound, "its machine is gone");
                     return Ok(Err(NoMachine::Provider(gone)));
                 }
-                Ok(None) => match self.reserve_anew(planned)? {
+                Ok(None) => match self.reserve_anew(planned).await? {
                     Ok(given) => lease = given,
                     Err(refused) => return Ok(Err(NoMachine::Budget(refused))),
                 },
@@ -59,7 +59,7 @@ impl Attempt<'_> {
         };
         // Announced by the attempt itself.
         let created = patiently(self.patience(), || self.provider.create(&self.token, &spec)).await;
-        self.context.recorder.result(&planned.name, &self.token.id, Call::Create, &created)?;
+        self.context.recorder.result(&planned.name, &self.token.id, Call::Create, &created).await?;
         match created {
             Ok(_) => self.worker(lease).await,
             Err(error) => Ok(Err(NoMachine::Provider(error))),
@@ -69,6 +69,7 @@ impl Attempt<'_> {
     async fn worker(&self, lease: Duration) -> Result<Result<(Box<dyn Worker>, Duration), NoMachine>, Error> {
         let mut interrupt = self.context.interrupt.clone();
         let worker = tokio::select! {
+            biased;
             worker = patiently(self.patience(), || self.provider.worker(&self.token)) => worker,
             // A machine may take minutes to come up.
             _ = interrupt.wait_for(Option::is_some) => {
@@ -80,12 +81,16 @@ impl Attempt<'_> {
     }
 
     /// An earlier `sky` announced a machine that never came to be: its lease begins now.
-    fn reserve_anew(&self, planned: &PlannedStage) -> Result<Result<Duration, Refused>, Error> {
+    async fn reserve_anew(&self, planned: &PlannedStage) -> Result<Result<Duration, Refused>, Error> {
         let meter = (&self.meter, self.provider.bills());
-        Ok(self.context.recorder.decide(|state| {
-            let (given, reserved) = reserve(self.context, planned, &self.rung, meter, state, &self.token)?;
-            Ok((given, vec![reserved]))
-        })?)
+        Ok(self
+            .context
+            .recorder
+            .decide(|state| {
+                let (given, reserved) = reserve(self.context, planned, &self.rung, meter, state, &self.token)?;
+                Ok((given, vec![reserved]))
+            })
+            .await?)
     }
 }
 

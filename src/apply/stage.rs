@@ -17,7 +17,8 @@ use crate::state::{Artifact, Exhausted, StageRecord, Status};
 use crate::util::clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Attempts that may go lost in one apply before the stage counts as failed.
 const LOSSES: u32 = 3;
@@ -30,7 +31,7 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
         Err(error) => {
             let message = error.to_string();
             let record = never_begun(context, planned, Status::Failed, message.clone());
-            context.recorder.record(Event::NotBegun { stage: name.clone(), record }, Sync::Now)?;
+            context.recorder.record(Event::NotBegun { stage: name.clone(), record }, Sync::Now).await?;
             let failed = Notice::Failed { stage: name.clone(), message: message.clone(), elapsed: Duration::ZERO };
             context.observer.notice(&failed);
             return Ok(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false });
@@ -79,18 +80,18 @@ async fn attempts(
         if context.interrupt.borrow().is_some() {
             return Ok(StageOutcome::NotBegun { because: SIGNAL });
         }
-        let attempt = match Attempt::begin(context, planned, rung, work, resume.take(), changed)? {
+        let attempt = match Attempt::begin(context, planned, rung, work, resume.take(), changed).await? {
             Ok(attempt) => attempt,
             // A cheaper rung may do, if there is one.
             Err(refused) if rung.number > 0 => {
                 passed.insert(rung.number, refused.to_string());
                 match next(context, planned, &rungs, &mut passed) {
                     Some(next) => rung = next,
-                    None => return denied(context, planned, &refused),
+                    None => return denied(context, planned, &refused).await,
                 }
                 continue;
             }
-            Err(refused) => return denied(context, planned, &refused),
+            Err(refused) => return denied(context, planned, &refused).await,
         };
         match attempt.run(planned, work).await? {
             Ended::Outcome(outcome) => return Ok(outcome),
@@ -104,7 +105,7 @@ async fn attempts(
                     purchase: rung.purchase,
                     why: why.to_owned(),
                 };
-                context.recorder.record(Event::Exhausted { offer }, Sync::Later)?;
+                context.recorder.record(Event::Exhausted { offer }, Sync::Later).await?;
                 let taken_away = why == super::attempt::PREEMPTED;
                 losses += u32::from(taken_away);
                 passed.insert(rung.number, message.clone());
@@ -161,10 +162,10 @@ fn next<'a>(
 }
 
 /// The budget is what is in the way.
-fn denied(context: &Context, planned: &PlannedStage, refused: &Refused) -> Result<StageOutcome, Error> {
+async fn denied(context: &Context, planned: &PlannedStage, refused: &Refused) -> Result<StageOutcome, Error> {
     let message = refused.to_string();
     let record = never_begun(context, planned, Status::Skipped, message.clone());
-    context.recorder.record(Event::NotBegun { stage: planned.name.clone(), record }, Sync::Now)?;
+    context.recorder.record(Event::NotBegun { stage: planned.name.clone(), record }, Sync::Now).await?;
     context.observer.notice(&Notice::Denied { stage: planned.name.clone(), message: message.clone() });
     Ok(StageOutcome::Denied { message })
 }

@@ -115,7 +115,7 @@ pub(super) async fn outputs(
             Kind::Directory => format!("{hex}-{}", attempt.token.id),
         };
         let artifact = format!("{}.{name}", attempt.token.stage);
-        announce(attempt, &artifact, &measured.digest, place)?;
+        announce(attempt, &artifact, &measured.digest, place).await?;
         let what = Sent { source: Source::Output(name), key, most: parcel.packed, chunk: context.settings.chunk_bytes };
         let (pack, moved, digests) = match send(attempt, worker, &bucket, &what).await {
             Ok(sent) => sent,
@@ -127,7 +127,7 @@ pub(super) async fn outputs(
             let message = format!("output `{name}` was changed while it was read");
             return Ok(Err(ProviderError::new(ErrorKind::Output, message)));
         }
-        told(attempt, &artifact, &measured.digest, place, moved, &pack)?;
+        told(attempt, &artifact, &measured.digest, place, moved, &pack).await?;
         let staged = BTreeMap::from([(place.clone(), pack)]);
         let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
         let artifact = Artifact { digest, bytes, kind, attempt: attempt.token.attempt, staged, away: true };
@@ -185,7 +185,7 @@ fn validity(bytes: u64) -> Duration {
     (VALID + Duration::from_secs(bytes / PACE)).min(LONGEST)
 }
 
-fn announce(attempt: &Attempt<'_>, artifact: &str, digest: &str, place: &PlaceName) -> io::Result<()> {
+async fn announce(attempt: &Attempt<'_>, artifact: &str, digest: &str, place: &PlaceName) -> io::Result<()> {
     let event = Event::Staging {
         stage: attempt.token.stage.clone(),
         token: attempt.token.id.clone(),
@@ -193,10 +193,10 @@ fn announce(attempt: &Attempt<'_>, artifact: &str, digest: &str, place: &PlaceNa
         digest: digest.to_owned(),
         place: place.clone(),
     };
-    attempt.context.recorder.record(event, Sync::Now)
+    attempt.context.recorder.record(event, Sync::Now).await
 }
 
-fn told(
+async fn told(
     attempt: &Attempt<'_>,
     artifact: &str,
     digest: &str,
@@ -213,7 +213,7 @@ fn told(
         moved,
         pack: pack.clone(),
     };
-    attempt.context.recorder.record(event, Sync::Now)
+    attempt.context.recorder.record(event, Sync::Now).await
 }
 
 /// Has the machine fetch what lies in buckets, and brings home what it cannot fetch; the task's inputs say so then.
@@ -293,12 +293,12 @@ async fn fetch(
         Ok(None) => return Ok(Ok(())),
         Err(error) => return Ok(Err(error)),
     };
-    announce(attempt, name, &artifact.digest, here)?;
+    announce(attempt, name, &artifact.digest, here).await?;
     let (key, most, chunk) = (pack.key.clone(), pack.bytes, pack.chunk_bytes);
     let sent = Sent { source: Source::Input(input), key, most, chunk };
     match send(attempt, worker, &bucket, &sent).await {
         Ok((copy, moved, _)) if copy == *pack => {
-            told(attempt, name, &artifact.digest, here, moved, pack)?;
+            told(attempt, name, &artifact.digest, here, moved, pack).await?;
             match gang {
                 true => fetch_from(attempt, worker, (&bucket, here, pack), (name, input), Nodes::Others).await,
                 false => Ok(Ok(())),
@@ -325,7 +325,7 @@ async fn fetch_from(
     let from = from.clone();
     let fetching =
         Event::Fetching { stage: stage.clone(), token: token.clone(), artifact: artifact.clone(), from: from.clone() };
-    recorder.record(fetching, Sync::Now)?;
+    recorder.record(fetching, Sync::Now).await?;
     let mut moved = 0;
     let mut whole = false;
     // What came over a bad line is fetched once more; what lies there wrong is not used.
@@ -340,7 +340,7 @@ async fn fetch_from(
             break;
         }
     }
-    recorder.record(Event::Fetched { stage, token, artifact, from, moved }, Sync::Now)?;
+    recorder.record(Event::Fetched { stage, token, artifact, from, moved }, Sync::Now).await?;
     if !whole {
         let at = format!("{}/{}", bucket.address(), pack.key);
         let message = format!("input `{name}`: {at} is not what was written: somebody has changed it");
@@ -401,7 +401,7 @@ async fn bring_home(context: &Context, name: &str, patience: Patience) -> Result
     }
     let (artifact, digest) = (name.to_owned(), artifact.digest);
     let brought = Event::Brought { artifact, digest, from: from.clone(), moved: pack.bytes };
-    context.recorder.record(brought, Sync::Now)?;
+    context.recorder.record(brought, Sync::Now).await?;
     Ok(Ok(()))
 }
 

@@ -141,6 +141,7 @@ pub(super) async fn watch(
         }
         let wait = save.map_or(pause, |due| pause.min(due.saturating_duration_since(Instant::now())));
         tokio::select! {
+            biased;
             () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => pause = (pause * 2).min(worker.interval()),
             _ = interrupt.changed() => {}
         }
@@ -172,20 +173,24 @@ async fn renew(attempt: &Attempt<'_>, lease: &mut Lease) -> Result<(), Error> {
     };
     let most = Millis(age.saturating_add(millis(slack)).max(age.saturating_add(left)));
     let wanted = Wanted { meter: attempt.meter, least: Millis(age.saturating_add(left)), most, once: attempt.once };
-    let given = attempt.context.recorder.decide(|state| {
-        let given = budget::reserve(&attempt.context.purse().account(stage, state), &wanted)?;
-        let (longer, held) = (given.lease.0.saturating_sub(age), state.stages.get(stage));
-        let held = held.map_or(Money(0), |record| record.reserved_micro_usd);
-        let reserved = Event::Reserved {
-            stage: stage.clone(),
-            token: token.clone(),
-            // Never less than what the lease that is running may cost.
-            micro_usd: given.amount.max(held),
-            lease_end: clock::after(Duration::from_millis(longer)),
-            anew: false,
-        };
-        Ok::<_, budget::Refused>((Duration::from_millis(longer), vec![reserved]))
-    })?;
+    let given = attempt
+        .context
+        .recorder
+        .decide(|state| {
+            let given = budget::reserve(&attempt.context.purse().account(stage, state), &wanted)?;
+            let (longer, held) = (given.lease.0.saturating_sub(age), state.stages.get(stage));
+            let held = held.map_or(Money(0), |record| record.reserved_micro_usd);
+            let reserved = Event::Reserved {
+                stage: stage.clone(),
+                token: token.clone(),
+                // Never less than what the lease that is running may cost.
+                micro_usd: given.amount.max(held),
+                lease_end: clock::after(Duration::from_millis(longer)),
+                anew: false,
+            };
+            Ok::<_, budget::Refused>((Duration::from_millis(longer), vec![reserved]))
+        })
+        .await?;
     let longer = match given {
         Ok(longer) if millis(longer) > left.saturating_add(1000) => longer,
         _ => {

@@ -9,6 +9,7 @@ use crate::provider::{Content, Item, Task};
 use crate::state::State;
 use crate::state::summary::definition;
 use crate::util::hash;
+pub(super) use crate::util::task::blocking;
 use crate::util::tree::{self, Links};
 use std::collections::BTreeMap;
 use std::io;
@@ -110,11 +111,4 @@ fn origin(context: &Context, read: &ArtifactRef, state: &State) -> Option<(Place
             Some((place, state.artifacts.get(&read.to_string())?.bytes))
         }
     }
-}
-
-/// Runs file work off the event loop.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }

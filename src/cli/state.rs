@@ -104,7 +104,7 @@ impl StateArgs {
     pub fn access(&self, here: &Path) -> Access {
         let hosts = super::hosts::file(self.hosts.as_deref(), here);
         let root = self.place.folder(here).root;
-        Access { root, hosts, cloud: self.sim.as_ref().map(|cloud| here.join(cloud)) }
+        Access { root, hosts, cloud: self.sim.as_ref().map(|cloud| here.join(cloud)), registry: None }
     }
 
     /// The state's place; asks nobody yet.

@@ -51,6 +51,7 @@ use crate::model::{Bytes, PlaceName, Purchase, Rate, Tee};
 use crate::util::hash;
 use async_trait::async_trait;
 use check::{Finding, Need, Topic};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,8 +108,17 @@ pub fn unknown(name: &str) -> String {
     format!("this sky has no provider `{name}`; it has {}", NAMES.join(", "))
 }
 
+/// Providers in place of those of this build. A test gives its own.
+pub trait Registry: fmt::Debug + Send + Sync {
+    /// The names of all providers, each that of the cloud whose places it has.
+    fn names(&self) -> Vec<&'static str>;
+
+    /// The provider of that name; none if there is none.
+    fn open(&self, name: &str) -> Result<Option<Arc<dyn Provider>>, ProviderError>;
+}
+
 /// What providers are reached with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Access {
     /// The state folder, that a provider may keep things in.
     pub root: PathBuf,
@@ -116,10 +126,32 @@ pub struct Access {
     pub hosts: Option<PathBuf>,
     /// The folder of the simulated cloud; without it, `cloud` in the state folder.
     pub cloud: Option<PathBuf>,
+    /// Providers in place of those of this build.
+    pub registry: Option<Arc<dyn Registry>>,
+}
+
+impl PartialEq for Access {
+    fn eq(&self, other: &Self) -> bool {
+        let registry = |access: &Self| access.registry.as_ref().map(Arc::as_ptr).map(<*const _>::cast::<()>);
+        (&self.root, &self.hosts, &self.cloud, registry(self))
+            == (&other.root, &other.hosts, &other.cloud, registry(other))
+    }
+}
+
+impl Eq for Access {}
+
+impl Access {
+    /// The names of all providers that can be reached.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.registry.as_ref().map_or_else(|| NAMES.to_vec(), |registry| registry.names())
+    }
 }
 
 /// The provider of that name; none if this sky has none. An error says what is missing to reach it.
 pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, ProviderError> {
+    if let Some(registry) = &access.registry {
+        return registry.open(name);
+    }
     Ok(match name {
         LOCAL => Some(Arc::new(local::Local::new(&access.root))),
         SIM => Some(Arc::new(sim::Sim::open(access.cloud.as_deref().unwrap_or(&access.root.join("cloud")))?)),
@@ -165,8 +197,8 @@ pub fn present(access: &Access) -> Vec<String> {
 }
 
 /// The name of the provider for the places of a cloud; none if this sky has none.
-pub fn of_cloud(cloud: &str, _access: &Access) -> Option<&'static str> {
-    NAMES.iter().copied().find(|name| *name == cloud)
+pub fn of_cloud(cloud: &str, access: &Access) -> Option<&'static str> {
+    access.names().into_iter().find(|name| *name == cloud)
 }
 
 /// Names one attempt of one stage under one plan; equal for equal attempts.

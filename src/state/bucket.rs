@@ -1,17 +1,23 @@
 //! Objects below a prefix of a bucket, for the state's other files: read, written on condition, listed.
 //!
-//! Calls wait for their answers. They may be made from anywhere: the work is done by threads of their own, so a
-//! caller inside of tokio's runtime only steps aside. A call that is not answered is made again: for some seconds, so
+//! Calls are made on threads of their own, so that a client and its connections belong to one runtime, whichever the
+//! caller's is. Whoever has no runtime waits for an answer with [`wait`]. A call that is not answered is made again: for some seconds, so
 //! that a wrong address is told soon; or, once an operation is at work ([`Bucket::patiently`]), for a minute, so that
 //! a short outage does not end it.
 
 use super::address::Cloud;
+use crate::util::{simulation, task};
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
+
+/// Calls for many objects that are under way at the same time.
+const AT_ONCE: usize = 16;
 
 /// What a bucket has below a prefix.
 #[derive(Clone, Debug)]
@@ -82,13 +88,14 @@ impl Bucket {
     }
 
     /// Reads an object; none if there is none.
-    pub fn get(&self, object: &str) -> io::Result<Option<Found>> {
+    pub async fn get(&self, object: &str) -> io::Result<Option<Found>> {
         let (client, path) = (self.client.clone(), Path::from(self.below(object)));
-        let got = wait(async move {
+        let got = on_own_threads(async move {
             let answer = client.get(&path).await?;
             let (e_tag, version) = (answer.meta.e_tag.clone(), answer.meta.version.clone());
             Ok(Found { version: UpdateVersion { e_tag, version }, bytes: answer.bytes().await?.to_vec() })
-        });
+        })
+        .await;
         match got {
             Ok(found) => Ok(Some(found)),
             Err(Error::NotFound { .. }) => Ok(None),
@@ -98,7 +105,7 @@ impl Bucket {
 
     /// Writes an object, whole or not at all. `Refused` also when an answer was lost, the same was written again,
     /// and now is there: the caller reads it.
-    pub fn put(&self, object: &str, bytes: Vec<u8>, when: When) -> io::Result<Put> {
+    pub async fn put(&self, object: &str, bytes: Vec<u8>, when: When) -> io::Result<Put> {
         let (client, path) = (self.client.clone(), Path::from(self.below(object)));
         let changes = matches!(when, When::Still(_));
         let mode = match when {
@@ -106,7 +113,11 @@ impl Bucket {
             When::New => PutMode::Create,
             When::Still(version) => PutMode::Update(version),
         };
-        let put = wait(async move { client.put_opts(&path, PutPayload::from(bytes), PutOptions::from(mode)).await });
+        let put =
+            on_own_threads(
+                async move { client.put_opts(&path, PutPayload::from(bytes), PutOptions::from(mode)).await },
+            )
+            .await;
         match put {
             Ok(put) => Ok(Put::Done(put.into())),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Put::Refused),
@@ -117,20 +128,31 @@ impl Bucket {
     }
 
     /// Reads many objects at once; none for those that are not there.
-    pub fn get_all(&self, objects: &[String]) -> io::Result<Vec<Option<Vec<u8>>>> {
-        let get = |object: &String| self.get(object).map(|found| found.map(|found| found.bytes));
-        at_once(objects, get).into_iter().collect()
+    pub async fn get_all(&self, objects: &[String]) -> io::Result<Vec<Option<Vec<u8>>>> {
+        let get = |object: &String| -> BoxFuture<'static, io::Result<Option<Vec<u8>>>> {
+            let (bucket, object) = (self.clone(), object.clone());
+            Box::pin(async move { Ok(bucket.get(&object).await?.map(|found| found.bytes)) })
+        };
+        let all: Vec<_> = objects.iter().map(get).collect();
+        let found: Vec<io::Result<Option<Vec<u8>>>> = stream::iter(all).buffered(AT_ONCE).collect().await;
+        found.into_iter().collect()
     }
 
     /// Deletes many objects at once.
-    pub fn delete_all(&self, objects: &[String]) -> io::Result<()> {
-        at_once(objects, |object| self.delete(object)).into_iter().collect()
+    pub async fn delete_all(&self, objects: &[String]) -> io::Result<()> {
+        let delete = |object: &String| -> BoxFuture<'static, io::Result<()>> {
+            let (bucket, object) = (self.clone(), object.clone());
+            Box::pin(async move { bucket.delete(&object).await })
+        };
+        let all: Vec<_> = objects.iter().map(delete).collect();
+        let deleted: Vec<io::Result<()>> = stream::iter(all).buffered(AT_ONCE).collect().await;
+        deleted.into_iter().collect()
     }
 
     /// The last parts of the names of all objects in a folder, in their order.
-    pub fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+    pub async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         let (client, path) = (self.client.clone(), Path::from(self.below(folder)));
-        let listed = wait(async move { client.list_with_delimiter(Some(&path)).await });
+        let listed = on_own_threads(async move { client.list_with_delimiter(Some(&path)).await }).await;
         let listed = listed.map_err(|error| self.named("list", folder, &error))?;
         let name = |object: object_store::ObjectMeta| object.location.filename().map(str::to_owned);
         let mut names: Vec<String> = listed.objects.into_iter().filter_map(name).collect();
@@ -139,9 +161,9 @@ impl Bucket {
     }
 
     /// Deletes an object; fine if there is none.
-    pub fn delete(&self, object: &str) -> io::Result<()> {
+    pub async fn delete(&self, object: &str) -> io::Result<()> {
         let (client, path) = (self.client.clone(), Path::from(self.below(object)));
-        match wait(async move { client.delete(&path).await }) {
+        match on_own_threads(async move { client.delete(&path).await }).await {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.named("delete", object, &error)),
         }
@@ -177,20 +199,6 @@ fn words(error: &dyn std::error::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Does the same for many, in their order.
-fn at_once<T: Send>(objects: &[String], work: impl Fn(&String) -> T + Sync) -> Vec<T> {
-    const THREADS: usize = 16;
-    let share = objects.len().div_ceil(THREADS).max(1);
-    let share_of = |objects: &[String]| objects.iter().map(&work).collect::<Vec<T>>();
-    aside(|| {
-        std::thread::scope(|scope| {
-            let threads: Vec<_> = objects.chunks(share).map(|objects| scope.spawn(|| share_of(objects))).collect();
-            let joined = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|it| resume_unwind(it)));
-            joined.flatten().collect()
-        })
-    })
-}
-
 /// Never dropped: a runtime may not be, inside of another.
 fn runtime() -> Result<&'static Runtime, String> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
@@ -201,17 +209,46 @@ fn runtime() -> Result<&'static Runtime, String> {
     built.as_ref().map_err(Clone::clone)
 }
 
-fn wait<T: Send + 'static>(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Result<T, Error> {
+/// Makes a call on the threads of this file; in a simulation, here.
+async fn on_own_threads<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    if simulation::is_on() {
+        return work.await;
+    }
     let broken = |why: String| Error::Generic { store: "state", source: why.into() };
-    let (told, tell) = mpsc::sync_channel(1);
-    runtime().map_err(broken)?.spawn(async move {
-        let _ = told.send(work.await);
-    });
-    aside(|| tell.recv()).unwrap_or_else(|_| Err(broken("the call broke off".to_owned())))
+    let spawned = runtime().map_err(broken)?.spawn(work);
+    spawned.await.unwrap_or_else(|error| Err(broken(format!("the call broke off: {error}"))))
+}
+
+/// Begins something that goes on whether or not anybody waits for it.
+pub(super) fn detached(work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+    if simulation::is_on() {
+        drop(task::spawn(work));
+    } else {
+        drop(runtime().map_err(io::Error::other)?.spawn(work));
+    }
+    Ok(())
+}
+
+/// Waits for something asynchronous from anywhere, also from inside of a runtime, whose other tasks go on meanwhile.
+/// Not for simulated processes, whose one thread would wait for itself.
+pub fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        // Without threads nothing at all can be done.
+        Err(why) => panic!("{why}"),
+    };
+    aside(|| {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| runtime.block_on(work));
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    })
 }
 
 /// Does what blocks, while other tasks of the caller's runtime go on.
-pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
+fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),

@@ -41,13 +41,13 @@ pub fn may_push(opened: &Opened, pushed: &State) -> Result<bool, Refused> {
 
 impl Opened {
     /// Puts another state in the place of this one, as its next snapshot.
-    pub fn replace(&mut self, state: State) -> io::Result<()> {
+    pub async fn replace(&mut self, state: State) -> io::Result<()> {
         let (serial, sequence) = (self.state.serial, self.state.journal_sequence);
         self.state = state;
         // Neither a serial nor a record's sequence is ever used twice.
         self.state.serial = self.state.serial.max(serial);
         self.state.journal_sequence = self.state.journal_sequence.max(sequence);
-        self.compact()
+        self.compact().await
     }
 }
 

@@ -7,18 +7,20 @@
 use super::holder::Holder;
 use super::lock::{Fence, Former, Lock, LockError, LockLost, taken_over};
 use crate::util::file;
+use async_trait::async_trait;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a holder may take to say who it is.
 const INTRODUCTION: Duration = Duration::from_secs(5);
 
 /// Takes the lock at `path`, trying for as long as `timeout`; it lasts for `lease` when it is not renewed.
-pub fn take(path: &Path, holder: &Holder, timeout: Duration, lease: Duration) -> Result<Lock, LockError> {
+pub async fn take(path: &Path, holder: &Holder, timeout: Duration, lease: Duration) -> Result<Lock, LockError> {
     let begun = Instant::now();
     loop {
         let mut file = open(path)?;
@@ -41,7 +43,7 @@ pub fn take(path: &Path, holder: &Holder, timeout: Duration, lease: Duration) ->
             return Err(LockError::Held(said.map(Box::new)));
         }
         let pause = if said.is_some() { Duration::from_millis(100) } else { Duration::from_millis(10) };
-        std::thread::sleep(pause.min(timeout.saturating_sub(waited).max(Duration::from_millis(1))));
+        tokio::time::sleep(pause.min(timeout.saturating_sub(waited).max(Duration::from_millis(1)))).await;
     }
 }
 
@@ -102,8 +104,13 @@ impl Flock {
     }
 }
 
+#[async_trait]
 impl Fence for Flock {
-    fn check(&self) -> io::Result<()> {
+    async fn check(&self) -> io::Result<()> {
+        self.check_now()
+    }
+
+    fn check_now(&self) -> io::Result<()> {
         if in_place(&self.path, &self.file) {
             return Ok(());
         }
@@ -111,7 +118,7 @@ impl Fence for Flock {
         Err(LockLost { holder }.into_io())
     }
 
-    fn renew(&self) {
+    async fn renew(&self) {
         if in_place(&self.path, &self.file) {
             let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
             *holder = holder.renewed(self.lease);
@@ -119,7 +126,7 @@ impl Fence for Flock {
         }
     }
 
-    fn release(&self) {
+    async fn release(&self) {
         // The record must not outlive the lock; the lock itself ends with the file.
         let _ = self.file.set_len(0);
         let _ = self.file.unlock();
@@ -150,6 +157,7 @@ fn read(file: &mut File) -> Option<Holder> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::bucket::wait;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -158,16 +166,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let first = Holder::here("apply", "here", LONG);
-        let lock = take(&path, &first, Duration::ZERO, LONG).unwrap();
+        let lock = wait(take(&path, &first, Duration::ZERO, LONG)).unwrap();
         let second = Holder::here("destroy", "here", LONG);
-        let Err(LockError::Held(Some(held))) = take(&path, &second, Duration::from_millis(30), LONG) else {
+        let Err(LockError::Held(Some(held))) = wait(take(&path, &second, Duration::from_millis(30), LONG)) else {
             panic!("the lock was given twice")
         };
         assert_eq!((&held.id, held.pid), (&first.id, std::process::id()));
         assert_eq!(holder(&path).unwrap().unwrap().id, first.id);
         drop(lock);
         assert!(holder(&path).unwrap().is_none());
-        take(&path, &second, Duration::ZERO, LONG).unwrap();
+        wait(take(&path, &second, Duration::ZERO, LONG)).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"");
     }
 
@@ -176,29 +184,29 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let short = Duration::from_millis(300);
-        let first = take(&path, &Holder::here("apply", "here", short), Duration::ZERO, short).unwrap();
+        let first = wait(take(&path, &Holder::here("apply", "here", short), Duration::ZERO, short)).unwrap();
         // Its heart beats.
         let second = Holder::here("destroy", "here", LONG);
-        assert!(matches!(take(&path, &second, short * 3, LONG), Err(LockError::Held(Some(_)))));
-        first.fence().check().unwrap();
+        assert!(matches!(wait(take(&path, &second, short * 3, LONG)), Err(LockError::Held(Some(_)))));
+        first.fence().check_now().unwrap();
         // One that hangs writes nothing more.
         let over = Holder { expires: "2001-01-01T00:00:00.000Z".into(), ..holder(&path).unwrap().unwrap() };
         let fence = first.fence();
         let lock = loop {
             std::fs::write(&path, over.bytes()).unwrap();
-            if let Ok(lock) = take(&path, &second, Duration::ZERO, LONG) {
+            if let Ok(lock) = wait(take(&path, &second, Duration::ZERO, LONG)) {
                 break lock;
             }
         };
         assert!(lock.former.as_ref().unwrap().words.contains("was taken over"), "{:?}", lock.former);
-        let lost = fence.check().unwrap_err();
+        let lost = fence.check_now().unwrap_err();
         assert_eq!(LockLost::of(&lost).unwrap().holder.as_ref().unwrap().id, second.id);
         // Neither its heart nor its end touches the other's.
-        fence.renew();
+        wait(fence.renew());
         drop(first);
-        lock.fence().check().unwrap();
+        lock.fence().check_now().unwrap();
         assert_eq!(holder(&path).unwrap().unwrap().id, second.id);
         force(&path).unwrap();
-        assert!(LockLost::of(&lock.fence().check().unwrap_err()).unwrap().holder.is_none());
+        assert!(LockLost::of(&lock.fence().check_now().unwrap_err()).unwrap().holder.is_none());
     }
 }

@@ -8,7 +8,7 @@ use super::journal::{self, Journal};
 use super::lock::Lock;
 use super::opened::{Home, Log, Opened};
 use super::snapshot::{self, StateError};
-use crate::util::{clock, file, hash};
+use crate::util::{clock, file, hash, simulation};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -149,13 +149,19 @@ impl Folder {
             && (!decoded.sealed || snapshot::in_form(true, &name, cipher)?);
         decoded.records.iter().for_each(|record| state.take(record));
         let fence = lock.map(Lock::fence);
-        let journal = Journal::open(&path, decoded.whole, state.journal_sequence)?.under(cipher.clone(), fence);
-        let home = Home::Folder(self.clone(), cipher.clone());
-        let mut opened = Opened { state, journal: Log::File(journal), warnings, home };
+        let mut journal = Journal::open(&path, decoded.whole, state.journal_sequence)?.under(cipher.clone(), fence);
         if !in_form {
-            opened.compact()?;
+            self.fold(&mut state, &mut journal, cipher)?;
         }
-        Ok(opened)
+        let home = Home::Folder(self.clone(), cipher.clone());
+        Ok(Opened { state, journal: Log::File(journal), warnings, home })
+    }
+
+    /// Folds the journal into a new snapshot and empties it.
+    pub(super) fn fold(&self, state: &mut State, journal: &mut Journal, cipher: &Cipher) -> io::Result<()> {
+        journal.check()?;
+        self.write(state, cipher)?;
+        journal.clear()
     }
 
     /// Writes the state as the new snapshot, one serial on, and keeps the former as `.backup`.
@@ -239,7 +245,10 @@ fn read_journal(path: &Path, cipher: &Cipher) -> Result<journal::Decoded, StateE
 
 /// A state in which nothing was ever applied, of a lineage of its own.
 pub(super) fn empty(place: &str) -> State {
-    let seed = format!("{} {} {place}", clock::timestamp(), std::process::id());
+    let seed = match simulation::random() {
+        Some(random) => format!("simulated {random}"),
+        None => format!("{} {} {place}", clock::timestamp(), std::process::id()),
+    };
     State::empty(uuid_from(&hash::digest(seed.as_bytes())))
 }
 
@@ -286,7 +295,7 @@ mod tests {
         assert_eq!(read.stages["b"].status, Status::Done);
         let mut opened = folder.open().unwrap();
         assert_eq!(opened.state, read);
-        opened.compact().unwrap();
+        crate::state::wait(opened.compact()).unwrap();
         assert_eq!(std::fs::metadata(folder.journal()).unwrap().len(), 0);
         let compacted = folder.read().unwrap().unwrap();
         assert_eq!((compacted.serial, &compacted.lineage), (read.serial + 1, &read.lineage));

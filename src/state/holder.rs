@@ -1,6 +1,6 @@
 //! Who holds a lock: the record that others read.
 
-use crate::util::{clock, hash};
+use crate::util::{clock, hash, simulation};
 use serde::{Deserialize, Serialize};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
@@ -40,14 +40,14 @@ pub struct Holder {
 impl Holder {
     /// This process, about to do `operation` on the state at `path`; its lock lasts for `lease` from now.
     pub fn here(operation: &str, path: &str, lease: Duration) -> Self {
-        let host = host_name();
+        let host = simulation::current().map_or_else(host_name, |process| process.machine.name.clone());
         let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
         let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
         let created = clock::timestamp();
-        let pid = std::process::id();
+        let pid = simulation::current().map_or_else(std::process::id, |process| process.pid);
         let (machine, started) = (machine(), process(pid).unwrap_or(0));
         // Several may be taken by one process at one time, and ids must not meet.
-        let chance = RandomState::new().build_hasher().finish();
+        let chance = simulation::random().unwrap_or_else(|| RandomState::new().build_hasher().finish());
         let digest = hash::digest(format!("{host} {machine} {pid} {started} {created} {path} {chance}").as_bytes());
         let holder = Self {
             id: uuid_from(&digest),
@@ -130,6 +130,9 @@ fn host_name() -> String {
 
 /// Containers may share a host's name and even its boot, but then not the namespace of pids.
 fn machine() -> String {
+    if let Some(process) = simulation::current() {
+        return process.machine.name.clone();
+    }
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let pids = std::fs::read_link("/proc/self/ns/pid").ok();
     match (boot, pids) {
@@ -140,6 +143,10 @@ fn machine() -> String {
 
 /// When a process of this machine began, in ticks; none if it has ended.
 fn process(pid: u32) -> Option<u64> {
+    if let Some(process) = simulation::current() {
+        // No number of a process is used twice there.
+        return process.machine.lives(pid).then_some(u64::from(pid));
+    }
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name before may hold anything, even brackets.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();

@@ -7,9 +7,12 @@
 use super::bucket::{Bucket, Found, Put, When};
 use super::holder::Holder;
 use super::lock::{Fence, Former, Lock, LockError, LockLost, taken_over};
+use async_trait::async_trait;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 /// The object's name.
 pub const LOCK: &str = "lock";
@@ -21,11 +24,11 @@ const FREE: &[u8] = b"{}\n";
 const FORCED: &[u8] = b"{\"Forced\": true}\n";
 
 /// Takes the lock, trying for as long as `timeout`; it lasts for `lease` when it is not renewed.
-pub fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Duration) -> Result<Lock, LockError> {
+pub async fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Duration) -> Result<Lock, LockError> {
     let begun = Instant::now();
     loop {
         let holder = holder.renewed(lease);
-        let found = bucket.get(LOCK)?;
+        let found = bucket.get(LOCK).await?;
         let (when, former) = match &found {
             None => (When::New, None),
             Some(found) => match read(bucket, found)? {
@@ -36,7 +39,7 @@ pub fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Duration
                     if waited >= timeout {
                         return Err(LockError::Held(Some(Box::new(said))));
                     }
-                    std::thread::sleep(Duration::from_millis(250).min(timeout - waited));
+                    tokio::time::sleep(Duration::from_millis(250).min(timeout - waited)).await;
                     continue;
                 }
                 Some(said) => (When::Still(found.version.clone()), Some(taken_over(&said))),
@@ -50,31 +53,32 @@ pub fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Duration
             },
         };
         // If it is refused, somebody was faster: who?
-        if let Put::Done(_) = bucket.put(LOCK, holder.bytes(), when)? {
+        if let Put::Done(_) = bucket.put(LOCK, holder.bytes(), when).await? {
             return held(bucket, holder, lease, former);
         }
     }
 }
 
 fn held(bucket: &Bucket, holder: Holder, lease: Duration, former: Option<Former>) -> Result<Lock, LockError> {
-    let fence = Arc::new(Lease { bucket: bucket.clone(), holder: Mutex::new(holder), lease });
+    let id = holder.id.clone();
+    let fence = Arc::new(Lease { bucket: bucket.clone(), id, holder: Mutex::new(holder), lease });
     Ok(Lock::held(fence, lease, former)?)
 }
 
 /// Who holds the lock; none if nobody does.
-pub fn holder(bucket: &Bucket) -> io::Result<Option<Holder>> {
-    let found = bucket.get(LOCK)?;
+pub async fn holder(bucket: &Bucket) -> io::Result<Option<Holder>> {
+    let found = bucket.get(LOCK).await?;
     let said = found.map(|found| read(bucket, &found)).transpose()?.flatten();
     Ok(said.filter(|said| !said.is_dead()))
 }
 
 /// Gives the lock up for its holder; `false` if it is no longer the one with that id.
-pub fn force(bucket: &Bucket, id: &str) -> io::Result<bool> {
-    let Some(found) = bucket.get(LOCK)? else { return Ok(false) };
+pub async fn force(bucket: &Bucket, id: &str) -> io::Result<bool> {
+    let Some(found) = bucket.get(LOCK).await? else { return Ok(false) };
     if read(bucket, &found)?.is_none_or(|said| said.id != id) {
         return Ok(false);
     }
-    Ok(matches!(bucket.put(LOCK, FORCED.to_vec(), When::Still(found.version))?, Put::Done(_)))
+    Ok(matches!(bucket.put(LOCK, FORCED.to_vec(), When::Still(found.version)).await?, Put::Done(_)))
 }
 
 fn read(bucket: &Bucket, found: &Found) -> io::Result<Option<Holder>> {
@@ -91,6 +95,7 @@ fn read(bucket: &Bucket, found: &Found) -> io::Result<Option<Holder>> {
 #[derive(Debug)]
 struct Lease {
     bucket: Bucket,
+    id: String,
     /// One call at a time: a renewal must not come after the release.
     holder: Mutex<Holder>,
     lease: Duration,
@@ -98,8 +103,8 @@ struct Lease {
 
 impl Lease {
     /// The object as it is, if it is ours.
-    fn ours(bucket: &Bucket, id: &str) -> io::Result<Found> {
-        let found = bucket.get(LOCK)?;
+    async fn ours(bucket: &Bucket, id: &str) -> io::Result<Found> {
+        let found = bucket.get(LOCK).await?;
         let said = found.as_ref().map(|found| read(bucket, found)).transpose()?.flatten();
         match (found, said) {
             (Some(found), Some(said)) if said.id == id => Ok(found),
@@ -108,26 +113,30 @@ impl Lease {
     }
 }
 
+#[async_trait]
 impl Fence for Lease {
-    fn check(&self) -> io::Result<()> {
-        let id = self.holder.lock().unwrap_or_else(PoisonError::into_inner).id.clone();
-        Self::ours(&self.bucket.patiently(), &id).map(drop)
+    async fn check(&self) -> io::Result<()> {
+        Self::ours(&self.bucket.patiently(), &self.id).await.map(drop)
     }
 
-    fn renew(&self) {
-        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(found) = Self::ours(&self.bucket, &holder.id) {
+    fn check_now(&self) -> io::Result<()> {
+        Err(io::Error::other("the lock of a state in a bucket cannot be looked at without waiting"))
+    }
+
+    async fn renew(&self) {
+        let mut holder = self.holder.lock().await;
+        if let Ok(found) = Self::ours(&self.bucket, &holder.id).await {
             let renewed = holder.renewed(self.lease);
-            if let Ok(Put::Done(_)) = self.bucket.put(LOCK, renewed.bytes(), When::Still(found.version)) {
+            if let Ok(Put::Done(_)) = self.bucket.put(LOCK, renewed.bytes(), When::Still(found.version)).await {
                 *holder = renewed;
             }
         }
     }
 
-    fn release(&self) {
-        let holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(found) = Self::ours(&self.bucket, &holder.id) {
-            let _ = self.bucket.put(LOCK, FREE.to_vec(), When::Still(found.version));
+    async fn release(&self) {
+        let holder = self.holder.lock().await;
+        if let Ok(found) = Self::ours(&self.bucket, &holder.id).await {
+            let _ = self.bucket.put(LOCK, FREE.to_vec(), When::Still(found.version)).await;
         }
     }
 }

@@ -10,7 +10,10 @@
 //! lock is still his, and before that goes on with nothing. What he wrote before the lock was taken over is seen
 //! by the one who took it, and what he writes later is seen by himself to be void before he does what it says.
 
+use super::bucket::wait;
 use super::holder::Holder;
+use crate::util::{simulation, task};
+use async_trait::async_trait;
 use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -56,13 +59,16 @@ impl LockLost {
 }
 
 /// What a holder can do with a lock.
+#[async_trait]
 pub trait Fence: std::fmt::Debug + Send + Sync {
     /// An error ([`LockLost`]) if the lock is not ours any more, or if that cannot be found out.
-    fn check(&self) -> io::Result<()>;
+    async fn check(&self) -> io::Result<()>;
+    /// The same without waiting, which only the lock of a folder can do: that of a bucket always answers an error.
+    fn check_now(&self) -> io::Result<()>;
     /// Writes that we are still here. What cannot be written is tried again the next time.
-    fn renew(&self);
+    async fn renew(&self);
     /// Gives it up, if it is still ours.
-    fn release(&self);
+    async fn release(&self);
 }
 
 /// From whom a lock was taken over.
@@ -74,28 +80,60 @@ pub struct Former {
     pub may_live: bool,
 }
 
-/// A lock that is held until it is dropped.
+/// A lock that is held until it is released or dropped.
 #[derive(Debug)]
 pub struct Lock {
     fence: Arc<dyn Fence>,
     /// Who had it and did not give it up.
     pub former: Option<Former>,
-    stop: Option<mpsc::Sender<()>>,
-    heart: Option<JoinHandle<()>>,
+    heart: Option<Heart>,
+}
+
+/// What renews a lock.
+#[derive(Debug)]
+enum Heart {
+    /// A thread, which goes on while the runtime is busy.
+    Thread { stop: mpsc::Sender<()>, thread: JoinHandle<()> },
+    /// A task of a simulated process.
+    Task(tokio::task::JoinHandle<()>),
+}
+
+impl Heart {
+    fn begin(fence: Arc<dyn Fence>, every: Duration) -> io::Result<Self> {
+        if simulation::is_on() {
+            return Ok(Self::Task(task::spawn(async move {
+                loop {
+                    tokio::time::sleep(every).await;
+                    fence.renew().await;
+                }
+            })));
+        }
+        let (stop, stopped) = mpsc::channel::<()>();
+        let beat = move || {
+            while stopped.recv_timeout(every) == Err(mpsc::RecvTimeoutError::Timeout) {
+                wait(fence.renew());
+            }
+        };
+        let thread = std::thread::Builder::new().name("lock".to_owned()).spawn(beat)?;
+        Ok(Self::Thread { stop, thread })
+    }
+
+    fn end(self) {
+        match self {
+            Self::Thread { stop, thread } => {
+                drop(stop);
+                let _ = thread.join();
+            }
+            Self::Task(task) => task.abort(),
+        }
+    }
 }
 
 impl Lock {
     /// A lock that was just taken, and is renewed from now on.
     pub(super) fn held(fence: Arc<dyn Fence>, lease: Duration, former: Option<Former>) -> io::Result<Self> {
-        let (stop, stopped) = mpsc::channel::<()>();
-        let beating = fence.clone();
-        let beat = move || {
-            while stopped.recv_timeout(lease / 3) == Err(mpsc::RecvTimeoutError::Timeout) {
-                beating.renew();
-            }
-        };
-        let heart = std::thread::Builder::new().name("lock".to_owned()).spawn(beat)?;
-        Ok(Self { fence, former, stop: Some(stop), heart: Some(heart) })
+        let heart = Heart::begin(fence.clone(), lease / 3)?;
+        Ok(Self { fence, former, heart: Some(heart) })
     }
 
     /// For whoever writes under this lock.
@@ -104,13 +142,25 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Gives the lock up.
+    pub async fn release(mut self) {
+        if let Some(heart) = self.heart.take() {
+            heart.end();
+            self.fence.release().await;
+        }
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(heart) = self.heart.take() {
-            let _ = heart.join();
+        let Some(heart) = self.heart.take() else { return };
+        // A simulated process that drops its lock was killed: its record stays.
+        let killed = matches!(heart, Heart::Task(_));
+        heart.end();
+        if !killed {
+            wait(self.fence.release());
         }
-        self.fence.release();
     }
 }
 

@@ -19,7 +19,7 @@
 //! Invariant: whoever has lost the lock makes no other call ([`lock`]).
 
 pub mod address;
-mod bucket;
+pub mod bucket;
 pub mod cipher;
 pub mod data;
 pub mod edit;
@@ -40,6 +40,7 @@ pub mod summary;
 mod tests;
 
 pub use address::Address;
+pub use bucket::wait;
 pub use cipher::Cipher;
 pub use data::{Artifact, Exhausted, Rented, StageRecord, State, Status};
 pub use event::{Call, Event};

@@ -43,23 +43,23 @@ struct Tail {
 }
 
 /// Whether anything was ever applied there.
-pub fn exists(bucket: &Bucket) -> io::Result<bool> {
-    Ok(bucket.get(SNAPSHOT)?.is_some() || !bucket.list(JOURNAL)?.is_empty())
+pub async fn exists(bucket: &Bucket) -> io::Result<bool> {
+    Ok(bucket.get(SNAPSHOT).await?.is_some() || !bucket.list(JOURNAL).await?.is_empty())
 }
 
 /// Reads the state, without a lock and without changing anything; none if nothing was ever applied there.
-pub fn read(bucket: &Bucket, cipher: &Cipher) -> Result<Option<State>, StateError> {
-    Ok(load(bucket, cipher)?.map(|loaded| loaded.state))
+pub async fn read(bucket: &Bucket, cipher: &Cipher) -> Result<Option<State>, StateError> {
+    Ok(load(bucket, cipher).await?.map(|loaded| loaded.state))
 }
 
 /// Opens the state for change, under the lock. The first time, an empty one is written.
-pub fn open(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) -> Result<Opened, StateError> {
-    let loaded = match load(bucket, cipher)? {
+pub async fn open(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) -> Result<Opened, StateError> {
+    let loaded = match load(bucket, cipher).await? {
         Some(loaded) => loaded,
         None => {
             let bytes = snapshot::encode(&mut empty(&bucket.url("")), cipher)?;
-            bucket.put(SNAPSHOT, bytes, When::New)?;
-            load(bucket, cipher)?.ok_or_else(|| missing(bucket))?
+            bucket.put(SNAPSHOT, bytes, When::New).await?;
+            load(bucket, cipher).await?.ok_or_else(|| missing(bucket))?
         }
     };
     let Loaded { found, state, tail } = loaded;
@@ -77,7 +77,7 @@ pub fn open(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) -> Result<Ope
     let mut opened = Opened { state, journal: Log::Segments(segments), warnings, home };
     if anew {
         // After this, a snapshot that the former holder is about to write is refused.
-        opened.compact()?;
+        opened.compact().await?;
     }
     Ok(opened)
 }
@@ -89,15 +89,15 @@ struct Loaded {
     tail: Tail,
 }
 
-fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Loaded>, StateError> {
+async fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Loaded>, StateError> {
     // An apply in progress may compact in between; then it is read again.
     for _ in 0..8 {
-        let Some(found) = bucket.get(SNAPSHOT)? else {
-            return if bucket.list(JOURNAL)?.is_empty() { Ok(None) } else { Err(missing(bucket)) };
+        let Some(found) = bucket.get(SNAPSHOT).await? else {
+            return if bucket.list(JOURNAL).await?.is_empty() { Ok(None) } else { Err(missing(bucket)) };
         };
         let mut state = snapshot::decode(&found.bytes, &bucket.url(SNAPSHOT), cipher)?;
-        let tail = tail(bucket, state.journal_sequence, cipher)?;
-        let same = bucket.get(SNAPSHOT)?.is_some_and(|now| now.bytes == found.bytes);
+        let tail = tail(bucket, state.journal_sequence, cipher).await?;
+        let same = bucket.get(SNAPSHOT).await?.is_some_and(|now| now.bytes == found.bytes);
         if let (Some(tail), true) = (tail, same) {
             tail.decoded.records.iter().for_each(|record| state.take(record));
             return Ok(Some(Loaded { found, state, tail }));
@@ -108,9 +108,9 @@ fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Loaded>, StateError> 
 }
 
 /// The state that restoring `.backup` would give; none if the backup is no state.
-pub fn read_backup(bucket: &Bucket, cipher: &Cipher) -> Option<State> {
+pub async fn read_backup(bucket: &Bucket, cipher: &Cipher) -> Option<State> {
     let name = backup();
-    snapshot::decode(&bucket.get(&name).ok()??.bytes, &bucket.url(&name), cipher).ok()
+    snapshot::decode(&bucket.get(&name).await.ok()??.bytes, &bucket.url(&name), cipher).ok()
 }
 
 /// The former snapshot's name.
@@ -119,13 +119,13 @@ pub fn backup() -> String {
 }
 
 /// Reads what comes after record `after`; none if something between is missing or goes away meanwhile.
-fn tail(bucket: &Bucket, after: u64, cipher: &Cipher) -> Result<Option<Tail>, StateError> {
-    let listed = bucket.list(JOURNAL)?;
+async fn tail(bucket: &Bucket, after: u64, cipher: &Cipher) -> Result<Option<Tail>, StateError> {
+    let listed = bucket.list(JOURNAL).await?;
     // What begins in the snapshot is of a writer that had lost the lock before it was written.
     let newer = listed.iter().filter(|name| name.parse::<u64>().is_ok_and(|first| first > after));
     let newer: Vec<String> = newer.map(|name| format!("{JOURNAL}/{name}")).collect();
     let mut lines = Vec::new();
-    for segment in bucket.get_all(&newer)? {
+    for segment in bucket.get_all(&newer).await? {
         let Some(segment) = segment else { return Ok(None) };
         lines.extend(segment);
     }
@@ -149,15 +149,15 @@ fn missing(bucket: &Bucket) -> StateError {
 
 impl Objects {
     /// Writes the state as the new snapshot, one serial on, unless another has done so since.
-    pub fn write(&mut self, state: &mut State) -> io::Result<()> {
+    pub async fn write(&mut self, state: &mut State) -> io::Result<()> {
         let bytes = snapshot::encode(state, &self.cipher)?;
         let former = snapshot::keep(self.bytes.clone(), &self.cipher)?;
-        self.bucket.put(&backup(), former, When::Always)?;
-        let put = self.bucket.put(SNAPSHOT, bytes.clone(), When::Still(self.version.clone()))?;
+        self.bucket.put(&backup(), former, When::Always).await?;
+        let put = self.bucket.put(SNAPSHOT, bytes.clone(), When::Still(self.version.clone())).await?;
         self.version = match put {
             Put::Done(version) => version,
             // It may be ours, and its answer was lost.
-            Put::Refused => match self.bucket.get(SNAPSHOT)? {
+            Put::Refused => match self.bucket.get(SNAPSHOT).await? {
                 Some(found) if found.bytes == bytes => found.version,
                 _ => return Err(LockLost { holder: None }.into_io()),
             },
@@ -167,9 +167,9 @@ impl Objects {
     }
 
     /// Keeps the snapshot as it is under the name of its serial; returns where.
-    pub fn keep(&self, serial: u64) -> io::Result<String> {
+    pub async fn keep(&self, serial: u64) -> io::Result<String> {
         let name = format!("{SNAPSHOT}.{serial}.backup");
-        self.bucket.put(&name, snapshot::keep(self.bytes.clone(), &self.cipher)?, When::Always)?;
+        self.bucket.put(&name, snapshot::keep(self.bytes.clone(), &self.cipher)?, When::Always).await?;
         Ok(self.bucket.url(&name))
     }
 }

@@ -63,27 +63,23 @@ impl Log {
 impl Opened {
     /// Folds the journal into a new snapshot and empties it. A crash in between is harmless: the snapshot knows
     /// which records it holds.
-    pub fn compact(&mut self) -> io::Result<()> {
+    pub async fn compact(&mut self) -> io::Result<()> {
         match (&mut self.home, &mut self.journal) {
-            (Home::Folder(folder, cipher), Log::File(journal)) => {
-                journal.check()?;
-                folder.write(&mut self.state, cipher)?;
-                journal.clear()
-            }
+            (Home::Folder(folder, cipher), Log::File(journal)) => folder.fold(&mut self.state, journal, cipher),
             (Home::Bucket(objects), Log::Segments(segments)) => {
-                segments.check()?;
-                objects.write(&mut self.state)?;
-                segments.clear()
+                segments.check().await?;
+                objects.write(&mut self.state).await?;
+                segments.clear().await
             }
             _ => Err(io::Error::other("a state's journal is not where its snapshot is")),
         }
     }
 
     /// Keeps the snapshot as it is under the name of its serial; returns where.
-    pub fn keep(&self) -> io::Result<String> {
+    pub async fn keep(&self) -> io::Result<String> {
         match &self.home {
             Home::Folder(folder, cipher) => folder.keep(self.state.serial, cipher),
-            Home::Bucket(objects) => objects.keep(self.state.serial),
+            Home::Bucket(objects) => objects.keep(self.state.serial).await,
         }
     }
 }

@@ -10,14 +10,15 @@
 //! After each segment the lock is looked at ([`Fence`]); a writer that has lost it stops. If the name was taken by
 //! one that had lost the lock to us (and so has stopped, without doing what it announced), ours takes its place.
 
-use super::bucket::{Bucket, Put, When, aside};
+use super::bucket::{Bucket, Put, When, detached};
 use super::cipher::Cipher;
 use super::event::{Event, Record};
 use super::journal::encode;
 use super::lock::{Fence, LockLost};
 use crate::util::{clock, crash};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// The folder of the segments.
 pub const JOURNAL: &str = "journal";
@@ -44,7 +45,8 @@ struct Shared {
     bucket: Bucket,
     fence: Option<Arc<dyn Fence>>,
     queue: Mutex<Queue>,
-    moved: Condvar,
+    /// Told whenever a segment has come to its end.
+    moved: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +91,7 @@ impl Segments {
         (sequence, segments, length): (u64, Vec<String>, u64),
     ) -> Self {
         let queue = Queue { last: sequence, written: sequence, segments, length, ..Queue::default() };
-        let shared = Shared { bucket, fence, queue: Mutex::new(queue), moved: Condvar::new() };
+        let shared = Shared { bucket, fence, queue: Mutex::new(queue), moved: watch::Sender::new(()) };
         Self { shared: Arc::new(shared), cipher }
     }
 
@@ -122,27 +124,28 @@ impl Segments {
     }
 
     /// An error if the lock is no longer ours.
-    pub fn check(&self) -> io::Result<()> {
-        self.shared.check()
+    pub async fn check(&self) -> io::Result<()> {
+        self.shared.check().await
     }
 
     /// Deletes all segments, once a snapshot holds their records and those that are in none yet.
-    pub fn clear(&mut self) -> io::Result<()> {
-        let mut queue = self.shared.lock();
-        queue.lines.clear();
-        queue.written = queue.last;
-        queue.length = 0;
-        let segments = std::mem::take(&mut queue.segments);
-        drop(queue);
-        self.shared.bucket.delete_all(&segments)
+    pub async fn clear(&mut self) -> io::Result<()> {
+        let segments = {
+            let mut queue = self.shared.lock();
+            queue.lines.clear();
+            queue.written = queue.last;
+            queue.length = 0;
+            std::mem::take(&mut queue.segments)
+        };
+        self.shared.bucket.delete_all(&segments).await
     }
 }
 
 impl Ticket {
     /// Waits until it is in the bucket.
-    pub fn wait(self) -> io::Result<()> {
+    pub async fn wait(self) -> io::Result<()> {
         match self.0 {
-            Some((shared, sequence)) => aside(|| shared.written_up_to(sequence)),
+            Some((shared, sequence)) => shared.written_up_to(sequence).await,
             None => Ok(()),
         }
     }
@@ -153,29 +156,40 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn check(&self) -> io::Result<()> {
-        self.fence.as_ref().map_or(Ok(()), |fence| fence.check())
+    async fn check(&self) -> io::Result<()> {
+        match &self.fence {
+            Some(fence) => fence.check().await,
+            None => Ok(()),
+        }
     }
 
-    /// Whoever finds nobody at it writes for all.
-    fn written_up_to(&self, sequence: u64) -> io::Result<()> {
-        let mut queue = self.lock();
+    /// Whoever finds nobody at it has a segment written for all. That goes on when nobody waits for it any more.
+    async fn written_up_to(self: &Arc<Self>, sequence: u64) -> io::Result<()> {
+        let mut moved = self.moved.subscribe();
         loop {
-            if queue.written >= sequence {
-                return Ok(());
+            {
+                let mut queue = self.lock();
+                if queue.written >= sequence {
+                    return Ok(());
+                }
+                if let Some(broken) = &queue.broken {
+                    return Err(broken.error());
+                }
+                if !queue.busy {
+                    queue.busy = true;
+                    let segment = (std::mem::take(&mut queue.lines), name(queue.first), queue.last);
+                    detached(self.clone().write_segment(segment))?;
+                }
             }
-            if let Some(broken) = &queue.broken {
-                return Err(broken.error());
-            }
-            if queue.busy {
-                queue = self.moved.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            queue.busy = true;
-            let (lines, name, last) = (std::mem::take(&mut queue.lines), name(queue.first), queue.last);
-            drop(queue);
-            let written = self.write(&name, lines.into_bytes());
-            queue = self.lock();
+            // The sender is a part of what this is called on.
+            let _ = moved.changed().await;
+        }
+    }
+
+    async fn write_segment(self: Arc<Self>, (lines, name, last): (String, String, u64)) {
+        let written = self.write(&name, lines.into_bytes()).await;
+        {
+            let mut queue = self.lock();
             queue.busy = false;
             match written {
                 Ok(()) => {
@@ -189,25 +203,25 @@ impl Shared {
                     });
                 }
             }
-            self.moved.notify_all();
         }
+        self.moved.send_replace(());
     }
 
-    fn write(&self, name: &str, lines: Vec<u8>) -> io::Result<()> {
+    async fn write(&self, name: &str, lines: Vec<u8>) -> io::Result<()> {
         crash::point("journal before");
-        if let Put::Refused = self.bucket.put(name, lines.clone(), When::New)?
-            && self.bucket.get(name)?.is_none_or(|found| found.bytes != lines)
+        if let Put::Refused = self.bucket.put(name, lines.clone(), When::New).await?
+            && self.bucket.get(name).await?.is_none_or(|found| found.bytes != lines)
         {
             // Another's. Without a lock, nobody knows whose.
             if self.fence.is_none() {
                 return Err(LockLost { holder: None }.into_io());
             }
-            self.check()?;
-            self.bucket.put(name, lines, When::Always)?;
+            self.check().await?;
+            self.bucket.put(name, lines, When::Always).await?;
         }
         crash::point("journal written");
         // Only afterwards is it sure that whoever may have taken the lock over has seen the records.
-        self.check()?;
+        self.check().await?;
         crash::point("journal after");
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! clouds and on hosts, and runs again what ran here, and what wrote outputs that are needed and are only here.
 
 use super::address::Address;
-use super::bucket::Bucket;
+use super::bucket::{Bucket, wait};
 use super::cipher::Cipher;
 use super::data::{State, Status};
 use super::event::Record;
@@ -71,8 +71,7 @@ impl Store {
     }
 
     /// Over a bucket that is open.
-    #[cfg(test)]
-    pub(super) fn over(folder: Folder, bucket: Bucket) -> Self {
+    pub fn over(folder: Folder, bucket: Bucket) -> Self {
         Self { folder, cipher: Cipher::default(), lease: LEASE, bucket: Some(bucket) }
     }
 
@@ -91,16 +90,21 @@ impl Store {
     pub fn exists(&self) -> Result<bool, StateError> {
         self.check_folder()?;
         Ok(match &self.bucket {
-            Some(bucket) => objects::exists(bucket)?,
+            Some(bucket) => wait(objects::exists(bucket))?,
             None => self.folder.exists(),
         })
     }
 
     /// Reads the state, without a lock and without changing anything; none if nothing was ever applied there.
     pub fn read(&self) -> Result<Option<State>, StateError> {
+        wait(self.read_async())
+    }
+
+    /// The same for whoever must not block.
+    pub async fn read_async(&self) -> Result<Option<State>, StateError> {
         self.check_folder()?;
         match &self.bucket {
-            Some(bucket) => objects::read(bucket, &self.cipher),
+            Some(bucket) => objects::read(bucket, &self.cipher).await,
             None => self.folder.read_with(&self.cipher),
         }
     }
@@ -116,18 +120,23 @@ impl Store {
 
     /// Takes the lock, trying for as long as `timeout`.
     pub fn lock(&self, operation: &str, timeout: Duration) -> Result<Lock, LockError> {
+        wait(self.lock_async(operation, timeout))
+    }
+
+    /// The same for whoever must not block.
+    pub async fn lock_async(&self, operation: &str, timeout: Duration) -> Result<Lock, LockError> {
         self.folder.create()?;
         let holder = Holder::here(operation, &self.name(), self.lease);
         match &self.bucket {
-            Some(bucket) => lease::take(bucket, &holder, timeout, self.lease),
-            None => flock::take(&self.folder.lock(), &holder, timeout, self.lease),
+            Some(bucket) => lease::take(bucket, &holder, timeout, self.lease).await,
+            None => flock::take(&self.folder.lock(), &holder, timeout, self.lease).await,
         }
     }
 
     /// Who holds the lock, without trying to take it.
     pub fn holder(&self) -> io::Result<Option<Holder>> {
         match &self.bucket {
-            Some(bucket) => lease::holder(bucket),
+            Some(bucket) => wait(lease::holder(bucket)),
             None => flock::holder(&self.folder.lock()),
         }
     }
@@ -138,7 +147,7 @@ impl Store {
             return Ok(false);
         }
         match &self.bucket {
-            Some(bucket) => lease::force(bucket, id),
+            Some(bucket) => wait(lease::force(bucket, id)),
             None => {
                 flock::force(&self.folder.lock())?;
                 self.folder.renew_journal()?;
@@ -149,11 +158,16 @@ impl Store {
 
     /// Opens the state for change. The first time, an empty one is written.
     pub fn change(&self, lock: Option<&Lock>) -> Result<Opened, StateError> {
+        wait(self.change_async(lock))
+    }
+
+    /// The same for whoever must not block.
+    pub async fn change_async(&self, lock: Option<&Lock>) -> Result<Opened, StateError> {
         self.check_folder()?;
         match &self.bucket {
             Some(bucket) => {
                 self.folder.create()?;
-                let opened = objects::open(bucket, &self.cipher, lock)?;
+                let opened = objects::open(bucket, &self.cipher, lock).await?;
                 file::write_atomic(&self.folder.root.join(MARK), format!("{}\n", bucket.url("")).as_bytes())?;
                 Ok(opened)
             }
@@ -165,7 +179,7 @@ impl Store {
     pub fn restorable(&self) -> Option<Restorable> {
         let (state, from, to, unfit) = match &self.bucket {
             Some(bucket) => {
-                let state = objects::read_backup(bucket, &self.cipher)?;
+                let state = wait(objects::read_backup(bucket, &self.cipher))?;
                 (state, bucket.url(&objects::backup()), bucket.url(SNAPSHOT), None)
             }
             None => {

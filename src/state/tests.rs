@@ -32,7 +32,7 @@ impl Ground {
     }
 
     fn names(&self) -> Vec<String> {
-        self.bucket.list("journal").unwrap()
+        wait(self.bucket.list("journal")).unwrap()
     }
 }
 
@@ -52,7 +52,7 @@ fn attempt(stage: &str, number: u32) -> Event {
 fn record(opened: &mut Opened, event: Event) -> std::io::Result<()> {
     let record = opened.journal.append(event, Sync::Now)?;
     opened.state.take(&record);
-    opened.journal.ticket(Sync::Now).wait()
+    wait(opened.journal.ticket(Sync::Now).wait())
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn another_machine_goes_on_from_the_bucket_alone() {
     assert!(opened.warnings[0].contains("forced open"), "{:?}", opened.warnings);
     assert_eq!(opened.state.stages, wanted.stages);
     record(&mut opened, attempt("d", 1)).unwrap();
-    opened.compact().unwrap();
+    wait(opened.compact()).unwrap();
     assert!(ground.names().is_empty());
     let after = second.read().unwrap().unwrap();
     assert_eq!((after.lineage, after.stages.len()), (wanted.lineage, 4));
@@ -101,7 +101,7 @@ fn one_of_two_writers_is_stopped_before_its_next_call() {
     let former = one.lock("apply", Duration::ZERO).unwrap();
     let mut hung = one.change(Some(&former)).unwrap();
     record(&mut hung, attempt("a", 1)).unwrap();
-    let lines = ground.bucket.get(&name(1)).unwrap().unwrap().bytes;
+    let lines = wait(ground.bucket.get(&name(1))).unwrap().unwrap().bytes;
     let id = two.holder().unwrap().unwrap().id;
     assert!(two.force_unlock(&id).unwrap());
     let lock = two.lock("apply", Duration::ZERO).unwrap();
@@ -110,26 +110,29 @@ fn one_of_two_writers_is_stopped_before_its_next_call() {
     let lost = record(&mut hung, attempt("b", 1)).unwrap_err();
     assert_eq!(LockLost::of(&lost).unwrap().holder.as_ref().unwrap().pid, std::process::id());
     assert!(record(&mut hung, attempt("c", 1)).is_err());
-    assert!(LockLost::of(&hung.compact().unwrap_err()).is_some());
+    assert!(LockLost::of(&wait(hung.compact()).unwrap_err()).is_some());
     // Its segment has the name of our next one, and gives way.
     assert_eq!(ground.names(), ["00000000000000000002"]);
     record(&mut opened, attempt("d", 1)).unwrap();
     let state = two.read().unwrap().unwrap();
     assert_eq!(state.stages.keys().collect::<Vec<_>>(), ["a", "d"]);
     // Neither its heart nor its end ends the other's lock.
-    former.fence().renew();
+    wait(former.fence().renew());
     drop(former);
-    lock.fence().check().unwrap();
-    opened.compact().unwrap();
+    wait(lock.fence().check()).unwrap();
+    wait(opened.compact()).unwrap();
     // Even without any lock, two do not write the same record.
     let (mut first, mut second) = (one.change(None).unwrap(), two.change(None).unwrap());
     record(&mut first, attempt("e", 1)).unwrap();
     assert!(LockLost::of(&record(&mut second, attempt("e", 2)).unwrap_err()).is_some());
-    first.compact().unwrap();
+    wait(first.compact()).unwrap();
     let mut third = two.change(None).unwrap();
     record(&mut first, attempt("f", 1)).unwrap();
-    first.compact().unwrap();
-    assert!(LockLost::of(&third.compact().unwrap_err()).is_some(), "an older snapshot took the place of a newer one");
+    wait(first.compact()).unwrap();
+    assert!(
+        LockLost::of(&wait(third.compact()).unwrap_err()).is_some(),
+        "an older snapshot took the place of a newer one"
+    );
     assert!(!lines.is_empty());
 }
 
@@ -143,7 +146,7 @@ fn a_lock_that_is_over_is_taken_over_once() {
     let fence = former.fence();
     std::mem::forget(former);
     let over = Holder { expires: "2001-01-01T00:00:00Z".into(), ..store.holder().unwrap().unwrap() };
-    ground.bucket.put("lock", over.bytes(), When::Always).unwrap();
+    wait(ground.bucket.put("lock", over.bytes(), When::Always)).unwrap();
     let taken: Vec<_> = std::thread::scope(|scope| {
         let take = || store.clone().lasting(LONG).lock("apply", Duration::ZERO);
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
@@ -154,11 +157,11 @@ fn a_lock_that_is_over_is_taken_over_once() {
     assert!(held.len() <= 1, "{taken:?}");
     if let [lock] = held[..] {
         assert!(lock.former.as_ref().unwrap().words.contains("was taken over"));
-        assert!(LockLost::of(&fence.check().unwrap_err()).is_some());
-        lock.fence().check().unwrap();
+        assert!(LockLost::of(&wait(fence.check()).unwrap_err()).is_some());
+        wait(lock.fence().check()).unwrap();
     }
     let odd = Ground::new();
-    odd.bucket.put("lock", b"hello".to_vec(), When::Always).unwrap();
+    wait(odd.bucket.put("lock", b"hello".to_vec(), When::Always)).unwrap();
     let Err(LockError::Io(error)) = odd.from("one").lock("apply", Duration::ZERO) else { panic!("taken") };
     assert!(error.to_string().contains("gs://team/jobs/a/lock is not a lock of sky"), "{error}");
 }
@@ -172,9 +175,9 @@ fn a_bad_object_is_never_a_fresh_start() {
         record(&mut opened, attempt("a", number)).unwrap();
     }
     drop(opened);
-    let snapshot = ground.bucket.get("sky.state.json").unwrap().unwrap().bytes;
+    let snapshot = wait(ground.bucket.get("sky.state.json")).unwrap().unwrap().bytes;
     let put = |name: &str, bytes: &[u8]| {
-        assert!(matches!(ground.bucket.put(name, bytes.to_vec(), When::Always).unwrap(), Put::Done(_)));
+        assert!(matches!(wait(ground.bucket.put(name, bytes.to_vec(), When::Always)).unwrap(), Put::Done(_)));
     };
     let refused = || {
         let said = store.read().unwrap_err().to_string();
@@ -186,16 +189,16 @@ fn a_bad_object_is_never_a_fresh_start() {
         let said = refused();
         assert!(said.contains(word) && said.contains("gs://team/jobs/a/sky.state.json"), "{said}");
     }
-    ground.bucket.delete("sky.state.json").unwrap();
+    wait(ground.bucket.delete("sky.state.json")).unwrap();
     assert!(refused().contains("is missing, but gs://team/jobs/a/journal is there"));
     put("sky.state.json", &snapshot);
-    let whole = ground.bucket.get(&name(2)).unwrap().unwrap().bytes;
+    let whole = wait(ground.bucket.get(&name(2))).unwrap().unwrap().bytes;
     put(&name(2), &whole[..whole.len() - 4]);
     assert!(refused().contains("checksum does not fit"));
-    ground.bucket.delete(&name(2)).unwrap();
+    wait(ground.bucket.delete(&name(2))).unwrap();
     assert!(refused().contains("records before it are missing"));
     put(&name(2), &whole);
-    let last = ground.bucket.get(&name(3)).unwrap().unwrap().bytes;
+    let last = wait(ground.bucket.get(&name(3))).unwrap().unwrap().bytes;
     put(&name(3), &last[..last.len() - 4]);
     assert!(refused().contains("torn, which no object can be"));
     put(&name(3), &last);
@@ -222,7 +225,7 @@ fn records_that_come_together_go_together() {
                         opened.journal.ticket(Sync::Now)
                     };
                     together.wait();
-                    ticket.wait().unwrap();
+                    wait(ticket.wait()).unwrap();
                 }
             });
         }
@@ -249,7 +252,7 @@ fn a_plain_state_is_sealed_by_the_next_that_writes_and_opened_up_on_demand() {
             let in_folder = files.iter().filter_map(|path| std::fs::read(path).ok());
             let mut objects = vec!["sky.state.json".to_owned(), "sky.state.json.backup".to_owned()];
             objects.extend(ground.names().iter().map(|name| format!("journal/{name}")));
-            let in_bucket = objects.iter().filter_map(|name| Some(ground.bucket.get(name).unwrap()?.bytes));
+            let in_bucket = objects.iter().filter_map(|name| Some(wait(ground.bucket.get(name)).unwrap()?.bytes));
             in_folder.chain(in_bucket).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
         };
         let mut opened = plain.change(None).unwrap();
@@ -273,10 +276,8 @@ fn a_plain_state_is_sealed_by_the_next_that_writes_and_opened_up_on_demand() {
         record(&mut opened, attempt("more", 1)).unwrap();
         drop(opened);
         assert_eq!(plain.read().unwrap().unwrap().stages.len(), 3);
-        ground.bucket.delete_all(&["sky.state.json".into(), "sky.state.json.backup".into()]).unwrap();
-        ground
-            .bucket
-            .delete_all(&ground.names().iter().map(|name| format!("journal/{name}")).collect::<Vec<_>>())
-            .unwrap();
+        wait(ground.bucket.delete_all(&["sky.state.json".into(), "sky.state.json.backup".into()])).unwrap();
+        let segments: Vec<String> = ground.names().iter().map(|name| format!("journal/{name}")).collect();
+        wait(ground.bucket.delete_all(&segments)).unwrap();
     }
 }

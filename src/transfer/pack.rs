@@ -4,7 +4,7 @@ use super::bucket::{Bucket, BucketError, Trouble};
 use super::objects::Objects;
 use crate::model::{Pack, pack};
 use crate::util::tree::{self, Kind, Measured};
-use crate::util::{file, hash};
+use crate::util::{file, hash, task};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -42,11 +42,11 @@ pub async fn bring(bucket: &Bucket, pack: &Pack, kind: Kind, objects: &Objects) 
         return Err(BucketError { kind: Trouble::Other, message });
     }
     let objects = objects.clone();
-    let laid = tokio::task::spawn_blocking(move || {
+    let laid = task::blocking(move || {
         let content = lay(&whole, kind, folder.path())?;
         objects.put(&content)
     });
-    laid.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(failed)
+    laid.await.map_err(failed)
 }
 
 fn lay(whole: &Path, kind: Kind, folder: &Path) -> io::Result<std::path::PathBuf> {

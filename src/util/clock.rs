@@ -1,13 +1,15 @@
-//! The only place that reads the clock.
+//! The only place that reads the clock: this machine's, or in a simulation that of the simulated one.
+
+use super::simulation;
 
 /// Now, as an RFC 3339 timestamp in UTC.
 pub fn timestamp() -> String {
-    format!("{:.3}", jiff::Timestamp::now())
+    format!("{:.3}", now())
 }
 
 /// Now.
 pub fn now() -> jiff::Timestamp {
-    jiff::Timestamp::now()
+    simulation::now().unwrap_or_else(jiff::Timestamp::now)
 }
 
 /// Today in UTC.
@@ -40,6 +42,9 @@ pub fn between(from: &str, to: &str) -> u64 {
 
 /// How long this machine has been up: a clock that nobody sets.
 pub fn uptime() -> std::time::Duration {
+    if let Some(simulated) = simulation::uptime() {
+        return simulated;
+    }
     let told = std::fs::read_to_string("/proc/uptime").ok();
     let seconds = told.as_deref().and_then(|text| text.split('.').next()?.parse().ok());
     std::time::Duration::from_secs(seconds.unwrap_or_default())

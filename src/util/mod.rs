@@ -1,4 +1,5 @@
-//! Small things that every room may use: atomic files, hashes, the clock, the cache folder.
+//! Small things that every room may use: atomic files, hashes, the clock, the cache folder; and
+//! the seam of the simulation.
 
 pub mod cache;
 pub mod clock;
@@ -6,4 +7,6 @@ pub mod crash;
 pub mod file;
 pub mod hash;
 pub mod secret;
+pub mod simulation;
+pub mod task;
 pub mod tree;

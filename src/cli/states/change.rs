@@ -4,6 +4,7 @@ use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal, known, name, nothing};
 use crate::apply::Recorder;
 use crate::state::journal::Sync;
+use crate::state::wait;
 use crate::state::{Event, Lock, Opened, StageRecord, State, Store};
 use std::path::Path;
 
@@ -133,13 +134,13 @@ fn open(
 
 /// Keeps the snapshot, and writes the next one with what the events change; where, and the new serial.
 fn write(opened: Opened, events: Vec<Event>) -> std::io::Result<(String, u64)> {
-    let kept = opened.keep()?;
+    let kept = wait(opened.keep())?;
     let recorder = Recorder::new(opened);
     for event in events {
-        recorder.record(event, Sync::Now)?;
+        wait(recorder.record(event, Sync::Now))?;
     }
     let mut opened = recorder.into_inner();
-    opened.compact()?;
+    wait(opened.compact())?;
     let State { serial, .. } = opened.state;
     Ok((kept, serial))
 }

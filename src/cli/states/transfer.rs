@@ -3,7 +3,7 @@
 use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal, read};
 use crate::model::canonical;
-use crate::state::{edit, snapshot};
+use crate::state::{edit, snapshot, wait};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -60,8 +60,8 @@ pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure
         }
     }
     let replace = || -> std::io::Result<String> {
-        let kept = opened.keep()?;
-        opened.replace(pushed)?;
+        let kept = wait(opened.keep())?;
+        wait(opened.replace(pushed))?;
         Ok(kept)
     };
     let kept = replace().map_err(|error| failure(error.into(), &store))?;

@@ -26,6 +26,7 @@ use crate::model::PlaceName;
 use crate::util::hash;
 use crate::util::secret::Secret;
 use async_trait::async_trait;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -158,12 +159,14 @@ pub enum Purpose {
 
 /// What a store can do with one of its buckets.
 #[async_trait]
-trait Store: Send + Sync {
+pub trait Store: Send + Sync {
     /// Makes the bucket; fine if it is there and ours.
     async fn make(&self, lineage: &str) -> Result<(), BucketError>;
     /// The objects of a folder, by the last part of their names, with their sizes.
     async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError>;
+    /// Reads an object.
     async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError>;
+    /// Signs an address for each object.
     async fn sign(&self, purpose: Purpose, keys: &[String], validity: Duration) -> Result<Vec<Secret>, BucketError>;
     /// Deletes the bucket with all that is in it; fine if it is gone.
     async fn delete(&self) -> Result<(), BucketError>;
@@ -171,6 +174,28 @@ trait Store: Send + Sync {
     fn header(&self) -> &'static str {
         ""
     }
+}
+
+/// Object stores in place of those of the clouds, for a simulation.
+pub trait Stores: Send + Sync {
+    /// The bucket at an address.
+    fn open(&self, address: &str) -> Arc<dyn Store>;
+
+    /// The names of all buckets in a cloud's account.
+    fn list(&self, cloud: &str) -> Vec<String>;
+}
+
+thread_local! {
+    static SIMULATED: RefCell<Option<Arc<dyn Stores>>> = const { RefCell::new(None) };
+}
+
+/// Puts object stores in place of those of the clouds for all that runs on this thread; none: those of the clouds again.
+pub fn simulate(stores: Option<Arc<dyn Stores>>) {
+    SIMULATED.set(stores);
+}
+
+fn simulated() -> Option<Arc<dyn Stores>> {
+    SIMULATED.with_borrow(Clone::clone)
 }
 
 /// A bucket that this process may use.
@@ -185,6 +210,9 @@ impl Bucket {
     pub fn open(address: &str, place: &PlaceName) -> Result<Self, BucketError> {
         let unknown = || BucketError::new(Trouble::Other, format!("{address} is no bucket of a store that sky knows"));
         let (scheme, name) = address.split_once("://").ok_or_else(unknown)?;
+        if let Some(stores) = simulated() {
+            return Ok(Self { address: address.to_owned(), store: stores.open(address) });
+        }
         let store: Arc<dyn Store> = match scheme {
             "s3" => Arc::new(s3::open(name, &place.region)?),
             "gs" => Arc::new(gcs::open(name, &place.region)?),
@@ -248,6 +276,7 @@ pub struct Found {
 /// cloud's store.
 pub async fn list(cloud: &str, lineage: &str) -> Result<Vec<Found>, BucketError> {
     let names = match cloud {
+        _ if simulated().is_some() => simulated().map_or(Vec::new(), |stores| stores.list(cloud)),
         "aws" => s3::list().await?,
         "gcp" => gcs::list().await?,
         "azure" => azure::list().await?,

@@ -393,9 +393,12 @@ fn a_host_over_ssh() {
         let root = folder.join("host");
         std::fs::write(&hosts, crate::sshd::Sshd::shared().host("one", &root, "slots = 50")).unwrap();
         Subject {
-            provider: open(SSH, &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None })
-                .unwrap()
-                .unwrap(),
+            provider: open(
+                SSH,
+                &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None, registry: None },
+            )
+            .unwrap()
+            .unwrap(),
             folders: vec![folder.to_owned()],
             place: PlaceName::parse("ssh:one").unwrap(),
             instance_type: "one".into(),
@@ -441,9 +444,12 @@ fn a_cluster() {
         let hosts = folder.join("hosts.toml");
         std::fs::write(&hosts, crate::slurmd::Cluster::shared().entry("one", &folder.join("shared"), "")).unwrap();
         Subject {
-            provider: open(SLURM, &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None })
-                .unwrap()
-                .unwrap(),
+            provider: open(
+                SLURM,
+                &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None, registry: None },
+            )
+            .unwrap()
+            .unwrap(),
             folders: vec![folder.to_owned(), crate::slurmd::Cluster::shared().path("")],
             place: PlaceName::parse("slurm:one").unwrap(),
             instance_type: "one".into(),
@@ -459,9 +465,12 @@ fn a_pod_of_a_cluster() {
         let hosts = folder.join("hosts.toml");
         std::fs::write(&hosts, namespace.entry("one", folder, "")).unwrap();
         Subject {
-            provider: open(KUBERNETES, &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None })
-                .unwrap()
-                .unwrap(),
+            provider: open(
+                KUBERNETES,
+                &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None, registry: None },
+            )
+            .unwrap()
+            .unwrap(),
             folders: vec![folder.to_owned(), namespace.folder()],
             place: PlaceName::parse("kubernetes:one").unwrap(),
             instance_type: "one".into(),

@@ -33,7 +33,8 @@ pub fn write_hosts(cluster: &Cluster, place: &Place, more: &str) {
 }
 
 pub fn provider(place: &Place) -> Arc<dyn Provider> {
-    let access = Access { root: place.path(".sky"), hosts: Some(place.path("hosts.toml")), cloud: None };
+    let access =
+        Access { root: place.path(".sky"), hosts: Some(place.path("hosts.toml")), cloud: None, registry: None };
     open(SLURM, &access).unwrap().unwrap()
 }
 
