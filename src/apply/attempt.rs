@@ -138,7 +138,6 @@ impl<'a> Attempt<'a> {
             Ok(reserved) => reserved,
             Err(refused) => return Ok(Err(refused)),
         };
-        context.purse().begin(&stage);
         tell(token.attempt, false);
         Ok(Ok(attempt(token, clock::timestamp(), lease, None)))
     }

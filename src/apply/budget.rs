@@ -160,26 +160,45 @@ impl Purse {
         self.planned.get(stage).copied().unwrap_or_default()
     }
 
+    /// Sets money aside for a stage, and counts it from this moment on. The state must be the one that the
+    /// reservation is recorded in, held under the recorder's lock from before this call until the record is part of
+    /// it ([`Recorder::decide`](super::Recorder::decide)): then no other stage can decide in between, however long
+    /// the journal takes to answer.
+    pub fn reserve(&mut self, stage: &str, state: &State, wanted: &Wanted) -> Result<Reservation, Refused> {
+        let given = reserve(&self.account(stage, state), wanted)?;
+        self.begin(stage);
+        Ok(given)
+    }
+
     /// The account for a stage that asks.
-    pub fn account(&mut self, stage: &str, state: &State) -> Account {
+    fn account(&mut self, stage: &str, state: &State) -> Account {
         self.live.retain(|name| state.stages.get(name).is_some_and(|record| record.live));
         let others = self.live.iter().filter(|name| name.as_str() != stage);
         let reserved = others.filter_map(|name| state.stages.get(name)).map(|record| record.reserved_micro_usd.0);
+        let reserved = Money(reserved.fold(0, i64::saturating_add));
+        // The set of names only saves looking at every stage of a large job.
+        debug_assert_eq!(reserved, reserved_for_others(stage, state), "a live attempt is missing in the account");
         Account {
             limit: self.limit,
             spent: state.spent_micro_usd,
-            reserved: Money(reserved.fold(0, i64::saturating_add)),
+            reserved,
             to_come: Money(self.sum.0.saturating_sub(self.to_come.get(stage).map_or(0, |own| own.0))),
         }
     }
 
-    /// The stage is begun: what it costs is set aside from now on.
+    /// The stage is begun, by this `sky` or an earlier one: it is no longer among those to come.
     pub fn begin(&mut self, stage: &str) {
         if let Some(own) = self.to_come.remove(stage) {
             self.sum.0 = self.sum.0.saturating_sub(own.0);
         }
         self.live.insert(stage.to_owned());
     }
+}
+
+/// What the state has set aside for all attempts that are live, except those of one stage.
+fn reserved_for_others(stage: &str, state: &State) -> Money {
+    let others = state.stages.iter().filter(|(name, record)| record.live && name.as_str() != stage);
+    Money(others.map(|(_, record)| record.reserved_micro_usd.0).fold(0, i64::saturating_add))
 }
 
 /// What the time of a machine that is gone costs: from `started` until now, by the clock or by

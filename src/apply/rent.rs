@@ -110,7 +110,7 @@ pub(super) fn reserve(
         once.0 = copies.iter().map(|copy| copy.cost.0).sum::<i64>() + usage(rung).0 + planned.storage_micro_usd.0;
     }
     let wanted = Wanted { meter: *meter, least: rung.duration, most: budget::most(rung.duration, bills), once };
-    let given = budget::reserve(&context.purse().account(&planned.name, state), &wanted)?;
+    let given = context.purse().reserve(&planned.name, state, &wanted)?;
     let lease = Duration::from_millis(given.lease.0);
     let reserved = Event::Reserved {
         stage: planned.name.clone(),

@@ -177,7 +177,7 @@ async fn renew(attempt: &Attempt<'_>, lease: &mut Lease) -> Result<(), Error> {
         .context
         .recorder
         .decide(|state| {
-            let given = budget::reserve(&attempt.context.purse().account(stage, state), &wanted)?;
+            let given = attempt.context.purse().reserve(stage, state, &wanted)?;
             let (longer, held) = (given.lease.0.saturating_sub(age), state.stages.get(stage));
             let held = held.map_or(Money(0), |record| record.reserved_micro_usd);
             let reserved = Event::Reserved {

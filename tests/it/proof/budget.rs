@@ -2,8 +2,11 @@
 
 use super::ground::{Ground, JOB, On, PLANNED};
 use crate::apply::place::{Row, ended};
+use crate::stores::servers::{self, Spot};
 use sky::model::{Millis, Money};
 use sky::plan::{Billing, Plan};
+use sky::state::State;
+use std::time::Duration;
 
 #[test]
 fn what_is_planned_fits_exactly() {
@@ -34,6 +37,42 @@ fn what_does_not_fit_is_not_begun() {
     // More money, and it goes on.
     ended(&ground.apply(&["--budget", "$1"]), 0);
     assert!(ground.ran().values().all(|count| *count == 1));
+}
+
+/// Eight stages of $0.06 side by side, and money for two. A reservation is made before the store has heard of it, so
+/// the time that a store takes must not matter.
+#[test]
+fn a_reservation_counts_at_once_in_every_store_however_late_it_answers() {
+    for store in servers::ALL {
+        for delay in [0, 150] {
+            let names: Vec<String> = (0..8).map(|number| format!("s{number}")).collect();
+            let rows: Vec<Row> = names
+                .iter()
+                .map(|name| (name.as_str(), &[][..], &["o"][..], "echo ran >> \"RAN\"; echo 1 > $SKY_OUTPUTS/o"))
+                .collect();
+            let ground = Ground::with(On::Sim, &rows, |plan| {
+                plan.transfers.clear();
+                plan.limits.budget_micro_usd = Some(Money(150_000));
+                for stage in &mut plan.stages {
+                    stage.billing = Billing { increment_ms: Millis(60_000), minimum_ms: Millis(60_000) };
+                }
+            });
+            let spot = Spot::late(store, Duration::from_millis(delay));
+            let about = format!("{store:?}, {delay} ms");
+            let sky = |args: &[&str]| spot.tell(&mut ground.sky(args)).output().unwrap();
+            let apply = ["apply", "plan.json", "--provider", "sim", "--parallelism", "8"];
+            let said = ended(&sky(&apply), 4);
+            assert!(said.contains("the budget of $0.15 does not allow it"), "{about}: {said}");
+            let state: State = serde_json::from_slice(&sky(&["state", "pull"]).stdout).unwrap();
+            assert_eq!(state.spent_micro_usd, Money(120_000), "{about}: two stages, a minute each");
+            assert_eq!((ground.bill().machines, ground.ran()["ran"]), (2, 2), "{about}");
+            // What is left is not enough for a third; more money is for the rest.
+            ended(&sky(&apply), 4);
+            assert_eq!(ground.bill().machines, 2, "{about}");
+            ended(&sky(&[&apply[..], &["--budget", "$1"]].concat()), 0);
+            assert_eq!(ground.ran()["ran"], 8, "{about}");
+        }
+    }
 }
 
 #[test]

@@ -75,8 +75,12 @@ fn killed_at_any_point_nothing_is_lost_whoever_goes_on() {
     assert!(points > 150, "{points}");
     let kills = AtomicUsize::new(0);
     ground::each(points / 5, |number| {
-        let (ground, spot) =
-            (Ground::with(ground::On::Sim, &JOB, |plan| plan.limits.budget_micro_usd = None), Spot::new(On::S3));
+        // Elsewhere some of it is made again, which costs more than is planned.
+        let whole_budget = number % 2 == 0;
+        let ground = Ground::with(ground::On::Sim, &JOB, |plan| {
+            plan.limits.budget_micro_usd = plan.limits.budget_micro_usd.filter(|_| whole_budget);
+        });
+        let spot = Spot::new(On::S3);
         let at = number * 5 - number % 4;
         let about = format!("killed at {at}");
         let killed = apply(&ground, &spot, "one").env("SKY_CRASH_AT", at.to_string()).output().unwrap();
@@ -95,6 +99,7 @@ fn killed_at_any_point_nothing_is_lost_whoever_goes_on() {
         );
         let bill = ground.bill();
         assert!(bill.running == 0 && bill.cost <= after.spent_micro_usd && Money(0) < bill.cost, "{about}: {bill:?}");
+        assert!(!whole_budget || after.spent_micro_usd <= ground::BUDGET, "{about}: {}", after.spent_micro_usd);
         assert_eq!(ground.processes(), 0, "{about}");
         let swept = on(&ground, &spot, heir, &["sweep", "--dry-run"]).output().unwrap();
         assert!(ended(&swept, 0).contains("Nothing to sweep"), "{about}");

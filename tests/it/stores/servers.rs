@@ -4,12 +4,14 @@ use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::path::Path as ObjectPath;
 use object_store::{ObjectStore, ObjectStoreExt};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Where a state is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +172,33 @@ pub struct Spot {
     /// `--state` of it, if it is not in the working folder.
     pub url: Option<String>,
     prefix: String,
+    /// The port at which the store answers, if that is not its server's own.
+    port: Option<u16>,
+}
+
+/// A loopback port of its own in front of a server of this machine, whose answers it holds up for so long each.
+fn late(server: u16, delay: Duration) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let copy = |mut from: TcpStream, mut to: TcpStream, delay: Duration| {
+        let mut piece = vec![0; 64 * 1024];
+        while let Ok(size @ 1..) = from.read(&mut piece) {
+            std::thread::sleep(delay);
+            if to.write_all(&piece[..size]).is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    };
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+            let (Ok(from), Ok(to)) = (client.try_clone(), server.try_clone()) else { continue };
+            std::thread::spawn(move || copy(from, to, Duration::ZERO));
+            std::thread::spawn(move || copy(server, client, delay));
+        }
+    });
+    port
 }
 
 impl Spot {
@@ -181,7 +210,17 @@ impl Spot {
             On::S3 => Some(format!("s3://state/{prefix}")),
             On::Azure => Some(format!("az://state/{prefix}")),
         };
-        Self { on, url, prefix }
+        Self { on, url, prefix, port: None }
+    }
+
+    /// The same, whose store takes so long for every answer; a folder is as fast as it is.
+    pub fn late(on: On, delay: Duration) -> Self {
+        let server = match on {
+            On::Folder => None,
+            On::S3 => Some(s3().port),
+            On::Azure => Some(azure().port),
+        };
+        Self { port: server.map(|server| late(server, delay)), ..Self::new(on) }
     }
 
     /// Tells a command where the state is.
@@ -196,14 +235,17 @@ impl Spot {
         match self.on {
             On::Folder => command,
             On::S3 => command
-                .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", s3().port))
+                .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port.unwrap_or_else(|| s3().port)))
                 .env("AWS_ALLOW_HTTP", "true")
                 .env("AWS_ACCESS_KEY_ID", "test")
                 .env("AWS_SECRET_ACCESS_KEY", "test")
                 .env("AWS_REGION", "us-east-1"),
             On::Azure => command
                 .env("AZURE_STORAGE_USE_EMULATOR", "true")
-                .env("AZURITE_BLOB_STORAGE_URL", format!("http://127.0.0.1:{}", azure().port))
+                .env(
+                    "AZURITE_BLOB_STORAGE_URL",
+                    format!("http://127.0.0.1:{}", self.port.unwrap_or_else(|| azure().port)),
+                )
                 .env("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT)
                 .env("AZURE_STORAGE_ACCOUNT_KEY", KEY),
         }
