@@ -140,19 +140,23 @@ impl Ended {
     }
 
     fn exit(&self) -> Exit {
-        let outcome = match self {
-            Ended::Left(interrupt) => return exit_of(*interrupt),
-            Ended::Walked(outcome) => outcome,
-        };
-        let is_done = |one: &StageOutcome| matches!(one, StageOutcome::Done | StageOutcome::Unchanged);
-        let done = outcome.stages.values().filter(|one| is_done(one)).count();
-        match outcome.interrupted {
-            _ if done == outcome.stages.len() => Exit::Success,
-            Some(interrupt) => exit_of(interrupt),
-            None if outcome.stages.values().any(|one| matches!(one, StageOutcome::Denied { .. })) => Exit::Denied,
-            None if done > 0 => Exit::Partial,
-            None => Exit::Error,
+        match self {
+            Ended::Left(interrupt) => exit_of(*interrupt),
+            Ended::Walked(outcome) => exit(outcome),
         }
+    }
+}
+
+/// The exit code for what came of a plan.
+pub fn exit(outcome: &Outcome) -> Exit {
+    let is_done = |one: &StageOutcome| matches!(one, StageOutcome::Done | StageOutcome::Unchanged);
+    let done = outcome.stages.values().filter(|one| is_done(one)).count();
+    match outcome.interrupted {
+        _ if done == outcome.stages.len() => Exit::Success,
+        Some(interrupt) => exit_of(interrupt),
+        None if outcome.stages.values().any(|one| matches!(one, StageOutcome::Denied { .. })) => Exit::Denied,
+        None if done > 0 => Exit::Partial,
+        None => Exit::Error,
     }
 }
 

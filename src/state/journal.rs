@@ -136,6 +136,7 @@ impl Journal {
         journal.set_len(length).map_err(|error| fail("cut", error))?;
         journal.seek(SeekFrom::Start(length)).map_err(|error| fail("read", error))?;
         journal.sync_all().map_err(|error| fail("sync", error))?;
+        simulation::note_synced(path, length);
         let (cipher, fence) = (Cipher::default(), None);
         Ok(Self { file: journal, path: path.to_owned(), sequence, length, cipher, fence })
     }
@@ -161,7 +162,10 @@ impl Journal {
             crash::point("journal written");
             match sync {
                 // What a simulated disk would lose is decided by its test.
-                Sync::Now if simulation::is_on() => Ok(()),
+                Sync::Now if simulation::is_on() => {
+                    simulation::note_synced(&self.path, self.length + line.len() as u64);
+                    Ok(())
+                }
                 Sync::Now => self.file.sync_data(),
                 Sync::Later => Ok(()),
             }

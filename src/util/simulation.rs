@@ -6,11 +6,12 @@
 //! simulation all functions here answer "none", and whoever asks uses the machine's own clock, chance and identity.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -62,20 +63,54 @@ pub struct Process {
     pub pid: u32,
     random: AtomicU64,
     killed: AtomicBool,
+    paused: AtomicBool,
+    /// What wants to go on once it is no longer paused.
+    waiting: Mutex<Vec<Waker>>,
+    /// Files of which only so many bytes are sure to survive a power cut.
+    synced: Mutex<BTreeMap<PathBuf, u64>>,
 }
 
 impl Process {
     /// A process that begins now, with its own source of chance.
     pub fn begin(machine: &Arc<Machine>, pid: u32, seed: u64) -> Arc<Self> {
         machine.living.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
-        let (random, killed) = (AtomicU64::new(seed), AtomicBool::new(false));
-        Arc::new(Self { machine: machine.clone(), pid, random, killed })
+        Arc::new(Self {
+            machine: machine.clone(),
+            pid,
+            random: AtomicU64::new(seed),
+            killed: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            waiting: Mutex::default(),
+            synced: Mutex::default(),
+        })
     }
 
     /// Ends the process as SIGKILL does: nothing that it has spawned is polled again.
     pub fn kill(&self) {
         self.killed.store(true, Ordering::Relaxed);
+        self.end();
+    }
+
+    /// Notes that the process has come to its end.
+    pub fn end(&self) {
         self.machine.living.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.pid);
+    }
+
+    /// Lets the process stand still, as SIGSTOP does.
+    pub fn pause(&self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.paused.store(false, Ordering::Relaxed);
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// The files of which only so many bytes are sure to survive a power cut.
+    pub fn synced(&self) -> BTreeMap<PathBuf, u64> {
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs a future as a part of the process.
@@ -116,6 +151,10 @@ impl<F: Future> Future for Scope<F> {
         if process.as_ref().is_some_and(|process| process.killed.load(Ordering::Relaxed)) {
             self.future = None;
         }
+        if let Some(process) = process.as_ref().filter(|process| process.paused.load(Ordering::Relaxed)) {
+            process.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(context.waker().clone());
+            return Poll::Pending;
+        }
         let Some(future) = &mut self.future else { return Poll::Pending };
         match process {
             Some(process) => process.run(|| future.as_mut().poll(context)),
@@ -147,6 +186,13 @@ pub fn now() -> Option<jiff::Timestamp> {
 /// How long the simulated machine has been up.
 pub fn uptime() -> Option<Duration> {
     current().map(|process| process.machine.began.elapsed())
+}
+
+/// Notes that so many bytes of a file are sure to survive a power cut.
+pub fn note_synced(path: &Path, length: u64) {
+    if let Some(process) = current() {
+        process.synced.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), length);
+    }
 }
 
 /// A number from the seed of the simulated process.

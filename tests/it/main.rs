@@ -31,6 +31,7 @@ mod rich;
 mod rules;
 mod sandbox;
 mod services;
+mod simulation;
 mod slurm;
 mod slurmd;
 mod ssh;

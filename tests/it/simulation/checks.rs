@@ -1,0 +1,108 @@
+//! What must hold, by the world's own books.
+
+use super::inside::output;
+use super::machine::{Machine, Why};
+use super::sky::User;
+use super::world::World;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So long before the end of a lease somebody has to be there to renew it.
+const RENEWAL: u64 = 10 * 60_000;
+
+/// The stages of which machines are there, but for those on users' own machines.
+pub fn living(world: &World) -> Vec<String> {
+    let now = world.now();
+    let mut machines = world.machines();
+    machines.iter_mut().for_each(|machine| machine.settle(now));
+    let ours = machines.iter().filter(|machine| machine.kept_until.is_none() && machine.provider != "local");
+    ours.filter(|machine| machine.lives()).map(|machine| machine.token.stage.clone()).collect()
+}
+
+/// Never over budget by the clouds' own books.
+pub fn budget(world: &World) {
+    let Some(budget) = world.case.budget else { return };
+    let now = world.now();
+    let mut machines = world.machines();
+    machines.iter_mut().for_each(|machine| machine.settle(now));
+    let ours = machines.iter().filter(|machine| machine.kept_until.is_none());
+    let bill: i64 = ours.map(|machine| machine.bill(now)).sum();
+    drop(machines);
+    if bill > budget.0 {
+        world.wrong(format!("over budget: {bill} of {} micro-USD", budget.0));
+    }
+}
+
+/// No stage is run to its end again when the outputs of the first time were there or could be had.
+pub fn effects(world: &World) {
+    let now = world.now();
+    let mut by_stage: BTreeMap<String, Vec<Machine>> = BTreeMap::new();
+    for machine in world.machines().iter_mut().filter(|machine| machine.kept_until.is_none()) {
+        machine.settle(now);
+        by_stage.entry(machine.token.stage.clone()).or_default().push(machine.clone());
+    }
+    for (stage, machines) in by_stage {
+        for (number, first) in machines.iter().enumerate() {
+            let Some(done) = first.effect(now) else { continue };
+            let later =
+                machines[number + 1..].iter().find_map(|machine| Some((machine, machine.command.as_ref()?.started)));
+            let Some((second, again)) = later else { continue };
+            if let Some(why) = wrongly(world, first, second) {
+                world.wrong(format!("stage.{stage} was done at {done} and began again at {again}: {why}"));
+            }
+        }
+    }
+}
+
+/// Why there was no need for another attempt.
+fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static str> {
+    if !first.collected_by.is_empty() && !first.collected_by.contains(&second.made_by) {
+        // The outputs are on the user's other machine.
+        return None;
+    }
+    if first.provider == "local" && first.made_by != second.made_by {
+        return None;
+    }
+    match first.ended {
+        Some((_, Why::Preempted)) if first.collected_by.is_empty() => None,
+        // Who has not the money for a longer lease loses the machine.
+        Some((_, Why::LeaseOver)) if world.case.budget.is_some() && first.collected_by.is_empty() => None,
+        Some((at, Why::LeaseOver)) => {
+            let watched = world.watched.lock().unwrap();
+            let from = at.saturating_sub(RENEWAL);
+            let seen = watched.iter().any(|(begun, ended)| *begun <= from && at <= *ended);
+            seen.then_some("its lease ran out while sky was there")
+        }
+        Some((_, Why::Released)) => Some("its machine was given back"),
+        Some((_, Why::Preempted)) | None => Some("its outputs had been collected, or its machine is there"),
+    }
+}
+
+/// All artifacts are what their stages write, as far as they are here.
+pub fn outputs(user: &User, machine: usize) {
+    let world = &user.world;
+    let mut right: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    for stage in &world.case.stages {
+        let planned = user.plan.stages.iter().find(|planned| planned.name == stage.name).unwrap();
+        let names = sky::apply::check::input_names(planned);
+        let inputs = names.iter().map(|(read, name)| (name.clone(), right[&read.to_string()].clone())).collect();
+        for number in 0..stage.outputs {
+            let name = format!("o{number}");
+            right.insert(format!("{}.{name}", stage.name), output(&stage.name, &name, &inputs));
+        }
+    }
+    let root = user.store(machine).folder.artifacts();
+    let mut here = BTreeSet::new();
+    for (name, content) in &right {
+        let (stage, output) = name.split_once('.').unwrap();
+        if let Ok(found) = std::fs::read(root.join(stage).join(output)) {
+            here.insert(name);
+            if found != *content {
+                world.wrong(format!("{name} is not what its stage writes"));
+            }
+        }
+    }
+    let read: BTreeSet<&String> = world.case.stages.iter().flat_map(|stage| &stage.reads).collect();
+    for name in right.keys().filter(|name| !here.contains(name) && !read.contains(name)) {
+        world.wrong(format!("{name} is not where people look for it"));
+    }
+}

@@ -1,0 +1,185 @@
+//! What happens in one world, from the first `sky apply` to the last look around.
+
+use super::case::{Case, Run, Trouble};
+use super::checks;
+use super::machine::Machine;
+use super::sky::{Ended, User};
+use super::stores::Buckets;
+use super::world::World;
+use sky::apply::StageOutcome;
+use sky::cli::Exit;
+use sky::model::{PlaceName, Rate};
+use sky::plan::Billing;
+use sky::provider::Token;
+use sky::transfer::bucket;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What was wrong, and what happened.
+pub struct Verdict {
+    pub wrongs: Vec<String>,
+    pub story: Vec<String>,
+}
+
+/// Plays a case; `scratch` is a folder of its own; `tells`: the story is wanted.
+pub fn play(case: &Case, scratch: &Path, tells: bool) -> Verdict {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let world = runtime.block_on(async { World::new(case.clone(), scratch.to_owned(), tells) });
+    bucket::simulate(Some(Arc::new(Buckets(world.clone()))));
+    let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            if tokio::time::timeout(Duration::from_secs(400 * 86_400), drama(&world)).await.is_err() {
+                world.wrong("it never ends".to_owned());
+            }
+        });
+    }));
+    if let Err(panic) = played {
+        let words = panic.downcast_ref::<String>().cloned();
+        let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
+        world.wrong(format!("panic: {}", words.unwrap_or_default()));
+    }
+    bucket::simulate(None);
+    Verdict { wrongs: world.wrongs(), story: world.story() }
+}
+
+async fn drama(world: &Arc<World>) {
+    let user = Arc::new(User::new(world));
+    let case = &world.case;
+    others(world);
+    let mut at_work = Vec::new();
+    for run in &case.runs {
+        match run.overlap_ms {
+            Some(later) => {
+                let (user, run) = (user.clone(), run.clone());
+                at_work.push(tokio::spawn(async move { drop(user.run(&run).await) }));
+                tokio::time::sleep(Duration::from_millis(later)).await;
+            }
+            None => {
+                user.run(run).await;
+                tokio::time::sleep(Duration::from_millis(run.gap_ms)).await;
+            }
+        }
+    }
+    for process in at_work {
+        if let Err(broken) = process.await {
+            std::panic::resume_unwind(broken.into_panic());
+        }
+    }
+    let last = case.runs.last().map_or(0, |run| run.machine);
+    if case.seed.is_multiple_of(3) {
+        give_up(&user, last).await;
+    } else {
+        world.calm_down();
+        finish(&user, last).await;
+    }
+    checks::budget(world);
+    checks::effects(world);
+    if !world.wrongs().is_empty() {
+        return;
+    }
+    world.calm_down();
+    clean_up(&user, last).await;
+}
+
+/// Machines of somebody else at the same clouds.
+fn others(world: &Arc<World>) {
+    for number in 0..2 {
+        let until = world.chance().below(20 * 3_600_000);
+        let token = Token { id: format!("{number:032}"), stage: "s0".into(), attempt: 1 };
+        world.machines().push(Machine {
+            token,
+            id: format!("other-{number}"),
+            provider: "aws",
+            job: "other".into(),
+            lineage: "other".into(),
+            place: PlaceName::parse("aws:us-east-1").unwrap(),
+            instance_type: "box".into(),
+            rate: Rate(1),
+            nodes: 1,
+            billing: Billing::default(),
+            made_by: "elsewhere".into(),
+            created: 0,
+            ready: 0,
+            lease_end: 0,
+            lease_tag: String::new(),
+            ended: None,
+            taken: None,
+            kept_until: Some(until),
+            fetched: Default::default(),
+            inputs: None,
+            ahead_ms: 0,
+            command: None,
+            collected_by: Vec::new(),
+            locked_from: None,
+        });
+    }
+}
+
+/// The user gives up while things go wrong: what can be deleted is, whatever cannot.
+async fn give_up(user: &Arc<User>, machine: usize) {
+    let world = &user.world;
+    let mut destroyed = user.destroy(machine).await;
+    if destroyed.as_ref().is_err_and(|why| why.contains("locked by another")) {
+        tokio::time::sleep(world.case.lock_lease * 30).await;
+        destroyed = user.destroy(machine).await;
+    }
+    let stuck = |stage: &str| world.case.has(Trouble::DeletionsFail) && stage == "s0";
+    for stage in checks::living(world) {
+        if !stuck(&stage) {
+            world.wrong(format!("after a destroy the machine of stage.{stage} is left: {destroyed:?}"));
+        }
+    }
+    if destroyed.is_err() && !world.case.has(Trouble::DeletionsFail) {
+        world.wrong(format!("a destroy failed for no reason: {destroyed:?}"));
+    }
+}
+
+/// Nothing goes wrong any more: applied again and again, the job comes to its end.
+async fn finish(user: &Arc<User>, machine: usize) {
+    let world = &user.world;
+    let calm = Run { machine, kill_after_ms: None, signal_after_ms: None, pause_ms: None, overlap_ms: None, gap_ms: 0 };
+    for _ in 0..8 {
+        match user.run(&calm).await {
+            Ended::Exited(Exit::Success, _, _) => return checks::outputs(user, machine),
+            Ended::Exited(Exit::Locked, _, _) => tokio::time::sleep(world.case.lock_lease * 30).await,
+            Ended::Exited(_, _, Some(outcome)) => {
+                let expected = |name: &str, one: &StageOutcome| match one {
+                    StageOutcome::Done | StageOutcome::Unchanged | StageOutcome::Skipped { .. } => true,
+                    StageOutcome::NotBegun { .. } => world.case.budget.is_some(),
+                    StageOutcome::Denied { .. } => world.case.budget.is_some(),
+                    StageOutcome::Failed { .. } => world.case.stage(name).is_some_and(|stage| stage.code != 0),
+                    StageOutcome::Interrupted => false,
+                };
+                if outcome.stages.iter().all(|(name, one)| expected(name, one)) {
+                    return;
+                }
+                // What was begun in worse times may fail once more.
+                world.tell("once more");
+            }
+            Ended::Exited(exit, why, None) => world.tell(&format!("once more after {exit:?} {why}")),
+            Ended::Killed => return,
+        }
+    }
+    world.wrong("the job does not come to its end although nothing is in its way".to_owned());
+}
+
+/// Everything is deleted.
+async fn clean_up(user: &Arc<User>, machine: usize) {
+    let world = &user.world;
+    if let Err(why) = user.destroy(machine).await {
+        world.wrong(format!("a destroy failed for no reason: {why}"));
+    }
+    // Calls that are still on their way arrive.
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    if let Err(why) = user.sweep(machine).await {
+        world.wrong(format!("a sweep failed for no reason: {why}"));
+    }
+    for stage in checks::living(world) {
+        world.wrong(format!("after destroy and sweep the machine of stage.{stage} is left"));
+    }
+    for address in world.buckets().keys() {
+        world.wrong(format!("after destroy and sweep the bucket {address} is left"));
+    }
+    checks::budget(world);
+}

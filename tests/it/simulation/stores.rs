@@ -1,0 +1,213 @@
+//! Simulated object stores: for the state, through the crate's interface, and for data between stages.
+
+use super::case::Trouble;
+use super::world::World;
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use sky::provider::{ErrorKind, ProviderError};
+use sky::transfer::bucket::{BucketError, Purpose, Store, Stores, Trouble as Kind};
+use sky::util::secret::Secret;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest that the store of the state takes to answer: later, its client would have given up.
+pub const ANSWER: Duration = Duration::from_secs(25);
+
+/// The store that has the state.
+#[derive(Clone)]
+pub struct SlowStore {
+    inner: Arc<InMemory>,
+    world: Arc<World>,
+}
+
+impl SlowStore {
+    pub fn new(world: &Arc<World>) -> Self {
+        Self { inner: Arc::default(), world: world.clone() }
+    }
+
+    /// Makes a call, which once it is on its way is made whatever becomes of its maker.
+    async fn call<T: Send + 'static>(&self, effect: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        let (world, most) = (&self.world, ANSWER / 2);
+        let (there, back) = (world.delay(Trouble::SlowStore, most), world.delay(Trouble::SlowStore, most));
+        let done = if there.is_zero() {
+            effect.await
+        } else {
+            let sent = async move {
+                tokio::time::sleep(there).await;
+                effect.await
+            };
+            tokio::spawn(sent).await.unwrap()
+        };
+        if !back.is_zero() {
+            tokio::time::sleep(back).await;
+        }
+        done
+    }
+}
+
+impl fmt::Debug for SlowStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a simulated store")
+    }
+}
+
+impl fmt::Display for SlowStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a simulated store")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for SlowStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let (inner, location) = (self.inner.clone(), location.clone());
+        self.call(async move { inner.put_opts(&location, payload, opts).await }).await
+    }
+
+    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        Err(Error::NotImplemented { operation: "multipart".into(), implementer: "simulation".into() })
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let (inner, location) = (self.inner.clone(), location.clone());
+        self.call(async move { inner.get_opts(&location, options).await }).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let store = self.clone();
+        let delete = move |location: Result<Path>| {
+            let store = store.clone();
+            async move {
+                let (location, inner) = (location?, store.inner.clone());
+                let gone = location.clone();
+                store.call(async move { inner.delete(&gone).await }).await?;
+                Ok(location)
+            }
+        };
+        locations.then(delete).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let (inner, prefix) = (self.inner.clone(), prefix.cloned());
+        self.call(async move { inner.list_with_delimiter(prefix.as_ref()).await }).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+/// The object stores for data between stages.
+pub struct Buckets(pub Arc<World>);
+
+impl Stores for Buckets {
+    fn open(&self, address: &str) -> Arc<dyn Store> {
+        Arc::new(Bucket { address: address.to_owned(), world: self.0.clone() })
+    }
+
+    fn list(&self, cloud: &str) -> Vec<String> {
+        let scheme = match cloud {
+            "aws" => "s3://",
+            "gcp" => "gs://",
+            _ => "az://",
+        };
+        self.0.buckets().keys().filter_map(|address| address.strip_prefix(scheme)).map(str::to_owned).collect()
+    }
+}
+
+struct Bucket {
+    address: String,
+    world: Arc<World>,
+}
+
+impl Bucket {
+    async fn call<T: Send + 'static>(
+        &self,
+        what: &str,
+        effect: impl FnOnce(&World) -> Option<T> + Send + 'static,
+    ) -> std::result::Result<T, BucketError> {
+        let failed = |kind, message: String| BucketError { kind, message };
+        match self.world.call(format!("{what} {}", self.address), |world| Ok(effect(world))).await {
+            Ok(Some(done)) => Ok(done),
+            Ok(None) => Err(failed(Kind::Missing, format!("{}: there is no such thing", self.address))),
+            Err(error) => Err(failed(Kind::Passing, error.message)),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Bucket {
+    async fn make(&self, _: &str) -> std::result::Result<(), BucketError> {
+        let address = self.address.clone();
+        self.call("make", move |world| {
+            world.buckets().entry(address).or_default();
+            Some(())
+        })
+        .await
+    }
+
+    async fn sizes(&self, folder: &str) -> std::result::Result<BTreeMap<String, u64>, BucketError> {
+        let (address, folder) = (self.address.clone(), format!("{folder}/"));
+        self.call("sizes", move |world| {
+            let buckets = world.buckets();
+            let objects = buckets.get(&address)?.iter();
+            let size =
+                |(key, bytes): (&String, &Vec<u8>)| Some((key.strip_prefix(&folder)?.to_owned(), bytes.len() as u64));
+            Some(objects.filter_map(size).collect())
+        })
+        .await
+    }
+
+    async fn read(&self, key: &str) -> std::result::Result<Vec<u8>, BucketError> {
+        let (address, key) = (self.address.clone(), key.to_owned());
+        self.call("read", move |world| world.buckets().get(&address)?.get(&key).cloned()).await
+    }
+
+    async fn sign(&self, _: Purpose, keys: &[String], _: Duration) -> std::result::Result<Vec<Secret>, BucketError> {
+        Ok(keys.iter().map(|key| Secret::new(format!("{}\n{key}", self.address))).collect())
+    }
+
+    async fn delete(&self) -> std::result::Result<(), BucketError> {
+        let address = self.address.clone();
+        self.call("delete", move |world| {
+            world.buckets().remove(&address);
+            Some(())
+        })
+        .await
+    }
+}
+
+fn parts(address: &Secret) -> (&str, &str) {
+    address.reveal().split_once('\n').unwrap()
+}
+
+fn missing() -> ProviderError {
+    ProviderError::new(ErrorKind::Other, "there is no such bucket or object")
+}
+
+/// Writes an object, as somebody with a signed address.
+pub fn put_chunk(world: &World, address: &Secret, bytes: &[u8]) -> std::result::Result<(), ProviderError> {
+    let (bucket, key) = parts(address);
+    let mut buckets = world.buckets();
+    buckets.get_mut(bucket).ok_or_else(missing)?.insert(key.to_owned(), bytes.to_vec());
+    Ok(())
+}
+
+/// Reads an object, as somebody with a signed address.
+pub fn chunk_of(world: &World, address: &Secret) -> std::result::Result<Vec<u8>, ProviderError> {
+    let (bucket, key) = parts(address);
+    world.buckets().get(bucket).and_then(|objects| objects.get(key)).cloned().ok_or_else(missing)
+}

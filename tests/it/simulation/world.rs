@@ -1,0 +1,171 @@
+//! The world around `sky`: one clock, machines, buckets, and what goes wrong on the way to them.
+
+use super::case::{Case, Trouble};
+use super::chance::Chance;
+use super::machine::Machine;
+use sky::provider::{ErrorKind, ProviderError};
+use sky::util::simulation;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The longest that a call to a cloud is on its way, and its answer, each.
+pub const CALL: Duration = Duration::from_secs(20);
+
+pub struct World {
+    pub case: Case,
+    pub began: Instant,
+    /// For what is read and written as files.
+    pub scratch: PathBuf,
+    chance: Mutex<Chance>,
+    /// Nothing goes wrong any more.
+    calm: AtomicBool,
+    machines: Mutex<Vec<Machine>>,
+    buckets: Mutex<BTreeMap<String, BTreeMap<String, Vec<u8>>>>,
+    /// What is wrong with `sky`.
+    wrong: Mutex<Vec<String>>,
+    /// What has happened, if anybody wants to know.
+    told: Mutex<Option<Vec<String>>>,
+    /// When processes that apply were there and not stopped: from, to.
+    pub watched: Mutex<Vec<(u64, u64)>>,
+}
+
+/// What becomes of a call.
+enum Way {
+    Through,
+    AnswerLost,
+    Lost,
+    Throttled,
+}
+
+impl World {
+    pub fn new(case: Case, scratch: PathBuf, tells: bool) -> Arc<Self> {
+        let chance = Mutex::new(Chance::new(case.seed ^ 0x0DD5));
+        Arc::new(Self {
+            case,
+            began: Instant::now(),
+            scratch,
+            chance,
+            calm: AtomicBool::new(false),
+            machines: Mutex::default(),
+            buckets: Mutex::default(),
+            wrong: Mutex::default(),
+            told: Mutex::new(tells.then(Vec::new)),
+            watched: Mutex::default(),
+        })
+    }
+
+    /// Milliseconds since the world began.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap()
+    }
+
+    pub fn chance(&self) -> MutexGuard<'_, Chance> {
+        self.chance.lock().unwrap()
+    }
+
+    pub fn machines(&self) -> MutexGuard<'_, Vec<Machine>> {
+        self.machines.lock().unwrap()
+    }
+
+    pub fn buckets(&self) -> MutexGuard<'_, BTreeMap<String, BTreeMap<String, Vec<u8>>>> {
+        self.buckets.lock().unwrap()
+    }
+
+    /// Whether that kind of trouble comes now.
+    pub fn trouble(&self, kind: Trouble, percent: u64) -> bool {
+        let drawn = self.chance().percent(percent);
+        drawn && self.case.has(kind) && !self.is_calm()
+    }
+
+    pub fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed)
+    }
+
+    pub fn calm_down(&self) {
+        self.calm.store(true, Ordering::Relaxed);
+    }
+
+    /// A delay of up to `most`, if that kind of trouble is on.
+    pub fn delay(&self, kind: Trouble, most: Duration) -> Duration {
+        let drawn = self.chance().delay(most);
+        if self.case.has(kind) && !self.is_calm() { drawn } else { Duration::ZERO }
+    }
+
+    /// Writes down that `sky` did wrong.
+    pub fn wrong(&self, what: String) {
+        self.tell(&format!("WRONG: {what}"));
+        self.wrong.lock().unwrap().push(what);
+    }
+
+    pub fn wrongs(&self) -> Vec<String> {
+        self.wrong.lock().unwrap().clone()
+    }
+
+    /// Writes down what happens.
+    pub fn tell(&self, what: &str) {
+        let now = self.now();
+        if let Some(told) = self.told.lock().unwrap().as_mut() {
+            let who = simulation::current().map_or(String::new(), |process| format!(" [{}]", process.pid));
+            told.push(format!("{:>6}.{:03}{who} {what}", now / 1000, now % 1000));
+        }
+    }
+
+    pub fn story(&self) -> Vec<String> {
+        self.told.lock().unwrap().clone().unwrap_or_default()
+    }
+
+    /// Makes a call to a cloud. Once it is on its way it is made, whatever becomes of the caller.
+    pub async fn call<T: Send + 'static>(
+        self: &Arc<Self>,
+        what: String,
+        effect: impl FnOnce(&Self) -> Result<T, ProviderError> + Send + 'static,
+    ) -> Result<T, ProviderError> {
+        let way = match () {
+            () if self.trouble(Trouble::Throttling, 8) => Way::Throttled,
+            () if self.trouble(Trouble::LostCalls, 5) => Way::Lost,
+            () if self.trouble(Trouble::LostCalls, 5) => Way::AnswerLost,
+            () => Way::Through,
+        };
+        let (there, back) = (self.delay(Trouble::SlowCloud, CALL), self.delay(Trouble::SlowCloud, CALL));
+        let failed = |kind, why: &str| {
+            self.tell(&format!("{what}: {why}"));
+            Err(ProviderError::new(kind, format!("{what}: {why}")))
+        };
+        match way {
+            Way::Throttled => return failed(ErrorKind::Throttled, "too many calls"),
+            Way::Lost => {
+                tokio::time::sleep(there).await;
+                return failed(ErrorKind::Unreachable, "the call did not arrive");
+            }
+            Way::Through | Way::AnswerLost => {}
+        }
+        let done = if there.is_zero() {
+            effect(self)
+        } else {
+            let (world, process) = (self.clone(), simulation::current());
+            let sent = async move {
+                tokio::time::sleep(there).await;
+                match process {
+                    Some(process) => process.run(|| effect(&world)),
+                    None => effect(&world),
+                }
+            };
+            tokio::spawn(sent).await.unwrap()
+        };
+        if !back.is_zero() {
+            tokio::time::sleep(back).await;
+        }
+        if matches!(way, Way::AnswerLost) {
+            return failed(ErrorKind::Unreachable, "the answer was lost");
+        }
+        self.tell(&match &done {
+            Ok(_) => what,
+            Err(error) => format!("{what}: {error}"),
+        });
+        done
+    }
+}
