@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR
 SKY := $(CARGO_TARGET_DIR)/debug/sky
 DEMO := $(CARGO_TARGET_DIR)/demo
 
-.PHONY: demo test test-quick test-kubernetes lint bench setup tools servers build clean
+.PHONY: demo simulate test test-quick test-kubernetes lint bench setup tools servers build clean
 
 demo: build
 	@echo "== A job over three clouds, planned on the shipped catalog"
@@ -29,6 +29,11 @@ test: setup
 # All but the clouds: what changes from one minute to the next is tried with this.
 test-quick: setup
 	cargo test $(QUICK_FLAGS)
+
+# A million seeds of the simulation of `apply`, built for speed. Goes on where it was ended.
+simulate: setup
+	SKY_SIM_PROGRESS=$(CARGO_TARGET_DIR)/simulation-progress cargo test --release --locked --no-default-features --test it \
+		simulation::a_million_seeds -- --ignored --nocapture
 
 # On a real Kubernetes, which is built the first time and begun here.
 test-kubernetes: setup

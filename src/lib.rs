@@ -34,7 +34,7 @@
 //! | [`provider`] | what can create, run and delete; one folder per cloud, and what those share whose machines are reached by SSH: the runner, and leases, keys and tags of what is rented | model |
 //! | [`transfer`] | artifacts by content hash, and moving them; the buckets between machines | model |
 //! | [`apply`] | walks a plan: start, watch, hand data on, interrupt, destroy | plan, state, provider, transfer, model |
-//! | [`util`] | atomic files, hashes, the clock | nothing |
+//! | [`util`] | atomic files, hashes, the clock; the seam of the simulation of `apply` ([`util::simulation`]) | nothing |
 //!
 //! All may use `util`. A test reads the `use` lines and fails on any other arrow.
 //!

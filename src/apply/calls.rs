@@ -4,11 +4,10 @@ use super::notice::Interrupt;
 use super::record::Recorder;
 use crate::provider::{ErrorKind, ProviderError};
 use crate::state::event::Call;
-use crate::util::{crash, simulation};
+use crate::util::{crash, simulation, watch};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::io;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Whether a call is made again after trouble that passes.
 #[derive(Clone, Debug)]

@@ -16,12 +16,12 @@ use crate::state::summary::definition;
 use crate::state::{Artifact, Folder, Opened, StageRecord, State, Status};
 use crate::transfer::Objects;
 use crate::util::tree::Measured;
-use crate::util::{clock, secret, simulation};
+use crate::util::{clock, secret, simulation, watch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 /// Why a stage is not begun after a signal.

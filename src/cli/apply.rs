@@ -11,10 +11,10 @@ use crate::model::Money;
 use crate::plan::Plan;
 use crate::state::Store;
 use crate::transfer::Staging;
+use crate::util::watch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Execute a plan: run its stages, hand their data on, keep a state of what is done.
 ///
@@ -196,7 +196,7 @@ async fn execute_until_signalled(
                     std::mem::forget(lock);
                     return Ok(Ended::Left(signal));
                 }
-                let _ = interrupt.send(Some(signal));
+                interrupt.send(Some(signal));
             }
         }
     };

@@ -47,8 +47,14 @@ impl Holder {
         let pid = simulation::current().map_or_else(std::process::id, |process| process.pid);
         let (machine, started) = (machine(), process(pid).unwrap_or(0));
         // Several may be taken by one process at one time, and ids must not meet.
-        let chance = simulation::random().unwrap_or_else(|| RandomState::new().build_hasher().finish());
-        let digest = hash::digest(format!("{host} {machine} {pid} {started} {created} {path} {chance}").as_bytes());
+        let seed = match simulation::random() {
+            Some(random) => format!("simulated {random}"),
+            None => {
+                let chance = RandomState::new().build_hasher().finish();
+                format!("{host} {machine} {pid} {started} {created} {path} {chance}")
+            }
+        };
+        let digest = hash::digest(seed.as_bytes());
         let holder = Self {
             id: uuid_from(&digest),
             operation: operation.to_owned(),

@@ -18,7 +18,7 @@ use super::lock::{Fence, LockLost};
 use crate::util::{clock, crash};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 /// The folder of the segments.
 pub const JOURNAL: &str = "journal";
@@ -46,7 +46,7 @@ struct Shared {
     fence: Option<Arc<dyn Fence>>,
     queue: Mutex<Queue>,
     /// Told whenever a segment has come to its end.
-    moved: watch::Sender<()>,
+    moved: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -91,7 +91,7 @@ impl Segments {
         (sequence, segments, length): (u64, Vec<String>, u64),
     ) -> Self {
         let queue = Queue { last: sequence, written: sequence, segments, length, ..Queue::default() };
-        let shared = Shared { bucket, fence, queue: Mutex::new(queue), moved: watch::Sender::new(()) };
+        let shared = Shared { bucket, fence, queue: Mutex::new(queue), moved: Notify::new() };
         Self { shared: Arc::new(shared), cipher }
     }
 
@@ -165,8 +165,9 @@ impl Shared {
 
     /// Whoever finds nobody at it has a segment written for all. That goes on when nobody waits for it any more.
     async fn written_up_to(self: &Arc<Self>, sequence: u64) -> io::Result<()> {
-        let mut moved = self.moved.subscribe();
         loop {
+            // Before the look, so that no end between the two is missed.
+            let moved = self.moved.notified();
             {
                 let mut queue = self.lock();
                 if queue.written >= sequence {
@@ -181,8 +182,7 @@ impl Shared {
                     detached(self.clone().write_segment(segment))?;
                 }
             }
-            // The sender is a part of what this is called on.
-            let _ = moved.changed().await;
+            moved.await;
         }
     }
 
@@ -204,7 +204,7 @@ impl Shared {
                 }
             }
         }
-        self.moved.send_replace(());
+        self.moved.notify_waiters();
     }
 
     async fn write(&self, name: &str, lines: Vec<u8>) -> io::Result<()> {

@@ -10,3 +10,4 @@ pub mod secret;
 pub mod simulation;
 pub mod task;
 pub mod tree;
+pub mod watch;

@@ -107,6 +107,8 @@ pub struct Case {
     pub in_bucket: bool,
     pub staging_in_buckets: bool,
     pub lock_lease: Duration,
+    /// Between two looks at a command.
+    pub interval: Duration,
     pub grace: Duration,
     /// How far each machine's clock is ahead, in milliseconds.
     pub skews: [i64; 2],
@@ -151,7 +153,8 @@ impl Case {
             parallelism: usize::try_from(chance.pick(&[1, 2, 3, 10, 10])).unwrap(),
             in_bucket,
             staging_in_buckets: chance.percent(40),
-            lock_lease: Duration::from_secs(chance.pick(&[60, 60, 30, 120])),
+            lock_lease: Duration::from_secs(chance.pick(&[60, 120, 300])),
+            interval: Duration::from_secs(chance.pick(&[20, 60, 120])),
             grace: Duration::from_secs(chance.pick(&[0, 5, 10, 60])),
             skews,
             runs,
@@ -185,7 +188,7 @@ impl Case {
 }
 
 fn stages(chance: &mut Chance, troubles: &BTreeSet<Trouble>) -> Vec<Stage> {
-    let count = chance.pick(&[1, 2, 3, 4, 5, 6, 8, 12]);
+    let count = chance.pick(&[1, 2, 2, 3, 3, 4, 5, 6, 8, 12]);
     let mut stages: Vec<Stage> = Vec::new();
     let wide = chance.percent(40);
     for number in 0..count {

@@ -159,7 +159,7 @@ impl Worker for Inside {
     }
 
     fn interval(&self) -> Duration {
-        Duration::from_secs(20)
+        self.world.case.interval
     }
 
     async fn log(&self, offset: u64) -> Result<Vec<u8>, ProviderError> {

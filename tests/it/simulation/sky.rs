@@ -15,11 +15,11 @@ use sky::state::address::Cloud;
 use sky::state::{Cipher, Folder, Store, bucket};
 use sky::transfer::Staging;
 use sky::util::simulation::{Machine, Process};
+use sky::util::watch;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How long a signal may stay unanswered besides the grace: calls that are on their way and machines given back.
@@ -180,7 +180,7 @@ impl User {
                 }
                 "signal" => {
                     signalled = Some(Instant::now());
-                    let _ = interrupt.send(Some(Interrupt::Terminate));
+                    interrupt.send(Some(Interrupt::Terminate));
                 }
                 "pause" => {
                     world.watched.lock().unwrap().push((since, world.now()));

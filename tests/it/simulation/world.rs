@@ -110,6 +110,7 @@ impl World {
         let now = self.now();
         if let Some(told) = self.told.lock().unwrap().as_mut() {
             let who = simulation::current().map_or(String::new(), |process| format!(" [{}]", process.pid));
+            let what = what.replace(&self.scratch.display().to_string(), "~");
             told.push(format!("{:>6}.{:03}{who} {what}", now / 1000, now % 1000));
         }
     }
