@@ -4,6 +4,7 @@ use crate::catalog::files::File;
 use crate::catalog::table::Table;
 use crate::catalog::{CatalogError, Source, load, rules};
 use crate::model::{Pattern, Place};
+use std::collections::BTreeSet;
 
 pub(crate) const COLUMNS: &[&str] = &["scheme", "status", "places", "source", "operator", "since", "evidence"];
 
@@ -20,12 +21,14 @@ const STATUSES: [(&str, bool); 8] = [
     ("in-progress", false),
 ];
 
-/// Reads `certifications.csv` into the places. Patterns reach open places only: one of a closed
-/// class is named in full.
-pub(crate) fn apply(file: &File, places: &mut [Place], sources: &[Source]) -> Result<(), CatalogError> {
+/// Reads `certifications.csv` into the places, and returns all schemes that it has a row about.
+/// Patterns reach open places only: one of a closed class is named in full.
+pub(crate) fn apply(file: &File, places: &mut [Place], sources: &[Source]) -> Result<BTreeSet<String>, CatalogError> {
+    let mut schemes = BTreeSet::new();
     let mut table = Table::open(&file.shown, &file.text, COLUMNS, 4)?;
     while let Some(row) = table.next_row()? {
         let scheme = row.required(0)?.to_lowercase();
+        schemes.insert(scheme.clone());
         let status = row.required(1)?;
         let Some((_, counts)) = STATUSES.iter().find(|(known, _)| *known == status) else {
             let hint = format!("write {}", STATUSES.map(|(name, _)| name).join(", "));
@@ -45,5 +48,5 @@ pub(crate) fn apply(file: &File, places: &mut [Place], sources: &[Source]) -> Re
             }
         }
     }
-    Ok(())
+    Ok(schemes)
 }

@@ -61,11 +61,17 @@ fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), C
 /// Checks that a file is text.
 pub fn file(name: String, shown: String, bytes: Vec<u8>) -> Result<File, CatalogError> {
     match String::from_utf8(bytes) {
+        Ok(text) if text.starts_with('\u{feff}') => {
+            Ok(File { name, shown, text: text['\u{feff}'.len_utf8()..].to_owned() })
+        }
         Ok(text) => Ok(File { name, shown, text }),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
-            let before = &error.as_bytes()[..at];
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            // UTF-16 with a byte-order mark is a text too.
+            if let Ok(text) = crate::util::file::text_of(error.into_bytes()) {
+                return Ok(File { name, shown, text });
+            }
             Err(CatalogError {
                 line: u32::try_from(line).unwrap_or(0),
                 ..CatalogError::file(shown, format!("byte {at} is not UTF-8"), "save the file as UTF-8")

@@ -198,7 +198,7 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
         None => vec![here()],
     };
     if let Some(file) = find("certifications.csv") {
-        certifications::apply(file, &mut catalog.places, &catalog.sources)?;
+        catalog.schemes = certifications::apply(file, &mut catalog.places, &catalog.sources)?;
     }
     let texts: Vec<String> = catalog.places.iter().map(|place| place.name.to_string()).collect();
     let ids = texts.iter().zip(0..).map(|(name, id)| (name.as_str(), id)).collect();

@@ -29,7 +29,7 @@ mod write;
 pub use error::CatalogError;
 
 use crate::model::{Bytes, DataRate, Machine, Millis, Offer, Pattern, Place, PlaceName, Quota};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A loaded catalog. Its vectors are sorted by name, so row order in the files cannot matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Catalog {
     pub round_trips: BTreeMap<(u32, u32), Millis>,
     /// What providers rent out at most to one account: by cloud, place, or pattern of places.
     pub quotas: BTreeMap<Pattern, Quota>,
+    /// Certification schemes that it has a row about, in lower case, whatever their status.
+    pub schemes: BTreeSet<String>,
     /// Digest of the canonical text of all files.
     pub digest: String,
     /// Day of the newest price, `YYYY-MM-DD`.

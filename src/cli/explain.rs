@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// (exit code 3).
 #[derive(Clone, Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// Plan file, or job file (.toml)
+    /// Plan file, or job file (.toml); `-`: standard input
     #[arg(default_value = "job.toml", value_name = "PLAN")]
     pub plan: PathBuf,
     /// Only this stage, with what each of its needs costs
@@ -64,14 +64,14 @@ impl SourceArgs {
     pub fn inputs(&self) -> InputArgs {
         let job = self.job.clone().unwrap_or_else(|| PathBuf::from("job.toml"));
         let (policy, catalog, hosts) = (self.policy.clone(), self.catalog.clone(), self.hosts.clone());
-        InputArgs { job, policy, catalog, locked: self.locked, hosts }
+        InputArgs { job, policy, catalog, locked: self.locked, hosts, files_in: None }
     }
 }
 
 /// Explains.
 pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let effort = Effort { nodes: args.max_nodes, seconds: None };
-    let is_job = args.plan.extension().is_some_and(|extension| extension == "toml");
+    let is_job = inputs::is_job(&args.plan)?;
     let mut sources = args.sources.inputs();
     if is_job {
         if args.sources.job.is_some() {

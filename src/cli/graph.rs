@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Draw a job or a plan as a graph, in DOT or Mermaid.
 #[derive(Clone, Debug, clap::Args)]
 pub struct GraphArgs {
-    /// Job file (.toml) or plan file
+    /// Job file (.toml) or plan file; `-`: standard input
     #[arg(default_value = "job.toml", value_name = "FILE")]
     pub file: PathBuf,
     /// Language of the drawing
@@ -28,9 +28,9 @@ pub enum Format {
 
 /// Draws.
 pub fn run(args: &GraphArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let drawing = if args.file.extension().is_some_and(|extension| extension == "toml") {
+    let drawing = if inputs::is_job(&args.file)? {
         let text = file::read_text(&args.file).map_err(Failure::error)?;
-        let job = spec::job::parse(&args.file.display().to_string(), &text);
+        let job = spec::job::parse(&file::shown(&args.file), &text);
         graph::of_job(&job.map_err(|fault| inputs::failure(&[fault], terminal))?.value)
     } else {
         graph::of_plan(&plan_file::read(&args.file).map_err(Failure::error)?)

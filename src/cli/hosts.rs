@@ -20,10 +20,23 @@ pub fn file(named: Option<&Path>, here: &Path) -> Option<PathBuf> {
     }
 }
 
+/// Reads the file of the hosts, if there is one, and says what is wrong with it.
+pub fn check(named: Option<&Path>) -> Result<(), Failure> {
+    file(named, Path::new("")).map_or(Ok(()), |path| read(&path).map(drop))
+}
+
+fn read(path: &Path) -> Result<Inventory, Failure> {
+    inventory::read(path).map_err(|fault| {
+        let hint = fault.hint.clone();
+        let without_hint = inventory::Fault { hint: String::new(), ..fault };
+        Failure::error(format!("the file of hosts cannot be used\n  {without_hint}")).hint(hint)
+    })
+}
+
 /// The catalog with what one's own hosts offer; `named` is the folder that the arguments name.
 pub fn laid_over(catalog: Catalog, named: Option<&Path>, hosts: Option<&Path>) -> Result<Catalog, Failure> {
     let Some(path) = file(hosts, Path::new("")) else { return Ok(catalog) };
-    let inventory = inventory::read(&path).map_err(Failure::error)?;
+    let inventory = read(&path)?;
     let own = |cloud: &str| clouds(&inventory).contains(&cloud);
     if let Some(place) = catalog.places.iter().find(|place| own(&place.name.cloud)) {
         let message =

@@ -2,8 +2,9 @@
 
 use super::refresh::{self, TakeOverArgs};
 use super::{Exit, Failure, Terminal};
+use crate::compile;
 use crate::model::units::scaled;
-use crate::model::{Bytes, PlaceName};
+use crate::model::{ArtifactRef, Bytes, Job, PlaceName, Stage};
 use crate::spec::import::{Factor, Fault, wfformat};
 use crate::spec::{self, write};
 use crate::util::file;
@@ -35,11 +36,15 @@ pub enum Format {
 /// stages have no command: the job can be planned, not applied.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WfformatArgs {
-    /// The workflow instance
+    /// The workflow instance; `-`: standard input
     pub file: PathBuf,
     /// Job file to write [default: stdout]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Catalog folder in which `--at` must be a place [default: the one that sky.lock pins, else the
+    /// one that sky was built with]
+    #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
+    pub catalog: Option<PathBuf>,
     /// Where the datasets lie; local:here is this machine, from which data moves without a bill
     #[arg(long, value_name = "PLACE", default_value_t = PlaceName::here(), value_parser = place)]
     pub at: PlaceName,
@@ -89,9 +94,10 @@ pub fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     }
     let text = file::read_text(&args.file).map_err(Failure::error)?;
     let imported = wfformat::import(&text, &settings).map_err(|faults| failure(&args.file, &faults))?;
+    known_place(args, &imported.job, terminal)?;
     let written = write::job(&imported.job);
     read_back(&args.file, &written)?;
-    for warning in &imported.warnings {
+    for warning in imported.warnings.iter().chain(&without_dependencies(&imported.job)) {
         terminal.warn(warning);
     }
     let (stages, datasets) = (imported.job.stages.len(), imported.job.datasets.len());
@@ -108,6 +114,35 @@ pub fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     }
 }
 
+/// The place of the datasets must be one of the catalog that `sky plan` would take here, or of one's
+/// own hosts: a job at a place that does not exist cannot be planned.
+fn known_place(args: &WfformatArgs, job: &Job, terminal: &Terminal) -> Result<(), Failure> {
+    if args.at == PlaceName::here() || job.datasets.is_empty() {
+        return Ok(());
+    }
+    let catalog = super::lock::catalog_to_show(args.catalog.as_deref(), terminal)?;
+    let catalog = super::hosts::laid_over(catalog, args.catalog.as_deref(), None)?;
+    if catalog.place_id(&args.at).is_some() {
+        return Ok(());
+    }
+    let near = compile::nearest_place(&args.at.to_string(), &catalog);
+    Err(Failure::error(format!("--at: the catalog has no place `{}`", args.at))
+        .hint(near.unwrap_or_else(|| "`sky catalog list` shows what there is".to_owned())))
+}
+
+/// Stages that do not depend on each other at all are hardly a workflow.
+fn without_dependencies(job: &Job) -> Option<String> {
+    let depends = |stage: &Stage| {
+        !stage.after.is_empty() || stage.reads.iter().any(|read| matches!(read, ArtifactRef::Output { .. }))
+    };
+    (job.stages.len() > 1 && !job.stages.values().any(depends)).then(|| {
+        format!(
+            "none of the {} stages depends on another, so all may run at once: does the file say which task comes before which (`parents`, `children`, or files that one writes and another reads)?",
+            job.stages.len()
+        )
+    })
+}
+
 /// What one value alone does not show, such as too much data altogether.
 fn read_back(path: &Path, written: &str) -> Result<(), Failure> {
     match spec::job::parse("job.toml", written) {
@@ -115,7 +150,7 @@ fn read_back(path: &Path, written: &str) -> Result<(), Failure> {
         Err(said) => {
             let first = said.list.first().map(|said| (said.message.clone(), said.hint.clone()));
             let (message, hint) = first.unwrap_or_default();
-            let failure = Failure::error(format!("{}: {message}", path.display()));
+            let failure = Failure::error(format!("{}: {message}", file::shown(path)));
             Err(hint.into_iter().fold(failure, Failure::hint))
         }
     }
@@ -124,7 +159,7 @@ fn read_back(path: &Path, written: &str) -> Result<(), Failure> {
 /// All faults, a line each.
 fn failure(path: &Path, faults: &[Fault]) -> Failure {
     const SHOWN: usize = 20;
-    let name = path.display();
+    let name = file::shown(path);
     let mut lines: Vec<String> = faults.iter().take(SHOWN).map(|fault| format!("{name}: {fault}")).collect();
     if faults.len() > SHOWN {
         lines.push(format!("{name}: and {} more", faults.len() - SHOWN));

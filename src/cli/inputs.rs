@@ -4,17 +4,17 @@ use super::{Exit, Failure, Terminal};
 use crate::catalog::{self, Catalog, CatalogError};
 use crate::model::{Job, Policy};
 use crate::render::diagnostic;
-use crate::spec::{self, Diagnostics, Parsed, SourceFile};
+use crate::spec::{self, Diagnostics, Parsed, Severity, SourceFile};
 use crate::util::file;
 use std::path::{Path, PathBuf};
 
 /// Which files to plan from.
 #[derive(Clone, Debug, clap::Args)]
 pub struct InputArgs {
-    /// Job file
+    /// Job file; `-`: standard input
     #[arg(default_value = "job.toml", value_name = "JOB")]
     pub job: PathBuf,
-    /// Policy file, or the name of a shipped one: cheapest, fastest, deadline-6h, eu-only,
+    /// Policy file (`-`: standard input), or the name of a shipped one: cheapest, fastest, deadline-6h, eu-only,
     /// no-us-cloud-act, confidential [default: policy.toml beside the job file, if there; else
     /// least cost without rules]
     #[arg(long, value_name = "FILE")]
@@ -28,6 +28,9 @@ pub struct InputArgs {
     /// File of one's own hosts, whose offers join the catalog [default: hosts.toml here, if there]
     #[arg(long, value_name = "FILE", env = "SKY_HOSTS")]
     pub hosts: Option<PathBuf>,
+    /// Folder in which the `files` of stages are looked for first, beside the job file's own.
+    #[arg(skip)]
+    pub files_in: Option<PathBuf>,
 }
 
 impl InputArgs {
@@ -48,6 +51,11 @@ pub struct Inputs {
 /// Reads job and policy; a failure holds every message about the first file that has errors.
 pub fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
     let mut faults = Vec::new();
+    if file::is_standard_input(&args.job) && args.policy.as_deref().is_some_and(file::is_standard_input) {
+        let mut said = unreadable("standard input", "job and policy cannot both be standard input", &args.job);
+        said.list.iter_mut().for_each(|said| said.hint = Some("name a file for one of them".to_owned()));
+        return Err(vec![said]);
+    }
     let job = parse(&args.job, spec::job::parse, &mut faults);
     let policy = policy_text(args).and_then(|(name, text)| match text {
         Some(text) => spec::policy::parse(&name, &text),
@@ -58,13 +66,57 @@ pub fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
         (Some(job), Some(policy)) => {
             let warnings = vec![
                 Diagnostics { source: job.source.clone(), list: job.warnings.clone() },
+                spec::check_labels(&job, &policy),
                 Diagnostics { source: policy.source.clone(), list: policy.warnings.clone() },
                 spec::check(&job, &policy),
             ];
-            Ok(Inputs { job, policy, warnings: warnings.into_iter().filter(|said| !said.list.is_empty()).collect() })
+            let said: Vec<Diagnostics> = warnings.into_iter().filter(|said| !said.list.is_empty()).collect();
+            if said.iter().flat_map(|said| &said.list).any(|one| one.severity == Severity::Error) {
+                return Err(said);
+            }
+            Ok(Inputs { job, policy, warnings: said })
         }
         _ => Err(faults),
     }
+}
+
+/// As [`read`]; a file that a stage needs and that is not there is an error too.
+pub fn read_with_files(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
+    let inputs = read(args)?;
+    let beside = args.job.parent().unwrap_or(Path::new("")).to_owned();
+    // Where `sky apply` looks, in its order.
+    let folders: Vec<PathBuf> = args.files_in.iter().cloned().chain([beside, PathBuf::new()]).collect();
+    let missing = missing_files(&inputs.job, &folders);
+    match missing.list.is_empty() {
+        true => Ok(inputs),
+        false => Err([vec![missing], inputs.warnings].concat()),
+    }
+}
+
+/// The `files` of stages that are in none of these folders.
+fn missing_files(job: &Parsed<Job>, folders: &[PathBuf]) -> Diagnostics {
+    let mut list = Vec::new();
+    for (stage, body) in &job.value.stages {
+        let missing = body.files.iter().filter(|name| !folders.iter().any(|folder| folder.join(name).exists()));
+        for name in missing {
+            let span = job.source.span(&format!("stages.{stage}.files.{name}")).unwrap_or(0..0);
+            let message = format!("stage `{stage}` needs the file `{name}`, which is not there");
+            let hint = "put it beside the job file, or take it out of `files`";
+            list.push(spec::Diagnostic::error(span, message).with_label("no such file").with_hint(hint));
+        }
+    }
+    list.sort_by_key(|diagnostic| diagnostic.span.start);
+    Diagnostics { source: job.source.clone(), list }
+}
+
+/// Whether a path is meant as a job: by its name, or for standard input by what comes: a plan and a
+/// state are JSON objects, which no job is.
+pub fn is_job(path: &Path) -> Result<bool, Failure> {
+    if !file::is_standard_input(path) {
+        return Ok(path.extension().is_some_and(|extension| extension == "toml"));
+    }
+    let text = file::read_text(path).map_err(Failure::error)?;
+    Ok(!text.trim_start().starts_with('{'))
 }
 
 fn parse<T>(path: &Path, parse: Parser<T>, faults: &mut Vec<Diagnostics>) -> Option<Parsed<T>> {
@@ -75,7 +127,7 @@ fn parse<T>(path: &Path, parse: Parser<T>, faults: &mut Vec<Diagnostics>) -> Opt
 type Parser<T> = fn(&str, &str) -> Result<Parsed<T>, Diagnostics>;
 
 fn parse_file<T>(path: &Path, parse: Parser<T>) -> Result<Parsed<T>, Diagnostics> {
-    let name = path.display().to_string();
+    let name = file::shown(path);
     let text = file::read_text(path).map_err(|error| unreadable(&name, &error.to_string(), path))?;
     parse(&name, &text)
 }
@@ -85,7 +137,7 @@ fn unreadable(name: &str, message: &str, path: &Path) -> Diagnostics {
     let mut diagnostic = spec::Diagnostic::error(0..0, message.to_owned());
     if path.is_dir() {
         diagnostic.hint = Some(format!("name a file, such as {}", path.join("job.toml").display()));
-    } else if !path.exists() {
+    } else if !path.exists() && !file::is_standard_input(path) {
         diagnostic.hint = Some(match path.file_name().is_some_and(|name| name == "job.toml") {
             true => "write a job.toml here, or name a job file: `sky plan JOB`".to_owned(),
             false => "check the name".to_owned(),
@@ -96,6 +148,9 @@ fn unreadable(name: &str, message: &str, path: &Path) -> Diagnostics {
 
 /// A policy that is no file may have been meant as the name of a shipped one.
 fn shipped_instead(name: &str, mut fault: Diagnostics) -> Diagnostics {
+    if file::is_standard_input(Path::new(name)) {
+        return fault;
+    }
     if !Path::new(name).exists() {
         let names: Vec<&str> = spec::shipped::names().collect();
         fault.list.iter_mut().for_each(|said| {

@@ -4,7 +4,7 @@ use super::inputs::{self, InputArgs, Inputs};
 use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal, apply};
 use crate::catalog::Catalog;
-use crate::compile::Refusal;
+use crate::compile::{self, Refusal};
 use crate::model::Job;
 use crate::model::units::grouped;
 use crate::plan::{FromState, Plan, file as plan_file};
@@ -138,7 +138,8 @@ impl Stop {
         let infeasible = infeasible && !rest;
         // A solver that breaks down here takes nothing from the answer but its reason.
         let conflict = infeasible.then(|| planner::conflict(job, policy, catalog, effort).ok()).flatten();
-        let (text, answer) = no_plan::text(reason, files, conflict.as_ref(), terminal.colour_stderr);
+        let unknown = compile::unknown_names(job, policy, catalog);
+        let (text, answer) = no_plan::text(reason, files, conflict.as_ref(), &unknown, terminal.colour_stderr);
         let exit = if answer { Exit::Infeasible } else { Exit::Error };
         Self {
             failure: Failure::new(exit, text),
@@ -154,7 +155,7 @@ fn first_line(text: &str) -> String {
 
 fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
     refuse_overwriting(&args.inputs, &[&args.out, &args.emit_mps])?;
-    let saved = args.check.as_ref().map(|path| std::fs::read(path).map_err(|error| Failure::file(path, "read", error)));
+    let saved = args.check.as_ref().map(|path| file::read_bytes(path).map_err(Failure::error));
     let saved = saved.transpose()?;
     let from = args.from_state.then_some(&args.place);
     let (_, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), from, terminal)?;
@@ -227,7 +228,7 @@ fn show(args: &PlanArgs, plan: &Plan, done: bool, terminal: &Terminal) -> Result
 
 /// What differs from a saved plan, as far as it can be read.
 fn difference(path: &Path, plan: &Plan) -> String {
-    let name = path.display();
+    let name = file::shown(path);
     match plan_file::read(path) {
         Err(error) => format!("{name} differs from the plan of these inputs: {error}"),
         Ok(saved) => {
@@ -283,7 +284,7 @@ fn compute(
     from_state: Option<&PlaceArgs>,
     terminal: &Terminal,
 ) -> Result<(Inputs, Plan), Stop> {
-    let read = inputs::read(inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
+    let read = inputs::read_with_files(inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
     inputs::warn(&read.warnings, terminal);
     let catalog = inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
@@ -320,7 +321,7 @@ pub fn waiting(what: &str, stages: usize, offers: usize, terminal: &Terminal) ->
 pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let path = args.apply.plan.clone().unwrap_or_else(|| PathBuf::from("job.toml"));
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if path.extension().is_none_or(|extension| extension != "toml") {
+    if !inputs::is_job(&path)? {
         if args.policy.is_some() {
             return Err(Failure::error("a plan file is applied as it is: --policy has no meaning with it")
                 .hint("plan again with `sky plan --policy FILE --out PLAN`"));
@@ -344,7 +345,14 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
     }
     let (policy, catalog) = (args.policy.clone(), args.catalog.clone());
     let hosts = args.apply.state.hosts.clone();
-    let inputs = InputArgs { job: path.clone(), policy, catalog, locked: args.locked, hosts };
+    let inputs = InputArgs {
+        job: path.clone(),
+        policy,
+        catalog,
+        locked: args.locked,
+        hosts,
+        files_in: args.apply.source.clone(),
+    };
     let mut applied = plan_and_apply(args, &inputs, folder, false, terminal)?;
     // Every round does without more offers, so this comes to an end.
     while applied.used_up && again(args, terminal)? {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Show a plan file, or the state of this folder.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ShowArgs {
-    /// Plan or state file [default: the state of this folder]
+    /// Plan or state file; `-`: standard input [default: the state of this folder]
     #[arg(value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// As one JSON object
@@ -30,7 +30,7 @@ pub struct ShowArgs {
 pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let text = match &args.file {
         Some(path) => {
-            if let Some(bytes) = std::fs::read(path).ok().filter(|bytes| is_sealed(bytes)) {
+            if let Some(bytes) = file::read_bytes(path).ok().filter(|bytes| is_sealed(bytes)) {
                 let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
                 let cipher = args.place.store(&here)?.cipher;
                 let state = snapshot::decode(&bytes, &path.display().to_string(), &cipher).map_err(Failure::error)?;
@@ -40,7 +40,7 @@ pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
             let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
             if value.as_ref().is_some_and(|value| value.get("lineage").is_some()) {
                 let state: State = value.and_then(|value| serde_json::from_value(value).ok()).ok_or_else(|| {
-                    Failure::error(format!("{} is not a state that this sky can read", path.display()))
+                    Failure::error(format!("{} is not a state that this sky can read", file::shown(path)))
                 })?;
                 of_state(Some(&state), args, terminal)?
             } else if path.extension().is_some_and(|extension| extension == "toml") {

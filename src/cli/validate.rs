@@ -2,12 +2,12 @@
 //! is named.
 
 use super::inputs::{self, InputArgs, Inputs};
-use super::{Exit, Failure, Terminal};
-use crate::compile;
+use super::{Exit, Failure, Terminal, hosts};
+use crate::compile::{self, InputFile};
 use crate::render::{diagnostic, no_plan};
-use crate::spec::{Diagnostic, Diagnostics, SourceFile};
+use crate::spec::{Diagnostic, Diagnostics, Severity, SourceFile};
 
-/// Check a job file and a policy file; with --catalog, also the names that the job takes from it.
+/// Check a job file and a policy file; with --catalog, also the names in them that it must know.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ValidateArgs {
     #[command(flatten)]
@@ -19,10 +19,10 @@ pub struct ValidateArgs {
 
 /// Checks; exit code 1 if there are errors, all of which are shown.
 pub fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (said, valid) = match inputs::read(&args.inputs) {
+    let (said, valid) = match inputs::read_with_files(&args.inputs) {
         Ok(mut inputs) => {
-            let unknown = unknown_name(&inputs, args, terminal)?;
-            let valid = unknown.is_none();
+            let unknown = unknown_names(&inputs, args, terminal)?;
+            let valid = unknown.iter().flat_map(|said| &said.list).all(|one| one.severity == Severity::Warning);
             inputs.warnings.extend(unknown);
             (inputs.warnings, valid)
         }
@@ -42,19 +42,29 @@ pub fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     Ok(if valid { Exit::Success } else { Exit::Error })
 }
 
-/// A place or an accelerator of the job that the catalog on the command line does not have; with
-/// `--locked`, the pinned one.
-fn unknown_name(inputs: &Inputs, args: &ValidateArgs, terminal: &Terminal) -> Result<Option<Diagnostics>, Failure> {
-    if args.inputs.catalog.is_none() && !args.inputs.locked {
-        return Ok(None);
+/// Names in job and policy that match nothing in the catalog on the command line; with `--locked`,
+/// in the pinned one.
+///
+/// Without either there is no catalog to ask, but certification schemes are words of their own: one
+/// that neither the catalog of this folder nor the built-in one knows is mistyped.
+fn unknown_names(inputs: &Inputs, args: &ValidateArgs, terminal: &Terminal) -> Result<Vec<Diagnostics>, Failure> {
+    let named = args.inputs.catalog.is_some() || args.inputs.locked;
+    let (job, policy) = (&inputs.job, &inputs.policy);
+    if !named && policy.value.certifications.is_empty() {
+        // A broken file of hosts is no way to a plan.
+        hosts::check(args.inputs.hosts.as_deref())?;
+        return Ok(Vec::new());
     }
     let catalog = args.inputs.load_catalog(terminal)?;
-    let source = &inputs.job.source;
-    Ok(match compile::check_names(&inputs.job.value, &catalog) {
-        Err(compile::Refusal::Unknown { key, message, hint }) => {
-            let list = vec![no_plan::unknown(source, &key, &message, hint.as_deref())];
-            Some(Diagnostics { source: source.clone(), list })
+    let mut unknown = compile::unknown_names(&job.value, &policy.value, &catalog);
+    unknown.retain(|name| named || name.key.starts_with("certifications."));
+    let mut said = Vec::new();
+    for (file, source) in [(InputFile::Job, &job.source), (InputFile::Policy, &policy.source)] {
+        let of_file = unknown.iter().filter(|name| name.file == file);
+        let list: Vec<Diagnostic> = of_file.map(|name| no_plan::unknown(source, name)).collect();
+        if !list.is_empty() {
+            said.push(Diagnostics { source: source.clone(), list });
         }
-        _ => None,
-    })
+    }
+    Ok(said)
 }

@@ -5,6 +5,7 @@ use super::{Exit, Failure, Terminal};
 use crate::model::canonical;
 use crate::plan::file as plan_file;
 use crate::planner::{self, Difference};
+use crate::util::file;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 /// plan is not what these inputs make it, and every difference is said.
 #[derive(Clone, Debug, clap::Args)]
 pub struct VerifyArgs {
-    /// Plan file
+    /// Plan file; `-`: standard input
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     #[command(flatten)]
@@ -43,7 +44,7 @@ pub fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         return Ok(if found.is_empty() { Exit::Success } else { Exit::Error });
     }
     if !found.is_empty() {
-        return Err(Failure::error(report(&args.plan.display().to_string(), &found)));
+        return Err(Failure::error(report(&file::shown(&args.plan), &found)));
     }
     let proof = if plan.solver.status == "optimal" { "said to be optimal" } else { "not said to be optimal" };
     let totals = &plan.totals;

@@ -6,6 +6,7 @@
 mod candidates;
 mod caps;
 mod links;
+mod names;
 mod needs;
 mod offers;
 mod places;
@@ -13,12 +14,13 @@ pub mod spot;
 
 pub use candidates::{Candidate, assumptions};
 pub use caps::base_name;
+pub use names::{InputFile, UnknownName, nearest_place, unknown_names};
 pub use offers::Funnel;
 pub use places::billed;
 
 use crate::catalog::Catalog;
 use crate::model::units::div_half_even;
-use crate::model::{AcceleratorNeed, ArtifactRef, Bytes, Dataset, Job, Needs, Policy, Work, dag};
+use crate::model::{ArtifactRef, Bytes, Dataset, Job, Needs, Policy, Work, dag};
 use crate::problem::{Artifact, Choice, Instance, Origin, Price, StageChoices};
 use candidates::WaysOut;
 use caps::Limit;
@@ -59,8 +61,8 @@ pub struct Counts {
 /// Why there is no problem to solve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// A name that the catalog does not know: the job's dotted key, and what to say.
-    Unknown { key: String, message: String, hint: Option<String> },
+    /// A name in job or policy that the catalog does not know.
+    Unknown(UnknownName),
     /// Stages that no offer may run.
     NoCandidates(Vec<Funnel>),
 }
@@ -84,7 +86,7 @@ fn relay_pairs(instance: &Instance) -> usize {
 
 /// Makes the placement problem. The job must be acyclic, as `spec` guarantees.
 pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled, Refusal> {
-    check_names(job, catalog)?;
+    check_names(job, policy, catalog)?;
     let job = &job.expanded();
     let labels = dag::labels(job);
     let stages: Vec<String> = job.stages.keys().cloned().collect();
@@ -137,94 +139,13 @@ fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Names in the job that only the catalog can vouch for.
-pub fn check_names(job: &Job, catalog: &Catalog) -> Result<(), Refusal> {
-    for (name, dataset) in &job.datasets {
-        if catalog.place_id(&dataset.at).is_none() {
-            let at = dataset.at.to_string();
-            let known = catalog.places.iter().map(|place| place.name.to_string());
-            return Err(Refusal::Unknown {
-                key: format!("datasets.{name}.at"),
-                message: format!("the catalog has no place `{at}`"),
-                hint: nearest(&at, known),
-            });
-        }
+/// Refuses names in job and policy that only the catalog can vouch for, and without which nothing
+/// can be planned.
+pub fn check_names(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<(), Refusal> {
+    match names::unknown_names(job, policy, catalog).into_iter().next() {
+        Some(unknown) if unknown.is_error => Err(Refusal::Unknown(unknown)),
+        _ => Ok(()),
     }
-    if let Some((artifact, made)) = job.made.iter().find(|(_, made)| catalog.place_id(&made.at).is_none()) {
-        return Err(Refusal::Unknown {
-            key: String::new(),
-            message: format!("`{artifact}` was made at {}, a place that the catalog does not have", made.at),
-            hint: Some("plan with the catalog of the first plan".to_owned()),
-        });
-    }
-    let unknown = |need: &&AcceleratorNeed| catalog.accelerator_name(&need.name).is_none();
-    for (name, stage) in &job.stages {
-        // One known alternative is enough: a job may be planned on small catalogs too.
-        let needs: Vec<&Needs> = match stage.needs.any_of.is_empty() {
-            true => vec![&stage.needs],
-            false => stage.needs.any_of.iter().collect(),
-        };
-        let possible =
-            |needs: &Needs| needs.accelerators.is_empty() || !needs.accelerators.iter().all(|need| unknown(&need));
-        let first = needs.iter().find_map(|needs| needs.accelerators.first());
-        if let Some(need) = first.filter(|_| !needs.iter().any(|needs| possible(needs))) {
-            return Err(Refusal::Unknown {
-                key: format!("stages.{name}.needs.accelerators"),
-                message: format!("the catalog has no accelerator `{}`", need.name),
-                hint: nearest(&need.name, catalog.accelerators.keys().cloned()),
-            });
-        }
-        let offered = |name: &str| services(catalog).any(|service| service == name);
-        // A set without a service may be met by machines.
-        let served = |needs: &&Needs| needs.service.as_ref().is_none_or(|need| offered(&need.name));
-        let first = needs.iter().find_map(|needs| needs.service.as_ref());
-        if let Some(need) = first.filter(|_| !needs.iter().any(served)) {
-            let known: BTreeSet<String> = services(catalog).map(str::to_owned).collect();
-            let list = known.iter().cloned().collect::<Vec<_>>().join(", ");
-            let hint = match list.is_empty() {
-                true => "this catalog has no services; `sky catalog register` brings some".to_owned(),
-                false => nearest(&need.name, known.into_iter()).unwrap_or_else(|| format!("it has {list}")),
-            };
-            return Err(Refusal::Unknown {
-                key: format!("stages.{name}.needs.service"),
-                message: format!("the catalog has no service `{}`", need.name),
-                hint: Some(hint),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The services that a catalog has, each as often as it is offered.
-fn services(catalog: &Catalog) -> impl Iterator<Item = &str> {
-    catalog.machines.iter().filter_map(|machine| machine.service.as_ref().map(|service| service.name.as_str()))
-}
-
-/// The needs of a stage, and its alternatives.
-fn sets(needs: &Needs) -> impl Iterator<Item = &Needs> {
-    std::iter::once(needs).chain(&needs.any_of)
-}
-
-/// Names that the job gives as one alternative of several and that the catalog does not know:
-/// they may be mistyped, so they are said.
-pub fn unknown_alternatives(job: &Job, catalog: &Catalog) -> Vec<String> {
-    let sets = job.stages.iter().flat_map(|(name, stage)| sets(&stage.needs).map(move |needs| (name, needs)));
-    let needs = sets.flat_map(|(name, needs)| needs.accelerators.iter().map(move |need| (name, need)));
-    let unknown = needs.filter(|(_, need)| catalog.accelerator_name(&need.name).is_none());
-    let said = unknown.map(|(name, need)| {
-        let hint = nearest(&need.name, catalog.accelerators.keys().cloned()).map(|hint| format!("; {hint}"));
-        format!("stage {name}: the catalog has no accelerator `{}`{}", need.name, hint.unwrap_or_default())
-    });
-    // What is common to several alternatives is in each of them.
-    said.collect::<BTreeSet<String>>().into_iter().collect()
-}
-
-/// `did you mean …?` for the known name most like `name`, if one is close.
-fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
-    let lower = name.to_lowercase();
-    let scored = known.map(|known| (strsim::jaro_winkler(&lower, &known.to_lowercase()), known));
-    let (score, known) = scored.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(&a.1)))?;
-    (score > 0.8).then(|| format!("did you mean `{known}`?"))
 }
 
 /// Candidates of every stage. Stages that ask for the same are enumerated once.

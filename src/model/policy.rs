@@ -33,6 +33,10 @@ pub struct Policy {
     pub certifications: BTreeMap<String, BTreeSet<String>>,
     /// By label: a stage that reads such data needs one of these environments.
     pub trust: BTreeMap<String, BTreeSet<Tee>>,
+    /// Dotted keys of rules such as `residency.personal` that also hold for jobs in which nothing
+    /// carries the label; without it, a label that nothing carries is taken for a typing mistake.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub optional_labels: BTreeSet<String>,
     /// Clouds.
     pub clouds: Allowance,
     /// Places, `cloud:region`.

@@ -43,7 +43,7 @@ pub fn read(path: &Path) -> Result<Plan, PlanFileError> {
     let (plan, _) = read_as_it_is(path)?;
     let now = self_digest(&plan).ok();
     if plan.digest.is_some() && plan.digest != now {
-        return Err(PlanFileError::Changed { path: path.display().to_string() });
+        return Err(PlanFileError::Changed { path: file::shown(path) });
     }
     Ok(plan)
 }
@@ -51,7 +51,7 @@ pub fn read(path: &Path) -> Result<Plan, PlanFileError> {
 /// Reads a plan file, and its text, whatever was done to it.
 pub fn read_as_it_is(path: &Path) -> Result<(Plan, String), PlanFileError> {
     let text = file::read_text(path)?;
-    let name = path.display().to_string();
+    let name = file::shown(path);
     let malformed = |reason: String| PlanFileError::Malformed { path: name.clone(), reason };
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
     let version = value.get("format_version").and_then(|version| version.as_str());

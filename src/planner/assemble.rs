@@ -4,13 +4,11 @@ use super::rungs::{self, Dag};
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
 use crate::model::{
-    AcceleratorNeed, Allowance, Bytes, DataRate, Job, Machine, Money, Offer, Pattern, Place, Policy, Purchase, Rate,
-    Stage, Unit, dag, fanout,
+    AcceleratorNeed, Bytes, DataRate, Job, Machine, Money, Offer, Policy, Purchase, Rate, Stage, Unit, dag, fanout,
 };
 use crate::plan::*;
 use crate::problem::{Evaluation, Instance, StageChoices, evaluate_on, routes, worth};
 use crate::solve::Solved;
-use std::collections::BTreeSet;
 
 /// All that a plan is made of.
 #[derive(Clone, Debug)]
@@ -238,7 +236,8 @@ fn planned_datasets(job: &Job) -> std::collections::BTreeMap<String, PlannedData
 /// mistyped and then protect nothing.
 fn warnings(parts: &Parts<'_>) -> Vec<String> {
     let Parts { job, policy, catalog, compiled, solved, .. } = parts;
-    let mut warnings = compile::unknown_alternatives(job, catalog);
+    let unknown = compile::unknown_names(job, policy, catalog);
+    let mut warnings: Vec<String> = unknown.iter().map(ToString::to_string).collect();
     let misplaced = job.datasets.iter().filter_map(|(name, dataset)| {
         let place = &catalog.places[catalog.place_id(&dataset.at)? as usize];
         let key = crate::rule::forbids_place(policy, &dataset.labels, place)?;
@@ -249,9 +248,6 @@ fn warnings(parts: &Parts<'_>) -> Vec<String> {
         ))
     });
     warnings.extend(misplaced);
-    warnings.extend(unmatched("clouds", &policy.clouds, catalog, |place| place.name.cloud.clone()));
-    warnings.extend(unmatched("places", &policy.places, catalog, |place| place.name.to_string()));
-    warnings.extend(unknown_in_accounts(policy, catalog));
     let taken = compiled.instance.stages.iter().zip(&solved.picks).zip(&compiled.candidates);
     let taken = taken.map(|((stage, pick), candidates)| &candidates[stage.choices[*pick].tag]);
     warnings.extend(compile::assumptions(taken, catalog));
@@ -285,37 +281,4 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
         let saved = Money(saved);
         format!("copies taken from other places that hold the data could save {saved}: `[transfers] relay = true`")
     })
-}
-
-/// Clouds, places and accelerators of accounts, quotas and links that the catalog does not have.
-fn unknown_in_accounts(policy: &Policy, catalog: &Catalog) -> Vec<String> {
-    let clouds: BTreeSet<&str> = catalog.places.iter().map(|place| place.name.cloud.as_str()).collect();
-    let places: Vec<String> = catalog.places.iter().map(|place| place.name.to_string()).collect();
-    let place = |pattern: &Pattern| places.iter().any(|name| pattern.matches(name));
-    let known = |pattern: &Pattern| clouds.contains(pattern.0.as_str()) || place(pattern);
-    let accounts = policy.accounts.keys().filter(|cloud| !clouds.contains(cloud.as_str()));
-    let mut warnings: Vec<String> =
-        accounts.map(|cloud| format!("accounts: the catalog has no cloud `{cloud}`")).collect();
-    for (pattern, quota) in &policy.quotas {
-        if !known(pattern) {
-            warnings.push(format!("quotas: `{pattern}` matches nothing in the catalog"));
-        }
-        let unknown = quota.by_accelerator.keys().filter(|name| catalog.accelerator_name(name).is_none());
-        warnings.extend(unknown.map(|name| format!("quotas of `{pattern}`: the catalog has no accelerator `{name}`")));
-    }
-    let ends: BTreeSet<&Pattern> = policy.links.iter().flat_map(|link| [&link.from, &link.to]).collect();
-    let unknown = ends.into_iter().filter(|end| !place(end));
-    warnings.extend(unknown.map(|end| format!("links: `{end}` matches nothing in the catalog")));
-    warnings
-}
-
-/// Patterns of the policy that match no place of the catalog.
-fn unmatched(table: &str, rule: &Allowance, catalog: &Catalog, name: impl Fn(&Place) -> String) -> Vec<String> {
-    let names: BTreeSet<String> = catalog.places.iter().map(name).collect();
-    let said = |list: &str, pattern: &Pattern| {
-        let unknown = !names.iter().any(|name| pattern.matches(name));
-        unknown.then(|| format!("{table}.{list} `{pattern}` matches nothing in the catalog"))
-    };
-    let allowed = rule.allow.iter().flatten().filter_map(|pattern| said("allow", pattern));
-    allowed.chain(rule.deny.iter().filter_map(|pattern| said("deny", pattern))).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::conflict::{self, Files, cents_up, round_up};
 use super::diagnostic;
-use crate::compile::{Funnel, Refusal};
+use crate::compile::{Funnel, InputFile, Refusal, UnknownName};
 use crate::model::units::grouped;
 use crate::model::{Job, Money, Policy};
 use crate::planner::{Conflict, NoPlan};
@@ -15,13 +15,20 @@ const LISTED: usize = 8;
 
 /// A message for people, starting with `error:`, and whether it is an answer (`true`: the
 /// problem has no solution) or a mistake. `conflict` is what [`crate::planner::conflict`] found.
-pub fn text(reason: &NoPlan, files: Files<'_>, conflict: Option<&Conflict>, colour: bool) -> (String, bool) {
-    let job = files.job;
+/// `unknown_names` are those that match nothing in the catalog.
+pub fn text(
+    reason: &NoPlan,
+    files: Files<'_>,
+    conflict: Option<&Conflict>,
+    unknown_names: &[UnknownName],
+    colour: bool,
+) -> (String, bool) {
     let body = match reason {
         NoPlan::Solver(error) => return (format!("error: {error}"), false),
-        NoPlan::Refused(Refusal::Unknown { key, message, hint }) => {
-            let diagnostic = unknown(&job.source, key, message, hint.as_deref());
-            return (diagnostic::text(&job.source, &[diagnostic], colour).trim_end().to_owned(), false);
+        NoPlan::Refused(Refusal::Unknown(name)) => {
+            let source = source_of(name, files);
+            let diagnostic = unknown(source, name);
+            return (diagnostic::text(source, &[diagnostic], colour).trim_end().to_owned(), false);
         }
         NoPlan::Refused(Refusal::NoCandidates(funnels)) => starved(funnels, files),
         NoPlan::UsedUp(used_up) => format!("  {used_up}\n  help: raise this limit, or go on by hand"),
@@ -32,22 +39,44 @@ pub fn text(reason: &NoPlan, files: Files<'_>, conflict: Option<&Conflict>, colo
         (NoPlan::Refused(_), true) => "  help: relax one of these lines; `sky catalog list` shows what is offered",
         _ => "",
     };
-    let parts = [body.as_str(), lines.as_str(), help].map(str::trim_end);
+    let notes = notes(unknown_names);
+    let parts = [body.as_str(), lines.as_str(), notes.as_str(), help].map(str::trim_end);
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     (format!("error: no plan satisfies the job and the policy\n\n{}", parts.join("\n\n")), true)
 }
 
-/// A name in the job that the catalog does not know, at its line.
-pub fn unknown(source: &SourceFile, key: &str, message: &str, hint: Option<&str>) -> Diagnostic {
-    let hint = hint.unwrap_or("`sky catalog list` shows what there is");
-    Diagnostic::error(source.span(key).unwrap_or(0..0), message).with_label("not in the catalog").with_hint(hint)
+/// The file that a name is in.
+pub fn source_of<'f>(name: &UnknownName, files: Files<'f>) -> &'f SourceFile {
+    match name.file {
+        InputFile::Job => &files.job.source,
+        InputFile::Policy => &files.policy.source,
+    }
+}
+
+/// A name that the catalog does not know, at its line.
+pub fn unknown(source: &SourceFile, name: &UnknownName) -> Diagnostic {
+    let span = source.span(&name.key).unwrap_or(0..0);
+    let diagnostic = match name.is_error {
+        true => Diagnostic::error(span, &name.message),
+        false => Diagnostic::warning(span, &name.message),
+    };
+    let hint = name.hint.as_deref().unwrap_or("`sky catalog list` shows what there is");
+    diagnostic.with_label("not in the catalog").with_hint(hint)
+}
+
+/// Names that match nothing, of which one may be why there is no plan.
+fn notes(unknown: &[UnknownName]) -> String {
+    unknown.iter().map(|name| format!("  note: {name}\n")).collect()
 }
 
 /// What was said, in one sentence, for programs.
 pub fn summary(reason: &NoPlan) -> &'static str {
     match reason {
         NoPlan::Solver(_) => "the solver failed",
-        NoPlan::Refused(Refusal::Unknown { .. }) => "the job names something that the catalog does not have",
+        NoPlan::Refused(Refusal::Unknown(UnknownName { file: InputFile::Job, .. })) => {
+            "the job names something that the catalog does not have"
+        }
+        NoPlan::Refused(Refusal::Unknown(_)) => "the policy names something that the catalog does not have",
         NoPlan::Refused(Refusal::NoCandidates(_)) => "some stages have no offer that meets their needs and the policy",
         NoPlan::Infeasible(_) => "no plan keeps the limits",
         NoPlan::UsedUp(_) => "nothing is left of a limit",

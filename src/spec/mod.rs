@@ -27,7 +27,7 @@ mod work;
 #[cfg(test)]
 mod tests;
 
-pub use cross::check;
+pub use cross::{check, check_labels};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 
 /// What a file says, and where it says it.

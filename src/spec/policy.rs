@@ -8,6 +8,7 @@ use crate::spec::table::{Entry, Findings, Item, Section, shown, suggestion};
 use crate::spec::write::allocation_word;
 use crate::spec::{Diagnostic, Diagnostics, Parsed, accounts, objective, value};
 use std::collections::BTreeSet;
+use toml::de::DeValue;
 
 /// What people write for a country, and its code.
 const COUNTRY_ALIASES: [(&str, &str); 12] = [
@@ -44,7 +45,8 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     if let Some(residency) = document.take_table("residency", findings) {
         for entry in residency.entries(findings) {
             label_key(&entry, findings);
-            let allowed = residence(&entry, findings);
+            let Some(rule) = label_rule(&entry, "[\"EU\"]", &mut policy, findings) else { continue };
+            let allowed = residence(&rule, findings);
             policy.residency.insert(entry.key.to_owned(), allowed);
         }
         without_overlap(&policy, findings);
@@ -66,7 +68,8 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     if let Some(certifications) = document.take_table("certifications", findings) {
         for entry in certifications.entries(findings) {
             label_key(&entry, findings);
-            let schemes = entry.some_texts("C5", findings);
+            let Some(rule) = label_rule(&entry, "[\"C5\"]", &mut policy, findings) else { continue };
+            let schemes = rule.some_texts("C5", findings);
             let schemes = schemes.iter().map(|item| item.text.trim().to_lowercase()).collect();
             policy.certifications.insert(entry.key.to_owned(), schemes);
         }
@@ -74,7 +77,8 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     if let Some(trust) = document.take_table("trust", findings) {
         for entry in trust.entries(findings) {
             label_key(&entry, findings);
-            let tees = value::tees(entry.some_texts("sev-snp", findings), findings);
+            let Some(rule) = label_rule(&entry, "[\"sev-snp\"]", &mut policy, findings) else { continue };
+            let tees = value::tees(rule.some_texts("sev-snp", findings), findings);
             policy.trust.insert(entry.key.to_owned(), tees);
         }
     }
@@ -125,6 +129,30 @@ fn label_key(entry: &Entry<'_, '_>, findings: &mut Findings) {
     if entry.key != DEFAULT_LABEL {
         value::name("label", entry.key, &entry.key_span, findings);
     }
+}
+
+/// The list of a rule for a label: the value itself, or `in` of `{ in = […], optional = true }`.
+///
+/// An optional rule is noted in the policy.
+fn label_rule<'d, 'i>(
+    entry: &Entry<'d, 'i>,
+    example: &str,
+    policy: &mut Policy,
+    findings: &mut Findings,
+) -> Option<Entry<'d, 'i>> {
+    let DeValue::Table(_) = entry.value else { return Some(entry.clone()) };
+    let mut section = entry.section(findings)?;
+    let list = section.require("in", &format!("the rule for `{}`", shown(entry.key)), example, findings);
+    let optional = section.take("optional", findings).and_then(|entry| entry.boolean(findings)).unwrap_or(false);
+    section.finish(findings);
+    if optional && entry.key == DEFAULT_LABEL {
+        let span = findings.span(&format!("{}.optional", entry.path));
+        let message = "`default` holds for all data, so `optional` says nothing there";
+        findings.push(Diagnostic::warning(span, message).with_label("changes nothing"));
+    } else if optional {
+        policy.optional_labels.insert(entry.path.clone());
+    }
+    list
 }
 
 /// Countries and blocs, as countries.

@@ -7,7 +7,7 @@ use crate::model::{
     AcceleratorNeed, Allocation, ArtifactRef, Bytes, Checkpoint, Domain, Latency, Millis, Money, Objective, Pattern,
     PlaceName, Policy, Spread, Tee, Work,
 };
-use crate::spec::{check, job, policy, shipped, write};
+use crate::spec::{check, check_labels, job, policy, shipped, write};
 use std::collections::BTreeMap;
 
 /// The job of the README, with every key that a job can have.
@@ -380,11 +380,53 @@ fn the_two_files_are_read_together() {
     let text = "[residency]\ndefault = [\"EU\"]\npersonnal = [\"DE\"]\n[trust]\nsecret = \"tdx\"\n";
     let found = check(&job, &policy::parse("policy.toml", text).unwrap());
     insta::assert_snapshot!(found, @"
-    policy.toml:3:1: warning: no dataset of the job carries the label `personnal`
-    policy.toml:5:1: warning: no dataset of the job carries the label `secret`
+    policy.toml:3:1: error: no dataset of the job carries the label `personnal`
+    policy.toml:5:1: error: no dataset of the job carries the label `secret`
     ");
-    assert_eq!(found.list[0].hint.as_deref(), Some("did you mean `personal`? labels of this job: personal"));
+    assert_eq!(
+        found.list[0].hint.as_deref(),
+        Some(
+            "did you mean `personal`? a rule for jobs that may lack the label is written \
+             `personnal = { in = […], optional = true }`"
+        )
+    );
     assert_eq!(check(&job, &policy::parse("policy.toml", POLICY).unwrap()).list, []);
+}
+
+#[test]
+fn a_rule_for_a_label_that_nothing_carries_is_an_error_unless_it_is_optional() {
+    let job = job::parse("job.toml", JOB).unwrap();
+    for (table, list) in [("residency", "[\"DE\"]"), ("trust", "\"tdx\""), ("certifications", "[\"C5\"]")] {
+        let errors = |rule: &str| {
+            let policy = policy::parse("policy.toml", &format!("[{table}]\nsecret = {rule}\n")).unwrap();
+            assert_eq!(policy.warnings, [], "{table} {rule}");
+            check(&job, &policy).list.len()
+        };
+        assert_eq!(errors(list), 1, "{table}");
+        assert_eq!(errors(&format!("{{ in = {list} }}")), 1, "{table}");
+        assert_eq!(errors(&format!("{{ in = {list}, optional = false }}")), 1, "{table}");
+        assert_eq!(errors(&format!("{{ in = {list}, optional = true }}")), 0, "{table}");
+        // Marked as optional, the rule is the same for data that does carry it.
+        let read = |text: &str| policy::parse("policy.toml", text).unwrap().value;
+        let plain = read(&format!("[{table}]\npersonal = {list}\n"));
+        let marked = read(&format!("[{table}.personal]\nin = {list}\noptional = true\n"));
+        assert_eq!(marked.optional_labels, [format!("{table}.personal")].into());
+        assert_eq!(Policy { optional_labels: Default::default(), ..marked }, plain);
+    }
+    let said = |text: &str| policy::parse("policy.toml", text).unwrap_err().to_string();
+    assert!(said("[residency]\nsecret = { optional = true }\n").contains("the rule for `secret` has no `in`"));
+    assert!(said("[residency]\nsecret = { in = [\"EU\"], optinal = true }\n").contains("unknown key `optinal`"));
+}
+
+#[test]
+fn a_label_that_is_almost_that_of_a_rule_is_said() {
+    let job = job::parse("job.toml", &JOB.replace("personal", "personnal")).unwrap();
+    let rule = "[residency]\npersonal = { in = [\"DE\"], optional = true }\n";
+    let found = check_labels(&job, &policy::parse("policy.toml", rule).unwrap());
+    assert_eq!(found.list.len(), 1);
+    assert!(found.list[0].message.contains("no rule of the policy is about the label `personnal`"), "{found}");
+    let other = "[residency]\nconfidential = { in = [\"DE\"], optional = true }\n";
+    assert_eq!(check_labels(&job, &policy::parse("policy.toml", other).unwrap()).list, []);
 }
 
 #[test]

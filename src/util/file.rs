@@ -1,8 +1,9 @@
 //! Files: read with the name in every error, written atomically.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// Names the file in an error.
 pub fn named(path: &Path, verb: &str, error: io::Error) -> io::Error {
@@ -17,13 +18,68 @@ fn plain(error: &io::Error) -> String {
     characters.next().map_or(String::new(), |first| first.to_lowercase().chain(characters).collect())
 }
 
-/// Reads a UTF-8 file.
+/// The path that stands for standard input where a file is read.
+pub const STANDARD_INPUT: &str = "-";
+
+/// Most bytes of one input: more is hardly meant, and would not fit into memory several times.
+const MOST_INPUT: u64 = 1 << 29;
+
+/// Whether a path stands for standard input.
+pub fn is_standard_input(path: &Path) -> bool {
+    path == Path::new(STANDARD_INPUT)
+}
+
+/// A path as messages name it.
+pub fn shown(path: &Path) -> String {
+    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// Reads a file, or standard input for `-`. Standard input is read once, and remembered for those
+/// who ask again. An input of more than 512 MiB is an error.
+pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    if is_standard_input(path) {
+        static INPUT: OnceLock<Result<Vec<u8>, (io::ErrorKind, String)>> = OnceLock::new();
+        let read = || bounded(io::stdin().lock()).map_err(|error| (error.kind(), plain(&error)));
+        return match INPUT.get_or_init(read) {
+            Ok(bytes) => Ok(bytes.clone()),
+            Err((kind, error)) => Err(io::Error::new(*kind, format!("cannot read standard input: {error}"))),
+        };
+    }
+    std::fs::File::open(path).and_then(bounded).map_err(|error| named(path, "read", error))
+}
+
+fn bounded(input: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(MOST_INPUT + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_INPUT {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 512 MiB"));
+    }
+    Ok(bytes)
+}
+
+/// Reads a text: UTF-8 with or without a byte-order mark, or UTF-16 with one, as some editors and
+/// shells write it. `-` is standard input.
 pub fn read_text(path: &Path) -> io::Result<String> {
-    let bytes = std::fs::read(path).map_err(|error| named(path, "read", error))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let message = format!("cannot read {}: byte {} is not UTF-8", path.display(), error.utf8_error().valid_up_to());
+    text_of(read_bytes(path)?).map_err(|at| {
+        let message = format!("cannot read {}: byte {at} is not UTF-8", shown(path));
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
+}
+
+/// The text of these bytes, without a byte-order mark; else the first byte that is no text.
+pub fn text_of(mut bytes: Vec<u8>) -> Result<String, usize> {
+    let wide = |from_bytes: fn([u8; 2]) -> u16| {
+        let units = bytes[2..].chunks_exact(2).map(|pair| from_bytes([pair[0], pair[1]]));
+        let text: Result<String, _> = char::decode_utf16(units).collect();
+        text.ok().filter(|_| bytes.len().is_multiple_of(2)).ok_or(0)
+    };
+    match bytes[..] {
+        [0xEF, 0xBB, 0xBF, ..] => drop(bytes.drain(..3)),
+        [0xFF, 0xFE, ..] => return wide(u16::from_le_bytes),
+        [0xFE, 0xFF, ..] => return wide(u16::from_be_bytes),
+        _ => {}
+    }
+    String::from_utf8(bytes).map_err(|error| error.utf8_error().valid_up_to())
 }
 
 /// Replaces `path` by `contents`, whole or not at all: a temporary file in the same folder is
@@ -83,5 +139,24 @@ pub fn write_result(path: &Path, contents: &[u8]) -> io::Result<()> {
             if same { Ok(()) } else { write_atomic(&target, contents) }
         }
         Err(_) => write_atomic(path, contents),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_text() {
+        let wide = |big: bool| {
+            let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            "\u{feff}größe".encode_utf16().flat_map(bytes).collect::<Vec<u8>>()
+        };
+        assert_eq!(text_of(b"\xEF\xBB\xBFname".to_vec()), Ok("name".to_owned()));
+        assert_eq!(text_of(b"\xEF\xBB\xBF".to_vec()), Ok(String::new()));
+        assert_eq!(text_of(wide(false)), Ok("größe".to_owned()));
+        assert_eq!(text_of(wide(true)), Ok("größe".to_owned()));
+        assert_eq!(text_of(b"a\xFFb".to_vec()), Err(1));
+        assert_eq!(text_of(b"\xFF\xFEabc".to_vec()), Err(0), "half a character");
     }
 }

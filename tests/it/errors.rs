@@ -167,6 +167,8 @@ fn all_mistakes_of_both_files_are_said_at_once() {
     assert_cmd_snapshot!("three_mistakes_as_json", sandbox.sky(&["validate", "--json"]));
     sandbox.write("job.toml", &Sandbox::bert().read("job.toml"));
     sandbox.write("policy.toml", "[residency]\npersnal = [\"US\"]\n");
+    assert_cmd_snapshot!("a_mistyped_label", sandbox.sky(&["validate"]));
+    sandbox.write("policy.toml", "[spot]\nallow = false\nallocation = \"cheapest\"\n");
     assert_cmd_snapshot!("a_warning_is_no_error", sandbox.sky(&["validate"]));
 }
 

@@ -20,6 +20,7 @@ mod import;
 mod kubernetes;
 mod lock;
 mod mps;
+mod names;
 mod offline;
 mod oracle;
 mod plans;

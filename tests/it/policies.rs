@@ -113,8 +113,8 @@ fn names_that_the_catalog_does_not_have_are_said() {
         "accounts: the catalog has no cloud `amazon`",
         "quotas of `aws:*`: the catalog has no accelerator `V1000`",
         "quotas: `aws:mars-*` matches nothing in the catalog",
-        "quotas: `awz` matches nothing in the catalog",
-        "links: `gpc:*` matches nothing in the catalog",
+        "quotas: `awz` matches nothing in the catalog; did you mean `aws`?",
+        "links: `gpc:*` matches nothing in the catalog; did you mean `gcp:*`?",
     ];
     assert_eq!(plan.warnings, expected);
 }

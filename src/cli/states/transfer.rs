@@ -4,7 +4,7 @@ use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal, read};
 use crate::model::canonical;
 use crate::state::{edit, snapshot, wait};
-use std::io::Read;
+use crate::util::file;
 use std::path::{Path, PathBuf};
 
 /// Print the whole state, as one JSON object, plain also if it is kept encrypted
@@ -38,13 +38,8 @@ pub(super) fn pull(args: &PullArgs, terminal: &Terminal) -> Result<Exit, Failure
 pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let store = args.place.store(&here)?.lasting(args.locking.lock_lease);
-    let name = args.file.display().to_string();
-    let mut bytes = Vec::new();
-    let got = match name.as_str() {
-        "-" => std::io::stdin().lock().read_to_end(&mut bytes).map(drop),
-        _ => std::fs::read(&args.file).map(|read| bytes = read),
-    };
-    got.map_err(|error| Failure::file(&args.file, "read", error))?;
+    let name = file::shown(&args.file);
+    let bytes = file::read_bytes(&args.file).map_err(Failure::error)?;
     let pushed = snapshot::decode(&bytes, &name, &store.cipher).map_err(Failure::error)?;
     let (lock, mut opened) = open_locked(&store, "state push", &args.locking)?;
     for warning in &opened.warnings {

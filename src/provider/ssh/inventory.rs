@@ -195,9 +195,9 @@ pub fn read(path: &Path) -> Result<Inventory, Fault> {
         message,
         hint: hint.to_owned(),
     };
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = crate::util::file::read_text(path).map_err(|error| {
         let message = error.to_string();
-        let plain = message.split(" (os error").next().unwrap_or_default().to_lowercase();
+        let plain = message.split_once(": ").map_or(message.as_str(), |(_, plain)| plain);
         whole(format!("cannot read it: {plain}"), "name the file of your hosts with --hosts FILE or SKY_HOSTS")
     })?;
     parse(path, &text)
