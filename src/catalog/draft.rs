@@ -3,7 +3,7 @@
 use crate::catalog::files::{CATALOG, File};
 use crate::catalog::load::{self, HeadSource, folder_and_stem};
 use crate::catalog::table::{Row, Table};
-use crate::catalog::{CatalogError, certifications, services, terms};
+use crate::catalog::{CatalogError, burstable, certifications, services, terms};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All rows of a catalog, by their keys.
@@ -19,6 +19,8 @@ pub struct Draft {
     pub accelerators: BTreeMap<String, AcceleratorRow>,
     /// By cloud, instance type pattern and environment.
     pub confidential: BTreeMap<(String, String, String), ConfidentialRow>,
+    /// By cloud and instance type patterns: virtual CPUs in thousandths (none: unknown), source, evidence.
+    pub burstable: BTreeMap<(String, String), (Option<i64>, String, String)>,
     /// By scheme, places and operator.
     pub certifications: BTreeMap<(String, String, String), CertificationRow>,
     /// By `from` and `to`.
@@ -170,6 +172,7 @@ impl Draft {
                 ("places.csv", _) => rows(file, load::PLACES, 1, |row| draft.place(row))?,
                 ("accelerators.csv", _) => rows(file, load::ACCELERATORS, 1, |row| draft.accelerator(row))?,
                 ("confidential.csv", _) => rows(file, load::CONFIDENTIAL, 5, |row| draft.environment(row))?,
+                (burstable::BURSTABLE_FILE, _) => rows(file, burstable::COLUMNS, 4, |row| draft.baseline(row))?,
                 ("certifications.csv", _) => rows(file, certifications::COLUMNS, 4, |row| draft.certified(row))?,
                 ("egress.csv", _) => rows(file, crate::catalog::rules::EGRESS, 5, |row| draft.tier(row))?,
                 ("throughput.csv", _) => rows(file, crate::catalog::rules::THROUGHPUT, 4, |row| draft.speed(row))?,
@@ -203,6 +206,7 @@ impl Draft {
         self.machines.extend(other.machines);
         self.accelerators.extend(other.accelerators);
         self.confidential.extend(other.confidential);
+        self.burstable.extend(other.burstable);
         self.certifications.extend(other.certifications);
         self.egress.extend(other.egress);
         self.throughput.extend(other.throughput);
@@ -254,6 +258,7 @@ impl Draft {
         used.extend(self.places.values().map(|row| row.source.as_str()));
         used.extend(self.accelerators.values().map(|row| row.source.as_str()));
         used.extend(self.confidential.values().map(|row| row.source.as_str()));
+        used.extend(self.burstable.values().map(|(_, source, _)| source.as_str()));
         used.extend(self.certifications.values().map(|row| row.source.as_str()));
         used.extend(self.egress.values().map(|row| row.source.as_str()));
         used.extend(self.throughput.values().map(|(_, source)| source.as_str()));
@@ -323,6 +328,13 @@ impl Draft {
         let text = |column| row.cell(column).to_owned();
         let environment = ConfidentialRow { places: text(3), source: text(4), evidence: text(5) };
         self.confidential.insert((text(0), text(1), text(2)), environment);
+        Ok(())
+    }
+
+    fn baseline(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let baseline = if row.cell(2).is_empty() { None } else { Some(row.number(2, 1000, "0.4")?) };
+        let key = (row.required(0)?.to_owned(), row.required(1)?.to_owned());
+        self.burstable.insert(key, (baseline, row.cell(3).to_owned(), row.cell(4).to_owned()));
         Ok(())
     }
 

@@ -3,7 +3,9 @@
 
 use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::table::{Row, Table};
-use crate::catalog::{Accelerator, Catalog, CatalogError, Source, certifications, offers, rules, services, terms};
+use crate::catalog::{
+    Accelerator, Catalog, CatalogError, Source, burstable, certifications, offers, rules, services, terms,
+};
 use crate::model::offer::{CLASSES, COMMERCIAL};
 use crate::model::{Bytes, Machine, Place, PlaceName, Reach, geography};
 use rustc_hash::FxHashMap as HashMap;
@@ -255,6 +257,9 @@ fn machines_and_offers(
     texts: &[String],
 ) -> Result<(), CatalogError> {
     catalog.machines = machines(files, catalog)?;
+    if let Some(file) = files.iter().find(|file| file.name == burstable::BURSTABLE_FILE) {
+        burstable::apply(file, &mut catalog.machines, &catalog.sources)?;
+    }
     let offered = match files.iter().find(|file| file.name == services::SERVICES_FILE) {
         Some(file) => {
             let clouds: Vec<&str> = catalog.places.iter().map(|place| place.name.cloud.as_str()).collect();
@@ -479,6 +484,7 @@ fn machines(files: &[File], catalog: &mut Catalog) -> Result<Vec<Machine>, Catal
                 memory: Bytes(figure(2, 1 << 30, "32")?),
                 accelerator,
                 arch: arch.to_owned(),
+                baseline_vcpu_thousandths: None,
                 service: None,
             };
             rows.push((machine, row));

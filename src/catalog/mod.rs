@@ -3,6 +3,7 @@
 //! Text files are the truth (`catalog/README.md` has their format); the shipped ones are
 //! compiled into the binary.
 
+mod burstable;
 mod certifications;
 pub mod check;
 pub mod diff;

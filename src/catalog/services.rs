@@ -101,6 +101,7 @@ pub(crate) fn services(
                 memory: Bytes(figure(8, 1 << 30)?),
                 accelerator: None,
                 arch: String::new(),
+                baseline_vcpu_thousandths: None,
                 service: Some(Service { name: name.to_owned(), version: version.clone(), unit }),
             })
         };

@@ -1,12 +1,12 @@
 //! Writes a catalog: sorted rows, one spelling per value, so that equal data is equal bytes.
 
-use crate::catalog::certifications;
 use crate::catalog::draft::{Draft, Price, PriceRow};
 use crate::catalog::files::CATALOG;
 use crate::catalog::load::{ACCELERATORS, CONFIDENTIAL, FORMAT, Head, MACHINES, PLACES, PRICES};
 use crate::catalog::rules::{EGRESS, THROUGHPUT};
 use crate::catalog::services;
 use crate::catalog::terms::{self, CLOUDS, INTERRUPTIONS, ROUND_TRIPS};
+use crate::catalog::{burstable, certifications};
 use crate::model::units::div_half_even;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,6 +76,11 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
         .iter()
         .map(|((cloud, machine, tee), row)| line([cloud, machine, tee, &row.places, &row.source, &row.evidence]));
     put("confidential.csv".to_owned(), CONFIDENTIAL, confidential.collect());
+    let baselines = draft.burstable.iter().map(|((cloud, types), (baseline, source, evidence))| {
+        let baseline = baseline.map_or(String::new(), |baseline| decimal(baseline.into(), 1000));
+        line([cloud, types, &baseline, source, evidence])
+    });
+    put(burstable::BURSTABLE_FILE.to_owned(), burstable::COLUMNS, baselines.collect());
     let certified = draft.certifications.iter().map(|((scheme, places, operator), row)| {
         line([scheme, &row.status, places, &row.source, operator, &row.since, &row.evidence])
     });

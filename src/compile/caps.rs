@@ -44,7 +44,7 @@ impl Limit {
         };
         let each = match &self.counted {
             Counted::Vcpus => machine.vcpu_thousandths,
-            Counted::Instances => 1,
+            Counted::Instances => u64::from(machine.is_rented()),
             Counted::Cards => cards(None),
             Counted::CardsOf(name) => cards(Some(name)),
         };
@@ -54,7 +54,7 @@ impl Limit {
     /// Whether so many machines alone are too many.
     pub fn exceeded_by(&self, machine: &Machine, nodes: u32) -> bool {
         // What is unknown may be more than there is.
-        if matches!(self.counted, Counted::Vcpus) && machine.vcpu_thousandths == 0 {
+        if matches!(self.counted, Counted::Vcpus) && machine.vcpu_thousandths == 0 && machine.is_rented() {
             return true;
         }
         self.used(machine, nodes) > self.most
@@ -195,6 +195,7 @@ fn cap(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Service, Unit};
 
     #[test]
     fn what_is_unknown_keeps_no_quota_of_vcpus() {
@@ -205,6 +206,7 @@ mod tests {
             memory: crate::model::Bytes(0),
             accelerator: None,
             arch: String::new(),
+            baseline_vcpu_thousandths: None,
             service: None,
         };
         let limit = |counted| Limit {
@@ -218,5 +220,12 @@ mod tests {
         assert!(!vcpus.exceeded_by(&machine(2000), 2) && vcpus.exceeded_by(&machine(2000), 3));
         assert!(vcpus.exceeded_by(&machine(0), 1));
         assert!(!limit(Counted::Instances).exceeded_by(&machine(0), 1));
+        // A service that is paid by what it scans has no machine of this account.
+        let service = Service { name: "athena".to_owned(), version: None, unit: Unit::TbScanned };
+        let serverless = Machine { service: Some(service), ..machine(0) };
+        for counted in [Counted::Vcpus, Counted::Instances, Counted::Cards] {
+            let none = Limit { most: 0, ..limit(counted) };
+            assert!(!none.exceeded_by(&serverless, 1) && none.used(&serverless, 1) == 0, "{none:?}");
+        }
     }
 }

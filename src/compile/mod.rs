@@ -20,7 +20,7 @@ pub use places::billed;
 
 use crate::catalog::Catalog;
 use crate::model::units::div_half_even;
-use crate::model::{ArtifactRef, Bytes, Dataset, Job, Needs, Policy, Work, dag};
+use crate::model::{ArtifactRef, Bytes, Dataset, Job, Needs, Policy, Stage, Work, dag};
 use crate::problem::{Artifact, Choice, Instance, Origin, Price, StageChoices};
 use candidates::WaysOut;
 use caps::Limit;
@@ -161,7 +161,8 @@ fn all_candidates(
     let mut all = Vec::new();
     let mut starved = Vec::new();
     let mut counts = Counts::default();
-    let asked: Vec<Needs> = job.stages.values().map(|stage| needs::rounded(&stage.needs, &sizes)).collect();
+    let asked = |stage: &Stage| needs::rounded(&needs::with_arch(&stage.needs, places.policy), &sizes);
+    let asked: Vec<Needs> = job.stages.values().map(asked).collect();
     for ((name, stage), needs) in job.stages.iter().zip(&asked) {
         let labels = labels.of_stage.get(name).unwrap_or(&empty);
         let request = Request { needs, labels, allocation: stage.allocation, without: &stage.without };

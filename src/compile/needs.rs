@@ -1,8 +1,9 @@
 //! Whether a machine meets a stage's needs, and how long the stage runs on it.
 
 use crate::catalog::Catalog;
+use crate::model::offer::ANY_ARCH;
 use crate::model::units::div_half_even;
-use crate::model::{AcceleratorNeed, Bytes, Latency, Machine, Millis, Needs, Tee, TeeSet, Unit, Work};
+use crate::model::{AcceleratorNeed, Bytes, Latency, Machine, Millis, Needs, Policy, Tee, TeeSet, Unit, Work};
 
 /// Whether a place is one of those that a stage may run at.
 pub fn at(needs: &Needs, place: &str) -> bool {
@@ -49,13 +50,14 @@ pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'st
     if !needs.accelerators.is_empty() && !needs.accelerators.iter().any(|need| has(machine, need, catalog)) {
         return Some("accelerators");
     }
-    if machine.vcpu_thousandths < needs.vcpu_thousandths {
+    if machine.sustained_vcpu_thousandths() < needs.vcpu_thousandths {
         return Some("cpus");
     }
     if machine.memory < needs.memory {
         return Some("memory");
     }
-    needs.arch.as_ref().filter(|arch| **arch != machine.arch).map(|_| "arch")
+    // Who runs a service picks its machines.
+    (machine.service.is_none() && !machine.has_arch(needs.arch.as_deref())).then_some("arch")
 }
 
 /// Sizes of machines that there are, ascending.
@@ -66,11 +68,22 @@ pub struct Sizes {
 
 impl Sizes {
     pub fn of(catalog: &Catalog) -> Self {
-        let mut vcpu_thousandths: Vec<u64> = catalog.machines.iter().map(|machine| machine.vcpu_thousandths).collect();
+        let mut vcpu_thousandths: Vec<u64> = catalog.machines.iter().map(Machine::sustained_vcpu_thousandths).collect();
         let mut memory: Vec<Bytes> = catalog.machines.iter().map(|machine| machine.memory).collect();
         vcpu_thousandths.sort_unstable();
         memory.sort_unstable();
         Self { vcpu_thousandths, memory }
+    }
+}
+
+/// The same needs, with the policy's architecture where they name none.
+pub fn with_arch(needs: &Needs, policy: &Policy) -> Needs {
+    // Alternatives say it each for themselves.
+    let unsaid = || if needs.any_of.is_empty() { policy.arch.clone() } else { Some(ANY_ARCH.to_owned()) };
+    Needs {
+        arch: needs.arch.clone().or_else(unsaid),
+        any_of: needs.any_of.iter().map(|needs| with_arch(needs, policy)).collect(),
+        ..needs.clone()
     }
 }
 
@@ -116,7 +129,7 @@ pub fn pace(work: &Work, machine: &Machine, catalog: &Catalog) -> Option<i128> {
             let rate = *catalog.accelerators.get(name)?.gigaflops.get(precision)?;
             Some(i128::from(rate) * i128::from(*count)).filter(|pace| *pace > 0)
         }
-        Work::VcpuTime(_) => Some(i128::from(machine.vcpu_thousandths)).filter(|pace| *pace > 0),
+        Work::VcpuTime(_) => Some(i128::from(machine.sustained_vcpu_thousandths())).filter(|pace| *pace > 0),
     }
 }
 
@@ -149,7 +162,7 @@ pub fn duration(work: &Work, machine: &Machine, nodes: u32, catalog: &Catalog) -
             (speed > 0).then(|| millis(div_half_even(work, speed)))
         }
         Work::VcpuTime(time) => {
-            let vcpus = i128::from(machine.vcpu_thousandths) * i128::from(nodes);
+            let vcpus = i128::from(machine.sustained_vcpu_thousandths()) * i128::from(nodes);
             (vcpus > 0).then(|| millis(div_half_even(i128::from(time.0) * 1000, vcpus)))
         }
     }
@@ -185,7 +198,7 @@ pub fn text(needs: &Needs) -> String {
     if !needs.tee.is_empty() {
         parts.push(list(needs.tee.iter().map(Tee::to_string).collect()));
     }
-    parts.extend(needs.arch.clone());
+    parts.extend(needs.arch.clone().filter(|arch| arch != ANY_ARCH));
     if !needs.instance_types.is_empty() {
         parts.push(list(needs.instance_types.iter().map(ToString::to_string).collect()));
     }

@@ -162,7 +162,7 @@ pub struct Needs {
     pub accelerators: BTreeSet<AcceleratorNeed>,
     /// Any of these trusted execution environments; empty: none needed.
     pub tee: BTreeSet<Tee>,
-    /// CPU architecture, `x86_64` or `arm64`; none: any.
+    /// CPU architecture, `x86_64`, `arm64` or `any`; none: as the policy says, else x86_64.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub arch: Option<String>,
     /// Any of these places; empty: all.

@@ -62,6 +62,12 @@ pub enum Reach {
     Unknown,
 }
 
+/// The architecture of stages that name none, if the policy does not either.
+pub const DEFAULT_ARCH: &str = "x86_64";
+
+/// Stands for every architecture.
+pub const ANY_ARCH: &str = "any";
+
 /// A machine type of one cloud, the same in all its places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
@@ -77,12 +83,37 @@ pub struct Machine {
     pub accelerator: Option<(String, u32)>,
     /// `x86_64` or `arm64`; empty: unknown.
     pub arch: String,
+    /// Of a burstable machine: the virtual CPUs that it gives for as long as it runs, in
+    /// thousandths; 0 if the vendor names no such figure. `None`: it is not burstable.
+    pub baseline_vcpu_thousandths: Option<u64>,
     /// It is no machine but a service that runs already; its `instance_type` is the text of a
     /// [`ServiceName`](crate::model::uniform::ServiceName).
     pub service: Option<Service>,
 }
 
 impl Machine {
+    /// The virtual CPUs that work can count on, in thousandths: all of them, or the baseline of a
+    /// burstable machine. 0: unknown.
+    pub fn sustained_vcpu_thousandths(&self) -> u64 {
+        self.baseline_vcpu_thousandths.unwrap_or(self.vcpu_thousandths)
+    }
+
+    /// Whether it has the architecture that a stage asks for. Without a word of the stage, a machine
+    /// that is known to be another than x86_64 is not taken; one of an unknown architecture is.
+    pub fn has_arch(&self, arch: Option<&str>) -> bool {
+        match arch {
+            None => self.arch.is_empty() || self.arch == DEFAULT_ARCH,
+            Some(ANY_ARCH) => true,
+            Some(arch) => self.arch == arch,
+        }
+    }
+
+    /// Whether machines run for the account, which its quotas count: a service that is not paid by
+    /// the hour has none.
+    pub fn is_rented(&self) -> bool {
+        self.unit() == Unit::Hour
+    }
+
     /// What a price of it is per.
     pub fn unit(&self) -> Unit {
         self.service.as_ref().map_or(Unit::Hour, |service| service.unit)

@@ -57,6 +57,9 @@ pub struct Policy {
     /// By cloud: what is known of the account there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub accounts: BTreeMap<String, Account>,
+    /// The architecture of machines for stages that name none, or `any`; none: x86_64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arch: Option<String>,
     /// By cloud (`aws`) or place (`aws:us-east-1`), also as a pattern of places (`aws:*`: each of
     /// them): most that may run there at once.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -73,6 +73,10 @@ pub struct PlannedStage {
     pub instance_type: String,
     /// `V100:4`; none for a machine without.
     pub accelerator: Option<String>,
+    /// Of a burstable machine: the virtual CPUs that each gives for as long as it runs, in
+    /// thousandths, which is what its time is reckoned with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub baseline_vcpu_thousandths: Option<u64>,
     pub nodes: u32,
     pub purchase: Purchase,
     /// The trusted execution environment that its machines must run with; none: needs and policy

@@ -125,6 +125,7 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         country: place.country.clone(),
         instance_type: machine.instance_type.clone(),
         accelerator: accelerator(machine),
+        baseline_vcpu_thousandths: machine.baseline_vcpu_thousandths,
         nodes: stage.nodes,
         purchase: offer.purchase,
         tee: candidate.tee,

@@ -4,7 +4,7 @@
 //! Leaving a line out never forbids anything that was allowed before. What says what the work is
 //! (stages, data, sizes, labels, durations) is no such line.
 
-use crate::model::offer::CLASSES;
+use crate::model::offer::{ANY_ARCH, CLASSES};
 use crate::model::{Allocation, Job, Needs, Pattern, Policy, Quota, ServiceNeed, Stage, Work};
 use std::collections::BTreeSet;
 
@@ -124,7 +124,7 @@ impl Need {
             Need::Memory => needs.memory.0 > 0,
             Need::Accelerators => !needs.accelerators.is_empty(),
             Need::Tee => !needs.tee.is_empty(),
-            Need::Arch => needs.arch.is_some(),
+            Need::Arch => needs.arch.as_ref().is_some_and(|arch| arch != ANY_ARCH),
             Need::Places => !needs.places.is_empty(),
             Need::InstanceTypes => !needs.instance_types.is_empty(),
             Need::Latency => needs.latency.is_some(),
@@ -140,7 +140,8 @@ impl Need {
             Need::Memory => needs.memory.0 = 0,
             Need::Accelerators => needs.accelerators.clear(),
             Need::Tee => needs.tee.clear(),
-            Need::Arch => needs.arch = None,
+            // Without a line only x86_64 is taken, which is no relaxation.
+            Need::Arch => needs.arch = Some(ANY_ARCH.to_owned()),
             Need::Places => needs.places.clear(),
             Need::InstanceTypes => needs.instance_types.clear(),
             Need::Latency => needs.latency = None,

@@ -130,6 +130,11 @@ impl<'a> Check<'a> {
         let usage = quantity.map(|quantity| Usage { unit, rate_nano_usd_per_unit: offer.rate, quantity });
         self.same(at("usage"), &planned.usage, &usage);
         self.same(at("country"), &planned.country, &place.country);
+        self.same(
+            at("baseline_vcpu_thousandths"),
+            &planned.baseline_vcpu_thousandths,
+            &machine.baseline_vcpu_thousandths,
+        );
         self.same(at("nodes"), &planned.nodes, &stage.nodes);
         self.same(at("reads"), &planned.reads, &stage.reads);
         self.same(at("writes"), &planned.writes, &stage.writes);
@@ -199,15 +204,27 @@ impl<'a> Check<'a> {
             (Some(_), None) => false,
         };
         served
-            && machine.vcpu_thousandths >= needs.vcpu_thousandths
+            && sustained(machine) >= needs.vcpu_thousandths
             && machine.memory >= needs.memory
             && (needs.accelerators.is_empty() || needs.accelerators.iter().any(|need| self.has(machine, need)))
             && (needs.tee.is_empty() || needs.tee.iter().any(|tee| offer.tee.has(*tee)))
-            && needs.arch.as_ref().is_none_or(|arch| *arch == machine.arch)
+            && (machine.service.is_some() || self.runs_on(needs, machine))
             && (needs.places.is_empty() || needs.places.iter().any(|pattern| pattern.matches(&name)))
             && (needs.instance_types.is_empty()
                 || needs.instance_types.iter().any(|pattern| pattern.matches(&machine.instance_type)))
             && near
+    }
+
+    /// The architecture: as the stage says, else the policy; where neither does, none that is known
+    /// to be another than x86_64.
+    fn runs_on(&self, needs: &Needs, machine: &Machine) -> bool {
+        let by_policy = self.policy.arch.as_deref().filter(|_| needs.any_of.is_empty());
+        match needs.arch.as_deref().or(by_policy) {
+            Some("any") => true,
+            Some(arch) => machine.arch == arch,
+            // Alternatives say it each for themselves.
+            None => !needs.any_of.is_empty() || machine.arch.is_empty() || machine.arch == "x86_64",
+        }
     }
 
     /// How long the work takes on a machine of the gang.
@@ -230,7 +247,7 @@ impl<'a> Check<'a> {
                 // Thousandths of cards, of seconds, and hundredths of the rate.
                 quotient(i128::from(*gigaflop) * 100_000_000, speed)
             }
-            Work::VcpuTime(time) => quotient(i128::from(time.0) * 1000, i128::from(machine.vcpu_thousandths) * nodes),
+            Work::VcpuTime(time) => quotient(i128::from(time.0) * 1000, i128::from(sustained(machine)) * nodes),
         }
     }
 
@@ -487,6 +504,11 @@ impl<'a> Check<'a> {
             }
         }
     }
+}
+
+/// The virtual CPUs that a machine gives for as long as it runs.
+fn sustained(machine: &Machine) -> u64 {
+    machine.baseline_vcpu_thousandths.unwrap_or(machine.vcpu_thousandths)
 }
 
 /// A cloud, whether the way leaves it, and its price list: what is billed together.

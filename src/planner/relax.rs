@@ -5,7 +5,9 @@ use super::conflict::feasible;
 use super::lines::{Counted, Line, Need, What, without};
 use crate::catalog::Catalog;
 use crate::model::policy::DEFAULT_LABEL;
-use crate::model::{AcceleratorNeed, Bytes, Job, Millis, Money, Needs, Objective, Offer, Pattern, Policy, Tee, Work};
+use crate::model::{
+    AcceleratorNeed, Bytes, Job, Machine, Millis, Money, Needs, Objective, Offer, Pattern, Policy, Tee, Work,
+};
 use crate::solve::{Effort, SolverError};
 use std::collections::BTreeSet;
 
@@ -143,7 +145,7 @@ impl Case<'_> {
                 match need {
                     Need::Cpus => {
                         let now = needs.vcpu_thousandths;
-                        (now, below(now, &mut machines().map(|machine| machine.vcpu_thousandths)))
+                        (now, below(now, &mut machines().map(Machine::sustained_vcpu_thousandths)))
                     }
                     Need::Memory => (needs.memory.0, below(needs.memory.0, &mut machines().map(|m| m.memory.0))),
                     _ => {

@@ -22,9 +22,11 @@ impl Used {
             |machine: &&Machine| machine.cloud == stage.place.cloud && machine.instance_type == stage.instance_type;
         let Some(machine) = catalog.machines.iter().find(is) else { return };
         let nodes = u64::from(stage.nodes);
-        self.unknown_vcpus |= machine.vcpu_thousandths == 0;
+        // What is paid by quantity is nobody's machine.
+        let rented = stage.usage.is_none();
+        self.unknown_vcpus |= rented && machine.vcpu_thousandths == 0;
         self.vcpu_thousandths += machine.vcpu_thousandths * nodes;
-        self.instances += nodes;
+        self.instances += if rented { nodes } else { 0 };
         if let Some((name, count)) = &machine.accelerator {
             *self.cards.entry(name.clone()).or_default() += u64::from(*count) * nodes;
         }

@@ -83,7 +83,8 @@ pub fn summary(reason: &NoPlan) -> &'static str {
     }
 }
 
-fn starved(funnels: &[Funnel], Files { job, policy }: Files<'_>) -> String {
+fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
+    let Files { job, policy } = files;
     let mut text = String::new();
     for (index, funnel) in funnels.iter().take(LISTED).enumerate() {
         let at = job.source.location(&format!("stages.{}", funnel.stage));
@@ -101,6 +102,7 @@ fn starved(funnels: &[Funnel], Files { job, policy }: Files<'_>) -> String {
                 let _ = writeln!(text, "  {:>9}  {}", grouped(i128::from(*count)), need_line(need, &funnel.stage, job));
             }
             text.push_str(&quantity_help(funnel, job));
+            text.push_str(&architecture_help(funnel, files));
             text.push_str(&lapsed(funnel));
             continue;
         }
@@ -139,6 +141,19 @@ fn quantity_help(funnel: &Funnel, job: &Parsed<Job>) -> String {
         }
     }
     text
+}
+
+/// What to add where machines of another architecture would do, of which nobody said a word.
+fn architecture_help(funnel: &Funnel, Files { job, policy }: Files<'_>) -> String {
+    let stage = job.value.stages.get(crate::compile::base_name(&funnel.stage));
+    let unsaid = stage.is_some_and(|stage| stage.needs.arch.is_none() && stage.needs.any_of.is_empty());
+    if !funnel.unmet.contains_key("arch") || !unsaid || policy.value.arch.is_some() {
+        return String::new();
+    }
+    let at = job.source.location(&format!("stages.{}.needs", funnel.stage));
+    format!(
+        "  help: a stage that names no `arch` runs on x86_64; other machines need `arch = \"any\"` or \"arm64\" ({at})\n"
+    )
 }
 
 /// What would have done, and has ended.

@@ -1,6 +1,7 @@
 //! A plan as people read it in a terminal.
 
 use super::table;
+use crate::model::accelerator::count_text;
 use crate::model::{Millis, Money, Objective};
 use crate::plan::{FromState, Plan, PlannedStage, SingleCloud};
 use std::fmt::Write;
@@ -57,8 +58,13 @@ pub fn machine(stage: &PlannedStage) -> String {
     let known = |accelerator: &&String| !stage.instance_type.contains(accelerator.as_str());
     let accelerator = stage.accelerator.as_ref().filter(known).map(|accelerator| format!(" ({accelerator})"));
     let spot = if stage.purchase == crate::model::Purchase::Spot { ", spot" } else { "" };
+    let burstable = stage.baseline_vcpu_thousandths.map(|baseline| match u32::try_from(baseline) {
+        Ok(0) | Err(_) => ", burstable".to_owned(),
+        Ok(baseline) => format!(", burstable: {} vCPU sustained", count_text(baseline)),
+    });
+    let burstable = burstable.unwrap_or_default();
     let tee = stage.tee.map(|tee| format!(", {tee}")).unwrap_or_default();
-    format!("{gang}{}{}{tee}{spot}", stage.instance_type, accelerator.unwrap_or_default())
+    format!("{gang}{}{}{burstable}{tee}{spot}", stage.instance_type, accelerator.unwrap_or_default())
 }
 
 fn stage_row(stage: &PlannedStage) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! What a machine must have: the table `needs` of a stage.
 
 use crate::model::geography::{blocs, countries};
+use crate::model::offer::ANY_ARCH;
 use crate::model::units::scaled;
 use crate::model::{AcceleratorNeed, Latency, Needs, ServiceNeed};
 use crate::spec::Diagnostic;
@@ -222,8 +223,12 @@ pub(super) fn cpus(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64
     None
 }
 
-fn architecture(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
+/// The name of an architecture, or `any`.
+pub(super) fn architecture(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
     let text = entry.text("x86_64", findings)?;
+    if text == ANY_ARCH {
+        return Some(text.to_owned());
+    }
     let lower = text.to_ascii_lowercase();
     let meant = ARCHITECTURES.iter().find(|(name, others)| *name == lower || others.contains(&lower.as_str()));
     match meant {
@@ -232,7 +237,7 @@ fn architecture(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String
             let message = format!("`{}` is not an architecture that sky knows", shown(text));
             let hint = match meant {
                 Some((name, _)) => format!("did you mean `{name}`?"),
-                None => "known: x86_64, arm64".to_owned(),
+                None => "known: x86_64, arm64, or any for both".to_owned(),
             };
             findings.push(Diagnostic::error(entry.span.clone(), message).with_label("unknown").with_hint(hint));
         }

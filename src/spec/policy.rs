@@ -6,7 +6,7 @@ use crate::model::policy::DEFAULT_LABEL;
 use crate::model::{Allocation, Allowance, Pattern, Policy};
 use crate::spec::table::{Entry, Findings, Item, Section, shown, suggestion};
 use crate::spec::write::allocation_word;
-use crate::spec::{Diagnostic, Diagnostics, Parsed, accounts, objective, value};
+use crate::spec::{Diagnostic, Diagnostics, Parsed, accounts, needs, objective, value};
 use std::collections::BTreeSet;
 use toml::de::DeValue;
 
@@ -97,6 +97,10 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
         contradiction(&policy, findings);
     }
     accounts::read(&mut document, &mut policy, findings);
+    if let Some(mut needs) = document.take_table("needs", findings) {
+        policy.arch = needs.take("arch", findings).and_then(|entry| needs::architecture(&entry, findings));
+        needs.finish(findings);
+    }
     if let Some(mut transfers) = document.take_table("transfers", findings) {
         policy.relay = transfers.take("relay", findings).and_then(|entry| entry.boolean(findings));
         transfers.finish(findings);

@@ -165,6 +165,10 @@ fn choices<'a>(world: &'a World, name: &str, keys: &[String], defaults: bool) ->
         let needs = &stage.needs;
         let matches =
             |list: &BTreeSet<sky::model::Pattern>, name: &str| list.is_empty() || list.iter().any(|p| p.matches(name));
+        // Nor is what a stage runs on that names no architecture.
+        if needs.arch.is_none() && machine.arch == "arm64" {
+            continue;
+        }
         broken |= need("cpus", machine.vcpu_thousandths < needs.vcpu_thousandths);
         broken |= need("memory", machine.memory < needs.memory);
         broken |= need("tee", !needs.tee.is_empty() && !needs.tee.iter().any(|tee| offer.tee.has(*tee)));

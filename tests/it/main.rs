@@ -19,6 +19,7 @@ mod import;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
 mod lock;
+mod machines;
 mod mps;
 mod names;
 mod offline;

@@ -63,9 +63,9 @@ fn looser(job: &Job, policy: &Policy) -> Vec<(&'static str, Job, Policy)> {
     with("stage deadlines", &|job| job.stages.values_mut().for_each(|stage| stage.deadline = None));
     with("needs", &|job| {
         for needs in job.stages.values_mut().map(|stage| &mut stage.needs) {
-            (needs.latency, needs.arch, needs.vcpu_thousandths) = (None, None, 0);
+            (needs.latency, needs.arch, needs.vcpu_thousandths) = (None, Some("any".to_owned()), 0);
             for needs in &mut needs.any_of {
-                (needs.latency, needs.arch, needs.vcpu_thousandths) = (None, None, 0);
+                (needs.latency, needs.arch, needs.vcpu_thousandths) = (None, Some("any".to_owned()), 0);
             }
         }
     });

@@ -455,3 +455,19 @@ fn the_shipped_services_are_planned_and_paid_by_their_units() {
     assert!(price("sky:aws:us-east-1:service/snowflake/standard-xs").contains("$2.00/h"));
     assert!(price("sky:gcp:europe-west3:service/snowflake/enterprise-s").contains("$7.80/h"));
 }
+
+/// What has no virtual CPUs, no machines and no cards uses none of a quota.
+#[test]
+fn quotas_do_not_forbid_what_is_serverless() {
+    let sandbox = Sandbox::new();
+    let job = "name = \"scan\"\n[stages.s]\nneeds = { service = \"athena\", scans = \"2 TB\" }\nduration = \"10 m\"\n";
+    sandbox.write("job.toml", job);
+    let free = sandbox.stdout(&["plan"], 0);
+    for quota in
+        ["cpus = 64", "instances = 1", "accelerators = 1", "cpus = 1, instances = 1, accelerators = { V100 = 1 }"]
+    {
+        sandbox.write("policy.toml", &format!("[quotas]\naws = {{ {quota} }}\n\"aws:*\" = {{ {quota} }}\n"));
+        assert_eq!(sandbox.stdout(&["plan", "--out", "plan.json"], 0), free, "{quota}");
+        sandbox.stdout(&["verify", "plan.json"], 0);
+    }
+}

@@ -101,7 +101,7 @@ pub(super) fn import_egress(
     }
     let newer = HeadSource {
         date: "2026-11-22".to_owned(),
-        about: "Price pages of AWS, Azure and GCP as quoted in 2026: tiers to the internet; GCP between US regions"
+        about: "Price pages of AWS, Azure and GCP as quoted in 2026: tiers to the internet; GCP between regions of North America"
             .to_owned(),
         ..HeadSource::default()
     };
@@ -125,8 +125,8 @@ pub(super) fn import_egress(
             rules.insert((from.name.to_owned(), format!("{}:*", from.cloud)), flat(usual, own));
             let named = |to: &Spot, nano: i64| nano != usual || to.partition != from.partition;
             for (to, nano, exact) in inside.iter().filter(|(to, nano, _)| named(to, *nano)) {
-                // Between US regions GCP has doubled its price since.
-                let newer = from.cloud == "gcp" && *nano == 10_000_000 && from.country == "US";
+                // Between regions of North America GCP has doubled its price since, both ways.
+                let newer = from.cloud == "gcp" && *nano == 10_000_000 && from.area == "north america";
                 let source = if newer {
                     NEWER
                 } else if *exact {

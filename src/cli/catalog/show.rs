@@ -244,7 +244,7 @@ fn machines_text(catalog: &Catalog, machines: &[&Machine], as_json: bool) -> Res
         text.push_str(&fields(&[
             ("instance type", machine.instance_type.clone()),
             ("cloud", machine.cloud.clone()),
-            ("vCPUs", vcpus(machine)),
+            ("vCPUs", table::sustained(machine)),
             ("memory", memory(machine)),
             ("accelerator", accelerator(machine)),
             ("architecture", if machine.arch.is_empty() { "unknown".to_owned() } else { machine.arch.clone() }),

@@ -15,6 +15,15 @@ pub(super) fn vcpus(machine: &Machine) -> String {
     }
 }
 
+/// `2, of which 0.1 sustained (burstable)`.
+pub(super) fn sustained(machine: &Machine) -> String {
+    match machine.baseline_vcpu_thousandths.map(u32::try_from) {
+        None => vcpus(machine),
+        Some(Ok(0) | Err(_)) => format!("{}, burstable without a known baseline", vcpus(machine)),
+        Some(Ok(baseline)) => format!("{}, of which {} sustained (burstable)", vcpus(machine), count_text(baseline)),
+    }
+}
+
 pub(super) fn memory(machine: &Machine) -> String {
     match machine.memory.0 {
         0 => "?".to_owned(),
@@ -46,6 +55,9 @@ pub(super) fn machine_json(machine: &Machine) -> Value {
         "vcpu_thousandths": machine.vcpu_thousandths, "memory_bytes": machine.memory.0,
         "accelerator": machine.accelerator.as_ref().map(|_| accelerator(machine)), "arch": machine.arch,
     });
+    if let Some(baseline) = machine.baseline_vcpu_thousandths {
+        value["baseline_vcpu_thousandths"] = json!(baseline);
+    }
     if let Some(service) = &machine.service {
         value["service"] = json!(service.name);
         value["version"] = json!(service.version.as_ref().map(ToString::to_string));

@@ -171,11 +171,17 @@ fn meets(needs: &Needs, offer: &Offer, catalog: &Catalog) -> bool {
             one == other || trip.is_some_and(|trip| *trip <= bound.at_most)
         })
     });
-    machine.vcpu_thousandths >= needs.vcpu_thousandths
+    // No case has a word of the policy on architectures.
+    let runs = match needs.arch.as_deref() {
+        Some("any") => true,
+        Some(arch) => machine.arch == arch,
+        None => machine.arch != "arm64",
+    };
+    machine.baseline_vcpu_thousandths.unwrap_or(machine.vcpu_thousandths) >= needs.vcpu_thousandths
         && machine.memory >= needs.memory
         && has_accelerator
         && near
-        && needs.arch.as_ref().is_none_or(|arch| *arch == machine.arch)
+        && runs
         && (needs.tee.is_empty() || needs.tee.iter().any(|tee| offer.tee.has(*tee)))
         && (needs.places.is_empty() || needs.places.iter().any(|pattern| pattern.matches(&place.name.to_string())))
         && (needs.instance_types.is_empty()
@@ -224,7 +230,8 @@ fn undisturbed(stage: &Stage, machine: &Machine) -> Option<i128> {
             Some(i128::from(fits.max_by_key(|(need, _)| need.thousandths)?.1.0))
         }
         Work::VcpuTime(time) => {
-            let vcpus = i128::from(machine.vcpu_thousandths) * i128::from(stage.nodes);
+            let sustained = machine.baseline_vcpu_thousandths.unwrap_or(machine.vcpu_thousandths);
+            let vcpus = i128::from(sustained) * i128::from(stage.nodes);
             Some(div_half_even(i128::from(time.0) * 1000, vcpus).max(1))
         }
         Work::Flops { .. } => unreachable!("no case uses it"),

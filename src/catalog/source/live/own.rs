@@ -13,7 +13,8 @@ use reqwest::Url;
 use std::path::Path;
 
 /// Tables that are looked for where the index names none.
-const USUAL: [&str; 10] = [
+const USUAL: [&str; 11] = [
+    "burstable.csv",
     "places.csv",
     "machines.csv",
     "prices.csv",
@@ -92,6 +93,7 @@ pub(super) fn apply(mut other: Draft, draft: &mut Draft, report: &mut Report) ->
         ("machines", other.machines.len()),
         ("accelerators", other.accelerators.len()),
         ("confidential families", other.confidential.len()),
+        ("burstable families", other.burstable.len()),
         ("egress rules", other.egress.len()),
         ("throughput rules", other.throughput.len()),
         ("terms of clouds", other.clouds.len()),
