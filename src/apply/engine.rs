@@ -189,7 +189,8 @@ fn context(
         plan::file::digest(plan).map_err(|error| Error::Bug(format!("cannot write the plan: {error}")))?;
     let mut ways: BTreeMap<(PlaceName, PlaceName), DataRate> = BTreeMap::new();
     for copy in &plan.transfers {
-        ways.insert((copy.from.clone(), copy.to.clone()), copy.rate_nano_usd_per_gb);
+        let rate = copy.billed_gb_bytes.decimal_rate(copy.rate_nano_usd_per_gb);
+        ways.insert((copy.from.clone(), copy.to.clone()), rate);
     }
     for way in &plan.ways {
         ways.insert((way.from.clone(), way.to.clone()), way.rate_nano_usd_per_gb);

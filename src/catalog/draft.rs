@@ -158,6 +158,8 @@ pub struct CloudRow {
     pub free_egress: Option<i64>,
     /// Nano-USD per GB and month.
     pub storage: Option<i64>,
+    /// Bytes of a GB that is billed.
+    pub gigabyte: Option<i64>,
     pub source: String,
     pub evidence: String,
 }
@@ -373,6 +375,7 @@ impl Draft {
             storage: figure(5, terms::NANO, "0.023")?,
             source: row.cell(6).to_owned(),
             evidence: row.cell(7).to_owned(),
+            gigabyte: figure(8, 1, "1073741824")?,
         };
         self.clouds.insert(row.required(0)?.to_owned(), cloud);
         Ok(())

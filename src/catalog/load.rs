@@ -7,7 +7,7 @@ use crate::catalog::{
     Accelerator, Catalog, CatalogError, Source, burstable, certifications, offers, rules, services, terms,
 };
 use crate::model::offer::{CLASSES, COMMERCIAL};
-use crate::model::{Bytes, Machine, Place, PlaceName, Reach, geography};
+use crate::model::{Bytes, Gigabyte, Machine, Place, PlaceName, Reach, geography};
 use rustc_hash::FxHashMap as HashMap;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -212,12 +212,16 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
         catalog.terms = terms::clouds(file, &catalog.places, &catalog.sources)?;
     }
     let (places, sources) = (catalog.places.clone(), catalog.sources.clone());
+    let gigabyte =
+        |place: &Place| catalog.terms.get(&place.name.cloud).map_or(Gigabyte::DECIMAL, |terms| terms.gigabyte);
+    let gigabytes: Vec<Gigabyte> = places.iter().map(gigabyte).collect();
     let (network, rest) = std::thread::scope(|scope| {
         // The network needs neither machines nor prices, so they are read side by side. It is what
         // allocates many small things, which is faster here than in another thread.
         let rest = scope.spawn(|| machines_and_offers(files, &mut catalog, &names, &texts));
         let network = || {
-            let network = rules::network(&places, &names, &sources, find("egress.csv"), find("throughput.csv"))?;
+            let mut network = rules::network(&places, &names, &sources, find("egress.csv"), find("throughput.csv"))?;
+            network.bill_by(&gigabytes);
             let trips = find("round_trips.csv").map(|file| terms::round_trips(file, &names, &sources)).transpose()?;
             Ok((network, trips.unwrap_or_default()))
         };

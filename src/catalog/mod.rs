@@ -29,7 +29,7 @@ mod write;
 
 pub use error::CatalogError;
 
-use crate::model::{Bytes, DataRate, Machine, Millis, Offer, Pattern, Place, PlaceName, Quota};
+use crate::model::{Bytes, DataRate, Gigabyte, Machine, Millis, Offer, Pattern, Place, PlaceName, Quota};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A loaded catalog. Its vectors are sorted by name, so row order in the files cannot matter.
@@ -79,6 +79,8 @@ pub struct Terms {
     pub free_egress: Bytes,
     /// Object storage, per GB and month of 730 hours.
     pub storage: DataRate,
+    /// What a GB is that egress and storage are billed by.
+    pub gigabyte: Gigabyte,
 }
 
 /// A source of figures.

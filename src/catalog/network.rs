@@ -3,7 +3,8 @@
 //! Prices are list prices with marginal tiers. Here they are for one copy alone, from the first
 //! byte of a month on and without free allowances; a plan counts the copies of a bill together.
 
-use crate::model::{Bandwidth, Bytes, DataRate, Money, Tariff};
+use crate::model::{Bandwidth, Bytes, DataRate, Gigabyte, Money, Tariff};
+use std::collections::BTreeMap;
 
 /// Throughput where a catalog says nothing: an assumption, not a measurement.
 pub const ASSUMED_BANDWIDTH: Bandwidth = Bandwidth(1_000_000_000);
@@ -41,6 +42,24 @@ pub struct Egress {
 }
 
 impl Network {
+    /// Reads the price lists, which say GB, with what a GB is where the data comes from; by place.
+    pub(crate) fn bill_by(&mut self, gigabytes: &[Gigabyte]) {
+        let lists = self.tariffs.len();
+        let mut read: BTreeMap<(u16, Gigabyte), u16> = BTreeMap::new();
+        let rows = self.tariff_of.chunks_mut(gigabytes.len().max(1)).zip(gigabytes);
+        for (row, gigabyte) in rows.filter(|(_, gigabyte)| **gigabyte != Gigabyte::DECIMAL) {
+            // 0 is unknown, and what is free is free by any GB.
+            for index in row.iter_mut().filter(|index| **index > 1 && usize::from(**index) <= lists) {
+                *index = *read.entry((*index, *gigabyte)).or_insert_with(|| {
+                    let (tariff, source) = &self.tariffs[usize::from(*index) - 1];
+                    let list = (tariff.read_with(*gigabyte), *source);
+                    self.tariffs.push(list);
+                    u16::try_from(self.tariffs.len()).unwrap_or(0)
+                });
+            }
+        }
+    }
+
     fn pair(&self, from: u32, to: u32) -> Option<usize> {
         (from < self.places && to < self.places).then(|| from as usize * self.places as usize + to as usize)
     }

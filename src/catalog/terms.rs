@@ -5,7 +5,7 @@ use crate::catalog::files::File;
 use crate::catalog::load::Names;
 use crate::catalog::table::Table;
 use crate::catalog::{Catalog, CatalogError, Source, Terms, rules};
-use crate::model::{Bytes, DataRate, Millis, Pattern, Place};
+use crate::model::{Bytes, DataRate, Gigabyte, Millis, Pattern, Place};
 use rustc_hash::FxHashMap as HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,7 @@ pub(crate) const CLOUDS: &[&str] = &[
     "storage_usd_per_gb_month",
     "source",
     "evidence",
+    "gb_bytes",
 ];
 pub(crate) const INTERRUPTIONS: &[&str] = &["cloud", "instance_type", "percent_per_month", "regions", "source"];
 pub(crate) const ROUND_TRIPS: &[&str] = &["from", "to", "ms", "source"];
@@ -27,6 +28,9 @@ pub(crate) const MILLIS: i64 = 1000;
 pub(crate) const NANO: i64 = 1_000_000_000;
 /// Parts per million in a percent.
 pub(crate) const PER_PERCENT: i64 = 10_000;
+
+/// What a GB may be.
+pub(crate) const GIGABYTES: [Gigabyte; 2] = [Gigabyte::DECIMAL, Gigabyte::BINARY];
 
 /// Reads `clouds.csv`.
 pub(crate) fn clouds(
@@ -47,12 +51,21 @@ pub(crate) fn clouds(
             "" => Ok(0),
             _ => row.number(column, per_unit, example),
         };
+        let gigabyte = match row.cell(8) {
+            "" => Gigabyte::DECIMAL,
+            _ => Gigabyte(row.number(8, 1, "1073741824")?.unsigned_abs()),
+        };
+        if !GIGABYTES.contains(&gigabyte) {
+            let message = format!("no cloud bills by a GB of {} bytes", row.cell(8));
+            return Err(row.error(8, message, "write 1000000000, or 1073741824 for a GiB"));
+        }
         let terms = Terms {
             increment: Millis(figure(1, MILLIS, "60")?.unsigned_abs()),
             minimum: Millis(figure(2, MILLIS, "60")?.unsigned_abs()),
             boot: Millis(figure(3, MILLIS, "120")?.unsigned_abs()),
-            free_egress: Bytes(figure(4, NANO, "100")?.unsigned_abs()),
+            free_egress: gigabyte.scaled(Bytes(figure(4, NANO, "100")?.unsigned_abs())),
             storage: DataRate(figure(5, NANO, "0.023")?),
+            gigabyte,
         };
         if !row.cell(6).is_empty() {
             rules::source(&row, 6, sources)?;

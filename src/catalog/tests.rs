@@ -1,7 +1,7 @@
 //! Loading catalogs: the fixture of the BERT job, the shipped one, and broken ones.
 
 use super::*;
-use crate::model::{Bytes, DataRate, Millis, Money, Pattern, PlaceName, Purchase, Rate, Tee};
+use crate::model::{Bytes, DataRate, Gigabyte, Millis, Money, Pattern, PlaceName, Purchase, Rate, Tee};
 use std::path::Path;
 
 fn bert() -> Catalog {
@@ -158,7 +158,10 @@ fn partitions_are_shipped_and_closed() {
 fn egress_of_the_shipped_catalog() {
     let catalog = shipped();
     let cost = |from: &str, to: &str, gigabytes: u64| {
-        let egress = catalog.network.egress(id(&catalog, from), id(&catalog, to), Bytes(gigabytes * 1_000_000_000));
+        let cloud = from.split(':').next().unwrap();
+        let gigabyte = catalog.terms.get(cloud).map_or(Gigabyte::DECIMAL, |terms| terms.gigabyte);
+        let bytes = gigabyte.scaled(Bytes(gigabytes * 1_000_000_000));
+        let egress = catalog.network.egress(id(&catalog, from), id(&catalog, to), bytes);
         egress.map(|egress| egress.cost.to_string())
     };
     let usd = |text: &str| Some(text.to_owned());
@@ -204,7 +207,7 @@ fn terms_interruptions_and_round_trips_of_the_shipped_catalog() {
         assert!(terms.increment.0 >= 1000 && terms.boot.0 >= 60_000 && terms.storage > DataRate(0), "{cloud}");
     }
     let aws = &catalog.terms["aws"];
-    assert_eq!((aws.increment, aws.minimum, aws.free_egress), (Millis(1000), Millis(60_000), Bytes(100_000_000_000)));
+    assert_eq!((aws.increment, aws.minimum, aws.free_egress), (Millis(1000), Millis(60_000), Bytes(100 << 30)));
     // The feed of 2025-07-28 has band 4 for m6i.2xlarge in us-east-1, band 1 for c5d.9xlarge.
     let share = |place: &str, machine: &str| {
         let index = catalog.machines.iter().position(|row| row.cloud == "aws" && row.instance_type == machine).unwrap();

@@ -102,7 +102,8 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
             |value: Option<i64>, per: i64| value.map_or(String::new(), |value| decimal(value.into(), per.into()));
         let times = row.times.map(|time| figure(time, terms::MILLIS));
         let figures = [figure(row.free_egress, terms::NANO), figure(row.storage, terms::NANO)];
-        let texts = [row.source.clone(), row.evidence.clone()];
+        let gigabyte = row.gigabyte.map_or(String::new(), |bytes| bytes.to_string());
+        let texts = [row.source.clone(), row.evidence.clone(), gigabyte];
         line(std::iter::once(name.clone()).chain(times).chain(figures).chain(texts))
     });
     put("clouds.csv".to_owned(), CLOUDS, clouds.collect());

@@ -13,7 +13,7 @@
 //!
 //! Most jobs stay inside one tier. Then there is one price for every byte, and no pool.
 
-use super::places::{Places, flat};
+use super::places::Places;
 use crate::model::{Bytes, Tariff};
 use crate::problem::{Artifact, Links, Pool, Price};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,7 @@ pub fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) -> Link
     for list in &lists {
         let (tariff, used) = counted(places, list, &lists);
         let price = match tariff.flat_between(used, Bytes(used.0.saturating_add(volume.0))) {
-            Some(rate) => Price { tariff: flat(rate), ..Price::default() },
+            Some(rate) => Price { tariff: Tariff::flat(tariff.gigabyte(), rate), ..Price::default() },
             None => {
                 let pool = u16::try_from(links.pools.len()).ok();
                 links.pools.push(Pool { tariff: tariff.clone(), used });
@@ -48,7 +48,7 @@ pub fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) -> Link
     for from in sites {
         for to in sites {
             let price = match (places.link(*from, *to).filter(|_| from != to), network.tariff(*from, *to)) {
-                (Some(rate), _) => Some(Price { tariff: flat(rate), ..Price::default() }),
+                (Some(tariff), _) => Some(Price { tariff, ..Price::default() }),
                 (None, Some(tariff)) => {
                     bills.get(&(places.cloud(*from), places.leaves_cloud(*from, *to), tariff)).cloned()
                 }

@@ -3,7 +3,7 @@
 
 use crate::catalog::{Catalog, Terms};
 use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
-use crate::model::{Bytes, DataRate, Latency, Millis, Needs, Policy, Tariff};
+use crate::model::{DataRate, Gigabyte, Latency, Millis, Needs, Policy, Tariff};
 use std::borrow::Cow;
 
 /// Hours in a month, where a price is per month.
@@ -30,17 +30,23 @@ impl<'a> Places<'a> {
         Self { catalog, policy, names, links, terms }
     }
 
-    /// The price of a way that the account has an arrangement for.
-    pub fn link(&self, from: u32, to: u32) -> Option<DataRate> {
-        let (from, to) = (from as usize, to as usize);
-        let matching = self.links.iter().rposition(|(sources, targets)| sources[from] && targets[to])?;
-        Some(self.policy.links[matching].rate)
+    /// The price of a way that the account has an arrangement for, per GB as the cloud bills it that
+    /// the data leaves.
+    pub fn link(&self, from: u32, to: u32) -> Option<Tariff> {
+        let (source, target) = (from as usize, to as usize);
+        let matching = self.links.iter().rposition(|(sources, targets)| sources[source] && targets[target])?;
+        Some(Tariff::flat(self.gigabyte(from), self.policy.links[matching].rate))
+    }
+
+    /// What a GB is that is billed there.
+    fn gigabyte(&self, place: u32) -> Gigabyte {
+        self.terms[place as usize].map_or(Gigabyte::DECIMAL, |terms| terms.gigabyte)
     }
 
     /// The price list of a way: the account's own arrangement, else the catalog's. `None`: unknown.
     pub fn tariff(&self, from: u32, to: u32) -> Option<Cow<'a, Tariff>> {
         match self.link(from, to).filter(|_| from != to) {
-            Some(rate) => Some(Cow::Owned(flat(rate))),
+            Some(tariff) => Some(Cow::Owned(tariff)),
             None => self.catalog.network.tariff(from, to).map(Cow::Borrowed),
         }
     }
@@ -65,11 +71,12 @@ impl<'a> Places<'a> {
         self.terms[place as usize].map_or(time, |terms| billed(terms, time))
     }
 
-    /// Keeping a GB there as long as the policy says; 0 if it does not say.
-    pub fn keep(&self, place: u32) -> DataRate {
-        let (Some(keep), Some(terms)) = (self.policy.keep, self.terms[place as usize]) else { return DataRate(0) };
+    /// Keeping data there as long as the policy says; free if it does not say.
+    pub fn keep(&self, place: u32) -> Tariff {
+        let (Some(keep), Some(terms)) = (self.policy.keep, self.terms[place as usize]) else { return Tariff::free() };
         let nano = i128::from(terms.storage.0) * i128::from(keep.0);
-        DataRate(saturate(div_half_even(nano, HOURS_PER_MONTH * MS_PER_HOUR)))
+        let rate = DataRate(saturate(div_half_even(nano, HOURS_PER_MONTH * MS_PER_HOUR)));
+        Tariff::flat(terms.gigabyte, rate)
     }
 
     /// Whether a place is near enough for what a stage needs.
@@ -86,11 +93,6 @@ impl<'a> Places<'a> {
         };
         inside(place) || self.catalog.round_trips.iter().any(short)
     }
-}
-
-/// The same price for any volume.
-pub fn flat(rate: DataRate) -> Tariff {
-    if rate.0 == 0 { Tariff::free() } else { Tariff::new([(Bytes(0), rate)]) }
 }
 
 /// The machine time that is billed for `time`.

@@ -29,6 +29,6 @@ pub use pack::Pack;
 pub use pattern::Pattern;
 pub use policy::{Account, Allowance, Link, Objective, Policy, Quota};
 pub use service::{Service, ServiceNeed, Unit};
-pub use tariff::Tariff;
+pub use tariff::{Gigabyte, Tariff};
 pub use uniform::UniformName;
 pub use units::{Bandwidth, Bytes, DataRate, Millis, Money, Rate};

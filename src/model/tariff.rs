@@ -2,13 +2,46 @@
 
 use crate::model::units::{div_half_even, saturate};
 use crate::model::{Bytes, DataRate, Money};
+use serde::{Deserialize, Serialize};
 
-/// Prices per GB (10⁹ bytes) by volume. Tiers are marginal: each prices only the bytes between
+/// How many bytes a GB has that is billed: clouds differ in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Gigabyte(pub u64);
+
+impl Gigabyte {
+    /// 10⁹ bytes.
+    pub const DECIMAL: Gigabyte = Gigabyte(1_000_000_000);
+    /// 2³⁰ bytes, which is a GiB.
+    pub const BINARY: Gigabyte = Gigabyte(1 << 30);
+
+    /// A volume that was read with 10⁹ bytes for a GB, as so many of these.
+    pub fn scaled(self, decimal: Bytes) -> Bytes {
+        let exact = i128::from(decimal.0) * i128::from(self.0);
+        Bytes(u64::try_from(div_half_even(exact, 1_000_000_000)).unwrap_or(u64::MAX))
+    }
+
+    /// A price of one of these as a price of 10⁹ bytes, rounded up: no volume costs more by it.
+    pub fn decimal_rate(self, rate: DataRate) -> DataRate {
+        let exact = i128::from(rate.0) * 1_000_000_000;
+        DataRate(saturate((exact + i128::from(self.0) - 1) / i128::from(self.0)))
+    }
+}
+
+impl Default for Gigabyte {
+    fn default() -> Self {
+        Self::DECIMAL
+    }
+}
+
+/// Prices per GB by volume. Tiers are marginal: each prices only the bytes between
 /// its own threshold and the next one, so the cost never falls as the volume grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tariff {
     /// `(from this many bytes on, price)`, ascending; the first threshold is 0.
     tiers: Vec<(u64, i64)>,
+    /// What the prices are per.
+    gigabyte: Gigabyte,
 }
 
 impl Tariff {
@@ -17,11 +50,33 @@ impl Tariff {
         Self::default()
     }
 
-    /// From tiers in any order; bytes below the first threshold are free.
+    /// Prices per 10⁹ bytes, from tiers in any order; bytes below the first threshold are free.
     pub fn new(tiers: impl IntoIterator<Item = (Bytes, DataRate)>) -> Self {
+        Self::per(Gigabyte::DECIMAL, tiers)
+    }
+
+    /// The same price for any volume.
+    pub fn flat(gigabyte: Gigabyte, rate: DataRate) -> Self {
+        if rate.0 == 0 { Self::free() } else { Self::per(gigabyte, [(Bytes(0), rate)]) }
+    }
+
+    /// As [`Tariff::new`], with prices per such a GB.
+    pub fn per(gigabyte: Gigabyte, tiers: impl IntoIterator<Item = (Bytes, DataRate)>) -> Self {
         let mut tiers: Vec<(u64, i64)> = tiers.into_iter().map(|(from, rate)| (from.0, rate.0)).collect();
         tiers.sort_unstable();
-        Self { tiers }
+        Self { tiers, gigabyte }
+    }
+
+    /// What the prices are per.
+    pub fn gigabyte(&self) -> Gigabyte {
+        self.gigabyte
+    }
+
+    /// The same list, read with other bytes for a GB: its thresholds move too. This one must be of
+    /// decimal GB.
+    pub fn read_with(&self, gigabyte: Gigabyte) -> Self {
+        let tier = |(from, rate): &(u64, i64)| (gigabyte.scaled(Bytes(*from)), DataRate(*rate));
+        Self::per(gigabyte, self.tiers.iter().map(tier))
     }
 
     /// The price of one copy of `bytes`, rounded once.
@@ -31,7 +86,7 @@ impl Tariff {
             let to = self.tiers.get(index + 1).map_or(u64::MAX, |(next, _)| *next).min(bytes.0);
             nano_bytes += i128::from(to.saturating_sub(*from)) * i128::from(*rate);
         }
-        Money(saturate(div_half_even(nano_bytes, 1_000_000_000 * 1000)))
+        Money(saturate(div_half_even(nano_bytes, i128::from(self.gigabyte.0) * 1000)))
     }
 
     /// Volumes at which the price changes, ascending.
@@ -61,7 +116,7 @@ impl Tariff {
         }
         let after = (free.0, self.rate_at(free));
         let above = self.tiers.iter().copied().filter(|(from, _)| *from > free.0);
-        Self { tiers: [(0, 0), after].into_iter().chain(above).collect() }
+        Self { tiers: [(0, 0), after].into_iter().chain(above).collect(), gigabyte: self.gigabyte }
     }
 
     /// The one price of all bytes from `from` up to `to`; none if several tiers price them.
@@ -129,6 +184,17 @@ mod tests {
         assert_eq!(aws().last_rate(gb(10_240)), DataRate(90_000_000));
         assert_eq!(aws().last_rate(gb(10_241)), DataRate(85_000_000));
         assert_eq!(Tariff::free().cost(gb(1)), Money(0));
+    }
+
+    /// Amazon's FAQ: 10 TB are 10,995,116,277,760 bytes.
+    #[test]
+    fn ten_tebibytes_out_of_amazon_cost_921_dollars_60() {
+        let binary = aws().read_with(Gigabyte::BINARY);
+        assert_eq!(binary.cost(Bytes(10 << 40)), Money(921_600_000));
+        assert_eq!(binary.cost(Bytes((10 << 40) + (1 << 30))), Money(921_685_000));
+        assert_eq!(aws().cost(Bytes(10 << 40)), Money(985_784_884), "a decimal GB would cost more");
+        assert_eq!(binary.with_free(Bytes(100 << 30)).cost(Bytes(10 << 40)), Money(912_600_000));
+        assert_eq!(Gigabyte::BINARY.decimal_rate(DataRate(90_000_000)), DataRate(83_819_032));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The fields of a plan file. Money is in micro-USD, rates in nano-USD per hour, times in
 //! milliseconds since the job's start, sizes in bytes.
 
-use crate::model::{ArtifactRef, Bytes, DataRate, Millis, Money, Objective, PlaceName, Purchase, Rate, Tee, Unit};
+use crate::model::{
+    ArtifactRef, Bytes, DataRate, Gigabyte, Millis, Money, Objective, PlaceName, Purchase, Rate, Tee, Unit,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -318,6 +320,13 @@ pub struct PlannedTransfer {
     pub storage_micro_usd: Money,
     /// The price of its last gigabyte.
     pub rate_nano_usd_per_gb: DataRate,
+    /// Bytes of a gigabyte as that cloud bills it.
+    #[serde(skip_serializing_if = "is_decimal", default)]
+    pub billed_gb_bytes: Gigabyte,
+}
+
+fn is_decimal(gigabyte: &Gigabyte) -> bool {
+    *gigabyte == Gigabyte::DECIMAL
 }
 
 /// A dataset, as the job gives it.

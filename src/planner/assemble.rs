@@ -4,7 +4,8 @@ use super::rungs::{self, Dag};
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
 use crate::model::{
-    AcceleratorNeed, Bytes, DataRate, Job, Machine, Money, Offer, Policy, Purchase, Rate, Stage, Unit, dag, fanout,
+    AcceleratorNeed, Bytes, DataRate, Gigabyte, Job, Machine, Money, Offer, Policy, Purchase, Rate, Stage, Unit, dag,
+    fanout,
 };
 use crate::plan::*;
 use crate::problem::{Evaluation, Instance, StageChoices, evaluate_on, routes, worth};
@@ -213,6 +214,8 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
             cost_micro_usd: money(copy.cost),
             storage_micro_usd: money(copy.kept),
             rate_nano_usd_per_gb: class.map_or(DataRate(0), |class| last_rate(parts, class, artifact.bytes)),
+            billed_gb_bytes: class
+                .map_or(Gigabyte::DECIMAL, |class| instance.links.tariffs[usize::from(class)].tariff.gigabyte()),
         }
     };
     copies.iter().map(transfer).collect()

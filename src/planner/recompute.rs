@@ -326,7 +326,8 @@ impl<'a> Check<'a> {
     fn kept(&self, place: &PlaceName, bytes: Bytes) -> Money {
         let keep = i128::from(self.policy.keep.unwrap_or_default().0);
         let rate = div_half_even(i128::from(self.terms(place).storage.0) * keep, 730 * MS_PER_HOUR);
-        Money(saturate(div_half_even(rate * i128::from(bytes.0), 1_000_000_000_000)))
+        let per = i128::from(self.terms(place).gigabyte.0) * 1000;
+        Money(saturate(div_half_even(rate * i128::from(bytes.0), per)))
     }
 
     /// Where an artifact is from the start or is made, and when it is there.
@@ -395,7 +396,7 @@ impl<'a> Check<'a> {
         let names = (from.to_string(), to.to_string());
         let own = self.policy.links.iter().rfind(|link| link.from.matches(&names.0) && link.to.matches(&names.1));
         if let Some(link) = own {
-            return Some((Tariff::new([(Bytes(0), link.rate)]), None));
+            return Some((Tariff::per(self.terms(from).gigabyte, [(Bytes(0), link.rate)]), None));
         }
         let (from_id, to_id) = (self.catalog.place_id(from)?, self.catalog.place_id(to)?);
         let tariff = self.catalog.network.tariff(from_id, to_id)?.clone();

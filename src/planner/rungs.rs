@@ -201,10 +201,13 @@ pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay
             let price = &instance.links.tariffs[usize::from(instance.links.class(from, to)?)];
             let used = price.pool.map_or(Bytes(0), |pool| instance.links.pools[usize::from(pool)].used);
             let dearest = price.tariff.greatest_rate(used, Bytes(used.0.saturating_add(volume)));
+            // By decimal GB both, so that they add up.
+            let dearest = price.tariff.gigabyte().decimal_rate(dearest);
+            let keep = price.keep.gigabyte().decimal_rate(price.keep.last_rate(Bytes(1)));
             Some(PlannedWay {
                 from: name(from).clone(),
                 to: name(to).clone(),
-                rate_nano_usd_per_gb: DataRate(dearest.0.saturating_add(price.keep.0)),
+                rate_nano_usd_per_gb: DataRate(dearest.0.saturating_add(keep.0)),
                 bits_per_second: instance.links.bandwidth[from * instance.links.sites + to].0,
             })
         })

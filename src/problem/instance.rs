@@ -1,7 +1,7 @@
 //! The placement problem: every stage takes one of its choices; artifacts follow.
 
 use crate::model::units::MS_PER_HOUR;
-use crate::model::{Bandwidth, Bytes, DataRate, Money, Objective, Tariff};
+use crate::model::{Bandwidth, Bytes, Money, Objective, Tariff};
 
 /// A placement problem. Money is in micro-USD, time in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,8 +108,8 @@ pub struct Links {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Price {
     pub tariff: Tariff,
-    /// Per GB, for keeping the copy at its destination.
-    pub keep: DataRate,
+    /// For keeping the copy at its destination.
+    pub keep: Tariff,
     /// Index into [`Links::pools`]; `None`: every copy is priced on its own.
     pub pool: Option<u16>,
 }
@@ -131,8 +131,7 @@ impl Price {
 
     /// Of that: keeping it.
     pub fn kept(&self, bytes: Bytes) -> i64 {
-        // Most are kept for nothing.
-        if self.keep.0 == 0 { 0 } else { Tariff::new([(Bytes(0), self.keep)]).cost(bytes).0 }
+        self.keep.cost(bytes).0
     }
 }
 

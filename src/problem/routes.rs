@@ -50,7 +50,8 @@ impl<'a> Least<'a> {
         let least = |price: &Price| match price.pool {
             Some(pool) => {
                 // Rounded down, as the pool's sum is rounded but once.
-                let share = i128::from(artifact.bytes.0) * i128::from(rates[usize::from(pool)].0) / 1_000_000_000_000;
+                let gigabyte = i128::from(links.pools[usize::from(pool)].tariff.gigabyte().0);
+                let share = i128::from(artifact.bytes.0) * i128::from(rates[usize::from(pool)].0) / (gigabyte * 1000);
                 price.kept(artifact.bytes) + i64::try_from(share).unwrap_or(i64::MAX / 32).saturating_sub(1).max(0)
             }
             None => price.cost(artifact.bytes),

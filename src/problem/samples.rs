@@ -58,7 +58,8 @@ pub fn rich_instances() -> impl Strategy<Value = Instance> {
             let tiers = [(1_000_000_000, 90_000_000), (8_000_000_000, 20_000_000)];
             let tariff = Tariff::new(tiers.map(|(from, rate)| (Bytes(from), DataRate(rate))));
             instance.links.pools = vec![Pool { tariff: tariff.clone(), used: Bytes(used) }];
-            instance.links.tariffs[2] = Price { tariff, keep: DataRate(1_000_000), pool: Some(0) };
+            instance.links.tariffs[2] =
+                Price { tariff, keep: Tariff::new([(Bytes(0), DataRate(1_000_000))]), pool: Some(0) };
         }
         instance
     })

@@ -15,6 +15,7 @@ mod europe;
 mod explain;
 mod flags;
 mod frontier;
+mod gigabytes;
 mod import;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;

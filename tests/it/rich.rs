@@ -66,12 +66,14 @@ fn catalog(random: &mut Random, places: &[(&str, &str, &str)], machines: u64, sp
         }
         if clouds.contains(cloud) && random.chance(60) {
             terms.push(format!(
-                "{cloud},{},{},{},{},{},s",
+                "{cloud},{},{},{},{},{},s,{}",
                 random.pick(&["1", "60", "3600", ""]),
                 random.pick(&["60", "3600", "7200", ""]),
                 random.pick(&["0", "90", "300", ""]),
                 random.pick(&["10", "50", "100", ""]),
                 random.pick(&["0.02", "0.2", "0.05", ""]),
+                // One cloud bills by the GiB.
+                if cloud == "a" { "1073741824" } else { "" },
             ));
         }
     }
@@ -114,7 +116,11 @@ fn catalog(random: &mut Random, places: &[(&str, &str, &str)], machines: u64, sp
         ("confidential.csv", "cloud,instance_type,tee,places,source", confidential),
         ("egress.csv", "from,to,usd_per_gb,above_gb,source", egress),
         ("throughput.csv", "from,to,gbps,source", throughput),
-        ("clouds.csv", "cloud,increment_s,minimum_s,boot_s,free_egress_gb,storage_usd_per_gb_month,source", terms),
+        (
+            "clouds.csv",
+            "cloud,increment_s,minimum_s,boot_s,free_egress_gb,storage_usd_per_gb_month,source,gb_bytes",
+            terms,
+        ),
         ("interruptions.csv", "cloud,instance_type,percent_per_month,regions,source", interruptions),
         ("round_trips.csv", "from,to,ms,source", trips),
     ]

@@ -5,7 +5,7 @@ use super::form::{Cards, Form, List, fault};
 use super::number::Figure;
 use crate::catalog::CatalogError;
 use crate::catalog::files::File;
-use crate::catalog::terms::{MILLIS, NANO, PER_PERCENT};
+use crate::catalog::terms::{GIGABYTES, MILLIS, NANO, PER_PERCENT};
 use crate::model::uniform::ServiceName;
 use crate::model::{Pattern, Tee, geography, offer, service};
 use std::collections::BTreeMap;
@@ -119,8 +119,14 @@ impl Check<'_> {
             ("boot_s", &terms.boot_s, MILLIS),
             ("free_egress_gb", &terms.free_egress_gb, NANO),
             ("storage_usd_per_gb_month", &terms.storage_usd_per_gb_month, NANO),
+            ("gb_bytes", &terms.gb_bytes, 1),
         ] {
             self.figure(name, figure.as_ref(), per, Least::Zero)?;
+        }
+        let is_known = |bytes: i64| GIGABYTES.iter().any(|gigabyte| i64::try_from(gigabyte.0) == Ok(bytes));
+        if let Some(bytes) = terms.gb_bytes.as_ref().filter(|bytes| !is_known(bytes.get_ref().scaled(1))) {
+            let hint = "write 1000000000, or 1073741824 for a GiB";
+            return self.wrong(bytes.span(), "no cloud bills by a GB of so many bytes", hint);
         }
         Ok(())
     }

@@ -62,6 +62,8 @@ pub struct Terms {
     pub boot_s: Option<Figure>,
     pub free_egress_gb: Option<Figure>,
     pub storage_usd_per_gb_month: Option<Figure>,
+    /// 1000000000 or 1073741824: what a GB of egress and storage has.
+    pub gb_bytes: Option<Figure>,
 }
 
 #[derive(Debug, Deserialize)]

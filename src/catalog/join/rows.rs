@@ -167,6 +167,7 @@ fn terms(form: &Form, draft: &mut Draft, source: &str) {
         storage: figure(&terms.storage_usd_per_gb_month, NANO),
         source: source.to_owned(),
         evidence: "its own file".to_owned(),
+        gigabyte: figure(&terms.gb_bytes, 1),
     };
     draft.clouds.insert(form.cloud.get_ref().clone(), row);
 }

@@ -58,6 +58,7 @@ fn place(form: &Form, name: &str, error: &CatalogError) -> Option<Range<usize>> 
                 "boot_s" => span(&terms.boot_s),
                 "free_egress_gb" => span(&terms.free_egress_gb),
                 "storage_usd_per_gb_month" => span(&terms.storage_usd_per_gb_month),
+                "gb_bytes" => span(&terms.gb_bytes),
                 _ => None,
             };
             either(value, form.cloud.span())

@@ -1,7 +1,7 @@
 //! How clouds bill and boot, and how often spot machines are interrupted, as text and as JSON.
 
 use crate::catalog::{Catalog, Source, Terms};
-use crate::model::units::div_half_even;
+use crate::model::units::{div_half_even, grouped};
 use crate::model::{Bandwidth, Offer, Place, Purchase};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ pub(super) fn lines(catalog: &Catalog, cloud: &str) -> Vec<(&'static str, String
         ("boot", terms.boot.to_string()),
         ("free egress", free),
         ("storage", format!("{} per GB and month", terms.storage)),
+        ("a billed GB", format!("{} bytes", grouped(terms.gigabyte.0.into()))),
     ]
 }
 
@@ -38,6 +39,7 @@ pub(super) fn to_json(catalog: &Catalog, cloud: &str) -> Value {
         json!({
             "increment_ms": terms.increment, "minimum_ms": terms.minimum, "boot_ms": terms.boot,
             "free_egress_bytes": terms.free_egress, "storage_nano_usd_per_gb_month": terms.storage,
+            "billed_gb_bytes": terms.gigabyte,
         })
     })
 }

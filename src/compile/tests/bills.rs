@@ -88,7 +88,7 @@ fn artifacts_are_kept_where_they_are() {
     let cost = |from: usize, to: usize| instance.links.cost(from, to, Bytes(10 * GB)).unwrap();
     assert_eq!((cost(0, 2), cost(2, 0)), (1_000_000, 2_010_000));
     let free = compile(&chain, &Policy::default(), &catalog).unwrap().instance;
-    assert!(free.links.tariffs.iter().all(|price| price.keep == DataRate(0)));
+    assert!(free.links.tariffs.iter().all(|price| price.keep == Tariff::free()));
     assert_eq!(free.stages[0].choices[0].storage, 0);
 }
 

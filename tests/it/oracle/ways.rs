@@ -9,12 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Where a copy comes from, by its destination; places of the catalog.
 pub type Tree = BTreeMap<u32, u32>;
 
-/// The price that an account has of its own for a way, per GB in nano-USD: the last that matches.
-pub fn arranged(policy: &Policy, catalog: &Catalog, from: u32, to: u32) -> Option<i128> {
+/// The price that an account has of its own for a way, in nano-USD for a GB as the cloud bills it,
+/// and the bytes of that: the last that matches.
+pub fn arranged(policy: &Policy, catalog: &Catalog, from: u32, to: u32) -> Option<(i128, i128)> {
+    let terms = catalog.terms.get(&catalog.places[from as usize].name.cloud);
+    let gigabyte = terms.map_or(1_000_000_000, |terms| i128::from(terms.gigabyte.0));
     let name = |place: u32| catalog.places[place as usize].name.to_string();
     let (from, to) = (name(from), name(to));
     let matching = policy.links.iter().rfind(|link| link.from.matches(&from) && link.to.matches(&to));
-    matching.map(|link| i128::from(link.rate.0))
+    matching.map(|link| (i128::from(link.rate.0), gigabyte))
 }
 
 /// A price list of a cloud: what leaves the cloud under it is counted together, and so is what
@@ -53,8 +56,8 @@ pub struct Ways<'a> {
 
 /// Who bills a copy.
 enum Bill<'a> {
-    /// Nano-USD per GB, by an arrangement of one's own.
-    Link(i128),
+    /// Nano-USD per GB, by an arrangement of one's own, and the bytes of a GB.
+    Link((i128, i128)),
     List(Key<'a>),
 }
 
@@ -124,7 +127,8 @@ impl<'a> Ways<'a> {
             return 0;
         };
         // nano-USD per GB and 730 hours -> micro-USD
-        div_half_even(bytes * i128::from(terms.storage.0) * i128::from(keep), 1_000_000_000_000 * 730 * 3_600_000)
+        let per = i128::from(terms.gigabyte.0) * 1000;
+        div_half_even(bytes * i128::from(terms.storage.0) * i128::from(keep), per * 730 * 3_600_000)
     }
 
     /// All trees by which data gets from a place to others: each takes its copy from the origin, or
@@ -174,8 +178,8 @@ impl<'a> Ways<'a> {
     }
 }
 
-fn linked(bytes: i128, rate: i128) -> i128 {
-    div_half_even(bytes * rate, 1_000_000_000_000)
+pub fn linked(bytes: i128, (rate, gigabyte): (i128, i128)) -> i128 {
+    div_half_even(bytes * rate, gigabyte * 1000)
 }
 
 /// One figure of a quota, for one cloud or place.

@@ -284,7 +284,7 @@ fn take<'a>(
 /// byte on.
 fn once(from: u32, to: u32, size: Bytes, policy: &Policy, catalog: &Catalog) -> Option<i128> {
     match super::ways::arranged(policy, catalog, from, to) {
-        Some(rate) => Some(div_half_even(i128::from(size.0) * rate, 1_000_000_000_000)),
+        Some(rate) => Some(super::ways::linked(i128::from(size.0), rate)),
         None => Some(i128::from(catalog.network.egress(from, to, size)?.cost.0)),
     }
 }

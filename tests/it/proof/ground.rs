@@ -9,7 +9,7 @@ use crate::clouds::microsoft::Microsoft;
 use crate::kubernetes::fake::Namespace;
 use crate::slurmd::Cluster;
 use crate::sshd::Sshd;
-use sky::model::{Bytes, DataRate, Millis, Money, PlaceName, Rate};
+use sky::model::{Bytes, DataRate, Gigabyte, Millis, Money, PlaceName, Rate};
 use sky::plan::{Plan, PlannedTransfer, PlannedWay, file};
 use sky::provider::sim;
 use sky::state::{Folder, State};
@@ -427,6 +427,7 @@ fn in_clouds(plan: &mut Plan, places: [&str; 2]) {
         cost_micro_usd: Money(1),
         storage_micro_usd: Money(0),
         rate_nano_usd_per_gb: DataRate(90_000_000),
+        billed_gb_bytes: Gigabyte::DECIMAL,
     }];
     let way = |from: &PlaceName, to: &PlaceName| PlannedWay {
         from: from.clone(),
