@@ -13,7 +13,7 @@ use super::stage::publish;
 use super::staging;
 use super::watch::{End, Watched, watch};
 use super::work::{self, Work, blocking};
-use crate::model::{Millis, Money};
+use crate::model::{Extras, Millis, Money};
 use crate::plan::PlannedStage;
 use crate::provider::{Content, ErrorKind, Evidence, Provider, ProviderError, RunStatus, Task, Token, Worker};
 use crate::state::event::{Call, Event};
@@ -79,7 +79,8 @@ impl<'a> Attempt<'a> {
         let provider = context.open(&name)?;
         let free = if provider.bills() { 1 } else { 0 };
         let rate = crate::model::Rate(rung.rate.0 * free);
-        let meter = Meter { rate, nodes: planned.nodes, billing: rung.billing };
+        let extras = if provider.bills() { rung.extras } else { Extras::default() };
+        let meter = Meter { rate, extras, nodes: planned.nodes, billing: rung.billing };
         let storage = Money(planned.storage_micro_usd.0 * free);
         let begun = Instant::now();
         let attempt = |token: Token, started: String, lease: Duration, resumed: Option<StageRecord>| Self {
@@ -117,6 +118,7 @@ impl<'a> Attempt<'a> {
                     purchase: rung.purchase,
                     nodes: planned.nodes,
                     rate_nano_usd_per_hour: rate,
+                    extras,
                     billing: rung.billing,
                     rung: rung.number,
                 };

@@ -6,8 +6,8 @@
 //! the budget allows it besides what the stages still to come are planned to cost. It is renewed
 //! while `sky` watches, within the same bounds.
 
-use crate::model::{Millis, Money, Rate};
-use crate::plan::{Billing, Plan};
+use crate::model::{Extras, Millis, Money, Rate};
+use crate::plan::{Billing, Plan, PlannedStage};
 use crate::state::{StageRecord, State, Status};
 use crate::util::clock;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,8 @@ const FREE: Millis = Millis(24 * 3600 * 1000);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meter {
     pub rate: Rate,
+    /// What comes with each machine.
+    pub extras: Extras,
     pub nodes: u32,
     pub billing: Billing,
 }
@@ -29,7 +31,11 @@ pub struct Meter {
 impl Meter {
     /// For a time of the machines.
     pub fn cost(&self, time: Millis) -> Money {
-        if self.rate.0 == 0 { Money(0) } else { self.rate.cost(self.nodes, self.billing.billed(time)) }
+        if self.rate.0 == 0 && self.extras.is_none() {
+            return Money(0);
+        }
+        let billed = self.billing.billed(time);
+        self.rate.cost(self.nodes, billed) + self.extras.cost(self.nodes, billed)
     }
 }
 
@@ -133,7 +139,8 @@ impl Purse {
     pub fn new(limit: Option<Money>, plan: &Plan, state: &State) -> Self {
         let live = state.stages.iter().filter(|(_, record)| record.live).map(|(name, _)| name.clone());
         let mut purse = Self { limit, live: live.collect(), ..Self::default() };
-        let own = plan.stages.iter().map(|stage| (&stage.name, stage.cost_micro_usd, stage.storage_micro_usd));
+        let beside = |stage: &PlannedStage| stage.storage_micro_usd + stage.disk_micro_usd + stage.address_micro_usd;
+        let own = plan.stages.iter().map(|stage| (&stage.name, stage.cost_micro_usd, beside(stage)));
         // A copy is on the bill of its first reader.
         let copies = plan
             .transfers
@@ -216,7 +223,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn meter(rate: i64) -> Meter {
-        Meter { rate: Rate(rate), nodes: 1, billing: Billing::default() }
+        Meter { rate: Rate(rate), extras: Extras::default(), nodes: 1, billing: Billing::default() }
     }
 
     const HOUR: u64 = 3_600_000;
@@ -272,7 +279,8 @@ mod tests {
                 limit: Some(Money(limit)), spent: Money(spent), reserved: Money(reserved), to_come: Money(to_come),
             };
             let billing = Billing { increment_ms: Millis(increment), minimum_ms: Millis(increment) };
-            let meter = Meter { rate: Rate(rate), nodes, billing };
+            let extras = Extras { address_nano_usd_per_hour: Rate(5_000_000), ..Extras::default() };
+            let meter = Meter { rate: Rate(rate), extras, nodes, billing };
             let wanted = Wanted { meter, least: Millis(least), most: Millis(least + slack), once: Money(once) };
             match reserve(&account, &wanted) {
                 Ok(given) => {

@@ -7,7 +7,7 @@ use super::check::{Checked, OnFailure, Settings, predecessors};
 use super::notice::{Interrupt, Notice, Observer};
 use super::record::Recorder;
 use super::{Error, depot, gone, stage};
-use crate::model::{DataRate, Millis, Money, PlaceName, Rate};
+use crate::model::{DataRate, Extras, Millis, Money, PlaceName, Rate};
 use crate::plan::{self, Billing, Plan, PlannedStage};
 use crate::provider::{self, Evidence, Owner, Provider, Token};
 use crate::state::event::{Call, Event};
@@ -162,10 +162,10 @@ fn account(plan: &Plan, purse: &Purse, state: &State) -> Balance {
     };
     let live = state.stages.iter().filter(|(_, record)| record.live);
     let billing = live.map(|(name, record)| {
-        let hourly = record
-            .rented
-            .as_ref()
-            .map_or(Money(0), |rented| rented.rate_nano_usd_per_hour.cost(rented.nodes, Millis(3_600_000)));
+        let hourly = record.rented.as_ref().map_or(Money(0), |rented| {
+            let hour = Millis(3_600_000);
+            rented.rate_nano_usd_per_hour.cost(rented.nodes, hour) + rented.extras.cost(rented.nodes, hour)
+        });
         (name.clone(), hourly)
     });
     Balance {
@@ -455,8 +455,13 @@ pub(super) async fn abandon(context: &Context, name: &str, former: &StageRecord,
 /// What the machine of an attempt costs by its time.
 pub(super) fn meter(record: &StageRecord) -> Meter {
     match &record.rented {
-        Some(rented) => Meter { rate: rented.rate_nano_usd_per_hour, nodes: rented.nodes, billing: rented.billing },
-        None => Meter { rate: Rate(0), nodes: 1, billing: Billing::default() },
+        Some(rented) => Meter {
+            rate: rented.rate_nano_usd_per_hour,
+            extras: rented.extras,
+            nodes: rented.nodes,
+            billing: rented.billing,
+        },
+        None => Meter { rate: Rate(0), extras: Extras::default(), nodes: 1, billing: Billing::default() },
     }
 }
 

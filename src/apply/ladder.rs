@@ -8,7 +8,7 @@
 //! are where the plan puts them.
 
 use super::check::predecessors;
-use crate::model::{ArtifactRef, Bandwidth, Bytes, Millis, Money, PlaceName, Purchase, Rate, Tee};
+use crate::model::{ArtifactRef, Bandwidth, Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate, Tee};
 use crate::plan::{Alternative, Billing, Plan, PlannedStage, Usage};
 use crate::state::{State, Status};
 use crate::util::clock;
@@ -26,6 +26,8 @@ pub struct Rung {
     /// What its machine must run with.
     pub tee: Option<Tee>,
     pub rate: Rate,
+    /// What comes with each machine.
+    pub extras: Extras,
     pub billing: Billing,
     pub usage: Option<Usage>,
     /// From asking for the machines to the end of the stage.
@@ -59,6 +61,7 @@ pub fn rungs(stage: &PlannedStage) -> Vec<Rung> {
         purchase: stage.purchase,
         tee: stage.tee,
         rate: stage.rate_nano_usd_per_hour,
+        extras: stage.extras,
         billing: stage.billing,
         usage: stage.usage,
         duration: Millis(stage.end_ms.0.saturating_sub(stage.start_ms.0)),
@@ -73,6 +76,7 @@ pub fn rungs(stage: &PlannedStage) -> Vec<Rung> {
         purchase: other.purchase,
         tee: other.tee,
         rate: other.rate_nano_usd_per_hour,
+        extras: other.extras,
         billing: other.billing,
         usage: other.usage,
         duration: other.duration_ms,

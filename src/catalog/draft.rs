@@ -3,7 +3,7 @@
 use crate::catalog::files::{CATALOG, File};
 use crate::catalog::load::{self, HeadSource, folder_and_stem};
 use crate::catalog::table::{Row, Table};
-use crate::catalog::{CatalogError, burstable, certifications, services, terms};
+use crate::catalog::{CatalogError, burstable, certifications, extras, services, terms};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All rows of a catalog, by their keys.
@@ -21,6 +21,8 @@ pub struct Draft {
     pub confidential: BTreeMap<(String, String, String), ConfidentialRow>,
     /// By cloud and instance type patterns: virtual CPUs in thousandths (none: unknown), source, evidence.
     pub burstable: BTreeMap<(String, String), (Option<i64>, String, String)>,
+    /// By cloud: the cells of its row after its name.
+    pub extras: BTreeMap<String, [String; 7]>,
     /// By scheme, places and operator.
     pub certifications: BTreeMap<(String, String, String), CertificationRow>,
     /// By `from` and `to`.
@@ -175,6 +177,7 @@ impl Draft {
                 ("accelerators.csv", _) => rows(file, load::ACCELERATORS, 1, |row| draft.accelerator(row))?,
                 ("confidential.csv", _) => rows(file, load::CONFIDENTIAL, 5, |row| draft.environment(row))?,
                 (burstable::BURSTABLE_FILE, _) => rows(file, burstable::COLUMNS, 4, |row| draft.baseline(row))?,
+                (extras::EXTRAS_FILE, _) => rows(file, extras::COLUMNS, 1, |row| draft.extra(row))?,
                 ("certifications.csv", _) => rows(file, certifications::COLUMNS, 4, |row| draft.certified(row))?,
                 ("egress.csv", _) => rows(file, crate::catalog::rules::EGRESS, 5, |row| draft.tier(row))?,
                 ("throughput.csv", _) => rows(file, crate::catalog::rules::THROUGHPUT, 4, |row| draft.speed(row))?,
@@ -209,6 +212,7 @@ impl Draft {
         self.accelerators.extend(other.accelerators);
         self.confidential.extend(other.confidential);
         self.burstable.extend(other.burstable);
+        self.extras.extend(other.extras);
         self.certifications.extend(other.certifications);
         self.egress.extend(other.egress);
         self.throughput.extend(other.throughput);
@@ -260,6 +264,7 @@ impl Draft {
         used.extend(self.places.values().map(|row| row.source.as_str()));
         used.extend(self.accelerators.values().map(|row| row.source.as_str()));
         used.extend(self.confidential.values().map(|row| row.source.as_str()));
+        used.extend(self.extras.values().map(|cells| cells[5].as_str()));
         used.extend(self.burstable.values().map(|(_, source, _)| source.as_str()));
         used.extend(self.certifications.values().map(|row| row.source.as_str()));
         used.extend(self.egress.values().map(|row| row.source.as_str()));
@@ -330,6 +335,12 @@ impl Draft {
         let text = |column| row.cell(column).to_owned();
         let environment = ConfidentialRow { places: text(3), source: text(4), evidence: text(5) };
         self.confidential.insert((text(0), text(1), text(2)), environment);
+        Ok(())
+    }
+
+    fn extra(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let cells = [1, 2, 3, 4, 5, 6, 7].map(|column| row.cell(column).to_owned());
+        self.extras.insert(row.required(0)?.to_owned(), cells);
         Ok(())
     }
 

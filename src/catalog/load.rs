@@ -4,7 +4,7 @@
 use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::table::{Row, Table};
 use crate::catalog::{
-    Accelerator, Catalog, CatalogError, Source, burstable, certifications, offers, rules, services, terms,
+    Accelerator, Catalog, CatalogError, Source, burstable, certifications, extras, offers, rules, services, terms,
 };
 use crate::model::offer::{CLASSES, COMMERCIAL};
 use crate::model::{Bytes, Gigabyte, Machine, Place, PlaceName, Reach, geography};
@@ -210,6 +210,9 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
     }
     if let Some(file) = find("clouds.csv") {
         catalog.terms = terms::clouds(file, &catalog.places, &catalog.sources)?;
+    }
+    if let Some(file) = find(extras::EXTRAS_FILE) {
+        catalog.extras = extras::read(file, &catalog.places, &catalog.sources)?;
     }
     let (places, sources) = (catalog.places.clone(), catalog.sources.clone());
     let gigabyte =

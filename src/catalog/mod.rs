@@ -10,6 +10,7 @@ pub mod diff;
 pub mod draft;
 mod edit;
 pub mod error;
+mod extras;
 pub mod files;
 pub mod join;
 pub mod load;
@@ -28,6 +29,7 @@ pub mod words;
 mod write;
 
 pub use error::CatalogError;
+pub use extras::MachineExtras;
 
 use crate::model::{Bytes, DataRate, Gigabyte, Machine, Millis, Offer, Pattern, Place, PlaceName, Quota};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +53,8 @@ pub struct Catalog {
     /// How clouds bill and boot, by cloud; a cloud that is not there bills by the millisecond,
     /// boots in no time and stores for nothing.
     pub terms: BTreeMap<String, Terms>,
+    /// What comes with a machine and is billed beside it, by cloud; with others nothing is known to.
+    pub extras: BTreeMap<String, extras::MachineExtras>,
     /// Share of spot machines interrupted in a month, in parts per million, by index of place
     /// and machine.
     pub interruptions: BTreeMap<(u32, u32), u32>,

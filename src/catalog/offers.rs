@@ -1,6 +1,7 @@
 //! Prices and confidential environments: from rows to [`Offer`]s.
 
 use crate::catalog::burstable::BURSTABLE_FILE;
+use crate::catalog::extras::EXTRAS_FILE;
 use crate::catalog::files::{CATALOG, File};
 use crate::catalog::load::{CONFIDENTIAL, Names, PRICES, folder_and_stem};
 use crate::catalog::services::{Offered, SERVICES_FILE};
@@ -117,6 +118,7 @@ fn known_at_root(file: &File) -> Result<(), CatalogError> {
         "machines.csv",
         "accelerators.csv",
         BURSTABLE_FILE,
+        EXTRAS_FILE,
         "certifications.csv",
         "confidential.csv",
         "egress.csv",

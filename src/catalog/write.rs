@@ -6,7 +6,7 @@ use crate::catalog::load::{ACCELERATORS, CONFIDENTIAL, FORMAT, Head, MACHINES, P
 use crate::catalog::rules::{EGRESS, THROUGHPUT};
 use crate::catalog::services;
 use crate::catalog::terms::{self, CLOUDS, INTERRUPTIONS, ROUND_TRIPS};
-use crate::catalog::{burstable, certifications};
+use crate::catalog::{burstable, certifications, extras};
 use crate::model::units::div_half_even;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,6 +81,8 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
         line([cloud, types, &baseline, source, evidence])
     });
     put(burstable::BURSTABLE_FILE.to_owned(), burstable::COLUMNS, baselines.collect());
+    let extras_rows = draft.extras.iter().map(|(cloud, cells)| line(std::iter::once(cloud).chain(cells)));
+    put(extras::EXTRAS_FILE.to_owned(), extras::COLUMNS, extras_rows.collect());
     let certified = draft.certifications.iter().map(|((scheme, places, operator), row)| {
         line([scheme, &row.status, places, &row.source, operator, &row.since, &row.evidence])
     });

@@ -7,7 +7,7 @@ use super::places::Places;
 use super::spot::{self, Expected};
 use crate::catalog::Catalog;
 use crate::model::units::{div_half_even, saturate};
-use crate::model::{Bytes, Millis, Money, Stage, Tee};
+use crate::model::{Bytes, Extras, Millis, Money, Stage, Tee};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An offer that a stage may take. Candidates of a stage are in the order of place, instance
@@ -24,8 +24,12 @@ pub struct Candidate {
     pub run: Millis,
     /// Machine time that is billed.
     pub billed: Millis,
-    /// All nodes for the billed time, and `moving`.
+    /// All nodes for the billed time, with `extras`, and `moving`.
     pub cost: Money,
+    /// Prices of what comes with each machine.
+    pub extras: Extras,
+    /// Of `cost`: what that costs.
+    pub beside: Money,
     /// Of `cost`: what it is expected to cost to bring checkpoints to other places.
     pub moving: Money,
     /// Expected number of interruptions, in millionths.
@@ -67,6 +71,7 @@ pub fn candidates(
     limits: &[Limit],
 ) -> Vec<Candidate> {
     let catalog = places.catalog;
+    let writes: Bytes = stage.writes.values().copied().sum();
     let mut times: BTreeMap<u32, Option<Millis>> = BTreeMap::new();
     // Expectations take time to work out, and are the same for many machines.
     let mut expected: BTreeMap<(Millis, u32, Millis), Option<Expected>> = BTreeMap::new();
@@ -97,7 +102,9 @@ pub fn candidates(
             Some(quantity) => unit.cost(offer.rate, quantity),
             None => offer.rate.cost(stage.nodes, billed),
         };
-        let cost = Money(own.0.saturating_add(moving.0));
+        let extras = if quantity.is_some() { Extras::default() } else { catalog.extras_prices(offer, writes) };
+        let beside = extras.cost(stage.nodes, billed);
+        let cost = Money(own.0.saturating_add(moving.0).saturating_add(beside.0));
         let Contender { offer, rank, tee, monthly, assumed } = *contender;
         Some(Candidate {
             offer,
@@ -106,6 +113,8 @@ pub fn candidates(
             run,
             billed,
             cost,
+            extras,
+            beside,
             moving,
             interruptions,
             every,

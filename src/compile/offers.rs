@@ -272,15 +272,21 @@ fn worth_taking(
 ) {
     let catalog = places.catalog;
     let unit = |contender: &Contender| catalog.machine(&catalog.offers[contender.offer]).unit();
+    // What comes with a machine is the same for all of one kind, and so is left out of the comparison.
+    let kind = |contender: &Contender| {
+        let extras = catalog.extras_of(&catalog.offers[contender.offer]).is_some();
+        (contender.monthly, contender.rank, unit(contender), extras)
+    };
     in_place.sort_by_cached_key(|(pace, contender)| {
         let rate = catalog.offers[contender.offer].rate;
-        (contender.monthly, contender.rank, unit(contender), rate, std::cmp::Reverse(*pace), contender.offer)
+        let kind = kind(contender);
+        (kind, rate, std::cmp::Reverse(*pace), contender.offer)
     });
     let uses = |contender: &Contender| -> Vec<i64> {
         limits.iter().map(|limit| limit.used(catalog.machine(&catalog.offers[contender.offer]), 1)).collect()
     };
     // Cheaper ones come first, so only pace and uses are left to compare.
-    for group in in_place.chunk_by(|(_, a), (_, b)| (a.monthly, a.rank, unit(a)) == (b.monthly, b.rank, unit(b))) {
+    for group in in_place.chunk_by(|(_, a), (_, b)| kind(a) == kind(b)) {
         let mut front: Vec<(i128, Vec<i64>)> = Vec::new();
         for (pace, contender) in group {
             let uses = uses(contender);

@@ -6,6 +6,7 @@
 pub mod accelerator;
 pub mod canonical;
 pub mod dag;
+pub mod extras;
 pub mod fanout;
 pub mod geography;
 pub mod job;
@@ -20,6 +21,7 @@ pub mod uniform;
 pub mod units;
 
 pub use accelerator::AcceleratorNeed;
+pub use extras::Extras;
 pub use job::{
     Allocation, ArtifactRef, Checkpoint, Dataset, Domain, Job, Latency, Needs, OfferName, Spread, Stage, Work,
 };

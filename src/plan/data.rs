@@ -2,7 +2,7 @@
 //! milliseconds since the job's start, sizes in bytes.
 
 use crate::model::{
-    ArtifactRef, Bytes, DataRate, Gigabyte, Millis, Money, Objective, PlaceName, Purchase, Rate, Tee, Unit,
+    ArtifactRef, Bytes, DataRate, Extras, Gigabyte, Millis, Money, Objective, PlaceName, Purchase, Rate, Tee, Unit,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,6 +117,18 @@ pub struct PlannedStage {
     /// Keeping its outputs where it runs.
     #[serde(default)]
     pub storage_micro_usd: Money,
+    /// Of each machine: its boot disk, in GiB; 0: none that is known to be billed.
+    #[serde(skip_serializing_if = "is_zero_gib", default)]
+    pub boot_disk_gib: u64,
+    /// Prices of what comes with each machine.
+    #[serde(skip_serializing_if = "Extras::is_none", default)]
+    pub extras: Extras,
+    /// What the boot disks of all nodes cost.
+    #[serde(skip_serializing_if = "costs_nothing", default)]
+    pub disk_micro_usd: Money,
+    /// What their public addresses cost.
+    #[serde(skip_serializing_if = "costs_nothing", default)]
+    pub address_micro_usd: Money,
     /// Labels of what it reads.
     pub labels: BTreeSet<String>,
     pub reads: BTreeSet<ArtifactRef>,
@@ -287,6 +299,9 @@ pub struct Alternative {
     /// Compute only, all nodes.
     #[serde(skip_serializing_if = "costs_nothing", default)]
     pub cost_micro_usd: Money,
+    /// As of the stage.
+    #[serde(skip_serializing_if = "Extras::is_none", default)]
+    pub extras: Extras,
     /// A quota or a spread counts the stage together with others: it was checked with all others
     /// where the plan puts them, and only holds then.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
@@ -295,6 +310,10 @@ pub struct Alternative {
 
 fn is_zero(time: &Millis) -> bool {
     time.0 == 0
+}
+
+fn is_zero_gib(size: &u64) -> bool {
+    *size == 0
 }
 
 fn costs_nothing(cost: &Money) -> bool {
@@ -347,6 +366,12 @@ pub struct Totals {
     pub egress_micro_usd: Money,
     #[serde(default)]
     pub storage_micro_usd: Money,
+    /// Boot disks.
+    #[serde(skip_serializing_if = "costs_nothing", default)]
+    pub disk_micro_usd: Money,
+    /// Public IPv4 addresses.
+    #[serde(skip_serializing_if = "costs_nothing", default)]
+    pub address_micro_usd: Money,
     pub makespan_ms: Millis,
 }
 

@@ -43,6 +43,8 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
     let mut stages: Vec<PlannedStage> =
         (0..compiled.stages.len()).map(|stage| planned_stage(parts, &dag, stage)).collect();
     let ways = rungs::ways(parts, &stages);
+    let disks: Money = stages.iter().map(|stage| stage.disk_micro_usd).sum();
+    let addresses: Money = stages.iter().map(|stage| stage.address_micro_usd).sum();
     stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
     let mut transfers: Vec<PlannedTransfer> = planned_transfers(parts);
     transfers.sort_by(|a, b| (a.start_ms, &a.artifact, &a.to).cmp(&(b.start_ms, &b.artifact, &b.to)));
@@ -58,9 +60,11 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         datasets: planned_datasets(job),
         totals: Totals {
             cost_micro_usd: money(evaluation.cost()),
-            compute_micro_usd: money(evaluation.compute),
+            compute_micro_usd: money(evaluation.compute) - disks - addresses,
             egress_micro_usd: money(evaluation.egress),
             storage_micro_usd: money(evaluation.storage),
+            disk_micro_usd: disks,
+            address_micro_usd: addresses,
             makespan_ms: millis(evaluation.makespan),
         },
         single_cloud: single.clone(),
@@ -151,8 +155,14 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
             checkpoint_every_ms: candidate.every,
             moving_micro_usd: candidate.moving,
         }),
-        cost_micro_usd: money(choice.cost - choice.storage),
+        cost_micro_usd: Money(choice.cost - choice.storage - candidate.beside.0),
         storage_micro_usd: money(choice.storage),
+        boot_disk_gib: catalog
+            .extras_of(offer)
+            .map_or(0, |extras| extras.disk_gib(stage.writes.values().copied().sum())),
+        extras: candidate.extras,
+        disk_micro_usd: candidate.extras.disks(stage.nodes, candidate.billed),
+        address_micro_usd: candidate.extras.addresses(stage.nodes, candidate.billed),
         labels: compiled.labels.of_stage.get(name).cloned().unwrap_or_default(),
         reads: stage.reads.clone(),
         writes: stage.writes.clone(),

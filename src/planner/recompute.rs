@@ -166,7 +166,7 @@ impl<'a> Check<'a> {
         if !(self.meets(&stage.needs, offer) && any) {
             self.wrong(at("instance_type"), &planned.instance_type, "a machine that meets the stage's needs");
         }
-        self.schedule(stage, planned, machine);
+        self.schedule(stage, planned, offer);
     }
 
     fn bought(&self, stage: &Stage, purchase: Purchase) -> bool {
@@ -251,7 +251,8 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn schedule(&mut self, stage: &Stage, planned: &PlannedStage, machine: &Machine) {
+    fn schedule(&mut self, stage: &Stage, planned: &PlannedStage, offer: &Offer) {
+        let machine = self.catalog.machine(offer);
         let at = |member: &str| format!("stages.{}.{member}", planned.name);
         let Some(work) = self.work(stage, machine) else {
             return self.wrong(at("instance_type"), &planned.instance_type, "a machine that the job has a time for");
@@ -309,6 +310,7 @@ impl<'a> Check<'a> {
             self.same(at("usage"), &(usage.quantity > 0), &true);
         }
         self.same(at("cost_micro_usd"), &planned.cost_micro_usd, &cost);
+        self.beside(stage, planned, offer, billed);
         let read = |name: &String| {
             let whole = ArtifactRef::Output { stage: planned.name.clone(), name: name.clone() };
             self.job.stages.values().any(|stage| stage.reads.contains(&whole))
@@ -320,6 +322,31 @@ impl<'a> Check<'a> {
             .map(|(_, bytes)| self.kept(&planned.place, *bytes))
             .sum();
         self.same(at("storage_micro_usd"), &planned.storage_micro_usd, &kept);
+    }
+
+    /// What comes with the machines: their boot disks and their public addresses.
+    fn beside(&mut self, stage: &Stage, planned: &PlannedStage, offer: &Offer, billed: Millis) {
+        let at = |member: &str| format!("stages.{}.{member}", planned.name);
+        let machine = self.catalog.machine(offer);
+        let is_tpu = machine.accelerator.as_ref().is_some_and(|(name, _)| name.starts_with("tpu-"));
+        let extras = self.catalog.extras.get(&planned.place.cloud).filter(|_| machine.service.is_none() && !is_tpu);
+        let (mut gib, mut disk, mut address) = (0, 0, 0);
+        if let Some(extras) = extras {
+            let written: u64 = stage.writes.values().map(|bytes| bytes.0).sum();
+            gib = extras.boot_disk_gib + written.div_ceil(1 << 30);
+            let size = extras.disk_sizes_gib.iter().copied().find(|size| *size >= gib).unwrap_or(gib);
+            disk = saturate(div_half_even(i128::from(extras.disk_per_gib_month.0) * i128::from(size), 730));
+            address = if planned.purchase == Purchase::Spot { extras.spot_address.0 } else { extras.address.0 };
+        }
+        self.same(at("boot_disk_gib"), &planned.boot_disk_gib, &gib);
+        self.same(at("extras.disk_nano_usd_per_hour"), &planned.extras.disk_nano_usd_per_hour, &Rate(disk));
+        self.same(at("extras.address_nano_usd_per_hour"), &planned.extras.address_nano_usd_per_hour, &Rate(address));
+        let cost = |rate: i64| {
+            let exact = i128::from(rate) * i128::from(stage.nodes) * i128::from(billed.0);
+            Money(saturate(div_half_even(exact, MS_PER_HOUR * 1000)))
+        };
+        self.same(at("disk_micro_usd"), &planned.disk_micro_usd, &cost(disk));
+        self.same(at("address_micro_usd"), &planned.address_micro_usd, &cost(address));
     }
 
     /// What keeping so much there costs.
@@ -447,16 +474,21 @@ impl<'a> Check<'a> {
         let storage = stages.iter().map(|stage| stage.storage_micro_usd);
         let storage: Money = storage.chain(transfers.iter().map(|copy| copy.storage_micro_usd)).sum();
         let makespan = stages.iter().map(|stage| stage.end_ms).max().unwrap_or_default();
+        let disks: Money = stages.iter().map(|stage| stage.disk_micro_usd).sum();
+        let addresses: Money = stages.iter().map(|stage| stage.address_micro_usd).sum();
+        self.same("totals.disk_micro_usd".to_owned(), &totals.disk_micro_usd, &disks);
+        self.same("totals.address_micro_usd".to_owned(), &totals.address_micro_usd, &addresses);
+        let cost = compute + egress + storage + disks + addresses;
         self.same("totals.compute_micro_usd".to_owned(), &totals.compute_micro_usd, &compute);
         self.same("totals.egress_micro_usd".to_owned(), &totals.egress_micro_usd, &egress);
         self.same("totals.storage_micro_usd".to_owned(), &totals.storage_micro_usd, &storage);
-        self.same("totals.cost_micro_usd".to_owned(), &totals.cost_micro_usd, &(compute + egress + storage));
+        self.same("totals.cost_micro_usd".to_owned(), &totals.cost_micro_usd, &cost);
         self.same("totals.makespan_ms".to_owned(), &totals.makespan_ms, &makespan);
         if let Some(limit) = self.policy.deadline.filter(|limit| makespan > *limit) {
             self.wrong("totals.makespan_ms".to_owned(), makespan.exact(), format!("at most {}", limit.exact()));
         }
-        if let Some(limit) = self.policy.budget.filter(|limit| compute + egress + storage > *limit) {
-            let cost = (compute + egress + storage).exact();
+        if let Some(limit) = self.policy.budget.filter(|limit| cost > *limit) {
+            let cost = cost.exact();
             self.wrong("totals.cost_micro_usd".to_owned(), cost, format!("at most {}", limit.exact()));
         }
     }

@@ -164,7 +164,8 @@ fn alternative(parts: &Parts<'_>, stage: usize, (cost, time, position): (i64, i6
         billing: billing(catalog, offer),
         duration_ms: candidate.duration,
         boot_ms: candidate.boot,
-        cost_micro_usd: candidate.cost,
+        cost_micro_usd: candidate.cost - candidate.beside,
+        extras: candidate.extras,
         counted_with_others: counted,
     }
 }

@@ -101,6 +101,12 @@ fn totals(plan: &Plan) -> String {
     if totals.storage_micro_usd.0 != 0 {
         line("Storage", &totals.storage_micro_usd.to_string(), "");
     }
+    if totals.disk_micro_usd.0 != 0 {
+        line("Boot disks", &totals.disk_micro_usd.to_string(), "");
+    }
+    if totals.address_micro_usd.0 != 0 {
+        line("Public addresses", &totals.address_micro_usd.to_string(), "");
+    }
     line("Total", &totals.cost_micro_usd.to_string(), &format!("ends after {}", totals.makespan_ms));
     match &plan.single_cloud {
         Some(single) => {

@@ -1,6 +1,6 @@
 //! The fields of a state file.
 
-use crate::model::{Money, Pack, PlaceName, Purchase, Rate};
+use crate::model::{Extras, Money, Pack, PlaceName, Purchase, Rate};
 use crate::plan::Billing;
 pub use crate::plan::Exhausted;
 use crate::util::tree::Kind;
@@ -64,6 +64,9 @@ pub struct Rented {
     pub nodes: u32,
     /// Per machine, as the provider bills it.
     pub rate_nano_usd_per_hour: Rate,
+    /// What comes with each machine and is billed beside it.
+    #[serde(skip_serializing_if = "Extras::is_none", default)]
+    pub extras: Extras,
     #[serde(skip_serializing_if = "Billing::by_the_millisecond", default)]
     pub billing: Billing,
     /// 0: as planned; else the alternative of that number, from 1 on.

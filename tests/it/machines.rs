@@ -100,3 +100,60 @@ fn a_machine_says_what_it_sustains() {
     let json = sandbox.stdout(&["catalog", "show", "t3.nano", "--catalog", "catalog", "--json"], 0);
     assert!(json.contains("\"baseline_vcpu_thousandths\": 100"), "{json}");
 }
+
+/// The boot disk and the public address that are rented with a machine are real money.
+#[test]
+fn boot_disks_and_public_addresses_are_cost_lines_of_their_own() {
+    let sandbox = sandbox();
+    sandbox.write(
+        "catalog/machine_extras.csv",
+        "cloud,boot_disk_gib,disk_usd_per_gib_month,disk_sizes_gib,public_ipv4_usd_per_hour,source\n\
+         aws,28,0.073,32;64;128,0.005,list\n",
+    );
+    let work = "duration = \"10 h\"\nnodes = 2\nwrites = { out = \"10 GiB\" }";
+    let stage = planned(&sandbox, "cpus = 2", work);
+    // 38 GiB are billed as 64: $0.0064 an hour.
+    assert_eq!(stage["boot_disk_gib"].as_i64(), Some(38));
+    assert_eq!(stage["extras"]["disk_nano_usd_per_hour"].as_i64(), Some(6_400_000));
+    assert_eq!(stage["disk_micro_usd"].as_i64(), Some(128_000));
+    assert_eq!(stage["address_micro_usd"].as_i64(), Some(100_000));
+    assert_eq!(stage["cost_micro_usd"].as_i64(), Some(2_000_000), "the machines alone");
+    assert!(stage["alternatives"][0]["extras"]["address_nano_usd_per_hour"].as_i64() == Some(5_000_000), "{stage}");
+    let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
+    let totals = &plan["totals"];
+    assert_eq!(totals["compute_micro_usd"].as_i64(), Some(2_000_000));
+    assert_eq!(totals["cost_micro_usd"].as_i64(), Some(2_228_000));
+    let text = sandbox.stdout(&["show", "plan.json"], 0);
+    assert!(text.contains("Boot disks") && text.contains("Public addresses") && text.contains("$2.23"), "{text}");
+    // The budget counts them, to the last micro-dollar.
+    for (budget, code) in [("$2.228", 0), ("$2.227999", 3), ("$2.00", 3)] {
+        sandbox.write("policy.toml", &format!("[limits]\nbudget = \"{budget}\"\n"));
+        let run = sandbox.run(&["plan", "--catalog", "catalog"]);
+        assert_eq!(run.status.code(), Some(code), "{budget} {}", stderr(&run));
+    }
+    // A plan that was changed is found out.
+    sandbox.write("policy.toml", "");
+    let text = sandbox.read("plan.json");
+    sandbox.write("changed.json", &text.replace("\"address_micro_usd\": 100000", "\"address_micro_usd\": 1"));
+    let said = stderr(&sandbox.run(&["verify", "changed.json", "--catalog", "catalog"]));
+    assert!(said.contains("address_micro_usd"), "{said}");
+}
+
+/// Plans of an earlier sky have none of these members.
+#[test]
+fn plans_without_extras_are_read() {
+    let sandbox = sandbox();
+    planned(&sandbox, "cpus = 2", "duration = \"1 h\"");
+    let text = sandbox.read("plan.json");
+    for member in [
+        "extras",
+        "boot_disk_gib",
+        "disk_micro_usd",
+        "address_micro_usd",
+        "baseline_vcpu_thousandths",
+        "billed_gb_bytes",
+    ] {
+        assert!(!text.contains(member), "{member} is left out where it says nothing");
+    }
+    sandbox.stdout(&["show", "plan.json"], 0);
+}

@@ -277,7 +277,19 @@ fn take<'a>(
     billed = billed.max(i128::from(terms.minimum.0));
     // nano-USD per hour, milliseconds -> micro-USD
     let machines = div_half_even(i128::from(offer.rate.0) * i128::from(stage.nodes) * billed, 3_600_000 * 1000);
-    Some(Take { offer, machine, rank, cost: machines + moving, time })
+    let beside = beside(stage, offer, billed, catalog);
+    Some(Take { offer, machine, rank, cost: machines + moving + beside, time })
+}
+
+/// What comes with the machines: boot disks and public addresses, a line each.
+fn beside(stage: &Stage, offer: &Offer, billed: i128, catalog: &Catalog) -> i128 {
+    let Some(extras) = catalog.extras.get(&catalog.place(offer).name.cloud) else { return 0 };
+    let written: u64 = stage.writes.values().map(|bytes| bytes.0).sum();
+    let size = i128::from(extras.boot_disk_gib) + (i128::from(written) + (1 << 30) - 1) / (1 << 30);
+    let disk = div_half_even(i128::from(extras.disk_per_gib_month.0) * size, 730);
+    let address = if offer.purchase == Purchase::Spot { extras.spot_address } else { extras.address };
+    let line = |rate: i128| div_half_even(rate * i128::from(stage.nodes) * billed, 3_600_000 * 1000);
+    line(disk) + line(i128::from(address.0))
 }
 
 /// What moving a checkpoint costs: by a link of the policy, else by the price list, from the first

@@ -13,8 +13,9 @@ use reqwest::Url;
 use std::path::Path;
 
 /// Tables that are looked for where the index names none.
-const USUAL: [&str; 11] = [
+const USUAL: [&str; 12] = [
     "burstable.csv",
+    "machine_extras.csv",
     "places.csv",
     "machines.csv",
     "prices.csv",
@@ -94,6 +95,7 @@ pub(super) fn apply(mut other: Draft, draft: &mut Draft, report: &mut Report) ->
         ("accelerators", other.accelerators.len()),
         ("confidential families", other.confidential.len()),
         ("burstable families", other.burstable.len()),
+        ("extras of machines", other.extras.len()),
         ("egress rules", other.egress.len()),
         ("throughput rules", other.throughput.len()),
         ("terms of clouds", other.clouds.len()),
