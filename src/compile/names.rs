@@ -148,9 +148,15 @@ fn nearest_name<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<
         true => known.to_lowercase().chars().take(plain.chars().count() + 1).collect(),
         false => known.to_lowercase(),
     };
-    let scored = known.map(|known| (strsim::jaro_winkler(&plain, &compared(known)), known));
+    let known_names: Vec<&str> = known.collect();
+    let scored = known_names.iter().map(|known| (strsim::jaro_winkler(&plain, &compared(known)), *known));
     let (score, known) = scored.max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))?;
-    (score > 0.8).then_some(known)
+    if score > 0.8 {
+        return Some(known);
+    }
+    // Of short names, one slip of the finger: `gpc` for `gcp`.
+    let one_slip = |known: &&&str| strsim::damerau_levenshtein(&plain, &compared(known)) == 1;
+    known_names.iter().filter(one_slip).copied().min()
 }
 
 fn warning(file: InputFile, key: String, message: String, hint: Option<String>) -> UnknownName {

@@ -187,6 +187,7 @@ fn prices_end_by_the_catalogs_own_day() {
     let says = "6 offers of c.8 and 2 more held until 2027-01-31, before the newest price (2027-02-01): not offered";
     assert!(check.contains("lapsed") && check.contains(says), "{check}");
     sandbox.write("job.toml", "name = \"j\"\n[stages.s]\nneeds = { service = \"spark\" }\nduration = \"1 h\"\n");
+    sandbox.write("policy.toml", "");
     let output = sandbox.run(&["plan", "--catalog", "catalog"]);
     let says = "1 offer met that until 2027-01-31, and has ended; `sky catalog check` names it";
     assert!(output.status.code() == Some(3) && stderr(&output).contains(says), "{}", stderr(&output));

@@ -58,7 +58,9 @@ fn every_name_of_a_policy_that_matches_nothing_is_said_with_the_nearest_one() {
         sandbox.write("policy.toml", rule);
         let done = plan(&sandbox);
         let said = stderr(&done);
-        assert_eq!(done.status.code(), Some(0), "{rule}\n{said}");
+        // With `deny`, an operator whose owner is unknown is out, which is every one of this catalog.
+        let code = if rule.starts_with("[operators]") { 3 } else { 0 };
+        assert_eq!(done.status.code(), Some(code), "{rule}\n{said}");
         assert!(said.contains(message) && said.contains(hint), "{rule}\n{said}");
         let said = stderr(&sandbox.run(&["validate", "--catalog", "catalog"]));
         assert!(said.contains(message) && said.contains(hint), "validate: {rule}\n{said}");
@@ -75,7 +77,7 @@ fn every_name_of_a_job_that_matches_nothing_is_said_with_the_nearest_one() {
             "did you mean `aws:us-east-1`?",
         ),
         (
-            "needs = { accelerators = [\"T4\", \"Inferentia\"], instance_types = [\"Standard_NC*\", \"inf1.xlrage\"] }",
+            "needs = { accelerators = [\"T4\", \"Inferentia\"], instance_types = [\"*.xlarge\", \"inf1.xlrage\"] }",
             "stage serve: instance_types `inf1.xlrage` matches nothing",
             "did you mean `inf1.xlarge`?",
         ),

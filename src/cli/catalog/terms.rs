@@ -2,23 +2,26 @@
 
 use crate::catalog::{Catalog, Source, Terms};
 use crate::model::units::{div_half_even, grouped};
-use crate::model::{Bandwidth, Offer, Place, Purchase};
+use crate::model::{Bandwidth, Gigabyte, Offer, Place, Purchase};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// The terms of a cloud, one a line; none if the catalog does not say.
 pub(super) fn lines(catalog: &Catalog, cloud: &str) -> Vec<(&'static str, String)> {
     let Some(terms) = catalog.terms.get(cloud) else { return Vec::new() };
+    let unit = if terms.gigabyte == Gigabyte::BINARY { "GiB" } else { "GB" };
     let free = match terms.free_egress.0 {
         0 => "none known".to_owned(),
+        bytes if bytes % terms.gigabyte.0 == 0 => {
+            format!("{} {unit} a month", grouped((bytes / terms.gigabyte.0).into()))
+        }
         _ => format!("{} a month", terms.free_egress),
     };
     vec![
         ("billing", billing(terms)),
         ("boot", terms.boot.to_string()),
         ("free egress", free),
-        ("storage", format!("{} per GB and month", terms.storage)),
-        ("a billed GB", format!("{} bytes", grouped(terms.gigabyte.0.into()))),
+        ("storage", format!("{} per {unit} and month", terms.storage)),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! A folder with a plan in it, and `sky` run there.
 
-use sky::model::{Bytes, Millis, Money, Objective, PlaceName, Purchase, Rate};
+use sky::model::{Bytes, Extras, Millis, Money, Objective, PlaceName, Purchase, Rate};
 use sky::plan::*;
 use sky::state::{Folder, State};
 use std::collections::BTreeMap;
@@ -114,6 +114,11 @@ pub fn stage(row: &Row) -> PlannedStage {
         billing: Billing::default(),
         deadline_ms: None,
         spot: None,
+        boot_disk_gib: 0,
+        extras: Extras::default(),
+        disk_micro_usd: Money(0),
+        address_micro_usd: Money(0),
+        baseline_vcpu_thousandths: None,
         storage_micro_usd: Money(0),
         cost_micro_usd: Money(0),
         labels: Default::default(),
@@ -144,6 +149,8 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
             compute_micro_usd: Money(0),
             storage_micro_usd: Money(0),
             egress_micro_usd: Money(0),
+            disk_micro_usd: Money(0),
+            address_micro_usd: Money(0),
             makespan_ms: Millis(0),
         },
         single_cloud: None,

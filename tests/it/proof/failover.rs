@@ -2,7 +2,7 @@
 
 use super::ground::{BUDGET, Ground, JOB, On};
 use crate::apply::place::{Row, ended};
-use sky::model::{Millis, Money, PlaceName, Purchase, Rate};
+use sky::model::{Extras, Millis, Money, PlaceName, Purchase, Rate};
 use sky::plan::{Alternative, Plan, PlannedCheckpoint};
 use sky::state::Status;
 
@@ -21,6 +21,7 @@ fn alternative(place: &str, instance_type: &str) -> Alternative {
         billing: Default::default(),
         duration_ms: Millis(60_000),
         boot_ms: Millis(0),
+        extras: Extras::default(),
         cost_micro_usd: Money(70_000),
         counted_with_others: false,
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::apply::place::{ended, wait};
-use sky::model::{Bytes, Millis, Money, Purchase, Rate, Tee};
+use sky::model::{Bytes, Extras, Millis, Money, Purchase, Rate, Tee};
 use sky::plan::Alternative;
 use sky::provider::*;
 use std::collections::BTreeMap;
@@ -155,6 +155,7 @@ fn when_a_host_is_taken_the_next_rung_is_another() {
         billing: Default::default(),
         duration_ms: Millis(1000),
         boot_ms: Millis(0),
+        extras: Extras::default(),
         cost_micro_usd: Money(0),
         counted_with_others: false,
     }];
