@@ -34,6 +34,14 @@ pub struct Figures {
     pub time: i128,
 }
 
+impl Figures {
+    /// Copies of one price are rounded each on its own by the planner, and together here: a GiB of
+    /// data is seldom a whole number of micro-dollars.
+    fn is_close(&self, other: &Figures) -> bool {
+        (self.rank, self.time) == (other.rank, other.time) && (self.cost - other.cost).abs() <= 3
+    }
+}
+
 /// Every placement, and what made a difference between them.
 #[derive(Debug, Default)]
 pub struct Every {
@@ -218,7 +226,11 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
             let said = || format!("case {number}\n{}\n{policy:#?}\n{plan:#?}", case.text());
             let near =
                 all.iter().min_by_key(|figures| (found.cost - figures.cost).abs() + (found.time - figures.time).abs());
-            assert!(all.contains(&found), "{found:?} is no placement; the nearest is {near:?}\n{}", said());
+            assert!(
+                all.iter().any(|figures| figures.is_close(&found)),
+                "{found:?} is no placement; the nearest is {near:?}\n{}",
+                said()
+            );
             match policy.hour {
                 // What the time is worth is rounded apart in programs.
                 Some(_) => assert!(
@@ -226,7 +238,7 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
                     "{found:?}, not {expected:?}\n{}",
                     said()
                 ),
-                None => assert_eq!(found, expected, "{}", said()),
+                None => assert!(found.is_close(&expected), "{found:?}, not {expected:?}\n{}", said()),
             }
             assert_eq!((plan.solver.status.as_str(), plan.solver.gap), ("optimal", 0), "{}", said());
             let value = if policy.minimize == Objective::Cost { score(&policy, &found) } else { cost };
