@@ -49,7 +49,7 @@
 //! | `~/.cache/sky` | what sources of prices have answered, for the next update; may be deleted |
 //! | a plan | one canonical JSON file ([`plan::data`]): sorted keys, integers only |
 //! | `sky.state.json`, `.backup` | snapshot of what was applied |
-//! | `.sky/` | journal, lock, stages' folders, artifacts by content hash, keys for rented machines ([`provider::cloud`]); `store` names the bucket that has the state instead |
+//! | `.sky/` | journal, lock, what is kept of stages (`stages`), their working folders on this machine (`work`), artifacts by content hash, keys for rented machines ([`provider::cloud`]); `store` names the bucket that has the state instead |
 //! | `s3://sky-…`, `gs://sky-…`, `az://sky-…` | data between stages ([`transfer::bucket`]), until the job is done |
 //! | `s3://…`, `gs://…`, `az://…` | a state in a bucket: snapshot, segments of the journal, lock ([`state::store`]) |
 //! | `$XDG_CACHE_HOME/sky` | catalogs that were pinned, for later comparison; may be lost at any time |

@@ -5,14 +5,15 @@ use super::Error;
 use super::budget::{Meter, Refused};
 use super::calls::{Patience, patiently};
 use super::engine::{Context, StageOutcome};
+use super::evidence;
 use super::ladder::Rung;
 use super::log::Log;
 use super::notice::Notice;
 use super::rent::{NoMachine, reserve, usage};
-use super::stage::publish;
+use super::stage::{publish, whole};
 use super::staging;
 use super::watch::{End, Watched, watch};
-use super::work::{self, Work, blocking};
+use super::work::{self, Work};
 use crate::model::{Extras, Millis, Money};
 use crate::plan::PlannedStage;
 use crate::provider::{Content, ErrorKind, Evidence, Provider, ProviderError, RunStatus, Task, Token, Worker};
@@ -20,9 +21,11 @@ use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::{Artifact, Rented, StageRecord, State, Status};
 use crate::util::clock;
+use crate::util::interruptible::blocking;
+use crate::util::tree::{Links, Measured};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -32,6 +35,8 @@ pub(super) const PREEMPTED: &str = "preempted";
 /// How an attempt ended.
 pub(super) enum Ended {
     Outcome(StageOutcome),
+    /// What it reads of this stage is damaged and cannot be had from elsewhere; nothing of the attempt is left.
+    InputLost(String),
     /// It was lost, and all of it is given back: another attempt may be made.
     Lost,
     /// What it wanted to rent is not to be had; nothing of it is left.
@@ -58,6 +63,8 @@ pub(super) struct Attempt<'a> {
     pub lease: Duration,
     pub rung: Rung,
     pub resumed: Option<StageRecord>,
+    /// The stage of which an input was found to be lost on the way to the machine.
+    pub lost_input: Mutex<Option<String>>,
 }
 
 impl<'a> Attempt<'a> {
@@ -95,6 +102,7 @@ impl<'a> Attempt<'a> {
             lease,
             rung: rung.clone(),
             resumed,
+            lost_input: Mutex::default(),
         };
         let tell = |attempt: u32, resumed: bool| {
             let place = rung.place.clone();
@@ -147,7 +155,7 @@ impl<'a> Attempt<'a> {
     /// Runs it to its end.
     pub async fn run(&self, planned: &PlannedStage, work: &Work) -> Result<Ended, Error> {
         let name = &planned.name;
-        let mut log = Log::default();
+        let mut log = Log::new(self.context.redactor.clone());
         let (worker, lease) = match self.machine(planned).await? {
             Ok(found) => found,
             Err(NoMachine::Provider(error)) => return self.no_machine(error, log).await,
@@ -158,15 +166,23 @@ impl<'a> Attempt<'a> {
                 return Ok(Ended::Outcome(StageOutcome::Denied { message }));
             }
         };
-        let shown = Some(worker.log_name());
-        let fail =
-            |message: String, log: Log| async { self.fail(message, log, shown.clone()).await.map(Ended::Outcome) };
+        let worker_ref = worker.as_ref();
+        let fail = |message: String, log: Log| async move {
+            let evidence = evidence::bring(self, planned, worker_ref).await;
+            self.fail(message, log, evidence.log).await.map(Ended::Outcome)
+        };
         match self.command((planned, lease), worker.as_ref(), &work.task, &mut log).await? {
             End::Exited(0) => {
                 self.context.recorder.record(Event::Exited { stage: name.clone(), code: 0 }, Sync::Later).await?;
                 match self.collect(planned, worker.as_ref()).await? {
-                    Ok(()) => Ok(Ended::Outcome(StageOutcome::Done)),
+                    Ok(true) => Ok(Ended::Outcome(StageOutcome::Done)),
+                    Ok(false) => Ok(Ended::Outcome(self.collecting_was_interrupted())),
                     Err(error) if error.kind == ErrorKind::NotFound => self.lost(&error.to_string()).await,
+                    Err(error) if error.kind == ErrorKind::Output => {
+                        let evidence = evidence::bring(self, planned, worker_ref).await;
+                        let message = format!("{error}{}", evidence.words());
+                        self.fail(message, log, evidence.log).await.map(Ended::Outcome)
+                    }
                     Err(error) => fail(error.to_string(), log).await,
                 }
             }
@@ -174,9 +190,18 @@ impl<'a> Attempt<'a> {
                 self.context.recorder.record(Event::Exited { stage: name.clone(), code }, Sync::Later).await?;
                 fail(exit_words(code), log).await
             }
-            End::Broken(error) => fail(error.to_string(), log).await,
+            End::Broken(error) => {
+                let lost = self.lost_input.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let Some(producer) = lost else { return fail(error.to_string(), log).await };
+                if !self.finish(Status::Lost, &error.to_string(), Evidence::Keep).await? {
+                    return Ok(self.stuck());
+                }
+                self.tell_lost(&error.to_string());
+                Ok(Ended::InputLost(producer))
+            }
             End::Interrupted => {
                 self.save(planned, worker.as_ref()).await?;
+                evidence::bring(self, planned, worker.as_ref()).await;
                 self.finish(Status::Lost, "interrupted by a signal to sky", Evidence::Keep).await?;
                 let elapsed = self.begun.elapsed();
                 self.context.observer.notice(&Notice::Interrupted { stage: name.clone(), elapsed });
@@ -184,6 +209,7 @@ impl<'a> Attempt<'a> {
             }
             End::Lost(message) => {
                 self.save(planned, worker.as_ref()).await?;
+                evidence::bring(self, planned, worker.as_ref()).await;
                 self.lost(&message).await
             }
             End::Preempted(why) => {
@@ -196,6 +222,7 @@ impl<'a> Attempt<'a> {
             }
             End::Unaffordable(message) => {
                 self.save(planned, worker.as_ref()).await?;
+                evidence::bring(self, planned, worker.as_ref()).await;
                 self.finish(Status::Lost, &message, Evidence::Keep).await?;
                 let stage = name.clone();
                 self.context.observer.notice(&Notice::Denied { stage, message: message.clone() });
@@ -243,11 +270,14 @@ impl<'a> Attempt<'a> {
             }
             self.moved(Status::StagingIn).await?;
             self.pay_for_inputs(planned).await?;
-            let mut task = Task { checkpoint: self.checkpoint(), ..task.clone() };
-            if let Err(error) = staging::inputs(self, planned, worker, &mut task).await? {
-                return Ok(self.broken(error));
-            }
-            if let Err(error) = patiently(self.patience(), || worker.stage_in(&task)).await {
+            let mut task = Task { checkpoint: self.checkpoint().await?, ..task.clone() };
+            let staged = tokio::select! {
+                biased;
+                staged = self.stage_in(planned, worker, &mut task) => staged?,
+                // What is on its way may take hours, and is of no use without the rest.
+                () = self.signalled() => return Ok(End::Interrupted),
+            };
+            if let Err(error) = staged {
                 return Ok(self.broken(error));
             }
             if self.interrupted() {
@@ -261,7 +291,7 @@ impl<'a> Attempt<'a> {
             }
         } else if let Ok(length) = worker.log_length().await {
             // Its former lines were told by the former sky; the last are read for a failure's sake.
-            *log = Log::resumed(length);
+            *log = Log::resumed(length, self.context.redactor.clone());
         }
         self.moved(Status::Running).await?;
         let watched = Watched { worker, checkpoint: planned.checkpoint, lease };
@@ -310,12 +340,61 @@ impl<'a> Attempt<'a> {
         paid.map_err(|()| io::Error::other("nothing was decided"))
     }
 
+    /// Lays out on the machine what the command reads.
+    async fn stage_in(
+        &self,
+        planned: &PlannedStage,
+        worker: &dyn Worker,
+        task: &mut Task,
+    ) -> Result<Result<(), ProviderError>, Error> {
+        if let Err(error) = staging::inputs(self, planned, worker, task).await? {
+            return Ok(Err(error));
+        }
+        Ok(patiently(self.patience(), || worker.stage_in(task)).await)
+    }
+
     /// The progress that an earlier attempt has brought to safety.
-    fn checkpoint(&self) -> Option<Content> {
+    async fn checkpoint(&self) -> Result<Option<Content>, Error> {
         let record = |state: &State| state.stages.get(&self.token.stage).cloned();
-        let saved = self.context.recorder.read(record)?.checkpoint?;
-        let objects = &self.context.objects;
-        objects.has(&saved.digest, saved.kind).then(|| Content::Stored(objects.path(&saved.digest, saved.kind)))
+        let Some(saved) = self.context.recorder.read(record).and_then(|record| record.checkpoint) else {
+            return Ok(None);
+        };
+        let name = format!("the progress of stage.{}", self.token.stage);
+        let whole = whole(self.context, &name, &saved).await?;
+        Ok(whole.then(|| Content::Stored(self.context.objects.path(&saved.digest, saved.kind))))
+    }
+
+    /// Waits for a signal that ends the apply.
+    pub async fn signalled(&self) {
+        let mut interrupt = self.context.interrupt.clone();
+        if interrupt.wait_for(Option::is_some).await.is_err() {
+            // Nobody is there who could send one.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for the end of the time that stages have after such a signal.
+    pub async fn grace_is_over(&self) {
+        self.signalled().await;
+        tokio::time::sleep(self.context.settings.grace).await;
+    }
+
+    /// What is said when a signal came before all outputs were here: the attempt stays as it is, and the next apply goes
+    /// on with what the command has written.
+    fn collecting_was_interrupted(&self) -> StageOutcome {
+        let stage = self.token.stage.clone();
+        let kept = match self.provider.bills() {
+            true => {
+                " Its machine is kept until the end of its lease, and costs what it costs; `sky destroy` gives it back"
+            }
+            false => "",
+        };
+        let message = format!(
+            "stage.{stage} is done, but a signal came before its outputs were copied: the next apply copies them.{kept}"
+        );
+        self.context.observer.notice(&Notice::Warning { message });
+        self.context.observer.notice(&Notice::Interrupted { stage, elapsed: self.begun.elapsed() });
+        StageOutcome::Interrupted
     }
 
     /// Brings the command's progress to safety, if it saves any and there is news.
@@ -326,9 +405,15 @@ impl<'a> Attempt<'a> {
     /// As [`Attempt::save`], of a stage that does save.
     pub async fn save_progress(&self, worker: &dyn Worker) -> Result<(), Error> {
         // What cannot be read now may be later; without it, more is done again.
-        let Ok(Some(Content::Local(path) | Content::Stored(path))) = worker.checkpoint().await else { return Ok(()) };
-        let objects = self.context.objects.clone();
-        let Ok(measured) = blocking(move || objects.put(&path)).await else { return Ok(()) };
+        let Ok(Some(content)) = worker.checkpoint().await else { return Ok(()) };
+        let measured = match self.take_in(content, None).await {
+            Ok(measured) => measured,
+            Err(error) => {
+                let message = format!("stage.{}: its progress is not brought to safety: {error}", self.token.stage);
+                self.context.observer.notice(&Notice::Warning { message });
+                return Ok(());
+            }
+        };
         let artifact = Artifact {
             digest: measured.digest,
             bytes: measured.bytes,
@@ -348,12 +433,65 @@ impl<'a> Attempt<'a> {
         Ok(self.context.recorder.record(Event::Checkpointed { stage, artifact }, Sync::Now).await?)
     }
 
-    /// Puts the outputs into the store and ends the attempt well; or says what is wrong with them.
-    async fn collect(&self, planned: &PlannedStage, worker: &dyn Worker) -> Result<Result<(), ProviderError>, Error> {
+    /// Puts what a command wrote into the store.
+    async fn take_in(&self, content: Content, most: Option<u64>) -> io::Result<Measured> {
+        let objects = self.context.objects.clone();
+        let (path, links) = match content {
+            Content::Local(path) => (path, Links::Resolve),
+            Content::Stored(path) => (path, Links::Keep),
+            Content::Empty | Content::Fetched(_) => return Err(io::Error::other("there is nothing to be taken in")),
+        };
+        blocking(move |bounds| objects.put_within(&path, links, &bounds.within(most))).await
+    }
+
+    /// Puts the outputs into the store and ends the attempt well; or says what is wrong with them. False: a signal came
+    /// before all of them were there.
+    async fn collect(&self, planned: &PlannedStage, worker: &dyn Worker) -> Result<Result<bool, ProviderError>, Error> {
         let context = self.context;
         self.moved(Status::StagingOut).await?;
+        let gathered = tokio::select! {
+            biased;
+            gathered = self.gather(planned, worker) => gathered?,
+            () = self.grace_is_over() => return Ok(Ok(false)),
+        };
+        let outputs = match gathered {
+            Ok(outputs) => outputs,
+            Err(error) => return Ok(Err(error)),
+        };
+        let stage = planned.name.clone();
+        let done = Event::Done { stage, outputs: outputs.clone(), storage_micro_usd: self.once };
+        context.recorder.record(done, Sync::Now).await?;
+        let publishing = async {
+            for (output, artifact) in outputs.iter().filter(|(_, artifact)| !artifact.away) {
+                publish(context, &planned.name, output, artifact).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = publishing => {}
+            // The next apply does it.
+            () = self.grace_is_over() => {}
+        }
+        self.release(Evidence::Drop).await?;
+        context.observer.notice(&Notice::Done { stage: planned.name.clone(), elapsed: self.begun.elapsed() });
+        Ok(Ok(true))
+    }
+
+    /// Puts the outputs into the store, or into the bucket of their place.
+    async fn gather(
+        &self,
+        planned: &PlannedStage,
+        worker: &dyn Worker,
+    ) -> Result<Result<BTreeMap<String, Artifact>, ProviderError>, Error> {
         let through = |name: &String| staging::goes_through(self, planned, name, worker);
         let (through, names): (Vec<String>, Vec<String>) = planned.writes.keys().cloned().partition(through);
+        let written = match patiently(self.patience(), || worker.written()).await {
+            Ok(written) => written,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(error) = evidence::check_sizes(self, planned, &written) {
+            return Ok(Err(error));
+        }
         let mut outputs = match staging::outputs(self, worker, &through).await? {
             Ok(outputs) => outputs,
             Err(error) => return Ok(Err(error)),
@@ -363,9 +501,9 @@ impl<'a> Attempt<'a> {
             Err(error) => return Ok(Err(error)),
         };
         for (name, content) in names.into_iter().zip(contents) {
-            let (Content::Local(path) | Content::Stored(path)) = content else { continue };
-            let objects = context.objects.clone();
-            match blocking(move || objects.put(&path)).await {
+            let declared = planned.writes.get(&name).map_or(0, |declared| declared.0);
+            let most = evidence::most(self.context.settings.output_limit, declared);
+            match self.take_in(content, Some(most)).await {
                 Ok(measured) => {
                     let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
                     let (attempt, staged) = (self.token.attempt, BTreeMap::new());
@@ -377,15 +515,8 @@ impl<'a> Attempt<'a> {
                 }
             }
         }
-        let stage = planned.name.clone();
-        let done = Event::Done { stage, outputs: outputs.clone(), storage_micro_usd: self.once };
-        context.recorder.record(done, Sync::Now).await?;
-        for (output, artifact) in outputs.iter().filter(|(_, artifact)| !artifact.away) {
-            publish(context, &planned.name, output, artifact).await;
-        }
-        self.release(Evidence::Drop).await?;
-        context.observer.notice(&Notice::Done { stage: planned.name.clone(), elapsed: self.begun.elapsed() });
-        Ok(Ok(()))
+        evidence::warn_of_undeclared(self, planned, &written);
+        Ok(Ok(outputs))
     }
 
     async fn fail(&self, message: String, log: Log, shown: Option<String>) -> Result<StageOutcome, Error> {
@@ -393,7 +524,7 @@ impl<'a> Attempt<'a> {
         self.finish(Status::Failed, &message, Evidence::Keep).await?;
         let (stage, elapsed) = (self.token.stage.clone(), self.begun.elapsed());
         self.context.observer.notice(&Notice::Failed { stage, message: message.clone(), elapsed });
-        let tail = log.into_tail().iter().map(|line| self.context.redact(line)).collect();
+        let tail = log.into_tail();
         Ok(StageOutcome::Failed { message, tail, log: shown, used_up: false })
     }
 

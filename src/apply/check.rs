@@ -39,6 +39,8 @@ pub struct Settings {
     pub chunk_bytes: u64,
     /// Buckets stay when the job is done.
     pub keep_buckets: bool,
+    /// The bytes that one output may have; none: ten times what was planned, and 1 GiB at least.
+    pub output_limit: Option<u64>,
 }
 
 /// What a failed stage means for those that do not depend on it.
@@ -58,6 +60,8 @@ pub struct Checked {
     pub datasets: BTreeMap<String, Content>,
     /// Each stage's files.
     pub files: BTreeMap<String, Vec<Item>>,
+    /// Each stage's plain variables, by name.
+    pub env: BTreeMap<String, BTreeMap<String, String>>,
     /// Each stage's secrets, by the name of the variable.
     pub secrets: BTreeMap<String, BTreeMap<String, Secret>>,
     /// Providers that only alternatives would need, and why they cannot be asked.
@@ -91,9 +95,10 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
             ));
         }
     }
+    let env = find_variables(plan, &mut problems);
     let secrets = find_secrets(plan, settings, &mut problems);
     if problems.is_empty() {
-        Ok(Checked { providers, datasets, files, secrets, unready: BTreeMap::new(), warnings })
+        Ok(Checked { providers, datasets, files, env, secrets, unready: BTreeMap::new(), warnings })
     } else {
         Err(Error::NotReady(problems))
     }
@@ -299,15 +304,9 @@ fn find_files(stage: &PlannedStage, settings: &Settings, problems: &mut Vec<Stri
     for name in &stage.files {
         let path = Path::new(name);
         let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-        let first = path.components().find(|part| matches!(part, Component::Normal(_)));
-        let reserved =
-            first.is_none_or(|first| provider::local::RESERVED.iter().any(|name| first.as_os_str() == *name));
-        if !inside || reserved {
-            problems.push(format!(
-                "stage.{}: file `{name}` must be a relative path without `..`, and not one of {}",
-                stage.name,
-                provider::local::RESERVED.join(", ")
-            ));
+        let named = path.components().any(|part| matches!(part, Component::Normal(_)));
+        if !inside || !named {
+            problems.push(format!("stage.{}: file `{name}` must be a relative path without `..`", stage.name));
             continue;
         }
         let tried = candidates(name, settings);
@@ -319,6 +318,37 @@ fn find_files(stage: &PlannedStage, settings: &Settings, problems: &mut Vec<Stri
         }
     }
     items
+}
+
+/// The plain variables of each stage; those that the plan only refers to are looked up.
+fn find_variables(plan: &Plan, problems: &mut Vec<String>) -> BTreeMap<String, BTreeMap<String, String>> {
+    let mut found: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    for stage in &plan.stages {
+        for (name, text) in &stage.env {
+            let value = match text.strip_prefix("env:") {
+                None => text.clone(),
+                Some(variable) => match std::env::var(variable) {
+                    Ok(value) => value,
+                    Err(std::env::VarError::NotPresent) => {
+                        problems.push(format!(
+                            "stage.{}: variable {name}: environment variable {variable} is not set",
+                            stage.name
+                        ));
+                        continue;
+                    }
+                    Err(std::env::VarError::NotUnicode(_)) => {
+                        problems.push(format!(
+                            "stage.{}: variable {name}: environment variable {variable} is not UTF-8",
+                            stage.name
+                        ));
+                        continue;
+                    }
+                },
+            };
+            found.entry(stage.name.clone()).or_default().insert(name.clone(), value);
+        }
+    }
+    found
 }
 
 /// Looks up what the plan only refers to, before anything starts.

@@ -40,6 +40,7 @@ pub(super) fn as_call(error: BucketError) -> ProviderError {
         Trouble::Passing => ErrorKind::Unreachable,
         Trouble::Denied => ErrorKind::Denied,
         // A machine that is not found is lost; a bucket is not.
+        Trouble::Damaged => ErrorKind::Damaged,
         Trouble::Missing | Trouble::Other => ErrorKind::Other,
     };
     ProviderError::new(kind, error.message)

@@ -98,6 +98,7 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access:
         depot::delete(&recorder, &place, &address).await??;
     }
     tree::remove(&folder.stages())?;
+    tree::remove(&folder.work())?;
     let empty = async move || -> io::Result<u64> {
         recorder.record(Event::Emptied, Sync::Now).await?;
         let mut opened = recorder.into_inner();

@@ -6,6 +6,7 @@ use super::calls::{Patience, call};
 use super::check::{Checked, OnFailure, Settings, predecessors};
 use super::notice::{Interrupt, Notice, Observer};
 use super::record::Recorder;
+use super::stage::Ran;
 use super::{Error, depot, gone, stage};
 use crate::model::{DataRate, Extras, Millis, Money, PlaceName, Rate};
 use crate::plan::{self, Billing, Plan, PlannedStage};
@@ -15,8 +16,9 @@ use crate::state::journal::Sync;
 use crate::state::summary::definition;
 use crate::state::{Artifact, Folder, Opened, StageRecord, State, Status};
 use crate::transfer::Objects;
+use crate::util::secret::Redactor;
 use crate::util::tree::Measured;
-use crate::util::{clock, secret, simulation, watch};
+use crate::util::{clock, simulation, watch};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,6 +28,9 @@ use tokio::task::JoinSet;
 
 /// Why a stage is not begun after a signal.
 pub(super) const SIGNAL: &str = "interrupted before it began";
+
+/// How often what one stage has made is made again in one apply.
+const REMAKES: u32 = 2;
 
 /// How an apply ended, when it could be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,11 +99,15 @@ pub(super) struct Context {
     providers: Mutex<BTreeMap<String, Arc<dyn Provider>>>,
     pub objects: Objects,
     pub artifacts: PathBuf,
+    /// Where logs and what failed stages have written are kept, by stage and attempt.
+    pub kept: PathBuf,
     pub observer: Arc<dyn Observer>,
     pub interrupt: watch::Receiver<Option<Interrupt>>,
     /// Digests of datasets, each read once.
     pub datasets: BTreeMap<String, OnceCell<Measured>>,
     pub depot: depot::Depot,
+    /// Takes the values of the job's secrets out of texts.
+    pub redactor: Redactor,
     /// Stages that stay as they are, if that is asked.
     pub settled: BTreeSet<String>,
 }
@@ -198,6 +207,7 @@ fn context(
     let before = plan.from_state.as_ref().map_or(0, |from| from.spent_micro_usd.0);
     let planned = plan.limits.budget_micro_usd.map(|limit| Money(limit.0.saturating_add(before)));
     let limit = settings.budget.or(planned);
+    let redactor = Redactor::new(checked.secrets.values().flat_map(BTreeMap::values));
     let context = Context {
         plan: plan.clone(),
         ways,
@@ -211,9 +221,11 @@ fn context(
         providers: Mutex::default(),
         objects: Objects::at(folder.objects()),
         artifacts: folder.artifacts(),
+        kept: folder.stages(),
         observer,
         interrupt,
         depot: depot::Depot::default(),
+        redactor,
         settled: BTreeSet::new(),
     };
     // All that may be needed is opened before anything is begun.
@@ -270,8 +282,7 @@ impl Context {
 
     /// A text without the values of the job's secrets.
     pub fn redact(&self, text: &str) -> String {
-        let secrets = self.checked.secrets.values().flat_map(BTreeMap::values);
-        secret::redact(text, secrets)
+        self.redactor.redact(text)
     }
 }
 
@@ -322,6 +333,43 @@ impl Waiting {
         }
     }
 
+    /// Puts stages back whose outputs are needed again, the one that reads them, and all that depend on either and are
+    /// not at work: these are looked at anew, and run again if what they read is not the same any more.
+    fn again(
+        &mut self,
+        plan: &Plan,
+        reader: usize,
+        producers: &BTreeSet<String>,
+        outcomes: &mut BTreeMap<String, StageOutcome>,
+        running: &BTreeSet<&str>,
+    ) {
+        let done =
+            |outcome: Option<&StageOutcome>| matches!(outcome, Some(StageOutcome::Done | StageOutcome::Unchanged));
+        let mut again: BTreeSet<usize> = BTreeSet::from([reader]);
+        let mut found: Vec<usize> =
+            (0..plan.stages.len()).filter(|index| producers.contains(&plan.stages[*index].name)).collect();
+        while let Some(index) = found.pop() {
+            let name = plan.stages[index].name.as_str();
+            let open = done(outcomes.get(name)) || self.waits.contains_key(&index) || index == reader;
+            if open && !running.contains(name) && (again.insert(index) || index == reader) {
+                found.extend(self.followers.get(name).into_iter().flatten().filter(|next| !again.contains(next)));
+            }
+        }
+        for index in &again {
+            outcomes.remove(&plan.stages[*index].name);
+        }
+        let known: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+        for index in again {
+            let before = predecessors(&plan.stages[index]).into_iter().filter(|name| known.contains(name));
+            let count = before.filter(|name| !done(outcomes.get(*name))).count();
+            self.waits.insert(index, count);
+            match count {
+                0 => self.ready.insert(index),
+                _ => self.ready.remove(&index),
+            };
+        }
+    }
+
     /// Takes out all that wait for a failed stage, directly or not, in the order of the plan.
     fn without(&mut self, failed: &str, plan: &Plan) -> BTreeSet<usize> {
         let mut gone = BTreeSet::new();
@@ -339,13 +387,56 @@ impl Waiting {
     }
 }
 
+/// Stages that were run again since what they had made was lost.
+#[derive(Default)]
+struct Remakes {
+    times: BTreeMap<String, u32>,
+    /// Those that were run in this apply.
+    ran: BTreeSet<String>,
+}
+
+impl Remakes {
+    /// How a stage came out of this apply as a whole: it may have been looked at more than once.
+    fn outcome(&mut self, name: &str, outcome: StageOutcome) -> StageOutcome {
+        match outcome {
+            StageOutcome::Unchanged if self.ran.contains(name) => StageOutcome::Done,
+            StageOutcome::Done => {
+                self.ran.insert(name.to_owned());
+                StageOutcome::Done
+            }
+            other => other,
+        }
+    }
+
+    /// Counts; why one of the stages cannot be run again.
+    fn refused(&mut self, producers: &BTreeSet<String>, plan: &Plan) -> Option<String> {
+        for name in producers {
+            if plan.stages.iter().all(|stage| stage.name != *name) {
+                return Some(format!(
+                    "what stage.{name} made is damaged or lost, and the plan does not have that stage: plan the whole job \
+                     again, without --from-state"
+                ));
+            }
+            let times = self.times.entry(name.clone()).or_default();
+            *times += 1;
+            if *times > REMAKES {
+                return Some(format!(
+                    "what stage.{name} made was damaged {REMAKES} times in this apply: is the disk failing?"
+                ));
+            }
+        }
+        None
+    }
+}
+
 /// Runs all stages in the order that the DAG allows, earlier in the plan first.
 async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, StageOutcome>, Error> {
     let mut waiting = Waiting::new(plan);
     let mut outcomes: BTreeMap<String, StageOutcome> = BTreeMap::new();
-    let mut running: JoinSet<(usize, Result<StageOutcome, Error>)> = JoinSet::new();
+    let mut running: JoinSet<(usize, Result<Ran, Error>)> = JoinSet::new();
     let mut names: BTreeSet<&str> = BTreeSet::new();
     let mut interrupt = context.interrupt.clone();
+    let mut remakes = Remakes::default();
     let mut failed = false;
     let mut denied = false;
     loop {
@@ -373,7 +464,20 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
         let (index, outcome) = joined.map_err(|error| Error::Bug(format!("a stage's task broke: {error}")))?;
         let name = plan.stages[index].name.as_str();
         names.remove(name);
-        let outcome = outcome?;
+        let outcome = match outcome? {
+            Ran::Ended(outcome) => remakes.outcome(name, outcome),
+            Ran::Remake(producers) => match remakes.refused(&producers, plan) {
+                None => {
+                    waiting.again(plan, index, &producers, &mut outcomes, &names);
+                    continue;
+                }
+                Some(message) => {
+                    let (stage, elapsed) = (name.to_owned(), Duration::ZERO);
+                    context.observer.notice(&Notice::Failed { stage, message: message.clone(), elapsed });
+                    StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false }
+                }
+            },
+        };
         match &outcome {
             StageOutcome::Done | StageOutcome::Unchanged => waiting.done(name),
             StageOutcome::Failed { .. } => {

@@ -1,5 +1,6 @@
-//! A stage's log on its way to whoever watches, cut into lines.
+//! A stage's log on its way to whoever watches, cut into lines, without the values of secrets.
 
+use crate::util::secret::Redactor;
 use std::collections::VecDeque;
 
 /// Lines that are told with a failure.
@@ -17,12 +18,21 @@ pub struct Log {
     quiet_until: u64,
     open: Vec<u8>,
     tail: VecDeque<String>,
+    redactor: Redactor,
+    /// What is open began before the first byte that was read: it may begin in the middle of a secret.
+    torn: bool,
 }
 
 impl Log {
+    /// A log that was not read yet, of a command that knows these secrets.
+    pub fn new(redactor: Redactor) -> Self {
+        Self { redactor, ..Self::default() }
+    }
+
     /// A log of which an earlier sky has told the first `length` bytes.
-    pub fn resumed(length: u64) -> Self {
-        Self { offset: length.saturating_sub(AGAIN), quiet_until: length, ..Self::default() }
+    pub fn resumed(length: u64, redactor: Redactor) -> Self {
+        let offset = length.saturating_sub(AGAIN);
+        Self { offset, quiet_until: length, torn: offset > 0, ..Self::new(redactor) }
     }
 
     /// From which byte on to read.
@@ -35,19 +45,31 @@ impl Log {
         for byte in piece {
             self.offset += 1;
             match byte {
-                b'\n' => self.line(tell),
+                b'\n' => self.line(self.open.len(), tell),
                 byte => self.open.push(*byte),
             }
-            if self.open.len() >= LINE {
-                self.line(tell);
-            }
+            self.cut(self.redactor.longest(), tell);
         }
     }
 
     /// Tells a last line without an end.
     pub fn flush(&mut self, tell: &mut dyn FnMut(&str)) {
+        self.cut(0, tell);
         if !self.open.is_empty() {
-            self.line(tell);
+            self.line(self.open.len(), tell);
+        }
+    }
+
+    /// Tells the beginning of a line that is too long once so many bytes `after` it are there, so that a value that lies
+    /// across the cut is seen.
+    fn cut(&mut self, after: usize, tell: &mut dyn FnMut(&str)) {
+        while self.open.len() > LINE + after {
+            let mut at = self.redactor.cut(&self.open, LINE).min(self.open.len());
+            // No letter is cut in two.
+            while at < self.open.len() && at < LINE + 4 && self.open[at] & 0xc0 == 0x80 {
+                at += 1;
+            }
+            self.line(at, tell);
         }
     }
 
@@ -56,8 +78,14 @@ impl Log {
         self.tail.into()
     }
 
-    fn line(&mut self, tell: &mut dyn FnMut(&str)) {
-        let line = String::from_utf8_lossy(&std::mem::take(&mut self.open)).trim_end_matches('\r').to_owned();
+    /// Tells the first bytes of what is open.
+    fn line(&mut self, length: usize, tell: &mut dyn FnMut(&str)) {
+        let rest = self.open.split_off(length);
+        let bytes = self.redactor.redact_bytes(&std::mem::replace(&mut self.open, rest));
+        let line = String::from_utf8_lossy(&bytes).trim_end_matches('\r').to_owned();
+        if std::mem::take(&mut self.torn) {
+            return;
+        }
         if self.offset > self.quiet_until {
             tell(&line);
         }
@@ -71,6 +99,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::util::secret::{HIDDEN, Secret};
 
     #[test]
     fn lines_whatever_the_pieces() {
@@ -85,8 +114,27 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_lies_across_the_cut_of_a_long_line_is_hidden() {
+        let secret = Secret::new("hunter2hunter2");
+        for before in LINE - 16..LINE + 3 {
+            let (mut log, mut told) = (Log::new(Redactor::new([&secret])), Vec::new());
+            let mut tell = |line: &str| told.push(line.to_owned());
+            let line = format!("{}{}{}", "\u{e4}".repeat(before / 2), "x".repeat(before % 2), secret.reveal());
+            for end in ["", "tail", &"y".repeat(2 * LINE)] {
+                log.take(format!("{line}{end}\n").as_bytes(), &mut tell);
+            }
+            log.take(line.as_bytes(), &mut tell);
+            log.flush(&mut tell);
+            let said = told.concat();
+            assert_eq!(said.matches(HIDDEN).count(), 4, "{before}");
+            assert!(!said.contains("hunter") && !said.contains('\u{fffd}'), "{before}");
+            assert!(told.iter().all(|line| line.len() < LINE + 64));
+        }
+    }
+
+    #[test]
     fn what_was_told_is_kept_for_the_tail_only() {
-        let (mut log, mut told) = (Log::resumed(4), Vec::new());
+        let (mut log, mut told) = (Log::resumed(4, Redactor::default()), Vec::new());
         log.take(b"old\nnew\n", &mut |line| told.push(line.to_owned()));
         assert_eq!((told, log.into_tail()), (vec!["new".to_owned()], vec!["old".to_owned(), "new".to_owned()]));
     }

@@ -5,17 +5,21 @@ use super::Error;
 use super::attempt::{Attempt, Ended};
 use super::budget::Refused;
 use super::engine::{Context, SIGNAL, StageOutcome, abandon, never_begun};
+use super::gone::is_gone;
 use super::ladder::{self, Rung};
 use super::notice::Notice;
 use super::staging;
-use super::work::{Work, blocking, prepare};
-use crate::model::Millis;
+use super::work::{Work, prepare};
+use crate::model::{ArtifactRef, Millis};
 use crate::plan::PlannedStage;
 use crate::state::event::Event;
 use crate::state::journal::Sync;
 use crate::state::{Artifact, Exhausted, StageRecord, Status};
-use crate::util::clock;
-use std::collections::BTreeMap;
+use crate::transfer::objects::Held;
+use crate::util::interruptible::blocking;
+use crate::util::{clock, simulation};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,10 +27,26 @@ use tokio::time::Instant;
 /// Attempts that may go lost in one apply before the stage counts as failed.
 const LOSSES: u32 = 3;
 
+/// What came of a stage.
+pub(super) enum Ran {
+    Ended(StageOutcome),
+    /// What it reads is damaged or lost, and these stages have to make it again before.
+    Remake(BTreeSet<String>),
+}
+
 /// Brings a stage whose predecessors are done to its end.
-pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Result<StageOutcome, Error> {
+pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Result<Ran, Error> {
     let name = &planned.name;
-    let work = match prepare(context, planned).await {
+    let mut interrupt = context.interrupt.clone();
+    // What it reads may be large, and is read in whole.
+    let prepared = tokio::select! {
+        biased;
+        prepared = prepare(context, planned) => prepared,
+        _ = interrupt.wait_for(Option::is_some) => {
+            return Ok(Ran::Ended(StageOutcome::NotBegun { because: SIGNAL }));
+        }
+    };
+    let work = match prepared {
         Ok(work) => work,
         Err(error) => {
             let message = error.to_string();
@@ -34,7 +54,7 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
             context.recorder.record(Event::NotBegun { stage: name.clone(), record }, Sync::Now).await?;
             let failed = Notice::Failed { stage: name.clone(), message: message.clone(), elapsed: Duration::ZERO };
             context.observer.notice(&failed);
-            return Ok(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false });
+            return Ok(Ran::Ended(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false }));
         }
     };
     let former = || context.recorder.read(|state| state.stages.get(name).cloned());
@@ -47,7 +67,7 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
                 abandon(context, name, &former, "done").await?;
             }
             context.observer.notice(&Notice::Unchanged { stage: name.clone() });
-            return Ok(StageOutcome::Unchanged);
+            return Ok(Ran::Ended(StageOutcome::Unchanged));
         }
         if former.live && former.status.in_flight() && same && !former.stopping {
             resume = Some(former);
@@ -58,7 +78,58 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
             abandon(context, name, &former, why).await?;
         }
     }
+    if resume.is_none() {
+        let lost = tokio::select! {
+            biased;
+            lost = lost_inputs(context, planned) => lost?,
+            _ = interrupt.wait_for(Option::is_some) => {
+                return Ok(Ran::Ended(StageOutcome::NotBegun { because: SIGNAL }));
+            }
+        };
+        if !lost.is_empty() {
+            return Ok(Ran::Remake(lost));
+        }
+    }
     attempts(context, planned, &work, resume, changed).await
+}
+
+/// Reads what a stage is about to be given from the store. What is damaged is said and discarded; the stages whose
+/// outputs can be had from nowhere else.
+async fn lost_inputs(context: &Arc<Context>, planned: &PlannedStage) -> Result<BTreeSet<String>, Error> {
+    let mut lost = BTreeSet::new();
+    for read in &planned.reads {
+        let ArtifactRef::Output { stage, .. } = read else { continue };
+        let name = read.to_string();
+        let Some(artifact) = context.recorder.read(|state| state.artifacts.get(&name).cloned()) else { continue };
+        let whole = whole(context, &format!("`{name}`"), &artifact).await?;
+        if !whole && artifact.staged.is_empty() && !is_gone(&artifact) {
+            lost.insert(stage.clone());
+        }
+    }
+    Ok(lost)
+}
+
+/// Whether an artifact is in the store, and what was put there. What is damaged is said and discarded.
+pub(super) async fn whole(context: &Context, name: &str, artifact: &Artifact) -> Result<bool, Error> {
+    if simulation::is_on() {
+        return Ok(context.objects.has(&artifact.digest, artifact.kind));
+    }
+    let (objects, digest, kind) = (context.objects.clone(), artifact.digest.clone(), artifact.kind);
+    match blocking(move |bounds| objects.check(&digest, kind, bounds)).await? {
+        Held::Whole => Ok(true),
+        Held::Missing => Ok(false),
+        Held::Damaged(why) => {
+            discard(context, name, artifact, &why)?;
+            Ok(false)
+        }
+    }
+}
+
+fn discard(context: &Context, name: &str, artifact: &Artifact, why: &str) -> Result<(), Error> {
+    let place = context.objects.path(&artifact.digest, artifact.kind);
+    let message = format!("{name} is damaged in {}: {why}; it is discarded and made or fetched again", place.display());
+    context.observer.notice(&Notice::Warning { message });
+    Ok(context.objects.discard(&artifact.digest, artifact.kind)?)
 }
 
 /// One attempt after the other, until the stage is done or there is no way left.
@@ -68,7 +139,7 @@ async fn attempts(
     work: &Work,
     mut resume: Option<StageRecord>,
     changed: bool,
-) -> Result<StageOutcome, Error> {
+) -> Result<Ran, Error> {
     let name = &planned.name;
     let rungs = ladder::rungs(planned);
     let number = resume.as_ref().and_then(|former| former.rented.as_ref()).map_or(0, |rented| rented.rung);
@@ -78,7 +149,7 @@ async fn attempts(
     let mut losses = 0;
     loop {
         if context.interrupt.borrow().is_some() {
-            return Ok(StageOutcome::NotBegun { because: SIGNAL });
+            return Ok(Ran::Ended(StageOutcome::NotBegun { because: SIGNAL }));
         }
         let attempt = match Attempt::begin(context, planned, rung, work, resume.take(), changed).await? {
             Ok(attempt) => attempt,
@@ -87,14 +158,15 @@ async fn attempts(
                 passed.insert(rung.number, refused.to_string());
                 match next(context, planned, &rungs, &mut passed) {
                     Some(next) => rung = next,
-                    None => return denied(context, planned, &refused).await,
+                    None => return denied(context, planned, &refused).await.map(Ran::Ended),
                 }
                 continue;
             }
-            Err(refused) => return denied(context, planned, &refused).await,
+            Err(refused) => return denied(context, planned, &refused).await.map(Ran::Ended),
         };
         match attempt.run(planned, work).await? {
-            Ended::Outcome(outcome) => return Ok(outcome),
+            Ended::Outcome(outcome) => return Ok(Ran::Ended(outcome)),
+            Ended::InputLost(producer) => return Ok(Ran::Remake(BTreeSet::from([producer]))),
             Ended::Lost => losses += 1,
             Ended::Unavailable { why, message } => {
                 let begun = Instant::now();
@@ -120,7 +192,7 @@ async fn attempts(
                     }
                     // What was taken away may be had again.
                     None if taken_away && losses < LOSSES => {}
-                    None => return used_up(context, planned, &rungs, &passed),
+                    None => return used_up(context, planned, &rungs, &passed).map(Ran::Ended),
                 }
             }
         }
@@ -128,7 +200,7 @@ async fn attempts(
             let message = format!("it was lost {LOSSES} times; the next apply tries again");
             let failed = Notice::Failed { stage: name.clone(), message: message.clone(), elapsed: Duration::ZERO };
             context.observer.notice(&failed);
-            return Ok(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false });
+            return Ok(Ran::Ended(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false }));
         }
     }
 }
@@ -198,24 +270,29 @@ async fn complete(context: &Arc<Context>, planned: &PlannedStage) -> Result<bool
         let name = format!("{}.{output}", planned.name);
         let artifact = context.recorder.read(|state| state.artifacts.get(&name).cloned());
         let Some(artifact) = artifact else { return Ok(false) };
-        if !context.objects.has(&artifact.digest, artifact.kind) {
+        let published = context.artifacts.join(&planned.name).join(output).exists();
+        let held = context.objects.has(&artifact.digest, artifact.kind)
+            && (published || publish(context, &planned.name, output, &artifact).await);
+        if !held {
             if staging::to_be_had(context, &name, &artifact).await? {
                 continue;
             }
             return Ok(false);
         }
-        if !context.artifacts.join(&planned.name).join(output).exists() {
-            publish(context, &planned.name, output, &artifact).await;
-        }
     }
     Ok(true)
 }
 
-/// Puts a copy of an output where people look for it. The stage is done without it, too.
-pub(super) async fn publish(context: &Arc<Context>, stage: &str, output: &str, artifact: &Artifact) {
+/// Puts a copy of an output where people look for it. The stage is done without it, too. False: what is in the store is
+/// not what the stage has written, and was discarded.
+pub(super) async fn publish(context: &Context, stage: &str, output: &str, artifact: &Artifact) -> bool {
     let (objects, to) = (context.objects.clone(), context.artifacts.join(stage).join(output));
     let (digest, kind) = (artifact.digest.clone(), artifact.kind);
-    if let Err(error) = blocking(move || objects.publish(&digest, kind, &to)).await {
+    if let Err(error) = blocking(move |bounds| objects.publish_within(&digest, kind, &to, bounds)).await {
+        if error.kind() == io::ErrorKind::InvalidData {
+            return discard(context, &format!("`{stage}.{output}`"), artifact, &error.to_string()).is_err();
+        }
         context.observer.notice(&Notice::Warning { message: error.to_string() });
     }
+    true
 }

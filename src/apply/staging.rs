@@ -16,6 +16,7 @@ use super::check::input_names;
 use super::depot::{VALID, as_call, bucket, usable};
 use super::engine::Context;
 use super::gone::is_gone;
+use super::notice::Notice;
 use crate::model::{ArtifactRef, Pack, PlaceName, pack};
 use crate::plan::{Plan, PlannedStage};
 use crate::provider::{Content, Delivery, ErrorKind, Fetch, Moved, Nodes, ProviderError, Source, Task, Worker};
@@ -29,6 +30,7 @@ use crate::util::crash;
 use crate::util::tree::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 /// The size of chunks, in MiB: the few that are on their way fit on every machine's disk beside the data, and one is soon
@@ -238,22 +240,65 @@ pub(super) async fn inputs(
     }
     for (number, (read, _)) in input_names(planned).into_iter().enumerate() {
         let ArtifactRef::Output { .. } = read else { continue };
-        let name = read.to_string();
-        let artifact = context.recorder.read(|state| state.artifacts.get(&name).cloned());
-        let (Some(artifact), Some(item)) = (artifact, task.inputs.get_mut(number)) else { continue };
-        let done = if worker.stages() && !artifact.staged.is_empty() {
-            item.content = Content::Fetched(artifact.kind);
-            fetch(attempt, worker, &name, number).await?
-        } else if !context.objects.has(&artifact.digest, artifact.kind) {
-            bring_home(context, &name, attempt.patience()).await?
-        } else {
-            Ok(())
-        };
-        if let Err(error) = done {
+        let Some(item) = task.inputs.get_mut(number) else { continue };
+        if let Err(error) = input(attempt, worker, read, number, &mut item.content).await? {
             return Ok(Err(error));
         }
     }
     Ok(Ok(()))
+}
+
+/// Brings one input to the machine, or home: from wherever it is still what was written. If it is nowhere, the attempt
+/// knows whose output is lost.
+async fn input(
+    attempt: &Attempt<'_>,
+    worker: &dyn Worker,
+    read: &ArtifactRef,
+    number: usize,
+    content: &mut Content,
+) -> Result<Result<(), ProviderError>, Error> {
+    let context = attempt.context;
+    let name = &read.to_string();
+    let mut damaged = None;
+    loop {
+        let Some(artifact) = context.recorder.read(|state| state.artifacts.get(name).cloned()) else {
+            return Ok(Ok(()));
+        };
+        let home = context.objects.has(&artifact.digest, artifact.kind);
+        if let Some(error) = damaged.take_if(|_| !home && artifact.staged.is_empty()) {
+            if let ArtifactRef::Output { stage, .. } = read {
+                *attempt.lost_input.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage.clone());
+            }
+            return Ok(Err(error));
+        }
+        let done = if worker.stages() && !artifact.staged.is_empty() {
+            *content = Content::Fetched(artifact.kind);
+            fetch(attempt, worker, name, number).await?
+        } else {
+            *content = Content::Stored(context.objects.path(&artifact.digest, artifact.kind));
+            if home { Ok(()) } else { bring_home(context, name, attempt.patience()).await? }
+        };
+        match done {
+            Err(error) if error.kind == ErrorKind::Damaged => damaged = Some(error),
+            done => return Ok(done),
+        }
+    }
+}
+
+/// Discards what a bucket has of an artifact: it is not what was written.
+async fn discard(context: &Context, name: &str, bucket: &Bucket, place: &PlaceName, pack: &Pack) -> Result<(), Error> {
+    let message = format!(
+        "`{name}`: {}/{} is not what was written: somebody has changed it; it is discarded, and made or fetched again",
+        bucket.address(),
+        pack.key
+    );
+    context.observer.notice(&Notice::Warning { message });
+    let discarded = Event::Discarded { artifact: name.to_owned(), place: place.clone() };
+    context.recorder.record(discarded, Sync::Now).await?;
+    // What is sent there again must not find any of it.
+    let patience = Patience::UntilSignal(context.interrupt.clone());
+    let removed = patiently(patience, || async { bucket.remove(&pack.key).await.map_err(as_call) }).await;
+    Ok(removed?)
 }
 
 /// Has the machine fetch one input, and leave a copy in its place's bucket.
@@ -322,7 +367,7 @@ async fn fetch_from(
 ) -> Result<Result<(), ProviderError>, Error> {
     let recorder = &attempt.context.recorder;
     let (stage, token, artifact) = (attempt.token.stage.clone(), attempt.token.id.clone(), name.to_owned());
-    let from = from.clone();
+    let (from, place) = (from.clone(), from.clone());
     let fetching =
         Event::Fetching { stage: stage.clone(), token: token.clone(), artifact: artifact.clone(), from: from.clone() };
     recorder.record(fetching, Sync::Now).await?;
@@ -344,7 +389,8 @@ async fn fetch_from(
     if !whole {
         let at = format!("{}/{}", bucket.address(), pack.key);
         let message = format!("input `{name}`: {at} is not what was written: somebody has changed it");
-        return Ok(Err(ProviderError::new(ErrorKind::Other, message)));
+        discard(attempt.context, name, bucket, &place, pack).await?;
+        return Ok(Err(ProviderError::new(ErrorKind::Damaged, message)));
     }
     Ok(Ok(()))
 }
@@ -393,11 +439,17 @@ async fn bring_home(context: &Context, name: &str, patience: Patience) -> Result
     let bringing = || async { bring(&bucket, pack, artifact.kind, &context.objects).await.map_err(as_call) };
     let measured = match patiently(patience, bringing).await {
         Ok(measured) => measured,
-        Err(error) => return Ok(Err(error)),
+        Err(error) => {
+            if error.kind == ErrorKind::Damaged {
+                discard(context, name, &bucket, from, pack).await?;
+            }
+            return Ok(Err(error));
+        }
     };
     if measured.digest != artifact.digest {
         let message = format!("`{name}` from {} is not what was written there", bucket.address());
-        return Ok(Err(ProviderError::new(ErrorKind::Other, message)));
+        discard(context, name, &bucket, from, pack).await?;
+        return Ok(Err(ProviderError::new(ErrorKind::Damaged, message)));
     }
     let (artifact, digest) = (name.to_owned(), artifact.digest);
     let brought = Event::Brought { artifact, digest, from: from.clone(), moved: pack.bytes };

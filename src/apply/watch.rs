@@ -237,6 +237,6 @@ async fn pump(attempt: &Attempt<'_>, worker: &dyn Worker, log: &mut Log) {
 }
 
 fn printed(attempt: &Attempt<'_>, line: &str) {
-    let (stage, line) = (attempt.token.stage.clone(), attempt.context.redact(line));
+    let (stage, line) = (attempt.token.stage.clone(), line.to_owned());
     attempt.context.observer.notice(&Notice::Log { stage, line });
 }

@@ -9,7 +9,7 @@ use crate::provider::{Content, Item, Task};
 use crate::state::State;
 use crate::state::summary::definition;
 use crate::util::hash;
-pub(super) use crate::util::task::blocking;
+use crate::util::interruptible::blocking;
 use crate::util::tree::{self, Links};
 use std::collections::BTreeMap;
 use std::io;
@@ -50,7 +50,7 @@ pub(super) async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> i
     for file in &files {
         if let Content::Local(path) = &file.content {
             let path = path.clone();
-            let measured = blocking(move || tree::measure(&path, Links::Follow)).await?;
+            let measured = blocking(move |bounds| tree::measure_within(&path, Links::Follow, bounds)).await?;
             digests.insert(format!("file {}", file.name), format!("{:?} {}", measured.kind, measured.digest));
         }
     }
@@ -66,7 +66,9 @@ pub(super) async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> i
         ("SKY_NODES", planned.nodes.to_string()),
         ("SKY_NODE", "0".to_owned()),
     ];
-    let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut environment: BTreeMap<String, String> =
+        environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    environment.extend(context.checked.env.get(&planned.name).cloned().unwrap_or_default());
     let secrets = context.checked.secrets.get(&planned.name).cloned().unwrap_or_default();
     let command = planned.run.clone().unwrap_or_default();
     let task = Task { command, environment, secrets, checkpoint: None, files, inputs };
@@ -79,7 +81,8 @@ async fn find_dataset(context: &Arc<Context>, dataset: &str) -> io::Result<(Cont
         return Ok((content, "empty".to_owned()));
     };
     let path = path.clone();
-    let measured = cell.get_or_try_init(|| blocking(move || tree::measure(&path, Links::Follow))).await?;
+    let measured =
+        cell.get_or_try_init(|| blocking(move |bounds| tree::measure_within(&path, Links::Follow, bounds))).await?;
     Ok((content, measured.digest.clone()))
 }
 

@@ -7,7 +7,7 @@ use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::apply::staging::CHUNK_MIB;
 use crate::apply::{self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure};
-use crate::model::Money;
+use crate::model::{Bytes, Money};
 use crate::plan::Plan;
 use crate::state::Store;
 use crate::transfer::Staging;
@@ -65,6 +65,9 @@ pub struct ApplyArgs {
     /// Leave buckets, and what is in them, when the job is done; `sky destroy` deletes them
     #[arg(long)]
     pub keep_buckets: bool,
+    /// The most that is copied of one output of a stage [default: ten times what the job declares, and at least 1 GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, env = "SKY_OUTPUT_LIMIT")]
+    pub output_limit: Option<u64>,
     /// The size of the pieces in which data goes to buckets, in MiB
     #[arg(long, value_name = "MIB", default_value_t = CHUNK_MIB, hide = true, env = "SKY_STAGING_CHUNK",
           value_parser = clap::value_parser!(u64).range(1..=4096))]
@@ -230,6 +233,7 @@ fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
         staging: args.staging.clone().unwrap_or_else(|| Staging::usual(args.provider.as_deref())),
         chunk_bytes: args.staging_chunk << 20,
         keep_buckets: args.keep_buckets,
+        output_limit: args.output_limit,
     }
 }
 
@@ -312,6 +316,11 @@ fn all_done(plan: &Plan, args: &ApplyArgs) -> bool {
     let here = std::env::current_dir().unwrap_or_default();
     let state = args.state.store(&here).ok().and_then(|store| store.read().ok());
     state.flatten().is_some_and(|state| crate::state::holds(&state, plan))
+}
+
+/// Reads a size such as `200 GB`, in bytes.
+fn parse_size(text: &str) -> Result<u64, String> {
+    Bytes::parse(text).map(|bytes| bytes.0).map_err(|error| error.to_string())
 }
 
 fn parse_parallelism(text: &str) -> Result<usize, String> {

@@ -169,7 +169,7 @@ pub fn keep(files: &[File], digest: &str) {
         && let Some(folder) = path.parent()
         && let Some(name) = path.file_name().and_then(|name| name.to_str())
     {
-        let _ = file::write_below(folder, name, &files::pack(files));
+        let _ = cache::create(folder).and_then(|()| file::write_below(folder, name, &files::pack(files)));
     }
 }
 

@@ -80,6 +80,7 @@ fn stage(work: Work) -> Stage {
         deadline: None,
         allocation: None,
         checkpoint: None,
+        env: BTreeMap::new(),
         secrets: BTreeMap::new(),
         without: BTreeSet::new(),
     }

@@ -90,6 +90,10 @@ pub struct Stage {
     /// How it saves its progress; none: what is interrupted starts over.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub checkpoint: Option<Checkpoint>,
+    /// Plain environment variables of the command, by name: a text that is taken as it is, or `env:NAME`, the value of
+    /// that variable of `sky apply`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub env: BTreeMap<String, String>,
     /// Environment variables whose values are looked up when the plan is applied: by name, a
     /// reference, `env:NAME` or `file:PATH` relative to the job file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]

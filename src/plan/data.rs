@@ -139,6 +139,9 @@ pub struct PlannedStage {
     /// The command; none if the stage can only be planned.
     pub run: Option<String>,
     pub files: BTreeSet<String>,
+    /// Plain environment variables of the command: a text, or `env:NAME`, which is looked up when the plan is applied.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub env: BTreeMap<String, String>,
     /// Environment variables whose values are looked up when the plan is applied, by reference:
     /// `env:NAME` or `file:PATH`. A value is never in a plan.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]

@@ -169,6 +169,7 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         after: dag::predecessors(stage).into_iter().map(str::to_owned).collect(),
         run: stage.run.clone(),
         files: stage.files.clone(),
+        env: stage.env.clone(),
         secrets: stage.secrets.clone(),
         checkpoint: stage.checkpoint.as_ref().map(|checkpoint| PlannedCheckpoint {
             every_ms: checkpoint.every.or(candidate.every),

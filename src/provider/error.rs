@@ -15,6 +15,8 @@ pub struct ProviderError {
 /// Kinds of failure, told apart because the ways out differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
+    /// Data is not what was written.
+    Damaged,
     /// Nothing of this kind is to be had now: another rung of the ladder may help.
     Stockout,
     /// The account's limit is reached: another place or kind may help.

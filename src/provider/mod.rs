@@ -52,13 +52,13 @@ use crate::util::hash;
 use async_trait::async_trait;
 use check::{Finding, Need, Topic};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use error::without_tee;
 pub use error::{ErrorKind, ProviderError};
-pub use task::{Content, Delivery, Fetch, Item, Moved, Nodes, Parcel, Source, Task};
+pub use task::{Content, Delivery, Fetch, Item, Moved, Nodes, Parcel, Source, Task, Written};
 
 /// The name of the provider that runs stages as processes on this machine.
 pub const LOCAL: &str = "local";
@@ -391,6 +391,17 @@ pub trait Worker: Send + Sync {
     /// missing is an error of kind [`ErrorKind::Output`]. Nothing is changed: collecting again
     /// gives the same.
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError>;
+
+    /// What the command has left in `$SKY_OUTPUTS` so far, by name. Empty also if the machine cannot say.
+    async fn written(&self) -> Result<Vec<Written>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    /// Lays all that the command has left in `$SKY_OUTPUTS` out in the folder `to`, which must not exist, whatever its
+    /// names; whether there was anything. More bytes than `most` are an error of kind [`ErrorKind::Output`].
+    async fn bring_outputs(&self, _to: &Path, _most: u64) -> Result<bool, ProviderError> {
+        Ok(false)
+    }
 
     /// Whether it can send and fetch data by signed addresses: then it has the calls below.
     fn stages(&self) -> bool {

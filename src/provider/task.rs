@@ -52,6 +52,14 @@ pub struct Parcel {
     pub packed: u64,
 }
 
+/// Something in `$SKY_OUTPUTS`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Written {
+    pub name: String,
+    /// Sum over its files, with their holes.
+    pub bytes: u64,
+}
+
 /// What is sent to a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {

@@ -108,7 +108,14 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
     let deadline = section.take("deadline", findings).and_then(|entry| value::time(&entry, findings));
     let allocation = section.take("allocation", findings).and_then(|entry| value::allocation(&entry, findings));
     let checkpoint = buying::checkpoint(&mut section, name, allocation, findings);
+    let env = section.take_table("env", findings).map(|table| variables(&table, findings)).unwrap_or_default();
     let secrets = section.take_table("secrets", findings).map(|table| secrets(&table, findings)).unwrap_or_default();
+    if let Some(name) = env.keys().find(|name| secrets.contains_key(*name)) {
+        let message = format!("`{}` is in both `env` and `secrets`", shown(name));
+        let span = findings.span(&section.path);
+        let hint = "keep it in `secrets` if nobody may see its value, else in `env`";
+        findings.push(Diagnostic::error(span, message).with_label("in this stage").with_hint(hint));
+    }
     section.finish(findings);
     Stage {
         reads,
@@ -124,6 +131,7 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
         deadline,
         allocation,
         checkpoint,
+        env,
         secrets,
         without: BTreeSet::new(),
     }
@@ -182,14 +190,41 @@ fn outputs(writes: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String
     outputs
 }
 
+/// Whether a command can have a variable of that name that sky does not set itself.
+fn is_variable(name: &str) -> bool {
+    let mut letters = name.chars();
+    let first = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
+    first && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') && !name.starts_with("SKY_")
+}
+
+/// `env` of a stage: names of environment variables and their values.
+fn variables(table: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    for entry in table.entries(findings) {
+        if !is_variable(entry.key) {
+            let message = format!("`{}` cannot be the name of a variable", shown(entry.key));
+            let hint = "it is an environment variable of the command: letters, digits and `_`, not `SKY_…`";
+            findings.push(Diagnostic::error(entry.key_span, message).with_label("not usable").with_hint(hint));
+            continue;
+        }
+        let Some(text) = entry.text("0", findings) else { continue };
+        let reference = text.strip_prefix("env:");
+        if text.contains('\0') || reference.is_some_and(|name| name.is_empty() || name.contains('=')) {
+            let message = format!("`{}` cannot have that value", shown(entry.key));
+            let hint = "write a text without NUL, or \"env:NAME\" for the value of that variable of `sky apply`";
+            findings.push(Diagnostic::error(entry.span.clone(), message).with_label("not usable").with_hint(hint));
+            continue;
+        }
+        variables.insert(entry.key.to_owned(), text.to_owned());
+    }
+    variables
+}
+
 /// `secrets` of a stage: names of environment variables, and where their values are.
 fn secrets(table: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String, String> {
     let mut secrets = BTreeMap::new();
     for entry in table.entries(findings) {
-        let mut letters = entry.key.chars();
-        let first = letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
-        let variable = first && letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-        if !variable || entry.key.starts_with("SKY_") {
+        if !is_variable(entry.key) {
             let message = format!("`{}` cannot be the name of a secret", shown(entry.key));
             let hint = "it is an environment variable of the command: letters, digits and `_`, not `SKY_…`";
             findings.push(Diagnostic::error(entry.key_span, message).with_label("not usable").with_hint(hint));

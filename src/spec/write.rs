@@ -47,6 +47,11 @@ fn stage(stage: &Stage) -> String {
         let keys: Vec<(String, String)> = every.into_iter().chain(rest).collect();
         text.push_str(&line("checkpoint", &inline(&keys)));
     }
+    if !stage.env.is_empty() {
+        let variables: Vec<(String, String)> =
+            stage.env.iter().map(|(name, value)| (name.clone(), quoted(value))).collect();
+        text.push_str(&line("env", &inline(&variables)));
+    }
     if !stage.secrets.is_empty() {
         let secrets: Vec<(String, String)> =
             stage.secrets.iter().map(|(name, reference)| (name.clone(), quoted(reference))).collect();

@@ -65,6 +65,8 @@ pub enum Event {
     Fetched { stage: String, token: String, artifact: String, from: PlaceName, moved: u64 },
     /// An artifact was brought into the store of the state folder from the bucket of a place.
     Brought { artifact: String, digest: String, from: PlaceName, moved: u64 },
+    /// What the bucket of a place has of an artifact is not what was written, and is not to be relied on any more.
+    Discarded { artifact: String, place: PlaceName },
     /// The bucket of a place is about to be deleted, and what is in it is not to be relied on any more.
     Unstaging { place: PlaceName },
     /// It is gone.
@@ -210,6 +212,11 @@ impl State {
             Event::Brought { artifact, digest, .. } => {
                 if let Some(artifact) = self.artifacts.get_mut(artifact).filter(|held| held.digest == *digest) {
                     artifact.away = false;
+                }
+            }
+            Event::Discarded { artifact, place } => {
+                if let Some(artifact) = self.artifacts.get_mut(artifact) {
+                    artifact.staged.remove(place);
                 }
             }
             Event::Unstaging { place } => self.artifacts.values_mut().for_each(|artifact| {

@@ -58,6 +58,11 @@ impl Folder {
         self.root.join("objects")
     }
 
+    /// The working folders of commands on this machine.
+    pub fn work(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
     /// Outputs by name.
     pub fn artifacts(&self) -> PathBuf {
         self.root.join("artifacts")
@@ -76,9 +81,13 @@ impl Folder {
     }
 
     /// Creates the folder itself. Everything in it can be made again or is in the snapshot, so
-    /// it asks git to leave it alone.
+    /// it asks git to leave it alone. Others cannot look into it: it holds data, logs and keys. A folder that was named
+    /// with `--state-dir` and was there before keeps the rights that it has.
     pub fn create(&self) -> io::Result<()> {
-        std::fs::create_dir_all(&self.root).map_err(|error| file::named(&self.root, "create", error))?;
+        file::create_private_folders(&self.root)?;
+        if self.root.file_name().is_some_and(|name| name == ".sky") {
+            file::make_private(&self.root);
+        }
         let ignore = self.root.join(".gitignore");
         if !ignore.exists() {
             file::write_atomic(&ignore, b"*\n")?;

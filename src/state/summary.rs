@@ -136,7 +136,8 @@ fn done(state: &State, whole: &Job, again: &BTreeSet<String>) -> BTreeMap<String
     for name in dag::order(whole).unwrap_or_default() {
         let Some(stage) = whole.stages.get(name).filter(|_| !again.contains(name)) else { continue };
         let Some(record) = state.stages.get(name).filter(|record| record.status == Status::Done) else { continue };
-        let given = digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes);
+        let given =
+            digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes, &stage.env);
         let same = record.imported() || record.definition == given;
         let ready = dag::predecessors(stage).into_iter().all(|before| done.contains_key(before));
         let output = |output: &String| {
@@ -152,9 +153,9 @@ fn done(state: &State, whole: &Job, again: &BTreeSet<String>) -> BTreeMap<String
 }
 
 /// Digest of the work that a plan gives a stage, wherever it runs: the command, the names of what
-/// it reads, writes and brings along, the number of nodes it is told of.
+/// it reads, writes and brings along, the number of nodes it is told of, its plain variables.
 pub fn definition(stage: &PlannedStage) -> String {
-    digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes)
+    digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes, &stage.env)
 }
 
 fn digest<'a>(
@@ -163,9 +164,14 @@ fn digest<'a>(
     writes: impl Iterator<Item = &'a String>,
     files: &BTreeSet<String>,
     nodes: u32,
+    env: &BTreeMap<String, String>,
 ) -> String {
     let writes: Vec<&String> = writes.collect();
-    let work = json!({ "run": run, "reads": reads, "writes": writes, "files": files, "nodes": nodes });
+    let mut work = json!({ "run": run, "reads": reads, "writes": writes, "files": files, "nodes": nodes });
+    // Stages without any have the digest that they had before there were such variables.
+    if !env.is_empty() {
+        work["env"] = json!(env);
+    }
     // The canonical text of strings and numbers cannot fail to be written.
     hash::digest(canonical::to_text(&work).unwrap_or_default().as_bytes())
 }
@@ -193,7 +199,8 @@ mod tests {
             state.take(&Record { sequence, at: format!("2026-01-01T00:00:0{sequence}Z"), event });
         };
         for (name, stage) in &whole.stages {
-            let definition = digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes);
+            let definition =
+                digest(stage.run.as_deref(), &stage.reads, stage.writes.keys(), &stage.files, stage.nodes, &stage.env);
             take(Event::Attempt {
                 stage: name.clone(),
                 attempt: 1,

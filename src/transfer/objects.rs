@@ -1,26 +1,43 @@
 //! The content-addressed store of the state folder.
 //!
 //! An object is complete or absent: it is built beside its place, synced, and renamed. Its files
-//! are read-only.
+//! are read-only. Disks fail and people make mistakes, so an object is looked at again before it is handed on
+//! ([`Objects::check`]).
 
 use crate::util::file;
+use crate::util::interruptible::Bounds;
 use crate::util::tree::{self, Kind, Links, Measured, Sharing};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A store in a folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Objects {
     root: PathBuf,
+    /// What the file system said of objects when they were last found whole.
+    whole: Arc<Mutex<BTreeMap<PathBuf, String>>>,
+}
+
+/// What is in the place of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing.
+    Missing,
+    /// What was put there.
+    Whole,
+    /// Something else, and how one can tell.
+    Damaged(String),
 }
 
 impl Objects {
     /// The store in `root`, which need not exist yet.
     pub fn at(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, whole: Arc::default() }
     }
 
     /// Where the object lies, if it is there.
@@ -41,17 +58,60 @@ impl Objects {
         self.path(digest, kind).symlink_metadata().is_ok()
     }
 
+    /// Reads an object that is to be handed on, and says whether it is what was put there. An object that nobody has
+    /// written to since it was found whole is not read again.
+    pub fn check(&self, digest: &str, kind: Kind, bounds: &Bounds) -> io::Result<Held> {
+        let place = self.path(digest, kind);
+        if place.symlink_metadata().is_err() {
+            return Ok(Held::Missing);
+        }
+        let signature = tree::signature(&place).ok();
+        let known = || self.whole.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+        if signature.is_some() && known() == signature {
+            return Ok(Held::Whole);
+        }
+        match tree::measure_within(&place, Links::Keep, bounds) {
+            Ok(measured) if measured.digest == digest && measured.kind == kind => {
+                if let Some(signature) = signature {
+                    self.whole.lock().unwrap_or_else(PoisonError::into_inner).insert(place, signature);
+                }
+                Ok(Held::Whole)
+            }
+            Ok(measured) => Ok(Held::Damaged(format!("it has the digest {} now", measured.digest))),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => Ok(Held::Damaged(error.to_string())),
+        }
+    }
+
+    /// Removes an object that is not what it should be.
+    pub fn discard(&self, digest: &str, kind: Kind) -> io::Result<()> {
+        let place = self.path(digest, kind);
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+        tree::remove(&place)
+    }
+
     /// Takes in a copy of a file or a directory, which is left as it is. Whoever still writes to
     /// the original does not change the object: its digest is that of the copy.
     pub fn put(&self, from: &Path) -> io::Result<Measured> {
+        self.put_within(from, Links::Keep, &Bounds::default())
+    }
+
+    /// The same, of a value with such links, held to bounds.
+    pub fn put_within(&self, from: &Path, links: Links, bounds: &Bounds) -> io::Result<Measured> {
         self.create()?;
         let building = self.building();
         let put = || -> io::Result<Measured> {
-            tree::copy(from, &building, Links::Keep, Sharing::ReadOnly)?;
-            let measured = tree::measure(&building, Links::Keep)?;
+            let measured = tree::copy_measured(from, &building, links, Sharing::ReadOnly, bounds)?;
             let place = self.path(&measured.digest, measured.kind);
-            if place.symlink_metadata().is_ok() {
-                return Ok(measured);
+            match self.check(&measured.digest, measured.kind, bounds)? {
+                Held::Whole => {
+                    // It is of the time when it was last made.
+                    tree::take_times(&building, &place)?;
+                    self.whole.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+                    return Ok(measured);
+                }
+                Held::Damaged(_) => self.discard(&measured.digest, measured.kind)?,
+                Held::Missing => {}
             }
             tree::sync(&building)?;
             let folder = place.parent().unwrap_or(&self.root);
@@ -74,11 +134,28 @@ impl Objects {
         made.map_err(|error| file::named(&self.root, "write to", error))
     }
 
-    /// Replaces `to` by a copy of the object that its reader may change at will.
+    /// Replaces `to` by a copy of the object that its reader may change at will. An error of kind
+    /// [`io::ErrorKind::InvalidData`] if the object is not what was put there.
     pub fn publish(&self, digest: &str, kind: Kind, to: &Path) -> io::Result<()> {
+        self.publish_within(digest, kind, to, &Bounds::default())
+    }
+
+    /// The same, held to bounds.
+    pub fn publish_within(&self, digest: &str, kind: Kind, to: &Path, bounds: &Bounds) -> io::Result<()> {
         self.create()?;
-        let building = self.building();
-        tree::copy(&self.path(digest, kind), &building, Links::Keep, Sharing::Own)?;
+        let (place, building) = (self.path(digest, kind), self.building());
+        let copied = tree::copy_measured(&place, &building, Links::Keep, Sharing::Own, bounds);
+        let copied = copied.and_then(|measured| match measured.digest == digest {
+            true => Ok(()),
+            false => {
+                let message = format!("{} is damaged: it has the digest {} now", place.display(), measured.digest);
+                Err(io::Error::new(io::ErrorKind::InvalidData, message))
+            }
+        });
+        if let Err(error) = copied {
+            tree::remove(&building)?;
+            return Err(error);
+        }
         if let Some(folder) = to.parent() {
             std::fs::create_dir_all(folder).map_err(|error| file::named(folder, "create", error))?;
         }
@@ -145,5 +222,61 @@ mod tests {
         assert!(objects.has(&measured.digest, measured.kind));
         objects.sweep(&|_| false).unwrap();
         assert!(!objects.has(&measured.digest, measured.kind));
+    }
+
+    #[test]
+    fn a_damaged_object_is_told_from_a_whole_one_and_replaced_by_what_is_put_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::at(folder.path().join("objects"));
+        let output = folder.path().join("out");
+        std::fs::create_dir(&output).unwrap();
+        std::fs::write(output.join("f"), "good").unwrap();
+        let measured = objects.put(&output).unwrap();
+        let check = |objects: &Objects| objects.check(&measured.digest, measured.kind, &Bounds::default()).unwrap();
+        assert_eq!((check(&objects), check(&objects)), (Held::Whole, Held::Whole));
+        let file = objects.path(&measured.digest, measured.kind).join("f");
+        let damages: [&dyn Fn(); 3] = [
+            &|| {
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+                std::fs::set_permissions(&file, mode).unwrap();
+                let time = std::fs::metadata(&file).unwrap().modified().unwrap();
+                std::fs::write(&file, "evil").unwrap();
+                std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+            },
+            &|| std::fs::remove_file(&file).unwrap(),
+            &|| std::os::unix::fs::symlink("/etc/passwd", file.with_file_name("g")).unwrap(),
+        ];
+        for damage in damages {
+            damage();
+            assert!(matches!(check(&objects), Held::Damaged(_)));
+            let error = objects.publish(&measured.digest, measured.kind, &folder.path().join("copy")).unwrap_err();
+            assert!(!folder.path().join("copy").exists(), "{error}");
+            assert_eq!(objects.put(&output).unwrap(), measured);
+            assert_eq!(check(&objects), Held::Whole);
+        }
+        objects.discard(&measured.digest, measured.kind).unwrap();
+        assert_eq!(check(&objects), Held::Missing);
+        // Nothing half done is left.
+        let left = list(&folder.path().join("objects")).unwrap();
+        assert!(left.iter().all(|path| !path.display().to_string().contains("building-")), "{left:?}");
+    }
+
+    #[test]
+    fn an_object_that_is_made_again_has_the_times_of_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::at(folder.path().join("objects"));
+        let output = folder.path().join("out");
+        std::fs::write(&output, "x").unwrap();
+        let set = |second| {
+            let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
+            std::fs::File::options().write(true).open(&output).unwrap().set_modified(time).unwrap();
+            time
+        };
+        for second in [1_000, 3_000, 2_000] {
+            let time = set(second);
+            let measured = objects.put(&output).unwrap();
+            let place = objects.path(&measured.digest, measured.kind);
+            assert_eq!(std::fs::metadata(&place).unwrap().modified().unwrap(), time);
+        }
     }
 }

@@ -3,8 +3,10 @@
 use super::bucket::{Bucket, BucketError, Trouble};
 use super::objects::Objects;
 use crate::model::{Pack, pack};
-use crate::util::tree::{self, Kind, Measured};
-use crate::util::{file, hash, task};
+use crate::util::archive;
+use crate::util::interruptible::{self, Bounds};
+use crate::util::tree::{self, Kind, Links, Measured};
+use crate::util::{file, hash};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -39,25 +41,23 @@ pub async fn bring(bucket: &Bucket, pack: &Pack, kind: Kind, objects: &Objects) 
     drop(open);
     if pack::digest(digests.iter().map(String::as_str)) != pack.digest {
         let message = format!("{}/{} is not what was written: somebody has changed it", bucket.address(), pack.key);
-        return Err(BucketError { kind: Trouble::Other, message });
+        return Err(BucketError { kind: Trouble::Damaged, message });
     }
     let objects = objects.clone();
-    let laid = task::blocking(move || {
-        let content = lay(&whole, kind, folder.path())?;
-        objects.put(&content)
+    let laid = interruptible::blocking(move |bounds| {
+        let content = lay(&whole, kind, folder.path(), bounds)?;
+        objects.put_within(&content, Links::Keep, bounds)
     });
     laid.await.map_err(failed)
 }
 
-fn lay(whole: &Path, kind: Kind, folder: &Path) -> io::Result<std::path::PathBuf> {
+fn lay(whole: &Path, kind: Kind, folder: &Path, bounds: &Bounds) -> io::Result<std::path::PathBuf> {
     let fail = |error| file::named(whole, "unpack", error);
     match kind {
         Kind::Directory => {
             let target = folder.join("content");
             std::fs::create_dir(&target).map_err(fail)?;
-            let mut archive = tar::Archive::new(std::fs::File::open(whole).map_err(fail)?);
-            archive.set_preserve_mtime(false);
-            archive.unpack(&target).map_err(fail)?;
+            archive::unpack(std::fs::File::open(whole).map_err(fail)?, &target, bounds).map_err(fail)?;
             tree::remove(whole)?;
             Ok(target)
         }
@@ -73,7 +73,6 @@ fn lay(whole: &Path, kind: Kind, folder: &Path) -> io::Result<std::path::PathBuf
 mod tests {
     use super::*;
     use crate::model::PlaceName;
-    use crate::util::tree::Links;
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(work)

@@ -1,9 +1,19 @@
 //! The user's cache folder: what is kept there may be lost at any time, and nothing needs it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `$XDG_CACHE_HOME/sky`, else `$HOME/.cache/sky`; none if neither is set to an absolute path.
 pub fn folder() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache"))).map(|cache| cache.join("sky"))
+}
+
+/// Creates a folder in or beside the cache folder, which nobody else may look into: what is in it tells what a user asks for.
+pub fn create(wanted: &Path) -> std::io::Result<()> {
+    super::file::create_private_folders(wanted)?;
+    // An earlier sky has made it like any other folder.
+    if let Some(cache) = folder().filter(|cache| wanted.starts_with(cache)) {
+        super::file::make_private(&cache);
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Files: read with the name in every error, written atomically.
 
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -104,6 +104,23 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// Creates a folder and those above it.
 pub fn create_folders(folder: &Path) -> io::Result<()> {
     std::fs::create_dir_all(folder).map_err(|error| named(folder, "create", error))
+}
+
+/// Creates a folder and those above it that are missing, which nobody but the user may look into.
+pub fn create_private_folders(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700).create(folder).map_err(|error| named(folder, "create", error))
+}
+
+/// Takes the rights of all others to a folder away, if it is the user's own.
+pub fn make_private(folder: &Path) {
+    let others = |mode: u32| mode & 0o077 != 0;
+    if let Ok(mode) = std::fs::metadata(folder).map(|metadata| metadata.permissions().mode())
+        && others(mode)
+    {
+        // Somebody else's folder stays as its owner wants it.
+        let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode & 0o700));
+    }
 }
 
 /// Writes `name` (with `/`) below a folder, whose folders are created.

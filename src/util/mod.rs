@@ -1,11 +1,13 @@
 //! Small things that every room may use: atomic files, hashes, the clock, the cache folder; and
 //! the seam of the simulation.
 
+pub mod archive;
 pub mod cache;
 pub mod clock;
 pub mod crash;
 pub mod file;
 pub mod hash;
+pub mod interruptible;
 pub mod secret;
 pub mod simulation;
 pub mod task;

@@ -1,5 +1,9 @@
 //! Values that must not be seen: they cannot be printed, logged or written by accident.
 
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
@@ -54,14 +58,125 @@ pub fn resolve(reference: &str, folder: &Path) -> Result<Secret, String> {
     Err("write env:NAME or file:PATH".to_owned())
 }
 
-/// The text without any of the values, however it came by them. Values of fewer than four
-/// characters are left: they would be found everywhere.
+/// Values of fewer bytes than this are left: they would be found everywhere.
+const SHORTEST: usize = 4;
+/// `base64` breaks its lines after so many letters, and PEM after fewer.
+const BASE64_LINES: [usize; 2] = [76, 64];
+
+/// Takes the values of secrets out of texts, in each of the forms in which programs print them: as they are, in Base64,
+/// in hexadecimal digits, as a part of an URL and as a JSON text.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    finder: Option<AhoCorasick>,
+    longest: usize,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redactor").finish_non_exhaustive()
+    }
+}
+
+impl Redactor {
+    /// One for all these values.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        let mut forms: BTreeSet<Vec<u8>> = BTreeSet::new();
+        for secret in secrets {
+            // A program may print the whole of it, or one of its lines.
+            let whole = secret.0.as_str();
+            for value in std::iter::once(whole).chain(whole.lines()).filter(|value| value.len() >= SHORTEST) {
+                add_forms(value, &mut forms);
+            }
+        }
+        forms.retain(|form| form.len() >= SHORTEST);
+        let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
+        // The longest first: one may be part of another.
+        let build = || AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms).ok();
+        Self { finder: (!forms.is_empty()).then(build).flatten(), longest }
+    }
+
+    /// The most bytes that one form of one value has; 0: there is nothing to find.
+    pub fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// The text without the values.
+    pub fn redact(&self, text: &str) -> String {
+        String::from_utf8_lossy(&self.redact_bytes(text.as_bytes())).into_owned()
+    }
+
+    /// The same of bytes.
+    pub fn redact_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        match &self.finder {
+            Some(finder) => {
+                let mut clean = Vec::with_capacity(bytes.len());
+                finder.replace_all_with_bytes(bytes, &mut clean, |_, _, clean| {
+                    clean.extend_from_slice(HIDDEN.as_bytes());
+                    true
+                });
+                clean
+            }
+            None => bytes.to_vec(),
+        }
+    }
+
+    /// Where bytes that go on may be cut at or after `at` without cutting a value in two. Sure only if so many bytes as
+    /// [`Redactor::longest`] follow `at`.
+    pub fn cut(&self, bytes: &[u8], at: usize) -> usize {
+        let found = self.finder.iter().flat_map(|finder| finder.find_iter(bytes));
+        let over = found.take_while(|one| one.start() < at).find(|one| one.end() > at);
+        over.map_or(at, |one| one.end())
+    }
+}
+
+/// The forms in which a value may be printed.
+fn add_forms(value: &str, forms: &mut BTreeSet<Vec<u8>>) {
+    let bytes = value.as_bytes();
+    forms.insert(bytes.to_vec());
+    // Behind a user's name and a colon, as in HTTP's basic authentication, it begins at any bit of three bytes.
+    for shift in 0..3 {
+        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            let text = engine.encode([&vec![0; shift], bytes].concat());
+            // Letters that also hold bits of what is around it are of no use.
+            let whole = (shift + bytes.len()) * 8 / 6;
+            forms.extend(text.get([0, 2, 3][shift]..whole).map(|core| core.as_bytes().to_vec()));
+        }
+    }
+    let base64 = STANDARD_NO_PAD.encode(bytes);
+    for line in BASE64_LINES {
+        let lines = base64.as_bytes().chunks(line).map(<[u8]>::to_vec);
+        forms.extend(lines.filter(|part| base64.len() > line && part.len() >= 2 * SHORTEST));
+    }
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    forms.insert(digits.to_ascii_uppercase().into_bytes());
+    forms.insert(digits.into_bytes());
+    for kept in ["-._~", "-._~/", "-._~!*'()", "-._~!*'();/?:@&=+$,#"] {
+        for upper in [true, false] {
+            forms.insert(percent_encoded(bytes, kept, upper).into_bytes());
+            forms.insert(percent_encoded(bytes, kept, upper).replace("%20", "+").into_bytes());
+        }
+    }
+    if let Ok(json) = serde_json::to_string(value) {
+        // Without the quotes around it.
+        forms.extend(json.as_bytes().get(1..json.len() - 1).map(<[u8]>::to_vec));
+    }
+}
+
+fn percent_encoded(bytes: &[u8], kept: &str, upper: bool) -> String {
+    let mut text = String::new();
+    for byte in bytes {
+        match char::from(*byte) {
+            letter if letter.is_ascii_alphanumeric() || kept.contains(letter) => text.push(letter),
+            _ if upper => text.push_str(&format!("%{byte:02X}")),
+            _ => text.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    text
+}
+
+/// The text without any of the values.
 pub fn redact<'a>(text: &str, secrets: impl IntoIterator<Item = &'a Secret>) -> String {
-    let mut values: Vec<&str> = secrets.into_iter().flat_map(|secret| secret.0.lines()).collect();
-    values.retain(|value| value.len() >= 4);
-    // The longest first: one may be part of another.
-    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-    values.into_iter().fold(text.to_owned(), |text, value| text.replace(value, HIDDEN))
+    Redactor::new(secrets).redact(text)
 }
 
 #[cfg(test)]
@@ -75,6 +190,41 @@ mod tests {
         assert_eq!(redact("say hunter2!", [&secret]), format!("say {HIDDEN}!"));
         let longer = Secret::new("hunter2hunter2\nsecond line");
         assert_eq!(redact("hunter2hunter2 second line", [&secret, &longer]), format!("{HIDDEN} {HIDDEN}"));
+    }
+
+    #[test]
+    fn a_secret_is_hidden_in_every_form_in_which_programs_print_it() {
+        let secret = Secret::new("p@ss w\u{f6}rd/\"42\"");
+        let value = secret.reveal();
+        let redactor = Redactor::new([&secret]);
+        let standard = base64::engine::general_purpose::STANDARD;
+        for before in ["", "u:", "user:", "me:", "a longer name:"] {
+            let said = redactor.redact(&format!("Basic {}", standard.encode(format!("{before}{value}@host"))));
+            assert!(said.contains(HIDDEN), "behind `{before}`: {said}");
+        }
+        let urls = [
+            "p%40ss%20w%C3%B6rd%2F%2242%22",
+            "p%40ss%20w%c3%b6rd%2f%2242%22",
+            "p%40ss+w%C3%B6rd%2F%2242%22",
+            "p%40ss%20w%C3%B6rd/%2242%22",
+            "p@ss%20w%C3%B6rd/%2242%22",
+        ];
+        for url in urls {
+            assert_eq!(redactor.redact(&format!("https://u:{url}@h/")), format!("https://u:{HIDDEN}@h/"));
+        }
+        let json = serde_json::to_string(&[value]).unwrap();
+        assert_eq!(redactor.redact(&json), format!("[\"{HIDDEN}\"]"));
+        assert_eq!(redactor.redact("7040737320"), "7040737320");
+        let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(redactor.redact(&hex), HIDDEN);
+        // `base64` breaks its lines.
+        let long = Secret::new("k3y".repeat(60));
+        let text = standard.encode(long.reveal());
+        let redactor = Redactor::new([&long]);
+        for line in text.as_bytes().chunks(76) {
+            assert_eq!(redactor.redact(std::str::from_utf8(line).unwrap()), HIDDEN);
+        }
+        assert_eq!(Redactor::default().redact("anything"), "anything");
     }
 
     #[test]

@@ -3,11 +3,14 @@
 //! The command runs on all of them, with the same inputs. What it writes is taken from the first, and so
 //! are its log and its progress; what it reads from a bucket of another place crosses once, to the first. It is done when it is done on all, and ends when it fails on one.
 
-use super::super::{Content, Delivery, Fetch, Moved, Nodes, Parcel, ProviderError, RunStatus, Source, Task, Worker};
+use super::super::{
+    Content, Delivery, Fetch, Moved, Nodes, Parcel, ProviderError, RunStatus, Source, Task, Worker, Written,
+};
 use super::Cloud;
 use super::worker::CloudWorker;
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use std::path::Path;
 use std::time::Duration;
 
 pub(super) struct Gang<C> {
@@ -108,6 +111,14 @@ impl<C: Cloud + 'static> Worker for Gang<C> {
 
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
         self.first().collect(outputs).await
+    }
+
+    async fn written(&self) -> Result<Vec<Written>, ProviderError> {
+        self.first().written().await
+    }
+
+    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
+        self.first().bring_outputs(to, most).await
     }
 
     fn stages(&self) -> bool {

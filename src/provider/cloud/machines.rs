@@ -226,24 +226,6 @@ impl<C: Cloud> Machines<C> {
         self.stages.join(&node.token.stage).join(node.token.attempt.to_string()).join(name)
     }
 
-    /// Brings the log home, if the machine can be asked for it.
-    async fn keep_log(&self, node: &Node) {
-        let Some(link) = self.known(node).link else { return };
-        let worker = RemoteWorker::new(link, node.token.clone(), self.scratch(node));
-        let mut text = Vec::new();
-        while let Ok(piece) = worker.log(text.len() as u64).await {
-            if piece.is_empty() {
-                break;
-            }
-            text.extend(piece);
-        }
-        let path = self.log(node);
-        if let Some(folder) = path.parent().filter(|_| !text.is_empty()) {
-            // Without it there is one log less, and nothing else.
-            let _ = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
-        }
-    }
-
     async fn end(&self, token: &Token) -> Result<(), ProviderError> {
         let known = self.known(&first(token));
         let mut found = self.cloud.find(&token.id, known.place.as_ref()).await?;
@@ -378,12 +360,7 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
         Ok(machines)
     }
 
-    async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
-        if evidence == Evidence::Keep {
-            let count = self.known(&first(token)).nodes.unwrap_or(1);
-            let nodes: Vec<Node> = (0..count).map(|number| Node { token: token.clone(), number }).collect();
-            futures_util::future::join_all(nodes.iter().map(|node| self.keep_log(node))).await;
-        }
+    async fn release(&self, token: &Token, _evidence: Evidence) -> Result<(), ProviderError> {
         self.end(token).await
     }
 

@@ -3,13 +3,13 @@
 
 use super::super::runner::RemoteWorker;
 use super::super::{
-    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Task, Token, Worker,
+    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Task, Token, Worker, Written,
 };
 use super::{Cloud, Life, tag};
 use crate::model::PlaceName;
 use crate::util::clock;
 use async_trait::async_trait;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +109,14 @@ impl<C: Cloud + 'static> Worker for CloudWorker<C> {
 
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
         self.unless_gone(self.inner.collect(outputs).await).await
+    }
+
+    async fn written(&self) -> Result<Vec<Written>, ProviderError> {
+        self.inner.written().await
+    }
+
+    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
+        self.inner.bring_outputs(to, most).await
     }
 
     fn stages(&self) -> bool {

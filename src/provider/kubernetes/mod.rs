@@ -88,24 +88,6 @@ impl Kubernetes {
         super::runner::RemoteWorker::new(link, token.clone(), self.scratch(token))
     }
 
-    /// Brings the log home, if the pod can be asked for it.
-    async fn keep_log(&self, token: &Token) {
-        let Some(link) = self.machines.known(token).link else { return };
-        let worker = self.inside(token, link);
-        let mut text = Vec::new();
-        while let Ok(piece) = worker.log(text.len() as u64).await {
-            if piece.is_empty() {
-                break;
-            }
-            text.extend(piece);
-        }
-        let path = self.log(token);
-        if let Some(folder) = path.parent().filter(|_| !text.is_empty()) {
-            // Without it there is one log less, and nothing else.
-            let _ = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, text));
-        }
-    }
-
     async fn end(&self, token: &Token) -> Result<(), ProviderError> {
         self.machines.end(token).await?;
         Ok(tree::remove(&self.scratch(token))?)
@@ -198,10 +180,7 @@ impl Provider for Kubernetes {
         Ok(machines)
     }
 
-    async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
-        if evidence == Evidence::Keep {
-            self.keep_log(token).await;
-        }
+    async fn release(&self, token: &Token, _evidence: Evidence) -> Result<(), ProviderError> {
         self.end(token).await
     }
 

@@ -2,10 +2,10 @@
 //! not answer is there at all, and who has ended it.
 
 use super::super::runner::RemoteWorker;
-use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Token, Worker};
+use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Token, Worker, Written};
 use super::machine::Machines;
 use async_trait::async_trait;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,5 +85,13 @@ impl Worker for PodWorker {
 
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
         self.unless_gone(self.inner.collect(outputs).await).await
+    }
+
+    async fn written(&self) -> Result<Vec<Written>, ProviderError> {
+        self.inner.written().await
+    }
+
+    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
+        self.inner.bring_outputs(to, most).await
     }
 }

@@ -1,7 +1,8 @@
 //! The `local` provider: a stage is a process on this machine, in a folder of its own.
 //!
 //! ```text
-//! .sky/stages/NAME/N/          attempt N: the command's working folder, with the stage's files
+//! .sky/work/NAME/N/            attempt N: the command's working folder, with the stage's files
+//! .sky/stages/NAME/N/          what sky keeps of it, where no command has any business
 //!     inputs/  outputs/  log   $SKY_INPUTS, $SKY_OUTPUTS, what it printed
 //!     checkpoint/              $SKY_CHECKPOINT
 //!     .run/machine             who this is: token, owner
@@ -23,6 +24,7 @@ pub(super) mod worker;
 
 use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
 use crate::model::PlaceName;
+use crate::util::interruptible::blocking;
 use crate::util::{clock, file, tree};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -31,15 +33,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Names in a stage's folder that its files cannot have.
-pub const RESERVED: [&str; 5] = ["inputs", "outputs", "checkpoint", "log", ".run"];
-
 static BUILDING: AtomicU64 = AtomicU64::new(0);
 
 /// Processes on this machine, with folders under a state folder.
 #[derive(Clone, Debug)]
 pub struct Local {
     stages: PathBuf,
+    /// Working folders of attempts, by stage and number.
+    work: PathBuf,
 }
 
 /// What `.run/machine` says.
@@ -78,11 +79,15 @@ impl Local {
     /// With attempts' folders in `stages` of this state folder.
     pub fn new(root: &Path) -> Self {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
-        Self { stages: root.join("stages") }
+        Self { stages: root.join("stages"), work: root.join("work") }
     }
 
     fn folder(&self, token: &Token) -> PathBuf {
         self.stages.join(&token.stage).join(token.attempt.to_string())
+    }
+
+    fn working_folder(&self, token: &Token) -> PathBuf {
+        self.work.join(&token.stage).join(token.attempt.to_string())
     }
 
     fn tags(folder: &Path) -> Result<Option<Tags>, ProviderError> {
@@ -162,7 +167,7 @@ impl Provider for Local {
                 renamed => renamed.map_err(|error| file::named(&folder, "create", error)),
             }
         };
-        blocking(create).await?;
+        blocking(move |_| create()).await?;
         Ok(tags.machine(&self.folder(token)))
     }
 
@@ -197,13 +202,15 @@ impl Provider for Local {
         if evidence == Evidence::Keep {
             return Ok(());
         }
+        let working_folder = self.working_folder(token);
         let drop = move || -> io::Result<()> {
+            remove_working_folder(&working_folder)?;
             for folder in folders(&folder)?.into_iter().filter(|folder| !folder.ends_with(".run")) {
                 tree::remove(&folder)?;
             }
             Ok(())
         };
-        Ok(blocking(drop).await?)
+        Ok(blocking(move |_| drop()).await?)
     }
 
     async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
@@ -214,13 +221,15 @@ impl Provider for Local {
             return Ok(());
         }
         let stage = self.stages.join(&token.stage);
+        let working_folder = self.working_folder(token);
         let delete = move || -> io::Result<()> {
+            remove_working_folder(&working_folder)?;
             tree::remove(&folder)?;
             // Fails when there are other attempts, as it should.
             let _ = std::fs::remove_dir(&stage);
             Ok(())
         };
-        Ok(blocking(delete).await?)
+        Ok(blocking(move |_| delete()).await?)
     }
 
     async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
@@ -254,8 +263,18 @@ impl Provider for Local {
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
         let Some(machine) = self.find(token)? else { return Err(self.not_found(token)) };
-        Ok(Box::new(worker::LocalWorker::new(self.folder(token), machine.token)))
+        Ok(Box::new(worker::LocalWorker::new(self.folder(token), self.working_folder(token), machine.token)))
     }
+}
+
+/// Removes a working folder, and the folders above it that nothing else is in.
+fn remove_working_folder(folder: &Path) -> io::Result<()> {
+    tree::remove(folder)?;
+    for above in folder.ancestors().skip(1).take(2) {
+        // Fails when there are others, as it should.
+        let _ = std::fs::remove_dir(above);
+    }
+    Ok(())
 }
 
 fn encode(tags: &Tags) -> Result<Vec<u8>, ProviderError> {
@@ -286,11 +305,4 @@ pub(super) fn folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
-}
-
-/// Runs file work off the event loop.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }

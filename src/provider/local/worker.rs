@@ -1,10 +1,12 @@
 //! The inside of a `local` machine: one attempt's folder and its processes.
 
-use super::super::{Content, ErrorKind, Item, ProviderError, RunStatus, Task, Token, Worker};
-use super::{blocking, process};
+use super::super::{Content, ErrorKind, Item, ProviderError, RunStatus, Task, Token, Worker, Written};
+use super::process;
+use crate::util::interruptible::{Bounds, blocking};
 use crate::util::{file, tree};
 use async_trait::async_trait;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
@@ -17,14 +19,21 @@ const LOG_PIECE: u64 = 64 * 1024;
 /// How long a supervisor may take between its claim and its first word.
 const CLAIM: Duration = Duration::from_secs(5);
 
+/// Variables of this process that a command gets without asking for them, and all that begin with `LC_`: where programs
+/// and the home folder are, who the user is, and how text and time are shown. Everything else has to be declared.
+const BASE_VARIABLES: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "TMPDIR", "LANG"];
+
 pub(in crate::provider) struct LocalWorker {
+    /// What sky keeps of the attempt: control files, log, inputs, outputs, checkpoint.
     folder: PathBuf,
+    /// Where the command runs. Nothing of sky's is in it, so that a command may empty it.
+    working_folder: PathBuf,
     token: Token,
 }
 
 impl LocalWorker {
-    pub(in crate::provider) fn new(folder: PathBuf, token: Token) -> Self {
-        Self { folder, token }
+    pub(in crate::provider) fn new(folder: PathBuf, working_folder: PathBuf, token: Token) -> Self {
+        Self { folder, working_folder, token }
     }
 
     fn control(&self, name: &str) -> PathBuf {
@@ -101,16 +110,19 @@ impl Worker for LocalWorker {
             }
         }
         let (folder, files, inputs) = (self.folder.clone(), task.files.clone(), task.inputs.clone());
+        let working_folder = self.working_folder.clone();
         let checkpoint = task.checkpoint.clone();
-        let lay_all = move || -> io::Result<()> {
+        let lay_all = move |bounds: &Bounds| -> io::Result<()> {
             let inputs_folder = folder.join("inputs");
             tree::remove(&inputs_folder)?;
             std::fs::create_dir(&inputs_folder).map_err(|error| file::named(&inputs_folder, "create", error))?;
-            inputs.iter().try_for_each(|item| lay(item, &inputs_folder))?;
+            inputs.iter().try_for_each(|item| lay(item, &inputs_folder, bounds))?;
             if let Some(content) = checkpoint {
-                lay(&Item { name: "checkpoint".to_owned(), content }, &folder)?;
+                lay(&Item { name: "checkpoint".to_owned(), content }, &folder, bounds)?;
             }
-            files.iter().try_for_each(|item| lay(item, &folder))
+            tree::remove(&working_folder)?;
+            file::create_folders(&working_folder)?;
+            files.iter().try_for_each(|item| lay(item, &working_folder, bounds))
         };
         Ok(blocking(lay_all).await?)
     }
@@ -121,19 +133,20 @@ impl Worker for LocalWorker {
         }
         file::write_atomic(&self.control("numbering"), process::numbering().as_bytes())?;
         file::write_atomic(&self.control("command"), task.command.as_bytes())?;
+        file::create_folders(&self.working_folder)?;
         let path = self.log_path();
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+        // Nobody but the user may read what commands print.
+        let log = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
         let log = log.map_err(|error| file::named(&path, "open", error))?;
         let errors = log.try_clone().map_err(|error| file::named(&path, "open", error))?;
         let mut command = Command::new("/bin/sh");
-        // Settings of this sky are not the stage's; its own come below.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"SKY_")) {
-            command.env_remove(name);
-        }
         command
             .args(["-c", SUPERVISOR, "sky-stage"])
             .arg(self.folder.join(".run"))
-            .current_dir(&self.folder)
+            .current_dir(&self.working_folder)
+            // What this process was started with is nobody else's to see: credentials, tokens, settings of sky.
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| is_base_variable(name)))
             .envs(&task.environment)
             .env("SKY_INPUTS", self.folder.join("inputs"))
             .env("SKY_OUTPUTS", self.folder.join("outputs"))
@@ -195,7 +208,7 @@ impl Worker for LocalWorker {
 
     async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
         let (from, to) = (self.folder.join("checkpoint"), self.control("checkpoint"));
-        let take = move || -> io::Result<Option<Content>> {
+        let take = move |bounds: &Bounds| -> io::Result<Option<Content>> {
             let names = complete(&from)?;
             if names.is_empty() {
                 return Ok(None);
@@ -204,7 +217,8 @@ impl Worker for LocalWorker {
             tree::remove(&to)?;
             std::fs::create_dir(&to).map_err(|error| file::named(&to, "create", error))?;
             for name in names {
-                tree::copy(&from.join(&name), &to.join(&name), tree::Links::Keep, tree::Sharing::Own)?;
+                let (from, to) = (from.join(&name), to.join(&name));
+                tree::copy_within(&from, &to, tree::Links::Resolve, tree::Sharing::Own, bounds)?;
             }
             Ok(Some(Content::Local(to)))
         };
@@ -228,6 +242,46 @@ impl Worker for LocalWorker {
         }
         Ok(outputs.iter().map(|name| Content::Local(folder.join(name))).collect())
     }
+
+    async fn written(&self) -> Result<Vec<Written>, ProviderError> {
+        let folder = self.folder.join("outputs");
+        Ok(blocking(move |bounds| written(&folder, bounds)).await?)
+    }
+
+    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
+        let (from, to) = (self.folder.join("outputs"), to.to_owned());
+        let bring = move |bounds: &Bounds| -> io::Result<bool> {
+            if written(&from, bounds)?.is_empty() {
+                return Ok(false);
+            }
+            tree::copy_within(&from, &to, tree::Links::Follow, tree::Sharing::Own, &bounds.within(Some(most)))?;
+            Ok(true)
+        };
+        Ok(blocking(bring).await?)
+    }
+}
+
+/// What is in a folder, by name.
+fn written(folder: &Path, bounds: &Bounds) -> io::Result<Vec<Written>> {
+    let fail = |error| file::named(folder, "list", error);
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(fail(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(fail)?;
+        let bytes = tree::size(&entry.path(), bounds)?;
+        found.push(Written { name: entry.file_name().to_string_lossy().into_owned(), bytes });
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a command gets this variable of its surroundings without declaring it.
+fn is_base_variable(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| BASE_VARIABLES.contains(&name) || name.starts_with("LC_"))
 }
 
 /// The names in a checkpoint folder that are complete.
@@ -256,13 +310,13 @@ pub(in crate::provider) fn attempt(folder: &Path, token: &str) -> process::Attem
     process::Attempt { token: token.to_owned(), supervisor, fresh: fresh && !released }
 }
 
-fn lay(item: &Item, folder: &Path) -> io::Result<()> {
+fn lay(item: &Item, folder: &Path, bounds: &Bounds) -> io::Result<()> {
     let target = folder.join(&item.name);
     tree::remove(&target)?;
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent).map_err(|error| file::named(parent, "create", error))?;
     }
-    let copy = |source, links| tree::copy(source, &target, links, tree::Sharing::Own);
+    let copy = |source, links| tree::copy_within(source, &target, links, tree::Sharing::Own, bounds);
     match &item.content {
         Content::Local(source) => copy(source, tree::Links::Follow),
         Content::Stored(source) => copy(source, tree::Links::Keep),

@@ -10,7 +10,8 @@
 #
 # root/machines/TOKEN/tags       who that is, as one line of JSON
 # root/machines/TOKEN/lease_end  the end of its lease, for people and for `list`
-# root/machines/TOKEN/box/       its disk, as of the provider `local`
+# root/machines/TOKEN/work/      the working folder of its command, which may do in it what it likes
+# root/machines/TOKEN/box/       what sky keeps of it, as the provider `local` does
 # root/machines/TOKEN/box/.run/boot  the boot that the seconds of `.run/lease` belong to
 #
 # root/leaving                   the second of the uptime at which the machine is taken away, if its cloud has said so
@@ -18,7 +19,7 @@
 # Locks are on folders, and end with whoever holds them: descriptor 9 is that of the root, for what
 # counts or removes machines; 8 that of a machine's `.run`, for what starts, fills or empties it.
 
-requests="create find list renew adopt release fill start look log log_length signal progress output"
+requests="create find list renew adopt release fill start look log log_length signal progress written output"
 tools="setsid flock tar dd grep sed tail head wc tr cat mv rm cp mkdir chmod"
 # What is to be settled with the first request, of an agent that wants more than the root.
 settle() { :; }
@@ -77,6 +78,7 @@ turn() {
     case $token in '' | *[!0-9a-f]*) fail Other "this is no token" ;; esac
     machine=$root/machines/$token
     box=$machine/box
+    work=$machine/work
     run=$box/.run
     there=
     [ ! -d "$run" ] || there=1
@@ -237,7 +239,7 @@ request_create() {
     boot
     uptime
     new=$building/box/.run
-    { mkdir -p "$new" "$building/box/inputs" "$building/box/outputs" "$building/box/checkpoint" &&
+    { mkdir -p "$new" "$building/box/inputs" "$building/box/outputs" "$building/box/checkpoint" "$building/work" &&
         put "$new/boot" "$boot" && put "$new/lease" "$((now + $3))" &&
         put "$building/tags" "$2" && put "$building/lease_end" "$4" &&
         mv "$building" "$machine"; } 2> /dev/null || broken "$machine cannot be created: is the disk full, or is $root not ours?"
@@ -328,14 +330,31 @@ laid") ;;
     { scrub "$box/inputs" && mv "$laid/inputs" "$box/inputs" &&
         { [ ! -d "$laid/checkpoint" ] || { scrub "$box/checkpoint" && mv "$laid/checkpoint" "$box/checkpoint"; }; }; } ||
         broken "inputs cannot be laid out"
-    for file in "$laid"/files/* "$laid"/files/.[!.]* "$laid"/files/..?*; do
-        [ -e "$file" ] || [ -L "$file" ] || continue
-        { scrub "$box/${file##*/}" && mv "$file" "$box/${file##*/}"; } || broken "files cannot be laid out"
-    done
+    { scrub "$work" && mv "$laid/files" "$work"; } || broken "files cannot be laid out"
     rm -rf "$laid"
 }
 
-# start TOKEN COMMAND SUPERVISOR NAME VALUE NAME VALUE...: nothing if it was ever started.
+# Takes all variables out of the environment but the base set and those that match one of the arguments: a command sees
+# what its job declares, and not what somebody's session on the machine has set.
+keep_base_variables() {
+    for name in $(env | LC_ALL=C sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
+        case $name in
+            PATH | HOME | USER | LOGNAME | SHELL | TERM | TZ | TMPDIR | LANG | LC_* | SHELLOPTS | BASHOPTS) ;;
+            *)
+                for pattern in "$@"; do
+                    # shellcheck disable=SC2254 # it is a pattern
+                    case $name in $pattern) continue 2 ;; esac
+                done
+                command unset "$name" 2> /dev/null
+                ;;
+        esac
+    done
+    return 0
+}
+
+# start TOKEN COMMAND SUPERVISOR base|own NAME VALUE NAME VALUE...: nothing if it was ever started. `base`: of the
+# machine's own environment, the command gets the base set alone; `own`: all of it, since that is part of what was asked
+# for, as with a container's image.
 request_start() {
     needed "$1"
     lock_machine
@@ -344,12 +363,16 @@ request_start() {
     # What was fetched is laid out.
     rm -rf "$run/got"
     printf %s "$2" > "$run/command" || broken "$run/command cannot be written"
-    supervisor=$3
-    shift 3
+    supervisor=$3 environment=$4
+    shift 4
+    mkdir -p "$work" || broken "$work cannot be created"
+    # Nobody but the user may read what commands print.
+    (umask 077 && : >> "$box/log") || broken "$box/log cannot be written"
     # Only what becomes the supervisor ever has these in its environment.
     (
         unset SSH_CLIENT SSH_CONNECTION SSH_TTY SSH_ORIGINAL_COMMAND OLDPWD
-        cd "$box" || exit 1
+        [ "$environment" = own ] || keep_base_variables
+        cd "$work" || exit 1
         while [ "$#" -gt 1 ]; do
             export "$1=$2"
             shift 2
@@ -443,34 +466,101 @@ request_progress() {
         some=1
     done
     if [ -n "$some" ]; then
+        resolve_links "$copy"
         say archive
         archive "$copy" || { rm -rf "$copy" && broken "$copy cannot be read"; }
     fi
     rm -rf "$copy"
 }
 
+# Links below a folder that lead out of it are replaced by what they lead to: the folder is going elsewhere. Those that
+# stay inside remain links. What cannot be replaced is in `$said`.
+resolve_links() {
+    said=$(cd "$1" && find . -type l -exec /bin/sh -c '
+        for link do
+            target=$(readlink "$link"; echo .)
+            target=${target%??}
+            case $target in
+                /*) ;;
+                *)
+                    rest=${link#./} depth=0
+                    while case $rest in */*) ;; *) false ;; esac do
+                        depth=$((depth + 1))
+                        rest=${rest#*/}
+                    done
+                    rest=$target/
+                    while [ -n "$rest" ] && [ "$depth" -ge 0 ]; do
+                        case ${rest%%/*} in
+                            "" | .) ;;
+                            ..) depth=$((depth - 1)) ;;
+                            *) depth=$((depth + 1)) ;;
+                        esac
+                        rest=${rest#*/}
+                    done
+                    [ "$depth" -lt 0 ] || continue
+                    ;;
+            esac
+            rm -rf "$1"
+            if { [ -f "$link" ] || [ -d "$link" ]; } && cp -R -L -p "$link" "$1" 2> /dev/null; then
+                rm -f "$link" && mv "$1" "$link" && continue
+            fi
+            rm -rf "$1"
+            printf "%s is a symbolic link to %s, outside of the artifact, where nothing is that could be copied" \
+                "${link#./}" "$target"
+            exit 1
+        done' sh "$run/resolved.$$" {} + 2> /dev/null)
+}
+# Seconds since 1970, with as much of a fraction as the machine's `stat` knows; none: it knows nothing.
+time_of() {
+    time=$(stat -c %.9Y "$1" 2> /dev/null) || time=$(stat -c %Y "$1" 2> /dev/null) || time=
+    case $time in *[!0-9.]* | '') time= ;; *) time=" $time" ;; esac
+}
+# How a folder is put into an archive: times to the nanosecond, where `tar` can write them.
+exact_times() {
+    exact='--format=posix --pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f'
+    # shellcheck disable=SC2086 # these are words
+    tar $exact --version > /dev/null 2>&1 || exact=
+}
+
 # Sends a folder; whether all of it could be read.
 archive() {
-    { tar -cf - -C "$1" . 2> /dev/null || : > "$run/torn.$$"; } | send "$run/part.$$"
+    exact_times
+    # shellcheck disable=SC2086 # these are words
+    { tar -cf - $exact -C "$1" . 2> /dev/null || : > "$run/torn.$$"; } | send "$run/part.$$"
     [ ! -e "$run/torn.$$" ] || {
         rm -f "$run/torn.$$"
         return 1
     }
 }
 
-# output TOKEN NAME: `missing`; `file` or `program`, and its bytes; `archive`, and that.
+# written TOKEN: what is in its outputs, as content: kind, size, name, NUL of each. Nothing where `find` cannot say it.
+request_written() {
+    needed "$1"
+    list=$run/written.$$
+    (cd "$box/outputs" && find . -mindepth 1 -printf '%y %s %P\0') > "$list" 2> /dev/null || : > "$list"
+    [ ! -s "$list" ] || send "$run/part.$$" < "$list"
+    rm -f "$list"
+}
+
+# output TOKEN NAME [lenient]: `missing`; `file` or `program`, and its bytes; `archive`, and that.
 request_output() {
     needed "$1"
     output=$box/outputs/$2
     if [ ! -e "$output" ]; then
         say missing
     elif [ -d "$output" ]; then
+        resolve_links "$output/"
+        [ -z "$said" ] || [ -n "$3" ] || fail Output "$(printf %s "output $2: $said" | words)"
+        special=$(find "$output/" ! -type f ! -type d ! -type l 2> /dev/null | head -n 1)
+        [ -z "$special" ] || fail Output "$(printf %s "output $2: ${special#"$output/"} is a pipe, a socket or a device: \
+only files, directories and links are data" | words)"
         say archive
         archive "$output/" || broken "output $2 cannot be read"
     elif [ -f "$output" ]; then
-        if [ -x "$output" ]; then say program; else say file; fi
+        time_of "$output"
+        if [ -x "$output" ]; then say "program$time"; else say "file$time"; fi
         send "$run/part.$$" < "$output"
     else
-        broken "output $2 is a pipe, a socket or a device: only files, directories and links are data"
+        fail Output "output $2 is a pipe, a socket or a device: only files, directories and links are data"
     fi
 }

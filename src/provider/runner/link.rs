@@ -69,6 +69,11 @@ impl Link {
         Arc::new(Self { reach, way: Some(way), agent, connections: Mutex::default(), changed: Notify::new() })
     }
 
+    /// Whether what runs there sees the environment of a container's image, which people have chosen for it.
+    pub(super) fn is_container(&self) -> bool {
+        self.way.is_some()
+    }
+
     /// Whether its agent knows of buckets.
     pub(super) fn stages(&self) -> bool {
         self.agent.text == AGENT

@@ -3,6 +3,8 @@
 use super::super::{Content, Item, Task};
 use super::session::Part;
 use super::wire::PIECE;
+use crate::util::archive::{self, Time};
+use crate::util::interruptible::Bounds;
 use crate::util::tree::{self, Found, Links};
 use crate::util::{clock, file};
 use std::fs::File;
@@ -47,9 +49,10 @@ impl Write for Sender {
 
 /// Packs a task's inputs, files and progress. Blocks.
 pub(super) fn pack(task: &Task, to: Sender) -> io::Result<()> {
-    let mut archive = Archive { builder: tar::Builder::new(to), time: clock::now().as_second().unsigned_abs() };
+    let now = Time { seconds: clock::now().as_second(), nanoseconds: 0 };
+    let mut archive = Archive { builder: tar::Builder::new(to), now };
     for (folder, items) in [("inputs", &task.inputs), ("files", &task.files)] {
-        archive.folder(Path::new(folder))?;
+        archive.folder(Path::new(folder), now)?;
         for item in items {
             archive.item(&Path::new(folder).join(&item.name), item)?;
         }
@@ -63,28 +66,31 @@ pub(super) fn pack(task: &Task, to: Sender) -> io::Result<()> {
 
 struct Archive {
     builder: tar::Builder<Sender>,
-    time: u64,
+    /// Of what has no time of its own.
+    now: Time,
 }
 
 impl Archive {
-    fn header(&self, kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
+    /// The header of an entry; what does not fit into it is written before it.
+    fn header(&mut self, kind: tar::EntryType, mode: u32, size: u64, time: Time) -> io::Result<tar::Header> {
+        time.announce(&mut self.builder)?;
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(mode);
         header.set_size(size);
-        header.set_mtime(self.time);
-        header
+        header.set_mtime(u64::try_from(time.seconds).unwrap_or_default());
+        Ok(header)
     }
 
-    fn folder(&mut self, name: &Path) -> io::Result<()> {
-        let mut header = self.header(tar::EntryType::Directory, 0o755, 0);
+    fn folder(&mut self, name: &Path, time: Time) -> io::Result<()> {
+        let mut header = self.header(tar::EntryType::Directory, 0o755, 0, time)?;
         self.builder.append_data(&mut header, name, io::empty())
     }
 
     fn item(&mut self, name: &Path, item: &Item) -> io::Result<()> {
         let (source, links) = match &item.content {
             Content::Empty => {
-                let mut header = self.header(tar::EntryType::Regular, 0o644, 0);
+                let mut header = self.header(tar::EntryType::Regular, 0o644, 0, self.now)?;
                 return self.builder.append_data(&mut header, name, io::empty());
             }
             // The machine has it.
@@ -96,13 +102,13 @@ impl Archive {
         if !metadata.is_dir() {
             return self.file(name, source);
         }
-        self.folder(name)?;
-        tree::visit(source, links, &mut |inside, path, found| {
+        self.folder(name, Time::of(&metadata))?;
+        tree::visit(source, links, &mut |inside, path, found, metadata| {
             let name = name.join(inside);
             match found {
-                Found::Folder => self.folder(&name),
+                Found::Folder => self.folder(&name, Time::of(metadata)),
                 Found::File => self.file(&name, path),
-                Found::Link(target) => self.link(&name, target),
+                Found::Link(target) => self.link(&name, target, Time::of(metadata)),
             }
         })
     }
@@ -112,7 +118,7 @@ impl Archive {
         let open = File::open(path).map_err(fail)?;
         let metadata = open.metadata().map_err(fail)?;
         let mode = if metadata.mode() & 0o111 != 0 { 0o755 } else { 0o644 };
-        let mut header = self.header(tar::EntryType::Regular, mode, metadata.len());
+        let mut header = self.header(tar::EntryType::Regular, mode, metadata.len(), Time::of(&metadata))?;
         // One that grows meanwhile is taken as it was, one that shrinks is noticed.
         let mut content = Exactly { from: open.take(metadata.len()), left: metadata.len() };
         self.builder.append_data(&mut header, name, &mut content)?;
@@ -122,8 +128,8 @@ impl Archive {
         }
     }
 
-    fn link(&mut self, name: &Path, target: &Path) -> io::Result<()> {
-        let mut header = self.header(tar::EntryType::Symlink, 0o777, 0);
+    fn link(&mut self, name: &Path, target: &Path, time: Time) -> io::Result<()> {
+        let mut header = self.header(tar::EntryType::Symlink, 0o777, 0, time)?;
         // As it is; what is too long for a header is written in normal form.
         match header.set_link_name_literal(target.as_os_str().as_bytes()) {
             Ok(()) => self.builder.append_data(&mut header, name, io::empty()),
@@ -170,26 +176,30 @@ impl Read for Receiver {
 
 /// Lays out what comes, at `target`; whether there is anything. That all of it came is for the
 /// answer to say. Blocks.
-pub(super) fn unpack(mut from: mpsc::Receiver<Part>, target: PathBuf) -> io::Result<bool> {
+pub(super) fn unpack(mut from: mpsc::Receiver<Part>, target: PathBuf, bounds: &Bounds) -> io::Result<bool> {
     tree::remove(&target)?;
     let Some(Part::Text(what)) = from.blocking_recv() else { return Ok(false) };
+    let (what, time) = what.split_once(' ').map_or((what.as_str(), None), |(what, time)| (what, Time::parse(time)));
     let mut content = Receiver { from, piece: Vec::new(), at: 0 };
     let folder = target.parent().unwrap_or(Path::new("."));
     file::create_folders(folder)?;
     let fail = |error| file::named(&target, "write", error);
-    match what.as_str() {
+    match what {
         "file" | "program" => {
             let mut open = File::create(&target).map_err(fail)?;
-            io::copy(&mut content, &mut open).map_err(fail)?;
+            let most = bounds.most().unwrap_or(u64::MAX - 1);
+            let copied = io::copy(&mut (&mut content).take(most + 1), &mut open).map_err(fail)?;
+            bounds.check(copied).map_err(fail)?;
+            if let Some(time) = time {
+                time.set(&target);
+            }
             let mode = if what == "program" { 0o755 } else { 0o644 };
             std::fs::set_permissions(&target, PermissionsExt::from_mode(mode)).map_err(fail)?;
             Ok(true)
         }
         "archive" => {
             std::fs::create_dir(&target).map_err(fail)?;
-            let mut archive = tar::Archive::new(&mut content);
-            archive.set_preserve_mtime(false);
-            archive.unpack(&target).map_err(fail)?;
+            archive::unpack(&mut content, &target, bounds).map_err(fail)?;
             // What follows the end of an archive is padding.
             io::copy(&mut content, &mut io::sink())?;
             Ok(true)

@@ -6,6 +6,8 @@ use super::session::{Answer, Streams};
 use super::wire::PIECE;
 use crate::util::tree::{self, Kind, Listed, Measured};
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use tokio::sync::mpsc;
 
@@ -13,6 +15,8 @@ use tokio::sync::mpsc;
 const BEAT: &str = "beat";
 /// A block of an archive, in bytes; names that are longer than this less 412 take more of them.
 const BLOCK: u64 = 512;
+/// What an archive has before an entry for the exact time of it.
+const TIME: u64 = 2 * BLOCK;
 /// Archives end with up to so many bytes.
 const END: u64 = 20 * BLOCK;
 
@@ -46,43 +50,43 @@ pub(super) async fn measure(link: &Link, token: &str, output: &str) -> Result<Op
 
 /// The entries of a folder, and the most that an archive of it takes.
 fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "something in it has a name that is not UTF-8".to_owned())?;
     let cut = || "its answer makes no sense".to_owned();
     let mut entries = BTreeMap::new();
-    let mut packed = BLOCK * 2 + END;
-    let mut rest = text.split('\0');
+    let mut packed = BLOCK + TIME + END;
+    let mut rest = bytes.split(|byte| *byte == 0);
     loop {
         let entry = rest.next().ok_or_else(cut)?;
         if entry.is_empty() {
             break;
         }
         let target = rest.next().ok_or_else(cut)?;
-        let mut fields = entry.splitn(4, ' ');
+        let mut fields = entry.splitn(4, |byte| *byte == b' ');
         let mut field = || fields.next().ok_or_else(cut);
-        let (kind, mode, size, name) = (field()?, field()?, field()?, field()?);
+        let (kind, mode, size, name) = (field()?, text(field()?)?, text(field()?)?, field()?);
         let (mode, bytes) = (u32::from_str_radix(mode, 8).map_err(|_| cut())?, size.parse().map_err(|_| cut())?);
-        let long = |name: &str| if name.len() > 90 { BLOCK * 2 + name.len() as u64 + BLOCK } else { 0 };
-        packed += BLOCK + long(name) + long(target);
-        let listed = match kind {
+        let long = |name: &[u8]| if name.len() > 90 { BLOCK * 2 + name.len() as u64 + BLOCK } else { 0 };
+        packed += BLOCK + TIME + long(name) + long(target);
+        let listed = match text(kind)? {
             "d" => Listed::Folder,
-            "l" => Listed::Link(target.to_owned()),
+            "l" => Listed::Link(path(target)),
             "f" => {
                 packed += u64::div_ceil(bytes, BLOCK) * BLOCK;
                 Listed::File { executable: mode & 0o111 != 0, digest: String::new(), bytes }
             }
             _ => {
                 let what = "is a pipe, a socket or a device: only files, directories and links are data";
-                return Err(format!("{name} {what}"));
+                return Err(format!("{} {what}", path(name).display()));
             }
         };
-        entries.insert(PathBuf::from(name), listed);
+        entries.insert(path(name), listed);
     }
     for line in rest.filter(|line| !line.is_empty()) {
-        let (sum, name) = line.split_once("  ").ok_or_else(cut)?;
-        let name = name.strip_prefix("./").unwrap_or(name);
-        match entries.get_mut(&PathBuf::from(name)) {
-            Some(Listed::File { digest, .. }) => *digest = format!("sha256:{sum}"),
-            _ => return Err(format!("{name} came up while it was read")),
+        let (sum, name) = line.split_at_checked(64).ok_or_else(cut)?;
+        let name = name.strip_prefix(b"  ").ok_or_else(cut)?;
+        let name = name.strip_prefix(b"./").unwrap_or(name);
+        match entries.get_mut(&path(name)) {
+            Some(Listed::File { digest, .. }) => *digest = format!("sha256:{}", text(sum)?),
+            _ => return Err(format!("{} came up while it was read", path(name).display())),
         }
     }
     let unread = |(name, listed): (&PathBuf, &Listed)| {
@@ -92,6 +96,15 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
         Some(name) => Err(format!("{name} went away while it was read")),
         None => Ok((entries, packed)),
     }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|_| "its answer makes no sense".to_owned())
+}
+
+/// A name of any bytes.
+fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
 }
 
 /// Sends an output or what was fetched.
@@ -180,7 +193,9 @@ mod tests {
         let (entries, packed) = listing(text.as_bytes()).unwrap();
         assert_eq!(entries.len(), 4);
         assert!(matches!(&entries[&PathBuf::from("a-b")], Listed::File { executable: true, bytes: 600, .. }));
-        assert_eq!(packed, 2 * BLOCK + END + 4 * BLOCK + 3 * BLOCK);
+        assert_eq!(packed, BLOCK + END + 4 * BLOCK + 3 * BLOCK + 5 * TIME);
+        let odd = [b"f 644 0 caf\xe9\0\0\0", sum.as_bytes(), b"  ./caf\xe9\0"].concat();
+        assert!(listing(&odd).unwrap().0.contains_key(&path(b"caf\xe9")));
         // In the order of a walk: a folder, what is in it, then what only sorts before its slash.
         let names: Vec<String> = entries.keys().map(|name| name.display().to_string()).collect();
         assert_eq!(names, ["a", "a/x y\n", "a-b", "link"]);

@@ -50,6 +50,11 @@ request_measure() {
         say missing
     elif [ -d "$output" ]; then
         beat
+        resolve_links "$output/"
+        [ -z "$said" ] || {
+            still
+            fail Output "$(printf %s "output $2: $said" | words)"
+        }
         (cd "$output/" && find . -mindepth 1 -printf '%y %m %s %P\0%l\0' && printf '\0' &&
             find . -type f -exec sha256sum -z -- {} +) > "$list" 2> "$list.said"
         code=$?
@@ -69,7 +74,7 @@ request_measure() {
         if [ -x "$output" ]; then kind=program; else kind=file; fi
         say "$kind $(size "$output") $sum"
     else
-        broken "output $2 is a pipe, a socket or a device: only files, directories and links are data"
+        fail Output "output $2 is a pipe, a socket or a device: only files, directories and links are data"
     fi
 }
 
@@ -249,7 +254,9 @@ request_deliver() {
     if [ -d "$source" ]; then
         sorted=--sort=name
         tar --sort=name --version > /dev/null 2>&1 || sorted=
-        said=$({ tar -cf - $sorted -C "$source/" . 2> /dev/null || : > "$torn"; } | pieces)
+        exact_times
+        # shellcheck disable=SC2086 # these are words
+        said=$({ tar -cf - $sorted $exact -C "$source/" . 2> /dev/null || : > "$torn"; } | pieces)
     else
         said=$(pieces < "$source")
     fi

@@ -44,6 +44,7 @@ pub(super) fn line(text: &[u8]) -> io::Result<Line> {
                 "Throttled" => ErrorKind::Throttled,
                 "NotFound" => ErrorKind::NotFound,
                 "Unreachable" => ErrorKind::Unreachable,
+                "Output" => ErrorKind::Output,
                 _ => ErrorKind::Other,
             };
             Ok(Line::Failed(ProviderError::new(kind, message)))

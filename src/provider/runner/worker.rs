@@ -1,16 +1,19 @@
 //! The inside of a machine that is reached by SSH: one attempt's folder and its processes there.
 
 use super::super::{
-    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Task, Token, Worker,
+    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Task, Token, Worker, Written,
 };
 use super::link::Link;
 use super::pack::{Sender, pack, unpack};
 use super::session::{Answer, Streams};
 use super::staging;
+use crate::util::file;
+use crate::util::interruptible::blocking;
 use crate::util::tree::{self, Kind};
 use async_trait::async_trait;
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -51,16 +54,27 @@ impl RemoteWorker {
 
     /// Makes a request whose answer is a file or a folder, and lays that out; none if there is
     /// nothing.
-    async fn fetch(&self, name: &str, arguments: &[&str], to: &str) -> Result<Option<PathBuf>, ProviderError> {
+    async fn fetch(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        to: &str,
+        most: Option<u64>,
+    ) -> Result<Option<PathBuf>, ProviderError> {
         let target = self.scratch.join(to);
         let (into, from) = mpsc::channel(QUEUE);
         let arguments: Vec<&str> = std::iter::once(self.token.id.as_str()).chain(arguments.iter().copied()).collect();
         let ask = self.link.ask(name, &arguments, Streams { content: None, into: Some(into) });
         let place = target.clone();
-        let lay = tokio::task::spawn_blocking(move || unpack(from, place));
+        let lay = blocking(move |bounds| unpack(from, place, &bounds.within(most)));
         let (answer, laid) = tokio::join!(ask, lay);
         let Answer { .. } = answer?;
-        Ok(laid.unwrap_or_else(|error| Err(io::Error::other(error)))?.then_some(target))
+        // What is wrong with what came is wrong with what the command wrote.
+        let wrong = |error: io::Error| match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => ProviderError::new(ErrorKind::Output, error),
+            _ => error.into(),
+        };
+        Ok(laid.map_err(wrong)?.then_some(target))
     }
 
     /// What an answer to `look` means.
@@ -131,7 +145,8 @@ impl Worker for RemoteWorker {
     async fn start(&self, task: &Task) -> Result<(), ProviderError> {
         let plain = task.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let secret = task.secrets.iter().map(|(name, value)| (name.as_str(), value.reveal()));
-        let mut arguments = vec![task.command.as_str(), SUPERVISOR];
+        let environment = if self.link.is_container() { "own" } else { "base" };
+        let mut arguments = vec![task.command.as_str(), SUPERVISOR, environment];
         for (name, value) in plain.chain(secret) {
             if !is_variable(name) || value.contains('\0') {
                 let message = format!("`{}` cannot be a variable of the environment", name.escape_debug());
@@ -167,7 +182,7 @@ impl Worker for RemoteWorker {
     }
 
     async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
-        Ok(self.fetch("progress", &[], "checkpoint").await?.map(Content::Local))
+        Ok(self.fetch("progress", &[], "checkpoint", None).await?.map(Content::Stored))
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
@@ -186,12 +201,27 @@ impl Worker for RemoteWorker {
         let mut contents = Vec::new();
         let mut missing = Vec::new();
         for (number, name) in outputs.iter().enumerate() {
-            match self.fetch("output", &[name], &format!("outputs/{number}")).await? {
-                Some(path) => contents.push(Content::Local(path)),
+            match self.fetch("output", &[name], &format!("outputs/{number}"), None).await? {
+                Some(path) => contents.push(Content::Stored(path)),
                 None => missing.push(format!("`{name}`")),
             }
         }
         if missing.is_empty() { Ok(contents) } else { Err(unwritten(&missing)) }
+    }
+
+    async fn written(&self) -> Result<Vec<Written>, ProviderError> {
+        let arguments = [self.token.id.as_str()];
+        let answer = self.link.ask("written", &arguments, Streams::default()).await?;
+        Ok(written(&answer.content))
+    }
+
+    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
+        if self.written().await?.is_empty() {
+            return Ok(false);
+        }
+        let Some(path) = self.fetch("output", &[".", "lenient"], "all", Some(most)).await? else { return Ok(false) };
+        let moved = std::fs::rename(&path, to).map_err(|error| file::named(to, "create", error));
+        moved.map(|()| true).map_err(ProviderError::from)
     }
 
     fn stages(&self) -> bool {
@@ -225,6 +255,20 @@ impl Worker for RemoteWorker {
     }
 }
 
+/// What is in a folder, by the entries below it.
+fn written(list: &[u8]) -> Vec<Written> {
+    let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
+    for entry in list.split(|byte| *byte == 0) {
+        let mut fields = entry.splitn(3, |byte| *byte == b' ');
+        let (Some(kind), Some(size), Some(name)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let top = name.split(|byte| *byte == b'/').next().unwrap_or_default();
+        let size: u64 = std::str::from_utf8(size).ok().and_then(|size| size.parse().ok()).unwrap_or_default();
+        let sum = sizes.entry(String::from_utf8_lossy(top).into_owned()).or_default();
+        *sum = sum.saturating_add(if kind == b"f" { size } else { 0 });
+    }
+    sizes.into_iter().map(|(name, bytes)| Written { name, bytes }).collect()
+}
+
 fn unwritten(missing: &[String]) -> ProviderError {
     let message = format!("it exited well but did not write {} to $SKY_OUTPUTS", missing.join(", "));
     ProviderError::new(ErrorKind::Output, message)
@@ -234,4 +278,17 @@ fn unwritten(missing: &[String]) -> ProviderError {
 pub(in crate::provider) fn is_variable(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.bytes().all(plain) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_summed_by_name() {
+        let list = b"d 4096 a\0f 3 a/x\0f 4 a/y z\0l 9 a/l\0f 5 caf\xe9\0";
+        let sizes: Vec<(String, u64)> = written(list).into_iter().map(|one| (one.name, one.bytes)).collect();
+        assert_eq!(sizes, [("a".to_owned(), 7), ("caf\u{fffd}".to_owned(), 5)]);
+        assert!(written(b"").is_empty());
+    }
 }

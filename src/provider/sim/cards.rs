@@ -129,6 +129,11 @@ pub(super) fn disk(root: &Path, token: &str) -> PathBuf {
     folder(root, token).join("box")
 }
 
+/// Where the command of a machine runs.
+pub(super) fn working_folder(root: &Path, token: &str) -> PathBuf {
+    folder(root, token).join("work")
+}
+
 /// Writes a machine down, whole or not at all; if there is one of its token, that one is returned.
 pub(super) fn create(root: &Path, card: &Card) -> io::Result<Card> {
     let place = folder(root, &card.token);

@@ -5,6 +5,7 @@
 //! ```text
 //! cloud/machines/TOKEN/card    a machine: tags, price, when it began, when its lease ends
 //! cloud/machines/TOKEN/box/    its disk, as of the provider `local`
+//! cloud/machines/TOKEN/work/   where its command runs
 //! cloud/gone/ID                the card of a machine that is no more, and why: the bill has it
 //! cloud/calls                  every call that was ever made, a line each
 //! cloud/faults.toml            what goes wrong

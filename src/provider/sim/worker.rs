@@ -2,10 +2,11 @@
 //! there.
 
 use super::super::local::worker::LocalWorker;
-use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Token, Worker};
+use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Token, Worker, Written};
 use super::cards::{self, Why};
 use super::{Sim, faults::Made};
 use async_trait::async_trait;
+use std::path::Path;
 use std::time::Duration;
 
 pub(super) struct SimWorker {
@@ -24,7 +25,8 @@ pub(super) fn gone(token: &Token) -> ProviderError {
 impl SimWorker {
     pub(super) fn new(sim: Sim, token: Token) -> Self {
         let place = sim.place(&token);
-        let inside = LocalWorker::new(cards::disk(&sim.root, &token.id), token.clone());
+        let working_folder = cards::working_folder(&sim.root, &token.id);
+        let inside = LocalWorker::new(cards::disk(&sim.root, &token.id), working_folder, token.clone());
         Self { sim, token, place, inside }
     }
 
@@ -99,5 +101,13 @@ impl Worker for SimWorker {
 
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
         self.call("collect", self.inside.collect(outputs)).await
+    }
+
+    async fn written(&self) -> Result<Vec<Written>, ProviderError> {
+        self.inside.written().await
+    }
+
+    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
+        self.inside.bring_outputs(to, most).await
     }
 }

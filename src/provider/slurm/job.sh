@@ -104,7 +104,7 @@ if [ -e "$run/start/secrets" ]; then
     : > "$run/handed"
 fi
 
-cd "$1" || exit 1
+cd "${1%/box}/work" || exit 1
 (set -C; printf '%s %s\n' "$SLURMD_NODENAME" "$$" > "$run/pid") 2> /dev/null || exit 0
 /bin/sh "$run/start/command" >> "$1/log" 2>&1
 code=$?

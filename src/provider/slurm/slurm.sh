@@ -148,7 +148,7 @@ request_create() {
         scrub "$building"
         scrub "$machine"
         new=$building/box/.run
-        { mkdir -p "$new" "$building/box/inputs" "$building/box/outputs" "$building/box/checkpoint" &&
+        { mkdir -p "$new" "$building/box/inputs" "$building/box/outputs" "$building/box/checkpoint" "$building/work" &&
             printf %s "$5" > "$building/job" && put "$new/grant" "1 $3" &&
             put "$building/tags" "$2" && put "$building/lease_end" "$4" &&
             mv -T "$building" "$machine"; } 2> /dev/null ||
@@ -160,7 +160,8 @@ request_create() {
     shift 6
     known_job
     if [ -z "$job" ]; then
-        if ! job=$(sbatch --parsable --job-name="sky-$token" --comment="$tags" --no-requeue --chdir="$box" \
+        # sbatch hands its whole environment to the job, and keeps it on a disk of the cluster.
+        if ! job=$(keep_base_variables 'SBATCH_*' 'SLURM_*' && sbatch --parsable --job-name="sky-$token" --comment="$tags" --no-requeue --chdir="$box" \
             --output=/dev/null --time="$minutes" "$@" "$machine/job" "$box" 2> "$run/said" < /dev/null); then
             said=$(cat "$run/said")
             # Whether there is a job is not known if there was no answer.
@@ -270,7 +271,7 @@ request_start() {
     new=$run/start.new
     scrub "$new"
     umask 077
-    { mkdir "$new" && printf %s "$2" > "$new/command" && { [ "$3" = plain ] || : > "$new/secrets"; }; } ||
+    { mkdir -p "$work" && : >> "$box/log" && mkdir "$new" && printf %s "$2" > "$new/command" && { [ "$3" = plain ] || : > "$new/secrets"; }; } ||
         broken "$new cannot be written"
     shift 3
     pairs "$@" > "$new/environment" && mv -T "$new" "$run/start" || broken "$run/start cannot be written"

@@ -3,10 +3,11 @@
 //! over when the job asks for them; should another `sky` go on with it, it starts it again for that.
 
 use super::super::runner::{RemoteWorker, is_variable};
-use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Worker};
+use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Worker, Written};
 use crate::util::secret::Secret;
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -98,5 +99,13 @@ impl Worker for JobWorker {
 
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
         self.inside.collect(outputs).await
+    }
+
+    async fn written(&self) -> Result<Vec<Written>, ProviderError> {
+        self.inside.written().await
+    }
+
+    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
+        self.inside.bring_outputs(to, most).await
     }
 }

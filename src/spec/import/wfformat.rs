@@ -378,6 +378,7 @@ fn job(
             deadline: None,
             allocation: None,
             checkpoint: None,
+            env: BTreeMap::new(),
             secrets: BTreeMap::new(),
             without: BTreeSet::new(),
         };

@@ -93,6 +93,10 @@ const IN_STAGE: &[(&str, &str)] = &[
     ("checkpoint as a time", "checkpoint = \"30 m\""),
     ("checkpoint on demand", "checkpoint = { save = \"1 m\" }\nallocation = \"on-demand\""),
     ("a secret as it is", "[stages.s.secrets]\nTOKEN = \"hf_abcdef\""),
+    (
+        "variables",
+        "env = { \"1x\" = \"a\", SKY_X = \"a\", A = 7, B = \"env:\", C = \"fine\" }\nsecrets = { C = \"env:C\" }",
+    ),
     ("secrets", "secrets = { \"1x\" = \"env:A\", SKY_X = \"env:A\", A = \"env:\", B = \"file:/etc/key\", C = 7 }"),
     ("latency", "needs.latency = { to = \"EU\", at_most = \"0 ms\" }"),
     ("latency to nowhere", "needs.latency = { to = \"Germany\", in = \"50 ms\" }"),

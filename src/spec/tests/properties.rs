@@ -177,6 +177,7 @@ fn some_job() -> impl Strategy<Value = String> {
         line("checkpoint", checkpoints),
         prop_oneof![
             line("run", commands),
+            line("env", vec!["{ A = \"\" }", "{ A_1 = \"a \\\"b\\\"\\n=c\", _b = \"env:HOME\" }"]),
             line("secrets", vec!["{ A = \"env:B\" }", "{ A_1 = \"file:k/e y\", _b = \"env:ß\" }"]),
         ],
     );

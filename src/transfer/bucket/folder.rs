@@ -53,6 +53,10 @@ impl Store for Folder {
         Ok(sizes)
     }
 
+    async fn remove(&self, folder: &str) -> Result<(), BucketError> {
+        tree::remove(&self.0.join(folder)).map_err(|error| failed(&error))
+    }
+
     async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError> {
         let path = self.0.join(key);
         std::fs::read(&path).map_err(|error| failed(&file::named(&path, "read", error)))

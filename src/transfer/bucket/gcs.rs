@@ -117,6 +117,10 @@ impl Store for Gcs {
         self.remote.sizes(folder).await
     }
 
+    async fn remove(&self, folder: &str) -> Result<(), BucketError> {
+        self.remote.remove(folder).await
+    }
+
     async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError> {
         self.remote.read(key).await
     }

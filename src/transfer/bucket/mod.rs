@@ -141,6 +141,8 @@ pub enum Trouble {
     Denied,
     /// There is no such bucket or object.
     Missing,
+    /// What is there is not what was written.
+    Damaged,
     Other,
 }
 
@@ -164,6 +166,8 @@ pub trait Store: Send + Sync {
     async fn make(&self, lineage: &str) -> Result<(), BucketError>;
     /// The objects of a folder, by the last part of their names, with their sizes.
     async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError>;
+    /// Deletes the objects of a folder; fine if there are none.
+    async fn remove(&self, folder: &str) -> Result<(), BucketError>;
     /// Reads an object.
     async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError>;
     /// Signs an address for each object.
@@ -235,6 +239,11 @@ impl Bucket {
     /// The objects `KEY/…`, by the last part of their names, with their sizes.
     pub async fn sizes(&self, key: &str) -> Result<BTreeMap<String, u64>, BucketError> {
         self.store.sizes(key).await
+    }
+
+    /// Deletes the objects `KEY/…`; fine if there are none.
+    pub async fn remove(&self, key: &str) -> Result<(), BucketError> {
+        self.store.remove(key).await
     }
 
     /// Reads an object.

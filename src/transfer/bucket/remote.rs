@@ -41,6 +41,16 @@ impl Remote {
         Ok(listed.objects.into_iter().filter_map(entry).collect())
     }
 
+    pub async fn remove(&self, folder: &str) -> Result<(), BucketError> {
+        for name in self.sizes(folder).await?.keys() {
+            match self.store.delete(&Path::from(format!("{folder}/{name}"))).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(self.failed("delete from", folder, &error)),
+            }
+        }
+        Ok(())
+    }
+
     pub async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError> {
         let got = async { self.store.get(&Path::from(key)).await?.bytes().await };
         Ok(got.await.map_err(|error| self.failed("read", key, &error))?.to_vec())

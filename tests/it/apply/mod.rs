@@ -1,5 +1,6 @@
 //! `sky apply` and `sky destroy` with real processes.
 
+mod data;
 mod interruption;
 pub mod place;
 
@@ -135,7 +136,7 @@ fn destroy_leaves_nothing_and_ends_orphans() {
     assert_eq!(place.processes(), 0);
     let state = place.state();
     assert!(state.stages.is_empty() && state.artifacts.is_empty() && state.serial == serial + 1);
-    for gone in ["stages", "objects", "artifacts"] {
+    for gone in ["stages", "objects", "artifacts", "work"] {
         assert!(!place.path(".sky").join(gone).exists(), "{gone}");
     }
     let said = ended(&place.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
@@ -242,12 +243,15 @@ fn a_closed_pipe_does_not_stop_an_apply() {
 fn odd_outputs_are_refused_with_their_name() {
     let rows: [Row; 3] = [
         ("pipe", &[], &["o"], "mkfifo $SKY_OUTPUTS/o"),
-        ("out", &[], &["o"], "mkdir $SKY_OUTPUTS/o; ln -s /etc/passwd $SKY_OUTPUTS/o/p"),
+        ("out", &[], &["o"], "mkdir $SKY_OUTPUTS/o; ln -s /etc/no/such/file $SKY_OUTPUTS/o/p"),
         ("in", &[], &["o"], "mkdir $SKY_OUTPUTS/o; echo 1 > $SKY_OUTPUTS/o/f; ln -s f $SKY_OUTPUTS/o/l"),
     ];
     let place = Place::new(&rows);
     let said = ended(&place.apply(&[]), 7);
-    assert!(said.contains("a pipe, a socket or a device") && said.contains("symbolic link to /etc/passwd"), "{said}");
+    assert!(
+        said.contains("a pipe, a socket or a device") && said.contains("symbolic link to /etc/no/such/file"),
+        "{said}"
+    );
     assert!(Path::new(&std::fs::read_link(place.path(".sky/artifacts/in/o/l")).unwrap()).ends_with("f"));
 }
 

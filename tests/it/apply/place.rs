@@ -127,6 +127,7 @@ pub fn stage(row: &Row) -> PlannedStage {
         after: Default::default(),
         run: (!run.is_empty()).then(|| run.to_string()),
         files: Default::default(),
+        env: Default::default(),
         secrets: Default::default(),
         checkpoint: None,
         alternatives: Vec::new(),

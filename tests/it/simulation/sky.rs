@@ -101,6 +101,7 @@ impl User {
             staging: if case.staging_in_buckets { Staging::Buckets } else { Staging::Home },
             chunk_bytes: 1 << 20,
             keep_buckets: false,
+            output_limit: None,
         }
     }
 

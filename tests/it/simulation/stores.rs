@@ -171,6 +171,15 @@ impl Store for Bucket {
         .await
     }
 
+    async fn remove(&self, folder: &str) -> std::result::Result<(), BucketError> {
+        let (address, folder) = (self.address.clone(), format!("{folder}/"));
+        self.call("remove", move |world| {
+            world.buckets().get_mut(&address)?.retain(|key, _| !key.starts_with(&folder));
+            Some(())
+        })
+        .await
+    }
+
     async fn read(&self, key: &str) -> std::result::Result<Vec<u8>, BucketError> {
         let (address, key) = (self.address.clone(), key.to_owned());
         self.call("read", move |world| world.buckets().get(&address)?.get(&key).cloned()).await

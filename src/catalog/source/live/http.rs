@@ -270,6 +270,6 @@ pub(super) fn host(url: &Url) -> String {
 /// Writes a file of the cache; other users cannot read it.
 pub(super) fn keep(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    crate::util::file::create_folders(folder).map_err(|error| Fault(error.to_string()))?;
+    crate::util::cache::create(folder).map_err(|error| Fault(error.to_string()))?;
     crate::util::file::write_atomic(path, bytes).map_err(|error| Fault(error.to_string()))
 }

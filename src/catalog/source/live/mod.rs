@@ -396,7 +396,7 @@ pub async fn update(
     check_regions(wanted, &places)?;
     let shown = settings.cache.display().to_string();
     let unusable = |why: String| CatalogError::file(&shown, why, "name another folder with --cache");
-    crate::util::file::create_folders(&settings.cache).map_err(|error| unusable(error.to_string()))?;
+    crate::util::cache::create(&settings.cache).map_err(|error| unusable(error.to_string()))?;
     let _lock = lock(&settings.cache)?;
     let http = Rc::new(Http::new(settings, watch.clone()).map_err(|fault| unusable(fault.0))?);
     let machines = known.machines.into_iter().filter(|((cloud, _), _)| cloud == "gcp");
