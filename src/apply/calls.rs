@@ -2,12 +2,16 @@
 
 use super::notice::Interrupt;
 use super::record::Recorder;
-use crate::provider::{ErrorKind, ProviderError};
+use crate::provider::{ErrorKind, Owner, Provider, ProviderError, Survey};
 use crate::state::event::Call;
 use crate::util::{crash, simulation, watch};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// So often a call without an answer is made again by whoever has more to do.
+const BRIEFLY: u32 = 3;
 
 /// Whether a call is made again after trouble that passes.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub enum Patience {
     UntilSignal(watch::Receiver<Option<Interrupt>>),
     /// Through signals: what is left undone would go on costing money.
     Through,
+    /// The same, but what does not answer is soon given up: there is more to do, and it is told at the end.
+    Briefly,
 }
 
 /// Announces a call, makes it, and writes down how it went.
@@ -29,6 +35,25 @@ pub async fn call<T, F: Future<Output = Result<T, ProviderError>>>(
     let result = patiently(patience, make).await;
     recorder.result(stage, token, call, &result).await?;
     Ok(result)
+}
+
+/// What a provider has of an owner, or of all. What passes is waited out, briefly; what cannot be looked at then is
+/// told beside what can.
+pub async fn survey(provider: &dyn Provider, owner: Option<&Owner>) -> Survey {
+    let newest = Mutex::new(Survey::default());
+    let looked = patiently(Patience::Briefly, || async {
+        let survey = provider.survey(owner).await;
+        let failed = survey.failed.iter().find(|error| passes(error)).cloned();
+        *newest.lock().unwrap_or_else(PoisonError::into_inner) = survey;
+        failed.map_or(Ok(()), Err)
+    });
+    // Why it failed is in the survey.
+    let _ = looked.await;
+    newest.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn passes(error: &ProviderError) -> bool {
+    matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unreachable)
 }
 
 /// Makes a call that may be made again, and does so when it was throttled or not answered: up to
@@ -47,16 +72,19 @@ pub async fn patiently<T, F: Future<Output = Result<T, ProviderError>>>(
         None => waits,
     };
     let mut waits = waits.build();
+    let mut unanswered = 0;
     loop {
         crash::point("call before");
         let result = make().await;
         crash::point("call after");
-        let passes = |error: &ProviderError| matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unreachable);
-        let Some(wait) = result.as_ref().err().filter(|error| passes(error)).and_then(|_| waits.next()) else {
+        let Some(error) = result.as_ref().err().filter(|error| passes(error)) else { return result };
+        unanswered += u32::from(error.kind == ErrorKind::Unreachable);
+        if matches!(patience, Patience::Briefly) && unanswered > BRIEFLY {
             return result;
-        };
+        }
+        let Some(wait) = waits.next() else { return result };
         match &mut patience {
-            Patience::Through => tokio::time::sleep(wait).await,
+            Patience::Through | Patience::Briefly => tokio::time::sleep(wait).await,
             Patience::UntilSignal(interrupt) => {
                 if interrupt.borrow_and_update().is_some() {
                     return result;

@@ -5,7 +5,7 @@ use super::calls::{Patience, patiently};
 use super::engine::{Context, StageOutcome};
 use super::notice::Notice;
 use super::{Error, record::Recorder};
-use crate::model::{PlaceName, pack};
+use crate::model::{PlaceName, bucket_name, pack};
 use crate::provider::{ErrorKind, ProviderError};
 use crate::state::event::Event;
 use crate::state::journal::Sync;
@@ -117,6 +117,11 @@ pub(super) async fn delete(
     place: &PlaceName,
     address: &str,
 ) -> Result<Result<(), ProviderError>, Error> {
+    let fault = recorder.read(|state| bucket_name::fault(address, place, &state.lineage));
+    if let Some(fault) = fault {
+        let message = format!("{address} is not deleted as the bucket of {place}: {fault}");
+        return Ok(Err(ProviderError::new(ErrorKind::Denied, message)));
+    }
     recorder.record(Event::Unstaging { place: place.clone() }, Sync::Now).await?;
     let deleting = || async { Bucket::open(address, place).map_err(as_call)?.delete().await.map_err(as_call) };
     if let Err(error) = patiently(Patience::Through, deleting).await {

@@ -7,12 +7,14 @@ use super::calls::{Patience, call, patiently};
 use super::engine::meter;
 use super::record::Recorder;
 use crate::model::Millis;
+use crate::model::names::{is_stage_name, is_token};
 use crate::provider::{self, Access, ErrorKind, Machine, Owner, Provider, ProviderError, RunStatus, Token};
 use crate::state::data::IMPORTED;
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::{Opened, StageRecord, State, Status};
 use crate::util::clock;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,35 +42,83 @@ pub enum What {
     Lease { state: String, now: String },
 }
 
-/// Compares, and writes what is seen into the state; returns what differs and the state's serial.
-pub async fn refresh(opened: Opened, access: &Access) -> Result<(Vec<Drift>, u64), Error> {
+/// What a refresh has seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refreshed {
+    pub drifts: Vec<Drift>,
+    /// Stages whose machines nobody could look at, and why: nothing is known of them.
+    pub failed: Vec<(String, ProviderError)>,
+    /// Stages whose machines are there and cannot be logged into, and why: nothing is known of their commands.
+    pub unseen: Vec<(String, ProviderError)>,
+    /// Of the state that was written.
+    pub serial: u64,
+}
+
+/// How long the inside of a machine may take to answer: the way into one that does not let us in has no end.
+const INSIDE: Duration = Duration::from_secs(30);
+
+/// Compares, and writes what is seen into the state. A machine that cannot be looked at keeps nobody from looking at
+/// the others.
+pub async fn refresh(opened: Opened, access: &Access) -> Result<Refreshed, Error> {
     let recorder = Recorder::new(opened);
+    let seen = look_at_all(&recorder, access).await;
+    let mut opened = recorder.into_inner();
+    let settled = opened.settle().await;
+    let mut refreshed = seen?;
+    settled?;
+    refreshed.serial = opened.state.serial;
+    Ok(refreshed)
+}
+
+async fn look_at_all(recorder: &Recorder, access: &Access) -> Result<Refreshed, Error> {
     let live: Vec<(String, StageRecord)> = recorder.read(|state| {
         let live = state.stages.iter().filter(|(_, record)| record.live);
         live.map(|(name, record)| (name.clone(), record.clone())).collect()
     });
     let owner = recorder.read(owner_of);
-    let mut drifts = Vec::new();
-    for (name, record) in live {
-        let provider = open(&record.provider, access)?;
-        let token = Token { id: record.token.clone(), stage: name.clone(), attempt: record.attempt };
-        let found = patiently(Patience::Through, || provider.get(&token)).await?;
-        let seen = match found {
-            // Its creation was announced and never came to be: the next apply makes it.
-            None if record.status == Status::Provisioning => Vec::new(),
-            None => vec![What::Gone],
-            Some(machine) => compare(&record, &machine, &owner, provider.as_ref(), &token).await?,
+    // Providers know what they have seen, so each is opened once.
+    let mut providers: BTreeMap<String, Result<Arc<dyn Provider>, ProviderError>> = BTreeMap::new();
+    for (_, record) in &live {
+        let open = || open(&record.provider, access).map_err(|error| ProviderError::new(ErrorKind::Other, error));
+        providers.entry(record.provider.clone()).or_insert_with(open);
+    }
+    let looks = live.iter().filter_map(|(name, record)| {
+        let (provider, owner) = (providers.get(&record.provider)?, &owner);
+        Some(async move { (name, record, look(name, record, owner, provider).await) })
+    });
+    let mut refreshed = Refreshed::default();
+    for (name, record, looked) in futures_util::future::join_all(looks).await {
+        let (seen, unseen) = match looked {
+            Ok(looked) => looked,
+            Err(error) => {
+                refreshed.failed.push((name.clone(), error));
+                continue;
+            }
         };
+        refreshed.unseen.extend(unseen.map(|error| (name.clone(), error)));
         for what in seen {
-            write_down(&recorder, &name, &record, &what).await?;
-            drifts.push(Drift { stage: name.clone(), what });
+            write_down(recorder, name, record, &what).await?;
+            refreshed.drifts.push(Drift { stage: name.clone(), what });
         }
     }
-    let mut opened = recorder.into_inner();
-    if opened.journal.length() > 0 {
-        opened.compact().await?;
+    Ok(refreshed)
+}
+
+/// What differs, and why the inside of the machine could not be seen.
+async fn look(
+    name: &str,
+    record: &StageRecord,
+    owner: &Owner,
+    provider: &Result<Arc<dyn Provider>, ProviderError>,
+) -> Result<(Vec<What>, Option<ProviderError>), ProviderError> {
+    let provider = provider.as_ref().map_err(Clone::clone)?;
+    let token = Token { id: record.token.clone(), stage: name.to_owned(), attempt: record.attempt };
+    match patiently(Patience::Briefly, || provider.get(&token)).await? {
+        // Its creation was announced and never came to be: the next apply makes it.
+        None if record.status == Status::Provisioning => Ok((Vec::new(), None)),
+        None => Ok((vec![What::Gone], None)),
+        Some(machine) => Ok(compare(record, &machine, owner, provider.as_ref(), &token).await),
     }
-    Ok((drifts, opened.state.serial))
 }
 
 fn owner_of(state: &State) -> Owner {
@@ -86,7 +136,7 @@ async fn compare(
     owner: &Owner,
     provider: &dyn Provider,
     token: &Token,
-) -> Result<Vec<What>, Error> {
+) -> (Vec<What>, Option<ProviderError>) {
     let mut seen = Vec::new();
     if machine.lineage != owner.lineage || machine.job != owner.job {
         seen.push(What::Retagged { now: format!("job {}, lineage {}", machine.job, machine.lineage) });
@@ -104,14 +154,26 @@ async fn compare(
     {
         seen.push(What::Lease { state: state.clone(), now: now.clone() });
     }
-    if record.status == Status::Running {
-        let worker = patiently(Patience::Through, || provider.worker(token)).await?;
-        let status = patiently(Patience::Through, || worker.status()).await?;
-        if matches!(status, RunStatus::Lost | RunStatus::Preempted | RunStatus::Expired) {
-            seen.push(What::Killed);
+    if record.status != Status::Running {
+        return (seen, None);
+    }
+    match tokio::time::timeout(INSIDE, inside(provider, token)).await {
+        Ok(Ok(RunStatus::Lost | RunStatus::Preempted | RunStatus::Expired)) => seen.push(What::Killed),
+        Ok(Ok(_)) => {}
+        // The provider still has it, and it runs nothing: it has powered itself off.
+        Ok(Err(error)) if error.kind == ErrorKind::NotFound => seen.push(What::Killed),
+        Ok(Err(error)) => return (seen, Some(error)),
+        Err(_) => {
+            let message = format!("it does not answer within {} s", INSIDE.as_secs());
+            return (seen, Some(ProviderError::new(ErrorKind::Unreachable, message)));
         }
     }
-    Ok(seen)
+    (seen, None)
+}
+
+async fn inside(provider: &dyn Provider, token: &Token) -> Result<RunStatus, ProviderError> {
+    let worker = patiently(Patience::Briefly, || provider.worker(token)).await?;
+    patiently(Patience::Briefly, || worker.status()).await
 }
 
 async fn write_down(recorder: &Recorder, stage: &str, record: &StageRecord, what: &What) -> Result<(), Error> {
@@ -145,6 +207,23 @@ pub async fn import(
     (stage, provider, id): (&str, &str, &str),
 ) -> Result<(Machine, u64), Error> {
     let recorder = Recorder::new(opened);
+    let taken = take_over(&recorder, access, (stage, provider, id)).await;
+    // What was announced and then failed is over: it must not look like an operation that was cut off.
+    let mut opened = recorder.into_inner();
+    let settled = opened.settle().await;
+    let machine = taken?;
+    settled?;
+    Ok((machine, opened.state.serial))
+}
+
+async fn take_over(
+    recorder: &Recorder,
+    access: &Access,
+    (stage, provider, id): (&str, &str, &str),
+) -> Result<Machine, Error> {
+    if !is_stage_name(stage) {
+        return Err(Error::NotReady(vec![format!("`{}` cannot be the name of a stage", stage.escape_debug())]));
+    }
     let held = recorder.read(|state| state.stages.get(stage).cloned());
     if let Some(held) = held.as_ref().filter(|held| held.live) {
         return Err(Error::NotReady(vec![format!(
@@ -160,6 +239,9 @@ pub async fn import(
         Some(machine) if machine.token.stage != stage => {
             return Err(Error::NotReady(vec![format!("`{id}` is a machine of stage.{}", machine.token.stage)]));
         }
+        Some(machine) if !is_token(&machine.token.id) => {
+            return Err(Error::NotReady(vec![format!("`{id}` carries a token that sky never gives")]));
+        }
         Some(machine) => machine.token.clone(),
         None => {
             let attempt = held.map_or(0, |held| held.attempt) + 1;
@@ -167,7 +249,7 @@ pub async fn import(
         }
     };
     let owner = recorder.read(owner_of);
-    let adopted = call(&recorder, (stage, token.id.as_str(), Call::Adopt), Patience::Through, || {
+    let adopted = call(recorder, (stage, token.id.as_str(), Call::Adopt), Patience::Through, || {
         provider.adopt(id, &token, &owner)
     });
     let machine = adopted.await?.map_err(|error| match error.kind {
@@ -192,7 +274,5 @@ pub async fn import(
     let (stage, token) = (stage.to_owned(), token.id.clone());
     let reserved = Event::Reserved { stage, token, micro_usd: crate::model::Money(0), lease_end, anew: true };
     recorder.record(reserved, Sync::Now).await?;
-    let mut opened = recorder.into_inner();
-    opened.compact().await?;
-    Ok((machine, opened.state.serial))
+    Ok(machine)
 }

@@ -27,6 +27,7 @@ use crate::transfer::Staging;
 use crate::transfer::bucket::{Bucket, BucketError, Purpose};
 use crate::transfer::pack::{bring, there};
 use crate::util::crash;
+use crate::util::hash::Digest;
 use crate::util::tree::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -110,7 +111,7 @@ pub(super) async fn outputs(
             Err(error) => return Ok(Err(error)),
         };
         let measured = parcel.measured;
-        let hex = measured.digest.strip_prefix("sha256:").unwrap_or(&measured.digest);
+        let hex = measured.digest.hex();
         let key = match measured.kind {
             Kind::File | Kind::Executable => hex.to_owned(),
             // Archives of equal folders are not equal: their files are of another time.
@@ -153,7 +154,7 @@ async fn send(
     worker: &dyn Worker,
     bucket: &Bucket,
     sent: &Sent<'_>,
-) -> Result<(Pack, u64, Vec<String>), ProviderError> {
+) -> Result<(Pack, u64, Vec<Digest>), ProviderError> {
     let count = sent.most.div_ceil(sent.chunk).max(1);
     let keys: Vec<String> = (0..count).map(|number| pack::object(&sent.key, number)).collect();
     let validity = validity(sent.most);
@@ -166,7 +167,7 @@ async fn send(
         crash::point("send before");
         let Moved { digests, bytes, moved } = worker.deliver(sent.source, &delivery).await?;
         crash::point("send after");
-        let digest = pack::digest(digests.iter().map(String::as_str));
+        let digest = pack::digest(&digests);
         let pack = Pack { key: sent.key.clone(), bytes, chunk_bytes: sent.chunk, digest };
         match there_is(bucket, &pack).await? {
             true => Ok((pack, moved, digests)),
@@ -187,12 +188,12 @@ fn validity(bytes: u64) -> Duration {
     (VALID + Duration::from_secs(bytes / PACE)).min(LONGEST)
 }
 
-async fn announce(attempt: &Attempt<'_>, artifact: &str, digest: &str, place: &PlaceName) -> io::Result<()> {
+async fn announce(attempt: &Attempt<'_>, artifact: &str, digest: &Digest, place: &PlaceName) -> io::Result<()> {
     let event = Event::Staging {
         stage: attempt.token.stage.clone(),
         token: attempt.token.id.clone(),
         artifact: artifact.to_owned(),
-        digest: digest.to_owned(),
+        digest: digest.clone(),
         place: place.clone(),
     };
     attempt.context.recorder.record(event, Sync::Now).await
@@ -201,7 +202,7 @@ async fn announce(attempt: &Attempt<'_>, artifact: &str, digest: &str, place: &P
 async fn told(
     attempt: &Attempt<'_>,
     artifact: &str,
-    digest: &str,
+    digest: &Digest,
     place: &PlaceName,
     moved: u64,
     pack: &Pack,
@@ -210,7 +211,7 @@ async fn told(
         stage: attempt.token.stage.clone(),
         token: attempt.token.id.clone(),
         artifact: artifact.to_owned(),
-        digest: digest.to_owned(),
+        digest: digest.clone(),
         place: place.clone(),
         moved,
         pack: pack.clone(),
@@ -380,7 +381,7 @@ async fn fetch_from(
             Err(error) => return Ok(Err(error)),
         };
         moved += fetched.moved;
-        whole = fetched.bytes == pack.bytes && pack::digest(fetched.digests.iter().map(String::as_str)) == pack.digest;
+        whole = fetched.bytes == pack.bytes && pack::digest(&fetched.digests) == pack.digest;
         if whole {
             break;
         }

@@ -40,7 +40,7 @@ pub(super) async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> i
             ArtifactRef::Output { .. } => {
                 let artifact = context.recorder.read(|state| state.artifacts.get(&read.to_string()).cloned());
                 let artifact = artifact.ok_or_else(|| io::Error::other(format!("`{read}` is not in the state")))?;
-                (Content::Stored(context.objects.path(&artifact.digest, artifact.kind)), artifact.digest)
+                (Content::Stored(context.objects.path(&artifact.digest, artifact.kind)), artifact.digest.into())
             }
         };
         digests.insert(format!("input {name}"), digest);
@@ -56,7 +56,7 @@ pub(super) async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> i
     }
     let definition = definition(planned);
     digests.insert("definition".to_owned(), definition.clone());
-    let fingerprint = hash::digest(canonical::to_text(&digests)?.as_bytes());
+    let fingerprint = hash::digest(canonical::to_text(&digests)?.as_bytes()).into();
     let (index, count) = planned.copy.as_ref().map_or((0, 1), |copy| (copy.index, copy.count));
     let environment = [
         ("SKY_INDEX", index.to_string()),
@@ -83,7 +83,7 @@ async fn find_dataset(context: &Arc<Context>, dataset: &str) -> io::Result<(Cont
     let path = path.clone();
     let measured =
         cell.get_or_try_init(|| blocking(move |bounds| tree::measure_within(&path, Links::Follow, bounds))).await?;
-    Ok((content, measured.digest.clone()))
+    Ok((content, measured.digest.to_string()))
 }
 
 /// The copies that have to be paid for when the stage runs at the rung's place: those that were

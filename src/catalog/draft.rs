@@ -71,6 +71,8 @@ pub struct JoinedRow {
     pub key: String,
     pub file_sha256: String,
     pub url: String,
+    /// Which file of its day it was.
+    pub revision: u32,
 }
 
 /// A place, as text.
@@ -450,6 +452,7 @@ impl Draft {
             key: text(5),
             file_sha256: text(6),
             url: text(7),
+            revision: text(8).parse().unwrap_or_default(),
         };
         self.joined.insert(row.required(0)?.to_owned(), joined);
         Ok(())

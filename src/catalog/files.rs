@@ -1,6 +1,7 @@
 //! The files of a catalog, as text: from a folder, or from the blob in the binary.
 
 use crate::catalog::{CatalogError, table};
+use crate::util::file;
 use crate::util::hash::Hasher;
 use std::borrow::Cow;
 use std::path::Path;
@@ -13,6 +14,15 @@ pub struct File {
     /// As people can open it, for messages.
     pub shown: String,
     pub text: String,
+}
+
+/// Largest file of a catalog that is read, in bytes.
+pub const MOST: u64 = 128 << 20;
+
+fn unreadable(path: &Path, error: &std::io::Error) -> CatalogError {
+    let named = error.to_string();
+    let why = named.split_once(": ").map_or(named.as_str(), |(_, why)| why);
+    CatalogError::file(path.display().to_string(), format!("cannot read it: {why}"), "")
 }
 
 /// Reads the `.csv` files and `catalog.toml` of a folder, one level of folders deep, by name.
@@ -51,7 +61,7 @@ fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), C
                 read_into(&path, &format!("{name}/"), files)?;
             }
         } else if name.ends_with(".csv") || full == CATALOG {
-            let bytes = std::fs::read(&path).map_err(|error| fault(&path, error))?;
+            let bytes = file::read_within(&path, MOST).map_err(|error| unreadable(&path, &error))?;
             files.push(file(full, path.display().to_string(), bytes)?);
         }
     }
@@ -118,7 +128,11 @@ pub fn unpack(packed: &[u8], shown: &str, hint: &str) -> Result<Vec<File>, Catal
             Some(piece)
         };
         let name = piece().ok_or_else(broken)?;
-        let bytes = piece().and_then(|piece| lz4_flex::decompress_size_prepended(piece).ok()).ok_or_else(broken)?;
+        // Its size is in its first bytes: what claims to be larger than any catalog is not unpacked.
+        let small =
+            |piece: &&[u8]| piece.first_chunk::<4>().is_some_and(|size| u64::from(u32::from_le_bytes(*size)) <= MOST);
+        let unpacked = |piece: &[u8]| lz4_flex::decompress_size_prepended(piece).ok();
+        let bytes = piece().filter(small).and_then(unpacked).ok_or_else(broken)?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| broken())?;
         files.push(file(name.clone(), format!("{shown}: {name}"), bytes)?);
     }
@@ -141,7 +155,7 @@ pub fn digest(files: &[File], canonical_toml: &str) -> String {
         hasher.update(&(text.len() as u64).to_le_bytes());
         hasher.update(text.as_bytes());
     }
-    hasher.finish()
+    hasher.finish().into()
 }
 
 fn canonical(text: &str) -> Cow<'_, str> {

@@ -5,7 +5,7 @@
 
 use crate::catalog::files::File;
 use crate::catalog::{CatalogError, load, table};
-use crate::util::hash::Hasher;
+use crate::util::hash::{Digest, Hasher};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -127,10 +127,7 @@ pub fn parse(shown: &str, text: &str) -> Result<Lock, CatalogError> {
     }
     let document: Document = toml::from_str(text).map_err(toml_fault)?;
     let Pinned { at, date, digest } = document.catalog;
-    let hex = |digest: &str| {
-        let digits = digest.strip_prefix("sha256:");
-        digits.is_some_and(|digits| digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    };
+    let hex = |digest: &str| digest.parse::<Digest>().is_ok();
     if !hex(digest.get_ref()) {
         return Err(fault(format!("`{}` is not a digest", digest.get_ref()), Some(digest.span().start)));
     }
@@ -219,7 +216,7 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
         hasher.finish()
     };
     let locked = |(id, source): (&String, &load::HeadSource)| {
-        (id.clone(), LockedSource { date: source.date.clone(), digest: digest(id, source) })
+        (id.clone(), LockedSource { date: source.date.clone(), digest: digest(id, source).into() })
     };
     Ok(head.sources.iter().map(locked).collect())
 }

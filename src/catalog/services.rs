@@ -14,7 +14,7 @@ pub(crate) const DISCOUNTS: &[&str] = &["places", "instance_types", "percent", "
 pub(crate) const QUOTAS: &[&str] = &["where", "what", "most", "source", "evidence"];
 /// Who joined; nothing of it is needed to plan.
 pub(crate) const JOINED: &[&str] =
-    &["cloud", "about", "date", "valid_from", "valid_until", "key", "file_sha256", "url"];
+    &["cloud", "about", "date", "valid_from", "valid_until", "key", "file_sha256", "url", "revision"];
 
 /// The file of services.
 pub(crate) const SERVICES_FILE: &str = "services.csv";

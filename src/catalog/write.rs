@@ -130,7 +130,8 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
     put("quotas.csv".to_owned(), services::QUOTAS, quotas.collect());
     let joined = draft.joined.iter().map(|(cloud, row)| {
         let days = [&row.date, &row.valid_from, &row.valid_until];
-        line([cloud, &row.about].into_iter().chain(days).chain([&row.key, &row.file_sha256, &row.url]))
+        let revision = if row.revision == 0 { String::new() } else { row.revision.to_string() };
+        line([cloud, &row.about].into_iter().chain(days).chain([&row.key, &row.file_sha256, &row.url, &revision]))
     });
     put("joined.csv".to_owned(), services::JOINED, joined.collect());
 

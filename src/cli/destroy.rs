@@ -3,14 +3,15 @@
 use super::progress::Stream;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
-use crate::apply::destroy::{Inventory, inventory, run as delete};
+use crate::apply::destroy::{Destroyed, Inventory, Left, inventory, run as delete};
 use crate::model::Bytes;
 use serde_json::json;
 use std::path::Path;
 
 /// Delete all that applies have made here: processes, machines, folders, outputs.
 ///
-/// Ends what still runs, even if the `sky` that began it was killed. The state is left empty.
+/// Ends what still runs, even if the `sky` that began it was killed. Machines are deleted by their cloud's API, so also
+/// those that nobody can log into. The state is left empty; what could not be deleted stays in it, and the exit code is 1.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DestroyArgs {
     /// Do not ask
@@ -61,25 +62,41 @@ fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
     for warning in &opened.warnings {
         terminal.warn(warning);
     }
+    for (provider, error) in &found.failed {
+        terminal.warn(&format!("{provider} could not be looked at, or not all of it: {error}"));
+    }
     if found.is_empty() {
         return nothing();
     }
-    let removed = found.stages.len();
     if stream.is_none() {
         terminal.out(&inventory_text(&found))?;
     }
     if !args.auto_approve && !terminal.confirm("Do you really want to delete all of this? There is no undo.")? {
         return Err(Failure::error("destroy cancelled: nothing was deleted"));
     }
-    let serial = runtime.block_on(delete(&store.folder, opened, &found, &access)).map_err(|error| {
+    let destroyed = runtime.block_on(delete(&store.folder, opened, &found, &access)).map_err(|error| {
         failure(error, &store).hint("what is deleted is in the state; `sky destroy` again goes on with the rest")
     })?;
     drop(lock);
+    let (removed, serial) = (destroyed.stages.len(), destroyed.serial);
+    if let Some(stream) = stream {
+        for stage in &destroyed.stages {
+            stream.hook("apply_complete", stage, "destroyed".to_owned(), json!({ "action": "delete" }));
+        }
+    }
+    if !destroyed.left.is_empty() {
+        let Some(stream) = stream else { return Err(not_deleted(&destroyed)) };
+        for left in &destroyed.left {
+            stream.diagnostic("error", &could_not(left), "", None);
+        }
+        let failed = destroyed.left.len();
+        stream.summary(json!({
+            "add": 0, "change": 0, "import": 0, "remove": removed, "failed": failed, "operation": "destroy",
+        }));
+        return Ok(Exit::Error);
+    }
     match stream {
         Some(stream) => {
-            for stage in &found.stages {
-                stream.hook("apply_complete", stage, "destroyed".to_owned(), json!({ "action": "delete" }));
-            }
             stream.summary(json!({ "add": 0, "change": 0, "import": 0, "remove": removed, "operation": "destroy" }));
         }
         // The deletion is done, whoever reads this.
@@ -91,6 +108,22 @@ fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
         ))),
     }
     Ok(Exit::Success)
+}
+
+fn could_not(left: &Left) -> String {
+    format!("{} could not be deleted: {}", left.what, left.why)
+}
+
+/// All that could not be deleted, a line each, with the ways out.
+fn not_deleted(destroyed: &Destroyed) -> Failure {
+    let lines: Vec<String> = destroyed.left.iter().map(could_not).collect();
+    let (removed, serial) = (destroyed.stages.len(), destroyed.serial);
+    let rest = format!(
+        "all else is deleted: {removed} {} are out of the state (serial {serial}); what is left stays in it and may cost \
+         money; `sky destroy` again goes on with it",
+        plural(removed, "stage")
+    );
+    Failure::error(lines.join("\nerror: ")).hint(rest)
 }
 
 fn plural(count: usize, noun: &str) -> String {

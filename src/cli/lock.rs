@@ -9,6 +9,7 @@ use super::{Exit, Failure, Terminal};
 use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::lock::{self, LOCK, Location, Lock};
 use crate::catalog::{Catalog, load};
+use crate::util::hash::Digest;
 use crate::util::{cache, file};
 use std::path::{Component, Path, PathBuf};
 
@@ -176,12 +177,16 @@ pub fn keep(files: &[File], digest: &str) {
 /// A catalog that was kept, if it is still there and whole.
 pub fn kept(digest: &str) -> Option<Catalog> {
     let path = kept_at(digest)?;
-    let files = files::unpack(&std::fs::read(&path).ok()?, &path.display().to_string(), "remove it").ok()?;
+    let files =
+        files::unpack(&file::read_within(&path, file::MOST_BY_SKY).ok()?, &path.display().to_string(), "remove it")
+            .ok()?;
     load::from_files(&files).ok().filter(|catalog| catalog.digest == digest)
 }
 
 fn kept_at(digest: &str) -> Option<PathBuf> {
-    let name = digest.strip_prefix("sha256:")?;
+    // A digest that a plan or a lock names: nothing else may become the name of a file.
+    let digest: Digest = digest.parse().ok()?;
+    let name = digest.hex();
     Some(cache::folder()?.join("catalogs").join(format!("{name}.lz4")))
 }
 

@@ -2,7 +2,7 @@
 //! what is still there, outputs that no stage reads.
 
 use super::Terminal;
-use super::progress::harmless;
+use super::progress::one_line;
 use crate::apply::{Outcome, StageOutcome};
 use crate::model::{ArtifactRef, Bytes, Money};
 use crate::plan::Plan;
@@ -14,9 +14,9 @@ pub fn say_failures(outcome: &Outcome, terminal: &Terminal) {
     for (name, one) in &outcome.stages {
         let StageOutcome::Failed { message, tail, log, .. } = one else { continue };
         let word = terminal.paint(anstyle::AnsiColor::Red.on_default().bold(), "error");
-        terminal.note(&format!("\n{word}: stage.{name}: {}", harmless(message)));
+        terminal.note(&format!("\n{word}: stage.{name}: {}", one_line(message)));
         for line in tail {
-            terminal.note(&format!("  {name} | {}", harmless(line)));
+            terminal.note(&format!("  {name} | {}", one_line(line)));
         }
         if let Some(log) = log {
             terminal.note(&format!("  log: {log}"));
@@ -71,7 +71,7 @@ fn outcome_words(outcome: &StageOutcome) -> (&'static str, String) {
     match outcome {
         StageOutcome::Done => ("done", String::new()),
         StageOutcome::Unchanged => ("unchanged", String::new()),
-        StageOutcome::Failed { message, .. } => ("failed", harmless(message)),
+        StageOutcome::Failed { message, .. } => ("failed", one_line(message)),
         StageOutcome::Skipped { because } => ("skipped", because.clone()),
         StageOutcome::Denied { message } => ("denied", message.clone()),
         StageOutcome::Interrupted => ("interrupted", String::new()),

@@ -4,7 +4,7 @@
 use super::progress::Stream;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
-use crate::apply::refresh::{Drift, What, import as take_over, refresh};
+use crate::apply::refresh::{Drift, Refreshed, What, import as take_over, refresh};
 use serde_json::json;
 use std::path::Path;
 
@@ -37,27 +37,50 @@ pub fn run(args: &RefreshArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 fn compare(args: &RefreshArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let store = args.state.store(&here)?;
-    let drifts = match store.exists().map_err(|error| failure(error.into(), &store))? {
-        false => Vec::new(),
+    let refreshed = match store.exists().map_err(|error| failure(error.into(), &store))? {
+        false => Refreshed::default(),
         true => {
             let (lock, opened) = open_locked(&store, "refresh", &args.state.locking)?;
             let refreshed = super::runtime()?.block_on(refresh(opened, &args.state.access(&here)));
             drop(lock);
-            refreshed.map_err(|error| failure(error, &store))?.0
+            refreshed.map_err(|error| failure(error, &store))?
         }
     };
+    let drifts = &refreshed.drifts;
+    for (stage, error) in &refreshed.unseen {
+        let message = format!("its machine is there, and lets nobody in to see how its command is doing: {error}");
+        say(terminal, stream, "warning", stage, &message);
+    }
+    for (stage, error) in &refreshed.failed {
+        say(terminal, stream, "error", stage, &format!("nothing is known of its machine: {error}"));
+    }
     match stream {
         Some(stream) => {
-            for drift in &drifts {
+            for drift in drifts {
                 let (action, message) = (action(&drift.what), words(&drift.what));
                 stream.hook("resource_drift", &drift.stage, message, json!({ "action": action }));
             }
             let change = drifts.len();
             stream.summary(json!({ "add": 0, "change": change, "import": 0, "remove": 0, "operation": "refresh" }));
         }
-        None => terminal.out(&text(&drifts))?,
+        None if drifts.is_empty() && !refreshed.failed.is_empty() => {
+            terminal.out("No drift in what could be looked at.\n")?;
+        }
+        None => terminal.out(&text(drifts))?,
+    }
+    if !refreshed.failed.is_empty() {
+        return Ok(Exit::Error);
     }
     Ok(if args.detailed_exitcode && !drifts.is_empty() { Exit::Changes } else { Exit::Success })
+}
+
+/// Tells something about a stage: as an event, or on stderr.
+fn say(terminal: &Terminal, stream: Option<&Stream>, severity: &str, stage: &str, message: &str) {
+    match stream {
+        Some(stream) => stream.diagnostic(severity, message, "", Some(&format!("stage.{stage}"))),
+        None if severity == "error" => terminal.note(&format!("error: stage.{stage}: {message}")),
+        None => terminal.warn(&format!("stage.{stage}: {message}")),
+    }
 }
 
 fn action(what: &What) -> &'static str {

@@ -5,7 +5,7 @@ use super::{Exit, Failure, Terminal};
 use crate::model::canonical;
 use crate::plan::file as plan_file;
 use crate::render::{markdown, plan_text, table};
-use crate::state::cipher::is_sealed;
+use crate::state::cipher::{Cipher, is_sealed};
 use crate::state::{self, State, snapshot};
 use crate::util::file;
 use std::path::{Path, PathBuf};
@@ -30,19 +30,18 @@ pub struct ShowArgs {
 pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let text = match &args.file {
         Some(path) => {
+            let read = |bytes: &[u8], cipher: &Cipher| {
+                snapshot::decode(bytes, &file::shown(path), cipher).map_err(Failure::error)
+            };
             if let Some(bytes) = file::read_bytes(path).ok().filter(|bytes| is_sealed(bytes)) {
                 let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-                let cipher = args.place.store(&here)?.cipher;
-                let state = snapshot::decode(&bytes, &path.display().to_string(), &cipher).map_err(Failure::error)?;
+                let state = read(&bytes, &args.place.store(&here)?.cipher)?;
                 return terminal.out(&of_state(Some(&state), args, terminal)?).map(|()| Exit::Success);
             }
             let text = file::read_text(path).map_err(Failure::error)?;
             let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
             if value.as_ref().is_some_and(|value| value.get("lineage").is_some()) {
-                let state: State = value.and_then(|value| serde_json::from_value(value).ok()).ok_or_else(|| {
-                    Failure::error(format!("{} is not a state that this sky can read", file::shown(path)))
-                })?;
-                of_state(Some(&state), args, terminal)?
+                of_state(Some(&read(text.as_bytes(), &Cipher::default())?), args, terminal)?
             } else if path.extension().is_some_and(|extension| extension == "toml") {
                 let message = format!("{} is not a plan or a state", path.display());
                 return Err(Failure::error(message).hint("`sky plan` plans a job, `sky graph` draws it"));

@@ -2,16 +2,18 @@
 
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
-use crate::apply::sweep::{Found, Scope, Stray, StrayBucket, Why, delete, delete_bucket, look, look_for_buckets};
+use crate::apply::sweep::{Found, Scope, Stray, StrayBucket, Swept, Why, delete_bucket, look, look_for_buckets, sweep};
 use crate::provider;
 use crate::render::table;
 use serde_json::json;
 use std::path::Path;
 
-/// Find machines that carry sky's tags and are in no state, and delete them.
+/// Find machines that carry sky's tags and are in no state or overdue, and delete them.
 ///
 /// What a crash or a lost state has left: machines with this state's tags that the state does not
-/// have, and machines of any state whose lease is over. Asks before it deletes.
+/// have, and machines of any state whose lease is over by more than 15 minutes. Asks before it
+/// deletes, and looks again at each machine right before its deletion. Goes on after a failure; exit
+/// code 1 if anything could not be looked at or not be deleted.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SweepArgs {
     /// Look only at this provider; may be given many times
@@ -55,9 +57,9 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         runtime.block_on(look_for_buckets(&opened.state, scope, &mut found));
     }
     for (name, error) in &found.failed {
-        terminal.warn(&format!("{name} could not be asked: {error}"));
+        terminal.warn(&format!("{name} could not be looked at, or not all of it: {error}"));
     }
-    let mut deleted = Vec::new();
+    let mut results: Vec<(String, Swept)> = Vec::new();
     let count = found.strays.len() + found.buckets.len();
     if count > 0 && !args.dry_run {
         if !args.json {
@@ -72,24 +74,39 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
                 return Err(Failure::error("sweep cancelled: nothing was deleted"));
             }
         }
-        for stray in &found.strays {
-            runtime.block_on(delete(stray, &access)).map_err(|error| failure(error, &store))?;
-            deleted.push(stray.machine.id.clone());
+        let swept = runtime.block_on(sweep(opened, &found.strays, scope, &access));
+        let swept = swept.map_err(|error| failure(error, &store))?;
+        for (stray, swept) in found.strays.iter().zip(swept) {
+            results.push((stray.machine.id.clone(), swept));
         }
         for stray in &found.buckets {
-            runtime.block_on(delete_bucket(stray)).map_err(|error| failure(error, &store))?;
-            deleted.push(stray.bucket.address.clone());
+            let deleted = runtime.block_on(delete_bucket(stray));
+            let swept = deleted.map_or_else(Swept::Failed, |()| Swept::Deleted);
+            results.push((stray.bucket.address.clone(), swept));
         }
     }
     drop(lock);
+    for (id, swept) in &results {
+        match swept {
+            Swept::Deleted => {}
+            Swept::Gone => terminal.note(&format!("{id}: somebody else has deleted it meanwhile")),
+            Swept::InUse => terminal.note(&format!("{id}: its lease was renewed meanwhile, so it is left alone")),
+            Swept::Failed(error) => terminal.warn(&format!("{id} could not be deleted: {error}")),
+        }
+    }
+    let counted = |wanted: fn(&Swept) -> bool| results.iter().filter(|(_, swept)| wanted(swept)).count();
+    let deleted = counted(|swept| *swept == Swept::Deleted);
+    let left = counted(|swept| matches!(swept, Swept::Failed(_)));
     let message = match (count, args.dry_run) {
-        _ if args.json => json_text(&found, &deleted),
-        (0, _) => "Nothing to sweep.\n".to_owned(),
+        _ if args.json => json_text(&found, &results),
+        (0, _) if found.failed.is_empty() => "Nothing to sweep.\n".to_owned(),
+        (0, _) => "Nothing to sweep in what could be looked at; see the warnings for what could not.\n".to_owned(),
         (_, true) => text(&found, terminal),
-        (count, false) => format!("\nSweep: {count} deleted.\n"),
+        (_, false) if left > 0 => format!("\nSweep: {deleted} deleted, {left} left: run `sky sweep` again.\n"),
+        (_, false) => format!("\nSweep: {deleted} deleted.\n"),
     };
     terminal.out(&message)?;
-    Ok(match found.failed.is_empty() {
+    Ok(match found.failed.is_empty() && left == 0 {
         false => Exit::Error,
         true if args.dry_run && count > 0 => Exit::Changes,
         true => Exit::Success,
@@ -125,7 +142,13 @@ fn text(found: &Found, terminal: &Terminal) -> String {
     table::text(&["Machine", "Provider", "Type", "Place", "Of", "Why"], &rows, terminal.width)
 }
 
-fn json_text(found: &Found, deleted: &[String]) -> String {
+fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
+    let result = |id: &String| results.iter().find(|(of, _)| of == id).map(|(_, swept)| swept);
+    let deleted = |id: &String| result(id) == Some(&Swept::Deleted);
+    let error = |id: &String| match result(id) {
+        Some(Swept::Failed(error)) => Some(error.to_string()),
+        _ => None,
+    };
     let stray = |stray: &Stray| {
         let machine = &stray.machine;
         json!({
@@ -139,14 +162,21 @@ fn json_text(found: &Found, deleted: &[String]) -> String {
             "instance_type": machine.instance_type,
             "lease_end": machine.lease_end,
             "why": words(stray.why),
-            "deleted": deleted.contains(&machine.id),
+            "deleted": deleted(&machine.id),
+            "error": error(&machine.id),
         })
     };
     let failed = found.failed.iter().map(|(name, error)| json!({ "provider": name, "error": error.to_string() }));
     let strays: Vec<_> = found.strays.iter().map(stray).collect();
     let bucket = |stray: &StrayBucket| {
         let (address, place) = (&stray.bucket.address, &stray.bucket.place);
-        json!({ "id": address, "place": place, "why": words(stray.why), "deleted": deleted.contains(address) })
+        json!({
+            "id": address,
+            "place": place,
+            "why": words(stray.why),
+            "deleted": deleted(address),
+            "error": error(address),
+        })
     };
     let buckets: Vec<_> = found.buckets.iter().map(bucket).collect();
     let whole =

@@ -1,8 +1,10 @@
 //! The streams that `sky` talks on: results on stdout, everything else on stderr.
 //!
-//! Invariant: only the cli and render rooms print, and only through this.
+//! Invariant: only the cli and render rooms print, and only through this. So text of others is cleaned here, once.
 
 use super::exit::Failure;
+use crate::util::text::{Styles, printable};
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
 /// What is known of the streams, decided once at the start.
@@ -56,8 +58,9 @@ impl Terminal {
         }
     }
 
-    /// Writes a result. A reader that has gone away ends the verb quietly.
+    /// Writes a result, without what would drive a terminal in it. A reader that has gone away ends the verb quietly.
     pub fn out(&self, text: &str) -> Result<(), Failure> {
+        let text = printable(text, styles(self.colour_stdout));
         let mut stdout = std::io::stdout().lock();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
             std::io::ErrorKind::BrokenPipe => error.into(),
@@ -67,8 +70,14 @@ impl Terminal {
 
     /// Writes a message; a closed stderr is no reason to stop work.
     pub fn note(&self, text: &str) {
+        let text = self.shown(text);
         let mut stderr = std::io::stderr().lock();
         let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n"));
+    }
+
+    /// Text as stderr shows it: nothing in it drives a terminal but the styles of `sky`, if stderr has colours.
+    pub fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        printable(text, styles(self.colour_stderr))
     }
 
     /// `text` in a style, if stderr has colours.
@@ -94,6 +103,10 @@ impl Terminal {
             .map_err(|error| Failure::error(format!("cannot read the answer: {error}")))?;
         Ok(line.trim() == "yes")
     }
+}
+
+fn styles(colours: bool) -> Styles {
+    if colours { Styles::Own } else { Styles::Removed }
 }
 
 fn terminal_columns() -> Option<u16> {

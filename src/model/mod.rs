@@ -4,6 +4,7 @@
 //! canonical form ([`canonical`]) and one digest.
 
 pub mod accelerator;
+pub mod bucket_name;
 pub mod canonical;
 pub mod dag;
 pub mod extras;

@@ -1,6 +1,6 @@
 //! An artifact as it lies in a bucket.
 
-use crate::util::hash;
+use crate::util::hash::{self, Digest};
 use serde::{Deserialize, Serialize};
 
 /// A file as it is, or a folder as an archive (tar), cut into chunks that are objects `KEY/00000`, `KEY/00001` and
@@ -11,8 +11,8 @@ pub struct Pack {
     /// Sum over all chunks.
     pub bytes: u64,
     pub chunk_bytes: u64,
-    /// `sha256:…` of the digests of all chunks, a line each: two packs with the same are the same bytes.
-    pub digest: String,
+    /// That of the digests of all chunks, a line each: two packs with the same are the same bytes.
+    pub digest: Digest,
 }
 
 impl Pack {
@@ -27,6 +27,18 @@ impl Pack {
     }
 }
 
+/// Whether a text is a key that packs have: the digits of a digest, and, of a folder, the token of the attempt that
+/// packed it.
+pub fn is_key(text: &str) -> bool {
+    match text.split_once('-') {
+        Some((digest, token)) => hash::is_hex(digest, 64) && hash::is_hex(token, 32),
+        None => hash::is_hex(text, 64),
+    }
+}
+
+/// Most chunks of a pack: their names have five digits.
+pub const MOST_CHUNKS: u64 = 100_000;
+
 /// The name of a chunk.
 pub fn object(key: &str, number: u64) -> String {
     format!("{key}/{}", chunk(number))
@@ -37,8 +49,8 @@ pub fn chunk(number: u64) -> String {
     format!("{number:05}")
 }
 
-/// The digest of a pack whose chunks have these, each `sha256:…`.
-pub fn digest<'a>(chunks: impl IntoIterator<Item = &'a str>) -> String {
+/// The digest of a pack whose chunks have these.
+pub fn digest<'a>(chunks: impl IntoIterator<Item = &'a Digest>) -> Digest {
     let mut hasher = hash::Hasher::default();
     for chunk in chunks {
         hasher.update(chunk.as_bytes());
@@ -53,9 +65,10 @@ mod tests {
 
     #[test]
     fn chunks() {
-        let pack = |bytes| Pack { key: "k".into(), bytes, chunk_bytes: 10, digest: String::new() };
+        let (a, b) = (hash::digest(b"a"), hash::digest(b"b"));
+        let pack = |bytes| Pack { key: "k".into(), bytes, chunk_bytes: 10, digest: a.clone() };
         assert_eq!([0, 1, 10, 11, 20].map(|bytes| pack(bytes).chunks()), [1, 1, 1, 2, 2]);
         assert_eq!(pack(11).objects(), ["k/00000", "k/00001"]);
-        assert_ne!(digest(["sha256:a", "sha256:b"]), digest(["sha256:b", "sha256:a"]));
+        assert_ne!(digest([&a, &b]), digest([&b, &a]));
     }
 }

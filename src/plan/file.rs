@@ -1,6 +1,6 @@
 //! Reading and writing plan files.
 
-use super::{FORMAT_VERSION, Plan};
+use super::{FORMAT_VERSION, Plan, names};
 use crate::model::canonical;
 use crate::util::{file, hash};
 use std::io;
@@ -18,6 +18,11 @@ pub enum PlanFileError {
     )]
     Changed { path: String },
     #[error(
+        "{path} has no `digest`, so nobody can tell whether it was changed after it was planned: plan again, and \
+         hand on the file as it is"
+    )]
+    NoDigest { path: String },
+    #[error(
         "{path} has plan format {found}; this sky reads {FORMAT_VERSION}: plan again, or use the sky that wrote it"
     )]
     Version { path: String, found: String },
@@ -30,7 +35,7 @@ pub fn encode(plan: &Plan) -> Result<String, serde_json::Error> {
 
 /// The digest that names a plan in states and tags.
 pub fn digest(plan: &Plan) -> Result<String, serde_json::Error> {
-    Ok(hash::digest(encode(plan)?.as_bytes()))
+    Ok(hash::digest(encode(plan)?.as_bytes()).into())
 }
 
 /// The digest that a plan carries: that of its members without it.
@@ -38,14 +43,21 @@ pub fn self_digest(plan: &Plan) -> Result<String, serde_json::Error> {
     digest(&Plan { digest: None, ..plan.clone() })
 }
 
-/// Reads a plan file. One that was changed since it was planned is refused.
+/// Reads a plan file. One that was changed since it was planned, or that does not say what its digest was then, is
+/// refused; so is one with names that no job can have: they become names of files.
 pub fn read(path: &Path) -> Result<Plan, PlanFileError> {
     let (plan, _) = read_as_it_is(path)?;
-    let now = self_digest(&plan).ok();
-    if plan.digest.is_some() && plan.digest != now {
-        return Err(PlanFileError::Changed { path: file::shown(path) });
+    let name = file::shown(path);
+    if plan.digest.is_none() {
+        return Err(PlanFileError::NoDigest { path: name });
     }
-    Ok(plan)
+    if plan.digest != self_digest(&plan).ok() {
+        return Err(PlanFileError::Changed { path: name });
+    }
+    match names::check(&plan) {
+        Ok(()) => Ok(plan),
+        Err(reason) => Err(PlanFileError::Malformed { path: name, reason }),
+    }
 }
 
 /// Reads a plan file, and its text, whatever was done to it.

@@ -5,6 +5,7 @@
 
 pub mod data;
 pub mod file;
+mod names;
 
 pub use data::*;
 

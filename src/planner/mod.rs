@@ -105,8 +105,8 @@ fn planned(
 /// What a plan says of the inputs that it was made from.
 pub fn inputs(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Inputs, serde_json::Error> {
     Ok(Inputs {
-        job: hash::digest(canonical::to_text(job)?.as_bytes()),
-        policy: hash::digest(canonical::to_text(policy)?.as_bytes()),
+        job: hash::digest(canonical::to_text(job)?.as_bytes()).into(),
+        policy: hash::digest(canonical::to_text(policy)?.as_bytes()).into(),
         catalog: catalog.digest.clone(),
         catalog_date: catalog.date.clone(),
     })

@@ -263,10 +263,44 @@ pub struct Machine {
     /// Where it is and what it is, as the provider sees it now; none: it does not say.
     pub place: Option<PlaceName>,
     pub instance_type: Option<String>,
-    /// When its lease ends, by its tag: RFC 3339.
+    /// When its lease ends, by its tag, which was written by the clock of whoever renewed it: RFC 3339.
     pub lease_end: Option<String>,
+    /// Whether its lease is over by the clock that the machine itself goes by; none: the provider has no such clock.
+    pub lease_over: Option<bool>,
     /// Nothing of it runs or costs anything any more: what is there is only traces.
     pub ended: bool,
+}
+
+/// What a provider has, as far as it could be seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    pub machines: Vec<Machine>,
+    /// What could not be looked at, or not be understood: a host that does not answer, a damaged description of a
+    /// machine. There may be machines behind each.
+    pub failed: Vec<ProviderError>,
+}
+
+impl Survey {
+    /// Takes in the answer of one host: a line for each machine, as `read` understands it.
+    fn take(
+        &mut self,
+        answer: Result<Vec<String>, ProviderError>,
+        owner: Option<&Owner>,
+        read: impl Fn(&str) -> Result<Machine, ProviderError>,
+    ) {
+        let lines = match answer {
+            Ok(lines) => lines,
+            Err(error) => return self.failed.push(error),
+        };
+        for line in lines {
+            match read(&line) {
+                Ok(machine) => self.machines.extend(Some(machine).filter(|machine| {
+                    owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job)
+                })),
+                Err(error) => self.failed.push(error),
+            }
+        }
+    }
 }
 
 fn stages_nothing<T>() -> Result<T, ProviderError> {
@@ -327,13 +361,22 @@ pub trait Provider: Send + Sync {
     /// The machine of a token, if it exists.
     async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError>;
 
-    /// All machines of an owner; of all owners when none is given.
+    /// All machines of an owner; of all owners when none is given. An error if anything could not be looked at.
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError>;
+
+    /// The same, for whoever deletes what can be found: what cannot be looked at does not hide the rest.
+    async fn survey(&self, owner: Option<&Owner>) -> Survey {
+        match self.list(owner).await {
+            Ok(machines) => Survey { machines, failed: Vec::new() },
+            Err(error) => Survey { machines: Vec::new(), failed: vec![error] },
+        }
+    }
 
     /// Ends all that runs or costs money; traces that cost nothing may stay. Fine if it is gone.
     async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError>;
 
-    /// Ends it and removes every trace. Fine if it is gone.
+    /// Ends it and removes every trace that it has at the provider, by the provider's own means: a machine that cannot
+    /// be logged into, or that has powered itself off, is deleted like any other. Fine if it is gone.
     async fn delete(&self, token: &Token) -> Result<(), ProviderError>;
 
     /// The machine of a token may live for `lease` from now on: its tag and its watchdog know. An

@@ -1,5 +1,6 @@
 //! What a worker is given to run and to read, and what it sends and fetches.
 
+use crate::util::hash::Digest;
 use crate::util::secret::Secret;
 use crate::util::tree::{Kind, Measured};
 use std::collections::BTreeMap;
@@ -107,8 +108,8 @@ pub struct Fetch {
 /// What was sent or fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// Of all chunks, `sha256:…` each.
-    pub digests: Vec<String>,
+    /// Of all chunks.
+    pub digests: Vec<Digest>,
     /// Sum over all chunks.
     pub bytes: u64,
     /// The part of it that was moved by this call.

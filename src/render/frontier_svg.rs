@@ -3,6 +3,7 @@
 
 use crate::model::{Millis, Money};
 use crate::planner::{Frontier, Point};
+use crate::util::text::{Styles, clean};
 use std::fmt::Write;
 
 /// Sizes of the drawing, in pixels.
@@ -159,5 +160,5 @@ fn cost(micro: i128, step: i128) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    clean(text, Styles::Removed).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

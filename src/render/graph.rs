@@ -2,6 +2,7 @@
 
 use crate::model::{ArtifactRef, Bytes, Job};
 use crate::plan::Plan;
+use crate::util::text::{Styles, clean};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -79,13 +80,18 @@ fn edge(artifact: &ArtifactRef, reader: &str, bytes: Bytes, cost: &str) -> (Stri
     (from, format!("stage.{reader}"), format!("{} ({bytes}{cost})", artifact.file_name()))
 }
 
+fn one_line(text: &str) -> String {
+    clean(text, Styles::Removed).replace('\n', " ")
+}
+
 /// DOT text.
 pub fn dot(graph: &Graph) -> String {
-    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+    let escaped = |text: &str| one_line(text).replace('\\', "\\\\").replace('"', "\\\"");
+    let quoted = |text: &str| format!("\"{}\"", escaped(text));
     let mut text = "digraph sky {\n  rankdir = LR\n  node [shape = box]\n".to_owned();
     for (name, lines) in &graph.nodes {
         let shape = if name.starts_with("data.") { ", shape = cylinder" } else { "" };
-        let label: Vec<String> = lines.iter().map(|line| line.replace('\\', "\\\\").replace('"', "\\\"")).collect();
+        let label: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {} [label = \"{}\"{shape}]", quoted(name), label.join("\\n"));
     }
@@ -98,7 +104,11 @@ pub fn dot(graph: &Graph) -> String {
 
 /// Mermaid text.
 pub fn mermaid(graph: &Graph) -> String {
-    let escaped = |text: &str| text.replace('"', "#quot;").replace('\n', " ");
+    // Labels are HTML there, with entities that begin with `#`.
+    let escaped = |text: &str| {
+        let text = one_line(text).replace('#', "#35;").replace('&', "#amp;");
+        text.replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
+    };
     let ids: BTreeMap<&str, usize> = graph.nodes.keys().zip(0..).map(|(name, id)| (name.as_str(), id)).collect();
     let mut text = "flowchart LR\n".to_owned();
     for (name, lines) in &graph.nodes {

@@ -2,11 +2,12 @@
 
 use super::plan_text::{machine, saving_money, saving_time};
 use crate::plan::Plan;
+use crate::util::text::{Styles, clean};
 use std::fmt::Write;
 
 /// GitHub-flavoured markdown. The first line is a hidden tag by which a bot finds its comment.
 pub fn text(plan: &Plan) -> String {
-    let mut text = format!("<!-- sky-plan:{} -->\n### sky plan: {}\n\n", cell(&plan.job), cell(&plan.job));
+    let mut text = format!("<!-- sky-plan:{} -->\n### sky plan: {}\n\n", comment(&plan.job), cell(&plan.job));
     let mut line = |line: String| {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{line}");
@@ -15,7 +16,7 @@ pub fn text(plan: &Plan) -> String {
     if let Some(single) = &plan.single_cloud {
         line(format!(
             "\nBest single cloud ({}): {}, {}. Saved: {} of the cost, {} of the time.",
-            single.cloud,
+            cell(&single.cloud),
             single.cost_micro_usd,
             single.makespan_ms,
             saving_money(plan, single),
@@ -53,17 +54,42 @@ pub fn text(plan: &Plan) -> String {
     }
     line(format!(
         "\n<sub>{} by {} {}, gap {} ppm; prices up to {}; catalog `{}`</sub>",
-        plan.solver.status,
-        plan.solver.name,
-        plan.solver.version,
+        cell(&plan.solver.status),
+        cell(&plan.solver.name),
+        cell(&plan.solver.version),
         plan.solver.gap,
-        plan.inputs.catalog_date,
-        plan.inputs.catalog
+        cell(&plan.inputs.catalog_date),
+        cell(&plan.inputs.catalog).replace('`', "")
     ));
     text
 }
 
-/// Text that cannot end its cell.
+/// Text that stays text: it cannot end its cell, and is no HTML, no link and no picture.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace(['\n', '\r'], " ").replace('<', "&lt;")
+    let text = clean(text, Styles::Removed).replace('\n', " ");
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('\\', "&#92;").replace('|', "\\|").replace("](", "]\\(")
+}
+
+/// Text that cannot end its comment.
+fn comment(text: &str) -> String {
+    clean(text, Styles::Removed).replace(['\n', '<', '>'], " ").replace("--", "- -").replace("--", "- -")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_no_markup() {
+        let name = "a|b\n<img src=x> --> [x](http://y) ![z](http://y) \\| &lt; \u{1b}[31m\u{202e}";
+        assert_eq!(
+            cell(name),
+            "a\\|b &lt;img src=x&gt; --&gt; [x]\\(http://y) ![z]\\(http://y) &#92;\\| &amp;lt; \u{fffd}"
+        );
+        for text in ["x --> <script>", "--->", "-->", "--\n>"] {
+            let said = comment(text);
+            assert!(!said.contains("--") && !said.contains(['<', '>', '\n']), "{said}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use crate::model::{Extras, Money, Pack, PlaceName, Purchase, Rate};
 use crate::plan::Billing;
 pub use crate::plan::Exhausted;
+use crate::util::hash::Digest;
 use crate::util::tree::Kind;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -186,8 +187,8 @@ impl fmt::Display for Status {
 /// An output that was collected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// `sha256:…` of the file, or of the listing of the directory.
-    pub digest: String,
+    /// That of the file, or of the listing of the directory.
+    pub digest: Digest,
     /// Sum over its files.
     pub bytes: u64,
     pub kind: Kind,

@@ -13,7 +13,10 @@ pub enum Refused {
     Older { ours: u64, theirs: u64 },
     #[error("it has serial {serial}, as the state there, and is another one")]
     Same { serial: u64 },
-    #[error("the state there has records that its serial {serial} does not count: an apply was cut off, or is at work")]
+    #[error(
+        "since serial {serial} the state there has records that this one does not know of: an operation has failed or was \
+         cut off; pull it again, and change that"
+    )]
     Unfinished { serial: u64 },
 }
 
@@ -28,7 +31,8 @@ pub fn may_push(opened: &Opened, pushed: &State) -> Result<bool, Refused> {
         let (ours, theirs) = (current.lineage.clone(), pushed.lineage.clone());
         return Err(Refused::Lineage { ours, theirs });
     }
-    if opened.journal.length() > 0 && pushed != current {
+    // A state that was pulled since then holds them.
+    if opened.journal.length() > 0 && pushed != current && pushed.journal_sequence < current.journal_sequence {
         return Err(Refused::Unfinished { serial: current.serial });
     }
     match pushed.serial.cmp(&current.serial) {

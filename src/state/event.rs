@@ -2,6 +2,7 @@
 
 use super::data::{Artifact, Exhausted, Rented, StageRecord, State, Status, costs_nothing};
 use crate::model::{Money, Pack, PlaceName};
+use crate::util::hash::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -56,15 +57,15 @@ pub enum Event {
     /// A place is about to get a bucket at this address.
     Bucket { place: PlaceName, address: String },
     /// An artifact is about to be written to the bucket of a place.
-    Staging { stage: String, token: String, artifact: String, digest: String, place: PlaceName },
+    Staging { stage: String, token: String, artifact: String, digest: Digest, place: PlaceName },
     /// It is there; so many bytes were moved for it, and what was there already was not.
-    Staged { stage: String, token: String, artifact: String, digest: String, place: PlaceName, moved: u64, pack: Pack },
+    Staged { stage: String, token: String, artifact: String, digest: Digest, place: PlaceName, moved: u64, pack: Pack },
     /// The machine of an attempt is about to read an artifact from the bucket of a place.
     Fetching { stage: String, token: String, artifact: String, from: PlaceName },
     /// It has; so many bytes were moved.
     Fetched { stage: String, token: String, artifact: String, from: PlaceName, moved: u64 },
     /// An artifact was brought into the store of the state folder from the bucket of a place.
-    Brought { artifact: String, digest: String, from: PlaceName, moved: u64 },
+    Brought { artifact: String, digest: Digest, from: PlaceName, moved: u64 },
     /// What the bucket of a place has of an artifact is not what was written, and is not to be relied on any more.
     Discarded { artifact: String, place: PlaceName },
     /// The bucket of a place is about to be deleted, and what is in it is not to be relied on any more.

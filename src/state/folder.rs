@@ -1,5 +1,6 @@
 //! The state folder: where its files are, reading them, and writing a new snapshot.
 
+use super::check;
 use super::cipher::{Cipher, is_sealed};
 use super::data::State;
 use super::event::Record;
@@ -114,6 +115,7 @@ impl Folder {
             let gap = decoded.records.first().is_some_and(|first| first.sequence > state.journal_sequence + 1);
             if !gap {
                 decoded.records.iter().for_each(|record| state.take(record));
+                self.check_buckets(&state)?;
                 return Ok(Some(state));
             }
         }
@@ -157,6 +159,7 @@ impl Folder {
             && (!decoded.plain || snapshot::in_form(false, &name, cipher)?)
             && (!decoded.sealed || snapshot::in_form(true, &name, cipher)?);
         decoded.records.iter().for_each(|record| state.take(record));
+        self.check_buckets(&state)?;
         let fence = lock.map(Lock::fence);
         let mut journal = Journal::open(&path, decoded.whole, state.journal_sequence)?.under(cipher.clone(), fence);
         if !in_form {
@@ -214,16 +217,22 @@ impl Folder {
         Some((state, fits))
     }
 
+    /// Of buckets, a record alone does not say whose they are.
+    fn check_buckets(&self, state: &State) -> Result<(), StateError> {
+        let path = self.journal().display().to_string();
+        check::buckets(state).map_err(|reason| StateError::Unbelievable { path, reason })
+    }
+
     /// The snapshot, and whether it is sealed.
     fn read_snapshot(&self, cipher: &Cipher) -> Result<(State, bool), StateError> {
         let path = self.snapshot.display().to_string();
-        match std::fs::read(&self.snapshot) {
+        match file::read_within(&self.snapshot, file::MOST_BY_SKY) {
             Ok(bytes) => Ok((snapshot::decode(&bytes, &path, cipher)?, is_sealed(&bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let journal = self.journal().display().to_string();
                 Err(StateError::Missing { path, journal, folder: self.root.display().to_string() })
             }
-            Err(error) => Err(file::named(&self.snapshot, "read", error).into()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -245,10 +254,10 @@ impl Folder {
 }
 
 fn read_journal(path: &Path, cipher: &Cipher) -> Result<journal::Decoded, StateError> {
-    match std::fs::read(path) {
+    match file::read_within(path, file::MOST_BY_SKY) {
         Ok(bytes) => journal::decode(&bytes, &path.display().to_string(), cipher),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(journal::Decoded::default()),
-        Err(error) => Err(file::named(path, "read", error).into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -274,7 +283,7 @@ mod tests {
                 Event::Attempt {
                     stage: (*stage).into(),
                     attempt: 1,
-                    token: "t".into(),
+                    token: "0".repeat(32),
                     provider: "local".into(),
                     place: crate::model::PlaceName::here(),
                     definition: "d".into(),

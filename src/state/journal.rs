@@ -5,6 +5,7 @@
 //! A crash can only tear the last line, which then has no newline and is cut off: what it announced
 //! was never done, since a record is synced before its call. Any other damage is an error.
 
+use super::check;
 use super::cipher::Cipher;
 use super::event::{Event, Record};
 use super::lock::Fence;
@@ -82,7 +83,9 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
             }
             Some(Err(_)) => return Err(damaged("it is not base64")),
         };
-        let record: Record = serde_json::from_slice(&opened).map_err(|_| damaged("it is no record of this sky"))?;
+        let record: Record = serde_json::from_slice(&opened)
+            .map_err(|error| damaged(&format!("it is no record that this sky can read: {error}")))?;
+        check::event(&record.event).map_err(|reason| damaged(&reason))?;
         let expected = decoded.records.last().map(|former| former.sequence + 1);
         if expected.is_some_and(|expected| expected != record.sequence) {
             return Err(damaged("records before it are missing"));

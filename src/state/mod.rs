@@ -20,6 +20,7 @@
 
 pub mod address;
 pub mod bucket;
+mod check;
 pub mod cipher;
 pub mod data;
 pub mod edit;

@@ -13,6 +13,7 @@
 //! Why not a snapshot for each event: it grows with the job, and one event would cost as much as the whole.
 
 use super::bucket::{Bucket, Found, Put, When};
+use super::check;
 use super::cipher::{Cipher, is_sealed};
 use super::data::State;
 use super::folder::{SNAPSHOT, empty};
@@ -100,6 +101,8 @@ async fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Loaded>, StateE
         let same = bucket.get(SNAPSHOT).await?.is_some_and(|now| now.bytes == found.bytes);
         if let (Some(tail), true) = (tail, same) {
             tail.decoded.records.iter().for_each(|record| state.take(record));
+            let path = bucket.url(JOURNAL);
+            check::buckets(&state).map_err(|reason| StateError::Unbelievable { path, reason })?;
             return Ok(Some(Loaded { found, state, tail }));
         }
     }

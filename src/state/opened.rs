@@ -75,6 +75,12 @@ impl Opened {
         }
     }
 
+    /// Folds the journal into a new snapshot if there is anything in it: at the end of an operation, also of one that
+    /// has failed, so that the next one finds nothing unfinished.
+    pub async fn settle(&mut self) -> io::Result<()> {
+        if self.journal.length() > 0 { self.compact().await } else { Ok(()) }
+    }
+
     /// Keeps the snapshot as it is under the name of its serial; returns where.
     pub async fn keep(&self) -> io::Result<String> {
         match &self.home {

@@ -1,5 +1,6 @@
 //! A snapshot's bytes: canonical JSON, sealed if there are keys; and why a state could not be used.
 
+use super::check;
 use super::cipher::{Cipher, is_sealed};
 use super::data::{State, VERSION};
 use crate::model::canonical;
@@ -14,6 +15,12 @@ pub enum StateError {
     Empty { path: String },
     #[error("{path} is not a state: {reason}; restore it from {path}.backup")]
     Malformed { path: String, reason: String },
+    /// It holds what no `sky` has written: names that lead elsewhere, buckets of others.
+    #[error(
+        "{path} is not a state that sky has written: {reason}; restore it from {path}.backup, and look at who else may \
+         write to it"
+    )]
+    Unbelievable { path: String, reason: String },
     #[error("{path} has state version {found}; this sky reads up to {VERSION}: use the sky that wrote it")]
     Version { path: String, found: u64 },
     #[error(
@@ -53,7 +60,11 @@ pub fn decode(bytes: &[u8], path: &str, cipher: &Cipher) -> Result<State, StateE
     if version > u64::from(VERSION) {
         return Err(StateError::Version { path, found: version });
     }
-    serde_json::from_value(value).map_err(|error| malformed(error.to_string()))
+    let state: State = serde_path_to_error::deserialize(value).map_err(|error| malformed(error.to_string()))?;
+    match check::state(&state) {
+        Ok(()) => Ok(state),
+        Err(reason) => Err(StateError::Unbelievable { path, reason }),
+    }
 }
 
 /// The bytes of a new snapshot: `state` is one serial on.

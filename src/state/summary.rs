@@ -173,7 +173,7 @@ fn digest<'a>(
         work["env"] = json!(env);
     }
     // The canonical text of strings and numbers cannot fail to be written.
-    hash::digest(canonical::to_text(&work).unwrap_or_default().as_bytes())
+    hash::digest(canonical::to_text(&work).unwrap_or_default().as_bytes()).into()
 }
 
 #[cfg(test)]
@@ -212,7 +212,7 @@ mod tests {
                 rented: None,
             });
             let output = |output: &String| {
-                let (digest, staged) = ("sha256:0".to_owned(), BTreeMap::new());
+                let (digest, staged) = (hash::digest(b"0"), BTreeMap::new());
                 let artifact = Artifact { digest, bytes: 1, kind: Kind::File, attempt: 1, staged, away: true };
                 (output.clone(), artifact)
             };

@@ -8,6 +8,7 @@ use super::folder::Folder;
 use super::journal::Sync;
 use super::segments::name;
 use super::*;
+use crate::util::hash;
 use object_store::memory::InMemory;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ fn attempt(stage: &str, number: u32) -> Event {
     Event::Attempt {
         stage: stage.into(),
         attempt: number,
-        token: format!("token-{stage}-{number}"),
+        token: hash::digest(format!("token-{stage}-{number}").as_bytes()).hex()[..32].to_owned(),
         provider: "sim".into(),
         place: crate::model::PlaceName::here(),
         definition: "d".into(),

@@ -5,6 +5,7 @@
 //! ([`Objects::check`]).
 
 use crate::util::file;
+use crate::util::hash::Digest;
 use crate::util::interruptible::Bounds;
 use crate::util::tree::{self, Kind, Links, Measured, Sharing};
 use std::collections::BTreeMap;
@@ -41,9 +42,8 @@ impl Objects {
     }
 
     /// Where the object lies, if it is there.
-    pub fn path(&self, digest: &str, kind: Kind) -> PathBuf {
-        let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
-        let (head, tail) = hex.split_at_checked(2).unwrap_or(("", hex));
+    pub fn path(&self, digest: &Digest, kind: Kind) -> PathBuf {
+        let (head, tail) = digest.hex().split_at(2);
         // The kind is part of the name: equal bytes may be a file here and a program there.
         let kind = match kind {
             Kind::File => "",
@@ -54,13 +54,13 @@ impl Objects {
     }
 
     /// Whether the object is there.
-    pub fn has(&self, digest: &str, kind: Kind) -> bool {
+    pub fn has(&self, digest: &Digest, kind: Kind) -> bool {
         self.path(digest, kind).symlink_metadata().is_ok()
     }
 
     /// Reads an object that is to be handed on, and says whether it is what was put there. An object that nobody has
     /// written to since it was found whole is not read again.
-    pub fn check(&self, digest: &str, kind: Kind, bounds: &Bounds) -> io::Result<Held> {
+    pub fn check(&self, digest: &Digest, kind: Kind, bounds: &Bounds) -> io::Result<Held> {
         let place = self.path(digest, kind);
         if place.symlink_metadata().is_err() {
             return Ok(Held::Missing);
@@ -71,7 +71,7 @@ impl Objects {
             return Ok(Held::Whole);
         }
         match tree::measure_within(&place, Links::Keep, bounds) {
-            Ok(measured) if measured.digest == digest && measured.kind == kind => {
+            Ok(measured) if measured.digest == *digest && measured.kind == kind => {
                 if let Some(signature) = signature {
                     self.whole.lock().unwrap_or_else(PoisonError::into_inner).insert(place, signature);
                 }
@@ -84,7 +84,7 @@ impl Objects {
     }
 
     /// Removes an object that is not what it should be.
-    pub fn discard(&self, digest: &str, kind: Kind) -> io::Result<()> {
+    pub fn discard(&self, digest: &Digest, kind: Kind) -> io::Result<()> {
         let place = self.path(digest, kind);
         self.whole.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
         tree::remove(&place)
@@ -136,16 +136,16 @@ impl Objects {
 
     /// Replaces `to` by a copy of the object that its reader may change at will. An error of kind
     /// [`io::ErrorKind::InvalidData`] if the object is not what was put there.
-    pub fn publish(&self, digest: &str, kind: Kind, to: &Path) -> io::Result<()> {
+    pub fn publish(&self, digest: &Digest, kind: Kind, to: &Path) -> io::Result<()> {
         self.publish_within(digest, kind, to, &Bounds::default())
     }
 
     /// The same, held to bounds.
-    pub fn publish_within(&self, digest: &str, kind: Kind, to: &Path, bounds: &Bounds) -> io::Result<()> {
+    pub fn publish_within(&self, digest: &Digest, kind: Kind, to: &Path, bounds: &Bounds) -> io::Result<()> {
         self.create()?;
         let (place, building) = (self.path(digest, kind), self.building());
         let copied = tree::copy_measured(&place, &building, Links::Keep, Sharing::Own, bounds);
-        let copied = copied.and_then(|measured| match measured.digest == digest {
+        let copied = copied.and_then(|measured| match measured.digest == *digest {
             true => Ok(()),
             false => {
                 let message = format!("{} is damaged: it has the digest {} now", place.display(), measured.digest);

@@ -39,7 +39,7 @@ pub async fn bring(bucket: &Bucket, pack: &Pack, kind: Kind, objects: &Objects) 
         open.write_all(&bytes).map_err(|error| failed(file::named(&whole, "write", error)))?;
     }
     drop(open);
-    if pack::digest(digests.iter().map(String::as_str)) != pack.digest {
+    if pack::digest(&digests) != pack.digest {
         let message = format!("{}/{} is not what was written: somebody has changed it", bucket.address(), pack.key);
         return Err(BucketError { kind: Trouble::Damaged, message });
     }
@@ -94,22 +94,26 @@ mod tests {
         archive.append_dir_all(".", &tree).unwrap();
         let bytes = archive.into_inner().unwrap();
         let chunks: Vec<&[u8]> = bytes.chunks(1000).collect();
-        std::fs::create_dir(shared.join("key")).unwrap();
-        let digests: Vec<String> = chunks.iter().map(|chunk| hash::digest(chunk)).collect();
-        let digest = pack::digest(digests.iter().map(String::as_str));
-        let pack = Pack { key: "key".into(), bytes: bytes.len() as u64, chunk_bytes: 1000, digest };
+        let key = "ab".repeat(32);
+        std::fs::create_dir(shared.join(&key)).unwrap();
+        let digests: Vec<hash::Digest> = chunks.iter().map(|chunk| hash::digest(chunk)).collect();
+        let digest = pack::digest(&digests);
+        let pack = Pack { key: key.clone(), bytes: bytes.len() as u64, chunk_bytes: 1000, digest };
         for (number, chunk) in (0..).zip(&chunks) {
             assert!(!block_on(there(&bucket, &pack)).unwrap());
-            std::fs::write(shared.join("key").join(pack::chunk(number)), chunk).unwrap();
+            std::fs::write(shared.join(&key).join(pack::chunk(number)), chunk).unwrap();
         }
         assert!(block_on(there(&bucket, &pack)).unwrap());
         let objects = Objects::at(folder.path().join("objects"));
         let brought = block_on(bring(&bucket, &pack, Kind::Directory, &objects)).unwrap();
         assert_eq!(brought, tree::measure(&tree, Links::Keep).unwrap());
         assert!(objects.has(&brought.digest, brought.kind));
-        std::fs::write(shared.join("key/00001"), vec![7; 1000]).unwrap();
+        std::fs::write(shared.join(&key).join("00001"), vec![7; 1000]).unwrap();
         let error = block_on(bring(&bucket, &pack, Kind::Directory, &objects)).unwrap_err();
-        assert!(error.message.ends_with("/key is not what was written: somebody has changed it"), "{error}");
+        assert!(
+            error.message.ends_with(&format!("/{key} is not what was written: somebody has changed it")),
+            "{error}"
+        );
         // Nothing half done is left.
         objects.sweep(&|_| true).unwrap();
         let left: Vec<_> = std::fs::read_dir(folder.path().join("objects")).unwrap().collect();

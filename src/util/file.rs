@@ -1,7 +1,8 @@
 //! Files: read with the name in every error, written atomically.
 
+use rustix::fs::OFlags;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -16,6 +17,50 @@ fn plain(error: &io::Error) -> String {
     let text = text.split(" (os error").next().unwrap_or_default().to_owned();
     let mut characters = text.chars();
     characters.next().map_or(String::new(), |first| first.to_lowercase().chain(characters).collect())
+}
+
+/// Largest state that is read, in bytes: in memory it takes some times as much.
+pub const MOST_BY_SKY: u64 = 256 << 20;
+
+/// Opens a regular file of at most so many bytes. What is none, such as a pipe or a device, is refused at once: reading
+/// it might never end.
+pub fn open_within(path: &Path, most: u64) -> io::Result<std::fs::File> {
+    let fail = |error| named(path, "read", error);
+    // Opening a pipe would wait for its writer.
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(fail)?;
+    let found = file.metadata().map_err(fail)?;
+    if found.is_dir() {
+        return Err(fail(io::Error::new(io::ErrorKind::IsADirectory, "is a directory")));
+    }
+    if !found.is_file() {
+        let message = "it is a pipe, a socket or a device: copy what it gives into a file, and name that";
+        return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, message)));
+    }
+    if found.len() > most { Err(too_large(path, most)) } else { Ok(file) }
+}
+
+fn too_large(path: &Path, most: u64) -> io::Error {
+    let message = format!("it is larger than {} MiB", most >> 20);
+    named(path, "read", io::Error::new(io::ErrorKind::FileTooLarge, message))
+}
+
+/// Reads a regular file of at most so many bytes.
+pub fn read_within(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // It may grow meanwhile, and some files of the kernel do not say how large they are.
+    let read = open_within(path, most)?.take(most + 1).read_to_end(&mut bytes);
+    read.map_err(|error| named(path, "read", error))?;
+    if bytes.len() as u64 > most { Err(too_large(path, most)) } else { Ok(bytes) }
+}
+
+/// Reads a regular UTF-8 file of at most so many bytes.
+pub fn read_text_within(path: &Path, most: u64) -> io::Result<String> {
+    let bytes = read_within(path, most)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let message = format!("cannot read {}: byte {} is not UTF-8", path.display(), error.utf8_error().valid_up_to());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
 }
 
 /// The path that stands for standard input where a file is read.
@@ -35,7 +80,7 @@ pub fn shown(path: &Path) -> String {
 }
 
 /// Reads a file, or standard input for `-`. Standard input is read once, and remembered for those
-/// who ask again. An input of more than 512 MiB is an error.
+/// who ask again. An input of more than 512 MiB is an error, and so is what is no regular file.
 pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if is_standard_input(path) {
         static INPUT: OnceLock<Result<Vec<u8>, (io::ErrorKind, String)>> = OnceLock::new();
@@ -45,7 +90,7 @@ pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
             Err((kind, error)) => Err(io::Error::new(*kind, format!("cannot read standard input: {error}"))),
         };
     }
-    std::fs::File::open(path).and_then(bounded).map_err(|error| named(path, "read", error))
+    read_within(path, MOST_INPUT)
 }
 
 fn bounded(input: impl io::Read) -> io::Result<Vec<u8>> {
@@ -175,5 +220,26 @@ mod tests {
         assert_eq!(text_of(wide(true)), Ok("größe".to_owned()));
         assert_eq!(text_of(b"a\xFFb".to_vec()), Err(1));
         assert_eq!(text_of(b"\xFF\xFEabc".to_vec()), Err(0), "half a character");
+    }
+
+    #[test]
+    fn what_may_never_end_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        for path in [pipe.as_path(), Path::new("/dev/zero"), Path::new("/dev/tty")] {
+            let said = read_within(path, 10).unwrap_err().to_string();
+            let no_terminal = path.ends_with("tty") && said.contains("cannot read /dev/tty");
+            assert!(said.contains("a pipe, a socket or a device") || no_terminal, "{said}");
+        }
+        assert!(read_within(folder.path(), 10).unwrap_err().to_string().contains("is a directory"));
+        let large = folder.path().join("large");
+        std::fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
+        let said = read_within(&large, 3 << 20).unwrap_err().to_string();
+        assert!(said.ends_with("/large: it is larger than 3 MiB"), "{said}");
+        std::fs::write(&large, "ten bytes.").unwrap();
+        assert_eq!(read_within(&large, 10).unwrap(), b"ten bytes.");
+        assert!(read_within(&large, 9).is_err());
     }
 }

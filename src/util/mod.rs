@@ -11,5 +11,6 @@ pub mod interruptible;
 pub mod secret;
 pub mod simulation;
 pub mod task;
+pub mod text;
 pub mod tree;
 pub mod watch;

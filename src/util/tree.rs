@@ -4,6 +4,7 @@
 //! executable bits, symbolic links; not owners, times or other mode bits. A copy has the times of the original, by which
 //! programs such as `make` decide what is to be done again.
 
+use super::hash::Digest;
 use super::interruptible::Bounds;
 use super::{file, hash};
 use rustix::fs::{AtFlags, CWD, SeekFrom, Timespec, Timestamps, utimensat};
@@ -57,7 +58,7 @@ pub enum Sharing {
 /// The digest and the size of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measured {
-    pub digest: String,
+    pub digest: Digest,
     /// Sum over its files.
     pub bytes: u64,
     pub kind: Kind,
@@ -157,7 +158,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads a file, and copies it if there is a target; its digest, unless that is not wanted.
-    fn file(&mut self, from: &Path, metadata: &Metadata, target: Option<Target<'_>>) -> io::Result<String> {
+    fn file(&mut self, from: &Path, metadata: &Metadata, target: Option<Target<'_>>) -> io::Result<Digest> {
         let fail = |error| file::named(from, "read", error);
         let too_large = |error: io::Error| match error.kind() {
             io::ErrorKind::FileTooLarge => refuse_as(error.kind(), from, &format!("is too large: {error}")),
@@ -176,7 +177,7 @@ impl Reader<'_> {
         let digest = match (shared, target.digested) {
             (true, false) => {
                 self.taken += metadata.len();
-                String::new()
+                hash::digest(b"")
             }
             (true, true) => self.digest(&mut written, target.to)?,
             (false, _) => self.copy(&mut open, metadata, &mut written, (from, &target))?,
@@ -185,7 +186,7 @@ impl Reader<'_> {
         Ok(digest)
     }
 
-    fn digest(&mut self, open: &mut File, path: &Path) -> io::Result<String> {
+    fn digest(&mut self, open: &mut File, path: &Path) -> io::Result<Digest> {
         let mut hasher = hash::Hasher::default();
         loop {
             let length = read(open, &mut self.buffer).map_err(|error| file::named(path, "read", error))?;
@@ -205,7 +206,7 @@ impl Reader<'_> {
         metadata: &Metadata,
         written: &mut File,
         (from, target): (&Path, &Target<'_>),
-    ) -> io::Result<String> {
+    ) -> io::Result<Digest> {
         let fail = |error| file::named(from, "copy", error);
         let mut hasher = hash::Hasher::default();
         let sparse = metadata.blocks().saturating_mul(512) < metadata.len();
@@ -221,7 +222,8 @@ impl Reader<'_> {
             }
             let length = read(open, &mut self.buffer).map_err(fail)?;
             if length == 0 {
-                return Ok(if target.digested { hasher.finish() } else { String::new() });
+                // Of what is not to be digested, this is the digest of nothing.
+                return Ok(hasher.finish());
             }
             written.write_all(&self.buffer[..length]).map_err(fail)?;
             if target.digested {
@@ -323,8 +325,7 @@ pub enum Listed {
     Folder,
     File {
         executable: bool,
-        /// `sha256:…`
-        digest: String,
+        digest: Digest,
         bytes: u64,
     },
     /// With its target.
@@ -453,7 +454,7 @@ pub fn signature(path: &Path) -> io::Result<String> {
             Ok(())
         })?;
     }
-    Ok(hasher.finish())
+    Ok(hasher.finish().into())
 }
 
 /// Removes a value with all that is in it; that it is gone already is fine.

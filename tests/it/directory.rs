@@ -514,3 +514,75 @@ fn a_catalog_written_by_hand_keeps_its_comments() {
     assert!(sandbox.read("catalog/catalog.toml").starts_with("# ours, kept by hand\n"));
     assert!(sandbox.read("catalog/machines.csv").contains("# the old one"));
 }
+
+/// A file of one owner's clouds, `one` and `two`, of which there are several of one day.
+fn register_revision(name: &str, more: &[&str]) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/directory/revisions");
+    let file = folder.join(name).display().to_string();
+    let words = ["catalog", "register", &file, "--catalog", "catalog", "--as-of", DAY];
+    words.iter().chain(more).map(|word| (*word).to_owned()).collect()
+}
+
+fn words(owned: &[String]) -> Vec<&str> {
+    owned.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn a_key_of_one_registered_cloud_signs_no_other() {
+    let sandbox = sandbox();
+    let key = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/directory/revisions/owner.pub");
+    let key = key.display().to_string();
+    sandbox.stdout(&words(&register_revision("one.toml", &["--key", &key])), 0);
+    let refusal = "is signed by the key of `one`, which is trusted for that cloud alone";
+    refused(&sandbox, &words(&register_revision("two.toml", &[])), refusal);
+    refused(&sandbox, &words(&register_revision("two.toml", &["--replace"])), refusal);
+    // A user who trusts the key for it says so; from then on it is known for both.
+    sandbox.stdout(&words(&register_revision("two.toml", &["--key", &key])), 0);
+    sandbox.stdout(&words(&register_revision("two.toml", &[])), 0);
+}
+
+#[test]
+fn an_older_file_of_a_cloud_is_not_taken_again() {
+    let sandbox = sandbox();
+    let key = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/directory/revisions/owner.pub");
+    let key = key.display().to_string();
+    sandbox.stdout(&words(&register_revision("one.toml", &["--key", &key])), 0);
+    refused(&sandbox, &words(&register_revision("one-older.toml", &[])), "a file of an earlier day is not taken back");
+    // Of the same day, only a greater revision is newer.
+    for more in [&[][..], &["--replace"], &["--key", &key]] {
+        refused(&sandbox, &words(&register_revision("one-same-day.toml", more)), "this one is revision 0");
+    }
+    sandbox.stdout(&words(&register_revision("one-revision-1.toml", &[])), 0);
+    let show = sandbox.stdout(&["catalog", "show", "sky:one:fra1:vm/m1", "--catalog", "catalog"], 0);
+    assert!(show.contains("$0.11/h"), "{show}");
+    refused(
+        &sandbox,
+        &words(&register_revision("one.toml", &[])),
+        "of 2026-11-01, revision 1, and this one is revision 0",
+    );
+    // The same file again changes nothing.
+    let before = everything(&sandbox);
+    sandbox.stdout(&words(&register_revision("one-revision-1.toml", &[])), 0);
+    assert_eq!(everything(&sandbox), before);
+}
+
+#[test]
+fn a_file_that_never_ends_is_not_registered() {
+    let sandbox = sandbox();
+    let pipe = sandbox.path("pipe.toml");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for file in ["pipe.toml", "/dev/zero", "/dev/stdin"] {
+        let args = ["catalog", "register", file, "--catalog", "catalog", "--allow-unsigned", "--as-of", DAY];
+        let output = sandbox.run(&args);
+        assert_eq!(output.status.code(), Some(1), "{file}");
+    }
+    let args = ["catalog", "register", "pipe.toml", "--catalog", "catalog", "--allow-unsigned"];
+    refused(&sandbox, &args, "it is a pipe, a socket or a device");
+    // The signature and the keys are files, too.
+    refused(
+        &sandbox,
+        &register(&["--key", "minisign.pub", "--signature", "/dev/zero"]),
+        "a pipe, a socket or a device",
+    );
+    refused(&sandbox, &register(&["--key", "/dev/zero"]), "what is given is no key, and no file with one");
+}

@@ -32,6 +32,7 @@ mod properties;
 mod relations;
 mod rich;
 mod rules;
+mod safety;
 mod sandbox;
 mod services;
 mod simulation;

@@ -28,6 +28,9 @@ pub struct Form {
     pub about: String,
     /// The day of the figures.
     pub date: Spanned<String>,
+    /// Which file of that day this is: a later one has a greater number.
+    #[serde(default)]
+    pub revision: u32,
     pub valid_from: Option<Spanned<String>>,
     /// The last day that the file holds.
     pub valid_until: Spanned<String>,

@@ -14,23 +14,15 @@ pub fn read(location: &str) -> Result<Vec<u8>, CatalogError> {
         return fetch(location);
     }
     let path = Path::new(location.strip_prefix("file://").unwrap_or(location));
-    let bytes = std::fs::read(path).map_err(|error| {
-        let named = crate::util::file::named(path, "read", error).to_string();
+    crate::util::file::read_within(path, MOST as u64).map_err(|error| {
+        let named = error.to_string();
         let message = named.split_once(": ").map_or(named.as_str(), |(_, why)| why);
         CatalogError::file(
             location,
             format!("cannot read it: {message}"),
             "name a file, or a URL with http:// or https://",
         )
-    })?;
-    within(location, bytes)
-}
-
-fn within(location: &str, bytes: Vec<u8>) -> Result<Vec<u8>, CatalogError> {
-    if bytes.len() > MOST {
-        return Err(CatalogError::file(location, "it is larger than 64 MiB", "split it by cloud"));
-    }
-    Ok(bytes)
+    })
 }
 
 fn fetch(text: &str) -> Result<Vec<u8>, CatalogError> {

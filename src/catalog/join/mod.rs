@@ -75,11 +75,15 @@ pub fn register(options: &Options, out: &Path) -> Result<Joined, CatalogError> {
     }
     let old = if created { Vec::new() } else { files::read(out)? };
     let mut draft = if created { Draft::read(&files::shipped()?)? } else { Draft::read(&old)? };
-    let key = signed_by(options, out, &bytes, &draft)?;
+    let signer = signed_by(options, out, &bytes, &draft)?;
+    let key = signer.as_ref().map(|signer| signer.key.clone());
     let file = files::file(shown.clone(), shown.clone(), bytes)?;
     let form = Form::read(&file)?;
     check::form(&form, &file)?;
     in_force(&form, &file, options.today)?;
+    if let Some(signer) = &signer {
+        is_own_key(&form, &file, signer, &draft)?;
+    }
     let replaced = make_room(&form, &file, key.as_deref(), options, &mut draft)?;
     let mut joined = Joined {
         cloud: form.cloud.get_ref().clone(),
@@ -111,8 +115,9 @@ pub fn register(options: &Options, out: &Path) -> Result<Joined, CatalogError> {
         valid_from: form.valid_from.as_ref().map(|day| day.get_ref().clone()).unwrap_or_default(),
         valid_until: form.valid_until.get_ref().clone(),
         key: key.unwrap_or_default(),
-        file_sha256: hash::digest(file.text.as_bytes()),
+        file_sha256: hash::digest(file.text.as_bytes()).into(),
         url: form.url.clone(),
+        revision: form.revision,
     };
     draft.joined.insert(joined.cloud.clone(), record);
     draft.drop_unused_sources();
@@ -120,8 +125,16 @@ pub fn register(options: &Options, out: &Path) -> Result<Joined, CatalogError> {
     Ok(joined)
 }
 
-/// The key that signed the file; none: it is not signed, and may be so.
-fn signed_by(options: &Options, out: &Path, bytes: &[u8], draft: &Draft) -> Result<Option<String>, CatalogError> {
+/// Who signed a file.
+struct Signer {
+    key: String,
+    /// The user has named the key, or the catalog folder lists it: it may sign the file of any cloud. Else it is known
+    /// from a file that was registered before, and is for that cloud alone.
+    for_any_cloud: bool,
+}
+
+/// Who signed the file; none: it is not signed, and may be so.
+fn signed_by(options: &Options, out: &Path, bytes: &[u8], draft: &Draft) -> Result<Option<Signer>, CatalogError> {
     let named = !options.signature.is_empty();
     let place = if named { options.signature.clone() } else { format!("{}.minisig", options.location) };
     let signature = match location::read(&place) {
@@ -134,9 +147,25 @@ fn signed_by(options: &Options, out: &Path, bytes: &[u8], draft: &Draft) -> Resu
     };
     let mut keys = sign::keys(&options.keys)?;
     keys.extend(sign::trusted(out)?);
-    // Whoever joined before may send a newer file.
+    let for_any_cloud = keys.len();
+    // Whoever joined before may send a newer file of the same cloud.
     keys.extend(draft.joined.values().map(|row| row.key.clone()).filter(|key| !key.is_empty()));
-    sign::verify(&options.location, &place, bytes, &signature, &keys).map(Some)
+    let key = sign::verify(&options.location, &place, bytes, &signature, &keys)?;
+    let for_any_cloud = keys.iter().take(for_any_cloud).any(|named| *named == key);
+    Ok(Some(Signer { key, for_any_cloud }))
+}
+
+/// Refuses a file that is signed by the key of another cloud, unless the user trusts that key for this one.
+fn is_own_key(form: &Form, file: &files::File, signer: &Signer, draft: &Draft) -> Result<(), CatalogError> {
+    let cloud = form.cloud.get_ref();
+    if signer.for_any_cloud || draft.joined.get(cloud).is_some_and(|row| row.key == signer.key) {
+        return Ok(());
+    }
+    let owners = draft.joined.iter().filter(|(_, row)| row.key == signer.key).map(|(cloud, _)| format!("`{cloud}`"));
+    let owners = owners.collect::<Vec<_>>().join(", ");
+    let message = format!("it is signed by the key of {owners}, which is trusted for that cloud alone");
+    let hint = format!("if `{cloud}` is of the same owner, say so by naming the key: --key {}", signer.key);
+    Err(form::fault(file, form.cloud.span(), message, &hint))
 }
 
 /// Whether the file holds on the day of the registration.
@@ -195,6 +224,17 @@ fn make_room(
         let message =
             format!("the catalog has `{cloud}` as of {}, and this file is of {}", before.date, form.date.get_ref());
         return Err(form::fault(file, form.date.span(), message, "a file of an earlier day is not taken back"));
+    }
+    let newer = before.date < *form.date.get_ref() || before.revision < form.revision;
+    let same = before.file_sha256 == *hash::digest(file.text.as_bytes());
+    // Without a signature, nothing tells an older file from a newer one but the user.
+    if key.is_some() && !newer && !same && !before.key.is_empty() {
+        let message = format!(
+            "the catalog has another file of `{cloud}` of {}, revision {}, and this one is revision {}",
+            before.date, before.revision, form.revision
+        );
+        let hint = "an older file is not taken again; a newer one of the same day has a greater `revision`";
+        return Err(form::fault(file, form.date.span(), message, hint));
     }
     draft.places.retain(|place, _| !of_cloud(place));
     draft.machines.retain(|(of, _), _| of != cloud);

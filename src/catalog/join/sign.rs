@@ -1,8 +1,12 @@
 //! Signatures of files that join: minisign's, detached, by keys that the user names.
 
 use crate::catalog::CatalogError;
+use crate::util::file;
 use minisign_verify::{PublicKey, Signature};
 use std::path::Path;
+
+/// Largest file of keys, in bytes.
+const MOST: u64 = 1 << 20;
 
 /// The list of keys that a catalog folder trusts, one a line; lines that start with `#` are
 /// comments.
@@ -16,7 +20,7 @@ pub fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
             keys.push(text.trim().to_owned());
             continue;
         }
-        let Ok(content) = std::fs::read_to_string(text) else {
+        let Ok(content) = file::read_text_within(Path::new(text), MOST) else {
             let hint = "give the key itself (`RW…`), or the file that `minisign -G` wrote, such as minisign.pub";
             // It may be a secret that was pasted: it is not said again.
             let message = "what is given is no key, and no file with one";
@@ -34,7 +38,7 @@ pub fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
 /// The keys that a catalog folder trusts.
 pub fn trusted(folder: &Path) -> Result<Vec<String>, CatalogError> {
     let path = folder.join(TRUSTED);
-    match std::fs::read_to_string(&path) {
+    match file::read_text_within(&path, MOST) {
         Ok(content) => listed(&path.display().to_string(), &content),
         Err(_) => Ok(Vec::new()),
     }

@@ -3,6 +3,9 @@
 use crate::catalog::CatalogError;
 use std::path::Path;
 
+/// Largest file of another's prices that is read, in bytes.
+const MOST: u64 = 2 << 30;
+
 /// A foreign CSV file with its columns by name.
 pub(crate) struct Foreign {
     file: String,
@@ -17,7 +20,7 @@ impl Foreign {
         if path.is_dir() {
             return Err(CatalogError::file(file, "this is a folder, not a CSV file", "give one of the files in it"));
         }
-        let opened = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
+        let opened = crate::util::file::open_within(path, MOST).map_err(|error| unreadable(path, &error))?;
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(opened);
         let fault = |error: csv::Error| CatalogError::file(&file, format!("cannot read it: {error}"), "");
         let header = reader.headers().map_err(fault)?.iter();
@@ -87,6 +90,7 @@ pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> CatalogError {
         return CatalogError::file(shown, "there is no such file or folder", "check the path");
     }
     let text = error.to_string();
-    let plain = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+    let text = text.strip_prefix(&format!("cannot read {shown}: ")).unwrap_or(&text);
+    let plain = text.split(" (os error").next().unwrap_or_default();
     CatalogError::file(shown, format!("cannot read it: {plain}"), "")
 }

@@ -61,7 +61,8 @@ pub(super) fn import(
     let about = "AWS spot advisor: share of machines interrupted in the month before, the upper edge of its band";
     let id = source(draft, options, report, "spot-advisor", Some(&cloud), about)?;
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| foreign::unreadable(path, &error))?;
+    let text = crate::util::file::read_text_within(path, crate::catalog::files::MOST)
+        .map_err(|error| foreign::unreadable(path, &error))?;
     let feed: Feed = serde_json::from_str(&text).map_err(|error| CatalogError {
         line: u32::try_from(error.line()).unwrap_or(0),
         ..CatalogError::file(&shown, format!("this is no spot advisor feed: {error}"), "")

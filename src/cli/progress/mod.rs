@@ -6,6 +6,7 @@ mod text;
 pub use json::Stream;
 pub use text::Text;
 
+use crate::util::text::{Styles, clean};
 use std::time::Duration;
 
 /// `7s`, `2m5s`, `1h0m3s`.
@@ -18,9 +19,9 @@ pub fn elapsed(time: Duration) -> String {
     }
 }
 
-/// Text of others without the control characters that could drive a terminal.
-pub fn harmless(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control() || *character == '\t').collect()
+/// Text of others on one line, without escape sequences: colours of logs go, too.
+pub fn one_line(text: &str) -> String {
+    clean(text, Styles::Removed).replace('\n', " ")
 }
 
 /// What is said of a stage whose machine is about to be taken away.
@@ -41,6 +42,6 @@ mod tests {
 
     #[test]
     fn escapes_do_not_reach_the_terminal() {
-        assert_eq!(harmless("a\u{1b}[31mb\tc\u{7}"), "a[31mb\tc");
+        assert_eq!(one_line("a\u{1b}[31mb\tc\u{7}\nd"), "ab\tc\u{fffd} d");
     }
 }

@@ -1,7 +1,7 @@
 //! Progress for people, on stderr: a line for each event, and on a terminal a spinner for each
 //! stage that runs.
 
-use super::{elapsed, harmless, leaving};
+use super::{elapsed, leaving, one_line};
 use crate::apply::{Notice, Observer};
 use crate::cli::Terminal;
 use crate::state::Status;
@@ -43,7 +43,7 @@ impl Text {
     fn say(&self, line: &str) {
         match &self.spinners {
             // A closed stderr is no reason to stop work.
-            Some(spinners) => drop(spinners.println(line)),
+            Some(spinners) => drop(spinners.println(self.terminal.shown(line))),
             None => self.terminal.note(line),
         }
     }
@@ -59,7 +59,7 @@ impl Text {
             spinner.enable_steady_tick(Duration::from_millis(120));
             spinner
         });
-        spinner.set_message(format!("stage.{stage}: {doing}"));
+        spinner.set_message(one_line(&format!("stage.{stage}: {doing}")));
     }
 
     fn still(&self, stage: &str) {
@@ -94,7 +94,7 @@ impl Observer for Text {
             }
             Notice::Log { stage, line } => {
                 if self.logs == Logs::Shown {
-                    self.say(&format!("{stage} | {}", harmless(line)));
+                    self.say(&format!("{stage} | {}", one_line(line)));
                 }
             }
             Notice::Leaving { stage, left, saves } => self.say(&format!("stage.{stage}: {}", leaving(*left, *saves))),
@@ -104,7 +104,7 @@ impl Observer for Text {
             }
             Notice::Failed { stage, message, elapsed: time } => {
                 self.still(stage);
-                self.say(&format!("stage.{stage}: {} after {}: {}", red("failed"), elapsed(*time), harmless(message)));
+                self.say(&format!("stage.{stage}: {} after {}: {}", red("failed"), elapsed(*time), one_line(message)));
             }
             Notice::Lost { stage, attempt, message } => {
                 self.still(stage);

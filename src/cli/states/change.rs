@@ -3,6 +3,7 @@
 use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal, known, name, nothing};
 use crate::apply::Recorder;
+use crate::model::names::is_stage_name;
 use crate::state::journal::Sync;
 use crate::state::wait;
 use crate::state::{Event, Lock, Opened, StageRecord, State, Store};
@@ -42,7 +43,7 @@ pub struct RmArgs {
 pub(super) fn mv(args: &MvArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (store, lock, opened) = open("state mv", &args.place, &args.locking, terminal)?;
     let (from, to) = (known(&args.from, &opened.state)?, name(&args.to));
-    if !is_name(to) {
+    if !is_stage_name(to) {
         return Err(Failure::error(format!("`{to}` is not a name of a stage"))
             .hint("names are made of letters, digits, `_` and `-`; a copy is `NAME[N]`"));
     }
@@ -84,17 +85,6 @@ pub(super) fn rm(args: &RmArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let gone: Vec<String> = names.iter().map(|name| format!("stage.{name}")).collect();
     terminal.out(&format!("Forgotten: {} (serial {serial}; before: {kept}).\n", gone.join(", ")))?;
     Ok(Exit::Success)
-}
-
-/// A name as jobs have them, of a copy with its number.
-fn is_name(text: &str) -> bool {
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let base = match text.strip_suffix(']').and_then(|text| text.rsplit_once('[')) {
-        Some((base, copy)) if number(copy) => base,
-        _ => text,
-    };
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    !base.is_empty() && base.len() <= 128 && !base.starts_with('-') && base.bytes().all(plain)
 }
 
 /// What of a stage there may be.

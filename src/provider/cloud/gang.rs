@@ -154,11 +154,12 @@ impl<C: Cloud + 'static> Worker for Gang<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::util::hash;
     use RunStatus::{Exited, Leaving, Lost, NotStarted, Preempted, Running};
 
     #[test]
     fn what_one_has_fetched_otherwise_is_seen() {
-        let of = |digest: &str, moved| Moved { digests: vec![digest.to_owned()], bytes: 7, moved };
+        let of = |text: &str, moved| Moved { digests: vec![hash::digest(text.as_bytes())], bytes: 7, moved };
         assert_eq!(same(vec![of("a", 7), of("a", 0)]), of("a", 7));
         assert_eq!(same(vec![of("a", 7), of("a", 7), of("b", 7)]), of("b", 21));
     }

@@ -2,6 +2,7 @@
 
 use super::super::{Machine, MachineSpec, Token};
 use super::{Instance, Life};
+use crate::model::names::{is_path_part, is_token};
 use crate::util::clock;
 use std::collections::BTreeMap;
 
@@ -52,7 +53,7 @@ pub(in crate::provider) fn nodes(instance: &Instance) -> u32 {
 pub(in crate::provider) fn machine(instance: &Instance) -> Option<Machine> {
     let tag = |name: &str| instance.tags.get(name).cloned();
     let id = tag(TOKEN).filter(|id| is_token(id))?;
-    let stage = tag(STAGE).filter(|stage| is_name(stage)).unwrap_or_else(|| UNKNOWN.to_owned());
+    let stage = tag(STAGE).filter(|stage| is_path_part(stage)).unwrap_or_else(|| UNKNOWN.to_owned());
     let attempt = tag(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(0);
     Some(Machine {
         token: Token { id, stage, attempt },
@@ -62,18 +63,9 @@ pub(in crate::provider) fn machine(instance: &Instance) -> Option<Machine> {
         place: Some(instance.place.clone()),
         instance_type: Some(instance.instance_type.clone()),
         lease_end: tag(LEASE_END),
+        lease_over: None,
         ended: matches!(instance.life, Life::Ended | Life::Preempted),
     })
-}
-
-fn is_token(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// As names of stages are.
-fn is_name(text: &str) -> bool {
-    let strange = |character: char| character == '/' || character.is_control();
-    !text.is_empty() && !text.starts_with('.') && !text.contains(strange) && text.len() <= 200
 }
 
 #[cfg(test)]

@@ -22,8 +22,9 @@
 pub(super) mod process;
 pub(super) mod worker;
 
-use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
+use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Survey, Token, Worker};
 use crate::model::PlaceName;
+use crate::model::names::{is_path_part, is_token};
 use crate::util::interruptible::blocking;
 use crate::util::{clock, file, tree};
 use async_trait::async_trait;
@@ -70,6 +71,7 @@ impl Tags {
             place: self.place,
             instance_type: self.instance_type,
             lease_end: self.lease_end,
+            lease_over: lease_is_over(folder),
             ended: folder.join(".run/released").exists(),
         }
     }
@@ -93,12 +95,32 @@ impl Local {
     fn tags(folder: &Path) -> Result<Option<Tags>, ProviderError> {
         let path = folder.join(".run/machine");
         match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| {
-                ProviderError::new(ErrorKind::Other, format!("{} is damaged: {error}", path.display()))
-            }),
+            Ok(text) => {
+                let damaged =
+                    |why: String| ProviderError::new(ErrorKind::Other, format!("{} is damaged: {why}", path.display()));
+                let tags: Tags = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+                match is_token(&tags.token) && is_path_part(&tags.stage) {
+                    true => Ok(Some(tags)),
+                    false => Err(damaged("it names no token and no stage of a job".to_owned())),
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(file::named(&path, "read", error).into()),
         }
+    }
+
+    /// The folders of all attempts, and what cannot be listed.
+    fn attempts(&self) -> Vec<Result<PathBuf, ProviderError>> {
+        let stages = match folders(&self.stages) {
+            Ok(stages) => stages,
+            Err(error) => return vec![Err(error.into())],
+        };
+        let of_stage = |stage: PathBuf| match folders(&stage) {
+            // Those with an extension are being built, or were when their sky was killed.
+            Ok(found) => found.into_iter().filter(|folder| folder.extension().is_none()).map(Ok).collect(),
+            Err(error) => vec![Err(error.into())],
+        };
+        stages.into_iter().flat_map(of_stage).collect()
     }
 
     fn not_found(&self, token: &Token) -> ProviderError {
@@ -176,18 +198,23 @@ impl Provider for Local {
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
-        let mut machines = Vec::new();
-        for stage in folders(&self.stages)? {
-            // Those with an extension are being built, or were when their sky was killed.
-            for folder in folders(&stage)?.into_iter().filter(|folder| folder.extension().is_none()) {
-                let tags = Self::tags(&folder)?;
-                let owned = tags
-                    .filter(|tags| owner.is_none_or(|owner| tags.lineage == owner.lineage && tags.job == owner.job));
-                machines.extend(owned.map(|tags| tags.machine(&folder)));
+        let Survey { machines, failed } = self.survey(owner).await;
+        failed.into_iter().next().map_or(Ok(machines), Err)
+    }
+
+    async fn survey(&self, owner: Option<&Owner>) -> Survey {
+        let mut survey = Survey::default();
+        for attempt in self.attempts() {
+            let tags = attempt.and_then(|folder| Ok(Self::tags(&folder)?.map(|tags| tags.machine(&folder))));
+            match tags {
+                Ok(machine) => survey.machines.extend(machine.filter(|machine| {
+                    owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job)
+                })),
+                Err(error) => survey.failed.push(error),
             }
         }
-        machines.sort_by(|a, b| a.token.cmp(&b.token));
-        Ok(machines)
+        survey.machines.sort_by(|a, b| a.token.cmp(&b.token));
+        survey
     }
 
     async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
@@ -285,6 +312,17 @@ fn encode(tags: &Tags) -> Result<Vec<u8>, ProviderError> {
 pub(super) fn write_lease(folder: &Path, lease: Duration) -> io::Result<()> {
     let end = clock::uptime().saturating_add(lease).as_secs();
     file::write_atomic(&folder.join(".run/lease"), format!("{end}\n").as_bytes())
+}
+
+/// Whether the lease of an attempt is over, by the uptime that its watchdog goes by; none: it has none, or was begun
+/// before this machine was.
+fn lease_is_over(folder: &Path) -> Option<bool> {
+    let numbering = std::fs::read_to_string(folder.join(".run/numbering")).ok();
+    if numbering.is_some_and(|numbering| numbering != process::numbering()) {
+        return None;
+    }
+    let end: u64 = std::fs::read_to_string(folder.join(".run/lease")).ok()?.trim().parse().ok()?;
+    Some(clock::uptime().as_secs() >= end)
 }
 
 /// The folders in a folder, sorted; none if it is not there.

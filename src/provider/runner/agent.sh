@@ -185,13 +185,24 @@ lock_machine() {
     flock 8 || broken "$run cannot be locked"
 }
 
+# Whether the lease is over by the clock that the machine is ended by: 1, 0, or - if there is no such clock any more.
+lease_state() {
+    over=-
+    same_boot || return 0
+    over=0
+    ! lease_is_over || over=1
+}
+# Two flags (it has ended, its lease is over), the token, the end of the lease, the tags. Tags that cannot be read do
+# not hide the machine: whoever asks says so of this one and goes on with the others.
 describe() {
-    first "$machine/tags" || broken "$machine/tags cannot be read"
+    first "$machine/tags" || line=
     tags=$line
     first "$machine/lease_end" || line=
+    end=$line
     ended=0
     [ ! -e "$run/released" ] || ended=1
-    say "$ended $line $tags"
+    lease_state
+    say "$ended$over $token $end $tags"
 }
 
 # root ROOT: where everything of sky's lies; relative to the home folder.
@@ -256,6 +267,8 @@ request_find() {
 request_list() {
     for machine in "$root"/machines/*; do
         [ -d "$machine/box/.run" ] || continue
+        # What has another name than a token was put there by somebody else.
+        case ${machine##*/} in *[!0-9a-f]*) continue ;; esac
         turn "${machine##*/}"
         describe
     done

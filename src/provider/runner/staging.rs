@@ -4,8 +4,9 @@ use super::super::{Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, Sou
 use super::link::Link;
 use super::session::{Answer, Streams};
 use super::wire::PIECE;
+use crate::util::hash::{self, Digest};
 use crate::util::tree::{self, Kind, Listed, Measured};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -41,7 +42,8 @@ pub(super) async fn measure(link: &Link, token: &str, output: &str) -> Result<Op
             let (bytes, digest) = rest.split_once(' ').ok_or_else(|| wrong("its answer makes no sense"))?;
             let bytes = bytes.parse().map_err(|_| wrong("its answer makes no sense"))?;
             let kind = if what == "program" { Kind::Executable } else { Kind::File };
-            let measured = Measured { digest: format!("sha256:{digest}"), bytes, kind };
+            let digest = Digest::from_hex(digest).map_err(|error| wrong(&error.to_string()))?;
+            let measured = Measured { digest, bytes, kind };
             Ok(Some(Parcel { measured, packed: bytes }))
         }
         _ => Err(wrong("its answer makes no sense")),
@@ -52,6 +54,7 @@ pub(super) async fn measure(link: &Link, token: &str, output: &str) -> Result<Op
 fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
     let cut = || "its answer makes no sense".to_owned();
     let mut entries = BTreeMap::new();
+    let mut unread = BTreeSet::new();
     let mut packed = BLOCK + TIME + END;
     let mut rest = bytes.split(|byte| *byte == 0);
     loop {
@@ -71,7 +74,8 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
             "l" => Listed::Link(path(target)),
             "f" => {
                 packed += u64::div_ceil(bytes, BLOCK) * BLOCK;
-                Listed::File { executable: mode & 0o111 != 0, digest: String::new(), bytes }
+                unread.insert(path(name));
+                Listed::File { executable: mode & 0o111 != 0, digest: hash::digest(b""), bytes }
             }
             _ => {
                 let what = "is a pipe, a socket or a device: only files, directories and links are data";
@@ -83,17 +87,17 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
     for line in rest.filter(|line| !line.is_empty()) {
         let (sum, name) = line.split_at_checked(64).ok_or_else(cut)?;
         let name = name.strip_prefix(b"  ").ok_or_else(cut)?;
-        let name = name.strip_prefix(b"./").unwrap_or(name);
-        match entries.get_mut(&path(name)) {
-            Some(Listed::File { digest, .. }) => *digest = format!("sha256:{}", text(sum)?),
-            _ => return Err(format!("{} came up while it was read", path(name).display())),
+        let name = path(name.strip_prefix(b"./").unwrap_or(name));
+        match entries.get_mut(&name) {
+            Some(Listed::File { digest, .. }) => {
+                *digest = Digest::from_hex(text(sum)?).map_err(|error| error.to_string())?;
+            }
+            _ => return Err(format!("{} came up while it was read", name.display())),
         }
+        unread.remove(&name);
     }
-    let unread = |(name, listed): (&PathBuf, &Listed)| {
-        matches!(listed, Listed::File { digest, .. } if digest.is_empty()).then(|| name.display().to_string())
-    };
-    match entries.iter().find_map(unread) {
-        Some(name) => Err(format!("{name} went away while it was read")),
+    match unread.first() {
+        Some(name) => Err(format!("{} went away while it was read", name.display())),
         None => Ok((entries, packed)),
     }
 }
@@ -159,7 +163,7 @@ pub(super) async fn fetch(link: &Link, token: &str, fetch: &Fetch) -> Result<Mov
 
 fn add(moved: &mut Moved, size: Option<&str>, sum: Option<&str>) -> Option<u64> {
     let size: u64 = size?.parse().ok()?;
-    moved.digests.push(format!("sha256:{}", sum?));
+    moved.digests.push(Digest::from_hex(sum?).ok()?);
     moved.bytes += size;
     Some(size)
 }
@@ -201,6 +205,8 @@ mod tests {
         assert_eq!(names, ["a", "a/x y\n", "a-b", "link"]);
         assert!(listing(b"p 644 0 pipe\0\0\0").unwrap_err().starts_with("pipe is a pipe"));
         assert!(listing(b"f 644 3 x\0\0\0").unwrap_err().contains("went away"));
+        let forged = "f 644 3 x\0\0\0xx/etc/passwd  x\0";
+        assert!(listing(forged.as_bytes()).unwrap_err().contains("is not a digest"));
         assert!(listing(b"").unwrap().0.is_empty());
     }
 }

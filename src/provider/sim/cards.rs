@@ -116,6 +116,7 @@ impl Card {
             place: self.place,
             instance_type: self.instance_type,
             lease_end: Some(self.lease_end),
+            lease_over: Some(self.lease_end_ms < now()),
             ended: false,
         }
     }

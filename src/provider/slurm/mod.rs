@@ -27,7 +27,9 @@ use super::check::{Finding, Need, Topic, in_time};
 use super::runner::{Agent, Link, RemoteWorker};
 use super::ssh::inventory::{self, Cluster, Inventory};
 use super::ssh::tags::{self, Tags};
-use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker, without_tee};
+use super::{
+    ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Survey, Token, Worker, without_tee,
+};
 use crate::util::{clock, tree};
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -202,17 +204,18 @@ impl Provider for Slurm {
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
-        let mut machines = Vec::new();
+        let Survey { machines, failed } = self.survey(owner).await;
+        failed.into_iter().next().map_or(Ok(machines), Err)
+    }
+
+    async fn survey(&self, owner: Option<&Owner>) -> Survey {
+        let mut survey = Survey::default();
         for cluster in 0..self.links.len() {
-            for line in self.links[cluster].lines("list", &[]).await? {
-                let (_, machine) = tags::machine(self.name(cluster), &line)?;
-                if owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job) {
-                    machines.push(machine);
-                }
-            }
+            let answer = self.links[cluster].lines("list", &[]).await;
+            survey.take(answer, owner, |line| tags::machine(self.name(cluster), line).map(|(_, machine)| machine));
         }
-        machines.sort_by(|a, b| a.token.cmp(&b.token));
-        Ok(machines)
+        survey.machines.sort_by(|a, b| a.token.cmp(&b.token));
+        survey
     }
 
     async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {

@@ -100,6 +100,10 @@ lease_is_over() {
     age=$(($(stat -c %Y "$run/.clock") - $(stat -c %Y "$run/grant")))
     [ "$age" -ge "$seconds" ]
 }
+lease_state() {
+    over=0
+    ! lease_is_over || over=1
+}
 usable() {
     [ -d "$run" ] || fail NotFound "the machine is gone"
     [ ! -e "$run/released" ] || fail NotFound "the machine was given back"
@@ -200,6 +204,7 @@ request_find() {
 request_list() {
     for machine in "$root"/machines/*; do
         [ -d "$machine/box/.run" ] || continue
+        case ${machine##*/} in *[!0-9a-f]*) continue ;; esac
         turn "${machine##*/}"
         describe
     done
@@ -209,7 +214,7 @@ request_list() {
         case $name in sky-*) ;; *) continue ;; esac
         machine=$root/machines/${name#sky-}
         [ "$folder" = "$machine/box" ] && [ ! -d "$machine/box/.run" ] || continue
-        say "0  $tags"
+        say "0- ${name#sky-}  $tags"
     done
 }
 

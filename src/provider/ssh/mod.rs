@@ -21,7 +21,9 @@ pub(super) mod tags;
 
 use super::check::{Finding, Need, Topic};
 use super::runner::{Link, RemoteWorker};
-use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker, without_tee};
+use super::{
+    ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Survey, Token, Worker, without_tee,
+};
 use crate::util::{clock, tree};
 use async_trait::async_trait;
 use inventory::Inventory;
@@ -142,12 +144,37 @@ impl Ssh {
     }
 
     async fn end(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
-        if let Some((host, ..)) = self.find(token).await? {
-            let what = if evidence == Evidence::Keep { "keep" } else { "drop" };
+        let what = if evidence == Evidence::Keep { "keep" } else { "drop" };
+        for host in self.holders(token).await? {
             self.links[host].lines("release", &[&token.id, what]).await?;
         }
         tree::remove(&self.scratch(token))?;
         Ok(())
+    }
+
+    /// The hosts that have something of a token, whatever its tags say: what is to end need not be understood. Nobody
+    /// knows what is on a host that does not answer, so it is an error if no other has it.
+    async fn holders(&self, token: &Token) -> Result<Vec<usize>, ProviderError> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&token.id).copied();
+        if let Some(host) = seen
+            && let Some((_, Ok(lines))) = self.ask([host], "find", &[&token.id]).await.pop()
+            && !lines.is_empty()
+        {
+            return Ok(vec![host]);
+        }
+        let mut silent = None;
+        let mut holders = Vec::new();
+        for (host, answer) in self.ask(0..self.links.len(), "find", &[&token.id]).await {
+            match answer {
+                Ok(lines) if lines.is_empty() => {}
+                Ok(_) => holders.push(host),
+                Err(error) => silent = Some(error),
+            }
+        }
+        match silent {
+            Some(error) if holders.is_empty() => Err(error),
+            _ => Ok(holders),
+        }
     }
 
     fn not_found(&self, token: &Token) -> ProviderError {
@@ -230,17 +257,17 @@ impl Provider for Ssh {
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
-        let mut machines = Vec::new();
+        let Survey { machines, failed } = self.survey(owner).await;
+        failed.into_iter().next().map_or(Ok(machines), Err)
+    }
+
+    async fn survey(&self, owner: Option<&Owner>) -> Survey {
+        let mut survey = Survey::default();
         for (host, answer) in self.ask(0..self.links.len(), "list", &[]).await {
-            for line in answer? {
-                let (_, machine) = self.machine(host, &line)?;
-                if owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job) {
-                    machines.push(machine);
-                }
-            }
+            survey.take(answer, owner, |line| self.machine(host, line).map(|(_, machine)| machine));
         }
-        machines.sort_by(|a, b| a.token.cmp(&b.token));
-        Ok(machines)
+        survey.machines.sort_by(|a, b| a.token.cmp(&b.token));
+        survey
     }
 
     async fn release(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {

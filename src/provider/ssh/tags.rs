@@ -2,6 +2,7 @@
 
 use super::super::{ErrorKind, Machine, MachineSpec, Owner, ProviderError, Token};
 use crate::model::PlaceName;
+use crate::model::names::{is_path_part, is_token};
 use serde::{Deserialize, Serialize};
 
 /// Whose a machine is, and what.
@@ -42,16 +43,35 @@ impl Tags {
     }
 }
 
-/// A machine on the host of that name: whether it has ended, the end of its lease, its tags.
+/// A machine on the host of that name: whether it has ended and whether its lease is over by the host's own clock, the
+/// end of its lease, its tags.
 pub(in crate::provider) fn machine(host: &str, line: &str) -> Result<(Tags, Machine), ProviderError> {
+    let mut parts = line.splitn(4, ' ');
+    let (Some(flags), Some(token), Some(lease_end), Some(text)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        let message = format!("host {host}: its answer makes no sense: {}", line.escape_debug());
+        return Err(ProviderError::new(ErrorKind::Other, message));
+    };
     let damaged = |why: String| {
-        ProviderError::new(ErrorKind::Other, format!("host {host}: the tags of a machine are damaged: {why}"))
+        let message = format!(
+            "host {host}: the tags of machine {} are damaged: {why}; on the host, look at machines/{}/tags in the folder \
+             of sky, and remove the machine's folder once nothing of it runs",
+            token.escape_debug(),
+            token.escape_debug()
+        );
+        ProviderError::new(ErrorKind::Other, message)
     };
-    let mut parts = line.splitn(3, ' ');
-    let (Some(ended), Some(lease_end), Some(text)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(damaged(line.escape_debug().to_string()));
+    let tags: Tags = match text {
+        "" => return Err(damaged("the file cannot be read, or is empty".to_owned())),
+        text => serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?,
     };
-    let tags: Tags = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+    if !is_token(&tags.token) || tags.token != token {
+        return Err(damaged(format!("they are of `{}`", tags.token.escape_debug())));
+    }
+    if !is_path_part(&tags.stage) {
+        return Err(damaged(format!("`{}` is no name of a stage", tags.stage.escape_debug())));
+    }
     let machine = Machine {
         token: Token { id: tags.token.clone(), stage: tags.stage.clone(), attempt: tags.attempt },
         id: format!("{host}/{}", tags.token),
@@ -60,7 +80,41 @@ pub(in crate::provider) fn machine(host: &str, line: &str) -> Result<(Tags, Mach
         place: Some(tags.place.clone()),
         instance_type: Some(tags.instance_type.clone()),
         lease_end: (!lease_end.is_empty()).then(|| lease_end.to_owned()),
-        ended: ended == "1",
+        lease_over: match flags.get(1..) {
+            Some("0") => Some(false),
+            Some("1") => Some(true),
+            _ => None,
+        },
+        ended: flags.starts_with('1'),
     };
     Ok((tags, machine))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_that_sky_cannot_have_written_are_damaged() {
+        let token = "0123456789abcdef0123456789abcdef";
+        let tags = |token: &str, stage: &str| {
+            serde_json::json!({
+                "token": token, "stage": stage, "attempt": 1, "job": "j", "lineage": "l", "plan": "p",
+                "place": "ssh:a", "instance_type": "t",
+            })
+        };
+        let line = |token: &str, tags: &dyn std::fmt::Display| format!("0- {token} 2026-01-01T00:00:00Z {tags}");
+        let (_, read) = machine("h", &line(token, &tags(token, "train[1]"))).unwrap();
+        assert_eq!((read.token.id.as_str(), read.lease_over, read.ended), (token, None, false));
+        assert_eq!(machine("h", &format!("11 {token}  {}", tags(token, "a"))).unwrap().1.lease_over, Some(true));
+        for forged in [tags("../../x", "a"), tags(&"f".repeat(32), "a"), tags(token, "../x"), tags(token, "a/b")] {
+            let said = machine("h", &line(token, &forged)).unwrap_err().message;
+            assert!(said.contains(&format!("the tags of machine {token} are damaged")), "{said}");
+        }
+        for damaged in ["", "{", "null", "\u{1b}[2J"] {
+            let said = machine("h", &line(token, &damaged)).unwrap_err().message;
+            assert!(said.contains("are damaged") && !said.contains('\u{1b}'), "{said}");
+        }
+        assert!(machine("h", "hello").is_err());
+    }
 }

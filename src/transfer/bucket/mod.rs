@@ -23,7 +23,8 @@ mod remote;
 mod s3;
 
 use crate::model::PlaceName;
-use crate::util::hash;
+use crate::model::bucket_name::{self, MARK_LENGTH, OWNER_LENGTH, PREFIX as OURS, owner};
+use crate::util::hash::is_hex;
 use crate::util::secret::Secret;
 use async_trait::async_trait;
 use std::cell::RefCell;
@@ -32,11 +33,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Every bucket's name begins so.
-const OURS: &str = "sky-";
-/// So much of a lineage is in it.
-const OWNER: usize = 12;
 
 /// How artifacts get from one stage to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,13 +85,7 @@ impl Staging {
     /// The address that a new bucket of a place gets, if the place has one. `nonce`: no two buckets of a lineage have
     /// the same, so that none has to wait for the end of another.
     pub fn address(&self, place: &PlaceName, lineage: &str, nonce: u64) -> Option<String> {
-        let owner = owner(lineage);
-        let mark = hash::digest(format!("{lineage}\n{place}\n{nonce}").as_bytes());
-        let mark = mark.get(7..15).unwrap_or_default();
-        let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
-        let region: String = place.region.chars().map(plain).take(30).collect();
-        let name = format!("{OURS}{owner}-{mark}-{}", region.trim_matches('-'));
-        let name = name.trim_end_matches('-');
+        let name = bucket_name::new(place, lineage, nonce);
         match (self, place.cloud.as_str()) {
             (Self::Home, _) => None,
             (Self::Folder(folder), _) => Some(format!("file://{}/{name}", folder.display())),
@@ -116,11 +106,6 @@ impl fmt::Display for Staging {
             Self::Folder(folder) => write!(f, "file://{}", folder.display()),
         }
     }
-}
-
-/// The part of a bucket's name that says whose it is.
-fn owner(lineage: &str) -> String {
-    lineage.chars().filter(char::is_ascii_alphanumeric).take(OWNER).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
 /// What went wrong with a bucket.
@@ -300,9 +285,8 @@ pub async fn list(cloud: &str, lineage: &str) -> Result<Vec<Found>, BucketError>
     let found = names.into_iter().filter_map(|name| {
         // sky-OWNER-MARK-REGION
         let mut parts = name.strip_prefix(OURS)?.splitn(3, '-');
-        let (owner, mark, region) = (parts.next()?, parts.next()?, parts.next()?);
-        let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let ours = owner.len() == OWNER && mark.len() == 8 && hex(owner) && hex(mark) && !region.is_empty();
+        let (whose, mark, region) = (parts.next()?, parts.next()?, parts.next()?);
+        let ours = is_hex(whose, OWNER_LENGTH) && is_hex(mark, MARK_LENGTH) && !region.is_empty();
         let place = PlaceName { cloud: cloud.to_owned(), region: region.to_owned() };
         ours.then(|| Found { address: format!("{scheme}://{name}"), place, own: name.starts_with(&own) })
     });

@@ -18,6 +18,10 @@ const AT_ONCE: usize = 16;
 const CALL: Duration = Duration::from_secs(60);
 /// The most that is said of an error, in characters: stores answer with whole documents.
 const WORDS: usize = 400;
+/// Longest answer about a bucket, in bytes.
+const LONGEST_ANSWER: usize = 64 << 20;
+/// Largest object that is read into memory, in bytes: chunks are smaller by far.
+const LARGEST_OBJECT: u64 = 1 << 30;
 /// How often a bucket is emptied again because something was still being written to it.
 pub(super) const SWEEPS: u32 = 5;
 
@@ -52,8 +56,14 @@ impl Remote {
     }
 
     pub async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError> {
-        let got = async { self.store.get(&Path::from(key)).await?.bytes().await };
-        Ok(got.await.map_err(|error| self.failed("read", key, &error))?.to_vec())
+        let failed = |error| self.failed("read", key, &error);
+        let found = self.store.get(&Path::from(key)).await.map_err(failed)?;
+        if found.meta.size > LARGEST_OBJECT {
+            let (address, most) = (&self.address, LARGEST_OBJECT >> 20);
+            let message = format!("{address}/{key} is larger than {most} MiB: sky has not written it");
+            return Err(BucketError::new(Trouble::Other, message));
+        }
+        Ok(found.bytes().await.map_err(failed)?.to_vec())
     }
 
     pub async fn sign(
@@ -192,9 +202,17 @@ pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, Buc
     let body = body.as_bytes().map(|bytes| bytes.to_vec()).unwrap_or_default();
     let client = reqwest::Client::builder().timeout(CALL).build().map_err(passing)?;
     let sent = client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send().await;
-    let sent = sent.map_err(passing)?;
+    let mut sent = sent.map_err(passing)?;
     let status = sent.status().as_u16();
-    Ok(Answer { status, text: sent.text().await.map_err(passing)? })
+    let mut text = Vec::new();
+    while let Some(piece) = sent.chunk().await.map_err(passing)? {
+        if text.len() + piece.len() > LONGEST_ANSWER {
+            let message = format!("{what} answers more than {} MiB about a bucket", LONGEST_ANSWER >> 20);
+            return Err(BucketError::new(Trouble::Other, message));
+        }
+        text.extend_from_slice(&piece);
+    }
+    Ok(Answer { status, text: String::from_utf8_lossy(&text).into_owned() })
 }
 
 impl Answer {

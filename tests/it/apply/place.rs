@@ -32,7 +32,7 @@ impl Place {
     }
 
     pub fn write_plan(&self, plan: &Plan) {
-        std::fs::write(self.path("plan.json"), file::encode(plan).unwrap()).unwrap();
+        std::fs::write(self.path("plan.json"), text(plan)).unwrap();
     }
 
     pub fn sky(&self, args: &[&str]) -> Command {
@@ -134,12 +134,18 @@ pub fn stage(row: &Row) -> PlannedStage {
     }
 }
 
+/// The file of a plan, with the digest that it must carry.
+pub fn text(plan: &Plan) -> String {
+    file::encode(&Plan { digest: Some(file::self_digest(plan).unwrap()), ..plan.clone() }).unwrap()
+}
+
 pub fn plan(job: &str, rows: &[Row]) -> Plan {
+    let made_up = || String::from(sky::util::hash::digest(b"made up"));
     Plan {
         format_version: FORMAT_VERSION.into(),
         sky_version: "0".into(),
         job: job.into(),
-        inputs: Inputs { job: "".into(), policy: "".into(), catalog: "".into(), catalog_date: "".into() },
+        inputs: Inputs { job: made_up(), policy: made_up(), catalog: made_up(), catalog_date: "".into() },
         objective: Objective::Cost,
         limits: Limits { deadline_ms: None, budget_micro_usd: None, hour_nano_usd: None },
         stages: rows.iter().map(stage).collect(),

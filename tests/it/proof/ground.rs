@@ -10,7 +10,7 @@ use crate::kubernetes::fake::Namespace;
 use crate::slurmd::Cluster;
 use crate::sshd::Sshd;
 use sky::model::{Bytes, DataRate, Gigabyte, Millis, Money, PlaceName, Rate};
-use sky::plan::{Plan, PlannedTransfer, PlannedWay, file};
+use sky::plan::{Plan, PlannedTransfer, PlannedWay};
 use sky::provider::sim;
 use sky::state::{Folder, State};
 use std::collections::BTreeMap;
@@ -176,7 +176,7 @@ impl Ground {
             }
         }
         change(&mut plan);
-        std::fs::write(ground.path("plan.json"), file::encode(&plan).unwrap()).unwrap();
+        std::fs::write(ground.path("plan.json"), place::text(&plan)).unwrap();
         ground
     }
 

@@ -13,3 +13,4 @@ mod kill;
 mod outside;
 mod rest;
 mod signals;
+mod unreachable;

@@ -130,6 +130,7 @@ impl Machine {
             place: Some(self.place.clone()),
             instance_type: Some(self.instance_type.clone()),
             lease_end: Some(self.lease_tag.clone()),
+            lease_over: None,
             ended: false,
         }
     }

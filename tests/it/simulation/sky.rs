@@ -274,7 +274,12 @@ impl User {
                 if found.is_empty() {
                     return Ok(());
                 }
-                destroy::run(&store.folder, opened, &found, &access).await.map(drop).map_err(|error| say(&error))
+                let destroyed = destroy::run(&store.folder, opened, &found, &access).await;
+                let left = destroyed.map_err(|error| say(&error))?.left;
+                match left.first() {
+                    None => Ok(()),
+                    Some(left) => Err(format!("{} could not be deleted: {}", left.what, left.why)),
+                }
             };
             let destroyed = destroyed.await;
             lock.release().await;
@@ -302,8 +307,13 @@ impl User {
                 let mut found = found.map_err(|error| say(&error))?;
                 sweep::look_for_buckets(&opened.state, sweep::Scope::Own, &mut found).await;
                 tokio::time::sleep(Duration::from_millis(self.world.case.question_ms)).await;
-                for stray in &found.strays {
-                    sweep::delete(stray, &access).await.map_err(|error| say(&error))?;
+                let swept = sweep::sweep(opened, &found.strays, sweep::Scope::Own, &access).await;
+                let failed = swept.map_err(|error| say(&error))?.into_iter().find_map(|swept| match swept {
+                    sweep::Swept::Failed(error) => Some(say(&error)),
+                    _ => None,
+                });
+                if let Some(error) = failed {
+                    return Err(error);
                 }
                 for stray in &found.buckets {
                     sweep::delete_bucket(stray).await.map_err(|error| say(&error))?;

@@ -34,7 +34,7 @@ const AT: [&str; 4] = [AMAZON, AZURE, AZURE, AMAZON];
 
 fn digests(state: &State) -> BTreeMap<String, (String, u64)> {
     let artifacts = state.artifacts.iter();
-    artifacts.map(|(name, artifact)| (name.clone(), (artifact.digest.clone(), artifact.bytes))).collect()
+    artifacts.map(|(name, artifact)| (name.clone(), (artifact.digest.to_string(), artifact.bytes))).collect()
 }
 
 #[test]

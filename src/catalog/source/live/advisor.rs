@@ -5,7 +5,7 @@ use super::{Fault, Http, Job, Yield, file};
 
 pub(super) async fn fetch(http: &Http, job: &Job) -> Result<Yield, Fault> {
     let url = &job.endpoints.spot_advisor;
-    let fetched = file::fetch(http, "aws-spot-advisor", url, "advisor").await?;
+    let fetched = file::fetch(http, "aws-spot-advisor", url, "advisor", crate::catalog::files::MOST).await?;
     let day = fetched.mark.day.unwrap_or_else(crate::util::clock::today);
     let options = Options {
         cloud: Some("aws".to_owned()),

@@ -31,6 +31,9 @@ const KIND: &str = "aws 1";
 /// The index has a line for each region.
 const INDEX: usize = 16 << 20;
 
+/// No list of a region is so long, in bytes.
+const MOST: u64 = 2 << 30;
+
 #[derive(Deserialize)]
 struct Index {
     regions: BTreeMap<String, Region>,
@@ -152,9 +155,9 @@ async fn one(http: &Http, index: &Url, region: &str, version: &str) -> Result<(Q
     let (url, csv) = addresses(index, region, version)?;
     let unit = format!("aws {region}");
     // Mirrors may have but the form that the index names.
-    let (fetched, is_json) = match file::fetch(http, &unit, &csv, KIND).await {
+    let (fetched, is_json) = match file::fetch(http, &unit, &csv, KIND, MOST).await {
         Err(fault) if csv != url && fault.0.ends_with(" answers 404 Not Found") => {
-            (file::fetch(http, &unit, &url, KIND).await?, true)
+            (file::fetch(http, &unit, &url, KIND, MOST).await?, true)
         }
         other => (other?, false),
     };

@@ -73,6 +73,32 @@ pub(super) fn prune(cache: &Path) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
+    keep_within(&cache.join("bodies"), MOST_KEPT);
+}
+
+/// Most that all bodies in the cache may take, in bytes.
+const MOST_KEPT: u64 = 8 << 30;
+
+/// Removes the files of a folder that were not used for longest, until all of them take at most so many bytes.
+fn keep_within(folder: &Path, most: u64) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let mut files: Vec<(std::time::SystemTime, u64, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let found = entry.metadata().ok()?;
+            Some((found.modified().ok()?, found.len(), entry.path()))
+        })
+        .collect();
+    files.sort();
+    let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+    for (_, size, path) in files {
+        if total <= most {
+            return;
+        }
+        if std::fs::remove_file(path).is_ok() {
+            total -= size;
+        }
+    }
 }
 
 /// Whether a body, or what was made of it, is in the cache: an address with a version in it is not
@@ -88,13 +114,13 @@ fn stem(http: &Http, url: &Url, kind: &str) -> PathBuf {
     http.cache.join("bodies").join(name.trim_start_matches("sha256:").get(..32).unwrap_or("body"))
 }
 
-/// Gets a body. `kind` parts the cache's names when what is made of bodies changes its form.
-pub(super) async fn fetch(http: &Http, unit: &str, url: &Url, kind: &str) -> Result<Fetched, Fault> {
+/// Gets a body of at most so many bytes. `kind` parts the cache's names when what is made of bodies changes its form.
+pub(super) async fn fetch(http: &Http, unit: &str, url: &Url, kind: &str, most: u64) -> Result<Fetched, Fault> {
     let stem = stem(http, url, kind);
     let (body, made) = (stem.with_extension("body"), stem.with_extension("made"));
     let known = read_mark(&stem.with_extension("json"), url).filter(|_| body.exists() || made.exists());
     // A body that breaks off twice is gone on with twice.
-    http.retried(unit, url, async || attempt(http, unit, url, &stem, known.as_ref()).await).await
+    http.retried(unit, url, async || attempt(http, unit, url, &stem, known.as_ref(), most).await).await
 }
 
 fn read_mark(path: &Path, url: &Url) -> Option<Mark> {
@@ -102,7 +128,14 @@ fn read_mark(path: &Path, url: &Url) -> Option<Mark> {
     (mark.url == url.as_str()).then_some(mark)
 }
 
-async fn attempt(http: &Http, unit: &str, url: &Url, stem: &Path, known: Option<&Mark>) -> Result<Fetched, Trouble> {
+async fn attempt(
+    http: &Http,
+    unit: &str,
+    url: &Url,
+    stem: &Path,
+    known: Option<&Mark>,
+    most: u64,
+) -> Result<Fetched, Trouble> {
     let (part, part_mark) = (stem.with_extension("part"), stem.with_extension("part.json"));
     let begun = std::fs::metadata(&part).map_or(0, |found| found.len());
     let resume = read_mark(&part_mark, url).filter(|mark| begun > 0 && validator(mark).is_some());
@@ -158,7 +191,13 @@ async fn attempt(http: &Http, unit: &str, url: &Url, stem: &Path, known: Option<
     http::keep(&part_mark, &text).map_err(|fault| Trouble::lasting(fault.0))?;
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.create(true).write(true).append(goes_on).truncate(!goes_on).open(&part).map_err(local)?;
-    download(http, unit, url, response, &mut file, start).await?;
+    if let Err(trouble) = download(http, (unit, url), response, &mut file, (start, most)).await {
+        if !trouble.again {
+            // Nobody goes on with it.
+            let _ = std::fs::remove_file(&part);
+        }
+        return Err(trouble);
+    }
     file.sync_all().map_err(local)?;
     // The old mark must not stand beside the new body.
     let _ = std::fs::remove_file(stem.with_extension("json"));
@@ -170,16 +209,17 @@ async fn attempt(http: &Http, unit: &str, url: &Url, stem: &Path, known: Option<
 
 async fn download(
     http: &Http,
-    unit: &str,
-    url: &Url,
+    (unit, url): (&str, &Url),
     mut response: Response,
     file: &mut std::fs::File,
-    start: u64,
+    (start, most): (u64, u64),
 ) -> Result<(), Trouble> {
     let total = response.content_length().map(|left| start + left);
     let mut done = start;
+    let mut bound = http.bound(most);
+    bound.check(total.unwrap_or_default(), url)?;
     loop {
-        match response.chunk().await {
+        match bound.next(&mut response, url, done).await {
             Ok(Some(chunk)) => {
                 file.write_all(&chunk)
                     .map_err(|error| Trouble::lasting(format!("cannot write to the cache: {error}")))?;
@@ -191,7 +231,7 @@ async fn download(
                 return Err(Trouble { again: true, progress: done - start > PROGRESS, ..Trouble::lasting(text) });
             }
             Ok(None) => return Ok(()),
-            Err(error) => return Err(Trouble { progress: done - start > PROGRESS, ..http::broken(&error, url) }),
+            Err(trouble) => return Err(Trouble { progress: done - start > PROGRESS, ..trouble }),
         }
     }
 }

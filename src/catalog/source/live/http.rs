@@ -8,9 +8,11 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, redirect};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A server that asks for a longer pause than this is left alone.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -27,6 +29,58 @@ const CONNECT: Duration = Duration::from_secs(15);
 /// Bytes after which a download that breaks again counts as a new one: a bad line is no reason to
 /// give up a large file that moves on.
 pub(super) const PROGRESS: u64 = 1 << 20;
+
+/// A body may come slowly, but not more slowly than this, in bytes a second, once it has had some time: one that never
+/// ends must not keep an update for ever.
+const SLOWEST: u64 = 1000;
+const SOME_TIME: Duration = Duration::from_secs(120);
+
+/// Watches a body while it comes: neither its size, unpacked, nor its time is without a bound.
+pub(super) struct Bound {
+    most: u64,
+    begun: Instant,
+    /// Bytes that came since.
+    came: u64,
+}
+
+impl Bound {
+    /// An error if a body says of itself that it is larger.
+    pub fn check(&self, announced: u64, url: &Url) -> Result<(), Trouble> {
+        match announced > self.most {
+            true => Err(self.too_large(url)),
+            false => Ok(()),
+        }
+    }
+
+    fn too_large(&self, url: &Url) -> Trouble {
+        let most = self.most >> 20;
+        Trouble::lasting(format!("{} answers more than {most} MiB: no list is so long", host(url)))
+    }
+
+    /// The next piece of a body of which `before` bytes are there; none: that was the last.
+    pub async fn next(
+        &mut self,
+        response: &mut Response,
+        url: &Url,
+        before: u64,
+    ) -> Result<Option<impl Deref<Target = [u8]> + use<>>, Trouble> {
+        // What is packed may come for ever without anything to unpack.
+        let piece = match tokio::time::timeout(SOME_TIME, response.chunk()).await {
+            Ok(piece) => piece.map_err(|error| broken(&error, url))?,
+            Err(_) => return Err(Trouble::lasting(format!("{} sends a body that does not get on", host(url)))),
+        };
+        let Some(piece) = piece else { return Ok(None) };
+        self.came += piece.len() as u64;
+        if before + piece.len() as u64 > self.most {
+            return Err(self.too_large(url));
+        }
+        let time = self.begun.elapsed();
+        if time > SOME_TIME && self.came / time.as_secs().max(1) < SLOWEST {
+            return Err(Trouble::lasting(format!("{} sends less than {SLOWEST} bytes a second", host(url))));
+        }
+        Ok(Some(piece))
+    }
+}
 
 /// Why a source has failed: lower case, no full stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +114,7 @@ pub(super) struct Http {
     pub cache: PathBuf,
     retries: usize,
     first_wait: Duration,
+    largest: u64,
     watch: Rc<dyn Watch>,
     /// Servers that were given up, by their addresses: nobody waits for each of their files.
     given_up: RefCell<BTreeMap<String, Fault>>,
@@ -84,6 +139,7 @@ impl Http {
             cache: settings.cache.clone(),
             retries: settings.retries,
             first_wait: settings.first_wait,
+            largest: settings.largest,
             watch,
             given_up: RefCell::default(),
         })
@@ -92,6 +148,11 @@ impl Http {
     pub fn get(&self, url: &Url, headers: &HeaderMap) -> RequestBuilder {
         let client = if headers.contains_key(KEY) { &self.keyed } else { &self.client };
         client.get(url.clone()).headers(headers.clone())
+    }
+
+    /// Watches a body of at most so many bytes.
+    pub fn bound(&self, most: u64) -> Bound {
+        Bound { most: most.min(self.largest), begun: Instant::now(), came: 0 }
     }
 
     pub fn tell(&self, unit: &str, news: &News<'_>) {
@@ -157,13 +218,11 @@ impl Http {
             let mut response = accepted(sent(self.get(url, headers), url).await?, url)?;
             let day = day_of(response.headers(), DATE);
             let mut bytes = Vec::new();
-            loop {
-                match response.chunk().await.map_err(|error| broken(&error, url))? {
-                    Some(chunk) if bytes.len() + chunk.len() <= most => bytes.extend_from_slice(&chunk),
-                    Some(_) => return Err(Trouble::lasting(format!("{} answers more than {most} bytes", host(url)))),
-                    None => return Ok(Body { bytes, day }),
-                }
+            let mut bound = self.bound(most as u64);
+            while let Some(piece) = bound.next(&mut response, url, bytes.len() as u64).await? {
+                bytes.extend_from_slice(&piece);
             }
+            Ok(Body { bytes, day })
         })
         .await
     }

@@ -68,6 +68,8 @@ pub struct Settings {
     pub first_wait: Duration,
     /// Without a byte for so long, an attempt has failed.
     pub timeout: Duration,
+    /// Largest body that any source may answer, unpacked, in bytes; each source has a limit of its own besides.
+    pub largest: u64,
     pub gcp_key: Option<String>,
     /// There are credentials that AWS's SDK will find.
     pub aws_credentials: bool,
@@ -82,6 +84,7 @@ impl Settings {
             retries: RETRIES,
             first_wait: FIRST_WAIT,
             timeout: Duration::from_secs(TIMEOUT_S),
+            largest: u64::MAX,
             gcp_key: None,
             aws_credentials: false,
         }

@@ -12,6 +12,10 @@ use crate::catalog::load;
 use reqwest::Url;
 use std::path::Path;
 
+/// Most tables of a catalog that is fetched, and most bytes of all of them.
+const MOST_FILES: usize = 500;
+const MOST_ALL: u64 = 256 << 20;
+
 /// Tables that are looked for where the index names none.
 const USUAL: [&str; 12] = [
     "burstable.csv",
@@ -44,21 +48,29 @@ pub(super) async fn fetch(http: &Http, job: &Job) -> Result<Yield, Fault> {
     folder.set_path(url.path().trim_end_matches(CATALOG));
     let get = async |name: &str| {
         let address = below(&folder, name);
-        let fetched = file::fetch(http, "catalog", &address, "catalog").await?;
-        let bytes = std::fs::read(&fetched.path)
-            .map_err(|error| Fault(crate::util::file::named(&fetched.path, "read", error).to_string()))?;
+        let fetched = file::fetch(http, "catalog", &address, "catalog", files::MOST).await?;
+        let bytes = crate::util::file::read_within(&fetched.path, files::MOST);
+        let bytes = bytes.map_err(|error| Fault(error.to_string()))?;
         let file = files::file(name.to_owned(), address.to_string(), bytes).map_err(plain)?;
         Ok::<_, Fault>((file, fetched))
     };
     let (index, mark) = get(CATALOG).await?;
     let named = load::head(&index).map_err(plain)?.files;
+    if named.len() > MOST_FILES {
+        return Err(Fault(format!("{CATALOG} names {} files, and no catalog has more than {MOST_FILES}", named.len())));
+    }
     let (mut files, mut marks) = (vec![index], vec![mark]);
+    let mut total = 0;
     for name in named.iter().map(String::as_str).chain(USUAL.into_iter().filter(|_| named.is_empty())) {
         if !is_table(name) {
             return Err(Fault(format!("{CATALOG} names a file that is no table beside it: `{name}`")));
         }
         match get(name).await {
             Ok((file, mark)) => {
+                total += file.text.len() as u64;
+                if total > MOST_ALL {
+                    return Err(Fault(format!("the tables of {CATALOG} are larger than {} MiB", MOST_ALL >> 20)));
+                }
                 files.push(file);
                 marks.push(mark);
             }

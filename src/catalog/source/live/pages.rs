@@ -16,8 +16,9 @@ const FRESH_HOURS: i64 = 6;
 /// No list has so many pages; one that does leads in a circle.
 const MOST_PAGES: u32 = 20_000;
 
-/// No page is so large.
+/// No page is so large, and no list, in bytes.
 const PAGE: usize = 256 << 20;
+const LIST: u64 = 2 << 30;
 
 /// How far a list has come.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ struct State {
     first: String,
     /// Pages that are there.
     pages: u32,
+    /// Sum over these.
+    #[serde(default)]
+    bytes: u64,
     /// Where the next one is; none: that was the last.
     next: Option<String>,
     begun: Timestamp,
@@ -75,6 +79,7 @@ pub(super) async fn fetch(
     let begin = || State {
         first: first.to_string(),
         pages: 0,
+        bytes: 0,
         next: Some(first.to_string()),
         begun: crate::util::clock::now(),
         day: None,
@@ -104,9 +109,23 @@ pub(super) async fn fetch(
         if number >= MOST_PAGES || following.as_ref().is_some_and(|url| seen.contains(url.as_str())) {
             return Err(Fault(format!("the pages of {} lead in a circle", http::host(&url))));
         }
+        let bytes = state.bytes + page.bytes.len() as u64;
+        if bytes > LIST {
+            let _ = std::fs::remove_dir_all(&folder);
+            return Err(Fault(format!(
+                "{} answers more than {} MiB: no list is so long",
+                http::host(&url),
+                LIST >> 20
+            )));
+        }
         http::keep(&folder.join(format!("{number:05}.json")), &page.bytes)?;
-        state =
-            State { pages: number, next: following.map(|url| url.to_string()), day: state.day.or(page.day), ..state };
+        state = State {
+            pages: number,
+            bytes,
+            next: following.map(|url| url.to_string()),
+            day: state.day.or(page.day),
+            ..state
+        };
         let text = serde_json::to_vec(&state).map_err(|error| Fault(error.to_string()))?;
         http::keep(&path, &text)?;
         http.tell(unit, &News::Page { pages: number });

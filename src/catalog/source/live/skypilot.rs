@@ -16,6 +16,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::rc::Rc;
 
+/// No list of a cloud is so long, in bytes.
+const MOST: u64 = 256 << 20;
+
 /// Clouds with a list, as SkyPilot names them, and as we do.
 pub(super) const CLOUDS: &[(&str, &str)] = &[
     ("aws", "aws"),
@@ -66,7 +69,7 @@ async fn list(http: &Http, job: &Job, theirs: &str, ours: &str) -> Result<Yield,
     for schema in SCHEMAS {
         let path = format!("v{schema}/{theirs}/vms.csv");
         let url = below(&job.endpoints.skypilot, &path);
-        let mut fetched = match file::fetch(http, &unit, &url, "skypilot").await {
+        let mut fetched = match file::fetch(http, &unit, &url, "skypilot", MOST).await {
             Err(fault) if fault.0.ends_with(" answers 404 Not Found") => continue,
             other => other?,
         };

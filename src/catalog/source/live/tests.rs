@@ -96,6 +96,7 @@ impl Bench {
             retries: 2,
             first_wait: Duration::from_millis(1),
             timeout: Duration::from_secs(20),
+            largest: u64::MAX,
             gcp_key: Some("secret-key".to_owned()),
             aws_credentials: false,
         }

@@ -434,3 +434,45 @@ fn large_lists_are_fetched_only_where_regions_are_named() {
     let again = bench.update(&["aws"], &bench.settings(&server));
     assert!(again.outcomes.iter().all(|outcome| outcome.status == Status::Unchanged), "{}", ends(&again, &server));
 }
+
+/// A gzip of so many bytes, in blocks that are not packed: how much comes out is known before all of it came in.
+fn gzip(size: usize) -> Vec<u8> {
+    let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    for block in vec![b'x'; size].chunks(65_535) {
+        let length = u16::try_from(block.len()).unwrap();
+        bytes.push(0);
+        bytes.extend(length.to_le_bytes());
+        bytes.extend((!length).to_le_bytes());
+        bytes.extend(block);
+    }
+    bytes
+}
+
+#[test]
+fn a_body_without_an_end_ends_with_a_clear_error() {
+    let large = 3 << 20;
+    type Body = fn(usize) -> Answer;
+    let bodies: [(&str, Body); 2] = [
+        ("announced", |size| Answer::ok(vec![b'x'; size])),
+        ("packed", |size| Answer::ok(gzip(size)).with("Content-Encoding", "gzip")),
+    ];
+    for (name, body) in bodies {
+        for source in ["azure", "skypilot"] {
+            let (bench, server) = (Bench::new(), Server::new(move |_| body(large)));
+            let before = bench.bytes();
+            let settings = Settings { largest: 1 << 20, ..bench.settings(&server) };
+            let update = bench.try_update(&[source], &settings).unwrap();
+            let why = |outcome: &Outcome| match &outcome.status {
+                Status::Failed(why) => why.clone(),
+                other => format!("{other:?}"),
+            };
+            let all: Vec<String> = update.outcomes.iter().map(why).collect();
+            assert!(all.iter().all(|why| why.contains("answers more than 1 MiB")), "{name} {source}: {all:?}");
+            assert!(before == bench.bytes(), "{name} {source}");
+            // Nothing of it is left in the cache.
+            let bodies = std::fs::read_dir(settings.cache.join("bodies")).into_iter().flatten().flatten();
+            let kept: u64 = bodies.map(|entry| entry.metadata().unwrap().len()).sum();
+            assert!(kept < 64 << 10, "{name} {source}: {kept}");
+        }
+    }
+}
