@@ -14,9 +14,11 @@ use super::stage::{publish, whole};
 use super::staging;
 use super::watch::{End, Watched, watch};
 use super::work::{self, Work};
-use crate::model::{Extras, Millis, Money};
+use crate::model::{Extras, Millis, Money, PlaceName};
 use crate::plan::PlannedStage;
-use crate::provider::{Content, ErrorKind, Evidence, Provider, ProviderError, RunStatus, Task, Token, Worker};
+use crate::provider::{
+    Content, ErrorKind, Evidence, LOCAL, Provider, ProviderError, RunStatus, SIM, Task, Token, Worker,
+};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::{Artifact, Rented, StageRecord, State, Status};
@@ -353,6 +355,31 @@ impl<'a> Attempt<'a> {
         Ok(patiently(self.patience(), || worker.stage_in(task)).await)
     }
 
+    /// Puts the way home of outputs on the account, as large as they are.
+    async fn pay_for_homeward(&self, planned: &PlannedStage, outputs: &BTreeMap<String, Artifact>) -> io::Result<()> {
+        if !self.provider.bills() {
+            return Ok(());
+        }
+        let paid = self
+            .context
+            .recorder
+            .decide(|state| {
+                let sizes = outputs.iter().map(|(output, artifact)| (output.as_str(), artifact.bytes));
+                let copies = work::homeward(self.context, planned, &self.rung.place, state, sizes).into_iter();
+                let events = copies.map(|copy| Event::Copied {
+                    stage: self.token.stage.clone(),
+                    token: self.token.id.clone(),
+                    artifact: copy.artifact,
+                    to: PlaceName::here(),
+                    bytes: copy.bytes,
+                    micro_usd: copy.cost,
+                });
+                Ok::<_, ()>(((), events.collect()))
+            })
+            .await?;
+        paid.map_err(|()| io::Error::other("nothing was decided"))
+    }
+
     /// The progress that an earlier attempt has brought to safety.
     async fn checkpoint(&self) -> Result<Option<Content>, Error> {
         let record = |state: &State| state.stages.get(&self.token.stage).cloned();
@@ -399,7 +426,13 @@ impl<'a> Attempt<'a> {
 
     /// Brings the command's progress to safety, if it saves any and there is news.
     pub async fn save(&self, planned: &PlannedStage, worker: &dyn Worker) -> Result<(), Error> {
-        if planned.checkpoint.is_some() { self.save_progress(worker).await } else { Ok(()) }
+        let kept_away = planned.checkpoints_kept_from_home_by.is_some() && !self.rehearses();
+        if planned.checkpoint.is_some() && !kept_away { self.save_progress(worker).await } else { Ok(()) }
+    }
+
+    /// Whether the provider stands in for the plan's places on this machine.
+    fn rehearses(&self) -> bool {
+        [LOCAL, SIM].contains(&self.provider.name())
     }
 
     /// As [`Attempt::save`], of a stage that does save.
@@ -458,17 +491,28 @@ impl<'a> Attempt<'a> {
             Ok(outputs) => outputs,
             Err(error) => return Ok(Err(error)),
         };
+        self.pay_for_homeward(planned, &outputs).await?;
         let stage = planned.name.clone();
         let done = Event::Done { stage, outputs: outputs.clone(), storage_micro_usd: self.once };
         context.recorder.record(done, Sync::Now).await?;
         let publishing = async {
-            for (output, artifact) in outputs.iter().filter(|(_, artifact)| !artifact.away) {
-                publish(context, &planned.name, output, artifact).await;
+            for (output, artifact) in &outputs {
+                let homeward = artifact.away && work::goes_home(planned, output);
+                if homeward && let Err(error) = staging::deliver(context, &format!("{}.{output}", planned.name)).await?
+                {
+                    let message = format!("output `{output}` is not here yet, the next apply brings it: {error}");
+                    context.observer.notice(&Notice::Warning { message });
+                    continue;
+                }
+                if homeward || !artifact.away {
+                    publish(context, &planned.name, output, artifact).await;
+                }
             }
+            Ok::<(), Error>(())
         };
         tokio::select! {
             biased;
-            () = publishing => {}
+            published = publishing => published?,
             // The next apply does it.
             () = self.grace_is_over() => {}
         }

@@ -6,7 +6,7 @@
 //! the budget allows it besides what the stages still to come are planned to cost. It is renewed
 //! while `sky` watches, within the same bounds.
 
-use crate::model::{Extras, Millis, Money, Rate};
+use crate::model::{ArtifactRef, Extras, Millis, Money, Rate};
 use crate::plan::{Billing, Plan, PlannedStage};
 use crate::state::{StageRecord, State, Status};
 use crate::util::clock;
@@ -141,11 +141,15 @@ impl Purse {
         let mut purse = Self { limit, live: live.collect(), ..Self::default() };
         let beside = |stage: &PlannedStage| stage.storage_micro_usd + stage.disk_micro_usd + stage.address_micro_usd;
         let own = plan.stages.iter().map(|stage| (&stage.name, stage.cost_micro_usd, beside(stage)));
-        // A copy is on the bill of its first reader.
-        let copies = plan
-            .transfers
-            .iter()
-            .filter_map(|copy| copy.readers.first().map(|first| (first, copy.cost_micro_usd, copy.storage_micro_usd)));
+        // A copy is on the bill of its first reader; one that is brought home, on that of its maker.
+        let copies = plan.transfers.iter().filter_map(|copy| {
+            let maker = match &copy.artifact {
+                ArtifactRef::Output { stage, .. } => Some(stage),
+                ArtifactRef::Dataset(_) => None,
+            };
+            let payer = copy.readers.first().or(maker)?;
+            Some((payer, copy.cost_micro_usd, copy.storage_micro_usd))
+        });
         for (stage, cost, storage) in own.chain(copies) {
             let amount = purse.planned.entry(stage.clone()).or_default();
             amount.0 = amount.0.saturating_add(cost.0).saturating_add(storage.0);
@@ -178,7 +182,7 @@ impl Purse {
     }
 
     /// The account for a stage that asks.
-    fn account(&mut self, stage: &str, state: &State) -> Account {
+    pub fn account(&mut self, stage: &str, state: &State) -> Account {
         self.live.retain(|name| state.stages.get(name).is_some_and(|record| record.live));
         let others = self.live.iter().filter(|name| name.as_str() != stage);
         let reserved = others.filter_map(|name| state.stages.get(name)).map(|record| record.reserved_micro_usd.0);

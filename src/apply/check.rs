@@ -1,7 +1,7 @@
 //! What must be right before anything starts, all of it told at once.
 
 use super::Error;
-use crate::model::{ArtifactRef, Bytes, Money};
+use crate::model::{ArtifactRef, Bytes, Destination, Money};
 use crate::plan::{self, DoneStage, FromState, Plan, PlannedStage};
 use crate::provider::{self, Access, Content, Item};
 use crate::state::{State, Status};
@@ -96,11 +96,65 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
         }
     }
     let env = find_variables(plan, &mut problems);
+    check_home(plan, settings, &providers, (&mut problems, &mut warnings));
     let secrets = find_secrets(plan, settings, &mut problems);
     if problems.is_empty() {
         Ok(Checked { providers, datasets, files, env, secrets, unready: BTreeMap::new(), warnings })
     } else {
         Err(Error::NotReady(problems))
+    }
+}
+
+/// What the plan keeps away from this machine must not come through it, and what stays in a place
+/// needs something there that keeps it. A rehearsal rents nothing and moves nothing.
+fn check_home(
+    plan: &Plan,
+    settings: &Settings,
+    providers: &BTreeMap<String, String>,
+    (problems, warnings): (&mut Vec<String>, &mut Vec<String>),
+) {
+    let rehearsed = |stage: &PlannedStage| {
+        providers.get(&stage.name).is_some_and(|name| name == provider::LOCAL || name == provider::SIM)
+    };
+    let stores = |stage: &PlannedStage| settings.staging.has(&stage.place.cloud);
+    let why = |stage: &PlannedStage| match settings.staging {
+        Staging::Home => "`--staging home` brings all data to this machine".to_owned(),
+        _ => format!("there is no object store at {} that could keep it", stage.place),
+    };
+    for stage in plan.stages.iter().filter(|stage| !rehearsed(stage)) {
+        for (output, _) in stage.outputs.iter().filter(|(_, goes)| **goes == Destination::There && !stores(stage)) {
+            problems.push(format!(
+                "stage.{}: output `{output}` stays at {} by the plan, but {}; to bring it home, write \
+                 `\"{}.{output}\" = \"home\"` in `[outputs]` of the job (and declare `[home]` in the policy if a rule \
+                 covers it), and plan again",
+                stage.name,
+                stage.place,
+                why(stage),
+                stage.copy.as_ref().map_or(&stage.name, |copy| &copy.stage),
+            ));
+        }
+        if let Some(rule) = stage.checkpoints_kept_from_home_by.as_ref().filter(|_| stage.checkpoint.is_some()) {
+            warnings.push(format!(
+                "stage.{}: its checkpoints are not saved, because they would be brought to this machine, which {rule} \
+                 forbids: if it is interrupted, it starts over",
+                stage.name
+            ));
+        }
+        let Some(rule) = &stage.kept_from_home_by else { continue };
+        let passes = |output: &&String| {
+            let read = ArtifactRef::Output { stage: stage.name.clone(), name: (*output).clone() };
+            let mut readers = plan.stages.iter().filter(|reader| reader.reads.contains(&read)).peekable();
+            readers.peek().is_some() && !(stores(stage) && readers.all(stores))
+        };
+        for output in stage.writes.keys().filter(passes) {
+            problems.push(format!(
+                "stage.{}: output `{output}` would pass through this machine on its way to its readers, which {rule} \
+                 forbids: {}; run the stages where there is one (aws, gcp, azure), give `--staging file:///DIR` for a \
+                 folder that all machines share, or declare `[home]` in the policy and plan again",
+                stage.name,
+                why(stage)
+            ));
+        }
     }
 }
 
@@ -170,6 +224,9 @@ fn check_shape(plan: &Plan, problems: &mut Vec<String>) {
             problems.push(format!("stage.{} is in the plan twice", stage.name));
         }
         let names = std::iter::once(&stage.name).chain(stage.writes.keys());
+        for output in stage.outputs.keys().filter(|output| !stage.writes.contains_key(*output)) {
+            problems.push(format!("stage.{} sends `{output}` somewhere, which it does not write", stage.name));
+        }
         for name in names.filter(|name| !plain(name)) {
             problems.push(format!("`{}` cannot be the name of a folder or file", name.escape_debug()));
         }

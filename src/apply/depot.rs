@@ -5,8 +5,10 @@ use super::calls::{Patience, patiently};
 use super::engine::{Context, StageOutcome};
 use super::notice::Notice;
 use super::{Error, record::Recorder};
-use crate::model::{PlaceName, bucket_name, pack};
+use crate::model::{Destination, PlaceName, bucket_name, pack};
+use crate::plan::Plan;
 use crate::provider::{ErrorKind, ProviderError};
+use crate::state::State;
 use crate::state::event::Event;
 use crate::state::journal::Sync;
 use crate::transfer::bucket::{Bucket, BucketError, Purpose, Trouble};
@@ -100,8 +102,14 @@ pub(super) async fn close(context: &Context, outcomes: &BTreeMap<String, StageOu
     if context.settings.keep_buckets || !outcomes.values().all(done) {
         return Ok(());
     }
-    let buckets = context.recorder.read(|state| state.buckets.clone());
+    let (buckets, kept) = context.recorder.read(|state| (state.buckets.clone(), kept(&context.plan, state)));
     for (place, address) in buckets {
+        if let Some(outputs) = kept.get(&place) {
+            let outputs = outputs.join(", ");
+            let message = format!("{outputs} stays at {place}, in {address}, until `sky destroy`");
+            context.observer.notice(&Notice::Warning { message });
+            continue;
+        }
         if let Err(error) = delete(&context.recorder, &place, &address).await? {
             // The next apply and a destroy come back to it.
             let message = format!("the bucket of {place} could not be deleted: {error}");
@@ -109,6 +117,22 @@ pub(super) async fn close(context: &Context, outcomes: &BTreeMap<String, StageOu
         }
     }
     Ok(())
+}
+
+/// The outputs that stay in their places by the plan, by the place of the bucket that has them.
+fn kept(plan: &Plan, state: &State) -> BTreeMap<PlaceName, Vec<String>> {
+    let mut kept: BTreeMap<PlaceName, Vec<String>> = BTreeMap::new();
+    for stage in &plan.stages {
+        for (output, _) in stage.outputs.iter().filter(|(_, goes)| **goes == Destination::There) {
+            let name = format!("{}.{output}", stage.name);
+            let made = state.stages.get(&stage.name).map(|record| &record.place);
+            let artifact = state.artifacts.get(&name);
+            if let Some(place) = made.filter(|place| artifact.is_some_and(|held| held.staged.contains_key(*place))) {
+                kept.entry(place.clone()).or_default().push(name);
+            }
+        }
+    }
+    kept
 }
 
 /// Deletes a bucket of the state.

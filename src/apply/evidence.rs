@@ -5,7 +5,7 @@ use super::attempt::Attempt;
 use super::notice::Notice;
 use crate::model::Bytes;
 use crate::plan::PlannedStage;
-use crate::provider::{ErrorKind, LOCAL, ProviderError, Worker, Written};
+use crate::provider::{ErrorKind, LOCAL, ProviderError, SIM, Worker, Written};
 use crate::util::{file, simulation, tree};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -165,6 +165,11 @@ async fn bring_outputs(
     let written = timeout(PATIENCE, worker.written()).await.map_err(|_| late())??;
     if written.is_empty() {
         return Ok((None, Vec::new()));
+    }
+    // What a rule keeps from this machine is not brought here for being unfinished.
+    if let Some(rule) = planned.kept_from_home_by.as_ref().filter(|_| attempt.provider.name() != SIM) {
+        let message = format!("{rule} forbids to bring it to this machine");
+        return Err(ProviderError::new(ErrorKind::Output, message));
     }
     let bytes = written.iter().fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
     let declared = planned.writes.values().fold(0_u64, |sum, one| sum.saturating_add(one.0));

@@ -9,7 +9,7 @@
 
 use super::check::predecessors;
 use crate::model::{ArtifactRef, Bandwidth, Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate, Tee};
-use crate::plan::{Alternative, Billing, Plan, PlannedStage, Usage};
+use crate::plan::{Alternative, Billing, Plan, PlannedStage, PlannedTransfer, Usage};
 use crate::state::{State, Status};
 use crate::util::clock;
 use std::collections::{BTreeMap, BTreeSet};
@@ -119,6 +119,13 @@ fn on_time(plan: &Plan, state: &State, stage: &PlannedStage, rung: &Rung, elapse
     let ends = ends(plan, state, Some((stage, rung)), elapsed);
     for planned in &plan.stages {
         let end = ends.get(planned.name.as_str()).copied().unwrap_or_default();
+        let place = if planned.name == stage.name { &rung.place } else { &planned.place };
+        let home = Millis(end.0.saturating_add(homeward_time(plan, planned, place).0));
+        if let Some(deadline) = plan.limits.deadline_ms.map(|deadline| Millis(deadline.0.saturating_add(before)))
+            && home > deadline
+        {
+            return Err(Passed::Late { end: home, deadline });
+        }
         let deadline = [plan.limits.deadline_ms, planned.deadline_ms].into_iter().flatten().min();
         if let Some(deadline) = deadline.map(|deadline| Millis(deadline.0.saturating_add(before)))
             && end > deadline
@@ -127,6 +134,21 @@ fn on_time(plan: &Plan, state: &State, stage: &PlannedStage, rung: &Rung, elapse
         }
     }
     Ok(())
+}
+
+/// How long it takes to bring a stage's outputs home from a place.
+fn homeward_time(plan: &Plan, stage: &PlannedStage, place: &PlaceName) -> Millis {
+    let here = PlaceName::here();
+    let way = plan.ways.iter().find(|way| way.from == *place && way.to == here);
+    let copies = plan.transfers.iter().filter(|copy| {
+        let of_stage = matches!(&copy.artifact, ArtifactRef::Output { stage: maker, .. } if *maker == stage.name);
+        of_stage && copy.to == here && copy.readers.is_empty()
+    });
+    let time = |copy: &PlannedTransfer| match way {
+        Some(way) => Bandwidth(way.bits_per_second).time(Bytes(copy.bytes.0 + copy.shared_link_bytes.0)),
+        None => copy.duration_ms,
+    };
+    copies.map(time).max().unwrap_or_default()
 }
 
 /// When each stage ends, in time since the job began: what is done has ended; what runs takes as

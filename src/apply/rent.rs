@@ -107,7 +107,11 @@ pub(super) fn reserve(
     let mut once = Money(0);
     if bills {
         let copies = work::copies(context, planned, rung, state);
-        once.0 = copies.iter().map(|copy| copy.cost.0).sum::<i64>() + usage(rung).0 + planned.storage_micro_usd.0;
+        let outputs = planned.writes.iter().map(|(output, bytes)| (output.as_str(), bytes.0));
+        let homeward = work::homeward(context, planned, &rung.place, state, outputs);
+        once.0 = copies.iter().chain(&homeward).map(|copy| copy.cost.0).sum::<i64>()
+            + usage(rung).0
+            + planned.storage_micro_usd.0;
     }
     let wanted = Wanted { meter: *meter, least: rung.duration, most: budget::most(rung.duration, bills), once };
     let given = context.purse().reserve(&planned.name, state, &wanted)?;

@@ -9,8 +9,8 @@ use super::gone::is_gone;
 use super::ladder::{self, Rung};
 use super::notice::Notice;
 use super::staging;
-use super::work::{Work, prepare};
-use crate::model::{ArtifactRef, Millis};
+use super::work::{Work, goes_home, homeward, prepare};
+use crate::model::{ArtifactRef, Millis, Money, PlaceName};
 use crate::plan::PlannedStage;
 use crate::state::event::Event;
 use crate::state::journal::Sync;
@@ -270,6 +270,13 @@ async fn complete(context: &Arc<Context>, planned: &PlannedStage) -> Result<bool
         let name = format!("{}.{output}", planned.name);
         let artifact = context.recorder.read(|state| state.artifacts.get(&name).cloned());
         let Some(artifact) = artifact else { return Ok(false) };
+        let here = context.objects.has(&artifact.digest, artifact.kind);
+        // It stayed in its place so far, or was on its way when an earlier sky ended.
+        let brought = !here && goes_home(planned, output) && !artifact.staged.is_empty();
+        if brought && let Err(why) = bring(context, planned, output, &artifact).await? {
+            let message = format!("output `{name}` stays where it is: {why}");
+            context.observer.notice(&Notice::Warning { message });
+        }
         let published = context.artifacts.join(&planned.name).join(output).exists();
         let held = context.objects.has(&artifact.digest, artifact.kind)
             && (published || publish(context, &planned.name, output, &artifact).await);
@@ -281,6 +288,45 @@ async fn complete(context: &Arc<Context>, planned: &PlannedStage) -> Result<bool
         }
     }
     Ok(true)
+}
+
+/// Brings an output of a stage that is done home, and pays for the way unless that is done; or says
+/// why it cannot.
+async fn bring(
+    context: &Arc<Context>,
+    planned: &PlannedStage,
+    output: &str,
+    artifact: &Artifact,
+) -> Result<Result<(), String>, Error> {
+    let name = &planned.name;
+    let Some(record) = context.recorder.read(|state| state.stages.get(name).cloned()) else {
+        return Ok(Err("its stage is not in the state".to_owned()));
+    };
+    if context.open(&record.provider)?.bills() {
+        let paid = context.recorder.decide(|state| {
+            let copies = homeward(context, planned, &record.place, state, [(output, artifact.bytes)].into_iter());
+            let cost = copies.iter().map(|copy| copy.cost.0).fold(0, i64::saturating_add);
+            let account = context.purse().account(name, state);
+            let needed = account.spent.0.saturating_add(account.reserved.0).saturating_add(cost);
+            if let Some(limit) = account.limit.filter(|limit| cost > 0 && needed > limit.0) {
+                return Err(format!("the budget of {limit} does not allow the {} of its way home", Money(cost)));
+            }
+            let events = copies.into_iter().map(|copy| Event::Copied {
+                stage: name.clone(),
+                token: record.token.clone(),
+                artifact: copy.artifact,
+                to: PlaceName::here(),
+                bytes: copy.bytes,
+                micro_usd: copy.cost,
+            });
+            Ok(((), events.collect()))
+        });
+        if let Err(refused) = paid.await? {
+            return Ok(Err(refused));
+        }
+    }
+    let delivered = staging::deliver(context, &format!("{name}.{output}")).await?;
+    Ok(delivered.map_err(|error| error.to_string()))
 }
 
 /// Puts a copy of an output where people look for it. The stage is done without it, too. False: what is in the store is

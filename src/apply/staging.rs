@@ -17,7 +17,7 @@ use super::depot::{VALID, as_call, bucket, usable};
 use super::engine::Context;
 use super::gone::is_gone;
 use super::notice::Notice;
-use crate::model::{ArtifactRef, Pack, PlaceName, pack};
+use crate::model::{ArtifactRef, Destination, Pack, PlaceName, pack};
 use crate::plan::{Plan, PlannedStage};
 use crate::provider::{Content, Delivery, ErrorKind, Fetch, Moved, Nodes, ProviderError, Source, Task, Worker};
 use crate::state::Artifact;
@@ -51,21 +51,33 @@ fn is_read(plan: &Plan, staging: &Staging, stage: &str, output: &str) -> bool {
     plan.stages.iter().any(|reader| reader.reads.contains(&read) && staging.has(&reader.place.cloud))
 }
 
-/// Whether an output goes to a bucket: its machine and its place can, and somebody reads it from there.
+/// Whether an output stays in the place where it is made.
+fn stays(planned: &PlannedStage, output: &str) -> bool {
+    planned.outputs.get(output) == Some(&Destination::There)
+}
+
+/// Whether an output goes to a bucket: its machine and its place can, and somebody reads it from
+/// there, or it stays there.
 pub(super) fn goes_through(attempt: &Attempt<'_>, planned: &PlannedStage, output: &str, worker: &dyn Worker) -> bool {
     let staging = &attempt.context.settings.staging;
     worker.stages()
         && staging.has(&attempt.rung.place.cloud)
-        && is_read(&attempt.context.plan, staging, &planned.name, output)
+        && (stays(planned, output) || is_read(&attempt.context.plan, staging, &planned.name, output))
+}
+
+/// Brings an output home that the plan brings there and that is in a bucket so far; whether it is
+/// there now.
+pub(super) async fn deliver(context: &Context, name: &str) -> Result<Result<(), ProviderError>, Error> {
+    bring_home(context, name, Patience::UntilSignal(context.interrupt.clone())).await
 }
 
 /// The clouds whose buckets a plan or its alternatives need, and why they cannot be used, if this machine knows: credentials are missing.
 pub fn lacking(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String>> {
     let writes = |stage: &PlannedStage| {
         let has = staging.has(&stage.place.cloud);
-        has && stage.writes.keys().any(|output| is_read(plan, staging, &stage.name, output))
+        has && stage.writes.keys().any(|output| stays(stage, output) || is_read(plan, staging, &stage.name, output))
     };
-    // Whoever reads it has a copy in the bucket of his place.
+    // Whoever reads it has a copy in the bucket of that place.
     let reads = |stage: &PlannedStage| {
         stage.reads.iter().any(|read| match read {
             ArtifactRef::Output { stage, .. } => plan.stages.iter().any(|by| by.name == *stage && writes(by)),

@@ -3,7 +3,7 @@
 use super::check::input_names;
 use super::engine::Context;
 use super::ladder::Rung;
-use crate::model::{ArtifactRef, Bytes, Money, PlaceName, canonical};
+use crate::model::{ArtifactRef, Bytes, Destination, Money, PlaceName, canonical};
 use crate::plan::PlannedStage;
 use crate::provider::{Content, Item, Task};
 use crate::state::State;
@@ -101,6 +101,30 @@ pub(super) fn copies(context: &Context, planned: &PlannedStage, rung: &Rung, sta
         copies.push(Copy { artifact: name, bytes, cost: rate.cost(Bytes(bytes)) });
     }
     copies
+}
+
+/// Whether the plan brings an output of a stage home.
+pub(super) fn goes_home(planned: &PlannedStage, output: &str) -> bool {
+    planned.outputs.get(output) == Some(&Destination::Home)
+}
+
+/// The copies that bring outputs home from a place and were not paid for, by the outputs' sizes.
+pub(super) fn homeward<'o>(
+    context: &Context,
+    planned: &PlannedStage,
+    from: &PlaceName,
+    state: &State,
+    outputs: impl Iterator<Item = (&'o str, u64)>,
+) -> Vec<Copy> {
+    let here = PlaceName::here();
+    let Some(rate) = context.ways.get(&(from.clone(), here.clone())) else { return Vec::new() };
+    let copy = |(output, bytes): (&str, u64)| Copy {
+        artifact: format!("{}.{output}", planned.name),
+        bytes,
+        cost: rate.cost(Bytes(bytes)),
+    };
+    let paid = |copy: &Copy| state.copies.get(&copy.artifact).is_some_and(|places| places.contains(&here));
+    outputs.filter(|(output, _)| goes_home(planned, output)).map(copy).filter(|copy| !paid(copy)).collect()
 }
 
 /// Where an artifact was made or lies, and its size.

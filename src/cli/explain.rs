@@ -70,7 +70,7 @@ impl SourceArgs {
 
 /// Explains.
 pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let effort = Effort { nodes: args.max_nodes, seconds: None };
+    let effort = Effort { nodes: args.max_nodes, limit: None };
     let is_job = inputs::is_job(&args.plan)?;
     let mut sources = args.sources.inputs();
     if is_job {

@@ -41,7 +41,7 @@ pub fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     inputs::warn(&read.warnings, terminal);
     let catalog = args.inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
-    let effort = Effort { nodes: args.max_nodes, seconds: None };
+    let effort = Effort { nodes: args.max_nodes, limit: None };
     let waiting = waiting("trading cost for time:", job.stages.len(), catalog.offers.len(), terminal);
     let found = planner::frontier(job, policy, &catalog, &effort, usize::from(args.points));
     waiting.inspect(ProgressBar::finish_and_clear);

@@ -11,7 +11,7 @@ use crate::plan::{FromState, Plan, file as plan_file};
 use crate::planner::{self, COMPARED_STAGES, NoPlan, Settings};
 use crate::render::conflict::{self, Files};
 use crate::render::{events, markdown, no_plan, plan_text};
-use crate::solve::Effort;
+use crate::solve::{Effort, TimeLimit};
 use crate::state::{self, State};
 use crate::util::{clock, file};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -88,6 +88,12 @@ pub struct ApplyVerbArgs {
     pub replan: bool,
 }
 
+/// A limit that begins now.
+fn time_limit(seconds: f64) -> TimeLimit {
+    let begun = std::time::Instant::now();
+    TimeLimit::new(move || seconds - begun.elapsed().as_secs_f64())
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     if seconds.is_finite() && seconds > 0.0 { Ok(seconds) } else { Err("must be more than 0".to_owned()) }
@@ -134,7 +140,10 @@ impl Stop {
     ) -> Self {
         let files = Files { job: &inputs.job, policy: &inputs.policy };
         let (job, policy) = (&inputs.job.value, &inputs.policy.value);
-        let infeasible = matches!(reason, NoPlan::Infeasible(_) | NoPlan::Refused(Refusal::NoCandidates(_)));
+        let infeasible = matches!(
+            reason,
+            NoPlan::Infeasible(_) | NoPlan::Refused(Refusal::NoCandidates(_) | Refusal::HomeForbidden(_))
+        );
         let infeasible = infeasible && !rest;
         // A solver that breaks down here takes nothing from the answer but its reason.
         let conflict = infeasible.then(|| planner::conflict(job, policy, catalog, effort).ok()).flatten();
@@ -288,7 +297,7 @@ fn compute(
     inputs::warn(&read.warnings, terminal);
     let catalog = inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
-    let effort = Effort { nodes: solving.max_nodes, seconds: solving.time_limit };
+    let effort = Effort { nodes: solving.max_nodes, limit: solving.time_limit.map(time_limit) };
     let stop = |reason: NoPlan| Stop::no_plan(&reason, &read, (&catalog, from_state.is_some()), &effort, terminal);
     if let Some(path) = mps {
         let program = planner::program(job, policy, &catalog, &effort).map_err(stop)?;

@@ -70,6 +70,24 @@ pub fn candidates(
     places: &Places<'_>,
     limits: &[Limit],
 ) -> Vec<Candidate> {
+    let place = |candidate: &Candidate| places.catalog.offers[candidate.offer].place;
+    let mut kept = Vec::new();
+    for group in all_candidates(stage, contenders, ways_out, places, limits).chunk_by(|a, b| place(a) == place(b)) {
+        let limits: Vec<&Limit> = limits.iter().filter(|limit| limit.holds_at(place(&group[0]))).collect();
+        undominated(group.to_vec(), &limits, places, &mut kept);
+    }
+    kept
+}
+
+/// All of a stage's candidates among the contenders, whether or not another in the same place
+/// beats them.
+pub fn all_candidates(
+    stage: &Stage,
+    contenders: &[Contender],
+    ways_out: Option<&WaysOut>,
+    places: &Places<'_>,
+    limits: &[Limit],
+) -> Vec<Candidate> {
     let catalog = places.catalog;
     let writes: Bytes = stage.writes.values().copied().sum();
     let mut times: BTreeMap<u32, Option<Millis>> = BTreeMap::new();
@@ -125,17 +143,16 @@ pub fn candidates(
         })
     };
     let place = |contender: &Contender| catalog.offers[contender.offer].place;
-    let mut kept = Vec::new();
+    let mut all = Vec::new();
     for group in contenders.chunk_by(|a, b| place(a) == place(b)) {
         let limits: Vec<&Limit> = limits.iter().filter(|limit| limit.holds_at(place(&group[0]))).collect();
         let within = |contender: &&Contender| {
             let machine = catalog.machine(&catalog.offers[contender.offer]);
             !limits.iter().any(|limit| limit.exceeded_by(machine, stage.nodes))
         };
-        let in_place = group.iter().filter(within).filter_map(&mut candidate).collect();
-        undominated(in_place, &limits, places, &mut kept);
+        all.extend(group.iter().filter(within).filter_map(&mut candidate));
     }
-    kept
+    all
 }
 
 /// Of the candidates in one place, keeps those that no other beats in cost without being slower,

@@ -63,7 +63,7 @@ pub fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) -> Link
                 })
             });
             links.tariff.push(class);
-            links.bandwidth.push(network.bandwidth(*from, *to));
+            links.bandwidth.push(places.bandwidth(*from, *to));
         }
     }
     links

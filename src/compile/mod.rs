@@ -10,17 +10,21 @@ mod names;
 mod needs;
 mod offers;
 mod places;
+mod results;
+mod spares;
 pub mod spot;
 
 pub use candidates::{Candidate, assumptions};
 pub use caps::base_name;
 pub use names::{InputFile, UnknownName, nearest_place, unknown_names};
 pub use offers::Funnel;
-pub use places::billed;
+pub use places::{billed, speed};
+pub use results::{ForbiddenHome, Output, Results, Stays};
+pub use spares::with_spares;
 
 use crate::catalog::Catalog;
 use crate::model::units::div_half_even;
-use crate::model::{ArtifactRef, Bytes, Dataset, Job, Needs, Policy, Stage, Work, dag};
+use crate::model::{ArtifactRef, Bytes, Dataset, Job, Needs, PlaceName, Policy, Stage, Work, dag};
 use crate::problem::{Artifact, Choice, Instance, Origin, Price, StageChoices};
 use candidates::WaysOut;
 use caps::Limit;
@@ -34,7 +38,8 @@ pub struct Compiled {
     /// The job with every copy of a stage as a stage of its own.
     pub job: Job,
     pub instance: Instance,
-    /// Stage names, by stage.
+    /// Stage names, by stage. The instance has more stages after these: one for each output that is
+    /// brought home.
     pub stages: Vec<String>,
     /// By stage: the candidates; a choice's tag is an index here.
     pub candidates: Vec<Vec<Candidate>>,
@@ -43,6 +48,8 @@ pub struct Compiled {
     /// By site: index of the place in the catalog.
     pub sites: Vec<u32>,
     pub labels: dag::Labels,
+    /// Where the outputs of stages go.
+    pub results: Results,
     pub counts: Counts,
 }
 
@@ -65,6 +72,8 @@ pub enum Refusal {
     Unknown(UnknownName),
     /// Stages that no offer may run.
     NoCandidates(Vec<Funnel>),
+    /// Outputs that the job brings to this machine and a rule of the policy keeps away from it.
+    HomeForbidden(Vec<ForbiddenHome>),
 }
 
 /// Copies may come from other holders, unless the policy says otherwise, where no more pairs of
@@ -93,10 +102,16 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
     let places = Places::new(catalog, policy);
     let limits = caps::limits(&places);
     let (candidates, mut counts) = all_candidates(job, &places, &limits, &labels)?;
-    let sites = sites(job, catalog, &candidates);
+    let results = results::results(job, &labels, &places, &candidates).map_err(Refusal::HomeForbidden)?;
+    let sites = sites(job, catalog, &candidates, results.homeward().next().is_some());
     let site_of: BTreeMap<u32, usize> = sites.iter().enumerate().map(|(site, place)| (*place, site)).collect();
-    let (names, artifacts) = artifacts(job, catalog, &stages, &site_of);
-    let storage = storage(&places, &sites, stages.len(), &artifacts);
+    let home = catalog.place_id(&PlaceName::here()).and_then(|here| site_of.get(&here).copied());
+    let read = artifacts(job, catalog, &stages, &site_of);
+    let (names, mut artifacts) = results::with_homeward(read, &results, stages.len());
+    if let Some(home) = home {
+        results::share_link(&mut artifacts, home, stages.len());
+    }
+    let storage = storage(job, &places, &sites);
     let choice = |tag: usize, candidate: &Candidate, storage: &[i64]| {
         let site = site_of[&catalog.offers[candidate.offer].place];
         Choice {
@@ -114,8 +129,9 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
         choices: (0..).zip(candidates).map(|(tag, candidate)| choice(tag, candidate, storage)).collect(),
         deadline: stage.deadline.map(|deadline| signed(deadline.0)),
     });
+    let arrivals = results.homeward().filter_map(|output| Some(results::arrival(output, home?)));
     let mut instance = Instance {
-        stages: choices.collect(),
+        stages: choices.chain(arrivals).collect(),
         precedence: precedence(job, &stages),
         links: links::links(&places, &sites, &artifacts),
         artifacts,
@@ -127,12 +143,14 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
         relays: false,
         caps: caps::caps(&places, &limits, job, &candidates),
     };
+    let count = instance.stages.len();
+    instance.caps.iter_mut().for_each(|cap| cap.uses.resize(count, Vec::new()));
     instance.relays = policy.relay.unwrap_or_else(|| relay_pairs(&instance) <= RELAY_PAIRS);
     let used = offering(catalog, &candidates);
     let clouds: BTreeSet<&str> = used.iter().map(|place| catalog.places[*place as usize].name.cloud.as_str()).collect();
     counts.places = used.len() as u64;
     counts.clouds = clouds.len() as u64;
-    Ok(Compiled { job: job.clone(), instance, stages, candidates, artifacts: names, sites, labels, counts })
+    Ok(Compiled { job: job.clone(), instance, stages, candidates, artifacts: names, sites, labels, results, counts })
 }
 
 fn signed(value: u64) -> i64 {
@@ -218,10 +236,12 @@ struct KnownWork<'a> {
     ways_out: BTreeMap<Bytes, WaysOut>,
 }
 
-/// Places with a candidate or a dataset, ascending by name.
-fn sites(job: &Job, catalog: &Catalog, candidates: &[Vec<Candidate>]) -> Vec<u32> {
+/// Places with a candidate or a dataset, and this machine if results are brought to it; ascending
+/// by name.
+fn sites(job: &Job, catalog: &Catalog, candidates: &[Vec<Candidate>], home: bool) -> Vec<u32> {
+    let here = home.then(|| catalog.place_id(&PlaceName::here())).flatten();
     let stored = job.datasets.values().chain(job.made.values()).filter_map(|data| catalog.place_id(&data.at));
-    offering(catalog, candidates).into_iter().chain(stored).collect::<BTreeSet<u32>>().into_iter().collect()
+    offering(catalog, candidates).into_iter().chain(stored).chain(here).collect::<BTreeSet<u32>>().into_iter().collect()
 }
 
 /// Places with candidates, ascending. There may be millions of candidates.
@@ -239,7 +259,7 @@ fn artifacts(
     catalog: &Catalog,
     stages: &[String],
     site_of: &BTreeMap<u32, usize>,
-) -> (Vec<ArtifactRef>, Vec<Artifact>) {
+) -> Vec<(ArtifactRef, Artifact)> {
     let mut readers: BTreeMap<&ArtifactRef, Vec<usize>> = BTreeMap::new();
     for (index, stage) in job.stages.values().enumerate() {
         for read in &stage.reads {
@@ -254,11 +274,12 @@ fn artifacts(
         (ArtifactRef::Output { stage, .. }, _) => number(stage).map(Origin::Stage),
     };
     let made = readers.into_iter().filter_map(|(artifact, readers)| {
-        let made =
-            Artifact { label: artifact.to_string(), origin: origin(artifact)?, bytes: job.size(artifact), readers };
+        let bytes = job.size(artifact);
+        let label = artifact.to_string();
+        let made = Artifact { label, origin: origin(artifact)?, bytes, link_bytes: bytes, readers };
         Some((artifact.clone(), made))
     });
-    made.unzip()
+    made.collect()
 }
 
 /// Pairs of stages ordered by `after` alone.
@@ -272,20 +293,12 @@ fn precedence(job: &Job, stages: &[String]) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// By stage and site: what keeping the artifacts that it writes and others read costs where it
-/// runs.
-fn storage(places: &Places<'_>, sites: &[u32], stages: usize, artifacts: &[Artifact]) -> Vec<Vec<i64>> {
-    let mut storage = vec![vec![0; sites.len()]; stages];
+/// By stage and site: what keeping the artifacts that the stage writes costs where it runs.
+fn storage(job: &Job, places: &Places<'_>, sites: &[u32]) -> Vec<Vec<i64>> {
     let prices: Vec<Price> =
         sites.iter().map(|place| Price { keep: places.keep(*place), ..Price::default() }).collect();
-    for artifact in artifacts {
-        if let Origin::Stage(stage) = artifact.origin {
-            for (sum, price) in storage[stage].iter_mut().zip(&prices) {
-                *sum += price.kept(artifact.bytes);
-            }
-        }
-    }
-    storage
+    let kept = |stage: &Stage, price: &Price| stage.writes.values().map(|bytes| price.kept(*bytes)).sum();
+    job.stages.values().map(|stage| prices.iter().map(|price| kept(stage, price)).collect()).collect()
 }
 
 #[cfg(test)]

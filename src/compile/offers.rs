@@ -6,6 +6,7 @@ use super::{needs, spot};
 use crate::model::{Allocation, Machine, Needs, Offer, OfferName, Purchase, Stage, Tee, TeeSet, Work};
 use crate::rule;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// What decides which offers a stage may take: equal requests have equal offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +66,19 @@ pub struct Contender {
 
 /// The offers that a request may take, or how they ran out.
 pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Funnel> {
+    allowed_among(request, places, 0..places.catalog.offers.len())
+}
+
+/// The offers in one place that a request may take.
+pub fn allowed_at(request: &Request<'_>, places: &Places<'_>, place: u32) -> Result<Allowed, Funnel> {
+    let offers = &places.catalog.offers;
+    let first = offers.partition_point(|offer| offer.place < place);
+    let end = offers.partition_point(|offer| offer.place <= place);
+    allowed_among(request, places, first..end)
+}
+
+/// The offers of some range in the catalog that a request may take, or how they ran out.
+fn allowed_among(request: &Request<'_>, places: &Places<'_>, among: Range<usize>) -> Result<Allowed, Funnel> {
     let Places { catalog, policy, names, .. } = places;
     let needs = request.needs;
     let (allocation, said_by) = allocation(request, places);
@@ -112,7 +126,8 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
         Allocation::Spot => offer.purchase == Purchase::Spot,
         Allocation::SpotIfAvailable | Allocation::Cheapest => true,
     };
-    for (index, offer) in catalog.offers.iter().enumerate().filter(|(_, offer)| in_question[offer.machine as usize]) {
+    let offers = among.map(|index| (index, &catalog.offers[index]));
+    for (index, offer) in offers.filter(|(_, offer)| in_question[offer.machine as usize]) {
         let forbidden = &of_place[offer.place as usize].2;
         let bought = is_bought(offer);
         let met = meets(offer).and_then(|met| match () {
@@ -232,6 +247,28 @@ impl Alternatives {
 /// risk, rank and unit has a lower price, is no slower, and uses no more of any quota; of equals, the
 /// first stays.
 pub fn contenders(allowed: &Allowed, work: &Work, places: &Places<'_>, limits: &[Limit]) -> (Vec<Contender>, usize) {
+    let mut kept = Vec::new();
+    let mut seen = 0;
+    for in_place in by_place(allowed, work, places) {
+        seen += in_place.len();
+        let Some((_, first_of_place)) = in_place.first() else { continue };
+        let place = places.catalog.offers[first_of_place.offer].place;
+        let limits: Vec<&Limit> = limits.iter().filter(|limit| limit.holds_at(place)).collect();
+        let first = kept.len();
+        worth_taking(in_place, &limits, places, &mut kept);
+        kept[first..].sort_unstable_by_key(|contender: &Contender| contender.offer);
+    }
+    (kept, seen)
+}
+
+/// All offers that may be taken for a kind of work, whether or not another in the same place beats
+/// them; in the catalog's order.
+pub fn all_contenders(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Contender> {
+    by_place(allowed, work, places).into_iter().flatten().map(|(_, contender)| contender).collect()
+}
+
+/// The offers that may be taken for a kind of work and how fast they are, by place.
+fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i128, Contender)>> {
     let catalog = places.catalog;
     let mut wanted = vec![false; catalog.machines.len()];
     allowed.offers.iter().for_each(|index| wanted[catalog.offers[*index].machine as usize] = true);
@@ -241,27 +278,21 @@ pub fn contenders(allowed: &Allowed, work: &Work, places: &Places<'_>, limits: &
     let place = |index: usize| catalog.offers[index].place;
     let ranked = allowed.offers.iter().zip(&allowed.ranks).zip(&allowed.tees);
     let ranked: Vec<(usize, i64, Option<Tee>)> = ranked.map(|((offer, rank), tee)| (*offer, *rank, *tee)).collect();
-    let mut kept = Vec::new();
-    let mut seen = 0;
-    for group in ranked.chunk_by(|a, b| place(a.0) == place(b.0)) {
-        let in_place = group.iter().filter_map(|(index, rank, tee)| {
+    let in_place = |group: &[(usize, i64, Option<Tee>)]| {
+        let contender = |(index, rank, tee): &(usize, i64, Option<Tee>)| {
             let offer = &catalog.offers[*index];
             let pace = paces[offer.machine as usize]?;
             let (monthly, assumed) = risk(offer, places);
             Some((pace, Contender { offer: *index, rank: *rank, tee: *tee, monthly, assumed }))
-        });
-        let mut in_place: Vec<(i128, Contender)> = in_place.collect();
+        };
+        let mut in_place: Vec<(i128, Contender)> = group.iter().filter_map(contender).collect();
         let spot = |(_, contender): &(i128, Contender)| catalog.offers[contender.offer].purchase == Purchase::Spot;
         if allowed.allocation == Allocation::SpotIfAvailable && in_place.iter().any(spot) {
             in_place.retain(spot);
         }
-        seen += in_place.len();
-        let limits: Vec<&Limit> = limits.iter().filter(|limit| limit.holds_at(place(group[0].0))).collect();
-        let first = kept.len();
-        worth_taking(in_place, &limits, places, &mut kept);
-        kept[first..].sort_unstable_by_key(|contender: &Contender| contender.offer);
-    }
-    (kept, seen)
+        in_place
+    };
+    ranked.chunk_by(|a, b| place(a.0) == place(b.0)).map(in_place).collect()
 }
 
 fn worth_taking(

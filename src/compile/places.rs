@@ -3,7 +3,7 @@
 
 use crate::catalog::{Catalog, Terms};
 use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
-use crate::model::{DataRate, Gigabyte, Latency, Millis, Needs, Policy, Tariff};
+use crate::model::{Bandwidth, DataRate, Gigabyte, Latency, Millis, Needs, PlaceName, Policy, Tariff};
 use std::borrow::Cow;
 
 /// Hours in a month, where a price is per month.
@@ -51,6 +51,11 @@ impl<'a> Places<'a> {
         }
     }
 
+    /// How fast data moves from one place to another.
+    pub fn bandwidth(&self, from: u32, to: u32) -> Bandwidth {
+        speed(self.catalog, self.policy, from, to).unwrap_or_else(|| self.catalog.network.bandwidth(from, to))
+    }
+
     /// Whether a way leaves a cloud: what clouds bill as egress to the internet.
     pub fn leaves_cloud(&self, from: u32, to: u32) -> bool {
         self.cloud(from) != self.cloud(to)
@@ -93,6 +98,20 @@ impl<'a> Places<'a> {
         };
         inside(place) || self.catalog.round_trips.iter().any(short)
     }
+}
+
+/// The known speed of a way: as measured, and no more than the policy declares for this machine's
+/// link. `None`: neither is known, and a speed has to be assumed.
+pub fn speed(catalog: &Catalog, policy: &Policy, from: u32, to: u32) -> Option<Bandwidth> {
+    let is_here = |place: u32| catalog.places[place as usize].name == PlaceName::here();
+    let measured = catalog.network.speed(from, to).map(|speed| speed.bandwidth);
+    let declared = match from == to {
+        true => None,
+        false if is_here(from) => policy.home.uplink,
+        false if is_here(to) => policy.home.download_speed(),
+        false => None,
+    };
+    measured.into_iter().chain(declared).min()
 }
 
 /// The machine time that is billed for `time`.

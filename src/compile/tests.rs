@@ -92,7 +92,14 @@ fn hours(hours: u64) -> Stage {
 
 fn job<const N: usize>(stages: [(&str, Stage); N]) -> Job {
     let stages = stages.into_iter().map(|(name, stage)| (name.to_owned(), stage)).collect();
-    Job { name: "j".to_owned(), datasets: BTreeMap::new(), stages, spread: Vec::new(), made: BTreeMap::new() }
+    Job {
+        name: "j".to_owned(),
+        datasets: BTreeMap::new(),
+        stages,
+        spread: Vec::new(),
+        made: BTreeMap::new(),
+        outputs: BTreeMap::new(),
+    }
 }
 
 fn pattern(text: &str) -> Pattern {

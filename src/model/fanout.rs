@@ -30,7 +30,15 @@ impl Job {
                 stages.insert(name, Stage { reads, after, count: 1, ..stage.clone() });
             }
         }
-        Job { stages, ..self.clone() }
+        let outputs = self.outputs.iter().flat_map(|(output, to)| {
+            let stage = match output {
+                ArtifactRef::Output { stage, .. } => stage.as_str(),
+                ArtifactRef::Dataset(_) => "",
+            };
+            let of_copy = |copy| (ArtifactRef::Output { stage: copy, name: output.file_name().to_owned() }, *to);
+            copies(stage, count(stage)).into_iter().map(of_copy)
+        });
+        Job { stages, outputs: outputs.collect(), ..self.clone() }
     }
 }
 

@@ -21,6 +21,20 @@ pub struct Job {
     /// datasets, under the name that its readers know.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub made: BTreeMap<ArtifactRef, Dataset>,
+    /// Where outputs go, as the job says it; see [`Job::destination`] for those that it does not
+    /// name. Outputs of a stage with `count` are named once for all copies.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub outputs: BTreeMap<ArtifactRef, Destination>,
+}
+
+/// Where an output of a stage goes once it is made, besides to the stages that read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Destination {
+    /// To the machine that `sky` runs on.
+    Home,
+    /// Nowhere: it stays in the place where it was made.
+    There,
 }
 
 /// At most so many of some stages (or of their copies) in any one failure domain.

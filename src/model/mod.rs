@@ -24,13 +24,14 @@ pub mod units;
 pub use accelerator::AcceleratorNeed;
 pub use extras::Extras;
 pub use job::{
-    Allocation, ArtifactRef, Checkpoint, Dataset, Domain, Job, Latency, Needs, OfferName, Spread, Stage, Work,
+    Allocation, ArtifactRef, Checkpoint, Dataset, Destination, Domain, Job, Latency, Needs, OfferName, Spread, Stage,
+    Work,
 };
 pub use names::PlaceName;
 pub use offer::{Machine, Offer, Place, Purchase, Reach, Tee, TeeSet};
 pub use pack::Pack;
 pub use pattern::Pattern;
-pub use policy::{Account, Allowance, Link, Objective, Policy, Quota};
+pub use policy::{Account, Allowance, Home, Link, Objective, Policy, Quota};
 pub use service::{Service, ServiceNeed, Unit};
 pub use tariff::{Gigabyte, Tariff};
 pub use uniform::UniformName;

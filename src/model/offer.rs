@@ -50,7 +50,8 @@ impl Place {
 }
 
 /// How far a foreign law reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reach {
     /// Out of reach.
     No,

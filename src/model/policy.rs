@@ -1,6 +1,6 @@
 //! What must hold, and what to minimise.
 
-use crate::model::{Allocation, Bytes, DataRate, Millis, Money, Pattern, Rate, Tee};
+use crate::model::{Allocation, Bandwidth, Bytes, DataRate, Millis, Money, Pattern, Rate, Reach, Tee};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -75,6 +75,55 @@ pub struct Policy {
     /// storage is not charged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep: Option<Millis>,
+    /// The machine that `sky` runs on, where results are brought to.
+    #[serde(default, skip_serializing_if = "Home::is_undeclared")]
+    pub home: Home,
+}
+
+/// What a policy declares about the machine that `sky` runs on (`local:here`): where results are
+/// brought to, and where data without another place lies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Home {
+    /// ISO 3166 code of the country where the machine stands. Without it, the machine satisfies no
+    /// rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// Who runs the machine; none: the user of `sky`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
+    /// The operator's ultimate parent; none: the operator itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// ISO 3166 code of the country that the ultimate parent is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_country: Option<String>,
+    /// Whether the US CLOUD Act reaches the operator; none: unknown, which counts as within reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub us_cloud_act: Option<Reach>,
+    /// Schemes, in lower case, that the machine is certified by.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub certifications: BTreeSet<String>,
+    /// Trusted execution environments that data on the machine is protected by.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tee: BTreeSet<Tee>,
+    /// How fast data leaves the machine; none: an assumed speed, which plans mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<Bandwidth>,
+    /// How fast data arrives at the machine; none: as fast as it leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub downlink: Option<Bandwidth>,
+}
+
+impl Home {
+    /// Whether nothing is declared.
+    pub fn is_undeclared(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// How fast data arrives at the machine, if that is declared.
+    pub fn download_speed(&self) -> Option<Bandwidth> {
+        self.downlink.or(self.uplink)
+    }
 }
 
 /// What is known of an account with a cloud.

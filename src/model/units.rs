@@ -282,6 +282,13 @@ impl DataRate {
 }
 
 impl Bandwidth {
+    /// Reads `"200 Mbit/s"`, `"1 Gbit/s"`.
+    pub fn parse(text: &str) -> Result<Self, UnitError> {
+        const UNITS: [(&str, i128); 4] =
+            [("kbit/s", 1_000), ("Mbit/s", 1_000_000), ("Gbit/s", 1_000_000_000), ("Tbit/s", 1_000_000_000_000)];
+        with_unit(text, "speed", "200 Mbit/s", &UNITS).map(|value| Bandwidth(value.unsigned_abs()))
+    }
+
     /// Reads a bare decimal of 10⁹ bits per second.
     pub fn parse_gbps(text: &str) -> Result<Self, UnitError> {
         scaled(text, 1_000_000_000).map(|value| Bandwidth(value.unsigned_abs()))
@@ -346,14 +353,30 @@ impl fmt::Display for Bytes {
     }
 }
 
+impl fmt::Display for Bandwidth {
+    /// Decimal units, at most two decimals: `1 Gbit/s`, `81.5 Mbit/s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(&str, u64); 4] =
+            [("Tbit/s", 1_000_000_000_000), ("Gbit/s", 1_000_000_000), ("Mbit/s", 1_000_000), ("kbit/s", 1_000)];
+        let Some((unit, size)) = UNITS.iter().find(|(_, size)| self.0 >= *size) else {
+            return f.pad(&format!("{} bit/s", self.0));
+        };
+        let hundredths = div_half_even(i128::from(self.0) * 100, i128::from(*size));
+        let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        f.pad(&format!("{} {unit}", text.trim_end_matches('0').trim_end_matches('.')))
+    }
+}
+
 impl fmt::Display for Millis {
-    /// Two largest units that matter: `5 h 43 m`, `33 m 7 s`, `12.5 s`, `0 s`.
+    /// Two largest units that matter: `5 h 43 m`, `33 m 7 s`, `12.5 s`, `20 ms`, `0 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = u64::try_from(div_half_even(i128::from(self.0), 1000)).unwrap_or(u64::MAX);
         let text = if self.0 == 0 {
             "0 s".to_owned()
+        } else if self.0 < 1_000 {
+            format!("{} ms", self.0)
         } else if self.0 < 60_000 {
-            let tenths = div_half_even(i128::from(self.0), 100).max(1);
+            let tenths = div_half_even(i128::from(self.0), 100);
             let text = format!("{}.{}", tenths / 10, tenths % 10);
             format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
         } else if seconds < 3600 {

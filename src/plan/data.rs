@@ -2,13 +2,14 @@
 //! milliseconds since the job's start, sizes in bytes.
 
 use crate::model::{
-    ArtifactRef, Bytes, DataRate, Extras, Gigabyte, Millis, Money, Objective, PlaceName, Purchase, Rate, Tee, Unit,
+    ArtifactRef, Bytes, DataRate, Destination, Extras, Gigabyte, Millis, Money, Objective, PlaceName, Purchase, Rate,
+    Tee, Unit,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the format that this code writes. A reader refuses another major version.
-pub const FORMAT_VERSION: &str = "1.2";
+pub const FORMAT_VERSION: &str = "1.3";
 
 /// A whole plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +19,7 @@ pub struct Plan {
     /// The job's name.
     pub job: String,
     pub inputs: Inputs,
-    pub objective: Objective,
+    pub objective: PlannedObjective,
     pub limits: Limits,
     /// By start, then by name.
     pub stages: Vec<PlannedStage>,
@@ -43,6 +44,37 @@ pub struct Plan {
     /// refused. None: it was written before there was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub digest: Option<String>,
+}
+
+/// What a plan minimises first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlannedObjective {
+    /// Money, then time. Plans of formats before 1.3 say so also where time is weighed.
+    Cost,
+    /// Time, then money.
+    Time,
+    /// Money, and what the time is worth by [`Limits::hour_nano_usd`].
+    Weighted,
+}
+
+impl PlannedObjective {
+    /// What counts before anything else.
+    pub fn first(self) -> Objective {
+        match self {
+            Self::Cost | Self::Weighted => Objective::Cost,
+            Self::Time => Objective::Time,
+        }
+    }
+
+    /// The objective of a policy that says what an hour is worth, or does not.
+    pub fn of(minimize: Objective, hour: Option<Rate>) -> Self {
+        match (minimize, hour) {
+            (Objective::Time, _) => Self::Time,
+            (Objective::Cost, None) => Self::Cost,
+            (Objective::Cost, Some(_)) => Self::Weighted,
+        }
+    }
 }
 
 /// SHA-256 digests of the canonical forms of what was planned.
@@ -134,6 +166,17 @@ pub struct PlannedStage {
     pub reads: BTreeSet<ArtifactRef>,
     /// Its outputs and their planned sizes.
     pub writes: BTreeMap<String, Bytes>,
+    /// Where its outputs go that the job sends somewhere or that nobody reads. Plans of formats
+    /// before 1.3 do not say it: there, what nobody reads comes home unpriced.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub outputs: BTreeMap<String, Destination>,
+    /// The policy's line that forbids to bring its outputs to the machine that `sky` runs on; none:
+    /// they may be brought there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kept_from_home_by: Option<String>,
+    /// The same for the checkpoints of its progress, which carry the labels of all that it reads.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checkpoints_kept_from_home_by: Option<String>,
     /// Stages that must end first, by data or by order.
     pub after: BTreeSet<String>,
     /// The command; none if the stage can only be planned.
@@ -189,6 +232,9 @@ pub struct PlannedWay {
     /// The dearest tier that the plan's data reaches: no gigabyte costs more.
     pub rate_nano_usd_per_gb: DataRate,
     pub bits_per_second: u64,
+    /// That speed is assumed: nobody has measured or declared it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub assumed_speed: bool,
 }
 
 /// The state that a plan goes on from.
@@ -323,7 +369,7 @@ fn costs_nothing(cost: &Money) -> bool {
     cost.0 == 0
 }
 
-/// One copy of an artifact to another place.
+/// One copy of an artifact to another place; to `local:here` if it is brought home.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedTransfer {
     pub artifact: ArtifactRef,
@@ -331,7 +377,7 @@ pub struct PlannedTransfer {
     pub from: PlaceName,
     pub to: PlaceName,
     pub bytes: Bytes,
-    /// The stages that read this copy.
+    /// The stages that read this copy; none if it is brought home.
     pub readers: BTreeSet<String>,
     pub start_ms: Millis,
     pub duration_ms: Millis,
@@ -345,10 +391,28 @@ pub struct PlannedTransfer {
     /// Bytes of a gigabyte as that cloud bills it.
     #[serde(skip_serializing_if = "is_decimal", default)]
     pub billed_gb_bytes: Gigabyte,
+    /// The speed of the way; 0 in plans of formats before 1.3.
+    #[serde(skip_serializing_if = "is_unsaid", default)]
+    pub bits_per_second: u64,
+    /// That speed is assumed: nobody has measured or declared it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub assumed_speed: bool,
+    /// What of other copies passes the link of this machine, which it shares with them, before this
+    /// one has arrived: part of its duration.
+    #[serde(skip_serializing_if = "is_empty", default)]
+    pub shared_link_bytes: Bytes,
 }
 
 fn is_decimal(gigabyte: &Gigabyte) -> bool {
     *gigabyte == Gigabyte::DECIMAL
+}
+
+fn is_unsaid(bits_per_second: &u64) -> bool {
+    *bits_per_second == 0
+}
+
+fn is_empty(bytes: &Bytes) -> bool {
+    bytes.0 == 0
 }
 
 /// A dataset, as the job gives it.

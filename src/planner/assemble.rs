@@ -2,14 +2,15 @@
 
 use super::rungs::{self, Dag};
 use crate::catalog::Catalog;
-use crate::compile::{self, Compiled};
+use crate::compile::{self, Compiled, Stays};
 use crate::model::{
-    AcceleratorNeed, Bytes, DataRate, Gigabyte, Job, Machine, Money, Offer, Policy, Purchase, Rate, Stage, Unit, dag,
-    fanout,
+    AcceleratorNeed, Bytes, Destination, Gigabyte, Job, Machine, Money, Offer, Policy, Purchase, Rate, Stage, Unit,
+    dag, fanout,
 };
 use crate::plan::*;
 use crate::problem::{Evaluation, Instance, StageChoices, evaluate_on, routes, worth};
 use crate::solve::Solved;
+use std::collections::BTreeMap;
 
 /// All that a plan is made of.
 #[derive(Clone, Debug)]
@@ -37,6 +38,9 @@ pub struct SolverName {
 
 /// Writes the plan down.
 pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
+    // Alternatives may be offers that are not worth planning.
+    let extended = compile::with_spares(parts.compiled, parts.policy, parts.catalog, &parts.solved.picks);
+    let parts = &Parts { compiled: &extended, ..parts.clone() };
     let Parts { job, policy, catalog, compiled, solved, single, .. } = parts;
     let evaluation = &solved.evaluation;
     let dag = Dag::of(&compiled.instance, &solved.picks);
@@ -53,7 +57,7 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         sky_version: env!("CARGO_PKG_VERSION").to_owned(),
         job: job.name.clone(),
         inputs: parts.inputs.clone(),
-        objective: policy.minimize,
+        objective: PlannedObjective::of(policy.minimize, policy.hour),
         limits: Limits { deadline_ms: policy.deadline, budget_micro_usd: policy.budget, hour_nano_usd: policy.hour },
         stages,
         transfers,
@@ -166,6 +170,12 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         labels: compiled.labels.of_stage.get(name).cloned().unwrap_or_default(),
         reads: stage.reads.clone(),
         writes: stage.writes.clone(),
+        outputs: destinations(compiled, index),
+        checkpoints_kept_from_home_by: stage.checkpoint.as_ref().and_then(|_| {
+            let labels = compiled.labels.of_stage.get(name).cloned().unwrap_or_default();
+            crate::rule::forbids_home(parts.policy, &labels)
+        }),
+        kept_from_home_by: compiled.results.forbidden[index].clone(),
         after: dag::predecessors(stage).into_iter().map(str::to_owned).collect(),
         run: stage.run.clone(),
         files: stage.files.clone(),
@@ -177,6 +187,15 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         }),
         alternatives: rungs::alternatives(parts, dag, index),
     }
+}
+
+/// Where the outputs of a stage go, by the output's name.
+fn destinations(compiled: &Compiled, stage: usize) -> BTreeMap<String, Destination> {
+    // Stages and artifacts are both in the order of their names.
+    let outputs = &compiled.results.outputs;
+    let first = outputs.partition_point(|output| output.stage < stage);
+    let own = outputs[first..].iter().take_while(|output| output.stage == stage);
+    own.map(|output| (output.artifact.file_name().to_owned(), output.destination)).collect()
 }
 
 /// `V100:4`.
@@ -212,7 +231,10 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
     let Evaluation { copies, .. } = &solved.evaluation;
     let transfer = |copy: &crate::problem::evaluate::Copy| {
         let artifact = &instance.artifacts[copy.artifact];
-        let readers = artifact.readers.iter().filter(|reader| site_of(**reader) == copy.to);
+        // Stages after those of the job stand for bringing an output home.
+        let stages = artifact.readers.iter().filter(|reader| **reader < compiled.stages.len());
+        let readers = stages.filter(|reader| site_of(**reader) == copy.to);
+        let (from, to) = (compiled.sites[copy.from], compiled.sites[copy.to]);
         let class = instance.links.class(copy.from, copy.to);
         PlannedTransfer {
             artifact: compiled.artifacts[copy.artifact].clone(),
@@ -224,7 +246,10 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
             duration_ms: millis(copy.duration),
             cost_micro_usd: money(copy.cost),
             storage_micro_usd: money(copy.kept),
-            rate_nano_usd_per_gb: class.map_or(DataRate(0), |class| last_rate(parts, class, artifact.bytes)),
+            rate_nano_usd_per_gb: copy.last_rate,
+            bits_per_second: instance.links.bandwidth[copy.from * instance.links.sites + copy.to].0,
+            assumed_speed: compile::speed(catalog, parts.policy, from, to).is_none(),
+            shared_link_bytes: Bytes(artifact.link_bytes.0.saturating_sub(artifact.bytes.0)),
             billed_gb_bytes: class
                 .map_or(Gigabyte::DECIMAL, |class| instance.links.tariffs[usize::from(class)].tariff.gigabyte()),
         }
@@ -232,11 +257,7 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
     copies.iter().map(transfer).collect()
 }
 
-fn last_rate(parts: &Parts<'_>, class: u16, bytes: Bytes) -> DataRate {
-    parts.compiled.instance.links.tariffs[usize::from(class)].tariff.last_rate(bytes)
-}
-
-fn planned_datasets(job: &Job) -> std::collections::BTreeMap<String, PlannedDataset> {
+fn planned_datasets(job: &Job) -> BTreeMap<String, PlannedDataset> {
     let planned = |dataset: &crate::model::Dataset| PlannedDataset {
         at: dataset.at.clone(),
         path: dataset.path.clone(),
@@ -267,7 +288,41 @@ fn warnings(parts: &Parts<'_>) -> Vec<String> {
     let taken = taken.map(|((stage, pick), candidates)| &candidates[stage.choices[*pick].tag]);
     warnings.extend(compile::assumptions(taken, catalog));
     warnings.extend(handed_on(compiled, solved));
+    warnings.extend(left_there(compiled, policy));
     warnings
+}
+
+/// Outputs that a warning names.
+const NAMED: usize = 4;
+
+/// Outputs that nobody reads and that are not brought home although the job does not say so, by reason.
+fn left_there(compiled: &Compiled, policy: &Policy) -> Vec<String> {
+    let mut by_reason: BTreeMap<&Stays, Vec<String>> = BTreeMap::new();
+    for output in &compiled.results.outputs {
+        if let Some(why) = &output.stays {
+            by_reason.entry(why).or_default().push(output.artifact.to_string());
+        }
+    }
+    let said = |(why, outputs): (&Stays, Vec<String>)| {
+        let named = outputs.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let more = outputs.len().saturating_sub(NAMED);
+        let names = if more > 0 { format!("{named} and {more} more") } else { named };
+        let (verb, is) = if outputs.len() == 1 { ("stays", "is") } else { ("stay", "are") };
+        let why = match why {
+            Stays::Unpriced => "the catalog has no egress price for the way to this machine".to_owned(),
+            Stays::Forbidden(rule) if policy.home.country.is_some() => {
+                format!("{rule} forbids to bring it to this machine as `[home]` of the policy declares it")
+            }
+            Stays::Forbidden(rule) => format!(
+                "{rule} covers it and the country of this machine is not declared: add `[home]` with \
+                 `country = \"DE\"` to the policy"
+            ),
+        };
+        format!(
+            "{names} {verb} where it {is} made and {is} not brought home: {why}; or write `\"there\"` for it in `[outputs]`"
+        )
+    };
+    by_reason.into_iter().map(said).collect()
 }
 
 /// Where copies come straight from their origins for the sake of the proof: what handing them on

@@ -57,10 +57,19 @@ pub fn conflict(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) 
         }
     }
     let mut search = Search::new(&oracle, &lines);
-    let (found, smallest) = search.smallest()?;
+    let (found, smallest) = match search.smallest() {
+        Ok(found) => found,
+        // All lines together clash: that is known, and for less there is no time.
+        Err(_) if effort.is_over() => ((0..lines.len()).collect(), false),
+        Err(error) => return Err(error),
+    };
     let mut clashing = Vec::new();
     for index in &found {
         let line = &lines[*index];
+        if effort.is_over() {
+            clashing.push(Clashing { line: line.clone(), enough: false, relaxation: None });
+            continue;
+        }
         let enough = oracle.feasible_without([line])?;
         // If other lines clash too, only those of this set are looked at.
         let others = lines.iter().enumerate().filter(|(other, _)| !enough && !found.contains(other));
@@ -71,6 +80,9 @@ pub fn conflict(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) 
     }
     let mut changeable = Vec::new();
     for line in defaults(policy).into_iter().filter(|line| !lines.contains(line)) {
+        if effort.is_over() {
+            break;
+        }
         if oracle.feasible_without([&line])? {
             let relaxation = relax(&line, job, policy, catalog, effort)?;
             changeable.push(Clashing { line, enough: true, relaxation });
@@ -126,6 +138,9 @@ impl<'a> Search<'a> {
         }
         if self.clashing.iter().any(|known| known.is_subset(kept)) {
             return Ok(false);
+        }
+        if self.oracle.effort.is_over() {
+            return Err(SolverError("the time limit ended the search for lines that clash".to_owned()));
         }
         self.questions = self.questions.saturating_sub(1);
         let dropped = self.lines.iter().enumerate().filter(|(index, _)| !kept.contains(index));

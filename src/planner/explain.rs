@@ -195,6 +195,7 @@ impl Case<'_> {
             datasets: BTreeMap::from([(DATA.to_owned(), dataset)]),
             stages: BTreeMap::from([(name.to_owned(), stage)]),
             spread: Vec::new(),
+            outputs: BTreeMap::new(),
             ..self.job.clone()
         })
     }
@@ -214,7 +215,7 @@ impl Case<'_> {
             found = solve::solve(&instance, &Highs, self.effort)?;
         }
         let Outcome::Solved(solved) = found else { return Ok(None) };
-        let offers: Vec<Offer> = (0..instance.stages.len())
+        let offers: Vec<Offer> = (0..self.compiled.stages.len())
             .map(|stage| {
                 let tag = instance.stages[stage].choices[solved.picks[stage]].tag;
                 self.catalog.offers[self.compiled.candidates[stage][tag].offer]

@@ -5,7 +5,9 @@
 //! (stages, data, sizes, labels, durations) is no such line.
 
 use crate::model::offer::{ANY_ARCH, CLASSES};
-use crate::model::{Allocation, Job, Needs, Pattern, Policy, Quota, ServiceNeed, Stage, Work};
+use crate::model::{
+    Allocation, ArtifactRef, Destination, Job, Needs, Pattern, Policy, Quota, ServiceNeed, Stage, Work,
+};
 use std::collections::BTreeSet;
 
 /// Which file a line is in.
@@ -59,6 +61,8 @@ pub enum What {
     StageAllocation(String),
     /// Index into the job's list.
     Spread(usize),
+    /// This output, `train.model`, is to be brought home.
+    BroughtHome(ArtifactRef),
 }
 
 /// What a quota counts.
@@ -200,6 +204,8 @@ pub fn written(job: &Job, policy: &Policy) -> Vec<Line> {
             lines.push(Line::job(at("allocation"), What::StageAllocation(name.clone())));
         }
     }
+    let homeward = job.outputs.iter().filter(|(_, destination)| **destination == Destination::Home);
+    lines.extend(homeward.map(|(output, _)| Line::job(format!("outputs.{output}"), What::BroughtHome(output.clone()))));
     lines.extend((0..job.spread.len()).map(|index| Line::job(format!("spread.{index}"), What::Spread(index))));
     lines
 }
@@ -371,6 +377,7 @@ fn drop_one(line: &Line, job: &mut Job, policy: &mut Policy, spread: &mut BTreeS
             }
         }
         What::Spread(index) => drop(spread.insert(*index)),
+        What::BroughtHome(output) => drop(job.outputs.remove(output)),
     }
 }
 

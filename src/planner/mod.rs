@@ -96,7 +96,7 @@ fn planned(
             let parts = assemble::Parts { job, policy, catalog, compiled, solved, single, inputs, from_state };
             let solver = assemble::SolverName { name: solver.name(), version: solver.version() };
             let mut plan = assemble::assemble(&parts, &solver);
-            plan.solver.time_limited = settings.effort.seconds.is_some();
+            plan.solver.time_limited = settings.effort.limit.is_some();
             verify::signed(plan)
         }
     }
@@ -135,6 +135,10 @@ fn single_cloud(
     for (policy, within_limits) in [(policy, true), (&unlimited, false)] {
         let mut best: Option<SingleCloud> = None;
         for cloud in complete_clouds(compiled, catalog) {
+            // A comparison with some clouds only would be none.
+            if settings.effort.is_over() {
+                return Ok(None);
+            }
             let only = Allowance { allow: Some(BTreeSet::from([Pattern(cloud.clone())])), ..policy.clouds.clone() };
             let policy = Policy { clouds: only, ..policy.clone() };
             let Some(found) = inside(job, &policy, catalog, settings, cloud)? else { continue };

@@ -12,10 +12,10 @@ use crate::catalog::{Catalog, Terms};
 use crate::compile::spot;
 use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
 use crate::model::{
-    AcceleratorNeed, Allocation, ArtifactRef, Bytes, Domain, Job, Machine, Millis, Money, Needs, Offer, OfferName,
-    Place, PlaceName, Policy, Purchase, Rate, Stage, Tariff, Unit, Work,
+    AcceleratorNeed, Allocation, ArtifactRef, Bandwidth, Bytes, Destination, Domain, Job, Machine, Millis, Money,
+    Needs, Objective, Offer, OfferName, Place, PlaceName, Policy, Purchase, Rate, Stage, Tariff, Unit, Work,
 };
-use crate::plan::{Plan, PlannedStage, PlannedTransfer, Usage};
+use crate::plan::{Plan, PlannedObjective, PlannedStage, PlannedTransfer, Usage};
 use crate::rule;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,13 +70,23 @@ impl<'a> Check<'a> {
         let expected: Vec<&str> = self.job.stages.keys().map(String::as_str).collect();
         self.same("stages".to_owned(), &names, &expected);
         self.same("job".to_owned(), &self.plan.job.as_str(), &self.job.name.as_str());
-        self.same("objective".to_owned(), &self.plan.objective, &self.policy.minimize);
+        self.same("objective".to_owned(), &self.plan.objective, &self.objective());
+        let hour = self.plan.limits.hour_nano_usd;
+        self.same("limits.hour_nano_usd".to_owned(), &hour, &self.policy.hour);
         let limits = &self.plan.limits;
         self.same("limits.deadline_ms".to_owned(), &limits.deadline_ms, &self.policy.deadline);
         self.same("limits.budget_micro_usd".to_owned(), &limits.budget_micro_usd, &self.policy.budget);
         let given: Vec<_> = self.job.datasets.iter().map(|(n, d)| (n, &d.at, &d.path, d.size, &d.labels)).collect();
         let planned: Vec<_> = self.plan.datasets.iter().map(|(n, d)| (n, &d.at, &d.path, d.bytes, &d.labels)).collect();
         self.same("datasets".to_owned(), &planned, &given);
+    }
+
+    fn objective(&self) -> PlannedObjective {
+        match (self.policy.minimize, self.policy.hour) {
+            (Objective::Time, _) => PlannedObjective::Time,
+            (Objective::Cost, Some(_)) => PlannedObjective::Weighted,
+            (Objective::Cost, None) => PlannedObjective::Cost,
+        }
     }
 
     fn place(&self, name: &PlaceName) -> Option<(u32, &'a Place)> {
@@ -167,6 +177,40 @@ impl<'a> Check<'a> {
             self.wrong(at("instance_type"), &planned.instance_type, "a machine that meets the stage's needs");
         }
         self.schedule(stage, planned, offer);
+        self.outputs(stage, planned, &labels);
+    }
+
+    /// Where the stage's outputs go: as the job says, or as the rules allow; and whether they get there.
+    fn outputs(&mut self, stage: &Stage, planned: &PlannedStage, read: &BTreeSet<String>) {
+        let at = |member: &str| format!("stages.{}.{member}", planned.name);
+        let carried: BTreeSet<String> = read.difference(&stage.removes).cloned().collect();
+        let forbidden = rule::forbids_home(self.policy, &carried).filter(|_| !stage.writes.is_empty());
+        self.same(at("kept_from_home_by"), &planned.kept_from_home_by, &forbidden);
+        let progress = rule::forbids_home(self.policy, read).filter(|_| stage.checkpoint.is_some());
+        self.same(at("checkpoints_kept_from_home_by"), &planned.checkpoints_kept_from_home_by, &progress);
+        for output in stage.writes.keys() {
+            let whole = ArtifactRef::Output { stage: planned.name.clone(), name: output.clone() };
+            let is_read = self.job.stages.values().any(|stage| stage.reads.contains(&whole));
+            let goes = planned.outputs.get(output).copied();
+            let at = at(&format!("outputs.{output}"));
+            match (self.job.outputs.get(&whole).copied(), is_read) {
+                (None, true) => self.same(at, &goes, &None),
+                (Some(said), _) => self.same(at, &goes, &Some(said)),
+                (None, false) if forbidden.is_some() => self.same(at, &goes, &Some(Destination::There)),
+                // It stays only where nobody knows what it would cost to bring it.
+                (None, false) if self.tariff(&planned.place, &PlaceName::here()).is_some() => {
+                    self.same(at, &goes, &Some(Destination::Home));
+                }
+                (None, false) => self.same(at, &goes, &Some(Destination::There)),
+            }
+            let at = format!("transfers.{whole} to {}", PlaceName::here());
+            let home = |copy: &&PlannedTransfer| copy.artifact == whole && copy.readers.is_empty();
+            let brought = self.plan.transfers.iter().filter(home).count();
+            self.same(at.clone(), &brought, &usize::from(goes == Some(Destination::Home)));
+            if let Some(rule) = forbidden.as_ref().filter(|_| brought > 0) {
+                self.wrong(at, "brought home", format!("kept where it is made: {rule}"));
+            }
+        }
     }
 
     fn bought(&self, stage: &Stage, purchase: Purchase) -> bool {
@@ -311,16 +355,7 @@ impl<'a> Check<'a> {
         }
         self.same(at("cost_micro_usd"), &planned.cost_micro_usd, &cost);
         self.beside(stage, planned, offer, billed);
-        let read = |name: &String| {
-            let whole = ArtifactRef::Output { stage: planned.name.clone(), name: name.clone() };
-            self.job.stages.values().any(|stage| stage.reads.contains(&whole))
-        };
-        let kept: Money = stage
-            .writes
-            .iter()
-            .filter(|(name, _)| read(name))
-            .map(|(_, bytes)| self.kept(&planned.place, *bytes))
-            .sum();
+        let kept: Money = stage.writes.values().map(|bytes| self.kept(&planned.place, *bytes)).sum();
         self.same(at("storage_micro_usd"), &planned.storage_micro_usd, &kept);
     }
 
@@ -398,7 +433,8 @@ impl<'a> Check<'a> {
             .map(|(name, _)| name.clone())
             .collect();
         self.same(at("readers"), &copy.readers, &readers);
-        if readers.is_empty() {
+        let brought_home = self.brought_home(copy);
+        if readers.is_empty() && !brought_home {
             self.wrong(at("readers"), "none", "a stage that reads it there");
         }
         let twins = self.plan.transfers.iter().filter(|other| other.artifact == copy.artifact && other.to == copy.to);
@@ -410,11 +446,64 @@ impl<'a> Check<'a> {
             Some(ready) => self.same(at("start_ms"), &copy.start_ms, &ready),
             None => self.wrong(at("from"), &copy.from, "a place that has it"),
         }
-        let bits = i128::from(copy.bytes.0) * 8000;
-        let time = div_half_even(bits, i128::from(self.catalog.network.bandwidth(from, to).0.max(1)));
+        let speed = self.speed(copy, from, to);
+        self.same(at("assumed_speed"), &copy.assumed_speed, &speed.is_none());
+        let speed = speed.map_or(1_000_000_000, |speed| speed.0);
+        self.same(at("bits_per_second"), &copy.bits_per_second, &speed);
+        let shared = self.shares_link_with(copy);
+        self.same(at("shared_link_bytes"), &copy.shared_link_bytes, &shared);
+        let bits = (i128::from(copy.bytes.0) + i128::from(shared.0)) * 8000;
+        let time = div_half_even(bits, i128::from(speed.max(1)));
         let time = Millis(u64::try_from(time).unwrap_or(u64::MAX));
         self.same(at("duration_ms"), &copy.duration_ms, &time);
         self.same(at("storage_micro_usd"), &copy.storage_micro_usd, &self.kept(&copy.to, copy.bytes));
+    }
+
+    /// Whether a copy brings an output home.
+    fn brought_home(&self, copy: &PlannedTransfer) -> bool {
+        let ArtifactRef::Output { stage, name } = &copy.artifact else { return false };
+        let goes = self.stages.get(stage.as_str()).and_then(|stage| stage.outputs.get(name));
+        copy.to == PlaceName::here() && goes == Some(&Destination::Home)
+    }
+
+    /// The speed of a way, if it was measured or the policy declares it.
+    fn speed(&self, copy: &PlannedTransfer, from: u32, to: u32) -> Option<Bandwidth> {
+        let (here, home) = (PlaceName::here(), &self.policy.home);
+        let measured = self.catalog.network.speed(from, to).map(|speed| speed.bandwidth);
+        let declared = match () {
+            () if copy.from == here => home.uplink,
+            () if copy.to == here => home.downlink.or(home.uplink),
+            () => None,
+        };
+        [measured, declared].into_iter().flatten().min()
+    }
+
+    /// What of other copies a fair link of this machine lets pass before a copy has arrived: of each
+    /// no more than the copy itself. Every reader of data that lies here fetches it on its own.
+    fn shares_link_with(&self, copy: &PlannedTransfer) -> Bytes {
+        let (here, own) = (PlaceName::here(), copy.bytes.0);
+        let sum = |sizes: &mut dyn Iterator<Item = (u64, u64)>| -> u64 {
+            sizes.fold(0, |sum, (bytes, times)| sum.saturating_add(bytes.min(own).saturating_mul(times)))
+        };
+        let lies_here = self.origin(&copy.artifact).is_some_and(|(origin, ready)| *origin == here && ready.0 == 0);
+        let passed = match () {
+            () if lies_here => {
+                let readers = |name: &ArtifactRef| {
+                    self.job.stages.values().filter(|stage| stage.reads.contains(name)).count() as u64
+                };
+                let data = self.job.datasets.iter().filter(|(_, data)| data.at == here);
+                let data = data.map(|(name, data)| (data.size.0, readers(&ArtifactRef::Dataset(name.clone()))));
+                let made = self.job.made.iter().filter(|(_, data)| data.at == here);
+                let made = made.map(|(name, data)| (data.size.0, readers(name)));
+                sum(&mut data.chain(made))
+            }
+            () if self.brought_home(copy) => {
+                let home = self.plan.transfers.iter().filter(|other| self.brought_home(other));
+                sum(&mut home.map(|other| (other.bytes.0, 1)))
+            }
+            () => own,
+        };
+        Bytes(passed.saturating_sub(own))
     }
 
     /// The price list of a way, with the part of the bill that it is counted on; an arrangement of
@@ -434,7 +523,8 @@ impl<'a> Check<'a> {
     /// a free allowance is shared out between price lists is left to the comparison of the whole.
     fn egress(&mut self) {
         let mut copies: Vec<&PlannedTransfer> = self.plan.transfers.iter().collect();
-        copies.sort_by_key(|copy| (&copy.artifact, &copy.to));
+        // What is brought home comes after what is read.
+        copies.sort_by_key(|copy| (&copy.artifact, copy.readers.is_empty(), &copy.to));
         let mut volumes: BTreeMap<Bill, u64> = BTreeMap::new();
         for copy in copies {
             let at = format!("transfers.{} to {}.cost_micro_usd", copy.artifact, copy.to);
@@ -473,7 +563,9 @@ impl<'a> Check<'a> {
         let egress: Money = transfers.iter().map(|copy| copy.cost_micro_usd).sum();
         let storage = stages.iter().map(|stage| stage.storage_micro_usd);
         let storage: Money = storage.chain(transfers.iter().map(|copy| copy.storage_micro_usd)).sum();
-        let makespan = stages.iter().map(|stage| stage.end_ms).max().unwrap_or_default();
+        let home = transfers.iter().filter(|copy| copy.readers.is_empty());
+        let ends = stages.iter().map(|stage| stage.end_ms);
+        let makespan = ends.chain(home.map(|copy| copy.start_ms + copy.duration_ms)).max().unwrap_or_default();
         let disks: Money = stages.iter().map(|stage| stage.disk_micro_usd).sum();
         let addresses: Money = stages.iter().map(|stage| stage.address_micro_usd).sum();
         self.same("totals.disk_micro_usd".to_owned(), &totals.disk_micro_usd, &disks);

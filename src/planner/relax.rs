@@ -6,7 +6,8 @@ use super::lines::{Counted, Line, Need, What, without};
 use crate::catalog::Catalog;
 use crate::model::policy::DEFAULT_LABEL;
 use crate::model::{
-    AcceleratorNeed, Bytes, Job, Machine, Millis, Money, Needs, Objective, Offer, Pattern, Policy, Tee, Work,
+    AcceleratorNeed, Bytes, Destination, Job, Machine, Millis, Money, Needs, Objective, Offer, Pattern, Policy, Tee,
+    Work,
 };
 use crate::solve::{Effort, SolverError};
 use std::collections::BTreeSet;
@@ -37,6 +38,8 @@ pub enum Relaxed {
     Bytes(Bytes),
     /// Names to add to the line's list; all of them together if there are several.
     Add(BTreeSet<String>),
+    /// So many machines with these cards each, in place of one with all of them.
+    Gang(AcceleratorNeed, u32),
     /// It has to go.
     Drop,
 }
@@ -71,9 +74,14 @@ pub fn relax(
         What::Residency(_) | What::Trust(_) | What::CloudsAllow | What::PlacesAllow | What::Partitions => {
             case.names()?
         }
-        What::Need(_, Need::Accelerators | Need::Tee | Need::Places | Need::InstanceTypes) => case.names()?,
+        What::Need(stage, Need::Accelerators) => match case.gang(stage)? {
+            Some(gang) => gang,
+            None => case.names()?,
+        },
+        What::Need(_, Need::Tee | Need::Places | Need::InstanceTypes) => case.names()?,
         What::CloudAct | What::CloudsDeny(_) | What::PlacesDeny(_) | What::Spot | What::Allocation => case.gone(),
         What::Parents | What::OperatorsAllow | What::OperatorsDeny | What::Certifications(_) => case.gone(),
+        What::BroughtHome(_) => case.gone(),
         What::StageAllocation(_) | What::Need(_, Need::Arch | Need::Service | Need::AnyOf) => case.gone(),
     };
     Ok(Some(relaxation))
@@ -210,6 +218,33 @@ impl Case<'_> {
         (job, policy)
     }
 
+    /// The same cards spread over several machines, if no machine has so many of them.
+    fn gang(&self, name: &str) -> Result<Option<Relaxation>, SolverError> {
+        let Some(stage) = self.job.stages.get(name) else { return Ok(None) };
+        for need in &stage.needs.accelerators {
+            let card = self.catalog.accelerator_name(&need.name);
+            let counts = self.catalog.machines.iter().filter_map(|machine| machine.accelerator.as_ref());
+            let most = counts.filter(|(known, _)| Some(known.as_str()) == card).map(|(_, count)| *count).max();
+            let Some(most) = most.filter(|most| *most > 0 && *most < need.thousandths) else { continue };
+            let machines = need.thousandths.div_ceil(most);
+            let each = AcceleratorNeed { name: need.name.clone(), thousandths: most };
+            let (mut job, policy) = (self.job.clone(), self.policy.clone());
+            let Some(spread) = job.stages.get_mut(name) else { continue };
+            spread.nodes = spread.nodes.saturating_mul(machines);
+            spread.needs.accelerators = BTreeSet::from([each.clone()]);
+            if let Work::DurationBy(times) = &mut spread.work
+                && let Some(time) = times.get(need).copied()
+            {
+                times.insert(each.clone(), time);
+            }
+            if let Some(found) = best(&job, &policy, self.catalog, self.effort)? {
+                let to = Relaxed::Gang(each, stage.nodes.saturating_mul(machines));
+                return Ok(Some(Relaxation { to, figures: Some(found.figures), least: false }));
+            }
+        }
+        Ok(None)
+    }
+
     /// The name to add for which the best plan is best, or the names that are enough together.
     fn names(&self) -> Result<Relaxation, SolverError> {
         let missing = self.missing();
@@ -272,7 +307,17 @@ impl Case<'_> {
                 names.extend(self.lacking(offer)?);
             }
         }
+        names.extend(self.country_of_home());
         Some(names)
+    }
+
+    /// The country of this machine, where the line would have to list it for what the job brings home.
+    fn country_of_home(&self) -> Option<String> {
+        let What::Residency(label) = &self.line.what else { return None };
+        let country = self.policy.home.country.clone()?;
+        let listed = self.policy.residency.get(label).is_some_and(|list| list.contains(&country));
+        let brought = self.job.outputs.values().any(|destination| *destination == Destination::Home);
+        (brought && !listed).then_some(country)
     }
 
     /// The name that the line would have to list for this offer; `Some(None)`: it does already.

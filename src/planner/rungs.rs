@@ -3,6 +3,7 @@
 //! had.
 
 use super::assemble::{Parts, accelerator, billing, hourly, offer_of, usage};
+use crate::compile;
 use crate::model::{Bytes, DataRate, PlaceName};
 use crate::plan::{Alternative, PlannedStage, PlannedWay, millis, money};
 use crate::problem::{Followers, Instance, Origin, Shape, caused, evaluate, routes, spread, together, touched, used};
@@ -180,7 +181,10 @@ pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay
         let places = std::iter::once(&stage.place).chain(stage.alternatives.iter().map(|other| &other.place));
         places.filter_map(site).collect()
     };
-    let of_stages: Vec<BTreeSet<usize>> = stages.iter().map(of_stage).collect();
+    let mut of_stages: Vec<BTreeSet<usize>> = stages.iter().map(of_stage).collect();
+    // What is brought home has one place to go to.
+    let arrivals = instance.stages.iter().skip(stages.len());
+    of_stages.extend(arrivals.map(|arrival| arrival.choices.iter().map(|choice| choice.site).collect()));
     let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();
     for artifact in &instance.artifacts {
         let from = match artifact.origin {
@@ -210,6 +214,7 @@ pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay
                 to: name(to).clone(),
                 rate_nano_usd_per_gb: DataRate(dearest.0.saturating_add(keep.0)),
                 bits_per_second: instance.links.bandwidth[from * instance.links.sites + to].0,
+                assumed_speed: compile::speed(parts.catalog, parts.policy, sites[from], sites[to]).is_none(),
             })
         })
         .collect();

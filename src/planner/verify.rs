@@ -11,7 +11,7 @@ use super::{NoPlan, assemble, rest};
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
 use crate::model::{Job, Objective, PlaceName, Policy};
-use crate::plan::{Plan, PlannedTransfer, SolverReport, file as plan_file};
+use crate::plan::{Plan, PlannedObjective, PlannedTransfer, SolverReport, file as plan_file};
 use crate::problem::{Routes, evaluate_on};
 use crate::solve::{Proof, Solved};
 use serde_json::Value;
@@ -125,7 +125,10 @@ fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Vec<usiz
         let says = || format!("{} {} {}", stage.place, stage.instance_type, stage.purchase);
         position.ok_or_else(|| Difference::new(at(), says(), "an offer that it may take, and that no other beats"))
     };
-    compiled.stages.iter().enumerate().map(of).collect()
+    let mut picks: Vec<usize> = compiled.stages.iter().enumerate().map(of).collect::<Result<_, _>>()?;
+    // What stands for bringing an output home has one choice.
+    picks.resize(compiled.instance.stages.len(), 0);
+    Ok(picks)
 }
 
 /// The ways that copies take, where they do not come from the artifact's origin.
@@ -133,8 +136,9 @@ fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
     let site = |place: &PlaceName| compiled.sites.binary_search(&catalog.place_id(place)?).ok();
     let way = |copy: &PlannedTransfer| {
         let artifact = compiled.artifacts.iter().position(|artifact| *artifact == copy.artifact)?;
+        let brought_home = copy.readers.is_empty();
         let again = plan.transfers.iter().any(|other| other.artifact == copy.artifact && other.to == copy.from);
-        again.then_some(((artifact, site(&copy.to)?), site(&copy.from)?))
+        (again && !brought_home).then_some(((artifact, site(&copy.to)?), site(&copy.from)?))
     };
     plan.transfers.iter().filter_map(way).collect()
 }
@@ -175,10 +179,10 @@ fn proof(plan: &Plan, policy: &Policy) -> Vec<Difference> {
     let cost = i128::from(plan.totals.cost_micro_usd.0) + i128::from(worth);
     let time = i128::from(plan.totals.makespan_ms.0);
     let (value, bound) = match (plan.objective, bound_ms) {
-        (Objective::Time, Some(bound)) => (time, i128::from(bound.0)),
+        (PlannedObjective::Time, Some(bound)) => (time, i128::from(bound.0)),
         _ => (cost, i128::from(bound_micro_usd.0)),
     };
-    let by_time = if plan.objective == Objective::Time { "a bound on time" } else { "none" };
+    let by_time = if plan.objective == PlannedObjective::Time { "a bound on time" } else { "none" };
     wrong("bound_ms", if bound_ms.is_some() { "a bound on time" } else { "none" }.to_owned(), by_time.to_owned());
     if bound > value {
         let at = if bound_ms.is_some() { "bound_ms" } else { "bound_micro_usd" };
@@ -190,7 +194,7 @@ fn proof(plan: &Plan, policy: &Policy) -> Vec<Difference> {
     let missing = (value - bound).max(0) * 1_000_000;
     let parts = (missing + value.max(1) - 1) / value.max(1);
     wrong("gap", gap.to_string(), parts.to_string());
-    let closed = value <= bound && (plan.objective == Objective::Cost || cost <= i128::from(bound_micro_usd.0));
+    let closed = value <= bound && (plan.objective != PlannedObjective::Time || cost <= i128::from(bound_micro_usd.0));
     match status.as_str() {
         "optimal" if closed => {}
         "optimal" => wrong("status", status.clone(), "feasible: the bound is not reached".to_owned()),

@@ -4,7 +4,7 @@
 use super::instance::{Artifact, Instance, Origin, Shape, StageChoices};
 use super::routes::{self, Routes};
 use crate::model::units::{MS_PER_HOUR, div_half_even};
-use crate::model::{Bytes, Objective};
+use crate::model::{Bytes, DataRate, Objective};
 use std::collections::BTreeSet;
 
 /// Cost and schedule of one placement.
@@ -33,6 +33,8 @@ pub struct Copy {
     pub duration: i64,
     /// Egress. Of a pool with tiers, this copy's share when copies are counted in their order.
     pub cost: i64,
+    /// The price of its last gigabyte, counted like `cost`.
+    pub last_rate: DataRate,
     /// Keeping it at `to`.
     pub kept: i64,
 }
@@ -110,19 +112,20 @@ pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: 
             };
             let price = &instance.links.tariffs[usize::from(instance.links.class(from, to)?)];
             let kept = price.kept(artifact.bytes);
-            let cost = match price.pool {
+            let (cost, last_rate) = match price.pool {
                 Some(pool) => {
                     let before = volumes[usize::from(pool)];
                     let after = before.saturating_add(artifact.bytes.0);
                     volumes[usize::from(pool)] = after;
                     let tariff = &instance.links.pools[usize::from(pool)].tariff;
-                    tariff.cost(Bytes(after)).0 - tariff.cost(Bytes(before)).0
+                    let cost = tariff.cost(Bytes(after)).0 - tariff.cost(Bytes(before)).0;
+                    (cost, tariff.last_rate(Bytes(after)))
                 }
-                None => price.cost(artifact.bytes) - kept,
+                None => (price.cost(artifact.bytes) - kept, price.tariff.last_rate(artifact.bytes)),
             };
             let start = ready + travel(instance, routes, index, origin, from);
-            let duration = instance.links.time(from, to, artifact.bytes);
-            copies.push(Copy { artifact: index, from, to, start, duration, cost, kept });
+            let duration = instance.links.time(from, to, artifact.link_bytes);
+            copies.push(Copy { artifact: index, from, to, start, duration, cost, last_rate, kept });
         }
     }
     let chosen = || (0..count).map(|stage| instance.stages[stage].choices[picks[stage]]);
@@ -207,7 +210,7 @@ pub fn ready(
 
 /// From when an artifact is ready until it has arrived.
 fn travel(instance: &Instance, routes: &Routes, artifact: usize, origin: usize, to: usize) -> i64 {
-    let bytes = instance.artifacts[artifact].bytes;
+    let bytes = instance.artifacts[artifact].link_bytes;
     if routes.is_empty() {
         return instance.links.time(origin, to, bytes);
     }

@@ -77,6 +77,9 @@ pub struct Artifact {
     pub label: String,
     pub origin: Origin,
     pub bytes: Bytes,
+    /// What the way carries until a copy has arrived: the artifact, and what shares the link of one
+    /// machine with it. Copies take the time of so much.
+    pub link_bytes: Bytes,
     /// Stages that read it, ascending.
     pub readers: Vec<usize>,
 }

@@ -114,13 +114,13 @@ pub fn least_time(
     origin: usize,
     to: usize,
 ) -> i64 {
-    let direct = instance.links.time(origin, to, artifact.bytes);
+    let direct = instance.links.time(origin, to, artifact.link_bytes);
     if origin == to {
         return direct;
     }
     let from_holder = |holder: usize| {
         relayed(instance, artifact, origin, holder, to)?;
-        Some(instance.links.time(holder, to, artifact.bytes))
+        Some(instance.links.time(holder, to, artifact.link_bytes))
     };
     holders.iter().filter_map(|holder| from_holder(*holder)).chain([direct]).min().unwrap_or(direct)
 }

@@ -113,7 +113,7 @@ fn artifacts(sites: usize, stages: usize) -> impl Strategy<Value = Vec<Artifact>
                     Origin::Site(_) => true,
                 };
                 let readers = readers.into_iter().filter(later).collect();
-                Artifact { label: format!("a{index}"), origin, bytes: Bytes(bytes), readers }
+                Artifact { label: format!("a{index}"), origin, bytes: Bytes(bytes), link_bytes: Bytes(bytes), readers }
             })
             .collect()
     })

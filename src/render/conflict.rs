@@ -171,6 +171,10 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
             let time = if figures.is_none() { ", with a duration for it" } else { "" };
             (format!("would have to {verb} {}{time}{then}", list(names)), None)
         }
+        Relaxed::Gang(each, machines) => (
+            format!("no machine has so many of these cards; {machines} machines with {each} each have{then}"),
+            Some(format!("help: set accelerators = [\"{each}\"] and nodes = {machines}")),
+        ),
         Relaxed::Drop if *what == What::Spot => (format!("would have to be true{then}"), None),
         Relaxed::Drop if matches!(what, What::Need(_, Need::Service)) => {
             (format!("would have to accept any version{then}"), None)
@@ -249,6 +253,7 @@ fn relaxation_json(relaxation: &Relaxation, what: &What) -> Value {
         },
         Relaxed::Bytes(bytes) => json!({ "bytes": bytes }),
         Relaxed::Add(names) => json!({ "add": names }),
+        Relaxed::Gang(each, machines) => json!({ "accelerators": each.to_string(), "nodes": machines }),
         Relaxed::Drop => json!({ "drop": true }),
     };
     value["least"] = json!(relaxation.least);

@@ -21,7 +21,7 @@ pub struct Subject<'a> {
 /// Paragraphs of at most 80 columns, unless names are longer.
 pub fn text(explanation: &Explanation, subject: Subject<'_>) -> String {
     let plan = subject.plan;
-    let goal = match plan.objective {
+    let goal = match plan.objective.first() {
         Objective::Cost => "least cost",
         Objective::Time => "least time",
     };
@@ -159,7 +159,7 @@ fn price(rule: &Ruled, plan: &Plan) -> String {
     let free = &rule.free;
     let proven = if free.proven { "" } else { " at least" };
     let then = format!("without it {}, ends after {}", free.cost, free.makespan);
-    match plan.objective {
+    match plan.objective.first() {
         Objective::Cost if cost > 0 => format!("costs{proven} {}: {then}", Money(cost)),
         Objective::Time if time > 0 => format!("costs{proven} {}: {then}", span(time)),
         _ if cost == 0 && time == 0 => "costs nothing".to_owned(),

@@ -1,6 +1,6 @@
 //! The DAG of a job or of a plan, in Graphviz's DOT or in Mermaid.
 
-use crate::model::{ArtifactRef, Bytes, Job};
+use crate::model::{ArtifactRef, Bytes, Destination, Job};
 use crate::plan::Plan;
 use crate::util::text::{Styles, clean};
 use std::collections::BTreeMap;
@@ -9,7 +9,8 @@ use std::fmt::Write;
 /// A drawing, before its syntax.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Graph {
-    /// Identifier to lines of its label; datasets start with `data.`, stages with `stage.`.
+    /// Identifier to lines of its label; datasets start with `data.`, stages with `stage.`;
+    /// `home` is the machine that results are brought to.
     pub nodes: BTreeMap<String, Vec<String>>,
     /// `(from, to, label)`: `to` depends on `from`.
     pub edges: Vec<(String, String, String)>,
@@ -32,6 +33,11 @@ pub fn of_job(job: &Job) -> Graph {
         for before in stage.after.iter().filter(by_data) {
             graph.edges.push((format!("stage.{before}"), format!("stage.{name}"), String::new()));
         }
+    }
+    for (output, _) in job.outputs.iter().filter(|(_, destination)| **destination == Destination::Home) {
+        let ArtifactRef::Output { stage, name } = output else { continue };
+        graph.nodes.entry(HOME.to_owned()).or_insert_with(|| vec!["this machine".to_owned()]);
+        graph.edges.push((format!("stage.{stage}"), HOME.to_owned(), format!("{name} ({})", job.size(output))));
     }
     graph
 }
@@ -59,7 +65,11 @@ pub fn of_plan(plan: &Plan) -> Graph {
         for artifact in &stage.reads {
             let copy =
                 plan.transfers.iter().find(|copy| copy.artifact == *artifact && copy.readers.contains(&stage.name));
-            let cost = copy.map_or(String::new(), |copy| format!(", {}", copy.cost_micro_usd.exact()));
+            // A copy is paid for once, however many stages read it: its cost is at its first reader.
+            let cost = copy.map_or(String::new(), |copy| match copy.readers.first() == Some(&stage.name) {
+                true => format!(", {}", copy.cost_micro_usd.exact()),
+                false => ", same copy".to_owned(),
+            });
             graph.edges.push(edge(artifact, &stage.name, size(artifact).unwrap_or_default(), &cost));
         }
         let by_data = |before: &&String| {
@@ -69,8 +79,17 @@ pub fn of_plan(plan: &Plan) -> Graph {
             graph.edges.push((format!("stage.{before}"), format!("stage.{}", stage.name), String::new()));
         }
     }
+    for copy in plan.transfers.iter().filter(|copy| copy.readers.is_empty()) {
+        let ArtifactRef::Output { stage, name } = &copy.artifact else { continue };
+        graph.nodes.entry(HOME.to_owned()).or_insert_with(|| vec!["this machine".to_owned(), copy.to.to_string()]);
+        let label = format!("{name} ({}, {})", copy.bytes, copy.cost_micro_usd.exact());
+        graph.edges.push((format!("stage.{stage}"), HOME.to_owned(), label));
+    }
     graph
 }
+
+/// The identifier of the machine that results are brought to.
+const HOME: &str = "home";
 
 fn edge(artifact: &ArtifactRef, reader: &str, bytes: Bytes, cost: &str) -> (String, String, String) {
     let from = match artifact {

@@ -1,6 +1,6 @@
 //! A plan as a comment on a pull request.
 
-use super::plan_text::{machine, saving_money, saving_time};
+use super::plan_text::{assumed_speeds, machine, saving_money, saving_time, transfer_time};
 use crate::plan::Plan;
 use crate::util::text::{Styles, clean};
 use std::fmt::Write;
@@ -45,9 +45,13 @@ pub fn text(plan: &Plan) -> String {
             cell(&transfer.from.to_string()),
             cell(&transfer.to.to_string()),
             transfer.bytes,
-            transfer.duration_ms,
+            transfer_time(transfer),
             transfer.cost_micro_usd.exact()
         ));
+    }
+    let assumed = assumed_speeds(plan);
+    if !assumed.is_empty() {
+        line(format!("\n<sub>{}</sub>", assumed.trim()));
     }
     for warning in &plan.warnings {
         line(format!("\n> **warning:** {}", cell(warning)));

@@ -2,9 +2,9 @@
 
 use super::conflict::{self, Files, cents_up, round_up};
 use super::diagnostic;
-use crate::compile::{Funnel, InputFile, Refusal, UnknownName};
+use crate::compile::{ForbiddenHome, Funnel, InputFile, Refusal, UnknownName};
 use crate::model::units::grouped;
-use crate::model::{Job, Money, Policy};
+use crate::model::{Destination, Job, Money};
 use crate::planner::{Conflict, NoPlan};
 use crate::solve::Shortfall;
 use crate::spec::{Diagnostic, Parsed, SourceFile};
@@ -31,10 +31,17 @@ pub fn text(
             return (diagnostic::text(source, &[diagnostic], colour).trim_end().to_owned(), false);
         }
         NoPlan::Refused(Refusal::NoCandidates(funnels)) => starved(funnels, files),
+        NoPlan::Refused(Refusal::HomeForbidden(outputs)) => kept_from_home(outputs, files),
         NoPlan::UsedUp(used_up) => format!("  {used_up}\n  help: raise this limit, or go on by hand"),
-        NoPlan::Infeasible(shortfall) => short(shortfall, files.policy, conflict),
+        NoPlan::Infeasible(shortfall) => short(shortfall, files, conflict),
     };
     let lines = conflict.map(|conflict| conflict::text(conflict, files)).unwrap_or_default();
+    // A price that the catalog lacks is no line's fault: what the lines say comes second.
+    let unpriced = matches!(reason, NoPlan::Infeasible(shortfall) if shortfall.unlimited.is_none());
+    let lines = match unpriced && !body.is_empty() && !lines.is_empty() {
+        true => format!("  without that price, a plan is only possible if stages may run elsewhere:\n\n{lines}"),
+        false => lines,
+    };
     let help = match (reason, lines.is_empty()) {
         (NoPlan::Refused(_), true) => "  help: relax one of these lines; `sky catalog list` shows what is offered",
         _ => "",
@@ -78,9 +85,37 @@ pub fn summary(reason: &NoPlan) -> &'static str {
         }
         NoPlan::Refused(Refusal::Unknown(_)) => "the policy names something that the catalog does not have",
         NoPlan::Refused(Refusal::NoCandidates(_)) => "some stages have no offer that meets their needs and the policy",
+        NoPlan::Refused(Refusal::HomeForbidden(_)) => {
+            "the job brings outputs to this machine that the policy keeps away from it"
+        }
         NoPlan::Infeasible(_) => "no plan keeps the limits",
         NoPlan::UsedUp(_) => "nothing is left of a limit",
     }
+}
+
+/// Outputs that the job brings home, against rules of the policy.
+fn kept_from_home(outputs: &[ForbiddenHome], Files { job, policy }: Files<'_>) -> String {
+    let mut text = String::new();
+    for ForbiddenHome { output, rule } in outputs.iter().take(LISTED) {
+        let here = job.source.location(&format!("outputs.{output}"));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  the job brings `{output}` to this machine ({here}),");
+        let _ = writeln!(text, "  which {rule} forbids ({})", policy.source.location(rule));
+    }
+    if outputs.len() > LISTED {
+        let _ = writeln!(text, "  and {} other outputs likewise", outputs.len() - LISTED);
+    }
+    match &policy.value.home.country {
+        Some(country) => {
+            let _ = writeln!(text, "  this machine stands in {country} ({})", policy.source.location("home.country"));
+        }
+        None => text.push_str(
+            "  the country of this machine is not declared, and a machine of unknown country satisfies no rule\n  \
+             help: declare it in the policy, such as `[home]` with `country = \"DE\"`\n",
+        ),
+    }
+    text.push_str("  help: or leave the data where it is made: `\"there\"` instead of `\"home\"` in `[outputs]`\n");
+    text
 }
 
 fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
@@ -179,8 +214,34 @@ fn need_line(need: &str, stage: &str, job: &Parsed<Job>) -> String {
     format!("{need} ({})", job.source.location(&key))
 }
 
+/// From where to where an artifact cannot get, in words.
+fn way_of(artifact: &str, job: &Parsed<Job>) -> String {
+    let name = artifact.strip_suffix("@home").unwrap_or(artifact);
+    let from = match job.value.datasets.get(name) {
+        Some(dataset) => {
+            format!("from {}, where it lies ({})", dataset.at, job.source.location(&format!("datasets.{name}")))
+        }
+        None => "from any place where it may be made".to_owned(),
+    };
+    let of_copies = format!("{}.", name.split(['[', '.']).next().unwrap_or_default());
+    let sent_home = job.value.outputs.iter().any(|(output, goes)| {
+        *goes == Destination::Home && output.to_string().starts_with(&of_copies) && name.ends_with(output.file_name())
+    });
+    let is_read =
+        job.value.stages.values().any(|stage| stage.reads.iter().any(|read| read.file_name() == read_name(name)));
+    match artifact.ends_with("@home") || (sent_home && !is_read) {
+        true => format!("{from} to this machine"),
+        false => format!("{from} to any place where its readers may run"),
+    }
+}
+
+/// The last part of an artifact's name.
+fn read_name(artifact: &str) -> &str {
+    artifact.rsplit('.').next().unwrap_or(artifact)
+}
+
 /// What limits would have to be, unless the lines that clash say it.
-fn short(shortfall: &Shortfall, policy: &Parsed<Policy>, conflict: Option<&Conflict>) -> String {
+fn short(shortfall: &Shortfall, Files { job, policy }: Files<'_>, conflict: Option<&Conflict>) -> String {
     let at = |key: &str| policy.source.location(key);
     let mut text = String::new();
     let mut line = |line: String| {
@@ -221,18 +282,28 @@ fn short(shortfall: &Shortfall, policy: &Parsed<Policy>, conflict: Option<&Confl
     }
     match shortfall.unlimited {
         Some((cost, time)) if !limited => {
-            line(format!("deadline ({}) and budget ({}) cannot be kept,", at("limits.deadline"), at("limits.budget")));
-            line("not even one of them alone".to_owned());
-            line(format!(
-                "without both, the cheapest plan costs {} and takes {}",
-                Money(cost).exact(),
-                crate::plan::millis(time).exact()
-            ));
-            line(format!(
-                "help: set budget = \"{}\" or more and deadline = \"{}\" or later",
-                cents_up(Money(cost)),
-                round_up(crate::plan::millis(time)).exact()
-            ));
+            let (cost, time) = (Money(cost), crate::plan::millis(time));
+            let deadline = policy.value.deadline.map(|_| format!("the deadline ({})", at("limits.deadline")));
+            let budget = policy.value.budget.map(|_| format!("the budget ({})", at("limits.budget")));
+            let set_budget = format!("budget = \"{}\" or more", cents_up(cost));
+            let set_deadline = format!("deadline = \"{}\" or later", round_up(time).exact());
+            let (what, help) = match (deadline, budget) {
+                (Some(deadline), Some(budget)) => {
+                    let what = format!("{deadline} and {budget} cannot be kept, not even one of them alone");
+                    (what, Some(format!("{set_budget} and {set_deadline}")))
+                }
+                (Some(deadline), None) => (format!("{deadline} cannot be kept"), Some(set_deadline)),
+                (None, Some(budget)) => (format!("{budget} cannot be kept"), Some(set_budget)),
+                (None, None) => {
+                    let what = "no placement keeps all quotas, spreads and deadlines of stages at once";
+                    (what.to_owned(), None)
+                }
+            };
+            line(what);
+            if let Some(help) = help {
+                line(format!("without it, the cheapest plan costs {} and takes {}", cost.exact(), time.exact()));
+                line(format!("help: set {help}"));
+            }
         }
         None if shortfall.stuck.is_empty() => {
             line(
@@ -242,11 +313,17 @@ fn short(shortfall: &Shortfall, policy: &Parsed<Policy>, conflict: Option<&Confl
             line("help: add the egress prices that it lacks, or let the stages run nearer to each other".to_owned());
         }
         None => {
-            let stuck = shortfall.stuck.join(", ");
-            line(format!(
-                "the catalog has no egress price from any place where {stuck} may be to any place of a reader"
-            ));
-            line("help: add the prices to the catalog's egress.csv, or let the stages run in one place".to_owned());
+            for artifact in shortfall.stuck.iter().take(LISTED) {
+                line(format!("the catalog has no egress price for the way of `{artifact}`: {}", way_of(artifact, job)));
+            }
+            if shortfall.stuck.len() > LISTED {
+                line(format!("and for {} others", shortfall.stuck.len() - LISTED));
+            }
+            line(
+                "help: add the prices to the catalog's egress.csv, give your own as `[[links]]` in the policy, or let"
+                    .to_owned(),
+            );
+            line("the stages run where the data is".to_owned());
         }
         Some(_) => {}
     }

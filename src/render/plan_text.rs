@@ -2,8 +2,8 @@
 
 use super::table;
 use crate::model::accelerator::count_text;
-use crate::model::{Millis, Money, Objective};
-use crate::plan::{FromState, Plan, PlannedStage, SingleCloud};
+use crate::model::{Bandwidth, Millis, Money};
+use crate::plan::{FromState, Plan, PlannedObjective, PlannedStage, PlannedTransfer, SingleCloud};
 use std::fmt::Write;
 
 /// The whole plan. `width` is that of the terminal, if there is one.
@@ -16,6 +16,7 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
         text.push('\n');
         let rows: Vec<Vec<String>> = plan.transfers.iter().map(transfer_row).collect();
         text.push_str(&table::text(&["Transfer", "From", "To", ">Size", ">Time", ">Cost"], &rows, width));
+        text.push_str(&assumed_speeds(plan));
     }
     text.push('\n');
     text.push_str(&totals(plan));
@@ -26,9 +27,11 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
 
 fn heading(plan: &Plan) -> String {
     let goal = match (plan.objective, plan.limits.hour_nano_usd) {
-        (Objective::Cost, Some(hour)) => format!("least cost with {hour} for an hour"),
-        (Objective::Cost, None) => "least cost".to_owned(),
-        (Objective::Time, _) => "least time".to_owned(),
+        (PlannedObjective::Cost | PlannedObjective::Weighted, Some(hour)) => {
+            format!("least cost with {hour} for an hour")
+        }
+        (PlannedObjective::Cost | PlannedObjective::Weighted, None) => "least cost".to_owned(),
+        (PlannedObjective::Time, _) => "least time".to_owned(),
     };
     let deadline = plan.limits.deadline_ms.map(|limit| format!(", deadline {}", limit.exact()));
     let budget = plan.limits.budget_micro_usd.map(|limit| format!(", budget {limit}"));
@@ -78,13 +81,30 @@ fn stage_row(stage: &PlannedStage) -> Vec<String> {
     ]
 }
 
-fn transfer_row(transfer: &crate::plan::PlannedTransfer) -> Vec<String> {
+/// How long a transfer takes, marked where its speed is assumed.
+pub fn transfer_time(transfer: &PlannedTransfer) -> String {
+    if transfer.assumed_speed { format!("~{}", transfer.duration_ms) } else { transfer.duration_ms.to_string() }
+}
+
+/// What the mark of assumed speeds means; empty if there is none.
+pub fn assumed_speeds(plan: &Plan) -> String {
+    let assumed = || plan.transfers.iter().filter(|transfer| transfer.assumed_speed);
+    let Some(speed) = assumed().map(|transfer| transfer.bits_per_second).min() else { return String::new() };
+    let here = assumed().any(|transfer| transfer.from.cloud == HERE || transfer.to.cloud == HERE);
+    let declare = if here { "; `[home] uplink` in the policy declares the speed of this machine's link" } else { "" };
+    format!(" ~ at an assumed {}, which nobody has measured{declare}\n", Bandwidth(speed))
+}
+
+/// The cloud of the machine that `sky` runs on.
+const HERE: &str = "local";
+
+fn transfer_row(transfer: &PlannedTransfer) -> Vec<String> {
     vec![
         transfer.artifact.to_string(),
         transfer.from.to_string(),
         transfer.to.to_string(),
         transfer.bytes.to_string(),
-        transfer.duration_ms.to_string(),
+        transfer_time(transfer),
         transfer.cost_micro_usd.exact(),
     ]
 }
@@ -149,11 +169,11 @@ fn percent(ours: i64, theirs: i64) -> String {
 fn proof(plan: &Plan) -> String {
     let solver = format!("{} {}", plan.solver.name, plan.solver.version);
     let proof = match (plan.solver.status.as_str(), plan.objective) {
-        ("optimal", Objective::Cost) => {
+        ("optimal", PlannedObjective::Cost | PlannedObjective::Weighted) => {
             let counted = if plan.limits.hour_nano_usd.is_some() { ", its time counted in" } else { "" };
             format!("Proven optimal (bounds and {solver}): no plan under these rules costs less{counted}.\n")
         }
-        ("optimal", Objective::Time) => {
+        ("optimal", PlannedObjective::Time) => {
             format!(
                 "Proven optimal (bounds and {solver}): no plan under these rules is faster, nor as fast for less.\n"
             )

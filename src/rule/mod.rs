@@ -7,6 +7,7 @@
 
 mod certifications;
 mod clouds;
+mod home;
 mod operators;
 mod partitions;
 mod residency;
@@ -42,6 +43,8 @@ pub const RULES: [&Rule; 7] = [
 pub fn forbids_place(policy: &Policy, labels: &Labels, place: &Place) -> Option<String> {
     RULES.iter().find_map(|rule| (rule.place)(policy, labels, place))
 }
+
+pub use home::forbids_home;
 
 /// The key of the first rule that keeps stages with such data off this machine.
 pub fn forbids_machine(policy: &Policy, labels: &Labels, tee: TeeSet, purchase: Purchase) -> Option<String> {

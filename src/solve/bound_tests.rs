@@ -49,11 +49,11 @@ fn no_placement_costs_less_than_the_bound_and_most_bounds_are_met() {
         let instance = free(&instance);
         let shape = instance.shape();
         let Some(least) = least(&instance) else {
-            prop_assert!(close(&instance, &shape).is_none());
+            prop_assert!(close(&instance, &shape, &Effort::default()).is_none());
             return Ok(());
         };
         prop_assert!(bound(&instance, &shape).is_none_or(|bound| bound <= least));
-        let closed = close(&instance, &shape).unwrap();
+        let closed = close(&instance, &shape, &Effort::default()).unwrap();
         prop_assert!(closed.bound <= least && least <= closed.value, "{closed:?}, least {least}");
         prop_assert_eq!(evaluate(&instance, &shape, &closed.picks).unwrap().cost(), closed.value);
         all.set(all.get() + 1);
@@ -208,6 +208,7 @@ fn sites_taken_as_one_bound_from_below() {
         let ground = Ground::new(&instance, &shape, &net, deadline, &one, true);
         let mut keep: Vec<Vec<bool>> = instance.stages.iter().map(|stage| vec![true; stage.choices.len()]).collect();
         let around = incumbent.near(&picks);
+        let effort = Effort::default();
         let mut work = Work {
             best: &mut incumbent,
             visits: 10_000,
@@ -216,6 +217,7 @@ fn sites_taken_as_one_bound_from_below() {
             floor: 0,
             given: 1_000_000,
             in_vain: false,
+            effort: &effort,
         };
         let bound = raise(&ground, &mut keep, &mut work);
         prop_assert!(bound <= best.cost() * net.scale);

@@ -5,6 +5,7 @@ use super::dual::Dual;
 use super::moves::Walk;
 use super::net::Net;
 use super::sites;
+use super::solver::Effort;
 use crate::problem::{Instance, Shape, routes};
 
 /// What was found.
@@ -49,7 +50,7 @@ pub fn plain(instance: &Instance) -> bool {
 
 /// The cheapest placement with all copies straight from their origins, whatever its time. `None`: the figures are too large, or some stage
 /// has no choice.
-pub fn close(instance: &Instance, shape: &Shape) -> Option<Closed> {
+pub fn close(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<Closed> {
     let mut dual = start(instance, shape, false)?;
     let own = own(instance, &dual.net);
     let keep = sites::enough(&dual.net, &instance.links, &own);
@@ -73,7 +74,7 @@ pub fn close(instance: &Instance, shape: &Shape) -> Option<Closed> {
         }
         idle = if bound > reached.saturating_add(reached.max(0) / PROGRESS) { 0 } else { idle + 1 };
         reached = reached.max(bound);
-        if idle >= PATIENCE {
+        if idle >= PATIENCE || effort.is_over() {
             break;
         }
         if keep.iter().flatten().any(|keep| !keep) {

@@ -103,7 +103,7 @@ pub fn by_deadline(
                 }
             });
             bound = bound.max(dual.bound() - price.taken(deadline));
-            if bound > best.value().saturating_sub(scale) {
+            if bound > best.value().saturating_sub(scale) || (effort.is_over() && best.found.is_some()) {
                 break;
             }
             walk.settle(SETTLING);
@@ -116,7 +116,7 @@ pub fn by_deadline(
                 best.try_out(clock.picks, &mut visits);
             }
         }
-        if bound > best.value().saturating_sub(scale) {
+        if bound > best.value().saturating_sub(scale) || effort.is_over() {
             break;
         }
         let better =
@@ -130,7 +130,9 @@ pub fn by_deadline(
         let Some(next) = rates(&curves, &before, deadline, solver, effort) else { break };
         price = next;
     }
-    best.polish(&mut visits);
+    if !effort.is_over() {
+        best.polish(&mut visits);
+    }
     let mut pairs = PAIRS;
     for grouping in [Grouping::One, Grouping::Enough, Grouping::Alone] {
         let (instead, least) = match grouping {
@@ -138,7 +140,7 @@ pub fn by_deadline(
             Grouping::Enough => (&enough, 0),
             Grouping::Alone => (&(0..instance.links.sites).collect(), PAIRS / 50),
         };
-        if bound > best.value().saturating_sub(scale) || pairs < least {
+        if bound > best.value().saturating_sub(scale) || pairs < least || effort.is_over() {
             break;
         }
         let ground = |instead, loose| Ground::new(instance, shape, &full, deadline, instead, loose);
@@ -151,7 +153,8 @@ pub fn by_deadline(
             _ => best.allowed.clone(),
         };
         let given = if ground.loose { pairs / 2 } else { pairs };
-        let mut work = Work { best: &mut best, visits, pairs: given, near, floor: bound, given, in_vain: false };
+        let mut work =
+            Work { best: &mut best, visits, pairs: given, near, floor: bound, given, in_vain: false, effort };
         bound = bound.max(raise(&ground, &mut keep, &mut work));
         visits = work.visits;
         if ground.loose && !work.in_vain {
@@ -160,7 +163,9 @@ pub fn by_deadline(
         }
         pairs -= given - work.pairs;
     }
-    best.polish(&mut visits);
+    if !effort.is_over() {
+        best.polish(&mut visits);
+    }
     let (value, picks) = best.found?;
     let bound = full.whole(bound);
     let value = value / scale;

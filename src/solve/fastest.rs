@@ -110,7 +110,7 @@ impl<'a> Network<'a> {
         }
         let travel = |artifact: Option<usize>| Travel {
             links: &instance.links,
-            bytes: artifact.map(|artifact| instance.artifacts[artifact].bytes),
+            bytes: artifact.map(|artifact| instance.artifacts[artifact].link_bytes),
         };
         let inputs = shape.inputs.iter();
         let before: Vec<Vec<(Origin, Travel<'a>)>> = inputs

@@ -14,7 +14,8 @@ pub fn feasible(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Re
     if reduce(instance, &shape, limits).is_none() {
         return Ok(false);
     }
-    if search(instance, &shape).is_some_and(|(picks, _, _)| together::clash(instance, &shape, &picks).is_none()) {
+    if search(instance, &shape, effort).is_some_and(|(picks, _, _)| together::clash(instance, &shape, &picks).is_none())
+    {
         return Ok(true);
     }
     figures(instance, solver, effort).map(|found| found.is_some())

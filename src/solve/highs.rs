@@ -109,6 +109,9 @@ fn scale(row: &Row) -> f64 {
     1.0 / exact(1 << exponent.min(52))
 }
 
+/// Less time than this is no time for HiGHS: it would not even say that it found nothing.
+const LEAST_SECONDS: f64 = 0.01;
+
 fn configure(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), SolverError> {
     let seed = i32::try_from(SEED).unwrap_or(0);
     let nodes = i32::try_from(effort.nodes).unwrap_or(i32::MAX);
@@ -122,7 +125,7 @@ fn configure(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), S
         model.try_set_option("mip_feasibility_tolerance", tolerance),
         model.try_set_option("primal_feasibility_tolerance", tolerance.min(1e-7)),
         model.try_set_option("mip_max_nodes", nodes),
-        model.try_set_option("time_limit", effort.seconds.unwrap_or(f64::INFINITY)),
+        model.try_set_option("time_limit", effort.remaining_seconds().unwrap_or(f64::INFINITY).max(LEAST_SECONDS)),
     ];
     settings.into_iter().collect::<Result<(), _>>().map_err(|_| SolverError("HiGHS refused a setting".to_owned()))
 }

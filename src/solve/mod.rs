@@ -31,7 +31,7 @@ pub use feasible::feasible;
 pub use highs::Highs;
 pub use microlp::Microlp;
 pub use placement::{Outcome, Proof, Shortfall, Solved, figures, solve, with_rows};
-pub use solver::{Effort, Solver, SolverError};
+pub use solver::{Effort, Solver, SolverError, TimeLimit};
 
 #[cfg(test)]
 mod bound_tests;

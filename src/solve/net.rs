@@ -172,7 +172,7 @@ fn stars(instance: &Instance, certain: bool) -> Vec<Star> {
         match stars.get_mut(at) {
             Some(star) => {
                 star.price.iter_mut().zip(price).for_each(|(sum, price)| *sum += price);
-                if artifact.bytes > instance.artifacts[star.largest].bytes {
+                if artifact.link_bytes > instance.artifacts[star.largest].link_bytes {
                     star.largest = index;
                 }
             }

@@ -2,6 +2,7 @@
 //! for [`super::reduce`].
 
 use super::forest::forest;
+use super::solver::Effort;
 use crate::model::Objective;
 use crate::problem::{Instance, Shape, evaluate, local_cost, together, touched};
 
@@ -18,7 +19,7 @@ const HOMES: usize = 24;
 
 /// The best placement found by single-stage moves from several starts, as positions of choices,
 /// with its cost and makespan. `None`: none within the limits was found.
-pub fn search(instance: &Instance, shape: &Shape) -> Option<(Vec<usize>, i64, i64)> {
+pub fn search(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<(Vec<usize>, i64, i64)> {
     let mut best: Option<(Key, Vec<usize>)> = None;
     let mut visits = VISITS;
     let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
@@ -30,12 +31,15 @@ pub fn search(instance: &Instance, shape: &Shape) -> Option<(Vec<usize>, i64, i6
         && instance.stages.iter().all(|stage| stage.deadline.is_none());
     let cheapest = forest(instance, shape)?.picks;
     for start in std::iter::once(cheapest).chain(starts(instance)) {
+        if effort.is_over() && best.as_ref().is_some_and(|(key, _)| key.0 == 0) {
+            break;
+        }
         // Where only money counts, a move changes only what touches its stage.
         let (key, picks) = if only_money {
-            let picks = cheapen(instance, &touched, start, &mut visits);
+            let picks = cheapen(instance, &touched, start, &mut visits, effort);
             (key(instance, shape, &picks), picks)
         } else {
-            descend(instance, shape, start, &mut moves)
+            descend(instance, shape, start, &mut moves, effort)
         };
         if best.as_ref().is_none_or(|(known, _)| key < *known) {
             best = Some((key, picks));
@@ -50,9 +54,9 @@ pub fn search(instance: &Instance, shape: &Shape) -> Option<(Vec<usize>, i64, i6
 }
 
 /// A placement after single-stage moves, never worse than before.
-pub fn improve(instance: &Instance, shape: &Shape, picks: Vec<usize>) -> Vec<usize> {
+pub fn improve(instance: &Instance, shape: &Shape, picks: Vec<usize>, effort: &Effort) -> Vec<usize> {
     let mut moves = IMPROVING / (instance.stages.len() + instance.artifacts.len()).max(1);
-    descend(instance, shape, picks, &mut moves).1
+    descend(instance, shape, picks, &mut moves, effort).1
 }
 
 fn key(instance: &Instance, shape: &Shape, picks: &[usize]) -> Key {
@@ -109,13 +113,19 @@ fn homes(instance: &Instance) -> Vec<usize> {
 
 /// Moves one stage at a time to where it and what touches it cost least, until no move helps or
 /// `visits` are used up.
-fn cheapen(instance: &Instance, touched: &[Vec<usize>], mut picks: Vec<usize>, visits: &mut usize) -> Vec<usize> {
+fn cheapen(
+    instance: &Instance,
+    touched: &[Vec<usize>],
+    mut picks: Vec<usize>,
+    visits: &mut usize,
+    effort: &Effort,
+) -> Vec<usize> {
     let mut improved = true;
     while improved {
         improved = false;
         for stage in 0..picks.len() {
             let work = instance.stages[stage].choices.len() * (1 + touched[stage].len());
-            if *visits < work {
+            if *visits < work || effort.is_over() {
                 return picks;
             }
             *visits -= work;
@@ -135,14 +145,20 @@ fn cheapen(instance: &Instance, touched: &[Vec<usize>], mut picks: Vec<usize>, v
 }
 
 /// Moves one stage at a time to its best choice until no move helps or `moves` are used up.
-fn descend(instance: &Instance, shape: &Shape, mut picks: Vec<usize>, moves: &mut usize) -> (Key, Vec<usize>) {
+fn descend(
+    instance: &Instance,
+    shape: &Shape,
+    mut picks: Vec<usize>,
+    moves: &mut usize,
+    effort: &Effort,
+) -> (Key, Vec<usize>) {
     let mut best = key(instance, shape, &picks);
     loop {
         let before = best;
         for stage in 0..picks.len() {
             let mut chosen = picks[stage];
             let positions = instance.stages[stage].choices.len();
-            if *moves < positions {
+            if *moves < positions || effort.is_over() {
                 return (best, picks);
             }
             *moves -= positions;

@@ -51,7 +51,7 @@ impl<'a> Timed<'a> {
         if from == to {
             return 0;
         }
-        artifact.map_or(0, |artifact| self.instance.links.time(from, to, self.instance.artifacts[artifact].bytes))
+        artifact.map_or(0, |artifact| self.instance.links.time(from, to, self.instance.artifacts[artifact].link_bytes))
     }
 
     pub(super) fn duration(&self, stage: usize) -> i64 {

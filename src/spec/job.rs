@@ -4,7 +4,7 @@ use crate::model::job::ELEMENT;
 use crate::model::{ArtifactRef, Bytes, Dataset, Job, PlaceName, Stage};
 use crate::spec::table::{Entry, Findings, Item, Section, shown};
 use crate::spec::value::{self, PathFault, relative_path};
-use crate::spec::{Diagnostic, Diagnostics, Parsed, buying, needs, spread, wiring, work};
+use crate::spec::{Diagnostic, Diagnostics, Parsed, buying, needs, outputs, spread, wiring, work};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeValue;
 
@@ -27,6 +27,7 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
         stages: BTreeMap::new(),
         spread: Vec::new(),
         made: BTreeMap::new(),
+        outputs: BTreeMap::new(),
     };
     if let Some(entry) = document.require("name", "the job", "\"bert\"", findings)
         && let Some(name) = entry.text("bert", findings)
@@ -55,6 +56,9 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Job {
     }
     if let Some(entry) = document.take("spread", findings) {
         job.spread = spread::spread(&entry, &job, findings);
+    }
+    if let Some(table) = document.take_table("outputs", findings) {
+        job.outputs = outputs::outputs(&table, findings);
     }
     let mistyped = document.finish(findings).contains(&Some("stages"));
     let any_stage = findings.spans.keys().any(|key| key.starts_with("stages."));

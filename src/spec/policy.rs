@@ -6,7 +6,7 @@ use crate::model::policy::DEFAULT_LABEL;
 use crate::model::{Allocation, Allowance, Pattern, Policy};
 use crate::spec::table::{Entry, Findings, Item, Section, shown, suggestion};
 use crate::spec::write::allocation_word;
-use crate::spec::{Diagnostic, Diagnostics, Parsed, accounts, needs, objective, value};
+use crate::spec::{Diagnostic, Diagnostics, Parsed, accounts, home, needs, objective, value};
 use std::collections::BTreeSet;
 use toml::de::DeValue;
 
@@ -104,6 +104,9 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     if let Some(mut transfers) = document.take_table("transfers", findings) {
         policy.relay = transfers.take("relay", findings).and_then(|entry| entry.boolean(findings));
         transfers.finish(findings);
+    }
+    if let Some(home) = document.take_table("home", findings) {
+        policy.home = home::home(home, findings);
     }
     document.finish(findings);
     policy

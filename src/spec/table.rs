@@ -48,6 +48,9 @@ pub(super) fn read<T>(
     text: &str,
     decode: impl FnOnce(Section<'_, '_>, &mut Findings) -> T,
 ) -> Result<Parsed<T>, Diagnostics> {
+    if let Some(found) = super::foreign::foreign(file_name, text) {
+        return Err(found);
+    }
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut findings = Findings::default();
     let mut value = None;

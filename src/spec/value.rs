@@ -1,6 +1,6 @@
 //! Single values: quantities with their limits, names, places, patterns.
 
-use crate::model::{Allocation, Bytes, DataRate, Millis, Money, Pattern, PlaceName, Tee, units};
+use crate::model::{Allocation, Bandwidth, Bytes, DataRate, Millis, Money, Pattern, PlaceName, Tee, units};
 use crate::spec::Diagnostic;
 use crate::spec::table::{Entry, Findings, Item, shown, suggestion};
 use crate::spec::write::allocation_word;
@@ -204,6 +204,11 @@ pub(super) fn no_choice(
 pub(super) fn allocation(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Allocation> {
     let all = [Allocation::OnDemand, Allocation::Spot, Allocation::SpotIfAvailable, Allocation::Cheapest];
     choice(entry, &all.map(|allocation| (allocation_word(allocation), allocation)), findings)
+}
+
+/// How fast data moves.
+pub(super) fn bandwidth(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Bandwidth> {
+    quantity(entry, "a speed", ("", " Mbit/s"), Bandwidth::parse, findings)
 }
 
 /// An amount of US dollars.

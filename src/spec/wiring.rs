@@ -5,7 +5,7 @@ use crate::model::dag::{labels, order};
 use crate::model::{ArtifactRef, Job, Millis, Stage, Work};
 use crate::spec::table::{Findings, did_you_mean, shown, suggestion};
 use crate::spec::value::{LONGEST, MOST_BYTES};
-use crate::spec::{Diagnostic, Severity};
+use crate::spec::{Diagnostic, Severity, outputs};
 use std::collections::BTreeMap;
 
 /// Most machine time of a whole job.
@@ -24,6 +24,7 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
         reads(job, name, stage, findings);
         after(job, name, stage, findings);
     }
+    outputs::check(job, findings);
     cycle(job, findings);
     sums(job, findings);
     if findings.list.iter().all(|finding| finding.severity == Severity::Warning) {
@@ -66,7 +67,7 @@ fn uneven(job: &Job, reader: &Stage, read: &ArtifactRef) -> Option<(String, Stri
 }
 
 /// Why `read` does not exist, and what to write instead.
-fn missing(job: &Job, read: &ArtifactRef) -> Option<(String, String)> {
+pub(super) fn missing(job: &Job, read: &ArtifactRef) -> Option<(String, String)> {
     match read {
         ArtifactRef::Dataset(name) if job.datasets.contains_key(name) => None,
         ArtifactRef::Dataset(name) => Some(match job.stages.get(name) {

@@ -1,6 +1,6 @@
 //! A job as a job file: [`job::parse`](super::job::parse) reads it back to the same job.
 
-use crate::model::{Allocation, Bytes, Domain, Job, Needs, Spread, Stage, Work};
+use crate::model::{Allocation, Bytes, Destination, Domain, Job, Needs, Spread, Stage, Work};
 use std::fmt::Display;
 
 /// The job file. Equal jobs give equal bytes.
@@ -21,7 +21,21 @@ pub fn job(job: &Job) -> String {
     for group in &job.spread {
         text.push_str(&format!("\n[[spread]]\n{}", spread(group)));
     }
+    if !job.outputs.is_empty() {
+        text.push_str("\n[outputs]\n");
+        let destinations =
+            job.outputs.iter().map(|(output, to)| line(&key(&output.to_string()), &quoted(goes_to(*to))));
+        text.extend(destinations);
+    }
     text
+}
+
+/// The word of a destination in job files.
+fn goes_to(destination: Destination) -> &'static str {
+    match destination {
+        Destination::Home => "home",
+        Destination::There => "there",
+    }
 }
 
 fn stage(stage: &Stage) -> String {

@@ -16,6 +16,7 @@ mod explain;
 mod flags;
 mod frontier;
 mod gigabytes;
+mod home;
 mod import;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;

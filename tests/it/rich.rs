@@ -3,7 +3,7 @@
 
 use crate::case::{Case, Random};
 use sky::catalog::Catalog;
-use sky::model::{Allocation, ArtifactRef, Domain, Job, Objective, Policy};
+use sky::model::{Allocation, ArtifactRef, Destination, Domain, Job, Objective, PlaceName, Policy};
 use std::collections::BTreeSet;
 
 /// Places: name, country, reach of the US CLOUD Act and class.
@@ -29,10 +29,44 @@ pub fn rich(number: u64) -> Case {
     let spot = random.chance(45);
     let machines = if spot || random.chance(60) { 1 } else { 2 };
     let tasks = if spot || machines == 2 { 2 + random.below(3) } else { 3 + random.below(3) };
-    Case {
+    let mut case = Case {
         catalog: catalog(random, &places, machines, spot),
         job: job(random, &places, tasks, spot),
         policy: policy(random, spot),
+    };
+    // Numbers of their own, so that all else is as it was without it.
+    home(&mut Random(number.wrapping_mul(7919) + 31), &mut case);
+    case
+}
+
+/// Where results go, and what is declared of this machine.
+fn home(random: &mut Random, case: &mut Case) {
+    let stages: Vec<usize> = (0..case.job.len()).filter(|table| case.job[*table].starts_with("[stages.")).collect();
+    let mut outputs = String::new();
+    for stage in 0..stages.len() {
+        if random.chance(25) {
+            outputs += &format!("s{stage}.out{stage} = \"{}\"\n", random.pick(&["home", "there", "there"]));
+        }
+    }
+    if !outputs.is_empty() {
+        case.job.push(format!("[outputs]\n{outputs}"));
+    }
+    for table in case.job.iter_mut().filter(|table| table.starts_with("[datasets.")) {
+        if random.chance(20) {
+            let (head, rest) = table.split_once("at = \"").unwrap();
+            let (_, rest) = rest.split_once('"').unwrap();
+            *table = format!("{head}at = \"local:here\"{rest}");
+        }
+    }
+    if random.chance(50) {
+        case.policy += "[home]\n";
+        if random.chance(70) {
+            case.policy += &format!("country = \"{}\"\n", random.pick(&["DE", "FR", "GB", "US"]));
+            case.policy += *random.pick(&["", "us_cloud_act = \"no\"\n", "us_cloud_act = \"yes\"\n"]);
+            case.policy += *random.pick(&["", "tee = [\"sgx\"]\n", "tee = [\"sev-snp\"]\n"]);
+        }
+        case.policy += *random.pick(&["", "uplink = \"200 Mbit/s\"\n", "uplink = \"50 Mbit/s\"\n"]);
+        case.policy += *random.pick(&["", "downlink = \"2 Gbit/s\"\n"]);
     }
 }
 
@@ -341,7 +375,7 @@ fn policy(random: &mut Random, spot: bool) -> String {
 }
 
 /// What a case can use.
-pub const FEATURES: [&str; 31] = [
+pub const FEATURES: [&str; 36] = [
     "accounts",
     "any of",
     "arm or not",
@@ -352,10 +386,12 @@ pub const FEATURES: [&str; 31] = [
     "copies",
     "element-wise",
     "free allowance",
+    "home",
     "interruptions",
     "labels",
     "latency",
     "links",
+    "local data",
     "nodes",
     "operators",
     "ordered",
@@ -363,15 +399,18 @@ pub const FEATURES: [&str; 31] = [
     "readers",
     "relay",
     "residency",
+    "sent home",
     "spot",
     "spot if available",
     "spread over clouds",
     "spread over places",
     "stage deadlines",
     "storage",
+    "there",
     "tiers",
     "time",
     "trust",
+    "uplink",
     "weights",
 ];
 
@@ -405,6 +444,7 @@ pub fn features(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<&'static s
         ("copies", stages().any(|stage| stage.count > 1)),
         ("element-wise", reads().any(ArtifactRef::is_element)),
         ("free allowance", free),
+        ("home", policy.home.country.is_some()),
         ("interruptions", on_spot && !catalog.interruptions.is_empty()),
         (
             "labels",
@@ -418,6 +458,7 @@ pub fn features(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<&'static s
             }),
         ),
         ("links", !policy.links.is_empty()),
+        ("local data", job.datasets.values().any(|data| data.at == PlaceName::here())),
         ("nodes", stages().any(|stage| stage.nodes > 1)),
         ("operators", policy.exclude_cloud_act),
         ("ordered", stages().any(|stage| stage.needs.ordered)),
@@ -425,15 +466,18 @@ pub fn features(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<&'static s
         ("readers", shared),
         ("relay", policy.relay.is_some()),
         ("residency", !policy.residency.is_empty()),
+        ("sent home", job.outputs.values().any(|goes| *goes == Destination::Home)),
         ("spot", spot),
         ("spot if available", allows(Allocation::SpotIfAvailable)),
         ("spread over clouds", spread(Domain::Cloud)),
         ("spread over places", spread(Domain::Place)),
         ("stage deadlines", stages().any(|stage| stage.deadline.is_some())),
         ("storage", policy.keep.is_some() && terms().any(|terms| terms.storage.0 > 0)),
+        ("there", job.outputs.values().any(|goes| *goes == Destination::There)),
         ("tiers", (0..count).any(|from| (0..count).any(|to| tiered(from, to)))),
         ("time", policy.minimize == Objective::Time),
         ("trust", !policy.trust.is_empty()),
+        ("uplink", policy.home.uplink.is_some()),
         ("weights", policy.hour.is_some()),
     ];
     used.into_iter().filter(|(_, used)| *used).map(|(name, _)| name).collect()

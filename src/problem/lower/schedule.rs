@@ -43,7 +43,7 @@ impl Builder<'_> {
     fn wait(&mut self, stage: usize, origin: Origin, artifact: Option<usize>, start: &Terms, ends: &[usize]) {
         let label = self.instance.stages[stage].label.clone();
         let copy_times = |builder: &Self, from: usize| -> Vec<(usize, i64)> {
-            let bytes = artifact.map(|artifact| builder.instance.artifacts[artifact].bytes).unwrap_or_default();
+            let bytes = artifact.map(|artifact| builder.instance.artifacts[artifact].link_bytes).unwrap_or_default();
             builder.at[stage].keys().map(|to| (*to, builder.instance.links.time(from, *to, bytes))).collect()
         };
         let source = match origin {
@@ -99,7 +99,7 @@ impl Builder<'_> {
             ways.map(|(from, to)| self.instance.links.time(from, to, bytes)).max().unwrap_or(0)
         };
         let copies = self.instance.artifacts.iter().map(|artifact| {
-            longest(artifact.bytes).saturating_mul(i64::try_from(artifact.readers.len()).unwrap_or(i64::MAX))
+            longest(artifact.link_bytes).saturating_mul(i64::try_from(artifact.readers.len()).unwrap_or(i64::MAX))
         });
         copies.fold(running, i64::saturating_add)
     }
@@ -126,7 +126,7 @@ impl Builder<'_> {
             for (to, arrival) in &at {
                 for from in sources.iter().filter(|from| *from != to) {
                     // arrival - end(source) >= time, unless the source is elsewhere or the copy is relayed
-                    let time = self.instance.links.time(*from, *to, artifact.bytes);
+                    let time = self.instance.links.time(*from, *to, artifact.link_bytes);
                     let mut row = vec![(*arrival, 1)];
                     let mut known = 0;
                     match artifact.origin {
@@ -143,7 +143,7 @@ impl Builder<'_> {
             }
             for relay in relays {
                 // arrival(to) - arrival(holder) >= time, if it is relayed this way
-                let time = self.instance.links.time(relay.holder, relay.to, artifact.bytes);
+                let time = self.instance.links.time(relay.holder, relay.to, artifact.link_bytes);
                 let row = vec![(at[&relay.to], 1), (at[&relay.holder], -1), (relay.column, -time - horizon)];
                 let name = format!("via[{},{}>{}]", artifact.label, labels[relay.holder], labels[relay.to]);
                 self.program.row(name, Some(-horizon), None, row);

@@ -78,7 +78,7 @@ impl<'a> Ground<'a> {
         if self.instead[from] == self.instead[to] {
             return 0;
         }
-        self.links.time(from, to, self.instance.artifacts[star.largest].bytes)
+        self.links.time(from, to, self.instance.artifacts[star.largest].link_bytes)
     }
 
     /// By site of a stage, what it may take there: nothing else that is kept is shorter and no

@@ -14,6 +14,7 @@ mod sweep;
 mod walk;
 
 use super::incumbent::Incumbent;
+use super::solver::Effort;
 use grid::Grid;
 pub use ground::Ground;
 use sweep::Sweeper;
@@ -51,11 +52,13 @@ pub struct Work<'a, 'i> {
     pub given: usize,
     /// Groups of sites are too loose to find out more.
     pub in_vain: bool,
+    /// All of the planning may take no longer than this says.
+    pub effort: &'a Effort,
 }
 
 impl Work<'_, '_> {
     fn over(&self) -> bool {
-        self.pairs == 0 || self.in_vain
+        self.pairs == 0 || self.in_vain || self.effort.is_over()
     }
 
     /// After some work, the bound is hardly above what was known before.

@@ -38,7 +38,7 @@ impl Run<'_> {
         known: Option<Known>,
     ) -> Result<Option<Found>, SolverError> {
         let closed = match known {
-            None if goal == Figure::Cost && separable(instance) => close(instance, self.shape),
+            None if goal == Figure::Cost && separable(instance) => close(instance, self.shape, self.effort),
             _ => None,
         };
         // What it bounds are placements whose copies come straight from their origins.
@@ -111,7 +111,7 @@ impl Run<'_> {
             }
         }
         if start.is_none() {
-            start = search(&asked(&instance, goal, limits), self.shape)
+            start = search(&asked(&instance, goal, limits), self.shape, self.effort)
                 .and_then(|(picks, _, _)| self.resolved(&instance, goal, limits, tags(&instance, &picks)))
                 .map(|(known, _)| known);
         }
@@ -144,6 +144,9 @@ impl Run<'_> {
         if bound == value || (fixed && self.straightforward(&instance, goal, limits)) {
             // All other choices are proven to exceed a limit or to be worse.
             return Ok(found(value, true));
+        }
+        if self.effort.is_over() {
+            return Ok(found(bound, false));
         }
         if instance.size() > PROGRAM_CHOICES || (limits.time.is_some() && self.waits(&instance) > PROGRAM_WAITS) {
             return Ok(found(bound, false));
@@ -203,7 +206,7 @@ impl Run<'_> {
         let Known { tags: kept, routes } = known.clone();
         let unmoved = Found { tags: kept, routes, value, bound, proven: false, left: None };
         // The score's own limit is none that moves know.
-        if limits.score.is_some() {
+        if limits.score.is_some() || self.effort.is_over() {
             return Some(unmoved);
         }
         let start = positions(instance, &known.tags)?;
@@ -218,7 +221,7 @@ impl Run<'_> {
             _ => {
                 let minimize = if goal == Figure::Time { Objective::Time } else { Objective::Cost };
                 let searched = Instance { minimize, budget: limits.cost, deadline: limits.time, ..instance.clone() };
-                improve(&searched, self.shape, start)
+                improve(&searched, self.shape, start, self.effort)
             }
         };
         Some(match self.resolved(instance, goal, limits, tags(instance, &picks)) {

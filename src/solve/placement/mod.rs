@@ -249,9 +249,9 @@ impl Run<'_> {
                 let picks = lowered.picks(&values);
                 Ok(Some(instance.stages.iter().zip(picks).map(|(stage, pick)| stage.choices[pick].rank).sum()))
             }
-            _ => {
-                Err(SolverError("preferences were not decided within the effort allowed; raise --max-nodes".to_owned()))
-            }
+            _ => Err(SolverError(
+                "preferences were not decided within the effort allowed; raise --max-nodes or --time-limit".to_owned(),
+            )),
         }
     }
 
@@ -259,7 +259,7 @@ impl Run<'_> {
     fn finished(&self, instance: &Instance, ranked: Ranked) -> Result<Solved, SolverError> {
         let Ranked { first, second, limits, left } = ranked;
         let mut last = second.clone();
-        if first.proven {
+        if first.proven && !self.effort.is_over() {
             let Known { tags, routes } = self.first_in_order(&left, limits, second.known())?;
             let picks = positions(instance, &tags).ok_or_else(lost)?;
             // The order of choices is the last tie-break: it never buys a row for stages at once.
@@ -295,7 +295,7 @@ impl Run<'_> {
             None if !first.proven && instance.size() > figure::REDUCED_CHOICES => instance.clone(),
             None => self.reduced(instance, limits).ok_or_else(lost)?,
         };
-        let second = if other == Figure::Time && left.size() > TIED_CHOICES {
+        let second = if (other == Figure::Time && left.size() > TIED_CHOICES) || self.effort.is_over() {
             self.improved(&left, other, limits, &first.known())
         } else {
             self.best(&left, other, limits, Some(first.known()))?

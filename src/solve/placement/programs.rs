@@ -87,8 +87,9 @@ impl Run<'_> {
         start: Option<&Known>,
     ) -> Result<Found, SolverError> {
         let known = start.and_then(|known| Some((known.clone(), self.value(instance, goal, limits, known)?)));
-        let (Known { tags, routes }, value) = known
-            .ok_or_else(|| SolverError("no plan was found within the effort allowed; raise --max-nodes".to_owned()))?;
+        let (Known { tags, routes }, value) = known.ok_or_else(|| {
+            SolverError("no plan was found within the effort allowed; raise --max-nodes or --time-limit".to_owned())
+        })?;
         let bound = self.floor(instance, goal).min(value);
         Ok(Found { tags, routes, value, bound, proven: false, left: None })
     }

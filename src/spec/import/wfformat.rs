@@ -385,5 +385,5 @@ fn job(
         (stage_of[&task].clone(), stage)
     });
     let stages = stages.collect();
-    Job { name, datasets, stages, spread: Vec::new(), made: BTreeMap::new() }
+    Job { name, datasets, stages, spread: Vec::new(), made: BTreeMap::new(), outputs: BTreeMap::new() }
 }

@@ -1,6 +1,6 @@
 //! A folder with a plan in it, and `sky` run there.
 
-use sky::model::{Bytes, Extras, Millis, Money, Objective, PlaceName, Purchase, Rate};
+use sky::model::{Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate};
 use sky::plan::*;
 use sky::state::{Folder, State};
 use std::collections::BTreeMap;
@@ -124,6 +124,9 @@ pub fn stage(row: &Row) -> PlannedStage {
         labels: Default::default(),
         reads: reads.iter().map(|read| read.to_string().into()).collect(),
         writes: writes.iter().map(|name| (name.to_string(), Bytes(1))).collect(),
+        outputs: Default::default(),
+        kept_from_home_by: None,
+        checkpoints_kept_from_home_by: None,
         after: Default::default(),
         run: (!run.is_empty()).then(|| run.to_string()),
         files: Default::default(),
@@ -146,7 +149,7 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
         sky_version: "0".into(),
         job: job.into(),
         inputs: Inputs { job: made_up(), policy: made_up(), catalog: made_up(), catalog_date: "".into() },
-        objective: Objective::Cost,
+        objective: PlannedObjective::Cost,
         limits: Limits { deadline_ms: None, budget_micro_usd: None, hour_nano_usd: None },
         stages: rows.iter().map(stage).collect(),
         transfers: Vec::new(),

@@ -33,7 +33,8 @@ fn planned() -> Ground {
     let ground = Ground::new(On::Clouds);
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bert"), ground.folder.path());
     let ran = ground.path("ran").display().to_string();
-    let mut job = ground.text("job.toml");
+    // Here the answers are looked at.
+    let mut job = ground.text("job.toml").replace("\"there\"", "\"home\"");
     for (program, stand_in) in COMMANDS {
         assert!(job.contains(program));
         job = job.replace(program, &stand_in.replace("RAN", &ran));
@@ -42,7 +43,7 @@ fn planned() -> Ground {
     std::fs::write(ground.path("reviews"), "good bad good\n").unwrap();
     let plan = ["plan", "job.toml", "--policy", "policy.toml", "--catalog", "catalog", "--out", "plan.json"];
     let said = ended(&ground.sky(&plan).output().unwrap(), 0);
-    assert!(said.contains("$39.74") && said.contains("5 h 44 m"), "{said}");
+    assert!(said.contains("$39.75") && said.contains("5 h 44 m"), "{said}");
     ground
 }
 

@@ -57,7 +57,7 @@ pub fn every_placement(job: &Job, policy: &Policy, catalog: &Catalog) -> Option<
 
 /// The same with preferences.
 pub fn every(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> Option<Every> {
-    let (mut tasks, data) = work::tasks(job, catalog);
+    let (mut tasks, mut data) = work::tasks(job, catalog);
     for task in &mut tasks {
         task.takes = work::takes(task.stage_name, job, policy, catalog);
     }
@@ -67,8 +67,18 @@ pub fn every(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> Opti
     }
     let mut places: BTreeSet<u32> =
         tasks.iter().flat_map(|task| task.takes.iter().map(|take| take.offer.place)).collect();
+    match work::homeward(job, policy, catalog, &tasks) {
+        Some(homeward) if homeward.is_empty() => {}
+        Some(homeward) => {
+            places.insert(work::here(catalog));
+            data.extend(homeward);
+        }
+        None => return Some(Every { all: Vec::new(), mattered: BTreeSet::from(["kept from home"]) }),
+    }
+    work::share_links(&mut data, work::here(catalog));
     places.extend(job.datasets.values().filter_map(|dataset| catalog.place_id(&dataset.at)));
     let ways = Ways::new(policy, catalog, &places);
+    let data = data;
     let limits = ways::quotas(policy, catalog);
     let sets = if limits.is_empty() { Vec::new() } else { ways::at_once(&tasks) };
     let mut every = Every::default();
@@ -93,7 +103,8 @@ pub fn every(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> Opti
 fn on_every_way(tasks: &[Task<'_>], data: &[Data], placement: &[Take<'_>], ways: &Ways<'_>, every: &mut Every) {
     let mut choices: Vec<Vec<Tree>> = vec![Vec::new()];
     for data in data {
-        let trees = ways.trees(ways::origin(data, placement), &ways::destinations(data, placement), data.bytes);
+        let destinations = ways::destinations(data, placement, ways.here());
+        let trees = ways.trees(ways::origin(data, placement), &destinations, data.bytes);
         let with = |chosen: Vec<Tree>| -> Vec<Vec<Tree>> {
             trees.iter().map(|tree| chosen.iter().cloned().chain([tree.clone()]).collect()).collect()
         };
@@ -123,14 +134,22 @@ fn on_every_way(tasks: &[Task<'_>], data: &[Data], placement: &[Take<'_>], ways:
             data.iter().zip(&trees).flat_map(copies).collect::<Vec<_>>()
         };
         // What is made is kept where it is made; every copy is kept where it goes.
-        let made = data.iter().filter(|data| matches!(data.made, Made::By(_)));
-        let kept = made.map(|data| ways.kept(ways::origin(data, placement), data.bytes)).sum::<i128>()
+        let made = tasks
+            .iter()
+            .zip(placement)
+            .flat_map(|(task, take)| task.stage.writes.values().map(|bytes| (take.offer.place, i128::from(bytes.0))));
+        let kept = made.map(|(place, bytes)| ways.kept(place, bytes)).sum::<i128>()
             + copies().iter().map(|(_, to, bytes)| ways.kept(*to, *bytes)).sum::<i128>();
         let egress = ways.egress(copies().into_iter());
         if egress != ways.apart(copies().into_iter()) {
             every.mattered.insert("tiers");
         }
-        every.all.push(Figures { rank, cost: compute + kept + egress, time: ends.into_iter().max().unwrap_or(0) });
+        let arrivals = data.iter().filter(|data| data.home).map(|data| {
+            let Made::By(maker) = data.made else { unreachable!("datasets stay where they are") };
+            ends[maker] + ways.travel(ways::origin(data, placement), ways.here(), data.link_bytes)
+        });
+        let time = arrivals.chain(ends.iter().copied()).max().unwrap_or(0);
+        every.all.push(Figures { rank, cost: compute + kept + egress, time });
     }
 }
 
@@ -160,7 +179,7 @@ fn end(
         // Backwards, from copy to copy.
         let mut at = placement[task].offer.place;
         while let Some(from) = tree.get(&at) {
-            arrival += ways.travel(*from, at, data.bytes);
+            arrival += ways.travel(*from, at, data.link_bytes);
             at = *from;
         }
         start = start.max(arrival);
@@ -284,6 +303,6 @@ fn the_planner_agrees_with_the_oracle_on_rich_cases() {
     assert!(ends["planned"] >= 500 && ends["infeasible"] >= 100, "{ends:?}");
     assert_eq!(uses.len(), rich::FEATURES.len(), "{uses:?}");
     assert!(uses.values().all(|count| *count >= 60), "{uses:?}");
-    assert_eq!(matters.len(), 6, "{matters:?}");
+    assert_eq!(matters.len(), 7, "{matters:?}");
     assert!(matters.values().all(|count| *count >= 30), "{matters:?}");
 }

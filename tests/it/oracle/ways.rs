@@ -90,6 +90,11 @@ impl<'a> Ways<'a> {
         ways
     }
 
+    /// This machine.
+    pub fn here(&self) -> u32 {
+        super::work::here(self.catalog)
+    }
+
     fn cloud(&self, place: u32) -> &'a str {
         &self.catalog.places[place as usize].name.cloud
     }
@@ -118,7 +123,15 @@ impl<'a> Ways<'a> {
         if from == to {
             return 0;
         }
-        div_half_even(bytes * 8 * 1000, i128::from(self.catalog.network.bandwidth(from, to).0))
+        let known = self.catalog.network.speed(from, to).map(|speed| speed.bandwidth.0);
+        let home = &self.policy.home;
+        let declared = match (from == self.here(), to == self.here()) {
+            (true, _) => home.uplink,
+            (_, true) => home.downlink.or(home.uplink),
+            (false, false) => None,
+        };
+        let speed = known.into_iter().chain(declared.map(|speed| speed.0)).min().unwrap_or(1_000_000_000);
+        div_half_even(bytes * 8 * 1000, i128::from(speed))
     }
 
     /// Keeping data at a place as long as the policy says.
@@ -285,8 +298,11 @@ pub fn origin(data: &Data, placement: &[Take<'_>]) -> u32 {
     }
 }
 
-/// Other places where it is read.
-pub fn destinations(data: &Data, placement: &[Take<'_>]) -> BTreeSet<u32> {
+/// Other places where it is read, or this machine if it is brought home.
+pub fn destinations(data: &Data, placement: &[Take<'_>], here: u32) -> BTreeSet<u32> {
     let origin = origin(data, placement);
+    if data.home {
+        return BTreeSet::from([here]);
+    }
     data.readers.iter().map(|reader| placement[*reader].offer.place).filter(|place| *place != origin).collect()
 }

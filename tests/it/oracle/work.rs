@@ -4,7 +4,8 @@ use sky::catalog::Catalog;
 use sky::compile::spot;
 use sky::model::units::div_half_even;
 use sky::model::{
-    Allocation, ArtifactRef, Bytes, Job, Machine, Millis, Needs, Offer, Policy, Purchase, Reach, Stage, Work,
+    Allocation, ArtifactRef, Bytes, Destination, Job, Machine, Millis, Needs, Offer, PlaceName, Policy, Purchase,
+    Reach, Stage, Work,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +39,76 @@ pub struct Data {
     pub bytes: i128,
     /// Tasks.
     pub readers: Vec<usize>,
+    /// It is brought to this machine.
+    pub home: bool,
+    /// What passes its way until a copy has arrived, other copies on the same link with it.
+    pub link_bytes: i128,
+}
+
+/// This machine.
+pub fn here(catalog: &Catalog) -> u32 {
+    catalog.place_id(&PlaceName::here()).unwrap()
+}
+
+/// The outputs that are brought home: those that the job sends there, and those that nobody reads
+/// where the rules allow it and a price of the way is known. `None`: a rule forbids one that the
+/// job sends home.
+pub fn homeward(job: &Job, policy: &Policy, catalog: &Catalog, tasks: &[Task<'_>]) -> Option<Vec<Data>> {
+    let mut data = Vec::new();
+    for (maker, task) in tasks.iter().enumerate() {
+        let mut labels = labels_read(job, task.stage_name);
+        labels.retain(|label| !task.stage.removes.contains(label));
+        let allowed = home_obeys(policy, &labels);
+        let priced = |take: &Take<'_>| {
+            let (from, to) = (take.offer.place, here(catalog));
+            super::ways::arranged(policy, catalog, from, to).is_some() || catalog.network.tariff(from, to).is_some()
+        };
+        for (name, bytes) in &task.stage.writes {
+            let whole = ArtifactRef::Output { stage: task.stage_name.to_owned(), name: name.clone() };
+            let is_read = job.stages.values().any(|stage| stage.reads.iter().any(|read| read.whole() == whole));
+            let goes_home = match job.outputs.get(&whole) {
+                Some(Destination::Home) if !allowed => return None,
+                Some(said) => *said == Destination::Home,
+                None => !is_read && allowed && task.takes.iter().any(priced),
+            };
+            if goes_home {
+                let bytes = i128::from(bytes.0);
+                data.push(Data { made: Made::By(maker), bytes, readers: Vec::new(), home: true, link_bytes: bytes });
+            }
+        }
+    }
+    Some(data)
+}
+
+/// Whether data with such labels may lie on this machine, by what the policy declares of it.
+fn home_obeys(policy: &Policy, labels: &BTreeSet<String>) -> bool {
+    let home = &policy.home;
+    let applies = |label: &String| label == "default" || labels.contains(label);
+    let resident = policy
+        .residency
+        .iter()
+        .filter(|(label, _)| applies(label))
+        .all(|(_, countries)| home.country.as_ref().is_some_and(|country| countries.contains(country)));
+    let trusted = policy.trust.iter().filter(|(label, _)| applies(label)).all(|(_, tees)| !tees.is_disjoint(&home.tee));
+    let operated = !policy.exclude_cloud_act || (home.country.is_some() && home.us_cloud_act == Some(Reach::No));
+    resident && trusted && operated
+}
+
+/// Copies that leave this machine share its link, each reader with a copy of its own, and so do
+/// those that arrive: each waits for no more of another than it has itself.
+pub fn share_links(data: &mut [Data], here: u32) {
+    let from_here = |data: &Data| data.made == Made::Before(here);
+    let shares = |one: &Data, other: &Data| (from_here(one) && from_here(other)) || (one.home && other.home);
+    let passed: Vec<i128> = data
+        .iter()
+        .map(|one| {
+            let others = data.iter().filter(|other| shares(one, other));
+            others.map(|other| one.bytes.min(other.bytes) * other.readers.len().max(1) as i128).sum()
+        })
+        .collect();
+    for (one, passed) in data.iter_mut().zip(passed) {
+        one.link_bytes = one.bytes.max(passed);
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,7 +157,8 @@ pub fn tasks<'a>(job: &'a Job, catalog: &Catalog) -> (Vec<Task<'a>>, Vec<Data>) 
                 if let Made::By(copy) = made {
                     before.insert(copy);
                 }
-                let none = Data { made, bytes: i128::from(bytes.0), readers: Vec::new() };
+                let bytes = i128::from(bytes.0);
+                let none = Data { made, bytes, readers: Vec::new(), home: false, link_bytes: bytes };
                 data.entry((made, name.to_owned())).or_insert(none).readers.push(reader);
             }
         }

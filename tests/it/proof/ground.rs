@@ -428,12 +428,16 @@ fn in_clouds(plan: &mut Plan, places: [&str; 2]) {
         storage_micro_usd: Money(0),
         rate_nano_usd_per_gb: DataRate(90_000_000),
         billed_gb_bytes: Gigabyte::DECIMAL,
+        bits_per_second: 0,
+        assumed_speed: false,
+        shared_link_bytes: Bytes(0),
     }];
     let way = |from: &PlaceName, to: &PlaceName| PlannedWay {
         from: from.clone(),
         to: to.clone(),
         rate_nano_usd_per_gb: DataRate(90_000_000),
         bits_per_second: 1_000_000_000,
+        assumed_speed: false,
     };
     plan.ways = vec![way(&one, &other), way(&other, &one)];
     plan.limits.budget_micro_usd = Some(BUDGET);

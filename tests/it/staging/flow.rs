@@ -1,7 +1,7 @@
 //! What goes where, what is paid for it, and that it arrives as it was.
 
 use super::*;
-use sky::model::Bytes;
+use sky::model::{Bytes, Destination};
 use std::collections::BTreeMap;
 
 /// Files, a program, a folder with all that folders may have; over two clouds and back.
@@ -158,4 +158,61 @@ fn a_folder_that_all_share_will_do() {
     assert_eq!(std::fs::read_dir(&shared).unwrap().count(), state.buckets.len());
     ended(&place.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
     assert_eq!(std::fs::read_dir(&shared).unwrap().count(), 0);
+}
+
+#[test]
+fn what_stays_there_is_kept_in_its_bucket_and_what_is_sent_home_is_paid_for() {
+    let rows: [Row; 2] = [
+        ("make", &[], &["kept", "sent", "both"], "cd $SKY_OUTPUTS; echo 1 > kept; echo 22 > sent; echo 333 > both"),
+        ("read", &["make.both"], &[], "cat $SKY_INPUTS/both"),
+    ];
+    let yard = Yard::new(Sshd::shared(), &[AMAZON, AZURE], &rows);
+    let rate = DataRate(90_000_000_000);
+    change(&yard.place, |plan| {
+        let way = PlannedWay { to: PlaceName::here(), rate_nano_usd_per_gb: rate, ..plan.ways[0].clone() };
+        assert_eq!(way.from.to_string(), AMAZON);
+        plan.ways.push(way);
+        let goes = [("kept", Destination::There), ("sent", Destination::Home), ("both", Destination::Home)];
+        plan.stages[0].outputs = goes.map(|(name, goes)| (name.to_owned(), goes)).into();
+    });
+    let said = ended(&yard.apply(&[]), 0);
+    let here = |name: &str| yard.place.path(".sky/artifacts/make").join(name).exists();
+    assert_eq!([here("kept"), here("sent"), here("both")], [false, true, true], "{said}");
+    let state = yard.state();
+    // To the reader at the other cloud once, and home what goes home.
+    let costs = [4, 3, 4].map(|bytes| rate.cost(Bytes(bytes)).0);
+    assert_eq!(state.spent_micro_usd, Money(costs.iter().sum()));
+    assert!(said.contains("make.kept stays at aws:us-east-1"), "{said}");
+    let kept = &state.buckets[&PlaceName::parse(AMAZON).unwrap()];
+    assert!(servers::content(kept).is_some_and(|held| !held.is_empty()));
+    assert_eq!(state.buckets.len(), 1, "the other bucket has nothing that anybody needs");
+    // Again, nothing is to do; and then it is wanted here after all.
+    let again = ended(&yard.apply(&["--json"]), 0);
+    assert!(!again.contains("apply_start"), "{again}");
+    change(&yard.place, |plan| {
+        plan.stages[0].outputs.insert("kept".to_owned(), Destination::Home);
+    });
+    ended(&yard.apply(&[]), 0);
+    assert!(here("kept"));
+    yard.destroy();
+    assert!(servers::content(kept).is_none());
+}
+
+#[test]
+fn what_a_rule_keeps_from_this_machine_does_not_pass_through_it() {
+    let rows: [Row; 2] = [("make", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o"), ("read", &["make.o"], &[], "true")];
+    let yard = Yard::new(Sshd::shared(), &[AMAZON, AZURE], &rows);
+    change(&yard.place, |plan| plan.stages[0].kept_from_home_by = Some("residency.personal".to_owned()));
+    let apply = ["apply", "plan.json", "--provider", "ssh", "--staging", "home"];
+    let said = ended(&yard.command(&apply).output().unwrap(), 1);
+    assert!(said.contains("would pass through this machine") && said.contains("residency.personal"), "{said}");
+    assert!(!yard.place.path(".sky/artifacts").exists());
+    change(&yard.place, |plan| {
+        plan.stages[1].reads.clear();
+        plan.stages[0].outputs = [("o".to_owned(), Destination::There)].into();
+    });
+    let said = ended(&yard.command(&apply).output().unwrap(), 1);
+    assert!(said.contains("stays at aws:us-east-1 by the plan") && said.contains("[outputs]"), "{said}");
+    // A rehearsal rents nothing and moves nothing.
+    ended(&yard.command(&["apply", "plan.json", "--provider", "local"]).output().unwrap(), 0);
 }

@@ -34,7 +34,13 @@ impl Yard {
                 let name = |text: &str| PlaceName::parse(text).unwrap();
                 let rate_nano_usd_per_gb = DataRate(90_000_000_000);
                 let (from, to) = (name(from), name(to));
-                plan.ways.push(PlannedWay { from, to, rate_nano_usd_per_gb, bits_per_second: 1_000_000_000 });
+                plan.ways.push(PlannedWay {
+                    from,
+                    to,
+                    rate_nano_usd_per_gb,
+                    bits_per_second: 1_000_000_000,
+                    assumed_speed: false,
+                });
             }
         }
         place.write_plan(&plan);
