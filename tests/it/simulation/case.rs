@@ -1,7 +1,7 @@
 //! What one seed stands for: a job, the place of its state, what goes wrong, and who does what when.
 
 use super::chance::Chance;
-use sky::model::{ArtifactRef, Bytes, Millis, Money, Objective, PlaceName, Purchase, Rate};
+use sky::model::{ArtifactRef, Bytes, Millis, Money, PlaceName, Purchase, Rate};
 use sky::plan::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -174,7 +174,7 @@ impl Case {
             plan.stages.push(stage.planned(start));
         }
         plan.limits.budget_micro_usd = self.budget;
-        plan.objective = Objective::Cost;
+        plan.objective = PlannedObjective::Cost;
         plan
     }
 
