@@ -4,8 +4,8 @@
 //! prices that are far off their peers; the importers leave the same out. Gaps are what is unknown,
 //! which satisfies no rule and no need.
 
-use crate::catalog::Catalog;
 use crate::catalog::source::check::{LEAST_PER_CARD, OFF, OFF_ELSEWHERE, medians, per_card};
+use crate::catalog::{Catalog, age};
 use crate::model::{Offer, Purchase, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,8 +45,18 @@ pub enum Kind {
     NoTerms,
     NoEgress,
     OldSource,
+    /// Prices of a machine type that are more than a year before its newest one, and not known to have changed.
+    OldBesideNewer,
+    /// Such prices, scaled by how the type's price changed since.
+    Estimated,
+    /// Machine types that their cloud has announced to retire.
+    Retiring,
     /// What held until a day before the newest price.
     Lapsed,
+    /// Machine types that their cloud has retired by the day of the newest price.
+    Retired,
+    /// Rows of price lists that are not offered, by reason.
+    Dropped,
 }
 
 impl Kind {
@@ -66,13 +76,23 @@ impl Kind {
             Kind::NoTerms => "no-terms",
             Kind::NoEgress => "no-egress-price",
             Kind::OldSource => "old-source",
+            Kind::OldBesideNewer => "old-beside-newer",
+            Kind::Estimated => "estimated-price",
+            Kind::Retiring => "retiring",
+            Kind::Retired => "retired",
+            Kind::Dropped => "dropped-rows",
             Kind::Lapsed => "lapsed",
         }
     }
 
-    /// Whether it cannot be meant; else it is only not known.
+    /// Whether it cannot be meant.
     pub fn is_suspicious(self) -> bool {
         self < Kind::UnknownAccelerator
+    }
+
+    /// Whether it is something that the catalog does not say.
+    pub fn is_gap(self) -> bool {
+        (Kind::UnknownAccelerator..=Kind::OldSource).contains(&self)
     }
 }
 
@@ -82,6 +102,9 @@ pub fn findings(catalog: &Catalog) -> Vec<Finding> {
     prices(catalog, &mut found);
     gaps(catalog, &mut found);
     lapsed(catalog, &mut found);
+    years_apart(catalog, &mut found);
+    retirements(catalog, &mut found);
+    dropped(catalog, &mut found);
     found.sort();
     found
 }
@@ -231,6 +254,81 @@ fn lapsed(catalog: &Catalog, found: &mut Vec<Finding>) {
         };
         let message = format!("{what} held until {until}, before the newest price ({}): not offered", catalog.date);
         found.push(Finding { kind: Kind::Lapsed, name: source.id.clone(), instance_type: None, message });
+    }
+}
+
+/// Machine types with prices that are more than a year apart.
+fn years_apart(catalog: &Catalog, found: &mut Vec<Finding>) {
+    let days = age::source_days(catalog);
+    let newest = age::newest_prices(catalog, &days);
+    // By machine: places with prices that stand as they are, that were scaled, that did not change.
+    let mut types: BTreeMap<u32, (usize, usize, BTreeSet<&str>)> = BTreeMap::new();
+    for offer in &catalog.offers {
+        let day = days[usize::from(offer.source)];
+        let Some(latest) = newest[offer.machine as usize].filter(|latest| latest - day > age::APART) else { continue };
+        let changes = catalog.price_changes.get(&offer.machine).map(Vec::as_slice).unwrap_or_default();
+        let is_known = age::change_for(changes, &days, day).is_some() || offer.purchase == Purchase::Spot;
+        if !offer.estimated && is_known {
+            continue;
+        }
+        let entry = types.entry(offer.machine).or_default();
+        entry.0 += usize::from(!offer.estimated);
+        entry.1 += usize::from(offer.estimated);
+        entry.2.insert(&catalog.sources[usize::from(offer.source)].date);
+        debug_assert!(latest >= day);
+    }
+    for (machine, (plain, scaled, dates)) in types {
+        let machine = &catalog.machines[machine as usize];
+        let name = format!("{}:{}", machine.cloud, machine.instance_type);
+        let since = dates.first().copied().unwrap_or_default();
+        if plain > 0 {
+            let message = format!(
+                "{plain} prices, the oldest of {since}, are more than a year before the newest of the type, and how \
+                 its price changed is not known"
+            );
+            found.push(Finding { kind: Kind::OldBesideNewer, name: name.clone(), instance_type: None, message });
+        }
+        if scaled > 0 {
+            let message = format!(
+                "{scaled} prices, the oldest of {since}, are scaled by how the price of the type changed since"
+            );
+            found.push(Finding { kind: Kind::Estimated, name, instance_type: None, message });
+        }
+    }
+}
+
+/// What clouds have retired, and what they will.
+fn retirements(catalog: &Catalog, found: &mut Vec<Finding>) {
+    let mut types: BTreeMap<(Kind, u32, &str, &str), usize> = BTreeMap::new();
+    for (offers, kind) in [(&catalog.retired, Kind::Retired), (&catalog.offers, Kind::Retiring)] {
+        for offer in offers {
+            let Some(retirement) = catalog.retires(offer) else { continue };
+            *types.entry((kind, offer.machine, retirement.day.as_str(), retirement.evidence.as_str())).or_default() +=
+                1;
+        }
+    }
+    for ((kind, machine, day, evidence), offers) in types {
+        let machine = &catalog.machines[machine as usize];
+        let name = format!("{}:{}", machine.cloud, machine.instance_type);
+        let from = if evidence.is_empty() { String::new() } else { format!(" ({evidence})") };
+        let message = match kind {
+            Kind::Retired => format!("retired on {day}{from}: its {offers} prices are not offered"),
+            _ => format!("will retire on {day}{from}"),
+        };
+        found.push(Finding { kind, name, instance_type: None, message });
+    }
+}
+
+/// Rows of price lists that are not offered.
+fn dropped(catalog: &Catalog, found: &mut Vec<Finding>) {
+    for row in &catalog.dropped {
+        let name = match row.instance_type.as_str() {
+            "" => row.cloud.clone(),
+            machine => format!("{}:{machine}", row.cloud),
+        };
+        let rows = if row.rows == 1 { "1 price".to_owned() } else { format!("{} prices", row.rows) };
+        let message = format!("{rows}: {} ({})", row.reason, row.source);
+        found.push(Finding { kind: Kind::Dropped, name, instance_type: None, message });
     }
 }
 

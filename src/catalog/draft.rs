@@ -3,7 +3,7 @@
 use crate::catalog::files::{CATALOG, File};
 use crate::catalog::load::{self, HeadSource, folder_and_stem};
 use crate::catalog::table::{Row, Table};
-use crate::catalog::{CatalogError, burstable, certifications, extras, services, terms};
+use crate::catalog::{CatalogError, age, burstable, certifications, extras, services, terms};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All rows of a catalog, by their keys.
@@ -43,6 +43,30 @@ pub struct Draft {
     pub quotas: BTreeMap<(String, String), (i64, String, String)>,
     /// By cloud.
     pub joined: BTreeMap<String, JoinedRow>,
+    /// By cloud, patterns of instance types, and places.
+    pub retirements: BTreeMap<(String, String, String), RetirementRow>,
+    /// By cloud, instance type, and the source of the older prices.
+    pub changes: BTreeMap<(String, String, String), ChangeRow>,
+    /// Rows of lists that are not offered: by cloud, instance type, reason, and source; how many.
+    pub dropped: BTreeMap<(String, String, String, String), u64>,
+}
+
+/// When a cloud stops renting out machine types.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RetirementRow {
+    /// `YYYY-MM-DD`.
+    pub day: String,
+    pub source: String,
+    pub evidence: String,
+}
+
+/// How the price of a machine type changed from an older list to a newer one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangeRow {
+    /// The source of the newer prices.
+    pub to: String,
+    /// Newer by older, in parts per million.
+    pub ratio_ppm: i64,
 }
 
 /// A service at some places.
@@ -101,6 +125,8 @@ pub struct MachineRow {
     pub memory: u64,
     pub accelerator: Option<(String, u32)>,
     pub arch: String,
+    /// Who says so, where it is the vendor and not the price list; empty: the list.
+    pub source: String,
 }
 
 /// A price in nano-USD per hour, and its source.
@@ -117,6 +143,8 @@ pub struct PriceRow {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AcceleratorRow {
     pub aliases: Vec<String>,
+    /// Canonical names of the wider kinds that it is of.
+    pub kinds: Vec<String>,
     /// Dense gigaflop per second and card: fp32, fp16, bf16, fp8.
     pub gigaflops: [Option<u64>; 4],
     pub source: String,
@@ -190,7 +218,10 @@ impl Draft {
                 ("discounts.csv", _) => rows(file, services::DISCOUNTS, 4, |row| draft.discount(row))?,
                 ("quotas.csv", _) => rows(file, services::QUOTAS, 4, |row| draft.quota(row))?,
                 ("joined.csv", _) => rows(file, services::JOINED, 1, |row| draft.join(row))?,
-                ("machines.csv", _) => rows(file, load::MACHINES, 3, |row| draft.machine(row, row.cell(6)))?,
+                ("retirements.csv", _) => rows(file, age::RETIREMENTS, 4, |row| draft.retirement(row))?,
+                ("price_changes.csv", _) => rows(file, age::CHANGES, 5, |row| draft.changed_price(row))?,
+                ("dropped.csv", _) => rows(file, age::DROPPED, 5, |row| draft.dropped_row(row))?,
+                ("machines.csv", _) => rows(file, load::MACHINES, 3, |row| draft.machine(row, row.cell(7)))?,
                 ("prices.csv", _) => rows(file, load::PRICES, 3, |row| {
                     let (cloud, region) = row.cell(6).split_once(':').unwrap_or((row.cell(6), ""));
                     draft.price(row, cloud, region)
@@ -225,6 +256,9 @@ impl Draft {
         self.discounts.extend(other.discounts);
         self.quotas.extend(other.quotas);
         self.joined.extend(other.joined);
+        self.retirements.extend(other.retirements);
+        self.changes.extend(other.changes);
+        self.dropped.extend(other.dropped);
         for (place, rows) in other.prices {
             let mine = self.prices.entry(place).or_default();
             for (machine, row) in rows {
@@ -260,11 +294,45 @@ impl Draft {
         });
     }
 
+    /// Leaves out changes of prices that carry no price any more, and counts of lists that no price is from.
+    fn drop_idle_changes(&mut self) {
+        let prices = self.prices.iter().flat_map(|((cloud, _), rows)| {
+            rows.iter().flat_map(move |(name, row)| {
+                let both = [(true, &row.on_demand), (false, &row.spot)].into_iter();
+                both.filter_map(move |(on_demand, price)| Some((cloud, name, on_demand, &price.as_ref()?.1)))
+            })
+        });
+        let mut oldest: BTreeMap<(String, String), String> = BTreeMap::new();
+        let mut used: BTreeSet<String> = BTreeSet::new();
+        for (cloud, name, on_demand, source) in prices {
+            let date = self.date_of(source).to_owned();
+            if on_demand {
+                let known = oldest.entry((cloud.clone(), name.clone())).or_insert_with(|| date.clone());
+                if date < *known {
+                    *known = date;
+                }
+            }
+            if !used.contains(source) {
+                used.insert(source.clone());
+            }
+        }
+        let sources = std::mem::take(&mut self.sources);
+        let date = |id: &String| sources.get(id).map_or("", |source| source.date.as_str());
+        self.changes.retain(|(cloud, name, _), row| {
+            let oldest = oldest.get(&(cloud.clone(), name.clone()));
+            oldest.and_then(|day| age::days_between(day, date(&row.to))).is_some_and(|days| days > age::APART)
+        });
+        self.dropped.retain(|(_, _, _, source), _| used.contains(source));
+        self.sources = sources;
+    }
+
     /// Leaves out sources that no row names.
     pub(crate) fn drop_unused_sources(&mut self) {
+        self.drop_idle_changes();
         let mut used: BTreeSet<&str> = BTreeSet::new();
         used.extend(self.places.values().map(|row| row.source.as_str()));
         used.extend(self.accelerators.values().map(|row| row.source.as_str()));
+        used.extend(self.machines.values().map(|row| row.source.as_str()));
         used.extend(self.confidential.values().map(|row| row.source.as_str()));
         used.extend(self.extras.values().map(|cells| cells[5].as_str()));
         used.extend(self.burstable.values().map(|(_, source, _)| source.as_str()));
@@ -276,6 +344,8 @@ impl Draft {
         used.extend(self.round_trips.values().map(|(_, source)| source.as_str()));
         used.extend(self.services.values().map(|row| row.source.as_str()));
         used.extend(self.discounts.values().chain(self.quotas.values()).map(|(_, source, _)| source.as_str()));
+        used.extend(self.retirements.values().map(|row| row.source.as_str()));
+        used.extend(self.changes.iter().flat_map(|((_, _, from), row)| [from.as_str(), row.to.as_str()]));
         let prices = self.prices.values().flat_map(BTreeMap::values);
         used.extend(prices.flat_map(|row| [&row.on_demand, &row.spot]).flatten().map(|(_, source)| source.as_str()));
         let unused: Vec<String> = self.sources.keys().filter(|id| !used.contains(id.as_str())).cloned().collect();
@@ -322,6 +392,7 @@ impl Draft {
             topology: row.cell(9).to_owned(),
             frameworks: load::list(row.cell(10)),
             evidence: row.cell(11).to_owned(),
+            kinds: load::list(row.cell(12)),
             ..AcceleratorRow::default()
         };
         for (rate, column) in accelerator.gigaflops.iter_mut().zip(2..) {
@@ -458,6 +529,27 @@ impl Draft {
         Ok(())
     }
 
+    fn retirement(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let text = |column| row.cell(column).to_owned();
+        let retirement = RetirementRow { day: text(2), source: text(3), evidence: text(5) };
+        self.retirements.insert((text(0), text(1), text(4)), retirement);
+        Ok(())
+    }
+
+    fn changed_price(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let text = |column| row.cell(column).to_owned();
+        let change = ChangeRow { to: text(3), ratio_ppm: row.number(4, age::PPM, "0.56")? };
+        self.changes.insert((text(0), text(1), text(2)), change);
+        Ok(())
+    }
+
+    fn dropped_row(&mut self, row: &Row) -> Result<(), CatalogError> {
+        let text = |column| row.cell(column).to_owned();
+        let rows = row.number(3, 1, "12")?.unsigned_abs();
+        self.dropped.insert((text(0), text(1), text(2), text(4)), rows);
+        Ok(())
+    }
+
     fn machine(&mut self, row: &Row, cloud: &str) -> Result<(), CatalogError> {
         let figure = |column, per_unit| match row.cell(column) {
             "" => Ok(0),
@@ -475,6 +567,7 @@ impl Draft {
             memory: figure(2, 1 << 30)?,
             accelerator,
             arch: row.cell(5).to_owned(),
+            source: row.cell(6).to_owned(),
         };
         self.machines.insert((cloud.to_owned(), row.required(0)?.to_owned()), machine);
         Ok(())

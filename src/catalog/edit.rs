@@ -166,8 +166,9 @@ fn head(file: &File, draft: &Draft) -> Result<String, CatalogError> {
             sources.insert(id, Item::Table(Table::new()));
         }
         if let Some(table) = sources.get_mut(id).and_then(Item::as_table_like_mut) {
-            let HeadSource { date, about, url, valid_until } = source;
-            for (key, text) in [("date", date), ("about", about), ("url", url), ("valid_until", valid_until)] {
+            let HeadSource { date, about, url, valid_until, list } = source;
+            let keys = [("date", date), ("about", about), ("url", url), ("valid_until", valid_until), ("list", list)];
+            for (key, text) in keys {
                 if text.is_empty() {
                     table.remove(key);
                 } else {

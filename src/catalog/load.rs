@@ -4,7 +4,7 @@
 use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::table::{Row, Table};
 use crate::catalog::{
-    Accelerator, Catalog, CatalogError, Source, burstable, certifications, extras, offers, rules, services, terms,
+    Accelerator, Catalog, CatalogError, Source, age, burstable, certifications, extras, offers, rules, services, terms,
 };
 use crate::model::offer::{CLASSES, COMMERCIAL};
 use crate::model::{Bytes, Gigabyte, Machine, Place, PlaceName, Reach, geography};
@@ -29,7 +29,8 @@ pub(crate) const PLACES: &[&str] = &[
     "evidence",
     "parent_country",
 ];
-pub(crate) const MACHINES: &[&str] = &["instance_type", "vcpus", "memory_gib", "accelerator", "count", "arch", "cloud"];
+pub(crate) const MACHINES: &[&str] =
+    &["instance_type", "vcpus", "memory_gib", "accelerator", "count", "arch", "source", "cloud"];
 pub(crate) const PRICES: &[&str] = &["instance_type", "on_demand", "source", "spot", "spot_source", "region", "place"];
 pub(crate) const ACCELERATORS: &[&str] = &[
     "name",
@@ -44,6 +45,7 @@ pub(crate) const ACCELERATORS: &[&str] = &[
     "topology",
     "frameworks",
     "evidence",
+    "kinds",
 ];
 pub(crate) const CONFIDENTIAL: &[&str] = &["cloud", "instance_type", "tee", "places", "source", "evidence"];
 
@@ -70,6 +72,9 @@ pub(crate) struct HeadSource {
     /// The last day that its figures hold.
     #[serde(default)]
     pub valid_until: String,
+    /// `full`: what is not in it is not sold in the regions that it has; empty: it is a part of a list.
+    #[serde(default)]
+    pub list: String,
 }
 
 /// Reads the catalog in a folder.
@@ -149,6 +154,11 @@ pub(crate) fn head(file: &File) -> Result<Head, CatalogError> {
             let offset = file.text.find(&source.date).map(|at| at..at);
             let message = format!("the date `{}` of source `{id}` is not a day", source.date);
             return Err(fault(message, offset, "write it like 2026-08-06"));
+        }
+        if !matches!(source.list.as_str(), "" | "full") {
+            let offset = file.text.find(source.list.as_str()).map(|at| at..at);
+            let message = format!("list `{}` of source `{id}` is not known", source.list);
+            return Err(fault(message, offset, "write list = \"full\" or leave it out"));
         }
         if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
             return Err(fault(
@@ -235,6 +245,7 @@ fn parse(files: &[File], head: &Head) -> Result<Catalog, CatalogError> {
     rest?;
     catalog.date = newest(&catalog);
     directory_rows(files, &mut catalog, &texts)?;
+    age::apply(files, &mut catalog)?;
     Ok(catalog)
 }
 
@@ -414,8 +425,13 @@ fn accelerators(file: &File, sources: &[Source]) -> Result<BTreeMap<String, Acce
             interconnect: row.cell(8).to_owned(),
             topology: row.cell(9).to_owned(),
             frameworks: list(row.cell(10)),
+            kinds: list(row.cell(12)),
         };
         accelerators.insert(name.to_owned(), accelerator);
+    }
+    let kinds: Vec<String> = accelerators.values().flat_map(|row| row.kinds.iter().cloned()).collect();
+    for kind in kinds {
+        accelerators.entry(kind).or_default();
     }
     Ok(accelerators)
 }
@@ -442,15 +458,18 @@ fn machines(files: &[File], catalog: &mut Catalog) -> Result<Vec<Machine>, Catal
             _ => continue,
         };
         let mut table = Table::open(&file.shown, &file.text, MACHINES, 3)?;
-        if folder.is_none() && !table.has(6) {
+        if folder.is_none() && !table.has(7) {
             let hint = "add a column `cloud`, or move the file to a folder of the cloud's name";
             return Err(CatalogError::file(&file.shown, "there is no column `cloud`", hint));
         }
         while let Some(row) = table.next_row()? {
             let cloud = match folder {
                 Some(cloud) => cloud,
-                None => row.required(6)?,
+                None => row.required(7)?,
             };
+            if !row.cell(6).is_empty() {
+                rules::source(&row, 6, &catalog.sources)?;
+            }
             let accelerator = match row.cell(3) {
                 "" => None,
                 name => {

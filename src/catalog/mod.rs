@@ -3,6 +3,7 @@
 //! Text files are the truth (`catalog/README.md` has their format); the shipped ones are
 //! compiled into the binary.
 
+pub mod age;
 mod burstable;
 mod certifications;
 pub mod check;
@@ -45,6 +46,14 @@ pub struct Catalog {
     pub offers: Vec<Offer>,
     /// Those that ended before the day of the newest price, in the same order: nobody may take them.
     pub lapsed: Vec<Offer>,
+    /// Those of machine types that their cloud has retired by then, in the same order.
+    pub retired: Vec<Offer>,
+    /// When clouds retire machine types, by index of the machine.
+    pub retirements: BTreeMap<u32, Vec<age::Retirement>>,
+    /// How prices of machine types changed, by index of the machine.
+    pub price_changes: BTreeMap<u32, Vec<age::Change>>,
+    /// Rows of price lists that are not offered, as the imports counted them.
+    pub dropped: Vec<age::Dropped>,
     pub network: network::Network,
     /// By canonical name.
     pub accelerators: BTreeMap<String, Accelerator>,
@@ -106,6 +115,8 @@ pub struct Source {
 pub struct Accelerator {
     /// Other names that price lists and people use.
     pub aliases: Vec<String>,
+    /// Wider names that a need may use for it: an `H100-SXM` is an `H100`. Canonical names.
+    pub kinds: Vec<String>,
     /// Dense rate per card in gigaflop per second, by precision (`fp32`, `fp16`, `bf16`, `fp8`).
     pub gigaflops: BTreeMap<String, u64>,
     /// Of one card, or of a whole TPU slice; 0: unknown.
@@ -140,6 +151,24 @@ impl Catalog {
         self.sources.get(usize::from(offer.source)).map_or("", |source| &source.valid_until)
     }
 
+    /// The first retirement of an offer's machine type at its place, if one is known.
+    pub fn retires(&self, offer: &Offer) -> Option<&age::Retirement> {
+        let retirements = self.retirements.get(&offer.machine)?;
+        let here = |retirement: &&age::Retirement| {
+            let place = || self.place(offer).name.to_string();
+            retirement.places.is_empty() || retirement.places.iter().any(|pattern| pattern.matches(&place()))
+        };
+        retirements.iter().filter(here).min_by_key(|retirement| &retirement.day)
+    }
+
+    /// Whether an accelerator of this canonical name is what a need or a quota names: itself, by any
+    /// of its names, or a kind that it is of. `H100` is any H100, `H100-SXM` only that board.
+    pub fn is_accelerator(&self, canonical: &str, wanted: &str) -> bool {
+        let Some(wanted) = self.accelerator_name(wanted) else { return false };
+        canonical == wanted
+            || self.accelerators.get(canonical).is_some_and(|row| row.kinds.iter().any(|kind| kind == wanted))
+    }
+
     /// The canonical name of an accelerator, whatever alias or case it is given by.
     pub fn accelerator_name(&self, name: &str) -> Option<&str> {
         if let Some((canonical, _)) = self.accelerators.get_key_value(name) {
@@ -156,5 +185,7 @@ impl Catalog {
 
 #[cfg(test)]
 mod broken_tests;
+#[cfg(test)]
+mod shipped_tests;
 #[cfg(test)]
 mod tests;

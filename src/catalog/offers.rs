@@ -85,7 +85,7 @@ pub(crate) fn offers(
                 let Some(machine) = machine else { continue };
                 let (rate, source) = (offered.rate, offered.source);
                 let (place, purchase, tee) = (*place, Purchase::OnDemand, TeeSet::default());
-                let offer = Offer { place, machine, purchase, rate, tee, source };
+                let offer = Offer { place, machine, purchase, rate, tee, source, estimated: false };
                 found.push(Found { offer, file: u16::try_from(number).unwrap_or(0), line: offered.line });
             }
         }
@@ -130,6 +130,9 @@ fn known_at_root(file: &File) -> Result<(), CatalogError> {
         "discounts.csv",
         "quotas.csv",
         "joined.csv",
+        "retirements.csv",
+        "price_changes.csv",
+        "dropped.csv",
     ];
     if ROOT.contains(&file.name.as_str()) {
         return Ok(());
@@ -236,7 +239,7 @@ impl<'a> PriceReader<'a> {
                         found
                     }
                 };
-                let offer = Offer { place, machine, purchase, rate, tee, source };
+                let offer = Offer { place, machine, purchase, rate, tee, source, estimated: false };
                 found.push(Found { offer, file: number, line: row.line });
             }
         }

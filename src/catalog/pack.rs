@@ -49,7 +49,7 @@ fn is_canonical(name: &str, text: &[u8]) -> bool {
         return !odd && rows.get(1..).is_some_and(<[&str]>::is_sorted);
     }
     // `format = 1`, then for each source, by name: an empty line, its head, and its keys in this order.
-    const KEYS: [&str; 4] = ["date", "about", "url", "valid_until"];
+    const KEYS: [&str; 5] = ["date", "about", "url", "valid_until", "list"];
     let mut lines = text.lines();
     if lines.next() != Some("format = 1") || text.contains('\\') {
         return false;

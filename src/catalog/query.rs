@@ -26,10 +26,10 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn machine(&self, machine: &Machine, accelerator: Option<&str>) -> bool {
-        let has = |wanted: &str| {
+    fn machine(&self, machine: &Machine, catalog: &Catalog) -> bool {
+        let has = |wanted: &String| {
             machine.accelerator.as_ref().is_some_and(|(name, count)| {
-                name == wanted && self.accelerator_count.is_none_or(|wanted| wanted == *count)
+                catalog.is_accelerator(name, wanted) && self.accelerator_count.is_none_or(|wanted| wanted == *count)
             })
         };
         // Services are asked for by their names.
@@ -38,7 +38,7 @@ impl Filter {
             && self.instance_type.as_ref().is_none_or(|name| name.matches(&machine.instance_type))
             && machine.vcpu_thousandths >= self.min_vcpus
             && machine.memory >= self.min_memory
-            && (self.accelerator.is_none() || accelerator.is_some_and(has))
+            && self.accelerator.as_ref().is_none_or(has)
     }
 
     fn place(&self, place: &Place) -> bool {
@@ -61,8 +61,7 @@ pub fn lapsed<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
 }
 
 fn among<'a>(offers: &'a [Offer], catalog: &Catalog, filter: &Filter) -> Vec<&'a Offer> {
-    let accelerator = filter.accelerator.as_deref().and_then(|name| catalog.accelerator_name(name));
-    let machines: Vec<bool> = catalog.machines.iter().map(|machine| filter.machine(machine, accelerator)).collect();
+    let machines: Vec<bool> = catalog.machines.iter().map(|machine| filter.machine(machine, catalog)).collect();
     let places: Vec<bool> = catalog.places.iter().map(|place| filter.place(place)).collect();
     let purchase = if filter.spot { Purchase::Spot } else { Purchase::OnDemand };
     let passes =

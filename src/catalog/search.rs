@@ -47,7 +47,7 @@ fn among<'a>(offers: &'a [Offer], catalog: &Catalog, search: &Search) -> Vec<&'a
     let any = |patterns: &BTreeSet<Pattern>, name: &str| {
         patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
     };
-    let wanted = search.accelerator.as_ref().map(|need| (catalog.accelerator_name(&need.name), need.thousandths));
+    let wanted = search.accelerator.as_ref().map(|need| (need.name.as_str(), need.thousandths));
     let machine = |machine: &crate::model::Machine| {
         let cards = machine.accelerator.as_ref().map(|(name, count)| (name.as_str(), *count));
         let served = match (&search.service, &machine.service) {
@@ -56,7 +56,9 @@ fn among<'a>(offers: &'a [Offer], catalog: &Catalog, search: &Search) -> Vec<&'a
             _ => false,
         };
         served
-            && wanted.is_none_or(|(name, least)| cards.is_some_and(|(has, count)| Some(has) == name && count >= least))
+            && wanted.is_none_or(|(name, least)| {
+                cards.is_some_and(|(has, count)| count >= least && catalog.is_accelerator(has, name))
+            })
             && search.instance_type.as_ref().is_none_or(|pattern| pattern.matches(&machine.instance_type))
             && machine.vcpu_thousandths >= search.min_vcpus
             && machine.memory >= search.min_memory
@@ -150,7 +152,7 @@ mod tests {
         let expected = catalog.offers.iter().filter(|offer| {
             let (machine, place) = (catalog.machine(offer), catalog.place(offer));
             let country = place.country.as_deref().unwrap_or("??");
-            matches!(&machine.accelerator, Some((name, count)) if name == "A100-80GB" && *count >= 4000)
+            matches!(&machine.accelerator, Some((name, count)) if name.starts_with("A100-80GB") && *count >= 4000)
                 && geography::countries("EU").unwrap().contains(&country)
                 && offer.rate < Rate::parse_usd("20").unwrap()
                 && offer.purchase == Purchase::OnDemand

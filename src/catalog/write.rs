@@ -6,7 +6,7 @@ use crate::catalog::load::{ACCELERATORS, CONFIDENTIAL, FORMAT, Head, MACHINES, P
 use crate::catalog::rules::{EGRESS, THROUGHPUT};
 use crate::catalog::services;
 use crate::catalog::terms::{self, CLOUDS, INTERRUPTIONS, ROUND_TRIPS};
-use crate::catalog::{burstable, certifications, extras};
+use crate::catalog::{age, burstable, certifications, extras};
 use crate::model::units::div_half_even;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +28,9 @@ pub(crate) fn head_text(head: &Head) -> String {
         }
         if !source.valid_until.is_empty() {
             let _ = writeln!(text, "valid_until = {}", quoted(&source.valid_until));
+        }
+        if !source.list.is_empty() {
+            let _ = writeln!(text, "list = {}", quoted(&source.list));
         }
     }
     text
@@ -63,14 +66,16 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
         line(cells.into_iter().chain([&place.class, &place.evidence, &place.parent_country]))
     });
     put("places.csv".to_owned(), PLACES, places.collect());
+    // Columns that only some catalogs need are left out of the others.
+    let width = if draft.accelerators.values().any(|row| !row.kinds.is_empty()) { 13 } else { 12 };
     let accelerators = draft.accelerators.iter().map(|(name, row)| {
         let rates = row.gigaflops.iter().map(|rate| rate.map_or(String::new(), |rate| decimal(rate.into(), 1000)));
         let memory = if row.memory == 0 { String::new() } else { decimal(row.memory.into(), 1 << 30) };
         let texts = [row.source.clone(), memory, row.interconnect.clone(), row.topology.clone()];
-        let rest = [row.frameworks.join(";"), row.evidence.clone()];
-        line([name.clone(), row.aliases.join(";")].into_iter().chain(rates).chain(texts).chain(rest))
+        let rest = [row.frameworks.join(";"), row.evidence.clone(), row.kinds.join(";")];
+        line([name.clone(), row.aliases.join(";")].into_iter().chain(rates).chain(texts).chain(rest).take(width))
     });
-    put("accelerators.csv".to_owned(), ACCELERATORS, accelerators.collect());
+    put("accelerators.csv".to_owned(), &ACCELERATORS[..width], accelerators.collect());
     let confidential = draft
         .confidential
         .iter()
@@ -134,20 +139,36 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
         line([cloud, &row.about].into_iter().chain(days).chain([&row.key, &row.file_sha256, &row.url, &revision]))
     });
     put("joined.csv".to_owned(), services::JOINED, joined.collect());
+    let retirements = draft
+        .retirements
+        .iter()
+        .map(|((cloud, types, places), row)| line([cloud, types, &row.day, &row.source, places, &row.evidence]));
+    put("retirements.csv".to_owned(), age::RETIREMENTS, retirements.collect());
+    let changes = draft.changes.iter().map(|((cloud, name, from), row)| {
+        line([cloud, name, from, &row.to, &decimal(row.ratio_ppm.into(), age::PPM.into())])
+    });
+    put("price_changes.csv".to_owned(), age::CHANGES, changes.collect());
+    let dropped = draft
+        .dropped
+        .iter()
+        .map(|((cloud, name, reason, source), rows)| line([cloud, name, reason, &rows.to_string(), source]));
+    put("dropped.csv".to_owned(), age::DROPPED, dropped.collect());
 
     let clouds: BTreeSet<&String> =
         draft.machines.keys().map(|(cloud, _)| cloud).chain(draft.prices.keys().map(|(cloud, _)| cloud)).collect();
     for cloud in clouds {
-        let machines = draft.machines.iter().filter(|((of, _), _)| of == cloud).map(|((_, name), row)| {
+        let of_cloud = || draft.machines.iter().filter(|((of, _), _)| of == cloud);
+        let width = if of_cloud().any(|(_, row)| !row.source.is_empty()) { 7 } else { 6 };
+        let machines = of_cloud().map(|((_, name), row)| {
             let figure = |value: u64, per: i128| if value == 0 { String::new() } else { decimal(value.into(), per) };
             let (accelerator, count) = match &row.accelerator {
                 Some((name, count)) => (name.clone(), decimal((*count).into(), 1000)),
                 None => Default::default(),
             };
             let (vcpus, memory) = (figure(row.vcpu_thousandths, 1000), figure(row.memory, 1 << 30));
-            line([name, &vcpus, &memory, &accelerator, &count, &row.arch])
+            line([name, &vcpus, &memory, &accelerator, &count, &row.arch, &row.source].into_iter().take(width))
         });
-        put(format!("{cloud}/machines.csv"), &MACHINES[..6], machines.collect());
+        put(format!("{cloud}/machines.csv"), &MACHINES[..width], machines.collect());
         let regions = draft.prices.iter().filter(|((of, _), _)| of == cloud);
         if regions.clone().map(|(_, rows)| rows.len()).sum::<usize>() > ONE_FILE {
             for ((_, region), rows) in regions {

@@ -5,7 +5,7 @@ use super::places::Places;
 use crate::catalog::Catalog;
 use crate::model::{Domain, Job, Machine, Pattern};
 use crate::problem::Cap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a quota counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,8 @@ enum Counted {
     Vcpus,
     Instances,
     Cards,
-    CardsOf(String),
+    /// Canonical names: a quota of a kind counts every board of it.
+    CardsOf(BTreeSet<String>),
 }
 
 /// One figure of a quota, for one cloud or place.
@@ -38,15 +39,15 @@ impl Limit {
 
     /// What so many machines use of it.
     pub fn used(&self, machine: &Machine, nodes: u32) -> i64 {
-        let cards = |only: Option<&String>| match &machine.accelerator {
-            Some((name, count)) if only.is_none_or(|only| only == name) => u64::from(*count),
+        let cards = |only: Option<&BTreeSet<String>>| match &machine.accelerator {
+            Some((name, count)) if only.is_none_or(|only| only.contains(name)) => u64::from(*count),
             _ => 0,
         };
         let each = match &self.counted {
             Counted::Vcpus => machine.vcpu_thousandths,
             Counted::Instances => u64::from(machine.is_rented()),
             Counted::Cards => cards(None),
-            Counted::CardsOf(name) => cards(Some(name)),
+            Counted::CardsOf(names) => cards(Some(names)),
         };
         signed(each.saturating_mul(u64::from(nodes)))
     }
@@ -81,8 +82,9 @@ pub fn limits(places: &Places<'_>) -> Vec<Limit> {
         ];
         let plain = plain.into_iter().map(|(name, counted, most)| (name.to_owned(), counted, most));
         let named = quota.by_accelerator.iter().map(|(name, count)| {
-            let known = places.catalog.accelerator_name(name).unwrap_or(name).to_owned();
-            (format!("accelerators.{name}"), Counted::CardsOf(known), Some(count.saturating_mul(1000)))
+            let catalog = places.catalog;
+            let boards = catalog.accelerators.keys().filter(|board| catalog.is_accelerator(board, name)).cloned();
+            (format!("accelerators.{name}"), Counted::CardsOf(boards.collect()), Some(count.saturating_mul(1000)))
         });
         let figures: Vec<(String, Counted, i64)> = plain
             .chain(named)

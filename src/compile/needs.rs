@@ -109,13 +109,12 @@ pub fn tees(needs: &Needs, tee: TeeSet) -> Option<TeeSet> {
     Some(tee.and(needs.tee.iter().copied().collect())).filter(|tee| !tee.is_empty())
 }
 
-/// At least that many of that accelerator.
+/// At least that many of that accelerator, or of one of that kind.
 fn has(machine: &Machine, need: &AcceleratorNeed, catalog: &Catalog) -> bool {
-    let wanted = catalog.accelerator_name(&need.name);
     machine
         .accelerator
         .as_ref()
-        .is_some_and(|(name, count)| Some(name.as_str()) == wanted && *count >= need.thousandths)
+        .is_some_and(|(name, count)| *count >= need.thousandths && catalog.is_accelerator(name, &need.name))
 }
 
 /// How fast a machine does a stage's work, to compare it with others: a faster one never takes

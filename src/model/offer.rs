@@ -133,6 +133,9 @@ pub struct Offer {
     pub tee: TeeSet,
     /// Index into the catalog's sources: where the price is from, and of what day.
     pub source: u16,
+    /// The price is of a list more than a year older than the newest price of its machine type, and was scaled by
+    /// how the price of that type changed since.
+    pub estimated: bool,
 }
 
 /// How a machine is paid for.

@@ -27,6 +27,9 @@ pub struct Plan {
     pub transfers: Vec<PlannedTransfer>,
     pub datasets: BTreeMap<String, PlannedDataset>,
     pub totals: Totals,
+    /// What rests on old machine prices; none: all are recent beside the newest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub old_prices: Option<OldPrices>,
     /// The best plan inside one cloud; none when no single cloud can run the job.
     pub single_cloud: Option<SingleCloud>,
     pub solver: SolverReport,
@@ -313,6 +316,25 @@ pub struct PriceSource {
     pub id: String,
     /// `YYYY-MM-DD`.
     pub date: String,
+    /// The price is of that day scaled by how the price of its machine type changed since.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub estimated: bool,
+}
+
+/// How much of a plan's cost rests on machine prices that are old beside the newest of the catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldPrices {
+    /// Prices are old that are so many days or more before the newest of the catalog.
+    pub older_than_days: u32,
+    /// What stages cost at such prices.
+    pub cost_micro_usd: Money,
+    /// That share of the plan's whole cost, in parts per million.
+    pub share_ppm: u64,
+    /// The day of the oldest of these prices, `YYYY-MM-DD`.
+    pub oldest: String,
+    /// Stages whose prices are scaled estimates.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub estimated: BTreeSet<String>,
 }
 
 /// Another offer for a stage, with the whole job's figures if the stage takes it.

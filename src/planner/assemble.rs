@@ -1,8 +1,9 @@
 //! From a solved placement to a plan.
 
 use super::rungs::{self, Dag};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, age};
 use crate::compile::{self, Compiled, Stays};
+use crate::model::units::div_half_even;
 use crate::model::{
     AcceleratorNeed, Bytes, Destination, Gigabyte, Job, Machine, Money, Offer, Policy, Purchase, Rate, Stage, Unit,
     dag, fanout,
@@ -52,7 +53,9 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
     stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
     let mut transfers: Vec<PlannedTransfer> = planned_transfers(parts);
     transfers.sort_by(|a, b| (a.start_ms, &a.artifact, &a.to).cmp(&(b.start_ms, &b.artifact, &b.to)));
+    let old_prices = old_prices(&stages, &parts.inputs.catalog_date, Money(evaluation.cost()));
     Plan {
+        old_prices,
         format_version: FORMAT_VERSION.to_owned(),
         sky_version: env!("CARGO_PKG_VERSION").to_owned(),
         job: job.name.clone(),
@@ -119,6 +122,25 @@ pub(super) fn offer_of<'a>(parts: &Parts<'a>, stage: usize, position: usize) -> 
     &parts.catalog.offers[parts.compiled.candidates[stage][tag].offer]
 }
 
+/// What rests on machine prices that are old beside the newest of the catalog.
+fn old_prices(stages: &[PlannedStage], newest: &str, total: Money) -> Option<OldPrices> {
+    let is_old = |stage: &&PlannedStage| {
+        stage.cost_micro_usd.0 > 0
+            && age::days_between(&stage.price_source.date, newest).is_some_and(|days| days > age::OLD)
+    };
+    let old: Vec<&PlannedStage> = stages.iter().filter(is_old).collect();
+    let oldest = old.iter().map(|stage| stage.price_source.date.clone()).min()?;
+    let cost: i64 = old.iter().map(|stage| stage.cost_micro_usd.0).sum();
+    let share = div_half_even(i128::from(cost) * 1_000_000, i128::from(total.0.max(1)));
+    Some(OldPrices {
+        older_than_days: age::OLD.unsigned_abs(),
+        cost_micro_usd: Money(cost),
+        share_ppm: u64::try_from(share).unwrap_or(u64::MAX),
+        oldest,
+        estimated: old.iter().filter(|stage| stage.price_source.estimated).map(|stage| stage.name.clone()).collect(),
+    })
+}
+
 fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
     let Parts { job: written, catalog, compiled, solved, .. } = parts;
     let name = &compiled.stages[index];
@@ -140,7 +162,7 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
         tee: candidate.tee,
         rate_nano_usd_per_hour: hourly(catalog, offer),
         usage: usage(catalog, offer, stage),
-        price_source: PriceSource { id: source.id.clone(), date: source.date.clone() },
+        price_source: PriceSource { id: source.id.clone(), date: source.date.clone(), estimated: offer.estimated },
         copy: fanout::copy_of(name).map(|(of, index)| CopyOf {
             stage: of.to_owned(),
             index,
@@ -289,6 +311,32 @@ fn warnings(parts: &Parts<'_>) -> Vec<String> {
     warnings.extend(compile::assumptions(taken, catalog));
     warnings.extend(handed_on(compiled, solved));
     warnings.extend(left_there(compiled, policy));
+    warnings.extend(prices_and_retirements(parts));
+    warnings
+}
+
+/// So many days before a machine type is retired it is said; what is announced for years later is no news.
+const RETIRES_SOON: i32 = 365;
+
+/// Stages at estimated prices, and on machine types that will be retired soon.
+fn prices_and_retirements(parts: &Parts<'_>) -> Vec<String> {
+    let Parts { catalog, compiled, solved, .. } = parts;
+    let mut warnings = Vec::new();
+    for (index, name) in compiled.stages.iter().enumerate() {
+        let offer = offer_of(parts, index, solved.picks[index]);
+        let (place, machine) = (&catalog.place(offer).name, &catalog.machine(offer).instance_type);
+        let day = &catalog.sources[usize::from(offer.source)].date;
+        if offer.estimated {
+            warnings.push(format!(
+                "stage {name}: the price of {machine} at {place} is estimated: the list of {day} scaled by how the price \
+                 of the type changed since, where both are known"
+            ));
+        }
+        let soon = |day: &str| age::days_between(&catalog.date, day).is_some_and(|days| days <= RETIRES_SOON);
+        if let Some(retirement) = catalog.retires(offer).filter(|retirement| soon(&retirement.day)) {
+            warnings.push(format!("stage {name}: {machine} will be retired on {}", retirement.day));
+        }
+    }
     warnings
 }
 

@@ -224,7 +224,7 @@ impl<'a> Check<'a> {
 
     fn has(&self, machine: &Machine, need: &AcceleratorNeed) -> bool {
         let Some((name, count)) = &machine.accelerator else { return false };
-        self.catalog.accelerator_name(&need.name) == Some(name) && *count >= need.thousandths
+        *count >= need.thousandths && self.catalog.is_accelerator(name, &need.name)
     }
 
     fn meets(&self, needs: &Needs, offer: &Offer) -> bool {

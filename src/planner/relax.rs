@@ -362,7 +362,7 @@ impl Case<'_> {
                     _ => {
                         let (name, count) = machine.accelerator.clone()?;
                         let has = |need: &AcceleratorNeed| {
-                            self.catalog.accelerator_name(&need.name) == Some(&name) && count >= need.thousandths
+                            count >= need.thousandths && self.catalog.is_accelerator(&name, &need.name)
                         };
                         let listed = needs.accelerators.iter().any(has);
                         unless(listed, AcceleratorNeed { name, thousandths: count }.to_string())

@@ -33,7 +33,10 @@ impl Used {
     }
 
     pub fn within(&self, quota: &Quota, catalog: &Catalog) -> bool {
-        let cards = |name: &str| self.cards.get(catalog.accelerator_name(name).unwrap_or(name)).copied().unwrap_or(0);
+        let cards = |wanted: &str| {
+            let counted = self.cards.iter().filter(|(name, _)| *name == wanted || catalog.is_accelerator(name, wanted));
+            counted.map(|(_, count)| *count).sum::<u64>()
+        };
         quota.vcpu_thousandths.is_none_or(|most| !self.unknown_vcpus && self.vcpu_thousandths <= most)
             && quota.instances.is_none_or(|most| self.instances <= most)
             && quota.accelerators.is_none_or(|most| self.cards.values().sum::<u64>() <= most.saturating_mul(1000))

@@ -97,6 +97,8 @@ fn rewritten(
         solver: plan.solver.clone(),
         digest: plan.digest.clone(),
         sky_version: plan.sky_version.clone(),
+        // Plans of earlier versions do not say what rests on old prices.
+        old_prices: plan.old_prices.is_some().then(|| again.old_prices.clone()).flatten(),
         ..again
     };
     let mut found = Vec::new();

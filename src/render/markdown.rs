@@ -53,6 +53,9 @@ pub fn text(plan: &Plan) -> String {
     if !assumed.is_empty() {
         line(format!("\n<sub>{}</sub>", assumed.trim()));
     }
+    if let Some(old) = &plan.old_prices {
+        line(format!("\n{} rests on old prices: {}", old.cost_micro_usd, super::plan_text::old_prices(old)));
+    }
     for warning in &plan.warnings {
         line(format!("\n> **warning:** {}", cell(warning)));
     }

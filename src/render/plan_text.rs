@@ -3,7 +3,7 @@
 use super::table;
 use crate::model::accelerator::count_text;
 use crate::model::{Bandwidth, Millis, Money};
-use crate::plan::{FromState, Plan, PlannedObjective, PlannedStage, PlannedTransfer, SingleCloud};
+use crate::plan::{FromState, OldPrices, Plan, PlannedObjective, PlannedStage, PlannedTransfer, SingleCloud};
 use std::fmt::Write;
 
 /// The whole plan. `width` is that of the terminal, if there is one.
@@ -128,6 +128,9 @@ fn totals(plan: &Plan) -> String {
         line("Public addresses", &totals.address_micro_usd.to_string(), "");
     }
     line("Total", &totals.cost_micro_usd.to_string(), &format!("ends after {}", totals.makespan_ms));
+    if let Some(old) = &plan.old_prices {
+        line("Of it, old prices", &old.cost_micro_usd.to_string(), &old_prices(old));
+    }
     match &plan.single_cloud {
         Some(single) => {
             let limits = if single.within_limits { "" } else { ", beyond the limits" };
@@ -143,6 +146,16 @@ fn totals(plan: &Plan) -> String {
         }
     }
     text
+}
+
+/// `86 % of the total: machine prices more than 90 days before the newest, the oldest of 2024-11-03`.
+pub fn old_prices(old: &OldPrices) -> String {
+    let share = crate::model::units::div_half_even(i128::from(old.share_ppm), 10_000);
+    let estimated = if old.estimated.is_empty() { "" } else { "; estimates among them" };
+    format!(
+        "{share} % of the total: machine prices more than {} days before the newest, the oldest of {}{estimated}",
+        old.older_than_days, old.oldest
+    )
 }
 
 /// `62 %`; negative when the plan is dearer, as it may be when time comes first.

@@ -187,6 +187,30 @@ fn on_the_whole_shipped_catalog() {
 }
 
 #[test]
+fn a_plan_says_what_rests_on_old_and_estimated_prices() {
+    let sandbox = Sandbox::bert();
+    sandbox.write(
+        "old.toml",
+        "name = \"old\"\n[stages.train]\nduration = \"1 h\"\n\
+         needs = { accelerators = [\"H100:8\"], instance_types = [\"p5.48xlarge\"], places = [\"aws:us-west-2\"] }\n",
+    );
+    sandbox.write("none.toml", "");
+    let text = sandbox.stdout(&["plan", "old.toml", "--policy", "none.toml", "--out", "plan.json"], 0);
+    assert!(text.contains("100 % of the total: machine prices more than 90 days before the newest"), "{text}");
+    assert!(text.contains("H100-SXM:8"), "{text}");
+    let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
+    assert_eq!(plan["stages"][0]["price_source"]["estimated"], true);
+    assert_eq!(plan["old_prices"]["share_ppm"], 1_000_000);
+    assert_eq!(plan["old_prices"]["estimated"][0], "train");
+    assert!(plan["warnings"].to_string().contains("is estimated"), "{}", plan["warnings"]);
+    let rate = plan["stages"][0]["rate_nano_usd_per_hour"].as_i64().unwrap();
+    assert!((54_000_000_000..56_000_000_000).contains(&rate), "{rate}");
+    // The board that the machine does not have is not found in it.
+    sandbox.write("old.toml", &sandbox.read("old.toml").replace("H100:8", "H100-PCIe:8"));
+    sandbox.stdout(&["plan", "old.toml", "--policy", "none.toml"], 3);
+}
+
+#[test]
 fn twenty_processes_write_the_same_bytes() {
     let sandbox = Sandbox::bert();
     let bytes = |run: usize| {

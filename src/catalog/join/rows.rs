@@ -42,6 +42,7 @@ impl Sources<'_> {
             about: format!("{}: registered by a file", self.form.about),
             url: self.form.url.clone(),
             valid_until: until.clone(),
+            list: String::new(),
         };
         draft.sources.insert(id.clone(), source);
         Ok(id)
@@ -92,6 +93,7 @@ pub(super) fn add(
             memory: figure(&machine.memory_gib, 1 << 30),
             accelerator: machine.accelerator.as_ref().map(|name| (name.get_ref().clone(), count)),
             arch: text(&machine.arch),
+            source: String::new(),
         };
         draft.machines.insert((cloud.clone(), name.get_ref().clone()), row);
         joined.machines += 1;

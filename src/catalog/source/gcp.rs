@@ -4,10 +4,9 @@
 //!   keeps the machine's name: `a2-highgpu-1g`.
 //! - T4, P4, V100, P100 and K80 are attached to N1 machines of any size up to a limit: an offer
 //!   for each allowed `n1-standard` and `n1-highmem`, named `2xT4+n1-standard-8`.
-//! - TPU v2 and v3 are nodes that a host of one's own talks to: offers with two usual hosts,
-//!   `tpu-v3-8+n1-highmem-8` and `tpu-v3-8+n1-standard-32`, at the TPU's price plus the host's.
-//! - TPU v4 and later are TPU VMs: the price counts the host in, the offer is named `tpu-v5p-8`,
-//!   and its vCPUs and memory are those of one host, whatever the number of hosts in the slice.
+//! - TPUs are TPU VMs: their price counts the host in, and no machine beside them is rented or billed.
+//!   The offer is named `tpu-v3-8`, and its vCPUs and memory are those of one host, whatever the number
+//!   of hosts in the slice. <https://cloud.google.com/tpu/pricing>
 //!
 //! Host and accelerator must be in one zone. A spot offer is spot for both.
 
@@ -39,12 +38,15 @@ const N1: &[(&str, u32, u64, u64)] = &[
     ("V100", 8, 96, 624),
 ];
 
-/// Hosts for TPU nodes.
-const TPU_HOSTS: [&str; 2] = ["n1-highmem-8", "n1-standard-32"];
-
-/// One host of a TPU VM: generation, most chips of that host, vCPUs, GiB.
+/// One host of a TPU VM: generation, chips of a slice with one such host (0: of the hosts of larger
+/// slices, else as of four chips), vCPUs, GiB: the machine types `n1-356-96-tpu`, `n1-340-48-tpu`, `ct3-hightpu-4t`
+/// and so on in the list of Compute Engine's machine types of 2026-08-20.
 /// <https://cloud.google.com/tpu/docs/system-architecture-tpu-vm>
 const TPU_VMS: &[(&str, u64, u64, u64)] = &[
+    ("v2", 4, 96, 340),
+    ("v2", 0, 48, 340),
+    ("v3", 4, 96, 340),
+    ("v3", 0, 48, 340),
     ("v4", 4, 240, 407),
     ("v5litepod", 1, 24, 48),
     ("v5litepod", 4, 112, 192),
@@ -52,7 +54,7 @@ const TPU_VMS: &[(&str, u64, u64, u64)] = &[
     ("v5p", 4, 208, 448),
     ("v6e", 1, 44, 176),
     ("v6e", 4, 180, 720),
-    ("v6e", 8, 180, 1440),
+    ("v6e", 8, 360, 1440),
 ];
 
 /// The generation, cores or chips of `tpu-v3-8`, and how many of that unit a chip has.
@@ -63,10 +65,11 @@ fn tpu(name: &str) -> Option<(&str, u64, u64)> {
     Some((generation, size.parse().ok()?, cores))
 }
 
-/// A generation of TPUs, by chip: dense bf16 gigaflop per second, GiB (0: not looked up), and how
-/// chips are linked. <https://cloud.google.com/tpu/docs/v3>, v4, v5e, v5p and v6e.
+/// A generation of TPUs, by chip: dense bf16 gigaflop per second, GiB, and how chips are linked.
+/// <https://cloud.google.com/tpu/docs/v2>, v3, v4, v5e, v5p and v6e; the memory of v2, 8 GiB for each of two cores, is
+/// that of <https://cloud.google.com/tpu/docs/system-architecture-tpu-vm>.
 const TPU_CHIPS: [(&str, u64, u64, &str, &str); 6] = [
-    ("v2", 45_000, 0, "", ""),
+    ("v2", 45_000, 16, "", "2D torus"),
     ("v3", 123_000, 32, "", "2D torus"),
     ("v4", 275_000, 32, "", "3D mesh"),
     ("v5litepod", 197_000, 16, "ICI 400 GB/s", "2D torus"),
@@ -139,8 +142,11 @@ fn built_in(instance_type: &str) -> Option<(&'static str, u32)> {
     let name = match family {
         "a2-highgpu" | "a2-megagpu" => "A100",
         "a2-ultragpu" => "A100-80GB",
-        "a3-highgpu" => "H100",
+        "a3-highgpu" | "a3-edgegpu" => "H100",
         "a3-megagpu" => "H100-MEGA",
+        "a3-ultragpu" => "H200",
+        "a4-highgpu" => "B200",
+        "a4x-highgpu" => "GB200",
         "g2-standard" => {
             let count = match size {
                 "4" | "8" | "12" | "16" | "32" => 1,
@@ -211,13 +217,7 @@ pub(super) fn combine(vms: Vec<Vm>, report: &mut Report) -> Vec<Vm> {
                 whole.push(sum(format!("{plural}{name}+{}", host.instance_type), part, host));
             }
         } else if let Some((generation, size, cores)) = tpu(name) {
-            if matches!(generation, "v2" | "v3") {
-                for (_, host) in here.filter(|((_, host), _)| TPU_HOSTS.contains(&host.as_str())) {
-                    whole.push(sum(format!("{name}+{}", host.instance_type), part, host));
-                }
-            } else {
-                whole.push(tpu_vm(generation, size / cores, part));
-            }
+            whole.push(tpu_vm(generation, size / cores, part));
         }
     }
     whole
@@ -226,8 +226,8 @@ pub(super) fn combine(vms: Vec<Vm>, report: &mut Report) -> Vec<Vm> {
 /// A TPU VM; slices of more chips than one host can have are made of hosts with four.
 fn tpu_vm(generation: &str, chips: u64, part: &Vm) -> Vm {
     let of = TPU_VMS.iter().filter(|(known, ..)| *known == generation);
-    let single = of.clone().find(|(_, most, ..)| *most == chips);
-    let shape = single.or_else(|| of.clone().find(|(_, most, ..)| *most == 4));
+    let with = |chips: u64| of.clone().find(|(_, most, ..)| *most == chips);
+    let shape = with(chips).or_else(|| with(0)).or_else(|| with(4));
     let name = part.accelerator.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
     Vm {
         instance_type: name,

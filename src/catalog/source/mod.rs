@@ -12,10 +12,15 @@ mod network;
 mod places;
 mod prices;
 mod report;
+mod settle;
 mod skypilot;
 mod store;
 #[cfg(test)]
 mod tests;
+mod vendor;
+
+#[cfg(test)]
+pub(crate) use vendor::machines as vendor_machines;
 
 pub use day::Guess;
 pub(crate) use foreign::Foreign;
@@ -39,6 +44,8 @@ pub struct Options {
     pub about: Option<String>,
     /// Where the source can be looked up.
     pub url: Option<String>,
+    /// A price list that is full: what it does not have is not sold in the regions that it has.
+    pub full: bool,
     /// The day where `dates` has none; found by [`import`].
     pub guess: Option<Guess>,
 }
@@ -152,6 +159,7 @@ fn own(path: &Path, _: &Options, draft: &mut Draft, report: &mut Report) -> Resu
         ("services", other.services.len()),
         ("discounts", other.discounts.len()),
         ("quotas", other.quotas.len()),
+        ("retirements", other.retirements.len()),
         ("price rows", other.prices.values().map(BTreeMap::len).sum()),
     ] {
         if count > 0 {
@@ -175,7 +183,8 @@ pub(crate) fn source(
     let id = format!("{name}-{date}");
     let about = options.about.clone().unwrap_or_else(|| about.to_owned());
     let url = options.url.clone().unwrap_or_default();
-    let row = HeadSource { date: date.to_string(), about, url, ..HeadSource::default() };
+    let list = if options.full { settle::FULL.to_owned() } else { String::new() };
+    let row = HeadSource { date: date.to_string(), about, url, list, ..HeadSource::default() };
     draft.sources.insert(id.clone(), row);
     Ok(id)
 }

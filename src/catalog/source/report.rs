@@ -34,6 +34,11 @@ impl Report {
         }
     }
 
+    /// Notes that a machine of the catalog was not as its vendor says, and is so now.
+    pub(crate) fn correct(&mut self, cloud: &str, instance_type: &str) {
+        self.note(format!("{cloud}: {instance_type} is corrected to the size and cards that its vendor says."));
+    }
+
     pub(crate) fn take(&mut self, what: impl Into<String>) {
         *self.taken.entry(what.into()).or_default() += 1;
     }

@@ -5,7 +5,8 @@
 //! collapse to the cheapest price of their region.
 
 use super::foreign::unreadable;
-use super::{Foreign, Options, Report, check, day, gcp, source};
+use super::settle::{self, Listed};
+use super::{Foreign, Options, Report, check, day, gcp, source, vendor};
 use crate::catalog::CatalogError;
 use crate::catalog::draft::{AcceleratorRow, Draft, MachineRow, PriceRow};
 use crate::model::units::scaled;
@@ -141,8 +142,12 @@ pub(super) fn import(
         let about = format!("SkyPilot catalog of {cloud}{schema}");
         let id = source(draft, options, report, &cloud, Some(&cloud), &about)?;
         let before = draft.prices.clone();
-        take(&cloud, &id, vms, draft, report);
+        let series = format!("SkyPilot catalog of {cloud}");
+        let mut listed = Listed { cloud: cloud.clone(), id: id.clone(), series, ..Listed::default() };
+        take(&mut listed, vms, draft, report)?;
+        settle::gone(draft, &before, &listed, report);
         check::leave_out(draft, &cloud, &before, report);
+        settle::changes(draft, &before, &listed);
     }
     Ok(())
 }
@@ -188,7 +193,9 @@ fn read(path: &Path) -> Result<Vec<Vm>, CatalogError> {
     Ok(vms)
 }
 
-fn take(cloud: &str, id: &str, vms: Vec<Vm>, draft: &mut Draft, report: &mut Report) {
+fn take(listed: &mut Listed, vms: Vec<Vm>, draft: &mut Draft, report: &mut Report) -> Result<(), CatalogError> {
+    let (cloud, id) = (listed.cloud.clone(), listed.id.clone());
+    let (cloud, id) = (cloud.as_str(), id.as_str());
     let mut prices: BTreeMap<(String, String), PriceRow> = BTreeMap::new();
     for vm in vms {
         let known = REGIONS.iter().find(|(of, theirs, _)| *of == cloud && *theirs == vm.region);
@@ -201,17 +208,26 @@ fn take(cloud: &str, id: &str, vms: Vec<Vm>, draft: &mut Draft, report: &mut Rep
             report.leave(format!("{cloud}: no instance type"));
             continue;
         }
-        let machine = MachineRow {
-            vcpu_thousandths: vm.vcpu_thousandths,
-            memory: vm.memory,
-            accelerator: vm
-                .accelerator
-                .map(|(name, count)| (canonical(draft, accelerator(cloud, &vm.instance_type, &name)), count)),
-            arch: arch(cloud, &vm.instance_type, &vm.arch).to_owned(),
-        };
-        let key = (cloud.to_owned(), vm.instance_type.clone());
-        if draft.machines.get(&key).is_none_or(|old| old.vcpu_thousandths == 0 || old.memory == 0) {
-            draft.machines.insert(key, machine);
+        if !vendor::machine(draft, cloud, &vm.instance_type, report)? {
+            let accelerator = match &vm.accelerator {
+                Some((name, count)) => Some((canonical(draft, cloud, &vm.instance_type, name)?, *count)),
+                None => None,
+            };
+            let machine = MachineRow {
+                vcpu_thousandths: vm.vcpu_thousandths,
+                memory: vm.memory,
+                accelerator,
+                arch: arch(cloud, &vm.instance_type, &vm.arch).to_owned(),
+                source: String::new(),
+            };
+            let key = (cloud.to_owned(), vm.instance_type.clone());
+            if draft.machines.get(&key).is_none_or(|old| old.vcpu_thousandths == 0 || old.memory == 0) {
+                draft.machines.insert(key, machine);
+            }
+        }
+        listed.add(region, &vm.instance_type, false);
+        if vm.spot.is_some() {
+            listed.add(region, &vm.instance_type, true);
         }
         if vm.on_demand == Some(0) || vm.spot == Some(0) {
             report.leave(format!("{cloud}: a price of 0"));
@@ -229,20 +245,13 @@ fn take(cloud: &str, id: &str, vms: Vec<Vm>, draft: &mut Draft, report: &mut Rep
     for ((region, machine), row) in prices {
         draft.put_price(cloud, &region, &machine, row);
     }
+    Ok(())
 }
 
-/// Instances with Inferentia2 are listed as Inferentia.
-fn accelerator<'a>(cloud: &str, instance_type: &str, name: &'a str) -> &'a str {
-    match (cloud, name) {
-        ("aws", "Inferentia") if instance_type.starts_with("inf2.") => "Inferentia2",
-        _ => name,
-    }
-}
-
-/// The canonical name; a new accelerator is put into the table.
-fn canonical(draft: &mut Draft, name: &str) -> String {
-    if let Some(known) = draft.accelerator_name(name) {
-        return known.to_owned();
+/// The canonical name of the board; a new accelerator is put into the table.
+fn canonical(draft: &mut Draft, cloud: &str, instance_type: &str, name: &str) -> Result<String, CatalogError> {
+    if let Some(known) = vendor::card(draft, cloud, instance_type, name)? {
+        return Ok(known);
     }
     // A name is one word, so that jobs can write `NAME:COUNT`.
     let plain = name.split_whitespace().collect::<Vec<_>>().join("-");
@@ -252,7 +261,7 @@ fn canonical(draft: &mut Draft, name: &str) -> String {
         row.source = gcp::tpu_source(draft);
     }
     draft.accelerators.insert(plain.clone(), AcceleratorRow { aliases, ..row });
-    plain
+    Ok(plain)
 }
 
 /// The architecture, from the row or from what the cloud's names say; empty: unknown.

@@ -94,8 +94,8 @@ fn a_skypilot_folder_becomes_offers() {
     gcp:us-central1 n1-standard-32 spot $0.32
     gcp:us-central1 n1-standard-8 on-demand $0.37
     gcp:us-central1 n1-standard-8 spot $0.08
-    gcp:us-central1 tpu-v3-8+n1-standard-32 on-demand $9.52
-    gcp:us-central1 tpu-v3-8+n1-standard-32 spot $2.36
+    gcp:us-central1 tpu-v3-8 on-demand $8.00
+    gcp:us-central1 tpu-v3-8 spot $2.04
     gcp:us-central1 tpu-v5p-8 on-demand $16.80
     gcp:us-central1 tpu-v5p-8 spot $8.40
     ");
@@ -109,7 +109,7 @@ fn a_skypilot_folder_becomes_offers() {
     1 gcp: host of TPU VMs, not rented by itself
     1 gcp: no price of the accelerator for its host in that zone (A100)
     ");
-    assert_eq!(catalog.accelerator_name("virtex ultrascale (vu9p)"), Some("Virtex-UltraScale-(VU9P)"));
+    assert_eq!(catalog.accelerator_name("virtex ultrascale (vu9p)"), Some("VU9P"));
     let machine = |name: &str| catalog.machines.iter().find(|machine| machine.instance_type == name).unwrap();
     assert_eq!(machine("inf2.xlarge").accelerator.as_ref().unwrap().0, "Inferentia2");
     assert_eq!(machine("tpu-v5p-8").vcpu_thousandths, 208_000);
@@ -163,6 +163,67 @@ fn newer_prices_win_and_older_ones_do_not() {
             .any(|offer| offer.purchase == Purchase::Spot && catalog.place(offer).name.cloud == "aws")
     );
     assert_eq!(catalog.date, "2026-07-20");
+}
+
+#[test]
+fn what_a_newer_full_list_lacks_is_gone_and_does_not_come_back() {
+    let (source, out, _) = imported();
+    let list =
+        folder(&[("new.csv", "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.09\nus-east-1,m9.huge,1\n")]);
+    let path = list.path().join("new.csv");
+    let offered = || {
+        let catalog = load::directory(out.path()).unwrap();
+        let aws = |text: &String| text.starts_with("aws:");
+        prices(&catalog).into_iter().filter(aws).collect::<Vec<_>>()
+    };
+    let part = Options { cloud: Some("aws".to_owned()), ..on("2026-07-20") };
+    import("prices", &path, &part, out.path()).unwrap();
+    assert!(offered().iter().any(|text| text.contains("g4dn.xlarge")), "a part of a list only adds");
+    let full = Options { full: true, ..part };
+    let report = import("prices", &path, &full, out.path()).unwrap();
+    let now = [
+        "aws:eu-west-1 m5.large on-demand $0.107",
+        "aws:eu-west-1 m5.large spot $0.04",
+        "aws:us-east-1 m5.large on-demand $0.09",
+    ];
+    assert_eq!(offered(), now);
+    assert!(
+        left(&report).contains("2 aws: not in the newer full list of its region (f1.2xlarge, g4dn.xlarge)"),
+        "{}",
+        left(&report)
+    );
+    let catalog = load::directory(out.path()).unwrap();
+    let dropped: Vec<_> = catalog.dropped.iter().map(|row| (row.instance_type.as_str(), row.rows)).collect();
+    assert_eq!(dropped, [("f1.2xlarge", 1), ("g4dn.xlarge", 1)]);
+    // Neither the same list again nor the older one changes that.
+    assert_eq!(import("prices", &path, &full, out.path()).unwrap().changed, Vec::<String>::new());
+    import("skypilot", &source.path().join("sky"), &on("2024-11-03"), out.path()).unwrap();
+    assert_eq!(offered(), now);
+}
+
+#[test]
+fn prices_of_dedicated_tenancy_are_left_out() {
+    let (_source, out, _) = imported();
+    let list = folder(&[(
+        "new.csv",
+        "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.1056\nus-east-1,g4dn.xlarge,0.5577\n",
+    )]);
+    let path = list.path().join("new.csv");
+    let options = Options { cloud: Some("aws".to_owned()), ..on("2025-03-02") };
+    let error = import("prices", &path, &options, out.path()).unwrap_err().to_string();
+    assert!(error.contains("dedicated tenancy"), "{error}");
+}
+
+#[test]
+fn how_prices_changed_is_kept_while_older_ones_are_there() {
+    let (_source, out, _) = imported();
+    let list = folder(&[("new.csv", "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.048\n")]);
+    let options = Options { cloud: Some("aws".to_owned()), ..on("2026-07-20") };
+    import("prices", &list.path().join("new.csv"), &options, out.path()).unwrap();
+    let catalog = load::directory(out.path()).unwrap();
+    let eu: Vec<_> = catalog.offers.iter().filter(|offer| catalog.place(offer).name.region == "eu-west-1").collect();
+    let rates: Vec<_> = eu.iter().map(|offer| (offer.rate.to_string(), offer.estimated)).collect();
+    assert_eq!(rates, [("$0.0535".to_owned(), true), ("$0.02".to_owned(), true)]);
 }
 
 #[test]

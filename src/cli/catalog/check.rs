@@ -1,6 +1,7 @@
 //! `sky catalog check`.
 
 use super::table::{self, pretty, table_text};
+use crate::catalog::Catalog;
 use crate::catalog::check::{self, Finding};
 use crate::catalog::files::File;
 use crate::catalog::table::cells;
@@ -14,8 +15,9 @@ use std::path::Path;
 /// Report what a catalog has that cannot be meant, or does not say
 ///
 /// Suspicious are prices far off their peers, spot above on demand, next to nothing for an accelerator:
-/// exit code 2. Gaps, such as a place without a country, are listed and are no reason for that. A catalog
-/// that cannot be read is exit code 1.
+/// exit code 2. Gaps, such as a place without a country, are listed and are no reason for that; nor are prices
+/// of one machine type that are years apart, machine types that are or will be retired, and rows of price lists that
+/// are not offered. A catalog that cannot be read is exit code 1.
 #[derive(Debug, Default, Args)]
 pub struct CheckArgs {
     /// Only what is suspicious
@@ -36,7 +38,8 @@ pub fn run(args: &CheckArgs, named: Option<&Path>, terminal: &Terminal) -> Resul
     let (_, files, catalog) = locks::locked(folder.as_deref())?;
     let mut found = check::findings(&catalog);
     let suspicious = found.iter().filter(|one| one.kind.is_suspicious()).count();
-    let gaps = found.len() - suspicious;
+    let gaps = found.iter().filter(|one| one.kind.is_gap()).count();
+    let dropped = dropped_by_reason(&catalog);
     found.retain(|one| one.kind.is_suspicious() || !args.suspicious);
     let mut kinds: BTreeMap<_, Vec<&Finding>> = BTreeMap::new();
     for one in &found {
@@ -49,13 +52,33 @@ pub fn run(args: &CheckArgs, named: Option<&Path>, terminal: &Terminal) -> Resul
             kinds.iter().map(|(kind, of_kind)| (kind.name().to_owned(), json!(of_kind.len()))).collect();
         pretty(&json!({
             "format_version": "1.0", "catalog": catalog.digest, "suspicious": suspicious,
-            "gaps": gaps, "counts": counts, "findings": findings.collect::<Vec<_>>(),
+            "gaps": gaps, "counts": counts, "findings": findings.collect::<Vec<_>>(), "dropped_prices": dropped,
         }))
     } else {
-        text(&kinds, limit, &files, suspicious, gaps)
+        text(&kinds, limit, &files, suspicious, gaps) + &dropped_text(&dropped)
     };
     terminal.out(&text)?;
     Ok(if suspicious > 0 { Exit::Changes } else { Exit::Success })
+}
+
+/// How many prices of lists are not offered, by reason.
+fn dropped_by_reason(catalog: &Catalog) -> BTreeMap<String, u64> {
+    let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
+    for row in &catalog.dropped {
+        *reasons.entry(row.reason.clone()).or_default() += row.rows;
+    }
+    if !catalog.retired.is_empty() {
+        reasons.insert("the machine type is retired".to_owned(), catalog.retired.len() as u64);
+    }
+    if !catalog.lapsed.is_empty() {
+        reasons.insert("the offer has ended".to_owned(), catalog.lapsed.len() as u64);
+    }
+    reasons
+}
+
+fn dropped_text(dropped: &BTreeMap<String, u64>) -> String {
+    let lines: String = dropped.iter().map(|(reason, rows)| format!("  {rows:>6}  {reason}\n")).collect();
+    if lines.is_empty() { lines } else { format!("\nPrices of lists that are not offered, by reason:\n{lines}") }
 }
 
 fn text(
@@ -68,10 +91,13 @@ fn text(
     let mut text = String::new();
     let title_of = |kind: check::Kind| match kind {
         check::Kind::Lapsed => "Ended",
+        check::Kind::Retired | check::Kind::Dropped => "Not offered",
+        check::Kind::Retiring => "Retiring",
+        check::Kind::OldBesideNewer | check::Kind::Estimated => "Prices of other years",
         kind if kind.is_suspicious() => "Suspicious",
         _ => "Not known",
     };
-    for title in ["Suspicious", "Not known", "Ended"] {
+    for title in ["Suspicious", "Not known", "Prices of other years", "Retiring", "Ended", "Not offered"] {
         let of_title: Vec<_> = kinds.iter().filter(|(kind, _)| title_of(**kind) == title).collect();
         if of_title.is_empty() {
             continue;
@@ -100,7 +126,7 @@ fn text(
     };
     let ended = kinds.get(&check::Kind::Lapsed).map_or(0, Vec::len);
     let over = if ended > 0 { format!("; {ended} that ended") } else { String::new() };
-    let _ = writeln!(text, "{}; {} things that are not known{over}.", rows(suspicious), gaps.saturating_sub(ended));
+    let _ = writeln!(text, "{}; {gaps} things that are not known{over}.", rows(suspicious));
     text
 }
 

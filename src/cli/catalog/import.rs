@@ -34,6 +34,10 @@ pub struct ImportArgs {
     /// Where the source can be looked up
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// The price list is full: what it does not have is no longer sold in the regions that it has, and rows
+    /// of older lists that it does not have are dropped
+    #[arg(long)]
+    pub full: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -46,6 +50,7 @@ pub fn import(args: &ImportArgs) -> Result<String, CatalogError> {
         dates: args.dates.clone(),
         about: args.about.clone(),
         url: args.url.clone(),
+        full: args.full,
         guess: None,
     };
     let report = source::import(&args.kind, &args.path, &options, &args.out)?;

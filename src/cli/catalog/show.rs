@@ -99,7 +99,8 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
             let (on_demand, spot) = both(catalog, &exact);
             if args.json {
                 return Ok(pretty(&json!({
-                    "accelerator": name, "aliases": row.aliases, "dense_gigaflops": row.gigaflops,
+                    "accelerator": name, "aliases": row.aliases, "kinds": row.kinds, "boards": boards_of(catalog, name),
+                    "dense_gigaflops": row.gigaflops,
                     "memory_bytes": (row.memory.0 > 0).then_some(row.memory.0), "interconnect": row.interconnect,
                     "topology": row.topology, "frameworks": row.frameworks,
                     "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
@@ -116,6 +117,13 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
             let mut lines = vec![("accelerator", name.to_owned())];
             if !row.aliases.is_empty() {
                 lines.push(("also called", row.aliases.join(", ")));
+            }
+            if !row.kinds.is_empty() {
+                lines.push(("is also a", row.kinds.join(", ")));
+            }
+            let boards = boards_of(catalog, name);
+            if !boards.is_empty() {
+                lines.push(("boards", boards.join(", ")));
             }
             let rates = if rates.is_empty() { "not known".to_owned() } else { rates.join(", ") };
             lines.push(("dense TFLOPS", rates));
@@ -142,6 +150,12 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
             Err(CatalogError::file(name, "no cloud, place, instance type, accelerator or service has this name", hint))
         }
     }
+}
+
+/// The accelerators that are of a kind.
+fn boards_of<'a>(catalog: &'a Catalog, kind: &str) -> Vec<&'a str> {
+    let of_kind = catalog.accelerators.iter().filter(|(_, row)| row.kinds.iter().any(|name| name == kind));
+    of_kind.map(|(name, _)| name.as_str()).collect()
 }
 
 /// One offer, by its uniform name.
@@ -183,6 +197,11 @@ fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, Catal
     lines.push(("purchase", offer.purchase.to_string()));
     lines.push(("price", format!("{}{}", offer.rate, machine.unit().after_price())));
     lines.extend(source.map(|source| ("as of", format!("{}, {}", source.date, source.about))));
+    if offer.estimated {
+        let text = "estimated: scaled from that day by how the price of the type changed since".to_owned();
+        lines.push(("price is", text));
+    }
+    lines.extend(catalog.retires(offer).map(|retirement| ("retires", retirement.day.clone())));
     Ok(fields(&lines))
 }
 
@@ -252,8 +271,23 @@ fn machines_text(catalog: &Catalog, machines: &[&Machine], as_json: bool) -> Res
         text.push('\n');
         text.push_str(&offer_table(catalog, &offers));
         text.push_str(&table::lapsed_text(catalog, &lapsed));
+        text.push_str(&retired_text(catalog, machine));
     }
     Ok(if as_json { pretty(&Value::Array(values)) } else { text })
+}
+
+/// That a machine type is retired, where it would have prices.
+fn retired_text(catalog: &Catalog, machine: &Machine) -> String {
+    let of_type = |offer: &&Offer| std::ptr::eq(catalog.machine(offer), machine);
+    let mut days: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    for retirement in catalog.retired.iter().filter(of_type).filter_map(|offer| catalog.retires(offer)) {
+        *days.entry(&retirement.day).or_default() += 1;
+    }
+    let line = |(day, offers): (&str, usize)| {
+        let offers = if offers == 1 { "1 offer is".to_owned() } else { format!("{offers} offers are") };
+        format!("{offers} not there any more: the cloud retired the type on {day}.\n")
+    };
+    days.into_iter().map(line).collect()
 }
 
 fn summary(catalog: &Catalog, as_json: bool) -> String {

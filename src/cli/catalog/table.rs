@@ -83,6 +83,12 @@ pub(super) fn offer_json(catalog: &Catalog, offer: &Offer) -> Value {
     value["tee"] = offer.tee.iter().map(|tee| json!(tee)).collect();
     value["source"] = json!(source.map(|source| &source.id));
     value["date"] = json!(source.map(|source| &source.date));
+    if offer.estimated {
+        value["estimated"] = json!(true);
+    }
+    if let Some(retirement) = catalog.retires(offer) {
+        value["retires"] = json!(retirement.day);
+    }
     value
 }
 
@@ -102,6 +108,7 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
         "USD/H",
         "INTERRUPTED",
         "AS OF",
+        "REMARKS",
     ]);
     for offer in offers {
         let (place, machine) = (catalog.place(offer), catalog.machine(offer));
@@ -122,6 +129,7 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
             },
             interrupted.map_or(String::new(), |parts| format!("{} a month", terms::percent(parts))),
             catalog.sources.get(usize::from(offer.source)).map_or(String::new(), |source| source.date.clone()),
+            remarks(catalog, offer),
         ]);
     }
     right(&mut table, &[3, 4, 8, 9]);
@@ -134,7 +142,17 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
     if offers.iter().all(|offer| terms::interrupted(catalog, offer).is_none()) {
         hide(&mut table, 9);
     }
+    if offers.iter().all(|offer| remarks(catalog, offer).is_empty()) {
+        hide(&mut table, 11);
+    }
     table_text(&table)
+}
+
+/// `estimated, retires 2026-09-30`.
+pub(super) fn remarks(catalog: &Catalog, offer: &Offer) -> String {
+    let estimated = offer.estimated.then(|| "estimated".to_owned());
+    let retires = catalog.retires(offer).map(|retirement| format!("retires {}", retirement.day));
+    estimated.into_iter().chain(retires).collect::<Vec<_>>().join(", ")
 }
 
 /// Offers that would be there and have ended, a line for each day; empty if there are none.

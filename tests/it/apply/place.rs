@@ -105,7 +105,7 @@ pub fn stage(row: &Row) -> PlannedStage {
         tee: None,
         rate_nano_usd_per_hour: Rate(0),
         usage: None,
-        price_source: PriceSource { id: "none".into(), date: "2026-01-01".into() },
+        price_source: PriceSource { id: "none".into(), date: "2026-01-01".into(), estimated: false },
         copy: None,
         start_ms: Millis(0),
         end_ms: Millis(0),
@@ -145,6 +145,7 @@ pub fn text(plan: &Plan) -> String {
 pub fn plan(job: &str, rows: &[Row]) -> Plan {
     let made_up = || String::from(sky::util::hash::digest(b"made up"));
     Plan {
+        old_prices: None,
         format_version: FORMAT_VERSION.into(),
         sky_version: "0".into(),
         job: job.into(),

@@ -162,7 +162,7 @@ async fn one(http: &Http, index: &Url, region: &str, version: &str) -> Result<(Q
         other => (other?, false),
     };
     let about = "AWS price list: Linux machines on demand, shared tenancy";
-    let empty = |day| Quotes::new("aws", "aws-list", day, about, index);
+    let empty = |day| Quotes::new("aws", "aws-list", day, about, index).full();
     let broken = |error: &dyn std::fmt::Display| Fault(format!("what is kept of {region} is broken: {error}"));
     if !fetched.changed {
         let text = std::fs::read(&fetched.path).map_err(|error| broken(&error))?;

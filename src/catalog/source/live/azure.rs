@@ -59,7 +59,7 @@ pub(super) async fn fetch(http: &Http, job: &Job) -> Result<Yield, Fault> {
     let pages = pages::fetch(http, "azure", &first, &HeaderMap::new(), next).await?;
     let day = pages.day.unwrap_or_else(crate::util::clock::today);
     let about = "Azure Retail Prices API: Linux machines, on demand and spot";
-    let mut quotes = Quotes::new("azure", "azure-retail", day, about, endpoint);
+    let mut quotes = Quotes::new("azure", "azure-retail", day, about, endpoint).full();
     for body in pages.bodies() {
         let page: Page =
             serde_json::from_slice(&body?).map_err(|error| Fault(format!("a kept page is broken: {error}")))?;

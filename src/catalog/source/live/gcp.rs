@@ -232,17 +232,17 @@ fn nano(price: &Money) -> Option<i64> {
 const GPUS: &[(&str, &str)] = &[
     ("Tesla T4 GPU", "T4"),
     ("Tesla P4 GPU", "P4"),
-    ("Tesla V100 GPU", "V100"),
+    ("Tesla V100 GPU", "V100-SXM"),
     ("Tesla P100 GPU", "P100"),
     ("Tesla K80 GPU", "K80"),
-    ("Tesla A100 GPU", "A100"),
-    ("Tesla A100 80GB GPU", "A100-80GB"),
+    ("Tesla A100 GPU", "A100-SXM"),
+    ("Tesla A100 80GB GPU", "A100-80GB-SXM"),
     ("L4 GPU", "L4"),
-    ("H100 80GB GPU", "H100"),
+    ("H100 80GB GPU", "H100-SXM"),
     ("H100 80GB Mega GPU", "H100-MEGA"),
     ("H100 Mega 80GB GPU", "H100-MEGA"),
     ("H100 80GB Plus GPU", "H100-MEGA"),
-    ("H200 141GB GPU", "H200"),
+    ("H200 141GB GPU", "H200-SXM"),
 ];
 
 /// TPUs by their descriptions: generation.
@@ -337,8 +337,11 @@ fn price(
     let total = match name.split_once('+') {
         Some((cards, host)) => {
             let host = host_price(host, machines.get(host)?, rate)?;
-            let extra = if cards.starts_with("tpu-") { tpu_price(cards, rate)? } else { gpu_price(row, rate)? };
-            host.checked_add(extra)?
+            // TPUs bring their hosts: a node with a host of one's own is not rented.
+            if cards.starts_with("tpu-") {
+                return None;
+            }
+            host.checked_add(gpu_price(row, rate)?)?
         }
         None if name.starts_with("tpu-") => tpu_price(name, rate)?,
         None => {
@@ -369,7 +372,9 @@ fn host_price(name: &str, row: &MachineRow, rate: &dyn Fn(Part) -> Option<i64>) 
 
 fn gpu_price(row: &MachineRow, rate: &dyn Fn(Part) -> Option<i64>) -> Option<i128> {
     let (name, thousandths) = row.accelerator.as_ref()?;
-    let (_, known) = GPUS.iter().find(|(_, known)| known == name)?;
+    // A list that names the board only by its kind means the only board that Google has of it.
+    let (_, known) =
+        GPUS.iter().find(|(_, known)| known == name || known.strip_suffix("-SXM") == Some(name.as_str()))?;
     Some(div_half_even(i128::from(rate(Part::Gpu(known))?) * i128::from(*thousandths), 1000))
 }
 

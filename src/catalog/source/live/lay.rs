@@ -129,8 +129,7 @@ fn lay_one(answer: &Yield, draft: &mut Draft, report: &mut Report) -> Result<(),
                     None => "there is no price in it".to_owned(),
                 }));
             }
-            Quotes::clone(quotes).apply(draft, report);
-            Ok(())
+            Quotes::clone(quotes).apply(draft, report).map_err(|error| Fault(error.to_string()))
         }
         Load::Import(importer, path, options) => {
             importer(path, options, draft, report).map_err(|error| Fault(error.to_string()))

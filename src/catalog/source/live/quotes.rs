@@ -1,6 +1,8 @@
 //! Prices as feeds have them, on their way into the draft.
 
-use super::super::{Report, check};
+use super::super::settle::{self, Listed};
+use super::super::{Report, check, vendor};
+use crate::catalog::CatalogError;
 use crate::catalog::draft::{Draft, MachineRow, PriceRow};
 use crate::catalog::load::HeadSource;
 use crate::model::units::{div_half_even, scaled};
@@ -39,6 +41,8 @@ pub(super) struct Quotes {
     pub day: Date,
     pub about: String,
     pub url: String,
+    /// The feed is a full list of the regions that it has.
+    full: bool,
     /// Rows that the feed's reader left out.
     pub report: Report,
     pub sizes: BTreeMap<String, Size>,
@@ -74,6 +78,11 @@ impl Quotes {
     pub fn new(cloud: &str, name: &str, day: Date, about: &str, url: impl ToString) -> Self {
         let (cloud, name, about) = (cloud.to_owned(), name.to_owned(), about.to_owned());
         Self { cloud, name, day, about, url: url.to_string(), ..Self::default() }
+    }
+
+    /// The same, of a feed that is a full list of the regions that it has.
+    pub fn full(self) -> Self {
+        Self { full: true, ..self }
     }
 
     /// By quote: whether it is of spot machines.
@@ -145,15 +154,22 @@ impl Quotes {
     }
 
     /// Puts the prices into the draft where it has no newer ones.
-    pub fn apply(self, draft: &mut Draft, report: &mut Report) {
+    pub fn apply(self, draft: &mut Draft, report: &mut Report) -> Result<(), CatalogError> {
         let cloud = self.cloud;
         report.add_left_out(&self.report);
         self.report.notes.into_iter().for_each(|note| report.note(note));
         let id = format!("{}-{}", self.name, self.day);
         draft.sources.insert(
             id.clone(),
-            HeadSource { date: self.day.to_string(), about: self.about, url: self.url, ..HeadSource::default() },
+            HeadSource {
+                date: self.day.to_string(),
+                about: self.about,
+                url: self.url,
+                list: if self.full { settle::FULL.to_owned() } else { String::new() },
+                ..HeadSource::default()
+            },
         );
+        let mut listed = Listed { cloud: cloud.clone(), id: id.clone(), full: self.full, ..Listed::default() };
         // Feeds are not sure of the case of their names.
         let before = draft.prices.clone();
         let known: BTreeMap<String, String> = draft
@@ -168,9 +184,10 @@ impl Quotes {
                 continue;
             }
             let machine = known.get(&machine.to_ascii_lowercase()).cloned().unwrap_or(machine);
+            listed.add(&region, &machine, spot);
             let key = (cloud.clone(), machine.clone());
             let sized = |row: &MachineRow| row.vcpu_thousandths > 0 && row.memory > 0;
-            if !draft.machines.get(&key).is_some_and(sized) {
+            if !vendor::machine(draft, &cloud, &machine, report)? && !draft.machines.get(&key).is_some_and(sized) {
                 match self.sizes.get(&machine).map(|size| new_machine(draft, &cloud, &machine, size)) {
                     Some(Ok(row)) => {
                         draft.machines.insert(key, row);
@@ -194,7 +211,10 @@ impl Quotes {
             draft.put_price(&cloud, &region, &machine, row);
             report.take(format!("{cloud}: prices"));
         }
+        settle::gone(draft, &before, &listed, report);
         check::leave_out(draft, &cloud, &before, report);
+        settle::changes(draft, &before, &listed);
+        Ok(())
     }
 }
 
@@ -220,5 +240,5 @@ fn new_machine(draft: &Draft, cloud: &str, name: &str, size: &Size) -> Result<Ma
         _ => return Err("which accelerators the instance type has is not known"),
     };
     let (vcpu_thousandths, memory) = (size.vcpu_thousandths, size.memory);
-    Ok(MachineRow { vcpu_thousandths, memory, accelerator, arch: size.arch.clone() })
+    Ok(MachineRow { vcpu_thousandths, memory, accelerator, arch: size.arch.clone(), source: String::new() })
 }

@@ -95,7 +95,7 @@ fn of_file(cloud: &str, schema: u32, day: Date, url: &Url, fetched: Fetched, not
         dates: vec![day.to_string()],
         about: Some(format!("SkyPilot catalog of {cloud}, schema {schema}")),
         url: Some(url.to_string()),
-        guess: None,
+        ..Options::default()
     };
     Yield::import(super::super::skypilot::import, fetched, options, day, notes)
 }

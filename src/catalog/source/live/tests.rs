@@ -40,8 +40,8 @@ const FILES: [(&str, &str); 7] = [
         "instance_type,vcpus,memory_gib,accelerator,count,arch\n2xT4+n1-standard-8,8,30,T4,2,x86_64\n\
          a2-ultragpu-1g,12,170,A100-80GB,1,x86_64\nc3-standard-4,4,16,,,x86_64\nc4a-standard-1,1,4,,,arm64\n\
          e2-medium,2,4,,,x86_64\nn1-standard-8,8,30,,,x86_64\nn2-standard-8,8,32,,,x86_64\n\
-         n2-standard-8-lssd,8,32,,,x86_64\nt2d-standard-1,1,4,,,x86_64\ntpu-v3-32+n1-standard-8,8,30,tpu-v3-32,1,x86_64\n\
-         tpu-v3-8+n1-standard-8,8,30,tpu-v3-8,1,x86_64\ntpu-v5litepod-4,112,192,tpu-v5litepod-4,1,x86_64\n",
+         n2-standard-8-lssd,8,32,,,x86_64\nt2d-standard-1,1,4,,,x86_64\ntpu-v3-32,48,340,tpu-v3-32,1,x86_64\n\
+         tpu-v3-8,96,340,tpu-v3-8,1,x86_64\ntpu-v5litepod-4,112,192,tpu-v5litepod-4,1,x86_64\n",
     ),
 ];
 

@@ -41,6 +41,7 @@ fn azure() {
     date = "2026-11-23"
     about = "Azure Retail Prices API: Linux machines, on demand and spot"
     url = "http://HOST/api/retail/prices"
+    list = "full"
 
     [sources.old]
     date = "2026-01-01"
@@ -74,14 +75,14 @@ fn aws() {
     u7in-32tb.224xlarge,407.68,aws-list-2026-11-20,,,us-east-1
     ");
     insta::assert_snapshot!(bench.rows("aws/machines.csv"), @r"
-    instance_type,vcpus,memory_gib,accelerator,count,arch
-    g4dn.2xlarge,8,32,T4,1,x86_64
-    g4dn.xlarge,4,16,T4,1,x86_64
-    m5.large,2,8,,,x86_64
-    m5.metal,96,384,,,x86_64
-    m5.xlarge,2,8,,,x86_64
-    m8g.large,2,8,,,arm64
-    u7in-32tb.224xlarge,896,32768,,,x86_64
+    instance_type,vcpus,memory_gib,accelerator,count,arch,source
+    g4dn.2xlarge,8,32,T4,1,x86_64,aws-sizes-2026-08
+    g4dn.xlarge,4,16,T4,1,x86_64,
+    m5.large,2,8,,,x86_64,
+    m5.metal,96,384,,,x86_64,
+    m5.xlarge,2,8,,,x86_64,
+    m8g.large,2,8,,,arm64,
+    u7in-32tb.224xlarge,896,32768,,,x86_64,
     ");
     insta::assert_snapshot!(left(&update), @r"
     3 aws: another operating system (RHEL, SUSE, Windows)
@@ -137,7 +138,7 @@ fn aws_where_a_mirror_has_the_json_form_only() {
 fn gcp() {
     let (bench, server) = (Bench::new(), Server::new(good));
     let update = bench.update(&["gcp"], &bench.settings(&server));
-    insta::assert_snapshot!(ends(&update, &server), @"gcp gcp: updated of 2026-11-23: 19 new, 0 rose, 0 fell, 0 same, 0 gone");
+    insta::assert_snapshot!(ends(&update, &server), @"gcp gcp: updated of 2026-11-23: 21 new, 0 rose, 0 fell, 0 same, 0 gone");
     insta::assert_snapshot!(bench.rows("gcp/prices.csv"), @r"
     instance_type,on_demand,source,spot,spot_source,region
     2xT4+n1-standard-8,1.079998,gcp-billing-2026-11-23,,,us-central1
@@ -152,9 +153,9 @@ fn gcp() {
     n2-standard-8,0.388472,gcp-billing-2026-11-23,0.094056,,us-east1
     t2d-standard-1,0.039,gcp-billing-2026-11-23,,,us-central1
     t2d-standard-1,0.039,gcp-billing-2026-11-23,,,us-east1
-    tpu-v3-32+n1-standard-8,32.379998,gcp-billing-2026-11-23,,,us-central1
-    tpu-v3-8+n1-standard-8,8.379998,gcp-billing-2026-11-23,,,us-central1
-    tpu-v3-8+n1-standard-8,8.379998,gcp-billing-2026-11-23,,,us-east1
+    tpu-v3-32,32,gcp-billing-2026-11-23,,,us-central1
+    tpu-v3-8,8,gcp-billing-2026-11-23,2.4,,us-central1
+    tpu-v3-8,8,gcp-billing-2026-11-23,2.4,,us-east1
     tpu-v5litepod-4,4.8,gcp-billing-2026-11-23,,,us-central1
     tpu-v5litepod-4,4.8,gcp-billing-2026-11-23,,,us-east1
     ");
@@ -238,6 +239,16 @@ fn skypilot() {
     date = "2026-11-19"
     about = "SkyPilot catalog of aws, schema 8"
     url = "http://HOST/catalogs/v8/aws/vms.csv"
+
+    [sources.aws-sizes-2026-08]
+    date = "2026-08-21"
+    about = "Sizes and cards of EC2 machine types as EC2's DescribeInstanceTypes gives them, printed in Karpenter's reference of instance types"
+    url = "https://karpenter.sh/docs/reference/instance-types/"
+
+    [sources.datasheets-2026-11]
+    date = "2026-11-22"
+    about = "Dense rates per card as vendors publish them, from general knowledge and not yet checked against the datasheets where the evidence column names no page. Where one name stands for several boards, the slower one (PCIe)"
+    url = "https://www.nvidia.com/en-us/data-center/"
 
     [sources.nebius-2026-11-02]
     date = "2026-11-02"
