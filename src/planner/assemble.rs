@@ -1,7 +1,7 @@
 //! From a solved placement to a plan.
 
 use super::rungs::{self, Dag};
-use crate::catalog::{Catalog, age};
+use crate::catalog::{Catalog, age, overlay};
 use crate::compile::{self, Compiled, Stays};
 use crate::model::units::div_half_even;
 use crate::model::{
@@ -125,7 +125,9 @@ pub(super) fn offer_of<'a>(parts: &Parts<'a>, stage: usize, position: usize) -> 
 /// What rests on machine prices that are old beside the newest of the catalog.
 fn old_prices(stages: &[PlannedStage], newest: &str, total: Money) -> Option<OldPrices> {
     let is_old = |stage: &&PlannedStage| {
+        // What one's own hosts cost is of no list, and of no day.
         stage.cost_micro_usd.0 > 0
+            && stage.price_source.id != overlay::OWN
             && age::days_between(&stage.price_source.date, newest).is_some_and(|days| days > age::OLD)
     };
     let old: Vec<&PlannedStage> = stages.iter().filter(is_old).collect();
