@@ -50,9 +50,9 @@ impl Machine {
     }
 
     fn now(&self) -> jiff::Timestamp {
-        let passed = i64::try_from(self.began.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let now = BEGINNING.saturating_add(passed).saturating_add(self.skew.load(Ordering::Relaxed));
-        jiff::Timestamp::from_millisecond(now).unwrap_or(jiff::Timestamp::MAX)
+        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let skew = jiff::SignedDuration::from_millis(self.skew.load(Ordering::Relaxed));
+        time(passed).saturating_add(skew).unwrap_or(jiff::Timestamp::MAX)
     }
 }
 
@@ -166,6 +166,12 @@ impl<F: Future> Future for Scope<F> {
 /// Makes a future that is about to be spawned a part of the current simulated process, if there is one.
 pub fn inherit<F: Future>(future: F) -> Scope<F> {
     Scope { process: current(), future: Some(Box::pin(future)) }
+}
+
+/// The true time, so many milliseconds after the world began.
+pub fn time(passed: u64) -> jiff::Timestamp {
+    let passed = i64::try_from(passed).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(BEGINNING.saturating_add(passed)).unwrap_or(jiff::Timestamp::MAX)
 }
 
 /// The simulated process that this code is a part of; none outside of a simulation.

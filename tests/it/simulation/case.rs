@@ -133,7 +133,7 @@ impl Case {
         let percent = i64::try_from(chance.between(20, 300)).unwrap();
         let budget = chance.percent(60).then(|| Money(total * percent / 100));
         let skew = |chance: &mut Chance| match troubles.contains(&Trouble::WrongClocks) {
-            true => i64::try_from(chance.below(2 * 90_000)).unwrap() - 90_000,
+            true => i64::try_from(chance.below(20 * MINUTE)).unwrap() - 10 * 60_000,
             false => 0,
         };
         let skews = [skew(&mut chance), skew(&mut chance)];

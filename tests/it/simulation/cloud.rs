@@ -140,7 +140,13 @@ impl World {
                 format!("stage.{}: deletion is not allowed now", token.stage),
             ));
         }
-        self.with(token, Machine::end);
+        let robbed = self.with(token, |machine, now| {
+            machine.end(now);
+            machine.kept_until.is_some()
+        });
+        if robbed == Some(true) {
+            self.wrong("somebody else's machine was deleted while its lease went on".to_owned());
+        }
         Ok(())
     }
 }
@@ -156,14 +162,16 @@ impl Provider for Cloud {
     }
 
     async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<provider::Machine, ProviderError> {
-        let (name, token, spec) = (self.name, token.clone(), spec.clone());
+        let name = self.name;
         let lease = spec.lease.as_secs();
-        let what = format!("create {} #{} at {} for {lease} s", token.stage, token.attempt, spec.place);
+        let what = || format!("create {} #{} at {} for {lease} s", token.stage, token.attempt, spec.place);
+        let (token, spec) = (token.clone(), spec.clone());
         self.world.call(what, move |world| world.create(name, &token, &spec)).await
     }
 
     async fn get(&self, token: &Token) -> Result<Option<provider::Machine>, ProviderError> {
-        let (what, token) = (format!("get {} #{}", token.stage, token.attempt), token.clone());
+        let what = || format!("get {} #{}", token.stage, token.attempt);
+        let token = token.clone();
         self.world.call(what, move |world| Ok(world.with(&token, |machine, _| machine.seen()))).await
     }
 
@@ -180,21 +188,23 @@ impl Provider for Cloud {
             let of_cloud = machines.iter().filter(|machine| machine.provider == name && machine.lives());
             Ok(of_cloud.filter(owned).filter(here).map(Machine::seen).collect())
         };
-        self.world.call(format!("list {name}"), list).await
+        self.world.call(|| format!("list {name}"), list).await
     }
 
     async fn release(&self, token: &Token, _: Evidence) -> Result<(), ProviderError> {
-        let (what, token) = (format!("release {} #{}", token.stage, token.attempt), token.clone());
+        let what = || format!("release {} #{}", token.stage, token.attempt);
+        let token = token.clone();
         self.world.call(what, move |world| world.delete(&token)).await
     }
 
     async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
-        let (what, token) = (format!("delete {} #{}", token.stage, token.attempt), token.clone());
+        let what = || format!("delete {} #{}", token.stage, token.attempt);
+        let token = token.clone();
         self.world.call(what, move |world| world.delete(&token)).await
     }
 
     async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
-        let what = format!("renew {} #{} for {} s", token.stage, token.attempt, lease.as_secs());
+        let what = || format!("renew {} #{} for {} s", token.stage, token.attempt, lease.as_secs());
         let token = token.clone();
         let renew = move |world: &World| {
             let renewed = world.with(&token, |machine, now| {
@@ -211,7 +221,8 @@ impl Provider for Cloud {
     }
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
-        let (what, wanted) = (format!("worker {} #{}", token.stage, token.attempt), token.clone());
+        let what = || format!("worker {} #{}", token.stage, token.attempt);
+        let wanted = token.clone();
         let open = move |world: &World| {
             let known = world.machines().iter().any(|machine| machine.token.id == wanted.id);
             match world.with(&wanted, |machine, _| machine.ready) {

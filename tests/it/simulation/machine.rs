@@ -3,6 +3,7 @@
 use sky::model::{Millis, PlaceName, Rate};
 use sky::plan::Billing;
 use sky::provider::{self, Token};
+use sky::util::simulation;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub struct Machine {
 /// How long a machine of somebody else may live when its owner has just renewed its lease.
 const OTHERS_LEASE: u64 = 15 * 60_000;
 /// How often the owner does so.
-const OTHERS_STEP: u64 = 5 * 60_000;
+const OTHERS_STEP: u64 = 10 * 60_000;
 
 impl Machine {
     /// Brings what is known up to the moment.
@@ -77,6 +78,7 @@ impl Machine {
         if let Some(until) = self.kept_until {
             let renewed = now.min(until) / OTHERS_STEP * OTHERS_STEP;
             self.lease_end = self.lease_end.max(renewed + OTHERS_LEASE);
+            self.lease_tag = simulation::time(self.lease_end).to_string();
         }
         let taken = self.taken.map(|(at, _)| (at, Why::Preempted));
         let over = (self.lease_end, Why::LeaseOver);

@@ -49,7 +49,7 @@ struct Teller(Arc<World>);
 
 impl Observer for Teller {
     fn notice(&self, notice: &Notice) {
-        if !matches!(notice, Notice::Log { .. } | Notice::Still { .. }) {
+        if self.0.tells && !matches!(notice, Notice::Log { .. } | Notice::Still { .. }) {
             self.0.tell(&format!("said: {notice:?}"));
         }
     }
@@ -205,7 +205,9 @@ impl User {
             Ok(outcome) => Ended::Exited(exit(&outcome), String::new(), Some(outcome)),
             Err(failure) => Ended::Exited(failure.exit, failure.message, None),
         };
-        world.tell(&format!("sky apply ends: {ended:?}"));
+        if world.tells {
+            world.tell(&format!("sky apply ends: {ended:?}"));
+        }
         if let Ended::Exited(code, _, outcome) = &ended {
             self.check_exit(*code, outcome.as_ref(), signalled.is_some());
         }
@@ -276,10 +278,8 @@ impl User {
                 }
                 let destroyed = destroy::run(&store.folder, opened, &found, &access).await;
                 let left = destroyed.map_err(|error| say(&error))?.left;
-                match left.first() {
-                    None => Ok(()),
-                    Some(left) => Err(format!("{} could not be deleted: {}", left.what, left.why)),
-                }
+                let left: Vec<String> = left.iter().map(|left| format!("{}: {}", left.what, left.why)).collect();
+                if left.is_empty() { Ok(()) } else { Err(left.join("; ")) }
             };
             let destroyed = destroyed.await;
             lock.release().await;

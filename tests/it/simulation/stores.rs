@@ -140,7 +140,7 @@ impl Bucket {
         effect: impl FnOnce(&World) -> Option<T> + Send + 'static,
     ) -> std::result::Result<T, BucketError> {
         let failed = |kind, message: String| BucketError { kind, message };
-        match self.world.call(format!("{what} {}", self.address), |world| Ok(effect(world))).await {
+        match self.world.call(|| format!("{what} {}", self.address), |world| Ok(effect(world))).await {
             Ok(Some(done)) => Ok(done),
             Ok(None) => Err(failed(Kind::Missing, format!("{}: there is no such thing", self.address))),
             Err(error) => Err(failed(Kind::Passing, error.message)),
