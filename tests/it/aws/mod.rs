@@ -9,7 +9,7 @@ use crate::proof::ground::{Ground, JOB, On};
 use crate::stores::servers;
 use fake::{FROM, SECRET};
 use serde_json::{Value, json};
-use sky::model::{Bytes, Millis, Money, PlaceName, Purchase, Rate, Tee};
+use sky::model::{Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate, Tee};
 use sky::plan::{Alternative, Plan, PlannedCheckpoint};
 use sky::state::Status;
 
@@ -30,6 +30,7 @@ fn with_ladder(plan: &mut Plan) {
             billing: Default::default(),
             duration_ms: Millis(60_000),
             boot_ms: Millis(0),
+            extras: Extras::default(),
             cost_micro_usd: Money(70_000),
             counted_with_others: false,
         }];
