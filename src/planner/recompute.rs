@@ -538,9 +538,11 @@ impl<'a> Check<'a> {
                 continue;
             };
             if account.is_some() && bill.1 {
-                if copy.cost_micro_usd.0 < 0 || copy.cost_micro_usd > tariff.cost(copy.bytes) {
-                    let most = tariff.cost(copy.bytes).exact();
-                    self.wrong(at, copy.cost_micro_usd.exact(), format!("from nothing to {most}"));
+                // Tiers may rise as well as fall: no byte costs more than in the dearest.
+                let dearest = tariff.greatest_rate(Bytes(0), Bytes(u64::MAX));
+                let most = Tariff::flat(tariff.gigabyte(), dearest).cost(copy.bytes);
+                if copy.cost_micro_usd.0 < 0 || copy.cost_micro_usd.0 > most.0.saturating_add(1) {
+                    self.wrong(at, copy.cost_micro_usd.exact(), format!("from nothing to {}", most.exact()));
                 }
                 continue;
             }

@@ -82,11 +82,6 @@ fn every_name_of_a_job_that_matches_nothing_is_said_with_the_nearest_one() {
             "did you mean `inf1.xlarge`?",
         ),
         (
-            "needs = { ordered = [{ accelerators = [\"T4\"] }, { accelerators = [\"Inferntia\"] }] }",
-            "stage serve: the catalog has no accelerator `Inferntia`",
-            "did you mean `Inferentia`?",
-        ),
-        (
             "needs = { ordered = [{ accelerators = [\"T4\"] }, { accelerators = [\"T4\"], places = [\"gpc:*\"] }] }",
             "stage serve: places `gpc:*` matches nothing",
             "",

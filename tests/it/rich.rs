@@ -155,11 +155,6 @@ fn catalog(random: &mut Random, places: &[(&str, &str, &str)], machines: u64, sp
             "cloud,increment_s,minimum_s,boot_s,free_egress_gb,storage_usd_per_gb_month,source,gb_bytes",
             terms,
         ),
-        (
-            "machine_extras.csv",
-            "cloud,boot_disk_gib,disk_usd_per_gib_month,public_ipv4_usd_per_hour,spot_public_ipv4_usd_per_hour,source",
-            if clouds.contains("b") { vec!["b,28,0.08,0.005,0.0025,s".to_owned()] } else { Vec::new() },
-        ),
         ("interruptions.csv", "cloud,instance_type,percent_per_month,regions,source", interruptions),
         ("round_trips.csv", "from,to,ms,source", trips),
     ]
