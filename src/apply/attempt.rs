@@ -2,17 +2,18 @@
 //! back.
 
 use super::Error;
-use super::budget::{Meter, Refused};
+use super::budget::{MachineTime, Meter, Refused};
 use super::calls::{Patience, patiently};
 use super::engine::{Context, StageOutcome};
 use super::evidence;
 use super::ladder::Rung;
+use super::lease_keeper::LeaseKeeper;
 use super::log::Log;
 use super::notice::Notice;
 use super::rent::{NoMachine, reserve, usage};
 use super::stage::{publish, whole};
 use super::staging;
-use super::watch::{End, Watched, watch};
+use super::watch::{self, End};
 use super::work::{self, Work};
 use crate::model::{Extras, Millis, Money, PlaceName};
 use crate::plan::PlannedStage;
@@ -41,6 +42,8 @@ pub(super) enum Ended {
     InputLost(String),
     /// It was lost, and all of it is given back: another attempt may be made.
     Lost,
+    /// Its command failed, all of it is given back, and the plan has it run again.
+    Retried,
     /// What it wanted to rent is not to be had; nothing of it is left.
     Unavailable {
         why: &'static str,
@@ -67,6 +70,9 @@ pub(super) struct Attempt<'a> {
     pub resumed: Option<StageRecord>,
     /// The stage of which an input was found to be lost on the way to the machine.
     pub lost_input: Mutex<Option<String>>,
+    pub keeper: LeaseKeeper,
+    /// How often the command has failed before this attempt, of the times that it may be run again.
+    failures: u32,
 }
 
 impl<'a> Attempt<'a> {
@@ -78,7 +84,7 @@ impl<'a> Attempt<'a> {
         rung: &Rung,
         work: &Work,
         resumed: Option<StageRecord>,
-        changed: bool,
+        (changed, failures): (bool, u32),
     ) -> Result<Result<Self, Refused>, Error> {
         let stage = planned.name.clone();
         let name = match &resumed {
@@ -105,6 +111,8 @@ impl<'a> Attempt<'a> {
             rung: rung.clone(),
             resumed,
             lost_input: Mutex::default(),
+            keeper: LeaseKeeper::default(),
+            failures,
         };
         let tell = |attempt: u32, resumed: bool| {
             let place = rung.place.clone();
@@ -132,7 +140,7 @@ impl<'a> Attempt<'a> {
                     billing: rung.billing,
                     rung: rung.number,
                 };
-                let (given, reserved) = reserve(context, planned, rung, (&meter, provider.bills()), state, &token)?;
+                let (given, reserved) = reserve(context, planned, rung, (&meter, provider.as_ref()), state, &token)?;
                 let attempt = Event::Attempt {
                     stage: stage.clone(),
                     attempt: token.attempt,
@@ -142,6 +150,7 @@ impl<'a> Attempt<'a> {
                     definition: work.definition.clone(),
                     fingerprint: work.fingerprint.clone(),
                     rented: Some(rented),
+                    failures,
                 };
                 Ok(((token, given), vec![attempt, reserved]))
             })
@@ -154,11 +163,19 @@ impl<'a> Attempt<'a> {
         Ok(Ok(attempt(token, clock::timestamp(), lease, None)))
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end, and renews its machine's lease as long as that takes.
     pub async fn run(&self, planned: &PlannedStage, work: &Work) -> Result<Ended, Error> {
+        tokio::select! {
+            biased;
+            ended = self.live(planned, work) => ended,
+            error = self.keeper.keep(self) => Err(error),
+        }
+    }
+
+    async fn live(&self, planned: &PlannedStage, work: &Work) -> Result<Ended, Error> {
         let name = &planned.name;
         let mut log = Log::new(self.context.redactor.clone());
-        let (worker, lease) = match self.machine(planned).await? {
+        let worker = match self.machine(planned).await? {
             Ok(found) => found,
             Err(NoMachine::Provider(error)) => return self.no_machine(error, log).await,
             Err(NoMachine::Budget(refused)) => {
@@ -173,10 +190,10 @@ impl<'a> Attempt<'a> {
             let evidence = evidence::bring(self, planned, worker_ref).await;
             self.fail(message, log, evidence.log).await.map(Ended::Outcome)
         };
-        match self.command((planned, lease), worker.as_ref(), &work.task, &mut log).await? {
+        match self.command(planned, worker.as_ref(), &work.task, &mut log).await? {
             End::Exited(0) => {
                 self.context.recorder.record(Event::Exited { stage: name.clone(), code: 0 }, Sync::Later).await?;
-                match self.collect(planned, worker.as_ref()).await? {
+                match self.collect_patiently(planned, worker.as_ref()).await? {
                     Ok(true) => Ok(Ended::Outcome(StageOutcome::Done)),
                     Ok(false) => Ok(Ended::Outcome(self.collecting_was_interrupted())),
                     Err(error) if error.kind == ErrorKind::NotFound => self.lost(&error.to_string()).await,
@@ -190,7 +207,12 @@ impl<'a> Attempt<'a> {
             }
             End::Exited(code) => {
                 self.context.recorder.record(Event::Exited { stage: name.clone(), code }, Sync::Later).await?;
-                fail(exit_words(code), log).await
+                match &planned.retries {
+                    Some(retries) if retries.allow(code, self.failures.saturating_add(1)) && !self.interrupted() => {
+                        self.retry(planned, worker.as_ref(), (code, retries.times)).await
+                    }
+                    _ => fail(exit_words(code), log).await,
+                }
             }
             End::Broken(error) => {
                 let lost = self.lost_input.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -252,10 +274,64 @@ impl<'a> Attempt<'a> {
         Ok(Ended::Unavailable { why, message })
     }
 
+    /// Ends an attempt whose command failed, for another one.
+    async fn retry(
+        &self,
+        planned: &PlannedStage,
+        worker: &dyn Worker,
+        (code, times): (i32, u32),
+    ) -> Result<Ended, Error> {
+        self.save(planned, worker).await?;
+        evidence::bring(self, planned, worker).await;
+        let message = exit_words(code);
+        if !self.finish(Status::Failed, &message, Evidence::Keep).await? {
+            return Ok(self.stuck());
+        }
+        let (stage, attempt) = (self.token.stage.clone(), self.token.attempt);
+        let retry = self.failures.saturating_add(1);
+        self.context.observer.notice(&Notice::Retrying { stage, attempt, message, retry, times });
+        Ok(Ended::Retried)
+    }
+
+    /// Collects the outputs of a command that ended well. It is not run again as long as they can be had: while its
+    /// machine does not answer it is asked again, until its lease is over.
+    async fn collect_patiently(
+        &self,
+        planned: &PlannedStage,
+        worker: &dyn Worker,
+    ) -> Result<Result<bool, ProviderError>, Error> {
+        let mut pause = Duration::from_secs(1);
+        loop {
+            let error = match self.collect(planned, worker).await? {
+                Ok(done) => return Ok(Ok(done)),
+                Err(error) => error,
+            };
+            let passes = matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled);
+            if !passes || self.keeper.overdue() > watch::PATIENCE {
+                return Ok(Err(error));
+            }
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
+                () = self.grace_is_over() => return Ok(Ok(false)),
+            }
+        }
+    }
+
+    /// Does what may be left half-way when a signal comes; none: one came.
+    pub async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut interrupt = self.context.interrupt.clone();
+        tokio::select! {
+            biased;
+            _ = interrupt.wait_for(Option::is_some) => None,
+            done = work => Some(done),
+        }
+    }
+
     /// Starts the command unless it was, and stays with it until its end.
     async fn command(
         &self,
-        (planned, lease): (&PlannedStage, Duration),
+        planned: &PlannedStage,
         worker: &dyn Worker,
         task: &Task,
         log: &mut Log,
@@ -295,9 +371,11 @@ impl<'a> Attempt<'a> {
             // Its former lines were told by the former sky; the last are read for a failure's sake.
             *log = Log::resumed(length, self.context.redactor.clone());
         }
-        self.moved(Status::Running).await?;
-        let watched = Watched { worker, checkpoint: planned.checkpoint, lease };
-        watch(self, &watched, self.resumed.is_some(), log).await
+        // A command that has ended is not said to run again.
+        if !matches!(status, RunStatus::Exited(_)) {
+            self.moved(Status::Running).await?;
+        }
+        watch::watch(self, worker, planned.checkpoint, log).await
     }
 
     /// What a call's failure means: a signal, a machine that is gone, or trouble.
@@ -495,6 +573,8 @@ impl<'a> Attempt<'a> {
         let stage = planned.name.clone();
         let done = Event::Done { stage, outputs: outputs.clone(), storage_micro_usd: self.once };
         context.recorder.record(done, Sync::Now).await?;
+        // The machine costs something, and what is left to do needs it no more.
+        self.release(Evidence::Drop).await?;
         let publishing = async {
             for (output, artifact) in &outputs {
                 let homeward = artifact.away && work::goes_home(planned, output);
@@ -516,7 +596,6 @@ impl<'a> Attempt<'a> {
             // The next apply does it.
             () = self.grace_is_over() => {}
         }
-        self.release(Evidence::Drop).await?;
         context.observer.notice(&Notice::Done { stage: planned.name.clone(), elapsed: self.begun.elapsed() });
         Ok(Ok(true))
     }
@@ -602,9 +681,12 @@ impl<'a> Attempt<'a> {
 
     /// Gives the machine back and charges for its time; whether that went well.
     async fn release(&self, evidence: Evidence) -> Result<bool, Error> {
+        self.keeper.end();
+        let end = self.context.end_of_machine(self.provider.as_ref(), &self.token).await;
         match patiently(Patience::Through, || self.provider.release(&self.token, evidence)).await {
             Ok(()) => {
-                self.context.settle(&self.token, &self.meter, &self.started, self.begun.elapsed()).await?;
+                let time = MachineTime { started: &self.started, seen: self.begun.elapsed(), end };
+                self.context.settle(&self.token, &self.meter, &time).await?;
                 Ok(true)
             }
             // It stays live in the state: the next apply and destroy come back to it.

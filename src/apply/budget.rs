@@ -15,8 +15,20 @@ use std::time::Duration;
 
 /// The least slack of a lease.
 const SLACK: Millis = Millis(15 * 60 * 1000);
+
+/// The least slack of a lease; a test may want leases that end within seconds.
+fn least_slack() -> u64 {
+    #[cfg(debug_assertions)]
+    if let Some(given) = std::env::var("SKY_TEST_LEASE_SLACK_MS").ok().and_then(|text| text.parse().ok()) {
+        return given;
+    }
+    SLACK.0
+}
 /// The lease of what costs nothing.
 const FREE: Millis = Millis(24 * 3600 * 1000);
+
+/// The end of a lease is written down in whole seconds: the machine may have ended so many milliseconds before it.
+pub(super) const ROUNDING: u64 = 1000;
 
 /// What a machine costs by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +61,8 @@ pub struct Wanted {
     pub most: Millis,
     /// What is paid once, besides time.
     pub once: Money,
+    /// How long the machine may be there after its lease ended, and be billed.
+    pub overrun: Duration,
 }
 
 /// What is given.
@@ -83,21 +97,26 @@ pub struct Refused {
 
 /// How long a stage wants its machine to live, when it is planned to take `planned`.
 pub fn most(planned: Millis, bills: bool) -> Millis {
-    let slack = SLACK.0.max(planned.0 / 2);
+    let slack = least_slack().max(planned.0 / 2);
     let most = planned.0.saturating_add(slack);
     Millis(if bills { most } else { most.max(FREE.0) })
 }
 
 /// How much longer than it is there a machine wants to live whenever its lease is renewed.
 pub fn slack(planned: Millis) -> Duration {
-    Duration::from_millis(SLACK.0.max(planned.0 / 2))
+    Duration::from_millis(least_slack().max(planned.0 / 2))
 }
 
 /// Sets money aside, for the longest lease that it is enough for.
 pub fn reserve(account: &Account, wanted: &Wanted) -> Result<Reservation, Refused> {
     let cost = |time: Millis| Money(wanted.meter.cost(time).0.saturating_add(wanted.once.0));
-    let given = |lease: Millis| Reservation { amount: cost(lease), lease };
-    let Some(limit) = account.limit else { return Ok(given(wanted.most)) };
+    // What may be left over to pay for after the lease is set aside as well, as far as there is money that nobody needs.
+    let given = |lease: Millis, top: Option<i64>| {
+        let whole = cost(Millis(lease.0.saturating_add(millis(wanted.overrun))));
+        let amount = top.map_or(whole, |top| Money(whole.0.min(top)).max(cost(lease)));
+        Reservation { amount, lease }
+    };
+    let Some(limit) = account.limit else { return Ok(given(wanted.most, None)) };
     let left = limit.0.saturating_sub(account.spent.0).saturating_sub(account.reserved.0);
     let needed = cost(wanted.least);
     if needed.0 > left.max(0) {
@@ -107,7 +126,7 @@ pub fn reserve(account: &Account, wanted: &Wanted) -> Result<Reservation, Refuse
     // Slack is taken from what nobody is planned to need.
     let top = left.saturating_sub(account.to_come.0).max(needed.0);
     if cost(wanted.most).0 <= top {
-        return Ok(given(wanted.most));
+        return Ok(given(wanted.most, Some(top)));
     }
     let (mut fits, mut over) = (wanted.least.0, wanted.most.0);
     while over - fits > 1 {
@@ -118,7 +137,7 @@ pub fn reserve(account: &Account, wanted: &Wanted) -> Result<Reservation, Refuse
             over = middle;
         }
     }
-    Ok(given(Millis(fits)))
+    Ok(given(Millis(fits), Some(top)))
 }
 
 /// What the stages of a plan are still to cost, kept while they are walked.
@@ -212,13 +231,47 @@ fn reserved_for_others(stage: &str, state: &State) -> Money {
     Money(others.map(|(_, record)| record.reserved_micro_usd.0).fold(0, i64::saturating_add))
 }
 
-/// What the time of a machine that is gone costs: from `started` until now, by the clock or by
-/// `seen` if that is more (a clock may have been set back), and never more than is set aside:
-/// past its lease there is no machine.
-pub fn charge(meter: &Meter, started: &str, seen: Duration, reserved: Money) -> Money {
-    let seen = u64::try_from(seen.as_millis()).unwrap_or(u64::MAX);
-    let time = Millis(clock::between(started, &clock::timestamp()).max(seen));
-    Money(meter.cost(time).0.min(reserved.0))
+/// How a machine came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MachineEnd {
+    /// There was none that anybody has to pay for.
+    Never,
+    /// It was there until now, whatever its lease says.
+    Now,
+    /// It was gone when it was looked for, and its lease was over: it ended itself when that ended, at RFC 3339, or so
+    /// much later.
+    ByLease { lease_end: String, overrun: Duration },
+}
+
+/// For how long a machine was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineTime<'a> {
+    /// When it may have begun to cost something, RFC 3339.
+    pub started: &'a str,
+    /// The time that this process has seen of it: a clock may have been set back.
+    pub seen: Duration,
+    pub end: MachineEnd,
+}
+
+/// What the time of a machine that is gone costs, also when that is more than was set aside: what is paid has to be
+/// known. Of a machine that has ended itself nobody knows when: it is charged until the end of its lease, and for no
+/// less than what was set aside for that.
+pub fn charge(meter: &Meter, time: &MachineTime<'_>, reserved: Money) -> Money {
+    let until_now = clock::between(time.started, &clock::timestamp()).max(millis(time.seen));
+    let whole = meter.cost(Millis(until_now));
+    match &time.end {
+        MachineEnd::Never => Money(0),
+        MachineEnd::Now => whole,
+        MachineEnd::ByLease { lease_end, overrun } => {
+            let leased = clock::between(time.started, lease_end).saturating_sub(ROUNDING);
+            let leased = leased.saturating_add(millis(*overrun));
+            whole.min(meter.cost(Millis(leased)).max(reserved))
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -240,6 +293,7 @@ mod tests {
             least: Millis(HOUR),
             most: most(Millis(HOUR), true),
             once: Money(0),
+            overrun: Duration::ZERO,
         };
         let account = |limit: i64, to_come: i64| Account {
             limit: Some(Money(limit)),
@@ -265,10 +319,31 @@ mod tests {
     fn a_clock_that_was_set_back_is_not_believed() {
         let meter = meter(3_600_000_000_000);
         let tomorrow = clock::after(Duration::from_secs(86_400));
-        let charged = charge(&meter, &tomorrow, Duration::from_secs(2), Money(5_000_000));
-        assert_eq!(charged, Money(2_000_000));
-        let charged = charge(&meter, "1970-01-01T00:00:00Z", Duration::ZERO, Money(5_000_000));
-        assert_eq!(charged, Money(5_000_000));
+        let time = MachineTime { started: &tomorrow, seen: Duration::from_secs(2), end: MachineEnd::Now };
+        assert_eq!(charge(&meter, &time, Money(5_000_000)), Money(2_000_000));
+    }
+
+    #[test]
+    fn what_was_spent_is_charged_also_beyond_what_was_set_aside() {
+        // $1 a second, for a machine that began a minute ago and whose lease was ten seconds.
+        let meter = meter(3_600_000_000_000);
+        let ago = |seconds: u64| {
+            let time = clock::now() - std::time::Duration::from_secs(seconds);
+            format!("{time:.3}")
+        };
+        let (started, lease_end) = (ago(60), ago(50));
+        let charged = |end: MachineEnd, reserved: i64| {
+            let time = MachineTime { started: &started, seen: Duration::ZERO, end };
+            charge(&meter, &time, Money(reserved)).0 / 1_000_000
+        };
+        // It was powered off, and billed until somebody deleted it.
+        assert_eq!(charged(MachineEnd::Now, 10_000_000), 60);
+        let by_lease =
+            |overrun| MachineEnd::ByLease { lease_end: lease_end.clone(), overrun: Duration::from_secs(overrun) };
+        assert_eq!(charged(by_lease(0), 0), 9, "the end of a lease is rounded to the second");
+        assert_eq!(charged(by_lease(20), 0), 29);
+        assert_eq!(charged(by_lease(0), 15_000_000), 15, "no less than was set aside for the lease");
+        assert_eq!(charged(by_lease(120), 0), 60, "and never for longer than until now");
     }
 
     proptest! {
@@ -276,7 +351,7 @@ mod tests {
         fn no_reservation_is_over_the_budget(
             limit in 0_i64..50_000_000, spent in 0_i64..20_000_000, reserved in 0_i64..20_000_000,
             to_come in 0_i64..20_000_000, rate in 0_i64..100_000_000_000, least in 0_u64..10 * HOUR,
-            slack in 0_u64..10 * HOUR, once in 0_i64..1_000_000, nodes in 1_u32..5,
+            slack in 0_u64..10 * HOUR, once in 0_i64..1_000_000, overrun in 0_u64..HOUR, nodes in 1_u32..5,
             increment in prop::sample::select(vec![0_u64, 1000, 60_000, HOUR]),
         ) {
             let account = Account {
@@ -285,12 +360,13 @@ mod tests {
             let billing = Billing { increment_ms: Millis(increment), minimum_ms: Millis(increment) };
             let extras = Extras { address_nano_usd_per_hour: Rate(5_000_000), ..Extras::default() };
             let meter = Meter { rate: Rate(rate), extras, nodes, billing };
-            let wanted = Wanted { meter, least: Millis(least), most: Millis(least + slack), once: Money(once) };
+            let wanted = Wanted { meter, least: Millis(least), most: Millis(least + slack), once: Money(once), overrun: Duration::from_millis(overrun) };
             match reserve(&account, &wanted) {
                 Ok(given) => {
                     prop_assert!(given.amount.0 == 0 || given.amount.0 + spent + reserved <= limit);
                     prop_assert!(given.lease >= wanted.least && given.lease <= wanted.most);
-                    prop_assert_eq!(given.amount.0, meter.cost(given.lease).0 + once);
+                    prop_assert!(given.amount.0 >= meter.cost(given.lease).0 + once);
+                    prop_assert!(given.amount.0 <= meter.cost(Millis(given.lease.0 + overrun)).0 + once);
                 }
                 Err(refused) => prop_assert!(refused.needed.0 + spent + reserved > limit),
             }

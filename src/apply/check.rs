@@ -29,6 +29,8 @@ pub struct Settings {
     pub on_failure: OnFailure,
     /// Between asking a stage to end and killing it.
     pub grace: Duration,
+    /// The most bytes that a machine keeps of the beginning of what a stage prints; 0: all of it.
+    pub log_limit: u64,
     /// The most that the job may cost, in place of the plan's budget.
     pub budget: Option<Money>,
     /// What providers are reached with.

@@ -1,7 +1,7 @@
 //! Walks the DAG: what is ready runs, up to so many at a time; what waits for a failed stage is
 //! skipped; everything else goes on.
 
-use super::budget::{self, Meter, Purse};
+use super::budget::{self, MachineEnd, MachineTime, Meter, Purse};
 use super::calls::{Patience, call};
 use super::check::{Checked, OnFailure, Settings, predecessors};
 use super::notice::{Interrupt, Notice, Observer};
@@ -19,12 +19,17 @@ use crate::transfer::Objects;
 use crate::util::secret::Redactor;
 use crate::util::tree::Measured;
 use crate::util::{clock, simulation, watch};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
+use tokio::time::{self, Instant};
+
+/// After a signal and its grace, how long stages have to give back what they hold. Then they are left as if this
+/// process had been killed, which loses nothing: the next apply goes on.
+const WIND_DOWN: Duration = Duration::from_secs(10);
 
 /// Why a stage is not begun after a signal.
 pub(super) const SIGNAL: &str = "interrupted before it began";
@@ -265,19 +270,48 @@ impl Context {
         self.purse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How the machine of a live attempt comes to its end: whether it is still there, when its lease is over by the
+    /// state. To be asked before it is given back.
+    pub async fn end_of_machine(&self, provider: &dyn Provider, token: &Token) -> MachineEnd {
+        let held = |state: &State| state.stages.get(&token.stage).filter(|held| held.token == token.id).cloned();
+        // A machine whose creation has certainly failed has none.
+        let Some(lease_end) = self.recorder.read(held).and_then(|held| held.lease_end) else {
+            return MachineEnd::Never;
+        };
+        if clock::between(&clock::timestamp(), &lease_end) > budget::ROUNDING {
+            return MachineEnd::Now;
+        }
+        match provider.get(token).await {
+            Ok(None) => MachineEnd::ByLease { lease_end, overrun: provider.overrun() },
+            Ok(Some(machine)) if machine.ended => MachineEnd::ByLease { lease_end, overrun: provider.overrun() },
+            // What cannot be asked may be there, and cost something.
+            Ok(Some(_)) | Err(_) => MachineEnd::Now,
+        }
+    }
+
     /// Writes down that a machine is gone, and what it has cost.
-    pub async fn settle(&self, token: &Token, meter: &Meter, started: &str, seen: Duration) -> Result<(), Error> {
+    pub async fn settle(&self, token: &Token, meter: &Meter, time: &MachineTime<'_>) -> Result<(), Error> {
         let stage = token.stage.clone();
         let settled = self
             .recorder
             .decide(|state| {
                 let record = state.stages.get(&stage).filter(|record| record.token == token.id);
                 let reserved = record.map_or(Money(0), |record| record.reserved_micro_usd);
-                let micro_usd = budget::charge(meter, started, seen, reserved);
-                Ok::<_, ()>(((), vec![Event::Released { stage, micro_usd }]))
+                let micro_usd = budget::charge(meter, time, reserved);
+                let stage = stage.clone();
+                Ok::<_, ()>(((micro_usd, reserved), vec![Event::Released { stage, micro_usd }]))
             })
             .await?;
-        settled.map_err(|()| Error::Bug("nothing was decided".to_owned()))
+        let (paid, reserved) = settled.map_err(|()| Error::Bug("nothing was decided".to_owned()))?;
+        if paid > reserved {
+            let more = Money(paid.0.saturating_sub(reserved.0));
+            let message = format!(
+                "stage.{stage}: its machine was there for longer than its lease: it has cost {paid}, {more} more than \
+                 was set aside"
+            );
+            self.observer.notice(&Notice::Warning { message });
+        }
+        Ok(())
     }
 
     /// A text without the values of the job's secrets.
@@ -435,6 +469,9 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
     let mut outcomes: BTreeMap<String, StageOutcome> = BTreeMap::new();
     let mut running: JoinSet<(usize, Result<Ran, Error>)> = JoinSet::new();
     let mut names: BTreeSet<&str> = BTreeSet::new();
+    // Which stage a task is for, and when those that are still at work after a signal are left.
+    let mut tasks: HashMap<task::Id, usize> = HashMap::new();
+    let mut leave_at: Option<Instant> = None;
     let mut interrupt = context.interrupt.clone();
     let mut remakes = Remakes::default();
     let mut failed = false;
@@ -447,7 +484,8 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
             let Some(index) = waiting.next() else { break };
             let (context, planned) = (context.clone(), plan.stages[index].clone());
             names.insert(&plan.stages[index].name);
-            running.spawn(simulation::inherit(async move { (index, stage::run(&context, &planned).await) }));
+            let stage = simulation::inherit(async move { (index, stage::run(&context, &planned).await) });
+            tasks.insert(running.spawn(stage).id(), index);
         }
         let joined = tokio::select! {
             biased;
@@ -456,12 +494,32 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
                 if let Some(signal) = *interrupt.borrow() {
                     let running = names.iter().map(|name| (*name).to_owned()).collect();
                     context.observer.notice(&Notice::Stopping { interrupt: signal, running });
+                    leave_at = Some(Instant::now() + context.settings.grace.saturating_add(WIND_DOWN));
                 }
+                continue;
+            }
+            () = time::sleep_until(leave_at.unwrap_or_else(Instant::now)), if leave_at.is_some() => {
+                leave_at = None;
+                running.abort_all();
                 continue;
             }
         };
         let Some(joined) = joined else { break };
-        let (index, outcome) = joined.map_err(|error| Error::Bug(format!("a stage's task broke: {error}")))?;
+        let (index, outcome) = match joined {
+            Ok(joined) => joined,
+            Err(error) if error.is_cancelled() => {
+                let index = tasks.get(&error.id()).copied();
+                let index = index.ok_or_else(|| Error::Bug("a task of no stage was ended".to_owned()))?;
+                let stage = &plan.stages[index].name;
+                let message = format!(
+                    "stage.{stage}: it could not be brought to an end within the grace: its machine may still be there \
+                     until its lease ends, and the next apply or destroy goes on from there"
+                );
+                context.observer.notice(&Notice::Warning { message });
+                (index, Ok(Ran::Ended(StageOutcome::Interrupted)))
+            }
+            Err(error) => return Err(Error::Bug(format!("a stage's task broke: {error}"))),
+        };
         let name = plan.stages[index].name.as_str();
         names.remove(name);
         let outcome = match outcome? {
@@ -548,12 +606,14 @@ pub(super) async fn abandon(context: &Context, name: &str, former: &StageRecord,
     let provider = context.open(&former.provider)?;
     let evidence = if former.status == Status::Done { Evidence::Drop } else { Evidence::Keep };
     let call_of = (name, token.id.as_str(), Call::Release);
+    let end = context.end_of_machine(provider.as_ref(), &token).await;
     call(&context.recorder, call_of, Patience::Through, || provider.release(&token, evidence)).await??;
     if former.status.in_flight() {
         let (stage, message) = (name.to_owned(), why.to_owned());
         context.recorder.record(Event::Ended { stage, status: Status::Lost, message }, Sync::Later).await?;
     }
-    context.settle(&token, &meter(former), &former.started, Duration::ZERO).await
+    let time = MachineTime { started: &former.started, seen: Duration::ZERO, end };
+    context.settle(&token, &meter(former), &time).await
 }
 
 /// What the machine of an attempt costs by its time.
@@ -586,6 +646,7 @@ pub(super) fn never_begun(
         definition: definition(planned),
         fingerprint: String::new(),
         exit_code: None,
+        failures: 0,
         stopping: false,
         rented: None,
         lease_end: None,

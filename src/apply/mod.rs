@@ -2,8 +2,9 @@
 //!
 //! [`check`](check::check) finds all that stands in the way before anything starts;
 //! [`run`](engine::run) walks the DAG; `stage` is the life of one stage, `attempt` and `watch` that of one
-//! attempt at it; [`staging`] is the way of data between stages through buckets, which the `depot` opens and
-//! deletes; `evidence` brings home what is worth keeping of an attempt that did not end well; [`budget`] sets money aside before it can be spent, [`ladder`] finds another offer when one is not to be
+//! attempt at it, beside which `lease_keeper` renews the lease of its machine; [`staging`] is the way of data between
+//! stages through buckets, which the `depot` opens and deletes; `evidence` brings home what is worth keeping of an
+//! attempt that did not end well; [`budget`] sets money aside before it can be spent, [`ladder`] finds another offer when one is not to be
 //! had; [`destroy`] undoes, [`sweep`] finds what is in no state, [`refresh`] what was changed outside.
 //!
 //! Invariants: every provider call is announced in the journal first. A stage that is done with
@@ -20,6 +21,7 @@ pub mod engine;
 mod evidence;
 mod gone;
 pub mod ladder;
+mod lease_keeper;
 mod log;
 pub mod notice;
 pub mod ready;

@@ -52,6 +52,14 @@ pub enum Notice {
         attempt: u32,
         message: String,
     },
+    /// The stage's command failed, and is run again: for the `retry`th time of at most `times`.
+    Retrying {
+        stage: String,
+        attempt: u32,
+        message: String,
+        retry: u32,
+        times: u32,
+    },
     /// What the stage wanted to rent is not to be had: it takes the next rung of its ladder, which
     /// took `decided` to choose.
     FailedOver {

@@ -2,7 +2,7 @@
 //! taking over a machine that the state does not know.
 
 use super::Error;
-use super::budget;
+use super::budget::{self, MachineEnd, MachineTime};
 use super::calls::{Patience, call, patiently};
 use super::engine::meter;
 use super::record::Recorder;
@@ -97,7 +97,9 @@ async fn look_at_all(recorder: &Recorder, access: &Access) -> Result<Refreshed, 
         };
         refreshed.unseen.extend(unseen.map(|error| (name.clone(), error)));
         for what in seen {
-            write_down(recorder, name, record, &what).await?;
+            let provider = providers.get(&record.provider).and_then(|opened| opened.as_ref().ok());
+            let overrun = provider.map_or(Duration::ZERO, |provider| provider.overrun());
+            write_down(recorder, name, (record, overrun), &what).await?;
             refreshed.drifts.push(Drift { stage: name.clone(), what });
         }
     }
@@ -176,13 +178,22 @@ async fn inside(provider: &dyn Provider, token: &Token) -> Result<RunStatus, Pro
     patiently(Patience::Briefly, || worker.status()).await
 }
 
-async fn write_down(recorder: &Recorder, stage: &str, record: &StageRecord, what: &What) -> Result<(), Error> {
+async fn write_down(
+    recorder: &Recorder,
+    stage: &str,
+    (record, overrun): (&StageRecord, Duration),
+    what: &What,
+) -> Result<(), Error> {
     let name = stage.to_owned();
     let ended = |message: &str| Event::Ended { stage: name.clone(), status: Status::Lost, message: message.to_owned() };
     match what {
         What::Gone => {
             recorder.record(ended("its machine was deleted outside of sky"), Sync::Later).await?;
-            let micro_usd = budget::charge(&meter(record), &record.started, Duration::ZERO, record.reserved_micro_usd);
+            // Somebody may have deleted it just now, or it may have ended itself.
+            let lease_end = record.lease_end.clone();
+            let end = lease_end.map_or(MachineEnd::Now, |lease_end| MachineEnd::ByLease { lease_end, overrun });
+            let time = MachineTime { started: &record.started, seen: Duration::ZERO, end };
+            let micro_usd = budget::charge(&meter(record), &time, record.reserved_micro_usd);
             recorder.record(Event::Released { stage: name.clone(), micro_usd }, Sync::Now).await?;
         }
         What::Killed => recorder.record(ended("its command was ended outside of sky"), Sync::Now).await?,
@@ -269,6 +280,7 @@ async fn take_over(
         definition: String::new(),
         fingerprint: IMPORTED.to_owned(),
         rented: None,
+        failures: 0,
     };
     recorder.record(attempt, Sync::Later).await?;
     let (stage, token) = (stage.to_owned(), token.id.clone());

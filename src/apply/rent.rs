@@ -9,11 +9,12 @@ use super::ladder::Rung;
 use super::work;
 use crate::model::Money;
 use crate::plan::PlannedStage;
-use crate::provider::{ErrorKind, MachineSpec, ProviderError, Token, Worker};
+use crate::provider::{ErrorKind, MachineSpec, Provider, ProviderError, Token, Worker};
 use crate::state::event::{Call, Event};
 use crate::state::{State, Status};
 use crate::util::clock;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Why there is no machine.
 pub(super) enum NoMachine {
@@ -22,16 +23,16 @@ pub(super) enum NoMachine {
 }
 
 impl Attempt<'_> {
-    /// The machine of this attempt, found or made, and how long it may live from now on.
-    pub(super) async fn machine(
-        &self,
-        planned: &PlannedStage,
-    ) -> Result<Result<(Box<dyn Worker>, Duration), NoMachine>, Error> {
+    /// The machine of this attempt, found or made. From here on its lease is kept.
+    pub(super) async fn machine(&self, planned: &PlannedStage) -> Result<Result<Box<dyn Worker>, NoMachine>, Error> {
         let mut lease = self.lease;
         if let Some(former) = &self.resumed {
             match patiently(self.patience(), || self.provider.get(&self.token)).await {
                 Err(error) => return Ok(Err(NoMachine::Provider(error))),
-                Ok(Some(_)) => return self.worker(lease).await,
+                Ok(Some(_)) => {
+                    self.keeper.begin(lease, true);
+                    return self.worker().await;
+                }
                 // It was there, so something may have come of it: another attempt has to be made.
                 Ok(None) if former.status != Status::Provisioning => {
                     let gone = ProviderError::new(ErrorKind::NotFound, "its machine is gone");
@@ -57,16 +58,20 @@ impl Attempt<'_> {
             rate: self.meter.rate,
             disk: planned.writes.values().copied().sum(),
         };
+        let asked = Instant::now();
         // Announced by the attempt itself.
         let created = patiently(self.patience(), || self.provider.create(&self.token, &spec)).await;
         self.context.recorder.result(&planned.name, &self.token.id, Call::Create, &created).await?;
         match created {
-            Ok(_) => self.worker(lease).await,
+            Ok(_) => {
+                self.keeper.begin(lease.saturating_sub(asked.elapsed()), false);
+                self.worker().await
+            }
             Err(error) => Ok(Err(NoMachine::Provider(error))),
         }
     }
 
-    async fn worker(&self, lease: Duration) -> Result<Result<(Box<dyn Worker>, Duration), NoMachine>, Error> {
+    async fn worker(&self) -> Result<Result<Box<dyn Worker>, NoMachine>, Error> {
         let mut interrupt = self.context.interrupt.clone();
         let worker = tokio::select! {
             biased;
@@ -77,12 +82,12 @@ impl Attempt<'_> {
                 Err(ProviderError::new(ErrorKind::Unreachable, message))
             }
         };
-        Ok(worker.map(|worker| (worker, lease)).map_err(NoMachine::Provider))
+        Ok(worker.map_err(NoMachine::Provider))
     }
 
     /// An earlier `sky` announced a machine that never came to be: its lease begins now.
     async fn reserve_anew(&self, planned: &PlannedStage) -> Result<Result<Duration, Refused>, Error> {
-        let meter = (&self.meter, self.provider.bills());
+        let meter = (&self.meter, self.provider.as_ref());
         Ok(self
             .context
             .recorder
@@ -100,11 +105,11 @@ pub(super) fn reserve(
     context: &Context,
     planned: &PlannedStage,
     rung: &Rung,
-    (meter, bills): (&Meter, bool),
+    (meter, provider): (&Meter, &dyn Provider),
     state: &State,
     token: &Token,
 ) -> Result<(Duration, Event), Refused> {
-    let mut once = Money(0);
+    let (mut once, bills) = (Money(0), provider.bills());
     if bills {
         let copies = work::copies(context, planned, rung, state);
         let outputs = planned.writes.iter().map(|(output, bytes)| (output.as_str(), bytes.0));
@@ -113,7 +118,8 @@ pub(super) fn reserve(
             + usage(rung).0
             + planned.storage_micro_usd.0;
     }
-    let wanted = Wanted { meter: *meter, least: rung.duration, most: budget::most(rung.duration, bills), once };
+    let most = budget::most(rung.duration, bills);
+    let wanted = Wanted { meter: *meter, least: rung.duration, most, once, overrun: provider.overrun() };
     let given = context.purse().reserve(&planned.name, state, &wanted)?;
     let lease = Duration::from_millis(given.lease.0);
     let reserved = Event::Reserved {

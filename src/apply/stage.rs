@@ -90,7 +90,8 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
             return Ok(Ran::Remake(lost));
         }
     }
-    attempts(context, planned, &work, resume, changed).await
+    let failures = former().map_or(0, |former| failures_before(&former, planned, &work));
+    attempts(context, planned, &work, resume, (changed, failures)).await
 }
 
 /// Reads what a stage is about to be given from the store. What is damaged is said and discarded; the stages whose
@@ -138,7 +139,7 @@ async fn attempts(
     planned: &PlannedStage,
     work: &Work,
     mut resume: Option<StageRecord>,
-    changed: bool,
+    (changed, mut failures): (bool, u32),
 ) -> Result<Ran, Error> {
     let name = &planned.name;
     let rungs = ladder::rungs(planned);
@@ -151,7 +152,8 @@ async fn attempts(
         if context.interrupt.borrow().is_some() {
             return Ok(Ran::Ended(StageOutcome::NotBegun { because: SIGNAL }));
         }
-        let attempt = match Attempt::begin(context, planned, rung, work, resume.take(), changed).await? {
+        let begun = Attempt::begin(context, planned, rung, work, resume.take(), (changed, failures)).await?;
+        let attempt = match begun {
             Ok(attempt) => attempt,
             // A cheaper rung may do, if there is one.
             Err(refused) if rung.number > 0 => {
@@ -168,6 +170,7 @@ async fn attempts(
             Ended::Outcome(outcome) => return Ok(Ran::Ended(outcome)),
             Ended::InputLost(producer) => return Ok(Ran::Remake(BTreeSet::from([producer]))),
             Ended::Lost => losses += 1,
+            Ended::Retried => failures += 1,
             Ended::Unavailable { why, message } => {
                 let begun = Instant::now();
                 let offer = Exhausted {
@@ -203,6 +206,19 @@ async fn attempts(
             return Ok(Ran::Ended(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false }));
         }
     }
+}
+
+/// How often the command has failed already in the tries that an earlier `sky` did not bring to their end.
+fn failures_before(former: &StageRecord, planned: &PlannedStage, work: &Work) -> u32 {
+    let same = former.fingerprint == work.fingerprint;
+    let goes_on = match (former.status, former.exit_code, &planned.retries) {
+        (Status::Failed, Some(code), Some(retries)) => retries.allow(code, former.failures),
+        (Status::Lost, ..) => true,
+        (status, ..) => status.in_flight(),
+    };
+    // Of an attempt that is gone on with, its own failure is counted when it is seen.
+    let own = u32::from(former.status.in_flight() && former.exit_code.is_some_and(|code| code != 0));
+    if same && goes_on { former.failures.saturating_sub(own) } else { 0 }
 }
 
 /// The first rung that was not passed and may be taken now; why others may not is noted.

@@ -4,11 +4,12 @@
 //! Machines are looked at, and deleted, by their provider's API alone: those that let nobody in are the ones that are
 //! left.
 
+use super::Error;
+use super::budget::{self, MachineEnd, MachineTime};
 use super::calls::{Patience, call, patiently, survey};
 use super::depot::as_call;
 use super::engine::meter;
 use super::record::Recorder;
-use super::{Error, budget};
 use crate::provider::{self, Access, Machine, Provider, ProviderError, Survey, Token};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
@@ -219,7 +220,9 @@ async fn written_off(recorder: &Recorder, stage: &str) -> Result<(), Error> {
         let (stage, status) = (stage.to_owned(), Status::Lost);
         recorder.record(Event::Ended { stage, status, message }, Sync::Later).await?;
     }
-    let micro_usd = budget::charge(&meter(&record), &record.started, Duration::ZERO, record.reserved_micro_usd);
+    // It was there until now, and has cost something all the while.
+    let time = MachineTime { started: &record.started, seen: Duration::ZERO, end: MachineEnd::Now };
+    let micro_usd = budget::charge(&meter(&record), &time, record.reserved_micro_usd);
     Ok(recorder.record(Event::Released { stage: stage.to_owned(), micro_usd }, Sync::Now).await?)
 }
 

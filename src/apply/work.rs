@@ -71,7 +71,8 @@ pub(super) async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> i
     environment.extend(context.checked.env.get(&planned.name).cloned().unwrap_or_default());
     let secrets = context.checked.secrets.get(&planned.name).cloned().unwrap_or_default();
     let command = planned.run.clone().unwrap_or_default();
-    let task = Task { command, environment, secrets, checkpoint: None, files, inputs };
+    let log_limit = context.settings.log_limit;
+    let task = Task { command, environment, secrets, log_limit, checkpoint: None, files, inputs };
     Ok(Work { task, definition, fingerprint })
 }
 

@@ -54,6 +54,9 @@ pub struct ApplyArgs {
     /// How long a stage may take to end itself after Ctrl-C, before it is killed
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = super::state::parse_time, env = "SKY_GRACE")]
     pub grace: Duration,
+    /// The most that is kept of the log of a stage, besides its last 64 KiB; `none` keeps all of it
+    #[arg(long, value_name = "SIZE", default_value = "100 MB", value_parser = parse_log_limit, env = "SKY_LOG_LIMIT")]
+    pub log_limit: u64,
     /// The most that the job may cost, in place of the plan's budget: `$60`
     #[arg(long, value_name = "MONEY", value_parser = parse_money)]
     pub budget: Option<Money>,
@@ -228,6 +231,7 @@ fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
         parallelism: args.parallelism,
         on_failure: if args.fail_fast { OnFailure::StartNothing } else { OnFailure::GoOn },
         grace: args.grace,
+        log_limit: args.log_limit,
         budget: args.budget,
         access: args.state.access(here),
         staging: args.staging.clone().unwrap_or_else(|| Staging::usual(args.provider.as_deref())),
@@ -327,6 +331,20 @@ fn parse_parallelism(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(number) if number > 0 => Ok(number),
         _ => Err("a number from 1 on".to_owned()),
+    }
+}
+
+/// A size, or `none`, which is 0 bytes.
+fn parse_log_limit(text: &str) -> Result<u64, String> {
+    if text == "none" {
+        return Ok(0);
+    }
+    match Bytes::parse(text) {
+        Ok(Bytes(0)) => Err("the least is 1 B; `none` keeps all of it".to_owned()),
+        // More digits than this are more than shells count with.
+        Ok(Bytes(bytes)) if bytes > 1_000_000_000_000_000 => Err("the most is 1 PB; `none` keeps all of it".to_owned()),
+        Ok(Bytes(bytes)) => Ok(bytes),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::catalog::Catalog;
 use crate::model::offer::ANY_ARCH;
 use crate::model::units::div_half_even;
-use crate::model::{AcceleratorNeed, Bytes, Latency, Machine, Millis, Needs, Policy, Tee, TeeSet, Unit, Work};
+use crate::model::{
+    AcceleratorNeed, Bytes, Latency, Machine, Millis, Money, Needs, Offer, Policy, Rate, Tee, TeeSet, Unit, Work,
+};
 
 /// Whether a place is one of those that a stage may run at.
 pub fn at(needs: &Needs, place: &str) -> bool {
@@ -58,6 +60,16 @@ pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'st
     }
     // Who runs a service picks its machines.
     (machine.service.is_none() && !machine.has_arch(needs.arch.as_deref())).then_some("arch")
+}
+
+/// What an hour of an offer costs; none: it is not billed by the hour.
+pub fn hourly(offer: &Offer, catalog: &Catalog) -> Option<Rate> {
+    (catalog.machine(offer).unit() == Unit::Hour).then_some(offer.rate)
+}
+
+/// Whether an offer keeps the stage's own cap on the price of an hour.
+pub fn affordable(needs: &Needs, offer: &Offer, catalog: &Catalog) -> bool {
+    needs.max_price.zip(hourly(offer, catalog)).is_none_or(|(most, hourly)| hourly <= most)
 }
 
 /// Sizes of machines that there are, ascending.
@@ -207,6 +219,7 @@ pub fn text(needs: &Needs) -> String {
     if let Some(Latency { to, at_most }) = &needs.latency {
         parts.push(format!("at most {at_most} to {to}"));
     }
+    parts.extend(needs.max_price.map(|rate| format!("at most {} an hour", Money(rate.0 / 1000).exact())));
     if !needs.any_of.is_empty() {
         let sets: Vec<String> = needs.any_of.iter().map(|needs| format!("({})", text(needs))).collect();
         return sets.join(if needs.ordered { ", else " } else { " or " });

@@ -3,8 +3,8 @@
 use super::caps::Limit;
 use super::places::Places;
 use super::{needs, spot};
-use crate::model::{Allocation, Machine, Needs, Offer, OfferName, Purchase, Stage, Tee, TeeSet, Work};
-use crate::rule;
+use crate::model::{Allocation, Machine, Needs, Offer, OfferName, Purchase, Rate, Stage, Tee, TeeSet, Work};
+use crate::rule::{self, Terms};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -95,7 +95,7 @@ fn allowed_among(request: &Request<'_>, places: &Places<'_>, among: Range<usize>
         })
         .collect();
     let mut allowed = Allowed { offers: Vec::new(), ranks: Vec::new(), tees: Vec::new(), allocation };
-    let mut forbids: BTreeMap<(TeeSet, Purchase), Option<String>> = BTreeMap::new();
+    let mut forbids: BTreeMap<Terms, Option<String>> = BTreeMap::new();
     let in_question: Vec<bool> = catalog.machines.iter().map(|machine| needs::in_question(needs, machine)).collect();
     let exhausted = |offer: &Offer| {
         let name = || OfferName {
@@ -110,16 +110,22 @@ fn allowed_among(request: &Request<'_>, places: &Places<'_>, among: Range<usize>
         let unmet = match unmet[offer.machine as usize] {
             None if !wanted => Some("places"),
             None if !near => Some("latency"),
+            None if !needs::affordable(needs, offer, catalog) => Some("max_price"),
             unmet => unmet,
         };
         match unmet {
             Some(unmet) => Err(unmet),
             None => {
                 let tees = needs::tees(needs, offer.tee).ok_or("tee")?;
-                let met = alternatives.met(offer, tees, trusted).ok_or("any_of")?;
+                let met = alternatives.met(offer, needs::hourly(offer, catalog), tees, trusted).ok_or("any_of")?;
                 Ok(Met { demanded: met.demanded || !needs.tee.is_empty(), ..met })
             }
         }
+    };
+    // Prices would make a key of nearly every offer where no rule looks at them.
+    let terms = |offer: &Offer, tees: TeeSet| {
+        let hourly = policy.max_price.and_then(|_| needs::hourly(offer, catalog));
+        Terms { tees, purchase: offer.purchase, hourly }
     };
     let is_bought = |offer: &Offer| match allocation {
         Allocation::OnDemand => offer.purchase == Purchase::OnDemand,
@@ -146,8 +152,8 @@ fn allowed_among(request: &Request<'_>, places: &Places<'_>, among: Range<usize>
         let forbidden = match forbidden {
             Some(key) => Some(key.clone()),
             None => forbids
-                .entry((met.tees, offer.purchase))
-                .or_insert_with(|| rule::forbids_machine(policy, request.labels, met.tees, offer.purchase))
+                .entry(terms(offer, met.tees))
+                .or_insert_with_key(|terms| rule::forbids_machine(policy, request.labels, terms))
                 .clone(),
         };
         match forbidden.or_else(|| said_by.filter(|_| !bought).map(str::to_owned)) {
@@ -203,6 +209,8 @@ struct Alternatives {
     ordered: bool,
     /// By set: by machine, by place, environments (none: none needed).
     sets: Vec<(Vec<bool>, Vec<bool>, TeeSet)>,
+    /// By set: the most that an hour may cost.
+    max_prices: Vec<Option<Rate>>,
 }
 
 impl Alternatives {
@@ -217,18 +225,21 @@ impl Alternatives {
                 needs.tee.iter().copied().collect(),
             )
         };
-        Self { ordered: needs.ordered, sets: needs.any_of.iter().map(set).collect() }
+        let max_prices = needs.any_of.iter().map(|needs| needs.max_price).collect();
+        Self { ordered: needs.ordered, sets: needs.any_of.iter().map(set).collect(), max_prices }
     }
 
     /// How an offer, of whose environments `tees` meet what is common to all sets, meets the first set
     /// that it meets, and in such a way that the policy trusts it if there is one; `None`: it meets no set.
-    fn met(&self, offer: &Offer, tees: TeeSet, trusted: Option<TeeSet>) -> Option<Met> {
+    /// `hourly` is what an hour of it costs, if it is billed by that.
+    fn met(&self, offer: &Offer, hourly: Option<Rate>, tees: TeeSet, trusted: Option<TeeSet>) -> Option<Met> {
         if self.sets.is_empty() {
             return Some(Met { rank: 0, tees, demanded: false });
         }
         let met = |(place, (machines, places, tee)): (usize, &(Vec<bool>, Vec<bool>, TeeSet))| {
             let demanded = !tee.is_empty();
-            let there = machines[offer.machine as usize] && places[offer.place as usize];
+            let dear = self.max_prices[place].zip(hourly).is_some_and(|(most, hourly)| hourly > most);
+            let there = !dear && machines[offer.machine as usize] && places[offer.place as usize];
             let tees = if demanded { tees.and(*tee) } else { tees };
             let rank = if self.ordered { i64::try_from(place).unwrap_or(i64::MAX) } else { 0 };
             (there && !(demanded && tees.is_empty())).then_some(Met { rank, tees, demanded })

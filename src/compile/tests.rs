@@ -82,6 +82,7 @@ fn stage(work: Work) -> Stage {
         checkpoint: None,
         env: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        retries: None,
         without: BTreeSet::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! What people want done: stages, the data between them, the datasets they start from.
 
-use crate::model::{AcceleratorNeed, Bytes, Millis, Pattern, PlaceName, Purchase, ServiceNeed, Tee};
+use crate::model::{AcceleratorNeed, Bytes, Millis, Pattern, PlaceName, Purchase, Rate, ServiceNeed, Tee};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -112,9 +112,29 @@ pub struct Stage {
     /// reference, `env:NAME` or `file:PATH` relative to the job file.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub secrets: BTreeMap<String, String>,
+    /// How often a command that fails is run again; none: as the policy says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retries: Option<Retries>,
     /// Offers that were tried and are not to be had.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub without: BTreeSet<OfferName>,
+}
+
+/// How often a command that fails is run again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retries {
+    /// How many more times it is run after the first; 0: it is not run again.
+    pub times: u32,
+    /// The exit codes after which it is run again; empty: after every code but 0.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub on: BTreeSet<i32>,
+}
+
+impl Retries {
+    /// Whether a command that ended with `code` is run again when it has failed `failures` times, this time included.
+    pub fn allow(&self, code: i32, failures: u32) -> bool {
+        failures <= self.times && (self.on.is_empty() || self.on.contains(&code))
+    }
 }
 
 /// What tells an offer from all others of a catalog.
@@ -190,6 +210,10 @@ pub struct Needs {
     /// Only places near enough to a country.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub latency: Option<Latency>,
+    /// The most that an hour of one machine may cost; none: any price. Offers that are not billed by the hour are
+    /// not bound by it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_price: Option<Rate>,
     /// A service, instead of machines.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub service: Option<ServiceNeed>,

@@ -1,6 +1,6 @@
 //! What must hold, and what to minimise.
 
-use crate::model::{Allocation, Bandwidth, Bytes, DataRate, Millis, Money, Pattern, Rate, Reach, Tee};
+use crate::model::{Allocation, Bandwidth, Bytes, DataRate, Millis, Money, Pattern, Rate, Reach, Retries, Tee};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,12 @@ pub struct Policy {
     pub deadline: Option<Millis>,
     /// Most that the whole job may cost.
     pub budget: Option<Money>,
+    /// The most that an hour of one machine may cost, whichever stage runs on it; none: any price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_price: Option<Rate>,
+    /// How often commands that fail are run again, of stages that do not say; none: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<Retries>,
     /// By label (or [`DEFAULT_LABEL`]): ISO 3166 country codes where such data may lie and be
     /// processed. Blocs are already spelled out.
     pub residency: BTreeMap<String, BTreeSet<String>>,

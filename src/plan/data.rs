@@ -3,7 +3,7 @@
 
 use crate::model::{
     ArtifactRef, Bytes, DataRate, Destination, Extras, Gigabyte, Millis, Money, Objective, PlaceName, Purchase, Rate,
-    Tee, Unit,
+    Retries, Tee, Unit,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -195,6 +195,9 @@ pub struct PlannedStage {
     /// How often its progress is brought to safety; none: it saves none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub checkpoint: Option<PlannedCheckpoint>,
+    /// How often its command is run again when it fails; none: never.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retries: Option<Retries>,
     /// Pre-checked: each keeps every rule and limit if only this stage takes it; cheapest first.
     pub alternatives: Vec<Alternative>,
 }

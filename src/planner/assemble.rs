@@ -144,7 +144,7 @@ fn old_prices(stages: &[PlannedStage], newest: &str, total: Money) -> Option<Old
 }
 
 fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
-    let Parts { job: written, catalog, compiled, solved, .. } = parts;
+    let Parts { job: written, policy, catalog, compiled, solved, .. } = parts;
     let name = &compiled.stages[index];
     let stage = &compiled.job.stages[name];
     let offer = offer_of(parts, index, solved.picks[index]);
@@ -209,6 +209,7 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
             every_ms: checkpoint.every.or(candidate.every),
             bytes: checkpoint.size,
         }),
+        retries: stage.retries.clone().or_else(|| policy.retries.clone()).filter(|retries| retries.times > 0),
         alternatives: rungs::alternatives(parts, dag, index),
     }
 }

@@ -31,6 +31,8 @@ pub struct Line {
 pub enum What {
     Deadline,
     Budget,
+    /// The most that an hour of a machine may cost.
+    MaxPrice,
     /// Residency of data with this label.
     Residency(String),
     CloudAct,
@@ -86,6 +88,8 @@ pub enum Need {
     Places,
     InstanceTypes,
     Latency,
+    /// The most that an hour of a machine may cost.
+    MaxPrice,
     /// In this version.
     Service,
     AnyOf,
@@ -93,7 +97,7 @@ pub enum Need {
 
 impl Need {
     /// All of them.
-    pub const ALL: [Need; 10] = [
+    pub const ALL: [Need; 11] = [
         Need::Cpus,
         Need::Memory,
         Need::Accelerators,
@@ -102,6 +106,7 @@ impl Need {
         Need::Places,
         Need::InstanceTypes,
         Need::Latency,
+        Need::MaxPrice,
         Need::Service,
         Need::AnyOf,
     ];
@@ -117,6 +122,7 @@ impl Need {
             Need::Places => "places",
             Need::InstanceTypes => "instance_types",
             Need::Latency => "latency",
+            Need::MaxPrice => "max_price",
             Need::Service => "service",
             Need::AnyOf => "any_of",
         }
@@ -132,6 +138,7 @@ impl Need {
             Need::Places => !needs.places.is_empty(),
             Need::InstanceTypes => !needs.instance_types.is_empty(),
             Need::Latency => needs.latency.is_some(),
+            Need::MaxPrice => needs.max_price.is_some(),
             // Which service it is says what the work is; only its version may be left open.
             Need::Service => needs.service.as_ref().is_some_and(|service| !service.is_any()),
             Need::AnyOf => !needs.any_of.is_empty(),
@@ -149,6 +156,7 @@ impl Need {
             Need::Places => needs.places.clear(),
             Need::InstanceTypes => needs.instance_types.clear(),
             Need::Latency => needs.latency = None,
+            Need::MaxPrice => needs.max_price = None,
             Need::Service => needs.service = needs.service.as_ref().map(ServiceNeed::any),
             Need::AnyOf => needs.any_of.clear(),
         }
@@ -165,6 +173,7 @@ impl Need {
             Need::Places => a.places == b.places,
             Need::InstanceTypes => a.instance_types == b.instance_types,
             Need::Latency => a.latency == b.latency,
+            Need::MaxPrice => a.max_price == b.max_price,
             Need::Service => a.service == b.service,
             Need::AnyOf => true,
         }
@@ -217,6 +226,9 @@ fn of_policy(policy: &Policy) -> Vec<Line> {
     }
     if policy.budget.is_some() {
         lines.push(Line::policy("limits.budget", What::Budget));
+    }
+    if policy.max_price.is_some() {
+        lines.push(Line::policy("limits.max_price", What::MaxPrice));
     }
     let residency = policy.residency.keys().map(|label| (format!("residency.{label}"), What::Residency(label.clone())));
     lines.extend(residency.map(|(key, what)| Line::policy(key, what)));
@@ -331,6 +343,7 @@ fn drop_one(line: &Line, job: &mut Job, policy: &mut Policy, spread: &mut BTreeS
     match &line.what {
         What::Deadline => policy.deadline = None,
         What::Budget => policy.budget = None,
+        What::MaxPrice => policy.max_price = None,
         What::Residency(label) => drop(policy.residency.remove(label)),
         What::CloudAct => policy.exclude_cloud_act = false,
         What::Parents => policy.parents = None,

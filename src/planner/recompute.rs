@@ -151,10 +151,14 @@ impl<'a> Check<'a> {
         self.same(at("run"), &planned.run, &stage.run);
         self.same(at("files"), &planned.files, &stage.files);
         self.same(at("deadline_ms"), &planned.deadline_ms, &stage.deadline);
+        let retries = stage.retries.as_ref().or(self.policy.retries.as_ref()).filter(|retries| retries.times > 0);
+        self.same(at("retries"), &planned.retries.as_ref(), &retries);
         let labels = self.labels(stage);
         self.same(at("labels"), &planned.labels, &labels);
+        let terms =
+            rule::Terms { tees: offer.tee, purchase: offer.purchase, hourly: quantity.is_none().then_some(offer.rate) };
         let forbidden = rule::forbids_place(self.policy, &labels, place)
-            .or_else(|| rule::forbids_machine(self.policy, &labels, offer.tee, offer.purchase));
+            .or_else(|| rule::forbids_machine(self.policy, &labels, &terms));
         if let Some(key) = forbidden {
             self.wrong(at("place"), &planned.place, format!("a place and machine that {key} allows"));
         }
@@ -256,6 +260,7 @@ impl<'a> Check<'a> {
             && (needs.places.is_empty() || needs.places.iter().any(|pattern| pattern.matches(&name)))
             && (needs.instance_types.is_empty()
                 || needs.instance_types.iter().any(|pattern| pattern.matches(&machine.instance_type)))
+            && needs.max_price.is_none_or(|most| machine.unit() != Unit::Hour || offer.rate <= most)
             && near
     }
 

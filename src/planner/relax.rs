@@ -6,8 +6,8 @@ use super::lines::{Counted, Line, Need, What, without};
 use crate::catalog::Catalog;
 use crate::model::policy::DEFAULT_LABEL;
 use crate::model::{
-    AcceleratorNeed, Bytes, Destination, Job, Machine, Millis, Money, Needs, Objective, Offer, Pattern, Policy, Tee,
-    Work,
+    AcceleratorNeed, Bytes, Destination, Job, Machine, Millis, Money, Needs, Objective, Offer, Pattern, Policy, Rate,
+    Tee, Work,
 };
 use crate::solve::{Effort, SolverError};
 use std::collections::BTreeSet;
@@ -30,6 +30,8 @@ pub enum Relaxed {
     Time(Millis),
     /// The least amount that would do.
     Money(Money),
+    /// The least price of an hour that would do.
+    Hourly(Money),
     /// The least number that would do.
     Count(u64),
     /// The number of virtual CPUs, in thousandths: the greatest need, or the least quota.
@@ -69,8 +71,8 @@ pub fn relax(
     let relaxation = match &line.what {
         What::Deadline => limit(Relaxed::Time(free.figures.makespan)),
         What::Budget => limit(Relaxed::Money(free.figures.cost)),
-        What::StageDeadline(_) | What::Quota(..) | What::Spread(_) => case.number()?,
-        What::Need(_, Need::Cpus | Need::Memory | Need::Latency) => case.number()?,
+        What::StageDeadline(_) | What::Quota(..) | What::Spread(_) | What::MaxPrice => case.number()?,
+        What::Need(_, Need::Cpus | Need::Memory | Need::Latency | Need::MaxPrice) => case.number()?,
         What::Residency(_) | What::Trust(_) | What::CloudsAllow | What::PlacesAllow | What::Partitions => {
             case.names()?
         }
@@ -85,6 +87,14 @@ pub fn relax(
         What::StageAllocation(_) | What::Need(_, Need::Arch | Need::Service | Need::AnyOf) => case.gone(),
     };
     Ok(Some(relaxation))
+}
+
+fn money(micro_usd: u64) -> Money {
+    Money(i64::try_from(micro_usd).unwrap_or(i64::MAX))
+}
+
+fn rate(micro_usd: u64) -> Rate {
+    Rate(money(micro_usd).0.saturating_mul(1000))
 }
 
 /// A line, what it is part of, and the best without it.
@@ -156,6 +166,7 @@ impl Case<'_> {
                         (now, below(now, &mut machines().map(Machine::sustained_vcpu_thousandths)))
                     }
                     Need::Memory => (needs.memory.0, below(needs.memory.0, &mut machines().map(|m| m.memory.0))),
+                    Need::MaxPrice => self.prices(needs.max_price),
                     _ => {
                         let now = needs.latency.as_ref().map_or(0, |latency| latency.at_most.0);
                         let known: BTreeSet<u64> = self.catalog.round_trips.values().map(|time| time.0).collect();
@@ -169,8 +180,17 @@ impl Case<'_> {
                 (counted.of(&mut quota).copied().unwrap_or_default(), Vec::new())
             }
             What::Spread(index) => (u64::from(self.job.spread[*index].at_most), Vec::new()),
+            What::MaxPrice => self.prices(self.policy.max_price),
             _ => (0, Vec::new()),
         }
+    }
+
+    /// A cap on the price of an hour and the prices on offer above it, in micro-USD, rounded up to what can be written.
+    fn prices(&self, cap: Option<Rate>) -> (u64, Vec<u64>) {
+        let micro_usd = |rate: Rate| u64::try_from(rate.0).unwrap_or_default().div_ceil(1000);
+        let now = cap.map_or(0, micro_usd);
+        let prices: BTreeSet<u64> = self.catalog.offers.iter().map(|offer| micro_usd(offer.rate)).collect();
+        (now, prices.into_iter().filter(|price| *price > now).collect())
     }
 
     /// The finest difference worth naming.
@@ -183,6 +203,7 @@ impl Case<'_> {
             What::StageDeadline(_) | What::Need(_, Need::Latency) => Relaxed::Time(Millis(value)),
             What::Need(_, Need::Cpus) | What::Quota(_, Counted::Cpus) => Relaxed::Cpus(value),
             What::Need(_, Need::Memory) => Relaxed::Bytes(Bytes(value)),
+            What::MaxPrice | What::Need(_, Need::MaxPrice) => Relaxed::Hourly(money(value)),
             _ => Relaxed::Count(value),
         }
     }
@@ -194,6 +215,7 @@ impl Case<'_> {
                 let set = |needs: &mut Needs| match need {
                     Need::Cpus => needs.vcpu_thousandths = value,
                     Need::Memory => needs.memory = Bytes(value),
+                    Need::MaxPrice => needs.max_price = Some(rate(value)),
                     _ => {
                         if let Some(latency) = &mut needs.latency {
                             latency.at_most = Millis(value);
@@ -212,6 +234,7 @@ impl Case<'_> {
                     *limit = value;
                 }
             }
+            What::MaxPrice => policy.max_price = Some(rate(value)),
             What::Spread(index) => job.spread[*index].at_most = u32::try_from(value).unwrap_or(u32::MAX),
             _ => {}
         }

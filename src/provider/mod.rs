@@ -387,6 +387,11 @@ pub trait Provider: Send + Sync {
     /// now on. Fine if it does already.
     async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError>;
 
+    /// How long a machine may be there, and be billed, after its lease has ended: until it has ended itself.
+    fn overrun(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Whether its machines, and data on its way to them, cost what the plan says; else nothing.
     fn bills(&self) -> bool {
         true

@@ -16,6 +16,8 @@ pub struct Task {
     pub environment: BTreeMap<String, String>,
     /// Added to the environment too, and told to nobody else.
     pub secrets: BTreeMap<String, Secret>,
+    /// The most bytes that the machine keeps of the beginning of what the command prints; 0: all of it.
+    pub log_limit: u64,
     /// The progress of an earlier attempt, a directory that is laid out as `$SKY_CHECKPOINT`; none:
     /// that directory is empty.
     pub checkpoint: Option<Content>,

@@ -151,6 +151,10 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
                 Some(format!("help: set {key} = \"{}\" or more", cents_up(*cost))),
             )
         }
+        Relaxed::Hourly(price) => (
+            format!("needs {} an hour{then}", price.exact()),
+            Some(format!("help: set {key} = \"{}\" or more", price.exact())),
+        ),
         Relaxed::Cpus(count) => {
             let count = count_text(u32::try_from(*count).unwrap_or(u32::MAX));
             match what {
@@ -246,6 +250,7 @@ fn relaxation_json(relaxation: &Relaxation, what: &What) -> Value {
     let mut value = match &relaxation.to {
         Relaxed::Time(time) => json!({ "milliseconds": time }),
         Relaxed::Money(cost) => json!({ "micro_usd": cost }),
+        Relaxed::Hourly(price) => json!({ "micro_usd_per_hour": price }),
         Relaxed::Cpus(count) => json!({ "vcpu_thousandths": count }),
         Relaxed::Count(count) => match what {
             What::Quota(_, Counted::Accelerator(name)) => json!({ "count": count, "accelerator": name }),

@@ -5,7 +5,7 @@
 //! without a declared country it satisfies none of them. Lists of clouds and places that are
 //! allowed say what may be rented, so they do not bind it.
 
-use super::{Labels, certifications, operators, residency, trust};
+use super::{Labels, Terms, certifications, operators, residency, trust};
 use crate::model::offer::COMMERCIAL;
 use crate::model::{Place, PlaceName, Policy, Purchase, Reach, TeeSet};
 
@@ -27,7 +27,8 @@ pub fn forbids_home(policy: &Policy, labels: &Labels) -> Option<String> {
         Some(_) => policy.home.tee.iter().copied().collect(),
         None => TeeSet::default(),
     };
-    forbidden.or_else(|| (trust::RULE.machine)(policy, labels, tees, Purchase::OnDemand))
+    let terms = Terms { tees, purchase: Purchase::OnDemand, hourly: None };
+    forbidden.or_else(|| (trust::RULE.machine)(policy, labels, &terms))
 }
 
 /// The machine as the rules see it.

@@ -10,11 +10,12 @@ mod clouds;
 mod home;
 mod operators;
 mod partitions;
+mod price;
 mod residency;
 mod spot;
 mod trust;
 
-use crate::model::{Place, Policy, Purchase, TeeSet};
+use crate::model::{Place, Policy, Purchase, Rate, TeeSet};
 use std::collections::BTreeSet;
 
 /// One rule of the policy.
@@ -22,14 +23,25 @@ pub struct Rule {
     /// The policy's dotted key that forbids stages which read such data to run at `place`.
     pub place: fn(&Policy, &Labels, &Place) -> Option<String>,
     /// The policy's dotted key that forbids them this machine.
-    pub machine: fn(&Policy, &Labels, TeeSet, Purchase) -> Option<String>,
+    pub machine: fn(&Policy, &Labels, &Terms) -> Option<String>,
+}
+
+/// What rules look at of a machine that is on offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Terms {
+    /// Its trusted execution environments.
+    pub tees: TeeSet,
+    /// How it is bought.
+    pub purchase: Purchase,
+    /// What an hour of it costs; none: it is not billed by the hour.
+    pub hourly: Option<Rate>,
 }
 
 /// Labels of the data that a stage reads.
 pub type Labels = BTreeSet<String>;
 
 /// All rules, in the order in which they are named when several forbid.
-pub const RULES: [&Rule; 7] = [
+pub const RULES: [&Rule; 8] = [
     &clouds::RULE,
     &partitions::RULE,
     &operators::RULE,
@@ -37,6 +49,7 @@ pub const RULES: [&Rule; 7] = [
     &certifications::RULE,
     &trust::RULE,
     &spot::RULE,
+    &price::RULE,
 ];
 
 /// The key of the first rule that keeps stages with such data out of `place`.
@@ -47,8 +60,8 @@ pub fn forbids_place(policy: &Policy, labels: &Labels, place: &Place) -> Option<
 pub use home::forbids_home;
 
 /// The key of the first rule that keeps stages with such data off this machine.
-pub fn forbids_machine(policy: &Policy, labels: &Labels, tee: TeeSet, purchase: Purchase) -> Option<String> {
-    RULES.iter().find_map(|rule| (rule.machine)(policy, labels, tee, purchase))
+pub fn forbids_machine(policy: &Policy, labels: &Labels, terms: &Terms) -> Option<String> {
+    RULES.iter().find_map(|rule| (rule.machine)(policy, labels, terms))
 }
 
 /// The environments of which a machine has to run with one for such data; none: it may run with none.
@@ -60,7 +73,7 @@ fn any_place(_: &Policy, _: &Labels, _: &Place) -> Option<String> {
     None
 }
 
-fn any_machine(_: &Policy, _: &Labels, _: TeeSet, _: Purchase) -> Option<String> {
+fn any_machine(_: &Policy, _: &Labels, _: &Terms) -> Option<String> {
     None
 }
 

@@ -112,8 +112,8 @@ proptest! {
             let cells: Vec<&str> = forgotten.iter().map(|(name, _)| *name).collect();
             prop_assert!(unknown.is_some() || known.is_none(), "{:?} without {:?} passes {:?}", place, cells, policy);
             let with = TeeSet::default().with(tee);
-            let known = (rule.machine)(&policy, &labels, with, Purchase::OnDemand);
-            let unknown = (rule.machine)(&policy, &labels, TeeSet::default(), Purchase::OnDemand);
+            let known = (rule.machine)(&policy, &labels, &terms(with));
+            let unknown = (rule.machine)(&policy, &labels, &terms(TeeSet::default()));
             prop_assert!(unknown.is_some() || known.is_none());
         }
     }
@@ -155,4 +155,21 @@ fn operators_are_known_by_name_owner_and_its_country() {
     let european = Policy { parents: Some(set(vec!["DE", "FR"])), ..Policy::default() };
     assert_eq!(forbids(&european, &sovereign).unwrap(), "operators.parents");
     assert_eq!(forbids(&european, &place("OVHcloud", "OVH Groupe SA", "FR")), None);
+}
+
+fn terms(tees: TeeSet) -> Terms {
+    Terms { tees, purchase: Purchase::OnDemand, hourly: None }
+}
+
+#[test]
+fn a_price_is_capped_only_where_it_is_by_the_hour() {
+    let forbidden = |most: Option<i64>, hourly: Option<i64>| {
+        let policy = Policy { max_price: most.map(Rate), ..Policy::default() };
+        let terms = Terms { hourly: hourly.map(Rate), ..terms(TeeSet::default()) };
+        forbids_machine(&policy, &Labels::default(), &terms)
+    };
+    assert_eq!(forbidden(Some(2_500_000_000), Some(2_500_000_001)).as_deref(), Some("limits.max_price"));
+    assert_eq!(forbidden(Some(2_500_000_000), Some(2_500_000_000)), None);
+    assert_eq!(forbidden(Some(0), None), None);
+    assert_eq!(forbidden(None, Some(i64::MAX)), None);
 }

@@ -1,13 +1,13 @@
 //! `[trust]`: trusted execution environments that labelled data needs.
 
-use super::{Labels, Rule, any_place, that_apply};
-use crate::model::{Policy, Purchase, TeeSet};
+use super::{Labels, Rule, Terms, any_place, that_apply};
+use crate::model::{Policy, TeeSet};
 
 pub const RULE: Rule = Rule { place: any_place, machine };
 
 /// A machine runs with one environment: it must be one that all labels trust.
-fn machine(policy: &Policy, labels: &Labels, tee: TeeSet, _: Purchase) -> Option<String> {
-    let mut left = tee;
+fn machine(policy: &Policy, labels: &Labels, terms: &Terms) -> Option<String> {
+    let mut left = terms.tees;
     that_apply(&policy.trust, labels)
         .find(|(_, trusted)| {
             left = left.and(trusted.iter().copied().collect());

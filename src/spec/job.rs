@@ -1,10 +1,10 @@
 //! The job file: datasets, stages, and the data between them.
 
 use crate::model::job::ELEMENT;
-use crate::model::{ArtifactRef, Bytes, Dataset, Job, PlaceName, Stage};
+use crate::model::{ArtifactRef, Bytes, Dataset, Job, Needs, PlaceName, Stage};
 use crate::spec::table::{Entry, Findings, Item, Section, shown};
 use crate::spec::value::{self, PathFault, relative_path};
-use crate::spec::{Diagnostic, Diagnostics, Parsed, buying, needs, outputs, spread, wiring, work};
+use crate::spec::{Diagnostic, Diagnostics, Parsed, buying, needs, outputs, retries, spread, wiring, work};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::de::DeValue;
 
@@ -101,7 +101,8 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
     let writes = section.take_table("writes", findings).map(|writes| outputs(&writes, findings)).unwrap_or_default();
     let removes = section.take("removes", findings).map(|entry| value::labels(&entry, findings)).unwrap_or_default();
     let needs = section.take_table("needs", findings);
-    let needs = needs.map(|needs| needs::needs(needs, findings)).unwrap_or_default();
+    let mut needs = needs.map(|needs| needs::needs(needs, findings)).unwrap_or_default();
+    max_price(&mut section, name, &mut needs, findings);
     let work = work::work(&mut section, name, &needs, findings);
     let run = section.take("run", findings).and_then(|entry| command(&entry, findings));
     let files = section.take("files", findings).map(|entry| entry.texts("train.py", findings)).unwrap_or_default();
@@ -120,6 +121,7 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
         let hint = "keep it in `secrets` if nobody may see its value, else in `env`";
         findings.push(Diagnostic::error(span, message).with_label("in this stage").with_hint(hint));
     }
+    let retries = section.take("retries", findings).and_then(|entry| retries::retries(&entry, findings));
     section.finish(findings);
     Stage {
         reads,
@@ -137,8 +139,30 @@ fn stage(mut section: Section<'_, '_>, name: &str, findings: &mut Findings) -> S
         checkpoint,
         env,
         secrets,
+        retries,
         without: BTreeSet::new(),
     }
+}
+
+/// `max_price` of a stage is the same as `needs.max_price`.
+fn max_price(section: &mut Section<'_, '_>, name: &str, needs: &mut Needs, findings: &mut Findings) {
+    let Some(entry) = section.take("max_price", findings) else { return };
+    let in_needs = format!("{}.needs.max_price", section.path);
+    if needs.max_price.is_some() {
+        let message = format!("stage `{name}` has `max_price` twice, here and in `needs`");
+        findings.push(
+            Diagnostic::error(entry.key_span, message)
+                .with_label("one too many")
+                .with_hint("take one of the two lines out"),
+        );
+        return;
+    }
+    let Some(rate) = value::hourly_rate(&entry, findings) else { return };
+    let span = findings.span(&entry.path);
+    findings.spans.insert(in_needs, span);
+    needs.max_price = Some(rate);
+    // As everything that is common to the alternatives.
+    needs.any_of.iter_mut().for_each(|one| one.max_price = one.max_price.or(Some(rate)));
 }
 
 fn artifact(item: &Item<'_>, findings: &mut Findings) -> Option<ArtifactRef> {

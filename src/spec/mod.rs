@@ -21,6 +21,7 @@ mod home;
 mod needs;
 mod objective;
 mod outputs;
+mod retries;
 mod spread;
 mod table;
 mod value;

@@ -19,8 +19,8 @@ const MOST_CPUS: i64 = 1_000_000;
 const MOST_REQUESTS: u64 = 1_000_000_000_000_000;
 
 /// Keys of `needs` that an alternative may set.
-const KEYS: [&str; 9] =
-    ["cpus", "memory", "accelerators", "tee", "arch", "places", "instance_types", "latency", "service"];
+const KEYS: [&str; 10] =
+    ["cpus", "memory", "accelerators", "tee", "arch", "places", "instance_types", "latency", "max_price", "service"];
 /// Most alternatives: each is one more look at the whole catalog.
 const MOST_ALTERNATIVES: usize = 100;
 
@@ -150,6 +150,9 @@ fn own(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings
     }
     if let Some(entry) = section.take("latency", findings) {
         needs.latency = latency(&entry, findings);
+    }
+    if let Some(entry) = section.take("max_price", findings) {
+        needs.max_price = value::hourly_rate(&entry, findings);
     }
     if let Some(entry) = section.take("service", findings) {
         needs.service = service(&entry, findings);

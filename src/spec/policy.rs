@@ -6,7 +6,7 @@ use crate::model::policy::DEFAULT_LABEL;
 use crate::model::{Allocation, Allowance, Pattern, Policy};
 use crate::spec::table::{Entry, Findings, Item, Section, shown, suggestion};
 use crate::spec::write::allocation_word;
-use crate::spec::{Diagnostic, Diagnostics, Parsed, accounts, home, needs, objective, value};
+use crate::spec::{Diagnostic, Diagnostics, Parsed, accounts, home, needs, objective, retries, value};
 use std::collections::BTreeSet;
 use toml::de::DeValue;
 
@@ -40,8 +40,11 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     if let Some(mut limits) = document.take_table("limits", findings) {
         policy.deadline = limits.take("deadline", findings).and_then(|entry| value::time(&entry, findings));
         policy.budget = limits.take("budget", findings).and_then(|entry| value::money(&entry, findings));
+        policy.max_price = limits.take("max_price", findings).and_then(|entry| value::hourly_rate(&entry, findings));
         limits.finish(findings);
     }
+    max_price(&mut document, &mut policy, findings);
+    policy.retries = document.take("retries", findings).and_then(|entry| retries::retries(&entry, findings));
     if let Some(residency) = document.take_table("residency", findings) {
         for entry in residency.entries(findings) {
             label_key(&entry, findings);
@@ -110,6 +113,22 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     }
     document.finish(findings);
     policy
+}
+
+/// `max_price` outside of any table is the same as `limits.max_price`.
+fn max_price(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
+    let Some(entry) = document.take("max_price", findings) else { return };
+    if policy.max_price.is_some() {
+        findings.push(
+            Diagnostic::error(entry.key_span, "`max_price` is given twice, here and in `[limits]`")
+                .with_label("one too many")
+                .with_hint("take one of the two lines out"),
+        );
+        return;
+    }
+    policy.max_price = value::hourly_rate(&entry, findings);
+    let span = findings.span("max_price");
+    findings.spans.insert("limits.max_price".to_owned(), span);
 }
 
 /// What `[spot]` allows and what it asks for.

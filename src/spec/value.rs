@@ -1,6 +1,6 @@
 //! Single values: quantities with their limits, names, places, patterns.
 
-use crate::model::{Allocation, Bandwidth, Bytes, DataRate, Millis, Money, Pattern, PlaceName, Tee, units};
+use crate::model::{Allocation, Bandwidth, Bytes, DataRate, Millis, Money, Pattern, PlaceName, Rate, Tee, units};
 use crate::spec::Diagnostic;
 use crate::spec::table::{Entry, Findings, Item, shown, suggestion};
 use crate::spec::write::allocation_word;
@@ -14,6 +14,8 @@ pub(super) const LONGEST: Millis = Millis(10 * 36_525 * 864_000);
 /// Largest size, of one artifact and of all together: 1 EB.
 pub(super) const MOST_BYTES: Bytes = Bytes(1_000_000_000_000_000_000);
 /// Largest budget: a million million dollars.
+/// Dearest hour of a machine.
+const MOST_HOURLY: Money = Money(1_000_000_000_000);
 const MOST_MONEY: Money = Money(1_000_000_000_000_000_000);
 /// Dearest gigabyte: with [`MOST_BYTES`], no more than [`MOST_MONEY`].
 const MOST_DATA_RATE: DataRate = DataRate(1_000_000_000_000);
@@ -220,6 +222,21 @@ pub(super) fn money(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Mo
         return None;
     }
     Some(money)
+}
+
+/// An amount of US dollars for an hour, `"$2.50"` or `"$2.50/h"`.
+pub(super) fn hourly_rate(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Rate> {
+    let parse = |text: &str| {
+        let amount = ["/hour", "/hr", "/h"].iter().find_map(|per| text.trim_end().strip_suffix(per)).unwrap_or(text);
+        Money::parse(amount)
+    };
+    let money = quantity(entry, "an amount in US dollars", ("$", ""), parse, findings)?;
+    if money > MOST_HOURLY {
+        let message = format!("`{}` is more than a million dollars an hour", entry.key);
+        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("too much"));
+        return None;
+    }
+    Some(Rate(money.0.saturating_mul(1000)))
 }
 
 /// Why `name` cannot be the name of a stage, a dataset, an artifact, a label or a job. Dots

@@ -1,6 +1,6 @@
 //! A job as a job file: [`job::parse`](super::job::parse) reads it back to the same job.
 
-use crate::model::{Allocation, Bytes, Destination, Domain, Job, Needs, Spread, Stage, Work};
+use crate::model::{Allocation, Bytes, Destination, Domain, Job, Needs, Rate, Retries, Spread, Stage, Work};
 use std::fmt::Display;
 
 /// The job file. Equal jobs give equal bytes.
@@ -51,6 +51,7 @@ fn stage(stage: &Stage) -> String {
     text.extend(number("nodes", stage.nodes));
     text.extend(stage.deadline.map(|deadline| line("deadline", &quoted(deadline.exact()))));
     text.extend(stage.allocation.map(|allocation| line("allocation", &quoted(allocation_word(allocation)))));
+    text.extend(stage.retries.as_ref().map(|retries| line("retries", &self::retries(retries))));
     if let Some(checkpoint) = &stage.checkpoint {
         let every = checkpoint.every.map(|every| ("every".to_owned(), quoted(every.exact())));
         let rest = [
@@ -97,6 +98,7 @@ fn needs(needs: &Needs) -> Vec<(String, String)> {
         let to = ("to".to_owned(), quoted(&latency.to));
         keys.push(("latency", inline(&[to, ("at_most".to_owned(), quoted(latency.at_most.exact()))])));
     }
+    keys.extend(needs.max_price.map(|rate| ("max_price", quoted(format!("${}", decimal(nano_usd(rate), 9))))));
     let mut keys: Vec<(String, String)> = keys.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
     if !needs.any_of.is_empty() {
         // An alternative says what it does not take from the common part.
@@ -108,6 +110,17 @@ fn needs(needs: &Needs) -> Vec<(String, String)> {
         keys.push(((if needs.ordered { "ordered" } else { "any_of" }).to_owned(), format!("[{}]", all.join(", "))));
     }
     keys
+}
+
+fn retries(retries: &Retries) -> String {
+    let times = ("times".to_owned(), retries.times.to_string());
+    let codes: Vec<String> = retries.on.iter().map(ToString::to_string).collect();
+    let on = (!codes.is_empty()).then(|| ("on".to_owned(), format!("[{}]", codes.join(", "))));
+    inline(&[times].into_iter().chain(on).collect::<Vec<_>>())
+}
+
+fn nano_usd(rate: Rate) -> u128 {
+    u128::try_from(rate.0).unwrap_or_default()
 }
 
 fn work(work: &Work) -> String {

@@ -71,12 +71,12 @@ pub struct Rented {
     #[serde(skip_serializing_if = "Billing::by_the_millisecond", default)]
     pub billing: Billing,
     /// 0: as planned; else the alternative of that number, from 1 on.
-    #[serde(skip_serializing_if = "is_planned", default)]
+    #[serde(skip_serializing_if = "is_zero", default)]
     pub rung: u32,
 }
 
-fn is_planned(rung: &u32) -> bool {
-    *rung == 0
+pub(super) fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What is known of one stage.
@@ -98,6 +98,9 @@ pub struct StageRecord {
     /// The command's exit code, once it has one; 128 + N: ended by signal N.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub exit_code: Option<i32>,
+    /// How often its command has failed, this attempt included, of the times that it may be run again.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub failures: u32,
     /// Whether `sky` has set out to stop it: whatever exit code follows, it is not done.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub stopping: bool,
@@ -107,7 +110,7 @@ pub struct StageRecord {
     /// When the attempt's lease ends, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lease_end: Option<String>,
-    /// What is set aside for the attempt while it is live: no more can be charged for it.
+    /// What is set aside for the attempt while it is live.
     #[serde(skip_serializing_if = "costs_nothing", default)]
     pub reserved_micro_usd: Money,
     /// Whether the attempt has paid a service for what it asks.

@@ -1,6 +1,6 @@
 //! What is written to the journal, and what it does to a state.
 
-use super::data::{Artifact, Exhausted, Rented, StageRecord, State, Status, costs_nothing};
+use super::data::{Artifact, Exhausted, Rented, StageRecord, State, Status, costs_nothing, is_zero};
 use crate::model::{Money, Pack, PlaceName};
 use crate::util::hash::Digest;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub enum Event {
         fingerprint: String,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         rented: Option<Rented>,
+        /// How often the command has failed in the attempts before it that count against its retries.
+        #[serde(skip_serializing_if = "is_zero", default)]
+        failures: u32,
     },
     /// Money is set aside for an attempt, and its lease ends then; before its machine is created or
     /// renewed. `anew`: there was no machine until now, so nothing was to be paid.
@@ -157,7 +160,7 @@ impl State {
                     self.plan.clone_from(plan);
                 }
             }
-            Event::Attempt { stage, attempt, token, provider, place, definition, fingerprint, rented } => {
+            Event::Attempt { stage, attempt, token, provider, place, definition, fingerprint, rented, failures } => {
                 let former = self.stages.get(stage);
                 let same = former.filter(|former| former.fingerprint == *fingerprint);
                 let begun = StageRecord {
@@ -170,6 +173,7 @@ impl State {
                     definition: definition.clone(),
                     fingerprint: fingerprint.clone(),
                     exit_code: None,
+                    failures: *failures,
                     stopping: false,
                     rented: rented.clone(),
                     lease_end: None,
@@ -247,11 +251,16 @@ impl State {
             Event::Result { stage, token, absent: true, .. } => self.change(stage, |stage| {
                 if stage.token == *token {
                     stage.reserved_micro_usd = Money(0);
+                    stage.lease_end = None;
                 }
             }),
             Event::Intent { .. } | Event::Result { .. } => {}
             Event::Moved { stage, status } => self.change(stage, |stage| stage.status = *status),
-            Event::Exited { stage, code } => self.change(stage, |stage| stage.exit_code = Some(*code)),
+            Event::Exited { stage, code } => self.change(stage, |stage| {
+                // An attempt that is gone on with says it again.
+                stage.failures += u32::from(*code != 0 && stage.exit_code.is_none());
+                stage.exit_code = Some(*code);
+            }),
             Event::Done { stage, outputs, storage_micro_usd } => {
                 let token = self.stages.get(stage).map(|stage| stage.token.clone()).unwrap_or_default();
                 self.charge(stage, &token, *storage_micro_usd);

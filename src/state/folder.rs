@@ -289,6 +289,7 @@ mod tests {
                     definition: "d".into(),
                     fingerprint: "f".into(),
                     rented: None,
+                    failures: 0,
                 },
                 Event::Done {
                     stage: (*stage).into(),

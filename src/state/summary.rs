@@ -210,6 +210,7 @@ mod tests {
                 definition,
                 fingerprint: "f".into(),
                 rented: None,
+                failures: 0,
             });
             let output = |output: &String| {
                 let (digest, staged) = (hash::digest(b"0"), BTreeMap::new());

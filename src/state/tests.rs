@@ -47,6 +47,7 @@ fn attempt(stage: &str, number: u32) -> Event {
         definition: "d".into(),
         fingerprint: "f".into(),
         rented: None,
+        failures: 0,
     }
 }
 
@@ -281,4 +282,27 @@ fn a_plain_state_is_sealed_by_the_next_that_writes_and_opened_up_on_demand() {
         let segments: Vec<String> = ground.names().iter().map(|name| format!("journal/{name}")).collect();
         wait(ground.bucket.delete_all(&segments)).unwrap();
     }
+}
+
+/// As an earlier version wrote it, before attempts counted failures.
+#[test]
+fn an_attempt_of_an_earlier_version_is_read() {
+    let line = r#"{"sequence":1,"at":"2026-10-01T00:00:00.000Z","event":{"type":"attempt","stage":"a","attempt":2,
+        "token":"7e1761c190b3bc12949763692c2d1593","provider":"sim","place":"aws:us-east-1","definition":"d",
+        "fingerprint":"f"}}"#;
+    let record: super::event::Record = serde_json::from_str(line).unwrap();
+    let mut state = State::empty("l".into());
+    state.take(&record);
+    let exited = |sequence: u64, code: i32| super::event::Record {
+        sequence,
+        at: "2026-10-01T00:00:01.000Z".into(),
+        event: Event::Exited { stage: "a".into(), code },
+    };
+    // An attempt that is gone on with says its end again.
+    [exited(2, 75), exited(3, 75)].iter().for_each(|record| state.take(record));
+    assert_eq!((state.stages["a"].attempt, state.stages["a"].failures), (2, 1));
+    let mut value = serde_json::to_value(&state.stages["a"]).unwrap();
+    value.as_object_mut().unwrap().remove("failures").unwrap();
+    let record: StageRecord = serde_json::from_value(value).unwrap();
+    assert_eq!(record.failures, 0);
 }

@@ -22,6 +22,7 @@ mod import;
 mod kubernetes;
 mod lock;
 mod machines;
+mod max_price;
 mod mps;
 mod names;
 mod offline;

@@ -158,6 +158,10 @@ impl Observer for Stream {
                 let summary = format!("attempt {attempt} was lost: {message}; trying again");
                 self.diagnostic("warning", &summary, "", Some(&format!("stage.{stage}")));
             }
+            Notice::Retrying { stage, attempt, message, retry, times } => {
+                let summary = format!("attempt {attempt} failed: {message}; retry {retry} of {times}");
+                self.diagnostic("warning", &summary, "", Some(&format!("stage.{stage}")));
+            }
             Notice::FailedOver { stage, why, place, instance_type, decided } => {
                 let message = format!("{why}; going on with {instance_type} at {place}");
                 let micros = u64::try_from(decided.as_micros()).unwrap_or(u64::MAX);

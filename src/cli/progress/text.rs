@@ -110,6 +110,10 @@ impl Observer for Text {
                 self.still(stage);
                 self.say(&format!("stage.{stage}: attempt {attempt} was lost: {message}; trying again"));
             }
+            Notice::Retrying { stage, message, retry, times, .. } => {
+                self.still(stage);
+                self.say(&format!("stage.{stage}: {}; retry {retry} of {times}", one_line(message)));
+            }
             Notice::FailedOver { stage, why, place, instance_type, .. } => {
                 self.say(&format!("stage.{stage}: {why}; going on with {instance_type} at {place}"));
             }

@@ -3,6 +3,7 @@
 
 use super::super::{ErrorKind, ProviderError};
 use crate::util::file;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -40,6 +41,32 @@ impl Keys {
     pub fn client_public(&self) -> Result<String, ProviderError> {
         let path = self.client()?;
         read_public(&path)
+    }
+
+    /// The signature of a line of text by the key that sky logs in with, as OpenSSH writes it. An error if the key
+    /// cannot sign here: it has a passphrase, or is not on this machine.
+    pub fn sign(&self, line: &str) -> Result<String, ProviderError> {
+        let wrong = |what: String| ProviderError::new(ErrorKind::Other, format!("cannot sign a lease: {what}"));
+        let mut child = Command::new("ssh-keygen")
+            .args(["-q", "-Y", "sign", "-n", "sky-lease", "-f"])
+            .arg(self.client()?)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // Nobody is there to be asked for a passphrase.
+            .env("SSH_ASKPASS", "/bin/false")
+            .env("SSH_ASKPASS_REQUIRE", "force")
+            .spawn()
+            .map_err(|error| wrong(format!("ssh-keygen, of OpenSSH: {error}")))?;
+        if let Some(mut input) = child.stdin.take() {
+            // Whoever does not read it says why.
+            let _ = writeln!(input, "{line}");
+        }
+        let output = child.wait_with_output().map_err(|error| wrong(format!("ssh-keygen: {error}")))?;
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            false => Err(wrong(format!("ssh-keygen: {}", String::from_utf8_lossy(&output.stderr).trim()))),
+        }
     }
 
     /// The host key of a token's machine; the same whenever it is asked for.

@@ -211,6 +211,16 @@ impl<C: Cloud> Machines<C> {
         }
     }
 
+    /// Signs the longer lease for the machine's watchdog, if that asks for it: an answer to its challenge, so that
+    /// nobody on the machine can make one, or keep one for later.
+    async fn prove(&self, token: &Token, link: &Link, lease: Duration) -> Result<(), ProviderError> {
+        let said = link.lines("challenge", &[&token.id]).await?;
+        let Some(word) = said.first().filter(|word| is_challenge(word)) else { return Ok(()) };
+        let message = format!("{} {word} {}", token.id, lease.as_secs());
+        let signature = self.keys.sign(&message)?;
+        link.lines("prove", &[&token.id, &message, &signature]).await.map(drop)
+    }
+
     fn needed(&self, instance: &Instance) -> Result<Machine, ProviderError> {
         let lost = || self.wrong(ErrorKind::Other, instance, "has lost tags that it was made with");
         tag::machine(instance).ok_or_else(lost)
@@ -263,7 +273,9 @@ impl<C: Cloud> Machines<C> {
         let host = self.keys.host(&token.id)?;
         let key = self.keys.client_public()?;
         let notice = self.cloud.notice().filter(|_| spec.purchase == Purchase::Spot);
-        let boot = user_data::Boot { client: &key, host: &host, lease: spec.lease, notice };
+        // A key that cannot sign here could not lengthen a lease that has to be signed.
+        let signer = self.keys.sign("").is_ok().then_some(key.as_str());
+        let boot = user_data::Boot { client: &key, host: &host, lease: spec.lease, signer, notice };
         let (user_data, script) = (user_data::text(&boot)?, user_data::script(&boot)?);
         let mut tags = tag::of(&node.token, spec);
         tags.insert(tag::HOST_KEY, host.public.clone());
@@ -288,6 +300,11 @@ impl<C: Cloud> Machines<C> {
             kept: self.log(node),
         })
     }
+}
+
+/// Whether a machine's word is one that is signed: nothing else that somebody there might want to have signed.
+fn is_challenge(word: &str) -> bool {
+    word.len() == 36 && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 /// The first node of a token, or its only one.
@@ -379,6 +396,7 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
             self.cloud.tag(&instance, &BTreeMap::from([(tag::LEASE_END, lease_end.clone())])).await?;
             let link = self.link(&node).await?;
             link.lines("renew", &[&token.id, &lease.as_secs().to_string(), &lease_end]).await?;
+            self.prove(token, &link, lease).await?;
         }
         Ok(())
     }
@@ -398,6 +416,10 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
         instance.tags.extend(tags.into_iter().map(|(name, value)| (name.to_owned(), value)));
         self.learn(&first(token), |known| known.place = Some(instance.place.clone()));
         self.needed(&instance)
+    }
+
+    fn overrun(&self) -> Duration {
+        user_data::OVERRUN
     }
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {

@@ -13,6 +13,8 @@ const USER: &str = "sky";
 /// What a machine may live on after the end of its lease, in seconds: time to bring home what there
 /// is, and for clocks that differ.
 const AFTER: u64 = 120;
+/// How long a machine may be billed after the end of its lease: [`AFTER`], then until it has shut down.
+pub(super) const OVERRUN: Duration = Duration::from_secs(AFTER + 60);
 /// For how long a machine that is about to go is held up, in seconds: what is left of half a minute.
 const HOLD: u64 = 25;
 /// The watchdog; see the file.
@@ -26,6 +28,8 @@ pub(super) struct Boot<'a> {
     pub client: &'a str,
     pub host: &'a Pair,
     pub lease: Duration,
+    /// The public half of the key that signs longer leases; none: they are not signed.
+    pub signer: Option<&'a str>,
     /// How the cloud is asked whether it takes the machine away, if it may.
     pub notice: Option<Notice>,
 }
@@ -74,13 +78,15 @@ fn unit(description: &str, exec: &str) -> String {
 type Laid = (&'static str, &'static str, String);
 
 /// The watchdog's files.
-fn watchdog(user: &str, lease: Duration) -> Vec<Laid> {
+fn watchdog(user: &str, boot: &Boot<'_>) -> Vec<Laid> {
+    let signers = boot.signer.map(|key| ("/etc/sky/signers", "0644", format!("sky {key}\n")));
     let exec = format!("/bin/sh /usr/local/sbin/sky-watchdog {}", home(user));
-    vec![
-        ("/etc/sky/lease", "0644", format!("{}\n", lease.as_secs().saturating_add(AFTER))),
+    let files = [
+        ("/etc/sky/lease", "0644", format!("{}\n", boot.lease.as_secs().saturating_add(AFTER))),
         ("/usr/local/sbin/sky-watchdog", "0755", WATCHDOG.to_owned()),
         ("/etc/systemd/system/sky-watchdog.service", "0644", unit("Ends this machine when its lease is over", &exec)),
-    ]
+    ];
+    files.into_iter().chain(signers).collect()
 }
 
 /// The files of what waits for the notice, and the commands that set it to work.
@@ -114,7 +120,7 @@ fn notice(user: &str, notice: Option<Notice>) -> (Vec<Laid>, Vec<Vec<&'static st
 
 fn config(user: &str, boot: &Boot<'_>) -> String {
     let (waits, commands) = notice(user, boot.notice);
-    let files = watchdog(user, boot.lease).into_iter().chain(waits);
+    let files = watchdog(user, boot).into_iter().chain(waits);
     let files: Vec<_> =
         files.map(|(path, mode, content)| json!({ "path": path, "permissions": mode, "content": content })).collect();
     let run = [vec!["systemctl", "daemon-reload"], vec!["systemctl", "enable", "--now", "sky-watchdog.service"]];
@@ -162,7 +168,7 @@ fn commands(user: &str, boot: &Boot<'_>) -> String {
          mkdir -p -m 700 {home}/.ssh\n{authorized}chown -R {user} {home}/.ssh\n{calls}\
          rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub\n{}\
          systemctl restart ssh || systemctl restart sshd\n: > /etc/sky/ready\n",
-        all(watchdog(user, boot.lease)),
+        all(watchdog(user, boot)),
         all(waits),
         keys.concat()
     )
@@ -173,7 +179,13 @@ mod tests {
     use super::*;
 
     fn boot(host: &Pair, notice: Option<Notice>) -> Boot<'_> {
-        Boot { client: "ssh-ed25519 BBBB", host, lease: Duration::from_secs(60), notice }
+        Boot {
+            client: "ssh-ed25519 BBBB",
+            host,
+            lease: Duration::from_secs(60),
+            signer: Some("ssh-ed25519 BBBB"),
+            notice,
+        }
     }
 
     #[test]
@@ -189,12 +201,12 @@ mod tests {
         assert!(config["write_files"][2]["content"].as_str().unwrap().contains("sky-watchdog /home/sky\n"));
         assert_eq!(config["runcmd"].as_array().unwrap().len(), 2);
         // Clouds take some 16 KiB of it.
-        assert!(text.len() < 8_000, "{}", text.len());
+        assert!(text.len() < 10_000, "{}", text.len());
         let notice = Notice { ask: include_str!("../azure/notice.sh"), hold: true };
         let text = super::config("sky", &boot(&host, Some(notice)));
         let config: serde_json::Value = serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();
         assert_eq!(config["runcmd"].as_array().unwrap().len(), 4);
-        assert!(text.len() < 12_000, "{}", text.len());
+        assert!(text.len() < 14_000, "{}", text.len());
     }
 
     #[test]
@@ -218,5 +230,99 @@ mod tests {
         let mut shell = Command::new("/bin/sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
         shell.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         assert!(shell.wait().unwrap().success());
+    }
+
+    /// A watchdog at work on a folder of this machine; its power is a file.
+    struct Watched {
+        folder: tempfile::TempDir,
+        child: std::process::Child,
+    }
+
+    impl Watched {
+        /// `lease`: for how many seconds from now on.
+        fn new(lease: u64, signers: Option<&str>) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = |name: &str| folder.path().join(name);
+            for name in ["etc", "home/sky/machines/ab/box/.run"] {
+                std::fs::create_dir_all(path(name)).unwrap();
+            }
+            std::fs::write(path("watchdog"), WATCHDOG).unwrap();
+            std::fs::write(path("etc/lease"), format!("{}\n", uptime() + lease)).unwrap();
+            if let Some(key) = signers {
+                std::fs::write(path("etc/signers"), format!("sky {key}\n")).unwrap();
+            }
+            let mut command = std::process::Command::new("/bin/sh");
+            command.arg(path("watchdog")).args([path("home"), path("etc"), path("run")]);
+            let child = command.args(["0.1", &format!("touch {}", path("off").display())]).spawn().unwrap();
+            Self { folder, child }
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            std::fs::write(self.folder.path().join("home/sky/machines/ab/box/.run").join(name), text).unwrap();
+        }
+
+        fn is_off_in(&self, time: Duration) -> bool {
+            let begun = std::time::Instant::now();
+            while begun.elapsed() < time {
+                if self.folder.path().join("off").exists() {
+                    return true;
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            false
+        }
+
+        fn challenge(&self) -> String {
+            let path = self.folder.path().join("run/challenge");
+            while !path.exists() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::fs::read_to_string(path).unwrap().trim().to_owned()
+        }
+    }
+
+    impl Drop for Watched {
+        fn drop(&mut self) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    fn uptime() -> u64 {
+        crate::util::clock::uptime().as_secs()
+    }
+
+    #[test]
+    fn a_lease_that_a_command_writes_down_is_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = super::super::keys::Keys::at(folder.path().join("keys"));
+        let strangers = super::super::keys::Keys::at(folder.path().join("others"));
+        let public = keys.client_public().unwrap();
+        let watched = Watched::new(3, Some(&public));
+        let message = format!("ab {} 3600", watched.challenge());
+        watched.write("lease", "99999999\n");
+        watched.write("renewal", &format!("{message}\n"));
+        watched.write("renewal.sig", &strangers.sign(&message).unwrap());
+        assert!(watched.is_off_in(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn a_lease_that_sky_has_signed_is_believed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = super::super::keys::Keys::at(folder.path().join("keys"));
+        let watched = Watched::new(3, Some(&keys.client_public().unwrap()));
+        let word = watched.challenge();
+        let message = format!("ab {word} 3600");
+        watched.write("renewal.sig", &keys.sign(&message).unwrap());
+        watched.write("renewal", &format!("{message}\n"));
+        assert!(!watched.is_off_in(Duration::from_secs(6)));
+        assert_ne!(watched.challenge(), word);
+    }
+
+    #[test]
+    fn without_a_signer_the_number_counts() {
+        let watched = Watched::new(2, None);
+        watched.write("lease", &format!("{}\n", uptime() + 3600));
+        assert!(!watched.is_off_in(Duration::from_secs(5)));
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use tokio::process::Command;
 
 /// Given to `/bin/sh -c`; it gets the control folder as an argument, never as text.
-const SUPERVISOR: &str = include_str!("supervise.sh");
+const SUPERVISOR: &str = concat!(include_str!("keep_log.sh"), include_str!("supervise.sh"));
 /// How much of a log is read at once.
 const LOG_PIECE: u64 = 64 * 1024;
 /// How long a supervisor may take between its claim and its first word.
@@ -143,6 +143,7 @@ impl Worker for LocalWorker {
         command
             .args(["-c", SUPERVISOR, "sky-stage"])
             .arg(self.folder.join(".run"))
+            .arg(task.log_limit.to_string())
             .current_dir(&self.working_folder)
             // What this process was started with is nobody else's to see: credentials, tokens, settings of sky.
             .env_clear()

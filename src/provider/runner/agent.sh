@@ -19,7 +19,7 @@
 # Locks are on folders, and end with whoever holds them: descriptor 9 is that of the root, for what
 # counts or removes machines; 8 that of a machine's `.run`, for what starts, fills or empties it.
 
-requests="create find list renew adopt release fill start look log log_length signal progress written output"
+requests="create find list renew challenge prove adopt release fill start look log log_length signal progress written output"
 tools="setsid flock tar dd grep sed tail head wc tr cat mv rm cp mkdir chmod"
 # What is to be settled with the first request, of an agent that wants more than the root.
 settle() { :; }
@@ -285,6 +285,18 @@ request_renew() {
     { put "$run/lease" "$((now + $2))" && put "$machine/lease_end" "$3"; } || broken "$run/lease cannot be written"
 }
 
+# challenge TOKEN: the word that a longer lease has to be signed with, if the machine's watchdog wants one.
+request_challenge() {
+    needed "$1"
+    ! first /run/sky/challenge || say "$line"
+}
+
+# prove TOKEN MESSAGE SIGNATURE: hands it to the watchdog.
+request_prove() {
+    needed "$1"
+    { put "$run/renewal.sig" "$3" && put "$run/renewal" "$2"; } || broken "$run/renewal cannot be written"
+}
+
 # adopt TOKEN TAGS
 request_adopt() {
     needed "$1"
@@ -365,7 +377,7 @@ keep_base_variables() {
     return 0
 }
 
-# start TOKEN COMMAND SUPERVISOR base|own NAME VALUE NAME VALUE...: nothing if it was ever started. `base`: of the
+# start TOKEN COMMAND SUPERVISOR base|own LOG_LIMIT NAME VALUE NAME VALUE...: nothing if it was ever started. `base`: of the
 # machine's own environment, the command gets the base set alone; `own`: all of it, since that is part of what was asked
 # for, as with a container's image.
 request_start() {
@@ -376,8 +388,8 @@ request_start() {
     # What was fetched is laid out.
     rm -rf "$run/got"
     printf %s "$2" > "$run/command" || broken "$run/command cannot be written"
-    supervisor=$3 environment=$4
-    shift 4
+    supervisor=$3 environment=$4 log_limit=$5
+    shift 5
     mkdir -p "$work" || broken "$work cannot be created"
     # Nobody but the user may read what commands print.
     (umask 077 && : >> "$box/log") || broken "$box/log cannot be written"
@@ -391,7 +403,7 @@ request_start() {
             shift 2
         done
         export "SKY_INPUTS=$box/inputs" "SKY_OUTPUTS=$box/outputs" "SKY_CHECKPOINT=$box/checkpoint" "SKY_TOKEN=$token"
-        exec setsid /bin/sh -c "$supervisor" sky-stage "$run" < /dev/null >> "$box/log" 2>&1 8<&-
+        exec setsid /bin/sh -c "$supervisor" sky-stage "$run" "$log_limit" < /dev/null >> "$box/log" 2>&1 8<&-
     ) &
     # Not started until it says so: else a look could come before the claim.
     tries=0

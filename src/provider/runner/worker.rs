@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// It claims the run, runs the command and watches the lease: the same one as on this machine.
-const SUPERVISOR: &str = include_str!("../local/supervise.sh");
+const SUPERVISOR: &str = concat!(include_str!("../local/keep_log.sh"), include_str!("../local/supervise.sh"));
 /// How much of a log is read at once.
 const LOG_PIECE: &str = "65536";
 /// How often a command that was asked to end is looked at.
@@ -146,7 +146,8 @@ impl Worker for RemoteWorker {
         let plain = task.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let secret = task.secrets.iter().map(|(name, value)| (name.as_str(), value.reveal()));
         let environment = if self.link.is_container() { "own" } else { "base" };
-        let mut arguments = vec![task.command.as_str(), SUPERVISOR, environment];
+        let log_limit = task.log_limit.to_string();
+        let mut arguments = vec![task.command.as_str(), SUPERVISOR, environment, &log_limit];
         for (name, value) in plain.chain(secret) {
             if !is_variable(name) || value.contains('\0') {
                 let message = format!("`{}` cannot be a variable of the environment", name.escape_debug());

@@ -106,8 +106,10 @@ fi
 
 cd "${1%/box}/work" || exit 1
 (set -C; printf '%s %s\n' "$SLURMD_NODENAME" "$$" > "$run/pid") 2> /dev/null || exit 0
-/bin/sh "$run/start/command" >> "$1/log" 2>&1
+begin_log "$run" "${SKY_LOG_LIMIT:-0}" >> "$1/log"
+/bin/sh "$run/start/command" >&3 2>&3 3>&-
 code=$?
+end_log
 end=exit
 # At its limit Slurm signals the command and not this shell.
 state=$(timeout 5 squeue -h -j "$SLURM_JOB_ID" -o %T) || state=

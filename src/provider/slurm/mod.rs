@@ -41,7 +41,7 @@ use worker::{JobWorker, Waiting};
 const AGENT: &str =
     concat!(include_str!("../runner/agent.sh"), include_str!("slurm.sh"), include_str!("../runner/requests.sh"));
 /// What runs in a job.
-const JOB: &str = include_str!("job.sh");
+const JOB: &str = concat!("#!/bin/sh\n", include_str!("../local/keep_log.sh"), include_str!("job.sh"));
 
 /// The clusters of an inventory.
 pub struct Slurm {

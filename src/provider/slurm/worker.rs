@@ -48,7 +48,8 @@ impl Worker for JobWorker {
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
         let sealed = if task.secrets.is_empty() { "plain" } else { "sealed" };
-        let mut arguments = vec![task.command.as_str(), sealed];
+        let log_limit = task.log_limit.to_string();
+        let mut arguments = vec![task.command.as_str(), sealed, "SKY_LOG_LIMIT", &log_limit];
         arguments.extend(task.environment.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
         if !task.secrets.is_empty() {
             self.waiting().insert(self.token.clone(), task.secrets.clone());

@@ -380,6 +380,7 @@ fn job(
             checkpoint: None,
             env: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            retries: None,
             without: BTreeSet::new(),
         };
         (stage_of[&task].clone(), stage)

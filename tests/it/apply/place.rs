@@ -133,6 +133,7 @@ pub fn stage(row: &Row) -> PlannedStage {
         env: Default::default(),
         secrets: Default::default(),
         checkpoint: None,
+        retries: None,
         alternatives: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use crate::stores::servers::{self, Spot};
 use sky::model::{Millis, Money};
 use sky::plan::{Billing, Plan};
 use sky::state::State;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn what_is_planned_fits_exactly() {
@@ -118,4 +118,65 @@ fn what_costs_nothing_needs_no_budget() {
     ended(&ground.apply(&[]), 0);
     ground.check_done("free", 1);
     assert_eq!(ground.state().spent_micro_usd, Money(0));
+}
+
+/// The machine takes its time to come up, and so does bringing inputs there and outputs home: each takes as long as a
+/// lease, which is renewed all the while.
+#[test]
+fn a_lease_is_renewed_in_every_phase_and_a_command_that_ended_well_runs_once() {
+    let rows: [Row; 1] = [("slow", &[], &["o"], "echo slow >> \"RAN\"; echo 1 > $SKY_OUTPUTS/o")];
+    let ground = Ground::with(On::Sim, &rows, |plan| {
+        plan.transfers.clear();
+        plan.stages[0].end_ms = Millis(1000);
+        plan.limits.budget_micro_usd = Some(Money(60_000));
+    });
+    let late = |call: &str| format!("[[faults]]\ncall = \"{call}\"\ntimes = 1\nfault = \"slow\"\ndelay_ms = 4000\n");
+    ground.faults(&["worker", "stage-in", "collect"].map(late).concat());
+    let mut apply = ground.apply_command(&[]);
+    ended(&apply.env("SKY_TEST_LEASE_SLACK_MS", "2000").output().unwrap(), 0);
+    let state = ground.state();
+    assert_eq!((state.stages["slow"].attempt, ground.ran()["slow"]), (1, 1));
+    let (bill, spent) = (ground.bill(), state.spent_micro_usd);
+    assert!(Money(12_000) < spent && bill.cost <= spent && spent <= Money(60_000), "{bill:?} {spent}");
+    ground.check_nothing_left("slow phases");
+}
+
+/// A command can write to the file from which the watchdog on its machine reads the end of its lease.
+#[test]
+fn a_command_that_lengthens_its_own_lease_is_ended_all_the_same() {
+    let command =
+        "echo liar >> \"RAN\"; echo 99999999 > $SKY_OUTPUTS/../.run/lease; sleep 300; echo 1 > $SKY_OUTPUTS/o";
+    let rows: [Row; 1] = [("liar", &[], &["o"], command)];
+    for on in [On::Sim, On::Ssh] {
+        let ground = Ground::with(on, &rows, |plan| {
+            plan.stages[0].end_ms = Millis(1500);
+            plan.stages[0].cost_micro_usd = Money(1500);
+            plan.limits.budget_micro_usd = Some(Money(2500));
+        });
+        let begun = Instant::now();
+        let said = ended(&ground.apply(&[]), 4);
+        assert!(begun.elapsed() < Duration::from_secs(60) && said.contains("its lease ended"), "{on:?}: {said}");
+        let spent = ground.state().spent_micro_usd;
+        match on {
+            // A cloud ends it when the lease is over that the cloud knows of.
+            On::Sim => assert!(ground.bill().cost <= spent && spent <= Money(2500), "{spent}"),
+            // On a host it ran on until sky looked: the account has what that has cost.
+            _ => assert!(said.contains("more than was set aside") && spent > Money(2500), "{said}"),
+        }
+        ground.check_nothing_left("a liar");
+    }
+}
+
+#[test]
+fn a_lease_that_is_no_number_ends_a_command_too() {
+    let rows: [Row; 1] =
+        [("odd", &[], &["o"], "echo odd >> \"RAN\"; echo '1 +' > $SKY_OUTPUTS/../.run/lease; sleep 300")];
+    let ground = Ground::with(On::Local, &rows, |_| {});
+    let mut child = ground.apply_command(&[]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    crate::apply::place::wait("its start", || !ground.ran().is_empty());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // The watchdog is still there, as are the shell, the command and its sleep.
+    assert!(ground.processes() >= 4, "{}", ground.processes());
+    ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
 }

@@ -64,6 +64,7 @@ fn task(command: &str) -> Task {
         command: command.into(),
         environment: BTreeMap::from([("GREETING".into(), "it's \"$HOME\" `x`\nand more".into())]),
         secrets: BTreeMap::new(),
+        log_limit: 0,
         checkpoint: None,
         files: Vec::new(),
         inputs: Vec::new(),
@@ -111,6 +112,7 @@ pub async fn conforms(subject: &Subject) {
     a_command_runs_once(subject).await;
     data_comes_and_goes(subject).await;
     failures_are_told(subject).await;
+    a_flood_of_output_is_cut(subject).await;
     a_stop_ends_all(subject).await;
     progress_is_saved(subject).await;
     leases_end_machines(subject).await;
@@ -232,6 +234,18 @@ async fn failures_are_told(subject: &Subject) {
     until(worker.as_ref(), "the end", over).await;
     let error = worker.collect(&["o".into()]).await.unwrap_err();
     assert!(error.kind == ErrorKind::Output && error.message.contains("`o`"), "{error:?}");
+    subject.delete(&token).await;
+}
+
+async fn a_flood_of_output_is_cut(subject: &Subject) {
+    let (token, worker) = subject.machine("flood", LONG).await;
+    let task = Task { log_limit: 100_000, ..task("echo first; yes | head -c 3000000; echo last >&2; exit 3") };
+    worker.stage_in(&task).await.unwrap();
+    worker.start(&task).await.unwrap();
+    assert_eq!(until(worker.as_ref(), "the end", over).await, RunStatus::Exited(3));
+    let said = log(worker.as_ref()).await;
+    assert!((100_000..170_000).contains(&said.len()), "{}", said.len());
+    assert!(said.starts_with("first\ny\n") && said.contains("SKY_LOG_LIMIT") && said.ends_with("y\nlast\n"));
     subject.delete(&token).await;
 }
 

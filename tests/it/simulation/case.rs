@@ -272,6 +272,7 @@ impl Stage {
             accelerator: None,
             tee: None,
             usage: None,
+            extras: Default::default(),
             billing: self.billing,
             duration_ms: Millis(self.planned_ms),
             boot_ms: Millis(0),

@@ -96,6 +96,7 @@ impl User {
             parallelism: case.parallelism,
             on_failure: OnFailure::GoOn,
             grace: case.grace,
+            log_limit: 0,
             budget: None,
             access: self.access(machine),
             staging: if case.staging_in_buckets { Staging::Buckets } else { Staging::Home },

@@ -69,6 +69,7 @@ pub fn task(command: &str) -> Task {
         command: command.into(),
         environment: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        log_limit: 0,
         checkpoint: None,
         files: Vec::new(),
         inputs: Vec::new(),

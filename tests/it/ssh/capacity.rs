@@ -31,6 +31,7 @@ fn task(command: &str) -> Task {
         command: command.into(),
         environment: BTreeMap::new(),
         secrets: BTreeMap::new(),
+        log_limit: 0,
         checkpoint: None,
         files: Vec::new(),
         inputs: Vec::new(),

@@ -1,0 +1,177 @@
+//! The lease of an attempt's machine, renewed for as long as the attempt is under way.
+//!
+//! One future, [`LeaseKeeper::keep`], runs beside everything that the attempt does: while its machine comes up, while
+//! inputs are laid out, while the command runs, while outputs are collected or progress is brought home. So no part of
+//! an attempt has to think of the lease, and none can forget it.
+
+use super::Error;
+use super::attempt::Attempt;
+use super::budget::{self, Refused, Wanted};
+use super::calls::patiently;
+use super::notice::Notice;
+use crate::model::Millis;
+use crate::provider::ErrorKind;
+use crate::state::event::Event;
+use crate::util::clock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The time that is left of a lease when it is renewed, at most.
+const EARLY: Duration = Duration::from_secs(300);
+
+/// Knows the lease of one attempt, and renews it.
+#[derive(Debug, Default)]
+pub(super) struct LeaseKeeper {
+    /// None: there is no machine yet, or it is about to be given back.
+    lease: Mutex<Option<Lease>>,
+    /// A lease has begun or ended.
+    changed: Notify,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lease {
+    end: Instant,
+    /// When it is to be renewed.
+    due: Instant,
+    /// Whether the budget allows a longer one.
+    renewable: bool,
+}
+
+impl LeaseKeeper {
+    /// The machine is there, and lives for so long from now on unless its lease is renewed. `resumed`: an earlier
+    /// `sky` rented it, and its lease may be about to end.
+    pub fn begin(&self, lease: Duration, resumed: bool) {
+        let now = Instant::now();
+        let early = if resumed { lease } else { EARLY.min(lease / 4) };
+        let due = now + (lease - early);
+        *self.lock() = Some(Lease { end: now + lease, due, renewable: true });
+        self.changed.notify_one();
+    }
+
+    /// The machine is about to be given back: its lease is not renewed any more.
+    pub fn end(&self) {
+        *self.lock() = None;
+        self.changed.notify_one();
+    }
+
+    /// Whether the budget allows a longer lease, as far as is known.
+    pub fn is_renewable(&self) -> bool {
+        self.lock().is_none_or(|lease| lease.renewable)
+    }
+
+    /// How long ago the lease ended; zero if it has not.
+    pub fn overdue(&self) -> Duration {
+        let now = Instant::now();
+        self.lock().map_or(Duration::ZERO, |lease| now.saturating_duration_since(lease.end))
+    }
+
+    /// Renews the lease whenever it is due. Returns only when the journal cannot be written.
+    pub async fn keep(&self, attempt: &Attempt<'_>) -> Error {
+        loop {
+            let due = self.lock().filter(|lease| lease.renewable).map(|lease| lease.due);
+            match due {
+                None => self.changed.notified().await,
+                Some(due) => tokio::select! {
+                    biased;
+                    () = self.changed.notified() => {}
+                    () = tokio::time::sleep_until(due) => {
+                        if let Err(error) = self.renew(attempt).await {
+                            return error;
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// Sets money aside for a longer lease, then asks for it. What the budget does not allow is not asked for: the
+    /// machine ends itself then.
+    async fn renew(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
+        let Some(lease) = *self.lock() else { return Ok(()) };
+        let left = lease.end.saturating_duration_since(Instant::now());
+        let stage = &attempt.token.stage;
+        let longer = match self.reserve(attempt, left).await? {
+            Some(Ok(longer)) if longer > left + Duration::from_secs(1) => longer,
+            // It is given back.
+            None => return Ok(()),
+            Some(_) => {
+                self.change(|lease| lease.renewable = false);
+                let message = format!(
+                    "stage.{stage}: the budget allows no longer lease: its machine ends in {} s",
+                    millis(left).div_ceil(1000)
+                );
+                attempt.context.observer.notice(&Notice::Warning { message });
+                return Ok(());
+            }
+        };
+        let asked = Instant::now();
+        let renewed = patiently(attempt.patience(), || attempt.provider.renew(&attempt.token, longer)).await;
+        match renewed {
+            Ok(()) => self.change(|lease| {
+                lease.end = asked + longer;
+                lease.due = lease.end - EARLY.min(longer / 4);
+            }),
+            // What has become of it is found by whoever uses it.
+            Err(error) if error.kind == ErrorKind::NotFound => self.change(|lease| lease.due = asked + EARLY),
+            Err(error) => {
+                // With half of what is left, so not at once again.
+                let again = lease.end.saturating_duration_since(Instant::now()) / 2;
+                self.change(|lease| lease.due = Instant::now() + again.max(Duration::from_secs(1)));
+                if self.lock().is_some() {
+                    let message = format!("stage.{stage}: its lease could not be renewed: {error}");
+                    attempt.context.observer.notice(&Notice::Warning { message });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a lease there is money for, from now on, set aside already; none: the machine is given back.
+    async fn reserve(&self, attempt: &Attempt<'_>, left: Duration) -> Result<Option<Result<Duration, Refused>>, Error> {
+        let (age, left) = (millis(attempt.age()), millis(left));
+        let (stage, token) = (&attempt.token.stage, &attempt.token.id);
+        let slack = match attempt.provider.bills() {
+            true => budget::slack(attempt.planned),
+            false => Duration::from_millis(budget::most(attempt.planned, false).0),
+        };
+        let wanted = Wanted {
+            meter: attempt.meter,
+            least: Millis(age.saturating_add(left)),
+            most: Millis(age.saturating_add(millis(slack).max(left))),
+            once: attempt.once,
+            overrun: attempt.provider.overrun(),
+        };
+        let decided = attempt.context.recorder.decide(|state| {
+            let held = state.stages.get(stage).filter(|record| record.live && record.token == *token);
+            let Some(held) = held.filter(|_| self.lock().is_some()) else { return Ok((None, Vec::new())) };
+            let given = attempt.context.purse().reserve(stage, state, &wanted)?;
+            let longer = Duration::from_millis(given.lease.0.saturating_sub(age));
+            let reserved = Event::Reserved {
+                stage: stage.clone(),
+                token: token.clone(),
+                // Never less than what the lease that is running may cost.
+                micro_usd: given.amount.max(held.reserved_micro_usd),
+                lease_end: clock::after(longer),
+                anew: false,
+            };
+            Ok::<(Option<Duration>, Vec<Event>), Refused>((Some(longer), vec![reserved]))
+        });
+        Ok(decided.await?.transpose())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Lease)) {
+        if let Some(lease) = self.lock().as_mut() {
+            change(lease);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Lease>> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
