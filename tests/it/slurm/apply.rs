@@ -108,3 +108,17 @@ fn wait_long(condition: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+fn a_job_sees_nothing_of_the_environment_that_sky_was_started_with() {
+    let rows: [Row; 1] = [("only", &[], &["o"], "env > $SKY_OUTPUTS/o; pwd; ls -A")];
+    let place = place(Cluster::shared(), &rows);
+    let mut apply = place.sky(&["apply", "plan.json"]);
+    let planted = [("AWS_SECRET_ACCESS_KEY", "planted"), ("SLACK_TOKEN", "planted"), ("SKY_SOMETHING", "planted")];
+    let said = ended(&apply.envs(planted).output().unwrap(), 0);
+    let seen = place.text(".sky/artifacts/only/o");
+    assert!(!seen.contains("planted") && seen.contains("SLURM_JOB_ID=") && seen.contains("PATH="), "{seen}");
+    // Its working folder is empty, and has nothing of sky's in it.
+    let printed: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("only | ")).collect();
+    assert!(printed.len() == 1 && printed[0].ends_with("/work"), "{said}");
+}
