@@ -277,7 +277,6 @@ impl Stage {
             duration_ms: Millis(self.planned_ms),
             boot_ms: Millis(0),
             cost_micro_usd: Money(2 * self.planned_cost()),
-            extras: Default::default(),
             counted_with_others: false,
         };
         planned.alternatives = self.others.iter().map(other).collect();
