@@ -52,7 +52,8 @@
 //! | `.sky/` | journal, lock, what is kept of stages (`stages`), their working folders on this machine (`work`), artifacts by content hash, keys for rented machines ([`provider::cloud`]); `store` names the bucket that has the state instead |
 //! | `s3://sky-…`, `gs://sky-…`, `az://sky-…` | data between stages ([`transfer::bucket`]), until the job is done |
 //! | `s3://…`, `gs://…`, `az://…` | a state in a bucket: snapshot, segments of the journal, lock ([`state::store`]) |
-//! | `$XDG_CACHE_HOME/sky` | catalogs that were pinned, for later comparison; may be lost at any time |
+//! | `.sky/rehearsal/PROVIDER` | the state of a rehearsal with that provider |
+//! | `$XDG_CACHE_HOME/sky` | catalogs that were pinned, for later comparison; digests of large files; may be lost at any time |
 //!
 //! # Invariants
 //!

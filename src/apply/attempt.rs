@@ -147,7 +147,7 @@ impl<'a> Attempt<'a> {
                     token: token.id.clone(),
                     provider: name.clone(),
                     place: rung.place.clone(),
-                    definition: work.definition.clone(),
+                    definition: work.content.definition.clone(),
                     fingerprint: work.fingerprint.clone(),
                     rented: Some(rented),
                     failures,

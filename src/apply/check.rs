@@ -1,9 +1,11 @@
 //! What must be right before anything starts, all of it told at once.
 
 use super::Error;
+use super::contents::{self, Sources};
 use crate::model::{ArtifactRef, Bytes, Destination, Money};
 use crate::plan::{self, DoneStage, FromState, Plan, PlannedStage};
 use crate::provider::{self, Access, Content, Item};
+use crate::state::data::REHEARSING;
 use crate::state::{State, Status};
 use crate::transfer::Staging;
 use crate::util::secret::{self, Secret};
@@ -24,6 +26,8 @@ pub struct Settings {
     pub source: Option<PathBuf>,
     /// Datasets given by hand.
     pub data: BTreeMap<String, PathBuf>,
+    /// Empty files stand in for datasets that this machine does not have; only in a rehearsal.
+    pub stand_ins: bool,
     /// Stages at a time.
     pub parallelism: usize,
     pub on_failure: OnFailure,
@@ -53,6 +57,18 @@ pub enum OnFailure {
     StartNothing,
 }
 
+impl Settings {
+    /// Where datasets and files may be.
+    pub fn sources(&self) -> Sources {
+        Sources {
+            here: self.here.clone(),
+            folder: self.plan_folder.clone(),
+            source: self.source.clone(),
+            data: self.data.clone(),
+        }
+    }
+}
+
 /// A plan that can be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
@@ -78,11 +94,15 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
     if let Some(held) = held.filter(|held| *held != plan.job) {
         return Err(Error::OtherJob { held, planned: plan.job.clone() });
     }
+    check_rehearsal(plan, settings, state)?;
     if let Some(from) = &plan.from_state {
         still_true(plan, from, state)?;
     }
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
+    if settings.stand_ins && rehearsal(plan, settings.provider.as_deref(), true).is_none() {
+        problems.push("--stand-ins is for rehearsals: it needs --provider local or --provider sim".to_owned());
+    }
     check_shape(plan, &mut problems);
     check_commands(plan, &mut problems);
     let providers = find_providers(plan, settings, &mut problems);
@@ -160,6 +180,30 @@ fn check_home(
     }
 }
 
+/// Returns the provider that a plan is only rehearsed with: this machine or the simulated cloud, in place of the places
+/// of the plan, or with empty files in place of its data.
+pub fn rehearsal(plan: &Plan, provider: Option<&str>, stand_ins: bool) -> Option<&'static str> {
+    let provider = REHEARSING.into_iter().find(|name| provider == Some(*name))?;
+    (stand_ins || plan.stages.iter().any(|stage| stage.place.cloud != provider)).then_some(provider)
+}
+
+/// Nothing of a rehearsal may count as done in earnest, nor the other way round.
+fn check_rehearsal(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<(), Error> {
+    let now = rehearsal(plan, settings.provider.as_deref(), settings.stand_ins);
+    let tried = state.into_iter().flat_map(|state| &state.stages).filter(|(_, record)| record.attempt > 0);
+    for (name, record) in tried {
+        let clash = match now {
+            None => record.rehearsed_with().is_some(),
+            Some(provider) => record.provider != provider,
+        };
+        if clash {
+            let (stage, provider) = (name.clone(), record.provider.clone());
+            return Err(Error::Rehearsal { stage, provider, now: now.map(str::to_owned) });
+        }
+    }
+    Ok(())
+}
+
 /// Whether a gang is one process at that provider, which is told how many it stands for.
 fn one_process(name: &str, stage: &PlannedStage) -> bool {
     name == provider::LOCAL || (name == provider::SSH && stage.place.cloud != provider::SSH)
@@ -204,17 +248,6 @@ pub fn predecessors(stage: &PlannedStage) -> BTreeSet<&str> {
         ArtifactRef::Dataset(_) => None,
     });
     by_data.chain(stage.after.iter().map(String::as_str)).collect()
-}
-
-/// The names under which a stage finds its inputs: the last part of each, or all of it where two
-/// would be the same.
-pub fn input_names(stage: &PlannedStage) -> BTreeMap<&ArtifactRef, String> {
-    let taken = |name: &str| stage.reads.iter().filter(|read| read.file_name() == name).count() > 1;
-    let name = |read: &ArtifactRef| {
-        let short = read.file_name();
-        if taken(short) { read.to_string() } else { short.to_owned() }
-    };
-    stage.reads.iter().map(|read| (read, name(read))).collect()
 }
 
 /// A plan file may have been edited by hand: names must be plain, references must lead somewhere,
@@ -318,6 +351,7 @@ fn find_datasets(
     problems: &mut Vec<String>,
     warnings: &mut Vec<String>,
 ) -> BTreeMap<String, Content> {
+    let sources = settings.sources();
     let mut found = BTreeMap::new();
     for name in settings.data.keys().filter(|name| !plan.datasets.contains_key(*name)) {
         let names: Vec<&str> = plan.datasets.keys().map(String::as_str).collect();
@@ -326,18 +360,20 @@ fn find_datasets(
     }
     let read: BTreeSet<&str> = plan.stages.iter().flat_map(|stage| &stage.reads).filter_map(dataset).collect();
     for (name, planned) in plan.datasets.iter().filter(|(name, _)| read.contains(name.as_str())) {
-        let tried = match (settings.data.get(name), &planned.path) {
-            (Some(given), _) => vec![settings.here.join(given)],
-            (None, Some(path)) => candidates(path, settings),
-            (None, None) => {
-                warnings.push(format!(
-                    "dataset `{name}` lies at {}, not here: an empty file stands in for it; --data {name}=PATH gives one",
-                    planned.at
-                ));
+        let tried = sources.dataset(name, planned.path.as_deref());
+        if tried.is_empty() {
+            let at = format!("dataset `{name}` lies at {}, and has no path on this machine", planned.at);
+            if settings.stand_ins {
+                warnings.push(format!("{at}: an empty file stands in for it (--stand-ins)"));
                 found.insert(name.clone(), Content::Empty);
-                continue;
+            } else {
+                problems.push(format!(
+                    "{at}: give a copy of it with --data {name}=PATH; in a rehearsal (--provider sim or local), \
+                     --stand-ins puts empty files in place of such datasets"
+                ));
             }
-        };
+            continue;
+        }
         match tried.iter().find(|path| path.exists()) {
             Some(path) => {
                 found.insert(name.clone(), Content::Local(path.clone()));
@@ -359,16 +395,16 @@ fn dataset(read: &ArtifactRef) -> Option<&str> {
 }
 
 fn find_files(stage: &PlannedStage, settings: &Settings, problems: &mut Vec<String>) -> Vec<Item> {
-    let mut items = Vec::new();
+    let (sources, mut items) = (settings.sources(), Vec::new());
     for name in &stage.files {
         let path = Path::new(name);
-        let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        let inside = contents::is_inside(path);
         let named = path.components().any(|part| matches!(part, Component::Normal(_)));
         if !inside || !named {
             problems.push(format!("stage.{}: file `{name}` must be a relative path without `..`", stage.name));
             continue;
         }
-        let tried = candidates(name, settings);
+        let tried = sources.path(name);
         match tried.iter().find(|path| path.exists()) {
             Some(path) => items.push(Item { name: name.clone(), content: Content::Local(path.clone()) }),
             None => {
@@ -429,21 +465,6 @@ fn find_secrets(
         }
     }
     found
-}
-
-/// Where a path of the job may be: in `--source` if given, else beside the plan, else here.
-fn candidates(path: &str, settings: &Settings) -> Vec<PathBuf> {
-    match &settings.source {
-        Some(source) => vec![settings.here.join(source).join(path)],
-        None => {
-            let mut tried = vec![settings.plan_folder.join(path)];
-            let here = settings.here.join(path);
-            if !tried.contains(&here) {
-                tried.push(here);
-            }
-            tried
-        }
-    }
 }
 
 fn shown(paths: &[PathBuf]) -> String {

@@ -13,7 +13,7 @@ use crate::plan::{self, Billing, Plan, PlannedStage};
 use crate::provider::{self, Evidence, Owner, Provider, Token};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
-use crate::state::summary::definition;
+use crate::state::standing;
 use crate::state::{Artifact, Folder, Opened, StageRecord, State, Status};
 use crate::transfer::Objects;
 use crate::util::secret::Redactor;
@@ -643,7 +643,7 @@ pub(super) fn never_begun(
         live: false,
         provider: context.checked.providers.get(&planned.name).cloned().unwrap_or_default(),
         place: planned.place.clone(),
-        definition: definition(planned),
+        definition: standing::Content::new(planned.into(), |_| None, |_| None).definition,
         fingerprint: String::new(),
         exit_code: None,
         failures: 0,

@@ -23,8 +23,7 @@ pub(super) async fn settled(context: &Arc<Context>) -> BTreeSet<String> {
     for planned in &context.plan.stages {
         let record = context.recorder.read(|state| state.stages.get(&planned.name).cloned());
         let Some(record) = record.filter(|record| record.status == Status::Done) else { continue };
-        let same = prepare(context, planned).await.is_ok_and(|work| work.fingerprint == record.fingerprint);
-        if same || record.imported() {
+        if prepare(context, planned).await.is_ok_and(|work| work.content.is_of(&record)) {
             settled.insert(planned.name.clone());
         }
     }

@@ -15,6 +15,7 @@ mod attempt;
 pub mod budget;
 mod calls;
 pub mod check;
+pub mod contents;
 mod depot;
 pub mod destroy;
 pub mod engine;
@@ -59,6 +60,13 @@ pub enum Error {
     NotReady(Vec<String>),
     #[error("this folder holds the state of job `{held}`; the plan is of job `{planned}`")]
     OtherJob { held: String, planned: String },
+    /// The state is of another kind than the apply: a rehearsal, or one with another provider, or none.
+    #[error(
+        "the state here is not of this {}: stage.{stage} was run by the provider `{provider}`{}",
+        if now.is_some() { "rehearsal" } else { "job, but of a rehearsal of it" },
+        if now.is_some() { "" } else { " in place of its cloud" }
+    )]
+    Rehearsal { stage: String, provider: String, now: Option<String> },
     /// The plan goes on from a state that is not like that any more.
     #[error("{0}")]
     Stale(String),

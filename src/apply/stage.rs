@@ -58,10 +58,10 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
         }
     };
     let former = || context.recorder.read(|state| state.stages.get(name).cloned());
-    let changed = former().is_some_and(|former| former.attempt > 0);
+    let changed = former().is_some_and(|former| former.status == Status::Done);
     let mut resume = None;
     if let Some(former) = former() {
-        let same = former.fingerprint == work.fingerprint || former.imported();
+        let same = work.content.is_of(&former);
         if former.status == Status::Done && same && complete(context, planned).await? {
             if former.live {
                 abandon(context, name, &former, "done").await?;

@@ -12,7 +12,6 @@
 use super::Error;
 use super::attempt::Attempt;
 use super::calls::{Patience, patiently};
-use super::check::input_names;
 use super::depot::{VALID, as_call, bucket, usable};
 use super::engine::Context;
 use super::gone::is_gone;
@@ -23,6 +22,7 @@ use crate::provider::{Content, Delivery, ErrorKind, Fetch, Moved, Nodes, Provide
 use crate::state::Artifact;
 use crate::state::event::Event;
 use crate::state::journal::Sync;
+use crate::state::standing::input_names;
 use crate::transfer::Staging;
 use crate::transfer::bucket::{Bucket, BucketError, Purpose};
 use crate::transfer::pack::{bring, there};
@@ -251,7 +251,7 @@ pub(super) async fn inputs(
             return Ok(Err(error));
         }
     }
-    for (number, (read, _)) in input_names(planned).into_iter().enumerate() {
+    for (number, (read, _)) in input_names(&planned.reads).into_iter().enumerate() {
         let ArtifactRef::Output { .. } = read else { continue };
         let Some(item) = task.inputs.get_mut(number) else { continue };
         if let Err(error) = input(attempt, worker, read, number, &mut item.content).await? {

@@ -1,24 +1,23 @@
 //! What a stage works on: its inputs and files, found and digested, and what bringing them costs.
 
-use super::check::input_names;
+use super::contents;
 use super::engine::Context;
 use super::ladder::Rung;
-use crate::model::{ArtifactRef, Bytes, Destination, Money, PlaceName, canonical};
-use crate::plan::PlannedStage;
+use super::notice::Notice;
+use crate::model::{ArtifactRef, Bytes, Destination, Money, PlaceName};
+use crate::plan::{ContentDigest, PlannedStage};
 use crate::provider::{Content, Item, Task};
 use crate::state::State;
-use crate::state::summary::definition;
-use crate::util::hash;
+use crate::state::standing::{self, input_names};
 use crate::util::interruptible::blocking;
-use crate::util::tree::{self, Links};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-/// What a stage works on, and the digest of all of it.
+/// What a stage works on, and the digests of all of it.
 pub(super) struct Work {
     pub task: Task,
-    pub definition: String,
+    pub content: standing::Content,
     pub fingerprint: String,
 }
 
@@ -32,9 +31,9 @@ pub(super) struct Copy {
 
 /// Finds inputs and files, and digests them.
 pub(super) async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> io::Result<Work> {
-    let mut digests: BTreeMap<String, String> = BTreeMap::new();
+    let mut digests: BTreeMap<&ArtifactRef, String> = BTreeMap::new();
     let mut inputs = Vec::new();
-    for (read, name) in input_names(planned) {
+    for (read, name) in input_names(&planned.reads) {
         let (content, digest) = match read {
             ArtifactRef::Dataset(dataset) => find_dataset(context, dataset).await?,
             ArtifactRef::Output { .. } => {
@@ -43,20 +42,22 @@ pub(super) async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> i
                 (Content::Stored(context.objects.path(&artifact.digest, artifact.kind)), artifact.digest.into())
             }
         };
-        digests.insert(format!("input {name}"), digest);
+        digests.insert(read, digest);
         inputs.push(Item { name, content });
     }
     let files = context.checked.files.get(&planned.name).cloned().unwrap_or_default();
+    let mut of_files: BTreeMap<String, ContentDigest> = BTreeMap::new();
     for file in &files {
         if let Content::Local(path) = &file.content {
             let path = path.clone();
-            let measured = blocking(move |bounds| tree::measure_within(&path, Links::Follow, bounds)).await?;
-            digests.insert(format!("file {}", file.name), format!("{:?} {}", measured.kind, measured.digest));
+            let measured = blocking(move |bounds| contents::measure(&path, bounds)).await?;
+            of_files.insert(file.name.clone(), measured.into());
         }
     }
-    let definition = definition(planned);
-    digests.insert("definition".to_owned(), definition.clone());
-    let fingerprint = hash::digest(canonical::to_text(&digests)?.as_bytes()).into();
+    say_changed_files(context, planned, &of_files);
+    let file = |name: &str| of_files.get(name).map(ContentDigest::as_file);
+    let content = standing::Content::new(planned.into(), |read| digests.get(read).cloned(), file);
+    let fingerprint = content.fingerprint.clone().ok_or_else(|| io::Error::other("not all of its inputs were read"))?;
     let (index, count) = planned.copy.as_ref().map_or((0, 1), |copy| (copy.index, copy.count));
     let environment = [
         ("SKY_INDEX", index.to_string()),
@@ -73,18 +74,37 @@ pub(super) async fn prepare(context: &Arc<Context>, planned: &PlannedStage) -> i
     let command = planned.run.clone().unwrap_or_default();
     let log_limit = context.settings.log_limit;
     let task = Task { command, environment, secrets, log_limit, checkpoint: None, files, inputs };
-    Ok(Work { task, definition, fingerprint })
+    Ok(Work { task, content, fingerprint })
 }
 
 async fn find_dataset(context: &Arc<Context>, dataset: &str) -> io::Result<(Content, String)> {
-    let content = context.checked.datasets.get(dataset).cloned().unwrap_or(Content::Empty);
+    let content = context.checked.datasets.get(dataset).cloned();
+    let content = content.ok_or_else(|| io::Error::other(format!("dataset `{dataset}` was not found")))?;
     let (Content::Local(path), Some(cell)) = (&content, context.datasets.get(dataset)) else {
         return Ok((content, "empty".to_owned()));
     };
     let path = path.clone();
-    let measured =
-        cell.get_or_try_init(|| blocking(move |bounds| tree::measure_within(&path, Links::Follow, bounds))).await?;
+    let measure = || async {
+        let measured = blocking(move |bounds| contents::measure(&path, bounds)).await?;
+        if context.plan.contents.datasets.get(dataset).is_some_and(|planned| planned.digest != measured.digest) {
+            let message = format!("dataset `{dataset}` has other content than when the plan was made");
+            context.observer.notice(&Notice::Warning { message });
+        }
+        Ok::<_, io::Error>(measured)
+    };
+    let measured = cell.get_or_try_init(measure).await?;
     Ok((content, measured.digest.to_string()))
+}
+
+/// Says which files of a stage are not as they were when the plan was made.
+fn say_changed_files(context: &Context, planned: &PlannedStage, found: &BTreeMap<String, ContentDigest>) {
+    let changed = |(name, now): &(&String, &ContentDigest)| {
+        context.plan.contents.files.get(*name).is_some_and(|then| then.as_file() != now.as_file())
+    };
+    for (name, _) in found.iter().filter(changed) {
+        let message = format!("stage.{}: file `{name}` has other content than when the plan was made", planned.name);
+        context.observer.notice(&Notice::Warning { message });
+    }
 }
 
 /// The copies that have to be paid for when the stage runs at the rung's place: those that were

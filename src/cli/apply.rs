@@ -1,9 +1,10 @@
 //! `sky apply`: executes a plan.
 
+use super::command_line::CommandLine;
 use super::outcome;
 use super::progress::{Stream, Text};
 use super::signals::Signals;
-use super::state::{StateArgs, failure, open_locked};
+use super::state::{PlaceArgs, StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::apply::staging::CHUNK_MIB;
 use crate::apply::{self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure};
@@ -11,7 +12,7 @@ use crate::model::{Bytes, Money};
 use crate::plan::Plan;
 use crate::state::Store;
 use crate::transfer::Staging;
-use crate::util::watch;
+use crate::util::{shell, watch};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,10 @@ pub struct ApplyArgs {
     /// Where this machine has a dataset; may be given many times
     #[arg(long, value_name = "NAME=PATH", value_parser = parse_data)]
     pub data: Vec<(String, PathBuf)>,
+    /// In a rehearsal (--provider local or sim): an empty file stands in for every dataset that lies at a cloud and has
+    /// no path on this machine
+    #[arg(long)]
+    pub stand_ins: bool,
     /// Do not show what stages print; their log files have it
     #[arg(long)]
     pub no_logs: bool,
@@ -77,11 +82,17 @@ pub struct ApplyArgs {
     pub staging_chunk: u64,
     #[command(flatten)]
     pub state: StateArgs,
+    /// This command, for messages that suggest to repeat it.
+    #[arg(skip)]
+    pub command: CommandLine,
 }
 
 /// Executes a plan that is approved. `plan_folder` is where the plan file lies, or the job file
 /// of a plan that was made on the way.
+///
+/// A rehearsal has a state of its own, unless its place is named.
 pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Terminal) -> Result<Applied, Failure> {
+    let args = &at_its_place(plan, args)?;
     if args.json {
         let stream = Arc::new(Stream::begin(terminal));
         let result = execute(plan, plan_folder, args, stream.clone());
@@ -93,7 +104,7 @@ pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Te
             }
             Err(failure) => stream.failed(failure, "apply"),
         }
-        return result.map(|ended| ended.applied());
+        return result.map(|ended| ended.applied(args)).map_err(Failure::told);
     }
     let text = Arc::new(Text::new(terminal, !args.no_logs));
     let result = execute(plan, plan_folder, args, text.clone());
@@ -117,13 +128,15 @@ pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Te
             }
         }
     }
-    Ok(ended.applied())
+    Ok(ended.applied(args))
 }
 
 /// What came of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Applied {
     pub exit: Exit,
+    /// Where the state is that was left.
+    pub place: PlaceArgs,
     /// A stage has no offer left that the plan has checked.
     pub used_up: bool,
 }
@@ -136,13 +149,13 @@ enum Ended {
 }
 
 impl Ended {
-    fn applied(&self) -> Applied {
+    fn applied(&self, args: &ApplyArgs) -> Applied {
         let outcome = match self {
             Ended::Walked(outcome) if outcome.interrupted.is_none() => Some(outcome),
             _ => None,
         };
         let used_up = outcome.is_some_and(|outcome| outcome.stages.values().any(used_up));
-        Applied { exit: self.exit(), used_up }
+        Applied { exit: self.exit(), place: args.state.place.clone(), used_up }
     }
 
     fn exit(&self) -> Exit {
@@ -212,8 +225,28 @@ async fn execute_until_signalled(
 
 /// Whether the plan can be applied at all; to be known before anybody is asked to approve it.
 pub fn check_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs) -> Result<(), Failure> {
+    let args = &at_its_place(plan, args)?;
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     check(plan, &settings(args, &here, plan_folder), &args.state.store(&here)?).map(drop)
+}
+
+/// Where the state of an apply of a plan is: where it is named; else a rehearsal has one of its own.
+pub fn place_of(plan: &Plan, args: &ApplyArgs) -> Result<PlaceArgs, Failure> {
+    let place = &args.state.place;
+    let rehearsal = apply::check::rehearsal(plan, args.provider.as_deref(), args.stand_ins);
+    let Some(provider) = rehearsal.filter(|_| !place.is_named()) else { return Ok(place.clone()) };
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    // An earlier sky kept rehearsals in the folder's own state: one that was begun there goes on there.
+    let held = place.store(&here)?.read().ok().flatten();
+    let tried = held.iter().flat_map(|state| state.stages.values()).filter(|record| record.attempt > 0);
+    let mut tried = tried.peekable();
+    let begun_there = tried.peek().is_some() && tried.all(|record| record.rehearsed_with() == Some(provider));
+    Ok(if begun_there { place.clone() } else { place.of_rehearsal(provider) })
+}
+
+fn at_its_place(plan: &Plan, args: &ApplyArgs) -> Result<ApplyArgs, Failure> {
+    let place = place_of(plan, args)?;
+    Ok(ApplyArgs { state: StateArgs { place, ..args.state.clone() }, ..args.clone() })
 }
 
 fn check(plan: &Plan, settings: &Settings, store: &Store) -> Result<Checked, Failure> {
@@ -228,6 +261,7 @@ fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
         provider: args.provider.clone(),
         source: args.source.clone(),
         data: args.data.iter().cloned().collect(),
+        stand_ins: args.stand_ins,
         parallelism: args.parallelism,
         on_failure: if args.fail_fast { OnFailure::StartNothing } else { OnFailure::GoOn },
         grace: args.grace,
@@ -260,59 +294,35 @@ fn used_up(one: &StageOutcome) -> bool {
 /// What to do about what is left.
 fn hints(outcome: &Outcome, args: &ApplyArgs, terminal: &Terminal) {
     let place = places(args);
+    let (plan, apply, destroy) = (args.command.sky("plan"), args.command.sky("apply"), args.command.sky("destroy"));
     if outcome.stages.values().any(used_up) {
         terminal.note(&format!(
-            "hint: plan the rest from here, without what is not to be had: \
-             sky plan JOB --from-state{place} --out rest.json; sky apply rest.json{place}"
+            "hint: plan the rest from here, without the offers that are unavailable: \
+             {plan} JOB --from-state{place} --out rest.json; {apply} rest.json{place}"
         ));
     }
     if !outcome.buckets.is_empty() {
         let names: Vec<&str> = outcome.buckets.values().map(String::as_str).collect();
         terminal.note(&format!(
-            "hint: data in between is still in {}: the next apply goes on with it, `sky destroy{place}` deletes it",
+            "hint: data in between is still in {}: the next apply goes on with it, `{destroy}{place}` deletes it",
             names.join(", ")
         ));
     }
     if !outcome.account.billing.is_empty() {
-        terminal.note(&format!("hint: to end what is still there: sky destroy{place}"));
+        terminal.note(&format!("hint: to end what is still there: {destroy}{place}"));
     }
 }
 
-/// How to go on or to give up, with the options that tell where everything is.
+/// How to go on or to give up: the command as it was given, and its counterpart for the same state.
 fn resume_line(args: &ApplyArgs) -> String {
-    let mut apply = vec!["sky".to_owned(), "apply".to_owned()];
-    apply.extend(args.plan.as_ref().map(|plan| quoted(&plan.to_string_lossy())));
-    let mut option = |name: &str, value: &str| apply.extend([name.to_owned(), quoted(value)]);
-    if let Some(provider) = &args.provider {
-        option("--provider", provider);
-    }
-    if let Some(source) = &args.source {
-        option("--source", &source.to_string_lossy());
-    }
-    if let Some(staging) = &args.staging {
-        option("--staging", &staging.to_string());
-    }
-    for (name, path) in &args.data {
-        option("--data", &format!("{name}={}", path.display()));
-    }
-    let place = places(args);
-    format!("to go on: {}{place}; to end and delete everything: sky destroy{place}", apply.join(" "))
+    let (apply, destroy) = (args.command.again(&[]), args.command.sky("destroy"));
+    format!("to go on: {apply}; to end and delete everything: {destroy}{}", places(args))
 }
 
 /// The options that tell where everything is.
 fn places(args: &ApplyArgs) -> String {
-    let hosts = args.state.hosts.as_ref().map(|path| format!(" --hosts {}", quoted(&path.to_string_lossy())));
+    let hosts = args.state.hosts.as_ref().map(|path| format!(" --hosts {}", shell::quoted_path(path)));
     format!("{}{}", args.state.place.words(), hosts.unwrap_or_default())
-}
-
-/// A word as a shell takes it for itself.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./=:@%+,".contains(character);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 /// Whether the state in its folder holds all of the plan done.
@@ -352,20 +362,9 @@ fn parse_money(text: &str) -> Result<Money, String> {
     Money::parse(text).map_err(|error| error.to_string())
 }
 
-fn parse_data(text: &str) -> Result<(String, PathBuf), String> {
+pub(super) fn parse_data(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
         _ => Err("write NAME=PATH".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn words_for_the_shell() {
-        let words = ["plan.json", "a=b/c", "my plan", "it's", "$x", ""];
-        assert_eq!(words.map(quoted), ["plan.json", "a=b/c", "'my plan'", "'it'\\''s'", "'$x'", "''"]);
     }
 }

@@ -1,12 +1,13 @@
 //! Words of the command line to verbs. Usage errors are exit code 1: 2 means "changes".
 
+use super::command_line::CommandLine;
 use super::terminal::Colour;
 use super::{Exit, Failure};
 use super::{
     catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep, validate, verify,
     version,
 };
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -35,6 +36,9 @@ pub struct Arguments {
     pub input: bool,
     #[command(subcommand)]
     pub verb: Verb,
+    /// Whether the verb was given `--json`.
+    #[arg(skip)]
+    pub json: bool,
 }
 
 /// What to do.
@@ -78,12 +82,40 @@ impl Arguments {
 /// Parses the words; else the text to print and how to end.
 pub fn parse(words: Vec<OsString>) -> Result<Arguments, (String, Exit)> {
     let words = double_dashes(words);
-    let parsed =
-        Arguments::command().try_get_matches_from(words).and_then(|matches| Arguments::from_arg_matches(&matches));
-    parsed.map_err(|error| {
+    let parsed = Arguments::command().try_get_matches_from(&words).and_then(|matches| {
+        let json = wants_json(&matches);
+        Ok(Arguments { json, ..Arguments::from_arg_matches(&matches)? })
+    });
+    let mut arguments = parsed.map_err(|error| {
         let exit = if error.use_stderr() { Exit::Error } else { Exit::Success };
         (error.render().to_string(), exit)
-    })
+    })?;
+    let line = CommandLine::new(&words, arguments.chdir.as_deref());
+    match &mut arguments.verb {
+        Verb::Plan(args) => args.command = line,
+        Verb::Apply(args) => args.apply.command = line,
+        _ => {}
+    }
+    Ok(arguments)
+}
+
+/// Whether the innermost verb was given `--json`.
+fn wants_json(matches: &ArgMatches) -> bool {
+    let given = matches.try_get_one::<bool>("json").is_ok_and(|given| given == Some(&true));
+    given || matches.subcommand().is_some_and(|(_, inner)| wants_json(inner))
+}
+
+impl Verb {
+    /// The operation of verbs that answer with a stream of events; none: the answer is one JSON object.
+    pub fn stream(&self) -> Option<&'static str> {
+        match self {
+            Verb::Plan(_) => Some("plan"),
+            Verb::Apply(_) => Some("apply"),
+            Verb::Destroy(_) => Some("destroy"),
+            Verb::Refresh(_) => Some("refresh"),
+            _ => None,
+        }
+    }
 }
 
 /// Long options may be written with one dash, as Terraform's users do: `-auto-approve`,

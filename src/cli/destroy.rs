@@ -5,6 +5,7 @@ use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::apply::destroy::{Destroyed, Inventory, Left, inventory, run as delete};
 use crate::model::Bytes;
+use crate::util::shell;
 use serde_json::json;
 use std::path::Path;
 
@@ -31,16 +32,26 @@ pub fn run(args: &DestroyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     }
     let stream = args.json.then(|| Stream::begin(terminal));
     let result = execute(args, terminal, stream.as_ref());
-    if let (Some(stream), Err(failure)) = (&stream, &result) {
-        stream.failed(failure, "destroy");
-    }
-    result
+    result.map_err(|failure| match &stream {
+        Some(stream) => {
+            stream.failed(&failure, "destroy");
+            failure.told()
+        }
+        None => failure,
+    })
 }
 
 fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
     let runtime = super::runtime()?;
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let args = &DestroyArgs { state: args.state.or_rehearsal(&here, terminal), ..args.clone() };
     let store = args.state.store(&here)?;
+    if !args.state.place.is_named() {
+        for folder in args.state.place.rehearsals(&here) {
+            let folder = shell::quoted_path(&folder);
+            terminal.note(&format!("A rehearsal has a state of its own: sky destroy --state-dir {folder} deletes it."));
+        }
+    }
     let nothing = || match stream {
         Some(stream) => {
             stream.summary(json!({ "add": 0, "change": 0, "import": 0, "remove": 0, "operation": "destroy" }));

@@ -39,12 +39,14 @@ pub struct Failure {
     pub message: String,
     /// The way out, a line each.
     pub hints: Vec<String>,
+    /// Whether a verb with `--json` has said it on stdout already.
+    pub told: bool,
 }
 
 impl Failure {
     /// A failure of any kind.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hints: Vec::new() }
+        Self { exit, message: message.into(), hints: Vec::new(), told: false }
     }
 
     /// Bad input or a failed operation.
@@ -55,6 +57,11 @@ impl Failure {
     /// A file that cannot be used.
     pub fn file(path: &Path, verb: &str, error: std::io::Error) -> Self {
         Self::error(file::named(path, verb, error))
+    }
+
+    /// Marks the failure as one that was said on stdout already, for `--json`.
+    pub fn told(self) -> Self {
+        Self { told: true, ..self }
     }
 
     /// With a way out.

@@ -93,7 +93,7 @@ pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
                     let failure = json!({ "format_version": "1.0", "error": stop.summary, "conflict": stop.conflict });
                     terminal.out(&canonical::to_text(&failure).map_err(Failure::error)?)?;
                 }
-                return Err(stop.failure);
+                return Err(if args.json { stop.failure.told() } else { stop.failure });
             }
         },
     };

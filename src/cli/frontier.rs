@@ -53,7 +53,7 @@ pub fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
                 let failure = json!({ "format_version": "1.0", "error": stop.summary, "conflict": stop.conflict });
                 terminal.out(&canonical::to_text(&failure).map_err(Failure::error)?)?;
             }
-            return Err(stop.failure);
+            return Err(if args.json { stop.failure.told() } else { stop.failure });
         }
     };
     if let Some(path) = &args.svg {

@@ -10,7 +10,7 @@ use crate::catalog::files::{self, CATALOG, File};
 use crate::catalog::lock::{self, LOCK, Location, Lock};
 use crate::catalog::{Catalog, load};
 use crate::util::hash::Digest;
-use crate::util::{cache, file};
+use crate::util::{cache, file, shell};
 use std::path::{Component, Path, PathBuf};
 
 /// Reads the lock of the working folder; none if there is no such file.
@@ -130,7 +130,7 @@ fn stale(pinned: &Lock, catalog: &Catalog, named: Option<&Path>) -> Failure {
         message.push_str(&format!("\n           and {} more sources", changed.len() - SHOWN));
     }
     let lock = match named {
-        Some(named) => format!("`sky catalog lock --catalog {}` pins it", named.display()),
+        Some(named) => format!("`sky catalog lock --catalog {}` pins it", shell::quoted_path(named)),
         None => "`sky catalog lock` pins what there is now".to_owned(),
     };
     Failure::new(Exit::Stale, message).hint("`sky catalog diff` shows what changed in price").hint(lock)

@@ -4,6 +4,7 @@ pub mod apply;
 mod arguments;
 pub mod catalog;
 mod check;
+pub mod command_line;
 pub mod destroy;
 pub mod exit;
 mod explain;
@@ -30,6 +31,8 @@ mod version;
 pub use exit::{Exit, Failure};
 pub use terminal::Terminal;
 
+use crate::render::events;
+use crate::util::clock;
 use arguments::Verb;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -43,6 +46,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn run(words: Vec<OsString>) -> Exit {
+    let json = words.iter().any(|word| word == "--json" || word == "-json");
     let arguments = match arguments::parse(words) {
         Ok(arguments) => arguments,
         Err((text, Exit::Success)) => {
@@ -51,13 +55,35 @@ fn run(words: Vec<OsString>) -> Exit {
             return Exit::Success;
         }
         Err((text, exit)) => {
-            Terminal::detect(terminal::Colour::Auto, true).note(text.trim_end());
+            let terminal = Terminal::detect(terminal::Colour::Auto, true);
+            if json {
+                let _ = terminal.out(&failure_json(&Failure::new(exit, text.trim_end()), None));
+            }
+            terminal.note(text.trim_end());
             return exit;
         }
     };
     let terminal = Terminal::detect(arguments.colour(), arguments.input);
     let result = arguments.enter_folder().and_then(|()| verb(&arguments.verb, &terminal));
-    result.unwrap_or_else(|failure| say(&failure, &terminal))
+    result.unwrap_or_else(|failure| {
+        if arguments.json && !failure.told && failure.exit != Exit::Success {
+            // Whether anybody reads it does not change how the verb ended.
+            let _ = terminal.out(&failure_json(&failure, arguments.verb.stream()));
+        }
+        say(&failure, &terminal)
+    })
+}
+
+/// A failure for programs: of a verb that streams events, a whole stream; of all others, one object.
+fn failure_json(failure: &Failure, operation: Option<&str>) -> String {
+    let text = anstream::adapter::strip_str(&failure.message).to_string();
+    let summary = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let detail = std::iter::once(text).chain(failure.hints.iter().cloned()).collect::<Vec<_>>().join("\n");
+    let now = clock::timestamp();
+    match operation {
+        Some(operation) => events::lines(&events::failed_stream(&summary, &detail, operation, &now)),
+        None => events::lines(&[events::failed_object(&summary, &detail, &now)]),
+    }
 }
 
 fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {

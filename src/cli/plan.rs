@@ -1,20 +1,25 @@
 //! `sky plan`, and `sky apply` without a plan file, which plans first.
 
+use super::command_line::CommandLine;
 use super::inputs::{self, InputArgs, Inputs};
 use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal, apply};
+use crate::apply::contents::{self as apply_contents, Sources, Wanted};
 use crate::catalog::Catalog;
 use crate::compile::{self, Refusal};
-use crate::model::Job;
 use crate::model::units::grouped;
-use crate::plan::{FromState, Plan, file as plan_file};
+use crate::model::{Job, Pattern, Policy};
+use crate::plan::{Contents, FromState, Plan, file as plan_file};
 use crate::planner::{self, COMPARED_STAGES, NoPlan, Settings};
+use crate::provider;
 use crate::render::conflict::{self, Files};
 use crate::render::{events, markdown, no_plan, plan_text};
 use crate::solve::{Effort, TimeLimit};
-use crate::state::{self, State};
-use crate::util::{clock, file};
+use crate::state::{self, Artifact, Preview, State};
+use crate::transfer::Objects;
+use crate::util::{clock, file, shell};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Find the best way to run a job, and show it. Touches no cloud.
@@ -46,9 +51,28 @@ pub struct PlanArgs {
     /// Write the mixed-integer program to FILE as MPS, for any other solver
     #[arg(long, value_name = "FILE")]
     pub emit_mps: Option<PathBuf>,
+    #[command(flatten)]
+    pub contents: ContentArgs,
     // For --from-state and --detailed-exitcode.
     #[command(flatten)]
     pub place: PlaceArgs,
+    /// This command, for messages that suggest to repeat it.
+    #[arg(skip)]
+    pub command: CommandLine,
+}
+
+/// Where datasets and files are, whose content the plan names by digest.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ContentArgs {
+    /// Folder that the paths of datasets and files are relative to [default: the job's, then the current one]
+    #[arg(long, value_name = "DIR")]
+    pub source: Option<PathBuf>,
+    /// Where this machine has a dataset; may be given many times
+    #[arg(long, value_name = "NAME=PATH", value_parser = apply::parse_data)]
+    pub data: Vec<(String, PathBuf)>,
+    /// Read no dataset and no file: the plan does not name their content, and what has changed in them is not seen
+    #[arg(long)]
+    pub no_digests: bool,
 }
 
 /// How hard to try.
@@ -110,7 +134,7 @@ pub fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         // The stream ends with a summary also on failure; whether anybody reads it changes nothing.
         let (message, conflict) = (&stop.failure.message, stop.conflict.as_ref());
         let _ = terminal.out(&events::lines(&events::of_failure(&summary, message, conflict, &clock::timestamp())));
-        stop.failure
+        stop.failure.told()
     })
 }
 
@@ -166,22 +190,48 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
     refuse_overwriting(&args.inputs, &[&args.out, &args.emit_mps])?;
     let saved = args.check.as_ref().map(|path| file::read_bytes(path).map_err(Failure::error));
     let saved = saved.transpose()?;
-    let from = args.from_state.then_some(&args.place);
-    let (_, plan) = compute(&args.inputs, &args.solving, args.emit_mps.as_deref(), from, terminal)?;
+    let held = Held::read(&args.place)?;
+    let sources = sources(&args.inputs.job, args.contents.source.as_deref(), &args.contents.data)?;
+    let request = Request {
+        inputs: &args.inputs,
+        solving: &args.solving,
+        mps: args.emit_mps.as_deref(),
+        from: args.from_state.then_some(&held),
+        sources: (!args.contents.no_digests).then_some(&sources),
+        clouds: Clouds::All,
+    };
+    let (_, mut plan) = compute(&request, terminal)?;
+    if let Some(path) = &args.check {
+        plan = with_unread_contents(plan, path)?;
+    }
     let bytes = plan_file::encode(&plan).map_err(Failure::error)?;
     if let Some(path) = &args.out {
         file::write_result(path, bytes.as_bytes()).map_err(Failure::error)?;
     }
-    let done = done(&plan, &args.place)?;
-    show(args, &plan, done, terminal)?;
+    let preview = held.preview(&plan);
+    show(args, &plan, &preview, terminal)?;
     if let (Some(path), Some(saved)) = (&args.check, saved)
         && saved != bytes.as_bytes()
     {
         terminal.note(&difference(path, &plan));
         return Ok(Exit::Changes);
     }
-    let changes = args.detailed_exitcode && !done;
+    let changes = args.detailed_exitcode && !preview.is_empty();
     Ok(if changes { Exit::Changes } else { Exit::Success })
+}
+
+/// A plan on its way to being compared with a saved one: what this machine does not have is taken from there.
+fn with_unread_contents(plan: Plan, saved: &Path) -> Result<Plan, Failure> {
+    let Ok(saved) = plan_file::read(saved) else { return Ok(plan) };
+    let wanted = Wanted::of_plan(&plan);
+    let mut contents = plan.contents.clone();
+    for (name, digest) in saved.contents.datasets.iter().filter(|(name, _)| wanted.datasets.contains_key(*name)) {
+        contents.datasets.entry(name.clone()).or_insert_with(|| digest.clone());
+    }
+    for (name, digest) in saved.contents.files.iter().filter(|(name, _)| wanted.files.contains(*name)) {
+        contents.files.entry(name.clone()).or_insert_with(|| digest.clone());
+    }
+    plan_file::with_contents(plan, contents).map_err(Failure::error)
 }
 
 /// No output may take the place of an input or of another output.
@@ -210,9 +260,10 @@ pub fn refuse_overwriting(args: &InputArgs, outputs: &[&Option<PathBuf>]) -> Res
     Ok(())
 }
 
-fn show(args: &PlanArgs, plan: &Plan, done: bool, terminal: &Terminal) -> Result<(), Failure> {
+fn show(args: &PlanArgs, plan: &Plan, preview: &Preview, terminal: &Terminal) -> Result<(), Failure> {
+    let missing = missing_providers(plan);
     if args.json {
-        let events = events::of_plan(plan, &clock::timestamp(), &|_| !done).map_err(Failure::error)?;
+        let events = events::of_plan(plan, preview, &missing, &clock::timestamp()).map_err(Failure::error)?;
         return terminal.out(&events::lines(&events));
     }
     for warning in &plan.warnings {
@@ -221,18 +272,51 @@ fn show(args: &PlanArgs, plan: &Plan, done: bool, terminal: &Terminal) -> Result
     if args.markdown {
         return terminal.out(&markdown::text(plan));
     }
-    let summary = match done {
+    let mut text = plan_text::text(plan, terminal.width);
+    text += &plan_text::without_provider(&missing).map(|said| format!("\nNote: {said}.\n")).unwrap_or_default();
+    let summary = match preview.is_empty() {
         true => "No changes. The state of this folder already holds all of it.".to_owned(),
-        false => events::summary(plan.stages.len()),
+        false => events::summary(preview),
     };
-    terminal.out(&format!("{}\n{summary}\n", plan_text::text(plan, terminal.width)))?;
-    if !terminal.automation && !done {
-        match &args.out {
-            Some(path) => terminal.note(&format!("\nTo execute exactly this plan: sky apply {}", path.display())),
-            None => terminal.note("\nTo keep this plan for `sky apply`: sky plan --out plan.json"),
-        }
+    terminal.out(&format!("{text}\n{summary}\n"))?;
+    if !preview.unread.is_empty() {
+        let stages = match preview.unread.len() {
+            1 => "1 stage counts".to_owned(),
+            count => format!("{count} stages count"),
+        };
+        terminal.note(&format!("{stages} as done without a look at content that is not on this machine."));
+    }
+    if !terminal.automation && !preview.is_empty() {
+        terminal.note(&match &args.out {
+            Some(path) => format!("\nTo execute exactly this plan: {}", apply_line(args, path)),
+            None => {
+                let keep = args.command.again(&["--out", "plan.json"]);
+                format!("\nTo keep this plan for `sky apply`: {keep}")
+            }
+        });
     }
     Ok(())
+}
+
+/// The stages of a plan at clouds that this sky has no provider for, by cloud.
+pub fn missing_providers(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
+    let mut missing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for stage in plan.stages.iter().filter(|stage| !provider::is_built_in(&stage.place.cloud)) {
+        missing.entry(stage.place.cloud.clone()).or_default().insert(stage.name.clone());
+    }
+    missing
+}
+
+/// The command that applies a plan file with the state and the hosts that it was planned with.
+fn apply_line(args: &PlanArgs, plan: &Path) -> String {
+    let hosts = args.inputs.hosts.as_ref().map(|hosts| format!(" --hosts {}", shell::quoted_path(hosts)));
+    let (apply, place) = (args.command.sky("apply"), args.place.words());
+    let source = args.contents.source.as_ref().map(|source| format!(" --source {}", shell::quoted_path(source)));
+    let data =
+        |(name, path): &(String, PathBuf)| format!(" --data {}", shell::quoted(&format!("{name}={}", path.display())));
+    let data: String = args.contents.data.iter().map(data).collect();
+    let options = [hosts, source].into_iter().flatten().collect::<String>();
+    format!("{apply} {}{place}{options}{data}", shell::quoted_path(plan))
 }
 
 /// What differs from a saved plan, as far as it can be read.
@@ -250,6 +334,7 @@ fn difference(path: &Path, plan: &Plan) -> String {
             ]
             .into_iter()
             .flatten()
+            .chain(changed_contents(&saved.contents, &plan.contents))
             .collect();
             let (old, new) = (saved.totals.cost_micro_usd, plan.totals.cost_micro_usd);
             format!("{name} differs from the plan of these inputs:{changed}\n  total {old} -> {new}")
@@ -257,68 +342,161 @@ fn difference(path: &Path, plan: &Plan) -> String {
     }
 }
 
-/// Whether the state of this folder already holds the whole plan.
-fn done(plan: &Plan, place: &PlaceArgs) -> Result<bool, Failure> {
-    Ok(held(place)?.is_some_and(|state| state::summary::holds(&state, plan)))
+/// Which datasets and files have other content, a line each.
+fn changed_contents(saved: &Contents, now: &Contents) -> Vec<String> {
+    let kinds = [("dataset", &saved.datasets, &now.datasets), ("file", &saved.files, &now.files)];
+    let mut lines = Vec::new();
+    for (kind, saved, now) in kinds {
+        let names: BTreeSet<&String> = saved.keys().chain(now.keys()).collect();
+        let changed = names.into_iter().filter(|name| saved.get(*name) != now.get(*name));
+        lines.extend(changed.map(|name| format!("\n  the content of {kind} `{name}` changed")));
+    }
+    lines
 }
 
-/// The state of this folder; none if nothing was ever applied here.
-fn held(place: &PlaceArgs) -> Result<Option<State>, Failure> {
+/// The state of a place as it is, and the store of outputs beside it.
+pub struct Held {
+    state: Option<State>,
+    objects: Objects,
+}
+
+impl Held {
+    /// Reads the state; there is none if nothing was ever applied there.
+    pub fn read(place: &PlaceArgs) -> Result<Self, Failure> {
+        let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+        let store = place.store(&here)?;
+        let mut state = store.read().map_err(|error| super::state::failure(error.into(), &store))?;
+        if let Some(state) = state.as_mut().filter(|_| !place.is_named()) {
+            // A rehearsal by an earlier sky was kept here too. Nothing of it is done.
+            state.stages.retain(|_, record| record.rehearsed_with().is_none());
+        }
+        Ok(Self { state, objects: Objects::at(store.folder.objects()) })
+    }
+
+    /// What an apply of a plan would do.
+    pub fn preview(&self, plan: &Plan) -> Preview {
+        let present = |artifact: &Artifact| self.objects.has(&artifact.digest, artifact.kind);
+        state::preview(self.state.as_ref(), plan, &present)
+    }
+
+    /// What the state says of a job.
+    fn facts(&self, job: &Job, contents: &Contents) -> Result<FromState, Failure> {
+        let state = self.state.as_ref().ok_or_else(|| {
+            Failure::error("there is no state here to go on from").hint("leave --from-state out to plan the whole job")
+        })?;
+        if let Some(other) = state.job.as_ref().filter(|held| **held != job.name) {
+            let message = format!("the state here is that of job `{other}`, not of `{}`", job.name);
+            return Err(Failure::new(Exit::Stale, message).hint("go to the folder where this job was applied"));
+        }
+        let present = |artifact: &Artifact| self.objects.has(&artifact.digest, artifact.kind);
+        Ok(state::summary::facts(state, job, contents, &present))
+    }
+}
+
+/// What to plan, from what, and how.
+struct Request<'a> {
+    inputs: &'a InputArgs,
+    solving: &'a SolvingArgs,
+    mps: Option<&'a Path>,
+    /// The state to go on from; none: the whole job is planned.
+    from: Option<&'a Held>,
+    /// Where datasets and files are; none: their content is not named.
+    sources: Option<&'a Sources>,
+    clouds: Clouds,
+}
+
+/// The clouds that stages may be planned at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clouds {
+    All,
+    /// Only those that this sky has a provider for.
+    WithProvider,
+}
+
+/// Where the datasets and files of a job are.
+fn sources(job: &Path, source: Option<&Path>, data: &[(String, PathBuf)]) -> Result<Sources, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    place.store(&here)?.read().map_err(Failure::error)
+    let folder = here.join(job.parent().unwrap_or(Path::new("")));
+    Ok(Sources { here, folder, source: source.map(Path::to_owned), data: data.iter().cloned().collect() })
 }
 
-/// What the state of this folder says of a job.
-fn facts(job: &Job, place: &PlaceArgs) -> Result<FromState, Failure> {
-    let state = held(place)?.ok_or_else(|| {
-        Failure::error("there is no state here to go on from").hint("leave --from-state out to plan the whole job")
-    })?;
-    if let Some(other) = state.job.as_ref().filter(|held| **held != job.name) {
-        let message = format!("the state here is that of job `{other}`, not of `{}`", job.name);
-        return Err(Failure::new(Exit::Stale, message).hint("go to the folder where this job was applied"));
+/// The digests of the content that a job reads on this machine.
+fn contents(job: &Job, sources: Option<&Sources>, terminal: &Terminal) -> Result<Contents, Failure> {
+    let Some(sources) = sources else { return Ok(Contents::default()) };
+    if let Some(unknown) = sources.data.keys().find(|name| !job.datasets.contains_key(*name)) {
+        let names: Vec<&str> = job.datasets.keys().map(String::as_str).collect();
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        return Err(Failure::error(format!(
+            "--data {unknown}=…: the job has no dataset `{unknown}`; its datasets: {known}"
+        )));
     }
-    let facts = state::summary::facts(&state, job);
-    let left = job.expanded().stages.keys().any(|name| !facts.done.contains_key(name));
-    if !left {
-        return Err(Failure::error("the state holds all of the job as done: nothing is left to plan"));
-    }
-    Ok(facts)
+    let waiting = spinner("reading datasets and files".to_owned(), terminal);
+    let (contents, problems) = apply_contents::read(&Wanted::of_job(job), sources);
+    waiting.inspect(ProgressBar::finish_and_clear);
+    problems.iter().for_each(|problem| terminal.warn(problem));
+    Ok(contents)
 }
 
-/// Reads the inputs and plans; `from_state`: what is left, by the state of that folder or of this one.
-fn compute(
-    inputs: &InputArgs,
-    solving: &SolvingArgs,
-    mps: Option<&Path>,
-    from_state: Option<&PlaceArgs>,
-    terminal: &Terminal,
-) -> Result<(Inputs, Plan), Stop> {
-    let read = inputs::read_with_files(inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
+/// Reads the inputs and plans.
+fn compute(request: &Request<'_>, terminal: &Terminal) -> Result<(Inputs, Plan), Stop> {
+    let read = inputs::read_with_files(request.inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
     inputs::warn(&read.warnings, terminal);
-    let catalog = inputs.load_catalog(terminal)?;
+    let catalog = request.inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
+    let solving = request.solving;
     let effort = Effort { nodes: solving.max_nodes, limit: solving.time_limit.map(time_limit) };
-    let stop = |reason: NoPlan| Stop::no_plan(&reason, &read, (&catalog, from_state.is_some()), &effort, terminal);
-    if let Some(path) = mps {
+    let stop = |reason: NoPlan| Stop::no_plan(&reason, &read, (&catalog, request.from.is_some()), &effort, terminal);
+    if let Some(path) = request.mps {
         let program = planner::program(job, policy, &catalog, &effort).map_err(stop)?;
         file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
     }
+    let contents = contents(job, request.sources, terminal)?;
+    let facts = request.from.map(|held| held.facts(job, &contents)).transpose()?;
     let settings = Settings { effort: effort.clone(), compare: solving.compare || job.stages.len() <= COMPARED_STAGES };
     let waiting = waiting("planning", job.stages.len(), catalog.offers.len(), terminal);
-    let planned = match from_state {
-        Some(place) => planner::plan_rest(job, policy, &catalog, &settings, &facts(job, place)?),
+    let plan_under = |policy: &Policy| match &facts {
+        Some(facts) => planner::plan_rest(job, policy, &catalog, &settings, facts),
         None => planner::plan(job, policy, &catalog, &settings),
     };
-    let planned = planned.map_err(stop);
+    let planned = match request.clouds {
+        Clouds::All => plan_under(policy),
+        Clouds::WithProvider => plan_under(&without_missing_clouds(policy, &catalog)),
+    };
+    let planned = match planned {
+        Err(_) if request.clouds == Clouds::WithProvider => match plan_under(policy) {
+            Ok(plan) => Err(only_without_provider(&plan).into()),
+            Err(reason) => Err(stop(reason)),
+        },
+        planned => planned.map_err(stop),
+    };
     waiting.inspect(ProgressBar::finish_and_clear);
-    let plan = planned?;
+    let plan = plan_file::with_contents(planned?, contents).map_err(Failure::error)?;
     Ok((read, plan))
+}
+
+/// The policy, which also denies the clouds that this sky has no provider for.
+fn without_missing_clouds(policy: &Policy, catalog: &Catalog) -> Policy {
+    let clouds = catalog.places.iter().map(|place| place.name.cloud.clone());
+    let missing: BTreeSet<Pattern> = clouds.filter(|cloud| !provider::is_built_in(cloud)).map(Pattern).collect();
+    let mut policy = policy.clone();
+    policy.clouds.deny.extend(missing);
+    policy
+}
+
+/// A job that only clouds without a provider can run.
+fn only_without_provider(plan: &Plan) -> Failure {
+    let said = plan_text::without_provider(&missing_providers(plan)).unwrap_or_default();
+    Failure::error(format!("no plan is possible at the clouds that this sky can use: {said}"))
+        .hint("to rehearse the plan that takes any cloud, add --provider local")
 }
 
 /// A sign of life on a terminal, for as long as a large job takes.
 pub fn waiting(what: &str, stages: usize, offers: usize, terminal: &Terminal) -> Option<ProgressBar> {
+    spinner(format!("{what} {stages} stages on {} offers", grouped(offers as i128)), terminal)
+}
+
+fn spinner(message: String, terminal: &Terminal) -> Option<ProgressBar> {
     let style = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]").ok()?;
-    let message = format!("{what} {stages} stages on {} offers", grouped(offers as i128));
     terminal.animate.then(|| {
         let bar = ProgressBar::new_spinner().with_style(style).with_message(message);
         bar.enable_steady_tick(std::time::Duration::from_millis(200));
@@ -362,10 +540,11 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
         hosts,
         files_in: args.apply.source.clone(),
     };
-    let mut applied = plan_and_apply(args, &inputs, folder, false, terminal)?;
+    let mut applied = plan_and_apply(args, &inputs, folder, None, terminal)?;
     // Every round does without more offers, so this comes to an end.
     while applied.used_up && again(args, terminal)? {
-        applied = plan_and_apply(args, &inputs, folder, true, terminal)?;
+        let held = Held::read(&applied.place)?;
+        applied = plan_and_apply(args, &inputs, folder, Some(&held), terminal)?;
     }
     Ok(applied.exit)
 }
@@ -378,28 +557,32 @@ fn again(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<bool, Failure> {
     terminal.confirm("Do you want to plan the rest anew, from the state as it is?")
 }
 
-/// Plans a job or the rest of it, asks, and applies the plan.
+/// Plans a job, or the rest of it from a state, asks, and applies the plan.
 fn plan_and_apply(
     args: &ApplyVerbArgs,
     inputs: &InputArgs,
     folder: &Path,
-    rest: bool,
+    rest: Option<&Held>,
     terminal: &Terminal,
 ) -> Result<apply::Applied, Failure> {
     let solving = SolvingArgs { compare: false, max_nodes: Effort::default().nodes, time_limit: None };
-    let from = rest.then_some(&args.apply.state.place);
-    let (_, plan) = compute(inputs, &solving, None, from, terminal).map_err(|stop| stop.failure)?;
+    let sources = sources(&inputs.job, args.apply.source.as_deref(), &args.apply.data)?;
+    let clouds = if args.apply.provider.is_some() { Clouds::All } else { Clouds::WithProvider };
+    let request = Request { inputs, solving: &solving, mps: None, from: rest, sources: Some(&sources), clouds };
+    let (_, plan) = compute(&request, terminal).map_err(|stop| stop.failure)?;
+    let place = apply::place_of(&plan, &args.apply)?;
     if !args.apply.json {
         apply::check_plan(&plan, folder, &args.apply)?;
         for warning in &plan.warnings {
             terminal.warn(warning);
         }
-        terminal.out(&format!("{}\n", plan_text::text(&plan, terminal.width)))?;
+        let summary = events::summary(&Held::read(&place)?.preview(&plan));
+        terminal.out(&format!("{}\n{summary}\n\n", plan_text::text(&plan, terminal.width)))?;
     }
     if !args.apply.auto_approve && !terminal.confirm("Do you want to apply this plan?")? {
         return Err(Failure::error(match rest {
-            true => "apply cancelled: the rest was not begun",
-            false => "apply cancelled: nothing was begun",
+            Some(_) => "apply cancelled: the rest was not begun",
+            None => "apply cancelled: nothing was begun",
         }));
     }
     apply::run_plan(&plan, folder, &args.apply, terminal)

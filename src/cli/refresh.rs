@@ -28,19 +28,29 @@ pub struct RefreshArgs {
 pub fn run(args: &RefreshArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let stream = args.json.then(|| Stream::begin(terminal));
     let result = compare(args, terminal, stream.as_ref());
-    if let (Some(stream), Err(failure)) = (&stream, &result) {
-        stream.failed(failure, "refresh");
-    }
-    result
+    result.map_err(|failure| match &stream {
+        Some(stream) => {
+            stream.failed(&failure, "refresh");
+            failure.told()
+        }
+        None => failure,
+    })
 }
 
 fn compare(args: &RefreshArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let args = &RefreshArgs { state: args.state.or_rehearsal(&here, terminal), ..args.clone() };
     let store = args.state.store(&here)?;
     let refreshed = match store.exists().map_err(|error| failure(error.into(), &store))? {
         false => Refreshed::default(),
         true => {
             let (lock, opened) = open_locked(&store, "refresh", &args.state.locking)?;
+            for warning in &opened.warnings {
+                match stream {
+                    Some(stream) => stream.diagnostic("warning", warning, "", None),
+                    None => terminal.warn(warning),
+                }
+            }
             let refreshed = super::runtime()?.block_on(refresh(opened, &args.state.access(&here)));
             drop(lock);
             refreshed.map_err(|error| failure(error, &store))?
@@ -141,8 +151,10 @@ pub fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, Failure>
         return Err(Failure::error(format!("which provider has the machine `{id}`?")).hint(usage));
     };
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let args = &TakeOverArgs { state: args.state.or_rehearsal(&here, terminal), ..args.clone() };
     let store = args.state.store(&here)?;
     let (lock, opened) = open_locked(&store, "import", &args.state.locking)?;
+    opened.warnings.iter().for_each(|warning| terminal.warn(warning));
     let access = args.state.access(&here);
     let taken = take_over(opened, &access, (stage, provider, id));
     let taken = super::runtime()?.block_on(taken);

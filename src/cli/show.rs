@@ -51,7 +51,7 @@ pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         }
         None => {
             let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-            let state = args.place.store(&here)?.read().map_err(Failure::error)?;
+            let state = args.place.or_rehearsal(&here, terminal).store(&here)?.read().map_err(Failure::error)?;
             of_state(state.as_ref(), args, terminal)?
         }
     };
@@ -66,7 +66,12 @@ fn of_plan(path: &Path, args: &ShowArgs, terminal: &Terminal) -> Result<String, 
     for warning in &plan.warnings {
         terminal.warn(warning);
     }
-    Ok(if args.markdown { markdown::text(&plan) } else { plan_text::text(&plan, terminal.width) })
+    if args.markdown {
+        return Ok(markdown::text(&plan));
+    }
+    let missing = plan_text::without_provider(&super::plan::missing_providers(&plan));
+    let note = missing.map(|said| format!("\nNote: {said}.\n")).unwrap_or_default();
+    Ok(plan_text::text(&plan, terminal.width) + &note)
 }
 
 fn of_state(state: Option<&State>, args: &ShowArgs, terminal: &Terminal) -> Result<String, Failure> {

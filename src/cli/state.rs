@@ -1,12 +1,16 @@
 //! What all verbs share that look at a state or change one: where it is, its keys, its lock, its errors.
 
-use super::apply::quoted;
-use super::{Exit, Failure};
+use super::{Exit, Failure, Terminal};
 use crate::apply::Error;
 use crate::provider::Access;
+use crate::state::data::REHEARSING;
 use crate::state::{Address, Cipher, Folder, Lock, LockError, LockLost, Opened, StateError, Store};
+use crate::util::shell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// In the default folder: the states of rehearsals, by provider.
+const REHEARSALS: &str = "rehearsal";
 
 /// Where a state is.
 #[derive(Clone, Debug, clap::Args)]
@@ -75,6 +79,42 @@ impl PlaceArgs {
         }
     }
 
+    /// Whether the user has said where the state is.
+    pub fn is_named(&self) -> bool {
+        self.state.is_some() || self.state_dir.is_some()
+    }
+
+    /// Returns the place of a rehearsal with a provider, unless the user has named another.
+    pub fn of_rehearsal(&self, provider: &str) -> Self {
+        let own = || Path::new(crate::state::folder::FOLDER).join(REHEARSALS).join(provider);
+        let state_dir = if self.is_named() { self.state_dir.clone() } else { Some(own()) };
+        Self { state_dir, ..self.clone() }
+    }
+
+    /// Returns the place that a verb without a plan means: the one that is named, else the state of the folder; if
+    /// there is none, that of the only rehearsal, which is said.
+    pub fn or_rehearsal(&self, here: &Path, terminal: &Terminal) -> Self {
+        if self.is_named() || Folder::resolve(here, None).exists() {
+            return self.clone();
+        }
+        match &self.rehearsals(here)[..] {
+            [only] => {
+                terminal
+                    .note(&format!("The state of the rehearsal in {} is meant: there is no other.", only.display()));
+                Self { state_dir: Some(only.clone()), ..self.clone() }
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// The folders of rehearsals whose places were not named.
+    pub fn rehearsals(&self, here: &Path) -> Vec<PathBuf> {
+        let places =
+            REHEARSING.map(|provider| Self { state: None, state_dir: None, ..self.clone() }.of_rehearsal(provider));
+        let folders = places.into_iter().filter_map(|place| place.state_dir);
+        folders.filter(|folder| Folder::resolve(here, Some(folder)).exists()).collect()
+    }
+
     /// The state's place; asks nobody yet.
     pub fn store(&self, here: &Path) -> Result<Store, Failure> {
         if let (Some(Address::Folder(folder)), Some(other)) = (&self.state, &self.state_dir) {
@@ -92,14 +132,18 @@ impl PlaceArgs {
 
     /// The options that say where it is, for a command that a user may copy.
     pub fn words(&self) -> String {
-        let folder =
-            self.state_dir.as_ref().map(|folder| format!(" --state-dir {}", quoted(&folder.to_string_lossy())));
-        let state = self.state.as_ref().map(|state| format!(" --state {}", quoted(&state.to_string())));
+        let folder = self.state_dir.as_ref().map(|folder| format!(" --state-dir {}", shell::quoted_path(folder)));
+        let state = self.state.as_ref().map(|state| format!(" --state {}", shell::quoted(&state.to_string())));
         folder.into_iter().chain(state).collect()
     }
 }
 
 impl StateArgs {
+    /// The same with the place that a verb without a plan means.
+    pub fn or_rehearsal(&self, here: &Path, terminal: &Terminal) -> Self {
+        Self { place: self.place.or_rehearsal(here, terminal), ..self.clone() }
+    }
+
     /// What providers are reached with; `here` is the current folder.
     pub fn access(&self, here: &Path) -> Access {
         let hosts = super::hosts::file(self.hosts.as_deref(), here);
@@ -146,6 +190,10 @@ pub fn failure(error: Error, store: &Store) -> Failure {
             .hint("what runs goes on, and the state knows of it: once the bucket can be reached, do the same again"),
         Error::OtherJob { .. } => Failure::new(Exit::Stale, error.to_string())
             .hint("apply it in another folder or with --state-dir DIR, or delete the former with `sky destroy`"),
+        Error::Rehearsal { .. } => Failure::new(Exit::Stale, error.to_string()).hint(
+            "a rehearsal has a state of its own: leave --state-dir and --state out, or name a place where there is none; \
+             `sky destroy` deletes what is here",
+        ),
         Error::Stale(_) => Failure::new(Exit::Stale, error.to_string())
             .hint("plan the rest anew from the state as it is: sky plan JOB --from-state --out PLAN"),
         Error::State(StateError::Empty { .. } | StateError::Malformed { .. } | StateError::Missing { .. }) => {
@@ -162,10 +210,10 @@ pub fn failure(error: Error, store: &Store) -> Failure {
 /// How to restore a damaged state, what that gives, and what follows.
 fn restore_hint(store: &Store) -> Option<String> {
     let found = store.restorable()?;
-    let mut hint = format!("cp {} {}", found.from, found.to);
+    let mut hint = shell::command_line(["cp", &found.from, &found.to]);
     if let Some(journal) = &found.unfit {
         // Records of what came after the damaged snapshot mean nothing without it.
-        hint += &format!("; mv {journal} {journal}.old");
+        hint += &format!("; {}", shell::command_line(["mv", journal, &format!("{journal}.old")]));
     }
     hint += &match found.stages {
         0 => format!("\nthis goes back to serial {}, which knows of no stage", found.serial),

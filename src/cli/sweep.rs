@@ -44,6 +44,7 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         return Err(Failure::error("--json cannot ask: it needs --auto-approve or --dry-run"));
     }
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let args = &SweepArgs { state: args.state.or_rehearsal(&here, terminal), ..args.clone() };
     let store = args.state.store(&here)?;
     let access = args.state.access(&here);
     let runtime = super::runtime()?;

@@ -2,12 +2,14 @@
 
 use super::explain::{SourceArgs, read, same_inputs};
 use super::{Exit, Failure, Terminal};
+use crate::apply::contents::{self, Sources, Wanted};
 use crate::model::canonical;
-use crate::plan::file as plan_file;
+use crate::plan::{Plan, file as plan_file};
 use crate::planner::{self, Difference};
 use crate::util::file;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// Check a plan without a solver: every cost, the schedule, every rule, and the proof's arithmetic.
 ///
@@ -33,6 +35,7 @@ pub fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (plan, text) = plan_file::read_as_it_is(&args.plan).map_err(Failure::error)?;
     let (inputs, catalog) = read(&args.sources.inputs(), terminal)?;
     same_inputs(&plan, &inputs, &catalog, &args.plan)?;
+    same_contents(&plan, args)?;
     let found = planner::verify(&plan, &text, &inputs.job.value, &inputs.policy.value, &catalog);
     if args.json {
         let answer = json!({
@@ -57,6 +60,29 @@ pub fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         totals.makespan_ms
     ))?;
     Ok(Exit::Success)
+}
+
+/// A plan can only be judged by the content that it was made for, as far as it is here.
+fn same_contents(plan: &Plan, args: &VerifyArgs) -> Result<(), Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let job = args.sources.inputs().job;
+    let folder = here.join(job.parent().unwrap_or(Path::new("")));
+    let sources = Sources { here, folder, source: None, data: BTreeMap::new() };
+    if plan.contents.is_empty() {
+        return Ok(());
+    }
+    let (now, _) = contents::read(&Wanted::of_plan(plan), &sources);
+    let kinds = [("dataset", &plan.contents.datasets, &now.datasets), ("file", &plan.contents.files, &now.files)];
+    let mut changed = Vec::new();
+    for (kind, planned, now) in kinds {
+        let others = now.iter().filter(|(name, digest)| planned.get(*name).is_some_and(|planned| planned != *digest));
+        changed.extend(others.map(|(name, _)| format!("{kind} `{name}`")));
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} was made for other content of {}", args.plan.display(), changed.join(", "));
+    Err(Failure::new(Exit::Stale, message).hint("bring that content back, or plan again"))
 }
 
 fn one(difference: &Difference) -> Value {

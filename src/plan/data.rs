@@ -5,6 +5,8 @@ use crate::model::{
     ArtifactRef, Bytes, DataRate, Destination, Extras, Gigabyte, Millis, Money, Objective, PlaceName, Purchase, Rate,
     Retries, Tee, Unit,
 };
+use crate::util::hash::Digest;
+use crate::util::tree::{Kind, Measured};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,6 +45,9 @@ pub struct Plan {
     /// What was done already when this was planned; none: nothing was looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from_state: Option<FromState>,
+    /// What the stages read of the machine that planned, by content. What could not be read there is not in it.
+    #[serde(skip_serializing_if = "Contents::is_empty", default)]
+    pub contents: Contents,
     /// SHA-256 of the canonical text of all other members: a plan of which anything was changed is
     /// refused. None: it was written before there was one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -88,6 +93,47 @@ pub struct Inputs {
     pub catalog: String,
     /// The day of the newest price in the catalog, `YYYY-MM-DD`.
     pub catalog_date: String,
+}
+
+/// The content of datasets and files, as far as it could be read where the plan was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contents {
+    /// By the dataset's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub datasets: BTreeMap<String, ContentDigest>,
+    /// By the name that stages give the file.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub files: BTreeMap<String, ContentDigest>,
+}
+
+impl Contents {
+    /// Whether nothing could be read, or nothing is read.
+    pub fn is_empty(&self) -> bool {
+        self.datasets.is_empty() && self.files.is_empty()
+    }
+}
+
+/// The digest of a file, or of a directory with all that is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentDigest {
+    /// Of the file, or of the listing of the directory.
+    pub digest: Digest,
+    /// Sum over its files.
+    pub bytes: Bytes,
+    pub kind: Kind,
+}
+
+impl ContentDigest {
+    /// Returns the digest of a file that a command is given, of which it may matter whether it can be executed.
+    pub fn as_file(&self) -> String {
+        format!("{:?} {}", self.kind, self.digest)
+    }
+}
+
+impl From<Measured> for ContentDigest {
+    fn from(measured: Measured) -> Self {
+        Self { digest: measured.digest, bytes: Bytes(measured.bytes), kind: measured.kind }
+    }
 }
 
 /// The policy's limits on the whole job.

@@ -1,6 +1,6 @@
 //! Reading and writing plan files.
 
-use super::{FORMAT_VERSION, Plan, names};
+use super::{Contents, FORMAT_VERSION, Plan, names};
 use crate::model::canonical;
 use crate::util::{file, hash};
 use std::io;
@@ -41,6 +41,13 @@ pub fn digest(plan: &Plan) -> Result<String, serde_json::Error> {
 /// The digest that a plan carries: that of its members without it.
 pub fn self_digest(plan: &Plan) -> Result<String, serde_json::Error> {
     digest(&Plan { digest: None, ..plan.clone() })
+}
+
+/// Returns the plan with the content that its stages read named in it, and with the digest that it has then.
+pub fn with_contents(plan: Plan, contents: Contents) -> Result<Plan, serde_json::Error> {
+    let plan = Plan { contents, ..plan };
+    let digest = Some(self_digest(&plan)?);
+    Ok(Plan { digest, ..plan })
 }
 
 /// Reads a plan file. One that was changed since it was planned, or that does not say what its digest was then, is

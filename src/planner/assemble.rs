@@ -86,6 +86,8 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         warnings: warnings(parts),
         ways,
         from_state: parts.from_state.cloned(),
+        // Whoever has the files at hand names their content: planning reads none.
+        contents: Contents::default(),
         digest: None,
     }
 }

@@ -22,7 +22,7 @@ pub use explain::{BreakEven, Elsewhere, ExplainError, Explanation, Ruled, Why, e
 pub use frontier::{Frontier, Placed, Point, frontier};
 pub use lines::{Counted, File, Line, Need, What, without, written};
 pub use relax::{Relaxation, Relaxed};
-pub use rest::UsedUp;
+pub use rest::{UsedUp, nothing_left};
 pub use touched::{Touched, TouchedStage, TouchedTransfer, touched};
 pub use verify::{Difference, verify};
 

@@ -20,9 +20,19 @@ pub enum UsedUp {
     Budget { budget: Money, spent: Money },
 }
 
+/// Whether a state holds all of a job as done.
+pub fn nothing_left(job: &Job, from: &FromState) -> bool {
+    job.expanded().stages.keys().all(|name| from.done.contains_key(name))
+}
+
 /// The rest of a job, each copy of a stage as a stage of its own, and the policy with what is left of
 /// its limits.
 pub fn rest(job: &Job, policy: &Policy, from: &FromState) -> Result<(Job, Policy), UsedUp> {
+    if nothing_left(job, from) {
+        // No limit stands in the way of doing nothing.
+        let policy = Policy { deadline: None, budget: None, ..policy.clone() };
+        return Ok((Job { stages: std::collections::BTreeMap::new(), ..job.expanded() }, policy));
+    }
     let elapsed = from.elapsed_ms;
     let left = |deadline: Millis| deadline.0.checked_sub(elapsed.0).filter(|left| *left > 0).map(Millis);
     let deadline = policy.deadline.map(|deadline| left(deadline).ok_or(UsedUp::Deadline { deadline, elapsed }));

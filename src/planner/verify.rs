@@ -96,6 +96,7 @@ fn rewritten(
     let again = Plan {
         solver: plan.solver.clone(),
         digest: plan.digest.clone(),
+        contents: plan.contents.clone(),
         sky_version: plan.sky_version.clone(),
         // Plans of earlier versions do not say what rests on old prices.
         old_prices: plan.old_prices.is_some().then(|| again.old_prices.clone()).flatten(),

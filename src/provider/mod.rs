@@ -201,6 +201,11 @@ pub fn of_cloud(cloud: &str, access: &Access) -> Option<&'static str> {
     access.names().into_iter().find(|name| *name == cloud)
 }
 
+/// Whether this sky has a provider for the places of a cloud.
+pub fn is_built_in(cloud: &str) -> bool {
+    of_cloud(cloud, &Access::default()).is_some()
+}
+
 /// Names one attempt of one stage under one plan; equal for equal attempts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Token {

@@ -1,8 +1,11 @@
 //! The stream of `--json`: one JSON object a line, with the keys and type names that tools know
 //! from `terraform -json`.
 
+use super::plan_text;
 use crate::plan::{Plan, PlannedStage};
+use crate::state::{Preview, Standing};
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the stream's shape.
 const UI: &str = "1.0";
@@ -27,20 +30,23 @@ pub fn version(timestamp: &str) -> Value {
     event("info", "version", &format!("sky {version}"), timestamp, json!({ "sky": version, "ui": UI }))
 }
 
-/// The events of a plan after the first: a change per stage, the costs, and last the summary
-/// with the whole plan in it. `changed` says whether a stage is still to do.
+/// The events of a plan after the first: a change per stage that an apply would run, the costs, and last the summary
+/// with the whole plan in it. `missing` are the clouds of the plan that this sky has no provider for.
 pub fn of_plan(
     plan: &Plan,
+    preview: &Preview,
+    missing: &BTreeMap<String, BTreeSet<String>>,
     timestamp: &str,
-    changed: &dyn Fn(&PlannedStage) -> bool,
 ) -> Result<Vec<Value>, serde_json::Error> {
     let mut events = Vec::new();
-    for stage in plan.stages.iter().filter(|stage| changed(stage)) {
-        let address = format!("stage.{}", stage.name);
-        let message = format!("{address}: plan to create at {}", stage.place);
-        let resource =
-            json!({ "addr": address, "resource": address, "resource_type": "stage", "resource_name": stage.name });
-        let change = json!({ "action": "create", "reason": "planned", "resource": resource });
+    for stage in &plan.stages {
+        let standing = preview.stages.get(&stage.name).copied().unwrap_or(Standing::New);
+        events.extend(planned_change(stage, standing, missing, timestamp));
+    }
+    for name in &preview.removed {
+        let address = format!("stage.{name}");
+        let change = json!({ "action": "delete", "reason": "not_in_plan", "resource": resource(name) });
+        let message = format!("{address}: what runs of it is ended, for the plan does not have it");
         events.push(event("info", "planned_change", &message, timestamp, json!({ "change": change })));
     }
     let message = format!(
@@ -48,14 +54,40 @@ pub fn of_plan(
         plan.totals.cost_micro_usd, plan.totals.compute_micro_usd, plan.totals.egress_micro_usd
     );
     events.push(event("info", "cost_summary", &message, timestamp, json!({ "totals": plan.totals })));
-    for warning in &plan.warnings {
-        events.push(diagnostic("warning", warning, "", timestamp));
+    for warning in plan.warnings.iter().cloned().chain(plan_text::without_provider(missing)) {
+        events.push(diagnostic("warning", &warning, "", timestamp));
     }
-    let add = plan.stages.iter().filter(|stage| changed(stage)).count();
     let mut fields = serde_json::to_value(plan)?;
-    fields["changes"] = changes(add);
-    events.push(event("info", "change_summary", &summary(add), timestamp, fields));
+    fields["changes"] = changes(preview);
+    events.push(event("info", "change_summary", &summary(preview), timestamp, fields));
     Ok(events)
+}
+
+/// What an apply does with a stage; none if it leaves it as it is.
+fn planned_change(
+    stage: &PlannedStage,
+    standing: Standing,
+    missing: &BTreeMap<String, BTreeSet<String>>,
+    timestamp: &str,
+) -> Option<Value> {
+    let address = format!("stage.{}", stage.name);
+    let (action, reason, message) = match standing {
+        Standing::Done => return None,
+        Standing::New => ("create", "planned", format!("{address}: plan to create at {}", stage.place)),
+        Standing::Again(reason) => {
+            ("update", reason.word(), format!("{address}: plan to run again at {}", stage.place))
+        }
+    };
+    let mut change = json!({ "action": action, "reason": reason, "resource": resource(&stage.name) });
+    if missing.contains_key(&stage.place.cloud) {
+        change["provider_missing"] = json!(stage.place.cloud);
+    }
+    Some(event("info", "planned_change", &message, timestamp, json!({ "change": change })))
+}
+
+fn resource(name: &str) -> Value {
+    let address = format!("stage.{name}");
+    json!({ "addr": address, "resource": address, "resource_type": "stage", "resource_name": name })
 }
 
 /// A failed plan still ends with a summary. `conflict`: the lines that clash.
@@ -64,16 +96,53 @@ pub fn of_failure(summary_text: &str, detail: &str, conflict: Option<&Value>, ti
     if let Some(conflict) = conflict {
         said["diagnostic"]["conflict"] = conflict.clone();
     }
-    vec![said, event("info", "change_summary", &summary(0), timestamp, json!({ "changes": changes(0) }))]
+    let nothing = Preview::default();
+    let summary =
+        event("info", "change_summary", &summary(&nothing), timestamp, json!({ "changes": changes(&nothing) }));
+    vec![said, summary]
 }
 
-/// `Plan: N to add, N to change, N to destroy.`
-pub fn summary(add: usize) -> String {
-    format!("Plan: {add} to add, 0 to change, 0 to destroy.")
+/// The whole stream of an operation that could not begin.
+pub fn failed_stream(summary_text: &str, detail: &str, operation: &str, timestamp: &str) -> Vec<Value> {
+    let mut changes = changes(&Preview::default());
+    changes["operation"] = json!(operation);
+    let said = diagnostic("error", summary_text, detail, timestamp);
+    let message = format!("{operation}: nothing was done");
+    vec![version(timestamp), said, event("info", "change_summary", &message, timestamp, json!({ "changes": changes }))]
 }
 
-fn changes(add: usize) -> Value {
-    json!({ "add": add, "change": 0, "import": 0, "remove": 0, "operation": "plan" })
+/// The one object of a verb that answers with one, when it could not answer.
+pub fn failed_object(summary_text: &str, detail: &str, timestamp: &str) -> Value {
+    let mut said = diagnostic("error", summary_text, detail, timestamp);
+    said["format_version"] = json!("1.0");
+    said["error"] = json!(summary_text);
+    said["diagnostics"] = json!([said["diagnostic"]]);
+    said
+}
+
+/// `Plan: N to add, N to change, N to destroy.`, and what is done already.
+pub fn summary(preview: &Preview) -> String {
+    let (added, changed, removed) = (preview.added(), preview.changed(), preview.removed.len());
+    let mut text = format!("Plan: {added} to add, {changed} to change, {removed} to destroy.");
+    text += &match preview.unchanged() {
+        0 => String::new(),
+        1 => " 1 stage is done already.".to_owned(),
+        count => format!(" {count} stages are done already."),
+    };
+    text += &match preview.undecided() {
+        0 => String::new(),
+        count => format!(" Of those to change, {count} run only if what they read comes out different."),
+    };
+    text
+}
+
+fn changes(preview: &Preview) -> Value {
+    let (add, change, remove) = (preview.added(), preview.changed(), preview.removed.len());
+    let mut changes = json!({ "add": add, "change": change, "import": 0, "remove": remove, "operation": "plan" });
+    if preview.unchanged() > 0 {
+        changes["unchanged"] = json!(preview.unchanged());
+    }
+    changes
 }
 
 fn diagnostic(severity: &str, summary: &str, detail: &str, timestamp: &str) -> Value {

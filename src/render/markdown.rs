@@ -1,74 +1,173 @@
 //! A plan as a comment on a pull request.
 
 use super::plan_text::{assumed_speeds, machine, saving_money, saving_time, transfer_time};
-use crate::plan::Plan;
+use crate::model::Money;
+use crate::model::units::grouped;
+use crate::plan::{Plan, PlannedStage, PlannedTransfer};
 use crate::util::text::{Styles, clean};
-use std::fmt::Write;
+use std::collections::BTreeSet;
 
-/// GitHub-flavoured markdown. The first line is a hidden tag by which a bot finds its comment.
+/// Code hosts refuse comments of more than 65,536 characters. This is counted in bytes, of which no text has fewer
+/// than characters, and leaves room for a line or two that a bot adds.
+const MOST_BYTES: usize = 65_000;
+/// What the rows may take of it at least, however long the warnings are.
+const ROWS_BYTES: usize = 40_000;
+
+/// Returns GitHub-flavoured markdown that code hosts accept as a comment: of a plan that is too large, the dearest
+/// rows are there, and a line says what was left out. The first line is a hidden tag by which a bot finds its comment.
 pub fn text(plan: &Plan) -> String {
-    let mut text = format!("<!-- sky-plan:{} -->\n### sky plan: {}\n\n", comment(&plan.job), cell(&plan.job));
-    let mut line = |line: String| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{line}");
-    };
-    line(format!("**{}**, ends after **{}**", plan.totals.cost_micro_usd, plan.totals.makespan_ms));
+    let (head, foot) = (head(plan), foot(plan));
+    let warnings: Vec<String> =
+        plan.warnings.iter().map(|warning| format!("\n> **warning:** {}\n", cell(warning))).collect();
+    let rest = MOST_BYTES.saturating_sub(head.len() + foot.len());
+    let warnings = first_that_fit(&warnings, rest.saturating_sub(ROWS_BYTES));
+    let rest = rest.saturating_sub(warnings.len());
+    let stages: Vec<(Money, String)> = plan.stages.iter().map(|one| (one.cost_micro_usd, stage_row(one))).collect();
+    let transfers: Vec<(Money, String)> =
+        plan.transfers.iter().map(|one| (one.cost_micro_usd, transfer_row(one))).collect();
+    let kept = dearest_that_fit(&stages, &transfers, rest.saturating_sub(NOTE_BYTES));
+    let mut text = head + STAGE_HEAD;
+    text.extend(
+        stages.iter().enumerate().filter(|(number, _)| kept.contains(number)).map(|(_, (_, row))| row.as_str()),
+    );
+    let shown = |number: usize| kept.contains(&(stages.len() + number));
+    if (0..transfers.len()).any(shown) {
+        text += TRANSFER_HEAD;
+        text.extend(
+            transfers.iter().enumerate().filter(|(number, _)| shown(*number)).map(|(_, (_, row))| row.as_str()),
+        );
+    }
+    text += &left_out(&stages, &transfers, &kept);
+    text + &warnings + &foot
+}
+
+const STAGE_HEAD: &str =
+    "\n| stage | place | machine | start | end | cost |\n| --- | --- | --- | ---: | ---: | ---: |\n";
+const TRANSFER_HEAD: &str =
+    "\n| transfer | from | to | size | time | cost |\n| --- | --- | --- | ---: | ---: | ---: |\n";
+/// Room for the heads of the tables and for the line about what was left out.
+const NOTE_BYTES: usize = STAGE_HEAD.len() + TRANSFER_HEAD.len() + 400;
+
+fn head(plan: &Plan) -> String {
+    let job = first_characters(&plan.job, 200);
+    let mut text = format!("<!-- sky-plan:{} -->\n### sky plan: {}\n\n", comment(&job), cell(&job));
+    text += &format!("**{}**, ends after **{}**\n", plan.totals.cost_micro_usd, plan.totals.makespan_ms);
     if let Some(single) = &plan.single_cloud {
-        line(format!(
-            "\nBest single cloud ({}): {}, {}. Saved: {} of the cost, {} of the time.",
+        text += &format!(
+            "\nBest single cloud ({}): {}, {}. Saved: {} of the cost, {} of the time.\n",
             cell(&single.cloud),
             single.cost_micro_usd,
             single.makespan_ms,
             saving_money(plan, single),
             saving_time(plan, single)
-        ));
+        );
     }
-    line("\n| stage | place | machine | start | end | cost |\n| --- | --- | --- | ---: | ---: | ---: |".to_owned());
-    for stage in &plan.stages {
-        line(format!(
-            "| {} | {} | {} | {} | {} | {} |",
-            cell(&stage.name),
-            cell(&stage.place.to_string()),
-            cell(&machine(stage)),
-            stage.start_ms,
-            stage.end_ms,
-            stage.cost_micro_usd
-        ));
-    }
-    if !plan.transfers.is_empty() {
-        line("\n| transfer | from | to | size | time | cost |\n| --- | --- | --- | ---: | ---: | ---: |".to_owned());
-    }
-    for transfer in &plan.transfers {
-        line(format!(
-            "| {} | {} | {} | {} | {} | {} |",
-            cell(&transfer.artifact.to_string()),
-            cell(&transfer.from.to_string()),
-            cell(&transfer.to.to_string()),
-            transfer.bytes,
-            transfer_time(transfer),
-            transfer.cost_micro_usd.exact()
-        ));
-    }
+    text
+}
+
+fn foot(plan: &Plan) -> String {
     let assumed = assumed_speeds(plan);
-    if !assumed.is_empty() {
-        line(format!("\n<sub>{}</sub>", assumed.trim()));
-    }
-    if let Some(old) = &plan.old_prices {
-        line(format!("\n{} rests on old prices: {}", old.cost_micro_usd, super::plan_text::old_prices(old)));
-    }
-    for warning in &plan.warnings {
-        line(format!("\n> **warning:** {}", cell(warning)));
-    }
-    line(format!(
-        "\n<sub>{} by {} {}, gap {} ppm; prices up to {}; catalog `{}`</sub>",
+    let assumed = first_characters(assumed.trim(), 2_000);
+    let assumed = if assumed.is_empty() { assumed } else { format!("\n<sub>{assumed}</sub>\n") };
+    let old = plan
+        .old_prices
+        .as_ref()
+        .map(|old| format!("\n{} rests on old prices: {}\n", old.cost_micro_usd, super::plan_text::old_prices(old)));
+    let assumed = assumed + &first_characters(&old.unwrap_or_default(), 2_000);
+    let proof = format!(
+        "\n<sub>{} by {} {}, gap {} ppm; prices up to {}; catalog `{}`</sub>\n",
         cell(&plan.solver.status),
         cell(&plan.solver.name),
         cell(&plan.solver.version),
         plan.solver.gap,
         cell(&plan.inputs.catalog_date),
         cell(&plan.inputs.catalog).replace('`', "")
-    ));
+    );
+    assumed + &proof
+}
+
+fn stage_row(stage: &PlannedStage) -> String {
+    format!(
+        "| {} | {} | {} | {} | {} | {} |\n",
+        cell(&stage.name),
+        cell(&stage.place.to_string()),
+        cell(&machine(stage)),
+        stage.start_ms,
+        stage.end_ms,
+        stage.cost_micro_usd
+    )
+}
+
+fn transfer_row(transfer: &PlannedTransfer) -> String {
+    format!(
+        "| {} | {} | {} | {} | {} | {} |\n",
+        cell(&transfer.artifact.to_string()),
+        cell(&transfer.from.to_string()),
+        cell(&transfer.to.to_string()),
+        transfer.bytes,
+        transfer_time(transfer),
+        transfer.cost_micro_usd.exact()
+    )
+}
+
+/// The first of some paragraphs that fit in so many bytes, and how many do not.
+fn first_that_fit(paragraphs: &[String], most: usize) -> String {
+    let mut text = String::new();
+    for (number, paragraph) in paragraphs.iter().enumerate() {
+        let note = format!("\n> and {} more warnings\n", paragraphs.len() - number);
+        let last = number + 1 == paragraphs.len();
+        if text.len() + paragraph.len() + if last { 0 } else { note.len() } > most {
+            return text + &note;
+        }
+        text += paragraph;
+    }
     text
+}
+
+/// The rows that fit in so many bytes, by their number, transfers after stages: all if they do, else the dearest
+/// first, of equally dear ones those that come first.
+fn dearest_that_fit(stages: &[(Money, String)], transfers: &[(Money, String)], most: usize) -> BTreeSet<usize> {
+    let rows: Vec<&(Money, String)> = stages.iter().chain(transfers).collect();
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|number| (std::cmp::Reverse(rows[*number].0), *number));
+    let mut bytes = 0;
+    let fits = order.into_iter().filter(|number| {
+        let fits = bytes + rows[*number].1.len() <= most;
+        bytes += if fits { rows[*number].1.len() } else { 0 };
+        fits
+    });
+    fits.collect()
+}
+
+/// What is not in the tables, and what it costs.
+fn left_out(stages: &[(Money, String)], transfers: &[(Money, String)], kept: &BTreeSet<usize>) -> String {
+    let missing = |rows: &[(Money, String)], first: usize| {
+        let rows = rows.iter().enumerate().filter(|(number, _)| !kept.contains(&(first + number)));
+        let costs: Vec<Money> = rows.map(|(_, (cost, _))| *cost).collect();
+        (costs.len(), costs.into_iter().sum::<Money>())
+    };
+    let part = |(count, cost): (usize, Money), all: usize, noun: &str| {
+        (count > 0).then(|| format!("{} of {} {noun} ({cost})", grouped(count as i128), grouped(all as i128)))
+    };
+    let parts: Vec<String> = [
+        part(missing(stages, 0), stages.len(), "stages"),
+        part(missing(transfers, stages.len()), transfers.len(), "transfers"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\n**Left out** to stay below 65,536 characters, the limit for comments: {}. The dearest are shown; \
+             `sky plan` shows all.\n",
+            parts.join(" and ")
+        ),
+    }
+}
+
+fn first_characters(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
 }
 
 /// Text that stays text: it cannot end its cell, and is no HTML, no link and no picture.

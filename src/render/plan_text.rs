@@ -4,6 +4,7 @@ use super::table;
 use crate::model::accelerator::count_text;
 use crate::model::{Bandwidth, Millis, Money};
 use crate::plan::{FromState, OldPrices, Plan, PlannedObjective, PlannedStage, PlannedTransfer, SingleCloud};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// The whole plan. `width` is that of the terminal, if there is one.
@@ -23,6 +24,29 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
     text.push('\n');
     text.push_str(&proof(plan));
     text
+}
+
+/// Says which stages are planned at clouds that this sky has no provider for; none if there are none. `missing` has
+/// the stages by cloud.
+pub fn without_provider(missing: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
+    let clouds: Vec<String> = missing.iter().map(|(cloud, stages)| format!("{cloud} ({})", named(stages))).collect();
+    (!clouds.is_empty()).then(|| {
+        format!(
+            "this sky has no provider for {}: it can plan these stages and not run them there; `sky apply` with \
+             --provider local rehearses them, and `sky apply JOB` plans without such clouds",
+            clouds.join(", ")
+        )
+    })
+}
+
+/// `stage.a, stage.b and 3 more`.
+fn named(stages: &BTreeSet<String>) -> String {
+    const SHOWN: usize = 5;
+    let names: Vec<String> = stages.iter().take(SHOWN).map(|name| format!("stage.{name}")).collect();
+    match stages.len().saturating_sub(SHOWN) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
 }
 
 fn heading(plan: &Plan) -> String {

@@ -9,6 +9,7 @@
 use crate::util::file;
 use age::x25519::{Identity, Recipient};
 use age::{DecryptError, Decryptor, Encryptor};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -109,6 +110,11 @@ impl Cipher {
                     .to_owned())
             }
         }
+    }
+
+    /// The public keys that what is written is sealed for.
+    pub fn recipients(&self) -> BTreeSet<String> {
+        self.recipients.iter().map(ToString::to_string).collect()
     }
 
     /// Whether what is written is sealed.

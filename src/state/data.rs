@@ -48,6 +48,9 @@ pub struct State {
     /// Offers that were not to be had.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub exhausted: BTreeSet<Exhausted>,
+    /// The age public keys that the snapshot is encrypted for; none: it is plain, or a sky wrote it that did not say.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub encrypted_for: BTreeSet<String>,
     /// The addresses of the buckets for data in between, by place: they are there, or may be.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub buckets: BTreeMap<PlaceName, String>,
@@ -149,10 +152,20 @@ pub enum Status {
     Skipped,
 }
 
+/// The providers that rehearse plans for other places: processes of this machine, and the simulated cloud.
+pub const REHEARSING: [&str; 2] = ["local", "sim"];
+
 /// The fingerprint of an attempt that was taken over by hand: whoever did so says that it fits.
 pub const IMPORTED: &str = "imported";
 
 impl StageRecord {
+    /// The provider that a stage of another place was rehearsed with; none: it ran where its place is, or on machines
+    /// of one's own in place of it.
+    pub fn rehearsed_with(&self) -> Option<&str> {
+        let rehearses = REHEARSING.contains(&self.provider.as_str()) && self.place.cloud != self.provider;
+        (rehearses && self.attempt > 0).then_some(self.provider.as_str())
+    }
+
     /// Whether it was taken over by hand.
     pub fn imported(&self) -> bool {
         self.fingerprint == IMPORTED
@@ -223,6 +236,7 @@ impl State {
             spent_micro_usd: Money(0),
             copies: BTreeMap::new(),
             exhausted: BTreeSet::new(),
+            encrypted_for: BTreeSet::new(),
             buckets: BTreeMap::new(),
         }
     }

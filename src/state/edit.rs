@@ -22,7 +22,10 @@ pub enum Refused {
 
 /// Whether `pushed` may take the place of the state that is open; `false` if it is just that.
 pub fn may_push(opened: &Opened, pushed: &State) -> Result<bool, Refused> {
-    let current = &opened.state;
+    // What was only written anew on opening is as it was.
+    let serial = opened.rewritten.unwrap_or(opened.state.serial);
+    let current = &State { serial, ..opened.state.clone() };
+    let pushed = &as_written_there(pushed, current);
     let never_used = current.serial <= 1 && current.stages.is_empty() && current.journal_sequence == 0;
     if never_used {
         return Ok(true);
@@ -41,6 +44,12 @@ pub fn may_push(opened: &Opened, pushed: &State) -> Result<bool, Refused> {
         std::cmp::Ordering::Equal => Err(Refused::Same { serial: current.serial }),
         std::cmp::Ordering::Greater => Ok(true),
     }
+}
+
+/// A state with what a snapshot says of its writer as in another.
+fn as_written_there(state: &State, there: &State) -> State {
+    let (sky_version, encrypted_for) = (there.sky_version.clone(), there.encrypted_for.clone());
+    State { sky_version, encrypted_for, ..state.clone() }
 }
 
 impl Opened {

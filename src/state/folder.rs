@@ -158,15 +158,22 @@ impl Folder {
         let in_form = snapshot::in_form(sealed, &name, cipher)?
             && (!decoded.plain || snapshot::in_form(false, &name, cipher)?)
             && (!decoded.sealed || snapshot::in_form(true, &name, cipher)?);
+        let for_others = snapshot::for_others(sealed, &state, cipher);
         decoded.records.iter().for_each(|record| state.take(record));
         self.check_buckets(&state)?;
         let fence = lock.map(Lock::fence);
         let mut journal = Journal::open(&path, decoded.whole, state.journal_sequence)?.under(cipher.clone(), fence);
-        if !in_form {
+        let mut rewritten = None;
+        if !in_form || for_others {
+            rewritten = Some(state.serial);
             self.fold(&mut state, &mut journal, cipher)?;
         }
+        if for_others {
+            self.seal_kept_records(cipher)?;
+            warnings.push(snapshot::SEALED_ANEW.to_owned());
+        }
         let home = Home::Folder(self.clone(), cipher.clone());
-        Ok(Opened { state, journal: Log::File(journal), warnings, home })
+        Ok(Opened { state, journal: Log::File(journal), warnings, rewritten, home })
     }
 
     /// Folds the journal into a new snapshot and empties it.
@@ -195,6 +202,18 @@ impl Folder {
         let bytes = std::fs::read(&self.snapshot).map_err(|error| file::named(&self.snapshot, "read", error))?;
         file::write_atomic(&path, &snapshot::keep(bytes, cipher)?)?;
         Ok(path.display().to_string())
+    }
+
+    /// Seals the records of the last operations, which are kept for people, for those that all is sealed for now.
+    fn seal_kept_records(&self, cipher: &Cipher) -> io::Result<()> {
+        let path = journal::backup(&self.journal());
+        let Ok(kept) = read_journal(&path, cipher) else { return Ok(()) };
+        if kept.records.is_empty() {
+            return Ok(());
+        }
+        let lines = kept.records.iter().map(|record| journal::encode(record, cipher));
+        let lines = lines.collect::<io::Result<String>>()?;
+        file::write_atomic(&path, lines.as_bytes())
     }
 
     /// Puts a copy of the journal in its place: who has the former one open writes into the void.

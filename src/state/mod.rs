@@ -9,6 +9,7 @@
 //! .sky/lock                held by flock while an operation runs; says who
 //! .sky/store               only if the state is in a bucket: in which
 //! .sky/stages/NAME/N/      attempt N of a stage (the local provider's machine; its log)
+//! .sky/rehearsal/PROVIDER/ all of these again, of a rehearsal with that provider
 //! .sky/objects/            outputs by content hash
 //! .sky/artifacts/NAME/OUT  outputs by name, for people
 //! ```
@@ -35,6 +36,7 @@ mod objects;
 pub mod opened;
 mod segments;
 pub mod snapshot;
+pub mod standing;
 pub mod store;
 pub mod summary;
 #[cfg(test)]
@@ -50,5 +52,6 @@ pub use holder::Holder;
 pub use lock::{Lock, LockError, LockLost};
 pub use opened::Opened;
 pub use snapshot::StateError;
+pub use standing::{Preview, Standing, preview};
 pub use store::Store;
 pub use summary::{holds, summary, text_rows};

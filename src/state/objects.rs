@@ -68,17 +68,20 @@ pub async fn open(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) -> Resu
     let in_form = snapshot::in_form(sealed, &url, cipher)?
         && (!tail.decoded.plain || snapshot::in_form(false, &url, cipher)?)
         && (!tail.decoded.sealed || snapshot::in_form(true, &url, cipher)?);
+    let (for_others, serial) = (snapshot::for_others(sealed, &state, cipher), state.serial);
     let at = (state.journal_sequence, tail.names, tail.length);
     let segments = Segments::open(bucket.patiently(), cipher.clone(), lock.map(Lock::fence), at);
     let (bucket, cipher) = (bucket.patiently(), cipher.clone());
     let home = Home::Bucket(Objects { bucket, cipher, version: found.version, bytes: found.bytes });
     let former = lock.and_then(|lock| lock.former.clone());
-    let anew = !in_form || former.as_ref().is_some_and(|former| former.may_live);
-    let warnings = former.into_iter().map(|former| former.words).collect();
-    let mut opened = Opened { state, journal: Log::Segments(segments), warnings, home };
+    let anew = !in_form || for_others || former.as_ref().is_some_and(|former| former.may_live);
+    let mut warnings: Vec<String> = former.into_iter().map(|former| former.words).collect();
+    warnings.extend(for_others.then(|| snapshot::SEALED_ANEW.to_owned()));
+    let mut opened = Opened { state, journal: Log::Segments(segments), warnings, rewritten: None, home };
     if anew {
         // After this, a snapshot that the former holder is about to write is refused.
         opened.compact().await?;
+        opened.rewritten = Some(serial);
     }
     Ok(opened)
 }

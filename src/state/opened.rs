@@ -16,6 +16,8 @@ pub struct Opened {
     pub journal: Log,
     /// What was odd but mended.
     pub warnings: Vec<String>,
+    /// The serial of the snapshot that was there, if it was written anew on opening with nothing changed in it.
+    pub rewritten: Option<u64>,
     pub(super) home: Home,
 }
 

@@ -71,13 +71,31 @@ pub fn decode(bytes: &[u8], path: &str, cipher: &Cipher) -> Result<State, StateE
 pub fn encode(state: &mut State, cipher: &Cipher) -> io::Result<Vec<u8>> {
     state.serial += 1;
     state.sky_version = env!("CARGO_PKG_VERSION").to_owned();
+    state.encrypted_for = cipher.recipients();
     let text = canonical::to_text(state).map_err(io::Error::from)?;
     cipher.seal(text.as_bytes()).map_err(io::Error::other)
 }
 
-/// The bytes of a former snapshot as they are kept: what was plain is sealed too.
+/// The bytes of a former snapshot as they are kept: sealed for those that a new one is sealed for, as far as it can be
+/// opened.
 pub fn keep(former: Vec<u8>, cipher: &Cipher) -> io::Result<Vec<u8>> {
-    if is_sealed(&former) { Ok(former) } else { cipher.seal(&former).map_err(io::Error::other) }
+    if is_sealed(&former) && !cipher.seals() {
+        return Ok(former);
+    }
+    match cipher.open(&former) {
+        Ok(plain) => cipher.seal(&plain).map_err(io::Error::other),
+        Err(_) => Ok(former),
+    }
+}
+
+/// What is said when a sealed state is sealed for others than it was.
+pub const SEALED_ANEW: &str = "the state was encrypted for other keys than --state-recipients or \
+    SKY_STATE_RECIPIENTS names now: it is written anew for these; copies that were kept by `sky state mv`, `rm` and \
+    `push` stay as they are";
+
+/// Whether a sealed state is sealed for others than what is written now.
+pub fn for_others(sealed: bool, state: &State, cipher: &Cipher) -> bool {
+    sealed && cipher.seals() && state.encrypted_for != cipher.recipients()
 }
 
 /// Whether bytes are in the form in which the keys would write them; else they are written anew. An error if the

@@ -1,14 +1,16 @@
-//! Small things that every room may use: atomic files, hashes, the clock, the cache folder; and
-//! the seam of the simulation.
+//! Small things that every room may use: atomic files, hashes, the clock, the cache folder, words
+//! for a shell; and the seam of the simulation.
 
 pub mod archive;
 pub mod cache;
 pub mod clock;
 pub mod crash;
+pub mod digests;
 pub mod file;
 pub mod hash;
 pub mod interruptible;
 pub mod secret;
+pub mod shell;
 pub mod simulation;
 pub mod task;
 pub mod text;

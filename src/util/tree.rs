@@ -4,6 +4,7 @@
 //! executable bits, symbolic links; not owners, times or other mode bits. A copy has the times of the original, by which
 //! programs such as `make` decide what is to be done again.
 
+use super::digests::{Digests, Large};
 use super::hash::Digest;
 use super::interruptible::Bounds;
 use super::{file, hash};
@@ -71,7 +72,13 @@ pub fn measure(path: &Path, links: Links) -> io::Result<Measured> {
 
 /// The same, held to bounds.
 pub fn measure_within(path: &Path, links: Links, bounds: &Bounds) -> io::Result<Measured> {
-    read_value(path, None, links, bounds)
+    read_value(path, None, links, (bounds, None))
+}
+
+/// Digests a whole value, held to bounds; large files that are as they were when they were last read are not read
+/// again.
+pub fn measure_remembered(path: &Path, links: Links, bounds: &Bounds, digests: &Digests) -> io::Result<Measured> {
+    read_value(path, None, links, (bounds, Some(digests)))
 }
 
 /// Copies a value to `to`, which must not exist.
@@ -81,12 +88,12 @@ pub fn copy(from: &Path, to: &Path, links: Links, sharing: Sharing) -> io::Resul
 
 /// The same, held to bounds.
 pub fn copy_within(from: &Path, to: &Path, links: Links, sharing: Sharing, bounds: &Bounds) -> io::Result<()> {
-    read_value(from, Some(Target { to, sharing, digested: false }), links, bounds).map(drop)
+    read_value(from, Some(Target { to, sharing, digested: false }), links, (bounds, None)).map(drop)
 }
 
 /// Copies a value to `to`, which must not exist, and measures what was written there.
 pub fn copy_measured(from: &Path, to: &Path, links: Links, sharing: Sharing, bounds: &Bounds) -> io::Result<Measured> {
-    read_value(from, Some(Target { to, sharing, digested: true }), links, bounds)
+    read_value(from, Some(Target { to, sharing, digested: true }), links, (bounds, None))
 }
 
 /// Where a copy is made.
@@ -99,10 +106,15 @@ struct Target<'a> {
 }
 
 /// Reads a value, and copies it if there is a target.
-fn read_value(path: &Path, target: Option<Target<'_>>, links: Links, bounds: &Bounds) -> io::Result<Measured> {
+fn read_value(
+    path: &Path,
+    target: Option<Target<'_>>,
+    links: Links,
+    (bounds, digests): (&Bounds, Option<&Digests>),
+) -> io::Result<Measured> {
     let metadata = std::fs::metadata(path).map_err(|error| file::named(path, "read", error))?;
     let top = kind(path, &metadata)?;
-    let mut reader = Reader { bounds, taken: 0, buffer: vec![0; PIECE] };
+    let mut reader = Reader { bounds, digests, taken: 0, buffer: vec![0; PIECE] };
     if top != Kind::Directory {
         let digest = reader.file(path, &metadata, target)?;
         return Ok(Measured { digest, bytes: reader.taken, kind: top });
@@ -151,6 +163,8 @@ fn read_value(path: &Path, target: Option<Target<'_>>, links: Links, bounds: &Bo
 /// Reads files one after the other.
 struct Reader<'a> {
     bounds: &'a Bounds,
+    /// What is remembered of large files; none: all are read.
+    digests: Option<&'a Digests>,
     /// Bytes of all files so far.
     taken: u64,
     buffer: Vec<u8>,
@@ -166,11 +180,18 @@ impl Reader<'_> {
         };
         // Seen before anything is read: a file may be mostly holes.
         self.bounds.check(self.taken.saturating_add(metadata.len())).map_err(too_large)?;
+        let large = self.digests.filter(|_| target.is_none()).and_then(|digests| digests.large(from, metadata));
+        if let Some(known) = large.as_ref().and_then(Large::known) {
+            self.taken += metadata.len();
+            return Ok(known);
+        }
         // What was a file a moment ago may be a pipe now, which nobody may ever write to.
         let flags = rustix::fs::OFlags::NONBLOCK.bits();
         let mut open = File::options().read(true).custom_flags(flags.cast_signed()).open(from).map_err(fail)?;
         let Some(target) = target else {
-            return self.digest(&mut open, from);
+            let digest = self.digest(&mut open, from)?;
+            large.inspect(|large| large.remember(&digest));
+            return Ok(digest);
         };
         let mut written = create(target.to)?;
         let shared = rustix::fs::ioctl_ficlone(&written, &open).is_ok();

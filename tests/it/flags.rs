@@ -64,9 +64,9 @@ fn check_compares_bytes() {
 #[test]
 fn detailed_exit_code_tells_whether_there_is_something_to_do() {
     let sandbox = pipeline();
-    let detailed = [PLAN.as_slice(), &["--detailed-exitcode"]].concat();
+    let detailed = [PLAN.as_slice(), &["--detailed-exitcode", "--state-dir", "st"]].concat();
     assert!(sandbox.stdout(&detailed, 2).contains("Plan: 2 to add"));
-    let applied = with_path(&sandbox, &["apply", "plan.json", "--provider", "local"]);
+    let applied = with_path(&sandbox, &["apply", "plan.json", "--provider", "local", "--state-dir", "st"]);
     assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
     assert!(sandbox.stdout(&detailed, 0).contains("No changes."));
     // Another command is something to do.
@@ -77,12 +77,13 @@ fn detailed_exit_code_tells_whether_there_is_something_to_do() {
 #[test]
 fn a_job_is_planned_and_applied_in_one_go() {
     let sandbox = pipeline();
-    let args = ["apply", "job.toml", "--catalog", "catalog", "--auto-approve", "--provider", "local"];
+    let args =
+        ["apply", "job.toml", "--catalog", "catalog", "--auto-approve", "--provider", "local", "--state-dir=.sky"];
     let applied = with_path(&sandbox, &args);
     assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
     let counts = std::fs::read_dir(sandbox.path(".sky/objects")).map(|entries| entries.count()).unwrap_or(0);
     assert!(counts > 0, "the outputs are kept");
-    let detailed = ["plan", "--catalog", "catalog", "--detailed-exitcode"];
+    let detailed = ["plan", "--catalog", "catalog", "--detailed-exitcode", "--state-dir=.sky"];
     sandbox.stdout(&detailed, 0);
 }
 

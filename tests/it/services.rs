@@ -329,7 +329,7 @@ fn a_job_of_services_goes_through_every_verb() {
     assert!(sandbox.stdout(&["plan", "--catalog", "catalog", "--markdown"], 0).contains("service/warehouse"));
     let why = sandbox.stdout(&["explain", "plan.json", "query", "--catalog", "catalog"], 0);
     assert!(why.contains("$12.50 at $5.00 per TB scanned"), "{why}");
-    sandbox.stdout(&["apply", "plan.json", "--provider", "local"], 0);
+    sandbox.stdout(&["apply", "plan.json", "--provider", "local", "--stand-ins"], 0);
     // A plan that says less was paid is refused.
     sandbox.write(
         "cheap.json",

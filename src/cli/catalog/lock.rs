@@ -4,6 +4,7 @@ use super::diff::summary;
 use crate::catalog::lock::{self, LOCK, Lock};
 use crate::catalog::{Catalog, diff};
 use crate::cli::{Exit, Failure, Terminal, lock as locks};
+use crate::util::shell;
 use clap::Args;
 use std::path::Path;
 
@@ -58,7 +59,7 @@ pub fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<(), Fai
     if pinned || !named {
         terminal.note(refresh(folder, None)?.trim_end());
     } else {
-        terminal.note(&format!("Plan with it: sky plan --catalog {}", folder.display()));
+        terminal.note(&format!("Plan with it: sky plan --catalog {}", shell::quoted_path(folder)));
     }
     Ok(())
 }

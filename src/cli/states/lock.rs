@@ -46,15 +46,15 @@ pub struct ForceUnlockArgs {
     pub place: PlaceArgs,
 }
 
-fn store(place: &PlaceArgs) -> Result<Store, Failure> {
+fn store(place: &PlaceArgs, terminal: &Terminal) -> Result<Store, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    place.store(&here)
+    place.or_rehearsal(&here, terminal).store(&here)
 }
 
 /// Shows who holds it.
 pub fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let LockVerb::Show(args) = &args.verb;
-    let store = store(&args.place)?;
+    let store = store(&args.place, terminal)?;
     let holder = store.holder().map_err(Failure::error)?;
     let over = holder.as_ref().is_some_and(|holder| holder.is_over());
     let text = match holder {
@@ -74,7 +74,7 @@ pub fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 
 /// Shows who holds it, asks, and ends it.
 pub fn force_unlock(args: &ForceUnlockArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let store = store(&args.place)?;
+    let store = store(&args.place, terminal)?;
     let Some(holder) = store.holder().map_err(Failure::error)? else {
         return Err(Failure::error(format!("nobody holds the lock of {}", store.name())));
     };

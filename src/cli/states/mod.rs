@@ -22,7 +22,7 @@ pub struct StateVerbArgs {
 }
 
 /// What to do with a state.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum StateVerb {
     List(list::ListArgs),
     Show(list::ShowArgs),
@@ -35,7 +35,22 @@ pub enum StateVerb {
 
 /// Runs the verb.
 pub fn run(args: &StateVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    match &args.verb {
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let mut verb = args.verb.clone();
+    // A state that is pushed may be the first of its place.
+    let place = match &mut verb {
+        StateVerb::List(args) => Some(&mut args.place),
+        StateVerb::Show(args) => Some(&mut args.place),
+        StateVerb::Journal(args) => Some(&mut args.place),
+        StateVerb::Mv(args) => Some(&mut args.place),
+        StateVerb::Rm(args) => Some(&mut args.place),
+        StateVerb::Pull(args) => Some(&mut args.place),
+        StateVerb::Push(_) => None,
+    };
+    if let Some(place) = place {
+        *place = place.or_rehearsal(&here, terminal);
+    }
+    match &verb {
         StateVerb::List(args) => list::list(args, terminal),
         StateVerb::Show(args) => list::show(args, terminal),
         StateVerb::Journal(args) => journal::run(args, terminal),

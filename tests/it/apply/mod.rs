@@ -191,14 +191,22 @@ fn datasets_files_and_stand_ins() {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(place.path("tool.sh"), mode).unwrap();
     ended(&place.apply(&[]), 1);
-    let said = ended(&place.apply(&["--provider", "local"]), 0);
+    // Nothing runs on an empty file unless somebody asks for that; and only in a rehearsal.
+    for provider in ["local", "sim"] {
+        let said = ended(&place.apply(&["--provider", provider]), 1);
+        assert!(said.contains("dataset `far` lies at azure:eastus") && said.contains("--data far=PATH"), "{said}");
+    }
+    let said = ended(&place.apply(&["--stand-ins"]), 1);
+    assert!(said.contains("--stand-ins is for rehearsals"), "{said}");
+    let rehearsal = [&["--provider", "local"][..], &["--stand-ins", "--state-dir", ".sky"]].concat();
+    let said = ended(&place.apply(&rehearsal), 0);
     assert!(said.contains("an empty file stands in") && said.contains("SKY_NODES=4"), "{said}");
     assert_eq!(place.text(".sky/artifacts/use/o"), "job use 4\ncontent");
     std::fs::write(place.path("data/x"), "changed").unwrap();
-    ended(&place.apply(&["--provider", "local"]), 0);
+    ended(&place.apply(&rehearsal), 0);
     assert_eq!(place.text(".sky/artifacts/use/o"), "job use 4\nchanged");
     place.plan("another", &DIAMOND);
-    let said = ended(&place.apply(&[]), 5);
+    let said = ended(&place.apply(&["--state-dir", ".sky"]), 5);
     assert!(said.contains("state of job `job`; the plan is of job `another`"), "{said}");
 }
 

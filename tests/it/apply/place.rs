@@ -80,6 +80,12 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = self.sky(&["destroy", "--auto-approve"]).output();
+        for provider in ["local", "sim"] {
+            let folder = format!(".sky/rehearsal/{provider}");
+            if self.path(&folder).exists() {
+                let _ = self.sky(&["destroy", "--auto-approve", "--state-dir", &folder]).output();
+            }
+        }
     }
 }
 
@@ -181,6 +187,7 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
         warnings: Vec::new(),
         ways: Vec::new(),
         from_state: None,
+        contents: Contents::default(),
         digest: None,
     }
 }

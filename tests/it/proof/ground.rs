@@ -205,6 +205,10 @@ impl Ground {
         for name in ["SKY_DATA_DIR", "SKY_HOSTS", "SKY_STATE", "SKY_CRASH_AT", "SKY_CRASH_LOG"] {
             command.env_remove(name);
         }
+        if self.on == On::Sim {
+            // A rehearsal would have a state of its own; these tests look at one place.
+            command.env("SKY_DATA_DIR", ".sky");
+        }
         command.env("SKY_SIM", self.cloud()).env("SKY_GRACE", "1s").env("SKY_STAGING", "home");
         if self.on == On::Staged {
             command.envs(crate::stores::servers::environment()).env("SKY_STAGING", "buckets");
@@ -269,7 +273,8 @@ impl Ground {
     }
 
     pub fn state(&self) -> State {
-        Folder::resolve(self.folder.path(), None).read().unwrap().unwrap()
+        let named = (self.on == On::Sim).then_some(std::path::Path::new(".sky"));
+        Folder::resolve(self.folder.path(), named).read().unwrap().unwrap()
     }
 
     /// How often each stage's command ran.

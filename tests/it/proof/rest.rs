@@ -106,9 +106,15 @@ fn the_rest_is_planned_without_what_is_not_to_be_had_and_applied() {
     let said = ended(&ground.sky(&["apply", "rest.json", "--provider", "sim"]).output().unwrap(), 0);
     assert!(said.contains("No changes"), "{said}");
     ground.check_nothing_left("rest");
-    // Nothing is left to plan; and another plan leaves this one stale.
-    let said = ended(&ground.sky(&["plan", "--from-state"]).output().unwrap(), 1);
-    assert!(said.contains("nothing is left to plan"), "{said}");
+    // Nothing is left: the plan is one of nothing; and another plan leaves this one stale.
+    let nothing = ["plan", "--from-state", "--detailed-exitcode", "--out", "nothing.json"];
+    let said = ended(&ground.sky(&nothing).output().unwrap(), 0);
+    assert!(said.contains("No changes"), "{said}");
+    assert!(plan(&ground, "nothing.json").stages.is_empty());
+    ended(&ground.sky(&["verify", "nothing.json"]).output().unwrap(), 0);
+    let said = ended(&ground.sky(&["apply", "nothing.json", "--provider", "sim"]).output().unwrap(), 0);
+    assert!(said.contains("No changes"), "{said}");
+    assert_eq!(ground.text("ran"), "prepare\ntrain\nreport\n");
     ended(&ground.apply(&[]), 0);
     let said = ended(&ground.sky(&["apply", "rest.json", "--provider", "sim"]).output().unwrap(), 5);
     assert!(said.contains("the plan goes on from serial") && said.contains("--from-state"), "{said}");

@@ -93,6 +93,7 @@ impl User {
             provider: None,
             source: None,
             data: Default::default(),
+            stand_ins: false,
             parallelism: case.parallelism,
             on_failure: OnFailure::GoOn,
             grace: case.grace,

@@ -55,6 +55,56 @@ fn logs(place: &Place) -> Vec<String> {
 }
 
 #[test]
+fn rotated_recipients_are_taken_up_by_every_verb_that_writes_and_that_is_said() {
+    for on in ALL {
+        for verb in ["apply", "refresh", "push"] {
+            let rows = [("only", &[][..], &["o"][..], "echo 1 > $SKY_OUTPUTS/o")];
+            let (place, spot) = (Place::new(&rows), Spot::new(on));
+            let (old, new) = (Identity::generate(), Identity::generate());
+            let keys = [&old, &new].map(|key| key.to_string().expose_secret().to_owned());
+            std::fs::write(place.path("old"), &keys[0]).unwrap();
+            std::fs::write(place.path("new"), &keys[1]).unwrap();
+            // While keys are rotated, one has both.
+            std::fs::write(place.path("both"), keys.join("\n")).unwrap();
+            let keyed = |args: &[&str], recipient: &Identity, key: &str| {
+                let mut command = sky(&place, &spot, args);
+                command.env("SKY_STATE_RECIPIENTS", recipient.to_public().to_string());
+                command.env("SKY_STATE_IDENTITY", place.path(key)).output().unwrap()
+            };
+            let about = format!("{on:?} {verb}");
+            ended(&keyed(&["apply", "plan.json"], &old, "old"), 0);
+            let pulled = ended(&keyed(&["state", "pull"], &old, "old"), 0);
+            std::fs::write(place.path("pulled.json"), pulled).unwrap();
+            let args: &[&str] = match verb {
+                "apply" => &["apply", "plan.json"],
+                "refresh" => &["refresh"],
+                _ => &["state", "push", "pulled.json"],
+            };
+            let said = ended(&keyed(args, &new, "both"), 0);
+            assert!(said.contains("the state was encrypted for other keys"), "{about}: {said}");
+            assert!(verb != "push" || said.contains("No changes"), "{about}: {said}");
+            // From now on the new key opens all of it, and the old one nothing.
+            assert!(ended(&keyed(&["state", "list"], &new, "new"), 0).contains("stage.only"), "{about}");
+            let opener =
+                |key: &str| sky::state::Cipher::load(None, Some(&place.path(key)), place.folder.path()).unwrap();
+            let sealed: Vec<(String, Vec<u8>)> = spot
+                .stored(place.folder.path())
+                .into_iter()
+                .filter(|(_, bytes)| sky::state::cipher::is_sealed(bytes))
+                .collect();
+            assert!(!sealed.is_empty(), "{about}");
+            for (name, bytes) in sealed {
+                assert!(opener("new").open(&bytes).is_ok(), "{about}: {name}");
+                assert!(opener("old").open(&bytes).is_err(), "{about}: {name}");
+            }
+            // Once: then there is nothing to say.
+            let said = ended(&keyed(&["apply", "plan.json"], &new, "new"), 0);
+            assert!(!said.contains("encrypted for other keys") && said.contains("No changes"), "{about}: {said}");
+        }
+    }
+}
+
+#[test]
 fn a_sealed_state_tells_nothing_without_its_key() {
     for on in ALL {
         let rows = [
