@@ -16,6 +16,7 @@ mod europe;
 mod explain;
 mod flags;
 mod frontier;
+mod hostile;
 mod gigabytes;
 mod home;
 mod import;
