@@ -1,6 +1,6 @@
 //! Exit codes, and failures on their way to one.
 
-use crate::util::file;
+use crate::util::{file, text};
 use std::fmt;
 use std::path::Path;
 
@@ -46,7 +46,7 @@ pub struct Failure {
 impl Failure {
     /// A failure of any kind.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hints: Vec::new(), told: false }
+        Self { exit, message: text::shortened(&message.into()).into_owned(), hints: Vec::new(), told: false }
     }
 
     /// Bad input or a failed operation.

@@ -3,7 +3,7 @@
 //! Invariant: only the cli and render rooms print, and only through this. So text of others is cleaned here, once.
 
 use super::exit::Failure;
-use crate::util::text::{Styles, printable};
+use crate::util::text::{Styles, printable, shortened};
 use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
@@ -70,7 +70,8 @@ impl Terminal {
 
     /// Writes a message; a closed stderr is no reason to stop work.
     pub fn note(&self, text: &str) {
-        let text = self.shown(text);
+        let text = shortened(text);
+        let text = self.shown(&text);
         let mut stderr = std::io::stderr().lock();
         let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n"));
     }

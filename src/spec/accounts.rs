@@ -2,6 +2,7 @@
 
 use crate::model::policy::{Account, Link, Quota};
 use crate::model::{Pattern, Policy};
+use crate::spec::limits::MOST_LINKS;
 use crate::spec::needs::cpus;
 use crate::spec::table::{Entry, Findings, Item, Section, shown};
 use crate::spec::{Diagnostic, value};
@@ -32,8 +33,15 @@ pub(super) fn read(document: &mut Section<'_, '_>, policy: &mut Policy, findings
     }
     if let Some(entry) = document.take("links", findings) {
         let example = "`[[links]]` with `from = \"aws:us-*\"`, `to = \"gcp:us-*\"`, `per_gb = \"$0\"`";
+        let span = entry.span.clone();
+        let sections = entry.sections(example, findings);
+        if sections.len() > MOST_LINKS {
+            let message = format!("the policy has {} links, which is more than {MOST_LINKS}", sections.len());
+            let hint = "let one link stand for many pairs of places by patterns such as `aws:us-*`";
+            findings.push(Diagnostic::error(span, message).with_label("too many").with_hint(hint));
+        }
         let mut links = Vec::new();
-        for section in entry.sections(example, findings) {
+        for section in sections.into_iter().take(MOST_LINKS) {
             link(section, &mut links, findings);
         }
         never_counted(&links, findings);

@@ -1,5 +1,6 @@
 //! Messages about a place in a file.
 
+use crate::util::text::shortened;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -70,7 +71,8 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error at `span`; label and hint are added by the methods below.
     pub fn error(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), label: String::new(), hint: None, span }
+        let message = shortened(&message.into()).into_owned();
+        Self { severity: Severity::Error, message, label: String::new(), hint: None, span }
     }
 
     /// A warning at `span`.

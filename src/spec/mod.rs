@@ -18,6 +18,7 @@ mod buying;
 mod cross;
 mod foreign;
 mod home;
+mod limits;
 mod needs;
 mod objective;
 mod outputs;

@@ -72,6 +72,7 @@ pub(super) fn read<T>(
     }
     list.sort_by(|a, b| (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message)));
     list.dedup();
+    summarize_the_rest(&mut list);
     let source = SourceFile { name: file_name.to_owned(), text: text.to_owned(), spans };
     match value {
         Some(value) if list.iter().all(|diagnostic| diagnostic.severity == Severity::Warning) => {
@@ -79,6 +80,25 @@ pub(super) fn read<T>(
         }
         _ => Err(Diagnostics { source, list }),
     }
+}
+
+/// Most findings of one file that are told one by one: nobody mends more before the next try, and each is rendered
+/// with its line.
+const MOST_FINDINGS: usize = 100;
+
+/// Keeps the first findings, errors before warnings, and says how many more there are.
+fn summarize_the_rest(list: &mut Vec<Diagnostic>) {
+    if list.len() <= MOST_FINDINGS {
+        return;
+    }
+    // A stable sort: within one severity they stay in the order of the file.
+    list.sort_by_key(|diagnostic| diagnostic.severity == Severity::Warning);
+    let rest = list.split_off(MOST_FINDINGS);
+    let errors = rest.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    let span = rest.first().map_or(0..0, |first| first.span.clone());
+    let message = format!("{errors} more errors and {} more warnings are not shown", rest.len() - errors);
+    let summary = if errors > 0 { Diagnostic::error(span, message) } else { Diagnostic::warning(span, message) };
+    list.push(summary.with_label("the first of them is here").with_hint("mend those above first"));
 }
 
 fn syntax_error(text: &str, error: &toml::de::Error) -> Diagnostic {

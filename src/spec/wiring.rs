@@ -5,7 +5,7 @@ use crate::model::dag::{labels, order};
 use crate::model::{ArtifactRef, Job, Millis, Stage, Work};
 use crate::spec::table::{Findings, did_you_mean, shown, suggestion};
 use crate::spec::value::{LONGEST, MOST_BYTES};
-use crate::spec::{Diagnostic, Severity, outputs};
+use crate::spec::{Diagnostic, Severity, limits, outputs};
 use std::collections::BTreeMap;
 
 /// Most machine time of a whole job.
@@ -25,6 +25,7 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
         after(job, name, stage, findings);
     }
     outputs::check(job, findings);
+    limits::check(job, findings);
     cycle(job, findings);
     sums(job, findings);
     if findings.list.iter().all(|finding| finding.severity == Severity::Warning) {

@@ -116,6 +116,22 @@ fn sequence(text: &str) -> usize {
     }
 }
 
+/// The longest line of a message, in characters; what a message quotes may be as long as a file.
+const LONGEST_LINE: usize = 2000;
+
+/// A message whose lines are no longer than people read: the rest of a longer line is left out, and the line says
+/// how much that is.
+pub fn shortened(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST_LINE {
+        return Cow::Borrowed(text);
+    }
+    let line = |line: &str| match line.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => format!("{}… ({} bytes more are not shown)", &line[..end], line.len() - end),
+        None => line.to_owned(),
+    };
+    Cow::Owned(text.split('\n').map(line).collect::<Vec<_>>().join("\n"))
+}
+
 /// What `sky` prints: text for people is cleaned, and JSON keeps its data: harmful characters in its strings are
 /// written as `\uXXXX`.
 pub fn printable(text: &str, styles: Styles) -> Cow<'_, str> {
@@ -152,6 +168,15 @@ fn json_escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_quotes_no_whole_file() {
+        assert_eq!(shortened("short\n"), "short\n");
+        let long = format!("first\n`{}` is unknown\nlast", "é".repeat(1 << 20));
+        let short = shortened(&long);
+        assert!(short.len() < 3 * LONGEST_LINE, "{}", short.len());
+        assert!(short.starts_with("first\n`éé") && short.ends_with(" bytes more are not shown)\nlast"), "{short}");
+    }
 
     fn cleaned(text: &str) -> String {
         clean(text, Styles::Removed).into_owned()

@@ -16,9 +16,9 @@ mod europe;
 mod explain;
 mod flags;
 mod frontier;
-mod hostile;
 mod gigabytes;
 mod home;
+mod hostile;
 mod import;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;

@@ -203,6 +203,9 @@ pub fn read(path: &Path) -> Result<Inventory, Fault> {
     parse(path, &text)
 }
 
+/// Most hosts of one file: each is compared with all the others.
+const MOST_HOSTS: usize = 5000;
+
 /// Reads the text of the file.
 pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
     let file = File { path, text };
@@ -212,6 +215,11 @@ pub fn parse(path: &Path, text: &str) -> Result<Inventory, Fault> {
     })?;
     if form.hosts.is_empty() && form.clusters.is_empty() && form.kubernetes.is_empty() {
         return Err(file.fault(0..0, "it has no hosts", "add one: `[hosts.NAME]` with cpus and memory"));
+    }
+    let count = form.hosts.len();
+    if count > MOST_HOSTS {
+        let message = format!("it has {count} hosts, which is more than {MOST_HOSTS}");
+        return Err(file.fault(0..0, message, "list fewer of them, or describe a cluster under `[clusters]`"));
     }
     let hint = "write a day like 2026-11-01";
     let is_day = |text: &str| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();

@@ -47,7 +47,10 @@ pub fn journals() -> Vec<(String, Vec<u8>)> {
         ("fifty thousand records", (1..50_000).flat_map(|number| record(number, begun)).collect()),
         ("sealed by nobody", line("age:AAAA")),
         ("sealed, and not base64", line("age:!!!!")),
-        ("carriage returns", record(1, begun).iter().flat_map(|b| if *b == b'\n' { vec![b'\r', b'\n'] } else { vec![*b] }).collect()),
+        (
+            "carriage returns",
+            record(1, begun).iter().flat_map(|b| if *b == b'\n' { vec![b'\r', b'\n'] } else { vec![*b] }).collect(),
+        ),
     ];
     cases.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()
 }

@@ -62,7 +62,8 @@ fn hostile_hosts_are_refused_or_planned() {
     let text = "[hosts.one]\naddress = \"127.0.0.1\"\nport = 22\nuser = \"me\"\nidentity = \"key\"\n\
                 host_key = \"ssh-ed25519 AAAA\"\nroot = \"/tmp/sky\"\ncpus = 8\nmemory = \"16 GiB\"\ncountry = \"DE\"\n\
                 price = \"$0.10\"\nslots = 2\n";
-    let commands: [&[&str]; 2] = [&["plan", "--catalog", "catalog", "--hosts", "hosts.toml"], &["hosts", "--hosts", "hosts.toml"]];
+    let commands: [&[&str]; 2] =
+        [&["plan", "--catalog", "catalog", "--hosts", "hosts.toml"], &["hosts", "--hosts", "hosts.toml"]];
     let mut all = trials("hosts.toml", broken_texts(text), &commands[..1]);
     all.extend(trials("hosts.toml", with_toml_values(text, 2), &commands[..1]));
     all.extend(no_files("hosts.toml", &commands[..1]));
@@ -76,7 +77,11 @@ fn hostile_catalogs_are_refused_or_used() {
     for file in ["catalog/catalog.toml", "catalog/places.csv", "catalog/prices.csv", "catalog/egress.csv"] {
         all.extend(trials(file, broken_texts(&trial::fixture(file)), &commands));
     }
-    all.extend(trials("catalog/machines.csv", documents::with_cells(&trial::fixture("catalog/machines.csv")), &commands));
+    all.extend(trials(
+        "catalog/machines.csv",
+        documents::with_cells(&trial::fixture("catalog/machines.csv")),
+        &commands,
+    ));
     all.extend(trials("catalog/prices.csv", documents::with_cells(&trial::fixture("catalog/prices.csv")), &commands));
     hold(&all, 80);
 }
