@@ -98,7 +98,8 @@ fn summarize_the_rest(list: &mut Vec<Diagnostic>) {
     let span = rest.first().map_or(0..0, |first| first.span.clone());
     let message = format!("{errors} more errors and {} more warnings are not shown", rest.len() - errors);
     let summary = if errors > 0 { Diagnostic::error(span, message) } else { Diagnostic::warning(span, message) };
-    list.push(summary.with_label("the first of them is here").with_hint("mend those above first"));
+    list.push(summary.with_label("the first of them is here").with_hint("mend the others first"));
+    list.sort_by_key(|diagnostic| diagnostic.span.start);
 }
 
 fn syntax_error(text: &str, error: &toml::de::Error) -> Diagnostic {
