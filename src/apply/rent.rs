@@ -33,8 +33,9 @@ impl Attempt<'_> {
                     self.keeper.begin(lease, true);
                     return self.worker().await;
                 }
-                // It was there, so something may have come of it: another attempt has to be made.
-                Ok(None) if former.status != Status::Provisioning => {
+                // It was there, so something may have come of it: another attempt has to be made. So it has if the call
+                // of an earlier `sky` may have made it after all, and its lease has ended it since: it was paid for.
+                Ok(None) if former.status != Status::Provisioning || self.lease.is_zero() => {
                     let gone = ProviderError::new(ErrorKind::NotFound, "its machine is gone");
                     return Ok(Err(NoMachine::Provider(gone)));
                 }

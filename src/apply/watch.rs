@@ -61,6 +61,12 @@ pub(super) async fn watch(
             (status, pump(attempt, worker, log).await)
         };
         let Some((status, more)) = attempt.unless_interrupted(look).await else {
+            // What has ended by itself since the last look is not stopped, but brought home.
+            if let Ok(Ok(RunStatus::Exited(code))) = tokio::time::timeout(grace, worker.status()).await {
+                pump(attempt, worker, log).await;
+                log.flush(&mut |line| printed(attempt, line));
+                return Ok(End::Exited(code));
+            }
             let stopped = stop(attempt, worker, grace, log).await?;
             return Ok(stopped.map_or_else(End::Broken, |()| End::Interrupted));
         };

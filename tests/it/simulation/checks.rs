@@ -59,6 +59,10 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
         // The outputs are on the user's other machine.
         return None;
     }
+    if first.locked_from.is_some() {
+        // Nobody can get at what it has written.
+        return None;
+    }
     if first.provider == "local" && first.made_by != second.made_by {
         return None;
     }

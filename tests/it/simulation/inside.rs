@@ -19,8 +19,8 @@ use std::time::Duration;
 
 /// The longest that inputs or outputs are on their way.
 const DATA: Duration = Duration::from_secs(3 * 3600);
-/// So long after its end a command counts as stopped by who has seen it run: looks and calls take their time.
-const NEAR: u64 = 45_000;
+/// So long after its end a command may still count as running by who looks in vain: calls are late or lost.
+const UNSEEN: u64 = 15 * 60_000;
 /// What a command prints that prints without end, in bytes a second, and how much of it is read at once.
 const PRINTED: u64 = 400;
 const READ: u64 = 200;
@@ -201,11 +201,13 @@ impl Worker for Inside {
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
         let takes = Duration::from_millis(self.world.chance().below(20_000)).min(grace);
+        let troubles = [Trouble::LostCalls, Trouble::SlowCloud, Trouble::Throttling];
+        let unseen = if troubles.iter().any(|trouble| self.world.case.has(*trouble)) { UNSEEN } else { 0 };
         let end = self.call("stop", move |machine, now| {
             let end = now + u64::try_from(takes.as_millis()).unwrap();
             if let Some(command) = machine.command.as_mut() {
                 // Nobody can know whether what ends at such a moment has done its work, even if it says so.
-                command.stopped |= command.ends + NEAR > now;
+                command.stopped |= command.ends + unseen > now;
                 if command.ends > end {
                     (command.ends, command.code) = (end, 143);
                 }

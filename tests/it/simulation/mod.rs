@@ -110,7 +110,6 @@ fn play_all(seeds: std::ops::Range<u64>) -> Option<(u64, Vec<String>)> {
 }
 
 #[test]
-#[ignore = "until leases are renewed in every phase, destroy goes on after a failure and signals interrupt copying"]
 fn every_promise_is_kept_whatever_goes_wrong() {
     if let Some(seed) = number("SKY_SIM_SEED") {
         let folder = scratch();
