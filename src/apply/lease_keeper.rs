@@ -92,6 +92,11 @@ impl LeaseKeeper {
         let Some(lease) = *self.lock() else { return Ok(()) };
         let left = lease.end.saturating_duration_since(Instant::now());
         let stage = &attempt.token.stage;
+        if left >= slack(attempt) {
+            // It lasts for as long as a renewal would give, as after a resumption: there is time, whatever the budget.
+            self.change(|lease| lease.due = lease.end - EARLY.min(left / 4));
+            return Ok(());
+        }
         let longer = match self.reserve(attempt, left).await? {
             Some(Ok(longer)) if longer > left + Duration::from_secs(1) => longer,
             // It is given back.
@@ -132,14 +137,10 @@ impl LeaseKeeper {
     async fn reserve(&self, attempt: &Attempt<'_>, left: Duration) -> Result<Option<Result<Duration, Refused>>, Error> {
         let (age, left) = (millis(attempt.age()), millis(left));
         let (stage, token) = (&attempt.token.stage, &attempt.token.id);
-        let slack = match attempt.provider.bills() {
-            true => budget::slack(attempt.planned),
-            false => Duration::from_millis(budget::most(attempt.planned, false).0),
-        };
         let wanted = Wanted {
             meter: attempt.meter,
             least: Millis(age.saturating_add(left)),
-            most: Millis(age.saturating_add(millis(slack).max(left))),
+            most: Millis(age.saturating_add(millis(slack(attempt)).max(left))),
             once: attempt.once,
             overrun: attempt.provider.overrun(),
         };
@@ -169,6 +170,14 @@ impl LeaseKeeper {
 
     fn lock(&self) -> MutexGuard<'_, Option<Lease>> {
         self.lease.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For how long from then on a lease is renewed.
+fn slack(attempt: &Attempt<'_>) -> Duration {
+    match attempt.provider.bills() {
+        true => budget::slack(attempt.planned),
+        false => Duration::from_millis(budget::most(attempt.planned, false).0),
     }
 }
 
