@@ -184,7 +184,10 @@ fn check_home(
 /// of the plan, or with empty files in place of its data.
 pub fn rehearsal(plan: &Plan, provider: Option<&str>, stand_ins: bool) -> Option<&'static str> {
     let provider = REHEARSING.into_iter().find(|name| provider == Some(*name))?;
-    (stand_ins || plan.stages.iter().any(|stage| stage.place.cloud != provider)).then_some(provider)
+    // A plan of the rest is of the same kind as what was done before it.
+    let done = plan.from_state.iter().flat_map(|from| from.done.values()).map(|done| &done.place);
+    let mut places = plan.stages.iter().map(|stage| &stage.place).chain(done);
+    (stand_ins || places.any(|place| place.cloud != provider)).then_some(provider)
 }
 
 /// Nothing of a rehearsal may count as done in earnest, nor the other way round.

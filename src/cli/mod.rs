@@ -46,7 +46,6 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn run(words: Vec<OsString>) -> Exit {
-    let json = words.iter().any(|word| word == "--json" || word == "-json");
     let arguments = match arguments::parse(words) {
         Ok(arguments) => arguments,
         Err((text, Exit::Success)) => {
@@ -55,11 +54,7 @@ fn run(words: Vec<OsString>) -> Exit {
             return Exit::Success;
         }
         Err((text, exit)) => {
-            let terminal = Terminal::detect(terminal::Colour::Auto, true);
-            if json {
-                let _ = terminal.out(&failure_json(&Failure::new(exit, text.trim_end()), None));
-            }
-            terminal.note(text.trim_end());
+            Terminal::detect(terminal::Colour::Auto, true).note(text.trim_end());
             return exit;
         }
     };

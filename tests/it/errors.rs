@@ -218,7 +218,10 @@ fn plan_files_that_cannot_be_used() {
 fn applies_that_cannot_begin() {
     let sandbox = Sandbox::bert();
     assert_cmd_snapshot!("apply_without_a_terminal", sandbox.sky(&["apply"]));
-    assert_cmd_snapshot!("apply_as_json_without_approval", sandbox.sky(&["apply", "--json"]));
+    let timestamp = vec![(r#""@timestamp":"[^"]*""#, r#""@timestamp":"[timestamp]""#)];
+    insta::with_settings!({filters => timestamp}, {
+        assert_cmd_snapshot!("apply_as_json_without_approval", sandbox.sky(&["apply", "--json"]));
+    });
     sandbox.stdout(&[&PLAN[..], &["--out", "plan.json"]].concat(), 0);
     assert_cmd_snapshot!(
         "apply_a_plan_under_another_policy",

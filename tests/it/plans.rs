@@ -280,7 +280,7 @@ fn colours_follow_the_flag_the_environment_and_the_stream() {
 #[test]
 fn hints_at_the_next_step_are_left_out_in_automation() {
     let sandbox = Sandbox::bert();
-    assert!(stderr(&sandbox.run(&PLAN)).contains("sky plan --out plan.json"));
+    assert!(stderr(&sandbox.run(&PLAN)).contains("sky plan --catalog catalog --out plan.json"));
     assert!(stderr(&sandbox.run(&plan(&["--out", "p.json"]))).contains("sky apply p.json"));
     for name in ["CI", "SKY_IN_AUTOMATION"] {
         let output = sandbox.sky(&PLAN).env(name, "1").output().unwrap();

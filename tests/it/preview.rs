@@ -203,7 +203,7 @@ fn one_place_holds_a_rehearsal_or_a_job_and_never_both() {
     let own = Place::new(&ROWS);
     ended(&own.apply(&[]), 0);
     assert!(ended(&own.apply(&["--provider", "local"]), 0).contains("No changes"));
-    let said = ended(&own.apply(&["--provider", "sim", "--state-dir", ".sky"]), 0);
+    let said = ended(&own.apply(&["--provider", "sim", "--state-dir", "st"]), 0);
     assert!(said.contains("2 done"), "{said}");
 }
 
@@ -274,7 +274,7 @@ fn an_apply_of_a_job_is_planned_without_clouds_that_have_no_provider() {
 fn states_of_earlier_versions_are_compared_by_the_digests_that_they_have() {
     let place = Place::new(&ROWS);
     ended(&place.apply(&[]), 0);
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/states/definitions-by-name.json");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/states/definitions-by-name.json");
     let old: sky::state::State = serde_json::from_str(&std::fs::read_to_string(fixture).unwrap()).unwrap();
     let mut state = place.state();
     for (name, record) in &mut state.stages {
