@@ -275,12 +275,14 @@ fn links_inside_an_output_reach_its_readers_as_links() {
 
 #[test]
 fn a_descriptor_left_open_cannot_change_a_collected_output() {
-    // It is in a session of its own, too: out of reach.
+    // It is in a session of its own, too: out of reach. It writes when the output is certainly in the store.
     let run = "echo good > $SKY_OUTPUTS/o; exec 9>> $SKY_OUTPUTS/o; \
-               env -i setsid sh -c 'touch away; sleep 0.7; echo bad >&9; touch ../../../../written' & \
+               env -i setsid sh -c 'touch away; while ! test -e ../../../../collected; do sleep 0.01; done; \
+               echo bad >&9; touch ../../../../written' & \
                while ! test -e away; do sleep 0.01; done";
     let place = Place::new(&[("only", &[], &["o"], run)]);
     ended(&place.apply(&[]), 0);
+    std::fs::write(place.path("collected"), "").unwrap();
     place.wait_for("written");
     let artifact = place.state().artifacts["only.o"].clone();
     let objects = sky::transfer::Objects::at(place.path(".sky/objects"));
