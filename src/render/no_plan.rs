@@ -287,6 +287,7 @@ fn short(shortfall: &Shortfall, Files { job, policy }: Files<'_>, conflict: Opti
             let budget = policy.value.budget.map(|_| format!("the budget ({})", at("limits.budget")));
             let set_budget = format!("budget = \"{}\" or more", cents_up(cost));
             let set_deadline = format!("deadline = \"{}\" or later", round_up(time).exact());
+            let both = deadline.is_some() && budget.is_some();
             let (what, help) = match (deadline, budget) {
                 (Some(deadline), Some(budget)) => {
                     let what = format!("{deadline} and {budget} cannot be kept, not even one of them alone");
@@ -299,9 +300,10 @@ fn short(shortfall: &Shortfall, Files { job, policy }: Files<'_>, conflict: Opti
                     (what.to_owned(), None)
                 }
             };
+            let without = if both { "without both" } else { "without it" };
             line(what);
             if let Some(help) = help {
-                line(format!("without it, the cheapest plan costs {} and takes {}", cost.exact(), time.exact()));
+                line(format!("{without}, the cheapest plan costs {} and takes {}", cost.exact(), time.exact()));
                 line(format!("help: set {help}"));
             }
         }
