@@ -192,10 +192,25 @@ request_create() {
     describe
 }
 
-# find TOKEN: the machine is there as soon as its job is.
+# jobs_without_folder OPTION...: jobs of sky in the queue whose folder was taken away. They go on, and go on costing, so
+# whoever looks for machines has to see them. The options are for squeue.
+jobs_without_folder() {
+    jobs=$(squeue -h -u "$me" "$@" -o '%j|%Z|%k' 2>&1) || refuse "$jobs"
+    printf '%s\n' "$jobs" | while IFS='|' read -r name folder tags; do
+        case $name in sky-*) ;; *) continue ;; esac
+        machine=$root/machines/${name#sky-}
+        [ "$folder" = "$machine/box" ] && [ ! -d "$machine/box/.run" ] || continue
+        say "0- ${name#sky-}  $tags"
+    done
+}
+
+# find TOKEN: the machine is there as soon as its job is, and for as long as its job is, also without its folder.
 request_find() {
     turn "$1"
-    [ -n "$there" ] || return 0
+    if [ -z "$there" ]; then
+        jobs_without_folder -n "sky-$token"
+        return
+    fi
     [ -e "$run/released" ] || { known_job && [ -n "$job" ]; } || return 0
     describe
 }
@@ -208,14 +223,7 @@ request_list() {
         turn "${machine##*/}"
         describe
     done
-    # Jobs whose folder was taken away.
-    jobs=$(squeue -h -u "$me" -o '%j|%Z|%k' 2>&1) || refuse "$jobs"
-    printf '%s\n' "$jobs" | while IFS='|' read -r name folder tags; do
-        case $name in sky-*) ;; *) continue ;; esac
-        machine=$root/machines/${name#sky-}
-        [ "$folder" = "$machine/box" ] && [ ! -d "$machine/box/.run" ] || continue
-        say "0- ${name#sky-}  $tags"
-    done
+    jobs_without_folder
 }
 
 # A time of Slurm's, [DAYS-][[HOURS:]MINUTES:]SECONDS, in `$seconds`.
