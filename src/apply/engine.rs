@@ -10,7 +10,7 @@ use super::stage::Ran;
 use super::{Error, depot, gone, stage};
 use crate::model::{DataRate, Extras, Millis, Money, PlaceName, Rate};
 use crate::plan::{self, Billing, Plan, PlannedStage};
-use crate::provider::{self, Evidence, Owner, Provider, Token};
+use crate::provider::{self, Evidence, Owner, Provider, ProviderError, Token};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::standing;
@@ -573,7 +573,7 @@ async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, S
         };
         let former = context.recorder.read(|state| state.stages.get(&planned.name).cloned());
         match former {
-            Some(former) if former.live => abandon(context, &planned.name, &former, &message).await?,
+            Some(former) if former.live => abandon_or_warn(context, &planned.name, &former, &message).await?,
             Some(_) => {}
             None if matches!(outcomes.get(&planned.name), Some(StageOutcome::Skipped { .. })) => {
                 let record = never_begun(context, planned, Status::Skipped, message);
@@ -595,25 +595,49 @@ async fn abandon_strays(plan: &Plan, context: &Context) -> Result<(), Error> {
     for (name, record) in strays {
         let message = format!("stage.{name} is no longer in the plan: what runs of it is ended");
         context.observer.notice(&Notice::Warning { message });
-        abandon(context, &name, &record, "it is no longer in the plan").await?;
+        abandon_or_warn(context, &name, &record, "it is no longer in the plan").await?;
     }
     Ok(())
 }
 
-/// Ends an attempt that is of no use any more.
-pub(super) async fn abandon(context: &Context, name: &str, former: &StageRecord, why: &str) -> Result<(), Error> {
+/// Ends an attempt that is of no use any more. An attempt that cannot be ended stays live in the state, so that the next
+/// apply and destroy come back to it; the inner error says why.
+pub(super) async fn abandon(
+    context: &Context,
+    name: &str,
+    former: &StageRecord,
+    why: &str,
+) -> Result<Result<(), ProviderError>, Error> {
     let token = Token { id: former.token.clone(), stage: name.to_owned(), attempt: former.attempt };
     let provider = context.open(&former.provider)?;
     let evidence = if former.status == Status::Done { Evidence::Drop } else { Evidence::Keep };
     let call_of = (name, token.id.as_str(), Call::Release);
     let end = context.end_of_machine(provider.as_ref(), &token).await;
-    call(&context.recorder, call_of, Patience::Through, || provider.release(&token, evidence)).await??;
+    let released = call(&context.recorder, call_of, Patience::Through, || provider.release(&token, evidence)).await?;
+    if let Err(error) = released {
+        return Ok(Err(error));
+    }
     if former.status.in_flight() {
         let (stage, message) = (name.to_owned(), why.to_owned());
         context.recorder.record(Event::Ended { stage, status: Status::Lost, message }, Sync::Later).await?;
     }
     let time = MachineTime { started: &former.started, seen: Duration::ZERO, end };
-    context.settle(&token, &meter(former), &time).await
+    context.settle(&token, &meter(former), &time).await?;
+    Ok(Ok(()))
+}
+
+/// The same, where nothing else depends on it: an attempt that cannot be ended is told in a warning.
+pub(super) async fn abandon_or_warn(
+    context: &Context,
+    name: &str,
+    former: &StageRecord,
+    why: &str,
+) -> Result<(), Error> {
+    if let Err(error) = abandon(context, name, former, why).await? {
+        let message = format!("stage.{name}: cannot clean up: {error}; the next apply or destroy tries it again");
+        context.observer.notice(&Notice::Warning { message });
+    }
+    Ok(())
 }
 
 /// What the machine of an attempt costs by its time.

@@ -4,7 +4,7 @@
 use super::Error;
 use super::attempt::{Attempt, Ended};
 use super::budget::Refused;
-use super::engine::{Context, SIGNAL, StageOutcome, abandon, never_begun};
+use super::engine::{Context, SIGNAL, StageOutcome, abandon, abandon_or_warn, never_begun};
 use super::gone::is_gone;
 use super::ladder::{self, Rung};
 use super::notice::Notice;
@@ -52,9 +52,7 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
             let message = error.to_string();
             let record = never_begun(context, planned, Status::Failed, message.clone());
             context.recorder.record(Event::NotBegun { stage: name.clone(), record }, Sync::Now).await?;
-            let failed = Notice::Failed { stage: name.clone(), message: message.clone(), elapsed: Duration::ZERO };
-            context.observer.notice(&failed);
-            return Ok(Ran::Ended(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false }));
+            return Ok(failed_before_it_began(context, name, message));
         }
     };
     let former = || context.recorder.read(|state| state.stages.get(name).cloned());
@@ -64,7 +62,7 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
         let same = work.content.is_of(&former);
         if former.status == Status::Done && same && complete(context, planned).await? {
             if former.live {
-                abandon(context, name, &former, "done").await?;
+                abandon_or_warn(context, name, &former, "done").await?;
             }
             context.observer.notice(&Notice::Unchanged { stage: name.clone() });
             return Ok(Ran::Ended(StageOutcome::Unchanged));
@@ -75,7 +73,11 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
             // A command that was asked to stop may have exited well with half of its outputs.
             let stopped = "an earlier sky set out to stop it";
             let why = if former.stopping { stopped } else { "its command or inputs have changed" };
-            abandon(context, name, &former, why).await?;
+            if let Err(error) = abandon(context, name, &former, why).await? {
+                // The attempt before stays live in the state. A second beside it could cost and write as well.
+                let message = format!("cannot end its attempt {}: {error}", former.attempt);
+                return Ok(failed_before_it_began(context, name, message));
+            }
         }
     }
     if resume.is_none() {
@@ -92,6 +94,13 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
     }
     let failures = former().map_or(0, |former| failures_before(&former, planned, &work));
     attempts(context, planned, &work, resume, (changed, failures)).await
+}
+
+/// Tells of a stage that failed before an attempt was made.
+fn failed_before_it_began(context: &Context, name: &str, message: String) -> Ran {
+    let failed = Notice::Failed { stage: name.to_owned(), message: message.clone(), elapsed: Duration::ZERO };
+    context.observer.notice(&failed);
+    Ran::Ended(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false })
 }
 
 /// Reads what a stage is about to be given from the store. What is damaged is said and discarded; the stages whose
@@ -201,9 +210,7 @@ async fn attempts(
         }
         if losses >= LOSSES {
             let message = format!("it was lost {LOSSES} times; the next apply tries again");
-            let failed = Notice::Failed { stage: name.clone(), message: message.clone(), elapsed: Duration::ZERO };
-            context.observer.notice(&failed);
-            return Ok(Ran::Ended(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false }));
+            return Ok(failed_before_it_began(context, name, message));
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Calls of a cloud that go wrong: every call, in every way; by chance; and with kills besides.
 
 use super::ground::{Ground, On, each};
-use crate::apply::place::ended;
+use crate::apply::place::{self, Row, ended, wait};
+use sky::state::Status;
+use std::process::Stdio;
 
 /// Calls that every apply makes.
 const CALLS: [&str; 7] = ["create", "worker", "stage-in", "start", "status", "collect", "release"];
@@ -69,4 +71,41 @@ fn trouble_by_chance_and_kills_besides() {
             assert!(count <= attempts, "{about}: {name} ran {count} times in {attempts} attempts");
         }
     });
+}
+
+/// An attempt of an earlier apply that cannot be ended costs its own stage, and no other: no second one is begun beside
+/// it, and it stays in the state.
+#[test]
+fn an_earlier_attempt_that_cannot_be_ended_fails_its_stage_alone() {
+    let rows: [Row; 2] = [
+        ("a", &[], &["o"], "echo a >> \"RAN\"; sleep 300; echo 1 > $SKY_OUTPUTS/o"),
+        ("b", &[], &["o"], "echo b >> \"RAN\"; echo 1 > $SKY_OUTPUTS/o"),
+    ];
+    // What may still run has money set aside, and the other stage needs its own.
+    let ground = Ground::with(On::Sim, &rows, |plan| plan.limits.budget_micro_usd = None);
+    let mut child = ground.apply_command(&[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait("their end and start", || {
+        ground.ran().len() == 2 && ground.state().stages.get("b").is_some_and(|record| record.status == Status::Done)
+    });
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let former = ground.state().stages["a"].token.clone();
+    let mut plan = sky::plan::file::read(&ground.path("plan.json")).unwrap();
+    plan.digest = None;
+    for stage in &mut plan.stages {
+        let changed = |run: String| run.replace("sleep 300", "true").replace("echo 1 >", "echo 2 >");
+        stage.run = stage.run.take().map(changed);
+    }
+    std::fs::write(ground.path("plan.json"), place::text(&plan)).unwrap();
+    ground.faults("[[faults]]\ncall = \"release\"\nstage = \"a\"\nfault = \"denied\"");
+    let said = ended(&ground.apply(&[]), 7);
+    assert!(said.contains("stage.a: failed") && said.contains("cannot end its attempt 1"), "{said}");
+    assert!(said.contains("stage.b: done") && said.contains("Still there: 1 machine"), "{said}");
+    let state = ground.state();
+    assert!(state.stages["a"].live && state.stages["a"].token == former);
+    assert_eq!((ground.bill().running, ground.ran()["a"], ground.ran()["b"]), (1, 1, 2));
+    ground.faults("");
+    ended(&ground.apply(&[]), 0);
+    ground.check_nothing_left("the attempt can be ended again");
+    assert_eq!((ground.ran()["a"], ground.ran()["b"]), (2, 2));
 }
