@@ -9,7 +9,7 @@
 //! group.
 
 use super::hitting;
-use super::lines::{Line, defaults, without, written};
+use super::lines::{Line, defaults, pinned, without, written};
 use super::relax::{Relaxation, relax};
 use crate::catalog::Catalog;
 use crate::compile;
@@ -47,8 +47,9 @@ const FEWEST_QUESTIONS: usize = 60;
 
 /// The smallest set of lines of a job and a policy for which there is no plan.
 pub fn conflict(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<Conflict, SolverError> {
-    let oracle = Oracle { job, policy, catalog, effort };
     let mut lines = written(job, policy);
+    let job = &pinned(job, policy);
+    let oracle = Oracle { job, policy, catalog, effort };
     if !oracle.feasible_without(lines.iter())? {
         // What was written is not to blame, or not alone.
         lines.extend(defaults(policy));

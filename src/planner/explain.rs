@@ -5,7 +5,7 @@ use super::best::{Figures, base, best, labels};
 use super::lines::{File, Line, Need, What, defaults, without, written};
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
-use crate::model::{Dataset, Job, Millis, Objective, Offer, Policy, Rate, Work};
+use crate::model::{ArtifactRef, Dataset, Job, Millis, Objective, Offer, Policy, Rate, Work};
 use crate::plan::{Plan, PlannedStage, millis, money};
 use crate::problem::Instance;
 use crate::solve::{self, Effort, Highs, Outcome, Solved, SolverError};
@@ -96,8 +96,11 @@ pub fn explain(
 ) -> Result<Explanation, ExplainError> {
     let foreign =
         |plan: &Plan| ExplainError::Foreign(plan.stages.first().map(|stage| stage.name.clone()).unwrap_or_default());
+    let given = job;
+    let job = &sent_as_planned(given, plan);
     let compiled = compile::compile(job, policy, catalog).map_err(|_| foreign(plan))?;
-    let case = Case { plan, job, policy, catalog, compiled: &compiled, effort, lines: offer_lines(job, policy) };
+    let lines = offer_lines(given, policy);
+    let case = Case { plan, given, job, policy, catalog, compiled: &compiled, effort, lines };
     let mut chosen: Vec<&PlannedStage> =
         plan.stages.iter().filter(|stage| named.is_empty() || named.contains(stage.name.as_str())).collect();
     let mut dear: Vec<&PlannedStage> = chosen.clone();
@@ -111,6 +114,19 @@ pub fn explain(
     Ok(Explanation { stages, left_out, rules: case.rules(&asked)? })
 }
 
+/// The job with every output sent where the plan sends it: without an offer or a rule it would be
+/// another work if more or fewer results came home.
+fn sent_as_planned(job: &Job, plan: &Plan) -> Job {
+    let mut job = job.clone();
+    for stage in &plan.stages {
+        for (name, destination) in &stage.outputs {
+            let output = ArtifactRef::Output { stage: base(&stage.name).to_owned(), name: name.clone() };
+            job.outputs.entry(output).or_insert(*destination);
+        }
+    }
+    job
+}
+
 /// Lines that decide about single offers: what follows the needs.
 fn offer_lines(job: &Job, policy: &Policy) -> Vec<Line> {
     let all = defaults(policy).into_iter().chain(written(job, policy));
@@ -120,6 +136,8 @@ fn offer_lines(job: &Job, policy: &Policy) -> Vec<Line> {
 
 struct Case<'a> {
     plan: &'a Plan,
+    /// As it is written; `job` also says where the plan sends outputs.
+    given: &'a Job,
     job: &'a Job,
     policy: &'a Policy,
     catalog: &'a Catalog,
@@ -280,7 +298,7 @@ impl Case<'_> {
     /// were asked for.
     fn rules(&self, asked: &BTreeSet<&str>) -> Result<Vec<Ruled>, ExplainError> {
         let defaults = defaults(self.policy).into_iter().map(|line| (line, true));
-        let lines = written(self.job, self.policy).into_iter().map(|line| (line, false));
+        let lines = written(self.given, self.policy).into_iter().map(|line| (line, false));
         let mut rules = Vec::new();
         for (line, default) in lines.chain(defaults) {
             if let What::Need(stage, need) = &line.what

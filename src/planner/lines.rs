@@ -4,10 +4,13 @@
 //! Leaving a line out never forbids anything that was allowed before. What says what the work is
 //! (stages, data, sizes, labels, durations) is no such line.
 
+use super::best::base;
+use crate::model::dag;
 use crate::model::offer::{ANY_ARCH, CLASSES};
 use crate::model::{
     Allocation, ArtifactRef, Destination, Job, Needs, Pattern, Policy, Quota, ServiceNeed, Stage, Work,
 };
+use crate::rule::forbids_home;
 use std::collections::BTreeSet;
 
 /// Which file a line is in.
@@ -219,6 +222,27 @@ pub fn written(job: &Job, policy: &Policy) -> Vec<Line> {
     lines
 }
 
+/// The job with those outputs left where they are made that a rule of the policy keeps from this
+/// machine. Without that rule they would be brought home, which costs time and money; what is
+/// compared must be the same work.
+pub fn pinned(job: &Job, policy: &Policy) -> Job {
+    let expanded = job.expanded();
+    let labels = dag::labels(&expanded);
+    let read: BTreeSet<&ArtifactRef> = expanded.stages.values().flat_map(|stage| &stage.reads).collect();
+    let mut pinned = job.clone();
+    for (stage, body) in &expanded.stages {
+        for name in body.writes.keys() {
+            let artifact = ArtifactRef::Output { stage: stage.clone(), name: name.clone() };
+            let carried = labels.of_artifact.get(&artifact).cloned().unwrap_or_default();
+            if !read.contains(&artifact) && forbids_home(policy, &carried).is_some() {
+                let output = ArtifactRef::Output { stage: base(stage).to_owned(), name: name.clone() };
+                pinned.outputs.entry(output).or_insert(Destination::There);
+            }
+        }
+    }
+    pinned
+}
+
 fn of_policy(policy: &Policy) -> Vec<Line> {
     let mut lines = Vec::new();
     if policy.deadline.is_some() {
@@ -390,7 +414,8 @@ fn drop_one(line: &Line, job: &mut Job, policy: &mut Policy, spread: &mut BTreeS
             }
         }
         What::Spread(index) => drop(spread.insert(*index)),
-        What::BroughtHome(output) => drop(job.outputs.remove(output)),
+        // Not what is done with outputs that the job does not name, which may be to bring it home.
+        What::BroughtHome(output) => drop(job.outputs.insert(output.clone(), Destination::There)),
     }
 }
 

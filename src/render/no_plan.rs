@@ -290,7 +290,8 @@ fn short(shortfall: &Shortfall, Files { job, policy }: Files<'_>, conflict: Opti
             let both = deadline.is_some() && budget.is_some();
             let (what, help) = match (deadline, budget) {
                 (Some(deadline), Some(budget)) => {
-                    let what = format!("{deadline} and {budget} cannot be kept, not even one of them alone");
+                    line(format!("{deadline} and {budget}"));
+                    let what = "cannot be kept, not even one of them alone".to_owned();
                     (what, Some(format!("{set_budget} and {set_deadline}")))
                 }
                 (Some(deadline), None) => (format!("{deadline} cannot be kept"), Some(set_deadline)),

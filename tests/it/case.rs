@@ -2,7 +2,7 @@
 //! the front door, so that what is tested is what users write.
 
 use sky::catalog::{Catalog, files, load};
-use sky::model::{Job, Policy};
+use sky::model::{ArtifactRef, Destination, Job, Policy};
 use sky::spec;
 
 /// One world, as text. Lists of rows may be shuffled without changing its meaning.
@@ -40,6 +40,19 @@ impl Case {
     pub fn job(&self) -> Job {
         let text = format!("name = \"case\"\n{}", self.job.join("\n"));
         spec::job::parse("job.toml", &text).unwrap_or_else(|error| panic!("{error}\n{text}")).value
+    }
+
+    /// The job with all outputs left where they are made. Which results come home by default depends
+    /// on rules and offers; what is compared over these must be the same work.
+    pub fn staying(&self) -> Job {
+        let mut job = self.job();
+        for (stage, body) in &job.stages {
+            for name in body.writes.keys() {
+                let output = ArtifactRef::Output { stage: stage.clone(), name: name.clone() };
+                job.outputs.insert(output, Destination::There);
+            }
+        }
+        job
     }
 
     pub fn policy(&self) -> Policy {

@@ -183,10 +183,10 @@ fn every_copy_of_a_stage_sends_its_output_where_the_job_says() {
 
 #[test]
 fn storage_of_what_nobody_reads_is_priced_like_other_storage() {
-    let policy = "[storage]\nkeep = \"730 h\"\n";
-    // A TB for a month at $0.10 a GB.
-    assert_eq!(sent("train.model = \"there\"", policy).unwrap().totals.storage_micro_usd, Money(100_000_000));
-    assert_eq!(plan(&PERSONAL, policy).totals.storage_micro_usd, Money(100_000_000));
+    let policy = "[storage]\nkeep = \"365 h\"\n";
+    // A TB for half a month at $0.10 a GB and month.
+    assert_eq!(sent("train.model = \"there\"", policy).unwrap().totals.storage_micro_usd, Money(50_000_000));
+    assert_eq!(plan(&PERSONAL, policy).totals.storage_micro_usd, Money(50_000_000));
 }
 
 #[test]
@@ -304,7 +304,8 @@ fn outputs_that_do_not_exist_and_destinations_that_are_none_are_errors() {
         ("\"train.model\" = \"away\"", "is not a destination"),
     ] {
         let text = format!("name = \"case\"\n{}", with(outputs).join("\n"));
-        let found = sky::spec::job::parse("job.toml", &text).unwrap_err().to_string();
+        // With the hints.
+        let found = format!("{:?}", sky::spec::job::parse("job.toml", &text).unwrap_err());
         assert!(found.contains(message), "{outputs}: {found}");
     }
     assert_eq!(ArtifactRef::from("train.model".to_owned()).to_string(), "train.model");
@@ -339,6 +340,19 @@ fn no_plan_names_the_rule_the_output_and_the_way_out() {
     for part in ["`train.model`", "residency.personal", "country of this machine is not declared", "\"there\""] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
+}
+
+/// Without the residency rule the result could come home, which costs more than the budget. That
+/// is no reason to blame the budget alone.
+#[test]
+fn lines_that_clash_are_those_of_the_same_work() {
+    let case = case(&PERSONAL, "[residency]\npersonal = [\"FR\"]\n[limits]\nbudget = \"$50\"\n");
+    let (job, policy, catalog) = (case.job(), case.policy(), case.catalog());
+    let found = planner::conflict(&job, &policy, &catalog, &Effort::default()).unwrap();
+    let mut lines: Vec<(&str, bool)> =
+        found.lines.iter().map(|clashing| (clashing.line.key.as_str(), clashing.enough)).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, [("limits.budget", true), ("residency.personal", true)]);
 }
 
 #[test]

@@ -209,7 +209,11 @@ fn a_plan_says_what_rests_on_old_and_estimated_prices() {
     assert!(text.contains("H100-SXM:8"), "{text}");
     let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
     assert_eq!(plan["stages"][0]["price_source"]["estimated"], true);
-    assert_eq!(plan["old_prices"]["share_ppm"], 1_000_000);
+    // All but the boot disk and the address, whose prices are newer.
+    let figure = |name: &str| plan["totals"][name].as_i64().unwrap();
+    let (compute, cost) = (figure("compute_micro_usd"), figure("cost_micro_usd"));
+    assert!(compute < cost);
+    assert_eq!(plan["old_prices"]["share_ppm"], (compute * 1_000_000 + cost / 2) / cost);
     assert_eq!(plan["old_prices"]["estimated"][0], "train");
     assert!(plan["warnings"].to_string().contains("is estimated"), "{}", plan["warnings"]);
     let rate = plan["stages"][0]["rate_nano_usd_per_hour"].as_i64().unwrap();
