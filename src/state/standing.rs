@@ -255,6 +255,9 @@ pub(super) fn look(
     }
 }
 
+/// Whether an output is where it should be, and the stages that are to be made again whatever they have.
+type Present<'a> = (&'a dyn Fn(&Artifact) -> bool, &'a BTreeSet<&'a str>);
+
 /// How one stage stands, once it is known of those that it waits for; and whether all that it reads was compared.
 fn stand(
     state: &State,
@@ -262,7 +265,7 @@ fn stand(
     work: Work<'_>,
     contents: &Contents,
     before: &Preview,
-    (present, remade): (&dyn Fn(&Artifact) -> bool, &BTreeSet<&str>),
+    (present, remade): Present<'_>,
 ) -> (Standing, bool) {
     let Some(record) = state.stages.get(name).filter(|record| record.status == Status::Done) else {
         return (Standing::New, true);
