@@ -86,7 +86,11 @@ fn a_stage_that_overruns_is_ended_by_its_lease() {
     let said = ended(&ground.apply(&[]), 4);
     assert!(said.contains("the budget allows no longer lease") && said.contains("denied"), "{said}");
     let (bill, spent) = (ground.bill(), ground.state().spent_micro_usd);
-    assert!(bill.cost <= spent && spent <= Money(2500), "{bill:?} {spent}");
+    assert!(bill.cost <= spent && bill.cost <= Money(2500), "{bill:?} {spent}");
+    // The account counts from before the call that makes the machine. Where that call takes long, the account may be
+    // more than was set aside, and says so.
+    let told = said.contains("its machine was there for longer than its lease");
+    assert!(spent <= Money(if told { 5000 } else { 2500 }), "{bill:?} {spent}: {said}");
     ground.check_nothing_left("overrun");
 }
 
