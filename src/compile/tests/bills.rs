@@ -84,10 +84,11 @@ fn artifacts_are_kept_where_they_are() {
         let class = instance.links.class(from, to).unwrap();
         instance.links.tariffs[usize::from(class)].kept(Bytes(10 * GB))
     };
-    assert_eq!((kept(0, 1), kept(0, 2), kept(2, 0)), (10_000, 0, 10_000));
+    // The first site is this machine, to which the unread artifact comes.
+    assert_eq!((kept(1, 2), kept(1, 3), kept(3, 1)), (10_000, 0, 10_000));
     // $1 for 10 GB out of x, nothing to keep in y; $2 out of y, and a cent in x.
     let cost = |from: usize, to: usize| instance.links.cost(from, to, Bytes(10 * GB)).unwrap();
-    assert_eq!((cost(0, 2), cost(2, 0)), (1_000_000, 2_010_000));
+    assert_eq!((cost(1, 3), cost(3, 1)), (1_000_000, 2_010_000));
     let free = compile(&chain, &Policy::default(), &catalog).unwrap().instance;
     assert!(free.links.tariffs.iter().all(|price| price.keep == Tariff::free()));
     assert_eq!(free.stages[0].choices[0].storage, 0);
