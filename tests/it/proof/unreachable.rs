@@ -124,7 +124,6 @@ fn refresh_goes_on_where_nobody_gets_in() {
 fn sweep_deletes_machines_that_let_nobody_in_and_goes_on_after_a_failure() {
     let ground = orphans(On::Sim);
     std::fs::remove_dir_all(ground.path(".sky")).unwrap();
-    std::fs::remove_file(ground.path("sky.state.json")).unwrap();
     let refused = "[[faults]]\ncall = \"delete\"\nstage = \"a\"\nfault = \"denied\"\n";
     ground.faults(&format!("{NOBODY}{refused}"));
     let said = ended(&ground.sky(&["sweep", "--all", "--dry-run"]).output().unwrap(), 2);
