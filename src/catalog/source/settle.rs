@@ -69,6 +69,15 @@ fn drop_unlisted(draft: &mut Draft, listed: &Listed, report: &mut Report) {
     for region in regions {
         let place = (listed.cloud.clone(), region.clone());
         let Some(rows) = draft.prices.get_mut(&place) else { continue };
+        // An answer that shares no machine with what is known of the region is not believed to be its full list: a
+        // feed that went wrong must not empty a catalog.
+        let is_listed = |name: &String| {
+            let key = (region.clone(), name.clone());
+            listed.on_demand.contains(&key) || listed.spot.contains(&key)
+        };
+        if !rows.keys().any(is_listed) {
+            continue;
+        }
         for (name, row) in rows.iter_mut().filter(|(name, _)| is_listed_by_name(&listed.cloud, name)) {
             let key = (region.clone(), name.clone());
             let (on_demand, spot) = (listed.on_demand.contains(&key), listed.spot.contains(&key));
