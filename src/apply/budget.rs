@@ -216,7 +216,7 @@ impl Purse {
         }
     }
 
-    /// The stage is begun, by this `sky` or an earlier one: it is no longer among those to come.
+    /// Notes that a stage was begun, by this `sky` or an earlier one, so that it no longer counts as one to come.
     pub fn begin(&mut self, stage: &str) {
         if let Some(own) = self.to_come.remove(stage) {
             self.sum.0 = self.sum.0.saturating_sub(own.0);

@@ -48,7 +48,7 @@ pub fn is_of(name: &str, place: &PlaceName, lineage: &str) -> bool {
 /// Why a state of this lineage cannot have made a bucket of this place at this address. Such a bucket is never read,
 /// written or deleted: the address may name anything.
 pub fn fault(address: &str, place: &PlaceName, lineage: &str) -> Option<&'static str> {
-    let Some((scheme, rest)) = address.split_once("://") else { return Some("it is no address of a bucket") };
+    let Some((scheme, rest)) = address.split_once("://") else { return Some("it is not the address of a bucket") };
     let name = match scheme {
         "s3" | "gs" | "az" => {
             let cloud = match scheme {
@@ -62,10 +62,10 @@ pub fn fault(address: &str, place: &PlaceName, lineage: &str) -> Option<&'static
             rest
         }
         "file" => {
-            let Some((above, name)) = rest.rsplit_once('/') else { return Some("it is no folder") };
+            let Some((above, name)) = rest.rsplit_once('/') else { return Some("it does not name a folder") };
             let whole = |part: &str| !part.is_empty() && part != "." && part != "..";
             if !above.split('/').skip(1).all(whole) || !rest.starts_with('/') {
-                return Some("it is no plain absolute path of a folder");
+                return Some("it is not a plain absolute path of a folder");
             }
             name
         }

@@ -154,7 +154,7 @@ impl Need {
             Need::Memory => needs.memory.0 = 0,
             Need::Accelerators => needs.accelerators.clear(),
             Need::Tee => needs.tee.clear(),
-            // Without a line only x86_64 is taken, which is no relaxation.
+            // Leaving the line out allows x86_64 only, so it relaxes nothing.
             Need::Arch => needs.arch = Some(ANY_ARCH.to_owned()),
             Need::Places => needs.places.clear(),
             Need::InstanceTypes => needs.instance_types.clear(),

@@ -109,7 +109,7 @@ fn scale(row: &Row) -> f64 {
     1.0 / exact(1 << exponent.min(52))
 }
 
-/// Less time than this is no time for HiGHS: it would not even say that it found nothing.
+/// The least time that HiGHS is given: with less it ends before it can report any result.
 const LEAST_SECONDS: f64 = 0.01;
 
 fn configure(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), SolverError> {

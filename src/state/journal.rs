@@ -84,7 +84,7 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
             Some(Err(_)) => return Err(damaged("it is not base64")),
         };
         let record: Record = serde_json::from_slice(&opened)
-            .map_err(|error| damaged(&format!("it is no record that this sky can read: {error}")))?;
+            .map_err(|error| damaged(&format!("this sky cannot read the record: {error}")))?;
         check::event(&record.event).map_err(|reason| damaged(&reason))?;
         let expected = decoded.records.last().map(|former| former.sequence + 1);
         if expected.is_some_and(|expected| expected != record.sequence) {
