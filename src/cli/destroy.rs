@@ -130,9 +130,10 @@ fn not_deleted(destroyed: &Destroyed) -> Failure {
     let lines: Vec<String> = destroyed.left.iter().map(could_not).collect();
     let (removed, serial) = (destroyed.stages.len(), destroyed.serial);
     let rest = format!(
-        "all else is deleted: {removed} {} are out of the state (serial {serial}); what is left stays in it and may cost \
-         money; `sky destroy` again goes on with it",
-        plural(removed, "stage")
+        "all else is deleted, and {removed} {} {} no longer in the state (serial {serial}); what is left stays in it and \
+         may cost money; `sky destroy` again goes on with it",
+        plural(removed, "stage"),
+        if removed == 1 { "is" } else { "are" }
     );
     Failure::error(lines.join("\nerror: ")).hint(rest)
 }

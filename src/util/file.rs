@@ -177,9 +177,12 @@ pub fn write_below(folder: &Path, name: &str, contents: &[u8]) -> io::Result<()>
     write_atomic(&path, contents)
 }
 
-/// Removes a file.
+/// Removes a file. A file that is already gone is no error: whoever works beside us may have been faster.
 pub fn remove(path: &Path) -> io::Result<()> {
-    std::fs::remove_file(path).map_err(|error| named(path, "remove", error))
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, "remove", error)),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a result where the user wants it: a regular file atomically, through a symbolic link,

@@ -194,12 +194,7 @@ impl Groups {
             }
         }
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&(region.to_owned(), name.to_owned()));
-        match std::fs::remove_file(self.folder.join(format!("{region} {name}"))) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(file::named(&self.folder, "write to", error).into())
-            }
-            _ => Ok(()),
-        }
+        Ok(file::remove(&self.folder.join(format!("{region} {name}")))?)
     }
 }
 

@@ -78,12 +78,7 @@ impl Keys {
     pub fn forget(&self, token: &str) -> Result<(), ProviderError> {
         let path = self.folder.join("hosts").join(token);
         for path in [public_of(&path), path] {
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(file::named(&path, "remove", error).into());
-                }
-                _ => {}
-            }
+            file::remove(&path)?;
         }
         Ok(())
     }
