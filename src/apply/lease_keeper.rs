@@ -10,7 +10,7 @@ use super::budget::{self, Refused, Wanted};
 use super::calls::patiently;
 use super::notice::Notice;
 use crate::model::Millis;
-use crate::provider::ErrorKind;
+use crate::provider::{ErrorKind, LeaseEnd};
 use crate::state::event::Event;
 use crate::util::clock;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,9 @@ use tokio::time::Instant;
 
 /// The time that is left of a lease when it is renewed, at most.
 const EARLY: Duration = Duration::from_secs(300);
+/// How long a renewal may be on its way to a machine, at most: it counts from its arrival. So much more than the lease
+/// that is asked for is set aside.
+const ON_ITS_WAY: Duration = Duration::from_secs(60);
 
 /// Knows the lease of one attempt, and renews it.
 #[derive(Debug, Default)]
@@ -111,11 +114,11 @@ impl LeaseKeeper {
                 return Ok(());
             }
         };
-        let asked = Instant::now();
-        let renewed = patiently(attempt.patience(), || attempt.provider.renew(&attempt.token, longer)).await;
+        let (asked, end) = (Instant::now(), LeaseEnd::after(longer));
+        let renewed = patiently(attempt.patience(), || attempt.provider.renew(&attempt.token, end)).await;
         match renewed {
             Ok(()) => self.change(|lease| {
-                lease.end = asked + longer;
+                lease.end = end.instant();
                 lease.due = lease.end - EARLY.min(longer / 4);
             }),
             // What has become of it is found by whoever uses it.
@@ -133,14 +136,17 @@ impl LeaseKeeper {
         Ok(())
     }
 
-    /// How long a lease there is money for, from now on, set aside already; none: the machine is given back.
+    /// How long a lease there is money for, from now on, set aside already with the time that its renewal may be on its
+    /// way; none: the machine is given back.
     async fn reserve(&self, attempt: &Attempt<'_>, left: Duration) -> Result<Option<Result<Duration, Refused>>, Error> {
         let (age, left) = (millis(attempt.age()), millis(left));
         let (stage, token) = (&attempt.token.stage, &attempt.token.id);
+        // Fifteen minutes, the least slack of a lease, have room for it; shorter ones of tests have it in proportion.
+        let on_its_way = millis(ON_ITS_WAY.min(slack(attempt) / 15));
         let wanted = Wanted {
             meter: attempt.meter,
             least: Millis(age.saturating_add(left)),
-            most: Millis(age.saturating_add(millis(slack(attempt)).max(left))),
+            most: Millis(age.saturating_add(millis(slack(attempt)).max(left)).saturating_add(on_its_way)),
             once: attempt.once,
             overrun: attempt.provider.overrun(),
         };
@@ -148,7 +154,7 @@ impl LeaseKeeper {
             let held = state.stages.get(stage).filter(|record| record.live && record.token == *token);
             let Some(held) = held.filter(|_| self.lock().is_some()) else { return Ok((None, Vec::new())) };
             let given = attempt.context.purse().reserve(stage, state, &wanted)?;
-            let longer = Duration::from_millis(given.lease.0.saturating_sub(age));
+            let longer = Duration::from_millis(given.lease.0.saturating_sub(age.saturating_add(on_its_way)));
             let reserved = Event::Reserved {
                 stage: stage.clone(),
                 token: token.clone(),

@@ -42,13 +42,23 @@ impl Log {
 
     /// Takes what was read; `tell` gets every line that is whole.
     pub fn take(&mut self, piece: &[u8], tell: &mut dyn FnMut(&str)) {
-        for byte in piece {
-            self.offset += 1;
-            match byte {
-                b'\n' => self.line(self.open.len(), tell),
-                byte => self.open.push(*byte),
+        // What was told before and what is new are taken apart, so that `offset` tells one from the other.
+        let quiet = self.quiet_until.saturating_sub(self.offset);
+        let (quiet, new) = piece.split_at(usize::try_from(quiet).map_or(piece.len(), |quiet| quiet.min(piece.len())));
+        self.take_lines(quiet, tell);
+        self.take_lines(new, tell);
+    }
+
+    fn take_lines(&mut self, piece: &[u8], tell: &mut dyn FnMut(&str)) {
+        let longest = self.redactor.longest();
+        for part in piece.split_inclusive(|byte| *byte == b'\n') {
+            self.offset += part.len() as u64;
+            let line = part.strip_suffix(b"\n");
+            self.open.extend_from_slice(line.unwrap_or(part));
+            self.cut(longest, tell);
+            if line.is_some() {
+                self.line(self.open.len(), tell);
             }
-            self.cut(self.redactor.longest(), tell);
         }
     }
 
@@ -137,5 +147,18 @@ mod tests {
         let (mut log, mut told) = (Log::resumed(4, Redactor::default()), Vec::new());
         log.take(b"old\nnew\n", &mut |line| told.push(line.to_owned()));
         assert_eq!((told, log.into_tail()), (vec!["new".to_owned()], vec!["old".to_owned(), "new".to_owned()]));
+    }
+
+    #[test]
+    fn a_line_of_megabytes_is_told_in_pieces_and_once() {
+        let line = "y".repeat(40 * LINE);
+        for known in [0, LINE, 3 * LINE + 5] {
+            let (mut log, mut told) = (Log::default(), 0);
+            log.quiet_until = known as u64;
+            log.take(line.as_bytes(), &mut |piece| told += piece.len());
+            log.flush(&mut |piece| told += piece.len());
+            // What began before the end of what is known is told with the piece that it is in.
+            assert!(told >= line.len() - known && told <= line.len() - known + LINE, "{known}: {told}");
+        }
     }
 }

@@ -40,6 +40,7 @@ mod error;
 pub mod gcp;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+mod lease_end;
 pub mod local;
 pub mod runner;
 pub mod sim;
@@ -58,6 +59,7 @@ use std::time::Duration;
 
 use error::without_tee;
 pub use error::{ErrorKind, ProviderError};
+pub use lease_end::LeaseEnd;
 pub use task::{Content, Delivery, Fetch, Item, Moved, Nodes, Parcel, Source, Task, Written};
 
 /// The name of the provider that runs stages as processes on this machine.
@@ -384,9 +386,9 @@ pub trait Provider: Send + Sync {
     /// be logged into, or that has powered itself off, is deleted like any other. Fine if it is gone.
     async fn delete(&self, token: &Token) -> Result<(), ProviderError>;
 
-    /// The machine of a token may live for `lease` from now on: its tag and its watchdog know. An
+    /// The machine of a token may live until the lease ends: its tag and its watchdog know. An
     /// error of kind [`ErrorKind::NotFound`] if it is gone.
-    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError>;
+    async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError>;
 
     /// Takes over what exists under the provider's own name `id`: it carries token and owner from
     /// now on. Fine if it does already.

@@ -2,7 +2,9 @@
 
 use super::super::check::{Finding, Need};
 use super::super::runner::{Link, Reach, RemoteWorker, Trust};
-use super::super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
+use super::super::{
+    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker,
+};
 use super::gang::Gang;
 use super::keys::Keys;
 use super::worker::CloudWorker;
@@ -388,15 +390,15 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
         self.cloud.tidy().await
     }
 
-    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
-        let lease_end = clock::after(lease);
+    async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
+        let lease_end = lease.timestamp();
         for node in self.nodes(token).await? {
             let instance = self.alive(&node).await?.ok_or_else(|| self.not_found(token))?;
             // The tag first: what looks at it must never take the machine for one that is overdue.
             self.cloud.tag(&instance, &BTreeMap::from([(tag::LEASE_END, lease_end.clone())])).await?;
             let link = self.link(&node).await?;
-            link.lines("renew", &[&token.id, &lease.as_secs().to_string(), &lease_end]).await?;
-            self.prove(token, &link, lease).await?;
+            link.lines("renew", &[&token.id, &lease.left().as_secs().to_string(), &lease_end]).await?;
+            self.prove(token, &link, lease.left()).await?;
         }
         Ok(())
     }

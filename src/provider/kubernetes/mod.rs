@@ -31,8 +31,10 @@ mod worker;
 use super::check::{Finding, Need};
 use super::cloud::tag;
 use super::ssh::inventory::{self, Inventory};
-use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker, without_tee};
-use crate::util::{clock, tree};
+use super::{
+    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker, without_tee,
+};
+use crate::util::tree;
 use access::Site;
 use async_trait::async_trait;
 use k8s_openapi::api::batch::v1::Job;
@@ -42,7 +44,6 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use worker::PodWorker;
 
 /// The Kubernetes clusters of an inventory.
@@ -190,17 +191,17 @@ impl Provider for Kubernetes {
         self.end(token).await
     }
 
-    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
+    async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
         let (site, _) = self.alive(token).await?;
-        let lease_end = clock::after(lease);
+        let lease_end = lease.timestamp();
         // The tag first: what looks at it must never take the machine for one that is overdue.
         let notes = json!({ "metadata": { "annotations": { tag::LEASE_END: lease_end } } });
         let job = self.machines.change(&site, token, &notes).await?;
-        let limit = job::deadline(machine::elapsed(&job), lease);
+        let limit = job::deadline(machine::elapsed(&job), lease.left());
         let limit = json!({ "spec": { "activeDeadlineSeconds": limit } });
         self.machines.change(&site, token, &limit).await?;
         let link = self.machines.link(token).await?;
-        link.lines("renew", &[&token.id, &lease.as_secs().to_string(), &lease_end]).await.map(drop)
+        link.lines("renew", &[&token.id, &lease.left().as_secs().to_string(), &lease_end]).await.map(drop)
     }
 
     async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError> {

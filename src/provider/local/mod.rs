@@ -22,7 +22,9 @@
 pub(super) mod process;
 pub(super) mod worker;
 
-use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Survey, Token, Worker};
+use super::{
+    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, Survey, Token, Worker,
+};
 use crate::model::PlaceName;
 use crate::model::names::{is_path_part, is_token};
 use crate::util::interruptible::blocking;
@@ -259,12 +261,12 @@ impl Provider for Local {
         Ok(blocking(move |_| delete()).await?)
     }
 
-    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
+    async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
         let folder = self.folder(token);
         let tags = Self::tags(&folder)?.filter(|tags| tags.token == token.id);
         let Some(mut tags) = tags else { return Err(self.not_found(token)) };
-        write_lease(&folder, lease)?;
-        tags.lease_end = Some(clock::after(lease));
+        write_lease(&folder, lease.left())?;
+        tags.lease_end = Some(lease.timestamp());
         Ok(file::write_atomic(&folder.join(".run/machine"), &encode(&tags)?)?)
     }
 

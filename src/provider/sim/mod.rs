@@ -20,7 +20,7 @@ pub mod faults;
 mod worker;
 
 use super::local::worker as inside;
-use super::{ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
+use super::{ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker};
 use crate::util::{clock, file, tree};
 use async_trait::async_trait;
 pub use cards::{Bill, bill};
@@ -221,14 +221,14 @@ impl Provider for Sim {
         self.call(self.made("delete", token, &place), delete).await
     }
 
-    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
+    async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
         let place = self.place(token);
         let renew = async {
             let Some(mut card) = self.find(&token.id).await? else {
                 return Err(worker::gone(token));
             };
-            card.extend(lease);
-            super::local::write_lease(&cards::disk(&self.root, &token.id), lease)?;
+            card.extend(lease.left());
+            super::local::write_lease(&cards::disk(&self.root, &token.id), lease.left())?;
             Ok(cards::write(&self.root, &card)?)
         };
         self.call(self.made("renew", token, &place), renew).await

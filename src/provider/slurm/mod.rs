@@ -28,7 +28,8 @@ use super::runner::{Agent, Link, RemoteWorker};
 use super::ssh::inventory::{self, Cluster, Inventory};
 use super::ssh::tags::{self, Tags};
 use super::{
-    ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Survey, Token, Worker, without_tee,
+    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, Survey, Token, Worker,
+    without_tee,
 };
 use crate::util::{clock, tree};
 use async_trait::async_trait;
@@ -226,10 +227,10 @@ impl Provider for Slurm {
         self.end(token, Evidence::Drop).await
     }
 
-    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
+    async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
         let Some((at, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
         let limit = if self.inventory.clusters[at].time.is_some() { "keep" } else { "extend" };
-        let arguments = [token.id.as_str(), &lease.as_secs().to_string(), &clock::after(lease), limit];
+        let arguments = [token.id.as_str(), &lease.left().as_secs().to_string(), &lease.timestamp(), limit];
         self.links[at].lines("renew", &arguments).await.map(drop)
     }
 

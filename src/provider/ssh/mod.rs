@@ -22,7 +22,8 @@ pub(super) mod tags;
 use super::check::{Finding, Need, Topic};
 use super::runner::{Link, RemoteWorker};
 use super::{
-    ErrorKind, Evidence, Machine, MachineSpec, Owner, Provider, ProviderError, Survey, Token, Worker, without_tee,
+    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, Survey, Token, Worker,
+    without_tee,
 };
 use crate::util::{clock, tree};
 use async_trait::async_trait;
@@ -30,7 +31,6 @@ use inventory::Inventory;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tags::Tags;
 use tokio::task::JoinSet;
 
@@ -278,9 +278,9 @@ impl Provider for Ssh {
         self.end(token, Evidence::Drop).await
     }
 
-    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
+    async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
         let Some((host, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
-        let arguments = [token.id.as_str(), &lease.as_secs().to_string(), &clock::after(lease)];
+        let arguments = [token.id.as_str(), &lease.left().as_secs().to_string(), &lease.timestamp()];
         self.links[host].lines("renew", &arguments).await.map(drop)
     }
 

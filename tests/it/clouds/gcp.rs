@@ -222,7 +222,7 @@ fn what_has_powered_itself_off_is_seen_and_removed() {
         assert_eq!(provider.list(None).await.unwrap(), std::slice::from_ref(&machine));
         assert_eq!(provider.get(&token("a")).await.unwrap(), Some(machine.clone()));
         assert_eq!(provider.create(&token("a"), &here()).await.unwrap().id, machine.id);
-        let error = provider.renew(&token("a"), Duration::from_secs(60)).await.unwrap_err();
+        let error = provider.renew(&token("a"), LeaseEnd::after(Duration::from_secs(60))).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
         let error = provider.worker(&token("a")).await.err().unwrap();
         assert_eq!(error.kind, ErrorKind::NotFound, "{error}");

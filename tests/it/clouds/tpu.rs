@@ -161,7 +161,7 @@ fn a_node_that_was_made_behind_our_back_is_found_and_ended() {
     place.runtime.block_on(async {
         let found: Vec<String> = provider.list(None).await.unwrap().into_iter().map(|machine| machine.id).collect();
         assert_eq!(found.len(), 2, "{found:?}");
-        let missing = provider.renew(&token("b"), Duration::from_secs(60)).await.unwrap_err();
+        let missing = provider.renew(&token("b"), LeaseEnd::after(Duration::from_secs(60))).await.unwrap_err();
         assert_eq!(missing.kind, ErrorKind::NotFound, "{missing}");
         // By all of its names.
         let heir = Owner { job: "x".repeat(70), lineage: "heir".into() };

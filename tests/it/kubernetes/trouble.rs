@@ -111,7 +111,7 @@ fn what_is_taken_away_is_never_begun_anew() {
             // Nor by a sky that knows nothing of it.
             let error = super::provider(&place).worker(&token(harm)).await.err().unwrap();
             assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
-            let error = super::provider(&place).renew(&token(harm), HOUR).await.unwrap_err();
+            let error = super::provider(&place).renew(&token(harm), LeaseEnd::after(HOUR)).await.unwrap_err();
             assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
             assert_eq!(std::fs::read_to_string(&ran).unwrap(), "x\n");
             provider.delete(&token(harm)).await.unwrap();
@@ -138,7 +138,7 @@ fn leases_move_the_limit_and_the_cluster_itself_ends_what_outlives_it() {
         let provider = provider(&place);
         let worker = begin(provider.as_ref(), "moved", "sleep 600").await;
         assert_eq!(limit(), 3660);
-        provider.renew(&token("moved"), HOUR * 2).await.unwrap();
+        provider.renew(&token("moved"), LeaseEnd::after(HOUR * 2)).await.unwrap();
         assert!((7260..7320).contains(&limit()), "{}", limit());
         let machine = provider.get(&token("moved")).await.unwrap().unwrap();
         assert!(!machine.ended);
@@ -151,7 +151,7 @@ fn leases_move_the_limit_and_the_cluster_itself_ends_what_outlives_it() {
         jobs.patch(&format!("sky-{}", token("moved").id), &PatchParams::default(), &shorter).await.unwrap();
         until(worker.as_ref(), RunStatus::Expired).await;
         assert!(provider.get(&token("moved")).await.unwrap().unwrap().ended);
-        let error = provider.renew(&token("moved"), HOUR).await.unwrap_err();
+        let error = provider.renew(&token("moved"), LeaseEnd::after(HOUR)).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
         provider.delete(&token("moved")).await.unwrap();
     });

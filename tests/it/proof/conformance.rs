@@ -153,7 +153,7 @@ async fn what_is_not_there(subject: &Subject) {
     provider.delete(&token).await.unwrap();
     let error = provider.worker(&token).await.err().unwrap();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
-    let error = provider.renew(&token, LONG).await.unwrap_err();
+    let error = provider.renew(&token, LeaseEnd::after(LONG)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
     let error = provider.adopt("no-such-machine", &token, &subject.owner()).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
@@ -315,7 +315,7 @@ async fn leases_end_machines(subject: &Subject) {
     worker.stage_in(&task("sleep 300")).await.unwrap();
     worker.start(&task("sleep 300")).await.unwrap();
     let before = subject.provider.get(&token).await.unwrap().unwrap().lease_end;
-    subject.provider.renew(&token, LONG).await.unwrap();
+    subject.provider.renew(&token, LeaseEnd::after(LONG)).await.unwrap();
     tokio::time::sleep(Duration::from_secs(7 + boot)).await;
     assert_eq!(worker.status().await.unwrap(), RunStatus::Running);
     assert_ne!(subject.provider.get(&token).await.unwrap().unwrap().lease_end, before);

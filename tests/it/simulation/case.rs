@@ -188,7 +188,8 @@ impl Case {
 }
 
 fn stages(chance: &mut Chance, troubles: &BTreeSet<Trouble>) -> Vec<Stage> {
-    let count = chance.pick(&[1, 2, 2, 3, 3, 4, 5, 6, 8, 12]);
+    // Most faults of order need two or three stages; a few worlds are larger.
+    let count = chance.pick(&[1, 1, 2, 2, 2, 3, 3, 4, 5, 8]);
     let mut stages: Vec<Stage> = Vec::new();
     let wide = chance.percent(40);
     for number in 0..count {

@@ -59,6 +59,11 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
         // The outputs are on the user's other machine.
         return None;
     }
+    let users: BTreeSet<usize> = world.case.runs.iter().map(|run| run.machine).collect();
+    if users.len() > first.collected_by.len() && second.token.attempt > first.token.attempt + 1 {
+        // The other machine, which did not have the outputs, has begun the stage anew: that attempt is in the state now.
+        return None;
+    }
     if first.locked_from.is_some() {
         // Nobody can get at what it has written.
         return None;

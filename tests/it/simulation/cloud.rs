@@ -7,7 +7,9 @@ use super::world::World;
 use async_trait::async_trait;
 use sky::model::Purchase;
 use sky::plan::Billing;
-use sky::provider::{self, ErrorKind, Evidence, MachineSpec, Owner, Provider, ProviderError, Registry, Token, Worker};
+use sky::provider::{
+    self, ErrorKind, Evidence, LeaseEnd, MachineSpec, Owner, Provider, ProviderError, Registry, Token, Worker,
+};
 use sky::util::{clock, simulation};
 use std::fmt;
 use std::sync::Arc;
@@ -203,7 +205,9 @@ impl Provider for Cloud {
         self.world.call(what, move |world| world.delete(&token)).await
     }
 
-    async fn renew(&self, token: &Token, lease: Duration) -> Result<(), ProviderError> {
+    async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
+        // What is sent is the time that is left: a call that arrives late gives a later end.
+        let lease = lease.left();
         let what = || format!("renew {} #{} for {} s", token.stage, token.attempt, lease.as_secs());
         let token = token.clone();
         let renew = move |world: &World| {

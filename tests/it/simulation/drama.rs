@@ -5,7 +5,7 @@ use super::checks;
 use super::machine::Machine;
 use super::sky::{Ended, User};
 use super::stores::Buckets;
-use super::world::World;
+use super::world::{CALL, World};
 use sky::apply::StageOutcome;
 use sky::cli::Exit;
 use sky::model::{PlaceName, Rate};
@@ -119,6 +119,8 @@ fn others(world: &Arc<World>) {
 /// The user gives up while things go wrong: what can be deleted is, whatever cannot.
 async fn give_up(user: &Arc<User>, machine: usize) {
     let world = &user.world;
+    // What a killed process has asked for may still be made; a `sweep` finds what is made after a `destroy`.
+    tokio::time::sleep(CALL).await;
     let mut destroyed = user.destroy(machine).await;
     if destroyed.as_ref().is_err_and(|why| why.contains("locked by another")) {
         tokio::time::sleep(world.case.lock_lease * 30).await;

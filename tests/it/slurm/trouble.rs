@@ -59,7 +59,7 @@ fn what_is_preempted_or_ended_from_outside_is_told() {
         cluster.ask("scancel", &[&urgent]);
         // It is not begun anew.
         assert_eq!(std::fs::read_to_string(&ran).unwrap(), "x\n");
-        let error = provider.renew(&token("taken"), HOUR).await.unwrap_err();
+        let error = provider.renew(&token("taken"), LeaseEnd::after(HOUR)).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
         provider.delete(&token("taken")).await.unwrap();
 
@@ -93,7 +93,7 @@ fn leases_move_the_limit_and_slurm_itself_ends_what_outlives_it() {
         let worker = begin(provider.as_ref(), "moved", "sleep 600", Duration::from_secs(300)).await;
         assert_eq!(limit("moved"), "6:00");
         until(worker.as_ref(), RunStatus::Running).await;
-        provider.renew(&token("moved"), HOUR).await.unwrap();
+        provider.renew(&token("moved"), LeaseEnd::after(HOUR)).await.unwrap();
         assert!(["1:01:00", "1:02:00"].contains(&limit("moved").as_str()), "{}", limit("moved"));
         provider.delete(&token("moved")).await.unwrap();
 
@@ -101,7 +101,7 @@ fn leases_move_the_limit_and_slurm_itself_ends_what_outlives_it() {
         write_hosts(&cluster, &place, "time = \"1 m\"");
         let provider = super::provider(&place);
         let worker = begin(provider.as_ref(), "limited", "sleep 600", HOUR).await;
-        provider.renew(&token("limited"), HOUR * 2).await.unwrap();
+        provider.renew(&token("limited"), LeaseEnd::after(HOUR * 2)).await.unwrap();
         assert_eq!(limit("limited"), "1:00");
         until(worker.as_ref(), RunStatus::Expired).await;
         provider.delete(&token("limited")).await.unwrap();
@@ -123,7 +123,7 @@ fn a_lease_that_ends_in_the_queue_never_runs() {
         let worker = begin(provider.as_ref(), "late", &run, Duration::from_secs(3)).await;
         assert_eq!(worker.status().await.unwrap(), RunStatus::Running);
         until(worker.as_ref(), RunStatus::Expired).await;
-        let error = provider.renew(&token("late"), HOUR).await.unwrap_err();
+        let error = provider.renew(&token("late"), LeaseEnd::after(HOUR)).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
         cluster.ask("scancel", &[&other]);
         wait("the end of the job", || cluster.ask("squeue", &["-h"]).is_empty());

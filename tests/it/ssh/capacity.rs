@@ -116,7 +116,7 @@ fn a_lease_ends_a_run_whoever_is_gone_and_frees_the_host() {
         let provider = provider(&place);
         let worker = provider.worker(&long).await.unwrap();
         assert_eq!(worker.status().await.unwrap(), RunStatus::Expired);
-        let error = provider.renew(&long, HOUR).await.unwrap_err();
+        let error = provider.renew(&long, LeaseEnd::after(HOUR)).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
         provider.create(&token("next"), &spec("ssh:one", "one", HOUR)).await.unwrap();
         // What was never begun ends with its lease, too.
