@@ -153,7 +153,7 @@ impl Case {
             parallelism: usize::try_from(chance.pick(&[1, 2, 3, 10, 10])).unwrap(),
             in_bucket,
             staging_in_buckets: chance.percent(40),
-            lock_lease: Duration::from_secs(chance.pick(&[60, 120, 300])),
+            lock_lease: Duration::from_secs(chance.pick(&[60, 300, 600])),
             interval: Duration::from_secs(chance.pick(&[20, 60, 120])),
             grace: Duration::from_secs(chance.pick(&[0, 5, 10, 60])),
             skews,

@@ -3,7 +3,7 @@
 use super::inside::output;
 use super::machine::{Machine, Why};
 use super::sky::User;
-use super::world::World;
+use super::world::{Watched, World};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So long before the end of a lease somebody has to be there to renew it.
@@ -59,9 +59,13 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
         // The outputs are on the user's other machine.
         return None;
     }
-    let users: BTreeSet<usize> = world.case.runs.iter().map(|run| run.machine).collect();
-    if users.len() > first.collected_by.len() && second.token.attempt > first.token.attempt + 1 {
-        // The other machine, which did not have the outputs, has begun the stage anew: that attempt is in the state now.
+    let (done, again) = (first.effect(world.now())?, second.created);
+    let between = |watched: &&Watched| watched.to >= done && watched.from <= again;
+    let users: BTreeSet<usize> =
+        world.watched.lock().unwrap().iter().filter(between).map(|seen| seen.machine).collect();
+    if users.len() > 1 {
+        // The outputs come home to one machine. An apply on the other one, which lacks them, begins the stage anew or
+        // removes what it needs no more; then they are missing here.
         return None;
     }
     if first.locked_from.is_some() {
@@ -78,7 +82,7 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
         Some((at, Why::LeaseOver)) => {
             let watched = world.watched.lock().unwrap();
             let from = at.saturating_sub(RENEWAL);
-            let seen = watched.iter().any(|(begun, ended)| *begun <= from && at <= *ended);
+            let seen = watched.iter().any(|watched| watched.from <= from && at <= watched.to);
             seen.then_some("its lease ran out while sky was there")
         }
         Some((_, Why::Released)) => Some("its machine was given back"),

@@ -3,7 +3,7 @@
 use super::case::{Run, Trouble};
 use super::cloud::Clouds;
 use super::stores::SlowStore;
-use super::world::World;
+use super::world::{Watched, World};
 use sky::apply::check::OnFailure;
 use sky::apply::{self, Checked, Interrupt, Notice, Observer, Outcome, Settings, destroy, sweep};
 use sky::cli::Exit;
@@ -175,7 +175,7 @@ impl User {
             next = events.next();
             match what {
                 "kill" => {
-                    world.watched.lock().unwrap().push((since, world.now()));
+                    world.watched.lock().unwrap().push(Watched { machine: run.machine, from: since, to: world.now() });
                     process.kill();
                     drop(work);
                     self.cut_power(&process);
@@ -186,7 +186,7 @@ impl User {
                     interrupt.send(Some(Interrupt::Terminate));
                 }
                 "pause" => {
-                    world.watched.lock().unwrap().push((since, world.now()));
+                    world.watched.lock().unwrap().push(Watched { machine: run.machine, from: since, to: world.now() });
                     paused = Some(Instant::now());
                     process.pause();
                 }
@@ -197,7 +197,7 @@ impl User {
                 }
             }
         };
-        world.watched.lock().unwrap().push((since, world.now()));
+        world.watched.lock().unwrap().push(Watched { machine: run.machine, from: since, to: world.now() });
         process.end();
         let bound = world.case.grace + if world.case.has(Trouble::SlowStore) { ANSWERED_SLOWLY } else { ANSWERED };
         if let Some(at) = signalled.filter(|at| at.elapsed().saturating_sub(stood) > bound) {

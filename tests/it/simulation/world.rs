@@ -30,8 +30,17 @@ pub struct World {
     /// What has happened, if anybody wants to know.
     told: Mutex<Vec<String>>,
     pub tells: bool,
-    /// When processes that apply were there and not stopped: from, to.
-    pub watched: Mutex<Vec<(u64, u64)>>,
+    /// When processes that apply were there and not stopped.
+    pub watched: Mutex<Vec<Watched>>,
+}
+
+/// While a process that applies was there and not stopped.
+#[derive(Clone, Copy, Debug)]
+pub struct Watched {
+    /// On which of the user's machines.
+    pub machine: usize,
+    pub from: u64,
+    pub to: u64,
 }
 
 /// What becomes of a call.
