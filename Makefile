@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR
 SKY := $(CARGO_TARGET_DIR)/debug/sky
 DEMO := $(CARGO_TARGET_DIR)/demo
 
-.PHONY: demo simulate test test-quick test-kubernetes lint bench setup tools servers build clean
+.PHONY: demo simulate mutants test test-quick test-kubernetes lint bench setup tools servers build clean
 
 demo: build
 	@echo "== A job over three clouds, planned on the shipped catalog"
@@ -34,6 +34,10 @@ test-quick: setup
 simulate: setup
 	SKY_SIM_PROGRESS=$(CARGO_TARGET_DIR)/simulation-progress cargo test --release --locked --no-default-features --test it \
 		simulation::a_million_seeds -- --ignored --nocapture
+
+# Takes one mending after another out of `apply`, and shows the seed of the simulation that finds it missing.
+mutants: setup
+	cargo test --locked --test it simulation::mutants -- --include-ignored --nocapture
 
 # On a real Kubernetes, which is built the first time and begun here.
 test-kubernetes: setup

@@ -11,6 +11,7 @@ mod cloud;
 mod drama;
 mod inside;
 mod machine;
+mod mutants;
 mod shrink;
 mod sky;
 mod stores;
