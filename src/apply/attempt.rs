@@ -15,8 +15,8 @@ use super::stage::{publish, whole};
 use super::staging;
 use super::watch::{self, End};
 use super::work::{self, Work};
-use crate::model::{Extras, Millis, Money, PlaceName};
-use crate::plan::PlannedStage;
+use crate::model::{Bytes, Extras, Millis, Money, PlaceName};
+use crate::plan::{PlannedCheckpoint, PlannedStage};
 use crate::provider::{
     Content, ErrorKind, Evidence, LOCAL, Provider, ProviderError, RunStatus, SIM, Task, Token, Worker,
 };
@@ -27,9 +27,10 @@ use crate::util::clock;
 use crate::util::interruptible::blocking;
 use crate::util::tree::{Links, Measured};
 use std::collections::BTreeMap;
-use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 use tokio::time::Instant;
 
 /// Why an offer is not to be had any more: its machine was taken away.
@@ -70,6 +71,8 @@ pub(super) struct Attempt<'a> {
     pub resumed: Option<StageRecord>,
     /// The stage of which an input was found to be lost on the way to the machine.
     pub lost_input: Mutex<Option<String>>,
+    /// That its progress cannot be brought to safety was said: once is enough for an attempt.
+    warned_of_progress: AtomicBool,
     pub keeper: LeaseKeeper,
     /// How often the command has failed before this attempt, of the times that it may be run again.
     failures: u32,
@@ -111,6 +114,7 @@ impl<'a> Attempt<'a> {
             rung: rung.clone(),
             resumed,
             lost_input: Mutex::default(),
+            warned_of_progress: AtomicBool::new(false),
             keeper: LeaseKeeper::default(),
             failures,
         };
@@ -505,7 +509,10 @@ impl<'a> Attempt<'a> {
     /// Brings the command's progress to safety, if it saves any and there is news.
     pub async fn save(&self, planned: &PlannedStage, worker: &dyn Worker) -> Result<(), Error> {
         let kept_away = planned.checkpoints_kept_from_home_by.is_some() && !self.rehearses();
-        if planned.checkpoint.is_some() && !kept_away { self.save_progress(worker).await } else { Ok(()) }
+        match planned.checkpoint {
+            Some(checkpoint) if !kept_away => self.save_progress(worker, checkpoint).await,
+            _ => Ok(()),
+        }
     }
 
     /// Whether the provider stands in for the plan's places on this machine.
@@ -514,14 +521,31 @@ impl<'a> Attempt<'a> {
     }
 
     /// As [`Attempt::save`], of a stage that does save.
-    pub async fn save_progress(&self, worker: &dyn Worker) -> Result<(), Error> {
-        // What cannot be read now may be later; without it, more is done again.
-        let Ok(Some(content)) = worker.checkpoint().await else { return Ok(()) };
+    pub async fn save_progress(&self, worker: &dyn Worker, planned: PlannedCheckpoint) -> Result<(), Error> {
+        let warn = |why: &dyn fmt::Display| {
+            if self.warned_of_progress.swap(true, Ordering::Relaxed) {
+                return;
+            }
+            let message = format!("stage.{}: its progress is not brought to safety: {why}", self.token.stage);
+            self.context.observer.notice(&Notice::Warning { message });
+        };
+        let most = evidence::most_of_progress(self.context.settings.output_limit, planned.bytes);
+        let content = match worker.checkpoint(most).await {
+            Ok(Some(content)) => content,
+            Err(error) if error.kind == ErrorKind::Output => {
+                warn(&format_args!(
+                    "{error}; declare its size in `checkpoint`, or raise the limit of {} with --output-limit",
+                    Bytes(most)
+                ));
+                return Ok(());
+            }
+            // What cannot be read now may be later; without it, more is done again.
+            _ => return Ok(()),
+        };
         let measured = match self.take_in(content, None).await {
             Ok(measured) => measured,
             Err(error) => {
-                let message = format!("stage.{}: its progress is not brought to safety: {error}", self.token.stage);
-                self.context.observer.notice(&Notice::Warning { message });
+                warn(&error);
                 return Ok(());
             }
         };

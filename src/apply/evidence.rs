@@ -41,6 +41,15 @@ impl Evidence {
     }
 }
 
+/// Progress may have so many bytes, however few were planned: 100 GB. A job need not say how large it is, and without
+/// it hours of work may be done again.
+const LEAST_OF_PROGRESS: u64 = 100_000_000_000;
+
+/// The bytes that a stage's progress may have which was planned with so many.
+pub(super) fn most_of_progress(limit: Option<u64>, planned: Bytes) -> u64 {
+    limit.unwrap_or(planned.0.saturating_mul(TIMES).max(LEAST_OF_PROGRESS))
+}
+
 /// The bytes that an output may have which was planned with so many.
 pub(super) fn most(limit: Option<u64>, planned: u64) -> u64 {
     limit.unwrap_or(planned.saturating_mul(TIMES).max(LEAST))

@@ -97,10 +97,12 @@ pub(super) async fn watch(
                     // At once.
                     save = every.map(|_| Instant::now());
                 }
-                if every.is_some() && left <= grace.saturating_add(LAST) {
+                if let Some(checkpoint) = checkpoint
+                    && left <= grace.saturating_add(LAST)
+                {
                     // What it saves when it is asked to end is worth more than what it may do until then.
                     stop(attempt, worker, grace.min(left / 2), log).await?.ok();
-                    attempt.save_progress(worker).await?;
+                    attempt.save_progress(worker, checkpoint).await?;
                     return Ok(End::Preempted("its machine is being taken away"));
                 }
             }
@@ -116,7 +118,9 @@ pub(super) async fn watch(
         if let (Some(due), Some(every)) = (save, every)
             && Instant::now() >= due
         {
-            if let Some(saved) = attempt.unless_interrupted(attempt.save_progress(worker)).await {
+            if let Some(checkpoint) = checkpoint
+                && let Some(saved) = attempt.unless_interrupted(attempt.save_progress(worker, checkpoint)).await
+            {
                 saved?;
             }
             save = Some(Instant::now() + every);

@@ -73,7 +73,8 @@ pub struct ApplyArgs {
     /// Leave buckets, and what is in them, when the job is done; `sky destroy` deletes them
     #[arg(long)]
     pub keep_buckets: bool,
-    /// The most that is copied of one output of a stage [default: ten times what the job declares, and at least 1 GiB]
+    /// The most that is copied of one output of a stage, and of its progress [default: ten times what the job declares,
+    /// and at least 1 GiB of an output and 100 GB of progress]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, env = "SKY_OUTPUT_LIMIT")]
     pub output_limit: Option<u64>,
     /// The size of the pieces in which data goes to buckets, in MiB

@@ -436,8 +436,8 @@ pub trait Worker: Send + Sync {
 
     /// The command's progress so far, as it may be given to another attempt: a directory with what
     /// is complete in `$SKY_CHECKPOINT`, that is all but names that begin with a dot or end in
-    /// `.tmp`; none if there is nothing yet.
-    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError>;
+    /// `.tmp`; none if there is nothing yet. More bytes than `most` are an error of kind [`ErrorKind::Output`].
+    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError>;
 
     /// Ends the command and all that it started: asks first, and after `grace` ends it by force.
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError>;

@@ -83,12 +83,13 @@ pub fn measure_remembered(path: &Path, links: Links, bounds: &Bounds, digests: &
 
 /// Copies a value to `to`, which must not exist.
 pub fn copy(from: &Path, to: &Path, links: Links, sharing: Sharing) -> io::Result<()> {
-    copy_within(from, to, links, sharing, &Bounds::default())
+    copy_within(from, to, links, sharing, &Bounds::default()).map(drop)
 }
 
-/// The same, held to bounds.
-pub fn copy_within(from: &Path, to: &Path, links: Links, sharing: Sharing, bounds: &Bounds) -> io::Result<()> {
-    read_value(from, Some(Target { to, sharing, digested: false }), links, (bounds, None)).map(drop)
+/// The same, held to bounds. Returns the number of bytes.
+pub fn copy_within(from: &Path, to: &Path, links: Links, sharing: Sharing, bounds: &Bounds) -> io::Result<u64> {
+    let copied = read_value(from, Some(Target { to, sharing, digested: false }), links, (bounds, None));
+    copied.map(|measured| measured.bytes)
 }
 
 /// Copies a value to `to`, which must not exist, and measures what was written there.

@@ -81,3 +81,30 @@ fn the_map_names_every_room() {
         assert!(map.contains(&format!("pub mod {room};")), "{room}");
     }
 }
+
+/// `apply` and what it stands on can be simulated: the same seed gives the same story. So its choices are made in the
+/// order in which they are written, and time and chance come from `util::clock` and `util::simulation`.
+#[test]
+fn what_is_simulated_leaves_nothing_to_chance() {
+    const OTHER_SOURCES: [&str; 6] =
+        ["SystemTime::now", "Timestamp::now", "std::time::Instant", "thread::sleep", "fastrand::", "getrandom"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut files, mut wrong, mut choices) = (Vec::new(), Vec::new(), 0);
+    for room in ["apply", "state", "transfer"] {
+        sources(&root.join(room), &mut files);
+    }
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        for choice in code.split("select! {").skip(1) {
+            choices += 1;
+            if !choice.trim_start().starts_with("biased;") {
+                wrong.push(format!("{}: a select! that is not biased", file.display()));
+            }
+        }
+        let found = OTHER_SOURCES.iter().filter(|source| code.contains(**source));
+        wrong.extend(found.map(|source| format!("{}: {source}", file.display())));
+    }
+    assert!(choices >= 10, "{choices}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

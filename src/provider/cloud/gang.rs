@@ -101,8 +101,8 @@ impl<C: Cloud + 'static> Worker for Gang<C> {
         self.first().log_name()
     }
 
-    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
-        self.first().checkpoint().await
+    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
+        self.first().checkpoint(most).await
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {

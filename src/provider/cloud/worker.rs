@@ -96,8 +96,8 @@ impl<C: Cloud + 'static> Worker for CloudWorker<C> {
         self.kept.display().to_string()
     }
 
-    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
-        self.inner.checkpoint().await
+    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
+        self.inner.checkpoint(most).await
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {

@@ -207,7 +207,7 @@ impl Worker for LocalWorker {
         self.log_path().display().to_string()
     }
 
-    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
+    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
         let (from, to) = (self.folder.join("checkpoint"), self.control("checkpoint"));
         let take = move |bounds: &Bounds| -> io::Result<Option<Content>> {
             let names = complete(&from)?;
@@ -217,13 +217,19 @@ impl Worker for LocalWorker {
             // A copy, so that what is read is of one time.
             tree::remove(&to)?;
             std::fs::create_dir(&to).map_err(|error| file::named(&to, "create", error))?;
+            // The limit is one for all of them together.
+            let mut left = most;
             for name in names {
                 let (from, to) = (from.join(&name), to.join(&name));
-                tree::copy_within(&from, &to, tree::Links::Resolve, tree::Sharing::Own, bounds)?;
+                let bounds = bounds.within(Some(left));
+                left -= tree::copy_within(&from, &to, tree::Links::Resolve, tree::Sharing::Own, &bounds)?.min(left);
             }
             Ok(Some(Content::Local(to)))
         };
-        Ok(blocking(take).await?)
+        blocking(take).await.map_err(|error| match error.kind() {
+            io::ErrorKind::FileTooLarge => ProviderError::new(ErrorKind::Output, error),
+            _ => error.into(),
+        })
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
@@ -317,7 +323,7 @@ fn lay(item: &Item, folder: &Path, bounds: &Bounds) -> io::Result<()> {
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent).map_err(|error| file::named(parent, "create", error))?;
     }
-    let copy = |source, links| tree::copy_within(source, &target, links, tree::Sharing::Own, bounds);
+    let copy = |source, links| tree::copy_within(source, &target, links, tree::Sharing::Own, bounds).map(drop);
     match &item.content {
         Content::Local(source) => copy(source, tree::Links::Follow),
         Content::Stored(source) => copy(source, tree::Links::Keep),

@@ -182,8 +182,8 @@ impl Worker for RemoteWorker {
         self.link.reach.place(&format!("machines/{}/box/log", self.token.id))
     }
 
-    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
-        Ok(self.fetch("progress", &[], "checkpoint", None).await?.map(Content::Stored))
+    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
+        Ok(self.fetch("progress", &[], "checkpoint", Some(most)).await?.map(Content::Stored))
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {

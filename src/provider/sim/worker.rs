@@ -95,8 +95,8 @@ impl Worker for SimWorker {
         self.call("stop", self.inside.stop(grace)).await
     }
 
-    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
-        self.call("checkpoint", self.inside.checkpoint()).await
+    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
+        self.call("checkpoint", self.inside.checkpoint(most)).await
     }
 
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {

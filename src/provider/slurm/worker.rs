@@ -90,8 +90,8 @@ impl Worker for JobWorker {
         self.inside.log_name()
     }
 
-    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
-        self.inside.checkpoint().await
+    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
+        self.inside.checkpoint(most).await
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {

@@ -2,6 +2,8 @@
 
 use super::place::*;
 use crate::sshd::Sshd;
+use sky::model::{Bytes, Millis};
+use sky::plan::PlannedCheckpoint;
 use sky::transfer::Objects;
 use sky::util::tree::{self, Links};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -276,6 +278,23 @@ fn an_output_that_is_far_larger_than_declared_does_not_fill_the_disk() {
         assert!(said.contains("output `o` has 3"), "{name}: {said}");
         ended(&place.apply(&["--output-limit", "3 kB"]), 0);
     }
+}
+
+#[test]
+fn progress_that_is_far_larger_than_declared_does_not_fill_the_disk() {
+    let huge = "truncate -s 15T $SKY_CHECKPOINT/p || truncate -s 8T $SKY_CHECKPOINT/p; sleep 1; rm $SKY_CHECKPOINT/p; \
+                echo small > $SKY_CHECKPOINT/p; sleep 1; exit 3";
+    let rows: [Row; 1] = [("saves", &[], &["o"], huge)];
+    let place = Place::new(&rows);
+    let mut plan = crate::apply::place::plan("job", &rows);
+    plan.stages[0].checkpoint = Some(PlannedCheckpoint { every_ms: Some(Millis(300)), bytes: Bytes(6) });
+    std::fs::write(place.path("plan.json"), crate::apply::place::text(&plan)).unwrap();
+    let said = ended(&place.apply(&[]), 1);
+    assert!(said.contains("stage.saves: its progress is not brought to safety: "), "{said}");
+    assert!(said.contains("raise the limit of 100 GB with --output-limit"), "{said}");
+    assert_eq!(said.matches("is not brought to safety").count(), 1, "{said}");
+    // What is small enough is saved all the same.
+    assert_eq!(place.state().stages["saves"].checkpoint.as_ref().unwrap().bytes, 6);
 }
 
 #[test]

@@ -275,7 +275,7 @@ async fn a_stop_ends_all(subject: &Subject) {
 
 async fn progress_is_saved(subject: &Subject) {
     let (token, worker) = subject.machine("progress", LONG).await;
-    assert!(worker.checkpoint().await.unwrap().is_none());
+    assert!(worker.checkpoint(1 << 20).await.unwrap().is_none());
     let run = "cat $SKY_CHECKPOINT/step 2>/dev/null; echo 3 > $SKY_CHECKPOINT/step; echo half > $SKY_CHECKPOINT/next.tmp; \
                echo half > $SKY_CHECKPOINT/.next; echo written; sleep 300";
     worker.stage_in(&task(run)).await.unwrap();
@@ -285,9 +285,12 @@ async fn progress_is_saved(subject: &Subject) {
         assert!(begun.elapsed() < Duration::from_secs(20));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let saved = worker.checkpoint().await.unwrap().unwrap();
+    let saved = worker.checkpoint(1 << 20).await.unwrap().unwrap();
     let names: Vec<_> = std::fs::read_dir(content(&saved)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["step"]);
+    let error = worker.checkpoint(1).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Output, "{error}");
+    let saved = worker.checkpoint(1 << 20).await.unwrap().unwrap();
     let kept = tempfile::tempdir().unwrap();
     let kept = kept.path().join("kept");
     sky::util::tree::copy(content(&saved), &kept, sky::util::tree::Links::Keep, sky::util::tree::Sharing::Own).unwrap();

@@ -192,7 +192,7 @@ impl Worker for Inside {
         format!("{}/log", self.token.id)
     }
 
-    async fn checkpoint(&self) -> Result<Option<Content>, ProviderError> {
+    async fn checkpoint(&self, _most: u64) -> Result<Option<Content>, ProviderError> {
         let progress = self.call("checkpoint", |machine, now| {
             let ran = machine.command.as_ref().map_or(0, |command| now.min(command.ends) - command.started);
             Ok(machine.ahead_ms + ran)

@@ -62,7 +62,9 @@ fn copy_to(folder: &Path) {
 fn first_failing_seed(folder: &Path) -> Result<String, String> {
     let mut test = Command::new(env!("CARGO"));
     test.args(["test", "--locked", "--test", "it", "simulation::every_promise_is_kept", "--", "--nocapture"]);
-    let played = test.current_dir(folder).output().unwrap();
+    // A folder of its own: cargo would take the copy's binaries for ours.
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mutants");
+    let played = test.current_dir(folder).env("CARGO_TARGET_DIR", target).output().unwrap();
     let said = [played.stdout, played.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
     if played.status.success() {
         return Err("no seed fails".to_owned());
