@@ -1,11 +1,12 @@
 //! Money: set aside before it can be spent.
 
-use super::ground::{Ground, JOB, On, PLANNED};
+use super::ground::{Ground, JOB, On, PLANNED, each};
 use crate::apply::place::{Row, ended};
 use crate::stores::servers::{self, Spot};
 use sky::model::{Millis, Money};
 use sky::plan::{Billing, Plan};
 use sky::state::State;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -39,28 +40,34 @@ fn what_does_not_fit_is_not_begun() {
     assert!(ground.ran().values().all(|count| *count == 1));
 }
 
-/// Eight stages of $0.06 side by side, and money for two. A reservation is made before the store has heard of it, so
-/// the time that a store takes must not matter.
+/// Eight stages of $0.06 side by side, and money for two.
+fn too_many_for_their_budget() -> Ground {
+    let names: Vec<String> = (0..8).map(|number| format!("s{number}")).collect();
+    let rows: Vec<Row> = names
+        .iter()
+        .map(|name| (name.as_str(), &[][..], &["o"][..], "echo ran >> \"RAN\"; echo 1 > $SKY_OUTPUTS/o"))
+        .collect();
+    Ground::with(On::Sim, &rows, |plan| {
+        plan.transfers.clear();
+        plan.limits.budget_micro_usd = Some(Money(150_000));
+        for stage in &mut plan.stages {
+            stage.billing = Billing { increment_ms: Millis(60_000), minimum_ms: Millis(60_000) };
+        }
+    })
+}
+
+const ALL_AT_ONCE: [&str; 6] = ["apply", "plan.json", "--provider", "sim", "--parallelism", "8"];
+
+/// A reservation is made before the store has heard of it, so the time that a store takes must not matter.
 #[test]
 fn a_reservation_counts_at_once_in_every_store_however_late_it_answers() {
     for store in servers::ALL {
         for delay in [0, 150] {
-            let names: Vec<String> = (0..8).map(|number| format!("s{number}")).collect();
-            let rows: Vec<Row> = names
-                .iter()
-                .map(|name| (name.as_str(), &[][..], &["o"][..], "echo ran >> \"RAN\"; echo 1 > $SKY_OUTPUTS/o"))
-                .collect();
-            let ground = Ground::with(On::Sim, &rows, |plan| {
-                plan.transfers.clear();
-                plan.limits.budget_micro_usd = Some(Money(150_000));
-                for stage in &mut plan.stages {
-                    stage.billing = Billing { increment_ms: Millis(60_000), minimum_ms: Millis(60_000) };
-                }
-            });
+            let ground = too_many_for_their_budget();
             let spot = Spot::late(store, Duration::from_millis(delay));
             let about = format!("{store:?}, {delay} ms");
             let sky = |args: &[&str]| spot.tell(&mut ground.sky(args)).output().unwrap();
-            let apply = ["apply", "plan.json", "--provider", "sim", "--parallelism", "8"];
+            let apply = ALL_AT_ONCE;
             let said = ended(&sky(&apply), 4);
             assert!(said.contains("the budget of $0.15 does not allow it"), "{about}: {said}");
             let state: State = serde_json::from_slice(&sky(&["state", "pull"]).stdout).unwrap();
@@ -72,6 +79,42 @@ fn a_reservation_counts_at_once_in_every_store_however_late_it_answers() {
             ended(&sky(&[&apply[..], &["--budget", "$1"]].concat()), 0);
             assert_eq!(ground.ran()["ran"], 8, "{about}");
         }
+    }
+}
+
+/// The same, killed at every point with the state in a folder, and at every fourth with a store that answers late.
+#[test]
+#[allow(clippy::print_stdout)] // The figures are what is to be seen.
+fn a_budget_holds_wherever_sky_is_killed_in_every_store() {
+    for (store, delay, nth) in [(servers::On::Folder, 0, 1), (servers::On::S3, 40, 4), (servers::On::Azure, 40, 4)] {
+        let whole = too_many_for_their_budget();
+        let spot = Spot::late(store, Duration::from_millis(delay));
+        let mut apply = whole.sky(&ALL_AT_ONCE);
+        ended(&spot.tell(&mut apply).env("SKY_CRASH_LOG", whole.path("points")).output().unwrap(), 4);
+        let points = whole.text("points").lines().count() as u64;
+        assert!(points > 50, "{points}");
+        let killed = AtomicU64::new(0);
+        each(points / nth, |number| {
+            let ground = too_many_for_their_budget();
+            let spot = Spot::late(store, Duration::from_millis(delay));
+            let at = number * nth;
+            let about = format!("{store:?}, {delay} ms, killed at point {at} of {points}");
+            let sky = |args: &[&str]| spot.tell(&mut ground.sky(args)).output().unwrap();
+            let crashed =
+                spot.tell(&mut ground.sky(&ALL_AT_ONCE)).env("SKY_CRASH_AT", at.to_string()).output().unwrap();
+            killed.fetch_add(u64::from(crashed.status.code().is_none()), Ordering::SeqCst);
+            ended(&sky(&ALL_AT_ONCE), 4);
+            let state: State = serde_json::from_slice(&sky(&["state", "pull"]).stdout).unwrap();
+            let bill = ground.bill();
+            assert_eq!(state.spent_micro_usd, Money(120_000), "{about}: two stages, a minute each");
+            assert_eq!((bill.machines, bill.running, ground.ran()["ran"]), (2, 0, 2), "{about}: {bill:?}");
+            ended(&sky(&["destroy", "--auto-approve"]), 0);
+            let swept = ended(&sky(&["sweep", "--provider", "sim", "--dry-run"]), 0);
+            assert!(swept.contains("Nothing to sweep") && ground.processes() == 0, "{about}: {swept}");
+        });
+        let killed = killed.into_inner();
+        println!("{store:?}, {delay} ms: {killed} kills at {points} points, no violation");
+        assert!(killed + 5 >= points / nth, "{killed} of {points}");
     }
 }
 
