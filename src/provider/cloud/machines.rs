@@ -264,7 +264,7 @@ impl<C: Cloud> Machines<C> {
     }
 
     /// Makes the machine of a node, or finds it.
-    async fn make(&self, node: &Node, spec: &MachineSpec) -> Result<Instance, ProviderError> {
+    async fn make(&self, node: &Node, spec: &MachineSpec, zone: Option<&str>) -> Result<Instance, ProviderError> {
         let known = self.known(node);
         let _alone = known.alone.lock().await;
         self.learn(node, |known| known.place = Some(spec.place.clone()));
@@ -284,7 +284,9 @@ impl<C: Cloud> Machines<C> {
         if spec.nodes > 1 {
             tags.extend([(tag::NODE, node.number.to_string()), (tag::NODES, spec.nodes.to_string())]);
         }
-        let instance = self.cloud.create(&Wanted { token, spec: spec.clone(), tags, user_data, script, key }).await?;
+        let zone = zone.map(str::to_owned);
+        let wanted = Wanted { token, spec: spec.clone(), zone, tags, user_data, script, key };
+        let instance = self.cloud.create(&wanted).await?;
         self.learn(node, |known| known.made = Some((instance.clone(), Instant::now())));
         Ok(instance)
     }
@@ -356,9 +358,11 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
         let head = first(token);
         // Before anything is made: whoever ends the first of a gang ends them all.
         self.learn(&head, |known| known.nodes = Some(spec.nodes.max(1)));
-        let made = self.make(&head, spec).await?;
+        let made = self.make(&head, spec, None).await?;
+        // What the machines of a gang say to one another would be billed between zones, and be slower.
+        let zone = made.zone.as_deref();
         let others: Vec<Node> = (1..spec.nodes).map(|number| Node { token: token.clone(), number }).collect();
-        let others = futures_util::future::join_all(others.iter().map(|node| self.make(node, spec))).await;
+        let others = futures_util::future::join_all(others.iter().map(|node| self.make(node, spec, zone))).await;
         others.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.needed(&made)
     }
@@ -452,6 +456,10 @@ mod tests {
         instances: Mutex<Vec<Instance>>,
         /// Instances that cannot be deleted.
         stuck: Vec<String>,
+        /// The zone that a machine is made in which may be in any; none: nothing is made.
+        zone: Option<&'static str>,
+        /// What was asked for, by its node: the zone.
+        asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
     }
 
     #[async_trait]
@@ -465,8 +473,15 @@ mod tests {
         async fn check(&self, _: &[Need]) -> Vec<Finding> {
             Vec::new()
         }
-        async fn create(&self, _: &Wanted) -> Result<Instance, ProviderError> {
-            Err(ProviderError::new(ErrorKind::Stockout, "nothing is made here"))
+        async fn create(&self, wanted: &Wanted) -> Result<Instance, ProviderError> {
+            let node = wanted.tags.get(tag::NODE).cloned().unwrap_or_default();
+            self.asked.lock().unwrap().push((node, wanted.zone.clone()));
+            let Some(zone) = self.zone else {
+                return Err(ProviderError::new(ErrorKind::Stockout, "nothing is made here"));
+            };
+            let made = instance("i", "", "l", Life::Alive);
+            let tags = wanted.tags.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            Ok(Instance { zone: Some(wanted.zone.clone().unwrap_or(zone.to_owned())), tags, ..made })
         }
         async fn find(&self, token: &str, _: Option<&PlaceName>) -> Result<Vec<Instance>, ProviderError> {
             let carries = |instance: &&Instance| instance.tags.get(tag::TOKEN).is_some_and(|known| known == token);
@@ -500,12 +515,38 @@ mod tests {
             life,
             address: None,
             inside: None,
+            zone: None,
             tags: tags.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         }
     }
 
     fn token(letter: &str) -> Token {
         Token { id: letter.repeat(32), stage: "train".into(), attempt: 1 }
+    }
+
+    #[tokio::test]
+    async fn the_others_of_a_gang_are_asked_for_in_the_zone_of_the_first() {
+        let root = tempfile::tempdir().unwrap();
+        let asked: Arc<Mutex<Vec<(String, Option<String>)>>> = Arc::default();
+        let cloud = Fake { zone: Some("us-east-1c"), asked: asked.clone(), ..Fake::default() };
+        let spec = MachineSpec {
+            owner: Owner { job: "j".into(), lineage: "l".into() },
+            plan: String::new(),
+            lease: Duration::from_secs(600),
+            place: PlaceName { cloud: "aws".into(), region: "us-east-1".into() },
+            instance_type: "m1.small".into(),
+            accelerator: None,
+            nodes: 3,
+            purchase: Purchase::OnDemand,
+            tee: None,
+            rate: crate::model::Rate(0),
+            disk: crate::model::Bytes(0),
+        };
+        Machines::new(cloud, root.path()).create(&token("e"), &spec).await.unwrap();
+        let mut asked = asked.lock().unwrap().clone();
+        asked.sort();
+        let zone = Some("us-east-1c".to_owned());
+        assert_eq!(asked, [("0".to_owned(), None), ("1".to_owned(), zone.clone()), ("2".to_owned(), zone)]);
     }
 
     #[tokio::test]
@@ -516,7 +557,8 @@ mod tests {
             instance("i-off", &token("b").id, "l", Life::Stopped),
             instance("i-stuck", &token("c").id, "l", Life::Alive),
         ];
-        let cloud = Fake { instances: Mutex::new(instances.to_vec()), stuck: vec!["i-stuck".into()] };
+        let cloud =
+            Fake { instances: Mutex::new(instances.to_vec()), stuck: vec!["i-stuck".into()], ..Fake::default() };
         let machines = Machines::new(cloud, root.path());
         // What has powered itself off costs money: it is seen.
         assert_eq!(machines.survey(None).await.machines.len(), 3);
