@@ -101,6 +101,7 @@ pub fn findings(catalog: &Catalog) -> Vec<Finding> {
     let mut found = Vec::new();
     prices(catalog, &mut found);
     gaps(catalog, &mut found);
+    old_sources(catalog, &mut found);
     lapsed(catalog, &mut found);
     years_apart(catalog, &mut found);
     retirements(catalog, &mut found);
@@ -218,18 +219,28 @@ fn gaps(catalog: &Catalog, found: &mut Vec<Finding>) {
             put(Kind::UnknownAccelerator, name.clone(), "it has no rates: no `work` is divided by it".to_owned());
         }
     }
-    let newest = |days: &str| days.parse::<jiff::civil::Date>().ok();
-    let mut oldest_used: BTreeMap<u16, usize> = BTreeMap::new();
-    for offer in &catalog.offers {
-        *oldest_used.entry(offer.source).or_default() += 1;
-    }
-    for (source, prices) in oldest_used {
+}
+
+/// Sources of prices of any kind that are long before the newest price.
+fn old_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
+    let mut used: BTreeMap<(u16, &str), usize> = BTreeMap::new();
+    let mut count = |source: Option<u16>, kind: &'static str| {
+        if let Some(source) = source {
+            *used.entry((source, kind)).or_default() += 1;
+        }
+    };
+    catalog.offers.iter().for_each(|offer| count(Some(offer.source), "prices"));
+    catalog.extras.values().for_each(|extras| count(extras.source, "prices of boot disks and addresses"));
+    catalog.terms.values().for_each(|terms| count(terms.source, "prices of storage"));
+    let places = 0..u32::try_from(catalog.places.len()).unwrap_or(u32::MAX);
+    let ways = places.clone().flat_map(|from| places.clone().map(move |to| (from, to)));
+    ways.for_each(|(from, to)| count(catalog.network.priced(from, to).and_then(|way| way.1), "prices of egress"));
+    for ((source, kind), prices) in used {
         let source = &catalog.sources[usize::from(source)];
-        let (Some(day), Some(last)) = (newest(&source.date), newest(&catalog.date)) else { continue };
-        let days = last.since(day).map_or(0, |span| span.get_days());
+        let days = age::days_between(&source.date, &catalog.date).unwrap_or(0);
         if days > OLD {
-            let message = format!("{prices} prices are {days} days older than the newest");
-            put(Kind::OldSource, source.id.clone(), message);
+            let message = format!("{prices} {kind} are {days} days older than the newest");
+            found.push(Finding { kind: Kind::OldSource, name: source.id.clone(), instance_type: None, message });
         }
     }
 }
@@ -394,6 +405,21 @@ mod tests {
         }
         assert!(!has(Kind::NoCountry, "x:a") && !has(Kind::OldSource, "a") && !has(Kind::NoEgress, "x:c"));
         assert!(found.iter().all(|(kind, _)| !kind.is_suspicious()));
+    }
+
+    #[test]
+    fn old_prices_of_every_kind_are_said() {
+        let found = findings(&load::shipped().unwrap());
+        let says = |source: &str, kind: &str| {
+            let of = |one: &&Finding| one.kind == Kind::OldSource && one.name == source;
+            found.iter().filter(of).any(|one| one.message.contains(kind))
+        };
+        assert!(says("egress-2022-11-01", "prices of egress are 13"), "{found:?}");
+        assert!(says("egress-2022-12-01", "prices of egress"));
+        assert!(says("aws-2024-11-03", " prices are "));
+        assert!(says("gcp-skus-2025-03", "prices of boot disks and addresses"));
+        // Newer than the newest price of a machine.
+        assert!(!found.iter().any(|one| one.kind == Kind::OldSource && one.name == "terms-2026-11"));
     }
 
     #[test]

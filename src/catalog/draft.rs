@@ -21,8 +21,8 @@ pub struct Draft {
     pub confidential: BTreeMap<(String, String, String), ConfidentialRow>,
     /// By cloud and instance type patterns: virtual CPUs in thousandths (none: unknown), source, evidence.
     pub burstable: BTreeMap<(String, String), (Option<i64>, String, String)>,
-    /// By cloud: the cells of its row after its name.
-    pub extras: BTreeMap<String, [String; 7]>,
+    /// By cloud and places: the other cells of the row.
+    pub extras: BTreeMap<(String, String), [String; 7]>,
     /// By scheme, places and operator.
     pub certifications: BTreeMap<(String, String, String), CertificationRow>,
     /// By `from` and `to`.
@@ -413,7 +413,7 @@ impl Draft {
 
     fn extra(&mut self, row: &Row) -> Result<(), CatalogError> {
         let cells = [1, 2, 3, 4, 5, 6, 7].map(|column| row.cell(column).to_owned());
-        self.extras.insert(row.required(0)?.to_owned(), cells);
+        self.extras.insert((row.required(0)?.to_owned(), row.cell(8).to_owned()), cells);
         Ok(())
     }
 

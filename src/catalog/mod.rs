@@ -62,8 +62,8 @@ pub struct Catalog {
     /// How clouds bill and boot, by cloud; a cloud that is not there bills by the millisecond,
     /// boots in no time and stores for nothing.
     pub terms: BTreeMap<String, Terms>,
-    /// What comes with a machine and is billed beside it, by cloud; with others nothing is known to.
-    pub extras: BTreeMap<String, extras::MachineExtras>,
+    /// What comes with a machine and is billed beside it, by place; at others nothing is known to.
+    pub extras: BTreeMap<PlaceName, extras::MachineExtras>,
     /// Share of spot machines interrupted in a month, in parts per million, by index of place
     /// and machine.
     pub interruptions: BTreeMap<(u32, u32), u32>,
@@ -94,6 +94,8 @@ pub struct Terms {
     pub storage: DataRate,
     /// What a GB is that egress and storage are billed by.
     pub gigabyte: Gigabyte,
+    /// Index into the catalog's sources; none: the row names no source.
+    pub source: Option<u16>,
 }
 
 /// A source of figures.
@@ -185,6 +187,8 @@ impl Catalog {
 
 #[cfg(test)]
 mod broken_tests;
+#[cfg(test)]
+mod egress_tests;
 #[cfg(test)]
 mod shipped_tests;
 #[cfg(test)]

@@ -66,10 +66,8 @@ pub(crate) fn clouds(
             free_egress: gigabyte.scaled(Bytes(figure(4, NANO, "100")?.unsigned_abs())),
             storage: DataRate(figure(5, NANO, "0.023")?),
             gigabyte,
+            source: if row.cell(6).is_empty() { None } else { Some(rules::source(&row, 6, sources)?) },
         };
-        if !row.cell(6).is_empty() {
-            rules::source(&row, 6, sources)?;
-        }
         if clouds.insert(cloud.to_owned(), terms).is_some() {
             return Err(row.error(0, format!("`{cloud}` is there twice"), "keep one of the rows"));
         }

@@ -86,7 +86,8 @@ pub fn files(draft: &Draft) -> BTreeMap<String, String> {
         line([cloud, types, &baseline, source, evidence])
     });
     put(burstable::BURSTABLE_FILE.to_owned(), burstable::COLUMNS, baselines.collect());
-    let extras_rows = draft.extras.iter().map(|(cloud, cells)| line(std::iter::once(cloud).chain(cells)));
+    let extras_rows =
+        draft.extras.iter().map(|((cloud, places), cells)| line(std::iter::once(cloud).chain(cells).chain([places])));
     put(extras::EXTRAS_FILE.to_owned(), extras::COLUMNS, extras_rows.collect());
     let certified = draft.certifications.iter().map(|((scheme, places, operator), row)| {
         line([scheme, &row.status, places, &row.source, operator, &row.since, &row.evidence])

@@ -18,7 +18,7 @@ pub use candidates::{Candidate, assumptions};
 pub use caps::base_name;
 pub use names::{InputFile, UnknownName, nearest_place, unknown_names};
 pub use offers::Funnel;
-pub use places::{billed, speed};
+pub use places::{Places, billed, speed};
 pub use results::{ForbiddenHome, Output, Results, Stays};
 pub use spares::with_spares;
 
@@ -29,7 +29,6 @@ use crate::problem::{Artifact, Choice, Instance, Origin, Price, StageChoices};
 use candidates::WaysOut;
 use caps::Limit;
 use offers::{Allowed, Contender, Request};
-use places::Places;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A placement problem, and what its numbers stand for.

@@ -29,9 +29,12 @@ pub struct Plan {
     pub transfers: Vec<PlannedTransfer>,
     pub datasets: BTreeMap<String, PlannedDataset>,
     pub totals: Totals,
-    /// What rests on old machine prices; none: all are recent beside the newest.
+    /// What rests on old prices; none: all are recent beside the newest.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub old_prices: Option<OldPrices>,
+    /// Stages whose boot disks have no price of their place in the catalog, but one of other places of the cloud.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
+    pub estimated_disks: BTreeSet<String>,
     /// The best plan inside one cloud; none when no single cloud can run the job.
     pub single_cloud: Option<SingleCloud>,
     pub solver: SolverReport,
@@ -370,17 +373,21 @@ pub struct PriceSource {
     pub estimated: bool,
 }
 
-/// How much of a plan's cost rests on machine prices that are old beside the newest of the catalog.
+/// How much of a plan's cost rests on prices that are old beside the newest of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OldPrices {
     /// Prices are old that are so many days or more before the newest of the catalog.
     pub older_than_days: u32,
-    /// What stages cost at such prices.
+    /// What is paid at such prices.
     pub cost_micro_usd: Money,
     /// That share of the plan's whole cost, in parts per million.
     pub share_ppm: u64,
     /// The day of the oldest of these prices, `YYYY-MM-DD`.
     pub oldest: String,
+    /// That cost by what is paid for: `machines` (and services), `boot disks and addresses`, `egress`, `storage`. Empty: the
+    /// plan is of an earlier version, which counted machines only.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub kinds: BTreeMap<String, Money>,
     /// Stages whose prices are scaled estimates.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub estimated: BTreeSet<String>,

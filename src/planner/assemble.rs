@@ -1,12 +1,12 @@
 //! From a solved placement to a plan.
 
+use super::old_prices;
 use super::rungs::{self, Dag};
-use crate::catalog::{Catalog, age, overlay};
+use crate::catalog::{Catalog, age};
 use crate::compile::{self, Compiled, Stays};
-use crate::model::units::div_half_even;
 use crate::model::{
-    AcceleratorNeed, Bytes, Destination, Gigabyte, Job, Machine, Money, Offer, Policy, Purchase, Rate, Stage, Unit,
-    dag, fanout,
+    AcceleratorNeed, Bytes, Destination, Gigabyte, Job, Machine, Money, Offer, PlaceName, Policy, Purchase, Rate,
+    Stage, Unit, dag, fanout,
 };
 use crate::plan::*;
 use crate::problem::{Evaluation, Instance, StageChoices, evaluate_on, routes, worth};
@@ -53,9 +53,12 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
     stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
     let mut transfers: Vec<PlannedTransfer> = planned_transfers(parts);
     transfers.sort_by(|a, b| (a.start_ms, &a.artifact, &a.to).cmp(&(b.start_ms, &b.artifact, &b.to)));
-    let old_prices = old_prices(&stages, &parts.inputs.catalog_date, Money(evaluation.cost()));
+    let old_prices = old_prices::of(parts, &stages, &transfers, Money(evaluation.cost()));
+    let has_estimate = |stage: &&PlannedStage| stage.disk_micro_usd.0 > 0 && extras_at(catalog, &stage.place).1;
+    let estimated_disks = stages.iter().filter(has_estimate).map(|stage| stage.name.clone()).collect();
     Plan {
         old_prices,
+        estimated_disks,
         format_version: FORMAT_VERSION.to_owned(),
         sky_version: env!("CARGO_PKG_VERSION").to_owned(),
         job: job.name.clone(),
@@ -118,31 +121,15 @@ fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
     }
 }
 
+/// The source of what comes with machines at a place, and whether its prices are those of other places.
+pub(super) fn extras_at(catalog: &Catalog, place: &PlaceName) -> (Option<u16>, bool) {
+    catalog.extras.get(place).map_or((None, false), |extras| (extras.source, extras.estimated))
+}
+
 /// The offer that a stage takes at some position of its choices.
 pub(super) fn offer_of<'a>(parts: &Parts<'a>, stage: usize, position: usize) -> &'a Offer {
     let tag = parts.compiled.instance.stages[stage].choices[position].tag;
     &parts.catalog.offers[parts.compiled.candidates[stage][tag].offer]
-}
-
-/// What rests on machine prices that are old beside the newest of the catalog.
-fn old_prices(stages: &[PlannedStage], newest: &str, total: Money) -> Option<OldPrices> {
-    let is_old = |stage: &&PlannedStage| {
-        // What one's own hosts cost is of no list, and of no day.
-        stage.cost_micro_usd.0 > 0
-            && stage.price_source.id != overlay::OWN
-            && age::days_between(&stage.price_source.date, newest).is_some_and(|days| days > age::OLD)
-    };
-    let old: Vec<&PlannedStage> = stages.iter().filter(is_old).collect();
-    let oldest = old.iter().map(|stage| stage.price_source.date.clone()).min()?;
-    let cost: i64 = old.iter().map(|stage| stage.cost_micro_usd.0).sum();
-    let share = div_half_even(i128::from(cost) * 1_000_000, i128::from(total.0.max(1)));
-    Some(OldPrices {
-        older_than_days: age::OLD.unsigned_abs(),
-        cost_micro_usd: Money(cost),
-        share_ppm: u64::try_from(share).unwrap_or(u64::MAX),
-        oldest,
-        estimated: old.iter().filter(|stage| stage.price_source.estimated).map(|stage| stage.name.clone()).collect(),
-    })
 }
 
 fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {

@@ -8,6 +8,7 @@ mod explain;
 mod frontier;
 mod hitting;
 mod lines;
+mod old_prices;
 mod recompute;
 mod relax;
 mod rest;

@@ -369,7 +369,7 @@ impl<'a> Check<'a> {
         let at = |member: &str| format!("stages.{}.{member}", planned.name);
         let machine = self.catalog.machine(offer);
         let is_tpu = machine.accelerator.as_ref().is_some_and(|(name, _)| name.starts_with("tpu-"));
-        let extras = self.catalog.extras.get(&planned.place.cloud).filter(|_| machine.service.is_none() && !is_tpu);
+        let extras = self.catalog.extras.get(&planned.place).filter(|_| machine.service.is_none() && !is_tpu);
         let (mut gib, mut disk, mut address) = (0, 0, 0);
         if let Some(extras) = extras {
             let written: u64 = stage.writes.values().map(|bytes| bytes.0).sum();

@@ -16,6 +16,7 @@ use crate::problem::{Routes, evaluate_on};
 use crate::solve::{Proof, Solved};
 use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Something in a plan that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,8 +99,16 @@ fn rewritten(
         digest: plan.digest.clone(),
         contents: plan.contents.clone(),
         sky_version: plan.sky_version.clone(),
-        // Plans of earlier versions do not say what rests on old prices.
-        old_prices: plan.old_prices.is_some().then(|| again.old_prices.clone()).flatten(),
+        // Plans of earlier versions do not say what rests on old prices, or only of machines.
+        old_prices: match &plan.old_prices {
+            Some(says) if !says.kinds.is_empty() => again.old_prices.clone(),
+            says => says.clone(),
+        },
+        // Nor do they say which prices of disks are estimates.
+        estimated_disks: match plan.estimated_disks.is_empty() {
+            true => BTreeSet::new(),
+            false => again.estimated_disks.clone(),
+        },
         ..again
     };
     let mut found = Vec::new();

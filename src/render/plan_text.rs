@@ -146,7 +146,7 @@ fn totals(plan: &Plan) -> String {
         line("Storage", &totals.storage_micro_usd.to_string(), "");
     }
     if totals.disk_micro_usd.0 != 0 {
-        line("Boot disks", &totals.disk_micro_usd.to_string(), "");
+        line("Boot disks", &totals.disk_micro_usd.to_string(), &estimated_disks(plan));
     }
     if totals.address_micro_usd.0 != 0 {
         line("Public addresses", &totals.address_micro_usd.to_string(), "");
@@ -172,12 +172,31 @@ fn totals(plan: &Plan) -> String {
     text
 }
 
-/// `86 % of the total: machine prices more than 90 days before the newest, the oldest of 2024-11-03`.
+/// `estimated for train, use: no price of their place is known`; empty: all prices are of their places.
+pub fn estimated_disks(plan: &Plan) -> String {
+    let stages: Vec<&str> = plan.estimated_disks.iter().map(String::as_str).collect();
+    match stages.as_slice() {
+        [] => String::new(),
+        [stage] => format!("estimated for {stage}: the price of other places of its cloud"),
+        [first, rest @ ..] => {
+            format!("estimated for {first} and {} more: the price of other places of their clouds", rest.len())
+        }
+    }
+}
+
+/// `86 % of the total: prices of machines more than 90 days before the newest, the oldest of 2024-11-03`.
 pub fn old_prices(old: &OldPrices) -> String {
     let share = crate::model::units::div_half_even(i128::from(old.share_ppm), 10_000);
     let estimated = if old.estimated.is_empty() { "" } else { "; estimates among them" };
+    let share = if share == 0 { "under 1".to_owned() } else { share.to_string() };
+    let kinds: Vec<&str> = old.kinds.keys().map(String::as_str).collect();
+    let kinds = match kinds.as_slice() {
+        [] => "machines".to_owned(),
+        [only] => (*only).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    };
     format!(
-        "{share} % of the total: machine prices more than {} days before the newest, the oldest of {}{estimated}",
+        "{share} % of the total: prices of {kinds} more than {} days before the newest, the oldest of {}{estimated}",
         old.older_than_days, old.oldest
     )
 }

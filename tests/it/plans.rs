@@ -195,6 +195,65 @@ fn on_the_whole_shipped_catalog() {
     sandbox.stdout(&["plan", "--check", "plan.json"], 0);
 }
 
+/// All kinds of prices that the catalog dates: what is moved, kept, and rented beside machines.
+#[test]
+fn old_prices_of_every_kind_count_in_the_share_of_the_bill() {
+    let sandbox = Sandbox::bert();
+    sandbox.write(
+        "job.toml",
+        "name = \"kinds\"\n[datasets.corpus]\nat = \"gcp:us-central1\"\nsize = \"100 GB\"\n\
+         [stages.train]\nreads = [\"corpus\"]\nduration = \"1 h\"\n\
+         needs = { cpus = 2, places = [\"gcp:europe-west4\"] }\n",
+    );
+    sandbox.write("policy.toml", "");
+    let text = sandbox.stdout(&["plan", "--out", "plan.json"], 0);
+    let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
+    let old = &plan["old_prices"];
+    let totals = |name: &str| plan["totals"][name].as_i64().unwrap();
+    // The machine has a price of 2026-08; its disk one of 2025-03, and the way one of 2022-11.
+    assert_eq!(old["kinds"]["machines"], Value::Null, "{old}");
+    assert_eq!(old["kinds"]["egress"].as_i64().unwrap(), totals("egress_micro_usd"));
+    let beside = totals("disk_micro_usd") + totals("address_micro_usd");
+    assert_eq!(old["kinds"]["boot disks and addresses"].as_i64().unwrap(), beside);
+    assert!(totals("egress_micro_usd") > 1_000_000 && beside > 0);
+    let cost = totals("egress_micro_usd") + beside;
+    assert_eq!(old["cost_micro_usd"].as_i64().unwrap(), cost);
+    let total = totals("cost_micro_usd");
+    assert_eq!(old["share_ppm"].as_i64().unwrap(), (cost * 1_000_000 + total / 2) / total);
+    assert_eq!(old["oldest"], "2022-11-01");
+    assert!(text.contains("prices of boot disks and addresses and egress more than 90 days"), "{text}");
+    // What the account has an arrangement for is of no list.
+    sandbox.write("policy.toml", "[[links]]\nfrom = \"gcp:us-central1\"\nto = \"gcp:*\"\nper_gb = \"$0.01\"\n");
+    sandbox.stdout(&["plan", "--out", "linked.json"], 0);
+    let linked: Value = serde_json::from_str(&sandbox.read("linked.json")).unwrap();
+    assert!(linked["totals"]["egress_micro_usd"].as_i64().unwrap() > 0);
+    assert_eq!(linked["old_prices"]["kinds"]["egress"], Value::Null, "{}", linked["old_prices"]);
+    // A changed figure is found.
+    sandbox.write("policy.toml", "");
+    let text = sandbox.read("plan.json").replace("\"oldest\": \"2022-11-01\"", "\"oldest\": \"2024-11-01\"");
+    sandbox.write("changed.json", &text);
+    let said = String::from_utf8(sandbox.run(&["verify", "changed.json"]).stderr).unwrap();
+    assert!(said.contains("old_prices.oldest"), "{said}");
+}
+
+/// The disk of a machine has the price of its region, or the line says that it is of another one.
+#[test]
+fn boot_disks_without_a_price_of_their_place_are_marked_as_estimated() {
+    let sandbox = Sandbox::bert();
+    sandbox.write("policy.toml", "");
+    for (place, marked) in [("aws:us-east-1", false), ("aws:eu-central-1", true), ("gcp:europe-west4", false)] {
+        let job = format!(
+            "name = \"disk\"\n[stages.train]\nduration = \"10 h\"\nneeds = {{ cpus = 2, places = [\"{place}\"] }}\n"
+        );
+        sandbox.write("job.toml", &job);
+        let text = sandbox.stdout(&["plan", "--out", "plan.json"], 0);
+        let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
+        assert_eq!(plan["estimated_disks"][0] == "train", marked, "{place}");
+        assert_eq!(text.contains("estimated for train: the price of other places"), marked, "{place} {text}");
+        sandbox.stdout(&["verify", "plan.json"], 0);
+    }
+}
+
 #[test]
 fn a_plan_says_what_rests_on_old_and_estimated_prices() {
     let sandbox = Sandbox::bert();
@@ -205,7 +264,7 @@ fn a_plan_says_what_rests_on_old_and_estimated_prices() {
     );
     sandbox.write("none.toml", "");
     let text = sandbox.stdout(&["plan", "old.toml", "--policy", "none.toml", "--out", "plan.json"], 0);
-    assert!(text.contains("100 % of the total: machine prices more than 90 days before the newest"), "{text}");
+    assert!(text.contains("100 % of the total: prices of machines more than 90 days before the newest"), "{text}");
     assert!(text.contains("H100-SXM:8"), "{text}");
     let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
     assert_eq!(plan["stages"][0]["price_source"]["estimated"], true);

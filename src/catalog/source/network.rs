@@ -19,6 +19,25 @@ const TIERS: &[Tiers] = &[
     ("gcp", 1200, &[(0, 1200), (1024, 1100), (10_240, 800)]),
 ];
 
+/// Premium-tier prices of Google's SKUs to the Americas by the region that the data leaves, per GiB in units of
+/// 10⁻⁴ USD, as a public price list printed them on [`GCP_SKUS_DAY`]. The regions of North America keep [`TIERS`],
+/// which are the same and newer. Tokyo, Osaka and Seoul are left out: the list mixes two of their price tables.
+const GCP_SKUS: &[(&str, &[(u64, i64)])] = &[
+    ("africa-south1 me-central1 me-west1", &[(0, 1500), (1024, 1300), (10_240, 1100)]),
+    (
+        "asia-southeast2 australia-southeast1 australia-southeast2 me-central2 southamerica-east1 southamerica-west1",
+        &[(0, 1900), (1024, 1800), (10_240, 1500)],
+    ),
+    (
+        "asia-east1 asia-east2 asia-south1 asia-south2 asia-southeast1 europe-central2 europe-north1 europe-north2 \
+         europe-southwest1 europe-west1 europe-west10 europe-west12 europe-west2 europe-west3 europe-west4 \
+         europe-west6 europe-west8 europe-west9",
+        &[(0, 1200), (1024, 1100), (10_240, 850)],
+    ),
+];
+const GCP_SKUS_ID: &str = "gcp-skus-2025-03";
+const GCP_SKUS_DAY: &str = "2025-03-06";
+
 /// Nano-USD in the unit of [`TIERS`].
 const UNIT: i64 = 100_000;
 
@@ -46,7 +65,11 @@ struct Spot<'a> {
 }
 
 fn spots(draft: &Draft) -> Vec<Spot<'_>> {
-    let area = |country: &str| {
+    let area = |cloud: &str, country: &str| {
+        // Google's price lists have Indonesia apart from the rest of Asia.
+        if (cloud, country) == ("gcp", "ID") {
+            return "indonesia";
+        }
         let known = AREAS.iter().find(|(_, countries)| countries.split(' ').any(|known| known == country));
         known.map_or("", |(area, _)| *area)
     };
@@ -61,7 +84,7 @@ fn spots(draft: &Draft) -> Vec<Spot<'_>> {
                 ("", _) | (_, "") => text.to_owned(),
                 _ => format!("{text} {partition}"),
             };
-            let (country, area) = (apart(&row.country), apart(area(&row.country)));
+            let (country, area) = (apart(&row.country), apart(area(cloud, &row.country)));
             Some(Spot { name, cloud, partition, country, area })
         })
         .collect()
@@ -106,6 +129,16 @@ pub(super) fn import_egress(
         ..HeadSource::default()
     };
     draft.sources.insert(NEWER.to_owned(), newer);
+    let skus = HeadSource {
+        date: GCP_SKUS_DAY.to_owned(),
+        about: "Google's SKU prices by region, as printed in the price list of a public cost calculator on that day: boot \
+                disks (pd-balanced), external addresses, and the internet by source region (Premium tier, to the Americas)"
+            .to_owned(),
+        url: "https://github.com/Cyclenerd/google-cloud-pricing-cost-calculator/blob/master/pricing.yml".to_owned(),
+        ..HeadSource::default()
+    };
+    draft.sources.insert(GCP_SKUS_ID.to_owned(), skus);
+    let sku_of = |from: &Spot| if draft.date_of(&id) < GCP_SKUS_DAY { gcp_sku(from) } else { None };
     let listed = listed(path, options, draft, report)?;
     let clouds: BTreeSet<&str> = listed.keys().filter_map(|(from, _)| Some(from.split_once(':')?.0)).collect();
     let places = spots(draft);
@@ -123,8 +156,12 @@ pub(super) fn import_egress(
         if let Some(usual) = at_home.or(out) {
             let own = if at_home.is_some() { own } else { &assumed };
             rules.insert((from.name.to_owned(), format!("{}:*", from.cloud)), flat(usual, own));
-            let named = |to: &Spot, nano: i64| nano != usual || to.partition != from.partition;
-            for (to, nano, exact) in inside.iter().filter(|(to, nano, _)| named(to, *nano)) {
+            // AWS has one price out of a region to all others of its partition; the exceptions are listed pairs.
+            let one_price = |to: &Spot, exact: bool| from.cloud == "aws" && !exact && to.partition == from.partition;
+            let named = |to: &Spot, nano: i64, exact: bool| {
+                (nano != usual && !one_price(to, exact)) || to.partition != from.partition
+            };
+            for (to, nano, exact) in inside.iter().filter(|(to, nano, exact)| named(to, *nano, *exact)) {
                 // Between regions of North America GCP has doubled its price since, both ways.
                 let newer = from.cloud == "gcp" && *nano == 10_000_000 && from.area == "north america";
                 let source = if newer {
@@ -144,17 +181,22 @@ pub(super) fn import_egress(
             None if !from.partition.is_empty() => (internet_of_partition(from, &places, &listed), &assumed),
             known => (known, own),
         };
-        if let Some(usual) = internet.or_else(|| usual(outside.iter().map(|(_, nano, _)| *nano))) {
-            let tiers = TIERS.iter().find(|(cloud, first, _)| *cloud == from.cloud && first * UNIT == usual);
-            let row = match tiers {
-                Some((_, _, tiers)) => EgressRow {
-                    tiers: tiers.iter().map(|(gb, rate)| (gb * 1_000_000_000, rate * UNIT)).collect(),
-                    source: NEWER.to_owned(),
-                },
-                None => flat(usual, own),
+        let (sku, listed_usual) = (sku_of(from), internet.or_else(|| usual(outside.iter().map(|(_, nano, _)| *nano))));
+        if let Some(usual) = sku.map(|tiers| tiers[0].1 * UNIT).or(listed_usual) {
+            let newer = TIERS.iter().find(|(cloud, first, _)| *cloud == from.cloud && first * UNIT == usual);
+            let tiered = |tiers: &[(u64, i64)], source: &str| EgressRow {
+                tiers: tiers.iter().map(|(gb, rate)| (gb * 1_000_000_000, rate * UNIT)).collect(),
+                source: source.to_owned(),
+            };
+            let row = match (sku, newer) {
+                (Some(tiers), _) => tiered(tiers, GCP_SKUS_ID),
+                (None, Some((_, _, tiers))) => tiered(tiers, NEWER),
+                (None, None) => flat(usual, own),
             };
             rules.insert((from.name.to_owned(), "internet".to_owned()), row);
-            for (to, nano, exact) in outside.iter().filter(|(_, nano, _)| internet.is_none() && *nano != usual) {
+            // The SKUs name one price to all but Oceania and China; of the older list only those stay.
+            let differs = |to: &Spot, nano: i64| nano != usual && (sku.is_none() || to.area == "oceania");
+            for (to, nano, exact) in outside.iter().filter(|(to, nano, _)| internet.is_none() && differs(to, *nano)) {
                 let source = if *exact { &id } else { &assumed };
                 rules.insert((from.name.to_owned(), to.name.to_owned()), flat(*nano, source));
             }
@@ -183,6 +225,12 @@ pub(super) fn import_egress(
         }
     }
     Ok(())
+}
+
+/// Google's newer prices out of a region to the internet, where they are known.
+fn gcp_sku(from: &Spot) -> Option<&'static [(u64, i64)]> {
+    let region = from.name.strip_prefix("gcp:")?;
+    GCP_SKUS.iter().find(|(regions, _)| regions.split(' ').any(|known| known == region)).map(|(_, tiers)| *tiers)
 }
 
 fn listed(

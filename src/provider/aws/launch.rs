@@ -10,8 +10,8 @@ use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
     AmdSevSnpSpecification, BlockDeviceMapping, CpuOptionsRequest, EbsBlockDevice, EnclaveOptionsRequest,
     HttpTokensState, InstanceInterruptionBehavior, InstanceMarketOptionsRequest, InstanceMetadataOptionsRequest,
-    InstanceType, MarketType, ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions, TagSpecification,
-    VolumeType,
+    InstanceType, MarketType, Placement, ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions,
+    TagSpecification, VolumeType,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -97,6 +97,10 @@ fn request(call: RunInstancesFluentBuilder, wanted: &Wanted, group: &str) -> Run
         .tag_specifications(tagged(ResourceType::Instance))
         .tag_specifications(tagged(ResourceType::Volume))
         .tag_specifications(tagged(ResourceType::NetworkInterface));
+    let call = match &wanted.zone {
+        Some(zone) => call.placement(Placement::builder().availability_zone(zone).build()),
+        None => call,
+    };
     let call = match wanted.spec.tee {
         Some(Tee::SevSnp) => {
             let options = CpuOptionsRequest::builder().amd_sev_snp(AmdSevSnpSpecification::Enabled);

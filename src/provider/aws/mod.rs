@@ -232,6 +232,7 @@ fn read(instance: &aws_sdk_ec2::types::Instance, region: &str) -> Option<Instanc
         },
         address: address.filter(|address| !address.is_empty()).map(str::to_owned),
         inside: instance.private_ip_address().map(str::to_owned),
+        zone: instance.placement().and_then(|placement| placement.availability_zone()).map(str::to_owned),
         tags: tags.collect(),
     })
 }

@@ -195,6 +195,7 @@ fn read(found: &Value) -> Option<Instance> {
         life: life(properties),
         address: None,
         inside: None,
+        zone: None,
         tags: tags.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect(),
     })
 }

@@ -264,7 +264,7 @@ impl<C: Cloud> Machines<C> {
     }
 
     /// Makes the machine of a node, or finds it.
-    async fn make(&self, node: &Node, spec: &MachineSpec) -> Result<Instance, ProviderError> {
+    async fn make(&self, node: &Node, spec: &MachineSpec, zone: Option<&str>) -> Result<Instance, ProviderError> {
         let known = self.known(node);
         let _alone = known.alone.lock().await;
         self.learn(node, |known| known.place = Some(spec.place.clone()));
@@ -284,7 +284,9 @@ impl<C: Cloud> Machines<C> {
         if spec.nodes > 1 {
             tags.extend([(tag::NODE, node.number.to_string()), (tag::NODES, spec.nodes.to_string())]);
         }
-        let instance = self.cloud.create(&Wanted { token, spec: spec.clone(), tags, user_data, script, key }).await?;
+        let zone = zone.map(str::to_owned);
+        let wanted = Wanted { token, spec: spec.clone(), zone, tags, user_data, script, key };
+        let instance = self.cloud.create(&wanted).await?;
         self.learn(node, |known| known.made = Some((instance.clone(), Instant::now())));
         Ok(instance)
     }
@@ -356,9 +358,11 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
         let head = first(token);
         // Before anything is made: whoever ends the first of a gang ends them all.
         self.learn(&head, |known| known.nodes = Some(spec.nodes.max(1)));
-        let made = self.make(&head, spec).await?;
+        let made = self.make(&head, spec, None).await?;
+        // What the machines of a gang say to one another would be billed between zones, and be slower.
+        let zone = made.zone.as_deref();
         let others: Vec<Node> = (1..spec.nodes).map(|number| Node { token: token.clone(), number }).collect();
-        let others = futures_util::future::join_all(others.iter().map(|node| self.make(node, spec))).await;
+        let others = futures_util::future::join_all(others.iter().map(|node| self.make(node, spec, zone))).await;
         others.into_iter().collect::<Result<Vec<_>, _>>()?;
         self.needed(&made)
     }
@@ -443,102 +447,4 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A cloud whose instances cannot be logged into: they have no address, and some have powered themselves off.
-    #[derive(Default)]
-    struct Fake {
-        instances: Mutex<Vec<Instance>>,
-        /// Instances that cannot be deleted.
-        stuck: Vec<String>,
-    }
-
-    #[async_trait]
-    impl Cloud for Fake {
-        fn name(&self) -> &'static str {
-            "aws"
-        }
-        async fn ready(&self) -> Result<(), ProviderError> {
-            Ok(())
-        }
-        async fn check(&self, _: &[Need]) -> Vec<Finding> {
-            Vec::new()
-        }
-        async fn create(&self, _: &Wanted) -> Result<Instance, ProviderError> {
-            Err(ProviderError::new(ErrorKind::Stockout, "nothing is made here"))
-        }
-        async fn find(&self, token: &str, _: Option<&PlaceName>) -> Result<Vec<Instance>, ProviderError> {
-            let carries = |instance: &&Instance| instance.tags.get(tag::TOKEN).is_some_and(|known| known == token);
-            Ok(self.instances.lock().unwrap().iter().filter(carries).cloned().collect())
-        }
-        async fn all(&self) -> Result<Vec<Instance>, ProviderError> {
-            Ok(self.instances.lock().unwrap().clone())
-        }
-        async fn by_id(&self, id: &str) -> Result<Option<Instance>, ProviderError> {
-            Ok(self.instances.lock().unwrap().iter().find(|instance| instance.id == id).cloned())
-        }
-        async fn tag(&self, _: &Instance, _: &BTreeMap<&'static str, String>) -> Result<(), ProviderError> {
-            Ok(())
-        }
-        async fn delete(&self, instance: &Instance) -> Result<(), ProviderError> {
-            if self.stuck.contains(&instance.id) {
-                return Err(ProviderError::new(ErrorKind::Denied, format!("{} may not be deleted", instance.id)));
-            }
-            self.instances.lock().unwrap().retain(|other| other.id != instance.id);
-            Ok(())
-        }
-    }
-
-    fn instance(id: &str, token: &str, lineage: &str, life: Life) -> Instance {
-        let tags =
-            [(tag::TOKEN, token), (tag::STAGE, "train"), (tag::ATTEMPT, "1"), (tag::LINEAGE, lineage), (tag::JOB, "j")];
-        Instance {
-            id: id.to_owned(),
-            place: PlaceName { cloud: "aws".into(), region: "us-east-1".into() },
-            instance_type: "m1.small".into(),
-            life,
-            address: None,
-            inside: None,
-            tags: tags.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        }
-    }
-
-    fn token(letter: &str) -> Token {
-        Token { id: letter.repeat(32), stage: "train".into(), attempt: 1 }
-    }
-
-    #[tokio::test]
-    async fn a_machine_is_deleted_without_a_way_into_it() {
-        let root = tempfile::tempdir().unwrap();
-        let instances = [
-            instance("i-alive", &token("a").id, "l", Life::Alive),
-            instance("i-off", &token("b").id, "l", Life::Stopped),
-            instance("i-stuck", &token("c").id, "l", Life::Alive),
-        ];
-        let cloud = Fake { instances: Mutex::new(instances.to_vec()), stuck: vec!["i-stuck".into()] };
-        let machines = Machines::new(cloud, root.path());
-        // What has powered itself off costs money: it is seen.
-        assert_eq!(machines.survey(None).await.machines.len(), 3);
-        assert_eq!(machines.delete(&token("c")).await.unwrap_err().kind, ErrorKind::Denied);
-        machines.delete(&token("a")).await.unwrap();
-        machines.delete(&token("b")).await.unwrap();
-        machines.delete(&token("b")).await.unwrap();
-        let left: Vec<String> = machines.survey(None).await.machines.into_iter().map(|machine| machine.id).collect();
-        assert_eq!(left, ["i-stuck"]);
-    }
-
-    #[tokio::test]
-    async fn a_deleted_machine_takes_no_folder_of_another_with_it() {
-        let root = tempfile::tempdir().unwrap();
-        let ours = root.path().join("stages/train/1/log");
-        std::fs::create_dir_all(ours.parent().unwrap()).unwrap();
-        std::fs::write(&ours, "what our own stage of that name has printed").unwrap();
-        let theirs = instance("i-theirs", &token("d").id, "another", Life::Alive);
-        let cloud = Fake { instances: Mutex::new(vec![theirs]), ..Fake::default() };
-        let machines = Machines::new(cloud, root.path());
-        machines.delete(&token("d")).await.unwrap();
-        assert!(machines.survey(None).await.machines.is_empty());
-        assert!(ours.exists());
-    }
-}
+mod tests;

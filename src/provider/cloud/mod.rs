@@ -38,6 +38,8 @@ pub struct Wanted {
     /// have the one that they share.
     pub token: Token,
     pub spec: MachineSpec,
+    /// Of the others of a gang: the zone that the first is in, and no other will do. None: any zone of the place.
+    pub zone: Option<String>,
     /// For the instance, in the call that creates it. Values are of up to 128 letters, digits and
     /// `-_.:/+= @[]`; clouds that take less encode them.
     pub tags: BTreeMap<&'static str, String>,
@@ -48,6 +50,13 @@ pub struct Wanted {
     pub script: String,
     /// The public half of the key that sky logs in with; user data has it, too.
     pub key: String,
+}
+
+impl Wanted {
+    /// Whether it may be made in a zone.
+    pub fn may_be_in(&self, zone: &str) -> bool {
+        self.zone.as_ref().is_none_or(|only| only == zone)
+    }
 }
 
 /// How a machine learns that the cloud takes it away.
@@ -85,6 +94,8 @@ pub struct Instance {
     pub address: Option<String>,
     /// Where the others of its gang reach it.
     pub inside: Option<String>,
+    /// The zone of the place that it is in, where the cloud tells one.
+    pub zone: Option<String>,
     /// All of them, also other people's.
     pub tags: BTreeMap<String, String>,
 }

@@ -81,6 +81,7 @@ mod tests {
             life: Life::Alive,
             address: None,
             inside: None,
+            zone: None,
             tags: tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         }
     }

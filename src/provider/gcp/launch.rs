@@ -66,7 +66,8 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
     gcp.rules.remember(&rule::name(&wanted.spec.owner.lineage))?;
     let longest = longest(wanted.spec.lease)?;
     let mut last = None;
-    for zone in &zones.names {
+    let tried: Vec<&String> = zones.names.iter().filter(|zone| wanted.may_be_in(zone)).collect();
+    for zone in &tried {
         let body = body(wanted, &kind, &zones, zone, longest);
         let body = match &confidential {
             Some(confidential) => confidential.set(body),
@@ -84,8 +85,11 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
             }
         }
     }
-    let (message, tried) = (last.map(|error| error.message).unwrap_or_default(), zones.names.len());
-    let message = format!("{message} (so say all {tried} zones of {} that have it)", wanted.spec.place);
+    let message = last.map(|error| error.message).unwrap_or_default();
+    let message = match &wanted.zone {
+        Some(zone) => format!("{message} (in {zone}, where the first machine of stage.{} is)", wanted.token.stage),
+        None => format!("{message} (so say all {} zones of {} that have it)", tried.len(), wanted.spec.place),
+    };
     Err(ProviderError::new(ErrorKind::Stockout, message))
 }
 

@@ -174,6 +174,7 @@ impl Gcp {
                 life: Life::Preempted,
                 address: None,
                 inside: None,
+                zone: Some(zone),
                 tags: BTreeMap::from([(tag::TOKEN.to_owned(), token.to_owned())]),
             })
         }))
@@ -217,6 +218,7 @@ fn read(found: &Found) -> Option<Instance> {
         life,
         address,
         inside,
+        zone: Some(zone.to_owned()),
         tags: long.chain(labels).collect(),
     })
 }

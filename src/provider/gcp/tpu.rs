@@ -128,6 +128,7 @@ fn read(node: &Value) -> Option<Instance> {
         life,
         address: addresses.find(|address| !address.is_empty()).map(str::to_owned),
         inside: node["networkEndpoints"][0]["ipAddress"].as_str().map(str::to_owned),
+        zone: Some(zone.to_owned()),
         tags,
     })
 }
@@ -266,6 +267,7 @@ pub(super) async fn create(gcp: &Gcp, slice: &Slice, wanted: &Wanted) -> Result<
     gcp.rules.remember(&rule::name(&wanted.spec.owner.lineage))?;
     gcp.remember_tpus()?;
     let mut last: Option<ProviderError> = None;
+    let zones: Vec<String> = zones.into_iter().filter(|zone| wanted.may_be_in(zone)).collect();
     for zone in &zones {
         let error = match insert(&api.tpu, &api.project, zone, &name, body(wanted, slice, zone)).await {
             Err(error) => error,

@@ -185,6 +185,7 @@ pub(super) fn machine(cluster: &str, job: &Job) -> Option<Machine> {
         instance_type: instance_type.clone().unwrap_or_default(),
         life: if ended(job).is_some() { Life::Ended } else { Life::Alive },
         inside: None,
+        zone: None,
         address: None,
         tags,
     };

@@ -3,7 +3,7 @@
 use sky::model::{Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate};
 use sky::plan::*;
 use sky::state::{Folder, State};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -153,6 +153,7 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
     let made_up = || String::from(sky::util::hash::digest(b"made up"));
     Plan {
         old_prices: None,
+        estimated_disks: BTreeSet::new(),
         format_version: FORMAT_VERSION.into(),
         sky_version: "0".into(),
         job: job.into(),

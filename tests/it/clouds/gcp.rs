@@ -161,6 +161,28 @@ fn full_zones_are_followed_by_the_next() {
     place.google.check();
 }
 
+/// Traffic between zones is billed, and slow: nothing that a gang says to itself crosses one.
+#[test]
+fn a_gang_is_made_in_one_zone() {
+    let (full, first) = (Trouble::Operation("ZONE_RESOURCE_POOL_EXHAUSTED"), format!("{INSERT} us-central1-a"));
+    let place = Place::new();
+    let provider = place.provider();
+    let gang = MachineSpec { nodes: 3, ..here() };
+    // The first zone is full for the first machine, and has room again for the others.
+    place.google.trouble(&first, full.clone());
+    place.create(&provider, &token("train"), &here()).unwrap();
+    place.google.no_trouble();
+    place.create(&provider, &token("train"), &gang).unwrap();
+    let zones: Vec<String> = place.google.instances().into_iter().map(|(zone, _)| zone).collect();
+    assert_eq!(zones, ["us-central1-b"; 3]);
+    // A zone that has one machine and no second has no gang.
+    place.create(&provider, &token("eval"), &here()).unwrap();
+    place.google.trouble(&first, full);
+    let error = place.create(&provider, &token("eval"), &gang).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Stockout, "{error}");
+    assert!(error.message.contains("in us-central1-a, where the first machine"), "{error}");
+}
+
 #[test]
 fn failures_are_told_apart() {
     let place = Place::new();

@@ -355,7 +355,7 @@ fn take<'a>(
 
 /// What comes with the machines: boot disks and public addresses, a line each.
 fn beside(stage: &Stage, offer: &Offer, billed: i128, catalog: &Catalog) -> i128 {
-    let Some(extras) = catalog.extras.get(&catalog.place(offer).name.cloud) else { return 0 };
+    let Some(extras) = catalog.extras.get(&catalog.place(offer).name) else { return 0 };
     let written: u64 = stage.writes.values().map(|bytes| bytes.0).sum();
     let size = i128::from(extras.boot_disk_gib) + (i128::from(written) + (1 << 30) - 1) / (1 << 30);
     let disk = div_half_even(i128::from(extras.disk_per_gib_month.0) * size, 730);
