@@ -5,6 +5,7 @@
 //! exactly from what was chosen ([`crate::problem::evaluate`]).
 
 mod close;
+mod counted;
 mod crash;
 mod deadline;
 mod dual;

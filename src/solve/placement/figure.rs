@@ -37,6 +37,9 @@ impl Run<'_> {
         limits: Limits,
         known: Option<Known>,
     ) -> Result<Option<Found>, SolverError> {
+        if let Some(decided) = self.best_alike(instance, goal, limits)? {
+            return Ok(decided);
+        }
         let closed = match known {
             None if goal == Figure::Cost && separable(instance) => close(instance, self.shape, self.effort),
             _ => None,

@@ -7,6 +7,7 @@
 //! Preferences come before all of it. Caps on stages that may run at once are added as rows for
 //! the sets of stages that exceed them, until none does.
 
+mod alike;
 mod figure;
 mod order;
 mod programs;
@@ -18,6 +19,7 @@ use crate::solve::close::plain;
 use crate::solve::forest::forest;
 use crate::solve::reduce::{Limits, least_time, reduce};
 use crate::solve::solver::{Answer, Effort, Solver, SolverError};
+use alike::Alike;
 use std::borrow::Cow;
 
 /// What came out.
@@ -191,6 +193,8 @@ struct Ranked {
     limits: Limits,
     /// Without choices that no placement has whose first figure is as good.
     left: Box<Instance>,
+    /// `second` has the first choices in order already.
+    ordered: bool,
 }
 
 impl Run<'_> {
@@ -257,9 +261,9 @@ impl Run<'_> {
 
     /// The last pass, and the figures.
     fn finished(&self, instance: &Instance, ranked: Ranked) -> Result<Solved, SolverError> {
-        let Ranked { first, second, limits, left } = ranked;
+        let Ranked { first, second, limits, left, ordered } = ranked;
         let mut last = second.clone();
-        if first.proven && !self.effort.is_over() {
+        if first.proven && !ordered && !self.effort.is_over() {
             let Known { tags, routes } = self.first_in_order(&left, limits, second.known())?;
             let picks = positions(instance, &tags).ok_or_else(lost)?;
             // The order of choices is the last tie-break: it never buys a row for stages at once.
@@ -287,6 +291,11 @@ impl Run<'_> {
             Objective::Time => (Figure::Time, Figure::Cost),
         };
         let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
+        match self.alike(instance, (goal, other), limits)? {
+            Alike::Ranked(ranked) => return Ok(Some(*ranked)),
+            Alike::Nothing => return Ok(None),
+            Alike::Unknown => {}
+        }
         let Some(mut first) = self.best(instance, goal, limits, None)? else { return Ok(None) };
         let least = goal == Figure::Cost && limits.time.is_none() && first.proven && plain(instance);
         let limits = Limits { least, ..limits.with(goal, first.value) };
@@ -302,7 +311,7 @@ impl Run<'_> {
         };
         let second = second.ok_or_else(lost)?;
         let limits = limits.with(other, second.value);
-        Ok(Some(Ranked { first, second, limits, left: Box::new(left) }))
+        Ok(Some(Ranked { first, second, limits, left: Box::new(left), ordered: false }))
     }
 
     /// Without choices that no placement within the limits can take.
