@@ -172,7 +172,11 @@ impl Stop {
         // A solver that breaks down here takes nothing from the answer but its reason.
         let conflict = infeasible.then(|| planner::conflict(job, policy, catalog, effort).ok()).flatten();
         let unknown = compile::unknown_names(job, policy, catalog);
-        let (text, answer) = no_plan::text(reason, files, conflict.as_ref(), &unknown, terminal.colour_stderr);
+        let (mut text, answer) = no_plan::text(reason, files, conflict.as_ref(), &unknown, terminal.colour_stderr);
+        if matches!(reason, NoPlan::Infeasible(_)) && !rest {
+            let unsaid = planner::left_for_a_plan(job, policy, catalog, effort).unwrap_or_default();
+            text.push_str(&no_plan::results_in_the_way(&unsaid));
+        }
         let exit = if answer { Exit::Infeasible } else { Exit::Error };
         Self {
             failure: Failure::new(exit, text),

@@ -19,7 +19,7 @@ pub use caps::base_name;
 pub use names::{InputFile, UnknownName, nearest_place, unknown_names};
 pub use offers::Funnel;
 pub use places::{Places, billed, speed};
-pub use results::{ForbiddenHome, Output, Results, Stays};
+pub use results::{ForbiddenHome, Output, PartlyPriced, Results, Stays};
 pub use spares::with_spares;
 
 use crate::catalog::Catalog;
@@ -92,8 +92,20 @@ fn relay_pairs(instance: &Instance) -> usize {
     pairs.sum()
 }
 
-/// Makes the placement problem. The job must be acyclic, as `spec` guarantees.
+/// Makes the placement problem. The job must be acyclic, as `spec` guarantees. Outputs whose way home
+/// has a price from only some places are brought home.
 pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled, Refusal> {
+    compile_with(job, policy, catalog, PartlyPriced::Home)
+}
+
+/// Makes the placement problem as [`compile`] does, with outputs whose way home has a price from only
+/// some places brought home or left.
+pub fn compile_with(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    partly_priced: PartlyPriced,
+) -> Result<Compiled, Refusal> {
     check_names(job, policy, catalog)?;
     let job = &job.expanded();
     let labels = dag::labels(job);
@@ -101,7 +113,8 @@ pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled
     let places = Places::new(catalog, policy);
     let limits = caps::limits(&places);
     let (candidates, mut counts) = all_candidates(job, &places, &limits, &labels)?;
-    let results = results::results(job, &labels, &places, &candidates).map_err(Refusal::HomeForbidden)?;
+    let results = results::results(job, &labels, &places, &candidates, partly_priced);
+    let results = results.map_err(Refusal::HomeForbidden)?;
     let sites = sites(job, catalog, &candidates, results.homeward().next().is_some());
     let site_of: BTreeMap<u32, usize> = sites.iter().enumerate().map(|(site, place)| (*place, site)).collect();
     let home = catalog.place_id(&PlaceName::here()).and_then(|here| site_of.get(&here).copied());

@@ -2,7 +2,9 @@
 //!
 //! The job may say it for each output. One that it does not name and that nobody reads is brought
 //! home, unless a rule of the policy forbids it or no place of its stage has a known price for
-//! the way: then it stays where it is made, and the plan says so. Bringing home is a transfer like
+//! the way: then it stays where it is made, and the plan says so. Where only some of the places have
+//! such a price, it is brought home as long as there is a plan that does so ([`PartlyPriced`]), so
+//! that a default never takes away the only plan. Bringing home is a transfer like
 //! any other, so for the problem home is a stage of its own: it takes no time, costs nothing, and
 //! has one choice, at the site of this machine.
 
@@ -32,6 +34,19 @@ pub enum Stays {
     Forbidden(String),
     /// The catalog has no price for the way from any place where its stage may run.
     Unpriced,
+    /// The catalog has a price for the way from some of these places only, and no plan brings it home
+    /// from one of them.
+    NoPlanFromPriced,
+}
+
+/// What becomes of outputs whose destination the job does not state, that nobody reads, and whose
+/// way home has a known price from only some of the places where their stage may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartlyPriced {
+    /// They are brought home, so their stages run at places that have a price.
+    Home,
+    /// They stay where they are made, so their stages may run at any place.
+    There,
 }
 
 /// An output that the job brings home although a rule forbids it.
@@ -51,6 +66,8 @@ pub struct Results {
     pub outputs: Vec<Output>,
     /// By stage; none: they may be brought home.
     pub forbidden: Vec<Option<String>>,
+    /// Outputs are brought home that [`PartlyPriced::There`] would leave where they are made.
+    pub partly_priced: bool,
 }
 
 impl Results {
@@ -66,6 +83,7 @@ pub fn results(
     labels: &dag::Labels,
     places: &Places<'_>,
     candidates: &[Vec<Candidate>],
+    partly_priced: PartlyPriced,
 ) -> Result<Results, Vec<ForbiddenHome>> {
     let read: BTreeSet<&ArtifactRef> = job.stages.values().flat_map(|stage| &stage.reads).collect();
     let here = places.catalog.place_id(&PlaceName::here());
@@ -90,9 +108,14 @@ pub fn results(
                 }
                 (Some(Destination::Home), None, _) => (Destination::Home, None),
                 (None, Some(rule), _) => (Destination::There, Some(Stays::Forbidden(rule.clone()))),
-                (None, None, Some(here)) => match leads_home(places, here, &candidates[index]) {
-                    true => (Destination::Home, None),
-                    false => (Destination::There, Some(Stays::Unpriced)),
+                (None, None, Some(here)) => match (priced_ways(places, here, &candidates[index]), partly_priced) {
+                    (PricedWays::All, _) => (Destination::Home, None),
+                    (PricedWays::Some, PartlyPriced::Home) => {
+                        results.partly_priced = true;
+                        (Destination::Home, None)
+                    }
+                    (PricedWays::Some, PartlyPriced::There) => (Destination::There, Some(Stays::NoPlanFromPriced)),
+                    (PricedWays::None, _) => (Destination::There, Some(Stays::Unpriced)),
                 },
             };
             results.outputs.push(Output { artifact, stage: index, bytes: *bytes, destination, stays });
@@ -115,14 +138,23 @@ fn written_name(artifact: &ArtifactRef) -> String {
     }
 }
 
-/// Whether any of the places has a known price for the way home.
-fn leads_home(places: &Places<'_>, here: u32, candidates: &[Candidate]) -> bool {
+/// From how many of a stage's places the way home has a known price.
+enum PricedWays {
+    None,
+    Some,
+    All,
+}
+
+fn priced_ways(places: &Places<'_>, here: u32, candidates: &[Candidate]) -> PricedWays {
     // Candidates are in the order of places, so repeated places follow each other.
-    let mut last = None;
-    candidates.iter().any(|candidate| {
-        let place = places.catalog.offers[candidate.offer].place;
-        last.replace(place) != Some(place) && places.tariff(place, here).is_some()
-    })
+    let mut stops: Vec<u32> = candidates.iter().map(|candidate| places.catalog.offers[candidate.offer].place).collect();
+    stops.dedup();
+    let priced = stops.iter().filter(|place| places.tariff(**place, here).is_some()).count();
+    match priced {
+        0 => PricedWays::None,
+        all if all == stops.len() => PricedWays::All,
+        _ => PricedWays::Some,
+    }
 }
 
 /// The stage that stands for bringing one output home.

@@ -350,6 +350,9 @@ fn left_there(compiled: &Compiled, policy: &Policy) -> Vec<String> {
         let (verb, is) = if outputs.len() == 1 { ("stays", "is") } else { ("stay", "are") };
         let why = match why {
             Stays::Unpriced => "the catalog has no egress price for the way to this machine".to_owned(),
+            Stays::NoPlanFromPriced => "the catalog has an egress price for the way to this machine from some places \
+                                        only, and no plan brings it home from one of them"
+                .to_owned(),
             Stays::Forbidden(rule) if policy.home.country.is_some() => {
                 format!("{rule} forbids to bring it to this machine as `[home]` of the policy declares it")
             }

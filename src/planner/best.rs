@@ -1,7 +1,8 @@
 //! The best placement of some inputs, with less around it than a plan has.
 
+use super::homeward::first;
 use crate::catalog::Catalog;
-use crate::compile;
+use crate::compile::Compiled;
 use crate::model::{Job, Millis, Money, Offer, Policy, dag};
 use crate::plan::{millis, money};
 use crate::solve::{self, Effort, Highs, Outcome, SolverError};
@@ -28,8 +29,11 @@ pub struct Best {
 
 /// The best placement; `None`: there is none.
 pub fn best(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<Option<Best>, SolverError> {
-    let Ok(compiled) = compile::compile(job, policy, catalog) else { return Ok(None) };
-    let Outcome::Solved(solved) = solve::solve(&compiled.instance, &Highs, effort)? else { return Ok(None) };
+    let solve = |compiled: &Compiled| solve::solve(&compiled.instance, &Highs, effort);
+    let is_solved = |outcome: &Outcome| matches!(outcome, Outcome::Solved(_));
+    let Some((compiled, Outcome::Solved(solved))) = first(job, policy, catalog, solve, is_solved)? else {
+        return Ok(None);
+    };
     let mut best = Best {
         figures: Figures {
             cost: money(solved.evaluation.cost()),

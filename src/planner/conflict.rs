@@ -9,10 +9,11 @@
 //! group.
 
 use super::hitting;
+use super::homeward::first;
 use super::lines::{Line, defaults, pinned, without, written};
 use super::relax::{Relaxation, relax};
 use crate::catalog::Catalog;
-use crate::compile;
+use crate::compile::Compiled;
 use crate::model::{Job, Policy};
 use crate::solve::{self, Effort, Highs, SolverError};
 use std::collections::BTreeSet;
@@ -109,10 +110,8 @@ impl Oracle<'_> {
 
 /// Whether there is any plan.
 pub(super) fn feasible(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<bool, SolverError> {
-    match compile::compile(job, policy, catalog) {
-        Err(_) => Ok(false),
-        Ok(compiled) => solve::feasible(&compiled.instance, &Highs, effort),
-    }
+    let feasible = |compiled: &Compiled| solve::feasible(&compiled.instance, &Highs, effort);
+    Ok(first(job, policy, catalog, feasible, |feasible| *feasible)?.is_some_and(|(_, feasible)| feasible))
 }
 
 /// The search for a smallest set that clashes. All lines together clash, none alone do not.

@@ -55,7 +55,11 @@ pub fn frontier(
     effort: &Effort,
     most: usize,
 ) -> Result<Frontier, NoPlan> {
-    let compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
+    let mut compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
+    if compiled.results.partly_priced && !solve::feasible(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver)? {
+        let left = compile::compile_with(job, policy, catalog, compile::PartlyPriced::There);
+        compiled = left.map_err(NoPlan::Refused)?;
+    }
     let mut walk = Walk {
         instance: Instance { minimize: Objective::Cost, hour: 0, ..compiled.instance.clone() },
         limit: compiled.instance.deadline,

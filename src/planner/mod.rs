@@ -7,6 +7,7 @@ mod demands;
 mod explain;
 mod frontier;
 mod hitting;
+mod homeward;
 mod lines;
 mod old_prices;
 mod recompute;
@@ -21,6 +22,7 @@ pub use best::{Figures, base};
 pub use conflict::{Clashing, Conflict, conflict};
 pub use explain::{BreakEven, Elsewhere, ExplainError, Explanation, Ruled, Why, explain};
 pub use frontier::{Frontier, Placed, Point, frontier};
+pub use homeward::left_for_a_plan;
 pub use lines::{Counted, File, Line, Need, What, without, written};
 pub use relax::{Relaxation, Relaxed};
 pub use rest::{UsedUp, nothing_left};
@@ -86,9 +88,9 @@ fn planned(
     settings: &Settings,
     (inputs, from_state): (Inputs, Option<&FromState>),
 ) -> Result<Plan, NoPlan> {
-    let compiled = compile::compile(left, policy, catalog).map_err(NoPlan::Refused)?;
     let solver = Highs;
-    match solve::solve(&compiled.instance, &solver, &settings.effort).map_err(NoPlan::Solver)? {
+    let (compiled, outcome) = homeward::solved(left, policy, catalog, &settings.effort)?;
+    match outcome {
         Outcome::Infeasible(shortfall) => Err(NoPlan::Infeasible(shortfall)),
         Outcome::Solved(solved) => {
             let single =
@@ -176,11 +178,11 @@ fn inside(
     settings: &Settings,
     cloud: String,
 ) -> Result<Option<SingleCloud>, NoPlan> {
-    let compiled = match compile::compile(job, policy, catalog) {
-        Ok(compiled) => compiled,
-        Err(_) => return Ok(None),
+    let figures =
+        |compiled: &Compiled| solve::figures(&compiled.instance, &Highs, &settings.effort).map_err(NoPlan::Solver);
+    let Some((_, figures)) = homeward::first(job, policy, catalog, figures, Option::is_some)? else {
+        return Ok(None);
     };
-    let figures = solve::figures(&compiled.instance, &Highs, &settings.effort).map_err(NoPlan::Solver)?;
     Ok(figures.map(|(cost, makespan)| SingleCloud {
         cloud,
         cost_micro_usd: plan::money(cost),

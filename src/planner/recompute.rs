@@ -184,6 +184,13 @@ impl<'a> Check<'a> {
         self.outputs(stage, planned, &labels);
     }
 
+    /// Whether the way home has no known price from some place where something may run.
+    fn lacks_a_way_home(&self) -> bool {
+        let offering: BTreeSet<u32> = self.catalog.offers.iter().map(|offer| offer.place).collect();
+        let name = |place: u32| &self.catalog.places[place as usize].name;
+        offering.into_iter().any(|place| self.tariff(name(place), &PlaceName::here()).is_none())
+    }
+
     /// Where the stage's outputs go: as the job says, or as the rules allow; and whether they get there.
     fn outputs(&mut self, stage: &Stage, planned: &PlannedStage, read: &BTreeSet<String>) {
         let at = |member: &str| format!("stages.{}.{member}", planned.name);
@@ -201,7 +208,9 @@ impl<'a> Check<'a> {
                 (None, true) => self.same(at, &goes, &None),
                 (Some(said), _) => self.same(at, &goes, &Some(said)),
                 (None, false) if forbidden.is_some() => self.same(at, &goes, &Some(Destination::There)),
-                // It stays only where nobody knows what it would cost to bring it.
+                // It stays where nobody knows what it would cost to bring it. It may also stay where that
+                // is not known of another place, if no plan brings it home.
+                (None, false) if goes == Some(Destination::There) && self.lacks_a_way_home() => {}
                 (None, false) if self.tariff(&planned.place, &PlaceName::here()).is_some() => {
                     self.same(at, &goes, &Some(Destination::Home));
                 }

@@ -10,7 +10,7 @@ use super::recompute;
 use super::{NoPlan, assemble, rest};
 use crate::catalog::Catalog;
 use crate::compile::{self, Compiled};
-use crate::model::{Job, Objective, PlaceName, Policy};
+use crate::model::{Destination, Job, Objective, PlaceName, Policy};
 use crate::plan::{Plan, PlannedObjective, PlannedTransfer, SolverReport, file as plan_file};
 use crate::problem::{Routes, evaluate_on};
 use crate::solve::{Proof, Solved};
@@ -64,6 +64,15 @@ pub fn verify(plan: &Plan, text: &str, job: &Job, policy: &Policy, catalog: &Cat
     found
 }
 
+/// Whether a plan leaves an output where it is made that would be brought home if some plan could.
+fn leaves_results(plan: &Plan, compiled: &compile::Compiled) -> bool {
+    let left = |output: &compile::Output| {
+        let planned = plan.stages.iter().find(|stage| stage.name == compiled.stages[output.stage]);
+        planned.and_then(|stage| stage.outputs.get(output.artifact.file_name())) == Some(&Destination::There)
+    };
+    compiled.results.homeward().any(left)
+}
+
 /// Compares with the plan that comes of the same offers, of the job and what is left of it, of the
 /// policy and what is left of its limits.
 fn rewritten(
@@ -72,9 +81,13 @@ fn rewritten(
     (written, policy): (&Policy, &Policy),
     catalog: &Catalog,
 ) -> Vec<Difference> {
-    let Ok(compiled) = compile::compile(left, policy, catalog) else {
-        return vec![Difference::new("stages", "some", "none: no plan of these inputs is possible")];
-    };
+    let none = || vec![Difference::new("stages", "some", "none: no plan of these inputs is possible")];
+    let Ok(mut compiled) = compile::compile(left, policy, catalog) else { return none() };
+    if compiled.results.partly_priced && leaves_results(plan, &compiled) {
+        let left = compile::compile_with(left, policy, catalog, compile::PartlyPriced::There);
+        let Ok(left) = left else { return none() };
+        compiled = left;
+    }
     let picks = match picks(plan, &compiled, catalog) {
         Ok(picks) => picks,
         Err(difference) => return vec![difference],

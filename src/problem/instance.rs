@@ -125,8 +125,16 @@ pub struct Pool {
     pub used: Bytes,
 }
 
+impl Pool {
+    /// What so many bytes cost on top of what is used already, in micro-USD.
+    pub fn cost_of_next(&self, bytes: Bytes) -> i64 {
+        let after = Bytes(self.used.0.saturating_add(bytes.0));
+        self.tariff.cost(after).0 - self.tariff.cost(self.used).0
+    }
+}
+
 impl Price {
-    /// What one copy costs, counted on its own.
+    /// What one copy costs in micro-USD, counted on its own from the first byte of the price list.
     pub fn cost(&self, bytes: Bytes) -> i64 {
         let Money(cost) = self.tariff.cost(bytes);
         cost + self.kept(bytes)
@@ -152,9 +160,14 @@ impl Links {
         self.class(from, to).map(|class| self.class_cost(class, bytes))
     }
 
-    /// What a copy costs in a price class.
+    /// What a copy costs in a price class if nothing else is sent with it. Tiers and a free allowance
+    /// are those of a month and an account: what was used already counts before it.
     pub fn class_cost(&self, class: u16, bytes: Bytes) -> i64 {
-        self.tariffs[usize::from(class)].cost(bytes)
+        let price = &self.tariffs[usize::from(class)];
+        match price.pool {
+            Some(pool) => self.pools[usize::from(pool)].cost_of_next(bytes) + price.kept(bytes),
+            None => price.cost(bytes),
+        }
     }
 
     /// How long a copy takes; no time inside a site.

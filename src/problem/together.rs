@@ -18,6 +18,46 @@ pub fn over(instance: &Instance, picks: &[usize]) -> i64 {
     instance.caps.iter().filter(|cap| !cap.concurrent).map(excess).sum()
 }
 
+/// What the choices of an instance use of its caps on all stages together: for searches that look at
+/// many placements.
+pub struct Usage<'a> {
+    caps: &'a [Cap],
+    /// By stage and position of a choice: caps and what it uses of them.
+    of: Vec<Vec<Vec<(usize, i64)>>>,
+}
+
+impl<'a> Usage<'a> {
+    /// Looks up what every choice uses.
+    pub fn of(instance: &'a Instance) -> Self {
+        let mut of: Vec<Vec<Vec<(usize, i64)>>> =
+            instance.stages.iter().map(|stage| vec![Vec::new(); stage.choices.len()]).collect();
+        for (index, cap) in instance.caps.iter().enumerate().filter(|(_, cap)| !cap.concurrent) {
+            for ((stage, uses), of) in instance.stages.iter().zip(&cap.uses).zip(&mut of) {
+                for (tag, used) in uses {
+                    // Choices rise by tag; one that was dropped uses nothing.
+                    if let Ok(position) = stage.choices.binary_search_by_key(tag, |choice| choice.tag) {
+                        of[position].push((index, *used));
+                    }
+                }
+            }
+        }
+        Self { caps: &instance.caps, of }
+    }
+
+    /// How far a placement is over the caps on all stages together; 0: within them. The same as [`over`].
+    pub fn over(&self, picks: &[usize]) -> i64 {
+        if self.caps.is_empty() {
+            return 0;
+        }
+        let mut used = vec![0_i64; self.caps.len()];
+        for (of, position) in self.of.iter().zip(picks) {
+            of[*position].iter().for_each(|(cap, more)| used[*cap] += more);
+        }
+        let caps = self.caps.iter().zip(used).filter(|(cap, _)| !cap.concurrent);
+        caps.map(|(cap, used)| (used - cap.limit).max(0)).sum()
+    }
+}
+
 /// By stage: what its choice uses.
 fn each(instance: &Instance, cap: &Cap, picks: &[usize]) -> Vec<i64> {
     let stages = instance.stages.iter().zip(picks).enumerate();
@@ -111,6 +151,7 @@ fn descendants(shape: &Shape) -> Vec<Vec<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::samples::rich_instances;
     use proptest::prelude::*;
     use proptest::test_runner::RngSeed;
 
@@ -141,6 +182,15 @@ mod tests {
             let set = stages.iter().fold(0, |set, stage| set | 1 << stage);
             prop_assert!(apart(set));
             prop_assert_eq!(weight(set), expected);
+        }
+
+        #[test]
+        fn what_is_looked_up_before_is_what_is_summed_up(instance in rich_instances()) {
+            let usage = Usage::of(&instance);
+            for number in 0..3 {
+                let picks: Vec<usize> = instance.stages.iter().map(|stage| number % stage.choices.len()).collect();
+                prop_assert_eq!(usage.over(&picks), over(&instance, &picks));
+            }
         }
     }
 }

@@ -4,10 +4,11 @@ use super::conflict::{self, Files, cents_up, round_up};
 use super::diagnostic;
 use crate::compile::{ForbiddenHome, Funnel, InputFile, Refusal, UnknownName};
 use crate::model::units::grouped;
-use crate::model::{Destination, Job, Money};
+use crate::model::{ArtifactRef, Destination, Job, Money};
 use crate::planner::{Conflict, NoPlan};
 use crate::solve::Shortfall;
 use crate::spec::{Diagnostic, Parsed, SourceFile};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Most stages that are listed one by one.
@@ -50,6 +51,20 @@ pub fn text(
     let parts = [body.as_str(), lines.as_str(), notes.as_str(), help].map(str::trim_end);
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     (format!("error: no plan satisfies the job and the policy\n\n{}", parts.join("\n\n")), true)
+}
+
+/// What to add to the job where results that come home by default leave no room for a plan.
+pub fn results_in_the_way(outputs: &BTreeSet<ArtifactRef>) -> String {
+    let Some(first) = outputs.first() else { return String::new() };
+    let others = match outputs.len() - 1 {
+        0 => String::new(),
+        1 => " (and so 1 other output)".to_owned(),
+        more => format!(" (and so {more} other outputs)"),
+    };
+    format!(
+        "\n\n  bringing results to this machine is in the way; there is a plan that leaves them where they are made\n  \
+         help: write `[outputs]` with `{first} = \"there\"` into the job{others}"
+    )
 }
 
 /// The file that a name is in.

@@ -4,7 +4,8 @@
 use super::forest::forest;
 use super::solver::Effort;
 use crate::model::Objective;
-use crate::problem::{Instance, Shape, evaluate, local_cost, together, touched};
+use crate::problem::together::Usage;
+use crate::problem::{Instance, Shape, evaluate, local_cost, touched};
 
 /// What makes one placement better than another: less over the limits first, then the
 /// objective, then the other figure.
@@ -30,6 +31,7 @@ pub fn search(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<(Ve
         && instance.caps.is_empty()
         && instance.stages.iter().all(|stage| stage.deadline.is_none());
     let cheapest = forest(instance, shape)?.picks;
+    let usage = Usage::of(instance);
     for start in std::iter::once(cheapest).chain(starts(instance)) {
         if effort.is_over() && best.as_ref().is_some_and(|(key, _)| key.0 == 0) {
             break;
@@ -37,9 +39,9 @@ pub fn search(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<(Ve
         // Where only money counts, a move changes only what touches its stage.
         let (key, picks) = if only_money {
             let picks = cheapen(instance, &touched, start, &mut visits, effort);
-            (key(instance, shape, &picks), picks)
+            (key(instance, shape, &usage, &picks), picks)
         } else {
-            descend(instance, shape, start, &mut moves, effort)
+            descend(instance, (shape, &usage), start, &mut moves, effort)
         };
         if best.as_ref().is_none_or(|(known, _)| key < *known) {
             best = Some((key, picks));
@@ -56,10 +58,10 @@ pub fn search(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<(Ve
 /// A placement after single-stage moves, never worse than before.
 pub fn improve(instance: &Instance, shape: &Shape, picks: Vec<usize>, effort: &Effort) -> Vec<usize> {
     let mut moves = IMPROVING / (instance.stages.len() + instance.artifacts.len()).max(1);
-    descend(instance, shape, picks, &mut moves, effort).1
+    descend(instance, (shape, &Usage::of(instance)), picks, &mut moves, effort).1
 }
 
-fn key(instance: &Instance, shape: &Shape, picks: &[usize]) -> Key {
+fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &[usize]) -> Key {
     let Some(evaluation) = evaluate(instance, shape, picks) else {
         return (i64::MAX, i64::MAX, i64::MAX);
     };
@@ -67,7 +69,7 @@ fn key(instance: &Instance, shape: &Shape, picks: &[usize]) -> Key {
     let over_time = instance.deadline.map_or(0, |deadline| (time - deadline).max(0));
     let over_cost = instance.budget.map_or(0, |budget| (cost - budget).max(0));
     let over = over_time.saturating_add(over_cost).saturating_add(instance.lateness(&evaluation));
-    let over = over.saturating_add(together::over(instance, picks));
+    let over = over.saturating_add(usage.over(picks));
     match instance.minimize {
         Objective::Cost => (over, instance.score(&evaluation), time),
         Objective::Time => (over, time, cost),
@@ -147,12 +149,12 @@ fn cheapen(
 /// Moves one stage at a time to its best choice until no move helps or `moves` are used up.
 fn descend(
     instance: &Instance,
-    shape: &Shape,
+    (shape, usage): (&Shape, &Usage<'_>),
     mut picks: Vec<usize>,
     moves: &mut usize,
     effort: &Effort,
 ) -> (Key, Vec<usize>) {
-    let mut best = key(instance, shape, &picks);
+    let mut best = key(instance, shape, usage, &picks);
     loop {
         let before = best;
         for stage in 0..picks.len() {
@@ -164,7 +166,7 @@ fn descend(
             *moves -= positions;
             for position in 0..positions {
                 picks[stage] = position;
-                let key = key(instance, shape, &picks);
+                let key = key(instance, shape, usage, &picks);
                 if key < best {
                     best = key;
                     chosen = position;

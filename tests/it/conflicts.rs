@@ -451,3 +451,37 @@ fn programs_read_the_lines_too() {
         .unwrap();
     insta::assert_json_snapshot!(event["diagnostic"]["conflict"]);
 }
+
+/// What `sky plan` says of a job that has no plan for one reason alone.
+fn cause(job: &str, policy: &str) -> String {
+    let sandbox = Sandbox::bert();
+    sandbox.write("job.toml", &format!("name = \"case\"\n{job}")).write("policy.toml", policy);
+    let output = sandbox.run(&["plan", "--catalog", "catalog"]);
+    let said = crate::sandbox::stderr(&output);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    said
+}
+
+#[test]
+fn quotas_alone_are_named_as_the_cause() {
+    let stages = "[stages.a]\nduration = \"1 h\"\ncount = 3\n";
+    let quotas = "[quotas]\naws = { instances = 1 }\ngcp = { instances = 1 }\nazure = { instances = 0 }\n";
+    let said = cause(stages, quotas);
+    for key in ["quotas.aws.instances", "quotas.gcp.instances", "quotas.azure.instances"] {
+        assert!(said.contains(key), "{key}: {said}");
+    }
+    for other in ["budget", "deadline", "trust", "residency"] {
+        assert!(!said.contains(other), "{other}: {said}");
+    }
+}
+
+#[test]
+fn deadlines_of_stages_alone_are_named_as_the_cause() {
+    let stages = "[stages.a]\nduration = \"2 h\"\nwrites = { o = \"1 GB\" }\n\
+                  [stages.b]\nduration = \"2 h\"\nreads = [\"a.o\"]\ndeadline = \"3 h\"\n";
+    let said = cause(stages, "");
+    assert!(said.contains("stages.b.deadline"), "{said}");
+    for other in ["budget", "quota", "trust", "residency", "limits.deadline"] {
+        assert!(!said.contains(other), "{other}: {said}");
+    }
+}

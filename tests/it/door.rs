@@ -1,12 +1,15 @@
 //! What a program or a person meets at the door: failures with `--json`, commands that are suggested, comments that
 //! code hosts accept.
 
+use crate::apply::place::Place;
 use crate::apply::place::plan;
 use crate::sandbox::{Sandbox, stderr};
 use serde_json::Value;
 use sky::model::{Bytes, DataRate, Gigabyte, Millis, Money, PlaceName};
 use sky::plan::PlannedTransfer;
 use sky::render::markdown;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 
 #[test]
 fn every_verb_with_json_says_on_stdout_which_file_is_missing_or_broken() {
@@ -133,4 +136,59 @@ fn markdown_of_a_huge_plan_is_a_comment_that_code_hosts_accept() {
     plan.job = "j".repeat(100_000);
     plan.stages[0].name = "s".repeat(100_000);
     assert!(markdown::text(&plan).len() < 65_536);
+}
+
+/// Runs a command with this text on its standard input.
+fn piped(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_plan_to_compare_with_comes_from_standard_input() {
+    let sandbox = Sandbox::bert();
+    sandbox.stdout(&["plan", "--catalog", "catalog", "--out", "plan.json"], 0);
+    let saved = sandbox.read("plan.json");
+    let check = |text: &str| piped(sandbox.sky(&["plan", "--catalog", "catalog", "--check", "-"]), text.as_bytes());
+    let same = check(&saved);
+    assert_eq!(same.status.code(), Some(0), "{}", stderr(&same));
+    sandbox.replace("policy.toml", "\"6 h\"", "\"11 h\"");
+    let other = check(&saved);
+    assert_eq!(other.status.code(), Some(2), "{}", stderr(&other));
+    let broken = check("{");
+    assert_eq!(broken.status.code(), Some(1), "{}", stderr(&broken));
+    assert!(stderr(&broken).contains("standard input"), "{}", stderr(&broken));
+}
+
+#[test]
+fn a_plan_to_apply_comes_from_standard_input() {
+    let place = Place::new(&[("a", &[], &[], "true")]);
+    let text = place.text("plan.json");
+    std::fs::remove_file(place.path("plan.json")).unwrap();
+    let done = piped(place.sky(&["apply", "-", "--provider", "local"]), text.as_bytes());
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let state = piped(place.sky(&["state", "list"]), b"");
+    assert!(String::from_utf8_lossy(&state.stdout).contains("stage.a"), "{}", stderr(&state));
+    let broken = piped(place.sky(&["apply", "-", "--provider", "local"]), b"{");
+    assert_eq!(broken.status.code(), Some(1), "{}", stderr(&broken));
+    assert!(stderr(&broken).contains("standard input"), "{}", stderr(&broken));
+}
+
+#[test]
+fn a_state_to_push_comes_from_standard_input() {
+    let place = Place::new(&[("a", &[], &[], "true"), ("b", &[], &[], "true")]);
+    let named = |words: &[&str]| place.sky(&[words, &["--state-dir", "kept"]].concat());
+    let done = piped(named(&["apply", "plan.json", "--provider", "local"]), b"");
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    let mut state: Value = serde_json::from_slice(&piped(named(&["state", "pull"]), b"").stdout).unwrap();
+    state["serial"] = (state["serial"].as_u64().unwrap() + 5).into();
+    state["stages"].as_object_mut().unwrap().remove("b");
+    let pushed = piped(named(&["state", "push", "-"]), state.to_string().as_bytes());
+    assert_eq!(pushed.status.code(), Some(0), "{}", stderr(&pushed));
+    let listed = String::from_utf8(piped(named(&["state", "list"]), b"").stdout).unwrap();
+    assert!(listed.contains("stage.a") && !listed.contains("stage.b"), "{listed}");
+    let broken = piped(named(&["state", "push", "-"]), b"{");
+    assert_eq!(broken.status.code(), Some(1), "{}", stderr(&broken));
+    assert!(stderr(&broken).contains("standard input"), "{}", stderr(&broken));
 }

@@ -425,3 +425,78 @@ fn a_plan_of_format_1_2_is_still_read() {
     assert_eq!(file::self_digest(&plan).ok(), plan.digest);
     assert!(plan_text::text(&plan, None).contains("$39.74"));
 }
+
+/// As [`case`], with a place whose cloud has no price for what leaves it.
+fn with_unpriced_place(job: &[&str], policy: &str) -> Case {
+    let mut case = case(job, policy);
+    let mut add = |table: &str, row: &str| {
+        let (_, _, rows) = case.catalog.iter_mut().find(|(name, ..)| *name == table).unwrap();
+        rows.push(row.to_owned());
+    };
+    add("places.csv", "z:oslo,NO,Somewhere,Third,no,");
+    add("machines.csv", "z,o1,64,256,,,x86_64");
+    add("prices.csv", "z:oslo,o1,9.00,s,,");
+    case
+}
+
+const MADE: &str = "[stages.train]\nwrites = { model = \"1 GB\" }\nduration = \"1 h\"\n";
+
+#[test]
+fn a_result_comes_home_from_a_priced_place_also_where_another_place_would_be_cheaper() {
+    let mut case = with_unpriced_place(&[MADE], "");
+    let (_, _, rows) = case.catalog.iter_mut().find(|(name, ..)| *name == "prices.csv").unwrap();
+    *rows.last_mut().unwrap() = "z:oslo,o1,0.01,s,,".to_owned();
+    let plan = planned(&case).unwrap();
+    assert_eq!((plan.stages[0].place.to_string(), homeward(&plan).len()), ("x:frankfurt".to_owned(), 1));
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+}
+
+#[test]
+fn a_result_that_no_plan_can_bring_home_stays_and_the_plan_says_so() {
+    // Machines of so many vCPUs are in both, but the data can only be read where it lies.
+    let stage = |needs: &str| {
+        format!(
+            "[stages.train]\nreads = [\"people\"]\nwrites = {{ model = \"1 GB\" }}\nneeds = {{ {needs} }}\nduration = \"1 h\"\n"
+        )
+    };
+    let data = "[datasets.people]\nat = \"z:oslo\"\nsize = \"1 GB\"\n";
+    let plan = planned(&with_unpriced_place(&[data, &stage("cpus = 4")], "")).unwrap();
+    assert_eq!(plan.stages[0].place.to_string(), "z:oslo");
+    assert!(homeward(&plan).is_empty());
+    assert_eq!(plan.stages[0].outputs["model"], Destination::There);
+    let said = plan.warnings.iter().find(|warning| warning.starts_with("train.model stays")).unwrap();
+    assert!(said.contains("from some places only") && said.contains("`\"there\"`"), "{said}");
+    assert!(plan_text::text(&plan, None).contains("train.model stays where it is made"));
+    // What the job states itself is kept to: there is no plan.
+    let stated = [data, &stage("cpus = 4"), "[outputs]\ntrain.model = \"home\"\n"];
+    assert!(matches!(planned(&with_unpriced_place(&stated, "")), Err(NoPlan::Infeasible(_))));
+}
+
+#[test]
+fn other_results_than_those_that_no_plan_can_bring_home_still_come() {
+    let job = [
+        "[datasets.people]\nat = \"z:oslo\"\nsize = \"1 GB\"\n",
+        "[stages.train]\nreads = [\"people\"]\nwrites = { model = \"1 GB\" }\nduration = \"1 h\"\n",
+        "[stages.other]\nneeds = { places = [\"x:frankfurt\"] }\nwrites = { o = \"1 GB\" }\nduration = \"1 h\"\n",
+    ];
+    let plan = planned(&with_unpriced_place(&job, "")).unwrap();
+    let home: Vec<String> = homeward(&plan).iter().map(|copy| copy.artifact.to_string()).collect();
+    assert_eq!(home, ["other.o"]);
+}
+
+#[test]
+fn a_limit_that_only_the_way_home_breaks_is_answered_with_how_to_leave_results() {
+    for limit in ["budget = \"$50\"", "deadline = \"2 h\""] {
+        let sandbox = folder(&case(&PERSONAL, ""));
+        sandbox.write("policy.toml", &format!("[limits]\n{limit}\n"));
+        let (code, said) = sky(&sandbox, &["plan", "job.toml", "--policy", "policy.toml", "--catalog", "catalog"]);
+        assert_eq!(code, 3, "{said}");
+        assert!(said.contains("write `[outputs]` with `train.model = \"there\"`"), "{said}");
+    }
+    // Not where leaving them would not help.
+    let sandbox = folder(&case(&PERSONAL, ""));
+    sandbox.write("policy.toml", "[limits]\nbudget = \"$0.01\"\n");
+    let (code, said) = sky(&sandbox, &["plan", "job.toml", "--policy", "policy.toml", "--catalog", "catalog"]);
+    assert_eq!(code, 3, "{said}");
+    assert!(!said.contains("[outputs]"), "{said}");
+}

@@ -107,3 +107,24 @@ fn mistakes_are_said_with_the_way_out() {
         assert!(output.status.code() == Some(1) && said(&output).contains(words), "{stage}: {}", said(&output));
     }
 }
+
+#[test]
+fn an_explanation_says_how_many_offers_are_above_a_cap_and_what_it_costs() {
+    for (stage, policy, key) in [
+        ("needs = { cpus = 4, max_price = \"$0.20\" }\n", "", "stages.train.needs.max_price"),
+        ("needs = { cpus = 4 }\n", "[limits]\nmax_price = \"$0.20\"\n", "limits.max_price"),
+    ] {
+        let folder = Folder::new(stage, policy);
+        folder.plan();
+        let output = folder.sky(&["explain", "plan.json", "train", "--policy", "policy.toml"]);
+        let said = said(&output);
+        assert!(output.status.success(), "{said}");
+        // Without the cap a dearer machine would be faster.
+        let rule =
+            said.lines().skip_while(|line| !line.starts_with("What each rule costs")).collect::<Vec<_>>().join("\n");
+        assert!(rule.contains(key) && rule.contains("without it"), "{said}");
+        // Of the offers that meet the other needs, the cap leaves fewer.
+        let left = said.lines().find(|line| line.trim_start().starts_with("left by") || line.contains("max_price"));
+        assert!(left.is_some_and(|line| line.contains("max_price")), "{said}");
+    }
+}

@@ -36,7 +36,28 @@ pub fn rich(number: u64) -> Case {
     };
     // Numbers of their own, so that all else is as it was without it.
     home(&mut Random(number.wrapping_mul(7919) + 31), &mut case);
+    extras(&mut Random(number.wrapping_mul(7919) + 37), &mut case);
     case
+}
+
+/// What comes with machines: boot disks and public addresses.
+fn extras(random: &mut Random, case: &mut Case) {
+    let mut rows = Vec::new();
+    for cloud in ["a", "b", "c"] {
+        let has_places = case.catalog[0].2.iter().any(|place| place.starts_with(cloud));
+        if random.chance(40) && has_places {
+            rows.push(format!(
+                "{cloud},{},{},,{},{},s,made up",
+                random.pick(&["10", "50"]),
+                random.pick(&["0.08", "0.1"]),
+                random.pick(&["0.005", "0"]),
+                random.pick(&["0.0025", ""]),
+            ));
+        }
+    }
+    let header = "cloud,boot_disk_gib,disk_usd_per_gib_month,disk_sizes_gib,public_ipv4_usd_per_hour,\
+                  spot_public_ipv4_usd_per_hour,source,evidence";
+    case.catalog.push(("machine_extras.csv", header, rows));
 }
 
 /// Where results go, and what is declared of this machine.
@@ -370,7 +391,7 @@ fn policy(random: &mut Random, spot: bool) -> String {
 }
 
 /// What a case can use.
-pub const FEATURES: [&str; 36] = [
+pub const FEATURES: [&str; 37] = [
     "accounts",
     "any of",
     "arm or not",
@@ -380,6 +401,7 @@ pub const FEATURES: [&str; 36] = [
     "clouds",
     "copies",
     "element-wise",
+    "extras",
     "free allowance",
     "home",
     "interruptions",
@@ -438,6 +460,7 @@ pub fn features(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<&'static s
         ("clouds", !policy.clouds.deny.is_empty()),
         ("copies", stages().any(|stage| stage.count > 1)),
         ("element-wise", reads().any(ArtifactRef::is_element)),
+        ("extras", !catalog.extras.is_empty()),
         ("free allowance", free),
         ("home", policy.home.country.is_some()),
         ("interruptions", on_spot && !catalog.interruptions.is_empty()),

@@ -1,4 +1,8 @@
 //! What placements share: ways and their price lists, trees of copies, quotas, spreads.
+//!
+//! The lines of a bill, each of which is rounded once, half to even, to a micro-dollar: where all that the job may
+//! send under a price list has one price, every copy is a line, as in the plan; where tiers or a free allowance change
+//! the price on the way, all copies of the list together are one.
 
 use super::work::{Data, Made, Take, Task};
 use sky::catalog::Catalog;
@@ -28,19 +32,45 @@ struct List<'a> {
     used: i128,
     /// Of the month's first bytes, so many cost nothing.
     free: i128,
+    /// The most that the job may send at all.
+    most: i128,
 }
 
 impl List<'_> {
     /// What the first bytes of a month cost.
     fn first(&self, bytes: i128) -> i128 {
-        let cost = |bytes: i128| i128::from(self.tariff.cost(Bytes(u64::try_from(bytes).unwrap())).0);
-        if bytes <= self.free { 0 } else { cost(bytes) - cost(self.free) }
+        i128::from(self.tariff.with_free(size(self.free)).cost(size(bytes)).0)
+    }
+
+    /// Whether every byte that the job may send has the same price.
+    fn is_flat(&self) -> bool {
+        let tariff = self.tariff.with_free(size(self.free));
+        tariff.flat_between(size(self.used), size(self.used + self.most)).is_some()
+    }
+
+    /// What copies cost together.
+    fn bill(&self, copies: &[i128]) -> i128 {
+        match self.is_flat() {
+            true => copies.iter().map(|bytes| self.at_one_price(*bytes)).sum(),
+            false => self.cost(copies.iter().sum()),
+        }
+    }
+
+    /// A copy at the price of the next byte of the month.
+    fn at_one_price(&self, bytes: i128) -> i128 {
+        let tariff = self.tariff.with_free(size(self.free));
+        let rate = tariff.last_rate(size(self.used + 1));
+        div_half_even(bytes * i128::from(rate.0), i128::from(tariff.gigabyte().0) * 1000)
     }
 
     /// What so many bytes cost on top of what the month already had.
     fn cost(&self, bytes: i128) -> i128 {
         self.first(self.used + bytes) - self.first(self.used)
     }
+}
+
+fn size(bytes: i128) -> Bytes {
+    Bytes(u64::try_from(bytes).unwrap())
 }
 
 type Key<'a> = (&'a str, bool, &'a Tariff);
@@ -63,7 +93,10 @@ enum Bill<'a> {
 
 impl<'a> Ways<'a> {
     /// Between places where the job may have something to do.
-    pub fn new(policy: &'a Policy, catalog: &'a Catalog, places: &BTreeSet<u32>) -> Self {
+    pub fn new(policy: &'a Policy, catalog: &'a Catalog, places: &BTreeSet<u32>, data: &[Data]) -> Self {
+        // Every reader may be at another place; none needs more copies than there are other places.
+        let copies = |data: &Data| data.readers.len().max(1).min(places.len().saturating_sub(1)) as i128;
+        let most = data.iter().map(|data| data.bytes * copies(data)).sum();
         let relays = policy.relay != Some(false);
         let mut ways = Self { policy, catalog, relays, lists: BTreeMap::new() };
         for from in places {
@@ -71,7 +104,7 @@ impl<'a> Ways<'a> {
                 let Some(key) = ways.key(*from, *to) else { continue };
                 let used = policy.accounts.get(key.0).and_then(|account| account.used_this_month).filter(|_| key.1);
                 let used = used.map_or(0, |used| i128::from(used.0));
-                ways.lists.insert(key, List { tariff: key.2, used, free: 0 });
+                ways.lists.insert(key, List { tariff: key.2, used, free: 0, most });
             }
         }
         // The free allowance counts on the cheapest list of what leaves a cloud, if it is known how
@@ -115,7 +148,7 @@ impl<'a> Ways<'a> {
     fn alone(&self, from: u32, to: u32, bytes: i128) -> Option<i128> {
         Some(match self.bill(from, to)? {
             Bill::Link(rate) => linked(bytes, rate),
-            Bill::List(key) => self.lists[&key].cost(bytes),
+            Bill::List(key) => self.lists[&key].bill(&[bytes]),
         })
     }
 
@@ -174,15 +207,15 @@ impl<'a> Ways<'a> {
 
     /// What copies cost together.
     pub fn egress(&self, copies: impl Iterator<Item = (u32, u32, i128)>) -> i128 {
-        let mut volumes: BTreeMap<Key<'a>, i128> = BTreeMap::new();
+        let mut volumes: BTreeMap<Key<'a>, Vec<i128>> = BTreeMap::new();
         let mut cost = 0;
         for (from, to, bytes) in copies {
             match self.bill(from, to).unwrap() {
                 Bill::Link(rate) => cost += linked(bytes, rate),
-                Bill::List(key) => *volumes.entry(key).or_default() += bytes,
+                Bill::List(key) => volumes.entry(key).or_default().push(bytes),
             }
         }
-        cost + volumes.iter().map(|(key, bytes)| self.lists[key].cost(*bytes)).sum::<i128>()
+        cost + volumes.iter().map(|(key, bytes)| self.lists[key].bill(bytes)).sum::<i128>()
     }
 
     /// What the same copies would cost if none were counted with another.
