@@ -132,7 +132,7 @@ pub(super) fn offer_of<'a>(parts: &Parts<'a>, stage: usize, position: usize) -> 
     &parts.catalog.offers[parts.compiled.candidates[stage][tag].offer]
 }
 
-fn planned_stage(parts: &Parts<'_>, dag: &Dag, index: usize) -> PlannedStage {
+fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: usize) -> PlannedStage {
     let Parts { job: written, policy, catalog, compiled, solved, .. } = parts;
     let name = &compiled.stages[index];
     let stage = &compiled.job.stages[name];

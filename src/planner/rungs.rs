@@ -6,6 +6,7 @@ use super::assemble::{Parts, accelerator, billing, hourly, offer_of, usage};
 use crate::compile;
 use crate::model::{Bytes, DataRate, PlaceName};
 use crate::plan::{Alternative, PlannedStage, PlannedWay, millis, money};
+use crate::problem::together::Usage;
 use crate::problem::{Followers, Instance, Origin, Shape, caused, evaluate, routes, spread, together, touched, used};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,19 +19,24 @@ const LOOKED_AT: usize = 24;
 const LOOKED_AT_ELSEWHERE: usize = 4;
 
 /// What follows from the job's DAG, for all stages.
-pub(super) struct Dag {
+pub(super) struct Dag<'a> {
     shape: Shape,
     followers: Followers,
     touched: Vec<Vec<usize>>,
     /// Of the plan's own picks.
     spread: Vec<Vec<(usize, usize)>>,
+    usage: Usage<'a>,
+    /// By cap: what the plan's own picks use.
+    used: Vec<i64>,
 }
 
-impl Dag {
-    pub fn of(instance: &Instance, picks: &[usize]) -> Self {
+impl<'a> Dag<'a> {
+    pub fn of(instance: &'a Instance, picks: &[usize]) -> Self {
+        let usage = Usage::of(instance);
+        let used = usage.totals(picks);
         let shape = instance.shape();
         let (touched, spread) = (touched(instance), spread(instance, picks));
-        Self { followers: Followers::new(&shape), shape, touched, spread }
+        Self { followers: Followers::new(&shape), shape, touched, spread, usage, used }
     }
 }
 
@@ -59,7 +65,7 @@ impl Cheapest {
 }
 
 /// Other offers for one stage, the rest of the plan as it is, within the limits, cheapest first.
-pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag, stage: usize) -> Vec<Alternative> {
+pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: usize) -> Vec<Alternative> {
     let instance = &parts.compiled.instance;
     let choices = &instance.stages[stage].choices;
     let kept = parts.solved.picks[stage];
@@ -121,12 +127,17 @@ fn on_their_own(instance: &Instance) -> bool {
 /// so much; none if a limit is not kept then.
 fn within_limits(
     parts: &Parts<'_>,
-    dag: &Dag,
+    dag: &Dag<'_>,
     stage: usize,
     position: usize,
     dearer: i64,
 ) -> Option<(i64, i64, usize)> {
     let instance = &parts.compiled.instance;
+    // Looked at first, as it is the quickest.
+    let holds = dag.usage.holds_after(&dag.used, stage, parts.solved.picks[stage], position);
+    if holds == Some(false) {
+        return None;
+    }
     let mut picks = parts.solved.picks.clone();
     picks[stage] = position;
     let (cost, time, late) = if on_their_own(instance) {
@@ -139,8 +150,7 @@ fn within_limits(
     };
     let keeps_limits =
         instance.budget.is_none_or(|limit| cost <= limit) && instance.deadline.is_none_or(|limit| time <= limit);
-    let keeps_caps =
-        !late && together::over(instance, &picks) == 0 && together::clash(instance, &dag.shape, &picks).is_none();
+    let keeps_caps = !late && (holds == Some(true) || together::clash(instance, &dag.shape, &picks).is_none());
     (keeps_limits && keeps_caps).then_some((cost, time, position))
 }
 

@@ -18,11 +18,10 @@ pub fn over(instance: &Instance, picks: &[usize]) -> i64 {
     instance.caps.iter().filter(|cap| !cap.concurrent).map(excess).sum()
 }
 
-/// What the choices of an instance use of its caps on all stages together: for searches that look at
-/// many placements.
+/// What the choices of an instance use of its caps: for those who look at many placements.
 pub struct Usage<'a> {
     caps: &'a [Cap],
-    /// By stage and position of a choice: caps and what it uses of them.
+    /// By stage and position of a choice: caps, rising, and what it uses of them.
     of: Vec<Vec<Vec<(usize, i64)>>>,
 }
 
@@ -31,7 +30,7 @@ impl<'a> Usage<'a> {
     pub fn of(instance: &'a Instance) -> Self {
         let mut of: Vec<Vec<Vec<(usize, i64)>>> =
             instance.stages.iter().map(|stage| vec![Vec::new(); stage.choices.len()]).collect();
-        for (index, cap) in instance.caps.iter().enumerate().filter(|(_, cap)| !cap.concurrent) {
+        for (index, cap) in instance.caps.iter().enumerate() {
             for ((stage, uses), of) in instance.stages.iter().zip(&cap.uses).zip(&mut of) {
                 for (tag, used) in uses {
                     // Choices rise by tag; one that was dropped uses nothing.
@@ -49,12 +48,34 @@ impl<'a> Usage<'a> {
         if self.caps.is_empty() {
             return 0;
         }
+        let caps = self.caps.iter().zip(self.totals(picks)).filter(|(cap, _)| !cap.concurrent);
+        caps.map(|(cap, used)| (used - cap.limit).max(0)).sum()
+    }
+
+    /// By cap: what all stages together use.
+    pub fn totals(&self, picks: &[usize]) -> Vec<i64> {
         let mut used = vec![0_i64; self.caps.len()];
         for (of, position) in self.of.iter().zip(picks) {
             of[*position].iter().for_each(|(cap, more)| used[*cap] += more);
         }
-        let caps = self.caps.iter().zip(used).filter(|(cap, _)| !cap.concurrent);
-        caps.map(|(cap, used)| (used - cap.limit).max(0)).sum()
+        used
+    }
+
+    /// Whether every cap still holds when one stage of a placement that keeps all of them takes another
+    /// choice; `totals` are those of the placement. `None`: a cap on stages that run at once holds only
+    /// if some of them wait for each other.
+    pub fn holds_after(&self, totals: &[i64], stage: usize, from: usize, to: usize) -> Option<bool> {
+        let before = |cap: usize| {
+            let of = &self.of[stage][from];
+            of.binary_search_by_key(&cap, |(cap, _)| *cap).map_or(0, |index| of[index].1)
+        };
+        let exceeded = |(cap, used): &&(usize, i64)| totals[*cap] - before(*cap) + used > self.caps[*cap].limit;
+        let mut exceeded = self.of[stage][to].iter().filter(exceeded).peekable();
+        match exceeded.peek().is_none() {
+            true => Some(true),
+            false if exceeded.any(|(cap, _)| !self.caps[*cap].concurrent) => Some(false),
+            false => None,
+        }
     }
 }
 
@@ -190,6 +211,16 @@ mod tests {
             for number in 0..3 {
                 let picks: Vec<usize> = instance.stages.iter().map(|stage| number % stage.choices.len()).collect();
                 prop_assert_eq!(usage.over(&picks), over(&instance, &picks));
+                let shape = instance.shape();
+                let holds = |picks: &[usize]| over(&instance, picks) == 0 && clash(&instance, &shape, picks).is_none();
+                for stage in (0..picks.len()).filter(|_| holds(&picks)) {
+                    let mut moved = picks.clone();
+                    moved[stage] = (picks[stage] + 1) % instance.stages[stage].choices.len();
+                    let found = usage.holds_after(&usage.totals(&picks), stage, picks[stage], moved[stage]);
+                    let over_all = over(&instance, &moved) > 0;
+                    prop_assert!(found.is_none_or(|found| found == holds(&moved)), "{found:?} {over_all}");
+                    prop_assert!(found.is_some() || !over_all);
+                }
             }
         }
     }

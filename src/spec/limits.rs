@@ -10,7 +10,8 @@ pub const MOST_STAGES: u64 = 20_000;
 /// Most dependencies between the stages of a job, after `count` has been multiplied out: one for each artifact that a
 /// stage reads, and one for each stage that it comes `after`.
 pub const MOST_DEPENDENCIES: u64 = 50_000;
-/// Most replicas under one `[[spread]]`: every one of them binds all the others.
+/// Most replicas under one `[[spread]]`: every one of them binds all the others. Measured on 2026-11-30 in a debug
+/// build with the shipped catalog: 100 replicas over places, of which nobody reads anything, take 2.2 CPU seconds.
 pub const MOST_SPREAD: u64 = 1000;
 /// Most `[[links]]` of a policy: each is matched with every pair of places.
 pub const MOST_LINKS: usize = 1000;

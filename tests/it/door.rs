@@ -157,8 +157,8 @@ fn a_plan_to_compare_with_comes_from_standard_input() {
     let other = check(&saved);
     assert_eq!(other.status.code(), Some(2), "{}", stderr(&other));
     let broken = check("{");
-    assert_eq!(broken.status.code(), Some(1), "{}", stderr(&broken));
-    assert!(stderr(&broken).contains("standard input"), "{}", stderr(&broken));
+    assert_eq!(broken.status.code(), Some(2), "{}", stderr(&broken));
+    assert!(stderr(&broken).contains("standard input is not a plan"), "{}", stderr(&broken));
 }
 
 #[test]

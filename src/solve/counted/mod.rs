@@ -248,6 +248,12 @@ impl Counted {
         if self.impossible || late || self.room.iter().any(|room| *room < 0) {
             return Ok(Solved::Nothing);
         }
+        if self.groups.is_empty() {
+            // Nothing is left to choose: a solver has no use for a program without variables.
+            let counts = Counts::new();
+            let keeps = self.keeps(&counts, limits);
+            return Ok(if keeps { Solved::Best(counts) } else { Solved::Nothing });
+        }
         let lowered = self.lowered(limits);
         if lowered.columns.iter().any(|columns| columns.iter().all(Option::is_none)) {
             return Ok(Solved::Nothing);

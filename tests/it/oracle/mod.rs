@@ -13,6 +13,7 @@ mod work;
 use crate::case::{Case, Random, random};
 use crate::rich;
 use sky::catalog::Catalog;
+use sky::compile::PartlyPriced;
 use sky::model::units::div_half_even;
 use sky::model::{Job, Objective, Policy};
 use sky::planner::{self, NoPlan, Settings};
@@ -44,12 +45,25 @@ pub struct Every {
 
 /// Cost and makespan of every placement that the rules allow. `None`: there are too many.
 pub fn every_placement(job: &Job, policy: &Policy, catalog: &Catalog) -> Option<Vec<(i128, i128)>> {
-    let every = every(job, policy, catalog, MOST)?;
+    let mut every = every(job, policy, catalog, MOST)?;
+    if every.all.is_empty() {
+        every = every_leaving(job, policy, catalog, MOST)?;
+    }
     Some(every.all.iter().map(|figures| (figures.cost, figures.time)).collect())
 }
 
-/// The same with preferences.
+/// The same with preferences. What comes home by default is brought home.
 pub fn every(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> Option<Every> {
+    every_with(job, policy, catalog, most, PartlyPriced::Home)
+}
+
+/// The same, but what comes home by default and has a price of the way from some places only stays where it is made:
+/// so a job is planned that has no plan otherwise.
+fn every_leaving(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> Option<Every> {
+    every_with(job, policy, catalog, most, PartlyPriced::There)
+}
+
+fn every_with(job: &Job, policy: &Policy, catalog: &Catalog, most: usize, partly: PartlyPriced) -> Option<Every> {
     let (mut tasks, mut data) = work::tasks(job, catalog);
     for task in &mut tasks {
         task.takes = work::takes(task.stage_name, job, policy, catalog);
@@ -60,7 +74,7 @@ pub fn every(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> Opti
     }
     let mut places: BTreeSet<u32> =
         tasks.iter().flat_map(|task| task.takes.iter().map(|take| take.offer.place)).collect();
-    match work::homeward(job, policy, catalog, &tasks) {
+    match work::homeward(job, policy, catalog, &tasks, partly) {
         Some(homeward) if homeward.is_empty() => {}
         Some(homeward) => {
             places.insert(work::here(catalog));
@@ -230,7 +244,15 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
     let pairs: Vec<(i128, i128)> = all.iter().map(|figures| (figures.cost, figures.time)).collect();
     let policy = with_limits(&policy, &pairs, &mut Random(number));
     let planned = planner::plan(&job, &policy, &catalog, &settings());
-    match (best(&policy, &all), planned) {
+    let mut all = all;
+    let mut expected = best(&policy, &all);
+    if expected.is_none()
+        && let Some(left) = every_leaving(&job, &policy, &catalog, most)
+    {
+        all = left.all;
+        expected = best(&policy, &all);
+    }
+    match (expected, planned) {
         (Some(expected), Ok(plan)) => {
             let (cost, time) = (i128::from(plan.totals.cost_micro_usd.0), i128::from(plan.totals.makespan_ms.0));
             let found = Figures { rank: expected.rank, cost, time };

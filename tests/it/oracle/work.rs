@@ -1,7 +1,7 @@
 //! What there is to do, and who may do it: every copy of every stage, and its offers.
 
 use sky::catalog::Catalog;
-use sky::compile::spot;
+use sky::compile::{PartlyPriced, spot};
 use sky::model::units::div_half_even;
 use sky::model::{
     Allocation, ArtifactRef, Bytes, Destination, Job, Machine, Millis, Needs, Offer, PlaceName, Policy, Purchase,
@@ -53,7 +53,13 @@ pub fn here(catalog: &Catalog) -> u32 {
 /// The outputs that are brought home: those that the job sends there, and those that nobody reads
 /// where the rules allow it and a price of the way is known. `None`: a rule forbids one that the
 /// job sends home.
-pub fn homeward(job: &Job, policy: &Policy, catalog: &Catalog, tasks: &[Task<'_>]) -> Option<Vec<Data>> {
+pub fn homeward(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    tasks: &[Task<'_>],
+    partly: PartlyPriced,
+) -> Option<Vec<Data>> {
     let mut data = Vec::new();
     for (maker, task) in tasks.iter().enumerate() {
         let mut labels = labels_read(job, task.stage_name);
@@ -69,7 +75,13 @@ pub fn homeward(job: &Job, policy: &Policy, catalog: &Catalog, tasks: &[Task<'_>
             let goes_home = match job.outputs.get(&whole) {
                 Some(Destination::Home) if !allowed => return None,
                 Some(said) => *said == Destination::Home,
-                None => !is_read && allowed && task.takes.iter().any(priced),
+                None => {
+                    let enough = match partly {
+                        PartlyPriced::Home => task.takes.iter().any(priced),
+                        PartlyPriced::There => !task.takes.is_empty() && task.takes.iter().all(priced),
+                    };
+                    !is_read && allowed && enough
+                }
             };
             if goes_home {
                 let bytes = i128::from(bytes.0);
