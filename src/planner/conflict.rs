@@ -46,8 +46,12 @@ const QUESTIONS: usize = 2_000;
 /// Never fewer.
 const FEWEST_QUESTIONS: usize = 60;
 
-/// The smallest set of lines of a job and a policy for which there is no plan.
+/// The smallest set of lines of a job and a policy for which there is no plan. An error if a time limit is over
+/// before the search begins.
 pub fn conflict(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<Conflict, SolverError> {
+    if effort.is_over() {
+        return Err(SolverError("the time limit left nothing for the search for lines that clash".to_owned()));
+    }
     let mut lines = written(job, policy);
     let job = &pinned(job, policy);
     let oracle = Oracle { job, policy, catalog, effort };

@@ -55,13 +55,16 @@ pub(super) fn solved(
 }
 
 /// Outputs that are brought home although the job does not say so, if a job that leaves them where
-/// they are made has a plan, and this one has none.
+/// they are made has a plan, and this one has none. None if a time limit is over.
 pub fn left_for_a_plan(
     job: &Job,
     policy: &Policy,
     catalog: &Catalog,
     effort: &Effort,
 ) -> Result<BTreeSet<ArtifactRef>, SolverError> {
+    if effort.is_over() {
+        return Ok(BTreeSet::new());
+    }
     let Ok(compiled) = compile::compile(job, policy, catalog) else { return Ok(BTreeSet::new()) };
     let homeward = compiled.results.homeward().map(|output| match &output.artifact {
         ArtifactRef::Output { stage, name } => {

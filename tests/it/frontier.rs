@@ -5,7 +5,7 @@ use crate::oracle::{every_placement, with_limits};
 use crate::sandbox::Sandbox;
 use insta_cmd::assert_cmd_snapshot;
 use sky::catalog::Catalog;
-use sky::compile::compile;
+use sky::compile::{Compiled, PartlyPriced, compile, compile_with};
 use sky::model::{Job, Objective, Policy};
 use sky::planner::{self, NoPlan};
 use sky::problem::Instance;
@@ -14,9 +14,15 @@ use sky::solve::{Effort, exhaustive};
 const FRONTIER: [&str; 3] = ["frontier", "--catalog", "catalog"];
 
 /// The pairs of cost and makespan that no other placement is better than in both, by looking at
-/// every placement once for each.
+/// every placement once for each. Results are brought home, or if that leaves no placement, left where the way has no
+/// price from some places.
 fn every_best(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<(i64, i64)> {
-    let Ok(compiled) = compile(job, policy, catalog) else { return Vec::new() };
+    let best = |partly| compile_with(job, policy, catalog, partly).map_or_else(|_| Vec::new(), best_pairs);
+    let pairs = best(PartlyPriced::Home);
+    if pairs.is_empty() { best(PartlyPriced::There) } else { pairs }
+}
+
+fn best_pairs(compiled: Compiled) -> Vec<(i64, i64)> {
     let mut instance = Instance { minimize: Objective::Cost, ..compiled.instance };
     let mut pairs = Vec::new();
     while let Some((_, best)) = exhaustive::best(&instance) {
