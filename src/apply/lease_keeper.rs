@@ -102,8 +102,11 @@ impl LeaseKeeper {
         }
         let longer = match self.reserve(attempt, left).await? {
             Some(Ok(longer)) if longer > left + Duration::from_secs(1) => longer,
-            // It is given back.
-            None => return Ok(()),
+            // It is given back: nobody is to come here again for this lease.
+            None => {
+                *self.lock() = None;
+                return Ok(());
+            }
             Some(_) => {
                 self.change(|lease| lease.renewable = false);
                 let message = format!(

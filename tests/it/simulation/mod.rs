@@ -26,6 +26,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// Seeds that are played with every run of the tests.
 const SEEDS: u64 = 10_000;
@@ -81,30 +82,54 @@ fn a_million_seeds() {
     }
 }
 
+/// A seed is played in milliseconds. One that takes longer than this goes round in a circle without waiting for anything,
+/// so that the clock of its world stands still.
+const CIRCLE: Duration = Duration::from_secs(120);
+
+/// Ends the tests if one of the seeds that are being played goes round in a circle: nothing else can end its thread.
+#[allow(clippy::exit)]
+fn end_circles(playing: &Mutex<BTreeMap<u64, Instant>>) {
+    let stuck = playing.lock().unwrap().iter().find(|(_, begun)| begun.elapsed() > CIRCLE).map(|(seed, _)| *seed);
+    if let Some(seed) = stuck {
+        writeln!(std::io::stdout(), "seed {seed} (SKY_SIM_SEED={seed}): it goes round in a circle").unwrap();
+        std::process::exit(101);
+    }
+}
+
 /// Plays seeds on as many threads as there are processors; the first that fails ends it.
 fn play_all(seeds: std::ops::Range<u64>) -> Option<(u64, Vec<String>)> {
     let next = AtomicU64::new(seeds.start);
     let failed: Mutex<Option<(u64, Vec<String>)>> = Mutex::default();
     let over = AtomicBool::new(false);
+    let playing: Mutex<BTreeMap<u64, Instant>> = Mutex::default();
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(2, usize::from) {
-            scope.spawn(|| {
-                let folder = scratch();
-                while !over.load(Ordering::Relaxed) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        break;
-                    }
-                    let verdict = play_seed(seed, folder.path(), false);
-                    if !verdict.wrongs.is_empty() {
-                        over.store(true, Ordering::Relaxed);
-                        let mut failed = failed.lock().unwrap();
-                        if failed.as_ref().is_none_or(|(former, _)| seed < *former) {
-                            *failed = Some((seed, verdict.wrongs));
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let players: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let folder = scratch();
+                    while !over.load(Ordering::Relaxed) {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= seeds.end {
+                            break;
+                        }
+                        playing.lock().unwrap().insert(seed, Instant::now());
+                        let verdict = play_seed(seed, folder.path(), false);
+                        playing.lock().unwrap().remove(&seed);
+                        if !verdict.wrongs.is_empty() {
+                            over.store(true, Ordering::Relaxed);
+                            let mut failed = failed.lock().unwrap();
+                            if failed.as_ref().is_none_or(|(former, _)| seed < *former) {
+                                *failed = Some((seed, verdict.wrongs));
+                            }
                         }
                     }
-                }
-            });
+                })
+            })
+            .collect();
+        while !players.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            std::thread::sleep(Duration::from_millis(100));
+            end_circles(&playing);
         }
     });
     failed.into_inner().unwrap()
