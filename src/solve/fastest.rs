@@ -6,6 +6,7 @@
 
 use crate::model::Bytes;
 use crate::problem::{Instance, Links, Origin, Shape};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
 /// What was found.
@@ -37,6 +38,8 @@ struct Network<'a> {
     /// By stage: from where, and what.
     before: Vec<Vec<(Origin, Travel<'a>)>>,
     after: Vec<Vec<(usize, Travel<'a>)>>,
+    /// What is handed on, all in all.
+    edges: usize,
 }
 
 /// How long data takes between sites.
@@ -50,6 +53,11 @@ struct Travel<'a> {
 impl Travel<'_> {
     fn time(self, from: usize, to: usize) -> i64 {
         self.bytes.map_or(0, |bytes| self.links.time(from, to, bytes))
+    }
+
+    /// [`NEVER`] if it may not go there.
+    fn time_if_allowed(self, from: usize, to: usize) -> i64 {
+        if self.allowed(from, to) { self.time(from, to) } else { NEVER }
     }
 
     fn allowed(self, from: usize, to: usize) -> bool {
@@ -124,26 +132,41 @@ impl<'a> Network<'a> {
                 }
             }
         }
-        Some(Self { nodes, order: &shape.order, before, after })
+        let edges = before.iter().map(Vec::len).sum();
+        Some(Self { nodes, order: &shape.order, before, after, edges })
     }
 
     /// By stage and position of its site: no start is earlier.
     fn heads(&self) -> Vec<Vec<i64>> {
         let mut heads: Vec<Vec<i64>> = self.nodes.iter().map(|node| vec![0; node.sites.len()]).collect();
+        // What many stages read arrives at a site at one time: by its maker, its size and the site.
+        let mut known: FxHashMap<(usize, Option<Bytes>), FxHashMap<usize, i64>> = FxHashMap::default();
         for &stage in self.order {
-            let arrival = |to: usize, (origin, travel): &(Origin, Travel<'_>)| match origin {
-                Origin::Site(from) if travel.allowed(*from, to) => travel.time(*from, to),
-                Origin::Site(_) => NEVER,
-                Origin::Stage(before) => {
-                    let node = &self.nodes[*before];
-                    let ways = node.sites.iter().zip(&node.shortest).zip(&heads[*before]);
-                    let allowed = ways.filter(|((from, _), _)| travel.allowed(**from, to));
-                    let arrivals = allowed.map(|((from, (_, time)), head)| head + time + travel.time(*from, to));
-                    arrivals.min().unwrap_or(NEVER)
+            let mut found = vec![0; self.nodes[stage].sites.len()];
+            for (origin, travel) in &self.before[stage] {
+                let arrival = |to: usize| match origin {
+                    Origin::Site(from) => travel.time_if_allowed(*from, to),
+                    Origin::Stage(before) => {
+                        let node = &self.nodes[*before];
+                        let ways = node.sites.iter().zip(&node.shortest).zip(&heads[*before]);
+                        let arrivals =
+                            ways.map(|((from, (_, time)), head)| head + time + travel.time_if_allowed(*from, to));
+                        arrivals.min().unwrap_or(NEVER)
+                    }
+                };
+                let mut arrivals = match origin {
+                    Origin::Stage(before) => Some(known.entry((*before, travel.bytes)).or_default()),
+                    Origin::Site(_) => None,
+                };
+                for (head, to) in found.iter_mut().zip(&self.nodes[stage].sites) {
+                    let at = match &mut arrivals {
+                        Some(arrivals) => *arrivals.entry(*to).or_insert_with(|| arrival(*to)),
+                        None => arrival(*to),
+                    };
+                    *head = at.min(NEVER).max(*head);
                 }
-            };
-            let head = |to: &usize| self.before[stage].iter().map(|input| arrival(*to, input)).max().unwrap_or(0);
-            heads[stage] = self.nodes[stage].sites.iter().map(|to| head(to).min(NEVER)).collect();
+            }
+            heads[stage] = found;
         }
         heads
     }
@@ -152,14 +175,36 @@ impl<'a> Network<'a> {
     fn tails(&self) -> Vec<Vec<i64>> {
         let mut tails: Vec<Vec<i64>> = self.nodes.iter().map(|node| vec![0; node.sites.len()]).collect();
         for &stage in self.order.iter().rev() {
-            let rest = |from: usize, (next, travel): &(usize, Travel<'_>)| {
-                let node = &self.nodes[*next];
-                let ways = node.sites.iter().zip(&node.shortest).zip(&tails[*next]);
-                let allowed = ways.filter(|((to, _), _)| travel.allowed(from, **to));
-                allowed.map(|((to, (_, time)), tail)| travel.time(from, *to) + time + tail).min().unwrap_or(NEVER)
-            };
-            let tail = |from: &usize| self.after[stage].iter().map(|next| rest(*from, next)).max().unwrap_or(0);
-            tails[stage] = self.nodes[stage].sites.iter().map(|from| tail(from).min(NEVER)).collect();
+            let mut found = vec![0; self.nodes[stage].sites.len()];
+            // What many stages read takes the same time to a site, whichever of them is there.
+            let mut by_size: BTreeMap<Option<Bytes>, (Travel<'_>, Vec<usize>)> = BTreeMap::new();
+            for (next, travel) in &self.after[stage] {
+                by_size.entry(travel.bytes).or_insert_with(|| (*travel, Vec::new())).1.push(*next);
+            }
+            for (travel, readers) in by_size.values() {
+                let mut to_sites: Vec<usize> =
+                    readers.iter().flat_map(|next| &self.nodes[*next].sites).copied().collect();
+                to_sites.sort_unstable();
+                to_sites.dedup();
+                // Of each reader: where its sites are among those, and how long its work and the rest take there.
+                let at_sites: Vec<Vec<(usize, i64)>> = readers
+                    .iter()
+                    .map(|next| {
+                        let node = &self.nodes[*next];
+                        let places = node.sites.iter().map(|to| to_sites.partition_point(|site| site < to));
+                        let work = node.shortest.iter().zip(&tails[*next]).map(|((_, time), tail)| time + tail);
+                        places.zip(work).collect()
+                    })
+                    .collect();
+                for (tail, from) in found.iter_mut().zip(&self.nodes[stage].sites) {
+                    let times: Vec<i64> = to_sites.iter().map(|to| travel.time_if_allowed(*from, *to)).collect();
+                    for reader in &at_sites {
+                        let rest = reader.iter().map(|(place, work)| times[*place] + work).min().unwrap_or(NEVER);
+                        *tail = rest.min(NEVER).max(*tail);
+                    }
+                }
+            }
+            tails[stage] = found;
         }
         tails
     }
@@ -239,7 +284,7 @@ impl<'a> Network<'a> {
                 }
                 let node = &self.nodes[stage];
                 let work = node.sites.len() * (self.before[stage].len() + self.after[stage].len() + 1);
-                if *pairs < work + self.nodes.len() {
+                if *pairs < work + self.nodes.len() + self.edges {
                     return (known.0, places);
                 }
                 *pairs -= work;
@@ -252,7 +297,7 @@ impl<'a> Network<'a> {
                     continue;
                 }
                 let before = std::mem::replace(&mut places[stage], position);
-                *pairs = pairs.saturating_sub(self.nodes.len());
+                *pairs = pairs.saturating_sub(self.nodes.len() + self.edges);
                 let new = self.schedule(&places);
                 if (new.0, new.1) < (known.0, known.1) {
                     known = new;

@@ -36,7 +36,7 @@ fn a_looser_limit_is_never_worse() {
     let (mut bound, mut impossible) = (0, 0);
     for number in 4000..4080 {
         let case = random(number);
-        let (job, catalog) = (case.job(), case.catalog());
+        let (job, catalog) = (case.staying(), case.catalog());
         let free = |minimize| Policy { minimize, ..unlimited(&case) };
         let Some(cheapest) = plan(&job, &free(Objective::Cost), &catalog) else { continue };
         let fastest = plan(&job, &free(Objective::Time), &catalog).unwrap();

@@ -139,7 +139,8 @@ fn leases_move_the_limit_and_the_cluster_itself_ends_what_outlives_it() {
         let worker = begin(provider.as_ref(), "moved", "sleep 600").await;
         assert_eq!(limit(), 3660);
         provider.renew(&token("moved"), LeaseEnd::after(HOUR * 2)).await.unwrap();
-        assert!((7260..7320).contains(&limit()), "{}", limit());
+        // Whole seconds, of what is left when the call is made.
+        assert!((7250..7320).contains(&limit()), "{}", limit());
         let machine = provider.get(&token("moved")).await.unwrap().unwrap();
         assert!(!machine.ended);
         // As if its watchdog were not there.

@@ -64,7 +64,7 @@ fn destroy_goes_on_after_a_failure_and_says_at_the_end_what_is_left() {
     ground.faults(&format!("{NOBODY}{refused}"));
     let said = ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 1);
     for words in
-        ["stage.a attempt 1 at sim could not be deleted", "2 stages are out of the state", "`sky destroy` again"]
+        ["stage.a attempt 1 at sim could not be deleted", "2 stages are no longer in the state", "`sky destroy` again"]
     {
         assert!(said.contains(words), "no `{words}` in {said}");
     }
