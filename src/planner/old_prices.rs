@@ -37,7 +37,7 @@ pub(super) fn of(
     let mut kinds: BTreeMap<String, Money> = BTreeMap::new();
     for line in &lines {
         let sum = kinds.entry(line.kind.to_owned()).or_insert(Money(0));
-        *sum = *sum + line.cost;
+        *sum += line.cost;
     }
     let cost: Money = kinds.values().copied().sum();
     let share = div_half_even(i128::from(cost.0) * 1_000_000, i128::from(total.0.max(1)));

@@ -162,8 +162,8 @@ impl Counted {
                     continue;
                 }
                 self.raise(&mut lowered, limits, (group, first..first + 1), &mut best, (solver, effort))?;
-                for position in next..=first {
-                    lowered.fix(group, position, best[group][position]);
+                for (position, count) in best[group].iter().enumerate().take(first + 1).skip(next) {
+                    lowered.fix(group, position, *count);
                 }
                 next = first + 1;
             }

@@ -14,6 +14,9 @@ pub(super) enum Alike {
     Unknown,
 }
 
+/// Positions of choices, and what they come to.
+type Picked = (Vec<usize>, Found);
+
 impl Run<'_> {
     /// All passes over an instance that can be counted.
     pub(super) fn alike(
@@ -63,7 +66,7 @@ impl Run<'_> {
         instance: &Instance,
         goal: Figure,
         limits: Limits,
-    ) -> Result<Option<Option<(Vec<usize>, Found)>>, SolverError> {
+    ) -> Result<Option<Option<Picked>>, SolverError> {
         let found = match goal {
             Figure::Time => counted.fastest(limits, self.solver, self.effort)?,
             Figure::Cost | Figure::Score => counted.cheapest(limits, self.solver, self.effort)?,

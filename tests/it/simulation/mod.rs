@@ -91,7 +91,8 @@ const CIRCLE: Duration = Duration::from_secs(120);
 fn end_circles(playing: &Mutex<BTreeMap<u64, Instant>>) {
     let stuck = playing.lock().unwrap().iter().find(|(_, begun)| begun.elapsed() > CIRCLE).map(|(seed, _)| *seed);
     if let Some(seed) = stuck {
-        writeln!(std::io::stdout(), "seed {seed} (SKY_SIM_SEED={seed}): it goes round in a circle").unwrap();
+        let mut out = std::io::stdout();
+        writeln!(out, "seed {seed} (SKY_SIM_SEED={seed}): it goes round in a circle").unwrap();
         std::process::exit(101);
     }
 }

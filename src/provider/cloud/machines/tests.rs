@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What was asked for, by its node: the zone.
+type Asked = Arc<Mutex<Vec<(String, Option<String>)>>>;
+
 /// A cloud whose instances cannot be logged into: they have no address, and some have powered themselves off.
 #[derive(Default)]
 struct Fake {
@@ -11,7 +14,7 @@ struct Fake {
     /// The zone that a machine is made in which may be in any; none: nothing is made.
     zone: Option<&'static str>,
     /// What was asked for, by its node: the zone.
-    asked: Arc<Mutex<Vec<(String, Option<String>)>>>,
+    asked: Asked,
 }
 
 #[async_trait]
@@ -79,7 +82,7 @@ fn token(letter: &str) -> Token {
 #[tokio::test]
 async fn the_others_of_a_gang_are_asked_for_in_the_zone_of_the_first() {
     let root = tempfile::tempdir().unwrap();
-    let asked: Arc<Mutex<Vec<(String, Option<String>)>>> = Arc::default();
+    let asked = Asked::default();
     let cloud = Fake { zone: Some("us-east-1c"), asked: asked.clone(), ..Fake::default() };
     let spec = MachineSpec {
         owner: Owner { job: "j".into(), lineage: "l".into() },
