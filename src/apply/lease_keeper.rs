@@ -158,6 +158,10 @@ impl LeaseKeeper {
             let Some(held) = held.filter(|_| self.lock().is_some()) else { return Ok((None, Vec::new())) };
             let given = attempt.context.purse().reserve(stage, state, &wanted)?;
             let longer = Duration::from_millis(given.lease.0.saturating_sub(age.saturating_add(on_its_way)));
+            if millis(longer) <= left {
+                // It stays as it is, and so does what is written down of it.
+                return Ok((Some(longer), Vec::new()));
+            }
             let reserved = Event::Reserved {
                 stage: stage.clone(),
                 token: token.clone(),

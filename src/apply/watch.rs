@@ -61,11 +61,8 @@ pub(super) async fn watch(
             (status, pump(attempt, worker, log).await)
         };
         let Some((status, more)) = attempt.unless_interrupted(look).await else {
-            // What has ended by itself since the last look is not stopped, but brought home.
-            if let Ok(Ok(RunStatus::Exited(code))) = tokio::time::timeout(grace, worker.status()).await {
-                pump(attempt, worker, log).await;
-                log.flush(&mut |line| printed(attempt, line));
-                return Ok(End::Exited(code));
+            if let Some(ended) = ended_by_itself(attempt, worker, grace, log).await {
+                return Ok(ended);
             }
             let stopped = stop(attempt, worker, grace, log).await?;
             return Ok(stopped.map_or_else(End::Broken, |()| End::Interrupted));
@@ -84,6 +81,9 @@ pub(super) async fn watch(
             // Its machine should have ended it. A command can do much to the machine that it runs on; that its time
             // is up is decided here.
             Ok(RunStatus::Running | RunStatus::Leaving(_)) if attempt.keeper.overdue() > OVERSTAY => {
+                if let Some(ended) = ended_by_itself(attempt, worker, LAST, log).await {
+                    return Ok(ended);
+                }
                 stop(attempt, worker, grace.min(LAST), log).await?.ok();
                 return Ok(expired(attempt));
             }
@@ -100,6 +100,9 @@ pub(super) async fn watch(
                 if let Some(checkpoint) = checkpoint
                     && left <= grace.saturating_add(LAST)
                 {
+                    if let Some(ended) = ended_by_itself(attempt, worker, LAST, log).await {
+                        return Ok(ended);
+                    }
                     // What it saves when it is asked to end is worth more than what it may do until then.
                     stop(attempt, worker, grace.min(left / 2), log).await?.ok();
                     attempt.save_progress(worker, checkpoint).await?;
@@ -142,6 +145,16 @@ pub(super) async fn watch(
             _ = interrupt.changed() => {}
         }
     }
+}
+
+/// Looks once more, for so long at most, before a command is asked to end: what it printed since the last look may have
+/// taken a while to read. A command that has ended by itself meanwhile is not stopped, and what it has written is
+/// brought home.
+async fn ended_by_itself(attempt: &Attempt<'_>, worker: &dyn Worker, most: Duration, log: &mut Log) -> Option<End> {
+    let Ok(Ok(RunStatus::Exited(code))) = tokio::time::timeout(most, worker.status()).await else { return None };
+    pump(attempt, worker, log).await;
+    log.flush(&mut |line| printed(attempt, line));
+    Some(End::Exited(code))
 }
 
 /// What the end of a lease means.
