@@ -321,6 +321,7 @@ impl Context {
 }
 
 /// The stages of a plan that were not begun, by their number in the plan.
+#[derive(Default)]
 struct Waiting {
     /// How many stages each still waits for.
     waits: BTreeMap<usize, usize>,
@@ -328,12 +329,16 @@ struct Waiting {
     ready: BTreeSet<usize>,
     /// By name: who waits for it.
     followers: BTreeMap<String, Vec<usize>>,
+    /// Stages whose machines an earlier `sky` has left at work: nobody renews their leases until they begin.
+    live: BTreeSet<usize>,
+    /// Those, and all that has to be looked at before them.
+    urgent: BTreeSet<usize>,
 }
 
 impl Waiting {
-    fn new(plan: &Plan) -> Self {
+    fn new(plan: &Plan, live: &BTreeSet<String>) -> Self {
         let known: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
-        let mut waiting = Self { waits: BTreeMap::new(), ready: BTreeSet::new(), followers: BTreeMap::new() };
+        let mut waiting = Self::default();
         for (index, stage) in plan.stages.iter().enumerate() {
             // What is done by the state that the plan goes on from is not waited for.
             let before = predecessors(stage).into_iter().filter(|name| known.contains(name));
@@ -347,14 +352,38 @@ impl Waiting {
                 waiting.ready.insert(index);
             }
         }
+        let at: BTreeMap<&str, usize> = plan.stages.iter().map(|stage| stage.name.as_str()).zip(0..).collect();
+        waiting.live = live.iter().filter_map(|name| at.get(name.as_str()).copied()).collect();
+        let mut found: Vec<usize> = waiting.live.iter().copied().collect();
+        while let Some(index) = found.pop() {
+            if waiting.urgent.insert(index) {
+                found.extend(predecessors(&plan.stages[index]).iter().filter_map(|name| at.get(name).copied()));
+            }
+        }
         waiting
     }
 
-    /// The first that may begin, taken out.
-    fn next(&mut self) -> Option<usize> {
-        let index = self.ready.pop_first()?;
+    /// The first that may begin, taken out. What is at work already goes on at once, also if there is no slot left; what
+    /// comes before it is next. Nothing else begins in its place while that is `held`.
+    fn next(&mut self, slot: bool, held: bool) -> Option<usize> {
+        let first = |of: &BTreeSet<usize>| self.ready.intersection(of).next().copied();
+        let index = match first(&self.live) {
+            Some(index) => index,
+            None if !slot => return None,
+            None => match first(&self.urgent) {
+                Some(index) => index,
+                None if held && self.has_urgent() => return None,
+                None => *self.ready.first()?,
+            },
+        };
+        self.ready.remove(&index);
         self.waits.remove(&index);
         Some(index)
+    }
+
+    /// Whether a stage that is at work already still waits for others.
+    fn has_urgent(&self) -> bool {
+        self.urgent.iter().any(|index| self.waits.contains_key(index))
     }
 
     fn done(&mut self, name: &str) {
@@ -463,9 +492,19 @@ impl Remakes {
     }
 }
 
-/// Runs all stages in the order that the DAG allows, earlier in the plan first.
+/// How long stages that are not at work yet wait until those that are go on: what these wait for is mostly done, and only
+/// has to be looked at.
+const AT_WORK_FIRST: Duration = Duration::from_secs(60);
+
+/// Runs all stages in the order that the DAG allows: first those whose machines are at work already, then earlier in the
+/// plan first.
 async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, StageOutcome>, Error> {
-    let mut waiting = Waiting::new(plan);
+    let live = context.recorder.read(|state| {
+        let live = state.stages.iter().filter(|(_, record)| record.live);
+        live.map(|(name, _)| name.clone()).collect::<BTreeSet<String>>()
+    });
+    let mut waiting = Waiting::new(plan, &live);
+    let held_until = Instant::now() + AT_WORK_FIRST;
     let mut outcomes: BTreeMap<String, StageOutcome> = BTreeMap::new();
     let mut running: JoinSet<(usize, Result<Ran, Error>)> = JoinSet::new();
     let mut names: BTreeSet<&str> = BTreeSet::new();
@@ -480,8 +519,10 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
         let stopped = denied
             || interrupt.borrow_and_update().is_some()
             || failed && context.settings.on_failure == OnFailure::StartNothing;
-        while !stopped && running.len() < context.settings.parallelism.max(1) {
-            let Some(index) = waiting.next() else { break };
+        while !stopped {
+            let slot = running.len() < context.settings.parallelism.max(1);
+            let held = Instant::now() < held_until && !running.is_empty();
+            let Some(index) = waiting.next(slot, held) else { break };
             let (context, planned) = (context.clone(), plan.stages[index].clone());
             names.insert(&plan.stages[index].name);
             let stage = simulation::inherit(async move { (index, stage::run(&context, &planned).await) });
@@ -498,6 +539,7 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
                 }
                 continue;
             }
+            () = time::sleep_until(held_until), if waiting.has_urgent() && Instant::now() < held_until => continue,
             () = time::sleep_until(leave_at.unwrap_or_else(Instant::now)), if leave_at.is_some() => {
                 leave_at = None;
                 running.abort_all();

@@ -1,5 +1,6 @@
 //! What must hold, by the world's own books.
 
+use super::case::Trouble;
 use super::inside::output;
 use super::machine::{Machine, Why};
 use super::sky::User;
@@ -66,6 +67,13 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
     if users.len() > 1 {
         // The outputs come home to one machine. An apply on the other one, which lacks them, begins the stage anew or
         // removes what it needs no more; then they are missing here.
+        return None;
+    }
+    let started = first.command.as_ref().map_or(0, |command| command.started);
+    let signalled = world.signals.lock().unwrap().iter().any(|at| started <= *at && *at <= done);
+    if signalled && world.case.has(Trouble::SlowStore) {
+        // It is written down that the command is to be stopped, and the process ended before the store had answered. Whether
+        // the command ended of itself after that, or because it was asked to, nobody can know.
         return None;
     }
     if first.locked_from.is_some() {

@@ -185,6 +185,7 @@ impl User {
                 }
                 "signal" => {
                     signalled = Some(Instant::now());
+                    world.signals.lock().unwrap().push(world.now());
                     interrupt.send(Some(Interrupt::Terminate));
                 }
                 "pause" => {

@@ -32,6 +32,8 @@ pub struct World {
     pub tells: bool,
     /// When processes that apply were there and not stopped.
     pub watched: Mutex<Vec<Watched>>,
+    /// When signals came to processes that apply.
+    pub signals: Mutex<Vec<u64>>,
 }
 
 /// While a process that applies was there and not stopped.
@@ -66,6 +68,7 @@ impl World {
             told: Mutex::default(),
             tells,
             watched: Mutex::default(),
+            signals: Mutex::default(),
         })
     }
 
