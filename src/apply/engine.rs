@@ -10,7 +10,7 @@ use super::stage::Ran;
 use super::{Error, depot, gone, stage};
 use crate::model::{DataRate, Extras, Millis, Money, PlaceName, Rate};
 use crate::plan::{self, Billing, Plan, PlannedStage};
-use crate::provider::{self, Evidence, Owner, Provider, ProviderError, Token};
+use crate::provider::{self, Evidence, Owner, Provider, ProviderError, RunStatus, Token};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::standing;
@@ -614,7 +614,16 @@ async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, S
             _ => continue,
         };
         let former = context.recorder.read(|state| state.stages.get(&planned.name).cloned());
+        let not_begun = matches!(outcomes.get(&planned.name), Some(StageOutcome::NotBegun { .. }));
         match former {
+            Some(former) if former.live && not_begun && has_ended_well(context, &planned.name, &former).await => {
+                let message = format!(
+                    "stage.{} is done, and its outputs are still on its machine: the next apply copies them, unless its lease \
+                     ends before; `sky destroy` gives the machine back",
+                    planned.name
+                );
+                context.observer.notice(&Notice::Warning { message });
+            }
             Some(former) if former.live => abandon_or_warn(context, &planned.name, &former, &message).await?,
             Some(_) => {}
             None if matches!(outcomes.get(&planned.name), Some(StageOutcome::Skipped { .. })) => {
@@ -625,6 +634,20 @@ async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, S
         }
     }
     Ok(())
+}
+
+/// How long a machine may take to say whether its command has ended.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Whether the command of an attempt that an earlier `sky` has left has done its work: then it is not run again.
+async fn has_ended_well(context: &Context, name: &str, former: &StageRecord) -> bool {
+    if former.stopping || !matches!(former.status, Status::Running | Status::StagingOut) {
+        return false;
+    }
+    let token = Token { id: former.token.clone(), stage: name.to_owned(), attempt: former.attempt };
+    let Ok(provider) = context.open(&former.provider) else { return false };
+    let look = async { provider.worker(&token).await?.status().await };
+    matches!(time::timeout(LOOK, look).await, Ok(Ok(RunStatus::Exited(0))))
 }
 
 /// Ends attempts of stages that the plan no longer has. Their outputs stay until a destroy.
