@@ -159,6 +159,29 @@ fn a_machine_ends_itself_when_sky_never_comes_back() {
     ground.check_nothing_left("alone");
 }
 
+/// Nobody renews the lease of what a killed `sky` has left at work until the next one takes it up. So that does not wait
+/// for its turn behind other stages.
+#[test]
+fn what_is_at_work_is_taken_up_first_whatever_the_parallelism() {
+    let wait = "until [ -e \"RAN.go\" ]; do sleep 0.05; done; echo 1 > $SKY_OUTPUTS/o";
+    let commands = ["first", "left"].map(|name| format!("echo {name} >> \"RAN\"; {wait}"));
+    let rows: [Row; 2] = [("first", &[], &["o"], &commands[0]), ("left", &[], &["o"], &commands[1])];
+    let ground = Ground::with(On::Sim, &rows, |plan| plan.transfers.clear());
+    let first_is_not_to_be_had = "[[faults]]\ncall = \"create\"\nstage = \"first\"\ntimes = 1\nfault = \"stockout\"\n";
+    ground.faults(first_is_not_to_be_had);
+    let one_at_a_time = ["--parallelism", "1"];
+    let mut child = ground.apply_command(&one_at_a_time).stderr(std::process::Stdio::null()).spawn().unwrap();
+    crate::apply::place::wait("its start", || ground.ran().contains_key("left"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::fs::write(ground.path("ran.go"), "").unwrap();
+    let said = ended(&ground.apply(&one_at_a_time), 0);
+    let at = |words: &str| said.find(words).unwrap_or_else(|| panic!("no `{words}` in {said}"));
+    assert!(at("stage.left: going on") < at("stage.first: starting"), "{said}");
+    assert_eq!(ground.ran(), [("first".to_owned(), 1), ("left".to_owned(), 1)].into());
+    ground.check_nothing_left("taken up first");
+}
+
 #[test]
 fn what_costs_nothing_needs_no_budget() {
     let ground = Ground::with(On::Local, &JOB, |plan| plan.limits.budget_micro_usd = Some(Money(0)));
