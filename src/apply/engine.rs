@@ -519,7 +519,10 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
         let stopped = denied
             || interrupt.borrow_and_update().is_some()
             || failed && context.settings.on_failure == OnFailure::StartNothing;
-        while !stopped {
+        loop {
+            if stopped {
+                break;
+            }
             let slot = running.len() < context.settings.parallelism.max(1);
             let held = Instant::now() < held_until && !running.is_empty();
             let Some(index) = waiting.next(slot, held) else { break };
