@@ -155,8 +155,10 @@ impl<'a> Network<'a> {
                     }
                 };
                 let mut arrivals = match origin {
-                    Origin::Stage(before) => Some(known.entry((*before, travel.bytes)).or_default()),
-                    Origin::Site(_) => None,
+                    Origin::Stage(before) if self.after[*before].len() > 1 => {
+                        Some(known.entry((*before, travel.bytes)).or_default())
+                    }
+                    _ => None,
                 };
                 for (head, to) in found.iter_mut().zip(&self.nodes[stage].sites) {
                     let at = match &mut arrivals {
