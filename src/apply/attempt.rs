@@ -2,9 +2,9 @@
 //! back.
 
 use super::Error;
-use super::budget::{MachineTime, Meter, Refused};
+use super::budget::{self, MachineTime, Meter, Refused};
 use super::calls::{Patience, patiently};
-use super::engine::{Context, StageOutcome};
+use super::engine::{Context, StageOutcome, look};
 use super::evidence;
 use super::ladder::Rung;
 use super::lease_keeper::LeaseKeeper;
@@ -65,6 +65,8 @@ pub(super) struct Attempt<'a> {
     pub begun: Instant,
     /// When its machine may have begun to cost something, RFC 3339.
     started: String,
+    /// The longest that its machine was there before this process came to it, if no clock of this host tells.
+    pub unseen: Option<Duration>,
     /// From the beginning on, or what is left of it.
     pub lease: Duration,
     pub rung: Rung,
@@ -110,6 +112,7 @@ impl<'a> Attempt<'a> {
             once: storage,
             begun,
             started,
+            unseen: resumed.as_ref().and_then(budget::unseen),
             lease,
             rung: rung.clone(),
             resumed,
@@ -265,10 +268,7 @@ impl<'a> Attempt<'a> {
             ErrorKind::Stockout => "stockout",
             ErrorKind::Quota => "quota",
             ErrorKind::NotFound => return self.lost(&error.to_string()).await,
-            _ if self.interrupted() => {
-                self.finish(Status::Lost, "interrupted by a signal to sky", Evidence::Keep).await?;
-                return Ok(Ended::Outcome(StageOutcome::Interrupted));
-            }
+            _ if self.interrupted() => return self.interrupted_without_machine().await,
             _ => return self.fail(error.to_string(), log, None).await.map(Ended::Outcome),
         };
         let message = error.to_string();
@@ -276,6 +276,23 @@ impl<'a> Attempt<'a> {
             return Ok(self.stuck());
         }
         Ok(Ended::Unavailable { why, message })
+    }
+
+    /// Ends an attempt for a signal that came before its machine was reached. One that an earlier `sky` began may be
+    /// done: then it is left for the next apply.
+    async fn interrupted_without_machine(&self) -> Result<Ended, Error> {
+        let stage = &self.token.stage;
+        let left = match &self.resumed {
+            Some(former) => look(self.context, stage, former).await.left_as_it_is(stage),
+            None => None,
+        };
+        match left {
+            Some(message) => self.context.observer.notice(&Notice::Warning { message }),
+            None => {
+                self.finish(Status::Lost, "interrupted by a signal to sky", Evidence::Keep).await?;
+            }
+        }
+        Ok(Ended::Outcome(StageOutcome::Interrupted))
     }
 
     /// Ends an attempt whose command failed, for another one.
@@ -709,7 +726,7 @@ impl<'a> Attempt<'a> {
         let end = self.context.end_of_machine(self.provider.as_ref(), &self.token).await;
         match patiently(Patience::Through, || self.provider.release(&self.token, evidence)).await {
             Ok(()) => {
-                let time = MachineTime { started: &self.started, seen: self.begun.elapsed(), end };
+                let time = MachineTime { started: &self.started, seen: self.begun.elapsed(), unseen: self.unseen, end };
                 self.context.settle(&self.token, &self.meter, &time).await?;
                 Ok(true)
             }
@@ -725,7 +742,8 @@ impl<'a> Attempt<'a> {
     /// The time since its machine may have begun to cost something.
     pub fn age(&self) -> Duration {
         let by_clock = clock::between(&self.started, &clock::timestamp());
-        Duration::from_millis(by_clock).max(self.begun.elapsed())
+        let seen = self.begun.elapsed();
+        Duration::from_millis(by_clock).max(self.unseen.unwrap_or_default().saturating_add(seen))
     }
 
     async fn moved(&self, status: Status) -> io::Result<()> {

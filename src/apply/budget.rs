@@ -8,7 +8,7 @@
 
 use crate::model::{ArtifactRef, Extras, Millis, Money, Rate};
 use crate::plan::{Billing, Plan, PlannedStage};
-use crate::state::{StageRecord, State, Status};
+use crate::state::{StageRecord, State, Status, holder};
 use crate::util::clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -250,7 +250,24 @@ pub struct MachineTime<'a> {
     pub started: &'a str,
     /// The time that this process has seen of it: a clock may have been set back.
     pub seen: Duration,
+    /// The longest that it was there before, when `started` is by the clock of another host: the two may differ.
+    pub unseen: Option<Duration>,
     pub end: MachineEnd,
+}
+
+impl<'a> MachineTime<'a> {
+    /// Of a machine that this process has not seen at work.
+    pub fn of(record: &'a StageRecord, end: MachineEnd) -> Self {
+        Self { started: &record.started, seen: Duration::ZERO, unseen: unseen(record), end }
+    }
+}
+
+/// How long the machine of an attempt may have been there, at most, if another host began it: by its lease, since the
+/// clocks of two hosts may differ by more than it was there.
+pub fn unseen(record: &StageRecord) -> Option<Duration> {
+    let host = record.started_host.as_ref()?;
+    let lease = record.lease_ms.filter(|_| *host != holder::host())?;
+    Some(Duration::from_millis(lease.0))
 }
 
 /// What the time of a machine that is gone costs, also when that is more than was set aside: what is paid has to be
@@ -259,6 +276,9 @@ pub struct MachineTime<'a> {
 pub fn charge(meter: &Meter, time: &MachineTime<'_>, reserved: Money) -> Money {
     let until_now = clock::between(time.started, &clock::timestamp()).max(millis(time.seen));
     let whole = meter.cost(Millis(until_now));
+    // By the clock of another host, it may have been there for all of the time that money was set aside for.
+    let at_most = time.unseen.map(|unseen| meter.cost(Millis(millis(unseen.saturating_add(time.seen)))).min(reserved));
+    let whole = whole.max(at_most.unwrap_or_default());
     match &time.end {
         MachineEnd::Never => Money(0),
         MachineEnd::Now => whole,
@@ -319,7 +339,7 @@ mod tests {
     fn a_clock_that_was_set_back_is_not_believed() {
         let meter = meter(3_600_000_000_000);
         let tomorrow = clock::after(Duration::from_secs(86_400));
-        let time = MachineTime { started: &tomorrow, seen: Duration::from_secs(2), end: MachineEnd::Now };
+        let time = MachineTime { started: &tomorrow, seen: Duration::from_secs(2), unseen: None, end: MachineEnd::Now };
         assert_eq!(charge(&meter, &time, Money(5_000_000)), Money(2_000_000));
     }
 
@@ -333,7 +353,7 @@ mod tests {
         };
         let (started, lease_end) = (ago(60), ago(50));
         let charged = |end: MachineEnd, reserved: i64| {
-            let time = MachineTime { started: &started, seen: Duration::ZERO, end };
+            let time = MachineTime { started: &started, seen: Duration::ZERO, unseen: None, end };
             charge(&meter, &time, Money(reserved)).0 / 1_000_000
         };
         // It was powered off, and billed until somebody deleted it.
@@ -344,6 +364,21 @@ mod tests {
         assert_eq!(charged(by_lease(20), 0), 29);
         assert_eq!(charged(by_lease(0), 15_000_000), 15, "no less than was set aside for the lease");
         assert_eq!(charged(by_lease(120), 0), 60, "and never for longer than until now");
+    }
+
+    #[test]
+    fn a_machine_that_another_host_began_may_have_been_there_for_all_of_its_lease() {
+        // $1 a second, set aside for 100 s. By the clock here it began this moment.
+        let (meter, now) = (meter(3_600_000_000_000), clock::timestamp());
+        let charged = |unseen: u64, seen: u64| {
+            let (unseen, seen) = (Some(Duration::from_secs(unseen)), Duration::from_secs(seen));
+            let time = MachineTime { started: &now, seen, unseen, end: MachineEnd::Now };
+            charge(&meter, &time, Money(100_000_000)).0 / 1_000_000
+        };
+        assert_eq!(charged(60, 0), 60);
+        assert_eq!(charged(60, 20), 80);
+        assert_eq!(charged(60, 90), 100, "a lease ends a machine, and no more was set aside for it");
+        assert_eq!(charged(60, 110), 110, "unless it was seen for longer");
     }
 
     proptest! {

@@ -2,15 +2,16 @@
 //! skipped; everything else goes on.
 
 use super::budget::{self, MachineEnd, MachineTime, Meter, Purse};
-use super::calls::{Patience, call};
+use super::calls::{Patience, call, patiently};
 use super::check::{Checked, OnFailure, Settings, predecessors};
 use super::notice::{Interrupt, Notice, Observer};
 use super::record::Recorder;
 use super::stage::Ran;
+use super::watch::answered;
 use super::{Error, depot, gone, stage};
 use crate::model::{DataRate, Extras, Millis, Money, PlaceName, Rate};
 use crate::plan::{self, Billing, Plan, PlannedStage};
-use crate::provider::{self, Evidence, Owner, Provider, ProviderError, RunStatus, Token};
+use crate::provider::{self, ErrorKind, Evidence, Owner, Provider, ProviderError, RunStatus, Token};
 use crate::state::event::{Call, Event};
 use crate::state::journal::Sync;
 use crate::state::standing;
@@ -610,6 +611,15 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
 
 /// Ends attempts of earlier applies that this one did not come to, and notes what was not begun.
 async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, StageOutcome>) -> Result<(), Error> {
+    let not_reached = |(name, _): &(&String, &StageRecord)| {
+        matches!(outcomes.get(*name), Some(StageOutcome::Skipped { .. } | StageOutcome::NotBegun { .. }))
+    };
+    let left: Vec<(String, StageRecord)> = context.recorder.read(|state| {
+        let live = state.stages.iter().filter(|(_, record)| record.live).filter(not_reached);
+        live.map(|(name, record)| (name.clone(), record.clone())).collect()
+    });
+    let looks = left.iter().map(|(name, former)| async move { (name.clone(), look(context, name, former).await) });
+    let looks: BTreeMap<String, Look> = futures_util::future::join_all(looks).await.into_iter().collect();
     for planned in &plan.stages {
         let message = match outcomes.get(&planned.name) {
             Some(StageOutcome::Skipped { because }) => because.clone(),
@@ -617,17 +627,13 @@ async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, S
             _ => continue,
         };
         let former = context.recorder.read(|state| state.stages.get(&planned.name).cloned());
-        let not_begun = matches!(outcomes.get(&planned.name), Some(StageOutcome::NotBegun { .. }));
         match former {
-            Some(former) if former.live && not_begun && has_ended_well(context, &planned.name, &former).await => {
-                let message = format!(
-                    "stage.{} is done, and its outputs are still on its machine: the next apply copies them, unless its lease \
-                     ends before; `sky destroy` gives the machine back",
-                    planned.name
-                );
-                context.observer.notice(&Notice::Warning { message });
+            Some(former) if former.live => {
+                match looks.get(&planned.name).map(|look| look.left_as_it_is(&planned.name)) {
+                    Some(Some(message)) => context.observer.notice(&Notice::Warning { message }),
+                    _ => abandon_or_warn(context, &planned.name, &former, &message).await?,
+                }
             }
-            Some(former) if former.live => abandon_or_warn(context, &planned.name, &former, &message).await?,
             Some(_) => {}
             None if matches!(outcomes.get(&planned.name), Some(StageOutcome::Skipped { .. })) => {
                 let record = never_begun(context, planned, Status::Skipped, message);
@@ -639,18 +645,50 @@ async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, S
     Ok(())
 }
 
-/// How long a machine may take to say whether its command has ended.
-const LOOK: Duration = Duration::from_secs(5);
+/// How long machines may take to say whether their commands have ended.
+const LOOK: Duration = Duration::from_secs(8);
 
-/// Whether the command of an attempt that an earlier `sky` has left has done its work: then it is not run again.
-async fn has_ended_well(context: &Context, name: &str, former: &StageRecord) -> bool {
-    if former.stopping || !matches!(former.status, Status::Running | Status::StagingOut) {
-        return false;
+/// What has become of the command of an attempt that an earlier `sky` has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It has done its work, and is not run again.
+    EndedWell,
+    /// It may be ended: it is at work or has failed, or there is none.
+    OfNoUse,
+    /// Its machine does not answer.
+    Unknown,
+}
+
+impl Look {
+    /// What is said of an attempt that is left as it is; none: it is of no use.
+    pub fn left_as_it_is(self, stage: &str) -> Option<String> {
+        let why = match self {
+            Self::EndedWell => "is done, and its outputs are still on its machine: the next apply copies them",
+            Self::Unknown => "may be done, but its machine does not answer: the next apply goes on from there",
+            Self::OfNoUse => return None,
+        };
+        Some(format!("stage.{stage} {why}, unless its lease ends before; `sky destroy` gives the machine back"))
+    }
+}
+
+/// Looks whether the command of an attempt that an earlier `sky` has left has done its work.
+pub(super) async fn look(context: &Context, name: &str, former: &StageRecord) -> Look {
+    // A process that was killed may not have come to write down that the command runs.
+    if former.stopping || !former.status.in_flight() || former.status == Status::Provisioning {
+        return Look::OfNoUse;
     }
     let token = Token { id: former.token.clone(), stage: name.to_owned(), attempt: former.attempt };
-    let Ok(provider) = context.open(&former.provider) else { return false };
-    let look = async { provider.worker(&token).await?.status().await };
-    matches!(time::timeout(LOOK, look).await, Ok(Ok(RunStatus::Exited(0))))
+    let Ok(provider) = context.open(&former.provider) else { return Look::OfNoUse };
+    let answer = async {
+        let worker = patiently(Patience::Through, || provider.worker(&token)).await?;
+        answered(worker.as_ref()).await
+    };
+    match time::timeout(LOOK, answer).await {
+        Ok(Ok(RunStatus::Exited(0))) => Look::EndedWell,
+        Ok(Err(error)) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => Look::Unknown,
+        Ok(_) => Look::OfNoUse,
+        Err(_) => Look::Unknown,
+    }
 }
 
 /// Ends attempts of stages that the plan no longer has. Their outputs stay until a destroy.
@@ -689,7 +727,7 @@ pub(super) async fn abandon(
         let (stage, message) = (name.to_owned(), why.to_owned());
         context.recorder.record(Event::Ended { stage, status: Status::Lost, message }, Sync::Later).await?;
     }
-    let time = MachineTime { started: &former.started, seen: Duration::ZERO, end };
+    let time = MachineTime::of(former, end);
     context.settle(&token, &meter(former), &time).await?;
     Ok(Ok(()))
 }
@@ -742,6 +780,8 @@ pub(super) fn never_begun(
         stopping: false,
         rented: None,
         lease_end: None,
+        lease_ms: None,
+        started_host: None,
         reserved_micro_usd: Money(0),
         usage_paid: false,
         spent_micro_usd: Money(0),

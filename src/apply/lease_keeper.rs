@@ -169,6 +169,8 @@ impl LeaseKeeper {
                 micro_usd: given.amount.max(held.reserved_micro_usd),
                 lease_end: clock::after(longer),
                 anew: false,
+                lease_ms: Some(given.lease),
+                host: None,
             };
             Ok::<(Option<Duration>, Vec<Event>), Refused>((Some(longer), vec![reserved]))
         });

@@ -192,7 +192,7 @@ async fn write_down(
             // Somebody may have deleted it just now, or it may have ended itself.
             let lease_end = record.lease_end.clone();
             let end = lease_end.map_or(MachineEnd::Now, |lease_end| MachineEnd::ByLease { lease_end, overrun });
-            let time = MachineTime { started: &record.started, seen: Duration::ZERO, end };
+            let time = MachineTime::of(record, end);
             let micro_usd = budget::charge(&meter(record), &time, record.reserved_micro_usd);
             recorder.record(Event::Released { stage: name.clone(), micro_usd }, Sync::Now).await?;
         }
@@ -284,7 +284,15 @@ async fn take_over(
     };
     recorder.record(attempt, Sync::Later).await?;
     let (stage, token) = (stage.to_owned(), token.id.clone());
-    let reserved = Event::Reserved { stage, token, micro_usd: crate::model::Money(0), lease_end, anew: true };
+    let reserved = Event::Reserved {
+        stage,
+        token,
+        micro_usd: crate::model::Money(0),
+        lease_end,
+        anew: true,
+        lease_ms: None,
+        host: None,
+    };
     recorder.record(reserved, Sync::Now).await?;
     Ok(machine)
 }

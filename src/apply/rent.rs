@@ -11,7 +11,7 @@ use crate::model::Money;
 use crate::plan::PlannedStage;
 use crate::provider::{ErrorKind, MachineSpec, Provider, ProviderError, Token, Worker};
 use crate::state::event::{Call, Event};
-use crate::state::{State, Status};
+use crate::state::{State, Status, holder};
 use crate::util::clock;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -34,8 +34,9 @@ impl Attempt<'_> {
                     return self.worker().await;
                 }
                 // It was there, so something may have come of it: another attempt has to be made. So it has if the call
-                // of an earlier `sky` may have made it after all, and its lease has ended it since: it was paid for.
-                Ok(None) if former.status != Status::Provisioning || self.lease.is_zero() => {
+                // of an earlier `sky` may have made it after all, and its lease has ended it since: it was paid for. By the
+                // clock of another host nobody knows whether that has ended.
+                Ok(None) if former.status != Status::Provisioning || self.lease.is_zero() || self.unseen.is_some() => {
                     let gone = ProviderError::new(ErrorKind::NotFound, "its machine is gone");
                     return Ok(Err(NoMachine::Provider(gone)));
                 }
@@ -129,6 +130,8 @@ pub(super) fn reserve(
         micro_usd: given.amount,
         lease_end: clock::after(lease),
         anew: true,
+        lease_ms: Some(given.lease),
+        host: Some(holder::host()),
     };
     Ok((lease, reserved))
 }

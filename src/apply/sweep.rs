@@ -221,7 +221,7 @@ async fn written_off(recorder: &Recorder, stage: &str) -> Result<(), Error> {
         recorder.record(Event::Ended { stage, status, message }, Sync::Later).await?;
     }
     // It was there until now, and has cost something all the while.
-    let time = MachineTime { started: &record.started, seen: Duration::ZERO, end: MachineEnd::Now };
+    let time = MachineTime::of(&record, MachineEnd::Now);
     let micro_usd = budget::charge(&meter(&record), &time, record.reserved_micro_usd);
     Ok(recorder.record(Event::Released { stage: stage.to_owned(), micro_usd }, Sync::Now).await?)
 }

@@ -24,6 +24,8 @@ const LAST: Duration = Duration::from_secs(5);
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// After the end of a lease, how long a command may run on before it is ended from here.
 const OVERSTAY: Duration = Duration::from_secs(15);
+/// How long a machine may take to answer before it is asked again.
+const ANSWER: Duration = Duration::from_secs(30);
 /// The most pieces of a log that are read in one round.
 const PIECES: usize = 16;
 
@@ -61,7 +63,8 @@ pub(super) async fn watch(
             (status, pump(attempt, worker, log).await)
         };
         let Some((status, more)) = attempt.unless_interrupted(look).await else {
-            if let Some(ended) = ended_by_itself(attempt, worker, grace, log).await {
+            // Whoever walks the plan ends this when the grace is over.
+            if let Some(ended) = ended_by_itself(attempt, worker, Duration::MAX, log).await {
                 return Ok(ended);
             }
             let stopped = stop(attempt, worker, grace, log).await?;
@@ -149,12 +152,26 @@ pub(super) async fn watch(
 
 /// Looks once more, for so long at most, before a command is asked to end: what it printed since the last look may have
 /// taken a while to read. A command that has ended by itself meanwhile is not stopped, and what it has written is
-/// brought home.
+/// brought home. As long as its machine does not answer nobody knows, and it is asked again.
 async fn ended_by_itself(attempt: &Attempt<'_>, worker: &dyn Worker, most: Duration, log: &mut Log) -> Option<End> {
-    let Ok(Ok(RunStatus::Exited(code))) = tokio::time::timeout(most, worker.status()).await else { return None };
+    let answer = tokio::time::timeout(most, answered(worker)).await.ok()?;
+    let Ok(RunStatus::Exited(code)) = answer else { return None };
     pump(attempt, worker, log).await;
     log.flush(&mut |line| printed(attempt, line));
     Some(End::Exited(code))
+}
+
+/// What a machine says of its command, asked until it answers.
+pub(super) async fn answered(worker: &dyn Worker) -> Result<RunStatus, ProviderError> {
+    loop {
+        match tokio::time::timeout(ANSWER, worker.status()).await {
+            Ok(Err(error)) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Ok(answer) => return answer,
+            Err(_) => {}
+        }
+    }
 }
 
 /// What the end of a lease means.

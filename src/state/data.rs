@@ -1,6 +1,6 @@
 //! The fields of a state file.
 
-use crate::model::{Extras, Money, Pack, PlaceName, Purchase, Rate};
+use crate::model::{Extras, Millis, Money, Pack, PlaceName, Purchase, Rate};
 use crate::plan::Billing;
 pub use crate::plan::Exhausted;
 use crate::util::hash::Digest;
@@ -113,6 +113,12 @@ pub struct StageRecord {
     /// When the attempt's lease ends, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lease_end: Option<String>,
+    /// From the beginning of the attempt's machine to the end of its lease, whatever clock that is by.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lease_ms: Option<Millis>,
+    /// The host whose clock `started` is by. None: not known, or no machine was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub started_host: Option<String>,
     /// What is set aside for the attempt while it is live.
     #[serde(skip_serializing_if = "costs_nothing", default)]
     pub reserved_micro_usd: Money,

@@ -1,7 +1,7 @@
 //! What is written to the journal, and what it does to a state.
 
 use super::data::{Artifact, Exhausted, Rented, StageRecord, State, Status, costs_nothing, is_zero};
-use crate::model::{Money, Pack, PlaceName};
+use crate::model::{Millis, Money, Pack, PlaceName};
 use crate::util::hash::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +52,12 @@ pub enum Event {
         lease_end: String,
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         anew: bool,
+        /// The time that this is enough for, from the beginning of the machine on.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        lease_ms: Option<Millis>,
+        /// The host whose clock the time of this event is by.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        host: Option<String>,
     },
     /// A service is paid for what an attempt asks of it.
     Charged { stage: String, token: String, micro_usd: Money },
@@ -177,6 +183,8 @@ impl State {
                     stopping: false,
                     rented: rented.clone(),
                     lease_end: None,
+                    lease_ms: None,
+                    started_host: None,
                     reserved_micro_usd: Money(0),
                     usage_paid: false,
                     spent_micro_usd: former.map_or(Money(0), |former| former.spent_micro_usd),
@@ -187,12 +195,14 @@ impl State {
                 };
                 self.stages.insert(stage.clone(), begun);
             }
-            Event::Reserved { stage, token, micro_usd, lease_end, anew } => {
+            Event::Reserved { stage, token, micro_usd, lease_end, anew, lease_ms, host } => {
                 self.change(stage, |stage| {
                     if stage.token == *token {
                         if *anew {
                             stage.started.clone_from(&record.at);
+                            stage.started_host.clone_from(host);
                         }
+                        stage.lease_ms = *lease_ms;
                         stage.reserved_micro_usd = *micro_usd;
                         stage.lease_end = Some(lease_end.clone());
                     }

@@ -40,7 +40,7 @@ pub struct Holder {
 impl Holder {
     /// This process, about to do `operation` on the state at `path`; its lock lasts for `lease` from now.
     pub fn here(operation: &str, path: &str, lease: Duration) -> Self {
-        let host = simulation::current().map_or_else(host_name, |process| process.machine.name.clone());
+        let host = host();
         let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
         let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
         let created = clock::timestamp();
@@ -127,7 +127,11 @@ pub(super) fn uuid_from(digest: &str) -> String {
     [group(0, 8), group(8, 12), group(12, 16), group(16, 20), group(20, 32)].join("-")
 }
 
-fn host_name() -> String {
+/// The name of this host, by which its clock is told from those of others.
+pub fn host() -> String {
+    if let Some(process) = simulation::current() {
+        return process.machine.name.clone();
+    }
     // Linux tells it as a file; elsewhere the shell's variable has to do.
     let told = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let told = told.or_else(|| std::env::var("HOSTNAME").ok()).map(|name| name.trim().to_owned());

@@ -6,6 +6,7 @@ use super::machine::{Machine, Why};
 use super::sky::User;
 use super::world::{Watched, World};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 
 /// So long before the end of a lease somebody has to be there to renew it.
 const RENEWAL: u64 = 10 * 60_000;
@@ -61,12 +62,12 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
         return None;
     }
     let (done, again) = (first.effect(world.now())?, second.created);
-    let between = |watched: &&Watched| watched.to >= done && watched.from <= again;
+    let between = |watched: &&Watched| watched.to >= first.created && watched.from <= again;
     let users: BTreeSet<usize> =
         world.watched.lock().unwrap().iter().filter(between).map(|seen| seen.machine).collect();
     if users.len() > 1 {
-        // The outputs come home to one machine. An apply on the other one, which lacks them, begins the stage anew or
-        // removes what it needs no more; then they are missing here.
+        // The outputs come home to one machine. An apply on the other one, which lacks them, begins the stage anew, or
+        // waits until what the stage reads is made anew there, or removes what it needs no more.
         return None;
     }
     let started = first.command.as_ref().map_or(0, |command| command.started);
@@ -84,7 +85,7 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
         return None;
     }
     match first.ended {
-        Some((_, Why::Preempted)) if first.collected_by.is_empty() => None,
+        Some((_, Why::Preempted)) if first.collected_by.is_empty() || world.lost_lock.load(Ordering::Relaxed) => None,
         // Who has not the money for a longer lease loses the machine.
         Some((_, Why::LeaseOver)) if world.case.budget.is_some() && first.collected_by.is_empty() => None,
         Some((at, Why::LeaseOver)) => {

@@ -68,11 +68,22 @@ impl World {
         (found.provider != provider::LOCAL || found.made_by == here()).then(|| work(found, now))
     }
 
+    /// `sky` sets out to end a command. Whatever comes of it after that is of no use to anybody, also when the call is
+    /// lost on its way, or refused.
+    pub fn give_up(&self, token: &Token) {
+        self.with(token, |machine, now| {
+            if let Some(command) = machine.command.as_mut() {
+                command.stopped |= command.ends > now;
+            }
+        });
+    }
+
     fn create(
         &self,
         name: &'static str,
         token: &Token,
         spec: &MachineSpec,
+        orphan: bool,
     ) -> Result<provider::Machine, ProviderError> {
         if let Some(there) = self.with(token, |machine, _| machine.seen()) {
             return Ok(there);
@@ -106,6 +117,7 @@ impl World {
             nodes: spec.nodes,
             billing: self.case.stage(&token.stage).map_or(Billing::default(), |stage| stage.billing),
             made_by: here(),
+            orphan,
             created: now,
             ready: now + u64::try_from(boot.as_millis()).unwrap(),
             lease_end: now + lease,
@@ -122,6 +134,8 @@ impl World {
         };
         let twin = self.machines().iter().any(|other| {
             other.lives()
+                && !other.orphan
+                && !machine.orphan
                 && other.token.stage == token.stage
                 && other.lineage == machine.lineage
                 && other.provider == name
@@ -167,8 +181,12 @@ impl Provider for Cloud {
         let name = self.name;
         let lease = spec.lease.as_secs();
         let what = || format!("create {} #{} at {} for {lease} s", token.stage, token.attempt, spec.place);
-        let (token, spec) = (token.clone(), spec.clone());
-        self.world.call(what, move |world| world.create(name, &token, &spec)).await
+        let (token, spec, asker) = (token.clone(), spec.clone(), simulation::current());
+        let create = move |world: &World| {
+            let orphan = asker.is_some_and(|process| !process.machine.lives(process.pid));
+            world.create(name, &token, &spec, orphan)
+        };
+        self.world.call(what, create).await
     }
 
     async fn get(&self, token: &Token) -> Result<Option<provider::Machine>, ProviderError> {
@@ -195,12 +213,14 @@ impl Provider for Cloud {
 
     async fn release(&self, token: &Token, _: Evidence) -> Result<(), ProviderError> {
         let what = || format!("release {} #{}", token.stage, token.attempt);
+        self.world.give_up(token);
         let token = token.clone();
         self.world.call(what, move |world| world.delete(&token)).await
     }
 
     async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
         let what = || format!("delete {} #{}", token.stage, token.attempt);
+        self.world.give_up(token);
         let token = token.clone();
         self.world.call(what, move |world| world.delete(&token)).await
     }

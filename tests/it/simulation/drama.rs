@@ -99,6 +99,7 @@ fn others(world: &Arc<World>) {
             nodes: 1,
             billing: Billing::default(),
             made_by: "elsewhere".into(),
+            orphan: false,
             created: 0,
             ready: 0,
             lease_end: 0,

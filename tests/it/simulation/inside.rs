@@ -208,6 +208,7 @@ impl Worker for Inside {
         let takes = Duration::from_millis(self.world.chance().below(20_000)).min(grace);
         let troubles = [Trouble::LostCalls, Trouble::SlowCloud, Trouble::Throttling];
         let unseen = if troubles.iter().any(|trouble| self.world.case.has(*trouble)) { UNSEEN } else { 0 };
+        self.world.give_up(&self.token);
         let end = self.call("stop", move |machine, now| {
             let end = now + u64::try_from(takes.as_millis()).unwrap();
             if let Some(command) = machine.command.as_mut() {

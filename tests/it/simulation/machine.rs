@@ -41,6 +41,8 @@ pub struct Machine {
     pub billing: Billing,
     /// The user's machine on which the `sky` was that asked for it.
     pub made_by: String,
+    /// The `sky` that asked for it had ended before the call arrived: nobody could know of it.
+    pub orphan: bool,
     pub created: u64,
     pub ready: u64,
     pub lease_end: u64,

@@ -177,7 +177,10 @@ impl User {
             next = events.next();
             match what {
                 "kill" => {
-                    world.watched.lock().unwrap().push(Watched { machine: run.machine, from: since, to: world.now() });
+                    if paused.is_none() {
+                        let (from, to) = (since, world.now());
+                        world.watched.lock().unwrap().push(Watched { machine: run.machine, from, to });
+                    }
                     process.kill();
                     drop(work);
                     self.cut_power(&process);
@@ -214,7 +217,11 @@ impl User {
         }
         let ended = match result {
             Ok(outcome) => Ended::Exited(exit(&outcome), String::new(), Some(outcome)),
-            Err(failure) => Ended::Exited(failure.exit, failure.message, None),
+            Err(failure) => {
+                let lost = failure.message.starts_with("the lock of the state was taken from this operation");
+                world.lost_lock.fetch_or(lost, Ordering::Relaxed);
+                Ended::Exited(failure.exit, failure.message, None)
+            }
         };
         if world.tells {
             world.tell(&format!("sky apply ends: {ended:?}"));

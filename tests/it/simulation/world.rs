@@ -34,6 +34,8 @@ pub struct World {
     pub watched: Mutex<Vec<Watched>>,
     /// When signals came to processes that apply.
     pub signals: Mutex<Vec<u64>>,
+    /// An apply that stood still has lost its lock to another: what it had collected is forgotten.
+    pub lost_lock: AtomicBool,
 }
 
 /// While a process that applies was there and not stopped.
@@ -69,6 +71,7 @@ impl World {
             tells,
             watched: Mutex::default(),
             signals: Mutex::default(),
+            lost_lock: AtomicBool::new(false),
         })
     }
 
