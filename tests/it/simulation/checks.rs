@@ -70,8 +70,7 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
         // waits until what the stage reads is made anew there, or removes what it needs no more.
         return None;
     }
-    let started = first.command.as_ref().map_or(0, |command| command.started);
-    let signalled = world.signals.lock().unwrap().iter().any(|at| started <= *at && *at <= done);
+    let signalled = world.signals.lock().unwrap().iter().any(|at| first.created <= *at && *at <= done);
     if signalled && world.case.has(Trouble::SlowStore) {
         // It is written down that the command is to be stopped, and the process ended before the store had answered. Whether
         // the command ended of itself after that, or because it was asked to, nobody can know.
