@@ -45,6 +45,14 @@ impl Log {
         }
     }
 
+    /// An error if the lock is no longer ours.
+    pub(super) async fn check(&self) -> io::Result<()> {
+        match self {
+            Log::File(_) => Ok(()),
+            Log::Segments(segments) => segments.check().await,
+        }
+    }
+
     /// For all that was appended so far.
     pub fn ticket(&self, sync: Sync) -> Ticket {
         match self {

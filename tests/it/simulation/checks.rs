@@ -45,6 +45,9 @@ pub fn effects(world: &World) {
     for (stage, machines) in by_stage {
         for (number, first) in machines.iter().enumerate() {
             let Some(done) = first.effect(now) else { continue };
+            if first.command.as_ref().is_some_and(|command| command.given_up) && first.collected_by.is_empty() {
+                continue;
+            }
             let later =
                 machines[number + 1..].iter().find_map(|machine| Some((machine, machine.command.as_ref()?.started)));
             let Some((second, again)) = later else { continue };

@@ -73,7 +73,7 @@ impl World {
     pub fn give_up(&self, token: &Token) {
         self.with(token, |machine, now| {
             if let Some(command) = machine.command.as_mut() {
-                command.stopped |= command.ends > now;
+                command.given_up |= command.ends > now;
             }
         });
     }

@@ -131,7 +131,7 @@ impl Worker for Inside {
                 return Err(ProviderError::new(ErrorKind::Other, "its inputs are not there"));
             }
             let left = stage.takes_ms.saturating_sub(machine.ahead_ms).max(1000);
-            let command = Command { started: now, ends: now + left, code: stage.code, stopped: false };
+            let command = Command { started: now, ends: now + left, code: stage.code, stopped: false, given_up: false };
             machine.command.get_or_insert(command);
             Ok(())
         })

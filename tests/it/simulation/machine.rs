@@ -24,6 +24,8 @@ pub struct Command {
     pub code: i32,
     /// Asked to end.
     pub stopped: bool,
+    /// `sky` had set out to end it before, and that may not have arrived, or was refused.
+    pub given_up: bool,
 }
 
 /// A machine that is or was.
