@@ -20,6 +20,8 @@ use tokio::time::Instant;
 
 /// The time that is left of a lease when it is renewed, at most.
 const EARLY: Duration = Duration::from_secs(300);
+/// By how much a lease has to grow for a renewal to be worth a call.
+const WORTH_IT: Duration = Duration::from_secs(1);
 /// How long a renewal may be on its way to a machine, at most: it counts from its arrival. So much more than the lease
 /// that is asked for is set aside.
 const ON_ITS_WAY: Duration = Duration::from_secs(60);
@@ -95,13 +97,13 @@ impl LeaseKeeper {
         let Some(lease) = *self.lock() else { return Ok(()) };
         let left = lease.end.saturating_duration_since(Instant::now());
         let stage = &attempt.token.stage;
-        if left >= slack(attempt) {
+        if left.saturating_add(WORTH_IT) >= slack(attempt) {
             // It lasts for as long as a renewal would give, as after a resumption: there is time, whatever the budget.
             self.change(|lease| lease.due = lease.end - EARLY.min(left / 4));
             return Ok(());
         }
         let longer = match self.reserve(attempt, left).await? {
-            Some(Ok(longer)) if longer > left + Duration::from_secs(1) => longer,
+            Some(Ok(longer)) if longer > left.saturating_add(WORTH_IT) => longer,
             // It is given back: nobody is to come here again for this lease.
             None => {
                 *self.lock() = None;
