@@ -7,7 +7,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
-use sky::transfer::Objects;
+use sky::execution::storage::Objects;
 use sky::util::interruptible::Bounds;
 use sky::util::tree::{self, Links, Sharing};
 use std::path::Path;

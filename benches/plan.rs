@@ -6,8 +6,8 @@
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sky::catalog::load;
-use sky::planner::{self, Settings};
-use sky::solve::Effort;
+use sky::planning::solve::Effort;
+use sky::planning::{self, Settings};
 use sky::spec;
 use std::hint::black_box;
 use std::path::Path;
@@ -30,10 +30,10 @@ fn plan(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plan");
     group.sample_size(20);
     group.bench_function("bert", |bench| {
-        bench.iter(|| black_box(planner::plan(&job.value, &policy.value, &catalog, &settings(false))));
+        bench.iter(|| black_box(planning::plan(&job.value, &policy.value, &catalog, &settings(false))));
     });
     group.bench_function("bert, compared with single clouds", |bench| {
-        bench.iter(|| black_box(planner::plan(&job.value, &policy.value, &catalog, &settings(true))));
+        bench.iter(|| black_box(planning::plan(&job.value, &policy.value, &catalog, &settings(true))));
     });
     group.bench_function("process", |bench| {
         let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bert/job.toml");

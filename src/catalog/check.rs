@@ -4,8 +4,8 @@
 //! prices that are far off their peers; the importers leave the same out. Gaps are what is unknown,
 //! which satisfies no rule and no need.
 
-use crate::catalog::source::check::{LEAST_PER_CARD, OFF, OFF_ELSEWHERE, medians, per_card};
-use crate::catalog::{Catalog, age};
+use crate::catalog::peer_prices::{LEAST_PER_CARD, TIMES_OFF_ELSEWHERE, TIMES_OFF_PEERS, medians, per_card};
+use crate::catalog::{Catalog, price_age};
 use crate::model::{Offer, Purchase, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,11 @@ const OFF_PER_RATE: i64 = 30;
 /// Something to look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
+    /// The kind of the finding.
     pub kind: Kind,
-    /// What it is about: a place, a machine, an accelerator, a cloud or a source.
+    /// What the finding is about: a place, a machine, an accelerator, a cloud or a source.
     pub name: String,
-    /// Of a price: the instance type.
+    /// The instance type, if the finding is about a price.
     pub instance_type: Option<String>,
     /// What is odd, with the figures.
     pub message: String,
@@ -28,30 +29,39 @@ pub struct Finding {
 /// Kinds of findings; the first ones are suspicious, the others are gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Next to nothing for what it is.
+    /// A price that is next to nothing for what is offered.
     PriceTooLow,
-    /// Far off the same machine in the other regions of its cloud.
+    /// A price far off the same machine in the other regions of its cloud.
     OffPeers,
-    /// Far under what the accelerator costs elsewhere.
+    /// A price far under what the accelerator costs elsewhere.
     OffAccelerator,
+    /// A spot price above the price on demand.
     SpotAboveOnDemand,
-    /// Spot under a hundredth of the price on demand.
+    /// A spot price under a hundredth of the price on demand.
     SpotTooLow,
+    /// An accelerator without rates.
     UnknownAccelerator,
+    /// A place without a country.
     NoCountry,
+    /// A place without an operator.
     NoOperator,
+    /// A place of which it is unknown whether the US CLOUD Act reaches it.
     NoReach,
+    /// A machine type whose vCPUs or memory are unknown.
     NoSize,
+    /// A cloud of which it is unknown how it bills and boots.
     NoTerms,
+    /// A place out of which no route has a price.
     NoEgress,
+    /// A source that is long before the newest price.
     OldSource,
     /// Prices of a machine type that are more than a year before its newest one, and not known to have changed.
     OldBesideNewer,
-    /// Such prices, scaled by how the type's price changed since.
+    /// Prices that are more than a year old, scaled by how the price of the machine type changed since.
     Estimated,
     /// Machine types that their cloud has announced to retire.
     Retiring,
-    /// What held until a day before the newest price.
+    /// Offers that held until a day before the newest price.
     Lapsed,
     /// Machine types that their cloud has retired by the day of the newest price.
     Retired,
@@ -85,12 +95,12 @@ impl Kind {
         }
     }
 
-    /// Whether it cannot be meant.
+    /// Whether findings of this kind are figures that cannot be meant.
     pub fn is_suspicious(self) -> bool {
         self < Kind::UnknownAccelerator
     }
 
-    /// Whether it is something that the catalog does not say.
+    /// Whether findings of this kind are something that the catalog does not say.
     pub fn is_gap(self) -> bool {
         (Kind::UnknownAccelerator..=Kind::OldSource).contains(&self)
     }
@@ -152,11 +162,11 @@ fn prices(catalog: &Catalog, found: &mut Vec<Finding>) {
             put(Kind::PriceTooLow, message);
         } else if offer.purchase == Purchase::OnDemand {
             if let Some(peers) = peers
-                && (rate > peers.saturating_mul(OFF) || rate.saturating_mul(OFF) < peers)
+                && (rate > peers.saturating_mul(TIMES_OFF_PEERS) || rate.saturating_mul(TIMES_OFF_PEERS) < peers)
             {
                 put(Kind::OffPeers, format!("{}, the median of its cloud is {}", offer.rate, median(peers)));
             } else if let (Some((name, price)), Some(usual)) = (&here, elsewhere)
-                && price.saturating_mul(OFF_ELSEWHERE) < usual
+                && price.saturating_mul(TIMES_OFF_ELSEWHERE) < usual
             {
                 put(
                     Kind::OffAccelerator,
@@ -233,11 +243,13 @@ fn old_sources(catalog: &Catalog, found: &mut Vec<Finding>) {
     catalog.extras.values().for_each(|extras| count(extras.source, "prices of boot disks and addresses"));
     catalog.terms.values().for_each(|terms| count(terms.source, "prices of storage"));
     let places = 0..u32::try_from(catalog.places.len()).unwrap_or(u32::MAX);
-    let ways = places.clone().flat_map(|from| places.clone().map(move |to| (from, to)));
-    ways.for_each(|(from, to)| count(catalog.network.priced(from, to).and_then(|way| way.1), "prices of egress"));
+    let routes = places.clone().flat_map(|from| places.clone().map(move |to| (from, to)));
+    routes.for_each(|(from, to)| {
+        count(catalog.network.priced(from, to).and_then(|(_, source)| source), "prices of egress")
+    });
     for ((source, kind), prices) in used {
         let source = &catalog.sources[usize::from(source)];
-        let days = age::days_between(&source.date, &catalog.date).unwrap_or(0);
+        let days = price_age::days_between(&source.date, &catalog.date).unwrap_or(0);
         if days > OLD {
             let message = format!("{prices} {kind} are {days} days older than the newest");
             found.push(Finding { kind: Kind::OldSource, name: source.id.clone(), instance_type: None, message });
@@ -270,15 +282,17 @@ fn lapsed(catalog: &Catalog, found: &mut Vec<Finding>) {
 
 /// Machine types with prices that are more than a year apart.
 fn years_apart(catalog: &Catalog, found: &mut Vec<Finding>) {
-    let days = age::source_days(catalog);
-    let newest = age::newest_prices(catalog, &days);
+    let days = price_age::source_days(catalog);
+    let newest = price_age::newest_prices(catalog, &days);
     // By machine: places with prices that stand as they are, that were scaled, that did not change.
     let mut types: BTreeMap<u32, (usize, usize, BTreeSet<&str>)> = BTreeMap::new();
     for offer in &catalog.offers {
         let day = days[usize::from(offer.source)];
-        let Some(latest) = newest[offer.machine as usize].filter(|latest| latest - day > age::APART) else { continue };
+        let Some(latest) = newest[offer.machine as usize].filter(|latest| latest - day > price_age::APART) else {
+            continue;
+        };
         let changes = catalog.price_changes.get(&offer.machine).map(Vec::as_slice).unwrap_or_default();
-        let is_known = age::change_for(changes, &days, day).is_some() || offer.purchase == Purchase::Spot;
+        let is_known = price_age::change_for(changes, &days, day).is_some() || offer.purchase == Purchase::Spot;
         if !offer.estimated && is_known {
             continue;
         }

@@ -11,38 +11,46 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Differences {
     /// Prices that rose or fell, the largest share of the old price first; then new and gone ones.
     pub prices: Vec<PriceChange>,
-    /// By cloud, of those that have a price in either catalog.
+    /// How prices changed, by cloud, of those that have a price in either catalog.
     pub clouds: BTreeMap<String, CloudChange>,
-    /// What else differs, and at how many: `egress` of ways, `places`, `machines`, …
+    /// What else differs, and in how many cases: `prices of egress`, `places`, `machines`, …
     pub others: BTreeMap<&'static str, usize>,
 }
 
 /// One price that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PriceChange {
+    /// The place of the offer.
     pub place: PlaceName,
+    /// The instance type of the offer.
     pub instance_type: String,
+    /// On demand or spot.
     pub purchase: Purchase,
-    /// None: there was none.
+    /// The old price; none: there was none.
     pub old: Option<Rate>,
-    /// None: there is none now.
+    /// The new price; none: there is none now.
     pub new: Option<Rate>,
     /// The day of the new price, or of the one that is gone.
     pub date: String,
 }
 
-/// How many prices of a cloud did what.
+/// How many prices of a cloud rose, fell, came, went and stayed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CloudChange {
+    /// Prices that rose.
     pub risen: usize,
+    /// Prices that fell.
     pub fallen: usize,
+    /// Prices that were not there before.
     pub new: usize,
+    /// Prices that are not there any more.
     pub gone: usize,
+    /// Prices that stayed.
     pub same: usize,
 }
 
 impl PriceChange {
-    /// Of the old price, in parts per million; none if it is new or gone.
+    /// The change as a share of the old price, in parts per million; none: the price is new or gone.
     pub fn share(&self) -> Option<i128> {
         let (old, new) = (self.old?, self.new?);
         Some(div_half_even((i128::from(new.0) - i128::from(old.0)) * 1_000_000, i128::from(old.0).max(1)))
@@ -56,7 +64,7 @@ impl Differences {
     }
 }
 
-/// Compares.
+/// Compares two catalogs.
 pub fn between(old: &Catalog, new: &Catalog) -> Differences {
     let mut found = Differences { others: others(old, new), ..Differences::default() };
     let (mut before, mut after) = (old.offers.iter().peekable(), new.offers.iter().peekable());
@@ -103,7 +111,7 @@ fn key<'a>(catalog: &'a Catalog, offer: &Offer) -> (&'a PlaceName, &'a str, Purc
     (&catalog.place(offer).name, &catalog.machine(offer).instance_type, offer.purchase)
 }
 
-/// What differs beside prices. Ways between places count where both catalogs have both places.
+/// What differs beside prices. Routes between places count where both catalogs have both places.
 fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
     let mut counts = BTreeMap::new();
     let mut put = |what, count| {
@@ -121,7 +129,7 @@ fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
     put("sources", differing(&by(&old.sources, |source| &source.id), &by(&new.sources, |source| &source.id)));
     let common: Vec<(u32, u32)> =
         old.places.iter().zip(0..).filter_map(|(place, id)| Some((id, new.place_id(&place.name)?))).collect();
-    let mut ways = [0; 3];
+    let mut routes = [0; 3];
     for (from, from_now) in &common {
         for (to, to_now) in &common {
             let trip = |catalog: &Catalog, from: u32, to: u32| catalog.round_trips.get(&(from, to)).copied();
@@ -130,10 +138,10 @@ fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
                 old.network.bandwidth(*from, *to) != new.network.bandwidth(*from_now, *to_now),
                 trip(old, *from, *to) != trip(new, *from_now, *to_now),
             ];
-            ways.iter_mut().zip(differs).for_each(|(count, differs)| *count += usize::from(differs));
+            routes.iter_mut().zip(differs).for_each(|(count, differs)| *count += usize::from(differs));
         }
     }
-    for (what, count) in ["prices of egress", "throughputs", "round trips"].into_iter().zip(ways) {
+    for (what, count) in ["prices of egress", "throughputs", "round trips"].into_iter().zip(routes) {
         put(what, count);
     }
     put("rates of interruption", differing(&interruptions(old), &interruptions(new)));

@@ -15,7 +15,7 @@ pub struct CatalogError {
     pub text: String,
     /// What is wrong, with the text at fault; lower case, no full stop.
     pub message: String,
-    /// The way out.
+    /// What to do about the fault; may be empty.
     pub hint: String,
 }
 

@@ -6,18 +6,21 @@ use crate::util::hash::Hasher;
 use std::borrow::Cow;
 use std::path::Path;
 
-/// One file.
+pub use crate::catalog::format::CATALOG;
+
+/// One file of a catalog.
 #[derive(Clone, Debug)]
 pub struct File {
     /// Relative to the catalog, with `/`: `aws/us-east-1.csv`.
     pub name: String,
-    /// As people can open it, for messages.
+    /// The path that people can open, for messages.
     pub shown: String,
+    /// The text, without a byte-order mark.
     pub text: String,
 }
 
 /// Largest file of a catalog that is read, in bytes.
-pub const MOST: u64 = 128 << 20;
+pub const MAX_FILE_BYTES: u64 = 128 << 20;
 
 fn unreadable(path: &Path, error: &std::io::Error) -> CatalogError {
     let named = error.to_string();
@@ -36,9 +39,6 @@ pub fn read(folder: &Path) -> Result<Vec<File>, CatalogError> {
     }
     Ok(files)
 }
-
-/// The file that makes a folder a catalog.
-pub const CATALOG: &str = "catalog.toml";
 
 fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), CatalogError> {
     let fault = |path: &Path, error: std::io::Error| {
@@ -61,7 +61,7 @@ fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), C
                 read_into(&path, &format!("{name}/"), files)?;
             }
         } else if name.ends_with(".csv") || full == CATALOG {
-            let bytes = file::read_within(&path, MOST).map_err(|error| unreadable(&path, &error))?;
+            let bytes = file::read_within(&path, MAX_FILE_BYTES).map_err(|error| unreadable(&path, &error))?;
             files.push(file(full, path.display().to_string(), bytes)?);
         }
     }
@@ -129,8 +129,9 @@ pub fn unpack(packed: &[u8], shown: &str, hint: &str) -> Result<Vec<File>, Catal
         };
         let name = piece().ok_or_else(broken)?;
         // Its size is in its first bytes: what claims to be larger than any catalog is not unpacked.
-        let small =
-            |piece: &&[u8]| piece.first_chunk::<4>().is_some_and(|size| u64::from(u32::from_le_bytes(*size)) <= MOST);
+        let small = |piece: &&[u8]| {
+            piece.first_chunk::<4>().is_some_and(|size| u64::from(u32::from_le_bytes(*size)) <= MAX_FILE_BYTES)
+        };
         let unpacked = |piece: &[u8]| lz4_flex::decompress_size_prepended(piece).ok();
         let bytes = piece().filter(small).and_then(unpacked).ok_or_else(broken)?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| broken())?;
@@ -162,7 +163,8 @@ fn canonical(text: &str) -> Cow<'_, str> {
     let mut lines = text.lines();
     let mut last = "";
     let header = lines.next().unwrap_or("");
-    let clean = !is_odd(header) && lines.all(|line| !is_odd(line) && std::mem::replace(&mut last, line) <= line);
+    let clean = !table::is_blank(header)
+        && lines.all(|line| !table::is_blank(line) && std::mem::replace(&mut last, line) <= line);
     if clean && text.ends_with('\n') && !text.contains('\r') {
         return Cow::Borrowed(text);
     }
@@ -176,10 +178,6 @@ fn canonical(text: &str) -> Cow<'_, str> {
         sorted.push('\n');
     }
     Cow::Owned(sorted)
-}
-
-fn is_odd(line: &str) -> bool {
-    table::is_blank(line)
 }
 
 #[cfg(test)]

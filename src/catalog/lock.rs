@@ -3,8 +3,10 @@
 //! The file is small, sorted and the same for equal catalogs, so that it can be committed and its
 //! changes read. This file knows its text; where it lies and what is refused is the command line's.
 
+use crate::catalog::catalog_toml::{self, SourceEntry};
 use crate::catalog::files::File;
-use crate::catalog::{CatalogError, load, table};
+use crate::catalog::format::CATALOG;
+use crate::catalog::{CatalogError, table};
 use crate::util::hash::{Digest, Hasher};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -22,12 +24,13 @@ const BUILT_IN: &str = "built-in";
 /// What a lock pins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
+    /// Where the catalog is.
     pub at: Location,
     /// Digest of the catalog's canonical text.
     pub digest: String,
     /// Day of its newest price, `YYYY-MM-DD`.
     pub date: String,
-    /// By id.
+    /// The sources of the catalog, by id.
     pub sources: BTreeMap<String, LockedSource>,
 }
 
@@ -146,7 +149,7 @@ pub fn parse(shown: &str, text: &str) -> Result<Lock, CatalogError> {
     Ok(Lock { at, digest: digest.into_inner(), date: date.into_inner(), sources: document.sources })
 }
 
-/// What a catalog has of other sources, or other figures, than a lock says; a line each.
+/// Where a catalog has other sources or other figures than a lock says; a line each.
 pub fn differences(locked: &Lock, now: &Lock) -> Vec<String> {
     let mut lines = Vec::new();
     for (id, source) in &locked.sources {
@@ -202,9 +205,9 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
             }
         }
     }
-    let head = files.iter().find(|file| file.name == crate::catalog::files::CATALOG);
-    let head = head.map(load::head).transpose()?.unwrap_or_default();
-    let digest = |id: &str, source: &load::HeadSource| {
+    let head = files.iter().find(|file| file.name == CATALOG);
+    let head = head.map(catalog_toml::read).transpose()?.unwrap_or_default();
+    let digest = |id: &str, source: &SourceEntry| {
         let mut hasher = Hasher::default();
         let mut rows = rows.get(id).cloned().unwrap_or_default();
         rows.sort_unstable();
@@ -215,7 +218,7 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
         }
         hasher.finish()
     };
-    let locked = |(id, source): (&String, &load::HeadSource)| {
+    let locked = |(id, source): (&String, &SourceEntry)| {
         (id.clone(), LockedSource { date: source.date.clone(), digest: digest(id, source).into() })
     };
     Ok(head.sources.iter().map(locked).collect())
@@ -224,7 +227,6 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::files::CATALOG;
 
     const HEAD: &str = "format = 1\n[sources.a]\ndate = \"2026-01-01\"\nabout = \"A\"\n\
                         [sources.\"b.c\"]\ndate = \"2026-02-02\"\nabout = \"B\"\n";

@@ -1,7 +1,7 @@
-//! What it costs and how long it takes to move data between places.
+//! What it costs and how long it takes to transfer data between places.
 //!
-//! Prices are list prices with marginal tiers. Here they are for one copy alone, from the first
-//! byte of a month on and without free allowances; a plan counts the copies of a bill together.
+//! Prices are list prices with marginal tiers. Here they are for one transfer alone, from the first
+//! byte of a month on and without free allowances; a plan counts the transfers of a bill together.
 
 use crate::model::{Bandwidth, Bytes, DataRate, Gigabyte, Money, Tariff};
 use std::collections::BTreeMap;
@@ -18,31 +18,34 @@ pub struct Network {
     pub(crate) places: u32,
     /// For `from * places + to`: an index into `tariffs` plus one; 0: unknown.
     pub(crate) tariff_of: Vec<u16>,
-    /// Each with its source, an index into the catalog's; the first is free and has none.
+    /// Price lists, each with its source, an index into the catalog's; the first is free and has none.
     pub(crate) tariffs: Vec<(Tariff, Option<u16>)>,
     /// For `from * places + to`: an index into `speeds` plus one; 0: [`ASSUMED_BANDWIDTH`].
     pub(crate) speed_of: Vec<u16>,
+    /// Throughputs, sorted.
     pub(crate) speeds: Vec<Speed>,
 }
 
-/// Throughput of one way.
+/// Throughput from one place to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Speed {
+    /// Bits per second.
     pub bandwidth: Bandwidth,
     /// Index into the catalog's sources.
     pub source: u16,
 }
 
-/// What one copy costs.
+/// What one transfer costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Egress {
+    /// The price of the whole transfer.
     pub cost: Money,
     /// The price of the last gigabyte.
     pub last_rate: DataRate,
 }
 
 impl Network {
-    /// Reads the price lists, which say GB, with what a GB is where the data comes from; by place.
+    /// Applies what a GB is where the data comes from, by place, to the price lists, which say GB.
     pub(crate) fn bill_by(&mut self, gigabytes: &[Gigabyte]) {
         let lists = self.tariffs.len();
         let mut read: BTreeMap<(u16, Gigabyte), u16> = BTreeMap::new();
@@ -77,13 +80,13 @@ impl Network {
     }
 
     /// The price of moving `bytes` from one place to another; free inside a place. `None`: the
-    /// catalog does not know it, and no plan may use that way.
+    /// catalog does not know it, and no plan may use that route.
     pub fn egress(&self, from: u32, to: u32, bytes: Bytes) -> Option<Egress> {
         let tariff = self.tariff(from, to)?;
         Some(Egress { cost: tariff.cost(bytes), last_rate: tariff.last_rate(bytes) })
     }
 
-    /// The measured (or stated) throughput of a way, with its source; `None`: not in the catalog.
+    /// The measured (or stated) throughput from one place to another, with its source; `None`: not in the catalog.
     pub fn speed(&self, from: u32, to: u32) -> Option<Speed> {
         let index = *self.speed_of.get(self.pair(from, to)?)?;
         self.speeds.get(usize::from(index.checked_sub(1)?)).copied()

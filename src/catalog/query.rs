@@ -7,19 +7,21 @@ use crate::model::{Bytes, Machine, Offer, Pattern, Place, Purchase};
 /// Which offers to list; an empty filter lists all on-demand offers.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
+    /// The cloud matches this pattern.
     pub cloud: Option<Pattern>,
-    /// `cloud:region`.
+    /// The place, `cloud:region`, matches this pattern.
     pub place: Option<Pattern>,
-    /// ISO 3166 country codes; empty: anywhere.
+    /// The place is in one of these ISO 3166 countries; empty: anywhere.
     pub countries: Vec<String>,
-    /// Any of its names.
+    /// The accelerator, by any of its names.
     pub accelerator: Option<String>,
-    /// How many of them, in thousandths, exactly.
+    /// The exact number of accelerators, in thousandths.
     pub accelerator_count: Option<u32>,
+    /// The instance type matches this pattern.
     pub instance_type: Option<Pattern>,
-    /// At least, in thousandths.
+    /// Least number of virtual CPUs, in thousandths.
     pub min_vcpus: u64,
-    /// At least.
+    /// Least memory.
     pub min_memory: Bytes,
     /// Spot offers instead of on-demand ones.
     pub spot: bool,
@@ -48,12 +50,12 @@ impl Filter {
     }
 }
 
-/// The offers that pass, the cheapest first; then by place and instance type.
+/// The offers that pass the filter, the cheapest first; then by place and instance type.
 pub fn find<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
     among(&catalog.offers, catalog, filter)
 }
 
-/// The offers that would pass, and have ended: on demand and spot ones.
+/// The offers that would pass the filter and have ended, on demand and spot ones.
 pub fn lapsed<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
     let mut offers = among(&catalog.lapsed, catalog, &Filter { spot: false, ..filter.clone() });
     offers.extend(among(&catalog.lapsed, catalog, &Filter { spot: true, ..filter.clone() }));
@@ -86,7 +88,7 @@ pub fn named<'a>(catalog: &'a Catalog, wanted: &UniformName) -> Option<&'a Offer
     named_among(&catalog.offers, catalog, wanted)
 }
 
-/// The offer of a uniform name that has ended.
+/// The offer of a uniform name, if it is one that has ended.
 pub fn named_lapsed<'a>(catalog: &'a Catalog, wanted: &UniformName) -> Option<&'a Offer> {
     named_among(&catalog.lapsed, catalog, wanted)
 }
@@ -104,9 +106,11 @@ fn named_among<'a>(offers: &'a [Offer], catalog: &Catalog, wanted: &UniformName)
 pub enum Entry<'a> {
     /// A cloud, and how much there is of it.
     Cloud(&'a str, Count),
+    /// A place.
     Place(&'a Place),
     /// One instance type of one cloud; several clouds may use the name.
     Machines(Vec<&'a Machine>),
+    /// An accelerator, by its canonical name.
     Accelerator(&'a str, &'a Accelerator),
 }
 
@@ -152,11 +156,15 @@ pub fn nearest<'a>(catalog: &'a Catalog, name: &str) -> Option<std::borrow::Cow<
 /// How much a catalog holds of one cloud.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
+    /// Number of places.
     pub places: usize,
+    /// Number of machine types.
     pub machines: usize,
+    /// Number of offers on demand.
     pub on_demand: usize,
+    /// Number of spot offers.
     pub spot: usize,
-    /// Offers of services.
+    /// Number of offers of services.
     pub services: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Offers by what somebody asks for: the question, and its answer. [`super::words`] reads it from words.
+//! Offers by what somebody asks for: the question, and its answer. [`super::search_words`] reads it from words.
 
 use crate::catalog::Catalog;
 use crate::model::accelerator::count_text;
@@ -8,24 +8,27 @@ use std::collections::BTreeSet;
 /// What is asked for; what is empty binds nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
-    /// At least so many of it, as in a job's needs.
+    /// An accelerator, and at least how many of it, as in a job's needs.
     pub accelerator: Option<AcceleratorNeed>,
-    /// Any of these ISO 3166 countries.
+    /// The place is in one of these ISO 3166 countries.
     pub countries: BTreeSet<String>,
-    /// Any of these clouds.
+    /// The cloud matches one of these patterns.
     pub clouds: BTreeSet<Pattern>,
-    /// Any of these places.
+    /// The place matches one of these patterns.
     pub places: BTreeSet<Pattern>,
+    /// The instance type matches this pattern.
     pub instance_type: Option<Pattern>,
-    /// At most, per hour.
+    /// The greatest price per hour.
     pub max_rate: Option<Rate>,
-    /// Less than that.
+    /// Whether the price must be less than `max_rate`, not at most that.
     pub below: bool,
-    /// At least, in thousandths.
+    /// Least number of virtual CPUs, in thousandths.
     pub min_vcpus: u64,
+    /// Least memory.
     pub min_memory: Bytes,
-    /// Any of these environments.
+    /// The machine has one of these confidential-computing environments.
     pub tee: BTreeSet<Tee>,
+    /// The architecture, `x86_64` or `arm64`.
     pub arch: Option<String>,
     /// Spot offers instead of those on demand.
     pub spot: bool,
@@ -33,12 +36,12 @@ pub struct Search {
     pub service: Option<ServiceNeed>,
 }
 
-/// The offers that are asked for, the cheapest first; then by place and instance type.
+/// The offers that match the search, the cheapest first; then by place and instance type.
 pub fn find<'a>(catalog: &'a Catalog, search: &Search) -> Vec<&'a Offer> {
     among(&catalog.offers, catalog, search)
 }
 
-/// The offers that were asked for too, and have ended.
+/// The offers that match the search and have ended, the cheapest first.
 pub fn lapsed<'a>(catalog: &'a Catalog, search: &Search) -> Vec<&'a Offer> {
     among(&catalog.lapsed, catalog, search)
 }
@@ -141,13 +144,13 @@ pub fn said(search: &Search) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{load, words};
+    use crate::catalog::{load, search_words};
 
     #[test]
     fn what_is_found_is_what_was_asked_for() {
         let catalog = &load::shipped().unwrap();
         let mut search = Search::default();
-        words::read("4x A100 80GB in the EU under $20/h", catalog, &mut search).unwrap();
+        search_words::read("4x A100 80GB in the EU under $20/h", catalog, &mut search).unwrap();
         let found = find(catalog, &search);
         let expected = catalog.offers.iter().filter(|offer| {
             let (machine, place) = (catalog.machine(offer), catalog.place(offer));

@@ -4,6 +4,7 @@
 //! comment line. So rows can be sorted as lines, and reading needs no allocation.
 
 use crate::catalog::CatalogError;
+use crate::catalog::format::TableFormat;
 use crate::model::units::{UnitError, scaled};
 
 /// Most columns that a table may have.
@@ -12,24 +13,24 @@ const MAX_COLUMNS: usize = 16;
 /// No column: rows are small, because there are many.
 const NOWHERE: u8 = MAX_COLUMNS as u8;
 
-/// A table: its header understood, its rows still text.
+/// A CSV table whose header is understood and whose rows are still text.
 #[derive(Clone, Copy)]
 pub struct Table<'a> {
-    /// For messages.
+    /// The name of the file, for messages.
     file: &'a str,
     rest: &'a str,
     line: u32,
     names: &'static [&'static str],
-    /// Where each named column is; [`NOWHERE`]: not in this file.
+    /// The place of each named column in a row; [`NOWHERE`]: not in this file.
     at: [u8; MAX_COLUMNS],
     width: usize,
 }
 
-/// One row.
+/// One row of a table.
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
     file: &'a str,
-    /// From 1.
+    /// The line in the file, from 1.
     pub line: u32,
     text: &'a str,
     names: &'static [&'static str],
@@ -38,14 +39,9 @@ pub struct Row<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// Reads the header. `names` are all columns that this table may have; the first `required`
-    /// of them must be there.
-    pub fn open(
-        file: &'a str,
-        text: &'a str,
-        names: &'static [&'static str],
-        required: usize,
-    ) -> Result<Self, CatalogError> {
+    /// Reads the header of a table; `file` is its name in messages.
+    pub fn open(file: &'a str, text: &'a str, format: TableFormat) -> Result<Self, CatalogError> {
+        let TableFormat { columns: names, required, .. } = format;
         let mut table = Table { file, rest: text, line: 0, names, at: [NOWHERE; MAX_COLUMNS], width: 0 };
         let Some((line, header)) = table.next_line() else {
             return Err(CatalogError::file(
@@ -243,12 +239,12 @@ fn nano(text: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
-    const NAMES: &[&str] = &["name", "price", "note"];
+    const FORMAT: TableFormat = TableFormat { file: "t.csv", columns: &["name", "price", "note"], required: 1 };
 
     #[test]
     fn columns_are_found_by_name_and_cells_may_be_quoted() {
         let text = "# a comment\nnote,name\n\"x, y\",a\n\n,b\r\n";
-        let mut table = Table::open("t.csv", text, NAMES, 1).unwrap();
+        let mut table = Table::open("t.csv", text, FORMAT).unwrap();
         assert!(table.has(2) && !table.has(1));
         let row = table.next_row().unwrap().unwrap();
         assert_eq!((row.line, row.cell(0), row.cell(1), row.cell(2)), (3, "a", "", "x, y"));

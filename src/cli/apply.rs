@@ -6,12 +6,12 @@ use super::progress::{Stream, Text};
 use super::signals::Signals;
 use super::state::{PlaceArgs, StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
-use crate::apply::staging::CHUNK_MIB;
-use crate::apply::{self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure};
+use crate::execution::apply::staging::CHUNK_MIB;
+use crate::execution::apply::{self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure};
+use crate::execution::state::Store;
+use crate::execution::storage::Staging;
 use crate::model::{Bytes, Money};
 use crate::plan::Plan;
-use crate::state::Store;
-use crate::transfer::Staging;
 use crate::util::{shell, watch};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -181,7 +181,7 @@ pub fn exit(outcome: &Outcome) -> Exit {
 }
 
 fn execute(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, observer: Arc<dyn Observer>) -> Result<Ended, Failure> {
-    let runtime = super::runtime()?;
+    let runtime = super::runtime::runtime()?;
     let result = runtime.block_on(execute_until_signalled(plan, plan_folder, args, observer));
     // Not waiting for file work that a second signal has made pointless.
     runtime.shutdown_background();
@@ -201,7 +201,8 @@ async fn execute_until_signalled(
     let settings = settings(args, &here, plan_folder);
     // First without a lock and without a folder: a plan that cannot be applied leaves no trace.
     let checked = check(plan, &settings, &store)?;
-    let unready = apply::ready::ready(plan, checked, &settings).await.map_err(|error| failure(error, &store))?.unready;
+    let unready =
+        apply::preflight::ready(plan, checked, &settings).await.map_err(|error| failure(error, &store))?.unready;
     let (lock, opened) = open_locked(&store, "apply", &args.state.locking)?;
     let checked = apply::check(plan, &settings, Some(&opened.state)).map_err(|error| failure(error, &store))?;
     let checked = Checked { unready, ..checked };
@@ -330,7 +331,7 @@ fn places(args: &ApplyArgs) -> String {
 fn all_done(plan: &Plan, args: &ApplyArgs) -> bool {
     let here = std::env::current_dir().unwrap_or_default();
     let state = args.state.store(&here).ok().and_then(|store| store.read().ok());
-    state.flatten().is_some_and(|state| crate::state::holds(&state, plan))
+    state.flatten().is_some_and(|state| crate::execution::state::holds(&state, plan))
 }
 
 /// Reads a size such as `200 GB`, in bytes.

@@ -2,13 +2,13 @@
 
 use super::state::StateArgs;
 use super::{Exit, Failure, Terminal};
-use crate::apply::ready;
-use crate::apply::staging::lacking;
+use crate::execution::apply::preflight;
+use crate::execution::apply::staging::lacking;
+use crate::execution::provider::check::{Finding, Need, Topic, Verdict, in_time};
+use crate::execution::provider::{self, Access};
+use crate::execution::storage::Staging;
 use crate::plan::file as plan_file;
-use crate::provider::check::{Finding, Need, Topic, Verdict, in_time};
-use crate::provider::{self, Access};
 use crate::render::table;
-use crate::transfer::Staging;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -80,9 +80,9 @@ pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let access = args.state.access(&here);
     let plan = args.plan.as_ref().map(|path| plan_file::read(path).map_err(Failure::error)).transpose()?;
-    let needs = plan.as_ref().map(ready::needs).unwrap_or_default();
+    let needs = plan.as_ref().map(preflight::needs).unwrap_or_default();
     let names = names(args, &needs, &access)?;
-    let mut seen = super::runtime()?.block_on(look(names, &needs, &access));
+    let mut seen = super::runtime::runtime()?.block_on(look(names, &needs, &access));
     let stores = plan.as_ref().map(|plan| lacking(plan, args.staging.as_ref().unwrap_or(&Staging::Buckets)));
     for (cloud, lacks) in stores.unwrap_or_default() {
         if let Some(seen) = seen.iter_mut().find(|seen| seen.name == cloud) {

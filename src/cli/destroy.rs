@@ -3,7 +3,7 @@
 use super::progress::Stream;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
-use crate::apply::destroy::{Destroyed, Inventory, Left, inventory, run as delete};
+use crate::execution::apply::destroy::{Destroyed, Inventory, Left, inventory, run as delete};
 use crate::model::Bytes;
 use crate::util::shell;
 use serde_json::json;
@@ -42,7 +42,7 @@ pub fn run(args: &DestroyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 }
 
 fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
-    let runtime = super::runtime()?;
+    let runtime = super::runtime::runtime()?;
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let args = &DestroyArgs { state: args.state.or_rehearsal(&here, terminal), ..args.clone() };
     let store = args.state.store(&here)?;

@@ -2,14 +2,15 @@
 
 use super::inputs::{self, InputArgs, Inputs};
 use super::plan::{Stop, waiting};
+use super::solve_effort::solve_effort;
 use super::{Exit, Failure, Terminal};
 use crate::catalog::Catalog;
 use crate::model::canonical;
 use crate::plan::{Plan, file as plan_file};
-use crate::planner::{self, Settings};
+use crate::planning::solve::Effort;
+use crate::planning::{self, Settings};
 use crate::render::conflict::Files;
 use crate::render::explanation::{self, Subject};
-use crate::solve::Effort;
 use indicatif::ProgressBar;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -70,7 +71,7 @@ impl SourceArgs {
 
 /// Explains.
 pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let effort = Effort { nodes: args.max_nodes, limit: None };
+    let effort = solve_effort(args.max_nodes, None);
     let is_job = inputs::is_job(&args.plan)?;
     let mut sources = args.sources.inputs();
     if is_job {
@@ -103,7 +104,7 @@ pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let named = stages(&plan, args.stage.as_deref())?;
     let (job, policy) = (&read.job.value, &read.policy.value);
     let waiting = waiting("explaining", plan.stages.len(), catalog.offers.len(), terminal);
-    let explained = planner::explain(&plan, &named, (job, policy, &catalog), &effort);
+    let explained = planning::explain(&plan, &named, (job, policy, &catalog), &effort);
     waiting.inspect(ProgressBar::finish_and_clear);
     let explained = explained.map_err(Failure::error)?;
     let subject = Subject { plan: &plan, catalog: &catalog, files: Files { job: &read.job, policy: &read.policy } };
@@ -123,13 +124,13 @@ pub fn read(sources: &InputArgs, terminal: &Terminal) -> Result<(Inputs, Catalog
 
 fn planned(read: &Inputs, catalog: &Catalog, effort: &Effort, terminal: &Terminal) -> Result<Plan, Stop> {
     let settings = Settings { effort: effort.clone(), compare: false };
-    planner::plan(&read.job.value, &read.policy.value, catalog, &settings)
+    planning::plan(&read.job.value, &read.policy.value, catalog, &settings)
         .map_err(|reason| Stop::no_plan(&reason, read, (catalog, false), effort, terminal))
 }
 
 /// A plan can only be judged by what it was made from.
 pub fn same_inputs(plan: &Plan, read: &Inputs, catalog: &Catalog, path: &Path) -> Result<(), Failure> {
-    let now = planner::inputs(&read.job.value, &read.policy.value, catalog).map_err(Failure::error)?;
+    let now = planning::inputs(&read.job.value, &read.policy.value, catalog).map_err(Failure::error)?;
     let (job, policy) = (&read.job.source.name, &read.policy.source.name);
     let others = [
         (now.job != plan.inputs.job, format!("the job ({job}), named by --job")),
@@ -153,7 +154,7 @@ fn stages<'a>(plan: &'a Plan, name: Option<&str>) -> Result<BTreeSet<&'a str>, F
     let names = || plan.stages.iter().map(|stage| stage.name.as_str());
     let meant: BTreeSet<&str> = match names().find(|known| *known == name) {
         Some(known) => BTreeSet::from([known]),
-        None => names().filter(|known| planner::base(known) == name).collect(),
+        None => names().filter(|known| planning::base(known) == name).collect(),
     };
     if !meant.is_empty() {
         return Ok(meant);

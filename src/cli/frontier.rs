@@ -2,11 +2,12 @@
 
 use super::inputs::{self, InputArgs};
 use super::plan::{Stop, refuse_overwriting, waiting};
+use super::solve_effort::solve_effort;
 use super::{Exit, Failure, Terminal};
 use crate::model::canonical;
-use crate::planner;
+use crate::planning;
+use crate::planning::solve::Effort;
 use crate::render::{frontier, frontier_svg};
-use crate::solve::Effort;
 use crate::util::file;
 use indicatif::ProgressBar;
 use serde_json::json;
@@ -41,9 +42,9 @@ pub fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     inputs::warn(&read.warnings, terminal);
     let catalog = args.inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
-    let effort = Effort { nodes: args.max_nodes, limit: None };
+    let effort = solve_effort(args.max_nodes, None);
     let waiting = waiting("trading cost for time:", job.stages.len(), catalog.offers.len(), terminal);
-    let found = planner::frontier(job, policy, &catalog, &effort, usize::from(args.points));
+    let found = planning::frontier(job, policy, &catalog, &effort, usize::from(args.points));
     waiting.inspect(ProgressBar::finish_and_clear);
     let found = match found {
         Ok(found) => found,

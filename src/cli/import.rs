@@ -2,9 +2,9 @@
 
 use super::refresh::{self, TakeOverArgs};
 use super::{Exit, Failure, Terminal};
-use crate::compile;
 use crate::model::units::scaled;
 use crate::model::{ArtifactRef, Bytes, Job, PlaceName, Stage};
+use crate::planning::compile;
 use crate::spec::import::{Factor, Fault, wfformat};
 use crate::spec::{self, write};
 use crate::util::file;

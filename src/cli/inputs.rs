@@ -1,7 +1,7 @@
 //! Job, policy and catalog, from the files that the arguments name.
 
 use super::{Exit, Failure, Terminal};
-use crate::catalog::{self, Catalog, CatalogError};
+use crate::catalog::Catalog;
 use crate::model::{Job, Policy};
 use crate::render::diagnostic;
 use crate::spec::{self, Diagnostics, Parsed, Severity, SourceFile};
@@ -179,14 +179,6 @@ fn policy_text(args: &InputArgs) -> Result<(String, Option<String>), Diagnostics
             let text = if beside.exists() { None } else { Some(String::new()) };
             Ok((beside.display().to_string(), text))
         }
-    }
-}
-
-/// Loads the catalog of a folder, or the shipped one.
-pub fn load_catalog(folder: Option<&Path>) -> Result<Catalog, CatalogError> {
-    match folder {
-        Some(folder) => catalog::load::directory(folder),
-        None => catalog::load::shipped(),
     }
 }
 

@@ -65,30 +65,6 @@ pub fn catalog_to_show(named: Option<&Path>, terminal: &Terminal) -> Result<Cata
     Ok(catalog)
 }
 
-/// Refuses a plan file that was not made from the pinned catalog; with `--locked`.
-pub fn check_plan(path: &Path, catalog_of_plan: &str, hosts: Option<&Path>) -> Result<(), Failure> {
-    let Some(pinned) = read()? else {
-        let message =
-            format!("there is no {LOCK} here, and --locked takes nothing but plans of the catalog that it pins");
-        return Err(Failure::error(message).hint("write one with `sky catalog lock`, and commit it"));
-    };
-    if pinned.digest == catalog_of_plan {
-        return Ok(());
-    }
-    // It may have been made with one's own hosts beside the pinned catalog.
-    let catalog = load_pinned(&pinned, folder(&pinned.at).as_deref(), false)?;
-    if catalog.digest == pinned.digest && super::hosts::laid_over(catalog, None, hosts)?.digest == catalog_of_plan {
-        return Ok(());
-    }
-    let message = format!(
-        "{} was not made from the catalog that {LOCK} pins ({}, prices up to {})",
-        path.display(),
-        pinned.at,
-        pinned.date
-    );
-    Err(Failure::new(Exit::Stale, message).hint("plan again"))
-}
-
 /// Where a pinned catalog is; none: it is built in.
 pub fn folder(at: &Location) -> Option<PathBuf> {
     match at {
@@ -97,11 +73,17 @@ pub fn folder(at: &Location) -> Option<PathBuf> {
     }
 }
 
+/// Loads the catalog of a folder, or the shipped one.
 fn load_from(folder: Option<&Path>) -> Result<Catalog, Failure> {
-    super::inputs::load_catalog(folder).map_err(Failure::error)
+    let loaded = match folder {
+        Some(folder) => load::directory(folder),
+        None => load::shipped(),
+    };
+    loaded.map_err(Failure::error)
 }
 
-fn load_pinned(pinned: &Lock, at: Option<&Path>, named: bool) -> Result<Catalog, Failure> {
+/// Loads the catalog that a lock pins, or the one that is named instead of it.
+pub(super) fn load_pinned(pinned: &Lock, at: Option<&Path>, named: bool) -> Result<Catalog, Failure> {
     match at {
         Some(folder) if !named && !folder.join(CATALOG).exists() => {
             let message = format!("{LOCK} pins the catalog in {}, and there is none", pinned.at);

@@ -3,7 +3,7 @@
 
 use super::Terminal;
 use super::progress::one_line;
-use crate::apply::{Outcome, StageOutcome};
+use crate::execution::apply::{Outcome, StageOutcome};
 use crate::model::{ArtifactRef, Bytes, Money};
 use crate::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,21 +2,22 @@
 
 use super::command_line::CommandLine;
 use super::inputs::{self, InputArgs, Inputs};
+use super::solve_effort::solve_effort;
 use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal, apply};
-use crate::apply::contents::{self as apply_contents, Sources, Wanted};
 use crate::catalog::Catalog;
-use crate::compile::{self, Refusal};
+use crate::execution::apply::contents::{self as apply_contents, Sources, Wanted};
+use crate::execution::provider;
+use crate::execution::state::{self, Artifact, Preview, State};
+use crate::execution::storage::Objects;
 use crate::model::units::grouped;
 use crate::model::{Job, Pattern, Policy};
 use crate::plan::{Contents, FromState, Plan, file as plan_file};
-use crate::planner::{self, COMPARED_STAGES, NoPlan, Settings};
-use crate::provider;
+use crate::planning::compile::{self, Refusal};
+use crate::planning::solve::Effort;
+use crate::planning::{self, COMPARED_STAGES, NoPlan, Settings};
 use crate::render::conflict::{self, Files};
 use crate::render::{events, markdown, no_plan, plan_text};
-use crate::solve::{Effort, TimeLimit};
-use crate::state::{self, Artifact, Preview, State};
-use crate::transfer::Objects;
 use crate::util::{clock, file, shell};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,12 +113,6 @@ pub struct ApplyVerbArgs {
     pub replan: bool,
 }
 
-/// A limit that begins now.
-fn time_limit(seconds: f64) -> TimeLimit {
-    let begun = std::time::Instant::now();
-    TimeLimit::new(move || seconds - begun.elapsed().as_secs_f64())
-}
-
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     if seconds.is_finite() && seconds > 0.0 { Ok(seconds) } else { Err("must be more than 0".to_owned()) }
@@ -170,11 +165,11 @@ impl Stop {
         );
         let infeasible = infeasible && !rest;
         // A solver that breaks down here takes nothing from the answer but its reason.
-        let conflict = infeasible.then(|| planner::conflict(job, policy, catalog, effort).ok()).flatten();
+        let conflict = infeasible.then(|| planning::conflict(job, policy, catalog, effort).ok()).flatten();
         let unknown = compile::unknown_names(job, policy, catalog);
         let (mut text, answer) = no_plan::text(reason, files, conflict.as_ref(), &unknown, terminal.colour_stderr);
         if matches!(reason, NoPlan::Infeasible(_)) && !rest {
-            let unsaid = planner::left_for_a_plan(job, policy, catalog, effort).unwrap_or_default();
+            let unsaid = planning::left_for_a_plan(job, policy, catalog, effort).unwrap_or_default();
             text.push_str(&no_plan::results_in_the_way(&unsaid));
         }
         let exit = if answer { Exit::Infeasible } else { Exit::Error };
@@ -448,10 +443,10 @@ fn compute(request: &Request<'_>, terminal: &Terminal) -> Result<(Inputs, Plan),
     let catalog = request.inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
     let solving = request.solving;
-    let effort = Effort { nodes: solving.max_nodes, limit: solving.time_limit.map(time_limit) };
+    let effort = solve_effort(solving.max_nodes, solving.time_limit);
     let stop = |reason: NoPlan| Stop::no_plan(&reason, &read, (&catalog, request.from.is_some()), &effort, terminal);
     if let Some(path) = request.mps {
-        let program = planner::program(job, policy, &catalog, &effort).map_err(stop)?;
+        let program = planning::program(job, policy, &catalog, &effort).map_err(stop)?;
         file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
     }
     let contents = contents(job, request.sources, terminal)?;
@@ -459,8 +454,8 @@ fn compute(request: &Request<'_>, terminal: &Terminal) -> Result<(Inputs, Plan),
     let settings = Settings { effort: effort.clone(), compare: solving.compare || job.stages.len() <= COMPARED_STAGES };
     let waiting = waiting("planning", job.stages.len(), catalog.offers.len(), terminal);
     let plan_under = |policy: &Policy| match &facts {
-        Some(facts) => planner::plan_rest(job, policy, &catalog, &settings, facts),
-        None => planner::plan(job, policy, &catalog, &settings),
+        Some(facts) => planning::plan_remaining(job, policy, &catalog, &settings, facts),
+        None => planning::plan(job, policy, &catalog, &settings),
     };
     let planned = match request.clouds {
         Clouds::All => plan_under(policy),
@@ -519,7 +514,7 @@ pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure>
         }
         let plan = plan_file::read(&path).map_err(Failure::error)?;
         if args.locked {
-            super::lock::check_plan(&path, &plan.inputs.catalog, args.apply.state.hosts.as_deref())?;
+            super::locked_plan::check_plan(&path, &plan.inputs.catalog, args.apply.state.hosts.as_deref())?;
         }
         if args.replan {
             return Err(Failure::error("--replan needs the job file: a plan file is applied as it is")

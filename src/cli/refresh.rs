@@ -4,7 +4,7 @@
 use super::progress::Stream;
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
-use crate::apply::refresh::{Drift, Refreshed, What, import as take_over, refresh};
+use crate::execution::apply::refresh::{Drift, Refreshed, What, import as take_over, refresh};
 use serde_json::json;
 use std::path::Path;
 
@@ -51,7 +51,7 @@ fn compare(args: &RefreshArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
                     None => terminal.warn(warning),
                 }
             }
-            let refreshed = super::runtime()?.block_on(refresh(opened, &args.state.access(&here)));
+            let refreshed = super::runtime::runtime()?.block_on(refresh(opened, &args.state.access(&here)));
             drop(lock);
             refreshed.map_err(|error| failure(error, &store))?
         }
@@ -157,7 +157,7 @@ pub fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, Failure>
     opened.warnings.iter().for_each(|warning| terminal.warn(warning));
     let access = args.state.access(&here);
     let taken = take_over(opened, &access, (stage, provider, id));
-    let taken = super::runtime()?.block_on(taken);
+    let taken = super::runtime::runtime()?.block_on(taken);
     drop(lock);
     let (machine, serial) = taken.map_err(|error| failure(error, &store))?;
     terminal.out(&format!(

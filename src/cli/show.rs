@@ -2,11 +2,11 @@
 
 use super::state::PlaceArgs;
 use super::{Exit, Failure, Terminal};
+use crate::execution::state::cipher::{Cipher, is_sealed};
+use crate::execution::state::{self, State, snapshot};
 use crate::model::canonical;
 use crate::plan::file as plan_file;
 use crate::render::{markdown, plan_text, table};
-use crate::state::cipher::{Cipher, is_sealed};
-use crate::state::{self, State, snapshot};
 use crate::util::file;
 use std::path::{Path, PathBuf};
 

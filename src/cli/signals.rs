@@ -1,7 +1,7 @@
 //! Signals that ask `sky` to end.
 
 use super::Failure;
-use crate::apply::Interrupt;
+use crate::execution::apply::Interrupt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// INT, TERM and HUP; from the first `listen` on, they no longer end the process by themselves.

@@ -1,10 +1,10 @@
 //! What all verbs share that look at a state or change one: where it is, its keys, its lock, its errors.
 
 use super::{Exit, Failure, Terminal};
-use crate::apply::Error;
-use crate::provider::Access;
-use crate::state::data::REHEARSING;
-use crate::state::{Address, Cipher, Folder, Lock, LockError, LockLost, Opened, StateError, Store};
+use crate::execution::apply::Error;
+use crate::execution::provider::Access;
+use crate::execution::state::data::REHEARSING;
+use crate::execution::state::{Address, Cipher, Folder, Lock, LockError, LockLost, Opened, StateError, Store};
 use crate::util::shell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl PlaceArgs {
     pub fn root(&self) -> PathBuf {
         match &self.state {
             Some(Address::Folder(root)) => root.clone(),
-            _ => self.state_dir.clone().unwrap_or_else(|| PathBuf::from(crate::state::folder::FOLDER)),
+            _ => self.state_dir.clone().unwrap_or_else(|| PathBuf::from(crate::execution::state::folder::FOLDER)),
         }
     }
 
@@ -86,7 +86,7 @@ impl PlaceArgs {
 
     /// Returns the place of a rehearsal with a provider, unless the user has named another.
     pub fn of_rehearsal(&self, provider: &str) -> Self {
-        let own = || Path::new(crate::state::folder::FOLDER).join(REHEARSALS).join(provider);
+        let own = || Path::new(crate::execution::state::folder::FOLDER).join(REHEARSALS).join(provider);
         let state_dir = if self.is_named() { self.state_dir.clone() } else { Some(own()) };
         Self { state_dir, ..self.clone() }
     }
@@ -146,7 +146,7 @@ impl StateArgs {
 
     /// What providers are reached with; `here` is the current folder.
     pub fn access(&self, here: &Path) -> Access {
-        let hosts = super::hosts::file(self.hosts.as_deref(), here);
+        let hosts = super::hosts::for_providers(self.hosts.as_deref(), here);
         let root = self.place.folder(here).root;
         Access { root, hosts, cloud: self.sim.as_ref().map(|cloud| here.join(cloud)), registry: None }
     }

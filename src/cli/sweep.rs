@@ -2,8 +2,10 @@
 
 use super::state::{StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
-use crate::apply::sweep::{Found, Scope, Stray, StrayBucket, Swept, Why, delete_bucket, look, look_for_buckets, sweep};
-use crate::provider;
+use crate::execution::apply::sweep::{
+    Found, Scope, Stray, StrayBucket, Swept, Why, delete_bucket, look, look_for_buckets, sweep,
+};
+use crate::execution::provider;
 use crate::render::table;
 use serde_json::json;
 use std::path::Path;
@@ -47,7 +49,7 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let args = &SweepArgs { state: args.state.or_rehearsal(&here, terminal), ..args.clone() };
     let store = args.state.store(&here)?;
     let access = args.state.access(&here);
-    let runtime = super::runtime()?;
+    let runtime = super::runtime::runtime()?;
     // Under the lock: a machine that an apply is creating is in no state for a moment.
     let (lock, opened) = open_locked(&store, "sweep", &args.state.locking)?;
     let names = if args.provider.is_empty() { provider::present(&access) } else { args.provider.clone() };

@@ -3,7 +3,7 @@
 
 use super::inputs::{self, InputArgs, Inputs};
 use super::{Exit, Failure, Terminal, hosts};
-use crate::compile::{self, InputFile};
+use crate::planning::compile::{self, InputFile};
 use crate::render::{diagnostic, no_plan};
 use crate::spec::{Diagnostic, Diagnostics, Severity, SourceFile};
 

@@ -2,10 +2,10 @@
 
 use super::explain::{SourceArgs, read, same_inputs};
 use super::{Exit, Failure, Terminal};
-use crate::apply::contents::{self, Sources, Wanted};
+use crate::execution::apply::contents::{self, Sources, Wanted};
 use crate::model::canonical;
 use crate::plan::{Plan, file as plan_file};
-use crate::planner::{self, Difference};
+use crate::planning::{self, Difference};
 use crate::util::file;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ pub fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (inputs, catalog) = read(&args.sources.inputs(), terminal)?;
     same_inputs(&plan, &inputs, &catalog, &args.plan)?;
     same_contents(&plan, args)?;
-    let found = planner::verify(&plan, &text, &inputs.job.value, &inputs.policy.value, &catalog);
+    let found = planning::verify(&plan, &text, &inputs.job.value, &inputs.policy.value, &catalog);
     if args.json {
         let answer = json!({
             "format_version": "1.0",

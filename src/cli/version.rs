@@ -3,7 +3,7 @@
 use super::{Exit, Failure, Terminal};
 use crate::catalog;
 use crate::model::canonical;
-use crate::solve::{Highs, Solver};
+use crate::planning::solve::{Highs, Solver};
 use serde_json::json;
 
 /// Show the versions of sky, its solver and its catalog.

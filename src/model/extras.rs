@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 /// Prices of what comes with one machine, in nano-USD per hour of its billed time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extras {
-    /// Its boot disk.
+    /// The price of a machine's boot disk.
     #[serde(default)]
     pub disk_nano_usd_per_hour: Rate,
-    /// Its public IPv4 address.
+    /// The price of a machine's public IPv4 address.
     #[serde(default)]
     pub address_nano_usd_per_hour: Rate,
 }
@@ -20,12 +20,12 @@ impl Extras {
         *self == Self::default()
     }
 
-    /// What the disks of so many machines cost for a billed time.
+    /// Returns what the disks of so many machines cost for a billed time.
     pub fn disks(&self, nodes: u32, billed: Millis) -> Money {
         self.disk_nano_usd_per_hour.cost(nodes, billed)
     }
 
-    /// What their addresses cost.
+    /// Returns what the addresses of so many machines cost for a billed time.
     pub fn addresses(&self, nodes: u32, billed: Millis) -> Money {
         self.address_nano_usd_per_hour.cost(nodes, billed)
     }

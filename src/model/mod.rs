@@ -10,6 +10,7 @@ pub mod dag;
 pub mod extras;
 pub mod fanout;
 pub mod geography;
+pub mod hosts;
 pub mod job;
 pub mod names;
 pub mod offer;

@@ -8,7 +8,7 @@ use std::fmt;
 /// A region of a cloud: one failure domain, one law, one price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its qualified name.
+    /// The qualified name of the place.
     pub name: PlaceName,
     /// ISO 3166 alpha-2 code of the country; `None`: unknown, which satisfies no rule.
     pub country: Option<String>,
@@ -87,7 +87,7 @@ pub struct Machine {
     /// Of a burstable machine: the virtual CPUs that it gives for as long as it runs, in
     /// thousandths; 0 if the vendor names no such figure. `None`: it is not burstable.
     pub baseline_vcpu_thousandths: Option<u64>,
-    /// It is no machine but a service that runs already; its `instance_type` is the text of a
+    /// The service that runs already, where this is no machine; its `instance_type` is the text of a
     /// [`ServiceName`](crate::model::uniform::ServiceName).
     pub service: Option<Service>,
 }
@@ -115,7 +115,7 @@ impl Machine {
         self.unit() == Unit::Hour
     }
 
-    /// What a price of it is per.
+    /// Returns the unit that a price of the machine is for.
     pub fn unit(&self) -> Unit {
         self.service.as_ref().map_or(Unit::Hour, |service| service.unit)
     }
@@ -218,7 +218,7 @@ impl TeeSet {
         self.0 & other.0 != 0
     }
 
-    /// Those that are in both.
+    /// Returns the environments that are in both sets.
     pub fn and(self, other: TeeSet) -> Self {
         Self(self.0 & other.0)
     }
@@ -228,7 +228,7 @@ impl TeeSet {
         self.0 == 0
     }
 
-    /// Its members, in canonical order.
+    /// Returns the members of the set, in canonical order.
     pub fn iter(self) -> impl Iterator<Item = Tee> {
         Tee::ALL.into_iter().filter(move |tee| self.has(*tee))
     }

@@ -40,7 +40,7 @@ impl Default for Gigabyte {
 pub struct Tariff {
     /// `(from this many bytes on, price)`, ascending; the first threshold is 0.
     tiers: Vec<(u64, i64)>,
-    /// What the prices are per.
+    /// The gigabyte that the prices are per.
     gigabyte: Gigabyte,
 }
 

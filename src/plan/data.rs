@@ -176,9 +176,9 @@ pub struct PlannedStage {
     pub usage: Option<Usage>,
     /// Where the rate is from, and of what day.
     pub price_source: PriceSource,
-    /// Of a stage with `count`: the stage, and which of its copies this is.
+    /// Of a stage with `count`: the stage, and which of its replicas this is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub copy: Option<CopyOf>,
+    pub copy: Option<ReplicaOf>,
     pub start_ms: Millis,
     pub end_ms: Millis,
     /// Of the time between: until its machines are up.
@@ -337,13 +337,13 @@ pub struct Usage {
     pub quantity: u64,
 }
 
-/// Which copy of a stage.
+/// Which replica of a stage a planned stage is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopyOf {
+pub struct ReplicaOf {
     pub stage: String,
-    /// From 0.
+    /// The number of the replica, from 0.
     pub index: u32,
-    /// How many there are.
+    /// How many replicas the stage has.
     pub count: u32,
 }
 

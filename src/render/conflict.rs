@@ -3,7 +3,9 @@
 use crate::model::accelerator::count_text;
 use crate::model::units::div_half_even;
 use crate::model::{Bytes, Job, Millis, Money, Policy};
-use crate::planner::{Clashing, Conflict, Counted, Figures, File, Line, Need, Relaxation, Relaxed, What};
+use crate::planning::{
+    Clashing, Conflict, Constraint, ConstraintFile, ConstraintKind, Counted, Figures, Need, Relaxation, Relaxed,
+};
 use crate::spec::{Parsed, SourceFile};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -20,32 +22,32 @@ pub struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    fn source(self, line: &Line) -> &'a SourceFile {
-        match line.file {
-            File::Policy => &self.policy.source,
-            File::Job => &self.job.source,
+    fn source(self, constraint: &Constraint) -> &'a SourceFile {
+        match constraint.file {
+            ConstraintFile::Policy => &self.policy.source,
+            ConstraintFile::Job => &self.job.source,
         }
     }
 
     /// Whether the line is in its file: sky has rules of its own where a file says nothing.
-    fn written(self, line: &Line) -> bool {
-        let table = line.key.split('.').next().unwrap_or_default();
-        let default = matches!(line.what, What::Partitions | What::Spot);
-        !default || self.source(line).spans.contains_key(&line.key) || table == "stages"
+    fn written(self, constraint: &Constraint) -> bool {
+        let table = constraint.key.split('.').next().unwrap_or_default();
+        let default = matches!(constraint.kind, ConstraintKind::Partitions | ConstraintKind::Spot);
+        !default || self.source(constraint).spans.contains_key(&constraint.key) || table == "stages"
     }
 
     /// `residency.default (policy.toml:9:1)`.
-    pub fn short(self, line: &Line) -> String {
-        match self.written(line) {
-            true => format!("{} ({})", line.key, self.source(line).location(&line.key)),
-            false => format!("{} (not written)", line.key),
+    pub fn short(self, constraint: &Constraint) -> String {
+        match self.written(constraint) {
+            true => format!("{} ({})", constraint.key, self.source(constraint).location(&constraint.key)),
+            false => format!("{} (not written)", constraint.key),
         }
     }
 
     /// File, line and column, for programs; null for what was not written.
-    pub fn range(self, line: &Line) -> Value {
-        let source = self.source(line);
-        let range = source.span(&line.key).filter(|_| self.written(line)).map(|span| {
+    pub fn range(self, constraint: &Constraint) -> Value {
+        let source = self.source(constraint);
+        let range = source.span(&constraint.key).filter(|_| self.written(constraint)).map(|span| {
             let (line, column) = source.line_column(span.start);
             json!({ "filename": source.name, "line": line, "column": column })
         });
@@ -53,12 +55,13 @@ impl<'a> Files<'a> {
     }
 
     /// `policy.toml:5:1  limits.deadline = "90 m"`.
-    pub fn named(self, line: &Line) -> String {
-        if !self.written(line) {
-            return format!("{} (not written: closed by default)", line.key);
+    pub fn named(self, constraint: &Constraint) -> String {
+        if !self.written(constraint) {
+            return format!("{} (not written: closed by default)", constraint.key);
         }
-        let source = self.source(line);
-        let text = source.spans.get(&line.key).map_or("", |span| source.text.get(span.clone()).unwrap_or_default());
+        let source = self.source(constraint);
+        let text =
+            source.spans.get(&constraint.key).map_or("", |span| source.text.get(span.clone()).unwrap_or_default());
         let value = text.split_once('=').map(|(_, value)| value.trim()).unwrap_or_default();
         let value: String = value.split_whitespace().collect::<Vec<_>>().join(" ");
         let value = match value.char_indices().nth(LONGEST) {
@@ -66,7 +69,7 @@ impl<'a> Files<'a> {
             None if value.is_empty() => value,
             None => format!(" = {value}"),
         };
-        format!("{}  {}{value}", source.location(&line.key), line.key)
+        format!("{}  {}{value}", source.location(&constraint.key), constraint.key)
     }
 }
 
@@ -77,7 +80,7 @@ pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
     let mut line = |line: &str| {
         let _ = writeln!(text, "{}", format!("  {line}").trim_end());
     };
-    match &conflict.lines[..] {
+    match &conflict.constraints[..] {
         [] => return text,
         [only] if only.enough => line("one line is in the way; a plan is possible if it is changed:"),
         [_] => line("no plan can keep this line, whatever the others say:"),
@@ -88,14 +91,14 @@ pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
     if !conflict.smallest {
         line("(the search for fewer lines that clash was ended)");
     }
-    for clashing in &conflict.lines {
+    for clashing in &conflict.constraints {
         line("");
-        line(&format!("  {}", files.named(&clashing.line)));
+        line(&format!("  {}", files.named(&clashing.constraint)));
         for sentence in relaxed(clashing, files) {
             line(&format!("    {sentence}"));
         }
     }
-    if conflict.lines.iter().all(|clashing| !clashing.enough) {
+    if conflict.constraints.iter().all(|clashing| !clashing.enough) {
         line("");
         line("other lines clash as well: change one of these, and plan again to see them");
     }
@@ -104,14 +107,14 @@ pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
         line("it would also be enough to allow what is closed by default:");
         for clashing in &conflict.defaults {
             for sentence in relaxed(clashing, files) {
-                line(&format!("  {}: {sentence}", clashing.line.key));
+                line(&format!("  {}: {sentence}", clashing.constraint.key));
             }
         }
     }
     text
 }
 
-/// What a line would have to say, in a sentence and a proposal.
+/// Returns what a constraint would have to say, in a sentence and a proposal.
 fn relaxed(clashing: &Clashing, files: Files<'_>) -> Vec<String> {
     let (said, proposal) = sentence(clashing, files);
     // What is not enough has figures that no plan would have.
@@ -124,23 +127,25 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
     };
     let alone = |text: String| if clashing.enough { text } else { "; not enough on its own".to_owned() };
     let then = alone(figures.as_ref().map(then).unwrap_or_default());
-    let what = &clashing.line.what;
-    let key = clashing.line.key.rsplit('.').next().unwrap_or_default();
+    let what = &clashing.constraint.kind;
+    let key = clashing.constraint.key.rsplit('.').next().unwrap_or_default();
     match to {
         Relaxed::Time(time) => {
             let now = match what {
-                What::Deadline => files.policy.value.deadline,
-                What::StageDeadline(stage) => files.job.value.stages.get(stage).and_then(|stage| stage.deadline),
+                ConstraintKind::Deadline => files.policy.value.deadline,
+                ConstraintKind::StageDeadline(stage) => {
+                    files.job.value.stages.get(stage).and_then(|stage| stage.deadline)
+                }
                 _ => None,
             };
             let more = now.map(|now| format!(", {} more", (*time - now).exact())).unwrap_or_default();
             let proposal = match what {
-                What::Need(..) => format!("help: set at_most = \"{} ms\" or more", time.0),
+                ConstraintKind::Need(..) => format!("help: set at_most = \"{} ms\" or more", time.0),
                 _ => format!("help: set {key} = \"{}\" or later", round_up(*time).exact()),
             };
             // How long the plan takes is said already.
             let cost = figures.as_ref().map(|figures| format!(": from {}", figures.cost)).unwrap_or_default();
-            let then = if *what == What::Deadline { alone(cost) } else { then };
+            let then = if *what == ConstraintKind::Deadline { alone(cost) } else { then };
             (format!("needs {}{more}{then}", time.exact()), Some(proposal))
         }
         Relaxed::Money(cost) => {
@@ -158,18 +163,18 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
         Relaxed::Cpus(count) => {
             let count = count_text(u32::try_from(*count).unwrap_or(u32::MAX));
             match what {
-                What::Quota(..) => (format!("needs {count}{then}"), None),
+                ConstraintKind::Quota(..) => (format!("needs {count}{then}"), None),
                 _ => (format!("may be at most {count}{then}"), None),
             }
         }
         Relaxed::Count(count) => match what {
-            What::Spread(_) => (format!("needs at_most = {count}{then}"), None),
+            ConstraintKind::Spread(_) => (format!("needs at_most = {count}{then}"), None),
             _ => (format!("needs {count}{then}"), None),
         },
         Relaxed::Bytes(bytes) => (format!("may be at most {}{then}", size(*bytes)), None),
         Relaxed::Add(names) => {
             let verb = match what {
-                What::Trust(_) | What::Need(_, Need::Tee | Need::Accelerators) => "accept",
+                ConstraintKind::Trust(_) | ConstraintKind::Need(_, Need::Tee | Need::Accelerators) => "accept",
                 _ => "allow",
             };
             let time = if figures.is_none() { ", with a duration for it" } else { "" };
@@ -179,8 +184,8 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
             format!("no machine has so many of these cards; {machines} machines with {each} each have{then}"),
             Some(format!("help: set accelerators = [\"{each}\"] and nodes = {machines}")),
         ),
-        Relaxed::Drop if *what == What::Spot => (format!("would have to be true{then}"), None),
-        Relaxed::Drop if matches!(what, What::Need(_, Need::Service)) => {
+        Relaxed::Drop if *what == ConstraintKind::Spot => (format!("would have to be true{then}"), None),
+        Relaxed::Drop if matches!(what, ConstraintKind::Need(_, Need::Service)) => {
             (format!("would have to accept any version{then}"), None)
         }
         Relaxed::Drop => (format!("would have to go{then}"), None),
@@ -224,36 +229,36 @@ pub fn cents_up(Money(cost): Money) -> String {
 pub fn json(conflict: &Conflict, files: Files<'_>) -> Value {
     json!({
         "format_version": "1.0",
-        "lines": conflict.lines.iter().map(|clashing| one(clashing, files)).collect::<Vec<_>>(),
+        "lines": conflict.constraints.iter().map(|clashing| one(clashing, files)).collect::<Vec<_>>(),
         "smallest": conflict.smallest,
-        "more": conflict.lines.iter().any(|clashing| !clashing.enough),
+        "more": conflict.constraints.iter().any(|clashing| !clashing.enough),
         "defaults": conflict.defaults.iter().map(|clashing| one(clashing, files)).collect::<Vec<_>>(),
     })
 }
 
 fn one(clashing: &Clashing, files: Files<'_>) -> Value {
-    let line = &clashing.line;
+    let constraint = &clashing.constraint;
     let said = relaxed(clashing, files);
     json!({
-        "key": line.key,
-        "file": match line.file { File::Policy => "policy", File::Job => "job" },
-        "range": files.range(line),
-        "default": !files.written(line),
-        "stage": line.stage(),
+        "key": constraint.key,
+        "file": match constraint.file { ConstraintFile::Policy => "policy", ConstraintFile::Job => "job" },
+        "range": files.range(constraint),
+        "default": !files.written(constraint),
+        "stage": constraint.stage(),
         "enough": clashing.enough,
         "summary": said.first(),
-        "relaxation": clashing.relaxation.as_ref().map(|relaxation| relaxation_json(relaxation, &line.what)),
+        "relaxation": clashing.relaxation.as_ref().map(|relaxation| relaxation_json(relaxation, &constraint.kind)),
     })
 }
 
-fn relaxation_json(relaxation: &Relaxation, what: &What) -> Value {
+fn relaxation_json(relaxation: &Relaxation, what: &ConstraintKind) -> Value {
     let mut value = match &relaxation.to {
         Relaxed::Time(time) => json!({ "milliseconds": time }),
         Relaxed::Money(cost) => json!({ "micro_usd": cost }),
         Relaxed::Hourly(price) => json!({ "micro_usd_per_hour": price }),
         Relaxed::Cpus(count) => json!({ "vcpu_thousandths": count }),
         Relaxed::Count(count) => match what {
-            What::Quota(_, Counted::Accelerator(name)) => json!({ "count": count, "accelerator": name }),
+            ConstraintKind::Quota(_, Counted::Accelerator(name)) => json!({ "count": count, "accelerator": name }),
             _ => json!({ "count": count }),
         },
         Relaxed::Bytes(bytes) => json!({ "bytes": bytes }),

@@ -2,8 +2,8 @@
 //! from `terraform -json`.
 
 use super::plan_text;
+use crate::execution::state::{Preview, Standing};
 use crate::plan::{Plan, PlannedStage};
-use crate::state::{Preview, Standing};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,7 +63,7 @@ pub fn of_plan(
     Ok(events)
 }
 
-/// What an apply does with a stage; none if it leaves it as it is.
+/// Returns the action of an apply on a stage; `None` if it leaves the stage as it is.
 fn planned_change(
     stage: &PlannedStage,
     standing: Standing,

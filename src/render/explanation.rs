@@ -6,11 +6,11 @@ use crate::catalog::Catalog;
 use crate::model::units::{div_half_even, grouped};
 use crate::model::{Millis, Money, Objective, Offer, Purchase, Rate, Unit};
 use crate::plan::{Plan, PlannedStage};
-use crate::planner::{BreakEven, Elsewhere, Explanation, Figures, Ruled, Why};
+use crate::planning::{BreakEven, Elsewhere, Explanation, Figures, Ruled, Why};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// What an explanation is about.
+/// The subject of an explanation: a plan and its inputs.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     pub plan: &'a Plan,
@@ -55,13 +55,13 @@ fn rules(text: &mut String, explanation: &Explanation, subject: Subject<'_>) {
         text.push_str("\nWhat each rule costs: the best plan without it, all others in force\n");
     }
     for rule in dear {
-        let _ = writeln!(text, "\n  {}\n    {}", subject.files.named(&rule.line), price(rule, subject.plan));
+        let _ = writeln!(text, "\n  {}\n    {}", subject.files.named(&rule.constraint), price(rule, subject.plan));
     }
     if !free.is_empty() {
         text.push_str("\nThese rules cost nothing: without any one of them the plan would be the same\n");
     }
     for rule in free {
-        let _ = writeln!(text, "  {}", subject.files.named(&rule.line));
+        let _ = writeln!(text, "  {}", subject.files.named(&rule.constraint));
     }
 }
 
@@ -79,7 +79,9 @@ fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject
     let meet = if why.fitting == 1 { "meets" } else { "meet" };
     lines.push(("offers", format!("{} in the catalog, {} {meet} the needs", count(why.offers), count(why.fitting))));
     let left = why.left.iter();
-    lines.extend(left.map(|(line, left)| ("", format!("{} left by {}", count(*left), subject.files.short(line)))));
+    lines.extend(
+        left.map(|(constraint, left)| ("", format!("{} left by {}", count(*left), subject.files.short(constraint)))),
+    );
     match &why.elsewhere {
         None => lines.push(("elsewhere", "no plan is possible with it in another place".to_owned())),
         Some(Elsewhere { offer, figures, moved, beyond }) => {
@@ -153,7 +155,7 @@ fn change(figures: &Figures, plan: &Plan) -> String {
     format!("{cost}, {time}{proven}")
 }
 
-/// What a rule costs, by the plan's objective.
+/// Returns what a rule costs, by the plan's objective.
 fn price(rule: &Ruled, plan: &Plan) -> String {
     let (cost, time) = saved(rule, plan);
     let free = &rule.free;
@@ -170,7 +172,7 @@ fn price(rule: &Ruled, plan: &Plan) -> String {
     }
 }
 
-/// What the plan would save without the rule: micro-USD and milliseconds.
+/// Returns what the plan would save without the rule: micro-USD and milliseconds.
 fn saved(rule: &Ruled, plan: &Plan) -> (i64, i64) {
     let signed = |Millis(time): Millis| i64::try_from(time).unwrap_or(i64::MAX);
     let Money(cost) = plan.totals.cost_micro_usd - rule.free.cost;
@@ -195,7 +197,7 @@ pub fn json(explanation: &Explanation, subject: Subject<'_>) -> Value {
 }
 
 fn stage_json(why: &Why, subject: Subject<'_>) -> Value {
-    let left = |(line, left): &(crate::planner::Line, u64)| json!({ "key": line.key, "range": subject.files.range(line), "left": left });
+    let left = |(constraint, left): &(crate::planning::Constraint, u64)| json!({ "key": constraint.key, "range": subject.files.range(constraint), "left": left });
     let elsewhere = why.elsewhere.as_ref().map(|elsewhere| {
         let mut value = offer_json(&elsewhere.offer, subject.catalog);
         value["total_cost_micro_usd"] = json!(elsewhere.figures.cost);
@@ -250,8 +252,8 @@ fn offer_json(offer: &Offer, catalog: &Catalog) -> Value {
 fn rule_json(rule: &Ruled, subject: Subject<'_>) -> Value {
     let (cost, time) = saved(rule, subject.plan);
     json!({
-        "key": rule.line.key,
-        "range": subject.files.range(&rule.line),
+        "key": rule.constraint.key,
+        "range": subject.files.range(&rule.constraint),
         "default": rule.default,
         "binds": cost != 0 || time != 0,
         "costs_micro_usd": cost,

@@ -2,7 +2,7 @@
 
 use super::table;
 use crate::model::Purchase;
-use crate::planner::{Frontier, Placed, Point};
+use crate::planning::{Frontier, Placed, Point};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 //! that its time buys.
 
 use crate::model::{Millis, Money};
-use crate::planner::{Frontier, Point};
+use crate::planning::{Frontier, Point};
 use crate::util::text::{Styles, clean};
 use std::fmt::Write;
 

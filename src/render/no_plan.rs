@@ -2,11 +2,11 @@
 
 use super::conflict::{self, Files, cents_up, round_up};
 use super::diagnostic;
-use crate::compile::{ForbiddenHome, Funnel, InputFile, Refusal, UnknownName};
 use crate::model::units::grouped;
 use crate::model::{ArtifactRef, Destination, Job, Money};
-use crate::planner::{Conflict, NoPlan};
-use crate::solve::Shortfall;
+use crate::planning::compile::{ForbiddenHome, Funnel, InputFile, Refusal, UnknownName};
+use crate::planning::solve::Shortfall;
+use crate::planning::{Conflict, NoPlan};
 use crate::spec::{Diagnostic, Parsed, SourceFile};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -15,7 +15,7 @@ use std::fmt::Write;
 const LISTED: usize = 8;
 
 /// A message for people, starting with `error:`, and whether it is an answer (`true`: the
-/// problem has no solution) or a mistake. `conflict` is what [`crate::planner::conflict`] found.
+/// problem has no solution) or a mistake. `conflict` is what [`crate::planning::conflict`] found.
 /// `unknown_names` are those that match nothing in the catalog.
 pub fn text(
     reason: &NoPlan,
@@ -53,7 +53,7 @@ pub fn text(
     (format!("error: no plan satisfies the job and the policy\n\n{}", parts.join("\n\n")), true)
 }
 
-/// What to add to the job where results that come home by default leave no room for a plan.
+/// Returns what to add to the job where results that come home by default leave no room for a plan.
 pub fn results_in_the_way(outputs: &BTreeSet<ArtifactRef>) -> String {
     let Some(first) = outputs.first() else { return String::new() };
     let others = match outputs.len() - 1 {
@@ -91,7 +91,7 @@ fn notes(unknown: &[UnknownName]) -> String {
     unknown.iter().map(|name| format!("  note: {name}\n")).collect()
 }
 
-/// What was said, in one sentence, for programs.
+/// Returns the reason in one sentence, for programs.
 pub fn summary(reason: &NoPlan) -> &'static str {
     match reason {
         NoPlan::Solver(_) => "the solver failed",
@@ -178,7 +178,7 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
     text
 }
 
-/// What to add where a service is paid by a quantity that the stage does not say.
+/// Returns what to add where a service is paid by a quantity that the stage does not say.
 fn quantity_help(funnel: &Funnel, job: &Parsed<Job>) -> String {
     let mut text = String::new();
     for (need, paid_by, example) in [
@@ -193,9 +193,9 @@ fn quantity_help(funnel: &Funnel, job: &Parsed<Job>) -> String {
     text
 }
 
-/// What to add where machines of another architecture would do, of which nobody said a word.
+/// Returns what to add where machines of another architecture would do that the job does not allow.
 fn architecture_help(funnel: &Funnel, Files { job, policy }: Files<'_>) -> String {
-    let stage = job.value.stages.get(crate::compile::base_name(&funnel.stage));
+    let stage = job.value.stages.get(crate::planning::compile::base_name(&funnel.stage));
     let unsaid = stage.is_some_and(|stage| stage.needs.arch.is_none() && stage.needs.any_of.is_empty());
     if !funnel.unmet.contains_key("arch") || !unsaid || policy.value.arch.is_some() {
         return String::new();
@@ -206,7 +206,7 @@ fn architecture_help(funnel: &Funnel, Files { job, policy }: Files<'_>) -> Strin
     )
 }
 
-/// What would have done, and has ended.
+/// Returns the note about offers that met the needs and have ended.
 fn lapsed(funnel: &Funnel) -> String {
     match funnel.lapsed.as_deref() {
         None => String::new(),
@@ -255,14 +255,14 @@ fn read_name(artifact: &str) -> &str {
     artifact.rsplit('.').next().unwrap_or(artifact)
 }
 
-/// What limits would have to be, unless the lines that clash say it.
+/// Returns what limits would have to be, unless the constraints that clash say it.
 fn short(shortfall: &Shortfall, Files { job, policy }: Files<'_>, conflict: Option<&Conflict>) -> String {
     let at = |key: &str| policy.source.location(key);
     let mut text = String::new();
     let mut line = |line: String| {
         let _ = writeln!(text, "  {line}");
     };
-    let told = conflict.is_some_and(|conflict| !conflict.lines.is_empty());
+    let told = conflict.is_some_and(|conflict| !conflict.constraints.is_empty());
     let limited = shortfall.fastest.is_some() || shortfall.cheapest.is_some();
     let told_all = shortfall.unlimited.is_none() && shortfall.stuck.is_empty();
     if told && (limited || told_all) {

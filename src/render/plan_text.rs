@@ -63,7 +63,7 @@ fn heading(plan: &Plan) -> String {
     format!("Plan for {}: {goal}{}{}\n{from}", plan.job, deadline.unwrap_or_default(), budget.unwrap_or_default())
 }
 
-/// What the plan takes as done, and so leaves out; its limits are what is left of the policy's.
+/// Returns the lines about stages that the plan takes as done and leaves out; its limits are what is left of the policy's.
 fn from_state(from: &FromState) -> String {
     let stages = match from.done.len() {
         1 => "1 stage is done".to_owned(),
@@ -110,7 +110,7 @@ pub fn transfer_time(transfer: &PlannedTransfer) -> String {
     if transfer.assumed_speed { format!("~{}", transfer.duration_ms) } else { transfer.duration_ms.to_string() }
 }
 
-/// What the mark of assumed speeds means; empty if there is none.
+/// Returns what the mark of assumed speeds means; empty if there is none.
 pub fn assumed_speeds(plan: &Plan) -> String {
     let assumed = || plan.transfers.iter().filter(|transfer| transfer.assumed_speed);
     let Some(speed) = assumed().map(|transfer| transfer.bits_per_second).min() else { return String::new() };

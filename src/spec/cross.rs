@@ -6,7 +6,7 @@ use crate::spec::table::{did_you_mean, suggestion};
 use crate::spec::{Diagnostic, Diagnostics, Parsed};
 use std::collections::BTreeSet;
 
-/// What is wrong or hardly meant about lines of the policy in the light of this job.
+/// Returns what is wrong or hardly meant about lines of the policy in the light of this job.
 ///
 /// A rule for a label that no dataset carries is an error, because a mistyped label would leave
 /// data without the protection that its author meant; unless the policy says `optional = true`.

@@ -80,7 +80,7 @@ impl Diagnostic {
         Self { severity: Severity::Warning, ..Self::error(span, message) }
     }
 
-    /// What to say at the span itself.
+    /// The text at the span itself.
     pub fn with_label(mut self, label: impl Into<String>) -> Self {
         self.label = label.into();
         self

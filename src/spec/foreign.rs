@@ -3,7 +3,7 @@
 
 use crate::spec::{Diagnostic, Diagnostics, SourceFile};
 
-/// What to say of a file that is plainly of another format; none: it may be TOML.
+/// Returns the error about a file that is plainly of another format; `None`: the file may be TOML.
 pub(super) fn foreign(file_name: &str, text: &str) -> Option<Diagnostics> {
     let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
     let (what, hint) = if text.trim_start().starts_with('{') {

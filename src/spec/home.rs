@@ -2,7 +2,7 @@
 
 use crate::model::geography::countries;
 use crate::model::{Bandwidth, Home, Reach};
-use crate::spec::policy::unknown_country;
+use crate::spec::country::unknown_country;
 use crate::spec::table::{Entry, Findings, Item, Section};
 use crate::spec::{Diagnostic, value};
 

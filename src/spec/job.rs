@@ -272,7 +272,7 @@ fn secrets(table: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<String,
     secrets
 }
 
-/// What is wrong with a reference to a secret.
+/// Returns what is wrong with a reference to a secret.
 fn reference_fault(text: &str) -> Option<&'static str> {
     let plain = |name: &str| !name.is_empty() && !name.contains(['=', '\0', '\n']);
     match (text.strip_prefix("env:"), text.strip_prefix("file:")) {

@@ -1,12 +1,13 @@
 //! What people write: job and policy TOML to model, with a span for every message.
 //!
 //! [`job::parse`] and [`policy::parse`] find all mistakes of a file, not the first one only;
-//! [`check`] looks at the two together. [`import`] reads jobs from other formats, and [`write`]
+//! [`check`] looks at the two together. [`hosts::parse`] reads `hosts.toml`. [`import`] reads jobs from other formats, and [`write`]
 //! writes a job as a job file.
 //!
 //! Invariant: nothing here does IO; a file comes in as its name and its text.
 
 pub mod diagnostic;
+pub mod hosts;
 pub mod import;
 pub mod job;
 pub mod policy;
@@ -15,10 +16,12 @@ pub mod write;
 
 mod accounts;
 mod buying;
+mod country;
 mod cross;
 mod foreign;
 mod home;
 mod limits;
+mod missing_artifact;
 mod needs;
 mod objective;
 mod outputs;
@@ -35,12 +38,12 @@ mod tests;
 pub use cross::{check, check_labels};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, SourceFile};
 
-/// What a file says, and where it says it.
+/// The value that a file was read into, with the place of every entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parsed<T> {
     pub value: T,
     /// The file, with the span of every entry by its dotted key.
     pub source: SourceFile,
-    /// What is allowed but hardly meant, in order of the file.
+    /// Warnings about what is allowed but hardly meant, in order of the file.
     pub warnings: Vec<Diagnostic>,
 }

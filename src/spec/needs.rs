@@ -5,7 +5,7 @@ use crate::model::offer::ANY_ARCH;
 use crate::model::units::scaled;
 use crate::model::{AcceleratorNeed, Latency, Needs, ServiceNeed};
 use crate::spec::Diagnostic;
-use crate::spec::policy::unknown_country;
+use crate::spec::country::unknown_country;
 use crate::spec::table::{Entry, Findings, Item, Section, shown};
 use crate::spec::value::{self, number_text};
 use toml::de::DeValue;
@@ -159,7 +159,7 @@ fn own(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings
     }
 }
 
-/// What a service is asked to do, whichever it is.
+/// Reads the quantities that a service is asked for, whichever service it is.
 fn quantities(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings) {
     if let Some(entry) = section.take("scans", findings) {
         needs.scans = value::bytes(&entry, findings).unwrap_or_default();

@@ -1,8 +1,9 @@
 //! `[outputs]` of the job: where the outputs of stages go.
 
 use crate::model::{ArtifactRef, Destination, Job};
+use crate::spec::Diagnostic;
+use crate::spec::missing_artifact::why_missing;
 use crate::spec::table::{Entry, Findings, Section, shown};
-use crate::spec::{Diagnostic, wiring};
 use std::collections::BTreeMap;
 use toml::de::DeValue;
 
@@ -59,7 +60,7 @@ fn destination(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Destina
 pub(super) fn check(job: &Job, findings: &mut Findings) {
     for output in job.outputs.keys() {
         let span = findings.span(&format!("outputs.{output}"));
-        let copy = match output {
+        let replica_of = match output {
             ArtifactRef::Output { stage, .. } => stage.split_once('[').map(|(base, _)| base),
             ArtifactRef::Dataset(name) => {
                 let message = match job.datasets.contains_key(name) {
@@ -71,11 +72,11 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
                 continue;
             }
         };
-        if let Some(base) = copy.or_else(|| output.is_element().then_some("the stage")) {
+        if let Some(base) = replica_of.or_else(|| output.is_element().then_some("the stage")) {
             let message = format!("`{output}` names one of several copies");
             let hint = format!("name the output of `{base}` once, without `[…]`: it holds for all copies");
             findings.push(Diagnostic::error(span, message).with_label("one copy").with_hint(hint));
-        } else if let Some((message, hint)) = wiring::missing(job, output) {
+        } else if let Some((message, hint)) = why_missing(job, output) {
             findings.push(Diagnostic::error(span, message).with_label("not there").with_hint(hint));
         }
     }

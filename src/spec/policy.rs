@@ -1,30 +1,15 @@
 //! The policy file: what must hold, and what to minimise. Every table of it may be left out.
 
-use crate::model::geography::{blocs, countries};
+use crate::model::geography::countries;
 use crate::model::offer::CLASSES;
 use crate::model::policy::DEFAULT_LABEL;
 use crate::model::{Allocation, Allowance, Pattern, Policy};
+use crate::spec::country::unknown_country;
 use crate::spec::table::{Entry, Findings, Item, Section, shown, suggestion};
 use crate::spec::write::allocation_word;
 use crate::spec::{Diagnostic, Diagnostics, Parsed, accounts, home, needs, objective, retries, value};
 use std::collections::BTreeSet;
 use toml::de::DeValue;
-
-/// What people write for a country, and its code.
-const COUNTRY_ALIASES: [(&str, &str); 12] = [
-    ("UK", "GB"),
-    ("EL", "GR"),
-    ("USA", "US"),
-    ("GBR", "GB"),
-    ("DEU", "DE"),
-    ("FRA", "FR"),
-    ("GERMANY", "DE"),
-    ("FRANCE", "FR"),
-    ("IRELAND", "IE"),
-    ("SWITZERLAND", "CH"),
-    ("EUROPE", "EU"),
-    ("EUROPEAN UNION", "EU"),
-];
 
 /// Reads a policy file. An error holds every mistake in it, in order of the file.
 pub fn parse(file_name: &str, text: &str) -> Result<Parsed<Policy>, Diagnostics> {
@@ -131,7 +116,7 @@ fn max_price(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut
     findings.spans.insert("limits.max_price".to_owned(), span);
 }
 
-/// What `[spot]` allows and what it asks for.
+/// Reads `[spot]`: whether spot machines are allowed, and whether they are asked for.
 fn contradiction(policy: &Policy, findings: &mut Findings) {
     let (Some(false), Some(allocation)) = (policy.allow_spot, policy.allocation) else { return };
     let word = allocation_word(allocation);
@@ -191,20 +176,6 @@ fn residence(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<String>
         }
     }
     allowed
-}
-
-pub(super) fn unknown_country(item: &Item<'_>) -> Diagnostic {
-    let upper = item.text.trim().to_uppercase();
-    let alias = COUNTRY_ALIASES.iter().find(|(alias, _)| *alias == upper).map(|(_, code)| *code);
-    let meant = alias.or_else(|| countries(&upper).is_some().then_some(upper.as_str()));
-    let known = format!("countries are ISO 3166 codes such as `DE`; blocs: {}", blocs().collect::<Vec<_>>().join(", "));
-    let hint = match meant {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None => known,
-    };
-    Diagnostic::error(item.span.clone(), format!("`{}` is not a country or a bloc", shown(item.text)))
-        .with_label("unknown")
-        .with_hint(hint)
 }
 
 /// Data with a label obeys its own rule and the one for all data.

@@ -27,7 +27,7 @@ fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Opti
     section.finish(findings);
     let stages = stages?.filter(|stages| !stages.is_empty())?;
     // All copies of all of them; a gang stands and falls as one.
-    let copies: u64 = stages.iter().filter_map(|name| job.stages.get(name)).map(|stage| u64::from(stage.count)).sum();
+    let replicas: u64 = stages.iter().filter_map(|name| job.stages.get(name)).map(|stage| u64::from(stage.count)).sum();
     let (entry, at_most) = match (at_most, survivors) {
         (Some(entry), None) => {
             let at_most = value::whole(&entry, 1..=u64::from(u32::MAX), findings)?;
@@ -35,8 +35,8 @@ fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Opti
         }
         (None, Some(entry)) => {
             let survivors = value::whole(&entry, 1..=u64::from(u32::MAX), findings)?;
-            let Some(at_most) = copies.checked_sub(survivors).filter(|at_most| *at_most > 0) else {
-                let message = format!("{survivors} of {copies} cannot be left after any one loss");
+            let Some(at_most) = replicas.checked_sub(survivors).filter(|at_most| *at_most > 0) else {
+                let message = format!("{survivors} of {replicas} cannot be left after any one loss");
                 let hint = "one of them at least is somewhere: raise `count`, name more stages, or ask for less";
                 findings.push(Diagnostic::error(entry.span, message).with_label("too many").with_hint(hint));
                 return None;
@@ -58,9 +58,9 @@ fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Opti
             return None;
         }
     };
-    if at_most >= copies {
+    if at_most >= replicas {
         let message = format!(
-            "at most {at_most} of {copies} in one {} is always so",
+            "at most {at_most} of {replicas} in one {} is always so",
             if over == Some(Domain::Place) { "place" } else { "cloud" }
         );
         let hint = "raise `count`, name more stages, or lower the number";

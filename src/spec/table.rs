@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
-/// What was found while reading one file.
+/// The messages and spans that were collected while reading one file.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     pub list: Vec<Diagnostic>,
@@ -377,7 +377,7 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// What people wrote, short enough for a message.
+/// Returns text that people wrote, short enough for a message.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {

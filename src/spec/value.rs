@@ -382,9 +382,9 @@ pub(super) fn lower_case_cloud(cloud: &str, span: &Range<usize>, findings: &mut 
 
 /// Why a path cannot be used.
 pub(super) enum PathFault {
-    /// It names a place of one machine only.
+    /// The path names a place of one machine only.
     Absolute,
-    /// It has nothing in it, or a character that no file name has.
+    /// The path is empty, or has a character that no file name has.
     Unusable,
 }
 

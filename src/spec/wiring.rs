@@ -3,7 +3,8 @@
 
 use crate::model::dag::{labels, order};
 use crate::model::{ArtifactRef, Job, Millis, Stage, Work};
-use crate::spec::table::{Findings, did_you_mean, shown, suggestion};
+use crate::spec::missing_artifact::why_missing;
+use crate::spec::table::{Findings, shown, suggestion};
 use crate::spec::value::{LONGEST, MOST_BYTES};
 use crate::spec::{Diagnostic, Severity, limits, outputs};
 use std::collections::BTreeMap;
@@ -37,7 +38,7 @@ fn reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
     let mut seen: BTreeMap<&str, &ArtifactRef> = BTreeMap::new();
     for read in &stage.reads {
         let span = findings.span(&format!("stages.{name}.reads.{read}"));
-        if let Some((message, hint)) = missing(job, &read.whole()) {
+        if let Some((message, hint)) = why_missing(job, &read.whole()) {
             findings.push(Diagnostic::error(span, message).with_label("not there").with_hint(hint));
         } else if let Some((message, hint)) = uneven(job, stage, read) {
             findings.push(Diagnostic::error(span, message).with_label("no copy for each").with_hint(hint));
@@ -59,56 +60,12 @@ fn reads(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {
 /// Why the copies of a stage cannot each read their own copy's artifact.
 fn uneven(job: &Job, reader: &Stage, read: &ArtifactRef) -> Option<(String, String)> {
     let ArtifactRef::Output { stage, .. } = read else { return None };
-    let copies = job.stages.get(stage)?.count;
-    if !read.is_element() || copies == reader.count {
+    let replicas = job.stages.get(stage)?.count;
+    if !read.is_element() || replicas == reader.count {
         return None;
     }
-    let message = format!("`{read}` is read by {} copies, and written by {copies}", reader.count);
+    let message = format!("`{read}` is read by {} copies, and written by {replicas}", reader.count);
     Some((message, format!("give both stages the same `count`, or read `{}` of all copies", read.whole())))
-}
-
-/// Why `read` does not exist, and what to write instead.
-pub(super) fn missing(job: &Job, read: &ArtifactRef) -> Option<(String, String)> {
-    match read {
-        ArtifactRef::Dataset(name) if job.datasets.contains_key(name) => None,
-        ArtifactRef::Dataset(name) => Some(match job.stages.get(name) {
-            Some(stage) => (format!("`{name}` is a stage, not an artifact"), name_the_artifact(name, stage)),
-            None => (format!("there is no dataset `{}`", shown(name)), artifacts_like(job, name)),
-        }),
-        ArtifactRef::Output { stage, name } => match job.stages.get(stage) {
-            Some(body) if body.writes.contains_key(name) => None,
-            Some(body) => {
-                let message = format!("stage `{stage}` writes no `{}`", shown(name));
-                let hint = match did_you_mean(name, body.writes.keys().map(String::as_str)) {
-                    Some(meant) => format!("did you mean `{stage}.{meant}`?"),
-                    None if body.writes.is_empty() => format!("it writes nothing; add it to `writes` of `{stage}`"),
-                    None => name_the_artifact(stage, body),
-                };
-                Some((message, hint))
-            }
-            None if job.datasets.contains_key(stage) => {
-                Some((format!("`{stage}` is a dataset, which has no parts"), format!("write `{stage}`")))
-            }
-            None => {
-                let message = format!("there is no stage `{}`", shown(stage));
-                Some((message, artifacts_like(job, &read.to_string())))
-            }
-        },
-    }
-}
-
-fn artifacts_like(job: &Job, name: &str) -> String {
-    let outputs =
-        job.stages.iter().flat_map(|(stage, body)| body.writes.keys().map(move |name| format!("{stage}.{name}")));
-    let artifacts: Vec<String> = job.datasets.keys().cloned().chain(outputs).collect();
-    suggestion(name, "artifacts", artifacts.iter().map(String::as_str))
-}
-
-fn name_the_artifact(name: &str, stage: &Stage) -> String {
-    match stage.writes.keys().map(|output| format!("`{name}.{output}`")).collect::<Vec<_>>().join(" or ") {
-        none if none.is_empty() => format!("it writes nothing; to wait for it write `after = [\"{name}\"]`"),
-        names => format!("name the artifact: {names}"),
-    }
 }
 
 fn after(job: &Job, name: &str, stage: &Stage, findings: &mut Findings) {

@@ -1,27 +1,50 @@
 //! The rooms of `src/` use each other only along the arrows of the map in `src/lib.rs`.
 
+mod imports;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Room, and the rooms that it may use.
-const ARROWS: [(&str, &str); 16] = [
-    ("apply", "plan state provider transfer model"),
+/// Room, and the rooms that it may use. The parts of `planning` and `execution` are rooms of their own.
+const ARROWS: [(&str, &str); 19] = [
     ("catalog", "model"),
-    ("cli", "apply catalog compile model plan planner problem provider render rule solve spec state transfer"),
-    ("compile", "model rule problem catalog"),
+    (
+        "cli",
+        "catalog execution/apply execution/provider execution/state execution/storage feeds model plan planning \
+         planning/compile planning/solve render spec",
+    ),
+    ("execution/apply", "execution/provider execution/state execution/storage model plan"),
+    ("execution/provider", "model"),
+    ("execution/state", "model plan"),
+    ("execution/storage", "model"),
+    ("feeds", "catalog model"),
     ("model", ""),
     ("plan", "model"),
-    ("planner", "model rule compile problem solve plan catalog"),
-    ("problem", "model"),
-    ("provider", "model"),
-    ("render", "apply catalog compile model plan planner problem provider rule solve spec state transfer"),
-    ("rule", "model"),
-    ("solve", "model problem"),
+    ("planning", "model plan"),
+    (
+        "planning/build",
+        "catalog model plan planning planning/compile planning/problem planning/rule planning/solve planning/verify",
+    ),
+    ("planning/compile", "catalog model planning/problem planning/rule"),
+    (
+        "planning/explain",
+        "catalog model plan planning/build planning/compile planning/problem planning/rule planning/solve",
+    ),
+    ("planning/problem", "model"),
+    ("planning/rule", "model"),
+    ("planning/solve", "model planning/problem"),
+    // Of the solver it knows the seed that a plan names, nothing else.
+    ("planning/verify", "catalog model plan planning planning/compile planning/rule planning/solve"),
+    ("render", "catalog execution/state model plan planning planning/compile planning/solve spec"),
     ("spec", "model"),
-    ("state", "model plan"),
-    ("transfer", "model"),
-    ("util", ""),
 ];
+
+/// Rooms whose folders are rooms.
+const HALVES: [&str; 2] = ["planning", "execution"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -34,39 +57,65 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Rooms named as `crate::ROOM` in the part of a file that is not a test.
-fn used(path: &Path) -> BTreeSet<String> {
-    let text = std::fs::read_to_string(path).unwrap();
+/// The source files that are not tests, by their path below `src`.
+fn files() -> BTreeMap<Vec<String>, String> {
+    let (root, mut found) = (root(), Vec::new());
+    sources(&root, &mut found);
+    let parts = |path: &Path| -> Vec<String> {
+        let path = path.strip_prefix(&root).unwrap().with_extension("");
+        path.iter().map(|part| part.to_str().unwrap().to_owned()).collect()
+    };
+    let is_test = |part: &String| matches!(part.as_str(), "tests" | "samples") || part.ends_with("_tests");
+    let all = found.iter().map(|path| (parts(path), std::fs::read_to_string(path).unwrap()));
+    all.filter(|(path, _)| !path.iter().any(is_test)).collect()
+}
+
+/// The code of a file, without comments and without its module of tests.
+fn code(text: &str) -> String {
     let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let name = |rest: &str| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>();
-    code.split("crate::").skip(1).map(name).collect()
+    code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The room of a path such as `planning::solve::backend`.
+fn room(path: &[String]) -> String {
+    let is_half = |first: &String| HALVES.contains(&first.as_str());
+    match path {
+        [first, second, ..] if is_half(first) && root().join(first).join(second).is_dir() => {
+            format!("{first}/{second}")
+        }
+        [first, ..] => first.clone(),
+        [] => String::new(),
+    }
+}
+
+/// The rooms that code names as `crate::ROOM`.
+fn rooms_used(code: &str) -> BTreeSet<String> {
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let path = |rest: &str| -> Vec<String> {
+        let end = rest.find(|letter: char| !is_name(letter) && letter != ':').unwrap_or(rest.len());
+        rest[..end].split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    };
+    code.split("crate::").skip(1).map(|rest| room(&path(rest))).collect()
 }
 
 #[test]
 fn rooms_use_each_other_along_the_arrows() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let arrows: BTreeMap<&str, BTreeSet<&str>> =
         ARROWS.iter().map(|(room, uses)| (*room, uses.split_whitespace().collect())).collect();
-    let mut files = Vec::new();
-    sources(&root, &mut files);
-    assert!(files.len() > 50);
+    let files = files();
+    assert!(files.len() > 300, "{}", files.len());
     let mut wrong = Vec::new();
-    for file in files {
-        let parts: Vec<&str> = file.strip_prefix(&root).unwrap().iter().map(|part| part.to_str().unwrap()).collect();
-        let is_test = parts.iter().any(|part| matches!(*part, "tests" | "tests.rs" | "samples.rs"));
-        if parts.len() < 2 || is_test {
-            continue;
-        }
-        let room = parts[0];
-        let allowed = arrows.get(room).unwrap_or_else(|| panic!("room {room} is not on the map"));
-        for other in used(&file) {
+    // What lies in `src` itself, and what only names the two halves, is in no room.
+    for (path, text) in files.iter().filter(|(path, _)| path.len() > 1 && path[0] != "util") {
+        let room = if path.as_slice() == ["execution", "mod"] { continue } else { room(&path[..path.len() - 1]) };
+        let allowed = arrows.get(room.as_str()).unwrap_or_else(|| panic!("room {room} is not on the map"));
+        for other in rooms_used(&code(text)) {
             if other != room
                 && other != "util"
                 && arrows.contains_key(other.as_str())
                 && !allowed.contains(other.as_str())
             {
-                wrong.push(format!("{}: {room} -> {other}", parts.join("/")));
+                wrong.push(format!("{}: {room} -> {other}", path.join("/")));
             }
         }
     }
@@ -75,11 +124,58 @@ fn rooms_use_each_other_along_the_arrows() {
 
 #[test]
 fn the_map_names_every_room() {
-    let map = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let map = std::fs::read_to_string(root().join("lib.rs")).unwrap();
     for (room, _) in ARROWS {
-        assert!(map.contains(&format!("//! | [`{room}`]")), "{room}");
-        assert!(map.contains(&format!("pub mod {room};")), "{room}");
+        assert!(map.contains(&format!("//! | [`{}`]", room.replace('/', "::"))), "{room}");
     }
+}
+
+/// Planning is pure: whatever it needs of the world comes in as a value, so equal inputs give equal plans everywhere.
+#[test]
+fn planning_reads_no_file_no_clock_and_no_environment() {
+    const EFFECTS: [&str; 8] =
+        ["tokio", "reqwest", "object_store", "std::fs", "std::env", "std::time", "std::thread", "util::clock"];
+    let mut wrong = Vec::new();
+    for (path, text) in files().iter().filter(|(path, _)| path[0] == "planning") {
+        let code = code(text);
+        let found = EFFECTS.iter().filter(|effect| code.contains(**effect));
+        wrong.extend(found.map(|effect| format!("{}: {effect}", path.join("/"))));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The catalog comes from files: only `feeds` asks the network.
+#[test]
+fn the_catalog_knows_no_network() {
+    for (path, text) in files().iter().filter(|(path, _)| path[0] == "catalog") {
+        for network in ["reqwest", "tokio", "object_store", "feeds::"] {
+            assert!(!code(text).contains(network), "{}: {network}", path.join("/"));
+        }
+    }
+}
+
+#[test]
+fn files_form_no_circles() {
+    let circles = imports::circles(&files());
+    assert!(circles.is_empty(), "files that import each other:\n{}", circles.join("\n\n"));
+}
+
+#[test]
+fn circles_are_found_through_super_and_through_what_is_handed_on() {
+    let file = |path: &str, text: &str| (path.split('/').map(str::to_owned).collect::<Vec<_>>(), text.to_owned());
+    let made = |files: &[(&str, &str)]| imports::circles(&files.iter().map(|(path, text)| file(path, text)).collect());
+    let through_super = [
+        ("a/mod", "pub mod b; pub mod c;"),
+        ("a/b", "use super::c::C; pub struct B;"),
+        ("a/c/mod", "pub mod d; pub use d::C;"),
+        ("a/c/d", "pub struct C(super::super::b::B);"),
+    ];
+    assert_eq!(made(&through_super), ["a/b uses a/c/d (a::c::C)\na/c/d uses a/b (a::b::B)"]);
+    // A `mod.rs` that only hands on is no part of a circle; one that defines what its files need is.
+    let handed_on = [("a/mod", "mod b; mod c; pub use b::B;"), ("a/b", "pub struct B;"), ("a/c", "use super::B;")];
+    assert_eq!(made(&handed_on), Vec::<String>::new());
+    let defines = [("a/mod", "mod b; pub struct A; fn f() { b::g() }"), ("a/b", "use crate::a::A; pub fn g() {}")];
+    assert_eq!(made(&defines), ["a/b uses a/mod (a::A)\na/mod uses a/b (a::b::g)"]);
 }
 
 /// `apply` and what it stands on can be simulated: the same seed gives the same story. So its choices are made in the
@@ -88,10 +184,9 @@ fn the_map_names_every_room() {
 fn what_is_simulated_leaves_nothing_to_chance() {
     const OTHER_SOURCES: [&str; 6] =
         ["SystemTime::now", "Timestamp::now", "std::time::Instant", "thread::sleep", "fastrand::", "getrandom"];
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut files, mut wrong, mut choices) = (Vec::new(), Vec::new(), 0);
-    for room in ["apply", "state", "transfer"] {
-        sources(&root.join(room), &mut files);
+    for room in ["apply", "state", "storage"] {
+        sources(&root().join("execution").join(room), &mut files);
     }
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();

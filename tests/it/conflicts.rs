@@ -7,11 +7,11 @@ use crate::case::{self, Random};
 use crate::sandbox::Sandbox;
 use insta_cmd::assert_cmd_snapshot;
 use sky::catalog::Catalog;
-use sky::compile::spot;
 use sky::model::units::div_half_even;
 use sky::model::{ArtifactRef, Job, Offer, Policy, Purchase, Reach, Stage, Work};
-use sky::planner::{self, Clashing, File, Relaxed};
-use sky::solve::Effort;
+use sky::planning::compile::spot;
+use sky::planning::solve::Effort;
+use sky::planning::{self, Clashing, ConstraintFile, Relaxed};
 use sky::spec::{self, Parsed};
 use std::collections::BTreeSet;
 
@@ -329,16 +329,16 @@ fn the_lines_that_clash_are_the_fewest() {
             continue;
         }
         let (job, policy) = (&world.job.value, &world.policy.value);
-        let found = planner::conflict(job, policy, &world.catalog, &Effort::default()).unwrap();
+        let found = planning::conflict(job, policy, &world.catalog, &Effort::default()).unwrap();
         let said = format!("case {number}\n{}\n{}\n{found:#?}", world.job.source.text, world.policy.source.text);
         cases += 1;
         let bits = |lines: &[Clashing]| -> Vec<u32> {
             let bit = |clashing: &Clashing| {
-                1 << keys.iter().position(|key| *key == clashing.line.key).unwrap_or_else(|| panic!("{said}"))
+                1 << keys.iter().position(|key| *key == clashing.constraint.key).unwrap_or_else(|| panic!("{said}"))
             };
             lines.iter().map(bit).collect()
         };
-        let taken = bits(&found.lines);
+        let taken = bits(&found.constraints);
         let clashes = |taken: u32| sets.iter().all(|broken| broken & taken != 0);
         let whole = taken.iter().sum();
         assert!(clashes(whole), "they can be kept together: {said}");
@@ -348,11 +348,12 @@ fn the_lines_that_clash_are_the_fewest() {
         assert_eq!(Some(whole.count_ones()), least, "there are fewer: {said}");
         assert!(found.smallest, "{said}");
         let every: u32 = (1 << keys.len()) - 1;
-        for (line, clashing) in taken.iter().zip(&found.lines) {
+        for (line, clashing) in taken.iter().zip(&found.constraints) {
             assert_eq!(clashing.enough, !clashes(every - line), "{said}");
             alone += usize::from(clashing.enough);
-            let source = if clashing.line.file == File::Job { &world.job.source } else { &world.policy.source };
-            assert!(by_default || source.spans.contains_key(&clashing.line.key), "{said}");
+            let source =
+                if clashing.constraint.file == ConstraintFile::Job { &world.job.source } else { &world.policy.source };
+            assert!(by_default || source.spans.contains_key(&clashing.constraint.key), "{said}");
             relaxed(&world, clashing, &said);
         }
         *sizes.entry(size).or_insert(0) += 1;
@@ -372,10 +373,10 @@ fn relaxed(world: &World, clashing: &Clashing, said: &str) {
     let (job, mut policy) = (world.job.value.clone(), world.policy.value.clone());
     let figures = relaxation.figures.as_ref();
     let reached = |policy: &Policy| {
-        let settings = planner::Settings { effort: Effort::default(), compare: false };
-        planner::plan(&job, policy, &world.catalog, &settings).ok().map(|plan| plan.totals)
+        let settings = planning::Settings { effort: Effort::default(), compare: false };
+        planning::plan(&job, policy, &world.catalog, &settings).ok().map(|plan| plan.totals)
     };
-    match (&relaxation.to, clashing.line.key.as_str()) {
+    match (&relaxation.to, clashing.constraint.key.as_str()) {
         (Relaxed::Time(time), "limits.deadline") => {
             policy.deadline = Some(*time);
             assert_eq!(reached(&policy).unwrap().makespan_ms, *time, "{said}");

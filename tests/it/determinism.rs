@@ -3,12 +3,12 @@
 use crate::case::{Random, random};
 use crate::rich::rich;
 use sky::plan::file::encode;
-use sky::planner::{self, Settings};
-use sky::solve::Effort;
+use sky::planning::solve::Effort;
+use sky::planning::{self, Settings};
 
 fn bytes(case: &crate::case::Case) -> Option<String> {
     let settings = Settings { effort: Effort::default(), compare: true };
-    let plan = planner::plan(&case.job(), &case.policy(), &case.catalog(), &settings).ok()?;
+    let plan = planning::plan(&case.job(), &case.policy(), &case.catalog(), &settings).ok()?;
     Some(encode(&plan).unwrap())
 }
 

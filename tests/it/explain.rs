@@ -5,18 +5,18 @@ use crate::oracle::{every_placement, with_limits};
 use crate::sandbox::Sandbox;
 use insta_cmd::assert_cmd_snapshot;
 use sky::catalog::Catalog;
-use sky::compile::{Candidate, Compiled, compile};
 use sky::model::{ArtifactRef, Destination, Job, Objective, Pattern, Policy, Rate};
 use sky::plan::{Plan, PlannedStage};
-use sky::planner::{self, BreakEven, Elsewhere, Settings, Why};
-use sky::problem::Instance;
-use sky::solve::{Effort, exhaustive};
+use sky::planning::compile::{Candidate, Compiled, compile};
+use sky::planning::problem::Instance;
+use sky::planning::solve::{Effort, exhaustive};
+use sky::planning::{self, BreakEven, Elsewhere, Settings, Why};
 use std::collections::BTreeSet;
 
 const EXPLAIN: [&str; 3] = ["explain", "--catalog", "catalog"];
 
 fn plan(job: &Job, policy: &Policy, catalog: &Catalog) -> Option<Plan> {
-    planner::plan(job, policy, catalog, &Settings { effort: Effort::default(), compare: false }).ok()
+    planning::plan(job, policy, catalog, &Settings { effort: Effort::default(), compare: false }).ok()
 }
 
 /// The offer of a planned stage, as an index into the catalog's offers.
@@ -43,7 +43,7 @@ fn other_places_and_prices_are_those_of_the_problem_without_them() {
         let size: usize = compiled.instance.stages.iter().map(|stage| stage.choices.len()).product();
         let Some(plan) = plan(&job, &policy, &catalog).filter(|_| size <= 5_000) else { continue };
         let explained =
-            planner::explain(&plan, &BTreeSet::new(), (&job, &policy, &catalog), &Effort::default()).unwrap();
+            planning::explain(&plan, &BTreeSet::new(), (&job, &policy, &catalog), &Effort::default()).unwrap();
         let job = sent_as_planned(&job, &plan);
         let compiled = compile(&job, &policy, &catalog).unwrap();
         assert_eq!((explained.stages.len(), explained.left_out), (plan.stages.len(), 0));
@@ -160,7 +160,7 @@ fn a_rule_costs_what_the_best_placement_saves_without_it() {
         // What the rules keep from this machine stays where it is made without them too.
         let mut job = sent_as_planned(&job, &plan);
         job.outputs.retain(|_, destination| *destination == Destination::There);
-        let explained = planner::explain(
+        let explained = planning::explain(
             &Plan { stages: Vec::new(), ..plan.clone() },
             &BTreeSet::new(),
             (&job, &policy, &catalog),
@@ -169,7 +169,7 @@ fn a_rule_costs_what_the_best_placement_saves_without_it() {
         .unwrap();
         for rule in &explained.rules {
             let mut free = policy.clone();
-            match rule.line.key.split('.').collect::<Vec<_>>()[..] {
+            match rule.constraint.key.split('.').collect::<Vec<_>>()[..] {
                 ["limits", "deadline"] => free.deadline = None,
                 ["limits", "budget"] => free.budget = None,
                 ["residency", label] => drop(free.residency.remove(label)),
@@ -178,7 +178,7 @@ fn a_rule_costs_what_the_best_placement_saves_without_it() {
                 ["clouds", "deny", cloud] => drop(free.clouds.deny.remove(&Pattern(cloud.to_owned()))),
                 ["spot", "allow"] => free.allow_spot = Some(true),
                 ["partitions", "allow"] => drop(free.partitions.insert("us-gov".to_owned())),
-                _ => panic!("case {number}: {:?}", rule.line),
+                _ => panic!("case {number}: {:?}", rule.constraint),
             }
             let compiled = compile(&job, &free, &catalog).unwrap();
             let size: usize = compiled.instance.stages.iter().map(|stage| stage.choices.len()).product();
@@ -187,8 +187,8 @@ fn a_rule_costs_what_the_best_placement_saves_without_it() {
             }
             let found = (rule.free.cost.0, i64::try_from(rule.free.makespan.0).unwrap());
             let expected = exhaustive::best(&compiled.instance).map(|(_, best)| (best.cost(), best.makespan));
-            assert_eq!(Some(found), expected, "case {number} {:?}\n{case:#?}", rule.line);
-            *priced.entry(rule.line.key.split('.').next().unwrap().to_owned()).or_insert(0) += 1;
+            assert_eq!(Some(found), expected, "case {number} {:?}\n{case:#?}", rule.constraint);
+            *priced.entry(rule.constraint.key.split('.').next().unwrap().to_owned()).or_insert(0) += 1;
             dear += usize::from(rule.free.cost < plan.totals.cost_micro_usd);
         }
     }

@@ -5,11 +5,11 @@ use crate::oracle::{every_placement, with_limits};
 use crate::sandbox::Sandbox;
 use insta_cmd::assert_cmd_snapshot;
 use sky::catalog::Catalog;
-use sky::compile::{Compiled, PartlyPriced, compile, compile_with};
 use sky::model::{Job, Objective, Policy};
-use sky::planner::{self, NoPlan};
-use sky::problem::Instance;
-use sky::solve::{Effort, exhaustive};
+use sky::planning::compile::{Compiled, PartlyPriced, compile, compile_with};
+use sky::planning::problem::Instance;
+use sky::planning::solve::{Effort, exhaustive};
+use sky::planning::{self, NoPlan};
 
 const FRONTIER: [&str; 3] = ["frontier", "--catalog", "catalog"];
 
@@ -45,9 +45,9 @@ fn the_frontier_is_that_of_all_placements() {
             continue;
         }
         let expected = every_best(&job, &policy, &catalog);
-        match planner::frontier(&job, &policy, &catalog, &Effort::default(), 1000) {
+        match planning::frontier(&job, &policy, &catalog, &Effort::default(), 1000) {
             Ok(found) => {
-                let figures = |point: &planner::Point| {
+                let figures = |point: &planning::Point| {
                     assert!(point.figures.proven, "case {number}");
                     (point.figures.cost.0, i64::try_from(point.figures.makespan.0).unwrap())
                 };
@@ -57,7 +57,7 @@ fn the_frontier_is_that_of_all_placements() {
                 points += pairs.len();
                 most = most.max(pairs.len());
                 // With fewer points: the ends are kept, and all are of the frontier.
-                let few = planner::frontier(&job, &policy, &catalog, &Effort::default(), 2).unwrap();
+                let few = planning::frontier(&job, &policy, &catalog, &Effort::default(), 2).unwrap();
                 assert_eq!((few.points.first(), few.points.last()), (found.points.first(), found.points.last()));
                 assert_eq!((few.points.len(), few.total), (pairs.len().min(2), found.total));
             }

@@ -3,12 +3,12 @@
 
 use crate::case::Case;
 use crate::sandbox::Sandbox;
-use sky::compile::Refusal;
 use sky::model::{ArtifactRef, Destination, Millis, Money, PlaceName};
 use sky::plan::{Plan, PlannedObjective, PlannedTransfer, file};
-use sky::planner::{self, NoPlan, Settings};
+use sky::planning::compile::Refusal;
+use sky::planning::solve::{Effort, Monitor, SolveMonitor};
+use sky::planning::{self, NoPlan, Settings};
 use sky::render::{graph, plan_text};
-use sky::solve::{Effort, TimeLimit};
 use std::process::Command;
 
 /// Three places of two clouds; egress costs $0.09 a GB, and nobody has measured any way.
@@ -63,9 +63,9 @@ const EU: &str = "[residency]\npersonal = [\"EU\"]\n";
 
 fn planned(case: &Case) -> Result<Plan, NoPlan> {
     let settings = Settings { effort: Effort::default(), compare: false };
-    let plan = planner::plan(&case.job(), &case.policy(), &case.catalog(), &settings)?;
+    let plan = planning::plan(&case.job(), &case.policy(), &case.catalog(), &settings)?;
     let text = file::encode(&plan).unwrap();
-    let wrong = planner::verify(&plan, &text, &case.job(), &case.policy(), &case.catalog());
+    let wrong = planning::verify(&plan, &text, &case.job(), &case.policy(), &case.catalog());
     assert!(wrong.is_empty(), "{wrong:#?}");
     Ok(plan)
 }
@@ -284,12 +284,25 @@ fn the_graph_counts_a_transfer_once_and_shows_the_way_home() {
     assert_eq!(drawn.matches("-> \"home\"").count(), 2, "{drawn}");
 }
 
+/// A time limit that was over before the planning began.
+struct LimitIsOver;
+
+impl SolveMonitor for LimitIsOver {
+    fn should_stop(&self) -> bool {
+        true
+    }
+
+    fn remaining_seconds(&self) -> Option<f64> {
+        Some(-1.0)
+    }
+}
+
 #[test]
 fn a_time_limit_that_is_over_ends_the_planning_with_what_there_is() {
     let case = case(&PERSONAL, "[limits]\ndeadline = \"9 h\"\n");
-    let effort = Effort { limit: Some(TimeLimit::new(|| -1.0)), ..Effort::default() };
+    let effort = Effort { monitor: Monitor::new(LimitIsOver), ..Effort::default() };
     let settings = Settings { effort, compare: true };
-    let plan = planner::plan(&case.job(), &case.policy(), &case.catalog(), &settings).unwrap();
+    let plan = planning::plan(&case.job(), &case.policy(), &case.catalog(), &settings).unwrap();
     assert!(plan.solver.time_limited && plan.single_cloud.is_none());
     assert_eq!(plan.transfers.len(), 1, "the rules hold all the same");
 }
@@ -348,9 +361,9 @@ fn no_plan_names_the_rule_the_output_and_the_way_out() {
 fn lines_that_clash_are_those_of_the_same_work() {
     let case = case(&PERSONAL, "[residency]\npersonal = [\"FR\"]\n[limits]\nbudget = \"$50\"\n");
     let (job, policy, catalog) = (case.job(), case.policy(), case.catalog());
-    let found = planner::conflict(&job, &policy, &catalog, &Effort::default()).unwrap();
+    let found = planning::conflict(&job, &policy, &catalog, &Effort::default()).unwrap();
     let mut lines: Vec<(&str, bool)> =
-        found.lines.iter().map(|clashing| (clashing.line.key.as_str(), clashing.enough)).collect();
+        found.constraints.iter().map(|clashing| (clashing.constraint.key.as_str(), clashing.enough)).collect();
     lines.sort_unstable();
     assert_eq!(lines, [("limits.budget", true), ("residency.personal", true)]);
 }

@@ -29,6 +29,8 @@ mod mps;
 mod names;
 mod offline;
 mod oracle;
+mod own_hosts;
+mod pinned_plans;
 mod plans;
 mod policies;
 mod preview;

@@ -4,11 +4,12 @@
 use crate::case::random;
 use crate::rich::rich;
 use crate::sandbox::Sandbox;
-use sky::compile;
 use sky::model::{Objective, Policy};
-use sky::problem::{Column, Goal, Program, Row, Target, lower};
-use sky::solve::solver::{Answer, Effort, Solver};
-use sky::solve::{Highs, Outcome, solve};
+use sky::planning::compile;
+use sky::planning::problem::{Column, Goal, Program, Row, Target, lower};
+use sky::planning::solve::Effort;
+use sky::planning::solve::solver::{Answer, Solver};
+use sky::planning::solve::{Highs, Outcome, solve};
 use std::collections::BTreeMap;
 
 /// Reads free-format MPS with integer markers, RANGES, and bounds LO, UP and PL.
@@ -119,7 +120,7 @@ fn files_say_what_the_program_says() {
         };
         let target = Target { objective, ..Target::default() };
         let program = lower(&compiled.instance, &target).program;
-        let text = sky::planner::program(&job, &policy, &catalog, &sky::solve::Effort::default()).unwrap();
+        let text = sky::planning::program(&job, &policy, &catalog, &sky::planning::solve::Effort::default()).unwrap();
         let again = read(&text);
         assert_eq!(again, program, "case {number}");
         read_back += 1;
@@ -145,9 +146,9 @@ fn files_of_rich_cases_solve_to_the_objectives_of_their_plans() {
     for number in 230_000..230_120 {
         let case = rich(number);
         let (job, policy, catalog) = (case.job(), case.policy(), case.catalog());
-        let settings = sky::planner::Settings { effort: Effort::default(), compare: false };
-        let Ok(plan) = sky::planner::plan(&job, &policy, &catalog, &settings) else { continue };
-        let text = sky::planner::program(&job, &policy, &catalog, &Effort::default()).unwrap();
+        let settings = sky::planning::Settings { effort: Effort::default(), compare: false };
+        let Ok(plan) = sky::planning::plan(&job, &policy, &catalog, &settings) else { continue };
+        let text = sky::planning::program(&job, &policy, &catalog, &Effort::default()).unwrap();
         let value = match policy.minimize {
             Objective::Time => i64::try_from(plan.totals.makespan_ms.0).unwrap(),
             // With what the time is worth: with weights the bound is that of the sum.

@@ -2,8 +2,8 @@
 
 use crate::europe::{catalog, job};
 use sky::plan::Plan;
-use sky::planner::{self, Settings};
-use sky::solve::Effort;
+use sky::planning::solve::Effort;
+use sky::planning::{self, Settings};
 use sky::spec;
 use std::collections::BTreeSet;
 
@@ -25,7 +25,7 @@ fn planned(name: &str) -> (String, String, u64, i64) {
     let policy = spec::policy::parse(name, text).unwrap();
     assert!(policy.warnings.is_empty(), "{name}: {:?}", policy.warnings);
     let settings = Settings { effort: Effort::default(), compare: false };
-    let plan: Plan = planner::plan(&job(JOB), &policy.value, &catalog(), &settings).unwrap();
+    let plan: Plan = planning::plan(&job(JOB), &policy.value, &catalog(), &settings).unwrap();
     let stage = &plan.stages[0];
     let (hours, cents) = (plan.totals.makespan_ms.0 / 3_600_000, plan.totals.cost_micro_usd.0 / 10_000);
     (stage.place.to_string(), stage.instance_type.clone(), hours, cents)
@@ -58,7 +58,7 @@ fn eu_only_leaves_out_unknown_countries_london_and_zurich() {
     let policy = spec::policy::parse("eu-only", &text).unwrap().value;
     let settings = Settings { effort: Effort::default(), compare: false };
     let place = |policy: &sky::model::Policy| {
-        planner::plan(&job(JOB), policy, &catalog(), &settings).unwrap().stages[0].place.to_string()
+        planning::plan(&job(JOB), policy, &catalog(), &settings).unwrap().stages[0].place.to_string()
     };
     assert_eq!(place(&policy), "aws:eu-central-1");
     // Without the policy it would be where nobody has told the country; then in the USA, in
@@ -108,7 +108,7 @@ fn names_that_the_catalog_does_not_have_are_said() {
     let policy = spec::policy::parse("policy.toml", policy).unwrap();
     assert!(policy.warnings.is_empty());
     let settings = Settings { effort: Effort::default(), compare: false };
-    let plan: Plan = planner::plan(&job(JOB), &policy.value, &catalog(), &settings).unwrap();
+    let plan: Plan = planning::plan(&job(JOB), &policy.value, &catalog(), &settings).unwrap();
     let expected = [
         "accounts: the catalog has no cloud `amazon`",
         "quotas of `aws:*`: the catalog has no accelerator `V1000`",

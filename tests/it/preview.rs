@@ -275,7 +275,7 @@ fn states_of_earlier_versions_are_compared_by_the_digests_that_they_have() {
     let place = Place::new(&ROWS);
     ended(&place.apply(&[]), 0);
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/states/definitions-by-name.json");
-    let old: sky::state::State = serde_json::from_str(&std::fs::read_to_string(fixture).unwrap()).unwrap();
+    let old: sky::execution::state::State = serde_json::from_str(&std::fs::read_to_string(fixture).unwrap()).unwrap();
     let mut state = place.state();
     for (name, record) in &mut state.stages {
         assert_ne!(record.definition, old.stages[name].definition);

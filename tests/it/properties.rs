@@ -4,13 +4,13 @@ use crate::case::{Case, random};
 use sky::catalog::Catalog;
 use sky::model::{Allowance, ArtifactRef, Job, Millis, Money, Objective, Policy, Rate};
 use sky::plan::Plan;
-use sky::planner::{self, NoPlan, Settings};
-use sky::solve::Effort;
+use sky::planning::solve::Effort;
+use sky::planning::{self, NoPlan, Settings};
 use std::collections::BTreeMap;
 
 fn plan(job: &Job, policy: &Policy, catalog: &Catalog) -> Option<Plan> {
     let settings = Settings { effort: Effort::default(), compare: false };
-    match planner::plan(job, policy, catalog, &settings) {
+    match planning::plan(job, policy, catalog, &settings) {
         Ok(plan) => Some(plan),
         Err(NoPlan::Infeasible(_) | NoPlan::Refused(_)) => None,
         Err(error) => panic!("{error:?}"),

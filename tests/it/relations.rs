@@ -6,13 +6,13 @@ use crate::rich;
 use sky::catalog::Catalog;
 use sky::model::policy::Link;
 use sky::model::{Allowance, Bytes, DataRate, Job, Millis, Objective, Pattern, Policy};
-use sky::planner::{self, NoPlan, Settings};
-use sky::solve::Effort;
+use sky::planning::solve::Effort;
+use sky::planning::{self, NoPlan, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is minimised first, then what breaks ties; no plan is worse than every plan.
 fn value(job: &Job, policy: &Policy, catalog: &Catalog) -> (i128, i128) {
-    let plan = match planner::plan(job, policy, catalog, &Settings { effort: Effort::default(), compare: false }) {
+    let plan = match planning::plan(job, policy, catalog, &Settings { effort: Effort::default(), compare: false }) {
         Ok(plan) => plan,
         Err(NoPlan::Infeasible(_) | NoPlan::Refused(_)) => return (i128::MAX, i128::MAX),
         Err(error) => panic!("{error:?}"),
@@ -81,7 +81,7 @@ fn one_rule_less_is_never_worse() {
         // By default results that no rule keeps come home: the work must be the same without a rule.
         job.outputs = rich::rich(number).staying().outputs;
         if let Ok(plan) =
-            planner::plan(&job, &policy, &catalog, &Settings { effort: Effort::default(), compare: false })
+            planning::plan(&job, &policy, &catalog, &Settings { effort: Effort::default(), compare: false })
         {
             // Limits that just hold, and some that do not.
             policy.deadline = Some(Millis(plan.totals.makespan_ms.0 * (95 + number % 10) / 100));

@@ -4,10 +4,10 @@
 
 use crate::europe::{self, job, policy};
 use sky::catalog::Catalog;
-use sky::compile;
 use sky::model::{Job, Policy, Purchase, Reach, Tee};
-use sky::planner::{self, Settings};
-use sky::solve::Effort;
+use sky::planning::compile;
+use sky::planning::solve::Effort;
+use sky::planning::{self, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 
 type Places = BTreeSet<String>;
@@ -242,7 +242,7 @@ fn rules_add_up() {
 fn plans_keep_the_rules_where_it_costs_them_something() {
     let catalog = europe::catalog();
     let settings = Settings { effort: Effort::default(), compare: false };
-    let plan = |text: &str| planner::plan(&job(CHAIN), &policy(text), &catalog, &settings).unwrap();
+    let plan = |text: &str| planning::plan(&job(CHAIN), &policy(text), &catalog, &settings).unwrap();
     let free = plan("");
     // Cheapest of all, and in no known country's reach: $0.80 an hour.
     assert!(free.stages.iter().any(|stage| stage.place.to_string() == "vast:de"));
@@ -259,7 +259,7 @@ fn plans_keep_the_rules_where_it_costs_them_something() {
 fn data_that_already_lies_outside_is_said() {
     let catalog = europe::catalog();
     let settings = Settings { effort: Effort::default(), compare: false };
-    let plan = |text: &str| planner::plan(&job(CHAIN), &policy(text), &catalog, &settings).unwrap();
+    let plan = |text: &str| planning::plan(&job(CHAIN), &policy(text), &catalog, &settings).unwrap();
     assert_eq!(plan("[residency]\ndefault = [\"EU\"]").warnings, Vec::<String>::new());
     let warnings = plan("[residency]\npersonal = [\"DE\", \"FR\"]").warnings;
     assert_eq!(

@@ -5,8 +5,8 @@ use crate::case::{Case, Random};
 use crate::sandbox::Sandbox;
 use sky::model::Money;
 use sky::plan::file;
-use sky::planner::{self, NoPlan, Settings};
-use sky::solve::Effort;
+use sky::planning::solve::Effort;
+use sky::planning::{self, NoPlan, Settings};
 
 /// Place, country, within reach of the US CLOUD Act, closed class.
 const PLACES: [(&str, &str, bool, &str); 7] = [
@@ -241,7 +241,7 @@ fn a_thousand_random_requests() {
         let (job, policy) = (case.job(), case.policy());
         let answers = asked.answers();
         let settings = Settings { effort: Effort::default(), compare: false };
-        match planner::plan(&job, &policy, &catalog, &settings) {
+        match planning::plan(&job, &policy, &catalog, &settings) {
             Ok(plan) => {
                 planned += 1;
                 let stage = &plan.stages[0];
@@ -250,7 +250,7 @@ fn a_thousand_random_requests() {
                 let least = answers.iter().map(|(_, _, cost)| *cost).min().unwrap();
                 assert_eq!(plan.totals.cost_micro_usd, Money(least), "{number}: {asked:?}");
                 let text = file::encode(&plan).unwrap();
-                assert_eq!(planner::verify(&plan, &text, &job, &policy, &catalog), [], "{number}: {asked:?}");
+                assert_eq!(planning::verify(&plan, &text, &job, &policy, &catalog), [], "{number}: {asked:?}");
             }
             Err(NoPlan::Refused(_) | NoPlan::Infeasible(_)) => {
                 refused += 1;

@@ -5,8 +5,8 @@ use crate::europe::{self, job, policy};
 use sky::catalog::Catalog;
 use sky::model::{Job, Policy, Tee};
 use sky::plan::{Plan, file};
-use sky::planner::{self, Settings};
-use sky::solve::Effort;
+use sky::planning::solve::Effort;
+use sky::planning::{self, Settings};
 
 /// `read` reads personal data; `free` reads nothing.
 const JOB: &str = r#"
@@ -36,7 +36,7 @@ fn catalog() -> Catalog {
 }
 
 fn plan(job: &Job, policy: &Policy, catalog: &Catalog) -> Option<Plan> {
-    planner::plan(job, policy, catalog, &Settings { effort: Effort::default(), compare: false }).ok()
+    planning::plan(job, policy, catalog, &Settings { effort: Effort::default(), compare: false }).ok()
 }
 
 /// What the machines of the stage that reads personal data must run with: as planned, then its
@@ -45,7 +45,7 @@ fn demanded(needs: &str, trust: &str) -> Option<Vec<(String, Option<Tee>)>> {
     let (job, policy, catalog) = (with_needs(needs), policy(trust), catalog());
     let plan = plan(&job, &policy, &catalog)?;
     let text = file::encode(&plan).unwrap();
-    assert_eq!(planner::verify(&plan, &text, &job, &policy, &catalog), []);
+    assert_eq!(planning::verify(&plan, &text, &job, &policy, &catalog), []);
     let of = |name: &str| plan.stages.iter().find(|stage| stage.name == name).unwrap();
     // What demands nothing says nothing.
     let free = of("free");
@@ -109,7 +109,7 @@ fn a_plan_that_demands_less_is_refused() {
         // Also by somebody who signs it anew.
         let digest = file::self_digest(&plan).unwrap();
         let plan = Plan { digest: Some(digest), ..plan };
-        let found = planner::verify(&plan, &file::encode(&plan).unwrap(), &job, &policy, &catalog);
+        let found = planning::verify(&plan, &file::encode(&plan).unwrap(), &job, &policy, &catalog);
         assert!(found.iter().any(|difference| difference.at == at), "{found:?}");
     }
 }

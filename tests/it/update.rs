@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::Ordering;
 
-#[path = "../../src/catalog/source/live/tests/server.rs"]
+#[path = "../../src/feeds/live/tests/server.rs"]
 #[expect(dead_code, reason = "the sources' own tests use the rest")]
 mod server;
 

@@ -6,14 +6,14 @@ use insta_cmd::assert_cmd_snapshot;
 use serde_json::Value;
 use sky::model::canonical;
 use sky::plan::{Plan, file};
-use sky::planner::{self, Settings};
-use sky::solve::Effort;
+use sky::planning::solve::Effort;
+use sky::planning::{self, Settings};
 
 const VERIFY: [&str; 4] = ["verify", "plan.json", "--catalog", "catalog"];
 
 fn planned(case: &Case) -> Option<Plan> {
     let settings = Settings { effort: Effort::default(), compare: true };
-    planner::plan(&case.job(), &case.policy(), &case.catalog(), &settings).ok()
+    planning::plan(&case.job(), &case.policy(), &case.catalog(), &settings).ok()
 }
 
 /// The text of every leaf of a plan, by its path.
@@ -77,7 +77,7 @@ fn a_plan_with_one_change_is_refused() {
         let Some(plan) = planned(&case) else { continue };
         let (job, policy, catalog) = (case.job(), case.policy(), case.catalog());
         let text = file::encode(&plan).unwrap();
-        assert_eq!(planner::verify(&plan, &text, &job, &policy, &catalog), [], "case {number}\n{case:#?}\n{text}");
+        assert_eq!(planning::verify(&plan, &text, &job, &policy, &catalog), [], "case {number}\n{case:#?}\n{text}");
         plans += 1;
         let value: Value = serde_json::from_str(&text).unwrap();
         let mut all = Vec::new();
@@ -102,7 +102,7 @@ fn a_plan_with_one_change_is_refused() {
             // Inputs that differ are refused before.
             let stale = path[0] == "inputs";
             let refused =
-                |plan: &Plan, text: &str| stale || !planner::verify(plan, text, &job, &policy, &catalog).is_empty();
+                |plan: &Plan, text: &str| stale || !planning::verify(plan, text, &job, &policy, &catalog).is_empty();
             assert!(refused(&plan, &text), "{said}");
             unsigned += 1;
             if !takes_a_solver(&path) {
@@ -178,9 +178,9 @@ fn a_plan_of_all_features_is_verified() {
     let job = sky::spec::job::parse("job.toml", RICH_JOB).unwrap().value;
     let policy = sky::spec::policy::parse("policy.toml", RICH_POLICY).unwrap().value;
     let settings = Settings { effort: Effort::default(), compare: false };
-    let plan = planner::plan(&job, &policy, &catalog, &settings).unwrap();
+    let plan = planning::plan(&job, &policy, &catalog, &settings).unwrap();
     let text = file::encode(&plan).unwrap();
-    assert_eq!(planner::verify(&plan, &text, &job, &policy, &catalog), []);
+    assert_eq!(planning::verify(&plan, &text, &job, &policy, &catalog), []);
     assert!(plan.totals.storage_micro_usd.0 > 0 && plan.stages.iter().any(|stage| stage.spot.is_some()), "{text}");
     assert!(plan.stages.iter().any(|stage| stage.copy.is_some()) && !plan.transfers.is_empty(), "{text}");
     let value: Value = serde_json::from_str(&text).unwrap();
@@ -210,7 +210,7 @@ fn a_plan_of_all_features_is_verified() {
         let mut plan: Plan = serde_json::from_value(mutant).unwrap();
         plan.digest = Some(file::self_digest(&plan).unwrap());
         let text = file::encode(&plan).unwrap();
-        assert_ne!(planner::verify(&plan, &text, &job, &policy, &catalog), [], "{path:?}");
+        assert_ne!(planning::verify(&plan, &text, &job, &policy, &catalog), [], "{path:?}");
     }
 }
 

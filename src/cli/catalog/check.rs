@@ -1,6 +1,6 @@
 //! `sky catalog check`.
 
-use super::table::{self, pretty, table_text};
+use super::offer_table::{self, pretty, table_text};
 use crate::catalog::Catalog;
 use crate::catalog::check::{self, Finding};
 use crate::catalog::files::File;
@@ -102,7 +102,7 @@ fn text(
         if of_title.is_empty() {
             continue;
         }
-        let mut table = table::new(&["KIND", "NAME", "WHAT"]);
+        let mut table = offer_table::new_table(&["KIND", "NAME", "WHAT"]);
         for (kind, of_kind) in of_title {
             for one in of_kind.iter().take(limit) {
                 let name = match &one.instance_type {

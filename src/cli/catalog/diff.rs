@@ -1,7 +1,7 @@
 //! `sky catalog diff`: what changed in price, and which saved plans that touches.
 
-use super::table::{self, pretty, table_text};
-use super::terms::percent_of;
+use super::cloud_terms::percent_of;
+use super::offer_table::{self, pretty, table_text};
 use crate::catalog::diff::{self, CloudChange, Differences, PriceChange};
 use crate::catalog::files::CATALOG;
 use crate::catalog::lock::{self, LOCK, Lock};
@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, load};
 use crate::cli::{Exit, Failure, Terminal, lock as locks};
 use crate::model::{Money, units::grouped};
 use crate::plan::{Plan, file as plan_file};
-use crate::planner::{self, Touched};
+use crate::planning::{self, Repriced};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -41,11 +41,11 @@ pub struct DiffArgs {
 
 /// One side of a comparison.
 struct Side {
-    /// As people call it.
+    /// The name for people.
     name: String,
     date: String,
     digest: String,
-    /// None: it is known by its lock only.
+    /// The catalog; none: only its lock is known.
     catalog: Option<Catalog>,
     lock: Option<Lock>,
 }
@@ -74,10 +74,10 @@ pub fn run(args: &DiffArgs, named: Option<&Path>, terminal: &Terminal) -> Result
     let (Some(before), Some(after)) = (&old.catalog, &new.catalog) else { return by_locks(args, &old, &new, terminal) };
     let found = diff::between(before, after);
     let plans = plans(&args.plans)?;
-    let touched: Vec<(String, usize, Money, Touched)> = plans
+    let touched: Vec<(String, usize, Money, Repriced)> = plans
         .into_iter()
         .map(|(name, plan)| {
-            (name, plan.stages.len(), plan.totals.cost_micro_usd, planner::touched(&plan, before, after))
+            (name, plan.stages.len(), plan.totals.cost_micro_usd, planning::reprice(&plan, before, after))
         })
         .collect();
     let differs = old.digest != new.digest;
@@ -193,7 +193,7 @@ fn heads(old: &Side, new: &Side) -> String {
     line("old", old) + &line("new", new)
 }
 
-type Plans = [(String, usize, Money, Touched)];
+type Plans = [(String, usize, Money, Repriced)];
 
 fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize) -> String {
     let mut text = heads(old, new);
@@ -205,7 +205,8 @@ fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize
     }
     let shown = &found.prices[..limit];
     if !shown.is_empty() {
-        let mut table = table::new(&["PLACE", "INSTANCE TYPE", "PURCHASE", "OLD", "NEW", "CHANGE", "AS OF"]);
+        let mut table =
+            offer_table::new_table(&["PLACE", "INSTANCE TYPE", "PURCHASE", "OLD", "NEW", "CHANGE", "AS OF"]);
         for change in shown {
             table.add_row([
                 change.place.to_string(),
@@ -217,7 +218,7 @@ fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize
                 change.date.clone(),
             ]);
         }
-        table::right(&mut table, &[3, 4, 5]);
+        offer_table::align_right(&mut table, &[3, 4, 5]);
         let _ = write!(text, "\n{}", table_text(&table));
         if limit < found.prices.len() {
             let all = grouped(found.prices.len() as i128);
@@ -252,7 +253,7 @@ fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize
     text
 }
 
-fn verdict(stages: usize, total: Money, touched: &Touched) -> String {
+fn verdict(stages: usize, total: Money, touched: &Repriced) -> String {
     let mut text = format!("{} of {stages} stages", touched.stages.len());
     if !touched.transfers.is_empty() {
         let _ = write!(text, " and {} transfers", touched.transfers.len());
@@ -282,12 +283,12 @@ pub(super) fn summary(found: &Differences) -> String {
     let mut text = String::new();
     let changed = |change: &CloudChange| change.risen + change.fallen + change.new + change.gone > 0;
     if found.clouds.values().any(changed) {
-        let mut table = table::new(&["CLOUD", "RISEN", "FALLEN", "NEW", "GONE", "SAME"]);
+        let mut table = offer_table::new_table(&["CLOUD", "RISEN", "FALLEN", "NEW", "GONE", "SAME"]);
         for (cloud, change) in found.clouds.iter().filter(|(_, change)| changed(change)) {
             let counts = [change.risen, change.fallen, change.new, change.gone, change.same];
             table.add_row(std::iter::once(cloud.clone()).chain(counts.map(|count| count.to_string())));
         }
-        table::right(&mut table, &[1, 2, 3, 4, 5]);
+        offer_table::align_right(&mut table, &[1, 2, 3, 4, 5]);
         text.push_str(&table_text(&table));
     } else {
         text.push_str("No price of a machine differs.\n");

@@ -1,8 +1,8 @@
 //! `sky catalog import`.
 
-use super::table::pretty;
+use super::offer_table::pretty;
 use crate::catalog::CatalogError;
-use crate::catalog::source::{self, Options, Report};
+use crate::feeds::{self, ImportOptions, ImportReport};
 use clap::Args;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -45,7 +45,7 @@ pub struct ImportArgs {
 
 /// `sky catalog import`.
 pub fn import(args: &ImportArgs) -> Result<String, CatalogError> {
-    let options = Options {
+    let options = ImportOptions {
         cloud: args.cloud.clone(),
         dates: args.dates.clone(),
         about: args.about.clone(),
@@ -53,7 +53,7 @@ pub fn import(args: &ImportArgs) -> Result<String, CatalogError> {
         full: args.full,
         guess: None,
     };
-    let report = source::import(&args.kind, &args.path, &options, &args.out)?;
+    let report = feeds::import(&args.kind, &args.path, &options, &args.out)?;
     if args.json {
         let (rows, about) = left_out_json(&report);
         return Ok(pretty(&json!({
@@ -65,7 +65,7 @@ pub fn import(args: &ImportArgs) -> Result<String, CatalogError> {
 }
 
 /// Rows that were left out, by reason: how many, and what they are about.
-pub fn left_out_json(report: &Report) -> (Value, Value) {
+pub fn left_out_json(report: &ImportReport) -> (Value, Value) {
     let left_out = report.left_out.iter();
     let about = left_out.clone().filter(|(_, left)| !left.about.is_empty());
     let about: BTreeMap<&String, _> = about.map(|(why, left)| (why, &left.about)).collect();
@@ -74,7 +74,7 @@ pub fn left_out_json(report: &Report) -> (Value, Value) {
 }
 
 /// What an import did, as text.
-pub fn report_text(report: &Report, out: &Path) -> String {
+pub fn report_text(report: &ImportReport, out: &Path) -> String {
     let mut text: String = report.notes.iter().map(|note| format!("{note}\n")).collect();
     let mut part = |title: &str, lines: Vec<(usize, String)>| {
         if !lines.is_empty() {

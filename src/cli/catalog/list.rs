@@ -1,6 +1,6 @@
 //! `sky catalog list`.
 
-use super::table::{accelerator_flag, offer_json, offer_table, pretty};
+use super::offer_table::{accelerator_flag, offer_json, offer_table, pretty};
 use crate::catalog::query::{self, Filter};
 use crate::catalog::{Catalog, CatalogError};
 use crate::model::{Bytes, Pattern, geography};

@@ -1,15 +1,15 @@
 //! `sky catalog list|search|show|import|update|register|lock|diff|check`.
 
 mod check;
+mod cloud_terms;
 mod diff;
 mod import;
 mod list;
 mod lock;
+mod offer_table;
 mod register;
 mod search;
 mod show;
-mod table;
-mod terms;
 #[cfg(test)]
 mod tests;
 mod update;

@@ -1,8 +1,8 @@
 //! `sky catalog register`.
 
-use super::table::pretty;
+use super::offer_table::pretty;
 use crate::catalog::CatalogError;
-use crate::catalog::join::{self, Joined, Options};
+use crate::feeds::register::{self, RegisterOptions, Registration};
 use crate::util::clock;
 use clap::Args;
 use serde_json::json;
@@ -41,7 +41,7 @@ pub fn register(args: &RegisterArgs, out: &Path) -> Result<String, CatalogError>
     let today = today
         .parse()
         .map_err(|_| CatalogError::file("--as-of", format!("`{today}` is not a day"), "write it like 2026-12-31"))?;
-    let options = Options {
+    let options = RegisterOptions {
         location: args.file.clone(),
         signature: args.signature.clone().unwrap_or_default(),
         keys: args.keys.clone(),
@@ -49,41 +49,41 @@ pub fn register(args: &RegisterArgs, out: &Path) -> Result<String, CatalogError>
         replace: args.replace,
         today,
     };
-    let joined = join::register(&options, out)?;
-    Ok(if args.json { to_json(&joined, out) } else { text(&joined, out) })
+    let registration = register::register(&options, out)?;
+    Ok(if args.json { to_json(&registration, out) } else { text(&registration, out) })
 }
 
-fn to_json(joined: &Joined, out: &Path) -> String {
+fn to_json(registration: &Registration, out: &Path) -> String {
     pretty(&json!({
-        "catalog": out, "cloud": joined.cloud, "about": joined.about, "key": joined.key,
-        "valid_until": joined.valid_until, "places": joined.places, "machines": joined.machines,
-        "prices": joined.prices, "services": joined.services, "left_out": joined.left_out,
-        "replaced": joined.replaced, "created": joined.created, "changed": joined.changed,
+        "catalog": out, "cloud": registration.cloud, "about": registration.about, "key": registration.key,
+        "valid_until": registration.valid_until, "places": registration.places, "machines": registration.machines,
+        "prices": registration.prices, "services": registration.services, "left_out": registration.left_out,
+        "replaced": registration.replaced, "created": registration.created, "changed": registration.changed,
     }))
 }
 
-fn text(joined: &Joined, out: &Path) -> String {
+fn text(registration: &Registration, out: &Path) -> String {
     let mut text = String::new();
     let count = |count: usize, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
-    let verb = if joined.replaced { "is registered again" } else { "is registered" };
+    let verb = if registration.replaced { "is registered again" } else { "is registered" };
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "{} ({}) {verb} in {}.", joined.cloud, joined.about, out.display());
+    let _ = writeln!(text, "{} ({}) {verb} in {}.", registration.cloud, registration.about, out.display());
     let _ = writeln!(
         text,
         "  {}, {}, {}, {}",
-        count(joined.places, "place"),
-        count(joined.machines, "machine type"),
-        count(joined.prices, "price"),
-        count(joined.services, "service offer"),
+        count(registration.places, "place"),
+        count(registration.machines, "machine type"),
+        count(registration.prices, "price"),
+        count(registration.services, "service offer"),
     );
-    let _ = match &joined.key {
-        Some(key) => writeln!(text, "  signed by {key}; holds until {}", joined.valid_until),
-        None => writeln!(text, "  not signed; holds until {}", joined.valid_until),
+    let _ = match &registration.key {
+        Some(key) => writeln!(text, "  signed by {key}; holds until {}", registration.valid_until),
+        None => writeln!(text, "  not signed; holds until {}", registration.valid_until),
     };
-    for why in &joined.left_out {
+    for why in &registration.left_out {
         let _ = writeln!(text, "  left out: {why}");
     }
-    if joined.created {
+    if registration.created {
         let _ = writeln!(text, "The folder is new: it has all of the shipped catalog too.");
     }
     text

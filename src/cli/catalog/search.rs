@@ -1,8 +1,8 @@
 //! `sky catalog search`.
 
-use super::table::{accelerator_flag, offer_json, offer_table, pretty};
+use super::offer_table::{accelerator_flag, offer_json, offer_table, pretty};
 use crate::catalog::search::{self, Search};
-use crate::catalog::words::{self, Misunderstood};
+use crate::catalog::search_words::{self, Misunderstood};
 use crate::catalog::{Catalog, CatalogError, query};
 use crate::model::{Bytes, Pattern, Rate, ServiceNeed, Tee};
 use clap::Args;
@@ -63,7 +63,7 @@ pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogErr
     if args.json {
         let rows: Vec<Value> = offers[..shown].iter().map(|offer| offer_json(catalog, offer)).collect();
         return Ok(pretty(&json!({
-            "query": said, "offers": rows, "found": offers.len(), "lapsed": super::table::lapsed_json(catalog, &lapsed),
+            "query": said, "offers": rows, "found": offers.len(), "lapsed": super::offer_table::lapsed_json(catalog, &lapsed),
             "catalog": catalog.digest,
         })));
     }
@@ -74,39 +74,27 @@ pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogErr
         1 => writeln!(text, "1 offer: {said}."),
         found => writeln!(text, "{found} offers: {said}."),
     };
-    text.push_str(&super::table::lapsed_text(catalog, &lapsed));
+    text.push_str(&super::offer_table::lapsed_text(catalog, &lapsed));
     Ok(text)
 }
 
-/// Flags and words as one; what both say is said twice, which is a mistake.
+/// The search that words and flags ask for together; what both say is said twice, which is a mistake.
 fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
     let mut search = Search::default();
     let query = args.query.join(" ");
     let misread = |at: &str, error: Misunderstood| CatalogError::file(at, error.message, error.hint);
-    words::read(&query, catalog, &mut search).map_err(|error| misread(&format!("\"{query}\""), error))?;
-    let twice =
-        |flag: &str| CatalogError::file(flag, "the words say it too", "say it once: in the words or by the flag");
+    search_words::read(&query, catalog, &mut search).map_err(|error| misread(&format!("\"{query}\""), error))?;
     if let Some(text) = &args.accelerator {
         let need = accelerator_flag(catalog, text)?;
         if search.accelerator.replace(need).is_some() {
-            return Err(twice("--accelerator"));
+            return Err(said_twice("--accelerator"));
         }
     }
     for word in &args.within {
-        words::where_to(word, catalog, &mut search).map_err(|error| misread("--in", error))?;
+        search_words::where_to(word, catalog, &mut search).map_err(|error| misread("--in", error))?;
     }
     for cloud in &args.cloud {
-        if cloud.contains(':') {
-            let hint = "write a cloud such as aws; places go to --in";
-            return Err(CatalogError::file("--cloud", format!("`{cloud}` is no cloud"), hint));
-        }
-        let pattern = Pattern(cloud.clone());
-        if !catalog.places.iter().any(|place| pattern.matches(&place.name.cloud)) {
-            let clouds: Vec<&str> = query::counts(catalog).into_keys().collect();
-            let hint = format!("the clouds are {}", clouds.join(", "));
-            return Err(CatalogError::file("--cloud", format!("`{cloud}` is no cloud of this catalog"), hint));
-        }
-        search.clouds.insert(pattern);
+        search.clouds.insert(cloud_flag(catalog, cloud)?);
     }
     search.instance_type = args.instance_type.clone().map(Pattern);
     if let Some(text) = &args.max_price {
@@ -114,7 +102,7 @@ fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
         let rate = Rate::parse_usd(plain)
             .map_err(|error| CatalogError::file("--max-price", error.to_string(), "write it like --max-price 20"))?;
         if search.max_rate.replace(rate).is_some() {
-            return Err(twice("--max-price"));
+            return Err(said_twice("--max-price"));
         }
     }
     if let Some(count) = args.min_vcpus {
@@ -125,31 +113,58 @@ fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
         search.min_memory = search.min_memory.max(size);
     }
     for text in &args.tee {
-        let tee = Tee::parse(text).ok_or_else(|| {
-            let names: Vec<&str> = Tee::ALL.into_iter().map(Tee::name).collect();
-            CatalogError::file(
-                "--tee",
-                format!("unknown environment `{text}`"),
-                format!("it is one of {}", names.join(", ")),
-            )
-        })?;
-        search.tee.insert(tee);
+        search.tee.insert(tee_flag(text)?);
     }
     if let Some(text) = &args.service {
-        let need = ServiceNeed::parse(text).map_err(|message| CatalogError::file("--service", message, ""))?;
-        if !search::has_service(catalog, &need.name) {
-            let known: BTreeSet<&str> =
-                catalog.machines.iter().filter_map(|machine| Some(machine.service.as_ref()?.name.as_str())).collect();
-            let hint = match known.is_empty() {
-                true => "this catalog has no services".to_owned(),
-                false => format!("it has {}", known.into_iter().collect::<Vec<_>>().join(", ")),
-            };
-            return Err(CatalogError::file("--service", format!("unknown service `{}`", need.name), hint));
-        }
+        let need = service_flag(catalog, text)?;
         if search.service.replace(need).is_some() {
-            return Err(twice("--service"));
+            return Err(said_twice("--service"));
         }
     }
     search.spot |= args.spot;
     Ok(search)
+}
+
+/// The fault of a flag that says what the words say too.
+fn said_twice(flag: &str) -> CatalogError {
+    CatalogError::file(flag, "the words say it too", "say it once: in the words or by the flag")
+}
+
+/// The pattern of `--cloud`, which must match a cloud of the catalog.
+fn cloud_flag(catalog: &Catalog, cloud: &str) -> Result<Pattern, CatalogError> {
+    if cloud.contains(':') {
+        let hint = "write a cloud such as aws; places go to --in";
+        return Err(CatalogError::file("--cloud", format!("`{cloud}` is no cloud"), hint));
+    }
+    let pattern = Pattern(cloud.to_owned());
+    if !catalog.places.iter().any(|place| pattern.matches(&place.name.cloud)) {
+        let clouds: Vec<&str> = query::counts(catalog).into_keys().collect();
+        let hint = format!("the clouds are {}", clouds.join(", "));
+        return Err(CatalogError::file("--cloud", format!("`{cloud}` is no cloud of this catalog"), hint));
+    }
+    Ok(pattern)
+}
+
+/// The confidential-computing environment of `--tee`.
+fn tee_flag(text: &str) -> Result<Tee, CatalogError> {
+    Tee::parse(text).ok_or_else(|| {
+        let names: Vec<&str> = Tee::ALL.into_iter().map(Tee::name).collect();
+        let hint = format!("it is one of {}", names.join(", "));
+        CatalogError::file("--tee", format!("unknown environment `{text}`"), hint)
+    })
+}
+
+/// The service of `--service`, which the catalog must have.
+fn service_flag(catalog: &Catalog, text: &str) -> Result<ServiceNeed, CatalogError> {
+    let need = ServiceNeed::parse(text).map_err(|message| CatalogError::file("--service", message, ""))?;
+    if search::has_service(catalog, &need.name) {
+        return Ok(need);
+    }
+    let known: BTreeSet<&str> =
+        catalog.machines.iter().filter_map(|machine| Some(machine.service.as_ref()?.name.as_str())).collect();
+    let hint = match known.is_empty() {
+        true => "this catalog has no services".to_owned(),
+        false => format!("it has {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+    };
+    Err(CatalogError::file("--service", format!("unknown service `{}`", need.name), hint))
 }

@@ -1,12 +1,12 @@
 //! `sky catalog show`.
 
-use super::table::{
+use super::cloud_terms;
+use super::offer_table::{
     self, accelerator, fields, gib, machine_json, memory, offer_json, offer_table, pretty, table_text, vcpus,
 };
-use super::terms;
 use crate::catalog::query::{self, Count, Entry, Filter};
 use crate::catalog::search::{self, Search};
-use crate::catalog::{Catalog, CatalogError};
+use crate::catalog::{Accelerator, Catalog, CatalogError};
 use crate::model::accelerator::count_text;
 use crate::model::offer::COMMERCIAL;
 use crate::model::{Bytes, Machine, Offer, Pattern, Place, Reach, ServiceNeed, UniformName, geography, uniform};
@@ -32,116 +32,13 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
         return offered(catalog, name, args.json);
     }
     if search::has_service(catalog, name) {
-        let service = ServiceNeed::parse(name).ok();
-        let search = Search { service, ..Search::default() };
-        let (offers, lapsed) = (search::find(catalog, &search), search::lapsed(catalog, &search));
-        return Ok(match args.json {
-            true => {
-                let mut rows: Vec<Value> = offers.iter().map(|offer| offer_json(catalog, offer)).collect();
-                // Those that ended say so: `held_until`.
-                rows.extend(table::lapsed_json(catalog, &lapsed).as_array().cloned().unwrap_or_default());
-                pretty(&Value::Array(rows))
-            }
-            false => {
-                let title = fields(&[("service", name.clone())]);
-                format!("{title}\n{}{}", offer_table(catalog, &offers), table::lapsed_text(catalog, &lapsed))
-            }
-        });
+        return Ok(service_text(catalog, name, args.json));
     }
     match query::look_up(catalog, name) {
-        Some(Entry::Place(place)) => {
-            let exact = Filter { place: Some(Pattern(place.name.to_string())), ..Filter::default() };
-            let (on_demand, spot) = both(catalog, &exact);
-            let lapsed = lapsed_at(catalog, |offer| catalog.place(offer).name == place.name);
-            let country = place.country.as_deref().unwrap_or("unknown");
-            let reach = reach(place.cloud_act);
-            if args.json {
-                return Ok(pretty(&json!({
-                    "place": place.name, "country": place.country, "location": place.location,
-                    "operator": place.operator, "us_cloud_act": reach, "class": place.class,
-                    "blocs": blocs(place), "parent": place.parent, "parent_country": place.parent_country,
-                    "certifications": place.certifications,
-                    "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
-                    "lapsed_offers": lapsed.len(),
-                    "terms": terms::to_json(catalog, &place.name.cloud),
-                    "throughput": terms::throughput_json(&terms::throughput(catalog, place)),
-                })));
-            }
-            let mut lines = vec![
-                ("place", place.name.to_string()),
-                ("country", country_text(country, place)),
-                ("location", place.location.clone()),
-                ("operator", operator_text(place)),
-                ("US CLOUD Act", reach.to_owned()),
-            ];
-            lines.extend(class_text(place).map(|text| ("class", text)));
-            if !place.certifications.is_empty() {
-                let schemes: Vec<&str> = place.certifications.iter().map(String::as_str).collect();
-                lines.push(("certified", schemes.join(", ")));
-            }
-            lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
-            if !on_demand.is_empty() {
-                lines.extend(terms::lines(catalog, &place.name.cloud));
-            }
-            lines.extend(terms::round_trips(catalog, place).map(|text| ("round trips", text)));
-            let mut text = fields(&lines);
-            if let (Some(id), false) = (catalog.place_id(&place.name), on_demand.is_empty()) {
-                text.push_str(&egress_lines(catalog, id));
-                text.push_str(&fields(&terms::throughput_lines(&terms::throughput(catalog, place))));
-            }
-            text.push_str(&table::lapsed_text(catalog, &lapsed));
-            Ok(text)
-        }
+        Some(Entry::Place(place)) => Ok(place_text(catalog, place, args.json)),
         Some(Entry::Cloud(cloud, count)) => Ok(cloud_text(catalog, cloud, count, args.json)),
         Some(Entry::Machines(machines)) => machines_text(catalog, &machines, args.json),
-        Some(Entry::Accelerator(name, row)) => {
-            let exact = Filter { accelerator: Some(name.to_owned()), ..Filter::default() };
-            let (on_demand, spot) = both(catalog, &exact);
-            if args.json {
-                return Ok(pretty(&json!({
-                    "accelerator": name, "aliases": row.aliases, "kinds": row.kinds, "boards": boards_of(catalog, name),
-                    "dense_gigaflops": row.gigaflops,
-                    "memory_bytes": (row.memory.0 > 0).then_some(row.memory.0), "interconnect": row.interconnect,
-                    "topology": row.topology, "frameworks": row.frameworks,
-                    "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
-                    "cheapest": on_demand.first().map(|offer| offer_json(catalog, offer)),
-                })));
-            }
-            let rates: Vec<String> = row
-                .gigaflops
-                .iter()
-                .map(|(precision, rate)| {
-                    format!("{precision} {}", count_text(u32::try_from(*rate).unwrap_or(u32::MAX)))
-                })
-                .collect();
-            let mut lines = vec![("accelerator", name.to_owned())];
-            if !row.aliases.is_empty() {
-                lines.push(("also called", row.aliases.join(", ")));
-            }
-            if !row.kinds.is_empty() {
-                lines.push(("is also a", row.kinds.join(", ")));
-            }
-            let boards = boards_of(catalog, name);
-            if !boards.is_empty() {
-                lines.push(("boards", boards.join(", ")));
-            }
-            let rates = if rates.is_empty() { "not known".to_owned() } else { rates.join(", ") };
-            lines.push(("dense TFLOPS", rates));
-            lines.push(("memory", gib(row.memory)));
-            for (title, text) in [("interconnect", &row.interconnect), ("topology", &row.topology)] {
-                if !text.is_empty() {
-                    lines.push((title, text.clone()));
-                }
-            }
-            if !row.frameworks.is_empty() {
-                lines.push(("frameworks", row.frameworks.join(", ")));
-            }
-            lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
-            let mut text = fields(&lines);
-            text.push_str("\nThe cheapest:\n");
-            text.push_str(&offer_table(catalog, &on_demand[..on_demand.len().min(5)]));
-            Ok(text)
-        }
+        Some(Entry::Accelerator(name, row)) => Ok(accelerator_text(catalog, name, row, args.json)),
         None => {
             let hint = match query::nearest(catalog, name) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -150,6 +47,118 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
             Err(CatalogError::file(name, "no cloud, place, instance type, accelerator or service has this name", hint))
         }
     }
+}
+
+/// All offers of a service.
+fn service_text(catalog: &Catalog, name: &str, as_json: bool) -> String {
+    let search = Search { service: ServiceNeed::parse(name).ok(), ..Search::default() };
+    let (offers, lapsed) = (search::find(catalog, &search), search::lapsed(catalog, &search));
+    if as_json {
+        let mut rows: Vec<Value> = offers.iter().map(|offer| offer_json(catalog, offer)).collect();
+        // Those that ended say so: `held_until`.
+        rows.extend(offer_table::lapsed_json(catalog, &lapsed).as_array().cloned().unwrap_or_default());
+        return pretty(&Value::Array(rows));
+    }
+    let title = fields(&[("service", name.to_owned())]);
+    format!("{title}\n{}{}", offer_table(catalog, &offers), offer_table::lapsed_text(catalog, &lapsed))
+}
+
+/// One place: where it is, who operates it, what it offers, and what leads out of it.
+fn place_text(catalog: &Catalog, place: &Place, as_json: bool) -> String {
+    let exact = Filter { place: Some(Pattern(place.name.to_string())), ..Filter::default() };
+    let (on_demand, spot) = both(catalog, &exact);
+    let lapsed = lapsed_at(catalog, |offer| catalog.place(offer).name == place.name);
+    let country = place.country.as_deref().unwrap_or("unknown");
+    let reach = reach(place.cloud_act);
+    if as_json {
+        return pretty(&json!({
+            "place": place.name, "country": place.country, "location": place.location,
+            "operator": place.operator, "us_cloud_act": reach, "class": place.class,
+            "blocs": blocs(place), "parent": place.parent, "parent_country": place.parent_country,
+            "certifications": place.certifications,
+            "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
+            "lapsed_offers": lapsed.len(),
+            "terms": cloud_terms::terms_json(catalog, &place.name.cloud),
+            "throughput": cloud_terms::throughput_json(&cloud_terms::throughput(catalog, place)),
+        }));
+    }
+    let mut lines = vec![
+        ("place", place.name.to_string()),
+        ("country", country_text(country, place)),
+        ("location", place.location.clone()),
+        ("operator", operator_text(place)),
+        ("US CLOUD Act", reach.to_owned()),
+    ];
+    lines.extend(class_text(place).map(|text| ("class", text)));
+    if !place.certifications.is_empty() {
+        let schemes: Vec<&str> = place.certifications.iter().map(String::as_str).collect();
+        lines.push(("certified", schemes.join(", ")));
+    }
+    lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
+    if !on_demand.is_empty() {
+        lines.extend(cloud_terms::terms_lines(catalog, &place.name.cloud));
+    }
+    lines.extend(cloud_terms::round_trips(catalog, place).map(|text| ("round trips", text)));
+    let mut text = fields(&lines);
+    if let (Some(id), false) = (catalog.place_id(&place.name), on_demand.is_empty()) {
+        text.push_str(&egress_lines(catalog, id));
+        text.push_str(&fields(&cloud_terms::throughput_lines(&cloud_terms::throughput(catalog, place))));
+    }
+    text.push_str(&offer_table::lapsed_text(catalog, &lapsed));
+    text
+}
+
+/// One accelerator: its names, what it can do, and the cheapest offers of it.
+fn accelerator_text(catalog: &Catalog, name: &str, row: &Accelerator, as_json: bool) -> String {
+    let exact = Filter { accelerator: Some(name.to_owned()), ..Filter::default() };
+    let (on_demand, spot) = both(catalog, &exact);
+    if as_json {
+        return pretty(&json!({
+            "accelerator": name, "aliases": row.aliases, "kinds": row.kinds, "boards": boards_of(catalog, name),
+            "dense_gigaflops": row.gigaflops,
+            "memory_bytes": (row.memory.0 > 0).then_some(row.memory.0), "interconnect": row.interconnect,
+            "topology": row.topology, "frameworks": row.frameworks,
+            "on_demand_offers": on_demand.len(), "spot_offers": spot.len(),
+            "cheapest": on_demand.first().map(|offer| offer_json(catalog, offer)),
+        }));
+    }
+    let mut lines = accelerator_lines(catalog, name, row);
+    lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
+    let mut text = fields(&lines);
+    text.push_str("\nThe cheapest:\n");
+    text.push_str(&offer_table(catalog, &on_demand[..on_demand.len().min(5)]));
+    text
+}
+
+/// What is known of an accelerator, a title and a text for each line.
+fn accelerator_lines(catalog: &Catalog, name: &str, row: &Accelerator) -> Vec<(&'static str, String)> {
+    let rates: Vec<String> = row
+        .gigaflops
+        .iter()
+        .map(|(precision, rate)| format!("{precision} {}", count_text(u32::try_from(*rate).unwrap_or(u32::MAX))))
+        .collect();
+    let mut lines = vec![("accelerator", name.to_owned())];
+    if !row.aliases.is_empty() {
+        lines.push(("also called", row.aliases.join(", ")));
+    }
+    if !row.kinds.is_empty() {
+        lines.push(("is also a", row.kinds.join(", ")));
+    }
+    let boards = boards_of(catalog, name);
+    if !boards.is_empty() {
+        lines.push(("boards", boards.join(", ")));
+    }
+    lines.push(("dense TFLOPS", if rates.is_empty() { "not known".to_owned() } else { rates.join(", ") }));
+    lines.push(("memory", gib(row.memory)));
+    for (title, text) in [("interconnect", &row.interconnect), ("topology", &row.topology)] {
+        if !text.is_empty() {
+            lines.push((title, text.clone()));
+        }
+    }
+    if !row.frameworks.is_empty() {
+        lines.push(("frameworks", row.frameworks.join(", ")));
+    }
+    lines
 }
 
 /// The accelerators that are of a kind.
@@ -221,7 +230,7 @@ fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> St
         return pretty(&json!({
             "cloud": cloud, "places": count.places, "instance_types": count.machines,
             "on_demand_offers": count.on_demand, "spot_offers": count.spot, "service_offers": count.services,
-            "lapsed_offers": lapsed.len(), "terms": terms::to_json(catalog, cloud),
+            "lapsed_offers": lapsed.len(), "terms": cloud_terms::terms_json(catalog, cloud),
         }));
     }
     let mut lines = vec![
@@ -233,8 +242,8 @@ fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> St
     if count.services > 0 {
         lines.push(("services", count.services.to_string()));
     }
-    lines.extend(terms::lines(catalog, cloud));
-    fields(&lines) + &table::lapsed_text(catalog, &lapsed)
+    lines.extend(cloud_terms::terms_lines(catalog, cloud));
+    fields(&lines) + &offer_table::lapsed_text(catalog, &lapsed)
 }
 
 fn both<'a>(catalog: &'a Catalog, filter: &Filter) -> (Vec<&'a Offer>, Vec<&'a Offer>) {
@@ -255,7 +264,7 @@ fn machines_text(catalog: &Catalog, machines: &[&Machine], as_json: bool) -> Res
         let lapsed = query::lapsed(catalog, &exact);
         if as_json {
             let mut value = machine_json(machine);
-            value["lapsed"] = table::lapsed_json(catalog, &lapsed);
+            value["lapsed"] = offer_table::lapsed_json(catalog, &lapsed);
             value["offers"] = offers.iter().map(|offer| offer_json(catalog, offer)).collect();
             values.push(value);
             continue;
@@ -263,14 +272,14 @@ fn machines_text(catalog: &Catalog, machines: &[&Machine], as_json: bool) -> Res
         text.push_str(&fields(&[
             ("instance type", machine.instance_type.clone()),
             ("cloud", machine.cloud.clone()),
-            ("vCPUs", table::sustained(machine)),
+            ("vCPUs", offer_table::sustained_vcpus(machine)),
             ("memory", memory(machine)),
             ("accelerator", accelerator(machine)),
             ("architecture", if machine.arch.is_empty() { "unknown".to_owned() } else { machine.arch.clone() }),
         ]));
         text.push('\n');
         text.push_str(&offer_table(catalog, &offers));
-        text.push_str(&table::lapsed_text(catalog, &lapsed));
+        text.push_str(&offer_table::lapsed_text(catalog, &lapsed));
         text.push_str(&retired_text(catalog, machine));
     }
     Ok(if as_json { pretty(&Value::Array(values)) } else { text })
@@ -311,12 +320,12 @@ fn summary(catalog: &Catalog, as_json: bool) -> String {
         let value = json!({ "digest": catalog.digest, "date": catalog.date, "clouds": clouds, "sources": sources });
         return pretty(&value);
     }
-    let mut table = table::new(&["CLOUD", "PLACES", "TYPES", "ON DEMAND", "SPOT"]);
+    let mut table = offer_table::new_table(&["CLOUD", "PLACES", "TYPES", "ON DEMAND", "SPOT"]);
     for (cloud, count) in &counts {
         let figures = [count.places, count.machines, count.on_demand, count.spot].map(|figure| figure.to_string());
         table.add_row(std::iter::once((*cloud).to_owned()).chain(figures));
     }
-    table::right(&mut table, &[1, 2, 3, 4]);
+    offer_table::align_right(&mut table, &[1, 2, 3, 4]);
     let mut text = fields(&[("digest", catalog.digest.clone()), ("newest price", catalog.date.clone())]);
     let _ = writeln!(text, "\n{}\nSources:", table_text(&table));
     for source in &catalog.sources {
@@ -325,7 +334,7 @@ fn summary(catalog: &Catalog, as_json: bool) -> String {
     text
 }
 
-/// The prices of the ways out of a place: to the other places of its cloud, and to other clouds.
+/// The prices of the routes out of a place: to the other places of its cloud, and to other clouds.
 fn egress_lines(catalog: &Catalog, from: u32) -> String {
     let cloud = &catalog.places[from as usize].name.cloud;
     let mut range = [None, None];

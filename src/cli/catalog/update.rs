@@ -2,11 +2,13 @@
 
 mod progress;
 
-use super::table::pretty;
-use crate::catalog::source::Report;
-use crate::catalog::source::live::{self, Changes, Endpoints, Outcome, Settings, Status, Update, Wanted};
+use super::offer_table::pretty;
 use crate::cli::signals::Signals;
 use crate::cli::{Exit, Failure, Terminal};
+use crate::feeds::ImportReport;
+use crate::feeds::live::{
+    self, ChangedPrices, Endpoints, SourceOutcome, SourceSelection, SourceStatus, UpdateOutcome, UpdateSettings,
+};
 use crate::model::Pattern;
 use clap::Args;
 use progress::Progress;
@@ -63,7 +65,7 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
     let out = &crate::cli::lock::home(catalog)?;
     let variable = |name: &str| std::env::var(name).ok();
     let mut endpoints = Endpoints::new(variable).map_err(Failure::error)?;
-    let mut wanted = Wanted {
+    let mut wanted = SourceSelection {
         clouds: args.clouds.clone(),
         sources: args.sources.clone(),
         regions: args.regions.iter().cloned().map(Pattern).collect(),
@@ -75,14 +77,14 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
         }
     }
     let (cache, passing) = cache(args)?;
-    let settings = Settings {
+    let settings = UpdateSettings {
         retries: args.retries,
         timeout: Duration::from_secs(args.timeout),
         gcp_key: ["SKY_GCP_API_KEY", "GOOGLE_API_KEY"]
             .into_iter()
             .find_map(|name| variable(name).filter(|key| !key.is_empty())),
         aws_credentials: aws_credentials(),
-        ..Settings::usual(cache, endpoints)
+        ..UpdateSettings::usual(cache, endpoints)
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?;
@@ -125,9 +127,10 @@ fn aws_credentials() -> bool {
         || home.is_some_and(|folder| folder.join("credentials").exists() || folder.join("config").exists())
 }
 
-fn exit(outcomes: &[Outcome]) -> Result<Exit, Failure> {
-    let failed = outcomes.iter().filter(|outcome| matches!(outcome.status, Status::Failed(_))).count();
-    let worked = outcomes.iter().any(|outcome| matches!(outcome.status, Status::Updated | Status::Unchanged));
+fn exit(outcomes: &[SourceOutcome]) -> Result<Exit, Failure> {
+    let failed = outcomes.iter().filter(|outcome| matches!(outcome.status, SourceStatus::Failed(_))).count();
+    let worked =
+        outcomes.iter().any(|outcome| matches!(outcome.status, SourceStatus::Updated | SourceStatus::Unchanged));
     match (failed, worked) {
         (0, true) => Ok(Exit::Success),
         (_, true) => Ok(Exit::Partial),
@@ -151,14 +154,14 @@ fn cache(args: &UpdateArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), Fail
 }
 
 /// A line for each reason, with all that failed for it.
-fn failures(outcomes: &[Outcome]) -> Vec<String> {
+fn failures(outcomes: &[SourceOutcome]) -> Vec<String> {
     let groups = live::grouped(outcomes).into_iter();
-    let failed = groups.filter(|(_, group)| matches!(group[0].status, Status::Failed(_)));
+    let failed = groups.filter(|(_, group)| matches!(group[0].status, SourceStatus::Failed(_)));
     failed.map(|((source, why), group)| format!("{}: {why}; {}", names(source, &group), kept(source, &group))).collect()
 }
 
 /// What the catalog has instead: `its 3 prices stay, the newest of 2026-07-20 (126 days old)`.
-fn kept(source: &str, group: &[&Outcome]) -> String {
+fn kept(source: &str, group: &[&SourceOutcome]) -> String {
     let kept = || group.iter().filter_map(|outcome| outcome.kept.as_ref());
     let what = if source == "aws-spot-advisor" { "interruption rate" } else { "price" };
     let newest = kept().max_by_key(|kept| kept.newest).and_then(|kept| Some((kept.newest?, kept.days?)));
@@ -172,7 +175,7 @@ fn kept(source: &str, group: &[&Outcome]) -> String {
 }
 
 /// `skypilot (aws, azure and 26 more)`.
-fn names(source: &str, group: &[&Outcome]) -> String {
+fn names(source: &str, group: &[&SourceOutcome]) -> String {
     let parts: Vec<String> = group.iter().map(|outcome| part(outcome)).filter(|part| !part.is_empty()).collect();
     match parts.as_slice() {
         [] => source.to_owned(),
@@ -183,19 +186,22 @@ fn names(source: &str, group: &[&Outcome]) -> String {
 }
 
 /// What of a source: a region, else a cloud if the source has several.
-fn part(outcome: &Outcome) -> String {
+fn part(outcome: &SourceOutcome) -> String {
     match (outcome.part.as_str(), outcome.source) {
         ("", "skypilot") => outcome.cloud.clone(),
         (part, _) => part.to_owned(),
     }
 }
 
-fn to_text(update: &Update, out: &Path) -> String {
+fn to_text(update: &UpdateOutcome, out: &Path) -> String {
     let mut text = String::new();
     if update.created {
         let _ = writeln!(text, "{} is new: it starts as the catalog that sky was built with.", out.display());
     }
-    let read = update.outcomes.iter().filter(|outcome| matches!(outcome.status, Status::Updated | Status::Unchanged));
+    let read = update
+        .outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome.status, SourceStatus::Updated | SourceStatus::Unchanged));
     for outcome in read.clone() {
         let name = format!("{} {}", outcome.source, part(outcome));
         let taken: Vec<String> = outcome
@@ -210,7 +216,7 @@ fn to_text(update: &Update, out: &Path) -> String {
     let mut notes: Vec<&String> = read.clone().flat_map(|outcome| &outcome.report.notes).collect();
     notes.dedup();
     notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
-    let mut left: BTreeMap<&str, Report> = BTreeMap::new();
+    let mut left: BTreeMap<&str, ImportReport> = BTreeMap::new();
     for outcome in read {
         left.entry(outcome.source).or_default().add_left_out(&outcome.report);
     }
@@ -222,7 +228,7 @@ fn to_text(update: &Update, out: &Path) -> String {
         }
     }
     for ((source, why), group) in live::grouped(&update.outcomes) {
-        if matches!(group[0].status, Status::Skipped(_)) {
+        if matches!(group[0].status, SourceStatus::Skipped(_)) {
             let _ = writeln!(text, "Not asked: {}: {why}", names(source, &group));
         }
     }
@@ -245,7 +251,7 @@ fn list(items: &[String]) -> String {
 }
 
 /// `: 3 prices new, 2 rose`.
-fn moved(changes: &Changes) -> String {
+fn moved(changes: &ChangedPrices) -> String {
     let counts = [
         (changes.new, "new"),
         (changes.rose, "rose"),
@@ -258,7 +264,7 @@ fn moved(changes: &Changes) -> String {
     if said.is_empty() { String::new() } else { format!(": prices {}", said.join(", ")) }
 }
 
-fn to_json(update: &Update, out: &Path) -> String {
+fn to_json(update: &UpdateOutcome, out: &Path) -> String {
     let sources: Vec<Value> = update.outcomes.iter().map(outcome_json).collect();
     pretty(&json!({
         "catalog": out, "created": update.created, "changed": update.changed,
@@ -266,12 +272,12 @@ fn to_json(update: &Update, out: &Path) -> String {
     }))
 }
 
-fn outcome_json(outcome: &Outcome) -> Value {
+fn outcome_json(outcome: &SourceOutcome) -> Value {
     let (status, reason) = match &outcome.status {
-        Status::Updated => ("updated", None),
-        Status::Unchanged => ("unchanged", None),
-        Status::Skipped(why) => ("skipped", Some(why)),
-        Status::Failed(why) => ("failed", Some(why)),
+        SourceStatus::Updated => ("updated", None),
+        SourceStatus::Unchanged => ("unchanged", None),
+        SourceStatus::Skipped(why) => ("skipped", Some(why)),
+        SourceStatus::Failed(why) => ("failed", Some(why)),
     };
     let report = &outcome.report;
     let (rows, about) = super::import::left_out_json(report);
@@ -285,7 +291,7 @@ fn outcome_json(outcome: &Outcome) -> Value {
     })
 }
 
-fn changes_json(changes: &Changes) -> Value {
+fn changes_json(changes: &ChangedPrices) -> Value {
     json!({
         "new": changes.new, "rose": changes.rose, "fell": changes.fell, "same": changes.same, "dropped": changes.gone,
     })

@@ -1,10 +1,10 @@
 //! Progress for programs: one JSON object a line on stdout, with the keys and type names of
 //! Terraform's `-json` output. The first line is `version`, the last always `change_summary`.
 
-use super::{elapsed, leaving};
-use crate::apply::{Notice, Observer, Outcome, StageOutcome};
+use super::wording::{elapsed, leaving};
 use crate::cli::{Failure, Terminal};
-use crate::state::Status;
+use crate::execution::apply::{Notice, Observer, Outcome, StageOutcome};
+use crate::execution::state::Status;
 use crate::util::clock;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

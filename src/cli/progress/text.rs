@@ -1,10 +1,10 @@
 //! Progress for people, on stderr: a line for each event, and on a terminal a spinner for each
 //! stage that runs.
 
-use super::{elapsed, leaving, one_line};
-use crate::apply::{Notice, Observer};
+use super::wording::{elapsed, leaving, one_line};
 use crate::cli::Terminal;
-use crate::state::Status;
+use crate::execution::apply::{Notice, Observer};
+use crate::execution::state::Status;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

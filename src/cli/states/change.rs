@@ -1,12 +1,13 @@
 //! `sky state mv` and `sky state rm`: under the lock, with the former snapshot kept beside the new one.
 
 use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
-use super::{Exit, Failure, Terminal, known, name, nothing};
-use crate::apply::Recorder;
+use super::lookup::{known_stage, no_state, stage_name};
+use crate::cli::{Exit, Failure, Terminal};
+use crate::execution::apply::Recorder;
+use crate::execution::state::journal::Durability;
+use crate::execution::state::wait;
+use crate::execution::state::{Event, Lock, Opened, StageRecord, State, Store};
 use crate::model::names::is_stage_name;
-use crate::state::journal::Sync;
-use crate::state::wait;
-use crate::state::{Event, Lock, Opened, StageRecord, State, Store};
 use std::path::Path;
 
 /// Give a stage another name in the state: after it was renamed in the job
@@ -42,7 +43,7 @@ pub struct RmArgs {
 
 pub(super) fn mv(args: &MvArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (store, lock, opened) = open("state mv", &args.place, &args.locking, terminal)?;
-    let (from, to) = (known(&args.from, &opened.state)?, name(&args.to));
+    let (from, to) = (known_stage(&args.from, &opened.state)?, stage_name(&args.to));
     if !is_stage_name(to) {
         return Err(Failure::error(format!("`{to}` is not a name of a stage"))
             .hint("names are made of letters, digits, `_` and `-`; a copy is `NAME[N]`"));
@@ -67,7 +68,8 @@ pub(super) fn mv(args: &MvArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 
 pub(super) fn rm(args: &RmArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (store, lock, opened) = open("state rm", &args.place, &args.locking, terminal)?;
-    let names = args.addresses.iter().map(|address| known(address, &opened.state)).collect::<Result<Vec<_>, _>>()?;
+    let names =
+        args.addresses.iter().map(|address| known_stage(address, &opened.state)).collect::<Result<Vec<_>, _>>()?;
     let live: Vec<String> = names
         .iter()
         .filter_map(|name| Some(live_words(name, opened.state.stages.get(*name).filter(|record| record.live)?)))
@@ -113,7 +115,7 @@ fn open(
     let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let store = place.store(&here)?.lasting(locking.lock_lease);
     if !store.exists().map_err(|error| failure(error.into(), &store))? {
-        return Err(nothing(&store));
+        return Err(no_state(&store));
     }
     let (lock, opened) = open_locked(&store, operation, locking)?;
     for warning in &opened.warnings {
@@ -127,7 +129,7 @@ fn write(opened: Opened, events: Vec<Event>) -> std::io::Result<(String, u64)> {
     let kept = wait(opened.keep())?;
     let recorder = Recorder::new(opened);
     for event in events {
-        wait(recorder.record(event, Sync::Now))?;
+        wait(recorder.record(event, Durability::Now))?;
     }
     let mut opened = recorder.into_inner();
     wait(opened.compact())?;

@@ -1,7 +1,8 @@
 //! `sky state journal`: what an operation has done, step by step. No lock is taken.
 
 use super::super::state::{PlaceArgs, failure};
-use super::{Exit, Failure, Terminal, read};
+use super::lookup::read_state;
+use crate::cli::{Exit, Failure, Terminal};
 
 /// Print what the last operation has written down, a JSON object a line: every call of a provider before and after it,
 /// every attempt, payment and move of data
@@ -12,7 +13,7 @@ pub struct JournalArgs {
 }
 
 pub(super) fn run(args: &JournalArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (store, _) = read(&args.place)?;
+    let (store, _) = read_state(&args.place)?;
     let Some(records) = store.records().map_err(|error| failure(error.into(), &store))? else {
         let message = format!("{} is in a bucket, where a journal ends with its operation", store.name());
         return Err(Failure::error(message).hint("a state in a folder keeps that of the last operation"));

@@ -1,9 +1,10 @@
 //! `sky state list` and `sky state show`. No lock is taken: whoever is at work is not held up.
 
 use super::super::state::PlaceArgs;
-use super::{Exit, Failure, Terminal, known, read};
+use super::lookup::{known_stage, read_state};
+use crate::cli::{Exit, Failure, Terminal};
+use crate::execution::state::{State, summary};
 use crate::model::{Bytes, canonical};
-use crate::state::{State, summary};
 use serde_json::json;
 
 /// List the stages in the state by their addresses
@@ -30,7 +31,7 @@ pub struct ShowArgs {
 }
 
 pub(super) fn list(args: &ListArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (_, state) = read(&args.place)?;
+    let (_, state) = read_state(&args.place)?;
     let text = match args.json {
         true => canonical::to_text(&summary(&state)).map_err(Failure::error)?,
         false => state.stages.keys().map(|name| format!("stage.{name}\n")).collect(),
@@ -39,14 +40,14 @@ pub(super) fn list(args: &ListArgs, terminal: &Terminal) -> Result<Exit, Failure
 }
 
 pub(super) fn show(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (_, state) = read(&args.place)?;
-    let name = known(&args.address, &state)?;
+    let (_, state) = read_state(&args.place)?;
+    let name = known_stage(&args.address, &state)?;
     let text = if args.json { json_text(name, &state)? } else { text(name, &state) };
     terminal.out(&text).map(|()| Exit::Success)
 }
 
 /// Its outputs, by the name that they have within the stage.
-fn outputs<'a>(name: &str, state: &'a State) -> Vec<(&'a str, &'a crate::state::Artifact)> {
+fn outputs<'a>(name: &str, state: &'a State) -> Vec<(&'a str, &'a crate::execution::state::Artifact)> {
     let own = |full: &'a String| full.strip_prefix(name)?.strip_prefix('.');
     state.artifacts.iter().filter_map(|(full, artifact)| Some((own(full)?, artifact))).collect()
 }

@@ -1,9 +1,9 @@
 //! `sky lock show` and `sky force-unlock`.
 
-use super::super::state::PlaceArgs;
-use super::{Exit, Failure, Terminal};
+use crate::cli::state::PlaceArgs;
+use crate::cli::{Exit, Failure, Terminal};
+use crate::execution::state::Store;
 use crate::model::canonical;
-use crate::state::Store;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::path::Path;

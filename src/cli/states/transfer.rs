@@ -1,9 +1,10 @@
 //! `sky state pull` and `sky state push`: the whole state, out and in.
 
 use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
-use super::{Exit, Failure, Terminal, read};
+use super::lookup::read_state;
+use crate::cli::{Exit, Failure, Terminal};
+use crate::execution::state::{edit, snapshot, wait};
 use crate::model::canonical;
-use crate::state::{edit, snapshot, wait};
 use crate::util::file;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ pub struct PushArgs {
 }
 
 pub(super) fn pull(args: &PullArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let (_, state) = read(&args.place)?;
+    let (_, state) = read_state(&args.place)?;
     terminal.out(&canonical::to_text(&state).map_err(Failure::error)?).map(|()| Exit::Success)
 }
 

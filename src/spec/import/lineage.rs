@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What one task reads and writes, as indices of files, and the tasks that it waits for.
+/// The files that one task reads and writes, by index, and the tasks that it waits for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     pub before: BTreeSet<usize>,
@@ -66,7 +66,7 @@ pub(super) fn lineage(tasks: &[Node], files: usize) -> Result<Lineage, Vec<usize
     Ok(found)
 }
 
-/// Those that come before no other one of them.
+/// Returns the tasks that come before no other one of them.
 fn last(writers: impl Iterator<Item = usize>, before: &[BTreeSet<usize>], position: &[usize]) -> BTreeSet<usize> {
     let mut writers: Vec<usize> = writers.collect();
     if writers.len() < 2 {

@@ -18,11 +18,11 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Imported {
     pub job: Job,
-    /// What the source says otherwise than a job can, and what became of it.
+    /// Notes about what the source says otherwise than a job can, and what became of it.
     pub warnings: Vec<String>,
 }
 
-/// What is wrong, and where in the source.
+/// A mistake in the source, and its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// `workflow.specification.tasks[3].parents[0]`; empty: the whole text.

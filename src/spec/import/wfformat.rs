@@ -29,7 +29,7 @@ const VERSIONS: [&str; 2] = ["1.5", "1.6"];
 /// Most virtual CPUs of one machine, in thousandths; the same as in `needs`.
 const MOST_CORES: u64 = 1_000_000_000;
 
-/// What the source does not say.
+/// The figures that a workflow does not have and that a job needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where the files lie that no task writes.

@@ -2,9 +2,9 @@
 
 use super::place::*;
 use crate::sshd::Sshd;
+use sky::execution::storage::Objects;
 use sky::model::{Bytes, Millis};
 use sky::plan::PlannedCheckpoint;
-use sky::transfer::Objects;
 use sky::util::tree::{self, Links};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;

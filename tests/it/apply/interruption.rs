@@ -1,7 +1,7 @@
 //! Applies that are killed, interrupted, locked out or find a damaged state.
 
 use super::place::*;
-use sky::state::Status;
+use sky::execution::state::Status;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 

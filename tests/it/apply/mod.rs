@@ -6,8 +6,8 @@ pub mod place;
 
 use place::*;
 use serde_json::{Value, json};
+use sky::execution::state::Status;
 use sky::model::PlaceName;
-use sky::state::Status;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -50,12 +50,12 @@ fn a_diamond_runs_in_parallel_and_hands_its_data_on() {
     let said = ended(&place.apply(&[]), 0);
     assert!(said.contains("No changes. All stages are done."), "{said}");
     assert_eq!(place.state().serial, serial);
-    assert!(sky::state::holds(&place.state(), &plan("job", &DIAMOND)));
+    assert!(sky::execution::state::holds(&place.state(), &plan("job", &DIAMOND)));
 
     // A changed command runs again, with what depends on its output; here also with all of it gone by name.
     let mut rows = DIAMOND;
     rows[1].3 = "echo left >> ../../../../ran; sed s/$/-LEFT/ $SKY_INPUTS/o > $SKY_OUTPUTS/l";
-    assert!(!sky::state::holds(&place.state(), &plan("job", &rows)));
+    assert!(!sky::execution::state::holds(&place.state(), &plan("job", &rows)));
     place.plan("job", &rows);
     ended(&place.apply(&[]), 0);
     assert_eq!(place.text(".sky/artifacts/bottom/all"), "seed-LEFT\nseed-right\n");
@@ -285,7 +285,7 @@ fn a_descriptor_left_open_cannot_change_a_collected_output() {
     std::fs::write(place.path("collected"), "").unwrap();
     place.wait_for("written");
     let artifact = place.state().artifacts["only.o"].clone();
-    let objects = sky::transfer::Objects::at(place.path(".sky/objects"));
+    let objects = sky::execution::storage::Objects::at(place.path(".sky/objects"));
     let object = objects.path(&artifact.digest, artifact.kind);
     assert_eq!(std::fs::read_to_string(&object).unwrap(), "good\n");
 }

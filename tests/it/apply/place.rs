@@ -1,8 +1,8 @@
 //! A folder with a plan in it, and `sky` run there.
 
+use sky::execution::state::{Folder, State};
 use sky::model::{Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate};
 use sky::plan::*;
-use sky::state::{Folder, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};

@@ -9,9 +9,9 @@ use crate::proof::ground::{Ground, JOB, On};
 use crate::stores::servers;
 use fake::{FROM, SECRET};
 use serde_json::{Value, json};
+use sky::execution::state::Status;
 use sky::model::{Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate, Tee};
 use sky::plan::{Alternative, Plan, PlannedCheckpoint};
-use sky::state::Status;
 
 /// Every stage may go to Oregon instead.
 fn with_ladder(plan: &mut Plan) {

@@ -49,7 +49,7 @@ fn planned() -> Ground {
 
 /// A journal without what differs from run to run: a line for each step.
 fn steps(journal: &str) -> String {
-    let differs = ["token", "digest", "fingerprint", "definition", "lease_end", "plan"];
+    let differs = ["token", "digest", "fingerprint", "definition", "lease_end", "plan", "host", "lease_ms"];
     let mut text = String::new();
     for line in journal.lines() {
         let mut record: serde_json::Value = serde_json::from_str(line).unwrap();

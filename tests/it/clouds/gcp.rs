@@ -3,8 +3,8 @@
 use super::google::{Google, Trouble};
 use crate::proof::{Subject, conforms};
 use serde_json::Value;
+use sky::execution::provider::*;
 use sky::model::{Bytes, PlaceName, Purchase, Rate, Tee};
-use sky::provider::*;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,8 +4,8 @@ use super::gcp::{Place, owner, spec, token, within};
 use super::google::{Google, Trouble};
 use crate::apply::place::ended;
 use serde_json::{Value, json};
+use sky::execution::provider::*;
 use sky::model::{Bytes, Purchase, Tee};
-use sky::provider::*;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 

@@ -8,16 +8,24 @@ fn line(payload: &str) -> Vec<u8> {
     format!("{} {payload}\n", &digest["sha256:".len()..][..8]).into_bytes()
 }
 
-fn record(sequence: u64, event: &str) -> Vec<u8> {
-    line(&format!("{{\"sequence\":{sequence},\"at\":\"2026-01-01T00:00:00.000Z\",{event}}}"))
+/// A record as `sky` writes it.
+fn whole_record(sequence: u64, event: &str) -> Vec<u8> {
+    line(&format!("{{\"sequence\":{sequence},\"at\":\"2026-01-01T00:00:00.000Z\",\"event\":{event}}}"))
 }
 
-pub fn journals() -> Vec<(String, Vec<u8>)> {
-    let begun = "\"event\":\"begun\",\"operation\":\"apply\",\"job\":\"job\",\"plan\":null";
+/// A journal that is as it should be, beside a snapshot that has the records up to `last`.
+pub fn good(last: u64) -> Vec<u8> {
+    whole_record(last + 1, "{\"type\":\"begun\",\"operation\":\"apply\",\"job\":\"job\",\"plan\":null}")
+}
+
+/// Journals beside a snapshot that has the records up to `last`.
+pub fn journals(last: u64) -> Vec<(String, Vec<u8>)> {
+    let record = |sequence: u64, event: &str| whole_record(last + sequence, event);
+    let begun = "{\"type\":\"begun\",\"operation\":\"apply\",\"job\":\"job\",\"plan\":null}";
     let attempt = |token: &str, stage: &str| {
         format!(
-            "\"event\":\"attempt\",\"stage\":\"{stage}\",\"attempt\":1,\"token\":\"{token}\",\"provider\":\"local\",\
-             \"place\":\"local:here\",\"definition\":\"\",\"fingerprint\":\"\""
+            "{{\"type\":\"attempt\",\"stage\":\"{stage}\",\"attempt\":1,\"token\":\"{token}\",\"provider\":\"local\",\
+             \"place\":\"local:here\",\"definition\":\"\",\"fingerprint\":\"\"}}"
         )
     };
     let cases: Vec<(&str, Vec<u8>)> = vec![
@@ -26,13 +34,13 @@ pub fn journals() -> Vec<(String, Vec<u8>)> {
         ("a wrong checksum", b"00000000 {\"sequence\":1}\n".to_vec()),
         ("a torn line", record(1, begun)[..20].to_vec()),
         ("a whole line and a torn one", [&record(1, begun)[..], b"1234"].concat()),
-        ("an event that nobody knows", record(1, "\"event\":\"nonsense\"")),
-        ("no event", record(1, "\"x\":1")),
+        ("an event that nobody knows", record(1, "{\"type\":\"nonsense\"}")),
+        ("no event", record(1, "{\"x\":1}")),
         ("null", line("null")),
         ("a list", line("[]")),
         ("deep", line(&"[".repeat(50_000))),
-        ("sequence zero", record(0, begun)),
-        ("the largest sequence", record(u64::MAX, begun)),
+        ("sequence zero", whole_record(0, begun)),
+        ("the largest sequence", whole_record(u64::MAX, begun)),
         ("sequence backwards", [record(2, begun), record(1, begun)].concat()),
         ("the same sequence twice", [record(1, begun), record(1, begun)].concat()),
         ("a gap", [record(1, begun), record(7, begun)].concat()),

@@ -70,6 +70,10 @@ impl Trial {
             std::fs::create_dir_all(sandbox.path(folder)).unwrap();
         }
         sandbox.write("canary/song", CANARY);
+        if self.file == "state/journal" {
+            // Without a snapshot, a journal is not read.
+            sandbox.write("state/sky.state.json", &state());
+        }
         let path = sandbox.path(self.file);
         match &self.bytes {
             Some(bytes) => std::fs::write(path, bytes).unwrap(),
@@ -78,6 +82,13 @@ impl Trial {
                 strange(&self.name, &path);
             }
         }
+    }
+
+    /// What the command says.
+    pub fn says(&self) -> String {
+        let sandbox = Sandbox::bert();
+        self.lay(&sandbox);
+        within_limits(sandbox.sky(&self.args)).said
     }
 
     /// What is wrong with how the trial went.

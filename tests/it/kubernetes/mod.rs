@@ -6,9 +6,10 @@ mod real;
 mod trouble;
 
 use crate::apply::place::{Place, Row};
+use crate::own_hosts;
 use fake::Namespace;
+use sky::execution::provider::*;
 use sky::model::{Bytes, PlaceName, Purchase, Rate};
-use sky::provider::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,8 +36,7 @@ pub fn write_hosts(namespace: &Namespace, place: &Place, more: &str) {
 }
 
 pub fn provider(place: &Place) -> Arc<dyn Provider> {
-    let access =
-        Access { root: place.path(".sky"), hosts: Some(place.path("hosts.toml")), cloud: None, registry: None };
+    let access = own_hosts::access(place.path(".sky"), &place.path("hosts.toml"));
     open(KUBERNETES, &access).unwrap().unwrap()
 }
 

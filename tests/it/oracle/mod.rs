@@ -13,11 +13,11 @@ mod work;
 use crate::case::{Case, Random, random};
 use crate::rich;
 use sky::catalog::Catalog;
-use sky::compile::PartlyPriced;
 use sky::model::units::div_half_even;
 use sky::model::{Job, Objective, Policy};
-use sky::planner::{self, NoPlan, Settings};
-use sky::solve::Effort;
+use sky::planning::compile::PartlyPriced;
+use sky::planning::solve::Effort;
+use sky::planning::{self, NoPlan, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use ways::{Tree, Ways};
 use work::{Data, Made, Take, Task};
@@ -243,7 +243,7 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
     };
     let pairs: Vec<(i128, i128)> = all.iter().map(|figures| (figures.cost, figures.time)).collect();
     let policy = with_limits(&policy, &pairs, &mut Random(number));
-    let planned = planner::plan(&job, &policy, &catalog, &settings());
+    let planned = planning::plan(&job, &policy, &catalog, &settings());
     let mut all = all;
     let mut expected = best(&policy, &all);
     if expected.is_none()

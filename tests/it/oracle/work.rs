@@ -1,12 +1,12 @@
 //! What there is to do, and who may do it: every copy of every stage, and its offers.
 
 use sky::catalog::Catalog;
-use sky::compile::{PartlyPriced, spot};
 use sky::model::units::div_half_even;
 use sky::model::{
     Allocation, ArtifactRef, Bytes, Destination, Job, Machine, Millis, Needs, Offer, PlaceName, Policy, Purchase,
     Reach, Stage, Work,
 };
+use sky::planning::compile::{PartlyPriced, spot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One copy of a stage: the work that is placed.

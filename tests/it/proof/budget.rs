@@ -3,9 +3,9 @@
 use super::ground::{Ground, JOB, On, PLANNED, each};
 use crate::apply::place::{Row, ended};
 use crate::stores::servers::{self, Spot};
+use sky::execution::state::State;
 use sky::model::{Millis, Money};
 use sky::plan::{Billing, Plan};
-use sky::state::State;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
-//! What every provider must do, whichever it is: the contract of `sky::provider`, call by call.
+//! What every provider must do, whichever it is: the contract of `sky::execution::provider`, call by call.
 
+use sky::execution::provider::*;
 use sky::model::{Bytes, PlaceName, Purchase, Rate};
-use sky::provider::*;
 use sky::util::secret::Secret;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -410,12 +410,7 @@ fn a_host_over_ssh() {
         let root = folder.join("host");
         std::fs::write(&hosts, crate::sshd::Sshd::shared().host("one", &root, "slots = 50")).unwrap();
         Subject {
-            provider: open(
-                SSH,
-                &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None, registry: None },
-            )
-            .unwrap()
-            .unwrap(),
+            provider: open(SSH, &crate::own_hosts::access(folder.join("state"), &hosts)).unwrap().unwrap(),
             folders: vec![folder.to_owned()],
             place: PlaceName::parse("ssh:one").unwrap(),
             instance_type: "one".into(),
@@ -461,12 +456,7 @@ fn a_cluster() {
         let hosts = folder.join("hosts.toml");
         std::fs::write(&hosts, crate::slurmd::Cluster::shared().entry("one", &folder.join("shared"), "")).unwrap();
         Subject {
-            provider: open(
-                SLURM,
-                &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None, registry: None },
-            )
-            .unwrap()
-            .unwrap(),
+            provider: open(SLURM, &crate::own_hosts::access(folder.join("state"), &hosts)).unwrap().unwrap(),
             folders: vec![folder.to_owned(), crate::slurmd::Cluster::shared().path("")],
             place: PlaceName::parse("slurm:one").unwrap(),
             instance_type: "one".into(),
@@ -482,12 +472,7 @@ fn a_pod_of_a_cluster() {
         let hosts = folder.join("hosts.toml");
         std::fs::write(&hosts, namespace.entry("one", folder, "")).unwrap();
         Subject {
-            provider: open(
-                KUBERNETES,
-                &Access { root: folder.join("state"), hosts: Some(hosts), cloud: None, registry: None },
-            )
-            .unwrap()
-            .unwrap(),
+            provider: open(KUBERNETES, &crate::own_hosts::access(folder.join("state"), &hosts)).unwrap().unwrap(),
             folders: vec![folder.to_owned(), namespace.folder()],
             place: PlaceName::parse("kubernetes:one").unwrap(),
             instance_type: "one".into(),

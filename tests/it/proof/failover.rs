@@ -2,9 +2,9 @@
 
 use super::ground::{BUDGET, Ground, JOB, On};
 use crate::apply::place::{Row, ended};
+use sky::execution::state::Status;
 use sky::model::{Extras, Millis, Money, PlaceName, Purchase, Rate};
 use sky::plan::{Alternative, Plan, PlannedCheckpoint};
-use sky::state::Status;
 
 fn alternative(place: &str, instance_type: &str) -> Alternative {
     Alternative {

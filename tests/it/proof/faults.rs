@@ -2,7 +2,7 @@
 
 use super::ground::{Ground, On, each};
 use crate::apply::place::{self, Row, ended, wait};
-use sky::state::Status;
+use sky::execution::state::Status;
 use std::process::Stdio;
 
 /// Calls that every apply makes.

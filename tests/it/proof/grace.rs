@@ -2,7 +2,7 @@
 
 use super::ground::{Ground, On};
 use crate::apply::place::{Row, ended, signal, wait};
-use sky::state::Status;
+use sky::execution::state::Status;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 
 use super::ground::{Ground, JOB, On};
 use crate::apply::place::{Row, ended, wait};
-use sky::state::Status;
+use sky::execution::state::Status;
 use std::process::{Command, Stdio};
 
 /// `sky` under a shell that first does something to itself.

@@ -149,7 +149,7 @@ fn sweep_sees_what_has_outlived_its_lease_although_the_state_has_it() {
     assert!(said.contains("1 deleted"), "{said}");
     let state = ground.state();
     assert!(!state.stages["a"].live && state.stages["b"].live && state.stages["c"].live);
-    assert_eq!(state.stages["a"].status, sky::state::Status::Lost);
+    assert_eq!(state.stages["a"].status, sky::execution::state::Status::Lost);
     ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
     assert_eq!(ground.processes(), 0);
 }

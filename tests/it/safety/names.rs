@@ -2,9 +2,9 @@
 
 use crate::apply::place::{self, Place, Row, ended};
 use serde_json::{Value, json};
+use sky::execution::state::event::Record;
+use sky::execution::state::{Call, Cipher, Event, journal};
 use sky::plan::Plan;
-use sky::state::event::Record;
-use sky::state::{Call, Cipher, Event, journal};
 use std::path::Path;
 
 const ROWS: [Row; 1] = [("a", &[], &["o"], "echo out > $SKY_OUTPUTS/o")];

@@ -107,7 +107,7 @@ pub fn outputs(user: &User, machine: usize) {
     let mut right: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for stage in &world.case.stages {
         let planned = user.plan.stages.iter().find(|planned| planned.name == stage.name).unwrap();
-        let names = sky::state::standing::input_names(&planned.reads);
+        let names = sky::execution::state::standing::input_names(&planned.reads);
         let inputs = names.iter().map(|(read, name)| (name.clone(), right[&read.to_string()].clone())).collect();
         for number in 0..stage.outputs {
             let name = format!("o{number}");

@@ -5,11 +5,11 @@ use super::inside::Inside;
 use super::machine::Machine;
 use super::world::World;
 use async_trait::async_trait;
-use sky::model::Purchase;
-use sky::plan::Billing;
-use sky::provider::{
+use sky::execution::provider::{
     self, ErrorKind, Evidence, LeaseEnd, MachineSpec, Owner, Provider, ProviderError, Registry, Token, Worker,
 };
+use sky::model::Purchase;
+use sky::plan::Billing;
 use sky::util::{clock, simulation};
 use std::fmt;
 use std::sync::Arc;

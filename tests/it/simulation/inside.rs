@@ -7,8 +7,8 @@ use super::machine::{Command, Machine, Why};
 use super::stores::{chunk_of, put_chunk};
 use super::world::World;
 use async_trait::async_trait;
-use sky::provider::{
-    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Task, Token, Worker,
+use sky::execution::provider::{
+    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Staging, Task, Token, Worker,
 };
 use sky::util::hash;
 use sky::util::tree::{Kind, Measured};
@@ -238,10 +238,13 @@ impl Worker for Inside {
         Ok(contents)
     }
 
-    fn stages(&self) -> bool {
-        self.world.case.staging_in_buckets
+    fn staging(&self) -> Option<&dyn Staging> {
+        self.world.case.staging_in_buckets.then_some(self as &dyn Staging)
     }
+}
 
+#[async_trait]
+impl Staging for Inside {
     async fn measure(&self, outputs: &[String]) -> Result<Vec<Parcel>, ProviderError> {
         if outputs.is_empty() {
             return Ok(Vec::new());

@@ -1,8 +1,8 @@
 //! A rented machine and what runs on it, as its cloud sees it; and its part of the cloud's bill.
 
+use sky::execution::provider::{self, Token};
 use sky::model::{Millis, PlaceName, Rate};
 use sky::plan::Billing;
-use sky::provider::{self, Token};
 use sky::util::simulation;
 use std::collections::BTreeMap;
 use std::time::Duration;

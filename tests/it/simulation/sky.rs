@@ -4,16 +4,16 @@ use super::case::{Run, Trouble};
 use super::cloud::Clouds;
 use super::stores::SlowStore;
 use super::world::{Watched, World};
-use sky::apply::check::OnFailure;
-use sky::apply::{self, Checked, Interrupt, Notice, Observer, Outcome, Settings, destroy, sweep};
 use sky::cli::Exit;
 use sky::cli::apply::exit;
 use sky::cli::state::failure;
+use sky::execution::apply::check::OnFailure;
+use sky::execution::apply::{self, Checked, Interrupt, Notice, Observer, Outcome, Settings, destroy, sweep};
+use sky::execution::provider::Access;
+use sky::execution::state::address::Cloud;
+use sky::execution::state::{Cipher, Folder, Store, bucket};
+use sky::execution::storage::Staging;
 use sky::plan::Plan;
-use sky::provider::Access;
-use sky::state::address::Cloud;
-use sky::state::{Cipher, Folder, Store, bucket};
-use sky::transfer::Staging;
 use sky::util::simulation::{Machine, Process};
 use sky::util::watch;
 use std::path::PathBuf;
@@ -124,7 +124,7 @@ impl User {
         let fail = |error: apply::Error| failure(error, &store);
         let before = store.read_async().await.map_err(|error| fail(error.into()))?;
         let checked = apply::check(plan, &settings, before.as_ref()).map_err(fail)?;
-        let unready = apply::ready::ready(plan, checked, &settings).await.map_err(fail)?.unready;
+        let unready = apply::preflight::ready(plan, checked, &settings).await.map_err(fail)?.unready;
         let lock = store.lock_async("apply", Duration::ZERO).await.map_err(|error| fail(error.into()))?;
         let opened = match store.change_async(Some(&lock)).await {
             Ok(opened) => opened,

@@ -11,8 +11,8 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
-use sky::provider::{ErrorKind, ProviderError};
-use sky::transfer::bucket::{BucketError, Purpose, Store, Stores, Trouble as Kind};
+use sky::execution::provider::{ErrorKind, ProviderError};
+use sky::execution::storage::bucket::{BucketError, Purpose, Store, Stores, Trouble as Kind};
 use sky::util::secret::Secret;
 use std::collections::BTreeMap;
 use std::fmt;

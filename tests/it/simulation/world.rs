@@ -3,7 +3,7 @@
 use super::case::{Case, Trouble};
 use super::chance::Chance;
 use super::machine::Machine;
-use sky::provider::{ErrorKind, ProviderError};
+use sky::execution::provider::{ErrorKind, ProviderError};
 use sky::util::simulation;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -5,9 +5,10 @@ mod plan;
 mod trouble;
 
 use crate::apply::place::{Place, Row};
+use crate::own_hosts;
 use crate::slurmd::Cluster;
+use sky::execution::provider::*;
 use sky::model::{Bytes, PlaceName, Purchase, Rate};
-use sky::provider::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,8 +34,7 @@ pub fn write_hosts(cluster: &Cluster, place: &Place, more: &str) {
 }
 
 pub fn provider(place: &Place) -> Arc<dyn Provider> {
-    let access =
-        Access { root: place.path(".sky"), hosts: Some(place.path("hosts.toml")), cloud: None, registry: None };
+    let access = own_hosts::access(place.path(".sky"), &place.path("hosts.toml"));
     open(SLURM, &access).unwrap().unwrap()
 }
 

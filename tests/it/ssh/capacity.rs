@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::apply::place::{ended, wait};
+use sky::execution::provider::*;
 use sky::model::{Bytes, Extras, Millis, Money, Purchase, Rate, Tee};
 use sky::plan::Alternative;
-use sky::provider::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

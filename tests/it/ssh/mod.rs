@@ -6,9 +6,10 @@ mod plan;
 mod trust;
 
 use crate::apply::place::{Place, Row};
+use crate::own_hosts;
 use crate::sshd::Sshd;
+use sky::execution::provider::{Provider, SSH, open};
 use sky::model::PlaceName;
-use sky::provider::{Access, Provider, SSH, open};
 use std::sync::Arc;
 
 /// A folder with a plan whose stages run where `at` says, and hosts `one` and `two` of a server.
@@ -31,8 +32,7 @@ pub fn write_hosts(server: &Sshd, place: &Place, more: &str) {
 }
 
 pub fn provider(place: &Place) -> Arc<dyn Provider> {
-    let access =
-        Access { root: place.path(".sky"), hosts: Some(place.path("hosts.toml")), cloud: None, registry: None };
+    let access = own_hosts::access(place.path(".sky"), &place.path("hosts.toml"));
     open(SSH, &access).unwrap().unwrap()
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::apply::place::ended;
 use crate::sshd::make_key;
-use sky::provider::ErrorKind;
+use sky::execution::provider::ErrorKind;
 
 const ROWS: [Row; 1] = [("x", &[], &["o"], "echo x > $SKY_OUTPUTS/o")];
 
@@ -98,7 +98,7 @@ fn a_host_that_does_not_answer_is_named() {
             "{error}"
         );
         // A machine that none of the others has might be there.
-        let token = sky::provider::Token::new("l", "p", "x", 1);
+        let token = sky::execution::provider::Token::new("l", "p", "x", 1);
         assert_eq!(provider.get(&token).await.unwrap_err().kind, ErrorKind::Unreachable);
     });
     std::fs::write(place.path("hosts.toml"), Sshd::shared().host("one", &place.path("hosts/one"), "")).unwrap();

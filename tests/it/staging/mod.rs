@@ -6,10 +6,10 @@ mod trouble;
 use crate::apply::place::{Place, Row, ended};
 use crate::sshd::Sshd;
 use crate::stores::servers;
+use sky::execution::state::event::Record;
+use sky::execution::state::{Event, State};
 use sky::model::{DataRate, Money, PlaceName};
 use sky::plan::{Plan, PlannedWay};
-use sky::state::event::Record;
-use sky::state::{Event, State};
 use std::process::{Command, Output};
 
 pub const AMAZON: &str = "aws:us-east-1";

@@ -111,7 +111,7 @@ fn a_state_is_pushed_only_where_it_follows() {
         let (place, spot) = (Place::new(&ROWS), Spot::new(on));
         ended(&run(&place, &spot, &["apply", "plan.json"]), 0);
         let push = |file: &str, more: &[&str]| run(&place, &spot, &[&["state", "push", file], more].concat());
-        let write = |name: &str, change: &dyn Fn(&mut sky::state::State)| {
+        let write = |name: &str, change: &dyn Fn(&mut sky::execution::state::State)| {
             let mut state = state(&place, &spot, &[]);
             change(&mut state);
             std::fs::write(place.path(name), serde_json::to_string(&state).unwrap()).unwrap();

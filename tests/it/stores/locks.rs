@@ -4,7 +4,7 @@ use super::servers::{ALL, On, Spot};
 use super::{run, sky, state, wait, wait_for};
 use crate::apply::place::{Place, Row, ended, signal};
 use serde_json::Value;
-use sky::state::Status;
+use sky::execution::state::Status;
 use std::process::{Child, Command, Stdio};
 
 /// A stage that says when it has begun, and ends when it is told to.

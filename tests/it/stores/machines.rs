@@ -4,8 +4,8 @@ use super::servers::{On, Spot};
 use super::wait;
 use crate::apply::place::{Row, ended};
 use crate::proof::ground::{self, Ground, JOB, RESULT};
+use sky::execution::state::{State, Status};
 use sky::model::Money;
-use sky::state::{State, Status};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -8,7 +8,7 @@ pub mod servers;
 
 use crate::apply::place::Place;
 use servers::Spot;
-use sky::state::State;
+use sky::execution::state::State;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 

@@ -85,12 +85,13 @@ fn rotated_recipients_are_taken_up_by_every_verb_that_writes_and_that_is_said() 
             assert!(verb != "push" || said.contains("No changes"), "{about}: {said}");
             // From now on the new key opens all of it, and the old one nothing.
             assert!(ended(&keyed(&["state", "list"], &new, "new"), 0).contains("stage.only"), "{about}");
-            let opener =
-                |key: &str| sky::state::Cipher::load(None, Some(&place.path(key)), place.folder.path()).unwrap();
+            let opener = |key: &str| {
+                sky::execution::state::Cipher::load(None, Some(&place.path(key)), place.folder.path()).unwrap()
+            };
             let sealed: Vec<(String, Vec<u8>)> = spot
                 .stored(place.folder.path())
                 .into_iter()
-                .filter(|(_, bytes)| sky::state::cipher::is_sealed(bytes))
+                .filter(|(_, bytes)| sky::execution::state::cipher::is_sealed(bytes))
                 .collect();
             assert!(!sealed.is_empty(), "{about}");
             for (name, bytes) in sealed {

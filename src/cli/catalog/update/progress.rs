@@ -1,7 +1,7 @@
 //! How far an update has come, on stderr: bars on a terminal, else a line now and then.
 
-use crate::catalog::source::live::{News, Watch};
 use crate::cli::Terminal;
+use crate::feeds::live::{ProgressNews, ProgressWatcher};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -52,27 +52,27 @@ impl Progress {
     }
 }
 
-impl Watch for Progress {
-    fn tell(&self, unit: &str, news: &News<'_>) {
+impl ProgressWatcher for Progress {
+    fn tell(&self, unit: &str, news: &ProgressNews<'_>) {
         match news {
-            News::Bytes { done, total } => self.bar(unit, |bar| {
+            ProgressNews::Bytes { done, total } => self.bar(unit, |bar| {
                 let of = total.filter(|total| *total > 0).map_or(String::new(), |total| {
                     format!(" of {} MB, {} %", total / 1_000_000, u128::from(*done) * 100 / u128::from(total))
                 });
                 bar.set_message(format!("{} MB{of}", done / 1_000_000));
             }),
-            News::Page { pages } => {
+            ProgressNews::Page { pages } => {
                 self.bar(unit, |bar| bar.set_message(format!("{pages} pages")));
                 if self.bars.is_none() && pages % PAGES == 0 {
                     self.say(&format!("{unit}: {pages} pages"));
                 }
             }
-            News::Resumed { at } => self.say(&format!("{unit}: goes on after {at} bytes")),
-            News::ResumedPages { pages } => self.say(&format!("{unit}: goes on after page {pages}")),
-            News::Again { why, wait } => {
+            ProgressNews::Resumed { at } => self.say(&format!("{unit}: goes on after {at} bytes")),
+            ProgressNews::ResumedPages { pages } => self.say(&format!("{unit}: goes on after page {pages}")),
+            ProgressNews::Again { why, wait } => {
                 self.say(&format!("{unit}: {why}; again in {}.{} s", wait.as_secs(), wait.subsec_millis() / 100));
             }
-            News::Done => {
+            ProgressNews::Done => {
                 // Parts of a source have bars of their own: `skypilot aws`.
                 let mut running = self.running.borrow_mut();
                 running.retain(|name, bar| {

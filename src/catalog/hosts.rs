@@ -1,0 +1,180 @@
+//! What one's own hosts and clusters offer to plans, laid over a catalog in memory.
+
+use super::files::File;
+use super::host_offers::{self, OWN, Origin, Rows};
+use super::{Catalog, CatalogError, load};
+use crate::model::PlaceName;
+use crate::model::hosts::{KUBERNETES, OwnHost, OwnHosts, SLURM, SSH};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The catalog of these files and of one's own hosts, whose figures are of the day that their file says, else of `date`.
+pub fn laid_over(files: Vec<File>, own: &OwnHosts, date: &str) -> Result<Catalog, CatalogError> {
+    let origin = Origin {
+        id: OWN,
+        date: own.date.clone().unwrap_or_else(|| date.to_owned()),
+        about: "One's own hosts, as hosts.toml has them",
+    };
+    load::from_files(&host_offers::lay(files, &origin, &tables(own))?)
+}
+
+/// The clouds that one's own hosts are at.
+pub fn clouds(own: &OwnHosts) -> Vec<&'static str> {
+    let mut clouds = Vec::new();
+    if !own.hosts.is_empty() {
+        clouds.push(SSH);
+    }
+    if !own.clusters.is_empty() {
+        clouds.push(SLURM);
+    }
+    if !own.pods.is_empty() {
+        clouds.push(KUBERNETES);
+    }
+    clouds
+}
+
+/// One kind of machine, and how many of it there may be at a time.
+fn offers(own: &OwnHosts) -> impl Iterator<Item = (&OwnHost, Option<u32>)> {
+    let hosts = own.hosts.iter().map(|host| (host, Some(host.slots)));
+    let jobs = own.clusters.iter().map(|cluster| (&cluster.host, cluster.nodes));
+    hosts.chain(jobs).chain(own.pods.iter().map(|pods| (&pods.host, pods.nodes)))
+}
+
+/// The rows that one's own hosts add to the tables of a catalog.
+fn tables(own: &OwnHosts) -> Vec<Rows> {
+    let (places, certifications) = tables_of_places(own);
+    let mut tables = vec![places];
+    tables.extend(tables_of_machines(own));
+    let (prices, confidential) = tables_of_offers(own);
+    let (egress, throughput) = tables_of_network(own);
+    tables.extend([certifications, prices, confidential, quotas(own), egress, throughput]);
+    tables
+}
+
+fn source() -> String {
+    OWN.to_owned()
+}
+
+fn tables_of_places(own: &OwnHosts) -> (Rows, Rows) {
+    let columns =
+        &["place", "country", "location", "operator", "us_cloud_act", "source", "parent", "class", "parent_country"];
+    let mut places = Rows { file: "places.csv", columns, rows: Vec::new() };
+    let mut certifications =
+        Rows { file: "certifications.csv", columns: &["scheme", "status", "places", "source"], rows: Vec::new() };
+    let names: BTreeSet<&PlaceName> = offers(own).map(|(host, _)| &host.place).collect();
+    for name in names {
+        let place = own.places.get(&name.region).cloned().unwrap_or_default();
+        let full = name.to_string();
+        for scheme in place.certifications {
+            certifications.rows.push(vec![scheme, "certified".to_owned(), full.clone(), source()]);
+        }
+        places.rows.push(vec![
+            full,
+            place.country,
+            place.location,
+            place.operator,
+            place.us_cloud_act,
+            source(),
+            place.parent,
+            place.class,
+            place.parent_country,
+        ]);
+    }
+    (places, certifications)
+}
+
+/// What the machines of each cloud are.
+fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
+    let table = |file| Rows {
+        file,
+        columns: &["instance_type", "vcpus", "memory_gib", "accelerator", "count", "arch"],
+        rows: Vec::new(),
+    };
+    let mut tables = [table("ssh/machines.csv"), table("slurm/machines.csv"), table("kubernetes/machines.csv")];
+    for (host, _) in offers(own) {
+        let offer = &host.offer;
+        let (card, count) = match &offer.accelerators {
+            Some((card, count)) => (card.clone(), count.to_string()),
+            None => Default::default(),
+        };
+        let known = |number: u64, text: String| if number == 0 { String::new() } else { text };
+        let cpus = known(offer.vcpu_thousandths, decimal(offer.vcpu_thousandths, 3));
+        let memory = known(offer.memory.0, decimal(((u128::from(offer.memory.0) * 1000) >> 30) as u64, 3));
+        let row = vec![host.instance_type.clone(), cpus, memory, card, count, offer.arch.clone()];
+        let cloud = [SSH, SLURM, KUBERNETES].iter().position(|cloud| *cloud == host.place.cloud).unwrap_or_default();
+        if !tables[cloud].rows.contains(&row) {
+            tables[cloud].rows.push(row);
+        }
+    }
+    tables
+}
+
+/// What machines cost, and which trusted execution environments they can run with.
+fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
+    let mut prices =
+        Rows { file: "prices.csv", columns: &["place", "instance_type", "on_demand", "source"], rows: Vec::new() };
+    let mut confidential = Rows {
+        file: "confidential.csv",
+        columns: &["cloud", "instance_type", "tee", "places", "source"],
+        rows: Vec::new(),
+    };
+    for (host, _) in offers(own) {
+        let (place, name) = (host.place.to_string(), &host.instance_type);
+        let price = decimal(host.offer.rate.0.unsigned_abs(), 9);
+        let row = vec![place.clone(), name.clone(), price, source()];
+        if prices.rows.contains(&row) {
+            continue;
+        }
+        prices.rows.push(row);
+        for tee in &host.offer.tee {
+            confidential.rows.push(vec![host.place.cloud.clone(), name.clone(), tee.clone(), place.clone(), source()]);
+        }
+    }
+    (prices, confidential)
+}
+
+/// How many machines each place has at a time.
+fn quotas(own: &OwnHosts) -> Rows {
+    // None: without a limit.
+    let mut most: BTreeMap<String, Option<u64>> = BTreeMap::new();
+    for (host, count) in offers(own) {
+        let most = most.entry(host.place.to_string()).or_insert(Some(0));
+        *most = most.zip(count).map(|(most, count)| most + u64::from(count));
+    }
+    let quota = |(place, most): (String, Option<u64>)| {
+        most.map(|most| vec![place, "instances".to_owned(), most.to_string(), source()])
+    };
+    Rows {
+        file: "quotas.csv",
+        columns: &["where", "what", "most", "source"],
+        rows: most.into_iter().filter_map(quota).collect(),
+    }
+}
+
+/// What data from the hosts costs, and how fast it is.
+fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
+    let mut egress =
+        Rows { file: "egress.csv", columns: &["from", "to", "above_gb", "usd_per_gb", "source"], rows: Vec::new() };
+    let mut throughput = Rows { file: "throughput.csv", columns: &["from", "to", "gbps", "source"], rows: Vec::new() };
+    let price = decimal(own.egress.0.unsigned_abs(), 9);
+    for cloud in clouds(own) {
+        let all = format!("{cloud}:*");
+        for (to, price) in [("internet", price.as_str()), (&all, "0")] {
+            egress.rows.push(vec![all.clone(), to.to_owned(), "0".to_owned(), price.to_owned(), source()]);
+        }
+        if let Some(gbps) = &own.gbps {
+            throughput.rows.push(vec![all.clone(), "*".to_owned(), gbps.clone(), source()]);
+            throughput.rows.push(vec!["*".to_owned(), all.clone(), gbps.clone(), source()]);
+        }
+    }
+    (egress, throughput)
+}
+
+/// A number of so many parts, as a decimal.
+fn decimal(parts: u64, digits: usize) -> String {
+    let text = format!("{parts:0width$}", width = digits + 1);
+    let (whole, rest) = text.split_at(text.len() - digits);
+    match rest.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        rest => format!("{whole}.{rest}"),
+    }
+}

@@ -1,0 +1,193 @@
+//! Reads the tables of prices: from rows to [`Offer`]s.
+
+use super::confidential::TeeRule;
+use super::place_names::PlaceNames;
+use super::services::Offered;
+use crate::catalog::cells;
+use crate::catalog::files::File;
+use crate::catalog::format::{self, CATALOG, NANO, folder_and_stem};
+use crate::catalog::host_offers::OWN;
+use crate::catalog::table::{Row, Table};
+use crate::catalog::{Catalog, CatalogError};
+use crate::model::{Offer, Purchase, Rate, TeeSet};
+use rustc_hash::FxHashMap as HashMap;
+
+/// An offer and where it was read, to name the row if the offer is there twice.
+struct Found {
+    offer: Offer,
+    file: u16,
+    line: u32,
+}
+
+/// Reads all prices; `catalog` has the rest already.
+pub(super) fn offers(
+    files: &[File],
+    catalog: &mut Catalog,
+    names: &PlaceNames,
+    tee: &[TeeRule],
+    services: &[Offered],
+) -> Result<(), CatalogError> {
+    let mut found: Vec<Found> = Vec::with_capacity(files.iter().map(|file| file.text.len()).sum::<usize>() / 16);
+    let mut reader = PriceReader { catalog, names, tee, cloud: "", types: HashMap::default() };
+    for (file, number) in files.iter().zip(0_u16..) {
+        let region = match folder_and_stem(&file.name) {
+            Some((_, "machines")) => continue,
+            Some((cloud, stem)) => Some((cloud, stem)),
+            None if file.name == format::PRICES.file => None,
+            None => {
+                known_at_root(file)?;
+                continue;
+            }
+        };
+        reader.file(file, number, region, &mut found)?;
+    }
+    if let Some(number) = files.iter().position(|file| file.name == format::SERVICES.file) {
+        for offered in services {
+            for place in &offered.places {
+                reader.turn_to(&reader.catalog.places[*place as usize].name.cloud);
+                let name = offered.machines.iter().find(|machine| machine.cloud == reader.cloud);
+                let machine = name.and_then(|machine| reader.types.get(machine.instance_type.as_str()).copied());
+                let Some(machine) = machine else { continue };
+                let (rate, source) = (offered.rate, offered.source);
+                let (place, purchase, tee) = (*place, Purchase::OnDemand, TeeSet::default());
+                let offer = Offer { place, machine, purchase, rate, tee, source, estimated: false };
+                found.push(Found { offer, file: u16::try_from(number).unwrap_or(0), line: offered.line });
+            }
+        }
+    }
+    let key = |found: &Found| (found.offer.place, found.offer.machine, found.offer.purchase);
+    found.sort_by_key(key);
+    if let Some(pair) = found.windows(2).find(|pair| key(&pair[0]) == key(&pair[1])) {
+        let late = if (pair[0].file, pair[0].line) > (pair[1].file, pair[1].line) { &pair[0] } else { &pair[1] };
+        let file = &files[usize::from(late.file)];
+        let message = format!(
+            "`{}` at {} is there twice",
+            catalog.machine(&late.offer).instance_type,
+            catalog.place(&late.offer).name
+        );
+        return Err(CatalogError {
+            line: late.line,
+            text: file.text.lines().nth(late.line.saturating_sub(1) as usize).unwrap_or("").to_owned(),
+            ..CatalogError::file(&file.shown, message, "keep one of the rows")
+        });
+    }
+    catalog.offers = found.into_iter().map(|found| found.offer).collect();
+    Ok(())
+}
+
+/// Names a stray file: a misspelt one would be silently without effect.
+fn known_at_root(file: &File) -> Result<(), CatalogError> {
+    if file.name == CATALOG || format::TABLES.iter().any(|table| table.file == file.name) {
+        return Ok(());
+    }
+    let hint = "prices are in prices.csv or in CLOUD/REGION.csv; the README of the catalog lists the files";
+    Err(CatalogError::file(&file.shown, "this is no file of a catalog", hint))
+}
+
+struct PriceReader<'a> {
+    catalog: &'a Catalog,
+    names: &'a PlaceNames<'a>,
+    tee: &'a [TeeRule],
+    cloud: &'a str,
+    /// The machines of `cloud`.
+    types: HashMap<&'a str, u32>,
+}
+
+impl<'a> PriceReader<'a> {
+    fn turn_to(&mut self, cloud: &str) {
+        if self.cloud == cloud && !self.types.is_empty() {
+            return;
+        }
+        let machines = &self.catalog.machines;
+        let start = machines.partition_point(|machine| machine.cloud.as_str() < cloud);
+        let same = machines[start..].iter().take_while(|machine| machine.cloud == cloud);
+        self.types = same
+            .enumerate()
+            .filter_map(|(index, machine)| Some((machine.instance_type.as_str(), u32::try_from(start + index).ok()?)))
+            .collect();
+        self.cloud = machines.get(start).map_or("", |machine| machine.cloud.as_str());
+    }
+
+    /// The place that a row names in a column; without a cloud's folder, the row names the cloud too.
+    fn place_of_row(&mut self, row: &Row, column: usize, region: Option<(&str, &str)>) -> Result<u32, CatalogError> {
+        let unknown = |name: &str| row.error(column, format!("unknown place `{name}`"), self.names.place_hint(name));
+        let text = row.required(column)?;
+        if let Some((cloud, _)) = region {
+            let name = format!("{cloud}:{text}");
+            return self.names.place(&name).ok_or_else(|| unknown(&name));
+        }
+        let place = self.names.place(text).ok_or_else(|| unknown(text));
+        self.turn_to(text.split(':').next().unwrap_or(""));
+        place
+    }
+
+    fn file(
+        &mut self,
+        file: &File,
+        number: u16,
+        region: Option<(&str, &str)>,
+        found: &mut Vec<Found>,
+    ) -> Result<(), CatalogError> {
+        let mut table = Table::open(&file.shown, &file.text, format::PRICES)?;
+        let column = if region.is_some() { 5 } else { 6 };
+        if region.is_none() && !table.has(column) {
+            let hint = "add a column `place`, or move the file to CLOUD/REGION.csv";
+            return Err(CatalogError::file(&file.shown, "there is no column `place`", hint));
+        }
+        // One place per file, or a column that names it.
+        let mut place = None;
+        if let Some((cloud, stem)) = region {
+            self.turn_to(cloud);
+            if !table.has(column) {
+                let name = format!("{cloud}:{stem}");
+                place = Some(self.names.place(&name).ok_or_else(|| {
+                    let message = format!("unknown place `{name}`");
+                    CatalogError::file(&file.shown, message, self.names.place_hint(&name))
+                })?);
+            }
+        }
+        // Rows of two sources alternate: prices on demand of one day, spot prices of another.
+        let mut last = [("", 0); 2];
+        while let Some(row) = table.next_row()? {
+            let place = match place {
+                Some(place) => place,
+                None => self.place_of_row(&row, column, region)?,
+            };
+            let name = row.required(0)?;
+            let Some(machine) = self.types.get(name).copied() else {
+                let hint = "add it to machines.csv of this cloud";
+                return Err(row.error(0, format!("unknown instance type `{name}`"), hint));
+            };
+            let tee = self
+                .tee
+                .iter()
+                .filter(|rule| rule.machines[machine as usize] && rule.places[place as usize])
+                .fold(TeeSet::default(), |set, rule| set.with(rule.tee));
+            for (price, source, purchase) in [(1, 2, Purchase::OnDemand), (3, 4, Purchase::Spot)] {
+                if row.cell(price).is_empty() {
+                    continue;
+                }
+                let rate = Rate(row.number(price, NANO, "0.768")?);
+                if rate.0 == 0 && row.cell(2) != OWN {
+                    let hint = "leave the cell empty if the price is unknown";
+                    return Err(row.error(price, "a price of 0 is not believable", hint));
+                }
+                // The price on demand and its spot price are usually from one source.
+                let source = if row.cell(source).is_empty() { 2 } else { source };
+                let id = row.cell(source);
+                let known = last.iter().find(|(known, _)| !id.is_empty() && *known == id);
+                let source = match known {
+                    Some((_, source)) => *source,
+                    None => {
+                        let found = cells::source(&row, source, &self.catalog.sources)?;
+                        last = [(id, found), last[0]];
+                        found
+                    }
+                };
+                let offer = Offer { place, machine, purchase, rate, tee, source, estimated: false };
+                found.push(Found { offer, file: number, line: row.line });
+            }
+        }
+        Ok(())
+    }
+}

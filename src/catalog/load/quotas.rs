@@ -1,0 +1,58 @@
+//! Reads `quotas.csv`: what clouds rent out at most to one account.
+
+use crate::catalog::cells;
+use crate::catalog::files::File;
+use crate::catalog::format;
+use crate::catalog::table::Table;
+use crate::catalog::{Catalog, CatalogError};
+use crate::model::{Pattern, Quota};
+use std::collections::BTreeMap;
+
+/// Reads `quotas.csv`: what a provider rents out at most to one account.
+pub(super) fn quotas(
+    file: &File,
+    catalog: &Catalog,
+    names: &[String],
+    ended: &[bool],
+) -> Result<BTreeMap<Pattern, Quota>, CatalogError> {
+    let mut quotas: BTreeMap<Pattern, Quota> = BTreeMap::new();
+    let mut table = Table::open(&file.shown, &file.text, format::QUOTAS)?;
+    while let Some(row) = table.next_row()? {
+        let text = row.required(0)?;
+        let pattern = Pattern(text.to_owned());
+        let known = match text.contains(':') {
+            true => names.iter().any(|name| pattern.matches(name)),
+            false => catalog.places.iter().any(|place| place.name.cloud == text),
+        };
+        if !known {
+            return Err(row.error(
+                0,
+                format!("`{text}` is no cloud and matches no place"),
+                "write aws, or aws:us-east-1",
+            ));
+        }
+        let what = row.required(1)?;
+        let most = row.number(2, 1, "64")?.unsigned_abs();
+        let source = cells::source(&row, 3, &catalog.sources)?;
+        if ended[usize::from(source)] {
+            continue;
+        }
+        let quota = quotas.entry(pattern).or_default();
+        let old = match what {
+            "cpus" => quota.vcpu_thousandths.replace(most.saturating_mul(1000)),
+            "instances" => quota.instances.replace(most),
+            "accelerators" => quota.accelerators.replace(most),
+            name => match catalog.accelerator_name(name) {
+                Some(known) => quota.by_accelerator.insert(known.to_owned(), most),
+                None => {
+                    let hint = "write cpus, instances, accelerators, or the name of an accelerator";
+                    return Err(row.error(1, format!("`{name}` is nothing that is counted"), hint));
+                }
+            },
+        };
+        if old.is_some() {
+            return Err(row.error(1, format!("`{text}` has two quotas of {what}"), "keep one of the rows"));
+        }
+    }
+    Ok(quotas)
+}

@@ -1,0 +1,40 @@
+//! The state that a verb works on, and the stages in it that an address names.
+
+use crate::cli::Failure;
+use crate::cli::state::{self, PlaceArgs};
+use crate::execution::state::{State, Store};
+use std::path::Path;
+
+/// The state's place and the state, which must be there.
+pub(super) fn read_state(place: &PlaceArgs) -> Result<(Store, State), Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let store = place.store(&here)?;
+    match store.read().map_err(|error| state::failure(error.into(), &store))? {
+        Some(state) => Ok((store, state)),
+        None => Err(no_state(&store)),
+    }
+}
+
+pub(super) fn no_state(store: &Store) -> Failure {
+    Failure::error(format!("there is no state in {}: nothing was applied there", store.name()))
+        .hint("name its place with --state URL or --state-dir DIR")
+}
+
+/// The stage's name in `stage.NAME`; the name alone will do.
+pub(super) fn stage_name(address: &str) -> &str {
+    address.strip_prefix("stage.").unwrap_or(address)
+}
+
+/// The name of a stage that the state knows.
+pub(super) fn known_stage<'a>(address: &'a str, state: &State) -> Result<&'a str, Failure> {
+    let name = stage_name(address);
+    if state.stages.contains_key(name) {
+        return Ok(name);
+    }
+    let failure = Failure::error(format!("the state has no `stage.{name}`"));
+    let near = state.stages.keys().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+    Err(match near.filter(|near| strsim::jaro(near, name) > 0.7) {
+        Some(near) => failure.hint(format!("did you mean stage.{near}?")),
+        None => failure.hint("`sky state list` names them all"),
+    })
+}

@@ -1,0 +1,186 @@
+//! The outputs of an attempt whose command ended well, collected and paid for.
+
+use super::Error;
+use super::attempt::Attempt;
+use super::calls::patiently;
+use super::evidence;
+use super::held_artifacts::publish;
+use super::notice::Notice;
+use super::outcome::StageOutcome;
+use super::stage_inputs::{self};
+use super::staging;
+use super::watch::{self};
+use crate::execution::provider::{ErrorKind, Evidence, ProviderError, Worker};
+use crate::execution::state::event::Event;
+use crate::execution::state::journal::Durability;
+use crate::execution::state::{Artifact, Status};
+use crate::model::PlaceName;
+use crate::plan::PlannedStage;
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+impl Attempt<'_> {
+    /// Collects the outputs of a command that ended well. It is not run again as long as they can be had: while its
+    /// machine does not answer it is asked again, until its lease is over.
+    pub(super) async fn collect_patiently(
+        &self,
+        planned: &PlannedStage,
+        worker: &dyn Worker,
+    ) -> Result<Result<bool, ProviderError>, Error> {
+        let mut pause = Duration::from_secs(1);
+        loop {
+            let error = match self.collect(planned, worker).await? {
+                Ok(done) => return Ok(Ok(done)),
+                Err(error) => error,
+            };
+            let passes = matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled);
+            if !passes || self.keeper.overdue() > watch::PATIENCE {
+                return Ok(Err(error));
+            }
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(30)),
+                () = self.grace_is_over() => return Ok(Ok(false)),
+            }
+        }
+    }
+
+    /// Puts the outputs into the store and ends the attempt well; or says what is wrong with them. False: a signal came
+    /// before all of them were there.
+    pub(super) async fn collect(
+        &self,
+        planned: &PlannedStage,
+        worker: &dyn Worker,
+    ) -> Result<Result<bool, ProviderError>, Error> {
+        let context = self.context;
+        self.moved(Status::StagingOut).await?;
+        let gathered = tokio::select! {
+            biased;
+            gathered = self.gather(planned, worker) => gathered?,
+            () = self.grace_is_over() => return Ok(Ok(false)),
+        };
+        let outputs = match gathered {
+            Ok(outputs) => outputs,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.pay_for_homeward(planned, &outputs).await?;
+        let stage = planned.name.clone();
+        let done = Event::Done { stage, outputs: outputs.clone(), storage_micro_usd: self.once };
+        context.recorder.record(done, Durability::Now).await?;
+        // The machine costs something, and what is left to do needs it no more.
+        self.release(Evidence::Drop).await?;
+        let publishing = async {
+            for (output, artifact) in &outputs {
+                let homeward = artifact.away && stage_inputs::goes_home(planned, output);
+                if homeward && let Err(error) = staging::deliver(context, &format!("{}.{output}", planned.name)).await?
+                {
+                    let message = format!("output `{output}` is not here yet, the next apply brings it: {error}");
+                    context.observer.notice(&Notice::Warning { message });
+                    continue;
+                }
+                if homeward || !artifact.away {
+                    publish(context, &planned.name, output, artifact).await;
+                }
+            }
+            Ok::<(), Error>(())
+        };
+        tokio::select! {
+            biased;
+            published = publishing => published?,
+            // The next apply does it.
+            () = self.grace_is_over() => {}
+        }
+        context.observer.notice(&Notice::Done { stage: planned.name.clone(), elapsed: self.begun.elapsed() });
+        Ok(Ok(true))
+    }
+
+    /// Puts the outputs into the store, or into the bucket of their place.
+    pub(super) async fn gather(
+        &self,
+        planned: &PlannedStage,
+        worker: &dyn Worker,
+    ) -> Result<Result<BTreeMap<String, Artifact>, ProviderError>, Error> {
+        let through = |name: &String| staging::goes_through(self, planned, name, worker);
+        let (through, names): (Vec<String>, Vec<String>) = planned.writes.keys().cloned().partition(through);
+        let written = match patiently(self.patience(), || worker.written()).await {
+            Ok(written) => written,
+            Err(error) => return Ok(Err(error)),
+        };
+        if let Some(error) = evidence::check_sizes(self, planned, &written) {
+            return Ok(Err(error));
+        }
+        let mut outputs = match staging::outputs(self, worker, &through).await? {
+            Ok(outputs) => outputs,
+            Err(error) => return Ok(Err(error)),
+        };
+        let contents = match patiently(self.patience(), || worker.collect(&names)).await {
+            Ok(contents) => contents,
+            Err(error) => return Ok(Err(error)),
+        };
+        for (name, content) in names.into_iter().zip(contents) {
+            let declared = planned.writes.get(&name).map_or(0, |declared| declared.0);
+            let most = evidence::most(self.context.settings.output_limit, declared);
+            match self.take_in(content, Some(most)).await {
+                Ok(measured) => {
+                    let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
+                    let (attempt, staged) = (self.token.attempt, BTreeMap::new());
+                    outputs.insert(name, Artifact { digest, bytes, kind, attempt, staged, away: false });
+                }
+                Err(error) => {
+                    let message = format!("output `{name}`: {error}");
+                    return Ok(Err(ProviderError::new(ErrorKind::Output, message)));
+                }
+            }
+        }
+        evidence::warn_of_undeclared(self, planned, &written);
+        Ok(Ok(outputs))
+    }
+
+    /// Puts the way home of outputs on the account, as large as they are.
+    pub(super) async fn pay_for_homeward(
+        &self,
+        planned: &PlannedStage,
+        outputs: &BTreeMap<String, Artifact>,
+    ) -> io::Result<()> {
+        if !self.provider.bills() {
+            return Ok(());
+        }
+        let paid = self
+            .context
+            .recorder
+            .decide(|state| {
+                let sizes = outputs.iter().map(|(output, artifact)| (output.as_str(), artifact.bytes));
+                let copies = stage_inputs::homeward(self.context, planned, &self.rung.place, state, sizes).into_iter();
+                let events = copies.map(|copy| Event::Copied {
+                    stage: self.token.stage.clone(),
+                    token: self.token.id.clone(),
+                    artifact: copy.artifact,
+                    to: PlaceName::here(),
+                    bytes: copy.bytes,
+                    micro_usd: copy.cost,
+                });
+                Ok::<_, ()>(((), events.collect()))
+            })
+            .await?;
+        paid.map_err(|()| io::Error::other("nothing was decided"))
+    }
+
+    /// What is said when a signal came before all outputs were here: the attempt stays as it is, and the next apply goes
+    /// on with what the command has written.
+    pub(super) fn collecting_was_interrupted(&self) -> StageOutcome {
+        let stage = self.token.stage.clone();
+        let kept = match self.provider.bills() {
+            true => {
+                " Its machine is kept until the end of its lease, and costs what it costs; `sky destroy` gives it back"
+            }
+            false => "",
+        };
+        let message = format!(
+            "stage.{stage} is done, but a signal came before its outputs were copied: the next apply copies them.{kept}"
+        );
+        self.context.observer.notice(&Notice::Warning { message });
+        self.context.observer.notice(&Notice::Interrupted { stage, elapsed: self.begun.elapsed() });
+        StageOutcome::Interrupted
+    }
+}

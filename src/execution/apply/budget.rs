@@ -1,0 +1,410 @@
+//! Money is set aside before it can be spent: what a machine may cost until its lease ends, and
+//! what moving its inputs costs. What was charged and what is set aside never exceed the budget
+//! together, and a machine ends itself when its lease does, so neither can the bill.
+//!
+//! A lease is as long as planned and half as long again (a quarter of an hour at least), as far as
+//! the budget allows it besides what the stages still to come are planned to cost. It is renewed
+//! while `sky` watches, within the same bounds.
+
+use crate::execution::state::{StageRecord, State, Status, holder};
+use crate::model::{ArtifactRef, Extras, Millis, Money, Rate};
+use crate::plan::{Billing, Plan, PlannedStage};
+use crate::util::clock;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The least slack of a lease.
+const SLACK: Millis = Millis(15 * 60 * 1000);
+
+/// The least slack of a lease; a test may want leases that end within seconds.
+fn least_slack() -> u64 {
+    #[cfg(debug_assertions)]
+    if let Some(given) = std::env::var("SKY_TEST_LEASE_SLACK_MS").ok().and_then(|text| text.parse().ok()) {
+        return given;
+    }
+    SLACK.0
+}
+/// The lease of what costs nothing.
+const FREE: Millis = Millis(24 * 3600 * 1000);
+
+/// The end of a lease is written down in whole seconds: the machine may have ended so many milliseconds before it.
+pub(super) const ROUNDING: u64 = 1000;
+
+/// What a machine costs by its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meter {
+    pub rate: Rate,
+    /// What comes with each machine.
+    pub extras: Extras,
+    pub nodes: u32,
+    pub billing: Billing,
+}
+
+impl Meter {
+    /// For a time of the machines.
+    pub fn cost(&self, time: Millis) -> Money {
+        if self.rate.0 == 0 && self.extras.is_none() {
+            return Money(0);
+        }
+        let billed = self.billing.billed(time);
+        self.rate.cost(self.nodes, billed) + self.extras.cost(self.nodes, billed)
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub meter: Meter,
+    /// The least that is of use: as long as planned; for a renewal, what it has.
+    pub least: Millis,
+    /// The most that is wanted.
+    pub most: Millis,
+    /// What is paid once, besides time.
+    pub once: Money,
+    /// How long the machine may be there after its lease ended, and be billed.
+    pub overrun: Duration,
+}
+
+/// What is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    pub amount: Money,
+    /// From the creation of the machine on.
+    pub lease: Millis,
+}
+
+/// What there is for all stages of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// None: no limit.
+    pub limit: Option<Money>,
+    pub spent: Money,
+    /// Set aside for other attempts.
+    pub reserved: Money,
+    /// What the stages that are still to come are planned to cost.
+    pub to_come: Money,
+}
+
+/// The budget does not allow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the budget of {limit} does not allow it: {spent} spent, {reserved} set aside, and this would take {needed}")]
+pub struct Refused {
+    pub limit: Money,
+    pub spent: Money,
+    pub reserved: Money,
+    pub needed: Money,
+}
+
+/// How long a stage wants its machine to live, when it is planned to take `planned`.
+pub fn most(planned: Millis, bills: bool) -> Millis {
+    let slack = least_slack().max(planned.0 / 2);
+    let most = planned.0.saturating_add(slack);
+    Millis(if bills { most } else { most.max(FREE.0) })
+}
+
+/// How much longer than it is there a machine wants to live whenever its lease is renewed.
+pub fn slack(planned: Millis) -> Duration {
+    Duration::from_millis(least_slack().max(planned.0 / 2))
+}
+
+/// Sets money aside, for the longest lease that it is enough for.
+pub fn reserve(account: &Account, wanted: &Wanted) -> Result<Reservation, Refused> {
+    let cost = |time: Millis| Money(wanted.meter.cost(time).0.saturating_add(wanted.once.0));
+    // What may be left over to pay for after the lease is set aside as well, as far as there is money that nobody needs.
+    let given = |lease: Millis, top: Option<i64>| {
+        let whole = cost(Millis(lease.0.saturating_add(millis(wanted.overrun))));
+        let amount = top.map_or(whole, |top| Money(whole.0.min(top)).max(cost(lease)));
+        Reservation { amount, lease }
+    };
+    let Some(limit) = account.limit else { return Ok(given(wanted.most, None)) };
+    let left = limit.0.saturating_sub(account.spent.0).saturating_sub(account.reserved.0);
+    let needed = cost(wanted.least);
+    if needed.0 > left.max(0) {
+        let Account { spent, reserved, .. } = *account;
+        return Err(Refused { limit, spent, reserved, needed });
+    }
+    // Slack is taken from what nobody is planned to need.
+    let top = left.saturating_sub(account.to_come.0).max(needed.0);
+    if cost(wanted.most).0 <= top {
+        return Ok(given(wanted.most, Some(top)));
+    }
+    let (mut fits, mut over) = (wanted.least.0, wanted.most.0);
+    while over - fits > 1 {
+        let middle = fits + (over - fits) / 2;
+        if cost(Millis(middle)).0 <= top {
+            fits = middle;
+        } else {
+            over = middle;
+        }
+    }
+    Ok(given(Millis(fits), Some(top)))
+}
+
+/// What the stages of a plan are still to cost, kept while they are walked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Purse {
+    limit: Option<Money>,
+    /// Planned, by stage.
+    planned: BTreeMap<String, Money>,
+    /// The same, of stages that were not begun.
+    to_come: BTreeMap<String, Money>,
+    sum: Money,
+    /// Stages that may have something set aside.
+    live: BTreeSet<String>,
+}
+
+impl Purse {
+    /// Before the walk.
+    pub fn new(limit: Option<Money>, plan: &Plan, state: &State) -> Self {
+        let live = state.stages.iter().filter(|(_, record)| record.live).map(|(name, _)| name.clone());
+        let mut purse = Self { limit, live: live.collect(), ..Self::default() };
+        let beside = |stage: &PlannedStage| stage.storage_micro_usd + stage.disk_micro_usd + stage.address_micro_usd;
+        let own = plan.stages.iter().map(|stage| (&stage.name, stage.cost_micro_usd, beside(stage)));
+        // A copy is on the bill of its first reader; one that is brought home, on that of its maker.
+        let copies = plan.transfers.iter().filter_map(|copy| {
+            let maker = match &copy.artifact {
+                ArtifactRef::Output { stage, .. } => Some(stage),
+                ArtifactRef::Dataset(_) => None,
+            };
+            let payer = copy.readers.first().or(maker)?;
+            Some((payer, copy.cost_micro_usd, copy.storage_micro_usd))
+        });
+        for (stage, cost, storage) in own.chain(copies) {
+            let amount = purse.planned.entry(stage.clone()).or_default();
+            amount.0 = amount.0.saturating_add(cost.0).saturating_add(storage.0);
+        }
+        let begun = |record: &StageRecord| record.live || record.status == Status::Done;
+        purse.to_come = purse.planned.clone();
+        purse.to_come.retain(|stage, _| !state.stages.get(stage).is_some_and(begun));
+        purse.sum = Money(purse.to_come.values().map(|amount| amount.0).fold(0, i64::saturating_add));
+        purse
+    }
+
+    /// The most that the job may cost.
+    pub fn limit(&self) -> Option<Money> {
+        self.limit
+    }
+
+    /// What a stage is planned to cost, with its part of what its inputs cost to move.
+    pub fn planned(&self, stage: &str) -> Money {
+        self.planned.get(stage).copied().unwrap_or_default()
+    }
+
+    /// Sets money aside for a stage, and counts it from this moment on. The state must be the one that the
+    /// reservation is recorded in, held under the recorder's lock from before this call until the record is part of
+    /// it ([`Recorder::decide`](super::Recorder::decide)): then no other stage can decide in between, however long
+    /// the journal takes to answer.
+    pub fn reserve(&mut self, stage: &str, state: &State, wanted: &Wanted) -> Result<Reservation, Refused> {
+        let given = reserve(&self.account(stage, state), wanted)?;
+        self.begin(stage);
+        Ok(given)
+    }
+
+    /// The account for a stage that asks.
+    pub fn account(&mut self, stage: &str, state: &State) -> Account {
+        self.live.retain(|name| state.stages.get(name).is_some_and(|record| record.live));
+        let others = self.live.iter().filter(|name| name.as_str() != stage);
+        let reserved = others.filter_map(|name| state.stages.get(name)).map(|record| record.reserved_micro_usd.0);
+        let reserved = Money(reserved.fold(0, i64::saturating_add));
+        // The set of names only saves looking at every stage of a large job.
+        debug_assert_eq!(reserved, reserved_for_others(stage, state), "a live attempt is missing in the account");
+        Account {
+            limit: self.limit,
+            spent: state.spent_micro_usd,
+            reserved,
+            to_come: Money(self.sum.0.saturating_sub(self.to_come.get(stage).map_or(0, |own| own.0))),
+        }
+    }
+
+    /// Notes that a stage was begun, by this `sky` or an earlier one, so that it no longer counts as one to come.
+    pub fn begin(&mut self, stage: &str) {
+        if let Some(own) = self.to_come.remove(stage) {
+            self.sum.0 = self.sum.0.saturating_sub(own.0);
+        }
+        self.live.insert(stage.to_owned());
+    }
+}
+
+/// What the state has set aside for all attempts that are live, except those of one stage.
+fn reserved_for_others(stage: &str, state: &State) -> Money {
+    let others = state.stages.iter().filter(|(name, record)| record.live && name.as_str() != stage);
+    Money(others.map(|(_, record)| record.reserved_micro_usd.0).fold(0, i64::saturating_add))
+}
+
+/// How a machine came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MachineEnd {
+    /// There was none that anybody has to pay for.
+    Never,
+    /// It was there until now, whatever its lease says.
+    Now,
+    /// It was gone when it was looked for, and its lease was over: it ended itself when that ended, at RFC 3339, or so
+    /// much later.
+    ByLease { lease_end: String, overrun: Duration },
+}
+
+/// For how long a machine was there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineTime<'a> {
+    /// When it may have begun to cost something, RFC 3339.
+    pub started: &'a str,
+    /// The time that this process has seen of it: a clock may have been set back.
+    pub seen: Duration,
+    /// The longest that it was there before, when `started` is by the clock of another host: the two may differ.
+    pub unseen: Option<Duration>,
+    pub end: MachineEnd,
+}
+
+impl<'a> MachineTime<'a> {
+    /// Of a machine that this process has not seen at work.
+    pub fn of(record: &'a StageRecord, end: MachineEnd) -> Self {
+        Self { started: &record.started, seen: Duration::ZERO, unseen: unseen(record), end }
+    }
+}
+
+/// How long the machine of an attempt may have been there, at most, if another host began it: by its lease, since the
+/// clocks of two hosts may differ by more than it was there.
+pub fn unseen(record: &StageRecord) -> Option<Duration> {
+    let host = record.started_host.as_ref()?;
+    let lease = record.lease_ms.filter(|_| *host != holder::host())?;
+    Some(Duration::from_millis(lease.0))
+}
+
+/// What the time of a machine that is gone costs, also when that is more than was set aside: what is paid has to be
+/// known. Of a machine that has ended itself nobody knows when: it is charged until the end of its lease, and for no
+/// less than what was set aside for that.
+pub fn charge(meter: &Meter, time: &MachineTime<'_>, reserved: Money) -> Money {
+    let until_now = clock::between(time.started, &clock::timestamp()).max(millis(time.seen));
+    let whole = meter.cost(Millis(until_now));
+    // By the clock of another host, it may have been there for all of the time that money was set aside for.
+    let at_most = time.unseen.map(|unseen| meter.cost(Millis(millis(unseen.saturating_add(time.seen)))).min(reserved));
+    let whole = whole.max(at_most.unwrap_or_default());
+    match &time.end {
+        MachineEnd::Never => Money(0),
+        MachineEnd::Now => whole,
+        MachineEnd::ByLease { lease_end, overrun } => {
+            let leased = clock::between(time.started, lease_end).saturating_sub(ROUNDING);
+            let leased = leased.saturating_add(millis(*overrun));
+            whole.min(meter.cost(Millis(leased)).max(reserved))
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn meter(rate: i64) -> Meter {
+        Meter { rate: Rate(rate), extras: Extras::default(), nodes: 1, billing: Billing::default() }
+    }
+
+    const HOUR: u64 = 3_600_000;
+
+    #[test]
+    fn slack_is_what_nobody_else_needs() {
+        // $10 an hour, an hour planned, an hour and a half wanted.
+        let wanted = Wanted {
+            meter: meter(10_000_000_000),
+            least: Millis(HOUR),
+            most: most(Millis(HOUR), true),
+            once: Money(0),
+            overrun: Duration::ZERO,
+        };
+        let account = |limit: i64, to_come: i64| Account {
+            limit: Some(Money(limit)),
+            spent: Money(1_000_000),
+            reserved: Money(2_000_000),
+            to_come: Money(to_come),
+        };
+        let lease = |limit, to_come| reserve(&account(limit, to_come), &wanted).map(|given| given.lease.0);
+        assert_eq!(lease(18_000_000, 0), Ok(HOUR * 3 / 2));
+        assert_eq!(lease(18_000_000, 5_000_000), Ok(HOUR));
+        assert_eq!(lease(15_000_000, 0).unwrap() / 1000, HOUR * 6 / 5 / 1000);
+        let refused = reserve(&account(12_999_999, 0), &wanted).unwrap_err();
+        assert_eq!(refused.needed, Money(10_000_000));
+        assert_eq!(
+            refused.to_string(),
+            "the budget of $13.00 does not allow it: $1.00 spent, $2.00 set aside, and this would take $10.00"
+        );
+        let free = Wanted { meter: meter(0), ..wanted };
+        assert_eq!(reserve(&account(3_000_000, 0), &free).unwrap().amount, Money(0));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_is_not_believed() {
+        let meter = meter(3_600_000_000_000);
+        let tomorrow = clock::after(Duration::from_secs(86_400));
+        let time = MachineTime { started: &tomorrow, seen: Duration::from_secs(2), unseen: None, end: MachineEnd::Now };
+        assert_eq!(charge(&meter, &time, Money(5_000_000)), Money(2_000_000));
+    }
+
+    #[test]
+    fn what_was_spent_is_charged_also_beyond_what_was_set_aside() {
+        // $1 a second, for a machine that began a minute ago and whose lease was ten seconds.
+        let meter = meter(3_600_000_000_000);
+        let ago = |seconds: u64| {
+            let time = clock::now() - std::time::Duration::from_secs(seconds);
+            format!("{time:.3}")
+        };
+        let (started, lease_end) = (ago(60), ago(50));
+        let charged = |end: MachineEnd, reserved: i64| {
+            let time = MachineTime { started: &started, seen: Duration::ZERO, unseen: None, end };
+            charge(&meter, &time, Money(reserved)).0 / 1_000_000
+        };
+        // It was powered off, and billed until somebody deleted it.
+        assert_eq!(charged(MachineEnd::Now, 10_000_000), 60);
+        let by_lease =
+            |overrun| MachineEnd::ByLease { lease_end: lease_end.clone(), overrun: Duration::from_secs(overrun) };
+        assert_eq!(charged(by_lease(0), 0), 9, "the end of a lease is rounded to the second");
+        assert_eq!(charged(by_lease(20), 0), 29);
+        assert_eq!(charged(by_lease(0), 15_000_000), 15, "no less than was set aside for the lease");
+        assert_eq!(charged(by_lease(120), 0), 60, "and never for longer than until now");
+    }
+
+    #[test]
+    fn a_machine_that_another_host_began_may_have_been_there_for_all_of_its_lease() {
+        // $1 a second, set aside for 100 s. By the clock here it began this moment.
+        let (meter, now) = (meter(3_600_000_000_000), clock::timestamp());
+        let charged = |unseen: u64, seen: u64| {
+            let (unseen, seen) = (Some(Duration::from_secs(unseen)), Duration::from_secs(seen));
+            let time = MachineTime { started: &now, seen, unseen, end: MachineEnd::Now };
+            charge(&meter, &time, Money(100_000_000)).0 / 1_000_000
+        };
+        assert_eq!(charged(60, 0), 60);
+        assert_eq!(charged(60, 20), 80);
+        assert_eq!(charged(60, 90), 100, "a lease ends a machine, and no more was set aside for it");
+        assert_eq!(charged(60, 110), 110, "unless it was seen for longer");
+    }
+
+    proptest! {
+        #[test]
+        fn no_reservation_is_over_the_budget(
+            limit in 0_i64..50_000_000, spent in 0_i64..20_000_000, reserved in 0_i64..20_000_000,
+            to_come in 0_i64..20_000_000, rate in 0_i64..100_000_000_000, least in 0_u64..10 * HOUR,
+            slack in 0_u64..10 * HOUR, once in 0_i64..1_000_000, overrun in 0_u64..HOUR, nodes in 1_u32..5,
+            increment in prop::sample::select(vec![0_u64, 1000, 60_000, HOUR]),
+        ) {
+            let account = Account {
+                limit: Some(Money(limit)), spent: Money(spent), reserved: Money(reserved), to_come: Money(to_come),
+            };
+            let billing = Billing { increment_ms: Millis(increment), minimum_ms: Millis(increment) };
+            let extras = Extras { address_nano_usd_per_hour: Rate(5_000_000), ..Extras::default() };
+            let meter = Meter { rate: Rate(rate), extras, nodes, billing };
+            let wanted = Wanted { meter, least: Millis(least), most: Millis(least + slack), once: Money(once), overrun: Duration::from_millis(overrun) };
+            match reserve(&account, &wanted) {
+                Ok(given) => {
+                    prop_assert!(given.amount.0 == 0 || given.amount.0 + spent + reserved <= limit);
+                    prop_assert!(given.lease >= wanted.least && given.lease <= wanted.most);
+                    prop_assert!(given.amount.0 >= meter.cost(given.lease).0 + once);
+                    prop_assert!(given.amount.0 <= meter.cost(Millis(given.lease.0 + overrun)).0 + once);
+                }
+                Err(refused) => prop_assert!(refused.needed.0 + spent + reserved > limit),
+            }
+        }
+    }
+}

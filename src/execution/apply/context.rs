@@ -1,0 +1,181 @@
+//! What all stages of one apply share.
+
+use super::Error;
+use super::budget::{self, MachineEnd, MachineTime, Meter, Purse};
+use super::check::{Checked, Settings};
+use super::notice::{Interrupt, Notice, Observer};
+use super::open_buckets::OpenBuckets;
+use super::recorder::Recorder;
+use crate::execution::provider::{self, Owner, Provider, Token};
+use crate::execution::state::event::Event;
+use crate::execution::state::{Folder, Opened, State};
+use crate::execution::storage::Objects;
+use crate::model::{DataRate, Money, PlaceName};
+use crate::plan::{self, Plan};
+use crate::util::secret::Redactor;
+use crate::util::tree::Measured;
+use crate::util::{clock, watch};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::OnceCell;
+
+/// Why a stage is not begun after a signal.
+pub(super) const SIGNAL: &str = "interrupted before it began";
+
+/// What all stages of one apply share.
+pub(super) struct Context {
+    pub plan: Plan,
+    pub plan_digest: String,
+    /// What a gigabyte costs from one place to another.
+    pub ways: BTreeMap<(PlaceName, PlaceName), DataRate>,
+    pub(super) purse: Mutex<Purse>,
+    pub checked: Checked,
+    pub settings: Settings,
+    pub owner: Owner,
+    pub recorder: Recorder,
+    providers: Mutex<BTreeMap<String, Arc<dyn Provider>>>,
+    pub objects: Objects,
+    pub artifacts: PathBuf,
+    /// Where logs and what failed stages have written are kept, by stage and attempt.
+    pub kept: PathBuf,
+    pub observer: Arc<dyn Observer>,
+    pub interrupt: watch::Receiver<Option<Interrupt>>,
+    /// Digests of datasets, each read once.
+    pub datasets: BTreeMap<String, OnceCell<Measured>>,
+    pub buckets: OpenBuckets,
+    /// Takes the values of the job's secrets out of texts.
+    pub redactor: Redactor,
+    /// Stages that stay as they are, if that is asked.
+    pub settled: BTreeSet<String>,
+}
+
+pub(super) fn context(
+    plan: &Plan,
+    checked: Checked,
+    settings: Settings,
+    folder: &Folder,
+    opened: Opened,
+    observer: Arc<dyn Observer>,
+    interrupt: watch::Receiver<Option<Interrupt>>,
+) -> Result<Context, Error> {
+    let plan_digest =
+        plan::file::digest(plan).map_err(|error| Error::Bug(format!("cannot write the plan: {error}")))?;
+    let mut ways: BTreeMap<(PlaceName, PlaceName), DataRate> = BTreeMap::new();
+    for copy in &plan.transfers {
+        let rate = copy.billed_gb_bytes.decimal_rate(copy.rate_nano_usd_per_gb);
+        ways.insert((copy.from.clone(), copy.to.clone()), rate);
+    }
+    for way in &plan.ways {
+        ways.insert((way.from.clone(), way.to.clone()), way.rate_nano_usd_per_gb);
+    }
+    let before = plan.from_state.as_ref().map_or(0, |from| from.spent_micro_usd.0);
+    let planned = plan.limits.budget_micro_usd.map(|limit| Money(limit.0.saturating_add(before)));
+    let limit = settings.budget.or(planned);
+    let redactor = Redactor::new(checked.secrets.values().flat_map(BTreeMap::values));
+    let context = Context {
+        plan: plan.clone(),
+        ways,
+        purse: Mutex::new(Purse::new(limit, plan, &opened.state)),
+        plan_digest,
+        owner: Owner { job: plan.job.clone(), lineage: opened.state.lineage.clone() },
+        datasets: checked.datasets.keys().map(|name| (name.clone(), OnceCell::new())).collect(),
+        checked,
+        settings,
+        recorder: Recorder::new(opened),
+        providers: Mutex::default(),
+        objects: Objects::at(folder.objects()),
+        artifacts: folder.artifacts(),
+        kept: folder.stages(),
+        observer,
+        interrupt,
+        buckets: OpenBuckets::default(),
+        redactor,
+        settled: BTreeSet::new(),
+    };
+    // All that may be needed is opened before anything is begun.
+    let held = context.recorder.read(|state| {
+        state.stages.values().filter(|record| record.live).map(|record| record.provider.clone()).collect::<Vec<_>>()
+    });
+    let wanted: BTreeSet<String> = context.checked.providers.values().cloned().chain(held).collect();
+    for name in wanted {
+        context.open(&name)?;
+    }
+    Ok(context)
+}
+
+impl Context {
+    /// The name of the provider for the places of a cloud; else what is missing.
+    pub fn provider(&self, cloud: &str) -> Result<String, String> {
+        let chosen = self.settings.provider.clone();
+        let own = || provider::of_cloud(cloud, &self.settings.access).map(str::to_owned);
+        let name = chosen.or_else(own).ok_or_else(|| format!("this sky has no provider for {cloud}"))?;
+        self.checked.unready.get(&name).map_or(Ok(name), |why| Err(why.clone()))
+    }
+
+    /// The provider of that name.
+    pub fn open(&self, name: &str) -> Result<Arc<dyn Provider>, Error> {
+        let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = providers.get(name) {
+            return Ok(open.clone());
+        }
+        let opened = provider::open(name, &self.settings.access)?;
+        let opened = opened.ok_or_else(|| Error::NotReady(vec![provider::unknown(name)]))?;
+        providers.insert(name.to_owned(), opened.clone());
+        Ok(opened)
+    }
+
+    /// What the job may still cost. Locked after the recorder, never before.
+    pub fn purse(&self) -> MutexGuard<'_, Purse> {
+        self.purse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the machine of a live attempt comes to its end: whether it is still there, when its lease is over by the
+    /// state. To be asked before it is given back.
+    pub async fn end_of_machine(&self, provider: &dyn Provider, token: &Token) -> MachineEnd {
+        let held = |state: &State| state.stages.get(&token.stage).filter(|held| held.token == token.id).cloned();
+        // A machine whose creation has certainly failed has none.
+        let Some(lease_end) = self.recorder.read(held).and_then(|held| held.lease_end) else {
+            return MachineEnd::Never;
+        };
+        if clock::between(&clock::timestamp(), &lease_end) > budget::ROUNDING {
+            return MachineEnd::Now;
+        }
+        match provider.get(token).await {
+            Ok(None) => MachineEnd::ByLease { lease_end, overrun: provider.overrun() },
+            Ok(Some(machine)) if machine.ended => MachineEnd::ByLease { lease_end, overrun: provider.overrun() },
+            // What cannot be asked may be there, and cost something.
+            Ok(Some(_)) | Err(_) => MachineEnd::Now,
+        }
+    }
+
+    /// Writes down that a machine is gone, and what it has cost.
+    pub async fn settle(&self, token: &Token, meter: &Meter, time: &MachineTime<'_>) -> Result<(), Error> {
+        let stage = token.stage.clone();
+        let settled = self
+            .recorder
+            .decide(|state| {
+                let record = state.stages.get(&stage).filter(|record| record.token == token.id);
+                let reserved = record.map_or(Money(0), |record| record.reserved_micro_usd);
+                let micro_usd = budget::charge(meter, time, reserved);
+                let stage = stage.clone();
+                Ok::<_, ()>(((micro_usd, reserved), vec![Event::Released { stage, micro_usd }]))
+            })
+            .await?;
+        let (paid, reserved) = settled.map_err(|()| Error::Bug("nothing was decided".to_owned()))?;
+        if paid > reserved {
+            let more = Money(paid.0.saturating_sub(reserved.0));
+            let message = format!(
+                "stage.{stage}: its machine was there for longer than its lease: it has cost {paid}, {more} more than \
+                 was set aside"
+            );
+            self.observer.notice(&Notice::Warning { message });
+        }
+        Ok(())
+    }
+
+    /// A text without the values of the job's secrets.
+    pub fn redact(&self, text: &str) -> String {
+        self.redactor.redact(text)
+    }
+}

@@ -1,0 +1,55 @@
+//! What has become of an attempt that an earlier `sky` has left.
+
+use super::calls::answered;
+use super::calls::{Patience, patiently};
+use super::context::Context;
+use crate::execution::provider::{ErrorKind, RunStatus, Token};
+use crate::execution::state::{StageRecord, Status};
+use std::time::Duration;
+use tokio::time::{self};
+
+/// How long machines may take to say whether their commands have ended.
+pub(super) const LOOK: Duration = Duration::from_secs(8);
+
+/// What has become of the command of an attempt that an earlier `sky` has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It has done its work, and is not run again.
+    EndedWell,
+    /// It may be ended: it is at work or has failed, or there is none.
+    OfNoUse,
+    /// Its machine does not answer.
+    Unknown,
+}
+
+impl Look {
+    /// What is said of an attempt that is left as it is; none: it is of no use.
+    pub fn left_as_it_is(self, stage: &str) -> Option<String> {
+        let why = match self {
+            Self::EndedWell => "is done, and its outputs are still on its machine: the next apply copies them",
+            Self::Unknown => "may be done, but its machine does not answer: the next apply goes on from there",
+            Self::OfNoUse => return None,
+        };
+        Some(format!("stage.{stage} {why}, unless its lease ends before; `sky destroy` gives the machine back"))
+    }
+}
+
+/// Looks whether the command of an attempt that an earlier `sky` has left has done its work.
+pub(super) async fn look(context: &Context, name: &str, former: &StageRecord) -> Look {
+    // A process that was killed may not have come to write down that the command runs.
+    if former.stopping || !former.status.in_flight() || former.status == Status::Provisioning {
+        return Look::OfNoUse;
+    }
+    let token = Token { id: former.token.clone(), stage: name.to_owned(), attempt: former.attempt };
+    let Ok(provider) = context.open(&former.provider) else { return Look::OfNoUse };
+    let answer = async {
+        let worker = patiently(Patience::Through, || provider.worker(&token)).await?;
+        answered(worker.as_ref()).await
+    };
+    match time::timeout(LOOK, answer).await {
+        Ok(Ok(RunStatus::Exited(0))) => Look::EndedWell,
+        Ok(Err(error)) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => Look::Unknown,
+        Ok(_) => Look::OfNoUse,
+        Err(_) => Look::Unknown,
+    }
+}

@@ -1,0 +1,66 @@
+//! Knows the lease of one attempt's machine: when it ends, when it is due, whether the budget allows a longer one.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// The time that is left of a lease when it is renewed, at most.
+pub(super) const EARLY: Duration = Duration::from_secs(300);
+
+/// Knows the lease of one attempt, and renews it.
+#[derive(Debug, Default)]
+pub(super) struct LeaseKeeper {
+    /// None: there is no machine yet, or it is about to be given back.
+    pub(super) lease: Mutex<Option<Lease>>,
+    /// A lease has begun or ended.
+    pub(super) changed: Notify,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lease {
+    pub(super) end: Instant,
+    /// When it is to be renewed.
+    pub(super) due: Instant,
+    /// Whether the budget allows a longer one.
+    pub(super) renewable: bool,
+}
+
+impl LeaseKeeper {
+    /// The machine is there, and lives for so long from now on unless its lease is renewed. `resumed`: an earlier
+    /// `sky` rented it, and its lease may be about to end.
+    pub fn begin(&self, lease: Duration, resumed: bool) {
+        let now = Instant::now();
+        let early = if resumed { lease } else { EARLY.min(lease / 4) };
+        let due = now + (lease - early);
+        *self.lock() = Some(Lease { end: now + lease, due, renewable: true });
+        self.changed.notify_one();
+    }
+
+    /// The machine is about to be given back: its lease is not renewed any more.
+    pub fn end(&self) {
+        *self.lock() = None;
+        self.changed.notify_one();
+    }
+
+    /// Whether the budget allows a longer lease, as far as is known.
+    pub fn is_renewable(&self) -> bool {
+        self.lock().is_none_or(|lease| lease.renewable)
+    }
+
+    /// How long ago the lease ended; zero if it has not.
+    pub fn overdue(&self) -> Duration {
+        let now = Instant::now();
+        self.lock().map_or(Duration::ZERO, |lease| now.saturating_duration_since(lease.end))
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut Lease)) {
+        if let Some(lease) = self.lock().as_mut() {
+            change(lease);
+        }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Lease>> {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,149 @@
+//! The lease of an attempt's machine, renewed for as long as the attempt is under way.
+//!
+//! One future, [`LeaseKeeper::keep`], runs beside everything that the attempt does: while its machine comes up, while
+//! inputs are laid out, while the command runs, while outputs are collected or progress is brought home. So no part of
+//! an attempt has to think of the lease, and none can forget it.
+
+use super::Error;
+use super::attempt::Attempt;
+use super::budget::{self, Refused, Wanted};
+use super::calls::patiently;
+use super::lease_keeper::{EARLY, LeaseKeeper};
+use super::notice::Notice;
+use crate::execution::provider::{ErrorKind, LeaseEnd};
+use crate::execution::state::event::Event;
+use crate::model::Millis;
+use crate::util::clock;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// By how much a lease has to grow for a renewal to be worth a call.
+const WORTH_IT: Duration = Duration::from_secs(1);
+/// How long a renewal may be on its way to a machine, at most: it counts from its arrival. So much more than the lease
+/// that is asked for is set aside.
+const ON_ITS_WAY: Duration = Duration::from_secs(60);
+
+impl LeaseKeeper {
+    /// Renews the lease whenever it is due. Returns only when the journal cannot be written.
+    pub async fn keep(&self, attempt: &Attempt<'_>) -> Error {
+        loop {
+            let due = self.lock().filter(|lease| lease.renewable).map(|lease| lease.due);
+            match due {
+                None => self.changed.notified().await,
+                Some(due) => tokio::select! {
+                    biased;
+                    () = self.changed.notified() => {}
+                    () = tokio::time::sleep_until(due) => {
+                        if let Err(error) = self.renew(attempt).await {
+                            return error;
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// Sets money aside for a longer lease, then asks for it. What the budget does not allow is not asked for: the
+    /// machine ends itself then.
+    pub(super) async fn renew(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
+        let Some(lease) = *self.lock() else { return Ok(()) };
+        let left = lease.end.saturating_duration_since(Instant::now());
+        let stage = &attempt.token.stage;
+        if left.saturating_add(WORTH_IT) >= slack(attempt) {
+            // It lasts for as long as a renewal would give, as after a resumption: there is time, whatever the budget.
+            self.change(|lease| lease.due = lease.end - EARLY.min(left / 4));
+            return Ok(());
+        }
+        let longer = match self.reserve(attempt, left).await? {
+            Some(Ok(longer)) if longer > left.saturating_add(WORTH_IT) => longer,
+            // It is given back: nobody is to come here again for this lease.
+            None => {
+                *self.lock() = None;
+                return Ok(());
+            }
+            Some(_) => {
+                self.change(|lease| lease.renewable = false);
+                let message = format!(
+                    "stage.{stage}: the budget allows no longer lease: its machine ends in {} s",
+                    millis(left).div_ceil(1000)
+                );
+                attempt.context.observer.notice(&Notice::Warning { message });
+                return Ok(());
+            }
+        };
+        let (asked, end) = (Instant::now(), LeaseEnd::after(longer));
+        let renewed = patiently(attempt.patience(), || attempt.provider.renew(&attempt.token, end)).await;
+        match renewed {
+            Ok(()) => self.change(|lease| {
+                lease.end = end.instant();
+                lease.due = lease.end - EARLY.min(longer / 4);
+            }),
+            // What has become of it is found by whoever uses it.
+            Err(error) if error.kind == ErrorKind::NotFound => self.change(|lease| lease.due = asked + EARLY),
+            Err(error) => {
+                // With half of what is left, so not at once again.
+                let again = lease.end.saturating_duration_since(Instant::now()) / 2;
+                self.change(|lease| lease.due = Instant::now() + again.max(Duration::from_secs(1)));
+                if self.lock().is_some() {
+                    let message = format!("stage.{stage}: its lease could not be renewed: {error}");
+                    attempt.context.observer.notice(&Notice::Warning { message });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a lease there is money for, from now on, set aside already with the time that its renewal may be on its
+    /// way; none: the machine is given back.
+    pub(super) async fn reserve(
+        &self,
+        attempt: &Attempt<'_>,
+        left: Duration,
+    ) -> Result<Option<Result<Duration, Refused>>, Error> {
+        let (age, left) = (millis(attempt.age()), millis(left));
+        let (stage, token) = (&attempt.token.stage, &attempt.token.id);
+        // Fifteen minutes, the least slack of a lease, have room for it; shorter ones of tests have it in proportion.
+        let on_its_way = millis(ON_ITS_WAY.min(slack(attempt) / 15));
+        let wanted = Wanted {
+            meter: attempt.meter,
+            least: Millis(age.saturating_add(left)),
+            most: Millis(age.saturating_add(millis(slack(attempt)).max(left)).saturating_add(on_its_way)),
+            once: attempt.once,
+            overrun: attempt.provider.overrun(),
+        };
+        let decided = attempt.context.recorder.decide(|state| {
+            let held = state.stages.get(stage).filter(|record| record.live && record.token == *token);
+            let Some(held) = held.filter(|_| self.lock().is_some()) else { return Ok((None, Vec::new())) };
+            let given = attempt.context.purse().reserve(stage, state, &wanted)?;
+            let longer = Duration::from_millis(given.lease.0.saturating_sub(age.saturating_add(on_its_way)));
+            if millis(longer) <= left {
+                // It stays as it is, and so does what is written down of it.
+                return Ok((Some(longer), Vec::new()));
+            }
+            let reserved = Event::Reserved {
+                stage: stage.clone(),
+                token: token.clone(),
+                // Never less than what the lease that is running may cost.
+                micro_usd: given.amount.max(held.reserved_micro_usd),
+                lease_end: clock::after(longer),
+                anew: false,
+                lease_ms: Some(given.lease),
+                host: None,
+            };
+            Ok::<(Option<Duration>, Vec<Event>), Refused>((Some(longer), vec![reserved]))
+        });
+        Ok(decided.await?.transpose())
+    }
+}
+
+/// For how long from then on a lease is renewed.
+fn slack(attempt: &Attempt<'_>) -> Duration {
+    match attempt.provider.bills() {
+        true => budget::slack(attempt.planned),
+        false => Duration::from_millis(budget::most(attempt.planned, false).0),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

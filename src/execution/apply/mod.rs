@@ -1,0 +1,88 @@
+//! Executing a plan: walking its stages, watching them, and leaving a true state behind.
+//!
+//! [`check`](check::check) finds all that stands in the way before anything starts;
+//! [`run`](engine::run) walks the DAG; `stage` is the life of one stage, `attempt` and `watch` that of one
+//! attempt at it, beside which `lease_keeper` renews the lease of its machine; [`staging`] is the way of data between
+//! stages through buckets, which the `depot` opens and deletes; `evidence` brings home what is worth keeping of an
+//! attempt that did not end well; [`budget`] sets money aside before it can be spent, [`ladder`] finds another offer when one is not to be
+//! had; [`destroy`] undoes, [`sweep`] finds what is in no state, [`refresh`] what was changed outside.
+//!
+//! Invariants: every provider call is announced in the journal first. A stage that is done with
+//! the same content is never run again; one that may be running is looked up by its token before
+//! anything is decided about it. Nothing here prints: what happens is told to an [`Observer`].
+
+mod abandon;
+mod acquire_machine;
+mod attempt;
+mod attempt_life;
+mod attempt_outputs;
+mod attempt_progress;
+mod buckets;
+pub mod budget;
+mod calls;
+pub mod check;
+mod collected;
+pub mod contents;
+mod context;
+pub mod destroy;
+mod earlier_attempt;
+pub mod engine;
+mod evidence;
+pub mod failover;
+mod held_artifacts;
+mod lease_keeper;
+mod lease_renewal;
+mod log;
+pub mod notice;
+mod open_buckets;
+mod outcome;
+pub mod preflight;
+mod recorder;
+pub mod refresh;
+mod reservation;
+mod schedule;
+mod stage;
+mod stage_inputs;
+pub mod staging;
+pub mod sweep;
+mod watch;
+
+pub use check::{Checked, Settings, check};
+pub use engine::run;
+pub use notice::{Interrupt, Notice, Observer};
+pub use outcome::{Balance, Outcome, StageOutcome};
+pub use recorder::Recorder;
+
+use crate::execution::provider::ProviderError;
+use crate::execution::state::{LockError, StateError};
+use std::io;
+
+/// Why an operation could not be done at all.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// All that stands in the way, a line each.
+    #[error("the plan cannot be applied:\n{}", .0.iter().map(|line| format!("  - {line}")).collect::<Vec<_>>().join("\n"))]
+    NotReady(Vec<String>),
+    #[error("this folder holds the state of job `{held}`; the plan is of job `{planned}`")]
+    OtherJob { held: String, planned: String },
+    /// The state is of another kind than the apply: a rehearsal, or one with another provider, or none.
+    #[error(
+        "the state here is not of this {}: stage.{stage} was run by the provider `{provider}`{}",
+        if now.is_some() { "rehearsal" } else { "job, but of a rehearsal of it" },
+        if now.is_some() { "" } else { " in place of its cloud" }
+    )]
+    Rehearsal { stage: String, provider: String, now: Option<String> },
+    /// The plan goes on from a state that is not like that any more.
+    #[error("{0}")]
+    Stale(String),
+    #[error("this is a bug in sky: {0}")]
+    Bug(String),
+}

@@ -1,0 +1,89 @@
+//! The state and its journal, shared by the stages of one apply.
+
+use crate::execution::provider::{ErrorKind, ProviderError};
+use crate::execution::state::event::{Call, Event};
+use crate::execution::state::journal::Durability;
+use crate::execution::state::{Opened, State};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The one way to change a state: by an event that is in the journal first. Where that takes an answer from far
+/// away, others may go on recording meanwhile, but whoever records waits for it.
+#[derive(Debug)]
+pub struct Recorder(Mutex<Opened>);
+
+impl Recorder {
+    pub fn new(opened: Opened) -> Self {
+        Self(Mutex::new(opened))
+    }
+
+    /// Appends an event to the journal and takes it into the state.
+    pub async fn record(&self, event: Event, sync: Durability) -> io::Result<()> {
+        let ticket = {
+            let mut opened = self.lock();
+            let record = opened.journal.append(event, sync)?;
+            opened.state.take(&record);
+            opened.journal.ticket(sync)
+        };
+        ticket.wait().await
+    }
+
+    /// Announces a call.
+    pub async fn intend(&self, stage: &str, token: &str, call: Call) -> io::Result<()> {
+        self.record(Event::Intent { stage: stage.to_owned(), token: token.to_owned(), call }, Durability::Now).await
+    }
+
+    /// Writes down how a call went.
+    pub async fn result<T>(
+        &self,
+        stage: &str,
+        token: &str,
+        call: Call,
+        result: &Result<T, ProviderError>,
+    ) -> io::Result<()> {
+        let error = result.as_ref().err();
+        let certain =
+            |error: &ProviderError| matches!(error.kind, ErrorKind::Stockout | ErrorKind::Quota | ErrorKind::Denied);
+        let absent = call == Call::Create && error.is_some_and(certain);
+        let (stage, token, error) = (stage.to_owned(), token.to_owned(), error.map(ToString::to_string));
+        self.record(Event::Result { stage, token, call, error, absent }, Durability::Now).await
+    }
+
+    /// Decides something by the state and records what follows, with nothing in between.
+    pub async fn decide<T, E>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<(T, Vec<Event>), E>,
+    ) -> io::Result<Result<T, E>> {
+        let (decided, ticket) = {
+            let mut opened = self.lock();
+            let (decided, events) = match decide(&opened.state) {
+                Ok(decided) => decided,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            let last = events.len();
+            for (number, event) in (1..).zip(events) {
+                let sync = if number == last { Durability::Now } else { Durability::Later };
+                let record = opened.journal.append(event, sync)?;
+                opened.state.take(&record);
+            }
+            (decided, opened.journal.ticket(if last > 0 { Durability::Now } else { Durability::Later }))
+        };
+        ticket.wait().await?;
+        Ok(Ok(decided))
+    }
+
+    /// Looks at the state.
+    pub fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.lock().state)
+    }
+
+    /// Gives the state back.
+    pub fn into_inner(self) -> Opened {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Opened> {
+        // A panic elsewhere cannot leave an event half taken.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,181 @@
+//! In which order stages are begun, and which of them are run again.
+
+use super::check::predecessors;
+use super::outcome::StageOutcome;
+use crate::plan::Plan;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How often what one stage has made is made again in one apply.
+pub(super) const REMAKES: u32 = 2;
+
+/// The stages of a plan that were not begun, by their number in the plan.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// How many stages each still waits for.
+    pub(super) waits: BTreeMap<usize, usize>,
+    /// Those that wait for none.
+    pub(super) ready: BTreeSet<usize>,
+    /// By name: who waits for it.
+    pub(super) followers: BTreeMap<String, Vec<usize>>,
+    /// Stages whose machines an earlier `sky` has left at work: nobody renews their leases until they begin.
+    pub(super) live: BTreeSet<usize>,
+    /// Those, and all that has to be looked at before them.
+    pub(super) urgent: BTreeSet<usize>,
+}
+
+impl Waiting {
+    pub(super) fn new(plan: &Plan, live: &BTreeSet<String>) -> Self {
+        let known: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+        let mut waiting = Self::default();
+        for (index, stage) in plan.stages.iter().enumerate() {
+            // What is done by the state that the plan goes on from is not waited for.
+            let before = predecessors(stage).into_iter().filter(|name| known.contains(name));
+            let mut count = 0;
+            for name in before {
+                waiting.followers.entry(name.to_owned()).or_default().push(index);
+                count += 1;
+            }
+            waiting.waits.insert(index, count);
+            if count == 0 {
+                waiting.ready.insert(index);
+            }
+        }
+        let at: BTreeMap<&str, usize> = plan.stages.iter().map(|stage| stage.name.as_str()).zip(0..).collect();
+        waiting.live = live.iter().filter_map(|name| at.get(name.as_str()).copied()).collect();
+        let mut found: Vec<usize> = waiting.live.iter().copied().collect();
+        while let Some(index) = found.pop() {
+            if waiting.urgent.insert(index) {
+                found.extend(predecessors(&plan.stages[index]).iter().filter_map(|name| at.get(name).copied()));
+            }
+        }
+        waiting
+    }
+
+    /// The first that may begin, taken out. What is at work already goes on at once, also if there is no slot left; what
+    /// comes before it is next. Nothing else begins in its place while that is `held`.
+    pub(super) fn next(&mut self, slot: bool, held: bool) -> Option<usize> {
+        let first = |of: &BTreeSet<usize>| self.ready.intersection(of).next().copied();
+        let index = match first(&self.live) {
+            Some(index) => index,
+            None if !slot => return None,
+            None => match first(&self.urgent) {
+                Some(index) => index,
+                None if held && self.has_urgent() => return None,
+                None => *self.ready.first()?,
+            },
+        };
+        self.ready.remove(&index);
+        self.waits.remove(&index);
+        Some(index)
+    }
+
+    /// Whether a stage that is at work already still waits for others.
+    pub(super) fn has_urgent(&self) -> bool {
+        self.urgent.iter().any(|index| self.waits.contains_key(index))
+    }
+
+    pub(super) fn done(&mut self, name: &str) {
+        for index in self.followers.get(name).into_iter().flatten() {
+            let Some(count) = self.waits.get_mut(index) else { continue };
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.ready.insert(*index);
+            }
+        }
+    }
+
+    /// Puts stages back whose outputs are needed again, the one that reads them, and all that depend on either and are
+    /// not at work: these are looked at anew, and run again if what they read is not the same any more.
+    pub(super) fn again(
+        &mut self,
+        plan: &Plan,
+        reader: usize,
+        producers: &BTreeSet<String>,
+        outcomes: &mut BTreeMap<String, StageOutcome>,
+        running: &BTreeSet<&str>,
+    ) {
+        let done =
+            |outcome: Option<&StageOutcome>| matches!(outcome, Some(StageOutcome::Done | StageOutcome::Unchanged));
+        let mut again: BTreeSet<usize> = BTreeSet::from([reader]);
+        let mut found: Vec<usize> =
+            (0..plan.stages.len()).filter(|index| producers.contains(&plan.stages[*index].name)).collect();
+        while let Some(index) = found.pop() {
+            let name = plan.stages[index].name.as_str();
+            let open = done(outcomes.get(name)) || self.waits.contains_key(&index) || index == reader;
+            if open && !running.contains(name) && (again.insert(index) || index == reader) {
+                found.extend(self.followers.get(name).into_iter().flatten().filter(|next| !again.contains(next)));
+            }
+        }
+        for index in &again {
+            outcomes.remove(&plan.stages[*index].name);
+        }
+        let known: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+        for index in again {
+            let before = predecessors(&plan.stages[index]).into_iter().filter(|name| known.contains(name));
+            let count = before.filter(|name| !done(outcomes.get(*name))).count();
+            self.waits.insert(index, count);
+            match count {
+                0 => self.ready.insert(index),
+                _ => self.ready.remove(&index),
+            };
+        }
+    }
+
+    /// Takes out all that wait for a failed stage, directly or not, in the order of the plan.
+    pub(super) fn without(&mut self, failed: &str, plan: &Plan) -> BTreeSet<usize> {
+        let mut gone = BTreeSet::new();
+        let mut names = vec![failed];
+        while let Some(name) = names.pop() {
+            for index in self.followers.get(name).into_iter().flatten() {
+                if self.waits.remove(index).is_some() {
+                    self.ready.remove(index);
+                    gone.insert(*index);
+                    names.push(&plan.stages[*index].name);
+                }
+            }
+        }
+        gone
+    }
+}
+
+/// Stages that were run again since what they had made was lost.
+#[derive(Default)]
+pub(super) struct Remakes {
+    times: BTreeMap<String, u32>,
+    /// Those that were run in this apply.
+    ran: BTreeSet<String>,
+}
+
+impl Remakes {
+    /// How a stage came out of this apply as a whole: it may have been looked at more than once.
+    pub(super) fn outcome(&mut self, name: &str, outcome: StageOutcome) -> StageOutcome {
+        match outcome {
+            StageOutcome::Unchanged if self.ran.contains(name) => StageOutcome::Done,
+            StageOutcome::Done => {
+                self.ran.insert(name.to_owned());
+                StageOutcome::Done
+            }
+            other => other,
+        }
+    }
+
+    /// Counts; why one of the stages cannot be run again.
+    pub(super) fn refused(&mut self, producers: &BTreeSet<String>, plan: &Plan) -> Option<String> {
+        for name in producers {
+            if plan.stages.iter().all(|stage| stage.name != *name) {
+                return Some(format!(
+                    "what stage.{name} made is damaged or lost, and the plan does not have that stage: plan the whole job \
+                     again, without --from-state"
+                ));
+            }
+            let times = self.times.entry(name.clone()).or_default();
+            *times += 1;
+            if *times > REMAKES {
+                return Some(format!(
+                    "what stage.{name} made was damaged {REMAKES} times in this apply: is the disk failing?"
+                ));
+            }
+        }
+        None
+    }
+}

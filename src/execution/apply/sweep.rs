@@ -1,0 +1,260 @@
+//! Machines that carry our tags and are in no state, or have outlived their lease, and buckets with our names: what a
+//! crash, a lost state or somebody behind our back has left.
+//!
+//! Machines are looked at, and deleted, by their provider's API alone: those that let nobody in are the ones that are
+//! left.
+
+use super::Error;
+use super::abandon::meter;
+use super::buckets::as_call;
+use super::budget::{self, MachineEnd, MachineTime};
+use super::calls::{Patience, call, patiently, survey};
+use super::recorder::Recorder;
+use crate::execution::provider::{self, Access, Machine, Provider, ProviderError, Survey, Token};
+use crate::execution::state::event::{Call, Event};
+use crate::execution::state::journal::Durability;
+use crate::execution::state::{Opened, State, Status};
+use crate::execution::storage::bucket::{self, Bucket};
+use crate::util::clock;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A machine that nobody should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    pub provider: &'static str,
+    pub machine: Machine,
+    pub why: Why,
+}
+
+/// Why it is a stray.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It has this state's tags, and the state does not have it.
+    NotInState,
+    /// Its lease is over, and it is still there: nobody renews it, and it has not ended itself.
+    LeaseOver,
+    /// It is of another state. Only looked for when asked.
+    OfAnother,
+}
+
+/// A lease counts as over so long after its end, where only its tag says when that is: it was written by the clock of
+/// another machine, and is read by the clock of this one. A machine whose provider knows the end by a clock of its own
+/// is judged by that, without a margin.
+pub const MARGIN: Duration = Duration::from_secs(15 * 60);
+
+/// Whose machines are looked for, besides this state's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Others' whose lease is over.
+    Own,
+    /// All that carry tags of any `sky`.
+    All,
+}
+
+/// A bucket that nobody should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StrayBucket {
+    pub bucket: bucket::Found,
+    pub why: Why,
+}
+
+/// The clouds whose object stores may have buckets of ours.
+pub const STORES: [&str; 3] = ["aws", "gcp", "azure"];
+
+/// What a sweep has found.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub strays: Vec<Stray>,
+    pub buckets: Vec<StrayBucket>,
+    /// What could not be looked at, by provider: there may be more behind it.
+    pub failed: Vec<(String, ProviderError)>,
+}
+
+/// Looks at all providers of these names; changes nothing.
+pub async fn look(state: &State, names: &[String], scope: Scope, access: &Access) -> Result<Found, Error> {
+    let mut found = Found::default();
+    for name in names {
+        let provider = match provider::open(name, access) {
+            Ok(Some(provider)) => provider,
+            Ok(None) => return Err(Error::NotReady(vec![provider::unknown(name)])),
+            Err(error) => {
+                found.failed.push((name.clone(), error));
+                continue;
+            }
+        };
+        let Survey { machines, failed } = survey(provider.as_ref(), None).await;
+        let strays = machines.into_iter().filter_map(|machine| {
+            let why = judge(&machine, state, scope)?;
+            Some(Stray { provider: provider.name(), machine, why })
+        });
+        found.strays.extend(strays);
+        found.failed.extend(failed.into_iter().map(|error| (name.clone(), error)));
+    }
+    Ok(found)
+}
+
+/// Looks for buckets in all object stores that the environment has credentials for, and adds them.
+pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
+    for cloud in STORES {
+        let list = || async { bucket::list(cloud, &state.lineage).await.map_err(as_call) };
+        match patiently(Patience::Through, list).await {
+            Ok(buckets) => {
+                let held = |bucket: &bucket::Found| state.buckets.values().any(|held| *held == bucket.address);
+                let strays = buckets.into_iter().filter(|bucket| !held(bucket)).filter_map(|bucket| {
+                    let why = match (bucket.own, scope) {
+                        (true, _) => Why::NotInState,
+                        (false, Scope::All) => Why::OfAnother,
+                        (false, Scope::Own) => return None,
+                    };
+                    Some(StrayBucket { bucket, why })
+                });
+                found.buckets.extend(strays);
+            }
+            Err(error) => found.failed.push((format!("the object store of {cloud}"), error)),
+        }
+    }
+}
+
+/// Deletes a bucket with all that is in it.
+pub async fn delete_bucket(stray: &StrayBucket) -> Result<(), ProviderError> {
+    let found = &stray.bucket;
+    let delete =
+        || async { Bucket::open(&found.address, &found.place).map_err(as_call)?.delete().await.map_err(as_call) };
+    patiently(Patience::Through, delete).await
+}
+
+/// Whether it is a stray. What is only traces, and costs nothing, is none.
+fn judge(machine: &Machine, state: &State, scope: Scope) -> Option<Why> {
+    if machine.ended {
+        return None;
+    }
+    if machine.lineage == state.lineage && !is_held(machine, state) {
+        return Some(Why::NotInState);
+    }
+    if lease_is_over(machine) {
+        return Some(Why::LeaseOver);
+    }
+    (machine.lineage != state.lineage && scope == Scope::All).then_some(Why::OfAnother)
+}
+
+/// Whether the state has the machine as that of a stage.
+fn is_held(machine: &Machine, state: &State) -> bool {
+    let held = state.stages.get(&machine.token.stage);
+    machine.lineage == state.lineage && held.is_some_and(|held| held.live && held.token == machine.token.id)
+}
+
+fn lease_is_over(machine: &Machine) -> bool {
+    if let Some(over) = machine.lease_over {
+        return over;
+    }
+    let late = machine.lease_end.as_deref().map_or(0, |end| clock::between(end, &clock::timestamp()));
+    Duration::from_millis(late) > MARGIN
+}
+
+/// What became of a stray.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Swept {
+    Deleted,
+    /// Somebody else has deleted it meanwhile.
+    Gone,
+    /// Whoever it belongs to has renewed it, or has it in the state again: it is left alone.
+    InUse,
+    Failed(ProviderError),
+}
+
+/// Deletes strays, each of which is looked at again first: the question whether to do so may have waited for hours.
+/// Those that this state has are written down as lost. Returns what became of each, in their order.
+pub async fn sweep(opened: Opened, strays: &[Stray], scope: Scope, access: &Access) -> Result<Vec<Swept>, Error> {
+    let recorder = Recorder::new(opened);
+    let mut swept = Vec::new();
+    let mut broken = None;
+    for stray in strays {
+        match sweep_one(&recorder, stray, scope, access).await {
+            Ok(one) => swept.push(one),
+            Err(error) => {
+                broken = Some(error);
+                break;
+            }
+        }
+    }
+    let settled = recorder.into_inner().settle().await;
+    match broken {
+        Some(error) => Err(error),
+        None => settled.map(|()| swept).map_err(Error::from),
+    }
+}
+
+async fn sweep_one(recorder: &Recorder, stray: &Stray, scope: Scope, access: &Access) -> Result<Swept, Error> {
+    let provider: Option<Arc<dyn Provider>> = provider::open(stray.provider, access)?;
+    let provider = provider.ok_or_else(|| Error::Bug(format!("provider {} is gone", stray.provider)))?;
+    let token: &Token = &stray.machine.token;
+    let now = match patiently(Patience::Briefly, || provider.get(token)).await {
+        Ok(Some(now)) => now,
+        Ok(None) => return Ok(Swept::Gone),
+        Err(error) => return Ok(Swept::Failed(error)),
+    };
+    if now.ended {
+        return Ok(Swept::Gone);
+    }
+    let (why, held) = recorder.read(|state| (judge(&now, state, scope), is_held(&now, state)));
+    if why.is_none() {
+        return Ok(Swept::InUse);
+    }
+    let delete = || provider.delete(token);
+    if !held {
+        let deleted = patiently(Patience::Briefly, delete).await;
+        return Ok(deleted.map_or_else(Swept::Failed, |()| Swept::Deleted));
+    }
+    match call(recorder, (token.stage.as_str(), token.id.as_str(), Call::Delete), Patience::Briefly, delete).await? {
+        Ok(()) => written_off(recorder, &token.stage).await.map(|()| Swept::Deleted),
+        Err(error) => Ok(Swept::Failed(error)),
+    }
+}
+
+/// The attempt that the state has is over: the next apply begins another one.
+async fn written_off(recorder: &Recorder, stage: &str) -> Result<(), Error> {
+    let Some(record) = recorder.read(|state| state.stages.get(stage).cloned()) else { return Ok(()) };
+    if record.status.in_flight() {
+        let message = "its machine outlived its lease, and `sky sweep` has deleted it".to_owned();
+        let (stage, status) = (stage.to_owned(), Status::Lost);
+        recorder.record(Event::Ended { stage, status, message }, Durability::Later).await?;
+    }
+    // It was there until now, and has cost something all the while.
+    let time = MachineTime::of(&record, MachineEnd::Now);
+    let micro_usd = budget::charge(&meter(&record), &time, record.reserved_micro_usd);
+    Ok(recorder.record(Event::Released { stage: stage.to_owned(), micro_usd }, Durability::Now).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(lineage: &str, late: i64, lease_over: Option<bool>) -> Machine {
+        let token = Token::new(lineage, "p", "train", 1);
+        let end = clock::now().saturating_sub(jiff::SignedDuration::from_secs(late)).unwrap();
+        let lease_end = Some(format!("{end:.0}"));
+        let (id, job, lineage) = ("m".to_owned(), "j".to_owned(), lineage.to_owned());
+        Machine { token, id, job, lineage, place: None, instance_type: None, lease_end, lease_over, ended: false }
+    }
+
+    #[test]
+    fn others_machines_are_judged_with_a_margin_or_by_their_own_clock() {
+        let state = State::empty("mine".to_owned());
+        let judged = |late, over| judge(&machine("theirs", late, over), &state, Scope::Own);
+        // Another machine's clock may be some minutes behind or ahead.
+        for late in [-3600, -1, 0, 60, 600, 890] {
+            assert_eq!(judged(late, None), None, "{late}");
+        }
+        assert_eq!(judged(910, None), Some(Why::LeaseOver));
+        // A clock that knows is believed, whatever the tag says by ours.
+        assert_eq!(judged(86_400, Some(false)), None);
+        assert_eq!(judged(-86_400, Some(true)), Some(Why::LeaseOver));
+        assert_eq!(judge(&machine("theirs", -60, None), &state, Scope::All), Some(Why::OfAnother));
+        let mut unknown = machine("theirs", 0, None);
+        unknown.lease_end = None;
+        assert_eq!(judge(&unknown, &state, Scope::Own), None);
+        unknown.lease_end = Some("yesterday".to_owned());
+        assert_eq!(judge(&unknown, &state, Scope::Own), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! The inside of a gang: one command on several machines, each of which is told which it is.
+//!
+//! The command runs on all of them, with the same inputs. What it writes is taken from the first, and so
+//! are its log and its progress; what it reads from a bucket of another place crosses once, to the first. It is done when it is done on all, and ends when it fails on one.
+
+use super::super::{
+    Content, Delivery, Fetch, Moved, Nodes, Parcel, ProviderError, RunStatus, Source, Staging, Task, Worker, Written,
+};
+use super::Cloud;
+use super::machine_fate::CloudWorker;
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use std::path::Path;
+use std::time::Duration;
+
+pub(super) struct Gang<C> {
+    /// The workers of all machines, in order; there is at least one.
+    pub workers: Vec<CloudWorker<C>>,
+    /// Under which they reach one another, in order.
+    pub addresses: String,
+}
+
+impl<C: Cloud + 'static> Gang<C> {
+    fn first(&self) -> &CloudWorker<C> {
+        &self.workers[0]
+    }
+}
+
+/// What all have fetched; if one has fetched something else than the first, that.
+fn same(fetched: Vec<Moved>) -> Moved {
+    let moved = fetched.iter().map(|one| one.moved).sum();
+    let first = fetched.first().map(|first| first.digests.clone()).unwrap_or_default();
+    let other = fetched.iter().position(|one| one.digests != first).unwrap_or_default();
+    Moved { moved, ..fetched.into_iter().nth(other).unwrap_or_default() }
+}
+
+/// All results, or the first error.
+fn all<T>(results: Vec<Result<T, ProviderError>>) -> Result<Vec<T>, ProviderError> {
+    results.into_iter().collect()
+}
+
+/// How a command is doing that runs in many places: whatever ends it on one ends it, and it is done when
+/// it is done on all.
+fn together(of_each: &[RunStatus]) -> RunStatus {
+    let failed = |status: &RunStatus| match status {
+        RunStatus::Preempted => Some(0),
+        RunStatus::Expired => Some(1),
+        RunStatus::Lost => Some(2),
+        RunStatus::Exited(code) if *code != 0 => Some(3),
+        _ => None,
+    };
+    let worst = of_each.iter().filter_map(|status| Some((failed(status)?, *status))).min_by_key(|(rank, _)| *rank);
+    match worst {
+        Some((_, status)) => status,
+        None if of_each.contains(&RunStatus::NotStarted) => RunStatus::NotStarted,
+        None if of_each.iter().all(|status| *status == RunStatus::Exited(0)) => RunStatus::Exited(0),
+        None => {
+            let left = of_each.iter().filter_map(|status| match status {
+                RunStatus::Leaving(left) => Some(*left),
+                _ => None,
+            });
+            left.min().map_or(RunStatus::Running, RunStatus::Leaving)
+        }
+    }
+}
+
+#[async_trait]
+impl<C: Cloud + 'static> Worker for Gang<C> {
+    async fn stage_in(&self, task: &Task) -> Result<(), ProviderError> {
+        all(join_all(self.workers.iter().map(|worker| worker.stage_in(task))).await).map(drop)
+    }
+
+    async fn start(&self, task: &Task) -> Result<(), ProviderError> {
+        let of_node = |number: usize| {
+            let mut task = task.clone();
+            task.environment.insert("SKY_NODE".to_owned(), number.to_string());
+            task.environment.insert("SKY_NODE_ADDRESSES".to_owned(), self.addresses.clone());
+            task
+        };
+        let tasks: Vec<Task> = (0..self.workers.len()).map(of_node).collect();
+        all(join_all(self.workers.iter().zip(&tasks).map(|(worker, task)| worker.start(task))).await).map(drop)
+    }
+
+    async fn status(&self) -> Result<RunStatus, ProviderError> {
+        Ok(together(&all(join_all(self.workers.iter().map(Worker::status)).await)?))
+    }
+
+    fn interval(&self) -> Duration {
+        self.first().interval()
+    }
+
+    async fn log(&self, offset: u64) -> Result<Vec<u8>, ProviderError> {
+        self.first().log(offset).await
+    }
+
+    async fn log_length(&self) -> Result<u64, ProviderError> {
+        self.first().log_length().await
+    }
+
+    fn log_name(&self) -> String {
+        self.first().log_name()
+    }
+
+    async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
+        self.first().checkpoint(most).await
+    }
+
+    async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
+        all(join_all(self.workers.iter().map(|worker| worker.stop(grace))).await).map(drop)
+    }
+
+    async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError> {
+        self.first().collect(outputs).await
+    }
+
+    async fn written(&self) -> Result<Vec<Written>, ProviderError> {
+        self.first().written().await
+    }
+
+    async fn bring_outputs(&self, to: &Path, most: u64) -> Result<bool, ProviderError> {
+        self.first().bring_outputs(to, most).await
+    }
+
+    fn nodes(&self) -> usize {
+        self.workers.len()
+    }
+
+    fn staging(&self) -> Option<&dyn Staging> {
+        self.workers.iter().all(|worker| worker.staging().is_some()).then_some(self as &dyn Staging)
+    }
+}
+
+#[async_trait]
+impl<C: Cloud + 'static> Staging for Gang<C> {
+    async fn measure(&self, outputs: &[String]) -> Result<Vec<Parcel>, ProviderError> {
+        if outputs.is_empty() {
+            all(join_all(self.workers.iter().map(|worker| worker.measure(outputs))).await)?;
+            return Ok(Vec::new());
+        }
+        self.first().measure(outputs).await
+    }
+
+    async fn deliver(&self, source: Source<'_>, delivery: &Delivery) -> Result<Moved, ProviderError> {
+        self.first().deliver(source, delivery).await
+    }
+
+    async fn fetch(&self, fetch: &Fetch) -> Result<Moved, ProviderError> {
+        let who = match fetch.nodes {
+            Nodes::All => &self.workers[..],
+            Nodes::First => &self.workers[..1],
+            Nodes::Others => &self.workers[1..],
+        };
+        Ok(same(all(join_all(who.iter().map(|worker| worker.fetch(fetch))).await)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::util::hash;
+    use RunStatus::{Exited, Leaving, Lost, NotStarted, Preempted, Running};
+
+    #[test]
+    fn what_one_has_fetched_otherwise_is_seen() {
+        let of = |text: &str, moved| Moved { digests: vec![hash::digest(text.as_bytes())], bytes: 7, moved };
+        assert_eq!(same(vec![of("a", 7), of("a", 0)]), of("a", 7));
+        assert_eq!(same(vec![of("a", 7), of("a", 7), of("b", 7)]), of("b", 21));
+    }
+
+    #[test]
+    fn a_gang_is_as_its_weakest() {
+        assert_eq!(together(&[Exited(0), Running]), Running);
+        assert_eq!(together(&[Exited(0), Exited(0)]), Exited(0));
+        assert_eq!(together(&[Running, Exited(3)]), Exited(3));
+        assert_eq!(together(&[Running, NotStarted]), NotStarted);
+        // A command fails because its fellow was taken away: the fellow is the reason.
+        assert_eq!(together(&[Exited(1), Preempted]), Preempted);
+        assert_eq!(together(&[Exited(0), Lost]), Lost);
+        // Without one of them, the others are of no use.
+        let soon = |seconds| Leaving(Duration::from_secs(seconds));
+        assert_eq!(together(&[Running, soon(90), soon(30)]), soon(30));
+        assert_eq!(together(&[soon(90), Exited(1)]), Exited(1));
+    }
+}

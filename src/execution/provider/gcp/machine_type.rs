@@ -1,0 +1,185 @@
+//! What a type of the catalog is at Google, and in which zones of a region it is to be had.
+
+use super::super::{ErrorKind, ProviderError};
+use super::api_client::{Api, answered};
+use crate::model::PlaceName;
+use google_cloud_compute_v1::model::machine_type::Architecture;
+
+/// A type of the catalog: `n1-standard-8`, or with cards `2xT4+n1-standard-8`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MachineType {
+    pub machine: String,
+    /// Google's name of the card, and how many; none for types that have them built in.
+    pub cards: Option<(&'static str, i32)>,
+}
+
+/// Cards that machines of N1 are made with, by the catalog's name.
+const CARDS: [(&str, &str); 5] = [
+    ("K80", "nvidia-tesla-k80"),
+    ("P100", "nvidia-tesla-p100"),
+    ("P4", "nvidia-tesla-p4"),
+    ("T4", "nvidia-tesla-t4"),
+    ("V100", "nvidia-tesla-v100"),
+];
+
+/// Series with cards built in, or for clusters.
+const STAYING: [&str; 8] = ["a2", "a3", "a4", "a4x", "g2", "g4", "h3", "h4d"];
+
+/// The zones of a region that have it, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Zones {
+    pub names: Vec<String>,
+    pub arm: bool,
+}
+
+impl MachineType {
+    pub fn parse(name: &str) -> Result<Self, ProviderError> {
+        let wrong = |why: &str| {
+            let message = format!("gcp: the type `{}` {why}", name.escape_debug());
+            ProviderError::new(ErrorKind::Other, message)
+        };
+        let (cards, machine) = match name.split_once('+') {
+            Some((cards, machine)) => (Some(cards), machine),
+            None => (None, name),
+        };
+        // It becomes part of addresses and filters.
+        let plain = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
+        if machine.is_empty() || !machine.chars().all(plain) {
+            return Err(wrong("is none of Google's"));
+        }
+        let cards = match cards {
+            None => None,
+            Some(cards) => {
+                let (count, card) = cards.split_once('x').unwrap_or(("1", cards));
+                let known = CARDS.iter().find(|(known, _)| *known == card).map(|(_, name)| *name);
+                let count = count.parse().ok().filter(|count| *count > 0);
+                Some(known.zip(count).ok_or_else(|| wrong("has cards that sky does not know at Google"))?)
+            }
+        };
+        Ok(Self { machine: machine.to_owned(), cards })
+    }
+
+    /// Whether Google cannot move it to another host while it runs, and ends it for maintenance.
+    pub fn stays(&self) -> bool {
+        let series = self.machine.split('-').next().unwrap_or_default();
+        self.cards.is_some() || STAYING.contains(&series) || self.machine.ends_with("-metal")
+    }
+
+    /// The disk that it boots from: the newest series take no other.
+    pub fn disk(&self) -> &'static str {
+        let series = self.machine.split('-').next().unwrap_or_default();
+        let newest = series.trim_start_matches(|one: char| one.is_ascii_lowercase()).starts_with('4');
+        if newest || self.machine.starts_with("a3-ultragpu") { "hyperdisk-balanced" } else { "pd-balanced" }
+    }
+}
+
+/// Whether a zone, as `us-central1-a`, is in a region.
+pub(super) fn is_in(zone: &str, region: &str) -> bool {
+    zone.rsplit_once('-').is_some_and(|(before, _)| before == region)
+}
+
+/// The zones of a place that have a type.
+pub(super) async fn zones(api: &Api, place: &PlaceName, machine_type: &MachineType) -> Result<Zones, ProviderError> {
+    let about = format!("look up the type {}", machine_type.machine);
+    let (mut names, mut arm) = (Vec::new(), false);
+    let mut page = String::new();
+    loop {
+        let call = api.machine_types.aggregated_list().set_project(&api.project);
+        let call = call.set_filter(format!("name = \"{}\"", machine_type.machine)).set_page_token(page);
+        let answer = answered(call.send(), &about).await?;
+        for (scope, list) in answer.items {
+            let zone = scope.strip_prefix("zones/").unwrap_or_default();
+            let known = list.machine_types.first().filter(|_| is_in(zone, &place.region));
+            if let Some(known) = known {
+                arm |= known.architecture == Some(Architecture::Arm64);
+                names.push(zone.to_owned());
+            }
+        }
+        page = answer.next_page_token.unwrap_or_default();
+        if page.is_empty() {
+            break;
+        }
+    }
+    if let Some((card, _)) = machine_type.cards {
+        let with = zones_with(api, card).await?;
+        names.retain(|zone| with.contains(zone));
+    }
+    names.sort();
+    if names.is_empty() {
+        let cards = machine_type.cards.map(|(card, count)| format!(" with {count} {card}")).unwrap_or_default();
+        let message = format!("gcp: no zone of {place} has {}{cards}", machine_type.machine);
+        return Err(ProviderError::new(ErrorKind::Stockout, message));
+    }
+    Ok(Zones { names, arm })
+}
+
+/// The zones of the world that have a card.
+async fn zones_with(api: &Api, card: &str) -> Result<Vec<String>, ProviderError> {
+    let mut found = Vec::new();
+    let mut page = String::new();
+    loop {
+        let call = api.accelerator_types.aggregated_list().set_project(&api.project);
+        let call = call.set_filter(format!("name = \"{card}\"")).set_page_token(page);
+        let answer = answered(call.send(), &format!("look up the card {card}")).await?;
+        let zones = answer.items.into_iter().filter(|(_, list)| !list.accelerator_types.is_empty());
+        found.extend(zones.filter_map(|(scope, _)| Some(scope.strip_prefix("zones/")?.to_owned())));
+        page = answer.next_page_token.unwrap_or_default();
+        if page.is_empty() {
+            return Ok(found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_of_the_catalog_are_read() {
+        let kind = |name: &str| {
+            MachineType::parse(name)
+                .map(|machine_type| (machine_type.machine, machine_type.cards))
+                .map_err(|error| error.kind)
+        };
+        assert_eq!(kind("n1-standard-8"), Ok(("n1-standard-8".to_owned(), None)));
+        assert_eq!(kind("2xT4+n1-standard-8"), Ok(("n1-standard-8".to_owned(), Some(("nvidia-tesla-t4", 2)))));
+        assert_eq!(kind("V100+n1-highmem-8"), Ok(("n1-highmem-8".to_owned(), Some(("nvidia-tesla-v100", 1)))));
+        for wrong in ["tpu-v2-8+n1-standard-8", "2xH9+n1-standard-8", "", "n1\" OR name = \"x", "0xT4+n1"] {
+            assert_eq!(kind(wrong), Err(ErrorKind::Other), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_has_cards_is_not_moved() {
+        for (name, stays) in [
+            ("n1-standard-8", false),
+            ("T4+n1-standard-8", true),
+            ("a2-highgpu-1g", true),
+            ("c3-standard-192-metal", true),
+            ("c3-standard-4-lssd", false),
+        ] {
+            assert_eq!(MachineType::parse(name).unwrap().stays(), stays, "{name}");
+        }
+    }
+
+    #[test]
+    fn disks_fit_series() {
+        for (name, disk) in [
+            ("n1-standard-8", "pd-balanced"),
+            ("c3-standard-4", "pd-balanced"),
+            ("a3-highgpu-8g", "pd-balanced"),
+            ("a3-ultragpu-8g", "hyperdisk-balanced"),
+            ("c4-standard-2", "hyperdisk-balanced"),
+            ("n4-standard-2", "hyperdisk-balanced"),
+            ("c4a-standard-2", "hyperdisk-balanced"),
+        ] {
+            assert_eq!(MachineType::parse(name).unwrap().disk(), disk, "{name}");
+        }
+    }
+
+    #[test]
+    fn zones_are_told_from_those_of_regions_with_longer_names() {
+        assert!(is_in("us-central1-a", "us-central1"));
+        assert!(!is_in("europe-west10-a", "europe-west1") && !is_in("us-central1", "us-central1"));
+    }
+}

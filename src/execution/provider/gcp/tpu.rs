@@ -1,0 +1,489 @@
+//! TPU VMs: slices of TPUs with a host of their own, which another API rents (Cloud TPU, v2) than that of
+//! instances, under the catalog's types `tpu-…`. Only slices of one host: what sky runs is one machine.
+//!
+//! A node's name is made of the token, so that making it again makes nothing; zones are tried in their
+//! order, as for instances, and a quota is one of a zone here. Tags are labels and metadata, as theirs are.
+//! Google promises no cloud-init on these machines but runs the script of their metadata, so keys and
+//! watchdog come by that. A node always has a service account, of the project's; the scope that it is
+//! given here lets it read its own name and nothing else.
+//!
+//! # Leases
+//! Google sets no end to a node: there is no `maxRunDuration`, and one that has powered itself off, or that
+//! is stopped, is billed on and may still be called `READY`. The watchdog ends what runs there, as
+//! everywhere; but only `sky` ends what it costs, when it next looks at it, in an apply, a destroy or a
+//! sweep. A node whose lease has been over for so long that its watchdog must have seen it is
+//! [`Life::Stopped`] whatever Google says. A node that was taken back is there until it is deleted, and
+//! costs nothing.
+
+use super::super::cloud::remembered_names::name_of_state;
+use super::super::cloud::{Instance, Life, Wanted, instance_tags};
+use super::super::{ErrorKind, GCP, ProviderError, created_and_gone, ended_or_gone, without_tee};
+use super::account::Gcp;
+use super::instances::{name, place, plain};
+use super::machine_type::is_in;
+use super::rest_client::{Call, Rest, looks};
+use super::{firewall, labels, launch};
+use crate::model::{PlaceName, Purchase};
+use crate::util::clock;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// How types of TPUs begin in the catalog.
+const PREFIX: &str = "tpu-";
+/// The version of the API.
+const V2: &str = "v2";
+/// What a node's disk holds that nobody can choose the size of, less its image: in bytes.
+const DISK: u64 = 60 << 30;
+/// A watchdog sees the end of a lease within two minutes and some seconds.
+const OVERDUE_MS: u64 = 300_000;
+/// Lets who has it read the name of the account that it is of.
+const SCOPE: &str = "https://www.googleapis.com/auth/userinfo.email";
+/// Generations, by the beginning of their types, and the software for them: Google's common images for
+/// JAX and PyTorch, by "TPU software versions" of its documentation.
+const VERSIONS: [(&str, &str); 6] = [
+    ("v2-", "tpu-ubuntu2204-base"),
+    ("v3-", "tpu-ubuntu2204-base"),
+    ("v4-", "tpu-ubuntu2204-base"),
+    ("v5litepod-", "v2-alpha-tpuv5-lite"),
+    ("v5p-", "v2-alpha-tpuv5"),
+    ("v6e-", "v2-alpha-tpuv6e"),
+];
+/// The largest number in the name of a slice that has one host: of cores up to v4 and for v5p, else of chips.
+const ONE_HOST: u32 = 8;
+
+/// A slice of TPUs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Slice {
+    /// Google's name of it, as `v5litepod-8`.
+    pub kind: String,
+    pub version: String,
+}
+
+impl Slice {
+    /// The slice that a type of the catalog is; none: it is no TPU. A host that the catalog names with it
+    /// (`tpu-v3-8+n1-highmem-8`) is of no account: a TPU VM brings its own, which is larger.
+    pub fn parse(name: &str) -> Result<Option<Self>, ProviderError> {
+        let Some(kind) = name.strip_prefix(PREFIX) else { return Ok(None) };
+        let kind = kind.split('+').next().unwrap_or_default();
+        let known = VERSIONS.iter().find(|(generation, _)| kind.starts_with(generation));
+        let size = known.and_then(|(generation, _)| kind[generation.len()..].parse::<u32>().ok());
+        let (Some((_, version)), Some(size)) = (known, size) else {
+            let known: Vec<&str> = VERSIONS.iter().map(|(generation, _)| generation.trim_end_matches('-')).collect();
+            let (name, known) = (name.escape_debug(), known.join(", "));
+            let message = format!("gcp: sky does not know the TPU `{name}`: it knows slices of {known}");
+            return Err(ProviderError::new(ErrorKind::Other, message));
+        };
+        if size > ONE_HOST {
+            let message = format!(
+                "gcp: `{name}` has several hosts, and a stage gets one machine: the largest is {PREFIX}{}{ONE_HOST}",
+                known.map_or("", |(generation, _)| generation)
+            );
+            // As where a stage wants several machines: another rung may have one that is large enough.
+            return Err(ProviderError::new(ErrorKind::Quota, message));
+        }
+        let given = std::env::var("SKY_GCP_TPU_VERSION").ok().filter(|given| !given.is_empty());
+        Ok(Some(Self { kind: kind.to_owned(), version: given.unwrap_or_else(|| (*version).to_owned()) }))
+    }
+}
+
+/// Whether an id is that of a node: `locations/ZONE/nodes/NAME`.
+pub(super) fn is_node(id: &str) -> bool {
+    parts(id).is_some()
+}
+
+fn parts(id: &str) -> Option<(&str, &str)> {
+    let rest = id.strip_prefix("locations/").or_else(|| id.split_once("/locations/").map(|(_, rest)| rest))?;
+    rest.split_once("/nodes/").filter(|(zone, name)| plain(zone) && plain(name))
+}
+
+fn path(project: &str, zone: &str, name: &str) -> String {
+    format!("{V2}/projects/{project}/locations/{zone}/nodes/{name}")
+}
+
+/// A node as the shared layer sees it.
+fn read(node: &Value) -> Option<Instance> {
+    let (zone, name) = parts(node["name"].as_str()?)?;
+    let texts = |field: &str| {
+        let all = node[field].as_object().into_iter().flatten();
+        all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+    };
+    let long = texts("metadata").filter(|(name, _)| name.starts_with("sky-"));
+    let labels = texts("labels").map(|(name, value)| (name, labels::decode(&value)));
+    let tags: BTreeMap<String, String> = long.chain(labels).collect();
+    let over = || {
+        let end = tags.get(instance_tags::LEASE_END);
+        end.is_some_and(|end| clock::between(end, &clock::timestamp()) > OVERDUE_MS)
+    };
+    let life = match node["state"].as_str().unwrap_or_default() {
+        "DELETING" | "TERMINATED" => Life::Ended,
+        "PREEMPTED" => Life::Preempted,
+        "STOPPING" | "STOPPED" => Life::Stopped,
+        _ if over() => Life::Stopped,
+        // What this sky does not know may cost something.
+        _ => Life::Alive,
+    };
+    let endpoints = node["networkEndpoints"].as_array().into_iter().flatten();
+    let mut addresses = endpoints.filter_map(|endpoint| endpoint["accessConfig"]["externalIp"].as_str());
+    Some(Instance {
+        id: format!("locations/{zone}/nodes/{name}"),
+        place: place(zone)?,
+        instance_type: format!("{PREFIX}{}", node["acceleratorType"].as_str().unwrap_or_default()),
+        life,
+        address: addresses.find(|address| !address.is_empty()).map(str::to_owned),
+        inside: node["networkEndpoints"][0]["ipAddress"].as_str().map(str::to_owned),
+        zone: Some(zone.to_owned()),
+        tags,
+    })
+}
+
+/// The nodes in all zones of the world. None if the project does not use the API: then it has none.
+pub(super) async fn all(gcp: &Gcp) -> Result<Vec<Value>, ProviderError> {
+    let api = gcp.api().await?;
+    let about = "look for TPUs";
+    let (mut found, mut page) = (Vec::new(), String::new());
+    loop {
+        let mut call = Call::get(format!("{V2}/projects/{}/locations/-/nodes", api.project), about);
+        // As few pages as Google makes of it: what comes and goes in between may be missed.
+        call.query.push(("pageSize", "1000".to_owned()));
+        if !page.is_empty() {
+            call.query.push(("pageToken", page));
+        }
+        let answer = match api.tpu.call(call).await {
+            Err(error) if error.kind == ErrorKind::Denied && is_off(&error.message) => return Ok(Vec::new()),
+            answer => answer?,
+        };
+        if let Some(silent) = answer["unreachable"].as_array().and_then(|silent| silent.first()) {
+            let message = format!("gcp: cannot {about}: {} does not answer", silent.as_str().unwrap_or_default());
+            return Err(ProviderError::new(ErrorKind::Unreachable, message));
+        }
+        found.extend(answer["nodes"].as_array().cloned().unwrap_or_default());
+        page = answer["nextPageToken"].as_str().unwrap_or_default().to_owned();
+        if page.is_empty() {
+            return Ok(found);
+        }
+    }
+}
+
+/// Whether a project does not use the API.
+fn is_off(message: &str) -> bool {
+    message.contains("has not been used in project") || message.contains("it is disabled")
+}
+
+/// The nodes that carry a token: this one, or any.
+pub(super) async fn tagged(gcp: &Gcp, token: Option<&str>) -> Result<Vec<Instance>, ProviderError> {
+    let ours = |instance: &Instance| match (instance.tags.get(instance_tags::TOKEN), token) {
+        (Some(known), Some(token)) => known == token,
+        (known, None) => known.is_some(),
+        (None, Some(_)) => false,
+    };
+    Ok(all(gcp).await?.iter().filter_map(read).filter(ours).collect())
+}
+
+/// The node of a zone by its name.
+async fn get(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<Option<Value>, ProviderError> {
+    match rest.call(Call::get(path(project, zone, name), &format!("look for {name}"))).await {
+        Ok(node) => Ok(Some(node)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The node of a zone by its name, once it is no longer coming up.
+async fn settled(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<Option<Value>, ProviderError> {
+    let mut looks = looks();
+    loop {
+        let node = get(rest, project, zone, name).await?;
+        let coming = node.as_ref().is_some_and(|node| node["state"] == "CREATING");
+        match looks.next().filter(|_| coming) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return Ok(node),
+        }
+    }
+}
+
+/// The node of an id, if it is one of a node.
+pub(super) async fn by_id(gcp: &Gcp, id: &str) -> Result<Option<Instance>, ProviderError> {
+    let Some((zone, name)) = parts(id) else { return Ok(None) };
+    let api = gcp.api().await?;
+    Ok(get(&api.tpu, &api.project, zone, name).await?.as_ref().and_then(read))
+}
+
+/// The zones of a place that have a slice.
+async fn zones(gcp: &Gcp, place: &PlaceName, slice: &Slice) -> Result<Vec<String>, ProviderError> {
+    let api = gcp.api().await?;
+    let about = format!("look up the TPU {}", slice.kind);
+    let (mut names, mut page) = (Vec::new(), String::new());
+    loop {
+        let mut call = Call::get(format!("{V2}/projects/{}/locations", api.project), &about);
+        if !page.is_empty() {
+            call.query.push(("pageToken", page));
+        }
+        let answer = api.tpu.call(call).await?;
+        let found = answer["locations"].as_array().into_iter().flatten();
+        let found = found.filter_map(|location| location["locationId"].as_str());
+        names.extend(found.filter(|zone| plain(zone) && is_in(zone, &place.region)).map(str::to_owned));
+        page = answer["nextPageToken"].as_str().unwrap_or_default().to_owned();
+        if page.is_empty() {
+            break;
+        }
+    }
+    names.sort();
+    let mut having = Vec::new();
+    for zone in names {
+        let path = format!("{V2}/projects/{}/locations/{zone}/acceleratorTypes/{}", api.project, slice.kind);
+        match api.tpu.call(Call::get(path, &about)).await {
+            Ok(_) => having.push(zone),
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if having.is_empty() {
+        let message = format!("gcp: no zone of {place} has the TPU {}", slice.kind);
+        return Err(ProviderError::new(ErrorKind::Stockout, message));
+    }
+    Ok(having)
+}
+
+/// Creates a node, or finds what was created under its token.
+pub(super) async fn create(gcp: &Gcp, slice: &Slice, wanted: &Wanted) -> Result<Instance, ProviderError> {
+    if let Some(tee) = wanted.spec.tee {
+        return Err(without_tee(GCP, &wanted.spec.instance_type, tee));
+    }
+    if wanted.spec.disk.0 > DISK {
+        let message = format!(
+            "gcp: a TPU VM has a disk of 100 GB, and stage.{} is planned to write {}: write less, or plan with another type",
+            wanted.token.stage, wanted.spec.disk
+        );
+        return Err(ProviderError::new(ErrorKind::Quota, message));
+    }
+    let api = gcp.api().await?;
+    let zones = zones(gcp, &wanted.spec.place, slice).await?;
+    let name = name(&wanted.token.id);
+    // A former process may have come further than to the first zone, and what it began may still fail.
+    for zone in &zones {
+        if let Some(made) = settled(&api.tpu, &api.project, zone, &name).await?.as_ref().and_then(read) {
+            return Ok(made);
+        }
+    }
+    gcp.firewall_rules.remember(&name_of_state(&wanted.spec.owner.lineage))?;
+    gcp.remember_tpus()?;
+    let mut last: Option<ProviderError> = None;
+    let zones: Vec<String> = zones.into_iter().filter(|zone| wanted.may_be_in(zone)).collect();
+    for zone in &zones {
+        let error = match insert(&api.tpu, &api.project, zone, &name, body(wanted, slice, zone)).await {
+            Err(error) => error,
+            Ok(()) => match get(&api.tpu, &api.project, zone, &name).await?.as_ref().and_then(read) {
+                Some(made) => return Ok(made),
+                None => created_and_gone(format!("gcp {zone}: {name}")),
+            },
+        };
+        if !matches!(error.kind, ErrorKind::Stockout | ErrorKind::Quota) {
+            return Err(error);
+        }
+        // What came to be before it failed is not left behind.
+        delete(&api.tpu, &api.project, zone, &name).await?;
+        // One zone that is full may not be so for long; quotas last.
+        last = Some(match last {
+            Some(full) if full.kind == ErrorKind::Stockout => full,
+            _ => error,
+        });
+    }
+    let tried = zones.len();
+    let last = last.unwrap_or_else(|| ProviderError::new(ErrorKind::Stockout, "gcp: no zone was tried"));
+    let message = format!("{} (of {tried} zones of {} that have it)", last.message, wanted.spec.place);
+    Err(ProviderError::new(last.kind, message))
+}
+
+/// Begins a node and waits until it is there. Fine if it is already: names are unique in a zone.
+async fn insert(rest: &Rest, project: &str, zone: &str, name: &str, body: Value) -> Result<(), ProviderError> {
+    let about = format!("create the TPU {name} in {zone}");
+    let call = Call {
+        verb: Method::POST,
+        path: format!("{V2}/projects/{project}/locations/{zone}/nodes"),
+        query: vec![("nodeId", name.to_owned())],
+        body: Some(body),
+        about: &about,
+    };
+    let made = match rest.call(call).await {
+        Ok(operation) => rest.done(V2, operation, &about).await,
+        Err(error) => Err(error),
+    };
+    match made {
+        Err(error) if error.kind == ErrorKind::Other && error.message.contains("already exists") => Ok(()),
+        // Not the node, which was asked for, but what it is made of.
+        Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Other, ..error }),
+        made => made,
+    }
+}
+
+fn body(wanted: &Wanted, slice: &Slice, zone: &str) -> Value {
+    let (labels, long) = labels::split(&wanted.tags);
+    let settings = launch::SETTINGS.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let script = ("startup-script".to_owned(), wanted.script.clone());
+    let metadata: BTreeMap<String, String> = settings.into_iter().chain([script]).chain(long).collect();
+    let mut network = json!({ "enableExternalIps": true, "network": firewall::network_name() });
+    if let Some(subnetwork) = launch::subnetwork() {
+        network["subnetwork"] = subnetwork.into();
+    }
+    let mut body = json!({
+        "acceleratorType": slice.kind,
+        "runtimeVersion": slice.version,
+        "description": format!("sky: stage.{}, attempt {}, in {zone}", wanted.token.stage, wanted.token.attempt),
+        "labels": labels,
+        "metadata": metadata,
+        "networkConfig": network,
+        "serviceAccount": { "scope": [SCOPE] },
+        "tags": [name_of_state(&wanted.spec.owner.lineage)],
+    });
+    if wanted.spec.purchase == Purchase::Spot {
+        body["schedulingConfig"] = json!({ "spot": true });
+    }
+    body
+}
+
+/// Changes tags: labels and metadata, each if some are there.
+pub(super) async fn tag(
+    gcp: &Gcp,
+    instance: &Instance,
+    tags: &BTreeMap<&'static str, String>,
+) -> Result<(), ProviderError> {
+    let api = gcp.api().await?;
+    let (zone, name) = parts(&instance.id).unwrap_or_default();
+    let about = format!("tag {name}");
+    let missing = || ProviderError::new(ErrorKind::NotFound, format!("gcp: cannot {about}: it is gone"));
+    let node = get(&api.tpu, &api.project, zone, name).await?.ok_or_else(missing)?;
+    let (new, long) = labels::split(tags);
+    let known = |field: &str| node[field].as_object().cloned().unwrap_or_default();
+    let with = |all: Map<String, Value>, more: &BTreeMap<String, String>| -> Map<String, Value> {
+        all.into_iter().chain(more.iter().map(|(name, value)| (name.clone(), value.clone().into()))).collect()
+    };
+    // A label is believed before metadata.
+    let mut labels = known("labels");
+    labels.retain(|name, _| !long.contains_key(name));
+    let labels = with(labels, &new);
+    let (mut body, mut mask) = (Map::new(), Vec::new());
+    if !long.is_empty() {
+        body.insert("metadata".to_owned(), with(known("metadata"), &long).into());
+        mask.push("metadata");
+    }
+    if labels != known("labels") {
+        body.insert("labels".to_owned(), labels.into());
+        mask.push("labels");
+    }
+    if mask.is_empty() {
+        return Ok(());
+    }
+    let call = Call {
+        verb: Method::PATCH,
+        path: path(&api.project, zone, name),
+        query: vec![("updateMask", mask.join(","))],
+        body: Some(body.into()),
+        about: &about,
+    };
+    let operation = api.tpu.call(call).await?;
+    api.tpu.done(V2, operation, &about).await
+}
+
+/// Ends a node, with its disk. Fine if it is gone.
+async fn delete(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<(), ProviderError> {
+    let about = format!("delete {name}");
+    let path = path(project, zone, name);
+    let call = Call { verb: Method::DELETE, path, query: Vec::new(), body: None, about: &about };
+    let ended = match rest.call(call).await {
+        Ok(operation) => rest.done(V2, operation, &about).await,
+        Err(error) => Err(error),
+    };
+    ended_or_gone(ended)
+}
+
+/// Ends the node of an instance.
+pub(super) async fn end(gcp: &Gcp, instance: &Instance) -> Result<(), ProviderError> {
+    let api = gcp.api().await?;
+    let (zone, name) = parts(&instance.id).unwrap_or_default();
+    delete(&api.tpu, &api.project, zone, name).await
+}
+
+/// The tags of networks that a node carries.
+pub(super) fn network_tags(node: &Value) -> impl Iterator<Item = &str> {
+    node["tags"].as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn types_of_the_catalog_are_slices() {
+        let slice = |name: &str| Slice::parse(name).map(|slice| slice.map(|slice| (slice.kind, slice.version)));
+        for (name, kind, version) in [
+            ("tpu-v2-8+n1-highmem-8", "v2-8", "tpu-ubuntu2204-base"),
+            ("tpu-v3-8", "v3-8", "tpu-ubuntu2204-base"),
+            ("tpu-v5litepod-4", "v5litepod-4", "v2-alpha-tpuv5-lite"),
+            ("tpu-v5p-8", "v5p-8", "v2-alpha-tpuv5"),
+            ("tpu-v6e-8", "v6e-8", "v2-alpha-tpuv6e"),
+        ] {
+            assert_eq!(slice(name), Ok(Some((kind.to_owned(), version.to_owned()))), "{name}");
+        }
+        assert_eq!(slice("2xT4+n1-standard-8"), Ok(None));
+        for (name, kind, part) in [
+            ("tpu-v3-32", ErrorKind::Quota, "the largest is tpu-v3-8"),
+            ("tpu-v5p-12288", ErrorKind::Quota, "the largest is tpu-v5p-8"),
+            ("tpu-v9-8", ErrorKind::Other, "it knows slices of v2, v3"),
+            ("tpu-v3-8/../x", ErrorKind::Other, "does not know"),
+            ("tpu-", ErrorKind::Other, "does not know"),
+        ] {
+            let error = slice(name).unwrap_err();
+            assert!(error.kind == kind && error.message.contains(part), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn ids_are_read() {
+        assert!(is_node("locations/us-central1-b/nodes/sky-1"));
+        assert_eq!(parts("projects/p/locations/us-central1-b/nodes/sky-1"), Some(("us-central1-b", "sky-1")));
+        for wrong in
+            ["us-central1-b/sky-1", "locations/us-central1-b/nodes/", "locations/a/nodes/b/c", "locations//nodes/x"]
+        {
+            assert!(!is_node(wrong), "{wrong}");
+        }
+    }
+
+    fn node(state: &str, lease_end: &str) -> Value {
+        json!({
+            "name": "projects/p/locations/europe-west4-a/nodes/sky-1",
+            "acceleratorType": "v3-8",
+            "state": state,
+            "labels": { "sky-token": "0", "sky-lease-end": labels::encode(lease_end).unwrap() },
+            "metadata": { "startup-script": "a secret", "sky-host-key": "ssh-ed25519 AAAA" },
+            "networkEndpoints": [{ "ipAddress": "10.0.0.2", "accessConfig": { "externalIp": "203.0.113.7" } }],
+        })
+    }
+
+    #[test]
+    fn nodes_are_read() {
+        let instance = read(&node("READY", "9999-01-01T00:00:00Z")).unwrap();
+        assert_eq!(instance.id, "locations/europe-west4-a/nodes/sky-1");
+        assert_eq!(instance.place, PlaceName { cloud: "gcp".into(), region: "europe-west4".into() });
+        assert_eq!((instance.instance_type.as_str(), instance.address.as_deref()), ("tpu-v3-8", Some("203.0.113.7")));
+        let tags: Vec<&str> = instance.tags.keys().map(String::as_str).collect();
+        assert_eq!(tags, ["sky-host-key", "sky-lease-end", "sky-token"]);
+    }
+
+    #[test]
+    fn what_has_outlived_its_lease_has_ended_and_costs() {
+        let soon = clock::after(Duration::from_secs(3600));
+        for (state, end, life) in [
+            ("CREATING", soon.as_str(), Life::Alive),
+            ("READY", &soon, Life::Alive),
+            ("NEW_AT_GOOGLE", &soon, Life::Alive),
+            ("READY", "2026-01-01T00:00:00Z", Life::Stopped),
+            ("STOPPED", &soon, Life::Stopped),
+            ("PREEMPTED", &soon, Life::Preempted),
+            ("DELETING", &soon, Life::Ended),
+        ] {
+            assert_eq!(read(&node(state, end)).unwrap().life, life, "{state} {end}");
+        }
+    }
+}

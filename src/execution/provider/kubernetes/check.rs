@@ -1,0 +1,72 @@
+//! What a namespace lets us do, by what the cluster itself says of our rights.
+
+use super::super::check::{Finding, Topic, in_time};
+use super::super::{ErrorKind, ProviderError};
+use super::access::Site;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use kube::api::{ListParams, PostParams};
+
+/// Verb, group, resource and its part of all that is needed; README.md has the same.
+const RIGHTS: [(&str, &str, &str, Option<&str>); 9] = [
+    ("get", "batch", "jobs", None),
+    ("list", "batch", "jobs", None),
+    ("create", "batch", "jobs", None),
+    ("patch", "batch", "jobs", None),
+    ("delete", "batch", "jobs", None),
+    ("get", "", "pods", None),
+    ("list", "", "pods", None),
+    ("delete", "", "pods", None),
+    ("create", "", "pods", Some("exec")),
+];
+
+/// All that can be seen of a namespace.
+pub(super) async fn check(site: &Site) -> Vec<Finding> {
+    let about = format!("cluster {}", site.name);
+    let look = async { site.ask(site.jobs().await?.list(&ListParams::default().limit(1))).await };
+    match in_time(look, &about).await {
+        Ok(_) => {}
+        Err(error) => {
+            let topic = match error.kind {
+                ErrorKind::Denied => Topic::Credentials,
+                _ => Topic::Reach,
+            };
+            return vec![Finding::failed(topic, about, &error)];
+        }
+    }
+    let mut findings = vec![Finding::there(Topic::Credentials, &*about, "the cluster takes them")];
+    let mut lacks = Vec::new();
+    for (verb, group, resource, part) in RIGHTS {
+        let named = part.map_or_else(|| format!("{verb} {resource}"), |part| format!("{verb} {resource}/{part}"));
+        match in_time(granted(site, (verb, group, resource, part)), &about).await {
+            Ok(true) => {}
+            Ok(false) => lacks.push(named),
+            // Clusters may keep it to themselves; that says nothing about the rights.
+            Err(error) => {
+                findings.push(Finding::unknown(Topic::Permission, about, error.message));
+                return findings;
+            }
+        }
+    }
+    findings.extend(Finding::permissions(&about, RIGHTS.len(), lacks));
+    findings
+}
+
+async fn granted(
+    site: &Site,
+    (verb, group, resource, part): (&str, &str, &str, Option<&str>),
+) -> Result<bool, ProviderError> {
+    let (reviews, namespace) = site.reviews().await?;
+    let wanted = ResourceAttributes {
+        namespace: Some(namespace),
+        verb: Some(verb.to_owned()),
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
+        subresource: part.map(str::to_owned),
+        ..ResourceAttributes::default()
+    };
+    let spec =
+        SelfSubjectAccessReviewSpec { resource_attributes: Some(wanted), ..SelfSubjectAccessReviewSpec::default() };
+    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+    let said = site.ask(reviews.create(&PostParams::default(), &review)).await?;
+    Ok(said.status.is_some_and(|status| status.allowed))
+}

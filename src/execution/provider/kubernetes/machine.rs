@@ -1,0 +1,327 @@
+//! Jobs and their pods: where they are, how they come up, who ends them.
+
+use super::super::cloud::instance_tags;
+use super::super::runner::Link;
+use super::super::{ErrorKind, ProviderError, RunStatus, Token};
+use super::access::Site;
+use super::errors::{refusal, words};
+use super::exec::Exec;
+use super::job;
+use super::pod::{self, PodEnd, PodState};
+use crate::model::hosts::{HostTrust, KubernetesNamespace, KubernetesPods, SshTarget};
+use crate::util::clock;
+use backon::{BackoffBuilder, ExponentialBuilder};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a pod that has its node may take to come up: images may be large.
+const PATIENCE: Duration = Duration::from_secs(1800);
+/// How long a Job may be without a pod and without a word why.
+const NO_POD: Duration = Duration::from_secs(120);
+/// How long a pod may take to end.
+const END: Duration = Duration::from_secs(120);
+/// Where the agent keeps a machine, in its disk.
+const ROOT: &str = "data";
+
+/// What is known of the clusters' machines.
+pub(super) struct Machines {
+    sites: Vec<Arc<Site>>,
+    kinds: Vec<KubernetesPods>,
+    /// What is known of machines, by token.
+    known: Mutex<HashMap<String, Known>>,
+}
+
+/// What this process knows of a token.
+#[derive(Clone, Default)]
+pub(super) struct Known {
+    /// Where its Job was seen, or made.
+    site: Option<Arc<Site>>,
+    pub link: Option<Arc<Link>>,
+    /// Held while its Job is made, or its link.
+    pub alone: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Machines {
+    pub fn new(sites: Vec<Arc<Site>>, kinds: Vec<KubernetesPods>) -> Self {
+        Self { sites, kinds, known: Mutex::default() }
+    }
+
+    pub fn sites(&self) -> &[Arc<Site>] {
+        &self.sites
+    }
+
+    /// There is one for every entry of the inventory.
+    pub fn site(&self, at: &KubernetesNamespace) -> Arc<Site> {
+        let found = self.sites.iter().find(|site| site.at == *at);
+        found.cloned().unwrap_or_else(|| Arc::new(Site::new("of the inventory", at)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn known(&self, token: &Token) -> Known {
+        self.lock().entry(token.id.clone()).or_default().clone()
+    }
+
+    pub fn saw(&self, token: &Token, site: &Arc<Site>) {
+        self.lock().entry(token.id.clone()).or_default().site = Some(site.clone());
+    }
+
+    /// The Job of a token: first where it was, then anywhere. Of a cluster that does not answer nobody knows
+    /// anything, so what is in no other may be there.
+    pub async fn find(&self, token: &Token) -> Result<Option<(Arc<Site>, Job)>, ProviderError> {
+        if let Some(site) = self.known(token).site
+            && let Some(job) = site.job(&token.id).await?
+        {
+            return Ok(Some((site, job)));
+        }
+        let mut silent = None;
+        for site in &self.sites {
+            match site.job(&token.id).await {
+                Ok(Some(job)) => {
+                    self.saw(token, site);
+                    return Ok(Some((site.clone(), job)));
+                }
+                Ok(None) => {}
+                Err(error) => silent = Some(error),
+            }
+        }
+        silent.map_or(Ok(None), Err)
+    }
+
+    /// Changes a Job as a merge patch says; it as it is then.
+    pub async fn change(&self, site: &Site, token: &Token, patch: &Value) -> Result<Job, ProviderError> {
+        let params = PatchParams { field_manager: Some(job::MANAGER.to_owned()), ..PatchParams::default() };
+        let jobs = site.jobs().await?;
+        site.ask(jobs.patch(&job::name(&token.id), &params, &Patch::Merge(patch))).await
+    }
+
+    /// The way into the machine of a token, once its pod runs; its folder there is made.
+    pub async fn link(&self, token: &Token) -> Result<Arc<Link>, ProviderError> {
+        let alone = self.known(token).alone;
+        let _alone = alone.lock().await;
+        if let Some(link) = self.known(token).link {
+            return Ok(link);
+        }
+        let (site, job, pod) = self.up(token).await?;
+        let name = pod.metadata.name.clone().unwrap_or_default();
+        let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+        let image = containers.filter_map(|container| container.image.clone()).next().unwrap_or_default();
+        let reach = SshTarget {
+            name: format!("{}/{name}", site.name),
+            address: String::new(),
+            port: None,
+            user: None,
+            identity: None,
+            trust: HostTrust::Here,
+            root: ROOT.to_owned(),
+        };
+        let link = Link::by(Box::new(Exec { site: site.clone(), pod: name, image: image.clone() }), reach);
+        let lease_end = job::note(&job, instance_tags::LEASE_END).unwrap_or_default().to_owned();
+        let tags = serde_json::to_string(&job.metadata.annotations)
+            .map_err(|error| ProviderError::new(ErrorKind::Other, error))?;
+        let left = clock::between(&clock::timestamp(), &lease_end) / 1000;
+        let arguments = [token.id.as_str(), &tags, &left.to_string(), &lease_end, "1"];
+        link.lines("create", &arguments).await.map_err(|error| {
+            let lacks = error.message.contains("the host lacks");
+            let hint = if lacks { format!(": its image is {image}") } else { String::new() };
+            ProviderError::new(error.kind, error.message + &hint)
+        })?;
+        self.lock().entry(token.id.clone()).or_default().link = Some(link.clone());
+        Ok(link)
+    }
+
+    /// The Job of a token and the pod that has the machine, once that runs.
+    async fn up(&self, token: &Token) -> Result<(Arc<Site>, Job, Pod), ProviderError> {
+        let begun = Instant::now();
+        let mut pauses = pauses();
+        let missing = |why: &str| {
+            let message = format!("kubernetes: the pod of attempt {} of stage.{} {why}", token.attempt, token.stage);
+            ProviderError::new(ErrorKind::NotFound, message)
+        };
+        loop {
+            let found = self.find(token).await?.filter(|(_, job)| !job::leaves(job));
+            let (site, job) = found.ok_or_else(|| missing("is not there"))?;
+            let wrong = |kind: ErrorKind, why: String| {
+                ProviderError::new(kind, format!("cluster {}: job {}: {why}", site.name, job::name(&token.id)))
+            };
+            let pods = site.pods_of(&token.id).await?;
+            let bound = job::note(&job, job::POD);
+            let ours = |pod: &&Pod| bound.is_none() || pod.metadata.uid.as_deref() == bound;
+            // One that still may run is before one that has, or never will.
+            let mut stands: Vec<(PodState, &Pod)> = pods.iter().filter(ours).map(|pod| (pod::read(pod), pod)).collect();
+            stands.sort_by_key(|(stand, _)| matches!(stand, PodState::PodEnd(_)));
+            let waited = begun.elapsed();
+            let first = stands.into_iter().next();
+            if first.is_none() && bound.is_some() {
+                return Err(missing("was taken away"));
+            }
+            if let Some((reason, message)) = job::ended(&job)
+                && !matches!(first, Some((PodState::PodEnd(_), _)))
+            {
+                return Err(missing(&format!("has ended: {reason}: {message}")));
+            }
+            match first {
+                Some((PodState::Up, pod)) if bound.is_some() => return Ok((site.clone(), job, pod.clone())),
+                Some((PodState::Up, pod)) => {
+                    let (uid, version) = (&pod.metadata.uid, &job.metadata.resource_version);
+                    let note = json!({ "metadata": { "resourceVersion": version, "annotations": { job::POD: uid } } });
+                    match self.change(&site, token, &note).await {
+                        Ok(job) => return Ok((site.clone(), job, pod.clone())),
+                        // It has changed since: one more look.
+                        Err(error) if error.kind == ErrorKind::Throttled => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Some((PodState::PodEnd(PodEnd::NoRoom(why)), _)) => return Err(wrong(ErrorKind::Stockout, why)),
+                Some((PodState::PodEnd(PodEnd::Broken(why)), _)) | Some((PodState::Broken(why), _)) => {
+                    return Err(wrong(ErrorKind::Other, format!("its container cannot run: {why}")));
+                }
+                Some((PodState::PodEnd(PodEnd::OutOfMemory), _)) => {
+                    return Err(wrong(ErrorKind::Other, out_of_memory()));
+                }
+                Some((PodState::PodEnd(PodEnd::Taken | PodEnd::Deleted), _)) => return Err(missing("was taken away")),
+                Some((PodState::PodEnd(PodEnd::Ended(why)), _)) => return Err(missing(&format!("has ended: {why}"))),
+                Some((PodState::Unplaced(why), pod)) => {
+                    let patience = self.kind(&job).map_or(PATIENCE, |kind| kind.wait);
+                    if waited > patience {
+                        let name = pod.metadata.name.as_deref().unwrap_or_default();
+                        let why = format!("no node took pod {name} within {} s: {why}", patience.as_secs());
+                        return Err(wrong(ErrorKind::Stockout, why));
+                    }
+                }
+                Some((PodState::Coming(why), _)) if waited > PATIENCE => {
+                    let why = format!("its pod did not come up within {} s: {why}", PATIENCE.as_secs());
+                    return Err(wrong(ErrorKind::Other, why));
+                }
+                Some((PodState::Coming(_), _)) => {}
+                None => {
+                    if let Some((kind, why)) = without_pod(&site, &job, waited).await {
+                        return Err(wrong(kind, why));
+                    }
+                }
+            }
+            tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+        }
+    }
+
+    /// The entry of the inventory that a Job was made by.
+    fn kind(&self, job: &Job) -> Option<&KubernetesPods> {
+        let (place, name) = (job::note(job, job::PLACE)?, job::note(job, job::TYPE)?);
+        self.kinds.iter().find(|kind| kind.host.instance_type == name && kind.host.place.to_string() == place)
+    }
+
+    /// Why a machine does not answer: its end, if that is it; else none.
+    pub async fn fate(&self, token: &Token) -> Result<Option<RunStatus>, ProviderError> {
+        let Some((site, job)) = self.find(token).await?.filter(|(_, job)| !job::leaves(job)) else {
+            return Ok(Some(RunStatus::Lost));
+        };
+        let pods = site.pods_of(&token.id).await?;
+        let bound = job::note(&job, job::POD);
+        let ours = pods.iter().find(|pod| bound.is_none() || pod.metadata.uid.as_deref() == bound);
+        let stand = ours.map_or(PodState::PodEnd(PodEnd::Deleted), pod::read);
+        let replaced = bound.is_some() && pods.iter().any(|pod| pod.metadata.uid.as_deref() != bound);
+        let ended = job::ended(&job).map(|(reason, _)| reason);
+        let lease_end = job::note(&job, instance_tags::LEASE_END);
+        let late = lease_end.is_some_and(|end| clock::between(end, &clock::timestamp()) > 0);
+        Ok(match stand {
+            PodState::PodEnd(PodEnd::OutOfMemory) => {
+                let message = format!("cluster {}: {}", site.name, out_of_memory());
+                return Err(ProviderError::new(ErrorKind::Other, message));
+            }
+            PodState::PodEnd(_) if late || ended.as_deref() == Some("DeadlineExceeded") => Some(RunStatus::Expired),
+            PodState::PodEnd(PodEnd::Taken) => Some(RunStatus::Preempted),
+            // The pod goes first, and the Job says later whether it was for its deadline.
+            PodState::PodEnd(PodEnd::Deleted) => (replaced || ended.is_some()).then_some(RunStatus::Preempted),
+            PodState::PodEnd(_) => Some(RunStatus::Lost),
+            _ => None,
+        })
+    }
+
+    /// Ends the Job of a token and its pods, wherever they are, and waits until they are gone.
+    pub async fn end(&self, token: &Token) -> Result<(), ProviderError> {
+        let sites = match self.find(token).await? {
+            Some((site, _)) => vec![site],
+            // There may be pods without a Job.
+            None => self.known(token).site.map_or_else(|| self.sites.clone(), |site| vec![site]),
+        };
+        for site in sites {
+            self.end_at(&site, token).await?;
+        }
+        self.lock().entry(token.id.clone()).or_default().link = None;
+        Ok(())
+    }
+
+    async fn end_at(&self, site: &Site, token: &Token) -> Result<(), ProviderError> {
+        let begun = Instant::now();
+        let mut pauses = pauses();
+        let fine = |error: &ProviderError| error.kind == ErrorKind::NotFound;
+        loop {
+            let job = site.job(&token.id).await?;
+            if job.as_ref().is_some_and(|job| !job::leaves(job)) {
+                let jobs = site.jobs().await?;
+                let ended = site.ask(jobs.delete(&job::name(&token.id), &DeleteParams::foreground())).await;
+                ended.map(drop).or_else(|error| if fine(&error) { Ok(()) } else { Err(error) })?;
+            }
+            let pods = site.pods_of(&token.id).await?;
+            if job.is_none() && pods.is_empty() {
+                return Ok(());
+            }
+            // What its Job does not take with it.
+            for pod in pods.iter().filter(|pod| job.is_none() && pod.metadata.deletion_timestamp.is_none()) {
+                let api = site.pods().await?;
+                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                let ended = site.ask(api.delete(name, &DeleteParams::default())).await;
+                ended.map(drop).or_else(|error| if fine(&error) { Ok(()) } else { Err(error) })?;
+            }
+            if begun.elapsed() > END {
+                let message = format!(
+                    "cluster {}: job {} was deleted, and is not gone after {} s: is its node there?",
+                    site.name,
+                    job::name(&token.id),
+                    END.as_secs()
+                );
+                return Err(ProviderError::new(ErrorKind::Unreachable, message));
+            }
+            tokio::time::sleep(pauses.next().unwrap_or_default()).await;
+        }
+    }
+}
+
+/// Why a Job without a pod will not get one, if that is clear by now.
+async fn without_pod(site: &Site, job: &Job, waited: Duration) -> Option<(ErrorKind, String)> {
+    match site.complaint(job).await {
+        Some(why) if why.contains("forbidden") => Some((refusal(&why), words(&why))),
+        why if waited > NO_POD => {
+            let why = why.unwrap_or_else(|| "the cluster does not say why".to_owned());
+            Some((ErrorKind::Stockout, format!("it gets no pod: {}", words(&why))))
+        }
+        _ => None,
+    }
+}
+
+fn out_of_memory() -> String {
+    "its pod had not enough memory, and was ended: a kind of pod with more `memory` may do".to_owned()
+}
+
+/// How long a Job has been under way until its last change, by the cluster's own clock.
+pub(super) fn elapsed(job: &Job) -> Duration {
+    let begun = job.status.as_ref().and_then(|status| status.start_time.as_ref()).map(|time| time.0);
+    let changes = job.metadata.managed_fields.iter().flatten();
+    let changed = changes.filter_map(|change| change.time.as_ref()).map(|time| time.0).max();
+    let elapsed = begun.zip(changed).map(|(begun, changed)| changed.duration_since(begun));
+    elapsed.and_then(|elapsed| Duration::try_from(elapsed).ok()).unwrap_or_default()
+}
+
+/// Between two looks at what comes and goes.
+fn pauses() -> impl Iterator<Item = Duration> {
+    let pauses = ExponentialBuilder::default().with_factor(1.5).without_max_times();
+    pauses.with_min_delay(Duration::from_millis(50)).with_max_delay(Duration::from_secs(3)).build()
+}

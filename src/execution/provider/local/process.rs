@@ -1,0 +1,198 @@
+//! Processes by what they carry: every process of an attempt has its token in the environment.
+
+use super::super::{ErrorKind, ProviderError};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often a process that was asked to end is looked at.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// How long the kernel may take to end what was killed.
+const KILL_WAIT: Duration = Duration::from_secs(10);
+
+/// A process at one moment. Its number alone may later be another's; with the time it began, not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub pid: i32,
+    /// The moment at which the process began, in clock ticks since the machine did.
+    pub begun: u64,
+}
+
+/// What the first line of a `/proc/PID/stat` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    pub identity: Identity,
+    pub state: char,
+    pub group: i32,
+    pub session: i32,
+}
+
+impl Stat {
+    fn lives(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// An attempt's processes: they carry its token, or are in its process group.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    pub token: String,
+    /// The supervisor, who leads the group, as it was when it began.
+    pub supervisor: Option<Stat>,
+    /// Whether numbers of processes still mean what they meant then: same boot, same name space,
+    /// and the attempt was not ended since.
+    pub fresh: bool,
+}
+
+/// Names the boot and the name space that numbers of processes belong to.
+pub fn numbering() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let space = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{} {}", boot.trim(), space.display())
+}
+
+/// Reads the first line of a `/proc/PID/stat`.
+pub fn parse_stat(stat: &str) -> Option<Stat> {
+    let pid = stat.split(' ').next()?.parse().ok()?;
+    // The command's name is in parentheses and may hold any character.
+    let rest = stat.get(stat.rfind(')')? + 1..)?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let state = fields.first()?.chars().next()?;
+    let number = |index: usize| fields.get(index).and_then(|field| field.parse().ok());
+    let begun = fields.get(19)?.parse().ok()?;
+    Some(Stat { identity: Identity { pid, begun }, state, group: number(2)?, session: number(3)? })
+}
+
+/// Whether that very process is alive.
+pub fn alive(identity: Identity) -> bool {
+    now(identity.pid).is_some_and(|now| now.identity == identity && now.lives())
+}
+
+fn now(pid: i32) -> Option<Stat> {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat))
+}
+
+fn numbers() -> impl Iterator<Item = i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()))
+}
+
+/// All live processes of a group.
+fn members(group: i32) -> Vec<Stat> {
+    numbers().filter_map(now).filter(|stat| stat.group == group && stat.lives()).collect()
+}
+
+/// All live processes that carry the token.
+pub fn carrying(token: &str) -> Vec<Pid> {
+    let wanted = format!("SKY_TOKEN={token}");
+    let mut found = Vec::new();
+    for pid in numbers() {
+        // A zombie has no environment any more.
+        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { continue };
+        if environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes()) {
+            found.extend(Pid::from_raw(pid));
+        }
+    }
+    found
+}
+
+impl Attempt {
+    /// The process group, if its number certainly means it still. A number is not given anew
+    /// while a group has it; the supervisor may be gone, and others of its group not.
+    fn group(&self) -> Option<Pid> {
+        let then = self.supervisor.filter(|then| then.group == then.identity.pid)?;
+        let sure = match now(then.identity.pid) {
+            Some(now) if now.lives() => {
+                let carries = || carrying(&self.token).iter().any(|pid| raw(*pid) == now.identity.pid);
+                now.identity == then.identity && (self.fresh || carries())
+            }
+            Some(now) => self.fresh && now.identity == then.identity,
+            None => {
+                let ours =
+                    |member: &Stat| member.session == then.session && member.identity.begun >= then.identity.begun;
+                let members = members(then.group);
+                self.fresh && !members.is_empty() && members.iter().all(ours)
+            }
+        };
+        sure.then(|| Pid::from_raw(then.group)).flatten()
+    }
+
+    /// Ends all processes that carry the token, and all of the process group: asks them, waits up
+    /// to `grace`, then kills.
+    pub async fn end(&self, grace: Duration) -> Result<(), ProviderError> {
+        let group = self.group();
+        if !grace.is_zero() && self.wait(group, Signal::TERM, grace).await {
+            return Ok(());
+        }
+        if self.wait(group, Signal::KILL, KILL_WAIT).await {
+            return Ok(());
+        }
+        let left: Vec<String> = self.left(group).iter().map(|pid| raw(*pid).to_string()).collect();
+        let message = format!("processes {} do not end, even by SIGKILL", left.join(", "));
+        Err(ProviderError::new(ErrorKind::Other, message))
+    }
+
+    fn left(&self, group: Option<Pid>) -> Vec<Pid> {
+        let members = group.map(|group| members(raw(group))).unwrap_or_default();
+        // What has cleared its environment is found by its group alone.
+        let mut left: Vec<Pid> = members.iter().filter_map(|stat| Pid::from_raw(stat.identity.pid)).collect();
+        left.extend(carrying(&self.token));
+        left.sort_by_key(|pid| raw(*pid));
+        left.dedup();
+        left
+    }
+
+    /// Signals all that are left, and waits until none is. Each is asked once; killing is
+    /// repeated, for what a process starts while it is being ended.
+    async fn wait(&self, group: Option<Pid>, signal: Signal, time: Duration) -> bool {
+        let begun = Instant::now();
+        let mut signalled = Vec::new();
+        if let Some(group) = group {
+            // At once, so that none outruns it. It may be gone by now.
+            let _ = kill_process_group(group, signal);
+        }
+        loop {
+            let left = self.left(group);
+            if left.is_empty() {
+                return true;
+            }
+            for pid in left {
+                let in_group = group.is_some() && rustix::process::getpgid(Some(pid)).ok() == group;
+                if signal == Signal::KILL || !(in_group || signalled.contains(&pid)) {
+                    signalled.push(pid);
+                    let _ = kill_process(pid, signal);
+                }
+            }
+            if begun.elapsed() >= time {
+                return false;
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+}
+
+fn raw(pid: Pid) -> i32 {
+    pid.as_raw_nonzero().get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_lines_with_odd_names() {
+        let line = "42 (a) b (c)) S 1 42 43 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 2 3";
+        let identity = Identity { pid: 42, begun: 777 };
+        assert_eq!(parse_stat(line), Some(Stat { identity, state: 'S', group: 42, session: 43 }));
+        assert_eq!(parse_stat(""), None);
+        assert_eq!(parse_stat("42 (sh) S 1"), None);
+    }
+
+    #[test]
+    fn this_process_is_alive() {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let identity = parse_stat(&stat).unwrap().identity;
+        assert!(alive(identity));
+        assert!(!alive(Identity { begun: identity.begun + 1, ..identity }));
+    }
+}

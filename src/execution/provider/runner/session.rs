@@ -1,0 +1,215 @@
+//! One connection to a machine, with the agent at its other end.
+
+use super::super::{ErrorKind, ProviderError};
+use super::agent::Agent;
+use super::request_format::{self, Line};
+use super::shell_access::{RunningShell, ShellAccess, ShellStreams};
+use crate::model::hosts::SshTarget;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::mpsc;
+
+/// What the agent says first, whatever the machine's own greeting says before.
+const GREETING: &str = "sky-agent 1";
+/// The most of such a greeting.
+const PREAMBLE: usize = 64 * 1024;
+/// How long a connection, a log-in and the agent's first word may take.
+const BEGIN: Duration = Duration::from_secs(45);
+/// How long a machine may say nothing in the middle of a request.
+const SILENCE: Duration = Duration::from_secs(120);
+/// How much of what is said besides answers is kept.
+const KEPT: usize = 4096;
+
+/// A part of an answer, for whoever takes it in while it comes.
+#[derive(Debug)]
+pub(super) enum Part {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// What is sent and received besides the request itself.
+#[derive(Default)]
+pub(super) struct Streams {
+    /// Content that follows the request. An error in it breaks the connection off.
+    pub content: Option<mpsc::Receiver<io::Result<Vec<u8>>>>,
+    /// Gets the answer, in place of the caller.
+    pub into: Option<mpsc::Sender<Part>>,
+}
+
+/// An answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub lines: Vec<String>,
+    pub content: Vec<u8>,
+}
+
+pub(super) struct Session {
+    program: Box<dyn RunningShell>,
+    input: Box<dyn AsyncWrite + Send + Unpin>,
+    output: BufReader<Box<dyn AsyncRead + Send + Unpin>>,
+    said: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Session {
+    /// Connects, by `access` if there is one, and sends the agent.
+    pub async fn open(
+        reach: &SshTarget,
+        access: Option<&dyn ShellAccess>,
+        agent: &Agent,
+    ) -> Result<Self, ProviderError> {
+        // Fixed but for a number, and in such words that every shell understands it.
+        let size = agent.text.len();
+        let program = format!("exec /bin/sh -c 'eval \"$(dd bs={size} count=1 iflag=fullblock 2>/dev/null)\"'");
+        let (pipe, kept) = match access {
+            Some(access) => (access.run(&program).await?, None),
+            None => by_ssh(reach, &program)?,
+        };
+        let said = Arc::default();
+        tokio::spawn(listen(pipe.errors, Arc::clone(&said)));
+        let mut session = Self { program: pipe.program, input: pipe.input, output: BufReader::new(pipe.output), said };
+        let greeted = tokio::time::timeout(BEGIN, session.greet(agent.text)).await.unwrap_or_else(|_| {
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", BEGIN.as_secs())))
+        });
+        drop(kept);
+        if let Err(error) = greeted {
+            let (code, end) = session.program.end().await;
+            let said = session.words() + &end;
+            let said = if said.trim().is_empty() { error.to_string() } else { said };
+            return Err(access.map_or_else(|| reach.refusal(&said, code), |access| access.refusal(&said, code)));
+        }
+        let first: Vec<&str> = std::iter::once(&reach.root).chain(&agent.settings).map(String::as_str).collect();
+        let answer = session.exchange("root", &first, Streams::default()).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => return Err(session.lost(reach, &error).await),
+        };
+        match answer {
+            Ok(_) => Ok(session),
+            Err(error) => Err(ProviderError::new(error.kind, format!("host {}: {}", reach.name, error.message))),
+        }
+    }
+
+    async fn greet(&mut self, agent: &str) -> io::Result<()> {
+        self.input.write_all(agent.as_bytes()).await?;
+        self.input.flush().await?;
+        let mut read = 0;
+        while read < PREAMBLE {
+            let text = self.read_line().await?;
+            if text == GREETING.as_bytes() {
+                return Ok(());
+            }
+            read += text.len() + 1;
+        }
+        Err(io::Error::other("it greets at length, and does not come to the point"))
+    }
+
+    async fn read_line(&mut self) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        let limit = (PREAMBLE * 16) as u64;
+        (&mut self.output).take(limit).read_until(b'\n', &mut text).await?;
+        match text.pop() {
+            Some(b'\n') => Ok(text),
+            _ => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection has ended")),
+        }
+    }
+
+    /// Makes a request. An outer error means that this connection is of no more use; the request
+    /// may or may not have been carried out.
+    pub async fn exchange(
+        &mut self,
+        name: &str,
+        arguments: &[&str],
+        streams: Streams,
+    ) -> io::Result<Result<Answer, ProviderError>> {
+        self.write(&request_format::request(name, arguments)).await?;
+        if let Some(mut content) = streams.content {
+            while let Some(piece) = content.recv().await {
+                for piece in piece?.chunks(request_format::PIECE) {
+                    self.write(format!("{}\n", piece.len()).as_bytes()).await?;
+                    self.write(piece).await?;
+                }
+            }
+            self.write(b"0\n").await?;
+        }
+        let mut answer = Answer::default();
+        loop {
+            let text = in_time(self.read_line()).await?;
+            let part = match request_format::line(&text)? {
+                Line::Done => return Ok(Ok(answer)),
+                Line::Failed(error) => return Ok(Err(error)),
+                Line::Text(text) => Part::Text(text),
+                Line::Piece(size) => {
+                    let mut piece = vec![0; size];
+                    in_time(self.output.read_exact(&mut piece)).await?;
+                    Part::Bytes(piece)
+                }
+            };
+            match (&streams.into, part) {
+                // Whoever wants no more of it does not get it.
+                (Some(into), part) => drop(into.send(part).await),
+                (None, Part::Text(text)) => answer.lines.push(text),
+                (None, Part::Bytes(bytes)) => answer.content.extend(bytes),
+            }
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        in_time(self.input.write_all(bytes)).await
+    }
+
+    /// Whether it can still be used, as far as one can tell.
+    pub fn lives(&mut self) -> bool {
+        self.program.lives()
+    }
+
+    /// What it means that this connection broke off in the middle of a request.
+    pub async fn lost(&mut self, reach: &SshTarget, error: &io::Error) -> ProviderError {
+        let (_, end) = self.program.end().await;
+        let said = self.words() + &end;
+        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+        let words = last.map_or(error.to_string(), str::to_owned);
+        ProviderError::new(ErrorKind::Unreachable, format!("host {}: the connection was lost: {words}", reach.name))
+    }
+
+    fn words(&self) -> String {
+        String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    tokio::time::timeout(SILENCE, work).await.unwrap_or_else(|_| {
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", SILENCE.as_secs())))
+    })
+}
+
+/// Begins the program as a child of this process; with what must not be dropped before it is there.
+fn by_ssh(reach: &SshTarget, program: &str) -> Result<(ShellStreams, Option<tempfile::NamedTempFile>), ProviderError> {
+    let wrong = |error: io::Error| {
+        let message = match error.kind() {
+            io::ErrorKind::NotFound => "there is no `ssh`: install the OpenSSH client".to_owned(),
+            _ => format!("ssh cannot be run: {error}"),
+        };
+        ProviderError::new(ErrorKind::Other, message)
+    };
+    let (mut command, kept) = reach.command(program).map_err(wrong)?;
+    let mut child = command.spawn().map_err(wrong)?;
+    let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(wrong(io::Error::other("it has no input or output")));
+    };
+    let (input, output, errors) = (Box::new(input), Box::new(output), Box::new(errors));
+    Ok((ShellStreams { input, output, errors, program: Box::new(child) }, kept))
+}
+
+/// Keeps the end of what is said besides answers.
+async fn listen(mut errors: Box<dyn AsyncRead + Send + Unpin>, said: Arc<Mutex<Vec<u8>>>) {
+    let mut piece = [0; 1024];
+    while let Ok(size @ 1..) = errors.read(&mut piece).await {
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.extend_from_slice(&piece[..size]);
+        let over = said.len().saturating_sub(KEPT);
+        said.drain(..over);
+    }
+}

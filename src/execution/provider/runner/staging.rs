@@ -1,0 +1,213 @@
+//! What a machine that is reached by SSH does with buckets: requests of `staging.sh` and their answers.
+
+use super::super::{Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, Source};
+use super::link::Link;
+use super::request_format::PIECE;
+use super::session::{Answer, Streams};
+use crate::util::hash::{self, Digest};
+use crate::util::tree::{self, Kind, Listed, Measured};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use tokio::sync::mpsc;
+
+/// What the agent says to be heard.
+const BEAT: &str = "beat";
+/// A block of an archive, in bytes; names that are longer than this less 412 take more of them.
+const BLOCK: u64 = 512;
+/// What an archive has before an entry for the exact time of it.
+const TIME: u64 = 2 * BLOCK;
+/// Archives end with up to so many bytes.
+const END: u64 = 20 * BLOCK;
+
+/// What one output is; none if it is not there.
+pub(super) async fn measure(link: &Link, token: &str, output: &str) -> Result<Option<Parcel>, ProviderError> {
+    let mut answer = link.ask("measure", &[token, output], Streams::default()).await?;
+    answer.lines.retain(|line| line != BEAT);
+    let wrong = |why: &str| {
+        ProviderError::new(ErrorKind::Output, format!("output `{output}` on host {}: {why}", link.reach.name))
+    };
+    let said = answer.lines.first().map(String::as_str).unwrap_or_default();
+    match said.split_once(' ').unwrap_or((said, "")) {
+        ("missing", _) => Ok(None),
+        ("folder", _) => match listing(&answer.content) {
+            Ok((entries, packed)) => {
+                let measured = tree::measure_listed(&entries).map_err(|error| wrong(&error.to_string()))?;
+                Ok(Some(Parcel { measured, packed }))
+            }
+            Err(why) => Err(wrong(&why)),
+        },
+        (what @ ("file" | "program"), rest) => {
+            let (bytes, digest) = rest.split_once(' ').ok_or_else(|| wrong("its answer makes no sense"))?;
+            let bytes = bytes.parse().map_err(|_| wrong("its answer makes no sense"))?;
+            let kind = if what == "program" { Kind::Executable } else { Kind::File };
+            let digest = Digest::from_hex(digest).map_err(|error| wrong(&error.to_string()))?;
+            let measured = Measured { digest, bytes, kind };
+            Ok(Some(Parcel { measured, packed: bytes }))
+        }
+        _ => Err(wrong("its answer makes no sense")),
+    }
+}
+
+/// The entries of a folder, and the most that an archive of it takes.
+fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
+    let cut = || "its answer makes no sense".to_owned();
+    let mut entries = BTreeMap::new();
+    let mut unread = BTreeSet::new();
+    let mut packed = BLOCK + TIME + END;
+    let mut rest = bytes.split(|byte| *byte == 0);
+    loop {
+        let entry = rest.next().ok_or_else(cut)?;
+        if entry.is_empty() {
+            break;
+        }
+        let target = rest.next().ok_or_else(cut)?;
+        let mut fields = entry.splitn(4, |byte| *byte == b' ');
+        let mut field = || fields.next().ok_or_else(cut);
+        let (kind, mode, size, name) = (field()?, text(field()?)?, text(field()?)?, field()?);
+        let (mode, bytes) = (u32::from_str_radix(mode, 8).map_err(|_| cut())?, size.parse().map_err(|_| cut())?);
+        let long = |name: &[u8]| if name.len() > 90 { BLOCK * 2 + name.len() as u64 + BLOCK } else { 0 };
+        packed += BLOCK + TIME + long(name) + long(target);
+        let listed = match text(kind)? {
+            "d" => Listed::Folder,
+            "l" => Listed::Link(path(target)),
+            "f" => {
+                packed += u64::div_ceil(bytes, BLOCK) * BLOCK;
+                unread.insert(path(name));
+                Listed::File { executable: mode & 0o111 != 0, digest: hash::digest(b""), bytes }
+            }
+            _ => {
+                let what = "is a pipe, a socket or a device: only files, directories and links are data";
+                return Err(format!("{} {what}", path(name).display()));
+            }
+        };
+        entries.insert(path(name), listed);
+    }
+    for line in rest.filter(|line| !line.is_empty()) {
+        let (sum, name) = line.split_at_checked(64).ok_or_else(cut)?;
+        let name = name.strip_prefix(b"  ").ok_or_else(cut)?;
+        let name = path(name.strip_prefix(b"./").unwrap_or(name));
+        match entries.get_mut(&name) {
+            Some(Listed::File { digest, .. }) => {
+                *digest = Digest::from_hex(text(sum)?).map_err(|error| error.to_string())?;
+            }
+            _ => return Err(format!("{} came up while it was read", name.display())),
+        }
+        unread.remove(&name);
+    }
+    match unread.first() {
+        Some(name) => Err(format!("{} went away while it was read", name.display())),
+        None => Ok((entries, packed)),
+    }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|_| "its answer makes no sense".to_owned())
+}
+
+/// A name of any bytes.
+fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// Sends an output or what was fetched.
+pub(super) async fn deliver(
+    link: &Link,
+    token: &str,
+    source: Source<'_>,
+    delivery: &Delivery,
+) -> Result<Moved, ProviderError> {
+    let number;
+    let (what, name) = match source {
+        Source::Output(name) => ("output", name),
+        Source::Input(input) => {
+            number = input.to_string();
+            ("input", number.as_str())
+        }
+    };
+    let mut list = String::new();
+    for (address, there) in &delivery.chunks {
+        let there = there.map_or("-".to_owned(), |there| there.to_string());
+        list += &format!("{there} {}\n", address.reveal());
+    }
+    let chunk = delivery.chunk_bytes.to_string();
+    let arguments = [token, what, name, &chunk, delivery.header];
+    let answer = link.ask("deliver", &arguments, content(&list)).await?;
+    let mut moved = Moved::default();
+    for line in answer.lines.iter().filter(|line| *line != BEAT) {
+        let mut fields = line.split(' ');
+        let size = add(&mut moved, fields.next(), fields.next()).ok_or_else(|| strange(link, line))?;
+        moved.moved += if fields.next() == Some("sent") { size } else { 0 };
+    }
+    Ok(moved)
+}
+
+/// Fetches an input.
+pub(super) async fn fetch(link: &Link, token: &str, fetch: &Fetch) -> Result<Moved, ProviderError> {
+    let list: String = fetch.chunks.iter().map(|address| format!("{}\n", address.reveal())).collect();
+    let (number, chunk) = (fetch.input.to_string(), fetch.chunk_bytes.to_string());
+    let arguments = [token, &number, &fetch.mark, &chunk];
+    let Answer { lines, .. } = link.ask("fetch", &arguments, content(&list)).await?;
+    let mut lines = lines.iter().filter(|line| *line != BEAT);
+    let had = lines.next().map(String::as_str).unwrap_or_default();
+    let had: usize = had.parse().map_err(|_| strange(link, had))?;
+    let mut moved = Moved::default();
+    for (number, line) in lines.enumerate() {
+        let mut fields = line.split(' ');
+        let size = add(&mut moved, fields.next(), fields.next()).ok_or_else(|| strange(link, line))?;
+        moved.moved += if number >= had { size } else { 0 };
+    }
+    Ok(moved)
+}
+
+fn add(moved: &mut Moved, size: Option<&str>, sum: Option<&str>) -> Option<u64> {
+    let size: u64 = size?.parse().ok()?;
+    moved.digests.push(Digest::from_hex(sum?).ok()?);
+    moved.bytes += size;
+    Some(size)
+}
+
+fn strange(link: &Link, said: &str) -> ProviderError {
+    let message = format!("host {}: its answer makes no sense: {}", link.reach.name, said.escape_debug());
+    ProviderError::new(ErrorKind::Other, message)
+}
+
+/// A text as content that follows a request.
+fn content(text: &str) -> Streams {
+    let pieces: Vec<&[u8]> = text.as_bytes().chunks(PIECE).collect();
+    let (to, content) = mpsc::channel(pieces.len().max(1));
+    for piece in pieces {
+        // There is room for all.
+        let _ = to.try_send(Ok(piece.to_vec()));
+    }
+    Streams { content: Some(content), into: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listings() {
+        let sum = "0".repeat(64);
+        let text = format!(
+            "d 755 4096 a\0\0f 644 3 a/x y\n\0\0l 777 3 link\0a/x y\n\0f 755 600 a-b\0\0\0{sum}  ./a/x y\n\0{sum}  ./a-b\0"
+        );
+        let (entries, packed) = listing(text.as_bytes()).unwrap();
+        assert_eq!(entries.len(), 4);
+        assert!(matches!(&entries[&PathBuf::from("a-b")], Listed::File { executable: true, bytes: 600, .. }));
+        assert_eq!(packed, BLOCK + END + 4 * BLOCK + 3 * BLOCK + 5 * TIME);
+        let odd = [b"f 644 0 caf\xe9\0\0\0", sum.as_bytes(), b"  ./caf\xe9\0"].concat();
+        assert!(listing(&odd).unwrap().0.contains_key(&path(b"caf\xe9")));
+        // In the order of a walk: a folder, what is in it, then what only sorts before its slash.
+        let names: Vec<String> = entries.keys().map(|name| name.display().to_string()).collect();
+        assert_eq!(names, ["a", "a/x y\n", "a-b", "link"]);
+        assert!(listing(b"p 644 0 pipe\0\0\0").unwrap_err().starts_with("pipe is a pipe"));
+        assert!(listing(b"f 644 3 x\0\0\0").unwrap_err().contains("went away"));
+        let forged = format!("f 644 3 x\0\0\0{:/<64}  x\0", "xx/etc/passwd");
+        let refusal = listing(forged.as_bytes()).unwrap_err();
+        assert!(refusal.contains("digest"), "{refusal}");
+        assert!(listing(b"").unwrap().0.is_empty());
+    }
+}

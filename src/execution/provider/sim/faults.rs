@@ -1,0 +1,207 @@
+//! What goes wrong in the simulated cloud: `faults.toml` in its folder, read with every process.
+//!
+//! ```toml
+//! [[faults]]
+//! call = "create"          # one of CALLS; without it: any call
+//! stage = "train*"         # pattern; without it: any stage
+//! place = "aws:*"          # pattern of the machine's place; likewise
+//! attempt = 1              # likewise
+//! skip = 0                 # let so many of these calls pass first
+//! times = 1                # then so many go wrong; without it: all that follow
+//! fault = "stockout"       # see Fault
+//! delay_ms = 200           # with `slow`: how long the call takes; with `notice`: how long the machine is there yet
+//!
+//! [random]                 # besides: calls that go wrong by chance, the same ones for a seed
+//! seed = 7
+//! percent = 5
+//! faults = ["throttled", "unreachable", "lost-answer", "slow"]
+//! ```
+//!
+//! Which calls were made is counted over all processes, so that a call that went wrong once goes
+//! well when a later `sky` makes it again.
+
+use crate::model::Pattern;
+use crate::util::hash;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The calls that can go wrong.
+pub const CALLS: [&str; 14] = [
+    "create",
+    "get",
+    "list",
+    "renew",
+    "adopt",
+    "release",
+    "delete",
+    "worker",
+    "stage-in",
+    "start",
+    "status",
+    "collect",
+    "checkpoint",
+    "stop",
+];
+
+/// How a call goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// Nothing of this kind is to be had.
+    Stockout,
+    /// The account's limit is reached.
+    Quota,
+    /// Credentials do not do.
+    Denied,
+    /// Too many calls.
+    Throttled,
+    /// No answer, and nothing was done.
+    Unreachable,
+    /// The call was done, and the answer is lost.
+    LostAnswer,
+    /// The call takes its time, and goes well.
+    Slow,
+    /// An error of no special kind.
+    Fail,
+    /// The machine is taken away, with all that is on it.
+    Preempt,
+    /// The call goes well, and from now on it is said that the machine is taken away, in `delay_ms`.
+    Notice,
+}
+
+/// One line of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    pub call: Option<String>,
+    pub stage: Option<Pattern>,
+    pub place: Option<Pattern>,
+    pub attempt: Option<u32>,
+    #[serde(default)]
+    pub skip: u64,
+    pub times: Option<u64>,
+    pub fault: Fault,
+    #[serde(default)]
+    pub delay_ms: u64,
+}
+
+/// Faults by chance.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chance {
+    pub seed: u64,
+    pub percent: u64,
+    pub faults: Vec<Fault>,
+}
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    #[serde(default)]
+    pub faults: Vec<Rule>,
+    pub random: Option<Chance>,
+}
+
+/// A call that is about to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct Made<'a> {
+    pub call: &'a str,
+    pub stage: &'a str,
+    pub attempt: u32,
+    pub place: &'a str,
+}
+
+/// How often each rule has matched, and each call was made.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    rules: BTreeMap<usize, u64>,
+    calls: BTreeMap<String, u64>,
+}
+
+impl Faults {
+    /// Reads the file; the error names what is wrong in it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let faults: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        for rule in &faults.faults {
+            if let Some(call) = rule.call.as_ref().filter(|call| !CALLS.contains(&call.as_str())) {
+                return Err(format!("`{call}` is no call; calls are {}", CALLS.join(", ")));
+            }
+        }
+        Ok(faults)
+    }
+
+    /// Whether this call goes wrong, and for how long it is slow. Counts it.
+    pub fn next(&self, made: Made<'_>, counts: &mut Counts) -> Option<(Fault, u64)> {
+        let mut found = None;
+        for (index, rule) in self.faults.iter().enumerate().filter(|(_, rule)| rule.matches(made)) {
+            let count = counts.rules.entry(index).or_default();
+            *count += 1;
+            let due = *count > rule.skip && rule.times.is_none_or(|times| *count <= rule.skip + times);
+            if due && found.is_none() {
+                found = Some((rule.fault, rule.delay_ms));
+            }
+        }
+        // Looks have no number of their own that two runs would share.
+        let key = format!("{} {} {}", made.call, made.stage, made.attempt);
+        let count = counts.calls.entry(key.clone()).or_default();
+        *count += 1;
+        let by_chance = || {
+            let chance = self.random.as_ref().filter(|chance| !chance.faults.is_empty())?;
+            let digest = hash::digest(format!("{} {key} {count}", chance.seed).as_bytes());
+            let number = u64::from_str_radix(digest.get(7..15)?, 16).ok()?;
+            let picked = chance.faults[(number / 100) as usize % chance.faults.len()];
+            (number % 100 < chance.percent).then_some((picked, 30))
+        };
+        found.or_else(by_chance)
+    }
+}
+
+impl Rule {
+    fn matches(&self, made: Made<'_>) -> bool {
+        self.call.as_ref().is_none_or(|call| call == made.call)
+            && self.stage.as_ref().is_none_or(|pattern| pattern.matches(made.stage))
+            && self.place.as_ref().is_none_or(|pattern| pattern.matches(made.place))
+            && self.attempt.is_none_or(|attempt| attempt == made.attempt)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made<'a>(call: &'a str, stage: &'a str) -> Made<'a> {
+        Made { call, stage, attempt: 1, place: "aws:us-east-1" }
+    }
+
+    #[test]
+    fn rules_count_what_they_match() {
+        let text = "[[faults]]\ncall = \"create\"\nstage = \"t*\"\nskip = 1\ntimes = 2\nfault = \"stockout\"";
+        let faults = Faults::parse(text).unwrap();
+        let mut counts = Counts::default();
+        let mut next = |call, stage| faults.next(made(call, stage), &mut counts).is_some();
+        assert!(!next("create", "serve") && !next("create", "train"));
+        assert!(next("create", "train") && !next("release", "train") && next("create", "tune"));
+        assert!(!next("create", "train"));
+    }
+
+    #[test]
+    fn a_file_with_a_mistake_is_refused() {
+        let text = "[[faults]]\ncall = \"creat\"\nfault = \"stockout\"";
+        assert!(Faults::parse(text).unwrap_err().contains("`creat` is no call"));
+        assert!(Faults::parse("[[faults]]\nfault = \"stocked\"").is_err());
+    }
+
+    #[test]
+    fn chance_is_the_same_for_a_seed() {
+        let text = "[random]\nseed = 3\npercent = 30\nfaults = [\"throttled\", \"slow\"]";
+        let faults = Faults::parse(text).unwrap();
+        let run = || {
+            let mut counts = Counts::default();
+            (0..200).map(|_| faults.next(made("status", "a"), &mut counts)).collect::<Vec<_>>()
+        };
+        assert_eq!(run(), run());
+        let wrong = run().iter().flatten().count();
+        assert!((30..90).contains(&wrong), "{wrong}");
+    }
+}

@@ -1,0 +1,242 @@
+//! What the stores of all clouds share: objects through the crate `object_store`, and the few calls about whole
+//! buckets, which it does not make.
+
+use super::bucket_contract::{BucketError, Purpose, Trouble};
+use crate::util::secret::Secret;
+use object_store::client::{HttpRequest, HttpRequestBody};
+use object_store::path::Path;
+use object_store::signer::{Method, Signer};
+use object_store::{ObjectStore, ObjectStoreExt, RetryConfig};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+
+/// Objects that are deleted at a time.
+const AT_ONCE: usize = 16;
+/// How long a call about a bucket may take.
+const CALL: Duration = Duration::from_secs(60);
+/// The most that is said of an error, in characters: stores answer with whole documents.
+const WORDS: usize = 400;
+/// Longest answer about a bucket, in bytes.
+const LONGEST_ANSWER: usize = 64 << 20;
+/// Largest object that is read into memory, in bytes: chunks are smaller by far.
+const LARGEST_OBJECT: u64 = 1 << 30;
+/// How often a bucket is emptied again because something was still being written to it.
+pub(super) const SWEEPS: u32 = 5;
+
+/// The objects of a bucket.
+pub(super) struct Remote {
+    pub address: String,
+    pub store: Arc<dyn ObjectStore>,
+    pub signer: Arc<dyn Signer>,
+}
+
+/// How calls about objects are made again.
+pub(super) fn retry() -> RetryConfig {
+    RetryConfig { max_retries: 6, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() }
+}
+
+impl Remote {
+    pub async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError> {
+        let listed = self.store.list_with_delimiter(Some(&Path::from(folder))).await;
+        let listed = listed.map_err(|error| self.failed("list", folder, &error))?;
+        let entry = |object: object_store::ObjectMeta| Some((object.location.filename()?.to_owned(), object.size));
+        Ok(listed.objects.into_iter().filter_map(entry).collect())
+    }
+
+    pub async fn remove(&self, folder: &str) -> Result<(), BucketError> {
+        for name in self.sizes(folder).await?.keys() {
+            match self.store.delete(&Path::from(format!("{folder}/{name}"))).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(self.failed("delete from", folder, &error)),
+            }
+        }
+        Ok(())
+    }
+
+    pub async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError> {
+        let failed = |error| self.failed("read", key, &error);
+        let found = self.store.get(&Path::from(key)).await.map_err(failed)?;
+        if found.meta.size > LARGEST_OBJECT {
+            let (address, most) = (&self.address, LARGEST_OBJECT >> 20);
+            let message = format!("{address}/{key} is larger than {most} MiB: sky has not written it");
+            return Err(BucketError::new(Trouble::Other, message));
+        }
+        Ok(found.bytes().await.map_err(failed)?.to_vec())
+    }
+
+    pub async fn sign(
+        &self,
+        purpose: Purpose,
+        keys: &[String],
+        validity: Duration,
+    ) -> Result<Vec<Secret>, BucketError> {
+        let method = match purpose {
+            Purpose::Read => Method::GET,
+            Purpose::Write => Method::PUT,
+        };
+        let paths: Vec<Path> = keys.iter().map(|key| Path::from(key.as_str())).collect();
+        let signed = self.signer.signed_urls(method, &paths, validity).await;
+        let signed = signed.map_err(|error| self.failed("sign addresses of", "", &error))?;
+        Ok(signed.into_iter().map(|url| Secret::new(String::from(url))).collect())
+    }
+
+    /// Deletes all objects; whether there is a bucket at all.
+    pub async fn empty(&self) -> Result<bool, BucketError> {
+        match self.delete_all().await {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind == Trouble::Missing => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is said when it is never found empty.
+    pub fn busy(&self) -> BucketError {
+        BucketError::new(Trouble::Passing, format!("{} does not become empty: is it written to?", self.address))
+    }
+
+    async fn delete_all(&self) -> Result<(), BucketError> {
+        let list = async |folder: Option<&Path>| {
+            let listed = self.store.list_with_delimiter(folder).await;
+            listed.map_err(|error| self.failed("list", "", &error))
+        };
+        let top = list(None).await?;
+        let mut paths: Vec<Path> = top.objects.into_iter().map(|object| object.location).collect();
+        for folder in &top.common_prefixes {
+            paths.extend(list(Some(folder)).await?.objects.into_iter().map(|object| object.location));
+        }
+        let mut deleting = JoinSet::new();
+        for path in paths {
+            if deleting.len() >= AT_ONCE {
+                self.joined(deleting.join_next().await)?;
+            }
+            let store = self.store.clone();
+            deleting.spawn(async move { store.delete(&path).await });
+        }
+        while let Some(deleted) = deleting.join_next().await {
+            self.joined(Some(deleted))?;
+        }
+        Ok(())
+    }
+
+    fn joined(
+        &self,
+        deleted: Option<Result<Result<(), object_store::Error>, tokio::task::JoinError>>,
+    ) -> Result<(), BucketError> {
+        match deleted {
+            None | Some(Ok(Ok(()) | Err(object_store::Error::NotFound { .. }))) => Ok(()),
+            Some(Ok(Err(error))) => Err(self.failed("delete from", "", &error)),
+            Some(Err(error)) => Err(BucketError::new(Trouble::Other, error.to_string())),
+        }
+    }
+
+    fn failed(&self, verb: &str, key: &str, error: &object_store::Error) -> BucketError {
+        let below = if key.is_empty() { String::new() } else { format!("/{key}") };
+        named(&format!("cannot {verb} {}{below}", self.address), error)
+    }
+}
+
+/// An error of the crate, after what was to be done.
+pub(super) fn named(what: &str, error: &object_store::Error) -> BucketError {
+    use object_store::Error;
+    let mut words = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !words.contains(&text) {
+            words += &format!(": {text}");
+        }
+        next = cause.source();
+    }
+    // What the stores say of a bucket that is not there is no `NotFound` of every call.
+    let missing = ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"];
+    let (kind, hint) = match error {
+        _ if missing.iter().any(|said| words.contains(said)) => (Trouble::Missing, " (there is no such bucket)"),
+        Error::NotFound { .. } => (Trouble::Missing, ""),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            (Trouble::Denied, " (the credentials of the environment do not allow it)")
+        }
+        Error::Generic { .. } => (Trouble::Passing, ""),
+        _ => (Trouble::Other, ""),
+    };
+    // What comes after a question mark may be a signature.
+    let plain = |word: &str| match word.split_once('?') {
+        Some((address, _)) if address.contains("://") => address.to_owned(),
+        _ => word.to_owned(),
+    };
+    let words: String = words.split_whitespace().map(plain).collect::<Vec<_>>().join(" ");
+    let words: String = words.chars().take(WORDS).collect();
+    BucketError::new(kind, format!("{what}{hint}: {words}"))
+}
+
+/// An answer about a whole bucket.
+pub(super) struct Answer {
+    pub status: u16,
+    pub text: String,
+}
+
+/// A request that is still to be signed.
+pub(super) fn request(method: Method, url: &str, body: Vec<u8>) -> Result<HttpRequest, BucketError> {
+    let mut request = HttpRequest::new(HttpRequestBody::from(body));
+    *request.method_mut() = method;
+    *request.uri_mut() =
+        url.parse().map_err(|error| BucketError::new(Trouble::Other, format!("{url} is no address: {error}")))?;
+    Ok(request)
+}
+
+/// Sends a request about `what`, which is signed.
+pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, BucketError> {
+    let passing = |error: reqwest::Error| {
+        // Its address is signed in its query.
+        let error = error.without_url();
+        let mut words = error.to_string();
+        let mut next = std::error::Error::source(&error);
+        while let Some(cause) = next {
+            words += &format!(": {cause}");
+            next = cause.source();
+        }
+        BucketError::new(Trouble::Passing, format!("{what} cannot be asked: {words}"))
+    };
+    let (parts, body) = request.into_parts();
+    let body = body.as_bytes().map(|bytes| bytes.to_vec()).unwrap_or_default();
+    let client = reqwest::Client::builder().timeout(CALL).build().map_err(passing)?;
+    let sent = client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send().await;
+    let mut sent = sent.map_err(passing)?;
+    let status = sent.status().as_u16();
+    let mut text = Vec::new();
+    while let Some(piece) = sent.chunk().await.map_err(passing)? {
+        if text.len() + piece.len() > LONGEST_ANSWER {
+            let message = format!("{what} answers more than {} MiB about a bucket", LONGEST_ANSWER >> 20);
+            return Err(BucketError::new(Trouble::Other, message));
+        }
+        text.extend_from_slice(&piece);
+    }
+    Ok(Answer { status, text: String::from_utf8_lossy(&text).into_owned() })
+}
+
+impl Answer {
+    /// What an answer that is not good means. `code` is the store's own word for it.
+    pub fn error(&self, what: &str, code: &str) -> BucketError {
+        let (kind, hint) = match self.status {
+            401 | 403 => (Trouble::Denied, " (the credentials of the environment do not allow it)"),
+            404 => (Trouble::Missing, ""),
+            408 | 429 | 500.. => (Trouble::Passing, ""),
+            _ => (Trouble::Other, ""),
+        };
+        let said = format!("status {} {code}", self.status);
+        BucketError::new(kind, format!("{what}{hint}: {}", said.trim_end()))
+    }
+
+    /// The content of the first XML element of that name.
+    pub fn element(&self, name: &str) -> &str {
+        self.elements(name).next().unwrap_or_default()
+    }
+
+    /// The contents of all XML elements of that name, which hold no others.
+    pub fn elements<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let open = format!("<{name}>");
+        let parts: Vec<&str> = self.text.split(open.as_str()).skip(1).collect();
+        parts.into_iter().filter_map(|rest| rest.split('<').next())
+    }
+}

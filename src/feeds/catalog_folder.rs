@@ -1,0 +1,212 @@
+//! Writing a catalog: the new one is there as a whole, or the old one is.
+
+use crate::catalog::draft::Draft;
+use crate::catalog::files::{self, CATALOG, File};
+use crate::catalog::{CatalogError, edit_in_place};
+use crate::util::file;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Writes a draft over the files of the catalog in `out`, after the loader has checked it; the names
+/// of the files that are new or changed. Nothing is written that the loader refuses, and what
+/// people wrote into the files stays ([`edit_in_place`]).
+pub(crate) fn save(old: &[files::File], draft: &Draft, out: &Path) -> Result<Vec<String>, CatalogError> {
+    let new = edit_in_place::files(old, draft)?;
+    check(&new, out)?;
+    write(out, old, &new)
+}
+
+/// Refuses files that cannot be loaded: the new catalog is read as a plan would read it.
+pub(crate) fn check(new: &BTreeMap<String, String>, out: &Path) -> Result<(), CatalogError> {
+    let loadable: Result<Vec<_>, _> = new
+        .iter()
+        .map(|(name, text)| files::file(name.clone(), out.join(name).display().to_string(), text.clone().into_bytes()))
+        .collect();
+    crate::catalog::load::from_files(&loadable?).map(|_| ())
+}
+
+/// Writes the files of a catalog that differ from the old ones, and removes those that are no
+/// longer there; the names of the changed ones.
+///
+/// The folder is exchanged for a new one in one step, so that whoever reads it, and whatever
+/// ends this program, finds the old catalog or the new one. Where that cannot be done (the folder
+/// holds other things too, or is one that cannot be moved), file after file is replaced.
+pub(crate) fn write(out: &Path, old: &[File], new: &BTreeMap<String, String>) -> Result<Vec<String>, CatalogError> {
+    let text_of = |name: &str| old.iter().find(|file| file.name == name).map(|file| file.text.as_str());
+    let changed: Vec<String> =
+        new.iter().filter(|(name, text)| text_of(name) != Some(text.as_str())).map(|(name, _)| name.clone()).collect();
+    let gone: Vec<&str> = old.iter().map(|file| file.name.as_str()).filter(|name| !new.contains_key(*name)).collect();
+    if changed.is_empty() && gone.is_empty() {
+        return Ok(changed);
+    }
+    let fault = |error: io::Error| CatalogError::file(out.display().to_string(), error.to_string(), "");
+    let alone = changed.len() + gone.len() == 1 && out.exists();
+    if alone || !exchange(out, new, &changed, &gone).map_err(fault)? {
+        for name in &changed {
+            file::write_below(out, name, new[name].as_bytes()).map_err(fault)?;
+        }
+        for name in gone {
+            file::remove(&out.join(name)).map_err(fault)?;
+        }
+    }
+    Ok(changed)
+}
+
+/// False: it cannot be done here, and nothing was changed.
+fn exchange(out: &Path, new: &BTreeMap<String, String>, changed: &[String], gone: &[&str]) -> io::Result<bool> {
+    let exists = out.exists();
+    let target = if exists { std::fs::canonicalize(out)? } else { out.to_owned() };
+    let Some(name) = target.file_name().and_then(|name| name.to_str()) else { return Ok(false) };
+    let parent = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let inside = std::env::current_dir().is_ok_and(|here| here.starts_with(&target));
+    if exists && (inside || !only_a_catalog(&target)) {
+        return Ok(false);
+    }
+    if !exists {
+        file::create_folders(&parent)?;
+    }
+    let Ok(staging) = tempfile::Builder::new().prefix(&format!(".{name}.sky-")).tempdir_in(&parent) else {
+        return Ok(false);
+    };
+    if exists {
+        link_all(&target, staging.path())?;
+        std::fs::set_permissions(staging.path(), std::fs::metadata(&target)?.permissions())?;
+    } else {
+        use std::os::unix::fs::PermissionsExt;
+        // The umask's choice, which a temporary folder does not follow.
+        let plain = staging.path().join("mode");
+        std::fs::create_dir(&plain)?;
+        let mode = std::fs::metadata(&plain)?.permissions().mode();
+        std::fs::remove_dir(&plain)?;
+        std::fs::set_permissions(staging.path(), std::fs::Permissions::from_mode(mode))?;
+    }
+    for name in changed {
+        file::write_below(staging.path(), name, new[name].as_bytes())?;
+    }
+    for name in gone {
+        std::fs::remove_file(staging.path().join(name))?;
+    }
+    std::fs::File::open(staging.path())?.sync_all()?;
+    if !exists {
+        std::fs::rename(staging.keep(), &target)?;
+    } else if renameat_with(CWD, staging.path(), CWD, &target, RenameFlags::EXCHANGE).is_err() {
+        return Ok(false);
+    }
+    std::fs::File::open(&parent)?.sync_all()?;
+    // What is left of `staging` now is the old catalog; it goes with it.
+    Ok(true)
+}
+
+/// Whether a folder holds nothing but a catalog and notes on it, so that it may be moved.
+fn only_a_catalog(folder: &Path) -> bool {
+    let known = |name: &str| name.ends_with(".csv") || name.ends_with(".md") || name == CATALOG || name == ".gitignore";
+    let plain = |folder: &Path, folders: bool| {
+        let Ok(entries) = std::fs::read_dir(folder) else { return None };
+        let mut below = Vec::new();
+        for entry in entries {
+            let entry = entry.ok()?;
+            let kind = entry.file_type().ok()?;
+            if kind.is_dir() && folders {
+                below.push(entry.path());
+            } else if !kind.is_file() || !known(entry.file_name().to_str()?) {
+                return None;
+            }
+        }
+        Some(below)
+    };
+    plain(folder, true).is_some_and(|below| below.iter().all(|folder| plain(folder, false).is_some()))
+}
+
+/// The files of a folder in another one, without copying them where that can be avoided.
+fn link_all(from: &Path, to: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            std::fs::create_dir(&target)?;
+            std::fs::set_permissions(&target, entry.metadata()?.permissions())?;
+            link_all(&entry.path(), &target)?;
+        } else if std::fs::hard_link(entry.path(), &target).is_err() {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(of: &[(&str, &str)]) -> BTreeMap<String, String> {
+        of.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    fn listing(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            names.push(path.file_name().unwrap().to_string_lossy().into_owned());
+            if path.is_dir() {
+                names.extend(listing(&path));
+            }
+        }
+        names.sort();
+        names
+    }
+
+    const OLD: [(&str, &str); 3] = [("catalog.toml", "format = 1\n"), ("a/prices.csv", "old"), ("a/gone.csv", "old")];
+    const NEW: [(&str, &str); 3] = [("catalog.toml", "format = 1\n"), ("a/prices.csv", "new"), ("b/prices.csv", "new")];
+
+    fn old_files() -> Vec<File> {
+        OLD.iter().map(|(name, text)| files::file((*name).into(), (*name).into(), (*text).into()).unwrap()).collect()
+    }
+
+    fn written(extra: Option<&str>) -> (tempfile::TempDir, std::fs::File) {
+        let parent = tempfile::tempdir().unwrap();
+        let out = parent.path().join("catalog");
+        assert_eq!(write(&out, &[], &texts(&OLD)).unwrap(), ["a/gone.csv", "a/prices.csv", "catalog.toml"]);
+        if let Some(name) = extra {
+            file::write_below(&out, name, b"kept").unwrap();
+        }
+        let before = std::fs::File::open(out.join("a/prices.csv")).unwrap();
+        assert_eq!(write(&out, &old_files(), &texts(&NEW)).unwrap(), ["a/prices.csv", "b/prices.csv"]);
+        assert_eq!(std::fs::read_to_string(out.join("a/prices.csv")).unwrap(), "new");
+        // Nothing is left beside it.
+        assert_eq!(listing(parent.path()).iter().filter(|name| name.starts_with('.')).count(), 0);
+        (parent, before)
+    }
+
+    #[test]
+    fn a_catalog_is_exchanged_as_a_whole() {
+        use std::os::unix::fs::MetadataExt;
+        let (parent, before) = written(Some("README.md"));
+        let out = parent.path().join("catalog");
+        assert_eq!(listing(&out), ["README.md", "a", "b", "catalog.toml", "prices.csv", "prices.csv"]);
+        // The old file was never written to: who has it open still reads the old text.
+        assert_eq!(std::io::read_to_string(&before).unwrap(), "old");
+        assert_eq!(
+            std::fs::metadata(&out).unwrap().mode() & 0o777,
+            std::fs::metadata(out.join("b")).unwrap().mode() & 0o777
+        );
+    }
+
+    #[test]
+    fn a_folder_with_other_things_in_it_is_not_moved() {
+        use std::os::unix::fs::MetadataExt;
+        let parent = tempfile::tempdir().unwrap();
+        let out = parent.path().join("catalog");
+        write(&out, &[], &texts(&OLD)).unwrap();
+        file::write_below(&out, "project/main.rs", b"kept").unwrap();
+        let inode = |path: &Path| std::fs::metadata(path).unwrap().ino();
+        let before = inode(&out);
+        write(&out, &old_files(), &texts(&NEW)).unwrap();
+        assert_eq!(inode(&out), before);
+        assert_eq!(std::fs::read_to_string(out.join("b/prices.csv")).unwrap(), "new");
+        assert!(out.join("project/main.rs").exists() && !out.join("a/gone.csv").exists());
+    }
+}

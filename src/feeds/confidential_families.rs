@@ -1,0 +1,80 @@
+//! Confidential-computing families, written in prose by vendors, as instance type patterns.
+
+use super::foreign_csv::ForeignCsv;
+use super::import_source::add_source;
+use super::{ImportOptions, ImportReport};
+use crate::catalog::CatalogError;
+use crate::catalog::draft::{ConfidentialRow, Draft};
+use std::path::Path;
+
+/// Families as the list names them, and which of our names they are: environment, instance type
+/// patterns, place patterns.
+///
+/// Azure's sizes are confidential by their name, so they are wherever they have a price. On AWS
+/// it is an option of a machine: only the regions that are named. On GCP it is an option too and
+/// no region is named, so nothing is claimed: what is unknown satisfies no rule. Nitro Enclaves
+/// are left out for the same reason.
+const FAMILIES: &[(&str, &str, &str, &str, &str)] = &[
+    ("azure", "DCasv5/DCadsv5", "sev-snp", "Standard_DC*as_v5;Standard_DC*ads_v5", "azure:*"),
+    ("azure", "ECasv5/ECadsv5", "sev-snp", "Standard_EC*as_v5;Standard_EC*ads_v5", "azure:*"),
+    (
+        "azure",
+        "DCasv6/ECasv6",
+        "sev-snp",
+        "Standard_DC*as_v6;Standard_DC*ads_v6;Standard_EC*as_v6;Standard_EC*ads_v6",
+        "azure:*",
+    ),
+    (
+        "azure",
+        "DCesv5/DCedsv5/ECesv5/ECedsv5",
+        "tdx",
+        "Standard_DC*es_v5;Standard_DC*eds_v5;Standard_EC*es_v5;Standard_EC*eds_v5",
+        "azure:*",
+    ),
+    (
+        "azure",
+        "DCesv6/ECesv6",
+        "tdx",
+        "Standard_DC*es_v6;Standard_DC*eds_v6;Standard_EC*es_v6;Standard_EC*eds_v6",
+        "azure:*",
+    ),
+    (
+        "azure",
+        "DCsv2/DCsv3/DCdsv3",
+        "sgx",
+        "Standard_DC*s_v2;Standard_DC8_v2;Standard_DC*s_v3;Standard_DC*ds_v3",
+        "azure:*",
+    ),
+    ("azure", "NCCads_H100_v5 (Standard_NCC40ads_H100_v5)", "sev-snp", "Standard_NCC40ads_H100_v5", "azure:*"),
+    ("aws", "m6a/c6a/r6a", "sev-snp", "m6a.*;c6a.*;r6a.*", "aws:us-east-2;aws:eu-west-1"),
+];
+
+/// Reads `cloud,family,…,source` and keeps the families that are known above.
+pub(super) fn import(
+    path: &Path,
+    options: &ImportOptions,
+    draft: &mut Draft,
+    report: &mut ImportReport,
+) -> Result<(), CatalogError> {
+    let id =
+        add_source(draft, options, report, "confidential", None, "Confidential-computing families of AWS and Azure")?;
+    let mut rows = ForeignCsv::open(path)?;
+    let (cloud, family) = (rows.required(&["cloud"])?, rows.required(&["family"])?);
+    let evidence = rows.column(&["source"]).unwrap_or(usize::MAX);
+    while rows.advance()? {
+        let same =
+            |known: &&(&str, &str, &str, &str, &str)| known.0 == rows.cell(cloud) && known.1 == rows.cell(family);
+        let Some((cloud, family, tee, types, places)) = FAMILIES.iter().find(same) else {
+            report.leave_of(format!("{}: families whose places are not known", rows.cell(cloud)), rows.cell(family));
+            continue;
+        };
+        let row = ConfidentialRow {
+            places: (*places).to_owned(),
+            source: id.clone(),
+            evidence: format!("{family}: {}", rows.cell(evidence)),
+        };
+        draft.confidential.insert(((*cloud).to_owned(), (*types).to_owned(), (*tee).to_owned()), row);
+        report.take("families");
+    }
+    Ok(())
+}

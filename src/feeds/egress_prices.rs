@@ -1,0 +1,376 @@
+//! Egress prices between pairs of regions.
+
+use super::foreign_csv::ForeignCsv;
+use super::import_source::add_source;
+use super::region_place::place_of_region;
+use super::{ImportOptions, ImportReport};
+use crate::catalog::CatalogError;
+use crate::catalog::catalog_toml::SourceEntry;
+use crate::catalog::draft::{Draft, EgressRow};
+use crate::model::offer::CLASSES;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// A cloud, its first tier as the older list has it, and its tiers: from GB, price.
+type Tiers = (&'static str, i64, &'static [(u64, i64)]);
+
+/// Newer list prices to the internet, per GB in units of 10⁻⁴ USD. They are of 2026; the monthly free gigabytes
+/// that come before them are not applied.
+const TIERS: &[Tiers] = &[
+    ("aws", 900, &[(0, 900), (10_240, 850), (51_200, 700), (153_600, 500)]),
+    ("azure", 875, &[(0, 870), (10_240, 830), (51_200, 700), (153_600, 500)]),
+    ("gcp", 1200, &[(0, 1200), (1024, 1100), (10_240, 800)]),
+];
+
+/// Premium-tier prices of Google's SKUs to the Americas by the region that the data leaves, per GiB in units of
+/// 10⁻⁴ USD, as a public price list printed them on [`GCP_SKUS_DAY`]. The regions of North America keep [`TIERS`],
+/// which are the same and newer. Tokyo, Osaka and Seoul are left out: the list mixes two of their price tables.
+const GCP_SKUS: &[(&str, &[(u64, i64)])] = &[
+    ("africa-south1 me-central1 me-west1", &[(0, 1500), (1024, 1300), (10_240, 1100)]),
+    (
+        "asia-southeast2 australia-southeast1 australia-southeast2 me-central2 southamerica-east1 southamerica-west1",
+        &[(0, 1900), (1024, 1800), (10_240, 1500)],
+    ),
+    (
+        "asia-east1 asia-east2 asia-south1 asia-south2 asia-southeast1 europe-central2 europe-north1 europe-north2 \
+         europe-southwest1 europe-west1 europe-west10 europe-west12 europe-west2 europe-west3 europe-west4 \
+         europe-west6 europe-west8 europe-west9",
+        &[(0, 1200), (1024, 1100), (10_240, 850)],
+    ),
+];
+const GCP_SKUS_ID: &str = "gcp-skus-2025-03";
+const GCP_SKUS_DAY: &str = "2025-03-06";
+
+/// Nano-USD in the unit of [`TIERS`].
+const UNIT: i64 = 100_000;
+
+const NEWER: &str = "egress-list-2026";
+
+/// Price areas, as the clouds draw them.
+const AREAS: &[(&str, &str)] = &[
+    ("africa", "ZA"),
+    ("asia", "CN HK ID IN JP KR MY SG TH TW"),
+    ("europe", "AT BE CH CZ DE DK ES FI FR GB GR IE IS IT NL NO PL PT RO SE"),
+    ("middle east", "AE BH IL QA SA"),
+    ("north america", "CA MX US"),
+    ("oceania", "AU NZ"),
+    ("south america", "BR CL"),
+];
+
+/// A place, its country and its price area. Partitions are countries of their own: they have their own prices.
+struct PlaceArea<'a> {
+    name: &'a str,
+    cloud: &'a str,
+    /// Empty: open to all.
+    partition: &'a str,
+    country: String,
+    area: String,
+}
+
+fn place_areas(draft: &Draft) -> Vec<PlaceArea<'_>> {
+    let area = |cloud: &str, country: &str| {
+        // Google's price lists have Indonesia apart from the rest of Asia.
+        if (cloud, country) == ("gcp", "ID") {
+            return "indonesia";
+        }
+        let known = AREAS.iter().find(|(_, countries)| countries.split(' ').any(|known| known == country));
+        known.map_or("", |(area, _)| *area)
+    };
+    draft
+        .places
+        .iter()
+        .filter_map(|(name, row)| {
+            let (cloud, _) = name.split_once(':')?;
+            let closed = CLASSES.contains(&(row.class.as_str(), false));
+            let partition = if closed { row.class.as_str() } else { "" };
+            let apart = |text: &str| match (text, partition) {
+                ("", _) | (_, "") => text.to_owned(),
+                _ => format!("{text} {partition}"),
+            };
+            let (country, area) = (apart(&row.country), apart(area(cloud, &row.country)));
+            Some(PlaceArea { name, cloud, partition, country, area })
+        })
+        .collect()
+}
+
+/// Reads pairs of regions and a price; `internet` may be a destination.
+///
+/// Regions of the same cloud that were not listed take the price of listed ones: of the same
+/// country, else of the same area, the dearest if they differ. Their source says so.
+pub(super) fn import_egress(
+    path: &Path,
+    options: &ImportOptions,
+    draft: &mut Draft,
+    report: &mut ImportReport,
+) -> Result<(), CatalogError> {
+    let id = add_source(draft, options, report, "egress", None, "Egress list prices between region pairs")?;
+    let assumed = format!("{id}-by-area");
+    add_egress_sources(draft, &id, &assumed);
+    let is_before_skus = draft.date_of(&id) < GCP_SKUS_DAY;
+    let listed = listed(path, options, draft, report)?;
+    let clouds: BTreeSet<&str> = listed.keys().filter_map(|(from, _)| Some(from.split_once(':')?.0)).collect();
+    let places = place_areas(draft);
+    let list = ListedPairs::new(&listed, &places);
+    let mut egress = EgressRules { listed: &id, assumed: &assumed, rules: BTreeMap::new() };
+    for from in places.iter().filter(|from| clouds.contains(from.cloud)) {
+        let own: &str = if list.sources.contains(from.name) { &id } else { &assumed };
+        egress.add_inside(from, own, &list.prices(from, &places, true));
+        let internet = listed.get(&(from.name.to_owned(), "internet".to_owned())).copied();
+        let (internet, own) = match internet {
+            None if !from.partition.is_empty() => (internet_of_partition(from, &places, &listed), assumed.as_str()),
+            known => (known, own),
+        };
+        let sku = if is_before_skus { gcp_sku(from) } else { None };
+        let outside = list.prices(from, &places, false);
+        if !egress.add_outside(from, own, internet, sku, &outside) {
+            report.leave_of(format!("{}: no price is known out of a place", from.cloud), from.name);
+        }
+    }
+    let rules = egress.rules;
+    replace_rules(draft, &id, rules, report);
+    Ok(())
+}
+
+/// Puts the sources of egress prices into the draft, beside that of the list itself.
+fn add_egress_sources(draft: &mut Draft, id: &str, assumed: &str) {
+    if let Some(row) = draft.sources.get(id).cloned() {
+        let about =
+            format!("As {id}, for regions that it does not list: the price of listed ones in the same country or area");
+        draft.sources.insert(assumed.to_owned(), SourceEntry { about, ..row });
+    }
+    let newer = SourceEntry {
+        date: "2026-11-22".to_owned(),
+        about: "Price pages of AWS, Azure and GCP as quoted in 2026: tiers to the internet; GCP between regions of North America"
+            .to_owned(),
+        ..SourceEntry::default()
+    };
+    draft.sources.insert(NEWER.to_owned(), newer);
+    let skus = SourceEntry {
+        date: GCP_SKUS_DAY.to_owned(),
+        about: "Google's SKU prices by region, as printed in the price list of a public cost calculator on that day: boot \
+                disks (pd-balanced), external addresses, and the internet by source region (Premium tier, to the Americas)"
+            .to_owned(),
+        url: "https://github.com/Cyclenerd/google-cloud-pricing-cost-calculator/blob/master/pricing.yml".to_owned(),
+        ..SourceEntry::default()
+    };
+    draft.sources.insert(GCP_SKUS_ID.to_owned(), skus);
+}
+
+/// A price without tiers.
+fn flat(nano: i64, source: &str) -> EgressRow {
+    EgressRow { tiers: BTreeMap::from([(0, nano)]), source: source.to_owned() }
+}
+
+/// A price with tiers, from GB and prices in [`UNIT`].
+fn tiered(tiers: &[(u64, i64)], source: &str) -> EgressRow {
+    EgressRow {
+        tiers: tiers.iter().map(|(gb, rate)| (gb * 1_000_000_000, rate * UNIT)).collect(),
+        source: source.to_owned(),
+    }
+}
+
+/// A place, the price of data that goes there in nano-USD per GB, and whether the list has the pair itself.
+type PriceTo<'a> = (&'a PlaceArea<'a>, i64, bool);
+
+/// The egress rules of the list, by `from` and `to`.
+struct EgressRules<'a> {
+    /// The source of prices that are listed.
+    listed: &'a str,
+    /// The source of prices that are those of listed neighbours.
+    assumed: &'a str,
+    rules: BTreeMap<(String, String), EgressRow>,
+}
+
+impl EgressRules<'_> {
+    fn put(&mut self, from: &PlaceArea, to: &str, row: EgressRow) {
+        self.rules.insert((from.name.to_owned(), to.to_owned()), row);
+    }
+
+    /// Adds the prices from a place to the others of its cloud: the usual one for a pattern, others by name.
+    fn add_inside(&mut self, from: &PlaceArea, own: &str, inside: &[PriceTo<'_>]) {
+        // The pattern does not reach into another partition. A closed one has few regions: where
+        // no route inside it is listed, the routes out of it must do.
+        let near = inside.iter().filter(|(to, ..)| to.partition == from.partition).map(|(_, nano, _)| *nano);
+        let (at_home, out) = (usual(near), usual(inside.iter().map(|(_, nano, _)| *nano)));
+        let Some(usual) = at_home.or(out) else { return };
+        let own = if at_home.is_some() { own } else { self.assumed };
+        self.put(from, &format!("{}:*", from.cloud), flat(usual, own));
+        // AWS has one price out of a region to all others of its partition; the exceptions are listed pairs.
+        let one_price = |to: &PlaceArea, exact: bool| from.cloud == "aws" && !exact && to.partition == from.partition;
+        let named = |to: &PlaceArea, nano: i64, exact: bool| {
+            (nano != usual && !one_price(to, exact)) || to.partition != from.partition
+        };
+        for (to, nano, exact) in inside.iter().filter(|(to, nano, exact)| named(to, *nano, *exact)) {
+            // Between regions of North America GCP has doubled its price since, both ways.
+            let newer = from.cloud == "gcp" && *nano == 10_000_000 && from.area == "north america";
+            let source = if newer { NEWER } else { self.source_of(*exact) };
+            let nano = if newer { 20_000_000 } else { *nano };
+            let row = flat(nano, source);
+            self.put(from, to.name, row);
+        }
+    }
+
+    /// The source of a price that the list has itself, or that it has of a neighbour.
+    fn source_of(&self, exact: bool) -> &str {
+        if exact { self.listed } else { self.assumed }
+    }
+
+    /// Adds the prices from a place to the internet and to other clouds; false: none is known.
+    fn add_outside(
+        &mut self,
+        from: &PlaceArea,
+        own: &str,
+        internet: Option<i64>,
+        sku: Option<&'static [(u64, i64)]>,
+        outside: &[PriceTo<'_>],
+    ) -> bool {
+        let listed_usual = internet.or_else(|| usual(outside.iter().map(|(_, nano, _)| *nano)));
+        let Some(usual) = sku.map(|tiers| tiers[0].1 * UNIT).or(listed_usual) else { return false };
+        let newer = TIERS.iter().find(|(cloud, first, _)| *cloud == from.cloud && first * UNIT == usual);
+        let row = match (sku, newer) {
+            (Some(tiers), _) => tiered(tiers, GCP_SKUS_ID),
+            (None, Some((_, _, tiers))) => tiered(tiers, NEWER),
+            (None, None) => flat(usual, own),
+        };
+        self.put(from, "internet", row);
+        // The SKUs name one price to all but Oceania and China; of the older list only those stay.
+        let differs = |to: &PlaceArea, nano: i64| nano != usual && (sku.is_none() || to.area == "oceania");
+        for (to, nano, exact) in outside.iter().filter(|(to, nano, _)| internet.is_none() && differs(to, *nano)) {
+            let row = flat(*nano, self.source_of(*exact));
+            self.put(from, to.name, row);
+        }
+        true
+    }
+}
+
+/// Puts the rules into the draft. What was there before gives way, but only to prices of the same kind: inside
+/// a cloud, or out of it.
+fn replace_rules(draft: &mut Draft, id: &str, rules: BTreeMap<(String, String), EgressRow>, report: &mut ImportReport) {
+    let date = draft.date_of(id);
+    let cloud_of = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
+    let kind = |(from, to): &(String, String)| (from.clone(), cloud_of(from) == cloud_of(to));
+    let kinds: BTreeSet<(String, bool)> = rules.keys().map(kind).collect();
+    let stale: Vec<_> = draft
+        .egress
+        .iter()
+        .filter(|(key, row)| kinds.contains(&kind(key)) && draft.date_of(&row.source) <= date)
+        .map(|(key, _)| key.clone())
+        .collect();
+    for key in stale {
+        draft.egress.remove(&key);
+    }
+    for (key, row) in rules {
+        if draft.egress.get(&key).is_none_or(|old| draft.date_of(&old.source) <= draft.date_of(&row.source)) {
+            report.take("egress rules");
+            draft.egress.insert(key, row);
+        }
+    }
+}
+
+/// Google's newer prices out of a region to the internet, where they are known.
+fn gcp_sku(from: &PlaceArea) -> Option<&'static [(u64, i64)]> {
+    let region = from.name.strip_prefix("gcp:")?;
+    GCP_SKUS.iter().find(|(regions, _)| regions.split(' ').any(|known| known == region)).map(|(_, tiers)| *tiers)
+}
+
+fn listed(
+    path: &Path,
+    options: &ImportOptions,
+    draft: &Draft,
+    report: &mut ImportReport,
+) -> Result<BTreeMap<(String, String), i64>, CatalogError> {
+    let mut rows = ForeignCsv::open(path)?;
+    let from = rows.required(&["src_region", "src", "from"])?;
+    let to = rows.required(&["dst_region", "dst", "to"])?;
+    let price = rows.required(&["usd_per_gb", "cost"])?;
+    let mut listed = BTreeMap::new();
+    while rows.advance()? {
+        let cloud = options.cloud.as_deref();
+        let to = match rows.cell(to) {
+            "internet" => Some("internet".to_owned()),
+            name => place_of_region(draft, cloud, name),
+        };
+        let (Some(from), Some(to)) = (place_of_region(draft, cloud, rows.cell(from)), to) else {
+            report.leave("egress: a region that is no place of this catalog");
+            continue;
+        };
+        match rows.nano(price) {
+            Some(nano) if from != to => {
+                listed.insert((from, to), nano);
+            }
+            _ => report.leave("egress: no price"),
+        }
+    }
+    Ok(listed)
+}
+
+/// The listed pairs, grouped for those that are not.
+struct ListedPairs<'a> {
+    exact: BTreeMap<(&'a str, &'a str), i64>,
+    /// By (cloud, within the cloud, from what, to what): the dearest price.
+    groups: BTreeMap<(&'a str, bool, &'a str, &'a str), i64>,
+    sources: BTreeSet<&'a str>,
+}
+
+impl<'a> ListedPairs<'a> {
+    fn new(listed: &'a BTreeMap<(String, String), i64>, places: &'a [PlaceArea<'a>]) -> Self {
+        let by_name: BTreeMap<&str, &PlaceArea> = places.iter().map(|place| (place.name, place)).collect();
+        let mut list = ListedPairs { exact: BTreeMap::new(), groups: BTreeMap::new(), sources: BTreeSet::new() };
+        for ((from, to), nano) in listed {
+            list.sources.insert(from);
+            let (Some(from), Some(to)) = (by_name.get(from.as_str()), by_name.get(to.as_str())) else { continue };
+            list.exact.insert((from.name, to.name), *nano);
+            let inside = from.cloud == to.cloud;
+            for near in [from.name, &from.country, &from.area] {
+                for far in [to.country.as_str(), &to.area] {
+                    let dearest = list.groups.entry((from.cloud, inside, near, far)).or_insert(*nano);
+                    *dearest = (*dearest).max(*nano);
+                }
+            }
+        }
+        list
+    }
+
+    /// The price from one place to each other one inside or outside its cloud, and whether it
+    /// was listed.
+    fn prices(
+        &self,
+        from: &'a PlaceArea<'a>,
+        places: &'a [PlaceArea<'a>],
+        inside: bool,
+    ) -> Vec<(&'a PlaceArea<'a>, i64, bool)> {
+        let others = places.iter().filter(|to| to.name != from.name && (to.cloud == from.cloud) == inside);
+        others
+            .filter_map(|to| {
+                if let Some(nano) = self.exact.get(&(from.name, to.name)) {
+                    return Some((to, *nano, true));
+                }
+                let groups = [from.name, &from.country, &from.area]
+                    .into_iter()
+                    .flat_map(|near| [(near, to.country.as_str()), (near, &to.area)])
+                    .filter(|(near, far)| !near.is_empty() && !far.is_empty());
+                let found = groups.filter_map(|(near, far)| self.groups.get(&(from.cloud, inside, near, far))).next();
+                found.map(|nano| (to, *nano, false))
+            })
+            .collect()
+    }
+}
+
+/// The dearest listed price to the internet among the places of the same partition.
+fn internet_of_partition(
+    from: &PlaceArea<'_>,
+    places: &[PlaceArea<'_>],
+    listed: &BTreeMap<(String, String), i64>,
+) -> Option<i64> {
+    let alike = places.iter().filter(|place| (place.cloud, place.partition) == (from.cloud, from.partition));
+    alike.filter_map(|place| listed.get(&(place.name.to_owned(), "internet".to_owned())).copied()).max()
+}
+
+/// The most frequent price; of several, the dearest.
+fn usual(prices: impl Iterator<Item = i64>) -> Option<i64> {
+    let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
+    for price in prices {
+        *counts.entry(price).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(price, count)| (*count, *price)).map(|(price, _)| price)
+}

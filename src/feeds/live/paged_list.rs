@@ -1,0 +1,142 @@
+//! Lists that come page by page: each page is kept as it comes, so that a list that was
+//! interrupted goes on from its last page.
+
+use super::ProgressNews;
+use super::http_client::{self, Fault, HttpClient};
+use jiff::{Timestamp, civil::Date};
+use reqwest::Url;
+use reqwest::header::HeaderMap;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// Pages older than this may be of another list than those that follow.
+const FRESH_HOURS: i64 = 6;
+
+/// No list has so many pages; one that does leads in a circle.
+const MAX_PAGES: u32 = 20_000;
+
+/// No page is so large, and no list, in bytes.
+const MAX_PAGE_BYTES: usize = 256 << 20;
+const MAX_LIST_BYTES: u64 = 2 << 30;
+
+/// How far a list has come.
+#[derive(Debug, Serialize, Deserialize)]
+struct ListState {
+    first: String,
+    /// Pages that are there.
+    pages: u32,
+    /// Bytes of these pages.
+    #[serde(default)]
+    bytes: u64,
+    /// The address of the next page; none: that was the last.
+    next: Option<String>,
+    begun: Timestamp,
+    day: Option<Date>,
+}
+
+impl ListState {
+    /// The state of a list of which no page is there.
+    fn begin(first: &Url) -> Self {
+        Self {
+            first: first.to_string(),
+            pages: 0,
+            bytes: 0,
+            next: Some(first.to_string()),
+            begun: crate::util::clock::now(),
+            day: None,
+        }
+    }
+
+    /// Whether the pages that are there are of the same list and new enough to go on with.
+    fn is_fresh(&self, first: &Url) -> bool {
+        let hours = crate::util::clock::now().duration_since(self.begun).as_hours();
+        self.first == first.as_str() && self.pages > 0 && (0..FRESH_HOURS).contains(&hours)
+    }
+}
+
+/// A whole list.
+#[derive(Debug)]
+pub(super) struct PagedList {
+    folder: PathBuf,
+    count: u32,
+    /// When its first page was given, by the server's clock.
+    pub day: Option<Date>,
+}
+
+impl PagedList {
+    /// The pages, from the first; each is read when it is its turn.
+    pub fn bodies(&self) -> impl Iterator<Item = Result<Vec<u8>, Fault>> {
+        (1..=self.count).map(|page| {
+            let path = self.folder.join(format!("{page:05}.json"));
+            std::fs::read(&path).map_err(|error| Fault(crate::util::file::named(&path, "read", error).to_string()))
+        })
+    }
+
+    /// Drops the pages from the cache: they were used.
+    pub fn drop(&self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Gets a list. `next` reads where the page after a page is, and says what is wrong with a page.
+pub(super) async fn fetch(
+    http: &HttpClient,
+    unit: &str,
+    first: &Url,
+    headers: &HeaderMap,
+    next: impl Fn(&[u8]) -> Result<Option<Url>, String>,
+) -> Result<PagedList, Fault> {
+    let name = crate::util::hash::digest(first.as_str().as_bytes());
+    let folder = http.cache.join("lists").join(name.trim_start_matches("sha256:").get(..32).unwrap_or("list"));
+    let path = folder.join("state.json");
+    let old: Option<ListState> = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let resumed = old.filter(|state| state.is_fresh(first));
+    if let Some(state) = &resumed {
+        http.tell(unit, &ProgressNews::ResumedPages { pages: state.pages });
+    }
+    let mut seen = BTreeSet::new();
+    let mut may_restart = resumed.is_some();
+    let mut state = resumed.unwrap_or_else(|| ListState::begin(first));
+    while let Some(url) = state.next.clone() {
+        let url = Url::parse(&url).map_err(|error| Fault(format!("the next page is no address: {error}")))?;
+        let page = match http.body(unit, &url, headers, MAX_PAGE_BYTES).await {
+            // The place where the list was left is known to the server for some time only.
+            Err(fault) if may_restart && fault.0.contains(" answers 4") => {
+                may_restart = false;
+                state = ListState::begin(first);
+                continue;
+            }
+            page => page?,
+        };
+        may_restart = false;
+        let number = state.pages + 1;
+        let following = next(&page.bytes)
+            .map_err(|why| Fault(format!("page {number} of {}: {why}", http_client::host_of(&url))))?;
+        seen.insert(url.to_string());
+        if number >= MAX_PAGES || following.as_ref().is_some_and(|url| seen.contains(url.as_str())) {
+            return Err(Fault(format!("the pages of {} lead in a circle", http_client::host_of(&url))));
+        }
+        let bytes = state.bytes + page.bytes.len() as u64;
+        if bytes > MAX_LIST_BYTES {
+            let _ = std::fs::remove_dir_all(&folder);
+            return Err(Fault(format!(
+                "{} answers more than {} MiB: no list is so long",
+                http_client::host_of(&url),
+                MAX_LIST_BYTES >> 20
+            )));
+        }
+        http_client::write_to_cache(&folder.join(format!("{number:05}.json")), &page.bytes)?;
+        state = ListState {
+            pages: number,
+            bytes,
+            next: following.map(|url| url.to_string()),
+            day: state.day.or(page.day),
+            ..state
+        };
+        let text = serde_json::to_vec(&state).map_err(|error| Fault(error.to_string()))?;
+        http_client::write_to_cache(&path, &text)?;
+        http.tell(unit, &ProgressNews::Page { pages: number });
+    }
+    Ok(PagedList { folder, count: state.pages, day: state.day })
+}

@@ -1,0 +1,254 @@
+//! Prices as feeds have them, on their way into the draft.
+
+use super::super::full_price_lists::{self, ListedRows};
+use super::super::{ImportReport, price_outliers, vendor_facts};
+use crate::catalog::CatalogError;
+use crate::catalog::catalog_toml::SourceEntry;
+use crate::catalog::draft::{Draft, MachineRow, PriceRow};
+use crate::model::units::{div_half_even, scaled};
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The size of a machine, if the feed says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct MachineSize {
+    pub vcpu_thousandths: u64,
+    /// Bytes.
+    pub memory: u64,
+    /// Thousandths of cards.
+    pub cards: u32,
+    /// The name of the cards; most feeds only count them.
+    #[serde(default)]
+    pub card: Option<String>,
+    pub arch: String,
+}
+
+/// One price, and what it is preferred by when the feed has several of one machine: the greater wins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PriceQuote {
+    rank: (bool, String),
+    /// Nano-USD per hour; of equals the dearer, so that no plan costs more than it says.
+    nano: i64,
+}
+
+/// Prices of one day of one feed of one cloud.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PriceQuotes {
+    pub cloud: String,
+    /// The source's id without its day.
+    pub name: String,
+    pub day: Date,
+    pub about: String,
+    pub url: String,
+    /// The feed is a full list of the regions that it has.
+    full: bool,
+    /// Rows that the feed's reader left out.
+    pub report: ImportReport,
+    pub sizes: BTreeMap<String, MachineSize>,
+    /// Prices, by region, instance type, and whether it is a spot price.
+    quotes: BTreeMap<(String, String, bool), PriceQuote>,
+}
+
+/// [`Quotes`] in the cache.
+#[derive(Serialize, Deserialize)]
+struct CachedQuotes {
+    day: Date,
+    report: ImportReport,
+    sizes: BTreeMap<String, MachineSize>,
+    quotes: Vec<(String, String, bool, i64)>,
+}
+
+/// A price of a unit such as `1 Hour`, `100 Hours` or `Hrs` as nano-USD per hour; none: it is no
+/// unit of hours, or no price.
+pub(super) fn hourly(price: &str, unit: &str) -> Result<i64, &'static str> {
+    let hours = hours(unit).ok_or("not by the hour")?;
+    let nano = scaled(price, 1_000_000_000).map_err(|_| "no price")?;
+    i64::try_from(div_half_even(i128::from(nano), i128::from(hours))).map_err(|_| "no price")
+}
+
+fn hours(unit: &str) -> Option<u32> {
+    let (count, unit) = unit.trim().split_once([' ', '/']).unwrap_or(("1", unit.trim()));
+    let count: u32 = count.parse().ok()?;
+    (matches!(unit, "Hour" | "Hours" | "Hrs" | "hour" | "hours") && count > 0).then_some(count)
+}
+
+impl PriceQuotes {
+    /// Makes a list without prices.
+    pub fn new(cloud: &str, name: &str, day: Date, about: &str, url: impl ToString) -> Self {
+        let (cloud, name, about) = (cloud.to_owned(), name.to_owned(), about.to_owned());
+        Self { cloud, name, day, about, url: url.to_string(), ..Self::default() }
+    }
+
+    /// Marks the feed as a full list of the regions that it has.
+    pub fn full(self) -> Self {
+        Self { full: true, ..self }
+    }
+
+    /// Whether each price is of spot machines, in the order of the list.
+    #[cfg(test)]
+    pub fn spots(&self) -> Vec<bool> {
+        self.quotes.keys().map(|(_, _, spot)| *spot).collect()
+    }
+
+    /// Counts a row that is left out.
+    pub fn leave(&mut self, why: &str) {
+        self.report.leave(format!("{}: {why}", self.cloud));
+    }
+
+    /// Counts a row that is left out because of a name in it.
+    pub fn leave_of(&mut self, why: &str, name: &str) {
+        self.report.leave_of(format!("{}: {why}", self.cloud), name);
+    }
+
+    /// Takes a price that is more than nothing.
+    pub fn put(&mut self, region: &str, machine: &str, spot: bool, nano: i64, rank: (bool, String)) {
+        if nano <= 0 {
+            self.leave("a price of 0");
+            return;
+        }
+        let new = PriceQuote { rank, nano };
+        let key = (region.to_owned(), machine.to_owned(), spot);
+        match self.quotes.get_mut(&key) {
+            None => {
+                self.quotes.insert(key, new);
+                return;
+            }
+            Some(old) if *old < new => *old = new,
+            Some(_) => {}
+        }
+        self.leave("another row of the same machine");
+    }
+
+    /// The number of prices.
+    pub fn len(&self) -> usize {
+        self.quotes.len()
+    }
+
+    /// Adds what another reading left out.
+    pub fn add_left_out(&mut self, other: &ImportReport) {
+        self.report.add_left_out(other);
+    }
+
+    /// The list as text, for the cache: what was read of a large body.
+    pub fn to_text(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let quotes = self
+            .quotes
+            .iter()
+            .map(|((region, machine, spot), quote)| (region.clone(), machine.clone(), *spot, quote.nano));
+        serde_json::to_vec(&CachedQuotes {
+            day: self.day,
+            report: self.report.clone(),
+            sizes: self.sizes.clone(),
+            quotes: quotes.collect(),
+        })
+    }
+
+    /// Reads what [`Self::to_text`] wrote; cloud, name, about and url are those of `empty`.
+    pub fn from_text(text: &[u8], empty: Self) -> Result<Self, serde_json::Error> {
+        let kept: CachedQuotes = serde_json::from_slice(text)?;
+        let quotes = kept.quotes.into_iter().map(|(region, machine, spot, nano)| {
+            ((region, machine, spot), PriceQuote { rank: (false, String::new()), nano })
+        });
+        Ok(Self { day: kept.day, report: kept.report, sizes: kept.sizes, quotes: quotes.collect(), ..empty })
+    }
+
+    /// Puts the prices into the draft where it has no newer ones.
+    pub fn apply(self, draft: &mut Draft, report: &mut ImportReport) -> Result<(), CatalogError> {
+        let cloud = self.cloud;
+        report.add_left_out(&self.report);
+        self.report.notes.into_iter().for_each(|note| report.note(note));
+        let id = format!("{}-{}", self.name, self.day);
+        draft.sources.insert(
+            id.clone(),
+            SourceEntry {
+                date: self.day.to_string(),
+                about: self.about,
+                url: self.url,
+                list: if self.full { crate::catalog::catalog_toml::FULL_LIST.to_owned() } else { String::new() },
+                ..SourceEntry::default()
+            },
+        );
+        let mut listed = ListedRows { cloud: cloud.clone(), id: id.clone(), full: self.full, ..ListedRows::default() };
+        // Feeds are not sure of the case of their names.
+        let before = draft.prices.clone();
+        let known: BTreeMap<String, String> = draft
+            .machines
+            .keys()
+            .filter(|(of, _)| *of == cloud)
+            .map(|(_, name)| (name.to_ascii_lowercase(), name.clone()))
+            .collect();
+        for ((region, machine, spot), quote) in self.quotes {
+            if !draft.places.contains_key(&format!("{cloud}:{region}")) {
+                report.leave_of(format!("{cloud}: unknown region"), &region);
+                continue;
+            }
+            let machine = known.get(&machine.to_ascii_lowercase()).cloned().unwrap_or(machine);
+            listed.add(&region, &machine, spot);
+            if !know_machine(draft, &cloud, &machine, self.sizes.get(&machine), report)? {
+                continue;
+            }
+            let price = Some((quote.nano, id.clone()));
+            let row = if spot {
+                PriceRow { on_demand: None, spot: price }
+            } else {
+                PriceRow { on_demand: price, spot: None }
+            };
+            draft.put_price(&cloud, &region, &machine, row);
+            report.take(format!("{cloud}: prices"));
+        }
+        full_price_lists::drop_rows_not_listed(draft, &before, &listed, report);
+        price_outliers::leave_out(draft, &cloud, &before, report);
+        full_price_lists::note_price_changes(draft, &before, &listed);
+        Ok(())
+    }
+}
+
+/// Sees to it that the draft has a row of a machine; false: its size is not known, and its price is left out.
+fn know_machine(
+    draft: &mut Draft,
+    cloud: &str,
+    machine: &str,
+    size: Option<&MachineSize>,
+    report: &mut ImportReport,
+) -> Result<bool, CatalogError> {
+    let key = (cloud.to_owned(), machine.to_owned());
+    let sized = |row: &MachineRow| row.vcpu_thousandths > 0 && row.memory > 0;
+    if vendor_facts::machine(draft, cloud, machine, report)? || draft.machines.get(&key).is_some_and(sized) {
+        return Ok(true);
+    }
+    match size.map(|size| new_machine(draft, cloud, machine, size)) {
+        Some(Ok(row)) => {
+            draft.machines.insert(key, row);
+            return Ok(true);
+        }
+        Some(Err(why)) => report.leave_of(format!("{cloud}: {why}"), machine),
+        None => report.leave(format!("{cloud}: vCPUs and memory of the instance type are not known")),
+    }
+    Ok(false)
+}
+
+/// A machine that the catalog did not know. Which cards it has is what its siblings have.
+fn new_machine(draft: &Draft, cloud: &str, name: &str, size: &MachineSize) -> Result<MachineRow, &'static str> {
+    if size.vcpu_thousandths == 0 || size.memory == 0 {
+        return Err("vCPUs and memory of the instance type are not known");
+    }
+    let family = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let sibling = draft
+        .machines
+        .iter()
+        .filter(|((of, other), _)| of == cloud && family(other) == family(name))
+        .find_map(|(_, row)| row.accelerator.as_ref());
+    let accelerator = match (size.cards, sibling) {
+        (0, None) => None,
+        (cards, None) if size.card.is_some() => {
+            let named = size.card.as_deref().unwrap_or_default();
+            Some((draft.accelerator_name(named).unwrap_or(named).to_owned(), cards))
+        }
+        (cards, Some((name, _))) if cards > 0 => Some((name.clone(), cards)),
+        // Feeds do not count every kind of card, and name none.
+        _ => return Err("which accelerators the instance type has is not known"),
+    };
+    let (vcpu_thousandths, memory) = (size.vcpu_thousandths, size.memory);
+    Ok(MachineRow { vcpu_thousandths, memory, accelerator, arch: size.arch.clone(), source: String::new() })
+}

@@ -1,0 +1,26 @@
+//! The catalog that an update changes, read before anything is asked and again before it is written.
+
+use crate::catalog::{CatalogError, files};
+use crate::feeds::foreign_csv::unreadable;
+use std::path::Path;
+
+/// The files of the catalog in a folder, and whether they are those of the shipped catalog, because the folder is
+/// new or empty.
+pub(super) fn read(out: &Path) -> Result<(Vec<files::File>, bool), CatalogError> {
+    if out.join(files::CATALOG).exists() {
+        return Ok((files::read(out)?, false));
+    }
+    if out.is_file() {
+        return Err(CatalogError::file(out.display().to_string(), "this is a file, not a catalog", "name a folder"));
+    }
+    let empty = match std::fs::read_dir(out) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => return Err(unreadable(out, &error)),
+    };
+    if !empty {
+        let hint = "name a catalog, a new folder, or nothing: ./catalog";
+        return Err(CatalogError::file(out.display().to_string(), "this folder is no catalog", hint));
+    }
+    Ok((files::shipped()?, true))
+}

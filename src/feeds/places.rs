@@ -1,0 +1,66 @@
+//! Regions with their country, operator and the reach of the US CLOUD Act.
+
+use super::foreign_csv::ForeignCsv;
+use super::import_source::add_source;
+use super::{ImportOptions, ImportReport};
+use crate::catalog::CatalogError;
+use crate::catalog::draft::{Draft, PlaceRow};
+use crate::model::offer::CLASSES;
+use std::path::Path;
+
+/// Places that are in no price list and rented to nobody who would need one.
+const CLASSIFIED: &str = "classified";
+
+/// Reads `key,cloud,location,country,operator,…` by header names.
+pub(super) fn import(
+    path: &Path,
+    options: &ImportOptions,
+    draft: &mut Draft,
+    report: &mut ImportReport,
+) -> Result<(), CatalogError> {
+    let id = add_source(
+        draft,
+        options,
+        report,
+        "places",
+        None,
+        "Regions with countries, operators and the reach of foreign law",
+    )?;
+    let mut rows = ForeignCsv::open(path)?;
+    let key = rows.required(&["key", "place"])?;
+    let country = rows.required(&["country"])?;
+    let column = |name| rows.column(&[name]).unwrap_or(usize::MAX);
+    let (location, operator, parent) = (column("location"), column("operator"), column("ultimate_parent"));
+    let parent_country = column("parent_country");
+    let (reach, class, evidence) =
+        (column("us_cloud_act"), rows.column(&["cls", "class"]).unwrap_or(usize::MAX), column("source"));
+    while rows.advance()? {
+        let name = rows.cell(key);
+        if rows.cell(class) == CLASSIFIED {
+            report.leave("classified region");
+            continue;
+        }
+        if !rows.cell(class).is_empty() && !CLASSES.iter().any(|(known, _)| *known == rows.cell(class)) {
+            report.leave_of("unknown class of region", rows.cell(class));
+            continue;
+        }
+        if crate::model::PlaceName::parse(name).is_none() {
+            report.leave("not a `cloud:region` name");
+            continue;
+        }
+        let place = PlaceRow {
+            country: rows.cell(country).to_owned(),
+            location: rows.cell(location).to_owned(),
+            operator: rows.cell(operator).to_owned(),
+            us_cloud_act: rows.cell(reach).to_owned(),
+            parent: rows.cell(parent).to_owned(),
+            parent_country: rows.cell(parent_country).to_owned(),
+            class: rows.cell(class).to_owned(),
+            evidence: rows.cell(evidence).to_owned(),
+            source: id.clone(),
+        };
+        report.take("places");
+        draft.places.insert(name.to_owned(), place);
+    }
+    Ok(())
+}

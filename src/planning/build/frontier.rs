@@ -1,0 +1,200 @@
+//! What time costs: all pairs of cost and makespan of which no other plan is better in both.
+//!
+//! The cheapest plan comes first; then, again and again, the cheapest that is faster than the
+//! last one, by at least a millisecond, until there is none (the epsilon-constraint method;
+//! Haimes, Lasdon, Wismer 1971).
+
+use super::optimum::Figures;
+use crate::catalog::Catalog;
+use crate::model::{Job, Objective, PlaceName, Policy, Purchase};
+use crate::plan::{millis, money};
+use crate::planning::NoPlan;
+use crate::planning::compile::{self, Compiled};
+use crate::planning::problem::Instance;
+use crate::planning::solve::{self, Effort, Highs, Outcome, Shortfall, Solved};
+
+/// The frontier, or as much of it as was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frontier {
+    /// The cheapest first, so the fastest is last.
+    pub points: Vec<Point>,
+    /// How many there are. None: more than were looked for; those that are given are still
+    /// points of the frontier.
+    pub total: Option<usize>,
+}
+
+/// One point of the frontier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Proven: no plan as fast costs less, and none that costs as little is faster.
+    pub figures: Figures,
+    /// By stage, in the order of their starts.
+    pub stages: Vec<Placed>,
+}
+
+/// Where a stage runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    pub stage: String,
+    pub place: PlaceName,
+    pub instance_type: String,
+    pub purchase: Purchase,
+}
+
+/// Points that are looked for one after the other, for jobs of few stages; fewer for others.
+const STEPS: usize = 6_000;
+/// Whatever the number of stages.
+const MOST_STEPS: usize = 400;
+
+/// The frontier of a job within the policy's rules and limits, with at most `most` points (at
+/// least 2) spread evenly over it.
+pub fn frontier(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    effort: &Effort,
+    most: usize,
+) -> Result<Frontier, NoPlan> {
+    let mut compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
+    if compiled.results.partly_priced && !solve::feasible(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver)? {
+        let left = compile::compile_with(job, policy, catalog, compile::PartlyPriced::There);
+        compiled = left.map_err(NoPlan::Refused)?;
+    }
+    let mut walk = Walk {
+        instance: Instance { minimize: Objective::Cost, hour: 0, ..compiled.instance.clone() },
+        limit: compiled.instance.deadline,
+        effort,
+        short: Shortfall::default(),
+    };
+    let steps = (STEPS / job.stages.len().max(1)).clamp(most, MOST_STEPS.max(most));
+    let mut found: Vec<(Solved, bool)> = Vec::new();
+    let mut whole = false;
+    let mut deadline = walk.limit;
+    while found.len() < steps {
+        let Some(next) = walk.cheapest(deadline)? else {
+            whole = true;
+            break;
+        };
+        deadline = Some(next.evaluation.makespan - 1);
+        add(&mut found, next);
+    }
+    if found.is_empty() {
+        return Err(NoPlan::Infeasible(walk.short));
+    }
+    let total = whole.then_some(found.len());
+    let found = if whole { spread(found, most) } else { walk.spaced(found, most)? };
+    let point = |(solved, proven): &(Solved, bool)| Point {
+        figures: Figures {
+            cost: money(solved.evaluation.cost()),
+            makespan: millis(solved.evaluation.makespan),
+            proven: *proven,
+        },
+        stages: placed(&compiled, solved, catalog),
+    };
+    Ok(Frontier { points: found.iter().map(point).collect(), total })
+}
+
+/// Takes a point in that is faster than all before, with whether it is proven so far. Those that
+/// cost no less make room for it: where many choices tie, the fastest of the cheapest comes in
+/// more than one step.
+fn add(found: &mut Vec<(Solved, bool)>, next: Solved) {
+    let mut proven = next.proof.optimal;
+    if let Some((_, last_proven)) = found.last_mut() {
+        // That nothing as cheap is faster than the last one is what this one shows.
+        *last_proven &= proven;
+    }
+    while let Some((last, last_proven)) = found.last() {
+        if last.evaluation.cost() < next.evaluation.cost() {
+            break;
+        }
+        proven &= last_proven;
+        found.pop();
+    }
+    found.push((next, proven));
+}
+
+/// So many of them, the first and the last among them.
+fn spread<T>(found: Vec<T>, most: usize) -> Vec<T> {
+    let count = found.len();
+    if count <= most {
+        return found;
+    }
+    let kept: std::collections::BTreeSet<usize> = (0..most).map(|step| step * (count - 1) / (most - 1)).collect();
+    found.into_iter().enumerate().filter(|(index, _)| kept.contains(index)).map(|(_, point)| point).collect()
+}
+
+struct Walk<'a> {
+    instance: Instance,
+    /// The policy's deadline.
+    limit: Option<i64>,
+    effort: &'a Effort,
+    /// Why the last question had no answer.
+    short: Shortfall,
+}
+
+impl Walk<'_> {
+    /// The cheapest placement by a deadline, and of those the fastest.
+    fn cheapest(&mut self, deadline: Option<i64>) -> Result<Option<Solved>, NoPlan> {
+        self.instance.deadline = deadline;
+        if deadline.is_some() && deadline != self.limit && !self.possible()? {
+            return Ok(None);
+        }
+        match solve::solve(&self.instance, &Highs, self.effort).map_err(NoPlan::Solver)? {
+            Outcome::Solved(solved) => Ok(Some(*solved)),
+            Outcome::Infeasible(shortfall) => {
+                self.short = shortfall;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Asked before solving: only the policy's own limits need the reasons.
+    fn possible(&self) -> Result<bool, NoPlan> {
+        solve::feasible(&self.instance, &Highs, self.effort).map_err(NoPlan::Solver)
+    }
+
+    /// Points at evenly spaced makespans, from the cheapest (already found) to the fastest.
+    fn spaced(&mut self, found: Vec<(Solved, bool)>, most: usize) -> Result<Vec<(Solved, bool)>, NoPlan> {
+        self.instance.deadline = self.limit;
+        let fast = Instance { minimize: Objective::Time, ..self.instance.clone() };
+        let fastest = match solve::solve(&fast, &Highs, self.effort).map_err(NoPlan::Solver)? {
+            Outcome::Solved(solved) => *solved,
+            Outcome::Infeasible(_) => return Ok(spread(found, most)),
+        };
+        let Some((cheapest, _)) = found.first() else { return Ok(found) };
+        let (slow, quick) = (cheapest.evaluation.makespan, fastest.evaluation.makespan);
+        let steps = i64::try_from(most).unwrap_or(i64::MAX).max(2) - 1;
+        let mut points: Vec<(Solved, bool)> = Vec::new();
+        for step in 0..=steps {
+            let deadline =
+                slow - i64::try_from(i128::from(slow - quick) * i128::from(step) / i128::from(steps)).unwrap_or(0);
+            if points.last().is_some_and(|(last, _)| last.evaluation.makespan <= deadline) {
+                continue;
+            }
+            let Some(next) = self.cheapest(Some(deadline))? else { break };
+            // Of the points in between nothing is known, so each is proven on its own.
+            let proven = next.proof.optimal;
+            while points.last().is_some_and(|(last, _)| last.evaluation.cost() >= next.evaluation.cost()) {
+                points.pop();
+            }
+            points.push((next, proven));
+        }
+        Ok(points)
+    }
+}
+
+fn placed(compiled: &Compiled, solved: &Solved, catalog: &Catalog) -> Vec<Placed> {
+    let mut order: Vec<usize> = (0..compiled.stages.len()).collect();
+    order.sort_by_key(|stage| (solved.evaluation.start[*stage], *stage));
+    let one = |stage: usize| {
+        let tag = compiled.instance.stages[stage].choices[solved.picks[stage]].tag;
+        let offer = &catalog.offers[compiled.candidates[stage][tag].offer];
+        Placed {
+            stage: compiled.stages[stage].clone(),
+            place: catalog.place(offer).name.clone(),
+            instance_type: catalog.machine(offer).instance_type.clone(),
+            purchase: offer.purchase,
+        }
+    };
+    order.into_iter().map(one).collect()
+}

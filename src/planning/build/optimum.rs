@@ -1,0 +1,64 @@
+//! The best placement of some inputs, with less around it than a plan has.
+
+use super::leave_results::first;
+use crate::catalog::Catalog;
+use crate::model::{Job, Millis, Money, Offer, Policy, dag};
+use crate::plan::{millis, money};
+use crate::planning::compile::{Compiled, base_name};
+use crate::planning::solve::{self, Effort, Highs, Outcome, SolverError};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Cost and makespan of a placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Figures {
+    pub cost: Money,
+    pub makespan: Millis,
+    /// No better one is possible.
+    pub proven: bool,
+}
+
+/// The best placement.
+#[derive(Clone, Debug)]
+pub struct Optimum {
+    pub figures: Figures,
+    /// By stage (one with copies has several): the offers that it takes.
+    pub offers: BTreeMap<String, Vec<Offer>>,
+    /// By stage: the latest end of a copy.
+    pub ends: BTreeMap<String, Millis>,
+}
+
+/// The best placement; `None`: there is none.
+pub fn optimum(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<Option<Optimum>, SolverError> {
+    let solve = |compiled: &Compiled| solve::solve(&compiled.instance, &Highs, effort);
+    let is_solved = |outcome: &Outcome| matches!(outcome, Outcome::Solved(_));
+    let Some((compiled, Outcome::Solved(solved))) = first(job, policy, catalog, solve, is_solved)? else {
+        return Ok(None);
+    };
+    let mut best = Optimum {
+        figures: Figures {
+            cost: money(solved.evaluation.cost()),
+            makespan: millis(solved.evaluation.makespan),
+            proven: solved.proof.optimal,
+        },
+        offers: BTreeMap::new(),
+        ends: BTreeMap::new(),
+    };
+    for (index, name) in compiled.stages.iter().enumerate() {
+        let name = base_name(name).to_owned();
+        let tag = compiled.instance.stages[index].choices[solved.picks[index]].tag;
+        let offer = catalog.offers[compiled.candidates[index][tag].offer];
+        let end = best.ends.entry(name.clone()).or_default();
+        *end = (*end).max(millis(solved.evaluation.end[index]));
+        best.offers.entry(name).or_default().push(offer);
+    }
+    Ok(Some(best))
+}
+
+/// By stage: the labels of what it, or any copy of it, reads.
+pub fn labels(job: &Job) -> BTreeMap<String, BTreeSet<String>> {
+    let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, carried) in dag::labels(&job.expanded()).of_stage {
+        labels.entry(base_name(&name).to_owned()).or_default().extend(carried);
+    }
+    labels
+}

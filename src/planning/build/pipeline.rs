@@ -1,0 +1,139 @@
+//! Job, policy and catalog in; plan out.
+
+use super::plan_parts::{Parts, SolverName};
+use super::{assemble, inputs::inputs, leave_results};
+use crate::catalog::Catalog;
+use crate::model::{Allowance, Job, Objective, Pattern, Policy};
+use crate::plan::{self, FromState, Inputs, Plan, SingleCloud};
+use crate::planning::compile::{self, Compiled};
+use crate::planning::problem::{Target, lower, mps};
+use crate::planning::solve::{self, Effort, Highs, Outcome, Solver, SolverError};
+use crate::planning::{NoPlan, Settings, remaining_job};
+use std::collections::BTreeSet;
+
+/// The one best plan of a job under a policy.
+pub fn plan(job: &Job, policy: &Policy, catalog: &Catalog, settings: &Settings) -> Result<Plan, NoPlan> {
+    let inputs = inputs(job, policy, catalog).map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
+    planned((job, job), policy, catalog, settings, (inputs, None))
+}
+
+/// The one best plan of what a state has left to do of a job under a policy.
+pub fn plan_remaining(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    settings: &Settings,
+    from: &FromState,
+) -> Result<Plan, NoPlan> {
+    let inputs = inputs(job, policy, catalog).map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
+    let (left, policy) = remaining_job::remaining_job(job, policy, from).map_err(NoPlan::UsedUp)?;
+    planned((job, &left), &policy, catalog, settings, (inputs, Some(from)))
+}
+
+/// Plans `left`, what is left of the job.
+fn planned(
+    (job, left): (&Job, &Job),
+    policy: &Policy,
+    catalog: &Catalog,
+    settings: &Settings,
+    (inputs, from_state): (Inputs, Option<&FromState>),
+) -> Result<Plan, NoPlan> {
+    let solver = Highs;
+    let (compiled, outcome) = leave_results::solved(left, policy, catalog, &settings.effort)?;
+    match outcome {
+        Outcome::Infeasible(shortfall) => Err(NoPlan::Infeasible(shortfall)),
+        Outcome::Solved(solved) => {
+            let single =
+                if settings.compare { single_cloud(left, policy, catalog, &compiled, settings)? } else { None };
+            let (compiled, solved) = (&compiled, &solved);
+            let parts = Parts { job, policy, catalog, compiled, solved, single, inputs, from_state };
+            let solver = SolverName { name: solver.name(), version: solver.version() };
+            let mut plan = assemble::assemble(&parts, &solver);
+            plan.solver.time_limited = settings.effort.is_time_limited();
+            signed(plan)
+        }
+    }
+}
+
+/// The program of a job as MPS text: its objective and limits, before any choice is dropped
+/// that a bound rules out.
+pub fn program(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<String, NoPlan> {
+    let compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
+    let instance = solve::with_rows(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver)?;
+    Ok(mps::text(&lower(&instance, &Target::of(&instance)).program))
+}
+
+/// The best plan inside one cloud: within the limits if any cloud can, else without them.
+fn single_cloud(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    compiled: &Compiled,
+    settings: &Settings,
+) -> Result<Option<SingleCloud>, NoPlan> {
+    // Compared with what was done for all clouds, also where one cloud alone would be few places.
+    let policy = &Policy { relay: Some(compiled.instance.relays), ..policy.clone() };
+    let unlimited = Policy { deadline: None, budget: None, ..policy.clone() };
+    let limited = policy.deadline.is_some() || policy.budget.is_some();
+    for (policy, within_limits) in [(policy, true), (&unlimited, false)] {
+        let mut best: Option<SingleCloud> = None;
+        for cloud in complete_clouds(compiled, catalog) {
+            // A comparison with some clouds only would be none.
+            if settings.effort.should_stop() {
+                return Ok(None);
+            }
+            let only = Allowance { allow: Some(BTreeSet::from([Pattern(cloud.clone())])), ..policy.clouds.clone() };
+            let policy = Policy { clouds: only, ..policy.clone() };
+            let Some(found) = inside(job, &policy, catalog, settings, cloud)? else { continue };
+            let found = SingleCloud { within_limits, ..found };
+            let rank = |single: &SingleCloud| match policy.minimize {
+                Objective::Cost => (single.cost_micro_usd.0, i64::try_from(single.makespan_ms.0).unwrap_or(i64::MAX)),
+                Objective::Time => (i64::try_from(single.makespan_ms.0).unwrap_or(i64::MAX), single.cost_micro_usd.0),
+            };
+            if best.as_ref().is_none_or(|best| rank(&found) < rank(best)) {
+                best = Some(found);
+            }
+        }
+        if best.is_some() || !limited {
+            return Ok(best);
+        }
+    }
+    Ok(None)
+}
+
+/// Clouds that have a candidate for every stage, by name.
+fn complete_clouds(compiled: &Compiled, catalog: &Catalog) -> BTreeSet<String> {
+    let clouds_of = |candidates: &Vec<compile::Candidate>| -> BTreeSet<String> {
+        candidates.iter().map(|candidate| catalog.place(&catalog.offers[candidate.offer]).name.cloud.clone()).collect()
+    };
+    let mut stages = compiled.candidates.iter().map(clouds_of);
+    let first = stages.next().unwrap_or_default();
+    stages.fold(first, |common, clouds| common.intersection(&clouds).cloned().collect())
+}
+
+fn inside(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    settings: &Settings,
+    cloud: String,
+) -> Result<Option<SingleCloud>, NoPlan> {
+    let figures =
+        |compiled: &Compiled| solve::figures(&compiled.instance, &Highs, &settings.effort).map_err(NoPlan::Solver);
+    let Some((_, figures)) = leave_results::first(job, policy, catalog, figures, Option::is_some)? else {
+        return Ok(None);
+    };
+    Ok(figures.map(|(cost, makespan)| SingleCloud {
+        cloud,
+        cost_micro_usd: plan::money(cost),
+        makespan_ms: plan::millis(makespan),
+        within_limits: true,
+    }))
+}
+
+/// A plan with the digest of its other members.
+fn signed(plan: Plan) -> Result<Plan, NoPlan> {
+    let digest = plan::file::self_digest(&plan);
+    let digest = digest.map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
+    Ok(Plan { digest: Some(digest), ..plan })
+}

@@ -1,0 +1,31 @@
+//! What a plan is put together from.
+
+use crate::catalog::Catalog;
+use crate::model::{Job, Policy};
+use crate::plan::{FromState, Inputs, SingleCloud};
+use crate::planning::compile::Compiled;
+use crate::planning::solve::Solved;
+
+/// Everything that a plan is put together from.
+#[derive(Clone, Debug)]
+pub struct Parts<'a> {
+    /// The job as it is written, with all its stages.
+    pub job: &'a Job,
+    /// The policy as it is written, except that its limits are what is left of them.
+    pub policy: &'a Policy,
+    pub catalog: &'a Catalog,
+    /// The placement problem of the stages that are left to do.
+    pub compiled: &'a Compiled,
+    pub solved: &'a Solved,
+    pub single: Option<SingleCloud>,
+    /// The digests of job, policy and catalog as they are written.
+    pub inputs: Inputs,
+    pub from_state: Option<&'a FromState>,
+}
+
+/// The solver that found the placement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SolverName {
+    pub name: &'static str,
+    pub version: String,
+}

@@ -1,0 +1,179 @@
+//! Checks a plan against what it was made from, without a solver.
+//!
+//! Three times over, because each sees what the others do not: the plan's own sums, schedule and
+//! rules are worked out again from job, policy and catalog by code that shares nothing with the
+//! planner's ([`crate::planning::verify`]); the whole plan is written down again from the offers that it
+//! takes, and compared member by member; and the digest in the plan is that of its other members,
+//! so that what only a solver could work out again cannot have been changed either.
+
+use super::plan_parts::{Parts, SolverName};
+use super::{assemble, inputs::inputs};
+use crate::catalog::Catalog;
+use crate::model::{Destination, Job, Objective, PlaceName, Policy};
+use crate::plan::{Plan, PlannedTransfer, file as plan_file};
+use crate::planning::compile::{self, Compiled};
+use crate::planning::problem::{Routes, evaluate_on};
+use crate::planning::remaining_job;
+use crate::planning::solve::{Proof, Solved};
+use crate::planning::verify::{self, Difference};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// All that is wrong with a plan of these inputs; `text` is its file.
+pub fn verify(plan: &Plan, text: &str, job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<Difference> {
+    let remaining = match &plan.from_state {
+        Some(from) => {
+            remaining_job::remaining_job(job, policy, from).map(|(job, policy)| (Cow::Owned(job), Cow::Owned(policy)))
+        }
+        None => Ok((Cow::Borrowed(job), Cow::Borrowed(policy))),
+    };
+    let (left, limits) = match remaining {
+        Ok(remaining) => remaining,
+        Err(used_up) => return vec![Difference::new("from_state", used_up, "a state that leaves something to plan")],
+    };
+    let mut found = Vec::new();
+    match plan_file::encode(plan) {
+        Ok(canonical) if canonical == text => {}
+        _ => {
+            found.push(Difference::new("the file", "other bytes", "the canonical bytes of its members, and no others"))
+        }
+    }
+    match (&plan.digest, plan_file::self_digest(plan)) {
+        (Some(says), Ok(should)) if *says == should => {}
+        (Some(says), Ok(should)) => found.push(Difference::new("digest", says, should)),
+        _ => found.push(Difference::new("digest", "none", "that of the plan: it was written by an older sky")),
+    }
+    found.extend(verify::differences(plan, &left, &limits, catalog));
+    found.extend(rewritten(plan, (job, &left), (policy, &limits), catalog));
+    found.extend(verify::proof(plan, policy));
+    found.sort();
+    found.dedup_by(|a, b| a.at == b.at);
+    found
+}
+
+/// Whether a plan leaves an output where it is made that would be brought home if some plan could.
+fn leaves_results(plan: &Plan, compiled: &compile::Compiled) -> bool {
+    let left = |output: &compile::Output| {
+        let planned = plan.stages.iter().find(|stage| stage.name == compiled.stages[output.stage]);
+        planned.and_then(|stage| stage.outputs.get(output.artifact.file_name())) == Some(&Destination::There)
+    };
+    compiled.results.homeward().any(left)
+}
+
+/// Compares with the plan that comes of the same offers, of the job and what is left of it, of the
+/// policy and what is left of its limits.
+fn rewritten(
+    plan: &Plan,
+    (job, left): (&Job, &Job),
+    (written, policy): (&Policy, &Policy),
+    catalog: &Catalog,
+) -> Vec<Difference> {
+    let none = || vec![Difference::new("stages", "some", "none: no plan of these inputs is possible")];
+    let Ok(mut compiled) = compile::compile(left, policy, catalog) else { return none() };
+    if compiled.results.partly_priced && leaves_results(plan, &compiled) {
+        let left = compile::compile_with(left, policy, catalog, compile::PartlyPriced::There);
+        let Ok(left) = left else { return none() };
+        compiled = left;
+    }
+    let picks = match picks(plan, &compiled, catalog) {
+        Ok(picks) => picks,
+        Err(difference) => return vec![difference],
+    };
+    let routes = routes(plan, &compiled, catalog);
+    let Some(evaluation) = evaluate_on(&compiled.instance, &compiled.instance.shape(), &picks, &routes) else {
+        return vec![Difference::new("transfers", "some", "none: a way has no price")];
+    };
+    let time = policy.minimize == Objective::Time;
+    let proof = Proof { optimal: true, cost_bound: evaluation.cost(), time_bound: time.then_some(evaluation.makespan) };
+    let solved = Solved { picks, evaluation, proof };
+    let single = plan.single_cloud.clone();
+    let Ok(inputs) = inputs(job, written, catalog) else { return Vec::new() };
+    let from_state = plan.from_state.as_ref();
+    let (compiled, solved) = (&compiled, &solved);
+    let parts = Parts { job, policy, catalog, compiled, solved, single, inputs, from_state };
+    let solver = SolverName { name: "", version: String::new() };
+    let again = assemble::assemble(&parts, &solver);
+    // What the solver said is judged apart.
+    let again = Plan {
+        solver: plan.solver.clone(),
+        digest: plan.digest.clone(),
+        contents: plan.contents.clone(),
+        sky_version: plan.sky_version.clone(),
+        // Plans of earlier versions do not say what rests on old prices, or only of machines.
+        old_prices: match &plan.old_prices {
+            Some(says) if !says.kinds.is_empty() => again.old_prices.clone(),
+            says => says.clone(),
+        },
+        // Nor do they say which prices of disks are estimates.
+        estimated_disks: match plan.estimated_disks.is_empty() {
+            true => BTreeSet::new(),
+            false => again.estimated_disks.clone(),
+        },
+        ..again
+    };
+    let mut found = Vec::new();
+    match (serde_json::to_value(plan), serde_json::to_value(&again)) {
+        (Ok(says), Ok(should)) => compare("", &says, &should, &mut found),
+        _ => found.push(Difference::new("the file", "no JSON", "JSON")),
+    }
+    found
+}
+
+/// The positions of the choices that the stages take.
+fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Vec<usize>, Difference> {
+    let of = |(index, name): (usize, &String)| {
+        let at = || format!("stages.{name}");
+        let mut planned = plan.stages.iter().filter(|stage| stage.name == *name);
+        let (Some(stage), None) = (planned.next(), planned.next()) else {
+            return Err(Difference::new(at(), "not once", "one stage of the job"));
+        };
+        let takes = |choice: &crate::planning::problem::Choice| {
+            let offer = &catalog.offers[compiled.candidates[index][choice.tag].offer];
+            catalog.place(offer).name == stage.place
+                && catalog.machine(offer).instance_type == stage.instance_type
+                && offer.purchase == stage.purchase
+        };
+        let position = compiled.instance.stages[index].choices.iter().position(takes);
+        let says = || format!("{} {} {}", stage.place, stage.instance_type, stage.purchase);
+        position.ok_or_else(|| Difference::new(at(), says(), "an offer that it may take, and that no other beats"))
+    };
+    let mut picks: Vec<usize> = compiled.stages.iter().enumerate().map(of).collect::<Result<_, _>>()?;
+    // What stands for bringing an output home has one choice.
+    picks.resize(compiled.instance.stages.len(), 0);
+    Ok(picks)
+}
+
+/// The ways that copies take, where they do not come from the artifact's origin.
+fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
+    let site = |place: &PlaceName| compiled.sites.binary_search(&catalog.place_id(place)?).ok();
+    let way = |copy: &PlannedTransfer| {
+        let artifact = compiled.artifacts.iter().position(|artifact| *artifact == copy.artifact)?;
+        let brought_home = copy.readers.is_empty();
+        let again = plan.transfers.iter().any(|other| other.artifact == copy.artifact && other.to == copy.from);
+        (again && !brought_home).then_some(((artifact, site(&copy.to)?), site(&copy.from)?))
+    };
+    plan.transfers.iter().filter_map(way).collect()
+}
+
+/// Member by member.
+fn compare(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) {
+    let inside = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
+    match (says, should) {
+        (Value::Object(says), Value::Object(should)) => {
+            let keys: std::collections::BTreeSet<&String> = says.keys().chain(should.keys()).collect();
+            for key in keys {
+                let null = Value::Null;
+                compare(&inside(key), says.get(key).unwrap_or(&null), should.get(key).unwrap_or(&null), found);
+            }
+        }
+        (Value::Array(says), Value::Array(should)) if says.len() == should.len() => {
+            for (index, (says, should)) in says.iter().zip(should).enumerate() {
+                let name = says.get("name").and_then(Value::as_str).map(str::to_owned);
+                compare(&inside(&name.unwrap_or_else(|| index.to_string())), says, should, found);
+            }
+        }
+        _ if says == should => {}
+        _ => found.push(Difference::new(at, says, should)),
+    }
+}

@@ -1,0 +1,28 @@
+//! Job, policy and catalog to a placement problem: candidates, pruning, egress, timing.
+//!
+//! Invariant: no IO. Stages, artifacts, places and choices are taken in the order of their names,
+//! so the order in which files list them is gone before any number is made.
+
+mod candidates;
+mod caps;
+mod compiler;
+mod links;
+mod names;
+mod needs;
+mod offers;
+mod places;
+mod quota_limits;
+mod results;
+mod spares;
+pub mod spot;
+#[cfg(test)]
+mod tests;
+
+pub use candidates::{Candidate, assumptions};
+pub use caps::base_name;
+pub use compiler::{Compiled, Counts, Refusal, check_names, compile, compile_with};
+pub use names::{InputFile, UnknownName, nearest_place, unknown_names};
+pub use offers::Funnel;
+pub use places::{Places, billed, speed};
+pub use results::{ForbiddenHome, Output, PartlyPriced, Results, Stays};
+pub use spares::with_spares;

@@ -1,0 +1,396 @@
+//! Which offers a stage may take, and which of them can ever be worth taking.
+
+use super::places::Places;
+use super::quota_limits::QuotaLimit;
+use super::{needs, spot};
+use crate::model::{Allocation, Machine, Needs, Offer, OfferName, Purchase, Rate, Stage, Tee, TeeSet, Work};
+use crate::planning::rule::{self, Terms};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// What decides which offers a stage may take: equal requests have equal offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request<'a> {
+    pub needs: &'a Needs,
+    pub labels: &'a BTreeSet<String>,
+    /// As the stage says it.
+    pub allocation: Option<Allocation>,
+    /// What is not to be had.
+    pub without: &'a BTreeSet<OfferName>,
+}
+
+/// How the offers of a stage ran out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Funnel {
+    pub stage: String,
+    /// The needs in words.
+    pub needs: String,
+    /// Offers that meet the needs, before any policy.
+    pub fitting: u64,
+    /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …); four are
+    /// no needs: `not to be had` is that it was tried, `allocation` is the stage's own, `duration` that the job does not say how long the
+    /// stage runs there, `interruptions` that it would practically never end on spot machines.
+    pub unmet: BTreeMap<String, u64>,
+    /// Offers that meet the needs and are forbidden first by this key of the policy.
+    pub forbidden: BTreeMap<String, u64>,
+    /// Offers that met the needs until their last day, which is past, and the latest of these days.
+    pub lapsed: Option<Box<(u64, String)>>,
+}
+
+/// The offers that a request may take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowed {
+    /// Indexes in the catalog's order.
+    pub offers: Vec<usize>,
+    /// Their places in the order of preference.
+    pub ranks: Vec<i64>,
+    /// What each has to run with.
+    pub tees: Vec<Option<Tee>>,
+    /// How machines are bought.
+    pub allocation: Allocation,
+}
+
+/// An offer that can be worth taking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contender {
+    /// Index in the catalog's offers.
+    pub offer: usize,
+    pub rank: i64,
+    /// What it has to run with.
+    pub tee: Option<Tee>,
+    /// Share of machines interrupted in a month, in parts per million; 0 on demand.
+    pub monthly: u32,
+    /// That share is assumed.
+    pub assumed: bool,
+}
+
+/// The offers that a request may take, or how they ran out.
+pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Funnel> {
+    allowed_among(request, places, 0..places.catalog.offers.len())
+}
+
+/// The offers in one place that a request may take.
+pub fn allowed_at(request: &Request<'_>, places: &Places<'_>, place: u32) -> Result<Allowed, Funnel> {
+    let offers = &places.catalog.offers;
+    let first = offers.partition_point(|offer| offer.place < place);
+    let end = offers.partition_point(|offer| offer.place <= place);
+    allowed_among(request, places, first..end)
+}
+
+/// The offers of some range in the catalog that a request may take, or how they ran out.
+fn allowed_among(request: &Request<'_>, places: &Places<'_>, among: Range<usize>) -> Result<Allowed, Funnel> {
+    let Places { catalog, policy, names, .. } = places;
+    let needs = request.needs;
+    let (allocation, said_by) = allocation(request, places);
+    let mut funnel = Funnel { needs: needs::text(needs), ..Funnel::default() };
+    let unmet: Vec<Option<&'static str>> =
+        catalog.machines.iter().map(|machine| needs::unmet(needs, machine, catalog)).collect();
+    let alternatives = Alternatives::of(needs, places);
+    let trusted = rule::trusted(policy, request.labels);
+    let of_place: Vec<(bool, bool, Option<String>)> = (0_u32..)
+        .zip(&catalog.places)
+        .map(|(id, place)| {
+            let wanted = needs::at(needs, &names[id as usize]);
+            (wanted, places.within(id, needs), rule::forbids_place(policy, request.labels, place))
+        })
+        .collect();
+    let mut allowed = Allowed { offers: Vec::new(), ranks: Vec::new(), tees: Vec::new(), allocation };
+    let mut forbids: BTreeMap<Terms, Option<String>> = BTreeMap::new();
+    let in_question: Vec<bool> = catalog.machines.iter().map(|machine| needs::in_question(needs, machine)).collect();
+    let exhausted = |offer: &Offer| {
+        let name = || OfferName {
+            place: catalog.place(offer).name.clone(),
+            instance_type: catalog.machine(offer).instance_type.clone(),
+            purchase: offer.purchase,
+        };
+        !request.without.is_empty() && request.without.contains(&name())
+    };
+    let meets = |offer: &Offer| {
+        let (wanted, near, _) = &of_place[offer.place as usize];
+        let unmet = match unmet[offer.machine as usize] {
+            None if !wanted => Some("places"),
+            None if !near => Some("latency"),
+            None if !needs::affordable(needs, offer, catalog) => Some("max_price"),
+            unmet => unmet,
+        };
+        match unmet {
+            Some(unmet) => Err(unmet),
+            None => {
+                let tees = needs::tees(needs, offer.tee).ok_or("tee")?;
+                let met = alternatives.met(offer, needs::hourly(offer, catalog), tees, trusted).ok_or("any_of")?;
+                Ok(Met { demanded: met.demanded || !needs.tee.is_empty(), ..met })
+            }
+        }
+    };
+    // Prices would make a key of nearly every offer where no rule looks at them.
+    let terms = |offer: &Offer, tees: TeeSet| {
+        let hourly = policy.max_price.and_then(|_| needs::hourly(offer, catalog));
+        Terms { tees, purchase: offer.purchase, hourly }
+    };
+    let is_bought = |offer: &Offer| match allocation {
+        Allocation::OnDemand => offer.purchase == Purchase::OnDemand,
+        Allocation::Spot => offer.purchase == Purchase::Spot,
+        Allocation::SpotIfAvailable | Allocation::Cheapest => true,
+    };
+    let offers = among.map(|index| (index, &catalog.offers[index]));
+    for (index, offer) in offers.filter(|(_, offer)| in_question[offer.machine as usize]) {
+        let forbidden = &of_place[offer.place as usize].2;
+        let bought = is_bought(offer);
+        let met = meets(offer).and_then(|met| match () {
+            () if !bought && said_by.is_none() => Err("allocation"),
+            () if exhausted(offer) => Err("not to be had"),
+            () => Ok(met),
+        });
+        let met = match met {
+            Ok(met) => met,
+            Err(need) => {
+                count(&mut funnel.unmet, need);
+                continue;
+            }
+        };
+        funnel.fitting += 1;
+        let forbidden = match forbidden {
+            Some(key) => Some(key.clone()),
+            None => forbids
+                .entry(terms(offer, met.tees))
+                .or_insert_with_key(|terms| rule::forbids_machine(policy, request.labels, terms))
+                .clone(),
+        };
+        match forbidden.or_else(|| said_by.filter(|_| !bought).map(str::to_owned)) {
+            Some(key) => count(&mut funnel.forbidden, &key),
+            None => {
+                allowed.offers.push(index);
+                allowed.ranks.push(met.rank);
+                allowed.tees.push(met.tee(trusted));
+            }
+        }
+    }
+    if !allowed.offers.is_empty() {
+        return Ok(allowed);
+    }
+    let met = |offer: &&Offer| in_question[offer.machine as usize] && meets(offer).is_ok() && is_bought(offer);
+    let lapsed: Vec<&Offer> = catalog.lapsed.iter().filter(met).collect();
+    let last = lapsed.iter().map(|offer| catalog.held_until(offer)).max();
+    funnel.lapsed = last.map(|last| Box::new((lapsed.len() as u64, last.to_owned())));
+    Err(funnel)
+}
+
+/// How machines are bought for a stage, and the policy's key that says so; none: the stage does.
+fn allocation(request: &Request<'_>, places: &Places<'_>) -> (Allocation, Option<&'static str>) {
+    match (request.allocation, places.policy.allocation, places.policy.allow_spot) {
+        (Some(allocation), ..) => (allocation, None),
+        (None, Some(allocation), _) => (allocation, Some("spot.allocation")),
+        (None, None, Some(true)) => (Allocation::Cheapest, Some("spot.allow")),
+        (None, None, _) => (Allocation::OnDemand, Some("spot.allow")),
+    }
+}
+
+/// How an offer meets the needs.
+#[derive(Clone, Copy, Debug)]
+struct Met {
+    /// Its place in the order of preference, 0 if there is none.
+    rank: i64,
+    /// Of its environments those that meet the needs.
+    tees: TeeSet,
+    /// The needs ask for one.
+    demanded: bool,
+}
+
+impl Met {
+    /// What the machine has to run with: of the environments that needs and policy accept the first.
+    fn tee(self, trusted: Option<TeeSet>) -> Option<Tee> {
+        let accepted = trusted.map_or(self.tees, |trusted| self.tees.and(trusted));
+        accepted.iter().next().filter(|_| self.demanded || trusted.is_some())
+    }
+}
+
+/// Which of the alternative sets of needs machines and places meet.
+struct Alternatives {
+    ordered: bool,
+    /// By set: by machine, by place, environments (none: none needed).
+    sets: Vec<(Vec<bool>, Vec<bool>, TeeSet)>,
+    /// By set: the most that an hour may cost.
+    max_prices: Vec<Option<Rate>>,
+}
+
+impl Alternatives {
+    fn of(needs: &Needs, places: &Places<'_>) -> Self {
+        let catalog = places.catalog;
+        let set = |needs: &Needs| {
+            let machine = |machine: &Machine| needs::meets(needs, machine, catalog);
+            let place = |(id, name): (u32, &String)| needs::at(needs, name) && places.within(id, needs);
+            (
+                catalog.machines.iter().map(machine).collect(),
+                (0_u32..).zip(&places.names).map(place).collect(),
+                needs.tee.iter().copied().collect(),
+            )
+        };
+        let max_prices = needs.any_of.iter().map(|needs| needs.max_price).collect();
+        Self { ordered: needs.ordered, sets: needs.any_of.iter().map(set).collect(), max_prices }
+    }
+
+    /// How an offer, of whose environments `tees` meet what is common to all sets, meets the first set
+    /// that it meets, and in such a way that the policy trusts it if there is one; `None`: it meets no set.
+    /// `hourly` is what an hour of it costs, if it is billed by that.
+    fn met(&self, offer: &Offer, hourly: Option<Rate>, tees: TeeSet, trusted: Option<TeeSet>) -> Option<Met> {
+        if self.sets.is_empty() {
+            return Some(Met { rank: 0, tees, demanded: false });
+        }
+        let met = |(place, (machines, places, tee)): (usize, &(Vec<bool>, Vec<bool>, TeeSet))| {
+            let demanded = !tee.is_empty();
+            let dear = self.max_prices[place].zip(hourly).is_some_and(|(most, hourly)| hourly > most);
+            let there = !dear && machines[offer.machine as usize] && places[offer.place as usize];
+            let tees = if demanded { tees.and(*tee) } else { tees };
+            let rank = if self.ordered { i64::try_from(place).unwrap_or(i64::MAX) } else { 0 };
+            (there && !(demanded && tees.is_empty())).then_some(Met { rank, tees, demanded })
+        };
+        let mut all = self.sets.iter().enumerate().filter_map(met);
+        let first = all.next()?;
+        let trustworthy = |met: &Met| trusted.is_none_or(|trusted| met.tees.meets(trusted));
+        Some(std::iter::once(first).chain(all).find(trustworthy).unwrap_or(first))
+    }
+}
+
+/// The offers that can be worth taking for a kind of work, in the order of places, and how many
+/// may be taken at all.
+///
+/// In a place, whatever the amount of work, an offer is not worth taking if another of the same
+/// risk, rank and unit has a lower price, is no slower, and uses no more of any quota; of equals, the
+/// first stays.
+pub fn contenders(
+    allowed: &Allowed,
+    work: &Work,
+    places: &Places<'_>,
+    limits: &[QuotaLimit],
+) -> (Vec<Contender>, usize) {
+    let mut kept = Vec::new();
+    let mut seen = 0;
+    for in_place in by_place(allowed, work, places) {
+        seen += in_place.len();
+        let Some((_, first_of_place)) = in_place.first() else { continue };
+        let place = places.catalog.offers[first_of_place.offer].place;
+        let limits: Vec<&QuotaLimit> = limits.iter().filter(|limit| limit.holds_at(place)).collect();
+        let first = kept.len();
+        worth_taking(in_place, &limits, places, &mut kept);
+        kept[first..].sort_unstable_by_key(|contender: &Contender| contender.offer);
+    }
+    (kept, seen)
+}
+
+/// All offers that may be taken for a kind of work, whether or not another in the same place beats
+/// them; in the catalog's order.
+pub fn all_contenders(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Contender> {
+    by_place(allowed, work, places).into_iter().flatten().map(|(_, contender)| contender).collect()
+}
+
+/// The offers that may be taken for a kind of work and how fast they are, by place.
+fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i128, Contender)>> {
+    let catalog = places.catalog;
+    let mut wanted = vec![false; catalog.machines.len()];
+    allowed.offers.iter().for_each(|index| wanted[catalog.offers[*index].machine as usize] = true);
+    let machines = wanted.into_iter().zip(&catalog.machines);
+    let paces: Vec<Option<i128>> =
+        machines.map(|(wanted, machine)| if wanted { needs::pace(work, machine, catalog) } else { None }).collect();
+    let place = |index: usize| catalog.offers[index].place;
+    let ranked = allowed.offers.iter().zip(&allowed.ranks).zip(&allowed.tees);
+    let ranked: Vec<(usize, i64, Option<Tee>)> = ranked.map(|((offer, rank), tee)| (*offer, *rank, *tee)).collect();
+    let in_place = |group: &[(usize, i64, Option<Tee>)]| {
+        let contender = |(index, rank, tee): &(usize, i64, Option<Tee>)| {
+            let offer = &catalog.offers[*index];
+            let pace = paces[offer.machine as usize]?;
+            let (monthly, assumed) = risk(offer, places);
+            Some((pace, Contender { offer: *index, rank: *rank, tee: *tee, monthly, assumed }))
+        };
+        let mut in_place: Vec<(i128, Contender)> = group.iter().filter_map(contender).collect();
+        let spot = |(_, contender): &(i128, Contender)| catalog.offers[contender.offer].purchase == Purchase::Spot;
+        if allowed.allocation == Allocation::SpotIfAvailable && in_place.iter().any(spot) {
+            in_place.retain(spot);
+        }
+        in_place
+    };
+    ranked.chunk_by(|a, b| place(a.0) == place(b.0)).map(in_place).collect()
+}
+
+fn worth_taking(
+    mut in_place: Vec<(i128, Contender)>,
+    limits: &[&QuotaLimit],
+    places: &Places<'_>,
+    kept: &mut Vec<Contender>,
+) {
+    let catalog = places.catalog;
+    let unit = |contender: &Contender| catalog.machine(&catalog.offers[contender.offer]).unit();
+    // What comes with a machine is the same for all of one kind, and so is left out of the comparison.
+    let kind = |contender: &Contender| {
+        let extras = catalog.extras_of(&catalog.offers[contender.offer]).is_some();
+        (contender.monthly, contender.rank, unit(contender), extras)
+    };
+    in_place.sort_by_cached_key(|(pace, contender)| {
+        let rate = catalog.offers[contender.offer].rate;
+        let kind = kind(contender);
+        (kind, rate, std::cmp::Reverse(*pace), contender.offer)
+    });
+    let uses = |contender: &Contender| -> Vec<i64> {
+        limits.iter().map(|limit| limit.used(catalog.machine(&catalog.offers[contender.offer]), 1)).collect()
+    };
+    // Cheaper ones come first, so only pace and uses are left to compare.
+    for group in in_place.chunk_by(|(_, a), (_, b)| kind(a) == kind(b)) {
+        let mut front: Vec<(i128, Vec<i64>)> = Vec::new();
+        for (pace, contender) in group {
+            let uses = uses(contender);
+            let beaten =
+                |(other, used): &(i128, Vec<i64>)| other >= pace && used.iter().zip(&uses).all(|(a, b)| a <= b);
+            if front.iter().any(beaten) {
+                continue;
+            }
+            // Without quotas the fastest of the cheaper ones says it all.
+            if limits.is_empty() {
+                front.clear();
+            }
+            front.push((*pace, uses));
+            kept.push(*contender);
+        }
+    }
+}
+
+/// The share of machines interrupted in a month, in parts per million, and whether it is assumed.
+fn risk(offer: &Offer, places: &Places<'_>) -> (u32, bool) {
+    match offer.purchase {
+        Purchase::OnDemand => (0, false),
+        Purchase::Spot => match places.catalog.interruptions.get(&(offer.place, offer.machine)) {
+            Some(monthly) => (*monthly, false),
+            None => (spot::ASSUMED_INTERRUPTIONS, true),
+        },
+    }
+}
+
+/// How the offers of a stage ran out that had some: the job does not say how long it runs on
+/// them, they are over a quota, or it would practically never end.
+pub fn none_left(stage: &str, spec: &Stage, allowed: &Allowed, places: &Places<'_>, limits: &[QuotaLimit]) -> Funnel {
+    let catalog = places.catalog;
+    let mut funnel = Funnel { stage: stage.to_owned(), needs: needs::text(&spec.needs), ..Funnel::default() };
+    for index in &allowed.offers {
+        let offer = &catalog.offers[*index];
+        let machine = catalog.machine(offer);
+        if needs::pace(&spec.work, machine, catalog).is_none() {
+            count(&mut funnel.unmet, "duration");
+            continue;
+        }
+        match limits.iter().find(|limit| limit.holds_at(offer.place) && limit.exceeded_by(machine, spec.nodes)) {
+            Some(limit) => {
+                funnel.fitting += 1;
+                count(&mut funnel.forbidden, &limit.key);
+            }
+            None => count(&mut funnel.unmet, "interruptions"),
+        }
+    }
+    funnel
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, key: &str) {
+    match counts.get_mut(key) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(key.to_owned(), 1);
+        }
+    }
+}

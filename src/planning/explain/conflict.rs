@@ -1,0 +1,220 @@
+//! Why there is no plan: the smallest set of lines that clash.
+//!
+//! A set of lines clashes if no plan keeps all of them, whatever the other lines say; it is a
+//! smallest one if no set with fewer lines clashes, so leaving any one of them out makes room for
+//! the rest of it. The search is that of implicit hitting sets (Ignatiev, Previti, Liffiton,
+//! Marques-Silva: Smallest MUS extraction with minimal hitting set dualization, CP 2015): lines
+//! that have to go together so that a plan exists are found one group after the other; a smallest
+//! set with a line of each group either clashes, and then nothing smaller does, or shows another
+//! group.
+
+use super::constraints::{
+    Constraint, default_constraints, leave_forbidden_outputs, without_constraints, written_constraints,
+};
+use super::hitting_set;
+use super::relax::{Relaxation, relax};
+use crate::catalog::Catalog;
+use crate::model::{Job, Policy};
+use crate::planning::build::feasible;
+use crate::planning::solve::{Effort, SolverError};
+use std::collections::BTreeSet;
+
+/// Lines that clash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// In the order of policy and job; empty: there is no plan even without any of the lines.
+    pub constraints: Vec<Clashing>,
+    /// No smaller set of lines clashes; false: the search for one was given up.
+    pub smallest: bool,
+    /// Lines that were not written, each of which would be enough to change.
+    pub defaults: Vec<Clashing>,
+}
+
+/// A line that clashes with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clashing {
+    pub constraint: Constraint,
+    /// Without this line there is a plan; false: other lines clash as well.
+    pub enough: bool,
+    /// What it would have to say; if it alone is not enough: so that it does not clash with the
+    /// other lines of this set. None: that was too much work.
+    pub relaxation: Option<Relaxation>,
+}
+
+/// Questions that may be asked while looking for something smaller, for jobs of few stages; it
+/// falls with their number.
+const QUESTIONS: usize = 2_000;
+/// Never fewer.
+const FEWEST_QUESTIONS: usize = 60;
+
+/// The smallest set of lines of a job and a policy for which there is no plan. An error if a time limit is over
+/// before the search begins.
+pub fn conflict(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<Conflict, SolverError> {
+    if effort.should_stop() {
+        return Err(SolverError("the time limit left nothing for the search for lines that clash".to_owned()));
+    }
+    let mut constraints = written_constraints(job, policy);
+    let job = &leave_forbidden_outputs(job, policy);
+    let oracle = Oracle { job, policy, catalog, effort };
+    if !oracle.feasible_without(constraints.iter())? {
+        // What was written is not to blame, or not alone.
+        constraints.extend(default_constraints(policy));
+        if !oracle.feasible_without(constraints.iter())? {
+            return Ok(Conflict { constraints: Vec::new(), smallest: true, defaults: Vec::new() });
+        }
+    }
+    let mut search = Search::new(&oracle, &constraints);
+    let (found, smallest) = match search.smallest() {
+        Ok(found) => found,
+        // All lines together clash: that is known, and for less there is no time.
+        Err(_) if effort.should_stop() => ((0..constraints.len()).collect(), false),
+        Err(error) => return Err(error),
+    };
+    let mut clashing = Vec::new();
+    for index in &found {
+        let constraint = &constraints[*index];
+        if effort.should_stop() {
+            clashing.push(Clashing { constraint: constraint.clone(), enough: false, relaxation: None });
+            continue;
+        }
+        let enough = oracle.feasible_without([constraint])?;
+        // If other lines clash too, only those of this set are looked at.
+        let others = constraints.iter().enumerate().filter(|(other, _)| !enough && !found.contains(other));
+        let dropped: Vec<&Constraint> = others.map(|(_, constraint)| constraint).collect();
+        let (job, policy) = without_constraints(job, policy, dropped);
+        let relaxation = relax(constraint, &job, &policy, catalog, effort)?;
+        clashing.push(Clashing { constraint: constraint.clone(), enough, relaxation });
+    }
+    let mut changeable = Vec::new();
+    for constraint in default_constraints(policy).into_iter().filter(|constraint| !constraints.contains(constraint)) {
+        if effort.should_stop() {
+            break;
+        }
+        if oracle.feasible_without([&constraint])? {
+            let relaxation = relax(&constraint, job, policy, catalog, effort)?;
+            changeable.push(Clashing { constraint, enough: true, relaxation });
+        }
+    }
+    Ok(Conflict { constraints: clashing, smallest, defaults: changeable })
+}
+
+/// Answers whether there is a plan without some lines.
+pub(super) struct Oracle<'a> {
+    pub job: &'a Job,
+    pub policy: &'a Policy,
+    pub catalog: &'a Catalog,
+    pub effort: &'a Effort,
+}
+
+impl Oracle<'_> {
+    fn feasible_without<'l>(&self, dropped: impl IntoIterator<Item = &'l Constraint>) -> Result<bool, SolverError> {
+        let (job, policy) = without_constraints(self.job, self.policy, dropped);
+        feasible(&job, &policy, self.catalog, self.effort)
+    }
+}
+
+/// The search for a smallest set that clashes. All lines together clash, none alone do not.
+struct Search<'a> {
+    oracle: &'a Oracle<'a>,
+    constraints: &'a [Constraint],
+    /// Sets for which there is a plan, and sets that clash: what is inside the former, or around
+    /// the latter, need not be asked.
+    possible: Vec<BTreeSet<usize>>,
+    clashing: Vec<BTreeSet<usize>>,
+    questions: usize,
+}
+
+impl<'a> Search<'a> {
+    fn new(oracle: &'a Oracle<'a>, constraints: &'a [Constraint]) -> Self {
+        let questions = (QUESTIONS / oracle.job.stages.len().max(1)).max(FEWEST_QUESTIONS);
+        Self { oracle, constraints, possible: Vec::new(), clashing: Vec::new(), questions }
+    }
+
+    /// Whether there is a plan that keeps these lines, all others left out.
+    fn feasible(&mut self, kept: &BTreeSet<usize>) -> Result<bool, SolverError> {
+        if self.possible.iter().any(|known| kept.is_subset(known)) {
+            return Ok(true);
+        }
+        if self.clashing.iter().any(|known| known.is_subset(kept)) {
+            return Ok(false);
+        }
+        if self.oracle.effort.should_stop() {
+            return Err(SolverError("the time limit ended the search for lines that clash".to_owned()));
+        }
+        self.questions = self.questions.saturating_sub(1);
+        let dropped = self.constraints.iter().enumerate().filter(|(index, _)| !kept.contains(index));
+        let answer = self.oracle.feasible_without(dropped.map(|(_, constraint)| constraint))?;
+        let known = if answer { &mut self.possible } else { &mut self.clashing };
+        known.push(kept.clone());
+        Ok(answer)
+    }
+
+    /// A set that clashes, and whether it is a smallest one; if not, it is still one of which
+    /// every line is needed.
+    fn smallest(&mut self) -> Result<(BTreeSet<usize>, bool), SolverError> {
+        let all: Vec<usize> = (0..self.constraints.len()).collect();
+        let minimal = self.minimal(&BTreeSet::new(), false, &all)?;
+        let mut groups: Vec<BTreeSet<usize>> = Vec::new();
+        loop {
+            let Some(least) = hitting_set::smallest(&groups) else { return Ok((minimal, false)) };
+            if least.len() >= minimal.len() {
+                return Ok((minimal, true));
+            }
+            if self.questions == 0 {
+                return Ok((minimal, false));
+            }
+            if !self.feasible(&least)? {
+                return Ok((least, true));
+            }
+            let mut kept = least;
+            let rest: Vec<usize> = all.iter().copied().filter(|index| !kept.contains(index)).collect();
+            let mut group = BTreeSet::new();
+            self.grow(&mut kept, &rest, &mut group)?;
+            groups.push(group);
+        }
+    }
+
+    /// Of `constraints`, a least set that clashes together with `kept` (Junker: QuickXplain, AAAI 2004).
+    /// `grown`: lines were added to `kept` since it was last asked.
+    fn minimal(
+        &mut self,
+        kept: &BTreeSet<usize>,
+        grown: bool,
+        constraints: &[usize],
+    ) -> Result<BTreeSet<usize>, SolverError> {
+        if grown && !self.feasible(kept)? {
+            return Ok(BTreeSet::new());
+        }
+        if let [constraint] = constraints {
+            return Ok(BTreeSet::from([*constraint]));
+        }
+        let (first, second) = constraints.split_at(constraints.len() / 2);
+        let with_first: BTreeSet<usize> = kept.iter().chain(first).copied().collect();
+        let of_second = self.minimal(&with_first, !first.is_empty(), second)?;
+        let with_second: BTreeSet<usize> = kept.union(&of_second).copied().collect();
+        let of_first = self.minimal(&with_second, !of_second.is_empty(), first)?;
+        Ok(of_first.union(&of_second).copied().collect())
+    }
+
+    /// Adds to `kept` what can be added of `rest`, as much at a time as possible; what cannot
+    /// goes to `group`.
+    fn grow(
+        &mut self,
+        kept: &mut BTreeSet<usize>,
+        rest: &[usize],
+        group: &mut BTreeSet<usize>,
+    ) -> Result<(), SolverError> {
+        let with: BTreeSet<usize> = kept.iter().chain(rest).copied().collect();
+        if self.feasible(&with)? {
+            *kept = with;
+            return Ok(());
+        }
+        if let [constraint] = rest {
+            group.insert(*constraint);
+            return Ok(());
+        }
+        let (first, second) = rest.split_at(rest.len() / 2);
+        self.grow(kept, first, group)?;
+        if second.is_empty() { Ok(()) } else { self.grow(kept, second, group) }
+    }
+}

@@ -1,0 +1,330 @@
+//! Why a plan is as it is: what every stage chose from, what it would do without its offer, and
+//! what every rule costs. All figures are optima of the problem with one thing changed.
+
+use super::constraints::{
+    Constraint, ConstraintFile, ConstraintKind, Need, default_constraints, without_constraints, written_constraints,
+};
+use crate::catalog::Catalog;
+use crate::model::{ArtifactRef, Dataset, Job, Millis, Objective, Offer, Policy, Rate, Work};
+use crate::plan::{Plan, PlannedStage, millis, money};
+use crate::planning::build::{Figures, labels, optimum};
+use crate::planning::compile::{self, Compiled, base_name};
+use crate::planning::problem::Instance;
+use crate::planning::solve::{self, Effort, Highs, Outcome, Solved, SolverError};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Stages of a plan that are explained when none is named.
+const STAGES: usize = 24;
+/// Of a plan with more: those that cost most.
+const DEAREST: usize = 8;
+
+/// Why a plan is as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// In the plan's order.
+    pub stages: Vec<Why>,
+    /// Stages that were left out, because they cost least.
+    pub left_out: usize,
+    /// Every rule of the policy, and what of the job is not about one stage's machine; with a
+    /// stage named also its needs.
+    pub rules: Vec<Ruled>,
+}
+
+/// Why a stage is where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// Its name in the plan.
+    pub stage: String,
+    /// Offers of the catalog.
+    pub offers: u64,
+    /// Of these, those that meet its needs.
+    pub fitting: u64,
+    /// Lines that leave fewer, in turn, with how many are left.
+    pub left: Vec<(Constraint, u64)>,
+    /// The best plan with this stage in any other place.
+    pub elsewhere: Option<Elsewhere>,
+    /// When its offer would leave the plan.
+    pub break_even: BreakEven,
+}
+
+/// A stage in another place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub offer: Offer,
+    pub figures: Figures,
+    /// Stages other than this one that would take another offer too.
+    pub moved: usize,
+    /// Deadline and budget allow no other place: this is the best without them.
+    pub beyond: bool,
+}
+
+/// At what price of its offer a stage would take another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BreakEven {
+    /// Up to this rate per machine and hour the plan costs no more than the best without the
+    /// offer, whose figures these are, and the offer that this stage takes in it.
+    At { rate: Rate, figures: Figures, offer: Offer },
+    /// There is no plan without it.
+    Never,
+    /// Time comes first, and without the offer the plan would take this much longer.
+    Slower(Millis),
+}
+
+/// The price of one rule: the best plan without it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ruled {
+    pub constraint: Constraint,
+    /// Whether the rule was not written, but holds all the same.
+    pub default: bool,
+    /// The best plan without it.
+    pub free: Figures,
+}
+
+/// Why the inputs cannot explain the plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExplainError {
+    #[error("stage `{0}` of the plan takes an offer that it may not take under these inputs")]
+    Foreign(String),
+    #[error(transparent)]
+    Solver(#[from] SolverError),
+}
+
+/// Explains a plan of these inputs; `named`: names of stages of the plan, or none for all.
+pub fn explain(
+    plan: &Plan,
+    named: &BTreeSet<&str>,
+    (job, policy, catalog): (&Job, &Policy, &Catalog),
+    effort: &Effort,
+) -> Result<Explanation, ExplainError> {
+    let foreign =
+        |plan: &Plan| ExplainError::Foreign(plan.stages.first().map(|stage| stage.name.clone()).unwrap_or_default());
+    let given = job;
+    let job = &sent_as_planned(given, plan);
+    let compiled = compile::compile(job, policy, catalog).map_err(|_| foreign(plan))?;
+    let constraints = offer_lines(given, policy);
+    let case = Case { plan, given, job, policy, catalog, compiled: &compiled, effort, constraints };
+    let mut chosen: Vec<&PlannedStage> =
+        plan.stages.iter().filter(|stage| named.is_empty() || named.contains(stage.name.as_str())).collect();
+    let mut dear: Vec<&PlannedStage> = chosen.clone();
+    dear.sort_by_key(|stage| (std::cmp::Reverse(stage.cost_micro_usd), &stage.name));
+    let count = chosen.len();
+    dear.truncate(if count <= STAGES { STAGES } else { DEAREST });
+    chosen.retain(|stage| dear.contains(stage));
+    let stages: Vec<Why> = chosen.iter().map(|stage| case.why(stage)).collect::<Result<_, _>>()?;
+    let asked: BTreeSet<&str> = named.iter().map(|name| base_name(name)).collect();
+    let left_out = count - stages.len();
+    Ok(Explanation { stages, left_out, rules: case.rules(&asked)? })
+}
+
+/// The job with every output sent where the plan sends it: without an offer or a rule it would be
+/// another work if more or fewer results came home.
+fn sent_as_planned(job: &Job, plan: &Plan) -> Job {
+    let mut job = job.clone();
+    for stage in &plan.stages {
+        for (name, destination) in &stage.outputs {
+            let output = ArtifactRef::Output { stage: base_name(&stage.name).to_owned(), name: name.clone() };
+            job.outputs.entry(output).or_insert(*destination);
+        }
+    }
+    job
+}
+
+/// Lines that decide about single offers: what follows the needs.
+fn offer_lines(job: &Job, policy: &Policy) -> Vec<Constraint> {
+    let all = default_constraints(policy).into_iter().chain(written_constraints(job, policy));
+    let whole = |constraint: &Constraint| {
+        matches!(constraint.kind, ConstraintKind::Deadline | ConstraintKind::Budget | ConstraintKind::Spread(_))
+    };
+    all.filter(|constraint| !whole(constraint)).collect()
+}
+
+struct Case<'a> {
+    plan: &'a Plan,
+    /// As it is written; `job` also says where the plan sends outputs.
+    given: &'a Job,
+    job: &'a Job,
+    policy: &'a Policy,
+    catalog: &'a Catalog,
+    compiled: &'a Compiled,
+    effort: &'a Effort,
+    constraints: Vec<Constraint>,
+}
+
+impl Case<'_> {
+    fn why(&self, stage: &PlannedStage) -> Result<Why, ExplainError> {
+        let foreign = || ExplainError::Foreign(stage.name.clone());
+        let index = self.compiled.stages.binary_search(&stage.name).map_err(|_| foreign())?;
+        let takes = |tag: usize| {
+            let offer = &self.catalog.offers[self.compiled.candidates[index][tag].offer];
+            let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
+            place.name == stage.place
+                && machine.instance_type == stage.instance_type
+                && offer.purchase == stage.purchase
+        };
+        let choices = &self.compiled.instance.stages[index].choices;
+        let choice = choices.iter().find(|choice| takes(choice.tag)).ok_or_else(foreign)?;
+        let offer = self.compiled.candidates[index][choice.tag].offer;
+        let (fitting, left) = self.funnel(base_name(&stage.name));
+        Ok(Why {
+            stage: stage.name.clone(),
+            offers: self.catalog.offers.len() as u64,
+            fitting,
+            left,
+            elsewhere: self.elsewhere(index, choice.site)?,
+            break_even: self.break_even(&stage.name, offer)?,
+        })
+    }
+
+    /// How many offers meet a stage's needs, and how many are left after each line.
+    fn funnel(&self, name: &str) -> (u64, Vec<(Constraint, u64)>) {
+        let Some(alone) = self.alone(name) else { return (0, Vec::new()) };
+        let of_stage =
+            |constraint: &&Constraint| constraint.file == ConstraintFile::Policy || constraint.stage() == Some(name);
+        let rest: Vec<&Constraint> = self.constraints.iter().filter(of_stage).collect();
+        let (needs, mut rest): (Vec<&Constraint>, Vec<&Constraint>) =
+            rest.into_iter().partition(|constraint| matches!(constraint.kind, ConstraintKind::Need(..)));
+        let count = |dropped: &[&Constraint]| {
+            let (job, policy) = without_constraints(&alone, self.policy, dropped.iter().copied());
+            let policy = Policy { deadline: None, budget: None, ..policy };
+            compile::compile(&job, &policy, self.catalog).map_or(0, |compiled| compiled.counts.candidates)
+        };
+        drop(needs);
+        let fitting = count(&rest);
+        let mut before = fitting;
+        let mut left = Vec::new();
+        while !rest.is_empty() {
+            let constraint = rest.remove(0);
+            let now = count(&rest);
+            if now != before {
+                left.push((constraint.clone(), now));
+            }
+            before = now;
+        }
+        (fitting, left)
+    }
+
+    /// The job with one stage only, which reads data with the labels that it reads in the whole.
+    fn alone(&self, name: &str) -> Option<Job> {
+        const DATA: &str = "data";
+        let mut stage = self.job.stages.get(name)?.clone();
+        let labels = labels(self.job).remove(name).unwrap_or_default();
+        let at = self.catalog.places.first()?.name.clone();
+        stage.reads = BTreeSet::from([crate::model::ArtifactRef::Dataset(DATA.to_owned())]);
+        stage.after.clear();
+        stage.removes.clear();
+        stage.count = 1;
+        let dataset = Dataset { at, path: None, size: crate::model::Bytes(0), labels };
+        Some(Job {
+            datasets: BTreeMap::from([(DATA.to_owned(), dataset)]),
+            stages: BTreeMap::from([(name.to_owned(), stage)]),
+            spread: Vec::new(),
+            outputs: BTreeMap::new(),
+            ..self.job.clone()
+        })
+    }
+
+    /// The best plan with a stage anywhere but at a site.
+    fn elsewhere(&self, stage: usize, site: usize) -> Result<Option<Elsewhere>, ExplainError> {
+        let mut instance: Instance = self.compiled.instance.clone();
+        instance.stages[stage].choices.retain(|choice| choice.site != site);
+        if instance.stages[stage].choices.is_empty() {
+            return Ok(None);
+        }
+        let mut found = solve::solve(&instance, &Highs, self.effort)?;
+        let beyond = matches!(found, Outcome::Infeasible(_));
+        if beyond {
+            instance.deadline = None;
+            instance.budget = None;
+            found = solve::solve(&instance, &Highs, self.effort)?;
+        }
+        let Outcome::Solved(solved) = found else { return Ok(None) };
+        let offers: Vec<Offer> = (0..self.compiled.stages.len())
+            .map(|stage| {
+                let tag = instance.stages[stage].choices[solved.picks[stage]].tag;
+                self.catalog.offers[self.compiled.candidates[stage][tag].offer]
+            })
+            .collect();
+        let other = |planned: &&PlannedStage| {
+            let Ok(index) = self.compiled.stages.binary_search(&planned.name) else { return false };
+            index != stage && !self.is(&offers[index], planned)
+        };
+        let moved = self.plan.stages.iter().filter(other).count();
+        Ok(Some(Elsewhere { offer: offers[stage], figures: figures(&solved), moved, beyond }))
+    }
+
+    fn is(&self, offer: &Offer, planned: &PlannedStage) -> bool {
+        self.catalog.place(offer).name == planned.place
+            && self.catalog.machine(offer).instance_type == planned.instance_type
+            && offer.purchase == planned.purchase
+    }
+
+    /// The rate up to which a plan with an offer costs no more than the best without it.
+    fn break_even(&self, stage: &str, offer: usize) -> Result<BreakEven, ExplainError> {
+        let taken = self.catalog.offers[offer];
+        let mut catalog = self.catalog.clone();
+        catalog.offers.remove(offer);
+        let Some(free) = optimum(self.job, self.policy, &catalog, self.effort)? else { return Ok(BreakEven::Never) };
+        let totals = &self.plan.totals;
+        if self.policy.minimize == Objective::Time && free.figures.makespan > totals.makespan_ms {
+            return Ok(BreakEven::Slower(free.figures.makespan - totals.makespan_ms));
+        }
+        // All machines of the offer become dearer at once.
+        let takers: Vec<&PlannedStage> = self.plan.stages.iter().filter(|planned| self.is(&taken, planned)).collect();
+        let cost = |rate: i64| -> i128 {
+            let of = |planned: &&PlannedStage| match &planned.usage {
+                Some(usage) => usage.unit.cost(Rate(rate), usage.quantity),
+                None => Rate(rate).cost(planned.nodes, planned.billed_ms),
+            };
+            takers.iter().map(|planned| i128::from(of(planned).0)).sum()
+        };
+        let worth = |time: Millis| i128::from(self.policy.hour.unwrap_or_default().cost(1, time).0);
+        let saved = i128::from(free.figures.cost.0) - i128::from(totals.cost_micro_usd.0)
+            + worth(free.figures.makespan)
+            - worth(totals.makespan_ms);
+        let limit = cost(taken.rate.0) + saved;
+        // The greatest rate within the limit.
+        let (mut low, mut high) = (0_i64, i64::MAX / 4);
+        while low < high {
+            let middle = low + (high - low + 1) / 2;
+            if cost(middle) <= limit { low = middle } else { high = middle - 1 }
+        }
+        let other = free.offers.get(base_name(stage)).and_then(|offers| offers.first());
+        let Some(other) = other else { return Ok(BreakEven::Never) };
+        Ok(BreakEven::At { rate: Rate(low), figures: free.figures, offer: *other })
+    }
+
+    /// Whether the job says how long a stage runs only on what this need lists.
+    fn times_hang_on(&self, stage: &str, need: Need) -> bool {
+        let work = self.job.stages.get(stage).map(|stage| &stage.work);
+        need == Need::Accelerators && matches!(work, Some(Work::DurationBy(_)))
+    }
+
+    /// What each rule costs. Rules about one stage's machine are only priced for stages that
+    /// were asked for.
+    fn rules(&self, asked: &BTreeSet<&str>) -> Result<Vec<Ruled>, ExplainError> {
+        let defaults = default_constraints(self.policy).into_iter().map(|constraint| (constraint, true));
+        let constraints =
+            written_constraints(self.given, self.policy).into_iter().map(|constraint| (constraint, false));
+        let mut rules = Vec::new();
+        for (constraint, default) in constraints.chain(defaults) {
+            if let ConstraintKind::Need(stage, need) = &constraint.kind
+                && (!asked.contains(stage.as_str()) || self.times_hang_on(stage, *need))
+            {
+                continue;
+            }
+            let (job, policy) = without_constraints(self.job, self.policy, [&constraint]);
+            if let Some(free) = optimum(&job, &policy, self.catalog, self.effort)? {
+                rules.push(Ruled { constraint, default, free: free.figures });
+            }
+        }
+        Ok(rules)
+    }
+}
+
+fn figures(solved: &Solved) -> Figures {
+    Figures {
+        cost: money(solved.evaluation.cost()),
+        makespan: millis(solved.evaluation.makespan),
+        proven: solved.proof.optimal,
+    }
+}

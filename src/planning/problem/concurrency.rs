@@ -1,0 +1,227 @@
+//! What stages use together: quotas, also on stages that run at once, and stages kept apart.
+
+use super::instance::{Cap, Instance, Origin, Shape};
+use petgraph::Direction::Incoming;
+use petgraph::algo::maximum_flow::dinics;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+
+/// Returns what one choice of a stage uses of a cap.
+pub fn cap_usage(cap: &Cap, stage: usize, tag: usize) -> i64 {
+    let uses = &cap.uses[stage];
+    uses.binary_search_by_key(&tag, |(tag, _)| *tag).map_or(0, |index| uses[index].1)
+}
+
+/// Returns how far a placement is over its caps on all stages together; 0: within them.
+pub fn excess(instance: &Instance, picks: &[usize]) -> i64 {
+    let excess = |cap: &Cap| (usage_by_stage(instance, cap, picks).iter().sum::<i64>() - cap.limit).max(0);
+    instance.caps.iter().filter(|cap| !cap.concurrent).map(excess).sum()
+}
+
+/// A table of what the choices of an instance use of its caps, for those who look at many placements.
+pub struct Usage<'a> {
+    caps: &'a [Cap],
+    /// By stage and position of a choice: caps, rising, and what it uses of them.
+    of: Vec<Vec<Vec<(usize, i64)>>>,
+}
+
+impl<'a> Usage<'a> {
+    /// Looks up what every choice uses.
+    pub fn of(instance: &'a Instance) -> Self {
+        let mut of: Vec<Vec<Vec<(usize, i64)>>> =
+            instance.stages.iter().map(|stage| vec![Vec::new(); stage.choices.len()]).collect();
+        for (index, cap) in instance.caps.iter().enumerate() {
+            for ((stage, uses), of) in instance.stages.iter().zip(&cap.uses).zip(&mut of) {
+                for (tag, used) in uses {
+                    // Choices rise by tag; one that was dropped uses nothing.
+                    if let Ok(position) = stage.choices.binary_search_by_key(tag, |choice| choice.tag) {
+                        of[position].push((index, *used));
+                    }
+                }
+            }
+        }
+        Self { caps: &instance.caps, of }
+    }
+
+    /// How far a placement is over the caps on all stages together; 0: within them. The same as [`excess`].
+    pub fn excess(&self, picks: &[usize]) -> i64 {
+        if self.caps.is_empty() {
+            return 0;
+        }
+        let caps = self.caps.iter().zip(self.totals(picks)).filter(|(cap, _)| !cap.concurrent);
+        caps.map(|(cap, used)| (used - cap.limit).max(0)).sum()
+    }
+
+    /// By cap: what all stages together use.
+    pub fn totals(&self, picks: &[usize]) -> Vec<i64> {
+        let mut used = vec![0_i64; self.caps.len()];
+        for (of, position) in self.of.iter().zip(picks) {
+            of[*position].iter().for_each(|(cap, more)| used[*cap] += more);
+        }
+        used
+    }
+
+    /// Whether every cap still holds when one stage of a placement that keeps all of them takes another
+    /// choice; `totals` are those of the placement. `None`: a cap on stages that run at once holds only
+    /// if some of them wait for each other.
+    pub fn holds_after(&self, totals: &[i64], stage: usize, from: usize, to: usize) -> Option<bool> {
+        let before = |cap: usize| {
+            let of = &self.of[stage][from];
+            of.binary_search_by_key(&cap, |(cap, _)| *cap).map_or(0, |index| of[index].1)
+        };
+        let exceeded = |(cap, used): &&(usize, i64)| totals[*cap] - before(*cap) + used > self.caps[*cap].limit;
+        let mut exceeded = self.of[stage][to].iter().filter(exceeded).peekable();
+        match exceeded.peek().is_none() {
+            true => Some(true),
+            false if exceeded.any(|(cap, _)| !self.caps[*cap].concurrent) => Some(false),
+            false => None,
+        }
+    }
+}
+
+/// By stage: what its choice uses.
+fn usage_by_stage(instance: &Instance, cap: &Cap, picks: &[usize]) -> Vec<i64> {
+    let stages = instance.stages.iter().zip(picks).enumerate();
+    stages.map(|(stage, (choices, position))| cap_usage(cap, stage, choices.choices[*position].tag)).collect()
+}
+
+/// Stages that may run at once and together exceed a concurrent cap, with the cap's index.
+/// `None`: whatever the durations, no cap is ever exceeded.
+pub fn exceeded_cap(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<(usize, Vec<usize>)> {
+    let exceeded = |(index, cap): (usize, &Cap)| {
+        let uses = usage_by_stage(instance, cap, picks);
+        // Most placements use too little even if all ran at once.
+        if uses.iter().sum::<i64>() <= cap.limit {
+            return None;
+        }
+        let (most, stages) = heaviest_antichain(shape, &uses);
+        (most > cap.limit).then_some((index, stages))
+    };
+    instance.caps.iter().enumerate().filter(|(_, cap)| cap.concurrent).find_map(exceeded)
+}
+
+/// The stages of most weight of which none waits for another, and their weight.
+///
+/// Dilworth's theorem with weights: the heaviest antichain weighs as much as the least number of
+/// chains that cover every stage as often as its weight, which is the sum of the weights less a
+/// maximum flow between "before" and "after" (Fulkerson 1956).
+pub fn heaviest_antichain(shape: &Shape, weights: &[i64]) -> (i64, Vec<usize>) {
+    let heavy: Vec<usize> = (0..weights.len()).filter(|stage| weights[*stage] > 0).collect();
+    let below = descendants(shape);
+    let comparable = |a: usize, b: usize| below[a][b / 64] >> (b % 64) & 1 == 1;
+    // Nodes: source, sink, then "before" and "after" of every stage.
+    let mut network: DiGraph<(), u64> = DiGraph::new();
+    let source = network.add_node(());
+    let sink = network.add_node(());
+    let before: Vec<NodeIndex> = heavy.iter().map(|_| network.add_node(())).collect();
+    let after: Vec<NodeIndex> = heavy.iter().map(|_| network.add_node(())).collect();
+    let weight = |stage: usize| u64::try_from(weights[stage]).unwrap_or(0);
+    for (index, stage) in heavy.iter().enumerate() {
+        network.add_edge(source, before[index], weight(*stage));
+        network.add_edge(after[index], sink, weight(*stage));
+        // Never full: the cut that a maximum flow leaves is to run through stages alone.
+        for (other, _) in heavy.iter().enumerate().filter(|(_, later)| comparable(*stage, **later)) {
+            network.add_edge(before[index], after[other], u64::MAX);
+        }
+    }
+    let (most, flows) = dinics(&network, source, sink);
+    let total: i64 = heavy.iter().map(|stage| weights[*stage]).sum();
+    let reached = with_room(&network, source, &flows);
+    let free = |index: &usize| reached[before[*index].index()] && !reached[after[*index].index()];
+    let stages = (0..heavy.len()).filter(free).map(|index| heavy[index]).collect();
+    (total - i64::try_from(most).unwrap_or(total), stages)
+}
+
+/// By node: whether more could flow there from `source`.
+fn with_room(network: &DiGraph<(), u64>, source: NodeIndex, flows: &[u64]) -> Vec<bool> {
+    let mut reached = vec![false; network.node_count()];
+    reached[source.index()] = true;
+    let mut stack = vec![source];
+    while let Some(node) = stack.pop() {
+        let onward =
+            network.edges(node).filter(|edge| flows[edge.id().index()] < *edge.weight()).map(|edge| edge.target());
+        let back = network
+            .edges_directed(node, Incoming)
+            .filter(|edge| flows[edge.id().index()] > 0)
+            .map(|edge| edge.source());
+        for next in onward.chain(back).collect::<Vec<_>>() {
+            if !std::mem::replace(&mut reached[next.index()], true) {
+                stack.push(next);
+            }
+        }
+    }
+    reached
+}
+
+/// By stage, as bits: the stages that wait for it.
+fn descendants(shape: &Shape) -> Vec<Vec<u64>> {
+    let count = shape.inputs.len();
+    let mut below = vec![vec![0_u64; count.div_ceil(64)]; count];
+    for &stage in shape.order.iter().rev() {
+        let own = below[stage].clone();
+        for (origin, _) in &shape.inputs[stage] {
+            if let Origin::Stage(before) = origin {
+                below[*before].iter_mut().zip(&own).for_each(|(bits, own)| *bits |= own);
+                below[*before][stage / 64] |= 1 << (stage % 64);
+            }
+        }
+    }
+    below
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::planning::problem::samples::rich_instances;
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 500, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_set_that_may_run_at_once_is_heavier(
+            weights in prop::collection::vec(0..6_i64, 1..9),
+            arcs in prop::collection::vec((0..9_usize, 0..9_usize), 0..12),
+        ) {
+            let count = weights.len();
+            let mut inputs = vec![Vec::new(); count];
+            for (before, after) in arcs.into_iter().filter(|(a, b)| a < b && *b < count) {
+                inputs[after].push((Origin::Stage(before), None));
+            }
+            let shape = Shape { inputs, order: (0..count).collect() };
+            let below = descendants(&shape);
+            let waits = |a: usize, b: usize| below[a][0] >> b & 1 == 1;
+            let apart = |set: u32| {
+                let inside = |stage: &usize| set >> stage & 1 == 1;
+                (0..count).filter(inside).all(|a| (0..count).filter(inside).all(|b| !waits(a, b)))
+            };
+            let weight = |set: u32| (0..count).filter(|stage| set >> stage & 1 == 1).map(|stage| weights[stage]).sum::<i64>();
+            let expected = (0..1_u32 << count).filter(|set| apart(*set)).map(weight).max().unwrap();
+            let (most, stages) = heaviest_antichain(&shape, &weights);
+            prop_assert_eq!(most, expected);
+            let set = stages.iter().fold(0, |set, stage| set | 1 << stage);
+            prop_assert!(apart(set));
+            prop_assert_eq!(weight(set), expected);
+        }
+
+        #[test]
+        fn what_is_looked_up_before_is_what_is_summed_up(instance in rich_instances()) {
+            let usage = Usage::of(&instance);
+            for number in 0..3 {
+                let picks: Vec<usize> = instance.stages.iter().map(|stage| number % stage.choices.len()).collect();
+                prop_assert_eq!(usage.excess(&picks), excess(&instance, &picks));
+                let shape = instance.shape();
+                let holds = |picks: &[usize]| excess(&instance, picks) == 0 && exceeded_cap(&instance, &shape, picks).is_none();
+                for stage in (0..picks.len()).filter(|_| holds(&picks)) {
+                    let mut moved = picks.clone();
+                    moved[stage] = (picks[stage] + 1) % instance.stages[stage].choices.len();
+                    let found = usage.holds_after(&usage.totals(&picks), stage, picks[stage], moved[stage]);
+                    let over_all = excess(&instance, &moved) > 0;
+                    prop_assert!(found.is_none_or(|found| found == holds(&moved)), "{found:?} {over_all}");
+                    prop_assert!(found.is_some() || !over_all);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The exact figures of a finished placement: the only place where they are computed while
+//! planning. Solvers' own floating-point figures are never used.
+
+use super::instance::{Artifact, Instance, Origin, Shape, StageChoices};
+use super::routes::{self, Routes};
+use crate::model::units::{MS_PER_HOUR, div_half_even};
+use crate::model::{Bytes, DataRate, Objective};
+use std::collections::BTreeSet;
+
+/// Cost and schedule of one placement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluation {
+    pub compute: i64,
+    /// Keeping artifacts, where they are made and at every place that they are copied to.
+    pub storage: i64,
+    pub egress: i64,
+    pub makespan: i64,
+    /// By stage.
+    pub start: Vec<i64>,
+    pub end: Vec<i64>,
+    /// Every paid or free transfer to another site, by artifact, then by destination.
+    pub transfers: Vec<Transfer>,
+}
+
+/// One artifact brought to one other site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    pub artifact: usize,
+    /// A site that has the artifact by `start`: its origin, or one that gets a copy too.
+    pub from: usize,
+    pub to: usize,
+    pub start: i64,
+    pub duration: i64,
+    /// The egress cost; in a pool with tiers, the share of this transfer when transfers are counted in their order.
+    pub cost: i64,
+    /// The price of the last gigabyte, counted like `cost`.
+    pub last_rate: DataRate,
+    /// The cost of keeping the artifact at `to`.
+    pub kept: i64,
+}
+
+impl Evaluation {
+    /// Compute, storage and egress.
+    pub fn cost(&self) -> i64 {
+        self.compute + self.storage + self.egress
+    }
+}
+
+/// Returns what a makespan is worth to `instance`, in micro-USD.
+pub fn worth(instance: &Instance, makespan: i64) -> i64 {
+    let worth = div_half_even(i128::from(makespan) * i128::from(instance.hour), MS_PER_HOUR);
+    i64::try_from(worth).unwrap_or(i64::MAX)
+}
+
+impl Instance {
+    /// Returns the figure that is minimised: the makespan, or the cost and what the makespan is worth.
+    pub fn score(&self, evaluation: &Evaluation) -> i64 {
+        match self.minimize {
+            Objective::Cost => evaluation.cost().saturating_add(worth(self, evaluation.makespan)),
+            Objective::Time => evaluation.makespan,
+        }
+    }
+
+    /// By how much stages end after their own deadlines, in sum; the job's deadline is not in it.
+    pub fn lateness(&self, evaluation: &Evaluation) -> i64 {
+        let late = |(stage, end): (&StageChoices, &i64)| stage.deadline.map_or(0, |deadline| (end - deadline).max(0));
+        self.stages.iter().zip(&evaluation.end).map(late).sum()
+    }
+}
+
+/// Cost and schedule when stage `s` takes `instance.stages[s].choices[picks[s]]`, every copy on
+/// its cheapest way ([`routes::cheapest`]), or all straight from their origins if that alone keeps
+/// the deadlines, or is better. `None` if a copy would use a forbidden way.
+pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<Evaluation> {
+    let routes = routes::cheapest(instance, picks);
+    let cheap = evaluate_on(instance, shape, picks, &routes)?;
+    let timed = instance.deadline.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
+    let may_differ =
+        timed || instance.hour != 0 || instance.minimize == Objective::Time || !instance.links.pools.is_empty();
+    if routes.is_empty() || !may_differ {
+        return Some(cheap);
+    }
+    let straight = evaluate_on(instance, shape, picks, &Routes::new())?;
+    let rank = |found: &Evaluation| {
+        let late = instance.deadline.map_or(0, |deadline| (found.makespan - deadline).max(0));
+        let over = instance.budget.map_or(0, |budget| (found.cost() - budget).max(0));
+        (late + instance.lateness(found), over, instance.score(found), found.cost(), found.makespan)
+    };
+    Some(if rank(&straight) < rank(&cheap) { straight } else { cheap })
+}
+
+/// Evaluates a placement as [`evaluate`] does, with transfers on given routes; what is not in `routes` comes from its origin. `None` also
+/// if a transfer would come from where nobody reads the artifact.
+pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> Option<Evaluation> {
+    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+    let count = instance.stages.len();
+    let (start, end) = schedule(instance, shape, picks, routes);
+    let mut volumes: Vec<u64> = instance.links.pools.iter().map(|pool| pool.used.0).collect();
+    let mut transfers = Vec::new();
+    for (index, artifact) in instance.artifacts.iter().enumerate() {
+        let (origin, ready) = match artifact.origin {
+            Origin::Site(from) => (from, 0),
+            Origin::Stage(stage) => (site(stage), end[stage]),
+        };
+        let holders = routes::destinations(artifact, origin, site);
+        for &to in &holders {
+            let from = match routes.get(&(index, to)) {
+                // Whoever has no copy of its own cannot hand one on.
+                Some(holder) if !holders.contains(holder) => return None,
+                Some(holder) => *holder,
+                None => origin,
+            };
+            let price = &instance.links.tariffs[usize::from(instance.links.class(from, to)?)];
+            let kept = price.kept(artifact.bytes);
+            let (cost, last_rate) = match price.pool {
+                Some(pool) => {
+                    let before = volumes[usize::from(pool)];
+                    let after = before.saturating_add(artifact.bytes.0);
+                    volumes[usize::from(pool)] = after;
+                    let tariff = &instance.links.pools[usize::from(pool)].tariff;
+                    let cost = tariff.cost(Bytes(after)).0 - tariff.cost(Bytes(before)).0;
+                    (cost, tariff.last_rate(Bytes(after)))
+                }
+                None => (price.cost(artifact.bytes) - kept, price.tariff.last_rate(artifact.bytes)),
+            };
+            let start = ready + travel(instance, routes, index, origin, from);
+            let duration = instance.links.time(from, to, artifact.link_bytes);
+            transfers.push(Transfer { artifact: index, from, to, start, duration, cost, last_rate, kept });
+        }
+    }
+    let chosen = || (0..count).map(|stage| instance.stages[stage].choices[picks[stage]]);
+    let compute = chosen().map(|choice| choice.cost - choice.storage).sum();
+    let storage = chosen().map(|choice| choice.storage).sum::<i64>()
+        + transfers.iter().map(|transfer| transfer.kept).sum::<i64>();
+    let egress = transfers.iter().map(|transfer| transfer.cost).sum();
+    let makespan = end.iter().copied().max().unwrap_or(0);
+    Some(Evaluation { compute, storage, egress, makespan, start, end, transfers })
+}
+
+/// By stage: when it starts and ends.
+fn schedule(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> (Vec<i64>, Vec<i64>) {
+    let (mut start, mut end) = (vec![0_i64; picks.len()], vec![0_i64; picks.len()]);
+    for &stage in &shape.order {
+        let choice = instance.stages[stage].choices[picks[stage]];
+        start[stage] = ready(instance, shape, routes, picks, &end, stage, choice.site);
+        end[stage] = start[stage] + choice.duration;
+    }
+    (start, end)
+}
+
+/// Who waits for each stage, and the order of all.
+#[derive(Clone, Debug)]
+pub struct Followers {
+    after: Vec<Vec<usize>>,
+    /// By stage: its place in the order.
+    rank: Vec<usize>,
+}
+
+impl Followers {
+    pub fn new(shape: &Shape) -> Self {
+        let mut after = vec![Vec::new(); shape.inputs.len()];
+        for (stage, inputs) in shape.inputs.iter().enumerate() {
+            for (origin, _) in inputs {
+                if let Origin::Stage(before) = origin {
+                    after[*before].push(stage);
+                }
+            }
+        }
+        let mut rank = vec![0; shape.order.len()];
+        shape.order.iter().enumerate().for_each(|(at, stage)| rank[*stage] = at);
+        Self { after, rank }
+    }
+
+    /// Ends by stage when `stage` alone was picked anew, where all copies come straight from their
+    /// origins; `end`: those before. Only what its change reaches is looked at.
+    pub fn moved(&self, instance: &Instance, shape: &Shape, picks: &[usize], end: &[i64], stage: usize) -> Vec<i64> {
+        let mut end = end.to_vec();
+        let mut open = BTreeSet::from([(self.rank[stage], stage)]);
+        while let Some((_, next)) = open.pop_first() {
+            let choice = instance.stages[next].choices[picks[next]];
+            let new = ready(instance, shape, &Routes::new(), picks, &end, next, choice.site) + choice.duration;
+            // Those after the stage itself wait for its copies from another site.
+            if std::mem::replace(&mut end[next], new) != new || next == stage {
+                open.extend(self.after[next].iter().map(|after| (self.rank[*after], *after)));
+            }
+        }
+        end
+    }
+}
+
+/// When a stage could start at the site `to`: when all that it waits for has arrived there. Of the
+/// stages before it, only picks and ends are looked at.
+pub fn ready(
+    instance: &Instance,
+    shape: &Shape,
+    routes: &Routes,
+    picks: &[usize],
+    end: &[i64],
+    stage: usize,
+    to: usize,
+) -> i64 {
+    let arrivals = shape.inputs[stage].iter().map(|(origin, artifact)| {
+        let (from, ready) = match origin {
+            Origin::Site(from) => (*from, 0),
+            Origin::Stage(before) => (instance.stages[*before].choices[picks[*before]].site, end[*before]),
+        };
+        ready + artifact.map_or(0, |artifact| travel(instance, routes, artifact, from, to))
+    });
+    arrivals.max().unwrap_or(0)
+}
+
+/// From when an artifact is ready until it has arrived.
+fn travel(instance: &Instance, routes: &Routes, artifact: usize, origin: usize, to: usize) -> i64 {
+    let bytes = instance.artifacts[artifact].link_bytes;
+    if routes.is_empty() {
+        return instance.links.time(origin, to, bytes);
+    }
+    let mut at = to;
+    let mut time = 0;
+    // Routes are trees; were they not, the walk would end all the same.
+    for _ in 0..=routes.len() {
+        match routes.get(&(artifact, at)).filter(|_| at != origin) {
+            None => break,
+            Some(holder) => {
+                time += instance.links.time(*holder, at, bytes);
+                at = *holder;
+            }
+        }
+    }
+    time + instance.links.time(origin, at, bytes)
+}
+
+/// By stage: the artifacts that it makes or reads.
+pub fn artifacts_by_stage(instance: &Instance) -> Vec<Vec<usize>> {
+    let mut by_stage = vec![Vec::new(); instance.stages.len()];
+    for (index, artifact) in instance.artifacts.iter().enumerate() {
+        if let Origin::Stage(stage) = artifact.origin {
+            by_stage[stage].push(index);
+        }
+        artifact.readers.iter().for_each(|reader| by_stage[*reader].push(index));
+    }
+    by_stage
+}
+
+/// By artifact: the sites of its readers, and how many are there.
+pub fn spread(instance: &Instance, picks: &[usize]) -> Vec<Vec<(usize, usize)>> {
+    let site = |stage: &usize| instance.stages[*stage].choices[picks[*stage]].site;
+    let count = |artifact: &Artifact| {
+        let mut sites: Vec<usize> = artifact.readers.iter().map(site).collect();
+        sites.sort_unstable();
+        sites.chunk_by(|a, b| a == b).map(|chunk| (chunk[0], chunk.len())).collect()
+    };
+    instance.artifacts.iter().map(count).collect()
+}
+
+/// Returns what the transfers cost that a stage at the site `to` would cause, all other stages as they are
+/// picked, and each copy on its own, straight from its origin: those that it alone reads there,
+/// and all of what it makes. `None`: one of them is forbidden.
+pub fn caused(
+    instance: &Instance,
+    stage_artifacts: &[usize],
+    spread: &[Vec<(usize, usize)>],
+    picks: &[usize],
+    stage: usize,
+    to: usize,
+) -> Option<i64> {
+    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+    let mut cost = 0_i64;
+    for index in stage_artifacts {
+        let artifact = &instance.artifacts[*index];
+        let from = match artifact.origin {
+            Origin::Stage(maker) if maker == stage => {
+                for (reader, _) in spread[*index].iter().filter(|(reader, _)| *reader != to) {
+                    cost = cost.saturating_add(instance.links.cost(to, *reader, artifact.bytes)?);
+                }
+                continue;
+            }
+            Origin::Stage(maker) => site(maker),
+            Origin::Site(from) => from,
+        };
+        let there = spread[*index].iter().find(|(reader, _)| *reader == to).map_or(0, |(_, count)| *count);
+        if to != from && there <= usize::from(site(stage) == to) {
+            cost = cost.saturating_add(instance.links.cost(from, to, artifact.bytes)?);
+        }
+    }
+    Some(cost)
+}
+
+/// Returns what a stage and all transfers of its artifacts cost: the part of the total that
+/// its choice decides. More than anything for a forbidden way.
+pub fn local_cost(instance: &Instance, stage_artifacts: &[usize], picks: &[usize], stage: usize) -> i64 {
+    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+    let mut cost = instance.stages[stage].choices[picks[stage]].cost;
+    let mut paid: Vec<usize> = Vec::new();
+    for index in stage_artifacts {
+        let artifact = &instance.artifacts[*index];
+        let from = match artifact.origin {
+            Origin::Site(from) => from,
+            Origin::Stage(stage) => site(stage),
+        };
+        paid.clear();
+        for to in artifact.readers.iter().map(|reader| site(*reader)) {
+            if to == from || paid.contains(&to) {
+                continue;
+            }
+            paid.push(to);
+            let Some(copy) = instance.links.cost(from, to, artifact.bytes) else { return i64::MAX };
+            cost = cost.saturating_add(copy);
+        }
+    }
+    cost
+}

@@ -1,0 +1,239 @@
+//! The placement problem: every stage takes one of its choices; artifacts follow.
+
+use crate::model::units::MS_PER_HOUR;
+use crate::model::{Bandwidth, Bytes, Money, Objective, Tariff};
+
+/// A placement problem. Money is in micro-USD, time in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instance {
+    /// In canonical order; a stage's index is its number everywhere.
+    pub stages: Vec<StageChoices>,
+    /// Data that moves, in canonical order.
+    pub artifacts: Vec<Artifact>,
+    /// `(before, after)` pairs of stages without data between them.
+    pub precedence: Vec<(usize, usize)>,
+    /// Prices and speeds between sites.
+    pub links: Links,
+    pub minimize: Objective,
+    /// Latest end of the whole job.
+    pub deadline: Option<i64>,
+    /// Most that the whole job may cost.
+    pub budget: Option<i64>,
+    /// What an hour of makespan is worth, in micro-USD: with [`Objective::Cost`], the cost plus
+    /// this is minimised.
+    pub hour: i64,
+    /// Copies may come from sites other than their origin that get one too.
+    pub relays: bool,
+    /// Limits on what choices use together.
+    pub caps: Vec<Cap>,
+}
+
+/// A limit on the sum of what choices use: a quota, or stages kept apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cap {
+    /// For people who read the program, and the line that says so; opaque otherwise.
+    pub label: String,
+    pub limit: i64,
+    /// It binds only stages that may run at once, whatever their durations: every set of stages
+    /// of which none waits for another keeps it. Otherwise it binds all stages together.
+    pub concurrent: bool,
+    /// By stage: `(tag of a choice, what it uses)`, rising by tag; a choice that is not there
+    /// uses nothing.
+    pub uses: Vec<Vec<(usize, i64)>>,
+}
+
+/// The choices of one stage: never empty, in canonical order, which breaks ties.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StageChoices {
+    /// For people who read the program; opaque otherwise.
+    pub label: String,
+    pub choices: Vec<Choice>,
+    /// Latest end of this stage.
+    pub deadline: Option<i64>,
+}
+
+/// One choice of a stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Index of a site in [`Links`].
+    pub site: usize,
+    /// All that it costs wherever the other stages are: compute, and `storage` with it.
+    pub cost: i64,
+    /// The part of `cost` for keeping what the stage writes where it runs.
+    pub storage: i64,
+    pub duration: i64,
+    /// Place in an order of preference, 0 first: the sum over all stages is minimised before
+    /// anything else.
+    pub rank: i64,
+    /// Which choice this is for whoever made the instance; unique within the stage and rising.
+    pub tag: usize,
+}
+
+/// Data that is made in one place and read in others. It is paid for once per site that it is
+/// copied to, whatever number of readers it has there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// For people who read the program; opaque otherwise.
+    pub label: String,
+    pub origin: Origin,
+    pub bytes: Bytes,
+    /// What the way carries until a copy has arrived: the artifact, and what shares the link of one
+    /// machine with it. Copies take the time of so much.
+    pub link_bytes: Bytes,
+    /// Stages that read it, ascending.
+    pub readers: Vec<usize>,
+}
+
+/// Where an artifact comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The artifact lies at this site from the start.
+    Site(usize),
+    /// This stage makes it, where the stage runs.
+    Stage(usize),
+}
+
+/// Prices and speeds between sites, dense, by `from * sites + to`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    pub sites: usize,
+    /// By site, for people who read the program; opaque otherwise.
+    pub labels: Vec<String>,
+    /// Index into `tariffs`; `None`: this way may not be used.
+    pub tariff: Vec<Option<u16>>,
+    pub tariffs: Vec<Price>,
+    /// Volumes that are counted together.
+    pub pools: Vec<Pool>,
+    pub bandwidth: Vec<Bandwidth>,
+}
+
+/// The price of one transfer in a price class.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Price {
+    pub tariff: Tariff,
+    /// For keeping the copy at its destination.
+    pub keep: Tariff,
+    /// Index into [`Links::pools`]; `None`: every copy is priced on its own.
+    pub pool: Option<u16>,
+}
+
+/// One bill's volume: the tiers of its tariff run over all copies of all its classes together.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pool {
+    pub tariff: Tariff,
+    /// Volume already used.
+    pub used: Bytes,
+}
+
+impl Pool {
+    /// Returns what so many bytes cost on top of what is used already, in micro-USD.
+    pub fn cost_of_next(&self, bytes: Bytes) -> i64 {
+        let after = Bytes(self.used.0.saturating_add(bytes.0));
+        self.tariff.cost(after).0 - self.tariff.cost(self.used).0
+    }
+}
+
+impl Price {
+    /// Returns what one transfer costs in micro-USD, counted on its own from the first byte of the price list.
+    pub fn cost(&self, bytes: Bytes) -> i64 {
+        let Money(cost) = self.tariff.cost(bytes);
+        cost + self.kept(bytes)
+    }
+
+    /// Returns the part of a transfer's cost for keeping the artifact.
+    pub fn kept(&self, bytes: Bytes) -> i64 {
+        self.keep.cost(bytes).0
+    }
+}
+
+impl Links {
+    /// The price class of a way.
+    pub fn class(&self, from: usize, to: usize) -> Option<u16> {
+        self.tariff[from * self.sites + to]
+    }
+
+    /// Returns what a transfer costs; free inside a site. `None`: forbidden.
+    pub fn cost(&self, from: usize, to: usize, bytes: Bytes) -> Option<i64> {
+        if from == to {
+            return Some(0);
+        }
+        self.class(from, to).map(|class| self.class_cost(class, bytes))
+    }
+
+    /// What a copy costs in a price class if nothing else is sent with it. Tiers and a free allowance
+    /// are those of a month and an account: what was used already counts before it.
+    pub fn class_cost(&self, class: u16, bytes: Bytes) -> i64 {
+        let price = &self.tariffs[usize::from(class)];
+        match price.pool {
+            Some(pool) => self.pools[usize::from(pool)].cost_of_next(bytes) + price.kept(bytes),
+            None => price.cost(bytes),
+        }
+    }
+
+    /// How long a copy takes; no time inside a site.
+    pub fn time(&self, from: usize, to: usize, bytes: Bytes) -> i64 {
+        if from == to || bytes.0 == 0 {
+            return 0;
+        }
+        let time = self.bandwidth[from * self.sites + to].time(bytes);
+        // Ten thousand years: beyond every deadline, and far from overflow in sums.
+        const LONGEST: i64 = 10_000 * 366 * 24 * MS_PER_HOUR as i64;
+        i64::try_from(time.0).unwrap_or(LONGEST).min(LONGEST)
+    }
+}
+
+impl Instance {
+    /// Works out what depends on the DAG alone. The instance must be acyclic.
+    pub fn shape(&self) -> Shape {
+        let mut inputs = vec![Vec::new(); self.stages.len()];
+        for (index, artifact) in self.artifacts.iter().enumerate() {
+            for reader in &artifact.readers {
+                inputs[*reader].push((artifact.origin, Some(index)));
+            }
+        }
+        for (before, after) in &self.precedence {
+            inputs[*after].push((Origin::Stage(*before), None));
+        }
+        let order = order(&inputs);
+        Shape { inputs, order }
+    }
+
+    /// The number of choices over all stages.
+    pub fn size(&self) -> usize {
+        self.stages.iter().map(|stage| stage.choices.len()).sum()
+    }
+}
+
+/// The shape of the DAG, which no choice changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// By stage: where each input comes from, and the artifact, if it is more than order.
+    pub inputs: Vec<Vec<(Origin, Option<usize>)>>,
+    /// Stages so that each comes after all it waits for.
+    pub order: Vec<usize>,
+}
+
+fn order(inputs: &[Vec<(Origin, Option<usize>)>]) -> Vec<usize> {
+    let mut waiting = vec![0_usize; inputs.len()];
+    let mut next: Vec<Vec<usize>> = vec![Vec::new(); inputs.len()];
+    for (stage, inputs) in inputs.iter().enumerate() {
+        for (origin, _) in inputs {
+            if let Origin::Stage(before) = origin {
+                waiting[stage] += 1;
+                next[*before].push(stage);
+            }
+        }
+    }
+    let mut order: Vec<usize> = (0..inputs.len()).filter(|stage| waiting[*stage] == 0).collect();
+    let mut at = 0;
+    while at < order.len() {
+        for after in &next[order[at]] {
+            waiting[*after] -= 1;
+            if waiting[*after] == 0 {
+                order.push(*after);
+            }
+        }
+        at += 1;
+    }
+    order
+}

@@ -1,0 +1,244 @@
+//! Copies of artifacts, and what they cost.
+
+use super::{Builder, Relay, Terms};
+use crate::planning::problem::instance::{Artifact, Origin};
+use crate::planning::problem::price_groups::{PriceGroups, price_groups};
+use crate::planning::problem::routes;
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Builder<'_> {
+    /// Copies of one artifact, and what they cost.
+    pub(super) fn artifact(&mut self, index: usize, artifact: &Artifact) {
+        let destinations: Vec<usize> = {
+            let all: BTreeSet<usize> =
+                artifact.readers.iter().flat_map(|reader| self.at[*reader].keys().copied()).collect();
+            all.into_iter().collect()
+        };
+        let sources: Vec<usize> = match artifact.origin {
+            Origin::Site(site) => vec![site],
+            Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
+        };
+        let groups = price_groups(&self.instance.links, &sources, &destinations);
+        let priced = groups.class.iter().flatten().any(|class| class.is_none_or(|class| !self.free(class, artifact)));
+        if destinations.is_empty() || !priced {
+            return;
+        }
+        let present: Vec<Terms> = destinations.iter().map(|site| self.present(index, artifact, *site)).collect();
+        if artifact.readers.len() == 1 {
+            self.single(artifact, &sources, &destinations, &groups, &present);
+        } else {
+            self.multicast(index, artifact, &sources, &destinations, &groups, &present);
+        }
+    }
+
+    fn free(&self, class: u16, artifact: &Artifact) -> bool {
+        let price = &self.instance.links.tariffs[usize::from(class)];
+        price.pool.is_none() && price.cost(artifact.bytes) == 0
+    }
+
+    /// Charges a copy by its price class: at once, or as volume of its pool.
+    fn charge(&mut self, copy: usize, class: u16, artifact: &Artifact) {
+        let price = &self.instance.links.tariffs[usize::from(class)];
+        match price.pool {
+            None => self.cost.push((copy, price.cost(artifact.bytes))),
+            Some(pool) => {
+                self.cost.push((copy, price.kept(artifact.bytes)));
+                let bytes = i64::try_from(artifact.bytes.0).unwrap_or(i64::MAX);
+                self.volumes[usize::from(pool)].push((copy, bytes));
+            }
+        }
+    }
+
+    /// "The artifact is read at this site": the readers' own choices when only one may be here,
+    /// else a variable that each of them pulls up.
+    fn present(&mut self, index: usize, artifact: &Artifact, site: usize) -> Terms {
+        let readers: Vec<usize> =
+            artifact.readers.iter().copied().filter(|reader| self.at[*reader].contains_key(&site)).collect();
+        if let [reader] = readers[..] {
+            return self.runs_at(reader, site, 1);
+        }
+        let label = self.instance.links.labels[site].clone();
+        let column = self.program.column(format!("read[{},{label}]", artifact.label), Some(1), false);
+        for reader in readers {
+            let mut terms = self.runs_at(reader, site, -1);
+            terms.push((column, 1));
+            self.program.row(format!("read[{},{label},{index}.{reader}]", artifact.label), Some(0), None, terms);
+        }
+        vec![(column, 1)]
+    }
+
+    /// "The artifact's source is at this site", `factor` times, as terms and a constant.
+    fn source_at(&self, artifact: &Artifact, site: usize, factor: i64) -> (Terms, i64) {
+        match artifact.origin {
+            Origin::Site(at) => (Vec::new(), if at == site { factor } else { 0 }),
+            Origin::Stage(stage) => (self.runs_at(stage, site, factor), 0),
+        }
+    }
+
+    /// "The artifact's source is in this group of sites", negated, as terms and a constant.
+    fn source_in(&self, artifact: &Artifact, sources: &[usize], group: &[usize]) -> (Terms, i64) {
+        let mut sum = (Terms::new(), 0);
+        for source in group {
+            let (terms, constant) = self.source_at(artifact, sources[*source], -1);
+            sum.0.extend(terms);
+            sum.1 += constant;
+        }
+        sum
+    }
+
+    /// A free variable per site that both makes and reads the artifact: it may stay.
+    fn stays(
+        &mut self,
+        artifact: &Artifact,
+        sources: &[usize],
+        destinations: &[usize],
+        present: &[Terms],
+    ) -> BTreeMap<usize, usize> {
+        let mut stays = BTreeMap::new();
+        for (position, site) in destinations.iter().enumerate().filter(|(_, site)| sources.contains(site)) {
+            let label = self.instance.links.labels[*site].clone();
+            let column = self.program.column(format!("stay[{},{label}]", artifact.label), Some(1), false);
+            let (mut source, constant) = self.source_at(artifact, *site, -1);
+            source.push((column, 1));
+            self.program.row(format!("stay-from[{},{label}]", artifact.label), None, Some(-constant), source);
+            let mut reader: Terms = present[position].iter().map(|(column, factor)| (*column, -factor)).collect();
+            reader.push((column, 1));
+            self.program.row(format!("stay-to[{},{label}]", artifact.label), None, Some(0), reader);
+            stays.insert(*site, column);
+        }
+        stays
+    }
+
+    /// One reader: a transport from groups of sources to groups of destinations.
+    fn single(
+        &mut self,
+        artifact: &Artifact,
+        sources: &[usize],
+        destinations: &[usize],
+        groups: &PriceGroups,
+        present: &[Terms],
+    ) {
+        let stays = self.stays(artifact, sources, destinations, present);
+        let mut into: Vec<Terms> = vec![Vec::new(); groups.destinations.len()];
+        for (row, group) in groups.sources.iter().enumerate() {
+            let (mut balance, known) = self.source_in(artifact, sources, group);
+            balance.extend(group.iter().filter_map(|source| stays.get(&sources[*source])).map(|stay| (*stay, 1)));
+            for (column, class) in groups.class[row].iter().enumerate() {
+                let Some(class) = class else { continue };
+                let flow = self.program.column(format!("move[{},{row}>{column}]", artifact.label), Some(1), false);
+                self.charge(flow, *class, artifact);
+                balance.push((flow, 1));
+                into[column].push((flow, 1));
+            }
+            self.program.row(format!("leave[{},{row}]", artifact.label), Some(-known), Some(-known), balance);
+        }
+        for (column, group) in groups.destinations.iter().enumerate() {
+            let mut balance = std::mem::take(&mut into[column]);
+            for destination in group {
+                balance.extend(stays.get(&destinations[*destination]).map(|stay| (*stay, 1)));
+                balance.extend(present[*destination].iter().map(|(column, factor)| (*column, -factor)));
+            }
+            self.program.row(format!("arrive[{},{column}]", artifact.label), Some(0), Some(0), balance);
+        }
+    }
+
+    /// Several readers: every site that reads gets the artifact once, from the group where it is
+    /// made, or from another site that gets it.
+    fn multicast(
+        &mut self,
+        index: usize,
+        artifact: &Artifact,
+        sources: &[usize],
+        destinations: &[usize],
+        groups: &PriceGroups,
+        present: &[Terms],
+    ) {
+        let stays = self.stays(artifact, sources, destinations, present);
+        let relays = self.relays(index, artifact, sources, destinations, present);
+        let group_of: BTreeMap<usize, usize> = groups
+            .destinations
+            .iter()
+            .enumerate()
+            .flat_map(|(group, members)| members.iter().map(move |m| (*m, group)))
+            .collect();
+        for (position, site) in destinations.iter().enumerate() {
+            let label = self.instance.links.labels[*site].clone();
+            let mut arrivals: Terms = present[position].iter().map(|(column, factor)| (*column, -factor)).collect();
+            arrivals.extend(stays.get(site).map(|stay| (*stay, 1)));
+            arrivals.extend(relays.iter().filter(|relay| relay.to == *site).map(|relay| (relay.column, 1)));
+            for (row, group) in groups.sources.iter().enumerate() {
+                let Some(class) = groups.class[row][group_of[&position]] else { continue };
+                let flow = self.program.column(format!("move[{},{row}>{label}]", artifact.label), Some(1), false);
+                self.charge(flow, class, artifact);
+                arrivals.push((flow, 1));
+                let (mut from, known) = self.source_in(artifact, sources, group);
+                from.push((flow, 1));
+                self.program.row(format!("from[{},{row}>{label}]", artifact.label), None, Some(-known), from);
+            }
+            self.program.row(format!("arrive[{},{label}]", artifact.label), Some(0), None, arrivals);
+        }
+    }
+
+    /// Ways from one reader's site to another that are cheaper than from some source. Steps from
+    /// the origin rise along them, so that they never form a ring.
+    fn relays(
+        &mut self,
+        index: usize,
+        artifact: &Artifact,
+        sources: &[usize],
+        destinations: &[usize],
+        present: &[Terms],
+    ) -> Vec<Relay> {
+        let mut relays = Vec::new();
+        for to in destinations {
+            for (position, holder) in destinations.iter().enumerate() {
+                let cheaper =
+                    |origin: &&usize| routes::relayed(self.instance, artifact, **origin, *holder, *to).is_some();
+                let origins: Vec<usize> = sources.iter().filter(cheaper).copied().collect();
+                let Some(class) = self.instance.links.class(*holder, *to).filter(|_| !origins.is_empty()) else {
+                    continue;
+                };
+                let labels = &self.instance.links.labels;
+                let name = format!("{},{}>{}", artifact.label, labels[*holder], labels[*to]);
+                let column = self.program.column(format!("relay[{name}]"), Some(1), true);
+                self.charge(column, class, artifact);
+                let mut held: Terms = present[position].iter().map(|(column, factor)| (*column, -factor)).collect();
+                held.push((column, 1));
+                self.program.row(format!("held[{name}]"), None, Some(0), held);
+                // Readers pull "read" up and nothing pulls it down: without one, nobody is there.
+                let readers: Terms = (artifact.readers.iter())
+                    .flat_map(|reader| self.runs_at(*reader, *holder, -1))
+                    .chain([(column, 1)])
+                    .collect();
+                if artifact.readers.iter().filter(|reader| self.at[**reader].contains_key(holder)).count() > 1 {
+                    self.program.row(format!("reads[{name}]"), None, Some(0), readers);
+                }
+                let mut saves = vec![(column, 1)];
+                let mut known = 0;
+                for origin in origins {
+                    let (terms, constant) = self.source_at(artifact, origin, -1);
+                    saves.extend(terms);
+                    known += constant;
+                }
+                self.program.row(format!("saves[{name}]"), None, Some(-known), saves);
+                relays.push(Relay { artifact: index, holder: *holder, to: *to, column });
+            }
+        }
+        if !relays.is_empty() {
+            let most = i64::try_from(destinations.len()).unwrap_or(i64::MAX);
+            let step = |builder: &mut Self, site: &usize| {
+                let label = &builder.instance.links.labels[*site];
+                builder.program.column(format!("step[{},{label}]", artifact.label), Some(most), false)
+            };
+            let steps: BTreeMap<usize, usize> = destinations.iter().map(|site| (*site, step(self, site))).collect();
+            for relay in &relays {
+                let terms = vec![(steps[&relay.to], 1), (steps[&relay.holder], -1), (relay.column, -most - 1)];
+                let labels = &self.instance.links.labels;
+                let name = format!("step[{},{}>{}]", artifact.label, labels[relay.holder], labels[relay.to]);
+                self.program.row(name, Some(-most), None, terms);
+            }
+        }
+        self.relays.extend(&relays);
+        relays
+    }
+}

@@ -1,0 +1,244 @@
+//! From the placement problem to a mixed-integer program.
+//!
+//! - One binary `x[stage,choice]` per choice; exactly one per stage.
+//! - An artifact is a flow from the group of its source site to the groups of the sites that
+//!   read it ([`super::price_groups`]), with an own free variable per site for data that stays. So an
+//!   edge costs O(sites) variables, and its linear relaxation is that of a transport problem.
+//! - Where a copy can be cheaper from another holder, a binary per such way ([`egress`]); volumes
+//!   that run through tiers together are pieces of one line ([`pools`]).
+//! - With time: `end[stage]`, and for every edge and source site one row that makes the reader
+//!   wait for the copy from that site ([`schedule`]). The only big-M is that edge's longest copy,
+//!   and the horizon where copies may take several steps.
+//! - Caps on all stages together are rows; those on stages that may run at once are rows for
+//!   sets of such stages, of which the instance names the ones that matter.
+
+mod egress;
+mod pools;
+mod schedule;
+
+use super::concurrency;
+use super::instance::{Instance, Shape};
+use super::program::Program;
+use super::routes::Routes;
+use crate::model::Objective;
+use std::collections::BTreeMap;
+
+/// The objective of a program and the limits that it keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target<'a> {
+    pub objective: Goal<'a>,
+    /// Most that the placement may cost.
+    pub cost_limit: Option<i64>,
+    /// Latest end.
+    pub time_limit: Option<i64>,
+    /// Most that the cost and the worth of the makespan may be together.
+    pub score_limit: Option<i64>,
+    /// Whether stages must keep their own deadlines.
+    pub stage_deadlines: bool,
+}
+
+/// The objective of a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Goal<'a> {
+    #[default]
+    Cost,
+    Makespan,
+    /// Cost and what the makespan is worth ([`Instance::hour`]).
+    Score,
+    /// The sum of the choices' ranks.
+    Preference,
+    /// `Σ weight · (position of the choice)` over the named stages.
+    Ranks(&'a [(usize, i64)]),
+}
+
+impl Target<'_> {
+    /// Returns the objective and the limits of the instance itself.
+    pub fn of(instance: &Instance) -> Self {
+        let objective = match instance.minimize {
+            Objective::Cost if instance.hour != 0 => Goal::Score,
+            Objective::Cost => Goal::Cost,
+            Objective::Time => Goal::Makespan,
+        };
+        let stage_deadlines = instance.stages.iter().any(|stage| stage.deadline.is_some());
+        let (cost_limit, time_limit) = (instance.budget, instance.deadline);
+        Self { objective, cost_limit, time_limit, score_limit: None, stage_deadlines }
+    }
+
+    /// Whether the program needs a schedule.
+    pub fn timed(&self) -> bool {
+        self.time_limit.is_some()
+            || self.stage_deadlines
+            || self.score_limit.is_some()
+            || matches!(self.objective, Goal::Makespan | Goal::Score)
+    }
+}
+
+/// A program, and where the placement is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lowered {
+    pub program: Program,
+    /// Column of each stage's choices.
+    pub choice: Vec<Vec<usize>>,
+    /// Copies that may come from a holder other than the origin.
+    pub relays: Vec<Relay>,
+}
+
+impl Lowered {
+    /// The placement that a point of the program stands for. Solvers return 0.9999 for one: the
+    /// largest of a stage's values is its choice.
+    pub fn picks(&self, values: &[f64]) -> Vec<usize> {
+        let largest = |columns: &Vec<usize>| {
+            let better = |best: usize, position: usize| {
+                if values[columns[position]] > values[columns[best]] { position } else { best }
+            };
+            (0..columns.len()).fold(0, better)
+        };
+        self.choice.iter().map(largest).collect()
+    }
+
+    /// The ways that copies take in it, where they are not straight from their origins.
+    pub fn routes(&self, values: &[f64]) -> Routes {
+        let taken = self.relays.iter().filter(|relay| values[relay.column] > 0.5);
+        taken.map(|relay| ((relay.artifact, relay.to), relay.holder)).collect()
+    }
+}
+
+/// "The copy at `to` comes from `holder`", and its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relay {
+    pub artifact: usize,
+    pub holder: usize,
+    pub to: usize,
+    pub column: usize,
+}
+
+/// Terms of a linear expression.
+type Terms = Vec<(usize, i64)>;
+
+struct Builder<'a> {
+    instance: &'a Instance,
+    shape: Shape,
+    program: Program,
+    choice: Vec<Vec<usize>>,
+    /// Per stage: its sites, ascending, with the columns of the choices there.
+    at: Vec<BTreeMap<usize, Vec<usize>>>,
+    cost: Terms,
+    constant: i64,
+    relays: Vec<Relay>,
+    /// By pool: bytes of the copies in it.
+    volumes: Vec<Terms>,
+}
+
+/// Makes the program of `instance` for `target`. Rows about time are there only when the target
+/// speaks of time.
+pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
+    let mut builder = Builder {
+        instance,
+        shape: instance.shape(),
+        program: Program { name: "sky".to_owned(), ..Program::default() },
+        choice: Vec::new(),
+        at: Vec::new(),
+        cost: Vec::new(),
+        constant: 0,
+        relays: Vec::new(),
+        volumes: vec![Vec::new(); instance.links.pools.len()],
+    };
+    builder.choices();
+    for (index, artifact) in instance.artifacts.iter().enumerate() {
+        builder.artifact(index, artifact);
+    }
+    builder.pools();
+    builder.caps();
+    let makespan = target.timed().then(|| builder.schedule(target));
+    let worth = makespan.filter(|_| target.objective == Goal::Score || target.score_limit.is_some());
+    let worth = worth.map(|makespan| builder.worth(makespan));
+    let Builder { mut program, choice, cost, constant, relays, .. } = builder;
+    if let Some(limit) = target.cost_limit {
+        program.row("budget".to_owned(), None, Some(limit - constant), cost.clone());
+    }
+    let score = || cost.iter().copied().chain(worth.map(|column| (column, 1))).collect::<Terms>();
+    if let Some(limit) = target.score_limit {
+        program.row("score".to_owned(), None, Some(limit - constant), score());
+    }
+    let over_choices = |weight: &dyn Fn(usize, usize) -> i64| -> Terms {
+        let stages = choice.iter().enumerate();
+        let terms = stages.flat_map(|(stage, columns)| {
+            columns.iter().enumerate().map(move |(position, column)| (*column, weight(stage, position)))
+        });
+        terms.collect()
+    };
+    match (&target.objective, makespan) {
+        (Goal::Makespan, Some(makespan)) => program.minimize(vec![(makespan, 1)], 0),
+        (Goal::Score, _) => program.minimize(score(), constant),
+        (Goal::Preference, _) => {
+            let rank = |stage: usize, position: usize| instance.stages[stage].choices[position].rank;
+            program.minimize(over_choices(&rank), 0);
+        }
+        (Goal::Ranks(weights), _) => {
+            let weights: BTreeMap<usize, i64> = weights.iter().copied().collect();
+            let rank = |stage: usize, position: usize| {
+                weights.get(&stage).copied().unwrap_or(0) * i64::try_from(position).unwrap_or(i64::MAX)
+            };
+            program.minimize(over_choices(&rank), 0);
+        }
+        _ => program.minimize(cost, constant),
+    }
+    Lowered { program, choice, relays }
+}
+
+impl Builder<'_> {
+    /// One choice per stage. A stage's least cost goes to the constant: what is left to choose
+    /// between keeps the coefficients small.
+    fn choices(&mut self) {
+        for stage in &self.instance.stages {
+            let least = stage.choices.iter().map(|choice| choice.cost).min().unwrap_or(0);
+            self.constant += least;
+            let mut columns = Vec::with_capacity(stage.choices.len());
+            let mut at: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+            for choice in &stage.choices {
+                let site = &self.instance.links.labels[choice.site];
+                let column = self.program.column(format!("x[{},{site},{}]", stage.label, choice.tag), Some(1), true);
+                self.cost.push((column, choice.cost - least));
+                at.entry(choice.site).or_default().push(column);
+                columns.push(column);
+            }
+            self.program.row(
+                format!("one[{}]", stage.label),
+                Some(1),
+                Some(1),
+                columns.iter().map(|c| (*c, 1)).collect(),
+            );
+            self.choice.push(columns);
+            self.at.push(at);
+        }
+    }
+
+    /// `factor` times "the stage runs at this site".
+    fn runs_at(&self, stage: usize, site: usize, factor: i64) -> Terms {
+        self.at[stage].get(&site).into_iter().flatten().map(|column| (*column, factor)).collect()
+    }
+
+    /// Adds the rows of caps. A concurrent cap has the row for the stages of which none waits
+    /// for another and that could use most.
+    fn caps(&mut self) {
+        for (index, cap) in self.instance.caps.iter().enumerate() {
+            let most: Vec<i64> = (self.instance.stages.iter().enumerate())
+                .map(|(stage, choices)| {
+                    let uses = choices.choices.iter().map(|choice| concurrency::cap_usage(cap, stage, choice.tag));
+                    uses.max().unwrap_or(0)
+                })
+                .collect();
+            let stages: Vec<usize> = match cap.concurrent {
+                true => concurrency::heaviest_antichain(&self.shape, &most).1,
+                false => (0..most.len()).collect(),
+            };
+            let terms: Terms = (stages.iter())
+                .flat_map(|stage| {
+                    let choices = self.instance.stages[*stage].choices.iter().zip(&self.choice[*stage]);
+                    choices.map(|(choice, column)| (*column, concurrency::cap_usage(cap, *stage, choice.tag)))
+                })
+                .collect();
+            self.program.row(format!("cap[{},{index}]", cap.label), None, Some(cap.limit), terms);
+        }
+    }
+}

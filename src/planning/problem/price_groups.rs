@@ -1,0 +1,69 @@
+//! Groups of sites between which all transfers cost the same.
+//!
+//! Egress depends on few things: the tariff of the source and how far the destination is. So an
+//! edge needs no variable per pair of sites, only one per pair of groups, plus one per site for
+//! data that stays where it is. The grouping is exact: two sources are in one group only if they
+//! have the same price class to every destination other than themselves.
+
+use super::instance::Links;
+
+/// Sites as sources and as destinations of one edge, grouped by price.
+pub struct PriceGroups {
+    /// Indexes into the given sources.
+    pub sources: Vec<Vec<usize>>,
+    /// Indexes into the given destinations.
+    pub destinations: Vec<Vec<usize>>,
+    /// Price class by group of sources and group of destinations; `None`: forbidden, or no such
+    /// way but from a site to itself.
+    pub class: Vec<Vec<Option<u16>>>,
+}
+
+/// A price class, forbidden, or a way from a site to itself, which is priced apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cell {
+    Same,
+    Way(Option<u16>),
+}
+
+/// Groups the sites of transfers from `from` to `to` (each named once) by price.
+pub fn price_groups(links: &Links, from: &[usize], to: &[usize]) -> PriceGroups {
+    let cell = |source: usize, destination: usize| {
+        if source == destination { Cell::Same } else { Cell::Way(links.class(source, destination)) }
+    };
+    let rows: Vec<Vec<Cell>> = from.iter().map(|source| to.iter().map(|to| cell(*source, *to)).collect()).collect();
+    let (sources, rows) = merged(&rows);
+    let columns: Vec<Vec<Cell>> = (0..to.len()).map(|column| rows.iter().map(|row| row[column]).collect()).collect();
+    let (destinations, columns) = merged(&columns);
+    let class_of = |cell: Cell| match cell {
+        Cell::Same => None,
+        Cell::Way(class) => class,
+    };
+    let class = (0..sources.len()).map(|row| columns.iter().map(|column| class_of(column[row])).collect()).collect();
+    PriceGroups { sources, destinations, class }
+}
+
+/// Puts lines together that agree wherever neither is [`Cell::Same`]: first fit, so that equal
+/// inputs give equal groups.
+fn merged(lines: &[Vec<Cell>]) -> (Vec<Vec<usize>>, Vec<Vec<Cell>>) {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut shared: Vec<Vec<Cell>> = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let agrees =
+            |other: &Vec<Cell>| other.iter().zip(line).all(|(a, b)| a == b || *a == Cell::Same || *b == Cell::Same);
+        match shared.iter().position(agrees) {
+            Some(group) => {
+                groups[group].push(index);
+                for (known, cell) in shared[group].iter_mut().zip(line) {
+                    if *known == Cell::Same {
+                        *known = *cell;
+                    }
+                }
+            }
+            None => {
+                groups.push(vec![index]);
+                shared.push(line.clone());
+            }
+        }
+    }
+    (groups, shared)
+}

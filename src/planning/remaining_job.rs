@@ -1,0 +1,143 @@
+//! What is left to plan of a job that a state holds a part of.
+//!
+//! What is done is a fact: its stages are not planned, and what they wrote is data that exists, where
+//! they ran and as large as it is. Time that has passed and money that is spent are taken off the
+//! limits. Progress inside a stage that is not done counts for nothing, which never makes a plan
+//! promise too much.
+
+use crate::model::{Bytes, Dataset, Job, Millis, Money, OfferName, Policy, Stage, dag};
+use crate::plan::FromState;
+use std::collections::BTreeSet;
+
+/// A limit that nothing is left of.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsedUp {
+    #[error("the deadline of {deadline} has passed: the job began {elapsed} ago, by its state")]
+    Deadline { deadline: Millis, elapsed: Millis },
+    #[error("the deadline of stage `{stage}`, {deadline}, has passed: the job began {elapsed} ago, by its state")]
+    StageDeadline { stage: String, deadline: Millis, elapsed: Millis },
+    #[error("the budget of {budget} is used up: {spent} are spent or set aside, by the job's state")]
+    Budget { budget: Money, spent: Money },
+}
+
+/// Whether a state holds all of a job as done.
+pub fn nothing_left(job: &Job, from: &FromState) -> bool {
+    job.expanded().stages.keys().all(|name| from.done.contains_key(name))
+}
+
+/// The rest of a job, each copy of a stage as a stage of its own, and the policy with what is left of
+/// its limits.
+pub(super) fn remaining_job(job: &Job, policy: &Policy, from: &FromState) -> Result<(Job, Policy), UsedUp> {
+    if nothing_left(job, from) {
+        // No limit stands in the way of doing nothing.
+        let policy = Policy { deadline: None, budget: None, ..policy.clone() };
+        return Ok((Job { stages: std::collections::BTreeMap::new(), ..job.expanded() }, policy));
+    }
+    let elapsed = from.elapsed_ms;
+    let left = |deadline: Millis| deadline.0.checked_sub(elapsed.0).filter(|left| *left > 0).map(Millis);
+    let deadline = policy.deadline.map(|deadline| left(deadline).ok_or(UsedUp::Deadline { deadline, elapsed }));
+    let spent = from.spent_micro_usd;
+    let budget = policy.budget.map(|budget| match budget.0.saturating_sub(spent.0) {
+        left if left >= 0 => Ok(Money(left)),
+        _ => Err(UsedUp::Budget { budget, spent }),
+    });
+    let policy = Policy { deadline: deadline.transpose()?, budget: budget.transpose()?, ..policy.clone() };
+
+    let whole = job.expanded();
+    let labels = dag::labels(&whole);
+    let mut rest = Job { stages: whole.stages.clone(), ..whole.clone() };
+    rest.stages.retain(|name, _| !from.done.contains_key(name));
+    let read: BTreeSet<_> = rest.stages.values().flat_map(|stage| stage.reads.iter().cloned()).collect();
+    for artifact in read {
+        let crate::model::ArtifactRef::Output { stage, name } = &artifact else { continue };
+        let Some(done) = from.done.get(stage) else { continue };
+        let size = done.outputs.get(name).copied().unwrap_or(Bytes(0));
+        let labels = labels.of_artifact.get(&artifact).cloned().unwrap_or_default();
+        rest.made.insert(artifact.clone(), Dataset { at: done.place.clone(), path: None, size, labels });
+    }
+    for (name, stage) in &mut rest.stages {
+        take_off(name, stage, from)?;
+    }
+    Ok((rest, policy))
+}
+
+fn take_off(name: &str, stage: &mut Stage, from: &FromState) -> Result<(), UsedUp> {
+    stage.after.retain(|before| !from.done.contains_key(before));
+    if let Some(deadline) = stage.deadline {
+        let left = deadline.0.checked_sub(from.elapsed_ms.0).filter(|left| *left > 0);
+        let (stage_name, elapsed) = (name.to_owned(), from.elapsed_ms);
+        let left = left.ok_or(UsedUp::StageDeadline { stage: stage_name, deadline, elapsed })?;
+        stage.deadline = Some(Millis(left));
+    }
+    let own = from.exhausted.iter().filter(|offer| offer.stage == name);
+    stage.without = own
+        .map(|offer| OfferName {
+            place: offer.place.clone(),
+            instance_type: offer.instance_type.clone(),
+            purchase: offer.purchase,
+        })
+        .collect();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::DoneStage;
+    use crate::spec;
+    use std::collections::BTreeMap;
+
+    const JOB: &str = "name = \"j\"\n[datasets.d]\nat = \"aws:us-east-1\"\nsize = \"1 GB\"\nlabels = [\"pii\"]\n\
+        [stages.a]\nduration = \"1 h\"\nreads = [\"d\"]\nwrites = { o = \"1 GB\" }\ncount = 2\n\
+        [stages.b]\nduration = \"1 h\"\nreads = [\"a.o\"]\ndeadline = \"3 h\"\n";
+
+    fn job() -> Job {
+        spec::job::parse("job.toml", JOB).unwrap().value
+    }
+
+    fn policy(text: &str) -> Policy {
+        spec::policy::parse("policy.toml", text).unwrap().value
+    }
+
+    fn from(hours: u64, spent: i64) -> FromState {
+        let done = DoneStage {
+            place: crate::model::PlaceName::parse("gcp:us-central1").unwrap(),
+            outputs: BTreeMap::from([("o".to_owned(), Bytes(7))]),
+        };
+        FromState {
+            lineage: "l".to_owned(),
+            serial: 1,
+            elapsed_ms: Millis(hours * 3_600_000),
+            spent_micro_usd: Money(spent),
+            done: BTreeMap::from([("a[0]".to_owned(), done)]),
+            exhausted: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_done_is_data_with_its_labels() {
+        let (left, policy) =
+            remaining_job(&job(), &policy("limits = { deadline = \"4 h\", budget = \"$2\" }\n"), &from(1, 500_000))
+                .unwrap();
+        assert_eq!(left.stages.keys().collect::<Vec<_>>(), ["a[1]", "b"]);
+        let made = left.made.iter().next().unwrap();
+        assert_eq!(
+            (made.0.to_string(), made.1.at.to_string(), made.1.size),
+            ("a[0].o".into(), "gcp:us-central1".into(), Bytes(7))
+        );
+        assert!(made.1.labels.contains("pii"));
+        assert_eq!((policy.deadline, policy.budget), (Some(Millis(3 * 3_600_000)), Some(Money(1_500_000))));
+        assert_eq!(left.stages["b"].deadline, Some(Millis(2 * 3_600_000)));
+        assert!(dag::labels(&left).of_stage["b"].contains("pii"));
+    }
+
+    #[test]
+    fn a_limit_that_is_used_up_is_said() {
+        let said = |limits: &str, hours, spent| {
+            remaining_job(&job(), &policy(limits), &from(hours, spent)).unwrap_err().to_string()
+        };
+        assert!(said("limits.deadline = \"2 h\"\n", 2, 0).starts_with("the deadline of 2 h has passed"));
+        assert!(said("limits.budget = \"$1\"\n", 1, 1_000_001).starts_with("the budget of $1.00 is used up"));
+        assert!(said("", 3, 0).starts_with("the deadline of stage `b`, 3 h, has passed"));
+    }
+}

@@ -1,0 +1,18 @@
+//! `[clouds]` and `[places]`: allowed and denied by name.
+
+use super::contract::{Labels, Rule, any_machine};
+use crate::model::{Allowance, Place, Policy};
+
+pub const RULE: Rule = Rule { place, machine: any_machine };
+
+fn place(policy: &Policy, _: &Labels, place: &Place) -> Option<String> {
+    let key = |table: &str, allowance: &Allowance, name: &str| {
+        let denied = allowance.deny.iter().any(|pattern| pattern.matches(name));
+        format!("{table}.{}", if denied { "deny" } else { "allow" })
+    };
+    let (cloud, name) = (&place.name.cloud, place.name.to_string());
+    if !policy.clouds.permits(cloud) {
+        return Some(key("clouds", &policy.clouds, cloud));
+    }
+    (!policy.places.permits(&name)).then(|| key("places", &policy.places, &name))
+}

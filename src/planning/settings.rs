@@ -1,0 +1,14 @@
+//! How much is planned, and how hard.
+
+use super::solve::Effort;
+
+/// How to plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    pub effort: Effort,
+    /// Also plan inside every single cloud, for comparison.
+    pub compare: bool,
+}
+
+/// Jobs up to this many stages are compared with every single cloud unless asked otherwise.
+pub const COMPARED_STAGES: usize = 30;

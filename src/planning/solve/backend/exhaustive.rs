@@ -1,0 +1,97 @@
+//! Every placement on every way, one after the other: the reference for small instances.
+
+use crate::model::Objective;
+use crate::planning::problem::{Artifact, Evaluation, Instance, Origin, Routes, concurrency, evaluate_on, routes};
+
+/// Preference, objective, other figure.
+type Key = (i64, i64, i64);
+
+/// The best placement within all limits: least preference, then least objective, then least other
+/// figure, then the first in the order of choices; its copies on any trees of holders. `None`:
+/// there is none. The work is the product of all numbers of choices.
+pub fn best(instance: &Instance) -> Option<(Vec<usize>, Evaluation)> {
+    let shape = instance.shape();
+    let mut picks = vec![0; instance.stages.len()];
+    let mut best: Option<(Key, Vec<usize>, Evaluation)> = None;
+    loop {
+        let permitted =
+            concurrency::excess(instance, &picks) == 0 && concurrency::exceeded_cap(instance, &shape, &picks).is_none();
+        for routes in if permitted { every_route(instance, &picks) } else { Vec::new() } {
+            let Some(evaluation) = evaluate_on(instance, &shape, &picks, &routes) else { continue };
+            let (cost, time) = (evaluation.cost(), evaluation.makespan);
+            let within = instance.budget.is_none_or(|budget| cost <= budget)
+                && instance.deadline.is_none_or(|deadline| time <= deadline)
+                && instance.lateness(&evaluation) == 0;
+            let rank = instance.stages.iter().zip(&picks).map(|(stage, pick)| stage.choices[*pick].rank).sum();
+            let other = if instance.minimize == Objective::Cost { time } else { cost };
+            let key = (rank, instance.score(&evaluation), other);
+            // Placements come in lexicographic order, so the first of equals stays.
+            if within && best.as_ref().is_none_or(|(known, _, _)| key < *known) {
+                best = Some((key, picks.clone(), evaluation));
+            }
+        }
+        // Count up, last stage fastest.
+        let Some(stage) =
+            (0..picks.len()).rev().find(|stage| picks[*stage] + 1 < instance.stages[*stage].choices.len())
+        else {
+            return best.map(|(_, picks, evaluation)| (picks, evaluation));
+        };
+        picks[stage] += 1;
+        picks[stage + 1..].fill(0);
+    }
+}
+
+/// All ways to bring every artifact to its readers.
+fn every_route(instance: &Instance, picks: &[usize]) -> Vec<Routes> {
+    let mut all = vec![Routes::new()];
+    for (index, artifact) in instance.artifacts.iter().enumerate() {
+        let trees = trees(instance, index, artifact, picks);
+        let with = |routes: Routes| {
+            trees
+                .iter()
+                .map(move |tree| routes.iter().chain(tree).map(|(a, b)| (*a, *b)).collect())
+                .collect::<Vec<Routes>>()
+        };
+        all = all.into_iter().flat_map(with).collect();
+    }
+    all
+}
+
+/// All trees of one artifact: every destination takes its copy from the origin, or from another
+/// destination that is cheaper, without rings.
+fn trees(instance: &Instance, index: usize, artifact: &Artifact, picks: &[usize]) -> Vec<Routes> {
+    let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
+    let origin = match artifact.origin {
+        Origin::Site(from) => from,
+        Origin::Stage(stage) => site(stage),
+    };
+    let destinations: Vec<usize> = routes::destinations(artifact, origin, site).into_iter().collect();
+    let mut trees = vec![Routes::new()];
+    for to in &destinations {
+        let holders =
+            destinations.iter().filter(|holder| routes::relayed(instance, artifact, origin, **holder, *to).is_some());
+        let more: Vec<Routes> = holders
+            .flat_map(|holder| {
+                let taken = |tree: &Routes| {
+                    let mut tree = tree.clone();
+                    tree.insert((index, *to), *holder);
+                    tree
+                };
+                trees.iter().map(taken).collect::<Vec<Routes>>()
+            })
+            .collect();
+        trees.extend(more);
+    }
+    let reaches = |tree: &Routes, to: &usize| {
+        let mut at = *to;
+        for _ in 0..=destinations.len() {
+            match tree.get(&(index, at)) {
+                Some(holder) => at = *holder,
+                None => return true,
+            }
+        }
+        false
+    };
+    trees.retain(|tree| destinations.iter().all(|to| reaches(tree, to)));
+    trees
+}

@@ -1,0 +1,132 @@
+//! HiGHS, through the `highs` crate.
+
+use crate::planning::problem::{Program, Row};
+use crate::planning::solve::backend::solver::{Answer, SEED, Solver, SolverError};
+use crate::planning::solve::effort::Effort;
+use highs::{HighsModelStatus, HighsSolutionStatus, HighsStatus, Model, RowProblem, Sense, SolvedModel};
+
+/// HiGHS: branch and cut, one thread, fixed seed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Highs;
+
+impl Solver for Highs {
+    fn name(&self) -> &'static str {
+        "highs"
+    }
+
+    fn version(&self) -> String {
+        // The version that highs-sys 1.15.0 builds; Cargo.lock pins it.
+        "1.15.0".to_owned()
+    }
+
+    fn minimize(&self, program: &Program, start: &[f64], effort: &Effort) -> Result<Answer, SolverError> {
+        let mut solved = run(program, start, effort, TOLERANCES[0])?;
+        for tolerance in &TOLERANCES[1..] {
+            if solved.is_err() {
+                solved = run(program, start, effort, *tolerance)?;
+            }
+        }
+        let solved = solved.map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?;
+        let proven = match solved.status() {
+            HighsModelStatus::Infeasible | HighsModelStatus::UnboundedOrInfeasible => return Ok(Answer::Infeasible),
+            HighsModelStatus::Optimal => true,
+            HighsModelStatus::ReachedTimeLimit
+            | HighsModelStatus::ReachedIterationLimit
+            | HighsModelStatus::ReachedSolutionLimit => false,
+            other => return Err(SolverError(format!("HiGHS ended with status {other:?}"))),
+        };
+        if solved.primal_solution_status() != HighsSolutionStatus::Feasible {
+            return Ok(Answer::Unknown);
+        }
+        let bound = if program.columns.iter().any(|column| column.integer) {
+            solved
+                .double_info_value(c"mip_dual_bound")
+                .map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?
+        } else {
+            solved.objective_value()
+        };
+        let values = solved.get_solution().columns().to_vec();
+        Ok(Answer::Found { values, bound: bound + exact(program.constant), proven })
+    }
+}
+
+/// By how much a row or an integer may be off. HiGHS ends with an error when its own optimum is off
+/// by more, as sums of large figures may be in floating point; then the next one is tried. What is
+/// made of the answer is exact in any case.
+const TOLERANCES: [f64; 3] = [1e-9, 1e-7, 1e-6];
+
+fn run(
+    program: &Program,
+    start: &[f64],
+    effort: &Effort,
+    tolerance: f64,
+) -> Result<Result<SolvedModel, HighsStatus>, SolverError> {
+    let mut model = model(program)?;
+    configure(&mut model, effort, tolerance)?;
+    if start.len() == program.columns.len() && !start.is_empty() {
+        // A start that HiGHS refuses costs only speed.
+        let _ = model.try_set_solution(Some(start), None, None, None);
+    }
+    Ok(model.try_solve())
+}
+
+/// Integers up to 2⁵³ are exact; larger figures are refused when files are read.
+fn exact(value: i64) -> f64 {
+    value as f64
+}
+
+fn model(program: &Program) -> Result<Model, SolverError> {
+    let mut cost = vec![0.0; program.columns.len()];
+    for (column, coefficient) in &program.objective {
+        cost[*column] = exact(*coefficient);
+    }
+    let mut problem = RowProblem::default();
+    let columns: Vec<highs::Col> = program
+        .columns
+        .iter()
+        .zip(cost)
+        .map(|(column, cost)| {
+            let upper = column.upper.map_or(f64::INFINITY, exact);
+            problem.add_column_with_integrality(cost, exact(column.lower)..=upper, column.integer)
+        })
+        .collect();
+    for row in &program.rows {
+        let scale = scale(row);
+        let lower = row.lower.map_or(f64::NEG_INFINITY, |lower| exact(lower) * scale);
+        let upper = row.upper.map_or(f64::INFINITY, |upper| exact(upper) * scale);
+        let terms = row.terms.iter().map(|(column, coefficient)| (columns[*column], exact(*coefficient) * scale));
+        problem.add_row(lower..=upper, terms);
+    }
+    problem
+        .try_optimise(Sense::Minimise)
+        .map_err(|status| SolverError(format!("HiGHS refused the program: {status:?}")))
+}
+
+/// A power of two, which changes no digit, that makes a row's largest coefficient small: tolerances
+/// are absolute. The least one stays well above what HiGHS takes for nothing.
+fn scale(row: &Row) -> f64 {
+    let sizes = || row.terms.iter().filter_map(|(_, coefficient)| coefficient.unsigned_abs().checked_ilog2());
+    let exponent = sizes().max().unwrap_or(0).min(sizes().min().unwrap_or(0) + 20);
+    1.0 / exact(1 << exponent.min(52))
+}
+
+/// The least time that HiGHS is given: with less it ends before it can report any result.
+const LEAST_SECONDS: f64 = 0.01;
+
+fn configure(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), SolverError> {
+    let seed = i32::try_from(SEED).unwrap_or(0);
+    let nodes = i32::try_from(effort.nodes).unwrap_or(i32::MAX);
+    let settings = [
+        model.try_set_option("threads", 1),
+        model.try_set_option("parallel", "off"),
+        model.try_set_option("random_seed", seed),
+        // All objectives are integers: a gap under one is a proof.
+        model.try_set_option("mip_rel_gap", 0.0),
+        model.try_set_option("mip_abs_gap", 0.5),
+        model.try_set_option("mip_feasibility_tolerance", tolerance),
+        model.try_set_option("primal_feasibility_tolerance", tolerance.min(1e-7)),
+        model.try_set_option("mip_max_nodes", nodes),
+        model.try_set_option("time_limit", effort.remaining_seconds().unwrap_or(f64::INFINITY).max(LEAST_SECONDS)),
+    ];
+    settings.into_iter().collect::<Result<(), _>>().map_err(|_| SolverError("HiGHS refused a setting".to_owned()))
+}

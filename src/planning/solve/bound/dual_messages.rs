@@ -1,0 +1,318 @@
+//! A lower bound for the whole DAG by passing messages, with a bound for every choice.
+//!
+//! A star's copies cost `Σ price(o, p)` over the distinct sites `p ≠ o` of its readers. Let reader
+//! `i` have `up[i](o)`, paid to the origin's stage, and `down[i](p)`, paid to the reader's. As long as
+//!
+//! ```text
+//! Σ over i of max(0, up[i](o) + down[i](p) - toll[i](o, p))  <=  price(o, p)    for all o, p
+//! ```
+//!
+//! the messages of a placement never sum up to more than its copies (and tolls) cost: a reader at
+//! `p` takes part in the price of that copy, and the parts of all readers sum up to the price at most.
+//! So the sum over all stages of the least of "own cost plus messages" is a lower bound, whatever
+//! the messages are. Sweeps against and along the DAG raise them: a stage hands what it has above
+//! its least to its stars, and each star passes on what it can. No step lowers the bound.
+
+use crate::planning::problem::{Links, Origin};
+use crate::planning::solve::bound::network::{Network, Star};
+
+/// Messages of one star.
+#[derive(Clone, Debug)]
+struct Mail {
+    /// Sites of any reader, ascending.
+    targets: Vec<usize>,
+    /// By reader and position among its sites: index into `targets`.
+    slots: Vec<Vec<usize>>,
+    /// By reader and position among the origin's sites.
+    up: Vec<Vec<i64>>,
+    /// By reader and position among its sites.
+    down: Vec<Vec<i64>>,
+}
+
+/// The bound and what it is made of.
+#[derive(Clone, Debug)]
+pub struct DualMessages<'a> {
+    pub net: Network,
+    links: &'a Links,
+    mail: Vec<Mail>,
+    /// By stage and position of the site: own cost plus messages.
+    pub level: Vec<Vec<i64>>,
+    /// By stage: least of its levels.
+    least: Vec<i64>,
+    own: Vec<Vec<i64>>,
+    /// What fixed origins got.
+    constant: i64,
+    room: Vec<i64>,
+    /// Stages keep a part of what they could hand on.
+    holding: bool,
+}
+
+impl<'a> DualMessages<'a> {
+    /// Without messages; `own` by stage and position of the site, scaled.
+    pub fn new(net: Network, links: &'a Links, own: Vec<Vec<i64>>) -> Self {
+        let mail = net.stars.iter().map(|star| mail(&net, star)).collect();
+        let least = own.iter().map(|own| own.iter().copied().min().unwrap_or(0)).collect();
+        Self { net, links, mail, level: own.clone(), least, own, constant: 0, room: Vec::new(), holding: false }
+    }
+
+    /// No placement costs less, scaled.
+    pub fn bound(&self) -> i64 {
+        self.constant + self.least.iter().sum::<i64>()
+    }
+
+    /// No placement with this stage at that site costs less, scaled.
+    pub fn bound_at(&self, bound: i64, stage: usize, position: usize) -> i64 {
+        bound - self.least[stage] + self.level[stage][position]
+    }
+
+    fn settle(&mut self, stage: usize) {
+        self.least[stage] = self.level[stage].iter().copied().min().unwrap_or(0);
+    }
+
+    fn parts(&self, stage: usize, forward: bool) -> i64 {
+        let node = &self.net.nodes[stage];
+        let after: usize = node.makes.iter().map(|star| self.net.stars[*star].readers.len()).sum();
+        let before = node.reads.len();
+        let own = if forward { after } else { before };
+        if self.holding { own as i64 + 1 } else { own.max(1) as i64 }
+    }
+
+    /// From the last stages to the first. `seen` is called for every stage when it has heard from
+    /// all after it.
+    pub fn backward(&mut self, seen: &mut dyn FnMut(&Self, usize)) {
+        for at in (0..self.net.order.len()).rev() {
+            let stage = self.net.order[at];
+            for index in 0..self.net.nodes[stage].makes.len() {
+                self.lift_origin(self.net.nodes[stage].makes[index]);
+            }
+            self.settle(stage);
+            seen(self, stage);
+            let reads = &self.net.nodes[stage].reads;
+            let parts = self.parts(stage, false);
+            let least = self.least[stage];
+            for position in 0..self.level[stage].len() {
+                let spare = (self.level[stage][position] - least) / parts;
+                for (star, number) in reads {
+                    self.mail[*star].down[*number][position] -= spare;
+                }
+                self.level[stage][position] -= spare * reads.len() as i64;
+            }
+        }
+        for star in 0..self.net.stars.len() {
+            if let Origin::Site(_) = self.net.stars[star].origin {
+                self.lift_origin(star);
+            }
+        }
+    }
+
+    /// From the first stages to the last. `seen` is called for every stage when it has heard from
+    /// all before it.
+    pub fn forward(&mut self, seen: &mut dyn FnMut(&Self, usize)) {
+        for star in 0..self.net.stars.len() {
+            if let Origin::Site(_) = self.net.stars[star].origin {
+                self.lift_readers(star);
+            }
+        }
+        for at in 0..self.net.order.len() {
+            let stage = self.net.order[at];
+            self.settle(stage);
+            seen(self, stage);
+            let makes = &self.net.nodes[stage].makes;
+            let edges: usize = makes.iter().map(|star| self.net.stars[*star].readers.len()).sum();
+            let parts = self.parts(stage, true);
+            let least = self.least[stage];
+            for position in 0..self.level[stage].len() {
+                let spare = (self.level[stage][position] - least) / parts;
+                for star in makes {
+                    for up in &mut self.mail[*star].up {
+                        up[position] -= spare;
+                    }
+                }
+                self.level[stage][position] -= spare * edges as i64;
+            }
+            for index in 0..self.net.nodes[stage].makes.len() {
+                self.lift_readers(self.net.nodes[stage].makes[index]);
+            }
+        }
+    }
+
+    /// Fills `room`: by source and target, what is left of the price.
+    fn rooms(&mut self, star: usize) {
+        let Self { net, links, mail, room, .. } = self;
+        let Mail { targets, slots, up, down } = &mail[star];
+        let star = &net.stars[star];
+        room.clear();
+        for from in net.sources(star) {
+            room.extend(targets.iter().map(|to| net.price(links, star, *from, *to)));
+        }
+        for ((slots, up), down) in slots.iter().zip(up).zip(down) {
+            for (row, up) in room.chunks_exact_mut(targets.len()).zip(up) {
+                for (slot, down) in slots.iter().zip(down) {
+                    row[*slot] -= (up + down).max(0);
+                }
+            }
+        }
+    }
+
+    /// Raises what the readers pay to the origin.
+    fn lift_origin(&mut self, star: usize) {
+        self.rooms(star);
+        let width = self.mail[star].targets.len();
+        let readers = self.mail[star].slots.len();
+        let rounds = if readers > 1 { 2 } else { 1 };
+        for round in 0..rounds {
+            for number in 0..readers {
+                let share = if round + 1 == rounds { 1 } else { readers - number };
+                let Mail { slots, up, down, .. } = &mut self.mail[star];
+                let (slots, down) = (&slots[number], &down[number]);
+                let share = Share::of(share);
+                for (source, up) in up[number].iter_mut().enumerate() {
+                    let row = &mut self.room[source * width..(source + 1) * width];
+                    let mut raise = i64::MAX;
+                    for (slot, down) in slots.iter().zip(down) {
+                        let part = *up + down;
+                        raise = raise.min(share.take(row[*slot]) - part.min(0));
+                    }
+                    if raise <= 0 {
+                        continue;
+                    }
+                    for (slot, down) in slots.iter().zip(down) {
+                        let part = *up + down;
+                        row[*slot] -= (part + raise).max(0) - part.max(0);
+                    }
+                    *up += raise;
+                    match self.net.stars[star].origin {
+                        Origin::Site(_) => self.constant += raise,
+                        Origin::Stage(stage) => self.level[stage][source] += raise,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Raises what the readers get.
+    fn lift_readers(&mut self, star: usize) {
+        self.rooms(star);
+        let width = self.mail[star].targets.len();
+        let readers = self.mail[star].slots.len();
+        let mut raises: Vec<i64> = Vec::new();
+        for number in 0..readers {
+            let Mail { slots, up, down, .. } = &mut self.mail[star];
+            let (slots, up) = (&slots[number], &up[number]);
+            let down = &mut down[number];
+            let share = Share::of(readers - number);
+            raises.clear();
+            raises.resize(down.len(), i64::MAX);
+            for (row, up) in self.room.chunks_exact(width).zip(up) {
+                for ((slot, down), raise) in slots.iter().zip(down.iter()).zip(&mut raises) {
+                    let part = up + down;
+                    *raise = (*raise).min(share.take(row[*slot]) - part.min(0));
+                }
+            }
+            for (row, up) in self.room.chunks_exact_mut(width).zip(up) {
+                for ((slot, down), raise) in slots.iter().zip(down.iter()).zip(&raises) {
+                    let part = up + down;
+                    row[*slot] -= (part + raise).max(0) - part.max(0);
+                }
+            }
+            let level = &mut self.level[self.net.stars[star].readers[number]];
+            for ((down, level), raise) in down.iter_mut().zip(level).zip(&raises) {
+                *down += raise;
+                *level += raise;
+            }
+        }
+    }
+
+    /// From now on every stage keeps an even part of what is above its least, instead of handing
+    /// on all: then its levels say what each site is worth to it.
+    pub fn hold(&mut self) {
+        self.holding = true;
+    }
+
+    /// What a stage costs at a site by itself.
+    pub fn own(&self, stage: usize, position: usize) -> i64 {
+        self.own[stage][position]
+    }
+
+    /// Puts other own costs in the place of those so far; messages stay.
+    pub fn reprice(&mut self, own: &[Vec<i64>]) {
+        for (stage, new) in own.iter().enumerate() {
+            for ((level, old), new) in self.level[stage].iter_mut().zip(&mut self.own[stage]).zip(new) {
+                *level += new - *old;
+                *old = *new;
+            }
+            self.settle(stage);
+        }
+    }
+
+    /// Drops sites; every stage must keep one.
+    pub fn retain(&mut self, keep: &[Vec<bool>]) {
+        let kept = |keep: &[bool], values: &mut Vec<i64>| {
+            let mut keep = keep.iter();
+            values.retain(|_| *keep.next().unwrap_or(&true));
+        };
+        for (stage, keep) in keep.iter().enumerate() {
+            kept(keep, &mut self.level[stage]);
+            kept(keep, &mut self.own[stage]);
+            self.net.nodes[stage].retain(keep);
+        }
+        for (star, old) in self.net.stars.iter().zip(&mut self.mail) {
+            let mut new = mail(&self.net, star);
+            if let Origin::Stage(stage) = star.origin {
+                old.up.iter_mut().for_each(|up| kept(&keep[stage], up));
+            }
+            for (reader, down) in star.readers.iter().zip(&mut old.down) {
+                kept(&keep[*reader], down);
+            }
+            (new.up, new.down) = (std::mem::take(&mut old.up), std::mem::take(&mut old.down));
+            *old = new;
+        }
+        (0..keep.len()).for_each(|stage| self.settle(stage));
+    }
+
+    /// A reader's part in the price of a copy, by the positions of the origin's site and its own.
+    pub fn part(&self, star: usize, number: usize, source: usize, position: usize) -> i64 {
+        let Mail { up, down, .. } = &self.mail[star];
+        (up[number][source] + down[number][position]).max(0)
+    }
+
+    /// What the rest of the DAG after a stage costs at least, by position of its site, as far as
+    /// messages know.
+    pub fn after(&self, stage: usize, position: usize) -> i64 {
+        let makes = self.net.nodes[stage].makes.iter();
+        makes.flat_map(|star| self.mail[*star].up.iter().map(|up| up[position])).sum()
+    }
+}
+
+/// Division by a small number, rounded down.
+#[derive(Clone, Copy)]
+struct Share(i64);
+
+impl Share {
+    fn of(count: usize) -> Self {
+        Self(count as i64)
+    }
+
+    fn take(self, room: i64) -> i64 {
+        if self.0 == 1 { room } else { room / self.0 }
+    }
+}
+
+fn mail(net: &Network, star: &Star) -> Mail {
+    let mut targets: Vec<usize> =
+        star.readers.iter().flat_map(|reader| net.nodes[*reader].sites.iter().copied()).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    let slots: Vec<Vec<usize>> = star
+        .readers
+        .iter()
+        .map(|reader| {
+            let sites = net.nodes[*reader].sites.iter();
+            sites.filter_map(|site| targets.binary_search(site).ok()).collect()
+        })
+        .collect();
+    let sources = net.sources(star).len();
+    let up = vec![vec![0; sources]; slots.len()];
+    let down = slots.iter().map(|slots| vec![0; slots.len()]).collect();
+    Mail { targets, slots, up, down }
+}

@@ -1,0 +1,329 @@
+//! Placements by a deadline: repair of one that is late, and cheaper ones by moves of single stages
+//! that stay in time.
+
+use crate::planning::problem::{Instance, Origin, Routes, Shape, ready};
+use crate::planning::solve::bound::network::Network;
+use crate::planning::solve::bound::reader_tally::ReaderTally;
+
+/// A placement with its schedule. Picks are positions of choices.
+#[derive(Clone)]
+pub struct TimedPlacement<'a> {
+    instance: &'a Instance,
+    pub(super) shape: &'a Shape,
+    net: &'a Network,
+    /// By stage: who waits for it, and for which artifact.
+    after: Vec<Vec<(usize, Option<usize>)>>,
+    pub picks: Vec<usize>,
+    tally: ReaderTally,
+    pub(super) end: Vec<i64>,
+    /// By stage: the longest way from its end to the end of all.
+    pub(super) tail: Vec<i64>,
+}
+
+impl<'a> TimedPlacement<'a> {
+    pub fn new(instance: &'a Instance, shape: &'a Shape, net: &'a Network, picks: Vec<usize>) -> Self {
+        let mut after = vec![Vec::new(); picks.len()];
+        for (stage, inputs) in shape.inputs.iter().enumerate() {
+            for (origin, artifact) in inputs {
+                if let Origin::Stage(before) = origin {
+                    after[*before].push((stage, *artifact));
+                }
+            }
+        }
+        let tally = ReaderTally::new(net.stars.len());
+        let (end, tail) = (vec![0; picks.len()], vec![0; picks.len()]);
+        let mut timed = Self { instance, shape, net, after, picks, tally, end, tail };
+        for (index, star) in net.stars.iter().enumerate() {
+            for reader in &star.readers {
+                let site = timed.site(*reader);
+                timed.tally.add(index, site);
+            }
+        }
+        timed.schedule();
+        timed
+    }
+
+    pub(super) fn site(&self, stage: usize) -> usize {
+        self.instance.stages[stage].choices[self.picks[stage]].site
+    }
+
+    pub(super) fn travel(&self, artifact: Option<usize>, from: usize, to: usize) -> i64 {
+        if from == to {
+            return 0;
+        }
+        artifact.map_or(0, |artifact| self.instance.links.time(from, to, self.instance.artifacts[artifact].link_bytes))
+    }
+
+    pub(super) fn duration(&self, stage: usize) -> i64 {
+        self.instance.stages[stage].choices[self.picks[stage]].duration
+    }
+
+    /// When a stage could start at a site.
+    fn ready(&self, stage: usize, site: usize) -> i64 {
+        ready(self.instance, self.shape, &Routes::new(), &self.picks, &self.end, stage, site)
+    }
+
+    /// The longest way from the end of a stage at a site.
+    fn remaining_time(&self, stage: usize, site: usize) -> i64 {
+        let after = self.after[stage].iter();
+        after
+            .map(|(next, artifact)| {
+                self.travel(*artifact, site, self.site(*next)) + self.duration(*next) + self.tail[*next]
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Works out all ends and tails.
+    pub(super) fn schedule(&mut self) {
+        for &stage in &self.shape.order {
+            self.end[stage] = self.ready(stage, self.site(stage)) + self.duration(stage);
+        }
+        for &stage in self.shape.order.iter().rev() {
+            self.tail[stage] = self.remaining_time(stage, self.site(stage));
+        }
+    }
+
+    pub fn makespan(&self) -> i64 {
+        self.end.iter().copied().max().unwrap_or(0)
+    }
+
+    pub(super) fn put(&mut self, stage: usize, pick: usize) {
+        let before = self.site(stage);
+        self.picks[stage] = pick;
+        let now = self.site(stage);
+        if before != now {
+            for (star, _) in &self.net.nodes[stage].reads {
+                self.tally.remove(*star, before);
+                self.tally.add(*star, now);
+            }
+        }
+    }
+
+    /// What a stage causes at a site besides its own cost.
+    fn copies(&self, stage: usize, site: usize) -> i64 {
+        let node = &self.net.nodes[stage];
+        let here = self.site(stage);
+        let links = &self.instance.links;
+        let mut cost = 0;
+        for (star, _) in &node.reads {
+            if self.tally.at(*star, site) == u32::from(here == site) {
+                let from = match self.net.stars[*star].origin {
+                    Origin::Site(from) => from,
+                    Origin::Stage(stage) => self.site(stage),
+                };
+                cost += self.net.price(links, &self.net.stars[*star], from, site);
+            }
+        }
+        for star in &node.makes {
+            for to in self.tally.sites(*star) {
+                cost += self.net.price(links, &self.net.stars[*star], site, to);
+            }
+        }
+        cost
+    }
+
+    /// What the whole placement costs, scaled.
+    pub fn total(&self) -> i64 {
+        let own: i64 = (0..self.picks.len())
+            .map(|stage| self.instance.stages[stage].choices[self.picks[stage]].cost * self.net.scale)
+            .sum();
+        let copies = self.net.stars.iter().enumerate().map(|(index, star)| {
+            let from = match star.origin {
+                Origin::Site(from) => from,
+                Origin::Stage(stage) => self.site(stage),
+            };
+            let to = self.tally.sites(index);
+            to.map(|to| self.net.price(&self.instance.links, star, from, to)).sum::<i64>()
+        });
+        own + copies.sum::<i64>()
+    }
+
+    /// By choice of a stage: its cost with all copies, and the longest way through it.
+    pub(super) fn options(&self, stage: usize, allowed: &[usize]) -> Vec<(i64, i64, usize)> {
+        // Choices come by site.
+        let mut known: Option<(usize, i64, i64)> = None;
+        let choices = &self.instance.stages[stage].choices;
+        let mut options = Vec::with_capacity(allowed.len());
+        for pick in allowed {
+            let choice = choices[*pick];
+            let (copies, way) = match known {
+                Some((site, copies, way)) if site == choice.site => (copies, way),
+                _ => {
+                    let way = self.ready(stage, choice.site) + self.remaining_time(stage, choice.site);
+                    let copies = self.copies(stage, choice.site);
+                    known = Some((choice.site, copies, way));
+                    (copies, way)
+                }
+            };
+            options.push((choice.cost * self.net.scale + copies, way + choice.duration, *pick));
+        }
+        options
+    }
+
+    /// Makes a late placement shorter, each time where a millisecond costs least, until it is in
+    /// time. `false`: it cannot. Stages on other late paths for which it costs little more move in
+    /// the same round, so that wide DAGs need few rounds. `stay`: every stage stays at its site.
+    pub fn repair(&mut self, deadline: i64, allowed: &[Vec<usize>], stay: bool, visits: &mut usize) -> bool {
+        while self.makespan() > deadline {
+            let mut found: Vec<(Price, usize, usize)> = Vec::new();
+            for (stage, allowed) in allowed.iter().enumerate() {
+                let way = self.end[stage] + self.tail[stage];
+                if way <= deadline {
+                    continue;
+                }
+                let work = allowed.len();
+                if *visits < work {
+                    return false;
+                }
+                *visits -= work;
+                let now = self.now(stage);
+                let site = self.site(stage);
+                let here = |pick: &usize| self.instance.stages[stage].choices[*pick].site == site;
+                let near: Vec<usize> = if stay { allowed.iter().copied().filter(here).collect() } else { Vec::new() };
+                let options = self.options(stage, if stay { &near } else { allowed });
+                let faster = options.into_iter().filter(|(_, other, _)| *other < way);
+                let priced = faster.map(|(cost, other, pick)| {
+                    let saved = (way - other).min(way - deadline);
+                    (Price { cost: (cost - now).max(0), time: saved }, pick)
+                });
+                let best = priced.min_by(|(a, _), (b, _)| a.compare(b));
+                found.extend(best.map(|(price, pick)| (price, stage, pick)));
+            }
+            found.sort_by(|(a, _, _), (b, _, _)| a.compare(b));
+            let Some((least, _, _)) = found.first().copied() else { return false };
+            let dearest = Price { cost: least.cost.saturating_add(least.cost / DEARER), ..least };
+            let before = self.makespan();
+            let mut moved = false;
+            for (price, stage, pick) in found {
+                if price.compare(&dearest).is_gt() {
+                    break;
+                }
+                if self.end[stage] + self.tail[stage] > deadline {
+                    self.put(stage, pick);
+                    self.schedule();
+                    moved = true;
+                    *visits = visits.saturating_sub(self.picks.len());
+                }
+            }
+            // Moves of neighbours may undo each other.
+            if !moved || (*visits == 0 && self.makespan() >= before) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What a stage costs now, with all copies that it causes.
+    pub(super) fn now(&self, stage: usize) -> i64 {
+        let choice = self.instance.stages[stage].choices[self.picks[stage]];
+        choice.cost * self.net.scale + self.copies(stage, choice.site)
+    }
+
+    /// Moves single stages to where they cost least in time, until no move helps.
+    pub fn settle(&mut self, deadline: i64, allowed: &[Vec<usize>], visits: &mut usize) {
+        loop {
+            let mut moved = false;
+            for (stage, allowed) in allowed.iter().enumerate() {
+                if allowed.len() < 2 {
+                    continue;
+                }
+                if *visits < allowed.len() {
+                    return;
+                }
+                *visits -= allowed.len();
+                let now = self.now(stage);
+                let options = self.options(stage, allowed);
+                let best = options.into_iter().filter(|(cost, way, _)| *way <= deadline && *cost < now).min();
+                if let Some((_, _, pick)) = best {
+                    self.put(stage, pick);
+                    self.schedule();
+                    *visits = visits.saturating_sub(self.picks.len() * 8);
+                    moved = true;
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+}
+
+impl TimedPlacement<'_> {
+    /// Moves single stages on longest paths so that a placement becomes shorter, or fewer stages are
+    /// on such paths, and its scaled cost stays within `limit`. `allowed`: by stage, choices to move
+    /// to.
+    pub fn shorten(&mut self, limit: i64, allowed: &[Vec<usize>], visits: &mut usize) {
+        let mut total = self.total();
+        let mut known = self.length();
+        loop {
+            let mut moved = false;
+            for (stage, allowed) in allowed.iter().enumerate() {
+                if allowed.len() < 2 || self.end[stage] + self.tail[stage] < known.0 {
+                    continue;
+                }
+                let work = allowed.len() + self.picks.len();
+                if *visits < work {
+                    return;
+                }
+                *visits -= work;
+                let now = self.now(stage);
+                let within = |(cost, way, _): &(i64, i64, usize)| *way < known.0 && total - now + cost <= limit;
+                let options = self.options(stage, allowed).into_iter().filter(within);
+                let Some((_, cost, pick)) = options.map(|(cost, way, pick)| (way, cost, pick)).min() else { continue };
+                let before = self.picks[stage];
+                self.put(stage, pick);
+                self.schedule();
+                let length = self.length();
+                if length < known {
+                    (known, total, moved) = (length, total - now + cost, true);
+                } else {
+                    self.put(stage, before);
+                    self.schedule();
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Moves single stages to choices that come before theirs, the first that keeps the scaled cost
+    /// and the makespan within limits.
+    pub fn nudge(&mut self, cost: i64, time: i64) {
+        let mut total = self.total();
+        for stage in 0..self.picks.len() {
+            let before: Vec<usize> = (0..self.picks[stage]).collect();
+            let now = self.now(stage);
+            let within = |(moved, way, _): &(i64, i64, usize)| total - now + moved <= cost && *way <= time;
+            if let Some((moved, _, pick)) = self.options(stage, &before).into_iter().find(within) {
+                self.put(stage, pick);
+                self.schedule();
+                total += moved - now;
+            }
+        }
+    }
+
+    /// The makespan, and how many stages are on paths as long.
+    fn length(&self) -> (i64, usize) {
+        let makespan = self.makespan();
+        (makespan, self.end.iter().zip(&self.tail).filter(|(end, tail)| *end + *tail >= makespan).count())
+    }
+}
+
+/// How much dearer a move may be that is made in the same round: by this part.
+const DEARER: i64 = 20;
+
+/// Cost of time saved.
+#[derive(Clone, Copy)]
+struct Price {
+    cost: i64,
+    time: i64,
+}
+
+impl Price {
+    fn compare(&self, other: &Self) -> std::cmp::Ordering {
+        let (a, b) = (i128::from(self.cost) * i128::from(other.time), i128::from(other.cost) * i128::from(self.time));
+        a.cmp(&b)
+    }
+}

@@ -1,0 +1,171 @@
+//! The best placement by a deadline so far.
+
+use crate::planning::problem::{Instance, Shape, StageChoices, concurrency, evaluate};
+use crate::planning::solve::bound::closing_bounds::has_direct_transfers_only;
+use crate::planning::solve::bound::network::Network;
+use crate::planning::solve::heuristic::deadline_repair::TimedPlacement;
+use std::collections::BTreeSet;
+
+/// Single moves are not expected to take more than this part off a placement.
+const SETTLED: i64 = 10;
+
+/// Ways to put a late placement in time.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By cheapest cuts, in so many steps.
+    Cuts(i64),
+    /// By single moves, each where a millisecond costs least. `stay`: stages stay at their sites;
+    /// faster machines where they are keep data together.
+    Moves { stay: bool },
+}
+
+impl Way {
+    const ALL: [Self; 5] =
+        [Self::Cuts(64), Self::Cuts(16), Self::Cuts(4), Self::Moves { stay: true }, Self::Moves { stay: false }];
+}
+
+/// Above so many choices only the way that is most often the best is tried.
+pub const LARGE: usize = 1_000_000;
+/// Only placements that are dearer than the best by less than this part of it swing.
+const SWUNG: i64 = 20;
+/// A placement is let be late by this part of the deadline at first, then by less.
+const LATEST: i64 = 256;
+/// Steps in which it is put in time again.
+const SWINGS: i64 = 16;
+
+/// The best placement in time so far.
+pub struct Incumbent<'a> {
+    pub instance: &'a Instance,
+    pub shape: &'a Shape,
+    pub net: &'a Network,
+    pub deadline: i64,
+    /// By stage: choices that moves may take.
+    pub allowed: Vec<Vec<usize>>,
+    /// Placements that were begun at.
+    pub tried: BTreeSet<Vec<usize>>,
+    /// Scaled cost and picks.
+    pub found: Option<(i64, Vec<usize>)>,
+}
+
+impl Incumbent<'_> {
+    pub fn value(&self) -> i64 {
+        self.found.as_ref().map_or(i64::MAX, |(value, _)| *value)
+    }
+
+    /// Makes a placement keep the deadline, then cheaper.
+    pub fn try_out(&mut self, picks: Vec<usize>, visits: &mut usize) {
+        if !self.tried.insert(picks.clone()) {
+            return;
+        }
+        let late = TimedPlacement::new(self.instance, self.shape, self.net, picks);
+        // Repair makes it dearer, and moves seldom make up for much.
+        let total = late.total();
+        let hopeless = if late.makespan() > self.deadline { total } else { total - total / SETTLED };
+        if hopeless >= self.value() {
+            return;
+        }
+        let large = self.instance.size() > LARGE;
+        let near;
+        let (ways, allowed) = if large {
+            near = self.near(&late.picks);
+            (&Way::ALL[..1], &near)
+        } else {
+            (&Way::ALL[..], &self.allowed)
+        };
+        let known = self.value();
+        let mut settled: Vec<TimedPlacement<'_>> = Vec::new();
+        for way in ways {
+            let mut timed = late.clone();
+            let in_time = match *way {
+                Way::Cuts(steps) => timed.crash(self.deadline, steps, allowed, visits),
+                Way::Moves { stay } => timed.repair(self.deadline, allowed, stay, visits),
+            };
+            if in_time {
+                timed.settle(self.deadline, allowed, visits);
+                settled.push(timed);
+            }
+        }
+        settled.iter().for_each(|timed| self.take(timed));
+        let Some(timed) = settled.into_iter().min_by_key(TimedPlacement::total) else { return };
+        let swings = !large && timed.total() < known.saturating_add(known / SWUNG);
+        if swings {
+            let better = self.swing(timed, visits);
+            self.take(&better);
+        }
+    }
+
+    /// Makes the best placement of a large job cheaper, where [`Self::try_out`] has no time for it.
+    pub fn polish(&mut self, visits: &mut usize) {
+        if self.instance.size() > LARGE
+            && let Some((_, picks)) = &self.found
+        {
+            let timed = TimedPlacement::new(self.instance, self.shape, self.net, picks.clone());
+            let better = self.swing(timed, visits);
+            self.take(&better);
+        }
+    }
+
+    /// Makes a placement the best if it is.
+    fn take(&mut self, timed: &TimedPlacement<'_>) {
+        let total = timed.total();
+        let known = self.value();
+        if total < known.min(self.net.never)
+            && timed.makespan() <= self.deadline
+            && let Some(value) = self.exact(&timed.picks, total)
+            && value < known
+        {
+            self.found = Some((value, timed.picks.clone()));
+        }
+    }
+
+    /// Lets a placement be late by some time, which lets stages become cheaper, and puts it in time
+    /// again, perhaps by others; as long as that helps.
+    fn swing<'t>(&self, mut best: TimedPlacement<'t>, visits: &mut usize) -> TimedPlacement<'t> {
+        let kept = *visits / 2;
+        let mut left = *visits - kept;
+        let near = self.near(&best.picks);
+        let mut total = best.total();
+        let mut late = self.deadline / LATEST;
+        while late > 0 && left > 0 {
+            let mut timed = best.clone();
+            timed.settle(self.deadline.saturating_add(late), &near, &mut left);
+            let mut better = false;
+            if timed.crash(self.deadline, SWINGS, &near, &mut left) {
+                timed.settle(self.deadline, &near, &mut left);
+                let swung = timed.total();
+                if swung < total {
+                    (best, total, better) = (timed, swung, true);
+                }
+            }
+            if !better {
+                late /= 2;
+            }
+        }
+        *visits = kept + left;
+        best
+    }
+
+    /// By stage: choices where any stage of a placement is.
+    pub fn near(&self, picks: &[usize]) -> Vec<Vec<usize>> {
+        let stages = &self.instance.stages;
+        let used: BTreeSet<usize> = stages.iter().zip(picks).map(|(stage, pick)| stage.choices[*pick].site).collect();
+        let near = |(stage, allowed): (&StageChoices, &Vec<usize>)| {
+            allowed.iter().copied().filter(|choice| used.contains(&stage.choices[*choice].site)).collect()
+        };
+        stages.iter().zip(&self.allowed).map(near).collect()
+    }
+
+    /// What a placement in time really costs, scaled: the network knows the least that copies cost
+    /// when volumes are counted together. `None`: it breaks a limit that the network does not know.
+    fn exact(&self, picks: &[usize], total: i64) -> Option<i64> {
+        if has_direct_transfers_only(self.instance) {
+            return Some(total);
+        }
+        let evaluation = evaluate(self.instance, self.shape, picks)?;
+        let keeps = evaluation.makespan <= self.deadline
+            && self.instance.lateness(&evaluation) == 0
+            && concurrency::excess(self.instance, picks) == 0
+            && concurrency::exceeded_cap(self.instance, self.shape, picks).is_none();
+        keeps.then(|| evaluation.cost().saturating_mul(self.net.scale))
+    }
+}

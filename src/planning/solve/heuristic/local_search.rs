@@ -1,0 +1,181 @@
+//! Good placements, fast and deterministic, without a proof: starts for the solver and bounds
+//! for [`crate::planning::solve::presolve::reduction`].
+
+use crate::model::Objective;
+use crate::planning::problem::concurrency::Usage;
+use crate::planning::problem::{Instance, Shape, artifacts_by_stage, evaluate, local_cost};
+use crate::planning::solve::bound::forest::forest;
+use crate::planning::solve::effort::Effort;
+
+/// What makes one placement better than another: less over the limits first, then the
+/// objective, then the other figure.
+type Key = (i64, i64, i64);
+
+/// Work before the search gives up, in visits of a stage or an artifact (about 10 ns each).
+const VISITS: usize = 20_000_000;
+/// The same for breaking ties.
+const IMPROVING: usize = 3_000_000;
+/// Sites that are tried as the home of the whole job.
+const HOMES: usize = 24;
+
+/// The best placement found by single-stage moves from several starts, as positions of choices,
+/// with its cost and makespan. `None`: none within the limits was found.
+pub fn local_search(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<(Vec<usize>, i64, i64)> {
+    let mut best: Option<(Key, Vec<usize>)> = None;
+    let mut visits = VISITS;
+    let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
+    let stage_artifacts = artifacts_by_stage(instance);
+    let only_money = instance.minimize == Objective::Cost
+        && instance.hour == 0
+        && instance.deadline.is_none()
+        && instance.caps.is_empty()
+        && instance.stages.iter().all(|stage| stage.deadline.is_none());
+    let cheapest = forest(instance, shape)?.picks;
+    let usage = Usage::of(instance);
+    for start in std::iter::once(cheapest).chain(starts(instance)) {
+        if effort.should_stop() && best.as_ref().is_some_and(|(key, _)| key.0 == 0) {
+            break;
+        }
+        // Where only money counts, a move changes only what touches its stage.
+        let (key, picks) = if only_money {
+            let picks = cheapen(instance, &stage_artifacts, start, &mut visits, effort);
+            (key(instance, shape, &usage, &picks), picks)
+        } else {
+            descend(instance, (shape, &usage), start, &mut moves, effort)
+        };
+        if best.as_ref().is_none_or(|(known, _)| key < *known) {
+            best = Some((key, picks));
+        }
+    }
+    let (key, picks) = best?;
+    if key.0 > 0 {
+        return None;
+    }
+    let evaluation = evaluate(instance, shape, &picks)?;
+    Some((picks, evaluation.cost(), evaluation.makespan))
+}
+
+/// A placement after single-stage moves, never worse than before.
+pub fn improve_placement(instance: &Instance, shape: &Shape, picks: Vec<usize>, effort: &Effort) -> Vec<usize> {
+    let mut moves = IMPROVING / (instance.stages.len() + instance.artifacts.len()).max(1);
+    descend(instance, (shape, &Usage::of(instance)), picks, &mut moves, effort).1
+}
+
+fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &[usize]) -> Key {
+    let Some(evaluation) = evaluate(instance, shape, picks) else {
+        return (i64::MAX, i64::MAX, i64::MAX);
+    };
+    let (cost, time) = (evaluation.cost(), evaluation.makespan);
+    let over_time = instance.deadline.map_or(0, |deadline| (time - deadline).max(0));
+    let over_cost = instance.budget.map_or(0, |budget| (cost - budget).max(0));
+    let over = over_time.saturating_add(over_cost).saturating_add(instance.lateness(&evaluation));
+    let over = over.saturating_add(usage.excess(picks));
+    match instance.minimize {
+        Objective::Cost => (over, instance.score(&evaluation), time),
+        Objective::Time => (over, time, cost),
+    }
+}
+
+/// Each stage at its cheapest; at its fastest; and everything as near as can be to one site.
+fn starts(instance: &Instance) -> Vec<Vec<usize>> {
+    let each = |rank: &dyn Fn(&crate::planning::problem::Choice) -> (i64, i64, i64)| -> Vec<usize> {
+        let position = |stage: &crate::planning::problem::StageChoices| {
+            (0..stage.choices.len()).min_by_key(|position| rank(&stage.choices[*position])).unwrap_or(0)
+        };
+        instance.stages.iter().map(position).collect()
+    };
+    let mut starts =
+        vec![each(&|choice| (0, choice.cost, choice.duration)), each(&|choice| (0, choice.duration, choice.cost))];
+    for home in homes(instance) {
+        starts.push(each(&|choice| (i64::from(choice.site != home), choice.cost, choice.duration)));
+    }
+    starts
+}
+
+/// Sites where most stages can run, the cheaper first.
+fn homes(instance: &Instance) -> Vec<usize> {
+    let mut sites: Vec<(usize, i64, usize)> = Vec::new();
+    for site in 0..instance.links.sites {
+        let here =
+            instance.stages.iter().map(|stage| stage.choices.iter().filter(|c| c.site == site).map(|c| c.cost).min());
+        let (mut absent, mut cost) = (0, 0);
+        for least in here {
+            match least {
+                Some(least) => cost += least,
+                None => absent += 1,
+            }
+        }
+        if absent < instance.stages.len() {
+            sites.push((absent, cost, site));
+        }
+    }
+    sites.sort_unstable();
+    sites.into_iter().take(HOMES).map(|(_, _, site)| site).collect()
+}
+
+/// Moves one stage at a time to where it and what touches it cost least, until no move helps or
+/// `visits` are used up.
+fn cheapen(
+    instance: &Instance,
+    stage_artifacts: &[Vec<usize>],
+    mut picks: Vec<usize>,
+    visits: &mut usize,
+    effort: &Effort,
+) -> Vec<usize> {
+    let mut improved = true;
+    while improved {
+        improved = false;
+        for stage in 0..picks.len() {
+            let work = instance.stages[stage].choices.len() * (1 + stage_artifacts[stage].len());
+            if *visits < work || effort.should_stop() {
+                return picks;
+            }
+            *visits -= work;
+            let mut best = (local_cost(instance, &stage_artifacts[stage], &picks, stage), picks[stage]);
+            for position in 0..instance.stages[stage].choices.len() {
+                picks[stage] = position;
+                let cost = local_cost(instance, &stage_artifacts[stage], &picks, stage);
+                if cost < best.0 {
+                    best = (cost, position);
+                    improved = true;
+                }
+            }
+            picks[stage] = best.1;
+        }
+    }
+    picks
+}
+
+/// Moves one stage at a time to its best choice until no move helps or `moves` are used up.
+fn descend(
+    instance: &Instance,
+    (shape, usage): (&Shape, &Usage<'_>),
+    mut picks: Vec<usize>,
+    moves: &mut usize,
+    effort: &Effort,
+) -> (Key, Vec<usize>) {
+    let mut best = key(instance, shape, usage, &picks);
+    loop {
+        let before = best;
+        for stage in 0..picks.len() {
+            let mut chosen = picks[stage];
+            let positions = instance.stages[stage].choices.len();
+            if *moves < positions || effort.should_stop() {
+                return (best, picks);
+            }
+            *moves -= positions;
+            for position in 0..positions {
+                picks[stage] = position;
+                let key = key(instance, shape, usage, &picks);
+                if key < best {
+                    best = key;
+                    chosen = position;
+                }
+            }
+            picks[stage] = chosen;
+        }
+        if best == before {
+            return (best, picks);
+        }
+    }
+}

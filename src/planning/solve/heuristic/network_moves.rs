@@ -1,0 +1,137 @@
+//! Cheap placements of a network: building them from messages, and moving single stages or all
+//! stages of a site, with the cost of a move worked out from what it touches.
+
+use crate::planning::problem::{Links, Origin};
+use crate::planning::solve::bound::network::Network;
+use crate::planning::solve::bound::reader_tally::ReaderTally;
+
+/// A placement under construction: by stage the position of its site.
+pub struct NetworkWalk<'a> {
+    net: &'a Network,
+    links: &'a Links,
+    /// By stage and position of the site.
+    own: &'a [Vec<i64>],
+    pub place: Vec<Option<usize>>,
+    tally: ReaderTally,
+}
+
+impl<'a> NetworkWalk<'a> {
+    pub fn new(net: &'a Network, links: &'a Links, own: &'a [Vec<i64>]) -> Self {
+        Self { net, links, own, place: vec![None; net.nodes.len()], tally: ReaderTally::new(net.stars.len()) }
+    }
+
+    fn site(&self, stage: usize) -> Option<usize> {
+        self.place[stage].map(|position| self.net.nodes[stage].sites[position])
+    }
+
+    fn origin(&self, star: usize) -> Option<usize> {
+        match self.net.stars[star].origin {
+            Origin::Site(site) => Some(site),
+            Origin::Stage(stage) => self.site(stage),
+        }
+    }
+
+    /// Puts a stage somewhere, or takes it away.
+    pub fn put(&mut self, stage: usize, position: Option<usize>) {
+        if let Some(site) = self.site(stage) {
+            self.net.nodes[stage].reads.iter().for_each(|(star, _)| self.tally.remove(*star, site));
+        }
+        self.place[stage] = position;
+        if let Some(site) = self.site(stage) {
+            self.net.nodes[stage].reads.iter().for_each(|(star, _)| self.tally.add(*star, site));
+        }
+    }
+
+    /// What a stage that is nowhere would cost at a site, with the copies that it alone causes,
+    /// as far as its neighbours are placed.
+    pub fn cost(&self, stage: usize, position: usize) -> i64 {
+        let node = &self.net.nodes[stage];
+        let site = node.sites[position];
+        let mut cost = self.own[stage][position];
+        for (star, _) in &node.reads {
+            if self.tally.at(*star, site) == 0
+                && let Some(from) = self.origin(*star)
+            {
+                cost += self.net.price(self.links, &self.net.stars[*star], from, site);
+            }
+        }
+        for star in &node.makes {
+            for to in self.tally.sites(*star) {
+                cost += self.net.price(self.links, &self.net.stars[*star], site, to);
+            }
+        }
+        cost
+    }
+
+    /// What a stage whose inputs are placed would cost at a site, when every copy that is not there
+    /// yet costs only the stage's part in it.
+    pub fn part(
+        &self,
+        dual: &crate::planning::solve::bound::dual_messages::DualMessages<'_>,
+        stage: usize,
+        position: usize,
+    ) -> i64 {
+        let node = &self.net.nodes[stage];
+        let site = node.sites[position];
+        let mut cost = self.own[stage][position];
+        for (star, number) in &node.reads {
+            if self.tally.at(*star, site) == 0 {
+                let source = match self.net.stars[*star].origin {
+                    Origin::Site(from) => {
+                        if from == site {
+                            continue;
+                        } else {
+                            0
+                        }
+                    }
+                    Origin::Stage(stage) => {
+                        if self.site(stage) == Some(site) {
+                            continue;
+                        }
+                        self.place[stage].unwrap_or(0)
+                    }
+                };
+                cost += dual.part(*star, *number, source, position);
+            }
+        }
+        cost
+    }
+
+    /// Moves single stages to where they cost least until no move helps.
+    pub fn settle(&mut self, sweeps: usize) {
+        for _ in 0..sweeps {
+            let mut moved = false;
+            for stage in 0..self.place.len() {
+                let Some(before) = self.place[stage] else { continue };
+                if self.own[stage].len() < 2 {
+                    continue;
+                }
+                self.put(stage, None);
+                let costs = (0..self.own[stage].len()).map(|position| (self.cost(stage, position), position));
+                let (least, position) = costs.min().unwrap_or((0, before));
+                let best = if self.cost(stage, before) == least { before } else { position };
+                self.put(stage, Some(best));
+                moved |= best != before;
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// What the whole placement costs.
+    pub fn total(&self) -> i64 {
+        let own: i64 = self.place.iter().zip(self.own).map(|(place, own)| place.map_or(0, |place| own[place])).sum();
+        let copies = (0..self.net.stars.len()).map(|star| {
+            let Some(from) = self.origin(star) else { return 0 };
+            let to = self.tally.sites(star);
+            to.map(|to| self.net.price(self.links, &self.net.stars[star], from, to)).sum::<i64>()
+        });
+        own + copies.sum::<i64>()
+    }
+
+    /// The place of every stage.
+    pub fn picks(&self) -> Vec<usize> {
+        self.place.iter().map(|place| place.unwrap_or(0)).collect()
+    }
+}

@@ -1,0 +1,141 @@
+//! One run over an instance: what all passes share, and the placements that they find.
+
+use super::figure::Figure;
+use crate::planning::problem::{
+    Evaluation, Instance, Routes, Shape, StageChoices, concurrency, evaluate_on, routes, worth,
+};
+use crate::planning::solve::backend::solver::{Solver, SolverError};
+use crate::planning::solve::bound::forest::forest;
+use crate::planning::solve::effort::Effort;
+use crate::planning::solve::limits::Limits;
+use crate::planning::solve::presolve::reduction::{least_time, reduce};
+
+/// Returns the error that a placement which was found cannot be evaluated, which cannot happen.
+pub(super) fn lost_placement() -> SolverError {
+    SolverError("a placement that was found does not fit its own instance".to_owned())
+}
+
+/// A placement by the tags of its choices, which outlive reduction, with the value of what was
+/// minimised.
+#[derive(Clone)]
+pub(super) struct FoundPlacement {
+    pub tags: Vec<usize>,
+    pub routes: Routes,
+    pub value: i64,
+    pub bound: i64,
+    pub proven: bool,
+    /// Without choices that no placement within the limits has whose value is as good, if known.
+    pub left: Option<Box<Instance>>,
+}
+
+/// Picks and ways of a placement that is there already.
+#[derive(Clone)]
+pub(super) struct KnownPlacement {
+    pub tags: Vec<usize>,
+    pub routes: Routes,
+}
+
+impl FoundPlacement {
+    /// A placement whose figure is as good as its bound.
+    pub(super) fn proven(known: KnownPlacement, value: i64) -> Self {
+        let KnownPlacement { tags, routes } = known;
+        Self { tags, routes, value, bound: value, proven: true, left: None }
+    }
+
+    pub(super) fn known(&self) -> KnownPlacement {
+        KnownPlacement { tags: self.tags.clone(), routes: self.routes.clone() }
+    }
+}
+
+/// What all passes over an instance share.
+pub(super) struct PlacementSearch<'a> {
+    pub shape: &'a Shape,
+    pub solver: &'a dyn Solver,
+    pub effort: &'a Effort,
+}
+
+/// The optimum of the objective, that of the other figure among its optima, and both as limits.
+pub(super) struct RankedPlacements {
+    pub first: FoundPlacement,
+    pub second: FoundPlacement,
+    pub limits: Limits,
+    /// Without choices that no placement has whose first figure is as good.
+    pub left: Box<Instance>,
+    /// `second` has the first choices in order already.
+    pub ordered: bool,
+}
+
+/// Returns whether some stage has a deadline of its own.
+pub(super) fn has_deadlines(instance: &Instance) -> bool {
+    instance.stages.iter().any(|stage| stage.deadline.is_some())
+}
+
+/// Returns the tags of the choices at some positions, which outlive reduction.
+pub(super) fn choice_tags(instance: &Instance, picks: &[usize]) -> Vec<usize> {
+    instance.stages.iter().zip(picks).map(|(stage, position)| stage.choices[*position].tag).collect()
+}
+
+/// Returns the positions of the choices with some tags; `None`: one of them was dropped.
+pub(super) fn choice_positions(instance: &Instance, tags: &[usize]) -> Option<Vec<usize>> {
+    let position =
+        |(stage, tag): (&StageChoices, &usize)| stage.choices.binary_search_by_key(tag, |choice| choice.tag).ok();
+    instance.stages.iter().zip(tags).map(position).collect()
+}
+
+impl PlacementSearch<'_> {
+    /// Without choices that no placement within the limits can take.
+    pub(super) fn reduced(&self, instance: &Instance, limits: Limits) -> Option<Instance> {
+        let Some(score) = limits.score else { return reduce(instance, self.shape, limits) };
+        // What the time is worth at least is not there for costs, and the other way round.
+        let cost = score.saturating_sub(worth(instance, least_time(instance, self.shape)));
+        let spare = i128::from(score.saturating_sub(forest(instance, self.shape)?.least).max(0)) + 1;
+        let time = match instance.hour {
+            0 => None,
+            hour => i64::try_from(spare * crate::model::units::MS_PER_HOUR / i128::from(hour) + 1).ok(),
+        };
+        let least = |limit: Option<i64>, other: Option<i64>| limit.into_iter().chain(other).min();
+        let (cost, time) = (least(limits.cost, Some(cost)), least(limits.time, time));
+        reduce(instance, self.shape, Limits { cost, time, ..limits })
+    }
+
+    /// The figure of a placement; `None`: it breaks a limit.
+    pub(super) fn value(
+        &self,
+        instance: &Instance,
+        goal: Figure,
+        limits: Limits,
+        known: &KnownPlacement,
+    ) -> Option<i64> {
+        let picks = choice_positions(instance, &known.tags)?;
+        if concurrency::excess(instance, &picks) > 0 {
+            return None;
+        }
+        let evaluation = evaluate_on(instance, self.shape, &picks, &known.routes)?;
+        limits.hold(instance, &evaluation).then(|| goal.of(instance, &evaluation))
+    }
+
+    /// The better of two ways for given choices, and the figure: all copies on their cheapest ways,
+    /// or all straight from their origins. `None`: both break a limit.
+    pub(super) fn resolved(
+        &self,
+        instance: &Instance,
+        goal: Figure,
+        limits: Limits,
+        tags: Vec<usize>,
+    ) -> Option<(KnownPlacement, i64)> {
+        let cheapest = routes::cheapest(instance, &choice_positions(instance, &tags)?);
+        let straight = (!cheapest.is_empty()).then(Routes::new);
+        let ways = std::iter::once(cheapest).chain(straight).filter_map(|routes| {
+            let known = KnownPlacement { tags: tags.clone(), routes };
+            let value = self.value(instance, goal, limits, &known)?;
+            Some((known, value))
+        });
+        // Of equals the first.
+        ways.min_by_key(|(_, value)| *value)
+    }
+
+    /// All figures of a placement that was found for the instance.
+    pub(super) fn evaluation(&self, instance: &Instance, found: &FoundPlacement) -> Option<Evaluation> {
+        evaluate_on(instance, self.shape, &choice_positions(instance, &found.tags)?, &found.routes)
+    }
+}

@@ -1,0 +1,229 @@
+//! What is decided before any stage with a choice is placed, and what follows from it for each choice.
+
+use super::choice_effect::ChoiceEffect;
+use crate::planning::problem::{Artifact, Instance, Origin, Routes, Shape, artifacts_by_stage, ready};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that is decided before any stage with a choice is placed.
+pub(super) struct Surroundings {
+    /// By stage: it has more than one choice.
+    pub open: Vec<bool>,
+    pub base_cost: i64,
+    pub base_time: i64,
+    pub room: Vec<i64>,
+    /// By stage: artifacts that it makes or reads.
+    stage_artifacts: Vec<Vec<usize>>,
+    /// By artifact and site: index and cost of a copy that several open stages may share.
+    pub shared: BTreeMap<(usize, usize), (usize, i64)>,
+    /// By stage with one choice: its end as far as it waits for no open stage, the longest path from
+    /// its end, and its latest end.
+    end: Vec<i64>,
+    tail: Vec<i64>,
+    latest: Vec<i64>,
+    /// By stage: who waits for it, and for which artifact.
+    after: Vec<Vec<(usize, Option<usize>)>>,
+    /// By stage, then by tag of a choice: what it uses of which cap.
+    uses: Vec<BTreeMap<usize, Vec<(usize, i64)>>>,
+    pub impossible: bool,
+}
+
+/// Later than every deadline, and far from overflow in sums.
+const NEVER: i64 = i64::MAX / 4;
+
+impl Surroundings {
+    /// `None`: an open stage waits for another one.
+    pub fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
+        let count = instance.stages.len();
+        let open: Vec<bool> = instance.stages.iter().map(|stage| stage.choices.len() > 1).collect();
+        let mut after = vec![Vec::new(); count];
+        let mut waits = vec![false; count];
+        for &stage in &shape.order {
+            for (origin, artifact) in &shape.inputs[stage] {
+                let Origin::Stage(before) = origin else { continue };
+                after[*before].push((stage, *artifact));
+                waits[stage] |= waits[*before] || open[*before];
+            }
+            if open[stage] && waits[stage] {
+                return None;
+            }
+        }
+        let mut uses = vec![BTreeMap::<usize, Vec<(usize, i64)>>::new(); count];
+        for (cap, limit) in instance.caps.iter().enumerate() {
+            for (stage, of_stage) in limit.uses.iter().enumerate() {
+                for (tag, used) in of_stage.iter().filter(|(_, used)| *used != 0) {
+                    uses[stage].entry(*tag).or_default().push((cap, *used));
+                }
+            }
+        }
+        let mut surroundings = Self {
+            open,
+            base_cost: 0,
+            base_time: 0,
+            room: instance.caps.iter().map(|cap| cap.limit).collect(),
+            stage_artifacts: artifacts_by_stage(instance),
+            shared: BTreeMap::new(),
+            end: vec![0; count],
+            tail: vec![0; count],
+            latest: instance.stages.iter().map(|stage| stage.deadline.unwrap_or(NEVER)).collect(),
+            after,
+            uses,
+            impossible: false,
+        };
+        surroundings.times(instance, shape, &waits);
+        surroundings.costs(instance);
+        Some(surroundings)
+    }
+
+    /// Ends, tails and latest ends of stages with one choice.
+    fn times(&mut self, instance: &Instance, shape: &Shape, waits: &[bool]) {
+        let picks = vec![0; self.open.len()];
+        for &stage in shape.order.iter().filter(|stage| !self.open[**stage] && !waits[**stage]) {
+            let choice = instance.stages[stage].choices[0];
+            let start = ready(instance, shape, &Routes::new(), &picks, &self.end, stage, choice.site);
+            self.end[stage] = start + choice.duration;
+            self.base_time = self.base_time.max(self.end[stage]);
+        }
+        for &stage in shape.order.iter().rev().filter(|stage| !self.open[**stage]) {
+            let site = instance.stages[stage].choices[0].site;
+            (self.tail[stage], self.latest[stage]) = self.onward(instance, stage, site);
+            // What waits for an open stage may be late by its other inputs alone.
+            if waits[stage] {
+                let fixed = shape.inputs[stage].iter().map(|(origin, artifact)| match origin {
+                    Origin::Site(from) => travel(instance, *artifact, *from, site),
+                    Origin::Stage(_) => 0,
+                });
+                let own = instance.stages[stage].choices[0].duration;
+                let end = fixed.max().unwrap_or(0) + own;
+                self.base_time = self.base_time.max(end + self.tail[stage]);
+                self.impossible |= end > self.latest[stage];
+            }
+        }
+        for (stage, waiting) in waits.iter().enumerate().filter(|(stage, _)| !self.open[*stage]) {
+            if !waiting {
+                let end = self.end[stage];
+                self.impossible |= end > self.latest[stage];
+                self.base_time = self.base_time.max(end + self.tail[stage]);
+            }
+        }
+    }
+
+    /// The longest path from the end of a stage at a site over stages with one choice, and the latest
+    /// end that keeps their deadlines and its own.
+    fn onward(&self, instance: &Instance, stage: usize, site: usize) -> (i64, i64) {
+        let mut tail = 0;
+        let mut latest = instance.stages[stage].deadline.unwrap_or(NEVER);
+        for (next, artifact) in self.after[stage].iter().filter(|(next, _)| !self.open[*next]) {
+            let choice = instance.stages[*next].choices[0];
+            let until = travel(instance, *artifact, site, choice.site) + choice.duration;
+            tail = tail.max(until + self.tail[*next]);
+            latest = latest.min(self.latest[*next] - until);
+        }
+        (tail, latest)
+    }
+
+    /// Costs that no open stage changes, what is left of caps, and copies that open stages share.
+    fn costs(&mut self, instance: &Instance) {
+        for stage in (0..self.open.len()).filter(|stage| !self.open[*stage]) {
+            let choice = instance.stages[stage].choices[0];
+            self.base_cost += choice.cost;
+            for (cap, used) in self.uses[stage].get(&choice.tag).into_iter().flatten() {
+                // Stages that may not run at once with the open ones are the business of other rows.
+                if !instance.caps[*cap].concurrent {
+                    self.room[*cap] -= used;
+                }
+            }
+        }
+        for (index, artifact) in instance.artifacts.iter().enumerate() {
+            let Some(origin) = self.fixed_origin(instance, artifact) else { continue };
+            for to in self.fixed_readers(instance, artifact).into_iter().filter(|to| *to != origin) {
+                match instance.links.cost(origin, to, artifact.bytes) {
+                    Some(cost) => self.base_cost += cost,
+                    None => self.impossible = true,
+                }
+            }
+            let readers: Vec<usize> = artifact.readers.iter().copied().filter(|reader| self.open[*reader]).collect();
+            if readers.len() < 2 {
+                continue;
+            }
+            let sites = readers.iter().flat_map(|reader| instance.stages[*reader].choices.iter().map(|c| c.site));
+            for site in sites.collect::<BTreeSet<usize>>() {
+                if let Some(cost) = instance.links.cost(origin, site, artifact.bytes).filter(|cost| *cost != 0) {
+                    let next = self.shared.len();
+                    self.shared.insert((index, site), (next, cost));
+                }
+            }
+        }
+        // Indices are in the order of the map.
+        self.shared.values_mut().enumerate().for_each(|(index, (number, _))| *number = index);
+    }
+
+    /// Where an artifact comes from; `None`: from an open stage.
+    fn fixed_origin(&self, instance: &Instance, artifact: &Artifact) -> Option<usize> {
+        match artifact.origin {
+            Origin::Site(site) => Some(site),
+            Origin::Stage(stage) => (!self.open[stage]).then(|| instance.stages[stage].choices[0].site),
+        }
+    }
+
+    fn fixed_readers(&self, instance: &Instance, artifact: &Artifact) -> BTreeSet<usize> {
+        let readers = artifact.readers.iter().filter(|reader| !self.open[**reader]);
+        readers.map(|reader| instance.stages[*reader].choices[0].site).collect()
+    }
+
+    /// Returns the effects of each choice of an open stage.
+    pub fn choices(&self, instance: &Instance, shape: &Shape, stage: usize) -> Vec<ChoiceEffect> {
+        let picks = vec![0; if shape.inputs[stage].is_empty() { 0 } else { self.open.len() }];
+        let mut at_site: BTreeMap<usize, ChoiceEffect> = BTreeMap::new();
+        let mut latest_at: BTreeMap<usize, i64> = BTreeMap::new();
+        for site in instance.stages[stage].choices.iter().map(|choice| choice.site).collect::<BTreeSet<usize>>() {
+            let start = ready(instance, shape, &Routes::new(), &picks, &self.end, stage, site);
+            let (tail, latest) = self.onward(instance, stage, site);
+            // Until a choice is known, `through` is all of the path but its own time.
+            let mut there = ChoiceEffect { through: start + tail, allowed: true, ..ChoiceEffect::default() };
+            for index in &self.stage_artifacts[stage] {
+                self.copies_at(instance, stage, *index, site, &mut there);
+            }
+            at_site.insert(site, there);
+            latest_at.insert(site, latest - start);
+        }
+        let choice = |choice: &crate::planning::problem::Choice| {
+            let mut there = at_site[&choice.site].clone();
+            there.cost = there.cost.saturating_add(choice.cost);
+            there.through += choice.duration;
+            there.allowed &= choice.duration <= latest_at[&choice.site];
+            there.uses = self.uses[stage].get(&choice.tag).cloned().unwrap_or_default();
+            there
+        };
+        instance.stages[stage].choices.iter().map(choice).collect()
+    }
+
+    /// Adds the copies of one artifact that a stage at a site causes.
+    fn copies_at(&self, instance: &Instance, stage: usize, index: usize, site: usize, there: &mut ChoiceEffect) {
+        let artifact = &instance.artifacts[index];
+        let fixed_readers = self.fixed_readers(instance, artifact);
+        let Some(origin) = self.fixed_origin(instance, artifact) else {
+            // The stage makes it, and everybody who reads it has one place.
+            for to in fixed_readers.into_iter().filter(|to| *to != site) {
+                match instance.links.cost(site, to, artifact.bytes) {
+                    Some(cost) => there.cost = there.cost.saturating_add(cost),
+                    None => there.allowed = false,
+                }
+            }
+            return;
+        };
+        debug_assert!(artifact.readers.contains(&stage), "a stage touches what it makes or reads");
+        if site == origin || fixed_readers.contains(&site) {
+            return;
+        }
+        match (instance.links.cost(origin, site, artifact.bytes), self.shared.get(&(index, site))) {
+            (None, _) => there.allowed = false,
+            (Some(_), Some((copy, _))) => there.shared.push(*copy),
+            (Some(cost), None) => there.cost = there.cost.saturating_add(cost),
+        }
+    }
+}
+
+/// How long an artifact takes from one site to another.
+fn travel(instance: &Instance, artifact: Option<usize>, from: usize, to: usize) -> i64 {
+    artifact.map_or(0, |artifact| instance.links.time(from, to, instance.artifacts[artifact].link_bytes))
+}

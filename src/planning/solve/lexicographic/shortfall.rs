@@ -1,0 +1,43 @@
+//! Without a placement: how far the limits are from what can be had.
+
+use super::figure::Figure;
+use super::outcome::Shortfall;
+use super::placement_search::PlacementSearch;
+use crate::planning::problem::{Artifact, Instance, Origin};
+use crate::planning::solve::backend::solver::SolverError;
+use crate::planning::solve::limits::Limits;
+use std::collections::BTreeSet;
+
+impl PlacementSearch<'_> {
+    /// Returns what each limit would have to be for a placement to exist.
+    pub(super) fn shortfall(&self, instance: &Instance) -> Result<Shortfall, SolverError> {
+        let (cost, time) = (instance.budget, instance.deadline);
+        let figures = |goal: Figure, limits: Limits| -> Result<Option<(i64, i64)>, SolverError> {
+            let found = self.minimize_figure(instance, goal, limits, None)?;
+            let evaluation = found.and_then(|found| self.evaluation(instance, &found));
+            Ok(evaluation.map(|evaluation| (evaluation.cost(), evaluation.makespan)))
+        };
+        let limits = |cost: Option<i64>, time: Option<i64>| Limits { cost, time, ..Limits::default() };
+        Ok(Shortfall {
+            fastest: if time.is_some() { figures(Figure::Time, limits(cost, None))? } else { None },
+            cheapest: if cost.is_some() { figures(Figure::Cost, limits(None, time))? } else { None },
+            unlimited: figures(Figure::Cost, limits(None, None))?,
+            stuck: stuck(instance),
+        })
+    }
+}
+
+/// Labels of artifacts that have no allowed way to some reader.
+fn stuck(instance: &Instance) -> Vec<String> {
+    let sites =
+        |stage: usize| instance.stages[stage].choices.iter().map(|choice| choice.site).collect::<BTreeSet<usize>>();
+    let cut = |artifact: &&Artifact| {
+        let from = match artifact.origin {
+            Origin::Site(site) => BTreeSet::from([site]),
+            Origin::Stage(stage) => sites(stage),
+        };
+        let reaches = |to: &usize| from.iter().any(|from| instance.links.cost(*from, *to, artifact.bytes).is_some());
+        artifact.readers.iter().any(|reader| !sites(*reader).iter().any(reaches))
+    };
+    instance.artifacts.iter().filter(cut).map(|artifact| artifact.label.clone()).collect()
+}

@@ -1,0 +1,419 @@
+//! The cheapest placement by a deadline, by bounds and moves: time gets a price
+//! ([`crate::planning::solve::bound::time_prices`]), messages bound the cost with it
+//! ([`crate::planning::solve::bound::dual_messages`]), and placements that are late are repaired
+//! ([`crate::planning::solve::heuristic::deadline_repair`]). What that leaves open is searched on a
+//! network that is expanded in time ([`super::refinement`]).
+
+use super::network_inputs::NetworkInputs;
+use super::punctual_placement::PunctualPlacement;
+use super::refinement::{PAIRS, SearchWork, affordable_sweeps, raise_bound};
+use crate::planning::problem::{Instance, Origin, Shape, StageChoices};
+use crate::planning::solve::backend::solver::Solver;
+use crate::planning::solve::bound::closing_bounds::ClosedGap;
+use crate::planning::solve::bound::dual_messages::DualMessages;
+use crate::planning::solve::bound::network::{Network, Node};
+use crate::planning::solve::bound::time_prices::{TimePrices, time_prices};
+use crate::planning::solve::effort::Effort;
+use crate::planning::solve::heuristic::incumbent::{Incumbent, LARGE};
+use crate::planning::solve::heuristic::network_moves::NetworkWalk;
+use crate::planning::solve::monitor::SolveMonitor;
+use crate::planning::solve::presolve::dominated_sites;
+use std::collections::BTreeSet;
+
+/// New prices of time at most.
+const ROUNDS: usize = 16;
+/// Rounds without a better bound or placement before it gives up.
+const PATIENCE: usize = 3;
+/// Sweeps at one price of time.
+const SWEEPS: usize = 3;
+/// With at most so many choices, every sweep is looked at closely, not only the last of a round.
+const SMALL: usize = 10_000;
+/// Work on placements, in choices looked at.
+const VISITS: usize = 40_000_000;
+/// A better bound is one by this part of it.
+const PROGRESS: i64 = 20_000;
+/// Sweeps over a time-expanded network that are too few for it to be refined.
+const FEW: usize = 40;
+/// Sweeps of single moves after each rounding.
+const SETTLING: usize = 20;
+
+/// Sites of a time-expanded network.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grouping {
+    /// All as if they were one: for large DAGs in which copies hardly count.
+    One,
+    /// Those that stand for others, whose travel is that of the nearest of them.
+    Enough,
+    /// Each on its own.
+    Alone,
+}
+
+/// The cheapest placement that ends by `deadline`, as far as it is found; `start` is a placement
+/// to begin at, late or not. `None`: the figures are too large, or none was found.
+pub fn by_deadline(
+    instance: &Instance,
+    shape: &Shape,
+    deadline: i64,
+    start: Option<Vec<usize>>,
+    solver: &dyn Solver,
+    effort: &Effort,
+) -> Option<ClosedGap> {
+    if instance.stages.iter().any(|stage| stage.choices.is_empty()) {
+        return None;
+    }
+    let network = Network::new(instance, shape, true)?;
+    let representatives = dominated_sites::enough_in_time(&network, &instance.links, instance);
+    let mut search = DeadlineSearch::new(instance, shape, deadline, &network, &representatives, solver, effort);
+    search.try_first_placements(start);
+    search.price_time();
+    search.polish();
+    search.expand_time();
+    search.polish();
+    search.closed()
+}
+
+/// The search for the cheapest placement by a deadline.
+struct DeadlineSearch<'a> {
+    instance: &'a Instance,
+    shape: &'a Shape,
+    deadline: i64,
+    network: &'a Network,
+    /// By site: the one that is enough in its place, often itself.
+    representatives: &'a [usize],
+    solver: &'a dyn Solver,
+    effort: &'a Effort,
+    best: Incumbent<'a>,
+    /// Choices looked at by moves that may still be made.
+    visits: usize,
+    /// No placement by the deadline costs less, scaled.
+    bound: i64,
+    /// By stage and choice: some placement that costs at most as much as the best may have it.
+    keep: Vec<Vec<bool>>,
+}
+
+/// One round of message passing, at one price of time.
+struct Round<'r> {
+    price: &'r TimePrices,
+    /// By stage and position of its site: the least that it costs there at this price, scaled.
+    own: &'r [Vec<i64>],
+    /// The last sweep of the round, or one of a small instance, all of which are looked at closely.
+    closely: bool,
+}
+
+impl<'a> DeadlineSearch<'a> {
+    fn new(
+        instance: &'a Instance,
+        shape: &'a Shape,
+        deadline: i64,
+        network: &'a Network,
+        representatives: &'a [usize],
+        solver: &'a dyn Solver,
+        effort: &'a Effort,
+    ) -> Self {
+        let stays = |stage: &StageChoices| {
+            (0..stage.choices.len())
+                .filter(|choice| representatives[stage.choices[*choice].site] == stage.choices[*choice].site)
+                .collect()
+        };
+        let allowed = instance.stages.iter().map(stays).collect();
+        let best = Incumbent { instance, shape, net: network, deadline, allowed, tried: BTreeSet::new(), found: None };
+        Self {
+            instance,
+            shape,
+            deadline,
+            network,
+            representatives,
+            solver,
+            effort,
+            best,
+            visits: VISITS,
+            bound: i64::MIN,
+            keep: all_choices(instance),
+        }
+    }
+
+    /// Whether no placement can be cheaper than the best.
+    fn is_proven(&self) -> bool {
+        self.bound > self.best.value().saturating_sub(self.network.scale)
+    }
+
+    /// Tells the monitor how far the search is.
+    fn report(&self) {
+        let incumbent = self.best.found.as_ref().map(|(value, _)| value / self.network.scale);
+        let bound = (self.bound > i64::MIN).then(|| self.network.whole(self.bound));
+        self.effort.monitor.report(incumbent, bound);
+    }
+
+    fn try_first_placements(&mut self, start: Option<Vec<usize>>) {
+        if let Some(start) = start {
+            self.best.try_out(start, &mut self.visits);
+        }
+        // Large jobs have no time for all of them.
+        let tried = if self.instance.size() > LARGE { 1 } else { usize::MAX };
+        for placement in placements_at_one_site(self.instance, self.representatives).into_iter().take(tried) {
+            self.best.try_out(placement, &mut self.visits);
+        }
+    }
+
+    /// Rounds of message passing, each at better prices of time.
+    fn price_time(&mut self) {
+        let instance = self.instance;
+        let predecessors = predecessors(self.shape);
+        let mut price = TimePrices { of: vec![0; instance.stages.len()], total: 0 };
+        let own = least_own_costs(instance, self.network, &price);
+        let mut dual = DualMessages::new(self.network.clone(), &instance.links, own);
+        let needed = |node: &Node| node.sites.iter().map(|site| self.representatives[*site] == *site).collect();
+        dual.retain(&self.network.nodes.iter().map(needed).collect::<Vec<Vec<bool>>>());
+        dual.hold();
+        let shortest = |stage: &StageChoices| stage.choices.iter().map(|choice| choice.duration).min().unwrap_or(0);
+        let mut expected_durations: Vec<i64> = instance.stages.iter().map(shortest).collect();
+        let mut idle = 0;
+        for _ in 0..ROUNDS {
+            let own = least_own_costs(instance, &dual.net, &price);
+            dual.reprice(&own);
+            let before_round = (self.bound, self.best.value());
+            for sweep in 0..SWEEPS {
+                let closely = sweep + 1 == SWEEPS || instance.size() <= SMALL;
+                let round = Round { price: &price, own: &own, closely };
+                if self.sweep(&mut dual, &round, &mut expected_durations) {
+                    break;
+                }
+            }
+            self.report();
+            if self.is_proven() || self.effort.should_stop() {
+                break;
+            }
+            let better = self.bound > before_round.0.saturating_add(before_round.0.max(0) / PROGRESS)
+                || self.best.value() < before_round.1;
+            idle = if better { 0 } else { idle + 1 };
+            if idle >= if instance.size() > LARGE { 1 } else { PATIENCE } {
+                break;
+            }
+            let curves: Vec<Vec<(i64, i64)>> =
+                (0..instance.stages.len()).map(|stage| cost_by_duration(instance, &dual, &own, stage)).collect();
+            let next = time_prices(&curves, &predecessors, self.deadline, self.solver, self.effort);
+            let Some(next) = next else { break };
+            price = next;
+        }
+    }
+
+    /// Passes messages there and back, drops choices, and tries out the placements that messages
+    /// lead to. Returns whether the round is over.
+    fn sweep(&mut self, dual: &mut DualMessages<'_>, round: &Round<'_>, expected_durations: &mut Vec<i64>) -> bool {
+        let Self { instance, shape, deadline, representatives, .. } = *self;
+        let Round { price, own, closely } = *round;
+        let limit = self.best.value().saturating_add(price.taken(deadline));
+        let keep = &mut self.keep;
+        dual.backward(&mut |dual, stage| {
+            if closely {
+                drop_dear_choices(instance, dual, representatives, price, limit, stage, &mut keep[stage]);
+            }
+        });
+        let net = dual.net.clone();
+        let mut walk = NetworkWalk::new(&net, &instance.links, own);
+        let mut punctual_walk = NetworkWalk::new(&net, &instance.links, own);
+        let mut punctual = PunctualPlacement::new(instance, shape, deadline, expected_durations);
+        dual.forward(&mut |dual, stage| {
+            if closely {
+                drop_dear_choices(instance, dual, representatives, price, limit, stage, &mut keep[stage]);
+            }
+            let cost = |position: usize| walk.part(dual, stage, position) + dual.after(stage, position);
+            let best = (0..own[stage].len()).min_by_key(|position| cost(*position));
+            walk.put(stage, best);
+            if closely {
+                let cost = |position: usize| punctual_walk.part(dual, stage, position) + dual.after(stage, position);
+                let others: Vec<i64> =
+                    (0..own[stage].len()).map(|position| cost(position) - own[stage][position]).collect();
+                punctual_walk.put(stage, punctual.place(&net, price, stage, &others));
+            }
+        });
+        self.bound = self.bound.max(dual.bound() - price.taken(deadline));
+        if self.is_proven() || (self.effort.should_stop() && self.best.found.is_some()) {
+            return true;
+        }
+        walk.settle(SETTLING);
+        let pick = |(stage, position): (usize, usize)| cheapest_choice(instance, &net, price, stage, position);
+        let picks: Vec<usize> = walk.picks().into_iter().enumerate().map(pick).collect();
+        if closely {
+            *expected_durations =
+                picks.iter().zip(&instance.stages).map(|(pick, stage)| stage.choices[*pick].duration).collect();
+            self.best.try_out(picks, &mut self.visits);
+            self.best.try_out(punctual.picks, &mut self.visits);
+        }
+        false
+    }
+
+    /// Makes the best placement of a large job cheaper by moves, unless the planning is to stop.
+    fn polish(&mut self) {
+        if !self.effort.should_stop() {
+            self.best.polish(&mut self.visits);
+        }
+    }
+
+    /// Raises the bound on networks that are expanded in time, from coarse groups of sites to fine ones.
+    fn expand_time(&mut self) {
+        let mut pairs = PAIRS;
+        for grouping in [Grouping::One, Grouping::Enough, Grouping::Alone] {
+            let least = if grouping == Grouping::Alone { PAIRS / 50 } else { 0 };
+            if self.is_proven() || pairs < least || self.effort.should_stop() {
+                break;
+            }
+            let loose = grouping == Grouping::One;
+            if loose && affordable_sweeps(&self.ground(self.representatives, false), &self.keep) >= FEW {
+                continue;
+            }
+            let groups = self.groups(grouping);
+            let ground = self.ground(&groups, loose);
+            let given = if ground.loose { pairs / 2 } else { pairs };
+            let (left, in_vain) = self.raise_bound(&ground, given);
+            if ground.loose && !in_vain {
+                // The few sweeps that are left over the network of all sites would tell less.
+                break;
+            }
+            pairs -= given - left;
+        }
+    }
+
+    /// By site: the group that it is in.
+    fn groups(&self, grouping: Grouping) -> Vec<usize> {
+        match grouping {
+            Grouping::One => vec![0; self.instance.links.sites],
+            Grouping::Enough => self.representatives.to_vec(),
+            Grouping::Alone => (0..self.instance.links.sites).collect(),
+        }
+    }
+
+    fn ground<'g>(&self, groups: &'g [usize], loose: bool) -> NetworkInputs<'g>
+    where
+        'a: 'g,
+    {
+        NetworkInputs::new(self.instance, self.shape, self.network, self.deadline, groups, loose)
+    }
+
+    /// Raises the bound within so many pairs of slots. Returns how many of them are left, and
+    /// whether the groups of sites were too loose to find out more.
+    fn raise_bound(&mut self, ground: &NetworkInputs<'_>, given: usize) -> (usize, bool) {
+        let near = match &self.best.found {
+            Some((_, picks)) if ground.loose => self.best.near(picks),
+            _ => self.best.allowed.clone(),
+        };
+        let mut work = SearchWork {
+            best: &mut self.best,
+            visits: self.visits,
+            pairs: given,
+            near,
+            floor: self.bound,
+            given,
+            in_vain: false,
+            effort: self.effort,
+        };
+        let raised = raise_bound(ground, &mut self.keep, &mut work);
+        let (visits, left, in_vain) = (work.visits, work.pairs, work.in_vain);
+        self.visits = visits;
+        self.bound = self.bound.max(raised);
+        self.report();
+        (left, in_vain)
+    }
+
+    /// The best placement that was found, and the bound.
+    fn closed(self) -> Option<ClosedGap> {
+        let (value, picks) = self.best.found?;
+        let bound = self.network.whole(self.bound);
+        let value = value / self.network.scale;
+        Some(ClosedGap { picks, value, bound: bound.min(value), keep: Some(self.keep) })
+    }
+}
+
+/// By site that all stages can be at, among those that stand for others: the cheapest of each stage
+/// there. The cheapest first.
+fn placements_at_one_site(instance: &Instance, representatives: &[usize]) -> Vec<Vec<usize>> {
+    let home = |site: usize| {
+        let cheapest = |stage: &StageChoices| {
+            let here = (0..stage.choices.len()).filter(|choice| stage.choices[*choice].site == site);
+            here.min_by_key(|choice| stage.choices[*choice].cost)
+        };
+        instance.stages.iter().map(cheapest).collect::<Option<Vec<usize>>>()
+    };
+    let mut homes: Vec<Vec<usize>> =
+        (0..representatives.len()).filter(|site| representatives[*site] == *site).filter_map(home).collect();
+    let cost = |home: &Vec<usize>| -> i64 {
+        home.iter().zip(&instance.stages).map(|(pick, stage)| stage.choices[*pick].cost).sum()
+    };
+    homes.sort_by_cached_key(cost);
+    homes
+}
+
+/// By stage: the stages that it waits for.
+fn predecessors(shape: &Shape) -> Vec<Vec<usize>> {
+    let stages = |inputs: &Vec<(Origin, Option<usize>)>| {
+        let stages = inputs.iter().filter_map(|(origin, _)| match origin {
+            Origin::Stage(stage) => Some(*stage),
+            Origin::Site(_) => None,
+        });
+        stages.collect::<BTreeSet<usize>>().into_iter().collect()
+    };
+    shape.inputs.iter().map(stages).collect()
+}
+
+/// Returns, by stage and choice, that every choice is kept.
+fn all_choices(instance: &Instance) -> Vec<Vec<bool>> {
+    instance.stages.iter().map(|stage| vec![true; stage.choices.len()]).collect()
+}
+
+/// Drops choices of a stage that no placement of scaled cost up to `limit`, time included, can
+/// have. A site that is not in the network has what replaces it as its bound.
+fn drop_dear_choices(
+    instance: &Instance,
+    dual: &DualMessages<'_>,
+    representatives: &[usize],
+    price: &TimePrices,
+    limit: i64,
+    stage: usize,
+    keep: &mut [bool],
+) {
+    let node = &dual.net.nodes[stage];
+    let bound = dual.bound();
+    for (choice, keep) in instance.stages[stage].choices.iter().zip(keep) {
+        if let Ok(position) = node.sites.binary_search(&representatives[choice.site]) {
+            let own = choice.cost * dual.net.scale + TimePrices::worth(price.of[stage], choice.duration);
+            *keep &= dual.bound_at(bound, stage, position) - dual.own(stage, position) + own <= limit;
+        }
+    }
+}
+
+/// What a stage costs to run for how long, with the messages that it has.
+fn cost_by_duration(instance: &Instance, dual: &DualMessages<'_>, own: &[Vec<i64>], stage: usize) -> Vec<(i64, i64)> {
+    let node = &dual.net.nodes[stage];
+    let mut curve = Vec::new();
+    for (position, choices) in node.choices.iter().enumerate() {
+        let messages = dual.level[stage][position] - own[stage][position];
+        for choice in choices {
+            let choice = &instance.stages[stage].choices[*choice];
+            curve.push((choice.duration, choice.cost * dual.net.scale + messages));
+        }
+    }
+    curve
+}
+
+/// Returns the cheapest choice of a stage at one of its sites, its time included.
+fn cheapest_choice(instance: &Instance, net: &Network, price: &TimePrices, stage: usize, position: usize) -> usize {
+    let cost = |choice: &usize| {
+        let choice = &instance.stages[stage].choices[*choice];
+        choice.cost * net.scale + TimePrices::worth(price.of[stage], choice.duration)
+    };
+    net.nodes[stage].choices[position].iter().copied().min_by_key(|choice| (cost(choice), *choice)).unwrap_or(0)
+}
+
+/// By stage and position of its site: the least that it costs there, its time included, scaled.
+fn least_own_costs(instance: &Instance, net: &Network, price: &TimePrices) -> Vec<Vec<i64>> {
+    let stages = net.nodes.iter().zip(&instance.stages).zip(&price.of);
+    stages
+        .map(|((node, stage), rate)| {
+            let cost = |choice: &usize| {
+                let choice = &stage.choices[*choice];
+                choice.cost * net.scale + TimePrices::worth(*rate, choice.duration)
+            };
+            node.choices.iter().map(|choices| choices.iter().map(cost).min().unwrap_or(0)).collect()
+        })
+        .collect()
+}

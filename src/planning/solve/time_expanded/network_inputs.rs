@@ -1,0 +1,110 @@
+//! What a time-expanded network is made of.
+
+use crate::planning::problem::{Choice, Instance, Links, Shape};
+use crate::planning::solve::bound::network::{Network, Star};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a stage may take at a site: nothing else there is both shorter and cheaper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    pub duration: i64,
+    /// Scaled.
+    pub cost: i64,
+    /// Which choice of the stage.
+    pub choice: usize,
+}
+
+/// What a grid is made of.
+pub struct NetworkInputs<'a> {
+    pub instance: &'a Instance,
+    pub shape: &'a Shape,
+    pub net: &'a Network,
+    pub deadline: i64,
+    /// By site: the one that stands for it and its group.
+    pub instead: &'a [usize],
+    /// No site of a group stands for the others in a placement that is as cheap: what placements in
+    /// the network cost and how long they take is less than any real one's.
+    pub loose: bool,
+    /// Travel between groups is the shortest between any of their sites.
+    links: Links,
+    /// By pair of loose groups: price classes between any of their sites.
+    classes: BTreeMap<(usize, usize), BTreeSet<Option<u16>>>,
+}
+
+impl<'a> NetworkInputs<'a> {
+    /// Sites that stand for others cost no more ([`crate::planning::solve::presolve::dominated_sites`]), unless groups are `loose`.
+    pub fn new(
+        instance: &'a Instance,
+        shape: &'a Shape,
+        net: &'a Network,
+        deadline: i64,
+        instead: &'a [usize],
+        loose: bool,
+    ) -> Self {
+        let mut links = instance.links.clone();
+        let used: BTreeSet<usize> =
+            instance.stages.iter().flat_map(|stage| &stage.choices).map(|choice| choice.site).collect();
+        let sites = links.sites;
+        let mut classes: BTreeMap<(usize, usize), BTreeSet<Option<u16>>> = BTreeMap::new();
+        for from in &used {
+            for to in used.iter().filter(|to| *to != from) {
+                // A site where data lies stands for itself, and for others.
+                for (a, b) in [(instead[*from], instead[*to]), (*from, instead[*to]), (instead[*from], *to)] {
+                    let known = &mut links.bandwidth[a * sites + b];
+                    *known = (*known).max(instance.links.bandwidth[from * sites + to]);
+                    if loose {
+                        classes.entry((a, b)).or_default().insert(instance.links.class(*from, *to));
+                    }
+                }
+            }
+        }
+        Self { instance, shape, net, deadline, instead, loose, links, classes }
+    }
+
+    /// The least that a copy between groups costs, scaled.
+    pub fn price(&self, star: &Star, from: usize, to: usize) -> i64 {
+        if self.instead[from] == self.instead[to] {
+            return 0;
+        }
+        if !self.loose {
+            return self.net.price(&self.instance.links, star, from, to);
+        }
+        let classes = self.classes.get(&(from, to)).into_iter().flatten().copied();
+        self.net.least_price(star, classes)
+    }
+
+    /// The least time that it takes.
+    pub fn travel(&self, star: &Star, from: usize, to: usize) -> i64 {
+        if self.instead[from] == self.instead[to] {
+            return 0;
+        }
+        self.links.time(from, to, self.instance.artifacts[star.largest].link_bytes)
+    }
+
+    /// By site of a stage, what it may take there: nothing else that is kept is shorter and no
+    /// dearer.
+    pub fn runs(&self, keep: &[bool], stage: usize) -> BTreeMap<usize, Vec<Run>> {
+        let mut by_site: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
+        for (index, choice) in self.instance.stages[stage].choices.iter().enumerate().filter(|(index, _)| keep[*index])
+        {
+            let run = Run { duration: choice.duration, cost: choice.cost * self.net.scale, choice: index };
+            by_site.entry(self.instead[choice.site]).or_default().push(run);
+        }
+        for (site, runs) in &mut by_site {
+            let away = |run: &Run| self.instance.stages[stage].choices[run.choice].site != *site;
+            runs.sort_unstable_by_key(|run| (run.duration, run.cost, away(run), run.choice));
+            let mut least = i64::MAX;
+            runs.retain(|run| {
+                let cheaper = run.cost < least;
+                least = least.min(run.cost);
+                cheaper
+            });
+        }
+        by_site
+    }
+
+    /// Where a choice is in the network.
+    pub fn site(&self, choice: &Choice) -> usize {
+        self.instead[choice.site]
+    }
+}

@@ -1,0 +1,62 @@
+//! Placing stages one after the other so that each is likely to be in time, its inputs' travel included.
+
+use crate::planning::problem::{Instance, Origin, Routes, Shape, ready};
+use crate::planning::solve::bound::network::Network;
+use crate::planning::solve::bound::time_prices::TimePrices;
+
+/// A placement that is built stage by stage, in the order of the DAG.
+pub(super) struct PunctualPlacement<'a> {
+    instance: &'a Instance,
+    shape: &'a Shape,
+    deadline: i64,
+    /// By stage: how long the stages after it are expected to take.
+    remaining: Vec<i64>,
+    /// By stage: when its choice ends.
+    end: Vec<i64>,
+    /// By stage: the position of the choice that was taken.
+    pub(super) picks: Vec<usize>,
+}
+
+impl<'a> PunctualPlacement<'a> {
+    /// Begins a placement; `lengths` is, by stage, how long it is expected to take.
+    pub(super) fn new(instance: &'a Instance, shape: &'a Shape, deadline: i64, lengths: &[i64]) -> Self {
+        let mut remaining = vec![0_i64; lengths.len()];
+        for &stage in shape.order.iter().rev() {
+            for (origin, _) in &shape.inputs[stage] {
+                if let Origin::Stage(before) = origin {
+                    remaining[*before] = remaining[*before].max(remaining[stage] + lengths[stage]);
+                }
+            }
+        }
+        let longest =
+            remaining.iter().zip(lengths).map(|(remaining, length)| remaining + length).max().unwrap_or(0).max(1);
+        // Expected to be late as a whole, all must be faster by the same part.
+        let part = |remaining: i64| i128::from(remaining) * i128::from(deadline.min(longest)) / i128::from(longest);
+        remaining.iter_mut().for_each(|remaining| *remaining = i64::try_from(part(*remaining)).unwrap_or(*remaining));
+        let (end, picks) = (vec![0; lengths.len()], vec![0; lengths.len()]);
+        Self { instance, shape, deadline, remaining, end, picks }
+    }
+
+    /// Takes the cheapest choice that is likely in time, else the one that is least late, and
+    /// returns the position of its site. `others`: by that position, what it costs besides.
+    pub(super) fn place(&mut self, net: &Network, price: &TimePrices, stage: usize, others: &[i64]) -> Option<usize> {
+        let choices = &self.instance.stages[stage].choices;
+        let mut best: Option<((i64, i64, usize), usize, i64)> = None;
+        for (position, (site, at)) in net.nodes[stage].sites.iter().zip(&net.nodes[stage].choices).enumerate() {
+            let ready = ready(self.instance, self.shape, &Routes::new(), &self.picks, &self.end, stage, *site);
+            for pick in at {
+                let choice = &choices[*pick];
+                let end = ready + choice.duration;
+                let late = (end + self.remaining[stage] - self.deadline).max(0);
+                let own = choice.cost * net.scale + TimePrices::worth(price.of[stage], choice.duration);
+                let key = (late, own + others[position], *pick);
+                if best.is_none_or(|(known, _, _)| key < known) {
+                    best = Some((key, position, end));
+                }
+            }
+        }
+        let ((_, _, pick), position, end) = best?;
+        (self.picks[stage], self.end[stage]) = (pick, end);
+        Some(position)
+    }
+}

@@ -1,0 +1,195 @@
+//! Raising a bound by halving slots of the time-expanded network where no bound excludes them.
+
+use super::grid::Grid;
+use super::network_inputs::NetworkInputs;
+use super::sweep::Sweeper;
+use super::walk::Walk;
+use crate::planning::solve::effort::Effort;
+use crate::planning::solve::heuristic::incumbent::Incumbent;
+
+/// Sweeps there and back on one grid.
+const SWEEPS: usize = 12;
+/// A better bound is one by this part of it.
+const PROGRESS: i64 = 1_000;
+/// Walks: quarters of a slot that every stage is taken to lose, and whether hubs' starts are decided
+/// before.
+const WALKS: [(i64, bool); 6] = [(0, false), (1, false), (2, false), (4, false), (0, true), (2, true)];
+/// Slots are halved where a placement may cost less than the bound and this part of the gap,
+const NEAR: i64 = 4;
+/// and where being later by one slot costs more than this part of the gap, shared by all stages.
+const STEEP: i64 = 10;
+/// Grids that raise the bound by less than this part of the gap are too coarse in the wrong places.
+const STALLED: i64 = 20;
+/// Such grids in a row before a search is split in two.
+const PATIENCE: usize = 2;
+/// Pairs of slots that all sweeps for one placement may look at.
+pub const PAIRS: usize = 400_000_000;
+
+/// What a search may use, and what it found.
+pub struct SearchWork<'a, 'i> {
+    pub best: &'a mut Incumbent<'i>,
+    /// Choices looked at by moves that it may still make.
+    pub visits: usize,
+    /// Pairs of slots that it may still look at.
+    pub pairs: usize,
+    /// By stage: choices that walks may take where groups of sites are loose.
+    pub near: Vec<Vec<usize>>,
+    /// The bound that is known before, and the pairs that there are then.
+    pub floor: i64,
+    pub given: usize,
+    /// Groups of sites are too loose to find out more.
+    pub in_vain: bool,
+    /// All of the planning may take no longer than this says.
+    pub effort: &'a Effort,
+}
+
+impl SearchWork<'_, '_> {
+    fn over(&self) -> bool {
+        self.pairs == 0 || self.in_vain || self.effort.should_stop()
+    }
+
+    /// After some work, the bound is hardly above what was known before.
+    fn hardly(&self, bound: i64) -> bool {
+        self.given - self.pairs > PAIRS / 16
+            && bound < self.floor.saturating_add(self.best.value().saturating_sub(self.floor) / 8)
+    }
+}
+
+/// A search for placements that are in the slots of a grid.
+struct Search {
+    sweeper: Sweeper,
+    bound: i64,
+    keep: Vec<Vec<bool>>,
+}
+
+/// How many sweeps there and back over the first grid are all that may be made.
+pub fn affordable_sweeps(ground: &NetworkInputs<'_>, keep: &[Vec<bool>]) -> usize {
+    Grid::new(ground, keep).map_or(usize::MAX, |grid| PAIRS / (grid.work().max(1) * 2))
+}
+
+/// Raises a scaled lower bound on the cost of placements by the deadline, finds cheaper ones, and
+/// clears `keep` for choices that no placement has that costs at most as much as the best.
+pub fn raise_bound(ground: &NetworkInputs<'_>, keep: &mut [Vec<bool>], work: &mut SearchWork<'_, '_>) -> i64 {
+    let Some(grid) = Grid::new(ground, keep) else { return work.best.value() };
+    let mut first = Search { sweeper: Sweeper::new(grid), bound: i64::MIN, keep: keep.to_vec() };
+    keep.iter_mut().for_each(|keep| keep.fill(false));
+    if !first.close(ground, work, keep) {
+        return work.best.value();
+    }
+    let mut open = vec![first];
+    // One slot for each stage, and still less than the best: sites that stand for others, or volumes
+    // that are counted together, hide that much.
+    let mut stuck: Vec<Search> = Vec::new();
+    // Down to placements first: the newest half is looked into before the one of the least bound.
+    let mut newest: Option<usize> = None;
+    while !open.is_empty() && !work.over() {
+        let least = (0..open.len()).min_by_key(|index| (open[*index].bound, *index)).unwrap_or(0);
+        // No search can raise the bound above what is stuck.
+        if stuck.iter().any(|search| search.bound <= open[least].bound) {
+            break;
+        }
+        let search = open.swap_remove(newest.take().unwrap_or(least));
+        if !search.open(ground, work, keep) {
+            continue;
+        }
+        let Some(halves) = search.split(ground) else {
+            stuck.push(search);
+            continue;
+        };
+        let old = open.len();
+        for mut half in halves.into_iter().flatten() {
+            if half.close(ground, work, keep) {
+                open.push(half);
+            }
+        }
+        newest = (old..open.len()).min_by_key(|index| open[*index].bound);
+    }
+    open.append(&mut stuck);
+    open.retain(|search| search.open(ground, work, keep));
+    open.iter().for_each(|search| search.may_tie(keep));
+    open.iter().map(|search| search.bound).min().unwrap_or(i64::MAX).min(work.best.value())
+}
+
+impl Search {
+    /// A cheaper placement than the best may be in it. Else, what may cost as much goes to `tied`.
+    fn open(&self, ground: &NetworkInputs<'_>, work: &SearchWork<'_, '_>, tied: &mut [Vec<bool>]) -> bool {
+        let best = work.best.value();
+        let open = self.bound <= best.saturating_sub(ground.net.scale);
+        if !open && self.bound <= best {
+            self.may_tie(tied);
+        }
+        open
+    }
+
+    fn may_tie(&self, tied: &mut [Vec<bool>]) {
+        let choices = tied.iter_mut().flatten().zip(self.keep.iter().flatten());
+        choices.for_each(|(tied, keep)| *tied |= keep);
+    }
+
+    /// Raises the bound as far as finer slots do. `false`: no placement is cheaper than the best.
+    fn close(&mut self, ground: &NetworkInputs<'_>, work: &mut SearchWork<'_, '_>, tied: &mut [Vec<bool>]) -> bool {
+        let stages = i64::try_from(self.keep.len()).unwrap_or(1);
+        let (mut near, mut steep) = (NEAR, STEEP);
+        let mut stalled = 0;
+        loop {
+            let begun = self.bound;
+            self.sweep(ground, work);
+            self.sweeper.narrow(ground, work.best.value(), &mut self.keep);
+            if !self.open(ground, work, tied) {
+                return false;
+            }
+            let gap = work.best.value().saturating_sub(self.bound);
+            if self.bound.saturating_sub(begun) < gap / STALLED {
+                stalled += 1;
+                (near, steep) = (1, steep * 4);
+            } else {
+                stalled = 0;
+            }
+            work.in_vain |= ground.loose && work.hardly(self.bound);
+            if work.over() || stalled > PATIENCE || self.sweeper.grid.exact() {
+                return true;
+            }
+            let fates = self.sweeper.fates(gap / near, gap / steep / stages);
+            let Some(grid) = self.sweeper.grid.refined(ground, &self.keep, &fates) else { return false };
+            self.sweeper = self.sweeper.refined(grid);
+        }
+    }
+
+    /// Sweeps until the bound rises no more, and tries out the placements that messages lead to.
+    fn sweep(&mut self, ground: &NetworkInputs<'_>, work: &mut SearchWork<'_, '_>) {
+        let pairs = self.sweeper.grid.work().max(1) * 2;
+        let slot = self.sweeper.grid.slot_length();
+        for sweep in 0..SWEEPS {
+            if work.pairs < pairs {
+                work.pairs = 0;
+                return;
+            }
+            work.pairs -= pairs;
+            let before = self.bound;
+            let limit = work.best.value();
+            self.sweeper.backward(limit);
+            let near = ground.loose.then_some(&work.near[..]);
+            let mut walks = WALKS.map(|(part, punctual)| Walk::new(ground, slot * part / 4, punctual, near));
+            self.sweeper.forward(limit, &mut |sweeper, stage| {
+                walks.iter_mut().for_each(|walk| walk.place(ground, sweeper, stage));
+            });
+            self.bound = self.bound.max(self.sweeper.bound());
+            let picks = walks.map(|walk| walk.picks);
+            picks.into_iter().for_each(|picks| work.best.try_out(picks, &mut work.visits));
+            let done = self.bound <= before.saturating_add(before.max(0) / PROGRESS) && sweep > 0;
+            if done || self.bound > work.best.value().saturating_sub(ground.net.scale) {
+                return;
+            }
+        }
+    }
+
+    /// Two searches that have all placements of this one. `None`: there is but one slot for each
+    /// stage.
+    fn split(&self, ground: &NetworkInputs<'_>) -> Option<[Option<Self>; 2]> {
+        let halves = self.sweeper.halves()?;
+        Some(halves.map(|fates| {
+            let grid = self.sweeper.grid.refined(ground, &self.keep, &fates)?;
+            Some(Self { sweeper: self.sweeper.refined(grid), bound: self.bound, keep: self.keep.clone() })
+        }))
+    }
+}

@@ -1,0 +1,105 @@
+//! Dropping slots that no placement has: those that nothing can come before, or after.
+
+use super::grid::Grid;
+use super::slots::{BySlot, Times};
+use crate::planning::problem::Origin;
+
+impl Grid {
+    /// Drops slots that nothing can come before or after, again and again. `false`: none are left.
+    pub fn supported(&mut self) -> bool {
+        loop {
+            let mut alive = self.all(true);
+            for at in (0..self.order.len()).rev() {
+                self.followed(self.order[at], &mut alive);
+            }
+            for at in 0..self.order.len() {
+                self.preceded(self.order[at], &mut alive);
+            }
+            let all = alive.start.iter().chain(&alive.end).all(|alive| alive.iter().all(|alive| *alive));
+            if all {
+                return true;
+            }
+            for (stage, node) in self.nodes.iter_mut().enumerate() {
+                retain(&mut node.start, &alive.start[stage]);
+                retain(&mut node.end, &alive.end[stage]);
+                if node.start.len() == 0 || node.end.len() == 0 {
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// Keeps ends of a stage that all its readers can follow, and starts with such an end.
+    fn followed(&self, stage: usize, alive: &mut BySlot<bool>) {
+        let node = &self.nodes[stage];
+        for star in &node.makes {
+            let star = &self.stars[*star];
+            for (number, reader) in star.readers.iter().enumerate() {
+                let next = &self.nodes[*reader].start;
+                let latest: Vec<i64> = (0..star.slots[number].len())
+                    .map(|to| {
+                        let slot = next.range(to).rev().find(|slot| alive.start[*reader][*slot]);
+                        slot.map_or(-1, |slot| next.last[slot])
+                    })
+                    .collect();
+                for from in 0..node.sites.len() {
+                    let row = &star.travel[from * star.targets.len()..];
+                    let left = latest.iter().zip(&star.slots[number]).map(|(latest, target)| latest - row[*target]);
+                    let left = left.max().unwrap_or(-1);
+                    for end in node.end.range(from) {
+                        alive.end[stage][end] &= node.end.first[end] <= left;
+                    }
+                }
+            }
+        }
+        let mut ends = vec![false; node.start.len()];
+        for position in 0..node.sites.len() {
+            node.each_run(position, |start, end, _| ends[start] |= alive.end[stage][end]);
+        }
+        alive.start[stage].iter_mut().zip(ends).for_each(|(alive, ends)| *alive &= ends);
+    }
+
+    /// Keeps starts of a stage that all its inputs can come before, and ends with such a start.
+    fn preceded(&self, stage: usize, alive: &mut BySlot<bool>) {
+        let node = &self.nodes[stage];
+        for (star, number) in &node.reads {
+            let star = &self.stars[*star];
+            let (at, times) = self.source(star);
+            let earliest: Vec<i64> = (0..at.len() - 1)
+                .map(|from| {
+                    let living = |end: &usize| match star.origin {
+                        Origin::Site(_) => true,
+                        Origin::Stage(before) => alive.end[before][*end],
+                    };
+                    (at[from]..at[from + 1]).find(living).map_or(i64::MAX / 2, |end| times[end])
+                })
+                .collect();
+            for to in 0..node.sites.len() {
+                let target = star.slots[*number][to];
+                let arrival = |(from, time): (usize, &i64)| time + star.travel[from * star.targets.len() + target];
+                let first = earliest.iter().enumerate().map(arrival).min().unwrap_or(0);
+                for start in node.start.range(to) {
+                    alive.start[stage][start] &= node.start.last[start] >= first;
+                }
+            }
+        }
+        let mut starts = vec![false; node.end.len()];
+        for position in 0..node.sites.len() {
+            node.each_run(position, |start, end, _| starts[end] |= alive.start[stage][start]);
+        }
+        alive.end[stage].iter_mut().zip(starts).for_each(|(alive, starts)| *alive &= starts);
+    }
+}
+
+fn retain(times: &mut Times, keep: &[bool]) {
+    let mut at = vec![0];
+    let mut kept = Vec::new();
+    for position in 0..times.at.len() - 1 {
+        kept.extend(times.range(position).filter(|slot| keep[*slot]));
+        at.push(kept.len());
+    }
+    let take = |values: &[i64]| kept.iter().map(|slot| values[*slot]).collect::<Vec<i64>>();
+    (times.first, times.last) = (take(&times.first), take(&times.last));
+    times.parent = kept.iter().map(|slot| times.parent[*slot]).collect();
+    times.at = at;
+}

@@ -1,0 +1,186 @@
+//! A placement in the order of the DAG, each stage where its messages expect the least to follow.
+
+use super::network_inputs::NetworkInputs;
+use super::sweep::Sweeper;
+use crate::planning::problem::{Instance, Origin, Routes, Shape, ready};
+use crate::planning::solve::bound::network::Network;
+use crate::planning::solve::bound::reader_tally::ReaderTally;
+
+pub struct Walk<'a> {
+    instance: &'a Instance,
+    shape: &'a Shape,
+    net: &'a Network,
+    tally: ReaderTally,
+    /// By stage: choice, exact end, position of the site and slot of the end in the grid.
+    pub picks: Vec<usize>,
+    end: Vec<i64>,
+    place: Vec<usize>,
+    slot: Vec<usize>,
+    /// By stage: how much later than it ends it is taken to end, as slots hide that much.
+    hidden: Vec<i64>,
+    /// By stage: what it may take, where groups of sites are loose.
+    near: Option<&'a [Vec<usize>]>,
+    /// By stage: readers that wait for many stages.
+    hubs: Vec<Vec<usize>>,
+}
+
+/// Stages that wait for as many others are hubs: what one of those may cost, each knows only a part
+/// of, so hubs' starts are decided before.
+const HUB: usize = 8;
+
+impl<'a> Walk<'a> {
+    /// `hidden`: time that every stage to come is expected to lose, in milliseconds. `punctual`: what
+    /// hubs wait for should be there when they had best start. `near`: by stage, what it may take,
+    /// for groups of sites that are loose.
+    pub fn new(ground: &NetworkInputs<'a>, hidden: i64, punctual: bool, near: Option<&'a [Vec<usize>]>) -> Self {
+        let &NetworkInputs { instance, shape, net, .. } = ground;
+        let mut left = vec![0_i64; instance.stages.len()];
+        let mut hubs = vec![Vec::new(); instance.stages.len()];
+        for &stage in shape.order.iter().rev() {
+            let hub = punctual && shape.inputs[stage].len() >= HUB;
+            for (origin, _) in &shape.inputs[stage] {
+                if let Origin::Stage(before) = origin {
+                    left[*before] = left[*before].max(left[stage] + hidden);
+                    if hub {
+                        hubs[*before].push(stage);
+                    }
+                }
+            }
+        }
+        let none = vec![0; instance.stages.len()];
+        let tally = ReaderTally::new(net.stars.len());
+        let end = vec![0; instance.stages.len()];
+        Self {
+            instance,
+            shape,
+            net,
+            tally,
+            picks: none.clone(),
+            end,
+            place: none.clone(),
+            slot: none,
+            hidden: left,
+            near,
+            hubs,
+        }
+    }
+
+    /// Places a stage whose inputs are placed.
+    pub fn place(&mut self, ground: &NetworkInputs<'_>, sweeper: &Sweeper, stage: usize) {
+        if let Some(near) = self.near {
+            return self.place_near(ground, sweeper, stage, &near[stage]);
+        }
+        let node = &sweeper.grid.nodes[stage];
+        let due = self.due(sweeper, stage);
+        let mut best: Option<((i64, i64, usize), usize, i64)> = None;
+        // Sites without slots are those that no placement worth looking for has.
+        let open = |position: &usize| !node.end.range(*position).is_empty();
+        for (position, site) in node.sites.iter().enumerate().filter(|(position, _)| open(position)) {
+            let mut ready = self.ready(stage, *site);
+            let copies = self.copies(sweeper, stage, position, ready);
+            for run in &node.runs[position] {
+                let choice = &self.instance.stages[stage].choices[run.choice];
+                if choice.site != *site {
+                    ready = self.ready(stage, choice.site);
+                }
+                let end = ready + run.duration;
+                let key = match sweeper.after(stage, position, end + self.hidden[stage]) {
+                    Some(after) if end <= due => (0, run.cost + copies + after, run.choice),
+                    _ => (end, run.cost + copies, run.choice),
+                };
+                if best.is_none_or(|(known, _, _)| key < known) {
+                    best = Some((key, position, end));
+                }
+            }
+        }
+        let Some(((_, _, choice), position, end)) = best else { return };
+        (self.picks[stage], self.end[stage], self.place[stage]) = (choice, end, position);
+        let slots = node.end.range(position);
+        self.slot[stage] = node.end.not_over(position, end).unwrap_or(slots.end - 1);
+        for (star, _) in node.reads.iter().filter(|(star, _)| *star < self.net.stars.len()) {
+            self.tally.add(*star, node.sites[position]);
+        }
+    }
+
+    /// The same at real sites, whose copies cost what they do.
+    fn place_near(&mut self, ground: &NetworkInputs<'_>, sweeper: &Sweeper, stage: usize, near: &[usize]) {
+        let node = &sweeper.grid.nodes[stage];
+        let choices = &self.instance.stages[stage].choices;
+        let due = self.due(sweeper, stage);
+        let mut best: Option<((bool, i64, usize), i64)> = None;
+        // Choices come by site.
+        let mut known: Option<(usize, i64, i64)> = None;
+        for pick in near {
+            let choice = &choices[*pick];
+            let Ok(position) = node.sites.binary_search(&ground.site(choice)) else { continue };
+            let (ready, copies) = match known {
+                Some((site, ready, copies)) if site == choice.site => (ready, copies),
+                _ => (self.ready(stage, choice.site), self.real_copies(stage, choice.site)),
+            };
+            known = Some((choice.site, ready, copies));
+            let end = ready + choice.duration;
+            let key = match sweeper.after(stage, position, end + self.hidden[stage]) {
+                Some(after) if end <= due => (false, choice.cost * self.net.scale + copies + after, *pick),
+                _ => (true, end, *pick),
+            };
+            if best.is_none_or(|(known, _)| key < known) {
+                best = Some((key, end));
+            }
+        }
+        let Some(((_, _, pick), end)) = best else { return };
+        (self.picks[stage], self.end[stage]) = (pick, end);
+        for (star, _) in &self.net.nodes[stage].reads {
+            self.tally.add(*star, choices[pick].site);
+        }
+    }
+
+    /// By when a stage should end for the hubs after it.
+    fn due(&self, sweeper: &Sweeper, stage: usize) -> i64 {
+        let hubs = self.hubs[stage].iter();
+        hubs.filter_map(|hub| sweeper.due(*hub)).min().unwrap_or(i64::MAX)
+    }
+
+    /// The copies to a real site that are not there yet.
+    fn real_copies(&self, stage: usize, site: usize) -> i64 {
+        let missing = self.net.nodes[stage].reads.iter().filter(|(star, _)| self.tally.at(*star, site) == 0);
+        let price = |(index, _): &(usize, usize)| {
+            let star = &self.net.stars[*index];
+            let from = match star.origin {
+                Origin::Site(from) => from,
+                Origin::Stage(before) => self.instance.stages[before].choices[self.picks[before]].site,
+            };
+            self.net.price(&self.instance.links, star, from, site)
+        };
+        missing.map(price).sum()
+    }
+
+    /// The copies that a stage causes at a site: those that may serve others, too, by its part.
+    fn copies(&self, sweeper: &Sweeper, stage: usize, position: usize, ready: i64) -> i64 {
+        let grid = &sweeper.grid;
+        let node = &grid.nodes[stage];
+        let site = node.sites[position];
+        let mut cost = 0;
+        for (index, number) in node.reads.iter().filter(|(star, _)| *star < self.net.stars.len()) {
+            let star = &grid.stars[*index];
+            let (from, place, slot) = match star.origin {
+                Origin::Site(from) => (from, 0, 0),
+                Origin::Stage(before) => {
+                    (grid.nodes[before].sites[self.place[before]], self.place[before], self.slot[before])
+                }
+            };
+            if from == site || self.tally.at(*index, site) > 0 {
+                continue;
+            }
+            let price = star.price[place * star.targets.len() + star.slots[*number][position]];
+            cost += match node.start.not_over(position, ready) {
+                Some(start) if star.readers.len() > 1 => sweeper.part(*index, *number, slot, start).min(price),
+                _ => price,
+            };
+        }
+        cost
+    }
+
+    fn ready(&self, stage: usize, to: usize) -> i64 {
+        ready(self.instance, self.shape, &Routes::new(), &self.picks, &self.end, stage, to)
+    }
+}

@@ -1,0 +1,115 @@
+//! What a saved plan would cost at the prices of another catalog, line by line, without planning
+//! again.
+
+use crate::catalog::Catalog;
+use crate::model::{DataRate, Money, Offer, PlaceName, Purchase, Rate};
+use crate::plan::{Plan, PlannedStage, PlannedTransfer};
+
+/// The lines of a plan whose price another catalog changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Repriced {
+    /// In the plan's order.
+    pub stages: Vec<RepricedStage>,
+    pub transfers: Vec<RepricedTransfer>,
+    /// How much more (or less) these lines cost, all together; lines whose price is gone are not counted.
+    pub difference: Money,
+    /// Lines whose price is gone.
+    pub gone: usize,
+}
+
+/// A stage whose offer changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepricedStage {
+    pub name: String,
+    pub place: PlaceName,
+    pub instance_type: String,
+    pub purchase: Purchase,
+    pub old: Rate,
+    /// None: the offer is gone.
+    pub new: Option<Rate>,
+    /// None: the offer is gone.
+    pub difference: Option<Money>,
+}
+
+/// A copy whose price list changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepricedTransfer {
+    pub artifact: String,
+    pub from: PlaceName,
+    pub to: PlaceName,
+    /// The price of its last gigabyte.
+    pub old: DataRate,
+    /// None: the way has no known price now.
+    pub new: Option<DataRate>,
+    pub difference: Option<Money>,
+}
+
+impl Repriced {
+    /// Whether the plan costs what it says.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty() && self.transfers.is_empty()
+    }
+}
+
+/// Compares the prices in a plan with those of `new`. If the plan was made from `old`, copies are
+/// compared by its price lists, else by what the plan says of them: each is priced alone, from the
+/// first byte of a month on.
+pub fn reprice(plan: &Plan, old: &Catalog, new: &Catalog) -> Repriced {
+    let old = Some(old).filter(|old| old.digest == plan.inputs.catalog);
+    let mut found = Repriced {
+        stages: plan.stages.iter().filter_map(|stage| reprice_stage(stage, new)).collect(),
+        transfers: plan.transfers.iter().filter_map(|copy| reprice_transfer(copy, old, new)).collect(),
+        ..Repriced::default()
+    };
+    let stages = found.stages.iter().map(|stage| stage.difference);
+    for difference in stages.chain(found.transfers.iter().map(|copy| copy.difference)) {
+        match difference {
+            Some(more) => found.difference = Money(found.difference.0.saturating_add(more.0)),
+            None => found.gone += 1,
+        }
+    }
+    found
+}
+
+fn reprice_stage(stage: &PlannedStage, new: &Catalog) -> Option<RepricedStage> {
+    let old = stage.rate_nano_usd_per_hour;
+    let rate = find_offer(new, &stage.place, &stage.instance_type, stage.purchase).map(|offer| offer.rate);
+    let cost = |rate: Rate| rate.cost(stage.nodes, stage.billed_ms).0;
+    (rate != Some(old)).then(|| RepricedStage {
+        name: stage.name.clone(),
+        place: stage.place.clone(),
+        instance_type: stage.instance_type.clone(),
+        purchase: stage.purchase,
+        old,
+        new: rate,
+        difference: rate.map(|rate| Money(cost(rate).saturating_sub(cost(old)))),
+    })
+}
+
+fn find_offer<'a>(catalog: &'a Catalog, place: &PlaceName, machine: &str, purchase: Purchase) -> Option<&'a Offer> {
+    let id = catalog.place_id(place)?;
+    let start = catalog.offers.partition_point(|offer| offer.place < id);
+    let here = catalog.offers[start..].iter().take_while(|offer| offer.place == id);
+    here.into_iter().find(|offer| offer.purchase == purchase && catalog.machine(offer).instance_type == machine)
+}
+
+fn reprice_transfer(copy: &PlannedTransfer, old: Option<&Catalog>, new: &Catalog) -> Option<RepricedTransfer> {
+    let way = |catalog: &Catalog| {
+        let (from, to) = (catalog.place_id(&copy.from)?, catalog.place_id(&copy.to)?);
+        catalog.network.tariff(from, to).cloned()
+    };
+    let (was, is) = (old.and_then(way), way(new));
+    let unchanged = match &was {
+        Some(_) => was == is,
+        None => is.as_ref().is_some_and(|list| list.last_rate(copy.bytes) == copy.rate_nano_usd_per_gb),
+    };
+    let before = was.map_or(copy.cost_micro_usd, |list| list.cost(copy.bytes));
+    (!unchanged).then(|| RepricedTransfer {
+        artifact: copy.artifact.to_string(),
+        from: copy.from.clone(),
+        to: copy.to.clone(),
+        old: copy.rate_nano_usd_per_gb,
+        new: is.as_ref().map(|list| list.last_rate(copy.bytes)),
+        difference: is.map(|list| Money(list.cost(copy.bytes).0.saturating_sub(before.0))),
+    })
+}
