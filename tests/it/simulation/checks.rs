@@ -34,6 +34,40 @@ pub fn budget(world: &World) {
     }
 }
 
+/// While `sky` is there, and nothing keeps it from its machines or its money, no machine is lost for want of a renewal: not
+/// while it comes up, nor while inputs, the command or outputs take their time.
+pub fn leases(world: &World) {
+    const IN_THE_WAY: [Trouble; 8] = [
+        Trouble::SlowStore,
+        Trouble::LostCalls,
+        Trouble::Throttling,
+        Trouble::SlowCloud,
+        Trouble::LockedOut,
+        Trouble::DeletionsFail,
+        Trouble::WrongClocks,
+        Trouble::Preemptions,
+    ];
+    let case = &world.case;
+    let users: BTreeSet<usize> = case.runs.iter().map(|run| run.machine).collect();
+    if case.budget.is_some() || users.len() > 1 || IN_THE_WAY.iter().any(|trouble| case.has(*trouble)) {
+        return;
+    }
+    let machines = world.machines().clone();
+    for machine in
+        machines.iter().filter(|machine| machine.kept_until.is_none() && !machine.given_up && !machine.orphan)
+    {
+        let Some((at, Why::LeaseOver)) = machine.ended else { continue };
+        let from = at.saturating_sub(RENEWAL);
+        let seen = world.watched.lock().unwrap().iter().any(|watched| watched.from <= from && at <= watched.to);
+        if seen {
+            let (stage, attempt) = (&machine.token.stage, machine.token.attempt);
+            world.wrong(format!(
+                "the lease of stage.{stage} #{attempt} ran out while sky was there, and nothing was in its way"
+            ));
+        }
+    }
+}
+
 /// No stage is run to its end again when the outputs of the first time were there or could be had.
 pub fn effects(world: &World) {
     let now = world.now();

@@ -72,6 +72,7 @@ impl World {
     /// lost on its way, or refused.
     pub fn give_up(&self, token: &Token) {
         self.with(token, |machine, now| {
+            machine.given_up = true;
             if let Some(command) = machine.command.as_mut() {
                 command.given_up |= command.ends > now;
             }
@@ -118,6 +119,7 @@ impl World {
             billing: self.case.stage(&token.stage).map_or(Billing::default(), |stage| stage.billing),
             made_by: here(),
             orphan,
+            given_up: false,
             created: now,
             ready: now + u64::try_from(boot.as_millis()).unwrap(),
             lease_end: now + lease,

@@ -75,6 +75,7 @@ async fn drama(world: &Arc<World>) {
     }
     checks::budget(world);
     checks::effects(world);
+    checks::leases(world);
     if !world.wrongs().is_empty() {
         return;
     }
@@ -100,6 +101,7 @@ fn others(world: &Arc<World>) {
             billing: Billing::default(),
             made_by: "elsewhere".into(),
             orphan: false,
+            given_up: false,
             created: 0,
             ready: 0,
             lease_end: 0,

@@ -45,6 +45,8 @@ pub struct Machine {
     pub made_by: String,
     /// The `sky` that asked for it had ended before the call arrived: nobody could know of it.
     pub orphan: bool,
+    /// `sky` has set out to end its command, or to give it back.
+    pub given_up: bool,
     pub created: u64,
     pub ready: u64,
     pub lease_end: u64,
