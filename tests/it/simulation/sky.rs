@@ -228,8 +228,45 @@ impl User {
         }
         if let Ended::Exited(code, _, outcome) = &ended {
             self.check_exit(*code, outcome.as_ref(), signalled.is_some());
+            if signalled.is_some() && stood.is_zero() && outcome.is_some() {
+                self.check_left_at_work();
+            }
         }
         ended
+    }
+
+    /// After a signal nothing is left at work, where no call and no copy takes its time.
+    fn check_left_at_work(&self) {
+        const TAKES_TIME: [Trouble; 8] = [
+            Trouble::SlowStore,
+            Trouble::LostCalls,
+            Trouble::Throttling,
+            Trouble::SlowCloud,
+            Trouble::SlowBoots,
+            Trouble::SlowData,
+            Trouble::LockedOut,
+            Trouble::DeletionsFail,
+        ];
+        if TAKES_TIME.iter().any(|trouble| self.world.case.has(*trouble)) {
+            return;
+        }
+        let now = self.world.now();
+        let at_work = |machine: &crate::simulation::machine::Machine| {
+            let ours = machine.kept_until.is_none() && machine.provider != sky::execution::provider::LOCAL;
+            ours && machine.lives() && !machine.orphan && machine.effect(now).is_none()
+        };
+        let left: Vec<String> = self
+            .world
+            .machines()
+            .iter_mut()
+            .filter_map(|machine| {
+                machine.settle(now);
+                at_work(machine).then(|| machine.token.stage.clone())
+            })
+            .collect();
+        if !left.is_empty() {
+            self.world.wrong(format!("after a signal these are still at work: {}", left.join(", ")));
+        }
     }
 
     /// The exit code says what has happened.
