@@ -22,7 +22,7 @@ use crate::plan::PlannedStage;
 use std::io;
 use std::sync::PoisonError;
 
-/// Why an offer is not to be had any more: its machine was taken away.
+/// Why an offer has become unavailable: its cloud took the machine away.
 pub(super) const PREEMPTED: &str = "preempted";
 
 /// How an attempt ended.
@@ -34,7 +34,7 @@ pub(super) enum Ended {
     Lost,
     /// Its command failed, all of it is given back, and the plan has it run again.
     Retried,
-    /// What it wanted to rent is not to be had; nothing of it is left.
+    /// The machine that the attempt wanted to rent is unavailable; nothing of the attempt is left.
     Unavailable {
         why: &'static str,
         message: String,

@@ -52,7 +52,8 @@ pub async fn survey(provider: &dyn Provider, owner: Option<&Owner>) -> Survey {
     newest.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn passes(error: &ProviderError) -> bool {
+/// Whether a call may go through later.
+pub(super) fn passes(error: &ProviderError) -> bool {
     matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unreachable)
 }
 
@@ -106,7 +107,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 pub(super) async fn answered(worker: &dyn Worker) -> Result<RunStatus, ProviderError> {
     loop {
         match tokio::time::timeout(ANSWER, worker.status()).await {
-            Ok(Err(error)) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => {
+            Ok(Err(error)) if passes(&error) => {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             Ok(answer) => return answer,

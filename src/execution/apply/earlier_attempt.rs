@@ -1,12 +1,11 @@
 //! What has become of an attempt that an earlier `sky` has left.
 
-use super::calls::answered;
-use super::calls::{Patience, patiently};
+use super::calls::{Patience, answered, passes, patiently};
 use super::context::Context;
-use crate::execution::provider::{ErrorKind, RunStatus, Token};
+use crate::execution::provider::{RunStatus, Token};
 use crate::execution::state::{StageRecord, Status};
 use std::time::Duration;
-use tokio::time::{self};
+use tokio::time;
 
 /// How long machines may take to say whether their commands have ended.
 pub(super) const LOOK: Duration = Duration::from_secs(8);
@@ -48,7 +47,7 @@ pub(super) async fn look(context: &Context, name: &str, former: &StageRecord) ->
     };
     match time::timeout(LOOK, answer).await {
         Ok(Ok(RunStatus::Exited(0))) => Look::EndedWell,
-        Ok(Err(error)) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => Look::Unknown,
+        Ok(Err(error)) if passes(&error) => Look::Unknown,
         Ok(_) => Look::OfNoUse,
         Err(_) => Look::Unknown,
     }

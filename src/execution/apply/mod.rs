@@ -1,11 +1,15 @@
 //! Executing a plan: walking its stages, watching them, and leaving a true state behind.
 //!
-//! [`check`](check::check) finds all that stands in the way before anything starts;
-//! [`run`](engine::run) walks the DAG; `stage` is the life of one stage, `attempt` and `watch` that of one
-//! attempt at it, beside which `lease_keeper` renews the lease of its machine; [`staging`] is the way of data between
-//! stages through buckets, which the `depot` opens and deletes; `evidence` brings home what is worth keeping of an
-//! attempt that did not end well; [`budget`] sets money aside before it can be spent, [`ladder`] finds another offer when one is not to be
-//! had; [`destroy`] undoes, [`sweep`] finds what is in no state, [`refresh`] what was changed outside.
+//! - [`check`](check::check) finds everything that stands in the way before anything starts; `preflight` asks the
+//!   providers whether they are ready.
+//! - [`run`](engine::run) walks the DAG in the order of `schedule`, with what all stages share in `context`.
+//! - `stage` is the life of one stage, `attempt_life` that of one attempt at it: `acquire_machine`, `watch`,
+//!   `attempt_progress`, `attempt_outputs`. Beside an attempt, `lease_renewal` renews the lease of its machine.
+//! - [`budget`] and `reservation` set money aside before it can be spent; [`failover`] takes the next alternative when
+//!   an offer is unavailable.
+//! - [`staging`] moves data between stages through buckets, which `buckets` opens and deletes; `held_artifacts` are
+//!   those in the store of this machine; `evidence` brings home what is worth keeping of an attempt that failed.
+//! - [`destroy`] deletes everything, [`sweep`] finds what is in no state, [`refresh`] what was changed outside.
 //!
 //! Invariants: every provider call is announced in the journal first. A stage that is done with
 //! the same content is never run again; one that may be running is looked up by its token before

@@ -47,7 +47,7 @@ pub enum StageOutcome {
         tail: Vec<String>,
         /// Where its log is, if it came so far.
         log: Option<String>,
-        /// Nothing that the plan has for it is to be had: the rest needs another plan.
+        /// The planned offer and all of its alternatives are unavailable: the remaining job needs another plan.
         used_up: bool,
     },
     /// The budget does not allow it.

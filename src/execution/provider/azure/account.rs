@@ -55,7 +55,7 @@ impl Azure {
         self.api.get_or_try_init(|| async { Api::new(&self.settings) }).await
     }
 
-    /// What a type is at a place where it is to be had.
+    /// Facts about a machine type at a place where the type is available.
     pub(super) async fn machine_type(&self, place: &PlaceName, name: &str) -> Result<MachineType, ProviderError> {
         // Held meanwhile: many stages may ask for the same long list at once.
         let mut known = self.machine_types.lock().await;
