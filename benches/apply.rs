@@ -40,7 +40,11 @@ fn main() {
         "| stages | wall | CPU of sky | peak memory | journal | a stage | snapshot | a stage | next rung decided in |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for size in sizes.split(',').map(|size| size.trim().parse::<u64>().expect("numbers, with commas between")) {
+    for size in sizes.split(',').map(|size| {
+        size.trim()
+            .parse::<u64>()
+            .expect("numbers, with commas between")
+    }) {
         let seen = apply(size);
         println!(
             "| {size} | {:.1} s | {:.1} s | {} MiB | {} kB | {} B | {} kB | {} B | {:?} us |",
@@ -63,8 +67,18 @@ fn job(stages: u64) -> String {
         let (layer, at) = (number / LAYER, number % LAYER);
         // Neighbours write under other names, since one stage reads both.
         let output = |at: usize| if at.is_multiple_of(2) { "even" } else { "odd" };
-        let read = |at: usize| format!("\"{}.{}\"", name((layer - 1) * LAYER + at % LAYER), output(at % LAYER));
-        let reads = if layer == 0 { String::new() } else { format!("reads = [{}, {}]\n", read(at), read(at + 1)) };
+        let read = |at: usize| {
+            format!(
+                "\"{}.{}\"",
+                name((layer - 1) * LAYER + at % LAYER),
+                output(at % LAYER)
+            )
+        };
+        let reads = if layer == 0 {
+            String::new()
+        } else {
+            format!("reads = [{}, {}]\n", read(at), read(at + 1))
+        };
         // Writing to a String cannot fail.
         let _ = write!(
             text,
@@ -83,11 +97,21 @@ fn apply(stages: u64) -> Seen {
     run(at, &["plan", "--out", "plan.json"]);
     std::fs::create_dir_all(at.join("cloud")).expect("a folder");
     let middle = format!("s{:05}", stages / 2);
-    let fault = format!("[[faults]]\ncall = \"create\"\nstage = \"{middle}\"\ntimes = 1\nfault = \"stockout\"\n");
+    let fault = format!(
+        "[[faults]]\ncall = \"create\"\nstage = \"{middle}\"\ntimes = 1\nfault = \"stockout\"\n"
+    );
     std::fs::write(at.join("cloud/faults.toml"), fault).expect("a file of faults");
     let began = Instant::now();
     let mut child = sky(at)
-        .args(["apply", "plan.json", "--provider", "sim", "--json", "--parallelism", "20"])
+        .args([
+            "apply",
+            "plan.json",
+            "--provider",
+            "sim",
+            "--json",
+            "--parallelism",
+            "20",
+        ])
         .stdout(std::fs::File::create(at.join("out")).expect("a file"))
         .spawn()
         .expect("sky runs");
@@ -98,28 +122,55 @@ fn apply(stages: u64) -> Seen {
         }
         let length = std::fs::metadata(at.join(".sky/journal")).map_or(0, |data| data.len());
         seen.journal = seen.journal.max(length);
-        let process = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", child.id())).unwrap_or_default();
+        let process = |name: &str| {
+            std::fs::read_to_string(format!("/proc/{}/{name}", child.id())).unwrap_or_default()
+        };
         let stat = process("stat");
-        let fields: Vec<u64> = stat.split(' ').map(|field| field.parse().unwrap_or(0)).collect();
-        seen.ticks = seen.ticks.max(fields.get(13..15).map_or(0, |times| times.iter().sum()));
+        let fields: Vec<u64> = stat
+            .split(' ')
+            .map(|field| field.parse().unwrap_or(0))
+            .collect();
+        seen.ticks = seen
+            .ticks
+            .max(fields.get(13..15).map_or(0, |times| times.iter().sum()));
         let status = process("status");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        let peak = peak.trim().trim_end_matches(" kB").trim().parse().unwrap_or(0);
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap_or_default();
+        let peak = peak
+            .trim()
+            .trim_end_matches(" kB")
+            .trim()
+            .parse()
+            .unwrap_or(0);
         seen.memory = seen.memory.max(peak);
         std::thread::sleep(Duration::from_millis(5));
     };
     seen.wall = began.elapsed();
     let said = std::fs::read_to_string(at.join("out")).unwrap_or_default();
-    assert!(status.success(), "{}", said.lines().last().unwrap_or_default());
+    assert!(
+        status.success(),
+        "{}",
+        said.lines().last().unwrap_or_default()
+    );
     seen.snapshot = std::fs::metadata(at.join("sky.state.json")).map_or(0, |data| data.len());
-    let lines = said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    seen.decided = lines.filter_map(|line| line["hook"]["decided_us"].as_u64()).collect();
+    let lines = said
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    seen.decided = lines
+        .filter_map(|line| line["hook"]["decided_us"].as_u64())
+        .collect();
     seen
 }
 
 fn sky(at: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
-    command.current_dir(at).stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::null());
+    command
+        .current_dir(at)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .stdout(Stdio::null());
     for name in ["SKY_DATA_DIR", "SKY_CATALOG", "SKY_STATE"] {
         command.env_remove(name);
     }

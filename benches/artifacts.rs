@@ -21,7 +21,11 @@ fn main() {
     }
     println!("| files | put | put, synced one by one | check | copy for a reader |");
     println!("| --- | --- | --- | --- | --- |");
-    for size in sizes.split(',').map(|size| size.trim().parse::<usize>().expect("numbers, with commas between")) {
+    for size in sizes.split(',').map(|size| {
+        size.trim()
+            .parse::<usize>()
+            .expect("numbers, with commas between")
+    }) {
         // Not a folder in memory: what is measured is the disk.
         let folder = tempfile::tempdir_in(".").expect("a folder");
         let artifact = folder.path().join("artifact");
@@ -29,10 +33,20 @@ fn main() {
         let objects = Objects::at(folder.path().join("objects"));
         let (measured, put) = timed(|| objects.put(&artifact).expect("an object"));
         let (_, one_by_one) = timed(|| synced_one_by_one(&artifact, &folder.path().join("before")));
-        let (_, check) = timed(|| objects.check(&measured.digest, measured.kind, &Bounds::default()).expect("a look"));
+        let (_, check) = timed(|| {
+            objects
+                .check(&measured.digest, measured.kind, &Bounds::default())
+                .expect("a look")
+        });
         let object = objects.path(&measured.digest, measured.kind);
         let (_, copy) = timed(|| {
-            tree::copy(&object, &folder.path().join("copy"), Links::Keep, Sharing::Own).expect("a copy");
+            tree::copy(
+                &object,
+                &folder.path().join("copy"),
+                Links::Keep,
+                Sharing::Own,
+            )
+            .expect("a copy");
         });
         println!("| {size} | {put:.2?} | {one_by_one:.2?} | {check:.2?} | {copy:.2?} |");
     }
@@ -58,5 +72,8 @@ fn write(folder: &Path, size: usize) {
 fn synced_one_by_one(from: &Path, to: &Path) {
     tree::copy(from, to, Links::Keep, Sharing::ReadOnly).expect("a copy");
     tree::measure(to, Links::Keep).expect("a digest");
-    tree::visit(to, Links::Keep, &mut |_, path, _, _| std::fs::File::open(path)?.sync_all()).expect("a sync");
+    tree::visit(to, Links::Keep, &mut |_, path, _, _| {
+        std::fs::File::open(path)?.sync_all()
+    })
+    .expect("a sync");
 }

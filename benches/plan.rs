@@ -14,7 +14,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn fixture(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bert").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures/bert")
+        .join(name);
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
@@ -26,14 +28,31 @@ fn plan(criterion: &mut Criterion) {
     ) else {
         panic!("the fixtures are not valid");
     };
-    let settings = |compare| Settings { effort: Effort::default(), compare };
+    let settings = |compare| Settings {
+        effort: Effort::default(),
+        compare,
+    };
     let mut group = criterion.benchmark_group("plan");
     group.sample_size(20);
     group.bench_function("bert", |bench| {
-        bench.iter(|| black_box(planning::plan(&job.value, &policy.value, &catalog, &settings(false))));
+        bench.iter(|| {
+            black_box(planning::plan(
+                &job.value,
+                &policy.value,
+                &catalog,
+                &settings(false),
+            ))
+        });
     });
     group.bench_function("bert, compared with single clouds", |bench| {
-        bench.iter(|| black_box(planning::plan(&job.value, &policy.value, &catalog, &settings(true))));
+        bench.iter(|| {
+            black_box(planning::plan(
+                &job.value,
+                &policy.value,
+                &catalog,
+                &settings(true),
+            ))
+        });
     });
     group.bench_function("process", |bench| {
         let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/bert/job.toml");
@@ -51,8 +70,11 @@ fn plan(criterion: &mut Criterion) {
 
 /// Runs `sky` to its end.
 fn run(args: &[&str]) {
-    let status =
-        Command::new(env!("CARGO_BIN_EXE_sky")).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status = Command::new(env!("CARGO_BIN_EXE_sky"))
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     assert!(status.is_ok_and(|status| status.success()));
 }
 
@@ -61,10 +83,18 @@ fn loading(criterion: &mut Criterion) {
     let text = folder.display().to_string();
     let mut group = criterion.benchmark_group("load");
     group.sample_size(20);
-    group.bench_function("built-in", |bench| bench.iter(|| black_box(load::shipped())));
-    group.bench_function("folder", |bench| bench.iter(|| black_box(load::directory(&folder))));
-    group.bench_function("process, built-in", |bench| bench.iter(|| run(&["catalog", "show"])));
-    group.bench_function("process, folder", |bench| bench.iter(|| run(&["catalog", "show", "--catalog", &text])));
+    group.bench_function("built-in", |bench| {
+        bench.iter(|| black_box(load::shipped()))
+    });
+    group.bench_function("folder", |bench| {
+        bench.iter(|| black_box(load::directory(&folder)))
+    });
+    group.bench_function("process, built-in", |bench| {
+        bench.iter(|| run(&["catalog", "show"]))
+    });
+    group.bench_function("process, folder", |bench| {
+        bench.iter(|| run(&["catalog", "show", "--catalog", &text]))
+    });
     group.finish();
 }
 

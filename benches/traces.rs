@@ -29,7 +29,9 @@ struct Planned {
 
 fn main() {
     // Any other argument is the filter of whoever runs all benches or tests.
-    let argument = std::env::args().skip(1).find(|argument| Path::new(argument).is_dir());
+    let argument = std::env::args()
+        .skip(1)
+        .find(|argument| Path::new(argument).is_dir());
     let Some(folder) = argument.or_else(|| std::env::var("SKY_TRACES").ok()) else {
         eprintln!("no traces: set SKY_TRACES to a folder of WfFormat files");
         return;
@@ -38,8 +40,14 @@ fn main() {
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{folder}: {error}"))
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains(&only)))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().contains(&only))
+        })
         .collect();
     files.sort_by_key(|path| std::fs::metadata(path).map(|data| data.len()).unwrap_or(0));
     let work = tempfile::tempdir().expect("a temporary folder");
@@ -59,7 +67,17 @@ fn rows(file: &Path, scale: &str, work: &Path) {
     let imported = sky()
         .args(["import", "wfformat"])
         .arg(file)
-        .args(["--cpus", "2", "--memory", "4GiB", "--at", &at, "--scale-data", scale, "--out"])
+        .args([
+            "--cpus",
+            "2",
+            "--memory",
+            "4GiB",
+            "--at",
+            &at,
+            "--scale-data",
+            scale,
+            "--out",
+        ])
         .arg(&job)
         .status();
     if !imported.is_ok_and(|status| status.success()) {
@@ -69,7 +87,9 @@ fn rows(file: &Path, scale: &str, work: &Path) {
     let fastest = plan(&job, &policy(work, "minimize = \"time\"", None), 1);
     let cheapest = plan(&job, &policy(work, "minimize = \"cost\"", None), RUNS);
     row(&name, scale, "none", cheapest.as_ref());
-    let (Some(fastest), Some(cheapest)) = (fastest, cheapest) else { return };
+    let (Some(fastest), Some(cheapest)) = (fastest, cheapest) else {
+        return;
+    };
     for (label, tenths) in [("0.3", 3), ("0.7", 7)] {
         let way = cheapest.makespan.saturating_sub(fastest.makespan);
         let deadline = fastest.makespan + way * tenths / 10;
@@ -80,7 +100,13 @@ fn rows(file: &Path, scale: &str, work: &Path) {
 
 fn row(name: &str, scale: &str, deadline: &str, planned: Option<&Planned>) {
     match planned {
-        Some(Planned { time, stages, status, gap, .. }) => {
+        Some(Planned {
+            time,
+            stages,
+            status,
+            gap,
+            ..
+        }) => {
             let percent = format!("{}.{:04} %", gap / 10_000, gap % 10_000);
             println!(
                 "| {name} | {stages} | x{scale} | {deadline} | {:.2} s | {status} | {percent} |",
@@ -95,7 +121,9 @@ fn row(name: &str, scale: &str, deadline: &str, planned: Option<&Planned>) {
 
 fn policy(work: &Path, objective: &str, deadline_ms: Option<u64>) -> PathBuf {
     let path = work.join("policy.toml");
-    let limits = deadline_ms.map_or(String::new(), |ms| format!("[limits]\ndeadline = \"{ms} ms\"\n"));
+    let limits = deadline_ms.map_or(String::new(), |ms| {
+        format!("[limits]\ndeadline = \"{ms} ms\"\n")
+    });
     std::fs::write(&path, format!("[objective]\n{objective}\n{limits}")).expect("a policy file");
     path
 }
@@ -112,7 +140,14 @@ fn plan(job: &Path, policy: &Path, runs: usize) -> Option<Planned> {
     let mut output = Vec::new();
     for _ in 0..runs {
         let start = Instant::now();
-        let done = sky().arg("plan").arg(job).arg("--policy").arg(policy).arg("--json").output().ok()?;
+        let done = sky()
+            .arg("plan")
+            .arg(job)
+            .arg("--policy")
+            .arg(policy)
+            .arg("--json")
+            .output()
+            .ok()?;
         times.push(start.elapsed());
         if !done.status.success() {
             return None;

@@ -2,7 +2,9 @@
 
 use crate::catalog::catalog_toml::{self, CatalogToml};
 use crate::catalog::draft::{AcceleratorRow, CloudRow, Draft, PlaceRow, Price, PriceRow};
-use crate::catalog::format::{self, CATALOG, FORMAT, MILLIS_PER_SECOND, PPM, PPM_PER_PERCENT, TableFormat};
+use crate::catalog::format::{
+    self, CATALOG, FORMAT, MILLIS_PER_SECOND, PPM, PPM_PER_PERCENT, TableFormat,
+};
 use crate::model::units::div_half_even;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +13,28 @@ const MOST_PRICES_OF_ONE_FILE: usize = 2000;
 
 /// The files of a catalog, by name: equal rows give equal bytes.
 pub fn files(draft: &Draft) -> BTreeMap<String, String> {
-    let head = CatalogToml { format: FORMAT, sources: draft.sources.clone(), ..CatalogToml::default() };
+    let head = CatalogToml {
+        format: FORMAT,
+        sources: draft.sources.clone(),
+        ..CatalogToml::default()
+    };
     let mut sheets = Sheets::default();
-    sheets.files.insert(CATALOG.to_owned(), catalog_toml::text(&head));
+    sheets
+        .files
+        .insert(CATALOG.to_owned(), catalog_toml::text(&head));
     sheets.put_table(format::PLACES, places(draft));
     // Columns that only some catalogs need are left out of the others.
-    let width = if draft.accelerators.values().any(|row| !row.kinds.is_empty()) { 13 } else { 12 };
+    let width = if draft.accelerators.values().any(|row| !row.kinds.is_empty()) {
+        13
+    } else {
+        12
+    };
     let columns = &format::ACCELERATORS.columns[..width];
-    sheets.put(format::ACCELERATORS.file.to_owned(), columns, accelerators(draft, width));
+    sheets.put(
+        format::ACCELERATORS.file.to_owned(),
+        columns,
+        accelerators(draft, width),
+    );
     sheets.put_table(format::CONFIDENTIAL, confidential(draft));
     sheets.put_table(format::BURSTABLE, burstable(draft));
     sheets.put_table(format::MACHINE_EXTRAS, machine_extras(draft));
@@ -61,9 +77,20 @@ impl Sheets {
 
 fn places(draft: &Draft) -> Vec<String> {
     let row = |(name, place): (&String, &PlaceRow)| {
-        let cells =
-            [name, &place.country, &place.location, &place.operator, &place.us_cloud_act, &place.source, &place.parent];
-        line(cells.into_iter().chain([&place.class, &place.evidence, &place.parent_country]))
+        let cells = [
+            name,
+            &place.country,
+            &place.location,
+            &place.operator,
+            &place.us_cloud_act,
+            &place.source,
+            &place.parent,
+        ];
+        line(
+            cells
+                .into_iter()
+                .chain([&place.class, &place.evidence, &place.parent_country]),
+        )
     };
     draft.places.iter().map(row).collect()
 }
@@ -71,11 +98,34 @@ fn places(draft: &Draft) -> Vec<String> {
 /// The rows of accelerators with the first `width` of the columns.
 fn accelerators(draft: &Draft, width: usize) -> Vec<String> {
     let row = |(name, row): (&String, &AcceleratorRow)| {
-        let rates = row.gigaflops.iter().map(|rate| rate.map_or(String::new(), |rate| decimal(rate.into(), 1000)));
-        let memory = if row.memory == 0 { String::new() } else { decimal(row.memory.into(), 1 << 30) };
-        let texts = [row.source.clone(), memory, row.interconnect.clone(), row.topology.clone()];
-        let lists = [row.frameworks.join(";"), row.evidence.clone(), row.kinds.join(";")];
-        line([name.clone(), row.aliases.join(";")].into_iter().chain(rates).chain(texts).chain(lists).take(width))
+        let rates = row
+            .gigaflops
+            .iter()
+            .map(|rate| rate.map_or(String::new(), |rate| decimal(rate.into(), 1000)));
+        let memory = if row.memory == 0 {
+            String::new()
+        } else {
+            decimal(row.memory.into(), 1 << 30)
+        };
+        let texts = [
+            row.source.clone(),
+            memory,
+            row.interconnect.clone(),
+            row.topology.clone(),
+        ];
+        let lists = [
+            row.frameworks.join(";"),
+            row.evidence.clone(),
+            row.kinds.join(";"),
+        ];
+        line(
+            [name.clone(), row.aliases.join(";")]
+                .into_iter()
+                .chain(rates)
+                .chain(texts)
+                .chain(lists)
+                .take(width),
+        )
     };
     draft.accelerators.iter().map(row).collect()
 }
@@ -84,35 +134,57 @@ fn confidential(draft: &Draft) -> Vec<String> {
     let rows = draft
         .confidential
         .iter()
-        .map(|((cloud, machine, tee), row)| line([cloud, machine, tee, &row.places, &row.source, &row.evidence]));
+        .map(|((cloud, machine, tee), row)| {
+            line([cloud, machine, tee, &row.places, &row.source, &row.evidence])
+        });
     rows.collect()
 }
 
 fn burstable(draft: &Draft) -> Vec<String> {
-    let rows = draft.burstable.iter().map(|((cloud, types), (baseline, source, evidence))| {
-        let baseline = baseline.map_or(String::new(), |baseline| decimal(baseline.into(), 1000));
-        line([cloud, types, &baseline, source, evidence])
-    });
+    let rows = draft
+        .burstable
+        .iter()
+        .map(|((cloud, types), (baseline, source, evidence))| {
+            let baseline =
+                baseline.map_or(String::new(), |baseline| decimal(baseline.into(), 1000));
+            line([cloud, types, &baseline, source, evidence])
+        });
     rows.collect()
 }
 
 fn machine_extras(draft: &Draft) -> Vec<String> {
-    let rows =
-        draft.extras.iter().map(|((cloud, places), cells)| line(std::iter::once(cloud).chain(cells).chain([places])));
+    let rows = draft
+        .extras
+        .iter()
+        .map(|((cloud, places), cells)| line(std::iter::once(cloud).chain(cells).chain([places])));
     rows.collect()
 }
 
 fn certifications(draft: &Draft) -> Vec<String> {
-    let rows = draft.certifications.iter().map(|((scheme, places, operator), row)| {
-        line([scheme, &row.status, places, &row.source, operator, &row.since, &row.evidence])
-    });
+    let rows = draft
+        .certifications
+        .iter()
+        .map(|((scheme, places, operator), row)| {
+            line([
+                scheme,
+                &row.status,
+                places,
+                &row.source,
+                operator,
+                &row.since,
+                &row.evidence,
+            ])
+        });
     rows.collect()
 }
 
 fn egress(draft: &Draft) -> Vec<String> {
     let rows = draft.egress.iter().flat_map(|((from, to), row)| {
         row.tiers.iter().map(move |(above, rate)| {
-            let (above, rate) = (decimal((*above).into(), NANO), decimal((*rate).into(), NANO));
+            let (above, rate) = (
+                decimal((*above).into(), NANO),
+                decimal((*rate).into(), NANO),
+            );
             line([from, to, &above, &rate, &row.source])
         })
     });
@@ -120,43 +192,80 @@ fn egress(draft: &Draft) -> Vec<String> {
 }
 
 fn throughput(draft: &Draft) -> Vec<String> {
-    let rows = draft
-        .throughput
-        .iter()
-        .map(|((from, to), (bits, source))| line([from, to, &decimal((*bits).into(), NANO), source]));
+    let rows = draft.throughput.iter().map(|((from, to), (bits, source))| {
+        line([from, to, &decimal((*bits).into(), NANO), source])
+    });
     rows.collect()
 }
 
 fn clouds(draft: &Draft) -> Vec<String> {
-    let figure = |value: Option<i64>, per: i128| value.map_or(String::new(), |value| decimal(value.into(), per));
+    let figure = |value: Option<i64>, per: i128| {
+        value.map_or(String::new(), |value| decimal(value.into(), per))
+    };
     let row = |(name, row): (&String, &CloudRow)| {
         let times = row.times.map(|time| figure(time, MILLIS_PER_SECOND.into()));
         let figures = [figure(row.free_egress, NANO), figure(row.storage, NANO)];
-        let gigabyte = row.gigabyte.map_or(String::new(), |bytes| bytes.to_string());
+        let gigabyte = row
+            .gigabyte
+            .map_or(String::new(), |bytes| bytes.to_string());
         let texts = [row.source.clone(), row.evidence.clone(), gigabyte];
-        line(std::iter::once(name.clone()).chain(times).chain(figures).chain(texts))
+        line(
+            std::iter::once(name.clone())
+                .chain(times)
+                .chain(figures)
+                .chain(texts),
+        )
     };
     draft.clouds.iter().map(row).collect()
 }
 
 fn round_trips(draft: &Draft) -> Vec<String> {
-    let rows = draft.round_trips.iter().map(|((from, to), (ms, source))| line([from, to, &ms.to_string(), source]));
+    let rows = draft
+        .round_trips
+        .iter()
+        .map(|((from, to), (ms, source))| line([from, to, &ms.to_string(), source]));
     rows.collect()
 }
 
 fn services(draft: &Draft) -> Vec<String> {
-    let rows = draft.services.iter().map(|((places, service, version, product), row)| {
-        let (vcpus, memory) = (figure_or_empty(row.vcpu_thousandths, 1000), figure_or_empty(row.memory, 1 << 30));
-        let price = decimal(row.price.into(), NANO);
-        line([places, service, &row.unit, &price, &row.source, version, product, &vcpus, &memory, &row.evidence])
-    });
+    let rows = draft
+        .services
+        .iter()
+        .map(|((places, service, version, product), row)| {
+            let (vcpus, memory) = (
+                figure_or_empty(row.vcpu_thousandths, 1000),
+                figure_or_empty(row.memory, 1 << 30),
+            );
+            let price = decimal(row.price.into(), NANO);
+            line([
+                places,
+                service,
+                &row.unit,
+                &price,
+                &row.source,
+                version,
+                product,
+                &vcpus,
+                &memory,
+                &row.evidence,
+            ])
+        });
     rows.collect()
 }
 
 fn discounts(draft: &Draft) -> Vec<String> {
-    let rows = draft.discounts.iter().map(|((places, types), (parts, source, evidence))| {
-        line([places, types, &decimal((*parts).into(), PPM_PER_PERCENT.into()), source, evidence])
-    });
+    let rows = draft
+        .discounts
+        .iter()
+        .map(|((places, types), (parts, source, evidence))| {
+            line([
+                places,
+                types,
+                &decimal((*parts).into(), PPM_PER_PERCENT.into()),
+                source,
+                evidence,
+            ])
+        });
     rows.collect()
 }
 
@@ -164,15 +273,26 @@ fn quotas(draft: &Draft) -> Vec<String> {
     let rows = draft
         .quotas
         .iter()
-        .map(|((pattern, what), (most, source, evidence))| line([pattern, what, &most.to_string(), source, evidence]));
+        .map(|((pattern, what), (most, source, evidence))| {
+            line([pattern, what, &most.to_string(), source, evidence])
+        });
     rows.collect()
 }
 
 fn registered(draft: &Draft) -> Vec<String> {
     let rows = draft.registered.iter().map(|(cloud, row)| {
         let days = [&row.date, &row.valid_from, &row.valid_until];
-        let revision = if row.revision == 0 { String::new() } else { row.revision.to_string() };
-        line([cloud, &row.about].into_iter().chain(days).chain([&row.key, &row.file_sha256, &row.url, &revision]))
+        let revision = if row.revision == 0 {
+            String::new()
+        } else {
+            row.revision.to_string()
+        };
+        line([cloud, &row.about].into_iter().chain(days).chain([
+            &row.key,
+            &row.file_sha256,
+            &row.url,
+            &revision,
+        ]))
     });
     rows.collect()
 }
@@ -181,13 +301,21 @@ fn retirements(draft: &Draft) -> Vec<String> {
     let rows = draft
         .retirements
         .iter()
-        .map(|((cloud, types, places), row)| line([cloud, types, &row.day, &row.source, places, &row.evidence]));
+        .map(|((cloud, types, places), row)| {
+            line([cloud, types, &row.day, &row.source, places, &row.evidence])
+        });
     rows.collect()
 }
 
 fn price_changes(draft: &Draft) -> Vec<String> {
     let rows = draft.changes.iter().map(|((cloud, name, from), row)| {
-        line([cloud, name, from, &row.to, &decimal(row.ratio_ppm.into(), PPM.into())])
+        line([
+            cloud,
+            name,
+            from,
+            &row.to,
+            &decimal(row.ratio_ppm.into(), PPM.into()),
+        ])
     });
     rows.collect()
 }
@@ -196,14 +324,20 @@ fn dropped_rows(draft: &Draft) -> Vec<String> {
     let rows = draft
         .dropped
         .iter()
-        .map(|((cloud, name, reason, source), rows)| line([cloud, name, reason, &rows.to_string(), source]));
+        .map(|((cloud, name, reason, source), rows)| {
+            line([cloud, name, reason, &rows.to_string(), source])
+        });
     rows.collect()
 }
 
 /// Puts the machine types and the prices of each cloud into a folder of its name.
 fn machines_and_prices(draft: &Draft, sheets: &mut Sheets) {
-    let clouds: BTreeSet<&String> =
-        draft.machines.keys().map(|(cloud, _)| cloud).chain(draft.prices.keys().map(|(cloud, _)| cloud)).collect();
+    let clouds: BTreeSet<&String> = draft
+        .machines
+        .keys()
+        .map(|(cloud, _)| cloud)
+        .chain(draft.prices.keys().map(|(cloud, _)| cloud))
+        .collect();
     for cloud in clouds {
         put_machines(draft, cloud, sheets);
         put_prices(draft, cloud, sheets);
@@ -212,16 +346,39 @@ fn machines_and_prices(draft: &Draft, sheets: &mut Sheets) {
 
 fn put_machines(draft: &Draft, cloud: &str, sheets: &mut Sheets) {
     let of_cloud = || draft.machines.iter().filter(|((of, _), _)| of == cloud);
-    let width = if of_cloud().any(|(_, row)| !row.source.is_empty()) { 7 } else { 6 };
+    let width = if of_cloud().any(|(_, row)| !row.source.is_empty()) {
+        7
+    } else {
+        6
+    };
     let machines = of_cloud().map(|((_, name), row)| {
         let (accelerator, count) = match &row.accelerator {
             Some((name, count)) => (name.clone(), decimal((*count).into(), 1000)),
             None => Default::default(),
         };
-        let (vcpus, memory) = (figure_or_empty(row.vcpu_thousandths, 1000), figure_or_empty(row.memory, 1 << 30));
-        line([name, &vcpus, &memory, &accelerator, &count, &row.arch, &row.source].into_iter().take(width))
+        let (vcpus, memory) = (
+            figure_or_empty(row.vcpu_thousandths, 1000),
+            figure_or_empty(row.memory, 1 << 30),
+        );
+        line(
+            [
+                name,
+                &vcpus,
+                &memory,
+                &accelerator,
+                &count,
+                &row.arch,
+                &row.source,
+            ]
+            .into_iter()
+            .take(width),
+        )
     });
-    sheets.put(format!("{cloud}/machines.csv"), &format::MACHINES.columns[..width], machines.collect());
+    sheets.put(
+        format!("{cloud}/machines.csv"),
+        &format::MACHINES.columns[..width],
+        machines.collect(),
+    );
 }
 
 fn put_prices(draft: &Draft, cloud: &str, sheets: &mut Sheets) {
@@ -229,40 +386,77 @@ fn put_prices(draft: &Draft, cloud: &str, sheets: &mut Sheets) {
     if regions.clone().map(|(_, rows)| rows.len()).sum::<usize>() > MOST_PRICES_OF_ONE_FILE {
         for ((_, region), rows) in regions {
             let rows = rows.iter().map(|(name, row)| price_line(name, row, None));
-            sheets.put(format!("{cloud}/{region}.csv"), &format::PRICES.columns[..5], rows.collect());
+            sheets.put(
+                format!("{cloud}/{region}.csv"),
+                &format::PRICES.columns[..5],
+                rows.collect(),
+            );
         }
     } else {
-        let rows =
-            regions.flat_map(|((_, region), rows)| rows.iter().map(|(name, row)| price_line(name, row, Some(region))));
-        sheets.put(format!("{cloud}/prices.csv"), &format::PRICES.columns[..6], rows.collect());
+        let rows = regions.flat_map(|((_, region), rows)| {
+            rows.iter()
+                .map(|(name, row)| price_line(name, row, Some(region)))
+        });
+        sheets.put(
+            format!("{cloud}/prices.csv"),
+            &format::PRICES.columns[..6],
+            rows.collect(),
+        );
     }
 }
 
 /// A figure as a decimal; empty: it is 0, which is unknown.
 fn figure_or_empty(value: u64, per: i128) -> String {
-    if value == 0 { String::new() } else { decimal(value.into(), per) }
+    if value == 0 {
+        String::new()
+    } else {
+        decimal(value.into(), per)
+    }
 }
 
 /// A row per machine and share, with all regions that have it.
 fn interruptions(draft: &Draft) -> Vec<String> {
     let mut regions: BTreeMap<(&str, &str, i64, &str), Vec<&str>> = BTreeMap::new();
     for ((cloud, machine, region), (share, source)) in &draft.interruptions {
-        regions.entry((cloud, machine, *share, source)).or_default().push(region);
+        regions
+            .entry((cloud, machine, *share, source))
+            .or_default()
+            .push(region);
     }
     let row = |((cloud, machine, share, source), regions): ((&str, &str, i64, &str), Vec<&str>)| {
-        line([cloud, machine, &decimal(share.into(), PPM_PER_PERCENT.into()), &regions.join(";"), source])
+        line([
+            cloud,
+            machine,
+            &decimal(share.into(), PPM_PER_PERCENT.into()),
+            &regions.join(";"),
+            source,
+        ])
     };
     regions.into_iter().map(row).collect()
 }
 
 fn price_line(name: &str, row: &PriceRow, region: Option<&str>) -> String {
-    let price = |price: &Option<Price>| price.as_ref().map_or(String::new(), |(nano, _)| decimal((*nano).into(), NANO));
-    let source = |price: &Option<Price>| price.as_ref().map_or(String::new(), |(_, source)| source.clone());
+    let price = |price: &Option<Price>| {
+        price
+            .as_ref()
+            .map_or(String::new(), |(nano, _)| decimal((*nano).into(), NANO))
+    };
+    let source = |price: &Option<Price>| {
+        price
+            .as_ref()
+            .map_or(String::new(), |(_, source)| source.clone())
+    };
     let (on_demand, mut spot) = (source(&row.on_demand), source(&row.spot));
     if spot == on_demand {
         spot.clear();
     }
-    let cells = [name.to_owned(), price(&row.on_demand), on_demand, price(&row.spot), spot];
+    let cells = [
+        name.to_owned(),
+        price(&row.on_demand),
+        on_demand,
+        price(&row.spot),
+        spot,
+    ];
     line(cells.into_iter().chain(region.map(str::to_owned)))
 }
 

@@ -52,11 +52,14 @@ struct FormatVersion {
 
 /// A fault of `catalog.toml`, at an offset if it is known.
 fn fault(file: &File, message: String, offset: Option<Range<usize>>, hint: &str) -> CatalogError {
-    let before = offset.and_then(|span| file.text.get(..span.start)).unwrap_or("");
+    let before = offset
+        .and_then(|span| file.text.get(..span.start))
+        .unwrap_or("");
     let line = before.matches('\n').count();
     CatalogError {
         line: u32::try_from(line + 1).unwrap_or(0),
-        column: u32::try_from(before.rsplit('\n').next().unwrap_or("").chars().count() + 1).unwrap_or(0),
+        column: u32::try_from(before.rsplit('\n').next().unwrap_or("").chars().count() + 1)
+            .unwrap_or(0),
         text: file.text.lines().nth(line).unwrap_or("").to_owned(),
         ..CatalogError::file(&file.shown, message, hint)
     }
@@ -91,20 +94,44 @@ fn check_source(file: &File, id: &str, source: &SourceEntry) -> Result<(), Catal
     let until = source.valid_until.as_str();
     if !until.is_empty() && !is_day(until) {
         let message = format!("valid_until `{until}` of source `{id}` is not a day");
-        return Err(fault(file, message, offset_of(until), "write it like 2026-12-31"));
+        return Err(fault(
+            file,
+            message,
+            offset_of(until),
+            "write it like 2026-12-31",
+        ));
     }
     if !is_day(&source.date) {
         let message = format!("the date `{}` of source `{id}` is not a day", source.date);
-        return Err(fault(file, message, offset_of(&source.date), "write it like 2026-08-06"));
+        return Err(fault(
+            file,
+            message,
+            offset_of(&source.date),
+            "write it like 2026-08-06",
+        ));
     }
     let list = source.list.as_str();
     if !list.is_empty() && list != FULL_LIST {
         let message = format!("list `{list}` of source `{id}` is not known");
-        return Err(fault(file, message, offset_of(list), "write list = \"full\" or leave it out"));
+        return Err(fault(
+            file,
+            message,
+            offset_of(list),
+            "write list = \"full\" or leave it out",
+        ));
     }
-    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)) {
+    if id.is_empty()
+        || !id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    {
         let message = format!("the source id `{id}` is not plain");
-        return Err(fault(file, message, None, "use letters, digits, `-`, `_`, `.`"));
+        return Err(fault(
+            file,
+            message,
+            None,
+            "use letters, digits, `-`, `_`, `.`",
+        ));
     }
     Ok(())
 }
@@ -135,7 +162,9 @@ pub(crate) fn text(head: &CatalogToml) -> String {
 }
 
 fn toml_key(id: &str) -> String {
-    let bare = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let bare = id
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if bare { id.to_owned() } else { quoted(id) }
 }
 

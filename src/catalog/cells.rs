@@ -7,7 +7,11 @@ use jiff::civil::Date;
 
 /// The parts of a cell that are separated by `;`.
 pub(crate) fn list(cell: &str) -> Vec<String> {
-    cell.split(';').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    cell.split(';')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The patterns of a cell, separated by `;`.
@@ -17,7 +21,9 @@ pub(crate) fn patterns(cell: &str) -> Vec<Pattern> {
 
 /// The patterns of a cell, separated by `;`; an empty part is a pattern that matches nothing.
 pub(crate) fn patterns_or_empty(cell: &str) -> Vec<Pattern> {
-    cell.split(';').map(|part| Pattern(part.trim().to_owned())).collect()
+    cell.split(';')
+        .map(|part| Pattern(part.trim().to_owned()))
+        .collect()
 }
 
 /// The day that a cell names, `YYYY-MM-DD`.
@@ -25,31 +31,64 @@ pub(crate) fn day<'a>(row: &Row<'a>, column: usize) -> Result<&'a str, CatalogEr
     let text = row.required(column)?;
     match text.parse::<Date>() {
         Ok(_) if text.len() == 10 => Ok(text),
-        _ => Err(row.error(column, format!("`{text}` is not a day"), "write it like 2026-12-31")),
+        _ => Err(row.error(
+            column,
+            format!("`{text}` is not a day"),
+            "write it like 2026-12-31",
+        )),
     }
 }
 
 /// The index of the source that a cell names.
 pub(crate) fn source(row: &Row, column: usize, sources: &[Source]) -> Result<u16, CatalogError> {
     let id = row.required(column)?;
-    let index = sources.binary_search_by(|source| source.id.as_str().cmp(id)).ok();
-    index.and_then(|index| u16::try_from(index).ok()).ok_or_else(|| {
-        row.error(column, format!("unknown source `{id}`"), format!("add [sources.{id}] to catalog.toml"))
-    })
+    let index = sources
+        .binary_search_by(|source| source.id.as_str().cmp(id))
+        .ok();
+    index
+        .and_then(|index| u16::try_from(index).ok())
+        .ok_or_else(|| {
+            row.error(
+                column,
+                format!("unknown source `{id}`"),
+                format!("add [sources.{id}] to catalog.toml"),
+            )
+        })
 }
 
 /// The index of the source that a cell names; none: the cell is empty.
-pub(crate) fn optional_source(row: &Row, column: usize, sources: &[Source]) -> Result<Option<u16>, CatalogError> {
-    if row.cell(column).is_empty() { Ok(None) } else { source(row, column, sources).map(Some) }
+pub(crate) fn optional_source(
+    row: &Row,
+    column: usize,
+    sources: &[Source],
+) -> Result<Option<u16>, CatalogError> {
+    if row.cell(column).is_empty() {
+        Ok(None)
+    } else {
+        source(row, column, sources).map(Some)
+    }
 }
 
 /// A figure, as `Row::number` reads it; 0: the cell is empty.
-pub(crate) fn figure_or_zero(row: &Row, column: usize, per_unit: i64, example: &str) -> Result<i64, CatalogError> {
-    if row.cell(column).is_empty() { Ok(0) } else { row.number(column, per_unit, example) }
+pub(crate) fn figure_or_zero(
+    row: &Row,
+    column: usize,
+    per_unit: i64,
+    example: &str,
+) -> Result<i64, CatalogError> {
+    if row.cell(column).is_empty() {
+        Ok(0)
+    } else {
+        row.number(column, per_unit, example)
+    }
 }
 
 /// Which places a cell with patterns names, in the order of `names`; each pattern must match one.
-pub(crate) fn places(row: &Row, column: usize, names: &[String]) -> Result<Vec<bool>, CatalogError> {
+pub(crate) fn places(
+    row: &Row,
+    column: usize,
+    names: &[String],
+) -> Result<Vec<bool>, CatalogError> {
     let mut inside = vec![false; names.len()];
     for pattern in patterns_or_empty(row.required(column)?) {
         let mut any = false;

@@ -53,7 +53,10 @@ impl PriceChange {
     /// The change as a share of the old price, in parts per million; none: the price is new or gone.
     pub fn share(&self) -> Option<i128> {
         let (old, new) = (self.old?, self.new?);
-        Some(div_half_even((i128::from(new.0) - i128::from(old.0)) * 1_000_000, i128::from(old.0).max(1)))
+        Some(div_half_even(
+            (i128::from(new.0) - i128::from(old.0)) * 1_000_000,
+            i128::from(old.0).max(1),
+        ))
     }
 }
 
@@ -66,7 +69,10 @@ impl Differences {
 
 /// Compares two catalogs.
 pub fn between(old: &Catalog, new: &Catalog) -> Differences {
-    let mut found = Differences { others: others(old, new), ..Differences::default() };
+    let mut found = Differences {
+        others: others(old, new),
+        ..Differences::default()
+    };
     let (mut before, mut after) = (old.offers.iter().peekable(), new.offers.iter().peekable());
     loop {
         let order = match (before.peek(), after.peek()) {
@@ -77,8 +83,16 @@ pub fn between(old: &Catalog, new: &Catalog) -> Differences {
         };
         let gone = if order.is_le() { before.next() } else { None };
         let come = if order.is_ge() { after.next() } else { None };
-        let Some((catalog, offer)) = come.map(|offer| (new, offer)).or(gone.map(|offer| (old, offer))) else { break };
-        let cloud = found.clouds.entry(catalog.place(offer).name.cloud.clone()).or_default();
+        let Some((catalog, offer)) = come
+            .map(|offer| (new, offer))
+            .or(gone.map(|offer| (old, offer)))
+        else {
+            break;
+        };
+        let cloud = found
+            .clouds
+            .entry(catalog.place(offer).name.cloud.clone())
+            .or_default();
         let (was, is) = (gone.map(|offer| offer.rate), come.map(|offer| offer.rate));
         match (was, is) {
             (Some(was), Some(is)) if was == is => {
@@ -96,7 +110,10 @@ pub fn between(old: &Catalog, new: &Catalog) -> Differences {
             purchase: offer.purchase,
             old: was,
             new: is,
-            date: catalog.sources.get(usize::from(offer.source)).map_or(String::new(), |source| source.date.clone()),
+            date: catalog
+                .sources
+                .get(usize::from(offer.source))
+                .map_or(String::new(), |source| source.date.clone()),
         });
     }
     // The sort is stable: equal changes stay in the order of names.
@@ -108,7 +125,11 @@ pub fn between(old: &Catalog, new: &Catalog) -> Differences {
 }
 
 fn key<'a>(catalog: &'a Catalog, offer: &Offer) -> (&'a PlaceName, &'a str, Purchase) {
-    (&catalog.place(offer).name, &catalog.machine(offer).instance_type, offer.purchase)
+    (
+        &catalog.place(offer).name,
+        &catalog.machine(offer).instance_type,
+        offer.purchase,
+    )
 }
 
 /// What differs beside prices. Routes between places count where both catalogs have both places.
@@ -119,33 +140,69 @@ fn others(old: &Catalog, new: &Catalog) -> BTreeMap<&'static str, usize> {
             counts.insert(what, count);
         }
     };
-    put("places", differing(&by(&old.places, |place| &place.name), &by(&new.places, |place| &place.name)));
+    put(
+        "places",
+        differing(
+            &by(&old.places, |place| &place.name),
+            &by(&new.places, |place| &place.name),
+        ),
+    );
     fn machine(machine: &Machine) -> (&str, &str) {
         (&machine.cloud, &machine.instance_type)
     }
-    put("machines", differing(&by(&old.machines, machine), &by(&new.machines, machine)));
-    put("accelerators", differing(&old.accelerators, &new.accelerators));
+    put(
+        "machines",
+        differing(&by(&old.machines, machine), &by(&new.machines, machine)),
+    );
+    put(
+        "accelerators",
+        differing(&old.accelerators, &new.accelerators),
+    );
     put("terms of clouds", differing(&old.terms, &new.terms));
-    put("sources", differing(&by(&old.sources, |source| &source.id), &by(&new.sources, |source| &source.id)));
-    let common: Vec<(u32, u32)> =
-        old.places.iter().zip(0..).filter_map(|(place, id)| Some((id, new.place_id(&place.name)?))).collect();
+    put(
+        "sources",
+        differing(
+            &by(&old.sources, |source| &source.id),
+            &by(&new.sources, |source| &source.id),
+        ),
+    );
+    let common: Vec<(u32, u32)> = old
+        .places
+        .iter()
+        .zip(0..)
+        .filter_map(|(place, id)| Some((id, new.place_id(&place.name)?)))
+        .collect();
     let mut routes = [0; 3];
     for (from, from_now) in &common {
         for (to, to_now) in &common {
-            let trip = |catalog: &Catalog, from: u32, to: u32| catalog.round_trips.get(&(from, to)).copied();
+            let trip = |catalog: &Catalog, from: u32, to: u32| {
+                catalog.round_trips.get(&(from, to)).copied()
+            };
             let differs = [
                 old.network.tariff(*from, *to) != new.network.tariff(*from_now, *to_now),
                 old.network.bandwidth(*from, *to) != new.network.bandwidth(*from_now, *to_now),
                 trip(old, *from, *to) != trip(new, *from_now, *to_now),
             ];
-            routes.iter_mut().zip(differs).for_each(|(count, differs)| *count += usize::from(differs));
+            routes
+                .iter_mut()
+                .zip(differs)
+                .for_each(|(count, differs)| *count += usize::from(differs));
         }
     }
-    for (what, count) in ["prices of egress", "throughputs", "round trips"].into_iter().zip(routes) {
+    for (what, count) in ["prices of egress", "throughputs", "round trips"]
+        .into_iter()
+        .zip(routes)
+    {
         put(what, count);
     }
-    put("rates of interruption", differing(&interruptions(old), &interruptions(new)));
-    put("confidential machines", differing(&environments(old), &environments(new)));
+    put(
+        "rates of interruption",
+        differing(&interruptions(old), &interruptions(new)),
+    );
+    put(
+        "confidential machines",
+        differing(&environments(old), &environments(new)),
+    );
     counts
 }
 
@@ -153,16 +210,29 @@ type AtPlace<'a> = (&'a PlaceName, &'a str);
 
 fn interruptions(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, u32> {
     let name = |place: u32, machine: u32| {
-        (&catalog.places[place as usize].name, catalog.machines[machine as usize].instance_type.as_str())
+        (
+            &catalog.places[place as usize].name,
+            catalog.machines[machine as usize].instance_type.as_str(),
+        )
     };
-    catalog.interruptions.iter().map(|((place, machine), share)| (name(*place, *machine), *share)).collect()
+    catalog
+        .interruptions
+        .iter()
+        .map(|((place, machine), share)| (name(*place, *machine), *share))
+        .collect()
 }
 
 /// Machines with an environment, by place.
 fn environments(catalog: &Catalog) -> BTreeMap<AtPlace<'_>, Vec<&'static str>> {
-    let with = catalog.offers.iter().filter(|offer| offer.tee != Default::default());
+    let with = catalog
+        .offers
+        .iter()
+        .filter(|offer| offer.tee != Default::default());
     with.map(|offer| {
-        let name = (&catalog.place(offer).name, catalog.machine(offer).instance_type.as_str());
+        let name = (
+            &catalog.place(offer).name,
+            catalog.machine(offer).instance_type.as_str(),
+        );
         (name, offer.tee.iter().map(|tee| tee.name()).collect())
     })
     .collect()
@@ -175,5 +245,7 @@ fn by<'a, T, K: Ord>(all: &'a [T], key: impl Fn(&'a T) -> K) -> BTreeMap<K, &'a 
 /// How many keys have another value, or one in one of the maps only.
 fn differing<K: Ord, V: PartialEq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> usize {
     let keys: BTreeSet<&K> = old.keys().chain(new.keys()).collect();
-    keys.into_iter().filter(|key| old.get(key) != new.get(key)).count()
+    keys.into_iter()
+        .filter(|key| old.get(key) != new.get(key))
+        .count()
 }

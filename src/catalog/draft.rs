@@ -236,20 +236,42 @@ impl Draft {
 
     /// Puts prices where no newer ones are.
     pub(crate) fn put_price(&mut self, cloud: &str, region: &str, machine: &str, new: PriceRow) {
-        let date =
-            |price: &Option<Price>| price.as_ref().map_or(String::new(), |(_, source)| self.date_of(source).to_owned());
+        let date = |price: &Option<Price>| {
+            price
+                .as_ref()
+                .map_or(String::new(), |(_, source)| self.date_of(source).to_owned())
+        };
         let place = (cloud.to_owned(), region.to_owned());
-        let old = self.prices.get(&place).and_then(|rows| rows.get(machine)).cloned().unwrap_or_default();
-        let newest = |old: Option<Price>, new: Option<Price>| if date(&new) >= date(&old) { new.or(old) } else { old };
-        let row = PriceRow { on_demand: newest(old.on_demand, new.on_demand), spot: newest(old.spot, new.spot) };
-        self.prices.entry(place).or_default().insert(machine.to_owned(), row);
+        let old = self
+            .prices
+            .get(&place)
+            .and_then(|rows| rows.get(machine))
+            .cloned()
+            .unwrap_or_default();
+        let newest = |old: Option<Price>, new: Option<Price>| {
+            if date(&new) >= date(&old) {
+                new.or(old)
+            } else {
+                old
+            }
+        };
+        let row = PriceRow {
+            on_demand: newest(old.on_demand, new.on_demand),
+            spot: newest(old.spot, new.spot),
+        };
+        self.prices
+            .entry(place)
+            .or_default()
+            .insert(machine.to_owned(), row);
     }
 
     /// Leaves out interruptions of machines that cannot be bought as spot there.
     pub(crate) fn drop_idle_interruptions(&mut self) {
         let prices = &self.prices;
         self.interruptions.retain(|(cloud, machine, region), _| {
-            let row = prices.get(&(cloud.clone(), region.clone())).and_then(|rows| rows.get(machine));
+            let row = prices
+                .get(&(cloud.clone(), region.clone()))
+                .and_then(|rows| rows.get(machine));
             region.contains('*') || row.is_some_and(|row| row.spot.is_some())
         });
     }
@@ -259,7 +281,9 @@ impl Draft {
         let prices = self.prices.iter().flat_map(|((cloud, _), rows)| {
             rows.iter().flat_map(move |(name, row)| {
                 let both = [(true, &row.on_demand), (false, &row.spot)].into_iter();
-                both.filter_map(move |(on_demand, price)| Some((cloud, name, on_demand, &price.as_ref()?.1)))
+                both.filter_map(move |(on_demand, price)| {
+                    Some((cloud, name, on_demand, &price.as_ref()?.1))
+                })
             })
         });
         let mut oldest: BTreeMap<(String, String), String> = BTreeMap::new();
@@ -267,7 +291,9 @@ impl Draft {
         for (cloud, name, on_demand, source) in prices {
             let date = self.date_of(source).to_owned();
             if on_demand {
-                let known = oldest.entry((cloud.clone(), name.clone())).or_insert_with(|| date.clone());
+                let known = oldest
+                    .entry((cloud.clone(), name.clone()))
+                    .or_insert_with(|| date.clone());
                 if date < *known {
                     *known = date;
                 }
@@ -284,7 +310,8 @@ impl Draft {
                 .and_then(|day| price_age::days_between(day, date(&row.to)))
                 .is_some_and(|days| days > price_age::APART)
         });
-        self.dropped.retain(|(_, _, _, source), _| used.contains(source));
+        self.dropped
+            .retain(|(_, _, _, source), _| used.contains(source));
         self.sources = sources;
     }
 
@@ -297,20 +324,47 @@ impl Draft {
         used.extend(self.machines.values().map(|row| row.source.as_str()));
         used.extend(self.confidential.values().map(|row| row.source.as_str()));
         used.extend(self.extras.values().map(|cells| cells[5].as_str()));
-        used.extend(self.burstable.values().map(|(_, source, _)| source.as_str()));
+        used.extend(
+            self.burstable
+                .values()
+                .map(|(_, source, _)| source.as_str()),
+        );
         used.extend(self.certifications.values().map(|row| row.source.as_str()));
         used.extend(self.egress.values().map(|row| row.source.as_str()));
         used.extend(self.throughput.values().map(|(_, source)| source.as_str()));
         used.extend(self.clouds.values().map(|row| row.source.as_str()));
-        used.extend(self.interruptions.values().map(|(_, source)| source.as_str()));
+        used.extend(
+            self.interruptions
+                .values()
+                .map(|(_, source)| source.as_str()),
+        );
         used.extend(self.round_trips.values().map(|(_, source)| source.as_str()));
         used.extend(self.services.values().map(|row| row.source.as_str()));
-        used.extend(self.discounts.values().chain(self.quotas.values()).map(|(_, source, _)| source.as_str()));
+        used.extend(
+            self.discounts
+                .values()
+                .chain(self.quotas.values())
+                .map(|(_, source, _)| source.as_str()),
+        );
         used.extend(self.retirements.values().map(|row| row.source.as_str()));
-        used.extend(self.changes.iter().flat_map(|((_, _, from), row)| [from.as_str(), row.to.as_str()]));
+        used.extend(
+            self.changes
+                .iter()
+                .flat_map(|((_, _, from), row)| [from.as_str(), row.to.as_str()]),
+        );
         let prices = self.prices.values().flat_map(BTreeMap::values);
-        used.extend(prices.flat_map(|row| [&row.on_demand, &row.spot]).flatten().map(|(_, source)| source.as_str()));
-        let unused: Vec<String> = self.sources.keys().filter(|id| !used.contains(id.as_str())).cloned().collect();
+        used.extend(
+            prices
+                .flat_map(|row| [&row.on_demand, &row.spot])
+                .flatten()
+                .map(|(_, source)| source.as_str()),
+        );
+        let unused: Vec<String> = self
+            .sources
+            .keys()
+            .filter(|id| !used.contains(id.as_str()))
+            .cloned()
+            .collect();
         for id in unused {
             self.sources.remove(&id);
         }
@@ -322,8 +376,10 @@ impl Draft {
             return Some(known);
         }
         let same = |other: &str| other.eq_ignore_ascii_case(name);
-        let found =
-            self.accelerators.iter().find(|(known, row)| same(known) || row.aliases.iter().any(|alias| same(alias)));
+        let found = self
+            .accelerators
+            .iter()
+            .find(|(known, row)| same(known) || row.aliases.iter().any(|alias| same(alias)));
         found.map(|(known, _)| known.as_str())
     }
 }

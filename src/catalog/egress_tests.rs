@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Nano-USD for the first GB from one place to another, as the catalog's list has it; none: no way is known.
 fn price(catalog: &Catalog, from: &Place, to: &Place) -> Option<i64> {
     let id = |place: &Place| catalog.place_id(&place.name).unwrap();
-    catalog.network.tariff(id(from), id(to)).map(|tariff| tariff.last_rate(Bytes(1)).0)
+    catalog
+        .network
+        .tariff(id(from), id(to))
+        .map(|tariff| tariff.last_rate(Bytes(1)).0)
 }
 
 /// The places of a cloud that are open to all: partitions have prices of their own.
@@ -19,7 +22,10 @@ fn open<'a>(catalog: &'a Catalog, cloud: &'a str) -> Vec<&'a Place> {
 
 /// Continents as Azure and Google price by them; Google's lists have Indonesia apart.
 fn area(place: &Place) -> &'static str {
-    match (place.name.cloud.as_str(), place.country.as_deref().unwrap_or_default()) {
+    match (
+        place.name.cloud.as_str(),
+        place.country.as_deref().unwrap_or_default(),
+    ) {
         ("gcp", "ID") => "Indonesia",
         (_, "CA" | "MX" | "US") => "North America",
         (_, "BR" | "CL") => "South America",
@@ -27,46 +33,73 @@ fn area(place: &Place) -> &'static str {
         (_, "ZA") => "Africa",
         (_, "AE" | "BH" | "IL" | "QA" | "SA") => "Middle East",
         (_, "HK" | "ID" | "IN" | "JP" | "KR" | "MY" | "SG" | "TH" | "TW") => "Asia",
-        (_, "AT" | "BE" | "CH" | "DE" | "DK" | "ES" | "FI" | "FR" | "GB" | "IE" | "IT" | "NL" | "NO" | "PL" | "SE") => {
-            "Europe"
-        }
+        (
+            _,
+            "AT" | "BE" | "CH" | "DE" | "DK" | "ES" | "FI" | "FR" | "GB" | "IE" | "IT" | "NL"
+            | "NO" | "PL" | "SE",
+        ) => "Europe",
         (_, country) => panic!("{}: which continent is {country}?", place.name),
     }
 }
 
 /// Pairs of areas with their prices.
-fn by_area(catalog: &Catalog, cloud: &str) -> BTreeMap<(&'static str, &'static str), BTreeSet<Option<i64>>> {
+fn by_area(
+    catalog: &Catalog,
+    cloud: &str,
+) -> BTreeMap<(&'static str, &'static str), BTreeSet<Option<i64>>> {
     let places = open(catalog, cloud);
     let mut prices: BTreeMap<_, BTreeSet<Option<i64>>> = BTreeMap::new();
     for from in &places {
         for to in places.iter().filter(|to| to.name != from.name) {
-            prices.entry((area(from), area(to))).or_default().insert(price(catalog, from, to));
+            prices
+                .entry((area(from), area(to)))
+                .or_default()
+                .insert(price(catalog, from, to));
         }
     }
     prices
 }
 
 /// AWS has one price out of a region to all others: the pairs that differ, both ways.
-const AWS_PAIRS: &[(&str, &str, &str)] =
-    &[("us-east-1", "us-east-2", "N. Virginia and Ohio pay $0.01 between one another, by the list of 2022-12")];
+const AWS_PAIRS: &[(&str, &str, &str)] = &[(
+    "us-east-1",
+    "us-east-2",
+    "N. Virginia and Ohio pay $0.01 between one another, by the list of 2022-12",
+)];
 
 #[test]
 fn aws_egress_between_regions_depends_on_the_source_alone() {
     let catalog = load::shipped().unwrap();
     let places = open(&catalog, "aws");
-    let excepted = |from: &str, to: &str| AWS_PAIRS.iter().any(|(a, b, _)| [(a, b), (b, a)].contains(&(&from, &to)));
+    let excepted = |from: &str, to: &str| {
+        AWS_PAIRS
+            .iter()
+            .any(|(a, b, _)| [(a, b), (b, a)].contains(&(&from, &to)))
+    };
     let mut pairs = 0;
     for from in &places {
         let others = places.iter().filter(|to| to.name != from.name);
         let others = others.filter(|to| !excepted(&from.name.region, &to.name.region));
         let prices: BTreeSet<Option<i64>> = others.map(|to| price(&catalog, from, to)).collect();
-        assert!(prices.len() == 1 && !prices.contains(&None), "{}: {prices:?}", from.name);
+        assert!(
+            prices.len() == 1 && !prices.contains(&None),
+            "{}: {prices:?}",
+            from.name
+        );
         pairs += 1;
     }
     assert!(pairs > 30, "{pairs}");
     for (a, b, why) in AWS_PAIRS {
-        let find = |region: &str| places.iter().find(|place| place.name.region == region).unwrap();
-        let both = (price(&catalog, find(a), find(b)), price(&catalog, find(b), find(a)));
+        let find = |region: &str| {
+            places
+                .iter()
+                .find(|place| place.name.region == region)
+                .unwrap()
+        };
+        let both = (
+            price(&catalog, find(a), find(b)),
+            price(&catalog, find(b), find(a)),
+        );
         assert_eq!(both, (Some(10_000_000), Some(10_000_000)), "{why}");
     }
 }
@@ -76,12 +109,24 @@ fn azure_egress_between_regions_depends_on_the_two_continents_alone() {
     let catalog = load::shipped().unwrap();
     let prices = by_area(&catalog, "azure");
     for (areas, prices) in &prices {
-        assert!(prices.len() == 1 && !prices.contains(&None), "{areas:?}: {prices:?}");
+        assert!(
+            prices.len() == 1 && !prices.contains(&None),
+            "{areas:?}: {prices:?}"
+        );
     }
     // It is the source's zone that pays: $0.05 from Europe to Asia, $0.08 back.
     let one = |from, to| prices[&(from, to)].first().copied().flatten();
-    assert_eq!((one("Europe", "Asia"), one("Asia", "Europe")), (Some(50_000_000), Some(80_000_000)));
-    assert_eq!((one("Europe", "Europe"), one("North America", "North America")), (Some(20_000_000), Some(20_000_000)));
+    assert_eq!(
+        (one("Europe", "Asia"), one("Asia", "Europe")),
+        (Some(50_000_000), Some(80_000_000))
+    );
+    assert_eq!(
+        (
+            one("Europe", "Europe"),
+            one("North America", "North America")
+        ),
+        (Some(20_000_000), Some(20_000_000))
+    );
 }
 
 #[test]
@@ -95,17 +140,33 @@ fn gcp_egress_between_regions_is_the_same_both_ways() {
             assert!(!there.contains(&None), "{from} to {to}");
             continue;
         }
-        assert!(there.len() == 1 && !there.contains(&None), "{from} to {to}: {there:?}");
-        assert_eq!(Some(there), prices.get(&(*to, *from)), "{from} to {to}, and back");
+        assert!(
+            there.len() == 1 && !there.contains(&None),
+            "{from} to {to}: {there:?}"
+        );
+        assert_eq!(
+            Some(there),
+            prices.get(&(*to, *from)),
+            "{from} to {to}, and back"
+        );
     }
-    assert_eq!(prices[&("North America", "North America")].first(), Some(&Some(20_000_000)));
+    assert_eq!(
+        prices[&("North America", "North America")].first(),
+        Some(&Some(20_000_000))
+    );
     assert_eq!(prices[&("Asia", "Europe")].first(), Some(&Some(80_000_000)));
 }
 
 #[test]
 fn egress_to_the_internet_is_that_of_the_newest_list() {
     let catalog = load::shipped().unwrap();
-    let place = |name: &str| catalog.places.iter().find(|place| place.name.to_string() == name).unwrap();
+    let place = |name: &str| {
+        catalog
+            .places
+            .iter()
+            .find(|place| place.name.to_string() == name)
+            .unwrap()
+    };
     // Hundredths of a cent per GB to a region of another cloud in North America.
     for (from, to, rate) in [
         ("gcp:southamerica-east1", "aws:us-east-1", 1900),
@@ -122,9 +183,23 @@ fn egress_to_the_internet_is_that_of_the_newest_list() {
         ("aws:us-east-1", "gcp:us-central1", 900),
         ("azure:eastus", "gcp:us-central1", 870),
     ] {
-        assert_eq!(price(&catalog, place(from), place(to)), Some(rate * 100_000), "{from} to {to}");
+        assert_eq!(
+            price(&catalog, place(from), place(to)),
+            Some(rate * 100_000),
+            "{from} to {to}"
+        );
     }
     let id = |name: &str| catalog.place_id(&place(name).name).unwrap();
-    let far = |from: &str| catalog.network.tariff(id(from), id("aws:us-east-1")).unwrap().last_rate(Bytes(1 << 50)).0;
-    assert_eq!((far("gcp:europe-west1"), far("gcp:us-central1")), (85_000_000, 80_000_000));
+    let far = |from: &str| {
+        catalog
+            .network
+            .tariff(id(from), id("aws:us-east-1"))
+            .unwrap()
+            .last_rate(Bytes(1 << 50))
+            .0
+    };
+    assert_eq!(
+        (far("gcp:europe-west1"), far("gcp:us-central1")),
+        (85_000_000, 80_000_000)
+    );
 }

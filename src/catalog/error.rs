@@ -21,8 +21,17 @@ pub struct CatalogError {
 
 impl CatalogError {
     /// A fault of a whole file.
-    pub fn file(file: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { file: file.into(), message: message.into(), hint: hint.into(), ..Self::default() }
+    pub fn file(
+        file: impl Into<String>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Self {
+        Self {
+            file: file.into(),
+            message: message.into(),
+            hint: hint.into(),
+            ..Self::default()
+        }
     }
 }
 

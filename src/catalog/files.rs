@@ -24,8 +24,14 @@ pub const MAX_FILE_BYTES: u64 = 128 << 20;
 
 fn unreadable(path: &Path, error: &std::io::Error) -> CatalogError {
     let named = error.to_string();
-    let why = named.split_once(": ").map_or(named.as_str(), |(_, why)| why);
-    CatalogError::file(path.display().to_string(), format!("cannot read it: {why}"), "")
+    let why = named
+        .split_once(": ")
+        .map_or(named.as_str(), |(_, why)| why);
+    CatalogError::file(
+        path.display().to_string(),
+        format!("cannot read it: {why}"),
+        "",
+    )
 }
 
 /// Reads the `.csv` files and `catalog.toml` of a folder, one level of folders deep, by name.
@@ -35,7 +41,11 @@ pub fn read(folder: &Path) -> Result<Vec<File>, CatalogError> {
     files.sort_by(|a, b| a.name.cmp(&b.name));
     if !files.iter().any(|file| file.name == CATALOG) {
         let shown = folder.join(CATALOG).display().to_string();
-        return Err(CatalogError::file(shown, "there is no such file", "a catalog is a folder with this file in it"));
+        return Err(CatalogError::file(
+            shown,
+            "there is no such file",
+            "a catalog is a folder with this file in it",
+        ));
     }
     Ok(files)
 }
@@ -43,14 +53,26 @@ pub fn read(folder: &Path) -> Result<Vec<File>, CatalogError> {
 fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), CatalogError> {
     let fault = |path: &Path, error: std::io::Error| {
         let message = error.to_string();
-        let plain = message.split(" (os error").next().unwrap_or_default().to_lowercase();
-        CatalogError::file(path.display().to_string(), format!("cannot read it: {plain}"), "")
+        let plain = message
+            .split(" (os error")
+            .next()
+            .unwrap_or_default()
+            .to_lowercase();
+        CatalogError::file(
+            path.display().to_string(),
+            format!("cannot read it: {plain}"),
+            "",
+        )
     };
     for entry in std::fs::read_dir(folder).map_err(|error| fault(folder, error))? {
         let path = entry.map_err(|error| fault(folder, error))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             let shown = path.display().to_string();
-            return Err(CatalogError::file(shown, "the file name is not UTF-8", "rename the file"));
+            return Err(CatalogError::file(
+                shown,
+                "the file name is not UTF-8",
+                "rename the file",
+            ));
         };
         if name.starts_with('.') {
             continue;
@@ -61,7 +83,8 @@ fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), C
                 read_into(&path, &format!("{name}/"), files)?;
             }
         } else if name.ends_with(".csv") || full == CATALOG {
-            let bytes = file::read_within(&path, MAX_FILE_BYTES).map_err(|error| unreadable(&path, &error))?;
+            let bytes = file::read_within(&path, MAX_FILE_BYTES)
+                .map_err(|error| unreadable(&path, &error))?;
             files.push(file(full, path.display().to_string(), bytes)?);
         }
     }
@@ -71,20 +94,30 @@ fn read_into(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), C
 /// Checks that a file is text.
 pub fn file(name: String, shown: String, bytes: Vec<u8>) -> Result<File, CatalogError> {
     match String::from_utf8(bytes) {
-        Ok(text) if text.starts_with('\u{feff}') => {
-            Ok(File { name, shown, text: text['\u{feff}'.len_utf8()..].to_owned() })
-        }
+        Ok(text) if text.starts_with('\u{feff}') => Ok(File {
+            name,
+            shown,
+            text: text['\u{feff}'.len_utf8()..].to_owned(),
+        }),
         Ok(text) => Ok(File { name, shown, text }),
         Err(error) => {
             let at = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+            let line = error.as_bytes()[..at]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+                + 1;
             // UTF-16 with a byte-order mark is a text too.
             if let Ok(text) = crate::util::file::text_of(error.into_bytes()) {
                 return Ok(File { name, shown, text });
             }
             Err(CatalogError {
                 line: u32::try_from(line).unwrap_or(0),
-                ..CatalogError::file(shown, format!("byte {at} is not UTF-8"), "save the file as UTF-8")
+                ..CatalogError::file(
+                    shown,
+                    format!("byte {at} is not UTF-8"),
+                    "save the file as UTF-8",
+                )
             })
         }
     }
@@ -106,7 +139,10 @@ pub fn shipped() -> Result<Vec<File>, CatalogError> {
 pub fn pack(files: &[File]) -> Vec<u8> {
     let mut packed = Vec::new();
     for file in files {
-        for piece in [file.name.as_bytes(), &lz4_flex::compress_prepend_size(file.text.as_bytes())] {
+        for piece in [
+            file.name.as_bytes(),
+            &lz4_flex::compress_prepend_size(file.text.as_bytes()),
+        ] {
             // No file of a catalog has 4 GiB; one that had would not be read back.
             packed.extend(u32::try_from(piece.len()).unwrap_or(u32::MAX).to_le_bytes());
             packed.extend(piece);
@@ -130,10 +166,15 @@ pub fn unpack(packed: &[u8], shown: &str, hint: &str) -> Result<Vec<File>, Catal
         let name = piece().ok_or_else(broken)?;
         // Its size is in its first bytes: what claims to be larger than any catalog is not unpacked.
         let small = |piece: &&[u8]| {
-            piece.first_chunk::<4>().is_some_and(|size| u64::from(u32::from_le_bytes(*size)) <= MAX_FILE_BYTES)
+            piece
+                .first_chunk::<4>()
+                .is_some_and(|size| u64::from(u32::from_le_bytes(*size)) <= MAX_FILE_BYTES)
         };
         let unpacked = |piece: &[u8]| lz4_flex::decompress_size_prepended(piece).ok();
-        let bytes = piece().filter(small).and_then(unpacked).ok_or_else(broken)?;
+        let bytes = piece()
+            .filter(small)
+            .and_then(unpacked)
+            .ok_or_else(broken)?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| broken())?;
         files.push(file(name.clone(), format!("{shown}: {name}"), bytes)?);
     }
@@ -168,7 +209,10 @@ fn canonical(text: &str) -> Cow<'_, str> {
     if clean && text.ends_with('\n') && !text.contains('\r') {
         return Cow::Borrowed(text);
     }
-    let mut lines = text.lines().map(|line| line.trim_end_matches('\r')).filter(|line| !table::is_blank(line));
+    let mut lines = text
+        .lines()
+        .map(|line| line.trim_end_matches('\r'))
+        .filter(|line| !table::is_blank(line));
     let mut sorted = String::with_capacity(text.len());
     let header = lines.next().unwrap_or("");
     let mut rows: Vec<&str> = lines.collect();

@@ -41,14 +41,31 @@ pub(crate) const PLACES: TableFormat = TableFormat {
 /// Machine types; in a folder of a cloud's name the table has no column `cloud`.
 pub(crate) const MACHINES: TableFormat = TableFormat {
     file: "machines.csv",
-    columns: &["instance_type", "vcpus", "memory_gib", "accelerator", "count", "arch", "source", "cloud"],
+    columns: &[
+        "instance_type",
+        "vcpus",
+        "memory_gib",
+        "accelerator",
+        "count",
+        "arch",
+        "source",
+        "cloud",
+    ],
     required: 3,
 };
 
 /// Prices of machines; `region` is a column of tables in a cloud's folder, `place` of the one beside `catalog.toml`.
 pub(crate) const PRICES: TableFormat = TableFormat {
     file: "prices.csv",
-    columns: &["instance_type", "on_demand", "source", "spot", "spot_source", "region", "place"],
+    columns: &[
+        "instance_type",
+        "on_demand",
+        "source",
+        "spot",
+        "spot_source",
+        "region",
+        "place",
+    ],
     required: 3,
 };
 
@@ -76,14 +93,27 @@ pub(crate) const ACCELERATORS: TableFormat = TableFormat {
 /// Machines with a confidential-computing environment.
 pub(crate) const CONFIDENTIAL: TableFormat = TableFormat {
     file: "confidential.csv",
-    columns: &["cloud", "instance_type", "tee", "places", "source", "evidence"],
+    columns: &[
+        "cloud",
+        "instance_type",
+        "tee",
+        "places",
+        "source",
+        "evidence",
+    ],
     required: 5,
 };
 
 /// Baselines of burstable machines.
 pub(crate) const BURSTABLE: TableFormat = TableFormat {
     file: "burstable.csv",
-    columns: &["cloud", "instance_types", "baseline_vcpus", "source", "evidence"],
+    columns: &[
+        "cloud",
+        "instance_types",
+        "baseline_vcpus",
+        "source",
+        "evidence",
+    ],
     required: 4,
 };
 
@@ -107,17 +137,25 @@ pub(crate) const MACHINE_EXTRAS: TableFormat = TableFormat {
 /// Certifications of places.
 pub(crate) const CERTIFICATIONS: TableFormat = TableFormat {
     file: "certifications.csv",
-    columns: &["scheme", "status", "places", "source", "operator", "since", "evidence"],
+    columns: &[
+        "scheme", "status", "places", "source", "operator", "since", "evidence",
+    ],
     required: 4,
 };
 
 /// Prices of data that leaves a place.
-pub(crate) const EGRESS: TableFormat =
-    TableFormat { file: "egress.csv", columns: &["from", "to", "above_gb", "usd_per_gb", "source"], required: 5 };
+pub(crate) const EGRESS: TableFormat = TableFormat {
+    file: "egress.csv",
+    columns: &["from", "to", "above_gb", "usd_per_gb", "source"],
+    required: 5,
+};
 
 /// Measured throughput between places.
-pub(crate) const THROUGHPUT: TableFormat =
-    TableFormat { file: "throughput.csv", columns: &["from", "to", "gbps", "source"], required: 4 };
+pub(crate) const THROUGHPUT: TableFormat = TableFormat {
+    file: "throughput.csv",
+    columns: &["from", "to", "gbps", "source"],
+    required: 4,
+};
 
 /// How clouds bill and boot.
 pub(crate) const CLOUDS: TableFormat = TableFormat {
@@ -139,18 +177,38 @@ pub(crate) const CLOUDS: TableFormat = TableFormat {
 /// How often spot machines are interrupted.
 pub(crate) const INTERRUPTIONS: TableFormat = TableFormat {
     file: "interruptions.csv",
-    columns: &["cloud", "instance_type", "percent_per_month", "regions", "source"],
+    columns: &[
+        "cloud",
+        "instance_type",
+        "percent_per_month",
+        "regions",
+        "source",
+    ],
     required: 5,
 };
 
 /// Measured round trips between places.
-pub(crate) const ROUND_TRIPS: TableFormat =
-    TableFormat { file: "round_trips.csv", columns: &["from", "to", "ms", "source"], required: 4 };
+pub(crate) const ROUND_TRIPS: TableFormat = TableFormat {
+    file: "round_trips.csv",
+    columns: &["from", "to", "ms", "source"],
+    required: 4,
+};
 
 /// Services: what is billed by a unit of its own and not by the machine.
 pub(crate) const SERVICES: TableFormat = TableFormat {
     file: "services.csv",
-    columns: &["places", "service", "unit", "price", "source", "version", "product", "vcpus", "memory_gib", "evidence"],
+    columns: &[
+        "places",
+        "service",
+        "unit",
+        "price",
+        "source",
+        "version",
+        "product",
+        "vcpus",
+        "memory_gib",
+        "evidence",
+    ],
     required: 5,
 };
 
@@ -162,33 +220,62 @@ pub(crate) const DISCOUNTS: TableFormat = TableFormat {
 };
 
 /// What clouds rent out at most to one account.
-pub(crate) const QUOTAS: TableFormat =
-    TableFormat { file: "quotas.csv", columns: &["where", "what", "most", "source", "evidence"], required: 4 };
+pub(crate) const QUOTAS: TableFormat = TableFormat {
+    file: "quotas.csv",
+    columns: &["where", "what", "most", "source", "evidence"],
+    required: 4,
+};
 
 /// Clouds that were registered by a file of their own. Nothing in this table is needed to plan.
 pub(crate) const REGISTERED: TableFormat = TableFormat {
     file: "joined.csv",
-    columns: &["cloud", "about", "date", "valid_from", "valid_until", "key", "file_sha256", "url", "revision"],
+    columns: &[
+        "cloud",
+        "about",
+        "date",
+        "valid_from",
+        "valid_until",
+        "key",
+        "file_sha256",
+        "url",
+        "revision",
+    ],
     required: 1,
 };
 
 /// Machine types that their cloud has announced to retire.
 pub(crate) const RETIREMENTS: TableFormat = TableFormat {
     file: "retirements.csv",
-    columns: &["cloud", "instance_types", "retires", "source", "places", "evidence"],
+    columns: &[
+        "cloud",
+        "instance_types",
+        "retires",
+        "source",
+        "places",
+        "evidence",
+    ],
     required: 4,
 };
 
 /// How prices of machine types changed between two lists.
 pub(crate) const PRICE_CHANGES: TableFormat = TableFormat {
     file: "price_changes.csv",
-    columns: &["cloud", "instance_type", "from_source", "to_source", "ratio"],
+    columns: &[
+        "cloud",
+        "instance_type",
+        "from_source",
+        "to_source",
+        "ratio",
+    ],
     required: 5,
 };
 
 /// Rows of price lists that an import left out.
-pub(crate) const DROPPED_ROWS: TableFormat =
-    TableFormat { file: "dropped.csv", columns: &["cloud", "instance_type", "reason", "rows", "source"], required: 5 };
+pub(crate) const DROPPED_ROWS: TableFormat = TableFormat {
+    file: "dropped.csv",
+    columns: &["cloud", "instance_type", "reason", "rows", "source"],
+    required: 5,
+};
 
 /// All tables that may lie beside `catalog.toml`.
 pub(crate) const TABLES: [TableFormat; 20] = [

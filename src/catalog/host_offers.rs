@@ -31,20 +31,39 @@ pub struct Origin {
 
 /// Adds rows to the files of a catalog, which may have these tables already, with other columns.
 /// The files stay sorted by name.
-pub fn lay(mut files: Vec<File>, origin: &Origin, tables: &[Rows]) -> Result<Vec<File>, CatalogError> {
+pub fn lay(
+    mut files: Vec<File>,
+    origin: &Origin,
+    tables: &[Rows],
+) -> Result<Vec<File>, CatalogError> {
     let Some(head) = files.iter_mut().find(|file| file.name == CATALOG) else {
-        return Err(CatalogError::file(CATALOG, "there is no such file", "a catalog is a folder with this file in it"));
+        return Err(CatalogError::file(
+            CATALOG,
+            "there is no such file",
+            "a catalog is a folder with this file in it",
+        ));
     };
-    let line_feed = if head.text.ends_with('\n') || head.text.is_empty() { "" } else { "\n" };
-    head.text +=
-        &format!("{line_feed}\n[sources.{}]\ndate = \"{}\"\nabout = \"{}\"\n", origin.id, origin.date, origin.about);
+    let line_feed = if head.text.ends_with('\n') || head.text.is_empty() {
+        ""
+    } else {
+        "\n"
+    };
+    head.text += &format!(
+        "{line_feed}\n[sources.{}]\ndate = \"{}\"\nabout = \"{}\"\n",
+        origin.id, origin.date, origin.about
+    );
     for table in tables.iter().filter(|table| !table.rows.is_empty()) {
         match files.iter_mut().find(|file| file.name == table.file) {
             Some(file) => file.text = extended(&file.text, table),
             None => {
-                let text = std::iter::once(table.columns.join(",")).chain(table.rows.iter().map(|row| joined(row)));
+                let text = std::iter::once(table.columns.join(","))
+                    .chain(table.rows.iter().map(|row| joined(row)));
                 let text = text.map(|line| line + "\n").collect();
-                files.push(File { name: table.file.to_owned(), shown: table.file.to_owned(), text });
+                files.push(File {
+                    name: table.file.to_owned(),
+                    shown: table.file.to_owned(),
+                    text,
+                });
             }
         }
     }
@@ -65,11 +84,22 @@ fn extended(text: &str, table: &Rows) -> String {
     let header = header.trim_start_matches('\u{feff}');
     let mut columns: Vec<&str> = header.split(',').map(str::trim).collect();
     let known = columns.len();
-    columns.extend(table.columns.iter().filter(|column| !header.split(',').any(|known| known.trim() == **column)));
+    columns.extend(
+        table
+            .columns
+            .iter()
+            .filter(|column| !header.split(',').any(|known| known.trim() == **column)),
+    );
     let padding = ",".repeat(columns.len() - known);
     let mut whole: Vec<String> = before.into_iter().map(str::to_owned).collect();
     whole.push(columns.join(","));
-    whole.extend(lines.map(|line| if table::is_blank(line) { line.to_owned() } else { format!("{line}{padding}") }));
+    whole.extend(lines.map(|line| {
+        if table::is_blank(line) {
+            line.to_owned()
+        } else {
+            format!("{line}{padding}")
+        }
+    }));
     whole.extend(table.rows.iter().map(|row| {
         let cell = |column: &&str| {
             let at = table.columns.iter().position(|own| own == column);
@@ -81,7 +111,13 @@ fn extended(text: &str, table: &Rows) -> String {
 }
 
 fn joined(row: &[String]) -> String {
-    let cell = |cell: &String| if cell.contains([',', '#']) { format!("\"{cell}\"") } else { cell.clone() };
+    let cell = |cell: &String| {
+        if cell.contains([',', '#']) {
+            format!("\"{cell}\"")
+        } else {
+            cell.clone()
+        }
+    };
     row.iter().map(cell).collect::<Vec<_>>().join(",")
 }
 
@@ -103,10 +139,18 @@ mod tests {
 
     #[test]
     fn a_catalog_has_its_old_rows_and_the_new_ones() {
-        let origin = Origin { id: "own", date: "2020-01-01".into(), about: "mine" };
+        let origin = Origin {
+            id: "own",
+            date: "2020-01-01".into(),
+            about: "mine",
+        };
         let row = |cells: &[&str]| vec![cells.iter().map(|cell| (*cell).to_owned()).collect()];
         let tables = [
-            Rows { file: "places.csv", columns: &["place", "country"], rows: row(&["ssh:a", "DE"]) },
+            Rows {
+                file: "places.csv",
+                columns: &["place", "country"],
+                rows: row(&["ssh:a", "DE"]),
+            },
             Rows {
                 file: "ssh/machines.csv",
                 columns: &["instance_type", "vcpus", "memory_gib"],
@@ -124,7 +168,9 @@ mod tests {
         assert_eq!(after.offers.len(), before.offers.len() + 1);
         assert_eq!(after.date, before.date);
         assert_ne!(after.digest, before.digest);
-        let place = after.place_id(&crate::model::PlaceName::parse("ssh:a").unwrap()).unwrap();
+        let place = after
+            .place_id(&crate::model::PlaceName::parse("ssh:a").unwrap())
+            .unwrap();
         assert_eq!(after.places[place as usize].country.as_deref(), Some("DE"));
     }
 }

@@ -35,8 +35,13 @@ pub fn clouds(own: &OwnHosts) -> Vec<&'static str> {
 /// One kind of machine, and how many of it there may be at a time.
 fn offers(own: &OwnHosts) -> impl Iterator<Item = (&OwnHost, Option<u32>)> {
     let hosts = own.hosts.iter().map(|host| (host, Some(host.slots)));
-    let jobs = own.clusters.iter().map(|cluster| (&cluster.host, cluster.nodes));
-    hosts.chain(jobs).chain(own.pods.iter().map(|pods| (&pods.host, pods.nodes)))
+    let jobs = own
+        .clusters
+        .iter()
+        .map(|cluster| (&cluster.host, cluster.nodes));
+    hosts
+        .chain(jobs)
+        .chain(own.pods.iter().map(|pods| (&pods.host, pods.nodes)))
 }
 
 /// The rows that one's own hosts add to the tables of a catalog.
@@ -46,7 +51,14 @@ fn tables(own: &OwnHosts) -> Vec<Rows> {
     tables.extend(tables_of_machines(own));
     let (prices, confidential) = tables_of_offers(own);
     let (egress, throughput) = tables_of_network(own);
-    tables.extend([certifications, prices, confidential, quotas(own), egress, throughput]);
+    tables.extend([
+        certifications,
+        prices,
+        confidential,
+        quotas(own),
+        egress,
+        throughput,
+    ]);
     tables
 }
 
@@ -55,17 +67,35 @@ fn source() -> String {
 }
 
 fn tables_of_places(own: &OwnHosts) -> (Rows, Rows) {
-    let columns =
-        &["place", "country", "location", "operator", "us_cloud_act", "source", "parent", "class", "parent_country"];
-    let mut places = Rows { file: "places.csv", columns, rows: Vec::new() };
-    let mut certifications =
-        Rows { file: "certifications.csv", columns: &["scheme", "status", "places", "source"], rows: Vec::new() };
+    let columns = &[
+        "place",
+        "country",
+        "location",
+        "operator",
+        "us_cloud_act",
+        "source",
+        "parent",
+        "class",
+        "parent_country",
+    ];
+    let mut places = Rows {
+        file: "places.csv",
+        columns,
+        rows: Vec::new(),
+    };
+    let mut certifications = Rows {
+        file: "certifications.csv",
+        columns: &["scheme", "status", "places", "source"],
+        rows: Vec::new(),
+    };
     let names: BTreeSet<&PlaceName> = offers(own).map(|(host, _)| &host.place).collect();
     for name in names {
         let place = own.places.get(&name.region).cloned().unwrap_or_default();
         let full = name.to_string();
         for scheme in place.certifications {
-            certifications.rows.push(vec![scheme, "certified".to_owned(), full.clone(), source()]);
+            certifications
+                .rows
+                .push(vec![scheme, "certified".to_owned(), full.clone(), source()]);
         }
         places.rows.push(vec![
             full,
@@ -86,10 +116,21 @@ fn tables_of_places(own: &OwnHosts) -> (Rows, Rows) {
 fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
     let table = |file| Rows {
         file,
-        columns: &["instance_type", "vcpus", "memory_gib", "accelerator", "count", "arch"],
+        columns: &[
+            "instance_type",
+            "vcpus",
+            "memory_gib",
+            "accelerator",
+            "count",
+            "arch",
+        ],
         rows: Vec::new(),
     };
-    let mut tables = [table("ssh/machines.csv"), table("slurm/machines.csv"), table("kubernetes/machines.csv")];
+    let mut tables = [
+        table("ssh/machines.csv"),
+        table("slurm/machines.csv"),
+        table("kubernetes/machines.csv"),
+    ];
     for (host, _) in offers(own) {
         let offer = &host.offer;
         let (card, count) = match &offer.accelerators {
@@ -98,9 +139,22 @@ fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
         };
         let known = |number: u64, text: String| if number == 0 { String::new() } else { text };
         let cpus = known(offer.vcpu_thousandths, decimal(offer.vcpu_thousandths, 3));
-        let memory = known(offer.memory.0, decimal(((u128::from(offer.memory.0) * 1000) >> 30) as u64, 3));
-        let row = vec![host.instance_type.clone(), cpus, memory, card, count, offer.arch.clone()];
-        let cloud = [SSH, SLURM, KUBERNETES].iter().position(|cloud| *cloud == host.place.cloud).unwrap_or_default();
+        let memory = known(
+            offer.memory.0,
+            decimal(((u128::from(offer.memory.0) * 1000) >> 30) as u64, 3),
+        );
+        let row = vec![
+            host.instance_type.clone(),
+            cpus,
+            memory,
+            card,
+            count,
+            offer.arch.clone(),
+        ];
+        let cloud = [SSH, SLURM, KUBERNETES]
+            .iter()
+            .position(|cloud| *cloud == host.place.cloud)
+            .unwrap_or_default();
         if !tables[cloud].rows.contains(&row) {
             tables[cloud].rows.push(row);
         }
@@ -110,8 +164,11 @@ fn tables_of_machines(own: &OwnHosts) -> [Rows; 3] {
 
 /// What machines cost, and which trusted execution environments they can run with.
 fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
-    let mut prices =
-        Rows { file: "prices.csv", columns: &["place", "instance_type", "on_demand", "source"], rows: Vec::new() };
+    let mut prices = Rows {
+        file: "prices.csv",
+        columns: &["place", "instance_type", "on_demand", "source"],
+        rows: Vec::new(),
+    };
     let mut confidential = Rows {
         file: "confidential.csv",
         columns: &["cloud", "instance_type", "tee", "places", "source"],
@@ -126,7 +183,13 @@ fn tables_of_offers(own: &OwnHosts) -> (Rows, Rows) {
         }
         prices.rows.push(row);
         for tee in &host.offer.tee {
-            confidential.rows.push(vec![host.place.cloud.clone(), name.clone(), tee.clone(), place.clone(), source()]);
+            confidential.rows.push(vec![
+                host.place.cloud.clone(),
+                name.clone(),
+                tee.clone(),
+                place.clone(),
+                source(),
+            ]);
         }
     }
     (prices, confidential)
@@ -152,18 +215,35 @@ fn quotas(own: &OwnHosts) -> Rows {
 
 /// What data from the hosts costs, and how fast it is.
 fn tables_of_network(own: &OwnHosts) -> (Rows, Rows) {
-    let mut egress =
-        Rows { file: "egress.csv", columns: &["from", "to", "above_gb", "usd_per_gb", "source"], rows: Vec::new() };
-    let mut throughput = Rows { file: "throughput.csv", columns: &["from", "to", "gbps", "source"], rows: Vec::new() };
+    let mut egress = Rows {
+        file: "egress.csv",
+        columns: &["from", "to", "above_gb", "usd_per_gb", "source"],
+        rows: Vec::new(),
+    };
+    let mut throughput = Rows {
+        file: "throughput.csv",
+        columns: &["from", "to", "gbps", "source"],
+        rows: Vec::new(),
+    };
     let price = decimal(own.egress.0.unsigned_abs(), 9);
     for cloud in clouds(own) {
         let all = format!("{cloud}:*");
         for (to, price) in [("internet", price.as_str()), (&all, "0")] {
-            egress.rows.push(vec![all.clone(), to.to_owned(), "0".to_owned(), price.to_owned(), source()]);
+            egress.rows.push(vec![
+                all.clone(),
+                to.to_owned(),
+                "0".to_owned(),
+                price.to_owned(),
+                source(),
+            ]);
         }
         if let Some(gbps) = &own.gbps {
-            throughput.rows.push(vec![all.clone(), "*".to_owned(), gbps.clone(), source()]);
-            throughput.rows.push(vec!["*".to_owned(), all.clone(), gbps.clone(), source()]);
+            throughput
+                .rows
+                .push(vec![all.clone(), "*".to_owned(), gbps.clone(), source()]);
+            throughput
+                .rows
+                .push(vec!["*".to_owned(), all.clone(), gbps.clone(), source()]);
         }
     }
     (egress, throughput)

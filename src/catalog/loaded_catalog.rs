@@ -3,7 +3,8 @@
 use crate::catalog::network::Network;
 use crate::model::units::{div_half_even, saturate};
 use crate::model::{
-    Bytes, DataRate, Extras, Gigabyte, Machine, Millis, Offer, Pattern, Place, PlaceName, Purchase, Quota, Rate,
+    Bytes, DataRate, Extras, Gigabyte, Machine, Millis, Offer, Pattern, Place, PlaceName, Purchase,
+    Quota, Rate,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -175,11 +176,20 @@ impl MachineExtras {
     /// Prices per hour of the boot disk and the address of a machine, for a stage that writes so much.
     pub(crate) fn prices(&self, purchase: Purchase, writes: Bytes) -> Extras {
         let size = self.disk_gib(writes);
-        let billed = self.disk_sizes_gib.iter().find(|billed| **billed >= size).copied().unwrap_or(size);
+        let billed = self
+            .disk_sizes_gib
+            .iter()
+            .find(|billed| **billed >= size)
+            .copied()
+            .unwrap_or(size);
         let month = i128::from(self.disk_per_gib_month.0) * i128::from(billed);
         Extras {
             disk_nano_usd_per_hour: Rate(saturate(div_half_even(month, HOURS_PER_MONTH))),
-            address_nano_usd_per_hour: if purchase == Purchase::Spot { self.spot_address } else { self.address },
+            address_nano_usd_per_hour: if purchase == Purchase::Spot {
+                self.spot_address
+            } else {
+                self.address
+            },
         }
     }
 }
@@ -187,7 +197,10 @@ impl MachineExtras {
 impl Catalog {
     /// The index of a place.
     pub fn place_id(&self, name: &PlaceName) -> Option<u32> {
-        let index = self.places.binary_search_by(|place| place.name.cmp(name)).ok()?;
+        let index = self
+            .places
+            .binary_search_by(|place| place.name.cmp(name))
+            .ok()?;
         u32::try_from(index).ok()
     }
 
@@ -203,7 +216,9 @@ impl Catalog {
 
     /// The last day of an offer; empty: none is known.
     pub fn held_until(&self, offer: &Offer) -> &str {
-        self.sources.get(usize::from(offer.source)).map_or("", |source| &source.valid_until)
+        self.sources
+            .get(usize::from(offer.source))
+            .map_or("", |source| &source.valid_until)
     }
 
     /// The first retirement of an offer's machine type at its place, if one is known.
@@ -211,17 +226,29 @@ impl Catalog {
         let retirements = self.retirements.get(&offer.machine)?;
         let here = |retirement: &&Retirement| {
             let place = || self.place(offer).name.to_string();
-            retirement.places.is_empty() || retirement.places.iter().any(|pattern| pattern.matches(&place()))
+            retirement.places.is_empty()
+                || retirement
+                    .places
+                    .iter()
+                    .any(|pattern| pattern.matches(&place()))
         };
-        retirements.iter().filter(here).min_by_key(|retirement| &retirement.day)
+        retirements
+            .iter()
+            .filter(here)
+            .min_by_key(|retirement| &retirement.day)
     }
 
     /// Whether an accelerator of this canonical name is what a need or a quota names: itself, by any
     /// of its names, or a kind that it is of. `H100` is any H100, `H100-SXM` only that board.
     pub fn is_accelerator(&self, canonical: &str, wanted: &str) -> bool {
-        let Some(wanted) = self.accelerator_name(wanted) else { return false };
+        let Some(wanted) = self.accelerator_name(wanted) else {
+            return false;
+        };
         canonical == wanted
-            || self.accelerators.get(canonical).is_some_and(|row| row.kinds.iter().any(|kind| kind == wanted))
+            || self
+                .accelerators
+                .get(canonical)
+                .is_some_and(|row| row.kinds.iter().any(|kind| kind == wanted))
     }
 
     /// The canonical name of an accelerator, whatever alias or case it is given by.
@@ -230,10 +257,9 @@ impl Catalog {
             return Some(canonical);
         }
         let same = |other: &str| other.eq_ignore_ascii_case(name);
-        let known = self
-            .accelerators
-            .iter()
-            .find(|(canonical, row)| same(canonical) || row.aliases.iter().any(|alias| same(alias)));
+        let known = self.accelerators.iter().find(|(canonical, row)| {
+            same(canonical) || row.aliases.iter().any(|alias| same(alias))
+        });
         known.map(|(canonical, _)| canonical.as_str())
     }
 
@@ -242,7 +268,12 @@ impl Catalog {
     /// SKUs of external addresses are of standard and of spot VMs: whether a TPU's address is billed is not known.
     pub fn extras_of(&self, offer: &Offer) -> Option<&MachineExtras> {
         let machine = self.machine(offer);
-        let is_tpu = |machine: &Machine| machine.accelerator.as_ref().is_some_and(|(name, _)| name.starts_with("tpu-"));
+        let is_tpu = |machine: &Machine| {
+            machine
+                .accelerator
+                .as_ref()
+                .is_some_and(|(name, _)| name.starts_with("tpu-"))
+        };
         if machine.service.is_some() || is_tpu(machine) {
             return None;
         }
@@ -251,6 +282,8 @@ impl Catalog {
 
     /// Prices of what comes with a machine of a stage that writes so much.
     pub fn extras_prices(&self, offer: &Offer, writes: Bytes) -> Extras {
-        self.extras_of(offer).map_or(Extras::default(), |extras| extras.prices(offer.purchase, writes))
+        self.extras_of(offer).map_or(Extras::default(), |extras| {
+            extras.prices(offer.purchase, writes)
+        })
     }
 }

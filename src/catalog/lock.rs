@@ -64,7 +64,12 @@ impl fmt::Display for Location {
 
 /// The lock of a catalog: its files, and what the loader made of them.
 pub fn of(files: &[File], digest: &str, date: &str, at: Location) -> Result<Lock, CatalogError> {
-    Ok(Lock { at, digest: digest.to_owned(), date: date.to_owned(), sources: sources(files)? })
+    Ok(Lock {
+        at,
+        digest: digest.to_owned(),
+        date: date.to_owned(),
+        sources: sources(files)?,
+    })
 }
 
 /// The text of a lock.
@@ -76,10 +81,20 @@ pub fn text(lock: &Lock) -> String {
         lock.date, lock.digest
     );
     for (id, source) in &lock.sources {
-        let bare = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-        let key = if bare { id.clone() } else { toml::Value::String(id.clone()).to_string() };
+        let bare = id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        let key = if bare {
+            id.clone()
+        } else {
+            toml::Value::String(id.clone()).to_string()
+        };
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n[sources.{key}]\ndate = \"{}\"\ndigest = \"{}\"\n", source.date, source.digest);
+        let _ = write!(
+            text,
+            "\n[sources.{key}]\ndate = \"{}\"\ndigest = \"{}\"\n",
+            source.date, source.digest
+        );
     }
     text
 }
@@ -115,38 +130,71 @@ pub fn parse(shown: &str, text: &str) -> Result<Lock, CatalogError> {
         let before = text.get(..offset.unwrap_or(0)).unwrap_or("");
         let line = before.matches('\n').count() + 1;
         CatalogError {
-            line: if offset.is_some() { u32::try_from(line).unwrap_or(0) } else { 0 },
+            line: if offset.is_some() {
+                u32::try_from(line).unwrap_or(0)
+            } else {
+                0
+            },
             text: text.lines().nth(line - 1).unwrap_or("").to_owned(),
             ..CatalogError::file(shown, message, AGAIN)
         }
     };
-    let toml_fault =
-        |error: toml::de::Error| fault(error.message().replace('\n', " "), error.span().map(|span| span.start));
+    let toml_fault = |error: toml::de::Error| {
+        fault(
+            error.message().replace('\n', " "),
+            error.span().map(|span| span.start),
+        )
+    };
     let version: Version = toml::from_str(text).map_err(toml_fault)?;
     if *version.version.get_ref() != VERSION {
-        let message = format!("version {} of the lock is not known", version.version.get_ref());
-        let hint = format!("this sky reads version {VERSION}: use the sky that wrote it, or {AGAIN}");
-        return Err(CatalogError { hint, ..fault(message, Some(version.version.span().start)) });
+        let message = format!(
+            "version {} of the lock is not known",
+            version.version.get_ref()
+        );
+        let hint =
+            format!("this sky reads version {VERSION}: use the sky that wrote it, or {AGAIN}");
+        return Err(CatalogError {
+            hint,
+            ..fault(message, Some(version.version.span().start))
+        });
     }
     let document: Document = toml::from_str(text).map_err(toml_fault)?;
     let Pinned { at, date, digest } = document.catalog;
     let hex = |digest: &str| digest.parse::<Digest>().is_ok();
     if !hex(digest.get_ref()) {
-        return Err(fault(format!("`{}` is not a digest", digest.get_ref()), Some(digest.span().start)));
+        return Err(fault(
+            format!("`{}` is not a digest", digest.get_ref()),
+            Some(digest.span().start),
+        ));
     }
     // A catalog without prices has no day.
     if !date.get_ref().is_empty() && date.get_ref().parse::<jiff::civil::Date>().is_err() {
-        return Err(fault(format!("`{}` is not a day", date.get_ref()), Some(date.span().start)));
+        return Err(fault(
+            format!("`{}` is not a day", date.get_ref()),
+            Some(date.span().start),
+        ));
     }
-    if let Some((id, source)) = document.sources.iter().find(|(_, source)| !hex(&source.digest)) {
-        return Err(fault(format!("`{}`, of source {id}, is not a digest", source.digest), None));
+    if let Some((id, source)) = document
+        .sources
+        .iter()
+        .find(|(_, source)| !hex(&source.digest))
+    {
+        return Err(fault(
+            format!("`{}`, of source {id}, is not a digest", source.digest),
+            None,
+        ));
     }
     let at = match at.get_ref().as_str() {
         BUILT_IN => Location::BuiltIn,
         "" => return Err(fault("`at` is empty".to_owned(), Some(at.span().start))),
         folder => Location::Folder(folder.to_owned()),
     };
-    Ok(Lock { at, digest: digest.into_inner(), date: date.into_inner(), sources: document.sources })
+    Ok(Lock {
+        at,
+        digest: digest.into_inner(),
+        date: date.into_inner(),
+        sources: document.sources,
+    })
 }
 
 /// Where a catalog has other sources or other figures than a lock says; a line each.
@@ -158,11 +206,16 @@ pub fn differences(locked: &Lock, now: &Lock) -> Vec<String> {
             Some(new) if new.date != source.date => {
                 lines.push(format!("{id} is of {}, was of {}", new.date, source.date))
             }
-            Some(new) if new.digest != source.digest => lines.push(format!("{id} ({}) has other figures", source.date)),
+            Some(new) if new.digest != source.digest => {
+                lines.push(format!("{id} ({}) has other figures", source.date))
+            }
             Some(_) => {}
         }
     }
-    let new = now.sources.iter().filter(|(id, _)| !locked.sources.contains_key(*id));
+    let new = now
+        .sources
+        .iter()
+        .filter(|(id, _)| !locked.sources.contains_key(*id));
     lines.extend(new.map(|(id, source)| format!("{id} ({}) is new", source.date)));
     if lines.is_empty() && locked.digest != now.digest {
         lines.push("what has no source, such as sizes of machines".to_owned());
@@ -177,13 +230,21 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
         let mut lines = file.text.lines().filter(|line| !table::is_blank(line));
         let header = table::cells(lines.next().unwrap_or("").trim_start_matches('\u{feff}'));
         let column = |name: &str| header.iter().position(|cell| *cell == name);
-        let Some(source) = column("source") else { continue };
+        let Some(source) = column("source") else {
+            continue;
+        };
         let (spot, spot_source) = (column("spot"), column("spot_source"));
         for line in lines {
             let cells = table::cells(line);
-            let of = |column: Option<usize>| column.and_then(|column| cells.get(column).copied()).unwrap_or("");
+            let of = |column: Option<usize>| {
+                column
+                    .and_then(|column| cells.get(column).copied())
+                    .unwrap_or("")
+            };
             // A price on demand and its spot price may be from two sources: each counts for its own.
-            let split = !of(spot).is_empty() && !of(spot_source).is_empty() && of(spot_source) != of(Some(source));
+            let split = !of(spot).is_empty()
+                && !of(spot_source).is_empty()
+                && of(spot_source) != of(Some(source));
             let mut put = |id, without: &[Option<usize>]| {
                 let mut row = file.name.clone();
                 for (name, cell) in header
@@ -206,12 +267,22 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
         }
     }
     let head = files.iter().find(|file| file.name == CATALOG);
-    let head = head.map(catalog_toml::read).transpose()?.unwrap_or_default();
+    let head = head
+        .map(catalog_toml::read)
+        .transpose()?
+        .unwrap_or_default();
     let digest = |id: &str, source: &SourceEntry| {
         let mut hasher = Hasher::default();
         let mut rows = rows.get(id).cloned().unwrap_or_default();
         rows.sort_unstable();
-        rows.splice(0..0, [source.date.clone(), source.about.clone(), source.url.clone()]);
+        rows.splice(
+            0..0,
+            [
+                source.date.clone(),
+                source.about.clone(),
+                source.url.clone(),
+            ],
+        );
         for row in rows {
             hasher.update(row.as_bytes());
             hasher.update(b"\n");
@@ -219,7 +290,13 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
         hasher.finish()
     };
     let locked = |(id, source): (&String, &SourceEntry)| {
-        (id.clone(), LockedSource { date: source.date.clone(), digest: digest(id, source).into() })
+        (
+            id.clone(),
+            LockedSource {
+                date: source.date.clone(),
+                digest: digest(id, source).into(),
+            },
+        )
     };
     Ok(head.sources.iter().map(locked).collect())
 }
@@ -234,11 +311,20 @@ mod tests {
                           x:n,big,2,a,1,b.c\nx:n,small,1,a,0.5,\nx:s,big,3,b.c,,\n";
 
     fn locked(prices: &str) -> Lock {
-        let file =
-            |name: &str, text: &str| File { name: name.to_owned(), shown: name.to_owned(), text: text.to_owned() };
+        let file = |name: &str, text: &str| File {
+            name: name.to_owned(),
+            shown: name.to_owned(),
+            text: text.to_owned(),
+        };
         let digest = crate::util::hash::digest(prices.as_bytes());
         let files = [file(CATALOG, HEAD), file("prices.csv", prices)];
-        of(&files, &digest, "2026-02-02", Location::Folder("./catalog".to_owned())).unwrap()
+        of(
+            &files,
+            &digest,
+            "2026-02-02",
+            Location::Folder("./catalog".to_owned()),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -246,7 +332,12 @@ mod tests {
         let lock = locked(PRICES);
         assert_eq!(lock.sources.len(), 2);
         assert_eq!(parse(LOCK, &text(&lock)).unwrap(), lock);
-        let built_in = Lock { at: Location::BuiltIn, date: String::new(), sources: BTreeMap::new(), ..lock };
+        let built_in = Lock {
+            at: Location::BuiltIn,
+            date: String::new(),
+            sources: BTreeMap::new(),
+            ..lock
+        };
         assert_eq!(parse(LOCK, &text(&built_in)).unwrap(), built_in);
     }
 
@@ -254,31 +345,67 @@ mod tests {
     fn a_source_is_what_it_says_itself() {
         let old = locked(PRICES);
         let changed = |from: &str, to: &str| differences(&old, &locked(&PRICES.replace(from, to)));
-        assert_eq!(changed("x:n,big,2,a,1,", "x:n,big,2.5,a,1,"), ["a (2026-01-01) has other figures"]);
-        assert_eq!(changed("x:n,big,2,a,1,", "x:n,big,2,a,1.5,"), ["b.c (2026-02-02) has other figures"]);
-        assert_eq!(changed("x:n,small,1,a,0.5,", "x:n,small,1,a,0.4,"), ["a (2026-01-01) has other figures"]);
+        assert_eq!(
+            changed("x:n,big,2,a,1,", "x:n,big,2.5,a,1,"),
+            ["a (2026-01-01) has other figures"]
+        );
+        assert_eq!(
+            changed("x:n,big,2,a,1,", "x:n,big,2,a,1.5,"),
+            ["b.c (2026-02-02) has other figures"]
+        );
+        assert_eq!(
+            changed("x:n,small,1,a,0.5,", "x:n,small,1,a,0.4,"),
+            ["a (2026-01-01) has other figures"]
+        );
         // A source that is repeated says nothing new, and neither does the order of rows.
-        assert_eq!(old.sources, locked(&PRICES.replace("0.5,\n", "0.5,a\n")).sources);
+        assert_eq!(
+            old.sources,
+            locked(&PRICES.replace("0.5,\n", "0.5,a\n")).sources
+        );
         let (header, rows) = PRICES.split_once('\n').unwrap();
         let mut rows: Vec<&str> = rows.lines().collect();
         rows.reverse();
-        assert_eq!(old.sources, locked(&format!("{header}\n{}\n", rows.join("\n"))).sources);
+        assert_eq!(
+            old.sources,
+            locked(&format!("{header}\n{}\n", rows.join("\n"))).sources
+        );
         let mut other = old.clone();
         other.sources.remove("a");
-        other.sources.insert("d".to_owned(), old.sources["a"].clone());
-        assert_eq!(differences(&old, &other), ["a (2026-01-01) is gone", "d (2026-01-01) is new"]);
-        let unsourced = Lock { digest: format!("sha256:{}", "0".repeat(64)), ..old.clone() };
-        assert_eq!(differences(&old, &unsourced), ["what has no source, such as sizes of machines"]);
+        other
+            .sources
+            .insert("d".to_owned(), old.sources["a"].clone());
+        assert_eq!(
+            differences(&old, &other),
+            ["a (2026-01-01) is gone", "d (2026-01-01) is new"]
+        );
+        let unsourced = Lock {
+            digest: format!("sha256:{}", "0".repeat(64)),
+            ..old.clone()
+        };
+        assert_eq!(
+            differences(&old, &unsourced),
+            ["what has no source, such as sizes of machines"]
+        );
         assert!(differences(&old, &old).is_empty());
     }
 
     #[test]
     fn a_broken_lock_names_the_line() {
         let good = text(&locked(PRICES));
-        let broken = |from: &str, to: &str| parse("sky.lock", &good.replacen(from, to, 1)).unwrap_err().to_string();
-        assert!(broken("version = 1", "version = 7").starts_with("sky.lock:2: version 7 of the lock is not known;"));
+        let broken = |from: &str, to: &str| {
+            parse("sky.lock", &good.replacen(from, to, 1))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(
+            broken("version = 1", "version = 7")
+                .starts_with("sky.lock:2: version 7 of the lock is not known;")
+        );
         assert!(broken("sha256:", "md5:").starts_with("sky.lock:7: `md5:"));
-        assert!(broken("date = \"2026-02-02\"", "date = \"soon\"").starts_with("sky.lock:6: `soon` is not a day"));
+        assert!(
+            broken("date = \"2026-02-02\"", "date = \"soon\"")
+                .starts_with("sky.lock:6: `soon` is not a day")
+        );
         assert!(broken("at =", "path =").starts_with("sky.lock:"));
         assert!(broken("\"./catalog\"", "\"\"").starts_with("sky.lock:5: `at` is empty"));
         assert!(broken("[catalog]", "<<<<<<< HEAD\n[catalog]").starts_with("sky.lock:4:"));

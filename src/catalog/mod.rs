@@ -29,7 +29,9 @@ pub mod search_words;
 pub(crate) mod table;
 
 pub use error::CatalogError;
-pub use loaded_catalog::{Accelerator, Catalog, DroppedRows, MachineExtras, PriceRatio, Retirement, Source, Terms};
+pub use loaded_catalog::{
+    Accelerator, Catalog, DroppedRows, MachineExtras, PriceRatio, Retirement, Source, Terms,
+};
 
 #[cfg(test)]
 mod broken_tests;

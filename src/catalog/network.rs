@@ -49,10 +49,16 @@ impl Network {
     pub(crate) fn bill_by(&mut self, gigabytes: &[Gigabyte]) {
         let lists = self.tariffs.len();
         let mut read: BTreeMap<(u16, Gigabyte), u16> = BTreeMap::new();
-        let rows = self.tariff_of.chunks_mut(gigabytes.len().max(1)).zip(gigabytes);
+        let rows = self
+            .tariff_of
+            .chunks_mut(gigabytes.len().max(1))
+            .zip(gigabytes);
         for (row, gigabyte) in rows.filter(|(_, gigabyte)| **gigabyte != Gigabyte::DECIMAL) {
             // 0 is unknown, and what is free is free by any GB.
-            for index in row.iter_mut().filter(|index| **index > 1 && usize::from(**index) <= lists) {
+            for index in row
+                .iter_mut()
+                .filter(|index| **index > 1 && usize::from(**index) <= lists)
+            {
                 *index = *read.entry((*index, *gigabyte)).or_insert_with(|| {
                     let (tariff, source) = &self.tariffs[usize::from(*index) - 1];
                     let list = (tariff.read_with(*gigabyte), *source);
@@ -64,14 +70,21 @@ impl Network {
     }
 
     fn pair(&self, from: u32, to: u32) -> Option<usize> {
-        (from < self.places && to < self.places).then(|| from as usize * self.places as usize + to as usize)
+        (from < self.places && to < self.places)
+            .then(|| from as usize * self.places as usize + to as usize)
     }
 
     /// The price list between two places, and the index of its source, if it has one; free
     /// inside a place. `None`: unknown.
     pub fn priced(&self, from: u32, to: u32) -> Option<(&Tariff, Option<u16>)> {
-        let index = if from == to { 1 } else { *self.tariff_of.get(self.pair(from, to)?)? };
-        self.tariffs.get(usize::from(index.checked_sub(1)?)).map(|(tariff, source)| (tariff, *source))
+        let index = if from == to {
+            1
+        } else {
+            *self.tariff_of.get(self.pair(from, to)?)?
+        };
+        self.tariffs
+            .get(usize::from(index.checked_sub(1)?))
+            .map(|(tariff, source)| (tariff, *source))
     }
 
     /// The price list between two places; free inside a place. `None`: unknown.
@@ -83,7 +96,10 @@ impl Network {
     /// catalog does not know it, and no plan may use that route.
     pub fn egress(&self, from: u32, to: u32, bytes: Bytes) -> Option<Egress> {
         let tariff = self.tariff(from, to)?;
-        Some(Egress { cost: tariff.cost(bytes), last_rate: tariff.last_rate(bytes) })
+        Some(Egress {
+            cost: tariff.cost(bytes),
+            last_rate: tariff.last_rate(bytes),
+        })
     }
 
     /// The measured (or stated) throughput from one place to another, with its source; `None`: not in the catalog.
@@ -97,6 +113,7 @@ impl Network {
         if from == to {
             return Bandwidth(u64::MAX);
         }
-        self.speed(from, to).map_or(ASSUMED_BANDWIDTH, |speed| speed.bandwidth)
+        self.speed(from, to)
+            .map_or(ASSUMED_BANDWIDTH, |speed| speed.bandwidth)
     }
 }

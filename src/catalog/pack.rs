@@ -28,7 +28,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     // Of files that somebody wrote by hand the program works the digest out itself.
     let digest = digest.map_or(String::new(), |digest| {
-        let bytes = digest.finalize().into_iter().map(|byte| format!("{byte:02x}"));
+        let bytes = digest
+            .finalize()
+            .into_iter()
+            .map(|byte| format!("{byte:02x}"));
         format!("sha256:{}", bytes.collect::<String>())
     });
     let out = std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?;
@@ -39,13 +42,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Whether a file is surely written as the importers write it, so that its digest is that of its bytes.
 fn is_canonical(name: &str, text: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let Ok(text) = std::str::from_utf8(text) else {
+        return false;
+    };
     if !text.ends_with('\n') || text.contains('\r') {
         return false;
     }
     if name != "catalog.toml" {
         let rows: Vec<&str> = text.lines().collect();
-        let odd = rows.iter().any(|row| row.trim().is_empty() || row.starts_with('#'));
+        let odd = rows
+            .iter()
+            .any(|row| row.trim().is_empty() || row.starts_with('#'));
         return !odd && rows.get(1..).is_some_and(<[&str]>::is_sorted);
     }
     // `format = 1`, then for each source, by name: an empty line, its head, and its keys in this order.
@@ -57,9 +64,13 @@ fn is_canonical(name: &str, text: &[u8]) -> bool {
     let (mut last, mut key) = ("", KEYS.len());
     let mut after_gap = false;
     for line in lines {
-        let head = line.strip_prefix("[sources.").and_then(|rest| rest.strip_suffix(']'));
+        let head = line
+            .strip_prefix("[sources.")
+            .and_then(|rest| rest.strip_suffix(']'));
         let at = line.split_once(" = \"").and_then(|(name, rest)| {
-            let plain = rest.strip_suffix('"').is_some_and(|value| !value.is_empty() && !value.contains('"'));
+            let plain = rest
+                .strip_suffix('"')
+                .is_some_and(|value| !value.is_empty() && !value.contains('"'));
             KEYS.iter().position(|key| *key == name).filter(|_| plain)
         });
         match (head, at) {
@@ -76,12 +87,20 @@ fn is_canonical(name: &str, text: &[u8]) -> bool {
     !after_gap && (last.is_empty() || key >= 2)
 }
 
-fn collect(folder: &Path, depth: u32, files: &mut Vec<(String, PathBuf)>) -> Result<(), Box<dyn Error>> {
+fn collect(
+    folder: &Path,
+    depth: u32,
+    files: &mut Vec<(String, PathBuf)>,
+) -> Result<(), Box<dyn Error>> {
     // A folder is watched too: a new file in it must build the blob again.
     write_line(&format!("cargo::rerun-if-changed={}", folder.display()));
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let name = path.strip_prefix("catalog")?.to_str().ok_or("a file name is not UTF-8")?.replace('\\', "/");
+        let name = path
+            .strip_prefix("catalog")?
+            .to_str()
+            .ok_or("a file name is not UTF-8")?
+            .replace('\\', "/");
         if path.is_dir() && depth == 0 {
             collect(&path, depth + 1, files)?;
         } else if name.ends_with(".csv") || name == "catalog.toml" {
@@ -92,7 +111,10 @@ fn collect(folder: &Path, depth: u32, files: &mut Vec<(String, PathBuf)>) -> Res
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
+#[expect(
+    clippy::print_stdout,
+    reason = "this is how a build script talks to cargo"
+)]
 fn write_line(line: &str) {
     println!("{line}");
 }

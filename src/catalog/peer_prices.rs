@@ -29,7 +29,9 @@ pub(crate) fn medians(figures: impl Iterator<Item = (String, i64)>) -> BTreeMap<
     for (name, figure) in figures {
         lists.entry(name).or_default().push(figure);
     }
-    let lists = lists.into_iter().filter(|(_, list)| list.len() >= LEAST_PEERS);
+    let lists = lists
+        .into_iter()
+        .filter(|(_, list)| list.len() >= LEAST_PEERS);
     lists
         .map(|(name, mut list)| {
             list.sort_unstable();

@@ -23,14 +23,27 @@ pub fn days_between(earlier: &str, later: &str) -> Option<i32> {
 
 /// The day of each source, in days since the first of them.
 pub(crate) fn source_days(catalog: &Catalog) -> Vec<i32> {
-    let first = catalog.sources.iter().map(|source| source.date.as_str()).min().unwrap_or_default();
-    catalog.sources.iter().map(|source| days_between(first, &source.date).unwrap_or(0)).collect()
+    let first = catalog
+        .sources
+        .iter()
+        .map(|source| source.date.as_str())
+        .min()
+        .unwrap_or_default();
+    catalog
+        .sources
+        .iter()
+        .map(|source| days_between(first, &source.date).unwrap_or(0))
+        .collect()
 }
 
 /// The day of the newest price on demand of each machine, as in `days`; none: the machine has no price.
 pub(crate) fn newest_prices(catalog: &Catalog, days: &[i32]) -> Vec<Option<i32>> {
     let mut newest = vec![None; catalog.machines.len()];
-    for offer in catalog.offers.iter().filter(|offer| offer.purchase == Purchase::OnDemand) {
+    for offer in catalog
+        .offers
+        .iter()
+        .filter(|offer| offer.purchase == Purchase::OnDemand)
+    {
         let day = Some(days[usize::from(offer.source)]);
         let known: &mut Option<i32> = &mut newest[offer.machine as usize];
         *known = day.max(*known);
@@ -41,7 +54,9 @@ pub(crate) fn newest_prices(catalog: &Catalog, days: &[i32]) -> Vec<Option<i32>>
 /// The change that carries a price of a machine type to the day of its newest one: the latest of
 /// those that begin nearest to the price's own day.
 pub(crate) fn change_for(changes: &[PriceRatio], days: &[i32], day: i32) -> Option<PriceRatio> {
-    let later = changes.iter().filter(|change| days[usize::from(change.to)] - day > APART);
+    let later = changes
+        .iter()
+        .filter(|change| days[usize::from(change.to)] - day > APART);
     later
         .min_by_key(|change| {
             let (from, to) = (days[usize::from(change.from)], days[usize::from(change.to)]);
@@ -64,7 +79,10 @@ mod tests {
         let plain = [
             ("catalog.toml", head),
             ("places.csv", "place,country\nx:a,DE\nx:b,DE\nx:c,DE\n"),
-            ("machines.csv", "cloud,instance_type,vcpus,memory_gib\nx,big,8,32\nx,same,8,32\nx,unknown,8,32\n"),
+            (
+                "machines.csv",
+                "cloud,instance_type,vcpus,memory_gib\nx,big,8,32\nx,same,8,32\nx,unknown,8,32\n",
+            ),
             (
                 "prices.csv",
                 "place,instance_type,on_demand,source,spot,spot_source\n\
@@ -85,7 +103,10 @@ mod tests {
     fn prices(catalog: &Catalog) -> Vec<String> {
         let text = |offer: &Offer| {
             let mark = if offer.estimated { " estimated" } else { "" };
-            let (place, machine) = (&catalog.place(offer).name, &catalog.machine(offer).instance_type);
+            let (place, machine) = (
+                &catalog.place(offer).name,
+                &catalog.machine(offer).instance_type,
+            );
             format!("{place} {machine} {} {}{mark}", offer.purchase, offer.rate)
         };
         catalog.offers.iter().map(text).collect()
@@ -116,10 +137,22 @@ mod tests {
         let rows = "cloud,instance_types,retires,source,places,evidence\n\
                     x,bi*,2026-07-20,new,x:a;x:b,seen\nx,same,2026-07-21,new,*,\nx,none,2020-01-01,new,,\n";
         let catalog = catalog(&[("retirements.csv", rows)]);
-        let offered =
-            |name: &str| catalog.offers.iter().filter(|offer| catalog.machine(offer).instance_type == name).count();
-        assert_eq!((offered("big"), offered("same"), catalog.retired.len()), (1, 2, 4));
-        let same = catalog.offers.iter().find(|offer| catalog.machine(offer).instance_type == "same").unwrap();
+        let offered = |name: &str| {
+            catalog
+                .offers
+                .iter()
+                .filter(|offer| catalog.machine(offer).instance_type == name)
+                .count()
+        };
+        assert_eq!(
+            (offered("big"), offered("same"), catalog.retired.len()),
+            (1, 2, 4)
+        );
+        let same = catalog
+            .offers
+            .iter()
+            .find(|offer| catalog.machine(offer).instance_type == "same")
+            .unwrap();
         assert_eq!(catalog.retires(same).unwrap().day, "2026-07-21");
     }
 }

@@ -31,13 +31,20 @@ impl Filter {
     fn machine(&self, machine: &Machine, catalog: &Catalog) -> bool {
         let has = |wanted: &String| {
             machine.accelerator.as_ref().is_some_and(|(name, count)| {
-                catalog.is_accelerator(name, wanted) && self.accelerator_count.is_none_or(|wanted| wanted == *count)
+                catalog.is_accelerator(name, wanted)
+                    && self.accelerator_count.is_none_or(|wanted| wanted == *count)
             })
         };
         // Services are asked for by their names.
         (machine.service.is_none() || self.instance_type.is_some())
-            && self.cloud.as_ref().is_none_or(|cloud| cloud.matches(&machine.cloud))
-            && self.instance_type.as_ref().is_none_or(|name| name.matches(&machine.instance_type))
+            && self
+                .cloud
+                .as_ref()
+                .is_none_or(|cloud| cloud.matches(&machine.cloud))
+            && self
+                .instance_type
+                .as_ref()
+                .is_none_or(|name| name.matches(&machine.instance_type))
             && machine.vcpu_thousandths >= self.min_vcpus
             && machine.memory >= self.min_memory
             && self.accelerator.as_ref().is_none_or(has)
@@ -45,7 +52,9 @@ impl Filter {
 
     fn place(&self, place: &Place) -> bool {
         let inside = |country: &String| self.countries.contains(country);
-        self.place.as_ref().is_none_or(|name| name.matches(&place.name.to_string()))
+        self.place
+            .as_ref()
+            .is_none_or(|name| name.matches(&place.name.to_string()))
             && (self.countries.is_empty() || place.country.as_ref().is_some_and(inside))
     }
 }
@@ -57,17 +66,46 @@ pub fn find<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
 
 /// The offers that would pass the filter and have ended, on demand and spot ones.
 pub fn lapsed<'a>(catalog: &'a Catalog, filter: &Filter) -> Vec<&'a Offer> {
-    let mut offers = among(&catalog.lapsed, catalog, &Filter { spot: false, ..filter.clone() });
-    offers.extend(among(&catalog.lapsed, catalog, &Filter { spot: true, ..filter.clone() }));
+    let mut offers = among(
+        &catalog.lapsed,
+        catalog,
+        &Filter {
+            spot: false,
+            ..filter.clone()
+        },
+    );
+    offers.extend(among(
+        &catalog.lapsed,
+        catalog,
+        &Filter {
+            spot: true,
+            ..filter.clone()
+        },
+    ));
     offers
 }
 
 fn among<'a>(offers: &'a [Offer], catalog: &Catalog, filter: &Filter) -> Vec<&'a Offer> {
-    let machines: Vec<bool> = catalog.machines.iter().map(|machine| filter.machine(machine, catalog)).collect();
-    let places: Vec<bool> = catalog.places.iter().map(|place| filter.place(place)).collect();
-    let purchase = if filter.spot { Purchase::Spot } else { Purchase::OnDemand };
-    let passes =
-        |offer: &&Offer| offer.purchase == purchase && places[offer.place as usize] && machines[offer.machine as usize];
+    let machines: Vec<bool> = catalog
+        .machines
+        .iter()
+        .map(|machine| filter.machine(machine, catalog))
+        .collect();
+    let places: Vec<bool> = catalog
+        .places
+        .iter()
+        .map(|place| filter.place(place))
+        .collect();
+    let purchase = if filter.spot {
+        Purchase::Spot
+    } else {
+        Purchase::OnDemand
+    };
+    let passes = |offer: &&Offer| {
+        offer.purchase == purchase
+            && places[offer.place as usize]
+            && machines[offer.machine as usize]
+    };
     let mut offers: Vec<&Offer> = offers.iter().filter(passes).collect();
     // Offers lie by place and machine, and the sort is stable.
     offers.sort_by_key(|offer| offer.rate);
@@ -77,10 +115,19 @@ fn among<'a>(offers: &'a [Offer], catalog: &Catalog, filter: &Filter) -> Vec<&'a
 /// The uniform name of an offer.
 pub fn name(catalog: &Catalog, offer: &Offer) -> UniformName {
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));
-    let service = machine.service.as_ref().and_then(|_| ServiceName::parse(&machine.instance_type));
-    let machine = || What::Machine { instance_type: machine.instance_type.clone(), purchase: offer.purchase };
+    let service = machine
+        .service
+        .as_ref()
+        .and_then(|_| ServiceName::parse(&machine.instance_type));
+    let machine = || What::Machine {
+        instance_type: machine.instance_type.clone(),
+        purchase: offer.purchase,
+    };
     let what = service.map_or_else(machine, What::Service);
-    UniformName { place: place.name.clone(), what }
+    UniformName {
+        place: place.name.clone(),
+        what,
+    }
 }
 
 /// The offer of a uniform name.
@@ -93,11 +140,17 @@ pub fn named_lapsed<'a>(catalog: &'a Catalog, wanted: &UniformName) -> Option<&'
     named_among(&catalog.lapsed, catalog, wanted)
 }
 
-fn named_among<'a>(offers: &'a [Offer], catalog: &Catalog, wanted: &UniformName) -> Option<&'a Offer> {
+fn named_among<'a>(
+    offers: &'a [Offer],
+    catalog: &Catalog,
+    wanted: &UniformName,
+) -> Option<&'a Offer> {
     let place = catalog.place_id(&wanted.place)?;
     // Offers lie by place.
     let start = offers.partition_point(|offer| offer.place < place);
-    let mut there = offers[start..].iter().take_while(|offer| offer.place == place);
+    let mut there = offers[start..]
+        .iter()
+        .take_while(|offer| offer.place == place);
     there.find(|offer| name(catalog, offer) == *wanted)
 }
 
@@ -117,18 +170,26 @@ pub enum Entry<'a> {
 /// Looks a name up: a cloud, a place, an accelerator, or an instance type (also `cloud:type`, for the few
 /// that are called like an accelerator).
 pub fn look_up<'a>(catalog: &'a Catalog, name: &str) -> Option<Entry<'a>> {
-    if let Some(place) = catalog.places.iter().find(|place| place.name.to_string() == name) {
+    if let Some(place) = catalog
+        .places
+        .iter()
+        .find(|place| place.name.to_string() == name)
+    {
         return Some(Entry::Place(place));
     }
     if let Some(canonical) = catalog.accelerator_name(name) {
-        return catalog.accelerators.get_key_value(canonical).map(|(name, row)| Entry::Accelerator(name, row));
+        return catalog
+            .accelerators
+            .get_key_value(canonical)
+            .map(|(name, row)| Entry::Accelerator(name, row));
     }
     if let Some((cloud, count)) = counts(catalog).remove_entry(name) {
         return Some(Entry::Cloud(cloud, count));
     }
     let same = |machine: &&Machine| {
         machine.instance_type == name
-            || name.strip_prefix(&format!("{}:", machine.cloud)) == Some(machine.instance_type.as_str())
+            || name.strip_prefix(&format!("{}:", machine.cloud))
+                == Some(machine.instance_type.as_str())
     };
     let machines: Vec<&Machine> = catalog.machines.iter().filter(same).collect();
     (!machines.is_empty()).then_some(Entry::Machines(machines))
@@ -137,17 +198,31 @@ pub fn look_up<'a>(catalog: &'a Catalog, name: &str) -> Option<Entry<'a>> {
 /// The known name that is nearest to a misspelt one.
 pub fn nearest<'a>(catalog: &'a Catalog, name: &str) -> Option<std::borrow::Cow<'a, str>> {
     use std::borrow::Cow;
-    let places = catalog.places.iter().map(|place| Cow::Owned(place.name.to_string()));
-    let machines = catalog.machines.iter().map(|machine| match &machine.service {
-        Some(service) => Cow::Borrowed(service.name.as_str()),
-        None => Cow::Borrowed(machine.instance_type.as_str()),
-    });
-    let accelerators = catalog.accelerators.keys().map(|name| Cow::Borrowed(name.as_str()));
+    let places = catalog
+        .places
+        .iter()
+        .map(|place| Cow::Owned(place.name.to_string()));
+    let machines = catalog
+        .machines
+        .iter()
+        .map(|machine| match &machine.service {
+            Some(service) => Cow::Borrowed(service.name.as_str()),
+            None => Cow::Borrowed(machine.instance_type.as_str()),
+        });
+    let accelerators = catalog
+        .accelerators
+        .keys()
+        .map(|name| Cow::Borrowed(name.as_str()));
     let lower = name.to_ascii_lowercase();
     places
         .chain(machines)
         .chain(accelerators)
-        .map(|known| (strsim::levenshtein(&known.to_ascii_lowercase(), &lower), known))
+        .map(|known| {
+            (
+                strsim::levenshtein(&known.to_ascii_lowercase(), &lower),
+                known,
+            )
+        })
         .filter(|(distance, _)| *distance <= 3)
         .min()
         .map(|(_, known)| known)
@@ -171,18 +246,31 @@ pub struct Count {
 /// What a catalog holds, by cloud; `local` is no cloud.
 pub fn counts(catalog: &Catalog) -> std::collections::BTreeMap<&str, Count> {
     let mut counts: std::collections::BTreeMap<&str, Count> = std::collections::BTreeMap::new();
-    for place in catalog.places.iter().filter(|place| place.name.cloud != "local") {
+    for place in catalog
+        .places
+        .iter()
+        .filter(|place| place.name.cloud != "local")
+    {
         counts.entry(&place.name.cloud).or_default().places += 1;
     }
-    for machine in catalog.machines.iter().filter(|machine| machine.service.is_none()) {
+    for machine in catalog
+        .machines
+        .iter()
+        .filter(|machine| machine.service.is_none())
+    {
         counts.entry(&machine.cloud).or_default().machines += 1;
     }
     // Offers lie by place: a cloud is looked up once for each.
     for same in catalog.offers.chunk_by(|a, b| a.place == b.place) {
         let service = |offer: &&Offer| catalog.machine(offer).service.is_some();
         let services = same.iter().filter(service).count();
-        let spot = same.iter().filter(|offer| !service(offer) && offer.purchase == Purchase::Spot).count();
-        let count = counts.entry(&catalog.place(&same[0]).name.cloud).or_default();
+        let spot = same
+            .iter()
+            .filter(|offer| !service(offer) && offer.purchase == Purchase::Spot)
+            .count();
+        let count = counts
+            .entry(&catalog.place(&same[0]).name.cloud)
+            .or_default();
         count.services += services;
         count.spot += spot;
         count.on_demand += same.len() - spot - services;

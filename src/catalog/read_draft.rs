@@ -1,8 +1,8 @@
 //! Reads the rows of a catalog's files into a [`Draft`], without resolving the names in them.
 
 use crate::catalog::draft::{
-    AcceleratorRow, CertificationRow, ChangeRow, CloudRow, ConfidentialRow, Draft, MachineRow, PlaceRow, Price,
-    PriceRow, RegisteredRow, RetirementRow, ServiceRow,
+    AcceleratorRow, CertificationRow, ChangeRow, CloudRow, ConfidentialRow, Draft, MachineRow,
+    PlaceRow, Price, PriceRow, RegisteredRow, RetirementRow, ServiceRow,
 };
 use crate::catalog::files::File;
 use crate::catalog::format::{
@@ -43,7 +43,10 @@ impl Draft {
         for file in files {
             if file.name == CATALOG {
                 draft.sources = catalog_toml::read(file)?.sources;
-            } else if let Some((table, read_row)) = ROW_READERS.iter().find(|(table, _)| table.file == file.name) {
+            } else if let Some((table, read_row)) = ROW_READERS
+                .iter()
+                .find(|(table, _)| table.file == file.name)
+            {
                 rows(file, *table, |row| read_row(&mut draft, row))?;
             } else {
                 draft.machines_or_prices(file)?;
@@ -56,9 +59,15 @@ impl Draft {
     /// are left alone.
     fn machines_or_prices(&mut self, file: &File) -> Result<(), CatalogError> {
         match folder_and_stem(&file.name) {
-            Some((cloud, "machines")) => rows(file, format::MACHINES, |row| self.machine(row, cloud)),
+            Some((cloud, "machines")) => {
+                rows(file, format::MACHINES, |row| self.machine(row, cloud))
+            }
             Some((cloud, stem)) => rows(file, format::PRICES, |row| {
-                let region = if row.cell(5).is_empty() { stem } else { row.cell(5) };
+                let region = if row.cell(5).is_empty() {
+                    stem
+                } else {
+                    row.cell(5)
+                };
                 self.price(row, cloud, region)
             }),
             None if file.name == format::MACHINES.file => {
@@ -90,7 +99,11 @@ impl Draft {
     }
 
     fn accelerator(&mut self, row: &Row) -> Result<(), CatalogError> {
-        let memory = if row.cell(7).is_empty() { 0 } else { row.number(7, 1 << 30, "80")? };
+        let memory = if row.cell(7).is_empty() {
+            0
+        } else {
+            row.number(7, 1 << 30, "80")?
+        };
         let mut accelerator = AcceleratorRow {
             aliases: cells::list(row.cell(1)),
             source: row.cell(6).to_owned(),
@@ -107,41 +120,68 @@ impl Draft {
                 *rate = Some(row.number(column, 1000, "312")?.unsigned_abs());
             }
         }
-        self.accelerators.insert(row.required(0)?.to_owned(), accelerator);
+        self.accelerators
+            .insert(row.required(0)?.to_owned(), accelerator);
         Ok(())
     }
 
     fn environment(&mut self, row: &Row) -> Result<(), CatalogError> {
         let text = |column| row.cell(column).to_owned();
-        let environment = ConfidentialRow { places: text(3), source: text(4), evidence: text(5) };
-        self.confidential.insert((text(0), text(1), text(2)), environment);
+        let environment = ConfidentialRow {
+            places: text(3),
+            source: text(4),
+            evidence: text(5),
+        };
+        self.confidential
+            .insert((text(0), text(1), text(2)), environment);
         Ok(())
     }
 
     fn extra(&mut self, row: &Row) -> Result<(), CatalogError> {
         let cells = [1, 2, 3, 4, 5, 6, 7].map(|column| row.cell(column).to_owned());
-        self.extras.insert((row.required(0)?.to_owned(), row.cell(8).to_owned()), cells);
+        self.extras
+            .insert((row.required(0)?.to_owned(), row.cell(8).to_owned()), cells);
         Ok(())
     }
 
     fn baseline(&mut self, row: &Row) -> Result<(), CatalogError> {
-        let baseline = if row.cell(2).is_empty() { None } else { Some(row.number(2, 1000, "0.4")?) };
+        let baseline = if row.cell(2).is_empty() {
+            None
+        } else {
+            Some(row.number(2, 1000, "0.4")?)
+        };
         let key = (row.required(0)?.to_owned(), row.required(1)?.to_owned());
-        self.burstable.insert(key, (baseline, row.cell(3).to_owned(), row.cell(4).to_owned()));
+        self.burstable.insert(
+            key,
+            (baseline, row.cell(3).to_owned(), row.cell(4).to_owned()),
+        );
         Ok(())
     }
 
     fn certified(&mut self, row: &Row) -> Result<(), CatalogError> {
         let text = |column| row.cell(column).to_owned();
-        let certified = CertificationRow { status: text(1), source: text(3), since: text(5), evidence: text(6) };
-        self.certifications.insert((text(0), text(2), text(4)), certified);
+        let certified = CertificationRow {
+            status: text(1),
+            source: text(3),
+            since: text(5),
+            evidence: text(6),
+        };
+        self.certifications
+            .insert((text(0), text(2), text(4)), certified);
         Ok(())
     }
 
     fn tier(&mut self, row: &Row) -> Result<(), CatalogError> {
-        let above = if row.cell(2).is_empty() { 0 } else { row.number(2, NANO, "10240")?.unsigned_abs() };
+        let above = if row.cell(2).is_empty() {
+            0
+        } else {
+            row.number(2, NANO, "10240")?.unsigned_abs()
+        };
         let rate = row.number(3, NANO, "0.09")?;
-        let entry = self.egress.entry((row.cell(0).to_owned(), row.cell(1).to_owned())).or_default();
+        let entry = self
+            .egress
+            .entry((row.cell(0).to_owned(), row.cell(1).to_owned()))
+            .or_default();
         entry.tiers.insert(above, rate);
         entry.source = row.cell(4).to_owned();
         Ok(())
@@ -150,7 +190,8 @@ impl Draft {
     fn speed(&mut self, row: &Row) -> Result<(), CatalogError> {
         let bits = row.number(2, NANO, "4.5")?.unsigned_abs();
         let route = (row.cell(0).to_owned(), row.cell(1).to_owned());
-        self.throughput.insert(route, (bits, row.cell(3).to_owned()));
+        self.throughput
+            .insert(route, (bits, row.cell(3).to_owned()));
         Ok(())
     }
 
@@ -175,15 +216,21 @@ impl Draft {
     fn interruption(&mut self, row: &Row) -> Result<(), CatalogError> {
         let share = row.number(2, PPM_PER_PERCENT, "15")?;
         for region in row.required(3)?.split(';') {
-            let key = (row.required(0)?.to_owned(), row.required(1)?.to_owned(), region.trim().to_owned());
-            self.interruptions.insert(key, (share, row.cell(4).to_owned()));
+            let key = (
+                row.required(0)?.to_owned(),
+                row.required(1)?.to_owned(),
+                region.trim().to_owned(),
+            );
+            self.interruptions
+                .insert(key, (share, row.cell(4).to_owned()));
         }
         Ok(())
     }
 
     fn round_trip(&mut self, row: &Row) -> Result<(), CatalogError> {
         let route = (row.cell(0).to_owned(), row.cell(1).to_owned());
-        self.round_trips.insert(route, (row.number(2, 1, "90")?, row.cell(3).to_owned()));
+        self.round_trips
+            .insert(route, (row.number(2, 1, "90")?, row.cell(3).to_owned()));
         Ok(())
     }
 
@@ -202,21 +249,24 @@ impl Draft {
         };
         let key = [0, 1, 5, 6].map(|column| row.cell(column).to_owned());
         let [places, name, version, product] = key;
-        self.services.insert((places, name, version, product), service);
+        self.services
+            .insert((places, name, version, product), service);
         Ok(())
     }
 
     fn discount(&mut self, row: &Row) -> Result<(), CatalogError> {
         let key = (row.cell(0).to_owned(), row.cell(1).to_owned());
         let parts = row.number(2, PPM_PER_PERCENT, "10")?;
-        self.discounts.insert(key, (parts, row.cell(3).to_owned(), row.cell(4).to_owned()));
+        self.discounts
+            .insert(key, (parts, row.cell(3).to_owned(), row.cell(4).to_owned()));
         Ok(())
     }
 
     fn quota(&mut self, row: &Row) -> Result<(), CatalogError> {
         let key = (row.cell(0).to_owned(), row.cell(1).to_owned());
         let most = row.number(2, 1, "64")?;
-        self.quotas.insert(key, (most, row.cell(3).to_owned(), row.cell(4).to_owned()));
+        self.quotas
+            .insert(key, (most, row.cell(3).to_owned(), row.cell(4).to_owned()));
         Ok(())
     }
 
@@ -232,20 +282,29 @@ impl Draft {
             url: text(7),
             revision: text(8).parse().unwrap_or_default(),
         };
-        self.registered.insert(row.required(0)?.to_owned(), registered);
+        self.registered
+            .insert(row.required(0)?.to_owned(), registered);
         Ok(())
     }
 
     fn retirement(&mut self, row: &Row) -> Result<(), CatalogError> {
         let text = |column| row.cell(column).to_owned();
-        let retirement = RetirementRow { day: text(2), source: text(3), evidence: text(5) };
-        self.retirements.insert((text(0), text(1), text(4)), retirement);
+        let retirement = RetirementRow {
+            day: text(2),
+            source: text(3),
+            evidence: text(5),
+        };
+        self.retirements
+            .insert((text(0), text(1), text(4)), retirement);
         Ok(())
     }
 
     fn changed_price(&mut self, row: &Row) -> Result<(), CatalogError> {
         let text = |column| row.cell(column).to_owned();
-        let change = ChangeRow { to: text(3), ratio_ppm: row.number(4, PPM, "0.56")? };
+        let change = ChangeRow {
+            to: text(3),
+            ratio_ppm: row.number(4, PPM, "0.56")?,
+        };
         self.changes.insert((text(0), text(1), text(2)), change);
         Ok(())
     }
@@ -253,7 +312,8 @@ impl Draft {
     fn dropped_row(&mut self, row: &Row) -> Result<(), CatalogError> {
         let text = |column| row.cell(column).to_owned();
         let rows = row.number(3, 1, "12")?.unsigned_abs();
-        self.dropped.insert((text(0), text(1), text(2), text(4)), rows);
+        self.dropped
+            .insert((text(0), text(1), text(2), text(4)), rows);
         Ok(())
     }
 
@@ -265,7 +325,11 @@ impl Draft {
         let accelerator = match row.cell(3) {
             "" => None,
             name => {
-                let count = if row.cell(4).is_empty() { 1000 } else { figure(4, 1000)? };
+                let count = if row.cell(4).is_empty() {
+                    1000
+                } else {
+                    figure(4, 1000)?
+                };
                 Some((name.to_owned(), u32::try_from(count).unwrap_or(u32::MAX)))
             }
         };
@@ -276,7 +340,8 @@ impl Draft {
             arch: row.cell(5).to_owned(),
             source: row.cell(6).to_owned(),
         };
-        self.machines.insert((cloud.to_owned(), row.required(0)?.to_owned()), machine);
+        self.machines
+            .insert((cloud.to_owned(), row.required(0)?.to_owned()), machine);
         Ok(())
     }
 
@@ -285,11 +350,24 @@ impl Draft {
             if row.cell(column).is_empty() {
                 return Ok(None);
             }
-            Ok(Some((row.number(column, NANO, "0.768")?, source.to_owned())))
+            Ok(Some((
+                row.number(column, NANO, "0.768")?,
+                source.to_owned(),
+            )))
         };
-        let spot_source = if row.cell(4).is_empty() { row.cell(2) } else { row.cell(4) };
-        let prices = PriceRow { on_demand: price(1, row.cell(2))?, spot: price(3, spot_source)? };
-        let place = self.prices.entry((cloud.to_owned(), region.to_owned())).or_default();
+        let spot_source = if row.cell(4).is_empty() {
+            row.cell(2)
+        } else {
+            row.cell(4)
+        };
+        let prices = PriceRow {
+            on_demand: price(1, row.cell(2))?,
+            spot: price(3, spot_source)?,
+        };
+        let place = self
+            .prices
+            .entry((cloud.to_owned(), region.to_owned()))
+            .or_default();
         place.insert(row.required(0)?.to_owned(), prices);
         Ok(())
     }

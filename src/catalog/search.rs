@@ -2,7 +2,9 @@
 
 use crate::catalog::Catalog;
 use crate::model::accelerator::count_text;
-use crate::model::{AcceleratorNeed, Bytes, Offer, Pattern, Purchase, Rate, ServiceNeed, Tee, geography};
+use crate::model::{
+    AcceleratorNeed, Bytes, Offer, Pattern, Purchase, Rate, ServiceNeed, Tee, geography,
+};
 use std::collections::BTreeSet;
 
 /// What is asked for; what is empty binds nothing.
@@ -50,32 +52,54 @@ fn among<'a>(offers: &'a [Offer], catalog: &Catalog, search: &Search) -> Vec<&'a
     let any = |patterns: &BTreeSet<Pattern>, name: &str| {
         patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
     };
-    let wanted = search.accelerator.as_ref().map(|need| (need.name.as_str(), need.thousandths));
+    let wanted = search
+        .accelerator
+        .as_ref()
+        .map(|need| (need.name.as_str(), need.thousandths));
     let machine = |machine: &crate::model::Machine| {
-        let cards = machine.accelerator.as_ref().map(|(name, count)| (name.as_str(), *count));
+        let cards = machine
+            .accelerator
+            .as_ref()
+            .map(|(name, count)| (name.as_str(), *count));
         let served = match (&search.service, &machine.service) {
-            (Some(need), Some(service)) => need.name == service.name && need.admits(service.version.as_ref()),
+            (Some(need), Some(service)) => {
+                need.name == service.name && need.admits(service.version.as_ref())
+            }
             (None, None) => true,
             _ => false,
         };
         served
             && wanted.is_none_or(|(name, least)| {
-                cards.is_some_and(|(has, count)| count >= least && catalog.is_accelerator(has, name))
+                cards
+                    .is_some_and(|(has, count)| count >= least && catalog.is_accelerator(has, name))
             })
-            && search.instance_type.as_ref().is_none_or(|pattern| pattern.matches(&machine.instance_type))
+            && search
+                .instance_type
+                .as_ref()
+                .is_none_or(|pattern| pattern.matches(&machine.instance_type))
             && machine.vcpu_thousandths >= search.min_vcpus
             && machine.memory >= search.min_memory
-            && search.arch.as_ref().is_none_or(|arch| *arch == machine.arch)
+            && search
+                .arch
+                .as_ref()
+                .is_none_or(|arch| *arch == machine.arch)
     };
     let place = |place: &crate::model::Place| {
         any(&search.clouds, &place.name.cloud)
             && any(&search.places, &place.name.to_string())
             && (search.countries.is_empty()
-                || place.country.as_ref().is_some_and(|country| search.countries.contains(country)))
+                || place
+                    .country
+                    .as_ref()
+                    .is_some_and(|country| search.countries.contains(country)))
     };
     let machines: Vec<bool> = catalog.machines.iter().map(machine).collect();
     let places: Vec<bool> = catalog.places.iter().map(place).collect();
-    let purchase = if search.spot { Purchase::Spot } else { Purchase::OnDemand };
+    let purchase = if search.spot {
+        Purchase::Spot
+    } else {
+        Purchase::OnDemand
+    };
     let passes = |offer: &&Offer| {
         offer.purchase == purchase
             && places[offer.place as usize]
@@ -93,7 +117,10 @@ fn among<'a>(offers: &'a [Offer], catalog: &Catalog, search: &Search) -> Vec<&'a
 
 /// Whether a catalog has a service of this name.
 pub fn has_service(catalog: &Catalog, name: &str) -> bool {
-    let mut services = catalog.machines.iter().filter_map(|machine| machine.service.as_ref());
+    let mut services = catalog
+        .machines
+        .iter()
+        .filter_map(|machine| machine.service.as_ref());
     services.any(|service| service.name == name)
 }
 
@@ -103,7 +130,10 @@ pub fn said(search: &Search) -> String {
     let mut parts = Vec::new();
     parts.extend(search.service.as_ref().map(ToString::to_string));
     parts.extend(
-        search.accelerator.as_ref().map(|need| format!("at least {} {}", count_text(need.thousandths), need.name)),
+        search
+            .accelerator
+            .as_ref()
+            .map(|need| format!("at least {} {}", count_text(need.thousandths), need.name)),
     );
     if search.min_vcpus > 0 {
         let count = count_text(u32::try_from(search.min_vcpus).unwrap_or(u32::MAX));
@@ -112,25 +142,40 @@ pub fn said(search: &Search) -> String {
     if search.min_memory.0 > 0 {
         parts.push(format!("at least {} memory", search.min_memory));
     }
-    parts.extend(search.instance_type.as_ref().map(|pattern| format!("type {pattern}")));
+    parts.extend(
+        search
+            .instance_type
+            .as_ref()
+            .map(|pattern| format!("type {pattern}")),
+    );
     parts.extend(search.arch.clone());
     if !search.tee.is_empty() {
         parts.push(list(search.tee.iter().map(Tee::to_string).collect()));
     }
     for patterns in [&search.clouds, &search.places] {
         if !patterns.is_empty() {
-            parts.push(format!("at {}", list(patterns.iter().map(Pattern::to_string).collect())));
+            parts.push(format!(
+                "at {}",
+                list(patterns.iter().map(Pattern::to_string).collect())
+            ));
         }
     }
     if !search.countries.is_empty() {
         let bloc = geography::blocs().find(|bloc| {
             geography::countries(bloc).is_some_and(|members| {
-                members.into_iter().map(str::to_owned).collect::<BTreeSet<_>>() == search.countries
+                members
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect::<BTreeSet<_>>()
+                    == search.countries
             })
         });
         parts.push(format!(
             "in {}",
-            bloc.map_or_else(|| list(search.countries.iter().cloned().collect()), str::to_owned)
+            bloc.map_or_else(
+                || list(search.countries.iter().cloned().collect()),
+                str::to_owned
+            )
         ));
     }
     let bound = if search.below { "under" } else { "at most" };

@@ -14,17 +14,24 @@ pub struct Misunderstood {
 }
 
 fn misunderstood(message: impl Into<String>, hint: impl Into<String>) -> Misunderstood {
-    Misunderstood { message: message.into(), hint: hint.into() }
+    Misunderstood {
+        message: message.into(),
+        hint: hint.into(),
+    }
 }
 
-const FORMS: &str =
-    "write it like `8x A100-80GB in the EU under $20/h`, `32 vcpus, 128 GiB memory on aws or gcp`, `spot`";
+const FORMS: &str = "write it like `8x A100-80GB in the EU under $20/h`, `32 vcpus, 128 GiB memory on aws or gcp`, `spot`";
 
 /// Adds what the words say to a search.
 pub fn read(text: &str, catalog: &Catalog, search: &mut Search) -> Result<(), Misunderstood> {
     let spaced = text.replace(',', " , ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
-    let mut reader = Reader { words: &words, at: 0, catalog, search };
+    let mut reader = Reader {
+        words: &words,
+        at: 0,
+        catalog,
+        search,
+    };
     while reader.at < words.len() {
         reader.term()?;
     }
@@ -41,7 +48,10 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// The word so far ahead, in small letters; empty at the end.
     fn word(&self, ahead: usize) -> String {
-        self.words.get(self.at + ahead).map(|word| word.to_ascii_lowercase()).unwrap_or_default()
+        self.words
+            .get(self.at + ahead)
+            .map(|word| word.to_ascii_lowercase())
+            .unwrap_or_default()
     }
 
     fn taken(&mut self, words: usize) -> Result<(), Misunderstood> {
@@ -52,9 +62,11 @@ impl<'a> Reader<'a> {
     fn term(&mut self) -> Result<(), Misunderstood> {
         let (first, second) = (self.word(0), self.word(1));
         match (first.as_str(), second.as_str()) {
-            ("with" | "and" | "a" | "an" | "the" | "," | "machine" | "machines" | "offer" | "offers", _) => {
-                self.taken(1)
-            }
+            (
+                "with" | "and" | "a" | "an" | "the" | "," | "machine" | "machines" | "offer"
+                | "offers",
+                _,
+            ) => self.taken(1),
             ("spot", _) => {
                 self.search.spot = true;
                 self.taken(1)
@@ -80,21 +92,34 @@ impl<'a> Reader<'a> {
 
     fn unknown(&self) -> Misunderstood {
         let word = self.words.get(self.at).copied().unwrap_or_default();
-        let near = query::nearest(self.catalog, word).map(|near| format!("did you mean `{near}`? else "));
-        misunderstood(format!("`{word}` is not understood"), format!("{}{FORMS}", near.unwrap_or_default()))
+        let near =
+            query::nearest(self.catalog, word).map(|near| format!("did you mean `{near}`? else "));
+        misunderstood(
+            format!("`{word}` is not understood"),
+            format!("{}{FORMS}", near.unwrap_or_default()),
+        )
     }
 
     /// A price per hour; `below`: less than that.
     fn price(&mut self, below: bool) -> Result<(), Misunderstood> {
         let word = self.word(0);
         let (amount, unit) = word.split_once('/').unwrap_or((&word, ""));
-        let plain = amount.strip_prefix('$').or_else(|| amount.strip_suffix("usd")).unwrap_or(amount);
+        let plain = amount
+            .strip_prefix('$')
+            .or_else(|| amount.strip_suffix("usd"))
+            .unwrap_or(amount);
         let rate = Rate::parse_usd(plain).map_err(|_| {
             let shown = self.words.get(self.at).copied().unwrap_or("nothing");
-            misunderstood(format!("`{shown}` is not a price"), "write it like `under $20/h`")
+            misunderstood(
+                format!("`{shown}` is not a price"),
+                "write it like `under $20/h`",
+            )
         })?;
         if !matches!(unit, "" | "h" | "hr" | "hour") {
-            return Err(misunderstood(format!("`{unit}` is not an hour"), "prices are per hour: `under $20/h`"));
+            return Err(misunderstood(
+                format!("`{unit}` is not an hour"),
+                "prices are per hour: `under $20/h`",
+            ));
         }
         self.at += 1;
         if matches!(self.word(0).as_str(), "usd" | "dollars") {
@@ -111,7 +136,10 @@ impl<'a> Reader<'a> {
             _ => {}
         }
         if self.search.max_rate.is_some() {
-            return Err(misunderstood("there are two prices", "say `under $20/h` once"));
+            return Err(misunderstood(
+                "there are two prices",
+                "say `under $20/h` once",
+            ));
         }
         self.search.max_rate = Some(rate);
         self.search.below = below;
@@ -134,10 +162,9 @@ impl<'a> Reader<'a> {
             self.at += 1;
             let joined = matches!(self.word(0).as_str(), "or" | ",");
             let next = self.word(1);
-            let goes_on = self
-                .words
-                .get(self.at + 1)
-                .is_some_and(|word| next == "the" || where_to(word, self.catalog, &mut Search::default()).is_ok());
+            let goes_on = self.words.get(self.at + 1).is_some_and(|word| {
+                next == "the" || where_to(word, self.catalog, &mut Search::default()).is_ok()
+            });
             if joined && (goes_on || self.word(0) == "or") {
                 self.at += 1;
             } else {
@@ -157,9 +184,15 @@ impl<'a> Reader<'a> {
             self.search.arch = Some(arch.to_owned());
             return self.taken(1);
         }
-        if let Some(need) = ServiceNeed::parse(&word).ok().filter(|need| has_service(self.catalog, &need.name)) {
+        if let Some(need) = ServiceNeed::parse(&word)
+            .ok()
+            .filter(|need| has_service(self.catalog, &need.name))
+        {
             if self.search.service.replace(need).is_some() {
-                return Err(misunderstood(format!("`{word}` is a second service"), "search for each"));
+                return Err(misunderstood(
+                    format!("`{word}` is a second service"),
+                    "search for each",
+                ));
             }
             return self.taken(1);
         }
@@ -174,18 +207,26 @@ impl<'a> Reader<'a> {
                 Some(word) => format!("`{word}` is no accelerator of this catalog"),
                 None => format!("`{}` of what?", self.words[start]),
             };
-            return Err(misunderstood(message, "`sky catalog show A100-80GB` shows one; a bare `8x` needs its name"));
+            return Err(misunderstood(
+                message,
+                "`sky catalog show A100-80GB` shows one; a bare `8x` needs its name",
+            ));
         }
         if word.starts_with(|c: char| c.is_ascii_digit()) && !self.names_accelerator() {
             return self.quantity();
         }
-        if self.accelerator(None)? { Ok(()) } else { Err(self.unknown()) }
+        if self.accelerator(None)? {
+            Ok(())
+        } else {
+            Err(self.unknown())
+        }
     }
 
     /// `8x` or `8 x`: the number, and how many words it takes. `8xA100` is split by [`Self::accelerator`].
     fn count(&self) -> Option<(String, usize)> {
         let word = self.word(0);
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let digits =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         match word.strip_suffix('x') {
             Some(number) if digits(number) => Some((number.to_owned(), 1)),
             _ if digits(&word) && self.word(1) == "x" => Some((word, 2)),
@@ -194,7 +235,9 @@ impl<'a> Reader<'a> {
     }
 
     fn names_accelerator(&self) -> bool {
-        self.words.get(self.at).is_some_and(|word| self.split(word).is_some())
+        self.words
+            .get(self.at)
+            .is_some_and(|word| self.split(word).is_some())
     }
 
     /// A word as an accelerator's name, with the count in it: `A100:8`, `8xA100`.
@@ -204,11 +247,17 @@ impl<'a> Reader<'a> {
         }
         let is_count = |count: &str| count.parse::<u32>().is_ok_and(|count| count > 0);
         if let Some((name, count)) = word.rsplit_once(':').filter(|(_, count)| is_count(count)) {
-            return Some((self.catalog.accelerator_name(name)?.to_owned(), Some(count.to_owned())));
+            return Some((
+                self.catalog.accelerator_name(name)?.to_owned(),
+                Some(count.to_owned()),
+            ));
         }
         let (count, name) = word.split_once(['x', 'X'])?;
         is_count(count).then_some(())?;
-        Some((self.catalog.accelerator_name(name)?.to_owned(), Some(count.to_owned())))
+        Some((
+            self.catalog.accelerator_name(name)?.to_owned(),
+            Some(count.to_owned()),
+        ))
     }
 
     /// Takes the longest run of words that names an accelerator; whether there is one.
@@ -217,22 +266,34 @@ impl<'a> Reader<'a> {
         for words in (1..=most).rev() {
             let run = &self.words[self.at..self.at + words];
             let joined = [run.join("-"), run.join(" "), run.concat()];
-            let Some((name, own)) = joined.iter().find_map(|name| self.split(name)) else { continue };
+            let Some((name, own)) = joined.iter().find_map(|name| self.split(name)) else {
+                continue;
+            };
             let written = run.join(" ");
             let text = match (count.clone(), own) {
                 (Some(_), Some(_)) => {
-                    return Err(misunderstood(format!("`{written}` has two counts"), "write `8x A100` or `A100:8`"));
+                    return Err(misunderstood(
+                        format!("`{written}` has two counts"),
+                        "write `8x A100` or `A100:8`",
+                    ));
                 }
                 (Some(count), None) | (None, Some(count)) => format!("{name}:{count}"),
                 (None, None) => name,
             };
-            let need = AcceleratorNeed::parse(&text).map_err(|error| misunderstood(error.to_string(), FORMS))?;
+            let need = AcceleratorNeed::parse(&text)
+                .map_err(|error| misunderstood(error.to_string(), FORMS))?;
             if self.search.accelerator.replace(need).is_some() {
                 let message = format!("`{written}` is a second accelerator");
-                return Err(misunderstood(message, "a machine has one kind: search for each"));
+                return Err(misunderstood(
+                    message,
+                    "a machine has one kind: search for each",
+                ));
             }
             self.at += words;
-            if matches!(self.word(0).as_str(), "gpu" | "gpus" | "card" | "cards" | "s") {
+            if matches!(
+                self.word(0).as_str(),
+                "gpu" | "gpus" | "card" | "cards" | "s"
+            ) {
                 self.at += 1;
             }
             return Ok(true);
@@ -243,16 +304,24 @@ impl<'a> Reader<'a> {
     /// `32 vcpus`, `256 GiB memory`.
     fn quantity(&mut self) -> Result<(), Misunderstood> {
         let first = self.words.get(self.at).copied().unwrap_or_default();
-        let cpus = |word: &str| matches!(word, "vcpu" | "vcpus" | "cpu" | "cpus" | "core" | "cores");
+        let cpus =
+            |word: &str| matches!(word, "vcpu" | "vcpus" | "cpu" | "cpus" | "core" | "cores");
         if cpus(&self.word(1)) {
-            let count = crate::model::units::scaled(first, 1000).ok().and_then(|count| u64::try_from(count).ok());
-            let count = count.ok_or_else(|| misunderstood(format!("`{first}` is not a number of vCPUs"), FORMS))?;
+            let count = crate::model::units::scaled(first, 1000)
+                .ok()
+                .and_then(|count| u64::try_from(count).ok());
+            let count = count.ok_or_else(|| {
+                misunderstood(format!("`{first}` is not a number of vCPUs"), FORMS)
+            })?;
             self.search.min_vcpus = self.search.min_vcpus.max(count);
             return self.taken(2);
         }
         // One word or two: `256GiB`, `256 GiB`.
         let second = self.words.get(self.at + 1).copied().unwrap_or_default();
-        let sizes = [(Bytes::parse(first), 1), (Bytes::parse(&format!("{first} {second}")), 2)];
+        let sizes = [
+            (Bytes::parse(first), 1),
+            (Bytes::parse(&format!("{first} {second}")), 2),
+        ];
         for (size, words) in sizes {
             let Ok(size) = size else { continue };
             if matches!(self.word(words).as_str(), "memory" | "ram" | "mem") {
@@ -260,7 +329,10 @@ impl<'a> Reader<'a> {
                 return self.taken(words + 1);
             }
             let written = self.words[self.at..self.at + words].join(" ");
-            return Err(misunderstood(format!("`{written}` of what?"), format!("write `{written} memory`")));
+            return Err(misunderstood(
+                format!("`{written}` of what?"),
+                format!("write `{written} memory`"),
+            ));
         }
         if first.is_empty() {
             return Err(misunderstood("there is nothing after `at least`", FORMS));
@@ -280,17 +352,29 @@ fn architecture(word: &str) -> Option<&'static str> {
 
 /// Adds a country, a bloc, a cloud or a place, the last two also as patterns.
 pub fn where_to(word: &str, catalog: &Catalog, search: &mut Search) -> Result<(), Misunderstood> {
-    if let Some(countries) = geography::countries(word).or_else(|| geography::countries(&word.to_ascii_uppercase())) {
-        search.countries.extend(countries.into_iter().map(str::to_owned));
+    if let Some(countries) =
+        geography::countries(word).or_else(|| geography::countries(&word.to_ascii_uppercase()))
+    {
+        search
+            .countries
+            .extend(countries.into_iter().map(str::to_owned));
         return Ok(());
     }
     let pattern = Pattern(word.to_owned());
     if word.contains(':') {
-        if catalog.places.iter().any(|place| pattern.matches(&place.name.to_string())) {
+        if catalog
+            .places
+            .iter()
+            .any(|place| pattern.matches(&place.name.to_string()))
+        {
             search.places.insert(pattern);
             return Ok(());
         }
-    } else if catalog.places.iter().any(|place| pattern.matches(&place.name.cloud)) {
+    } else if catalog
+        .places
+        .iter()
+        .any(|place| pattern.matches(&place.name.cloud))
+    {
         search.clouds.insert(pattern);
         return Ok(());
     }
@@ -324,7 +408,11 @@ mod tests {
 
     #[test]
     fn the_same_question_in_many_words() {
-        let eu = geography::countries("EU").unwrap().into_iter().map(str::to_owned).collect();
+        let eu = geography::countries("EU")
+            .unwrap()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
         let wanted = Search {
             accelerator: Some(AcceleratorNeed::parse("A100-80GB:8").unwrap()),
             countries: eu,
@@ -341,12 +429,17 @@ mod tests {
         ] {
             assert_eq!(asked(text), Ok(wanted.clone()), "{text}");
         }
-        assert_eq!(said(&wanted), "at least 8 A100-80GB, in EU, under $20.00/h, on demand");
+        assert_eq!(
+            said(&wanted),
+            "at least 8 A100-80GB, in EU, under $20.00/h, on demand"
+        );
     }
 
     #[test]
     fn other_questions() {
-        let search = asked("spot at least 32 vcpus and 128 GiB memory on aws or gcp, arm64 up to $2").unwrap();
+        let search =
+            asked("spot at least 32 vcpus and 128 GiB memory on aws or gcp, arm64 up to $2")
+                .unwrap();
         let clouds = ["aws", "gcp"].map(|cloud| Pattern(cloud.to_owned()));
         let wanted = Search {
             spot: true,
@@ -359,19 +452,31 @@ mod tests {
         };
         assert_eq!(search, wanted);
         let search = asked("tpu-v3-8 at gcp:us-* on demand").unwrap();
-        assert_eq!(search.accelerator, Some(AcceleratorNeed::parse("tpu-v3-8").unwrap()));
+        assert_eq!(
+            search.accelerator,
+            Some(AcceleratorNeed::parse("tpu-v3-8").unwrap())
+        );
         assert_eq!(search.places, [Pattern("gcp:us-*".to_owned())].into());
-        assert_eq!(asked("sev-snp in DE or FR").unwrap().countries, ["DE", "FR"].map(str::to_owned).into());
+        assert_eq!(
+            asked("sev-snp in DE or FR").unwrap().countries,
+            ["DE", "FR"].map(str::to_owned).into()
+        );
         assert_eq!(asked(""), Ok(Search::default()));
     }
 
     #[test]
     fn a_word_that_is_not_understood_is_named() {
         for (text, says) in [
-            ("8x A100 80GB in the EU under $20/h please", "`please` is not understood"),
+            (
+                "8x A100 80GB in the EU under $20/h please",
+                "`please` is not understood",
+            ),
             ("8x Z9000", "`Z9000` is no accelerator"),
             ("8x", "`8x` of what?"),
-            ("A100 in Europe", "`Europe` is no country, bloc, cloud or place"),
+            (
+                "A100 in Europe",
+                "`Europe` is no country, bloc, cloud or place",
+            ),
             ("A100 in Narnia", "`Narnia` is no country"),
             ("A100 in", "there is no place after `in`"),
             ("A100 under cheap", "`cheap` is not a price"),

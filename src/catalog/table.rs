@@ -41,8 +41,19 @@ pub struct Row<'a> {
 impl<'a> Table<'a> {
     /// Reads the header of a table; `file` is its name in messages.
     pub fn open(file: &'a str, text: &'a str, format: TableFormat) -> Result<Self, CatalogError> {
-        let TableFormat { columns: names, required, .. } = format;
-        let mut table = Table { file, rest: text, line: 0, names, at: [NOWHERE; MAX_COLUMNS], width: 0 };
+        let TableFormat {
+            columns: names,
+            required,
+            ..
+        } = format;
+        let mut table = Table {
+            file,
+            rest: text,
+            line: 0,
+            names,
+            at: [NOWHERE; MAX_COLUMNS],
+            width: 0,
+        };
         let Some((line, header)) = table.next_line() else {
             return Err(CatalogError::file(
                 file,
@@ -51,7 +62,14 @@ impl<'a> Table<'a> {
             ));
         };
         let header = header.strip_prefix('\u{feff}').unwrap_or(header);
-        let mut row = Row { file, line, text: header, names, cells: [""; MAX_COLUMNS], at: [0; MAX_COLUMNS] };
+        let mut row = Row {
+            file,
+            line,
+            text: header,
+            names,
+            cells: [""; MAX_COLUMNS],
+            at: [0; MAX_COLUMNS],
+        };
         table.width = row.split()?;
         for (place, cell) in (0_u8..).zip(&row.cells[..table.width]) {
             let known = names.iter().position(|name| name == cell);
@@ -60,7 +78,11 @@ impl<'a> Table<'a> {
                 return Err(row.fault(cell, format!("unknown column `{cell}`"), hint));
             };
             if table.at[column] != NOWHERE {
-                return Err(row.fault(cell, format!("column `{cell}` is there twice"), "keep one of them"));
+                return Err(row.fault(
+                    cell,
+                    format!("column `{cell}` is there twice"),
+                    "keep one of them",
+                ));
             }
             table.at[column] = place;
         }
@@ -92,13 +114,29 @@ impl<'a> Table<'a> {
 
     /// The next row.
     pub fn next_row(&mut self) -> Result<Option<Row<'a>>, CatalogError> {
-        let Some((line, text)) = self.next_line() else { return Ok(None) };
-        let mut row = Row { file: self.file, line, text, names: self.names, cells: [""; MAX_COLUMNS], at: self.at };
+        let Some((line, text)) = self.next_line() else {
+            return Ok(None);
+        };
+        let mut row = Row {
+            file: self.file,
+            line,
+            text,
+            names: self.names,
+            cells: [""; MAX_COLUMNS],
+            at: self.at,
+        };
         let width = row.split()?;
         if width != self.width {
             let cells = if width == 1 { "cell" } else { "cells" };
-            let message = format!("this row has {width} {cells}, the header has {}", self.width);
-            return Err(row.fault("", message, "write one cell per column; quote a cell that has a comma in it"));
+            let message = format!(
+                "this row has {width} {cells}, the header has {}",
+                self.width
+            );
+            return Err(row.fault(
+                "",
+                message,
+                "write one cell per column; quote a cell that has a comma in it",
+            ));
         }
         Ok(Some(row))
     }
@@ -112,13 +150,24 @@ fn cut(text: &str, mark: u8) -> Option<(&str, &str)> {
 }
 
 fn trimmed(cell: &str) -> &str {
-    if cell.starts_with(' ') || cell.ends_with(' ') { cell.trim_matches(' ') } else { cell }
+    if cell.starts_with(' ') || cell.ends_with(' ') {
+        cell.trim_matches(' ')
+    } else {
+        cell
+    }
 }
 
 /// The cells of a line that is known to be well written.
 pub fn cells(line: &str) -> Vec<&str> {
     let line = line.trim_end_matches('\r');
-    let mut row = Row { file: "", line: 0, text: line, names: &[], cells: [""; MAX_COLUMNS], at: [0; MAX_COLUMNS] };
+    let mut row = Row {
+        file: "",
+        line: 0,
+        text: line,
+        names: &[],
+        cells: [""; MAX_COLUMNS],
+        at: [0; MAX_COLUMNS],
+    };
     let count = row.split().unwrap_or(0);
     row.cells[..count].to_vec()
 }
@@ -139,7 +188,11 @@ impl<'a> Row<'a> {
         let mut count = 0;
         loop {
             if count == MAX_COLUMNS {
-                return Err(self.fault(rest, format!("more than {MAX_COLUMNS} columns"), "remove the others"));
+                return Err(self.fault(
+                    rest,
+                    format!("more than {MAX_COLUMNS} columns"),
+                    "remove the others",
+                ));
             }
             let after;
             if let Some(quoted) = rest.strip_prefix('"') {
@@ -160,7 +213,8 @@ impl<'a> Row<'a> {
                     }
                 };
             } else {
-                let (cell, next) = cut(rest, b',').map_or((rest, None), |(cell, next)| (cell, Some(next)));
+                let (cell, next) =
+                    cut(rest, b',').map_or((rest, None), |(cell, next)| (cell, Some(next)));
                 self.cells[count] = trimmed(cell);
                 after = next;
             }
@@ -174,24 +228,45 @@ impl<'a> Row<'a> {
 
     /// The text of a cell; empty if the file has no such column.
     pub fn cell(&self, column: usize) -> &'a str {
-        self.cells.get(usize::from(self.at[column])).copied().unwrap_or("")
+        self.cells
+            .get(usize::from(self.at[column]))
+            .copied()
+            .unwrap_or("")
     }
 
     /// A fault of one cell.
-    pub fn error(&self, column: usize, message: impl Into<String>, hint: impl Into<String>) -> CatalogError {
+    pub fn error(
+        &self,
+        column: usize,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> CatalogError {
         let name = self.names.get(column).copied().unwrap_or("");
-        self.fault(self.cell(column), format!("{name}: {}", message.into()), hint)
+        self.fault(
+            self.cell(column),
+            format!("{name}: {}", message.into()),
+            hint,
+        )
     }
 
     /// A fault at a part of the line.
-    fn fault(&self, part: &str, message: impl Into<String>, hint: impl Into<String>) -> CatalogError {
+    fn fault(
+        &self,
+        part: &str,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> CatalogError {
         // Cells are slices of the line, so the distance of their starts is the offset.
         let offset = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
-        let before = offset.and_then(|offset| self.text.get(..offset)).filter(|_| !part.is_empty());
+        let before = offset
+            .and_then(|offset| self.text.get(..offset))
+            .filter(|_| !part.is_empty());
         CatalogError {
             file: self.file.to_owned(),
             line: self.line,
-            column: before.map_or(0, |before| u32::try_from(before.chars().count() + 1).unwrap_or(0)),
+            column: before.map_or(0, |before| {
+                u32::try_from(before.chars().count() + 1).unwrap_or(0)
+            }),
             text: self.text.to_owned(),
             message: message.into(),
             hint: hint.into(),
@@ -216,8 +291,16 @@ impl<'a> Row<'a> {
             return Ok(value);
         }
         scaled(cell, i128::from(per_unit)).map_err(|UnitError(message)| {
-            let message = if cell.is_empty() { "the cell is empty".to_owned() } else { message };
-            self.error(column, message, format!("write a plain decimal like `{example}`"))
+            let message = if cell.is_empty() {
+                "the cell is empty".to_owned()
+            } else {
+                message
+            };
+            self.error(
+                column,
+                message,
+                format!("write a plain decimal like `{example}`"),
+            )
         })
     }
 }
@@ -229,9 +312,23 @@ fn nano(text: &str) -> Option<i64> {
         return None;
     }
     let digits = |text: &str| {
-        text.bytes().try_fold(0_i64, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
+        text.bytes().try_fold(0_i64, |value, byte| {
+            byte.is_ascii_digit()
+                .then(|| value * 10 + i64::from(byte - b'0'))
+        })
     };
-    const SCALE: [i64; 10] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+    const SCALE: [i64; 10] = [
+        1_000_000_000,
+        100_000_000,
+        10_000_000,
+        1_000_000,
+        100_000,
+        10_000,
+        1_000,
+        100,
+        10,
+        1,
+    ];
     Some(digits(whole)? * 1_000_000_000 + digits(fraction)? * SCALE[fraction.len()])
 }
 
@@ -239,7 +336,11 @@ fn nano(text: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
-    const FORMAT: TableFormat = TableFormat { file: "t.csv", columns: &["name", "price", "note"], required: 1 };
+    const FORMAT: TableFormat = TableFormat {
+        file: "t.csv",
+        columns: &["name", "price", "note"],
+        required: 1,
+    };
 
     #[test]
     fn columns_are_found_by_name_and_cells_may_be_quoted() {
@@ -247,7 +348,10 @@ mod tests {
         let mut table = Table::open("t.csv", text, FORMAT).unwrap();
         assert!(table.has(2) && !table.has(1));
         let row = table.next_row().unwrap().unwrap();
-        assert_eq!((row.line, row.cell(0), row.cell(1), row.cell(2)), (3, "a", "", "x, y"));
+        assert_eq!(
+            (row.line, row.cell(0), row.cell(1), row.cell(2)),
+            (3, "a", "", "x, y")
+        );
         let row = table.next_row().unwrap().unwrap();
         assert_eq!((row.line, row.cell(0), row.cell(2)), (5, "b", ""));
         assert!(table.next_row().unwrap().is_none());
@@ -256,9 +360,23 @@ mod tests {
     #[test]
     fn short_decimals_read_the_same_both_ways() {
         for text in ["0", "1", "0.0875", "12.24", "999999999.999999999", "00.10"] {
-            assert_eq!(nano(text).unwrap(), scaled(text, 1_000_000_000).unwrap(), "{text}");
+            assert_eq!(
+                nano(text).unwrap(),
+                scaled(text, 1_000_000_000).unwrap(),
+                "{text}"
+            );
         }
-        for text in ["", ".", "1.", "-1", "1e3", "NaN", "1.0000000005", "+1", "0x1"] {
+        for text in [
+            "",
+            ".",
+            "1.",
+            "-1",
+            "1e3",
+            "NaN",
+            "1.0000000005",
+            "+1",
+            "0x1",
+        ] {
             assert_eq!(nano(text), None, "{text}");
         }
     }

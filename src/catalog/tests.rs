@@ -1,7 +1,9 @@
 //! Loading catalogs: the fixture of the BERT job, the shipped one, and broken ones.
 
 use super::*;
-use crate::model::{Bytes, DataRate, Gigabyte, Millis, Money, Pattern, PlaceName, Purchase, Rate, Tee};
+use crate::model::{
+    Bytes, DataRate, Gigabyte, Millis, Money, Pattern, PlaceName, Purchase, Rate, Tee,
+};
 use std::path::Path;
 
 fn bert() -> Catalog {
@@ -20,7 +22,11 @@ fn the_bert_fixture_has_its_five_offers() {
         .iter()
         .map(|offer| {
             assert_eq!(offer.purchase, Purchase::OnDemand);
-            (catalog.place(offer).name.to_string(), catalog.machine(offer).instance_type.as_str(), offer.rate)
+            (
+                catalog.place(offer).name.to_string(),
+                catalog.machine(offer).instance_type.as_str(),
+                offer.rate,
+            )
         })
         .collect();
     let expected = [
@@ -42,15 +48,37 @@ fn the_bert_fixture_has_its_five_offers() {
 #[test]
 fn the_network_of_the_bert_fixture() {
     let catalog = bert();
-    let (azure, gcp) = (id(&catalog, "azure:eastus"), id(&catalog, "gcp:us-central1"));
+    let (azure, gcp) = (
+        id(&catalog, "azure:eastus"),
+        id(&catalog, "gcp:us-central1"),
+    );
     let here = catalog.place_id(&PlaceName::here()).unwrap();
     let gigabyte = Bytes(1_000_000_000);
     let egress = catalog.network.egress(azure, gcp, gigabyte).unwrap();
-    assert_eq!((egress.cost, egress.last_rate), (Money(87_500), DataRate(87_500_000)));
-    assert_eq!(catalog.network.egress(gcp, azure, Bytes(100_000_000)).unwrap().cost, Money(12_000));
-    assert_eq!(catalog.network.egress(here, gcp, gigabyte).unwrap().cost, Money(0));
-    assert_eq!(catalog.network.egress(gcp, here, gigabyte).unwrap().cost, Money(120_000));
-    assert_eq!(catalog.network.egress(gcp, gcp, gigabyte).unwrap().cost, Money(0));
+    assert_eq!(
+        (egress.cost, egress.last_rate),
+        (Money(87_500), DataRate(87_500_000))
+    );
+    assert_eq!(
+        catalog
+            .network
+            .egress(gcp, azure, Bytes(100_000_000))
+            .unwrap()
+            .cost,
+        Money(12_000)
+    );
+    assert_eq!(
+        catalog.network.egress(here, gcp, gigabyte).unwrap().cost,
+        Money(0)
+    );
+    assert_eq!(
+        catalog.network.egress(gcp, here, gigabyte).unwrap().cost,
+        Money(120_000)
+    );
+    assert_eq!(
+        catalog.network.egress(gcp, gcp, gigabyte).unwrap().cost,
+        Money(0)
+    );
     assert_eq!(catalog.network.bandwidth(azure, gcp).0, 81_500_000);
 }
 
@@ -66,7 +94,11 @@ fn rates(catalog: &Catalog, place: &str, instance_type: &str) -> Vec<(Purchase, 
         ..query::Filter::default()
     };
     let found = [false, true].map(|spot| query::find(catalog, &filter(spot)));
-    found.iter().flatten().map(|offer| (offer.purchase, offer.rate.to_string())).collect()
+    found
+        .iter()
+        .flatten()
+        .map(|offer| (offer.purchase, offer.rate.to_string()))
+        .collect()
 }
 
 #[test]
@@ -80,15 +112,30 @@ fn the_shipped_catalog_has_the_real_offers_of_the_bert_job() {
         ("aws:us-east-1", "inf1.xlarge", "$0.228"),
     ];
     for (place, machine, rate) in expected {
-        assert_eq!(on_demand(place, machine), (Purchase::OnDemand, rate.to_owned()), "{machine}");
+        assert_eq!(
+            on_demand(place, machine),
+            (Purchase::OnDemand, rate.to_owned()),
+            "{machine}"
+        );
     }
-    let sgx = catalog.offers.iter().find(|offer| catalog.machine(offer).instance_type == "Standard_DC8s_v3").unwrap();
+    let sgx = catalog
+        .offers
+        .iter()
+        .find(|offer| catalog.machine(offer).instance_type == "Standard_DC8s_v3")
+        .unwrap();
     assert!(sgx.tee.has(Tee::Sgx));
     // Sums of a host and its accelerators.
     assert_eq!(on_demand("gcp:us-central1", "a2-highgpu-1g").1, "$3.673385");
     assert_eq!(on_demand("gcp:us-central1", "T4+n1-standard-8").1, "$0.73");
-    let tpu = catalog.machines.iter().find(|machine| machine.instance_type == "tpu-v3-8").unwrap();
-    assert_eq!((tpu.vcpu_thousandths, tpu.accelerator.clone()), (96_000, Some(("tpu-v3-8".to_owned(), 1000))));
+    let tpu = catalog
+        .machines
+        .iter()
+        .find(|machine| machine.instance_type == "tpu-v3-8")
+        .unwrap();
+    assert_eq!(
+        (tpu.vcpu_thousandths, tpu.accelerator.clone()),
+        (96_000, Some(("tpu-v3-8".to_owned(), 1000)))
+    );
 }
 
 #[test]
@@ -105,28 +152,56 @@ fn the_shipped_catalog_has_all_clouds_and_only_believable_prices() {
         places.dedup();
         places.len()
     };
-    assert_eq!((regions("aws"), regions("azure"), regions("gcp")), (34, 54, 43));
-    assert!(counts["aws"].on_demand > 13_000 && counts["azure"].on_demand > 31_000 && counts["gcp"].on_demand > 7_500);
-    for cloud in ["cudo", "do", "fluidstack", "ibm", "lambda", "oci", "ovh", "paperspace", "runpod", "scaleway", "scp"]
-    {
+    assert_eq!(
+        (regions("aws"), regions("azure"), regions("gcp")),
+        (34, 54, 43)
+    );
+    assert!(
+        counts["aws"].on_demand > 13_000
+            && counts["azure"].on_demand > 31_000
+            && counts["gcp"].on_demand > 7_500
+    );
+    for cloud in [
+        "cudo",
+        "do",
+        "fluidstack",
+        "ibm",
+        "lambda",
+        "oci",
+        "ovh",
+        "paperspace",
+        "runpod",
+        "scaleway",
+        "scp",
+    ] {
         assert!(counts[cloud].on_demand > 0, "{cloud}");
     }
     let mut last: Option<&crate::model::Offer> = None;
     for offer in &catalog.offers {
         assert!(offer.rate > Rate(0));
-        if let Some(last) = last.filter(|last| (last.place, last.machine) == (offer.place, offer.machine)) {
+        if let Some(last) =
+            last.filter(|last| (last.place, last.machine) == (offer.place, offer.machine))
+        {
             assert!(last.purchase < offer.purchase && offer.rate <= last.rate);
         }
         last = Some(offer);
     }
-    let mut machines = catalog.machines.iter().filter(|machine| machine.service.is_none());
+    let mut machines = catalog
+        .machines
+        .iter()
+        .filter(|machine| machine.service.is_none());
     assert!(machines.all(|machine| machine.memory.0 > 0 && machine.vcpu_thousandths > 0));
 }
 
 #[test]
 fn geography_is_not_what_names_suggest() {
     let catalog = shipped();
-    let country = |name: &str| catalog.places[id(&catalog, name) as usize].country.clone().unwrap();
+    let country = |name: &str| {
+        catalog.places[id(&catalog, name) as usize]
+            .country
+            .clone()
+            .unwrap()
+    };
     for (place, expected) in [
         ("aws:eu-west-2", "GB"),
         ("gcp:europe-west2", "GB"),
@@ -142,15 +217,31 @@ fn geography_is_not_what_names_suggest() {
 #[test]
 fn partitions_are_shipped_and_closed() {
     let catalog = shipped();
-    let offers = |name: &str| catalog.offers.iter().filter(|offer| offer.place == id(&catalog, name)).count();
-    let closed = |name: &str| catalog.places[id(&catalog, name) as usize].partition().to_owned();
+    let offers = |name: &str| {
+        catalog
+            .offers
+            .iter()
+            .filter(|offer| offer.place == id(&catalog, name))
+            .count()
+    };
+    let closed = |name: &str| {
+        catalog.places[id(&catalog, name) as usize]
+            .partition()
+            .to_owned()
+    };
     for (place, at_least) in [("aws:us-gov-east-1", 400), ("aws:us-gov-west-1", 600)] {
         assert_eq!(closed(place), "us-gov");
         assert!(offers(place) > at_least, "{place}: {}", offers(place));
     }
     // Its price list is in yuan.
-    assert_eq!((closed("aws:cn-north-1").as_str(), offers("aws:cn-north-1")), ("cn-operated", 0));
-    assert_eq!((closed("aws:us-east-1"), closed("aws:eusc-de-east-1")), (String::new(), String::new()));
+    assert_eq!(
+        (closed("aws:cn-north-1").as_str(), offers("aws:cn-north-1")),
+        ("cn-operated", 0)
+    );
+    assert_eq!(
+        (closed("aws:us-east-1"), closed("aws:eusc-de-east-1")),
+        (String::new(), String::new())
+    );
 }
 
 #[test]
@@ -158,36 +249,98 @@ fn egress_of_the_shipped_catalog() {
     let catalog = shipped();
     let cost = |from: &str, to: &str, gigabytes: u64| {
         let cloud = from.split(':').next().unwrap();
-        let gigabyte = catalog.terms.get(cloud).map_or(Gigabyte::DECIMAL, |terms| terms.gigabyte);
+        let gigabyte = catalog
+            .terms
+            .get(cloud)
+            .map_or(Gigabyte::DECIMAL, |terms| terms.gigabyte);
         let bytes = gigabyte.scaled(Bytes(gigabytes * 1_000_000_000));
-        let egress = catalog.network.egress(id(&catalog, from), id(&catalog, to), bytes);
+        let egress = catalog
+            .network
+            .egress(id(&catalog, from), id(&catalog, to), bytes);
         egress.map(|egress| egress.cost.to_string())
     };
     let usd = |text: &str| Some(text.to_owned());
-    assert_eq!(cost("aws:us-east-1", "gcp:us-central1", 10_240), usd("$921.60"));
-    assert_eq!(cost("aws:us-east-1", "gcp:us-central1", 10_241), usd("$921.68"));
+    assert_eq!(
+        cost("aws:us-east-1", "gcp:us-central1", 10_240),
+        usd("$921.60")
+    );
+    assert_eq!(
+        cost("aws:us-east-1", "gcp:us-central1", 10_241),
+        usd("$921.68")
+    );
     assert_eq!(cost("aws:us-east-1", "aws:us-east-2", 1_000), usd("$10.00"));
     assert_eq!(cost("aws:us-east-1", "aws:eu-west-1", 1_000), usd("$20.00"));
-    assert_eq!(cost("aws:af-south-1", "aws:eu-west-1", 1_000), usd("$147.00"));
-    assert_eq!(cost("azure:eastus", "gcp:us-central1", 1_000), usd("$87.00"));
-    assert_eq!(cost("azure:francecentral", "azure:westeurope", 1_000), usd("$20.00"));
-    assert_eq!(cost("azure:eastus", "azure:westeurope", 1_000), usd("$50.00"));
-    assert_eq!(cost("gcp:us-central1", "aws:us-east-1", 1_000), usd("$120.00"));
-    assert_eq!(cost("gcp:us-central1", "aws:ap-southeast-2", 1_000), usd("$190.00"));
-    assert_eq!(cost("gcp:us-central1", "gcp:us-east1", 1_000), usd("$20.00"));
-    assert_eq!(cost("gcp:us-central1", "gcp:us-central1", 1_000), usd("$0.00"));
+    assert_eq!(
+        cost("aws:af-south-1", "aws:eu-west-1", 1_000),
+        usd("$147.00")
+    );
+    assert_eq!(
+        cost("azure:eastus", "gcp:us-central1", 1_000),
+        usd("$87.00")
+    );
+    assert_eq!(
+        cost("azure:francecentral", "azure:westeurope", 1_000),
+        usd("$20.00")
+    );
+    assert_eq!(
+        cost("azure:eastus", "azure:westeurope", 1_000),
+        usd("$50.00")
+    );
+    assert_eq!(
+        cost("gcp:us-central1", "aws:us-east-1", 1_000),
+        usd("$120.00")
+    );
+    assert_eq!(
+        cost("gcp:us-central1", "aws:ap-southeast-2", 1_000),
+        usd("$190.00")
+    );
+    assert_eq!(
+        cost("gcp:us-central1", "gcp:us-east1", 1_000),
+        usd("$20.00")
+    );
+    assert_eq!(
+        cost("gcp:us-central1", "gcp:us-central1", 1_000),
+        usd("$0.00")
+    );
     // Between partitions: a listed price, else that to the internet.
-    assert_eq!(cost("aws:us-gov-east-1", "aws:us-east-1", 1_000), usd("$30.00"));
-    assert_eq!(cost("aws:us-gov-east-1", "gcp:us-central1", 1_000), usd("$155.00"));
-    assert_eq!(cost("azure:eastus", "azure:usgovvirginia", 1_000), usd("$87.00"));
-    assert_eq!(cost("aws:us-east-1", "aws:cn-north-1", 1_000), usd("$90.00"));
+    assert_eq!(
+        cost("aws:us-gov-east-1", "aws:us-east-1", 1_000),
+        usd("$30.00")
+    );
+    assert_eq!(
+        cost("aws:us-gov-east-1", "gcp:us-central1", 1_000),
+        usd("$155.00")
+    );
+    assert_eq!(
+        cost("azure:eastus", "azure:usgovvirginia", 1_000),
+        usd("$87.00")
+    );
+    assert_eq!(
+        cost("aws:us-east-1", "aws:cn-north-1", 1_000),
+        usd("$90.00")
+    );
     assert_eq!(cost("aws:cn-north-1", "aws:us-east-1", 1), None);
-    assert_eq!(cost("lambda:us-east-1", "aws:us-east-1", 1_000), usd("$0.00"));
-    assert_eq!(cost("oci:eu-frankfurt-1", "aws:us-east-1", 1_000), usd("$8.50"));
+    assert_eq!(
+        cost("lambda:us-east-1", "aws:us-east-1", 1_000),
+        usd("$0.00")
+    );
+    assert_eq!(
+        cost("oci:eu-frankfurt-1", "aws:us-east-1", 1_000),
+        usd("$8.50")
+    );
     assert_eq!(cost("gcp:us-central1", "local:here", 1_000), usd("$120.00"));
     assert_eq!(cost("local:here", "gcp:us-central1", 1_000), usd("$0.00"));
-    assert_eq!(cost("scp:KOREA-EAST-1-SCP-B001", "aws:us-east-1", 1), None, "unknown is not free");
-    let speed = |from, to| catalog.network.bandwidth(id(&catalog, from), id(&catalog, to)).0;
+    assert_eq!(
+        cost("scp:KOREA-EAST-1-SCP-B001", "aws:us-east-1", 1),
+        None,
+        "unknown is not free"
+    );
+    let speed = |from, to| {
+        catalog
+            .network
+            .bandwidth(id(&catalog, from), id(&catalog, to))
+            .0
+    };
     assert_eq!(speed("aws:us-east-2", "azure:eastus"), 4_967_300_000);
     assert_eq!(speed("aws:us-east-2", "lambda:us-east-1"), 1_000_000_000);
 }
@@ -195,22 +348,48 @@ fn egress_of_the_shipped_catalog() {
 #[test]
 fn terms_interruptions_and_round_trips_of_the_shipped_catalog() {
     let catalog = shipped();
-    let offered: std::collections::BTreeSet<&str> =
-        catalog.offers.iter().map(|offer| catalog.place(offer).name.cloud.as_str()).collect();
+    let offered: std::collections::BTreeSet<&str> = catalog
+        .offers
+        .iter()
+        .map(|offer| catalog.place(offer).name.cloud.as_str())
+        .collect();
     // Every cloud that can be rented from says how it bills and boots, and so do those that can
     // be once their prices are fetched.
-    assert!(offered.iter().all(|&cloud| catalog.terms.contains_key(cloud)), "{offered:?}");
-    let more: Vec<&str> = catalog.terms.keys().map(String::as_str).filter(|cloud| !offered.contains(cloud)).collect();
+    assert!(
+        offered
+            .iter()
+            .all(|&cloud| catalog.terms.contains_key(cloud)),
+        "{offered:?}"
+    );
+    let more: Vec<&str> = catalog
+        .terms
+        .keys()
+        .map(String::as_str)
+        .filter(|cloud| !offered.contains(cloud))
+        .collect();
     assert_eq!(more, ["hyperstack", "nebius", "verda"]);
     for (cloud, terms) in &catalog.terms {
-        assert!(terms.increment.0 >= 1000 && terms.boot.0 >= 60_000 && terms.storage > DataRate(0), "{cloud}");
+        assert!(
+            terms.increment.0 >= 1000 && terms.boot.0 >= 60_000 && terms.storage > DataRate(0),
+            "{cloud}"
+        );
     }
     let aws = &catalog.terms["aws"];
-    assert_eq!((aws.increment, aws.minimum, aws.free_egress), (Millis(1000), Millis(60_000), Bytes(100 << 30)));
+    assert_eq!(
+        (aws.increment, aws.minimum, aws.free_egress),
+        (Millis(1000), Millis(60_000), Bytes(100 << 30))
+    );
     // The feed of 2025-07-28 has band 4 for m6i.2xlarge in us-east-1, band 1 for c5d.9xlarge.
     let share = |place: &str, machine: &str| {
-        let index = catalog.machines.iter().position(|row| row.cloud == "aws" && row.instance_type == machine).unwrap();
-        catalog.interruptions.get(&(id(&catalog, place), u32::try_from(index).unwrap())).copied()
+        let index = catalog
+            .machines
+            .iter()
+            .position(|row| row.cloud == "aws" && row.instance_type == machine)
+            .unwrap();
+        catalog
+            .interruptions
+            .get(&(id(&catalog, place), u32::try_from(index).unwrap()))
+            .copied()
     };
     assert_eq!(share("aws:us-east-1", "m6i.2xlarge"), Some(300_000));
     assert_eq!(share("aws:us-east-1", "c5d.9xlarge"), Some(100_000));
@@ -222,10 +401,19 @@ fn terms_interruptions_and_round_trips_of_the_shipped_catalog() {
         .map(|offer| (offer.place, offer.machine))
         .collect();
     assert!(catalog.interruptions.keys().all(|pair| spot.contains(pair)));
-    let trip = |a: &str, b: &str| catalog.round_trips.get(&(id(&catalog, a), id(&catalog, b))).copied();
+    let trip = |a: &str, b: &str| {
+        catalog
+            .round_trips
+            .get(&(id(&catalog, a), id(&catalog, b)))
+            .copied()
+    };
     assert_eq!(trip("aws:af-south-1", "aws:ap-east-1"), Some(Millis(249)));
     assert_eq!(trip("aws:eu-west-1", "azure:northeurope"), Some(Millis(2)));
-    assert_eq!(trip("azure:northeurope", "aws:eu-west-1"), None, "one row is enough");
+    assert_eq!(
+        trip("azure:northeurope", "aws:eu-west-1"),
+        None,
+        "one row is enough"
+    );
 }
 
 #[test]
@@ -240,7 +428,11 @@ fn every_cloud_of_size_can_move_data_out_of_its_places() {
         .map(|place| catalog.places[place as usize].name.to_string())
         .collect();
     silent.dedup();
-    silent.retain(|name| !["oci:", "scp:", "ovh:", "scaleway:"].iter().any(|cloud| name.starts_with(cloud)));
+    silent.retain(|name| {
+        !["oci:", "scp:", "ovh:", "scaleway:"]
+            .iter()
+            .any(|cloud| name.starts_with(cloud))
+    });
     assert_eq!(silent, ["ibm:br-sao", "ibm:ca-tor", "ibm:jp-osa"]);
 }
 
@@ -295,15 +487,27 @@ fn find_sorts_by_price_and_filters() {
     assert!(offers.len() >= 2 && offers.is_sorted_by_key(|offer| offer.rate));
     for offer in offers {
         let (board, count) = catalog.machine(offer).accelerator.as_ref().unwrap();
-        assert!(catalog.is_accelerator(board, "A100-80GB") && *count == 8000, "{board}");
+        assert!(
+            catalog.is_accelerator(board, "A100-80GB") && *count == 8000,
+            "{board}"
+        );
         assert!(["DE", "NL"].contains(&catalog.place(offer).country.as_deref().unwrap()));
     }
-    assert!(matches!(query::look_up(&catalog, "aws:eu-west-1"), Some(query::Entry::Place(_))));
-    assert!(matches!(query::look_up(&catalog, "A6000"), Some(query::Entry::Accelerator("RTXA6000", _))));
+    assert!(matches!(
+        query::look_up(&catalog, "aws:eu-west-1"),
+        Some(query::Entry::Place(_))
+    ));
+    assert!(matches!(
+        query::look_up(&catalog, "A6000"),
+        Some(query::Entry::Accelerator("RTXA6000", _))
+    ));
     assert!(
         matches!(query::look_up(&catalog, "m5.large"), Some(query::Entry::Machines(machines)) if machines.len() == 1)
     );
-    assert_eq!(query::nearest(&catalog, "aws:eu-wst-1").unwrap(), "aws:eu-west-1");
+    assert_eq!(
+        query::nearest(&catalog, "aws:eu-wst-1").unwrap(),
+        "aws:eu-west-1"
+    );
 }
 
 #[test]
@@ -317,9 +521,15 @@ fn all_names_of_the_shipped_catalog_round_trip() {
         assert!(seen.insert(text.clone()), "{text} names two offers");
     }
     assert_eq!(seen.len(), catalog.offers.len());
-    assert!(seen.len() > 30_000 && seen.contains("sky:azure:westeurope:service/spark@3.4/synapse-small"));
+    assert!(
+        seen.len() > 30_000
+            && seen.contains("sky:azure:westeurope:service/spark@3.4/synapse-small")
+    );
     // Names lead back to their offers.
     for offer in catalog.offers.iter().step_by(997) {
-        assert_eq!(query::named(&catalog, &query::name(&catalog, offer)), Some(offer));
+        assert_eq!(
+            query::named(&catalog, &query::name(&catalog, offer)),
+            Some(offer)
+        );
     }
 }

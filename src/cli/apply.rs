@@ -7,7 +7,9 @@ use super::signals::Signals;
 use super::state::{PlaceArgs, StateArgs, failure, open_locked};
 use super::{Exit, Failure, Terminal};
 use crate::execution::apply::staging::CHUNK_MIB;
-use crate::execution::apply::{self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure};
+use crate::execution::apply::{
+    self, Checked, Interrupt, Observer, Outcome, Settings, StageOutcome, check::OnFailure,
+};
 use crate::execution::state::Store;
 use crate::execution::storage::Staging;
 use crate::model::{Bytes, Money};
@@ -92,7 +94,12 @@ pub struct ApplyArgs {
 /// of a plan that was made on the way.
 ///
 /// A rehearsal has a state of its own, unless its place is named.
-pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Terminal) -> Result<Applied, Failure> {
+pub fn run_plan(
+    plan: &Plan,
+    plan_folder: &Path,
+    args: &ApplyArgs,
+    terminal: &Terminal,
+) -> Result<Applied, Failure> {
     let args = &at_its_place(plan, args)?;
     if args.json {
         let stream = Arc::new(Stream::begin(terminal));
@@ -105,7 +112,9 @@ pub fn run_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, terminal: &Te
             }
             Err(failure) => stream.failed(failure, "apply"),
         }
-        return result.map(|ended| ended.applied(args)).map_err(Failure::told);
+        return result
+            .map(|ended| ended.applied(args))
+            .map_err(Failure::told);
     }
     let text = Arc::new(Text::new(terminal, !args.no_logs));
     let result = execute(plan, plan_folder, args, text.clone());
@@ -156,7 +165,11 @@ impl Ended {
             _ => None,
         };
         let used_up = outcome.is_some_and(|outcome| outcome.stages.values().any(used_up));
-        Applied { exit: self.exit(), place: args.state.place.clone(), used_up }
+        Applied {
+            exit: self.exit(),
+            place: args.state.place.clone(),
+            used_up,
+        }
     }
 
     fn exit(&self) -> Exit {
@@ -174,13 +187,24 @@ pub fn exit(outcome: &Outcome) -> Exit {
     match outcome.interrupted {
         _ if done == outcome.stages.len() => Exit::Success,
         Some(interrupt) => exit_of(interrupt),
-        None if outcome.stages.values().any(|one| matches!(one, StageOutcome::Denied { .. })) => Exit::Denied,
+        None if outcome
+            .stages
+            .values()
+            .any(|one| matches!(one, StageOutcome::Denied { .. })) =>
+        {
+            Exit::Denied
+        }
         None if done > 0 => Exit::Partial,
         None => Exit::Error,
     }
 }
 
-fn execute(plan: &Plan, plan_folder: &Path, args: &ApplyArgs, observer: Arc<dyn Observer>) -> Result<Ended, Failure> {
+fn execute(
+    plan: &Plan,
+    plan_folder: &Path,
+    args: &ApplyArgs,
+    observer: Arc<dyn Observer>,
+) -> Result<Ended, Failure> {
     let runtime = super::runtime::runtime()?;
     let result = runtime.block_on(execute_until_signalled(plan, plan_folder, args, observer));
     // Not waiting for file work that a second signal has made pointless.
@@ -195,19 +219,31 @@ async fn execute_until_signalled(
     observer: Arc<dyn Observer>,
 ) -> Result<Ended, Failure> {
     let mut signals = Signals::listen()?;
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let store = args.state.store(&here)?;
     let folder = &store.folder;
     let settings = settings(args, &here, plan_folder);
     // First without a lock and without a folder: a plan that cannot be applied leaves no trace.
     let checked = check(plan, &settings, &store)?;
-    let unready =
-        apply::preflight::ready(plan, checked, &settings).await.map_err(|error| failure(error, &store))?.unready;
+    let unready = apply::preflight::ready(plan, checked, &settings)
+        .await
+        .map_err(|error| failure(error, &store))?
+        .unready;
     let (lock, opened) = open_locked(&store, "apply", &args.state.locking)?;
-    let checked = apply::check(plan, &settings, Some(&opened.state)).map_err(|error| failure(error, &store))?;
+    let checked = apply::check(plan, &settings, Some(&opened.state))
+        .map_err(|error| failure(error, &store))?;
     let checked = Checked { unready, ..checked };
     let (interrupt, interrupted) = watch::channel(None);
-    let mut walk = std::pin::pin!(apply::run(plan, checked, settings, folder, opened, observer, interrupted));
+    let mut walk = std::pin::pin!(apply::run(
+        plan,
+        checked,
+        settings,
+        folder,
+        opened,
+        observer,
+        interrupted
+    ));
     let ended = loop {
         tokio::select! {
             outcome = &mut walk => break outcome.map(Ended::Walked).map_err(|error| failure(error, &store))?,
@@ -228,27 +264,50 @@ async fn execute_until_signalled(
 /// Whether the plan can be applied at all; to be known before anybody is asked to approve it.
 pub fn check_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs) -> Result<(), Failure> {
     let args = &at_its_place(plan, args)?;
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    check(plan, &settings(args, &here, plan_folder), &args.state.store(&here)?).map(drop)
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    check(
+        plan,
+        &settings(args, &here, plan_folder),
+        &args.state.store(&here)?,
+    )
+    .map(drop)
 }
 
 /// Where the state of an apply of a plan is: where it is named; else a rehearsal has one of its own.
 pub fn place_of(plan: &Plan, args: &ApplyArgs) -> Result<PlaceArgs, Failure> {
     let place = &args.state.place;
     let rehearsal = apply::check::rehearsal(plan, args.provider.as_deref(), args.stand_ins);
-    let Some(provider) = rehearsal.filter(|_| !place.is_named()) else { return Ok(place.clone()) };
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let Some(provider) = rehearsal.filter(|_| !place.is_named()) else {
+        return Ok(place.clone());
+    };
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     // An earlier sky kept rehearsals in the folder's own state: one that was begun there goes on there.
     let held = place.store(&here)?.read().ok().flatten();
-    let tried = held.iter().flat_map(|state| state.stages.values()).filter(|record| record.attempt > 0);
+    let tried = held
+        .iter()
+        .flat_map(|state| state.stages.values())
+        .filter(|record| record.attempt > 0);
     let mut tried = tried.peekable();
-    let begun_there = tried.peek().is_some() && tried.all(|record| record.rehearsed_with() == Some(provider));
-    Ok(if begun_there { place.clone() } else { place.of_rehearsal(provider) })
+    let begun_there =
+        tried.peek().is_some() && tried.all(|record| record.rehearsed_with() == Some(provider));
+    Ok(if begun_there {
+        place.clone()
+    } else {
+        place.of_rehearsal(provider)
+    })
 }
 
 fn at_its_place(plan: &Plan, args: &ApplyArgs) -> Result<ApplyArgs, Failure> {
     let place = place_of(plan, args)?;
-    Ok(ApplyArgs { state: StateArgs { place, ..args.state.clone() }, ..args.clone() })
+    Ok(ApplyArgs {
+        state: StateArgs {
+            place,
+            ..args.state.clone()
+        },
+        ..args.clone()
+    })
 }
 
 fn check(plan: &Plan, settings: &Settings, store: &Store) -> Result<Checked, Failure> {
@@ -265,12 +324,19 @@ fn settings(args: &ApplyArgs, here: &Path, plan_folder: &Path) -> Settings {
         data: args.data.iter().cloned().collect(),
         stand_ins: args.stand_ins,
         parallelism: args.parallelism,
-        on_failure: if args.fail_fast { OnFailure::StartNothing } else { OnFailure::GoOn },
+        on_failure: if args.fail_fast {
+            OnFailure::StartNothing
+        } else {
+            OnFailure::GoOn
+        },
         grace: args.grace,
         log_limit: args.log_limit,
         budget: args.budget,
         access: args.state.access(here),
-        staging: args.staging.clone().unwrap_or_else(|| Staging::usual(args.provider.as_deref())),
+        staging: args
+            .staging
+            .clone()
+            .unwrap_or_else(|| Staging::usual(args.provider.as_deref())),
         chunk_bytes: args.staging_chunk << 20,
         keep_buckets: args.keep_buckets,
         output_limit: args.output_limit,
@@ -286,7 +352,10 @@ pub(super) fn exit_of(interrupt: Interrupt) -> Exit {
 }
 
 fn left_words(interrupt: Interrupt) -> String {
-    format!("second {}: left at once; stages may still run, and the state knows them", interrupt.name())
+    format!(
+        "second {}: left at once; stages may still run, and the state knows them",
+        interrupt.name()
+    )
 }
 
 fn used_up(one: &StageOutcome) -> bool {
@@ -296,7 +365,11 @@ fn used_up(one: &StageOutcome) -> bool {
 /// What to do about what is left.
 fn hints(outcome: &Outcome, args: &ApplyArgs, terminal: &Terminal) {
     let place = places(args);
-    let (plan, apply, destroy) = (args.command.sky("plan"), args.command.sky("apply"), args.command.sky("destroy"));
+    let (plan, apply, destroy) = (
+        args.command.sky("plan"),
+        args.command.sky("apply"),
+        args.command.sky("destroy"),
+    );
     if outcome.stages.values().any(used_up) {
         terminal.note(&format!(
             "hint: plan the rest from here, without the offers that are unavailable: \
@@ -311,32 +384,49 @@ fn hints(outcome: &Outcome, args: &ApplyArgs, terminal: &Terminal) {
         ));
     }
     if !outcome.account.billing.is_empty() {
-        terminal.note(&format!("hint: to end what is still there: {destroy}{place}"));
+        terminal.note(&format!(
+            "hint: to end what is still there: {destroy}{place}"
+        ));
     }
 }
 
 /// How to go on or to give up: the command as it was given, and its counterpart for the same state.
 fn resume_line(args: &ApplyArgs) -> String {
     let (apply, destroy) = (args.command.again(&[]), args.command.sky("destroy"));
-    format!("to go on: {apply}; to end and delete everything: {destroy}{}", places(args))
+    format!(
+        "to go on: {apply}; to end and delete everything: {destroy}{}",
+        places(args)
+    )
 }
 
 /// The options that tell where everything is.
 fn places(args: &ApplyArgs) -> String {
-    let hosts = args.state.hosts.as_ref().map(|path| format!(" --hosts {}", shell::quoted_path(path)));
+    let hosts = args
+        .state
+        .hosts
+        .as_ref()
+        .map(|path| format!(" --hosts {}", shell::quoted_path(path)));
     format!("{}{}", args.state.place.words(), hosts.unwrap_or_default())
 }
 
 /// Whether the state in its folder holds all of the plan done.
 fn all_done(plan: &Plan, args: &ApplyArgs) -> bool {
     let here = std::env::current_dir().unwrap_or_default();
-    let state = args.state.store(&here).ok().and_then(|store| store.read().ok());
-    state.flatten().is_some_and(|state| crate::execution::state::holds(&state, plan))
+    let state = args
+        .state
+        .store(&here)
+        .ok()
+        .and_then(|store| store.read().ok());
+    state
+        .flatten()
+        .is_some_and(|state| crate::execution::state::holds(&state, plan))
 }
 
 /// Reads a size such as `200 GB`, in bytes.
 fn parse_size(text: &str) -> Result<u64, String> {
-    Bytes::parse(text).map(|bytes| bytes.0).map_err(|error| error.to_string())
+    Bytes::parse(text)
+        .map(|bytes| bytes.0)
+        .map_err(|error| error.to_string())
 }
 
 fn parse_parallelism(text: &str) -> Result<usize, String> {
@@ -354,7 +444,9 @@ fn parse_log_limit(text: &str) -> Result<u64, String> {
     match Bytes::parse(text) {
         Ok(Bytes(0)) => Err("the least is 1 B; `none` keeps all of it".to_owned()),
         // More digits than this are more than shells count with.
-        Ok(Bytes(bytes)) if bytes > 1_000_000_000_000_000 => Err("the most is 1 PB; `none` keeps all of it".to_owned()),
+        Ok(Bytes(bytes)) if bytes > 1_000_000_000_000_000 => {
+            Err("the most is 1 PB; `none` keeps all of it".to_owned())
+        }
         Ok(Bytes(bytes)) => Ok(bytes),
         Err(error) => Err(error.to_string()),
     }
@@ -366,7 +458,9 @@ fn parse_money(text: &str) -> Result<Money, String> {
 
 pub(super) fn parse_data(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
-        Some((name, path)) if !name.is_empty() && !path.is_empty() => Ok((name.to_owned(), path.into())),
+        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+            Ok((name.to_owned(), path.into()))
+        }
         _ => Err("write NAME=PATH".to_owned()),
     }
 }

@@ -4,8 +4,8 @@ use super::command_line::CommandLine;
 use super::terminal::Colour;
 use super::{Exit, Failure};
 use super::{
-    catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep, validate, verify,
-    version,
+    catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep,
+    validate, verify, version,
 };
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::collections::BTreeSet;
@@ -18,9 +18,16 @@ use std::path::PathBuf;
 /// and what to minimise (policy.toml). `sky plan` finds the cheapest or fastest way to run the
 /// job on the clouds of the catalog, egress included, and proves it. `sky apply` executes a plan.
 #[derive(Parser, Debug)]
-#[command(name = "sky", version, max_term_width = 100, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 done, 1 error, 2 changes (with --detailed-exitcode or --check), 3 no plan is \
-possible, 4 denied by policy or budget, 5 stale plan, 6 locked, 7 some stages done and some not, 130/143 interrupted.")]
+#[command(
+    name = "sky",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 error, 2 changes (with --detailed-exitcode or --check), 3 no plan is \
+possible, 4 denied by policy or budget, 5 stale plan, 6 locked, 7 some stages done and some not, 130/143 interrupted."
+)]
 pub struct Arguments {
     /// Run as if started in DIR
     #[arg(long, global = true, value_name = "DIR")]
@@ -67,13 +74,18 @@ pub enum Verb {
 impl Arguments {
     /// `--color` and `--no-color` as one.
     pub fn colour(&self) -> Colour {
-        if self.no_color { Colour::Never } else { self.color }
+        if self.no_color {
+            Colour::Never
+        } else {
+            self.color
+        }
     }
 
     /// `--chdir`.
     pub fn enter_folder(&self) -> Result<(), Failure> {
         match &self.chdir {
-            Some(folder) => std::env::set_current_dir(folder).map_err(|error| Failure::file(folder, "enter", error)),
+            Some(folder) => std::env::set_current_dir(folder)
+                .map_err(|error| Failure::file(folder, "enter", error)),
             None => Ok(()),
         }
     }
@@ -82,12 +94,21 @@ impl Arguments {
 /// Parses the words; else the text to print and how to end.
 pub fn parse(words: Vec<OsString>) -> Result<Arguments, (String, Exit)> {
     let words = double_dashes(words);
-    let parsed = Arguments::command().try_get_matches_from(&words).and_then(|matches| {
-        let json = wants_json(&matches);
-        Ok(Arguments { json, ..Arguments::from_arg_matches(&matches)? })
-    });
+    let parsed = Arguments::command()
+        .try_get_matches_from(&words)
+        .and_then(|matches| {
+            let json = wants_json(&matches);
+            Ok(Arguments {
+                json,
+                ..Arguments::from_arg_matches(&matches)?
+            })
+        });
     let mut arguments = parsed.map_err(|error| {
-        let exit = if error.use_stderr() { Exit::Error } else { Exit::Success };
+        let exit = if error.use_stderr() {
+            Exit::Error
+        } else {
+            Exit::Success
+        };
         (error.render().to_string(), exit)
     })?;
     let line = CommandLine::new(&words, arguments.chdir.as_deref());
@@ -101,8 +122,13 @@ pub fn parse(words: Vec<OsString>) -> Result<Arguments, (String, Exit)> {
 
 /// Whether the innermost verb was given `--json`.
 fn wants_json(matches: &ArgMatches) -> bool {
-    let given = matches.try_get_one::<bool>("json").is_ok_and(|given| given == Some(&true));
-    given || matches.subcommand().is_some_and(|(_, inner)| wants_json(inner))
+    let given = matches
+        .try_get_one::<bool>("json")
+        .is_ok_and(|given| given == Some(&true));
+    given
+        || matches
+            .subcommand()
+            .is_some_and(|(_, inner)| wants_json(inner))
 }
 
 impl Verb {
@@ -130,9 +156,13 @@ fn double_dashes(words: Vec<OsString>) -> Vec<OsString> {
     let mut literal = false;
     let doubled = |word: OsString| {
         literal |= word == "--";
-        let name = word.to_str().and_then(|word| word.strip_prefix('-')).and_then(|word| word.split('=').next());
-        let known =
-            name.is_some_and(|name| name.len() > 1 && (long.contains(name) || name == "help" || name == "version"));
+        let name = word
+            .to_str()
+            .and_then(|word| word.strip_prefix('-'))
+            .and_then(|word| word.split('=').next());
+        let known = name.is_some_and(|name| {
+            name.len() > 1 && (long.contains(name) || name == "help" || name == "version")
+        });
         if known && !literal {
             let mut two = OsString::from("-");
             two.push(word);
@@ -147,11 +177,17 @@ fn double_dashes(words: Vec<OsString>) -> Vec<OsString> {
 /// Replaces Rust's panic message by one that says what to do, with a log beside.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let text = panic.payload_as_str().unwrap_or("no message");
         let trace = std::backtrace::Backtrace::force_capture();
         let verb = std::env::args().nth(1).unwrap_or_default();
-        let log = format!("sky {}\nverb: {verb}\nat: {place}\n{text}\n\n{trace}\n", env!("CARGO_PKG_VERSION"));
+        let log = format!(
+            "sky {}\nverb: {verb}\nat: {place}\n{text}\n\n{trace}\n",
+            env!("CARGO_PKG_VERSION")
+        );
         let path = std::path::Path::new("sky-crash.log");
         let saved = crate::util::file::write_atomic(path, log.as_bytes());
         let terminal = super::Terminal::detect(Colour::Auto, false);
@@ -180,8 +216,13 @@ mod tests {
 
     #[test]
     fn one_dash_is_enough_for_long_options() {
-        let doubled = double_dashes(words(&["sky", "plan", "-out=x", "-o", "y", "-json", "--", "-json"]));
-        assert_eq!(doubled, words(&["sky", "plan", "--out=x", "-o", "y", "--json", "--", "-json"]));
+        let doubled = double_dashes(words(&[
+            "sky", "plan", "-out=x", "-o", "y", "-json", "--", "-json",
+        ]));
+        assert_eq!(
+            doubled,
+            words(&["sky", "plan", "--out=x", "-o", "y", "--json", "--", "-json"])
+        );
     }
 
     #[test]
@@ -189,6 +230,9 @@ mod tests {
         let (text, exit) = parse(words(&["sky", "plan", "--no-such"])).unwrap_err();
         assert_eq!(exit, Exit::Error);
         assert!(text.contains("--no-such"));
-        assert_eq!(parse(words(&["sky", "--help"])).unwrap_err().1, Exit::Success);
+        assert_eq!(
+            parse(words(&["sky", "--help"])).unwrap_err().1,
+            Exit::Success
+        );
     }
 }

@@ -58,10 +58,16 @@ impl Status {
 
     fn of(findings: &[Finding]) -> Self {
         let silent = |finding: &Finding| {
-            finding.verdict == Verdict::Unknown && matches!(finding.topic, Topic::Reach | Topic::Credentials)
+            finding.verdict == Verdict::Unknown
+                && matches!(finding.topic, Topic::Reach | Topic::Credentials)
         };
         match () {
-            () if findings.iter().any(|finding| finding.verdict == Verdict::Missing) => Status::NotReady,
+            () if findings
+                .iter()
+                .any(|finding| finding.verdict == Verdict::Missing) =>
+            {
+                Status::NotReady
+            }
             () if findings.iter().any(silent) => Status::Silent,
             () => Status::Ready,
         }
@@ -77,52 +83,94 @@ struct Seen {
 
 /// Looks at all of them side by side, and tells.
 pub fn run(args: &CheckArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let access = args.state.access(&here);
-    let plan = args.plan.as_ref().map(|path| plan_file::read(path).map_err(Failure::error)).transpose()?;
+    let plan = args
+        .plan
+        .as_ref()
+        .map(|path| plan_file::read(path).map_err(Failure::error))
+        .transpose()?;
     let needs = plan.as_ref().map(preflight::needs).unwrap_or_default();
     let names = names(args, &needs, &access)?;
     let mut seen = super::runtime::runtime()?.block_on(look(names, &needs, &access));
-    let stores = plan.as_ref().map(|plan| lacking(plan, args.staging.as_ref().unwrap_or(&Staging::Buckets)));
+    let stores = plan
+        .as_ref()
+        .map(|plan| lacking(plan, args.staging.as_ref().unwrap_or(&Staging::Buckets)));
     for (cloud, lacks) in stores.unwrap_or_default() {
         if let Some(seen) = seen.iter_mut().find(|seen| seen.name == cloud) {
             seen.findings.push(match lacks {
-                None => {
-                    Finding::there(Topic::Storage, "object store", "nothing is missing, as far as this machine knows")
-                }
-                Some(said) => {
-                    Finding { topic: Topic::Storage, about: "object store".into(), verdict: Verdict::Missing, said }
-                }
+                None => Finding::there(
+                    Topic::Storage,
+                    "object store",
+                    "nothing is missing, as far as this machine knows",
+                ),
+                Some(said) => Finding {
+                    topic: Topic::Storage,
+                    about: "object store".into(),
+                    verdict: Verdict::Missing,
+                    said,
+                },
             });
             seen.status = Status::of(&seen.findings);
         }
     }
-    terminal.out(&if args.json { json_text(&seen) } else { text(&seen, terminal) })?;
-    Ok(if all_ready(&seen) { Exit::Success } else { Exit::Error })
+    terminal.out(&if args.json {
+        json_text(&seen)
+    } else {
+        text(&seen, terminal)
+    })?;
+    Ok(if all_ready(&seen) {
+        Exit::Success
+    } else {
+        Exit::Error
+    })
 }
 
 /// The providers to look at, and whether somebody asks about each.
-fn names(args: &CheckArgs, needs: &[Need], access: &Access) -> Result<Vec<(String, bool)>, Failure> {
-    if let Some(unknown) = args.provider.iter().find(|name| !provider::NAMES.contains(&name.as_str())) {
+fn names(
+    args: &CheckArgs,
+    needs: &[Need],
+    access: &Access,
+) -> Result<Vec<(String, bool)>, Failure> {
+    if let Some(unknown) = args
+        .provider
+        .iter()
+        .find(|name| !provider::NAMES.contains(&name.as_str()))
+    {
         return Err(Failure::error(provider::unknown(unknown)));
     }
     let named: BTreeSet<&str> = args.provider.iter().map(String::as_str).collect();
     if !named.is_empty() {
-        return Ok(named.into_iter().map(|name| (name.to_owned(), true)).collect());
+        return Ok(named
+            .into_iter()
+            .map(|name| (name.to_owned(), true))
+            .collect());
     }
     let clouds: BTreeSet<&str> = needs.iter().map(|need| need.place.cloud.as_str()).collect();
     if !clouds.is_empty() {
-        return Ok(clouds.into_iter().map(|name| (name.to_owned(), true)).collect());
+        return Ok(clouds
+            .into_iter()
+            .map(|name| (name.to_owned(), true))
+            .collect());
     }
     let present = provider::present(access);
-    let all = provider::NAMES.iter().filter(|name| **name != provider::SIM || present.iter().any(|one| one == *name));
-    Ok(all.map(|name| ((*name).to_owned(), present.iter().any(|one| one == name))).collect())
+    let all = provider::NAMES
+        .iter()
+        .filter(|name| **name != provider::SIM || present.iter().any(|one| one == *name));
+    Ok(all
+        .map(|name| ((*name).to_owned(), present.iter().any(|one| one == name)))
+        .collect())
 }
 
 async fn look(names: Vec<(String, bool)>, needs: &[Need], access: &Access) -> Vec<Seen> {
     let mut looks = tokio::task::JoinSet::new();
     for (number, (name, asked)) in names.into_iter().enumerate() {
-        let needs: Vec<Need> = needs.iter().filter(|need| need.place.cloud == name).cloned().collect();
+        let needs: Vec<Need> = needs
+            .iter()
+            .filter(|need| need.place.cloud == name)
+            .cloned()
+            .collect();
         let access = access.clone();
         looks.spawn(async move { (number, one(name, asked, &needs, &access).await) });
     }
@@ -144,16 +192,30 @@ async fn one(name: String, asked: bool, needs: &[Need], access: &Access) -> Seen
         },
         Ok(None) => {
             let said = provider::unknown(&name);
-            vec![Finding { topic: Topic::Reach, about: name.clone(), verdict: Verdict::Missing, said }]
+            vec![Finding {
+                topic: Topic::Reach,
+                about: name.clone(),
+                verdict: Verdict::Missing,
+                said,
+            }]
         }
         Err(error) => vec![Finding::failed(Topic::Credentials, name.clone(), &error)],
     };
-    let status = if asked { Status::of(&findings) } else { Status::NotSetUp };
-    Seen { name, status, findings }
+    let status = if asked {
+        Status::of(&findings)
+    } else {
+        Status::NotSetUp
+    };
+    Seen {
+        name,
+        status,
+        findings,
+    }
 }
 
 fn all_ready(seen: &[Seen]) -> bool {
-    seen.iter().all(|seen| matches!(seen.status, Status::Ready | Status::NotSetUp))
+    seen.iter()
+        .all(|seen| matches!(seen.status, Status::Ready | Status::NotSetUp))
 }
 
 fn text(seen: &[Seen], terminal: &Terminal) -> String {
@@ -161,8 +223,16 @@ fn text(seen: &[Seen], terminal: &Terminal) -> String {
     for one in seen {
         text += &format!("{}: {}\n", one.name, one.status.words());
         let row = |finding: &Finding| {
-            let about = if finding.about == one.name { String::new() } else { format!("{}: ", finding.about) };
-            vec![finding.verdict.name().to_owned(), finding.topic.name().to_owned(), format!("{about}{}", finding.said)]
+            let about = if finding.about == one.name {
+                String::new()
+            } else {
+                format!("{}: ", finding.about)
+            };
+            vec![
+                finding.verdict.name().to_owned(),
+                finding.topic.name().to_owned(),
+                format!("{about}{}", finding.said),
+            ]
         };
         let rows: Vec<Vec<String>> = one.findings.iter().map(row).collect();
         if !rows.is_empty() {
@@ -190,5 +260,8 @@ fn json_text(seen: &[Seen]) -> String {
         })
     };
     let providers: Vec<_> = seen.iter().map(one).collect();
-    format!("{}\n", json!({ "format_version": "1.0", "ready": all_ready(seen), "providers": providers }))
+    format!(
+        "{}\n",
+        json!({ "format_version": "1.0", "ready": all_ready(seen), "providers": providers })
+    )
 }

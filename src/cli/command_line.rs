@@ -14,14 +14,25 @@ pub struct CommandLine {
 impl CommandLine {
     /// Keeps the words of a command line, of which the first is the program's own name.
     pub fn new(words: &[OsString], chdir: Option<&Path>) -> Self {
-        let given = words.iter().skip(1).map(|word| word.to_string_lossy().into_owned());
+        let given = words
+            .iter()
+            .skip(1)
+            .map(|word| word.to_string_lossy().into_owned());
         let words = std::iter::once("sky".to_owned()).chain(given).collect();
-        Self { words, chdir: chdir.map(Path::to_owned) }
+        Self {
+            words,
+            chdir: chdir.map(Path::to_owned),
+        }
     }
 
     /// Returns the same command with more options at its end.
     pub fn again(&self, more: &[&str]) -> String {
-        shell::command_line(self.words.iter().map(String::as_str).chain(more.iter().copied()))
+        shell::command_line(
+            self.words
+                .iter()
+                .map(String::as_str)
+                .chain(more.iter().copied()),
+        )
     }
 
     /// Returns the start of another command that runs in the same folder.
@@ -39,7 +50,15 @@ mod tests {
 
     #[test]
     fn a_suggested_command_keeps_every_option_and_quotes_blanks() {
-        let words = ["/usr/bin/sky", "--chdir", "my jobs", "plan", "a job.toml", "--policy=p.toml"].map(OsString::from);
+        let words = [
+            "/usr/bin/sky",
+            "--chdir",
+            "my jobs",
+            "plan",
+            "a job.toml",
+            "--policy=p.toml",
+        ]
+        .map(OsString::from);
         let line = CommandLine::new(&words, Some(Path::new("my jobs")));
         assert_eq!(
             line.again(&["--out", "plan.json"]),

@@ -41,40 +41,62 @@ pub fn run(args: &DestroyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     })
 }
 
-fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
+fn execute(
+    args: &DestroyArgs,
+    terminal: &Terminal,
+    stream: Option<&Stream>,
+) -> Result<Exit, Failure> {
     let runtime = super::runtime::runtime()?;
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let args = &DestroyArgs { state: args.state.or_rehearsal(&here, terminal), ..args.clone() };
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let args = &DestroyArgs {
+        state: args.state.or_rehearsal(&here, terminal),
+        ..args.clone()
+    };
     let store = args.state.store(&here)?;
     if !args.state.place.is_named() {
         for folder in args.state.place.rehearsals(&here) {
             let folder = shell::quoted_path(&folder);
-            terminal.note(&format!("A rehearsal has a state of its own: sky destroy --state-dir {folder} deletes it."));
+            terminal.note(&format!(
+                "A rehearsal has a state of its own: sky destroy --state-dir {folder} deletes it."
+            ));
         }
     }
     let nothing = || match stream {
         Some(stream) => {
-            stream.summary(json!({ "add": 0, "change": 0, "import": 0, "remove": 0, "operation": "destroy" }));
+            stream.summary(
+                json!({ "add": 0, "change": 0, "import": 0, "remove": 0, "operation": "destroy" }),
+            );
             Ok(Exit::Success)
         }
-        None => terminal.out("No changes. There is nothing to destroy.\n").map(|()| Exit::Success),
+        None => terminal
+            .out("No changes. There is nothing to destroy.\n")
+            .map(|()| Exit::Success),
     };
-    if !store.exists().map_err(|error| failure(error.into(), &store))? {
+    if !store
+        .exists()
+        .map_err(|error| failure(error.into(), &store))?
+    {
         return nothing();
     }
     if !args.auto_approve && !terminal.interactive {
-        return Err(Failure::error("destroy asks before it deletes, and there is no terminal to ask on")
-            .hint("give --auto-approve"));
+        return Err(Failure::error(
+            "destroy asks before it deletes, and there is no terminal to ask on",
+        )
+        .hint("give --auto-approve"));
     }
     let access = args.state.access(&here);
     let (lock, opened) = open_locked(&store, "destroy", &args.state.locking)?;
-    let found =
-        runtime.block_on(inventory(&store.folder, &opened.state, &access)).map_err(|error| failure(error, &store))?;
+    let found = runtime
+        .block_on(inventory(&store.folder, &opened.state, &access))
+        .map_err(|error| failure(error, &store))?;
     for warning in &opened.warnings {
         terminal.warn(warning);
     }
     for (provider, error) in &found.failed {
-        terminal.warn(&format!("{provider} could not be looked at, or not all of it: {error}"));
+        terminal.warn(&format!(
+            "{provider} could not be looked at, or not all of it: {error}"
+        ));
     }
     if found.is_empty() {
         return nothing();
@@ -82,21 +104,33 @@ fn execute(args: &DestroyArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
     if stream.is_none() {
         terminal.out(&inventory_text(&found))?;
     }
-    if !args.auto_approve && !terminal.confirm("Do you really want to delete all of this? There is no undo.")? {
+    if !args.auto_approve
+        && !terminal.confirm("Do you really want to delete all of this? There is no undo.")?
+    {
         return Err(Failure::error("destroy cancelled: nothing was deleted"));
     }
-    let destroyed = runtime.block_on(delete(&store.folder, opened, &found, &access)).map_err(|error| {
-        failure(error, &store).hint("what is deleted is in the state; `sky destroy` again goes on with the rest")
-    })?;
+    let destroyed = runtime
+        .block_on(delete(&store.folder, opened, &found, &access))
+        .map_err(|error| {
+            failure(error, &store)
+                .hint("what is deleted is in the state; `sky destroy` again goes on with the rest")
+        })?;
     drop(lock);
     let (removed, serial) = (destroyed.stages.len(), destroyed.serial);
     if let Some(stream) = stream {
         for stage in &destroyed.stages {
-            stream.hook("apply_complete", stage, "destroyed".to_owned(), json!({ "action": "delete" }));
+            stream.hook(
+                "apply_complete",
+                stage,
+                "destroyed".to_owned(),
+                json!({ "action": "delete" }),
+            );
         }
     }
     if !destroyed.left.is_empty() {
-        let Some(stream) = stream else { return Err(not_deleted(&destroyed)) };
+        let Some(stream) = stream else {
+            return Err(not_deleted(&destroyed));
+        };
         for left in &destroyed.left {
             stream.diagnostic("error", &could_not(left), "", None);
         }
@@ -139,7 +173,11 @@ fn not_deleted(destroyed: &Destroyed) -> Failure {
 }
 
 fn plural(count: usize, noun: &str) -> String {
-    if count == 1 { noun.to_owned() } else { format!("{noun}s") }
+    if count == 1 {
+        noun.to_owned()
+    } else {
+        format!("{noun}s")
+    }
 }
 
 fn inventory_text(found: &Inventory) -> String {
@@ -147,7 +185,10 @@ fn inventory_text(found: &Inventory) -> String {
     for (provider, machine, runs) in &found.machines {
         let doing = if *runs { ", running" } else { "" };
         let token = &machine.token;
-        text += &format!("  - stage.{} attempt {} at {provider}{doing}: {}\n", token.stage, token.attempt, machine.id);
+        text += &format!(
+            "  - stage.{} attempt {} at {provider}{doing}: {}\n",
+            token.stage, token.attempt, machine.id
+        );
     }
     for (name, artifact) in &found.artifacts {
         text += &format!("  - artifact {name}, {}\n", Bytes(artifact.bytes));

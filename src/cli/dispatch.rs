@@ -2,7 +2,10 @@
 
 use super::arguments::{self, Verb};
 use super::{Exit, Failure, Terminal};
-use super::{catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep, terminal};
+use super::{
+    catalog, check, destroy, explain, frontier, graph, import, plan, refresh, show, states, sweep,
+    terminal,
+};
 use super::{validate, verify, version};
 use crate::render::events;
 use crate::util::clock;
@@ -31,7 +34,9 @@ fn run(words: Vec<OsString>) -> Exit {
         }
     };
     let terminal = Terminal::detect(arguments.colour(), arguments.input);
-    let result = arguments.enter_folder().and_then(|()| verb(&arguments.verb, &terminal));
+    let result = arguments
+        .enter_folder()
+        .and_then(|()| verb(&arguments.verb, &terminal));
     result.unwrap_or_else(|failure| {
         if arguments.json && !failure.told && failure.exit != Exit::Success {
             // Whether anybody reads it does not change how the verb ended.
@@ -44,11 +49,21 @@ fn run(words: Vec<OsString>) -> Exit {
 /// A failure for programs: of a verb that streams events, a whole stream; of all others, one object.
 fn failure_json(failure: &Failure, operation: Option<&str>) -> String {
     let text = anstream::adapter::strip_str(&failure.message).to_string();
-    let summary = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let detail = std::iter::once(text).chain(failure.hints.iter().cloned()).collect::<Vec<_>>().join("\n");
+    let summary = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned();
+    let detail = std::iter::once(text)
+        .chain(failure.hints.iter().cloned())
+        .collect::<Vec<_>>()
+        .join("\n");
     let now = clock::timestamp();
     match operation {
-        Some(operation) => events::lines(&events::failed_stream(&summary, &detail, operation, &now)),
+        Some(operation) => {
+            events::lines(&events::failed_stream(&summary, &detail, operation, &now))
+        }
         None => events::lines(&[events::failed_object(&summary, &detail, &now)]),
     }
 }
@@ -80,9 +95,13 @@ fn verb(verb: &Verb, terminal: &Terminal) -> Result<Exit, Failure> {
 fn say(failure: &Failure, terminal: &Terminal) -> Exit {
     if !failure.message.is_empty() {
         let word = terminal.paint(anstyle::AnsiColor::Red.on_default().bold(), "error");
-        let rendered = ["error: ", "warning: ", "\u{1b}"].iter().any(|start| failure.message.starts_with(start));
+        let rendered = ["error: ", "warning: ", "\u{1b}"]
+            .iter()
+            .any(|start| failure.message.starts_with(start));
         match failure.message.strip_prefix("error: ") {
-            Some(rest) if !failure.message.contains("\n -->") => terminal.note(&format!("{word}: {rest}")),
+            Some(rest) if !failure.message.contains("\n -->") => {
+                terminal.note(&format!("{word}: {rest}"))
+            }
             // Messages with source lines come rendered, colours and all.
             _ if rendered => terminal.note(&failure.message),
             _ => terminal.note(&format!("{word}: {}", failure.message)),

@@ -46,7 +46,12 @@ pub struct Failure {
 impl Failure {
     /// A failure of any kind.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: text::shortened(&message.into()).into_owned(), hints: Vec::new(), told: false }
+        Self {
+            exit,
+            message: text::shortened(&message.into()).into_owned(),
+            hints: Vec::new(),
+            told: false,
+        }
     }
 
     /// Bad input or a failed operation.
@@ -74,7 +79,18 @@ impl Failure {
 impl From<std::io::Error> for Failure {
     /// The error must already name its file. A closed pipe on stdout is no failure.
     fn from(error: std::io::Error) -> Self {
-        let exit = if error.kind() == std::io::ErrorKind::BrokenPipe { Exit::Success } else { Exit::Error };
-        Self::new(exit, if exit == Exit::Success { String::new() } else { error.to_string() })
+        let exit = if error.kind() == std::io::ErrorKind::BrokenPipe {
+            Exit::Success
+        } else {
+            Exit::Error
+        };
+        Self::new(
+            exit,
+            if exit == Exit::Success {
+                String::new()
+            } else {
+                error.to_string()
+            },
+        )
     }
 }

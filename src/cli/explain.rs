@@ -63,9 +63,23 @@ pub struct SourceArgs {
 impl SourceArgs {
     /// As the verbs that plan take them.
     pub fn inputs(&self) -> InputArgs {
-        let job = self.job.clone().unwrap_or_else(|| PathBuf::from("job.toml"));
-        let (policy, catalog, hosts) = (self.policy.clone(), self.catalog.clone(), self.hosts.clone());
-        InputArgs { job, policy, catalog, locked: self.locked, hosts, files_in: None }
+        let job = self
+            .job
+            .clone()
+            .unwrap_or_else(|| PathBuf::from("job.toml"));
+        let (policy, catalog, hosts) = (
+            self.policy.clone(),
+            self.catalog.clone(),
+            self.hosts.clone(),
+        );
+        InputArgs {
+            job,
+            policy,
+            catalog,
+            locked: self.locked,
+            hosts,
+            files_in: None,
+        }
     }
 }
 
@@ -83,7 +97,11 @@ pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         }
         sources.job.clone_from(&args.plan);
     }
-    let saved = if is_job { None } else { Some(plan_file::read(&args.plan).map_err(Failure::error)?) };
+    let saved = if is_job {
+        None
+    } else {
+        Some(plan_file::read(&args.plan).map_err(Failure::error)?)
+    };
     let (read, catalog) = read(&sources, terminal)?;
     let plan = match saved {
         Some(plan) => plan,
@@ -94,7 +112,11 @@ pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
                     let failure = json!({ "format_version": "1.0", "error": stop.summary, "conflict": stop.conflict });
                     terminal.out(&canonical::to_text(&failure).map_err(Failure::error)?)?;
                 }
-                return Err(if args.json { stop.failure.told() } else { stop.failure });
+                return Err(if args.json {
+                    stop.failure.told()
+                } else {
+                    stop.failure
+                });
             }
         },
     };
@@ -103,13 +125,27 @@ pub fn run(args: &ExplainArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     }
     let named = stages(&plan, args.stage.as_deref())?;
     let (job, policy) = (&read.job.value, &read.policy.value);
-    let waiting = waiting("explaining", plan.stages.len(), catalog.offers.len(), terminal);
+    let waiting = waiting(
+        "explaining",
+        plan.stages.len(),
+        catalog.offers.len(),
+        terminal,
+    );
     let explained = planning::explain(&plan, &named, (job, policy, &catalog), &effort);
     waiting.inspect(ProgressBar::finish_and_clear);
     let explained = explained.map_err(Failure::error)?;
-    let subject = Subject { plan: &plan, catalog: &catalog, files: Files { job: &read.job, policy: &read.policy } };
+    let subject = Subject {
+        plan: &plan,
+        catalog: &catalog,
+        files: Files {
+            job: &read.job,
+            policy: &read.policy,
+        },
+    };
     let text = match args.json {
-        true => canonical::to_text(&explanation::json(&explained, subject)).map_err(Failure::error)?,
+        true => {
+            canonical::to_text(&explanation::json(&explained, subject)).map_err(Failure::error)?
+        }
         false => explanation::text(&explained, subject),
     };
     terminal.out(&text).map(|()| Exit::Success)
@@ -122,47 +158,90 @@ pub fn read(sources: &InputArgs, terminal: &Terminal) -> Result<(Inputs, Catalog
     Ok((read, catalog))
 }
 
-fn planned(read: &Inputs, catalog: &Catalog, effort: &Effort, terminal: &Terminal) -> Result<Plan, Stop> {
-    let settings = Settings { effort: effort.clone(), compare: false };
+fn planned(
+    read: &Inputs,
+    catalog: &Catalog,
+    effort: &Effort,
+    terminal: &Terminal,
+) -> Result<Plan, Stop> {
+    let settings = Settings {
+        effort: effort.clone(),
+        compare: false,
+    };
     planning::plan(&read.job.value, &read.policy.value, catalog, &settings)
         .map_err(|reason| Stop::no_plan(&reason, read, (catalog, false), effort, terminal))
 }
 
 /// A plan can only be judged by what it was made from.
-pub fn same_inputs(plan: &Plan, read: &Inputs, catalog: &Catalog, path: &Path) -> Result<(), Failure> {
-    let now = planning::inputs(&read.job.value, &read.policy.value, catalog).map_err(Failure::error)?;
+pub fn same_inputs(
+    plan: &Plan,
+    read: &Inputs,
+    catalog: &Catalog,
+    path: &Path,
+) -> Result<(), Failure> {
+    let now =
+        planning::inputs(&read.job.value, &read.policy.value, catalog).map_err(Failure::error)?;
     let (job, policy) = (&read.job.source.name, &read.policy.source.name);
     let others = [
-        (now.job != plan.inputs.job, format!("the job ({job}), named by --job")),
-        (now.policy != plan.inputs.policy, format!("the policy ({policy}), named by --policy")),
+        (
+            now.job != plan.inputs.job,
+            format!("the job ({job}), named by --job"),
+        ),
+        (
+            now.policy != plan.inputs.policy,
+            format!("the policy ({policy}), named by --policy"),
+        ),
         (
             now.catalog != plan.inputs.catalog,
-            format!("the catalog (prices up to {}), named by --catalog", now.catalog_date),
+            format!(
+                "the catalog (prices up to {}), named by --catalog",
+                now.catalog_date
+            ),
         ),
     ];
-    let others: Vec<String> = others.into_iter().filter(|(other, _)| *other).map(|(_, what)| what).collect();
+    let others: Vec<String> = others
+        .into_iter()
+        .filter(|(other, _)| *other)
+        .map(|(_, what)| what)
+        .collect();
     if others.is_empty() {
         return Ok(());
     }
-    let message = format!("{} was made from other inputs than these:\n  {}", path.display(), others.join("\n  "));
-    Err(Failure::new(Exit::Stale, message).hint("name the files that it was made from, or plan again"))
+    let message = format!(
+        "{} was made from other inputs than these:\n  {}",
+        path.display(),
+        others.join("\n  ")
+    );
+    Err(Failure::new(Exit::Stale, message)
+        .hint("name the files that it was made from, or plan again"))
 }
 
 /// The stages of the plan that a name stands for: one, or all copies of one.
 fn stages<'a>(plan: &'a Plan, name: Option<&str>) -> Result<BTreeSet<&'a str>, Failure> {
-    let Some(name) = name else { return Ok(BTreeSet::new()) };
+    let Some(name) = name else {
+        return Ok(BTreeSet::new());
+    };
     let names = || plan.stages.iter().map(|stage| stage.name.as_str());
     let meant: BTreeSet<&str> = match names().find(|known| *known == name) {
         Some(known) => BTreeSet::from([known]),
-        None => names().filter(|known| planning::base(known) == name).collect(),
+        None => names()
+            .filter(|known| planning::base(known) == name)
+            .collect(),
     };
     if !meant.is_empty() {
         return Ok(meant);
     }
     let failure = Failure::error(format!("the plan has no stage `{name}`"));
-    let near = names().map(|known| (strsim::damerau_levenshtein(name, known), known)).min();
+    let near = names()
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .min();
     Err(match near {
-        Some((distance, known)) if distance <= known.len() / 2 => failure.hint(format!("did you mean `{known}`?")),
-        _ => failure.hint(format!("its stages: {}", names().take(12).collect::<Vec<_>>().join(", "))),
+        Some((distance, known)) if distance <= known.len() / 2 => {
+            failure.hint(format!("did you mean `{known}`?"))
+        }
+        _ => failure.hint(format!(
+            "its stages: {}",
+            names().take(12).collect::<Vec<_>>().join(", ")
+        )),
     })
 }

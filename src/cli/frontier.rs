@@ -43,7 +43,12 @@ pub fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let catalog = args.inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
     let effort = solve_effort(args.max_nodes, None);
-    let waiting = waiting("trading cost for time:", job.stages.len(), catalog.offers.len(), terminal);
+    let waiting = waiting(
+        "trading cost for time:",
+        job.stages.len(),
+        catalog.offers.len(),
+        terminal,
+    );
     let found = planning::frontier(job, policy, &catalog, &effort, usize::from(args.points));
     waiting.inspect(ProgressBar::finish_and_clear);
     let found = match found {
@@ -54,11 +59,16 @@ pub fn run(args: &FrontierArgs, terminal: &Terminal) -> Result<Exit, Failure> {
                 let failure = json!({ "format_version": "1.0", "error": stop.summary, "conflict": stop.conflict });
                 terminal.out(&canonical::to_text(&failure).map_err(Failure::error)?)?;
             }
-            return Err(if args.json { stop.failure.told() } else { stop.failure });
+            return Err(if args.json {
+                stop.failure.told()
+            } else {
+                stop.failure
+            });
         }
     };
     if let Some(path) = &args.svg {
-        file::write_result(path, frontier_svg::svg(&job.name, &found).as_bytes()).map_err(Failure::error)?;
+        file::write_result(path, frontier_svg::svg(&job.name, &found).as_bytes())
+            .map_err(Failure::error)?;
     }
     let text = match args.json {
         true => canonical::to_text(&frontier::json(&job.name, &found)).map_err(Failure::error)?,

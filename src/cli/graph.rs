@@ -31,7 +31,10 @@ pub fn run(args: &GraphArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let drawing = if inputs::is_job(&args.file)? {
         let text = file::read_text(&args.file).map_err(Failure::error)?;
         let job = spec::job::parse(&file::shown(&args.file), &text);
-        graph::of_job(&job.map_err(|fault| inputs::failure(&[fault], terminal))?.value)
+        graph::of_job(
+            &job.map_err(|fault| inputs::failure(&[fault], terminal))?
+                .value,
+        )
     } else {
         graph::of_plan(&plan_file::read(&args.file).map_err(Failure::error)?)
     };

@@ -27,16 +27,24 @@ pub fn check(named: Option<&Path>) -> Result<(), Failure> {
 
 /// What providers learn of the hosts: what their file says, if there is one, or why it cannot be used. Only a provider
 /// that needs it fails for that.
-pub fn for_providers(named: Option<&Path>, here: &Path) -> Option<Result<Arc<OwnHosts>, ProviderError>> {
+pub fn for_providers(
+    named: Option<&Path>,
+    here: &Path,
+) -> Option<Result<Arc<OwnHosts>, ProviderError>> {
     let own = read(&file(named, here)?);
-    Some(own.map(Arc::new).map_err(|fault| ProviderError::new(ErrorKind::Other, fault)))
+    Some(
+        own.map(Arc::new)
+            .map_err(|fault| ProviderError::new(ErrorKind::Other, fault)),
+    )
 }
 
 /// Reads a file of hosts.
 fn read(path: &Path) -> Result<OwnHosts, HostsFault> {
     let text = read_text(path).map_err(|error| {
         let message = error.to_string();
-        let plain = message.split_once(": ").map_or(message.as_str(), |(_, plain)| plain);
+        let plain = message
+            .split_once(": ")
+            .map_or(message.as_str(), |(_, plain)| plain);
         HostsFault {
             file: path.display().to_string(),
             line: 0,
@@ -46,27 +54,52 @@ fn read(path: &Path) -> Result<OwnHosts, HostsFault> {
         }
     })?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let home = std::env::var_os("HOME").map(|home| std::env::current_dir().unwrap_or_default().join(home));
+    let home =
+        std::env::var_os("HOME").map(|home| std::env::current_dir().unwrap_or_default().join(home));
     let folder = absolute.parent().unwrap_or(Path::new(""));
-    parse(&HostsFile { path, folder, home: home.as_deref(), text: &text })
+    parse(&HostsFile {
+        path,
+        folder,
+        home: home.as_deref(),
+        text: &text,
+    })
 }
 
 fn read_or_fail(path: &Path) -> Result<OwnHosts, Failure> {
     read(path).map_err(|fault| {
         let hint = fault.hint.clone();
-        let without_hint = HostsFault { hint: String::new(), ..fault };
-        Failure::error(format!("the file of hosts cannot be used\n  {without_hint}")).hint(hint)
+        let without_hint = HostsFault {
+            hint: String::new(),
+            ..fault
+        };
+        Failure::error(format!(
+            "the file of hosts cannot be used\n  {without_hint}"
+        ))
+        .hint(hint)
     })
 }
 
 /// The catalog with what one's own hosts offer; `named` is the folder that the arguments name.
-pub fn laid_over(catalog: Catalog, named: Option<&Path>, hosts: Option<&Path>) -> Result<Catalog, Failure> {
-    let Some(path) = file(hosts, Path::new("")) else { return Ok(catalog) };
+pub fn laid_over(
+    catalog: Catalog,
+    named: Option<&Path>,
+    hosts: Option<&Path>,
+) -> Result<Catalog, Failure> {
+    let Some(path) = file(hosts, Path::new("")) else {
+        return Ok(catalog);
+    };
     let own = read_or_fail(&path)?;
     let clouds = hosts::clouds(&own);
-    if let Some(place) = catalog.places.iter().find(|place| clouds.contains(&place.name.cloud.as_str())) {
-        let message =
-            format!("the catalog has a place {} already, and {} would add others", place.name, path.display());
+    if let Some(place) = catalog
+        .places
+        .iter()
+        .find(|place| clouds.contains(&place.name.cloud.as_str()))
+    {
+        let message = format!(
+            "the catalog has a place {} already, and {} would add others",
+            place.name,
+            path.display()
+        );
         return Err(Failure::error(message).hint("name the cloud in the catalog in another way"));
     }
     let folder = match named {

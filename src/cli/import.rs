@@ -66,7 +66,8 @@ pub struct WfformatArgs {
 }
 
 fn place(text: &str) -> Result<PlaceName, String> {
-    PlaceName::parse(text).ok_or_else(|| "write a place as `cloud:region`, such as `aws:eu-west-1`".to_owned())
+    PlaceName::parse(text)
+        .ok_or_else(|| "write a place as `cloud:region`, such as `aws:eu-west-1`".to_owned())
 }
 
 fn size(text: &str) -> Result<Bytes, String> {
@@ -75,8 +76,11 @@ fn size(text: &str) -> Result<Bytes, String> {
 
 /// Imports.
 pub fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let Some(Format::Wfformat(args)) = &args.format else { return refresh::import(&args.machine, terminal) };
-    let cpus = scaled(&args.cpus, 1000).map_err(|error| Failure::error(format!("--cpus: {}", error.0)))?;
+    let Some(Format::Wfformat(args)) = &args.format else {
+        return refresh::import(&args.machine, terminal);
+    };
+    let cpus =
+        scaled(&args.cpus, 1000).map_err(|error| Failure::error(format!("--cpus: {}", error.0)))?;
     let settings = wfformat::Settings {
         at: args.at.clone(),
         fixed: args.fixed,
@@ -86,18 +90,26 @@ pub fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         scale_time: args.scale_time,
     };
     if let Some(out) = &args.out
-        && let (Ok(out), Ok(source)) = (std::fs::canonicalize(out), std::fs::canonicalize(&args.file))
+        && let (Ok(out), Ok(source)) = (
+            std::fs::canonicalize(out),
+            std::fs::canonicalize(&args.file),
+        )
         && out == source
     {
         let message = format!("{} is the input: it would be lost", args.file.display());
         return Err(Failure::error(message).hint("name another file"));
     }
     let text = file::read_text(&args.file).map_err(Failure::error)?;
-    let imported = wfformat::import(&text, &settings).map_err(|faults| failure(&args.file, &faults))?;
+    let imported =
+        wfformat::import(&text, &settings).map_err(|faults| failure(&args.file, &faults))?;
     known_place(args, &imported.job, terminal)?;
     let written = write::job(&imported.job);
     read_back(&args.file, &written)?;
-    for warning in imported.warnings.iter().chain(&without_dependencies(&imported.job)) {
+    for warning in imported
+        .warnings
+        .iter()
+        .chain(&without_dependencies(&imported.job))
+    {
         terminal.warn(warning);
     }
     let (stages, datasets) = (imported.job.stages.len(), imported.job.datasets.len());
@@ -105,8 +117,10 @@ pub fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         Some(out) => {
             file::write_result(out, written.as_bytes()).map_err(Failure::error)?;
             let many = |count: usize| if count == 1 { "" } else { "s" };
-            let (stages, datasets) =
-                (format!("{stages} stage{}", many(stages)), format!("{datasets} dataset{}", many(datasets)));
+            let (stages, datasets) = (
+                format!("{stages} stage{}", many(stages)),
+                format!("{datasets} dataset{}", many(datasets)),
+            );
             terminal.note(&format!("{}: {stages}, {datasets}", out.display()));
             Ok(Exit::Success)
         }
@@ -126,14 +140,20 @@ fn known_place(args: &WfformatArgs, job: &Job, terminal: &Terminal) -> Result<()
         return Ok(());
     }
     let near = compile::nearest_place(&args.at.to_string(), &catalog);
-    Err(Failure::error(format!("--at: the catalog has no place `{}`", args.at))
-        .hint(near.unwrap_or_else(|| "`sky catalog list` shows what there is".to_owned())))
+    Err(
+        Failure::error(format!("--at: the catalog has no place `{}`", args.at))
+            .hint(near.unwrap_or_else(|| "`sky catalog list` shows what there is".to_owned())),
+    )
 }
 
 /// Stages that do not depend on each other at all are hardly a workflow.
 fn without_dependencies(job: &Job) -> Option<String> {
     let depends = |stage: &Stage| {
-        !stage.after.is_empty() || stage.reads.iter().any(|read| matches!(read, ArtifactRef::Output { .. }))
+        !stage.after.is_empty()
+            || stage
+                .reads
+                .iter()
+                .any(|read| matches!(read, ArtifactRef::Output { .. }))
     };
     (job.stages.len() > 1 && !job.stages.values().any(depends)).then(|| {
         format!(
@@ -148,7 +168,10 @@ fn read_back(path: &Path, written: &str) -> Result<(), Failure> {
     match spec::job::parse("job.toml", written) {
         Ok(_) => Ok(()),
         Err(said) => {
-            let first = said.list.first().map(|said| (said.message.clone(), said.hint.clone()));
+            let first = said
+                .list
+                .first()
+                .map(|said| (said.message.clone(), said.hint.clone()));
             let (message, hint) = first.unwrap_or_default();
             let failure = Failure::error(format!("{}: {message}", file::shown(path)));
             Err(hint.into_iter().fold(failure, Failure::hint))
@@ -160,7 +183,11 @@ fn read_back(path: &Path, written: &str) -> Result<(), Failure> {
 fn failure(path: &Path, faults: &[Fault]) -> Failure {
     const SHOWN: usize = 20;
     let name = file::shown(path);
-    let mut lines: Vec<String> = faults.iter().take(SHOWN).map(|fault| format!("{name}: {fault}")).collect();
+    let mut lines: Vec<String> = faults
+        .iter()
+        .take(SHOWN)
+        .map(|fault| format!("{name}: {fault}"))
+        .collect();
     if faults.len() > SHOWN {
         lines.push(format!("{name}: and {} more", faults.len() - SHOWN));
     }

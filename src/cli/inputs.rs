@@ -51,30 +51,56 @@ pub struct Inputs {
 /// Reads job and policy; a failure holds every message about the first file that has errors.
 pub fn read(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
     let mut faults = Vec::new();
-    if file::is_standard_input(&args.job) && args.policy.as_deref().is_some_and(file::is_standard_input) {
-        let mut said = unreadable("standard input", "job and policy cannot both be standard input", &args.job);
-        said.list.iter_mut().for_each(|said| said.hint = Some("name a file for one of them".to_owned()));
+    if file::is_standard_input(&args.job)
+        && args.policy.as_deref().is_some_and(file::is_standard_input)
+    {
+        let mut said = unreadable(
+            "standard input",
+            "job and policy cannot both be standard input",
+            &args.job,
+        );
+        said.list
+            .iter_mut()
+            .for_each(|said| said.hint = Some("name a file for one of them".to_owned()));
         return Err(vec![said]);
     }
     let job = parse(&args.job, spec::job::parse, &mut faults);
     let policy = policy_text(args).and_then(|(name, text)| match text {
         Some(text) => spec::policy::parse(&name, &text),
-        None => parse_file(Path::new(&name), spec::policy::parse).map_err(|fault| shipped_instead(&name, fault)),
+        None => parse_file(Path::new(&name), spec::policy::parse)
+            .map_err(|fault| shipped_instead(&name, fault)),
     });
     let policy = policy.map_err(|fault| faults.push(fault)).ok();
     match (job, policy) {
         (Some(job), Some(policy)) => {
             let warnings = vec![
-                Diagnostics { source: job.source.clone(), list: job.warnings.clone() },
+                Diagnostics {
+                    source: job.source.clone(),
+                    list: job.warnings.clone(),
+                },
                 spec::check_labels(&job, &policy),
-                Diagnostics { source: policy.source.clone(), list: policy.warnings.clone() },
+                Diagnostics {
+                    source: policy.source.clone(),
+                    list: policy.warnings.clone(),
+                },
                 spec::check(&job, &policy),
             ];
-            let said: Vec<Diagnostics> = warnings.into_iter().filter(|said| !said.list.is_empty()).collect();
-            if said.iter().flat_map(|said| &said.list).any(|one| one.severity == Severity::Error) {
+            let said: Vec<Diagnostics> = warnings
+                .into_iter()
+                .filter(|said| !said.list.is_empty())
+                .collect();
+            if said
+                .iter()
+                .flat_map(|said| &said.list)
+                .any(|one| one.severity == Severity::Error)
+            {
                 return Err(said);
             }
-            Ok(Inputs { job, policy, warnings: said })
+            Ok(Inputs {
+                job,
+                policy,
+                warnings: said,
+            })
         }
         _ => Err(faults),
     }
@@ -85,7 +111,12 @@ pub fn read_with_files(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
     let inputs = read(args)?;
     let beside = args.job.parent().unwrap_or(Path::new("")).to_owned();
     // Where `sky apply` looks, in its order.
-    let folders: Vec<PathBuf> = args.files_in.iter().cloned().chain([beside, PathBuf::new()]).collect();
+    let folders: Vec<PathBuf> = args
+        .files_in
+        .iter()
+        .cloned()
+        .chain([beside, PathBuf::new()])
+        .collect();
     let missing = missing_files(&inputs.job, &folders);
     match missing.list.is_empty() {
         true => Ok(inputs),
@@ -97,30 +128,47 @@ pub fn read_with_files(args: &InputArgs) -> Result<Inputs, Vec<Diagnostics>> {
 fn missing_files(job: &Parsed<Job>, folders: &[PathBuf]) -> Diagnostics {
     let mut list = Vec::new();
     for (stage, body) in &job.value.stages {
-        let missing = body.files.iter().filter(|name| !folders.iter().any(|folder| folder.join(name).exists()));
+        let missing = body
+            .files
+            .iter()
+            .filter(|name| !folders.iter().any(|folder| folder.join(name).exists()));
         for name in missing {
-            let span = job.source.span(&format!("stages.{stage}.files.{name}")).unwrap_or(0..0);
+            let span = job
+                .source
+                .span(&format!("stages.{stage}.files.{name}"))
+                .unwrap_or(0..0);
             let message = format!("stage `{stage}` needs the file `{name}`, which is not there");
             let hint = "put it beside the job file, or take it out of `files`";
-            list.push(spec::Diagnostic::error(span, message).with_label("no such file").with_hint(hint));
+            list.push(
+                spec::Diagnostic::error(span, message)
+                    .with_label("no such file")
+                    .with_hint(hint),
+            );
         }
     }
     list.sort_by_key(|diagnostic| diagnostic.span.start);
-    Diagnostics { source: job.source.clone(), list }
+    Diagnostics {
+        source: job.source.clone(),
+        list,
+    }
 }
 
 /// Whether a path is meant as a job: by its name, or for standard input by what comes: a plan and a
 /// state are JSON objects, which no job is.
 pub fn is_job(path: &Path) -> Result<bool, Failure> {
     if !file::is_standard_input(path) {
-        return Ok(path.extension().is_some_and(|extension| extension == "toml"));
+        return Ok(path
+            .extension()
+            .is_some_and(|extension| extension == "toml"));
     }
     let text = file::read_text(path).map_err(Failure::error)?;
     Ok(!text.trim_start().starts_with('{'))
 }
 
 fn parse<T>(path: &Path, parse: Parser<T>, faults: &mut Vec<Diagnostics>) -> Option<Parsed<T>> {
-    parse_file(path, parse).map_err(|fault| faults.push(fault)).ok()
+    parse_file(path, parse)
+        .map_err(|fault| faults.push(fault))
+        .ok()
 }
 
 /// Reads one kind of file.
@@ -128,7 +176,8 @@ type Parser<T> = fn(&str, &str) -> Result<Parsed<T>, Diagnostics>;
 
 fn parse_file<T>(path: &Path, parse: Parser<T>) -> Result<Parsed<T>, Diagnostics> {
     let name = file::shown(path);
-    let text = file::read_text(path).map_err(|error| unreadable(&name, &error.to_string(), path))?;
+    let text =
+        file::read_text(path).map_err(|error| unreadable(&name, &error.to_string(), path))?;
     parse(&name, &text)
 }
 
@@ -136,14 +185,25 @@ fn parse_file<T>(path: &Path, parse: Parser<T>) -> Result<Parsed<T>, Diagnostics
 fn unreadable(name: &str, message: &str, path: &Path) -> Diagnostics {
     let mut diagnostic = spec::Diagnostic::error(0..0, message.to_owned());
     if path.is_dir() {
-        diagnostic.hint = Some(format!("name a file, such as {}", path.join("job.toml").display()));
+        diagnostic.hint = Some(format!(
+            "name a file, such as {}",
+            path.join("job.toml").display()
+        ));
     } else if !path.exists() && !file::is_standard_input(path) {
-        diagnostic.hint = Some(match path.file_name().is_some_and(|name| name == "job.toml") {
-            true => "write a job.toml here, or name a job file: `sky plan JOB`".to_owned(),
-            false => "check the name".to_owned(),
-        });
+        diagnostic.hint = Some(
+            match path.file_name().is_some_and(|name| name == "job.toml") {
+                true => "write a job.toml here, or name a job file: `sky plan JOB`".to_owned(),
+                false => "check the name".to_owned(),
+            },
+        );
     }
-    Diagnostics { source: SourceFile { name: name.to_owned(), ..SourceFile::default() }, list: vec![diagnostic] }
+    Diagnostics {
+        source: SourceFile {
+            name: name.to_owned(),
+            ..SourceFile::default()
+        },
+        list: vec![diagnostic],
+    }
 }
 
 /// A policy that is no file may have been meant as the name of a shipped one.
@@ -154,11 +214,17 @@ fn shipped_instead(name: &str, mut fault: Diagnostics) -> Diagnostics {
     if !Path::new(name).exists() {
         let names: Vec<&str> = spec::shipped::names().collect();
         fault.list.iter_mut().for_each(|said| {
-            said.hint = Some(format!("name a policy file, or a shipped policy: {}", names.join(", ")));
+            said.hint = Some(format!(
+                "name a policy file, or a shipped policy: {}",
+                names.join(", ")
+            ));
         });
     } else if Path::new(name).is_dir() {
         let file = Path::new(name).join("policy.toml");
-        fault.list.iter_mut().for_each(|said| said.hint = Some(format!("name a file, such as {}", file.display())));
+        fault
+            .list
+            .iter_mut()
+            .for_each(|said| said.hint = Some(format!("name a file, such as {}", file.display())));
     }
     fault
 }
@@ -176,7 +242,11 @@ fn policy_text(args: &InputArgs) -> Result<(String, Option<String>), Diagnostics
         }
         None => {
             let beside = args.job.with_file_name("policy.toml");
-            let text = if beside.exists() { None } else { Some(String::new()) };
+            let text = if beside.exists() {
+                None
+            } else {
+                Some(String::new())
+            };
             Ok((beside.display().to_string(), text))
         }
     }
@@ -184,7 +254,10 @@ fn policy_text(args: &InputArgs) -> Result<(String, Option<String>), Diagnostics
 
 /// All messages as one failure.
 pub fn failure(faults: &[Diagnostics], terminal: &Terminal) -> Failure {
-    let text: String = faults.iter().map(|fault| text(fault, terminal.colour_stderr)).collect();
+    let text: String = faults
+        .iter()
+        .map(|fault| text(fault, terminal.colour_stderr))
+        .collect();
     Failure::new(Exit::Error, text.trim_end())
 }
 
@@ -192,11 +265,22 @@ pub fn failure(faults: &[Diagnostics], terminal: &Terminal) -> Failure {
 pub fn text(said: &Diagnostics, colour: bool) -> String {
     if said.source.text.is_empty() {
         let one = |diagnostic: &spec::Diagnostic| {
-            let hint = diagnostic.hint.as_ref().map(|hint| format!("\nhint: {hint}"));
+            let hint = diagnostic
+                .hint
+                .as_ref()
+                .map(|hint| format!("\nhint: {hint}"));
             // That a file cannot be read names it already; that it is empty does not.
             let named = diagnostic.message.contains(&said.source.name);
-            let name = if named { String::new() } else { format!("{}: ", said.source.name) };
-            format!("error: {name}{}{}\n", diagnostic.message, hint.unwrap_or_default())
+            let name = if named {
+                String::new()
+            } else {
+                format!("{}: ", said.source.name)
+            };
+            format!(
+                "error: {name}{}{}\n",
+                diagnostic.message,
+                hint.unwrap_or_default()
+            )
         };
         return said.list.iter().map(one).collect();
     }
@@ -206,6 +290,9 @@ pub fn text(said: &Diagnostics, colour: bool) -> String {
 /// Says messages on stderr, with an empty line after each.
 pub fn warn(warnings: &[Diagnostics], terminal: &Terminal) {
     for said in warnings {
-        terminal.note(&format!("{}\n", text(said, terminal.colour_stderr).trim_end()));
+        terminal.note(&format!(
+            "{}\n",
+            text(said, terminal.colour_stderr).trim_end()
+        ));
     }
 }

@@ -26,12 +26,20 @@ pub fn read() -> Result<Option<Lock>, Failure> {
 }
 
 /// The catalog that the arguments, the environment and the lock name.
-pub fn catalog(named: Option<&Path>, locked: bool, terminal: &Terminal) -> Result<Catalog, Failure> {
+pub fn catalog(
+    named: Option<&Path>,
+    locked: bool,
+    terminal: &Terminal,
+) -> Result<Catalog, Failure> {
     let pinned = read()?;
     let Some(pinned) = pinned else {
         if locked {
-            let message = format!("there is no {LOCK} here, and --locked takes nothing but the catalog that it pins");
-            return Err(Failure::error(message).hint("write one with `sky catalog lock`, and commit it"));
+            let message = format!(
+                "there is no {LOCK} here, and --locked takes nothing but the catalog that it pins"
+            );
+            return Err(
+                Failure::error(message).hint("write one with `sky catalog lock`, and commit it")
+            );
         }
         return load_from(named);
     };
@@ -54,12 +62,15 @@ pub fn catalog(named: Option<&Path>, locked: bool, terminal: &Terminal) -> Resul
 
 /// The catalog to look into: the same one, whether or not it is what the lock pins.
 pub fn catalog_to_show(named: Option<&Path>, terminal: &Terminal) -> Result<Catalog, Failure> {
-    let Some(pinned) = read()? else { return load_from(named) };
+    let Some(pinned) = read()? else {
+        return load_from(named);
+    };
     let at = named.map_or_else(|| folder(&pinned.at), |named| Some(named.to_owned()));
     let catalog = load_pinned(&pinned, at.as_deref(), named.is_some())?;
     if catalog.digest != pinned.digest && named.is_none() {
-        let message =
-            format!("this is not the catalog that {LOCK} pins any more; `sky catalog diff` says what changed");
+        let message = format!(
+            "this is not the catalog that {LOCK} pins any more; `sky catalog diff` says what changed"
+        );
         terminal.warn(&message);
     }
     Ok(catalog)
@@ -83,10 +94,17 @@ fn load_from(folder: Option<&Path>) -> Result<Catalog, Failure> {
 }
 
 /// Loads the catalog that a lock pins, or the one that is named instead of it.
-pub(super) fn load_pinned(pinned: &Lock, at: Option<&Path>, named: bool) -> Result<Catalog, Failure> {
+pub(super) fn load_pinned(
+    pinned: &Lock,
+    at: Option<&Path>,
+    named: bool,
+) -> Result<Catalog, Failure> {
     match at {
         Some(folder) if !named && !folder.join(CATALOG).exists() => {
-            let message = format!("{LOCK} pins the catalog in {}, and there is none", pinned.at);
+            let message = format!(
+                "{LOCK} pins the catalog in {}, and there is none",
+                pinned.at
+            );
             Err(Failure::error(message).hint(
                 "bring it back, or pin another one: `sky catalog lock --catalog DIR`, or `sky catalog lock --built-in`",
             ))
@@ -97,25 +115,45 @@ pub(super) fn load_pinned(pinned: &Lock, at: Option<&Path>, named: bool) -> Resu
 
 /// What changed since the lock was written, and what to do.
 fn stale(pinned: &Lock, catalog: &Catalog, named: Option<&Path>) -> Failure {
-    let at = named.map_or_else(|| pinned.at.to_string(), |named| named.display().to_string());
+    let at = named.map_or_else(
+        || pinned.at.to_string(),
+        |named| named.display().to_string(),
+    );
     let folder = named.map(Path::to_owned).or_else(|| folder(&pinned.at));
-    let changed = locked(folder.as_deref()).map(|(now, _, _)| lock::differences(pinned, &now)).unwrap_or_default();
-    let title = if named.is_some() { "is not" } else { "is no longer" };
+    let changed = locked(folder.as_deref())
+        .map(|(now, _, _)| lock::differences(pinned, &now))
+        .unwrap_or_default();
+    let title = if named.is_some() {
+        "is not"
+    } else {
+        "is no longer"
+    };
     let mut message = format!(
         "the catalog {title} the one that {LOCK} pins\n  pinned   {}, prices up to {}, {}\n  now      {at}, prices up to {}, {}",
         pinned.at, pinned.date, pinned.digest, catalog.date, catalog.digest
     );
     for (index, line) in changed.iter().take(SHOWN).enumerate() {
-        message.push_str(&format!("\n  {}  {line}", if index == 0 { "changed" } else { "       " }));
+        message.push_str(&format!(
+            "\n  {}  {line}",
+            if index == 0 { "changed" } else { "       " }
+        ));
     }
     if changed.len() > SHOWN {
-        message.push_str(&format!("\n           and {} more sources", changed.len() - SHOWN));
+        message.push_str(&format!(
+            "\n           and {} more sources",
+            changed.len() - SHOWN
+        ));
     }
     let lock = match named {
-        Some(named) => format!("`sky catalog lock --catalog {}` pins it", shell::quoted_path(named)),
+        Some(named) => format!(
+            "`sky catalog lock --catalog {}` pins it",
+            shell::quoted_path(named)
+        ),
         None => "`sky catalog lock` pins what there is now".to_owned(),
     };
-    Failure::new(Exit::Stale, message).hint("`sky catalog diff` shows what changed in price").hint(lock)
+    Failure::new(Exit::Stale, message)
+        .hint("`sky catalog diff` shows what changed in price")
+        .hint(lock)
 }
 
 /// Sources that are said in a refusal.
@@ -152,24 +190,34 @@ pub fn keep(files: &[File], digest: &str) {
         && let Some(folder) = path.parent()
         && let Some(name) = path.file_name().and_then(|name| name.to_str())
     {
-        let _ = cache::create(folder).and_then(|()| file::write_below(folder, name, &files::pack(files)));
+        let _ = cache::create(folder)
+            .and_then(|()| file::write_below(folder, name, &files::pack(files)));
     }
 }
 
 /// A catalog that was kept, if it is still there and whole.
 pub fn kept(digest: &str) -> Option<Catalog> {
     let path = kept_at(digest)?;
-    let files =
-        files::unpack(&file::read_within(&path, file::MOST_BY_SKY).ok()?, &path.display().to_string(), "remove it")
-            .ok()?;
-    load::from_files(&files).ok().filter(|catalog| catalog.digest == digest)
+    let files = files::unpack(
+        &file::read_within(&path, file::MOST_BY_SKY).ok()?,
+        &path.display().to_string(),
+        "remove it",
+    )
+    .ok()?;
+    load::from_files(&files)
+        .ok()
+        .filter(|catalog| catalog.digest == digest)
 }
 
 fn kept_at(digest: &str) -> Option<PathBuf> {
     // A digest that a plan or a lock names: nothing else may become the name of a file.
     let digest: Digest = digest.parse().ok()?;
     let name = digest.hex();
-    Some(cache::folder()?.join("catalogs").join(format!("{name}.lz4")))
+    Some(
+        cache::folder()?
+            .join("catalogs")
+            .join(format!("{name}.lz4")),
+    )
 }
 
 /// The catalog folder that a verb writes when none is named: the one that the lock pins, else
@@ -185,9 +233,15 @@ pub fn home(named: Option<&Path>) -> Result<PathBuf, Failure> {
 /// A folder as a lock writes it: relative to the working folder, with a leading `.` so that none
 /// is taken for a name.
 pub fn relative(folder: &Path) -> Location {
-    let here = std::env::current_dir().and_then(std::fs::canonicalize).unwrap_or_default();
+    let here = std::env::current_dir()
+        .and_then(std::fs::canonicalize)
+        .unwrap_or_default();
     let there = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    let common = here.components().zip(there.components()).take_while(|(a, b)| a == b).count();
+    let common = here
+        .components()
+        .zip(there.components())
+        .take_while(|(a, b)| a == b)
+        .count();
     let up = here.components().skip(common).map(|_| Component::ParentDir);
     let path: PathBuf = up.chain(there.components().skip(common)).collect();
     let text = path.display().to_string();

@@ -12,7 +12,12 @@ use std::path::Path;
 /// Why stages failed, with the last of what they printed.
 pub fn say_failures(outcome: &Outcome, terminal: &Terminal) {
     for (name, one) in &outcome.stages {
-        let StageOutcome::Failed { message, tail, log, .. } = one else { continue };
+        let StageOutcome::Failed {
+            message, tail, log, ..
+        } = one
+        else {
+            continue;
+        };
         let word = terminal.paint(anstyle::AnsiColor::Red.on_default().bold(), "error");
         terminal.note(&format!("\n{word}: stage.{name}: {}", one_line(message)));
         for line in tail {
@@ -26,20 +31,37 @@ pub fn say_failures(outcome: &Outcome, terminal: &Terminal) {
 
 /// All of it; `root` is the state folder.
 pub fn text(plan: &Plan, outcome: &Outcome, root: &Path) -> String {
-    let count = |wanted: fn(&StageOutcome) -> bool| outcome.stages.values().filter(|one| wanted(one)).count();
+    let count = |wanted: fn(&StageOutcome) -> bool| {
+        outcome.stages.values().filter(|one| wanted(one)).count()
+    };
     let done = count(|one| *one == StageOutcome::Done);
     let unchanged = count(|one| *one == StageOutcome::Unchanged);
     let failed = count(|one| matches!(one, StageOutcome::Failed { .. }));
     let interrupted = count(|one| *one == StageOutcome::Interrupted);
     let denied = count(|one| matches!(one, StageOutcome::Denied { .. }));
-    let skipped = count(|one| matches!(one, StageOutcome::Skipped { .. } | StageOutcome::NotBegun { .. }));
+    let skipped = count(|one| {
+        matches!(
+            one,
+            StageOutcome::Skipped { .. } | StageOutcome::NotBegun { .. }
+        )
+    });
     let mut text = String::new();
     if unchanged == outcome.stages.len() {
         text += "No changes. All stages are done.\n";
     } else {
-        text += &format!("Apply: {done} done, {unchanged} unchanged, {failed} failed, {skipped} skipped");
-        text += &if denied > 0 { format!(", {denied} denied by the budget") } else { String::new() };
-        text += &if interrupted > 0 { format!(", {interrupted} interrupted.\n") } else { ".\n".to_owned() };
+        text += &format!(
+            "Apply: {done} done, {unchanged} unchanged, {failed} failed, {skipped} skipped"
+        );
+        text += &if denied > 0 {
+            format!(", {denied} denied by the budget")
+        } else {
+            String::new()
+        };
+        text += &if interrupted > 0 {
+            format!(", {interrupted} interrupted.\n")
+        } else {
+            ".\n".to_owned()
+        };
     }
     let money = outcome.account.limit.is_some() || outcome.account.spent.0 > 0;
     if done + unchanged < outcome.stages.len() || money && unchanged < outcome.stages.len() {
@@ -47,20 +69,40 @@ pub fn text(plan: &Plan, outcome: &Outcome, root: &Path) -> String {
         text += &columns(stage_rows(plan, outcome, money));
     }
     text += &account_text(outcome, money);
-    let read: BTreeSet<String> =
-        plan.stages.iter().flat_map(|stage| &stage.reads).map(ArtifactRef::to_string).collect();
+    let read: BTreeSet<String> = plan
+        .stages
+        .iter()
+        .flat_map(|stage| &stage.reads)
+        .map(ArtifactRef::to_string)
+        .collect();
     let mut rows = Vec::new();
     for stage in &plan.stages {
         for output in stage.writes.keys() {
             let name = format!("{}.{output}", stage.name);
-            let Some(artifact) = outcome.artifacts.get(&name).filter(|_| !read.contains(&name)) else { continue };
+            let Some(artifact) = outcome
+                .artifacts
+                .get(&name)
+                .filter(|_| !read.contains(&name))
+            else {
+                continue;
+            };
             let path = root.join("artifacts").join(&stage.name).join(output);
             let size = Bytes(artifact.bytes).to_string();
-            rows.push(vec![name, size, short(&artifact.digest), path.display().to_string()]);
+            rows.push(vec![
+                name,
+                size,
+                short(&artifact.digest),
+                path.display().to_string(),
+            ]);
         }
     }
     if !rows.is_empty() {
-        rows.insert(0, ["output", "size", "digest", "path"].map(str::to_owned).to_vec());
+        rows.insert(
+            0,
+            ["output", "size", "digest", "path"]
+                .map(str::to_owned)
+                .to_vec(),
+        );
         text += "\n";
         text += &columns(rows);
     }
@@ -86,22 +128,43 @@ fn short(digest: &str) -> String {
 /// Rows of cells as left-aligned columns, without trailing blanks.
 fn columns(rows: Vec<Vec<String>>) -> String {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: BTreeMap<usize, usize> = (0..count).map(|column| (column, width(column).unwrap_or(0))).collect();
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+    };
+    let widths: BTreeMap<usize, usize> = (0..count)
+        .map(|column| (column, width(column).unwrap_or(0)))
+        .collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().enumerate().map(|(column, cell)| format!("{cell:<width$}", width = widths[&column]));
-        format!("  {}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
+        let cells = row
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| format!("{cell:<width$}", width = widths[&column]));
+        format!("  {}", cells.collect::<Vec<_>>().join("  "))
+            .trim_end()
+            .to_owned()
+            + "\n"
     };
     rows.iter().map(line).collect()
 }
 
 /// A row for each stage, below a head.
 fn stage_rows(plan: &Plan, outcome: &Outcome, money: bool) -> Vec<Vec<String>> {
-    let head: &[&str] =
-        if money { &["stage", "result", "planned", "cost", "note"] } else { &["stage", "result", "note"] };
+    let head: &[&str] = if money {
+        &["stage", "result", "planned", "cost", "note"]
+    } else {
+        &["stage", "result", "note"]
+    };
     let rows = plan.stages.iter().filter_map(|stage| {
         let (word, note) = outcome_words(outcome.stages.get(&stage.name)?);
-        let (planned, spent) = outcome.account.stages.get(&stage.name).copied().unwrap_or_default();
+        let (planned, spent) = outcome
+            .account
+            .stages
+            .get(&stage.name)
+            .copied()
+            .unwrap_or_default();
         let mut row = vec![format!("stage.{}", stage.name), word.to_owned()];
         if money {
             row.extend([planned.to_string(), spent.to_string()]);
@@ -109,7 +172,9 @@ fn stage_rows(plan: &Plan, outcome: &Outcome, money: bool) -> Vec<Vec<String>> {
         row.push(note);
         Some(row)
     });
-    std::iter::once(head.iter().map(|word| (*word).to_owned()).collect()).chain(rows).collect()
+    std::iter::once(head.iter().map(|word| (*word).to_owned()).collect())
+        .chain(rows)
+        .collect()
 }
 
 /// What the job has cost so far, and what goes on costing.
@@ -117,7 +182,10 @@ fn account_text(outcome: &Outcome, money: bool) -> String {
     let account = &outcome.account;
     let mut text = String::new();
     if money {
-        let of = account.limit.map(|limit| format!(" of a budget of {limit}")).unwrap_or_default();
+        let of = account
+            .limit
+            .map(|limit| format!(" of a budget of {limit}"))
+            .unwrap_or_default();
         text += &format!("\nSpent: {}{of}.\n", account.spent);
     }
     if !account.billing.is_empty() {
@@ -125,7 +193,10 @@ fn account_text(outcome: &Outcome, money: bool) -> String {
         let (count, names) = (account.billing.len(), account.billing.keys());
         let names: Vec<String> = names.map(|name| format!("stage.{name}")).collect();
         let machines = if count == 1 { "machine" } else { "machines" };
-        text += &format!("Still there: {count} {machines}, {hourly} an hour ({}).\n", names.join(", "));
+        text += &format!(
+            "Still there: {count} {machines}, {hourly} an hour ({}).\n",
+            names.join(", ")
+        );
     }
     text
 }

@@ -114,8 +114,14 @@ pub struct ApplyVerbArgs {
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    if seconds.is_finite() && seconds > 0.0 { Ok(seconds) } else { Err("must be more than 0".to_owned()) }
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    if seconds.is_finite() && seconds > 0.0 {
+        Ok(seconds)
+    } else {
+        Err("must be more than 0".to_owned())
+    }
 }
 
 /// Plans and shows.
@@ -125,10 +131,18 @@ pub fn run(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     }
     terminal.out(&events::lines(&[events::version(&clock::timestamp())]))?;
     quiet(args, terminal).map_err(|stop| {
-        let summary = stop.summary.clone().unwrap_or_else(|| first_line(&stop.failure.message));
+        let summary = stop
+            .summary
+            .clone()
+            .unwrap_or_else(|| first_line(&stop.failure.message));
         // The stream ends with a summary also on failure; whether anybody reads it changes nothing.
         let (message, conflict) = (&stop.failure.message, stop.conflict.as_ref());
-        let _ = terminal.out(&events::lines(&events::of_failure(&summary, message, conflict, &clock::timestamp())));
+        let _ = terminal.out(&events::lines(&events::of_failure(
+            &summary,
+            message,
+            conflict,
+            &clock::timestamp(),
+        )));
         stop.failure.told()
     })
 }
@@ -142,7 +156,11 @@ pub struct Stop {
 
 impl From<Failure> for Stop {
     fn from(failure: Failure) -> Self {
-        Self { failure, summary: None, conflict: None }
+        Self {
+            failure,
+            summary: None,
+            conflict: None,
+        }
     }
 }
 
@@ -157,22 +175,39 @@ impl Stop {
         effort: &Effort,
         terminal: &Terminal,
     ) -> Self {
-        let files = Files { job: &inputs.job, policy: &inputs.policy };
+        let files = Files {
+            job: &inputs.job,
+            policy: &inputs.policy,
+        };
         let (job, policy) = (&inputs.job.value, &inputs.policy.value);
         let infeasible = matches!(
             reason,
-            NoPlan::Infeasible(_) | NoPlan::Refused(Refusal::NoCandidates(_) | Refusal::HomeForbidden(_))
+            NoPlan::Infeasible(_)
+                | NoPlan::Refused(Refusal::NoCandidates(_) | Refusal::HomeForbidden(_))
         );
         let infeasible = infeasible && !rest;
         // A solver that breaks down here takes nothing from the answer but its reason.
-        let conflict = infeasible.then(|| planning::conflict(job, policy, catalog, effort).ok()).flatten();
+        let conflict = infeasible
+            .then(|| planning::conflict(job, policy, catalog, effort).ok())
+            .flatten();
         let unknown = compile::unknown_names(job, policy, catalog);
-        let (mut text, answer) = no_plan::text(reason, files, conflict.as_ref(), &unknown, terminal.colour_stderr);
+        let (mut text, answer) = no_plan::text(
+            reason,
+            files,
+            conflict.as_ref(),
+            &unknown,
+            terminal.colour_stderr,
+        );
         if matches!(reason, NoPlan::Infeasible(_)) && !rest {
-            let unsaid = planning::left_for_a_plan(job, policy, catalog, effort).unwrap_or_default();
+            let unsaid =
+                planning::left_for_a_plan(job, policy, catalog, effort).unwrap_or_default();
             text.push_str(&no_plan::results_in_the_way(&unsaid));
         }
-        let exit = if answer { Exit::Infeasible } else { Exit::Error };
+        let exit = if answer {
+            Exit::Infeasible
+        } else {
+            Exit::Error
+        };
         Self {
             failure: Failure::new(exit, text),
             summary: Some(no_plan::summary(reason).to_owned()),
@@ -182,15 +217,26 @@ impl Stop {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned()
 }
 
 fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
     refuse_overwriting(&args.inputs, &[&args.out, &args.emit_mps])?;
-    let saved = args.check.as_ref().map(|path| file::read_bytes(path).map_err(Failure::error));
+    let saved = args
+        .check
+        .as_ref()
+        .map(|path| file::read_bytes(path).map_err(Failure::error));
     let saved = saved.transpose()?;
     let held = Held::read(&args.place)?;
-    let sources = sources(&args.inputs.job, args.contents.source.as_deref(), &args.contents.data)?;
+    let sources = sources(
+        &args.inputs.job,
+        args.contents.source.as_deref(),
+        &args.contents.data,
+    )?;
     let request = Request {
         inputs: &args.inputs,
         solving: &args.solving,
@@ -216,19 +262,41 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
         return Ok(Exit::Changes);
     }
     let changes = args.detailed_exitcode && !preview.is_empty();
-    Ok(if changes { Exit::Changes } else { Exit::Success })
+    Ok(if changes {
+        Exit::Changes
+    } else {
+        Exit::Success
+    })
 }
 
 /// A plan on its way to being compared with a saved one: what this machine does not have is taken from there.
 fn with_unread_contents(plan: Plan, saved: &Path) -> Result<Plan, Failure> {
-    let Ok(saved) = plan_file::read(saved) else { return Ok(plan) };
+    let Ok(saved) = plan_file::read(saved) else {
+        return Ok(plan);
+    };
     let wanted = Wanted::of_plan(&plan);
     let mut contents = plan.contents.clone();
-    for (name, digest) in saved.contents.datasets.iter().filter(|(name, _)| wanted.datasets.contains_key(*name)) {
-        contents.datasets.entry(name.clone()).or_insert_with(|| digest.clone());
+    for (name, digest) in saved
+        .contents
+        .datasets
+        .iter()
+        .filter(|(name, _)| wanted.datasets.contains_key(*name))
+    {
+        contents
+            .datasets
+            .entry(name.clone())
+            .or_insert_with(|| digest.clone());
     }
-    for (name, digest) in saved.contents.files.iter().filter(|(name, _)| wanted.files.contains(*name)) {
-        contents.files.entry(name.clone()).or_insert_with(|| digest.clone());
+    for (name, digest) in saved
+        .contents
+        .files
+        .iter()
+        .filter(|(name, _)| wanted.files.contains(*name))
+    {
+        contents
+            .files
+            .entry(name.clone())
+            .or_insert_with(|| digest.clone());
     }
     plan_file::with_contents(plan, contents).map_err(Failure::error)
 }
@@ -236,12 +304,21 @@ fn with_unread_contents(plan: Plan, saved: &Path) -> Result<Plan, Failure> {
 /// No output may take the place of an input or of another output.
 pub fn refuse_overwriting(args: &InputArgs, outputs: &[&Option<PathBuf>]) -> Result<(), Failure> {
     let beside = args.job.with_file_name("policy.toml");
-    let inputs = [Some(&args.job), Some(args.policy.as_ref().unwrap_or(&beside))];
+    let inputs = [
+        Some(&args.job),
+        Some(args.policy.as_ref().unwrap_or(&beside)),
+    ];
     // A file that is not there yet is known by its folder.
     let real = |path: &PathBuf| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let named = || Some(std::fs::canonicalize(folder).ok()?.join(path.file_name()?));
-        std::fs::canonicalize(path).ok().or_else(named).unwrap_or_else(|| path.clone())
+        std::fs::canonicalize(path)
+            .ok()
+            .or_else(named)
+            .unwrap_or_else(|| path.clone())
     };
     let mut taken: Vec<PathBuf> = inputs.into_iter().flatten().map(real).collect();
     for output in outputs.iter().copied().flatten() {
@@ -259,10 +336,16 @@ pub fn refuse_overwriting(args: &InputArgs, outputs: &[&Option<PathBuf>]) -> Res
     Ok(())
 }
 
-fn show(args: &PlanArgs, plan: &Plan, preview: &Preview, terminal: &Terminal) -> Result<(), Failure> {
+fn show(
+    args: &PlanArgs,
+    plan: &Plan,
+    preview: &Preview,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
     let missing = missing_providers(plan);
     if args.json {
-        let events = events::of_plan(plan, preview, &missing, &clock::timestamp()).map_err(Failure::error)?;
+        let events = events::of_plan(plan, preview, &missing, &clock::timestamp())
+            .map_err(Failure::error)?;
         return terminal.out(&events::lines(&events));
     }
     for warning in &plan.warnings {
@@ -272,7 +355,9 @@ fn show(args: &PlanArgs, plan: &Plan, preview: &Preview, terminal: &Terminal) ->
         return terminal.out(&markdown::text(plan));
     }
     let mut text = plan_text::text(plan, terminal.width);
-    text += &plan_text::without_provider(&missing).map(|said| format!("\nNote: {said}.\n")).unwrap_or_default();
+    text += &plan_text::without_provider(&missing)
+        .map(|said| format!("\nNote: {said}.\n"))
+        .unwrap_or_default();
     let summary = match preview.is_empty() {
         true => "No changes. The state of this folder already holds all of it.".to_owned(),
         false => events::summary(preview),
@@ -283,7 +368,9 @@ fn show(args: &PlanArgs, plan: &Plan, preview: &Preview, terminal: &Terminal) ->
             1 => "1 stage counts".to_owned(),
             count => format!("{count} stages count"),
         };
-        terminal.note(&format!("{stages} as done without a look at content that is not on this machine."));
+        terminal.note(&format!(
+            "{stages} as done without a look at content that is not on this machine."
+        ));
     }
     if !terminal.automation && !preview.is_empty() {
         terminal.note(&match &args.out {
@@ -300,19 +387,38 @@ fn show(args: &PlanArgs, plan: &Plan, preview: &Preview, terminal: &Terminal) ->
 /// The stages of a plan at clouds that this sky has no provider for, by cloud.
 pub fn missing_providers(plan: &Plan) -> BTreeMap<String, BTreeSet<String>> {
     let mut missing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for stage in plan.stages.iter().filter(|stage| !provider::is_built_in(&stage.place.cloud)) {
-        missing.entry(stage.place.cloud.clone()).or_default().insert(stage.name.clone());
+    for stage in plan
+        .stages
+        .iter()
+        .filter(|stage| !provider::is_built_in(&stage.place.cloud))
+    {
+        missing
+            .entry(stage.place.cloud.clone())
+            .or_default()
+            .insert(stage.name.clone());
     }
     missing
 }
 
 /// The command that applies a plan file with the state and the hosts that it was planned with.
 fn apply_line(args: &PlanArgs, plan: &Path) -> String {
-    let hosts = args.inputs.hosts.as_ref().map(|hosts| format!(" --hosts {}", shell::quoted_path(hosts)));
+    let hosts = args
+        .inputs
+        .hosts
+        .as_ref()
+        .map(|hosts| format!(" --hosts {}", shell::quoted_path(hosts)));
     let (apply, place) = (args.command.sky("apply"), args.place.words());
-    let source = args.contents.source.as_ref().map(|source| format!(" --source {}", shell::quoted_path(source)));
-    let data =
-        |(name, path): &(String, PathBuf)| format!(" --data {}", shell::quoted(&format!("{name}={}", path.display())));
+    let source = args
+        .contents
+        .source
+        .as_ref()
+        .map(|source| format!(" --source {}", shell::quoted_path(source)));
+    let data = |(name, path): &(String, PathBuf)| {
+        format!(
+            " --data {}",
+            shell::quoted(&format!("{name}={}", path.display()))
+        )
+    };
     let data: String = args.contents.data.iter().map(data).collect();
     let options = [hosts, source].into_iter().flatten().collect::<String>();
     format!("{apply} {}{place}{options}{data}", shell::quoted_path(plan))
@@ -324,7 +430,9 @@ fn difference(path: &Path, plan: &Plan) -> String {
     match plan_file::read(path) {
         Err(error) => format!("{name} differs from the plan of these inputs: {error}"),
         Ok(saved) => {
-            let input = |name: &str, old: &str, new: &str| (old != new).then(|| format!("\n  {name} changed"));
+            let input = |name: &str, old: &str, new: &str| {
+                (old != new).then(|| format!("\n  {name} changed"))
+            };
             let changed: String = [
                 input("the job", &saved.inputs.job, &plan.inputs.job),
                 input("the policy", &saved.inputs.policy, &plan.inputs.policy),
@@ -336,18 +444,25 @@ fn difference(path: &Path, plan: &Plan) -> String {
             .chain(changed_contents(&saved.contents, &plan.contents))
             .collect();
             let (old, new) = (saved.totals.cost_micro_usd, plan.totals.cost_micro_usd);
-            format!("{name} differs from the plan of these inputs:{changed}\n  total {old} -> {new}")
+            format!(
+                "{name} differs from the plan of these inputs:{changed}\n  total {old} -> {new}"
+            )
         }
     }
 }
 
 /// Which datasets and files have other content, a line each.
 fn changed_contents(saved: &Contents, now: &Contents) -> Vec<String> {
-    let kinds = [("dataset", &saved.datasets, &now.datasets), ("file", &saved.files, &now.files)];
+    let kinds = [
+        ("dataset", &saved.datasets, &now.datasets),
+        ("file", &saved.files, &now.files),
+    ];
     let mut lines = Vec::new();
     for (kind, saved, now) in kinds {
         let names: BTreeSet<&String> = saved.keys().chain(now.keys()).collect();
-        let changed = names.into_iter().filter(|name| saved.get(*name) != now.get(*name));
+        let changed = names
+            .into_iter()
+            .filter(|name| saved.get(*name) != now.get(*name));
         lines.extend(changed.map(|name| format!("\n  the content of {kind} `{name}` changed")));
     }
     lines
@@ -362,14 +477,22 @@ pub struct Held {
 impl Held {
     /// Reads the state; there is none if nothing was ever applied there.
     pub fn read(place: &PlaceArgs) -> Result<Self, Failure> {
-        let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+        let here = std::env::current_dir()
+            .map_err(|error| Failure::file(Path::new("."), "find", error))?;
         let store = place.store(&here)?;
-        let mut state = store.read().map_err(|error| super::state::failure(error.into(), &store))?;
+        let mut state = store
+            .read()
+            .map_err(|error| super::state::failure(error.into(), &store))?;
         if let Some(state) = state.as_mut().filter(|_| !place.is_named()) {
             // A rehearsal by an earlier sky was kept here too. Nothing of it is done.
-            state.stages.retain(|_, record| record.rehearsed_with().is_none());
+            state
+                .stages
+                .retain(|_, record| record.rehearsed_with().is_none());
         }
-        Ok(Self { state, objects: Objects::at(store.folder.objects()) })
+        Ok(Self {
+            state,
+            objects: Objects::at(store.folder.objects()),
+        })
     }
 
     /// What an apply of a plan would do.
@@ -381,11 +504,16 @@ impl Held {
     /// What the state says of a job.
     fn facts(&self, job: &Job, contents: &Contents) -> Result<FromState, Failure> {
         let state = self.state.as_ref().ok_or_else(|| {
-            Failure::error("there is no state here to go on from").hint("leave --from-state out to plan the whole job")
+            Failure::error("there is no state here to go on from")
+                .hint("leave --from-state out to plan the whole job")
         })?;
         if let Some(other) = state.job.as_ref().filter(|held| **held != job.name) {
-            let message = format!("the state here is that of job `{other}`, not of `{}`", job.name);
-            return Err(Failure::new(Exit::Stale, message).hint("go to the folder where this job was applied"));
+            let message = format!(
+                "the state here is that of job `{other}`, not of `{}`",
+                job.name
+            );
+            return Err(Failure::new(Exit::Stale, message)
+                .hint("go to the folder where this job was applied"));
         }
         let present = |artifact: &Artifact| self.objects.has(&artifact.digest, artifact.kind);
         Ok(state::summary::facts(state, job, contents, &present))
@@ -413,18 +541,42 @@ enum Clouds {
 }
 
 /// Where the datasets and files of a job are.
-fn sources(job: &Path, source: Option<&Path>, data: &[(String, PathBuf)]) -> Result<Sources, Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+fn sources(
+    job: &Path,
+    source: Option<&Path>,
+    data: &[(String, PathBuf)],
+) -> Result<Sources, Failure> {
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let folder = here.join(job.parent().unwrap_or(Path::new("")));
-    Ok(Sources { here, folder, source: source.map(Path::to_owned), data: data.iter().cloned().collect() })
+    Ok(Sources {
+        here,
+        folder,
+        source: source.map(Path::to_owned),
+        data: data.iter().cloned().collect(),
+    })
 }
 
 /// The digests of the content that a job reads on this machine.
-fn contents(job: &Job, sources: Option<&Sources>, terminal: &Terminal) -> Result<Contents, Failure> {
-    let Some(sources) = sources else { return Ok(Contents::default()) };
-    if let Some(unknown) = sources.data.keys().find(|name| !job.datasets.contains_key(*name)) {
+fn contents(
+    job: &Job,
+    sources: Option<&Sources>,
+    terminal: &Terminal,
+) -> Result<Contents, Failure> {
+    let Some(sources) = sources else {
+        return Ok(Contents::default());
+    };
+    if let Some(unknown) = sources
+        .data
+        .keys()
+        .find(|name| !job.datasets.contains_key(*name))
+    {
         let names: Vec<&str> = job.datasets.keys().map(String::as_str).collect();
-        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let known = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
         return Err(Failure::error(format!(
             "--data {unknown}=…: the job has no dataset `{unknown}`; its datasets: {known}"
         )));
@@ -438,20 +590,35 @@ fn contents(job: &Job, sources: Option<&Sources>, terminal: &Terminal) -> Result
 
 /// Reads the inputs and plans.
 fn compute(request: &Request<'_>, terminal: &Terminal) -> Result<(Inputs, Plan), Stop> {
-    let read = inputs::read_with_files(request.inputs).map_err(|faults| inputs::failure(&faults, terminal))?;
+    let read = inputs::read_with_files(request.inputs)
+        .map_err(|faults| inputs::failure(&faults, terminal))?;
     inputs::warn(&read.warnings, terminal);
     let catalog = request.inputs.load_catalog(terminal)?;
     let (job, policy) = (&read.job.value, &read.policy.value);
     let solving = request.solving;
     let effort = solve_effort(solving.max_nodes, solving.time_limit);
-    let stop = |reason: NoPlan| Stop::no_plan(&reason, &read, (&catalog, request.from.is_some()), &effort, terminal);
+    let stop = |reason: NoPlan| {
+        Stop::no_plan(
+            &reason,
+            &read,
+            (&catalog, request.from.is_some()),
+            &effort,
+            terminal,
+        )
+    };
     if let Some(path) = request.mps {
         let program = planning::program(job, policy, &catalog, &effort).map_err(stop)?;
         file::write_result(path, program.as_bytes()).map_err(Failure::error)?;
     }
     let contents = contents(job, request.sources, terminal)?;
-    let facts = request.from.map(|held| held.facts(job, &contents)).transpose()?;
-    let settings = Settings { effort: effort.clone(), compare: solving.compare || job.stages.len() <= COMPARED_STAGES };
+    let facts = request
+        .from
+        .map(|held| held.facts(job, &contents))
+        .transpose()?;
+    let settings = Settings {
+        effort: effort.clone(),
+        compare: solving.compare || job.stages.len() <= COMPARED_STAGES,
+    };
     let waiting = waiting("planning", job.stages.len(), catalog.offers.len(), terminal);
     let plan_under = |policy: &Policy| match &facts {
         Some(facts) => planning::plan_remaining(job, policy, &catalog, &settings, facts),
@@ -476,7 +643,10 @@ fn compute(request: &Request<'_>, terminal: &Terminal) -> Result<(Inputs, Plan),
 /// The policy, which also denies the clouds that this sky has no provider for.
 fn without_missing_clouds(policy: &Policy, catalog: &Catalog) -> Policy {
     let clouds = catalog.places.iter().map(|place| place.name.cloud.clone());
-    let missing: BTreeSet<Pattern> = clouds.filter(|cloud| !provider::is_built_in(cloud)).map(Pattern).collect();
+    let missing: BTreeSet<Pattern> = clouds
+        .filter(|cloud| !provider::is_built_in(cloud))
+        .map(Pattern)
+        .collect();
     let mut policy = policy.clone();
     policy.clouds.deny.extend(missing);
     policy
@@ -485,19 +655,34 @@ fn without_missing_clouds(policy: &Policy, catalog: &Catalog) -> Policy {
 /// A job that only clouds without a provider can run.
 fn only_without_provider(plan: &Plan) -> Failure {
     let said = plan_text::without_provider(&missing_providers(plan)).unwrap_or_default();
-    Failure::error(format!("no plan is possible at the clouds that this sky can use: {said}"))
-        .hint("to rehearse the plan that takes any cloud, add --provider local")
+    Failure::error(format!(
+        "no plan is possible at the clouds that this sky can use: {said}"
+    ))
+    .hint("to rehearse the plan that takes any cloud, add --provider local")
 }
 
 /// A sign of life on a terminal, for as long as a large job takes.
-pub fn waiting(what: &str, stages: usize, offers: usize, terminal: &Terminal) -> Option<ProgressBar> {
-    spinner(format!("{what} {stages} stages on {} offers", grouped(offers as i128)), terminal)
+pub fn waiting(
+    what: &str,
+    stages: usize,
+    offers: usize,
+    terminal: &Terminal,
+) -> Option<ProgressBar> {
+    spinner(
+        format!(
+            "{what} {stages} stages on {} offers",
+            grouped(offers as i128)
+        ),
+        terminal,
+    )
 }
 
 fn spinner(message: String, terminal: &Terminal) -> Option<ProgressBar> {
     let style = ProgressStyle::with_template("{spinner} {msg} [{elapsed}]").ok()?;
     terminal.animate.then(|| {
-        let bar = ProgressBar::new_spinner().with_style(style).with_message(message);
+        let bar = ProgressBar::new_spinner()
+            .with_style(style)
+            .with_message(message);
         bar.enable_steady_tick(std::time::Duration::from_millis(200));
         bar
     })
@@ -505,29 +690,50 @@ fn spinner(message: String, terminal: &Terminal) -> Option<ProgressBar> {
 
 /// Applies a plan file, or plans a job, asks, and applies that.
 pub fn apply(args: &ApplyVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let path = args.apply.plan.clone().unwrap_or_else(|| PathBuf::from("job.toml"));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let path = args
+        .apply
+        .plan
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("job.toml"));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     if !inputs::is_job(&path)? {
         if args.policy.is_some() {
-            return Err(Failure::error("a plan file is applied as it is: --policy has no meaning with it")
-                .hint("plan again with `sky plan --policy FILE --out PLAN`"));
+            return Err(Failure::error(
+                "a plan file is applied as it is: --policy has no meaning with it",
+            )
+            .hint("plan again with `sky plan --policy FILE --out PLAN`"));
         }
         let plan = plan_file::read(&path).map_err(Failure::error)?;
         if args.locked {
-            super::locked_plan::check_plan(&path, &plan.inputs.catalog, args.apply.state.hosts.as_deref())?;
+            super::locked_plan::check_plan(
+                &path,
+                &plan.inputs.catalog,
+                args.apply.state.hosts.as_deref(),
+            )?;
         }
         if args.replan {
-            return Err(Failure::error("--replan needs the job file: a plan file is applied as it is")
-                .hint("apply the job itself: sky apply job.toml --replan"));
+            return Err(Failure::error(
+                "--replan needs the job file: a plan file is applied as it is",
+            )
+            .hint("apply the job itself: sky apply job.toml --replan"));
         }
         return apply::run_plan(&plan, folder, &args.apply, terminal).map(|applied| applied.exit);
     }
     if args.apply.json && !args.apply.auto_approve {
-        return Err(Failure::error("--json cannot ask: it needs a plan file or --auto-approve"));
+        return Err(Failure::error(
+            "--json cannot ask: it needs a plan file or --auto-approve",
+        ));
     }
     if !args.apply.auto_approve && !terminal.interactive {
-        return Err(Failure::error("apply asks before it begins, and there is no terminal to ask on")
-            .hint("write a plan with `sky plan --out plan.json` and apply that, or give --auto-approve"));
+        return Err(Failure::error(
+            "apply asks before it begins, and there is no terminal to ask on",
+        )
+        .hint(
+            "write a plan with `sky plan --out plan.json` and apply that, or give --auto-approve",
+        ));
     }
     let (policy, catalog) = (args.policy.clone(), args.catalog.clone());
     let hosts = args.apply.state.hosts.clone();
@@ -564,10 +770,25 @@ fn plan_and_apply(
     rest: Option<&Held>,
     terminal: &Terminal,
 ) -> Result<apply::Applied, Failure> {
-    let solving = SolvingArgs { compare: false, max_nodes: Effort::default().nodes, time_limit: None };
+    let solving = SolvingArgs {
+        compare: false,
+        max_nodes: Effort::default().nodes,
+        time_limit: None,
+    };
     let sources = sources(&inputs.job, args.apply.source.as_deref(), &args.apply.data)?;
-    let clouds = if args.apply.provider.is_some() { Clouds::All } else { Clouds::WithProvider };
-    let request = Request { inputs, solving: &solving, mps: None, from: rest, sources: Some(&sources), clouds };
+    let clouds = if args.apply.provider.is_some() {
+        Clouds::All
+    } else {
+        Clouds::WithProvider
+    };
+    let request = Request {
+        inputs,
+        solving: &solving,
+        mps: None,
+        from: rest,
+        sources: Some(&sources),
+        clouds,
+    };
     let (_, plan) = compute(&request, terminal).map_err(|stop| stop.failure)?;
     let place = apply::place_of(&plan, &args.apply)?;
     if !args.apply.json {
@@ -576,7 +797,10 @@ fn plan_and_apply(
             terminal.warn(warning);
         }
         let summary = events::summary(&Held::read(&place)?.preview(&plan));
-        terminal.out(&format!("{}\n{summary}\n\n", plan_text::text(&plan, terminal.width)))?;
+        terminal.out(&format!(
+            "{}\n{summary}\n\n",
+            plan_text::text(&plan, terminal.width)
+        ))?;
     }
     if !args.apply.auto_approve && !terminal.confirm("Do you want to apply this plan?")? {
         return Err(Failure::error(match rest {

@@ -37,11 +37,22 @@ pub fn run(args: &RefreshArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     })
 }
 
-fn compare(args: &RefreshArgs, terminal: &Terminal, stream: Option<&Stream>) -> Result<Exit, Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let args = &RefreshArgs { state: args.state.or_rehearsal(&here, terminal), ..args.clone() };
+fn compare(
+    args: &RefreshArgs,
+    terminal: &Terminal,
+    stream: Option<&Stream>,
+) -> Result<Exit, Failure> {
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let args = &RefreshArgs {
+        state: args.state.or_rehearsal(&here, terminal),
+        ..args.clone()
+    };
     let store = args.state.store(&here)?;
-    let refreshed = match store.exists().map_err(|error| failure(error.into(), &store))? {
+    let refreshed = match store
+        .exists()
+        .map_err(|error| failure(error.into(), &store))?
+    {
         false => Refreshed::default(),
         true => {
             let (lock, opened) = open_locked(&store, "refresh", &args.state.locking)?;
@@ -51,24 +62,38 @@ fn compare(args: &RefreshArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
                     None => terminal.warn(warning),
                 }
             }
-            let refreshed = super::runtime::runtime()?.block_on(refresh(opened, &args.state.access(&here)));
+            let refreshed =
+                super::runtime::runtime()?.block_on(refresh(opened, &args.state.access(&here)));
             drop(lock);
             refreshed.map_err(|error| failure(error, &store))?
         }
     };
     let drifts = &refreshed.drifts;
     for (stage, error) in &refreshed.unseen {
-        let message = format!("its machine is there, and lets nobody in to see how its command is doing: {error}");
+        let message = format!(
+            "its machine is there, and lets nobody in to see how its command is doing: {error}"
+        );
         say(terminal, stream, "warning", stage, &message);
     }
     for (stage, error) in &refreshed.failed {
-        say(terminal, stream, "error", stage, &format!("nothing is known of its machine: {error}"));
+        say(
+            terminal,
+            stream,
+            "error",
+            stage,
+            &format!("nothing is known of its machine: {error}"),
+        );
     }
     match stream {
         Some(stream) => {
             for drift in drifts {
                 let (action, message) = (action(&drift.what), words(&drift.what));
-                stream.hook("resource_drift", &drift.stage, message, json!({ "action": action }));
+                stream.hook(
+                    "resource_drift",
+                    &drift.stage,
+                    message,
+                    json!({ "action": action }),
+                );
             }
             let change = drifts.len();
             stream.summary(json!({ "add": 0, "change": change, "import": 0, "remove": 0, "operation": "refresh" }));
@@ -81,7 +106,11 @@ fn compare(args: &RefreshArgs, terminal: &Terminal, stream: Option<&Stream>) -> 
     if !refreshed.failed.is_empty() {
         return Ok(Exit::Error);
     }
-    Ok(if args.detailed_exitcode && !drifts.is_empty() { Exit::Changes } else { Exit::Success })
+    Ok(if args.detailed_exitcode && !drifts.is_empty() {
+        Exit::Changes
+    } else {
+        Exit::Success
+    })
 }
 
 /// Tells something about a stage: as an event, or on stderr.
@@ -102,12 +131,20 @@ fn action(what: &What) -> &'static str {
 
 fn words(what: &What) -> String {
     match what {
-        What::Gone => "its machine was deleted outside of sky: the next apply runs it again".to_owned(),
-        What::Killed => "its command was killed outside of sky: the next apply runs it again".to_owned(),
+        What::Gone => {
+            "its machine was deleted outside of sky: the next apply runs it again".to_owned()
+        }
+        What::Killed => {
+            "its command was killed outside of sky: the next apply runs it again".to_owned()
+        }
         What::Resized { state, now } => format!("its machine is a {now}, and was a {state}"),
         What::Moved { state, now } => format!("its machine is at {now}, and was at {state}"),
-        What::Retagged { now } => format!("its machine carries other tags: {now}; `sky import` takes it back"),
-        What::Lease { state, now } => format!("its lease ends at {now}, not at {state}: the next apply renews it"),
+        What::Retagged { now } => {
+            format!("its machine carries other tags: {now}; `sky import` takes it back")
+        }
+        What::Lease { state, now } => {
+            format!("its lease ends at {now}, not at {state}: the next apply renews it")
+        }
     }
 }
 
@@ -115,8 +152,10 @@ fn text(drifts: &[Drift]) -> String {
     if drifts.is_empty() {
         return "No drift: what is there is as the state has it.\n".to_owned();
     }
-    let lines: String =
-        drifts.iter().map(|drift| format!("  ~ stage.{}: {}\n", drift.stage, words(&drift.what))).collect();
+    let lines: String = drifts
+        .iter()
+        .map(|drift| format!("  ~ stage.{}: {}\n", drift.stage, words(&drift.what)))
+        .collect();
     format!("Drift:\n{lines}\nThe state has what was seen.\n")
 }
 
@@ -139,10 +178,15 @@ pub struct TakeOverArgs {
 /// Takes it over.
 pub fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let usage = "sky import stage.NAME ID --provider NAME, or sky import wfformat FILE";
-    let stage = args.address.as_deref().and_then(|address| address.strip_prefix("stage."));
+    let stage = args
+        .address
+        .as_deref()
+        .and_then(|address| address.strip_prefix("stage."));
     let (Some(stage), Some(id)) = (stage, &args.id) else {
         let message = match &args.address {
-            Some(address) if !address.starts_with("stage.") => format!("`{address}` is no address such as stage.train"),
+            Some(address) if !address.starts_with("stage.") => {
+                format!("`{address}` is no address such as stage.train")
+            }
             _ => "what is to be imported?".to_owned(),
         };
         return Err(Failure::error(message).hint(usage));
@@ -150,11 +194,18 @@ pub fn import(args: &TakeOverArgs, terminal: &Terminal) -> Result<Exit, Failure>
     let Some(provider) = &args.provider else {
         return Err(Failure::error(format!("which provider has the machine `{id}`?")).hint(usage));
     };
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let args = &TakeOverArgs { state: args.state.or_rehearsal(&here, terminal), ..args.clone() };
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let args = &TakeOverArgs {
+        state: args.state.or_rehearsal(&here, terminal),
+        ..args.clone()
+    };
     let store = args.state.store(&here)?;
     let (lock, opened) = open_locked(&store, "import", &args.state.locking)?;
-    opened.warnings.iter().for_each(|warning| terminal.warn(warning));
+    opened
+        .warnings
+        .iter()
+        .for_each(|warning| terminal.warn(warning));
     let access = args.state.access(&here);
     let taken = take_over(opened, &access, (stage, provider, id));
     let taken = super::runtime::runtime()?.block_on(taken);

@@ -34,24 +34,45 @@ pub fn run(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
                 snapshot::decode(bytes, &file::shown(path), cipher).map_err(Failure::error)
             };
             if let Some(bytes) = file::read_bytes(path).ok().filter(|bytes| is_sealed(bytes)) {
-                let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+                let here = std::env::current_dir()
+                    .map_err(|error| Failure::file(Path::new("."), "find", error))?;
                 let state = read(&bytes, &args.place.store(&here)?.cipher)?;
-                return terminal.out(&of_state(Some(&state), args, terminal)?).map(|()| Exit::Success);
+                return terminal
+                    .out(&of_state(Some(&state), args, terminal)?)
+                    .map(|()| Exit::Success);
             }
             let text = file::read_text(path).map_err(Failure::error)?;
             let value: Option<serde_json::Value> = serde_json::from_str(&text).ok();
-            if value.as_ref().is_some_and(|value| value.get("lineage").is_some()) {
-                of_state(Some(&read(text.as_bytes(), &Cipher::default())?), args, terminal)?
-            } else if path.extension().is_some_and(|extension| extension == "toml") {
+            if value
+                .as_ref()
+                .is_some_and(|value| value.get("lineage").is_some())
+            {
+                of_state(
+                    Some(&read(text.as_bytes(), &Cipher::default())?),
+                    args,
+                    terminal,
+                )?
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+            {
                 let message = format!("{} is not a plan or a state", path.display());
-                return Err(Failure::error(message).hint("`sky plan` plans a job, `sky graph` draws it"));
+                return Err(
+                    Failure::error(message).hint("`sky plan` plans a job, `sky graph` draws it")
+                );
             } else {
                 of_plan(path, args, terminal)?
             }
         }
         None => {
-            let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-            let state = args.place.or_rehearsal(&here, terminal).store(&here)?.read().map_err(Failure::error)?;
+            let here = std::env::current_dir()
+                .map_err(|error| Failure::file(Path::new("."), "find", error))?;
+            let state = args
+                .place
+                .or_rehearsal(&here, terminal)
+                .store(&here)?
+                .read()
+                .map_err(Failure::error)?;
             of_state(state.as_ref(), args, terminal)?
         }
     };
@@ -70,13 +91,21 @@ fn of_plan(path: &Path, args: &ShowArgs, terminal: &Terminal) -> Result<String, 
         return Ok(markdown::text(&plan));
     }
     let missing = plan_text::without_provider(&super::plan::missing_providers(&plan));
-    let note = missing.map(|said| format!("\nNote: {said}.\n")).unwrap_or_default();
+    let note = missing
+        .map(|said| format!("\nNote: {said}.\n"))
+        .unwrap_or_default();
     Ok(plan_text::text(&plan, terminal.width) + &note)
 }
 
-fn of_state(state: Option<&State>, args: &ShowArgs, terminal: &Terminal) -> Result<String, Failure> {
+fn of_state(
+    state: Option<&State>,
+    args: &ShowArgs,
+    terminal: &Terminal,
+) -> Result<String, Failure> {
     match state {
-        Some(state) if args.json => canonical::to_text(&state::summary::summary(state)).map_err(Failure::error),
+        Some(state) if args.json => {
+            canonical::to_text(&state::summary::summary(state)).map_err(Failure::error)
+        }
         Some(state) => {
             let mut rows = state::summary::text_rows(state);
             let head = rows.remove(0);

@@ -14,7 +14,10 @@ pub struct Signals {
 impl Signals {
     /// Begins to listen. Needs tokio's runtime.
     pub fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::error(format!("cannot listen for signals: {error}")));
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|error| Failure::error(format!("cannot listen for signals: {error}")))
+        };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,

@@ -7,8 +7,16 @@ use std::time::Instant;
 
 /// Returns the effort of a planning that begins now; `time_limit` is in seconds.
 pub fn solve_effort(nodes: u32, time_limit: Option<f64>) -> Effort {
-    let monitor = time_limit.map(|seconds| Monitor::new(TimeLimit { begun: Instant::now(), seconds }));
-    Effort { nodes, monitor: monitor.unwrap_or_default() }
+    let monitor = time_limit.map(|seconds| {
+        Monitor::new(TimeLimit {
+            begun: Instant::now(),
+            seconds,
+        })
+    });
+    Effort {
+        nodes,
+        monitor: monitor.unwrap_or_default(),
+    }
 }
 
 /// A limit in time for all of the planning.

@@ -4,7 +4,9 @@ use super::{Exit, Failure, Terminal};
 use crate::execution::apply::Error;
 use crate::execution::provider::Access;
 use crate::execution::state::data::REHEARSING;
-use crate::execution::state::{Address, Cipher, Folder, Lock, LockError, LockLost, Opened, StateError, Store};
+use crate::execution::state::{
+    Address, Cipher, Folder, Lock, LockError, LockLost, Opened, StateError, Store,
+};
 use crate::util::shell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -75,7 +77,10 @@ impl PlaceArgs {
     pub fn root(&self) -> PathBuf {
         match &self.state {
             Some(Address::Folder(root)) => root.clone(),
-            _ => self.state_dir.clone().unwrap_or_else(|| PathBuf::from(crate::execution::state::folder::FOLDER)),
+            _ => self
+                .state_dir
+                .clone()
+                .unwrap_or_else(|| PathBuf::from(crate::execution::state::folder::FOLDER)),
         }
     }
 
@@ -86,9 +91,20 @@ impl PlaceArgs {
 
     /// Returns the place of a rehearsal with a provider, unless the user has named another.
     pub fn of_rehearsal(&self, provider: &str) -> Self {
-        let own = || Path::new(crate::execution::state::folder::FOLDER).join(REHEARSALS).join(provider);
-        let state_dir = if self.is_named() { self.state_dir.clone() } else { Some(own()) };
-        Self { state_dir, ..self.clone() }
+        let own = || {
+            Path::new(crate::execution::state::folder::FOLDER)
+                .join(REHEARSALS)
+                .join(provider)
+        };
+        let state_dir = if self.is_named() {
+            self.state_dir.clone()
+        } else {
+            Some(own())
+        };
+        Self {
+            state_dir,
+            ..self.clone()
+        }
     }
 
     /// Returns the place that a verb without a plan means: the one that is named, else the state of the folder; if
@@ -99,9 +115,14 @@ impl PlaceArgs {
         }
         match &self.rehearsals(here)[..] {
             [only] => {
-                terminal
-                    .note(&format!("The state of the rehearsal in {} is meant: there is no other.", only.display()));
-                Self { state_dir: Some(only.clone()), ..self.clone() }
+                terminal.note(&format!(
+                    "The state of the rehearsal in {} is meant: there is no other.",
+                    only.display()
+                ));
+                Self {
+                    state_dir: Some(only.clone()),
+                    ..self.clone()
+                }
             }
             _ => self.clone(),
         }
@@ -109,10 +130,18 @@ impl PlaceArgs {
 
     /// The folders of rehearsals whose places were not named.
     pub fn rehearsals(&self, here: &Path) -> Vec<PathBuf> {
-        let places =
-            REHEARSING.map(|provider| Self { state: None, state_dir: None, ..self.clone() }.of_rehearsal(provider));
+        let places = REHEARSING.map(|provider| {
+            Self {
+                state: None,
+                state_dir: None,
+                ..self.clone()
+            }
+            .of_rehearsal(provider)
+        });
         let folders = places.into_iter().filter_map(|place| place.state_dir);
-        folders.filter(|folder| Folder::resolve(here, Some(folder)).exists()).collect()
+        folders
+            .filter(|folder| Folder::resolve(here, Some(folder)).exists())
+            .collect()
     }
 
     /// The state's place; asks nobody yet.
@@ -125,15 +154,26 @@ impl PlaceArgs {
             );
             return Err(Failure::error(message).hint("name one of them"));
         }
-        let cipher = Cipher::load(self.state_recipients.as_deref(), self.state_identity.as_deref(), here);
+        let cipher = Cipher::load(
+            self.state_recipients.as_deref(),
+            self.state_identity.as_deref(),
+            here,
+        );
         let cipher = cipher.map_err(|why| Failure::error(format!("keys of the state: {why}")))?;
-        Store::open(here, self.state.as_ref(), self.state_dir.as_deref(), cipher).map_err(Failure::error)
+        Store::open(here, self.state.as_ref(), self.state_dir.as_deref(), cipher)
+            .map_err(Failure::error)
     }
 
     /// The options that say where it is, for a command that a user may copy.
     pub fn words(&self) -> String {
-        let folder = self.state_dir.as_ref().map(|folder| format!(" --state-dir {}", shell::quoted_path(folder)));
-        let state = self.state.as_ref().map(|state| format!(" --state {}", shell::quoted(&state.to_string())));
+        let folder = self
+            .state_dir
+            .as_ref()
+            .map(|folder| format!(" --state-dir {}", shell::quoted_path(folder)));
+        let state = self
+            .state
+            .as_ref()
+            .map(|state| format!(" --state {}", shell::quoted(&state.to_string())));
         folder.into_iter().chain(state).collect()
     }
 }
@@ -141,14 +181,22 @@ impl PlaceArgs {
 impl StateArgs {
     /// The same with the place that a verb without a plan means.
     pub fn or_rehearsal(&self, here: &Path, terminal: &Terminal) -> Self {
-        Self { place: self.place.or_rehearsal(here, terminal), ..self.clone() }
+        Self {
+            place: self.place.or_rehearsal(here, terminal),
+            ..self.clone()
+        }
     }
 
     /// What providers are reached with; `here` is the current folder.
     pub fn access(&self, here: &Path) -> Access {
         let hosts = super::hosts::for_providers(self.hosts.as_deref(), here);
         let root = self.place.folder(here).root;
-        Access { root, hosts, cloud: self.sim.as_ref().map(|cloud| here.join(cloud)), registry: None }
+        Access {
+            root,
+            hosts,
+            cloud: self.sim.as_ref().map(|cloud| here.join(cloud)),
+            registry: None,
+        }
     }
 
     /// The state's place; asks nobody yet.
@@ -158,10 +206,20 @@ impl StateArgs {
 }
 
 /// Takes the lock, unless it is not wanted, and opens the state.
-pub fn open_locked(store: &Store, operation: &str, args: &LockArgs) -> Result<(Option<Lock>, Opened), Failure> {
+pub fn open_locked(
+    store: &Store,
+    operation: &str,
+    args: &LockArgs,
+) -> Result<(Option<Lock>, Opened), Failure> {
     let take = || store.lock(operation, args.lock_timeout);
-    let lock = args.lock.then(take).transpose().map_err(|error| failure(error.into(), store))?;
-    let opened = store.change(lock.as_ref()).map_err(|error| failure(error.into(), store))?;
+    let lock = args
+        .lock
+        .then(take)
+        .transpose()
+        .map_err(|error| failure(error.into(), store))?;
+    let opened = store
+        .change(lock.as_ref())
+        .map_err(|error| failure(error.into(), store))?;
     Ok((lock, opened))
 }
 
@@ -213,24 +271,39 @@ fn restore_hint(store: &Store) -> Option<String> {
     let mut hint = shell::command_line(["cp", &found.from, &found.to]);
     if let Some(journal) = &found.unfit {
         // Records of what came after the damaged snapshot mean nothing without it.
-        hint += &format!("; {}", shell::command_line(["mv", journal, &format!("{journal}.old")]));
+        hint += &format!(
+            "; {}",
+            shell::command_line(["mv", journal, &format!("{journal}.old")])
+        );
     }
     hint += &match found.stages {
-        0 => format!("\nthis goes back to serial {}, which knows of no stage", found.serial),
-        known => format!("\nthis goes back to serial {}, with {} of {known} stages done", found.serial, found.done),
+        0 => format!(
+            "\nthis goes back to serial {}, which knows of no stage",
+            found.serial
+        ),
+        known => format!(
+            "\nthis goes back to serial {}, with {} of {known} stages done",
+            found.serial, found.done
+        ),
     };
     Some(hint + ": what was done after it is run again by the next apply")
 }
 
 fn parse_lease(text: &str) -> Result<Duration, String> {
     let lease = parse_time(text)?;
-    if lease < Duration::from_secs(1) { Err("a lock lasts for a second or more".to_owned()) } else { Ok(lease) }
+    if lease < Duration::from_secs(1) {
+        Err("a lock lasts for a second or more".to_owned())
+    } else {
+        Ok(lease)
+    }
 }
 
 /// `2s`, `500ms`, `1m`, `1h`; a bare number is seconds.
 pub fn parse_time(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|character: char| !character.is_ascii_digit());
-    let number: u64 = digits.parse().map_err(|_| "write a time such as 2s, 500ms or 1m".to_owned())?;
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| "write a time such as 2s, 500ms or 1m".to_owned())?;
     let milliseconds = match text.get(digits.len()..).map(str::trim) {
         Some("ms") => 1,
         Some("" | "s") => 1000,
@@ -238,7 +311,10 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
         Some("h") => 3_600_000,
         _ => return Err("write a time such as 2s, 500ms or 1m".to_owned()),
     };
-    number.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(|| "that is too long".to_owned())
+    number
+        .checked_mul(milliseconds)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "that is too long".to_owned())
 }
 
 #[cfg(test)]
@@ -252,6 +328,15 @@ mod tests {
             [read("2s"), read("500ms"), read("3"), read("1m")],
             [Some(2000), Some(500), Some(3000), Some(60_000)]
         );
-        assert_eq!([read(""), read("s"), read("-1s"), read("1 week"), read("18446744073709551615h")], [None; 5]);
+        assert_eq!(
+            [
+                read(""),
+                read("s"),
+                read("-1s"),
+                read("1 week"),
+                read("18446744073709551615h")
+            ],
+            [None; 5]
+        );
     }
 }

@@ -43,16 +43,26 @@ pub struct SweepArgs {
 /// Looks, asks, deletes.
 pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     if args.json && !args.auto_approve && !args.dry_run {
-        return Err(Failure::error("--json cannot ask: it needs --auto-approve or --dry-run"));
+        return Err(Failure::error(
+            "--json cannot ask: it needs --auto-approve or --dry-run",
+        ));
     }
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    let args = &SweepArgs { state: args.state.or_rehearsal(&here, terminal), ..args.clone() };
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let args = &SweepArgs {
+        state: args.state.or_rehearsal(&here, terminal),
+        ..args.clone()
+    };
     let store = args.state.store(&here)?;
     let access = args.state.access(&here);
     let runtime = super::runtime::runtime()?;
     // Under the lock: a machine that an apply is creating is in no state for a moment.
     let (lock, opened) = open_locked(&store, "sweep", &args.state.locking)?;
-    let names = if args.provider.is_empty() { provider::present(&access) } else { args.provider.clone() };
+    let names = if args.provider.is_empty() {
+        provider::present(&access)
+    } else {
+        args.provider.clone()
+    };
     let scope = if args.all { Scope::All } else { Scope::Own };
     let found = runtime.block_on(look(&opened.state, &names, scope, &access));
     let mut found = found.map_err(|error| failure(error, &store))?;
@@ -60,7 +70,9 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         runtime.block_on(look_for_buckets(&opened.state, scope, &mut found));
     }
     for (name, error) in &found.failed {
-        terminal.warn(&format!("{name} could not be looked at, or not all of it: {error}"));
+        terminal.warn(&format!(
+            "{name} could not be looked at, or not all of it: {error}"
+        ));
     }
     let mut results: Vec<(String, Swept)> = Vec::new();
     let count = found.strays.len() + found.buckets.len();
@@ -70,8 +82,10 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         }
         if !args.auto_approve {
             if !terminal.interactive {
-                return Err(Failure::error("sweep asks before it deletes, and there is no terminal to ask on")
-                    .hint("give --auto-approve, or --dry-run to look only"));
+                return Err(Failure::error(
+                    "sweep asks before it deletes, and there is no terminal to ask on",
+                )
+                .hint("give --auto-approve, or --dry-run to look only"));
             }
             if !terminal.confirm("Do you really want to delete all of this? There is no undo.")? {
                 return Err(Failure::error("sweep cancelled: nothing was deleted"));
@@ -93,19 +107,27 @@ pub fn run(args: &SweepArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         match swept {
             Swept::Deleted => {}
             Swept::Gone => terminal.note(&format!("{id}: somebody else has deleted it meanwhile")),
-            Swept::InUse => terminal.note(&format!("{id}: its lease was renewed meanwhile, so it is left alone")),
+            Swept::InUse => terminal.note(&format!(
+                "{id}: its lease was renewed meanwhile, so it is left alone"
+            )),
             Swept::Failed(error) => terminal.warn(&format!("{id} could not be deleted: {error}")),
         }
     }
-    let counted = |wanted: fn(&Swept) -> bool| results.iter().filter(|(_, swept)| wanted(swept)).count();
+    let counted =
+        |wanted: fn(&Swept) -> bool| results.iter().filter(|(_, swept)| wanted(swept)).count();
     let deleted = counted(|swept| *swept == Swept::Deleted);
     let left = counted(|swept| matches!(swept, Swept::Failed(_)));
     let message = match (count, args.dry_run) {
         _ if args.json => json_text(&found, &results),
         (0, _) if found.failed.is_empty() => "Nothing to sweep.\n".to_owned(),
-        (0, _) => "Nothing to sweep in what could be looked at; see the warnings for what could not.\n".to_owned(),
+        (0, _) => {
+            "Nothing to sweep in what could be looked at; see the warnings for what could not.\n"
+                .to_owned()
+        }
         (_, true) => text(&found, terminal),
-        (_, false) if left > 0 => format!("\nSweep: {deleted} deleted, {left} left: run `sky sweep` again.\n"),
+        (_, false) if left > 0 => {
+            format!("\nSweep: {deleted} deleted, {left} left: run `sky sweep` again.\n")
+        }
         (_, false) => format!("\nSweep: {deleted} deleted.\n"),
     };
     terminal.out(&message)?;
@@ -131,7 +153,11 @@ fn text(found: &Found, terminal: &Terminal) -> String {
             machine.id.clone(),
             stray.provider.to_owned(),
             machine.instance_type.clone().unwrap_or_default(),
-            machine.place.as_ref().map(ToString::to_string).unwrap_or_default(),
+            machine
+                .place
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
             format!("{} stage.{}", machine.job, machine.token.stage),
             words(stray.why).to_owned(),
         ]
@@ -139,14 +165,35 @@ fn text(found: &Found, terminal: &Terminal) -> String {
     let bucket_row = |stray: &StrayBucket| {
         let (bucket, why) = (&stray.bucket, words(stray.why).to_owned());
         let (cloud, place) = (bucket.place.cloud.clone(), bucket.place.to_string());
-        vec![bucket.address.clone(), cloud, "bucket".to_owned(), place, String::new(), why]
+        vec![
+            bucket.address.clone(),
+            cloud,
+            "bucket".to_owned(),
+            place,
+            String::new(),
+            why,
+        ]
     };
-    let rows: Vec<Vec<String>> = found.strays.iter().map(row).chain(found.buckets.iter().map(bucket_row)).collect();
-    table::text(&["Machine", "Provider", "Type", "Place", "Of", "Why"], &rows, terminal.width)
+    let rows: Vec<Vec<String>> = found
+        .strays
+        .iter()
+        .map(row)
+        .chain(found.buckets.iter().map(bucket_row))
+        .collect();
+    table::text(
+        &["Machine", "Provider", "Type", "Place", "Of", "Why"],
+        &rows,
+        terminal.width,
+    )
 }
 
 fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
-    let result = |id: &String| results.iter().find(|(of, _)| of == id).map(|(_, swept)| swept);
+    let result = |id: &String| {
+        results
+            .iter()
+            .find(|(of, _)| of == id)
+            .map(|(_, swept)| swept)
+    };
     let deleted = |id: &String| result(id) == Some(&Swept::Deleted);
     let error = |id: &String| match result(id) {
         Some(Swept::Failed(error)) => Some(error.to_string()),
@@ -169,7 +216,10 @@ fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
             "error": error(&machine.id),
         })
     };
-    let failed = found.failed.iter().map(|(name, error)| json!({ "provider": name, "error": error.to_string() }));
+    let failed = found
+        .failed
+        .iter()
+        .map(|(name, error)| json!({ "provider": name, "error": error.to_string() }));
     let strays: Vec<_> = found.strays.iter().map(stray).collect();
     let bucket = |stray: &StrayBucket| {
         let (address, place) = (&stray.bucket.address, &stray.bucket.place);
@@ -182,7 +232,6 @@ fn json_text(found: &Found, results: &[(String, Swept)]) -> String {
         })
     };
     let buckets: Vec<_> = found.buckets.iter().map(bucket).collect();
-    let whole =
-        json!({ "format_version": "1.0", "strays": strays, "buckets": buckets, "failed": failed.collect::<Vec<_>>() });
+    let whole = json!({ "format_version": "1.0", "strays": strays, "buckets": buckets, "failed": failed.collect::<Vec<_>>() });
     format!("{whole}\n")
 }

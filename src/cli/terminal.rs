@@ -46,8 +46,11 @@ impl Terminal {
         };
         let stdout = std::io::stdout().is_terminal();
         let stderr = std::io::stderr().is_terminal();
-        let no_input = !input || std::env::var_os("SKY_INPUT").is_some_and(|value| value == "0" || value == "false");
-        let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+        let no_input = !input
+            || std::env::var_os("SKY_INPUT").is_some_and(|value| value == "0" || value == "false");
+        let columns = std::env::var("COLUMNS")
+            .ok()
+            .and_then(|columns| columns.parse().ok());
         Self {
             colour_stdout: colours(stdout),
             colour_stderr: colours(stderr),
@@ -62,10 +65,13 @@ impl Terminal {
     pub fn out(&self, text: &str) -> Result<(), Failure> {
         let text = printable(text, styles(self.colour_stdout));
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
-            std::io::ErrorKind::BrokenPipe => error.into(),
-            _ => Failure::error(format!("cannot write to standard output: {error}")),
-        })
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::BrokenPipe => error.into(),
+                _ => Failure::error(format!("cannot write to standard output: {error}")),
+            })
     }
 
     /// Writes a message; a closed stderr is no reason to stop work.
@@ -73,7 +79,9 @@ impl Terminal {
         let text = shortened(text);
         let text = self.shown(&text);
         let mut stderr = std::io::stderr().lock();
-        let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n"));
+        let _ = stderr
+            .write_all(text.as_bytes())
+            .and_then(|()| stderr.write_all(b"\n"));
     }
 
     /// Text as stderr shows it: nothing in it drives a terminal but the styles of `sky`, if stderr has colours.
@@ -83,7 +91,11 @@ impl Terminal {
 
     /// `text` in a style, if stderr has colours.
     pub fn paint(&self, style: anstyle::Style, text: &str) -> String {
-        if self.colour_stderr { format!("{style}{text}{style:#}") } else { text.to_owned() }
+        if self.colour_stderr {
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// `warning: …` on stderr.
@@ -97,7 +109,9 @@ impl Terminal {
         self.note(question);
         self.note("  Only 'yes' will be accepted to approve.\n");
         let mut stderr = std::io::stderr().lock();
-        let _ = stderr.write_all(b"  Enter a value: ").and_then(|()| stderr.flush());
+        let _ = stderr
+            .write_all(b"  Enter a value: ")
+            .and_then(|()| stderr.flush());
         let mut line = String::new();
         std::io::stdin()
             .read_line(&mut line)
@@ -107,9 +121,16 @@ impl Terminal {
 }
 
 fn styles(colours: bool) -> Styles {
-    if colours { Styles::Own } else { Styles::Removed }
+    if colours {
+        Styles::Own
+    } else {
+        Styles::Removed
+    }
 }
 
 fn terminal_columns() -> Option<u16> {
-    rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col).filter(|columns| *columns > 0)
+    rustix::termios::tcgetwinsize(std::io::stdout())
+        .ok()
+        .map(|size| size.ws_col)
+        .filter(|columns| *columns > 0)
 }

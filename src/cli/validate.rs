@@ -22,16 +22,22 @@ pub fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (said, valid) = match inputs::read_with_files(&args.inputs) {
         Ok(mut inputs) => {
             let unknown = unknown_names(&inputs, args, terminal)?;
-            let valid = unknown.iter().flat_map(|said| &said.list).all(|one| one.severity == Severity::Warning);
+            let valid = unknown
+                .iter()
+                .flat_map(|said| &said.list)
+                .all(|one| one.severity == Severity::Warning);
             inputs.warnings.extend(unknown);
             (inputs.warnings, valid)
         }
         Err(faults) => (faults, false),
     };
     if args.json {
-        let files: Vec<(&SourceFile, &[Diagnostic])> =
-            said.iter().map(|Diagnostics { source, list }| (source, list.as_slice())).collect();
-        let json = serde_json::to_string_pretty(&diagnostic::json(&files)).map_err(Failure::error)?;
+        let files: Vec<(&SourceFile, &[Diagnostic])> = said
+            .iter()
+            .map(|Diagnostics { source, list }| (source, list.as_slice()))
+            .collect();
+        let json =
+            serde_json::to_string_pretty(&diagnostic::json(&files)).map_err(Failure::error)?;
         terminal.out(&format!("{json}\n"))?;
     } else {
         inputs::warn(&said, terminal);
@@ -47,7 +53,11 @@ pub fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 ///
 /// Without either there is no catalog to ask, but certification schemes are words of their own: one
 /// that neither the catalog of this folder nor the built-in one knows is mistyped.
-fn unknown_names(inputs: &Inputs, args: &ValidateArgs, terminal: &Terminal) -> Result<Vec<Diagnostics>, Failure> {
+fn unknown_names(
+    inputs: &Inputs,
+    args: &ValidateArgs,
+    terminal: &Terminal,
+) -> Result<Vec<Diagnostics>, Failure> {
     let named = args.inputs.catalog.is_some() || args.inputs.locked;
     let (job, policy) = (&inputs.job, &inputs.policy);
     if !named && policy.value.certifications.is_empty() {
@@ -59,11 +69,17 @@ fn unknown_names(inputs: &Inputs, args: &ValidateArgs, terminal: &Terminal) -> R
     let mut unknown = compile::unknown_names(&job.value, &policy.value, &catalog);
     unknown.retain(|name| named || name.key.starts_with("certifications."));
     let mut said = Vec::new();
-    for (file, source) in [(InputFile::Job, &job.source), (InputFile::Policy, &policy.source)] {
+    for (file, source) in [
+        (InputFile::Job, &job.source),
+        (InputFile::Policy, &policy.source),
+    ] {
         let of_file = unknown.iter().filter(|name| name.file == file);
         let list: Vec<Diagnostic> = of_file.map(|name| no_plan::unknown(source, name)).collect();
         if !list.is_empty() {
-            said.push(Diagnostics { source: source.clone(), list });
+            said.push(Diagnostics {
+                source: source.clone(),
+                list,
+            });
         }
     }
     Ok(said)

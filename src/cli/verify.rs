@@ -36,7 +36,13 @@ pub fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (inputs, catalog) = read(&args.sources.inputs(), terminal)?;
     same_inputs(&plan, &inputs, &catalog, &args.plan)?;
     same_contents(&plan, args)?;
-    let found = planning::verify(&plan, &text, &inputs.job.value, &inputs.policy.value, &catalog);
+    let found = planning::verify(
+        &plan,
+        &text,
+        &inputs.job.value,
+        &inputs.policy.value,
+        &catalog,
+    );
     if args.json {
         let answer = json!({
             "format_version": "1.0",
@@ -44,14 +50,23 @@ pub fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
             "differences": found.iter().map(one).collect::<Vec<_>>(),
         });
         terminal.out(&canonical::to_text(&answer).map_err(Failure::error)?)?;
-        return Ok(if found.is_empty() { Exit::Success } else { Exit::Error });
+        return Ok(if found.is_empty() {
+            Exit::Success
+        } else {
+            Exit::Error
+        });
     }
     if !found.is_empty() {
         return Err(Failure::error(report(&file::shown(&args.plan), &found)));
     }
-    let proof = if plan.solver.status == "optimal" { "said to be optimal" } else { "not said to be optimal" };
+    let proof = if plan.solver.status == "optimal" {
+        "said to be optimal"
+    } else {
+        "not said to be optimal"
+    };
     let totals = &plan.totals;
-    let of = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let of =
+        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     terminal.out(&format!(
         "Verified: {} and {} cost {} and end after {}.\nAll rules are kept; the plan is {proof}.\n",
         of(plan.stages.len(), "stage"),
@@ -64,24 +79,39 @@ pub fn run(args: &VerifyArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 
 /// A plan can only be judged by the content that it was made for, as far as it is here.
 fn same_contents(plan: &Plan, args: &VerifyArgs) -> Result<(), Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let job = args.sources.inputs().job;
     let folder = here.join(job.parent().unwrap_or(Path::new("")));
-    let sources = Sources { here, folder, source: None, data: BTreeMap::new() };
+    let sources = Sources {
+        here,
+        folder,
+        source: None,
+        data: BTreeMap::new(),
+    };
     if plan.contents.is_empty() {
         return Ok(());
     }
     let (now, _) = contents::read(&Wanted::of_plan(plan), &sources);
-    let kinds = [("dataset", &plan.contents.datasets, &now.datasets), ("file", &plan.contents.files, &now.files)];
+    let kinds = [
+        ("dataset", &plan.contents.datasets, &now.datasets),
+        ("file", &plan.contents.files, &now.files),
+    ];
     let mut changed = Vec::new();
     for (kind, planned, now) in kinds {
-        let others = now.iter().filter(|(name, digest)| planned.get(*name).is_some_and(|planned| planned != *digest));
+        let others = now
+            .iter()
+            .filter(|(name, digest)| planned.get(*name).is_some_and(|planned| planned != *digest));
         changed.extend(others.map(|(name, _)| format!("{kind} `{name}`")));
     }
     if changed.is_empty() {
         return Ok(());
     }
-    let message = format!("{} was made for other content of {}", args.plan.display(), changed.join(", "));
+    let message = format!(
+        "{} was made for other content of {}",
+        args.plan.display(),
+        changed.join(", ")
+    );
     Err(Failure::new(Exit::Stale, message).hint("bring that content back, or plan again"))
 }
 
@@ -95,7 +125,10 @@ fn report(name: &str, found: &[Difference]) -> String {
         text.push_str(&format!("\n  {at}\n    is {says}\n    should be {should}"));
     }
     if found.len() > SHOWN {
-        text.push_str(&format!("\n  and {} more differences; --json lists all", found.len() - SHOWN));
+        text.push_str(&format!(
+            "\n  and {} more differences; --json lists all",
+            found.len() - SHOWN
+        ));
     }
     text
 }

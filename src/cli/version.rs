@@ -28,7 +28,10 @@ pub fn run(args: &VersionArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         }))
         .map_err(Failure::error)?
     } else {
-        format!("sky {sky}\nsolver {solver} {version}\ncatalog {} ({})\n", catalog.date, catalog.digest)
+        format!(
+            "sky {sky}\nsolver {solver} {version}\ncatalog {} ({})\n",
+            catalog.date, catalog.digest
+        )
     };
     terminal.out(&text).map(|()| Exit::Success)
 }

@@ -12,7 +12,11 @@ use std::path::{Path, PathBuf};
 /// Writes a draft over the files of the catalog in `out`, after the loader has checked it; the names
 /// of the files that are new or changed. Nothing is written that the loader refuses, and what
 /// people wrote into the files stays ([`edit_in_place`]).
-pub(crate) fn save(old: &[files::File], draft: &Draft, out: &Path) -> Result<Vec<String>, CatalogError> {
+pub(crate) fn save(
+    old: &[files::File],
+    draft: &Draft,
+    out: &Path,
+) -> Result<Vec<String>, CatalogError> {
     let new = edit_in_place::files(old, draft)?;
     check(&new, out)?;
     write(out, old, &new)
@@ -22,7 +26,13 @@ pub(crate) fn save(old: &[files::File], draft: &Draft, out: &Path) -> Result<Vec
 pub(crate) fn check(new: &BTreeMap<String, String>, out: &Path) -> Result<(), CatalogError> {
     let loadable: Result<Vec<_>, _> = new
         .iter()
-        .map(|(name, text)| files::file(name.clone(), out.join(name).display().to_string(), text.clone().into_bytes()))
+        .map(|(name, text)| {
+            files::file(
+                name.clone(),
+                out.join(name).display().to_string(),
+                text.clone().into_bytes(),
+            )
+        })
         .collect();
     crate::catalog::load::from_files(&loadable?).map(|_| ())
 }
@@ -33,15 +43,31 @@ pub(crate) fn check(new: &BTreeMap<String, String>, out: &Path) -> Result<(), Ca
 /// The folder is exchanged for a new one in one step, so that whoever reads it, and whatever
 /// ends this program, finds the old catalog or the new one. Where that cannot be done (the folder
 /// holds other things too, or is one that cannot be moved), file after file is replaced.
-pub(crate) fn write(out: &Path, old: &[File], new: &BTreeMap<String, String>) -> Result<Vec<String>, CatalogError> {
-    let text_of = |name: &str| old.iter().find(|file| file.name == name).map(|file| file.text.as_str());
-    let changed: Vec<String> =
-        new.iter().filter(|(name, text)| text_of(name) != Some(text.as_str())).map(|(name, _)| name.clone()).collect();
-    let gone: Vec<&str> = old.iter().map(|file| file.name.as_str()).filter(|name| !new.contains_key(*name)).collect();
+pub(crate) fn write(
+    out: &Path,
+    old: &[File],
+    new: &BTreeMap<String, String>,
+) -> Result<Vec<String>, CatalogError> {
+    let text_of = |name: &str| {
+        old.iter()
+            .find(|file| file.name == name)
+            .map(|file| file.text.as_str())
+    };
+    let changed: Vec<String> = new
+        .iter()
+        .filter(|(name, text)| text_of(name) != Some(text.as_str()))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let gone: Vec<&str> = old
+        .iter()
+        .map(|file| file.name.as_str())
+        .filter(|name| !new.contains_key(*name))
+        .collect();
     if changed.is_empty() && gone.is_empty() {
         return Ok(changed);
     }
-    let fault = |error: io::Error| CatalogError::file(out.display().to_string(), error.to_string(), "");
+    let fault =
+        |error: io::Error| CatalogError::file(out.display().to_string(), error.to_string(), "");
     let alone = changed.len() + gone.len() == 1 && out.exists();
     if alone || !exchange(out, new, &changed, &gone).map_err(fault)? {
         for name in &changed {
@@ -55,10 +81,21 @@ pub(crate) fn write(out: &Path, old: &[File], new: &BTreeMap<String, String>) ->
 }
 
 /// False: it cannot be done here, and nothing was changed.
-fn exchange(out: &Path, new: &BTreeMap<String, String>, changed: &[String], gone: &[&str]) -> io::Result<bool> {
+fn exchange(
+    out: &Path,
+    new: &BTreeMap<String, String>,
+    changed: &[String],
+    gone: &[&str],
+) -> io::Result<bool> {
     let exists = out.exists();
-    let target = if exists { std::fs::canonicalize(out)? } else { out.to_owned() };
-    let Some(name) = target.file_name().and_then(|name| name.to_str()) else { return Ok(false) };
+    let target = if exists {
+        std::fs::canonicalize(out)?
+    } else {
+        out.to_owned()
+    };
+    let Some(name) = target.file_name().and_then(|name| name.to_str()) else {
+        return Ok(false);
+    };
     let parent = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -70,7 +107,10 @@ fn exchange(out: &Path, new: &BTreeMap<String, String>, changed: &[String], gone
     if !exists {
         file::create_folders(&parent)?;
     }
-    let Ok(staging) = tempfile::Builder::new().prefix(&format!(".{name}.sky-")).tempdir_in(&parent) else {
+    let Ok(staging) = tempfile::Builder::new()
+        .prefix(&format!(".{name}.sky-"))
+        .tempdir_in(&parent)
+    else {
         return Ok(false);
     };
     if exists {
@@ -104,9 +144,13 @@ fn exchange(out: &Path, new: &BTreeMap<String, String>, changed: &[String], gone
 
 /// Whether a folder holds nothing but a catalog and notes on it, so that it may be moved.
 fn only_a_catalog(folder: &Path) -> bool {
-    let known = |name: &str| name.ends_with(".csv") || name.ends_with(".md") || name == CATALOG || name == ".gitignore";
+    let known = |name: &str| {
+        name.ends_with(".csv") || name.ends_with(".md") || name == CATALOG || name == ".gitignore"
+    };
     let plain = |folder: &Path, folders: bool| {
-        let Ok(entries) = std::fs::read_dir(folder) else { return None };
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            return None;
+        };
         let mut below = Vec::new();
         for entry in entries {
             let entry = entry.ok()?;
@@ -119,7 +163,8 @@ fn only_a_catalog(folder: &Path) -> bool {
         }
         Some(below)
     };
-    plain(folder, true).is_some_and(|below| below.iter().all(|folder| plain(folder, false).is_some()))
+    plain(folder, true)
+        .is_some_and(|below| below.iter().all(|folder| plain(folder, false).is_some()))
 }
 
 /// The files of a folder in another one, without copying them where that can be avoided.
@@ -143,7 +188,9 @@ mod tests {
     use super::*;
 
     fn texts(of: &[(&str, &str)]) -> BTreeMap<String, String> {
-        of.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+        of.iter()
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect()
     }
 
     fn listing(folder: &Path) -> Vec<String> {
@@ -159,25 +206,52 @@ mod tests {
         names
     }
 
-    const OLD: [(&str, &str); 3] = [("catalog.toml", "format = 1\n"), ("a/prices.csv", "old"), ("a/gone.csv", "old")];
-    const NEW: [(&str, &str); 3] = [("catalog.toml", "format = 1\n"), ("a/prices.csv", "new"), ("b/prices.csv", "new")];
+    const OLD: [(&str, &str); 3] = [
+        ("catalog.toml", "format = 1\n"),
+        ("a/prices.csv", "old"),
+        ("a/gone.csv", "old"),
+    ];
+    const NEW: [(&str, &str); 3] = [
+        ("catalog.toml", "format = 1\n"),
+        ("a/prices.csv", "new"),
+        ("b/prices.csv", "new"),
+    ];
 
     fn old_files() -> Vec<File> {
-        OLD.iter().map(|(name, text)| files::file((*name).into(), (*name).into(), (*text).into()).unwrap()).collect()
+        OLD.iter()
+            .map(|(name, text)| {
+                files::file((*name).into(), (*name).into(), (*text).into()).unwrap()
+            })
+            .collect()
     }
 
     fn written(extra: Option<&str>) -> (tempfile::TempDir, std::fs::File) {
         let parent = tempfile::tempdir().unwrap();
         let out = parent.path().join("catalog");
-        assert_eq!(write(&out, &[], &texts(&OLD)).unwrap(), ["a/gone.csv", "a/prices.csv", "catalog.toml"]);
+        assert_eq!(
+            write(&out, &[], &texts(&OLD)).unwrap(),
+            ["a/gone.csv", "a/prices.csv", "catalog.toml"]
+        );
         if let Some(name) = extra {
             file::write_below(&out, name, b"kept").unwrap();
         }
         let before = std::fs::File::open(out.join("a/prices.csv")).unwrap();
-        assert_eq!(write(&out, &old_files(), &texts(&NEW)).unwrap(), ["a/prices.csv", "b/prices.csv"]);
-        assert_eq!(std::fs::read_to_string(out.join("a/prices.csv")).unwrap(), "new");
+        assert_eq!(
+            write(&out, &old_files(), &texts(&NEW)).unwrap(),
+            ["a/prices.csv", "b/prices.csv"]
+        );
+        assert_eq!(
+            std::fs::read_to_string(out.join("a/prices.csv")).unwrap(),
+            "new"
+        );
         // Nothing is left beside it.
-        assert_eq!(listing(parent.path()).iter().filter(|name| name.starts_with('.')).count(), 0);
+        assert_eq!(
+            listing(parent.path())
+                .iter()
+                .filter(|name| name.starts_with('.'))
+                .count(),
+            0
+        );
         (parent, before)
     }
 
@@ -186,7 +260,17 @@ mod tests {
         use std::os::unix::fs::MetadataExt;
         let (parent, before) = written(Some("README.md"));
         let out = parent.path().join("catalog");
-        assert_eq!(listing(&out), ["README.md", "a", "b", "catalog.toml", "prices.csv", "prices.csv"]);
+        assert_eq!(
+            listing(&out),
+            [
+                "README.md",
+                "a",
+                "b",
+                "catalog.toml",
+                "prices.csv",
+                "prices.csv"
+            ]
+        );
         // The old file was never written to: who has it open still reads the old text.
         assert_eq!(std::io::read_to_string(&before).unwrap(), "old");
         assert_eq!(
@@ -206,7 +290,10 @@ mod tests {
         let before = inode(&out);
         write(&out, &old_files(), &texts(&NEW)).unwrap();
         assert_eq!(inode(&out), before);
-        assert_eq!(std::fs::read_to_string(out.join("b/prices.csv")).unwrap(), "new");
+        assert_eq!(
+            std::fs::read_to_string(out.join("b/prices.csv")).unwrap(),
+            "new"
+        );
         assert!(out.join("project/main.rs").exists() && !out.join("a/gone.csv").exists());
     }
 }

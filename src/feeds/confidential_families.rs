@@ -15,8 +15,20 @@ use std::path::Path;
 /// no region is named, so nothing is claimed: what is unknown satisfies no rule. Nitro Enclaves
 /// are left out for the same reason.
 const FAMILIES: &[(&str, &str, &str, &str, &str)] = &[
-    ("azure", "DCasv5/DCadsv5", "sev-snp", "Standard_DC*as_v5;Standard_DC*ads_v5", "azure:*"),
-    ("azure", "ECasv5/ECadsv5", "sev-snp", "Standard_EC*as_v5;Standard_EC*ads_v5", "azure:*"),
+    (
+        "azure",
+        "DCasv5/DCadsv5",
+        "sev-snp",
+        "Standard_DC*as_v5;Standard_DC*ads_v5",
+        "azure:*",
+    ),
+    (
+        "azure",
+        "ECasv5/ECadsv5",
+        "sev-snp",
+        "Standard_EC*as_v5;Standard_EC*ads_v5",
+        "azure:*",
+    ),
     (
         "azure",
         "DCasv6/ECasv6",
@@ -45,8 +57,20 @@ const FAMILIES: &[(&str, &str, &str, &str, &str)] = &[
         "Standard_DC*s_v2;Standard_DC8_v2;Standard_DC*s_v3;Standard_DC*ds_v3",
         "azure:*",
     ),
-    ("azure", "NCCads_H100_v5 (Standard_NCC40ads_H100_v5)", "sev-snp", "Standard_NCC40ads_H100_v5", "azure:*"),
-    ("aws", "m6a/c6a/r6a", "sev-snp", "m6a.*;c6a.*;r6a.*", "aws:us-east-2;aws:eu-west-1"),
+    (
+        "azure",
+        "NCCads_H100_v5 (Standard_NCC40ads_H100_v5)",
+        "sev-snp",
+        "Standard_NCC40ads_H100_v5",
+        "azure:*",
+    ),
+    (
+        "aws",
+        "m6a/c6a/r6a",
+        "sev-snp",
+        "m6a.*;c6a.*;r6a.*",
+        "aws:us-east-2;aws:eu-west-1",
+    ),
 ];
 
 /// Reads `cloud,family,…,source` and keeps the families that are known above.
@@ -56,16 +80,26 @@ pub(super) fn import(
     draft: &mut Draft,
     report: &mut ImportReport,
 ) -> Result<(), CatalogError> {
-    let id =
-        add_source(draft, options, report, "confidential", None, "Confidential-computing families of AWS and Azure")?;
+    let id = add_source(
+        draft,
+        options,
+        report,
+        "confidential",
+        None,
+        "Confidential-computing families of AWS and Azure",
+    )?;
     let mut rows = ForeignCsv::open(path)?;
     let (cloud, family) = (rows.required(&["cloud"])?, rows.required(&["family"])?);
     let evidence = rows.column(&["source"]).unwrap_or(usize::MAX);
     while rows.advance()? {
-        let same =
-            |known: &&(&str, &str, &str, &str, &str)| known.0 == rows.cell(cloud) && known.1 == rows.cell(family);
+        let same = |known: &&(&str, &str, &str, &str, &str)| {
+            known.0 == rows.cell(cloud) && known.1 == rows.cell(family)
+        };
         let Some((cloud, family, tee, types, places)) = FAMILIES.iter().find(same) else {
-            report.leave_of(format!("{}: families whose places are not known", rows.cell(cloud)), rows.cell(family));
+            report.leave_of(
+                format!("{}: families whose places are not known", rows.cell(cloud)),
+                rows.cell(family),
+            );
             continue;
         };
         let row = ConfidentialRow {
@@ -73,7 +107,10 @@ pub(super) fn import(
             source: id.clone(),
             evidence: format!("{family}: {}", rows.cell(evidence)),
         };
-        draft.confidential.insert(((*cloud).to_owned(), (*types).to_owned(), (*tee).to_owned()), row);
+        draft.confidential.insert(
+            ((*cloud).to_owned(), (*types).to_owned(), (*tee).to_owned()),
+            row,
+        );
         report.take("families");
     }
     Ok(())

@@ -17,8 +17,16 @@ type Tiers = (&'static str, i64, &'static [(u64, i64)]);
 /// Newer list prices to the internet, per GB in units of 10⁻⁴ USD. They are of 2026; the monthly free gigabytes
 /// that come before them are not applied.
 const TIERS: &[Tiers] = &[
-    ("aws", 900, &[(0, 900), (10_240, 850), (51_200, 700), (153_600, 500)]),
-    ("azure", 875, &[(0, 870), (10_240, 830), (51_200, 700), (153_600, 500)]),
+    (
+        "aws",
+        900,
+        &[(0, 900), (10_240, 850), (51_200, 700), (153_600, 500)],
+    ),
+    (
+        "azure",
+        875,
+        &[(0, 870), (10_240, 830), (51_200, 700), (153_600, 500)],
+    ),
     ("gcp", 1200, &[(0, 1200), (1024, 1100), (10_240, 800)]),
 ];
 
@@ -26,7 +34,10 @@ const TIERS: &[Tiers] = &[
 /// 10⁻⁴ USD, as a public price list printed them on [`GCP_SKUS_DAY`]. The regions of North America keep [`TIERS`],
 /// which are the same and newer. Tokyo, Osaka and Seoul are left out: the list mixes two of their price tables.
 const GCP_SKUS: &[(&str, &[(u64, i64)])] = &[
-    ("africa-south1 me-central1 me-west1", &[(0, 1500), (1024, 1300), (10_240, 1100)]),
+    (
+        "africa-south1 me-central1 me-west1",
+        &[(0, 1500), (1024, 1300), (10_240, 1100)],
+    ),
     (
         "asia-southeast2 australia-southeast1 australia-southeast2 me-central2 southamerica-east1 southamerica-west1",
         &[(0, 1900), (1024, 1800), (10_240, 1500)],
@@ -50,7 +61,10 @@ const NEWER: &str = "egress-list-2026";
 const AREAS: &[(&str, &str)] = &[
     ("africa", "ZA"),
     ("asia", "CN HK ID IN JP KR MY SG TH TW"),
-    ("europe", "AT BE CH CZ DE DK ES FI FR GB GR IE IS IT NL NO PL PT RO SE"),
+    (
+        "europe",
+        "AT BE CH CZ DE DK ES FI FR GB GR IE IS IT NL NO PL PT RO SE",
+    ),
     ("middle east", "AE BH IL QA SA"),
     ("north america", "CA MX US"),
     ("oceania", "AU NZ"),
@@ -73,7 +87,9 @@ fn place_areas(draft: &Draft) -> Vec<PlaceArea<'_>> {
         if (cloud, country) == ("gcp", "ID") {
             return "indonesia";
         }
-        let known = AREAS.iter().find(|(_, countries)| countries.split(' ').any(|known| known == country));
+        let known = AREAS
+            .iter()
+            .find(|(_, countries)| countries.split(' ').any(|known| known == country));
         known.map_or("", |(area, _)| *area)
     };
     draft
@@ -88,7 +104,13 @@ fn place_areas(draft: &Draft) -> Vec<PlaceArea<'_>> {
                 _ => format!("{text} {partition}"),
             };
             let (country, area) = (apart(&row.country), apart(area(cloud, &row.country)));
-            Some(PlaceArea { name, cloud, partition, country, area })
+            Some(PlaceArea {
+                name,
+                cloud,
+                partition,
+                country,
+                area,
+            })
         })
         .collect()
 }
@@ -103,27 +125,53 @@ pub(super) fn import_egress(
     draft: &mut Draft,
     report: &mut ImportReport,
 ) -> Result<(), CatalogError> {
-    let id = add_source(draft, options, report, "egress", None, "Egress list prices between region pairs")?;
+    let id = add_source(
+        draft,
+        options,
+        report,
+        "egress",
+        None,
+        "Egress list prices between region pairs",
+    )?;
     let assumed = format!("{id}-by-area");
     add_egress_sources(draft, &id, &assumed);
     let is_before_skus = draft.date_of(&id) < GCP_SKUS_DAY;
     let listed = listed(path, options, draft, report)?;
-    let clouds: BTreeSet<&str> = listed.keys().filter_map(|(from, _)| Some(from.split_once(':')?.0)).collect();
+    let clouds: BTreeSet<&str> = listed
+        .keys()
+        .filter_map(|(from, _)| Some(from.split_once(':')?.0))
+        .collect();
     let places = place_areas(draft);
     let list = ListedPairs::new(&listed, &places);
-    let mut egress = EgressRules { listed: &id, assumed: &assumed, rules: BTreeMap::new() };
+    let mut egress = EgressRules {
+        listed: &id,
+        assumed: &assumed,
+        rules: BTreeMap::new(),
+    };
     for from in places.iter().filter(|from| clouds.contains(from.cloud)) {
-        let own: &str = if list.sources.contains(from.name) { &id } else { &assumed };
+        let own: &str = if list.sources.contains(from.name) {
+            &id
+        } else {
+            &assumed
+        };
         egress.add_inside(from, own, &list.prices(from, &places, true));
-        let internet = listed.get(&(from.name.to_owned(), "internet".to_owned())).copied();
+        let internet = listed
+            .get(&(from.name.to_owned(), "internet".to_owned()))
+            .copied();
         let (internet, own) = match internet {
-            None if !from.partition.is_empty() => (internet_of_partition(from, &places, &listed), assumed.as_str()),
+            None if !from.partition.is_empty() => (
+                internet_of_partition(from, &places, &listed),
+                assumed.as_str(),
+            ),
             known => (known, own),
         };
         let sku = if is_before_skus { gcp_sku(from) } else { None };
         let outside = list.prices(from, &places, false);
         if !egress.add_outside(from, own, internet, sku, &outside) {
-            report.leave_of(format!("{}: no price is known out of a place", from.cloud), from.name);
+            report.leave_of(
+                format!("{}: no price is known out of a place", from.cloud),
+                from.name,
+            );
         }
     }
     let rules = egress.rules;
@@ -134,9 +182,12 @@ pub(super) fn import_egress(
 /// Puts the sources of egress prices into the draft, beside that of the list itself.
 fn add_egress_sources(draft: &mut Draft, id: &str, assumed: &str) {
     if let Some(row) = draft.sources.get(id).cloned() {
-        let about =
-            format!("As {id}, for regions that it does not list: the price of listed ones in the same country or area");
-        draft.sources.insert(assumed.to_owned(), SourceEntry { about, ..row });
+        let about = format!(
+            "As {id}, for regions that it does not list: the price of listed ones in the same country or area"
+        );
+        draft
+            .sources
+            .insert(assumed.to_owned(), SourceEntry { about, ..row });
     }
     let newer = SourceEntry {
         date: "2026-11-22".to_owned(),
@@ -158,13 +209,19 @@ fn add_egress_sources(draft: &mut Draft, id: &str, assumed: &str) {
 
 /// A price without tiers.
 fn flat(nano: i64, source: &str) -> EgressRow {
-    EgressRow { tiers: BTreeMap::from([(0, nano)]), source: source.to_owned() }
+    EgressRow {
+        tiers: BTreeMap::from([(0, nano)]),
+        source: source.to_owned(),
+    }
 }
 
 /// A price with tiers, from GB and prices in [`UNIT`].
 fn tiered(tiers: &[(u64, i64)], source: &str) -> EgressRow {
     EgressRow {
-        tiers: tiers.iter().map(|(gb, rate)| (gb * 1_000_000_000, rate * UNIT)).collect(),
+        tiers: tiers
+            .iter()
+            .map(|(gb, rate)| (gb * 1_000_000_000, rate * UNIT))
+            .collect(),
         source: source.to_owned(),
     }
 }
@@ -183,24 +240,33 @@ struct EgressRules<'a> {
 
 impl EgressRules<'_> {
     fn put(&mut self, from: &PlaceArea, to: &str, row: EgressRow) {
-        self.rules.insert((from.name.to_owned(), to.to_owned()), row);
+        self.rules
+            .insert((from.name.to_owned(), to.to_owned()), row);
     }
 
     /// Adds the prices from a place to the others of its cloud: the usual one for a pattern, others by name.
     fn add_inside(&mut self, from: &PlaceArea, own: &str, inside: &[PriceTo<'_>]) {
         // The pattern does not reach into another partition. A closed one has few regions: where
         // no route inside it is listed, the routes out of it must do.
-        let near = inside.iter().filter(|(to, ..)| to.partition == from.partition).map(|(_, nano, _)| *nano);
+        let near = inside
+            .iter()
+            .filter(|(to, ..)| to.partition == from.partition)
+            .map(|(_, nano, _)| *nano);
         let (at_home, out) = (usual(near), usual(inside.iter().map(|(_, nano, _)| *nano)));
         let Some(usual) = at_home.or(out) else { return };
         let own = if at_home.is_some() { own } else { self.assumed };
         self.put(from, &format!("{}:*", from.cloud), flat(usual, own));
         // AWS has one price out of a region to all others of its partition; the exceptions are listed pairs.
-        let one_price = |to: &PlaceArea, exact: bool| from.cloud == "aws" && !exact && to.partition == from.partition;
+        let one_price = |to: &PlaceArea, exact: bool| {
+            from.cloud == "aws" && !exact && to.partition == from.partition
+        };
         let named = |to: &PlaceArea, nano: i64, exact: bool| {
             (nano != usual && !one_price(to, exact)) || to.partition != from.partition
         };
-        for (to, nano, exact) in inside.iter().filter(|(to, nano, exact)| named(to, *nano, *exact)) {
+        for (to, nano, exact) in inside
+            .iter()
+            .filter(|(to, nano, exact)| named(to, *nano, *exact))
+        {
             // Between regions of North America GCP has doubled its price since, both ways.
             let newer = from.cloud == "gcp" && *nano == 10_000_000 && from.area == "north america";
             let source = if newer { NEWER } else { self.source_of(*exact) };
@@ -225,8 +291,12 @@ impl EgressRules<'_> {
         outside: &[PriceTo<'_>],
     ) -> bool {
         let listed_usual = internet.or_else(|| usual(outside.iter().map(|(_, nano, _)| *nano)));
-        let Some(usual) = sku.map(|tiers| tiers[0].1 * UNIT).or(listed_usual) else { return false };
-        let newer = TIERS.iter().find(|(cloud, first, _)| *cloud == from.cloud && first * UNIT == usual);
+        let Some(usual) = sku.map(|tiers| tiers[0].1 * UNIT).or(listed_usual) else {
+            return false;
+        };
+        let newer = TIERS
+            .iter()
+            .find(|(cloud, first, _)| *cloud == from.cloud && first * UNIT == usual);
         let row = match (sku, newer) {
             (Some(tiers), _) => tiered(tiers, GCP_SKUS_ID),
             (None, Some((_, _, tiers))) => tiered(tiers, NEWER),
@@ -234,8 +304,12 @@ impl EgressRules<'_> {
         };
         self.put(from, "internet", row);
         // The SKUs name one price to all but Oceania and China; of the older list only those stay.
-        let differs = |to: &PlaceArea, nano: i64| nano != usual && (sku.is_none() || to.area == "oceania");
-        for (to, nano, exact) in outside.iter().filter(|(to, nano, _)| internet.is_none() && differs(to, *nano)) {
+        let differs =
+            |to: &PlaceArea, nano: i64| nano != usual && (sku.is_none() || to.area == "oceania");
+        for (to, nano, exact) in outside
+            .iter()
+            .filter(|(to, nano, _)| internet.is_none() && differs(to, *nano))
+        {
             let row = flat(*nano, self.source_of(*exact));
             self.put(from, to.name, row);
         }
@@ -245,7 +319,12 @@ impl EgressRules<'_> {
 
 /// Puts the rules into the draft. What was there before gives way, but only to prices of the same kind: inside
 /// a cloud, or out of it.
-fn replace_rules(draft: &mut Draft, id: &str, rules: BTreeMap<(String, String), EgressRow>, report: &mut ImportReport) {
+fn replace_rules(
+    draft: &mut Draft,
+    id: &str,
+    rules: BTreeMap<(String, String), EgressRow>,
+    report: &mut ImportReport,
+) {
     let date = draft.date_of(id);
     let cloud_of = |name: &str| name.split(':').next().unwrap_or_default().to_owned();
     let kind = |(from, to): &(String, String)| (from.clone(), cloud_of(from) == cloud_of(to));
@@ -260,7 +339,11 @@ fn replace_rules(draft: &mut Draft, id: &str, rules: BTreeMap<(String, String), 
         draft.egress.remove(&key);
     }
     for (key, row) in rules {
-        if draft.egress.get(&key).is_none_or(|old| draft.date_of(&old.source) <= draft.date_of(&row.source)) {
+        if draft
+            .egress
+            .get(&key)
+            .is_none_or(|old| draft.date_of(&old.source) <= draft.date_of(&row.source))
+        {
             report.take("egress rules");
             draft.egress.insert(key, row);
         }
@@ -270,7 +353,10 @@ fn replace_rules(draft: &mut Draft, id: &str, rules: BTreeMap<(String, String), 
 /// Google's newer prices out of a region to the internet, where they are known.
 fn gcp_sku(from: &PlaceArea) -> Option<&'static [(u64, i64)]> {
     let region = from.name.strip_prefix("gcp:")?;
-    GCP_SKUS.iter().find(|(regions, _)| regions.split(' ').any(|known| known == region)).map(|(_, tiers)| *tiers)
+    GCP_SKUS
+        .iter()
+        .find(|(regions, _)| regions.split(' ').any(|known| known == region))
+        .map(|(_, tiers)| *tiers)
 }
 
 fn listed(
@@ -314,16 +400,27 @@ struct ListedPairs<'a> {
 
 impl<'a> ListedPairs<'a> {
     fn new(listed: &'a BTreeMap<(String, String), i64>, places: &'a [PlaceArea<'a>]) -> Self {
-        let by_name: BTreeMap<&str, &PlaceArea> = places.iter().map(|place| (place.name, place)).collect();
-        let mut list = ListedPairs { exact: BTreeMap::new(), groups: BTreeMap::new(), sources: BTreeSet::new() };
+        let by_name: BTreeMap<&str, &PlaceArea> =
+            places.iter().map(|place| (place.name, place)).collect();
+        let mut list = ListedPairs {
+            exact: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            sources: BTreeSet::new(),
+        };
         for ((from, to), nano) in listed {
             list.sources.insert(from);
-            let (Some(from), Some(to)) = (by_name.get(from.as_str()), by_name.get(to.as_str())) else { continue };
+            let (Some(from), Some(to)) = (by_name.get(from.as_str()), by_name.get(to.as_str()))
+            else {
+                continue;
+            };
             list.exact.insert((from.name, to.name), *nano);
             let inside = from.cloud == to.cloud;
             for near in [from.name, &from.country, &from.area] {
                 for far in [to.country.as_str(), &to.area] {
-                    let dearest = list.groups.entry((from.cloud, inside, near, far)).or_insert(*nano);
+                    let dearest = list
+                        .groups
+                        .entry((from.cloud, inside, near, far))
+                        .or_insert(*nano);
                     *dearest = (*dearest).max(*nano);
                 }
             }
@@ -339,7 +436,9 @@ impl<'a> ListedPairs<'a> {
         places: &'a [PlaceArea<'a>],
         inside: bool,
     ) -> Vec<(&'a PlaceArea<'a>, i64, bool)> {
-        let others = places.iter().filter(|to| to.name != from.name && (to.cloud == from.cloud) == inside);
+        let others = places
+            .iter()
+            .filter(|to| to.name != from.name && (to.cloud == from.cloud) == inside);
         others
             .filter_map(|to| {
                 if let Some(nano) = self.exact.get(&(from.name, to.name)) {
@@ -349,7 +448,9 @@ impl<'a> ListedPairs<'a> {
                     .into_iter()
                     .flat_map(|near| [(near, to.country.as_str()), (near, &to.area)])
                     .filter(|(near, far)| !near.is_empty() && !far.is_empty());
-                let found = groups.filter_map(|(near, far)| self.groups.get(&(from.cloud, inside, near, far))).next();
+                let found = groups
+                    .filter_map(|(near, far)| self.groups.get(&(from.cloud, inside, near, far)))
+                    .next();
                 found.map(|nano| (to, *nano, false))
             })
             .collect()
@@ -362,8 +463,16 @@ fn internet_of_partition(
     places: &[PlaceArea<'_>],
     listed: &BTreeMap<(String, String), i64>,
 ) -> Option<i64> {
-    let alike = places.iter().filter(|place| (place.cloud, place.partition) == (from.cloud, from.partition));
-    alike.filter_map(|place| listed.get(&(place.name.to_owned(), "internet".to_owned())).copied()).max()
+    let alike = places
+        .iter()
+        .filter(|place| (place.cloud, place.partition) == (from.cloud, from.partition));
+    alike
+        .filter_map(|place| {
+            listed
+                .get(&(place.name.to_owned(), "internet".to_owned()))
+                .copied()
+        })
+        .max()
 }
 
 /// The most frequent price; of several, the dearest.
@@ -372,5 +481,8 @@ fn usual(prices: impl Iterator<Item = i64>) -> Option<i64> {
     for price in prices {
         *counts.entry(price).or_default() += 1;
     }
-    counts.into_iter().max_by_key(|(price, count)| (*count, *price)).map(|(price, _)| price)
+    counts
+        .into_iter()
+        .max_by_key(|(price, count)| (*count, *price))
+        .map(|(price, _)| price)
 }

@@ -13,19 +13,33 @@ pub(super) fn day_of_figures(
     cloud: Option<&str>,
     report: &mut ImportReport,
 ) -> Result<Date, CatalogError> {
-    let of_cloud = |text: &&String| cloud.is_some_and(|cloud| text.starts_with(&format!("{cloud}=")));
-    let given = options.dates.iter().find(of_cloud).or_else(|| options.dates.iter().find(|text| !text.contains('=')));
+    let of_cloud =
+        |text: &&String| cloud.is_some_and(|cloud| text.starts_with(&format!("{cloud}=")));
+    let given = options
+        .dates
+        .iter()
+        .find(of_cloud)
+        .or_else(|| options.dates.iter().find(|text| !text.contains('=')));
     let hint = "every figure is dated: give --date 2026-08-06";
     match (given, &options.guess) {
         (Some(text), _) => {
             let day = text.rsplit('=').next().unwrap_or(text);
-            day.parse().map_err(|_| CatalogError::file("--date", format!("the date `{day}` is not a day"), hint))
+            day.parse().map_err(|_| {
+                CatalogError::file("--date", format!("the date `{day}` is not a day"), hint)
+            })
         }
         (None, Some(guess)) => {
-            report.note(format!("The figures are dated {}, {}; --date DAY says otherwise.", guess.day, guess.why));
+            report.note(format!(
+                "The figures are dated {}, {}; --date DAY says otherwise.",
+                guess.day, guess.why
+            ));
             Ok(guess.day)
         }
-        (None, None) => Err(CatalogError::file("--date", "the day of the figures is not given", hint)),
+        (None, None) => Err(CatalogError::file(
+            "--date",
+            "the day of the figures is not given",
+            hint,
+        )),
     }
 }
 
@@ -36,13 +50,17 @@ pub(super) fn guess(named: &Path, files: &[PathBuf]) -> Result<GuessedDay, Catal
     for part in full.components().rev().take(2) {
         let name = part.as_os_str().to_string_lossy();
         if let Some(day) = day_in_name(&name) {
-            return Ok(GuessedDay { day, why: format!("the day in the name `{name}`") });
+            return Ok(GuessedDay {
+                day,
+                why: format!("the day in the name `{name}`"),
+            });
         }
     }
     let mut newest = None;
     for file in files {
-        let changed =
-            std::fs::metadata(file).and_then(|data| data.modified()).map_err(|error| unreadable(file, &error))?;
+        let changed = std::fs::metadata(file)
+            .and_then(|data| data.modified())
+            .map_err(|error| unreadable(file, &error))?;
         newest = newest.max(Some(changed));
     }
     let day = newest.and_then(|time| jiff::Timestamp::try_from(time).ok());
@@ -52,14 +70,26 @@ pub(super) fn guess(named: &Path, files: &[PathBuf]) -> Result<GuessedDay, Catal
         _ => "the day when the newest of the files was last changed",
     };
     let shown = named.display().to_string();
-    day.map(|day| GuessedDay { day, why: why.to_owned() })
-        .ok_or_else(|| CatalogError::file(shown, "no day is known of these figures", "give --date 2026-08-06"))
+    day.map(|day| GuessedDay {
+        day,
+        why: why.to_owned(),
+    })
+    .ok_or_else(|| {
+        CatalogError::file(
+            shown,
+            "no day is known of these figures",
+            "give --date 2026-08-06",
+        )
+    })
 }
 
 /// The last `YYYY-MM-DD` in a name that is a day and no part of a longer number.
 fn day_in_name(name: &str) -> Option<Date> {
     let bytes = name.as_bytes();
-    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let digit = |at: Option<usize>| {
+        at.and_then(|at| bytes.get(at))
+            .is_some_and(u8::is_ascii_digit)
+    };
     (0..name.len()).rev().find_map(|start| {
         let text = name.get(start..start + 10)?;
         let plain = text.bytes().enumerate().all(|(at, byte)| match at {
@@ -67,7 +97,11 @@ fn day_in_name(name: &str) -> Option<Date> {
             _ => byte.is_ascii_digit(),
         });
         let alone = !digit(start.checked_sub(1)) && !digit(Some(start + 10));
-        if plain && alone { text.parse().ok() } else { None }
+        if plain && alone {
+            text.parse().ok()
+        } else {
+            None
+        }
     })
 }
 
@@ -80,8 +114,17 @@ mod tests {
         let day = |name| day_in_name(name).map(|day| day.to_string());
         assert_eq!(day("skypilot-v5-2024-11-03").unwrap(), "2024-11-03");
         assert_eq!(day("2024-11-03_to_2025-01-31.csv").unwrap(), "2025-01-31");
-        for none in ["", "v5", "2024-11", "2024-13-03", "2023-02-29", "12024-11-03", "2024-11-031", "2024_11_03", "é"]
-        {
+        for none in [
+            "",
+            "v5",
+            "2024-11",
+            "2024-13-03",
+            "2023-02-29",
+            "12024-11-03",
+            "2024-11-031",
+            "2024_11_03",
+            "é",
+        ] {
             assert_eq!(day(none), None, "{none}");
         }
     }
@@ -94,11 +137,25 @@ mod tests {
         let file = inner.join("deep/vms.csv");
         std::fs::write(&file, "").unwrap();
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
-        std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
         let files = [file];
-        assert_eq!(guess(&inner, &files).unwrap().why, "the day in the name `list-2024-11-03`");
+        assert_eq!(
+            guess(&inner, &files).unwrap().why,
+            "the day in the name `list-2024-11-03`"
+        );
         let guessed = guess(&inner.join("deep"), &files).unwrap();
-        assert_eq!((guessed.day.to_string().as_str(), guessed.why.contains("changed")), ("2023-11-14", true));
+        assert_eq!(
+            (
+                guessed.day.to_string().as_str(),
+                guessed.why.contains("changed")
+            ),
+            ("2023-11-14", true)
+        );
         assert!(guess(&inner.join("deep"), &[]).is_err());
     }
 }

@@ -18,28 +18,53 @@ impl ForeignCsv {
     pub(crate) fn open(path: &Path) -> Result<Self, CatalogError> {
         let file = path.display().to_string();
         if path.is_dir() {
-            return Err(CatalogError::file(file, "this is a folder, not a CSV file", "give one of the files in it"));
+            return Err(CatalogError::file(
+                file,
+                "this is a folder, not a CSV file",
+                "give one of the files in it",
+            ));
         }
-        let opened = crate::util::file::open_within(path, MAX_FILE_BYTES).map_err(|error| unreadable(path, &error))?;
+        let opened = crate::util::file::open_within(path, MAX_FILE_BYTES)
+            .map_err(|error| unreadable(path, &error))?;
         let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(opened);
-        let fault = |error: csv::Error| CatalogError::file(&file, format!("cannot read it: {error}"), "");
+        let fault =
+            |error: csv::Error| CatalogError::file(&file, format!("cannot read it: {error}"), "");
         let header = reader.headers().map_err(fault)?.iter();
-        let header: Vec<String> = header.map(|name| name.trim_start_matches('\u{feff}').trim().to_owned()).collect();
+        let header: Vec<String> = header
+            .map(|name| name.trim_start_matches('\u{feff}').trim().to_owned())
+            .collect();
         if header.iter().all(String::is_empty) {
-            return Err(CatalogError::file(file, "the file is empty", "its first line must name the columns"));
+            return Err(CatalogError::file(
+                file,
+                "the file is empty",
+                "its first line must name the columns",
+            ));
         }
-        Ok(Self { file, reader, header, record: csv::StringRecord::new() })
+        Ok(Self {
+            file,
+            reader,
+            header,
+            record: csv::StringRecord::new(),
+        })
     }
 
     /// The index of the first of these columns that is there.
     pub(crate) fn column(&self, names: &[&str]) -> Option<usize> {
-        names.iter().find_map(|name| self.header.iter().position(|known| known.eq_ignore_ascii_case(name)))
+        names.iter().find_map(|name| {
+            self.header
+                .iter()
+                .position(|known| known.eq_ignore_ascii_case(name))
+        })
     }
 
     pub(crate) fn required(&self, names: &[&str]) -> Result<usize, CatalogError> {
         self.column(names).ok_or_else(|| {
             let message = format!("there is no column `{}`", names.join("` or `"));
-            CatalogError::file(&self.file, message, format!("its columns are {}", self.header.join(", ")))
+            CatalogError::file(
+                &self.file,
+                message,
+                format!("its columns are {}", self.header.join(", ")),
+            )
         })
     }
 
@@ -90,7 +115,9 @@ pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> CatalogError {
         return CatalogError::file(shown, "there is no such file or folder", "check the path");
     }
     let text = error.to_string();
-    let text = text.strip_prefix(&format!("cannot read {shown}: ")).unwrap_or(&text);
+    let text = text
+        .strip_prefix(&format!("cannot read {shown}: "))
+        .unwrap_or(&text);
     let plain = text.split(" (os error").next().unwrap_or_default();
     CatalogError::file(shown, format!("cannot read it: {plain}"), "")
 }

@@ -37,7 +37,11 @@ pub(crate) struct ListedRows {
 impl ListedRows {
     /// Notes that the list has a row.
     pub fn add(&mut self, region: &str, instance_type: &str, spot: bool) {
-        let rows = if spot { &mut self.spot } else { &mut self.on_demand };
+        let rows = if spot {
+            &mut self.spot
+        } else {
+            &mut self.on_demand
+        };
         rows.insert((region.to_owned(), instance_type.to_owned()));
     }
 }
@@ -50,7 +54,12 @@ fn is_listed_by_name(cloud: &str, instance_type: &str) -> bool {
 
 /// Drops what a newer full list says is gone: of the older rows if this list is full, of this list's rows
 /// if a newer one is.
-pub(crate) fn drop_rows_not_listed(draft: &mut Draft, before: &Prices, listed: &ListedRows, report: &mut ImportReport) {
+pub(crate) fn drop_rows_not_listed(
+    draft: &mut Draft,
+    before: &Prices,
+    listed: &ListedRows,
+    report: &mut ImportReport,
+) {
     if listed.full || !listed.series.is_empty() {
         drop_unlisted(draft, listed, report);
     }
@@ -65,12 +74,15 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
     let sources = draft.sources.clone();
     let is_older = |price: &Price| {
         let source = sources.get(&price.1);
-        let same_series = listed.full || source.is_some_and(|source| source.about.starts_with(listed.series.as_str()));
+        let same_series = listed.full
+            || source.is_some_and(|source| source.about.starts_with(listed.series.as_str()));
         same_series && source.is_none_or(|source| source.date < date)
     };
     for region in regions {
         let place = (listed.cloud.clone(), region.clone());
-        let Some(rows) = draft.prices.get_mut(&place) else { continue };
+        let Some(rows) = draft.prices.get_mut(&place) else {
+            continue;
+        };
         // An answer that shares no machine with what is known of the region is not believed to be its full list: a
         // feed that went wrong must not empty a catalog.
         let is_listed = |name: &String| {
@@ -80,14 +92,21 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
         if !rows.keys().any(is_listed) {
             continue;
         }
-        for (name, row) in rows.iter_mut().filter(|(name, _)| is_listed_by_name(&listed.cloud, name)) {
+        for (name, row) in rows
+            .iter_mut()
+            .filter(|(name, _)| is_listed_by_name(&listed.cloud, name))
+        {
             let key = (region.clone(), name.clone());
             let (on_demand, spot) = (listed.on_demand.contains(&key), listed.spot.contains(&key));
             let sold = on_demand || spot;
             let mut dropped = 0;
             // A list of spot prices alone says nothing of those on demand, and the other way round; but
             // what is not sold at all is not sold as spot.
-            if !on_demand && (listed.full || !sold) && row.on_demand.as_ref().is_some_and(is_older) && !spot {
+            if !on_demand
+                && (listed.full || !sold)
+                && row.on_demand.as_ref().is_some_and(is_older)
+                && !spot
+            {
                 row.on_demand = None;
                 dropped += 1;
             }
@@ -100,7 +119,12 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
                 report.leave_of(format!("{}: {NOT_LISTED}", listed.cloud), name);
             }
             if dropped > 0 {
-                let key = (listed.cloud.clone(), name.clone(), NOT_LISTED.to_owned(), listed.id.clone());
+                let key = (
+                    listed.cloud.clone(),
+                    name.clone(),
+                    NOT_LISTED.to_owned(),
+                    listed.id.clone(),
+                );
                 *draft.dropped.entry(key).or_default() += dropped;
             }
         }
@@ -110,7 +134,12 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
 }
 
 /// Leaves out rows that came with this list only, where a newer full list of the region was there before.
-fn drop_outdated(draft: &mut Draft, before: &Prices, listed: &ListedRows, report: &mut ImportReport) {
+fn drop_outdated(
+    draft: &mut Draft,
+    before: &Prices,
+    listed: &ListedRows,
+    report: &mut ImportReport,
+) {
     let date = draft.date_of(&listed.id).to_owned();
     let newer = |price: &Price| {
         let source = draft.sources.get(&price.1);
@@ -119,12 +148,17 @@ fn drop_outdated(draft: &mut Draft, before: &Prices, listed: &ListedRows, report
     let covered: BTreeSet<(String, String)> = before
         .iter()
         .filter(|((cloud, _), rows)| {
-            *cloud == listed.cloud && rows.values().any(|row| row.on_demand.as_ref().is_some_and(newer))
+            *cloud == listed.cloud
+                && rows
+                    .values()
+                    .any(|row| row.on_demand.as_ref().is_some_and(newer))
         })
         .map(|(place, _)| place.clone())
         .collect();
     for place in covered {
-        let (Some(rows), Some(old)) = (draft.prices.get_mut(&place), before.get(&place)) else { continue };
+        let (Some(rows), Some(old)) = (draft.prices.get_mut(&place), before.get(&place)) else {
+            continue;
+        };
         rows.retain(|name, _| {
             let stays = old.contains_key(name) || !is_listed_by_name(&place.0, name);
             if !stays {
@@ -151,29 +185,50 @@ pub(crate) fn is_dedicated(cloud: &str, price: i64, usual: i64) -> bool {
 pub(crate) fn note_price_changes(draft: &mut Draft, before: &Prices, listed: &ListedRows) {
     let date = draft.date_of(&listed.id).to_owned();
     let mut found: Vec<(String, i64)> = Vec::new();
-    for ((cloud, region), rows) in draft.prices.iter().filter(|((cloud, _), _)| *cloud == listed.cloud) {
-        let Some(old) = before.get(&(cloud.clone(), region.clone())) else { continue };
+    for ((cloud, region), rows) in draft
+        .prices
+        .iter()
+        .filter(|((cloud, _), _)| *cloud == listed.cloud)
+    {
+        let Some(old) = before.get(&(cloud.clone(), region.clone())) else {
+            continue;
+        };
         for (name, row) in rows {
             let was = old.get(name).and_then(|row| row.on_demand.as_ref());
-            let (Some((new, id)), Some((old, from))) = (&row.on_demand, was) else { continue };
+            let (Some((new, id)), Some((old, from))) = (&row.on_demand, was) else {
+                continue;
+            };
             let apart = days_between(draft.date_of(from), &date).is_some_and(|days| days > APART);
             let surcharge = is_dedicated(cloud, *old, *new) || is_dedicated(cloud, *new, *old);
             if *id == listed.id && apart && !surcharge && *old > 0 {
                 let ratio = div_half_even(i128::from(*new) * i128::from(PPM), i128::from(*old));
-                found.push((format!("{name}\n{from}"), i64::try_from(ratio).unwrap_or(i64::MAX)));
+                found.push((
+                    format!("{name}\n{from}"),
+                    i64::try_from(ratio).unwrap_or(i64::MAX),
+                ));
             }
         }
     }
     for (key, ratio_ppm) in lower_medians(found) {
-        let Some((name, from)) = key.split_once('\n') else { continue };
+        let Some((name, from)) = key.split_once('\n') else {
+            continue;
+        };
         let key = (listed.cloud.clone(), name.to_owned(), from.to_owned());
-        draft.changes.insert(key, ChangeRow { to: listed.id.clone(), ratio_ppm });
+        draft.changes.insert(
+            key,
+            ChangeRow {
+                to: listed.id.clone(),
+                ratio_ppm,
+            },
+        );
     }
 }
 
 /// Medians of lists however short.
 fn lower_medians(figures: Vec<(String, i64)>) -> Vec<(String, i64)> {
     // `medians` wants three peers: each figure three times has the same median.
-    let thrice = figures.into_iter().flat_map(|figure| [figure.clone(), figure.clone(), figure]);
+    let thrice = figures
+        .into_iter()
+        .flat_map(|figure| [figure.clone(), figure.clone(), figure]);
     medians(thrice).into_iter().collect()
 }

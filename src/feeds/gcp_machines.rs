@@ -73,7 +73,9 @@ pub(super) fn combine(vms: Vec<SkyPilotRow>, report: &mut ImportReport) -> Vec<S
         match (&vm.accelerator, vm.instance_type.is_empty()) {
             (Some((name, count)), true) => {
                 let key = (vm.zone.clone(), name.clone(), *count);
-                let dearer = |old: &SkyPilotRow| old.on_demand.unwrap_or(i64::MAX) > vm.on_demand.unwrap_or(i64::MAX);
+                let dearer = |old: &SkyPilotRow| {
+                    old.on_demand.unwrap_or(i64::MAX) > vm.on_demand.unwrap_or(i64::MAX)
+                };
                 if parts.get(&key).is_none_or(dearer) {
                     parts.insert(key, vm);
                 }
@@ -94,30 +96,49 @@ pub(super) fn combine(vms: Vec<SkyPilotRow>, report: &mut ImportReport) -> Vec<S
             Some((name, count)) => match parts.get(&(zone.clone(), name.to_owned(), count)) {
                 Some(part) => whole.push(host_with_accelerator(instance_type.clone(), part, host)),
                 None => {
-                    report.leave_of("gcp: no price of the accelerator for its host in that zone", name);
+                    report.leave_of(
+                        "gcp: no price of the accelerator for its host in that zone",
+                        name,
+                    );
                     // The size is known all the same: a newer list may have the price.
                     let accelerator = Some((name.to_owned(), count));
-                    whole.push(SkyPilotRow { accelerator, on_demand: None, spot: None, ..host.clone() });
+                    whole.push(SkyPilotRow {
+                        accelerator,
+                        on_demand: None,
+                        spot: None,
+                        ..host.clone()
+                    });
                 }
             },
         }
     }
     for ((zone, name, count), part) in &parts {
-        let here = hosts.range((zone.clone(), String::new())..).take_while(|((of, _), _)| of == zone);
-        let plural = if *count == 1000 { String::new() } else { format!("{}x", count / 1000) };
-        if let Some((_, _, vcpus, memory)) =
-            LARGEST_N1_HOSTS.iter().find(|(known, n, _, _)| known == name && n * 1000 == *count)
+        let here = hosts
+            .range((zone.clone(), String::new())..)
+            .take_while(|((of, _), _)| of == zone);
+        let plural = if *count == 1000 {
+            String::new()
+        } else {
+            format!("{}x", count / 1000)
+        };
+        if let Some((_, _, vcpus, memory)) = LARGEST_N1_HOSTS
+            .iter()
+            .find(|(known, n, _, _)| known == name && n * 1000 == *count)
         {
             let fits = |host: &SkyPilotRow| {
-                let usual =
-                    host.instance_type.starts_with("n1-standard-") || host.instance_type.starts_with("n1-highmem-");
+                let usual = host.instance_type.starts_with("n1-standard-")
+                    || host.instance_type.starts_with("n1-highmem-");
                 usual
                     && host.vcpu_thousandths >= 4000
                     && host.vcpu_thousandths <= vcpus * 1000
                     && host.memory <= memory << 30
             };
             for (_, host) in here.filter(|(_, host)| fits(host)) {
-                whole.push(host_with_accelerator(format!("{plural}{name}+{}", host.instance_type), part, host));
+                whole.push(host_with_accelerator(
+                    format!("{plural}{name}+{}", host.instance_type),
+                    part,
+                    host,
+                ));
             }
         } else if let Some((generation, size, cores)) = tpu_size(name) {
             whole.push(tpu_vm(generation, size / cores, part));
@@ -126,7 +147,11 @@ pub(super) fn combine(vms: Vec<SkyPilotRow>, report: &mut ImportReport) -> Vec<S
     whole
 }
 
-fn host_with_accelerator(instance_type: String, part: &SkyPilotRow, host: &SkyPilotRow) -> SkyPilotRow {
+fn host_with_accelerator(
+    instance_type: String,
+    part: &SkyPilotRow,
+    host: &SkyPilotRow,
+) -> SkyPilotRow {
     // A part without a price (or at 0) has no sum.
     let add = |a: Option<i64>, b: Option<i64>| {
         let (a, b) = (a.filter(|nano| *nano > 0)?, b.filter(|nano| *nano > 0)?);

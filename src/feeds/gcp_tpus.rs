@@ -28,7 +28,11 @@ pub(super) fn tpu_vm(generation: &str, chips: u64, part: &SkyPilotRow) -> SkyPil
     let of = TPU_VMS.iter().filter(|(known, ..)| *known == generation);
     let with = |chips: u64| of.clone().find(|(_, most, ..)| *most == chips);
     let shape = with(chips).or_else(|| with(0)).or_else(|| with(4));
-    let name = part.accelerator.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
+    let name = part
+        .accelerator
+        .as_ref()
+        .map(|(name, _)| name.clone())
+        .unwrap_or_default();
     SkyPilotRow {
         instance_type: name,
         vcpu_thousandths: shape.map_or(0, |(_, _, vcpus, _)| vcpus * 1000),
@@ -41,7 +45,11 @@ pub(super) fn tpu_vm(generation: &str, chips: u64, part: &SkyPilotRow) -> SkyPil
 pub(super) fn tpu_size(name: &str) -> Option<(&str, u64, u64)> {
     let (generation, size) = name.strip_prefix("tpu-")?.split_once('-')?;
     // v2 to v5p count cores, two to a chip; v5e and v6e count chips.
-    let cores = if matches!(generation, "v5litepod" | "v6e") { 1 } else { 2 };
+    let cores = if matches!(generation, "v5litepod" | "v6e") {
+        1
+    } else {
+        2
+    };
     Some((generation, size.parse().ok()?, cores))
 }
 
@@ -59,8 +67,16 @@ const TPU_CHIPS: [(&str, u64, u64, &str, &str); 6] = [
 
 /// Usual shapes of slices by chips, of v5e and of v5p; other sizes have several shapes.
 /// <https://cloud.google.com/tpu/docs/supported-tpu-configurations>
-const V5E_SHAPES: [(u64, &str); 8] =
-    [(1, "1x1"), (4, "2x2"), (8, "2x4"), (16, "4x4"), (32, "4x8"), (64, "8x8"), (128, "8x16"), (256, "16x16")];
+const V5E_SHAPES: [(u64, &str); 8] = [
+    (1, "1x1"),
+    (4, "2x2"),
+    (8, "2x4"),
+    (16, "4x4"),
+    (32, "4x8"),
+    (64, "8x8"),
+    (128, "8x16"),
+    (256, "16x16"),
+];
 
 const V5P_SHAPES: [(u64, &str); 11] = [
     (4, "2x2x1"),
@@ -78,8 +94,12 @@ const V5P_SHAPES: [(u64, &str); 11] = [
 
 /// What is known of a whole slice; nothing if the name is of no TPU.
 pub(super) fn tpu_row(name: &str) -> AcceleratorRow {
-    let Some((generation, size, cores)) = tpu_size(name) else { return AcceleratorRow::default() };
-    let Some((_, rate, memory, link, kind)) = TPU_CHIPS.iter().find(|(known, ..)| *known == generation) else {
+    let Some((generation, size, cores)) = tpu_size(name) else {
+        return AcceleratorRow::default();
+    };
+    let Some((_, rate, memory, link, kind)) =
+        TPU_CHIPS.iter().find(|(known, ..)| *known == generation)
+    else {
         return AcceleratorRow::default();
     };
     let chips = size / cores;
@@ -88,16 +108,33 @@ pub(super) fn tpu_row(name: &str) -> AcceleratorRow {
         "v5p" => &V5P_SHAPES,
         _ => &[],
     };
-    let shape = shapes.iter().find(|(of, _)| *of == chips).map_or("", |(_, shape)| shape);
-    let count = if chips == 1 { "1 chip".to_owned() } else { format!("{chips} chips") };
+    let shape = shapes
+        .iter()
+        .find(|(of, _)| *of == chips)
+        .map_or("", |(_, shape)| shape);
+    let count = if chips == 1 {
+        "1 chip".to_owned()
+    } else {
+        format!("{chips} chips")
+    };
     let words = [count.as_str(), shape, kind];
-    let page = if generation == "v5litepod" { "v5e" } else { generation };
+    let page = if generation == "v5litepod" {
+        "v5e"
+    } else {
+        generation
+    };
     AcceleratorRow {
         gigaflops: [None, None, Some(rate * chips), None],
         memory: (memory * chips) << 30,
         interconnect: (*link).to_owned(),
-        topology: words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("; "),
-        frameworks: ["JAX", "PyTorch/XLA", "TensorFlow"].map(str::to_owned).to_vec(),
+        topology: words
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join("; "),
+        frameworks: ["JAX", "PyTorch/XLA", "TensorFlow"]
+            .map(str::to_owned)
+            .to_vec(),
         evidence: format!("cloud.google.com/tpu/docs/{page}; frameworks from general knowledge"),
         ..AcceleratorRow::default()
     }

@@ -38,7 +38,9 @@ impl ImportReport {
 
     /// Notes that a machine of the catalog was not as its vendor says, and is so now.
     pub(crate) fn correct(&mut self, cloud: &str, instance_type: &str) {
-        self.note(format!("{cloud}: {instance_type} is corrected to the size and cards that its vendor says."));
+        self.note(format!(
+            "{cloud}: {instance_type} is corrected to the size and cards that its vendor says."
+        ));
     }
 
     /// Counts a row that was taken.
@@ -72,7 +74,11 @@ impl ImportReport {
     /// Why most rows of the source were left out, for people.
     pub(crate) fn most_left_out(&self) -> Option<String> {
         let most = self.left_out.values().map(|left| left.rows).max();
-        match self.reasons().into_iter().find(|(rows, _)| Some(*rows) == most)? {
+        match self
+            .reasons()
+            .into_iter()
+            .find(|(rows, _)| Some(*rows) == most)?
+        {
             (1, why) => Some(format!("left out: {why}")),
             (rows, why) => Some(format!("left out, {rows} times: {why}")),
         }
@@ -83,19 +89,38 @@ impl ImportReport {
         let about = |why: &str| why.split(':').next().unwrap_or_default().to_owned();
         let mut reasons: Vec<(&String, &LeftOut)> = self.left_out.iter().collect();
         reasons.sort_by_key(|(why, left)| (about(why), std::cmp::Reverse(left.rows), why.as_str()));
-        reasons.into_iter().map(|(why, left)| (left.rows, format!("{why}{}", left.names()))).collect()
+        reasons
+            .into_iter()
+            .map(|(why, left)| (left.rows, format!("{why}{}", left.names())))
+            .collect()
     }
 }
 
 impl LeftOut {
     /// ` (a, b and 3 more)`, the most frequent first.
     fn names(&self) -> String {
-        let mut names: Vec<(&String, usize)> = self.about.iter().map(|(name, rows)| (name, *rows)).collect();
+        let mut names: Vec<(&String, usize)> = self
+            .about
+            .iter()
+            .map(|(name, rows)| (name, *rows))
+            .collect();
         names.sort_by_key(|(name, rows)| (std::cmp::Reverse(*rows), name.as_str()));
         // One name more takes no more room than saying that there is one.
-        let shown = if names.len() == MOST_NAMES + 1 { MOST_NAMES + 1 } else { MOST_NAMES.min(names.len()) };
-        let list: Vec<&str> =
-            names[..shown].iter().map(|(name, _)| if name.is_empty() { "none given" } else { name.as_str() }).collect();
+        let shown = if names.len() == MOST_NAMES + 1 {
+            MOST_NAMES + 1
+        } else {
+            MOST_NAMES.min(names.len())
+        };
+        let list: Vec<&str> = names[..shown]
+            .iter()
+            .map(|(name, _)| {
+                if name.is_empty() {
+                    "none given"
+                } else {
+                    name.as_str()
+                }
+            })
+            .collect();
         match names.len() - shown {
             _ if names.is_empty() => String::new(),
             0 => format!(" ({})", list.join(", ")),
@@ -116,7 +141,11 @@ mod tests {
             report.leave_of("a: unknown region", region);
         }
         report.leave("a: a price of 0");
-        let lines: Vec<String> = report.reasons().iter().map(|(rows, why)| format!("{rows} {why}")).collect();
+        let lines: Vec<String> = report
+            .reasons()
+            .iter()
+            .map(|(rows, why)| format!("{rows} {why}"))
+            .collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
         10 a: unknown region (r8, none given, r1, r2, r3, r4 and 3 more)
         1 a: a price of 0

@@ -19,8 +19,18 @@ pub(crate) fn add_source(
     let id = format!("{name}-{date}");
     let about = options.about.clone().unwrap_or_else(|| about.to_owned());
     let url = options.url.clone().unwrap_or_default();
-    let list = if options.full { FULL_LIST.to_owned() } else { String::new() };
-    let row = SourceEntry { date: date.to_string(), about, url, list, ..SourceEntry::default() };
+    let list = if options.full {
+        FULL_LIST.to_owned()
+    } else {
+        String::new()
+    };
+    let row = SourceEntry {
+        date: date.to_string(),
+        about,
+        url,
+        list,
+        ..SourceEntry::default()
+    };
     draft.sources.insert(id.clone(), row);
     Ok(id)
 }

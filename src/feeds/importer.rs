@@ -1,8 +1,8 @@
 //! The kinds of sources that can be imported from files, and the import of one into a catalog folder.
 
 use super::{
-    GuessedDay, ImportOptions, ImportReport, catalog_folder, confidential_families, egress_prices, figure_day,
-    foreign_csv, interruptions, network_measurements, places, price_list, skypilot,
+    GuessedDay, ImportOptions, ImportReport, catalog_folder, confidential_families, egress_prices,
+    figure_day, foreign_csv, interruptions, network_measurements, places, price_list, skypilot,
 };
 use crate::catalog::CatalogError;
 use crate::catalog::draft::Draft;
@@ -11,24 +11,62 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// One importer: changes the draft by what it finds at the path.
-pub(super) type Importer = fn(&Path, &ImportOptions, &mut Draft, &mut ImportReport) -> Result<(), CatalogError>;
+pub(super) type Importer =
+    fn(&Path, &ImportOptions, &mut Draft, &mut ImportReport) -> Result<(), CatalogError>;
 
 /// The kinds of sources, with what each reads.
 pub const KINDS: &[(&str, &str, Importer)] = &[
     ("catalog", "a folder in sky's own format", own_format),
-    ("places", "a CSV of regions with countries and operators", places::import),
-    ("skypilot", "a folder of SkyPilot catalogs: CLOUD/vms.csv", skypilot::import),
-    ("prices", "a CSV of region, instance type and price of one cloud", price_list::import),
-    ("confidential", "a CSV of confidential-computing families", confidential_families::import),
-    ("egress", "a CSV of egress prices between region pairs", egress_prices::import_egress),
-    ("throughput", "a CSV of measured throughput between region pairs", network_measurements::import_throughput),
-    ("round_trips", "a CSV of measured round trips between region pairs", network_measurements::import_round_trips),
-    ("interruptions", "AWS's spot advisor feed, JSON", interruptions::import),
+    (
+        "places",
+        "a CSV of regions with countries and operators",
+        places::import,
+    ),
+    (
+        "skypilot",
+        "a folder of SkyPilot catalogs: CLOUD/vms.csv",
+        skypilot::import,
+    ),
+    (
+        "prices",
+        "a CSV of region, instance type and price of one cloud",
+        price_list::import,
+    ),
+    (
+        "confidential",
+        "a CSV of confidential-computing families",
+        confidential_families::import,
+    ),
+    (
+        "egress",
+        "a CSV of egress prices between region pairs",
+        egress_prices::import_egress,
+    ),
+    (
+        "throughput",
+        "a CSV of measured throughput between region pairs",
+        network_measurements::import_throughput,
+    ),
+    (
+        "round_trips",
+        "a CSV of measured round trips between region pairs",
+        network_measurements::import_round_trips,
+    ),
+    (
+        "interruptions",
+        "AWS's spot advisor feed, JSON",
+        interruptions::import,
+    ),
 ];
 
 /// Imports `path` into the catalog in `out`, which is created if it is not there. The result is
 /// checked by the loader before a byte is written.
-pub fn import(kind: &str, path: &Path, options: &ImportOptions, out: &Path) -> Result<ImportReport, CatalogError> {
+pub fn import(
+    kind: &str,
+    path: &Path,
+    options: &ImportOptions,
+    out: &Path,
+) -> Result<ImportReport, CatalogError> {
     let Some((_, _, importer)) = KINDS.iter().find(|(name, _, _)| *name == kind) else {
         let names: Vec<&str> = KINDS.iter().map(|(name, _, _)| *name).collect();
         let hint = format!("the kinds are {}", names.join(", "));
@@ -39,8 +77,16 @@ pub fn import(kind: &str, path: &Path, options: &ImportOptions, out: &Path) -> R
     if !options.dates.iter().any(|text| !text.contains('=')) {
         options.guess = Some(guess_day(kind, path)?);
     }
-    let old = if out.join(files::CATALOG).exists() { files::read(out)? } else { Vec::new() };
-    let mut draft = if old.is_empty() { new_draft(kind, &options, &mut report)? } else { Draft::read(&old)? };
+    let old = if out.join(files::CATALOG).exists() {
+        files::read(out)?
+    } else {
+        Vec::new()
+    };
+    let mut draft = if old.is_empty() {
+        new_draft(kind, &options, &mut report)?
+    } else {
+        Draft::read(&old)?
+    };
     importer(path, &options, &mut draft, &mut report)?;
     if report.taken.is_empty() {
         return Err(nothing_taken(path, &report));
@@ -62,7 +108,11 @@ fn guess_day(kind: &str, path: &Path) -> Result<GuessedDay, CatalogError> {
 
 /// What a new catalog starts from. A price list alone cannot be planned on, so it gets the places,
 /// accelerators, terms and network of the shipped catalog; and, if it has no sizes of its own, the machines of its cloud.
-fn new_draft(kind: &str, options: &ImportOptions, report: &mut ImportReport) -> Result<Draft, CatalogError> {
+fn new_draft(
+    kind: &str,
+    options: &ImportOptions,
+    report: &mut ImportReport,
+) -> Result<Draft, CatalogError> {
     let machines = match kind {
         "skypilot" => false,
         "prices" => true,
@@ -72,7 +122,9 @@ fn new_draft(kind: &str, options: &ImportOptions, report: &mut ImportReport) -> 
     draft.prices.clear();
     draft.services.clear();
     draft.discounts.clear();
-    draft.machines.retain(|(cloud, _), _| machines && options.cloud.as_deref() == Some(cloud));
+    draft
+        .machines
+        .retain(|(cloud, _), _| machines && options.cloud.as_deref() == Some(cloud));
     let sizes = if machines { "machine sizes, " } else { "" };
     report.note(format!(
         "The catalog is new: places, {sizes}accelerators, confidential families, terms of clouds, egress, throughput, \
@@ -82,8 +134,14 @@ fn new_draft(kind: &str, options: &ImportOptions, report: &mut ImportReport) -> 
 }
 
 fn nothing_taken(path: &Path, report: &ImportReport) -> CatalogError {
-    let hint = report.most_left_out().unwrap_or_else(|| "it has a header and no rows".to_owned());
-    CatalogError::file(path.display().to_string(), "there is nothing in it to import", hint)
+    let hint = report
+        .most_left_out()
+        .unwrap_or_else(|| "it has a header and no rows".to_owned());
+    CatalogError::file(
+        path.display().to_string(),
+        "there is nothing in it to import",
+        hint,
+    )
 }
 
 /// Another catalog in our own format, laid over this one.

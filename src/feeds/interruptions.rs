@@ -68,27 +68,44 @@ pub(super) fn import(
         line: u32::try_from(error.line()).unwrap_or(0),
         ..CatalogError::file(&shown, format!("this is no spot advisor feed: {error}"), "")
     })?;
-    let edges: BTreeMap<u32, i64> =
-        feed.ranges.iter().filter_map(|range| Some((range.index, upper_edge(&range.label)?))).collect();
+    let edges: BTreeMap<u32, i64> = feed
+        .ranges
+        .iter()
+        .filter_map(|range| Some((range.index, upper_edge(&range.label)?)))
+        .collect();
     let date = draft.date_of(&id).to_owned();
     for (region, systems) in &feed.spot_advisor {
-        let Some(rows) = systems.get("Linux") else { continue };
+        let Some(rows) = systems.get("Linux") else {
+            continue;
+        };
         let prices = draft.prices.get(&(cloud.clone(), region.clone()));
         for (machine, advice) in rows {
-            if prices.and_then(|prices| prices.get(machine)).is_none_or(|row| row.spot.is_none()) {
+            if prices
+                .and_then(|prices| prices.get(machine))
+                .is_none_or(|row| row.spot.is_none())
+            {
                 report.leave(format!("{cloud}: no spot price for the machine there"));
                 continue;
             }
             let Some(edge) = edges.get(&advice.r) else {
-                report.leave_of(format!("{cloud}: a band that is not known"), &advice.r.to_string());
+                report.leave_of(
+                    format!("{cloud}: a band that is not known"),
+                    &advice.r.to_string(),
+                );
                 continue;
             };
             let key = (cloud.clone(), machine.clone(), region.clone());
-            if draft.interruptions.get(&key).is_some_and(|(_, source)| draft.date_of(source) > date.as_str()) {
+            if draft
+                .interruptions
+                .get(&key)
+                .is_some_and(|(_, source)| draft.date_of(source) > date.as_str())
+            {
                 report.leave(format!("{cloud}: older than what is there"));
                 continue;
             }
-            draft.interruptions.insert(key, (edge * PER_PERCENT, id.clone()));
+            draft
+                .interruptions
+                .insert(key, (edge * PER_PERCENT, id.clone()));
             report.take(format!("{cloud}: interruption rates"));
         }
     }
@@ -102,6 +119,9 @@ mod tests {
     #[test]
     fn bands_have_upper_edges() {
         let edges = ["<5%", "5-10%", "10-15%", "15-20%", ">20%", "often", ""].map(upper_edge);
-        assert_eq!(edges, [Some(5), Some(10), Some(15), Some(20), Some(30), None, None]);
+        assert_eq!(
+            edges,
+            [Some(5), Some(10), Some(15), Some(20), Some(30), None, None]
+        );
     }
 }

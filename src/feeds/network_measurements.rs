@@ -30,7 +30,10 @@ pub(super) fn import_throughput(
     let speed = rows.required(&["gbps_sent", "gbps"])?;
     while rows.advance()? {
         let cloud = options.cloud.as_deref();
-        let pair = (place_of_region(draft, cloud, rows.cell(from)), place_of_region(draft, cloud, rows.cell(to)));
+        let pair = (
+            place_of_region(draft, cloud, rows.cell(from)),
+            place_of_region(draft, cloud, rows.cell(to)),
+        );
         let (Some(from), Some(to)) = pair else {
             report.leave("throughput: a region that is no place of this catalog");
             continue;
@@ -41,11 +44,17 @@ pub(super) fn import_throughput(
         };
         let key = (from, to);
         let date = draft.date_of(&id);
-        if draft.throughput.get(&key).is_some_and(|(_, source)| draft.date_of(source) > date) {
+        if draft
+            .throughput
+            .get(&key)
+            .is_some_and(|(_, source)| draft.date_of(source) > date)
+        {
             report.leave("throughput: older than what is there");
             continue;
         }
-        draft.throughput.insert(key, (bits.unsigned_abs(), id.clone()));
+        draft
+            .throughput
+            .insert(key, (bits.unsigned_abs(), id.clone()));
         report.take("throughput pairs");
     }
     Ok(())
@@ -61,7 +70,14 @@ pub(super) fn import_round_trips(
     draft: &mut Draft,
     report: &mut ImportReport,
 ) -> Result<(), CatalogError> {
-    let id = add_source(draft, options, report, "round-trips", None, "Measured round trips between region pairs")?;
+    let id = add_source(
+        draft,
+        options,
+        report,
+        "round-trips",
+        None,
+        "Measured round trips between region pairs",
+    )?;
     let mut rows = ForeignCsv::open(path)?;
     let from = rows.required(&["src_region", "src", "from"])?;
     let to = rows.required(&["dst_region", "dst", "to"])?;
@@ -69,7 +85,10 @@ pub(super) fn import_round_trips(
     let mut longest: BTreeMap<(String, String), i64> = BTreeMap::new();
     while rows.advance()? {
         let cloud = options.cloud.as_deref();
-        let pair = (place_of_region(draft, cloud, rows.cell(from)), place_of_region(draft, cloud, rows.cell(to)));
+        let pair = (
+            place_of_region(draft, cloud, rows.cell(from)),
+            place_of_region(draft, cloud, rows.cell(to)),
+        );
         let (Some(from), Some(to)) = pair else {
             report.leave("round trips: a region that is no place of this catalog");
             continue;
@@ -78,12 +97,23 @@ pub(super) fn import_round_trips(
             report.leave("round trips: no figure");
             continue;
         };
-        let trip = longest.entry(if from < to { (from, to) } else { (to, from) }).or_default();
-        *trip = nano.unsigned_abs().div_ceil(1_000_000_000).try_into().unwrap_or(i64::MAX).max(*trip);
+        let trip = longest
+            .entry(if from < to { (from, to) } else { (to, from) })
+            .or_default();
+        *trip = nano
+            .unsigned_abs()
+            .div_ceil(1_000_000_000)
+            .try_into()
+            .unwrap_or(i64::MAX)
+            .max(*trip);
     }
     let date = draft.date_of(&id).to_owned();
     for (pair, trip) in longest {
-        if draft.round_trips.get(&pair).is_some_and(|(_, source)| draft.date_of(source) > date.as_str()) {
+        if draft
+            .round_trips
+            .get(&pair)
+            .is_some_and(|(_, source)| draft.date_of(source) > date.as_str())
+        {
             report.leave("round trips: older than what is there");
             continue;
         }

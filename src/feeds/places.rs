@@ -30,17 +30,26 @@ pub(super) fn import(
     let key = rows.required(&["key", "place"])?;
     let country = rows.required(&["country"])?;
     let column = |name| rows.column(&[name]).unwrap_or(usize::MAX);
-    let (location, operator, parent) = (column("location"), column("operator"), column("ultimate_parent"));
+    let (location, operator, parent) = (
+        column("location"),
+        column("operator"),
+        column("ultimate_parent"),
+    );
     let parent_country = column("parent_country");
-    let (reach, class, evidence) =
-        (column("us_cloud_act"), rows.column(&["cls", "class"]).unwrap_or(usize::MAX), column("source"));
+    let (reach, class, evidence) = (
+        column("us_cloud_act"),
+        rows.column(&["cls", "class"]).unwrap_or(usize::MAX),
+        column("source"),
+    );
     while rows.advance()? {
         let name = rows.cell(key);
         if rows.cell(class) == CLASSIFIED {
             report.leave("classified region");
             continue;
         }
-        if !rows.cell(class).is_empty() && !CLASSES.iter().any(|(known, _)| *known == rows.cell(class)) {
+        if !rows.cell(class).is_empty()
+            && !CLASSES.iter().any(|(known, _)| *known == rows.cell(class))
+        {
             report.leave_of("unknown class of region", rows.cell(class));
             continue;
         }

@@ -20,44 +20,81 @@ pub(super) fn import(
     report: &mut ImportReport,
 ) -> Result<(), CatalogError> {
     let Some(cloud) = options.cloud.clone() else {
-        return Err(CatalogError::file("--cloud", "the cloud of the price list is not given", "give --cloud aws"));
+        return Err(CatalogError::file(
+            "--cloud",
+            "the cloud of the price list is not given",
+            "give --cloud aws",
+        ));
     };
-    let id = add_source(draft, options, report, &cloud, Some(&cloud), &format!("List prices of {cloud}"))?;
+    let id = add_source(
+        draft,
+        options,
+        report,
+        &cloud,
+        Some(&cloud),
+        &format!("List prices of {cloud}"),
+    )?;
     let mut rows = ForeignCsv::open(path)?;
     let region = rows.required(&["region"])?;
     let machine = rows.required(&["instance_type", "machine_type", "sku"])?;
     let price = rows.required(&["usd_per_hour", "price"])?;
     let purchase = rows.column(&["purchase"]).unwrap_or(usize::MAX);
     let before = draft.prices.clone();
-    let mut listed = ListedRows { cloud: cloud.clone(), id: id.clone(), full: options.full, ..ListedRows::default() };
+    let mut listed = ListedRows {
+        cloud: cloud.clone(),
+        id: id.clone(),
+        full: options.full,
+        ..ListedRows::default()
+    };
     while rows.advance()? {
         let place = (cloud.clone(), rows.cell(region).to_owned());
-        if !draft.places.contains_key(&format!("{}:{}", place.0, place.1)) {
+        if !draft
+            .places
+            .contains_key(&format!("{}:{}", place.0, place.1))
+        {
             report.leave_of(format!("{cloud}: unknown region"), &place.1);
             continue;
         }
         let is_spot = rows.cell(purchase) == "spot";
         listed.add(&place.1, rows.cell(machine), is_spot);
         let key = (cloud.clone(), rows.cell(machine).to_owned());
-        if !vendor_facts::machine(draft, &cloud, &key.1, report)? && !draft.machines.contains_key(&key) {
-            report.leave(format!("{cloud}: vCPUs and memory of the instance type are not known"));
+        if !vendor_facts::machine(draft, &cloud, &key.1, report)?
+            && !draft.machines.contains_key(&key)
+        {
+            report.leave(format!(
+                "{cloud}: vCPUs and memory of the instance type are not known"
+            ));
             continue;
         }
         let Some(nano) = rows.nano(price).filter(|nano| *nano > 0) else {
             report.leave(format!("{cloud}: no price, or a price of 0"));
             continue;
         };
-        let older = before.get(&place).and_then(|rows| rows.get(&key.1)).and_then(|row| row.on_demand.as_ref());
+        let older = before
+            .get(&place)
+            .and_then(|rows| rows.get(&key.1))
+            .and_then(|row| row.on_demand.as_ref());
         if !is_spot
-            && older.is_some_and(|(usual, from)| *from != id && full_price_lists::is_dedicated(&cloud, nano, *usual))
+            && older.is_some_and(|(usual, from)| {
+                *from != id && full_price_lists::is_dedicated(&cloud, nano, *usual)
+            })
         {
-            report.leave_of(format!("{cloud}: the price of dedicated tenancy, 6 % or 10 % above"), &key.1);
+            report.leave_of(
+                format!("{cloud}: the price of dedicated tenancy, 6 % or 10 % above"),
+                &key.1,
+            );
             continue;
         }
         let price = Some((nano, id.clone()));
         let row = match rows.cell(purchase) {
-            "" | "on_demand" => PriceRow { on_demand: price, spot: None },
-            "spot" => PriceRow { on_demand: None, spot: price },
+            "" | "on_demand" => PriceRow {
+                on_demand: price,
+                spot: None,
+            },
+            "spot" => PriceRow {
+                on_demand: None,
+                spot: price,
+            },
             other => {
                 report.leave(format!("{cloud}: purchase {other}"));
                 continue;

@@ -2,7 +2,9 @@
 
 use super::ImportReport;
 use crate::catalog::draft::{Draft, Price, PriceRow};
-use crate::catalog::peer_prices::{LEAST_PER_CARD, TIMES_OFF_ELSEWHERE, TIMES_OFF_PEERS, medians, per_card};
+use crate::catalog::peer_prices::{
+    LEAST_PER_CARD, TIMES_OFF_ELSEWHERE, TIMES_OFF_PEERS, medians, per_card,
+};
 use std::collections::BTreeMap;
 
 /// Prices by cloud and region, then by machine.
@@ -13,29 +15,49 @@ pub type Prices = BTreeMap<(String, String), BTreeMap<String, PriceRow>>;
 /// the median of all clouds; next to nothing for an accelerator; spot prices under a hundredth of the
 /// price on demand. What was there `before` stays in its place.
 pub fn leave_out(draft: &mut Draft, cloud: &str, before: &Prices, report: &mut ImportReport) {
-    let of_machine =
-        medians(draft.prices.iter().filter(|((of, _), _)| of == cloud).flat_map(|(_, rows)| {
-            rows.iter().filter_map(|(name, row)| Some((name.clone(), row.on_demand.as_ref()?.0)))
-        }));
+    let of_machine = medians(
+        draft
+            .prices
+            .iter()
+            .filter(|((of, _), _)| of == cloud)
+            .flat_map(|(_, rows)| {
+                rows.iter()
+                    .filter_map(|(name, row)| Some((name.clone(), row.on_demand.as_ref()?.0)))
+            }),
+    );
     let of_accelerator = medians(draft.prices.iter().flat_map(|((of, _), rows)| {
         rows.iter().filter_map(|(name, row)| {
-            let (accelerator, count) = draft.machines.get(&(of.clone(), name.clone()))?.accelerator.clone()?;
+            let (accelerator, count) = draft
+                .machines
+                .get(&(of.clone(), name.clone()))?
+                .accelerator
+                .clone()?;
             Some((accelerator, per_card(row.on_demand.as_ref()?.0, count)))
         })
     }));
     let far = |price: i64, median: Option<&i64>| {
         median.is_some_and(|median| {
-            price > median.saturating_mul(TIMES_OFF_PEERS) || price.saturating_mul(TIMES_OFF_PEERS) < *median
+            price > median.saturating_mul(TIMES_OFF_PEERS)
+                || price.saturating_mul(TIMES_OFF_PEERS) < *median
         })
     };
     for (place, rows) in draft.prices.iter_mut().filter(|((of, _), _)| of == cloud) {
         for (name, row) in rows.iter_mut() {
-            let old = before.get(place).and_then(|rows| rows.get(name)).cloned().unwrap_or_default();
+            let old = before
+                .get(place)
+                .and_then(|rows| rows.get(name))
+                .cloned()
+                .unwrap_or_default();
             let found = row.clone();
-            let accelerator =
-                draft.machines.get(&(cloud.to_owned(), name.clone())).and_then(|row| row.accelerator.clone());
-            let nothing =
-                |nano: i64| accelerator.as_ref().is_some_and(|(_, count)| per_card(nano, *count) < LEAST_PER_CARD);
+            let accelerator = draft
+                .machines
+                .get(&(cloud.to_owned(), name.clone()))
+                .and_then(|row| row.accelerator.clone());
+            let nothing = |nano: i64| {
+                accelerator
+                    .as_ref()
+                    .is_some_and(|(_, count)| per_card(nano, *count) < LEAST_PER_CARD)
+            };
             let price = row.on_demand.as_ref().map(|(nano, _)| *nano);
             if price.is_some_and(nothing) {
                 row.on_demand = None;
@@ -48,9 +70,15 @@ pub fn leave_out(draft: &mut Draft, cloud: &str, before: &Prices, report: &mut I
                 && per_card(nano, *count).saturating_mul(TIMES_OFF_ELSEWHERE) < of_accelerator.get(accelerator).copied().unwrap_or(0)
             {
                 row.on_demand = None;
-                report.leave_of(format!("{cloud}: under a tenth of what the accelerator costs elsewhere"), accelerator);
+                report.leave_of(
+                    format!("{cloud}: under a tenth of what the accelerator costs elsewhere"),
+                    accelerator,
+                );
             }
-            if found.on_demand != old.on_demand && found.on_demand.is_some() && row.on_demand.is_none() {
+            if found.on_demand != old.on_demand
+                && found.on_demand.is_some()
+                && row.on_demand.is_none()
+            {
                 row.on_demand.clone_from(&old.on_demand);
             }
             if row.spot.as_ref().is_some_and(|(nano, _)| nothing(*nano)) {
@@ -70,8 +98,15 @@ pub fn leave_out(draft: &mut Draft, cloud: &str, before: &Prices, report: &mut I
     draft.prices.retain(|_, rows| !rows.is_empty());
 }
 
-fn leave_out_spot(row: &mut PriceRow, on_demand: Option<i64>, cloud: &str, report: &mut ImportReport) {
-    let (Some((spot, _)), Some(on_demand)) = (&row.spot, on_demand) else { return };
+fn leave_out_spot(
+    row: &mut PriceRow,
+    on_demand: Option<i64>,
+    cloud: &str,
+    report: &mut ImportReport,
+) {
+    let (Some((spot, _)), Some(on_demand)) = (&row.spot, on_demand) else {
+        return;
+    };
     if *spot > on_demand {
         row.spot = None;
         report.leave(format!("{cloud}: spot above on demand"));

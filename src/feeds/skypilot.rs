@@ -9,7 +9,9 @@ use super::foreign_csv::{ForeignCsv, unreadable};
 use super::full_price_lists::{self, ListedRows};
 use super::import_source::add_source;
 use super::skypilot_row::SkyPilotRow;
-use super::{GuessedDay, ImportOptions, ImportReport, gcp_machines, gcp_tpus, price_outliers, vendor_facts};
+use super::{
+    GuessedDay, ImportOptions, ImportReport, gcp_machines, gcp_tpus, price_outliers, vendor_facts,
+};
 use crate::catalog::CatalogError;
 use crate::catalog::draft::{AcceleratorRow, Draft, MachineRow, PriceRow};
 use crate::model::units::scaled;
@@ -41,31 +43,58 @@ struct CloudList {
 /// The lists that a path means: a folder of clouds, the folder of one cloud, or a file.
 fn lists(path: &Path, only: Option<&str>) -> Result<Vec<CloudList>, CatalogError> {
     let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
-    let ours = |name: &str| CLOUDS.iter().find(|(theirs, _)| *theirs == name).map_or(name, |(_, ours)| ours).to_owned();
-    let alone = if metadata.is_file() { path.to_owned() } else { path.join(VMS) };
+    let ours = |name: &str| {
+        CLOUDS
+            .iter()
+            .find(|(theirs, _)| *theirs == name)
+            .map_or(name, |(_, ours)| ours)
+            .to_owned()
+    };
+    let alone = if metadata.is_file() {
+        path.to_owned()
+    } else {
+        path.join(VMS)
+    };
     if alone.is_file() {
         // The folder's name, even if the path is `.`.
         let full = std::fs::canonicalize(&alone).map_err(|error| unreadable(&alone, &error))?;
-        let folder = full.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
-        return Ok(vec![CloudList { cloud: only.map_or_else(|| ours(folder), str::to_owned), file: alone }]);
+        let folder = full
+            .parent()
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        return Ok(vec![CloudList {
+            cloud: only.map_or_else(|| ours(folder), str::to_owned),
+            file: alone,
+        }]);
     }
     let mut found = Vec::new();
     for folder in folders(path)? {
         let file = folder.join(VMS);
-        let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = folder
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if file.is_file() {
-            found.push(CloudList { cloud: ours(name), file });
+            found.push(CloudList {
+                cloud: ours(name),
+                file,
+            });
         }
     }
     let shown = path.display().to_string();
     if found.is_empty() {
         // Checkouts keep the lists in folders by schema.
-        let below = folders(path)?
-            .into_iter()
-            .rfind(|folder| folders(folder).unwrap_or_default().iter().any(|folder| folder.join(VMS).is_file()));
+        let below = folders(path)?.into_iter().rfind(|folder| {
+            folders(folder)
+                .unwrap_or_default()
+                .iter()
+                .any(|folder| folder.join(VMS).is_file())
+        });
         let hint = match below {
             Some(folder) => format!("did you mean {}?", folder.display()),
-            None => "give the folder that holds the clouds, the folder of one cloud, or a vms.csv".to_owned(),
+            None => "give the folder that holds the clouds, the folder of one cloud, or a vms.csv"
+                .to_owned(),
         };
         return Err(CatalogError::file(shown, "there is no CLOUD/vms.csv", hint));
     }
@@ -74,7 +103,11 @@ fn lists(path: &Path, only: Option<&str>) -> Result<Vec<CloudList>, CatalogError
         found.retain(|list| list.cloud == only);
         if found.is_empty() {
             let hint = format!("it has {}", clouds.join(", "));
-            return Err(CatalogError::file(shown, format!("there is no list of the cloud `{only}`"), hint));
+            return Err(CatalogError::file(
+                shown,
+                format!("there is no list of the cloud `{only}`"),
+                hint,
+            ));
         }
     }
     Ok(found)
@@ -96,20 +129,35 @@ fn folders(path: &Path) -> Result<Vec<PathBuf>, CatalogError> {
 
 /// The day that a path tells: a file's name says nothing.
 pub(super) fn guess(path: &Path) -> Result<GuessedDay, CatalogError> {
-    let files: Vec<PathBuf> = lists(path, None)?.into_iter().map(|list| list.file).collect();
+    let files: Vec<PathBuf> = lists(path, None)?
+        .into_iter()
+        .map(|list| list.file)
+        .collect();
     let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let named = if full.ends_with(VMS) { full.parent().unwrap_or(&full) } else { &full };
+    let named = if full.ends_with(VMS) {
+        full.parent().unwrap_or(&full)
+    } else {
+        &full
+    };
     figure_day::guess(named, &files)
 }
 
 /// `5` in a path with a part like `v5` or `skypilot-v5-2024-11-03`.
 fn schema_in_path(path: &Path) -> Option<String> {
     let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let names: Vec<String> =
-        full.components().rev().take(3).map(|name| name.as_os_str().to_string_lossy().into_owned()).collect();
-    let words = names.iter().flat_map(|name| name.split(|c: char| !c.is_ascii_alphanumeric()));
+    let names: Vec<String> = full
+        .components()
+        .rev()
+        .take(3)
+        .map(|name| name.as_os_str().to_string_lossy().into_owned())
+        .collect();
+    let words = names
+        .iter()
+        .flat_map(|name| name.split(|c: char| !c.is_ascii_alphanumeric()));
     let mut numbers = words.filter_map(|word| word.strip_prefix('v'));
-    numbers.find(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).map(str::to_owned)
+    numbers
+        .find(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
+        .map(str::to_owned)
 }
 
 /// Imports every cloud of the folder.
@@ -126,12 +174,21 @@ pub(super) fn import(
             report.leave(format!("{cloud}: the list has no rows"));
             continue;
         }
-        let vms = if cloud == "gcp" { gcp_machines::combine(vms, report) } else { vms };
+        let vms = if cloud == "gcp" {
+            gcp_machines::combine(vms, report)
+        } else {
+            vms
+        };
         let about = format!("SkyPilot catalog of {cloud}{schema}");
         let id = add_source(draft, options, report, &cloud, Some(&cloud), &about)?;
         let before = draft.prices.clone();
         let series = format!("SkyPilot catalog of {cloud}");
-        let mut listed = ListedRows { cloud: cloud.clone(), id: id.clone(), series, ..ListedRows::default() };
+        let mut listed = ListedRows {
+            cloud: cloud.clone(),
+            id: id.clone(),
+            series,
+            ..ListedRows::default()
+        };
         take_rows(&mut listed, vms, draft, report)?;
         full_price_lists::drop_rows_not_listed(draft, &before, &listed, report);
         price_outliers::leave_out(draft, &cloud, &before, report);
@@ -147,7 +204,11 @@ fn read_rows(path: &Path) -> Result<Vec<SkyPilotRow>, CatalogError> {
     let column = |name| rows.column(&[name]).unwrap_or(usize::MAX);
     let (name, count) = (column("AcceleratorName"), column("AcceleratorCount"));
     let (vcpus, memory) = (column("vCPUs"), column("MemoryGiB"));
-    let (spot, zone, arch) = (column("SpotPrice"), column("AvailabilityZone"), column("Arch"));
+    let (spot, zone, arch) = (
+        column("SpotPrice"),
+        column("AvailabilityZone"),
+        column("Arch"),
+    );
     let mut vms = Vec::new();
     while rows.advance()? {
         rows.check_is_whole()?;
@@ -158,9 +219,10 @@ fn read_rows(path: &Path) -> Result<Vec<SkyPilotRow>, CatalogError> {
                 // Lists without the column have one card a machine.
                 let count = match rows.cell(count) {
                     "" => Some(1000),
-                    given => {
-                        scaled(given, 1000).ok().and_then(|given| u32::try_from(given).ok()).filter(|count| *count > 0)
-                    }
+                    given => scaled(given, 1000)
+                        .ok()
+                        .and_then(|given| u32::try_from(given).ok())
+                        .filter(|count| *count > 0),
                 };
                 let Some(count) = count else { continue };
                 Some((name.to_owned(), count))
@@ -191,7 +253,9 @@ fn take_rows(
     let (cloud, id) = (cloud.as_str(), id.as_str());
     let mut prices: BTreeMap<(String, String), PriceRow> = BTreeMap::new();
     for vm in vms {
-        let known = REGIONS.iter().find(|(of, theirs, _)| *of == cloud && *theirs == vm.region);
+        let known = REGIONS
+            .iter()
+            .find(|(of, theirs, _)| *of == cloud && *theirs == vm.region);
         let region = known.map_or(vm.region.as_str(), |(_, _, ours)| ours);
         if !draft.places.contains_key(&format!("{cloud}:{region}")) {
             report.leave_of(format!("{cloud}: unknown region"), region);
@@ -203,7 +267,10 @@ fn take_rows(
         }
         if !vendor_facts::machine(draft, cloud, &vm.instance_type, report)? {
             let accelerator = match &vm.accelerator {
-                Some((name, count)) => Some((canonical_accelerator(draft, cloud, &vm.instance_type, name)?, *count)),
+                Some((name, count)) => Some((
+                    canonical_accelerator(draft, cloud, &vm.instance_type, name)?,
+                    *count,
+                )),
                 None => None,
             };
             let machine = MachineRow {
@@ -214,7 +281,11 @@ fn take_rows(
                 source: String::new(),
             };
             let key = (cloud.to_owned(), vm.instance_type.clone());
-            if draft.machines.get(&key).is_none_or(|old| old.vcpu_thousandths == 0 || old.memory == 0) {
+            if draft
+                .machines
+                .get(&key)
+                .is_none_or(|old| old.vcpu_thousandths == 0 || old.memory == 0)
+            {
                 draft.machines.insert(key, machine);
             }
         }
@@ -225,13 +296,18 @@ fn take_rows(
         if vm.on_demand == Some(0) || vm.spot == Some(0) {
             report.leave(format!("{cloud}: a price of 0"));
         }
-        let price = |nano: Option<i64>| nano.filter(|nano| *nano > 0).map(|nano| (nano, id.to_owned()));
+        let price = |nano: Option<i64>| {
+            nano.filter(|nano| *nano > 0)
+                .map(|nano| (nano, id.to_owned()))
+        };
         if price(vm.on_demand).is_none() && price(vm.spot).is_none() {
             report.leave(format!("{cloud}: no price"));
             continue;
         }
         report.take(format!("{cloud}: rows"));
-        let row = prices.entry((region.to_owned(), vm.instance_type)).or_default();
+        let row = prices
+            .entry((region.to_owned(), vm.instance_type))
+            .or_default();
         row.on_demand = price_outliers::cheaper(row.on_demand.take(), price(vm.on_demand));
         row.spot = price_outliers::cheaper(row.spot.take(), price(vm.spot));
     }
@@ -253,12 +329,18 @@ fn canonical_accelerator(
     }
     // A name is one word, so that jobs can write `NAME:COUNT`.
     let plain = name.split_whitespace().collect::<Vec<_>>().join("-");
-    let aliases = if plain == name { Vec::new() } else { vec![name.to_owned()] };
+    let aliases = if plain == name {
+        Vec::new()
+    } else {
+        vec![name.to_owned()]
+    };
     let mut row = gcp_tpus::tpu_row(name);
     if row.gigaflops[2].is_some() {
         row.source = gcp_tpus::tpu_source(draft);
     }
-    draft.accelerators.insert(plain.clone(), AcceleratorRow { aliases, ..row });
+    draft
+        .accelerators
+        .insert(plain.clone(), AcceleratorRow { aliases, ..row });
     Ok(plain)
 }
 
@@ -282,13 +364,17 @@ fn architecture(cloud: &str, instance_type: &str, given: &str) -> &'static str {
         }
         "gcp" => {
             let host = instance_type.rsplit('+').next().unwrap_or_default();
-            ["t2a", "c4a", "n4a"].iter().any(|arm| host.starts_with(&format!("{arm}-")))
+            ["t2a", "c4a", "n4a"]
+                .iter()
+                .any(|arm| host.starts_with(&format!("{arm}-")))
         }
         // The lower-case letters before the version: D2ps_v5, B2pts_v2.
         "azure" => {
             let size = instance_type.split('_').nth(1).unwrap_or_default();
             let letters = size.trim_start_matches(|c: char| c.is_ascii_uppercase());
-            letters.trim_start_matches(|c: char| c.is_ascii_digit() || c == '-').contains('p')
+            letters
+                .trim_start_matches(|c: char| c.is_ascii_digit() || c == '-')
+                .contains('p')
         }
         _ => return "",
     };
@@ -301,16 +387,37 @@ mod tests {
 
     #[test]
     fn names_tell_the_architecture() {
-        let arm = ["m6g.large", "c7gn.xlarge", "x2gd.medium", "t4g.nano", "a1.large", "im4gn.large", "hpc7g.4xlarge"];
-        for name in arm.iter().chain(&["g5g.xlarge", "is4gen.large", "r8gd.large", "mac2-m2.metal"]) {
+        let arm = [
+            "m6g.large",
+            "c7gn.xlarge",
+            "x2gd.medium",
+            "t4g.nano",
+            "a1.large",
+            "im4gn.large",
+            "hpc7g.4xlarge",
+        ];
+        for name in arm
+            .iter()
+            .chain(&["g5g.xlarge", "is4gen.large", "r8gd.large", "mac2-m2.metal"])
+        {
             assert_eq!(architecture("aws", name, ""), "arm64", "{name}");
         }
-        for name in ["m5.large", "g5.xlarge", "g4dn.xlarge", "p4de.24xlarge", "inf1.xlarge", "u-6tb1.metal"] {
+        for name in [
+            "m5.large",
+            "g5.xlarge",
+            "g4dn.xlarge",
+            "p4de.24xlarge",
+            "inf1.xlarge",
+            "u-6tb1.metal",
+        ] {
             assert_eq!(architecture("aws", name, ""), "x86_64", "{name}");
         }
         assert_eq!(architecture("azure", "Standard_D2ps_v5", ""), "arm64");
         assert_eq!(architecture("azure", "Standard_B2pts_v2", ""), "arm64");
-        assert_eq!(architecture("azure", "Standard_NC24ads_A100_v4", ""), "x86_64");
+        assert_eq!(
+            architecture("azure", "Standard_NC24ads_A100_v4", ""),
+            "x86_64"
+        );
         assert_eq!(architecture("gcp", "t2a-standard-1", ""), "arm64");
         assert_eq!(architecture("gcp", "2xT4+n1-standard-8", ""), "x86_64");
         assert_eq!(architecture("lambda", "gpu_1x_a10", ""), "");

@@ -52,22 +52,47 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn on(day: &str) -> ImportOptions {
-    ImportOptions { dates: vec![day.to_owned()], ..ImportOptions::default() }
+    ImportOptions {
+        dates: vec![day.to_owned()],
+        ..ImportOptions::default()
+    }
 }
 
 /// Places and both clouds, imported into a new folder.
 fn imported() -> (tempfile::TempDir, tempfile::TempDir, ImportReport) {
-    let source = folder(&[("places.csv", PLACES), ("sky/aws/vms.csv", AWS), ("sky/gcp/vms.csv", GCP)]);
+    let source = folder(&[
+        ("places.csv", PLACES),
+        ("sky/aws/vms.csv", AWS),
+        ("sky/gcp/vms.csv", GCP),
+    ]);
     let out = tempfile::tempdir().unwrap();
-    import("places", &source.path().join("places.csv"), &on("2026-11-22"), out.path()).unwrap();
-    let report = import("skypilot", &source.path().join("sky"), &on("2024-11-03"), out.path()).unwrap();
+    import(
+        "places",
+        &source.path().join("places.csv"),
+        &on("2026-11-22"),
+        out.path(),
+    )
+    .unwrap();
+    let report = import(
+        "skypilot",
+        &source.path().join("sky"),
+        &on("2024-11-03"),
+        out.path(),
+    )
+    .unwrap();
     (source, out, report)
 }
 
 fn prices(catalog: &Catalog) -> Vec<String> {
     let text = |offer: &crate::model::Offer| {
         let machine = catalog.machine(offer);
-        format!("{} {} {} {}", catalog.place(offer).name, machine.instance_type, offer.purchase, offer.rate)
+        format!(
+            "{} {} {} {}",
+            catalog.place(offer).name,
+            machine.instance_type,
+            offer.purchase,
+            offer.rate
+        )
     };
     catalog.offers.iter().map(text).collect()
 }
@@ -109,22 +134,44 @@ fn a_skypilot_folder_becomes_offers() {
     1 gcp: host of TPU VMs, not rented by itself
     1 gcp: no price of the accelerator for its host in that zone (A100)
     ");
-    assert_eq!(catalog.accelerator_name("virtex ultrascale (vu9p)"), Some("VU9P"));
-    let machine = |name: &str| catalog.machines.iter().find(|machine| machine.instance_type == name).unwrap();
-    assert_eq!(machine("inf2.xlarge").accelerator.as_ref().unwrap().0, "Inferentia2");
+    assert_eq!(
+        catalog.accelerator_name("virtex ultrascale (vu9p)"),
+        Some("VU9P")
+    );
+    let machine = |name: &str| {
+        catalog
+            .machines
+            .iter()
+            .find(|machine| machine.instance_type == name)
+            .unwrap()
+    };
+    assert_eq!(
+        machine("inf2.xlarge").accelerator.as_ref().unwrap().0,
+        "Inferentia2"
+    );
     assert_eq!(machine("tpu-v5p-8").vcpu_thousandths, 208_000);
     assert_eq!(machine("g4dn.xlarge").arch, "x86_64");
     assert_eq!(catalog.accelerators["tpu-v3-8"].gigaflops["bf16"], 492_000);
 }
 
 fn left(report: &ImportReport) -> String {
-    report.reasons().iter().map(|(rows, why)| format!("{rows} {why}\n")).collect()
+    report
+        .reasons()
+        .iter()
+        .map(|(rows, why)| format!("{rows} {why}\n"))
+        .collect()
 }
 
 #[test]
 fn importing_again_changes_no_byte() {
     let (source, out, _) = imported();
-    let again = import("skypilot", &source.path().join("sky"), &on("2024-11-03"), out.path()).unwrap();
+    let again = import(
+        "skypilot",
+        &source.path().join("sky"),
+        &on("2024-11-03"),
+        out.path(),
+    )
+    .unwrap();
     assert_eq!(again.changed, Vec::<String>::new());
     let before = load::directory(out.path()).unwrap();
     import("catalog", out.path(), &ImportOptions::default(), out.path()).unwrap();
@@ -140,7 +187,10 @@ fn newer_prices_win_and_older_ones_do_not() {
          us-east-1,g4dn.xlarge,0\nus-east-1,m9.huge,1\nmars-1,m5.large,1\n",
     )]);
     let path = list.path().join("new.csv");
-    let options = ImportOptions { cloud: Some("aws".to_owned()), ..on("2026-07-20") };
+    let options = ImportOptions {
+        cloud: Some("aws".to_owned()),
+        ..on("2026-07-20")
+    };
     let report = import("prices", &path, &options, out.path()).unwrap();
     // One line for the price, and the new source; a spot price above the new one is gone.
     assert_eq!(report.changed, ["aws/prices.csv", "catalog.toml"]);
@@ -150,17 +200,30 @@ fn newer_prices_win_and_older_ones_do_not() {
     1 aws: unknown region (mars-1)
     1 aws: vCPUs and memory of the instance type are not known
     ");
-    let older = ImportOptions { cloud: Some("aws".to_owned()), ..on("2020-01-01") };
-    assert_eq!(import("prices", &path, &older, out.path()).unwrap().changed, Vec::<String>::new());
+    let older = ImportOptions {
+        cloud: Some("aws".to_owned()),
+        ..on("2020-01-01")
+    };
+    assert_eq!(
+        import("prices", &path, &older, out.path()).unwrap().changed,
+        Vec::<String>::new()
+    );
     let catalog = load::directory(out.path()).unwrap();
-    let filter = query::Filter { instance_type: Some(Pattern("m5.large".to_owned())), ..query::Filter::default() };
-    let rates: Vec<String> = query::find(&catalog, &filter).iter().map(|offer| offer.rate.to_string()).collect();
+    let filter = query::Filter {
+        instance_type: Some(Pattern("m5.large".to_owned())),
+        ..query::Filter::default()
+    };
+    let rates: Vec<String> = query::find(&catalog, &filter)
+        .iter()
+        .map(|offer| offer.rate.to_string())
+        .collect();
     assert_eq!(rates, ["$0.03", "$0.09"]);
     assert!(
         !catalog
             .offers
             .iter()
-            .any(|offer| offer.purchase == Purchase::Spot && catalog.place(offer).name.cloud == "aws")
+            .any(|offer| offer.purchase == Purchase::Spot
+                && catalog.place(offer).name.cloud == "aws")
     );
     assert_eq!(catalog.date, "2026-07-20");
 }
@@ -168,17 +231,25 @@ fn newer_prices_win_and_older_ones_do_not() {
 #[test]
 fn what_a_newer_full_list_lacks_is_gone_and_does_not_come_back() {
     let (source, out, _) = imported();
-    let list =
-        folder(&[("new.csv", "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.09\nus-east-1,m9.huge,1\n")]);
+    let list = folder(&[(
+        "new.csv",
+        "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.09\nus-east-1,m9.huge,1\n",
+    )]);
     let path = list.path().join("new.csv");
     let offered = || {
         let catalog = load::directory(out.path()).unwrap();
         let aws = |text: &String| text.starts_with("aws:");
         prices(&catalog).into_iter().filter(aws).collect::<Vec<_>>()
     };
-    let part = ImportOptions { cloud: Some("aws".to_owned()), ..on("2026-07-20") };
+    let part = ImportOptions {
+        cloud: Some("aws".to_owned()),
+        ..on("2026-07-20")
+    };
     import("prices", &path, &part, out.path()).unwrap();
-    assert!(offered().iter().any(|text| text.contains("g4dn.xlarge")), "a part of a list only adds");
+    assert!(
+        offered().iter().any(|text| text.contains("g4dn.xlarge")),
+        "a part of a list only adds"
+    );
     let full = ImportOptions { full: true, ..part };
     let report = import("prices", &path, &full, out.path()).unwrap();
     let now = [
@@ -188,16 +259,30 @@ fn what_a_newer_full_list_lacks_is_gone_and_does_not_come_back() {
     ];
     assert_eq!(offered(), now);
     assert!(
-        left(&report).contains("2 aws: not in the newer full list of its region (f1.2xlarge, g4dn.xlarge)"),
+        left(&report)
+            .contains("2 aws: not in the newer full list of its region (f1.2xlarge, g4dn.xlarge)"),
         "{}",
         left(&report)
     );
     let catalog = load::directory(out.path()).unwrap();
-    let dropped: Vec<_> = catalog.dropped.iter().map(|row| (row.instance_type.as_str(), row.rows)).collect();
+    let dropped: Vec<_> = catalog
+        .dropped
+        .iter()
+        .map(|row| (row.instance_type.as_str(), row.rows))
+        .collect();
     assert_eq!(dropped, [("f1.2xlarge", 1), ("g4dn.xlarge", 1)]);
     // Neither the same list again nor the older one changes that.
-    assert_eq!(import("prices", &path, &full, out.path()).unwrap().changed, Vec::<String>::new());
-    import("skypilot", &source.path().join("sky"), &on("2024-11-03"), out.path()).unwrap();
+    assert_eq!(
+        import("prices", &path, &full, out.path()).unwrap().changed,
+        Vec::<String>::new()
+    );
+    import(
+        "skypilot",
+        &source.path().join("sky"),
+        &on("2024-11-03"),
+        out.path(),
+    )
+    .unwrap();
     assert_eq!(offered(), now);
 }
 
@@ -209,39 +294,85 @@ fn prices_of_dedicated_tenancy_are_left_out() {
         "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.1056\nus-east-1,g4dn.xlarge,0.5577\n",
     )]);
     let path = list.path().join("new.csv");
-    let options = ImportOptions { cloud: Some("aws".to_owned()), ..on("2025-03-02") };
-    let error = import("prices", &path, &options, out.path()).unwrap_err().to_string();
+    let options = ImportOptions {
+        cloud: Some("aws".to_owned()),
+        ..on("2025-03-02")
+    };
+    let error = import("prices", &path, &options, out.path())
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("dedicated tenancy"), "{error}");
 }
 
 #[test]
 fn how_prices_changed_is_kept_while_older_ones_are_there() {
     let (_source, out, _) = imported();
-    let list = folder(&[("new.csv", "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.048\n")]);
-    let options = ImportOptions { cloud: Some("aws".to_owned()), ..on("2026-07-20") };
+    let list = folder(&[(
+        "new.csv",
+        "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.048\n",
+    )]);
+    let options = ImportOptions {
+        cloud: Some("aws".to_owned()),
+        ..on("2026-07-20")
+    };
     import("prices", &list.path().join("new.csv"), &options, out.path()).unwrap();
     let catalog = load::directory(out.path()).unwrap();
-    let eu: Vec<_> = catalog.offers.iter().filter(|offer| catalog.place(offer).name.region == "eu-west-1").collect();
-    let rates: Vec<_> = eu.iter().map(|offer| (offer.rate.to_string(), offer.estimated)).collect();
-    assert_eq!(rates, [("$0.0535".to_owned(), true), ("$0.02".to_owned(), true)]);
+    let eu: Vec<_> = catalog
+        .offers
+        .iter()
+        .filter(|offer| catalog.place(offer).name.region == "eu-west-1")
+        .collect();
+    let rates: Vec<_> = eu
+        .iter()
+        .map(|offer| (offer.rate.to_string(), offer.estimated))
+        .collect();
+    assert_eq!(
+        rates,
+        [("$0.0535".to_owned(), true), ("$0.02".to_owned(), true)]
+    );
 }
 
 #[test]
 fn prices_far_off_their_peers_are_left_out() {
     use crate::catalog::draft::{Draft, MachineRow, PriceRow};
     let mut draft = Draft::default();
-    let machine = MachineRow { accelerator: Some(("B200".to_owned(), 1000)), ..MachineRow::default() };
-    let clouds = [("a", 5_000_000_000), ("b", 6_000_000_000), ("c", 4_000_000_000), ("d", 10_000_000)];
+    let machine = MachineRow {
+        accelerator: Some(("B200".to_owned(), 1000)),
+        ..MachineRow::default()
+    };
+    let clouds = [
+        ("a", 5_000_000_000),
+        ("b", 6_000_000_000),
+        ("c", 4_000_000_000),
+        ("d", 10_000_000),
+    ];
     for (cloud, nano) in clouds {
-        draft.machines.insert((cloud.to_owned(), "gpu".to_owned()), machine.clone());
-        let row = PriceRow { on_demand: Some((nano, "list".to_owned())), spot: None };
-        draft.prices.entry((cloud.to_owned(), "one".to_owned())).or_default().insert("gpu".to_owned(), row);
+        draft
+            .machines
+            .insert((cloud.to_owned(), "gpu".to_owned()), machine.clone());
+        let row = PriceRow {
+            on_demand: Some((nano, "list".to_owned())),
+            spot: None,
+        };
+        draft
+            .prices
+            .entry((cloud.to_owned(), "one".to_owned()))
+            .or_default()
+            .insert("gpu".to_owned(), row);
     }
     let mut report = ImportReport::default();
     for (cloud, _) in clouds {
-        super::price_outliers::leave_out(&mut draft, cloud, &std::collections::BTreeMap::new(), &mut report);
+        super::price_outliers::leave_out(
+            &mut draft,
+            cloud,
+            &std::collections::BTreeMap::new(),
+            &mut report,
+        );
     }
-    assert_eq!(left(&report), "1 d: under a tenth of what the accelerator costs elsewhere (B200)\n");
+    assert_eq!(
+        left(&report),
+        "1 d: under a tenth of what the accelerator costs elsewhere (B200)\n"
+    );
     assert_eq!(draft.prices.len(), 3);
 }
 
@@ -259,7 +390,9 @@ fn egress_of_unlisted_regions_is_that_of_their_neighbours() {
     let catalog = load::directory(out.path()).unwrap();
     let id = |name: &str| catalog.place_id(&PlaceName::parse(name).unwrap()).unwrap();
     let cost = |from: &str, to: &str| {
-        let egress = catalog.network.egress(id(from), id(to), Bytes(2_000_000_000_000))?;
+        let egress = catalog
+            .network
+            .egress(id(from), id(to), Bytes(2_000_000_000_000))?;
         Some(egress.cost.to_string())
     };
     // 1,024 GB at 0.12 and the rest at 0.11.
@@ -267,8 +400,20 @@ fn egress_of_unlisted_regions_is_that_of_their_neighbours() {
     assert_eq!(cost("gcp:us-east1", "aws:eu-west-1").unwrap(), "$230.24");
     assert_eq!(cost("gcp:us-central1", "gcp:us-east1").unwrap(), "$20.00");
     assert_eq!(cost("aws:us-east-1", "gcp:us-east1"), None);
-    assert_eq!(catalog.network.bandwidth(id("aws:eu-west-1"), id("gcp:us-central1")).0, 4_000_000_000);
-    assert_eq!(catalog.network.bandwidth(id("aws:eu-west-1"), id("gcp:us-east1")).0, 1_000_000_000);
+    assert_eq!(
+        catalog
+            .network
+            .bandwidth(id("aws:eu-west-1"), id("gcp:us-central1"))
+            .0,
+        4_000_000_000
+    );
+    assert_eq!(
+        catalog
+            .network
+            .bandwidth(id("aws:eu-west-1"), id("gcp:us-east1"))
+            .0,
+        1_000_000_000
+    );
 }
 
 #[test]
@@ -276,10 +421,15 @@ fn what_is_missing_is_named() {
     let (source, out, _) = imported();
     let path = source.path().join("places.csv");
     let shown = |kind: &str, path: &Path, options: &ImportOptions| {
-        let text = import(kind, path, options, out.path()).unwrap_err().to_string();
+        let text = import(kind, path, options, out.path())
+            .unwrap_err()
+            .to_string();
         text.replace(&source.path().display().to_string(), "DIR")
     };
-    let cloud = ImportOptions { cloud: Some("aws".to_owned()), ..on("2026-07-20") };
+    let cloud = ImportOptions {
+        cloud: Some("aws".to_owned()),
+        ..on("2026-07-20")
+    };
     let messages = [
         shown("price", &path, &on("2026-07-20")),
         shown("prices", &path, &on("2026-07-20")),
@@ -289,9 +439,16 @@ fn what_is_missing_is_named() {
         shown(
             "skypilot",
             &source.path().join("sky"),
-            &ImportOptions { cloud: Some("oci".to_owned()), ..on("2026-07-20") },
+            &ImportOptions {
+                cloud: Some("oci".to_owned()),
+                ..on("2026-07-20")
+            },
         ),
-        shown("skypilot", &source.path().join("no/such"), &ImportOptions::default()),
+        shown(
+            "skypilot",
+            &source.path().join("no/such"),
+            &ImportOptions::default(),
+        ),
         shown("prices", &source.path().join("none.csv"), &cloud),
         shown("prices", source.path(), &cloud),
     ];

@@ -17,7 +17,10 @@ use std::sync::OnceLock;
 const TABLES: &[(&str, &str)] = &[
     ("accelerators.csv", include_str!("facts/accelerators.csv")),
     ("aws/machines.csv", include_str!("facts/aws/machines.csv")),
-    ("azure/machines.csv", include_str!("facts/azure/machines.csv")),
+    (
+        "azure/machines.csv",
+        include_str!("facts/azure/machines.csv"),
+    ),
     ("catalog.toml", include_str!("facts/catalog.toml")),
     ("gcp/machines.csv", include_str!("facts/gcp/machines.csv")),
 ];
@@ -26,8 +29,11 @@ const TABLES: &[(&str, &str)] = &[
 const CARDS: &str = include_str!("cards.csv");
 
 /// The columns of `cards.csv`.
-const CARDS_FORMAT: TableFormat =
-    TableFormat { file: "cards.csv", columns: &["cloud", "instance_types", "listed", "card", "evidence"], required: 4 };
+const CARDS_FORMAT: TableFormat = TableFormat {
+    file: "cards.csv",
+    columns: &["cloud", "instance_types", "listed", "card", "evidence"],
+    required: 4,
+};
 
 /// One row of `cards.csv`.
 struct CardRule {
@@ -58,7 +64,10 @@ fn read() -> Result<VendorFacts, CatalogError> {
     let mut cards = Vec::new();
     let mut table = Table::open(CARDS_FORMAT.file, CARDS, CARDS_FORMAT)?;
     while let Some(row) = table.next_row()? {
-        let patterns = row.required(1)?.split(';').map(|pattern| Pattern(pattern.trim().to_owned()));
+        let patterns = row
+            .required(1)?
+            .split(';')
+            .map(|pattern| Pattern(pattern.trim().to_owned()));
         cards.push(CardRule {
             cloud: row.required(0)?.to_owned(),
             instance_types: patterns.collect(),
@@ -66,7 +75,10 @@ fn read() -> Result<VendorFacts, CatalogError> {
             card: row.required(3)?.to_owned(),
         });
     }
-    Ok(VendorFacts { rows: Draft::read(&files)?, cards })
+    Ok(VendorFacts {
+        rows: Draft::read(&files)?,
+        cards,
+    })
 }
 
 /// Puts the vendor's row of a machine into the draft, if there is one; whether there is.
@@ -80,13 +92,20 @@ pub(crate) fn machine(
 ) -> Result<bool, CatalogError> {
     let facts = vendor_facts()?;
     let key = (cloud.to_owned(), instance_type.to_owned());
-    let Some(row) = facts.rows.machines.get(&key) else { return Ok(false) };
+    let Some(row) = facts.rows.machines.get(&key) else {
+        return Ok(false);
+    };
     let old = draft.machines.get(&key);
     if old == Some(row) {
         return Ok(true);
     }
     // Another name of the same card is no news.
-    let figures = |row: &MachineRow| (row.accelerator.as_ref().map(|(_, count)| *count), row.vcpu_thousandths);
+    let figures = |row: &MachineRow| {
+        (
+            row.accelerator.as_ref().map(|(_, count)| *count),
+            row.vcpu_thousandths,
+        )
+    };
     if old.is_some_and(|old| figures(old) != figures(row)) {
         report.correct(cloud, instance_type);
     }
@@ -111,7 +130,10 @@ pub(crate) fn card(
     let rule = facts.cards.iter().find(|rule| {
         rule.cloud == cloud
             && rule.listed == canonical
-            && rule.instance_types.iter().any(|pattern| pattern.matches(instance_type))
+            && rule
+                .instance_types
+                .iter()
+                .any(|pattern| pattern.matches(instance_type))
     });
     let name = rule.map_or(canonical, |rule| rule.card.as_str());
     if !facts.rows.accelerators.contains_key(name) {
@@ -124,23 +146,39 @@ pub(crate) fn card(
 /// Puts what is known of an accelerator, and of the kinds that it is of, into the draft's table.
 fn add_accelerator(draft: &mut Draft, name: &str) -> Result<(), CatalogError> {
     let facts = vendor_facts()?;
-    let Some(row) = facts.rows.accelerators.get(name) else { return Ok(()) };
-    for (name, row) in std::iter::once((name, row))
-        .chain(row.kinds.iter().filter_map(|kind| facts.rows.accelerators.get(kind).map(|row| (kind.as_str(), row))))
-    {
+    let Some(row) = facts.rows.accelerators.get(name) else {
+        return Ok(());
+    };
+    for (name, row) in std::iter::once((name, row)).chain(row.kinds.iter().filter_map(|kind| {
+        facts
+            .rows
+            .accelerators
+            .get(kind)
+            .map(|row| (kind.as_str(), row))
+    })) {
         if draft.accelerators.get(name) == Some(row) {
             continue;
         }
         // Who has a row of their own keeps it, but for the kinds.
-        if let Some(old) = draft.accelerators.get_mut(name).filter(|old| **old != AcceleratorRow::default()) {
+        if let Some(old) = draft
+            .accelerators
+            .get_mut(name)
+            .filter(|old| **old != AcceleratorRow::default())
+        {
             old.kinds.clone_from(&row.kinds);
             continue;
         }
         let mut row = row.clone();
         // A name may stand for one accelerator only, and the draft's own come first.
-        row.aliases.retain(|alias| draft.accelerator_name(alias).is_none_or(|known| known == name));
+        row.aliases.retain(|alias| {
+            draft
+                .accelerator_name(alias)
+                .is_none_or(|known| known == name)
+        });
         for other in draft.accelerators.values_mut() {
-            other.aliases.retain(|alias| !alias.eq_ignore_ascii_case(name));
+            other
+                .aliases
+                .retain(|alias| !alias.eq_ignore_ascii_case(name));
         }
         add_source_of(draft, facts, &row.source);
         draft.accelerators.insert(name.to_owned(), row);
@@ -162,7 +200,10 @@ mod tests {
     #[test]
     fn every_machine_of_a_vendor_has_the_cards_of_its_family() {
         for ((cloud, name), row) in &vendor_facts().unwrap().rows.machines {
-            let cards = row.accelerator.as_ref().map(|(card, count)| (card.as_str(), *count));
+            let cards = row
+                .accelerator
+                .as_ref()
+                .map(|(card, count)| (card.as_str(), *count));
             assert_eq!(cards, cards_of_family(cloud, name), "{cloud} {name}");
         }
     }
@@ -170,8 +211,14 @@ mod tests {
     #[test]
     fn a_machine_has_the_cards_that_its_vendor_says() {
         let (mut draft, mut report) = (Draft::default(), ImportReport::default());
-        let wrong = MachineRow { accelerator: Some(("H100".to_owned(), 12_000)), ..MachineRow::default() };
-        draft.machines.insert(("azure".to_owned(), "Standard_ND96isr_H100_v5".to_owned()), wrong);
+        let wrong = MachineRow {
+            accelerator: Some(("H100".to_owned(), 12_000)),
+            ..MachineRow::default()
+        };
+        draft.machines.insert(
+            ("azure".to_owned(), "Standard_ND96isr_H100_v5".to_owned()),
+            wrong,
+        );
         assert!(machine(&mut draft, "azure", "Standard_ND96isr_H100_v5", &mut report).unwrap());
         let row = &draft.machines[&("azure".to_owned(), "Standard_ND96isr_H100_v5".to_owned())];
         assert_eq!(row.accelerator, Some(("H100-SXM".to_owned(), 8000)));
@@ -185,7 +232,9 @@ mod tests {
     fn a_board_is_told_by_its_machine() {
         let mut draft = Draft::default();
         let mut named = |cloud, machine, listed| {
-            card(&mut draft, cloud, machine, listed).unwrap().unwrap_or_else(|| listed.to_owned())
+            card(&mut draft, cloud, machine, listed)
+                .unwrap()
+                .unwrap_or_else(|| listed.to_owned())
         };
         assert_eq!(named("lambda", "gpu_1x_h100_pcie", "H100"), "H100-PCIe");
         assert_eq!(named("lambda", "gpu_8x_h100_sxm5", "H100"), "H100-SXM");

@@ -20,14 +20,23 @@ impl AcceleratorNeed {
     pub fn parse(text: &str) -> Result<Self, UnitError> {
         let (name, count) = text.trim().split_once(':').unwrap_or((text.trim(), "1"));
         if name.is_empty() || name.chars().any(char::is_whitespace) {
-            return Err(UnitError(format!("`{text}` is not an accelerator; write it like `A100-80GB:8`")));
+            return Err(UnitError(format!(
+                "`{text}` is not an accelerator; write it like `A100-80GB:8`"
+            )));
         }
         let thousandths = crate::model::units::scaled(count, 1000)
             .ok()
             .and_then(|count| u32::try_from(count).ok())
             .filter(|count| *count > 0)
-            .ok_or_else(|| UnitError(format!("`{text}` has no usable count; write it like `{name}:8`")))?;
-        Ok(Self { name: name.to_owned(), thousandths })
+            .ok_or_else(|| {
+                UnitError(format!(
+                    "`{text}` has no usable count; write it like `{name}:8`"
+                ))
+            })?;
+        Ok(Self {
+            name: name.to_owned(),
+            thousandths,
+        })
     }
 }
 

@@ -17,7 +17,10 @@ pub const MARK_LENGTH: usize = 8;
 
 /// The part of a bucket's name that says which state it belongs to.
 pub fn owner(lineage: &str) -> String {
-    let plain = lineage.chars().filter(char::is_ascii_alphanumeric).take(OWNER_LENGTH);
+    let plain = lineage
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(OWNER_LENGTH);
     plain.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
@@ -30,25 +33,46 @@ pub fn new(place: &PlaceName, lineage: &str, nonce: u64) -> String {
 }
 
 fn region(place: &PlaceName) -> String {
-    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { '-' };
-    let region: String = place.region.chars().map(plain).take(REGION_LENGTH).collect();
+    let plain = |letter: char| {
+        if letter.is_ascii_alphanumeric() {
+            letter.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    let region: String = place
+        .region
+        .chars()
+        .map(plain)
+        .take(REGION_LENGTH)
+        .collect();
     region.trim_matches('-').to_owned()
 }
 
 /// Whether a bucket of this place could have got this name under this lineage.
 pub fn is_of(name: &str, place: &PlaceName, lineage: &str) -> bool {
     let owner = owner(lineage);
-    let rest = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix(owner.as_str())?.strip_prefix('-'));
-    let Some((mark, after)) = rest.and_then(|rest| rest.split_at_checked(MARK_LENGTH)) else { return false };
+    let rest = name
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.strip_prefix(owner.as_str())?.strip_prefix('-'));
+    let Some((mark, after)) = rest.and_then(|rest| rest.split_at_checked(MARK_LENGTH)) else {
+        return false;
+    };
     let region = region(place);
-    let wanted = if region.is_empty() { String::new() } else { format!("-{region}") };
+    let wanted = if region.is_empty() {
+        String::new()
+    } else {
+        format!("-{region}")
+    };
     !owner.is_empty() && hash::is_hex(mark, MARK_LENGTH) && after == wanted.trim_end_matches('-')
 }
 
 /// Why a state of this lineage cannot have made a bucket of this place at this address. Such a bucket is never read,
 /// written or deleted: the address may name anything.
 pub fn fault(address: &str, place: &PlaceName, lineage: &str) -> Option<&'static str> {
-    let Some((scheme, rest)) = address.split_once("://") else { return Some("it is not the address of a bucket") };
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return Some("it is not the address of a bucket");
+    };
     let name = match scheme {
         "s3" | "gs" | "az" => {
             let cloud = match scheme {
@@ -62,7 +86,9 @@ pub fn fault(address: &str, place: &PlaceName, lineage: &str) -> Option<&'static
             rest
         }
         "file" => {
-            let Some((above, name)) = rest.rsplit_once('/') else { return Some("it does not name a folder") };
+            let Some((above, name)) = rest.rsplit_once('/') else {
+                return Some("it does not name a folder");
+            };
             let whole = |part: &str| !part.is_empty() && part != "." && part != "..";
             if !above.split('/').skip(1).all(whole) || !rest.starts_with('/') {
                 return Some("it is not a plain absolute path of a folder");
@@ -71,7 +97,8 @@ pub fn fault(address: &str, place: &PlaceName, lineage: &str) -> Option<&'static
         }
         _ => return Some("it is in no kind of store that sky knows"),
     };
-    (!is_of(name, place, lineage)).then_some("its name is none that sky gives to buckets of this state and place")
+    (!is_of(name, place, lineage))
+        .then_some("its name is none that sky gives to buckets of this state and place")
 }
 
 #[cfg(test)]
@@ -85,9 +112,19 @@ mod tests {
         let host = PlaceName::parse("ssh:My Host-").unwrap();
         let name = new(&aws, lineage, 7);
         assert_eq!(fault(&format!("s3://{name}"), &aws, lineage), None);
-        assert_eq!(fault(&format!("file:///shared/x/{name}"), &aws, lineage), None);
+        assert_eq!(
+            fault(&format!("file:///shared/x/{name}"), &aws, lineage),
+            None
+        );
         assert_eq!(fault(&format!("file:///{name}"), &aws, lineage), None);
-        assert_eq!(fault(&format!("file:///shared/{}", new(&host, lineage, 1)), &host, lineage), None);
+        assert_eq!(
+            fault(
+                &format!("file:///shared/{}", new(&host, lineage, 1)),
+                &host,
+                lineage
+            ),
+            None
+        );
         let other = new(&aws, "ffffffff-4e5f-6071-8293-a4b5c6d7e8f9", 7);
         for address in [
             "file:///any/dir".to_owned(),
@@ -106,7 +143,10 @@ mod tests {
             format!("gs://{name}"),
             format!("ftp://{name}"),
             "s3://production-data".to_owned(),
-            format!("s3://{}", new(&PlaceName::parse("aws:us-west-2").unwrap(), lineage, 7)),
+            format!(
+                "s3://{}",
+                new(&PlaceName::parse("aws:us-west-2").unwrap(), lineage, 7)
+            ),
         ] {
             assert!(fault(&address, &aws, lineage).is_some(), "{address}");
         }

@@ -32,9 +32,12 @@ impl Serialize for Sorted {
 
 fn sorted(value: Value) -> Sorted {
     match value {
-        Value::Object(members) => {
-            Sorted::Object(members.into_iter().map(|(key, value)| (key, sorted(value))).collect())
-        }
+        Value::Object(members) => Sorted::Object(
+            members
+                .into_iter()
+                .map(|(key, value)| (key, sorted(value)))
+                .collect(),
+        ),
         Value::Array(items) => Sorted::Array(items.into_iter().map(sorted).collect()),
         leaf => Sorted::Leaf(leaf),
     }

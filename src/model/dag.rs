@@ -27,7 +27,9 @@ pub fn predecessors(stage: &crate::model::Stage) -> BTreeSet<&str> {
         ArtifactRef::Output { stage, .. } => Some(stage.as_str()),
         ArtifactRef::Dataset(_) => None,
     });
-    by_data.chain(stage.after.iter().map(String::as_str)).collect()
+    by_data
+        .chain(stage.after.iter().map(String::as_str))
+        .collect()
 }
 
 /// Stage names so that each comes after all it waits for; the names of one cycle if there is one.
@@ -37,8 +39,14 @@ pub fn order(job: &Job) -> Result<Vec<&str>, Vec<String>> {
         Ok(order) => Ok(order),
         Err(_) => {
             let cycles = tarjan_scc(&graph);
-            let in_cycle = |part: &Vec<&str>| part.len() > 1 || part.iter().any(|name| graph.contains_edge(name, name));
-            Err(cycles.iter().find(|part| in_cycle(part)).map(|part| walk(&graph, part)).unwrap_or_default())
+            let in_cycle = |part: &Vec<&str>| {
+                part.len() > 1 || part.iter().any(|name| graph.contains_edge(name, name))
+            };
+            Err(cycles
+                .iter()
+                .find(|part| in_cycle(part))
+                .map(|part| walk(&graph, part))
+                .unwrap_or_default())
         }
     }
 }
@@ -50,12 +58,18 @@ fn walk(graph: &DiGraphMap<&str, ()>, part: &[&str]) -> Vec<String> {
     let mut at = *members.first().unwrap_or(&"");
     while !path.contains(&at) {
         path.push(at);
-        let next = graph.neighbors(at).filter(|next| members.contains(next)).min();
+        let next = graph
+            .neighbors(at)
+            .filter(|next| members.contains(next))
+            .min();
         let Some(next) = next else { break };
         at = next;
     }
     let start = path.iter().position(|name| *name == at).unwrap_or(0);
-    path[start..].iter().map(|name| (*name).to_owned()).collect()
+    path[start..]
+        .iter()
+        .map(|name| (*name).to_owned())
+        .collect()
 }
 
 /// Labels of every artifact, and of what every stage reads. Labels stick to all that is derived
@@ -72,16 +86,32 @@ pub struct Labels {
 pub fn labels(job: &Job) -> Labels {
     let mut labels = Labels::default();
     for (name, dataset) in &job.datasets {
-        labels.of_artifact.insert(ArtifactRef::Dataset(name.clone()), dataset.labels.clone());
+        labels
+            .of_artifact
+            .insert(ArtifactRef::Dataset(name.clone()), dataset.labels.clone());
     }
-    labels.of_artifact.extend(job.made.iter().map(|(artifact, made)| (artifact.clone(), made.labels.clone())));
+    labels.of_artifact.extend(
+        job.made
+            .iter()
+            .map(|(artifact, made)| (artifact.clone(), made.labels.clone())),
+    );
     for name in order(job).unwrap_or_default() {
-        let Some(stage) = job.stages.get(name) else { continue };
-        let read: BTreeSet<String> =
-            stage.reads.iter().filter_map(|read| labels.of_artifact.get(&read.whole())).flatten().cloned().collect();
+        let Some(stage) = job.stages.get(name) else {
+            continue;
+        };
+        let read: BTreeSet<String> = stage
+            .reads
+            .iter()
+            .filter_map(|read| labels.of_artifact.get(&read.whole()))
+            .flatten()
+            .cloned()
+            .collect();
         let kept: BTreeSet<String> = read.difference(&stage.removes).cloned().collect();
         for output in stage.writes.keys() {
-            let artifact = ArtifactRef::Output { stage: name.to_owned(), name: output.clone() };
+            let artifact = ArtifactRef::Output {
+                stage: name.to_owned(),
+                name: output.clone(),
+            };
             labels.of_artifact.insert(artifact, kept.clone());
         }
         labels.of_stage.insert(name.to_owned(), read);

@@ -23,11 +23,30 @@ impl Job {
         let mut stages = BTreeMap::new();
         for (name, stage) in &self.stages {
             for index in 0..stage.count {
-                let reads = stage.reads.iter().flat_map(|read| elements_read(read, index, &count)).collect();
-                let after =
-                    stage.after.iter().flat_map(|before| replica_names(before, count(before))).collect::<BTreeSet<_>>();
-                let name = if stage.count == 1 { name.clone() } else { replica_name(name, index) };
-                stages.insert(name, Stage { reads, after, count: 1, ..stage.clone() });
+                let reads = stage
+                    .reads
+                    .iter()
+                    .flat_map(|read| elements_read(read, index, &count))
+                    .collect();
+                let after = stage
+                    .after
+                    .iter()
+                    .flat_map(|before| replica_names(before, count(before)))
+                    .collect::<BTreeSet<_>>();
+                let name = if stage.count == 1 {
+                    name.clone()
+                } else {
+                    replica_name(name, index)
+                };
+                stages.insert(
+                    name,
+                    Stage {
+                        reads,
+                        after,
+                        count: 1,
+                        ..stage.clone()
+                    },
+                );
             }
         }
         let outputs = self.outputs.iter().flat_map(|(output, to)| {
@@ -35,11 +54,24 @@ impl Job {
                 ArtifactRef::Output { stage, .. } => stage.as_str(),
                 ArtifactRef::Dataset(_) => "",
             };
-            let of_replica =
-                |replica| (ArtifactRef::Output { stage: replica, name: output.file_name().to_owned() }, *to);
-            replica_names(stage, count(stage)).into_iter().map(of_replica)
+            let of_replica = |replica| {
+                (
+                    ArtifactRef::Output {
+                        stage: replica,
+                        name: output.file_name().to_owned(),
+                    },
+                    *to,
+                )
+            };
+            replica_names(stage, count(stage))
+                .into_iter()
+                .map(of_replica)
         });
-        Job { stages, outputs: outputs.collect(), ..self.clone() }
+        Job {
+            stages,
+            outputs: outputs.collect(),
+            ..self.clone()
+        }
     }
 }
 
@@ -51,8 +83,13 @@ fn replica_names(stage: &str, count: u32) -> Vec<String> {
 }
 
 fn elements_read(read: &ArtifactRef, reader: u32, count: &dyn Fn(&str) -> u32) -> Vec<ArtifactRef> {
-    let ArtifactRef::Output { stage, .. } = read else { return vec![read.clone()] };
-    let of = |stage: String| ArtifactRef::Output { stage, name: read.file_name().to_owned() };
+    let ArtifactRef::Output { stage, .. } = read else {
+        return vec![read.clone()];
+    };
+    let of = |stage: String| ArtifactRef::Output {
+        stage,
+        name: read.file_name().to_owned(),
+    };
     match count(stage) {
         1 => vec![read.whole()],
         _ if read.is_element() => vec![of(replica_name(stage, reader))],

@@ -14,7 +14,11 @@ TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
 const EU: &str = "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IT LT LU LV MT NL PL PT RO SE SI SK";
 
 /// Blocs and their members. EEA: EU plus the EFTA states but Switzerland.
-const BLOCS: [(&str, &[&str]); 3] = [("EU", &[EU]), ("EEA", &[EU, "IS LI NO"]), ("EFTA", &["CH IS LI NO"])];
+const BLOCS: [(&str, &[&str]); 3] = [
+    ("EU", &[EU]),
+    ("EEA", &[EU, "IS LI NO"]),
+    ("EFTA", &["CH IS LI NO"]),
+];
 
 /// Names of the known blocs.
 pub fn blocs() -> impl Iterator<Item = &'static str> {
@@ -24,9 +28,17 @@ pub fn blocs() -> impl Iterator<Item = &'static str> {
 /// The countries that `text` names: one country, or the members of a bloc. `None`: neither.
 pub fn countries(text: &str) -> Option<Vec<&'static str>> {
     if let Some((_, members)) = BLOCS.iter().find(|(name, _)| *name == text) {
-        return Some(members.iter().flat_map(|list| list.split_whitespace()).collect());
+        return Some(
+            members
+                .iter()
+                .flat_map(|list| list.split_whitespace())
+                .collect(),
+        );
     }
-    COUNTRIES.split_whitespace().find(|code| *code == text).map(|code| vec![code])
+    COUNTRIES
+        .split_whitespace()
+        .find(|code| *code == text)
+        .map(|code| vec![code])
 }
 
 #[cfg(test)]

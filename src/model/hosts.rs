@@ -90,14 +90,22 @@ impl OwnHosts {
     /// All hosts, log-in nodes and kinds of pods.
     pub fn all(&self) -> impl Iterator<Item = &OwnHost> {
         let clusters = self.clusters.iter().map(|cluster| &cluster.host);
-        self.hosts.iter().chain(clusters).chain(self.pods.iter().map(|pods| &pods.host))
+        self.hosts
+            .iter()
+            .chain(clusters)
+            .chain(self.pods.iter().map(|pods| &pods.host))
     }
 }
 
 impl HostOffer {
     /// How large a machine is: offers of one type are equally large.
     pub fn size(&self) -> (u64, Bytes, &Option<(String, u32)>, &str) {
-        (self.vcpu_thousandths, self.memory, &self.accelerators, &self.arch)
+        (
+            self.vcpu_thousandths,
+            self.memory,
+            &self.accelerators,
+            &self.arch,
+        )
     }
 }
 

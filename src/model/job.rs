@@ -1,6 +1,8 @@
 //! What people want done: stages, the data between them, the datasets they start from.
 
-use crate::model::{AcceleratorNeed, Bytes, Millis, Pattern, PlaceName, Purchase, Rate, ServiceNeed, Tee};
+use crate::model::{
+    AcceleratorNeed, Bytes, Millis, Pattern, PlaceName, Purchase, Rate, ServiceNeed, Tee,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -250,7 +252,11 @@ pub enum Work {
     DurationBy(BTreeMap<AcceleratorNeed, Millis>),
     /// Floating-point operations, in units of 10⁹, at the catalog's dense rate for `precision`
     /// times `efficiency_percent`, over all accelerators of all nodes.
-    Flops { precision: String, gigaflop: u64, efficiency_percent: u32 },
+    Flops {
+        precision: String,
+        gigaflop: u64,
+        efficiency_percent: u32,
+    },
     /// Time on one virtual CPU, divided by the virtual CPUs of all nodes.
     VcpuTime(Millis),
 }
@@ -286,9 +292,10 @@ impl ArtifactRef {
     /// What is read, of whichever copy: `split.part` for `split.part[i]`.
     pub fn whole(&self) -> ArtifactRef {
         match self {
-            ArtifactRef::Output { stage, .. } => {
-                ArtifactRef::Output { stage: stage.clone(), name: self.file_name().to_owned() }
-            }
+            ArtifactRef::Output { stage, .. } => ArtifactRef::Output {
+                stage: stage.clone(),
+                name: self.file_name().to_owned(),
+            },
             ArtifactRef::Dataset(_) => self.clone(),
         }
     }
@@ -306,7 +313,10 @@ impl fmt::Display for ArtifactRef {
 impl From<String> for ArtifactRef {
     fn from(text: String) -> Self {
         match text.split_once('.') {
-            Some((stage, name)) => ArtifactRef::Output { stage: stage.to_owned(), name: name.to_owned() },
+            Some((stage, name)) => ArtifactRef::Output {
+                stage: stage.to_owned(),
+                name: name.to_owned(),
+            },
             None => ArtifactRef::Dataset(text),
         }
     }
@@ -323,10 +333,15 @@ impl Job {
     pub fn size(&self, artifact: &ArtifactRef) -> Bytes {
         let planned = || match artifact {
             ArtifactRef::Dataset(name) => self.datasets.get(name).map(|dataset| dataset.size),
-            ArtifactRef::Output { stage, .. } => {
-                self.stages.get(stage).and_then(|stage| stage.writes.get(artifact.file_name()).copied())
-            }
+            ArtifactRef::Output { stage, .. } => self
+                .stages
+                .get(stage)
+                .and_then(|stage| stage.writes.get(artifact.file_name()).copied()),
         };
-        self.made.get(artifact).map(|made| made.size).or_else(planned).unwrap_or_default()
+        self.made
+            .get(artifact)
+            .map(|made| made.size)
+            .or_else(planned)
+            .unwrap_or_default()
     }
 }

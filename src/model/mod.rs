@@ -25,8 +25,8 @@ pub mod units;
 pub use accelerator::AcceleratorNeed;
 pub use extras::Extras;
 pub use job::{
-    Allocation, ArtifactRef, Checkpoint, Dataset, Destination, Domain, Job, Latency, Needs, OfferName, Retries, Spread,
-    Stage, Work,
+    Allocation, ArtifactRef, Checkpoint, Dataset, Destination, Domain, Job, Latency, Needs,
+    OfferName, Retries, Spread, Stage, Work,
 };
 pub use names::PlaceName;
 pub use offer::{Machine, Offer, Place, Purchase, Reach, Tee, TeeSet};

@@ -12,14 +12,22 @@ pub const LONGEST_NAME: usize = 128;
 /// `-` first. Names become names of files and of folders.
 pub fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    !text.is_empty() && text.len() <= LONGEST_NAME && !text.starts_with('-') && text.bytes().all(plain)
+    !text.is_empty()
+        && text.len() <= LONGEST_NAME
+        && !text.starts_with('-')
+        && text.bytes().all(plain)
 }
 
 /// Whether a text can be the name of a stage in a plan or a state: a name, of a replica followed by its number as in
 /// `train[3]`.
 pub fn is_stage_name(text: &str) -> bool {
-    let number = |text: &str| !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.strip_suffix(']').and_then(|text| text.rsplit_once('[')) {
+    let number = |text: &str| {
+        !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match text
+        .strip_suffix(']')
+        .and_then(|text| text.rsplit_once('['))
+    {
         Some((base, replica)) => is_name(base) && number(replica),
         None => is_name(text),
     }
@@ -36,7 +44,8 @@ pub fn is_path_part(text: &str) -> bool {
 
 /// Whether a text that was read can name what a stage wrote, `stage.artifact`, each a part of a path.
 pub fn is_output_name(text: &str) -> bool {
-    text.split_once('.').is_some_and(|(stage, name)| is_path_part(stage) && is_path_part(name))
+    text.split_once('.')
+        .is_some_and(|(stage, name)| is_path_part(stage) && is_path_part(name))
 }
 
 /// Whether a text is an idempotency token: 32 hexadecimal digits in lower case.
@@ -64,14 +73,21 @@ impl PlaceName {
     /// Reads `cloud:region`; both parts must be there.
     pub fn parse(text: &str) -> Option<Self> {
         let (cloud, region) = text.split_once(':')?;
-        let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_control() || c == ':' || c == '*');
-        (plain(cloud) && plain(region) && !cloud.contains(' '))
-            .then(|| Self { cloud: cloud.to_owned(), region: region.to_owned() })
+        let plain = |part: &str| {
+            !part.is_empty() && !part.contains(|c: char| c.is_control() || c == ':' || c == '*')
+        };
+        (plain(cloud) && plain(region) && !cloud.contains(' ')).then(|| Self {
+            cloud: cloud.to_owned(),
+            region: region.to_owned(),
+        })
     }
 
     /// The machine that `sky` runs on: where a dataset with a `path` lies.
     pub fn here() -> Self {
-        Self { cloud: "local".to_owned(), region: "here".to_owned() }
+        Self {
+            cloud: "local".to_owned(),
+            region: "here".to_owned(),
+        }
     }
 }
 
@@ -105,14 +121,18 @@ mod tests {
         }
         assert!(is_output_name("train.model") && is_output_name("split[3].part"));
         let long = "x".repeat(129);
-        for bad in
-            ["", ".", "..", "a/b", "../a", "/a", "-a", "a b", "a.b", "a\0", "é", "a[", "a[x]", "[1]", "a[1]/..", &long]
-        {
+        for bad in [
+            "", ".", "..", "a/b", "../a", "/a", "-a", "a b", "a.b", "a\0", "é", "a[", "a[x]",
+            "[1]", "a[1]/..", &long,
+        ] {
             assert!(!is_stage_name(bad) && !is_name(bad), "{bad}");
         }
         for bad in ["", ".", "..", "a/b", "../a", "/a", "a\0", ".hidden", "a\nb"] {
             assert!(!is_path_part(bad), "{bad}");
-            assert!(!is_output_name(&format!("train.{bad}")) && !is_output_name(&format!("{bad}.x")), "{bad}");
+            assert!(
+                !is_output_name(&format!("train.{bad}")) && !is_output_name(&format!("{bad}.x")),
+                "{bad}"
+            );
         }
         assert!(is_lineage("0a1b2c3d-4e5f") && !is_lineage("../x") && !is_lineage(""));
     }

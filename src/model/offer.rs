@@ -45,7 +45,11 @@ pub const CLASSES: [(&str, bool); 6] = [
 impl Place {
     /// The closed class that it is of; empty if it is open. What is not known to be open is closed.
     pub fn partition(&self) -> &str {
-        if CLASSES.contains(&(self.class.as_str(), true)) { "" } else { &self.class }
+        if CLASSES.contains(&(self.class.as_str(), true)) {
+            ""
+        } else {
+            &self.class
+        }
     }
 }
 
@@ -96,7 +100,8 @@ impl Machine {
     /// The virtual CPUs that work can count on, in thousandths: all of them, or the baseline of a
     /// burstable machine. 0: unknown.
     pub fn sustained_vcpu_thousandths(&self) -> u64 {
-        self.baseline_vcpu_thousandths.unwrap_or(self.vcpu_thousandths)
+        self.baseline_vcpu_thousandths
+            .unwrap_or(self.vcpu_thousandths)
     }
 
     /// Whether it has the architecture that a stage asks for. Without a word of the stage, a machine
@@ -117,7 +122,9 @@ impl Machine {
 
     /// Returns the unit that a price of the machine is for.
     pub fn unit(&self) -> Unit {
-        self.service.as_ref().map_or(Unit::Hour, |service| service.unit)
+        self.service
+            .as_ref()
+            .map_or(Unit::Hour, |service| service.unit)
     }
 }
 

@@ -23,7 +23,9 @@ impl Pack {
 
     /// The names of its objects.
     pub fn objects(&self) -> Vec<String> {
-        (0..self.chunks()).map(|number| object(&self.key, number)).collect()
+        (0..self.chunks())
+            .map(|number| object(&self.key, number))
+            .collect()
     }
 }
 
@@ -66,8 +68,16 @@ mod tests {
     #[test]
     fn chunks() {
         let (a, b) = (hash::digest(b"a"), hash::digest(b"b"));
-        let pack = |bytes| Pack { key: "k".into(), bytes, chunk_bytes: 10, digest: a.clone() };
-        assert_eq!([0, 1, 10, 11, 20].map(|bytes| pack(bytes).chunks()), [1, 1, 1, 2, 2]);
+        let pack = |bytes| Pack {
+            key: "k".into(),
+            bytes,
+            chunk_bytes: 10,
+            digest: a.clone(),
+        };
+        assert_eq!(
+            [0, 1, 10, 11, 20].map(|bytes| pack(bytes).chunks()),
+            [1, 1, 1, 2, 2]
+        );
         assert_eq!(pack(11).objects(), ["k/00000", "k/00001"]);
         assert_ne!(digest([&a, &b]), digest([&b, &a]));
     }

@@ -1,6 +1,8 @@
 //! What must hold, and what to minimise.
 
-use crate::model::{Allocation, Bandwidth, Bytes, DataRate, Millis, Money, Pattern, Rate, Reach, Retries, Tee};
+use crate::model::{
+    Allocation, Bandwidth, Bytes, DataRate, Millis, Money, Pattern, Rate, Reach, Retries, Tee,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -191,7 +193,8 @@ impl Allowance {
 
     /// Whether `name` may be used.
     pub fn permits(&self, name: &str) -> bool {
-        let listed = |patterns: &BTreeSet<Pattern>| patterns.iter().any(|pattern| pattern.matches(name));
+        let listed =
+            |patterns: &BTreeSet<Pattern>| patterns.iter().any(|pattern| pattern.matches(name));
         self.allow.as_ref().is_none_or(listed) && !listed(&self.deny)
     }
 }

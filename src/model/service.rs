@@ -32,7 +32,12 @@ pub enum Unit {
 
 impl Unit {
     /// All of them.
-    pub const ALL: [Unit; 4] = [Unit::Hour, Unit::TbScanned, Unit::TibScanned, Unit::MillionRequests];
+    pub const ALL: [Unit; 4] = [
+        Unit::Hour,
+        Unit::TbScanned,
+        Unit::TibScanned,
+        Unit::MillionRequests,
+    ];
 
     /// The name in files.
     pub fn name(self) -> &'static str {
@@ -77,7 +82,10 @@ impl Unit {
             Unit::MillionRequests => 1_000_000,
         };
         // Nano-USD to micro-USD.
-        Money(saturate(div_half_even(i128::from(rate.0) * i128::from(quantity), per * 1000)))
+        Money(saturate(div_half_even(
+            i128::from(rate.0) * i128::from(quantity),
+            per * 1000,
+        )))
     }
 }
 
@@ -95,11 +103,16 @@ impl Version {
     /// Reads `3.5.1`.
     pub fn parse(text: &str) -> Option<Self> {
         let number = |part: &str| {
-            let digits = !part.is_empty() && part.len() <= 15 && part.bytes().all(|byte| byte.is_ascii_digit());
+            let digits = !part.is_empty()
+                && part.len() <= 15
+                && part.bytes().all(|byte| byte.is_ascii_digit());
             if digits { part.parse().ok() } else { None }
         };
         let parts: Vec<u64> = text.split('.').map(number).collect::<Option<_>>()?;
-        (parts.len() <= PARTS).then(|| Self { text: text.to_owned(), parts })
+        (parts.len() <= PARTS).then(|| Self {
+            text: text.to_owned(),
+            parts,
+        })
     }
 
     fn part(&self, index: usize) -> u64 {
@@ -190,8 +203,9 @@ impl Bound {
             Operator::AtMost => order.is_le(),
             Operator::Close => order.is_ge() && same(self.parts.min(2)),
             Operator::Compatible => {
-                let leading =
-                    (0..self.parts).position(|index| bound.part(index) > 0).map_or(self.parts, |zeros| zeros + 1);
+                let leading = (0..self.parts)
+                    .position(|index| bound.part(index) > 0)
+                    .map_or(self.parts, |zeros| zeros + 1);
                 order.is_ge() && same(leading)
             }
         }
@@ -212,10 +226,15 @@ impl ServiceNeed {
     pub fn parse(text: &str) -> Result<Self, String> {
         let example = "write it like `spark`, `spark>=3.4`, `kubernetes ~1.29` or `spark>=3.4,<4`";
         let text = text.trim();
-        let end = text.find(|c: char| c.is_whitespace() || "<>=^~@!,".contains(c)).unwrap_or(text.len());
+        let end = text
+            .find(|c: char| c.is_whitespace() || "<>=^~@!,".contains(c))
+            .unwrap_or(text.len());
         let (name, mut rest) = text.split_at(end);
         if !is_name(name) {
-            return Err(format!("`{}` is no name of a service; {example}", name.escape_debug()));
+            return Err(format!(
+                "`{}` is no name of a service; {example}",
+                name.escape_debug()
+            ));
         }
         let mut bounds = Vec::new();
         rest = rest.trim();
@@ -223,22 +242,40 @@ impl ServiceNeed {
             let (piece, after) = rest.split_once(',').unwrap_or((rest, ""));
             let piece = piece.trim();
             if after.trim().is_empty() && rest.trim_end().ends_with(',') {
-                return Err(format!("`{}` ends with a comma; {example}", text.escape_debug()));
+                return Err(format!(
+                    "`{}` ends with a comma; {example}",
+                    text.escape_debug()
+                ));
             }
-            let found = OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, piece.strip_prefix(sign)?)));
+            let found = OPERATORS
+                .iter()
+                .find_map(|(sign, operator)| Some((*operator, piece.strip_prefix(sign)?)));
             let (operator, version) = found.ok_or_else(|| {
-                format!("`{}` does not start with one of >= > <= < = ^ ~; {example}", piece.escape_debug())
+                format!(
+                    "`{}` does not start with one of >= > <= < = ^ ~; {example}",
+                    piece.escape_debug()
+                )
             })?;
             let version = version.trim();
             let version = Version::parse(version).ok_or_else(|| {
-                format!("`{}` is no version: numbers with dots between; {example}", version.escape_debug())
+                format!(
+                    "`{}` is no version: numbers with dots between; {example}",
+                    version.escape_debug()
+                )
             })?;
-            bounds.push(Bound { operator, parts: version.parts.len(), version });
+            bounds.push(Bound {
+                operator,
+                parts: version.parts.len(),
+                version,
+            });
             rest = after.trim();
         }
         bounds.sort();
         bounds.dedup();
-        Ok(Self { name: name.to_owned(), bounds })
+        Ok(Self {
+            name: name.to_owned(),
+            bounds,
+        })
     }
 
     /// Whether any version would do.
@@ -248,7 +285,10 @@ impl ServiceNeed {
 
     /// The same service in any version.
     pub fn any(&self) -> Self {
-        Self { name: self.name.clone(), bounds: Vec::new() }
+        Self {
+            name: self.name.clone(),
+            bounds: Vec::new(),
+        }
     }
 
     /// Whether a version will do; one that is not known satisfies no bound.
@@ -263,17 +303,27 @@ impl ServiceNeed {
 /// Whether it can be the name of a service: small letters, digits and `-`, a letter first.
 pub fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 impl fmt::Display for ServiceNeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = |operator: Operator| {
             let same = |(_, other): &&(&'static str, Operator)| *other == operator;
-            OPERATORS.iter().filter(same).map(|(sign, _)| *sign).find(|sign| *sign != "==").unwrap_or("=")
+            OPERATORS
+                .iter()
+                .filter(same)
+                .map(|(sign, _)| *sign)
+                .find(|sign| *sign != "==")
+                .unwrap_or("=")
         };
-        let bounds: Vec<String> =
-            self.bounds.iter().map(|bound| format!("{}{}", sign(bound.operator), bound.version)).collect();
+        let bounds: Vec<String> = self
+            .bounds
+            .iter()
+            .map(|bound| format!("{}{}", sign(bound.operator), bound.version))
+            .collect();
         f.pad(&format!("{}{}", self.name, bounds.join(",")))
     }
 }
@@ -299,18 +349,29 @@ mod tests {
 
     fn admitted(need: &str) -> Vec<&'static str> {
         let need = ServiceNeed::parse(need).unwrap();
-        let versions = ["0.2.3", "0.3", "3", "3.4.0", "3.4.9", "3.5", "3.5.1", "3.10", "4.0"];
-        versions.into_iter().filter(|version| need.admits(Version::parse(version).as_ref())).collect()
+        let versions = [
+            "0.2.3", "0.3", "3", "3.4.0", "3.4.9", "3.5", "3.5.1", "3.10", "4.0",
+        ];
+        versions
+            .into_iter()
+            .filter(|version| need.admits(Version::parse(version).as_ref()))
+            .collect()
     }
 
     #[test]
     fn bounds_speak_of_as_many_numbers_as_they_have() {
         for (need, versions) in [
             ("spark>=3.5", vec!["3.5", "3.5.1", "3.10", "4.0"]),
-            ("spark >= 3.4 , < 3.10", vec!["3.4.0", "3.4.9", "3.5", "3.5.1"]),
+            (
+                "spark >= 3.4 , < 3.10",
+                vec!["3.4.0", "3.4.9", "3.5", "3.5.1"],
+            ),
             ("spark>3.4", vec!["3.5", "3.5.1", "3.10", "4.0"]),
             ("spark>3.4.0", vec!["3.4.9", "3.5", "3.5.1", "3.10", "4.0"]),
-            ("spark<=3.5", vec!["0.2.3", "0.3", "3", "3.4.0", "3.4.9", "3.5", "3.5.1"]),
+            (
+                "spark<=3.5",
+                vec!["0.2.3", "0.3", "3", "3.4.0", "3.4.9", "3.5", "3.5.1"],
+            ),
             ("spark<3.5", vec!["0.2.3", "0.3", "3", "3.4.0", "3.4.9"]),
             ("spark=3.5", vec!["3.5", "3.5.1"]),
             ("spark==3.5.0", vec!["3.5"]),
@@ -318,7 +379,10 @@ mod tests {
             ("spark^3.4", vec!["3.4.0", "3.4.9", "3.5", "3.5.1", "3.10"]),
             ("spark^0.2.1", vec!["0.2.3"]),
             ("spark~3.4.1", vec!["3.4.9"]),
-            ("spark~3", vec!["3", "3.4.0", "3.4.9", "3.5", "3.5.1", "3.10"]),
+            (
+                "spark~3",
+                vec!["3", "3.4.0", "3.4.9", "3.5", "3.5.1", "3.10"],
+            ),
         ] {
             assert_eq!(admitted(need), versions, "{need}");
         }
@@ -343,15 +407,25 @@ mod tests {
         ] {
             assert!(ServiceNeed::parse(text).is_err(), "{text}");
         }
-        assert!(Version::parse("1..2").is_none() && Version::parse("v1").is_none() && Version::parse("").is_none());
+        assert!(
+            Version::parse("1..2").is_none()
+                && Version::parse("v1").is_none()
+                && Version::parse("").is_none()
+        );
     }
 
     #[test]
     fn units_by_hand() {
         let rate = Rate(6_250_000_000);
         assert_eq!(Unit::TibScanned.cost(rate, 1 << 40), Money(6_250_000));
-        assert_eq!(Unit::TbScanned.cost(rate, 2_500_000_000_000), Money(15_625_000));
-        assert_eq!(Unit::MillionRequests.cost(Rate(200_000_000), 12_500_000), Money(2_500_000));
+        assert_eq!(
+            Unit::TbScanned.cost(rate, 2_500_000_000_000),
+            Money(15_625_000)
+        );
+        assert_eq!(
+            Unit::MillionRequests.cost(Rate(200_000_000), 12_500_000),
+            Money(2_500_000)
+        );
     }
 
     proptest! {

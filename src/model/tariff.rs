@@ -24,7 +24,9 @@ impl Gigabyte {
     /// A price of one of these as a price of 10⁹ bytes, rounded up: no volume costs more by it.
     pub fn decimal_rate(self, rate: DataRate) -> DataRate {
         let exact = i128::from(rate.0) * 1_000_000_000;
-        DataRate(saturate((exact + i128::from(self.0) - 1) / i128::from(self.0)))
+        DataRate(saturate(
+            (exact + i128::from(self.0) - 1) / i128::from(self.0),
+        ))
     }
 }
 
@@ -57,12 +59,19 @@ impl Tariff {
 
     /// The same price for any volume.
     pub fn flat(gigabyte: Gigabyte, rate: DataRate) -> Self {
-        if rate.0 == 0 { Self::free() } else { Self::per(gigabyte, [(Bytes(0), rate)]) }
+        if rate.0 == 0 {
+            Self::free()
+        } else {
+            Self::per(gigabyte, [(Bytes(0), rate)])
+        }
     }
 
     /// As [`Tariff::new`], with prices per such a GB.
     pub fn per(gigabyte: Gigabyte, tiers: impl IntoIterator<Item = (Bytes, DataRate)>) -> Self {
-        let mut tiers: Vec<(u64, i64)> = tiers.into_iter().map(|(from, rate)| (from.0, rate.0)).collect();
+        let mut tiers: Vec<(u64, i64)> = tiers
+            .into_iter()
+            .map(|(from, rate)| (from.0, rate.0))
+            .collect();
         tiers.sort_unstable();
         Self { tiers, gigabyte }
     }
@@ -83,10 +92,17 @@ impl Tariff {
     pub fn cost(&self, bytes: Bytes) -> Money {
         let mut nano_bytes: i128 = 0;
         for (index, (from, rate)) in self.tiers.iter().enumerate() {
-            let to = self.tiers.get(index + 1).map_or(u64::MAX, |(next, _)| *next).min(bytes.0);
+            let to = self
+                .tiers
+                .get(index + 1)
+                .map_or(u64::MAX, |(next, _)| *next)
+                .min(bytes.0);
             nano_bytes += i128::from(to.saturating_sub(*from)) * i128::from(*rate);
         }
-        Money(saturate(div_half_even(nano_bytes, i128::from(self.gigabyte.0) * 1000)))
+        Money(saturate(div_half_even(
+            nano_bytes,
+            i128::from(self.gigabyte.0) * 1000,
+        )))
     }
 
     /// Volumes at which the price changes, ascending.
@@ -96,16 +112,35 @@ impl Tariff {
 
     /// The least price that applies to any byte between two volumes.
     pub fn least_rate(&self, from: Bytes, to: Bytes) -> DataRate {
-        let ends = self.tiers.iter().skip(1).map(|(next, _)| *next).chain([u64::MAX]);
+        let ends = self
+            .tiers
+            .iter()
+            .skip(1)
+            .map(|(next, _)| *next)
+            .chain([u64::MAX]);
         let first = self.tiers.first().map_or(u64::MAX, |(first, _)| *first);
         let free_first = (from.0 < first).then_some(0);
-        let rates = self.tiers.iter().zip(ends).filter(|((tier, _), end)| *tier < to.0 && *end > from.0);
-        DataRate(rates.map(|((_, rate), _)| *rate).chain(free_first).min().unwrap_or(0))
+        let rates = self
+            .tiers
+            .iter()
+            .zip(ends)
+            .filter(|((tier, _), end)| *tier < to.0 && *end > from.0);
+        DataRate(
+            rates
+                .map(|((_, rate), _)| *rate)
+                .chain(free_first)
+                .min()
+                .unwrap_or(0),
+        )
     }
 
     /// The greatest price that applies to any byte between two volumes.
     pub fn greatest_rate(&self, from: Bytes, to: Bytes) -> DataRate {
-        let inner = self.tiers.iter().filter(|(at, _)| from.0 < *at && *at < to.0).map(|(_, rate)| *rate);
+        let inner = self
+            .tiers
+            .iter()
+            .filter(|(at, _)| from.0 < *at && *at < to.0)
+            .map(|(_, rate)| *rate);
         DataRate(inner.fold(self.rate_at(from), i64::max))
     }
 
@@ -115,15 +150,28 @@ impl Tariff {
             return self.clone();
         }
         let after = (free.0, self.rate_at(free));
-        let above = self.tiers.iter().copied().filter(|(from, _)| *from > free.0);
-        Self { tiers: [(0, 0), after].into_iter().chain(above).collect(), gigabyte: self.gigabyte }
+        let above = self
+            .tiers
+            .iter()
+            .copied()
+            .filter(|(from, _)| *from > free.0);
+        Self {
+            tiers: [(0, 0), after].into_iter().chain(above).collect(),
+            gigabyte: self.gigabyte,
+        }
     }
 
     /// The one price of all bytes from `from` up to `to`; none if several tiers price them.
     pub fn flat_between(&self, from: Bytes, to: Bytes) -> Option<DataRate> {
         let rate = self.rate_at(from);
-        let inner = self.tiers.iter().filter(|(at, _)| from.0 < *at && *at < to.0);
-        inner.map(|(_, rate)| DataRate(*rate)).all(|other| other.0 == rate).then_some(DataRate(rate))
+        let inner = self
+            .tiers
+            .iter()
+            .filter(|(at, _)| from.0 < *at && *at < to.0);
+        inner
+            .map(|(_, rate)| DataRate(*rate))
+            .all(|other| other.0 == rate)
+            .then_some(DataRate(rate))
     }
 
     /// The price of the byte that comes after so many, per GB.
@@ -134,7 +182,12 @@ impl Tariff {
 
     /// The price of the last GB of `bytes`.
     pub fn last_rate(&self, bytes: Bytes) -> DataRate {
-        let tier = self.tiers.iter().rev().find(|(from, _)| *from < bytes.0).or(self.tiers.first());
+        let tier = self
+            .tiers
+            .iter()
+            .rev()
+            .find(|(from, _)| *from < bytes.0)
+            .or(self.tiers.first());
         DataRate(tier.map_or(0, |(_, rate)| *rate))
     }
 }
@@ -163,16 +216,28 @@ mod tests {
         assert_eq!(free.cost(gb(10_241)), Money(912_685_000));
         assert_eq!(aws().with_free(Bytes(0)), aws());
         // 20,000 GB free: 31,200 GB at $0.085 are left of the second tier.
-        assert_eq!(aws().with_free(gb(20_000)).cost(gb(51_200)), Money(2_652_000_000));
+        assert_eq!(
+            aws().with_free(gb(20_000)).cost(gb(51_200)),
+            Money(2_652_000_000)
+        );
     }
 
     #[test]
     fn volumes_inside_one_tier_have_one_price() {
         let gb = |gb: u64| Bytes(gb * 1_000_000_000);
-        assert_eq!(aws().flat_between(gb(0), gb(10_240)), Some(DataRate(90_000_000)));
+        assert_eq!(
+            aws().flat_between(gb(0), gb(10_240)),
+            Some(DataRate(90_000_000))
+        );
         assert_eq!(aws().flat_between(gb(0), gb(10_241)), None);
-        assert_eq!(aws().flat_between(gb(10_240), gb(51_200)), Some(DataRate(85_000_000)));
-        assert_eq!(aws().flat_between(gb(200_000), gb(900_000)), Some(DataRate(50_000_000)));
+        assert_eq!(
+            aws().flat_between(gb(10_240), gb(51_200)),
+            Some(DataRate(85_000_000))
+        );
+        assert_eq!(
+            aws().flat_between(gb(200_000), gb(900_000)),
+            Some(DataRate(50_000_000))
+        );
         assert_eq!(Tariff::free().flat_between(gb(0), gb(9)), Some(DataRate(0)));
     }
 
@@ -191,10 +256,23 @@ mod tests {
     fn ten_tebibytes_out_of_amazon_cost_921_dollars_60() {
         let binary = aws().read_with(Gigabyte::BINARY);
         assert_eq!(binary.cost(Bytes(10 << 40)), Money(921_600_000));
-        assert_eq!(binary.cost(Bytes((10 << 40) + (1 << 30))), Money(921_685_000));
-        assert_eq!(aws().cost(Bytes(10 << 40)), Money(985_784_884), "a decimal GB would cost more");
-        assert_eq!(binary.with_free(Bytes(100 << 30)).cost(Bytes(10 << 40)), Money(912_600_000));
-        assert_eq!(Gigabyte::BINARY.decimal_rate(DataRate(90_000_000)), DataRate(83_819_032));
+        assert_eq!(
+            binary.cost(Bytes((10 << 40) + (1 << 30))),
+            Money(921_685_000)
+        );
+        assert_eq!(
+            aws().cost(Bytes(10 << 40)),
+            Money(985_784_884),
+            "a decimal GB would cost more"
+        );
+        assert_eq!(
+            binary.with_free(Bytes(100 << 30)).cost(Bytes(10 << 40)),
+            Money(912_600_000)
+        );
+        assert_eq!(
+            Gigabyte::BINARY.decimal_rate(DataRate(90_000_000)),
+            DataRate(83_819_032)
+        );
     }
 
     #[test]

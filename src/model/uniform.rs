@@ -24,7 +24,10 @@ pub struct UniformName {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum What {
     /// A machine, by the provider's name of its type.
-    Machine { instance_type: String, purchase: Purchase },
+    Machine {
+        instance_type: String,
+        purchase: Purchase,
+    },
     /// Something that runs already, or is started by whoever offers it.
     Service(ServiceName),
 }
@@ -51,13 +54,17 @@ impl UniformName {
     pub fn parse(text: &str) -> Result<Self, String> {
         let example = "write it like `sky:aws:us-east-1:vm/m5.large` or `sky:azure:westeurope:service/spark@3.5`";
         let wrong = |what: &str| format!("`{}` {what}; {example}", text.escape_debug());
-        let rest = text.strip_prefix(SCHEME).ok_or_else(|| wrong("does not start with `sky:`"))?;
+        let rest = text
+            .strip_prefix(SCHEME)
+            .ok_or_else(|| wrong("does not start with `sky:`"))?;
         let mut parts = rest.splitn(3, ':');
-        let (Some(cloud), Some(region), Some(what)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(cloud), Some(region), Some(what)) = (parts.next(), parts.next(), parts.next())
+        else {
             return Err(wrong("has no cloud, region and offer"));
         };
-        let decoded =
-            |part: &str| decode(part).ok_or_else(|| wrong("has a `%` without two hexadecimal digits of UTF-8"));
+        let decoded = |part: &str| {
+            decode(part).ok_or_else(|| wrong("has a `%` without two hexadecimal digits of UTF-8"))
+        };
         let place = PlaceName::parse(&format!("{}:{}", decoded(cloud)?, decoded(region)?))
             .ok_or_else(|| wrong("names no place"))?;
         let what = if let Some(name) = what.strip_prefix(MACHINE) {
@@ -66,7 +73,10 @@ impl UniformName {
                 Some((name, "spot")) => (name, Purchase::Spot),
                 Some(_) => return Err(wrong("asks for something else than `?spot`")),
             };
-            What::Machine { instance_type: decoded(name)?, purchase }
+            What::Machine {
+                instance_type: decoded(name)?,
+                purchase,
+            }
         } else if what.starts_with(SERVICE) {
             What::Service(ServiceName::parse(what).ok_or_else(|| wrong("names no service"))?)
         } else {
@@ -77,20 +87,38 @@ impl UniformName {
         }
         let name = Self { place, what };
         let canonical = name.to_string();
-        if canonical == text { Ok(name) } else { Err(format!("`{}` is written `{canonical}`", text.escape_debug())) }
+        if canonical == text {
+            Ok(name)
+        } else {
+            Err(format!(
+                "`{}` is written `{canonical}`",
+                text.escape_debug()
+            ))
+        }
     }
 }
 
 impl fmt::Display for UniformName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match &self.what {
-            What::Machine { instance_type, purchase } => {
-                let spot = if *purchase == Purchase::Spot { "?spot" } else { "" };
+            What::Machine {
+                instance_type,
+                purchase,
+            } => {
+                let spot = if *purchase == Purchase::Spot {
+                    "?spot"
+                } else {
+                    ""
+                };
                 format!("{MACHINE}{}{spot}", encode(instance_type))
             }
             What::Service(service) => service.to_string(),
         };
-        f.pad(&format!("{SCHEME}{}:{}:{what}", encode(&self.place.cloud), encode(&self.place.region)))
+        f.pad(&format!(
+            "{SCHEME}{}:{}:{what}",
+            encode(&self.place.cloud),
+            encode(&self.place.region)
+        ))
     }
 }
 
@@ -98,14 +126,22 @@ impl ServiceName {
     /// Reads `service/NAME[@VERSION][/PRODUCT]` in its one spelling.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix(SERVICE)?;
-        let (name, product) = rest.split_once('/').map_or((rest, None), |(name, product)| (name, Some(product)));
-        let (service, version) = name.split_once('@').map_or((name, None), |(name, version)| (name, Some(version)));
+        let (name, product) = rest
+            .split_once('/')
+            .map_or((rest, None), |(name, product)| (name, Some(product)));
+        let (service, version) = name
+            .split_once('@')
+            .map_or((name, None), |(name, version)| (name, Some(version)));
         let part = |part: Option<&str>| match part {
             None => Some(String::new()),
             Some("") => None,
             Some(part) => decode(part),
         };
-        let name = Self { service: part(Some(service))?, version: part(version)?, product: part(product)? };
+        let name = Self {
+            service: part(Some(service))?,
+            version: part(version)?,
+            product: part(product)?,
+        };
         (name.to_string() == text).then_some(name)
     }
 }
@@ -138,7 +174,8 @@ fn encode(text: &str) -> String {
         } else {
             const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
             encoded.push('%');
-            encoded.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+            encoded
+                .extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
         }
     }
     encoded
@@ -168,22 +205,64 @@ mod tests {
 
     #[test]
     fn names_are_as_the_readme_writes_them() {
-        let vm = |text: &str, purchase| What::Machine { instance_type: text.to_owned(), purchase };
+        let vm = |text: &str, purchase| What::Machine {
+            instance_type: text.to_owned(),
+            purchase,
+        };
         let service = |service: &str, version: &str, product: &str| {
             let [service, version, product] = [service, version, product].map(str::to_owned);
-            What::Service(ServiceName { service, version, product })
+            What::Service(ServiceName {
+                service,
+                version,
+                product,
+            })
         };
         for (text, place, what) in [
-            ("sky:aws:us-east-1:vm/p4d.24xlarge?spot", "aws:us-east-1", vm("p4d.24xlarge", Purchase::Spot)),
-            ("sky:azure:westeurope:service/spark@3.5", "azure:westeurope", service("spark", "3.5", "")),
-            ("sky:gcp:us-west1:vm/2xT4+n1-standard-8", "gcp:us-west1", vm("2xT4+n1-standard-8", Purchase::OnDemand)),
-            ("sky:gcp:us-east5:vm/tpu-v5p-8", "gcp:us-east5", vm("tpu-v5p-8", Purchase::OnDemand)),
-            ("sky:fluidstack:NO:vm/L40_48GB%3A%3A8", "fluidstack:NO", vm("L40_48GB::8", Purchase::OnDemand)),
-            ("sky:x:y:vm/a%20b%2F%3Fspot", "x:y", vm("a b/?spot", Purchase::OnDemand)),
-            ("sky:gcp:EU:service/bigquery", "gcp:EU", service("bigquery", "", "")),
-            ("sky:aws:eu-west-1:service/spark@3.5/glue", "aws:eu-west-1", service("spark", "3.5", "glue")),
+            (
+                "sky:aws:us-east-1:vm/p4d.24xlarge?spot",
+                "aws:us-east-1",
+                vm("p4d.24xlarge", Purchase::Spot),
+            ),
+            (
+                "sky:azure:westeurope:service/spark@3.5",
+                "azure:westeurope",
+                service("spark", "3.5", ""),
+            ),
+            (
+                "sky:gcp:us-west1:vm/2xT4+n1-standard-8",
+                "gcp:us-west1",
+                vm("2xT4+n1-standard-8", Purchase::OnDemand),
+            ),
+            (
+                "sky:gcp:us-east5:vm/tpu-v5p-8",
+                "gcp:us-east5",
+                vm("tpu-v5p-8", Purchase::OnDemand),
+            ),
+            (
+                "sky:fluidstack:NO:vm/L40_48GB%3A%3A8",
+                "fluidstack:NO",
+                vm("L40_48GB::8", Purchase::OnDemand),
+            ),
+            (
+                "sky:x:y:vm/a%20b%2F%3Fspot",
+                "x:y",
+                vm("a b/?spot", Purchase::OnDemand),
+            ),
+            (
+                "sky:gcp:EU:service/bigquery",
+                "gcp:EU",
+                service("bigquery", "", ""),
+            ),
+            (
+                "sky:aws:eu-west-1:service/spark@3.5/glue",
+                "aws:eu-west-1",
+                service("spark", "3.5", "glue"),
+            ),
         ] {
-            let name = UniformName { place: PlaceName::parse(place).unwrap(), what };
+            let name = UniformName {
+                place: PlaceName::parse(place).unwrap(),
+                what,
+            };
             assert_eq!(name.to_string(), text);
             assert_eq!(UniformName::parse(text), Ok(name));
         }
@@ -194,9 +273,15 @@ mod tests {
         for (text, says) in [
             ("aws:us-east-1", "does not start with `sky:`"),
             ("sky:aws:us-east-1", "has no cloud, region and offer"),
-            ("sky:aws:us-east-1:m5.large", "is neither a `vm/` nor a `service/`"),
+            (
+                "sky:aws:us-east-1:m5.large",
+                "is neither a `vm/` nor a `service/`",
+            ),
             ("sky:aws:us-east-1:vm/", "names no instance type"),
-            ("sky:aws:us-east-1:vm/m5?reserved", "something else than `?spot`"),
+            (
+                "sky:aws:us-east-1:vm/m5?reserved",
+                "something else than `?spot`",
+            ),
             ("sky:aws:*:vm/m5", "names no place"),
             ("sky::r:vm/m5", "names no place"),
             ("sky:aws:r:vm/%zz", "without two hexadecimal digits"),

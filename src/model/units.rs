@@ -20,8 +20,12 @@ pub const MS_PER_HOUR: i128 = 3_600_000;
 pub fn div_half_even(numerator: i128, denominator: i128) -> i128 {
     debug_assert!(denominator > 0);
     // Short division is several times as fast, and nearly all figures allow it.
-    if let (Ok(numerator), Ok(denominator)) = (i64::try_from(numerator), i64::try_from(denominator)) {
-        let (quotient, rest) = (numerator.div_euclid(denominator), numerator.rem_euclid(denominator));
+    if let (Ok(numerator), Ok(denominator)) = (i64::try_from(numerator), i64::try_from(denominator))
+    {
+        let (quotient, rest) = (
+            numerator.div_euclid(denominator),
+            numerator.rem_euclid(denominator),
+        );
         let up = match rest.cmp(&(denominator - rest)) {
             std::cmp::Ordering::Less => 0,
             std::cmp::Ordering::Greater => 1,
@@ -39,32 +43,44 @@ pub fn div_half_even(numerator: i128, denominator: i128) -> i128 {
 }
 
 /// Money in micro-USD (10⁻⁶ US dollars).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Money(pub i64);
 
 /// A price per hour in nano-USD (10⁻⁹ US dollars), fine enough for every published price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Rate(pub i64);
 
 /// A price per gigabyte (10⁹ bytes) of data moved, in nano-USD.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct DataRate(pub i64);
 
 /// A number of bytes. `GB` is 10⁹ bytes, `GiB` is 2³⁰.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Bytes(pub u64);
 
 /// A span of time, or a point on a plan's own clock, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
 
 /// Throughput in bits per second; `Gbps` is 10⁹ bit/s.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Bandwidth(pub u64);
 
@@ -160,8 +176,12 @@ pub fn decimal(text: &str) -> Result<(i128, u32), UnitError> {
 /// `text * per_unit`, exact up to one half-even rounding, within `0..=i64::MAX`.
 pub fn scaled(text: &str, per_unit: i128) -> Result<i64, UnitError> {
     let (digits, scale) = decimal(text)?;
-    let scaled = digits.checked_mul(per_unit).map(|value| div_half_even(value, 10_i128.pow(scale)));
-    scaled.and_then(|value| i64::try_from(value).ok()).ok_or_else(|| UnitError(format!("`{text}` is out of range")))
+    let scaled = digits
+        .checked_mul(per_unit)
+        .map(|value| div_half_even(value, 10_i128.pow(scale)));
+    scaled
+        .and_then(|value| i64::try_from(value).ok())
+        .ok_or_else(|| UnitError(format!("`{text}` is out of range")))
 }
 
 /// Splits `"1.5 GiB"` into `("1.5", "GiB")`.
@@ -180,7 +200,12 @@ pub(crate) fn number_and_unit(text: &str) -> (&str, &str) {
     (&text[..end], text[end..].trim())
 }
 
-fn with_unit(text: &str, what: &str, example: &str, units: &[(&str, i128)]) -> Result<i64, UnitError> {
+fn with_unit(
+    text: &str,
+    what: &str,
+    example: &str,
+    units: &[(&str, i128)],
+) -> Result<i64, UnitError> {
     let (number, unit) = number_and_unit(text);
     if number.is_empty() {
         decimal(text)?;
@@ -189,7 +214,11 @@ fn with_unit(text: &str, what: &str, example: &str, units: &[(&str, i128)]) -> R
     let known = units.iter().find(|(name, _)| *name == unit);
     let Some((_, per_unit)) = known else {
         let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
-        let found = if unit.is_empty() { "has no unit".to_owned() } else { format!("has the unknown unit `{unit}`") };
+        let found = if unit.is_empty() {
+            "has no unit".to_owned()
+        } else {
+            format!("has the unknown unit `{unit}`")
+        };
         return Err(UnitError(format!(
             "`{text}` {found}; a {what} is written like `{example}` (units: {})",
             names.join(", ")
@@ -222,8 +251,14 @@ impl Bytes {
 impl Millis {
     /// Reads `"33 m"`, `"8.4 h"`, `"2 h 30 m"`, `"90 s"`, `"1 d"`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
-        const UNITS: [(&str, i128); 6] =
-            [("ms", 1), ("s", 1_000), ("m", 60_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+        const UNITS: [(&str, i128); 6] = [
+            ("ms", 1),
+            ("s", 1_000),
+            ("m", 60_000),
+            ("min", 60_000),
+            ("h", 3_600_000),
+            ("d", 86_400_000),
+        ];
         let mut parts: Vec<String> = Vec::new();
         let mut digits_again = false;
         for character in text.trim().chars() {
@@ -231,8 +266,8 @@ impl Millis {
             if parts.is_empty() || (number && digits_again) {
                 parts.push(String::new());
             }
-            digits_again =
-                character.is_ascii_alphabetic() && character != 'e' && character != 'E' || (digits_again && !number);
+            digits_again = character.is_ascii_alphabetic() && character != 'e' && character != 'E'
+                || (digits_again && !number);
             if let Some(part) = parts.last_mut() {
                 part.push(character);
             }
@@ -243,7 +278,9 @@ impl Millis {
         let mut total: i64 = 0;
         for part in &parts {
             let part = with_unit(part.trim(), "time", "2 h 30 m", &UNITS)?;
-            total = total.checked_add(part).ok_or_else(|| UnitError(format!("`{text}` is out of range")))?;
+            total = total
+                .checked_add(part)
+                .ok_or_else(|| UnitError(format!("`{text}` is out of range")))?;
         }
         Ok(Millis(total.unsigned_abs()))
     }
@@ -253,7 +290,9 @@ impl Money {
     /// Reads `"$60"`, `"$0.25"`, `"60 USD"`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
         let trimmed = text.trim();
-        let number = trimmed.strip_prefix('$').or_else(|| trimmed.strip_suffix("USD"));
+        let number = trimmed
+            .strip_prefix('$')
+            .or_else(|| trimmed.strip_suffix("USD"));
         match number {
             Some(number) => scaled(number.trim(), 1_000_000).map(Money),
             None => {
@@ -261,7 +300,9 @@ impl Money {
                     "" => {}
                     number => drop(decimal(number)?),
                 }
-                Err(UnitError(format!("`{text}` is not an amount in US dollars; write it like `$60`")))
+                Err(UnitError(format!(
+                    "`{text}` is not an amount in US dollars; write it like `$60`"
+                )))
             }
         }
     }
@@ -284,8 +325,12 @@ impl DataRate {
 impl Bandwidth {
     /// Reads `"200 Mbit/s"`, `"1 Gbit/s"`.
     pub fn parse(text: &str) -> Result<Self, UnitError> {
-        const UNITS: [(&str, i128); 4] =
-            [("kbit/s", 1_000), ("Mbit/s", 1_000_000), ("Gbit/s", 1_000_000_000), ("Tbit/s", 1_000_000_000_000)];
+        const UNITS: [(&str, i128); 4] = [
+            ("kbit/s", 1_000),
+            ("Mbit/s", 1_000_000),
+            ("Gbit/s", 1_000_000_000),
+            ("Tbit/s", 1_000_000_000_000),
+        ];
         with_unit(text, "speed", "200 Mbit/s", &UNITS).map(|value| Bandwidth(value.unsigned_abs()))
     }
 
@@ -308,7 +353,11 @@ impl fmt::Display for Money {
             return f.pad(&format!("{sign}$0.{:04}", div_half_even(micro, 100)));
         }
         let cents = div_half_even(micro, 10_000);
-        f.pad(&format!("{sign}${}.{:02}", grouped(cents / 100), cents % 100))
+        f.pad(&format!(
+            "{sign}${}.{:02}",
+            grouped(cents / 100),
+            cents % 100
+        ))
     }
 }
 
@@ -328,7 +377,11 @@ impl fmt::Display for DataRate {
 
 /// Nano-units as a decimal with at least two places and no trailing zeros after them.
 fn decimal_text(nano: i64) -> String {
-    let text = format!("{}.{:09}", nano / 1_000_000_000, nano.unsigned_abs() % 1_000_000_000);
+    let text = format!(
+        "{}.{:09}",
+        nano / 1_000_000_000,
+        nano.unsigned_abs() % 1_000_000_000
+    );
     let point = text.len() - 9;
     let kept = text.trim_end_matches('0').len().max(point + 2);
     text[..kept].to_owned()
@@ -349,21 +402,31 @@ impl fmt::Display for Bytes {
         };
         let hundredths = div_half_even(i128::from(self.0) * 100, i128::from(*size));
         let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-        f.pad(&format!("{} {unit}", text.trim_end_matches('0').trim_end_matches('.')))
+        f.pad(&format!(
+            "{} {unit}",
+            text.trim_end_matches('0').trim_end_matches('.')
+        ))
     }
 }
 
 impl fmt::Display for Bandwidth {
     /// Decimal units, at most two decimals: `1 Gbit/s`, `81.5 Mbit/s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(&str, u64); 4] =
-            [("Tbit/s", 1_000_000_000_000), ("Gbit/s", 1_000_000_000), ("Mbit/s", 1_000_000), ("kbit/s", 1_000)];
+        const UNITS: [(&str, u64); 4] = [
+            ("Tbit/s", 1_000_000_000_000),
+            ("Gbit/s", 1_000_000_000),
+            ("Mbit/s", 1_000_000),
+            ("kbit/s", 1_000),
+        ];
         let Some((unit, size)) = UNITS.iter().find(|(_, size)| self.0 >= *size) else {
             return f.pad(&format!("{} bit/s", self.0));
         };
         let hundredths = div_half_even(i128::from(self.0) * 100, i128::from(*size));
         let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-        f.pad(&format!("{} {unit}", text.trim_end_matches('0').trim_end_matches('.')))
+        f.pad(&format!(
+            "{} {unit}",
+            text.trim_end_matches('0').trim_end_matches('.')
+        ))
     }
 }
 
@@ -382,7 +445,8 @@ impl fmt::Display for Millis {
         } else if seconds < 3600 {
             two(seconds / 60, "m", seconds % 60, "s")
         } else {
-            let minutes = u64::try_from(div_half_even(i128::from(self.0), 60_000)).unwrap_or(u64::MAX);
+            let minutes =
+                u64::try_from(div_half_even(i128::from(self.0), 60_000)).unwrap_or(u64::MAX);
             two(minutes / 60, "h", minutes % 60, "m")
         };
         f.pad(&text)
@@ -391,13 +455,21 @@ impl fmt::Display for Millis {
 
 /// `5 h 43 m`, or `5 h` when nothing is left.
 fn two(large: u64, unit: &str, small: u64, small_unit: &str) -> String {
-    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {small_unit}") }
+    if small == 0 {
+        format!("{large} {unit}")
+    } else {
+        format!("{large} {unit} {small} {small_unit}")
+    }
 }
 
 impl Money {
     /// Every digit of the amount, at least two decimals: `$0.0875`.
     pub fn exact(self) -> String {
-        format!("{}${}", if self.0 < 0 { "-" } else { "" }, decimal_text(self.0.saturating_abs().saturating_mul(1000)))
+        format!(
+            "{}${}",
+            if self.0 < 0 { "-" } else { "" },
+            decimal_text(self.0.saturating_abs().saturating_mul(1000))
+        )
     }
 }
 
@@ -412,8 +484,16 @@ impl Millis {
             (minutes > 0, format!("{minutes} m")),
             (rest > 0, format!("{seconds} s")),
         ];
-        let shown: Vec<String> = parts.into_iter().filter(|(shown, _)| *shown).map(|(_, text)| text).collect();
-        if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
+        let shown: Vec<String> = parts
+            .into_iter()
+            .filter(|(shown, _)| *shown)
+            .map(|(_, text)| text)
+            .collect();
+        if shown.is_empty() {
+            "0 s".to_owned()
+        } else {
+            shown.join(" ")
+        }
     }
 }
 
@@ -464,9 +544,21 @@ mod tests {
 
     #[test]
     fn half_even_rounds_ties_to_even() {
-        let cases = [(1, 2, 0), (3, 2, 2), (5, 2, 2), (-1, 2, 0), (-3, 2, -2), (7, 3, 2), (8, 3, 3)];
+        let cases = [
+            (1, 2, 0),
+            (3, 2, 2),
+            (5, 2, 2),
+            (-1, 2, 0),
+            (-3, 2, -2),
+            (7, 3, 2),
+            (8, 3, 3),
+        ];
         for (numerator, denominator, expected) in cases {
-            assert_eq!(div_half_even(numerator, denominator), expected, "{numerator}/{denominator}");
+            assert_eq!(
+                div_half_even(numerator, denominator),
+                expected,
+                "{numerator}/{denominator}"
+            );
         }
     }
 
@@ -474,8 +566,16 @@ mod tests {
     fn figures_of_the_bert_job_are_exact() {
         let time = Millis::parse("4.049 h").unwrap();
         assert_eq!(time, Millis(14_576_400));
-        assert_eq!(Rate::parse_usd("9.52").unwrap().cost(1, time), Money(38_546_480));
-        assert_eq!(Bandwidth::parse_gbps("0.0815").unwrap().time(Bytes::parse("1 GB").unwrap()), Millis(98_160));
+        assert_eq!(
+            Rate::parse_usd("9.52").unwrap().cost(1, time),
+            Money(38_546_480)
+        );
+        assert_eq!(
+            Bandwidth::parse_gbps("0.0815")
+                .unwrap()
+                .time(Bytes::parse("1 GB").unwrap()),
+            Millis(98_160)
+        );
     }
 
     #[test]
@@ -485,7 +585,18 @@ mod tests {
         assert_eq!(Millis::parse("1e3 s"), Ok(Millis(1_000_000)));
         assert_eq!(Bytes::parse("32 GiB"), Ok(Bytes(32 << 30)));
         assert_eq!(Money::parse("$0.25"), Ok(Money(250_000)));
-        for bad in ["", "33", "33 parsecs", "-3 h", "nan h", "inf s", "h", "1..2 s", "3 h h", "1e40 s"] {
+        for bad in [
+            "",
+            "33",
+            "33 parsecs",
+            "-3 h",
+            "nan h",
+            "inf s",
+            "h",
+            "1..2 s",
+            "3 h h",
+            "1e40 s",
+        ] {
             assert!(Millis::parse(bad).is_err(), "{bad}");
         }
         for bad in ["1 gb", "GB", "1", "-1 GB", "1e30 PB"] {

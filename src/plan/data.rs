@@ -2,8 +2,8 @@
 //! milliseconds since the job's start, sizes in bytes.
 
 use crate::model::{
-    ArtifactRef, Bytes, DataRate, Destination, Extras, Gigabyte, Millis, Money, Objective, PlaceName, Purchase, Rate,
-    Retries, Tee, Unit,
+    ArtifactRef, Bytes, DataRate, Destination, Extras, Gigabyte, Millis, Money, Objective,
+    PlaceName, Purchase, Rate, Retries, Tee, Unit,
 };
 use crate::util::hash::Digest;
 use crate::util::tree::{Kind, Measured};
@@ -135,7 +135,11 @@ impl ContentDigest {
 
 impl From<Measured> for ContentDigest {
     fn from(measured: Measured) -> Self {
-        Self { digest: measured.digest, bytes: Bytes(measured.bytes), kind: measured.kind }
+        Self {
+            digest: measured.digest,
+            bytes: Bytes(measured.bytes),
+            kind: measured.kind,
+        }
     }
 }
 
@@ -267,7 +271,12 @@ impl Billing {
     /// What is billed of a time.
     pub fn billed(&self, time: Millis) -> Millis {
         let increment = self.increment_ms.0.max(1);
-        Millis(time.0.div_ceil(increment).saturating_mul(increment).max(self.minimum_ms.0))
+        Millis(
+            time.0
+                .div_ceil(increment)
+                .saturating_mul(increment)
+                .max(self.minimum_ms.0),
+        )
     }
 }
 

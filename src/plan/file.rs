@@ -40,7 +40,10 @@ pub fn digest(plan: &Plan) -> Result<String, serde_json::Error> {
 
 /// The digest that a plan carries: that of its members without it.
 pub fn self_digest(plan: &Plan) -> Result<String, serde_json::Error> {
-    digest(&Plan { digest: None, ..plan.clone() })
+    digest(&Plan {
+        digest: None,
+        ..plan.clone()
+    })
 }
 
 /// Returns the plan with the content that its stages read named in it, and with the digest that it has then.
@@ -71,12 +74,21 @@ pub fn read(path: &Path) -> Result<Plan, PlanFileError> {
 pub fn read_as_it_is(path: &Path) -> Result<(Plan, String), PlanFileError> {
     let text = file::read_text(path)?;
     let name = file::shown(path);
-    let malformed = |reason: String| PlanFileError::Malformed { path: name.clone(), reason };
-    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
-    let version = value.get("format_version").and_then(|version| version.as_str());
+    let malformed = |reason: String| PlanFileError::Malformed {
+        path: name.clone(),
+        reason,
+    };
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+    let version = value
+        .get("format_version")
+        .and_then(|version| version.as_str());
     let version = version.ok_or_else(|| malformed("it has no `format_version`".to_owned()))?;
     if version.split('.').next() != FORMAT_VERSION.split('.').next() {
-        return Err(PlanFileError::Version { path: name, found: version.to_owned() });
+        return Err(PlanFileError::Version {
+            path: name,
+            found: version.to_owned(),
+        });
     }
     let plan = serde_json::from_value(value).map_err(|error| malformed(error.to_string()))?;
     Ok((plan, text))

@@ -9,8 +9,14 @@ use crate::util::hash::Digest;
 pub(super) fn check(plan: &Plan) -> Result<(), String> {
     named("job", &plan.job, is_path_part)?;
     let inputs = &plan.inputs;
-    for (field, digest) in [("job", &inputs.job), ("policy", &inputs.policy), ("catalog", &inputs.catalog)] {
-        digest.parse::<Digest>().map_err(|error| format!("`inputs.{field}`: {error}"))?;
+    for (field, digest) in [
+        ("job", &inputs.job),
+        ("policy", &inputs.policy),
+        ("catalog", &inputs.catalog),
+    ] {
+        digest
+            .parse::<Digest>()
+            .map_err(|error| format!("`inputs.{field}`: {error}"))?;
     }
     for (number, stage) in plan.stages.iter().enumerate() {
         check_stage(&format!("stages[{number}]"), stage)?;
@@ -25,7 +31,11 @@ pub(super) fn check(plan: &Plan) -> Result<(), String> {
         for (name, done) in &from.done {
             named("from_state.done", name, is_path_part)?;
             for output in done.outputs.keys() {
-                named(&format!("from_state.done.{name}.outputs"), output, is_path_part)?;
+                named(
+                    &format!("from_state.done.{name}.outputs"),
+                    output,
+                    is_path_part,
+                )?;
             }
         }
     }
@@ -62,6 +72,9 @@ fn artifact(field: &str, artifact: &ArtifactRef) -> Result<(), String> {
 fn named(field: &str, text: &str, may_be: fn(&str) -> bool) -> Result<(), String> {
     match may_be(text) {
         true => Ok(()),
-        false => Err(format!("`{field}` has `{}`, which no job can have there", text.escape_debug())),
+        false => Err(format!(
+            "`{field}` has `{}`, which no job can have there",
+            text.escape_debug()
+        )),
     }
 }

@@ -25,11 +25,15 @@ pub mod solve;
 pub mod verify;
 
 pub use build::Figures;
-pub use build::{Frontier, Placed, Point, frontier, inputs, left_for_a_plan, plan, plan_remaining, program, verify};
+pub use build::{
+    Frontier, Placed, Point, frontier, inputs, left_for_a_plan, plan, plan_remaining, program,
+    verify,
+};
 pub use compile::base_name as base;
 pub use explain::{
-    BreakEven, Clashing, Conflict, Constraint, ConstraintFile, ConstraintKind, Counted, Elsewhere, ExplainError,
-    Explanation, Need, Relaxation, Relaxed, Ruled, Why, conflict, explain, without_constraints, written_constraints,
+    BreakEven, Clashing, Conflict, Constraint, ConstraintFile, ConstraintKind, Counted, Elsewhere,
+    ExplainError, Explanation, Need, Relaxation, Relaxed, Ruled, Why, conflict, explain,
+    without_constraints, written_constraints,
 };
 pub use no_plan::NoPlan;
 pub use remaining_job::{UsedUp, nothing_left};

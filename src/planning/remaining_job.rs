@@ -14,46 +14,108 @@ use std::collections::BTreeSet;
 pub enum UsedUp {
     #[error("the deadline of {deadline} has passed: the job began {elapsed} ago, by its state")]
     Deadline { deadline: Millis, elapsed: Millis },
-    #[error("the deadline of stage `{stage}`, {deadline}, has passed: the job began {elapsed} ago, by its state")]
-    StageDeadline { stage: String, deadline: Millis, elapsed: Millis },
-    #[error("the budget of {budget} is used up: {spent} are spent or set aside, by the job's state")]
+    #[error(
+        "the deadline of stage `{stage}`, {deadline}, has passed: the job began {elapsed} ago, by its state"
+    )]
+    StageDeadline {
+        stage: String,
+        deadline: Millis,
+        elapsed: Millis,
+    },
+    #[error(
+        "the budget of {budget} is used up: {spent} are spent or set aside, by the job's state"
+    )]
     Budget { budget: Money, spent: Money },
 }
 
 /// Whether a state holds all of a job as done.
 pub fn nothing_left(job: &Job, from: &FromState) -> bool {
-    job.expanded().stages.keys().all(|name| from.done.contains_key(name))
+    job.expanded()
+        .stages
+        .keys()
+        .all(|name| from.done.contains_key(name))
 }
 
 /// The rest of a job, each copy of a stage as a stage of its own, and the policy with what is left of
 /// its limits.
-pub(super) fn remaining_job(job: &Job, policy: &Policy, from: &FromState) -> Result<(Job, Policy), UsedUp> {
+pub(super) fn remaining_job(
+    job: &Job,
+    policy: &Policy,
+    from: &FromState,
+) -> Result<(Job, Policy), UsedUp> {
     if nothing_left(job, from) {
         // No limit stands in the way of doing nothing.
-        let policy = Policy { deadline: None, budget: None, ..policy.clone() };
-        return Ok((Job { stages: std::collections::BTreeMap::new(), ..job.expanded() }, policy));
+        let policy = Policy {
+            deadline: None,
+            budget: None,
+            ..policy.clone()
+        };
+        return Ok((
+            Job {
+                stages: std::collections::BTreeMap::new(),
+                ..job.expanded()
+            },
+            policy,
+        ));
     }
     let elapsed = from.elapsed_ms;
-    let left = |deadline: Millis| deadline.0.checked_sub(elapsed.0).filter(|left| *left > 0).map(Millis);
-    let deadline = policy.deadline.map(|deadline| left(deadline).ok_or(UsedUp::Deadline { deadline, elapsed }));
+    let left = |deadline: Millis| {
+        deadline
+            .0
+            .checked_sub(elapsed.0)
+            .filter(|left| *left > 0)
+            .map(Millis)
+    };
+    let deadline = policy
+        .deadline
+        .map(|deadline| left(deadline).ok_or(UsedUp::Deadline { deadline, elapsed }));
     let spent = from.spent_micro_usd;
-    let budget = policy.budget.map(|budget| match budget.0.saturating_sub(spent.0) {
-        left if left >= 0 => Ok(Money(left)),
-        _ => Err(UsedUp::Budget { budget, spent }),
-    });
-    let policy = Policy { deadline: deadline.transpose()?, budget: budget.transpose()?, ..policy.clone() };
+    let budget = policy
+        .budget
+        .map(|budget| match budget.0.saturating_sub(spent.0) {
+            left if left >= 0 => Ok(Money(left)),
+            _ => Err(UsedUp::Budget { budget, spent }),
+        });
+    let policy = Policy {
+        deadline: deadline.transpose()?,
+        budget: budget.transpose()?,
+        ..policy.clone()
+    };
 
     let whole = job.expanded();
     let labels = dag::labels(&whole);
-    let mut rest = Job { stages: whole.stages.clone(), ..whole.clone() };
+    let mut rest = Job {
+        stages: whole.stages.clone(),
+        ..whole.clone()
+    };
     rest.stages.retain(|name, _| !from.done.contains_key(name));
-    let read: BTreeSet<_> = rest.stages.values().flat_map(|stage| stage.reads.iter().cloned()).collect();
+    let read: BTreeSet<_> = rest
+        .stages
+        .values()
+        .flat_map(|stage| stage.reads.iter().cloned())
+        .collect();
     for artifact in read {
-        let crate::model::ArtifactRef::Output { stage, name } = &artifact else { continue };
-        let Some(done) = from.done.get(stage) else { continue };
+        let crate::model::ArtifactRef::Output { stage, name } = &artifact else {
+            continue;
+        };
+        let Some(done) = from.done.get(stage) else {
+            continue;
+        };
         let size = done.outputs.get(name).copied().unwrap_or(Bytes(0));
-        let labels = labels.of_artifact.get(&artifact).cloned().unwrap_or_default();
-        rest.made.insert(artifact.clone(), Dataset { at: done.place.clone(), path: None, size, labels });
+        let labels = labels
+            .of_artifact
+            .get(&artifact)
+            .cloned()
+            .unwrap_or_default();
+        rest.made.insert(
+            artifact.clone(),
+            Dataset {
+                at: done.place.clone(),
+                path: None,
+                size,
+                labels,
+            },
+        );
     }
     for (name, stage) in &mut rest.stages {
         take_off(name, stage, from)?;
@@ -64,9 +126,16 @@ pub(super) fn remaining_job(job: &Job, policy: &Policy, from: &FromState) -> Res
 fn take_off(name: &str, stage: &mut Stage, from: &FromState) -> Result<(), UsedUp> {
     stage.after.retain(|before| !from.done.contains_key(before));
     if let Some(deadline) = stage.deadline {
-        let left = deadline.0.checked_sub(from.elapsed_ms.0).filter(|left| *left > 0);
+        let left = deadline
+            .0
+            .checked_sub(from.elapsed_ms.0)
+            .filter(|left| *left > 0);
         let (stage_name, elapsed) = (name.to_owned(), from.elapsed_ms);
-        let left = left.ok_or(UsedUp::StageDeadline { stage: stage_name, deadline, elapsed })?;
+        let left = left.ok_or(UsedUp::StageDeadline {
+            stage: stage_name,
+            deadline,
+            elapsed,
+        })?;
         stage.deadline = Some(Millis(left));
     }
     let own = from.exhausted.iter().filter(|offer| offer.stage == name);
@@ -116,9 +185,12 @@ mod tests {
 
     #[test]
     fn what_is_done_is_data_with_its_labels() {
-        let (left, policy) =
-            remaining_job(&job(), &policy("limits = { deadline = \"4 h\", budget = \"$2\" }\n"), &from(1, 500_000))
-                .unwrap();
+        let (left, policy) = remaining_job(
+            &job(),
+            &policy("limits = { deadline = \"4 h\", budget = \"$2\" }\n"),
+            &from(1, 500_000),
+        )
+        .unwrap();
         assert_eq!(left.stages.keys().collect::<Vec<_>>(), ["a[1]", "b"]);
         let made = left.made.iter().next().unwrap();
         assert_eq!(
@@ -126,7 +198,10 @@ mod tests {
             ("a[0].o".into(), "gcp:us-central1".into(), Bytes(7))
         );
         assert!(made.1.labels.contains("pii"));
-        assert_eq!((policy.deadline, policy.budget), (Some(Millis(3 * 3_600_000)), Some(Money(1_500_000))));
+        assert_eq!(
+            (policy.deadline, policy.budget),
+            (Some(Millis(3 * 3_600_000)), Some(Money(1_500_000)))
+        );
         assert_eq!(left.stages["b"].deadline, Some(Millis(2 * 3_600_000)));
         assert!(dag::labels(&left).of_stage["b"].contains("pii"));
     }
@@ -134,10 +209,17 @@ mod tests {
     #[test]
     fn a_limit_that_is_used_up_is_said() {
         let said = |limits: &str, hours, spent| {
-            remaining_job(&job(), &policy(limits), &from(hours, spent)).unwrap_err().to_string()
+            remaining_job(&job(), &policy(limits), &from(hours, spent))
+                .unwrap_err()
+                .to_string()
         };
-        assert!(said("limits.deadline = \"2 h\"\n", 2, 0).starts_with("the deadline of 2 h has passed"));
-        assert!(said("limits.budget = \"$1\"\n", 1, 1_000_001).starts_with("the budget of $1.00 is used up"));
+        assert!(
+            said("limits.deadline = \"2 h\"\n", 2, 0).starts_with("the deadline of 2 h has passed")
+        );
+        assert!(
+            said("limits.budget = \"$1\"\n", 1, 1_000_001)
+                .starts_with("the budget of $1.00 is used up")
+        );
         assert!(said("", 3, 0).starts_with("the deadline of stage `b`, 3 h, has passed"));
     }
 }

@@ -4,7 +4,8 @@ use crate::model::accelerator::count_text;
 use crate::model::units::div_half_even;
 use crate::model::{Bytes, Job, Millis, Money, Policy};
 use crate::planning::{
-    Clashing, Conflict, Constraint, ConstraintFile, ConstraintKind, Counted, Figures, Need, Relaxation, Relaxed,
+    Clashing, Conflict, Constraint, ConstraintFile, ConstraintKind, Counted, Figures, Need,
+    Relaxation, Relaxed,
 };
 use crate::spec::{Parsed, SourceFile};
 use serde_json::{Value, json};
@@ -32,14 +33,21 @@ impl<'a> Files<'a> {
     /// Whether the line is in its file: sky has rules of its own where a file says nothing.
     fn written(self, constraint: &Constraint) -> bool {
         let table = constraint.key.split('.').next().unwrap_or_default();
-        let default = matches!(constraint.kind, ConstraintKind::Partitions | ConstraintKind::Spot);
+        let default = matches!(
+            constraint.kind,
+            ConstraintKind::Partitions | ConstraintKind::Spot
+        );
         !default || self.source(constraint).spans.contains_key(&constraint.key) || table == "stages"
     }
 
     /// `residency.default (policy.toml:9:1)`.
     pub fn short(self, constraint: &Constraint) -> String {
         match self.written(constraint) {
-            true => format!("{} ({})", constraint.key, self.source(constraint).location(&constraint.key)),
+            true => format!(
+                "{} ({})",
+                constraint.key,
+                self.source(constraint).location(&constraint.key)
+            ),
             false => format!("{} (not written)", constraint.key),
         }
     }
@@ -47,10 +55,13 @@ impl<'a> Files<'a> {
     /// File, line and column, for programs; null for what was not written.
     pub fn range(self, constraint: &Constraint) -> Value {
         let source = self.source(constraint);
-        let range = source.span(&constraint.key).filter(|_| self.written(constraint)).map(|span| {
-            let (line, column) = source.line_column(span.start);
-            json!({ "filename": source.name, "line": line, "column": column })
-        });
+        let range = source
+            .span(&constraint.key)
+            .filter(|_| self.written(constraint))
+            .map(|span| {
+                let (line, column) = source.line_column(span.start);
+                json!({ "filename": source.name, "line": line, "column": column })
+            });
         json!(range)
     }
 
@@ -60,16 +71,25 @@ impl<'a> Files<'a> {
             return format!("{} (not written: closed by default)", constraint.key);
         }
         let source = self.source(constraint);
-        let text =
-            source.spans.get(&constraint.key).map_or("", |span| source.text.get(span.clone()).unwrap_or_default());
-        let value = text.split_once('=').map(|(_, value)| value.trim()).unwrap_or_default();
+        let text = source
+            .spans
+            .get(&constraint.key)
+            .map_or("", |span| source.text.get(span.clone()).unwrap_or_default());
+        let value = text
+            .split_once('=')
+            .map(|(_, value)| value.trim())
+            .unwrap_or_default();
         let value: String = value.split_whitespace().collect::<Vec<_>>().join(" ");
         let value = match value.char_indices().nth(LONGEST) {
             Some((end, _)) => format!(" = {}…", &value[..end]),
             None if value.is_empty() => value,
             None => format!(" = {value}"),
         };
-        format!("{}  {}{value}", source.location(&constraint.key), constraint.key)
+        format!(
+            "{}  {}{value}",
+            source.location(&constraint.key),
+            constraint.key
+        )
     }
 }
 
@@ -82,11 +102,14 @@ pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
     };
     match &conflict.constraints[..] {
         [] => return text,
-        [only] if only.enough => line("one line is in the way; a plan is possible if it is changed:"),
-        [_] => line("no plan can keep this line, whatever the others say:"),
-        several => {
-            line(&format!("these {} lines clash; without any one of them the others can be kept:", several.len()))
+        [only] if only.enough => {
+            line("one line is in the way; a plan is possible if it is changed:")
         }
+        [_] => line("no plan can keep this line, whatever the others say:"),
+        several => line(&format!(
+            "these {} lines clash; without any one of them the others can be kept:",
+            several.len()
+        )),
     }
     if !conflict.smallest {
         line("(the search for fewer lines that clash was ended)");
@@ -118,41 +141,84 @@ pub fn text(conflict: &Conflict, files: Files<'_>) -> String {
 fn relaxed(clashing: &Clashing, files: Files<'_>) -> Vec<String> {
     let (said, proposal) = sentence(clashing, files);
     // What is not enough has figures that no plan would have.
-    if clashing.enough { [Some(said), proposal].into_iter().flatten().collect() } else { vec![said] }
+    if clashing.enough {
+        [Some(said), proposal].into_iter().flatten().collect()
+    } else {
+        vec![said]
+    }
 }
 
 fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
     let Some(Relaxation { to, figures, .. }) = &clashing.relaxation else {
         return ("would have to go".to_owned(), None);
     };
-    let alone = |text: String| if clashing.enough { text } else { "; not enough on its own".to_owned() };
+    let alone = |text: String| {
+        if clashing.enough {
+            text
+        } else {
+            "; not enough on its own".to_owned()
+        }
+    };
     let then = alone(figures.as_ref().map(then).unwrap_or_default());
     let what = &clashing.constraint.kind;
-    let key = clashing.constraint.key.rsplit('.').next().unwrap_or_default();
+    let key = clashing
+        .constraint
+        .key
+        .rsplit('.')
+        .next()
+        .unwrap_or_default();
     match to {
         Relaxed::Time(time) => {
             let now = match what {
                 ConstraintKind::Deadline => files.policy.value.deadline,
-                ConstraintKind::StageDeadline(stage) => {
-                    files.job.value.stages.get(stage).and_then(|stage| stage.deadline)
-                }
+                ConstraintKind::StageDeadline(stage) => files
+                    .job
+                    .value
+                    .stages
+                    .get(stage)
+                    .and_then(|stage| stage.deadline),
                 _ => None,
             };
-            let more = now.map(|now| format!(", {} more", (*time - now).exact())).unwrap_or_default();
+            let more = now
+                .map(|now| format!(", {} more", (*time - now).exact()))
+                .unwrap_or_default();
             let proposal = match what {
-                ConstraintKind::Need(..) => format!("help: set at_most = \"{} ms\" or more", time.0),
+                ConstraintKind::Need(..) => {
+                    format!("help: set at_most = \"{} ms\" or more", time.0)
+                }
                 _ => format!("help: set {key} = \"{}\" or later", round_up(*time).exact()),
             };
             // How long the plan takes is said already.
-            let cost = figures.as_ref().map(|figures| format!(": from {}", figures.cost)).unwrap_or_default();
-            let then = if *what == ConstraintKind::Deadline { alone(cost) } else { then };
-            (format!("needs {}{more}{then}", time.exact()), Some(proposal))
+            let cost = figures
+                .as_ref()
+                .map(|figures| format!(": from {}", figures.cost))
+                .unwrap_or_default();
+            let then = if *what == ConstraintKind::Deadline {
+                alone(cost)
+            } else {
+                then
+            };
+            (
+                format!("needs {}{more}{then}", time.exact()),
+                Some(proposal),
+            )
         }
         Relaxed::Money(cost) => {
-            let more = files.policy.value.budget.map(|now| format!(", {} more", (*cost - now).exact()));
-            let then = figures.as_ref().map(|figures| format!(": ends after {}", figures.makespan));
+            let more = files
+                .policy
+                .value
+                .budget
+                .map(|now| format!(", {} more", (*cost - now).exact()));
+            let then = figures
+                .as_ref()
+                .map(|figures| format!(": ends after {}", figures.makespan));
             (
-                format!("needs {}{}{}", cost.exact(), more.unwrap_or_default(), alone(then.unwrap_or_default())),
+                format!(
+                    "needs {}{}{}",
+                    cost.exact(),
+                    more.unwrap_or_default(),
+                    alone(then.unwrap_or_default())
+                ),
                 Some(format!("help: set {key} = \"{}\" or more", cents_up(*cost))),
             )
         }
@@ -174,17 +240,31 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
         Relaxed::Bytes(bytes) => (format!("may be at most {}{then}", size(*bytes)), None),
         Relaxed::Add(names) => {
             let verb = match what {
-                ConstraintKind::Trust(_) | ConstraintKind::Need(_, Need::Tee | Need::Accelerators) => "accept",
+                ConstraintKind::Trust(_)
+                | ConstraintKind::Need(_, Need::Tee | Need::Accelerators) => "accept",
                 _ => "allow",
             };
-            let time = if figures.is_none() { ", with a duration for it" } else { "" };
-            (format!("would have to {verb} {}{time}{then}", list(names)), None)
+            let time = if figures.is_none() {
+                ", with a duration for it"
+            } else {
+                ""
+            };
+            (
+                format!("would have to {verb} {}{time}{then}", list(names)),
+                None,
+            )
         }
         Relaxed::Gang(each, machines) => (
-            format!("no machine has so many of these cards; {machines} machines with {each} each have{then}"),
-            Some(format!("help: set accelerators = [\"{each}\"] and nodes = {machines}")),
+            format!(
+                "no machine has so many of these cards; {machines} machines with {each} each have{then}"
+            ),
+            Some(format!(
+                "help: set accelerators = [\"{each}\"] and nodes = {machines}"
+            )),
         ),
-        Relaxed::Drop if *what == ConstraintKind::Spot => (format!("would have to be true{then}"), None),
+        Relaxed::Drop if *what == ConstraintKind::Spot => {
+            (format!("would have to be true{then}"), None)
+        }
         Relaxed::Drop if matches!(what, ConstraintKind::Need(_, Need::Service)) => {
             (format!("would have to accept any version{then}"), None)
         }
@@ -195,7 +275,10 @@ fn sentence(clashing: &Clashing, files: Files<'_>) -> (String, Option<String>) {
 /// `: from $39.74, ends after 5 h 44 m`.
 fn then(figures: &Figures) -> String {
     let proven = if figures.proven { "" } else { " or less" };
-    format!(": from {}{proven}, ends after {}", figures.cost, figures.makespan)
+    format!(
+        ": from {}{proven}, ends after {}",
+        figures.cost, figures.makespan
+    )
 }
 
 fn list(names: &BTreeSet<String>) -> String {
@@ -258,16 +341,25 @@ fn relaxation_json(relaxation: &Relaxation, what: &ConstraintKind) -> Value {
         Relaxed::Hourly(price) => json!({ "micro_usd_per_hour": price }),
         Relaxed::Cpus(count) => json!({ "vcpu_thousandths": count }),
         Relaxed::Count(count) => match what {
-            ConstraintKind::Quota(_, Counted::Accelerator(name)) => json!({ "count": count, "accelerator": name }),
+            ConstraintKind::Quota(_, Counted::Accelerator(name)) => {
+                json!({ "count": count, "accelerator": name })
+            }
             _ => json!({ "count": count }),
         },
         Relaxed::Bytes(bytes) => json!({ "bytes": bytes }),
         Relaxed::Add(names) => json!({ "add": names }),
-        Relaxed::Gang(each, machines) => json!({ "accelerators": each.to_string(), "nodes": machines }),
+        Relaxed::Gang(each, machines) => {
+            json!({ "accelerators": each.to_string(), "nodes": machines })
+        }
         Relaxed::Drop => json!({ "drop": true }),
     };
     value["least"] = json!(relaxation.least);
-    if let Some(Figures { cost, makespan, proven }) = &relaxation.figures {
+    if let Some(Figures {
+        cost,
+        makespan,
+        proven,
+    }) = &relaxation.figures
+    {
         value["cost_micro_usd"] = json!(cost);
         value["makespan_ms"] = json!(makespan);
         value["proven"] = json!(proven);

@@ -10,7 +10,11 @@ const FORMAT_VERSION: &str = "1.0";
 
 /// Messages for people, with the lines that they are about; each ends with a newline.
 pub fn text(source: &SourceFile, list: &[Diagnostic], colour: bool) -> String {
-    let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+    let renderer = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
     let name = normalize_untrusted_str(&source.name);
     let mut text = String::new();
     for diagnostic in list {
@@ -22,8 +26,12 @@ pub fn text(source: &SourceFile, list: &[Diagnostic], colour: bool) -> String {
         if !diagnostic.label.is_empty() {
             annotation = annotation.label(normalize_untrusted_str(&diagnostic.label));
         }
-        let snippet = Snippet::source(source.text.as_str()).path(name.as_str()).annotation(annotation);
-        let mut group = level.primary_title(normalize_untrusted_str(&diagnostic.message)).element(snippet);
+        let snippet = Snippet::source(source.text.as_str())
+            .path(name.as_str())
+            .annotation(annotation);
+        let mut group = level
+            .primary_title(normalize_untrusted_str(&diagnostic.message))
+            .element(snippet);
         if let Some(hint) = &diagnostic.hint {
             group = group.element(Level::HELP.message(normalize_untrusted_str(hint)));
         }
@@ -37,11 +45,17 @@ pub fn text(source: &SourceFile, list: &[Diagnostic], colour: bool) -> String {
 /// number of files.
 pub fn json(files: &[(&SourceFile, &[Diagnostic])]) -> Value {
     let count = |severity: Severity| {
-        files.iter().flat_map(|(_, list)| list.iter()).filter(|diagnostic| diagnostic.severity == severity).count()
+        files
+            .iter()
+            .flat_map(|(_, list)| list.iter())
+            .filter(|diagnostic| diagnostic.severity == severity)
+            .count()
     };
     let errors = count(Severity::Error);
-    let diagnostics: Vec<Value> =
-        files.iter().flat_map(|(source, list)| list.iter().map(|diagnostic| one(source, diagnostic))).collect();
+    let diagnostics: Vec<Value> = files
+        .iter()
+        .flat_map(|(source, list)| list.iter().map(|diagnostic| one(source, diagnostic)))
+        .collect();
     json!({
         "format_version": FORMAT_VERSION,
         "valid": errors == 0,
@@ -55,12 +69,17 @@ fn one(source: &SourceFile, diagnostic: &Diagnostic) -> Value {
     let text = source.text.as_str();
     let span = inside(text, &diagnostic.span);
     let line_start = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
-    let line_end = text[span.end..].find('\n').map_or(text.len(), |at| span.end + at);
+    let line_end = text[span.end..]
+        .find('\n')
+        .map_or(text.len(), |at| span.end + at);
     let code = text[line_start..line_end].trim_end_matches('\r');
-    let detail: Vec<&str> = [diagnostic.label.as_str(), diagnostic.hint.as_deref().unwrap_or_default()]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect();
+    let detail: Vec<&str> = [
+        diagnostic.label.as_str(),
+        diagnostic.hint.as_deref().unwrap_or_default(),
+    ]
+    .into_iter()
+    .filter(|part| !part.is_empty())
+    .collect();
     json!({
         "severity": match diagnostic.severity {
             Severity::Error => "error",
@@ -111,11 +130,17 @@ mod tests {
     use super::*;
 
     fn source(text: &str) -> SourceFile {
-        SourceFile { name: "job.toml".to_owned(), text: text.to_owned(), ..SourceFile::default() }
+        SourceFile {
+            name: "job.toml".to_owned(),
+            text: text.to_owned(),
+            ..SourceFile::default()
+        }
     }
 
     fn said(text_of_file: &str, span: Range<usize>) -> String {
-        let diagnostic = Diagnostic::error(span, "this is wrong").with_label("here").with_hint("do it right");
+        let diagnostic = Diagnostic::error(span, "this is wrong")
+            .with_label("here")
+            .with_hint("do it right");
         text(&source(text_of_file), &[diagnostic], false)
     }
 
@@ -136,10 +161,22 @@ mod tests {
 
     #[test]
     fn odd_spans_are_shown_without_a_panic() {
-        for text in ["", "\n", "\r\n", "a", "é", "a = 1\n", "a = 1\r\nb = 2", "\u{feff}a\t\0\u{1b}[31m"] {
+        for text in [
+            "",
+            "\n",
+            "\r\n",
+            "a",
+            "é",
+            "a = 1\n",
+            "a = 1\r\nb = 2",
+            "\u{feff}a\t\0\u{1b}[31m",
+        ] {
             for start in 0..=text.len() + 2 {
                 for end in 0..=text.len() + 2 {
-                    assert!(said(text, start..end).starts_with("error: this is wrong\n --> job.toml:"), "{text:?}");
+                    assert!(
+                        said(text, start..end).starts_with("error: this is wrong\n --> job.toml:"),
+                        "{text:?}"
+                    );
                     assert!(!said(text, start..end).contains('\u{1b}'), "{text:?}");
                     json(&[(&source(text), &[Diagnostic::error(start..end, "wrong")])]);
                 }
@@ -166,8 +203,9 @@ mod tests {
         let job = source("name = \"j\"\n[stages.s] # the only one\nnödes = 0\n");
         let policy = source("");
         let start = job.text.find("nödes").unwrap();
-        let list =
-            [Diagnostic::error(start..start + 6, "unknown key `nödes`").with_label("not a key").with_hint("nodes")];
+        let list = [Diagnostic::error(start..start + 6, "unknown key `nödes`")
+            .with_label("not a key")
+            .with_hint("nodes")];
         let warnings = [Diagnostic::warning(0..0, "an empty file")];
         insta::assert_json_snapshot!(json(&[(&job, &list), (&policy, &warnings)]));
     }

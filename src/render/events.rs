@@ -27,7 +27,13 @@ pub fn event(level: &str, kind: &str, message: &str, timestamp: &str, fields: Va
 /// The first event of every stream.
 pub fn version(timestamp: &str) -> Value {
     let version = env!("CARGO_PKG_VERSION");
-    event("info", "version", &format!("sky {version}"), timestamp, json!({ "sky": version, "ui": UI }))
+    event(
+        "info",
+        "version",
+        &format!("sky {version}"),
+        timestamp,
+        json!({ "sky": version, "ui": UI }),
+    )
 }
 
 /// The events of a plan after the first: a change per stage that an apply would run, the costs, and last the summary
@@ -40,26 +46,54 @@ pub fn of_plan(
 ) -> Result<Vec<Value>, serde_json::Error> {
     let mut events = Vec::new();
     for stage in &plan.stages {
-        let standing = preview.stages.get(&stage.name).copied().unwrap_or(Standing::New);
+        let standing = preview
+            .stages
+            .get(&stage.name)
+            .copied()
+            .unwrap_or(Standing::New);
         events.extend(planned_change(stage, standing, missing, timestamp));
     }
     for name in &preview.removed {
         let address = format!("stage.{name}");
-        let change = json!({ "action": "delete", "reason": "not_in_plan", "resource": resource(name) });
+        let change =
+            json!({ "action": "delete", "reason": "not_in_plan", "resource": resource(name) });
         let message = format!("{address}: what runs of it is ended, for the plan does not have it");
-        events.push(event("info", "planned_change", &message, timestamp, json!({ "change": change })));
+        events.push(event(
+            "info",
+            "planned_change",
+            &message,
+            timestamp,
+            json!({ "change": change }),
+        ));
     }
     let message = format!(
         "{}: {} compute, {} egress",
         plan.totals.cost_micro_usd, plan.totals.compute_micro_usd, plan.totals.egress_micro_usd
     );
-    events.push(event("info", "cost_summary", &message, timestamp, json!({ "totals": plan.totals })));
-    for warning in plan.warnings.iter().cloned().chain(plan_text::without_provider(missing)) {
+    events.push(event(
+        "info",
+        "cost_summary",
+        &message,
+        timestamp,
+        json!({ "totals": plan.totals }),
+    ));
+    for warning in plan
+        .warnings
+        .iter()
+        .cloned()
+        .chain(plan_text::without_provider(missing))
+    {
         events.push(diagnostic("warning", &warning, "", timestamp));
     }
     let mut fields = serde_json::to_value(plan)?;
     fields["changes"] = changes(preview);
-    events.push(event("info", "change_summary", &summary(preview), timestamp, fields));
+    events.push(event(
+        "info",
+        "change_summary",
+        &summary(preview),
+        timestamp,
+        fields,
+    ));
     Ok(events)
 }
 
@@ -73,16 +107,29 @@ fn planned_change(
     let address = format!("stage.{}", stage.name);
     let (action, reason, message) = match standing {
         Standing::Done => return None,
-        Standing::New => ("create", "planned", format!("{address}: plan to create at {}", stage.place)),
-        Standing::Again(reason) => {
-            ("update", reason.word(), format!("{address}: plan to run again at {}", stage.place))
-        }
+        Standing::New => (
+            "create",
+            "planned",
+            format!("{address}: plan to create at {}", stage.place),
+        ),
+        Standing::Again(reason) => (
+            "update",
+            reason.word(),
+            format!("{address}: plan to run again at {}", stage.place),
+        ),
     };
-    let mut change = json!({ "action": action, "reason": reason, "resource": resource(&stage.name) });
+    let mut change =
+        json!({ "action": action, "reason": reason, "resource": resource(&stage.name) });
     if missing.contains_key(&stage.place.cloud) {
         change["provider_missing"] = json!(stage.place.cloud);
     }
-    Some(event("info", "planned_change", &message, timestamp, json!({ "change": change })))
+    Some(event(
+        "info",
+        "planned_change",
+        &message,
+        timestamp,
+        json!({ "change": change }),
+    ))
 }
 
 fn resource(name: &str) -> Value {
@@ -91,24 +138,49 @@ fn resource(name: &str) -> Value {
 }
 
 /// A failed plan still ends with a summary. `conflict`: the lines that clash.
-pub fn of_failure(summary_text: &str, detail: &str, conflict: Option<&Value>, timestamp: &str) -> Vec<Value> {
+pub fn of_failure(
+    summary_text: &str,
+    detail: &str,
+    conflict: Option<&Value>,
+    timestamp: &str,
+) -> Vec<Value> {
     let mut said = diagnostic("error", summary_text, detail, timestamp);
     if let Some(conflict) = conflict {
         said["diagnostic"]["conflict"] = conflict.clone();
     }
     let nothing = Preview::default();
-    let summary =
-        event("info", "change_summary", &summary(&nothing), timestamp, json!({ "changes": changes(&nothing) }));
+    let summary = event(
+        "info",
+        "change_summary",
+        &summary(&nothing),
+        timestamp,
+        json!({ "changes": changes(&nothing) }),
+    );
     vec![said, summary]
 }
 
 /// The whole stream of an operation that could not begin.
-pub fn failed_stream(summary_text: &str, detail: &str, operation: &str, timestamp: &str) -> Vec<Value> {
+pub fn failed_stream(
+    summary_text: &str,
+    detail: &str,
+    operation: &str,
+    timestamp: &str,
+) -> Vec<Value> {
     let mut changes = changes(&Preview::default());
     changes["operation"] = json!(operation);
     let said = diagnostic("error", summary_text, detail, timestamp);
     let message = format!("{operation}: nothing was done");
-    vec![version(timestamp), said, event("info", "change_summary", &message, timestamp, json!({ "changes": changes }))]
+    vec![
+        version(timestamp),
+        said,
+        event(
+            "info",
+            "change_summary",
+            &message,
+            timestamp,
+            json!({ "changes": changes }),
+        ),
+    ]
 }
 
 /// The one object of a verb that answers with one, when it could not answer.
@@ -131,14 +203,17 @@ pub fn summary(preview: &Preview) -> String {
     };
     text += &match preview.undecided() {
         0 => String::new(),
-        count => format!(" Of those to change, {count} run only if what they read comes out different."),
+        count => {
+            format!(" Of those to change, {count} run only if what they read comes out different.")
+        }
     };
     text
 }
 
 fn changes(preview: &Preview) -> Value {
     let (add, change, remove) = (preview.added(), preview.changed(), preview.removed.len());
-    let mut changes = json!({ "add": add, "change": change, "import": 0, "remove": remove, "operation": "plan" });
+    let mut changes =
+        json!({ "add": add, "change": change, "import": 0, "remove": remove, "operation": "plan" });
     if preview.unchanged() > 0 {
         changes["unchanged"] = json!(preview.unchanged());
     }
@@ -148,7 +223,13 @@ fn changes(preview: &Preview) -> Value {
 fn diagnostic(severity: &str, summary: &str, detail: &str, timestamp: &str) -> Value {
     let level = if severity == "error" { "error" } else { "warn" };
     let diagnostic = json!({ "severity": severity, "summary": summary, "detail": detail });
-    event(level, "diagnostic", summary, timestamp, json!({ "diagnostic": diagnostic }))
+    event(
+        level,
+        "diagnostic",
+        summary,
+        timestamp,
+        json!({ "diagnostic": diagnostic }),
+    )
 }
 
 /// A stream as text.

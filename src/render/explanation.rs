@@ -25,14 +25,20 @@ pub fn text(explanation: &Explanation, subject: Subject<'_>) -> String {
         Objective::Cost => "least cost",
         Objective::Time => "least time",
     };
-    let proven = if plan.solver.status == "optimal" { "proven optimal" } else { "not proven optimal" };
+    let proven = if plan.solver.status == "optimal" {
+        "proven optimal"
+    } else {
+        "not proven optimal"
+    };
     let totals = &plan.totals;
     let mut text = format!(
         "Why {} costs {} and ends after {} ({goal}, {proven})\n",
         plan.job, totals.cost_micro_usd, totals.makespan_ms
     );
     for why in &explanation.stages {
-        let Some(stage) = plan.stages.iter().find(|stage| stage.name == why.stage) else { continue };
+        let Some(stage) = plan.stages.iter().find(|stage| stage.name == why.stage) else {
+            continue;
+        };
         text.push('\n');
         of_stage(&mut text, why, stage, subject);
     }
@@ -55,10 +61,17 @@ fn rules(text: &mut String, explanation: &Explanation, subject: Subject<'_>) {
         text.push_str("\nWhat each rule costs: the best plan without it, all others in force\n");
     }
     for rule in dear {
-        let _ = writeln!(text, "\n  {}\n    {}", subject.files.named(&rule.constraint), price(rule, subject.plan));
+        let _ = writeln!(
+            text,
+            "\n  {}\n    {}",
+            subject.files.named(&rule.constraint),
+            price(rule, subject.plan)
+        );
     }
     if !free.is_empty() {
-        text.push_str("\nThese rules cost nothing: without any one of them the plan would be the same\n");
+        text.push_str(
+            "\nThese rules cost nothing: without any one of them the plan would be the same\n",
+        );
     }
     for rule in free {
         let _ = writeln!(text, "  {}", subject.files.named(&rule.constraint));
@@ -73,18 +86,49 @@ fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject
     };
     let each = if unit == Unit::Hour { each } else { "" };
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "{} at {}: {}", stage.name, stage.place, machine(stage));
-    let mut lines = vec![("costs", format!("{} at {}{each}", stage.cost_micro_usd, rounded(rate, unit)))];
+    let _ = writeln!(
+        text,
+        "{} at {}: {}",
+        stage.name,
+        stage.place,
+        machine(stage)
+    );
+    let mut lines = vec![(
+        "costs",
+        format!("{} at {}{each}", stage.cost_micro_usd, rounded(rate, unit)),
+    )];
     let count = |count: u64| grouped(i128::from(count));
     let meet = if why.fitting == 1 { "meets" } else { "meet" };
-    lines.push(("offers", format!("{} in the catalog, {} {meet} the needs", count(why.offers), count(why.fitting))));
+    lines.push((
+        "offers",
+        format!(
+            "{} in the catalog, {} {meet} the needs",
+            count(why.offers),
+            count(why.fitting)
+        ),
+    ));
     let left = why.left.iter();
-    lines.extend(
-        left.map(|(constraint, left)| ("", format!("{} left by {}", count(*left), subject.files.short(constraint)))),
-    );
+    lines.extend(left.map(|(constraint, left)| {
+        (
+            "",
+            format!(
+                "{} left by {}",
+                count(*left),
+                subject.files.short(constraint)
+            ),
+        )
+    }));
     match &why.elsewhere {
-        None => lines.push(("elsewhere", "no plan is possible with it in another place".to_owned())),
-        Some(Elsewhere { offer, figures, moved, beyond }) => {
+        None => lines.push((
+            "elsewhere",
+            "no plan is possible with it in another place".to_owned(),
+        )),
+        Some(Elsewhere {
+            offer,
+            figures,
+            moved,
+            beyond,
+        }) => {
             lines.push(("elsewhere", offer_text(offer, subject.catalog)));
             let beyond = if *beyond { ": beyond the limits" } else { "" };
             let others = match moved {
@@ -92,18 +136,38 @@ fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject
                 1 => "; 1 other stage moves".to_owned(),
                 several => format!("; {several} other stages move"),
             };
-            lines.push(("", format!("{}{others}{beyond}", change(figures, subject.plan))));
+            lines.push((
+                "",
+                format!("{}{others}{beyond}", change(figures, subject.plan)),
+            ));
         }
     }
     match &why.break_even {
-        BreakEven::Never => lines.push(("break-even", "none: without this offer no plan keeps the limits".to_owned())),
+        BreakEven::Never => lines.push((
+            "break-even",
+            "none: without this offer no plan keeps the limits".to_owned(),
+        )),
         BreakEven::Slower(time) => {
-            lines.push(("break-even", format!("none: without this offer the plan takes {} more", time.exact())));
-        }
-        BreakEven::At { rate: limit, figures, offer } => {
             lines.push((
                 "break-even",
-                format!("{}{each}, {}; above that", rounded(*limit, unit), percent(rate, *limit)),
+                format!(
+                    "none: without this offer the plan takes {} more",
+                    time.exact()
+                ),
+            ));
+        }
+        BreakEven::At {
+            rate: limit,
+            figures,
+            offer,
+        } => {
+            lines.push((
+                "break-even",
+                format!(
+                    "{}{each}, {}; above that",
+                    rounded(*limit, unit),
+                    percent(rate, *limit)
+                ),
             ));
             lines.push(("", offer_text(offer, subject.catalog)));
             lines.push(("", format!("is better, at {} in all", figures.cost)));
@@ -116,15 +180,28 @@ fn of_stage(text: &mut String, why: &Why, stage: &PlannedStage, subject: Subject
 
 /// `aws:us-east-1 inf1.xlarge at $0.228/h`.
 fn offer_text(offer: &Offer, catalog: &Catalog) -> String {
-    let spot = if offer.purchase == Purchase::Spot { " (spot)" } else { "" };
+    let spot = if offer.purchase == Purchase::Spot {
+        " (spot)"
+    } else {
+        ""
+    };
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));
-    format!("{} {}{spot} at {}", place.name, machine.instance_type, rounded(offer.rate, machine.unit()))
+    format!(
+        "{} {}{spot} at {}",
+        place.name,
+        machine.instance_type,
+        rounded(offer.rate, machine.unit())
+    )
 }
 
 /// Rounded to a ten-thousandth of a dollar.
 fn rounded(Rate(rate): Rate, unit: Unit) -> String {
     let rounded = div_half_even(i128::from(rate), 100_000) * 100_000;
-    format!("{}{}", Rate(i64::try_from(rounded).unwrap_or(i64::MAX)), unit.after_price())
+    format!(
+        "{}{}",
+        Rate(i64::try_from(rounded).unwrap_or(i64::MAX)),
+        unit.after_price()
+    )
 }
 
 /// `+24.3 %`.
@@ -134,7 +211,11 @@ fn percent(Rate(now): Rate, Rate(then): Rate) -> String {
     }
     let tenths = div_half_even((i128::from(then) - i128::from(now)) * 1000, i128::from(now));
     let sign = if tenths < 0 { "-" } else { "+" };
-    format!("{sign}{}.{} %", grouped(tenths.abs() / 10), tenths.abs() % 10)
+    format!(
+        "{sign}{}.{} %",
+        grouped(tenths.abs() / 10),
+        tenths.abs() % 10
+    )
 }
 
 /// `$0.24 more, 12 m 3 s later`.
@@ -165,8 +246,12 @@ fn price(rule: &Ruled, plan: &Plan) -> String {
         Objective::Cost if cost > 0 => format!("costs{proven} {}: {then}", Money(cost)),
         Objective::Time if time > 0 => format!("costs{proven} {}: {then}", span(time)),
         _ if cost == 0 && time == 0 => "costs nothing".to_owned(),
-        Objective::Cost if cost == 0 && time > 0 => format!("costs no money, but {}: {then}", span(time)),
-        Objective::Time if time == 0 && cost > 0 => format!("costs no time, but {}: {then}", Money(cost)),
+        Objective::Cost if cost == 0 && time > 0 => {
+            format!("costs no money, but {}: {then}", span(time))
+        }
+        Objective::Time if time == 0 && cost > 0 => {
+            format!("costs no time, but {}: {then}", Money(cost))
+        }
         // The plan is not the best one, or was made under a weighting of the two.
         _ => then,
     }
@@ -176,7 +261,10 @@ fn price(rule: &Ruled, plan: &Plan) -> String {
 fn saved(rule: &Ruled, plan: &Plan) -> (i64, i64) {
     let signed = |Millis(time): Millis| i64::try_from(time).unwrap_or(i64::MAX);
     let Money(cost) = plan.totals.cost_micro_usd - rule.free.cost;
-    (cost, signed(plan.totals.makespan_ms) - signed(rule.free.makespan))
+    (
+        cost,
+        signed(plan.totals.makespan_ms) - signed(rule.free.makespan),
+    )
 }
 
 fn span(milliseconds: i64) -> String {
@@ -210,11 +298,19 @@ fn stage_json(why: &Why, subject: Subject<'_>) -> Value {
     let break_even = match &why.break_even {
         BreakEven::Never => Value::Null,
         BreakEven::Slower(time) => json!({ "slower_ms": time }),
-        BreakEven::At { rate, figures, offer } => {
+        BreakEven::At {
+            rate,
+            figures,
+            offer,
+        } => {
             let mut value = offer_json(offer, subject.catalog);
             value["total_cost_micro_usd"] = json!(figures.cost);
             value["proven"] = json!(figures.proven);
-            let taken = subject.plan.stages.iter().find(|stage| stage.name == why.stage);
+            let taken = subject
+                .plan
+                .stages
+                .iter()
+                .find(|stage| stage.name == why.stage);
             let key = match taken.and_then(|stage| stage.usage) {
                 Some(_) => "rate_nano_usd_per_unit",
                 None => "rate_nano_usd_per_hour",

@@ -11,18 +11,39 @@ const NAMED_STAGES: usize = 6;
 
 /// A table, the cheapest first. `width` is that of the terminal.
 pub fn text(job: &str, frontier: &Frontier, width: Option<u16>) -> String {
-    let mut text = format!("What time costs for {job}: no other plan is better in cost and time\n\n");
-    let named = frontier.points.first().is_some_and(|point| point.stages.len() <= NAMED_STAGES);
+    let mut text =
+        format!("What time costs for {job}: no other plan is better in cost and time\n\n");
+    let named = frontier
+        .points
+        .first()
+        .is_some_and(|point| point.stages.len() <= NAMED_STAGES);
     let mut rows = Vec::new();
     for (index, point) in frontier.points.iter().enumerate() {
         let last = index.checked_sub(1).map(|last| &frontier.points[last]);
-        let places = if named { changes(point, last) } else { by_place(point) };
+        let places = if named {
+            changes(point, last)
+        } else {
+            by_place(point)
+        };
         let proven = if point.figures.proven { "yes" } else { "no" };
         let figures = &point.figures;
-        rows.push(vec![figures.cost.to_string(), figures.makespan.to_string(), proven.to_owned(), places]);
+        rows.push(vec![
+            figures.cost.to_string(),
+            figures.makespan.to_string(),
+            proven.to_owned(),
+            places,
+        ]);
     }
-    let last = if named { "Stages, each where it changes" } else { "Stages by place" };
-    text.push_str(&table::text(&[">Cost", ">Ends after", "Proven", last], &rows, width));
+    let last = if named {
+        "Stages, each where it changes"
+    } else {
+        "Stages by place"
+    };
+    text.push_str(&table::text(
+        &[">Cost", ">Ends after", "Proven", last],
+        &rows,
+        width,
+    ));
     text.push('\n');
     text.push_str(&count(frontier));
     text
@@ -45,10 +66,23 @@ fn count(frontier: &Frontier) -> String {
 /// `train gcp:us-central1 tpu-v3-8`, only what is not as in the row before.
 fn changes(point: &Point, last: Option<&Point>) -> String {
     let same = |placed: &Placed| last.is_some_and(|last| last.stages.contains(placed));
-    let spot = |placed: &Placed| if placed.purchase == Purchase::Spot { ", spot" } else { "" };
+    let spot = |placed: &Placed| {
+        if placed.purchase == Purchase::Spot {
+            ", spot"
+        } else {
+            ""
+        }
+    };
     let parts = point.stages.iter().filter(|placed| !same(placed));
-    let parts =
-        parts.map(|placed| format!("{} {} {}{}", placed.stage, placed.place, placed.instance_type, spot(placed)));
+    let parts = parts.map(|placed| {
+        format!(
+            "{} {} {}{}",
+            placed.stage,
+            placed.place,
+            placed.instance_type,
+            spot(placed)
+        )
+    });
     parts.collect::<Vec<_>>().join("\n")
 }
 
@@ -60,7 +94,11 @@ fn by_place(point: &Point) -> String {
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(place, count)| (std::cmp::Reverse(*count), place.clone()));
-    counts.iter().map(|(place, count)| format!("{count} at {place}")).collect::<Vec<_>>().join(", ")
+    counts
+        .iter()
+        .map(|(place, count)| format!("{count} at {place}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// For programs.

@@ -18,8 +18,8 @@ const LABEL_WIDTH: i128 = 112;
 const LABEL_HEIGHT: i128 = 15;
 /// Distances between the marks of an axis: of time in seconds, of money in micro-USD.
 const SECONDS: [i128; 20] = [
-    1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 172_800,
-    432_000,
+    1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200,
+    86_400, 172_800, 432_000,
 ];
 /// Most marks on an axis.
 const MARKS: i128 = 8;
@@ -39,8 +39,16 @@ impl Axis {
     fn new(least: i128, most: i128, step: i128, (start, end): (i128, i128)) -> Self {
         let from = least.div_euclid(step) * step;
         let to = ((most + step - 1).div_euclid(step) * step).max(from + step);
-        let marks = (0..=(to - from) / step).map(|index| from + index * step).collect();
-        Self { from, to, marks, start, end }
+        let marks = (0..=(to - from) / step)
+            .map(|index| from + index * step)
+            .collect();
+        Self {
+            from,
+            to,
+            marks,
+            start,
+            end,
+        }
     }
 
     /// The pixel of a value.
@@ -63,8 +71,16 @@ fn step(span: i128, steps: impl Iterator<Item = i128>) -> i128 {
 
 /// The drawing as an SVG file.
 pub fn svg(job: &str, frontier: &Frontier) -> String {
-    let times: Vec<i128> = frontier.points.iter().map(|point| i128::from(point.figures.makespan.0)).collect();
-    let costs: Vec<i128> = frontier.points.iter().map(|point| i128::from(point.figures.cost.0)).collect();
+    let times: Vec<i128> = frontier
+        .points
+        .iter()
+        .map(|point| i128::from(point.figures.makespan.0))
+        .collect();
+    let costs: Vec<i128> = frontier
+        .points
+        .iter()
+        .map(|point| i128::from(point.figures.cost.0))
+        .collect();
     // A single point stands in the middle.
     let ends = |values: &[i128]| match (values.iter().min(), values.iter().max()) {
         (Some(least), Some(most)) if least < most => (*least, *most),
@@ -87,25 +103,51 @@ pub fn svg(job: &str, frontier: &Frontier) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
          font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"#222\">"
     ));
-    line(format!("<title>Cost against makespan of {}</title>", escaped(job)));
-    line(format!("<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>"));
+    line(format!(
+        "<title>Cost against makespan of {}</title>",
+        escaped(job)
+    ));
+    line(format!(
+        "<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>"
+    ));
     line(format!(
         "<text x=\"{LEFT}\" y=\"24\" font-size=\"15\" font-weight=\"600\">{}: what time costs</text>",
         escaped(job)
     ));
     for mark in &x.marks {
         let at = x.at(*mark);
-        line(format!("<path d=\"M{at} {}V{TOP}\" stroke=\"#e4e4e4\"/>", y.start));
-        line(format!("<text x=\"{at}\" y=\"{}\" text-anchor=\"middle\">{}</text>", y.start + 18, time(*mark)));
+        line(format!(
+            "<path d=\"M{at} {}V{TOP}\" stroke=\"#e4e4e4\"/>",
+            y.start
+        ));
+        line(format!(
+            "<text x=\"{at}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            y.start + 18,
+            time(*mark)
+        ));
     }
     for mark in &y.marks {
         let at = y.at(*mark);
-        line(format!("<path d=\"M{LEFT} {at}H{}\" stroke=\"#e4e4e4\"/>", x.end));
-        line(format!("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", LEFT - 8, at + 4, cost(*mark, money)));
+        line(format!(
+            "<path d=\"M{LEFT} {at}H{}\" stroke=\"#e4e4e4\"/>",
+            x.end
+        ));
+        line(format!(
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            LEFT - 8,
+            at + 4,
+            cost(*mark, money)
+        ));
     }
-    line(format!("<path d=\"M{LEFT} {TOP}V{}H{}\" fill=\"none\" stroke=\"#222\"/>", y.start, x.end));
+    line(format!(
+        "<path d=\"M{LEFT} {TOP}V{}H{}\" fill=\"none\" stroke=\"#222\"/>",
+        y.start, x.end
+    ));
     let middle = (x.start + x.end) / 2;
-    line(format!("<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">ends after</text>", HEIGHT - 14));
+    line(format!(
+        "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">ends after</text>",
+        HEIGHT - 14
+    ));
     let middle = (y.start + y.end) / 2;
     line(format!(
         "<text x=\"18\" y=\"{middle}\" text-anchor=\"middle\" transform=\"rotate(-90 18 {middle})\">cost (US dollars)</text>"
@@ -116,19 +158,42 @@ pub fn svg(job: &str, frontier: &Frontier) -> String {
     ));
     let mut labels: Vec<(i128, i128)> = Vec::new();
     for point in &frontier.points {
-        let (px, py) = (x.at(i128::from(point.figures.makespan.0)), y.at(i128::from(point.figures.cost.0)));
-        let fill = if point.figures.proven { "#1f6feb" } else { "#fff" };
-        let (said, time) = (point.figures.cost.to_string(), point.figures.makespan.to_string());
-        let proof = if point.figures.proven { "proven" } else { "not proven" };
+        let (px, py) = (
+            x.at(i128::from(point.figures.makespan.0)),
+            y.at(i128::from(point.figures.cost.0)),
+        );
+        let fill = if point.figures.proven {
+            "#1f6feb"
+        } else {
+            "#fff"
+        };
+        let (said, time) = (
+            point.figures.cost.to_string(),
+            point.figures.makespan.to_string(),
+        );
+        let proof = if point.figures.proven {
+            "proven"
+        } else {
+            "not proven"
+        };
         line(format!(
             "<circle cx=\"{px}\" cy=\"{py}\" r=\"4\" fill=\"{fill}\" stroke=\"#1f6feb\" stroke-width=\"2\"><title>{said}, {time}, {proof}</title></circle>"
         ));
-        let clear = |(lx, ly): &(i128, i128)| (px - lx).abs() >= LABEL_WIDTH || (py - ly).abs() >= LABEL_HEIGHT;
+        let clear = |(lx, ly): &(i128, i128)| {
+            (px - lx).abs() >= LABEL_WIDTH || (py - ly).abs() >= LABEL_HEIGHT
+        };
         if labels.iter().all(clear) {
             labels.push((px, py));
             // To the right of the step, unless that is off the drawing.
-            let (at, anchor) = if px > WIDTH - RIGHT - LABEL_WIDTH { (px - 6, "end") } else { (px + 6, "start") };
-            line(format!("<text x=\"{at}\" y=\"{}\" text-anchor=\"{anchor}\">{said} · {time}</text>", py - 7));
+            let (at, anchor) = if px > WIDTH - RIGHT - LABEL_WIDTH {
+                (px - 6, "end")
+            } else {
+                (px + 6, "start")
+            };
+            line(format!(
+                "<text x=\"{at}\" y=\"{}\" text-anchor=\"{anchor}\">{said} · {time}</text>",
+                py - 7
+            ));
         }
     }
     line("</svg>".to_owned());
@@ -139,7 +204,10 @@ pub fn svg(job: &str, frontier: &Frontier) -> String {
 fn staircase(points: &[Point], x: &Axis, y: &Axis) -> String {
     let mut path = String::new();
     for point in points.iter().rev() {
-        let (px, py) = (x.at(i128::from(point.figures.makespan.0)), y.at(i128::from(point.figures.cost.0)));
+        let (px, py) = (
+            x.at(i128::from(point.figures.makespan.0)),
+            y.at(i128::from(point.figures.cost.0)),
+        );
         let _ = match path.is_empty() {
             true => write!(path, "M{px} {TOP}V{py}"),
             false => write!(path, "H{px}V{py}"),
@@ -156,9 +224,16 @@ fn time(milliseconds: i128) -> String {
 /// With as many decimals as the marks need.
 fn cost(micro: i128, step: i128) -> String {
     let value = Money(i64::try_from(micro).unwrap_or(i64::MAX));
-    if step >= 10_000 || micro == 0 { value.to_string() } else { value.exact() }
+    if step >= 10_000 || micro == 0 {
+        value.to_string()
+    } else {
+        value.exact()
+    }
 }
 
 fn escaped(text: &str) -> String {
-    clean(text, Styles::Removed).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    clean(text, Styles::Removed)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

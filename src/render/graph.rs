@@ -20,24 +20,51 @@ pub struct Graph {
 pub fn of_job(job: &Job) -> Graph {
     let mut graph = Graph::default();
     for (name, dataset) in &job.datasets {
-        graph.nodes.insert(format!("data.{name}"), vec![name.clone(), dataset.at.to_string()]);
+        graph.nodes.insert(
+            format!("data.{name}"),
+            vec![name.clone(), dataset.at.to_string()],
+        );
     }
     for (name, stage) in &job.stages {
-        graph.nodes.insert(format!("stage.{name}"), vec![name.clone()]);
+        graph
+            .nodes
+            .insert(format!("stage.{name}"), vec![name.clone()]);
         for artifact in &stage.reads {
-            graph.edges.push(edge(artifact, name, job.size(artifact), ""));
+            graph
+                .edges
+                .push(edge(artifact, name, job.size(artifact), ""));
         }
         let by_data = |before: &&String| {
-            !stage.reads.iter().any(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == *before))
+            !stage
+                .reads
+                .iter()
+                .any(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == *before))
         };
         for before in stage.after.iter().filter(by_data) {
-            graph.edges.push((format!("stage.{before}"), format!("stage.{name}"), String::new()));
+            graph.edges.push((
+                format!("stage.{before}"),
+                format!("stage.{name}"),
+                String::new(),
+            ));
         }
     }
-    for (output, _) in job.outputs.iter().filter(|(_, destination)| **destination == Destination::Home) {
-        let ArtifactRef::Output { stage, name } = output else { continue };
-        graph.nodes.entry(HOME.to_owned()).or_insert_with(|| vec!["this machine".to_owned()]);
-        graph.edges.push((format!("stage.{stage}"), HOME.to_owned(), format!("{name} ({})", job.size(output))));
+    for (output, _) in job
+        .outputs
+        .iter()
+        .filter(|(_, destination)| **destination == Destination::Home)
+    {
+        let ArtifactRef::Output { stage, name } = output else {
+            continue;
+        };
+        graph
+            .nodes
+            .entry(HOME.to_owned())
+            .or_insert_with(|| vec!["this machine".to_owned()]);
+        graph.edges.push((
+            format!("stage.{stage}"),
+            HOME.to_owned(),
+            format!("{name} ({})", job.size(output)),
+        ));
     }
     graph
 }
@@ -46,13 +73,18 @@ pub fn of_job(job: &Job) -> Graph {
 pub fn of_plan(plan: &Plan) -> Graph {
     let mut graph = Graph::default();
     for (name, dataset) in &plan.datasets {
-        graph.nodes.insert(format!("data.{name}"), vec![name.clone(), dataset.at.to_string()]);
+        graph.nodes.insert(
+            format!("data.{name}"),
+            vec![name.clone(), dataset.at.to_string()],
+        );
     }
     let size = |artifact: &ArtifactRef| match artifact {
         ArtifactRef::Dataset(name) => plan.datasets.get(name).map(|dataset| dataset.bytes),
-        ArtifactRef::Output { stage, name } => {
-            plan.stages.iter().find(|other| other.name == *stage).and_then(|stage| stage.writes.get(name).copied())
-        }
+        ArtifactRef::Output { stage, name } => plan
+            .stages
+            .iter()
+            .find(|other| other.name == *stage)
+            .and_then(|stage| stage.writes.get(name).copied()),
     };
     for stage in &plan.stages {
         let lines = vec![
@@ -63,27 +95,50 @@ pub fn of_plan(plan: &Plan) -> Graph {
         ];
         graph.nodes.insert(format!("stage.{}", stage.name), lines);
         for artifact in &stage.reads {
-            let copy =
-                plan.transfers.iter().find(|copy| copy.artifact == *artifact && copy.readers.contains(&stage.name));
+            let copy = plan
+                .transfers
+                .iter()
+                .find(|copy| copy.artifact == *artifact && copy.readers.contains(&stage.name));
             // A copy is paid for once, however many stages read it: its cost is at its first reader.
-            let cost = copy.map_or(String::new(), |copy| match copy.readers.first() == Some(&stage.name) {
-                true => format!(", {}", copy.cost_micro_usd.exact()),
-                false => ", same copy".to_owned(),
+            let cost = copy.map_or(String::new(), |copy| {
+                match copy.readers.first() == Some(&stage.name) {
+                    true => format!(", {}", copy.cost_micro_usd.exact()),
+                    false => ", same copy".to_owned(),
+                }
             });
-            graph.edges.push(edge(artifact, &stage.name, size(artifact).unwrap_or_default(), &cost));
+            graph.edges.push(edge(
+                artifact,
+                &stage.name,
+                size(artifact).unwrap_or_default(),
+                &cost,
+            ));
         }
         let by_data = |before: &&String| {
-            !stage.reads.iter().any(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == *before))
+            !stage
+                .reads
+                .iter()
+                .any(|read| matches!(read, ArtifactRef::Output { stage, .. } if stage == *before))
         };
         for before in stage.after.iter().filter(by_data) {
-            graph.edges.push((format!("stage.{before}"), format!("stage.{}", stage.name), String::new()));
+            graph.edges.push((
+                format!("stage.{before}"),
+                format!("stage.{}", stage.name),
+                String::new(),
+            ));
         }
     }
     for copy in plan.transfers.iter().filter(|copy| copy.readers.is_empty()) {
-        let ArtifactRef::Output { stage, name } = &copy.artifact else { continue };
-        graph.nodes.entry(HOME.to_owned()).or_insert_with(|| vec!["this machine".to_owned(), copy.to.to_string()]);
+        let ArtifactRef::Output { stage, name } = &copy.artifact else {
+            continue;
+        };
+        graph
+            .nodes
+            .entry(HOME.to_owned())
+            .or_insert_with(|| vec!["this machine".to_owned(), copy.to.to_string()]);
         let label = format!("{name} ({}, {})", copy.bytes, copy.cost_micro_usd.exact());
-        graph.edges.push((format!("stage.{stage}"), HOME.to_owned(), label));
+        graph
+            .edges
+            .push((format!("stage.{stage}"), HOME.to_owned(), label));
     }
     graph
 }
@@ -91,12 +146,21 @@ pub fn of_plan(plan: &Plan) -> Graph {
 /// The identifier of the machine that results are brought to.
 const HOME: &str = "home";
 
-fn edge(artifact: &ArtifactRef, reader: &str, bytes: Bytes, cost: &str) -> (String, String, String) {
+fn edge(
+    artifact: &ArtifactRef,
+    reader: &str,
+    bytes: Bytes,
+    cost: &str,
+) -> (String, String, String) {
     let from = match artifact {
         ArtifactRef::Dataset(name) => format!("data.{name}"),
         ArtifactRef::Output { stage, .. } => format!("stage.{stage}"),
     };
-    (from, format!("stage.{reader}"), format!("{} ({bytes}{cost})", artifact.file_name()))
+    (
+        from,
+        format!("stage.{reader}"),
+        format!("{} ({bytes}{cost})", artifact.file_name()),
+    )
 }
 
 fn one_line(text: &str) -> String {
@@ -109,13 +173,28 @@ pub fn dot(graph: &Graph) -> String {
     let quoted = |text: &str| format!("\"{}\"", escaped(text));
     let mut text = "digraph sky {\n  rankdir = LR\n  node [shape = box]\n".to_owned();
     for (name, lines) in &graph.nodes {
-        let shape = if name.starts_with("data.") { ", shape = cylinder" } else { "" };
+        let shape = if name.starts_with("data.") {
+            ", shape = cylinder"
+        } else {
+            ""
+        };
         let label: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {} [label = \"{}\"{shape}]", quoted(name), label.join("\\n"));
+        let _ = writeln!(
+            text,
+            "  {} [label = \"{}\"{shape}]",
+            quoted(name),
+            label.join("\\n")
+        );
     }
     for (from, to, label) in &graph.edges {
-        let _ = writeln!(text, "  {} -> {} [label = {}]", quoted(from), quoted(to), quoted(label));
+        let _ = writeln!(
+            text,
+            "  {} -> {} [label = {}]",
+            quoted(from),
+            quoted(to),
+            quoted(label)
+        );
     }
     text.push_str("}\n");
     text
@@ -126,19 +205,41 @@ pub fn mermaid(graph: &Graph) -> String {
     // Labels are HTML there, with entities that begin with `#`.
     let escaped = |text: &str| {
         let text = one_line(text).replace('#', "#35;").replace('&', "#amp;");
-        text.replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
+        text.replace('"', "#quot;")
+            .replace('<', "#lt;")
+            .replace('>', "#gt;")
     };
-    let ids: BTreeMap<&str, usize> = graph.nodes.keys().zip(0..).map(|(name, id)| (name.as_str(), id)).collect();
+    let ids: BTreeMap<&str, usize> = graph
+        .nodes
+        .keys()
+        .zip(0..)
+        .map(|(name, id)| (name.as_str(), id))
+        .collect();
     let mut text = "flowchart LR\n".to_owned();
     for (name, lines) in &graph.nodes {
         let label: Vec<String> = lines.iter().map(|line| escaped(line)).collect();
-        let (open, close) = if name.starts_with("data.") { ("[(\"", "\")]") } else { ("[\"", "\"]") };
+        let (open, close) = if name.starts_with("data.") {
+            ("[(\"", "\")]")
+        } else {
+            ("[\"", "\"]")
+        };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  n{}{open}{}{close}", ids[name.as_str()], label.join("<br/>"));
+        let _ = writeln!(
+            text,
+            "  n{}{open}{}{close}",
+            ids[name.as_str()],
+            label.join("<br/>")
+        );
     }
     for (from, to, label) in &graph.edges {
-        let (Some(from), Some(to)) = (ids.get(from.as_str()), ids.get(to.as_str())) else { continue };
-        let label = if label.is_empty() { String::new() } else { format!("|\"{}\"|", escaped(label)) };
+        let (Some(from), Some(to)) = (ids.get(from.as_str()), ids.get(to.as_str())) else {
+            continue;
+        };
+        let label = if label.is_empty() {
+            String::new()
+        } else {
+            format!("|\"{}\"|", escaped(label))
+        };
         let _ = writeln!(text, "  n{from} -->{label} n{to}");
     }
     text

@@ -17,32 +17,49 @@ const ROWS_BYTES: usize = 40_000;
 /// rows are there, and a line says what was left out. The first line is a hidden tag by which a bot finds its comment.
 pub fn text(plan: &Plan) -> String {
     let (head, foot) = (head(plan), foot(plan));
-    let warnings: Vec<String> =
-        plan.warnings.iter().map(|warning| format!("\n> **warning:** {}\n", cell(warning))).collect();
+    let warnings: Vec<String> = plan
+        .warnings
+        .iter()
+        .map(|warning| format!("\n> **warning:** {}\n", cell(warning)))
+        .collect();
     let rest = MOST_BYTES.saturating_sub(head.len() + foot.len());
     let warnings = first_that_fit(&warnings, rest.saturating_sub(ROWS_BYTES));
     let rest = rest.saturating_sub(warnings.len());
-    let stages: Vec<(Money, String)> = plan.stages.iter().map(|one| (one.cost_micro_usd, stage_row(one))).collect();
-    let transfers: Vec<(Money, String)> =
-        plan.transfers.iter().map(|one| (one.cost_micro_usd, transfer_row(one))).collect();
+    let stages: Vec<(Money, String)> = plan
+        .stages
+        .iter()
+        .map(|one| (one.cost_micro_usd, stage_row(one)))
+        .collect();
+    let transfers: Vec<(Money, String)> = plan
+        .transfers
+        .iter()
+        .map(|one| (one.cost_micro_usd, transfer_row(one)))
+        .collect();
     let kept = dearest_that_fit(&stages, &transfers, rest.saturating_sub(NOTE_BYTES));
     let mut text = head + STAGE_HEAD;
     text.extend(
-        stages.iter().enumerate().filter(|(number, _)| kept.contains(number)).map(|(_, (_, row))| row.as_str()),
+        stages
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| kept.contains(number))
+            .map(|(_, (_, row))| row.as_str()),
     );
     let shown = |number: usize| kept.contains(&(stages.len() + number));
     if (0..transfers.len()).any(shown) {
         text += TRANSFER_HEAD;
         text.extend(
-            transfers.iter().enumerate().filter(|(number, _)| shown(*number)).map(|(_, (_, row))| row.as_str()),
+            transfers
+                .iter()
+                .enumerate()
+                .filter(|(number, _)| shown(*number))
+                .map(|(_, (_, row))| row.as_str()),
         );
     }
     text += &left_out(&stages, &transfers, &kept);
     text + &warnings + &foot
 }
 
-const STAGE_HEAD: &str =
-    "\n| stage | place | machine | start | end | cost |\n| --- | --- | --- | ---: | ---: | ---: |\n";
+const STAGE_HEAD: &str = "\n| stage | place | machine | start | end | cost |\n| --- | --- | --- | ---: | ---: | ---: |\n";
 const TRANSFER_HEAD: &str =
     "\n| transfer | from | to | size | time | cost |\n| --- | --- | --- | ---: | ---: | ---: |\n";
 /// Room for the heads of the tables and for the line about what was left out.
@@ -50,8 +67,15 @@ const NOTE_BYTES: usize = STAGE_HEAD.len() + TRANSFER_HEAD.len() + 400;
 
 fn head(plan: &Plan) -> String {
     let job = first_characters(&plan.job, 200);
-    let mut text = format!("<!-- sky-plan:{} -->\n### sky plan: {}\n\n", comment(&job), cell(&job));
-    text += &format!("**{}**, ends after **{}**\n", plan.totals.cost_micro_usd, plan.totals.makespan_ms);
+    let mut text = format!(
+        "<!-- sky-plan:{} -->\n### sky plan: {}\n\n",
+        comment(&job),
+        cell(&job)
+    );
+    text += &format!(
+        "**{}**, ends after **{}**\n",
+        plan.totals.cost_micro_usd, plan.totals.makespan_ms
+    );
     if let Some(single) = &plan.single_cloud {
         text += &format!(
             "\nBest single cloud ({}): {}, {}. Saved: {} of the cost, {} of the time.\n",
@@ -68,11 +92,18 @@ fn head(plan: &Plan) -> String {
 fn foot(plan: &Plan) -> String {
     let assumed = assumed_speeds(plan);
     let assumed = first_characters(assumed.trim(), 2_000);
-    let assumed = if assumed.is_empty() { assumed } else { format!("\n<sub>{assumed}</sub>\n") };
-    let old = plan
-        .old_prices
-        .as_ref()
-        .map(|old| format!("\n{} rests on old prices: {}\n", old.cost_micro_usd, super::plan_text::old_prices(old)));
+    let assumed = if assumed.is_empty() {
+        assumed
+    } else {
+        format!("\n<sub>{assumed}</sub>\n")
+    };
+    let old = plan.old_prices.as_ref().map(|old| {
+        format!(
+            "\n{} rests on old prices: {}\n",
+            old.cost_micro_usd,
+            super::plan_text::old_prices(old)
+        )
+    });
     let assumed = assumed + &first_characters(&old.unwrap_or_default(), 2_000);
     let proof = format!(
         "\n<sub>{} by {} {}, gap {} ppm; prices up to {}; catalog `{}`</sub>\n",
@@ -126,7 +157,11 @@ fn first_that_fit(paragraphs: &[String], most: usize) -> String {
 
 /// The rows that fit in so many bytes, by their number, transfers after stages: all if they do, else the dearest
 /// first, of equally dear ones those that come first.
-fn dearest_that_fit(stages: &[(Money, String)], transfers: &[(Money, String)], most: usize) -> BTreeSet<usize> {
+fn dearest_that_fit(
+    stages: &[(Money, String)],
+    transfers: &[(Money, String)],
+    most: usize,
+) -> BTreeSet<usize> {
     let rows: Vec<&(Money, String)> = stages.iter().chain(transfers).collect();
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|number| (std::cmp::Reverse(rows[*number].0), *number));
@@ -140,18 +175,35 @@ fn dearest_that_fit(stages: &[(Money, String)], transfers: &[(Money, String)], m
 }
 
 /// What is not in the tables, and what it costs.
-fn left_out(stages: &[(Money, String)], transfers: &[(Money, String)], kept: &BTreeSet<usize>) -> String {
+fn left_out(
+    stages: &[(Money, String)],
+    transfers: &[(Money, String)],
+    kept: &BTreeSet<usize>,
+) -> String {
     let missing = |rows: &[(Money, String)], first: usize| {
-        let rows = rows.iter().enumerate().filter(|(number, _)| !kept.contains(&(first + number)));
+        let rows = rows
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| !kept.contains(&(first + number)));
         let costs: Vec<Money> = rows.map(|(_, (cost, _))| *cost).collect();
         (costs.len(), costs.into_iter().sum::<Money>())
     };
     let part = |(count, cost): (usize, Money), all: usize, noun: &str| {
-        (count > 0).then(|| format!("{} of {} {noun} ({cost})", grouped(count as i128), grouped(all as i128)))
+        (count > 0).then(|| {
+            format!(
+                "{} of {} {noun} ({cost})",
+                grouped(count as i128),
+                grouped(all as i128)
+            )
+        })
     };
     let parts: Vec<String> = [
         part(missing(stages, 0), stages.len(), "stages"),
-        part(missing(transfers, stages.len()), transfers.len(), "transfers"),
+        part(
+            missing(transfers, stages.len()),
+            transfers.len(),
+            "transfers",
+        ),
     ]
     .into_iter()
     .flatten()
@@ -173,13 +225,21 @@ fn first_characters(text: &str, most: usize) -> String {
 /// Text that stays text: it cannot end its cell, and is no HTML, no link and no picture.
 fn cell(text: &str) -> String {
     let text = clean(text, Styles::Removed).replace('\n', " ");
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    text.replace('\\', "&#92;").replace('|', "\\|").replace("](", "]\\(")
+    let text = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    text.replace('\\', "&#92;")
+        .replace('|', "\\|")
+        .replace("](", "]\\(")
 }
 
 /// Text that cannot end its comment.
 fn comment(text: &str) -> String {
-    clean(text, Styles::Removed).replace(['\n', '<', '>'], " ").replace("--", "- -").replace("--", "- -")
+    clean(text, Styles::Removed)
+        .replace(['\n', '<', '>'], " ")
+        .replace("--", "- -")
+        .replace("--", "- -")
 }
 
 #[cfg(test)]
@@ -195,7 +255,10 @@ mod tests {
         );
         for text in ["x --> <script>", "--->", "-->", "--\n>"] {
             let said = comment(text);
-            assert!(!said.contains("--") && !said.contains(['<', '>', '\n']), "{said}");
+            assert!(
+                !said.contains("--") && !said.contains(['<', '>', '\n']),
+                "{said}"
+            );
         }
     }
 }

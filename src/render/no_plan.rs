@@ -29,33 +29,54 @@ pub fn text(
         NoPlan::Refused(Refusal::Unknown(name)) => {
             let source = source_of(name, files);
             let diagnostic = unknown(source, name);
-            return (diagnostic::text(source, &[diagnostic], colour).trim_end().to_owned(), false);
+            return (
+                diagnostic::text(source, &[diagnostic], colour)
+                    .trim_end()
+                    .to_owned(),
+                false,
+            );
         }
         NoPlan::Refused(Refusal::NoCandidates(funnels)) => starved(funnels, files),
         NoPlan::Refused(Refusal::HomeForbidden(outputs)) => kept_from_home(outputs, files),
-        NoPlan::UsedUp(used_up) => format!("  {used_up}\n  help: raise this limit, or go on by hand"),
+        NoPlan::UsedUp(used_up) => {
+            format!("  {used_up}\n  help: raise this limit, or go on by hand")
+        }
         NoPlan::Infeasible(shortfall) => short(shortfall, files, conflict),
     };
-    let lines = conflict.map(|conflict| conflict::text(conflict, files)).unwrap_or_default();
+    let lines = conflict
+        .map(|conflict| conflict::text(conflict, files))
+        .unwrap_or_default();
     // A price that the catalog lacks is no line's fault: what the lines say comes second.
     let unpriced = matches!(reason, NoPlan::Infeasible(shortfall) if shortfall.unlimited.is_none());
     let lines = match unpriced && !body.is_empty() && !lines.is_empty() {
-        true => format!("  without that price, a plan is only possible if stages may run elsewhere:\n\n{lines}"),
+        true => format!(
+            "  without that price, a plan is only possible if stages may run elsewhere:\n\n{lines}"
+        ),
         false => lines,
     };
     let help = match (reason, lines.is_empty()) {
-        (NoPlan::Refused(_), true) => "  help: relax one of these lines; `sky catalog list` shows what is offered",
+        (NoPlan::Refused(_), true) => {
+            "  help: relax one of these lines; `sky catalog list` shows what is offered"
+        }
         _ => "",
     };
     let notes = notes(unknown_names);
     let parts = [body.as_str(), lines.as_str(), notes.as_str(), help].map(str::trim_end);
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-    (format!("error: no plan satisfies the job and the policy\n\n{}", parts.join("\n\n")), true)
+    (
+        format!(
+            "error: no plan satisfies the job and the policy\n\n{}",
+            parts.join("\n\n")
+        ),
+        true,
+    )
 }
 
 /// Returns what to add to the job where results that come home by default leave no room for a plan.
 pub fn results_in_the_way(outputs: &BTreeSet<ArtifactRef>) -> String {
-    let Some(first) = outputs.first() else { return String::new() };
+    let Some(first) = outputs.first() else {
+        return String::new();
+    };
     let others = match outputs.len() - 1 {
         0 => String::new(),
         1 => " (and so 1 other output)".to_owned(),
@@ -82,24 +103,35 @@ pub fn unknown(source: &SourceFile, name: &UnknownName) -> Diagnostic {
         true => Diagnostic::error(span, &name.message),
         false => Diagnostic::warning(span, &name.message),
     };
-    let hint = name.hint.as_deref().unwrap_or("`sky catalog list` shows what there is");
+    let hint = name
+        .hint
+        .as_deref()
+        .unwrap_or("`sky catalog list` shows what there is");
     diagnostic.with_label("not in the catalog").with_hint(hint)
 }
 
 /// Names that match nothing, of which one may be why there is no plan.
 fn notes(unknown: &[UnknownName]) -> String {
-    unknown.iter().map(|name| format!("  note: {name}\n")).collect()
+    unknown
+        .iter()
+        .map(|name| format!("  note: {name}\n"))
+        .collect()
 }
 
 /// Returns the reason in one sentence, for programs.
 pub fn summary(reason: &NoPlan) -> &'static str {
     match reason {
         NoPlan::Solver(_) => "the solver failed",
-        NoPlan::Refused(Refusal::Unknown(UnknownName { file: InputFile::Job, .. })) => {
-            "the job names something that the catalog does not have"
+        NoPlan::Refused(Refusal::Unknown(UnknownName {
+            file: InputFile::Job,
+            ..
+        })) => "the job names something that the catalog does not have",
+        NoPlan::Refused(Refusal::Unknown(_)) => {
+            "the policy names something that the catalog does not have"
         }
-        NoPlan::Refused(Refusal::Unknown(_)) => "the policy names something that the catalog does not have",
-        NoPlan::Refused(Refusal::NoCandidates(_)) => "some stages have no offer that meets their needs and the policy",
+        NoPlan::Refused(Refusal::NoCandidates(_)) => {
+            "some stages have no offer that meets their needs and the policy"
+        }
         NoPlan::Refused(Refusal::HomeForbidden(_)) => {
             "the job brings outputs to this machine that the policy keeps away from it"
         }
@@ -114,11 +146,22 @@ fn kept_from_home(outputs: &[ForbiddenHome], Files { job, policy }: Files<'_>) -
     for ForbiddenHome { output, rule } in outputs.iter().take(LISTED) {
         let here = job.source.location(&format!("outputs.{output}"));
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  the job brings `{output}` to this machine ({here}),");
-        let _ = writeln!(text, "  which {rule} forbids ({})", policy.source.location(rule));
+        let _ = writeln!(
+            text,
+            "  the job brings `{output}` to this machine ({here}),"
+        );
+        let _ = writeln!(
+            text,
+            "  which {rule} forbids ({})",
+            policy.source.location(rule)
+        );
     }
     if outputs.len() > LISTED {
-        let _ = writeln!(text, "  and {} other outputs likewise", outputs.len() - LISTED);
+        let _ = writeln!(
+            text,
+            "  and {} other outputs likewise",
+            outputs.len() - LISTED
+        );
     }
     match &policy.value.home.country {
         Some(country) => {
@@ -140,7 +183,11 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
         let at = job.source.location(&format!("stages.{}", funnel.stage));
         let space = if index > 0 { "\n" } else { "" };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{space}  stage `{}` ({at}) needs {}", funnel.stage, funnel.needs);
+        let _ = writeln!(
+            text,
+            "{space}  stage `{}` ({at}) needs {}",
+            funnel.stage, funnel.needs
+        );
         if funnel.fitting == 0 {
             text.push_str(match funnel.unmet.is_empty() {
                 true => "  no offer in the catalog meets that\n",
@@ -149,7 +196,12 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
             let mut unmet: Vec<(&String, &u64)> = funnel.unmet.iter().collect();
             unmet.sort_by_key(|(need, count)| (std::cmp::Reverse(**count), (*need).clone()));
             for (need, count) in unmet {
-                let _ = writeln!(text, "  {:>9}  {}", grouped(i128::from(*count)), need_line(need, &funnel.stage, job));
+                let _ = writeln!(
+                    text,
+                    "  {:>9}  {}",
+                    grouped(i128::from(*count)),
+                    need_line(need, &funnel.stage, job)
+                );
             }
             text.push_str(&quantity_help(funnel, job));
             text.push_str(&architecture_help(funnel, files));
@@ -158,7 +210,11 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
         }
         let _ = match funnel.fitting {
             1 => writeln!(text, "  1 offer meets that; the policy forbids it:"),
-            many => writeln!(text, "  {} offers meet that; the policy forbids all of them:", grouped(i128::from(many))),
+            many => writeln!(
+                text,
+                "  {} offers meet that; the policy forbids all of them:",
+                grouped(i128::from(many))
+            ),
         };
         let mut forbidden: Vec<(&String, &u64)> = funnel.forbidden.iter().collect();
         forbidden.sort_by_key(|(key, count)| (std::cmp::Reverse(**count), (*key).clone()));
@@ -168,12 +224,20 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
                 true => "a limit of the provider".to_owned(),
                 false => policy.source.location(key),
             };
-            let _ = writeln!(text, "  {:>9}  by {key} ({at})", grouped(i128::from(*count)));
+            let _ = writeln!(
+                text,
+                "  {:>9}  by {key} ({at})",
+                grouped(i128::from(*count))
+            );
         }
         text.push_str(&lapsed(funnel));
     }
     if funnels.len() > LISTED {
-        let _ = writeln!(text, "\n  and {} other stages that no offer is left for", funnels.len() - LISTED);
+        let _ = writeln!(
+            text,
+            "\n  and {} other stages that no offer is left for",
+            funnels.len() - LISTED
+        );
     }
     text
 }
@@ -182,12 +246,21 @@ fn starved(funnels: &[Funnel], files: Files<'_>) -> String {
 fn quantity_help(funnel: &Funnel, job: &Parsed<Job>) -> String {
     let mut text = String::new();
     for (need, paid_by, example) in [
-        ("scans", "by the terabytes that it scans", "scans = \"1 TB\""),
+        (
+            "scans",
+            "by the terabytes that it scans",
+            "scans = \"1 TB\"",
+        ),
         ("requests", "by its requests", "requests = 1000000"),
     ] {
         if funnel.unmet.contains_key(need) {
-            let at = job.source.location(&format!("stages.{}.needs", funnel.stage));
-            let _ = writeln!(text, "  help: what is offered is paid {paid_by}: add `{example}` to `needs` ({at})");
+            let at = job
+                .source
+                .location(&format!("stages.{}.needs", funnel.stage));
+            let _ = writeln!(
+                text,
+                "  help: what is offered is paid {paid_by}: add `{example}` to `needs` ({at})"
+            );
         }
     }
     text
@@ -195,12 +268,18 @@ fn quantity_help(funnel: &Funnel, job: &Parsed<Job>) -> String {
 
 /// Returns what to add where machines of another architecture would do that the job does not allow.
 fn architecture_help(funnel: &Funnel, Files { job, policy }: Files<'_>) -> String {
-    let stage = job.value.stages.get(crate::planning::compile::base_name(&funnel.stage));
-    let unsaid = stage.is_some_and(|stage| stage.needs.arch.is_none() && stage.needs.any_of.is_empty());
+    let stage = job
+        .value
+        .stages
+        .get(crate::planning::compile::base_name(&funnel.stage));
+    let unsaid =
+        stage.is_some_and(|stage| stage.needs.arch.is_none() && stage.needs.any_of.is_empty());
     if !funnel.unmet.contains_key("arch") || !unsaid || policy.value.arch.is_some() {
         return String::new();
     }
-    let at = job.source.location(&format!("stages.{}.needs", funnel.stage));
+    let at = job
+        .source
+        .location(&format!("stages.{}.needs", funnel.stage));
     format!(
         "  help: a stage that names no `arch` runs on x86_64; other machines need `arch = \"any\"` or \"arm64\" ({at})\n"
     )
@@ -234,16 +313,26 @@ fn way_of(artifact: &str, job: &Parsed<Job>) -> String {
     let name = artifact.strip_suffix("@home").unwrap_or(artifact);
     let from = match job.value.datasets.get(name) {
         Some(dataset) => {
-            format!("from {}, where it lies ({})", dataset.at, job.source.location(&format!("datasets.{name}")))
+            format!(
+                "from {}, where it lies ({})",
+                dataset.at,
+                job.source.location(&format!("datasets.{name}"))
+            )
         }
         None => "from any place where it may be made".to_owned(),
     };
     let of_copies = format!("{}.", name.split(['[', '.']).next().unwrap_or_default());
     let sent_home = job.value.outputs.iter().any(|(output, goes)| {
-        *goes == Destination::Home && output.to_string().starts_with(&of_copies) && name.ends_with(output.file_name())
+        *goes == Destination::Home
+            && output.to_string().starts_with(&of_copies)
+            && name.ends_with(output.file_name())
     });
-    let is_read =
-        job.value.stages.values().any(|stage| stage.reads.iter().any(|read| read.file_name() == read_name(name)));
+    let is_read = job.value.stages.values().any(|stage| {
+        stage
+            .reads
+            .iter()
+            .any(|read| read.file_name() == read_name(name))
+    });
     match artifact.ends_with("@home") || (sent_home && !is_read) {
         true => format!("{from} to this machine"),
         false => format!("{from} to any place where its readers may run"),
@@ -256,7 +345,11 @@ fn read_name(artifact: &str) -> &str {
 }
 
 /// Returns what limits would have to be, unless the constraints that clash say it.
-fn short(shortfall: &Shortfall, Files { job, policy }: Files<'_>, conflict: Option<&Conflict>) -> String {
+fn short(
+    shortfall: &Shortfall,
+    Files { job, policy }: Files<'_>,
+    conflict: Option<&Conflict>,
+) -> String {
     let at = |key: &str| policy.source.location(key);
     let mut text = String::new();
     let mut line = |line: String| {
@@ -270,18 +363,33 @@ fn short(shortfall: &Shortfall, Files { job, policy }: Files<'_>, conflict: Opti
     }
     if let (Some(deadline), Some((cost, time))) = (policy.value.deadline, shortfall.fastest) {
         let needed = crate::plan::millis(time);
-        let within = if policy.value.budget.is_some() { " within the budget" } else { "" };
-        line(format!("the fastest plan under these rules{within} takes {} and costs {}", needed.exact(), Money(cost)));
+        let within = if policy.value.budget.is_some() {
+            " within the budget"
+        } else {
+            ""
+        };
+        line(format!(
+            "the fastest plan under these rules{within} takes {} and costs {}",
+            needed.exact(),
+            Money(cost)
+        ));
         line(format!(
             "the deadline is {} ({}): {} too short",
             deadline.exact(),
             at("limits.deadline"),
             (needed - deadline).exact()
         ));
-        line(format!("help: set deadline = \"{}\" or later", round_up(needed).exact()));
+        line(format!(
+            "help: set deadline = \"{}\" or later",
+            round_up(needed).exact()
+        ));
     }
     if let (Some(budget), Some((cost, time))) = (policy.value.budget, shortfall.cheapest) {
-        let within = if policy.value.deadline.is_some() { " by the deadline" } else { "" };
+        let within = if policy.value.deadline.is_some() {
+            " by the deadline"
+        } else {
+            ""
+        };
         line(format!(
             "the cheapest plan under these rules{within} costs {} and takes {}",
             Money(cost).exact(),
@@ -293,13 +401,22 @@ fn short(shortfall: &Shortfall, Files { job, policy }: Files<'_>, conflict: Opti
             at("limits.budget"),
             (Money(cost) - budget).exact()
         ));
-        line(format!("help: set budget = \"{}\" or more", cents_up(Money(cost))));
+        line(format!(
+            "help: set budget = \"{}\" or more",
+            cents_up(Money(cost))
+        ));
     }
     match shortfall.unlimited {
         Some((cost, time)) if !limited => {
             let (cost, time) = (Money(cost), crate::plan::millis(time));
-            let deadline = policy.value.deadline.map(|_| format!("the deadline ({})", at("limits.deadline")));
-            let budget = policy.value.budget.map(|_| format!("the budget ({})", at("limits.budget")));
+            let deadline = policy
+                .value
+                .deadline
+                .map(|_| format!("the deadline ({})", at("limits.deadline")));
+            let budget = policy
+                .value
+                .budget
+                .map(|_| format!("the budget ({})", at("limits.budget")));
             let set_budget = format!("budget = \"{}\" or more", cents_up(cost));
             let set_deadline = format!("deadline = \"{}\" or later", round_up(time).exact());
             let both = deadline.is_some() && budget.is_some();
@@ -309,17 +426,24 @@ fn short(shortfall: &Shortfall, Files { job, policy }: Files<'_>, conflict: Opti
                     let what = "cannot be kept, not even one of them alone".to_owned();
                     (what, Some(format!("{set_budget} and {set_deadline}")))
                 }
-                (Some(deadline), None) => (format!("{deadline} cannot be kept"), Some(set_deadline)),
+                (Some(deadline), None) => {
+                    (format!("{deadline} cannot be kept"), Some(set_deadline))
+                }
                 (None, Some(budget)) => (format!("{budget} cannot be kept"), Some(set_budget)),
                 (None, None) => {
-                    let what = "no placement keeps all quotas, spreads and deadlines of stages at once";
+                    let what =
+                        "no placement keeps all quotas, spreads and deadlines of stages at once";
                     (what.to_owned(), None)
                 }
             };
             let without = if both { "without both" } else { "without it" };
             line(what);
             if let Some(help) = help {
-                line(format!("{without}, the cheapest plan costs {} and takes {}", cost.exact(), time.exact()));
+                line(format!(
+                    "{without}, the cheapest plan costs {} and takes {}",
+                    cost.exact(),
+                    time.exact()
+                ));
                 line(format!("help: set {help}"));
             }
         }
@@ -332,7 +456,10 @@ fn short(shortfall: &Shortfall, Files { job, policy }: Files<'_>, conflict: Opti
         }
         None => {
             for artifact in shortfall.stuck.iter().take(LISTED) {
-                line(format!("the catalog has no egress price for the way of `{artifact}`: {}", way_of(artifact, job)));
+                line(format!(
+                    "the catalog has no egress price for the way of `{artifact}`: {}",
+                    way_of(artifact, job)
+                ));
             }
             if shortfall.stuck.len() > LISTED {
                 line(format!("and for {} others", shortfall.stuck.len() - LISTED));

@@ -3,7 +3,9 @@
 use super::table;
 use crate::model::accelerator::count_text;
 use crate::model::{Bandwidth, Millis, Money};
-use crate::plan::{FromState, OldPrices, Plan, PlannedObjective, PlannedStage, PlannedTransfer, SingleCloud};
+use crate::plan::{
+    FromState, OldPrices, Plan, PlannedObjective, PlannedStage, PlannedTransfer, SingleCloud,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -12,11 +14,19 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
     let mut text = heading(plan);
     text.push('\n');
     let rows: Vec<Vec<String>> = plan.stages.iter().map(stage_row).collect();
-    text.push_str(&table::text(&["Stage", "Place", "Machine", ">Start", ">End", ">Cost"], &rows, width));
+    text.push_str(&table::text(
+        &["Stage", "Place", "Machine", ">Start", ">End", ">Cost"],
+        &rows,
+        width,
+    ));
     if !plan.transfers.is_empty() {
         text.push('\n');
         let rows: Vec<Vec<String>> = plan.transfers.iter().map(transfer_row).collect();
-        text.push_str(&table::text(&["Transfer", "From", "To", ">Size", ">Time", ">Cost"], &rows, width));
+        text.push_str(&table::text(
+            &["Transfer", "From", "To", ">Size", ">Time", ">Cost"],
+            &rows,
+            width,
+        ));
         text.push_str(&assumed_speeds(plan));
     }
     text.push('\n');
@@ -29,7 +39,10 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
 /// Says which stages are planned at clouds that this sky has no provider for; none if there are none. `missing` has
 /// the stages by cloud.
 pub fn without_provider(missing: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
-    let clouds: Vec<String> = missing.iter().map(|(cloud, stages)| format!("{cloud} ({})", named(stages))).collect();
+    let clouds: Vec<String> = missing
+        .iter()
+        .map(|(cloud, stages)| format!("{cloud} ({})", named(stages)))
+        .collect();
     (!clouds.is_empty()).then(|| {
         format!(
             "this sky has no provider for {}: it can plan these stages and not run them there; `sky apply` with \
@@ -42,7 +55,11 @@ pub fn without_provider(missing: &BTreeMap<String, BTreeSet<String>>) -> Option<
 /// `stage.a, stage.b and 3 more`.
 fn named(stages: &BTreeSet<String>) -> String {
     const SHOWN: usize = 5;
-    let names: Vec<String> = stages.iter().take(SHOWN).map(|name| format!("stage.{name}")).collect();
+    let names: Vec<String> = stages
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("stage.{name}"))
+        .collect();
     match stages.len().saturating_sub(SHOWN) {
         0 => names.join(", "),
         more => format!("{} and {more} more", names.join(", ")),
@@ -57,10 +74,21 @@ fn heading(plan: &Plan) -> String {
         (PlannedObjective::Cost | PlannedObjective::Weighted, None) => "least cost".to_owned(),
         (PlannedObjective::Time, _) => "least time".to_owned(),
     };
-    let deadline = plan.limits.deadline_ms.map(|limit| format!(", deadline {}", limit.exact()));
-    let budget = plan.limits.budget_micro_usd.map(|limit| format!(", budget {limit}"));
+    let deadline = plan
+        .limits
+        .deadline_ms
+        .map(|limit| format!(", deadline {}", limit.exact()));
+    let budget = plan
+        .limits
+        .budget_micro_usd
+        .map(|limit| format!(", budget {limit}"));
     let from = plan.from_state.as_ref().map(from_state).unwrap_or_default();
-    format!("Plan for {}: {goal}{}{}\n{from}", plan.job, deadline.unwrap_or_default(), budget.unwrap_or_default())
+    format!(
+        "Plan for {}: {goal}{}{}\n{from}",
+        plan.job,
+        deadline.unwrap_or_default(),
+        budget.unwrap_or_default()
+    )
 }
 
 /// Returns the lines about stages that the plan takes as done and leaves out; its limits are what is left of the policy's.
@@ -75,23 +103,43 @@ fn from_state(from: &FromState) -> String {
         count => format!("; {count} offers are not to be had"),
     };
     let (serial, elapsed, spent) = (from.serial, from.elapsed_ms, from.spent_micro_usd);
-    format!("The rest, from serial {serial} of the state: {stages}; {elapsed} and {spent} are used up{without}\n")
+    format!(
+        "The rest, from serial {serial} of the state: {stages}; {elapsed} and {spent} are used up{without}\n"
+    )
 }
 
 /// `2 x Standard_DC8_v2`, with what is special about it.
 pub fn machine(stage: &PlannedStage) -> String {
-    let gang = if stage.nodes > 1 { format!("{} x ", stage.nodes) } else { String::new() };
+    let gang = if stage.nodes > 1 {
+        format!("{} x ", stage.nodes)
+    } else {
+        String::new()
+    };
     // A name such as `tpu-v3-8+host` already says what is in it.
     let known = |accelerator: &&String| !stage.instance_type.contains(accelerator.as_str());
-    let accelerator = stage.accelerator.as_ref().filter(known).map(|accelerator| format!(" ({accelerator})"));
-    let spot = if stage.purchase == crate::model::Purchase::Spot { ", spot" } else { "" };
-    let burstable = stage.baseline_vcpu_thousandths.map(|baseline| match u32::try_from(baseline) {
-        Ok(0) | Err(_) => ", burstable".to_owned(),
-        Ok(baseline) => format!(", burstable: {} vCPU sustained", count_text(baseline)),
-    });
+    let accelerator = stage
+        .accelerator
+        .as_ref()
+        .filter(known)
+        .map(|accelerator| format!(" ({accelerator})"));
+    let spot = if stage.purchase == crate::model::Purchase::Spot {
+        ", spot"
+    } else {
+        ""
+    };
+    let burstable = stage
+        .baseline_vcpu_thousandths
+        .map(|baseline| match u32::try_from(baseline) {
+            Ok(0) | Err(_) => ", burstable".to_owned(),
+            Ok(baseline) => format!(", burstable: {} vCPU sustained", count_text(baseline)),
+        });
     let burstable = burstable.unwrap_or_default();
     let tee = stage.tee.map(|tee| format!(", {tee}")).unwrap_or_default();
-    format!("{gang}{}{}{burstable}{tee}{spot}", stage.instance_type, accelerator.unwrap_or_default())
+    format!(
+        "{gang}{}{}{burstable}{tee}{spot}",
+        stage.instance_type,
+        accelerator.unwrap_or_default()
+    )
 }
 
 fn stage_row(stage: &PlannedStage) -> Vec<String> {
@@ -107,16 +155,33 @@ fn stage_row(stage: &PlannedStage) -> Vec<String> {
 
 /// How long a transfer takes, marked where its speed is assumed.
 pub fn transfer_time(transfer: &PlannedTransfer) -> String {
-    if transfer.assumed_speed { format!("~{}", transfer.duration_ms) } else { transfer.duration_ms.to_string() }
+    if transfer.assumed_speed {
+        format!("~{}", transfer.duration_ms)
+    } else {
+        transfer.duration_ms.to_string()
+    }
 }
 
 /// Returns what the mark of assumed speeds means; empty if there is none.
 pub fn assumed_speeds(plan: &Plan) -> String {
-    let assumed = || plan.transfers.iter().filter(|transfer| transfer.assumed_speed);
-    let Some(speed) = assumed().map(|transfer| transfer.bits_per_second).min() else { return String::new() };
+    let assumed = || {
+        plan.transfers
+            .iter()
+            .filter(|transfer| transfer.assumed_speed)
+    };
+    let Some(speed) = assumed().map(|transfer| transfer.bits_per_second).min() else {
+        return String::new();
+    };
     let here = assumed().any(|transfer| transfer.from.cloud == HERE || transfer.to.cloud == HERE);
-    let declare = if here { "; `[home] uplink` in the policy declares the speed of this machine's link" } else { "" };
-    format!(" ~ at an assumed {}, which nobody has measured{declare}\n", Bandwidth(speed))
+    let declare = if here {
+        "; `[home] uplink` in the policy declares the speed of this machine's link"
+    } else {
+        ""
+    };
+    format!(
+        " ~ at an assumed {}, which nobody has measured{declare}\n",
+        Bandwidth(speed)
+    )
 }
 
 /// The cloud of the machine that `sky` runs on.
@@ -138,7 +203,11 @@ fn totals(plan: &Plan) -> String {
     let mut text = String::new();
     let mut line = |name: &str, figure: &str, note: &str| {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}", format!(" {name:<18} {figure:>12}  {note}").trim_end());
+        let _ = writeln!(
+            text,
+            "{}",
+            format!(" {name:<18} {figure:>12}  {note}").trim_end()
+        );
     };
     line("Compute", &totals.compute_micro_usd.to_string(), "");
     line("Egress", &totals.egress_micro_usd.to_string(), "");
@@ -146,28 +215,57 @@ fn totals(plan: &Plan) -> String {
         line("Storage", &totals.storage_micro_usd.to_string(), "");
     }
     if totals.disk_micro_usd.0 != 0 {
-        line("Boot disks", &totals.disk_micro_usd.to_string(), &estimated_disks(plan));
+        line(
+            "Boot disks",
+            &totals.disk_micro_usd.to_string(),
+            &estimated_disks(plan),
+        );
     }
     if totals.address_micro_usd.0 != 0 {
-        line("Public addresses", &totals.address_micro_usd.to_string(), "");
+        line(
+            "Public addresses",
+            &totals.address_micro_usd.to_string(),
+            "",
+        );
     }
-    line("Total", &totals.cost_micro_usd.to_string(), &format!("ends after {}", totals.makespan_ms));
+    line(
+        "Total",
+        &totals.cost_micro_usd.to_string(),
+        &format!("ends after {}", totals.makespan_ms),
+    );
     if let Some(old) = &plan.old_prices {
-        line("Of it, old prices", &old.cost_micro_usd.to_string(), &old_prices(old));
+        line(
+            "Of it, old prices",
+            &old.cost_micro_usd.to_string(),
+            &old_prices(old),
+        );
     }
     match &plan.single_cloud {
         Some(single) => {
-            let limits = if single.within_limits { "" } else { ", beyond the limits" };
+            let limits = if single.within_limits {
+                ""
+            } else {
+                ", beyond the limits"
+            };
             line(
                 "Best single cloud",
                 &single.cost_micro_usd.to_string(),
-                &format!("ends after {} ({}{limits})", single.makespan_ms, single.cloud),
+                &format!(
+                    "ends after {} ({}{limits})",
+                    single.makespan_ms, single.cloud
+                ),
             );
-            line("Saved", &saving_money(plan, single), &format!("and {} of the time", saving_time(plan, single)));
+            line(
+                "Saved",
+                &saving_money(plan, single),
+                &format!("and {} of the time", saving_time(plan, single)),
+            );
         }
-        None => {
-            line("Best single cloud", "none", "no one cloud can run the whole job, or it was not compared (--compare)")
-        }
+        None => line(
+            "Best single cloud",
+            "none",
+            "no one cloud can run the whole job, or it was not compared (--compare)",
+        ),
     }
     text
 }
@@ -179,7 +277,10 @@ pub fn estimated_disks(plan: &Plan) -> String {
         [] => String::new(),
         [stage] => format!("estimated for {stage}: the price of other places of its cloud"),
         [first, rest @ ..] => {
-            format!("estimated for {first} and {} more: the price of other places of their clouds", rest.len())
+            format!(
+                "estimated for {first} and {} more: the price of other places of their clouds",
+                rest.len()
+            )
         }
     }
 }
@@ -187,8 +288,16 @@ pub fn estimated_disks(plan: &Plan) -> String {
 /// `86 % of the total: prices of machines more than 90 days before the newest, the oldest of 2024-11-03`.
 pub fn old_prices(old: &OldPrices) -> String {
     let share = crate::model::units::div_half_even(i128::from(old.share_ppm), 10_000);
-    let estimated = if old.estimated.is_empty() { "" } else { "; estimates among them" };
-    let share = if share == 0 { "under 1".to_owned() } else { share.to_string() };
+    let estimated = if old.estimated.is_empty() {
+        ""
+    } else {
+        "; estimates among them"
+    };
+    let share = if share == 0 {
+        "under 1".to_owned()
+    } else {
+        share.to_string()
+    };
     let kinds: Vec<&str> = old.kinds.keys().map(String::as_str).collect();
     let kinds = match kinds.as_slice() {
         [] => "machines".to_owned(),
@@ -219,15 +328,24 @@ fn percent(ours: i64, theirs: i64) -> String {
         return "0 %".to_owned();
     }
     let saved = i128::from(theirs) - i128::from(ours);
-    format!("{} %", crate::model::units::div_half_even(saved * 100, i128::from(theirs)))
+    format!(
+        "{} %",
+        crate::model::units::div_half_even(saved * 100, i128::from(theirs))
+    )
 }
 
 fn proof(plan: &Plan) -> String {
     let solver = format!("{} {}", plan.solver.name, plan.solver.version);
     let proof = match (plan.solver.status.as_str(), plan.objective) {
         ("optimal", PlannedObjective::Cost | PlannedObjective::Weighted) => {
-            let counted = if plan.limits.hour_nano_usd.is_some() { ", its time counted in" } else { "" };
-            format!("Proven optimal (bounds and {solver}): no plan under these rules costs less{counted}.\n")
+            let counted = if plan.limits.hour_nano_usd.is_some() {
+                ", its time counted in"
+            } else {
+                ""
+            };
+            format!(
+                "Proven optimal (bounds and {solver}): no plan under these rules costs less{counted}.\n"
+            )
         }
         ("optimal", PlannedObjective::Time) => {
             format!(

@@ -15,12 +15,17 @@ pub fn text(header: &[&str], rows: &[Vec<String>], width: Option<u16>) -> String
     table.load_style(presets::NOTHING).force_no_tty();
     match width {
         // The padding after the last column is cut off below, so it may stand out.
-        Some(width) => {
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.max(NARROWEST).saturating_add(1))
-        }
+        Some(width) => table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width.max(NARROWEST).saturating_add(1)),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
-    table.set_header(header.iter().map(|title| title.trim_start_matches(FLUSH_RIGHT)).collect::<Vec<_>>());
+    table.set_header(
+        header
+            .iter()
+            .map(|title| title.trim_start_matches(FLUSH_RIGHT))
+            .collect::<Vec<_>>(),
+    );
     table.add_rows(rows.iter().cloned());
     for (index, title) in header.iter().enumerate() {
         if let Some(column) = table.column_mut(index) {

@@ -32,13 +32,21 @@ pub(super) fn read(document: &mut Section<'_, '_>, policy: &mut Policy, findings
         }
     }
     if let Some(entry) = document.take("links", findings) {
-        let example = "`[[links]]` with `from = \"aws:us-*\"`, `to = \"gcp:us-*\"`, `per_gb = \"$0\"`";
+        let example =
+            "`[[links]]` with `from = \"aws:us-*\"`, `to = \"gcp:us-*\"`, `per_gb = \"$0\"`";
         let span = entry.span.clone();
         let sections = entry.sections(example, findings);
         if sections.len() > MOST_LINKS {
-            let message = format!("the policy has {} links, which is more than {MOST_LINKS}", sections.len());
+            let message = format!(
+                "the policy has {} links, which is more than {MOST_LINKS}",
+                sections.len()
+            );
             let hint = "let one link stand for many pairs of places by patterns such as `aws:us-*`";
-            findings.push(Diagnostic::error(span, message).with_label("too many").with_hint(hint));
+            findings.push(
+                Diagnostic::error(span, message)
+                    .with_label("too many")
+                    .with_hint(hint),
+            );
         }
         let mut links = Vec::new();
         for section in sections.into_iter().take(MOST_LINKS) {
@@ -48,7 +56,9 @@ pub(super) fn read(document: &mut Section<'_, '_>, policy: &mut Policy, findings
         policy.links = links.into_iter().map(|(link, _)| link).collect();
     }
     if let Some(mut storage) = document.take_table("storage", findings) {
-        policy.keep = storage.take("keep", findings).and_then(|entry| value::time(&entry, findings));
+        policy.keep = storage
+            .take("keep", findings)
+            .and_then(|entry| value::time(&entry, findings));
         storage.finish(findings);
     }
 }
@@ -60,7 +70,11 @@ fn cloud(entry: &Entry<'_, '_>, findings: &mut Findings) {
     }
     let message = format!("`{}` is not the name of a cloud", shown(entry.key));
     let hint = "an account is with one cloud: `[accounts.aws]`";
-    findings.push(Diagnostic::error(entry.key_span.clone(), message).with_label("not a name").with_hint(hint));
+    findings.push(
+        Diagnostic::error(entry.key_span.clone(), message)
+            .with_label("not a name")
+            .with_hint(hint),
+    );
 }
 
 fn account(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Account> {
@@ -74,14 +88,28 @@ fn account(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Account> {
 
 /// A key that is a cloud, a place, or a pattern of places.
 fn where_(entry: &Entry<'_, '_>, findings: &mut Findings) {
-    let item = || vec![Item { text: entry.key, span: entry.key_span.clone() }];
+    let item = || {
+        vec![Item {
+            text: entry.key,
+            span: entry.key_span.clone(),
+        }]
+    };
     if entry.key.contains(':') {
         value::place_patterns(item(), findings);
     } else if entry.key.contains('*') {
-        let message = format!("`{}` is neither a cloud nor a pattern of places", shown(entry.key));
-        let hint = format!("write `\"{}:*\"` for each place on its own, or one line for each cloud", shown(entry.key));
-        findings
-            .push(Diagnostic::error(entry.key_span.clone(), message).with_label("no `cloud:region`").with_hint(hint));
+        let message = format!(
+            "`{}` is neither a cloud nor a pattern of places",
+            shown(entry.key)
+        );
+        let hint = format!(
+            "write `\"{}:*\"` for each place on its own, or one line for each cloud",
+            shown(entry.key)
+        );
+        findings.push(
+            Diagnostic::error(entry.key_span.clone(), message)
+                .with_label("no `cloud:region`")
+                .with_hint(hint),
+        );
     } else {
         value::name_patterns("cloud", item(), findings);
     }
@@ -90,7 +118,9 @@ fn where_(entry: &Entry<'_, '_>, findings: &mut Findings) {
 fn quota(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Quota> {
     let mut section = entry.section(findings)?;
     let mut quota = Quota::default();
-    let given = ["cpus", "instances", "accelerators"].into_iter().any(|key| section.has(key));
+    let given = ["cpus", "instances", "accelerators"]
+        .into_iter()
+        .any(|key| section.has(key));
     if let Some(entry) = section.take("cpus", findings) {
         quota.vcpu_thousandths = cpus(&entry, findings);
         nothing_runs(&entry, quota.vcpu_thousandths, findings);
@@ -106,7 +136,9 @@ fn quota(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Quota> {
                     let message = format!("`{}` is not an accelerator", shown(card.key));
                     let hint = "write its name alone, such as `V100 = 8`";
                     findings.push(
-                        Diagnostic::error(card.key_span.clone(), message).with_label("not a name").with_hint(hint),
+                        Diagnostic::error(card.key_span.clone(), message)
+                            .with_label("not a name")
+                            .with_hint(hint),
                     );
                 }
                 if let Some(count) = value::whole(&card, 0..=MOST, findings) {
@@ -134,27 +166,54 @@ fn nothing_runs(entry: &Entry<'_, '_>, quota: Option<u64>, findings: &mut Findin
     if quota == Some(0) {
         let message = format!("with `{} = 0` no machine can run there", entry.key);
         let hint = "if that is meant, `deny` under `[clouds]` or `[places]` says it better";
-        findings
-            .push(Diagnostic::warning(entry.span.clone(), message).with_label("the same as a denial").with_hint(hint));
+        findings.push(
+            Diagnostic::warning(entry.span.clone(), message)
+                .with_label("the same as a denial")
+                .with_hint(hint),
+        );
     }
 }
 
-fn link(mut section: Section<'_, '_>, links: &mut Vec<(Link, Range<usize>)>, findings: &mut Findings) {
+fn link(
+    mut section: Section<'_, '_>,
+    links: &mut Vec<(Link, Range<usize>)>,
+    findings: &mut Findings,
+) {
     let span = section.span.clone();
     let mut end = |key: &'static str, example: &str, findings: &mut Findings| {
         let entry = section.require(key, "this link", &format!("\"{example}\""), findings)?;
         let text = entry.text(example, findings)?;
-        let patterns = value::place_patterns(vec![Item { text, span: entry.span.clone() }], findings);
+        let patterns = value::place_patterns(
+            vec![Item {
+                text,
+                span: entry.span.clone(),
+            }],
+            findings,
+        );
         patterns.into_iter().next()
     };
     let from = end("from", "aws:us-east-1", findings);
     let to = end("to", "gcp:us-*", findings);
     let rate = section.require("per_gb", "this link", "\"$0\"", findings);
     let rate = rate.and_then(|entry| value::data_rate(&entry, findings));
-    let both = section.take("both", findings).and_then(|entry| entry.boolean(findings)).unwrap_or(false);
+    let both = section
+        .take("both", findings)
+        .and_then(|entry| entry.boolean(findings))
+        .unwrap_or(false);
     section.finish(findings);
-    let (Some(from), Some(to), Some(rate)) = (from, to, rate) else { return };
-    let back = (both && from != to).then(|| (Link { from: to.clone(), to: from.clone(), rate }, span.clone()));
+    let (Some(from), Some(to), Some(rate)) = (from, to, rate) else {
+        return;
+    };
+    let back = (both && from != to).then(|| {
+        (
+            Link {
+                from: to.clone(),
+                to: from.clone(),
+                rate,
+            },
+            span.clone(),
+        )
+    });
     links.push((Link { from, to, rate }, span));
     links.extend(back);
 }
@@ -164,9 +223,13 @@ fn never_counted(links: &[(Link, Range<usize>)], findings: &mut Findings) {
     let mut later: BTreeSet<(&Pattern, &Pattern)> = BTreeSet::new();
     for (link, span) in links.iter().rev() {
         if !later.insert((&link.from, &link.to)) {
-            let message = format!("a later link replaces the one from `{}` to `{}`", link.from, link.to);
+            let message = format!(
+                "a later link replaces the one from `{}` to `{}`",
+                link.from, link.to
+            );
             let diagnostic = Diagnostic::warning(span.clone(), message).with_label("never counts");
-            findings.push(diagnostic.with_hint("of several links that match a way, the last counts"));
+            findings
+                .push(diagnostic.with_hint("of several links that match a way, the last counts"));
         }
     }
 }

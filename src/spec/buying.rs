@@ -14,20 +14,33 @@ pub(super) fn checkpoint(
     let entry = stage.take("checkpoint", findings)?;
     let mut section = entry.section(findings)?;
     if allocation == Some(Allocation::OnDemand) {
-        let message = format!("stage `{name}` has checkpoints, and only machines that nobody interrupts");
+        let message =
+            format!("stage `{name}` has checkpoints, and only machines that nobody interrupts");
         findings.push(
             Diagnostic::warning(entry.key_span, message)
                 .with_label("binds nothing")
                 .with_hint("`allocation = \"on-demand\"` needs none"),
         );
     }
-    let every = section.take("every", findings).and_then(|entry| value::time(&entry, findings));
+    let every = section
+        .take("every", findings)
+        .and_then(|entry| value::time(&entry, findings));
     let mut time = |key: &'static str, findings: &mut Findings| {
-        let time = section.take(key, findings).and_then(|entry| value::time_or_none(&entry, findings));
+        let time = section
+            .take(key, findings)
+            .and_then(|entry| value::time_or_none(&entry, findings));
         time.unwrap_or_default()
     };
     let (save, restart) = (time("save", findings), time("restart", findings));
-    let size = section.take("size", findings).and_then(|entry| value::bytes(&entry, findings)).unwrap_or_default();
+    let size = section
+        .take("size", findings)
+        .and_then(|entry| value::bytes(&entry, findings))
+        .unwrap_or_default();
     section.finish(findings);
-    Some(Checkpoint { every, save, restart, size })
+    Some(Checkpoint {
+        every,
+        save,
+        restart,
+        size,
+    })
 }

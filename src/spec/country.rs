@@ -23,14 +23,23 @@ const COUNTRY_ALIASES: [(&str, &str); 12] = [
 /// Returns the error about a text that is neither a country nor a bloc.
 pub(super) fn unknown_country(item: &Item<'_>) -> Diagnostic {
     let upper = item.text.trim().to_uppercase();
-    let alias = COUNTRY_ALIASES.iter().find(|(alias, _)| *alias == upper).map(|(_, code)| *code);
+    let alias = COUNTRY_ALIASES
+        .iter()
+        .find(|(alias, _)| *alias == upper)
+        .map(|(_, code)| *code);
     let meant = alias.or_else(|| countries(&upper).is_some().then_some(upper.as_str()));
-    let known = format!("countries are ISO 3166 codes such as `DE`; blocs: {}", blocs().collect::<Vec<_>>().join(", "));
+    let known = format!(
+        "countries are ISO 3166 codes such as `DE`; blocs: {}",
+        blocs().collect::<Vec<_>>().join(", ")
+    );
     let hint = match meant {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => known,
     };
-    Diagnostic::error(item.span.clone(), format!("`{}` is not a country or a bloc", shown(item.text)))
-        .with_label("unknown")
-        .with_hint(hint)
+    Diagnostic::error(
+        item.span.clone(),
+        format!("`{}` is not a country or a bloc", shown(item.text)),
+    )
+    .with_label("unknown")
+    .with_hint(hint)
 }

@@ -11,76 +11,135 @@ use std::collections::BTreeSet;
 /// A rule for a label that no dataset carries is an error, because a mistyped label would leave
 /// data without the protection that its author meant; unless the policy says `optional = true`.
 pub fn check(job: &Parsed<Job>, policy: &Parsed<Policy>) -> Diagnostics {
-    let carried: BTreeSet<&str> =
-        job.value.datasets.values().flat_map(|dataset| dataset.labels.iter().map(String::as_str)).collect();
+    let carried: BTreeSet<&str> = job
+        .value
+        .datasets
+        .values()
+        .flat_map(|dataset| dataset.labels.iter().map(String::as_str))
+        .collect();
     let mut list: Vec<Diagnostic> = label_rules(&policy.value)
         .filter(|(table, label)| {
-            let optional = policy.value.optional_labels.contains(&format!("{table}.{label}"));
+            let optional = policy
+                .value
+                .optional_labels
+                .contains(&format!("{table}.{label}"));
             *label != DEFAULT_LABEL && !optional && !carried.contains(label)
         })
         .map(|(table, label)| uncarried_label(table, label, &carried, policy))
         .collect();
     list.extend(buying(&job.value, policy));
     list.sort_by_key(|diagnostic| diagnostic.span.start);
-    Diagnostics { source: policy.source.clone(), list }
+    Diagnostics {
+        source: policy.source.clone(),
+        list,
+    }
 }
 
 /// Warnings about labels of datasets that no rule of the policy names, where a rule names one that
 /// is almost the same.
 pub fn check_labels(job: &Parsed<Job>, policy: &Parsed<Policy>) -> Diagnostics {
     let ruled: BTreeSet<&str> = label_rules(&policy.value).map(|(_, label)| label).collect();
-    let named = job.value.datasets.iter().flat_map(|(name, dataset)| dataset.labels.iter().map(move |l| (name, l)));
+    let named = job
+        .value
+        .datasets
+        .iter()
+        .flat_map(|(name, dataset)| dataset.labels.iter().map(move |l| (name, l)));
     let similar = |(name, label): (&String, &String)| {
         let known = ruled.contains(label.as_str());
-        let meant = did_you_mean(label, ruled.iter().copied().filter(|rule| *rule != DEFAULT_LABEL));
+        let meant = did_you_mean(
+            label,
+            ruled.iter().copied().filter(|rule| *rule != DEFAULT_LABEL),
+        );
         let meant = meant.filter(|_| !known)?;
-        let span = job.source.span(&format!("datasets.{name}.labels.{label}")).unwrap_or(0..0);
-        let message = format!("no rule of the policy is about the label `{label}` of dataset `{name}`");
+        let span = job
+            .source
+            .span(&format!("datasets.{name}.labels.{label}"))
+            .unwrap_or(0..0);
+        let message =
+            format!("no rule of the policy is about the label `{label}` of dataset `{name}`");
         let hint = format!("the policy has rules for `{meant}`: is that the label that you mean?");
-        Some(Diagnostic::warning(span, message).with_label("protected by no rule of its own").with_hint(hint))
+        Some(
+            Diagnostic::warning(span, message)
+                .with_label("protected by no rule of its own")
+                .with_hint(hint),
+        )
     };
     let mut list: Vec<Diagnostic> = named.filter_map(similar).collect();
     list.sort_by_key(|diagnostic| diagnostic.span.start);
-    Diagnostics { source: job.source.clone(), list }
+    Diagnostics {
+        source: job.source.clone(),
+        list,
+    }
 }
 
 /// The table and the label of every rule of the policy that is about labels.
 fn label_rules(policy: &Policy) -> impl Iterator<Item = (&'static str, &str)> {
-    let residency = policy.residency.keys().map(|label| ("residency", label.as_str()));
+    let residency = policy
+        .residency
+        .keys()
+        .map(|label| ("residency", label.as_str()));
     let trust = policy.trust.keys().map(|label| ("trust", label.as_str()));
-    let certified = policy.certifications.keys().map(|label| ("certifications", label.as_str()));
+    let certified = policy
+        .certifications
+        .keys()
+        .map(|label| ("certifications", label.as_str()));
     residency.chain(trust).chain(certified)
 }
 
-fn uncarried_label(table: &str, label: &str, carried: &BTreeSet<&str>, policy: &Parsed<Policy>) -> Diagnostic {
-    let span = policy.source.span(&format!("{table}.{label}")).unwrap_or(0..0);
+fn uncarried_label(
+    table: &str,
+    label: &str,
+    carried: &BTreeSet<&str>,
+    policy: &Parsed<Policy>,
+) -> Diagnostic {
+    let span = policy
+        .source
+        .span(&format!("{table}.{label}"))
+        .unwrap_or(0..0);
     let known = carried.iter().copied().chain([DEFAULT_LABEL]);
     let meant = match (did_you_mean(label, known), carried.is_empty()) {
         (Some(meant), _) => format!("did you mean `{meant}`? "),
         (None, true) => "add `labels` to the datasets that carry it; ".to_owned(),
-        (None, false) => format!("{}; ", suggestion(label, "labels of this job", carried.iter().copied())),
+        (None, false) => format!(
+            "{}; ",
+            suggestion(label, "labels of this job", carried.iter().copied())
+        ),
     };
     let hint = format!(
         "{meant}a rule for jobs that may lack the label is written `{label} = {{ in = […], optional = true }}`"
     );
-    Diagnostic::error(span, format!("no dataset of the job carries the label `{label}`"))
-        .with_label("protects nothing")
-        .with_hint(hint)
+    Diagnostic::error(
+        span,
+        format!("no dataset of the job carries the label `{label}`"),
+    )
+    .with_label("protects nothing")
+    .with_hint(hint)
 }
 
 /// Lines about spot machines that forbid what a stage asks for, or that no stage leaves room for.
 fn buying(job: &Job, policy: &Parsed<Policy>) -> Vec<Diagnostic> {
     let span = |key: &str| policy.source.span(key).unwrap_or(0..0);
     let mut list = Vec::new();
-    let asking = job.stages.iter().find(|(_, stage)| stage.allocation == Some(Allocation::Spot));
+    let asking = job
+        .stages
+        .iter()
+        .find(|(_, stage)| stage.allocation == Some(Allocation::Spot));
     if let (Some(false), Some((name, _))) = (policy.value.allow_spot, asking) {
         let message = format!("stage `{name}` asks for spot machines only, which are not allowed");
         let hint = "allow them, or take `allocation` out of the stage";
-        list.push(Diagnostic::warning(span("spot.allow"), message).with_label("leaves it none").with_hint(hint));
+        list.push(
+            Diagnostic::warning(span("spot.allow"), message)
+                .with_label("leaves it none")
+                .with_hint(hint),
+        );
     }
-    if policy.value.allocation.is_some() && job.stages.values().all(|stage| stage.allocation.is_some()) {
+    if policy.value.allocation.is_some()
+        && job.stages.values().all(|stage| stage.allocation.is_some())
+    {
         let message = "every stage says itself how its machines are bought";
-        list.push(Diagnostic::warning(span("spot.allocation"), message).with_label("binds nothing"));
+        list.push(
+            Diagnostic::warning(span("spot.allocation"), message).with_label("binds nothing"),
+        );
     }
     list
 }

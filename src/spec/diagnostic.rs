@@ -32,7 +32,10 @@ impl SourceFile {
     pub fn line_column(&self, offset: usize) -> (usize, usize) {
         let before = &self.text[..self.text.floor_char_boundary(offset)];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        (
+            before.matches('\n').count() + 1,
+            before[line_start..].chars().count() + 1,
+        )
     }
 
     /// `policy.toml:4:1` for an entry; the bare file name if it is not there.
@@ -72,12 +75,21 @@ impl Diagnostic {
     /// An error at `span`; label and hint are added by the methods below.
     pub fn error(span: Range<usize>, message: impl Into<String>) -> Self {
         let message = shortened(&message.into()).into_owned();
-        Self { severity: Severity::Error, message, label: String::new(), hint: None, span }
+        Self {
+            severity: Severity::Error,
+            message,
+            label: String::new(),
+            hint: None,
+            span,
+        }
     }
 
     /// A warning at `span`.
     pub fn warning(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(span, message) }
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(span, message)
+        }
     }
 
     /// The text at the span itself.
@@ -110,7 +122,11 @@ impl fmt::Display for Diagnostics {
                 Severity::Warning => "warning",
             };
             let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{}:{line}:{column}: {severity}: {}", self.source.name, diagnostic.message)?;
+            write!(
+                f,
+                "{separator}{}:{line}:{column}: {severity}: {}",
+                self.source.name, diagnostic.message
+            )?;
         }
         Ok(())
     }

@@ -7,29 +7,71 @@ use crate::spec::table::{Entry, Findings, Item, Section};
 use crate::spec::{Diagnostic, value};
 
 /// Keys that count only for a machine whose country is declared.
-const RULED: [&str; 6] = ["operator", "parent", "parent_country", "us_cloud_act", "certifications", "tee"];
+const RULED: [&str; 6] = [
+    "operator",
+    "parent",
+    "parent_country",
+    "us_cloud_act",
+    "certifications",
+    "tee",
+];
 
 /// Reads the table.
 pub(super) fn home(mut section: Section<'_, '_>, findings: &mut Findings) -> Home {
-    let without_country = RULED.into_iter().find(|key| section.has(key) && !section.has("country"));
+    let without_country = RULED
+        .into_iter()
+        .find(|key| section.has(key) && !section.has("country"));
     if let Some(key) = without_country {
         let message = format!("`home.{key}` is given without `home.country`");
-        let hint = "a machine whose country is not declared satisfies no rule: add `country = \"DE\"`";
-        findings
-            .push(Diagnostic::error(section.span.clone(), message).with_label("`country` is missing").with_hint(hint));
+        let hint =
+            "a machine whose country is not declared satisfies no rule: add `country = \"DE\"`";
+        findings.push(
+            Diagnostic::error(section.span.clone(), message)
+                .with_label("`country` is missing")
+                .with_hint(hint),
+        );
     }
-    let country = section.take("country", findings).and_then(|entry| country(&entry, findings));
-    let text = |entry: Entry<'_, '_>, findings: &mut Findings| entry.text("Example GmbH", findings).map(str::to_owned);
-    let operator = section.take("operator", findings).and_then(|entry| text(entry, findings));
-    let parent = section.take("parent", findings).and_then(|entry| text(entry, findings));
-    let parent_country = section.take("parent_country", findings).and_then(|entry| self::country(&entry, findings));
-    let reach = [("no", Reach::No), ("yes", Reach::Yes), ("contested", Reach::Contested), ("unknown", Reach::Unknown)];
-    let us_cloud_act = section.take("us_cloud_act", findings).and_then(|entry| value::choice(&entry, &reach, findings));
-    let schemes = section.take("certifications", findings).map(|entry| entry.texts("C5", findings));
-    let certifications = schemes.unwrap_or_default().iter().map(|item| item.text.trim().to_lowercase()).collect();
-    let tee = section.take("tee", findings).map(|entry| value::tees(entry.texts("sev-snp", findings), findings));
-    let uplink = section.take("uplink", findings).and_then(|entry| speed(&entry, findings));
-    let downlink = section.take("downlink", findings).and_then(|entry| speed(&entry, findings));
+    let country = section
+        .take("country", findings)
+        .and_then(|entry| country(&entry, findings));
+    let text = |entry: Entry<'_, '_>, findings: &mut Findings| {
+        entry.text("Example GmbH", findings).map(str::to_owned)
+    };
+    let operator = section
+        .take("operator", findings)
+        .and_then(|entry| text(entry, findings));
+    let parent = section
+        .take("parent", findings)
+        .and_then(|entry| text(entry, findings));
+    let parent_country = section
+        .take("parent_country", findings)
+        .and_then(|entry| self::country(&entry, findings));
+    let reach = [
+        ("no", Reach::No),
+        ("yes", Reach::Yes),
+        ("contested", Reach::Contested),
+        ("unknown", Reach::Unknown),
+    ];
+    let us_cloud_act = section
+        .take("us_cloud_act", findings)
+        .and_then(|entry| value::choice(&entry, &reach, findings));
+    let schemes = section
+        .take("certifications", findings)
+        .map(|entry| entry.texts("C5", findings));
+    let certifications = schemes
+        .unwrap_or_default()
+        .iter()
+        .map(|item| item.text.trim().to_lowercase())
+        .collect();
+    let tee = section
+        .take("tee", findings)
+        .map(|entry| value::tees(entry.texts("sev-snp", findings), findings));
+    let uplink = section
+        .take("uplink", findings)
+        .and_then(|entry| speed(&entry, findings));
+    let downlink = section
+        .take("downlink", findings)
+        .and_then(|entry| speed(&entry, findings));
     section.finish(findings);
     Home {
         country,
@@ -46,13 +88,20 @@ pub(super) fn home(mut section: Section<'_, '_>, findings: &mut Findings) -> Hom
 
 /// One country, not a bloc: a machine stands in one.
 fn country(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
-    let item = Item { text: entry.text("DE", findings)?, span: entry.span.clone() };
+    let item = Item {
+        text: entry.text("DE", findings)?,
+        span: entry.span.clone(),
+    };
     match countries(item.text).as_deref() {
         Some([country]) => Some((*country).to_owned()),
         Some(_) => {
             let message = format!("`{}` is a bloc of countries", item.text);
             let hint = "this machine stands in one country: write its ISO 3166 code, such as `DE`";
-            findings.push(Diagnostic::error(item.span, message).with_label("not one country").with_hint(hint));
+            findings.push(
+                Diagnostic::error(item.span, message)
+                    .with_label("not one country")
+                    .with_hint(hint),
+            );
             None
         }
         None => {

@@ -21,12 +21,27 @@ pub const MOST_LINKS: usize = 1000;
 
 /// Reports a job that is too large to be planned.
 pub(super) fn check(job: &Job, findings: &mut Findings) {
-    let stages: u64 = job.stages.values().map(|stage| u64::from(stage.count)).sum();
+    let stages: u64 = job
+        .stages
+        .values()
+        .map(|stage| u64::from(stage.count))
+        .sum();
     if stages > MOST_STAGES {
-        let message = format!("the job has {stages} stages, replicas included, which is more than {MOST_STAGES}");
-        too_large(findings, "stages", message, "split it into several jobs, or give each stage more of the work");
+        let message = format!(
+            "the job has {stages} stages, replicas included, which is more than {MOST_STAGES}"
+        );
+        too_large(
+            findings,
+            "stages",
+            message,
+            "split it into several jobs, or give each stage more of the work",
+        );
     }
-    let dependencies = job.stages.values().map(|stage| dependencies(job, stage)).fold(0, u64::saturating_add);
+    let dependencies = job
+        .stages
+        .values()
+        .map(|stage| dependencies(job, stage))
+        .fold(0, u64::saturating_add);
     if dependencies > MOST_DEPENDENCIES {
         let message = format!(
             "the job has {dependencies} dependencies between its stages, which is more than {MOST_DEPENDENCIES}"
@@ -38,28 +53,42 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
         let stages = spread.stages.iter().filter_map(|name| job.stages.get(name));
         let replicas: u64 = stages.map(|stage| u64::from(stage.count)).sum();
         if replicas > MOST_SPREAD {
-            let message =
-                format!("a spread over {replicas} replicas is more than the {MOST_SPREAD} that can be planned");
-            too_large(findings, "spread", message, "spread fewer replicas, each with more of the work");
+            let message = format!(
+                "a spread over {replicas} replicas is more than the {MOST_SPREAD} that can be planned"
+            );
+            too_large(
+                findings,
+                "spread",
+                message,
+                "spread fewer replicas, each with more of the work",
+            );
         }
     }
 }
 
 /// The dependencies of all replicas of a stage.
 fn dependencies(job: &Job, stage: &Stage) -> u64 {
-    let replicas = |name: &str| job.stages.get(name).map_or(1, |other| u64::from(other.count));
+    let replicas = |name: &str| {
+        job.stages
+            .get(name)
+            .map_or(1, |other| u64::from(other.count))
+    };
     let read = |read: &ArtifactRef| match read {
         ArtifactRef::Output { stage, .. } if !read.is_element() => replicas(stage),
         _ => 1,
     };
-    let each: u64 =
-        stage.reads.iter().map(read).sum::<u64>() + stage.after.iter().map(|name| replicas(name)).sum::<u64>();
+    let each: u64 = stage.reads.iter().map(read).sum::<u64>()
+        + stage.after.iter().map(|name| replicas(name)).sum::<u64>();
     each.saturating_mul(u64::from(stage.count))
 }
 
 fn too_large(findings: &mut Findings, key: &str, message: String, hint: &str) {
     let span = findings.span(key);
-    findings.push(Diagnostic::error(span, message).with_label("too large to be planned").with_hint(hint));
+    findings.push(
+        Diagnostic::error(span, message)
+            .with_label("too large to be planned")
+            .with_hint(hint),
+    );
 }
 
 #[cfg(test)]
@@ -74,9 +103,18 @@ mod tests {
     #[test]
     fn a_job_of_too_many_stages_is_refused_with_the_limit() {
         let stage = |name: usize| format!("[stages.s{name}]\nduration = \"1 m\"\ncount = 10000\n");
-        let text = format!("name = \"large\"\n{}", (0..3).map(stage).collect::<String>());
-        assert!(refusal(&text).contains("the job has 30000 stages, replicas included, which is more than 20000"));
-        let text = format!("name = \"large\"\n{}", (0..2).map(stage).collect::<String>());
+        let text = format!(
+            "name = \"large\"\n{}",
+            (0..3).map(stage).collect::<String>()
+        );
+        assert!(
+            refusal(&text)
+                .contains("the job has 30000 stages, replicas included, which is more than 20000")
+        );
+        let text = format!(
+            "name = \"large\"\n{}",
+            (0..2).map(stage).collect::<String>()
+        );
         assert!(job::parse("job.toml", &text).is_ok());
     }
 
@@ -84,7 +122,9 @@ mod tests {
     fn a_job_of_too_many_dependencies_is_refused_with_the_limit() {
         let mut text = "name = \"dense\"\n".to_owned();
         for stage in 0..400 {
-            let reads: Vec<String> = (0..stage).map(|other| format!("\"s{other}.o{other}\"")).collect();
+            let reads: Vec<String> = (0..stage)
+                .map(|other| format!("\"s{other}.o{other}\""))
+                .collect();
             let reads = reads.join(", ");
             let _ = writeln!(
                 text,
@@ -92,28 +132,44 @@ mod tests {
             );
         }
         let said = refusal(&text);
-        assert!(said.contains("the job has 79800 dependencies between its stages, which is more than 50000"), "{said}");
+        assert!(
+            said.contains(
+                "the job has 79800 dependencies between its stages, which is more than 50000"
+            ),
+            "{said}"
+        );
     }
 
     #[test]
     fn a_spread_of_too_many_replicas_is_refused_with_the_limit() {
         let text = "name = \"wide\"\n[stages.web]\nduration = \"1 h\"\ncount = 10000\n[[spread]]\nstages = [\"web\"]\n\
                     over = \"place\"\nat_most = 500\n";
-        assert!(refusal(text).contains("a spread over 10000 replicas is more than the 1000 that can be planned"));
+        assert!(
+            refusal(text)
+                .contains("a spread over 10000 replicas is more than the 1000 that can be planned")
+        );
     }
 
     #[test]
     fn a_policy_of_too_many_links_is_refused_with_the_limit() {
         let text = "[[links]]\nfrom = \"aws:*\"\nto = \"gcp:*\"\nper_gb = \"$0\"\n".repeat(20_000);
         let said = policy::parse("policy.toml", &text).unwrap_err().to_string();
-        assert!(said.contains("the policy has 20000 links, which is more than 1000"), "{said}");
+        assert!(
+            said.contains("the policy has 20000 links, which is more than 1000"),
+            "{said}"
+        );
     }
 
     #[test]
     fn more_findings_than_anybody_reads_are_counted() {
-        let unknown: String = (0..50_000).map(|number| format!("key{number} = 1\n")).collect();
+        let unknown: String = (0..50_000)
+            .map(|number| format!("key{number} = 1\n"))
+            .collect();
         let found = job::parse("job.toml", &format!("name = \"j\"\n{unknown}")).unwrap_err();
         assert_eq!(found.list.len(), 101);
-        assert_eq!(found.list.last().unwrap().message, "49901 more errors and 0 more warnings are not shown");
+        assert_eq!(
+            found.list.last().unwrap().message,
+            "49901 more errors and 0 more warnings are not shown"
+        );
     }
 }

@@ -11,7 +11,10 @@ use crate::spec::value::{self, number_text};
 use toml::de::DeValue;
 
 /// CPU architectures, and what else people call them.
-const ARCHITECTURES: [(&str, &[&str]); 2] = [("x86_64", &["amd64", "x86", "x64"]), ("arm64", &["aarch64", "arm"])];
+const ARCHITECTURES: [(&str, &[&str]); 2] = [
+    ("x86_64", &["amd64", "x86", "x64"]),
+    ("arm64", &["aarch64", "arm"]),
+];
 /// Most virtual CPUs that a stage may ask of one machine.
 const MOST_CPUS: i64 = 1_000_000;
 
@@ -19,8 +22,18 @@ const MOST_CPUS: i64 = 1_000_000;
 const MOST_REQUESTS: u64 = 1_000_000_000_000_000;
 
 /// Keys of `needs` that an alternative may set.
-const KEYS: [&str; 10] =
-    ["cpus", "memory", "accelerators", "tee", "arch", "places", "instance_types", "latency", "max_price", "service"];
+const KEYS: [&str; 10] = [
+    "cpus",
+    "memory",
+    "accelerators",
+    "tee",
+    "arch",
+    "places",
+    "instance_types",
+    "latency",
+    "max_price",
+    "service",
+];
 /// Most alternatives: each is one more look at the whole catalog.
 const MOST_ALTERNATIVES: usize = 100;
 
@@ -35,22 +48,36 @@ pub(super) fn needs(mut section: Section<'_, '_>, findings: &mut Findings) -> Ne
     let ordered = section.take("ordered", findings);
     section.finish(findings);
     if let (Some(any_of), Some(ordered)) = (&any_of, &ordered) {
-        let later = if any_of.key_span.start > ordered.key_span.start { any_of } else { ordered };
+        let later = if any_of.key_span.start > ordered.key_span.start {
+            any_of
+        } else {
+            ordered
+        };
         findings.push(
-            Diagnostic::error(later.key_span.clone(), "these needs have both `any_of` and `ordered`")
-                .with_label("one too many")
-                .with_hint("`ordered` is `any_of` in order of preference: keep one"),
+            Diagnostic::error(
+                later.key_span.clone(),
+                "these needs have both `any_of` and `ordered`",
+            )
+            .with_label("one too many")
+            .with_hint("`ordered` is `any_of` in order of preference: keep one"),
         );
     }
     let is_ordered = any_of.is_none() && ordered.is_some();
     if let Some(entry) = any_of.or(ordered) {
         let (alternatives, set) = alternatives(&entry, &needs, findings);
         // What every alternative says for itself is common to none.
-        for key in given.iter().filter(|key| !set.is_empty() && set.iter().all(|set| set.contains(*key))) {
+        for key in given
+            .iter()
+            .filter(|key| !set.is_empty() && set.iter().all(|set| set.contains(*key)))
+        {
             let message = format!("every alternative has its own `{key}`");
             let hint = "an alternative takes from here what it does not say itself";
             let span = findings.span(&format!("{path}.{key}"));
-            findings.push(Diagnostic::warning(span, message).with_label("binds nothing").with_hint(hint));
+            findings.push(
+                Diagnostic::warning(span, message)
+                    .with_label("binds nothing")
+                    .with_hint(hint),
+            );
         }
         needs.any_of = alternatives;
         needs.ordered = is_ordered && !needs.any_of.is_empty();
@@ -64,24 +91,36 @@ fn alternatives(
     common: &Needs,
     findings: &mut Findings,
 ) -> (Vec<Needs>, Vec<Vec<&'static str>>) {
-    let example = format!("`{} = [{{ cpus = 64 }}, {{ accelerators = [\"T4\"] }}]`", entry.key);
+    let example = format!(
+        "`{} = [{{ cpus = 64 }}, {{ accelerators = [\"T4\"] }}]`",
+        entry.key
+    );
     let sections = entry.sections(&example, findings);
     let hint = "name at least two, or leave the line out";
     match entry.value.as_array().map_or(2, |list| list.len()) {
         0 => findings.push(
-            Diagnostic::error(entry.span.clone(), format!("`{}` is an empty list", entry.key))
-                .with_label("no machine would do")
-                .with_hint(hint),
+            Diagnostic::error(
+                entry.span.clone(),
+                format!("`{}` is an empty list", entry.key),
+            )
+            .with_label("no machine would do")
+            .with_hint(hint),
         ),
         1 => findings.push(
-            Diagnostic::warning(entry.span.clone(), format!("`{}` has one alternative only", entry.key))
-                .with_label("the same as in `needs` itself")
-                .with_hint(hint),
+            Diagnostic::warning(
+                entry.span.clone(),
+                format!("`{}` has one alternative only", entry.key),
+            )
+            .with_label("the same as in `needs` itself")
+            .with_hint(hint),
         ),
         count if count > MOST_ALTERNATIVES => findings.push(
             Diagnostic::error(
                 entry.span.clone(),
-                format!("`{}` has more than {MOST_ALTERNATIVES} alternatives", entry.key),
+                format!(
+                    "`{}` has more than {MOST_ALTERNATIVES} alternatives",
+                    entry.key
+                ),
             )
             .with_label("too many")
             .with_hint("patterns, and lists within one alternative, say more in fewer lines"),
@@ -146,7 +185,11 @@ fn own(section: &mut Section<'_, '_>, needs: &mut Needs, findings: &mut Findings
         needs.places = value::place_patterns(entry.some_texts("aws:eu-*", findings), findings);
     }
     if let Some(entry) = section.take("instance_types", findings) {
-        needs.instance_types = value::name_patterns("instance type", entry.some_texts("m5.*", findings), findings);
+        needs.instance_types = value::name_patterns(
+            "instance type",
+            entry.some_texts("m5.*", findings),
+            findings,
+        );
     }
     if let Some(entry) = section.take("latency", findings) {
         needs.latency = latency(&entry, findings);
@@ -176,7 +219,8 @@ fn service(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<ServiceNeed
         Ok(need) => Some(need),
         Err(message) => {
             let (message, hint) = message.split_once("; ").unwrap_or((&message, ""));
-            let diagnostic = Diagnostic::error(entry.span.clone(), message).with_label("not a service");
+            let diagnostic =
+                Diagnostic::error(entry.span.clone(), message).with_label("not a service");
             findings.push(diagnostic.with_hint(hint));
             None
         }
@@ -190,7 +234,10 @@ fn latency(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Latency> {
     section.finish(findings);
     let to = to.and_then(|entry| country(&entry, findings));
     let at_most = at_most.and_then(|entry| value::time(&entry, findings));
-    Some(Latency { to: to?, at_most: at_most? })
+    Some(Latency {
+        to: to?,
+        at_most: at_most?,
+    })
 }
 
 /// One country: a bloc is too wide to be near to.
@@ -199,11 +246,18 @@ fn country(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<String> {
     if blocs().any(|bloc| bloc == text) {
         let message = format!("`{text}` is a bloc, not a country");
         let hint = "name the country where the users are, such as `DE`";
-        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("too wide").with_hint(hint));
+        findings.push(
+            Diagnostic::error(entry.span.clone(), message)
+                .with_label("too wide")
+                .with_hint(hint),
+        );
         return None;
     }
     if countries(text).is_none() {
-        findings.push(unknown_country(&Item { text, span: entry.span.clone() }));
+        findings.push(unknown_country(&Item {
+            text,
+            span: entry.span.clone(),
+        }));
         return None;
     }
     Some(text.to_owned())
@@ -218,11 +272,20 @@ pub(super) fn cpus(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64
     }
     let number = number_text(entry.value);
     let (message, label) = match scaled(&number, 1000) {
-        Ok(thousandths) if thousandths <= MOST_CPUS * 1000 => return u64::try_from(thousandths).ok(),
-        Ok(_) => (format!("`{number}` is more than a million"), "no machine has so many"),
+        Ok(thousandths) if thousandths <= MOST_CPUS * 1000 => {
+            return u64::try_from(thousandths).ok();
+        }
+        Ok(_) => (
+            format!("`{number}` is more than a million"),
+            "no machine has so many",
+        ),
         Err(error) => (error.0, "not a number of virtual CPUs"),
     };
-    findings.push(Diagnostic::error(entry.span.clone(), message).with_label(label).with_hint(hint));
+    findings.push(
+        Diagnostic::error(entry.span.clone(), message)
+            .with_label(label)
+            .with_hint(hint),
+    );
     None
 }
 
@@ -233,7 +296,9 @@ pub(super) fn architecture(entry: &Entry<'_, '_>, findings: &mut Findings) -> Op
         return Some(text.to_owned());
     }
     let lower = text.to_ascii_lowercase();
-    let meant = ARCHITECTURES.iter().find(|(name, others)| *name == lower || others.contains(&lower.as_str()));
+    let meant = ARCHITECTURES
+        .iter()
+        .find(|(name, others)| *name == lower || others.contains(&lower.as_str()));
     match meant {
         Some((name, _)) if *name == text => return Some(text.to_owned()),
         _ => {
@@ -242,7 +307,11 @@ pub(super) fn architecture(entry: &Entry<'_, '_>, findings: &mut Findings) -> Op
                 Some((name, _)) => format!("did you mean `{name}`?"),
                 None => "known: x86_64, arm64, or any for both".to_owned(),
             };
-            findings.push(Diagnostic::error(entry.span.clone(), message).with_label("unknown").with_hint(hint));
+            findings.push(
+                Diagnostic::error(entry.span.clone(), message)
+                    .with_label("unknown")
+                    .with_hint(hint),
+            );
         }
     }
     None

@@ -14,10 +14,18 @@ const PER_UNIT: i128 = 1_000_000_000;
 const MOST_RATE: i64 = 1_000_000_000_000_000_000;
 
 /// `minimize` and `weights`.
-pub(super) fn objective(section: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
-    let minimize = section.take("minimize", findings).and_then(|entry| minimize(&entry, findings));
+pub(super) fn objective(
+    section: &mut Section<'_, '_>,
+    policy: &mut Policy,
+    findings: &mut Findings,
+) {
+    let minimize = section
+        .take("minimize", findings)
+        .and_then(|entry| minimize(&entry, findings));
     policy.minimize = minimize.unwrap_or_default();
-    let Some(entry) = section.take("weights", findings) else { return };
+    let Some(entry) = section.take("weights", findings) else {
+        return;
+    };
     if minimize == Some(Objective::Time) {
         let message = "`weights` add cost and time up: there is no first one to minimise";
         findings.push(
@@ -31,12 +39,22 @@ pub(super) fn objective(section: &mut Section<'_, '_>, policy: &mut Policy, find
 
 /// `"cost"`, or `["cost", "time"]`: the order says what counts first.
 fn minimize(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Objective> {
-    let DeValue::Array(_) = entry.value else { return value::choice(entry, &OBJECTIVES, findings) };
+    let DeValue::Array(_) = entry.value else {
+        return value::choice(entry, &OBJECTIVES, findings);
+    };
     let mut first = None;
     for item in entry.some_texts("cost", findings) {
-        let known = OBJECTIVES.iter().find(|(name, _)| *name == item.text).map(|(_, objective)| *objective);
+        let known = OBJECTIVES
+            .iter()
+            .find(|(name, _)| *name == item.text)
+            .map(|(_, objective)| *objective);
         if known.is_none() {
-            findings.push(value::no_choice(entry.key, item.text, item.span, OBJECTIVES.iter().map(|(name, _)| *name)));
+            findings.push(value::no_choice(
+                entry.key,
+                item.text,
+                item.span,
+                OBJECTIVES.iter().map(|(name, _)| *name),
+            ));
         }
         first = first.or(known);
     }
@@ -57,9 +75,12 @@ fn weights(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Rate> {
     match i64::try_from(rate) {
         Ok(rate) if (1..=MOST_RATE).contains(&rate) => Some(Rate(rate)),
         _ => {
-            let message = "`time` divided by `cost` is not between 1e-9 and 1e9 US dollars per hour";
+            let message =
+                "`time` divided by `cost` is not between 1e-9 and 1e9 US dollars per hour";
             let diagnostic = Diagnostic::error(time.span, message).with_label("out of range");
-            findings.push(diagnostic.with_hint("`weights = { time = 2.5 }` says that an hour is worth $2.50"));
+            findings.push(
+                diagnostic.with_hint("`weights = { time = 2.5 }` says that an hour is worth $2.50"),
+            );
             None
         }
     }
@@ -78,6 +99,10 @@ fn weight(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<i128> {
         Ok(_) => format!("`{number}` is not more than 0, at nine decimals"),
         Err(error) => error.0,
     };
-    findings.push(Diagnostic::error(entry.span.clone(), message).with_label("not a weight").with_hint(hint));
+    findings.push(
+        Diagnostic::error(entry.span.clone(), message)
+            .with_label("not a weight")
+            .with_hint(hint),
+    );
     None
 }

@@ -8,12 +8,17 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 /// Reads the table; `"train.model" = "home"` and `train.model = "home"` are the same.
-pub(super) fn outputs(section: &Section<'_, '_>, findings: &mut Findings) -> BTreeMap<ArtifactRef, Destination> {
+pub(super) fn outputs(
+    section: &Section<'_, '_>,
+    findings: &mut Findings,
+) -> BTreeMap<ArtifactRef, Destination> {
     let mut outputs = BTreeMap::new();
     for entry in section.entries(findings) {
         match entry.value {
             DeValue::Table(_) => {
-                let Some(stage) = entry.section(findings) else { continue };
+                let Some(stage) = entry.section(findings) else {
+                    continue;
+                };
                 for output in stage.entries(findings) {
                     let name = format!("{}.{}", entry.key, output.key);
                     insert(&mut outputs, name, &output, findings);
@@ -31,8 +36,13 @@ fn insert(
     entry: &Entry<'_, '_>,
     findings: &mut Findings,
 ) {
-    let Some(destination) = destination(entry, findings) else { return };
-    if outputs.insert(ArtifactRef::from(name.clone()), destination).is_some() {
+    let Some(destination) = destination(entry, findings) else {
+        return;
+    };
+    if outputs
+        .insert(ArtifactRef::from(name.clone()), destination)
+        .is_some()
+    {
         let message = format!("the destination of `{}` is given twice", shown(&name));
         findings.push(Diagnostic::error(entry.key_span.clone(), message).with_label("again"));
     }
@@ -44,13 +54,24 @@ fn destination(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Destina
         "home" => Some(Destination::Home),
         "there" => Some(Destination::There),
         text if text.contains("://") => {
-            let message = format!("`{}` is an address, which is not supported as a destination yet", shown(text));
-            findings.push(Diagnostic::error(entry.span.clone(), message).with_label("an address").with_hint(hint));
+            let message = format!(
+                "`{}` is an address, which is not supported as a destination yet",
+                shown(text)
+            );
+            findings.push(
+                Diagnostic::error(entry.span.clone(), message)
+                    .with_label("an address")
+                    .with_hint(hint),
+            );
             None
         }
         text => {
             let message = format!("`{}` is not a destination", shown(text));
-            findings.push(Diagnostic::error(entry.span.clone(), message).with_label("unknown").with_hint(hint));
+            findings.push(
+                Diagnostic::error(entry.span.clone(), message)
+                    .with_label("unknown")
+                    .with_hint(hint),
+            );
             None
         }
     }
@@ -67,17 +88,31 @@ pub(super) fn check(job: &Job, findings: &mut Findings) {
                     true => format!("`{}` is a dataset: it stays where it is", shown(name)),
                     false => format!("`{}` names no output of a stage", shown(name)),
                 };
-                let hint = "write `\"stage.artifact\" = \"home\"`, such as `\"train.model\" = \"home\"`";
-                findings.push(Diagnostic::error(span, message).with_label("not an output").with_hint(hint));
+                let hint =
+                    "write `\"stage.artifact\" = \"home\"`, such as `\"train.model\" = \"home\"`";
+                findings.push(
+                    Diagnostic::error(span, message)
+                        .with_label("not an output")
+                        .with_hint(hint),
+                );
                 continue;
             }
         };
         if let Some(base) = replica_of.or_else(|| output.is_element().then_some("the stage")) {
             let message = format!("`{output}` names one of several copies");
-            let hint = format!("name the output of `{base}` once, without `[…]`: it holds for all copies");
-            findings.push(Diagnostic::error(span, message).with_label("one copy").with_hint(hint));
+            let hint =
+                format!("name the output of `{base}` once, without `[…]`: it holds for all copies");
+            findings.push(
+                Diagnostic::error(span, message)
+                    .with_label("one copy")
+                    .with_hint(hint),
+            );
         } else if let Some((message, hint)) = why_missing(job, output) {
-            findings.push(Diagnostic::error(span, message).with_label("not there").with_hint(hint));
+            findings.push(
+                Diagnostic::error(span, message)
+                    .with_label("not there")
+                    .with_hint(hint),
+            );
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::model::{Allocation, Allowance, Pattern, Policy};
 use crate::spec::country::unknown_country;
 use crate::spec::table::{Entry, Findings, Item, Section, shown, suggestion};
 use crate::spec::write::allocation_word;
-use crate::spec::{Diagnostic, Diagnostics, Parsed, accounts, home, needs, objective, retries, value};
+use crate::spec::{
+    Diagnostic, Diagnostics, Parsed, accounts, home, needs, objective, retries, value,
+};
 use std::collections::BTreeSet;
 use toml::de::DeValue;
 
@@ -23,17 +25,27 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
         objective.finish(findings);
     }
     if let Some(mut limits) = document.take_table("limits", findings) {
-        policy.deadline = limits.take("deadline", findings).and_then(|entry| value::time(&entry, findings));
-        policy.budget = limits.take("budget", findings).and_then(|entry| value::money(&entry, findings));
-        policy.max_price = limits.take("max_price", findings).and_then(|entry| value::hourly_rate(&entry, findings));
+        policy.deadline = limits
+            .take("deadline", findings)
+            .and_then(|entry| value::time(&entry, findings));
+        policy.budget = limits
+            .take("budget", findings)
+            .and_then(|entry| value::money(&entry, findings));
+        policy.max_price = limits
+            .take("max_price", findings)
+            .and_then(|entry| value::hourly_rate(&entry, findings));
         limits.finish(findings);
     }
     max_price(&mut document, &mut policy, findings);
-    policy.retries = document.take("retries", findings).and_then(|entry| retries::retries(&entry, findings));
+    policy.retries = document
+        .take("retries", findings)
+        .and_then(|entry| retries::retries(&entry, findings));
     if let Some(residency) = document.take_table("residency", findings) {
         for entry in residency.entries(findings) {
             label_key(&entry, findings);
-            let Some(rule) = label_rule(&entry, "[\"EU\"]", &mut policy, findings) else { continue };
+            let Some(rule) = label_rule(&entry, "[\"EU\"]", &mut policy, findings) else {
+                continue;
+            };
             let allowed = residence(&rule, findings);
             policy.residency.insert(entry.key.to_owned(), allowed);
         }
@@ -42,36 +54,62 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
     if let Some(mut operators) = document.take_table("operators", findings) {
         if let Some(entry) = operators.take("us_cloud_act", findings) {
             policy.exclude_cloud_act =
-                value::choice(&entry, &[("exclude", true), ("allow", false)], findings).unwrap_or_default();
+                value::choice(&entry, &[("exclude", true), ("allow", false)], findings)
+                    .unwrap_or_default();
         }
         if let Some(entry) = operators.take("parents", findings) {
             policy.parents = Some(residence(&entry, findings));
         }
-        let patterns = |items: Vec<Item<'_>>| items.iter().map(|item| Pattern(item.text.to_owned())).collect();
-        let allow = operators.take("allow", findings).map(|entry| entry.some_texts("OVH*", findings));
-        let deny = operators.take("deny", findings).map(|entry| entry.texts("Amazon*", findings));
-        policy.operators = Allowance { allow: allow.map(patterns), deny: deny.map(patterns).unwrap_or_default() };
+        let patterns = |items: Vec<Item<'_>>| {
+            items
+                .iter()
+                .map(|item| Pattern(item.text.to_owned()))
+                .collect()
+        };
+        let allow = operators
+            .take("allow", findings)
+            .map(|entry| entry.some_texts("OVH*", findings));
+        let deny = operators
+            .take("deny", findings)
+            .map(|entry| entry.texts("Amazon*", findings));
+        policy.operators = Allowance {
+            allow: allow.map(patterns),
+            deny: deny.map(patterns).unwrap_or_default(),
+        };
         operators.finish(findings);
     }
     if let Some(certifications) = document.take_table("certifications", findings) {
         for entry in certifications.entries(findings) {
             label_key(&entry, findings);
-            let Some(rule) = label_rule(&entry, "[\"C5\"]", &mut policy, findings) else { continue };
+            let Some(rule) = label_rule(&entry, "[\"C5\"]", &mut policy, findings) else {
+                continue;
+            };
             let schemes = rule.some_texts("C5", findings);
-            let schemes = schemes.iter().map(|item| item.text.trim().to_lowercase()).collect();
+            let schemes = schemes
+                .iter()
+                .map(|item| item.text.trim().to_lowercase())
+                .collect();
             policy.certifications.insert(entry.key.to_owned(), schemes);
         }
     }
     if let Some(trust) = document.take_table("trust", findings) {
         for entry in trust.entries(findings) {
             label_key(&entry, findings);
-            let Some(rule) = label_rule(&entry, "[\"sev-snp\"]", &mut policy, findings) else { continue };
+            let Some(rule) = label_rule(&entry, "[\"sev-snp\"]", &mut policy, findings) else {
+                continue;
+            };
             let tees = value::tees(rule.some_texts("sev-snp", findings), findings);
             policy.trust.insert(entry.key.to_owned(), tees);
         }
     }
     policy.clouds = allowance(&mut document, "clouds", "aws", clouds, findings);
-    policy.places = allowance(&mut document, "places", "aws:eu-*", value::place_patterns, findings);
+    policy.places = allowance(
+        &mut document,
+        "places",
+        "aws:eu-*",
+        value::place_patterns,
+        findings,
+    );
     if let Some(mut partitions) = document.take_table("partitions", findings) {
         if let Some(entry) = partitions.take("allow", findings) {
             policy.partitions = classes(entry.some_texts("us-gov", findings), findings);
@@ -79,18 +117,26 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
         partitions.finish(findings);
     }
     if let Some(mut spot) = document.take_table("spot", findings) {
-        policy.allow_spot = spot.take("allow", findings).and_then(|entry| entry.boolean(findings));
-        policy.allocation = spot.take("allocation", findings).and_then(|entry| value::allocation(&entry, findings));
+        policy.allow_spot = spot
+            .take("allow", findings)
+            .and_then(|entry| entry.boolean(findings));
+        policy.allocation = spot
+            .take("allocation", findings)
+            .and_then(|entry| value::allocation(&entry, findings));
         spot.finish(findings);
         contradiction(&policy, findings);
     }
     accounts::read(&mut document, &mut policy, findings);
     if let Some(mut needs) = document.take_table("needs", findings) {
-        policy.arch = needs.take("arch", findings).and_then(|entry| needs::architecture(&entry, findings));
+        policy.arch = needs
+            .take("arch", findings)
+            .and_then(|entry| needs::architecture(&entry, findings));
         needs.finish(findings);
     }
     if let Some(mut transfers) = document.take_table("transfers", findings) {
-        policy.relay = transfers.take("relay", findings).and_then(|entry| entry.boolean(findings));
+        policy.relay = transfers
+            .take("relay", findings)
+            .and_then(|entry| entry.boolean(findings));
         transfers.finish(findings);
     }
     if let Some(home) = document.take_table("home", findings) {
@@ -102,12 +148,17 @@ fn decode(mut document: Section<'_, '_>, findings: &mut Findings) -> Policy {
 
 /// `max_price` outside of any table is the same as `limits.max_price`.
 fn max_price(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut Findings) {
-    let Some(entry) = document.take("max_price", findings) else { return };
+    let Some(entry) = document.take("max_price", findings) else {
+        return;
+    };
     if policy.max_price.is_some() {
         findings.push(
-            Diagnostic::error(entry.key_span, "`max_price` is given twice, here and in `[limits]`")
-                .with_label("one too many")
-                .with_hint("take one of the two lines out"),
+            Diagnostic::error(
+                entry.key_span,
+                "`max_price` is given twice, here and in `[limits]`",
+            )
+            .with_label("one too many")
+            .with_hint("take one of the two lines out"),
         );
         return;
     }
@@ -118,13 +169,16 @@ fn max_price(document: &mut Section<'_, '_>, policy: &mut Policy, findings: &mut
 
 /// Reads `[spot]`: whether spot machines are allowed, and whether they are asked for.
 fn contradiction(policy: &Policy, findings: &mut Findings) {
-    let (Some(false), Some(allocation)) = (policy.allow_spot, policy.allocation) else { return };
+    let (Some(false), Some(allocation)) = (policy.allow_spot, policy.allocation) else {
+        return;
+    };
     let word = allocation_word(allocation);
     let span = findings.span("spot.allocation");
     let diagnostic = match allocation {
         Allocation::OnDemand => return,
         Allocation::Spot => {
-            let message = "`allow = false` forbids the spot machines that `allocation = \"spot\"` asks for";
+            let message =
+                "`allow = false` forbids the spot machines that `allocation = \"spot\"` asks for";
             Diagnostic::error(span, message).with_label("no machine could be bought")
         }
         Allocation::SpotIfAvailable | Allocation::Cheapest => {
@@ -151,10 +205,20 @@ fn label_rule<'d, 'i>(
     policy: &mut Policy,
     findings: &mut Findings,
 ) -> Option<Entry<'d, 'i>> {
-    let DeValue::Table(_) = entry.value else { return Some(entry.clone()) };
+    let DeValue::Table(_) = entry.value else {
+        return Some(entry.clone());
+    };
     let mut section = entry.section(findings)?;
-    let list = section.require("in", &format!("the rule for `{}`", shown(entry.key)), example, findings);
-    let optional = section.take("optional", findings).and_then(|entry| entry.boolean(findings)).unwrap_or(false);
+    let list = section.require(
+        "in",
+        &format!("the rule for `{}`", shown(entry.key)),
+        example,
+        findings,
+    );
+    let optional = section
+        .take("optional", findings)
+        .and_then(|entry| entry.boolean(findings))
+        .unwrap_or(false);
     section.finish(findings);
     if optional && entry.key == DEFAULT_LABEL {
         let span = findings.span(&format!("{}.optional", entry.path));
@@ -180,13 +244,28 @@ fn residence(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<String>
 
 /// Data with a label obeys its own rule and the one for all data.
 fn without_overlap(policy: &Policy, findings: &mut Findings) {
-    let Some(default) = policy.residency.get(DEFAULT_LABEL).filter(|allowed| !allowed.is_empty()) else { return };
-    for (label, allowed) in policy.residency.iter().filter(|(_, allowed)| !allowed.is_empty()) {
+    let Some(default) = policy
+        .residency
+        .get(DEFAULT_LABEL)
+        .filter(|allowed| !allowed.is_empty())
+    else {
+        return;
+    };
+    for (label, allowed) in policy
+        .residency
+        .iter()
+        .filter(|(_, allowed)| !allowed.is_empty())
+    {
         if allowed.is_disjoint(default) {
             let span = findings.span(&format!("residency.{label}"));
-            let message = format!("no country satisfies both `residency.{label}` and `residency.default`");
+            let message =
+                format!("no country satisfies both `residency.{label}` and `residency.default`");
             let hint = "data with a label obeys both rules";
-            findings.push(Diagnostic::warning(span, message).with_label("nothing in common").with_hint(hint));
+            findings.push(
+                Diagnostic::warning(span, message)
+                    .with_label("nothing in common")
+                    .with_hint(hint),
+            );
         }
     }
 }
@@ -201,13 +280,21 @@ fn classes(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<String> {
             }
             Some((name, true)) => {
                 let message = format!("`{name}` places are open without this line");
-                findings.push(Diagnostic::warning(item.span, message).with_label("changes nothing"));
+                findings
+                    .push(Diagnostic::warning(item.span, message).with_label("changes nothing"));
             }
             None => {
                 let message = format!("`{}` is not a class of places", shown(item.text));
-                let closed = CLASSES.iter().filter(|(_, open)| !open).map(|(name, _)| *name);
+                let closed = CLASSES
+                    .iter()
+                    .filter(|(_, open)| !open)
+                    .map(|(name, _)| *name);
                 let hint = suggestion(item.text, "closed classes", closed);
-                findings.push(Diagnostic::error(item.span, message).with_label("unknown").with_hint(hint));
+                findings.push(
+                    Diagnostic::error(item.span, message)
+                        .with_label("unknown")
+                        .with_hint(hint),
+                );
             }
         }
     }
@@ -225,13 +312,24 @@ fn allowance(
     patterns: impl Fn(Vec<Item<'_>>, &mut Findings) -> BTreeSet<Pattern>,
     findings: &mut Findings,
 ) -> Allowance {
-    let Some(mut section) = document.take_table(key, findings) else { return Allowance::default() };
-    let allow = section.take("allow", findings).map(|entry| entry.some_texts(example, findings));
+    let Some(mut section) = document.take_table(key, findings) else {
+        return Allowance::default();
+    };
+    let allow = section
+        .take("allow", findings)
+        .map(|entry| entry.some_texts(example, findings));
     let allow = allow.map(|items| patterns(items, findings));
-    let deny = section.take("deny", findings).map(|entry| entry.texts(example, findings)).unwrap_or_default();
+    let deny = section
+        .take("deny", findings)
+        .map(|entry| entry.texts(example, findings))
+        .unwrap_or_default();
     let deny = patterns(deny, findings);
     section.finish(findings);
-    for pattern in allow.iter().flatten().filter(|pattern| deny.contains(pattern)) {
+    for pattern in allow
+        .iter()
+        .flatten()
+        .filter(|pattern| deny.contains(pattern))
+    {
         let span = findings.span(&format!("{key}.deny.{pattern}"));
         let message = format!("`{pattern}` is both allowed and denied");
         findings.push(Diagnostic::warning(span, message).with_label("a denial wins"));

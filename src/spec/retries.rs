@@ -10,7 +10,8 @@ use toml::de::DeValue;
 
 /// The most times that a command is run again.
 const MOST_RETRIES: u64 = 100;
-const EXAMPLE: &str = "write it like `on = [75, 137]`; a command ended by signal N has the exit code 128 + N";
+const EXAMPLE: &str =
+    "write it like `on = [75, 137]`; a command ended by signal N has the exit code 128 + N";
 
 /// Reads `retries = 3`, or `retries = { times = 3, on = [75, 137] }`.
 pub(super) fn retries(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Retries> {
@@ -18,7 +19,10 @@ pub(super) fn retries(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<
     match entry.value {
         DeValue::Integer(_) => {
             let times = value::whole(entry, 0..=MOST_RETRIES, findings)?;
-            return Some(Retries { times: count(times), on: BTreeSet::new() });
+            return Some(Retries {
+                times: count(times),
+                on: BTreeSet::new(),
+            });
         }
         DeValue::Table(_) => {}
         _ => {
@@ -33,9 +37,15 @@ pub(super) fn retries(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<
     let mut section = entry.section(findings)?;
     let times = section.require("times", "`retries`", "3", findings);
     let times = times.and_then(|entry| value::whole(&entry, 0..=MOST_RETRIES, findings));
-    let on = section.take("on", findings).map(|entry| exit_codes(&entry, findings)).unwrap_or_default();
+    let on = section
+        .take("on", findings)
+        .map(|entry| exit_codes(&entry, findings))
+        .unwrap_or_default();
     section.finish(findings);
-    Some(Retries { times: count(times?), on })
+    Some(Retries {
+        times: count(times?),
+        on,
+    })
 }
 
 /// One exit code, or a list of them.
@@ -46,7 +56,9 @@ fn exit_codes(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<i32> {
         DeValue::Array(list) if list.is_empty() => findings.push(
             Diagnostic::error(entry.span.clone(), "`on` is an empty list")
                 .with_label("nothing would be run again")
-                .with_hint("name at least one exit code, or leave `on` out: then every failure counts"),
+                .with_hint(
+                    "name at least one exit code, or leave `on` out: then every failure counts",
+                ),
         ),
         DeValue::Array(list) => {
             for item in list.iter() {
@@ -60,13 +72,18 @@ fn exit_codes(entry: &Entry<'_, '_>, findings: &mut Findings) -> BTreeSet<i32> {
 
 fn exit_code(value: &DeValue<'_>, span: &Range<usize>, findings: &mut Findings) -> Option<i32> {
     let text = number_text(value);
-    let code = text.replace('_', "").parse::<i32>().ok().filter(|code| (1..=255).contains(code));
+    let code = text
+        .replace('_', "")
+        .parse::<i32>()
+        .ok()
+        .filter(|code| (1..=255).contains(code));
     if code.is_none() {
         let message = match value {
             DeValue::Integer(_) => format!("`{}` is not an exit code of a failure", shown(&text)),
             _ => "`on` lists something that is not an exit code".to_owned(),
         };
-        let diagnostic = Diagnostic::error(span.clone(), message).with_label("not between 1 and 255");
+        let diagnostic =
+            Diagnostic::error(span.clone(), message).with_label("not between 1 and 255");
         findings.push(diagnostic.with_hint(EXAMPLE));
     }
     code

@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 pub(super) fn spread(entry: &Entry<'_, '_>, job: &Job, findings: &mut Findings) -> Vec<Spread> {
     let example = "`[[spread]]` with `stages = [\"serve\"]`, `over = \"place\"`, `at_most = 1`";
     let sections = entry.sections(example, findings);
-    let mut all: Vec<Spread> = sections.into_iter().filter_map(|section| one(section, job, findings)).collect();
+    let mut all: Vec<Spread> = sections
+        .into_iter()
+        .filter_map(|section| one(section, job, findings))
+        .collect();
     all.sort();
     all.dedup();
     all
@@ -20,14 +23,23 @@ fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Opti
     let stages = section.require("stages", "this spread", "[\"serve\"]", findings);
     let stages = stages.map(|entry| members(&entry, job, findings));
     let over = section.require("over", "this spread", "\"place\"", findings);
-    let over =
-        over.and_then(|entry| value::choice(&entry, &[("place", Domain::Place), ("cloud", Domain::Cloud)], findings));
+    let over = over.and_then(|entry| {
+        value::choice(
+            &entry,
+            &[("place", Domain::Place), ("cloud", Domain::Cloud)],
+            findings,
+        )
+    });
     let at_most = section.take("at_most", findings);
     let survivors = section.take("survivors", findings);
     section.finish(findings);
     let stages = stages?.filter(|stages| !stages.is_empty())?;
     // All copies of all of them; a gang stands and falls as one.
-    let replicas: u64 = stages.iter().filter_map(|name| job.stages.get(name)).map(|stage| u64::from(stage.count)).sum();
+    let replicas: u64 = stages
+        .iter()
+        .filter_map(|name| job.stages.get(name))
+        .map(|stage| u64::from(stage.count))
+        .sum();
     let (entry, at_most) = match (at_most, survivors) {
         (Some(entry), None) => {
             let at_most = value::whole(&entry, 1..=u64::from(u32::MAX), findings)?;
@@ -35,25 +47,46 @@ fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Opti
         }
         (None, Some(entry)) => {
             let survivors = value::whole(&entry, 1..=u64::from(u32::MAX), findings)?;
-            let Some(at_most) = replicas.checked_sub(survivors).filter(|at_most| *at_most > 0) else {
-                let message = format!("{survivors} of {replicas} cannot be left after any one loss");
+            let Some(at_most) = replicas
+                .checked_sub(survivors)
+                .filter(|at_most| *at_most > 0)
+            else {
+                let message =
+                    format!("{survivors} of {replicas} cannot be left after any one loss");
                 let hint = "one of them at least is somewhere: raise `count`, name more stages, or ask for less";
-                findings.push(Diagnostic::error(entry.span, message).with_label("too many").with_hint(hint));
+                findings.push(
+                    Diagnostic::error(entry.span, message)
+                        .with_label("too many")
+                        .with_hint(hint),
+                );
                 return None;
             };
             (entry, at_most)
         }
         (Some(at_most), Some(survivors)) => {
-            let later = if at_most.key_span.start > survivors.key_span.start { at_most } else { survivors };
-            let diagnostic = Diagnostic::error(later.key_span, "this spread has both `at_most` and `survivors`");
-            findings.push(diagnostic.with_label("one too many").with_hint("they say the same thing: keep one"));
+            let later = if at_most.key_span.start > survivors.key_span.start {
+                at_most
+            } else {
+                survivors
+            };
+            let diagnostic = Diagnostic::error(
+                later.key_span,
+                "this spread has both `at_most` and `survivors`",
+            );
+            findings.push(
+                diagnostic
+                    .with_label("one too many")
+                    .with_hint("they say the same thing: keep one"),
+            );
             return None;
         }
         (None, None) => {
             findings.push(
                 Diagnostic::error(span, "this spread has neither `at_most` nor `survivors`")
                     .with_label("how far apart?")
-                    .with_hint("add `at_most = 1`, or `survivors = 2` for so many left after any one loss"),
+                    .with_hint(
+                        "add `at_most = 1`, or `survivors = 2` for so many left after any one loss",
+                    ),
             );
             return None;
         }
@@ -61,12 +94,24 @@ fn one(mut section: Section<'_, '_>, job: &Job, findings: &mut Findings) -> Opti
     if at_most >= replicas {
         let message = format!(
             "at most {at_most} of {replicas} in one {} is always so",
-            if over == Some(Domain::Place) { "place" } else { "cloud" }
+            if over == Some(Domain::Place) {
+                "place"
+            } else {
+                "cloud"
+            }
         );
         let hint = "raise `count`, name more stages, or lower the number";
-        findings.push(Diagnostic::warning(entry.span, message).with_label("binds nothing").with_hint(hint));
+        findings.push(
+            Diagnostic::warning(entry.span, message)
+                .with_label("binds nothing")
+                .with_hint(hint),
+        );
     }
-    Some(Spread { stages, over: over?, at_most: u32::try_from(at_most).ok()? })
+    Some(Spread {
+        stages,
+        over: over?,
+        at_most: u32::try_from(at_most).ok()?,
+    })
 }
 
 /// Names of stages, with patterns resolved. `None` after an error.
@@ -76,7 +121,11 @@ fn members(entry: &Entry<'_, '_>, job: &Job, findings: &mut Findings) -> Option<
     let mut sound = true;
     for item in items {
         let pattern = Pattern(item.text.to_owned());
-        let found: Vec<&String> = job.stages.keys().filter(|name| pattern.matches(name)).collect();
+        let found: Vec<&String> = job
+            .stages
+            .keys()
+            .filter(|name| pattern.matches(name))
+            .collect();
         if found.is_empty() {
             sound = false;
             let message = match item.text.contains('*') {
@@ -84,7 +133,11 @@ fn members(entry: &Entry<'_, '_>, job: &Job, findings: &mut Findings) -> Option<
                 false => format!("there is no stage `{}`", shown(item.text)),
             };
             let hint = suggestion(item.text, "stages", job.stages.keys().map(String::as_str));
-            findings.push(Diagnostic::error(item.span, message).with_label("not there").with_hint(hint));
+            findings.push(
+                Diagnostic::error(item.span, message)
+                    .with_label("not there")
+                    .with_hint(hint),
+            );
         }
         members.extend(found.into_iter().cloned());
     }

@@ -55,28 +55,49 @@ pub(super) fn read<T>(
     let mut findings = Findings::default();
     let mut value = None;
     if errors.is_empty() {
-        let section =
-            Section { path: String::new(), span: first_line(text), table: document.get_ref(), known: Vec::new() };
+        let section = Section {
+            path: String::new(),
+            span: first_line(text),
+            table: document.get_ref(),
+            known: Vec::new(),
+        };
         value = Some(decode(section, &mut findings));
     } else {
         for error in errors {
             findings.push(syntax_error(text, &error));
         }
     }
-    let Findings { mut list, mut spans } = findings;
+    let Findings {
+        mut list,
+        mut spans,
+    } = findings;
     for diagnostic in &mut list {
         diagnostic.span = inside(text, &diagnostic.span);
     }
     for span in spans.values_mut() {
         *span = inside(text, span);
     }
-    list.sort_by(|a, b| (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message)));
+    list.sort_by(|a, b| {
+        (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message))
+    });
     list.dedup();
     summarize_the_rest(&mut list);
-    let source = SourceFile { name: file_name.to_owned(), text: text.to_owned(), spans };
+    let source = SourceFile {
+        name: file_name.to_owned(),
+        text: text.to_owned(),
+        spans,
+    };
     match value {
-        Some(value) if list.iter().all(|diagnostic| diagnostic.severity == Severity::Warning) => {
-            Ok(Parsed { value, source, warnings: list })
+        Some(value)
+            if list
+                .iter()
+                .all(|diagnostic| diagnostic.severity == Severity::Warning) =>
+        {
+            Ok(Parsed {
+                value,
+                source,
+                warnings: list,
+            })
         }
         _ => Err(Diagnostics { source, list }),
     }
@@ -94,23 +115,46 @@ fn summarize_the_rest(list: &mut Vec<Diagnostic>) {
     // A stable sort: within one severity they stay in the order of the file.
     list.sort_by_key(|diagnostic| diagnostic.severity == Severity::Warning);
     let rest = list.split_off(MOST_FINDINGS);
-    let errors = rest.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    let errors = rest
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error)
+        .count();
     let span = rest.first().map_or(0..0, |first| first.span.clone());
-    let message = format!("{errors} more errors and {} more warnings are not shown", rest.len() - errors);
-    let summary = if errors > 0 { Diagnostic::error(span, message) } else { Diagnostic::warning(span, message) };
-    list.push(summary.with_label("the first of them is here").with_hint("mend the others first"));
+    let message = format!(
+        "{errors} more errors and {} more warnings are not shown",
+        rest.len() - errors
+    );
+    let summary = if errors > 0 {
+        Diagnostic::error(span, message)
+    } else {
+        Diagnostic::warning(span, message)
+    };
+    list.push(
+        summary
+            .with_label("the first of them is here")
+            .with_hint("mend the others first"),
+    );
     list.sort_by_key(|diagnostic| diagnostic.span.start);
 }
 
 fn syntax_error(text: &str, error: &toml::de::Error) -> Diagnostic {
     let span = inside(text, &error.span().unwrap_or(0..0));
-    let (message, expected) = error.message().split_once(", expected ").unwrap_or((error.message(), "nothing"));
+    let (message, expected) = error
+        .message()
+        .split_once(", expected ")
+        .unwrap_or((error.message(), "nothing"));
     if message == "duplicate key" {
         let key = shown(&text[span.clone()]);
         return Diagnostic::error(span, format!("`{key}` is given twice")).with_label("again");
     }
-    let hint = if expected == "nothing" { String::new() } else { format!("expected {expected}") };
-    Diagnostic::error(span, message).with_label("not valid TOML").with_hint(hint)
+    let hint = if expected == "nothing" {
+        String::new()
+    } else {
+        format!("expected {expected}")
+    };
+    Diagnostic::error(span, message)
+        .with_label("not valid TOML")
+        .with_hint(hint)
 }
 
 /// The first line with something on it: where to point when the document lacks a key.
@@ -182,7 +226,11 @@ impl<'d, 'i> Section<'d, 'i> {
     }
 
     /// The table at `key`, if it is there.
-    pub fn take_table(&mut self, key: &'static str, findings: &mut Findings) -> Option<Section<'d, 'i>> {
+    pub fn take_table(
+        &mut self,
+        key: &'static str,
+        findings: &mut Findings,
+    ) -> Option<Section<'d, 'i>> {
         self.take(key, findings)?.section(findings)
     }
 
@@ -193,8 +241,11 @@ impl<'d, 'i> Section<'d, 'i> {
 
     /// All entries, for tables whose keys are names that people choose; in order of the file.
     pub fn entries(&self, findings: &mut Findings) -> Vec<Entry<'d, 'i>> {
-        let mut entries: Vec<_> =
-            self.table.iter().map(|(name, value)| self.entry(name.get_ref(), name.span(), value, findings)).collect();
+        let mut entries: Vec<_> = self
+            .table
+            .iter()
+            .map(|(name, value)| self.entry(name.get_ref(), name.span(), value, findings))
+            .collect();
         entries.sort_by_key(|entry| entry.key_span.start);
         entries
     }
@@ -207,7 +258,11 @@ impl<'d, 'i> Section<'d, 'i> {
             if self.known.contains(&key) {
                 continue;
             }
-            let place = if self.path.is_empty() { "this file".to_owned() } else { format!("`{}`", self.path) };
+            let place = if self.path.is_empty() {
+                "this file".to_owned()
+            } else {
+                format!("`{}`", self.path)
+            };
             let keys = format!("known keys: {}", self.known.join(", "));
             let meant = did_you_mean(key, self.known.iter().copied());
             unknown.push(meant);
@@ -216,9 +271,12 @@ impl<'d, 'i> Section<'d, 'i> {
                 None => keys,
             };
             findings.push(
-                Diagnostic::error(name.span(), format!("unknown key `{}` in {place}", shown(key)))
-                    .with_label("not a key here")
-                    .with_hint(hint),
+                Diagnostic::error(
+                    name.span(),
+                    format!("unknown key `{}` in {place}", shown(key)),
+                )
+                .with_label("not a key here")
+                .with_hint(hint),
             );
         }
         unknown
@@ -231,7 +289,11 @@ impl<'d, 'i> Section<'d, 'i> {
         value: &'d toml::Spanned<DeValue<'i>>,
         findings: &mut Findings,
     ) -> Entry<'d, 'i> {
-        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        let path = if self.path.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        };
         let span = value.span();
         // A `[table]` spans its header, which has the key in it; `key = value` is both together.
         let whole = if span.start >= key_span.end {
@@ -242,7 +304,13 @@ impl<'d, 'i> Section<'d, 'i> {
             key_span.clone()
         };
         findings.spans.insert(path.clone(), whole);
-        Entry { path, key, key_span, value: value.get_ref(), span }
+        Entry {
+            path,
+            key,
+            key_span,
+            value: value.get_ref(),
+            span,
+        }
     }
 }
 
@@ -251,20 +319,30 @@ impl<'d, 'i> Entry<'d, 'i> {
     pub fn wrong_type(&self, wanted: &str, hint: &str, findings: &mut Findings) {
         let found = type_name(self.value);
         findings.push(
-            Diagnostic::error(self.span.clone(), format!("`{}` is {found}, not {wanted}", shown(self.key)))
-                .with_label(format!("expected {wanted}"))
-                .with_hint(hint),
+            Diagnostic::error(
+                self.span.clone(),
+                format!("`{}` is {found}, not {wanted}", shown(self.key)),
+            )
+            .with_label(format!("expected {wanted}"))
+            .with_hint(hint),
         );
     }
 
     /// The value as a table.
     pub fn section(&self, findings: &mut Findings) -> Option<Section<'d, 'i>> {
         match self.value {
-            DeValue::Table(table) => {
-                Some(Section { path: self.path.clone(), span: self.whole(findings), table, known: Vec::new() })
-            }
+            DeValue::Table(table) => Some(Section {
+                path: self.path.clone(),
+                span: self.whole(findings),
+                table,
+                known: Vec::new(),
+            }),
             _ => {
-                self.wrong_type("a table", &format!("write `[{}]` or `{} = {{ … }}`", self.path, self.key), findings);
+                self.wrong_type(
+                    "a table",
+                    &format!("write `[{}]` or `{} = {{ … }}`", self.path, self.key),
+                    findings,
+                );
                 None
             }
         }
@@ -283,11 +361,17 @@ impl<'d, 'i> Entry<'d, 'i> {
             findings.spans.insert(path.clone(), value.span());
             match value.get_ref() {
                 DeValue::Table(table) => {
-                    sections.push(Section { path, span: value.span(), table, known: Vec::new() });
+                    sections.push(Section {
+                        path,
+                        span: value.span(),
+                        table,
+                        known: Vec::new(),
+                    });
                 }
                 other => {
                     let message = format!("`{}` lists {}, not a table", self.key, type_name(other));
-                    let diagnostic = Diagnostic::error(value.span(), message).with_label("expected a table");
+                    let diagnostic =
+                        Diagnostic::error(value.span(), message).with_label("expected a table");
                     findings.push(diagnostic.with_hint(&hint));
                 }
             }
@@ -300,7 +384,11 @@ impl<'d, 'i> Entry<'d, 'i> {
         match self.value {
             DeValue::String(text) => Some(text),
             _ => {
-                self.wrong_type("text", &format!("write it like `{} = \"{example}\"`", self.key), findings);
+                self.wrong_type(
+                    "text",
+                    &format!("write it like `{} = \"{example}\"`", self.key),
+                    findings,
+                );
                 None
             }
         }
@@ -311,14 +399,21 @@ impl<'d, 'i> Entry<'d, 'i> {
         let example = format!("write it like `{} = [\"{example}\"]`", self.key);
         let mut items: Vec<Item<'d>> = Vec::new();
         match self.value {
-            DeValue::String(text) => items.push(Item { text, span: self.span.clone() }),
+            DeValue::String(text) => items.push(Item {
+                text,
+                span: self.span.clone(),
+            }),
             DeValue::Array(array) => {
                 for value in array.iter() {
                     let span = value.span();
                     let Some(text) = value.get_ref().as_str() else {
                         let found = type_name(value.get_ref());
                         let message = format!("`{}` lists {found}, not text", self.key);
-                        findings.push(Diagnostic::error(span, message).with_label("expected text").with_hint(&example));
+                        findings.push(
+                            Diagnostic::error(span, message)
+                                .with_label("expected text")
+                                .with_hint(&example),
+                        );
                         continue;
                     };
                     if items.iter().any(|item| item.text == text) {
@@ -332,7 +427,9 @@ impl<'d, 'i> Entry<'d, 'i> {
             _ => self.wrong_type("a list of texts", &example, findings),
         }
         for item in &items {
-            findings.spans.insert(format!("{}.{}", self.path, item.text), item.span.clone());
+            findings
+                .spans
+                .insert(format!("{}.{}", self.path, item.text), item.span.clone());
         }
         items
     }
@@ -341,9 +438,12 @@ impl<'d, 'i> Entry<'d, 'i> {
     pub fn some_texts(&self, example: &str, findings: &mut Findings) -> Vec<Item<'d>> {
         if matches!(self.value, DeValue::Array(array) if array.is_empty()) {
             findings.push(
-                Diagnostic::error(self.span.clone(), format!("`{}` is an empty list", self.key))
-                    .with_label("nothing would be allowed")
-                    .with_hint("name at least one, or leave the line out"),
+                Diagnostic::error(
+                    self.span.clone(),
+                    format!("`{}` is an empty list", self.key),
+                )
+                .with_label("nothing would be allowed")
+                .with_hint("name at least one, or leave the line out"),
             );
         }
         self.texts(example, findings)
@@ -353,15 +453,27 @@ impl<'d, 'i> Entry<'d, 'i> {
     pub fn boolean(&self, findings: &mut Findings) -> Option<bool> {
         let value = self.value.as_bool();
         if value.is_none() {
-            self.wrong_type("true or false", &format!("write `{0} = true` or `{0} = false`", self.key), findings);
+            self.wrong_type(
+                "true or false",
+                &format!("write `{0} = true` or `{0} = false`", self.key),
+                findings,
+            );
         }
         value
     }
 
     fn whole(&self, findings: &Findings) -> Range<usize> {
-        let span = findings.spans.get(&self.path).cloned().unwrap_or_else(|| self.key_span.clone());
+        let span = findings
+            .spans
+            .get(&self.path)
+            .cloned()
+            .unwrap_or_else(|| self.key_span.clone());
         // What is missing in an inline table is missing in its braces.
-        if span.start < self.span.start { self.span.clone() } else { span }
+        if span.start < self.span.start {
+            self.span.clone()
+        } else {
+            span
+        }
     }
 }
 
@@ -387,7 +499,10 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// The candidate that `word` most likely stands for.
-pub(super) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(super) fn did_you_mean<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
     // No name that anyone meant is this long, and the distance takes quadratic time.
     const LONGEST: usize = 200;
     if word.is_empty() || word.len() > LONGEST {
@@ -397,20 +512,34 @@ pub(super) fn did_you_mean<'c>(word: &str, candidates: impl IntoIterator<Item = 
     candidates
         .into_iter()
         .filter(|candidate| candidate.len() <= LONGEST)
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
         .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
         .min()
         .map(|(_, candidate)| candidate)
 }
 
 /// ``did you mean `x`? known: a, b`` as far as it applies.
-pub(super) fn suggestion<'c>(word: &str, what: &str, candidates: impl IntoIterator<Item = &'c str> + Clone) -> String {
+pub(super) fn suggestion<'c>(
+    word: &str,
+    what: &str,
+    candidates: impl IntoIterator<Item = &'c str> + Clone,
+) -> String {
     const MOST: usize = 12;
-    let meant = did_you_mean(word, candidates.clone()).map(|meant| format!("did you mean `{meant}`?"));
+    let meant =
+        did_you_mean(word, candidates.clone()).map(|meant| format!("did you mean `{meant}`?"));
     let all: Vec<&str> = candidates.into_iter().collect();
     let listed = (!all.is_empty()).then(|| {
         let more = if all.len() > MOST { ", …" } else { "" };
         format!("{what}: {}{more}", all[..all.len().min(MOST)].join(", "))
     });
-    meant.into_iter().chain(listed).collect::<Vec<_>>().join(" ")
+    meant
+        .into_iter()
+        .chain(listed)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -4,8 +4,8 @@ mod mistakes;
 mod properties;
 
 use crate::model::{
-    AcceleratorNeed, Allocation, ArtifactRef, Bytes, Checkpoint, Domain, Latency, Millis, Money, Objective, Pattern,
-    PlaceName, Policy, Spread, Tee, Work,
+    AcceleratorNeed, Allocation, ArtifactRef, Bytes, Checkpoint, Domain, Latency, Millis, Money,
+    Objective, Pattern, PlaceName, Policy, Spread, Tee, Work,
 };
 use crate::spec::{check, check_labels, job, policy, shipped, write};
 use std::collections::BTreeMap;
@@ -147,60 +147,172 @@ fn a_job_reads_as_it_is_written() {
     assert_eq!(parsed.warnings, []);
     let job = parsed.value;
     assert_eq!(job.name, "bert");
-    assert_eq!(job.datasets["reviews"].at, PlaceName::parse("azure:eastus").unwrap());
-    assert_eq!(job.datasets["reviews"].path.as_deref(), Some("data/reviews"));
+    assert_eq!(
+        job.datasets["reviews"].at,
+        PlaceName::parse("azure:eastus").unwrap()
+    );
+    assert_eq!(
+        job.datasets["reviews"].path.as_deref(),
+        Some("data/reviews")
+    );
     assert_eq!(job.datasets["words"].at, PlaceName::here());
     assert_eq!(job.datasets["words"].path.as_deref(), Some("../words.txt"));
     let process = &job.stages["process"];
-    assert_eq!((process.needs.vcpu_thousandths, process.needs.memory), (8000, Bytes(32 << 30)));
+    assert_eq!(
+        (process.needs.vcpu_thousandths, process.needs.memory),
+        (8000, Bytes(32 << 30))
+    );
     assert_eq!(process.needs.tee, [Tee::Sgx, Tee::SevSnp].into());
-    assert_eq!((&process.work, process.nodes), (&Work::Duration(Millis(33 * 60_000)), 1));
+    assert_eq!(
+        (&process.work, process.nodes),
+        (&Work::Duration(Millis(33 * 60_000)), 1)
+    );
     assert_eq!(process.writes["report"], Bytes(0));
     let train = &job.stages["train"];
-    assert_eq!(train.reads, [ArtifactRef::Output { stage: "process".into(), name: "tokens".into() }].into());
-    let v100 = AcceleratorNeed { name: "V100".into(), thousandths: 4000 };
-    let tpu = AcceleratorNeed { name: "tpu-v3-8".into(), thousandths: 1000 };
-    assert_eq!(train.work, Work::DurationBy(BTreeMap::from([(v100, Millis(30_240_000)), (tpu, Millis(14_580_000))])));
-    assert_eq!((train.nodes, &train.after), (2, &["process".to_owned()].into()));
-    let flops = Work::Flops { precision: "bf16".into(), gigaflop: 3_200_000_000, efficiency_percent: 55 };
+    assert_eq!(
+        train.reads,
+        [ArtifactRef::Output {
+            stage: "process".into(),
+            name: "tokens".into()
+        }]
+        .into()
+    );
+    let v100 = AcceleratorNeed {
+        name: "V100".into(),
+        thousandths: 4000,
+    };
+    let tpu = AcceleratorNeed {
+        name: "tpu-v3-8".into(),
+        thousandths: 1000,
+    };
+    assert_eq!(
+        train.work,
+        Work::DurationBy(BTreeMap::from([
+            (v100, Millis(30_240_000)),
+            (tpu, Millis(14_580_000))
+        ]))
+    );
+    assert_eq!(
+        (train.nodes, &train.after),
+        (2, &["process".to_owned()].into())
+    );
+    let flops = Work::Flops {
+        precision: "bf16".into(),
+        gigaflop: 3_200_000_000,
+        efficiency_percent: 55,
+    };
     assert_eq!(job.stages["tune"].work, flops);
-    assert_eq!(job.stages["judge"].work, Work::VcpuTime(Millis(16 * 3_600_000)));
+    assert_eq!(
+        job.stages["judge"].work,
+        Work::VcpuTime(Millis(16 * 3_600_000))
+    );
     assert_eq!(job.stages["judge"].needs.vcpu_thousandths, 500);
 }
 
 #[test]
 fn copies_alternatives_and_spreads_read_as_they_are_written() {
     let job = job::parse("job.toml", JOB).unwrap().value;
-    let (split, map, serve) = (&job.stages["split"], &job.stages["map"], &job.stages["serve"]);
-    assert_eq!((split.count, map.count, map.nodes, serve.count), (16, 16, 2, 3));
-    let element = ArtifactRef::Output { stage: "split".into(), name: "part[i]".into() };
+    let (split, map, serve) = (
+        &job.stages["split"],
+        &job.stages["map"],
+        &job.stages["serve"],
+    );
+    assert_eq!(
+        (split.count, map.count, map.nodes, serve.count),
+        (16, 16, 2, 3)
+    );
+    let element = ArtifactRef::Output {
+        stage: "split".into(),
+        name: "part[i]".into(),
+    };
     assert_eq!(map.reads, [element.clone()].into());
     assert_eq!(
-        (element.file_name(), element.whole().to_string(), job.size(&element)),
+        (
+            element.file_name(),
+            element.whole().to_string(),
+            job.size(&element)
+        ),
         ("part", "split.part".into(), Bytes(1_000_000_000))
     );
     assert!(element.is_element() && !element.whole().is_element());
     // Filled up with what is common.
     let t4 = AcceleratorNeed::parse("T4").unwrap();
-    let [large, card] = &split.needs.any_of[..] else { panic!("{:?}", split.needs.any_of) };
-    assert_eq!((large.vcpu_thousandths, large.accelerators.len(), large.arch.as_deref()), (64_000, 0, Some("x86_64")));
-    assert_eq!((card.vcpu_thousandths, &card.accelerators, card.memory), (0, &[t4.clone()].into(), Bytes(16 << 30)));
-    assert_eq!((card.arch.as_deref(), split.needs.ordered, split.needs.vcpu_thousandths), (Some("x86_64"), false, 0));
-    let [near, fast] = &map.needs.any_of[..] else { panic!("{:?}", map.needs.any_of) };
-    assert_eq!((&near.accelerators, &near.places), (&[t4].into(), &[Pattern("aws:eu-*".into())].into()));
-    assert_eq!((&fast.accelerators, fast.places.len()), (&[AcceleratorNeed::parse("L4:2").unwrap()].into(), 0));
+    let [large, card] = &split.needs.any_of[..] else {
+        panic!("{:?}", split.needs.any_of)
+    };
+    assert_eq!(
+        (
+            large.vcpu_thousandths,
+            large.accelerators.len(),
+            large.arch.as_deref()
+        ),
+        (64_000, 0, Some("x86_64"))
+    );
+    assert_eq!(
+        (card.vcpu_thousandths, &card.accelerators, card.memory),
+        (0, &[t4.clone()].into(), Bytes(16 << 30))
+    );
+    assert_eq!(
+        (
+            card.arch.as_deref(),
+            split.needs.ordered,
+            split.needs.vcpu_thousandths
+        ),
+        (Some("x86_64"), false, 0)
+    );
+    let [near, fast] = &map.needs.any_of[..] else {
+        panic!("{:?}", map.needs.any_of)
+    };
+    assert_eq!(
+        (&near.accelerators, &near.places),
+        (&[t4].into(), &[Pattern("aws:eu-*".into())].into())
+    );
+    assert_eq!(
+        (&fast.accelerators, fast.places.len()),
+        (&[AcceleratorNeed::parse("L4:2").unwrap()].into(), 0)
+    );
     assert!(map.needs.ordered && near.any_of.is_empty() && !near.ordered);
     assert!(matches!(&map.work, Work::DurationBy(times) if times.len() == 2));
-    assert_eq!((map.deadline, map.allocation), (Some(Millis(14 * 3_600_000)), Some(Allocation::SpotIfAvailable)));
+    assert_eq!(
+        (map.deadline, map.allocation),
+        (
+            Some(Millis(14 * 3_600_000)),
+            Some(Allocation::SpotIfAvailable)
+        )
+    );
     let (every, save, restart) = (Some(Millis(1_800_000)), Millis(60_000), Millis(120_000));
-    assert_eq!(map.checkpoint, Some(Checkpoint { every, save, restart, size: Bytes(10_000_000_000) }));
-    assert_eq!(serve.needs.latency, Some(Latency { to: "DE".into(), at_most: Millis(50) }));
+    assert_eq!(
+        map.checkpoint,
+        Some(Checkpoint {
+            every,
+            save,
+            restart,
+            size: Bytes(10_000_000_000)
+        })
+    );
+    assert_eq!(
+        serve.needs.latency,
+        Some(Latency {
+            to: "DE".into(),
+            at_most: Millis(50)
+        })
+    );
     // 32 copies, of which 2 are left when one place is lost; in order of their names.
     let of = |names: &[&str], over, at_most| {
         let stages = names.iter().map(|name| (*name).to_owned()).collect();
-        Spread { stages, over, at_most }
+        Spread {
+            stages,
+            over,
+            at_most,
+        }
     };
-    assert_eq!(job.spread, [of(&["map", "split"], Domain::Place, 30), of(&["serve"], Domain::Cloud, 1)]);
+    assert_eq!(
+        job.spread,
+        [
+            of(&["map", "split"], Domain::Place, 30),
+            of(&["serve"], Domain::Cloud, 1)
+        ]
+    );
 }
 
 #[test]
@@ -218,30 +330,57 @@ fn checkpoints_have_defaults() {
     let job = job::parse("job.toml", text).unwrap().value;
     assert_eq!(
         job.stages["s"].checkpoint,
-        Some(Checkpoint { every: None, save: Millis(0), restart: Millis(0), size: Bytes(0) })
+        Some(Checkpoint {
+            every: None,
+            save: Millis(0),
+            restart: Millis(0),
+            size: Bytes(0)
+        })
     );
 }
 
 #[test]
 fn accounts_read_as_they_are_written() {
     let policy = policy::parse("policy.toml", POLICY).unwrap().value;
-    assert_eq!(policy.accounts["aws"].used_this_month, Some(Bytes(80_000_000_000)));
+    assert_eq!(
+        policy.accounts["aws"].used_this_month,
+        Some(Bytes(80_000_000_000))
+    );
     let quota = |name: &str| policy.quotas[&Pattern(name.into())].clone();
     let aws = quota("aws");
-    assert_eq!((aws.vcpu_thousandths, aws.instances, aws.accelerators), (Some(64_500), Some(20), Some(8)));
+    assert_eq!(
+        (aws.vcpu_thousandths, aws.instances, aws.accelerators),
+        (Some(64_500), Some(20), Some(8))
+    );
     let cards = BTreeMap::from([("V100".to_owned(), 4), ("tpu-v3".to_owned(), 0)]);
-    assert_eq!((quota("aws:us-east-1").by_accelerator, quota("aws:us-east-1").accelerators), (cards, None));
+    assert_eq!(
+        (
+            quota("aws:us-east-1").by_accelerator,
+            quota("aws:us-east-1").accelerators
+        ),
+        (cards, None)
+    );
     assert_eq!(quota("gcp:*").instances, Some(1000));
-    let links: Vec<(&str, &str, i64)> =
-        policy.links.iter().map(|link| (link.from.0.as_str(), link.to.0.as_str(), link.rate.0)).collect();
-    let (cents, us, eu) = (20_000_000, ("aws:us-east-1", "gcp:us-*", 0), ("aws:eu-*", "azure:*"));
+    let links: Vec<(&str, &str, i64)> = policy
+        .links
+        .iter()
+        .map(|link| (link.from.0.as_str(), link.to.0.as_str(), link.rate.0))
+        .collect();
+    let (cents, us, eu) = (
+        20_000_000,
+        ("aws:us-east-1", "gcp:us-*", 0),
+        ("aws:eu-*", "azure:*"),
+    );
     assert_eq!(links, [us, (eu.0, eu.1, cents), (eu.1, eu.0, cents)]);
     assert_eq!(policy.keep, Some(Millis(7 * 86_400_000)));
 }
 
 #[test]
 fn policies_come_back_from_json() {
-    for text in [POLICY, "[objective]\nweights = { time = 2.5 }\n[spot]\nallocation = \"cheapest\"\n"] {
+    for text in [
+        POLICY,
+        "[objective]\nweights = { time = 2.5 }\n[spot]\nallocation = \"cheapest\"\n",
+    ] {
         let policy = policy::parse("policy.toml", text).unwrap().value;
         let json = serde_json::to_string(&policy).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&json).unwrap(), policy);
@@ -252,17 +391,29 @@ fn policies_come_back_from_json() {
 fn objectives_have_an_order_or_weights() {
     let read = |line: &str| {
         let text = format!("[objective]\n{line}\n");
-        policy::parse("policy.toml", &text).map(|parsed| (parsed.value.minimize, parsed.value.hour.map(|hour| hour.0)))
+        policy::parse("policy.toml", &text)
+            .map(|parsed| (parsed.value.minimize, parsed.value.hour.map(|hour| hour.0)))
     };
-    for line in ["", "minimize = \"cost\"", "minimize = [\"cost\"]", "minimize = [\"cost\", \"time\"]"] {
+    for line in [
+        "",
+        "minimize = \"cost\"",
+        "minimize = [\"cost\"]",
+        "minimize = [\"cost\", \"time\"]",
+    ] {
         assert_eq!(read(line).unwrap(), (Objective::Cost, None), "{line}");
     }
     for line in ["minimize = \"time\"", "minimize = [\"time\", \"cost\"]"] {
         assert_eq!(read(line).unwrap(), (Objective::Time, None), "{line}");
     }
     let hour = |line: &str| read(line).ok().and_then(|(_, hour)| hour);
-    assert_eq!(hour("weights = { cost = 1, time = 2.5 }"), Some(2_500_000_000));
-    assert_eq!(hour("minimize = \"cost\"\nweights = { time = 0.000000001 }"), Some(1));
+    assert_eq!(
+        hour("weights = { cost = 1, time = 2.5 }"),
+        Some(2_500_000_000)
+    );
+    assert_eq!(
+        hour("minimize = \"cost\"\nweights = { time = 0.000000001 }"),
+        Some(1)
+    );
     assert_eq!(hour("weights = { cost = 3, time = 1 }"), Some(333_333_333));
     assert_eq!(hour("weights = { cost = 1e9, time = 1e-9 }"), None);
 }
@@ -271,15 +422,42 @@ fn objectives_have_an_order_or_weights() {
 fn ways_to_buy() {
     let read = |lines: &str| {
         let policy = policy::parse("policy.toml", &format!("[spot]\n{lines}\n")).unwrap();
-        (policy.value.allow_spot, policy.value.allocation, policy.warnings.len())
+        (
+            policy.value.allow_spot,
+            policy.value.allocation,
+            policy.warnings.len(),
+        )
     };
-    assert_eq!(read("allocation = \"spot\""), (None, Some(Allocation::Spot), 0));
-    assert_eq!(read("allow = true\nallocation = \"cheapest\""), (Some(true), Some(Allocation::Cheapest), 0));
-    assert_eq!(read("allow = true\nallocation = \"on-demand\""), (Some(true), Some(Allocation::OnDemand), 0));
-    assert_eq!(read("allow = false\nallocation = \"on-demand\""), (Some(false), Some(Allocation::OnDemand), 0));
-    assert_eq!(read("allow = false\nallocation = \"cheapest\""), (Some(false), Some(Allocation::Cheapest), 1));
-    let job = job::parse("job.toml", "name = \"j\"\n[stages.s]\nduration = \"1 h\"\nallocation = \"spot\"\n").unwrap();
-    let policy = policy::parse("policy.toml", "[spot]\nallow = false\nallocation = \"on-demand\"\n").unwrap();
+    assert_eq!(
+        read("allocation = \"spot\""),
+        (None, Some(Allocation::Spot), 0)
+    );
+    assert_eq!(
+        read("allow = true\nallocation = \"cheapest\""),
+        (Some(true), Some(Allocation::Cheapest), 0)
+    );
+    assert_eq!(
+        read("allow = true\nallocation = \"on-demand\""),
+        (Some(true), Some(Allocation::OnDemand), 0)
+    );
+    assert_eq!(
+        read("allow = false\nallocation = \"on-demand\""),
+        (Some(false), Some(Allocation::OnDemand), 0)
+    );
+    assert_eq!(
+        read("allow = false\nallocation = \"cheapest\""),
+        (Some(false), Some(Allocation::Cheapest), 1)
+    );
+    let job = job::parse(
+        "job.toml",
+        "name = \"j\"\n[stages.s]\nduration = \"1 h\"\nallocation = \"spot\"\n",
+    )
+    .unwrap();
+    let policy = policy::parse(
+        "policy.toml",
+        "[spot]\nallow = false\nallocation = \"on-demand\"\n",
+    )
+    .unwrap();
     insta::assert_snapshot!(check(&job, &policy), @"
     policy.toml:2:1: warning: stage `s` asks for spot machines only, which are not allowed
     policy.toml:3:1: warning: every stage says itself how its machines are bought
@@ -291,7 +469,10 @@ fn a_job_is_written_as_it_is_read() {
     let job = job::parse("job.toml", JOB).unwrap().value;
     let text = write::job(&job);
     assert_eq!(job::parse("job.toml", &text).unwrap().value, job);
-    assert_eq!(write::job(&job::parse("job.toml", &text).unwrap().value), text);
+    assert_eq!(
+        write::job(&job::parse("job.toml", &text).unwrap().value),
+        text
+    );
     insta::assert_snapshot!(text);
 }
 
@@ -301,11 +482,20 @@ fn a_policy_reads_as_it_is_written() {
     assert_eq!(parsed.warnings, []);
     let policy = parsed.value;
     assert_eq!(policy.minimize, Objective::Time);
-    assert_eq!((policy.deadline, policy.budget), (Some(Millis(21_600_000)), Some(Money(60_000_000))));
+    assert_eq!(
+        (policy.deadline, policy.budget),
+        (Some(Millis(21_600_000)), Some(Money(60_000_000)))
+    );
     assert_eq!(policy.residency["default"].len(), 28);
-    assert_eq!(policy.residency["personal"], ["DE".to_owned(), "FR".to_owned()].into());
+    assert_eq!(
+        policy.residency["personal"],
+        ["DE".to_owned(), "FR".to_owned()].into()
+    );
     assert!(policy.exclude_cloud_act && policy.allow_spot == Some(true));
-    assert_eq!(policy.trust["personal"], [Tee::Sgx, Tee::SevSnp, Tee::Tdx].into());
+    assert_eq!(
+        policy.trust["personal"],
+        [Tee::Sgx, Tee::SevSnp, Tee::Tdx].into()
+    );
     assert_eq!(policy.partitions, ["us-gov".to_owned()].into());
     assert_eq!(policy.clouds.deny, [Pattern("oci".into())].into());
     assert!(policy.places.permits("azure:westeurope") && !policy.places.permits("aws:eu-west-2"));
@@ -313,8 +503,14 @@ fn a_policy_reads_as_it_is_written() {
 
 #[test]
 fn an_empty_policy_is_the_default() {
-    assert_eq!(policy::parse("policy.toml", "").unwrap().value, Policy::default());
-    assert_eq!(policy::parse("policy.toml", "# nothing\r\n").unwrap().value, Policy::default());
+    assert_eq!(
+        policy::parse("policy.toml", "").unwrap().value,
+        Policy::default()
+    );
+    assert_eq!(
+        policy::parse("policy.toml", "# nothing\r\n").unwrap().value,
+        Policy::default()
+    );
 }
 
 #[test]
@@ -323,22 +519,34 @@ fn every_entry_has_its_span() {
     let at = |key: &str| &job.text[job.span(key).unwrap()];
     assert_eq!(at("stages.process"), "[stages.process]");
     assert_eq!(at("stages.process.duration"), "duration = \"33 m\"");
-    assert_eq!(at("stages.process.needs"), "needs = { cpus = 8, memory = \"32 GiB\", tee = [\"sgx\", \"sev-snp\"] }");
+    assert_eq!(
+        at("stages.process.needs"),
+        "needs = { cpus = 8, memory = \"32 GiB\", tee = [\"sgx\", \"sev-snp\"] }"
+    );
     assert_eq!(at("stages.process.needs.memory"), "memory = \"32 GiB\"");
     assert_eq!(at("stages.process.needs.tee.sgx"), "\"sgx\"");
-    assert_eq!(at("stages.train.reads.process.tokens"), "\"process.tokens\"");
+    assert_eq!(
+        at("stages.train.reads.process.tokens"),
+        "\"process.tokens\""
+    );
     assert_eq!(at("stages.train.duration.V100:4"), "\"V100:4\" = \"8.4 h\"");
     assert_eq!(at("stages.map.reads.split.part[i]"), "\"split.part[i]\"");
     assert_eq!(at("stages.map.checkpoint.save"), "save = \"1 m\"");
     assert_eq!(at("stages.split.needs.any_of.0"), "{ cpus = 64 }");
-    assert_eq!(at("stages.split.needs.any_of.1.memory"), "memory = \"16 GiB\"");
+    assert_eq!(
+        at("stages.split.needs.any_of.1.memory"),
+        "memory = \"16 GiB\""
+    );
     assert_eq!(at("stages.serve.needs.latency.to"), "to = \"DE\"");
     assert_eq!(at("spread.0"), "[[spread]]");
     assert_eq!(at("spread.1.over"), "over = \"place\"");
     let policy = policy::parse("policy.toml", POLICY).unwrap().source;
     assert_eq!(policy.location("limits.deadline"), "policy.toml:6:1");
     assert_eq!(policy.location("clouds.deny.oci"), "policy.toml:20:9");
-    assert_eq!(policy.location("quotas.aws:us-east-1.accelerators.V100"), "policy.toml:37:38");
+    assert_eq!(
+        policy.location("quotas.aws:us-east-1.accelerators.V100"),
+        "policy.toml:37:38"
+    );
     assert_eq!(policy.location("links.1"), "policy.toml:45:1");
     assert_eq!(policy.location("links.1.both"), "policy.toml:49:1");
 }
@@ -347,7 +555,8 @@ fn every_entry_has_its_span() {
 fn the_ways_to_write_a_table_are_one() {
     let dotted = "name = \"a\"\nstages.s.duration = \"1 h\"\nstages.s.needs.cpus = 2\n";
     let inline = "name = \"a\"\nstages = { s = { duration = \"60 m\", needs = { cpus = 2.0 } } }\n";
-    let headers = "name = \"a\"\r\n[stages.s]\r\nduration = \"3600 s\"\r\n[stages.s.needs]\r\ncpus = 0x2\r\n";
+    let headers =
+        "name = \"a\"\r\n[stages.s]\r\nduration = \"3600 s\"\r\n[stages.s.needs]\r\ncpus = 0x2\r\n";
     let read = |text| job::parse("job.toml", text).unwrap().value;
     assert_eq!(read(dotted), read(inline));
     assert_eq!(read(dotted), read(headers));
@@ -360,7 +569,11 @@ fn work_is_read_to_the_last_digit() {
     let gigaflop = |amount: &str| {
         let text = format!("name = \"a\"\n[stages.s]\nwork = {{ fp8 = \"{amount}\" }}\n");
         match job::parse("job.toml", &text).map(|parsed| parsed.value.stages["s"].work.clone()) {
-            Ok(Work::Flops { gigaflop, efficiency_percent: 40, .. }) => Some(gigaflop),
+            Ok(Work::Flops {
+                gigaflop,
+                efficiency_percent: 40,
+                ..
+            }) => Some(gigaflop),
             _ => None,
         }
     };
@@ -369,7 +582,14 @@ fn work_is_read_to_the_last_digit() {
     assert_eq!(gigaflop("0.5 GFLOP"), None);
     assert_eq!(gigaflop("1.5 GFLOP"), Some(2));
     assert_eq!(gigaflop("1e9 EFLOP"), Some(1_000_000_000_000_000_000));
-    for bad in ["1e10 EFLOP", "1e30 EFLOP", "999999999999999999999999e-30 FLOP", "0 EFLOP", "-1 FLOP", "nan FLOP"] {
+    for bad in [
+        "1e10 EFLOP",
+        "1e30 EFLOP",
+        "999999999999999999999999e-30 FLOP",
+        "0 EFLOP",
+        "-1 FLOP",
+        "nan FLOP",
+    ] {
         assert_eq!(gigaflop(bad), None, "{bad}");
     }
 }
@@ -390,32 +610,62 @@ fn the_two_files_are_read_together() {
              `personnal = { in = […], optional = true }`"
         )
     );
-    assert_eq!(check(&job, &policy::parse("policy.toml", POLICY).unwrap()).list, []);
+    assert_eq!(
+        check(&job, &policy::parse("policy.toml", POLICY).unwrap()).list,
+        []
+    );
 }
 
 #[test]
 fn a_rule_for_a_label_that_nothing_carries_is_an_error_unless_it_is_optional() {
     let job = job::parse("job.toml", JOB).unwrap();
-    for (table, list) in [("residency", "[\"DE\"]"), ("trust", "\"tdx\""), ("certifications", "[\"C5\"]")] {
+    for (table, list) in [
+        ("residency", "[\"DE\"]"),
+        ("trust", "\"tdx\""),
+        ("certifications", "[\"C5\"]"),
+    ] {
         let errors = |rule: &str| {
-            let policy = policy::parse("policy.toml", &format!("[{table}]\nsecret = {rule}\n")).unwrap();
+            let policy =
+                policy::parse("policy.toml", &format!("[{table}]\nsecret = {rule}\n")).unwrap();
             assert_eq!(policy.warnings, [], "{table} {rule}");
             check(&job, &policy).list.len()
         };
         assert_eq!(errors(list), 1, "{table}");
         assert_eq!(errors(&format!("{{ in = {list} }}")), 1, "{table}");
-        assert_eq!(errors(&format!("{{ in = {list}, optional = false }}")), 1, "{table}");
-        assert_eq!(errors(&format!("{{ in = {list}, optional = true }}")), 0, "{table}");
+        assert_eq!(
+            errors(&format!("{{ in = {list}, optional = false }}")),
+            1,
+            "{table}"
+        );
+        assert_eq!(
+            errors(&format!("{{ in = {list}, optional = true }}")),
+            0,
+            "{table}"
+        );
         // Marked as optional, the rule is the same for data that does carry it.
         let read = |text: &str| policy::parse("policy.toml", text).unwrap().value;
         let plain = read(&format!("[{table}]\npersonal = {list}\n"));
-        let marked = read(&format!("[{table}.personal]\nin = {list}\noptional = true\n"));
+        let marked = read(&format!(
+            "[{table}.personal]\nin = {list}\noptional = true\n"
+        ));
         assert_eq!(marked.optional_labels, [format!("{table}.personal")].into());
-        assert_eq!(Policy { optional_labels: Default::default(), ..marked }, plain);
+        assert_eq!(
+            Policy {
+                optional_labels: Default::default(),
+                ..marked
+            },
+            plain
+        );
     }
     let said = |text: &str| policy::parse("policy.toml", text).unwrap_err().to_string();
-    assert!(said("[residency]\nsecret = { optional = true }\n").contains("the rule for `secret` has no `in`"));
-    assert!(said("[residency]\nsecret = { in = [\"EU\"], optinal = true }\n").contains("unknown key `optinal`"));
+    assert!(
+        said("[residency]\nsecret = { optional = true }\n")
+            .contains("the rule for `secret` has no `in`")
+    );
+    assert!(
+        said("[residency]\nsecret = { in = [\"EU\"], optinal = true }\n")
+            .contains("unknown key `optinal`")
+    );
 }
 
 #[test]
@@ -424,15 +674,33 @@ fn a_label_that_is_almost_that_of_a_rule_is_said() {
     let rule = "[residency]\npersonal = { in = [\"DE\"], optional = true }\n";
     let found = check_labels(&job, &policy::parse("policy.toml", rule).unwrap());
     assert_eq!(found.list.len(), 1);
-    assert!(found.list[0].message.contains("no rule of the policy is about the label `personnal`"), "{found}");
+    assert!(
+        found.list[0]
+            .message
+            .contains("no rule of the policy is about the label `personnal`"),
+        "{found}"
+    );
     let other = "[residency]\nconfidential = { in = [\"DE\"], optional = true }\n";
-    assert_eq!(check_labels(&job, &policy::parse("policy.toml", other).unwrap()).list, []);
+    assert_eq!(
+        check_labels(&job, &policy::parse("policy.toml", other).unwrap()).list,
+        []
+    );
 }
 
 #[test]
 fn shipped_policies_say_what_their_names_say() {
     let names: Vec<&str> = shipped::names().collect();
-    assert_eq!(names, ["cheapest", "confidential", "deadline-6h", "eu-only", "fastest", "no-us-cloud-act"]);
+    assert_eq!(
+        names,
+        [
+            "cheapest",
+            "confidential",
+            "deadline-6h",
+            "eu-only",
+            "fastest",
+            "no-us-cloud-act"
+        ]
+    );
     let read = |name: &str| policy::parse(name, shipped::text(name).unwrap()).unwrap();
     assert!(names.iter().all(|name| read(name).warnings.is_empty()));
     assert_eq!(read("cheapest").value, Policy::default());
@@ -441,6 +709,9 @@ fn shipped_policies_say_what_their_names_say() {
     let eu = read("eu-only").value.residency.remove("default").unwrap();
     assert!(eu.contains("IE") && !eu.contains("GB") && !eu.contains("CH"));
     assert!(read("no-us-cloud-act").value.exclude_cloud_act);
-    assert_eq!(read("confidential").value.trust["default"], [Tee::Sgx, Tee::SevSnp, Tee::Tdx].into());
+    assert_eq!(
+        read("confidential").value.trust["default"],
+        [Tee::Sgx, Tee::SevSnp, Tee::Tdx].into()
+    );
     assert_eq!(shipped::text("slowest"), None);
 }

@@ -1,6 +1,8 @@
 //! Single values: quantities with their limits, names, places, patterns.
 
-use crate::model::{Allocation, Bandwidth, Bytes, DataRate, Millis, Money, Pattern, PlaceName, Rate, Tee, units};
+use crate::model::{
+    Allocation, Bandwidth, Bytes, DataRate, Millis, Money, Pattern, PlaceName, Rate, Tee, units,
+};
 use crate::spec::Diagnostic;
 use crate::spec::table::{Entry, Findings, Item, shown, suggestion};
 use crate::spec::write::allocation_word;
@@ -41,16 +43,26 @@ fn quantity<T>(
     findings: &mut Findings,
 ) -> Option<T> {
     let (before, after) = unit;
-    let example = format!("write it like `{} = \"{before}1{after}\"`", shown(entry.key));
+    let example = format!(
+        "write it like `{} = \"{before}1{after}\"`",
+        shown(entry.key)
+    );
     match entry.value {
-        DeValue::String(text) => {
-            parse(text).map_err(|error| findings.push(bad_quantity(entry, text, (what, example), &error))).ok()
-        }
+        DeValue::String(text) => parse(text)
+            .map_err(|error| findings.push(bad_quantity(entry, text, (what, example), &error)))
+            .ok(),
         DeValue::Integer(_) | DeValue::Float(_) => {
             let number = number_text(entry.value).trim_start_matches('-').to_owned();
             let message = format!("`{}` is a number without a unit", entry.key);
-            let hint = format!("write it like `{} = \"{before}{number}{after}\"`", entry.key);
-            findings.push(Diagnostic::error(entry.span.clone(), message).with_label("no unit").with_hint(hint));
+            let hint = format!(
+                "write it like `{} = \"{before}{number}{after}\"`",
+                entry.key
+            );
+            findings.push(
+                Diagnostic::error(entry.span.clone(), message)
+                    .with_label("no unit")
+                    .with_hint(hint),
+            );
             None
         }
         _ => {
@@ -77,7 +89,10 @@ fn bad_quantity(
         message.to_owned()
     };
     let unit = units::number_and_unit(text).1;
-    let known = hint.split_once("(units: ").map_or("", |(_, units)| units.trim_end_matches(')')).split(", ");
+    let known = hint
+        .split_once("(units: ")
+        .map_or("", |(_, units)| units.trim_end_matches(')'))
+        .split(", ");
     let meant = UNIT_WORDS
         .iter()
         .find(|(_, words)| words.contains(&unit.to_lowercase().as_str()))
@@ -88,7 +103,9 @@ fn bad_quantity(
         Some(meant) => format!("did you mean `{meant}`? {hint}"),
         None => hint.to_owned(),
     };
-    Diagnostic::error(entry.span.clone(), message).with_label(format!("not {what}")).with_hint(hint)
+    Diagnostic::error(entry.span.clone(), message)
+        .with_label(format!("not {what}"))
+        .with_hint(hint)
 }
 
 /// A unit error as a message: the fault, then the way out.
@@ -101,8 +118,10 @@ pub(super) fn unit_error(span: Range<usize>, error: &units::UnitError) -> Diagno
 pub(super) fn number_text(value: &DeValue<'_>) -> String {
     match value {
         DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str().to_owned(),
-        DeValue::Integer(integer) => i128::from_str_radix(&integer.as_str().replace('_', ""), integer.radix())
-            .map_or_else(|_| integer.to_string(), |number| number.to_string()),
+        DeValue::Integer(integer) => {
+            i128::from_str_radix(&integer.as_str().replace('_', ""), integer.radix())
+                .map_or_else(|_| integer.to_string(), |number| number.to_string())
+        }
         DeValue::Float(float) => float.as_str().to_owned(),
         _ => String::new(),
     }
@@ -125,7 +144,11 @@ pub(super) fn time(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Mil
     if time == Millis(0) {
         let message = format!("`{}` is zero", shown(entry.key));
         let hint = "the least is 1 ms, the most 3652 d";
-        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
+        findings.push(
+            Diagnostic::error(entry.span.clone(), message)
+                .with_label("out of range")
+                .with_hint(hint),
+        );
         return None;
     }
     Some(time)
@@ -137,7 +160,11 @@ pub(super) fn time_or_none(entry: &Entry<'_, '_>, findings: &mut Findings) -> Op
     if time > LONGEST {
         let message = format!("`{}` is longer than 10 years", shown(entry.key));
         let hint = "the least is 1 ms, the most 3652 d";
-        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
+        findings.push(
+            Diagnostic::error(entry.span.clone(), message)
+                .with_label("out of range")
+                .with_hint(hint),
+        );
         return None;
     }
     Some(time)
@@ -148,31 +175,56 @@ pub(super) fn data_rate(entry: &Entry<'_, '_>, findings: &mut Findings) -> Optio
     let parse = |text: &str| {
         Money::parse(text)?;
         let text = text.trim();
-        let number = text.strip_prefix('$').or_else(|| text.strip_suffix("USD")).unwrap_or(text);
+        let number = text
+            .strip_prefix('$')
+            .or_else(|| text.strip_suffix("USD"))
+            .unwrap_or(text);
         DataRate::parse_usd(number.trim())
     };
     let rate = quantity(entry, "an amount in US dollars", ("$", ""), parse, findings)?;
     if rate > MOST_DATA_RATE {
         let message = format!("`{}` is more than $1,000", entry.key);
-        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("too much for a GB"));
+        findings
+            .push(Diagnostic::error(entry.span.clone(), message).with_label("too much for a GB"));
         return None;
     }
     Some(rate)
 }
 
 /// A whole number in a range.
-pub(super) fn whole(entry: &Entry<'_, '_>, range: RangeInclusive<u64>, findings: &mut Findings) -> Option<u64> {
-    let hint = format!("write it like `{} = {}`", shown(entry.key), range.end().min(&4).max(range.start()));
+pub(super) fn whole(
+    entry: &Entry<'_, '_>,
+    range: RangeInclusive<u64>,
+    findings: &mut Findings,
+) -> Option<u64> {
+    let hint = format!(
+        "write it like `{} = {}`",
+        shown(entry.key),
+        range.end().min(&4).max(range.start())
+    );
     let DeValue::Integer(_) = entry.value else {
         entry.wrong_type("a whole number", &hint, findings);
         return None;
     };
     let text = number_text(entry.value);
-    let number = text.replace('_', "").parse::<u64>().ok().filter(|number| range.contains(number));
+    let number = text
+        .replace('_', "")
+        .parse::<u64>()
+        .ok()
+        .filter(|number| range.contains(number));
     if number.is_none() {
-        let message =
-            format!("`{} = {}` is not between {} and {}", shown(entry.key), shown(&text), range.start(), range.end());
-        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
+        let message = format!(
+            "`{} = {}` is not between {} and {}",
+            shown(entry.key),
+            shown(&text),
+            range.start(),
+            range.end()
+        );
+        findings.push(
+            Diagnostic::error(entry.span.clone(), message)
+                .with_label("out of range")
+                .with_hint(hint),
+        );
     }
     number
 }
@@ -184,9 +236,17 @@ pub(super) fn choice<T: Copy>(
     findings: &mut Findings,
 ) -> Option<T> {
     let text = entry.text(choices[0].0, findings)?;
-    let chosen = choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    let chosen = choices
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, value)| *value);
     if chosen.is_none() {
-        findings.push(no_choice(entry.key, text, entry.span.clone(), choices.iter().map(|(name, _)| *name)));
+        findings.push(no_choice(
+            entry.key,
+            text,
+            entry.span.clone(),
+            choices.iter().map(|(name, _)| *name),
+        ));
     }
     chosen
 }
@@ -199,23 +259,46 @@ pub(super) fn no_choice(
     names: impl Iterator<Item = &'static str> + Clone,
 ) -> Diagnostic {
     let message = format!("`{key}` cannot be `{}`", shown(text));
-    Diagnostic::error(span, message).with_label("not a choice").with_hint(suggestion(text, "choices", names))
+    Diagnostic::error(span, message)
+        .with_label("not a choice")
+        .with_hint(suggestion(text, "choices", names))
 }
 
 /// How machines are bought.
 pub(super) fn allocation(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Allocation> {
-    let all = [Allocation::OnDemand, Allocation::Spot, Allocation::SpotIfAvailable, Allocation::Cheapest];
-    choice(entry, &all.map(|allocation| (allocation_word(allocation), allocation)), findings)
+    let all = [
+        Allocation::OnDemand,
+        Allocation::Spot,
+        Allocation::SpotIfAvailable,
+        Allocation::Cheapest,
+    ];
+    choice(
+        entry,
+        &all.map(|allocation| (allocation_word(allocation), allocation)),
+        findings,
+    )
 }
 
 /// How fast data moves.
 pub(super) fn bandwidth(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Bandwidth> {
-    quantity(entry, "a speed", ("", " Mbit/s"), Bandwidth::parse, findings)
+    quantity(
+        entry,
+        "a speed",
+        ("", " Mbit/s"),
+        Bandwidth::parse,
+        findings,
+    )
 }
 
 /// An amount of US dollars.
 pub(super) fn money(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Money> {
-    let money = quantity(entry, "an amount in US dollars", ("$", ""), Money::parse, findings)?;
+    let money = quantity(
+        entry,
+        "an amount in US dollars",
+        ("$", ""),
+        Money::parse,
+        findings,
+    )?;
     if money > MOST_MONEY {
         let message = format!("`{}` is more than a million million dollars", entry.key);
         findings.push(Diagnostic::error(entry.span.clone(), message).with_label("too much"));
@@ -227,7 +310,10 @@ pub(super) fn money(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Mo
 /// An amount of US dollars for an hour, `"$2.50"` or `"$2.50/h"`.
 pub(super) fn hourly_rate(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<Rate> {
     let parse = |text: &str| {
-        let amount = ["/hour", "/hr", "/h"].iter().find_map(|per| text.trim_end().strip_suffix(per)).unwrap_or(text);
+        let amount = ["/hour", "/hr", "/h"]
+            .iter()
+            .find_map(|per| text.trim_end().strip_suffix(per))
+            .unwrap_or(text);
         Money::parse(amount)
     };
     let money = quantity(entry, "an amount in US dollars", ("$", ""), parse, findings)?;
@@ -258,10 +344,15 @@ pub(super) fn name_fault(name: &str) -> Option<&'static str> {
 
 /// Reports a name that cannot be one.
 pub(super) fn name(what: &str, name: &str, span: &Range<usize>, findings: &mut Findings) {
-    let Some(fault) = name_fault(name) else { return };
+    let Some(fault) = name_fault(name) else {
+        return;
+    };
     let mut hint = "names are made of letters, digits, `_` and `-`".to_owned();
     let separator = |c: char| matches!(c, '.' | '/' | ':' | ' ');
-    let plain: String = name.chars().map(|c| if separator(c) { '-' } else { c }).collect();
+    let plain: String = name
+        .chars()
+        .map(|c| if separator(c) { '-' } else { c })
+        .collect();
     let plain = plain.trim_matches('-');
     if !plain.is_empty() && name_fault(plain).is_none() {
         hint.push_str(&format!(", such as `{plain}`"));
@@ -271,7 +362,11 @@ pub(super) fn name(what: &str, name: &str, span: &Range<usize>, findings: &mut F
     } else {
         format!("{what} `{}` {fault}", shown(name))
     };
-    findings.push(Diagnostic::error(span.clone(), message).with_label("not a name").with_hint(hint));
+    findings.push(
+        Diagnostic::error(span.clone(), message)
+            .with_label("not a name")
+            .with_hint(hint),
+    );
 }
 
 /// A list of labels.
@@ -298,9 +393,16 @@ pub(super) fn tees(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<Te
                 tees.insert(tee);
             }
             None => {
-                let message = format!("`{}` is not a trusted execution environment", shown(item.text));
+                let message = format!(
+                    "`{}` is not a trusted execution environment",
+                    shown(item.text)
+                );
                 let hint = suggestion(item.text, "known", Tee::ALL.map(Tee::name));
-                findings.push(Diagnostic::error(item.span, message).with_label("unknown").with_hint(hint));
+                findings.push(
+                    Diagnostic::error(item.span, message)
+                        .with_label("unknown")
+                        .with_hint(hint),
+                );
             }
         }
     }
@@ -310,12 +412,17 @@ pub(super) fn tees(items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<Te
 /// One place.
 pub(super) fn place(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<PlaceName> {
     let text = entry.text("azure:eastus", findings)?;
-    let place = PlaceName::parse(text).filter(|place| !place.region.chars().any(char::is_whitespace));
+    let place =
+        PlaceName::parse(text).filter(|place| !place.region.chars().any(char::is_whitespace));
     match place {
         None => {
             let message = format!("`{}` is not a place", shown(text));
             let hint = "write one place as `cloud:region`, such as `azure:eastus`";
-            findings.push(Diagnostic::error(entry.span.clone(), message).with_label("not a place").with_hint(hint));
+            findings.push(
+                Diagnostic::error(entry.span.clone(), message)
+                    .with_label("not a place")
+                    .with_hint(hint),
+            );
         }
         Some(ref place) => lower_case_cloud(&place.cloud, &entry.span, findings),
     }
@@ -333,10 +440,16 @@ pub(super) fn place_patterns(items: Vec<Item<'_>>, findings: &mut Findings) -> B
             _ => {
                 let message = format!("`{}` is not a pattern over places", shown(item.text));
                 let hint = match item.text {
-                    cloud if plain_pattern(cloud) => format!("write `cloud:region`; for a whole cloud `{cloud}:*`"),
+                    cloud if plain_pattern(cloud) => {
+                        format!("write `cloud:region`; for a whole cloud `{cloud}:*`")
+                    }
                     _ => "write `cloud:region`, such as `aws:eu-*`".to_owned(),
                 };
-                findings.push(Diagnostic::error(item.span, message).with_label("no `cloud:region`").with_hint(hint));
+                findings.push(
+                    Diagnostic::error(item.span, message)
+                        .with_label("no `cloud:region`")
+                        .with_hint(hint),
+                );
                 continue;
             }
         }
@@ -346,7 +459,11 @@ pub(super) fn place_patterns(items: Vec<Item<'_>>, findings: &mut Findings) -> B
 }
 
 /// Patterns over names without a colon: clouds, instance types.
-pub(super) fn name_patterns(what: &str, items: Vec<Item<'_>>, findings: &mut Findings) -> BTreeSet<Pattern> {
+pub(super) fn name_patterns(
+    what: &str,
+    items: Vec<Item<'_>>,
+    findings: &mut Findings,
+) -> BTreeSet<Pattern> {
     let mut patterns = BTreeSet::new();
     for item in items {
         if plain_pattern(item.text) {
@@ -356,19 +473,29 @@ pub(super) fn name_patterns(what: &str, items: Vec<Item<'_>>, findings: &mut Fin
             patterns.insert(Pattern(item.text.to_owned()));
             continue;
         }
-        let message = format!("`{}` is not a pattern over names of {what}s", shown(item.text));
+        let message = format!(
+            "`{}` is not a pattern over names of {what}s",
+            shown(item.text)
+        );
         let hint = if what == "cloud" && item.text.contains(':') {
             "places are allowed and denied under `[places]`"
         } else {
             ""
         };
-        findings.push(Diagnostic::error(item.span, message).with_label("not a name").with_hint(hint));
+        findings.push(
+            Diagnostic::error(item.span, message)
+                .with_label("not a name")
+                .with_hint(hint),
+        );
     }
     patterns
 }
 
 pub(super) fn plain_pattern(text: &str) -> bool {
-    !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control() || c == ':')
+    !text.is_empty()
+        && !text
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control() || c == ':')
 }
 
 /// A cloud that nothing is called would deny, or allow, nothing without a word.
@@ -376,7 +503,11 @@ pub(super) fn lower_case_cloud(cloud: &str, span: &Range<usize>, findings: &mut 
     if cloud.chars().any(char::is_uppercase) {
         let message = format!("cloud `{}` is not in lower case", shown(cloud));
         let hint = format!("did you mean `{}`?", shown(&cloud.to_lowercase()));
-        findings.push(Diagnostic::error(span.clone(), message).with_label("no such cloud").with_hint(hint));
+        findings.push(
+            Diagnostic::error(span.clone(), message)
+                .with_label("no such cloud")
+                .with_hint(hint),
+        );
     }
 }
 
@@ -390,11 +521,15 @@ pub(super) enum PathFault {
 
 /// A path relative to the job file, with `.` and doubled slashes taken out.
 pub(super) fn relative_path(text: &str) -> Result<String, PathFault> {
-    let drive = text.as_bytes().get(1) == Some(&b':') && text.starts_with(|c: char| c.is_ascii_alphabetic());
+    let drive = text.as_bytes().get(1) == Some(&b':')
+        && text.starts_with(|c: char| c.is_ascii_alphabetic());
     if text.starts_with(['/', '~', '\\']) || drive {
         return Err(PathFault::Absolute);
     }
-    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let parts: Vec<&str> = text
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
     if parts.is_empty() || text.chars().any(char::is_control) {
         return Err(PathFault::Unusable);
     }

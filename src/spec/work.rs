@@ -16,28 +16,53 @@ const USUAL_EFFICIENCY_PERCENT: u32 = 40;
 const MOST_GIGAFLOP: i128 = 1_000_000_000_000_000_000;
 
 /// Exactly one of `duration` and `work`.
-pub(super) fn work(stage: &mut Section<'_, '_>, name: &str, needs: &Needs, findings: &mut Findings) -> Work {
+pub(super) fn work(
+    stage: &mut Section<'_, '_>,
+    name: &str,
+    needs: &Needs,
+    findings: &mut Findings,
+) -> Work {
     // Of all alternatives, which are filled up with what is common to them.
     let alternatives = needs.any_of.iter().flat_map(|needs| &needs.accelerators);
-    let common = if needs.any_of.is_empty() { Some(&needs.accelerators) } else { None };
-    let accelerators: BTreeSet<AcceleratorNeed> = alternatives.chain(common.into_iter().flatten()).cloned().collect();
-    let read = match (stage.take("duration", findings), stage.take("work", findings)) {
+    let common = if needs.any_of.is_empty() {
+        Some(&needs.accelerators)
+    } else {
+        None
+    };
+    let accelerators: BTreeSet<AcceleratorNeed> = alternatives
+        .chain(common.into_iter().flatten())
+        .cloned()
+        .collect();
+    let read = match (
+        stage.take("duration", findings),
+        stage.take("work", findings),
+    ) {
         (Some(duration), None) => by_duration(&duration, name, &accelerators, findings),
         (None, Some(work)) => by_work(&work, name, findings),
         (Some(duration), Some(work)) => {
-            let later = if duration.key_span.start > work.key_span.start { duration } else { work };
+            let later = if duration.key_span.start > work.key_span.start {
+                duration
+            } else {
+                work
+            };
             findings.push(
-                Diagnostic::error(later.key_span, format!("stage `{name}` has both `duration` and `work`"))
-                    .with_label("one too many")
-                    .with_hint("a stage's time is either given or follows from its work"),
+                Diagnostic::error(
+                    later.key_span,
+                    format!("stage `{name}` has both `duration` and `work`"),
+                )
+                .with_label("one too many")
+                .with_hint("a stage's time is either given or follows from its work"),
             );
             None
         }
         (None, None) => {
             findings.push(
-                Diagnostic::error(stage.span.clone(), format!("stage `{name}` has neither `duration` nor `work`"))
-                    .with_label("how long does it run?")
-                    .with_hint("add `duration = \"33 m\"`, or `work = { fp16 = \"500 PFLOP\" }`"),
+                Diagnostic::error(
+                    stage.span.clone(),
+                    format!("stage `{name}` has neither `duration` nor `work`"),
+                )
+                .with_label("how long does it run?")
+                .with_hint("add `duration = \"33 m\"`, or `work = { fp16 = \"500 PFLOP\" }`"),
             );
             None
         }
@@ -52,11 +77,20 @@ pub(super) fn work(stage: &mut Section<'_, '_>, name: &str, needs: &Needs, findi
 /// Alternatives without an accelerator, of a stage that says how long it takes on each.
 fn without_duration(stage: &str, needs: &Needs, findings: &mut Findings) {
     let key = if needs.ordered { "ordered" } else { "any_of" };
-    for (index, _) in needs.any_of.iter().enumerate().filter(|(_, needs)| needs.accelerators.is_empty()) {
+    for (index, _) in needs
+        .any_of
+        .iter()
+        .enumerate()
+        .filter(|(_, needs)| needs.accelerators.is_empty())
+    {
         let span = findings.span(&format!("{stage}.needs.{key}.{index}"));
         let message = "no machine is taken for this alternative: `duration` is by accelerator, and it has none";
         let hint = "give it `accelerators`, or one `duration` for all";
-        findings.push(Diagnostic::warning(span, message).with_label("binds nothing").with_hint(hint));
+        findings.push(
+            Diagnostic::warning(span, message)
+                .with_label("binds nothing")
+                .with_hint(hint),
+        );
     }
 }
 
@@ -80,29 +114,47 @@ fn by_duration(
             }
         };
         if !accelerators.contains(&need) {
-            let listed = accelerators.iter().map(|need| format!("`{need}`")).collect::<Vec<_>>().join(", ");
+            let listed = accelerators
+                .iter()
+                .map(|need| format!("`{need}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
             let hint = match listed.as_str() {
-                "" => format!("add `needs = {{ accelerators = [\"{}\"] }}`, or give one `duration`", shown(entry.key)),
+                "" => format!(
+                    "add `needs = {{ accelerators = [\"{}\"] }}`, or give one `duration`",
+                    shown(entry.key)
+                ),
                 listed => format!("it needs any of {listed}"),
             };
             findings.push(
                 Diagnostic::error(
                     entry.key_span,
-                    format!("stage `{name}` has a duration for `{}`, which it does not ask for", shown(entry.key)),
+                    format!(
+                        "stage `{name}` has a duration for `{}`, which it does not ask for",
+                        shown(entry.key)
+                    ),
                 )
                 .with_label("not in `needs.accelerators`")
                 .with_hint(hint),
             );
         } else if times.insert(need, time).is_some() {
-            let message = format!("stage `{name}` has two durations for `{}`", shown(entry.key));
+            let message = format!(
+                "stage `{name}` has two durations for `{}`",
+                shown(entry.key)
+            );
             findings.push(Diagnostic::error(entry.key_span, message).with_label("again"));
         }
     }
     for need in accelerators.iter().filter(|need| !times.contains_key(need)) {
         findings.push(
-            Diagnostic::error(entry.span.clone(), format!("stage `{name}` has no duration on `{need}`"))
-                .with_label(format!("no key `{need}`"))
-                .with_hint(format!("add `\"{need}\" = \"33 m\"`, or take it out of `needs.accelerators`")),
+            Diagnostic::error(
+                entry.span.clone(),
+                format!("stage `{name}` has no duration on `{need}`"),
+            )
+            .with_label(format!("no key `{need}`"))
+            .with_hint(format!(
+                "add `\"{need}\" = \"33 m\"`, or take it out of `needs.accelerators`"
+            )),
         );
     }
     Some(Work::DurationBy(times))
@@ -111,17 +163,22 @@ fn by_duration(
 fn by_work(entry: &Entry<'_, '_>, name: &str, findings: &mut Findings) -> Option<Work> {
     let mut section = entry.section(findings)?;
     let span = section.span.clone();
-    let mut amounts: Vec<Entry<'_, '_>> =
-        PRECISIONS.iter().filter_map(|precision| section.take(precision, findings)).collect();
+    let mut amounts: Vec<Entry<'_, '_>> = PRECISIONS
+        .iter()
+        .filter_map(|precision| section.take(precision, findings))
+        .collect();
     amounts.extend(section.take("vcpu", findings));
     amounts.sort_by_key(|amount| amount.key_span.start);
     let efficiency = section.take("efficiency", findings);
     let unknown = section.finish(findings);
     if let Some(second) = amounts.get(1) {
         findings.push(
-            Diagnostic::error(second.key_span.clone(), format!("the work of stage `{name}` is given twice"))
-                .with_label(format!("besides `{}`", amounts[0].key))
-                .with_hint("keep one of fp32, fp16, bf16, fp8, vcpu"),
+            Diagnostic::error(
+                second.key_span.clone(),
+                format!("the work of stage `{name}` is given twice"),
+            )
+            .with_label(format!("besides `{}`", amounts[0].key))
+            .with_hint("keep one of fp32, fp16, bf16, fp8, vcpu"),
         );
     }
     let Some(amount) = amounts.first() else {
@@ -138,8 +195,11 @@ fn by_work(entry: &Entry<'_, '_>, name: &str, findings: &mut Findings) -> Option
     if amount.key == "vcpu" {
         if let Some(efficiency) = efficiency {
             findings.push(
-                Diagnostic::error(efficiency.key_span, "`efficiency` has no meaning for `vcpu`")
-                    .with_label("only for floating-point work"),
+                Diagnostic::error(
+                    efficiency.key_span,
+                    "`efficiency` has no meaning for `vcpu`",
+                )
+                .with_label("only for floating-point work"),
             );
         }
         return value::time(amount, findings).map(Work::VcpuTime);
@@ -149,23 +209,38 @@ fn by_work(entry: &Entry<'_, '_>, name: &str, findings: &mut Findings) -> Option
         None => USUAL_EFFICIENCY_PERCENT,
     };
     let gigaflop = operations(amount, findings)?;
-    Some(Work::Flops { precision: amount.key.to_owned(), gigaflop, efficiency_percent })
+    Some(Work::Flops {
+        precision: amount.key.to_owned(),
+        gigaflop,
+        efficiency_percent,
+    })
 }
 
 fn operations(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64> {
     let text = match entry.value {
         DeValue::String(text) => text,
         DeValue::Integer(_) | DeValue::Float(_) => {
-            let hint = format!("write it like `{} = \"{} FLOP\"`", entry.key, number_text(entry.value));
+            let hint = format!(
+                "write it like `{} = \"{} FLOP\"`",
+                entry.key,
+                number_text(entry.value)
+            );
             findings.push(
-                Diagnostic::error(entry.span.clone(), format!("`{}` is a number without a unit", entry.key))
-                    .with_label("no unit")
-                    .with_hint(hint),
+                Diagnostic::error(
+                    entry.span.clone(),
+                    format!("`{}` is a number without a unit", entry.key),
+                )
+                .with_label("no unit")
+                .with_hint(hint),
             );
             return None;
         }
         _ => {
-            entry.wrong_type("an amount of work", &format!("write it like `{} = \"500 PFLOP\"`", entry.key), findings);
+            entry.wrong_type(
+                "an amount of work",
+                &format!("write it like `{} = \"500 PFLOP\"`", entry.key),
+                findings,
+            );
             return None;
         }
     };
@@ -174,7 +249,11 @@ fn operations(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64> {
         Ok(_) => {
             let message = format!("`{}` is less than 1 GFLOP", entry.key);
             let hint = "for work that takes no time worth planning, give a `duration`";
-            findings.push(Diagnostic::error(entry.span.clone(), message).with_label("out of range").with_hint(hint));
+            findings.push(
+                Diagnostic::error(entry.span.clone(), message)
+                    .with_label("out of range")
+                    .with_hint(hint),
+            );
             None
         }
         Err(error) => {
@@ -187,12 +266,24 @@ fn operations(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u64> {
 /// Reads `"3.2e18 FLOP"`, `"500 PFLOP"` in units of 10⁹ operations.
 fn gigaflop(text: &str) -> Result<u64, UnitError> {
     /// Powers of ten above one operation.
-    const UNITS: [(&str, u32); 5] = [("FLOP", 0), ("GFLOP", 9), ("TFLOP", 12), ("PFLOP", 15), ("EFLOP", 18)];
+    const UNITS: [(&str, u32); 5] = [
+        ("FLOP", 0),
+        ("GFLOP", 9),
+        ("TFLOP", 12),
+        ("PFLOP", 15),
+        ("EFLOP", 18),
+    ];
     let (number, unit) = number_and_unit(text);
     let (digits, scale) = decimal(if number.is_empty() { text } else { number })?;
-    let known = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit));
+    let known = UNITS
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(unit));
     let Some((_, power)) = known else {
-        let found = if unit.is_empty() { "has no unit".to_owned() } else { format!("has the unknown unit `{unit}`") };
+        let found = if unit.is_empty() {
+            "has no unit".to_owned()
+        } else {
+            format!("has the unknown unit `{unit}`")
+        };
         return Err(UnitError(format!(
             "`{text}` {found}; an amount of work is written like `500 PFLOP` (units: FLOP, GFLOP, TFLOP, PFLOP, EFLOP)"
         )));
@@ -207,7 +298,10 @@ fn gigaflop(text: &str) -> Result<u64, UnitError> {
         None if shift >= 0 => return Err(too_much()),
         None => 0,
     };
-    u64::try_from(amount).ok().filter(|_| amount <= MOST_GIGAFLOP).ok_or_else(too_much)
+    u64::try_from(amount)
+        .ok()
+        .filter(|_| amount <= MOST_GIGAFLOP)
+        .ok_or_else(too_much)
 }
 
 fn percent(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u32> {
@@ -220,10 +314,19 @@ fn percent(entry: &Entry<'_, '_>, findings: &mut Findings) -> Option<u32> {
         }
     };
     let number = text.trim().strip_suffix('%').map(str::trim);
-    let percent = number.and_then(|number| number.parse::<u32>().ok()).filter(|percent| (1..=100).contains(percent));
+    let percent = number
+        .and_then(|number| number.parse::<u32>().ok())
+        .filter(|percent| (1..=100).contains(percent));
     if percent.is_none() {
-        let message = format!("`{}` is not a whole percentage from 1 % to 100 %", shown(text));
-        findings.push(Diagnostic::error(entry.span.clone(), message).with_label("not a share").with_hint(hint));
+        let message = format!(
+            "`{}` is not a whole percentage from 1 % to 100 %",
+            shown(text)
+        );
+        findings.push(
+            Diagnostic::error(entry.span.clone(), message)
+                .with_label("not a share")
+                .with_hint(hint),
+        );
     }
     percent
 }

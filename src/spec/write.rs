@@ -1,6 +1,8 @@
 //! A job as a job file: [`job::parse`](super::job::parse) reads it back to the same job.
 
-use crate::model::{Allocation, Bytes, Destination, Domain, Job, Needs, Rate, Retries, Spread, Stage, Work};
+use crate::model::{
+    Allocation, Bytes, Destination, Domain, Job, Needs, Rate, Retries, Spread, Stage, Work,
+};
 use std::fmt::Display;
 
 /// The job file. Equal jobs give equal bytes.
@@ -11,7 +13,12 @@ pub fn job(job: &Job) -> String {
     for (name, dataset) in &job.datasets {
         text.push_str(&format!("\n[datasets.{}]\n", key(name)));
         text.push_str(&line("at", &quoted(dataset.at.to_string())));
-        text.extend(dataset.path.as_ref().map(|path| line("path", &quoted(path))));
+        text.extend(
+            dataset
+                .path
+                .as_ref()
+                .map(|path| line("path", &quoted(path))),
+        );
         text.push_str(&line("size", &bytes(dataset.size)));
         text.push_str(&list("labels", &dataset.labels));
     }
@@ -23,8 +30,10 @@ pub fn job(job: &Job) -> String {
     }
     if !job.outputs.is_empty() {
         text.push_str("\n[outputs]\n");
-        let destinations =
-            job.outputs.iter().map(|(output, to)| line(&key(&output.to_string()), &quoted(goes_to(*to))));
+        let destinations = job
+            .outputs
+            .iter()
+            .map(|(output, to)| line(&key(&output.to_string()), &quoted(goes_to(*to))));
         text.extend(destinations);
     }
     text
@@ -40,7 +49,11 @@ fn goes_to(destination: Destination) -> &'static str {
 
 fn stage(stage: &Stage) -> String {
     let mut text = list("reads", &stage.reads);
-    let writes: Vec<(String, String)> = stage.writes.iter().map(|(name, size)| (name.clone(), bytes(*size))).collect();
+    let writes: Vec<(String, String)> = stage
+        .writes
+        .iter()
+        .map(|(name, size)| (name.clone(), bytes(*size)))
+        .collect();
     text.extend((!writes.is_empty()).then(|| line("writes", &inline(&writes))));
     text.push_str(&list("removes", &stage.removes));
     let needs = needs(&stage.needs);
@@ -49,11 +62,26 @@ fn stage(stage: &Stage) -> String {
     let number = |name: &str, number: u32| (number != 1).then(|| line(name, &number.to_string()));
     text.extend(number("count", stage.count));
     text.extend(number("nodes", stage.nodes));
-    text.extend(stage.deadline.map(|deadline| line("deadline", &quoted(deadline.exact()))));
-    text.extend(stage.allocation.map(|allocation| line("allocation", &quoted(allocation_word(allocation)))));
-    text.extend(stage.retries.as_ref().map(|retries| line("retries", &self::retries(retries))));
+    text.extend(
+        stage
+            .deadline
+            .map(|deadline| line("deadline", &quoted(deadline.exact()))),
+    );
+    text.extend(
+        stage
+            .allocation
+            .map(|allocation| line("allocation", &quoted(allocation_word(allocation)))),
+    );
+    text.extend(
+        stage
+            .retries
+            .as_ref()
+            .map(|retries| line("retries", &self::retries(retries))),
+    );
     if let Some(checkpoint) = &stage.checkpoint {
-        let every = checkpoint.every.map(|every| ("every".to_owned(), quoted(every.exact())));
+        let every = checkpoint
+            .every
+            .map(|every| ("every".to_owned(), quoted(every.exact())));
         let rest = [
             ("save".to_owned(), quoted(checkpoint.save.exact())),
             ("restart".to_owned(), quoted(checkpoint.restart.exact())),
@@ -63,13 +91,19 @@ fn stage(stage: &Stage) -> String {
         text.push_str(&line("checkpoint", &inline(&keys)));
     }
     if !stage.env.is_empty() {
-        let variables: Vec<(String, String)> =
-            stage.env.iter().map(|(name, value)| (name.clone(), quoted(value))).collect();
+        let variables: Vec<(String, String)> = stage
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), quoted(value)))
+            .collect();
         text.push_str(&line("env", &inline(&variables)));
     }
     if !stage.secrets.is_empty() {
-        let secrets: Vec<(String, String)> =
-            stage.secrets.iter().map(|(name, reference)| (name.clone(), quoted(reference))).collect();
+        let secrets: Vec<(String, String)> = stage
+            .secrets
+            .iter()
+            .map(|(name, reference)| (name.clone(), quoted(reference)))
+            .collect();
         text.push_str(&line("secrets", &inline(&secrets)));
     }
     text.push_str(&list("after", &stage.after));
@@ -93,21 +127,41 @@ fn needs(needs: &Needs) -> Vec<(String, String)> {
         ("places", texts(&needs.places)),
         ("instance_types", texts(&needs.instance_types)),
     ];
-    keys.extend(lists.into_iter().filter_map(|(key, list)| Some((key, list?))));
+    keys.extend(
+        lists
+            .into_iter()
+            .filter_map(|(key, list)| Some((key, list?))),
+    );
     if let Some(latency) = &needs.latency {
         let to = ("to".to_owned(), quoted(&latency.to));
-        keys.push(("latency", inline(&[to, ("at_most".to_owned(), quoted(latency.at_most.exact()))])));
+        keys.push((
+            "latency",
+            inline(&[to, ("at_most".to_owned(), quoted(latency.at_most.exact()))]),
+        ));
     }
-    keys.extend(needs.max_price.map(|rate| ("max_price", quoted(format!("${}", decimal(nano_usd(rate), 9))))));
-    let mut keys: Vec<(String, String)> = keys.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
+    keys.extend(needs.max_price.map(|rate| {
+        (
+            "max_price",
+            quoted(format!("${}", decimal(nano_usd(rate), 9))),
+        )
+    }));
+    let mut keys: Vec<(String, String)> = keys
+        .into_iter()
+        .map(|(key, text)| (key.to_owned(), text))
+        .collect();
     if !needs.any_of.is_empty() {
         // An alternative says what it does not take from the common part.
         let own = |one: &Needs| {
-            let own = self::needs(one).into_iter().filter(|key| !keys.contains(key));
+            let own = self::needs(one)
+                .into_iter()
+                .filter(|key| !keys.contains(key));
             inline(&own.collect::<Vec<_>>())
         };
         let all: Vec<String> = needs.any_of.iter().map(own).collect();
-        keys.push(((if needs.ordered { "ordered" } else { "any_of" }).to_owned(), format!("[{}]", all.join(", "))));
+        keys.push((
+            (if needs.ordered { "ordered" } else { "any_of" }).to_owned(),
+            format!("[{}]", all.join(", ")),
+        ));
     }
     keys
 }
@@ -128,14 +182,29 @@ fn work(work: &Work) -> String {
     match work {
         Work::Duration(time) => line("duration", &quoted(time.exact())),
         Work::DurationBy(times) => {
-            let times: Vec<(String, String)> =
-                times.iter().map(|(need, time)| (need.to_string(), quoted(time.exact()))).collect();
+            let times: Vec<(String, String)> = times
+                .iter()
+                .map(|(need, time)| (need.to_string(), quoted(time.exact())))
+                .collect();
             line("duration", &inline(&times))
         }
         Work::VcpuTime(time) => of("vcpu", quoted(time.exact())),
-        Work::Flops { precision, gigaflop, efficiency_percent } => {
+        Work::Flops {
+            precision,
+            gigaflop,
+            efficiency_percent,
+        } => {
             let amount = (precision.clone(), quoted(format!("{gigaflop} GFLOP")));
-            line("work", &inline(&[amount, ("efficiency".to_owned(), quoted(format!("{efficiency_percent} %")))]))
+            line(
+                "work",
+                &inline(&[
+                    amount,
+                    (
+                        "efficiency".to_owned(),
+                        quoted(format!("{efficiency_percent} %")),
+                    ),
+                ]),
+            )
         }
     }
 }
@@ -146,7 +215,11 @@ fn spread(spread: &Spread) -> String {
         Domain::Cloud => "cloud",
     };
     let at_most = line("at_most", &spread.at_most.to_string());
-    format!("{}{}{at_most}", list("stages", &spread.stages), line("over", &quoted(over)))
+    format!(
+        "{}{}{at_most}",
+        list("stages", &spread.stages),
+        line("over", &quoted(over))
+    )
 }
 
 /// The word of an allocation in job and policy files.
@@ -165,18 +238,30 @@ fn line(key: &str, value: &str) -> String {
 
 /// A line for a list that is not empty.
 fn list<'t, T: Display + 't>(key: &str, items: impl IntoIterator<Item = &'t T>) -> String {
-    texts(items).map(|items| line(key, &items)).unwrap_or_default()
+    texts(items)
+        .map(|items| line(key, &items))
+        .unwrap_or_default()
 }
 
 /// A list, if it is not empty.
 fn texts<'t, T: Display + 't>(items: impl IntoIterator<Item = &'t T>) -> Option<String> {
-    let items: Vec<String> = items.into_iter().map(|item| quoted(item.to_string())).collect();
+    let items: Vec<String> = items
+        .into_iter()
+        .map(|item| quoted(item.to_string()))
+        .collect();
     (!items.is_empty()).then(|| format!("[{}]", items.join(", ")))
 }
 
 fn inline(keys: &[(String, String)]) -> String {
-    let keys: Vec<String> = keys.iter().map(|(name, value)| format!("{} = {value}", key(name))).collect();
-    if keys.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", keys.join(", ")) }
+    let keys: Vec<String> = keys
+        .iter()
+        .map(|(name, value)| format!("{} = {value}", key(name)))
+        .collect();
+    if keys.is_empty() {
+        "{}".to_owned()
+    } else {
+        format!("{{ {} }}", keys.join(", "))
+    }
 }
 
 /// A text with the quotes and escapes that it needs.
@@ -186,7 +271,10 @@ fn quoted(text: impl Into<String>) -> String {
 
 /// A key, in quotes where it needs them. No key that is written here holds a line break.
 fn key(name: &str) -> String {
-    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    let bare = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if bare { name.to_owned() } else { quoted(name) }
 }
 
@@ -199,7 +287,14 @@ fn bytes(size: Bytes) -> String {
             return quoted(format!("{} {unit}", size.0 / unit_bytes));
         }
     }
-    const UNITS: [(&str, u32); 6] = [("PB", 15), ("TB", 12), ("GB", 9), ("MB", 6), ("kB", 3), ("B", 0)];
+    const UNITS: [(&str, u32); 6] = [
+        ("PB", 15),
+        ("TB", 12),
+        ("GB", 9),
+        ("MB", 6),
+        ("kB", 3),
+        ("B", 0),
+    ];
     let fills = |unit: &&(&str, u32)| size.0 >= 10_u64.pow(unit.1);
     let (unit, places) = UNITS.iter().find(fills).unwrap_or(&("B", 0));
     quoted(format!("{} {unit}", decimal(u128::from(size.0), *places)))

@@ -22,25 +22,44 @@ pub struct Time {
 impl Time {
     /// The time of a file, a folder or a link.
     pub fn of(metadata: &Metadata) -> Self {
-        Self { seconds: metadata.mtime(), nanoseconds: metadata.mtime_nsec() }
+        Self {
+            seconds: metadata.mtime(),
+            nanoseconds: metadata.mtime_nsec(),
+        }
     }
 
     /// Reads seconds with a fraction, as `tar`, `find` and `stat` write them.
     pub fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+        let digits: String = fraction
+            .chars()
+            .chain("000000000".chars())
+            .take(9)
+            .collect();
         let (seconds, fraction): (i64, i64) = (whole.parse().ok()?, digits.parse().ok()?);
         // The fraction of a time before 1970 counts from the same second backwards.
         Some(match whole.starts_with('-') && fraction > 0 {
-            true => Self { seconds: seconds - 1, nanoseconds: 1_000_000_000 - fraction },
-            false => Self { seconds, nanoseconds: fraction },
+            true => Self {
+                seconds: seconds - 1,
+                nanoseconds: 1_000_000_000 - fraction,
+            },
+            false => Self {
+                seconds,
+                nanoseconds: fraction,
+            },
         })
     }
 
     /// Gives this time to a file, a folder or a link, where the file system can.
     pub fn set(self, name: &Path) {
-        let time = Timespec { tv_sec: self.seconds, tv_nsec: self.nanoseconds };
-        let times = Timestamps { last_access: time, last_modification: time };
+        let time = Timespec {
+            tv_sec: self.seconds,
+            tv_nsec: self.nanoseconds,
+        };
+        let times = Timestamps {
+            last_access: time,
+            last_modification: time,
+        };
         let _ = utimensat(CWD, name, &times, AtFlags::SYMLINK_NOFOLLOW);
     }
 
@@ -50,7 +69,11 @@ impl Time {
             return Ok(());
         }
         let text = match self.seconds < 0 && self.nanoseconds > 0 {
-            true => format!("{}.{:09}", self.seconds + 1, 1_000_000_000 - self.nanoseconds),
+            true => format!(
+                "{}.{:09}",
+                self.seconds + 1,
+                1_000_000_000 - self.nanoseconds
+            ),
             false => format!("{}.{:09}", self.seconds, self.nanoseconds),
         };
         builder.append_pax_extensions([(TIME, text.as_bytes())])
@@ -67,8 +90,16 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
     for entry in archive.entries()? {
         let mut entry = entry?;
         let inside = entry.path()?.into_owned();
-        let refuse = |why: &str| io::Error::new(io::ErrorKind::InvalidInput, format!("{} {why}", inside.display()));
-        if !inside.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        let refuse = |why: &str| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{} {why}", inside.display()),
+            )
+        };
+        if !inside
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+        {
             return Err(refuse("would lie outside of the folder that it came with"));
         }
         match entry.header().entry_type() {
@@ -78,9 +109,15 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
             EntryType::Directory | EntryType::Symlink | EntryType::Link => {}
             // Headers that hold for all that follows.
             EntryType::XGlobalHeader => continue,
-            _ => return Err(refuse("is a pipe, a socket or a device: only files, directories and links are data")),
+            _ => {
+                return Err(refuse(
+                    "is a pipe, a socket or a device: only files, directories and links are data",
+                ));
+            }
         }
-        bounds.check(taken).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", inside.display())))?;
+        bounds.check(taken).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", inside.display()))
+        })?;
         let time = time(&mut entry);
         // Their modes and times are for when all is in them. What is in them makes them, if there is anything.
         if entry.header().entry_type() == EntryType::Directory {
@@ -99,11 +136,26 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
 }
 
 fn time(entry: &mut tar::Entry<'_, impl Read>) -> Time {
-    let seconds = entry.header().mtime().ok().and_then(|seconds| i64::try_from(seconds).ok()).unwrap_or_default();
-    let plain = Time { seconds, nanoseconds: 0 };
-    let Ok(Some(extensions)) = entry.pax_extensions() else { return plain };
-    let times = extensions.flatten().filter(|extension| extension.key() == Ok(TIME));
-    times.filter_map(|extension| Time::parse(extension.value().ok()?)).last().unwrap_or(plain)
+    let seconds = entry
+        .header()
+        .mtime()
+        .ok()
+        .and_then(|seconds| i64::try_from(seconds).ok())
+        .unwrap_or_default();
+    let plain = Time {
+        seconds,
+        nanoseconds: 0,
+    };
+    let Ok(Some(extensions)) = entry.pax_extensions() else {
+        return plain;
+    };
+    let times = extensions
+        .flatten()
+        .filter(|extension| extension.key() == Ok(TIME));
+    times
+        .filter_map(|extension| Time::parse(extension.value().ok()?))
+        .last()
+        .unwrap_or(plain)
 }
 
 #[cfg(test)]
@@ -112,10 +164,24 @@ mod tests {
 
     #[test]
     fn times_are_read_as_tar_writes_them() {
-        let time = |seconds, nanoseconds| Some(Time { seconds, nanoseconds });
-        assert_eq!(Time::parse("1700000000.123456789"), time(1_700_000_000, 123_456_789));
-        assert_eq!(Time::parse("1700000000.5"), time(1_700_000_000, 500_000_000));
-        assert_eq!(Time::parse("1700000000.1234567890"), time(1_700_000_000, 123_456_789));
+        let time = |seconds, nanoseconds| {
+            Some(Time {
+                seconds,
+                nanoseconds,
+            })
+        };
+        assert_eq!(
+            Time::parse("1700000000.123456789"),
+            time(1_700_000_000, 123_456_789)
+        );
+        assert_eq!(
+            Time::parse("1700000000.5"),
+            time(1_700_000_000, 500_000_000)
+        );
+        assert_eq!(
+            Time::parse("1700000000.1234567890"),
+            time(1_700_000_000, 123_456_789)
+        );
         assert_eq!(Time::parse("7"), time(7, 0));
         assert_eq!(Time::parse("-1.25"), time(-2, 750_000_000));
         assert_eq!(Time::parse("x"), None);
@@ -125,7 +191,12 @@ mod tests {
     fn only_files_folders_and_links_come_out_of_an_archive() {
         let archive = |kind: EntryType, name: &str| {
             let mut builder = tar::Builder::new(Vec::new());
-            Time { seconds: 7, nanoseconds: 5 }.announce(&mut builder).unwrap();
+            Time {
+                seconds: 7,
+                nanoseconds: 5,
+            }
+            .announce(&mut builder)
+            .unwrap();
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(kind);
             header.set_mode(0o644);
@@ -142,18 +213,29 @@ mod tests {
             let target = folder.path().join("target");
             std::fs::create_dir(&target).unwrap();
             let laid = unpack(archive(kind, name).as_slice(), &target, &Bounds::default());
-            let found = std::fs::symlink_metadata(target.join(name)).ok().map(|metadata| Time::of(&metadata));
+            let found = std::fs::symlink_metadata(target.join(name))
+                .ok()
+                .map(|metadata| Time::of(&metadata));
             assert!(!folder.path().join("out").exists());
             (laid.map_err(|error| error.to_string()), found)
         };
-        let time = Some(Time { seconds: 7, nanoseconds: 5 });
+        let time = Some(Time {
+            seconds: 7,
+            nanoseconds: 5,
+        });
         assert_eq!(lay(EntryType::Regular, "f"), (Ok(()), time));
         assert_eq!(lay(EntryType::Directory, "d"), (Ok(()), time));
         for kind in [EntryType::Fifo, EntryType::Char, EntryType::Block] {
             let (laid, found) = lay(kind, "p");
-            assert!(laid.unwrap_err().starts_with("p is a pipe, a socket or a device"));
+            assert!(
+                laid.unwrap_err()
+                    .starts_with("p is a pipe, a socket or a device")
+            );
             assert_eq!(found, None);
         }
-        assert!(lay(EntryType::Regular, "../out").0.is_err() && lay(EntryType::Regular, "/tmp/out").0.is_err());
+        assert!(
+            lay(EntryType::Regular, "../out").0.is_err()
+                && lay(EntryType::Regular, "/tmp/out").0.is_err()
+        );
     }
 }

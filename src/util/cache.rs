@@ -4,8 +4,14 @@ use std::path::{Path, PathBuf};
 
 /// `$XDG_CACHE_HOME/sky`, else `$HOME/.cache/sky`; none if neither is set to an absolute path.
 pub fn folder() -> Option<PathBuf> {
-    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache"))).map(|cache| cache.join("sky"))
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".cache")))
+        .map(|cache| cache.join("sky"))
 }
 
 /// Creates a folder in or beside the cache folder, which nobody else may look into: what is in it tells what a user asks for.

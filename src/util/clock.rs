@@ -27,13 +27,20 @@ pub fn after(time: std::time::Duration) -> String {
 /// The same, to the millisecond.
 pub fn after_exactly(time: std::time::Duration) -> String {
     let time = jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::MAX);
-    format!("{:.3}", now().saturating_add(time).unwrap_or(jiff::Timestamp::MAX))
+    format!(
+        "{:.3}",
+        now().saturating_add(time).unwrap_or(jiff::Timestamp::MAX)
+    )
 }
 
 /// The milliseconds from one RFC 3339 timestamp to another; 0 if they are in another order, as
 /// after a clock was set back, or no timestamps.
 pub fn between(from: &str, to: &str) -> u64 {
-    let read = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|time| time.as_millisecond());
+    let read = |text: &str| {
+        text.parse::<jiff::Timestamp>()
+            .ok()
+            .map(|time| time.as_millisecond())
+    };
     match (read(from), read(to)) {
         (Some(from), Some(to)) => u64::try_from(to - from).unwrap_or(0),
         _ => 0,
@@ -46,6 +53,8 @@ pub fn uptime() -> std::time::Duration {
         return simulated;
     }
     let told = std::fs::read_to_string("/proc/uptime").ok();
-    let seconds = told.as_deref().and_then(|text| text.split('.').next()?.parse().ok());
+    let seconds = told
+        .as_deref()
+        .and_then(|text| text.split('.').next()?.parse().ok());
     std::time::Duration::from_secs(seconds.unwrap_or_default())
 }

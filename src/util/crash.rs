@@ -15,9 +15,17 @@ mod armed {
 
     pub fn point(name: &str) {
         let (at, log) = ARMED.get_or_init(|| {
-            let at = std::env::var("SKY_CRASH_AT").ok().and_then(|text| text.parse().ok());
+            let at = std::env::var("SKY_CRASH_AT")
+                .ok()
+                .and_then(|text| text.parse().ok());
             let log = std::env::var_os("SKY_CRASH_LOG");
-            let open = |path| std::fs::OpenOptions::new().create(true).append(true).open(path).ok();
+            let open = |path| {
+                std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(path)
+                    .ok()
+            };
             (at, log.and_then(open))
         });
         if at.is_none() && log.is_none() {
@@ -28,7 +36,10 @@ mod armed {
             let _ = log.write_all(format!("{passed} {name}\n").as_bytes());
         }
         if *at == Some(passed) {
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            let _ = rustix::process::kill_process(
+                rustix::process::getpid(),
+                rustix::process::Signal::KILL,
+            );
             // It is delivered before this returns, or very soon after.
             std::thread::sleep(std::time::Duration::from_secs(60));
         }

@@ -27,7 +27,9 @@ pub struct Digests {
 impl Digests {
     /// Returns what is remembered for this user; nothing is, if there is no cache folder.
     pub fn of_user() -> Self {
-        Self { folder: cache::folder().map(|folder| folder.join("digests")) }
+        Self {
+            folder: cache::folder().map(|folder| folder.join("digests")),
+        }
     }
 
     /// Returns a file of which a digest may be remembered; none if it is too small for that, or cannot be named.
@@ -36,9 +38,17 @@ impl Digests {
         let whole = std::fs::canonicalize(path).ok()?;
         let name = hash::digest(whole.as_os_str().as_bytes());
         let entry = folder.join(name.hex());
-        let rested =
-            newest(found).is_some_and(|newest| SystemTime::now().duration_since(newest).is_ok_and(|age| age > REST));
-        Some(Large { path: whole, entry, stamp: stamp_of(found), rested })
+        let rested = newest(found).is_some_and(|newest| {
+            SystemTime::now()
+                .duration_since(newest)
+                .is_ok_and(|age| age > REST)
+        });
+        Some(Large {
+            path: whole,
+            entry,
+            stamp: stamp_of(found),
+            rested,
+        })
     }
 }
 
@@ -76,8 +86,16 @@ impl Large {
 
 /// All that changes when a file does.
 fn stamp_of(found: &Metadata) -> String {
-    let (written, changed) = ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
-    format!("{} {} {} {written:?} {changed:?}", found.dev(), found.ino(), found.len())
+    let (written, changed) = (
+        (found.mtime(), found.mtime_nsec()),
+        (found.ctime(), found.ctime_nsec()),
+    );
+    format!(
+        "{} {} {} {written:?} {changed:?}",
+        found.dev(),
+        found.ino(),
+        found.len()
+    )
 }
 
 /// When it was last written or changed; none: before 1970.
@@ -95,10 +113,23 @@ mod tests {
     #[test]
     fn a_remembered_digest_is_used_until_the_file_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, digests) = (folder.path().join("d"), Digests { folder: Some(folder.path().join("cache")) });
+        let (path, digests) = (
+            folder.path().join("d"),
+            Digests {
+                folder: Some(folder.path().join("cache")),
+            },
+        );
         let size = usize::try_from(SMALLEST).unwrap();
-        let digest = || tree::measure_remembered(&path, Links::Follow, &Bounds::default(), &digests).unwrap().digest;
-        let large = || digests.large(&path, &std::fs::metadata(&path).unwrap()).unwrap();
+        let digest = || {
+            tree::measure_remembered(&path, Links::Follow, &Bounds::default(), &digests)
+                .unwrap()
+                .digest
+        };
+        let large = || {
+            digests
+                .large(&path, &std::fs::metadata(&path).unwrap())
+                .unwrap()
+        };
         std::fs::write(&path, vec![1; size]).unwrap();
         let first = digest();
         // It was written just now, so nothing is remembered of it.

@@ -8,15 +8,24 @@ use std::sync::OnceLock;
 
 /// Names the file in an error.
 pub fn named(path: &Path, verb: &str, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("cannot {verb} {}: {}", path.display(), plain(&error)))
+    io::Error::new(
+        error.kind(),
+        format!("cannot {verb} {}: {}", path.display(), plain(&error)),
+    )
 }
 
 /// The error's words without Rust's `(os error N)`.
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default().to_owned();
+    let text = text
+        .split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let mut characters = text.chars();
-    characters.next().map_or(String::new(), |first| first.to_lowercase().chain(characters).collect())
+    characters.next().map_or(String::new(), |first| {
+        first.to_lowercase().chain(characters).collect()
+    })
 }
 
 /// Largest state that is read, in bytes: in memory it takes some times as much.
@@ -28,37 +37,63 @@ pub fn open_within(path: &Path, most: u64) -> io::Result<std::fs::File> {
     let fail = |error| named(path, "read", error);
     // Opening a pipe would wait for its writer.
     let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(fail)?;
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(path)
+        .map_err(fail)?;
     let found = file.metadata().map_err(fail)?;
     if found.is_dir() {
-        return Err(fail(io::Error::new(io::ErrorKind::IsADirectory, "is a directory")));
+        return Err(fail(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "is a directory",
+        )));
     }
     if !found.is_file() {
-        let message = "it is a pipe, a socket or a device: copy what it gives into a file, and name that";
+        let message =
+            "it is a pipe, a socket or a device: copy what it gives into a file, and name that";
         return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, message)));
     }
-    if found.len() > most { Err(too_large(path, most)) } else { Ok(file) }
+    if found.len() > most {
+        Err(too_large(path, most))
+    } else {
+        Ok(file)
+    }
 }
 
 fn too_large(path: &Path, most: u64) -> io::Error {
     let message = format!("it is larger than {} MiB", most >> 20);
-    named(path, "read", io::Error::new(io::ErrorKind::FileTooLarge, message))
+    named(
+        path,
+        "read",
+        io::Error::new(io::ErrorKind::FileTooLarge, message),
+    )
 }
 
 /// Reads a regular file of at most so many bytes.
 pub fn read_within(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     // It may grow meanwhile, and some files of the kernel do not say how large they are.
-    let read = open_within(path, most)?.take(most + 1).read_to_end(&mut bytes);
+    let read = open_within(path, most)?
+        .take(most + 1)
+        .read_to_end(&mut bytes);
     read.map_err(|error| named(path, "read", error))?;
-    if bytes.len() as u64 > most { Err(too_large(path, most)) } else { Ok(bytes) }
+    if bytes.len() as u64 > most {
+        Err(too_large(path, most))
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// Reads a regular UTF-8 file of at most so many bytes.
 pub fn read_text_within(path: &Path, most: u64) -> io::Result<String> {
     let bytes = read_within(path, most)?;
     String::from_utf8(bytes).map_err(|error| {
-        let message = format!("cannot read {}: byte {} is not UTF-8", path.display(), error.utf8_error().valid_up_to());
+        let message = format!(
+            "cannot read {}: byte {} is not UTF-8",
+            path.display(),
+            error.utf8_error().valid_up_to()
+        );
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
 }
@@ -76,7 +111,11 @@ pub fn is_standard_input(path: &Path) -> bool {
 
 /// A path as messages name it.
 pub fn shown(path: &Path) -> String {
-    if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() }
+    if is_standard_input(path) {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
 }
 
 /// Reads a file, or standard input for `-`. Standard input is read once, and remembered for those
@@ -87,7 +126,10 @@ pub fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
         let read = || bounded(io::stdin().lock()).map_err(|error| (error.kind(), plain(&error)));
         return match INPUT.get_or_init(read) {
             Ok(bytes) => Ok(bytes.clone()),
-            Err((kind, error)) => Err(io::Error::new(*kind, format!("cannot read standard input: {error}"))),
+            Err((kind, error)) => Err(io::Error::new(
+                *kind,
+                format!("cannot read standard input: {error}"),
+            )),
         };
     }
     read_within(path, MOST_INPUT)
@@ -97,7 +139,10 @@ fn bounded(input: impl io::Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     input.take(MOST_INPUT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_INPUT {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it has more than 512 MiB"));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "it has more than 512 MiB",
+        ));
     }
     Ok(bytes)
 }
@@ -114,7 +159,9 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 /// The text of these bytes, without a byte-order mark; else the first byte that is no text.
 pub fn text_of(mut bytes: Vec<u8>) -> Result<String, usize> {
     let wide = |from_bytes: fn([u8; 2]) -> u16| {
-        let units = bytes[2..].chunks_exact(2).map(|pair| from_bytes([pair[0], pair[1]]));
+        let units = bytes[2..]
+            .chunks_exact(2)
+            .map(|pair| from_bytes([pair[0], pair[1]]));
         let text: Result<String, _> = char::decode_utf16(units).collect();
         text.ok().filter(|_| bytes.len().is_multiple_of(2)).ok_or(0)
     };
@@ -137,7 +184,10 @@ pub fn write_atomic(path: &Path, contents: &[u8]) -> io::Result<()> {
     let write = || -> io::Result<()> {
         // The mode that any new file would get: the umask still applies to it.
         let mode = std::fs::Permissions::from_mode(0o666);
-        let mut file = tempfile::Builder::new().prefix(".sky-").permissions(mode).tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".sky-")
+            .permissions(mode)
+            .tempfile_in(folder)?;
         file.write_all(contents)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;
@@ -154,7 +204,11 @@ pub fn create_folders(folder: &Path) -> io::Result<()> {
 /// Creates a folder and those above it that are missing, which nobody but the user may look into.
 pub fn create_private_folders(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder).map_err(|error| named(folder, "create", error))
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| named(folder, "create", error))
 }
 
 /// Takes the rights of all others to a folder away, if it is the user's own.
@@ -194,14 +248,23 @@ pub fn write_result(path: &Path, contents: &[u8]) -> io::Result<()> {
             Err(named(path, "write", error))
         }
         Ok(found) if !found.is_file() => {
-            let mut file =
-                std::fs::OpenOptions::new().write(true).open(path).map_err(|error| named(path, "write", error))?;
-            file.write_all(contents).map_err(|error| named(path, "write", error))
+            let mut file = std::fs::OpenOptions::new()
+                .write(true)
+                .open(path)
+                .map_err(|error| named(path, "write", error))?;
+            file.write_all(contents)
+                .map_err(|error| named(path, "write", error))
         }
         Ok(found) => {
-            let same = found.len() == contents.len() as u64 && std::fs::read(path).is_ok_and(|old| old == contents);
-            let target = std::fs::canonicalize(path).map_err(|error| named(path, "write", error))?;
-            if same { Ok(()) } else { write_atomic(&target, contents) }
+            let same = found.len() == contents.len() as u64
+                && std::fs::read(path).is_ok_and(|old| old == contents);
+            let target =
+                std::fs::canonicalize(path).map_err(|error| named(path, "write", error))?;
+            if same {
+                Ok(())
+            } else {
+                write_atomic(&target, contents)
+            }
         }
         Err(_) => write_atomic(path, contents),
     }
@@ -214,8 +277,17 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_no_part_of_a_text() {
         let wide = |big: bool| {
-            let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
-            "\u{feff}größe".encode_utf16().flat_map(bytes).collect::<Vec<u8>>()
+            let bytes = |unit: u16| {
+                if big {
+                    unit.to_be_bytes()
+                } else {
+                    unit.to_le_bytes()
+                }
+            };
+            "\u{feff}größe"
+                .encode_utf16()
+                .flat_map(bytes)
+                .collect::<Vec<u8>>()
         };
         assert_eq!(text_of(b"\xEF\xBB\xBFname".to_vec()), Ok("name".to_owned()));
         assert_eq!(text_of(b"\xEF\xBB\xBF".to_vec()), Ok(String::new()));
@@ -229,16 +301,34 @@ mod tests {
     fn what_may_never_end_is_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
-        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap();
         assert!(made.success());
-        for path in [pipe.as_path(), Path::new("/dev/zero"), Path::new("/dev/tty")] {
+        for path in [
+            pipe.as_path(),
+            Path::new("/dev/zero"),
+            Path::new("/dev/tty"),
+        ] {
             let said = read_within(path, 10).unwrap_err().to_string();
             let no_terminal = path.ends_with("tty") && said.contains("cannot read /dev/tty");
-            assert!(said.contains("a pipe, a socket or a device") || no_terminal, "{said}");
+            assert!(
+                said.contains("a pipe, a socket or a device") || no_terminal,
+                "{said}"
+            );
         }
-        assert!(read_within(folder.path(), 10).unwrap_err().to_string().contains("is a directory"));
+        assert!(
+            read_within(folder.path(), 10)
+                .unwrap_err()
+                .to_string()
+                .contains("is a directory")
+        );
         let large = folder.path().join("large");
-        std::fs::File::create(&large).unwrap().set_len(1 << 40).unwrap();
+        std::fs::File::create(&large)
+            .unwrap()
+            .set_len(1 << 40)
+            .unwrap();
         let said = read_within(&large, 3 << 20).unwrap_err().to_string();
         assert!(said.ends_with("/large: it is larger than 3 MiB"), "{said}");
         std::fs::write(&large, "ten bytes.").unwrap();

@@ -27,8 +27,15 @@ pub struct NotADigest(String);
 /// Hostile texts can be long and can hold control characters.
 fn shortened(text: &str) -> String {
     const SHOWN: usize = 80;
-    let more = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
-    format!("{}{more}", text.chars().take(SHOWN).collect::<String>().escape_debug())
+    let more = if text.chars().nth(SHOWN).is_some() {
+        "…"
+    } else {
+        ""
+    };
+    format!(
+        "{}{more}",
+        text.chars().take(SHOWN).collect::<String>().escape_debug()
+    )
 }
 
 impl Digest {
@@ -87,7 +94,10 @@ impl PartialEq<str> for Digest {
 
 /// Whether a text is so many hexadecimal digits in lower case.
 pub fn is_hex(text: &str, digits: usize) -> bool {
-    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == digits
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The digest of some bytes.
@@ -149,9 +159,16 @@ mod tests {
         ] {
             let said = bad.parse::<Digest>().unwrap_err().to_string();
             assert!(said.contains("64 hexadecimal digits"), "{said}");
-            assert!(serde_json::from_value::<Digest>(serde_json::json!(bad)).is_err(), "{bad}");
+            assert!(
+                serde_json::from_value::<Digest>(serde_json::json!(bad)).is_err(),
+                "{bad}"
+            );
         }
-        let said = "\u{1b}]0;x".repeat(1000).parse::<Digest>().unwrap_err().to_string();
+        let said = "\u{1b}]0;x"
+            .repeat(1000)
+            .parse::<Digest>()
+            .unwrap_err()
+            .to_string();
         assert!(said.len() < 1000 && !said.contains('\u{1b}'), "{said}");
     }
 }

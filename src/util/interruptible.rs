@@ -16,7 +16,10 @@ pub struct Bounds {
 impl Bounds {
     /// These bounds with a limit of bytes, or without one.
     pub fn within(&self, most: Option<u64>) -> Self {
-        Self { most, ..self.clone() }
+        Self {
+            most,
+            ..self.clone()
+        }
     }
 
     /// Bytes that the work may take in; none: as many as there are.
@@ -63,7 +66,9 @@ pub async fn blocking<T: Send + 'static>(
         return work(&bounds);
     }
     let _stop = StopOnDrop(bounds.clone());
-    tokio::task::spawn_blocking(move || work(&bounds)).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    tokio::task::spawn_blocking(move || work(&bounds))
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 #[cfg(test)]
@@ -73,20 +78,35 @@ mod tests {
 
     #[test]
     fn work_that_nobody_waits_for_ends() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let (ended, end) = std::sync::mpsc::channel();
         runtime.block_on(async {
             let endless = blocking(move |bounds| {
                 while bounds.check(0).is_ok() {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                ended.send(bounds.check(0).unwrap_err().kind()).map_err(io::Error::other)
+                ended
+                    .send(bounds.check(0).unwrap_err().kind())
+                    .map_err(io::Error::other)
             });
-            assert!(tokio::time::timeout(Duration::from_millis(20), endless).await.is_err());
+            assert!(
+                tokio::time::timeout(Duration::from_millis(20), endless)
+                    .await
+                    .is_err()
+            );
         });
-        assert_eq!(end.recv_timeout(Duration::from_secs(10)), Ok(io::ErrorKind::Interrupted));
+        assert_eq!(
+            end.recv_timeout(Duration::from_secs(10)),
+            Ok(io::ErrorKind::Interrupted)
+        );
         let bounds = Bounds::default().within(Some(3));
         assert!(bounds.check(3).is_ok());
-        assert_eq!(bounds.check(4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(
+            bounds.check(4).unwrap_err().kind(),
+            io::ErrorKind::FileTooLarge
+        );
     }
 }

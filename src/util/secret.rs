@@ -45,15 +45,23 @@ pub fn resolve(reference: &str, folder: &Path) -> Result<Secret, String> {
         return match std::env::var(name) {
             Ok(value) if !value.is_empty() => Ok(Secret::new(value)),
             Ok(_) => Err(format!("environment variable {name} is empty")),
-            Err(std::env::VarError::NotPresent) => Err(format!("environment variable {name} is not set")),
-            Err(std::env::VarError::NotUnicode(_)) => Err(format!("environment variable {name} is not UTF-8")),
+            Err(std::env::VarError::NotPresent) => {
+                Err(format!("environment variable {name} is not set"))
+            }
+            Err(std::env::VarError::NotUnicode(_)) => {
+                Err(format!("environment variable {name} is not UTF-8"))
+            }
         };
     }
     if let Some(path) = reference.strip_prefix("file:") {
         let text = super::file::read_text(&folder.join(path)).map_err(|error| error.to_string())?;
         let value = text.strip_suffix('\n').unwrap_or(&text);
         let value = value.strip_suffix('\r').unwrap_or(value);
-        return if value.is_empty() { Err(format!("{path} is empty")) } else { Ok(Secret::new(value)) };
+        return if value.is_empty() {
+            Err(format!("{path} is empty"))
+        } else {
+            Ok(Secret::new(value))
+        };
     }
     Err("write env:NAME or file:PATH".to_owned())
 }
@@ -84,15 +92,26 @@ impl Redactor {
         for secret in secrets {
             // A program may print the whole of it, or one of its lines.
             let whole = secret.0.as_str();
-            for value in std::iter::once(whole).chain(whole.lines()).filter(|value| value.len() >= SHORTEST) {
+            for value in std::iter::once(whole)
+                .chain(whole.lines())
+                .filter(|value| value.len() >= SHORTEST)
+            {
                 add_forms(value, &mut forms);
             }
         }
         forms.retain(|form| form.len() >= SHORTEST);
         let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
         // The longest first: one may be part of another.
-        let build = || AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&forms).ok();
-        Self { finder: (!forms.is_empty()).then(build).flatten(), longest }
+        let build = || {
+            AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                .build(&forms)
+                .ok()
+        };
+        Self {
+            finder: (!forms.is_empty()).then(build).flatten(),
+            longest,
+        }
     }
 
     /// The most bytes that one form of one value has; 0: there is nothing to find.
@@ -123,8 +142,13 @@ impl Redactor {
     /// Where bytes that go on may be cut at or after `at` without cutting a value in two. Sure only if so many bytes as
     /// [`Redactor::longest`] follow `at`.
     pub fn cut(&self, bytes: &[u8], at: usize) -> usize {
-        let found = self.finder.iter().flat_map(|finder| finder.find_iter(bytes));
-        let over = found.take_while(|one| one.start() < at).find(|one| one.end() > at);
+        let found = self
+            .finder
+            .iter()
+            .flat_map(|finder| finder.find_iter(bytes));
+        let over = found
+            .take_while(|one| one.start() < at)
+            .find(|one| one.end() > at);
         over.map_or(at, |one| one.end())
     }
 }
@@ -139,7 +163,10 @@ fn add_forms(value: &str, forms: &mut BTreeSet<Vec<u8>>) {
             let text = engine.encode([&vec![0; shift], bytes].concat());
             // Letters that also hold bits of what is around it are of no use.
             let whole = (shift + bytes.len()) * 8 / 6;
-            forms.extend(text.get([0, 2, 3][shift]..whole).map(|core| core.as_bytes().to_vec()));
+            forms.extend(
+                text.get([0, 2, 3][shift]..whole)
+                    .map(|core| core.as_bytes().to_vec()),
+            );
         }
     }
     let base64 = STANDARD_NO_PAD.encode(bytes);
@@ -153,7 +180,11 @@ fn add_forms(value: &str, forms: &mut BTreeSet<Vec<u8>>) {
     for kept in ["-._~", "-._~/", "-._~!*'()", "-._~!*'();/?:@&=+$,#"] {
         for upper in [true, false] {
             forms.insert(percent_encoded(bytes, kept, upper).into_bytes());
-            forms.insert(percent_encoded(bytes, kept, upper).replace("%20", "+").into_bytes());
+            forms.insert(
+                percent_encoded(bytes, kept, upper)
+                    .replace("%20", "+")
+                    .into_bytes(),
+            );
         }
     }
     if let Ok(json) = serde_json::to_string(value) {
@@ -189,7 +220,10 @@ mod tests {
         assert_eq!(format!("{secret} {secret:?}"), format!("{HIDDEN} {HIDDEN}"));
         assert_eq!(redact("say hunter2!", [&secret]), format!("say {HIDDEN}!"));
         let longer = Secret::new("hunter2hunter2\nsecond line");
-        assert_eq!(redact("hunter2hunter2 second line", [&secret, &longer]), format!("{HIDDEN} {HIDDEN}"));
+        assert_eq!(
+            redact("hunter2hunter2 second line", [&secret, &longer]),
+            format!("{HIDDEN} {HIDDEN}")
+        );
     }
 
     #[test]
@@ -199,7 +233,10 @@ mod tests {
         let redactor = Redactor::new([&secret]);
         let standard = base64::engine::general_purpose::STANDARD;
         for before in ["", "u:", "user:", "me:", "a longer name:"] {
-            let said = redactor.redact(&format!("Basic {}", standard.encode(format!("{before}{value}@host"))));
+            let said = redactor.redact(&format!(
+                "Basic {}",
+                standard.encode(format!("{before}{value}@host"))
+            ));
             assert!(said.contains(HIDDEN), "behind `{before}`: {said}");
         }
         let urls = [
@@ -210,7 +247,10 @@ mod tests {
             "p@ss%20w%C3%B6rd/%2242%22",
         ];
         for url in urls {
-            assert_eq!(redactor.redact(&format!("https://u:{url}@h/")), format!("https://u:{HIDDEN}@h/"));
+            assert_eq!(
+                redactor.redact(&format!("https://u:{url}@h/")),
+                format!("https://u:{HIDDEN}@h/")
+            );
         }
         let json = serde_json::to_string(&[value]).unwrap();
         assert_eq!(redactor.redact(&json), format!("[\"{HIDDEN}\"]"));
@@ -231,9 +271,24 @@ mod tests {
     fn references_lead_to_files_and_variables() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("key"), "s3cr3t\n").unwrap();
-        assert_eq!(resolve("file:key", folder.path()).unwrap().reveal(), "s3cr3t");
-        assert!(resolve("file:none", folder.path()).unwrap_err().contains("none"));
-        assert!(resolve("env:SKY_NO_SUCH_VARIABLE", folder.path()).unwrap_err().contains("is not set"));
-        assert!(resolve("hunter2", folder.path()).unwrap_err().starts_with("write env:"));
+        assert_eq!(
+            resolve("file:key", folder.path()).unwrap().reveal(),
+            "s3cr3t"
+        );
+        assert!(
+            resolve("file:none", folder.path())
+                .unwrap_err()
+                .contains("none")
+        );
+        assert!(
+            resolve("env:SKY_NO_SUCH_VARIABLE", folder.path())
+                .unwrap_err()
+                .contains("is not set")
+        );
+        assert!(
+            resolve("hunter2", folder.path())
+                .unwrap_err()
+                .starts_with("write env:")
+        );
     }
 }

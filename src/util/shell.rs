@@ -4,7 +4,8 @@ use std::path::Path;
 
 /// Returns a word in the form in which a shell takes it as one word, quoted only where it must be.
 pub fn quoted(word: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./=:@%+,".contains(character);
+    let plain =
+        |character: char| character.is_ascii_alphanumeric() || "-_./=:@%+,".contains(character);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
@@ -29,7 +30,20 @@ mod tests {
     #[test]
     fn only_words_that_a_shell_would_change_are_quoted() {
         let words = ["plan.json", "a=b/c", "my plan", "it's", "$x", ""];
-        assert_eq!(words.map(quoted), ["plan.json", "a=b/c", "'my plan'", "'it'\\''s'", "'$x'", "''"]);
-        assert_eq!(command_line(["sky", "apply", "my plan"]), "sky apply 'my plan'");
+        assert_eq!(
+            words.map(quoted),
+            [
+                "plan.json",
+                "a=b/c",
+                "'my plan'",
+                "'it'\\''s'",
+                "'$x'",
+                "''"
+            ]
+        );
+        assert_eq!(
+            command_line(["sky", "apply", "my plan"]),
+            "sky apply 'my plan'"
+        );
     }
 }

@@ -36,7 +36,12 @@ impl Machine {
     /// A machine whose clock is ahead of the world's by so many milliseconds. Needs tokio's runtime.
     pub fn new(name: &str, began: Instant, skew: i64) -> Arc<Self> {
         let (name, skew) = (name.to_owned(), AtomicI64::new(skew));
-        Arc::new(Self { name, began, skew, living: Mutex::default() })
+        Arc::new(Self {
+            name,
+            began,
+            skew,
+            living: Mutex::default(),
+        })
     }
 
     /// Sets the machine's clock: ahead of the world's by so many milliseconds from now on.
@@ -46,13 +51,18 @@ impl Machine {
 
     /// Whether the process with this number has not ended.
     pub fn lives(&self, pid: u32) -> bool {
-        self.living.lock().unwrap_or_else(PoisonError::into_inner).contains(&pid)
+        self.living
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&pid)
     }
 
     fn now(&self) -> jiff::Timestamp {
         let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let skew = jiff::SignedDuration::from_millis(self.skew.load(Ordering::Relaxed));
-        time(passed).saturating_add(skew).unwrap_or(jiff::Timestamp::MAX)
+        time(passed)
+            .saturating_add(skew)
+            .unwrap_or(jiff::Timestamp::MAX)
     }
 }
 
@@ -73,7 +83,11 @@ pub struct Process {
 impl Process {
     /// A process that begins now, with its own source of chance.
     pub fn begin(machine: &Arc<Machine>, pid: u32, seed: u64) -> Arc<Self> {
-        machine.living.lock().unwrap_or_else(PoisonError::into_inner).insert(pid);
+        machine
+            .living
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(pid);
         Arc::new(Self {
             machine: machine.clone(),
             pid,
@@ -93,7 +107,11 @@ impl Process {
 
     /// Notes that the process has come to its end.
     pub fn end(&self) {
-        self.machine.living.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.pid);
+        self.machine
+            .living
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.pid);
     }
 
     /// Lets the process stand still, as SIGSTOP does.
@@ -104,18 +122,25 @@ impl Process {
     /// Lets it go on.
     pub fn resume(&self) {
         self.paused.store(false, Ordering::Relaxed);
-        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let waiting =
+            std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         waiting.into_iter().for_each(Waker::wake);
     }
 
     /// The files of which only so many bytes are sure to survive a power cut.
     pub fn synced(&self) -> BTreeMap<PathBuf, u64> {
-        self.synced.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.synced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Runs a future as a part of the process.
     pub fn scope<F: Future>(self: &Arc<Self>, future: F) -> Scope<F> {
-        Scope { process: Some(self.clone()), future: Some(Box::pin(future)) }
+        Scope {
+            process: Some(self.clone()),
+            future: Some(Box::pin(future)),
+        }
     }
 
     /// Runs a function as a part of the process.
@@ -128,7 +153,10 @@ impl Process {
 
     /// A number that only the seed decides (SplitMix64).
     fn random(&self) -> u64 {
-        let state = self.random.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let state = self
+            .random
+            .fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
+            .wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
@@ -148,14 +176,26 @@ impl<F: Future> Future for Scope<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let process = self.process.clone();
-        if process.as_ref().is_some_and(|process| process.killed.load(Ordering::Relaxed)) {
+        if process
+            .as_ref()
+            .is_some_and(|process| process.killed.load(Ordering::Relaxed))
+        {
             self.future = None;
         }
-        if let Some(process) = process.as_ref().filter(|process| process.paused.load(Ordering::Relaxed)) {
-            process.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(context.waker().clone());
+        if let Some(process) = process
+            .as_ref()
+            .filter(|process| process.paused.load(Ordering::Relaxed))
+        {
+            process
+                .waiting
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(context.waker().clone());
             return Poll::Pending;
         }
-        let Some(future) = &mut self.future else { return Poll::Pending };
+        let Some(future) = &mut self.future else {
+            return Poll::Pending;
+        };
         match process {
             Some(process) => process.run(|| future.as_mut().poll(context)),
             None => future.as_mut().poll(context),
@@ -165,13 +205,17 @@ impl<F: Future> Future for Scope<F> {
 
 /// Makes a future that is about to be spawned a part of the current simulated process, if there is one.
 pub fn inherit<F: Future>(future: F) -> Scope<F> {
-    Scope { process: current(), future: Some(Box::pin(future)) }
+    Scope {
+        process: current(),
+        future: Some(Box::pin(future)),
+    }
 }
 
 /// The true time, so many milliseconds after the world began.
 pub fn time(passed: u64) -> jiff::Timestamp {
     let passed = i64::try_from(passed).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(BEGINNING.saturating_add(passed)).unwrap_or(jiff::Timestamp::MAX)
+    jiff::Timestamp::from_millisecond(BEGINNING.saturating_add(passed))
+        .unwrap_or(jiff::Timestamp::MAX)
 }
 
 /// The simulated process that this code is a part of; none outside of a simulation.
@@ -197,7 +241,11 @@ pub fn uptime() -> Option<Duration> {
 /// Notes that so many bytes of a file are sure to survive a power cut.
 pub fn note_synced(path: &Path, length: u64) {
     if let Some(process) = current() {
-        process.synced.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned(), length);
+        process
+            .synced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(path.to_owned(), length);
     }
 }
 
@@ -217,7 +265,9 @@ mod tests {
         assert!(now().is_none() && random().is_none());
         let inside = process.scope(async {
             tokio::time::sleep(Duration::from_secs(3600)).await;
-            let spawned = tokio::spawn(inherit(async { (crate::util::clock::timestamp(), random()) }));
+            let spawned = tokio::spawn(inherit(async {
+                (crate::util::clock::timestamp(), random())
+            }));
             spawned.await.unwrap()
         });
         let (time, first) = inside.await;
@@ -227,6 +277,10 @@ mod tests {
         let forever = process.scope(std::future::pending::<()>());
         process.kill();
         assert!(!machine.lives(7));
-        assert!(tokio::time::timeout(Duration::from_secs(1), forever).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_secs(1), forever)
+                .await
+                .is_err()
+        );
     }
 }

@@ -9,8 +9,10 @@ use std::borrow::Cow;
 const REPLACEMENT: char = '\u{fffd}';
 const ESCAPE: char = '\u{1b}';
 /// Parameters of the colours and weights that `sky` itself writes.
-const OWN_STYLES: [&str; 19] =
-    ["", "0", "1", "2", "4", "22", "31", "32", "33", "34", "35", "36", "39", "91", "92", "93", "94", "95", "96"];
+const OWN_STYLES: [&str; 19] = [
+    "", "0", "1", "2", "4", "22", "31", "32", "33", "34", "35", "36", "39", "91", "92", "93", "94",
+    "95", "96",
+];
 
 /// Which escape sequences stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +51,11 @@ pub fn clean(text: &str, styles: Styles) -> Cow<'_, str> {
         if length > 1 && styles == Styles::Own && is_own_style(found) {
             cleaned.push_str(found);
         }
-        match found.chars().next().filter(|_| length <= first_length(found)) {
+        match found
+            .chars()
+            .next()
+            .filter(|_| length <= first_length(found))
+        {
             // What a terminal would write over stands beside it.
             Some('\r') if after.is_empty() || after.starts_with('\n') => {}
             Some('\r') => cleaned.push(' '),
@@ -67,7 +73,9 @@ fn first_length(text: &str) -> usize {
 }
 
 fn is_own_style(sequence: &str) -> bool {
-    let parameters = sequence.strip_prefix("\u{1b}[").and_then(|rest| rest.strip_suffix('m'));
+    let parameters = sequence
+        .strip_prefix("\u{1b}[")
+        .and_then(|rest| rest.strip_suffix('m'));
     parameters.is_some_and(|parameters| parameters.split(';').all(|one| OWN_STYLES.contains(&one)))
 }
 
@@ -91,7 +99,8 @@ fn sequence(text: &str) -> usize {
         // A control sequence: parameters, then one letter.
         '[' => {
             let end = characters.find(|(_, character)| !matches!(character, ' '..='?'));
-            end.filter(|(_, last)| matches!(last, '@'..='~')).map_or(single, |(at, last)| at + last.len_utf8())
+            end.filter(|(_, last)| matches!(last, '@'..='~'))
+                .map_or(single, |(at, last)| at + last.len_utf8())
         }
         // Strings, up to BEL, ST or `ESC \`.
         ']' | 'P' | 'X' | '^' | '_' => {
@@ -126,7 +135,11 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let line = |line: &str| match line.char_indices().nth(LONGEST_LINE) {
-        Some((end, _)) => format!("{}… ({} bytes more are not shown)", &line[..end], line.len() - end),
+        Some((end, _)) => format!(
+            "{}… ({} bytes more are not shown)",
+            &line[..end],
+            line.len() - end
+        ),
         None => line.to_owned(),
     };
     Cow::Owned(text.split('\n').map(line).collect::<Vec<_>>().join("\n"))
@@ -138,7 +151,11 @@ pub fn printable(text: &str, styles: Styles) -> Cow<'_, str> {
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);
     }
-    if is_json(text) { Cow::Owned(json_escaped(text)) } else { clean(text, styles) }
+    if is_json(text) {
+        Cow::Owned(json_escaped(text))
+    } else {
+        clean(text, styles)
+    }
 }
 
 /// Whether a text is one or more JSON objects.
@@ -175,7 +192,10 @@ mod tests {
         let long = format!("first\n`{}` is unknown\nlast", "é".repeat(1 << 20));
         let short = shortened(&long);
         assert!(short.len() < 3 * LONGEST_LINE, "{}", short.len());
-        assert!(short.starts_with("first\n`éé") && short.ends_with(" bytes more are not shown)\nlast"), "{short}");
+        assert!(
+            short.starts_with("first\n`éé") && short.ends_with(" bytes more are not shown)\nlast"),
+            "{short}"
+        );
     }
 
     fn cleaned(text: &str) -> String {
@@ -185,7 +205,10 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_does_not_reach_it() {
         let cases = [
-            ("plain text, größe 日本 🦀\n\tand more", "plain text, größe 日本 🦀\n\tand more"),
+            (
+                "plain text, größe 日本 🦀\n\tand more",
+                "plain text, größe 日本 🦀\n\tand more",
+            ),
             ("\u{1b}[31mred\u{1b}[0m", "red"),
             ("\u{1b}[2J\u{1b}[1;1Htop", "top"),
             ("\u{1b}]0;title\u{7}text", "text"),
@@ -196,13 +219,25 @@ mod tests {
             ("\u{9d}0;t\u{9c}x", "x"),
             // What has no end hides nothing.
             ("\u{1b}]0;all of this", "\u{fffd}]0;all of this"),
-            ("\u{1b}]0;this\nand this\u{7}", "\u{fffd}]0;this\nand this\u{fffd}"),
+            (
+                "\u{1b}]0;this\nand this\u{7}",
+                "\u{fffd}]0;this\nand this\u{fffd}",
+            ),
             ("\u{1b}[31", "\u{fffd}[31"),
             ("end\u{1b}", "end\u{fffd}"),
-            ("bell\u{7} back\u{8}space \u{0}\u{7f}\u{85}", "bell\u{fffd} back\u{fffd}space \u{fffd}\u{fffd}\u{fffd}"),
+            (
+                "bell\u{7} back\u{8}space \u{0}\u{7f}\u{85}",
+                "bell\u{fffd} back\u{fffd}space \u{fffd}\u{fffd}\u{fffd}",
+            ),
             ("10 %\r20 %\r\n", "10 % 20 %\n"),
-            ("admin\u{202e}gpj.exe\u{2066}x\u{2069}", "admin\u{fffd}gpj.exe\u{fffd}x\u{fffd}"),
-            ("a\u{200b}b\u{feff}c\u{e0041}", "a\u{fffd}b\u{fffd}c\u{fffd}"),
+            (
+                "admin\u{202e}gpj.exe\u{2066}x\u{2069}",
+                "admin\u{fffd}gpj.exe\u{fffd}x\u{fffd}",
+            ),
+            (
+                "a\u{200b}b\u{feff}c\u{e0041}",
+                "a\u{fffd}b\u{fffd}c\u{fffd}",
+            ),
         ];
         for (text, wanted) in cases {
             assert_eq!(cleaned(text), wanted, "{text:?}");
@@ -213,30 +248,46 @@ mod tests {
     #[test]
     fn only_own_styles_stay_and_only_when_asked_for() {
         let text = "\u{1b}[1m\u{1b}[31merror\u{1b}[0m: \u{1b}[8mhidden\u{1b}[7m";
-        assert_eq!(clean(text, Styles::Own), "\u{1b}[1m\u{1b}[31merror\u{1b}[0m: hidden");
+        assert_eq!(
+            clean(text, Styles::Own),
+            "\u{1b}[1m\u{1b}[31merror\u{1b}[0m: hidden"
+        );
         assert_eq!(clean(text, Styles::Removed), "error: hidden");
     }
 
     #[test]
     fn json_keeps_its_data() {
         let value = serde_json::json!({ "name": "a\u{1b}[31m\u{9b}\u{202e}\u{e0041}\r\n" });
-        for text in [format!("{value}\n"), format!("{value}\n{value}\n"), format!("{value:#}")] {
+        for text in [
+            format!("{value}\n"),
+            format!("{value}\n{value}\n"),
+            format!("{value:#}"),
+        ] {
             let printed = printable(&text, Styles::Removed).into_owned();
             assert!(!printed.contains(is_harmful), "{printed:?}");
-            let first = serde_json::Deserializer::from_str(&printed).into_iter::<serde_json::Value>().next();
+            let first = serde_json::Deserializer::from_str(&printed)
+                .into_iter::<serde_json::Value>()
+                .next();
             assert_eq!(first.unwrap().unwrap(), value);
         }
-        assert_eq!(printable("{ not json \u{1b}[31m", Styles::Removed), "{ not json ");
+        assert_eq!(
+            printable("{ not json \u{1b}[31m", Styles::Removed),
+            "{ not json "
+        );
     }
 
     #[test]
     fn any_text_is_cleaned_without_a_panic() {
-        let letters = ['\u{1b}', '[', ']', 'm', '3', ';', '\\', '\u{7}', '\n', 'é', '\u{9b}', '\u{202e}', '\r'];
+        let letters = [
+            '\u{1b}', '[', ']', 'm', '3', ';', '\\', '\u{7}', '\n', 'é', '\u{9b}', '\u{202e}', '\r',
+        ];
         let mut number = 7_u64;
         for _ in 0..2000 {
             let text: String = (0..12)
                 .map(|_| {
-                    number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    number = number
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
                     letters[(number >> 33) as usize % letters.len()]
                 })
                 .collect();

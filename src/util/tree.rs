@@ -77,7 +77,12 @@ pub fn measure_within(path: &Path, links: Links, bounds: &Bounds) -> io::Result<
 
 /// Digests a whole value, held to bounds; large files that are as they were when they were last read are not read
 /// again.
-pub fn measure_remembered(path: &Path, links: Links, bounds: &Bounds, digests: &Digests) -> io::Result<Measured> {
+pub fn measure_remembered(
+    path: &Path,
+    links: Links,
+    bounds: &Bounds,
+    digests: &Digests,
+) -> io::Result<Measured> {
     read_value(path, None, links, (bounds, Some(digests)))
 }
 
@@ -87,14 +92,44 @@ pub fn copy(from: &Path, to: &Path, links: Links, sharing: Sharing) -> io::Resul
 }
 
 /// The same, held to bounds. Returns the number of bytes.
-pub fn copy_within(from: &Path, to: &Path, links: Links, sharing: Sharing, bounds: &Bounds) -> io::Result<u64> {
-    let copied = read_value(from, Some(Target { to, sharing, digested: false }), links, (bounds, None));
+pub fn copy_within(
+    from: &Path,
+    to: &Path,
+    links: Links,
+    sharing: Sharing,
+    bounds: &Bounds,
+) -> io::Result<u64> {
+    let copied = read_value(
+        from,
+        Some(Target {
+            to,
+            sharing,
+            digested: false,
+        }),
+        links,
+        (bounds, None),
+    );
     copied.map(|measured| measured.bytes)
 }
 
 /// Copies a value to `to`, which must not exist, and measures what was written there.
-pub fn copy_measured(from: &Path, to: &Path, links: Links, sharing: Sharing, bounds: &Bounds) -> io::Result<Measured> {
-    read_value(from, Some(Target { to, sharing, digested: true }), links, (bounds, None))
+pub fn copy_measured(
+    from: &Path,
+    to: &Path,
+    links: Links,
+    sharing: Sharing,
+    bounds: &Bounds,
+) -> io::Result<Measured> {
+    read_value(
+        from,
+        Some(Target {
+            to,
+            sharing,
+            digested: true,
+        }),
+        links,
+        (bounds, None),
+    )
 }
 
 /// Where a copy is made.
@@ -115,10 +150,19 @@ fn read_value(
 ) -> io::Result<Measured> {
     let metadata = std::fs::metadata(path).map_err(|error| file::named(path, "read", error))?;
     let top = kind(path, &metadata)?;
-    let mut reader = Reader { bounds, digests, taken: 0, buffer: vec![0; PIECE] };
+    let mut reader = Reader {
+        bounds,
+        digests,
+        taken: 0,
+        buffer: vec![0; PIECE],
+    };
     if top != Kind::Directory {
         let digest = reader.file(path, &metadata, target)?;
-        return Ok(Measured { digest, bytes: reader.taken, kind: top });
+        return Ok(Measured {
+            digest,
+            bytes: reader.taken,
+            kind: top,
+        });
     }
     if let Some(target) = target {
         std::fs::create_dir(target.to).map_err(|error| file::named(target.to, "create", error))?;
@@ -149,16 +193,27 @@ fn read_value(
                 let before = reader.taken;
                 let target = to.as_ref().map(|(target, to)| Target { to, ..*target });
                 let digest = reader.file(&entry.path, &entry.metadata, target)?;
-                Listed::File { executable: kind == Kind::Executable, digest, bytes: reader.taken - before }
+                Listed::File {
+                    executable: kind == Kind::Executable,
+                    digest,
+                    bytes: reader.taken - before,
+                }
             }
         };
         listing.update(line(&entry.inside, &listed).as_bytes());
         Ok(())
     })?;
     if let Some(target) = target {
-        folders.iter().rev().for_each(|(inside, metadata)| set_time_of_name(&target.to.join(inside), metadata));
+        folders
+            .iter()
+            .rev()
+            .for_each(|(inside, metadata)| set_time_of_name(&target.to.join(inside), metadata));
     }
-    Ok(Measured { digest: listing.finish(), bytes: reader.taken, kind: Kind::Directory })
+    Ok(Measured {
+        digest: listing.finish(),
+        bytes: reader.taken,
+        kind: Kind::Directory,
+    })
 }
 
 /// Reads files one after the other.
@@ -173,22 +228,38 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads a file, and copies it if there is a target; its digest, unless that is not wanted.
-    fn file(&mut self, from: &Path, metadata: &Metadata, target: Option<Target<'_>>) -> io::Result<Digest> {
+    fn file(
+        &mut self,
+        from: &Path,
+        metadata: &Metadata,
+        target: Option<Target<'_>>,
+    ) -> io::Result<Digest> {
         let fail = |error| file::named(from, "read", error);
         let too_large = |error: io::Error| match error.kind() {
-            io::ErrorKind::FileTooLarge => refuse_as(error.kind(), from, &format!("is too large: {error}")),
+            io::ErrorKind::FileTooLarge => {
+                refuse_as(error.kind(), from, &format!("is too large: {error}"))
+            }
             _ => error,
         };
         // Seen before anything is read: a file may be mostly holes.
-        self.bounds.check(self.taken.saturating_add(metadata.len())).map_err(too_large)?;
-        let large = self.digests.filter(|_| target.is_none()).and_then(|digests| digests.large(from, metadata));
+        self.bounds
+            .check(self.taken.saturating_add(metadata.len()))
+            .map_err(too_large)?;
+        let large = self
+            .digests
+            .filter(|_| target.is_none())
+            .and_then(|digests| digests.large(from, metadata));
         if let Some(known) = large.as_ref().and_then(Large::known) {
             self.taken += metadata.len();
             return Ok(known);
         }
         // What was a file a moment ago may be a pipe now, which nobody may ever write to.
         let flags = rustix::fs::OFlags::NONBLOCK.bits();
-        let mut open = File::options().read(true).custom_flags(flags.cast_signed()).open(from).map_err(fail)?;
+        let mut open = File::options()
+            .read(true)
+            .custom_flags(flags.cast_signed())
+            .open(from)
+            .map_err(fail)?;
         let Some(target) = target else {
             let digest = self.digest(&mut open, from)?;
             large.inspect(|large| large.remember(&digest));
@@ -211,7 +282,8 @@ impl Reader<'_> {
     fn digest(&mut self, open: &mut File, path: &Path) -> io::Result<Digest> {
         let mut hasher = hash::Hasher::default();
         loop {
-            let length = read(open, &mut self.buffer).map_err(|error| file::named(path, "read", error))?;
+            let length =
+                read(open, &mut self.buffer).map_err(|error| file::named(path, "read", error))?;
             if length == 0 {
                 return Ok(hasher.finish());
             }
@@ -234,7 +306,11 @@ impl Reader<'_> {
         let sparse = metadata.blocks().saturating_mul(512) < metadata.len();
         let mut at = 0;
         loop {
-            let data = if sparse { next_data(open, at, metadata.len()).map_err(fail)? } else { at };
+            let data = if sparse {
+                next_data(open, at, metadata.len()).map_err(fail)?
+            } else {
+                at
+            };
             if data > at {
                 written.set_len(data).map_err(fail)?;
                 written.seek(io::SeekFrom::Start(data)).map_err(fail)?;
@@ -260,7 +336,9 @@ impl Reader<'_> {
     /// Takes in a hole of so many bytes.
     fn zeros(&mut self, mut left: u64, hasher: Option<&mut hash::Hasher>) -> io::Result<()> {
         self.taken += left;
-        let Some(hasher) = hasher else { return self.bounds.check(self.taken) };
+        let Some(hasher) = hasher else {
+            return self.bounds.check(self.taken);
+        };
         self.buffer.fill(0);
         while left > 0 {
             self.bounds.check(self.taken)?;
@@ -302,7 +380,9 @@ fn next_data(open: &File, at: u64, length: u64) -> io::Result<u64> {
 fn create(to: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create_new(true).mode(0o600);
-    options.open(to).map_err(|error| file::named(to, "create", error))
+    options
+        .open(to)
+        .map_err(|error| file::named(to, "create", error))
 }
 
 /// Gives a copy of a file its mode and its time.
@@ -323,14 +403,21 @@ fn finish(written: &File, metadata: &Metadata, target: &Target<'_>) -> io::Resul
 
 /// Gives a folder or a link the time of the original, where the file system can.
 fn set_time_of_name(name: &Path, metadata: &Metadata) {
-    let time = Timespec { tv_sec: metadata.mtime(), tv_nsec: metadata.mtime_nsec() };
-    let times = Timestamps { last_access: time, last_modification: time };
+    let time = Timespec {
+        tv_sec: metadata.mtime(),
+        tv_nsec: metadata.mtime_nsec(),
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
     let _ = utimensat(CWD, name, &times, AtFlags::SYMLINK_NOFOLLOW);
 }
 
 /// Gives all that is in a value the times of an equal one.
 pub fn take_times(from: &Path, to: &Path) -> io::Result<()> {
-    let metadata = std::fs::symlink_metadata(from).map_err(|error| file::named(from, "read", error))?;
+    let metadata =
+        std::fs::symlink_metadata(from).map_err(|error| file::named(from, "read", error))?;
     if metadata.is_dir() {
         walk(from, Links::Keep, &mut |entry| {
             set_time_of_name(&to.join(&entry.inside), &entry.metadata);
@@ -369,17 +456,31 @@ pub fn measure_listed(entries: &BTreeMap<PathBuf, Listed>) -> io::Result<Measure
         }
         listing.update(line(inside, listed).as_bytes());
     }
-    Ok(Measured { digest: listing.finish(), bytes: total, kind: Kind::Directory })
+    Ok(Measured {
+        digest: listing.finish(),
+        bytes: total,
+        kind: Kind::Directory,
+    })
 }
 
 /// The line of an entry in the listing of a directory.
 fn line(inside: &Path, listed: &Listed) -> String {
     let name = name_in_listing(inside.as_os_str());
     let line = match listed {
-        Listed::Link(target) => serde_json::json!([name, "symlink", name_in_listing(target.as_os_str())]),
+        Listed::Link(target) => {
+            serde_json::json!([name, "symlink", name_in_listing(target.as_os_str())])
+        }
         Listed::Folder => serde_json::json!([name, "directory"]),
-        Listed::File { executable: false, digest, .. } => serde_json::json!([name, Kind::File, digest]),
-        Listed::File { executable: true, digest, .. } => serde_json::json!([name, Kind::Executable, digest]),
+        Listed::File {
+            executable: false,
+            digest,
+            ..
+        } => serde_json::json!([name, Kind::File, digest]),
+        Listed::File {
+            executable: true,
+            digest,
+            ..
+        } => serde_json::json!([name, Kind::Executable, digest]),
     };
     format!("{line}\n")
 }
@@ -393,7 +494,10 @@ fn name_in_listing(name: &OsStr) -> serde_json::Value {
 }
 
 fn leads_out(target: &Path) -> String {
-    format!("is a symbolic link to {}, outside of the artifact: copy the file instead", target.display())
+    format!(
+        "is a symbolic link to {}, outside of the artifact: copy the file instead",
+        target.display()
+    )
 }
 
 /// An entry of a directory, as [`visit`] finds it.
@@ -413,8 +517,15 @@ pub fn visit(
     visit: &mut dyn FnMut(&Path, &Path, Found, &Metadata) -> io::Result<()>,
 ) -> io::Result<()> {
     walk(root, links, &mut |entry| match &entry.what {
-        What::Link(target) => visit(&entry.inside, &entry.path, Found::Link(target), &entry.metadata),
-        What::Known(Kind::Directory) => visit(&entry.inside, &entry.path, Found::Folder, &entry.metadata),
+        What::Link(target) => visit(
+            &entry.inside,
+            &entry.path,
+            Found::Link(target),
+            &entry.metadata,
+        ),
+        What::Known(Kind::Directory) => {
+            visit(&entry.inside, &entry.path, Found::Folder, &entry.metadata)
+        }
         What::Known(_) => visit(&entry.inside, &entry.path, Found::File, &entry.metadata),
     })
 }
@@ -438,9 +549,11 @@ pub fn sync(path: &Path) -> io::Result<()> {
             return Ok(());
         }
     }
-    paths
-        .iter()
-        .try_for_each(|path| File::open(path).and_then(|file| file.sync_all()).map_err(|error| fail(path, error)))
+    paths.iter().try_for_each(|path| {
+        File::open(path)
+            .and_then(|file| file.sync_all())
+            .map_err(|error| fail(path, error))
+    })
 }
 
 /// The size of all files of a value, with their holes, without reading them. Links count as nothing.
@@ -449,7 +562,11 @@ pub fn size(path: &Path, bounds: &Bounds) -> io::Result<u64> {
     let fail = |error| file::named(path, "read", error);
     let metadata = std::fs::symlink_metadata(path).map_err(fail)?;
     if !metadata.is_dir() {
-        return Ok(if metadata.is_file() { metadata.len() } else { 0 });
+        return Ok(if metadata.is_file() {
+            metadata.len()
+        } else {
+            0
+        });
     }
     let mut total = 0_u64;
     for entry in std::fs::read_dir(path).map_err(fail)? {
@@ -463,12 +580,27 @@ pub fn signature(path: &Path) -> io::Result<String> {
     let mut hasher = hash::Hasher::default();
     let mut add = |name: &Path, metadata: &Metadata| {
         hasher.update(name.as_os_str().as_bytes());
-        let numbers = [metadata.dev(), metadata.ino(), metadata.len(), u64::from(metadata.mode())];
-        let times = [metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec()];
-        numbers.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
-        times.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
+        let numbers = [
+            metadata.dev(),
+            metadata.ino(),
+            metadata.len(),
+            u64::from(metadata.mode()),
+        ];
+        let times = [
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            metadata.ctime(),
+            metadata.ctime_nsec(),
+        ];
+        numbers
+            .iter()
+            .for_each(|number| hasher.update(&number.to_le_bytes()));
+        times
+            .iter()
+            .for_each(|number| hasher.update(&number.to_le_bytes()));
     };
-    let metadata = std::fs::symlink_metadata(path).map_err(|error| file::named(path, "read", error))?;
+    let metadata =
+        std::fs::symlink_metadata(path).map_err(|error| file::named(path, "read", error))?;
     add(Path::new(""), &metadata);
     if metadata.is_dir() {
         walk(path, Links::Keep, &mut |entry| {
@@ -485,9 +617,12 @@ pub fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     };
-    let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
     if !metadata.is_dir() {
-        return gone(std::fs::remove_file(path)).map_err(|error| file::named(path, "remove", error));
+        return gone(std::fs::remove_file(path))
+            .map_err(|error| file::named(path, "remove", error));
     }
     let first = gone(std::fs::remove_dir_all(path));
     let result = match first {
@@ -525,9 +660,20 @@ enum What {
 }
 
 /// Visits all entries below `root`, sorted by name, a directory before what is in it.
-fn walk(root: &Path, links: Links, visit: &mut dyn FnMut(Entry) -> io::Result<()>) -> io::Result<()> {
+fn walk(
+    root: &Path,
+    links: Links,
+    visit: &mut dyn FnMut(Entry) -> io::Result<()>,
+) -> io::Result<()> {
     let real = std::fs::canonicalize(root).map_err(|error| file::named(root, "read", error))?;
-    Walk { root, links, open: vec![real], followed: 0, visit }.folder(Path::new(""))
+    Walk {
+        root,
+        links,
+        open: vec![real],
+        followed: 0,
+        visit,
+    }
+    .folder(Path::new(""))
 }
 
 struct Walk<'a> {
@@ -544,7 +690,10 @@ impl Walk<'_> {
     fn folder(&mut self, inside: &Path) -> io::Result<()> {
         let folder = self.root.join(inside);
         if self.open.len() > DEPTH {
-            return Err(refuse(&folder, "lies deeper than 100 folders: does a symbolic link lead in a circle?"));
+            return Err(refuse(
+                &folder,
+                "lies deeper than 100 folders: does a symbolic link lead in a circle?",
+            ));
         }
         let fail = |error| file::named(&folder, "list", error);
         let mut names = Vec::new();
@@ -553,7 +702,11 @@ impl Walk<'_> {
         }
         names.sort();
         for name in names {
-            let real = self.open.last().map(|open| open.join(&name)).unwrap_or_default();
+            let real = self
+                .open
+                .last()
+                .map(|open| open.join(&name))
+                .unwrap_or_default();
             self.entry(inside.join(name), real)?;
         }
         Ok(())
@@ -585,9 +738,17 @@ impl Walk<'_> {
             }
             None if !kept && !stays && self.links == Links::Resolve => {
                 let why = "outside of the artifact, where nothing is that could be copied";
-                Err(refuse(&path, &format!("is a symbolic link to {}, {why}", target.display())))
+                Err(refuse(
+                    &path,
+                    &format!("is a symbolic link to {}, {why}", target.display()),
+                ))
             }
-            None => (self.visit)(Entry { path, inside, what: What::Link(target), metadata }),
+            None => (self.visit)(Entry {
+                path,
+                inside,
+                what: What::Link(target),
+                metadata,
+            }),
         }
     }
 
@@ -595,12 +756,18 @@ impl Walk<'_> {
     fn resolve(&self, path: &Path) -> io::Result<Option<(Metadata, PathBuf)>> {
         let nowhere = |error: &io::Error| {
             let circle = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
-            circle || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+            circle
+                || matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                )
         };
-        let found = std::fs::metadata(path).and_then(|metadata| Ok((metadata, std::fs::canonicalize(path)?)));
+        let found = std::fs::metadata(path)
+            .and_then(|metadata| Ok((metadata, std::fs::canonicalize(path)?)));
         match found {
             Ok((metadata, real)) => {
-                let circle = metadata.is_dir() && self.open.iter().any(|open| open.starts_with(&real));
+                let circle =
+                    metadata.is_dir() && self.open.iter().any(|open| open.starts_with(&real));
                 Ok((!circle).then_some((metadata, real)))
             }
             Err(error) if nowhere(&error) => Ok(None),
@@ -608,10 +775,21 @@ impl Walk<'_> {
         }
     }
 
-    fn known(&mut self, path: PathBuf, inside: PathBuf, metadata: Metadata, real: PathBuf) -> io::Result<()> {
+    fn known(
+        &mut self,
+        path: PathBuf,
+        inside: PathBuf,
+        metadata: Metadata,
+        real: PathBuf,
+    ) -> io::Result<()> {
         let kind = kind(&path, &metadata)?;
         let below = inside.clone();
-        (self.visit)(Entry { path, inside, what: What::Known(kind), metadata })?;
+        (self.visit)(Entry {
+            path,
+            inside,
+            what: What::Known(kind),
+            metadata,
+        })?;
         if kind == Kind::Directory {
             self.open.push(real);
             let result = self.folder(&below);
@@ -643,7 +821,10 @@ fn kind(path: &Path, metadata: &Metadata) -> io::Result<Kind> {
         (true, _) => Ok(Kind::Directory),
         (_, true) if metadata.mode() & 0o111 != 0 => Ok(Kind::Executable),
         (_, true) => Ok(Kind::File),
-        _ => Err(refuse(path, "is a pipe, a socket or a device: only files, directories and links are data")),
+        _ => Err(refuse(
+            path,
+            "is a pipe, a socket or a device: only files, directories and links are data",
+        )),
     }
 }
 
@@ -677,7 +858,10 @@ mod tests {
             assert_eq!(measure(&to, Links::Keep).unwrap(), measured, "{name}");
             remove(&to).unwrap();
         }
-        assert_ne!(measure(&from, Links::Follow).unwrap().digest, measured.digest);
+        assert_ne!(
+            measure(&from, Links::Follow).unwrap().digest,
+            measured.digest
+        );
         std::fs::write(from.join("a/x"), "y").unwrap();
         assert_ne!(measure(&from, Links::Keep).unwrap().digest, measured.digest);
     }
@@ -687,7 +871,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         symlink("../elsewhere", folder.path().join("out")).unwrap();
         let error = measure(folder.path(), Links::Keep).unwrap_err().to_string();
-        assert!(error.contains("symbolic link to ../elsewhere, outside of the artifact"), "{error}");
+        assert!(
+            error.contains("symbolic link to ../elsewhere, outside of the artifact"),
+            "{error}"
+        );
         std::fs::remove_file(folder.path().join("out")).unwrap();
         symlink(".", folder.path().join("circle")).unwrap();
         assert!(measure(folder.path(), Links::Keep).is_ok());
@@ -722,9 +909,16 @@ mod tests {
         }
         let measured = measure(&data, Links::Follow).unwrap();
         let to = folder.path().join("to");
-        assert_eq!(copy_measured(&data, &to, Links::Follow, Sharing::Own, &Bounds::default()).unwrap(), measured);
+        assert_eq!(
+            copy_measured(&data, &to, Links::Follow, Sharing::Own, &Bounds::default()).unwrap(),
+            measured
+        );
         for (name, target) in &links[..9] {
-            assert_eq!(std::fs::read_link(to.join(name)).unwrap(), Path::new(target), "{name}");
+            assert_eq!(
+                std::fs::read_link(to.join(name)).unwrap(),
+                Path::new(target),
+                "{name}"
+            );
         }
         assert_eq!(std::fs::read(to.join("in/f")).unwrap(), b"f");
         assert!(to.join("in/loop").is_symlink() && to.join("in/back").is_symlink());
@@ -742,7 +936,14 @@ mod tests {
         symlink("../inputs/deep/f", output.join("one")).unwrap();
         symlink("one", output.join("inner")).unwrap();
         let to = folder.path().join("to");
-        let measured = copy_measured(&output, &to, Links::Resolve, Sharing::ReadOnly, &Bounds::default()).unwrap();
+        let measured = copy_measured(
+            &output,
+            &to,
+            Links::Resolve,
+            Sharing::ReadOnly,
+            &Bounds::default(),
+        )
+        .unwrap();
         assert_eq!(measure(&to, Links::Keep).unwrap(), measured);
         for name in ["all/f", "all/l", "one", "inner"] {
             assert_eq!(std::fs::read(to.join(name)).unwrap(), b"f", "{name}");
@@ -750,7 +951,10 @@ mod tests {
         assert!(!to.join("one").is_symlink() && to.join("inner").is_symlink());
         symlink("/nothing/there", output.join("away")).unwrap();
         let error = measure(&output, Links::Resolve).unwrap_err().to_string();
-        assert!(error.contains("away is a symbolic link to /nothing/there, outside of the artifact"), "{error}");
+        assert!(
+            error.contains("away is a symbolic link to /nothing/there, outside of the artifact"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -761,15 +965,24 @@ mod tests {
         let odd = OsStr::from_bytes(b"caf\xe9");
         std::fs::write(from.join(odd), "x").unwrap();
         symlink(odd, from.join(OsStr::from_bytes(b"\xff"))).unwrap();
-        let measured = copy_measured(&from, &to, Links::Keep, Sharing::Own, &Bounds::default()).unwrap();
+        let measured =
+            copy_measured(&from, &to, Links::Keep, Sharing::Own, &Bounds::default()).unwrap();
         assert_eq!(measure(&to, Links::Keep).unwrap(), measured);
         let listed = |name: &[u8]| {
             let digest = hash::digest(b"x");
             let entries = [
-                (name.to_vec(), Listed::File { executable: false, digest, bytes: 1 }),
+                (
+                    name.to_vec(),
+                    Listed::File {
+                        executable: false,
+                        digest,
+                        bytes: 1,
+                    },
+                ),
                 (b"\xff".to_vec(), Listed::Link(odd.into())),
             ];
-            let entries = entries.map(|(name, listed)| (PathBuf::from(OsStr::from_bytes(&name)), listed));
+            let entries =
+                entries.map(|(name, listed)| (PathBuf::from(OsStr::from_bytes(&name)), listed));
             measure_listed(&BTreeMap::from(entries)).unwrap()
         };
         assert_eq!(listed(b"caf\xe9"), measured);
@@ -785,8 +998,14 @@ mod tests {
         std::fs::write(from.join("d/f"), "x").unwrap();
         symlink("d/f", from.join("l")).unwrap();
         let set = |name: &str, second: i64| {
-            let time = Timespec { tv_sec: second, tv_nsec: 123_456_789 };
-            let times = Timestamps { last_access: time, last_modification: time };
+            let time = Timespec {
+                tv_sec: second,
+                tv_nsec: 123_456_789,
+            };
+            let times = Timestamps {
+                last_access: time,
+                last_modification: time,
+            };
             utimensat(CWD, from.join(name), &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
         };
         let names = [("d/f", 1_000), ("d", 2_000), ("l", 3_000), ("", 4_000)];
@@ -795,7 +1014,11 @@ mod tests {
         let check = || {
             for (name, second) in names {
                 let metadata = std::fs::symlink_metadata(to.join(name)).unwrap();
-                assert_eq!((metadata.mtime(), metadata.mtime_nsec()), (second, 123_456_789), "{name}");
+                assert_eq!(
+                    (metadata.mtime(), metadata.mtime_nsec()),
+                    (second, 123_456_789),
+                    "{name}"
+                );
             }
         };
         check();
@@ -813,12 +1036,16 @@ mod tests {
         open.seek(io::SeekFrom::Start(40 << 20)).unwrap();
         open.write_all(b"in the middle").unwrap();
         drop(open);
-        let measured = copy_measured(&from, &to, Links::Keep, Sharing::Own, &Bounds::default()).unwrap();
+        let measured =
+            copy_measured(&from, &to, Links::Keep, Sharing::Own, &Bounds::default()).unwrap();
         assert_eq!(measure(&from, Links::Keep).unwrap(), measured);
         assert_eq!(measure(&to, Links::Keep).unwrap(), measured);
         assert!(std::fs::metadata(&to).unwrap().blocks() * 512 < 4 << 20);
         // What is far too large is not even begun.
-        File::create(folder.path().join("huge")).unwrap().set_len(1 << 43).unwrap();
+        File::create(folder.path().join("huge"))
+            .unwrap()
+            .set_len(1 << 43)
+            .unwrap();
         let error = copy_measured(
             &folder.path().join("huge"),
             &folder.path().join("copy"),

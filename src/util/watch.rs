@@ -56,8 +56,15 @@ pub struct Closed;
 
 /// Both sides of a value.
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
-    let held = Mutex::new(Held { value, version: 0, closed: false });
-    let shared = Arc::new(Shared { held, moved: Notify::new() });
+    let held = Mutex::new(Held {
+        value,
+        version: 0,
+        closed: false,
+    });
+    let shared = Arc::new(Shared {
+        held,
+        moved: Notify::new(),
+    });
     (Sender(shared.clone()), Receiver { shared, seen: 0 })
 }
 

@@ -17,7 +17,8 @@ pub struct Case {
 
 impl Case {
     pub fn catalog(&self) -> Catalog {
-        let head = "format = 1\n[sources.s]\ndate = \"2026-01-01\"\nabout = \"made up\"\n".to_owned();
+        let head =
+            "format = 1\n[sources.s]\ndate = \"2026-01-01\"\nabout = \"made up\"\n".to_owned();
         let mut list = vec![("catalog.toml", head)];
         for (name, header, rows) in &self.catalog {
             list.push((name, format!("{header}\n{}\n", rows.join("\n"))));
@@ -25,21 +26,35 @@ impl Case {
         list.sort();
         let list: Vec<files::File> = list
             .into_iter()
-            .map(|(name, text)| files::File { name: name.to_owned(), shown: name.to_owned(), text })
+            .map(|(name, text)| files::File {
+                name: name.to_owned(),
+                shown: name.to_owned(),
+                text,
+            })
             .collect();
         load::from_files(&list).unwrap_or_else(|error| panic!("{error}\n{self:?}"))
     }
 
     /// All files, for people.
     pub fn text(&self) -> String {
-        let tables = self.catalog.iter().map(|(name, header, rows)| format!("# {name}\n{header}\n{}", rows.join("\n")));
+        let tables = self
+            .catalog
+            .iter()
+            .map(|(name, header, rows)| format!("# {name}\n{header}\n{}", rows.join("\n")));
         let tables: Vec<String> = tables.collect();
-        format!("{}\n# job.toml\n{}\n# policy.toml\n{}", tables.join("\n"), self.job.join("\n"), self.policy)
+        format!(
+            "{}\n# job.toml\n{}\n# policy.toml\n{}",
+            tables.join("\n"),
+            self.job.join("\n"),
+            self.policy
+        )
     }
 
     pub fn job(&self) -> Job {
         let text = format!("name = \"case\"\n{}", self.job.join("\n"));
-        spec::job::parse("job.toml", &text).unwrap_or_else(|error| panic!("{error}\n{text}")).value
+        spec::job::parse("job.toml", &text)
+            .unwrap_or_else(|error| panic!("{error}\n{text}"))
+            .value
     }
 
     /// The job with all outputs left where they are made. Which results come home by default depends
@@ -48,7 +63,10 @@ impl Case {
         let mut job = self.job();
         for (stage, body) in &job.stages {
             for name in body.writes.keys() {
-                let output = ArtifactRef::Output { stage: stage.clone(), name: name.clone() };
+                let output = ArtifactRef::Output {
+                    stage: stage.clone(),
+                    name: name.clone(),
+                };
                 job.outputs.insert(output, Destination::There);
             }
         }
@@ -118,7 +136,11 @@ pub fn random(number: u64) -> Case {
     let stages = 1 + random.below(6);
     // Few offers where there are many stages: every placement will be looked at.
     let machines = if stages > 4 { 1 } else { 1 + random.below(3) };
-    Case { catalog: catalog(random, &places, machines), job: job(random, &places, stages), policy: policy(random) }
+    Case {
+        catalog: catalog(random, &places, machines),
+        job: job(random, &places, stages),
+        policy: policy(random),
+    }
 }
 
 fn catalog(
@@ -126,7 +148,9 @@ fn catalog(
     places: &[(&str, &str, &str)],
     machines: u64,
 ) -> Vec<(&'static str, &'static str, Vec<String>)> {
-    let place_rows = places.iter().map(|(name, country, reach)| format!("{name},{country},Somewhere,Operator,{reach}"));
+    let place_rows = places
+        .iter()
+        .map(|(name, country, reach)| format!("{name},{country},Somewhere,Operator,{reach}"));
     let mut machine_rows = Vec::new();
     let mut price_rows = Vec::new();
     let mut confidential = Vec::new();
@@ -139,26 +163,40 @@ fn catalog(
                 random.pick(&[8, 16, 64])
             ));
             if random.chance(40) {
-                confidential.push(format!("{cloud},m{machine},{},*,s", random.pick(&["sgx", "tdx", "sev-snp"])));
+                confidential.push(format!(
+                    "{cloud},m{machine},{},*,s",
+                    random.pick(&["sgx", "tdx", "sev-snp"])
+                ));
             }
             for (place, _, _) in places.iter().filter(|(name, _, _)| name.starts_with(cloud)) {
                 let price = random.pick(&["0.10", "0.25", "1.00", "1.00", "3.333333333"]);
                 let spot = if random.chance(30) { "0.05" } else { "" };
-                price_rows
-                    .push(format!("{place},m{machine},{price},s,{spot},{}", if spot.is_empty() { "" } else { "s" }));
+                price_rows.push(format!(
+                    "{place},m{machine},{price},s,{spot},{}",
+                    if spot.is_empty() { "" } else { "s" }
+                ));
             }
         }
     }
     let mut egress = Vec::new();
     for cloud in ["a", "b", "c"] {
         if random.chance(90) {
-            egress.push(format!("{cloud}:*,internet,{},0,s", random.pick(&["0.09", "0.12", "0", "0.0875"])));
+            egress.push(format!(
+                "{cloud}:*,internet,{},0,s",
+                random.pick(&["0.09", "0.12", "0", "0.0875"])
+            ));
             if random.chance(50) {
-                egress.push(format!("{cloud}:*,internet,{},50,s", random.pick(&["0.05", "0.01"])));
+                egress.push(format!(
+                    "{cloud}:*,internet,{},50,s",
+                    random.pick(&["0.05", "0.01"])
+                ));
             }
         }
         if random.chance(70) {
-            egress.push(format!("{cloud}:*,{cloud}:*,{},0,s", random.pick(&["0.02", "0.01", "0"])));
+            egress.push(format!(
+                "{cloud}:*,{cloud}:*,{},0,s",
+                random.pick(&["0.02", "0.01", "0"])
+            ));
         }
     }
     if let [(from, _, _), (to, _, _), ..] = places
@@ -171,10 +209,26 @@ fn catalog(
         throughput.push(format!("a:*,*,{},s", random.pick(&["0.05", "2"])));
     }
     vec![
-        ("places.csv", "place,country,location,operator,us_cloud_act,class", place_rows.collect()),
-        ("machines.csv", "cloud,instance_type,vcpus,memory_gib,accelerator,count,arch", machine_rows),
-        ("prices.csv", "place,instance_type,on_demand,source,spot,spot_source", price_rows),
-        ("confidential.csv", "cloud,instance_type,tee,places,source", confidential),
+        (
+            "places.csv",
+            "place,country,location,operator,us_cloud_act,class",
+            place_rows.collect(),
+        ),
+        (
+            "machines.csv",
+            "cloud,instance_type,vcpus,memory_gib,accelerator,count,arch",
+            machine_rows,
+        ),
+        (
+            "prices.csv",
+            "place,instance_type,on_demand,source,spot,spot_source",
+            price_rows,
+        ),
+        (
+            "confidential.csv",
+            "cloud,instance_type,tee,places,source",
+            confidential,
+        ),
         ("egress.csv", "from,to,usd_per_gb,above_gb,source", egress),
         ("throughput.csv", "from,to,gbps,source", throughput),
     ]
@@ -187,14 +241,25 @@ fn job(random: &mut Random, places: &[(&str, &str, &str)], stages: u64) -> Vec<S
     for dataset in 0..datasets {
         let (place, _, _) = random.pick(places);
         let label = random.pick(&["", "labels = [\"personal\"]", "labels = [\"secret\"]"]);
-        tables.push(format!("[datasets.d{dataset}]\nat = \"{place}\"\nsize = \"{}\"\n{label}\n", random.pick(&sizes)));
+        tables.push(format!(
+            "[datasets.d{dataset}]\nat = \"{place}\"\nsize = \"{}\"\n{label}\n",
+            random.pick(&sizes)
+        ));
     }
     for stage in 0..stages {
-        let mut reads: Vec<String> =
-            (0..datasets).filter(|_| random.chance(30)).map(|dataset| format!("\"d{dataset}\"")).collect();
-        reads.extend((0..stage).filter(|_| random.chance(45)).map(|before| format!("\"s{before}.out{before}\"")));
-        let after: Vec<String> =
-            (0..stage).filter(|_| random.chance(10)).map(|before| format!("\"s{before}\"")).collect();
+        let mut reads: Vec<String> = (0..datasets)
+            .filter(|_| random.chance(30))
+            .map(|dataset| format!("\"d{dataset}\""))
+            .collect();
+        reads.extend(
+            (0..stage)
+                .filter(|_| random.chance(45))
+                .map(|before| format!("\"s{before}.out{before}\"")),
+        );
+        let after: Vec<String> = (0..stage)
+            .filter(|_| random.chance(10))
+            .map(|before| format!("\"s{before}\""))
+            .collect();
         let (needs, time) = match random.below(5) {
             0 => ("needs = { cpus = 4 }", "duration = \"2 h\"".to_owned()),
             1 => (
@@ -202,10 +267,17 @@ fn job(random: &mut Random, places: &[(&str, &str, &str)], stages: u64) -> Vec<S
                 "duration = { \"V100\" = \"30 m\", T4 = \"1 h\" }".to_owned(),
             ),
             2 => ("", "work = { vcpu = \"9 h\" }".to_owned()),
-            3 => ("needs = { memory = \"12 GiB\" }", format!("duration = \"{} m\"", 1 + random.below(90))),
+            3 => (
+                "needs = { memory = \"12 GiB\" }",
+                format!("duration = \"{} m\"", 1 + random.below(90)),
+            ),
             _ => ("", "duration = \"1 h\"".to_owned()),
         };
-        let removes = if random.chance(20) { "removes = [\"personal\"]" } else { "" };
+        let removes = if random.chance(20) {
+            "removes = [\"personal\"]"
+        } else {
+            ""
+        };
         tables.push(format!(
             "[stages.s{stage}]\nreads = [{}]\nwrites = {{ out{stage} = \"{}\" }}\nafter = [{}]\nnodes = {}\n{needs}\n{time}\n{removes}\n",
             reads.join(", "),
@@ -218,7 +290,10 @@ fn job(random: &mut Random, places: &[(&str, &str, &str)], stages: u64) -> Vec<S
 }
 
 fn policy(random: &mut Random) -> String {
-    let mut policy = format!("[objective]\nminimize = \"{}\"\n", random.pick(&["cost", "cost", "time"]));
+    let mut policy = format!(
+        "[objective]\nminimize = \"{}\"\n",
+        random.pick(&["cost", "cost", "time"])
+    );
     if random.chance(25) {
         policy += &format!(
             "[residency]\ndefault = {}\n",

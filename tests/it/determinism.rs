@@ -7,7 +7,10 @@ use sky::planning::solve::Effort;
 use sky::planning::{self, Settings};
 
 fn bytes(case: &crate::case::Case) -> Option<String> {
-    let settings = Settings { effort: Effort::default(), compare: true };
+    let settings = Settings {
+        effort: Effort::default(),
+        compare: true,
+    };
     let plan = planning::plan(&case.job(), &case.policy(), &case.catalog(), &settings).ok()?;
     Some(encode(&plan).unwrap())
 }
@@ -17,7 +20,11 @@ fn shuffled_inputs_give_the_same_bytes() {
     let mut planned = 0;
     // Every other case has everything that the model has.
     for number in 1000..1100 {
-        let case = if number % 2 == 0 { random(number) } else { rich(number) };
+        let case = if number % 2 == 0 {
+            random(number)
+        } else {
+            rich(number)
+        };
         let expected = bytes(&case);
         planned += usize::from(expected.is_some());
         let mut order = Random(number);
@@ -35,7 +42,10 @@ fn shuffled_inputs_give_the_same_bytes() {
 
 #[test]
 fn twenty_runs_give_the_same_bytes() {
-    let case = (2000..).map(random).find(|case| case.job().stages.len() == 6 && bytes(case).is_some()).unwrap();
+    let case = (2000..)
+        .map(random)
+        .find(|case| case.job().stages.len() == 6 && bytes(case).is_some())
+        .unwrap();
     let expected = bytes(&case);
     for _ in 0..20 {
         assert_eq!(bytes(&case), expected);

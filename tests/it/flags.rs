@@ -35,21 +35,33 @@ run = 'uniq -c "$SKY_INPUTS/sorted" > "$SKY_OUTPUTS/counts"'
 
 fn with_path(sandbox: &Sandbox, args: &[&str]) -> std::process::Output {
     // The stages' commands are found by PATH.
-    sandbox.sky(args).env("PATH", std::env::var_os("PATH").unwrap()).output().unwrap()
+    sandbox
+        .sky(args)
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .output()
+        .unwrap()
 }
 
 #[test]
 fn check_compares_bytes() {
     let sandbox = Sandbox::bert();
     let check = ["plan", "--catalog", "catalog", "--check", "plan.json"];
-    assert_eq!(sandbox.run(&check).status.code(), Some(1), "there is no plan yet");
+    assert_eq!(
+        sandbox.run(&check).status.code(),
+        Some(1),
+        "there is no plan yet"
+    );
     sandbox.stdout(&PLAN, 0);
     sandbox.stdout(&check, 0);
     let text = sandbox.read("plan.json");
     sandbox.write("plan.json", &format!("{text} "));
     assert_eq!(sandbox.run(&check).status.code(), Some(2), "one byte more");
     sandbox.write("plan.json", &text.replacen("\"bert\"", "\"bart\"", 1));
-    assert_eq!(sandbox.run(&check).status.code(), Some(2), "one byte differs");
+    assert_eq!(
+        sandbox.run(&check).status.code(),
+        Some(2),
+        "one byte differs"
+    );
     sandbox.write("plan.json", "no plan at all");
     assert_eq!(sandbox.run(&check).status.code(), Some(2));
     sandbox.write("plan.json", &text);
@@ -57,16 +69,33 @@ fn check_compares_bytes() {
     let changed = sandbox.run(&check);
     assert_eq!(changed.status.code(), Some(2));
     let said = stderr(&changed);
-    assert!(said.contains("the catalog changed") && !said.contains("the job changed"), "{said}");
+    assert!(
+        said.contains("the catalog changed") && !said.contains("the job changed"),
+        "{said}"
+    );
     assert_eq!(sandbox.read("plan.json"), text, "--check writes nothing");
 }
 
 #[test]
 fn detailed_exit_code_tells_whether_there_is_something_to_do() {
     let sandbox = pipeline();
-    let detailed = [PLAN.as_slice(), &["--detailed-exitcode", "--state-dir", "st"]].concat();
+    let detailed = [
+        PLAN.as_slice(),
+        &["--detailed-exitcode", "--state-dir", "st"],
+    ]
+    .concat();
     assert!(sandbox.stdout(&detailed, 2).contains("Plan: 2 to add"));
-    let applied = with_path(&sandbox, &["apply", "plan.json", "--provider", "local", "--state-dir", "st"]);
+    let applied = with_path(
+        &sandbox,
+        &[
+            "apply",
+            "plan.json",
+            "--provider",
+            "local",
+            "--state-dir",
+            "st",
+        ],
+    );
     assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
     assert!(sandbox.stdout(&detailed, 0).contains("No changes."));
     // Another command is something to do.
@@ -77,24 +106,57 @@ fn detailed_exit_code_tells_whether_there_is_something_to_do() {
 #[test]
 fn a_job_is_planned_and_applied_in_one_go() {
     let sandbox = pipeline();
-    let args =
-        ["apply", "job.toml", "--catalog", "catalog", "--auto-approve", "--provider", "local", "--state-dir=.sky"];
+    let args = [
+        "apply",
+        "job.toml",
+        "--catalog",
+        "catalog",
+        "--auto-approve",
+        "--provider",
+        "local",
+        "--state-dir=.sky",
+    ];
     let applied = with_path(&sandbox, &args);
     assert_eq!(applied.status.code(), Some(0), "{}", stderr(&applied));
-    let counts = std::fs::read_dir(sandbox.path(".sky/objects")).map(|entries| entries.count()).unwrap_or(0);
+    let counts = std::fs::read_dir(sandbox.path(".sky/objects"))
+        .map(|entries| entries.count())
+        .unwrap_or(0);
     assert!(counts > 0, "the outputs are kept");
-    let detailed = ["plan", "--catalog", "catalog", "--detailed-exitcode", "--state-dir=.sky"];
+    let detailed = [
+        "plan",
+        "--catalog",
+        "catalog",
+        "--detailed-exitcode",
+        "--state-dir=.sky",
+    ];
     sandbox.stdout(&detailed, 0);
 }
 
 #[test]
 fn a_plan_that_cannot_be_applied_is_refused_before_anything_is_shown() {
     let sandbox = pipeline();
-    let output = with_path(&sandbox, &["apply", "--catalog", "catalog", "--auto-approve", "--provider", "ssh"]);
+    let output = with_path(
+        &sandbox,
+        &[
+            "apply",
+            "--catalog",
+            "catalog",
+            "--auto-approve",
+            "--provider",
+            "ssh",
+        ],
+    );
     assert_eq!(output.status.code(), Some(1));
     // In a build with the clouds' features there may be a provider for every place.
-    assert!(stderr(&output).contains("needs the file of your hosts"), "{}", stderr(&output));
-    assert!(output.stdout.is_empty(), "nobody was asked, so there is nothing to look at");
+    assert!(
+        stderr(&output).contains("needs the file of your hosts"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        output.stdout.is_empty(),
+        "nobody was asked, so there is nothing to look at"
+    );
     assert!(!sandbox.path(".sky").exists());
 }
 
@@ -112,10 +174,20 @@ fn a_usage_error_is_exit_code_1_and_help_is_0() {
     ];
     for args in wrong {
         let output = sandbox.run(args);
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{args:?}");
+        assert_eq!(
+            (output.status.code(), output.stdout.len()),
+            (Some(1), 0),
+            "{args:?}"
+        );
         assert!(!output.stderr.is_empty(), "{args:?}");
     }
-    for args in [&["--help"][..], &["plan", "-h"], &["apply", "-help"], &["--version"], &["version"]] {
+    for args in [
+        &["--help"][..],
+        &["plan", "-h"],
+        &["apply", "-help"],
+        &["--version"],
+        &["version"],
+    ] {
         assert!(!sandbox.stdout(args, 0).is_empty(), "{args:?}");
     }
 }
@@ -123,8 +195,26 @@ fn a_usage_error_is_exit_code_1_and_help_is_0() {
 #[test]
 fn one_dash_is_as_good_as_two() {
     let sandbox = Sandbox::bert();
-    let two = sandbox.stdout(&["plan", "--catalog=catalog", "--markdown", "--policy", "cheapest"], 0);
-    let one = sandbox.stdout(&["plan", "-catalog=catalog", "-markdown", "-policy", "cheapest"], 0);
+    let two = sandbox.stdout(
+        &[
+            "plan",
+            "--catalog=catalog",
+            "--markdown",
+            "--policy",
+            "cheapest",
+        ],
+        0,
+    );
+    let one = sandbox.stdout(
+        &[
+            "plan",
+            "-catalog=catalog",
+            "-markdown",
+            "-policy",
+            "cheapest",
+        ],
+        0,
+    );
     assert_eq!(one, two);
 }
 
@@ -132,7 +222,13 @@ fn one_dash_is_as_good_as_two() {
 fn the_catalog_is_named_by_the_environment_too() {
     let sandbox = Sandbox::bert();
     sandbox.replace("catalog/prices.csv", "0.228", "0.328");
-    let run = |folder: &str| sandbox.sky(&["plan", "--json"]).env("SKY_CATALOG", folder).output().unwrap();
+    let run = |folder: &str| {
+        sandbox
+            .sky(&["plan", "--json"])
+            .env("SKY_CATALOG", folder)
+            .output()
+            .unwrap()
+    };
     let output = String::from_utf8(run("catalog").stdout).unwrap();
     let last: Value = serde_json::from_str(output.lines().last().unwrap()).unwrap();
     // 1.1 h of serving at ten cents more
@@ -144,7 +240,10 @@ fn the_catalog_is_named_by_the_environment_too() {
 fn policies_come_from_the_flag_or_from_beside_the_job() {
     let sandbox = Sandbox::bert();
     let heading = |args: &[&str]| sandbox.stdout(args, 0).lines().next().unwrap().to_owned();
-    assert_eq!(heading(&PLAN), "Plan for bert: least cost, deadline 6 h, budget $60.00");
+    assert_eq!(
+        heading(&PLAN),
+        "Plan for bert: least cost, deadline 6 h, budget $60.00"
+    );
     let with = |policy: &'static str| heading(&[PLAN.as_slice(), &["--policy", policy]].concat());
     assert_eq!(with("cheapest"), "Plan for bert: least cost");
     assert_eq!(with("fastest"), "Plan for bert: least time");
@@ -172,19 +271,34 @@ fn chdir_comes_before_everything() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
-    assert_eq!(sandbox.run(&["--chdir", "no-such-folder", "plan"]).status.code(), Some(1));
+    assert_eq!(
+        sandbox
+            .run(&["--chdir", "no-such-folder", "plan"])
+            .status
+            .code(),
+        Some(1)
+    );
 }
 
 #[test]
 fn planning_leaves_nothing_behind() {
     let sandbox = Sandbox::bert();
     let files = || {
-        let mut names: Vec<_> = std::fs::read_dir(sandbox.path("")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(sandbox.path(""))
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
         names.sort();
         names
     };
     let before = files();
-    for args in [&["plan", "--catalog", "catalog"][..], &["validate"], &["graph"], &["show"], &["version"]] {
+    for args in [
+        &["plan", "--catalog", "catalog"][..],
+        &["validate"],
+        &["graph"],
+        &["show"],
+        &["version"],
+    ] {
         assert_eq!(sandbox.run(args).status.code(), Some(0), "{args:?}");
     }
     assert_eq!(files(), before);
@@ -197,15 +311,22 @@ fn every_file_of_these_tests_is_compiled() {
     let mut seen = 0;
     while let Some((parent, folder)) = folders.pop() {
         let text = std::fs::read_to_string(&parent).unwrap();
-        for path in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+        for path in std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
             if path.is_dir() && name != "snapshots" {
                 let inside = path.join("mod.rs");
                 let beside = path.with_extension("rs");
                 folders.push((if inside.exists() { inside } else { beside }, path));
-            } else if path.extension().is_some_and(|extension| extension == "rs") && path != parent && name != "mod" {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && path != parent
+                && name != "mod"
+            {
                 assert!(
-                    text.lines().any(|line| line.trim_start_matches("pub ") == format!("mod {name};")),
+                    text.lines()
+                        .any(|line| line.trim_start_matches("pub ") == format!("mod {name};")),
                     "{name} is not in {}",
                     parent.display()
                 );
@@ -224,11 +345,23 @@ fn an_output_never_takes_the_place_of_an_input() {
             let before = sandbox.read(input);
             let run = sandbox.run(&["plan", "--catalog", "catalog", output, input]);
             assert_eq!(run.status.code(), Some(1), "{output} {input}");
-            assert!(stderr(&run).contains("it would be lost"), "{}", stderr(&run));
+            assert!(
+                stderr(&run).contains("it would be lost"),
+                "{}",
+                stderr(&run)
+            );
             assert_eq!(sandbox.read(input), before);
         }
     }
-    let both = sandbox.run(&["plan", "--catalog", "catalog", "--out", "x", "--emit-mps", "./x"]);
+    let both = sandbox.run(&[
+        "plan",
+        "--catalog",
+        "catalog",
+        "--out",
+        "x",
+        "--emit-mps",
+        "./x",
+    ]);
     assert_eq!(both.status.code(), Some(1));
     assert!(!sandbox.path("x").exists());
 }
@@ -240,11 +373,21 @@ fn an_output_goes_through_a_link_and_into_a_pipe() {
     sandbox.write("real.json", "old");
     std::os::unix::fs::symlink("real.json", sandbox.path("link.json")).unwrap();
     sandbox.stdout(&["plan", "--catalog", "catalog", "--out", "link.json"], 0);
-    assert!(std::fs::symlink_metadata(sandbox.path("link.json")).unwrap().is_symlink());
+    assert!(
+        std::fs::symlink_metadata(sandbox.path("link.json"))
+            .unwrap()
+            .is_symlink()
+    );
     assert_eq!(sandbox.read("real.json"), sandbox.read("plan.json"));
     // A pipe gets the bytes and stays a pipe.
     let pipe = sandbox.path("pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     let reader = std::thread::spawn({
         let pipe = pipe.clone();
         move || std::fs::read_to_string(pipe).unwrap()
@@ -258,21 +401,32 @@ fn an_output_goes_through_a_link_and_into_a_pipe() {
 fn validate_checks_names_against_a_named_catalog() {
     let sandbox = Sandbox::bert();
     sandbox.replace("job.toml", "azure:eastus", "azure:eastu");
-    assert_eq!(sandbox.run(&["validate"]).status.code(), Some(0), "no catalog, no opinion");
+    assert_eq!(
+        sandbox.run(&["validate"]).status.code(),
+        Some(0),
+        "no catalog, no opinion"
+    );
     let run = sandbox.run(&["validate", "--catalog", "catalog"]);
     assert_eq!(run.status.code(), Some(1));
     let said = stderr(&run);
-    assert!(said.contains("the catalog has no place `azure:eastu`") && said.contains("job.toml:6:1"), "{said}");
+    assert!(
+        said.contains("the catalog has no place `azure:eastu`") && said.contains("job.toml:6:1"),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_name_that_matches_nothing_is_said() {
     let sandbox = Sandbox::bert();
-    sandbox.write("policy.toml", "[clouds]\ndeny = [\"awz\"]\n[places]\ndeny = [\"azure:nowhere\", \"aws:*\"]\n");
+    sandbox.write(
+        "policy.toml",
+        "[clouds]\ndeny = [\"awz\"]\n[places]\ndeny = [\"azure:nowhere\", \"aws:*\"]\n",
+    );
     let run = sandbox.run(&["plan", "--catalog", "catalog"]);
     let said = stderr(&run);
     assert!(
-        said.contains("clouds.deny `awz` matches nothing") && said.contains("places.deny `azure:nowhere`"),
+        said.contains("clouds.deny `awz` matches nothing")
+            && said.contains("places.deny `azure:nowhere`"),
         "{said}"
     );
     assert!(!said.contains("`aws:*`"), "{said}");
@@ -286,20 +440,35 @@ fn validate_shows_all_that_copies_quotas_and_spreads_say() {
         "name = \"j\"\n[stages.s]\nduration = \"1 h\"\ncount = 2\nallocation = \"spot\"\n\
          [[spread]]\nstages = [\"s\"]\nover = \"cloud\"\nat_most = 2\n",
     );
-    sandbox.write("policy.toml", "[spot]\nallow = false\n[quotas]\naws = { instances = 0 }\n");
+    sandbox.write(
+        "policy.toml",
+        "[spot]\nallow = false\n[quotas]\naws = { instances = 0 }\n",
+    );
     let said = sandbox.stdout(&["validate", "--json"], 0);
     let json: Value = serde_json::from_str(&said).unwrap();
     let found = json["diagnostics"].as_array().unwrap().iter();
     let found: Vec<(&str, i64)> = found
-        .map(|said| (said["summary"].as_str().unwrap(), said["range"]["start"]["line"].as_i64().unwrap()))
+        .map(|said| {
+            (
+                said["summary"].as_str().unwrap(),
+                said["range"]["start"]["line"].as_i64().unwrap(),
+            )
+        })
         .collect();
     let expected = [
         ("at most 2 of 2 in one cloud is always so", 9),
         ("with `instances = 0` no machine can run there", 4),
-        ("stage `s` asks for spot machines only, which are not allowed", 2),
+        (
+            "stage `s` asks for spot machines only, which are not allowed",
+            2,
+        ),
     ];
     assert_eq!(found, expected);
     sandbox.replace("job.toml", "at_most = 2", "survivors = 2");
     let said = stderr(&sandbox.run(&["validate"]));
-    assert!(said.contains("--> job.toml:9:13") && said.contains("2 of 2 cannot be left after any one loss"), "{said}");
+    assert!(
+        said.contains("--> job.toml:9:13")
+            && said.contains("2 of 2 cannot be left after any one loss"),
+        "{said}"
+    );
 }

@@ -7,7 +7,10 @@ use serde_json::Value;
 /// A catalog of one place, where the burstable and the ARM machines are the cheapest.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write("catalog/catalog.toml", "format = 1\n[sources.list]\ndate = \"2026-11-30\"\nabout = \"a list\"\n");
+    sandbox.write(
+        "catalog/catalog.toml",
+        "format = 1\n[sources.list]\ndate = \"2026-11-30\"\nabout = \"a list\"\n",
+    );
     sandbox.write("catalog/places.csv", "place,country\naws:here,DE\n");
     sandbox.write(
         "catalog/aws/machines.csv",
@@ -29,7 +32,10 @@ fn sandbox() -> Sandbox {
 
 /// The one stage of a plan of such a job.
 fn planned(sandbox: &Sandbox, needs: &str, work: &str) -> Value {
-    sandbox.write("job.toml", &format!("name = \"j\"\n[stages.s]\nneeds = {{ {needs} }}\n{work}\n"));
+    sandbox.write(
+        "job.toml",
+        &format!("name = \"j\"\n[stages.s]\nneeds = {{ {needs} }}\n{work}\n"),
+    );
     let plan = sandbox.run(&["plan", "--catalog", "catalog", "--out", "plan.json"]);
     assert_eq!(plan.status.code(), Some(0), "{}", stderr(&plan));
     sandbox.stdout(&["verify", "plan.json", "--catalog", "catalog"], 0);
@@ -44,24 +50,43 @@ fn work_counts_the_baseline_of_burstable_machines() {
     // for $8.32, not 80 hours for $0.42.
     let stage = planned(&sandbox, "", "work = { vcpu = \"160 h\" }");
     assert_eq!(
-        (stage["instance_type"].as_str(), stage["cost_micro_usd"].as_i64()),
+        (
+            stage["instance_type"].as_str(),
+            stage["cost_micro_usd"].as_i64()
+        ),
         (Some("m5.large"), Some(8_000_000))
     );
     assert!(stage.get("baseline_vcpu_thousandths").is_none());
-    let stage = planned(&sandbox, "instance_types = [\"t3.*\"]", "work = { vcpu = \"160 h\" }");
+    let stage = planned(
+        &sandbox,
+        "instance_types = [\"t3.*\"]",
+        "work = { vcpu = \"160 h\" }",
+    );
     assert_eq!(stage["end_ms"].as_i64(), Some(1_600 * 3_600_000));
     assert_eq!(stage["baseline_vcpu_thousandths"].as_i64(), Some(100));
     let text = sandbox.stdout(&["show", "plan.json"], 0);
-    assert!(text.contains("t3.nano, burstable: 0.1 vCPU sustained"), "{text}");
+    assert!(
+        text.contains("t3.nano, burstable: 0.1 vCPU sustained"),
+        "{text}"
+    );
 }
 
 #[test]
 fn needs_count_the_baseline_of_burstable_machines() {
     let sandbox = sandbox();
     let fixed = "duration = \"1 h\"";
-    assert_eq!(planned(&sandbox, "cpus = 0.1", fixed)["instance_type"], "t3.nano");
-    assert_eq!(planned(&sandbox, "cpus = 0.2", fixed)["instance_type"], "m5.large");
-    assert_eq!(planned(&sandbox, "cpus = 2", fixed)["instance_type"], "m5.large");
+    assert_eq!(
+        planned(&sandbox, "cpus = 0.1", fixed)["instance_type"],
+        "t3.nano"
+    );
+    assert_eq!(
+        planned(&sandbox, "cpus = 0.2", fixed)["instance_type"],
+        "m5.large"
+    );
+    assert_eq!(
+        planned(&sandbox, "cpus = 2", fixed)["instance_type"],
+        "m5.large"
+    );
     // Without a known baseline nothing can be counted on.
     assert_eq!(planned(&sandbox, "", fixed)["instance_type"], "t1.micro");
 }
@@ -70,12 +95,23 @@ fn needs_count_the_baseline_of_burstable_machines() {
 fn a_stage_that_names_no_architecture_runs_on_x86_64_unless_any_is_allowed() {
     let sandbox = sandbox();
     let fixed = "duration = \"1 h\"";
-    let on = |needs: &str| planned(&sandbox, needs, fixed)["instance_type"].as_str().unwrap().to_owned();
+    let on = |needs: &str| {
+        planned(&sandbox, needs, fixed)["instance_type"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     assert_eq!(on("cpus = 2"), "m5.large");
     assert_eq!(on("cpus = 2, arch = \"any\""), "m6g.large");
     assert_eq!(on("cpus = 2, arch = \"arm64\""), "m6g.large");
-    assert_eq!(on("cpus = 2, any_of = [{ memory = \"8 GiB\" }, { memory = \"4 GiB\" }]"), "m5.large");
-    assert_eq!(on("cpus = 2, any_of = [{ arch = \"arm64\" }, { memory = \"16 GiB\" }]"), "m6g.large");
+    assert_eq!(
+        on("cpus = 2, any_of = [{ memory = \"8 GiB\" }, { memory = \"4 GiB\" }]"),
+        "m5.large"
+    );
+    assert_eq!(
+        on("cpus = 2, any_of = [{ arch = \"arm64\" }, { memory = \"16 GiB\" }]"),
+        "m6g.large"
+    );
     // An unknown architecture is not known to be another one; it satisfies no wish.
     assert_eq!(on("instance_types = [\"old.*\"]"), "old.large");
     sandbox.write("policy.toml", "[needs]\narch = \"any\"\n");
@@ -84,21 +120,43 @@ fn a_stage_that_names_no_architecture_runs_on_x86_64_unless_any_is_allowed() {
     sandbox.write("policy.toml", "[needs]\narch = \"arm64\"\n");
     assert_eq!(on("cpus = 2"), "m6g.large");
     sandbox.write("policy.toml", "");
-    sandbox
-        .write("job.toml", "name = \"j\"\n[stages.s]\nneeds = { instance_types = [\"m6g.*\"] }\nduration = \"1 h\"\n");
+    sandbox.write(
+        "job.toml",
+        "name = \"j\"\n[stages.s]\nneeds = { instance_types = [\"m6g.*\"] }\nduration = \"1 h\"\n",
+    );
     let refused = sandbox.run(&["plan", "--catalog", "catalog"]);
     let said = stderr(&refused);
     assert_eq!(refused.status.code(), Some(3), "{said}");
-    assert!(said.contains("a stage that names no `arch` runs on x86_64") && said.contains("arch = \"any\""), "{said}");
+    assert!(
+        said.contains("a stage that names no `arch` runs on x86_64")
+            && said.contains("arch = \"any\""),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_machine_says_what_it_sustains() {
     let sandbox = sandbox();
     let text = sandbox.stdout(&["catalog", "show", "t3.nano", "--catalog", "catalog"], 0);
-    assert!(text.contains("2, of which 0.1 sustained (burstable)"), "{text}");
-    let json = sandbox.stdout(&["catalog", "show", "t3.nano", "--catalog", "catalog", "--json"], 0);
-    assert!(json.contains("\"baseline_vcpu_thousandths\": 100"), "{json}");
+    assert!(
+        text.contains("2, of which 0.1 sustained (burstable)"),
+        "{text}"
+    );
+    let json = sandbox.stdout(
+        &[
+            "catalog",
+            "show",
+            "t3.nano",
+            "--catalog",
+            "catalog",
+            "--json",
+        ],
+        0,
+    );
+    assert!(
+        json.contains("\"baseline_vcpu_thousandths\": 100"),
+        "{json}"
+    );
 }
 
 /// The boot disk and the public address that are rented with a machine are real money.
@@ -114,16 +172,26 @@ fn boot_disks_and_public_addresses_are_cost_lines_of_their_own() {
     let stage = planned(&sandbox, "cpus = 2", work);
     // 38 GiB are billed as 64: $0.0064 an hour.
     assert_eq!(stage["boot_disk_gib"].as_i64(), Some(38));
-    assert_eq!(stage["extras"]["disk_nano_usd_per_hour"].as_i64(), Some(6_400_000));
+    assert_eq!(
+        stage["extras"]["disk_nano_usd_per_hour"].as_i64(),
+        Some(6_400_000)
+    );
     assert_eq!(stage["disk_micro_usd"].as_i64(), Some(128_000));
     assert_eq!(stage["address_micro_usd"].as_i64(), Some(100_000));
-    assert_eq!(stage["cost_micro_usd"].as_i64(), Some(2_000_000), "the machines alone");
+    assert_eq!(
+        stage["cost_micro_usd"].as_i64(),
+        Some(2_000_000),
+        "the machines alone"
+    );
     let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
     let totals = &plan["totals"];
     assert_eq!(totals["compute_micro_usd"].as_i64(), Some(2_000_000));
     assert_eq!(totals["cost_micro_usd"].as_i64(), Some(2_228_000));
     let text = sandbox.stdout(&["show", "plan.json"], 0);
-    assert!(text.contains("Boot disks") && text.contains("Public addresses") && text.contains("$2.23"), "{text}");
+    assert!(
+        text.contains("Boot disks") && text.contains("Public addresses") && text.contains("$2.23"),
+        "{text}"
+    );
     // The budget counts them, to the last micro-dollar.
     for (budget, code) in [("$2.228", 0), ("$2.227999", 3), ("$2.00", 3)] {
         sandbox.write("policy.toml", &format!("[limits]\nbudget = \"{budget}\"\n"));
@@ -133,7 +201,10 @@ fn boot_disks_and_public_addresses_are_cost_lines_of_their_own() {
     // A plan that was changed is found out.
     sandbox.write("policy.toml", "");
     let text = sandbox.read("plan.json");
-    sandbox.write("changed.json", &text.replace("\"address_micro_usd\": 100000", "\"address_micro_usd\": 1"));
+    sandbox.write(
+        "changed.json",
+        &text.replace("\"address_micro_usd\": 100000", "\"address_micro_usd\": 1"),
+    );
     let said = stderr(&sandbox.run(&["verify", "changed.json", "--catalog", "catalog"]));
     assert!(said.contains("address_micro_usd"), "{said}");
 }
@@ -152,7 +223,10 @@ fn plans_without_extras_are_read() {
         "baseline_vcpu_thousandths",
         "billed_gb_bytes",
     ] {
-        assert!(!text.contains(member), "{member} is left out where it says nothing");
+        assert!(
+            !text.contains(member),
+            "{member} is left out where it says nothing"
+        );
     }
     sandbox.stdout(&["show", "plan.json"], 0);
 }

@@ -41,18 +41,35 @@ fn read(text: &str) -> Program {
                 kinds.push(kind.chars().next().unwrap());
                 let known = rows.insert((*name).to_owned(), program.rows.len());
                 assert_eq!(known, None, "{name} is there twice");
-                program.rows.push(Row { name: (*name).to_owned(), lower, upper, terms: Vec::new() });
+                program.rows.push(Row {
+                    name: (*name).to_owned(),
+                    lower,
+                    upper,
+                    terms: Vec::new(),
+                });
             }
             ("COLUMNS", [_, "'MARKER'", marker]) => integer = *marker == "'INTORG'",
             ("COLUMNS", [column, row, figure]) => {
                 let index = *columns.entry((*column).to_owned()).or_insert_with(|| {
-                    program.columns.push(Column { name: (*column).to_owned(), lower: 0, upper: None, integer });
+                    program.columns.push(Column {
+                        name: (*column).to_owned(),
+                        lower: 0,
+                        upper: None,
+                        integer,
+                    });
                     program.columns.len() - 1
                 });
-                assert_eq!(index + 1, program.columns.len(), "the entries of {column} are not together");
+                assert_eq!(
+                    index + 1,
+                    program.columns.len(),
+                    "the entries of {column} are not together"
+                );
                 let figure: i64 = figure.parse().unwrap();
-                let terms =
-                    if *row == "objective" { &mut program.objective } else { &mut program.rows[rows[*row]].terms };
+                let terms = if *row == "objective" {
+                    &mut program.objective
+                } else {
+                    &mut program.rows[rows[*row]].terms
+                };
                 if figure != 0 {
                     terms.push((index, figure));
                 }
@@ -66,9 +83,13 @@ fn read(text: &str) -> Program {
             ("RANGES", [_, row, figure]) => {
                 assert_eq!(kinds[rows[*row]], 'G');
                 let row = &mut program.rows[rows[*row]];
-                row.upper = row.lower.map(|lower| lower + figure.parse::<i64>().unwrap());
+                row.upper = row
+                    .lower
+                    .map(|lower| lower + figure.parse::<i64>().unwrap());
             }
-            ("BOUNDS", ["LO", _, column, figure]) => program.columns[columns[*column]].lower = figure.parse().unwrap(),
+            ("BOUNDS", ["LO", _, column, figure]) => {
+                program.columns[columns[*column]].lower = figure.parse().unwrap()
+            }
             ("BOUNDS", ["UP", _, column, figure]) => {
                 program.columns[columns[*column]].upper = Some(figure.parse().unwrap());
             }
@@ -85,7 +106,10 @@ fn minimum(program: &Program) -> Option<i64> {
         Answer::Infeasible => None,
         Answer::Found { values, proven, .. } => {
             assert!(proven);
-            let terms = program.objective.iter().map(|(column, cost)| *cost as f64 * values[*column]);
+            let terms = program
+                .objective
+                .iter()
+                .map(|(column, cost)| *cost as f64 * values[*column]);
             Some(program.constant + terms.sum::<f64>().round() as i64)
         }
         Answer::Unknown => panic!("no answer"),
@@ -95,14 +119,36 @@ fn minimum(program: &Program) -> Option<i64> {
 #[test]
 fn the_file_of_the_bert_job_solves_to_its_optimum() {
     let sandbox = Sandbox::bert();
-    sandbox.stdout(&["plan", "--catalog", "catalog", "--emit-mps", "bert.mps"], 0);
+    sandbox.stdout(
+        &["plan", "--catalog", "catalog", "--emit-mps", "bert.mps"],
+        0,
+    );
     assert_eq!(minimum(&read(&sandbox.read("bert.mps"))), Some(39_744_652));
-    let fastest = ["plan", "--catalog", "catalog", "--emit-mps", "bert.mps", "--policy", "fastest"];
+    let fastest = [
+        "plan",
+        "--catalog",
+        "catalog",
+        "--emit-mps",
+        "bert.mps",
+        "--policy",
+        "fastest",
+    ];
     sandbox.stdout(&fastest, 0);
     assert_eq!(minimum(&read(&sandbox.read("bert.mps"))), Some(20_631_576));
     // It is written also when there is no plan: then it shows why.
     sandbox.write("tight.toml", "[limits]\ndeadline = \"5 h 42 m 51 s\"\n");
-    sandbox.stdout(&["plan", "--catalog", "catalog", "--emit-mps", "bert.mps", "--policy", "tight.toml"], 3);
+    sandbox.stdout(
+        &[
+            "plan",
+            "--catalog",
+            "catalog",
+            "--emit-mps",
+            "bert.mps",
+            "--policy",
+            "tight.toml",
+        ],
+        3,
+    );
     assert_eq!(minimum(&read(&sandbox.read("bert.mps"))), None);
 }
 
@@ -112,15 +158,30 @@ fn files_say_what_the_program_says() {
     for number in 3000..3060 {
         let case = random(number);
         let (job, catalog) = (case.job(), case.catalog());
-        let policy = Policy { budget: None, deadline: None, ..case.policy() };
-        let Ok(compiled) = compile::compile(&job, &policy, &catalog) else { continue };
+        let policy = Policy {
+            budget: None,
+            deadline: None,
+            ..case.policy()
+        };
+        let Ok(compiled) = compile::compile(&job, &policy, &catalog) else {
+            continue;
+        };
         let objective = match policy.minimize {
             Objective::Cost => Goal::Cost,
             Objective::Time => Goal::Makespan,
         };
-        let target = Target { objective, ..Target::default() };
+        let target = Target {
+            objective,
+            ..Target::default()
+        };
         let program = lower(&compiled.instance, &target).program;
-        let text = sky::planning::program(&job, &policy, &catalog, &sky::planning::solve::Effort::default()).unwrap();
+        let text = sky::planning::program(
+            &job,
+            &policy,
+            &catalog,
+            &sky::planning::solve::Effort::default(),
+        )
+        .unwrap();
         let again = read(&text);
         assert_eq!(again, program, "case {number}");
         read_back += 1;
@@ -146,8 +207,13 @@ fn files_of_rich_cases_solve_to_the_objectives_of_their_plans() {
     for number in 230_000..230_120 {
         let case = rich(number);
         let (job, policy, catalog) = (case.job(), case.policy(), case.catalog());
-        let settings = sky::planning::Settings { effort: Effort::default(), compare: false };
-        let Ok(plan) = sky::planning::plan(&job, &policy, &catalog, &settings) else { continue };
+        let settings = sky::planning::Settings {
+            effort: Effort::default(),
+            compare: false,
+        };
+        let Ok(plan) = sky::planning::plan(&job, &policy, &catalog, &settings) else {
+            continue;
+        };
         let text = sky::planning::program(&job, &policy, &catalog, &Effort::default()).unwrap();
         let value = match policy.minimize {
             Objective::Time => i64::try_from(plan.totals.makespan_ms.0).unwrap(),
@@ -156,7 +222,10 @@ fn files_of_rich_cases_solve_to_the_objectives_of_their_plans() {
         };
         let found = minimum(&read(&text)).unwrap();
         // The worth of time and pieces of tariffs are rounded once in the plan.
-        assert!((found - value).abs() <= 1, "case {number}: {found}, the plan has {value}");
+        assert!(
+            (found - value).abs() <= 1,
+            "case {number}: {found}, the plan has {value}"
+        );
         solved += 1;
     }
     assert!(solved >= 50, "{solved}");

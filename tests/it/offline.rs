@@ -28,11 +28,23 @@ fn everything_plans_where_every_proxy_leads_nowhere() {
     let sandbox = job();
     for verb in VERBS {
         let mut command = sandbox.sky(verb);
-        for name in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        for name in [
+            "http_proxy",
+            "https_proxy",
+            "HTTP_PROXY",
+            "HTTPS_PROXY",
+            "all_proxy",
+            "ALL_PROXY",
+        ] {
             command.env(name, "http://127.0.0.1:9");
         }
         let output = command.output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{verb:?}\n{}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{verb:?}\n{}",
+            stderr(&output)
+        );
     }
 }
 
@@ -41,8 +53,14 @@ fn everything_plans_in_a_network_of_nothing() {
     let sandbox = job();
     let alone = |program: &str, args: &[&str]| {
         let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--net", "--", program]).args(args);
-        command.current_dir(sandbox.path("")).env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").output()
+        command
+            .args(["--user", "--map-root-user", "--net", "--", program])
+            .args(args);
+        command
+            .current_dir(sandbox.path(""))
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+            .output()
     };
     // A network of its own, without even a loopback that is up. Not every machine lets one make it.
     if !alone("true", &[]).is_ok_and(|output| output.status.success()) {
@@ -50,7 +68,12 @@ fn everything_plans_in_a_network_of_nothing() {
     }
     for verb in VERBS {
         let output = alone(env!("CARGO_BIN_EXE_sky"), verb).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{verb:?}\n{}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{verb:?}\n{}",
+            stderr(&output)
+        );
     }
     assert!(std::fs::read(sandbox.path("plan.json")).is_ok());
 }

@@ -8,7 +8,19 @@ use std::sync::Arc;
 /// What providers are reached with; `root` is the state folder, and `hosts` the full path of the file of hosts.
 pub fn access(root: PathBuf, hosts: &Path) -> Access {
     let text = std::fs::read_to_string(hosts).unwrap();
-    let own = parse(&HostsFile { path: hosts, folder: hosts.parent().unwrap(), home: None, text: &text });
-    let own = own.map(Arc::new).map_err(|fault| ProviderError::new(ErrorKind::Other, fault));
-    Access { root, hosts: Some(own), cloud: None, registry: None }
+    let own = parse(&HostsFile {
+        path: hosts,
+        folder: hosts.parent().unwrap(),
+        home: None,
+        text: &text,
+    });
+    let own = own
+        .map(Arc::new)
+        .map_err(|fault| ProviderError::new(ErrorKind::Other, fault));
+    Access {
+        root,
+        hosts: Some(own),
+        cloud: None,
+        registry: None,
+    }
 }

@@ -10,10 +10,20 @@ use sky::planning::{self, Settings};
 use std::fmt::Write as _;
 
 /// The policies of `policies/`, each of which plans the job of `fixtures/bert` over the shipped catalog.
-const POLICIES: [&str; 6] = ["cheapest", "confidential", "deadline-6h", "eu-only", "fastest", "no-us-cloud-act"];
+const POLICIES: [&str; 6] = [
+    "cheapest",
+    "confidential",
+    "deadline-6h",
+    "eu-only",
+    "fastest",
+    "no-us-cloud-act",
+];
 
 fn digest_of_case(case: &Case) -> String {
-    let settings = Settings { effort: Effort::default(), compare: true };
+    let settings = Settings {
+        effort: Effort::default(),
+        compare: true,
+    };
     match planning::plan(&case.job(), &case.policy(), &case.catalog(), &settings) {
         Ok(plan) => sky::util::hash::digest(encode(&plan).unwrap().as_bytes()).to_string(),
         Err(_) => "no plan".to_owned(),
@@ -24,7 +34,12 @@ fn digest_of_case(case: &Case) -> String {
 fn plans_of_random_worlds_keep_their_bytes() {
     let mut digests = String::new();
     for number in 3000..3100 {
-        writeln!(digests, "random {number}: {}", digest_of_case(&random(number))).unwrap();
+        writeln!(
+            digests,
+            "random {number}: {}",
+            digest_of_case(&random(number))
+        )
+        .unwrap();
         writeln!(digests, "rich {number}: {}", digest_of_case(&rich(number))).unwrap();
     }
     insta::assert_snapshot!(digests);

@@ -46,7 +46,11 @@ fn the_figures_are_those_made_by_hand() {
     );
     let single = &plan["single_cloud"];
     assert_eq!(
-        (&single["cloud"], &single["cost_micro_usd"], &single["makespan_ms"]),
+        (
+            &single["cloud"],
+            &single["cost_micro_usd"],
+            &single["makespan_ms"]
+        ),
         (&json!("azure"), &json!(105_017_472), &json!(38_707_200))
     );
     let stages: Vec<Value> = plan["stages"]
@@ -54,14 +58,26 @@ fn the_figures_are_those_made_by_hand() {
         .unwrap()
         .iter()
         .map(|stage| {
-            json!([stage["name"], stage["place"], stage["start_ms"], stage["end_ms"], stage["cost_micro_usd"]])
+            json!([
+                stage["name"],
+                stage["place"],
+                stage["start_ms"],
+                stage["end_ms"],
+                stage["cost_micro_usd"]
+            ])
         })
         .collect();
     assert_eq!(
         stages,
         [
             json!(["process", "azure:eastus", 0, 1_987_200, 847_872]),
-            json!(["train", "gcp:us-central1", 2_085_360, 16_661_760, 38_546_480]),
+            json!([
+                "train",
+                "gcp:us-central1",
+                2_085_360,
+                16_661_760,
+                38_546_480
+            ]),
             json!(["serve", "aws:us-east-1", 16_671_576, 20_631_576, 250_800]),
         ]
     );
@@ -69,13 +85,26 @@ fn the_figures_are_those_made_by_hand() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|copy| json!([copy["artifact"], copy["bytes"], copy["duration_ms"], copy["cost_micro_usd"]]))
+        .map(|copy| {
+            json!([
+                copy["artifact"],
+                copy["bytes"],
+                copy["duration_ms"],
+                copy["cost_micro_usd"]
+            ])
+        })
         .collect();
     assert_eq!(
         transfers,
-        [json!(["process.tokens", 1_000_000_000, 98_160, 87_500]), json!(["train.model", 100_000_000, 9_816, 12_000]),]
+        [
+            json!(["process.tokens", 1_000_000_000, 98_160, 87_500]),
+            json!(["train.model", 100_000_000, 9_816, 12_000]),
+        ]
     );
-    assert_eq!((&plan["solver"]["status"], &plan["solver"]["gap"]), (&json!("optimal"), &json!(0)));
+    assert_eq!(
+        (&plan["solver"]["status"], &plan["solver"]["gap"]),
+        (&json!("optimal"), &json!(0))
+    );
     assert_eq!(plan["solver"]["bound_micro_usd"], 39_744_652);
 }
 
@@ -85,7 +114,10 @@ fn text_is_the_same_on_a_wide_terminal_and_in_a_pipe() {
     // The same with the clouds' features and without.
     insta::with_settings!({filters => NO_PROVIDER}, { assert_cmd_snapshot!("text", sandbox.sky(&PLAN)) });
     let piped = sandbox.stdout(&PLAN, 0);
-    assert!(piped.contains("Saved                      62 %  and 47 % of the time"), "{piped}");
+    assert!(
+        piped.contains("Saved                      62 %  and 47 % of the time"),
+        "{piped}"
+    );
     for columns in ["80", "200"] {
         let wide = sandbox.sky(&PLAN).env("COLUMNS", columns).output().unwrap();
         assert_eq!(String::from_utf8(wide.stdout).unwrap(), piped, "{columns}");
@@ -98,7 +130,14 @@ fn text_at_72_columns() {
     insta::with_settings!({filters => NO_PROVIDER}, {
         assert_cmd_snapshot!("text_at_72_columns", sandbox.sky(&PLAN).env("COLUMNS", "72"));
     });
-    let at = |columns: &str| sandbox.sky(&PLAN).env("COLUMNS", columns).output().unwrap().stdout;
+    let at = |columns: &str| {
+        sandbox
+            .sky(&PLAN)
+            .env("COLUMNS", columns)
+            .output()
+            .unwrap()
+            .stdout
+    };
     assert_eq!(at("20"), at("72"), "below 72 columns words would break");
 }
 
@@ -107,20 +146,32 @@ fn markdown() {
     let sandbox = Sandbox::bert();
     assert_cmd_snapshot!("markdown", sandbox.sky(&plan(&["--markdown"])));
     let shown = sandbox.stdout(&plan(&["--markdown", "--out", "plan.json"]), 0);
-    assert_eq!(sandbox.stdout(&["show", "plan.json", "--markdown"], 0), shown);
+    assert_eq!(
+        sandbox.stdout(&["show", "plan.json", "--markdown"], 0),
+        shown
+    );
 }
 
 #[test]
 fn json_events() {
     let sandbox = Sandbox::bert();
     let timestamp = (r#""@timestamp":"[^"]*""#, r#""@timestamp":"[timestamp]""#);
-    let marks = [(r#""provider_missing":"[a-z]+","#, ""), (r"\{[^\n]*has no provider for[^\n]*\n", "")];
+    let marks = [
+        (r#""provider_missing":"[a-z]+","#, ""),
+        (r"\{[^\n]*has no provider for[^\n]*\n", ""),
+    ];
     insta::with_settings!({filters => [&[timestamp][..], &marks].concat()}, {
         assert_cmd_snapshot!("json_events", sandbox.sky(&plan(&["--json"])));
     });
     let events = sandbox.stdout(&plan(&["--json", "--out", "plan.json"]), 0);
-    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((&events[0]["type"], &events[0]["ui"]), (&json!("version"), &json!("1.0")));
+    let events: Vec<Value> = events
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        (&events[0]["type"], &events[0]["ui"]),
+        (&json!("version"), &json!("1.0"))
+    );
     // The last event holds the whole plan.
     let last = events.last().unwrap();
     assert_eq!(last["type"], "change_summary");
@@ -135,7 +186,10 @@ fn a_failed_json_stream_ends_with_a_summary_too() {
     let sandbox = Sandbox::bert();
     sandbox.replace("policy.toml", "$60", "$30");
     let events = sandbox.stdout(&plan(&["--json"]), 3);
-    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<Value> = events
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     let types: Vec<&Value> = events.iter().map(|event| &event["type"]).collect();
     assert_eq!(types, ["version", "diagnostic", "change_summary"]);
     assert_eq!(events[1]["diagnostic"]["severity"], "error");
@@ -146,12 +200,18 @@ fn a_written_plan_is_shown_as_json_text_and_graph() {
     let sandbox = Sandbox::bert();
     sandbox.stdout(&plan(&["--out", "plan.json"]), 0);
     assert_cmd_snapshot!("show_json", sandbox.sky(&["show", "plan.json", "--json"]));
-    assert_eq!(sandbox.stdout(&["show", "plan.json", "--json"], 0), sandbox.read("plan.json"));
+    assert_eq!(
+        sandbox.stdout(&["show", "plan.json", "--json"], 0),
+        sandbox.read("plan.json")
+    );
     let planned = sandbox.stdout(&PLAN, 0);
     let shown = sandbox.stdout(&["show", "plan.json"], 0);
     assert!(planned.starts_with(&shown), "{shown}");
     assert_cmd_snapshot!("graph_dot", sandbox.sky(&["graph", "plan.json"]));
-    assert_cmd_snapshot!("graph_mermaid", sandbox.sky(&["graph", "plan.json", "--format", "mermaid"]));
+    assert_cmd_snapshot!(
+        "graph_mermaid",
+        sandbox.sky(&["graph", "plan.json", "--format", "mermaid"])
+    );
     assert_cmd_snapshot!("graph_of_a_job", sandbox.sky(&["graph"]));
 }
 
@@ -174,7 +234,10 @@ fn a_deadline_one_minute_under_the_optimum_changes_the_answer_where_there_is_ano
     sandbox.replace("policy.toml", "6 h", "5 h 42 m 51 s");
     let plan = shown(&sandbox);
     assert_eq!(plan["stages"][2]["place"], "azure:eastus");
-    assert_eq!(plan["totals"]["cost_micro_usd"], 39_744_652 - 250_800 + 752_000);
+    assert_eq!(
+        plan["totals"]["cost_micro_usd"],
+        39_744_652 - 250_800 + 752_000
+    );
     assert_eq!(plan["totals"]["makespan_ms"], 20_631_576 - 360_000);
     // 0.552 h + 8.4 h + 1 h
     assert_eq!(plan["single_cloud"]["makespan_ms"], 35_827_200);
@@ -212,25 +275,47 @@ fn old_prices_of_every_kind_count_in_the_share_of_the_bill() {
     let totals = |name: &str| plan["totals"][name].as_i64().unwrap();
     // The machine has a price of 2026-08; its disk one of 2025-03, and the way one of 2022-11.
     assert_eq!(old["kinds"]["machines"], Value::Null, "{old}");
-    assert_eq!(old["kinds"]["egress"].as_i64().unwrap(), totals("egress_micro_usd"));
+    assert_eq!(
+        old["kinds"]["egress"].as_i64().unwrap(),
+        totals("egress_micro_usd")
+    );
     let beside = totals("disk_micro_usd") + totals("address_micro_usd");
-    assert_eq!(old["kinds"]["boot disks and addresses"].as_i64().unwrap(), beside);
+    assert_eq!(
+        old["kinds"]["boot disks and addresses"].as_i64().unwrap(),
+        beside
+    );
     assert!(totals("egress_micro_usd") > 1_000_000 && beside > 0);
     let cost = totals("egress_micro_usd") + beside;
     assert_eq!(old["cost_micro_usd"].as_i64().unwrap(), cost);
     let total = totals("cost_micro_usd");
-    assert_eq!(old["share_ppm"].as_i64().unwrap(), (cost * 1_000_000 + total / 2) / total);
+    assert_eq!(
+        old["share_ppm"].as_i64().unwrap(),
+        (cost * 1_000_000 + total / 2) / total
+    );
     assert_eq!(old["oldest"], "2022-11-01");
-    assert!(text.contains("prices of boot disks and addresses and egress more than 90 days"), "{text}");
+    assert!(
+        text.contains("prices of boot disks and addresses and egress more than 90 days"),
+        "{text}"
+    );
     // What the account has an arrangement for is of no list.
-    sandbox.write("policy.toml", "[[links]]\nfrom = \"gcp:us-central1\"\nto = \"gcp:*\"\nper_gb = \"$0.01\"\n");
+    sandbox.write(
+        "policy.toml",
+        "[[links]]\nfrom = \"gcp:us-central1\"\nto = \"gcp:*\"\nper_gb = \"$0.01\"\n",
+    );
     sandbox.stdout(&["plan", "--out", "linked.json"], 0);
     let linked: Value = serde_json::from_str(&sandbox.read("linked.json")).unwrap();
     assert!(linked["totals"]["egress_micro_usd"].as_i64().unwrap() > 0);
-    assert_eq!(linked["old_prices"]["kinds"]["egress"], Value::Null, "{}", linked["old_prices"]);
+    assert_eq!(
+        linked["old_prices"]["kinds"]["egress"],
+        Value::Null,
+        "{}",
+        linked["old_prices"]
+    );
     // A changed figure is found.
     sandbox.write("policy.toml", "");
-    let text = sandbox.read("plan.json").replace("\"oldest\": \"2022-11-01\"", "\"oldest\": \"2024-11-01\"");
+    let text = sandbox
+        .read("plan.json")
+        .replace("\"oldest\": \"2022-11-01\"", "\"oldest\": \"2024-11-01\"");
     sandbox.write("changed.json", &text);
     let said = String::from_utf8(sandbox.run(&["verify", "changed.json"]).stderr).unwrap();
     assert!(said.contains("old_prices.oldest"), "{said}");
@@ -241,7 +326,11 @@ fn old_prices_of_every_kind_count_in_the_share_of_the_bill() {
 fn boot_disks_without_a_price_of_their_place_are_marked_as_estimated() {
     let sandbox = Sandbox::bert();
     sandbox.write("policy.toml", "");
-    for (place, marked) in [("aws:us-east-1", false), ("aws:eu-central-1", true), ("gcp:europe-west4", false)] {
+    for (place, marked) in [
+        ("aws:us-east-1", false),
+        ("aws:eu-central-1", true),
+        ("gcp:europe-west4", false),
+    ] {
         let job = format!(
             "name = \"disk\"\n[stages.train]\nduration = \"10 h\"\nneeds = {{ cpus = 2, places = [\"{place}\"] }}\n"
         );
@@ -249,7 +338,11 @@ fn boot_disks_without_a_price_of_their_place_are_marked_as_estimated() {
         let text = sandbox.stdout(&["plan", "--out", "plan.json"], 0);
         let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
         assert_eq!(plan["estimated_disks"][0] == "train", marked, "{place}");
-        assert_eq!(text.contains("estimated for train: the price of other places"), marked, "{place} {text}");
+        assert_eq!(
+            text.contains("estimated for train: the price of other places"),
+            marked,
+            "{place} {text}"
+        );
         sandbox.stdout(&["verify", "plan.json"], 0);
     }
 }
@@ -263,8 +356,21 @@ fn a_plan_says_what_rests_on_old_and_estimated_prices() {
          needs = { accelerators = [\"H100:8\"], instance_types = [\"p5.48xlarge\"], places = [\"aws:us-west-2\"] }\n",
     );
     sandbox.write("none.toml", "");
-    let text = sandbox.stdout(&["plan", "old.toml", "--policy", "none.toml", "--out", "plan.json"], 0);
-    assert!(text.contains("100 % of the total: prices of machines more than 90 days before the newest"), "{text}");
+    let text = sandbox.stdout(
+        &[
+            "plan",
+            "old.toml",
+            "--policy",
+            "none.toml",
+            "--out",
+            "plan.json",
+        ],
+        0,
+    );
+    assert!(
+        text.contains("100 % of the total: prices of machines more than 90 days before the newest"),
+        "{text}"
+    );
     assert!(text.contains("H100-SXM:8"), "{text}");
     let plan: Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
     assert_eq!(plan["stages"][0]["price_source"]["estimated"], true);
@@ -272,13 +378,25 @@ fn a_plan_says_what_rests_on_old_and_estimated_prices() {
     let figure = |name: &str| plan["totals"][name].as_i64().unwrap();
     let (compute, cost) = (figure("compute_micro_usd"), figure("cost_micro_usd"));
     assert!(compute < cost);
-    assert_eq!(plan["old_prices"]["share_ppm"], (compute * 1_000_000 + cost / 2) / cost);
+    assert_eq!(
+        plan["old_prices"]["share_ppm"],
+        (compute * 1_000_000 + cost / 2) / cost
+    );
     assert_eq!(plan["old_prices"]["estimated"][0], "train");
-    assert!(plan["warnings"].to_string().contains("is estimated"), "{}", plan["warnings"]);
-    let rate = plan["stages"][0]["rate_nano_usd_per_hour"].as_i64().unwrap();
+    assert!(
+        plan["warnings"].to_string().contains("is estimated"),
+        "{}",
+        plan["warnings"]
+    );
+    let rate = plan["stages"][0]["rate_nano_usd_per_hour"]
+        .as_i64()
+        .unwrap();
     assert!((54_000_000_000..56_000_000_000).contains(&rate), "{rate}");
     // The board that the machine does not have is not found in it.
-    sandbox.write("old.toml", &sandbox.read("old.toml").replace("H100:8", "H100-PCIe:8"));
+    sandbox.write(
+        "old.toml",
+        &sandbox.read("old.toml").replace("H100:8", "H100-PCIe:8"),
+    );
     sandbox.stdout(&["plan", "old.toml", "--policy", "none.toml"], 3);
 }
 
@@ -292,17 +410,34 @@ fn twenty_processes_write_the_same_bytes() {
     };
     let first = bytes(0);
     assert!((1..20).all(|run| bytes(run) == first));
-    assert!(!first.contains(sandbox.path("").to_str().unwrap()), "a plan holds no path of this machine");
+    assert!(
+        !first.contains(sandbox.path("").to_str().unwrap()),
+        "a plan holds no path of this machine"
+    );
 }
 
 #[test]
 fn an_equal_plan_is_not_written_again() {
     let sandbox = Sandbox::bert();
-    let changed = |name: &str| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(sandbox.path(name)).unwrap());
+    let changed = |name: &str| {
+        std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(sandbox.path(name)).unwrap())
+    };
     sandbox.stdout(&plan(&["-out=plan.json"]), 0);
-    let first = (changed("plan.json"), std::fs::metadata(sandbox.path("plan.json")).unwrap().modified().unwrap());
+    let first = (
+        changed("plan.json"),
+        std::fs::metadata(sandbox.path("plan.json"))
+            .unwrap()
+            .modified()
+            .unwrap(),
+    );
     sandbox.stdout(&plan(&["-o", "plan.json"]), 0);
-    let second = (changed("plan.json"), std::fs::metadata(sandbox.path("plan.json")).unwrap().modified().unwrap());
+    let second = (
+        changed("plan.json"),
+        std::fs::metadata(sandbox.path("plan.json"))
+            .unwrap()
+            .modified()
+            .unwrap(),
+    );
     assert_eq!(first, second);
     sandbox.replace("policy.toml", "$60", "$61");
     sandbox.stdout(&plan(&["--out", "plan.json"]), 0);
@@ -314,11 +449,27 @@ fn an_equal_plan_is_not_written_again() {
 #[test]
 fn a_reader_that_goes_away_ends_the_verb_quietly() {
     let sandbox = Sandbox::bert();
-    for args in [plan(&[]), plan(&["--json"]), plan(&["--markdown"]), vec!["graph"], vec!["--help"]] {
-        let mut child = sandbox.sky(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    for args in [
+        plan(&[]),
+        plan(&["--json"]),
+        plan(&["--markdown"]),
+        vec!["graph"],
+        vec!["--help"],
+    ] {
+        let mut child = sandbox
+            .sky(&args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         drop(child.stdout.take());
         let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{args:?}: {}",
+            stderr(&output)
+        );
         assert_eq!(stderr(&output), "", "{args:?}");
         assert!(!sandbox.path("sky-crash.log").exists(), "{args:?}");
     }
@@ -329,12 +480,19 @@ fn colours_follow_the_flag_the_environment_and_the_stream() {
     let sandbox = Sandbox::bert();
     sandbox.replace("job.toml", "nodes = 2", "nodes = 0");
     let coloured = |args: &[&str], env: &[(&str, &str)]| {
-        let output = sandbox.sky(&plan(args)).envs(env.iter().copied()).output().unwrap();
+        let output = sandbox
+            .sky(&plan(args))
+            .envs(env.iter().copied())
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(1));
         stderr(&output).contains('\u{1b}')
     };
     assert!(coloured(&["--color=always"], &[]));
-    assert!(coloured(&["--color=always"], &[("NO_COLOR", "1")]), "an explicit flag wins");
+    assert!(
+        coloured(&["--color=always"], &[("NO_COLOR", "1")]),
+        "an explicit flag wins"
+    );
     assert!(!coloured(&["--color=always", "--no-color"], &[]));
     assert!(!coloured(&["--color=never"], &[]));
     assert!(!coloured(&[], &[]), "stderr is a pipe");

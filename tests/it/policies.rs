@@ -24,15 +24,30 @@ fn planned(name: &str) -> (String, String, u64, i64) {
     let text = spec::shipped::text(name).unwrap();
     let policy = spec::policy::parse(name, text).unwrap();
     assert!(policy.warnings.is_empty(), "{name}: {:?}", policy.warnings);
-    let settings = Settings { effort: Effort::default(), compare: false };
+    let settings = Settings {
+        effort: Effort::default(),
+        compare: false,
+    };
     let plan: Plan = planning::plan(&job(JOB), &policy.value, &catalog(), &settings).unwrap();
     let stage = &plan.stages[0];
-    let (hours, cents) = (plan.totals.makespan_ms.0 / 3_600_000, plan.totals.cost_micro_usd.0 / 10_000);
-    (stage.place.to_string(), stage.instance_type.clone(), hours, cents)
+    let (hours, cents) = (
+        plan.totals.makespan_ms.0 / 3_600_000,
+        plan.totals.cost_micro_usd.0 / 10_000,
+    );
+    (
+        stage.place.to_string(),
+        stage.instance_type.clone(),
+        hours,
+        cents,
+    )
 }
 
 fn expect(name: &str, place: &str, machine: &str, hours: u64, cents: i64) {
-    assert_eq!(planned(name), (place.to_owned(), machine.to_owned(), hours, cents), "{name}");
+    assert_eq!(
+        planned(name),
+        (place.to_owned(), machine.to_owned(), hours, cents),
+        "{name}"
+    );
 }
 
 #[test]
@@ -54,11 +69,21 @@ fn a_deadline_rules_out_the_small_machine() {
 fn eu_only_leaves_out_unknown_countries_london_and_zurich() {
     // vast:de says that it is in Germany. Without it azure:northeurope is beaten by Frankfurt.
     expect("eu-only", "vast:de", "small", 8, 640);
-    let text = format!("{}\n[clouds]\ndeny = [\"vast\"]\n", spec::shipped::text("eu-only").unwrap());
+    let text = format!(
+        "{}\n[clouds]\ndeny = [\"vast\"]\n",
+        spec::shipped::text("eu-only").unwrap()
+    );
     let policy = spec::policy::parse("eu-only", &text).unwrap().value;
-    let settings = Settings { effort: Effort::default(), compare: false };
+    let settings = Settings {
+        effort: Effort::default(),
+        compare: false,
+    };
     let place = |policy: &sky::model::Policy| {
-        planning::plan(&job(JOB), policy, &catalog(), &settings).unwrap().stages[0].place.to_string()
+        planning::plan(&job(JOB), policy, &catalog(), &settings)
+            .unwrap()
+            .stages[0]
+            .place
+            .to_string()
     };
     assert_eq!(place(&policy), "aws:eu-central-1");
     // Without the policy it would be where nobody has told the country; then in the USA, in
@@ -69,8 +94,14 @@ fn eu_only_leaves_out_unknown_countries_london_and_zurich() {
     };
     assert_eq!(free(""), "lambda:europe");
     assert_eq!(free("\"lambda:europe\""), "aws:us-east-1");
-    assert_eq!(free("\"lambda:europe\", \"aws:us-east-1\""), "gcp:europe-west2");
-    assert_eq!(free("\"lambda:europe\", \"aws:us-east-1\", \"gcp:europe-west2\""), "aws:eu-central-2");
+    assert_eq!(
+        free("\"lambda:europe\", \"aws:us-east-1\""),
+        "gcp:europe-west2"
+    );
+    assert_eq!(
+        free("\"lambda:europe\", \"aws:us-east-1\", \"gcp:europe-west2\""),
+        "aws:eu-central-2"
+    );
 }
 
 #[test]
@@ -89,13 +120,25 @@ fn every_shipped_policy_is_in_the_folder_and_tested_here() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
     let files: BTreeSet<String> = std::fs::read_dir(folder)
         .unwrap()
-        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .map(|entry| {
+            entry
+                .unwrap()
+                .path()
+                .file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     let names: BTreeSet<String> = spec::shipped::names().map(str::to_owned).collect();
     assert_eq!(files, names);
     let tests = include_str!("policies.rs");
     for name in names {
-        assert!(tests.contains(&format!("expect(\"{name}\"")), "{name} has no test");
+        assert!(
+            tests.contains(&format!("expect(\"{name}\"")),
+            "{name} has no test"
+        );
     }
 }
 
@@ -107,7 +150,10 @@ fn names_that_the_catalog_does_not_have_are_said() {
                   [[links]]\nfrom = \"aws:*\"\nto = \"gpc:*\"\nper_gb = \"$0\"\nboth = true\n";
     let policy = spec::policy::parse("policy.toml", policy).unwrap();
     assert!(policy.warnings.is_empty());
-    let settings = Settings { effort: Effort::default(), compare: false };
+    let settings = Settings {
+        effort: Effort::default(),
+        compare: false,
+    };
     let plan: Plan = planning::plan(&job(JOB), &policy.value, &catalog(), &settings).unwrap();
     let expected = [
         "accounts: the catalog has no cloud `amazon`",

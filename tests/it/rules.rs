@@ -50,8 +50,8 @@ const FREE: [&str; 2] = ["after", "apart"];
 
 /// The members of the European Union, written down a second time.
 const UNION: [&str; 27] = [
-    "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE", "IT", "LV", "LT", "LU", "MT",
-    "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE",
+    "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IE", "IT", "LV",
+    "LT", "LU", "MT", "NL", "PL", "PT", "RO", "SK", "SI", "ES", "SE",
 ];
 
 /// The candidates of every stage: place, instance type, purchase, environments.
@@ -60,30 +60,57 @@ fn candidates(
     policy: &Policy,
     catalog: &Catalog,
 ) -> BTreeMap<String, Vec<(String, String, Purchase, bool)>> {
-    let compiled = compile::compile(job, policy, catalog).unwrap_or_else(|refusal| panic!("{refusal:?}"));
+    let compiled =
+        compile::compile(job, policy, catalog).unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let one = |candidate: &compile::Candidate| {
         let offer = &catalog.offers[candidate.offer];
-        let tee = [Tee::Sgx, Tee::SevSnp, Tee::Tdx].iter().any(|tee| offer.tee.has(*tee));
-        (catalog.place(offer).name.to_string(), catalog.machine(offer).instance_type.clone(), offer.purchase, tee)
+        let tee = [Tee::Sgx, Tee::SevSnp, Tee::Tdx]
+            .iter()
+            .any(|tee| offer.tee.has(*tee));
+        (
+            catalog.place(offer).name.to_string(),
+            catalog.machine(offer).instance_type.clone(),
+            offer.purchase,
+            tee,
+        )
     };
-    compiled.stages.into_iter().zip(compiled.candidates.iter().map(|all| all.iter().map(one).collect())).collect()
+    compiled
+        .stages
+        .into_iter()
+        .zip(
+            compiled
+                .candidates
+                .iter()
+                .map(|all| all.iter().map(one).collect()),
+        )
+        .collect()
 }
 
 /// The places that a policy leaves to every stage of [`CHAIN`].
 fn places(text: &str, catalog: &Catalog) -> BTreeMap<String, Places> {
     let candidates = candidates(&job(CHAIN), &policy(text), catalog);
-    candidates.into_iter().map(|(stage, all)| (stage, all.into_iter().map(|(place, ..)| place).collect())).collect()
+    candidates
+        .into_iter()
+        .map(|(stage, all)| (stage, all.into_iter().map(|(place, ..)| place).collect()))
+        .collect()
 }
 
 /// The places that a policy which says nothing leaves, and that satisfy `wanted`.
 fn with_offers(catalog: &Catalog, wanted: impl Fn(&sky::model::Place) -> bool) -> Places {
     let open = &places("", catalog)["apart"];
-    let wanted = catalog.places.iter().filter(|place| wanted(place)).map(|place| place.name.to_string());
+    let wanted = catalog
+        .places
+        .iter()
+        .filter(|place| wanted(place))
+        .map(|place| place.name.to_string());
     wanted.filter(|name| open.contains(name)).collect()
 }
 
 fn in_country(place: &sky::model::Place, countries: &[&str]) -> bool {
-    place.country.as_deref().is_some_and(|country| countries.contains(&country))
+    place
+        .country
+        .as_deref()
+        .is_some_and(|country| countries.contains(&country))
 }
 
 /// Must hold for every catalog with these regions.
@@ -92,8 +119,20 @@ pub fn residency_is_about_countries(catalog: &Catalog) {
     let expected = with_offers(catalog, |place| in_country(place, &UNION));
     for (stage, left) in &eu {
         assert_eq!(*left, expected, "{stage}");
-        for outside in ["aws:eu-west-2", "gcp:europe-west2", "aws:eu-central-2", "gcp:europe-west6", "aws:us-east-1"] {
-            assert!(catalog.places.iter().any(|place| place.name.to_string() == outside), "{outside}");
+        for outside in [
+            "aws:eu-west-2",
+            "gcp:europe-west2",
+            "aws:eu-central-2",
+            "gcp:europe-west6",
+            "aws:us-east-1",
+        ] {
+            assert!(
+                catalog
+                    .places
+                    .iter()
+                    .any(|place| place.name.to_string() == outside),
+                "{outside}"
+            );
             assert!(!left.contains(outside), "{outside}");
         }
         for inside in ["azure:northeurope", "aws:eu-west-1", "aws:eu-central-1"] {
@@ -101,29 +140,54 @@ pub fn residency_is_about_countries(catalog: &Catalog) {
         }
     }
     let wider = places("[residency]\ndefault = [\"EU\", \"GB\", \"EFTA\"]", catalog);
-    let countries: Vec<&str> = UNION.into_iter().chain(["GB", "CH", "IS", "LI", "NO"]).collect();
-    assert_eq!(wider["apart"], with_offers(catalog, |place| in_country(place, &countries)));
-    assert!(wider["apart"].contains("aws:eu-west-2") && wider["apart"].contains("gcp:europe-west6"));
+    let countries: Vec<&str> = UNION
+        .into_iter()
+        .chain(["GB", "CH", "IS", "LI", "NO"])
+        .collect();
+    assert_eq!(
+        wider["apart"],
+        with_offers(catalog, |place| in_country(place, &countries))
+    );
+    assert!(
+        wider["apart"].contains("aws:eu-west-2") && wider["apart"].contains("gcp:europe-west6")
+    );
     // A country that nobody has told satisfies no list.
-    let everywhere: Vec<String> =
-        sky::model::geography::COUNTRIES.split(' ').map(|code| format!("\"{code}\"")).collect();
-    let known = places(&format!("[residency]\ndefault = [{}]", everywhere.join(", ")), catalog);
-    assert_eq!(known["apart"], with_offers(catalog, |place| place.country.is_some()));
+    let everywhere: Vec<String> = sky::model::geography::COUNTRIES
+        .split(' ')
+        .map(|code| format!("\"{code}\""))
+        .collect();
+    let known = places(
+        &format!("[residency]\ndefault = [{}]", everywhere.join(", ")),
+        catalog,
+    );
+    assert_eq!(
+        known["apart"],
+        with_offers(catalog, |place| place.country.is_some())
+    );
 }
 
 /// Must hold for every catalog with these regions.
 pub fn a_label_binds_all_that_is_derived(catalog: &Catalog) {
-    let left = places("[residency]\ndefault = [\"EU\", \"GB\"]\npersonal = [\"IE\"]", catalog);
+    let left = places(
+        "[residency]\ndefault = [\"EU\", \"GB\"]\npersonal = [\"IE\"]",
+        catalog,
+    );
     let ireland = with_offers(catalog, |place| in_country(place, &["IE"]));
     assert!(ireland.contains("aws:eu-west-1") && ireland.contains("azure:northeurope"));
     for stage in BOUND {
         assert_eq!(left[stage], ireland, "{stage}");
     }
     for stage in FREE {
-        assert!(left[stage].is_superset(&ireland) && left[stage].contains("aws:eu-west-2"), "{stage}");
+        assert!(
+            left[stage].is_superset(&ireland) && left[stage].contains("aws:eu-west-2"),
+            "{stage}"
+        );
     }
     // A label's rule does not widen the rule for all data.
-    let narrow = places("[residency]\ndefault = [\"IE\"]\npersonal = [\"EU\", \"US\"]", catalog);
+    let narrow = places(
+        "[residency]\ndefault = [\"IE\"]\npersonal = [\"EU\", \"US\"]",
+        catalog,
+    );
     assert!(narrow.values().all(|left| *left == ireland));
 }
 
@@ -134,10 +198,17 @@ pub fn only_known_operators_are_out_of_reach(catalog: &Catalog) {
     assert!(!expected.is_empty());
     for (stage, left) in &left {
         assert_eq!(*left, expected, "{stage}");
-        let american = |name: &String| ["aws:", "azure:", "gcp:"].iter().any(|cloud| name.starts_with(cloud));
+        let american = |name: &String| {
+            ["aws:", "azure:", "gcp:"]
+                .iter()
+                .any(|cloud| name.starts_with(cloud))
+        };
         assert!(!left.iter().any(american), "{stage}");
     }
-    assert_eq!(places("[operators]\nus_cloud_act = \"allow\"", catalog)["first"], with_offers(catalog, |_| true));
+    assert_eq!(
+        places("[operators]\nus_cloud_act = \"allow\"", catalog)["first"],
+        with_offers(catalog, |_| true)
+    );
 }
 
 /// Must hold for every catalog with these regions and a confidential machine in one of them.
@@ -145,7 +216,10 @@ pub fn trust_is_about_machines_that_read_labelled_data(catalog: &Catalog) {
     let policy = policy("[trust]\npersonal = [\"sgx\", \"sev-snp\", \"tdx\"]");
     let left = candidates(&job(CHAIN), &policy, catalog);
     for stage in BOUND {
-        assert!(!left[stage].is_empty() && left[stage].iter().all(|(.., tee)| *tee), "{stage}");
+        assert!(
+            !left[stage].is_empty() && left[stage].iter().all(|(.., tee)| *tee),
+            "{stage}"
+        );
     }
     for stage in FREE {
         assert!(left[stage].iter().any(|(.., tee)| !*tee), "{stage}");
@@ -156,16 +230,25 @@ pub fn trust_is_about_machines_that_read_labelled_data(catalog: &Catalog) {
 pub fn clouds_and_places_are_chosen_by_name(catalog: &Catalog) {
     let left = |text: &str| places(text, catalog)["first"].clone();
     let named = |wanted: &dyn Fn(&str) -> bool| -> Places {
-        with_offers(catalog, |_| true).into_iter().filter(|name| wanted(name)).collect()
+        with_offers(catalog, |_| true)
+            .into_iter()
+            .filter(|name| wanted(name))
+            .collect()
     };
-    assert_eq!(left("[clouds]\ndeny = [\"aws\"]"), named(&|name| !name.starts_with("aws:")));
+    assert_eq!(
+        left("[clouds]\ndeny = [\"aws\"]"),
+        named(&|name| !name.starts_with("aws:"))
+    );
     assert_eq!(
         left("[clouds]\nallow = [\"aws\", \"gc*\"]"),
         named(&|name| name.starts_with("aws:") || name.starts_with("gcp:"))
     );
     let denied = left("[clouds]\nallow = [\"a*\"]\ndeny = [\"az*\"]");
     assert!(denied.contains("aws:eu-west-1") && !denied.contains("azure:northeurope"));
-    assert_eq!(left("[places]\nallow = [\"*:eu*\"]"), named(&|name| name.split(':').nth(1).unwrap().starts_with("eu")));
+    assert_eq!(
+        left("[places]\nallow = [\"*:eu*\"]"),
+        named(&|name| name.split(':').nth(1).unwrap().starts_with("eu"))
+    );
     assert_eq!(
         left("[places]\nallow = [\"aws:eu-*\"]\ndeny = [\"aws:eu-west-2\"]"),
         named(&|name| name.starts_with("aws:eu-") && name != "aws:eu-west-2")
@@ -176,8 +259,15 @@ pub fn clouds_and_places_are_chosen_by_name(catalog: &Catalog) {
 
 #[test]
 fn nothing_said_is_nothing_forbidden() {
-    let all: Places = europe::PLACES.iter().map(|(place, ..)| (*place).to_owned()).collect();
-    assert!(places("", &europe::catalog()).values().all(|left| *left == all));
+    let all: Places = europe::PLACES
+        .iter()
+        .map(|(place, ..)| (*place).to_owned())
+        .collect();
+    assert!(
+        places("", &europe::catalog())
+            .values()
+            .all(|left| *left == all)
+    );
 }
 
 #[test]
@@ -206,8 +296,16 @@ fn operators() {
 fn trust() {
     trust_is_about_machines_that_read_labelled_data(&europe::catalog());
     // Every environment counts for itself: an enclave is not a confidential machine.
-    let left = candidates(&job(CHAIN), &policy("[trust]\npersonal = [\"nitro-enclave\"]"), &europe::catalog());
-    assert!(left["third"].iter().all(|(place, machine, ..)| place.starts_with("aws:") && machine == "secret"));
+    let left = candidates(
+        &job(CHAIN),
+        &policy("[trust]\npersonal = [\"nitro-enclave\"]"),
+        &europe::catalog(),
+    );
+    assert!(
+        left["third"]
+            .iter()
+            .all(|(place, machine, ..)| place.starts_with("aws:") && machine == "secret")
+    );
     assert_eq!(left["third"].len(), 5);
 }
 
@@ -220,12 +318,21 @@ fn clouds_and_places() {
 fn spot() {
     let catalog = europe::catalog();
     let bought = |text: &str| -> BTreeSet<Purchase> {
-        candidates(&job(CHAIN), &policy(text), &catalog)["first"].iter().map(|(_, _, purchase, _)| *purchase).collect()
+        candidates(&job(CHAIN), &policy(text), &catalog)["first"]
+            .iter()
+            .map(|(_, _, purchase, _)| *purchase)
+            .collect()
     };
     assert_eq!(bought(""), BTreeSet::from([Purchase::OnDemand]));
-    assert_eq!(bought("[spot]\nallow = false"), BTreeSet::from([Purchase::OnDemand]));
+    assert_eq!(
+        bought("[spot]\nallow = false"),
+        BTreeSet::from([Purchase::OnDemand])
+    );
     // Spot costs less, and is expected to be interrupted: on demand is faster.
-    assert_eq!(bought("[spot]\nallow = true"), BTreeSet::from([Purchase::OnDemand, Purchase::Spot]));
+    assert_eq!(
+        bought("[spot]\nallow = true"),
+        BTreeSet::from([Purchase::OnDemand, Purchase::Spot])
+    );
 }
 
 #[test]
@@ -241,15 +348,29 @@ fn rules_add_up() {
 #[test]
 fn plans_keep_the_rules_where_it_costs_them_something() {
     let catalog = europe::catalog();
-    let settings = Settings { effort: Effort::default(), compare: false };
-    let plan = |text: &str| planning::plan(&job(CHAIN), &policy(text), &catalog, &settings).unwrap();
+    let settings = Settings {
+        effort: Effort::default(),
+        compare: false,
+    };
+    let plan =
+        |text: &str| planning::plan(&job(CHAIN), &policy(text), &catalog, &settings).unwrap();
     let free = plan("");
     // Cheapest of all, and in no known country's reach: $0.80 an hour.
-    assert!(free.stages.iter().any(|stage| stage.place.to_string() == "vast:de"));
+    assert!(
+        free.stages
+            .iter()
+            .any(|stage| stage.place.to_string() == "vast:de")
+    );
     let bound = plan("[residency]\ndefault = [\"EU\", \"GB\"]\npersonal = [\"IE\"]");
     for stage in &bound.stages {
         let irish = stage.country.as_deref() == Some("IE");
-        assert_eq!(irish, BOUND.contains(&stage.name.as_str()), "{} at {}", stage.name, stage.place);
+        assert_eq!(
+            irish,
+            BOUND.contains(&stage.name.as_str()),
+            "{} at {}",
+            stage.name,
+            stage.place
+        );
         assert_eq!(stage.labels.contains("personal"), irish, "{}", stage.name);
     }
     assert!(bound.totals.cost_micro_usd > free.totals.cost_micro_usd);
@@ -258,13 +379,22 @@ fn plans_keep_the_rules_where_it_costs_them_something() {
 #[test]
 fn data_that_already_lies_outside_is_said() {
     let catalog = europe::catalog();
-    let settings = Settings { effort: Effort::default(), compare: false };
-    let plan = |text: &str| planning::plan(&job(CHAIN), &policy(text), &catalog, &settings).unwrap();
-    assert_eq!(plan("[residency]\ndefault = [\"EU\"]").warnings, Vec::<String>::new());
+    let settings = Settings {
+        effort: Effort::default(),
+        compare: false,
+    };
+    let plan =
+        |text: &str| planning::plan(&job(CHAIN), &policy(text), &catalog, &settings).unwrap();
+    assert_eq!(
+        plan("[residency]\ndefault = [\"EU\"]").warnings,
+        Vec::<String>::new()
+    );
     let warnings = plan("[residency]\npersonal = [\"DE\", \"FR\"]").warnings;
     assert_eq!(
         warnings,
-        ["dataset people already lies at aws:eu-west-1 (IE), outside residency.personal; only its copies are bound"]
+        [
+            "dataset people already lies at aws:eu-west-1 (IE), outside residency.personal; only its copies are bound"
+        ]
     );
 }
 

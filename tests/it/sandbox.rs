@@ -10,7 +10,9 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// With the files of the BERT job: job.toml, policy.toml and catalog/.
@@ -23,7 +25,11 @@ impl Sandbox {
         std::fs::create_dir(sandbox.path("catalog")).unwrap();
         for entry in std::fs::read_dir(from.join("catalog")).unwrap() {
             let entry = entry.unwrap();
-            std::fs::copy(entry.path(), sandbox.path("catalog").join(entry.file_name())).unwrap();
+            std::fs::copy(
+                entry.path(),
+                sandbox.path("catalog").join(entry.file_name()),
+            )
+            .unwrap();
         }
         sandbox
     }
@@ -54,7 +60,11 @@ impl Sandbox {
     /// `sky` with these arguments: no HOME, no terminal, no variable of the caller.
     pub fn sky(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
-        command.args(args).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .stdin(Stdio::null());
         command
     }
 
@@ -66,7 +76,12 @@ impl Sandbox {
     /// Runs `sky`, which must end with this exit code, and returns its stdout.
     pub fn stdout(&self, args: &[&str], code: i32) -> String {
         let output = self.run(args);
-        assert_eq!(output.status.code(), Some(code), "{args:?}\n{}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(code),
+            "{args:?}\n{}",
+            stderr(&output)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 }

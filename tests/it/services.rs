@@ -20,45 +20,171 @@ const PLACES: [(&str, &str, bool, &str); 7] = [
 ];
 
 /// Places, service, version, product, unit, price in micro-USD, vCPUs.
-type Row = (&'static [&'static str], &'static str, &'static str, &'static str, &'static str, i64, u64);
+type Row = (
+    &'static [&'static str],
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    i64,
+    u64,
+);
 
 const OFFERS: [Row; 13] = [
-    (&["a:berlin", "a:paris"], "spark", "3.3.2", "", "hour", 400_000, 4),
-    (&["a:paris", "a:texas"], "spark", "3.5", "", "hour", 650_000, 4),
-    (&["b:dublin", "b:virginia"], "spark", "3.5.1", "", "hour", 500_000, 8),
+    (
+        &["a:berlin", "a:paris"],
+        "spark",
+        "3.3.2",
+        "",
+        "hour",
+        400_000,
+        4,
+    ),
+    (
+        &["a:paris", "a:texas"],
+        "spark",
+        "3.5",
+        "",
+        "hour",
+        650_000,
+        4,
+    ),
+    (
+        &["b:dublin", "b:virginia"],
+        "spark",
+        "3.5.1",
+        "",
+        "hour",
+        500_000,
+        8,
+    ),
     (&["b:virginia"], "spark", "4.0", "", "hour", 300_000, 8),
-    (&["c:oslo", "c:somewhere"], "spark", "3.4", "", "hour", 700_000, 16),
-    (&["c:oslo"], "spark", "3.4", "by-scan", "tb-scanned", 2_000_000, 0),
-    (&["a:berlin"], "warehouse", "", "", "tib-scanned", 6_000_000, 0),
-    (&["b:dublin", "b:virginia"], "warehouse", "", "", "tb-scanned", 5_000_000, 0),
-    (&["c:somewhere"], "warehouse", "", "", "tb-scanned", 1_000_000, 0),
-    (&["a:paris", "a:berlin"], "functions", "2.10", "", "million-requests", 250_000, 0),
-    (&["b:virginia", "b:dublin"], "functions", "2.9", "", "million-requests", 200_000, 0),
-    (&["c:oslo"], "functions", "3.0.1", "", "million-requests", 900_000, 0),
-    (&["c:oslo"], "functions", "3.0.1", "reserved", "hour", 100_000, 2),
+    (
+        &["c:oslo", "c:somewhere"],
+        "spark",
+        "3.4",
+        "",
+        "hour",
+        700_000,
+        16,
+    ),
+    (
+        &["c:oslo"],
+        "spark",
+        "3.4",
+        "by-scan",
+        "tb-scanned",
+        2_000_000,
+        0,
+    ),
+    (
+        &["a:berlin"],
+        "warehouse",
+        "",
+        "",
+        "tib-scanned",
+        6_000_000,
+        0,
+    ),
+    (
+        &["b:dublin", "b:virginia"],
+        "warehouse",
+        "",
+        "",
+        "tb-scanned",
+        5_000_000,
+        0,
+    ),
+    (
+        &["c:somewhere"],
+        "warehouse",
+        "",
+        "",
+        "tb-scanned",
+        1_000_000,
+        0,
+    ),
+    (
+        &["a:paris", "a:berlin"],
+        "functions",
+        "2.10",
+        "",
+        "million-requests",
+        250_000,
+        0,
+    ),
+    (
+        &["b:virginia", "b:dublin"],
+        "functions",
+        "2.9",
+        "",
+        "million-requests",
+        200_000,
+        0,
+    ),
+    (
+        &["c:oslo"],
+        "functions",
+        "3.0.1",
+        "",
+        "million-requests",
+        900_000,
+        0,
+    ),
+    (
+        &["c:oslo"],
+        "functions",
+        "3.0.1",
+        "reserved",
+        "hour",
+        100_000,
+        2,
+    ),
 ];
 
 fn case() -> Case {
     let place = |(name, country, reach, class): &(&str, &str, bool, &str)| {
-        format!("{name},{country},{},{class}", if *reach { "yes" } else { "no" })
+        format!(
+            "{name},{country},{},{class}",
+            if *reach { "yes" } else { "no" }
+        )
     };
     let offer = |(places, service, version, product, unit, price, vcpus): &Row| {
         let price = format!("{}.{:06}", price / 1_000_000, price % 1_000_000);
-        let vcpus = if *vcpus == 0 { String::new() } else { vcpus.to_string() };
-        format!("{},{service},{version},{product},{unit},{price},{vcpus},s", places.join(";"))
+        let vcpus = if *vcpus == 0 {
+            String::new()
+        } else {
+            vcpus.to_string()
+        };
+        format!(
+            "{},{service},{version},{product},{unit},{price},{vcpus},s",
+            places.join(";")
+        )
     };
     let machines = ["a", "b", "c"].map(|cloud| format!("{cloud},m,64,256"));
     let prices = PLACES.map(|(place, ..)| format!("{place},m,0.001,s"));
     Case {
         catalog: vec![
-            ("places.csv", "place,country,us_cloud_act,class", PLACES.iter().map(place).collect()),
+            (
+                "places.csv",
+                "place,country,us_cloud_act,class",
+                PLACES.iter().map(place).collect(),
+            ),
             (
                 "services.csv",
                 "places,service,version,product,unit,price,vcpus,source",
                 OFFERS.iter().map(offer).collect(),
             ),
-            ("machines.csv", "cloud,instance_type,vcpus,memory_gib", machines.to_vec()),
-            ("prices.csv", "place,instance_type,on_demand,source", prices.to_vec()),
+            (
+                "machines.csv",
+                "cloud,instance_type,vcpus,memory_gib",
+                machines.to_vec(),
+            ),
+            (
+                "prices.csv",
+                "place,instance_type,on_demand,source",
+                prices.to_vec(),
+            ),
         ],
         job: Vec::new(),
         policy: String::new(),
@@ -89,11 +215,26 @@ fn asked(random: &mut Random) -> Asked {
     let service = *random.pick(&["spark", "spark", "warehouse", "functions"]);
     let versions: &[&[u64]] = match service {
         "functions" => &[&[2], &[2, 9], &[2, 10], &[3, 0], &[3, 0, 1], &[9]],
-        _ => &[&[3], &[3, 3], &[3, 4], &[3, 5], &[3, 5, 0], &[3, 5, 1], &[4], &[4, 1]],
+        _ => &[
+            &[3],
+            &[3, 3],
+            &[3, 4],
+            &[3, 5],
+            &[3, 5, 0],
+            &[3, 5, 1],
+            &[4],
+            &[4, 1],
+        ],
     };
-    let count = random.below(3).min(random.below(3) + u64::from(service == "spark"));
-    let bounds = (0..count)
-        .map(|_| (*random.pick(&[">=", ">=", ">", "<", "<=", "=", "^", "~"]), random.pick(versions).to_vec()));
+    let count = random
+        .below(3)
+        .min(random.below(3) + u64::from(service == "spark"));
+    let bounds = (0..count).map(|_| {
+        (
+            *random.pick(&[">=", ">=", ">", "<", "<=", "=", "^", "~"]),
+            random.pick(versions).to_vec(),
+        )
+    });
     Asked {
         service,
         bounds: bounds.collect(),
@@ -102,7 +243,14 @@ fn asked(random: &mut Random) -> Asked {
         scans_gb: *random.pick(&[0, 1, 3, 77, 500, 12_345]),
         requests: *random.pick(&[0, 1_000_000, 7_654_321]),
         cpus: *random.pick(&[0, 0, 0, 0, 0, 4, 8, 32]),
-        places: *random.pick(&[None, None, None, Some("a:*"), Some("*:*o*"), Some("b:dublin")]),
+        places: *random.pick(&[
+            None,
+            None,
+            None,
+            Some("a:*"),
+            Some("*:*o*"),
+            Some("b:dublin"),
+        ]),
         countries: *random.pick(&[
             None,
             None,
@@ -128,7 +276,11 @@ impl Asked {
                 format!("{sign}{}", numbers.join("."))
             })
             .collect();
-        let mut needs = vec![format!("service = \"{}{}\"", self.service, bounds.join(","))];
+        let mut needs = vec![format!(
+            "service = \"{}{}\"",
+            self.service,
+            bounds.join(",")
+        )];
         if self.scans_gb > 0 {
             needs.push(format!("scans = \"{} GB\"", self.scans_gb));
         }
@@ -140,13 +292,18 @@ impl Asked {
         }
         needs.extend(self.places.map(|places| format!("places = [\"{places}\"]")));
         let (needs, hours, nodes) = (needs.join(", "), self.hours, self.nodes);
-        vec![format!("[stages.s]\nneeds = {{ {needs} }}\nduration = \"{hours} h\"\nnodes = {nodes}\n")]
+        vec![format!(
+            "[stages.s]\nneeds = {{ {needs} }}\nduration = \"{hours} h\"\nnodes = {nodes}\n"
+        )]
     }
 
     fn policy(&self) -> String {
         let mut text = String::new();
         if let Some(countries) = self.countries {
-            text += &format!("[residency]\ndefault = [\"{}\"]\n", countries.join("\", \""));
+            text += &format!(
+                "[residency]\ndefault = [\"{}\"]\n",
+                countries.join("\", \"")
+            );
         }
         if self.no_cloud_act {
             text += "[operators]\nus_cloud_act = \"exclude\"\n";
@@ -161,7 +318,11 @@ impl Asked {
             text += "[trust]\ndefault = [\"sgx\"]\n";
         }
         if let Some(cents) = self.budget_cents {
-            text += &format!("[limits]\nbudget = \"${}.{:02}\"\n", cents / 100, cents % 100);
+            text += &format!(
+                "[limits]\nbudget = \"${}.{:02}\"\n",
+                cents / 100,
+                cents % 100
+            );
         }
         text
     }
@@ -170,25 +331,37 @@ impl Asked {
     fn answers(&self) -> Vec<(String, String, i64)> {
         let mut answers = Vec::new();
         for (places, service, version, product, unit, price, vcpus) in OFFERS {
-            let numbers: Vec<u64> = version.split('.').filter_map(|number| number.parse().ok()).collect();
-            let version_will_do =
-                self.bounds.iter().all(|(sign, bound)| !numbers.is_empty() && holds(&numbers, sign, bound));
+            let numbers: Vec<u64> = version
+                .split('.')
+                .filter_map(|number| number.parse().ok())
+                .collect();
+            let version_will_do = self
+                .bounds
+                .iter()
+                .all(|(sign, bound)| !numbers.is_empty() && holds(&numbers, sign, bound));
             // Whole amounts come out here: to the nearest, the even one of two.
             let cost = match unit {
                 "hour" => Some(price * (self.hours * self.nodes) as i64),
-                "tb-scanned" if self.scans_gb > 0 => Some(nearest(price * self.scans_gb as i64, 1000)),
+                "tb-scanned" if self.scans_gb > 0 => {
+                    Some(nearest(price * self.scans_gb as i64, 1000))
+                }
                 "tib-scanned" if self.scans_gb > 0 => {
                     let cost = i128::from(price) * i128::from(self.scans_gb) * 1_000_000_000;
                     Some(((cost * 2 + (1 << 40)) / (1 << 41)) as i64)
                 }
-                "million-requests" if self.requests > 0 => Some(nearest(price * self.requests as i64, 1_000_000)),
+                "million-requests" if self.requests > 0 => {
+                    Some(nearest(price * self.requests as i64, 1_000_000))
+                }
                 _ => None,
             };
-            let Some(cost) = cost.filter(|_| service == self.service && version_will_do && vcpus >= self.cpus) else {
+            let Some(cost) =
+                cost.filter(|_| service == self.service && version_will_do && vcpus >= self.cpus)
+            else {
                 continue;
             };
             for place in places {
-                let (_, country, reach, class) = PLACES.iter().find(|(name, ..)| name == place).unwrap();
+                let (_, country, reach, class) =
+                    PLACES.iter().find(|(name, ..)| name == place).unwrap();
                 let wanted = match self.places {
                     None => true,
                     Some("a:*") => place.starts_with("a:"),
@@ -200,11 +373,25 @@ impl Asked {
                     && !self.deny.is_some_and(|cloud| place.starts_with(cloud))
                     && (class.is_empty() || self.government)
                     && !self.trust
-                    && self.budget_cents.is_none_or(|cents| cost <= cents as i64 * 10_000);
+                    && self
+                        .budget_cents
+                        .is_none_or(|cents| cost <= cents as i64 * 10_000);
                 if wanted && allowed {
-                    let at = if version.is_empty() { String::new() } else { format!("@{version}") };
-                    let product = if product.is_empty() { String::new() } else { format!("/{product}") };
-                    answers.push(((*place).to_owned(), format!("service/{service}{at}{product}"), cost));
+                    let at = if version.is_empty() {
+                        String::new()
+                    } else {
+                        format!("@{version}")
+                    };
+                    let product = if product.is_empty() {
+                        String::new()
+                    } else {
+                        format!("/{product}")
+                    };
+                    answers.push((
+                        (*place).to_owned(),
+                        format!("service/{service}{at}{product}"),
+                        cost,
+                    ));
                 }
             }
         }
@@ -214,12 +401,18 @@ impl Asked {
 
 fn nearest(value: i64, per: i64) -> i64 {
     let (whole, rest) = (value / per, value % per);
-    if rest * 2 > per || (rest * 2 == per && whole % 2 == 1) { whole + 1 } else { whole }
+    if rest * 2 > per || (rest * 2 == per && whole % 2 == 1) {
+        whole + 1
+    } else {
+        whole
+    }
 }
 
 /// Compares number by number, as far as the bound goes.
 fn holds(version: &[u64], sign: &str, bound: &[u64]) -> bool {
-    let cut: Vec<u64> = (0..bound.len()).map(|index| version.get(index).copied().unwrap_or(0)).collect();
+    let cut: Vec<u64> = (0..bound.len())
+        .map(|index| version.get(index).copied().unwrap_or(0))
+        .collect();
     match sign {
         ">=" => cut.as_slice() >= bound,
         ">" => cut.as_slice() > bound,
@@ -237,40 +430,77 @@ fn a_thousand_random_requests() {
     let catalog = case().catalog();
     for number in 0..1000 {
         let asked = asked(&mut Random(number * 7919 + 5));
-        let case = Case { job: asked.job(), policy: asked.policy(), ..case() };
+        let case = Case {
+            job: asked.job(),
+            policy: asked.policy(),
+            ..case()
+        };
         let (job, policy) = (case.job(), case.policy());
         let answers = asked.answers();
-        let settings = Settings { effort: Effort::default(), compare: false };
+        let settings = Settings {
+            effort: Effort::default(),
+            compare: false,
+        };
         match planning::plan(&job, &policy, &catalog, &settings) {
             Ok(plan) => {
                 planned += 1;
                 let stage = &plan.stages[0];
-                let taken = (stage.place.to_string(), stage.instance_type.clone(), stage.cost_micro_usd.0);
-                assert!(answers.contains(&taken), "{number}: {taken:?} is none of {answers:?}\n{asked:?}");
+                let taken = (
+                    stage.place.to_string(),
+                    stage.instance_type.clone(),
+                    stage.cost_micro_usd.0,
+                );
+                assert!(
+                    answers.contains(&taken),
+                    "{number}: {taken:?} is none of {answers:?}\n{asked:?}"
+                );
                 let least = answers.iter().map(|(_, _, cost)| *cost).min().unwrap();
-                assert_eq!(plan.totals.cost_micro_usd, Money(least), "{number}: {asked:?}");
+                assert_eq!(
+                    plan.totals.cost_micro_usd,
+                    Money(least),
+                    "{number}: {asked:?}"
+                );
                 let text = file::encode(&plan).unwrap();
-                assert_eq!(planning::verify(&plan, &text, &job, &policy, &catalog), [], "{number}: {asked:?}");
+                assert_eq!(
+                    planning::verify(&plan, &text, &job, &policy, &catalog),
+                    [],
+                    "{number}: {asked:?}"
+                );
             }
             Err(NoPlan::Refused(_) | NoPlan::Infeasible(_)) => {
                 refused += 1;
-                assert!(answers.is_empty(), "{number}: there is {answers:?}\n{asked:?}");
+                assert!(
+                    answers.is_empty(),
+                    "{number}: there is {answers:?}\n{asked:?}"
+                );
             }
             Err(other) => panic!("{number}: {other:?}"),
         }
     }
-    assert!(planned > 250 && refused > 250, "{planned} planned, {refused} refused");
+    assert!(
+        planned > 250 && refused > 250,
+        "{planned} planned, {refused} refused"
+    );
 }
 
 /// A job that scans, calls and runs; each stage must take a service of its own unit.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     let case = case();
-    sandbox.write("catalog/catalog.toml", "format = 1\n[sources.s]\ndate = \"2026-01-01\"\nabout = \"made up\"\n");
+    sandbox.write(
+        "catalog/catalog.toml",
+        "format = 1\n[sources.s]\ndate = \"2026-01-01\"\nabout = \"made up\"\n",
+    );
     for (name, header, rows) in &case.catalog {
-        sandbox.write(&format!("catalog/{name}"), &format!("{header}\n{}\n", rows.join("\n")));
+        sandbox.write(
+            &format!("catalog/{name}"),
+            &format!("{header}\n{}\n", rows.join("\n")),
+        );
     }
-    sandbox.write("catalog/egress.csv", "from,to,above_gb,usd_per_gb,source\n*,*,0,0.01,s\n*,internet,0,0.05,s\n");
+    sandbox.write(
+        "catalog/egress.csv",
+        "from,to,above_gb,usd_per_gb,source\n*,*,0,0.01,s\n*,internet,0,0.05,s\n",
+    );
     sandbox.write(
         "job.toml",
         r#"name = "report"
@@ -306,12 +536,26 @@ fn a_job_of_services_goes_through_every_verb() {
     let sandbox = sandbox();
     let text = sandbox.stdout(&["plan", "--catalog", "catalog", "--out", "plan.json"], 0);
     // 2.5 TB at $5, 3 nodes for 2 h at $0.50, 7.654321 million requests at $0.20, an hour at $0.001.
-    for line in ["service/warehouse", "$12.50", "3 x service/spark@3.5.1", "$3.00", "service/functions@2.9", "$1.53"] {
+    for line in [
+        "service/warehouse",
+        "$12.50",
+        "3 x service/spark@3.5.1",
+        "$3.00",
+        "service/functions@2.9",
+        "$1.53",
+    ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
     let plan: serde_json::Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
-    let stage =
-        |name: &str| plan["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap().clone();
+    let stage = |name: &str| {
+        plan["stages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|stage| stage["name"] == name)
+            .unwrap()
+            .clone()
+    };
     let query = stage("query");
     assert_eq!(query["cost_micro_usd"], 12_500_000);
     assert_eq!(query["rate_nano_usd_per_hour"], 0);
@@ -326,17 +570,33 @@ fn a_job_of_services_goes_through_every_verb() {
     // A stage that asks for no service gets none, though one would be the only other offer.
     assert_eq!(stage("own")["instance_type"], "m");
     sandbox.stdout(&["verify", "plan.json", "--catalog", "catalog"], 0);
-    assert!(sandbox.stdout(&["plan", "--catalog", "catalog", "--markdown"], 0).contains("service/warehouse"));
-    let why = sandbox.stdout(&["explain", "plan.json", "query", "--catalog", "catalog"], 0);
+    assert!(
+        sandbox
+            .stdout(&["plan", "--catalog", "catalog", "--markdown"], 0)
+            .contains("service/warehouse")
+    );
+    let why = sandbox.stdout(
+        &["explain", "plan.json", "query", "--catalog", "catalog"],
+        0,
+    );
     assert!(why.contains("$12.50 at $5.00 per TB scanned"), "{why}");
-    sandbox.stdout(&["apply", "plan.json", "--provider", "local", "--stand-ins"], 0);
+    sandbox.stdout(
+        &["apply", "plan.json", "--provider", "local", "--stand-ins"],
+        0,
+    );
     // A plan that says less was paid is refused.
     sandbox.write(
         "cheap.json",
-        &sandbox.read("plan.json").replace("\"quantity\": 2500000000000", "\"quantity\": 1500000000000"),
+        &sandbox
+            .read("plan.json")
+            .replace("\"quantity\": 2500000000000", "\"quantity\": 1500000000000"),
     );
     let output = sandbox.run(&["verify", "cheap.json", "--catalog", "catalog"]);
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), crate::sandbox::stderr(&output));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        crate::sandbox::stderr(&output)
+    );
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("stages.query.usage"), "{text}");
 }
@@ -352,17 +612,29 @@ fn what_cannot_be_had_is_said_at_its_line() {
         text
     };
     let text = said("spark>=3.5,<4", "sparc>=3.5", 1);
-    assert!(text.contains("the catalog has no service `sparc`") && text.contains("did you mean `spark`?"), "{text}");
+    assert!(
+        text.contains("the catalog has no service `sparc`")
+            && text.contains("did you mean `spark`?"),
+        "{text}"
+    );
     let text = said("spark>=3.5,<4", "spark>=3,5", 1);
-    assert!(text.contains("job.toml:9:21") && text.contains("`5` does not start with one of"), "{text}");
+    assert!(
+        text.contains("job.toml:9:21") && text.contains("`5` does not start with one of"),
+        "{text}"
+    );
     let text = said("spark>=3.5,<4", "spark>=4", 3);
-    assert!(text.contains("stages.join.needs.service") && text.contains("accept any version"), "{text}");
+    assert!(
+        text.contains("stages.join.needs.service") && text.contains("accept any version"),
+        "{text}"
+    );
     let text = said(", scans = \"2.5 TB\"", "", 3);
-    let says =
-        "help: what is offered is paid by the terabytes that it scans: add `scans = \"1 TB\"` to `needs` (job.toml:3:";
+    let says = "help: what is offered is paid by the terabytes that it scans: add `scans = \"1 TB\"` to `needs` (job.toml:3:";
     assert!(text.contains(says), "{text}");
     let text = said(", requests = 7654321", "", 3);
-    assert!(text.contains("add `requests = 1000000` to `needs` (job.toml:16:"), "{text}");
+    assert!(
+        text.contains("add `requests = 1000000` to `needs` (job.toml:16:"),
+        "{text}"
+    );
     let text = said("scans = \"2.5 TB\"", "scans = \"2.5\"", 1);
     assert!(text.contains("job.toml:3:"), "{text}");
 }
@@ -380,7 +652,17 @@ fn alternatives_may_mix_machines_and_services() {
     assert!(text.contains(" m "), "{text}");
     sandbox.stdout(&["verify", "plan.json", "--catalog", "catalog"], 0);
     sandbox.replace("job.toml", "{ cpus = 2 }, {", "{ cpus = 65 }, {");
-    let plan = sandbox.stdout(&["plan", "--catalog", "catalog", "--out", "plan.json", "--json"], 0);
+    let plan = sandbox.stdout(
+        &[
+            "plan",
+            "--catalog",
+            "catalog",
+            "--out",
+            "plan.json",
+            "--json",
+        ],
+        0,
+    );
     assert!(plan.matches("service/spark@3.5").count() > 1, "{plan}");
     sandbox.stdout(&["verify", "plan.json", "--catalog", "catalog"], 0);
 }
@@ -398,8 +680,20 @@ fn the_shipped_services_are_planned_and_paid_by_their_units() {
             "service/snowflake/enterprise-m",
             12_400_000,
         ),
-        ("lake", "service = \"databricks\"", "2 h", "service/databricks/jobs-premium-m5.xlarge", 600_850),
-        ("ray", "service = \"ray\", cpus = 4", "1 h", "service/ray/self-hosted-e2-standard-4", 138_490),
+        (
+            "lake",
+            "service = \"databricks\"",
+            "2 h",
+            "service/databricks/jobs-premium-m5.xlarge",
+            600_850,
+        ),
+        (
+            "ray",
+            "service = \"ray\", cpus = 4",
+            "1 h",
+            "service/ray/self-hosted-e2-standard-4",
+            138_490,
+        ),
         (
             "cluster",
             "service = \"kubernetes\", places = [\"azure:*\"]",
@@ -421,7 +715,13 @@ fn the_shipped_services_are_planned_and_paid_by_their_units() {
             "service/kafka/event-hubs-premium",
             1_027_000,
         ),
-        ("query", "service = \"bigquery\", scans = \"1.099511627776 TB\"", "9 m", "service/bigquery", 6_250_000),
+        (
+            "query",
+            "service = \"bigquery\", scans = \"1.099511627776 TB\"",
+            "9 m",
+            "service/bigquery",
+            6_250_000,
+        ),
         (
             "scan",
             "service = \"athena\", scans = \"2.5 TB\", places = [\"aws:us-east-1\"]",
@@ -429,26 +729,62 @@ fn the_shipped_services_are_planned_and_paid_by_their_units() {
             "service/athena",
             12_500_000,
         ),
-        ("send", "service = \"sqs\", requests = 3000000", "9 m", "service/sqs/standard", 1_200_000),
-        ("call", "service = \"aws-lambda\", requests = 3000000", "9 m", "service/aws-lambda/128mb-100ms", 1_225_001),
+        (
+            "send",
+            "service = \"sqs\", requests = 3000000",
+            "9 m",
+            "service/sqs/standard",
+            1_200_000,
+        ),
+        (
+            "call",
+            "service = \"aws-lambda\", requests = 3000000",
+            "9 m",
+            "service/aws-lambda/128mb-100ms",
+            1_225_001,
+        ),
     ];
     let mut job = "name = \"services\"\n".to_owned();
     for (name, needs, duration, ..) in stages {
-        job.push_str(&format!("[stages.{name}]\nneeds = {{ {needs} }}\nduration = \"{duration}\"\n"));
+        job.push_str(&format!(
+            "[stages.{name}]\nneeds = {{ {needs} }}\nduration = \"{duration}\"\n"
+        ));
     }
     sandbox.write("job.toml", &job);
     sandbox.stdout(&["plan", "--out", "plan.json"], 0);
     let plan: serde_json::Value = serde_json::from_str(&sandbox.read("plan.json")).unwrap();
     for (name, _, _, service, cost) in stages {
-        let stage = plan["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap();
-        assert_eq!((&stage["instance_type"], &stage["cost_micro_usd"]), (&service.into(), &cost.into()), "{name}");
+        let stage = plan["stages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|stage| stage["name"] == name)
+            .unwrap();
+        assert_eq!(
+            (&stage["instance_type"], &stage["cost_micro_usd"]),
+            (&service.into(), &cost.into()),
+            "{name}"
+        );
     }
     let usage = |name: &str| {
-        let stage = plan["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap();
+        let stage = plan["stages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|stage| stage["name"] == name)
+            .unwrap();
         stage["usage"]["unit"].clone()
     };
     let units = ["ray", "query", "scan", "send"].map(usage);
-    assert_eq!(units, [serde_json::Value::Null, "tib-scanned".into(), "tb-scanned".into(), "million-requests".into()]);
+    assert_eq!(
+        units,
+        [
+            serde_json::Value::Null,
+            "tib-scanned".into(),
+            "tb-scanned".into(),
+            "million-requests".into()
+        ]
+    );
     sandbox.stdout(&["verify", "plan.json"], 0);
     // The price of a credit is that of the region, and the edition and size are the product.
     let price = |name: &str| sandbox.stdout(&["catalog", "show", name], 0);
@@ -463,11 +799,21 @@ fn quotas_do_not_forbid_what_is_serverless() {
     let job = "name = \"scan\"\n[stages.s]\nneeds = { service = \"athena\", scans = \"2 TB\" }\nduration = \"10 m\"\n";
     sandbox.write("job.toml", job);
     let free = sandbox.stdout(&["plan"], 0);
-    for quota in
-        ["cpus = 64", "instances = 1", "accelerators = 1", "cpus = 1, instances = 1, accelerators = { V100 = 1 }"]
-    {
-        sandbox.write("policy.toml", &format!("[quotas]\naws = {{ {quota} }}\n\"aws:*\" = {{ {quota} }}\n"));
-        assert_eq!(sandbox.stdout(&["plan", "--out", "plan.json"], 0), free, "{quota}");
+    for quota in [
+        "cpus = 64",
+        "instances = 1",
+        "accelerators = 1",
+        "cpus = 1, instances = 1, accelerators = { V100 = 1 }",
+    ] {
+        sandbox.write(
+            "policy.toml",
+            &format!("[quotas]\naws = {{ {quota} }}\n\"aws:*\" = {{ {quota} }}\n"),
+        );
+        assert_eq!(
+            sandbox.stdout(&["plan", "--out", "plan.json"], 0),
+            free,
+            "{quota}"
+        );
         sandbox.stdout(&["verify", "plan.json"], 0);
     }
 }

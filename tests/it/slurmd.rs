@@ -25,8 +25,14 @@ const CPUS: u32 = 64;
 impl Cluster {
     pub fn start() -> Self {
         let root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
-        assert!(root, "these tests run Slurm's daemons, which wants root: run them as root, as in a container");
-        let mut cluster = Self { folder: tempfile::tempdir().unwrap(), daemons: Vec::new() };
+        assert!(
+            root,
+            "these tests run Slurm's daemons, which wants root: run them as root, as in a container"
+        );
+        let mut cluster = Self {
+            folder: tempfile::tempdir().unwrap(),
+            daemons: Vec::new(),
+        };
         for name in ["state", "spool"] {
             std::fs::create_dir(cluster.path(name)).unwrap();
         }
@@ -36,7 +42,8 @@ impl Cluster {
         // Others must be able to see the socket of munge.
         permit(cluster.folder.path(), 0o755);
         let mut key = vec![0; 1024];
-        std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom").unwrap(), &mut key).unwrap();
+        std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom").unwrap(), &mut key)
+            .unwrap();
         std::fs::write(cluster.path("key"), key).unwrap();
         permit(&cluster.path("key"), 0o400);
         cluster.configure();
@@ -50,7 +57,9 @@ impl Cluster {
             format!("--seed-file={}", path("seed")),
         ];
         cluster.run("munged", &munged);
-        cluster.until("the socket of munge", |cluster| cluster.path("munge").exists());
+        cluster.until("the socket of munge", |cluster| {
+            cluster.path("munge").exists()
+        });
         cluster.begin();
         cluster
     }
@@ -92,7 +101,11 @@ impl Cluster {
              PartitionName=urgent Nodes={name} MaxTime=INFINITE State=UP PriorityTier=10\n"
         );
         std::fs::write(self.conf(), text).unwrap();
-        std::fs::write(self.path("gres.conf"), format!("Name=gpu Type=a100 File={folder}/gpu[0-1]\n")).unwrap();
+        std::fs::write(
+            self.path("gres.conf"),
+            format!("Name=gpu Type=a100 File={folder}/gpu[0-1]\n"),
+        )
+        .unwrap();
     }
 
     /// Begins the controller and the node, and waits until jobs can begin.
@@ -104,15 +117,23 @@ impl Cluster {
             }
         }
         self.until("the node", |cluster| {
-            let said = cluster.command("sinfo", &["-h", "-o", "%T"]).output().unwrap().stdout;
+            let said = cluster
+                .command("sinfo", &["-h", "-o", "%T"])
+                .output()
+                .unwrap()
+                .stdout;
             let said = String::from_utf8_lossy(&said).into_owned();
-            said.lines().all(|state| ["idle", "mixed", "allocated"].contains(&state)) && !said.is_empty()
+            said.lines()
+                .all(|state| ["idle", "mixed", "allocated"].contains(&state))
+                && !said.is_empty()
         });
     }
 
     /// Ends one daemon.
     pub fn end(&mut self, name: &str) {
-        let (ending, others) = std::mem::take(&mut self.daemons).into_iter().partition(|(running, _)| *running == name);
+        let (ending, others) = std::mem::take(&mut self.daemons)
+            .into_iter()
+            .partition(|(running, _)| *running == name);
         self.daemons = others;
         for (_, mut keeper) in ending {
             drop(keeper.stdin.take());
@@ -121,10 +142,16 @@ impl Cluster {
     }
 
     fn run(&mut self, name: &'static str, arguments: &[String]) {
-        let program = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"].map(|folder| Path::new(folder).join(name));
+        let program =
+            ["/usr/sbin", "/usr/local/sbin", "/usr/bin"].map(|folder| Path::new(folder).join(name));
         let program = program.into_iter().find(|path| path.exists());
-        let program = program.unwrap_or_else(|| panic!("no {name} here: `make setup` installs slurm-wlm and munge"));
-        let log = std::fs::File::options().create(true).append(true).open(self.path("said")).unwrap();
+        let program = program
+            .unwrap_or_else(|| panic!("no {name} here: `make setup` installs slurm-wlm and munge"));
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("said"))
+            .unwrap();
         let keeper = Command::new("/bin/sh")
             .args(["-c", KEEPER, "keeper"])
             .arg(program)
@@ -143,7 +170,8 @@ impl Cluster {
         while !wanted(self) {
             if begun.elapsed() > Duration::from_secs(120) {
                 let logs = ["said", "slurmctld.log", "slurmd.log"];
-                let logs = logs.map(|name| std::fs::read_to_string(self.path(name)).unwrap_or_default());
+                let logs =
+                    logs.map(|name| std::fs::read_to_string(self.path(name)).unwrap_or_default());
                 panic!("{what} did not come: {}", logs.join("\n"));
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -153,7 +181,11 @@ impl Cluster {
     /// One of Slurm's commands.
     pub fn command(&self, name: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(name);
-        command.args(arguments).env("SLURM_CONF", self.conf()).stdin(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(arguments)
+            .env("SLURM_CONF", self.conf())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
         command
     }
 
@@ -165,9 +197,21 @@ impl Cluster {
 
     /// Submits a job of somebody else's that runs a script; its number.
     pub fn submit(&self, options: &[&str], script: &str) -> String {
-        let mut child = self.command("sbatch", &[&["--parsable", "--output=/dev/null"], options].concat());
-        let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{script}\n").as_bytes()).unwrap();
+        let mut child = self.command(
+            "sbatch",
+            &[&["--parsable", "--output=/dev/null"], options].concat(),
+        );
+        let mut child = child
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(format!("#!/bin/sh\n{script}\n").as_bytes())
+            .unwrap();
         let said = child.wait_with_output().unwrap();
         assert!(said.status.success(), "{said:?}");
         String::from_utf8(said.stdout).unwrap().trim().to_owned()
@@ -175,20 +219,29 @@ impl Cluster {
 
     /// This cluster in an inventory, with this machine as its log-in node.
     pub fn entry(&self, name: &str, root: &Path, more: &str) -> String {
-        format!("[clusters.{name}]\nconf = \"{}\"\nroot = \"{}\"\n{more}\n", self.conf().display(), root.display())
+        format!(
+            "[clusters.{name}]\nconf = \"{}\"\nroot = \"{}\"\n{more}\n",
+            self.conf().display(),
+            root.display()
+        )
     }
 
     /// Jobs that wait or run, whose folders are in this one.
     pub fn jobs_in(&self, folder: &Path) -> Vec<String> {
         let jobs = self.ask("squeue", &["-h", "-o", "%i %T %Z"]);
         let folder = folder.display().to_string();
-        jobs.lines().filter(|line| line.contains(&folder)).map(str::to_owned).collect()
+        jobs.lines()
+            .filter(|line| line.contains(&folder))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        self.command("scancel", &["--user=root", "--signal=KILL", "--full"]).status().ok();
+        self.command("scancel", &["--user=root", "--signal=KILL", "--full"])
+            .status()
+            .ok();
         for name in ["slurmd", "slurmctld", "munged"] {
             self.end(name);
         }

@@ -21,16 +21,27 @@ pub struct Sshd {
 
 /// Where Debian has it; it wants to be run by its full name.
 pub fn program() -> PathBuf {
-    let found = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"].into_iter().map(PathBuf::from);
+    let found = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd"]
+        .into_iter()
+        .map(PathBuf::from);
     let found = found.into_iter().find(|path| path.exists());
     found.expect("no sshd on this machine: `make setup` installs openssh-server")
 }
 
 /// Makes a pair of keys; the public one.
 pub fn make_key(path: &Path) -> String {
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(path).status();
-    assert!(made.expect("no ssh-keygen: `make setup` installs openssh-client").success());
-    std::fs::read_to_string(path.with_extension("pub")).unwrap().trim().to_owned()
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+        .arg(path)
+        .status();
+    assert!(
+        made.expect("no ssh-keygen: `make setup` installs openssh-client")
+            .success()
+    );
+    std::fs::read_to_string(path.with_extension("pub"))
+        .unwrap()
+        .trim()
+        .to_owned()
 }
 
 impl Sshd {
@@ -42,8 +53,18 @@ impl Sshd {
     pub fn start_with(path: impl FnOnce(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = path(folder.path());
-        let path = if path.is_empty() { path } else { format!(" PATH={path}") };
-        let mut server = Self { folder, port: 0, more: "", path, keeper: None };
+        let path = if path.is_empty() {
+            path
+        } else {
+            format!(" PATH={path}")
+        };
+        let mut server = Self {
+            folder,
+            port: 0,
+            more: "",
+            path,
+            keeper: None,
+        };
         make_key(&server.path("host"));
         let user = make_key(&server.path("user"));
         std::fs::write(server.path("authorized"), user).unwrap();
@@ -57,10 +78,16 @@ impl Sshd {
         use std::os::unix::fs::PermissionsExt;
         // Where people arrive is their home folder, as on a machine of its own.
         let more = "ForceCommand cd && exec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n";
-        let mut server =
-            Self { folder: tempfile::tempdir_in(below).unwrap(), port: 0, more, path: String::new(), keeper: None };
+        let mut server = Self {
+            folder: tempfile::tempdir_in(below).unwrap(),
+            port: 0,
+            more,
+            path: String::new(),
+            keeper: None,
+        };
         std::fs::write(server.path("host"), host).unwrap();
-        std::fs::set_permissions(server.path("host"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(server.path("host"), std::fs::Permissions::from_mode(0o600))
+            .unwrap();
         std::fs::write(server.path("host.pub"), host_public).unwrap();
         std::fs::write(server.path("authorized"), authorized).unwrap();
         server.begin();
@@ -79,20 +106,32 @@ impl Sshd {
 
     /// The public key by which it is known.
     pub fn host_key(&self) -> String {
-        std::fs::read_to_string(self.path("host.pub")).unwrap().trim().to_owned()
+        std::fs::read_to_string(self.path("host.pub"))
+            .unwrap()
+            .trim()
+            .to_owned()
     }
 
     /// Begins to serve: on the port that it had, if any.
     pub fn begin(&mut self) {
         for _ in 0..20 {
-            let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let free = || {
+                TcpListener::bind("127.0.0.1:0")
+                    .unwrap()
+                    .local_addr()
+                    .unwrap()
+                    .port()
+            };
             let port = if self.port == 0 { free() } else { self.port };
             if self.serve(port) {
                 self.port = port;
                 return;
             }
         }
-        panic!("sshd does not serve: {}", std::fs::read_to_string(self.path("log")).unwrap_or_default());
+        panic!(
+            "sshd does not serve: {}",
+            std::fs::read_to_string(self.path("log")).unwrap_or_default()
+        );
     }
 
     fn serve(&mut self, port: u16) -> bool {
@@ -114,8 +153,7 @@ impl Sshd {
             let _ = std::fs::create_dir_all("/run/sshd");
         }
         let log = std::fs::File::create(self.path("log")).unwrap();
-        let script =
-            "\"$@\" < /dev/null & server=$!; read _; kill \"$server\" $(cat /proc/$server/task/*/children); wait";
+        let script = "\"$@\" < /dev/null & server=$!; read _; kill \"$server\" $(cat /proc/$server/task/*/children); wait";
         let mut keeper = Command::new("/bin/sh")
             .args(["-c", script, "keeper"])
             .arg(program())
@@ -158,19 +196,31 @@ impl Sshd {
     /// The processes that serve a connection each.
     fn connections(&self) -> Vec<i32> {
         let children = |pid: i32| -> Vec<i32> {
-            let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-            text.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+            let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+                .unwrap_or_default();
+            text.split_ascii_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect()
         };
-        let Some(keeper) = &self.keeper else { return Vec::new() };
+        let Some(keeper) = &self.keeper else {
+            return Vec::new();
+        };
         let servers = children(i32::try_from(keeper.id()).unwrap());
-        servers.into_iter().flat_map(children).flat_map(|pid| [children(pid), vec![pid]].concat()).collect()
+        servers
+            .into_iter()
+            .flat_map(children)
+            .flat_map(|pid| [children(pid), vec![pid]].concat())
+            .collect()
     }
 
     /// Ends all connections, as a network does that is gone: nobody says good-bye.
     pub fn drop_connections(&self) -> usize {
         let connections = self.connections();
         for pid in &connections {
-            let _ = Command::new("kill").args(["-s", "KILL", &pid.to_string()]).stderr(Stdio::null()).status();
+            let _ = Command::new("kill")
+                .args(["-s", "KILL", &pid.to_string()])
+                .stderr(Stdio::null())
+                .status();
         }
         connections.len()
     }
@@ -194,7 +244,9 @@ impl Drop for Sshd {
 }
 
 fn greets(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
     let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
     let mut greeting = [0; 4];
     stream.read_exact(&mut greeting).is_ok() && &greeting == b"SSH-"

@@ -11,7 +11,12 @@ use std::sync::atomic::Ordering;
 mod server;
 
 fn feed(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/feeds").join(name)).unwrap()
+    std::fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fixtures/feeds")
+            .join(name),
+    )
+    .unwrap()
 }
 
 fn azure(request: &Request) -> Answer {
@@ -42,8 +47,12 @@ fn sky(sandbox: &Sandbox, server: &Server, args: &[&str]) -> Command {
 fn said(output: &Output, server: &Server) -> String {
     // The same with the feature `aws` and without.
     let text = |bytes: &[u8]| {
-        let text = String::from_utf8_lossy(bytes).replace(&server.host(), "HOST").replace("aws-spot, ", "");
-        text.split_inclusive('\n').filter(|line| !line.starts_with("Not asked: aws-spot:")).collect::<String>()
+        let text = String::from_utf8_lossy(bytes)
+            .replace(&server.host(), "HOST")
+            .replace("aws-spot, ", "");
+        text.split_inclusive('\n')
+            .filter(|line| !line.starts_with("Not asked: aws-spot:"))
+            .collect::<String>()
     };
     // How old the shipped prices are depends on the day of the test.
     let stderr = text(&output.stderr);
@@ -54,31 +63,59 @@ fn said(output: &Output, server: &Server) -> String {
             None => line,
         })
         .collect();
-    format!("{}exit code {}\n{}\n", text(&output.stdout), output.status.code().unwrap_or(-1), stderr.join("\n"))
+    format!(
+        "{}exit code {}\n{}\n",
+        text(&output.stdout),
+        output.status.code().unwrap_or(-1),
+        stderr.join("\n")
+    )
 }
 
 #[test]
 fn a_cloud_is_updated() {
     let (sandbox, server) = (Sandbox::bert(), Server::new(azure));
-    let first = sky(&sandbox, &server, &["--source", "azure"]).output().unwrap();
-    let again = sky(&sandbox, &server, &["--source", "azure", "--json"]).output().unwrap();
+    let first = sky(&sandbox, &server, &["--source", "azure"])
+        .output()
+        .unwrap();
+    let again = sky(&sandbox, &server, &["--source", "azure", "--json"])
+        .output()
+        .unwrap();
     insta::assert_snapshot!(said(&first, &server));
     insta::assert_snapshot!(said(&again, &server));
     // Planning needs nothing of the network.
-    let plan =
-        sandbox.sky(&["plan", "--catalog", "catalog"]).env("HTTPS_PROXY", "http://127.0.0.1:9").output().unwrap();
-    assert_eq!(plan.status.code(), Some(0), "{}", String::from_utf8_lossy(&plan.stderr));
+    let plan = sandbox
+        .sky(&["plan", "--catalog", "catalog"])
+        .env("HTTPS_PROXY", "http://127.0.0.1:9")
+        .output()
+        .unwrap();
+    assert_eq!(
+        plan.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&plan.stderr)
+    );
 }
 
 #[test]
 fn some_fail_and_some_do_not() {
     let (sandbox, server) = (Sandbox::new(), Server::new(azure));
-    let output =
-        sky(&sandbox, &server, &["--cloud", "azure", "--cloud", "aws", "--cache", "answers"]).output().unwrap();
+    let output = sky(
+        &sandbox,
+        &server,
+        &["--cloud", "azure", "--cloud", "aws", "--cache", "answers"],
+    )
+    .output()
+    .unwrap();
     assert_eq!(output.status.code(), Some(7));
     let stderr = String::from_utf8_lossy(&output.stderr).replace(&server.host(), "HOST");
-    assert!(stderr.starts_with("warning: aws: HOST answers 404 Not Found; the catalog's "), "{stderr}");
-    assert!(stderr.contains(" prices stay, the newest of 2026-07-20, "), "{stderr}");
+    assert!(
+        stderr.starts_with("warning: aws: HOST answers 404 Not Found; the catalog's "),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains(" prices stay, the newest of 2026-07-20, "),
+        "{stderr}"
+    );
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     for line in [
         "catalog is new: it starts as the catalog that sky was built with.\n",
@@ -86,7 +123,10 @@ fn some_fail_and_some_do_not() {
         "azure: 5 prices of 2026-11-23: prices ",
         "Left out of azure:\n",
     ] {
-        assert!(stdout.replace(&server.host(), "HOST").contains(line), "{line}{stdout}");
+        assert!(
+            stdout.replace(&server.host(), "HOST").contains(line),
+            "{line}{stdout}"
+        );
     }
     assert!(sandbox.path("catalog/aws/us-east-1.csv").exists() && sandbox.path("answers").exists());
 }
@@ -98,7 +138,10 @@ fn all_fail() {
     let output = sky(&sandbox, &server, &[]).output().unwrap();
     insta::assert_snapshot!(said(&output, &server));
     assert_eq!(before, sandbox.read("catalog/prices.csv"));
-    let plan = sandbox.sky(&["plan", "--catalog", "catalog"]).output().unwrap();
+    let plan = sandbox
+        .sky(&["plan", "--catalog", "catalog"])
+        .output()
+        .unwrap();
     assert_eq!(plan.status.code(), Some(0));
 }
 
@@ -114,10 +157,19 @@ fn errors_of_use() {
         &["--from", "no/such", "--catalog", "job.toml"],
         &["--timeout", "0"],
     ] {
-        text.push_str(&said(&sky(&sandbox, &server, args).output().unwrap(), &server));
+        text.push_str(&said(
+            &sky(&sandbox, &server, args).output().unwrap(),
+            &server,
+        ));
     }
     let mut wrong = sky(&sandbox, &server, &[]);
-    text.push_str(&said(&wrong.env("SKY_AZURE_PRICES_URL", "prices").output().unwrap(), &server));
+    text.push_str(&said(
+        &wrong
+            .env("SKY_AZURE_PRICES_URL", "prices")
+            .output()
+            .unwrap(),
+        &server,
+    ));
     insta::assert_snapshot!(text);
 }
 
@@ -126,14 +178,23 @@ fn an_interrupt_leaves_the_catalog_and_what_was_fetched() {
     let slow = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let is_slow = slow.clone();
     let server = Server::new(move |request| match request.path.contains("$skip=1000") {
-        true if is_slow.load(Ordering::SeqCst) => azure(request).late(std::time::Duration::from_secs(20)),
+        true if is_slow.load(Ordering::SeqCst) => {
+            azure(request).late(std::time::Duration::from_secs(20))
+        }
         _ => azure(request),
     });
     let sandbox = Sandbox::bert();
     let before = sandbox.read("catalog/prices.csv");
     let args = ["--source", "azure", "--cache", "answers"];
-    let child = sky(&sandbox, &server, &args).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    while !server.paths().iter().any(|path| path.contains("$skip=1000")) {
+    let child = sky(&sandbox, &server, &args)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !server
+        .paths()
+        .iter()
+        .any(|path| path.contains("$skip=1000"))
+    {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     server.asked();
@@ -176,8 +237,20 @@ fn spot_prices_of_an_account() {
          <memoryInfo><sizeInMiB>16384</sizeInMiB></memoryInfo><gpuInfo><gpus><item><name>L4</name>\
          <manufacturer>NVIDIA</manufacturer><count>1</count></item></gpus></gpuInfo></item></instanceTypeSet>\
          </DescribeInstanceTypesResponse>";
-    let first = page(&[("m5.large", "us-east-1a", "0.041"), ("m5.large", "us-east-1b", "0.039")], "more");
-    let second = page(&[("g99.xlarge", "us-east-1a", "0.25"), ("m5.xlarge", "us-east-1a", "0.0")], "");
+    let first = page(
+        &[
+            ("m5.large", "us-east-1a", "0.041"),
+            ("m5.large", "us-east-1b", "0.039"),
+        ],
+        "more",
+    );
+    let second = page(
+        &[
+            ("g99.xlarge", "us-east-1a", "0.25"),
+            ("m5.xlarge", "us-east-1a", "0.0"),
+        ],
+        "",
+    );
     let server = Server::new(move |request| match request.body.as_str() {
         body if body.contains("DescribeInstanceTypes") => Answer::ok(types),
         body if body.contains("NextToken=more") => Answer::ok(second.clone()),
@@ -186,21 +259,47 @@ fn spot_prices_of_an_account() {
     });
     let sandbox = Sandbox::new();
     let update = |key: bool| {
-        let mut command = sky(&sandbox, &server, &["--source", "aws-spot", "--region", "us-east-1"]);
+        let mut command = sky(
+            &sandbox,
+            &server,
+            &["--source", "aws-spot", "--region", "us-east-1"],
+        );
         if key {
-            command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+            command
+                .env("AWS_ACCESS_KEY_ID", "test")
+                .env("AWS_SECRET_ACCESS_KEY", "test");
         }
-        command.env("AWS_ENDPOINT_URL_EC2", server.address()).env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap()
+        command
+            .env("AWS_ENDPOINT_URL_EC2", server.address())
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .output()
+            .unwrap()
     };
     let output = update(true);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output, &server));
     assert!(String::from_utf8_lossy(&output.stdout).contains("1  aws: a price of 0"));
     let rows = sandbox.read("catalog/aws/us-east-1.csv");
-    let row = |name: &str| rows.lines().find(|row| row.starts_with(name)).unwrap_or_default().to_owned();
-    assert!(row("m5.large,").contains(",0.039,aws-spot-"), "{}", row("m5.large,"));
-    assert!(row("g99.xlarge,").starts_with("g99.xlarge,,,0.25,aws-spot-"), "{}", row("g99.xlarge,"));
+    let row = |name: &str| {
+        rows.lines()
+            .find(|row| row.starts_with(name))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert!(
+        row("m5.large,").contains(",0.039,aws-spot-"),
+        "{}",
+        row("m5.large,")
+    );
+    assert!(
+        row("g99.xlarge,").starts_with("g99.xlarge,,,0.25,aws-spot-"),
+        "{}",
+        row("g99.xlarge,")
+    );
     let machines = sandbox.read("catalog/aws/machines.csv");
-    assert!(machines.contains("\ng99.xlarge,4,16,L4,1,x86_64,"), "{machines}");
+    assert!(
+        machines.contains("\ng99.xlarge,4,16,L4,1,x86_64,"),
+        "{machines}"
+    );
     // Without credentials it is said what is missing.
     let output = update(false);
     assert_eq!(output.status.code(), Some(1));

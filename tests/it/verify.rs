@@ -12,17 +12,23 @@ use sky::planning::{self, Settings};
 const VERIFY: [&str; 4] = ["verify", "plan.json", "--catalog", "catalog"];
 
 fn planned(case: &Case) -> Option<Plan> {
-    let settings = Settings { effort: Effort::default(), compare: true };
+    let settings = Settings {
+        effort: Effort::default(),
+        compare: true,
+    };
     planning::plan(&case.job(), &case.policy(), &case.catalog(), &settings).ok()
 }
 
 /// The text of every leaf of a plan, by its path.
 fn leaves(value: &Value, at: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
     match value {
-        Value::Object(members) => members.iter().for_each(|(key, value)| inside(key.clone(), value, at, found)),
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, value)| inside(index.to_string(), value, at, found))
-        }
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(key, value)| inside(key.clone(), value, at, found)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, value)| inside(index.to_string(), value, at, found)),
         _ => found.push(at.clone()),
     }
 }
@@ -64,8 +70,13 @@ fn changed(value: &Value, other: &Value, random: &mut Random) -> Value {
 /// sense in itself.
 fn takes_a_solver(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    matches!(path[..], ["single_cloud", ..] | ["sky_version"] | ["format_version"] | ["digest"])
-        || matches!(path[..], ["solver", "name" | "version" | "bound_micro_usd" | "status"])
+    matches!(
+        path[..],
+        ["single_cloud", ..] | ["sky_version"] | ["format_version"] | ["digest"]
+    ) || matches!(
+        path[..],
+        ["solver", "name" | "version" | "bound_micro_usd" | "status"]
+    )
 }
 
 #[test]
@@ -77,7 +88,11 @@ fn a_plan_with_one_change_is_refused() {
         let Some(plan) = planned(&case) else { continue };
         let (job, policy, catalog) = (case.job(), case.policy(), case.catalog());
         let text = file::encode(&plan).unwrap();
-        assert_eq!(planning::verify(&plan, &text, &job, &policy, &catalog), [], "case {number}\n{case:#?}\n{text}");
+        assert_eq!(
+            planning::verify(&plan, &text, &job, &policy, &catalog),
+            [],
+            "case {number}\n{case:#?}\n{text}"
+        );
         plans += 1;
         let value: Value = serde_json::from_str(&text).unwrap();
         let mut all = Vec::new();
@@ -101,20 +116,31 @@ fn a_plan_with_one_change_is_refused() {
             let text = canonical::to_text(&mutant).unwrap();
             // Inputs that differ are refused before.
             let stale = path[0] == "inputs";
-            let refused =
-                |plan: &Plan, text: &str| stale || !planning::verify(plan, text, &job, &policy, &catalog).is_empty();
+            let refused = |plan: &Plan, text: &str| {
+                stale || !planning::verify(plan, text, &job, &policy, &catalog).is_empty()
+            };
             assert!(refused(&plan, &text), "{said}");
             unsigned += 1;
             if !takes_a_solver(&path) {
                 plan.digest = Some(file::self_digest(&plan).unwrap());
-                assert!(refused(&plan, &file::encode(&plan).unwrap()), "with a digest that fits: {said}");
+                assert!(
+                    refused(&plan, &file::encode(&plan).unwrap()),
+                    "with a digest that fits: {said}"
+                );
                 signed += 1;
-                paths
-                    .insert(path.into_iter().filter(|key| key.parse::<usize>().is_err()).collect::<Vec<_>>().join("."));
+                paths.insert(
+                    path.into_iter()
+                        .filter(|key| key.parse::<usize>().is_err())
+                        .collect::<Vec<_>>()
+                        .join("."),
+                );
             }
         }
     }
-    assert!(unsigned >= 1_000 && signed >= 1_000, "{unsigned} {signed} {unreadable} {plans}");
+    assert!(
+        unsigned >= 1_000 && signed >= 1_000,
+        "{unsigned} {signed} {unreadable} {plans}"
+    );
     assert!(paths.len() >= 50, "{paths:#?}");
 }
 
@@ -176,13 +202,24 @@ accelerators = { T4 = 8 }
 fn a_plan_of_all_features_is_verified() {
     let catalog = sky::catalog::load::shipped().unwrap();
     let job = sky::spec::job::parse("job.toml", RICH_JOB).unwrap().value;
-    let policy = sky::spec::policy::parse("policy.toml", RICH_POLICY).unwrap().value;
-    let settings = Settings { effort: Effort::default(), compare: false };
+    let policy = sky::spec::policy::parse("policy.toml", RICH_POLICY)
+        .unwrap()
+        .value;
+    let settings = Settings {
+        effort: Effort::default(),
+        compare: false,
+    };
     let plan = planning::plan(&job, &policy, &catalog, &settings).unwrap();
     let text = file::encode(&plan).unwrap();
     assert_eq!(planning::verify(&plan, &text, &job, &policy, &catalog), []);
-    assert!(plan.totals.storage_micro_usd.0 > 0 && plan.stages.iter().any(|stage| stage.spot.is_some()), "{text}");
-    assert!(plan.stages.iter().any(|stage| stage.copy.is_some()) && !plan.transfers.is_empty(), "{text}");
+    assert!(
+        plan.totals.storage_micro_usd.0 > 0 && plan.stages.iter().any(|stage| stage.spot.is_some()),
+        "{text}"
+    );
+    assert!(
+        plan.stages.iter().any(|stage| stage.copy.is_some()) && !plan.transfers.is_empty(),
+        "{text}"
+    );
     let value: Value = serde_json::from_str(&text).unwrap();
     let mut all = Vec::new();
     leaves(&value, &mut Vec::new(), &mut all);
@@ -201,16 +238,24 @@ fn a_plan_of_all_features_is_verified() {
     all.retain(|path| NEW.contains(&path.last().unwrap().as_str()));
     let random = &mut Random(1);
     for step in 0..27 {
-        let paths: Vec<&Vec<String>> =
-            all.iter().filter(|path| path.last().unwrap() == NEW[step % NEW.len()]).collect();
-        let Some(path) = (!paths.is_empty()).then(|| *random.pick(&paths)) else { continue };
+        let paths: Vec<&Vec<String>> = all
+            .iter()
+            .filter(|path| path.last().unwrap() == NEW[step % NEW.len()])
+            .collect();
+        let Some(path) = (!paths.is_empty()).then(|| *random.pick(&paths)) else {
+            continue;
+        };
         let mut mutant = value.clone();
         let place = leaf(&mut mutant, path);
         *place = changed(place, &Value::Null, random);
         let mut plan: Plan = serde_json::from_value(mutant).unwrap();
         plan.digest = Some(file::self_digest(&plan).unwrap());
         let text = file::encode(&plan).unwrap();
-        assert_ne!(planning::verify(&plan, &text, &job, &policy, &catalog), [], "{path:?}");
+        assert_ne!(
+            planning::verify(&plan, &text, &job, &policy, &catalog),
+            [],
+            "{path:?}"
+        );
     }
 }
 
@@ -219,19 +264,37 @@ fn as_people_and_programs_read_it() {
     let sandbox = Sandbox::bert();
     sandbox.stdout(&["plan", "--catalog", "catalog", "--out", "plan.json"], 0);
     assert_cmd_snapshot!("verified", sandbox.sky(&VERIFY));
-    assert_cmd_snapshot!("verified_as_json", sandbox.sky(&[&VERIFY[..], &["--json"]].concat()));
+    assert_cmd_snapshot!(
+        "verified_as_json",
+        sandbox.sky(&[&VERIFY[..], &["--json"]].concat())
+    );
     let plan = sandbox.read("plan.json");
     sandbox.replace("plan.json", "847872", "847871");
     assert_cmd_snapshot!("a_changed_plan", sandbox.sky(&VERIFY));
-    assert_cmd_snapshot!("a_changed_plan_as_json", sandbox.sky(&[&VERIFY[..], &["--json"]].concat()));
-    assert_cmd_snapshot!("a_changed_plan_is_not_shown", sandbox.sky(&["show", "plan.json"]));
-    assert_cmd_snapshot!("a_changed_plan_is_not_applied", sandbox.sky(&["apply", "plan.json", "--provider", "local"]));
+    assert_cmd_snapshot!(
+        "a_changed_plan_as_json",
+        sandbox.sky(&[&VERIFY[..], &["--json"]].concat())
+    );
+    assert_cmd_snapshot!(
+        "a_changed_plan_is_not_shown",
+        sandbox.sky(&["show", "plan.json"])
+    );
+    assert_cmd_snapshot!(
+        "a_changed_plan_is_not_applied",
+        sandbox.sky(&["apply", "plan.json", "--provider", "local"])
+    );
     // Nobody can tell whether it was changed: it is neither shown nor verified.
-    let digest = plan.lines().find(|line| line.starts_with("  \"digest\"")).unwrap();
+    let digest = plan
+        .lines()
+        .find(|line| line.starts_with("  \"digest\""))
+        .unwrap();
     sandbox.write("plan.json", &plan.replace(&format!("{digest}\n"), ""));
     assert_cmd_snapshot!("a_plan_without_a_digest", sandbox.sky(&VERIFY));
     assert_eq!(sandbox.run(&["show", "plan.json"]).status.code(), Some(1));
-    sandbox.write("plan.json", &plan.replace("\n  \"datasets\"", "\n\n  \"datasets\""));
+    sandbox.write(
+        "plan.json",
+        &plan.replace("\n  \"datasets\"", "\n\n  \"datasets\""),
+    );
     assert_cmd_snapshot!("a_plan_of_other_bytes", sandbox.sky(&VERIFY));
     sandbox.write("plan.json", &plan);
     sandbox.replace("policy.toml", "6 h", "7 h");

@@ -9,14 +9,21 @@ use crate::model::Machine;
 
 /// Reads `burstable.csv` into the machines. An empty `baseline_vcpus` is a burstable machine of
 /// which the vendor names no baseline: no work can count on any of its virtual CPUs.
-pub(super) fn apply(file: &File, machines: &mut [Machine], sources: &[Source]) -> Result<(), CatalogError> {
+pub(super) fn apply(
+    file: &File,
+    machines: &mut [Machine],
+    sources: &[Source],
+) -> Result<(), CatalogError> {
     let mut table = Table::open(&file.shown, &file.text, format::BURSTABLE)?;
     while let Some(row) = table.next_row()? {
         let (cloud, patterns) = (row.required(0)?, cells::patterns(row.required(1)?));
         let baseline = cells::figure_or_zero(&row, 2, 1000, "0.4")?.unsigned_abs();
         cells::source(&row, 3, sources)?;
         let meant = |machine: &&mut Machine| {
-            machine.cloud == cloud && patterns.iter().any(|pattern| pattern.matches(&machine.instance_type))
+            machine.cloud == cloud
+                && patterns
+                    .iter()
+                    .any(|pattern| pattern.matches(&machine.instance_type))
         };
         for machine in machines.iter_mut().filter(meant) {
             if machine.baseline_vcpu_thousandths.is_some() {
@@ -29,7 +36,11 @@ pub(super) fn apply(file: &File, machines: &mut [Machine], sources: &[Source]) -
                     machine.instance_type,
                     machine.vcpu_thousandths / 1000
                 );
-                return Err(row.error(2, message, "write the virtual CPUs of the whole machine, not a percentage"));
+                return Err(row.error(
+                    2,
+                    message,
+                    "write the virtual CPUs of the whole machine, not a percentage",
+                ));
             }
             machine.baseline_vcpu_thousandths = Some(baseline);
         }
@@ -45,7 +56,10 @@ mod tests {
     fn burstable_machines_count_at_their_baseline() {
         let catalog = load::shipped().unwrap();
         let machine = |cloud: &str, name: &str| {
-            catalog.machines.iter().find(|machine| machine.cloud == cloud && machine.instance_type == name)
+            catalog
+                .machines
+                .iter()
+                .find(|machine| machine.cloud == cloud && machine.instance_type == name)
         };
         let cases = [
             ("aws", "t4g.nano", 100),
@@ -69,11 +83,23 @@ mod tests {
         ];
         for (cloud, name, thousandths) in cases {
             let found = machine(cloud, name).unwrap_or_else(|| panic!("{cloud} has no {name}"));
-            assert_eq!(found.sustained_vcpu_thousandths(), thousandths, "{cloud} {name}");
+            assert_eq!(
+                found.sustained_vcpu_thousandths(),
+                thousandths,
+                "{cloud} {name}"
+            );
             assert!(found.vcpu_thousandths > thousandths, "{cloud} {name}");
         }
-        for (cloud, name) in [("aws", "m5.large"), ("azure", "Standard_D2s_v5"), ("gcp", "e2-standard-2")] {
-            assert_eq!(machine(cloud, name).unwrap().baseline_vcpu_thousandths, None, "{cloud} {name}");
+        for (cloud, name) in [
+            ("aws", "m5.large"),
+            ("azure", "Standard_D2s_v5"),
+            ("gcp", "e2-standard-2"),
+        ] {
+            assert_eq!(
+                machine(cloud, name).unwrap().baseline_vcpu_thousandths,
+                None,
+                "{cloud} {name}"
+            );
         }
     }
 
@@ -81,14 +107,24 @@ mod tests {
     fn every_machine_of_a_burstable_family_has_a_row() {
         let catalog = load::shipped().unwrap();
         let families = |cloud: &str, name: &str| match cloud {
-            "aws" => ["t1.", "t2.", "t3.", "t3a.", "t4g."].iter().any(|family| name.starts_with(family)),
+            "aws" => ["t1.", "t2.", "t3.", "t3a.", "t4g."]
+                .iter()
+                .any(|family| name.starts_with(family)),
             "azure" => name.starts_with("Standard_B"),
             "gcp" => ["e2-micro", "e2-small", "e2-medium", "f1-micro", "g1-small"].contains(&name),
             _ => false,
         };
-        for machine in catalog.machines.iter().filter(|machine| machine.service.is_none()) {
+        for machine in catalog
+            .machines
+            .iter()
+            .filter(|machine| machine.service.is_none())
+        {
             let expected = families(&machine.cloud, &machine.instance_type);
-            assert_eq!(machine.baseline_vcpu_thousandths.is_some(), expected, "{machine:?}");
+            assert_eq!(
+                machine.baseline_vcpu_thousandths.is_some(),
+                expected,
+                "{machine:?}"
+            );
         }
     }
 }

@@ -23,7 +23,11 @@ const STATUSES: [(&str, bool); 8] = [
 
 /// Reads `certifications.csv` into the places, and returns all schemes that it has a row about.
 /// Patterns reach open places only: one of a closed class is named in full.
-pub(super) fn apply(file: &File, places: &mut [Place], sources: &[Source]) -> Result<BTreeSet<String>, CatalogError> {
+pub(super) fn apply(
+    file: &File,
+    places: &mut [Place],
+    sources: &[Source],
+) -> Result<BTreeSet<String>, CatalogError> {
     let mut schemes = BTreeSet::new();
     let mut table = Table::open(&file.shown, &file.text, format::CERTIFICATIONS)?;
     while let Some(row) = table.next_row()? {
@@ -37,7 +41,10 @@ pub(super) fn apply(file: &File, places: &mut [Place], sources: &[Source]) -> Re
         row.required(2)?;
         cells::source(&row, 3, sources)?;
         let (operator, patterns) = (row.cell(4), cells::list(row.cell(2)));
-        for place in places.iter_mut().filter(|place| operator.is_empty() || place.operator == operator) {
+        for place in places
+            .iter_mut()
+            .filter(|place| operator.is_empty() || place.operator == operator)
+        {
             let name = place.name.to_string();
             let reaches = |pattern: &String| match pattern.contains('*') {
                 true => place.partition().is_empty() && Pattern(pattern.clone()).matches(&name),

@@ -14,7 +14,10 @@ pub(super) fn clouds(
     places: &[Place],
     sources: &[Source],
 ) -> Result<BTreeMap<String, Terms>, CatalogError> {
-    let known: BTreeSet<&str> = places.iter().map(|place| place.name.cloud.as_str()).collect();
+    let known: BTreeSet<&str> = places
+        .iter()
+        .map(|place| place.name.cloud.as_str())
+        .collect();
     let mut clouds = BTreeMap::new();
     let mut table = Table::open(&file.shown, &file.text, format::CLOUDS)?;
     while let Some(row) = table.next_row()? {
@@ -23,7 +26,8 @@ pub(super) fn clouds(
             let hint = format!("the clouds with places are {}", list(&known));
             return Err(row.error(0, format!("no place is of a cloud `{cloud}`"), hint));
         }
-        let figure = |column, per_unit, example| cells::figure_or_zero(&row, column, per_unit, example);
+        let figure =
+            |column, per_unit, example| cells::figure_or_zero(&row, column, per_unit, example);
         let gigabyte = match row.cell(8) {
             "" => Gigabyte::DECIMAL,
             _ => Gigabyte(row.number(8, 1, "1073741824")?.unsigned_abs()),
@@ -42,13 +46,21 @@ pub(super) fn clouds(
             source: cells::optional_source(&row, 6, sources)?,
         };
         if clouds.insert(cloud.to_owned(), terms).is_some() {
-            return Err(row.error(0, format!("`{cloud}` is there twice"), "keep one of the rows"));
+            return Err(row.error(
+                0,
+                format!("`{cloud}` is there twice"),
+                "keep one of the rows",
+            ));
         }
     }
     Ok(clouds)
 }
 
 fn list(clouds: &BTreeSet<&str>) -> String {
-    let clouds: Vec<&str> = clouds.iter().copied().filter(|cloud| *cloud != "local").collect();
+    let clouds: Vec<&str> = clouds
+        .iter()
+        .copied()
+        .filter(|cloud| *cloud != "local")
+        .collect();
     clouds.join(", ")
 }

@@ -27,15 +27,23 @@ pub(super) fn discounts(
             return Err(row.error(2, format!("{} % is no discount", row.cell(2)), hint));
         }
         let source = cells::source(&row, 3, &catalog.sources)?;
-        let machine = |machine: &Machine| types.iter().any(|pattern| pattern.matches(&machine.instance_type));
+        let machine = |machine: &Machine| {
+            types
+                .iter()
+                .any(|pattern| pattern.matches(&machine.instance_type))
+        };
         if !ended[usize::from(source)] {
-            found.push((inside, catalog.machines.iter().map(machine).collect(), parts));
+            found.push((
+                inside,
+                catalog.machines.iter().map(machine).collect(),
+                parts,
+            ));
         }
     }
     for offer in &mut catalog.offers {
-        let matching = found
-            .iter()
-            .filter(|(places, machines, _)| places[offer.place as usize] && machines[offer.machine as usize]);
+        let matching = found.iter().filter(|(places, machines, _)| {
+            places[offer.place as usize] && machines[offer.machine as usize]
+        });
         if let Some(parts) = matching.map(|(_, _, parts)| *parts).max() {
             let rate = i128::from(offer.rate.0) * i128::from(PPM - parts);
             offer.rate = Rate(saturate(div_half_even(rate, i128::from(PPM))));

@@ -42,12 +42,19 @@ pub(super) fn interruptions(
         for region in row.required(3)?.split(';').map(str::trim) {
             if region.contains('*') {
                 let pattern = Pattern(region.to_owned());
-                let matching = cloud.places.iter().filter(|(name, _)| pattern.matches(name));
+                let matching = cloud
+                    .places
+                    .iter()
+                    .filter(|(name, _)| pattern.matches(name));
                 found.extend(matching.map(|(_, place)| ((*place, machine), share)));
             } else {
                 let place = cloud.places.get(region).copied().ok_or_else(|| {
                     let place = format!("{name}:{region}");
-                    row.error(3, format!("unknown place `{place}`"), names.place_hint(&place))
+                    row.error(
+                        3,
+                        format!("unknown place `{place}`"),
+                        names.place_hint(&place),
+                    )
                 })?;
                 found.push(((place, machine), share));
             }
@@ -56,14 +63,25 @@ pub(super) fn interruptions(
     }
     let mut order: Vec<usize> = (0..found.len()).collect();
     order.sort_by_key(|index| found[*index].0);
-    if let Some(pair) = order.windows(2).find(|pair| found[pair[0]].0 == found[pair[1]].0) {
+    if let Some(pair) = order
+        .windows(2)
+        .find(|pair| found[pair[0]].0 == found[pair[1]].0)
+    {
         let ((place, machine), _) = found[pair[1]];
         let machine = &catalog.machines[machine as usize].instance_type;
-        let message = format!("`{machine}` at {} is there twice", catalog.places[place as usize].name);
+        let message = format!(
+            "`{machine}` at {} is there twice",
+            catalog.places[place as usize].name
+        );
         let line = lines[pair[1]];
         return Err(CatalogError {
             line,
-            text: file.text.lines().nth(line.saturating_sub(1) as usize).unwrap_or("").to_owned(),
+            text: file
+                .text
+                .lines()
+                .nth(line.saturating_sub(1) as usize)
+                .unwrap_or("")
+                .to_owned(),
             ..CatalogError::file(&file.shown, message, "keep one of the rows")
         });
     }
@@ -81,12 +99,24 @@ struct Regions<'a> {
 
 impl<'a> Regions<'a> {
     fn of(name: &'a str, catalog: &'a Catalog) -> Self {
-        let machines = catalog.machines.iter().zip(0..).filter(|(machine, _)| machine.cloud == name);
-        let places = catalog.places.iter().zip(0..).filter(|(place, _)| place.name.cloud == name);
+        let machines = catalog
+            .machines
+            .iter()
+            .zip(0..)
+            .filter(|(machine, _)| machine.cloud == name);
+        let places = catalog
+            .places
+            .iter()
+            .zip(0..)
+            .filter(|(place, _)| place.name.cloud == name);
         Self {
             name,
-            machines: machines.map(|(machine, id)| (machine.instance_type.as_str(), id)).collect(),
-            places: places.map(|(place, id)| (place.name.region.as_str(), id)).collect(),
+            machines: machines
+                .map(|(machine, id)| (machine.instance_type.as_str(), id))
+                .collect(),
+            places: places
+                .map(|(place, id)| (place.name.region.as_str(), id))
+                .collect(),
         }
     }
 }

@@ -20,17 +20,33 @@ pub(super) fn read(
     let mut table = Table::open(&file.shown, &file.text, format::MACHINE_EXTRAS)?;
     while let Some(row) = table.next_row()? {
         let cloud = row.required(0)?;
-        let of_cloud = || places.iter().filter(|place| place.name.cloud == cloud && cloud != "local");
+        let of_cloud = || {
+            places
+                .iter()
+                .filter(|place| place.name.cloud == cloud && cloud != "local")
+        };
         if of_cloud().next().is_none() {
-            return Err(row.error(0, format!("no place is of a cloud `{cloud}`"), "add its places to places.csv"));
+            return Err(row.error(
+                0,
+                format!("no place is of a cloud `{cloud}`"),
+                "add its places to places.csv",
+            ));
         }
         let found = prices(&row, sources)?;
         let patterns = cells::patterns(row.cell(8));
-        let named = |place: &&Place| patterns.iter().any(|pattern| pattern.matches(&place.name.region));
+        let named = |place: &&Place| {
+            patterns
+                .iter()
+                .any(|pattern| pattern.matches(&place.name.region))
+        };
         for place in of_cloud().filter(|place| patterns.is_empty() || named(place)) {
             let known = extras.get(&place.name);
             if known.is_some_and(|known| known.estimated == found.estimated) {
-                return Err(row.error(0, format!("`{}` has two rows", place.name), "keep one of the rows"));
+                return Err(row.error(
+                    0,
+                    format!("`{}` has two rows", place.name),
+                    "keep one of the rows",
+                ));
             }
             // A row that names the place is before one that does not, whichever comes first.
             if known.is_none_or(|known| known.estimated) {
@@ -47,7 +63,10 @@ fn prices(row: &Row, sources: &[Source]) -> Result<MachineExtras, CatalogError> 
     let mut sizes = Vec::new();
     for size in cells::list(row.cell(3)) {
         let hint = "write sizes in GiB, such as 32;64;128";
-        sizes.push(size.parse().map_err(|_| row.error(3, format!("`{size}` is not a size"), hint))?);
+        sizes.push(
+            size.parse()
+                .map_err(|_| row.error(3, format!("`{size}` is not a size"), hint))?,
+        );
     }
     sizes.sort_unstable();
     let address = Rate(figure(4, NANO, "0.005")?);
@@ -56,7 +75,11 @@ fn prices(row: &Row, sources: &[Source]) -> Result<MachineExtras, CatalogError> 
         disk_per_gib_month: Rate(figure(2, NANO, "0.08")?),
         disk_sizes_gib: sizes,
         address,
-        spot_address: if row.cell(5).is_empty() { address } else { Rate(figure(5, NANO, "0.0025")?) },
+        spot_address: if row.cell(5).is_empty() {
+            address
+        } else {
+            Rate(figure(5, NANO, "0.0025")?)
+        },
         source: cells::optional_source(row, 6, sources)?,
         estimated: row.cell(8).is_empty(),
     })
@@ -78,14 +101,26 @@ mod tests {
         let on_demand = |place: &str, writes: u64| at(&catalog, place, Purchase::OnDemand, writes);
         // 28 GiB at $0.08 a month, and $0.005 an hour.
         let aws = on_demand("aws:us-east-1", 0);
-        assert_eq!((aws.disk_nano_usd_per_hour, aws.address_nano_usd_per_hour), (Rate(3_068_493), Rate(5_000_000)));
-        assert_eq!(on_demand("aws:us-east-1", 72).disk_nano_usd_per_hour, Rate(10_958_904));
-        assert_eq!(on_demand("gcp:us-central1", 0).address_nano_usd_per_hour, Rate(5_000_000));
+        assert_eq!(
+            (aws.disk_nano_usd_per_hour, aws.address_nano_usd_per_hour),
+            (Rate(3_068_493), Rate(5_000_000))
+        );
+        assert_eq!(
+            on_demand("aws:us-east-1", 72).disk_nano_usd_per_hour,
+            Rate(10_958_904)
+        );
+        assert_eq!(
+            on_demand("gcp:us-central1", 0).address_nano_usd_per_hour,
+            Rate(5_000_000)
+        );
         let spot = at(&catalog, "gcp:us-central1", Purchase::Spot, 0);
         assert_eq!(spot.address_nano_usd_per_hour, Rate(2_500_000));
         // 50 GiB are billed as 64, 65 as 128.
         let azure = |writes: u64| on_demand("azure:eastus", writes).disk_nano_usd_per_hour;
-        assert_eq!((azure(0), azure(14), azure(15)), (Rate(6_575_342), Rate(6_575_342), Rate(13_150_685)));
+        assert_eq!(
+            (azure(0), azure(14), azure(15)),
+            (Rate(6_575_342), Rate(6_575_342), Rate(13_150_685))
+        );
         for place in catalog.places.iter().map(|place| &place.name) {
             let large = ["aws", "azure", "gcp"].contains(&place.cloud.as_str());
             assert_eq!(catalog.extras.contains_key(place), large, "{place}");
@@ -101,13 +136,23 @@ mod tests {
         assert_eq!(disk("gcp:southamerica-east1"), Rate(6_164_384));
         assert_eq!(disk("gcp:us-central1"), Rate(4_109_589));
         let estimated = |place: &str| catalog.extras[&PlaceName::parse(place).unwrap()].estimated;
-        for known in ["aws:us-east-1", "azure:eastus", "gcp:us-central1", "gcp:me-central2"] {
+        for known in [
+            "aws:us-east-1",
+            "azure:eastus",
+            "gcp:us-central1",
+            "gcp:me-central2",
+        ] {
             assert!(!estimated(known), "{known}");
         }
         for other in ["aws:sa-east-1", "azure:westeurope", "gcp:asia-southeast3"] {
             assert!(estimated(other), "{other}");
         }
-        assert!(catalog.extras.values().all(|extras| extras.source.is_some()));
+        assert!(
+            catalog
+                .extras
+                .values()
+                .all(|extras| extras.source.is_some())
+        );
     }
 
     #[test]
@@ -120,9 +165,21 @@ mod tests {
         let places = load::shipped().unwrap().places;
         let both = read(&file("aws,28,0.08,\naws,28,0.1,us-*\n"), &places, &[]).unwrap();
         let price = |place: &str| both[&PlaceName::parse(place).unwrap()].disk_per_gib_month;
-        assert_eq!((price("aws:us-east-1"), price("aws:eu-west-1")), (Rate(100_000_000), Rate(80_000_000)));
-        for twice in ["aws,28,0.08,\naws,28,0.1,\n", "aws,28,0.1,us-*\naws,28,0.1,us-east-1\n"] {
-            assert!(read(&file(twice), &places, &[]).unwrap_err().to_string().contains("two rows"), "{twice}");
+        assert_eq!(
+            (price("aws:us-east-1"), price("aws:eu-west-1")),
+            (Rate(100_000_000), Rate(80_000_000))
+        );
+        for twice in [
+            "aws,28,0.08,\naws,28,0.1,\n",
+            "aws,28,0.1,us-*\naws,28,0.1,us-east-1\n",
+        ] {
+            assert!(
+                read(&file(twice), &places, &[])
+                    .unwrap_err()
+                    .to_string()
+                    .contains("two rows"),
+                "{twice}"
+            );
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::model::{Bytes, Machine};
 use rustc_hash::FxHashMap as HashMap;
 
 /// Reads all tables of machine types. Accelerators that no table has are added to the catalog.
-pub(super) fn machines(files: &[File], catalog: &mut Catalog) -> Result<Vec<Machine>, CatalogError> {
+pub(super) fn machines(
+    files: &[File],
+    catalog: &mut Catalog,
+) -> Result<Vec<Machine>, CatalogError> {
     let mut rows: Vec<(Machine, Row)> = Vec::new();
     // Names are folded once, not per row.
     let mut canonical: HashMap<&str, String> = HashMap::default();
@@ -22,7 +25,11 @@ pub(super) fn machines(files: &[File], catalog: &mut Catalog) -> Result<Vec<Mach
         let mut table = Table::open(&file.shown, &file.text, format::MACHINES)?;
         if folder.is_none() && !table.has(7) {
             let hint = "add a column `cloud`, or move the file to a folder of the cloud's name";
-            return Err(CatalogError::file(&file.shown, "there is no column `cloud`", hint));
+            return Err(CatalogError::file(
+                &file.shown,
+                "there is no column `cloud`",
+                hint,
+            ));
         }
         while let Some(row) = table.next_row()? {
             let cloud = match folder {
@@ -64,13 +71,17 @@ fn accelerator_of<'a>(
     if name.is_empty() {
         return Ok(None);
     }
-    let canonical = canonical.entry(name).or_insert_with(|| match catalog.accelerator_name(name) {
-        Some(known) => known.to_owned(),
-        None => {
-            catalog.accelerators.insert(name.to_owned(), Accelerator::default());
-            name.to_owned()
-        }
-    });
+    let canonical = canonical
+        .entry(name)
+        .or_insert_with(|| match catalog.accelerator_name(name) {
+            Some(known) => known.to_owned(),
+            None => {
+                catalog
+                    .accelerators
+                    .insert(name.to_owned(), Accelerator::default());
+                name.to_owned()
+            }
+        });
     let count = match row.cell(4) {
         "" => 1000,
         _ => row.number(4, 1000, "8")?,
@@ -96,11 +107,20 @@ fn architecture_of<'a>(row: &Row<'a>) -> Result<&'a str, CatalogError> {
 /// The machine types by cloud and name; an error if one is there twice.
 fn sorted_by_name(mut rows: Vec<(Machine, Row)>) -> Result<Vec<Machine>, CatalogError> {
     let key = |machine: &Machine| (machine.cloud.clone(), machine.instance_type.clone());
-    if !rows.is_sorted_by(|(a, _), (b, _)| (&a.cloud, &a.instance_type) <= (&b.cloud, &b.instance_type)) {
+    if !rows
+        .is_sorted_by(|(a, _), (b, _)| (&a.cloud, &a.instance_type) <= (&b.cloud, &b.instance_type))
+    {
         rows.sort_by_cached_key(|(machine, _)| key(machine));
     }
-    if let Some(pair) = rows.windows(2).find(|pair| key(&pair[0].0) == key(&pair[1].0)) {
-        let late = if pair[0].1.line > pair[1].1.line { &pair[0] } else { &pair[1] };
+    if let Some(pair) = rows
+        .windows(2)
+        .find(|pair| key(&pair[0].0) == key(&pair[1].0))
+    {
+        let late = if pair[0].1.line > pair[1].1.line {
+            &pair[0]
+        } else {
+            &pair[1]
+        };
         let message = format!("`{}` is there twice", late.0.instance_type);
         return Err(late.1.error(0, message, "keep one of the rows"));
     }

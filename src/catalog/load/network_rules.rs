@@ -37,9 +37,16 @@ pub(super) fn network(
     throughput: Option<&File>,
 ) -> Result<Network, CatalogError> {
     let count = places.len();
-    let mut network = Network { places: u32::try_from(count).unwrap_or(u32::MAX), ..Network::default() };
+    let mut network = Network {
+        places: u32::try_from(count).unwrap_or(u32::MAX),
+        ..Network::default()
+    };
     let texts: Vec<String> = places.iter().map(|place| place.name.to_string()).collect();
-    let resolver = Resolver { places, texts: &texts, names };
+    let resolver = Resolver {
+        places,
+        texts: &texts,
+        names,
+    };
     network.tariff_of = vec![0; count * count];
     network.speed_of = vec![0; count * count];
     network.tariffs.push((Tariff::free(), None));
@@ -49,7 +56,12 @@ pub(super) fn network(
     }
     if let Some(file) = egress {
         let tariffs = tariffs(file, &resolver, sources)?;
-        resolver.fill(file, &tariffs, &mut network.tariff_of, network.tariffs.len())?;
+        resolver.fill(
+            file,
+            &tariffs,
+            &mut network.tariff_of,
+            network.tariffs.len(),
+        )?;
         network.tariffs.extend(tariffs.into_values());
     }
     if let Some(file) = throughput {
@@ -58,10 +70,14 @@ pub(super) fn network(
         kinds.sort_by_key(|speed| (speed.bandwidth, speed.source));
         kinds.dedup();
         let kind = |speed: &Speed| {
-            kinds.binary_search_by_key(&(speed.bandwidth, speed.source), |kind| (kind.bandwidth, kind.source))
+            kinds.binary_search_by_key(&(speed.bandwidth, speed.source), |kind| {
+                (kind.bandwidth, kind.source)
+            })
         };
-        let ids: BTreeMap<Pair, usize> =
-            speeds.iter().map(|(pair, speed)| (pair.clone(), kind(speed).unwrap_or(0))).collect();
+        let ids: BTreeMap<Pair, usize> = speeds
+            .iter()
+            .map(|(pair, speed)| (pair.clone(), kind(speed).unwrap_or(0)))
+            .collect();
         resolver.fill_ids(file, &ids, &mut network.speed_of)?;
         network.speeds = kinds;
     }
@@ -84,19 +100,33 @@ fn tariffs<'a>(
         let rate = DataRate(row.number(3, NANO, "0.09")?);
         let above = Bytes(above.unsigned_abs());
         let source = cells::source(&row, 4, sources)?;
-        let (tiers, first, _) = pairs.entry(pair).or_insert_with(|| (Vec::new(), source, row));
+        let (tiers, first, _) = pairs
+            .entry(pair)
+            .or_insert_with(|| (Vec::new(), source, row));
         // Which row comes first must not matter.
         *first = source.min(*first);
         if tiers.iter().any(|(other, _)| *other == above) {
-            let message = format!("`{}` to `{}` has two prices for the same volume", row.cell(0), row.cell(1));
-            return Err(row.error(2, message, "keep one of them, or start the other tier above more gigabytes"));
+            let message = format!(
+                "`{}` to `{}` has two prices for the same volume",
+                row.cell(0),
+                row.cell(1)
+            );
+            return Err(row.error(
+                2,
+                message,
+                "keep one of them, or start the other tier above more gigabytes",
+            ));
         }
         tiers.push((above, rate));
     }
     let mut tariffs = BTreeMap::new();
     for (pair, (tiers, source, row)) in pairs {
         if !tiers.iter().any(|(above, _)| above.0 == 0) {
-            let message = format!("`{}` to `{}` has no price from the first byte", row.cell(0), row.cell(1));
+            let message = format!(
+                "`{}` to `{}` has no price from the first byte",
+                row.cell(0),
+                row.cell(1)
+            );
             return Err(row.error(2, message, "add a row with above_gb = 0"));
         }
         tariffs.insert(pair, (Tariff::new(tiers), Some(source)));
@@ -115,9 +145,22 @@ fn speeds<'a>(
         let pair = resolver.pair(&row)?;
         let bandwidth = Bandwidth(row.number(2, NANO, "4.5")?.unsigned_abs());
         if bandwidth.0 == 0 {
-            return Err(row.error(2, format!("`{}` would never end", row.cell(2)), "leave the row out"));
+            return Err(row.error(
+                2,
+                format!("`{}` would never end", row.cell(2)),
+                "leave the row out",
+            ));
         }
-        if speeds.insert(pair, Speed { bandwidth, source: cells::source(&row, 3, sources)? }).is_some() {
+        if speeds
+            .insert(
+                pair,
+                Speed {
+                    bandwidth,
+                    source: cells::source(&row, 3, sources)?,
+                },
+            )
+            .is_some()
+        {
             let message = format!("`{}` to `{}` is there twice", row.cell(0), row.cell(1));
             return Err(row.error(0, message, "keep one of the rows"));
         }
@@ -135,7 +178,11 @@ impl Resolver<'_> {
     fn pair<'t>(&self, row: &Row<'t>) -> Result<Pair<'t>, CatalogError> {
         let from = self.selector(row, 0)?;
         if from == Selector::Internet {
-            return Err(row.error(0, "`internet` is no place to start from", "name a place or a pattern"));
+            return Err(row.error(
+                0,
+                "`internet` is no place to start from",
+                "name a place or a pattern",
+            ));
         }
         Ok((from, self.selector(row, 1)?))
     }
@@ -146,11 +193,18 @@ impl Resolver<'_> {
             return Ok(Selector::Internet);
         }
         if text.contains('*') {
-            return Ok(Selector::Pattern(text.len() - text.matches('*').count(), text));
+            return Ok(Selector::Pattern(
+                text.len() - text.matches('*').count(),
+                text,
+            ));
         }
         match self.names.place(text) {
             Some(place) => Ok(Selector::Place(place)),
-            None => Err(row.error(column, format!("unknown place `{text}`"), self.names.place_hint(text))),
+            None => Err(row.error(
+                column,
+                format!("unknown place `{text}`"),
+                self.names.place_hint(text),
+            )),
         }
     }
 
@@ -160,19 +214,24 @@ impl Resolver<'_> {
             Selector::Place(place) => vec![*place as usize],
             Selector::Internet => all.collect(),
             Selector::Pattern(_, "*") => all.collect(),
-            Selector::Pattern(_, text) => match text.strip_suffix(":*").filter(|cloud| !cloud.contains('*')) {
-                Some(cloud) => self.cloud(cloud).collect(),
-                None => {
-                    let pattern = Pattern((*text).to_owned());
-                    all.filter(|place| pattern.matches(&self.texts[*place])).collect()
+            Selector::Pattern(_, text) => {
+                match text.strip_suffix(":*").filter(|cloud| !cloud.contains('*')) {
+                    Some(cloud) => self.cloud(cloud).collect(),
+                    None => {
+                        let pattern = Pattern((*text).to_owned());
+                        all.filter(|place| pattern.matches(&self.texts[*place]))
+                            .collect()
+                    }
                 }
-            },
+            }
         }
     }
 
     /// The places of a cloud: they are neighbours, because places are sorted by name.
     fn cloud(&self, cloud: &str) -> Range<usize> {
-        let start = self.places.partition_point(|place| place.name.cloud.as_str() < cloud);
+        let start = self
+            .places
+            .partition_point(|place| place.name.cloud.as_str() < cloud);
         let length = self.places[start..].partition_point(|place| place.name.cloud == cloud);
         start..start + length
     }
@@ -184,25 +243,43 @@ impl Resolver<'_> {
         table: &mut [u16],
         first: usize,
     ) -> Result<(), CatalogError> {
-        let ids = rules.keys().enumerate().map(|(index, pair)| (pair.clone(), first + index)).collect();
+        let ids = rules
+            .keys()
+            .enumerate()
+            .map(|(index, pair)| (pair.clone(), first + index))
+            .collect();
         self.fill_ids(file, &ids, table)
     }
 
     /// Writes `id + 1` for every pair, the most specific rule last.
-    fn fill_ids(&self, file: &File, rules: &BTreeMap<Pair, usize>, table: &mut [u16]) -> Result<(), CatalogError> {
+    fn fill_ids(
+        &self,
+        file: &File,
+        rules: &BTreeMap<Pair, usize>,
+        table: &mut [u16],
+    ) -> Result<(), CatalogError> {
         let mut members: BTreeMap<&Selector, Vec<usize>> = BTreeMap::new();
         for selector in rules.keys().flat_map(|(from, to)| [from, to]) {
             if !matches!(selector, Selector::Place(_)) {
-                members.entry(selector).or_insert_with(|| self.members(selector));
+                members
+                    .entry(selector)
+                    .or_insert_with(|| self.members(selector));
             }
         }
         let partitions: Vec<&str> = self.places.iter().map(Place::partition).collect();
         let mut from_members: (Option<&Selector>, Vec<usize>) = (None, Vec::new());
         // `internet` is what remains when no other rule speaks of the pair, so it goes first.
-        let (internet, named): (Vec<_>, Vec<_>) = rules.iter().partition(|((_, to), _)| *to == Selector::Internet);
+        let (internet, named): (Vec<_>, Vec<_>) = rules
+            .iter()
+            .partition(|((_, to), _)| *to == Selector::Internet);
         for ((from, to), id) in internet.into_iter().chain(named) {
-            let id = u16::try_from(id + 1)
-                .map_err(|_| CatalogError::file(&file.shown, "more than 65,000 different rules", "use patterns"))?;
+            let id = u16::try_from(id + 1).map_err(|_| {
+                CatalogError::file(
+                    &file.shown,
+                    "more than 65,000 different rules",
+                    "use patterns",
+                )
+            })?;
             if from_members.0 != Some(from) {
                 let places = match from {
                     Selector::Place(place) => vec![*place as usize],

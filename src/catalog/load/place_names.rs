@@ -10,7 +10,13 @@ pub(super) struct PlaceNames<'a> {
 impl<'a> PlaceNames<'a> {
     /// Takes the names of all places in the order of the catalog.
     pub(crate) fn new(names: &'a [String]) -> Self {
-        Self { places: names.iter().zip(0..).map(|(name, index)| (name.as_str(), index)).collect() }
+        Self {
+            places: names
+                .iter()
+                .zip(0..)
+                .map(|(name, index)| (name.as_str(), index))
+                .collect(),
+        }
     }
 
     /// The index of the place of this name.
@@ -20,9 +26,15 @@ impl<'a> PlaceNames<'a> {
 
     /// What to do about an unknown place.
     pub(crate) fn place_hint(&self, name: &str) -> String {
-        let near = self.places.keys().map(|known| (strsim::levenshtein(known, name), *known)).min();
+        let near = self
+            .places
+            .keys()
+            .map(|known| (strsim::levenshtein(known, name), *known))
+            .min();
         match near {
-            Some((distance, known)) if distance <= 3 => format!("did you mean `{known}`? else add it to places.csv"),
+            Some((distance, known)) if distance <= 3 => {
+                format!("did you mean `{known}`? else add it to places.csv")
+            }
             _ => "add it to places.csv".to_owned(),
         }
     }

@@ -29,10 +29,19 @@ pub(super) fn places(file: &File, sources: &[Source]) -> Result<Vec<Place>, Cata
     let mut table = Table::open(&file.shown, &file.text, format::PLACES)?;
     while let Some(row) = table.next_row()? {
         let text = row.required(0)?;
-        let name = PlaceName::parse(text)
-            .ok_or_else(|| row.error(0, format!("`{text}` is not a place"), "write `cloud:region`"))?;
+        let name = PlaceName::parse(text).ok_or_else(|| {
+            row.error(
+                0,
+                format!("`{text}` is not a place"),
+                "write `cloud:region`",
+            )
+        })?;
         if name.cloud == "local" {
-            return Err(row.error(0, "the cloud `local` is this machine", "give the cloud another name"));
+            return Err(row.error(
+                0,
+                "the cloud `local` is this machine",
+                "give the cloud another name",
+            ));
         }
         let country = country_of(&row, 1)?;
         let cloud_act = match row.cell(4) {
@@ -70,9 +79,20 @@ pub(super) fn places(file: &File, sources: &[Source]) -> Result<Vec<Place>, Cata
         rows.push((place, row));
     }
     rows.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
-    if let Some(pair) = rows.windows(2).find(|pair| pair[0].0.name == pair[1].0.name) {
-        let late = if pair[0].1.line > pair[1].1.line { &pair[0] } else { &pair[1] };
-        return Err(late.1.error(0, format!("`{}` is there twice", late.0.name), "keep one of the rows"));
+    if let Some(pair) = rows
+        .windows(2)
+        .find(|pair| pair[0].0.name == pair[1].0.name)
+    {
+        let late = if pair[0].1.line > pair[1].1.line {
+            &pair[0]
+        } else {
+            &pair[1]
+        };
+        return Err(late.1.error(
+            0,
+            format!("`{}` is there twice", late.0.name),
+            "keep one of the rows",
+        ));
     }
     let mut places: Vec<Place> = rows.into_iter().map(|(place, _)| place).collect();
     let at = places.partition_point(|place| place.name < PlaceName::here());
@@ -84,7 +104,12 @@ pub(super) fn places(file: &File, sources: &[Source]) -> Result<Vec<Place>, Cata
 fn country_of(row: &Row, column: usize) -> Result<Option<String>, CatalogError> {
     match row.cell(column) {
         "" => Ok(None),
-        code if geography::COUNTRIES.split_whitespace().any(|known| known == code) => Ok(Some(code.to_owned())),
+        code if geography::COUNTRIES
+            .split_whitespace()
+            .any(|known| known == code) =>
+        {
+            Ok(Some(code.to_owned()))
+        }
         code => {
             let hint = "write an ISO 3166 code such as DE (the United Kingdom is GB); leave it empty if unknown";
             Err(row.error(column, format!("unknown country `{code}`"), hint))

@@ -10,15 +10,18 @@ use crate::model::units::div_half_even;
 use crate::model::{Purchase, Rate};
 use std::collections::BTreeMap;
 
-pub(super) fn changes(file: &File, catalog: &Catalog) -> Result<BTreeMap<u32, Vec<PriceRatio>>, CatalogError> {
+pub(super) fn changes(
+    file: &File,
+    catalog: &Catalog,
+) -> Result<BTreeMap<u32, Vec<PriceRatio>>, CatalogError> {
     let mut found: BTreeMap<u32, Vec<PriceRatio>> = BTreeMap::new();
     let mut table = Table::open(&file.shown, &file.text, format::PRICE_CHANGES)?;
     while let Some(row) = table.next_row()? {
         let (cloud, name) = (row.required(0)?, row.required(1)?);
         let key = (cloud, name);
-        let index = catalog
-            .machines
-            .binary_search_by(|machine| (machine.cloud.as_str(), machine.instance_type.as_str()).cmp(&key));
+        let index = catalog.machines.binary_search_by(|machine| {
+            (machine.cloud.as_str(), machine.instance_type.as_str()).cmp(&key)
+        });
         let Ok(index) = index else {
             return Err(row.error(
                 1,
@@ -26,12 +29,26 @@ pub(super) fn changes(file: &File, catalog: &Catalog) -> Result<BTreeMap<u32, Ve
                 "add it to machines.csv of this cloud",
             ));
         };
-        let (from, to) = (cells::source(&row, 2, &catalog.sources)?, cells::source(&row, 3, &catalog.sources)?);
+        let (from, to) = (
+            cells::source(&row, 2, &catalog.sources)?,
+            cells::source(&row, 3, &catalog.sources)?,
+        );
         let ratio_ppm = row.number(4, PPM, "0.56")?;
         if ratio_ppm <= 0 {
-            return Err(row.error(4, "a ratio is above 0", "it is the newer price divided by the older one"));
+            return Err(row.error(
+                4,
+                "a ratio is above 0",
+                "it is the newer price divided by the older one",
+            ));
         }
-        found.entry(u32::try_from(index).unwrap_or(u32::MAX)).or_default().push(PriceRatio { from, to, ratio_ppm });
+        found
+            .entry(u32::try_from(index).unwrap_or(u32::MAX))
+            .or_default()
+            .push(PriceRatio {
+                from,
+                to,
+                ratio_ppm,
+            });
     }
     found.values_mut().for_each(|changes| changes.sort());
     Ok(found)
@@ -48,13 +65,22 @@ pub(super) fn estimate(catalog: &mut Catalog) {
         let day = days[usize::from(offer.source)];
         let apart = newest[offer.machine as usize].is_some_and(|newest| newest - day > APART);
         // Spot prices follow the price on demand beside them; where that is new, they stand for themselves.
-        let follows = offer.purchase == Purchase::OnDemand || last == Some((offer.place, offer.machine));
+        let follows =
+            offer.purchase == Purchase::OnDemand || last == Some((offer.place, offer.machine));
         if !apart || !follows {
             continue;
         }
-        let Some(known) = changes.get(&offer.machine) else { continue };
-        let Some(change) = change_for(known, &days, day).filter(|change| change.ratio_ppm != PPM) else { continue };
-        let scaled = div_half_even(i128::from(offer.rate.0) * i128::from(change.ratio_ppm), i128::from(PPM));
+        let Some(known) = changes.get(&offer.machine) else {
+            continue;
+        };
+        let Some(change) = change_for(known, &days, day).filter(|change| change.ratio_ppm != PPM)
+        else {
+            continue;
+        };
+        let scaled = div_half_even(
+            i128::from(offer.rate.0) * i128::from(change.ratio_ppm),
+            i128::from(PPM),
+        );
         offer.rate = Rate(i64::try_from(scaled).unwrap_or(i64::MAX).max(1));
         offer.estimated = true;
         last = Some((offer.place, offer.machine));

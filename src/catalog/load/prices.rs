@@ -27,8 +27,15 @@ pub(super) fn offers(
     tee: &[TeeRule],
     services: &[Offered],
 ) -> Result<(), CatalogError> {
-    let mut found: Vec<Found> = Vec::with_capacity(files.iter().map(|file| file.text.len()).sum::<usize>() / 16);
-    let mut reader = PriceReader { catalog, names, tee, cloud: "", types: HashMap::default() };
+    let mut found: Vec<Found> =
+        Vec::with_capacity(files.iter().map(|file| file.text.len()).sum::<usize>() / 16);
+    let mut reader = PriceReader {
+        catalog,
+        names,
+        tee,
+        cloud: "",
+        types: HashMap::default(),
+    };
     for (file, number) in files.iter().zip(0_u16..) {
         let region = match folder_and_stem(&file.name) {
             Some((_, "machines")) => continue,
@@ -41,24 +48,47 @@ pub(super) fn offers(
         };
         reader.file(file, number, region, &mut found)?;
     }
-    if let Some(number) = files.iter().position(|file| file.name == format::SERVICES.file) {
+    if let Some(number) = files
+        .iter()
+        .position(|file| file.name == format::SERVICES.file)
+    {
         for offered in services {
             for place in &offered.places {
                 reader.turn_to(&reader.catalog.places[*place as usize].name.cloud);
-                let name = offered.machines.iter().find(|machine| machine.cloud == reader.cloud);
-                let machine = name.and_then(|machine| reader.types.get(machine.instance_type.as_str()).copied());
+                let name = offered
+                    .machines
+                    .iter()
+                    .find(|machine| machine.cloud == reader.cloud);
+                let machine = name
+                    .and_then(|machine| reader.types.get(machine.instance_type.as_str()).copied());
                 let Some(machine) = machine else { continue };
                 let (rate, source) = (offered.rate, offered.source);
                 let (place, purchase, tee) = (*place, Purchase::OnDemand, TeeSet::default());
-                let offer = Offer { place, machine, purchase, rate, tee, source, estimated: false };
-                found.push(Found { offer, file: u16::try_from(number).unwrap_or(0), line: offered.line });
+                let offer = Offer {
+                    place,
+                    machine,
+                    purchase,
+                    rate,
+                    tee,
+                    source,
+                    estimated: false,
+                };
+                found.push(Found {
+                    offer,
+                    file: u16::try_from(number).unwrap_or(0),
+                    line: offered.line,
+                });
             }
         }
     }
     let key = |found: &Found| (found.offer.place, found.offer.machine, found.offer.purchase);
     found.sort_by_key(key);
     if let Some(pair) = found.windows(2).find(|pair| key(&pair[0]) == key(&pair[1])) {
-        let late = if (pair[0].file, pair[0].line) > (pair[1].file, pair[1].line) { &pair[0] } else { &pair[1] };
+        let late = if (pair[0].file, pair[0].line) > (pair[1].file, pair[1].line) {
+            &pair[0]
+        } else {
+            &pair[1]
+        };
         let file = &files[usize::from(late.file)];
         let message = format!(
             "`{}` at {} is there twice",
@@ -67,7 +97,12 @@ pub(super) fn offers(
         );
         return Err(CatalogError {
             line: late.line,
-            text: file.text.lines().nth(late.line.saturating_sub(1) as usize).unwrap_or("").to_owned(),
+            text: file
+                .text
+                .lines()
+                .nth(late.line.saturating_sub(1) as usize)
+                .unwrap_or("")
+                .to_owned(),
             ..CatalogError::file(&file.shown, message, "keep one of the rows")
         });
     }
@@ -81,7 +116,11 @@ fn known_at_root(file: &File) -> Result<(), CatalogError> {
         return Ok(());
     }
     let hint = "prices are in prices.csv or in CLOUD/REGION.csv; the README of the catalog lists the files";
-    Err(CatalogError::file(&file.shown, "this is no file of a catalog", hint))
+    Err(CatalogError::file(
+        &file.shown,
+        "this is no file of a catalog",
+        hint,
+    ))
 }
 
 struct PriceReader<'a> {
@@ -100,17 +139,37 @@ impl<'a> PriceReader<'a> {
         }
         let machines = &self.catalog.machines;
         let start = machines.partition_point(|machine| machine.cloud.as_str() < cloud);
-        let same = machines[start..].iter().take_while(|machine| machine.cloud == cloud);
+        let same = machines[start..]
+            .iter()
+            .take_while(|machine| machine.cloud == cloud);
         self.types = same
             .enumerate()
-            .filter_map(|(index, machine)| Some((machine.instance_type.as_str(), u32::try_from(start + index).ok()?)))
+            .filter_map(|(index, machine)| {
+                Some((
+                    machine.instance_type.as_str(),
+                    u32::try_from(start + index).ok()?,
+                ))
+            })
             .collect();
-        self.cloud = machines.get(start).map_or("", |machine| machine.cloud.as_str());
+        self.cloud = machines
+            .get(start)
+            .map_or("", |machine| machine.cloud.as_str());
     }
 
     /// The place that a row names in a column; without a cloud's folder, the row names the cloud too.
-    fn place_of_row(&mut self, row: &Row, column: usize, region: Option<(&str, &str)>) -> Result<u32, CatalogError> {
-        let unknown = |name: &str| row.error(column, format!("unknown place `{name}`"), self.names.place_hint(name));
+    fn place_of_row(
+        &mut self,
+        row: &Row,
+        column: usize,
+        region: Option<(&str, &str)>,
+    ) -> Result<u32, CatalogError> {
+        let unknown = |name: &str| {
+            row.error(
+                column,
+                format!("unknown place `{name}`"),
+                self.names.place_hint(name),
+            )
+        };
         let text = row.required(column)?;
         if let Some((cloud, _)) = region {
             let name = format!("{cloud}:{text}");
@@ -132,7 +191,11 @@ impl<'a> PriceReader<'a> {
         let column = if region.is_some() { 5 } else { 6 };
         if region.is_none() && !table.has(column) {
             let hint = "add a column `place`, or move the file to CLOUD/REGION.csv";
-            return Err(CatalogError::file(&file.shown, "there is no column `place`", hint));
+            return Err(CatalogError::file(
+                &file.shown,
+                "there is no column `place`",
+                hint,
+            ));
         }
         // One place per file, or a column that names it.
         let mut place = None;
@@ -173,9 +236,15 @@ impl<'a> PriceReader<'a> {
                     return Err(row.error(price, "a price of 0 is not believable", hint));
                 }
                 // The price on demand and its spot price are usually from one source.
-                let source = if row.cell(source).is_empty() { 2 } else { source };
+                let source = if row.cell(source).is_empty() {
+                    2
+                } else {
+                    source
+                };
                 let id = row.cell(source);
-                let known = last.iter().find(|(known, _)| !id.is_empty() && *known == id);
+                let known = last
+                    .iter()
+                    .find(|(known, _)| !id.is_empty() && *known == id);
                 let source = match known {
                     Some((_, source)) => *source,
                     None => {
@@ -184,8 +253,20 @@ impl<'a> PriceReader<'a> {
                         found
                     }
                 };
-                let offer = Offer { place, machine, purchase, rate, tee, source, estimated: false };
-                found.push(Found { offer, file: number, line: row.line });
+                let offer = Offer {
+                    place,
+                    machine,
+                    purchase,
+                    rate,
+                    tee,
+                    source,
+                    estimated: false,
+                };
+                found.push(Found {
+                    offer,
+                    file: number,
+                    line: row.line,
+                });
             }
         }
         Ok(())

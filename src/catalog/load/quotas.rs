@@ -51,7 +51,11 @@ pub(super) fn quotas(
             },
         };
         if old.is_some() {
-            return Err(row.error(1, format!("`{text}` has two quotas of {what}"), "keep one of the rows"));
+            return Err(row.error(
+                1,
+                format!("`{text}` has two quotas of {what}"),
+                "keep one of the rows",
+            ));
         }
     }
     Ok(quotas)

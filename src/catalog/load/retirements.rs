@@ -8,46 +8,78 @@ use crate::catalog::{Catalog, CatalogError, Retirement};
 use crate::model::{Offer, Pattern, Purchase};
 use std::collections::BTreeMap;
 
-pub(super) fn retirements(file: &File, catalog: &Catalog) -> Result<BTreeMap<u32, Vec<Retirement>>, CatalogError> {
+pub(super) fn retirements(
+    file: &File,
+    catalog: &Catalog,
+) -> Result<BTreeMap<u32, Vec<Retirement>>, CatalogError> {
     let mut found: BTreeMap<u32, Vec<Retirement>> = BTreeMap::new();
     let mut table = Table::open(&file.shown, &file.text, format::RETIREMENTS)?;
     while let Some(row) = table.next_row()? {
         let (cloud, types) = (row.required(0)?, row.required(1)?);
         let day = cells::day(&row, 2)?;
         cells::source(&row, 3, &catalog.sources)?;
-        let places = cells::patterns(row.cell(4)).into_iter().filter(|pattern| pattern.0 != "*").collect();
-        let retirement = Retirement { day: day.to_owned(), places, evidence: row.cell(5).to_owned() };
+        let places = cells::patterns(row.cell(4))
+            .into_iter()
+            .filter(|pattern| pattern.0 != "*")
+            .collect();
+        let retirement = Retirement {
+            day: day.to_owned(),
+            places,
+            evidence: row.cell(5).to_owned(),
+        };
         for machine in machines_of(catalog, cloud, &cells::patterns(types)) {
             found.entry(machine).or_default().push(retirement.clone());
         }
     }
-    found.values_mut().for_each(|retirements| retirements.sort());
+    found
+        .values_mut()
+        .for_each(|retirements| retirements.sort());
     Ok(found)
 }
 
 /// The machines of a cloud that match; most names are no patterns and are looked up.
 fn machines_of(catalog: &Catalog, cloud: &str, types: &[Pattern]) -> Vec<u32> {
-    let start = catalog.machines.partition_point(|machine| machine.cloud.as_str() < cloud);
-    let end = catalog.machines.partition_point(|machine| machine.cloud.as_str() <= cloud);
+    let start = catalog
+        .machines
+        .partition_point(|machine| machine.cloud.as_str() < cloud);
+    let end = catalog
+        .machines
+        .partition_point(|machine| machine.cloud.as_str() <= cloud);
     let of_cloud = &catalog.machines[start..end];
     let mut found = Vec::new();
     for pattern in types {
         if !pattern.0.contains('*') {
-            found.extend(of_cloud.binary_search_by(|machine| machine.instance_type.as_str().cmp(&pattern.0)));
+            found.extend(
+                of_cloud.binary_search_by(|machine| machine.instance_type.as_str().cmp(&pattern.0)),
+            );
             continue;
         }
-        let matching = of_cloud.iter().enumerate().filter(|(_, machine)| pattern.matches(&machine.instance_type));
+        let matching = of_cloud
+            .iter()
+            .enumerate()
+            .filter(|(_, machine)| pattern.matches(&machine.instance_type));
         found.extend(matching.map(|(index, _)| index));
     }
-    found.into_iter().filter_map(|index| u32::try_from(start + index).ok()).collect()
+    found
+        .into_iter()
+        .filter_map(|index| u32::try_from(start + index).ok())
+        .collect()
 }
 
 /// Takes offers off the market whose last day is not after the catalog's.
 pub(super) fn retire(catalog: &mut Catalog) {
     let offers = std::mem::take(&mut catalog.offers);
-    let gone = |offer: &Offer| catalog.retires(offer).is_some_and(|retirement| retirement.day <= catalog.date);
+    let gone = |offer: &Offer| {
+        catalog
+            .retires(offer)
+            .is_some_and(|retirement| retirement.day <= catalog.date)
+    };
     (catalog.retired, catalog.offers) = offers.into_iter().partition(gone);
-    for offer in catalog.retired.iter().filter(|offer| offer.purchase == Purchase::Spot) {
+    for offer in catalog
+        .retired
+        .iter()
+        .filter(|offer| offer.purchase == Purchase::Spot)
+    {
         catalog.interruptions.remove(&(offer.place, offer.machine));
     }
 }

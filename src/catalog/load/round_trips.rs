@@ -21,7 +21,13 @@ pub(super) fn round_trips(
         let place = |column: usize| {
             let name = row.required(column)?;
             let known = names.place(name);
-            known.ok_or_else(|| row.error(column, format!("unknown place `{name}`"), names.place_hint(name)))
+            known.ok_or_else(|| {
+                row.error(
+                    column,
+                    format!("unknown place `{name}`"),
+                    names.place_hint(name),
+                )
+            })
         };
         let pair = (place(0)?, place(1)?);
         cells::source(&row, 3, sources)?;

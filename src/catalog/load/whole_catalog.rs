@@ -3,8 +3,9 @@
 
 use super::place_names::PlaceNames;
 use super::{
-    accelerators, burstable, certifications, cloud_terms, confidential, discounts, dropped_rows, interruptions,
-    machine_extras, machines, network_rules, places, price_changes, prices, quotas, retirements, round_trips, services,
+    accelerators, burstable, certifications, cloud_terms, confidential, discounts, dropped_rows,
+    interruptions, machine_extras, machines, network_rules, places, price_changes, prices, quotas,
+    retirements, round_trips, services,
 };
 use crate::catalog::catalog_toml::{self, CatalogToml};
 use crate::catalog::files::{self, File};
@@ -31,11 +32,18 @@ pub fn from_files(files: &[File]) -> Result<Catalog, CatalogError> {
 /// Reads a catalog whose digest is known; empty: it is not.
 fn with_digest(files: &[File], known: &str) -> Result<Catalog, CatalogError> {
     let Some(head_file) = files.iter().find(|file| file.name == CATALOG) else {
-        return Err(CatalogError::file(CATALOG, "there is no such file", "a catalog is a folder with this file in it"));
+        return Err(CatalogError::file(
+            CATALOG,
+            "there is no such file",
+            "a catalog is a folder with this file in it",
+        ));
     };
     let head = catalog_toml::read(head_file)?;
     if !known.is_empty() {
-        return Ok(Catalog { digest: known.to_owned(), ..parse(files, &head)? });
+        return Ok(Catalog {
+            digest: known.to_owned(),
+            ..parse(files, &head)?
+        });
     }
     let toml = catalog_toml::text(&head);
     let (digest, catalog) = std::thread::scope(|scope| {
@@ -69,7 +77,10 @@ fn sources(head: &CatalogToml) -> Vec<Source> {
 /// Reads all tables, in the order in which they need each other.
 fn parse(files: &[File], head: &CatalogToml) -> Result<Catalog, CatalogError> {
     let find = |table: TableFormat| file_of(files, table);
-    let mut catalog = Catalog { sources: sources(head), ..Catalog::default() };
+    let mut catalog = Catalog {
+        sources: sources(head),
+        ..Catalog::default()
+    };
     catalog.places = match find(format::PLACES) {
         Some(file) => places::places(file, &catalog.sources)?,
         None => vec![places::this_machine()],
@@ -77,7 +88,11 @@ fn parse(files: &[File], head: &CatalogToml) -> Result<Catalog, CatalogError> {
     if let Some(file) = find(format::CERTIFICATIONS) {
         catalog.schemes = certifications::apply(file, &mut catalog.places, &catalog.sources)?;
     }
-    let texts: Vec<String> = catalog.places.iter().map(|place| place.name.to_string()).collect();
+    let texts: Vec<String> = catalog
+        .places
+        .iter()
+        .map(|place| place.name.to_string())
+        .collect();
     let names = PlaceNames::new(&texts);
     if let Some(file) = find(format::ACCELERATORS) {
         catalog.accelerators = accelerators::accelerators(file, &catalog.sources)?;
@@ -89,8 +104,12 @@ fn parse(files: &[File], head: &CatalogToml) -> Result<Catalog, CatalogError> {
         catalog.extras = machine_extras::read(file, &catalog.places, &catalog.sources)?;
     }
     let (places, sources) = (catalog.places.clone(), catalog.sources.clone());
-    let gigabyte =
-        |place: &Place| catalog.terms.get(&place.name.cloud).map_or(Gigabyte::DECIMAL, |terms| terms.gigabyte);
+    let gigabyte = |place: &Place| {
+        catalog
+            .terms
+            .get(&place.name.cloud)
+            .map_or(Gigabyte::DECIMAL, |terms| terms.gigabyte)
+    };
     let gigabytes: Vec<Gigabyte> = places.iter().map(gigabyte).collect();
     let (network, offers) = std::thread::scope(|scope| {
         // The network needs neither machines nor prices, so they are read side by side. It is what
@@ -98,14 +117,22 @@ fn parse(files: &[File], head: &CatalogToml) -> Result<Catalog, CatalogError> {
         let offers = scope.spawn(|| machines_and_offers(files, &mut catalog, &names, &texts));
         let network = || {
             let (egress, throughput) = (find(format::EGRESS), find(format::THROUGHPUT));
-            let mut network = network_rules::network(&places, &names, &sources, egress, throughput)?;
+            let mut network =
+                network_rules::network(&places, &names, &sources, egress, throughput)?;
             network.bill_by(&gigabytes);
             let trips = find(format::ROUND_TRIPS);
-            let trips = trips.map(|file| round_trips::round_trips(file, &names, &sources)).transpose()?;
+            let trips = trips
+                .map(|file| round_trips::round_trips(file, &names, &sources))
+                .transpose()?;
             Ok((network, trips.unwrap_or_default()))
         };
         let network = network();
-        (network, offers.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        (
+            network,
+            offers
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        )
     });
     (catalog.network, catalog.round_trips) = network?;
     offers?;
@@ -117,12 +144,19 @@ fn parse(files: &[File], head: &CatalogToml) -> Result<Catalog, CatalogError> {
 
 /// Takes prices that have ended by the catalog's own day off the market, and reads the discounts and
 /// quotas that still hold on that day.
-fn drop_lapsed(files: &[File], catalog: &mut Catalog, texts: &[String]) -> Result<(), CatalogError> {
-    let has_ended = |source: &Source| !source.valid_until.is_empty() && source.valid_until < catalog.date;
+fn drop_lapsed(
+    files: &[File],
+    catalog: &mut Catalog,
+    texts: &[String],
+) -> Result<(), CatalogError> {
+    let has_ended =
+        |source: &Source| !source.valid_until.is_empty() && source.valid_until < catalog.date;
     let ended: Vec<bool> = catalog.sources.iter().map(has_ended).collect();
     if ended.contains(&true) {
         let offers = std::mem::take(&mut catalog.offers);
-        (catalog.lapsed, catalog.offers) = offers.into_iter().partition(|offer| ended[usize::from(offer.source)]);
+        (catalog.lapsed, catalog.offers) = offers
+            .into_iter()
+            .partition(|offer| ended[usize::from(offer.source)]);
     }
     if let Some(file) = file_of(files, format::DISCOUNTS) {
         discounts::discounts(file, catalog, texts, &ended)?;
@@ -163,15 +197,26 @@ fn machines_and_offers(
     }
     let offered = match file_of(files, format::SERVICES) {
         Some(file) => {
-            let clouds: Vec<&str> = catalog.places.iter().map(|place| place.name.cloud.as_str()).collect();
+            let clouds: Vec<&str> = catalog
+                .places
+                .iter()
+                .map(|place| place.name.cloud.as_str())
+                .collect();
             services::services(file, &clouds, texts, &catalog.sources)?
         }
         None => Vec::new(),
     };
     if !offered.is_empty() {
         // Rows of one service at several places are one entry.
-        catalog.machines.extend(offered.iter().flat_map(|offered| &offered.machines).cloned());
-        catalog.machines.sort_by(|a, b| (&a.cloud, &a.instance_type).cmp(&(&b.cloud, &b.instance_type)));
+        catalog.machines.extend(
+            offered
+                .iter()
+                .flat_map(|offered| &offered.machines)
+                .cloned(),
+        );
+        catalog
+            .machines
+            .sort_by(|a, b| (&a.cloud, &a.instance_type).cmp(&(&b.cloud, &b.instance_type)));
         catalog.machines.dedup();
     }
     let tee = match file_of(files, format::CONFIDENTIAL) {
@@ -190,6 +235,11 @@ fn newest_price_day(catalog: &Catalog) -> String {
     for offer in &catalog.offers {
         used[usize::from(offer.source)] = true;
     }
-    let days = catalog.sources.iter().zip(used).filter(|(_, used)| *used).map(|(source, _)| &source.date);
+    let days = catalog
+        .sources
+        .iter()
+        .zip(used)
+        .filter(|(_, used)| *used)
+        .map(|(source, _)| &source.date);
     days.max().cloned().unwrap_or_default()
 }

@@ -34,7 +34,9 @@ pub struct CheckArgs {
 /// Checks.
 pub fn run(args: &CheckArgs, named: Option<&Path>, terminal: &Terminal) -> Result<Exit, Failure> {
     let pinned = locks::read()?;
-    let folder = named.map(Path::to_owned).or_else(|| locks::folder(&pinned?.at));
+    let folder = named
+        .map(Path::to_owned)
+        .or_else(|| locks::folder(&pinned?.at));
     let (_, files, catalog) = locks::locked(folder.as_deref())?;
     let mut found = check::findings(&catalog);
     let suspicious = found.iter().filter(|one| one.kind.is_suspicious()).count();
@@ -45,11 +47,20 @@ pub fn run(args: &CheckArgs, named: Option<&Path>, terminal: &Terminal) -> Resul
     for one in &found {
         kinds.entry(one.kind).or_default().push(one);
     }
-    let limit = if args.limit == 0 { usize::MAX } else { args.limit };
+    let limit = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit
+    };
     let text = if args.json {
-        let findings = kinds.values().flat_map(|of_kind| of_kind.iter().take(limit)).map(|one| to_json(one, &files));
-        let counts: serde_json::Map<String, Value> =
-            kinds.iter().map(|(kind, of_kind)| (kind.name().to_owned(), json!(of_kind.len()))).collect();
+        let findings = kinds
+            .values()
+            .flat_map(|of_kind| of_kind.iter().take(limit))
+            .map(|one| to_json(one, &files));
+        let counts: serde_json::Map<String, Value> = kinds
+            .iter()
+            .map(|(kind, of_kind)| (kind.name().to_owned(), json!(of_kind.len())))
+            .collect();
         pretty(&json!({
             "format_version": "1.0", "catalog": catalog.digest, "suspicious": suspicious,
             "gaps": gaps, "counts": counts, "findings": findings.collect::<Vec<_>>(), "dropped_prices": dropped,
@@ -58,7 +69,11 @@ pub fn run(args: &CheckArgs, named: Option<&Path>, terminal: &Terminal) -> Resul
         text(&kinds, limit, &files, suspicious, gaps) + &dropped_text(&dropped)
     };
     terminal.out(&text)?;
-    Ok(if suspicious > 0 { Exit::Changes } else { Exit::Success })
+    Ok(if suspicious > 0 {
+        Exit::Changes
+    } else {
+        Exit::Success
+    })
 }
 
 /// How many prices of lists are not offered, by reason.
@@ -68,17 +83,30 @@ fn dropped_by_reason(catalog: &Catalog) -> BTreeMap<String, u64> {
         *reasons.entry(row.reason.clone()).or_default() += row.rows;
     }
     if !catalog.retired.is_empty() {
-        reasons.insert("the machine type is retired".to_owned(), catalog.retired.len() as u64);
+        reasons.insert(
+            "the machine type is retired".to_owned(),
+            catalog.retired.len() as u64,
+        );
     }
     if !catalog.lapsed.is_empty() {
-        reasons.insert("the offer has ended".to_owned(), catalog.lapsed.len() as u64);
+        reasons.insert(
+            "the offer has ended".to_owned(),
+            catalog.lapsed.len() as u64,
+        );
     }
     reasons
 }
 
 fn dropped_text(dropped: &BTreeMap<String, u64>) -> String {
-    let lines: String = dropped.iter().map(|(reason, rows)| format!("  {rows:>6}  {reason}\n")).collect();
-    if lines.is_empty() { lines } else { format!("\nPrices of lists that are not offered, by reason:\n{lines}") }
+    let lines: String = dropped
+        .iter()
+        .map(|(reason, rows)| format!("  {rows:>6}  {reason}\n"))
+        .collect();
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("\nPrices of lists that are not offered, by reason:\n{lines}")
+    }
 }
 
 fn text(
@@ -97,8 +125,18 @@ fn text(
         kind if kind.is_suspicious() => "Suspicious",
         _ => "Not known",
     };
-    for title in ["Suspicious", "Not known", "Prices of other years", "Retiring", "Ended", "Not offered"] {
-        let of_title: Vec<_> = kinds.iter().filter(|(kind, _)| title_of(**kind) == title).collect();
+    for title in [
+        "Suspicious",
+        "Not known",
+        "Prices of other years",
+        "Retiring",
+        "Ended",
+        "Not offered",
+    ] {
+        let of_title: Vec<_> = kinds
+            .iter()
+            .filter(|(kind, _)| title_of(**kind) == title)
+            .collect();
         if of_title.is_empty() {
             continue;
         }
@@ -125,8 +163,16 @@ fn text(
         count => format!("{count} suspicious prices"),
     };
     let ended = kinds.get(&check::Kind::Lapsed).map_or(0, Vec::len);
-    let over = if ended > 0 { format!("; {ended} that ended") } else { String::new() };
-    let _ = writeln!(text, "{}; {gaps} things that are not known{over}.", rows(suspicious));
+    let over = if ended > 0 {
+        format!("; {ended} that ended")
+    } else {
+        String::new()
+    };
+    let _ = writeln!(
+        text,
+        "{}; {gaps} things that are not known{over}.",
+        rows(suspicious)
+    );
     text
 }
 
@@ -141,26 +187,35 @@ fn to_json(one: &Finding, files: &[File]) -> Value {
 fn line_of(one: &Finding, files: &[File]) -> Option<String> {
     let machine = one.instance_type.as_ref()?;
     let (cloud, region) = one.name.split_once(':')?;
-    files.iter().filter(|file| !file.name.ends_with("machines.csv")).find_map(|file| {
-        let folder = file.name.split_once('/');
-        let stem = folder.and_then(|(_, stem)| stem.strip_suffix(".csv"));
-        if folder.is_some_and(|(folder, _)| folder != cloud) || (folder.is_none() && file.name != "prices.csv") {
-            return None;
-        }
-        let mut lines =
-            file.text.lines().zip(1..).filter(|(line, _)| !line.starts_with('#') && !line.trim().is_empty());
-        let header = cells(lines.next()?.0);
-        let column = |name: &str| header.iter().position(|cell| *cell == name);
-        let (type_at, region_at, place_at) = (column("instance_type")?, column("region"), column("place"));
-        let here = |row: &[&str]| match (region_at, place_at) {
-            (Some(at), _) => row.get(at) == Some(&region),
-            (_, Some(at)) => row.get(at) == Some(&one.name.as_str()),
-            _ => stem == Some(region),
-        };
-        let (_, line) = lines.find(|(line, _)| {
-            let row = cells(line);
-            row.get(type_at) == Some(&machine.as_str()) && here(&row)
-        })?;
-        Some(format!("{}:{line}", file.shown))
-    })
+    files
+        .iter()
+        .filter(|file| !file.name.ends_with("machines.csv"))
+        .find_map(|file| {
+            let folder = file.name.split_once('/');
+            let stem = folder.and_then(|(_, stem)| stem.strip_suffix(".csv"));
+            if folder.is_some_and(|(folder, _)| folder != cloud)
+                || (folder.is_none() && file.name != "prices.csv")
+            {
+                return None;
+            }
+            let mut lines = file
+                .text
+                .lines()
+                .zip(1..)
+                .filter(|(line, _)| !line.starts_with('#') && !line.trim().is_empty());
+            let header = cells(lines.next()?.0);
+            let column = |name: &str| header.iter().position(|cell| *cell == name);
+            let (type_at, region_at, place_at) =
+                (column("instance_type")?, column("region"), column("place"));
+            let here = |row: &[&str]| match (region_at, place_at) {
+                (Some(at), _) => row.get(at) == Some(&region),
+                (_, Some(at)) => row.get(at) == Some(&one.name.as_str()),
+                _ => stem == Some(region),
+            };
+            let (_, line) = lines.find(|(line, _)| {
+                let row = cells(line);
+                row.get(type_at) == Some(&machine.as_str()) && here(&row)
+            })?;
+            Some(format!("{}:{line}", file.shown))
+        })
 }

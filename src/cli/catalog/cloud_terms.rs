@@ -8,12 +8,21 @@ use std::collections::BTreeMap;
 
 /// The terms of a cloud, one a line; none if the catalog does not say.
 pub(super) fn terms_lines(catalog: &Catalog, cloud: &str) -> Vec<(&'static str, String)> {
-    let Some(terms) = catalog.terms.get(cloud) else { return Vec::new() };
-    let unit = if terms.gigabyte == Gigabyte::BINARY { "GiB" } else { "GB" };
+    let Some(terms) = catalog.terms.get(cloud) else {
+        return Vec::new();
+    };
+    let unit = if terms.gigabyte == Gigabyte::BINARY {
+        "GiB"
+    } else {
+        "GB"
+    };
     let free = match terms.free_egress.0 {
         0 => "none known".to_owned(),
         bytes if bytes % terms.gigabyte.0 == 0 => {
-            format!("{} {unit} a month", grouped((bytes / terms.gigabyte.0).into()))
+            format!(
+                "{} {unit} a month",
+                grouped((bytes / terms.gigabyte.0).into())
+            )
         }
         _ => format!("{} a month", terms.free_egress),
     };
@@ -50,7 +59,12 @@ pub(super) fn terms_json(catalog: &Catalog, cloud: &str) -> Value {
 /// Share of such machines interrupted in a month, in parts per million; none on demand and where
 /// it is not known.
 pub(super) fn interrupted_ppm(catalog: &Catalog, offer: &Offer) -> Option<u32> {
-    let known = || catalog.interruptions.get(&(offer.place, offer.machine)).copied();
+    let known = || {
+        catalog
+            .interruptions
+            .get(&(offer.place, offer.machine))
+            .copied()
+    };
     (offer.purchase == Purchase::Spot).then(known).flatten()
 }
 
@@ -66,7 +80,10 @@ pub(super) fn percent_of(parts: i128) -> String {
     let hundredths = div_half_even(parts.abs(), 100);
     let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
     let sign = if parts < 0 { '-' } else { '+' };
-    format!("{sign}{} %", text.trim_end_matches('0').trim_end_matches('.'))
+    format!(
+        "{sign}{} %",
+        text.trim_end_matches('0').trim_end_matches('.')
+    )
 }
 
 /// Throughput of the routes out of a place that one source states.
@@ -79,15 +96,25 @@ pub(super) struct StatedThroughput<'a> {
 
 /// Throughput of the routes out of a place, by source; without one, what is assumed.
 pub(super) fn throughput<'a>(catalog: &'a Catalog, place: &Place) -> Vec<StatedThroughput<'a>> {
-    let Some(from) = catalog.place_id(&place.name) else { return Vec::new() };
+    let Some(from) = catalog.place_id(&place.name) else {
+        return Vec::new();
+    };
     let mut found: BTreeMap<Option<u16>, StatedThroughput> = BTreeMap::new();
-    let others = catalog.places.iter().zip(0_u32..).filter(|(other, id)| *id != from && other.name.cloud != "local");
+    let others = catalog
+        .places
+        .iter()
+        .zip(0_u32..)
+        .filter(|(other, id)| *id != from && other.name.cloud != "local");
     for (_, to) in others {
         let speed = catalog.network.speed(from, to);
         let bandwidth = catalog.network.bandwidth(from, to);
         let source = speed.and_then(|speed| catalog.sources.get(usize::from(speed.source)));
         let entry = found.entry(speed.map(|speed| speed.source));
-        let known = entry.or_insert(StatedThroughput { source, routes: 0, range: (bandwidth, bandwidth) });
+        let known = entry.or_insert(StatedThroughput {
+            source,
+            routes: 0,
+            range: (bandwidth, bandwidth),
+        });
         known.routes += 1;
         known.range = (known.range.0.min(bandwidth), known.range.1.max(bandwidth));
     }
@@ -106,7 +133,11 @@ pub(super) fn throughput_lines(all: &[StatedThroughput]) -> Vec<(&'static str, S
     };
     let line = |one: &StatedThroughput| {
         let (low, high) = (gbps(one.range.0), gbps(one.range.1));
-        let range = if low == high { low } else { format!("{low} to {high}") };
+        let range = if low == high {
+            low
+        } else {
+            format!("{low} to {high}")
+        };
         let about = one.source.map_or(NO_ROW, |source| &source.about);
         format!("{} ways, {range} Gbit/s ({about})", one.routes)
     };
@@ -131,12 +162,20 @@ pub(super) fn round_trips(catalog: &Catalog, place: &Place) -> Option<String> {
         .round_trips
         .iter()
         .filter_map(|((a, b), trip)| {
-            let other = if *a == here { *b } else { Some(*a).filter(|_| *b == here)? };
+            let other = if *a == here {
+                *b
+            } else {
+                Some(*a).filter(|_| *b == here)?
+            };
             Some((trip.0, catalog.places[other as usize].name.to_string()))
         })
         .collect();
     trips.sort();
-    let nearest: Vec<String> = trips.iter().take(3).map(|(trip, name)| format!("{trip} ms to {name}")).collect();
+    let nearest: Vec<String> = trips
+        .iter()
+        .take(3)
+        .map(|(trip, name)| format!("{trip} ms to {name}"))
+        .collect();
     match trips.len() {
         0 => None,
         few @ 1..=3 => Some(nearest[..few].join(", ")),

@@ -65,19 +65,30 @@ pub fn run(args: &DiffArgs, named: Option<&Path>, terminal: &Terminal) -> Result
             Some(folder) => of_folder(&folder)?,
             None => side(BUILT_IN)?,
         },
-        (None, None, None) if Path::new("catalog").join(CATALOG).exists() => of_folder(Path::new("catalog"))?,
+        (None, None, None) if Path::new("catalog").join(CATALOG).exists() => {
+            of_folder(Path::new("catalog"))?
+        }
         (None, None, None) => {
-            return Err(Failure::error("there is nothing to compare with: no sky.lock and no ./catalog here")
-                .hint("name two catalogs: `sky catalog diff built-in ./catalog`"));
+            return Err(Failure::error(
+                "there is nothing to compare with: no sky.lock and no ./catalog here",
+            )
+            .hint("name two catalogs: `sky catalog diff built-in ./catalog`"));
         }
     };
-    let (Some(before), Some(after)) = (&old.catalog, &new.catalog) else { return by_locks(args, &old, &new, terminal) };
+    let (Some(before), Some(after)) = (&old.catalog, &new.catalog) else {
+        return by_locks(args, &old, &new, terminal);
+    };
     let found = diff::between(before, after);
     let plans = plans(&args.plans)?;
     let touched: Vec<(String, usize, Money, Repriced)> = plans
         .into_iter()
         .map(|(name, plan)| {
-            (name, plan.stages.len(), plan.totals.cost_micro_usd, planning::reprice(&plan, before, after))
+            (
+                name,
+                plan.stages.len(),
+                plan.totals.cost_micro_usd,
+                planning::reprice(&plan, before, after),
+            )
         })
         .collect();
     let differs = old.digest != new.digest;
@@ -86,18 +97,29 @@ pub fn run(args: &DiffArgs, named: Option<&Path>, terminal: &Terminal) -> Result
         false => text(&old, &new, &found, &touched, limit(args, &found)),
     };
     terminal.out(&text)?;
-    Ok(if differs && args.detailed_exitcode { Exit::Changes } else { Exit::Success })
+    Ok(if differs && args.detailed_exitcode {
+        Exit::Changes
+    } else {
+        Exit::Success
+    })
 }
 
 fn limit(args: &DiffArgs, found: &Differences) -> usize {
-    if args.limit == 0 { found.prices.len() } else { args.limit.min(found.prices.len()) }
+    if args.limit == 0 {
+        found.prices.len()
+    } else {
+        args.limit.min(found.prices.len())
+    }
 }
 
 const BUILT_IN: &str = "built-in";
 
 fn side(name: &str) -> Result<Side, Failure> {
     if name == BUILT_IN || name == "shipped" {
-        return Ok(of_catalog(BUILT_IN.to_owned(), load::shipped().map_err(Failure::error)?));
+        return Ok(of_catalog(
+            BUILT_IN.to_owned(),
+            load::shipped().map_err(Failure::error)?,
+        ));
     }
     let path = Path::new(name);
     if path.is_dir() {
@@ -110,7 +132,10 @@ fn side(name: &str) -> Result<Side, Failure> {
     let text = crate::util::file::read_text(path).map_err(Failure::error)?;
     let lock = lock::parse(name, &text).map_err(Failure::error)?;
     // What the lock pins may be there still, or kept.
-    let beside = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let there = match locks::folder(&lock.at) {
         Some(folder) => load::directory(&beside.join(folder)),
         None => load::shipped(),
@@ -127,11 +152,20 @@ fn side(name: &str) -> Result<Side, Failure> {
 
 fn of_folder(folder: &Path) -> Result<Side, Failure> {
     let (lock, _, catalog) = locks::locked(Some(folder))?;
-    Ok(Side { lock: Some(lock), ..of_catalog(folder.display().to_string(), catalog) })
+    Ok(Side {
+        lock: Some(lock),
+        ..of_catalog(folder.display().to_string(), catalog)
+    })
 }
 
 fn of_catalog(name: String, catalog: Catalog) -> Side {
-    Side { name, date: catalog.date.clone(), digest: catalog.digest.clone(), catalog: Some(catalog), lock: None }
+    Side {
+        name,
+        date: catalog.date.clone(),
+        digest: catalog.digest.clone(),
+        catalog: Some(catalog),
+        lock: None,
+    }
 }
 
 /// What locks alone tell: which sources differ.
@@ -157,26 +191,48 @@ fn by_locks(args: &DiffArgs, old: &Side, new: &Side, terminal: &Terminal) -> Res
         let lines: String = lines.iter().map(|line| format!("  {line}\n")).collect();
         terminal.out(&format!("{}\nSources:\n{lines}", heads(old, new)))?;
     }
-    Ok(if args.detailed_exitcode && old.digest != new.digest { Exit::Changes } else { Exit::Success })
+    Ok(if args.detailed_exitcode && old.digest != new.digest {
+        Exit::Changes
+    } else {
+        Exit::Success
+    })
 }
 
 /// The plans that are meant, each with its file's name.
 fn plans(paths: &[PathBuf]) -> Result<Vec<(String, Plan)>, Failure> {
     let mut found = Vec::new();
     let here = [PathBuf::from(".")];
-    for path in if paths.is_empty() { here.as_slice() } else { paths } {
+    for path in if paths.is_empty() {
+        here.as_slice()
+    } else {
+        paths
+    } {
         if !path.is_dir() {
-            found.push((path.display().to_string(), plan_file::read(path).map_err(Failure::error)?));
+            found.push((
+                path.display().to_string(),
+                plan_file::read(path).map_err(Failure::error)?,
+            ));
             continue;
         }
-        let entries = std::fs::read_dir(path).map_err(|error| Failure::file(path, "read", error))?;
+        let entries =
+            std::fs::read_dir(path).map_err(|error| Failure::file(path, "read", error))?;
         let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        let mut files: Vec<PathBuf> =
-            files.filter(|file| file.extension().is_some_and(|extension| extension == "json")).collect();
+        let mut files: Vec<PathBuf> = files
+            .filter(|file| {
+                file.extension()
+                    .is_some_and(|extension| extension == "json")
+            })
+            .collect();
         files.sort();
         // Other JSON files may lie beside plans.
         let read = |file: PathBuf| {
-            Some((file.strip_prefix(".").unwrap_or(&file).display().to_string(), plan_file::read(&file).ok()?))
+            Some((
+                file.strip_prefix(".")
+                    .unwrap_or(&file)
+                    .display()
+                    .to_string(),
+                plan_file::read(&file).ok()?,
+            ))
         };
         found.extend(files.into_iter().filter_map(read));
     }
@@ -188,7 +244,10 @@ fn heads(old: &Side, new: &Side) -> String {
     let line = |title: &str, side: &Side| {
         // As much of the digest as tells two apart.
         let digest = side.digest.get(..19).unwrap_or(&side.digest);
-        format!("{title}  {:<width$}  prices up to {}  {digest}\n", side.name, side.date)
+        format!(
+            "{title}  {:<width$}  prices up to {}  {digest}\n",
+            side.name, side.date
+        )
     };
     line("old", old) + &line("new", new)
 }
@@ -198,15 +257,26 @@ type Plans = [(String, usize, Money, Repriced)];
 fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize) -> String {
     let mut text = heads(old, new);
     if found.is_empty() {
-        let what = if old.digest == new.digest { "The catalogs are the same." } else { "No figure differs." };
+        let what = if old.digest == new.digest {
+            "The catalogs are the same."
+        } else {
+            "No figure differs."
+        };
         let _ = writeln!(text, "\n{what}");
     } else {
         let _ = write!(text, "\n{}", summary(found));
     }
     let shown = &found.prices[..limit];
     if !shown.is_empty() {
-        let mut table =
-            offer_table::new_table(&["PLACE", "INSTANCE TYPE", "PURCHASE", "OLD", "NEW", "CHANGE", "AS OF"]);
+        let mut table = offer_table::new_table(&[
+            "PLACE",
+            "INSTANCE TYPE",
+            "PURCHASE",
+            "OLD",
+            "NEW",
+            "CHANGE",
+            "AS OF",
+        ]);
         for change in shown {
             table.add_row([
                 change.place.to_string(),
@@ -222,7 +292,10 @@ fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize
         let _ = write!(text, "\n{}", table_text(&table));
         if limit < found.prices.len() {
             let all = grouped(found.prices.len() as i128);
-            let _ = writeln!(text, "{limit} of {all} changes, the largest; --limit 0 lists all.");
+            let _ = writeln!(
+                text,
+                "{limit} of {all} changes, the largest; --limit 0 lists all."
+            );
         }
     }
     if !plans.is_empty() {
@@ -235,14 +308,26 @@ fn text(old: &Side, new: &Side, found: &Differences, plans: &Plans, limit: usize
         }
         let _ = writeln!(text, "  {name}: {}", verdict(*stages, *total, touched));
         for stage in &touched.stages {
-            let new = stage.new.map_or("gone".to_owned(), |rate| format!("{rate}/h"));
-            let more = stage.difference.map_or(String::new(), |more| format!(", {}", signed(more)));
+            let new = stage
+                .new
+                .map_or("gone".to_owned(), |rate| format!("{rate}/h"));
+            let more = stage
+                .difference
+                .map_or(String::new(), |more| format!(", {}", signed(more)));
             let (at, kind) = (&stage.place, &stage.instance_type);
-            let _ = writeln!(text, "    {} at {at}: {kind} {}/h -> {new}{more}", stage.name, stage.old);
+            let _ = writeln!(
+                text,
+                "    {} at {at}: {kind} {}/h -> {new}{more}",
+                stage.name, stage.old
+            );
         }
         for copy in &touched.transfers {
-            let new = copy.new.map_or("unknown".to_owned(), |rate| format!("{rate}/GB"));
-            let more = copy.difference.map_or(String::new(), |more| format!(", {}", signed(more)));
+            let new = copy
+                .new
+                .map_or("unknown".to_owned(), |rate| format!("{rate}/GB"));
+            let more = copy
+                .difference
+                .map_or(String::new(), |more| format!(", {}", signed(more)));
             let _ = writeln!(
                 text,
                 "    {} from {} to {}: {}/GB -> {new}{more}",
@@ -267,7 +352,11 @@ fn verdict(stages: usize, total: Money, touched: &Repriced) -> String {
 }
 
 fn signed(money: Money) -> String {
-    if money.0 < 0 { money.to_string() } else { format!("+{money}") }
+    if money.0 < 0 {
+        money.to_string()
+    } else {
+        format!("+{money}")
+    }
 }
 
 fn share(change: &PriceChange) -> String {
@@ -281,12 +370,22 @@ fn share(change: &PriceChange) -> String {
 /// Counts by cloud, and what else differs.
 pub(super) fn summary(found: &Differences) -> String {
     let mut text = String::new();
-    let changed = |change: &CloudChange| change.risen + change.fallen + change.new + change.gone > 0;
+    let changed =
+        |change: &CloudChange| change.risen + change.fallen + change.new + change.gone > 0;
     if found.clouds.values().any(changed) {
-        let mut table = offer_table::new_table(&["CLOUD", "RISEN", "FALLEN", "NEW", "GONE", "SAME"]);
+        let mut table =
+            offer_table::new_table(&["CLOUD", "RISEN", "FALLEN", "NEW", "GONE", "SAME"]);
         for (cloud, change) in found.clouds.iter().filter(|(_, change)| changed(change)) {
-            let counts = [change.risen, change.fallen, change.new, change.gone, change.same];
-            table.add_row(std::iter::once(cloud.clone()).chain(counts.map(|count| count.to_string())));
+            let counts = [
+                change.risen,
+                change.fallen,
+                change.new,
+                change.gone,
+                change.same,
+            ];
+            table.add_row(
+                std::iter::once(cloud.clone()).chain(counts.map(|count| count.to_string())),
+            );
         }
         offer_table::align_right(&mut table, &[1, 2, 3, 4, 5]);
         text.push_str(&table_text(&table));
@@ -294,7 +393,11 @@ pub(super) fn summary(found: &Differences) -> String {
         text.push_str("No price of a machine differs.\n");
     }
     if !found.others.is_empty() {
-        let others: Vec<String> = found.others.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        let others: Vec<String> = found
+            .others
+            .iter()
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
         let _ = writeln!(text, "Also different: {}", others.join(", "));
     }
     text

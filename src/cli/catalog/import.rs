@@ -75,7 +75,11 @@ pub fn left_out_json(report: &ImportReport) -> (Value, Value) {
 
 /// What an import did, as text.
 pub fn report_text(report: &ImportReport, out: &Path) -> String {
-    let mut text: String = report.notes.iter().map(|note| format!("{note}\n")).collect();
+    let mut text: String = report
+        .notes
+        .iter()
+        .map(|note| format!("{note}\n"))
+        .collect();
     let mut part = |title: &str, lines: Vec<(usize, String)>| {
         if !lines.is_empty() {
             let _ = writeln!(text, "{title}");
@@ -84,7 +88,14 @@ pub fn report_text(report: &ImportReport, out: &Path) -> String {
             }
         }
     };
-    part("Taken:", report.taken.iter().map(|(what, rows)| (*rows, what.clone())).collect());
+    part(
+        "Taken:",
+        report
+            .taken
+            .iter()
+            .map(|(what, rows)| (*rows, what.clone()))
+            .collect(),
+    );
     part("Left out:", report.reasons());
     let out = out.display();
     let _ = match report.changed.len() {

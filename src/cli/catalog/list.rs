@@ -47,15 +47,30 @@ pub struct ListArgs {
 pub fn list(catalog: &Catalog, args: &ListArgs) -> Result<String, CatalogError> {
     let filter = filter(catalog, args)?;
     let offers = query::find(catalog, &filter);
-    let shown = if args.limit == 0 { offers.len() } else { args.limit.min(offers.len()) };
+    let shown = if args.limit == 0 {
+        offers.len()
+    } else {
+        args.limit.min(offers.len())
+    };
     if args.json {
-        let rows: Vec<Value> = offers[..shown].iter().map(|offer| offer_json(catalog, offer)).collect();
-        return Ok(pretty(&json!({ "offers": rows, "found": offers.len(), "catalog": catalog.digest })));
+        let rows: Vec<Value> = offers[..shown]
+            .iter()
+            .map(|offer| offer_json(catalog, offer))
+            .collect();
+        return Ok(pretty(
+            &json!({ "offers": rows, "found": offers.len(), "catalog": catalog.digest }),
+        ));
     }
     let mut text = offer_table(catalog, &offers[..shown]);
     let _ = match offers.len() {
-        0 => writeln!(text, "No offer passes; the catalog has {}.", catalog.offers.len()),
-        found if found > shown => writeln!(text, "{shown} of {found} offers; --limit 0 prints all."),
+        0 => writeln!(
+            text,
+            "No offer passes; the catalog has {}.",
+            catalog.offers.len()
+        ),
+        found if found > shown => {
+            writeln!(text, "{shown} of {found} offers; --limit 0 prints all.")
+        }
         1 => writeln!(text, "1 offer."),
         found => writeln!(text, "{found} offers."),
     };
@@ -73,7 +88,10 @@ fn filter(catalog: &Catalog, args: &ListArgs) -> Result<Filter, CatalogError> {
     for name in &args.country {
         let known = geography::countries(name).ok_or_else(|| {
             let blocs: Vec<&str> = geography::blocs().collect();
-            let hint = format!("write an ISO 3166 code such as DE, or one of {}", blocs.join(", "));
+            let hint = format!(
+                "write an ISO 3166 code such as DE, or one of {}",
+                blocs.join(", ")
+            );
             CatalogError::file("--country", format!("unknown country `{name}`"), hint)
         })?;
         countries.extend(known.into_iter().map(str::to_owned));

@@ -59,7 +59,10 @@ pub fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<(), Fai
     if pinned || !named {
         terminal.note(refresh(folder, None)?.trim_end());
     } else {
-        terminal.note(&format!("Plan with it: sky plan --catalog {}", shell::quoted_path(folder)));
+        terminal.note(&format!(
+            "Plan with it: sky plan --catalog {}",
+            shell::quoted_path(folder)
+        ));
     }
     Ok(())
 }
@@ -79,9 +82,14 @@ fn pin(folder: Option<&Path>, before: Option<&Catalog>) -> Result<String, Failur
         None => kept(),
     };
     let (old, new, catalog) = locks::write(folder)?;
-    let pinned = format!("{LOCK} pins {}: prices up to {}, {}", new.at, new.date, new.digest);
+    let pinned = format!(
+        "{LOCK} pins {}: prices up to {}, {}",
+        new.at, new.date, new.digest
+    );
     let Some(old) = old else {
-        return Ok(format!("{pinned}\nCommit {LOCK}: plans are made from this catalog wherever it is.\n"));
+        return Ok(format!(
+            "{pinned}\nCommit {LOCK}: plans are made from this catalog wherever it is.\n"
+        ));
     };
     if old == new {
         return Ok(format!("{pinned}\nNothing changed.\n"));
@@ -98,8 +106,15 @@ const SHOWN: usize = 12;
 
 fn listed(old: &Lock, new: &Lock) -> String {
     let moved = (old.at != new.at).then(|| format!("pinned is {}, was {}", new.at, old.at));
-    let lines: Vec<String> = moved.into_iter().chain(lock::differences(old, new)).collect();
-    let mut text: String = lines.iter().take(SHOWN).map(|line| format!("\n  {line}")).collect();
+    let lines: Vec<String> = moved
+        .into_iter()
+        .chain(lock::differences(old, new))
+        .collect();
+    let mut text: String = lines
+        .iter()
+        .take(SHOWN)
+        .map(|line| format!("\n  {line}"))
+        .collect();
     if lines.len() > SHOWN {
         text.push_str(&format!("\n  and {} more sources", lines.len() - SHOWN));
     }

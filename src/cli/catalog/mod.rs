@@ -89,18 +89,25 @@ pub fn verb(args: &CatalogArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let text = run(args, load);
     match (refused, text) {
         (Some(failure), _) => Err(failure),
-        (None, text) => terminal.out(&text.map_err(Failure::error)?).map(|()| Exit::Success),
+        (None, text) => terminal
+            .out(&text.map_err(Failure::error)?)
+            .map(|()| Exit::Success),
     }
 }
 
 /// Runs a verb that only reads; what to print. `load` reads the catalog that the settings name.
-pub fn run(args: &CatalogArgs, load: impl FnOnce() -> Result<Catalog, CatalogError>) -> Result<String, CatalogError> {
+pub fn run(
+    args: &CatalogArgs,
+    load: impl FnOnce() -> Result<Catalog, CatalogError>,
+) -> Result<String, CatalogError> {
     match &args.verb {
         CatalogVerb::List(args) => list(&load()?, args),
         CatalogVerb::Search(args) => search(&load()?, args),
         CatalogVerb::Show(args) => show(&load()?, args),
         // These are run by `verb`, with a terminal.
-        CatalogVerb::Register(_) | CatalogVerb::Import(_) | CatalogVerb::Update(_) => Ok(String::new()),
+        CatalogVerb::Register(_) | CatalogVerb::Import(_) | CatalogVerb::Update(_) => {
+            Ok(String::new())
+        }
         CatalogVerb::Lock(_) | CatalogVerb::Diff(_) | CatalogVerb::Check(_) => Ok(String::new()),
     }
 }

@@ -20,7 +20,11 @@ pub(super) fn sustained_vcpus(machine: &Machine) -> String {
     match machine.baseline_vcpu_thousandths.map(u32::try_from) {
         None => vcpus(machine),
         Some(Ok(0) | Err(_)) => format!("{}, burstable without a known baseline", vcpus(machine)),
-        Some(Ok(baseline)) => format!("{}, of which {} sustained (burstable)", vcpus(machine), count_text(baseline)),
+        Some(Ok(baseline)) => format!(
+            "{}, of which {} sustained (burstable)",
+            vcpus(machine),
+            count_text(baseline)
+        ),
     }
 }
 
@@ -44,9 +48,16 @@ pub(super) fn gib(memory: Bytes) -> String {
 }
 
 pub(super) fn accelerator(machine: &Machine) -> String {
-    machine.accelerator.as_ref().map_or(String::new(), |(name, thousandths)| {
-        AcceleratorNeed { name: name.clone(), thousandths: *thousandths }.to_string()
-    })
+    machine
+        .accelerator
+        .as_ref()
+        .map_or(String::new(), |(name, thousandths)| {
+            AcceleratorNeed {
+                name: name.clone(),
+                thousandths: *thousandths,
+            }
+            .to_string()
+        })
 }
 
 pub(super) fn machine_json(machine: &Machine) -> Value {
@@ -127,8 +138,13 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
                 Unit::Hour => offer.rate.to_string(),
                 unit => format!("{}{}", offer.rate, unit.after_price()),
             },
-            interrupted.map_or(String::new(), |parts| format!("{} a month", cloud_terms::percent_text(parts))),
-            catalog.sources.get(usize::from(offer.source)).map_or(String::new(), |source| source.date.clone()),
+            interrupted.map_or(String::new(), |parts| {
+                format!("{} a month", cloud_terms::percent_text(parts))
+            }),
+            catalog
+                .sources
+                .get(usize::from(offer.source))
+                .map_or(String::new(), |source| source.date.clone()),
             remarks(catalog, offer),
         ]);
     }
@@ -136,13 +152,22 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
     if offers.iter().all(|offer| offer.tee == Default::default()) {
         hide(&mut table, 6);
     }
-    if offers.iter().all(|offer| offer.purchase == Purchase::OnDemand) {
+    if offers
+        .iter()
+        .all(|offer| offer.purchase == Purchase::OnDemand)
+    {
         hide(&mut table, 7);
     }
-    if offers.iter().all(|offer| cloud_terms::interrupted_ppm(catalog, offer).is_none()) {
+    if offers
+        .iter()
+        .all(|offer| cloud_terms::interrupted_ppm(catalog, offer).is_none())
+    {
         hide(&mut table, 9);
     }
-    if offers.iter().all(|offer| remarks(catalog, offer).is_empty()) {
+    if offers
+        .iter()
+        .all(|offer| remarks(catalog, offer).is_empty())
+    {
         hide(&mut table, 11);
     }
     table_text(&table)
@@ -151,27 +176,42 @@ pub(super) fn offer_table(catalog: &Catalog, offers: &[&Offer]) -> String {
 /// `estimated, retires 2026-09-30`.
 pub(super) fn remarks(catalog: &Catalog, offer: &Offer) -> String {
     let estimated = offer.estimated.then(|| "estimated".to_owned());
-    let retires = catalog.retires(offer).map(|retirement| format!("retires {}", retirement.day));
-    estimated.into_iter().chain(retires).collect::<Vec<_>>().join(", ")
+    let retires = catalog
+        .retires(offer)
+        .map(|retirement| format!("retires {}", retirement.day));
+    estimated
+        .into_iter()
+        .chain(retires)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Offers that would be there and have ended, a line for each day; empty if there are none.
 pub(super) fn lapsed_text(catalog: &Catalog, lapsed: &[&Offer]) -> String {
     let mut by_day: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for offer in lapsed {
-        by_day.entry(catalog.held_until(offer)).or_default().push(query::name(catalog, offer).to_string());
+        by_day
+            .entry(catalog.held_until(offer))
+            .or_default()
+            .push(query::name(catalog, offer).to_string());
     }
     let line = |(day, names): (&str, Vec<String>)| {
         let (count, more) = match names.len() {
             1 => ("1 offer".to_owned(), String::new()),
             many => (format!("{many} offers"), format!(" and {} more", many - 1)),
         };
-        format!("{count} held until {day} only, and the catalog has prices of {}: {}{more}.\n", catalog.date, names[0])
+        format!(
+            "{count} held until {day} only, and the catalog has prices of {}: {}{more}.\n",
+            catalog.date, names[0]
+        )
     };
     let lines: Vec<String> = by_day.into_iter().map(line).collect();
     match lines.is_empty() {
         true => String::new(),
-        false => lines.concat() + "A newer file of who offers them brings them back: sky catalog register FILE\n",
+        false => {
+            lines.concat()
+                + "A newer file of who offers them brings them back: sky catalog register FILE\n"
+        }
     }
 }
 
@@ -186,7 +226,10 @@ pub(super) fn lapsed_json(catalog: &Catalog, lapsed: &[&Offer]) -> Value {
 
 /// The table's lines, without the padding of the last column.
 pub(super) fn table_text(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect()
 }
 
 pub(super) fn new_table(header: &[&str]) -> Table {
@@ -217,7 +260,10 @@ fn hide(table: &mut Table, column: usize) {
 
 /// Names and values, one a line.
 pub(super) fn fields(lines: &[(&str, String)]) -> String {
-    lines.iter().map(|(name, value)| format!("{name:<15} {value}").trim_end().to_owned() + "\n").collect()
+    lines
+        .iter()
+        .map(|(name, value)| format!("{name:<15} {value}").trim_end().to_owned() + "\n")
+        .collect()
 }
 
 pub(super) fn pretty(value: &Value) -> String {
@@ -227,7 +273,8 @@ pub(super) fn pretty(value: &Value) -> String {
 /// What `--accelerator` says.
 pub fn accelerator_flag(catalog: &Catalog, text: &str) -> Result<AcceleratorNeed, CatalogError> {
     let fault = |message: String, hint: String| CatalogError::file("--accelerator", message, hint);
-    let need = AcceleratorNeed::parse(text).map_err(|error| fault(error.to_string(), String::new()))?;
+    let need =
+        AcceleratorNeed::parse(text).map_err(|error| fault(error.to_string(), String::new()))?;
     if catalog.accelerator_name(&need.name).is_none() {
         let near = query::nearest(catalog, &need.name);
         let hint = near.map_or(String::new(), |near| format!("did you mean `{near}`?"));

@@ -37,10 +37,17 @@ pub struct RegisterArgs {
 
 /// `sky catalog register`, into a catalog folder.
 pub fn register(args: &RegisterArgs, out: &Path) -> Result<String, CatalogError> {
-    let today = args.as_of.clone().unwrap_or_else(|| clock::today().to_string());
-    let today = today
-        .parse()
-        .map_err(|_| CatalogError::file("--as-of", format!("`{today}` is not a day"), "write it like 2026-12-31"))?;
+    let today = args
+        .as_of
+        .clone()
+        .unwrap_or_else(|| clock::today().to_string());
+    let today = today.parse().map_err(|_| {
+        CatalogError::file(
+            "--as-of",
+            format!("`{today}` is not a day"),
+            "write it like 2026-12-31",
+        )
+    })?;
     let options = RegisterOptions {
         location: args.file.clone(),
         signature: args.signature.clone().unwrap_or_default(),
@@ -50,7 +57,11 @@ pub fn register(args: &RegisterArgs, out: &Path) -> Result<String, CatalogError>
         today,
     };
     let registration = register::register(&options, out)?;
-    Ok(if args.json { to_json(&registration, out) } else { text(&registration, out) })
+    Ok(if args.json {
+        to_json(&registration, out)
+    } else {
+        text(&registration, out)
+    })
 }
 
 fn to_json(registration: &Registration, out: &Path) -> String {
@@ -64,10 +75,26 @@ fn to_json(registration: &Registration, out: &Path) -> String {
 
 fn text(registration: &Registration, out: &Path) -> String {
     let mut text = String::new();
-    let count = |count: usize, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
-    let verb = if registration.replaced { "is registered again" } else { "is registered" };
+    let count = |count: usize, one: &str| {
+        if count == 1 {
+            format!("1 {one}")
+        } else {
+            format!("{count} {one}s")
+        }
+    };
+    let verb = if registration.replaced {
+        "is registered again"
+    } else {
+        "is registered"
+    };
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "{} ({}) {verb} in {}.", registration.cloud, registration.about, out.display());
+    let _ = writeln!(
+        text,
+        "{} ({}) {verb} in {}.",
+        registration.cloud,
+        registration.about,
+        out.display()
+    );
     let _ = writeln!(
         text,
         "  {}, {}, {}, {}",
@@ -77,14 +104,25 @@ fn text(registration: &Registration, out: &Path) -> String {
         count(registration.services, "service offer"),
     );
     let _ = match &registration.key {
-        Some(key) => writeln!(text, "  signed by {key}; holds until {}", registration.valid_until),
-        None => writeln!(text, "  not signed; holds until {}", registration.valid_until),
+        Some(key) => writeln!(
+            text,
+            "  signed by {key}; holds until {}",
+            registration.valid_until
+        ),
+        None => writeln!(
+            text,
+            "  not signed; holds until {}",
+            registration.valid_until
+        ),
     };
     for why in &registration.left_out {
         let _ = writeln!(text, "  left out: {why}");
     }
     if registration.created {
-        let _ = writeln!(text, "The folder is new: it has all of the shipped catalog too.");
+        let _ = writeln!(
+            text,
+            "The folder is new: it has all of the shipped catalog too."
+        );
     }
     text
 }

@@ -57,11 +57,18 @@ pub struct SearchArgs {
 pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogError> {
     let search = asked(catalog, args)?;
     let offers = search::find(catalog, &search);
-    let shown = if args.limit == 0 { offers.len() } else { args.limit.min(offers.len()) };
+    let shown = if args.limit == 0 {
+        offers.len()
+    } else {
+        args.limit.min(offers.len())
+    };
     let said = search::said(&search);
     let lapsed = search::lapsed(catalog, &search);
     if args.json {
-        let rows: Vec<Value> = offers[..shown].iter().map(|offer| offer_json(catalog, offer)).collect();
+        let rows: Vec<Value> = offers[..shown]
+            .iter()
+            .map(|offer| offer_json(catalog, offer))
+            .collect();
         return Ok(pretty(&json!({
             "query": said, "offers": rows, "found": offers.len(), "lapsed": super::offer_table::lapsed_json(catalog, &lapsed),
             "catalog": catalog.digest,
@@ -70,7 +77,10 @@ pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogErr
     let mut text = offer_table(catalog, &offers[..shown]);
     let _ = match offers.len() {
         0 => writeln!(text, "No offer of {}: {said}.", catalog.offers.len()),
-        found if found > shown => writeln!(text, "{shown} of {found} offers: {said}; --limit 0 prints all."),
+        found if found > shown => writeln!(
+            text,
+            "{shown} of {found} offers: {said}; --limit 0 prints all."
+        ),
         1 => writeln!(text, "1 offer: {said}."),
         found => writeln!(text, "{found} offers: {said}."),
     };
@@ -82,8 +92,10 @@ pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogErr
 fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
     let mut search = Search::default();
     let query = args.query.join(" ");
-    let misread = |at: &str, error: Misunderstood| CatalogError::file(at, error.message, error.hint);
-    search_words::read(&query, catalog, &mut search).map_err(|error| misread(&format!("\"{query}\""), error))?;
+    let misread =
+        |at: &str, error: Misunderstood| CatalogError::file(at, error.message, error.hint);
+    search_words::read(&query, catalog, &mut search)
+        .map_err(|error| misread(&format!("\"{query}\""), error))?;
     if let Some(text) = &args.accelerator {
         let need = accelerator_flag(catalog, text)?;
         if search.accelerator.replace(need).is_some() {
@@ -91,7 +103,8 @@ fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
         }
     }
     for word in &args.within {
-        search_words::where_to(word, catalog, &mut search).map_err(|error| misread("--in", error))?;
+        search_words::where_to(word, catalog, &mut search)
+            .map_err(|error| misread("--in", error))?;
     }
     for cloud in &args.cloud {
         search.clouds.insert(cloud_flag(catalog, cloud)?);
@@ -99,8 +112,13 @@ fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
     search.instance_type = args.instance_type.clone().map(Pattern);
     if let Some(text) = &args.max_price {
         let plain = text.trim().trim_start_matches('$').trim_end_matches("/h");
-        let rate = Rate::parse_usd(plain)
-            .map_err(|error| CatalogError::file("--max-price", error.to_string(), "write it like --max-price 20"))?;
+        let rate = Rate::parse_usd(plain).map_err(|error| {
+            CatalogError::file(
+                "--max-price",
+                error.to_string(),
+                "write it like --max-price 20",
+            )
+        })?;
         if search.max_rate.replace(rate).is_some() {
             return Err(said_twice("--max-price"));
         }
@@ -109,7 +127,8 @@ fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
         search.min_vcpus = search.min_vcpus.max(u64::from(count) * 1000);
     }
     if let Some(text) = &args.min_memory {
-        let size = Bytes::parse(text).map_err(|error| CatalogError::file("--min-memory", error.to_string(), ""))?;
+        let size = Bytes::parse(text)
+            .map_err(|error| CatalogError::file("--min-memory", error.to_string(), ""))?;
         search.min_memory = search.min_memory.max(size);
     }
     for text in &args.tee {
@@ -127,20 +146,36 @@ fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
 
 /// The fault of a flag that says what the words say too.
 fn said_twice(flag: &str) -> CatalogError {
-    CatalogError::file(flag, "the words say it too", "say it once: in the words or by the flag")
+    CatalogError::file(
+        flag,
+        "the words say it too",
+        "say it once: in the words or by the flag",
+    )
 }
 
 /// The pattern of `--cloud`, which must match a cloud of the catalog.
 fn cloud_flag(catalog: &Catalog, cloud: &str) -> Result<Pattern, CatalogError> {
     if cloud.contains(':') {
         let hint = "write a cloud such as aws; places go to --in";
-        return Err(CatalogError::file("--cloud", format!("`{cloud}` is no cloud"), hint));
+        return Err(CatalogError::file(
+            "--cloud",
+            format!("`{cloud}` is no cloud"),
+            hint,
+        ));
     }
     let pattern = Pattern(cloud.to_owned());
-    if !catalog.places.iter().any(|place| pattern.matches(&place.name.cloud)) {
+    if !catalog
+        .places
+        .iter()
+        .any(|place| pattern.matches(&place.name.cloud))
+    {
         let clouds: Vec<&str> = query::counts(catalog).into_keys().collect();
         let hint = format!("the clouds are {}", clouds.join(", "));
-        return Err(CatalogError::file("--cloud", format!("`{cloud}` is no cloud of this catalog"), hint));
+        return Err(CatalogError::file(
+            "--cloud",
+            format!("`{cloud}` is no cloud of this catalog"),
+            hint,
+        ));
     }
     Ok(pattern)
 }
@@ -156,15 +191,26 @@ fn tee_flag(text: &str) -> Result<Tee, CatalogError> {
 
 /// The service of `--service`, which the catalog must have.
 fn service_flag(catalog: &Catalog, text: &str) -> Result<ServiceNeed, CatalogError> {
-    let need = ServiceNeed::parse(text).map_err(|message| CatalogError::file("--service", message, ""))?;
+    let need =
+        ServiceNeed::parse(text).map_err(|message| CatalogError::file("--service", message, ""))?;
     if search::has_service(catalog, &need.name) {
         return Ok(need);
     }
-    let known: BTreeSet<&str> =
-        catalog.machines.iter().filter_map(|machine| Some(machine.service.as_ref()?.name.as_str())).collect();
+    let known: BTreeSet<&str> = catalog
+        .machines
+        .iter()
+        .filter_map(|machine| Some(machine.service.as_ref()?.name.as_str()))
+        .collect();
     let hint = match known.is_empty() {
         true => "this catalog has no services".to_owned(),
-        false => format!("it has {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+        false => format!(
+            "it has {}",
+            known.into_iter().collect::<Vec<_>>().join(", ")
+        ),
     };
-    Err(CatalogError::file("--service", format!("unknown service `{}`", need.name), hint))
+    Err(CatalogError::file(
+        "--service",
+        format!("unknown service `{}`", need.name),
+        hint,
+    ))
 }

@@ -2,14 +2,17 @@
 
 use super::cloud_terms;
 use super::offer_table::{
-    self, accelerator, fields, gib, machine_json, memory, offer_json, offer_table, pretty, table_text, vcpus,
+    self, accelerator, fields, gib, machine_json, memory, offer_json, offer_table, pretty,
+    table_text, vcpus,
 };
 use crate::catalog::query::{self, Count, Entry, Filter};
 use crate::catalog::search::{self, Search};
 use crate::catalog::{Accelerator, Catalog, CatalogError};
 use crate::model::accelerator::count_text;
 use crate::model::offer::COMMERCIAL;
-use crate::model::{Bytes, Machine, Offer, Pattern, Place, Reach, ServiceNeed, UniformName, geography, uniform};
+use crate::model::{
+    Bytes, Machine, Offer, Pattern, Place, Reach, ServiceNeed, UniformName, geography, uniform,
+};
 use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -27,7 +30,9 @@ pub struct ShowArgs {
 
 /// `sky catalog show`.
 pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> {
-    let Some(name) = &args.name else { return Ok(summary(catalog, args.json)) };
+    let Some(name) = &args.name else {
+        return Ok(summary(catalog, args.json));
+    };
     if name.starts_with(uniform::SCHEME) {
         return offered(catalog, name, args.json);
     }
@@ -44,28 +49,53 @@ pub fn show(catalog: &Catalog, args: &ShowArgs) -> Result<String, CatalogError> 
                 Some(near) => format!("did you mean `{near}`?"),
                 None => "`sky catalog list` has the names".to_owned(),
             };
-            Err(CatalogError::file(name, "no cloud, place, instance type, accelerator or service has this name", hint))
+            Err(CatalogError::file(
+                name,
+                "no cloud, place, instance type, accelerator or service has this name",
+                hint,
+            ))
         }
     }
 }
 
 /// All offers of a service.
 fn service_text(catalog: &Catalog, name: &str, as_json: bool) -> String {
-    let search = Search { service: ServiceNeed::parse(name).ok(), ..Search::default() };
-    let (offers, lapsed) = (search::find(catalog, &search), search::lapsed(catalog, &search));
+    let search = Search {
+        service: ServiceNeed::parse(name).ok(),
+        ..Search::default()
+    };
+    let (offers, lapsed) = (
+        search::find(catalog, &search),
+        search::lapsed(catalog, &search),
+    );
     if as_json {
-        let mut rows: Vec<Value> = offers.iter().map(|offer| offer_json(catalog, offer)).collect();
+        let mut rows: Vec<Value> = offers
+            .iter()
+            .map(|offer| offer_json(catalog, offer))
+            .collect();
         // Those that ended say so: `held_until`.
-        rows.extend(offer_table::lapsed_json(catalog, &lapsed).as_array().cloned().unwrap_or_default());
+        rows.extend(
+            offer_table::lapsed_json(catalog, &lapsed)
+                .as_array()
+                .cloned()
+                .unwrap_or_default(),
+        );
         return pretty(&Value::Array(rows));
     }
     let title = fields(&[("service", name.to_owned())]);
-    format!("{title}\n{}{}", offer_table(catalog, &offers), offer_table::lapsed_text(catalog, &lapsed))
+    format!(
+        "{title}\n{}{}",
+        offer_table(catalog, &offers),
+        offer_table::lapsed_text(catalog, &lapsed)
+    )
 }
 
 /// One place: where it is, who operates it, what it offers, and what leads out of it.
 fn place_text(catalog: &Catalog, place: &Place, as_json: bool) -> String {
-    let exact = Filter { place: Some(Pattern(place.name.to_string())), ..Filter::default() };
+    let exact = Filter {
+        place: Some(Pattern(place.name.to_string())),
+        ..Filter::default()
+    };
     let (on_demand, spot) = both(catalog, &exact);
     let lapsed = lapsed_at(catalog, |offer| catalog.place(offer).name == place.name);
     let country = place.country.as_deref().unwrap_or("unknown");
@@ -94,7 +124,10 @@ fn place_text(catalog: &Catalog, place: &Place, as_json: bool) -> String {
         let schemes: Vec<&str> = place.certifications.iter().map(String::as_str).collect();
         lines.push(("certified", schemes.join(", ")));
     }
-    lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
+    lines.push((
+        "offers",
+        format!("{} on demand, {} spot", on_demand.len(), spot.len()),
+    ));
     if !on_demand.is_empty() {
         lines.extend(cloud_terms::terms_lines(catalog, &place.name.cloud));
     }
@@ -102,7 +135,9 @@ fn place_text(catalog: &Catalog, place: &Place, as_json: bool) -> String {
     let mut text = fields(&lines);
     if let (Some(id), false) = (catalog.place_id(&place.name), on_demand.is_empty()) {
         text.push_str(&egress_lines(catalog, id));
-        text.push_str(&fields(&cloud_terms::throughput_lines(&cloud_terms::throughput(catalog, place))));
+        text.push_str(&fields(&cloud_terms::throughput_lines(
+            &cloud_terms::throughput(catalog, place),
+        )));
     }
     text.push_str(&offer_table::lapsed_text(catalog, &lapsed));
     text
@@ -110,7 +145,10 @@ fn place_text(catalog: &Catalog, place: &Place, as_json: bool) -> String {
 
 /// One accelerator: its names, what it can do, and the cheapest offers of it.
 fn accelerator_text(catalog: &Catalog, name: &str, row: &Accelerator, as_json: bool) -> String {
-    let exact = Filter { accelerator: Some(name.to_owned()), ..Filter::default() };
+    let exact = Filter {
+        accelerator: Some(name.to_owned()),
+        ..Filter::default()
+    };
     let (on_demand, spot) = both(catalog, &exact);
     if as_json {
         return pretty(&json!({
@@ -123,7 +161,10 @@ fn accelerator_text(catalog: &Catalog, name: &str, row: &Accelerator, as_json: b
         }));
     }
     let mut lines = accelerator_lines(catalog, name, row);
-    lines.push(("offers", format!("{} on demand, {} spot", on_demand.len(), spot.len())));
+    lines.push((
+        "offers",
+        format!("{} on demand, {} spot", on_demand.len(), spot.len()),
+    ));
     let mut text = fields(&lines);
     text.push_str("\nThe cheapest:\n");
     text.push_str(&offer_table(catalog, &on_demand[..on_demand.len().min(5)]));
@@ -131,11 +172,20 @@ fn accelerator_text(catalog: &Catalog, name: &str, row: &Accelerator, as_json: b
 }
 
 /// What is known of an accelerator, a title and a text for each line.
-fn accelerator_lines(catalog: &Catalog, name: &str, row: &Accelerator) -> Vec<(&'static str, String)> {
+fn accelerator_lines(
+    catalog: &Catalog,
+    name: &str,
+    row: &Accelerator,
+) -> Vec<(&'static str, String)> {
     let rates: Vec<String> = row
         .gigaflops
         .iter()
-        .map(|(precision, rate)| format!("{precision} {}", count_text(u32::try_from(*rate).unwrap_or(u32::MAX))))
+        .map(|(precision, rate)| {
+            format!(
+                "{precision} {}",
+                count_text(u32::try_from(*rate).unwrap_or(u32::MAX))
+            )
+        })
         .collect();
     let mut lines = vec![("accelerator", name.to_owned())];
     if !row.aliases.is_empty() {
@@ -148,9 +198,19 @@ fn accelerator_lines(catalog: &Catalog, name: &str, row: &Accelerator) -> Vec<(&
     if !boards.is_empty() {
         lines.push(("boards", boards.join(", ")));
     }
-    lines.push(("dense TFLOPS", if rates.is_empty() { "not known".to_owned() } else { rates.join(", ") }));
+    lines.push((
+        "dense TFLOPS",
+        if rates.is_empty() {
+            "not known".to_owned()
+        } else {
+            rates.join(", ")
+        },
+    ));
     lines.push(("memory", gib(row.memory)));
-    for (title, text) in [("interconnect", &row.interconnect), ("topology", &row.topology)] {
+    for (title, text) in [
+        ("interconnect", &row.interconnect),
+        ("topology", &row.topology),
+    ] {
         if !text.is_empty() {
             lines.push((title, text.clone()));
         }
@@ -163,7 +223,10 @@ fn accelerator_lines(catalog: &Catalog, name: &str, row: &Accelerator) -> Vec<(&
 
 /// The accelerators that are of a kind.
 fn boards_of<'a>(catalog: &'a Catalog, kind: &str) -> Vec<&'a str> {
-    let of_kind = catalog.accelerators.iter().filter(|(_, row)| row.kinds.iter().any(|name| name == kind));
+    let of_kind = catalog
+        .accelerators
+        .iter()
+        .filter(|(_, row)| row.kinds.iter().any(|name| name == kind));
     of_kind.map(|(name, _)| name.as_str()).collect()
 }
 
@@ -174,9 +237,14 @@ fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, Catal
     let Some(offer) = query::named(catalog, &parsed) else {
         if let Some(lapsed) = query::named_lapsed(catalog, &parsed) {
             let (day, rate) = (catalog.held_until(lapsed), lapsed.rate);
-            let message =
-                format!("this offer held until {day} only, at {rate}{}", catalog.machine(lapsed).unit().after_price());
-            let hint = format!("the catalog has prices of {}: register a newer file of who offers it", catalog.date);
+            let message = format!(
+                "this offer held until {day} only, at {rate}{}",
+                catalog.machine(lapsed).unit().after_price()
+            );
+            let hint = format!(
+                "the catalog has prices of {}: register a newer file of who offers it",
+                catalog.date
+            );
             return Err(fault(message, hint));
         }
         let place = parsed.place.to_string();
@@ -204,24 +272,40 @@ fn offered(catalog: &Catalog, name: &str, as_json: bool) -> Result<String, Catal
         lines.push(("accelerator", accelerator(machine)));
     }
     lines.push(("purchase", offer.purchase.to_string()));
-    lines.push(("price", format!("{}{}", offer.rate, machine.unit().after_price())));
+    lines.push((
+        "price",
+        format!("{}{}", offer.rate, machine.unit().after_price()),
+    ));
     lines.extend(source.map(|source| ("as of", format!("{}, {}", source.date, source.about))));
     if offer.estimated {
-        let text = "estimated: scaled from that day by how the price of the type changed since".to_owned();
+        let text =
+            "estimated: scaled from that day by how the price of the type changed since".to_owned();
         lines.push(("price is", text));
     }
-    lines.extend(catalog.retires(offer).map(|retirement| ("retires", retirement.day.clone())));
+    lines.extend(
+        catalog
+            .retires(offer)
+            .map(|retirement| ("retires", retirement.day.clone())),
+    );
     Ok(fields(&lines))
 }
 
 fn offer_place(catalog: &Catalog, offer: &Offer) -> String {
     let place = catalog.place(offer);
-    format!("{} ({})", place.name, place.country.as_deref().unwrap_or("country unknown"))
+    format!(
+        "{} ({})",
+        place.name,
+        place.country.as_deref().unwrap_or("country unknown")
+    )
 }
 
 /// Offers that have ended.
 fn lapsed_at(catalog: &Catalog, wanted: impl Fn(&Offer) -> bool) -> Vec<&Offer> {
-    catalog.lapsed.iter().filter(|offer| wanted(offer)).collect()
+    catalog
+        .lapsed
+        .iter()
+        .filter(|offer| wanted(offer))
+        .collect()
 }
 
 fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> String {
@@ -237,7 +321,10 @@ fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> St
         ("cloud", cloud.to_owned()),
         ("places", count.places.to_string()),
         ("instance types", count.machines.to_string()),
-        ("offers", format!("{} on demand, {} spot", count.on_demand, count.spot)),
+        (
+            "offers",
+            format!("{} on demand, {} spot", count.on_demand, count.spot),
+        ),
     ];
     if count.services > 0 {
         lines.push(("services", count.services.to_string()));
@@ -247,10 +334,23 @@ fn cloud_text(catalog: &Catalog, cloud: &str, count: Count, as_json: bool) -> St
 }
 
 fn both<'a>(catalog: &'a Catalog, filter: &Filter) -> (Vec<&'a Offer>, Vec<&'a Offer>) {
-    (query::find(catalog, filter), query::find(catalog, &Filter { spot: true, ..filter.clone() }))
+    (
+        query::find(catalog, filter),
+        query::find(
+            catalog,
+            &Filter {
+                spot: true,
+                ..filter.clone()
+            },
+        ),
+    )
 }
 
-fn machines_text(catalog: &Catalog, machines: &[&Machine], as_json: bool) -> Result<String, CatalogError> {
+fn machines_text(
+    catalog: &Catalog,
+    machines: &[&Machine],
+    as_json: bool,
+) -> Result<String, CatalogError> {
     let mut text = String::new();
     let mut values = Vec::new();
     for machine in machines {
@@ -265,7 +365,10 @@ fn machines_text(catalog: &Catalog, machines: &[&Machine], as_json: bool) -> Res
         if as_json {
             let mut value = machine_json(machine);
             value["lapsed"] = offer_table::lapsed_json(catalog, &lapsed);
-            value["offers"] = offers.iter().map(|offer| offer_json(catalog, offer)).collect();
+            value["offers"] = offers
+                .iter()
+                .map(|offer| offer_json(catalog, offer))
+                .collect();
             values.push(value);
             continue;
         }
@@ -275,25 +378,45 @@ fn machines_text(catalog: &Catalog, machines: &[&Machine], as_json: bool) -> Res
             ("vCPUs", offer_table::sustained_vcpus(machine)),
             ("memory", memory(machine)),
             ("accelerator", accelerator(machine)),
-            ("architecture", if machine.arch.is_empty() { "unknown".to_owned() } else { machine.arch.clone() }),
+            (
+                "architecture",
+                if machine.arch.is_empty() {
+                    "unknown".to_owned()
+                } else {
+                    machine.arch.clone()
+                },
+            ),
         ]));
         text.push('\n');
         text.push_str(&offer_table(catalog, &offers));
         text.push_str(&offer_table::lapsed_text(catalog, &lapsed));
         text.push_str(&retired_text(catalog, machine));
     }
-    Ok(if as_json { pretty(&Value::Array(values)) } else { text })
+    Ok(if as_json {
+        pretty(&Value::Array(values))
+    } else {
+        text
+    })
 }
 
 /// That a machine type is retired, where it would have prices.
 fn retired_text(catalog: &Catalog, machine: &Machine) -> String {
     let of_type = |offer: &&Offer| std::ptr::eq(catalog.machine(offer), machine);
     let mut days: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
-    for retirement in catalog.retired.iter().filter(of_type).filter_map(|offer| catalog.retires(offer)) {
+    for retirement in catalog
+        .retired
+        .iter()
+        .filter(of_type)
+        .filter_map(|offer| catalog.retires(offer))
+    {
         *days.entry(&retirement.day).or_default() += 1;
     }
     let line = |(day, offers): (&str, usize)| {
-        let offers = if offers == 1 { "1 offer is".to_owned() } else { format!("{offers} offers are") };
+        let offers = if offers == 1 {
+            "1 offer is".to_owned()
+        } else {
+            format!("{offers} offers are")
+        };
         format!("{offers} not there any more: the cloud retired the type on {day}.\n")
     };
     days.into_iter().map(line).collect()
@@ -322,11 +445,15 @@ fn summary(catalog: &Catalog, as_json: bool) -> String {
     }
     let mut table = offer_table::new_table(&["CLOUD", "PLACES", "TYPES", "ON DEMAND", "SPOT"]);
     for (cloud, count) in &counts {
-        let figures = [count.places, count.machines, count.on_demand, count.spot].map(|figure| figure.to_string());
+        let figures = [count.places, count.machines, count.on_demand, count.spot]
+            .map(|figure| figure.to_string());
         table.add_row(std::iter::once((*cloud).to_owned()).chain(figures));
     }
     offer_table::align_right(&mut table, &[1, 2, 3, 4]);
-    let mut text = fields(&[("digest", catalog.digest.clone()), ("newest price", catalog.date.clone())]);
+    let mut text = fields(&[
+        ("digest", catalog.digest.clone()),
+        ("newest price", catalog.date.clone()),
+    ]);
     let _ = writeln!(text, "\n{}\nSources:", table_text(&table));
     for source in &catalog.sources {
         let _ = writeln!(text, "  {}  {}: {}", source.date, source.id, source.about);
@@ -342,9 +469,11 @@ fn egress_lines(catalog: &Catalog, from: u32) -> String {
         if to == from || place.name.cloud == "local" {
             continue;
         }
-        let Some(egress) = catalog.network.egress(from, to, Bytes(1_000_000_000)) else { continue };
-        let (low, high) =
-            range[usize::from(place.name.cloud != *cloud)].get_or_insert((egress.last_rate, egress.last_rate));
+        let Some(egress) = catalog.network.egress(from, to, Bytes(1_000_000_000)) else {
+            continue;
+        };
+        let (low, high) = range[usize::from(place.name.cloud != *cloud)]
+            .get_or_insert((egress.last_rate, egress.last_rate));
         *low = egress.last_rate.min(*low);
         *high = egress.last_rate.max(*high);
     }
@@ -364,14 +493,19 @@ fn egress_lines(catalog: &Catalog, from: u32) -> String {
 fn class_text(place: &Place) -> Option<String> {
     match place.partition() {
         "" => (place.class != COMMERCIAL).then(|| place.class.clone()),
-        class => Some(format!("{class}, for policies with `[partitions] allow = [\"{class}\"]` only")),
+        class => Some(format!(
+            "{class}, for policies with `[partitions] allow = [\"{class}\"]` only"
+        )),
     }
 }
 
 /// The blocs that a place's country is of.
 fn blocs(place: &Place) -> Vec<&'static str> {
     let inside = |bloc: &&'static str| {
-        geography::countries(bloc).is_some_and(|list| list.iter().any(|one| Some(*one) == place.country.as_deref()))
+        geography::countries(bloc).is_some_and(|list| {
+            list.iter()
+                .any(|one| Some(*one) == place.country.as_deref())
+        })
     };
     geography::blocs().filter(inside).collect()
 }
@@ -379,12 +513,19 @@ fn blocs(place: &Place) -> Vec<&'static str> {
 /// `DE (EU, EEA)`.
 fn country_text(country: &str, place: &Place) -> String {
     let blocs = blocs(place);
-    if blocs.is_empty() { country.to_owned() } else { format!("{country} ({})", blocs.join(", ")) }
+    if blocs.is_empty() {
+        country.to_owned()
+    } else {
+        format!("{country} ({})", blocs.join(", "))
+    }
 }
 
 /// `Amazon Web Services, of Amazon.com Inc. (US)`.
 fn operator_text(place: &Place) -> String {
-    let country = place.parent_country.as_ref().map_or(String::new(), |country| format!(" ({country})"));
+    let country = place
+        .parent_country
+        .as_ref()
+        .map_or(String::new(), |country| format!(" ({country})"));
     match place.parent.as_str() {
         "" => place.operator.clone(),
         parent if parent == place.operator => format!("{parent}{country}"),

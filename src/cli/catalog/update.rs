@@ -7,7 +7,8 @@ use crate::cli::signals::Signals;
 use crate::cli::{Exit, Failure, Terminal};
 use crate::feeds::ImportReport;
 use crate::feeds::live::{
-    self, ChangedPrices, Endpoints, SourceOutcome, SourceSelection, SourceStatus, UpdateOutcome, UpdateSettings,
+    self, ChangedPrices, Endpoints, SourceOutcome, SourceSelection, SourceStatus, UpdateOutcome,
+    UpdateSettings,
 };
 use crate::model::Pattern;
 use clap::Args;
@@ -61,7 +62,11 @@ pub struct UpdateArgs {
 }
 
 /// `sky catalog update`.
-pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) -> Result<Exit, Failure> {
+pub fn update(
+    args: &UpdateArgs,
+    catalog: Option<&Path>,
+    terminal: &Terminal,
+) -> Result<Exit, Failure> {
     let out = &crate::cli::lock::home(catalog)?;
     let variable = |name: &str| std::env::var(name).ok();
     let mut endpoints = Endpoints::new(variable).map_err(Failure::error)?;
@@ -86,7 +91,9 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
         aws_credentials: aws_credentials(),
         ..UpdateSettings::usual(cache, endpoints)
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Failure::error(format!("cannot start: {error}")))?;
     let progress = Rc::new(Progress::new(terminal));
     let result = runtime.block_on(async {
@@ -107,7 +114,11 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
     if passing.is_some() {
         terminal.note("There is no HOME: what was fetched is not kept for the next update; --cache DIR keeps it.");
     }
-    terminal.out(&if args.json { to_json(&update, out) } else { to_text(&update, out) })?;
+    terminal.out(&if args.json {
+        to_json(&update, out)
+    } else {
+        to_text(&update, out)
+    })?;
     for line in failures(&update.outcomes) {
         terminal.warn(&line);
     }
@@ -120,17 +131,30 @@ pub fn update(args: &UpdateArgs, catalog: Option<&Path>, terminal: &Terminal) ->
 /// AWS's own machines have, and wait.
 fn aws_credentials() -> bool {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let names =
-        ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"];
+    let names = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_PROFILE",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    ];
     let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".aws"));
     names.iter().any(set)
-        || home.is_some_and(|folder| folder.join("credentials").exists() || folder.join("config").exists())
+        || home.is_some_and(|folder| {
+            folder.join("credentials").exists() || folder.join("config").exists()
+        })
 }
 
 fn exit(outcomes: &[SourceOutcome]) -> Result<Exit, Failure> {
-    let failed = outcomes.iter().filter(|outcome| matches!(outcome.status, SourceStatus::Failed(_))).count();
-    let worked =
-        outcomes.iter().any(|outcome| matches!(outcome.status, SourceStatus::Updated | SourceStatus::Unchanged));
+    let failed = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome.status, SourceStatus::Failed(_)))
+        .count();
+    let worked = outcomes.iter().any(|outcome| {
+        matches!(
+            outcome.status,
+            SourceStatus::Updated | SourceStatus::Unchanged
+        )
+    });
     match (failed, worked) {
         (0, true) => Ok(Exit::Success),
         (_, true) => Ok(Exit::Partial),
@@ -145,7 +169,9 @@ fn cache(args: &UpdateArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), Fail
     if let Some(cache) = args.cache.clone().or_else(crate::util::cache::folder) {
         return Ok((cache, None));
     }
-    let fault = |error: std::io::Error| Failure::error(format!("there is no folder for what is fetched: {error}"));
+    let fault = |error: std::io::Error| {
+        Failure::error(format!("there is no folder for what is fetched: {error}"))
+    };
     let folder = tempfile::Builder::new()
         .prefix("sky-")
         .tempdir()
@@ -157,14 +183,24 @@ fn cache(args: &UpdateArgs) -> Result<(PathBuf, Option<tempfile::TempDir>), Fail
 fn failures(outcomes: &[SourceOutcome]) -> Vec<String> {
     let groups = live::grouped(outcomes).into_iter();
     let failed = groups.filter(|(_, group)| matches!(group[0].status, SourceStatus::Failed(_)));
-    failed.map(|((source, why), group)| format!("{}: {why}; {}", names(source, &group), kept(source, &group))).collect()
+    failed
+        .map(|((source, why), group)| {
+            format!("{}: {why}; {}", names(source, &group), kept(source, &group))
+        })
+        .collect()
 }
 
 /// What the catalog has instead: `its 3 prices stay, the newest of 2026-07-20 (126 days old)`.
 fn kept(source: &str, group: &[&SourceOutcome]) -> String {
     let kept = || group.iter().filter_map(|outcome| outcome.kept.as_ref());
-    let what = if source == "aws-spot-advisor" { "interruption rate" } else { "price" };
-    let newest = kept().max_by_key(|kept| kept.newest).and_then(|kept| Some((kept.newest?, kept.days?)));
+    let what = if source == "aws-spot-advisor" {
+        "interruption rate"
+    } else {
+        "price"
+    };
+    let newest = kept()
+        .max_by_key(|kept| kept.newest)
+        .and_then(|kept| Some((kept.newest?, kept.days?)));
     match (kept().map(|kept| kept.rows).sum::<usize>(), newest) {
         (1, Some((day, days))) => format!("the catalog's {what} of {day} stays, {days} days old"),
         (rows, Some((day, days))) => {
@@ -176,12 +212,20 @@ fn kept(source: &str, group: &[&SourceOutcome]) -> String {
 
 /// `skypilot (aws, azure and 26 more)`.
 fn names(source: &str, group: &[&SourceOutcome]) -> String {
-    let parts: Vec<String> = group.iter().map(|outcome| part(outcome)).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<String> = group
+        .iter()
+        .map(|outcome| part(outcome))
+        .filter(|part| !part.is_empty())
+        .collect();
     match parts.as_slice() {
         [] => source.to_owned(),
         [one] if one == source => source.to_owned(),
         few if few.len() <= 4 => format!("{source} ({})", few.join(", ")),
-        many => format!("{source} ({} and {} more)", many[..3].join(", "), many.len() - 3),
+        many => format!(
+            "{source} ({} and {} more)",
+            many[..3].join(", "),
+            many.len() - 3
+        ),
     }
 }
 
@@ -196,12 +240,18 @@ fn part(outcome: &SourceOutcome) -> String {
 fn to_text(update: &UpdateOutcome, out: &Path) -> String {
     let mut text = String::new();
     if update.created {
-        let _ = writeln!(text, "{} is new: it starts as the catalog that sky was built with.", out.display());
+        let _ = writeln!(
+            text,
+            "{} is new: it starts as the catalog that sky was built with.",
+            out.display()
+        );
     }
-    let read = update
-        .outcomes
-        .iter()
-        .filter(|outcome| matches!(outcome.status, SourceStatus::Updated | SourceStatus::Unchanged));
+    let read = update.outcomes.iter().filter(|outcome| {
+        matches!(
+            outcome.status,
+            SourceStatus::Updated | SourceStatus::Unchanged
+        )
+    });
     for outcome in read.clone() {
         let name = format!("{} {}", outcome.source, part(outcome));
         let taken: Vec<String> = outcome
@@ -210,21 +260,38 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
             .iter()
             .map(|(what, rows)| format!("{rows} {}", what_of(what, &outcome.cloud)))
             .collect();
-        let day = outcome.day.map_or(String::new(), |day| format!(" of {day}"));
-        let _ = writeln!(text, "{}: {}{day}{}", name.trim_end(), list(&taken), moved(&outcome.changes));
+        let day = outcome
+            .day
+            .map_or(String::new(), |day| format!(" of {day}"));
+        let _ = writeln!(
+            text,
+            "{}: {}{day}{}",
+            name.trim_end(),
+            list(&taken),
+            moved(&outcome.changes)
+        );
     }
-    let mut notes: Vec<&String> = read.clone().flat_map(|outcome| &outcome.report.notes).collect();
+    let mut notes: Vec<&String> = read
+        .clone()
+        .flat_map(|outcome| &outcome.report.notes)
+        .collect();
     notes.dedup();
-    notes.iter().for_each(|note| text.push_str(&format!("{note}\n")));
+    notes
+        .iter()
+        .for_each(|note| text.push_str(&format!("{note}\n")));
     let mut left: BTreeMap<&str, ImportReport> = BTreeMap::new();
     for outcome in read {
-        left.entry(outcome.source).or_default().add_left_out(&outcome.report);
+        left.entry(outcome.source)
+            .or_default()
+            .add_left_out(&outcome.report);
     }
     for (source, report) in left {
         let reasons = report.reasons();
         if !reasons.is_empty() {
             let _ = writeln!(text, "Left out of {source}:");
-            reasons.iter().for_each(|(rows, what)| text.push_str(&format!("  {rows:>6}  {what}\n")));
+            reasons
+                .iter()
+                .for_each(|(rows, what)| text.push_str(&format!("  {rows:>6}  {what}\n")));
         }
     }
     for ((source, why), group) in live::grouped(&update.outcomes) {
@@ -235,19 +302,36 @@ fn to_text(update: &UpdateOutcome, out: &Path) -> String {
     let total = live::total(&update.outcomes);
     let _ = match update.changed.len() {
         0 => writeln!(text, "No file changed in {}.", out.display()),
-        1 => writeln!(text, "1 file changed in {}{}.", out.display(), moved(&total)),
-        files => writeln!(text, "{files} files changed in {}{}.", out.display(), moved(&total)),
+        1 => writeln!(
+            text,
+            "1 file changed in {}{}.",
+            out.display(),
+            moved(&total)
+        ),
+        files => writeln!(
+            text,
+            "{files} files changed in {}{}.",
+            out.display(),
+            moved(&total)
+        ),
     };
     text
 }
 
 /// `prices` instead of `aws: prices` where the line has the cloud already.
 fn what_of<'a>(what: &'a str, cloud: &str) -> &'a str {
-    what.strip_prefix(cloud).and_then(|rest| rest.strip_prefix(": ")).filter(|_| !cloud.is_empty()).unwrap_or(what)
+    what.strip_prefix(cloud)
+        .and_then(|rest| rest.strip_prefix(": "))
+        .filter(|_| !cloud.is_empty())
+        .unwrap_or(what)
 }
 
 fn list(items: &[String]) -> String {
-    if items.is_empty() { "nothing taken".to_owned() } else { items.join(", ") }
+    if items.is_empty() {
+        "nothing taken".to_owned()
+    } else {
+        items.join(", ")
+    }
 }
 
 /// `: 3 prices new, 2 rose`.
@@ -259,9 +343,16 @@ fn moved(changes: &ChangedPrices) -> String {
         (changes.same, "as before"),
         (changes.gone, "dropped"),
     ];
-    let said: Vec<String> =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    if said.is_empty() { String::new() } else { format!(": prices {}", said.join(", ")) }
+    let said: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    if said.is_empty() {
+        String::new()
+    } else {
+        format!(": prices {}", said.join(", "))
+    }
 }
 
 fn to_json(update: &UpdateOutcome, out: &Path) -> String {

@@ -20,27 +20,52 @@ pub struct Stream {
 impl Stream {
     /// Begins the stream with its version.
     pub fn begin(terminal: &Terminal) -> Self {
-        let stream = Self { terminal: *terminal, actions: Mutex::default() };
+        let stream = Self {
+            terminal: *terminal,
+            actions: Mutex::default(),
+        };
         let version = env!("CARGO_PKG_VERSION");
-        stream.line("info", format!("sky {version}"), "version", json!({ "sky": version, "ui": "1.0" }));
+        stream.line(
+            "info",
+            format!("sky {version}"),
+            "version",
+            json!({ "sky": version, "ui": "1.0" }),
+        );
         stream
     }
 
     /// The end of an operation that could not be done.
     pub fn failed(&self, failure: &Failure, operation: &str) {
         self.diagnostic("error", &failure.message, &failure.hints.join("\n"), None);
-        self.summary(json!({ "add": 0, "change": 0, "import": 0, "remove": 0, "operation": operation }));
+        self.summary(
+            json!({ "add": 0, "change": 0, "import": 0, "remove": 0, "operation": operation }),
+        );
     }
 
     /// The end of an apply.
     pub fn outcome(&self, outcome: &Outcome) {
-        let count = |wanted: &dyn Fn(&StageOutcome) -> bool| outcome.stages.values().filter(|one| wanted(one)).count();
-        let actions = self.actions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let count = |wanted: &dyn Fn(&StageOutcome) -> bool| {
+            outcome.stages.values().filter(|one| wanted(one)).count()
+        };
+        let actions = self
+            .actions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let done = |action: &str| {
             let is = |name: &String| actions.get(name).is_some_and(|known| *known == action);
-            outcome.stages.iter().filter(|(name, one)| **one == StageOutcome::Done && is(name)).count()
+            outcome
+                .stages
+                .iter()
+                .filter(|(name, one)| **one == StageOutcome::Done && is(name))
+                .count()
         };
-        self.line("info", "Outputs".to_owned(), "outputs", json!({ "outputs": outcome.artifacts }));
+        self.line(
+            "info",
+            "Outputs".to_owned(),
+            "outputs",
+            json!({ "outputs": outcome.artifacts }),
+        );
         self.summary(json!({
             "operation": "apply",
             "add": done("create"),
@@ -57,8 +82,15 @@ impl Stream {
     /// The last line.
     pub fn summary(&self, changes: Value) {
         let number = |key: &str| changes.get(key).and_then(Value::as_u64).unwrap_or(0);
-        let operation = changes.get("operation").and_then(Value::as_str).unwrap_or_default();
-        let verb = if operation == "destroy" { "Destroy" } else { "Apply" };
+        let operation = changes
+            .get("operation")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let verb = if operation == "destroy" {
+            "Destroy"
+        } else {
+            "Apply"
+        };
         let message = format!(
             "{verb}: {} added, {} changed, {} destroyed, {} failed.",
             number("add"),
@@ -66,23 +98,42 @@ impl Stream {
             number("remove"),
             number("failed")
         );
-        self.line("info", message, "change_summary", json!({ "changes": changes }));
+        self.line(
+            "info",
+            message,
+            "change_summary",
+            json!({ "changes": changes }),
+        );
     }
 
     /// A warning or an error.
     pub fn diagnostic(&self, severity: &str, summary: &str, detail: &str, address: Option<&str>) {
         let level = if severity == "error" { "error" } else { "warn" };
-        let title = if severity == "error" { "Error" } else { "Warning" };
+        let title = if severity == "error" {
+            "Error"
+        } else {
+            "Warning"
+        };
         let mut diagnostic = json!({ "severity": severity, "summary": summary, "detail": detail });
         if let (Some(address), Some(fields)) = (address, diagnostic.as_object_mut()) {
             fields.insert("address".to_owned(), json!(address));
         }
-        self.line(level, format!("{title}: {summary}"), "diagnostic", json!({ "diagnostic": diagnostic }));
+        self.line(
+            level,
+            format!("{title}: {summary}"),
+            "diagnostic",
+            json!({ "diagnostic": diagnostic }),
+        );
     }
 
     /// A line about one stage.
     pub fn hook(&self, kind: &str, stage: &str, message: String, more: Value) {
-        let action = self.actions.lock().unwrap_or_else(PoisonError::into_inner).get(stage).copied();
+        let action = self
+            .actions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(stage)
+            .copied();
         let mut hook = json!({
             "resource": {
                 "addr": format!("stage.{stage}"),
@@ -96,8 +147,17 @@ impl Stream {
         if let (Some(hook), Value::Object(more)) = (hook.as_object_mut(), more) {
             hook.extend(more);
         }
-        let level = if kind == "apply_errored" { "error" } else { "info" };
-        self.line(level, format!("stage.{stage}: {message}"), kind, json!({ "hook": hook }));
+        let level = if kind == "apply_errored" {
+            "error"
+        } else {
+            "info"
+        };
+        self.line(
+            level,
+            format!("stage.{stage}: {message}"),
+            kind,
+            json!({ "hook": hook }),
+        );
     }
 
     fn line(&self, level: &str, message: String, kind: &str, more: Value) {
@@ -119,53 +179,123 @@ impl Stream {
 impl Observer for Stream {
     fn notice(&self, notice: &Notice) {
         match notice {
-            Notice::Began { stage, attempt, place, resumed, changed } => {
+            Notice::Began {
+                stage,
+                attempt,
+                place,
+                resumed,
+                changed,
+            } => {
                 let action = if *changed { "update" } else { "create" };
-                self.actions.lock().unwrap_or_else(PoisonError::into_inner).insert(stage.clone(), action);
+                self.actions
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(stage.clone(), action);
                 let more = json!({ "attempt": attempt, "place": place, "resumed": resumed });
                 self.hook("apply_start", stage, "starting".to_owned(), more);
             }
-            Notice::Moved { stage, attempt, status } => {
+            Notice::Moved {
+                stage,
+                attempt,
+                status,
+            } => {
                 if *status == Status::Running {
-                    let more = json!({ "attempt": attempt, "status": status, "elapsed_seconds": 0 });
+                    let more =
+                        json!({ "attempt": attempt, "status": status, "elapsed_seconds": 0 });
                     self.hook("apply_progress", stage, "running".to_owned(), more);
                 }
             }
-            Notice::Still { stage, elapsed: time } => {
+            Notice::Still {
+                stage,
+                elapsed: time,
+            } => {
                 let message = format!("Still running... [{} elapsed]", elapsed(*time));
-                self.hook("apply_progress", stage, message, json!({ "elapsed_seconds": time.as_secs() }));
+                self.hook(
+                    "apply_progress",
+                    stage,
+                    message,
+                    json!({ "elapsed_seconds": time.as_secs() }),
+                );
             }
             Notice::Log { stage, line } => {
                 self.hook("stage_log", stage, line.clone(), json!({ "line": line }));
             }
             Notice::Leaving { stage, left, saves } => {
-                self.diagnostic("warning", &leaving(*left, *saves), "", Some(&format!("stage.{stage}")));
+                self.diagnostic(
+                    "warning",
+                    &leaving(*left, *saves),
+                    "",
+                    Some(&format!("stage.{stage}")),
+                );
             }
-            Notice::Done { stage, elapsed: time } => {
+            Notice::Done {
+                stage,
+                elapsed: time,
+            } => {
                 let message = format!("done after {}", elapsed(*time));
-                self.hook("apply_complete", stage, message, json!({ "elapsed_seconds": time.as_secs() }));
+                self.hook(
+                    "apply_complete",
+                    stage,
+                    message,
+                    json!({ "elapsed_seconds": time.as_secs() }),
+                );
             }
-            Notice::Failed { stage, message, elapsed: time } => {
+            Notice::Failed {
+                stage,
+                message,
+                elapsed: time,
+            } => {
                 let said = format!("failed after {}", elapsed(*time));
-                self.hook("apply_errored", stage, said, json!({ "elapsed_seconds": time.as_secs() }));
+                self.hook(
+                    "apply_errored",
+                    stage,
+                    said,
+                    json!({ "elapsed_seconds": time.as_secs() }),
+                );
                 self.diagnostic("error", message, "", Some(&format!("stage.{stage}")));
             }
-            Notice::Interrupted { stage, elapsed: time } => {
+            Notice::Interrupted {
+                stage,
+                elapsed: time,
+            } => {
                 let more = json!({ "elapsed_seconds": time.as_secs(), "interrupted": true });
-                self.hook("apply_errored", stage, format!("interrupted after {}", elapsed(*time)), more);
+                self.hook(
+                    "apply_errored",
+                    stage,
+                    format!("interrupted after {}", elapsed(*time)),
+                    more,
+                );
             }
-            Notice::Lost { stage, attempt, message } => {
+            Notice::Lost {
+                stage,
+                attempt,
+                message,
+            } => {
                 let summary = format!("attempt {attempt} was lost: {message}; trying again");
                 self.diagnostic("warning", &summary, "", Some(&format!("stage.{stage}")));
             }
-            Notice::Retrying { stage, attempt, message, retry, times } => {
-                let summary = format!("attempt {attempt} failed: {message}; retry {retry} of {times}");
+            Notice::Retrying {
+                stage,
+                attempt,
+                message,
+                retry,
+                times,
+            } => {
+                let summary =
+                    format!("attempt {attempt} failed: {message}; retry {retry} of {times}");
                 self.diagnostic("warning", &summary, "", Some(&format!("stage.{stage}")));
             }
-            Notice::FailedOver { stage, why, place, instance_type, decided } => {
+            Notice::FailedOver {
+                stage,
+                why,
+                place,
+                instance_type,
+                decided,
+            } => {
                 let message = format!("{why}; going on with {instance_type} at {place}");
                 let micros = u64::try_from(decided.as_micros()).unwrap_or(u64::MAX);
-                let more = json!({ "place": place, "instance_type": instance_type, "decided_us": micros });
+                let more =
+                    json!({ "place": place, "instance_type": instance_type, "decided_us": micros });
                 self.hook("failover", stage, message, more);
             }
             Notice::Denied { stage, message } => {
@@ -173,10 +303,18 @@ impl Observer for Stream {
             }
             Notice::Unchanged { .. } => {}
             Notice::Skipped { stage, because } => {
-                self.diagnostic("warning", &format!("skipped: {because}"), "", Some(&format!("stage.{stage}")));
+                self.diagnostic(
+                    "warning",
+                    &format!("skipped: {because}"),
+                    "",
+                    Some(&format!("stage.{stage}")),
+                );
             }
             Notice::Stopping { interrupt, .. } => {
-                let summary = format!("{}: starting nothing new, ending what runs", interrupt.name());
+                let summary = format!(
+                    "{}: starting nothing new, ending what runs",
+                    interrupt.name()
+                );
                 self.diagnostic("warning", &summary, "", None);
             }
             Notice::Warning { message } => self.diagnostic("warning", message, "", None),

@@ -30,7 +30,12 @@ impl Text {
     pub fn new(terminal: &Terminal, show_logs: bool) -> Self {
         let logs = if show_logs { Logs::Shown } else { Logs::Kept };
         let spinners = terminal.animate.then(MultiProgress::new);
-        Self { terminal: *terminal, logs, spinners, running: Mutex::default() }
+        Self {
+            terminal: *terminal,
+            logs,
+            spinners,
+            running: Mutex::default(),
+        }
     }
 
     /// Takes the spinners away; what is printed next stays below the lines so far.
@@ -49,7 +54,9 @@ impl Text {
     }
 
     fn spin(&self, stage: &str, doing: &str) {
-        let Some(spinners) = &self.spinners else { return };
+        let Some(spinners) = &self.spinners else {
+            return;
+        };
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let spinner = running.entry(stage.to_owned()).or_insert_with(|| {
             let spinner = spinners.add(ProgressBar::new_spinner());
@@ -73,23 +80,48 @@ impl Text {
 impl Observer for Text {
     fn notice(&self, notice: &Notice) {
         let bold = |text: &str| self.terminal.paint(anstyle::Style::new().bold(), text);
-        let red = |text: &str| self.terminal.paint(anstyle::AnsiColor::Red.on_default().bold(), text);
+        let red = |text: &str| {
+            self.terminal
+                .paint(anstyle::AnsiColor::Red.on_default().bold(), text)
+        };
         match notice {
-            Notice::Began { stage, attempt, place, resumed, .. } => {
+            Notice::Began {
+                stage,
+                attempt,
+                place,
+                resumed,
+                ..
+            } => {
                 let verb = if *resumed { "going on" } else { "starting" };
                 self.spin(stage, verb);
-                self.say(&format!("{}: {verb}… [attempt {attempt}, {place}]", bold(&format!("stage.{stage}"))));
+                self.say(&format!(
+                    "{}: {verb}… [attempt {attempt}, {place}]",
+                    bold(&format!("stage.{stage}"))
+                ));
             }
-            Notice::Moved { stage, attempt, status } => {
+            Notice::Moved {
+                stage,
+                attempt,
+                status,
+            } => {
                 self.spin(stage, status.name());
                 if *status == Status::Running {
-                    self.say(&format!("{}: running… [attempt {attempt}]", bold(&format!("stage.{stage}"))));
+                    self.say(&format!(
+                        "{}: running… [attempt {attempt}]",
+                        bold(&format!("stage.{stage}"))
+                    ));
                 }
             }
-            Notice::Still { stage, elapsed: time } => {
+            Notice::Still {
+                stage,
+                elapsed: time,
+            } => {
                 // A spinner shows its own time.
                 if self.spinners.is_none() {
-                    self.say(&format!("stage.{stage}: Still running... [{} elapsed]", elapsed(*time)));
+                    self.say(&format!(
+                        "stage.{stage}: Still running... [{} elapsed]",
+                        elapsed(*time)
+                    ));
                 }
             }
             Notice::Log { stage, line } => {
@@ -97,45 +129,101 @@ impl Observer for Text {
                     self.say(&format!("{stage} | {}", one_line(line)));
                 }
             }
-            Notice::Leaving { stage, left, saves } => self.say(&format!("stage.{stage}: {}", leaving(*left, *saves))),
-            Notice::Done { stage, elapsed: time } => {
-                self.still(stage);
-                self.say(&format!("{}: done after {}", bold(&format!("stage.{stage}")), elapsed(*time)));
+            Notice::Leaving { stage, left, saves } => {
+                self.say(&format!("stage.{stage}: {}", leaving(*left, *saves)))
             }
-            Notice::Failed { stage, message, elapsed: time } => {
+            Notice::Done {
+                stage,
+                elapsed: time,
+            } => {
                 self.still(stage);
-                self.say(&format!("stage.{stage}: {} after {}: {}", red("failed"), elapsed(*time), one_line(message)));
+                self.say(&format!(
+                    "{}: done after {}",
+                    bold(&format!("stage.{stage}")),
+                    elapsed(*time)
+                ));
             }
-            Notice::Lost { stage, attempt, message } => {
+            Notice::Failed {
+                stage,
+                message,
+                elapsed: time,
+            } => {
                 self.still(stage);
-                self.say(&format!("stage.{stage}: attempt {attempt} was lost: {message}; trying again"));
+                self.say(&format!(
+                    "stage.{stage}: {} after {}: {}",
+                    red("failed"),
+                    elapsed(*time),
+                    one_line(message)
+                ));
             }
-            Notice::Retrying { stage, message, retry, times, .. } => {
+            Notice::Lost {
+                stage,
+                attempt,
+                message,
+            } => {
                 self.still(stage);
-                self.say(&format!("stage.{stage}: {}; retry {retry} of {times}", one_line(message)));
+                self.say(&format!(
+                    "stage.{stage}: attempt {attempt} was lost: {message}; trying again"
+                ));
             }
-            Notice::FailedOver { stage, why, place, instance_type, .. } => {
-                self.say(&format!("stage.{stage}: {why}; going on with {instance_type} at {place}"));
+            Notice::Retrying {
+                stage,
+                message,
+                retry,
+                times,
+                ..
+            } => {
+                self.still(stage);
+                self.say(&format!(
+                    "stage.{stage}: {}; retry {retry} of {times}",
+                    one_line(message)
+                ));
+            }
+            Notice::FailedOver {
+                stage,
+                why,
+                place,
+                instance_type,
+                ..
+            } => {
+                self.say(&format!(
+                    "stage.{stage}: {why}; going on with {instance_type} at {place}"
+                ));
             }
             Notice::Denied { stage, message } => {
                 self.still(stage);
                 self.say(&format!("stage.{stage}: {}: {message}", red("denied")));
             }
-            Notice::Unchanged { stage } => self.say(&format!("stage.{stage}: done already, nothing changed")),
-            Notice::Skipped { stage, because } => self.say(&format!("stage.{stage}: skipped: {because}")),
+            Notice::Unchanged { stage } => {
+                self.say(&format!("stage.{stage}: done already, nothing changed"))
+            }
+            Notice::Skipped { stage, because } => {
+                self.say(&format!("stage.{stage}: skipped: {because}"))
+            }
             Notice::Stopping { interrupt, running } => {
-                self.say(&format!("\n{}: starting nothing new, ending what runs", interrupt.name()));
+                self.say(&format!(
+                    "\n{}: starting nothing new, ending what runs",
+                    interrupt.name()
+                ));
                 if !running.is_empty() {
                     self.say(&format!("  still at work: {}", names(running)));
                 }
                 self.say("  a second signal leaves at once; nothing is lost then either");
             }
-            Notice::Interrupted { stage, elapsed: time } => {
+            Notice::Interrupted {
+                stage,
+                elapsed: time,
+            } => {
                 self.still(stage);
-                self.say(&format!("stage.{stage}: interrupted after {}", elapsed(*time)));
+                self.say(&format!(
+                    "stage.{stage}: interrupted after {}",
+                    elapsed(*time)
+                ));
             }
             Notice::Warning { message } => {
-                let word = self.terminal.paint(anstyle::AnsiColor::Yellow.on_default().bold(), "warning");
+                let word = self
+                    .terminal
+                    .paint(anstyle::AnsiColor::Yellow.on_default().bold(), "warning");
                 self.say(&format!("{word}: {message}"));
             }
         }
@@ -143,5 +231,9 @@ impl Observer for Text {
 }
 
 fn names(stages: &[String]) -> String {
-    stages.iter().map(|stage| format!("stage.{stage}")).collect::<Vec<_>>().join(", ")
+    stages
+        .iter()
+        .map(|stage| format!("stage.{stage}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }

@@ -20,8 +20,15 @@ pub fn one_line(text: &str) -> String {
 
 /// What is said of a stage whose machine is about to be taken away.
 pub(super) fn leaving(left: Duration, saves: bool) -> String {
-    let then = if saves { "its progress is brought to safety until then" } else { "it saves no progress" };
-    format!("its cloud takes its machine away in {}; {then}", elapsed(left))
+    let then = if saves {
+        "its progress is brought to safety until then"
+    } else {
+        "it saves no progress"
+    };
+    format!(
+        "its cloud takes its machine away in {}; {then}",
+        elapsed(left)
+    )
 }
 
 #[cfg(test)]
@@ -30,7 +37,9 @@ mod tests {
 
     #[test]
     fn times_read_well() {
-        let said: Vec<String> = [0, 59, 60, 3725].map(|seconds| elapsed(Duration::from_secs(seconds))).into();
+        let said: Vec<String> = [0, 59, 60, 3725]
+            .map(|seconds| elapsed(Duration::from_secs(seconds)))
+            .into();
         assert_eq!(said, ["0s", "59s", "1m0s", "1h2m5s"]);
     }
 

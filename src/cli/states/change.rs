@@ -43,56 +43,103 @@ pub struct RmArgs {
 
 pub(super) fn mv(args: &MvArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (store, lock, opened) = open("state mv", &args.place, &args.locking, terminal)?;
-    let (from, to) = (known_stage(&args.from, &opened.state)?, stage_name(&args.to));
+    let (from, to) = (
+        known_stage(&args.from, &opened.state)?,
+        stage_name(&args.to),
+    );
     if !is_stage_name(to) {
         return Err(Failure::error(format!("`{to}` is not a name of a stage"))
             .hint("names are made of letters, digits, `_` and `-`; a copy is `NAME[N]`"));
     }
     if opened.state.stages.contains_key(to) {
         let failure = Failure::error(format!("the state has a `stage.{to}` already"));
-        return Err(failure.hint(format!("if it is to go: sky state rm stage.{to}{}", args.place.words())));
+        return Err(failure.hint(format!(
+            "if it is to go: sky state rm stage.{to}{}",
+            args.place.words()
+        )));
     }
     let record = &opened.state.stages[from];
     if record.live {
-        let message = format!("{}: its machine is known by that name", live_words(from, record));
-        return Err(Failure::error(message).hint("let an apply bring it to its end first, or `sky destroy`"));
+        let message = format!(
+            "{}: its machine is known by that name",
+            live_words(from, record)
+        );
+        return Err(Failure::error(message)
+            .hint("let an apply bring it to its end first, or `sky destroy`"));
     }
-    let events = vec![Event::Renamed { stage: from.to_owned(), to: to.to_owned() }];
+    let events = vec![Event::Renamed {
+        stage: from.to_owned(),
+        to: to.to_owned(),
+    }];
     let (kept, serial) = write(opened, events).map_err(|error| failure(error.into(), &store))?;
     // Outputs by name are for people; the next apply makes those that are missing.
-    let _ = std::fs::rename(store.folder.artifacts().join(from), store.folder.artifacts().join(to));
+    let _ = std::fs::rename(
+        store.folder.artifacts().join(from),
+        store.folder.artifacts().join(to),
+    );
     drop(lock);
-    terminal.out(&format!("stage.{from} is stage.{to} now (serial {serial}; before: {kept}).\n"))?;
+    terminal.out(&format!(
+        "stage.{from} is stage.{to} now (serial {serial}; before: {kept}).\n"
+    ))?;
     Ok(Exit::Success)
 }
 
 pub(super) fn rm(args: &RmArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (store, lock, opened) = open("state rm", &args.place, &args.locking, terminal)?;
-    let names =
-        args.addresses.iter().map(|address| known_stage(address, &opened.state)).collect::<Result<Vec<_>, _>>()?;
+    let names = args
+        .addresses
+        .iter()
+        .map(|address| known_stage(address, &opened.state))
+        .collect::<Result<Vec<_>, _>>()?;
     let live: Vec<String> = names
         .iter()
-        .filter_map(|name| Some(live_words(name, opened.state.stages.get(*name).filter(|record| record.live)?)))
+        .filter_map(|name| {
+            Some(live_words(
+                name,
+                opened
+                    .state
+                    .stages
+                    .get(*name)
+                    .filter(|record| record.live)?,
+            ))
+        })
         .collect();
     if !live.is_empty() && !args.force {
-        return Err(Failure::error(live.join("\nerror: "))
-            .hint("end it first: an apply, or `sky destroy`; --force forgets it, and leaves it running"));
+        return Err(Failure::error(live.join("\nerror: ")).hint(
+            "end it first: an apply, or `sky destroy`; --force forgets it, and leaves it running",
+        ));
     }
-    let events = names.iter().map(|name| Event::Forgotten { stage: (*name).to_owned() }).collect();
+    let events = names
+        .iter()
+        .map(|name| Event::Forgotten {
+            stage: (*name).to_owned(),
+        })
+        .collect();
     let (kept, serial) = write(opened, events).map_err(|error| failure(error.into(), &store))?;
     drop(lock);
     for words in &live {
-        terminal.warn(&format!("{words}; it is left as it is, and `sky sweep` finds it"));
+        terminal.warn(&format!(
+            "{words}; it is left as it is, and `sky sweep` finds it"
+        ));
     }
     let gone: Vec<String> = names.iter().map(|name| format!("stage.{name}")).collect();
-    terminal.out(&format!("Forgotten: {} (serial {serial}; before: {kept}).\n", gone.join(", ")))?;
+    terminal.out(&format!(
+        "Forgotten: {} (serial {serial}; before: {kept}).\n",
+        gone.join(", ")
+    ))?;
     Ok(Exit::Success)
 }
 
 /// What of a stage there may be.
 fn live_words(name: &str, record: &StageRecord) -> String {
-    let machine = record.rented.as_ref().map(|rented| format!("{} x {} ", rented.nodes, rented.instance_type));
-    let lease = record.lease_end.as_ref().map(|end| format!(", its lease ends at {end}"));
+    let machine = record
+        .rented
+        .as_ref()
+        .map(|rented| format!("{} x {} ", rented.nodes, rented.instance_type));
+    let lease = record
+        .lease_end
+        .as_ref()
+        .map(|end| format!(", its lease ends at {end}"));
     format!(
         "stage.{name} is live: attempt {} ({}) has {}at {} through {}, token {}{}",
         record.attempt,
@@ -112,9 +159,13 @@ fn open(
     locking: &LockArgs,
     terminal: &Terminal,
 ) -> Result<(Store, Option<Lock>, Opened), Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let store = place.store(&here)?.lasting(locking.lock_lease);
-    if !store.exists().map_err(|error| failure(error.into(), &store))? {
+    if !store
+        .exists()
+        .map_err(|error| failure(error.into(), &store))?
+    {
         return Err(no_state(&store));
     }
     let (lock, opened) = open_locked(&store, operation, locking)?;

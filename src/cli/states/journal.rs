@@ -14,9 +14,17 @@ pub struct JournalArgs {
 
 pub(super) fn run(args: &JournalArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (store, _) = read_state(&args.place)?;
-    let Some(records) = store.records().map_err(|error| failure(error.into(), &store))? else {
-        let message = format!("{} is in a bucket, where a journal ends with its operation", store.name());
-        return Err(Failure::error(message).hint("a state in a folder keeps that of the last operation"));
+    let Some(records) = store
+        .records()
+        .map_err(|error| failure(error.into(), &store))?
+    else {
+        let message = format!(
+            "{} is in a bucket, where a journal ends with its operation",
+            store.name()
+        );
+        return Err(
+            Failure::error(message).hint("a state in a folder keeps that of the last operation")
+        );
     };
     let mut text = String::new();
     for record in &records {

@@ -34,7 +34,11 @@ pub(super) fn list(args: &ListArgs, terminal: &Terminal) -> Result<Exit, Failure
     let (_, state) = read_state(&args.place)?;
     let text = match args.json {
         true => canonical::to_text(&summary(&state)).map_err(Failure::error)?,
-        false => state.stages.keys().map(|name| format!("stage.{name}\n")).collect(),
+        false => state
+            .stages
+            .keys()
+            .map(|name| format!("stage.{name}\n"))
+            .collect(),
     };
     terminal.out(&text).map(|()| Exit::Success)
 }
@@ -42,19 +46,32 @@ pub(super) fn list(args: &ListArgs, terminal: &Terminal) -> Result<Exit, Failure
 pub(super) fn show(args: &ShowArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (_, state) = read_state(&args.place)?;
     let name = known_stage(&args.address, &state)?;
-    let text = if args.json { json_text(name, &state)? } else { text(name, &state) };
+    let text = if args.json {
+        json_text(name, &state)?
+    } else {
+        text(name, &state)
+    };
     terminal.out(&text).map(|()| Exit::Success)
 }
 
 /// Its outputs, by the name that they have within the stage.
-fn outputs<'a>(name: &str, state: &'a State) -> Vec<(&'a str, &'a crate::execution::state::Artifact)> {
+fn outputs<'a>(
+    name: &str,
+    state: &'a State,
+) -> Vec<(&'a str, &'a crate::execution::state::Artifact)> {
     let own = |full: &'a String| full.strip_prefix(name)?.strip_prefix('.');
-    state.artifacts.iter().filter_map(|(full, artifact)| Some((own(full)?, artifact))).collect()
+    state
+        .artifacts
+        .iter()
+        .filter_map(|(full, artifact)| Some((own(full)?, artifact)))
+        .collect()
 }
 
 fn json_text(name: &str, state: &State) -> Result<String, Failure> {
-    let outputs: serde_json::Map<String, serde_json::Value> =
-        outputs(name, state).into_iter().map(|(output, artifact)| (output.to_owned(), json!(artifact))).collect();
+    let outputs: serde_json::Map<String, serde_json::Value> = outputs(name, state)
+        .into_iter()
+        .map(|(output, artifact)| (output.to_owned(), json!(artifact)))
+        .collect();
     let text = json!({
         "format_version": "1.0",
         "address": format!("stage.{name}"),
@@ -65,23 +82,58 @@ fn json_text(name: &str, state: &State) -> Result<String, Failure> {
 }
 
 fn text(name: &str, state: &State) -> String {
-    let Some(record) = state.stages.get(name) else { return String::new() };
-    let mut rows = vec![("status", record.status.to_string()), ("attempt", record.attempt.to_string())];
-    let mut row = |name: &'static str, value: Option<String>| rows.extend(value.map(|value| (name, value)));
-    row("live", record.live.then(|| "something of it may run or cost money".to_owned()));
-    row("provider", Some(record.provider.clone()).filter(|provider| !provider.is_empty()));
+    let Some(record) = state.stages.get(name) else {
+        return String::new();
+    };
+    let mut rows = vec![
+        ("status", record.status.to_string()),
+        ("attempt", record.attempt.to_string()),
+    ];
+    let mut row =
+        |name: &'static str, value: Option<String>| rows.extend(value.map(|value| (name, value)));
+    row(
+        "live",
+        record
+            .live
+            .then(|| "something of it may run or cost money".to_owned()),
+    );
+    row(
+        "provider",
+        Some(record.provider.clone()).filter(|provider| !provider.is_empty()),
+    );
     row("place", Some(record.place.to_string()));
-    row("machine", record.rented.as_ref().map(|rented| format!("{} x {}", rented.nodes, rented.instance_type)));
-    row("token", Some(record.token.clone()).filter(|token| !token.is_empty()));
+    row(
+        "machine",
+        record
+            .rented
+            .as_ref()
+            .map(|rented| format!("{} x {}", rented.nodes, rented.instance_type)),
+    );
+    row(
+        "token",
+        Some(record.token.clone()).filter(|token| !token.is_empty()),
+    );
     row("lease ends", record.lease_end.clone());
     row("exit code", record.exit_code.map(|code| code.to_string()));
     row("note", record.message.clone());
     row("begun", Some(record.started.clone()));
     row("ended", record.ended.clone());
-    row("spent", (record.spent_micro_usd.0 > 0).then(|| record.spent_micro_usd.to_string()));
+    row(
+        "spent",
+        (record.spent_micro_usd.0 > 0).then(|| record.spent_micro_usd.to_string()),
+    );
     for (output, artifact) in outputs(name, state) {
-        row("output", Some(format!("{output}, {}, {}", Bytes(artifact.bytes), artifact.digest)));
+        row(
+            "output",
+            Some(format!(
+                "{output}, {}, {}",
+                Bytes(artifact.bytes),
+                artifact.digest
+            )),
+        );
     }
-    let lines = rows.iter().map(|(name, value)| format!("  {name:<10}  {value}\n"));
+    let lines = rows
+        .iter()
+        .map(|(name, value)| format!("  {name:<10}  {value}\n"));
     format!("stage.{name}\n{}", lines.collect::<String>())
 }

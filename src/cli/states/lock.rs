@@ -47,7 +47,8 @@ pub struct ForceUnlockArgs {
 }
 
 fn store(place: &PlaceArgs, terminal: &Terminal) -> Result<Store, Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     place.or_rehearsal(&here, terminal).store(&here)
 }
 
@@ -65,8 +66,15 @@ pub fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
         }
         None => format!("Nobody is at work on {}.\n", store.name()),
         Some(holder) => {
-            let over = if over { "  It was not renewed in time: the next operation takes it over.\n" } else { "" };
-            format!("The state is locked:\n{}\n{over}", holder.lines().join("\n"))
+            let over = if over {
+                "  It was not renewed in time: the next operation takes it over.\n"
+            } else {
+                ""
+            };
+            format!(
+                "The state is locked:\n{}\n{over}",
+                holder.lines().join("\n")
+            )
         }
     };
     terminal.out(&text).map(|()| Exit::Success)
@@ -76,24 +84,41 @@ pub fn show(args: &LockVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
 pub fn force_unlock(args: &ForceUnlockArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let store = store(&args.place, terminal)?;
     let Some(holder) = store.holder().map_err(Failure::error)? else {
-        return Err(Failure::error(format!("nobody holds the lock of {}", store.name())));
+        return Err(Failure::error(format!(
+            "nobody holds the lock of {}",
+            store.name()
+        )));
     };
     if holder.id != args.id {
-        let message = format!("the lock has another ID than {}:\n{}", args.id, holder.lines().join("\n"));
-        return Err(Failure::error(message).hint("whoever had that ID no longer holds it: look who is at work now"));
+        let message = format!(
+            "the lock has another ID than {}:\n{}",
+            args.id,
+            holder.lines().join("\n")
+        );
+        return Err(Failure::error(message)
+            .hint("whoever had that ID no longer holds it: look who is at work now"));
     }
     if !args.auto_approve {
         if !terminal.interactive {
-            return Err(Failure::error("force-unlock asks first, and there is no terminal to ask on")
-                .hint("give --auto-approve, once you are sure that its process is gone"));
+            return Err(Failure::error(
+                "force-unlock asks first, and there is no terminal to ask on",
+            )
+            .hint("give --auto-approve, once you are sure that its process is gone"));
         }
         terminal.note(&holder.lines().join("\n"));
-        if !terminal.confirm("Do you really want to end this lock? Whoever holds it stops before its next call.")? {
-            return Err(Failure::error("force-unlock cancelled: the lock is as it was"));
+        if !terminal.confirm(
+            "Do you really want to end this lock? Whoever holds it stops before its next call.",
+        )? {
+            return Err(Failure::error(
+                "force-unlock cancelled: the lock is as it was",
+            ));
         }
     }
     if !store.force_unlock(&args.id).map_err(Failure::error)? {
-        return Err(Failure::error("the lock has changed hands meanwhile").hint("`sky lock show` says who has it"));
+        return Err(Failure::error("the lock has changed hands meanwhile")
+            .hint("`sky lock show` says who has it"));
     }
-    terminal.out(&format!("The lock {} is ended.\n", args.id)).map(|()| Exit::Success)
+    terminal
+        .out(&format!("The lock {} is ended.\n", args.id))
+        .map(|()| Exit::Success)
 }

@@ -7,17 +7,24 @@ use std::path::Path;
 
 /// The state's place and the state, which must be there.
 pub(super) fn read_state(place: &PlaceArgs) -> Result<(Store, State), Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let store = place.store(&here)?;
-    match store.read().map_err(|error| state::failure(error.into(), &store))? {
+    match store
+        .read()
+        .map_err(|error| state::failure(error.into(), &store))?
+    {
         Some(state) => Ok((store, state)),
         None => Err(no_state(&store)),
     }
 }
 
 pub(super) fn no_state(store: &Store) -> Failure {
-    Failure::error(format!("there is no state in {}: nothing was applied there", store.name()))
-        .hint("name its place with --state URL or --state-dir DIR")
+    Failure::error(format!(
+        "there is no state in {}: nothing was applied there",
+        store.name()
+    ))
+    .hint("name its place with --state URL or --state-dir DIR")
 }
 
 /// The stage's name in `stage.NAME`; the name alone will do.
@@ -32,7 +39,10 @@ pub(super) fn known_stage<'a>(address: &'a str, state: &State) -> Result<&'a str
         return Ok(name);
     }
     let failure = Failure::error(format!("the state has no `stage.{name}`"));
-    let near = state.stages.keys().max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+    let near = state
+        .stages
+        .keys()
+        .max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
     Err(match near.filter(|near| strsim::jaro(near, name) > 0.7) {
         Some(near) => failure.hint(format!("did you mean stage.{near}?")),
         None => failure.hint("`sky state list` names them all"),

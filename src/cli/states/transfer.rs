@@ -33,11 +33,14 @@ pub struct PushArgs {
 
 pub(super) fn pull(args: &PullArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     let (_, state) = read_state(&args.place)?;
-    terminal.out(&canonical::to_text(&state).map_err(Failure::error)?).map(|()| Exit::Success)
+    terminal
+        .out(&canonical::to_text(&state).map_err(Failure::error)?)
+        .map(|()| Exit::Success)
 }
 
 pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let store = args.place.store(&here)?.lasting(args.locking.lock_lease);
     let name = file::shown(&args.file);
     let bytes = file::read_bytes(&args.file).map_err(Failure::error)?;
@@ -47,9 +50,15 @@ pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure
         terminal.warn(warning);
     }
     match edit::may_push(&opened, &pushed) {
-        Ok(false) => return terminal.out("No changes: that is the state that is there.\n").map(|()| Exit::Success),
+        Ok(false) => {
+            return terminal
+                .out("No changes: that is the state that is there.\n")
+                .map(|()| Exit::Success);
+        }
         Ok(true) => {}
-        Err(refused) if args.force => terminal.warn(&format!("{name}: {refused}; it is pushed all the same")),
+        Err(refused) if args.force => {
+            terminal.warn(&format!("{name}: {refused}; it is pushed all the same"))
+        }
         Err(refused) => {
             return Err(Failure::new(Exit::Stale, format!("{name} is not pushed: {refused}"))
                 .hint("`sky state pull` prints the state that is there; --force puts the file in its place"));
@@ -63,6 +72,9 @@ pub(super) fn push(args: &PushArgs, terminal: &Terminal) -> Result<Exit, Failure
     let kept = replace().map_err(|error| failure(error.into(), &store))?;
     drop(lock);
     let serial = opened.state.serial;
-    terminal.out(&format!("Pushed to {} (serial {serial}; before: {kept}).\n", store.name()))?;
+    terminal.out(&format!(
+        "Pushed to {} (serial {serial}; before: {kept}).\n",
+        store.name()
+    ))?;
     Ok(Exit::Success)
 }

@@ -26,7 +26,8 @@ pub enum StateVerb {
 
 /// Runs the verb.
 pub fn run(args: &StateVerbArgs, terminal: &Terminal) -> Result<Exit, Failure> {
-    let here = std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
+    let here =
+        std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
     let mut verb = args.verb.clone();
     // A state that is pushed may be the first of its place.
     let place = match &mut verb {

@@ -22,18 +22,39 @@ pub(super) async fn abandon(
     former: &StageRecord,
     why: &str,
 ) -> Result<Result<(), ProviderError>, Error> {
-    let token = Token { id: former.token.clone(), stage: name.to_owned(), attempt: former.attempt };
+    let token = Token {
+        id: former.token.clone(),
+        stage: name.to_owned(),
+        attempt: former.attempt,
+    };
     let provider = context.open(&former.provider)?;
-    let evidence = if former.status == Status::Done { Evidence::Drop } else { Evidence::Keep };
+    let evidence = if former.status == Status::Done {
+        Evidence::Drop
+    } else {
+        Evidence::Keep
+    };
     let call_of = (name, token.id.as_str(), Call::Release);
     let end = context.end_of_machine(provider.as_ref(), &token).await;
-    let released = call(&context.recorder, call_of, Patience::Through, || provider.release(&token, evidence)).await?;
+    let released = call(&context.recorder, call_of, Patience::Through, || {
+        provider.release(&token, evidence)
+    })
+    .await?;
     if let Err(error) = released {
         return Ok(Err(error));
     }
     if former.status.in_flight() {
         let (stage, message) = (name.to_owned(), why.to_owned());
-        context.recorder.record(Event::Ended { stage, status: Status::Lost, message }, Durability::Later).await?;
+        context
+            .recorder
+            .record(
+                Event::Ended {
+                    stage,
+                    status: Status::Lost,
+                    message,
+                },
+                Durability::Later,
+            )
+            .await?;
     }
     let time = MachineTime::of(former, end);
     context.settle(&token, &meter(former), &time).await?;
@@ -48,7 +69,9 @@ pub(super) async fn abandon_or_warn(
     why: &str,
 ) -> Result<(), Error> {
     if let Err(error) = abandon(context, name, former, why).await? {
-        let message = format!("stage.{name}: cannot clean up: {error}; the next apply or destroy tries it again");
+        let message = format!(
+            "stage.{name}: cannot clean up: {error}; the next apply or destroy tries it again"
+        );
         context.observer.notice(&Notice::Warning { message });
     }
     Ok(())
@@ -63,7 +86,12 @@ pub(super) fn meter(record: &StageRecord) -> Meter {
             nodes: rented.nodes,
             billing: rented.billing,
         },
-        None => Meter { rate: Rate(0), extras: Extras::default(), nodes: 1, billing: Billing::default() },
+        None => Meter {
+            rate: Rate(0),
+            extras: Extras::default(),
+            nodes: 1,
+            billing: Billing::default(),
+        },
     }
 }
 
@@ -79,7 +107,12 @@ pub(super) fn never_begun(
         attempt: 0,
         token: String::new(),
         live: false,
-        provider: context.checked.providers.get(&planned.name).cloned().unwrap_or_default(),
+        provider: context
+            .checked
+            .providers
+            .get(&planned.name)
+            .cloned()
+            .unwrap_or_default(),
         place: planned.place.clone(),
         definition: standing::Content::new(planned.into(), |_| None, |_| None).definition,
         fingerprint: String::new(),

@@ -20,7 +20,10 @@ pub(super) enum NoMachine {
 
 impl Attempt<'_> {
     /// The machine of this attempt, found or made. From here on its lease is kept.
-    pub(super) async fn machine(&self, planned: &PlannedStage) -> Result<Result<Box<dyn Worker>, NoMachine>, Error> {
+    pub(super) async fn machine(
+        &self,
+        planned: &PlannedStage,
+    ) -> Result<Result<Box<dyn Worker>, NoMachine>, Error> {
         let mut lease = self.lease;
         if let Some(former) = &self.resumed {
             match patiently(self.patience(), || self.provider.get(&self.token)).await {
@@ -32,7 +35,11 @@ impl Attempt<'_> {
                 // It was there, so something may have come of it: another attempt has to be made. So it has if the call
                 // of an earlier `sky` may have made it after all, and its lease has ended it since: it was paid for. By the
                 // clock of another host nobody knows whether that has ended.
-                Ok(None) if former.status != Status::Provisioning || self.lease.is_zero() || self.unseen.is_some() => {
+                Ok(None)
+                    if former.status != Status::Provisioning
+                        || self.lease.is_zero()
+                        || self.unseen.is_some() =>
+                {
                     let gone = ProviderError::new(ErrorKind::NotFound, "its machine is gone");
                     return Ok(Err(NoMachine::Provider(gone)));
                 }
@@ -59,10 +66,14 @@ impl Attempt<'_> {
         let asked = Instant::now();
         // Announced by the attempt itself.
         let created = patiently(self.patience(), || self.provider.create(&self.token, &spec)).await;
-        self.context.recorder.result(&planned.name, &self.token.id, Call::Create, &created).await?;
+        self.context
+            .recorder
+            .result(&planned.name, &self.token.id, Call::Create, &created)
+            .await?;
         match created {
             Ok(_) => {
-                self.keeper.begin(lease.saturating_sub(asked.elapsed()), false);
+                self.keeper
+                    .begin(lease.saturating_sub(asked.elapsed()), false);
                 self.worker().await
             }
             Err(error) => Ok(Err(NoMachine::Provider(error))),
@@ -84,13 +95,17 @@ impl Attempt<'_> {
     }
 
     /// An earlier `sky` announced a machine that never came to be: its lease begins now.
-    async fn reserve_anew(&self, planned: &PlannedStage) -> Result<Result<Duration, Refused>, Error> {
+    async fn reserve_anew(
+        &self,
+        planned: &PlannedStage,
+    ) -> Result<Result<Duration, Refused>, Error> {
         let meter = (&self.meter, self.provider.as_ref());
         Ok(self
             .context
             .recorder
             .decide(|state| {
-                let (given, reserved) = reserve(self.context, planned, &self.rung, meter, state, &self.token)?;
+                let (given, reserved) =
+                    reserve(self.context, planned, &self.rung, meter, state, &self.token)?;
                 Ok((given, vec![reserved]))
             })
             .await?)

@@ -66,44 +66,74 @@ impl<'a> Attempt<'a> {
         let stage = planned.name.clone();
         let name = match &resumed {
             Some(former) => former.provider.clone(),
-            None => context.provider(&rung.place.cloud).map_err(|missing| Error::NotReady(vec![missing]))?,
+            None => context
+                .provider(&rung.place.cloud)
+                .map_err(|missing| Error::NotReady(vec![missing]))?,
         };
         let provider = context.open(&name)?;
         let free = if provider.bills() { 1 } else { 0 };
         let rate = crate::model::Rate(rung.rate.0 * free);
-        let extras = if provider.bills() { rung.extras } else { Extras::default() };
-        let meter = Meter { rate, extras, nodes: planned.nodes, billing: rung.billing };
+        let extras = if provider.bills() {
+            rung.extras
+        } else {
+            Extras::default()
+        };
+        let meter = Meter {
+            rate,
+            extras,
+            nodes: planned.nodes,
+            billing: rung.billing,
+        };
         let storage = Money(planned.storage_micro_usd.0 * free);
         let begun = Instant::now();
-        let attempt = |token: Token, started: String, lease: Duration, resumed: Option<StageRecord>| Self {
-            context,
-            provider: provider.clone(),
-            token,
-            meter,
-            planned: rung.duration,
-            once: storage,
-            begun,
-            started,
-            unseen: resumed.as_ref().and_then(budget::unseen),
-            lease,
-            rung: rung.clone(),
-            resumed,
-            lost_input: Mutex::default(),
-            warned_of_progress: AtomicBool::new(false),
-            keeper: LeaseKeeper::default(),
-            failures,
-        };
+        let attempt =
+            |token: Token, started: String, lease: Duration, resumed: Option<StageRecord>| Self {
+                context,
+                provider: provider.clone(),
+                token,
+                meter,
+                planned: rung.duration,
+                once: storage,
+                begun,
+                started,
+                unseen: resumed.as_ref().and_then(budget::unseen),
+                lease,
+                rung: rung.clone(),
+                resumed,
+                lost_input: Mutex::default(),
+                warned_of_progress: AtomicBool::new(false),
+                keeper: LeaseKeeper::default(),
+                failures,
+            };
         let tell = |attempt: u32, resumed: bool| {
             let place = rung.place.clone();
-            context.observer.notice(&Notice::Began { stage: stage.clone(), attempt, place, resumed, changed });
+            context.observer.notice(&Notice::Began {
+                stage: stage.clone(),
+                attempt,
+                place,
+                resumed,
+                changed,
+            });
         };
         if let Some(former) = resumed {
-            let token = Token { id: former.token.clone(), stage: stage.clone(), attempt: former.attempt };
+            let token = Token {
+                id: former.token.clone(),
+                stage: stage.clone(),
+                attempt: former.attempt,
+            };
             let now = clock::timestamp();
-            let left = former.lease_end.as_deref().map_or(0, |end| clock::between(&now, end));
+            let left = former
+                .lease_end
+                .as_deref()
+                .map_or(0, |end| clock::between(&now, end));
             context.purse().begin(&stage);
             tell(former.attempt, true);
-            return Ok(Ok(attempt(token, former.started.clone(), Duration::from_millis(left), Some(former))));
+            return Ok(Ok(attempt(
+                token,
+                former.started.clone(),
+                Duration::from_millis(left),
+                Some(former),
+            )));
         }
         let reserved = context
             .recorder
@@ -119,7 +149,14 @@ impl<'a> Attempt<'a> {
                     billing: rung.billing,
                     rung: rung.number,
                 };
-                let (given, reserved) = reserve(context, planned, rung, (&meter, provider.as_ref()), state, &token)?;
+                let (given, reserved) = reserve(
+                    context,
+                    planned,
+                    rung,
+                    (&meter, provider.as_ref()),
+                    state,
+                    &token,
+                )?;
                 let attempt = Event::Attempt {
                     stage: stage.clone(),
                     attempt: token.attempt,
@@ -173,35 +210,72 @@ impl<'a> Attempt<'a> {
     }
 
     /// Puts what a command wrote into the store.
-    pub(super) async fn take_in(&self, content: Content, most: Option<u64>) -> io::Result<Measured> {
+    pub(super) async fn take_in(
+        &self,
+        content: Content,
+        most: Option<u64>,
+    ) -> io::Result<Measured> {
         let objects = self.context.objects.clone();
         let (path, links) = match content {
             Content::Local(path) => (path, Links::Resolve),
             Content::Stored(path) => (path, Links::Keep),
-            Content::Empty | Content::Fetched(_) => return Err(io::Error::other("there is nothing to be taken in")),
+            Content::Empty | Content::Fetched(_) => {
+                return Err(io::Error::other("there is nothing to be taken in"));
+            }
         };
         blocking(move |bounds| objects.put_within(&path, links, &bounds.within(most))).await
     }
 
     pub(super) fn tell_lost(&self, message: &str) {
         let (stage, attempt) = (self.token.stage.clone(), self.token.attempt);
-        self.context.observer.notice(&Notice::Lost { stage, attempt, message: message.to_owned() });
+        self.context.observer.notice(&Notice::Lost {
+            stage,
+            attempt,
+            message: message.to_owned(),
+        });
     }
 
     /// Ends the attempt; whether nothing of it is left.
-    pub(super) async fn finish(&self, status: Status, message: &str, evidence: Evidence) -> Result<bool, Error> {
+    pub(super) async fn finish(
+        &self,
+        status: Status,
+        message: &str,
+        evidence: Evidence,
+    ) -> Result<bool, Error> {
         let (stage, message) = (self.token.stage.clone(), self.context.redact(message));
-        self.context.recorder.record(Event::Ended { stage, status, message }, Durability::Now).await?;
+        self.context
+            .recorder
+            .record(
+                Event::Ended {
+                    stage,
+                    status,
+                    message,
+                },
+                Durability::Now,
+            )
+            .await?;
         self.release(evidence).await
     }
 
     /// Gives the machine back and charges for its time; whether that went well.
     pub(super) async fn release(&self, evidence: Evidence) -> Result<bool, Error> {
         self.keeper.end();
-        let end = self.context.end_of_machine(self.provider.as_ref(), &self.token).await;
-        match patiently(Patience::Through, || self.provider.release(&self.token, evidence)).await {
+        let end = self
+            .context
+            .end_of_machine(self.provider.as_ref(), &self.token)
+            .await;
+        match patiently(Patience::Through, || {
+            self.provider.release(&self.token, evidence)
+        })
+        .await
+        {
             Ok(()) => {
-                let time = MachineTime { started: &self.started, seen: self.begun.elapsed(), unseen: self.unseen, end };
+                let time = MachineTime {
+                    started: &self.started,
+                    seen: self.begun.elapsed(),
+                    unseen: self.unseen,
+                    end,
+                };
                 self.context.settle(&self.token, &self.meter, &time).await?;
                 Ok(true)
             }
@@ -223,8 +297,21 @@ impl<'a> Attempt<'a> {
 
     pub(super) async fn moved(&self, status: Status) -> io::Result<()> {
         let stage = self.token.stage.clone();
-        self.context.recorder.record(Event::Moved { stage: stage.clone(), status }, Durability::Later).await?;
-        self.context.observer.notice(&Notice::Moved { stage, attempt: self.token.attempt, status });
+        self.context
+            .recorder
+            .record(
+                Event::Moved {
+                    stage: stage.clone(),
+                    status,
+                },
+                Durability::Later,
+            )
+            .await?;
+        self.context.observer.notice(&Notice::Moved {
+            stage,
+            attempt: self.token.attempt,
+            status,
+        });
         Ok(())
     }
 

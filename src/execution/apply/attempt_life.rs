@@ -60,43 +60,86 @@ impl Attempt<'_> {
             Err(NoMachine::Budget(refused)) => {
                 let message = refused.to_string();
                 self.finish(Status::Lost, &message, Evidence::Keep).await?;
-                self.context.observer.notice(&Notice::Denied { stage: name.clone(), message: message.clone() });
+                self.context.observer.notice(&Notice::Denied {
+                    stage: name.clone(),
+                    message: message.clone(),
+                });
                 return Ok(Ended::Outcome(StageOutcome::Denied { message }));
             }
         };
         let worker_ref = worker.as_ref();
         let fail = |message: String, log: Log| async move {
             let evidence = evidence::bring(self, planned, worker_ref).await;
-            self.fail(message, log, evidence.log).await.map(Ended::Outcome)
+            self.fail(message, log, evidence.log)
+                .await
+                .map(Ended::Outcome)
         };
-        match self.command(planned, worker.as_ref(), &work.task, &mut log).await? {
+        match self
+            .command(planned, worker.as_ref(), &work.task, &mut log)
+            .await?
+        {
             End::Exited(0) => {
-                self.context.recorder.record(Event::Exited { stage: name.clone(), code: 0 }, Durability::Later).await?;
+                self.context
+                    .recorder
+                    .record(
+                        Event::Exited {
+                            stage: name.clone(),
+                            code: 0,
+                        },
+                        Durability::Later,
+                    )
+                    .await?;
                 match self.collect_patiently(planned, worker.as_ref()).await? {
                     Ok(true) => Ok(Ended::Outcome(StageOutcome::Done)),
                     Ok(false) => Ok(Ended::Outcome(self.collecting_was_interrupted())),
-                    Err(error) if error.kind == ErrorKind::NotFound => self.lost(&error.to_string()).await,
+                    Err(error) if error.kind == ErrorKind::NotFound => {
+                        self.lost(&error.to_string()).await
+                    }
                     Err(error) if error.kind == ErrorKind::Output => {
                         let evidence = evidence::bring(self, planned, worker_ref).await;
                         let message = format!("{error}{}", evidence.words());
-                        self.fail(message, log, evidence.log).await.map(Ended::Outcome)
+                        self.fail(message, log, evidence.log)
+                            .await
+                            .map(Ended::Outcome)
                     }
                     Err(error) => fail(error.to_string(), log).await,
                 }
             }
             End::Exited(code) => {
-                self.context.recorder.record(Event::Exited { stage: name.clone(), code }, Durability::Later).await?;
+                self.context
+                    .recorder
+                    .record(
+                        Event::Exited {
+                            stage: name.clone(),
+                            code,
+                        },
+                        Durability::Later,
+                    )
+                    .await?;
                 match &planned.retries {
-                    Some(retries) if retries.allow(code, self.failures.saturating_add(1)) && !self.interrupted() => {
-                        self.retry(planned, worker.as_ref(), (code, retries.times)).await
+                    Some(retries)
+                        if retries.allow(code, self.failures.saturating_add(1))
+                            && !self.interrupted() =>
+                    {
+                        self.retry(planned, worker.as_ref(), (code, retries.times))
+                            .await
                     }
                     _ => fail(exit_words(code), log).await,
                 }
             }
             End::Broken(error) => {
-                let lost = self.lost_input.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let Some(producer) = lost else { return fail(error.to_string(), log).await };
-                if !self.finish(Status::Lost, &error.to_string(), Evidence::Keep).await? {
+                let lost = self
+                    .lost_input
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                let Some(producer) = lost else {
+                    return fail(error.to_string(), log).await;
+                };
+                if !self
+                    .finish(Status::Lost, &error.to_string(), Evidence::Keep)
+                    .await?
+                {
                     return Ok(self.stuck());
                 }
                 self.tell_lost(&error.to_string());
@@ -105,9 +148,17 @@ impl Attempt<'_> {
             End::Interrupted => {
                 self.save(planned, worker.as_ref()).await?;
                 evidence::bring(self, planned, worker.as_ref()).await;
-                self.finish(Status::Lost, "interrupted by a signal to sky", Evidence::Keep).await?;
+                self.finish(
+                    Status::Lost,
+                    "interrupted by a signal to sky",
+                    Evidence::Keep,
+                )
+                .await?;
                 let elapsed = self.begun.elapsed();
-                self.context.observer.notice(&Notice::Interrupted { stage: name.clone(), elapsed });
+                self.context.observer.notice(&Notice::Interrupted {
+                    stage: name.clone(),
+                    elapsed,
+                });
                 Ok(Ended::Outcome(StageOutcome::Interrupted))
             }
             End::Lost(message) => {
@@ -121,14 +172,20 @@ impl Attempt<'_> {
                     return Ok(self.stuck());
                 }
                 self.tell_lost(&message);
-                Ok(Ended::Unavailable { why: PREEMPTED, message })
+                Ok(Ended::Unavailable {
+                    why: PREEMPTED,
+                    message,
+                })
             }
             End::Unaffordable(message) => {
                 self.save(planned, worker.as_ref()).await?;
                 evidence::bring(self, planned, worker.as_ref()).await;
                 self.finish(Status::Lost, &message, Evidence::Keep).await?;
                 let stage = name.clone();
-                self.context.observer.notice(&Notice::Denied { stage, message: message.clone() });
+                self.context.observer.notice(&Notice::Denied {
+                    stage,
+                    message: message.clone(),
+                });
                 Ok(Ended::Outcome(StageOutcome::Denied { message }))
             }
         }
@@ -141,7 +198,12 @@ impl Attempt<'_> {
             ErrorKind::Quota => "quota",
             ErrorKind::NotFound => return self.lost(&error.to_string()).await,
             _ if self.interrupted() => return self.interrupted_without_machine().await,
-            _ => return self.fail(error.to_string(), log, None).await.map(Ended::Outcome),
+            _ => {
+                return self
+                    .fail(error.to_string(), log, None)
+                    .await
+                    .map(Ended::Outcome);
+            }
         };
         let message = error.to_string();
         if !self.finish(Status::Lost, &message, Evidence::Keep).await? {
@@ -161,7 +223,12 @@ impl Attempt<'_> {
         match left {
             Some(message) => self.context.observer.notice(&Notice::Warning { message }),
             None => {
-                self.finish(Status::Lost, "interrupted by a signal to sky", Evidence::Keep).await?;
+                self.finish(
+                    Status::Lost,
+                    "interrupted by a signal to sky",
+                    Evidence::Keep,
+                )
+                .await?;
             }
         }
         Ok(Ended::Outcome(StageOutcome::Interrupted))
@@ -177,12 +244,21 @@ impl Attempt<'_> {
         self.save(planned, worker).await?;
         evidence::bring(self, planned, worker).await;
         let message = exit_words(code);
-        if !self.finish(Status::Failed, &message, Evidence::Keep).await? {
+        if !self
+            .finish(Status::Failed, &message, Evidence::Keep)
+            .await?
+        {
             return Ok(self.stuck());
         }
         let (stage, attempt) = (self.token.stage.clone(), self.token.attempt);
         let retry = self.failures.saturating_add(1);
-        self.context.observer.notice(&Notice::Retrying { stage, attempt, message, retry, times });
+        self.context.observer.notice(&Notice::Retrying {
+            stage,
+            attempt,
+            message,
+            retry,
+            times,
+        });
         Ok(Ended::Retried)
     }
 
@@ -200,13 +276,19 @@ impl Attempt<'_> {
             Err(error) => return Ok(self.broken(error)),
         };
         if status == RunStatus::NotStarted {
-            let was_running = self.resumed.as_ref().is_some_and(|former| former.status == Status::StagingOut);
+            let was_running = self
+                .resumed
+                .as_ref()
+                .is_some_and(|former| former.status == Status::StagingOut);
             if was_running {
                 return Ok(End::Lost("its folder was emptied".to_owned()));
             }
             self.moved(Status::StagingIn).await?;
             self.pay_for_inputs(planned).await?;
-            let mut task = Task { checkpoint: self.checkpoint().await?, ..task.clone() };
+            let mut task = Task {
+                checkpoint: self.checkpoint().await?,
+                ..task.clone()
+            };
             let staged = tokio::select! {
                 biased;
                 staged = self.stage_in(planned, worker, &mut task) => staged?,
@@ -221,7 +303,10 @@ impl Attempt<'_> {
             }
             context.recorder.intend(name, id, Call::Start).await?;
             let started = patiently(self.patience(), || worker.start(&task)).await;
-            context.recorder.result(name, id, Call::Start, &started).await?;
+            context
+                .recorder
+                .result(name, id, Call::Start, &started)
+                .await?;
             if let Err(error) = started {
                 return Ok(self.broken(error));
             }
@@ -256,7 +341,8 @@ impl Attempt<'_> {
             .context
             .recorder
             .decide(|state| {
-                let copies = stage_inputs::copies(self.context, planned, &self.rung, state).into_iter();
+                let copies =
+                    stage_inputs::copies(self.context, planned, &self.rung, state).into_iter();
                 let mut events: Vec<Event> = copies
                     .map(|copy| Event::Copied {
                         stage: stage.clone(),
@@ -268,9 +354,16 @@ impl Attempt<'_> {
                     })
                     .collect();
                 let usage = usage(&self.rung);
-                let paid = state.stages.get(stage).is_some_and(|record| record.usage_paid);
+                let paid = state
+                    .stages
+                    .get(stage)
+                    .is_some_and(|record| record.usage_paid);
                 if usage.0 > 0 && !paid {
-                    events.push(Event::Charged { stage: stage.clone(), token: token.clone(), micro_usd: usage });
+                    events.push(Event::Charged {
+                        stage: stage.clone(),
+                        token: token.clone(),
+                        micro_usd: usage,
+                    });
                 }
                 Ok::<_, ()>(((), events))
             })
@@ -291,13 +384,28 @@ impl Attempt<'_> {
         Ok(patiently(self.patience(), || worker.stage_in(task)).await)
     }
 
-    pub(super) async fn fail(&self, message: String, log: Log, shown: Option<String>) -> Result<StageOutcome, Error> {
+    pub(super) async fn fail(
+        &self,
+        message: String,
+        log: Log,
+        shown: Option<String>,
+    ) -> Result<StageOutcome, Error> {
         let message = self.context.redact(&message);
-        self.finish(Status::Failed, &message, Evidence::Keep).await?;
+        self.finish(Status::Failed, &message, Evidence::Keep)
+            .await?;
         let (stage, elapsed) = (self.token.stage.clone(), self.begun.elapsed());
-        self.context.observer.notice(&Notice::Failed { stage, message: message.clone(), elapsed });
+        self.context.observer.notice(&Notice::Failed {
+            stage,
+            message: message.clone(),
+            elapsed,
+        });
         let tail = log.into_tail();
-        Ok(StageOutcome::Failed { message, tail, log: shown, used_up: false })
+        Ok(StageOutcome::Failed {
+            message,
+            tail,
+            log: shown,
+            used_up: false,
+        })
     }
 
     pub(super) async fn lost(&self, message: &str) -> Result<Ended, Error> {
@@ -310,15 +418,34 @@ impl Attempt<'_> {
 
     /// A machine that cannot be given back must not be forgotten over another attempt.
     pub(super) fn stuck(&self) -> Ended {
-        let message = "its machine could not be given back; the next apply and `sky destroy` try again".to_owned();
+        let message =
+            "its machine could not be given back; the next apply and `sky destroy` try again"
+                .to_owned();
         let (stage, elapsed) = (self.token.stage.clone(), self.begun.elapsed());
-        self.context.observer.notice(&Notice::Failed { stage, message: message.clone(), elapsed });
-        Ended::Outcome(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false })
+        self.context.observer.notice(&Notice::Failed {
+            stage,
+            message: message.clone(),
+            elapsed,
+        });
+        Ended::Outcome(StageOutcome::Failed {
+            message,
+            tail: Vec::new(),
+            log: None,
+            used_up: false,
+        })
     }
 }
 
 fn exit_words(code: i32) -> String {
-    let signals = [(1, "HUP"), (2, "INT"), (6, "ABRT"), (9, "KILL"), (11, "SEGV"), (13, "PIPE"), (15, "TERM")];
+    let signals = [
+        (1, "HUP"),
+        (2, "INT"),
+        (6, "ABRT"),
+        (9, "KILL"),
+        (11, "SEGV"),
+        (13, "PIPE"),
+        (15, "TERM"),
+    ];
     match signals.iter().find(|(number, _)| code == 128 + number) {
         Some((_, name)) => format!("its command ended with exit code {code} (signal {name})"),
         None => format!("its command ended with exit code {code}"),

@@ -66,16 +66,24 @@ impl Attempt<'_> {
         };
         self.pay_for_homeward(planned, &outputs).await?;
         let stage = planned.name.clone();
-        let done = Event::Done { stage, outputs: outputs.clone(), storage_micro_usd: self.once };
+        let done = Event::Done {
+            stage,
+            outputs: outputs.clone(),
+            storage_micro_usd: self.once,
+        };
         context.recorder.record(done, Durability::Now).await?;
         // The machine costs something, and what is left to do needs it no more.
         self.release(Evidence::Drop).await?;
         let publishing = async {
             for (output, artifact) in &outputs {
                 let homeward = artifact.away && stage_inputs::goes_home(planned, output);
-                if homeward && let Err(error) = staging::deliver(context, &format!("{}.{output}", planned.name)).await?
+                if homeward
+                    && let Err(error) =
+                        staging::deliver(context, &format!("{}.{output}", planned.name)).await?
                 {
-                    let message = format!("output `{output}` is not here yet, the next apply brings it: {error}");
+                    let message = format!(
+                        "output `{output}` is not here yet, the next apply brings it: {error}"
+                    );
                     context.observer.notice(&Notice::Warning { message });
                     continue;
                 }
@@ -91,7 +99,10 @@ impl Attempt<'_> {
             // The next apply does it.
             () = self.grace_is_over() => {}
         }
-        context.observer.notice(&Notice::Done { stage: planned.name.clone(), elapsed: self.begun.elapsed() });
+        context.observer.notice(&Notice::Done {
+            stage: planned.name.clone(),
+            elapsed: self.begun.elapsed(),
+        });
         Ok(Ok(true))
     }
 
@@ -102,7 +113,8 @@ impl Attempt<'_> {
         worker: &dyn Worker,
     ) -> Result<Result<BTreeMap<String, Artifact>, ProviderError>, Error> {
         let through = |name: &String| staging::goes_through(self, planned, name, worker);
-        let (through, names): (Vec<String>, Vec<String>) = planned.writes.keys().cloned().partition(through);
+        let (through, names): (Vec<String>, Vec<String>) =
+            planned.writes.keys().cloned().partition(through);
         let written = match patiently(self.patience(), || worker.written()).await {
             Ok(written) => written,
             Err(error) => return Ok(Err(error)),
@@ -125,7 +137,17 @@ impl Attempt<'_> {
                 Ok(measured) => {
                     let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
                     let (attempt, staged) = (self.token.attempt, BTreeMap::new());
-                    outputs.insert(name, Artifact { digest, bytes, kind, attempt, staged, away: false });
+                    outputs.insert(
+                        name,
+                        Artifact {
+                            digest,
+                            bytes,
+                            kind,
+                            attempt,
+                            staged,
+                            away: false,
+                        },
+                    );
                 }
                 Err(error) => {
                     let message = format!("output `{name}`: {error}");
@@ -150,8 +172,12 @@ impl Attempt<'_> {
             .context
             .recorder
             .decide(|state| {
-                let sizes = outputs.iter().map(|(output, artifact)| (output.as_str(), artifact.bytes));
-                let copies = stage_inputs::homeward(self.context, planned, &self.rung.place, state, sizes).into_iter();
+                let sizes = outputs
+                    .iter()
+                    .map(|(output, artifact)| (output.as_str(), artifact.bytes));
+                let copies =
+                    stage_inputs::homeward(self.context, planned, &self.rung.place, state, sizes)
+                        .into_iter();
                 let events = copies.map(|copy| Event::Copied {
                     stage: self.token.stage.clone(),
                     token: self.token.id.clone(),
@@ -180,7 +206,10 @@ impl Attempt<'_> {
             "stage.{stage} is done, but a signal came before its outputs were copied: the next apply copies them.{kept}"
         );
         self.context.observer.notice(&Notice::Warning { message });
-        self.context.observer.notice(&Notice::Interrupted { stage, elapsed: self.begun.elapsed() });
+        self.context.observer.notice(&Notice::Interrupted {
+            stage,
+            elapsed: self.begun.elapsed(),
+        });
         StageOutcome::Interrupted
     }
 }

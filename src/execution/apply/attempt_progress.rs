@@ -19,7 +19,12 @@ impl Attempt<'_> {
     /// The progress that an earlier attempt has brought to safety.
     pub(super) async fn checkpoint(&self) -> Result<Option<Content>, Error> {
         let record = |state: &State| state.stages.get(&self.token.stage).cloned();
-        let Some(saved) = self.context.recorder.read(record).and_then(|record| record.checkpoint) else {
+        let Some(saved) = self
+            .context
+            .recorder
+            .read(record)
+            .and_then(|record| record.checkpoint)
+        else {
             return Ok(None);
         };
         let name = format!("the progress of stage.{}", self.token.stage);
@@ -37,12 +42,19 @@ impl Attempt<'_> {
     }
 
     /// As [`Attempt::save`], of a stage that does save.
-    pub async fn save_progress(&self, worker: &dyn Worker, planned: PlannedCheckpoint) -> Result<(), Error> {
+    pub async fn save_progress(
+        &self,
+        worker: &dyn Worker,
+        planned: PlannedCheckpoint,
+    ) -> Result<(), Error> {
         let warn = |why: &dyn fmt::Display| {
             if self.warned_of_progress.swap(true, Ordering::Relaxed) {
                 return;
             }
-            let message = format!("stage.{}: its progress is not brought to safety: {why}", self.token.stage);
+            let message = format!(
+                "stage.{}: its progress is not brought to safety: {why}",
+                self.token.stage
+            );
             self.context.observer.notice(&Notice::Warning { message });
         };
         let most = evidence::most_of_progress(self.context.settings.output_limit, planned.bytes);
@@ -75,12 +87,19 @@ impl Attempt<'_> {
         };
         let stage = self.token.stage.clone();
         let known = self.context.recorder.read(|state| {
-            let known = state.stages.get(&stage).and_then(|record| record.checkpoint.as_ref());
+            let known = state
+                .stages
+                .get(&stage)
+                .and_then(|record| record.checkpoint.as_ref());
             known.is_some_and(|known| known.digest == artifact.digest)
         });
         if known {
             return Ok(());
         }
-        Ok(self.context.recorder.record(Event::Checkpointed { stage, artifact }, Durability::Now).await?)
+        Ok(self
+            .context
+            .recorder
+            .record(Event::Checkpointed { stage, artifact }, Durability::Now)
+            .await?)
     }
 }

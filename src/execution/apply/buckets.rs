@@ -42,14 +42,20 @@ pub(super) async fn bucket(
         return Ok(Ok(Some(bucket.clone())));
     }
     let (known, fresh) = context.recorder.read(|state| {
-        let fresh = context.settings.staging.address(place, &state.lineage, state.journal_sequence);
+        let fresh = context
+            .settings
+            .staging
+            .address(place, &state.lineage, state.journal_sequence);
         (state.buckets.get(place).cloned(), fresh)
     });
     let address = match (known, fresh) {
         (Some(known), _) => known,
         (None, None) => return Ok(Ok(None)),
         (None, Some(address)) => {
-            let event = Event::Bucket { place: place.clone(), address: address.clone() };
+            let event = Event::Bucket {
+                place: place.clone(),
+                address: address.clone(),
+            };
             context.recorder.record(event, Durability::Now).await?;
             address
         }
@@ -60,7 +66,10 @@ pub(super) async fn bucket(
     };
     let lineage = &context.owner.lineage;
     let patience = Patience::UntilSignal(context.interrupt.clone());
-    let made = patiently(patience, || async { bucket.make(lineage).await.map_err(as_call) }).await;
+    let made = patiently(patience, || async {
+        bucket.make(lineage).await.map_err(as_call)
+    })
+    .await;
     if let Err(error) = made {
         return Ok(Err(error));
     }
@@ -76,17 +85,28 @@ pub(super) async fn usable(attempt: &Attempt<'_>) -> Result<Result<(), ProviderE
         Err(error) => return Ok(Err(error)),
     };
     let keys = [pack::object("trial", 0)];
-    let signing = || async { bucket.sign(Purpose::Write, &keys, VALID).await.map_err(as_call) };
+    let signing = || async {
+        bucket
+            .sign(Purpose::Write, &keys, VALID)
+            .await
+            .map_err(as_call)
+    };
     Ok(patiently(attempt.patience(), signing).await.map(drop))
 }
 
 /// Deletes the buckets once all stages are done: nobody reads any more what is in them.
-pub(super) async fn close(context: &Context, outcomes: &BTreeMap<String, StageOutcome>) -> Result<(), Error> {
-    let done = |outcome: &StageOutcome| matches!(outcome, StageOutcome::Done | StageOutcome::Unchanged);
+pub(super) async fn close(
+    context: &Context,
+    outcomes: &BTreeMap<String, StageOutcome>,
+) -> Result<(), Error> {
+    let done =
+        |outcome: &StageOutcome| matches!(outcome, StageOutcome::Done | StageOutcome::Unchanged);
     if context.settings.keep_buckets || !outcomes.values().all(done) {
         return Ok(());
     }
-    let (buckets, kept) = context.recorder.read(|state| (state.buckets.clone(), kept(&context.plan, state)));
+    let (buckets, kept) = context
+        .recorder
+        .read(|state| (state.buckets.clone(), kept(&context.plan, state)));
     for (place, address) in buckets {
         if let Some(outputs) = kept.get(&place) {
             let outputs = outputs.join(", ");
@@ -107,11 +127,17 @@ pub(super) async fn close(context: &Context, outcomes: &BTreeMap<String, StageOu
 fn kept(plan: &Plan, state: &State) -> BTreeMap<PlaceName, Vec<String>> {
     let mut kept: BTreeMap<PlaceName, Vec<String>> = BTreeMap::new();
     for stage in &plan.stages {
-        for (output, _) in stage.outputs.iter().filter(|(_, goes)| **goes == Destination::There) {
+        for (output, _) in stage
+            .outputs
+            .iter()
+            .filter(|(_, goes)| **goes == Destination::There)
+        {
             let name = format!("{}.{output}", stage.name);
             let made = state.stages.get(&stage.name).map(|record| &record.place);
             let artifact = state.artifacts.get(&name);
-            if let Some(place) = made.filter(|place| artifact.is_some_and(|held| held.staged.contains_key(*place))) {
+            if let Some(place) =
+                made.filter(|place| artifact.is_some_and(|held| held.staged.contains_key(*place)))
+            {
                 kept.entry(place.clone()).or_default().push(name);
             }
         }
@@ -130,11 +156,31 @@ pub(super) async fn delete(
         let message = format!("{address} is not deleted as the bucket of {place}: {fault}");
         return Ok(Err(ProviderError::new(ErrorKind::Denied, message)));
     }
-    recorder.record(Event::Unstaging { place: place.clone() }, Durability::Now).await?;
-    let deleting = || async { Bucket::open(address, place).map_err(as_call)?.delete().await.map_err(as_call) };
+    recorder
+        .record(
+            Event::Unstaging {
+                place: place.clone(),
+            },
+            Durability::Now,
+        )
+        .await?;
+    let deleting = || async {
+        Bucket::open(address, place)
+            .map_err(as_call)?
+            .delete()
+            .await
+            .map_err(as_call)
+    };
     if let Err(error) = patiently(Patience::Through, deleting).await {
         return Ok(Err(error));
     }
-    recorder.record(Event::Unstaged { place: place.clone() }, Durability::Now).await?;
+    recorder
+        .record(
+            Event::Unstaged {
+                place: place.clone(),
+            },
+            Durability::Now,
+        )
+        .await?;
     Ok(Ok(()))
 }

@@ -19,7 +19,10 @@ const SLACK: Millis = Millis(15 * 60 * 1000);
 /// The least slack of a lease; a test may want leases that end within seconds.
 fn least_slack() -> u64 {
     #[cfg(debug_assertions)]
-    if let Some(given) = std::env::var("SKY_TEST_LEASE_SLACK_MS").ok().and_then(|text| text.parse().ok()) {
+    if let Some(given) = std::env::var("SKY_TEST_LEASE_SLACK_MS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
         return given;
     }
     SLACK.0
@@ -87,7 +90,9 @@ pub struct Account {
 
 /// The budget does not allow it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the budget of {limit} does not allow it: {spent} spent, {reserved} set aside, and this would take {needed}")]
+#[error(
+    "the budget of {limit} does not allow it: {spent} spent, {reserved} set aside, and this would take {needed}"
+)]
 pub struct Refused {
     pub limit: Money,
     pub spent: Money,
@@ -116,12 +121,24 @@ pub fn reserve(account: &Account, wanted: &Wanted) -> Result<Reservation, Refuse
         let amount = top.map_or(whole, |top| Money(whole.0.min(top)).max(cost(lease)));
         Reservation { amount, lease }
     };
-    let Some(limit) = account.limit else { return Ok(given(wanted.most, None)) };
-    let left = limit.0.saturating_sub(account.spent.0).saturating_sub(account.reserved.0);
+    let Some(limit) = account.limit else {
+        return Ok(given(wanted.most, None));
+    };
+    let left = limit
+        .0
+        .saturating_sub(account.spent.0)
+        .saturating_sub(account.reserved.0);
     let needed = cost(wanted.least);
     if needed.0 > left.max(0) {
-        let Account { spent, reserved, .. } = *account;
-        return Err(Refused { limit, spent, reserved, needed });
+        let Account {
+            spent, reserved, ..
+        } = *account;
+        return Err(Refused {
+            limit,
+            spent,
+            reserved,
+            needed,
+        });
     }
     // Slack is taken from what nobody is planned to need.
     let top = left.saturating_sub(account.to_come.0).max(needed.0);
@@ -156,10 +173,23 @@ pub struct Purse {
 impl Purse {
     /// Before the walk.
     pub fn new(limit: Option<Money>, plan: &Plan, state: &State) -> Self {
-        let live = state.stages.iter().filter(|(_, record)| record.live).map(|(name, _)| name.clone());
-        let mut purse = Self { limit, live: live.collect(), ..Self::default() };
-        let beside = |stage: &PlannedStage| stage.storage_micro_usd + stage.disk_micro_usd + stage.address_micro_usd;
-        let own = plan.stages.iter().map(|stage| (&stage.name, stage.cost_micro_usd, beside(stage)));
+        let live = state
+            .stages
+            .iter()
+            .filter(|(_, record)| record.live)
+            .map(|(name, _)| name.clone());
+        let mut purse = Self {
+            limit,
+            live: live.collect(),
+            ..Self::default()
+        };
+        let beside = |stage: &PlannedStage| {
+            stage.storage_micro_usd + stage.disk_micro_usd + stage.address_micro_usd
+        };
+        let own = plan
+            .stages
+            .iter()
+            .map(|stage| (&stage.name, stage.cost_micro_usd, beside(stage)));
         // A copy is on the bill of its first reader; one that is brought home, on that of its maker.
         let copies = plan.transfers.iter().filter_map(|copy| {
             let maker = match &copy.artifact {
@@ -175,8 +205,16 @@ impl Purse {
         }
         let begun = |record: &StageRecord| record.live || record.status == Status::Done;
         purse.to_come = purse.planned.clone();
-        purse.to_come.retain(|stage, _| !state.stages.get(stage).is_some_and(begun));
-        purse.sum = Money(purse.to_come.values().map(|amount| amount.0).fold(0, i64::saturating_add));
+        purse
+            .to_come
+            .retain(|stage, _| !state.stages.get(stage).is_some_and(begun));
+        purse.sum = Money(
+            purse
+                .to_come
+                .values()
+                .map(|amount| amount.0)
+                .fold(0, i64::saturating_add),
+        );
         purse
     }
 
@@ -194,7 +232,12 @@ impl Purse {
     /// reservation is recorded in, held under the recorder's lock from before this call until the record is part of
     /// it ([`Recorder::decide`](super::Recorder::decide)): then no other stage can decide in between, however long
     /// the journal takes to answer.
-    pub fn reserve(&mut self, stage: &str, state: &State, wanted: &Wanted) -> Result<Reservation, Refused> {
+    pub fn reserve(
+        &mut self,
+        stage: &str,
+        state: &State,
+        wanted: &Wanted,
+    ) -> Result<Reservation, Refused> {
         let given = reserve(&self.account(stage, state), wanted)?;
         self.begin(stage);
         Ok(given)
@@ -202,17 +245,28 @@ impl Purse {
 
     /// The account for a stage that asks.
     pub fn account(&mut self, stage: &str, state: &State) -> Account {
-        self.live.retain(|name| state.stages.get(name).is_some_and(|record| record.live));
+        self.live
+            .retain(|name| state.stages.get(name).is_some_and(|record| record.live));
         let others = self.live.iter().filter(|name| name.as_str() != stage);
-        let reserved = others.filter_map(|name| state.stages.get(name)).map(|record| record.reserved_micro_usd.0);
+        let reserved = others
+            .filter_map(|name| state.stages.get(name))
+            .map(|record| record.reserved_micro_usd.0);
         let reserved = Money(reserved.fold(0, i64::saturating_add));
         // The set of names only saves looking at every stage of a large job.
-        debug_assert_eq!(reserved, reserved_for_others(stage, state), "a live attempt is missing in the account");
+        debug_assert_eq!(
+            reserved,
+            reserved_for_others(stage, state),
+            "a live attempt is missing in the account"
+        );
         Account {
             limit: self.limit,
             spent: state.spent_micro_usd,
             reserved,
-            to_come: Money(self.sum.0.saturating_sub(self.to_come.get(stage).map_or(0, |own| own.0))),
+            to_come: Money(
+                self.sum
+                    .0
+                    .saturating_sub(self.to_come.get(stage).map_or(0, |own| own.0)),
+            ),
         }
     }
 
@@ -227,8 +281,15 @@ impl Purse {
 
 /// What the state has set aside for all attempts that are live, except those of one stage.
 fn reserved_for_others(stage: &str, state: &State) -> Money {
-    let others = state.stages.iter().filter(|(name, record)| record.live && name.as_str() != stage);
-    Money(others.map(|(_, record)| record.reserved_micro_usd.0).fold(0, i64::saturating_add))
+    let others = state
+        .stages
+        .iter()
+        .filter(|(name, record)| record.live && name.as_str() != stage);
+    Money(
+        others
+            .map(|(_, record)| record.reserved_micro_usd.0)
+            .fold(0, i64::saturating_add),
+    )
 }
 
 /// How a machine came to its end.
@@ -240,7 +301,10 @@ pub enum MachineEnd {
     Now,
     /// It was gone when it was looked for, and its lease was over: it ended itself when that ended, at RFC 3339, or so
     /// much later.
-    ByLease { lease_end: String, overrun: Duration },
+    ByLease {
+        lease_end: String,
+        overrun: Duration,
+    },
 }
 
 /// For how long a machine was there.
@@ -258,7 +322,12 @@ pub struct MachineTime<'a> {
 impl<'a> MachineTime<'a> {
     /// Of a machine that this process has not seen at work.
     pub fn of(record: &'a StageRecord, end: MachineEnd) -> Self {
-        Self { started: &record.started, seen: Duration::ZERO, unseen: unseen(record), end }
+        Self {
+            started: &record.started,
+            seen: Duration::ZERO,
+            unseen: unseen(record),
+            end,
+        }
     }
 }
 
@@ -277,7 +346,11 @@ pub fn charge(meter: &Meter, time: &MachineTime<'_>, reserved: Money) -> Money {
     let until_now = clock::between(time.started, &clock::timestamp()).max(millis(time.seen));
     let whole = meter.cost(Millis(until_now));
     // By the clock of another host, it may have been there for all of the time that money was set aside for.
-    let at_most = time.unseen.map(|unseen| meter.cost(Millis(millis(unseen.saturating_add(time.seen)))).min(reserved));
+    let at_most = time.unseen.map(|unseen| {
+        meter
+            .cost(Millis(millis(unseen.saturating_add(time.seen))))
+            .min(reserved)
+    });
     let whole = whole.max(at_most.unwrap_or_default());
     match &time.end {
         MachineEnd::Never => Money(0),
@@ -300,7 +373,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn meter(rate: i64) -> Meter {
-        Meter { rate: Rate(rate), extras: Extras::default(), nodes: 1, billing: Billing::default() }
+        Meter {
+            rate: Rate(rate),
+            extras: Extras::default(),
+            nodes: 1,
+            billing: Billing::default(),
+        }
     }
 
     const HOUR: u64 = 3_600_000;
@@ -321,7 +399,8 @@ mod tests {
             reserved: Money(2_000_000),
             to_come: Money(to_come),
         };
-        let lease = |limit, to_come| reserve(&account(limit, to_come), &wanted).map(|given| given.lease.0);
+        let lease =
+            |limit, to_come| reserve(&account(limit, to_come), &wanted).map(|given| given.lease.0);
         assert_eq!(lease(18_000_000, 0), Ok(HOUR * 3 / 2));
         assert_eq!(lease(18_000_000, 5_000_000), Ok(HOUR));
         assert_eq!(lease(15_000_000, 0).unwrap() / 1000, HOUR * 6 / 5 / 1000);
@@ -331,15 +410,26 @@ mod tests {
             refused.to_string(),
             "the budget of $13.00 does not allow it: $1.00 spent, $2.00 set aside, and this would take $10.00"
         );
-        let free = Wanted { meter: meter(0), ..wanted };
-        assert_eq!(reserve(&account(3_000_000, 0), &free).unwrap().amount, Money(0));
+        let free = Wanted {
+            meter: meter(0),
+            ..wanted
+        };
+        assert_eq!(
+            reserve(&account(3_000_000, 0), &free).unwrap().amount,
+            Money(0)
+        );
     }
 
     #[test]
     fn a_clock_that_was_set_back_is_not_believed() {
         let meter = meter(3_600_000_000_000);
         let tomorrow = clock::after(Duration::from_secs(86_400));
-        let time = MachineTime { started: &tomorrow, seen: Duration::from_secs(2), unseen: None, end: MachineEnd::Now };
+        let time = MachineTime {
+            started: &tomorrow,
+            seen: Duration::from_secs(2),
+            unseen: None,
+            end: MachineEnd::Now,
+        };
         assert_eq!(charge(&meter, &time, Money(5_000_000)), Money(2_000_000));
     }
 
@@ -353,17 +443,36 @@ mod tests {
         };
         let (started, lease_end) = (ago(60), ago(50));
         let charged = |end: MachineEnd, reserved: i64| {
-            let time = MachineTime { started: &started, seen: Duration::ZERO, unseen: None, end };
+            let time = MachineTime {
+                started: &started,
+                seen: Duration::ZERO,
+                unseen: None,
+                end,
+            };
             charge(&meter, &time, Money(reserved)).0 / 1_000_000
         };
         // It was powered off, and billed until somebody deleted it.
         assert_eq!(charged(MachineEnd::Now, 10_000_000), 60);
-        let by_lease =
-            |overrun| MachineEnd::ByLease { lease_end: lease_end.clone(), overrun: Duration::from_secs(overrun) };
-        assert_eq!(charged(by_lease(0), 0), 9, "the end of a lease is rounded to the second");
+        let by_lease = |overrun| MachineEnd::ByLease {
+            lease_end: lease_end.clone(),
+            overrun: Duration::from_secs(overrun),
+        };
+        assert_eq!(
+            charged(by_lease(0), 0),
+            9,
+            "the end of a lease is rounded to the second"
+        );
         assert_eq!(charged(by_lease(20), 0), 29);
-        assert_eq!(charged(by_lease(0), 15_000_000), 15, "no less than was set aside for the lease");
-        assert_eq!(charged(by_lease(120), 0), 60, "and never for longer than until now");
+        assert_eq!(
+            charged(by_lease(0), 15_000_000),
+            15,
+            "no less than was set aside for the lease"
+        );
+        assert_eq!(
+            charged(by_lease(120), 0),
+            60,
+            "and never for longer than until now"
+        );
     }
 
     #[test]
@@ -372,12 +481,21 @@ mod tests {
         let (meter, now) = (meter(3_600_000_000_000), clock::timestamp());
         let charged = |unseen: u64, seen: u64| {
             let (unseen, seen) = (Some(Duration::from_secs(unseen)), Duration::from_secs(seen));
-            let time = MachineTime { started: &now, seen, unseen, end: MachineEnd::Now };
+            let time = MachineTime {
+                started: &now,
+                seen,
+                unseen,
+                end: MachineEnd::Now,
+            };
             charge(&meter, &time, Money(100_000_000)).0 / 1_000_000
         };
         assert_eq!(charged(60, 0), 60);
         assert_eq!(charged(60, 20), 80);
-        assert_eq!(charged(60, 90), 100, "a lease ends a machine, and no more was set aside for it");
+        assert_eq!(
+            charged(60, 90),
+            100,
+            "a lease ends a machine, and no more was set aside for it"
+        );
         assert_eq!(charged(60, 110), 110, "unless it was seen for longer");
     }
 

@@ -2,7 +2,9 @@
 
 use super::notice::Interrupt;
 use super::recorder::Recorder;
-use crate::execution::provider::{ErrorKind, Owner, Provider, ProviderError, RunStatus, Survey, Worker};
+use crate::execution::provider::{
+    ErrorKind, Owner, Provider, ProviderError, RunStatus, Survey, Worker,
+};
 use crate::execution::state::event::Call;
 use crate::util::{crash, simulation, watch};
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -78,12 +80,16 @@ pub async fn patiently<T, F: Future<Output = Result<T, ProviderError>>>(
         crash::point("call before");
         let result = make().await;
         crash::point("call after");
-        let Some(error) = result.as_ref().err().filter(|error| passes(error)) else { return result };
+        let Some(error) = result.as_ref().err().filter(|error| passes(error)) else {
+            return result;
+        };
         unanswered += u32::from(error.kind == ErrorKind::Unreachable);
         if matches!(patience, Patience::Briefly) && unanswered > BRIEFLY {
             return result;
         }
-        let Some(wait) = waits.next() else { return result };
+        let Some(wait) = waits.next() else {
+            return result;
+        };
         match &mut patience {
             Patience::Through | Patience::Briefly => tokio::time::sleep(wait).await,
             Patience::UntilSignal(interrupt) => {

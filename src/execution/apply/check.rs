@@ -90,9 +90,14 @@ pub struct Checked {
 
 /// Looks at the plan, the files and the state; changes nothing.
 pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<Checked, Error> {
-    let held = state.filter(|state| !state.stages.is_empty()).and_then(|state| state.job.clone());
+    let held = state
+        .filter(|state| !state.stages.is_empty())
+        .and_then(|state| state.job.clone());
     if let Some(held) = held.filter(|held| *held != plan.job) {
-        return Err(Error::OtherJob { held, planned: plan.job.clone() });
+        return Err(Error::OtherJob {
+            held,
+            planned: plan.job.clone(),
+        });
     }
     check_rehearsal(plan, settings, state)?;
     if let Some(from) = &plan.from_state {
@@ -101,7 +106,9 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
     if settings.stand_ins && rehearsal(plan, settings.provider.as_deref(), true).is_none() {
-        problems.push("--stand-ins is for rehearsals: it needs --provider local or --provider sim".to_owned());
+        problems.push(
+            "--stand-ins is for rehearsals: it needs --provider local or --provider sim".to_owned(),
+        );
     }
     check_shape(plan, &mut problems);
     check_commands(plan, &mut problems);
@@ -109,8 +116,15 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
     let datasets = find_datasets(plan, settings, &mut problems, &mut warnings);
     let mut files = BTreeMap::new();
     for stage in &plan.stages {
-        files.insert(stage.name.clone(), find_files(stage, settings, &mut problems));
-        if stage.nodes > 1 && providers.get(&stage.name).is_some_and(|name| one_process(name, stage)) {
+        files.insert(
+            stage.name.clone(),
+            find_files(stage, settings, &mut problems),
+        );
+        if stage.nodes > 1
+            && providers
+                .get(&stage.name)
+                .is_some_and(|name| one_process(name, stage))
+        {
             warnings.push(format!(
                 "stage.{} is planned on {} nodes: it runs here as one process with SKY_NODES={}",
                 stage.name, stage.nodes, stage.nodes
@@ -121,7 +135,15 @@ pub fn check(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<
     check_home(plan, settings, &providers, (&mut problems, &mut warnings));
     let secrets = find_secrets(plan, settings, &mut problems);
     if problems.is_empty() {
-        Ok(Checked { providers, datasets, files, env, secrets, unready: BTreeMap::new(), warnings })
+        Ok(Checked {
+            providers,
+            datasets,
+            files,
+            env,
+            secrets,
+            unready: BTreeMap::new(),
+            warnings,
+        })
     } else {
         Err(Error::NotReady(problems))
     }
@@ -136,15 +158,24 @@ fn check_home(
     (problems, warnings): (&mut Vec<String>, &mut Vec<String>),
 ) {
     let rehearsed = |stage: &PlannedStage| {
-        providers.get(&stage.name).is_some_and(|name| name == provider::LOCAL || name == provider::SIM)
+        providers
+            .get(&stage.name)
+            .is_some_and(|name| name == provider::LOCAL || name == provider::SIM)
     };
     let stores = |stage: &PlannedStage| settings.staging.has(&stage.place.cloud);
     let why = |stage: &PlannedStage| match settings.staging {
         Staging::Home => "`--staging home` brings all data to this machine".to_owned(),
-        _ => format!("there is no object store at {} that could keep it", stage.place),
+        _ => format!(
+            "there is no object store at {} that could keep it",
+            stage.place
+        ),
     };
     for stage in plan.stages.iter().filter(|stage| !rehearsed(stage)) {
-        for (output, _) in stage.outputs.iter().filter(|(_, goes)| **goes == Destination::There && !stores(stage)) {
+        for (output, _) in stage
+            .outputs
+            .iter()
+            .filter(|(_, goes)| **goes == Destination::There && !stores(stage))
+        {
             problems.push(format!(
                 "stage.{}: output `{output}` stays at {} by the plan, but {}; to bring it home, write \
                  `\"{}.{output}\" = \"home\"` in `[outputs]` of the job (and declare `[home]` in the policy if a rule \
@@ -155,17 +186,30 @@ fn check_home(
                 stage.copy.as_ref().map_or(&stage.name, |copy| &copy.stage),
             ));
         }
-        if let Some(rule) = stage.checkpoints_kept_from_home_by.as_ref().filter(|_| stage.checkpoint.is_some()) {
+        if let Some(rule) = stage
+            .checkpoints_kept_from_home_by
+            .as_ref()
+            .filter(|_| stage.checkpoint.is_some())
+        {
             warnings.push(format!(
                 "stage.{}: its checkpoints are not saved, because they would be brought to this machine, which {rule} \
                  forbids: if it is interrupted, it starts over",
                 stage.name
             ));
         }
-        let Some(rule) = &stage.kept_from_home_by else { continue };
+        let Some(rule) = &stage.kept_from_home_by else {
+            continue;
+        };
         let passes = |output: &&String| {
-            let read = ArtifactRef::Output { stage: stage.name.clone(), name: (*output).clone() };
-            let mut readers = plan.stages.iter().filter(|reader| reader.reads.contains(&read)).peekable();
+            let read = ArtifactRef::Output {
+                stage: stage.name.clone(),
+                name: (*output).clone(),
+            };
+            let mut readers = plan
+                .stages
+                .iter()
+                .filter(|reader| reader.reads.contains(&read))
+                .peekable();
             readers.peek().is_some() && !(stores(stage) && readers.all(stores))
         };
         for output in stage.writes.keys().filter(passes) {
@@ -183,9 +227,15 @@ fn check_home(
 /// Returns the provider that a plan is only rehearsed with: this machine or the simulated cloud, in place of the places
 /// of the plan, or with empty files in place of its data.
 pub fn rehearsal(plan: &Plan, provider: Option<&str>, stand_ins: bool) -> Option<&'static str> {
-    let provider = REHEARSING.into_iter().find(|name| provider == Some(*name))?;
+    let provider = REHEARSING
+        .into_iter()
+        .find(|name| provider == Some(*name))?;
     // A plan of the rest is of the same kind as what was done before it.
-    let done = plan.from_state.iter().flat_map(|from| from.done.values()).map(|done| &done.place);
+    let done = plan
+        .from_state
+        .iter()
+        .flat_map(|from| from.done.values())
+        .map(|done| &done.place);
     let mut places = plan.stages.iter().map(|stage| &stage.place).chain(done);
     (stand_ins || places.any(|place| place.cloud != provider)).then_some(provider)
 }
@@ -193,7 +243,10 @@ pub fn rehearsal(plan: &Plan, provider: Option<&str>, stand_ins: bool) -> Option
 /// Nothing of a rehearsal may count as done in earnest, nor the other way round.
 fn check_rehearsal(plan: &Plan, settings: &Settings, state: Option<&State>) -> Result<(), Error> {
     let now = rehearsal(plan, settings.provider.as_deref(), settings.stand_ins);
-    let tried = state.into_iter().flat_map(|state| &state.stages).filter(|(_, record)| record.attempt > 0);
+    let tried = state
+        .into_iter()
+        .flat_map(|state| &state.stages)
+        .filter(|(_, record)| record.attempt > 0);
     for (name, record) in tried {
         let clash = match now {
             None => record.rehearsed_with().is_some(),
@@ -201,7 +254,11 @@ fn check_rehearsal(plan: &Plan, settings: &Settings, state: Option<&State>) -> R
         };
         if clash {
             let (stage, provider) = (name.clone(), record.provider.clone());
-            return Err(Error::Rehearsal { stage, provider, now: now.map(str::to_owned) });
+            return Err(Error::Rehearsal {
+                stage,
+                provider,
+                now: now.map(str::to_owned),
+            });
         }
     }
     Ok(())
@@ -215,31 +272,52 @@ fn one_process(name: &str, stage: &PlannedStage) -> bool {
 /// Whether the state is still the one that the plan goes on from; or one that this plan was applied
 /// to since.
 fn still_true(plan: &Plan, from: &FromState, state: Option<&State>) -> Result<(), Error> {
-    let made = format!("the plan goes on from serial {} of state {}", from.serial, from.lineage);
+    let made = format!(
+        "the plan goes on from serial {} of state {}",
+        from.serial, from.lineage
+    );
     let Some(state) = state else {
         return Err(Error::Stale(format!("{made}, and there is no state here")));
     };
     if state.lineage != from.lineage {
-        return Err(Error::Stale(format!("{made}; here is state {}, serial {}", state.lineage, state.serial)));
+        return Err(Error::Stale(format!(
+            "{made}; here is state {}, serial {}",
+            state.lineage, state.serial
+        )));
     }
-    let digest = plan::file::digest(plan).map_err(|error| Error::Bug(format!("cannot write the plan: {error}")))?;
+    let digest = plan::file::digest(plan)
+        .map_err(|error| Error::Bug(format!("cannot write the plan: {error}")))?;
     if state.plan.as_ref() == Some(&digest) {
         return Ok(());
     }
     if state.serial != from.serial {
-        let by = state.plan.as_ref().map(|plan| format!(", by plan {plan}")).unwrap_or_default();
-        return Err(Error::Stale(format!("{made}, which is at serial {} since{by}", state.serial)));
+        let by = state
+            .plan
+            .as_ref()
+            .map(|plan| format!(", by plan {plan}"))
+            .unwrap_or_default();
+        return Err(Error::Stale(format!(
+            "{made}, which is at serial {} since{by}",
+            state.serial
+        )));
     }
     let same = |(name, done): (&String, &DoneStage)| {
         let held = |(output, bytes): (&String, &Bytes)| {
-            state.artifacts.get(&format!("{name}.{output}")).is_some_and(|artifact| artifact.bytes == bytes.0)
+            state
+                .artifacts
+                .get(&format!("{name}.{output}"))
+                .is_some_and(|artifact| artifact.bytes == bytes.0)
         };
-        let record =
-            state.stages.get(name).filter(|record| record.status == Status::Done && record.place == done.place);
+        let record = state
+            .stages
+            .get(name)
+            .filter(|record| record.status == Status::Done && record.place == done.place);
         record.is_some() && done.outputs.iter().all(held)
     };
     match from.done.iter().find(|done| !same(*done)) {
-        Some((name, _)) => Err(Error::Stale(format!("{made}; stage.{name} is not done there as it was"))),
+        Some((name, _)) => Err(Error::Stale(format!(
+            "{made}; stage.{name} is not done there as it was"
+        ))),
         None => Ok(()),
     }
 }
@@ -250,7 +328,9 @@ pub fn predecessors(stage: &PlannedStage) -> BTreeSet<&str> {
         ArtifactRef::Output { stage, .. } => Some(stage.as_str()),
         ArtifactRef::Dataset(_) => None,
     });
-    by_data.chain(stage.after.iter().map(String::as_str)).collect()
+    by_data
+        .chain(stage.after.iter().map(String::as_str))
+        .collect()
 }
 
 /// A plan file may have been edited by hand: names must be plain, references must lead somewhere,
@@ -262,38 +342,64 @@ fn check_shape(plan: &Plan, problems: &mut Vec<String>) {
             problems.push(format!("stage.{} is in the plan twice", stage.name));
         }
         let names = std::iter::once(&stage.name).chain(stage.writes.keys());
-        for output in stage.outputs.keys().filter(|output| !stage.writes.contains_key(*output)) {
-            problems.push(format!("stage.{} sends `{output}` somewhere, which it does not write", stage.name));
+        for output in stage
+            .outputs
+            .keys()
+            .filter(|output| !stage.writes.contains_key(*output))
+        {
+            problems.push(format!(
+                "stage.{} sends `{output}` somewhere, which it does not write",
+                stage.name
+            ));
         }
         for name in names.filter(|name| !plain(name)) {
-            problems.push(format!("`{}` cannot be the name of a folder or file", name.escape_debug()));
+            problems.push(format!(
+                "`{}` cannot be the name of a folder or file",
+                name.escape_debug()
+            ));
         }
     }
     let done = plan.from_state.as_ref().map(|from| &from.done);
     let done = |stage: &str| done.and_then(|done| done.get(stage));
     for stage in &plan.stages {
         if done(&stage.name).is_some() {
-            problems.push(format!("stage.{} is in the plan, which says that it is done already", stage.name));
+            problems.push(format!(
+                "stage.{} is in the plan, which says that it is done already",
+                stage.name
+            ));
         }
         for read in &stage.reads {
             let there = match read {
                 ArtifactRef::Dataset(name) => plan.datasets.contains_key(name) && plain(name),
                 ArtifactRef::Output { stage, name } => {
-                    known.get(stage.as_str()).is_some_and(|stage| stage.writes.contains_key(name))
+                    known
+                        .get(stage.as_str())
+                        .is_some_and(|stage| stage.writes.contains_key(name))
                         || done(stage).is_some_and(|done| done.outputs.contains_key(name))
                 }
             };
             if !there {
-                problems.push(format!("stage.{} reads `{read}`, which the plan does not have", stage.name));
+                problems.push(format!(
+                    "stage.{} reads `{read}`, which the plan does not have",
+                    stage.name
+                ));
             }
         }
-        for before in stage.after.iter().filter(|before| !known.contains_key(before.as_str()) && done(before).is_none())
+        for before in stage
+            .after
+            .iter()
+            .filter(|before| !known.contains_key(before.as_str()) && done(before).is_none())
         {
-            problems.push(format!("stage.{} waits for stage.{before}, which the plan does not have", stage.name));
+            problems.push(format!(
+                "stage.{} waits for stage.{before}, which the plan does not have",
+                stage.name
+            ));
         }
     }
-    let mut left: BTreeMap<&str, BTreeSet<&str>> =
-        known.values().map(|stage| (stage.name.as_str(), predecessors(stage))).collect();
+    let mut left: BTreeMap<&str, BTreeSet<&str>> = known
+        .values()
+        .map(|stage| (stage.name.as_str(), predecessors(stage)))
+        .collect();
     loop {
         let open: BTreeSet<&str> = left.keys().copied().collect();
         let before = left.len();
@@ -304,7 +410,10 @@ fn check_shape(plan: &Plan, problems: &mut Vec<String>) {
     }
     if !left.is_empty() {
         let names: Vec<&str> = left.keys().copied().collect();
-        problems.push(format!("stages wait for each other in a circle: {}", names.join(", ")));
+        problems.push(format!(
+            "stages wait for each other in a circle: {}",
+            names.join(", ")
+        ));
     }
 }
 
@@ -314,25 +423,57 @@ fn plain(name: &str) -> bool {
 
 fn check_commands(plan: &Plan, problems: &mut Vec<String>) {
     let none = |stage: &&PlannedStage| stage.run.as_deref().is_none_or(|run| run.trim().is_empty());
-    let names: Vec<String> = plan.stages.iter().filter(none).map(|stage| format!("stage.{}", stage.name)).collect();
+    let names: Vec<String> = plan
+        .stages
+        .iter()
+        .filter(none)
+        .map(|stage| format!("stage.{}", stage.name))
+        .collect();
     if !names.is_empty() {
         let verb = if names.len() == 1 { "has" } else { "have" };
-        problems.push(format!("{} {verb} no `run`: give the command in the job file and plan again", names.join(", ")));
+        problems.push(format!(
+            "{} {verb} no `run`: give the command in the job file and plan again",
+            names.join(", ")
+        ));
     }
 }
 
-fn find_providers(plan: &Plan, settings: &Settings, problems: &mut Vec<String>) -> BTreeMap<String, String> {
+fn find_providers(
+    plan: &Plan,
+    settings: &Settings,
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, String> {
     let names = settings.access.names();
     let known = |name: &str| names.contains(&name);
     if let Some(name) = settings.provider.as_deref().filter(|name| !known(name)) {
         problems.push(provider::unknown(name));
     }
-    let own = |cloud: &str| provider::of_cloud(cloud, &settings.access).unwrap_or(cloud).to_owned();
-    let chosen = |stage: &PlannedStage| settings.provider.clone().unwrap_or_else(|| own(&stage.place.cloud));
-    let chosen: BTreeMap<String, String> =
-        plan.stages.iter().map(|stage| (stage.name.clone(), chosen(stage))).collect();
-    let unknown: BTreeSet<&str> = chosen.values().map(String::as_str).filter(|name| !known(name)).collect();
-    let wanted: BTreeSet<&str> = chosen.values().map(String::as_str).filter(|name| known(name)).collect();
+    let own = |cloud: &str| {
+        provider::of_cloud(cloud, &settings.access)
+            .unwrap_or(cloud)
+            .to_owned()
+    };
+    let chosen = |stage: &PlannedStage| {
+        settings
+            .provider
+            .clone()
+            .unwrap_or_else(|| own(&stage.place.cloud))
+    };
+    let chosen: BTreeMap<String, String> = plan
+        .stages
+        .iter()
+        .map(|stage| (stage.name.clone(), chosen(stage)))
+        .collect();
+    let unknown: BTreeSet<&str> = chosen
+        .values()
+        .map(String::as_str)
+        .filter(|name| !known(name))
+        .collect();
+    let wanted: BTreeSet<&str> = chosen
+        .values()
+        .map(String::as_str)
+        .filter(|name| known(name))
+        .collect();
     for name in wanted {
         if let Err(error) = provider::open(name, &settings.access) {
             problems.push(error.to_string());
@@ -356,18 +497,42 @@ fn find_datasets(
 ) -> BTreeMap<String, Content> {
     let sources = settings.sources();
     let mut found = BTreeMap::new();
-    for name in settings.data.keys().filter(|name| !plan.datasets.contains_key(*name)) {
+    for name in settings
+        .data
+        .keys()
+        .filter(|name| !plan.datasets.contains_key(*name))
+    {
         let names: Vec<&str> = plan.datasets.keys().map(String::as_str).collect();
-        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        problems.push(format!("--data {name}=…: the plan has no dataset `{name}`; its datasets: {known}"));
+        let known = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        problems.push(format!(
+            "--data {name}=…: the plan has no dataset `{name}`; its datasets: {known}"
+        ));
     }
-    let read: BTreeSet<&str> = plan.stages.iter().flat_map(|stage| &stage.reads).filter_map(dataset).collect();
-    for (name, planned) in plan.datasets.iter().filter(|(name, _)| read.contains(name.as_str())) {
+    let read: BTreeSet<&str> = plan
+        .stages
+        .iter()
+        .flat_map(|stage| &stage.reads)
+        .filter_map(dataset)
+        .collect();
+    for (name, planned) in plan
+        .datasets
+        .iter()
+        .filter(|(name, _)| read.contains(name.as_str()))
+    {
         let tried = sources.dataset(name, planned.path.as_deref());
         if tried.is_empty() {
-            let at = format!("dataset `{name}` lies at {}, and has no path on this machine", planned.at);
+            let at = format!(
+                "dataset `{name}` lies at {}, and has no path on this machine",
+                planned.at
+            );
             if settings.stand_ins {
-                warnings.push(format!("{at}: an empty file stands in for it (--stand-ins)"));
+                warnings.push(format!(
+                    "{at}: an empty file stands in for it (--stand-ins)"
+                ));
                 found.insert(name.clone(), Content::Empty);
             } else {
                 problems.push(format!(
@@ -402,24 +567,37 @@ fn find_files(stage: &PlannedStage, settings: &Settings, problems: &mut Vec<Stri
     for name in &stage.files {
         let path = Path::new(name);
         let inside = contents::is_inside(path);
-        let named = path.components().any(|part| matches!(part, Component::Normal(_)));
+        let named = path
+            .components()
+            .any(|part| matches!(part, Component::Normal(_)));
         if !inside || !named {
-            problems.push(format!("stage.{}: file `{name}` must be a relative path without `..`", stage.name));
+            problems.push(format!(
+                "stage.{}: file `{name}` must be a relative path without `..`",
+                stage.name
+            ));
             continue;
         }
         let tried = sources.path(name);
         match tried.iter().find(|path| path.exists()) {
-            Some(path) => items.push(Item { name: name.clone(), content: Content::Local(path.clone()) }),
-            None => {
-                problems.push(format!("stage.{}: file `{name}` is not there: looked at {}", stage.name, shown(&tried)))
-            }
+            Some(path) => items.push(Item {
+                name: name.clone(),
+                content: Content::Local(path.clone()),
+            }),
+            None => problems.push(format!(
+                "stage.{}: file `{name}` is not there: looked at {}",
+                stage.name,
+                shown(&tried)
+            )),
         }
     }
     items
 }
 
 /// The plain variables of each stage; those that the plan only refers to are looked up.
-fn find_variables(plan: &Plan, problems: &mut Vec<String>) -> BTreeMap<String, BTreeMap<String, String>> {
+fn find_variables(
+    plan: &Plan,
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, BTreeMap<String, String>> {
     let mut found: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for stage in &plan.stages {
         for (name, text) in &stage.env {
@@ -443,7 +621,10 @@ fn find_variables(plan: &Plan, problems: &mut Vec<String>) -> BTreeMap<String, B
                     }
                 },
             };
-            found.entry(stage.name.clone()).or_default().insert(name.clone(), value);
+            found
+                .entry(stage.name.clone())
+                .or_default()
+                .insert(name.clone(), value);
         }
     }
     found
@@ -455,13 +636,21 @@ fn find_secrets(
     settings: &Settings,
     problems: &mut Vec<String>,
 ) -> BTreeMap<String, BTreeMap<String, Secret>> {
-    let folder = settings.source.as_ref().map_or(settings.plan_folder.clone(), |source| settings.here.join(source));
+    let folder = settings
+        .source
+        .as_ref()
+        .map_or(settings.plan_folder.clone(), |source| {
+            settings.here.join(source)
+        });
     let mut found: BTreeMap<String, BTreeMap<String, Secret>> = BTreeMap::new();
     for stage in &plan.stages {
         for (name, reference) in &stage.secrets {
             match secret::resolve(reference, &folder) {
                 Ok(value) => {
-                    found.entry(stage.name.clone()).or_default().insert(name.clone(), value);
+                    found
+                        .entry(stage.name.clone())
+                        .or_default()
+                        .insert(name.clone(), value);
                 }
                 Err(why) => problems.push(format!("stage.{}: secret {name}: {why}", stage.name)),
             }
@@ -471,5 +660,9 @@ fn find_secrets(
 }
 
 fn shown(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
+    paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>()
+        .join(" and ")
 }

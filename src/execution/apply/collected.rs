@@ -15,14 +15,24 @@ pub(super) fn is_gone(artifact: &Artifact) -> bool {
 /// The stages of the plan that stay as they are, as far as the state tells: needed only to know whether somebody reads
 /// again what is gone.
 pub(super) async fn settled(context: &Context) -> BTreeSet<String> {
-    if !context.recorder.read(|state| state.artifacts.values().any(is_gone)) {
+    if !context
+        .recorder
+        .read(|state| state.artifacts.values().any(is_gone))
+    {
         return BTreeSet::new();
     }
     let mut settled = BTreeSet::new();
     for planned in &context.plan.stages {
-        let record = context.recorder.read(|state| state.stages.get(&planned.name).cloned());
-        let Some(record) = record.filter(|record| record.status == Status::Done) else { continue };
-        if prepare(context, planned).await.is_ok_and(|work| work.content.is_of(&record)) {
+        let record = context
+            .recorder
+            .read(|state| state.stages.get(&planned.name).cloned());
+        let Some(record) = record.filter(|record| record.status == Status::Done) else {
+            continue;
+        };
+        if prepare(context, planned)
+            .await
+            .is_ok_and(|work| work.content.is_of(&record))
+        {
             settled.insert(planned.name.clone());
         }
     }
@@ -30,24 +40,47 @@ pub(super) async fn settled(context: &Context) -> BTreeSet<String> {
         let stays = |planned: &PlannedStage, state: &State| {
             let before = planned.reads.iter().all(|read| match read {
                 ArtifactRef::Output { stage, .. } => {
-                    settled.contains(stage) || context.plan.stages.iter().all(|planned| planned.name != *stage)
+                    settled.contains(stage)
+                        || context
+                            .plan
+                            .stages
+                            .iter()
+                            .all(|planned| planned.name != *stage)
                 }
                 ArtifactRef::Dataset(_) => true,
             });
             let output = |output: &String| {
-                let read = ArtifactRef::Output { stage: planned.name.clone(), name: output.clone() };
+                let read = ArtifactRef::Output {
+                    stage: planned.name.clone(),
+                    name: output.clone(),
+                };
                 let reads = |stage: &&PlannedStage| stage.reads.contains(&read);
-                let needed = context.plan.stages.iter().filter(reads).any(|stage| !settled.contains(&stage.name));
-                state.artifacts.get(&read.to_string()).is_some_and(|artifact| {
-                    let held = context.objects.has(&artifact.digest, artifact.kind);
-                    held || !artifact.staged.is_empty() || (is_gone(artifact) && !needed)
-                })
+                let needed = context
+                    .plan
+                    .stages
+                    .iter()
+                    .filter(reads)
+                    .any(|stage| !settled.contains(&stage.name));
+                state
+                    .artifacts
+                    .get(&read.to_string())
+                    .is_some_and(|artifact| {
+                        let held = context.objects.has(&artifact.digest, artifact.kind);
+                        held || !artifact.staged.is_empty() || (is_gone(artifact) && !needed)
+                    })
             };
             before && planned.writes.keys().all(output)
         };
         let left = context.recorder.read(|state| {
-            let stages = context.plan.stages.iter().filter(|planned| settled.contains(&planned.name));
-            stages.filter(|planned| stays(planned, state)).map(|planned| planned.name.clone()).collect::<BTreeSet<_>>()
+            let stages = context
+                .plan
+                .stages
+                .iter()
+                .filter(|planned| settled.contains(&planned.name));
+            stages
+                .filter(|planned| stays(planned, state))
+                .map(|planned| planned.name.clone())
+                .collect::<BTreeSet<_>>()
         });
         if left.len() == settled.len() {
             return settled;

@@ -41,7 +41,11 @@ impl Sources {
             Some(source) => vec![self.here.join(source).join(path)],
             None => {
                 let (beside, here) = (self.folder.join(path), self.here.join(path));
-                if beside == here { vec![beside] } else { vec![beside, here] }
+                if beside == here {
+                    vec![beside]
+                } else {
+                    vec![beside, here]
+                }
             }
         }
     }
@@ -58,17 +62,37 @@ impl Wanted {
     /// Returns what the stages of a job read.
     pub fn of_job(job: &Job) -> Self {
         let reads = job.stages.values().flat_map(|stage| &stage.reads);
-        let path = |name: &str| job.datasets.get(name).and_then(|dataset| dataset.path.clone());
-        let files = job.stages.values().flat_map(|stage| stage.files.iter().cloned());
-        Self { datasets: named(reads, path), files: files.collect() }
+        let path = |name: &str| {
+            job.datasets
+                .get(name)
+                .and_then(|dataset| dataset.path.clone())
+        };
+        let files = job
+            .stages
+            .values()
+            .flat_map(|stage| stage.files.iter().cloned());
+        Self {
+            datasets: named(reads, path),
+            files: files.collect(),
+        }
     }
 
     /// Returns what the stages of a plan read.
     pub fn of_plan(plan: &Plan) -> Self {
         let reads = plan.stages.iter().flat_map(|stage| &stage.reads);
-        let path = |name: &str| plan.datasets.get(name).and_then(|dataset| dataset.path.clone());
-        let files = plan.stages.iter().flat_map(|stage| stage.files.iter().cloned());
-        Self { datasets: named(reads, path), files: files.collect() }
+        let path = |name: &str| {
+            plan.datasets
+                .get(name)
+                .and_then(|dataset| dataset.path.clone())
+        };
+        let files = plan
+            .stages
+            .iter()
+            .flat_map(|stage| stage.files.iter().cloned());
+        Self {
+            datasets: named(reads, path),
+            files: files.collect(),
+        }
     }
 }
 
@@ -85,7 +109,8 @@ fn named<'a>(
 
 /// Whether a path leads to something below the folder that it is relative to.
 pub fn is_inside(path: &Path) -> bool {
-    path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    path.components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// Digests a dataset or a file of a stage as it lies on this machine; an error if it cannot be read.
@@ -102,18 +127,31 @@ pub fn read(wanted: &Wanted, sources: &Sources) -> (Contents, Vec<String>) {
         match measure(path, &Bounds::default()) {
             Ok(measured) => Some(measured.into()),
             Err(error) => {
-                problems.push(format!("{what} is not named by its content in the plan: {error}"));
+                problems.push(format!(
+                    "{what} is not named by its content in the plan: {error}"
+                ));
                 None
             }
         }
     };
     for (name, path) in &wanted.datasets {
-        let found = digest(format!("dataset `{name}`"), sources.dataset(name, path.as_deref()));
-        contents.datasets.extend(found.map(|found| (name.clone(), found)));
+        let found = digest(
+            format!("dataset `{name}`"),
+            sources.dataset(name, path.as_deref()),
+        );
+        contents
+            .datasets
+            .extend(found.map(|found| (name.clone(), found)));
     }
-    for name in wanted.files.iter().filter(|name| is_inside(Path::new(name))) {
+    for name in wanted
+        .files
+        .iter()
+        .filter(|name| is_inside(Path::new(name)))
+    {
         let found = digest(format!("file `{name}`"), sources.path(name));
-        contents.files.extend(found.map(|found| (name.clone(), found)));
+        contents
+            .files
+            .extend(found.map(|found| (name.clone(), found)));
     }
     (contents, problems)
 }

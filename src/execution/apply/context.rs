@@ -59,8 +59,8 @@ pub(super) fn context(
     observer: Arc<dyn Observer>,
     interrupt: watch::Receiver<Option<Interrupt>>,
 ) -> Result<Context, Error> {
-    let plan_digest =
-        plan::file::digest(plan).map_err(|error| Error::Bug(format!("cannot write the plan: {error}")))?;
+    let plan_digest = plan::file::digest(plan)
+        .map_err(|error| Error::Bug(format!("cannot write the plan: {error}")))?;
     let mut ways: BTreeMap<(PlaceName, PlaceName), DataRate> = BTreeMap::new();
     for copy in &plan.transfers {
         let rate = copy.billed_gb_bytes.decimal_rate(copy.rate_nano_usd_per_gb);
@@ -69,8 +69,14 @@ pub(super) fn context(
     for way in &plan.ways {
         ways.insert((way.from.clone(), way.to.clone()), way.rate_nano_usd_per_gb);
     }
-    let before = plan.from_state.as_ref().map_or(0, |from| from.spent_micro_usd.0);
-    let planned = plan.limits.budget_micro_usd.map(|limit| Money(limit.0.saturating_add(before)));
+    let before = plan
+        .from_state
+        .as_ref()
+        .map_or(0, |from| from.spent_micro_usd.0);
+    let planned = plan
+        .limits
+        .budget_micro_usd
+        .map(|limit| Money(limit.0.saturating_add(before)));
     let limit = settings.budget.or(planned);
     let redactor = Redactor::new(checked.secrets.values().flat_map(BTreeMap::values));
     let context = Context {
@@ -78,8 +84,15 @@ pub(super) fn context(
         ways,
         purse: Mutex::new(Purse::new(limit, plan, &opened.state)),
         plan_digest,
-        owner: Owner { job: plan.job.clone(), lineage: opened.state.lineage.clone() },
-        datasets: checked.datasets.keys().map(|name| (name.clone(), OnceCell::new())).collect(),
+        owner: Owner {
+            job: plan.job.clone(),
+            lineage: opened.state.lineage.clone(),
+        },
+        datasets: checked
+            .datasets
+            .keys()
+            .map(|name| (name.clone(), OnceCell::new()))
+            .collect(),
         checked,
         settings,
         recorder: Recorder::new(opened),
@@ -95,9 +108,20 @@ pub(super) fn context(
     };
     // All that may be needed is opened before anything is begun.
     let held = context.recorder.read(|state| {
-        state.stages.values().filter(|record| record.live).map(|record| record.provider.clone()).collect::<Vec<_>>()
+        state
+            .stages
+            .values()
+            .filter(|record| record.live)
+            .map(|record| record.provider.clone())
+            .collect::<Vec<_>>()
     });
-    let wanted: BTreeSet<String> = context.checked.providers.values().cloned().chain(held).collect();
+    let wanted: BTreeSet<String> = context
+        .checked
+        .providers
+        .values()
+        .cloned()
+        .chain(held)
+        .collect();
     for name in wanted {
         context.open(&name)?;
     }
@@ -109,13 +133,21 @@ impl Context {
     pub fn provider(&self, cloud: &str) -> Result<String, String> {
         let chosen = self.settings.provider.clone();
         let own = || provider::of_cloud(cloud, &self.settings.access).map(str::to_owned);
-        let name = chosen.or_else(own).ok_or_else(|| format!("this sky has no provider for {cloud}"))?;
-        self.checked.unready.get(&name).map_or(Ok(name), |why| Err(why.clone()))
+        let name = chosen
+            .or_else(own)
+            .ok_or_else(|| format!("this sky has no provider for {cloud}"))?;
+        self.checked
+            .unready
+            .get(&name)
+            .map_or(Ok(name), |why| Err(why.clone()))
     }
 
     /// The provider of that name.
     pub fn open(&self, name: &str) -> Result<Arc<dyn Provider>, Error> {
-        let mut providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut providers = self
+            .providers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = providers.get(name) {
             return Ok(open.clone());
         }
@@ -133,7 +165,13 @@ impl Context {
     /// How the machine of a live attempt comes to its end: whether it is still there, when its lease is over by the
     /// state. To be asked before it is given back.
     pub async fn end_of_machine(&self, provider: &dyn Provider, token: &Token) -> MachineEnd {
-        let held = |state: &State| state.stages.get(&token.stage).filter(|held| held.token == token.id).cloned();
+        let held = |state: &State| {
+            state
+                .stages
+                .get(&token.stage)
+                .filter(|held| held.token == token.id)
+                .cloned()
+        };
         // A machine whose creation has certainly failed has none.
         let Some(lease_end) = self.recorder.read(held).and_then(|held| held.lease_end) else {
             return MachineEnd::Never;
@@ -142,27 +180,45 @@ impl Context {
             return MachineEnd::Now;
         }
         match provider.get(token).await {
-            Ok(None) => MachineEnd::ByLease { lease_end, overrun: provider.overrun() },
-            Ok(Some(machine)) if machine.ended => MachineEnd::ByLease { lease_end, overrun: provider.overrun() },
+            Ok(None) => MachineEnd::ByLease {
+                lease_end,
+                overrun: provider.overrun(),
+            },
+            Ok(Some(machine)) if machine.ended => MachineEnd::ByLease {
+                lease_end,
+                overrun: provider.overrun(),
+            },
             // What cannot be asked may be there, and cost something.
             Ok(Some(_)) | Err(_) => MachineEnd::Now,
         }
     }
 
     /// Writes down that a machine is gone, and what it has cost.
-    pub async fn settle(&self, token: &Token, meter: &Meter, time: &MachineTime<'_>) -> Result<(), Error> {
+    pub async fn settle(
+        &self,
+        token: &Token,
+        meter: &Meter,
+        time: &MachineTime<'_>,
+    ) -> Result<(), Error> {
         let stage = token.stage.clone();
         let settled = self
             .recorder
             .decide(|state| {
-                let record = state.stages.get(&stage).filter(|record| record.token == token.id);
+                let record = state
+                    .stages
+                    .get(&stage)
+                    .filter(|record| record.token == token.id);
                 let reserved = record.map_or(Money(0), |record| record.reserved_micro_usd);
                 let micro_usd = budget::charge(meter, time, reserved);
                 let stage = stage.clone();
-                Ok::<_, ()>(((micro_usd, reserved), vec![Event::Released { stage, micro_usd }]))
+                Ok::<_, ()>((
+                    (micro_usd, reserved),
+                    vec![Event::Released { stage, micro_usd }],
+                ))
             })
             .await?;
-        let (paid, reserved) = settled.map_err(|()| Error::Bug("nothing was decided".to_owned()))?;
+        let (paid, reserved) =
+            settled.map_err(|()| Error::Bug("nothing was decided".to_owned()))?;
         if paid > reserved {
             let more = Money(paid.0.saturating_sub(reserved.0));
             let message = format!(

@@ -72,7 +72,11 @@ impl Inventory {
 }
 
 /// Looks; changes nothing.
-pub async fn inventory(folder: &Folder, state: &State, access: &Access) -> Result<Inventory, Error> {
+pub async fn inventory(
+    folder: &Folder,
+    state: &State,
+    access: &Access,
+) -> Result<Inventory, Error> {
     let (providers, failed) = providers(state, access);
     let mut inventory = Inventory {
         stages: state.stages.keys().cloned().collect(),
@@ -87,26 +91,48 @@ pub async fn inventory(folder: &Folder, state: &State, access: &Access) -> Resul
         for machine in found.machines {
             // Only on this machine is it known without logging in anywhere.
             let runs = provider.name() == LOCAL && runs(provider.as_ref(), &machine.token).await;
-            inventory.machines.push((provider.name().to_owned(), machine, runs));
+            inventory
+                .machines
+                .push((provider.name().to_owned(), machine, runs));
         }
-        inventory.failed.extend(found.failed.into_iter().map(|error| (provider.name().to_owned(), error)));
+        inventory.failed.extend(
+            found
+                .failed
+                .into_iter()
+                .map(|error| (provider.name().to_owned(), error)),
+        );
     }
     let kept = [folder.stages(), folder.artifacts(), folder.objects()];
-    inventory.folders = kept.iter().filter(|path| path.exists()).map(|path| path.display().to_string()).collect();
+    inventory.folders = kept
+        .iter()
+        .filter(|path| path.exists())
+        .map(|path| path.display().to_string())
+        .collect();
     Ok(inventory)
 }
 
 async fn runs(provider: &dyn Provider, token: &Token) -> bool {
-    let Ok(worker) = provider.worker(token).await else { return false };
+    let Ok(worker) = provider.worker(token).await else {
+        return false;
+    };
     worker.status().await == Ok(RunStatus::Running)
 }
 
 /// Deletes it all, and leaves an empty state, or one with what could not be deleted. Doing it again, after a crash
 /// too, goes on with that.
-pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access: &Access) -> Result<Destroyed, Error> {
+pub async fn run(
+    folder: &Folder,
+    opened: Opened,
+    inventory: &Inventory,
+    access: &Access,
+) -> Result<Destroyed, Error> {
     let (providers, _) = providers(&opened.state, access);
-    let stages: BTreeMap<String, String> =
-        opened.state.stages.iter().map(|(name, record)| (name.clone(), record.provider.clone())).collect();
+    let stages: BTreeMap<String, String> = opened
+        .state
+        .stages
+        .iter()
+        .map(|(name, record)| (name.clone(), record.provider.clone()))
+        .collect();
     let tokens = tokens(&opened.state, inventory);
     let recorder = Recorder::new(opened);
     // First what frees space: a journal on a full disk cannot be appended to. Outputs without which
@@ -118,11 +144,15 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access:
         let provider = providers.iter().find(|provider| provider.name() == name)?;
         Some(delete(&recorder, provider.as_ref(), token))
     });
-    let deleted: Vec<Result<Deleted, Error>> = stream::iter(deleting).buffered(AT_ONCE).collect().await;
+    let deleted: Vec<Result<Deleted, Error>> =
+        stream::iter(deleting).buffered(AT_ONCE).collect().await;
     let mut unwritten: io::Result<()> = Ok(());
     let mut left: Vec<Left> = Vec::new();
     for deleted in deleted {
-        let Deleted { left: one, unwritten: written } = deleted?;
+        let Deleted {
+            left: one,
+            unwritten: written,
+        } = deleted?;
         left.extend(one);
         unwritten = unwritten.and(written);
     }
@@ -137,39 +167,74 @@ pub async fn run(folder: &Folder, opened: Opened, inventory: &Inventory, access:
     // After the machines, which may still be writing to them.
     for (place, address) in recorder.read(|state| state.buckets.clone()) {
         if let Err(why) = buckets::delete(&recorder, &place, &address).await? {
-            left.push(Left { what: format!("bucket {address} of {place}"), stage: None, why });
+            left.push(Left {
+                what: format!("bucket {address} of {place}"),
+                stage: None,
+                why,
+            });
         }
     }
     let stays = |name: &String, provider: &String| {
-        left.iter().any(|left| left.stage.as_ref() == Some(name)) || failed.iter().any(|(failed, _)| failed == provider)
+        left.iter().any(|left| left.stage.as_ref() == Some(name))
+            || failed.iter().any(|(failed, _)| failed == provider)
     };
-    let gone: BTreeSet<String> =
-        stages.iter().filter(|(name, provider)| !stays(name, provider)).map(|(name, _)| name.clone()).collect();
+    let gone: BTreeSet<String> = stages
+        .iter()
+        .filter(|(name, provider)| !stays(name, provider))
+        .map(|(name, _)| name.clone())
+        .collect();
     if left.is_empty() {
         tree::remove(&folder.stages())?;
         tree::remove(&folder.work())?;
         let emptied = recorder.record(Event::Emptied, Durability::Now).await;
         emptied.map_err(|error| not_written(error, unwritten))?;
         let mut opened = recorder.into_inner();
-        opened.compact().await.map_err(|error| not_written(error, Ok(())))?;
-        return Ok(Destroyed { serial: opened.state.serial, stages: gone, left });
+        opened
+            .compact()
+            .await
+            .map_err(|error| not_written(error, Ok(())))?;
+        return Ok(Destroyed {
+            serial: opened.state.serial,
+            stages: gone,
+            left,
+        });
     }
     for stage in &gone {
         tree::remove(&folder.stages().join(stage))?;
-        recorder.record(Event::Forgotten { stage: stage.clone() }, Durability::Later).await?;
+        recorder
+            .record(
+                Event::Forgotten {
+                    stage: stage.clone(),
+                },
+                Durability::Later,
+            )
+            .await?;
     }
     let mut opened = recorder.into_inner();
     opened.compact().await?;
-    Ok(Destroyed { serial: opened.state.serial, stages: gone, left })
+    Ok(Destroyed {
+        serial: opened.state.serial,
+        stages: gone,
+        left,
+    })
 }
 
 /// The usable providers with the owner that each is asked about.
-fn owners(providers: &[Arc<dyn Provider>], state: &State) -> Vec<(Arc<dyn Provider>, Option<Owner>)> {
-    providers.iter().map(|provider| (provider.clone(), owner(provider.name(), state))).collect()
+fn owners(
+    providers: &[Arc<dyn Provider>],
+    state: &State,
+) -> Vec<(Arc<dyn Provider>, Option<Owner>)> {
+    providers
+        .iter()
+        .map(|provider| (provider.clone(), owner(provider.name(), state)))
+        .collect()
 }
 
 /// What could not be looked at before the deletions, and still cannot.
-async fn still_failing(usable: &[(Arc<dyn Provider>, Option<Owner>)], before: &[Failed]) -> Vec<Failed> {
+async fn still_failing(
+    usable: &[(Arc<dyn Provider>, Option<Owner>)],
+    before: &[Failed],
+) -> Vec<Failed> {
     let mut failing = Vec::new();
     let names: BTreeSet<&String> = before.iter().map(|(name, _)| name).collect();
     for name in names {
@@ -196,11 +261,25 @@ fn not_written(error: io::Error, earlier: io::Result<()>) -> Error {
 
 /// Everything that may be there: what was found, and what the state knows of.
 fn tokens(state: &State, inventory: &Inventory) -> BTreeSet<(String, Token)> {
-    let known = state.stages.iter().filter(|(_, record)| record.attempt > 0).map(|(name, record)| {
-        let (id, attempt) = (record.token.clone(), record.attempt);
-        (record.provider.clone(), Token { id, stage: name.clone(), attempt })
-    });
-    let listed = inventory.machines.iter().map(|(provider, machine, _)| (provider.clone(), machine.token.clone()));
+    let known = state
+        .stages
+        .iter()
+        .filter(|(_, record)| record.attempt > 0)
+        .map(|(name, record)| {
+            let (id, attempt) = (record.token.clone(), record.attempt);
+            (
+                record.provider.clone(),
+                Token {
+                    id,
+                    stage: name.clone(),
+                    attempt,
+                },
+            )
+        });
+    let listed = inventory
+        .machines
+        .iter()
+        .map(|(provider, machine, _)| (provider.clone(), machine.token.clone()));
     listed.chain(known).collect()
 }
 
@@ -211,7 +290,11 @@ struct Deleted {
     unwritten: io::Result<()>,
 }
 
-async fn delete(recorder: &Recorder, provider: &dyn Provider, token: &Token) -> Result<Deleted, Error> {
+async fn delete(
+    recorder: &Recorder,
+    provider: &dyn Provider,
+    token: &Token,
+) -> Result<Deleted, Error> {
     let announced = recorder.intend(&token.stage, &token.id, Call::Delete).await;
     let announced = match announced {
         // Whoever has the lock now may be creating what this would delete.
@@ -219,18 +302,32 @@ async fn delete(recorder: &Recorder, provider: &dyn Provider, token: &Token) -> 
         announced => announced,
     };
     let deleted = patiently(Patience::Briefly, || provider.delete(token)).await;
-    let told = recorder.result(&token.stage, &token.id, Call::Delete, &deleted).await;
+    let told = recorder
+        .result(&token.stage, &token.id, Call::Delete, &deleted)
+        .await;
     let left = deleted.err().map(|why| Left {
-        what: format!("stage.{} attempt {} at {}", token.stage, token.attempt, provider.name()),
+        what: format!(
+            "stage.{} attempt {} at {}",
+            token.stage,
+            token.attempt,
+            provider.name()
+        ),
         stage: Some(token.stage.clone()),
         why,
     });
-    Ok(Deleted { left, unwritten: announced.and(told) })
+    Ok(Deleted {
+        left,
+        unwritten: announced.and(told),
+    })
 }
 
 /// The providers that may have machines of this state, and why others of them cannot be used.
 fn providers(state: &State, access: &Access) -> (Vec<Arc<dyn Provider>>, Vec<Failed>) {
-    let mut names: BTreeSet<&str> = state.stages.values().map(|record| record.provider.as_str()).collect();
+    let mut names: BTreeSet<&str> = state
+        .stages
+        .values()
+        .map(|record| record.provider.as_str())
+        .collect();
     names.insert(LOCAL);
     names.retain(|name| !name.is_empty());
     let (mut usable, mut failed) = (Vec::new(), Vec::new());
@@ -238,7 +335,10 @@ fn providers(state: &State, access: &Access) -> (Vec<Arc<dyn Provider>>, Vec<Fai
         match provider::open(name, access) {
             Ok(Some(provider)) => usable.push(provider),
             Ok(None) => {
-                failed.push((name.to_owned(), ProviderError::new(ErrorKind::Other, provider::unknown(name))));
+                failed.push((
+                    name.to_owned(),
+                    ProviderError::new(ErrorKind::Other, provider::unknown(name)),
+                ));
             }
             Err(error) => failed.push((name.to_owned(), error)),
         }
@@ -248,6 +348,9 @@ fn providers(state: &State, access: &Access) -> (Vec<Arc<dyn Provider>>, Vec<Fai
 
 /// On this machine the state folder itself says whose everything in it is.
 fn owner(provider: &str, state: &State) -> Option<Owner> {
-    let owner = || Owner { job: state.job.clone().unwrap_or_default(), lineage: state.lineage.clone() };
+    let owner = || Owner {
+        job: state.job.clone().unwrap_or_default(),
+        lineage: state.lineage.clone(),
+    };
     (provider != LOCAL).then(owner)
 }

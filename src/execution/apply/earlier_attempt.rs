@@ -25,11 +25,17 @@ impl Look {
     /// What is said of an attempt that is left as it is; none: it is of no use.
     pub fn left_as_it_is(self, stage: &str) -> Option<String> {
         let why = match self {
-            Self::EndedWell => "is done, and its outputs are still on its machine: the next apply copies them",
-            Self::Unknown => "may be done, but its machine does not answer: the next apply goes on from there",
+            Self::EndedWell => {
+                "is done, and its outputs are still on its machine: the next apply copies them"
+            }
+            Self::Unknown => {
+                "may be done, but its machine does not answer: the next apply goes on from there"
+            }
             Self::OfNoUse => return None,
         };
-        Some(format!("stage.{stage} {why}, unless its lease ends before; `sky destroy` gives the machine back"))
+        Some(format!(
+            "stage.{stage} {why}, unless its lease ends before; `sky destroy` gives the machine back"
+        ))
     }
 }
 
@@ -39,8 +45,14 @@ pub(super) async fn look(context: &Context, name: &str, former: &StageRecord) ->
     if former.stopping || !former.status.in_flight() || former.status == Status::Provisioning {
         return Look::OfNoUse;
     }
-    let token = Token { id: former.token.clone(), stage: name.to_owned(), attempt: former.attempt };
-    let Ok(provider) = context.open(&former.provider) else { return Look::OfNoUse };
+    let token = Token {
+        id: former.token.clone(),
+        stage: name.to_owned(),
+        attempt: former.attempt,
+    };
+    let Ok(provider) = context.open(&former.provider) else {
+        return Look::OfNoUse;
+    };
     let answer = async {
         let worker = patiently(Patience::Through, || provider.worker(&token)).await?;
         answered(worker.as_ref()).await

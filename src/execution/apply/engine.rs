@@ -39,20 +39,30 @@ pub async fn run(
     interrupt: watch::Receiver<Option<Interrupt>>,
 ) -> Result<Outcome, Error> {
     for message in checked.warnings.iter().chain(&opened.warnings) {
-        observer.notice(&Notice::Warning { message: message.clone() });
+        observer.notice(&Notice::Warning {
+            message: message.clone(),
+        });
     }
     let mut context = context(plan, checked, settings, folder, opened, observer, interrupt)?;
     context.settled = collected::settled(&context).await;
     let context = Arc::new(context);
-    let known = context
-        .recorder
-        .read(|state| state.plan.as_ref() == Some(&context.plan_digest) && state.job.as_ref() == Some(&plan.job));
+    let known = context.recorder.read(|state| {
+        state.plan.as_ref() == Some(&context.plan_digest) && state.job.as_ref() == Some(&plan.job)
+    });
     if !known {
         let (job, plan) = (Some(plan.job.clone()), Some(context.plan_digest.clone()));
         let continues = context.plan.from_state.is_some();
         context
             .recorder
-            .record(Event::Begun { operation: "apply".to_owned(), job, plan, continues }, Durability::Later)
+            .record(
+                Event::Begun {
+                    operation: "apply".to_owned(),
+                    job,
+                    plan,
+                    continues,
+                },
+                Durability::Later,
+            )
             .await?;
     }
     abandon_strays(plan, &context).await?;
@@ -60,20 +70,40 @@ pub async fn run(
     wind_down(plan, &context, &stages).await?;
     buckets::close(&context, &stages).await?;
     let interrupted = *context.interrupt.borrow();
-    let context = Arc::into_inner(context).ok_or_else(|| Error::Bug("a stage is still at work".to_owned()))?;
+    let context = Arc::into_inner(context)
+        .ok_or_else(|| Error::Bug("a stage is still at work".to_owned()))?;
     let mut opened = context.recorder.into_inner();
     if opened.journal.length() > 0 {
         opened.compact().await?;
     }
     let state = opened.state;
-    let progress = state.stages.values().filter_map(|record| record.checkpoint.as_ref());
+    let progress = state
+        .stages
+        .values()
+        .filter_map(|record| record.checkpoint.as_ref());
     let kept = state.artifacts.values().chain(progress);
-    let keep: BTreeSet<PathBuf> = kept.map(|artifact| context.objects.path(&artifact.digest, artifact.kind)).collect();
+    let keep: BTreeSet<PathBuf> = kept
+        .map(|artifact| context.objects.path(&artifact.digest, artifact.kind))
+        .collect();
     context.objects.sweep(&|object| keep.contains(object))?;
     let serial = state.serial;
-    let account = account(plan, &context.purse.into_inner().unwrap_or_else(PoisonError::into_inner), &state);
+    let account = account(
+        plan,
+        &context
+            .purse
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner),
+        &state,
+    );
     let (artifacts, buckets) = (state.artifacts, state.buckets);
-    Ok(Outcome { stages, artifacts, interrupted, buckets, serial, account })
+    Ok(Outcome {
+        stages,
+        artifacts,
+        interrupted,
+        buckets,
+        serial,
+        account,
+    })
 }
 
 /// How long stages that are not at work yet wait until those that are go on: what these wait for is mostly done, and only
@@ -82,10 +112,14 @@ const AT_WORK_FIRST: Duration = Duration::from_secs(60);
 
 /// Runs all stages in the order that the DAG allows: first those whose machines are at work already, then earlier in the
 /// plan first.
-async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, StageOutcome>, Error> {
+async fn walk(
+    plan: &Plan,
+    context: &Arc<Context>,
+) -> Result<BTreeMap<String, StageOutcome>, Error> {
     let live = context.recorder.read(|state| {
         let live = state.stages.iter().filter(|(_, record)| record.live);
-        live.map(|(name, _)| name.clone()).collect::<BTreeSet<String>>()
+        live.map(|(name, _)| name.clone())
+            .collect::<BTreeSet<String>>()
     });
     let mut waiting = Waiting::new(plan, &live);
     let held_until = Instant::now() + AT_WORK_FIRST;
@@ -109,10 +143,13 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
             }
             let slot = running.len() < context.settings.parallelism.max(1);
             let held = Instant::now() < held_until && !running.is_empty();
-            let Some(index) = waiting.next(slot, held) else { break };
+            let Some(index) = waiting.next(slot, held) else {
+                break;
+            };
             let (context, planned) = (context.clone(), plan.stages[index].clone());
             names.insert(&plan.stages[index].name);
-            let stage = simulation::inherit(async move { (index, stage::run(&context, &planned).await) });
+            let stage =
+                simulation::inherit(async move { (index, stage::run(&context, &planned).await) });
             tasks.insert(running.spawn(stage).id(), index);
         }
         let joined = tokio::select! {
@@ -138,7 +175,8 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
             Ok(joined) => joined,
             Err(error) if error.is_cancelled() => {
                 let index = tasks.get(&error.id()).copied();
-                let index = index.ok_or_else(|| Error::Bug("a task of no stage was ended".to_owned()))?;
+                let index =
+                    index.ok_or_else(|| Error::Bug("a task of no stage was ended".to_owned()))?;
                 let stage = &plan.stages[index].name;
                 let message = format!(
                     "stage.{stage}: it could not be brought to an end within the grace: its machine may still be there \
@@ -160,8 +198,17 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
                 }
                 Some(message) => {
                     let (stage, elapsed) = (name.to_owned(), Duration::ZERO);
-                    context.observer.notice(&Notice::Failed { stage, message: message.clone(), elapsed });
-                    StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false }
+                    context.observer.notice(&Notice::Failed {
+                        stage,
+                        message: message.clone(),
+                        elapsed,
+                    });
+                    StageOutcome::Failed {
+                        message,
+                        tail: Vec::new(),
+                        log: None,
+                        used_up: false,
+                    }
                 }
             },
         };
@@ -170,8 +217,14 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
             StageOutcome::Failed { .. } => {
                 failed = true;
                 for index in waiting.without(name, plan) {
-                    let (stage, because) = (plan.stages[index].name.clone(), format!("stage.{name} failed"));
-                    context.observer.notice(&Notice::Skipped { stage: stage.clone(), because: because.clone() });
+                    let (stage, because) = (
+                        plan.stages[index].name.clone(),
+                        format!("stage.{name} failed"),
+                    );
+                    context.observer.notice(&Notice::Skipped {
+                        stage: stage.clone(),
+                        because: because.clone(),
+                    });
                     outcomes.insert(stage, StageOutcome::Skipped { because });
                 }
             }
@@ -187,42 +240,77 @@ async fn walk(plan: &Plan, context: &Arc<Context>) -> Result<BTreeMap<String, St
             true => "the budget is used up",
             false => "another stage failed (--fail-fast)",
         };
-        outcomes.insert(plan.stages[index].name.clone(), StageOutcome::NotBegun { because });
+        outcomes.insert(
+            plan.stages[index].name.clone(),
+            StageOutcome::NotBegun { because },
+        );
     }
     Ok(outcomes)
 }
 
 /// Ends attempts of earlier applies that this one did not come to, and notes what was not begun.
-async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, StageOutcome>) -> Result<(), Error> {
+async fn wind_down(
+    plan: &Plan,
+    context: &Context,
+    outcomes: &BTreeMap<String, StageOutcome>,
+) -> Result<(), Error> {
     let not_reached = |(name, _): &(&String, &StageRecord)| {
-        matches!(outcomes.get(*name), Some(StageOutcome::Skipped { .. } | StageOutcome::NotBegun { .. }))
+        matches!(
+            outcomes.get(*name),
+            Some(StageOutcome::Skipped { .. } | StageOutcome::NotBegun { .. })
+        )
     };
     let left: Vec<(String, StageRecord)> = context.recorder.read(|state| {
-        let live = state.stages.iter().filter(|(_, record)| record.live).filter(not_reached);
-        live.map(|(name, record)| (name.clone(), record.clone())).collect()
+        let live = state
+            .stages
+            .iter()
+            .filter(|(_, record)| record.live)
+            .filter(not_reached);
+        live.map(|(name, record)| (name.clone(), record.clone()))
+            .collect()
     });
-    let looks = left.iter().map(|(name, former)| async move { (name.clone(), look(context, name, former).await) });
-    let looks: BTreeMap<String, Look> = futures_util::future::join_all(looks).await.into_iter().collect();
+    let looks = left
+        .iter()
+        .map(|(name, former)| async move { (name.clone(), look(context, name, former).await) });
+    let looks: BTreeMap<String, Look> = futures_util::future::join_all(looks)
+        .await
+        .into_iter()
+        .collect();
     for planned in &plan.stages {
         let message = match outcomes.get(&planned.name) {
             Some(StageOutcome::Skipped { because }) => because.clone(),
             Some(StageOutcome::NotBegun { because }) => (*because).to_owned(),
             _ => continue,
         };
-        let former = context.recorder.read(|state| state.stages.get(&planned.name).cloned());
+        let former = context
+            .recorder
+            .read(|state| state.stages.get(&planned.name).cloned());
         match former {
             Some(former) if former.live => {
-                match looks.get(&planned.name).map(|look| look.left_as_it_is(&planned.name)) {
+                match looks
+                    .get(&planned.name)
+                    .map(|look| look.left_as_it_is(&planned.name))
+                {
                     Some(Some(message)) => context.observer.notice(&Notice::Warning { message }),
                     _ => abandon_or_warn(context, &planned.name, &former, &message).await?,
                 }
             }
             Some(_) => {}
-            None if matches!(outcomes.get(&planned.name), Some(StageOutcome::Skipped { .. })) => {
+            None if matches!(
+                outcomes.get(&planned.name),
+                Some(StageOutcome::Skipped { .. })
+            ) =>
+            {
                 let record = never_begun(context, planned, Status::Skipped, message);
                 context
                     .recorder
-                    .record(Event::NotBegun { stage: planned.name.clone(), record }, Durability::Later)
+                    .record(
+                        Event::NotBegun {
+                            stage: planned.name.clone(),
+                            record,
+                        },
+                        Durability::Later,
+                    )
                     .await?;
             }
             None => {}
@@ -233,11 +321,17 @@ async fn wind_down(plan: &Plan, context: &Context, outcomes: &BTreeMap<String, S
 
 /// Ends attempts of stages that the plan no longer has. Their outputs stay until a destroy.
 async fn abandon_strays(plan: &Plan, context: &Context) -> Result<(), Error> {
-    let planned: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+    let planned: BTreeSet<&str> = plan
+        .stages
+        .iter()
+        .map(|stage| stage.name.as_str())
+        .collect();
     let live = |(name, record): (&String, &StageRecord)| {
         (record.live && !planned.contains(name.as_str())).then(|| (name.clone(), record.clone()))
     };
-    let strays: Vec<_> = context.recorder.read(|state| state.stages.iter().filter_map(live).collect());
+    let strays: Vec<_> = context
+        .recorder
+        .read(|state| state.stages.iter().filter_map(live).collect());
     for (name, record) in strays {
         let message = format!("stage.{name} is no longer in the plan: what runs of it is ended");
         context.observer.notice(&Notice::Warning { message });

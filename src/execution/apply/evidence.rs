@@ -35,9 +35,19 @@ pub(super) struct Evidence {
 impl Evidence {
     /// What is to be said of it when an output is missing; empty if nothing is there.
     pub fn words(&self) -> String {
-        let Some(folder) = &self.outputs else { return String::new() };
-        let names: Vec<String> = self.names.iter().map(|name| format!("`{}`", name.escape_debug())).collect();
-        format!("; it wrote {}, which is kept in {}", names.join(", "), folder.display())
+        let Some(folder) = &self.outputs else {
+            return String::new();
+        };
+        let names: Vec<String> = self
+            .names
+            .iter()
+            .map(|name| format!("`{}`", name.escape_debug()))
+            .collect();
+        format!(
+            "; it wrote {}, which is kept in {}",
+            names.join(", "),
+            folder.display()
+        )
     }
 }
 
@@ -56,10 +66,18 @@ pub(super) fn most(limit: Option<u64>, planned: u64) -> u64 {
 }
 
 /// The error if a declared output is far larger than planned.
-pub(super) fn check_sizes(attempt: &Attempt<'_>, planned: &PlannedStage, written: &[Written]) -> Option<ProviderError> {
+pub(super) fn check_sizes(
+    attempt: &Attempt<'_>,
+    planned: &PlannedStage,
+    written: &[Written],
+) -> Option<ProviderError> {
     let limit = attempt.context.settings.output_limit;
-    let far =
-        |one: &&Written| planned.writes.get(&one.name).is_some_and(|declared| one.bytes > most(limit, declared.0));
+    let far = |one: &&Written| {
+        planned
+            .writes
+            .get(&one.name)
+            .is_some_and(|declared| one.bytes > most(limit, declared.0))
+    };
     let one = written.iter().find(far)?;
     let declared = planned.writes.get(&one.name).copied().unwrap_or(Bytes(0));
     let message = format!(
@@ -73,49 +91,84 @@ pub(super) fn check_sizes(attempt: &Attempt<'_>, planned: &PlannedStage, written
 }
 
 /// Warns of what a stage wrote without declaring it: it goes with its machine.
-pub(super) fn warn_of_undeclared(attempt: &Attempt<'_>, planned: &PlannedStage, written: &[Written]) {
+pub(super) fn warn_of_undeclared(
+    attempt: &Attempt<'_>,
+    planned: &PlannedStage,
+    written: &[Written],
+) {
     let declared: BTreeSet<&str> = planned.writes.keys().map(String::as_str).collect();
-    let others = written.iter().filter(|one| !declared.contains(one.name.as_str()));
-    let others: Vec<String> =
-        others.map(|one| format!("`{}` ({})", one.name.escape_debug(), Bytes(one.bytes))).collect();
+    let others = written
+        .iter()
+        .filter(|one| !declared.contains(one.name.as_str()));
+    let others: Vec<String> = others
+        .map(|one| format!("`{}` ({})", one.name.escape_debug(), Bytes(one.bytes)))
+        .collect();
     if !others.is_empty() {
         let message = format!(
             "stage.{} wrote {} to $SKY_OUTPUTS without declaring it: it is not kept; add it to the stage's `writes`",
             planned.name,
             others.join(", ")
         );
-        attempt.context.observer.notice(&Notice::Warning { message });
+        attempt
+            .context
+            .observer
+            .notice(&Notice::Warning { message });
     }
 }
 
 /// Brings home what an attempt leaves that did not end well. Whatever goes wrong here is said, and nothing else.
-pub(super) async fn bring(attempt: &Attempt<'_>, planned: &PlannedStage, worker: &dyn Worker) -> Evidence {
-    let stays = Evidence { log: Some(worker.log_name()), ..Evidence::default() };
+pub(super) async fn bring(
+    attempt: &Attempt<'_>,
+    planned: &PlannedStage,
+    worker: &dyn Worker,
+) -> Evidence {
+    let stays = Evidence {
+        log: Some(worker.log_name()),
+        ..Evidence::default()
+    };
     if simulation::is_on() {
         return stays;
     }
     let token = &attempt.token;
-    let folder = attempt.context.kept.join(&token.stage).join(token.attempt.to_string());
+    let folder = attempt
+        .context
+        .kept
+        .join(&token.stage)
+        .join(token.attempt.to_string());
     let bring = async {
         if attempt.provider.name() == LOCAL {
             // It is here.
             return left_here(worker, &folder.join("outputs")).await;
         }
         let log = match bring_log(worker, &folder.join("log")).await {
-            Ok(log) => log.map(|path| path.display().to_string()).or(stays.log.clone()),
+            Ok(log) => log
+                .map(|path| path.display().to_string())
+                .or(stays.log.clone()),
             // A machine that is gone has nothing to give, and one that does not answer is not asked for more.
             Err(error) => {
                 if error.kind != ErrorKind::NotFound {
-                    warn(attempt, &format!("its log and what it wrote could not be brought home: {error}"));
+                    warn(
+                        attempt,
+                        &format!("its log and what it wrote could not be brought home: {error}"),
+                    );
                 }
                 return stays.clone();
             }
         };
-        let (outputs, names) = bring_outputs(attempt, planned, worker, &folder).await.unwrap_or_else(|error| {
-            warn(attempt, &format!("what it wrote could not be brought home: {error}"));
-            (None, Vec::new())
-        });
-        Evidence { log, outputs, names }
+        let (outputs, names) = bring_outputs(attempt, planned, worker, &folder)
+            .await
+            .unwrap_or_else(|error| {
+                warn(
+                    attempt,
+                    &format!("what it wrote could not be brought home: {error}"),
+                );
+                (None, Vec::new())
+            });
+        Evidence {
+            log,
+            outputs,
+            names,
+        }
     };
     tokio::select! {
         biased;
@@ -128,25 +181,41 @@ pub(super) async fn bring(attempt: &Attempt<'_>, planned: &PlannedStage, worker:
 }
 
 fn warn(attempt: &Attempt<'_>, message: &str) {
-    let message = attempt.context.redact(&format!("stage.{}: {message}", attempt.token.stage));
-    attempt.context.observer.notice(&Notice::Warning { message });
+    let message = attempt
+        .context
+        .redact(&format!("stage.{}: {message}", attempt.token.stage));
+    attempt
+        .context
+        .observer
+        .notice(&Notice::Warning { message });
 }
 
 async fn left_here(worker: &dyn Worker, outputs: &Path) -> Evidence {
     let written = worker.written().await.unwrap_or_default();
     let names: Vec<String> = written.into_iter().map(|one| one.name).collect();
     let outputs = (!names.is_empty()).then(|| outputs.to_owned());
-    Evidence { log: Some(worker.log_name()), outputs, names }
+    Evidence {
+        log: Some(worker.log_name()),
+        outputs,
+        names,
+    }
 }
 
 /// Writes the log to a file of this machine; none if there is no line in it.
 async fn bring_log(worker: &dyn Worker, path: &Path) -> Result<Option<PathBuf>, ProviderError> {
-    let late = || ProviderError::new(ErrorKind::Unreachable, format!("no answer within {} s", PATIENCE.as_secs()));
+    let late = || {
+        ProviderError::new(
+            ErrorKind::Unreachable,
+            format!("no answer within {} s", PATIENCE.as_secs()),
+        )
+    };
     let fail = |error| ProviderError::from(file::named(path, "write", error));
     let mut open = None;
     let mut offset = 0_u64;
     loop {
-        let piece = timeout(PATIENCE, worker.log(offset)).await.map_err(|_| late())??;
+        let piece = timeout(PATIENCE, worker.log(offset))
+            .await
+            .map_err(|_| late())??;
         if piece.is_empty() {
             return Ok(open.map(|_| path.to_owned()));
         }
@@ -170,18 +239,34 @@ async fn bring_outputs(
     worker: &dyn Worker,
     folder: &Path,
 ) -> Result<(Option<PathBuf>, Vec<String>), ProviderError> {
-    let late = || ProviderError::new(ErrorKind::Unreachable, format!("no answer within {} s", PATIENCE.as_secs()));
-    let written = timeout(PATIENCE, worker.written()).await.map_err(|_| late())??;
+    let late = || {
+        ProviderError::new(
+            ErrorKind::Unreachable,
+            format!("no answer within {} s", PATIENCE.as_secs()),
+        )
+    };
+    let written = timeout(PATIENCE, worker.written())
+        .await
+        .map_err(|_| late())??;
     if written.is_empty() {
         return Ok((None, Vec::new()));
     }
     // What a rule keeps from this machine is not brought here for being unfinished.
-    if let Some(rule) = planned.kept_from_home_by.as_ref().filter(|_| attempt.provider.name() != SIM) {
+    if let Some(rule) = planned
+        .kept_from_home_by
+        .as_ref()
+        .filter(|_| attempt.provider.name() != SIM)
+    {
         let message = format!("{rule} forbids to bring it to this machine");
         return Err(ProviderError::new(ErrorKind::Output, message));
     }
-    let bytes = written.iter().fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
-    let declared = planned.writes.values().fold(0_u64, |sum, one| sum.saturating_add(one.0));
+    let bytes = written
+        .iter()
+        .fold(0_u64, |sum, one| sum.saturating_add(one.bytes));
+    let declared = planned
+        .writes
+        .values()
+        .fold(0_u64, |sum, one| sum.saturating_add(one.0));
     let most = most(attempt.context.settings.output_limit, declared);
     if bytes > most {
         let message = format!(
@@ -197,7 +282,10 @@ async fn bring_outputs(
     let there = worker.bring_outputs(&to, most).await?;
     let names = written.into_iter().map(|one| one.name).collect();
     if there {
-        warn(attempt, &format!("what it left in $SKY_OUTPUTS is kept in {}", to.display()));
+        warn(
+            attempt,
+            &format!("what it left in $SKY_OUTPUTS is kept in {}", to.display()),
+        );
     }
     Ok((there.then_some(to), names))
 }

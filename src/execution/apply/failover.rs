@@ -9,7 +9,9 @@
 
 use super::check::predecessors;
 use crate::execution::state::{State, Status};
-use crate::model::{ArtifactRef, Bandwidth, Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate, Tee};
+use crate::model::{
+    ArtifactRef, Bandwidth, Bytes, Extras, Millis, Money, PlaceName, Purchase, Rate, Tee,
+};
 use crate::plan::{Alternative, Billing, Plan, PlannedStage, PlannedTransfer, Usage};
 use crate::util::clock;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +47,9 @@ pub enum Passed {
     Exhausted,
     #[error("it would end at {end}, after the deadline of {deadline}")]
     Late { end: Millis, deadline: Millis },
-    #[error("a quota or a spread counts it together with stage.{0}, which is elsewhere than planned")]
+    #[error(
+        "a quota or a spread counts it together with stage.{0}, which is elsewhere than planned"
+    )]
     Together(String),
     #[error("the plan does not say how long it takes there: plan again")]
     Unknown,
@@ -83,12 +87,20 @@ pub fn rungs(stage: &PlannedStage) -> Vec<Rung> {
         cost: other.cost_micro_usd,
         counted_with_others: other.counted_with_others,
     };
-    std::iter::once(planned).chain((1..).zip(&stage.alternatives).map(alternative)).collect()
+    std::iter::once(planned)
+        .chain((1..).zip(&stage.alternatives).map(alternative))
+        .collect()
 }
 
 /// Whether the plan's stage may take a rung now, but for the budget. `elapsed` is the time since
 /// the job began.
-pub fn fits(plan: &Plan, state: &State, stage: &PlannedStage, rung: &Rung, elapsed: Millis) -> Result<(), Passed> {
+pub fn fits(
+    plan: &Plan,
+    state: &State,
+    stage: &PlannedStage,
+    rung: &Rung,
+    elapsed: Millis,
+) -> Result<(), Passed> {
     if rung.number == 0 {
         return Ok(());
     }
@@ -96,7 +108,10 @@ pub fn fits(plan: &Plan, state: &State, stage: &PlannedStage, rung: &Rung, elaps
         return Err(Passed::Unknown);
     }
     if rung.counted_with_others
-        && let Some(other) = plan.stages.iter().find(|other| other.name != stage.name && elsewhere(state, &other.name))
+        && let Some(other) = plan
+            .stages
+            .iter()
+            .find(|other| other.name != stage.name && elsewhere(state, &other.name))
     {
         return Err(Passed::Together(other.name.clone()));
     }
@@ -105,13 +120,25 @@ pub fn fits(plan: &Plan, state: &State, stage: &PlannedStage, rung: &Rung, elaps
 
 /// Whether a stage was or is somewhere else than its plan says.
 fn elsewhere(state: &State, stage: &str) -> bool {
-    let record = state.stages.get(stage).filter(|record| record.live || record.status == Status::Done);
-    record.and_then(|record| record.rented.as_ref()).is_some_and(|rented| rented.rung != 0)
+    let record = state
+        .stages
+        .get(stage)
+        .filter(|record| record.live || record.status == Status::Done);
+    record
+        .and_then(|record| record.rented.as_ref())
+        .is_some_and(|rented| rented.rung != 0)
 }
 
 /// Whether all deadlines are still kept when the stage begins on the rung now.
-fn on_time(plan: &Plan, state: &State, stage: &PlannedStage, rung: &Rung, elapsed: Millis) -> Result<(), Passed> {
-    let limited = plan.limits.deadline_ms.is_some() || plan.stages.iter().any(|stage| stage.deadline_ms.is_some());
+fn on_time(
+    plan: &Plan,
+    state: &State,
+    stage: &PlannedStage,
+    rung: &Rung,
+    elapsed: Millis,
+) -> Result<(), Passed> {
+    let limited = plan.limits.deadline_ms.is_some()
+        || plan.stages.iter().any(|stage| stage.deadline_ms.is_some());
     if !limited {
         return Ok(());
     }
@@ -119,14 +146,27 @@ fn on_time(plan: &Plan, state: &State, stage: &PlannedStage, rung: &Rung, elapse
     let ends = ends(plan, state, Some((stage, rung)), elapsed);
     for planned in &plan.stages {
         let end = ends.get(planned.name.as_str()).copied().unwrap_or_default();
-        let place = if planned.name == stage.name { &rung.place } else { &planned.place };
+        let place = if planned.name == stage.name {
+            &rung.place
+        } else {
+            &planned.place
+        };
         let home = Millis(end.0.saturating_add(homeward_time(plan, planned, place).0));
-        if let Some(deadline) = plan.limits.deadline_ms.map(|deadline| Millis(deadline.0.saturating_add(before)))
+        if let Some(deadline) = plan
+            .limits
+            .deadline_ms
+            .map(|deadline| Millis(deadline.0.saturating_add(before)))
             && home > deadline
         {
-            return Err(Passed::Late { end: home, deadline });
+            return Err(Passed::Late {
+                end: home,
+                deadline,
+            });
         }
-        let deadline = [plan.limits.deadline_ms, planned.deadline_ms].into_iter().flatten().min();
+        let deadline = [plan.limits.deadline_ms, planned.deadline_ms]
+            .into_iter()
+            .flatten()
+            .min();
         if let Some(deadline) = deadline.map(|deadline| Millis(deadline.0.saturating_add(before)))
             && end > deadline
         {
@@ -139,13 +179,18 @@ fn on_time(plan: &Plan, state: &State, stage: &PlannedStage, rung: &Rung, elapse
 /// How long it takes to bring a stage's outputs home from a place.
 fn homeward_time(plan: &Plan, stage: &PlannedStage, place: &PlaceName) -> Millis {
     let here = PlaceName::here();
-    let way = plan.ways.iter().find(|way| way.from == *place && way.to == here);
+    let way = plan
+        .ways
+        .iter()
+        .find(|way| way.from == *place && way.to == here);
     let copies = plan.transfers.iter().filter(|copy| {
         let of_stage = matches!(&copy.artifact, ArtifactRef::Output { stage: maker, .. } if *maker == stage.name);
         of_stage && copy.to == here && copy.readers.is_empty()
     });
     let time = |copy: &PlannedTransfer| match way {
-        Some(way) => Bandwidth(way.bits_per_second).time(Bytes(copy.bytes.0 + copy.shared_link_bytes.0)),
+        Some(way) => {
+            Bandwidth(way.bits_per_second).time(Bytes(copy.bytes.0 + copy.shared_link_bytes.0))
+        }
         None => copy.duration_ms,
     };
     copies.map(time).max().unwrap_or_default()
@@ -159,12 +204,20 @@ pub fn ends<'a>(
     moved: Option<(&PlannedStage, &Rung)>,
     elapsed: Millis,
 ) -> BTreeMap<&'a str, Millis> {
-    let ways: BTreeMap<(&PlaceName, &PlaceName), u64> =
-        plan.ways.iter().map(|way| ((&way.from, &way.to), way.bits_per_second)).collect();
+    let ways: BTreeMap<(&PlaceName, &PlaceName), u64> = plan
+        .ways
+        .iter()
+        .map(|way| ((&way.from, &way.to), way.bits_per_second))
+        .collect();
     let mut placed: BTreeMap<&str, (PlaceName, Millis)> = BTreeMap::new();
     for stage in &plan.stages {
-        let record = state.stages.get(&stage.name).filter(|record| record.live || record.status == Status::Done);
-        let number = record.and_then(|record| record.rented.as_ref()).map_or(0, |rented| rented.rung);
+        let record = state
+            .stages
+            .get(&stage.name)
+            .filter(|record| record.live || record.status == Status::Done);
+        let number = record
+            .and_then(|record| record.rented.as_ref())
+            .map_or(0, |rented| rented.rung);
         let rung = match moved {
             Some((of, rung)) if of.name == stage.name => Some(rung.clone()),
             _ => rungs(stage).into_iter().find(|rung| rung.number == number),
@@ -172,18 +225,29 @@ pub fn ends<'a>(
         let rung = rung.unwrap_or_else(|| rungs(stage).swap_remove(0));
         placed.insert(&stage.name, (rung.place, rung.duration));
     }
-    let by_name: BTreeMap<&str, &PlannedStage> = plan.stages.iter().map(|stage| (stage.name.as_str(), stage)).collect();
+    let by_name: BTreeMap<&str, &PlannedStage> = plan
+        .stages
+        .iter()
+        .map(|stage| (stage.name.as_str(), stage))
+        .collect();
     let mut ends: BTreeMap<&str, Millis> = BTreeMap::new();
-    let since = |at: &str| state.begun.as_deref().map_or(0, |begun| clock::between(begun, at));
+    let since = |at: &str| {
+        state
+            .begun
+            .as_deref()
+            .map_or(0, |begun| clock::between(begun, at))
+    };
     for stage in in_order(plan) {
         let (place, duration) = &placed[stage.name.as_str()];
         let record = state.stages.get(&stage.name);
         let is_moved = moved.is_some_and(|(of, _)| of.name == stage.name);
         let end = match record {
-            Some(record) if record.status == Status::Done => since(record.ended.as_deref().unwrap_or_default()),
-            Some(record) if record.live && !is_moved => {
-                since(&record.started).saturating_add(duration.0).max(elapsed.0)
+            Some(record) if record.status == Status::Done => {
+                since(record.ended.as_deref().unwrap_or_default())
             }
+            Some(record) if record.live && !is_moved => since(&record.started)
+                .saturating_add(duration.0)
+                .max(elapsed.0),
             _ => {
                 let mut start = elapsed.0;
                 for before in predecessors(stage) {
@@ -191,16 +255,30 @@ pub fn ends<'a>(
                     start = start.max(ended);
                 }
                 for read in &stage.reads {
-                    let ArtifactRef::Output { stage: maker, name } = read else { continue };
-                    let before = plan.from_state.as_ref().and_then(|from| from.done.get(maker));
+                    let ArtifactRef::Output { stage: maker, name } = read else {
+                        continue;
+                    };
+                    let before = plan
+                        .from_state
+                        .as_ref()
+                        .and_then(|from| from.done.get(maker));
                     let from = placed.get(maker.as_str()).map(|(from, _)| from);
                     let from = from.or(before.map(|done| &done.place));
-                    let Some(from) = from.filter(|from| *from != place) else { continue };
+                    let Some(from) = from.filter(|from| *from != place) else {
+                        continue;
+                    };
                     let writes = by_name.get(maker.as_str()).map(|maker| &maker.writes);
-                    let bytes = writes.or(before.map(|done| &done.outputs)).and_then(|writes| writes.get(name));
+                    let bytes = writes
+                        .or(before.map(|done| &done.outputs))
+                        .and_then(|writes| writes.get(name));
                     let bytes = bytes.copied().unwrap_or(Bytes(0));
-                    let ended = ends.get(maker.as_str()).map_or(0, |end| end.0).max(elapsed.0.min(start));
-                    let moving = ways.get(&(from, place)).map_or(0, |bits| Bandwidth(*bits).time(bytes).0);
+                    let ended = ends
+                        .get(maker.as_str())
+                        .map_or(0, |end| end.0)
+                        .max(elapsed.0.min(start));
+                    let moving = ways
+                        .get(&(from, place))
+                        .map_or(0, |bits| Bandwidth(*bits).time(bytes).0);
                     start = start.max(ended.saturating_add(moving));
                 }
                 start.saturating_add(duration.0)
@@ -215,16 +293,25 @@ pub fn ends<'a>(
 fn in_order(plan: &Plan) -> Vec<&PlannedStage> {
     let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
     let mut followers: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    let known: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+    let known: BTreeSet<&str> = plan
+        .stages
+        .iter()
+        .map(|stage| stage.name.as_str())
+        .collect();
     for (index, stage) in plan.stages.iter().enumerate() {
-        let before: Vec<&str> = predecessors(stage).into_iter().filter(|name| known.contains(name)).collect();
+        let before: Vec<&str> = predecessors(stage)
+            .into_iter()
+            .filter(|name| known.contains(name))
+            .collect();
         waiting.insert(&stage.name, before.len());
         for name in before {
             followers.entry(name).or_default().push(index);
         }
     }
-    let mut ready: Vec<usize> =
-        (0..plan.stages.len()).rev().filter(|index| waiting[plan.stages[*index].name.as_str()] == 0).collect();
+    let mut ready: Vec<usize> = (0..plan.stages.len())
+        .rev()
+        .filter(|index| waiting[plan.stages[*index].name.as_str()] == 0)
+        .collect();
     let mut order = Vec::new();
     while let Some(index) = ready.pop() {
         let stage = &plan.stages[index];

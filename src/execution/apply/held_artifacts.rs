@@ -10,11 +10,19 @@ use crate::util::simulation;
 use std::io;
 
 /// Whether an artifact is in the store, and what was put there. What is damaged is said and discarded.
-pub(super) async fn whole(context: &Context, name: &str, artifact: &Artifact) -> Result<bool, Error> {
+pub(super) async fn whole(
+    context: &Context,
+    name: &str,
+    artifact: &Artifact,
+) -> Result<bool, Error> {
     if simulation::is_on() {
         return Ok(context.objects.has(&artifact.digest, artifact.kind));
     }
-    let (objects, digest, kind) = (context.objects.clone(), artifact.digest.clone(), artifact.kind);
+    let (objects, digest, kind) = (
+        context.objects.clone(),
+        artifact.digest.clone(),
+        artifact.kind,
+    );
     match blocking(move |bounds| objects.check(&digest, kind, bounds)).await? {
         Held::Whole => Ok(true),
         Held::Missing => Ok(false),
@@ -25,23 +33,49 @@ pub(super) async fn whole(context: &Context, name: &str, artifact: &Artifact) ->
     }
 }
 
-pub(super) fn discard(context: &Context, name: &str, artifact: &Artifact, why: &str) -> Result<(), Error> {
+pub(super) fn discard(
+    context: &Context,
+    name: &str,
+    artifact: &Artifact,
+    why: &str,
+) -> Result<(), Error> {
     let place = context.objects.path(&artifact.digest, artifact.kind);
-    let message = format!("{name} is damaged in {}: {why}; it is discarded and made or fetched again", place.display());
+    let message = format!(
+        "{name} is damaged in {}: {why}; it is discarded and made or fetched again",
+        place.display()
+    );
     context.observer.notice(&Notice::Warning { message });
     Ok(context.objects.discard(&artifact.digest, artifact.kind)?)
 }
 
 /// Puts a copy of an output where people look for it. The stage is done without it, too. False: what is in the store is
 /// not what the stage has written, and was discarded.
-pub(super) async fn publish(context: &Context, stage: &str, output: &str, artifact: &Artifact) -> bool {
-    let (objects, to) = (context.objects.clone(), context.artifacts.join(stage).join(output));
+pub(super) async fn publish(
+    context: &Context,
+    stage: &str,
+    output: &str,
+    artifact: &Artifact,
+) -> bool {
+    let (objects, to) = (
+        context.objects.clone(),
+        context.artifacts.join(stage).join(output),
+    );
     let (digest, kind) = (artifact.digest.clone(), artifact.kind);
-    if let Err(error) = blocking(move |bounds| objects.publish_within(&digest, kind, &to, bounds)).await {
+    if let Err(error) =
+        blocking(move |bounds| objects.publish_within(&digest, kind, &to, bounds)).await
+    {
         if error.kind() == io::ErrorKind::InvalidData {
-            return discard(context, &format!("`{stage}.{output}`"), artifact, &error.to_string()).is_err();
+            return discard(
+                context,
+                &format!("`{stage}.{output}`"),
+                artifact,
+                &error.to_string(),
+            )
+            .is_err();
         }
-        context.observer.notice(&Notice::Warning { message: error.to_string() });
+        context.observer.notice(&Notice::Warning {
+            message: error.to_string(),
+        });
     }
     true
 }

@@ -33,7 +33,11 @@ impl LeaseKeeper {
         let now = Instant::now();
         let early = if resumed { lease } else { EARLY.min(lease / 4) };
         let due = now + (lease - early);
-        *self.lock() = Some(Lease { end: now + lease, due, renewable: true });
+        *self.lock() = Some(Lease {
+            end: now + lease,
+            due,
+            renewable: true,
+        });
         self.changed.notify_one();
     }
 
@@ -51,7 +55,9 @@ impl LeaseKeeper {
     /// How long ago the lease ended; zero if it has not.
     pub fn overdue(&self) -> Duration {
         let now = Instant::now();
-        self.lock().map_or(Duration::ZERO, |lease| now.saturating_duration_since(lease.end))
+        self.lock().map_or(Duration::ZERO, |lease| {
+            now.saturating_duration_since(lease.end)
+        })
     }
 
     pub(super) fn change(&self, change: impl FnOnce(&mut Lease)) {

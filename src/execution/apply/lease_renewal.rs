@@ -27,7 +27,10 @@ impl LeaseKeeper {
     /// Renews the lease whenever it is due. Returns only when the journal cannot be written.
     pub async fn keep(&self, attempt: &Attempt<'_>) -> Error {
         loop {
-            let due = self.lock().filter(|lease| lease.renewable).map(|lease| lease.due);
+            let due = self
+                .lock()
+                .filter(|lease| lease.renewable)
+                .map(|lease| lease.due);
             match due {
                 None => self.changed.notified().await,
                 Some(due) => tokio::select! {
@@ -46,7 +49,9 @@ impl LeaseKeeper {
     /// Sets money aside for a longer lease, then asks for it. What the budget does not allow is not asked for: the
     /// machine ends itself then.
     pub(super) async fn renew(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
-        let Some(lease) = *self.lock() else { return Ok(()) };
+        let Some(lease) = *self.lock() else {
+            return Ok(());
+        };
         let left = lease.end.saturating_duration_since(Instant::now());
         let stage = &attempt.token.stage;
         if left.saturating_add(WORTH_IT) >= slack(attempt) {
@@ -67,26 +72,37 @@ impl LeaseKeeper {
                     "stage.{stage}: the budget allows no longer lease: its machine ends in {} s",
                     millis(left).div_ceil(1000)
                 );
-                attempt.context.observer.notice(&Notice::Warning { message });
+                attempt
+                    .context
+                    .observer
+                    .notice(&Notice::Warning { message });
                 return Ok(());
             }
         };
         let (asked, end) = (Instant::now(), LeaseEnd::after(longer));
-        let renewed = patiently(attempt.patience(), || attempt.provider.renew(&attempt.token, end)).await;
+        let renewed = patiently(attempt.patience(), || {
+            attempt.provider.renew(&attempt.token, end)
+        })
+        .await;
         match renewed {
             Ok(()) => self.change(|lease| {
                 lease.end = end.instant();
                 lease.due = lease.end - EARLY.min(longer / 4);
             }),
             // What has become of it is found by whoever uses it.
-            Err(error) if error.kind == ErrorKind::NotFound => self.change(|lease| lease.due = asked + EARLY),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.change(|lease| lease.due = asked + EARLY)
+            }
             Err(error) => {
                 // With half of what is left, so not at once again.
                 let again = lease.end.saturating_duration_since(Instant::now()) / 2;
                 self.change(|lease| lease.due = Instant::now() + again.max(Duration::from_secs(1)));
                 if self.lock().is_some() {
                     let message = format!("stage.{stage}: its lease could not be renewed: {error}");
-                    attempt.context.observer.notice(&Notice::Warning { message });
+                    attempt
+                        .context
+                        .observer
+                        .notice(&Notice::Warning { message });
                 }
             }
         }
@@ -107,15 +123,24 @@ impl LeaseKeeper {
         let wanted = Wanted {
             meter: attempt.meter,
             least: Millis(age.saturating_add(left)),
-            most: Millis(age.saturating_add(millis(slack(attempt)).max(left)).saturating_add(on_its_way)),
+            most: Millis(
+                age.saturating_add(millis(slack(attempt)).max(left))
+                    .saturating_add(on_its_way),
+            ),
             once: attempt.once,
             overrun: attempt.provider.overrun(),
         };
         let decided = attempt.context.recorder.decide(|state| {
-            let held = state.stages.get(stage).filter(|record| record.live && record.token == *token);
-            let Some(held) = held.filter(|_| self.lock().is_some()) else { return Ok((None, Vec::new())) };
+            let held = state
+                .stages
+                .get(stage)
+                .filter(|record| record.live && record.token == *token);
+            let Some(held) = held.filter(|_| self.lock().is_some()) else {
+                return Ok((None, Vec::new()));
+            };
             let given = attempt.context.purse().reserve(stage, state, &wanted)?;
-            let longer = Duration::from_millis(given.lease.0.saturating_sub(age.saturating_add(on_its_way)));
+            let longer =
+                Duration::from_millis(given.lease.0.saturating_sub(age.saturating_add(on_its_way)));
             if millis(longer) <= left {
                 // It stays as it is, and so does what is written down of it.
                 return Ok((Some(longer), Vec::new()));

@@ -26,13 +26,21 @@ pub struct Log {
 impl Log {
     /// A log that was not read yet, of a command that knows these secrets.
     pub fn new(redactor: Redactor) -> Self {
-        Self { redactor, ..Self::default() }
+        Self {
+            redactor,
+            ..Self::default()
+        }
     }
 
     /// A log of which an earlier sky has told the first `length` bytes.
     pub fn resumed(length: u64, redactor: Redactor) -> Self {
         let offset = length.saturating_sub(AGAIN);
-        Self { offset, quiet_until: length, torn: offset > 0, ..Self::new(redactor) }
+        Self {
+            offset,
+            quiet_until: length,
+            torn: offset > 0,
+            ..Self::new(redactor)
+        }
     }
 
     /// From which byte on to read.
@@ -44,7 +52,8 @@ impl Log {
     pub fn take(&mut self, piece: &[u8], tell: &mut dyn FnMut(&str)) {
         // What was told before and what is new are taken apart, so that `offset` tells one from the other.
         let quiet = self.quiet_until.saturating_sub(self.offset);
-        let (quiet, new) = piece.split_at(usize::try_from(quiet).map_or(piece.len(), |quiet| quiet.min(piece.len())));
+        let (quiet, new) = piece
+            .split_at(usize::try_from(quiet).map_or(piece.len(), |quiet| quiet.min(piece.len())));
         self.take_lines(quiet, tell);
         self.take_lines(new, tell);
     }
@@ -91,8 +100,12 @@ impl Log {
     /// Tells the first bytes of what is open.
     fn line(&mut self, length: usize, tell: &mut dyn FnMut(&str)) {
         let rest = self.open.split_off(length);
-        let bytes = self.redactor.redact_bytes(&std::mem::replace(&mut self.open, rest));
-        let line = String::from_utf8_lossy(&bytes).trim_end_matches('\r').to_owned();
+        let bytes = self
+            .redactor
+            .redact_bytes(&std::mem::replace(&mut self.open, rest));
+        let line = String::from_utf8_lossy(&bytes)
+            .trim_end_matches('\r')
+            .to_owned();
         if std::mem::take(&mut self.torn) {
             return;
         }
@@ -117,7 +130,8 @@ mod tests {
         for size in 1..text.len() {
             let (mut log, mut told) = (Log::default(), Vec::new());
             let mut tell = |line: &str| told.push(line.to_owned());
-            text.chunks(size).for_each(|piece| log.take(piece, &mut tell));
+            text.chunks(size)
+                .for_each(|piece| log.take(piece, &mut tell));
             log.flush(&mut tell);
             assert_eq!(told, ["one", "", "two", "three"], "{size}");
         }
@@ -129,7 +143,12 @@ mod tests {
         for before in LINE - 16..LINE + 3 {
             let (mut log, mut told) = (Log::new(Redactor::new([&secret])), Vec::new());
             let mut tell = |line: &str| told.push(line.to_owned());
-            let line = format!("{}{}{}", "\u{e4}".repeat(before / 2), "x".repeat(before % 2), secret.reveal());
+            let line = format!(
+                "{}{}{}",
+                "\u{e4}".repeat(before / 2),
+                "x".repeat(before % 2),
+                secret.reveal()
+            );
             for end in ["", "tail", &"y".repeat(2 * LINE)] {
                 log.take(format!("{line}{end}\n").as_bytes(), &mut tell);
             }
@@ -137,7 +156,10 @@ mod tests {
             log.flush(&mut tell);
             let said = told.concat();
             assert_eq!(said.matches(HIDDEN).count(), 4, "{before}");
-            assert!(!said.contains("hunter") && !said.contains('\u{fffd}'), "{before}");
+            assert!(
+                !said.contains("hunter") && !said.contains('\u{fffd}'),
+                "{before}"
+            );
             assert!(told.iter().all(|line| line.len() < LINE + 64));
         }
     }
@@ -146,7 +168,13 @@ mod tests {
     fn what_was_told_is_kept_for_the_tail_only() {
         let (mut log, mut told) = (Log::resumed(4, Redactor::default()), Vec::new());
         log.take(b"old\nnew\n", &mut |line| told.push(line.to_owned()));
-        assert_eq!((told, log.into_tail()), (vec!["new".to_owned()], vec!["old".to_owned(), "new".to_owned()]));
+        assert_eq!(
+            (told, log.into_tail()),
+            (
+                vec!["new".to_owned()],
+                vec!["old".to_owned(), "new".to_owned()]
+            )
+        );
     }
 
     #[test]
@@ -158,7 +186,10 @@ mod tests {
             log.take(line.as_bytes(), &mut |piece| told += piece.len());
             log.flush(&mut |piece| told += piece.len());
             // What began before the end of what is known is told with the piece that it is in.
-            assert!(told >= line.len() - known && told <= line.len() - known + LINE, "{known}: {told}");
+            assert!(
+                told >= line.len() - known && told <= line.len() - known + LINE,
+                "{known}: {told}"
+            );
         }
     }
 }

@@ -83,7 +83,11 @@ pub enum Error {
         if now.is_some() { "rehearsal" } else { "job, but of a rehearsal of it" },
         if now.is_some() { "" } else { " in place of its cloud" }
     )]
-    Rehearsal { stage: String, provider: String, now: Option<String> },
+    Rehearsal {
+        stage: String,
+        provider: String,
+        now: Option<String>,
+    },
     /// The plan goes on from a state that is not like that any more.
     #[error("{0}")]
     Stale(String),

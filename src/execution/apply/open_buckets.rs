@@ -18,6 +18,9 @@ pub(super) struct OpenBuckets {
 impl OpenBuckets {
     pub(super) fn alone(&self, artifact: &str, place: &PlaceName) -> Alone {
         let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        alone.entry((artifact.to_owned(), place.clone())).or_default().clone()
+        alone
+            .entry((artifact.to_owned(), place.clone()))
+            .or_default()
+            .clone()
     }
 }

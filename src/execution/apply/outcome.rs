@@ -63,14 +63,18 @@ pub enum StageOutcome {
 /// The sums at the end of an apply.
 pub(super) fn account(plan: &Plan, purse: &Purse, state: &State) -> Balance {
     let cost = |stage: &PlannedStage| {
-        let spent = state.stages.get(&stage.name).map_or(Money(0), |record| record.spent_micro_usd);
+        let spent = state
+            .stages
+            .get(&stage.name)
+            .map_or(Money(0), |record| record.spent_micro_usd);
         (stage.name.clone(), (purse.planned(&stage.name), spent))
     };
     let live = state.stages.iter().filter(|(_, record)| record.live);
     let billing = live.map(|(name, record)| {
         let hourly = record.rented.as_ref().map_or(Money(0), |rented| {
             let hour = Millis(3_600_000);
-            rented.rate_nano_usd_per_hour.cost(rented.nodes, hour) + rented.extras.cost(rented.nodes, hour)
+            rented.rate_nano_usd_per_hour.cost(rented.nodes, hour)
+                + rented.extras.cost(rented.nodes, hour)
         });
         (name.clone(), hourly)
     });

@@ -11,11 +11,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// All that is missing for the stages of the plan is an error. What is missing for their alternatives only
 /// is noted in what it returns: such rungs are passed by.
-pub async fn ready(plan: &Plan, mut checked: Checked, settings: &Settings) -> Result<Checked, Error> {
+pub async fn ready(
+    plan: &Plan,
+    mut checked: Checked,
+    settings: &Settings,
+) -> Result<Checked, Error> {
     let needed: BTreeSet<&str> = checked.providers.values().map(String::as_str).collect();
-    let clouds = plan.stages.iter().flat_map(|stage| &stage.alternatives).map(|rung| rung.place.cloud.as_str());
-    let clouds: BTreeSet<&str> = if settings.provider.is_some() { BTreeSet::new() } else { clouds.collect() };
-    let others = clouds.into_iter().filter_map(|cloud| provider::of_cloud(cloud, &settings.access));
+    let clouds = plan
+        .stages
+        .iter()
+        .flat_map(|stage| &stage.alternatives)
+        .map(|rung| rung.place.cloud.as_str());
+    let clouds: BTreeSet<&str> = if settings.provider.is_some() {
+        BTreeSet::new()
+    } else {
+        clouds.collect()
+    };
+    let others = clouds
+        .into_iter()
+        .filter_map(|cloud| provider::of_cloud(cloud, &settings.access));
     let asked: BTreeSet<&str> = needed.iter().copied().chain(others).collect();
     let (mut problems, mut closed, mut unready) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
     for name in asked {
@@ -34,7 +48,11 @@ pub async fn ready(plan: &Plan, mut checked: Checked, settings: &Settings) -> Re
         }
     }
     // Machines of another provider than the plan's may use no buckets; and whoever is not let in at a cloud knows already.
-    if settings.provider.as_deref().is_none_or(|name| settings.staging.has(name)) {
+    if settings
+        .provider
+        .as_deref()
+        .is_none_or(|name| settings.staging.has(name))
+    {
         for (cloud, why) in staging::lacking(plan, &settings.staging) {
             match why.filter(|_| !closed.contains(&cloud)) {
                 Some(why) if needed.contains(cloud.as_str()) => problems.push(why),
@@ -54,15 +72,25 @@ pub async fn ready(plan: &Plan, mut checked: Checked, settings: &Settings) -> Re
 pub fn needs(plan: &Plan) -> Vec<Need> {
     let mut spans: BTreeMap<(PlaceName, String, Purchase), Vec<Span>> = BTreeMap::new();
     for stage in &plan.stages {
-        let key = (stage.place.clone(), stage.instance_type.clone(), stage.purchase);
-        spans.entry(key).or_default().push((stage.start_ms, stage.end_ms, stage.nodes));
+        let key = (
+            stage.place.clone(),
+            stage.instance_type.clone(),
+            stage.purchase,
+        );
+        spans
+            .entry(key)
+            .or_default()
+            .push((stage.start_ms, stage.end_ms, stage.nodes));
     }
-    let need = |((place, instance_type, purchase), spans): ((PlaceName, String, Purchase), Vec<Span>)| Need {
-        place,
-        instance_type,
-        purchase,
-        machines: peak(&spans),
-    };
+    let need =
+        |((place, instance_type, purchase), spans): ((PlaceName, String, Purchase), Vec<Span>)| {
+            Need {
+                place,
+                instance_type,
+                purchase,
+                machines: peak(&spans),
+            }
+        };
     spans.into_iter().map(need).collect()
 }
 
@@ -71,8 +99,9 @@ type Span = (Millis, Millis, u32);
 
 /// The most at one time. What ends makes room for what begins at that moment.
 fn peak(spans: &[Span]) -> u32 {
-    let changes =
-        spans.iter().flat_map(|(start, end, count)| [(*start, i64::from(*count)), (*end, -i64::from(*count))]);
+    let changes = spans
+        .iter()
+        .flat_map(|(start, end, count)| [(*start, i64::from(*count)), (*end, -i64::from(*count))]);
     let mut changes: Vec<(Millis, i64)> = changes.collect();
     changes.sort_unstable();
     let mut now = 0;
@@ -80,7 +109,8 @@ fn peak(spans: &[Span]) -> u32 {
         now += change;
         now
     });
-    most.max().map_or(0, |most| u32::try_from(most).unwrap_or(u32::MAX))
+    most.max()
+        .map_or(0, |most| u32::try_from(most).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]

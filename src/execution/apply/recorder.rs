@@ -30,7 +30,15 @@ impl Recorder {
 
     /// Announces a call.
     pub async fn intend(&self, stage: &str, token: &str, call: Call) -> io::Result<()> {
-        self.record(Event::Intent { stage: stage.to_owned(), token: token.to_owned(), call }, Durability::Now).await
+        self.record(
+            Event::Intent {
+                stage: stage.to_owned(),
+                token: token.to_owned(),
+                call,
+            },
+            Durability::Now,
+        )
+        .await
     }
 
     /// Writes down how a call went.
@@ -42,11 +50,29 @@ impl Recorder {
         result: &Result<T, ProviderError>,
     ) -> io::Result<()> {
         let error = result.as_ref().err();
-        let certain =
-            |error: &ProviderError| matches!(error.kind, ErrorKind::Stockout | ErrorKind::Quota | ErrorKind::Denied);
+        let certain = |error: &ProviderError| {
+            matches!(
+                error.kind,
+                ErrorKind::Stockout | ErrorKind::Quota | ErrorKind::Denied
+            )
+        };
         let absent = call == Call::Create && error.is_some_and(certain);
-        let (stage, token, error) = (stage.to_owned(), token.to_owned(), error.map(ToString::to_string));
-        self.record(Event::Result { stage, token, call, error, absent }, Durability::Now).await
+        let (stage, token, error) = (
+            stage.to_owned(),
+            token.to_owned(),
+            error.map(ToString::to_string),
+        );
+        self.record(
+            Event::Result {
+                stage,
+                token,
+                call,
+                error,
+                absent,
+            },
+            Durability::Now,
+        )
+        .await
     }
 
     /// Decides something by the state and records what follows, with nothing in between.
@@ -62,11 +88,22 @@ impl Recorder {
             };
             let last = events.len();
             for (number, event) in (1..).zip(events) {
-                let sync = if number == last { Durability::Now } else { Durability::Later };
+                let sync = if number == last {
+                    Durability::Now
+                } else {
+                    Durability::Later
+                };
                 let record = opened.journal.append(event, sync)?;
                 opened.state.take(&record);
             }
-            (decided, opened.journal.ticket(if last > 0 { Durability::Now } else { Durability::Later }))
+            (
+                decided,
+                opened.journal.ticket(if last > 0 {
+                    Durability::Now
+                } else {
+                    Durability::Later
+                }),
+            )
         };
         ticket.wait().await?;
         Ok(Ok(decided))

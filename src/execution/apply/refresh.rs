@@ -6,7 +6,9 @@ use super::abandon::meter;
 use super::budget::{self, MachineEnd, MachineTime};
 use super::calls::{Patience, call, patiently};
 use super::recorder::Recorder;
-use crate::execution::provider::{self, Access, ErrorKind, Machine, Owner, Provider, ProviderError, RunStatus, Token};
+use crate::execution::provider::{
+    self, Access, ErrorKind, Machine, Owner, Provider, ProviderError, RunStatus, Token,
+};
 use crate::execution::state::data::IMPORTED;
 use crate::execution::state::event::{Call, Event};
 use crate::execution::state::journal::Durability;
@@ -73,14 +75,20 @@ pub async fn refresh(opened: Opened, access: &Access) -> Result<Refreshed, Error
 async fn look_at_all(recorder: &Recorder, access: &Access) -> Result<Refreshed, Error> {
     let live: Vec<(String, StageRecord)> = recorder.read(|state| {
         let live = state.stages.iter().filter(|(_, record)| record.live);
-        live.map(|(name, record)| (name.clone(), record.clone())).collect()
+        live.map(|(name, record)| (name.clone(), record.clone()))
+            .collect()
     });
     let owner = recorder.read(owner_of);
     // Providers know what they have seen, so each is opened once.
     let mut providers: BTreeMap<String, Result<Arc<dyn Provider>, ProviderError>> = BTreeMap::new();
     for (_, record) in &live {
-        let open = || open(&record.provider, access).map_err(|error| ProviderError::new(ErrorKind::Other, error));
-        providers.entry(record.provider.clone()).or_insert_with(open);
+        let open = || {
+            open(&record.provider, access)
+                .map_err(|error| ProviderError::new(ErrorKind::Other, error))
+        };
+        providers
+            .entry(record.provider.clone())
+            .or_insert_with(open);
     }
     let looks = live.iter().filter_map(|(name, record)| {
         let (provider, owner) = (providers.get(&record.provider)?, &owner);
@@ -95,12 +103,19 @@ async fn look_at_all(recorder: &Recorder, access: &Access) -> Result<Refreshed, 
                 continue;
             }
         };
-        refreshed.unseen.extend(unseen.map(|error| (name.clone(), error)));
+        refreshed
+            .unseen
+            .extend(unseen.map(|error| (name.clone(), error)));
         for what in seen {
-            let provider = providers.get(&record.provider).and_then(|opened| opened.as_ref().ok());
+            let provider = providers
+                .get(&record.provider)
+                .and_then(|opened| opened.as_ref().ok());
             let overrun = provider.map_or(Duration::ZERO, |provider| provider.overrun());
             write_down(recorder, name, (record, overrun), &what).await?;
-            refreshed.drifts.push(Drift { stage: name.clone(), what });
+            refreshed.drifts.push(Drift {
+                stage: name.clone(),
+                what,
+            });
         }
     }
     Ok(refreshed)
@@ -114,7 +129,11 @@ async fn look(
     provider: &Result<Arc<dyn Provider>, ProviderError>,
 ) -> Result<(Vec<What>, Option<ProviderError>), ProviderError> {
     let provider = provider.as_ref().map_err(Clone::clone)?;
-    let token = Token { id: record.token.clone(), stage: name.to_owned(), attempt: record.attempt };
+    let token = Token {
+        id: record.token.clone(),
+        stage: name.to_owned(),
+        attempt: record.attempt,
+    };
     match patiently(Patience::Briefly, || provider.get(&token)).await? {
         // Its creation was announced and never came to be: the next apply makes it.
         None if record.status == Status::Provisioning => Ok((Vec::new(), None)),
@@ -124,7 +143,10 @@ async fn look(
 }
 
 fn owner_of(state: &State) -> Owner {
-    Owner { job: state.job.clone().unwrap_or_default(), lineage: state.lineage.clone() }
+    Owner {
+        job: state.job.clone().unwrap_or_default(),
+        lineage: state.lineage.clone(),
+    }
 }
 
 fn open(name: &str, access: &Access) -> Result<Arc<dyn Provider>, Error> {
@@ -141,33 +163,53 @@ async fn compare(
 ) -> (Vec<What>, Option<ProviderError>) {
     let mut seen = Vec::new();
     if machine.lineage != owner.lineage || machine.job != owner.job {
-        seen.push(What::Retagged { now: format!("job {}, lineage {}", machine.job, machine.lineage) });
+        seen.push(What::Retagged {
+            now: format!("job {}, lineage {}", machine.job, machine.lineage),
+        });
     }
     if let (Some(rented), Some(now)) = (&record.rented, &machine.instance_type)
         && rented.instance_type != *now
     {
-        seen.push(What::Resized { state: rented.instance_type.clone(), now: now.clone() });
+        seen.push(What::Resized {
+            state: rented.instance_type.clone(),
+            now: now.clone(),
+        });
     }
-    if let Some(now) = machine.place.as_ref().filter(|place| **place != record.place) {
-        seen.push(What::Moved { state: record.place.to_string(), now: now.to_string() });
+    if let Some(now) = machine
+        .place
+        .as_ref()
+        .filter(|place| **place != record.place)
+    {
+        seen.push(What::Moved {
+            state: record.place.to_string(),
+            now: now.to_string(),
+        });
     }
     if let (Some(state), Some(now)) = (&record.lease_end, &machine.lease_end)
         && clock::between(now, state) > 5000
     {
-        seen.push(What::Lease { state: state.clone(), now: now.clone() });
+        seen.push(What::Lease {
+            state: state.clone(),
+            now: now.clone(),
+        });
     }
     if record.status != Status::Running {
         return (seen, None);
     }
     match tokio::time::timeout(INSIDE, inside(provider, token)).await {
-        Ok(Ok(RunStatus::Lost | RunStatus::Preempted | RunStatus::Expired)) => seen.push(What::Killed),
+        Ok(Ok(RunStatus::Lost | RunStatus::Preempted | RunStatus::Expired)) => {
+            seen.push(What::Killed)
+        }
         Ok(Ok(_)) => {}
         // The provider still has it, and it runs nothing: it has powered itself off.
         Ok(Err(error)) if error.kind == ErrorKind::NotFound => seen.push(What::Killed),
         Ok(Err(error)) => return (seen, Some(error)),
         Err(_) => {
             let message = format!("it does not answer within {} s", INSIDE.as_secs());
-            return (seen, Some(ProviderError::new(ErrorKind::Unreachable, message)));
+            return (
+                seen,
+                Some(ProviderError::new(ErrorKind::Unreachable, message)),
+            );
         }
     }
     (seen, None)
@@ -185,25 +227,70 @@ async fn write_down(
     what: &What,
 ) -> Result<(), Error> {
     let name = stage.to_owned();
-    let ended = |message: &str| Event::Ended { stage: name.clone(), status: Status::Lost, message: message.to_owned() };
+    let ended = |message: &str| Event::Ended {
+        stage: name.clone(),
+        status: Status::Lost,
+        message: message.to_owned(),
+    };
     match what {
         What::Gone => {
-            recorder.record(ended("its machine was deleted outside of sky"), Durability::Later).await?;
+            recorder
+                .record(
+                    ended("its machine was deleted outside of sky"),
+                    Durability::Later,
+                )
+                .await?;
             // Somebody may have deleted it just now, or it may have ended itself.
             let lease_end = record.lease_end.clone();
-            let end = lease_end.map_or(MachineEnd::Now, |lease_end| MachineEnd::ByLease { lease_end, overrun });
+            let end = lease_end.map_or(MachineEnd::Now, |lease_end| MachineEnd::ByLease {
+                lease_end,
+                overrun,
+            });
             let time = MachineTime::of(record, end);
             let micro_usd = budget::charge(&meter(record), &time, record.reserved_micro_usd);
-            recorder.record(Event::Released { stage: name.clone(), micro_usd }, Durability::Now).await?;
+            recorder
+                .record(
+                    Event::Released {
+                        stage: name.clone(),
+                        micro_usd,
+                    },
+                    Durability::Now,
+                )
+                .await?;
         }
-        What::Killed => recorder.record(ended("its command was ended outside of sky"), Durability::Now).await?,
+        What::Killed => {
+            recorder
+                .record(
+                    ended("its command was ended outside of sky"),
+                    Durability::Now,
+                )
+                .await?
+        }
         What::Resized { now, .. } => {
             let (place, instance_type) = (None, Some(now.clone()));
-            recorder.record(Event::Observed { stage: name.clone(), place, instance_type }, Durability::Now).await?;
+            recorder
+                .record(
+                    Event::Observed {
+                        stage: name.clone(),
+                        place,
+                        instance_type,
+                    },
+                    Durability::Now,
+                )
+                .await?;
         }
         What::Moved { now, .. } => {
             let (place, instance_type) = (crate::model::PlaceName::parse(now), None);
-            recorder.record(Event::Observed { stage: name.clone(), place, instance_type }, Durability::Now).await?;
+            recorder
+                .record(
+                    Event::Observed {
+                        stage: name.clone(),
+                        place,
+                        instance_type,
+                    },
+                    Durability::Now,
+                )
+                .await?;
         }
         What::Retagged { .. } | What::Lease { .. } => {}
     }
@@ -233,7 +320,10 @@ async fn take_over(
     (stage, provider, id): (&str, &str, &str),
 ) -> Result<Machine, Error> {
     if !is_stage_name(stage) {
-        return Err(Error::NotReady(vec![format!("`{}` cannot be the name of a stage", stage.escape_debug())]));
+        return Err(Error::NotReady(vec![format!(
+            "`{}` cannot be the name of a stage",
+            stage.escape_debug()
+        )]));
     }
     let held = recorder.read(|state| state.stages.get(stage).cloned());
     if let Some(held) = held.as_ref().filter(|held| held.live) {
@@ -248,29 +338,49 @@ async fn take_over(
     // A machine of ours keeps its token, by which its processes are known.
     let token = match &tagged {
         Some(machine) if machine.token.stage != stage => {
-            return Err(Error::NotReady(vec![format!("`{id}` is a machine of stage.{}", machine.token.stage)]));
+            return Err(Error::NotReady(vec![format!(
+                "`{id}` is a machine of stage.{}",
+                machine.token.stage
+            )]));
         }
         Some(machine) if !is_token(&machine.token.id) => {
-            return Err(Error::NotReady(vec![format!("`{id}` carries a token that sky never gives")]));
+            return Err(Error::NotReady(vec![format!(
+                "`{id}` carries a token that sky never gives"
+            )]));
         }
         Some(machine) => machine.token.clone(),
         None => {
             let attempt = held.map_or(0, |held| held.attempt) + 1;
-            Token::new(&recorder.read(owner_of).lineage, &format!("{IMPORTED} {id}"), stage, attempt)
+            Token::new(
+                &recorder.read(owner_of).lineage,
+                &format!("{IMPORTED} {id}"),
+                stage,
+                attempt,
+            )
         }
     };
     let owner = recorder.read(owner_of);
-    let adopted = call(recorder, (stage, token.id.as_str(), Call::Adopt), Patience::Through, || {
-        provider.adopt(id, &token, &owner)
-    });
+    let adopted = call(
+        recorder,
+        (stage, token.id.as_str(), Call::Adopt),
+        Patience::Through,
+        || provider.adopt(id, &token, &owner),
+    );
     let machine = adopted.await?.map_err(|error| match error.kind {
-        ErrorKind::NotFound => {
-            ProviderError::new(error.kind, format!("{} has no machine `{id}`: {error}", provider.name()))
-        }
+        ErrorKind::NotFound => ProviderError::new(
+            error.kind,
+            format!("{} has no machine `{id}`: {error}", provider.name()),
+        ),
         _ => error,
     })?;
-    let place = machine.place.clone().unwrap_or_else(crate::model::PlaceName::here);
-    let lease_end = machine.lease_end.clone().unwrap_or_else(|| clock::after(budget::slack(Millis(0))));
+    let place = machine
+        .place
+        .clone()
+        .unwrap_or_else(crate::model::PlaceName::here);
+    let lease_end = machine
+        .lease_end
+        .clone()
+        .unwrap_or_else(|| clock::after(budget::slack(Millis(0))));
     let attempt = Event::Attempt {
         stage: stage.to_owned(),
         attempt: token.attempt,

@@ -25,14 +25,27 @@ pub(super) fn reserve(
     let (mut once, bills) = (Money(0), provider.bills());
     if bills {
         let copies = stage_inputs::copies(context, planned, rung, state);
-        let outputs = planned.writes.iter().map(|(output, bytes)| (output.as_str(), bytes.0));
+        let outputs = planned
+            .writes
+            .iter()
+            .map(|(output, bytes)| (output.as_str(), bytes.0));
         let homeward = stage_inputs::homeward(context, planned, &rung.place, state, outputs);
-        once.0 = copies.iter().chain(&homeward).map(|copy| copy.cost.0).sum::<i64>()
+        once.0 = copies
+            .iter()
+            .chain(&homeward)
+            .map(|copy| copy.cost.0)
+            .sum::<i64>()
             + usage(rung).0
             + planned.storage_micro_usd.0;
     }
     let most = budget::most(rung.duration, bills);
-    let wanted = Wanted { meter: *meter, least: rung.duration, most, once, overrun: provider.overrun() };
+    let wanted = Wanted {
+        meter: *meter,
+        least: rung.duration,
+        most,
+        once,
+        overrun: provider.overrun(),
+    };
     let given = context.purse().reserve(&planned.name, state, &wanted)?;
     let lease = Duration::from_millis(given.lease.0);
     let reserved = Event::Reserved {
@@ -49,5 +62,9 @@ pub(super) fn reserve(
 
 /// What a service takes for what it is asked.
 pub(super) fn usage(rung: &Rung) -> Money {
-    rung.usage.map_or(Money(0), |usage| usage.unit.cost(usage.rate_nano_usd_per_unit, usage.quantity))
+    rung.usage.map_or(Money(0), |usage| {
+        usage
+            .unit
+            .cost(usage.rate_nano_usd_per_unit, usage.quantity)
+    })
 }

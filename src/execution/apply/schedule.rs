@@ -25,14 +25,24 @@ pub(super) struct Waiting {
 
 impl Waiting {
     pub(super) fn new(plan: &Plan, live: &BTreeSet<String>) -> Self {
-        let known: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+        let known: BTreeSet<&str> = plan
+            .stages
+            .iter()
+            .map(|stage| stage.name.as_str())
+            .collect();
         let mut waiting = Self::default();
         for (index, stage) in plan.stages.iter().enumerate() {
             // What is done by the state that the plan goes on from is not waited for.
-            let before = predecessors(stage).into_iter().filter(|name| known.contains(name));
+            let before = predecessors(stage)
+                .into_iter()
+                .filter(|name| known.contains(name));
             let mut count = 0;
             for name in before {
-                waiting.followers.entry(name.to_owned()).or_default().push(index);
+                waiting
+                    .followers
+                    .entry(name.to_owned())
+                    .or_default()
+                    .push(index);
                 count += 1;
             }
             waiting.waits.insert(index, count);
@@ -40,12 +50,24 @@ impl Waiting {
                 waiting.ready.insert(index);
             }
         }
-        let at: BTreeMap<&str, usize> = plan.stages.iter().map(|stage| stage.name.as_str()).zip(0..).collect();
-        waiting.live = live.iter().filter_map(|name| at.get(name.as_str()).copied()).collect();
+        let at: BTreeMap<&str, usize> = plan
+            .stages
+            .iter()
+            .map(|stage| stage.name.as_str())
+            .zip(0..)
+            .collect();
+        waiting.live = live
+            .iter()
+            .filter_map(|name| at.get(name.as_str()).copied())
+            .collect();
         let mut found: Vec<usize> = waiting.live.iter().copied().collect();
         while let Some(index) = found.pop() {
             if waiting.urgent.insert(index) {
-                found.extend(predecessors(&plan.stages[index]).iter().filter_map(|name| at.get(name).copied()));
+                found.extend(
+                    predecessors(&plan.stages[index])
+                        .iter()
+                        .filter_map(|name| at.get(name).copied()),
+                );
             }
         }
         waiting
@@ -71,12 +93,16 @@ impl Waiting {
 
     /// Whether a stage that is at work already still waits for others.
     pub(super) fn has_urgent(&self) -> bool {
-        self.urgent.iter().any(|index| self.waits.contains_key(index))
+        self.urgent
+            .iter()
+            .any(|index| self.waits.contains_key(index))
     }
 
     pub(super) fn done(&mut self, name: &str) {
         for index in self.followers.get(name).into_iter().flatten() {
-            let Some(count) = self.waits.get_mut(index) else { continue };
+            let Some(count) = self.waits.get_mut(index) else {
+                continue;
+            };
             *count = count.saturating_sub(1);
             if *count == 0 {
                 self.ready.insert(*index);
@@ -94,24 +120,39 @@ impl Waiting {
         outcomes: &mut BTreeMap<String, StageOutcome>,
         running: &BTreeSet<&str>,
     ) {
-        let done =
-            |outcome: Option<&StageOutcome>| matches!(outcome, Some(StageOutcome::Done | StageOutcome::Unchanged));
+        let done = |outcome: Option<&StageOutcome>| {
+            matches!(outcome, Some(StageOutcome::Done | StageOutcome::Unchanged))
+        };
         let mut again: BTreeSet<usize> = BTreeSet::from([reader]);
-        let mut found: Vec<usize> =
-            (0..plan.stages.len()).filter(|index| producers.contains(&plan.stages[*index].name)).collect();
+        let mut found: Vec<usize> = (0..plan.stages.len())
+            .filter(|index| producers.contains(&plan.stages[*index].name))
+            .collect();
         while let Some(index) = found.pop() {
             let name = plan.stages[index].name.as_str();
-            let open = done(outcomes.get(name)) || self.waits.contains_key(&index) || index == reader;
+            let open =
+                done(outcomes.get(name)) || self.waits.contains_key(&index) || index == reader;
             if open && !running.contains(name) && (again.insert(index) || index == reader) {
-                found.extend(self.followers.get(name).into_iter().flatten().filter(|next| !again.contains(next)));
+                found.extend(
+                    self.followers
+                        .get(name)
+                        .into_iter()
+                        .flatten()
+                        .filter(|next| !again.contains(next)),
+                );
             }
         }
         for index in &again {
             outcomes.remove(&plan.stages[*index].name);
         }
-        let known: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+        let known: BTreeSet<&str> = plan
+            .stages
+            .iter()
+            .map(|stage| stage.name.as_str())
+            .collect();
         for index in again {
-            let before = predecessors(&plan.stages[index]).into_iter().filter(|name| known.contains(name));
+            let before = predecessors(&plan.stages[index])
+                .into_iter()
+                .filter(|name| known.contains(name));
             let count = before.filter(|name| !done(outcomes.get(*name))).count();
             self.waits.insert(index, count);
             match count {

@@ -53,11 +53,24 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
         Err(error) => {
             let message = error.to_string();
             let record = never_begun(context, planned, Status::Failed, message.clone());
-            context.recorder.record(Event::NotBegun { stage: name.clone(), record }, Durability::Now).await?;
+            context
+                .recorder
+                .record(
+                    Event::NotBegun {
+                        stage: name.clone(),
+                        record,
+                    },
+                    Durability::Now,
+                )
+                .await?;
             return Ok(failed_before_it_began(context, name, message));
         }
     };
-    let former = || context.recorder.read(|state| state.stages.get(name).cloned());
+    let former = || {
+        context
+            .recorder
+            .read(|state| state.stages.get(name).cloned())
+    };
     let changed = former().is_some_and(|former| former.status == Status::Done);
     let mut resume = None;
     if let Some(former) = former() {
@@ -66,7 +79,9 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
             if former.live {
                 abandon_or_warn(context, name, &former, "done").await?;
             }
-            context.observer.notice(&Notice::Unchanged { stage: name.clone() });
+            context.observer.notice(&Notice::Unchanged {
+                stage: name.clone(),
+            });
             return Ok(Ran::Ended(StageOutcome::Unchanged));
         }
         if former.live && former.status.in_flight() && same && !former.stopping {
@@ -74,7 +89,11 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
         } else if former.live {
             // A command that was asked to stop may have exited well with half of its outputs.
             let stopped = "an earlier sky set out to stop it";
-            let why = if former.stopping { stopped } else { "its command or inputs have changed" };
+            let why = if former.stopping {
+                stopped
+            } else {
+                "its command or inputs have changed"
+            };
             if let Err(error) = abandon(context, name, &former, why).await? {
                 // The attempt before stays live in the state. A second beside it could cost and write as well.
                 let message = format!("cannot end its attempt {}: {error}", former.attempt);
@@ -100,19 +119,38 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
 
 /// Tells of a stage that failed before an attempt was made.
 fn failed_before_it_began(context: &Context, name: &str, message: String) -> Ran {
-    let failed = Notice::Failed { stage: name.to_owned(), message: message.clone(), elapsed: Duration::ZERO };
+    let failed = Notice::Failed {
+        stage: name.to_owned(),
+        message: message.clone(),
+        elapsed: Duration::ZERO,
+    };
     context.observer.notice(&failed);
-    Ran::Ended(StageOutcome::Failed { message, tail: Vec::new(), log: None, used_up: false })
+    Ran::Ended(StageOutcome::Failed {
+        message,
+        tail: Vec::new(),
+        log: None,
+        used_up: false,
+    })
 }
 
 /// Reads what a stage is about to be given from the store. What is damaged is said and discarded; the stages whose
 /// outputs can be had from nowhere else.
-async fn lost_inputs(context: &Arc<Context>, planned: &PlannedStage) -> Result<BTreeSet<String>, Error> {
+async fn lost_inputs(
+    context: &Arc<Context>,
+    planned: &PlannedStage,
+) -> Result<BTreeSet<String>, Error> {
     let mut lost = BTreeSet::new();
     for read in &planned.reads {
-        let ArtifactRef::Output { stage, .. } = read else { continue };
+        let ArtifactRef::Output { stage, .. } = read else {
+            continue;
+        };
         let name = read.to_string();
-        let Some(artifact) = context.recorder.read(|state| state.artifacts.get(&name).cloned()) else { continue };
+        let Some(artifact) = context
+            .recorder
+            .read(|state| state.artifacts.get(&name).cloned())
+        else {
+            continue;
+        };
         let whole = whole(context, &format!("`{name}`"), &artifact).await?;
         if !whole && artifact.staged.is_empty() && !is_gone(&artifact) {
             lost.insert(stage.clone());
@@ -131,8 +169,14 @@ async fn attempts(
 ) -> Result<Ran, Error> {
     let name = &planned.name;
     let rungs = failover::rungs(planned);
-    let number = resume.as_ref().and_then(|former| former.rented.as_ref()).map_or(0, |rented| rented.rung);
-    let mut rung = rungs.iter().find(|rung| rung.number == number).unwrap_or(&rungs[0]);
+    let number = resume
+        .as_ref()
+        .and_then(|former| former.rented.as_ref())
+        .map_or(0, |rented| rented.rung);
+    let mut rung = rungs
+        .iter()
+        .find(|rung| rung.number == number)
+        .unwrap_or(&rungs[0]);
     // Why each rung that was looked at is not taken.
     let mut passed: BTreeMap<u32, String> = BTreeMap::new();
     let mut losses = 0;
@@ -140,7 +184,15 @@ async fn attempts(
         if context.interrupt.borrow().is_some() {
             return Ok(Ran::Ended(StageOutcome::NotBegun { because: SIGNAL }));
         }
-        let begun = Attempt::begin(context, planned, rung, work, resume.take(), (changed, failures)).await?;
+        let begun = Attempt::begin(
+            context,
+            planned,
+            rung,
+            work,
+            resume.take(),
+            (changed, failures),
+        )
+        .await?;
         let attempt = match begun {
             Ok(attempt) => attempt,
             // A cheaper rung may do, if there is one.
@@ -168,7 +220,10 @@ async fn attempts(
                     purchase: rung.purchase,
                     why: why.to_owned(),
                 };
-                context.recorder.record(Event::Exhausted { offer }, Durability::Later).await?;
+                context
+                    .recorder
+                    .record(Event::Exhausted { offer }, Durability::Later)
+                    .await?;
                 let taken_away = why == PREEMPTED;
                 losses += u32::from(taken_away);
                 passed.insert(rung.number, message.clone());
@@ -178,7 +233,13 @@ async fn attempts(
                         let (stage, place) = (name.clone(), rung.place.clone());
                         let instance_type = rung.instance_type.clone();
                         let decided = begun.elapsed();
-                        let notice = Notice::FailedOver { stage, why: message, place, instance_type, decided };
+                        let notice = Notice::FailedOver {
+                            stage,
+                            why: message,
+                            place,
+                            instance_type,
+                            decided,
+                        };
                         context.observer.notice(&notice);
                     }
                     // What was taken away may be had again.
@@ -203,8 +264,13 @@ fn failures_before(former: &StageRecord, planned: &PlannedStage, work: &Work) ->
         (status, ..) => status.in_flight(),
     };
     // Of an attempt that is gone on with, its own failure is counted when it is seen.
-    let own = u32::from(former.status.in_flight() && former.exit_code.is_some_and(|code| code != 0));
-    if same && goes_on { former.failures.saturating_sub(own) } else { 0 }
+    let own =
+        u32::from(former.status.in_flight() && former.exit_code.is_some_and(|code| code != 0));
+    if same && goes_on {
+        former.failures.saturating_sub(own)
+    } else {
+        0
+    }
 }
 
 /// The first rung that was not passed and may be taken now; why others may not is noted.
@@ -215,7 +281,10 @@ fn next<'a>(
     passed: &mut BTreeMap<u32, String>,
 ) -> Option<&'a Rung> {
     context.recorder.read(|state| {
-        let elapsed = state.begun.as_deref().map_or(0, |begun| clock::between(begun, &clock::timestamp()));
+        let elapsed = state
+            .begun
+            .as_deref()
+            .map_or(0, |begun| clock::between(begun, &clock::timestamp()));
         rungs.iter().find(|rung| {
             if passed.contains_key(&rung.number) {
                 return false;
@@ -236,11 +305,27 @@ fn next<'a>(
 }
 
 /// The budget is what is in the way.
-async fn denied(context: &Context, planned: &PlannedStage, refused: &Refused) -> Result<StageOutcome, Error> {
+async fn denied(
+    context: &Context,
+    planned: &PlannedStage,
+    refused: &Refused,
+) -> Result<StageOutcome, Error> {
     let message = refused.to_string();
     let record = never_begun(context, planned, Status::Skipped, message.clone());
-    context.recorder.record(Event::NotBegun { stage: planned.name.clone(), record }, Durability::Now).await?;
-    context.observer.notice(&Notice::Denied { stage: planned.name.clone(), message: message.clone() });
+    context
+        .recorder
+        .record(
+            Event::NotBegun {
+                stage: planned.name.clone(),
+                record,
+            },
+            Durability::Now,
+        )
+        .await?;
+    context.observer.notice(&Notice::Denied {
+        stage: planned.name.clone(),
+        message: message.clone(),
+    });
     Ok(StageOutcome::Denied { message })
 }
 
@@ -261,8 +346,17 @@ fn used_up(
         _ => "it is not to be had, and no alternative of the plan is".to_owned(),
     };
     let (stage, elapsed) = (planned.name.clone(), Duration::ZERO);
-    context.observer.notice(&Notice::Failed { stage, message: message.clone(), elapsed });
-    Ok(StageOutcome::Failed { message, tail, log: None, used_up: true })
+    context.observer.notice(&Notice::Failed {
+        stage,
+        message: message.clone(),
+        elapsed,
+    });
+    Ok(StageOutcome::Failed {
+        message,
+        tail,
+        log: None,
+        used_up: true,
+    })
 }
 
 /// Whether all outputs of a stage that is done are in the store, or can be had from elsewhere; those by name are made
@@ -270,8 +364,12 @@ fn used_up(
 async fn complete(context: &Arc<Context>, planned: &PlannedStage) -> Result<bool, Error> {
     for output in planned.writes.keys() {
         let name = format!("{}.{output}", planned.name);
-        let artifact = context.recorder.read(|state| state.artifacts.get(&name).cloned());
-        let Some(artifact) = artifact else { return Ok(false) };
+        let artifact = context
+            .recorder
+            .read(|state| state.artifacts.get(&name).cloned());
+        let Some(artifact) = artifact else {
+            return Ok(false);
+        };
         let here = context.objects.has(&artifact.digest, artifact.kind);
         // It stayed in its place so far, or was on its way when an earlier sky ended.
         let brought = !here && goes_home(planned, output) && !artifact.staged.is_empty();
@@ -301,17 +399,36 @@ async fn bring(
     artifact: &Artifact,
 ) -> Result<Result<(), String>, Error> {
     let name = &planned.name;
-    let Some(record) = context.recorder.read(|state| state.stages.get(name).cloned()) else {
+    let Some(record) = context
+        .recorder
+        .read(|state| state.stages.get(name).cloned())
+    else {
         return Ok(Err("its stage is not in the state".to_owned()));
     };
     if context.open(&record.provider)?.bills() {
         let paid = context.recorder.decide(|state| {
-            let copies = homeward(context, planned, &record.place, state, [(output, artifact.bytes)].into_iter());
-            let cost = copies.iter().map(|copy| copy.cost.0).fold(0, i64::saturating_add);
+            let copies = homeward(
+                context,
+                planned,
+                &record.place,
+                state,
+                [(output, artifact.bytes)].into_iter(),
+            );
+            let cost = copies
+                .iter()
+                .map(|copy| copy.cost.0)
+                .fold(0, i64::saturating_add);
             let account = context.purse().account(name, state);
-            let needed = account.spent.0.saturating_add(account.reserved.0).saturating_add(cost);
+            let needed = account
+                .spent
+                .0
+                .saturating_add(account.reserved.0)
+                .saturating_add(cost);
             if let Some(limit) = account.limit.filter(|limit| cost > 0 && needed > limit.0) {
-                return Err(format!("the budget of {limit} does not allow the {} of its way home", Money(cost)));
+                return Err(format!(
+                    "the budget of {limit} does not allow the {} of its way home",
+                    Money(cost)
+                ));
             }
             let events = copies.into_iter().map(|copy| Event::Copied {
                 stage: name.clone(),

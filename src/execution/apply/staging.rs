@@ -49,8 +49,13 @@ const ELSE: &str = "or give --staging home: data then goes through this machine,
 
 /// Whether somebody reads an output from a bucket.
 fn is_read(plan: &Plan, staging: &Staging, stage: &str, output: &str) -> bool {
-    let read = ArtifactRef::Output { stage: stage.to_owned(), name: output.to_owned() };
-    plan.stages.iter().any(|reader| reader.reads.contains(&read) && staging.has(&reader.place.cloud))
+    let read = ArtifactRef::Output {
+        stage: stage.to_owned(),
+        name: output.to_owned(),
+    };
+    plan.stages
+        .iter()
+        .any(|reader| reader.reads.contains(&read) && staging.has(&reader.place.cloud))
 }
 
 /// Whether an output stays in the place where it is made.
@@ -60,50 +65,85 @@ fn stays(planned: &PlannedStage, output: &str) -> bool {
 
 /// Whether an output goes to a bucket: its machine and its place can, and somebody reads it from
 /// there, or it stays there.
-pub(super) fn goes_through(attempt: &Attempt<'_>, planned: &PlannedStage, output: &str, worker: &dyn Worker) -> bool {
+pub(super) fn goes_through(
+    attempt: &Attempt<'_>,
+    planned: &PlannedStage,
+    output: &str,
+    worker: &dyn Worker,
+) -> bool {
     let staging = &attempt.context.settings.staging;
     worker.staging().is_some()
         && staging.has(&attempt.rung.place.cloud)
-        && (stays(planned, output) || is_read(&attempt.context.plan, staging, &planned.name, output))
+        && (stays(planned, output)
+            || is_read(&attempt.context.plan, staging, &planned.name, output))
 }
 
 /// What a worker does with buckets; an error: it cannot use them.
 fn with_buckets(worker: &dyn Worker) -> Result<&dyn provider::Staging, ProviderError> {
-    worker.staging().ok_or_else(|| ProviderError::new(ErrorKind::Other, "this machine cannot use buckets"))
+    worker
+        .staging()
+        .ok_or_else(|| ProviderError::new(ErrorKind::Other, "this machine cannot use buckets"))
 }
 
 /// Brings an output home that the plan brings there and that is in a bucket so far; whether it is
 /// there now.
-pub(super) async fn deliver(context: &Context, name: &str) -> Result<Result<(), ProviderError>, Error> {
-    bring_home(context, name, Patience::UntilSignal(context.interrupt.clone())).await
+pub(super) async fn deliver(
+    context: &Context,
+    name: &str,
+) -> Result<Result<(), ProviderError>, Error> {
+    bring_home(
+        context,
+        name,
+        Patience::UntilSignal(context.interrupt.clone()),
+    )
+    .await
 }
 
 /// The clouds whose buckets a plan or its alternatives need, and why they cannot be used, if this machine knows: credentials are missing.
 pub fn lacking(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String>> {
     let writes = |stage: &PlannedStage| {
         let has = staging.has(&stage.place.cloud);
-        has && stage.writes.keys().any(|output| stays(stage, output) || is_read(plan, staging, &stage.name, output))
+        has && stage
+            .writes
+            .keys()
+            .any(|output| stays(stage, output) || is_read(plan, staging, &stage.name, output))
     };
     // Whoever reads it has a copy in the bucket of that place.
     let reads = |stage: &PlannedStage| {
         stage.reads.iter().any(|read| match read {
-            ArtifactRef::Output { stage, .. } => plan.stages.iter().any(|by| by.name == *stage && writes(by)),
+            ArtifactRef::Output { stage, .. } => {
+                plan.stages.iter().any(|by| by.name == *stage && writes(by))
+            }
             ArtifactRef::Dataset(_) => false,
         })
     };
     let rungs = |stage: &PlannedStage| -> Vec<PlaceName> {
-        stage.alternatives.iter().map(|rung| rung.place.clone()).chain([stage.place.clone()]).collect()
+        stage
+            .alternatives
+            .iter()
+            .map(|rung| rung.place.clone())
+            .chain([stage.place.clone()])
+            .collect()
     };
-    let places: BTreeSet<PlaceName> =
-        plan.stages.iter().filter(|stage| writes(stage) || reads(stage)).flat_map(rungs).collect();
+    let places: BTreeSet<PlaceName> = plan
+        .stages
+        .iter()
+        .filter(|stage| writes(stage) || reads(stage))
+        .flat_map(rungs)
+        .collect();
     let lacks = |place: PlaceName| {
         // Nobody is asked, so its name does not matter.
         let address = staging.address(&place, "", 0)?;
         let why = |error: BucketError| {
-            let said = error.message.replace(&address, &format!("the object store of {}", place.cloud));
+            let said = error
+                .message
+                .replace(&address, &format!("the object store of {}", place.cloud));
             format!("{said}; {ELSE}")
         };
-        Some((place.cloud.clone(), Bucket::open(&address, &place).err().map(why)))
+        Some((
+            place.cloud.clone(),
+            Bucket::open(&address, &place).err().map(why),
+        ))
     };
     places.into_iter().filter_map(lacks).collect()
 }
@@ -119,14 +159,23 @@ pub(super) async fn outputs(
         return Ok(Ok(sent));
     }
     let (context, place) = (attempt.context, &attempt.rung.place);
-    let parcels = match patiently(attempt.patience(), || async { with_buckets(worker)?.measure(names).await }).await {
+    let parcels = match patiently(attempt.patience(), || async {
+        with_buckets(worker)?.measure(names).await
+    })
+    .await
+    {
         Ok(parcels) => parcels,
         Err(error) => return Ok(Err(error)),
     };
     for (name, parcel) in names.iter().zip(parcels) {
         let bucket = match bucket(context, place).await? {
             Ok(Some(bucket)) => bucket,
-            Ok(None) => return Ok(Err(ProviderError::new(ErrorKind::Other, format!("{place} has no bucket")))),
+            Ok(None) => {
+                return Ok(Err(ProviderError::new(
+                    ErrorKind::Other,
+                    format!("{place} has no bucket"),
+                )));
+            }
             Err(error) => return Ok(Err(error)),
         };
         let measured = parcel.measured;
@@ -138,13 +187,19 @@ pub(super) async fn outputs(
         };
         let artifact = format!("{}.{name}", attempt.token.stage);
         announce(attempt, &artifact, &measured.digest, place).await?;
-        let what = Sent { source: Source::Output(name), key, most: parcel.packed, chunk: context.settings.chunk_bytes };
+        let what = Sent {
+            source: Source::Output(name),
+            key,
+            most: parcel.packed,
+            chunk: context.settings.chunk_bytes,
+        };
         let (pack, moved, digests) = match send(attempt, worker, &bucket, &what).await {
             Ok(sent) => sent,
             Err(error) => return Ok(Err(error)),
         };
         let changed = measured.kind != Kind::Directory
-            && (pack.bytes != measured.bytes || digests.len() == 1 && digests[0] != measured.digest);
+            && (pack.bytes != measured.bytes
+                || digests.len() == 1 && digests[0] != measured.digest);
         if changed {
             let message = format!("output `{name}` was changed while it was read");
             return Ok(Err(ProviderError::new(ErrorKind::Output, message)));
@@ -152,7 +207,14 @@ pub(super) async fn outputs(
         told(attempt, &artifact, &measured.digest, place, moved, &pack).await?;
         let staged = BTreeMap::from([(place.clone(), pack)]);
         let (digest, bytes, kind) = (measured.digest, measured.bytes, measured.kind);
-        let artifact = Artifact { digest, bytes, kind, attempt: attempt.token.attempt, staged, away: true };
+        let artifact = Artifact {
+            digest,
+            bytes,
+            kind,
+            attempt: attempt.token.attempt,
+            staged,
+            away: true,
+        };
         sent.insert(name.clone(), artifact);
     }
     Ok(Ok(sent))
@@ -175,23 +237,47 @@ async fn send(
     sent: &Sent<'_>,
 ) -> Result<(Pack, u64, Vec<Digest>), ProviderError> {
     let count = sent.most.div_ceil(sent.chunk).max(1);
-    let keys: Vec<String> = (0..count).map(|number| pack::object(&sent.key, number)).collect();
+    let keys: Vec<String> = (0..count)
+        .map(|number| pack::object(&sent.key, number))
+        .collect();
     let validity = validity(sent.most);
     let sending = || async {
         let sizes = bucket.sizes(&sent.key).await.map_err(as_call)?;
-        let signed = bucket.sign(Purpose::Write, &keys, validity).await.map_err(as_call)?;
+        let signed = bucket
+            .sign(Purpose::Write, &keys, validity)
+            .await
+            .map_err(as_call)?;
         let there = (0..count).map(|number| sizes.get(&pack::chunk(number)).copied());
         let chunks = signed.into_iter().zip(there).collect();
-        let delivery = Delivery { chunk_bytes: sent.chunk, header: bucket.header(), chunks };
+        let delivery = Delivery {
+            chunk_bytes: sent.chunk,
+            header: bucket.header(),
+            chunks,
+        };
         crash::point("send before");
-        let Moved { digests, bytes, moved } = with_buckets(worker)?.deliver(sent.source, &delivery).await?;
+        let Moved {
+            digests,
+            bytes,
+            moved,
+        } = with_buckets(worker)?
+            .deliver(sent.source, &delivery)
+            .await?;
         crash::point("send after");
         let digest = pack::digest(&digests);
-        let pack = Pack { key: sent.key.clone(), bytes, chunk_bytes: sent.chunk, digest };
+        let pack = Pack {
+            key: sent.key.clone(),
+            bytes,
+            chunk_bytes: sent.chunk,
+            digest,
+        };
         match there_is(bucket, &pack).await? {
             true => Ok((pack, moved, digests)),
             false => {
-                let message = format!("{}/{} is not whole after all of it was sent", bucket.address(), pack.key);
+                let message = format!(
+                    "{}/{} is not whole after all of it was sent",
+                    bucket.address(),
+                    pack.key
+                );
                 Err(ProviderError::new(ErrorKind::Unreachable, message))
             }
         }
@@ -207,7 +293,12 @@ fn validity(bytes: u64) -> Duration {
     (VALID + Duration::from_secs(bytes / PACE)).min(LONGEST)
 }
 
-async fn announce(attempt: &Attempt<'_>, artifact: &str, digest: &Digest, place: &PlaceName) -> io::Result<()> {
+async fn announce(
+    attempt: &Attempt<'_>,
+    artifact: &str,
+    digest: &Digest,
+    place: &PlaceName,
+) -> io::Result<()> {
     let event = Event::Staging {
         stage: attempt.token.stage.clone(),
         token: attempt.token.id.clone(),
@@ -215,7 +306,11 @@ async fn announce(attempt: &Attempt<'_>, artifact: &str, digest: &Digest, place:
         digest: digest.clone(),
         place: place.clone(),
     };
-    attempt.context.recorder.record(event, Durability::Now).await
+    attempt
+        .context
+        .recorder
+        .record(event, Durability::Now)
+        .await
 }
 
 async fn told(
@@ -235,7 +330,11 @@ async fn told(
         moved,
         pack: pack.clone(),
     };
-    attempt.context.recorder.record(event, Durability::Now).await
+    attempt
+        .context
+        .recorder
+        .record(event, Durability::Now)
+        .await
 }
 
 /// Has the machine fetch what lies in buckets, and brings home what it cannot fetch; the task's inputs say so then.
@@ -247,21 +346,31 @@ pub(super) async fn inputs(
 ) -> Result<Result<(), ProviderError>, Error> {
     let context = attempt.context;
     // Else it would be known only when the command has done its work.
-    if planned.writes.keys().any(|output| goes_through(attempt, planned, output, worker)) {
+    if planned
+        .writes
+        .keys()
+        .any(|output| goes_through(attempt, planned, output, worker))
+    {
         if let Err(error) = usable(attempt).await? {
             let message = format!("{}; {ELSE}", error.message);
             return Ok(Err(ProviderError::new(error.kind, message)));
         }
         if context.settings.staging == Staging::Buckets
-            && let Err(error) =
-                patiently(attempt.patience(), || async { with_buckets(worker)?.measure(&[]).await }).await
+            && let Err(error) = patiently(attempt.patience(), || async {
+                with_buckets(worker)?.measure(&[]).await
+            })
+            .await
         {
             return Ok(Err(error));
         }
     }
     for (number, (read, _)) in input_names(&planned.reads).into_iter().enumerate() {
-        let ArtifactRef::Output { .. } = read else { continue };
-        let Some(item) = task.inputs.get_mut(number) else { continue };
+        let ArtifactRef::Output { .. } = read else {
+            continue;
+        };
+        let Some(item) = task.inputs.get_mut(number) else {
+            continue;
+        };
         if let Err(error) = input(attempt, worker, read, number, &mut item.content).await? {
             return Ok(Err(error));
         }
@@ -282,13 +391,19 @@ async fn input(
     let name = &read.to_string();
     let mut damaged = None;
     loop {
-        let Some(artifact) = context.recorder.read(|state| state.artifacts.get(name).cloned()) else {
+        let Some(artifact) = context
+            .recorder
+            .read(|state| state.artifacts.get(name).cloned())
+        else {
             return Ok(Ok(()));
         };
         let home = context.objects.has(&artifact.digest, artifact.kind);
         if let Some(error) = damaged.take_if(|_| !home && artifact.staged.is_empty()) {
             if let ArtifactRef::Output { stage, .. } = read {
-                *attempt.lost_input.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage.clone());
+                *attempt
+                    .lost_input
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner) = Some(stage.clone());
             }
             return Ok(Err(error));
         }
@@ -297,7 +412,11 @@ async fn input(
             fetch(attempt, worker, name, number).await?
         } else {
             *content = Content::Stored(context.objects.path(&artifact.digest, artifact.kind));
-            if home { Ok(()) } else { bring_home(context, name, attempt.patience()).await? }
+            if home {
+                Ok(())
+            } else {
+                bring_home(context, name, attempt.patience()).await?
+            }
         };
         match done {
             Err(error) if error.kind == ErrorKind::Damaged => damaged = Some(error),
@@ -307,18 +426,30 @@ async fn input(
 }
 
 /// Discards what a bucket has of an artifact: it is not what was written.
-async fn discard(context: &Context, name: &str, bucket: &Bucket, place: &PlaceName, pack: &Pack) -> Result<(), Error> {
+async fn discard(
+    context: &Context,
+    name: &str,
+    bucket: &Bucket,
+    place: &PlaceName,
+    pack: &Pack,
+) -> Result<(), Error> {
     let message = format!(
         "`{name}`: {}/{} is not what was written: somebody has changed it; it is discarded, and made or fetched again",
         bucket.address(),
         pack.key
     );
     context.observer.notice(&Notice::Warning { message });
-    let discarded = Event::Discarded { artifact: name.to_owned(), place: place.clone() };
+    let discarded = Event::Discarded {
+        artifact: name.to_owned(),
+        place: place.clone(),
+    };
     context.recorder.record(discarded, Durability::Now).await?;
     // What is sent there again must not find any of it.
     let patience = Patience::UntilSignal(context.interrupt.clone());
-    let removed = patiently(patience, || async { bucket.remove(&pack.key).await.map_err(as_call) }).await;
+    let removed = patiently(patience, || async {
+        bucket.remove(&pack.key).await.map_err(as_call)
+    })
+    .await;
     Ok(removed?)
 }
 
@@ -332,10 +463,15 @@ async fn fetch(
     let (context, here) = (attempt.context, &attempt.rung.place);
     let alone = context.buckets.alone(name, here);
     let _alone = alone.lock().await;
-    let artifact = context.recorder.read(|state| state.artifacts.get(name).cloned());
+    let artifact = context
+        .recorder
+        .read(|state| state.artifacts.get(name).cloned());
     // Somebody may have brought it here meanwhile.
     let artifact = artifact.ok_or_else(|| Error::Bug(format!("`{name}` is not in the state")))?;
-    let found = artifact.staged.get_key_value(here).or_else(|| artifact.staged.first_key_value());
+    let found = artifact
+        .staged
+        .get_key_value(here)
+        .or_else(|| artifact.staged.first_key_value());
     let Some((from, pack)) = found else {
         return Ok(Err(gone(name)));
     };
@@ -344,7 +480,11 @@ async fn fetch(
         Ok(None) => return Ok(Err(gone(name))),
         Err(error) => return Ok(Err(error)),
     };
-    let nodes = if from == here { Nodes::All } else { Nodes::First };
+    let nodes = if from == here {
+        Nodes::All
+    } else {
+        Nodes::First
+    };
     let there = (&from_bucket, from, pack);
     if let Err(error) = fetch_from(attempt, worker, there, (name, input), nodes).await? {
         return Ok(Err(error));
@@ -355,23 +495,42 @@ async fn fetch(
     let gang = worker.nodes() > 1;
     let bucket = match bucket(context, here).await? {
         Ok(Some(bucket)) => bucket,
-        Ok(None) if gang => return fetch_from(attempt, worker, there, (name, input), Nodes::Others).await,
+        Ok(None) if gang => {
+            return fetch_from(attempt, worker, there, (name, input), Nodes::Others).await;
+        }
         Ok(None) => return Ok(Ok(())),
         Err(error) => return Ok(Err(error)),
     };
     announce(attempt, name, &artifact.digest, here).await?;
     let (key, most, chunk) = (pack.key.clone(), pack.bytes, pack.chunk_bytes);
-    let sent = Sent { source: Source::Input(input), key, most, chunk };
+    let sent = Sent {
+        source: Source::Input(input),
+        key,
+        most,
+        chunk,
+    };
     match send(attempt, worker, &bucket, &sent).await {
         Ok((copy, moved, _)) if copy == *pack => {
             told(attempt, name, &artifact.digest, here, moved, pack).await?;
             match gang {
-                true => fetch_from(attempt, worker, (&bucket, here, pack), (name, input), Nodes::Others).await,
+                true => {
+                    fetch_from(
+                        attempt,
+                        worker,
+                        (&bucket, here, pack),
+                        (name, input),
+                        Nodes::Others,
+                    )
+                    .await
+                }
                 false => Ok(Ok(())),
             }
         }
         Ok(_) => {
-            let message = format!("input `{name}` was changed while it was copied to {}", bucket.address());
+            let message = format!(
+                "input `{name}` was changed while it was copied to {}",
+                bucket.address()
+            );
             Ok(Err(ProviderError::new(ErrorKind::Other, message)))
         }
         Err(error) => Ok(Err(error)),
@@ -387,16 +546,25 @@ async fn fetch_from(
     nodes: Nodes,
 ) -> Result<Result<(), ProviderError>, Error> {
     let recorder = &attempt.context.recorder;
-    let (stage, token, artifact) = (attempt.token.stage.clone(), attempt.token.id.clone(), name.to_owned());
+    let (stage, token, artifact) = (
+        attempt.token.stage.clone(),
+        attempt.token.id.clone(),
+        name.to_owned(),
+    );
     let (from, place) = (from.clone(), from.clone());
-    let fetching =
-        Event::Fetching { stage: stage.clone(), token: token.clone(), artifact: artifact.clone(), from: from.clone() };
+    let fetching = Event::Fetching {
+        stage: stage.clone(),
+        token: token.clone(),
+        artifact: artifact.clone(),
+        from: from.clone(),
+    };
     recorder.record(fetching, Durability::Now).await?;
     let mut moved = 0;
     let mut whole = false;
     // What came over a bad line is fetched once more; what lies there wrong is not used.
     for again in ["", "-again"] {
-        let fetched = match fetch_once(attempt, worker, (bucket, pack), (input, again), nodes).await {
+        let fetched = match fetch_once(attempt, worker, (bucket, pack), (input, again), nodes).await
+        {
             Ok(fetched) => fetched,
             Err(error) => return Ok(Err(error)),
         };
@@ -406,10 +574,22 @@ async fn fetch_from(
             break;
         }
     }
-    recorder.record(Event::Fetched { stage, token, artifact, from, moved }, Durability::Now).await?;
+    recorder
+        .record(
+            Event::Fetched {
+                stage,
+                token,
+                artifact,
+                from,
+                moved,
+            },
+            Durability::Now,
+        )
+        .await?;
     if !whole {
         let at = format!("{}/{}", bucket.address(), pack.key);
-        let message = format!("input `{name}`: {at} is not what was written: somebody has changed it");
+        let message =
+            format!("input `{name}`: {at} is not what was written: somebody has changed it");
         discard(attempt.context, name, bucket, &place, pack).await?;
         return Ok(Err(ProviderError::new(ErrorKind::Damaged, message)));
     }
@@ -425,10 +605,19 @@ async fn fetch_once(
 ) -> Result<Moved, ProviderError> {
     let keys = pack.objects();
     let fetching = || async {
-        let chunks = bucket.sign(Purpose::Read, &keys, validity(pack.bytes)).await.map_err(as_call)?;
+        let chunks = bucket
+            .sign(Purpose::Read, &keys, validity(pack.bytes))
+            .await
+            .map_err(as_call)?;
         let mark = format!("{}{again}", pack.digest);
         crash::point("fetch before");
-        let fetch = Fetch { nodes, input, mark, chunk_bytes: pack.chunk_bytes, chunks };
+        let fetch = Fetch {
+            nodes,
+            input,
+            mark,
+            chunk_bytes: pack.chunk_bytes,
+            chunks,
+        };
         let fetched = with_buckets(worker)?.fetch(&fetch).await;
         crash::point("fetch after");
         fetched
@@ -444,21 +633,33 @@ fn gone(name: &str) -> ProviderError {
 }
 
 /// Brings an artifact from a bucket into the store of the state folder.
-async fn bring_home(context: &Context, name: &str, patience: Patience) -> Result<Result<(), ProviderError>, Error> {
+async fn bring_home(
+    context: &Context,
+    name: &str,
+    patience: Patience,
+) -> Result<Result<(), ProviderError>, Error> {
     let alone = context.buckets.alone(name, &PlaceName::here());
     let _alone = alone.lock().await;
-    let artifact = context.recorder.read(|state| state.artifacts.get(name).cloned());
+    let artifact = context
+        .recorder
+        .read(|state| state.artifacts.get(name).cloned());
     let artifact = artifact.ok_or_else(|| Error::Bug(format!("`{name}` is not in the state")))?;
     if context.objects.has(&artifact.digest, artifact.kind) {
         return Ok(Ok(()));
     }
-    let Some((from, pack)) = artifact.staged.first_key_value() else { return Ok(Err(gone(name))) };
+    let Some((from, pack)) = artifact.staged.first_key_value() else {
+        return Ok(Err(gone(name)));
+    };
     let bucket = match bucket(context, from).await? {
         Ok(Some(bucket)) => bucket,
         Ok(None) => return Ok(Err(gone(name))),
         Err(error) => return Ok(Err(error)),
     };
-    let bringing = || async { bring(&bucket, pack, artifact.kind, &context.objects).await.map_err(as_call) };
+    let bringing = || async {
+        bring(&bucket, pack, artifact.kind, &context.objects)
+            .await
+            .map_err(as_call)
+    };
     let measured = match patiently(patience, bringing).await {
         Ok(measured) => measured,
         Err(error) => {
@@ -469,18 +670,30 @@ async fn bring_home(context: &Context, name: &str, patience: Patience) -> Result
         }
     };
     if measured.digest != artifact.digest {
-        let message = format!("`{name}` from {} is not what was written there", bucket.address());
+        let message = format!(
+            "`{name}` from {} is not what was written there",
+            bucket.address()
+        );
         discard(context, name, &bucket, from, pack).await?;
         return Ok(Err(ProviderError::new(ErrorKind::Damaged, message)));
     }
     let (artifact, digest) = (name.to_owned(), artifact.digest);
-    let brought = Event::Brought { artifact, digest, from: from.clone(), moved: pack.bytes };
+    let brought = Event::Brought {
+        artifact,
+        digest,
+        from: from.clone(),
+        moved: pack.bytes,
+    };
     context.recorder.record(brought, Durability::Now).await?;
     Ok(Ok(()))
 }
 
 /// Whether an artifact that is not at home can still be had, or is needed by nobody.
-pub(super) async fn to_be_had(context: &Context, name: &str, artifact: &Artifact) -> Result<bool, Error> {
+pub(super) async fn to_be_had(
+    context: &Context,
+    name: &str,
+    artifact: &Artifact,
+) -> Result<bool, Error> {
     for (place, pack) in &artifact.staged {
         let found = match bucket(context, place).await? {
             Ok(Some(bucket)) => {

@@ -72,7 +72,12 @@ pub struct Found {
 }
 
 /// Looks at all providers of these names; changes nothing.
-pub async fn look(state: &State, names: &[String], scope: Scope, access: &Access) -> Result<Found, Error> {
+pub async fn look(
+    state: &State,
+    names: &[String],
+    scope: Scope,
+    access: &Access,
+) -> Result<Found, Error> {
     let mut found = Found::default();
     for name in names {
         let provider = match provider::open(name, access) {
@@ -86,10 +91,16 @@ pub async fn look(state: &State, names: &[String], scope: Scope, access: &Access
         let Survey { machines, failed } = survey(provider.as_ref(), None).await;
         let strays = machines.into_iter().filter_map(|machine| {
             let why = judge(&machine, state, scope)?;
-            Some(Stray { provider: provider.name(), machine, why })
+            Some(Stray {
+                provider: provider.name(),
+                machine,
+                why,
+            })
         });
         found.strays.extend(strays);
-        found.failed.extend(failed.into_iter().map(|error| (name.clone(), error)));
+        found
+            .failed
+            .extend(failed.into_iter().map(|error| (name.clone(), error)));
     }
     Ok(found)
 }
@@ -100,18 +111,25 @@ pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
         let list = || async { bucket::list(cloud, &state.lineage).await.map_err(as_call) };
         match patiently(Patience::Through, list).await {
             Ok(buckets) => {
-                let held = |bucket: &bucket::Found| state.buckets.values().any(|held| *held == bucket.address);
-                let strays = buckets.into_iter().filter(|bucket| !held(bucket)).filter_map(|bucket| {
-                    let why = match (bucket.own, scope) {
-                        (true, _) => Why::NotInState,
-                        (false, Scope::All) => Why::OfAnother,
-                        (false, Scope::Own) => return None,
-                    };
-                    Some(StrayBucket { bucket, why })
-                });
+                let held = |bucket: &bucket::Found| {
+                    state.buckets.values().any(|held| *held == bucket.address)
+                };
+                let strays = buckets
+                    .into_iter()
+                    .filter(|bucket| !held(bucket))
+                    .filter_map(|bucket| {
+                        let why = match (bucket.own, scope) {
+                            (true, _) => Why::NotInState,
+                            (false, Scope::All) => Why::OfAnother,
+                            (false, Scope::Own) => return None,
+                        };
+                        Some(StrayBucket { bucket, why })
+                    });
                 found.buckets.extend(strays);
             }
-            Err(error) => found.failed.push((format!("the object store of {cloud}"), error)),
+            Err(error) => found
+                .failed
+                .push((format!("the object store of {cloud}"), error)),
         }
     }
 }
@@ -119,8 +137,13 @@ pub async fn look_for_buckets(state: &State, scope: Scope, found: &mut Found) {
 /// Deletes a bucket with all that is in it.
 pub async fn delete_bucket(stray: &StrayBucket) -> Result<(), ProviderError> {
     let found = &stray.bucket;
-    let delete =
-        || async { Bucket::open(&found.address, &found.place).map_err(as_call)?.delete().await.map_err(as_call) };
+    let delete = || async {
+        Bucket::open(&found.address, &found.place)
+            .map_err(as_call)?
+            .delete()
+            .await
+            .map_err(as_call)
+    };
     patiently(Patience::Through, delete).await
 }
 
@@ -141,14 +164,18 @@ fn judge(machine: &Machine, state: &State, scope: Scope) -> Option<Why> {
 /// Whether the state has the machine as that of a stage.
 fn is_held(machine: &Machine, state: &State) -> bool {
     let held = state.stages.get(&machine.token.stage);
-    machine.lineage == state.lineage && held.is_some_and(|held| held.live && held.token == machine.token.id)
+    machine.lineage == state.lineage
+        && held.is_some_and(|held| held.live && held.token == machine.token.id)
 }
 
 fn lease_is_over(machine: &Machine) -> bool {
     if let Some(over) = machine.lease_over {
         return over;
     }
-    let late = machine.lease_end.as_deref().map_or(0, |end| clock::between(end, &clock::timestamp()));
+    let late = machine
+        .lease_end
+        .as_deref()
+        .map_or(0, |end| clock::between(end, &clock::timestamp()));
     Duration::from_millis(late) > MARGIN
 }
 
@@ -165,7 +192,12 @@ pub enum Swept {
 
 /// Deletes strays, each of which is looked at again first: the question whether to do so may have waited for hours.
 /// Those that this state has are written down as lost. Returns what became of each, in their order.
-pub async fn sweep(opened: Opened, strays: &[Stray], scope: Scope, access: &Access) -> Result<Vec<Swept>, Error> {
+pub async fn sweep(
+    opened: Opened,
+    strays: &[Stray],
+    scope: Scope,
+    access: &Access,
+) -> Result<Vec<Swept>, Error> {
     let recorder = Recorder::new(opened);
     let mut swept = Vec::new();
     let mut broken = None;
@@ -185,9 +217,15 @@ pub async fn sweep(opened: Opened, strays: &[Stray], scope: Scope, access: &Acce
     }
 }
 
-async fn sweep_one(recorder: &Recorder, stray: &Stray, scope: Scope, access: &Access) -> Result<Swept, Error> {
+async fn sweep_one(
+    recorder: &Recorder,
+    stray: &Stray,
+    scope: Scope,
+    access: &Access,
+) -> Result<Swept, Error> {
     let provider: Option<Arc<dyn Provider>> = provider::open(stray.provider, access)?;
-    let provider = provider.ok_or_else(|| Error::Bug(format!("provider {} is gone", stray.provider)))?;
+    let provider =
+        provider.ok_or_else(|| Error::Bug(format!("provider {} is gone", stray.provider)))?;
     let token: &Token = &stray.machine.token;
     let now = match patiently(Patience::Briefly, || provider.get(token)).await {
         Ok(Some(now)) => now,
@@ -206,24 +244,52 @@ async fn sweep_one(recorder: &Recorder, stray: &Stray, scope: Scope, access: &Ac
         let deleted = patiently(Patience::Briefly, delete).await;
         return Ok(deleted.map_or_else(Swept::Failed, |()| Swept::Deleted));
     }
-    match call(recorder, (token.stage.as_str(), token.id.as_str(), Call::Delete), Patience::Briefly, delete).await? {
-        Ok(()) => written_off(recorder, &token.stage).await.map(|()| Swept::Deleted),
+    match call(
+        recorder,
+        (token.stage.as_str(), token.id.as_str(), Call::Delete),
+        Patience::Briefly,
+        delete,
+    )
+    .await?
+    {
+        Ok(()) => written_off(recorder, &token.stage)
+            .await
+            .map(|()| Swept::Deleted),
         Err(error) => Ok(Swept::Failed(error)),
     }
 }
 
 /// The attempt that the state has is over: the next apply begins another one.
 async fn written_off(recorder: &Recorder, stage: &str) -> Result<(), Error> {
-    let Some(record) = recorder.read(|state| state.stages.get(stage).cloned()) else { return Ok(()) };
+    let Some(record) = recorder.read(|state| state.stages.get(stage).cloned()) else {
+        return Ok(());
+    };
     if record.status.in_flight() {
         let message = "its machine outlived its lease, and `sky sweep` has deleted it".to_owned();
         let (stage, status) = (stage.to_owned(), Status::Lost);
-        recorder.record(Event::Ended { stage, status, message }, Durability::Later).await?;
+        recorder
+            .record(
+                Event::Ended {
+                    stage,
+                    status,
+                    message,
+                },
+                Durability::Later,
+            )
+            .await?;
     }
     // It was there until now, and has cost something all the while.
     let time = MachineTime::of(&record, MachineEnd::Now);
     let micro_usd = budget::charge(&meter(&record), &time, record.reserved_micro_usd);
-    Ok(recorder.record(Event::Released { stage: stage.to_owned(), micro_usd }, Durability::Now).await?)
+    Ok(recorder
+        .record(
+            Event::Released {
+                stage: stage.to_owned(),
+                micro_usd,
+            },
+            Durability::Now,
+        )
+        .await?)
 }
 
 #[cfg(test)]
@@ -232,10 +298,22 @@ mod tests {
 
     fn machine(lineage: &str, late: i64, lease_over: Option<bool>) -> Machine {
         let token = Token::new(lineage, "p", "train", 1);
-        let end = clock::now().saturating_sub(jiff::SignedDuration::from_secs(late)).unwrap();
+        let end = clock::now()
+            .saturating_sub(jiff::SignedDuration::from_secs(late))
+            .unwrap();
         let lease_end = Some(format!("{end:.0}"));
         let (id, job, lineage) = ("m".to_owned(), "j".to_owned(), lineage.to_owned());
-        Machine { token, id, job, lineage, place: None, instance_type: None, lease_end, lease_over, ended: false }
+        Machine {
+            token,
+            id,
+            job,
+            lineage,
+            place: None,
+            instance_type: None,
+            lease_end,
+            lease_over,
+            ended: false,
+        }
     }
 
     #[test]
@@ -250,7 +328,10 @@ mod tests {
         // A clock that knows is believed, whatever the tag says by ours.
         assert_eq!(judged(86_400, Some(false)), None);
         assert_eq!(judged(-86_400, Some(true)), Some(Why::LeaseOver));
-        assert_eq!(judge(&machine("theirs", -60, None), &state, Scope::All), Some(Why::OfAnother));
+        assert_eq!(
+            judge(&machine("theirs", -60, None), &state, Scope::All),
+            Some(Why::OfAnother)
+        );
         let mut unknown = machine("theirs", 0, None);
         unknown.lease_end = None;
         assert_eq!(judge(&unknown, &state, Scope::Own), None);

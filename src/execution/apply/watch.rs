@@ -47,8 +47,11 @@ pub(super) async fn watch(
 ) -> Result<End, Error> {
     let mut interrupt = attempt.context.interrupt.clone();
     let grace = attempt.context.settings.grace;
-    let mut every =
-        checkpoint.map(|checkpoint| checkpoint.every_ms.map_or(SAVE, |every| Duration::from_millis(every.0)));
+    let mut every = checkpoint.map(|checkpoint| {
+        checkpoint
+            .every_ms
+            .map_or(SAVE, |every| Duration::from_millis(every.0))
+    });
     let mut save = every.map(|every| Instant::now() + every);
     let mut told = STILL;
     let mut leaves = false;
@@ -74,14 +77,20 @@ pub(super) async fn watch(
                 return Ok(End::Exited(code));
             }
             Ok(RunStatus::Lost) => {
-                return Ok(End::Lost("its process is gone without an exit code, or its outputs are".to_owned()));
+                return Ok(End::Lost(
+                    "its process is gone without an exit code, or its outputs are".to_owned(),
+                ));
             }
             Ok(RunStatus::Preempted) => return Ok(End::Preempted("its machine was taken away")),
             Ok(RunStatus::Expired) => return Ok(expired(attempt)),
-            Ok(RunStatus::NotStarted) => return Ok(End::Lost("its machine forgot the command".to_owned())),
+            Ok(RunStatus::NotStarted) => {
+                return Ok(End::Lost("its machine forgot the command".to_owned()));
+            }
             // Its machine should have ended it. A command can do much to the machine that it runs on; that its time
             // is up is decided here.
-            Ok(RunStatus::Running | RunStatus::Leaving(_)) if attempt.keeper.overdue() > OVERSTAY => {
+            Ok(RunStatus::Running | RunStatus::Leaving(_))
+                if attempt.keeper.overdue() > OVERSTAY =>
+            {
                 if let Some(ended) = ended_by_itself(attempt, worker, LAST, log).await {
                     return Ok(ended);
                 }
@@ -93,7 +102,10 @@ pub(super) async fn watch(
                 if !leaves {
                     leaves = true;
                     let (stage, saves) = (attempt.token.stage.clone(), every.is_some());
-                    attempt.context.observer.notice(&Notice::Leaving { stage, left, saves });
+                    attempt
+                        .context
+                        .observer
+                        .notice(&Notice::Leaving { stage, left, saves });
                     every = every.map(|every| every.min(HURRY));
                     // At once.
                     save = every.map(|_| Instant::now());
@@ -110,11 +122,15 @@ pub(super) async fn watch(
                     return Ok(End::Preempted("its machine is being taken away"));
                 }
             }
-            Err(error) if error.kind == ErrorKind::NotFound => return Ok(End::Lost(error.to_string())),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                return Ok(End::Lost(error.to_string()));
+            }
             // The connection may come back; the command goes on meanwhile, until its lease ends.
             Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => {
                 if attempt.keeper.overdue() > PATIENCE {
-                    return Ok(End::Lost(format!("it was not heard of until its lease ended: {error}")));
+                    return Ok(End::Lost(format!(
+                        "it was not heard of until its lease ended: {error}"
+                    )));
                 }
             }
             Err(error) => return Ok(End::Broken(error)),
@@ -123,7 +139,9 @@ pub(super) async fn watch(
             && Instant::now() >= due
         {
             if let Some(checkpoint) = checkpoint
-                && let Some(saved) = attempt.unless_interrupted(attempt.save_progress(worker, checkpoint)).await
+                && let Some(saved) = attempt
+                    .unless_interrupted(attempt.save_progress(worker, checkpoint))
+                    .await
             {
                 saved?;
             }
@@ -131,7 +149,10 @@ pub(super) async fn watch(
         }
         if attempt.begun.elapsed() >= told {
             let elapsed = Duration::from_secs(attempt.begun.elapsed().as_secs());
-            attempt.context.observer.notice(&Notice::Still { stage: attempt.token.stage.clone(), elapsed });
+            attempt.context.observer.notice(&Notice::Still {
+                stage: attempt.token.stage.clone(),
+                elapsed,
+            });
             told += STILL;
         }
         if more {
@@ -139,7 +160,9 @@ pub(super) async fn watch(
             tokio::task::yield_now().await;
             continue;
         }
-        let wait = save.map_or(pause, |due| pause.min(due.saturating_duration_since(Instant::now())));
+        let wait = save.map_or(pause, |due| {
+            pause.min(due.saturating_duration_since(Instant::now()))
+        });
         tokio::select! {
             biased;
             () = tokio::time::sleep(wait.max(Duration::from_millis(1))) => pause = (pause * 2).min(worker.interval()),
@@ -151,9 +174,16 @@ pub(super) async fn watch(
 /// Looks once more, for so long at most, before a command is asked to end: what it printed since the last look may have
 /// taken a while to read. A command that has ended by itself meanwhile is not stopped, and what it has written is
 /// brought home. As long as its machine does not answer nobody knows, and it is asked again.
-async fn ended_by_itself(attempt: &Attempt<'_>, worker: &dyn Worker, most: Duration, log: &mut Log) -> Option<End> {
+async fn ended_by_itself(
+    attempt: &Attempt<'_>,
+    worker: &dyn Worker,
+    most: Duration,
+    log: &mut Log,
+) -> Option<End> {
     let answer = tokio::time::timeout(most, answered(worker)).await.ok()?;
-    let Ok(RunStatus::Exited(code)) = answer else { return None };
+    let Ok(RunStatus::Exited(code)) = answer else {
+        return None;
+    };
     pump(attempt, worker, log).await;
     log.flush(&mut |line| printed(attempt, line));
     Some(End::Exited(code))
@@ -163,7 +193,9 @@ async fn ended_by_itself(attempt: &Attempt<'_>, worker: &dyn Worker, most: Durat
 fn expired(attempt: &Attempt<'_>) -> End {
     match attempt.keeper.is_renewable() {
         true => End::Lost("its lease ended".to_owned()),
-        false => End::Unaffordable("its lease ended, and the budget allows no longer one".to_owned()),
+        false => {
+            End::Unaffordable("its lease ended, and the budget allows no longer one".to_owned())
+        }
     }
 }
 
@@ -174,8 +206,18 @@ async fn stop(
     grace: Duration,
     log: &mut Log,
 ) -> Result<Result<(), ProviderError>, Error> {
-    let call_of = (attempt.token.stage.as_str(), attempt.token.id.as_str(), Call::Stop);
-    let stopped = call(&attempt.context.recorder, call_of, Patience::Through, || worker.stop(grace)).await?;
+    let call_of = (
+        attempt.token.stage.as_str(),
+        attempt.token.id.as_str(),
+        Call::Stop,
+    );
+    let stopped = call(
+        &attempt.context.recorder,
+        call_of,
+        Patience::Through,
+        || worker.stop(grace),
+    )
+    .await?;
     // A signal has been answered already; what a flood of output has left is in the log on the machine.
     pump(attempt, worker, log).await;
     log.flush(&mut |line| printed(attempt, line));
@@ -202,5 +244,8 @@ async fn drain(attempt: &Attempt<'_>, worker: &dyn Worker, log: &mut Log) {
 
 fn printed(attempt: &Attempt<'_>, line: &str) {
     let (stage, line) = (attempt.token.stage.clone(), line.to_owned());
-    attempt.context.observer.notice(&Notice::Log { stage, line });
+    attempt
+        .context
+        .observer
+        .notice(&Notice::Log { stage, line });
 }

@@ -88,21 +88,45 @@ pub struct Finding {
 impl Finding {
     /// A finding that all is as it must be.
     pub fn there(topic: Topic, about: impl Into<String>, said: impl Into<String>) -> Self {
-        Self { topic, about: about.into(), verdict: Verdict::There, said: said.into() }
+        Self {
+            topic,
+            about: about.into(),
+            verdict: Verdict::There,
+            said: said.into(),
+        }
     }
 
     /// A finding that nothing could be seen, which says nothing about whether the thing is there.
     pub fn unknown(topic: Topic, about: impl Into<String>, said: impl Into<String>) -> Self {
-        Self { topic, about: about.into(), verdict: Verdict::Unknown, said: said.into() }
+        Self {
+            topic,
+            about: about.into(),
+            verdict: Verdict::Unknown,
+            said: said.into(),
+        }
     }
 
     /// The permissions that are lacking of so many; `place` is where they have to be granted.
-    pub fn permissions(place: &str, count: usize, lacks: impl IntoIterator<Item = String>) -> Vec<Self> {
-        let said = format!("not granted in {place}; README.md lists the permissions that sky needs");
-        let lacking = |about| Self { topic: Topic::Permission, about, verdict: Verdict::Missing, said: said.clone() };
+    pub fn permissions(
+        place: &str,
+        count: usize,
+        lacks: impl IntoIterator<Item = String>,
+    ) -> Vec<Self> {
+        let said =
+            format!("not granted in {place}; README.md lists the permissions that sky needs");
+        let lacking = |about| Self {
+            topic: Topic::Permission,
+            about,
+            verdict: Verdict::Missing,
+            said: said.clone(),
+        };
         let lacks: Vec<Self> = lacks.into_iter().map(lacking).collect();
         match lacks.is_empty() {
-            true => vec![Self::there(Topic::Permission, place, format!("all {count} are granted"))],
+            true => vec![Self::there(
+                Topic::Permission,
+                place,
+                format!("all {count} are granted"),
+            )],
             false => lacks,
         }
     }
@@ -114,7 +138,12 @@ impl Finding {
             ErrorKind::Unreachable | ErrorKind::Throttled => Verdict::Unknown,
             _ => Verdict::Missing,
         };
-        Self { topic, about: about.into(), verdict, said: error.message.clone() }
+        Self {
+            topic,
+            about: about.into(),
+            verdict,
+            said: error.message.clone(),
+        }
     }
 
     /// Whether so many of something are allowed. What runs already is not counted unless `used` is known.
@@ -122,20 +151,36 @@ impl Finding {
         let left = limit.saturating_sub(used.unwrap_or(0));
         let (verdict, end) = match wanted <= left {
             true => (Verdict::There, ""),
-            false => (Verdict::Missing, ": ask the cloud for more, or plan with a limit on this place"),
+            false => (
+                Verdict::Missing,
+                ": ask the cloud for more, or plan with a limit on this place",
+            ),
         };
-        let used = used.map(|used| format!(", {used} of it in use")).unwrap_or_default();
+        let used = used
+            .map(|used| format!(", {used} of it in use"))
+            .unwrap_or_default();
         let said = format!("the plan wants {wanted} at a time, the limit is {limit}{used}{end}");
-        Self { topic: Topic::Quota, about: about.into(), verdict, said }
+        Self {
+            topic: Topic::Quota,
+            about: about.into(),
+            verdict,
+            said,
+        }
     }
 }
 
 /// Looks, but not for ever.
-pub async fn in_time<T>(look: impl Future<Output = Result<T, ProviderError>>, about: &str) -> Result<T, ProviderError> {
+pub async fn in_time<T>(
+    look: impl Future<Output = Result<T, ProviderError>>,
+    about: &str,
+) -> Result<T, ProviderError> {
     match tokio::time::timeout(PATIENCE, look).await {
         Ok(seen) => seen,
         Err(_) => {
-            let message = format!("{about}: no answer within {} s; is there a network?", PATIENCE.as_secs());
+            let message = format!(
+                "{about}: no answer within {} s; is there a network?",
+                PATIENCE.as_secs()
+            );
             Err(ProviderError::new(ErrorKind::Unreachable, message))
         }
     }
@@ -148,7 +193,10 @@ mod tests {
     #[test]
     fn quotas_are_compared_with_what_is_left() {
         assert_eq!(Finding::quota("vCPU", 8, 8, None).verdict, Verdict::There);
-        assert_eq!(Finding::quota("vCPU", 8, 8, Some(1)).verdict, Verdict::Missing);
+        assert_eq!(
+            Finding::quota("vCPU", 8, 8, Some(1)).verdict,
+            Verdict::Missing
+        );
         let said = Finding::quota("vCPU", 9, 8, Some(3)).said;
         assert_eq!(
             said,
@@ -158,7 +206,8 @@ mod tests {
 
     #[test]
     fn what_does_not_answer_is_unknown() {
-        let verdict = |kind| Finding::failed(Topic::Reach, "x", &ProviderError::new(kind, "no")).verdict;
+        let verdict =
+            |kind| Finding::failed(Topic::Reach, "x", &ProviderError::new(kind, "no")).verdict;
         assert_eq!(verdict(ErrorKind::Unreachable), Verdict::Unknown);
         assert_eq!(verdict(ErrorKind::Denied), Verdict::Missing);
     }

@@ -39,7 +39,10 @@ pub enum ErrorKind {
 impl ProviderError {
     /// An error of a kind.
     pub fn new(kind: ErrorKind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string() }
+        Self {
+            kind,
+            message: message.to_string(),
+        }
     }
 }
 
@@ -52,11 +55,16 @@ pub(super) fn without_tee(provider: &str, what: impl fmt::Display, tee: Tee) -> 
 /// The error of a machine that a cloud created, and that is gone when it is looked for.
 #[cfg(any(feature = "azure", feature = "gcp"))]
 pub(super) fn created_and_gone(what: impl fmt::Display) -> ProviderError {
-    ProviderError::new(ErrorKind::Stockout, format!("{what} was created and is gone already"))
+    ProviderError::new(
+        ErrorKind::Stockout,
+        format!("{what} was created and is gone already"),
+    )
 }
 
 /// What came of ending something: that it is gone already is no error.
-pub(super) fn ended_or_gone<T: Default>(ended: Result<T, ProviderError>) -> Result<T, ProviderError> {
+pub(super) fn ended_or_gone<T: Default>(
+    ended: Result<T, ProviderError>,
+) -> Result<T, ProviderError> {
     match ended {
         Err(error) if error.kind == ErrorKind::NotFound => Ok(T::default()),
         ended => ended,

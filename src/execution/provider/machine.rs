@@ -90,7 +90,9 @@ impl Survey {
         for line in lines {
             match read(&line) {
                 Ok(machine) => self.machines.extend(Some(machine).filter(|machine| {
-                    owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job)
+                    owner.is_none_or(|owner| {
+                        machine.lineage == owner.lineage && machine.job == owner.job
+                    })
                 })),
                 Err(error) => self.failed.push(error),
             }

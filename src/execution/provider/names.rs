@@ -38,7 +38,10 @@ pub fn unknown(name: &str) -> String {
             "this sky was built without the provider `{name}`: build it with `--features {name}`, as it is by default"
         );
     }
-    format!("this sky has no provider `{name}`; it has {}", NAMES.join(", "))
+    format!(
+        "this sky has no provider `{name}`; it has {}",
+        NAMES.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -55,7 +58,9 @@ mod tests {
         ];
         for (name, built) in kinds {
             assert_eq!(NAMES.contains(&name), built);
-            assert!(unknown(name).contains("built without") && unknown(name).contains("--features"));
+            assert!(
+                unknown(name).contains("built without") && unknown(name).contains("--features")
+            );
         }
         assert!(unknown("x").contains("local, sim, ssh"));
     }

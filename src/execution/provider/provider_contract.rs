@@ -49,8 +49,14 @@ pub trait Provider: Send + Sync {
     /// rest, as it does in [`Provider::list`].
     async fn survey(&self, owner: Option<&Owner>) -> Survey {
         match self.list(owner).await {
-            Ok(machines) => Survey { machines, failed: Vec::new() },
-            Err(error) => Survey { machines: Vec::new(), failed: vec![error] },
+            Ok(machines) => Survey {
+                machines,
+                failed: Vec::new(),
+            },
+            Err(error) => Survey {
+                machines: Vec::new(),
+                failed: vec![error],
+            },
         }
     }
 
@@ -69,7 +75,8 @@ pub trait Provider: Send + Sync {
 
     /// Takes over the machine that exists under the provider's own name `id`: from now on it carries token and owner. A
     /// machine that carries them already is no error.
-    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError>;
+    async fn adopt(&self, id: &str, token: &Token, owner: &Owner)
+    -> Result<Machine, ProviderError>;
 
     /// How long a machine may be there, and be billed, after its lease has ended: until it has ended itself.
     fn overrun(&self) -> Duration {

@@ -6,7 +6,10 @@ use super::kubernetes;
 use super::{AWS, aws};
 #[cfg(feature = "azure")]
 use super::{AZURE, azure};
-use super::{ErrorKind, KUBERNETES, LOCAL, NAMES, Provider, ProviderError, SIM, SLURM, SSH, local, sim, slurm, ssh};
+use super::{
+    ErrorKind, KUBERNETES, LOCAL, NAMES, Provider, ProviderError, SIM, SLURM, SSH, local, sim,
+    slurm, ssh,
+};
 #[cfg(feature = "gcp")]
 use super::{GCP, gcp};
 use crate::model::hosts::OwnHosts;
@@ -38,7 +41,13 @@ pub struct Access {
 
 impl PartialEq for Access {
     fn eq(&self, other: &Self) -> bool {
-        let registry = |access: &Self| access.registry.as_ref().map(Arc::as_ptr).map(<*const _>::cast::<()>);
+        let registry = |access: &Self| {
+            access
+                .registry
+                .as_ref()
+                .map(Arc::as_ptr)
+                .map(<*const _>::cast::<()>)
+        };
         (&self.root, &self.hosts, &self.cloud, registry(self))
             == (&other.root, &other.hosts, &other.cloud, registry(other))
     }
@@ -49,7 +58,9 @@ impl Eq for Access {}
 impl Access {
     /// The names of all providers that can be reached.
     pub fn names(&self) -> Vec<&'static str> {
-        self.registry.as_ref().map_or_else(|| NAMES.to_vec(), |registry| registry.names())
+        self.registry
+            .as_ref()
+            .map_or_else(|| NAMES.to_vec(), |registry| registry.names())
     }
 }
 
@@ -60,11 +71,22 @@ pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, Pr
     }
     Ok(match name {
         LOCAL => Some(Arc::new(local::Local::new(&access.root))),
-        SIM => Some(Arc::new(sim::Sim::open(access.cloud.as_deref().unwrap_or(&access.root.join("cloud")))?)),
+        SIM => Some(Arc::new(sim::Sim::open(
+            access
+                .cloud
+                .as_deref()
+                .unwrap_or(&access.root.join("cloud")),
+        )?)),
         SSH => Some(Arc::new(ssh::Ssh::new(hosts(name, access)?, &access.root))),
-        SLURM => Some(Arc::new(slurm::Slurm::new(hosts(name, access)?, &access.root))),
+        SLURM => Some(Arc::new(slurm::Slurm::new(
+            hosts(name, access)?,
+            &access.root,
+        ))),
         #[cfg(feature = "kubernetes")]
-        KUBERNETES => Some(Arc::new(kubernetes::Kubernetes::new(hosts(name, access)?, &access.root))),
+        KUBERNETES => Some(Arc::new(kubernetes::Kubernetes::new(
+            hosts(name, access)?,
+            &access.root,
+        ))),
         #[cfg(feature = "aws")]
         AWS => Some(Arc::new(aws::open(&access.root))),
         #[cfg(feature = "azure")]
@@ -87,7 +109,10 @@ fn hosts(name: &str, access: &Access) -> Result<Arc<OwnHosts>, ProviderError> {
 
 /// The providers that may have machines of ours, as far as one can tell without asking them.
 pub fn present(access: &Access) -> Vec<String> {
-    let cloud = access.cloud.clone().unwrap_or_else(|| access.root.join("cloud"));
+    let cloud = access
+        .cloud
+        .clone()
+        .unwrap_or_else(|| access.root.join("cloud"));
     let there = |name: &&str| match *name {
         SIM => cloud.exists(),
         SSH | SLURM | KUBERNETES => access.hosts.is_some(),
@@ -99,7 +124,12 @@ pub fn present(access: &Access) -> Vec<String> {
         GCP => gcp::present(&access.root),
         _ => true,
     };
-    NAMES.iter().copied().filter(there).map(str::to_owned).collect()
+    NAMES
+        .iter()
+        .copied()
+        .filter(there)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The name of the provider for the places of a cloud; none if this sky has none.

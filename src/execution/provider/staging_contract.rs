@@ -12,7 +12,11 @@ pub trait Staging: Send + Sync {
     async fn measure(&self, outputs: &[String]) -> Result<Vec<Parcel>, ProviderError>;
 
     /// Sends chunks to a bucket; when the call is made again, chunks that are there are not sent again.
-    async fn deliver(&self, source: Source<'_>, delivery: &Delivery) -> Result<Moved, ProviderError>;
+    async fn deliver(
+        &self,
+        source: Source<'_>,
+        delivery: &Delivery,
+    ) -> Result<Moved, ProviderError>;
 
     /// Fetches an input from a bucket, for the next [`Worker::stage_in`](super::Worker::stage_in) to lay out as
     /// [`Content::Fetched`](super::Content::Fetched). When the call is made again, what was fetched under the same

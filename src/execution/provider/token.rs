@@ -17,9 +17,14 @@ impl Token {
     /// The token of an attempt of `stage.NAME` under the plan with this digest, for the state of
     /// this lineage: two states that apply the same plan at one provider rent two machines.
     pub fn new(lineage: &str, plan_digest: &str, stage: &str, attempt: u32) -> Self {
-        let digest = hash::digest(format!("{lineage}\n{plan_digest}\nstage.{stage}\n{attempt}").as_bytes());
+        let digest =
+            hash::digest(format!("{lineage}\n{plan_digest}\nstage.{stage}\n{attempt}").as_bytes());
         let id = digest.chars().skip("sha256:".len()).take(32).collect();
-        Self { id, stage: stage.to_owned(), attempt }
+        Self {
+            id,
+            stage: stage.to_owned(),
+            attempt,
+        }
     }
 }
 

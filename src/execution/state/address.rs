@@ -21,7 +21,11 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     Folder(PathBuf),
-    Bucket { cloud: Cloud, name: String, prefix: String },
+    Bucket {
+        cloud: Cloud,
+        name: String,
+        prefix: String,
+    },
 }
 
 /// Whose object store.
@@ -33,7 +37,8 @@ pub enum Cloud {
 }
 
 /// The forms of an address that may be written.
-const FORMS: &str = "write a folder, file:///DIR, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX";
+const FORMS: &str =
+    "write a folder, file:///DIR, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX";
 
 impl Address {
     /// Reads an address; the error says what is wrong and what may be written.
@@ -46,9 +51,13 @@ impl Address {
         };
         let cloud = match scheme {
             "file" => {
-                let path = reqwest::Url::parse(text).ok().and_then(|url| url.to_file_path().ok());
+                let path = reqwest::Url::parse(text)
+                    .ok()
+                    .and_then(|url| url.to_file_path().ok());
                 let path = path.filter(|_| rest.starts_with('/'));
-                return path.map(Self::Folder).ok_or_else(|| format!("`{text}` names no folder: {FORMS}"));
+                return path
+                    .map(Self::Folder)
+                    .ok_or_else(|| format!("`{text}` names no folder: {FORMS}"));
             }
             "s3" => Cloud::S3,
             "gs" => Cloud::Gcs,
@@ -56,7 +65,9 @@ impl Address {
             _ => return Err(format!("`{text}` is not a place for a state: {FORMS}")),
         };
         if rest.contains(['?', '#', '@']) {
-            return Err(format!("`{text}`: keys and options do not belong here, the environment has them: {FORMS}"));
+            return Err(format!(
+                "`{text}`: keys and options do not belong here, the environment has them: {FORMS}"
+            ));
         }
         let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         if name.is_empty() {
@@ -67,7 +78,11 @@ impl Address {
             return Err(format!("`{text}` has an empty part: {FORMS}"));
         }
         ObjectPath::parse(prefix).map_err(|error| format!("`{text}`: {error}"))?;
-        Ok(Self::Bucket { cloud, name: name.to_owned(), prefix: prefix.to_owned() })
+        Ok(Self::Bucket {
+            cloud,
+            name: name.to_owned(),
+            prefix: prefix.to_owned(),
+        })
     }
 }
 
@@ -75,7 +90,11 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(folder) => write!(f, "{}", folder.display()),
-            Self::Bucket { cloud, name, prefix } => f.write_str(&cloud.url(name, prefix)),
+            Self::Bucket {
+                cloud,
+                name,
+                prefix,
+            } => f.write_str(&cloud.url(name, prefix)),
         }
     }
 }
@@ -91,22 +110,42 @@ impl Cloud {
 
     /// The address of something in a bucket.
     pub fn url(self, bucket: &str, path: &str) -> String {
-        format!("{}://{bucket}/{path}", self.scheme()).trim_end_matches('/').to_owned()
+        format!("{}://{bucket}/{path}", self.scheme())
+            .trim_end_matches('/')
+            .to_owned()
     }
 
     /// A client for a bucket, with what the environment says, that makes a call again so often, for a minute at
     /// most. Asks nobody yet.
-    pub fn client(self, bucket: &str, retries: usize) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-        let retry =
-            RetryConfig { max_retries: retries, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() };
+    pub fn client(
+        self,
+        bucket: &str,
+        retries: usize,
+    ) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+        let retry = RetryConfig {
+            max_retries: retries,
+            retry_timeout: Duration::from_secs(60),
+            ..RetryConfig::default()
+        };
         Ok(match self {
-            Cloud::S3 => Arc::new(AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry).build()?),
-            Cloud::Gcs => {
-                Arc::new(GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).with_retry(retry).build()?)
-            }
-            Cloud::Azure => {
-                Arc::new(MicrosoftAzureBuilder::from_env().with_container_name(bucket).with_retry(retry).build()?)
-            }
+            Cloud::S3 => Arc::new(
+                AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_retry(retry)
+                    .build()?,
+            ),
+            Cloud::Gcs => Arc::new(
+                GoogleCloudStorageBuilder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_retry(retry)
+                    .build()?,
+            ),
+            Cloud::Azure => Arc::new(
+                MicrosoftAzureBuilder::from_env()
+                    .with_container_name(bucket)
+                    .with_retry(retry)
+                    .build()?,
+            ),
         })
     }
 }
@@ -117,17 +156,42 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let bucket =
-            |cloud, name: &str, prefix: &str| Address::Bucket { cloud, name: name.into(), prefix: prefix.into() };
-        assert_eq!(Address::parse("s3://team/jobs/a/"), Ok(bucket(Cloud::S3, "team", "jobs/a")));
-        assert_eq!(Address::parse("gs://team"), Ok(bucket(Cloud::Gcs, "team", "")));
-        assert_eq!(Address::parse("az://box/x"), Ok(bucket(Cloud::Azure, "box", "x")));
-        assert_eq!(Address::parse("file:///tmp/a%20b"), Ok(Address::Folder("/tmp/a b".into())));
-        assert_eq!(Address::parse("../there"), Ok(Address::Folder("../there".into())));
+        let bucket = |cloud, name: &str, prefix: &str| Address::Bucket {
+            cloud,
+            name: name.into(),
+            prefix: prefix.into(),
+        };
+        assert_eq!(
+            Address::parse("s3://team/jobs/a/"),
+            Ok(bucket(Cloud::S3, "team", "jobs/a"))
+        );
+        assert_eq!(
+            Address::parse("gs://team"),
+            Ok(bucket(Cloud::Gcs, "team", ""))
+        );
+        assert_eq!(
+            Address::parse("az://box/x"),
+            Ok(bucket(Cloud::Azure, "box", "x"))
+        );
+        assert_eq!(
+            Address::parse("file:///tmp/a%20b"),
+            Ok(Address::Folder("/tmp/a b".into()))
+        );
+        assert_eq!(
+            Address::parse("../there"),
+            Ok(Address::Folder("../there".into()))
+        );
         assert_eq!(Cloud::S3.url("team", ""), "s3://team");
-        for text in
-            ["", "s3://", "s3:///x", "ftp://x/y", "file://x", "s3://a//b", "s3://key:secret@a/b", "az://a/b?sig=c"]
-        {
+        for text in [
+            "",
+            "s3://",
+            "s3:///x",
+            "ftp://x/y",
+            "file://x",
+            "s3://a//b",
+            "s3://key:secret@a/b",
+            "az://a/b?sig=c",
+        ] {
             let said = Address::parse(text).unwrap_err();
             assert!(said.contains(FORMS) || said.contains(text), "{said}");
         }

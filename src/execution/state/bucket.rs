@@ -10,7 +10,9 @@ use crate::util::{simulation, task};
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion};
+use object_store::{
+    Error, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion,
+};
 use std::io;
 use std::panic::resume_unwind;
 use std::sync::{Arc, OnceLock};
@@ -58,20 +60,38 @@ impl Bucket {
     /// Opens a bucket; asks nobody yet.
     pub fn open(cloud: Cloud, name: &str, prefix: &str) -> io::Result<Self> {
         let client = |retries| {
-            let named = |error| io::Error::other(format!("cannot use {}: {}", cloud.url(name, prefix), words(&error)));
+            let named = |error| {
+                io::Error::other(format!(
+                    "cannot use {}: {}",
+                    cloud.url(name, prefix),
+                    words(&error)
+                ))
+            };
             cloud.client(name, retries).map_err(named)
         };
-        Ok(Self { patient: client(64)?, ..Self::over(client(8)?, cloud, name, prefix) })
+        Ok(Self {
+            patient: client(64)?,
+            ..Self::over(client(8)?, cloud, name, prefix)
+        })
     }
 
     /// A bucket behind a client that is open already.
     pub fn over(client: Arc<dyn ObjectStore>, cloud: Cloud, name: &str, prefix: &str) -> Self {
-        Self { patient: client.clone(), client, cloud, name: name.to_owned(), prefix: prefix.to_owned() }
+        Self {
+            patient: client.clone(),
+            client,
+            cloud,
+            name: name.to_owned(),
+            prefix: prefix.to_owned(),
+        }
     }
 
     /// Returns the bucket with more patience, for an operation that is at work.
     pub fn patiently(&self) -> Self {
-        Self { client: self.patient.clone(), ..self.clone() }
+        Self {
+            client: self.patient.clone(),
+            ..self.clone()
+        }
     }
 
     /// The address of the prefix, or of an object below it.
@@ -93,7 +113,10 @@ impl Bucket {
         let got = on_own_threads(async move {
             let answer = client.get(&path).await?;
             let (e_tag, version) = (answer.meta.e_tag.clone(), answer.meta.version.clone());
-            Ok(Found { version: UpdateVersion { e_tag, version }, bytes: answer.bytes().await?.to_vec() })
+            Ok(Found {
+                version: UpdateVersion { e_tag, version },
+                bytes: answer.bytes().await?.to_vec(),
+            })
         })
         .await;
         match got {
@@ -113,11 +136,12 @@ impl Bucket {
             When::New => PutMode::Create,
             When::Still(version) => PutMode::Update(version),
         };
-        let put =
-            on_own_threads(
-                async move { client.put_opts(&path, PutPayload::from(bytes), PutOptions::from(mode)).await },
-            )
-            .await;
+        let put = on_own_threads(async move {
+            client
+                .put_opts(&path, PutPayload::from(bytes), PutOptions::from(mode))
+                .await
+        })
+        .await;
         match put {
             Ok(put) => Ok(Put::Done(put.into())),
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => Ok(Put::Refused),
@@ -134,7 +158,8 @@ impl Bucket {
             Box::pin(async move { Ok(bucket.get(&object).await?.map(|found| found.bytes)) })
         };
         let all: Vec<_> = objects.iter().map(get).collect();
-        let found: Vec<io::Result<Option<Vec<u8>>>> = stream::iter(all).buffered(AT_ONCE).collect().await;
+        let found: Vec<io::Result<Option<Vec<u8>>>> =
+            stream::iter(all).buffered(AT_ONCE).collect().await;
         found.into_iter().collect()
     }
 
@@ -152,7 +177,8 @@ impl Bucket {
     /// The last parts of the names of all objects in a folder, in their order.
     pub async fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         let (client, path) = (self.client.clone(), Path::from(self.below(folder)));
-        let listed = on_own_threads(async move { client.list_with_delimiter(Some(&path)).await }).await;
+        let listed =
+            on_own_threads(async move { client.list_with_delimiter(Some(&path)).await }).await;
         let listed = listed.map_err(|error| self.named("list", folder, &error))?;
         let name = |object: object_store::ObjectMeta| object.location.filename().map(str::to_owned);
         let mut names: Vec<String> = listed.objects.into_iter().filter_map(name).collect();
@@ -181,7 +207,10 @@ impl Bucket {
             Error::Generic { .. } => io::ErrorKind::NotConnected,
             _ => io::ErrorKind::Other,
         };
-        io::Error::new(kind, format!("cannot {verb} {}{hint}: {}", self.url(object), words(error)))
+        io::Error::new(
+            kind,
+            format!("cannot {verb} {}{hint}: {}", self.url(object), words(error)),
+        )
     }
 }
 
@@ -203,7 +232,11 @@ fn words(error: &dyn std::error::Error) -> String {
 fn runtime() -> Result<&'static Runtime, String> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let built = RUNTIME.get_or_init(|| {
-        let built = Builder::new_multi_thread().worker_threads(2).thread_name("state").enable_all().build();
+        let built = Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("state")
+            .enable_all()
+            .build();
         built.map_err(|error| format!("cannot start threads: {error}"))
     });
     built.as_ref().map_err(Clone::clone)
@@ -216,9 +249,14 @@ async fn on_own_threads<T: Send + 'static>(
     if simulation::is_on() {
         return work.await;
     }
-    let broken = |why: String| Error::Generic { store: "state", source: why.into() };
+    let broken = |why: String| Error::Generic {
+        store: "state",
+        source: why.into(),
+    };
     let spawned = runtime().map_err(broken)?.spawn(work);
-    spawned.await.unwrap_or_else(|error| Err(broken(format!("the call broke off: {error}"))))
+    spawned
+        .await
+        .unwrap_or_else(|error| Err(broken(format!("the call broke off: {error}"))))
 }
 
 /// Begins something that goes on whether or not anybody waits for it.

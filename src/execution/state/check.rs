@@ -30,7 +30,10 @@ pub(super) fn state(state: &State) -> Result<(), String> {
 pub(super) fn buckets(state: &State) -> Result<(), String> {
     for (place, address) in &state.buckets {
         if let Some(fault) = bucket_name::fault(address, place, &state.lineage) {
-            return Err(format!("`buckets.{place}` is `{}`: {fault}", address.escape_debug()));
+            return Err(format!(
+                "`buckets.{place}` is `{}`: {fault}",
+                address.escape_debug()
+            ));
         }
     }
     Ok(())
@@ -42,7 +45,9 @@ pub(super) fn event(event: &Event) -> Result<(), String> {
         Event::Begun { .. } | Event::Emptied | Event::Bucket { .. } => Ok(()),
         Event::Unstaging { .. } | Event::Unstaged { .. } => Ok(()),
         Event::Exhausted { offer } => named("offer.stage", &offer.stage, is_path_part),
-        Event::Brought { artifact, .. } | Event::Discarded { artifact, .. } => named("artifact", artifact, is_artifact),
+        Event::Brought { artifact, .. } | Event::Discarded { artifact, .. } => {
+            named("artifact", artifact, is_artifact)
+        }
         Event::Observed { stage, .. }
         | Event::Moved { stage, .. }
         | Event::Exited { stage, .. }
@@ -54,19 +59,48 @@ pub(super) fn event(event: &Event) -> Result<(), String> {
         | Event::Charged { stage, token, .. }
         | Event::Intent { stage, token, .. }
         | Event::Result { stage, token, .. } => stage_and_token(stage, token),
-        Event::Copied { stage, token, artifact, .. }
-        | Event::Staging { stage, token, artifact, .. }
-        | Event::Fetching { stage, token, artifact, .. }
-        | Event::Fetched { stage, token, artifact, .. } => {
+        Event::Copied {
+            stage,
+            token,
+            artifact,
+            ..
+        }
+        | Event::Staging {
+            stage,
+            token,
+            artifact,
+            ..
+        }
+        | Event::Fetching {
+            stage,
+            token,
+            artifact,
+            ..
+        }
+        | Event::Fetched {
+            stage,
+            token,
+            artifact,
+            ..
+        } => {
             stage_and_token(stage, token)?;
             named("artifact", artifact, is_artifact)
         }
-        Event::Staged { stage, token, artifact, pack, .. } => {
+        Event::Staged {
+            stage,
+            token,
+            artifact,
+            pack,
+            ..
+        } => {
             stage_and_token(stage, token)?;
             named("artifact", artifact, is_artifact)?;
             check_pack("pack", pack)
         }
-        Event::Checkpointed { stage, artifact: saved } => {
+        Event::Checkpointed {
+            stage,
+            artifact: saved,
+        } => {
             named("stage", stage, is_path_part)?;
             artifact("artifact", saved)
         }
@@ -78,7 +112,10 @@ pub(super) fn event(event: &Event) -> Result<(), String> {
             }
             Ok(())
         }
-        Event::NotBegun { stage, record: skipped } => {
+        Event::NotBegun {
+            stage,
+            record: skipped,
+        } => {
             named("stage", stage, is_path_part)?;
             record("record", skipped)
         }
@@ -96,12 +133,19 @@ fn stage_and_token(stage: &str, token: &str) -> Result<(), String> {
 
 fn record(field: &str, record: &StageRecord) -> Result<(), String> {
     // A stage that was never begun has none.
-    named(&format!("{field}.token"), &record.token, |token| token.is_empty() || is_token(token))?;
-    record.checkpoint.as_ref().map_or(Ok(()), |saved| artifact(&format!("{field}.checkpoint"), saved))
+    named(&format!("{field}.token"), &record.token, |token| {
+        token.is_empty() || is_token(token)
+    })?;
+    record.checkpoint.as_ref().map_or(Ok(()), |saved| {
+        artifact(&format!("{field}.checkpoint"), saved)
+    })
 }
 
 fn artifact(field: &str, artifact: &Artifact) -> Result<(), String> {
-    artifact.staged.iter().try_for_each(|(place, pack)| check_pack(&format!("{field}.staged.{place}"), pack))
+    artifact
+        .staged
+        .iter()
+        .try_for_each(|(place, pack)| check_pack(&format!("{field}.staged.{place}"), pack))
 }
 
 fn check_pack(field: &str, pack: &Pack) -> Result<(), String> {
@@ -125,6 +169,9 @@ fn is_artifact(text: &str) -> bool {
 fn named(field: &str, text: &str, may_be: impl Fn(&str) -> bool) -> Result<(), String> {
     match may_be(text) {
         true => Ok(()),
-        false => Err(format!("`{field}` has `{}`, which sky never writes there", text.escape_debug())),
+        false => Err(format!(
+            "`{field}` has `{}`, which sky never writes there",
+            text.escape_debug()
+        )),
     }
 }

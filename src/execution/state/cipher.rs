@@ -30,7 +30,12 @@ pub struct Cipher {
 
 impl fmt::Debug for Cipher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Cipher({} recipients, {} identities)", self.recipients.len(), self.identities.len())
+        write!(
+            f,
+            "Cipher({} recipients, {} identities)",
+            self.recipients.len(),
+            self.identities.len()
+        )
     }
 }
 
@@ -38,7 +43,11 @@ impl Cipher {
     /// Reads keys. `recipients`: public keys (`age1…`) or files with one a line, separated by commas or blanks, or
     /// `none`; `identity`: a file with private keys. Both may be missing. The error says what is wrong with
     /// which of them, and never holds a private key.
-    pub fn load(recipients: Option<&str>, identity: Option<&Path>, here: &Path) -> Result<Self, String> {
+    pub fn load(
+        recipients: Option<&str>,
+        identity: Option<&Path>,
+        here: &Path,
+    ) -> Result<Self, String> {
         let mut cipher = Self::default();
         if let Some(path) = identity {
             let path = here.join(path);
@@ -53,14 +62,20 @@ impl Cipher {
                 cipher.identities.push(identity);
             }
             if cipher.identities.is_empty() {
-                return Err(format!("identity {}: there is no key in it", path.display()));
+                return Err(format!(
+                    "identity {}: there is no key in it",
+                    path.display()
+                ));
             }
         }
         match recipients.map(str::trim) {
             None | Some("") => return Ok(cipher),
             Some(NONE) => cipher.opened_up = true,
             Some(list) => {
-                for word in list.split([',', ' ', '\n', '\t']).filter(|word| !word.is_empty()) {
+                for word in list
+                    .split([',', ' ', '\n', '\t'])
+                    .filter(|word| !word.is_empty())
+                {
                     cipher.add_recipients(word, here)?;
                 }
                 cipher.check()?;
@@ -71,7 +86,9 @@ impl Cipher {
 
     fn add_recipients(&mut self, word: &str, here: &Path) -> Result<(), String> {
         if word.starts_with("age1") {
-            let key = word.parse().map_err(|why: &str| format!("recipient {word}: not an age public key: {why}"))?;
+            let key = word
+                .parse()
+                .map_err(|why: &str| format!("recipient {word}: not an age public key: {why}"))?;
             self.recipients.push(key);
             return Ok(());
         }
@@ -80,12 +97,18 @@ impl Cipher {
         let before = self.recipients.len();
         for (number, line) in keys(&text) {
             let key = line.parse().map_err(|why: &str| {
-                format!("recipients {}, line {number}: not an age public key (age1…): {why}", path.display())
+                format!(
+                    "recipients {}, line {number}: not an age public key (age1…): {why}",
+                    path.display()
+                )
             })?;
             self.recipients.push(key);
         }
         if self.recipients.len() == before {
-            return Err(format!("recipients {}: there is no key in it", path.display()));
+            return Err(format!(
+                "recipients {}: there is no key in it",
+                path.display()
+            ));
         }
         Ok(())
     }
@@ -132,7 +155,10 @@ impl Cipher {
         if self.recipients.is_empty() {
             return Ok(plain.to_vec());
         }
-        let recipients = self.recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
+        let recipients = self
+            .recipients
+            .iter()
+            .map(|recipient| recipient as &dyn age::Recipient);
         let seal = || -> Result<Vec<u8>, Box<dyn std::error::Error>> {
             let mut sealed = Vec::new();
             let mut writer = Encryptor::with_recipients(recipients)?.wrap_output(&mut sealed)?;
@@ -153,8 +179,12 @@ impl Cipher {
                         --state-identity to the file with your private key"
                 .to_owned());
         }
-        let identities = self.identities.iter().map(|identity| identity as &dyn age::Identity);
-        let opened = Decryptor::new_buffered(bytes).and_then(|decryptor| decryptor.decrypt(identities));
+        let identities = self
+            .identities
+            .iter()
+            .map(|identity| identity as &dyn age::Identity);
+        let opened =
+            Decryptor::new_buffered(bytes).and_then(|decryptor| decryptor.decrypt(identities));
         let mut reader = opened.map_err(|error| match error {
             DecryptError::NoMatchingKeys => {
                 "it is encrypted for others: none of the keys in your identity (SKY_STATE_IDENTITY) opens it".to_owned()
@@ -162,7 +192,9 @@ impl Cipher {
             error => format!("it is encrypted, and damaged: {error}"),
         })?;
         let mut plain = Vec::new();
-        reader.read_to_end(&mut plain).map_err(|error| format!("it is encrypted, and damaged: {error}"))?;
+        reader
+            .read_to_end(&mut plain)
+            .map_err(|error| format!("it is encrypted, and damaged: {error}"))?;
         Ok(plain)
     }
 }
@@ -187,7 +219,11 @@ pub(super) mod tests {
     pub fn pair(folder: &Path, name: &str) -> (String, std::path::PathBuf) {
         let identity = Identity::generate();
         let path = folder.join(name);
-        std::fs::write(&path, format!("# {name}\n{}\n", identity.to_string().expose_secret())).unwrap();
+        std::fs::write(
+            &path,
+            format!("# {name}\n{}\n", identity.to_string().expose_secret()),
+        )
+        .unwrap();
         (identity.to_public().to_string(), path)
     }
 
@@ -195,15 +231,27 @@ pub(super) mod tests {
     fn what_is_sealed_is_opened_by_each_recipient_and_nobody_else() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path();
-        let ((mine, my_key), (theirs, their_key), (_, other_key)) = (pair(here, "a"), pair(here, "b"), pair(here, "c"));
+        let ((mine, my_key), (theirs, their_key), (_, other_key)) =
+            (pair(here, "a"), pair(here, "b"), pair(here, "c"));
         std::fs::write(here.join("team"), format!("# us\n{theirs}\n")).unwrap();
         let cipher = Cipher::load(Some(&format!("{mine}, team")), Some(&my_key), here).unwrap();
         let sealed = cipher.seal(b"stage train").unwrap();
         assert!(is_sealed(&sealed) && !sealed.windows(5).any(|part| part == b"train"));
         for key in [my_key, their_key] {
-            assert_eq!(Cipher::load(None, Some(&key), here).unwrap().open(&sealed).unwrap(), b"stage train");
+            assert_eq!(
+                Cipher::load(None, Some(&key), here)
+                    .unwrap()
+                    .open(&sealed)
+                    .unwrap(),
+                b"stage train"
+            );
         }
-        let refused = |key: Option<&Path>| Cipher::load(None, key, here).unwrap().open(&sealed).unwrap_err();
+        let refused = |key: Option<&Path>| {
+            Cipher::load(None, key, here)
+                .unwrap()
+                .open(&sealed)
+                .unwrap_err()
+        };
         assert!(refused(Some(&other_key)).contains("for others"));
         assert!(refused(None).contains("SKY_STATE_IDENTITY"));
         let mut damaged = sealed.clone();

@@ -168,7 +168,8 @@ impl StageRecord {
     /// The provider that a stage of another place was rehearsed with; none: it ran where its place is, or on machines
     /// of one's own in place of it.
     pub fn rehearsed_with(&self) -> Option<&str> {
-        let rehearses = REHEARSING.contains(&self.provider.as_str()) && self.place.cloud != self.provider;
+        let rehearses =
+            REHEARSING.contains(&self.provider.as_str()) && self.place.cloud != self.provider;
         (rehearses && self.attempt > 0).then_some(self.provider.as_str())
     }
 
@@ -181,7 +182,10 @@ impl StageRecord {
 impl Status {
     /// Whether an attempt is under way.
     pub fn in_flight(self) -> bool {
-        matches!(self, Status::Provisioning | Status::StagingIn | Status::Running | Status::StagingOut)
+        matches!(
+            self,
+            Status::Provisioning | Status::StagingIn | Status::Running | Status::StagingOut
+        )
     }
 
     /// The name in files and messages.

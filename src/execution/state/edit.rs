@@ -7,7 +7,9 @@ use std::io;
 /// Why a state is not put in the place of another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    #[error("it is of another lineage ({theirs}) than the state there ({ours}): it never was its past or future")]
+    #[error(
+        "it is of another lineage ({theirs}) than the state there ({ours}): it never was its past or future"
+    )]
     Lineage { ours: String, theirs: String },
     #[error("it has serial {theirs}, and the state there is further on: serial {ours}")]
     Older { ours: u64, theirs: u64 },
@@ -24,9 +26,13 @@ pub enum Refused {
 pub fn may_push(opened: &Opened, pushed: &State) -> Result<bool, Refused> {
     // What was only written anew on opening is as it was.
     let serial = opened.rewritten.unwrap_or(opened.state.serial);
-    let current = &State { serial, ..opened.state.clone() };
+    let current = &State {
+        serial,
+        ..opened.state.clone()
+    };
     let pushed = &as_written_there(pushed, current);
-    let never_used = current.serial <= 1 && current.stages.is_empty() && current.journal_sequence == 0;
+    let never_used =
+        current.serial <= 1 && current.stages.is_empty() && current.journal_sequence == 0;
     if never_used {
         return Ok(true);
     }
@@ -35,13 +41,23 @@ pub fn may_push(opened: &Opened, pushed: &State) -> Result<bool, Refused> {
         return Err(Refused::Lineage { ours, theirs });
     }
     // A state that was pulled since then holds them.
-    if opened.journal.length() > 0 && pushed != current && pushed.journal_sequence < current.journal_sequence {
-        return Err(Refused::Unfinished { serial: current.serial });
+    if opened.journal.length() > 0
+        && pushed != current
+        && pushed.journal_sequence < current.journal_sequence
+    {
+        return Err(Refused::Unfinished {
+            serial: current.serial,
+        });
     }
     match pushed.serial.cmp(&current.serial) {
-        std::cmp::Ordering::Less => Err(Refused::Older { ours: current.serial, theirs: pushed.serial }),
+        std::cmp::Ordering::Less => Err(Refused::Older {
+            ours: current.serial,
+            theirs: pushed.serial,
+        }),
         std::cmp::Ordering::Equal if pushed == current => Ok(false),
-        std::cmp::Ordering::Equal => Err(Refused::Same { serial: current.serial }),
+        std::cmp::Ordering::Equal => Err(Refused::Same {
+            serial: current.serial,
+        }),
         std::cmp::Ordering::Greater => Ok(true),
     }
 }
@@ -49,7 +65,11 @@ pub fn may_push(opened: &Opened, pushed: &State) -> Result<bool, Refused> {
 /// A state with what a snapshot says of its writer as in another.
 fn as_written_there(state: &State, there: &State) -> State {
     let (sky_version, encrypted_for) = (there.sky_version.clone(), there.encrypted_for.clone());
-    State { sky_version, encrypted_for, ..state.clone() }
+    State {
+        sky_version,
+        encrypted_for,
+        ..state.clone()
+    }
 }
 
 impl Opened {
@@ -67,16 +87,30 @@ impl Opened {
 impl State {
     /// Gives a stage, its outputs and all that is said of them another name.
     pub(super) fn rename(&mut self, stage: &str, to: &str) {
-        let Some(record) = self.stages.remove(stage) else { return };
+        let Some(record) = self.stages.remove(stage) else {
+            return;
+        };
         self.stages.insert(to.to_owned(), record);
-        let renamed = |name: &String| Some(format!("{to}.{}", name.strip_prefix(stage)?.strip_prefix('.')?));
+        let renamed = |name: &String| {
+            Some(format!(
+                "{to}.{}",
+                name.strip_prefix(stage)?.strip_prefix('.')?
+            ))
+        };
         let artifacts = std::mem::take(&mut self.artifacts).into_iter();
-        self.artifacts = artifacts.map(|(name, artifact)| (renamed(&name).unwrap_or(name), artifact)).collect();
+        self.artifacts = artifacts
+            .map(|(name, artifact)| (renamed(&name).unwrap_or(name), artifact))
+            .collect();
         let copies = std::mem::take(&mut self.copies).into_iter();
-        self.copies = copies.map(|(name, places)| (renamed(&name).unwrap_or(name), places)).collect();
+        self.copies = copies
+            .map(|(name, places)| (renamed(&name).unwrap_or(name), places))
+            .collect();
         let exhausted = std::mem::take(&mut self.exhausted).into_iter();
         let moved = |offer: Exhausted| match offer.stage == stage {
-            true => Exhausted { stage: to.to_owned(), ..offer },
+            true => Exhausted {
+                stage: to.to_owned(),
+                ..offer
+            },
             false => offer,
         };
         self.exhausted = exhausted.map(moved).collect();

@@ -1,6 +1,8 @@
 //! What is written to the journal, and what it does to a state.
 
-use super::data::{Artifact, Exhausted, Rented, StageRecord, State, Status, costs_nothing, is_zero};
+use super::data::{
+    Artifact, Exhausted, Rented, StageRecord, State, Status, costs_nothing, is_zero,
+};
 use crate::model::{Millis, Money, Pack, PlaceName};
 use crate::util::hash::Digest;
 use serde::{Deserialize, Serialize};
@@ -60,21 +62,62 @@ pub enum Event {
         host: Option<String>,
     },
     /// A service is paid for what an attempt asks of it.
-    Charged { stage: String, token: String, micro_usd: Money },
+    Charged {
+        stage: String,
+        token: String,
+        micro_usd: Money,
+    },
     /// An artifact is being copied to another place for a stage, and paid for: once for each place.
-    Copied { stage: String, token: String, artifact: String, to: PlaceName, bytes: u64, micro_usd: Money },
+    Copied {
+        stage: String,
+        token: String,
+        artifact: String,
+        to: PlaceName,
+        bytes: u64,
+        micro_usd: Money,
+    },
     /// A place is about to get a bucket at this address.
     Bucket { place: PlaceName, address: String },
     /// An artifact is about to be written to the bucket of a place.
-    Staging { stage: String, token: String, artifact: String, digest: Digest, place: PlaceName },
+    Staging {
+        stage: String,
+        token: String,
+        artifact: String,
+        digest: Digest,
+        place: PlaceName,
+    },
     /// The artifact is in the bucket; so many bytes were moved for it, and what was there already was not.
-    Staged { stage: String, token: String, artifact: String, digest: Digest, place: PlaceName, moved: u64, pack: Pack },
+    Staged {
+        stage: String,
+        token: String,
+        artifact: String,
+        digest: Digest,
+        place: PlaceName,
+        moved: u64,
+        pack: Pack,
+    },
     /// The machine of an attempt is about to read an artifact from the bucket of a place.
-    Fetching { stage: String, token: String, artifact: String, from: PlaceName },
+    Fetching {
+        stage: String,
+        token: String,
+        artifact: String,
+        from: PlaceName,
+    },
     /// The artifact was fetched; so many bytes were moved.
-    Fetched { stage: String, token: String, artifact: String, from: PlaceName, moved: u64 },
+    Fetched {
+        stage: String,
+        token: String,
+        artifact: String,
+        from: PlaceName,
+        moved: u64,
+    },
     /// An artifact was brought into the store of the state folder from the bucket of a place.
-    Brought { artifact: String, digest: Digest, from: PlaceName, moved: u64 },
+    Brought {
+        artifact: String,
+        digest: Digest,
+        from: PlaceName,
+        moved: u64,
+    },
     /// What the bucket of a place has of an artifact is not what was written, and is not to be relied on any more.
     Discarded { artifact: String, place: PlaceName },
     /// The bucket of a place is about to be deleted, and what is in it is not to be relied on any more.
@@ -84,11 +127,19 @@ pub enum Event {
     /// An offer was not to be had.
     Exhausted { offer: Exhausted },
     /// Somebody outside has changed the machine.
-    Observed { stage: String, place: Option<PlaceName>, instance_type: Option<String> },
+    Observed {
+        stage: String,
+        place: Option<PlaceName>,
+        instance_type: Option<String>,
+    },
     /// Progress was brought to safety.
     Checkpointed { stage: String, artifact: Artifact },
     /// A provider call is about to be made.
-    Intent { stage: String, token: String, call: Call },
+    Intent {
+        stage: String,
+        token: String,
+        call: Call,
+    },
     /// The call returned; `error` is none when it went well.
     Result {
         stage: String,
@@ -112,9 +163,16 @@ pub enum Event {
         storage_micro_usd: Money,
     },
     /// The attempt came to nothing: `failed` or `lost`.
-    Ended { stage: String, status: Status, message: String },
+    Ended {
+        stage: String,
+        status: Status,
+        message: String,
+    },
     /// The stage was not begun; only said of a stage that never was.
-    NotBegun { stage: String, record: Box<StageRecord> },
+    NotBegun {
+        stage: String,
+        record: Box<StageRecord>,
+    },
     /// Nothing of the attempt is left that runs or costs money; its machine has cost so much.
     Released {
         stage: String,
@@ -153,20 +211,38 @@ impl State {
         self.journal_sequence = record.sequence;
         self.newest = Some(record.at.clone());
         match &record.event {
-            Event::Begun { job, plan, continues, .. } => {
+            Event::Begun {
+                job,
+                plan,
+                continues,
+                ..
+            } => {
                 if job.is_some() {
                     // Another plan has an account of its own.
-                    if self.begun.is_none() || self.job != *job || self.plan != *plan && !continues {
+                    if self.begun.is_none() || self.job != *job || self.plan != *plan && !continues
+                    {
                         self.begun = Some(record.at.clone());
                         self.spent_micro_usd = Money(0);
                         self.exhausted.clear();
-                        self.stages.values_mut().for_each(|stage| stage.spent_micro_usd = Money(0));
+                        self.stages
+                            .values_mut()
+                            .for_each(|stage| stage.spent_micro_usd = Money(0));
                     }
                     self.job.clone_from(job);
                     self.plan.clone_from(plan);
                 }
             }
-            Event::Attempt { stage, attempt, token, provider, place, definition, fingerprint, rented, failures } => {
+            Event::Attempt {
+                stage,
+                attempt,
+                token,
+                provider,
+                place,
+                definition,
+                fingerprint,
+                rented,
+                failures,
+            } => {
                 let former = self.stages.get(stage);
                 let same = former.filter(|former| former.fingerprint == *fingerprint);
                 let begun = StageRecord {
@@ -195,7 +271,15 @@ impl State {
                 };
                 self.stages.insert(stage.clone(), begun);
             }
-            Event::Reserved { stage, token, micro_usd, lease_end, anew, lease_ms, host } => {
+            Event::Reserved {
+                stage,
+                token,
+                micro_usd,
+                lease_end,
+                anew,
+                lease_ms,
+                host,
+            } => {
                 self.change(stage, |stage| {
                     if stage.token == *token {
                         if *anew {
@@ -208,24 +292,54 @@ impl State {
                     }
                 });
             }
-            Event::Charged { stage, token, micro_usd } => {
+            Event::Charged {
+                stage,
+                token,
+                micro_usd,
+            } => {
                 self.charge(stage, token, *micro_usd);
                 self.change(stage, |stage| stage.usage_paid |= stage.token == *token);
             }
-            Event::Copied { stage, token, artifact, to, micro_usd, .. } => {
+            Event::Copied {
+                stage,
+                token,
+                artifact,
+                to,
+                micro_usd,
+                ..
+            } => {
                 self.charge(stage, token, *micro_usd);
-                self.copies.entry(artifact.clone()).or_default().insert(to.clone());
+                self.copies
+                    .entry(artifact.clone())
+                    .or_default()
+                    .insert(to.clone());
             }
             Event::Bucket { place, address } => {
                 self.buckets.insert(place.clone(), address.clone());
             }
-            Event::Staged { artifact, digest, place, pack, .. } => {
-                if let Some(artifact) = self.artifacts.get_mut(artifact).filter(|held| held.digest == *digest) {
+            Event::Staged {
+                artifact,
+                digest,
+                place,
+                pack,
+                ..
+            } => {
+                if let Some(artifact) = self
+                    .artifacts
+                    .get_mut(artifact)
+                    .filter(|held| held.digest == *digest)
+                {
                     artifact.staged.insert(place.clone(), pack.clone());
                 }
             }
-            Event::Brought { artifact, digest, .. } => {
-                if let Some(artifact) = self.artifacts.get_mut(artifact).filter(|held| held.digest == *digest) {
+            Event::Brought {
+                artifact, digest, ..
+            } => {
+                if let Some(artifact) = self
+                    .artifacts
+                    .get_mut(artifact)
+                    .filter(|held| held.digest == *digest)
+                {
                     artifact.away = false;
                 }
             }
@@ -244,7 +358,11 @@ impl State {
             Event::Exhausted { offer } => {
                 self.exhausted.insert(offer.clone());
             }
-            Event::Observed { stage, place, instance_type } => self.change(stage, |stage| {
+            Event::Observed {
+                stage,
+                place,
+                instance_type,
+            } => self.change(stage, |stage| {
                 if let Some(place) = place {
                     stage.place = place.clone();
                 }
@@ -255,10 +373,19 @@ impl State {
             Event::Checkpointed { stage, artifact } => {
                 self.change(stage, |stage| stage.checkpoint = Some(artifact.clone()));
             }
-            Event::Intent { stage, token, call: Call::Stop } => {
+            Event::Intent {
+                stage,
+                token,
+                call: Call::Stop,
+            } => {
                 self.change(stage, |stage| stage.stopping |= stage.token == *token);
             }
-            Event::Result { stage, token, absent: true, .. } => self.change(stage, |stage| {
+            Event::Result {
+                stage,
+                token,
+                absent: true,
+                ..
+            } => self.change(stage, |stage| {
                 if stage.token == *token {
                     stage.reserved_micro_usd = Money(0);
                     stage.lease_end = None;
@@ -271,8 +398,16 @@ impl State {
                 stage.failures += u32::from(*code != 0 && stage.exit_code.is_none());
                 stage.exit_code = Some(*code);
             }),
-            Event::Done { stage, outputs, storage_micro_usd } => {
-                let token = self.stages.get(stage).map(|stage| stage.token.clone()).unwrap_or_default();
+            Event::Done {
+                stage,
+                outputs,
+                storage_micro_usd,
+            } => {
+                let token = self
+                    .stages
+                    .get(stage)
+                    .map(|stage| stage.token.clone())
+                    .unwrap_or_default();
                 self.charge(stage, &token, *storage_micro_usd);
                 self.change(stage, |stage| {
                     stage.status = Status::Done;
@@ -281,16 +416,25 @@ impl State {
                 });
                 self.drop_artifacts(stage);
                 for (name, artifact) in outputs {
-                    self.artifacts.insert(format!("{stage}.{name}"), artifact.clone());
+                    self.artifacts
+                        .insert(format!("{stage}.{name}"), artifact.clone());
                 }
             }
-            Event::Ended { stage, status, message } => self.change(stage, |stage| {
+            Event::Ended {
+                stage,
+                status,
+                message,
+            } => self.change(stage, |stage| {
                 stage.status = *status;
                 stage.message = Some(message.clone());
                 stage.ended = Some(record.at.clone());
             }),
             Event::NotBegun { stage, record } => {
-                if self.stages.get(stage).is_none_or(|former| former.attempt == 0) {
+                if self
+                    .stages
+                    .get(stage)
+                    .is_none_or(|former| former.attempt == 0)
+                {
                     self.stages.insert(stage.clone(), (**record).clone());
                 }
             }
@@ -333,14 +477,19 @@ impl State {
         self.change(stage, |stage| {
             add(&mut stage.spent_micro_usd);
             if stage.token == *token {
-                stage.reserved_micro_usd.0 = stage.reserved_micro_usd.0.saturating_sub(amount.0).max(0);
+                stage.reserved_micro_usd.0 =
+                    stage.reserved_micro_usd.0.saturating_sub(amount.0).max(0);
             }
         });
     }
 
     fn drop_artifacts(&mut self, stage: &str) {
         let (first, after) = (format!("{stage}."), format!("{stage}/"));
-        let names: Vec<String> = self.artifacts.range(first..after).map(|(name, _)| name.clone()).collect();
+        let names: Vec<String> = self
+            .artifacts
+            .range(first..after)
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in names {
             self.artifacts.remove(&name);
             self.copies.remove(&name);

@@ -20,7 +20,12 @@ use tokio::time::Instant;
 const INTRODUCTION: Duration = Duration::from_secs(5);
 
 /// Takes the lock at `path`, trying for as long as `timeout`; it lasts for `lease` when it is not renewed.
-pub async fn take(path: &Path, holder: &Holder, timeout: Duration, lease: Duration) -> Result<Lock, LockError> {
+pub async fn take(
+    path: &Path,
+    holder: &Holder,
+    timeout: Duration,
+    lease: Duration,
+) -> Result<Lock, LockError> {
     let begun = Instant::now();
     loop {
         let mut file = open(path)?;
@@ -42,8 +47,13 @@ pub async fn take(path: &Path, holder: &Holder, timeout: Duration, lease: Durati
         if waited >= timeout && (said.is_some() || waited >= timeout + INTRODUCTION) {
             return Err(LockError::Held(said.map(Box::new)));
         }
-        let pause = if said.is_some() { Duration::from_millis(100) } else { Duration::from_millis(10) };
-        tokio::time::sleep(pause.min(timeout.saturating_sub(waited).max(Duration::from_millis(1)))).await;
+        let pause = if said.is_some() {
+            Duration::from_millis(100)
+        } else {
+            Duration::from_millis(10)
+        };
+        tokio::time::sleep(pause.min(timeout.saturating_sub(waited).max(Duration::from_millis(1))))
+            .await;
     }
 }
 
@@ -66,20 +76,39 @@ fn take_over(path: &Path, holder: &Holder, lease: Duration) -> Result<Option<Loc
     // One at a time, or the second would take it from the first.
     let turn = path.with_extension("turn");
     let turn = open(&turn)?;
-    turn.lock().map_err(|error| file::named(path, "lock", error))?;
+    turn.lock()
+        .map_err(|error| file::named(path, "lock", error))?;
     let former = read(&mut open(path)?);
-    let Some(former) = former.filter(Holder::is_over) else { return Ok(None) };
+    let Some(former) = former.filter(Holder::is_over) else {
+        return Ok(None);
+    };
     let folder = path.parent().unwrap_or(Path::new("."));
     let fresh = tempfile::Builder::new().prefix(".sky-").tempfile_in(folder);
     let fresh = fresh.map_err(|error| file::named(path, "replace", error))?;
-    fresh.as_file().try_lock().map_err(|error| file::named(path, "lock", io::Error::other(error)))?;
-    let file = fresh.persist(path).map_err(|error| file::named(path, "replace", error.error))?;
+    fresh
+        .as_file()
+        .try_lock()
+        .map_err(|error| file::named(path, "lock", io::Error::other(error)))?;
+    let file = fresh
+        .persist(path)
+        .map_err(|error| file::named(path, "replace", error.error))?;
     held(path, file, holder, lease, Some(taken_over(&former))).map(Some)
 }
 
-fn held(path: &Path, file: File, holder: &Holder, lease: Duration, former: Option<Former>) -> Result<Lock, LockError> {
+fn held(
+    path: &Path,
+    file: File,
+    holder: &Holder,
+    lease: Duration,
+    former: Option<Former>,
+) -> Result<Lock, LockError> {
     let holder = holder.renewed(lease);
-    let fence = Flock { path: path.to_owned(), file, holder: Mutex::new(holder), lease };
+    let fence = Flock {
+        path: path.to_owned(),
+        file,
+        holder: Mutex::new(holder),
+        lease,
+    };
     fence.write(&fence.holder.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Lock::held(Arc::new(fence), lease, former)?)
 }
@@ -97,7 +126,10 @@ impl Flock {
     /// without it.
     fn write(&self, holder: &Holder) {
         let bytes = holder.bytes();
-        let written = self.file.write_all_at(&bytes, 0).and_then(|()| self.file.set_len(bytes.len() as u64));
+        let written = self
+            .file
+            .write_all_at(&bytes, 0)
+            .and_then(|()| self.file.set_len(bytes.len() as u64));
         if written.is_err() {
             let _ = self.file.set_len(0);
         }
@@ -135,7 +167,12 @@ impl Fence for Flock {
 
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let opened = options.create(true).truncate(false).read(true).write(true).open(path);
+    let opened = options
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(path);
     opened.map_err(|error| file::named(path, "open", error))
 }
 
@@ -168,7 +205,9 @@ mod tests {
         let first = Holder::here("apply", "here", LONG);
         let lock = wait(take(&path, &first, Duration::ZERO, LONG)).unwrap();
         let second = Holder::here("destroy", "here", LONG);
-        let Err(LockError::Held(Some(held))) = wait(take(&path, &second, Duration::from_millis(30), LONG)) else {
+        let Err(LockError::Held(Some(held))) =
+            wait(take(&path, &second, Duration::from_millis(30), LONG))
+        else {
             panic!("the lock was given twice")
         };
         assert_eq!((&held.id, held.pid), (&first.id, std::process::id()));
@@ -184,13 +223,25 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let short = Duration::from_millis(300);
-        let first = wait(take(&path, &Holder::here("apply", "here", short), Duration::ZERO, short)).unwrap();
+        let first = wait(take(
+            &path,
+            &Holder::here("apply", "here", short),
+            Duration::ZERO,
+            short,
+        ))
+        .unwrap();
         // Its heart beats.
         let second = Holder::here("destroy", "here", LONG);
-        assert!(matches!(wait(take(&path, &second, short * 3, LONG)), Err(LockError::Held(Some(_)))));
+        assert!(matches!(
+            wait(take(&path, &second, short * 3, LONG)),
+            Err(LockError::Held(Some(_)))
+        ));
         first.fence().check_now().unwrap();
         // One that hangs writes nothing more.
-        let over = Holder { expires: "2001-01-01T00:00:00.000Z".into(), ..holder(&path).unwrap().unwrap() };
+        let over = Holder {
+            expires: "2001-01-01T00:00:00.000Z".into(),
+            ..holder(&path).unwrap().unwrap()
+        };
         let fence = first.fence();
         let lock = loop {
             std::fs::write(&path, over.bytes()).unwrap();
@@ -198,15 +249,31 @@ mod tests {
                 break lock;
             }
         };
-        assert!(lock.former.as_ref().unwrap().words.contains("was taken over"), "{:?}", lock.former);
+        assert!(
+            lock.former
+                .as_ref()
+                .unwrap()
+                .words
+                .contains("was taken over"),
+            "{:?}",
+            lock.former
+        );
         let lost = fence.check_now().unwrap_err();
-        assert_eq!(LockLost::of(&lost).unwrap().holder.as_ref().unwrap().id, second.id);
+        assert_eq!(
+            LockLost::of(&lost).unwrap().holder.as_ref().unwrap().id,
+            second.id
+        );
         // Neither its heart nor its end touches the other's.
         wait(fence.renew());
         drop(first);
         lock.fence().check_now().unwrap();
         assert_eq!(holder(&path).unwrap().unwrap().id, second.id);
         force(&path).unwrap();
-        assert!(LockLost::of(&lock.fence().check_now().unwrap_err()).unwrap().holder.is_none());
+        assert!(
+            LockLost::of(&lock.fence().check_now().unwrap_err())
+                .unwrap()
+                .holder
+                .is_none()
+        );
     }
 }

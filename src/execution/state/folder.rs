@@ -31,9 +31,15 @@ impl Folder {
         match given {
             Some(root) => {
                 let root = here.join(root);
-                Self { snapshot: root.join(SNAPSHOT), root }
+                Self {
+                    snapshot: root.join(SNAPSHOT),
+                    root,
+                }
             }
-            None => Self { root: here.join(FOLDER), snapshot: here.join(SNAPSHOT) },
+            None => Self {
+                root: here.join(FOLDER),
+                snapshot: here.join(SNAPSHOT),
+            },
         }
     }
 
@@ -110,7 +116,10 @@ impl Folder {
         for _ in 0..8 {
             let (mut state, _) = self.read_snapshot(cipher)?;
             let decoded = self.read_journal(cipher)?;
-            let gap = decoded.records.first().is_some_and(|first| first.sequence > state.journal_sequence + 1);
+            let gap = decoded
+                .records
+                .first()
+                .is_some_and(|first| first.sequence > state.journal_sequence + 1);
             if !gap {
                 decoded.records.iter().for_each(|record| state.take(record));
                 self.check_buckets(&state)?;
@@ -118,11 +127,20 @@ impl Folder {
             }
         }
         let path = self.journal().display().to_string();
-        Err(StateError::Journal { path, line: 1, reason: "records before it are missing".to_owned() })
+        Err(StateError::Journal {
+            path,
+            line: 1,
+            reason: "records before it are missing".to_owned(),
+        })
     }
 
     /// Folds the journal into a new snapshot and empties it.
-    pub(super) fn fold(&self, state: &mut State, journal: &mut Journal, cipher: &Cipher) -> io::Result<()> {
+    pub(super) fn fold(
+        &self,
+        state: &mut State,
+        journal: &mut Journal,
+        cipher: &Cipher,
+    ) -> io::Result<()> {
         journal.check()?;
         self.write(state, cipher)?;
         journal.clear()
@@ -144,7 +162,8 @@ impl Folder {
         let mut name = self.snapshot.clone().into_os_string();
         name.push(format!(".{serial}.backup"));
         let path = PathBuf::from(name);
-        let bytes = std::fs::read(&self.snapshot).map_err(|error| file::named(&self.snapshot, "read", error))?;
+        let bytes = std::fs::read(&self.snapshot)
+            .map_err(|error| file::named(&self.snapshot, "read", error))?;
         file::write_atomic(&path, &snapshot::keep(bytes, cipher)?)?;
         Ok(path.display().to_string())
     }
@@ -162,10 +181,20 @@ impl Folder {
     /// The state that restoring `.backup` would give, and whether the journal goes on from it;
     /// none if the backup is no state.
     pub fn read_backup(&self, cipher: &Cipher) -> Option<(State, bool)> {
-        let (mut state, _) = Self { snapshot: self.backup(), ..self.clone() }.read_snapshot(cipher).ok()?;
+        let (mut state, _) = Self {
+            snapshot: self.backup(),
+            ..self.clone()
+        }
+        .read_snapshot(cipher)
+        .ok()?;
         let records = self.read_journal(cipher).ok()?.records;
-        let fits = records.first().is_none_or(|first| first.sequence <= state.journal_sequence + 1);
-        records.iter().filter(|_| fits).for_each(|record| state.take(record));
+        let fits = records
+            .first()
+            .is_none_or(|first| first.sequence <= state.journal_sequence + 1);
+        records
+            .iter()
+            .filter(|_| fits)
+            .for_each(|record| state.take(record));
         Some((state, fits))
     }
 
@@ -182,7 +211,11 @@ impl Folder {
             Ok(bytes) => Ok((snapshot::decode(&bytes, &path, cipher)?, is_sealed(&bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let journal = self.journal().display().to_string();
-                Err(StateError::Missing { path, journal, folder: self.root.display().to_string() })
+                Err(StateError::Missing {
+                    path,
+                    journal,
+                    folder: self.root.display().to_string(),
+                })
             }
             Err(error) => Err(error.into()),
         }
@@ -192,8 +225,10 @@ impl Folder {
     /// not yet in a snapshot.
     pub fn records(&self, cipher: &Cipher) -> Result<Vec<Record>, StateError> {
         let path = self.journal();
-        let (newer, mut records) =
-            (read_journal(&path, cipher)?.records, read_journal(&journal::backup(&path), cipher)?.records);
+        let (newer, mut records) = (
+            read_journal(&path, cipher)?.records,
+            read_journal(&journal::backup(&path), cipher)?.records,
+        );
         // They may have been taken in between the two looks.
         let last = records.last().map_or(0, |last| last.sequence);
         records.extend(newer.into_iter().filter(|record| record.sequence > last));

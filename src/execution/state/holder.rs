@@ -41,7 +41,9 @@ impl Holder {
     /// This process, about to do `operation` on the state at `path`; its lock lasts for `lease` from now.
     pub fn here(operation: &str, path: &str, lease: Duration) -> Self {
         let host = host();
-        let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+        let user = ["USER", "LOGNAME"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
         let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
         let created = clock::timestamp();
         let pid = simulation::current().map_or_else(std::process::id, |process| process.pid);
@@ -74,7 +76,11 @@ impl Holder {
 
     /// Returns the holder with a lease of another length from now on.
     pub fn renewed(&self, lease: Duration) -> Self {
-        Self { renewed: clock::timestamp(), expires: clock::after_exactly(lease), ..self.clone() }
+        Self {
+            renewed: clock::timestamp(),
+            expires: clock::after_exactly(lease),
+            ..self.clone()
+        }
     }
 
     /// Whether its time is over by this machine's clock.
@@ -103,7 +109,8 @@ impl Holder {
             ("Path", &self.path),
         ];
         let rows = rows.iter().filter(|(_, value)| !value.is_empty());
-        rows.map(|(name, value)| format!("  {:<10} {value}", format!("{name}:"))).collect()
+        rows.map(|(name, value)| format!("  {:<10} {value}", format!("{name}:")))
+            .collect()
     }
 
     /// The record's bytes.
@@ -124,7 +131,14 @@ impl Holder {
 pub(super) fn uuid_from(digest: &str) -> String {
     let hex: String = digest.chars().skip("sha256:".len()).take(32).collect();
     let group = |from: usize, to: usize| hex.get(from..to).unwrap_or_default().to_owned();
-    [group(0, 8), group(8, 12), group(12, 16), group(16, 20), group(20, 32)].join("-")
+    [
+        group(0, 8),
+        group(8, 12),
+        group(12, 16),
+        group(16, 20),
+        group(20, 32),
+    ]
+    .join("-")
 }
 
 /// The name of this host, by which its clock is told from those of others.
@@ -134,8 +148,11 @@ pub fn host() -> String {
     }
     // Linux tells it as a file; elsewhere the shell's variable has to do.
     let told = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
-    let told = told.or_else(|| std::env::var("HOSTNAME").ok()).map(|name| name.trim().to_owned());
-    told.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+    let told = told
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .map(|name| name.trim().to_owned());
+    told.filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".to_owned())
 }
 
 /// Containers may share a host's name and even its boot, but then not the namespace of pids.
@@ -146,7 +163,9 @@ fn machine() -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let pids = std::fs::read_link("/proc/self/ns/pid").ok();
     match (boot, pids) {
-        (Some(boot), Some(pids)) => uuid_from(&hash::digest(format!("{} {}", boot.trim(), pids.display()).as_bytes())),
+        (Some(boot), Some(pids)) => uuid_from(&hash::digest(
+            format!("{} {}", boot.trim(), pids.display()).as_bytes(),
+        )),
         _ => String::new(),
     }
 }
@@ -172,13 +191,36 @@ mod tests {
     fn a_process_is_known_by_its_pid_and_its_beginning() {
         let here = Holder::here("apply", "s", Duration::from_secs(60));
         assert!(here.started > 0 && !here.machine.is_empty() && !here.is_dead() && !here.is_over());
-        assert!(Holder { started: here.started + 1, ..here.clone() }.is_dead());
-        assert!(!Holder { started: 1, machine: "another".into(), ..here.clone() }.is_dead());
+        assert!(
+            Holder {
+                started: here.started + 1,
+                ..here.clone()
+            }
+            .is_dead()
+        );
+        assert!(
+            !Holder {
+                started: 1,
+                machine: "another".into(),
+                ..here.clone()
+            }
+            .is_dead()
+        );
         let mut child = std::process::Command::new("true").spawn().unwrap();
-        let theirs = Holder { pid: child.id(), started: process(child.id()).unwrap_or(1), ..here.clone() };
+        let theirs = Holder {
+            pid: child.id(),
+            started: process(child.id()).unwrap_or(1),
+            ..here.clone()
+        };
         child.wait().unwrap();
         assert!(theirs.is_dead());
-        assert!(Holder { expires: "2001-01-01T00:00:00Z".into(), ..here.clone() }.is_over());
+        assert!(
+            Holder {
+                expires: "2001-01-01T00:00:00Z".into(),
+                ..here.clone()
+            }
+            .is_over()
+        );
         assert_eq!(Holder::read(&here.bytes()), Some(here));
         assert_eq!(Holder::read(b"{}"), None);
     }

@@ -79,7 +79,9 @@ pub fn decode(bytes: &[u8], name: &str, cipher: &Cipher) -> Result<Decoded, Stat
             None => payload.to_vec(),
             Some(Ok(sealed)) => {
                 let path = format!("{name}, line {}", index + 1);
-                cipher.open(&sealed).map_err(|reason| StateError::Sealed { path, reason })?
+                cipher
+                    .open(&sealed)
+                    .map_err(|reason| StateError::Sealed { path, reason })?
             }
             Some(Err(_)) => return Err(damaged("it is not base64")),
         };
@@ -107,7 +109,11 @@ fn payload(line: &[u8]) -> Option<&[u8]> {
 }
 
 fn checksum(payload: &[u8]) -> String {
-    hash::digest(payload).chars().skip("sha256:".len()).take(8).collect()
+    hash::digest(payload)
+        .chars()
+        .skip("sha256:".len())
+        .take(8)
+        .collect()
 }
 
 /// Where the records that the last snapshot has taken in are kept.
@@ -136,12 +142,23 @@ impl Journal {
             .open(path)
             .map_err(|error| fail("open", error))?;
         let length = whole as u64;
-        journal.set_len(length).map_err(|error| fail("cut", error))?;
-        journal.seek(SeekFrom::Start(length)).map_err(|error| fail("read", error))?;
+        journal
+            .set_len(length)
+            .map_err(|error| fail("cut", error))?;
+        journal
+            .seek(SeekFrom::Start(length))
+            .map_err(|error| fail("read", error))?;
         journal.sync_all().map_err(|error| fail("sync", error))?;
         simulation::note_synced(path, length);
         let (cipher, fence) = (Cipher::default(), None);
-        Ok(Self { file: journal, path: path.to_owned(), sequence, length, cipher, fence })
+        Ok(Self {
+            file: journal,
+            path: path.to_owned(),
+            sequence,
+            length,
+            cipher,
+            fence,
+        })
     }
 
     /// Returns the journal with a cipher that seals its records, and under a lock.
@@ -153,12 +170,18 @@ impl Journal {
 
     /// An error if the lock is no longer ours.
     pub fn check(&self) -> io::Result<()> {
-        self.fence.as_ref().map_or(Ok(()), |fence| fence.check_now())
+        self.fence
+            .as_ref()
+            .map_or(Ok(()), |fence| fence.check_now())
     }
 
     /// Appends one event. When this fails, nothing of it is left in the file.
     pub fn append(&mut self, event: Event, durability: Durability) -> io::Result<Record> {
-        let record = Record { sequence: self.sequence + 1, at: clock::timestamp(), event };
+        let record = Record {
+            sequence: self.sequence + 1,
+            at: clock::timestamp(),
+            event,
+        };
         let line = encode(&record, &self.cipher)?;
         crash::point("journal before");
         let written = self.file.write_all(line.as_bytes()).and_then(|()| {
@@ -216,9 +239,19 @@ mod tests {
     fn sample() -> Vec<u8> {
         let mut text = String::new();
         for sequence in 1..=6 {
-            let event = Event::Exited { stage: format!("s{sequence}"), code: 0 };
-            text +=
-                &encode(&Record { sequence, at: "2026-01-01T00:00:00Z".into(), event }, &Cipher::default()).unwrap();
+            let event = Event::Exited {
+                stage: format!("s{sequence}"),
+                code: 0,
+            };
+            text += &encode(
+                &Record {
+                    sequence,
+                    at: "2026-01-01T00:00:00Z".into(),
+                    event,
+                },
+                &Cipher::default(),
+            )
+            .unwrap();
         }
         text.into_bytes()
     }
@@ -228,7 +261,10 @@ mod tests {
         let bytes = sample();
         for length in 0..=bytes.len() {
             let decoded = read(&bytes[..length]).unwrap();
-            let lines = bytes[..length].iter().filter(|byte| **byte == b'\n').count();
+            let lines = bytes[..length]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count();
             assert_eq!(decoded.records.len(), lines, "at {length}");
         }
     }
@@ -242,7 +278,10 @@ mod tests {
             damaged[at] ^= 0x21;
             match read(&damaged) {
                 // Without its newline, the last line counts as torn.
-                Ok(decoded) => assert!(at + 1 == bytes.len() && decoded.records == whole.records[..5], "at {at}"),
+                Ok(decoded) => assert!(
+                    at + 1 == bytes.len() && decoded.records == whole.records[..5],
+                    "at {at}"
+                ),
                 Err(error) => assert!(error.to_string().starts_with("journal, line "), "{error}"),
             }
         }
@@ -263,24 +302,41 @@ mod tests {
         assert_eq!(decoded.records[5].event, Event::Emptied);
         journal.clear().unwrap();
         journal.append(Event::Emptied, Durability::Later).unwrap();
-        assert_eq!(read(&std::fs::read(&path).unwrap()).unwrap().records[0].sequence, 7);
+        assert_eq!(
+            read(&std::fs::read(&path).unwrap()).unwrap().records[0].sequence,
+            7
+        );
     }
 
     #[test]
     fn sealed_records_are_read_with_the_key_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let (recipient, identity) = crate::execution::state::cipher::tests::pair(folder.path(), "key");
+        let (recipient, identity) =
+            crate::execution::state::cipher::tests::pair(folder.path(), "key");
         let cipher = Cipher::load(Some(&recipient), Some(&identity), folder.path()).unwrap();
         let path = folder.path().join("journal");
-        let mut journal = Journal::open(&path, 0, 0).unwrap().under(cipher.clone(), None);
+        let mut journal = Journal::open(&path, 0, 0)
+            .unwrap()
+            .under(cipher.clone(), None);
         for stage in ["train", "serve"] {
-            journal.append(Event::Exited { stage: stage.into(), code: 0 }, Durability::Now).unwrap();
+            journal
+                .append(
+                    Event::Exited {
+                        stage: stage.into(),
+                        code: 0,
+                    },
+                    Durability::Now,
+                )
+                .unwrap();
         }
         let bytes = std::fs::read(&path).unwrap();
         assert!(!String::from_utf8(bytes.clone()).unwrap().contains("train"));
         let decoded = decode(&bytes, "journal", &cipher).unwrap();
         assert!(decoded.records.len() == 2 && decoded.sealed && !decoded.plain);
         let said = read(&bytes).unwrap_err().to_string();
-        assert!(said.starts_with("cannot read journal, line 1: it is encrypted"), "{said}");
+        assert!(
+            said.starts_with("cannot read journal, line 1: it is encrypted"),
+            "{said}"
+        );
     }
 }

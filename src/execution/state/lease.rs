@@ -24,7 +24,12 @@ const FREE: &[u8] = b"{}\n";
 const FORCED: &[u8] = b"{\"Forced\": true}\n";
 
 /// Takes the lock, trying for as long as `timeout`; it lasts for `lease` when it is not renewed.
-pub async fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Duration) -> Result<Lock, LockError> {
+pub async fn take(
+    bucket: &Bucket,
+    holder: &Holder,
+    timeout: Duration,
+    lease: Duration,
+) -> Result<Lock, LockError> {
     let begun = Instant::now();
     loop {
         let holder = holder.renewed(lease);
@@ -46,7 +51,10 @@ pub async fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Du
                 None if found.bytes == FORCED => {
                     let words = "the lock was forced open before: if its former holder still lives, it stops before its \
                                   next call";
-                    let former = Former { words: words.to_owned(), may_live: true };
+                    let former = Former {
+                        words: words.to_owned(),
+                        may_live: true,
+                    };
                     (When::Still(found.version.clone()), Some(former))
                 }
                 None => (When::Still(found.version.clone()), None),
@@ -59,33 +67,55 @@ pub async fn take(bucket: &Bucket, holder: &Holder, timeout: Duration, lease: Du
     }
 }
 
-fn held(bucket: &Bucket, holder: Holder, lease: Duration, former: Option<Former>) -> Result<Lock, LockError> {
+fn held(
+    bucket: &Bucket,
+    holder: Holder,
+    lease: Duration,
+    former: Option<Former>,
+) -> Result<Lock, LockError> {
     let id = holder.id.clone();
-    let fence = Arc::new(Lease { bucket: bucket.clone(), id, holder: Mutex::new(holder), lease });
+    let fence = Arc::new(Lease {
+        bucket: bucket.clone(),
+        id,
+        holder: Mutex::new(holder),
+        lease,
+    });
     Ok(Lock::held(fence, lease, former)?)
 }
 
 /// Who holds the lock; none if nobody does.
 pub async fn holder(bucket: &Bucket) -> io::Result<Option<Holder>> {
     let found = bucket.get(LOCK).await?;
-    let said = found.map(|found| read(bucket, &found)).transpose()?.flatten();
+    let said = found
+        .map(|found| read(bucket, &found))
+        .transpose()?
+        .flatten();
     Ok(said.filter(|said| !said.is_dead()))
 }
 
 /// Gives the lock up for its holder; `false` if it is no longer the one with that id.
 pub async fn force(bucket: &Bucket, id: &str) -> io::Result<bool> {
-    let Some(found) = bucket.get(LOCK).await? else { return Ok(false) };
+    let Some(found) = bucket.get(LOCK).await? else {
+        return Ok(false);
+    };
     if read(bucket, &found)?.is_none_or(|said| said.id != id) {
         return Ok(false);
     }
-    Ok(matches!(bucket.put(LOCK, FORCED.to_vec(), When::Still(found.version)).await?, Put::Done(_)))
+    Ok(matches!(
+        bucket
+            .put(LOCK, FORCED.to_vec(), When::Still(found.version))
+            .await?,
+        Put::Done(_)
+    ))
 }
 
 fn read(bucket: &Bucket, found: &Found) -> io::Result<Option<Holder>> {
     match Holder::read(&found.bytes) {
         None if found.bytes != FREE && found.bytes != FORCED => {
             let url = bucket.url(LOCK);
-            let message = format!("{url} is not a lock of sky; if nothing is at work on the state, delete it");
+            let message = format!(
+                "{url} is not a lock of sky; if nothing is at work on the state, delete it"
+            );
             Err(io::Error::new(io::ErrorKind::InvalidData, message))
         }
         said => Ok(said),
@@ -105,10 +135,17 @@ impl Lease {
     /// The object as it is, if it is ours.
     async fn ours(bucket: &Bucket, id: &str) -> io::Result<Found> {
         let found = bucket.get(LOCK).await?;
-        let said = found.as_ref().map(|found| read(bucket, found)).transpose()?.flatten();
+        let said = found
+            .as_ref()
+            .map(|found| read(bucket, found))
+            .transpose()?
+            .flatten();
         match (found, said) {
             (Some(found), Some(said)) if said.id == id => Ok(found),
-            (_, said) => Err(LockLost { holder: said.map(Box::new) }.into_io()),
+            (_, said) => Err(LockLost {
+                holder: said.map(Box::new),
+            }
+            .into_io()),
         }
     }
 }
@@ -116,18 +153,26 @@ impl Lease {
 #[async_trait]
 impl Fence for Lease {
     async fn check(&self) -> io::Result<()> {
-        Self::ours(&self.bucket.patiently(), &self.id).await.map(drop)
+        Self::ours(&self.bucket.patiently(), &self.id)
+            .await
+            .map(drop)
     }
 
     fn check_now(&self) -> io::Result<()> {
-        Err(io::Error::other("the lock of a state in a bucket cannot be looked at without waiting"))
+        Err(io::Error::other(
+            "the lock of a state in a bucket cannot be looked at without waiting",
+        ))
     }
 
     async fn renew(&self) {
         let mut holder = self.holder.lock().await;
         if let Ok(found) = Self::ours(&self.bucket, &holder.id).await {
             let renewed = holder.renewed(self.lease);
-            if let Ok(Put::Done(_)) = self.bucket.put(LOCK, renewed.bytes(), When::Still(found.version)).await {
+            if let Ok(Put::Done(_)) = self
+                .bucket
+                .put(LOCK, renewed.bytes(), When::Still(found.version))
+                .await
+            {
                 *holder = renewed;
             }
         }
@@ -136,7 +181,10 @@ impl Fence for Lease {
     async fn release(&self) {
         let holder = self.holder.lock().await;
         if let Ok(found) = Self::ours(&self.bucket, &holder.id).await {
-            let _ = self.bucket.put(LOCK, FREE.to_vec(), When::Still(found.version)).await;
+            let _ = self
+                .bucket
+                .put(LOCK, FREE.to_vec(), When::Still(found.version))
+                .await;
         }
     }
 }

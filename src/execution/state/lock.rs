@@ -42,7 +42,10 @@ pub struct LockLost {
 fn by(holder: &Option<Box<Holder>>) -> String {
     let holder = holder.as_ref();
     holder.map_or(String::new(), |holder| {
-        format!(" by {} ({}, pid {}, since {})", holder.who, holder.operation, holder.pid, holder.created)
+        format!(
+            " by {} ({}, pid {}, since {})",
+            holder.who, holder.operation, holder.pid, holder.created
+        )
     })
 }
 
@@ -93,7 +96,10 @@ pub struct Lock {
 #[derive(Debug)]
 enum Heart {
     /// A thread, which goes on while the runtime is busy.
-    Thread { stop: mpsc::Sender<()>, thread: JoinHandle<()> },
+    Thread {
+        stop: mpsc::Sender<()>,
+        thread: JoinHandle<()>,
+    },
     /// A task of a simulated process.
     Task(tokio::task::JoinHandle<()>),
 }
@@ -114,7 +120,9 @@ impl Heart {
                 wait(fence.renew());
             }
         };
-        let thread = std::thread::Builder::new().name("lock".to_owned()).spawn(beat)?;
+        let thread = std::thread::Builder::new()
+            .name("lock".to_owned())
+            .spawn(beat)?;
         Ok(Self::Thread { stop, thread })
     }
 
@@ -131,9 +139,17 @@ impl Heart {
 
 impl Lock {
     /// A lock that was just taken, and is renewed from now on.
-    pub(super) fn held(fence: Arc<dyn Fence>, lease: Duration, former: Option<Former>) -> io::Result<Self> {
+    pub(super) fn held(
+        fence: Arc<dyn Fence>,
+        lease: Duration,
+        former: Option<Former>,
+    ) -> io::Result<Self> {
         let heart = Heart::begin(fence.clone(), lease / 3)?;
-        Ok(Self { fence, former, heart: Some(heart) })
+        Ok(Self {
+            fence,
+            former,
+            heart: Some(heart),
+        })
     }
 
     /// For whoever writes under this lock.
@@ -154,7 +170,9 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        let Some(heart) = self.heart.take() else { return };
+        let Some(heart) = self.heart.take() else {
+            return;
+        };
         // A simulated process that drops its lock was killed: its record stays.
         let killed = matches!(heart, Heart::Task(_));
         heart.end();
@@ -166,7 +184,10 @@ impl Drop for Lock {
 
 /// Returns the message about a lock that was taken over.
 pub(super) fn taken_over(from: &Holder) -> Former {
-    let who = format!("{} ({}, pid {}, since {})", from.who, from.operation, from.pid, from.created);
+    let who = format!(
+        "{} ({}, pid {}, since {})",
+        from.who, from.operation, from.pid, from.created
+    );
     let may_live = !from.is_dead();
     let words = match may_live {
         false => format!("the lock of {who} was taken over: its process has ended"),

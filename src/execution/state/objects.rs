@@ -63,26 +63,48 @@ pub(super) async fn load(bucket: &Bucket, cipher: &Cipher) -> Result<Option<Load
     // An apply in progress may compact in between; then it is read again.
     for _ in 0..8 {
         let Some(found) = bucket.get(SNAPSHOT).await? else {
-            return if bucket.list(JOURNAL).await?.is_empty() { Ok(None) } else { Err(missing(bucket)) };
+            return if bucket.list(JOURNAL).await?.is_empty() {
+                Ok(None)
+            } else {
+                Err(missing(bucket))
+            };
         };
         let mut state = snapshot::decode(&found.bytes, &bucket.url(SNAPSHOT), cipher)?;
         let tail = tail(bucket, state.journal_sequence, cipher).await?;
-        let same = bucket.get(SNAPSHOT).await?.is_some_and(|now| now.bytes == found.bytes);
+        let same = bucket
+            .get(SNAPSHOT)
+            .await?
+            .is_some_and(|now| now.bytes == found.bytes);
         if let (Some(tail), true) = (tail, same) {
-            tail.decoded.records.iter().for_each(|record| state.take(record));
+            tail.decoded
+                .records
+                .iter()
+                .for_each(|record| state.take(record));
             let path = bucket.url(JOURNAL);
             check::buckets(&state).map_err(|reason| StateError::Unbelievable { path, reason })?;
             return Ok(Some(Loaded { found, state, tail }));
         }
     }
-    let (path, reason) = (bucket.url(JOURNAL), "records before it are missing".to_owned());
-    Err(StateError::Journal { path, line: 1, reason })
+    let (path, reason) = (
+        bucket.url(JOURNAL),
+        "records before it are missing".to_owned(),
+    );
+    Err(StateError::Journal {
+        path,
+        line: 1,
+        reason,
+    })
 }
 
 /// The state that restoring `.backup` would give; none if the backup is no state.
 pub async fn read_backup(bucket: &Bucket, cipher: &Cipher) -> Option<State> {
     let name = backup();
-    snapshot::decode(&bucket.get(&name).await.ok()??.bytes, &bucket.url(&name), cipher).ok()
+    snapshot::decode(
+        &bucket.get(&name).await.ok()??.bytes,
+        &bucket.url(&name),
+        cipher,
+    )
+    .ok()
 }
 
 /// The former snapshot's name.
@@ -94,29 +116,55 @@ pub fn backup() -> String {
 async fn tail(bucket: &Bucket, after: u64, cipher: &Cipher) -> Result<Option<Tail>, StateError> {
     let listed = bucket.list(JOURNAL).await?;
     // What begins in the snapshot is of a writer that had lost the lock before it was written.
-    let newer = listed.iter().filter(|name| name.parse::<u64>().is_ok_and(|first| first > after));
+    let newer = listed
+        .iter()
+        .filter(|name| name.parse::<u64>().is_ok_and(|first| first > after));
     let newer: Vec<String> = newer.map(|name| format!("{JOURNAL}/{name}")).collect();
     let mut lines = Vec::new();
     for segment in bucket.get_all(&newer).await? {
-        let Some(segment) = segment else { return Ok(None) };
+        let Some(segment) = segment else {
+            return Ok(None);
+        };
         lines.extend(segment);
     }
     let url = bucket.url(JOURNAL);
     let decoded = decode(&lines, &url, cipher)?;
     if decoded.whole != lines.len() {
-        let (line, reason) = (decoded.records.len() + 1, "it is torn, which no object can be".to_owned());
-        return Err(StateError::Journal { path: url, line, reason });
+        let (line, reason) = (
+            decoded.records.len() + 1,
+            "it is torn, which no object can be".to_owned(),
+        );
+        return Err(StateError::Journal {
+            path: url,
+            line,
+            reason,
+        });
     }
-    if decoded.records.first().is_some_and(|first| first.sequence != after + 1) {
+    if decoded
+        .records
+        .first()
+        .is_some_and(|first| first.sequence != after + 1)
+    {
         return Ok(None);
     }
-    let names = listed.into_iter().map(|name| format!("{JOURNAL}/{name}")).collect();
-    Ok(Some(Tail { decoded, names, length: lines.len() as u64 }))
+    let names = listed
+        .into_iter()
+        .map(|name| format!("{JOURNAL}/{name}"))
+        .collect();
+    Ok(Some(Tail {
+        decoded,
+        names,
+        length: lines.len() as u64,
+    }))
 }
 
 pub(super) fn missing(bucket: &Bucket) -> StateError {
     let (path, journal) = (bucket.url(SNAPSHOT), bucket.url(JOURNAL));
-    StateError::Missing { path, journal, folder: bucket.url("") }
+    StateError::Missing {
+        path,
+        journal,
+        folder: bucket.url(""),
+    }
 }
 
 impl Objects {
@@ -125,7 +173,10 @@ impl Objects {
         let bytes = snapshot::encode(state, &self.cipher)?;
         let former = snapshot::keep(self.bytes.clone(), &self.cipher)?;
         self.bucket.put(&backup(), former, When::Always).await?;
-        let put = self.bucket.put(SNAPSHOT, bytes.clone(), When::Still(self.version.clone())).await?;
+        let put = self
+            .bucket
+            .put(SNAPSHOT, bytes.clone(), When::Still(self.version.clone()))
+            .await?;
         self.version = match put {
             Put::Done(version) => version,
             // It may be ours, and its answer was lost.
@@ -141,7 +192,13 @@ impl Objects {
     /// Keeps the snapshot as it is under the name of its serial; returns where.
     pub async fn keep(&self, serial: u64) -> io::Result<String> {
         let name = format!("{SNAPSHOT}.{serial}.backup");
-        self.bucket.put(&name, snapshot::keep(self.bytes.clone(), &self.cipher)?, When::Always).await?;
+        self.bucket
+            .put(
+                &name,
+                snapshot::keep(self.bytes.clone(), &self.cipher)?,
+                When::Always,
+            )
+            .await?;
         Ok(self.bucket.url(&name))
     }
 }

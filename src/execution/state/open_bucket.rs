@@ -13,7 +13,11 @@ use super::snapshot::{self, StateError};
 const READ_ANEW: u32 = 3;
 
 /// Opens the state for change, under the lock. The first time, an empty one is written.
-pub async fn open(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) -> Result<Opened, StateError> {
+pub async fn open(
+    bucket: &Bucket,
+    cipher: &Cipher,
+    lock: Option<&Lock>,
+) -> Result<Opened, StateError> {
     let mut tries = 0;
     loop {
         let (mut opened, anew) = open_as_it_is(bucket, cipher, lock).await?;
@@ -39,7 +43,11 @@ pub async fn open(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) -> Resu
 }
 
 /// Reads the state as it is, and tells whether its snapshot has to be written anew.
-async fn open_as_it_is(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) -> Result<(Opened, bool), StateError> {
+async fn open_as_it_is(
+    bucket: &Bucket,
+    cipher: &Cipher,
+    lock: Option<&Lock>,
+) -> Result<(Opened, bool), StateError> {
     let loaded = match load(bucket, cipher).await? {
         Some(loaded) => loaded,
         None => {
@@ -55,13 +63,29 @@ async fn open_as_it_is(bucket: &Bucket, cipher: &Cipher, lock: Option<&Lock>) ->
         && (!tail.decoded.sealed || snapshot::in_form(true, &url, cipher)?);
     let for_others = snapshot::for_others(sealed, &state, cipher);
     let at = (state.journal_sequence, tail.names, tail.length);
-    let segments = Segments::open(bucket.patiently(), cipher.clone(), lock.map(Lock::fence), at);
+    let segments = Segments::open(
+        bucket.patiently(),
+        cipher.clone(),
+        lock.map(Lock::fence),
+        at,
+    );
     let (bucket, cipher) = (bucket.patiently(), cipher.clone());
-    let home = Home::Bucket(Objects { bucket, cipher, version: found.version, bytes: found.bytes });
+    let home = Home::Bucket(Objects {
+        bucket,
+        cipher,
+        version: found.version,
+        bytes: found.bytes,
+    });
     let former = lock.and_then(|lock| lock.former.clone());
     let anew = !in_form || for_others || former.is_some();
     let mut warnings: Vec<String> = former.into_iter().map(|former| former.words).collect();
     warnings.extend(for_others.then(|| snapshot::SEALED_ANEW.to_owned()));
-    let opened = Opened { state, journal: Log::Segments(segments), warnings, rewritten: None, home };
+    let opened = Opened {
+        state,
+        journal: Log::Segments(segments),
+        warnings,
+        rewritten: None,
+        home,
+    };
     Ok((opened, anew))
 }

@@ -31,15 +31,27 @@ impl Folder {
         let (mut state, sealed) = self.read_snapshot(cipher)?;
         let decoded = self.read_journal(cipher)?;
         let path = self.journal();
-        let length = std::fs::metadata(&path).map(|metadata| metadata.len()).unwrap_or(0);
+        let length = std::fs::metadata(&path)
+            .map(|metadata| metadata.len())
+            .unwrap_or(0);
         let torn = length.saturating_sub(decoded.whole as u64);
         if torn > 0 {
             let name = path.display();
-            warnings.push(format!("the last record of {name} was torn by a crash; its {torn} bytes were cut off"));
+            warnings.push(format!(
+                "the last record of {name} was torn by a crash; its {torn} bytes were cut off"
+            ));
         }
-        if decoded.records.first().is_some_and(|first| first.sequence > state.journal_sequence + 1) {
+        if decoded
+            .records
+            .first()
+            .is_some_and(|first| first.sequence > state.journal_sequence + 1)
+        {
             let path = path.display().to_string();
-            return Err(StateError::Journal { path, line: 1, reason: "records before it are missing".to_owned() });
+            return Err(StateError::Journal {
+                path,
+                line: 1,
+                reason: "records before it are missing".to_owned(),
+            });
         }
         let name = self.snapshot.display().to_string();
         let in_form = snapshot::in_form(sealed, &name, cipher)?
@@ -49,7 +61,8 @@ impl Folder {
         decoded.records.iter().for_each(|record| state.take(record));
         self.check_buckets(&state)?;
         let fence = lock.map(Lock::fence);
-        let mut journal = Journal::open(&path, decoded.whole, state.journal_sequence)?.under(cipher.clone(), fence);
+        let mut journal = Journal::open(&path, decoded.whole, state.journal_sequence)?
+            .under(cipher.clone(), fence);
         let mut rewritten = None;
         if !in_form || for_others {
             rewritten = Some(state.serial);
@@ -60,17 +73,28 @@ impl Folder {
             warnings.push(snapshot::SEALED_ANEW.to_owned());
         }
         let home = Home::Folder(self.clone(), cipher.clone());
-        Ok(Opened { state, journal: Log::File(journal), warnings, rewritten, home })
+        Ok(Opened {
+            state,
+            journal: Log::File(journal),
+            warnings,
+            rewritten,
+            home,
+        })
     }
 
     /// Seals the records of the last operations, which are kept for people, for those that all is sealed for now.
     fn seal_kept_records(&self, cipher: &Cipher) -> io::Result<()> {
         let path = journal::backup(&self.journal());
-        let Ok(kept) = read_journal(&path, cipher) else { return Ok(()) };
+        let Ok(kept) = read_journal(&path, cipher) else {
+            return Ok(());
+        };
         if kept.records.is_empty() {
             return Ok(());
         }
-        let lines = kept.records.iter().map(|record| journal::encode(record, cipher));
+        let lines = kept
+            .records
+            .iter()
+            .map(|record| journal::encode(record, cipher));
         let lines = lines.collect::<io::Result<String>>()?;
         file::write_atomic(&path, lines.as_bytes())
     }
@@ -124,7 +148,10 @@ mod tests {
         crate::execution::state::wait(opened.compact()).unwrap();
         assert_eq!(std::fs::metadata(folder.journal()).unwrap().len(), 0);
         let compacted = folder.read().unwrap().unwrap();
-        assert_eq!((compacted.serial, &compacted.lineage), (read.serial + 1, &read.lineage));
+        assert_eq!(
+            (compacted.serial, &compacted.lineage),
+            (read.serial + 1, &read.lineage)
+        );
         assert_eq!(compacted.stages, read.stages);
         assert!(folder.backup().exists());
     }
@@ -149,9 +176,17 @@ mod tests {
             std::fs::write(folder.journal(), &bytes[..length]).unwrap();
             let opened = folder.open().unwrap();
             let done = bytes[..length].split_inclusive(|byte| *byte == b'\n');
-            let done =
-                done.filter(|line| line.ends_with(b"\n") && line.windows(7).any(|part| part == b"\"done\",")).count();
-            let held = opened.state.stages.values().filter(|stage| stage.status == Status::Done).count();
+            let done = done
+                .filter(|line| {
+                    line.ends_with(b"\n") && line.windows(7).any(|part| part == b"\"done\",")
+                })
+                .count();
+            let held = opened
+                .state
+                .stages
+                .values()
+                .filter(|stage| stage.status == Status::Done)
+                .count();
             assert_eq!(held, done, "at {length}");
             let torn = length > 0 && bytes[length - 1] != b'\n';
             assert_eq!(opened.warnings.len(), usize::from(torn), "at {length}");
@@ -170,9 +205,19 @@ mod tests {
         }
         std::fs::remove_file(&folder.snapshot).unwrap();
         said.push(folder.open().unwrap_err().to_string());
-        let words = ["is empty", "not a state", "no `version`", "version 99", "missing field", "is missing, but"];
+        let words = [
+            "is empty",
+            "not a state",
+            "no `version`",
+            "version 99",
+            "missing field",
+            "is missing, but",
+        ];
         for (said, word) in said.iter().zip(words) {
-            assert!(said.contains(word) && said.contains("sky.state.json"), "{said}");
+            assert!(
+                said.contains(word) && said.contains("sky.state.json"),
+                "{said}"
+            );
         }
     }
 }

@@ -75,20 +75,28 @@ impl Opened {
     /// which records it holds.
     pub async fn compact(&mut self) -> io::Result<()> {
         match (&mut self.home, &mut self.journal) {
-            (Home::Folder(folder, cipher), Log::File(journal)) => folder.fold(&mut self.state, journal, cipher),
+            (Home::Folder(folder, cipher), Log::File(journal)) => {
+                folder.fold(&mut self.state, journal, cipher)
+            }
             (Home::Bucket(objects), Log::Segments(segments)) => {
                 segments.check().await?;
                 objects.write(&mut self.state).await?;
                 segments.clear().await
             }
-            _ => Err(io::Error::other("a state's journal is not where its snapshot is")),
+            _ => Err(io::Error::other(
+                "a state's journal is not where its snapshot is",
+            )),
         }
     }
 
     /// Folds the journal into a new snapshot if there is anything in it: at the end of an operation, also of one that
     /// has failed, so that the next one finds nothing unfinished.
     pub async fn settle(&mut self) -> io::Result<()> {
-        if self.journal.length() > 0 { self.compact().await } else { Ok(()) }
+        if self.journal.length() > 0 {
+            self.compact().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Keeps the snapshot as it is under the name of its serial; returns the place of that copy.

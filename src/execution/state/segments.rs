@@ -90,9 +90,23 @@ impl Segments {
         fence: Option<Arc<dyn Fence>>,
         (sequence, segments, length): (u64, Vec<String>, u64),
     ) -> Self {
-        let queue = Queue { last: sequence, written: sequence, segments, length, ..Queue::default() };
-        let shared = Shared { bucket, fence, queue: Mutex::new(queue), moved: Notify::new() };
-        Self { shared: Arc::new(shared), cipher }
+        let queue = Queue {
+            last: sequence,
+            written: sequence,
+            segments,
+            length,
+            ..Queue::default()
+        };
+        let shared = Shared {
+            bucket,
+            fence,
+            queue: Mutex::new(queue),
+            moved: Notify::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+            cipher,
+        }
     }
 
     /// Appends one event, to be written with the next segment.
@@ -101,7 +115,11 @@ impl Segments {
         if let Some(broken) = &queue.broken {
             return Err(broken.error());
         }
-        let record = Record { sequence: queue.last + 1, at: clock::timestamp(), event };
+        let record = Record {
+            sequence: queue.last + 1,
+            at: clock::timestamp(),
+            event,
+        };
         let line = encode(&record, &self.cipher)?;
         if queue.lines.is_empty() {
             queue.first = record.sequence;
@@ -178,7 +196,11 @@ impl Shared {
                 }
                 if !queue.busy {
                     queue.busy = true;
-                    let segment = (std::mem::take(&mut queue.lines), name(queue.first), queue.last);
+                    let segment = (
+                        std::mem::take(&mut queue.lines),
+                        name(queue.first),
+                        queue.last,
+                    );
                     detached(self.clone().write_segment(segment))?;
                 }
             }
@@ -210,7 +232,11 @@ impl Shared {
     async fn write(&self, name: &str, lines: Vec<u8>) -> io::Result<()> {
         crash::point("journal before");
         if let Put::Refused = self.bucket.put(name, lines.clone(), When::New).await?
-            && self.bucket.get(name).await?.is_none_or(|found| found.bytes != lines)
+            && self
+                .bucket
+                .get(name)
+                .await?
+                .is_none_or(|found| found.bytes != lines)
         {
             // Another's. Without a lock, nobody knows whose.
             if self.fence.is_none() {

@@ -11,7 +11,9 @@ use std::io;
 pub enum StateError {
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error("{path} is empty: a state is never made up; restore it from {path}.backup, or delete what it held by hand")]
+    #[error(
+        "{path} is empty: a state is never made up; restore it from {path}.backup, or delete what it held by hand"
+    )]
     Empty { path: String },
     #[error("{path} is not a state: {reason}; restore it from {path}.backup")]
     Malformed { path: String, reason: String },
@@ -21,14 +23,26 @@ pub enum StateError {
          write to it"
     )]
     Unbelievable { path: String, reason: String },
-    #[error("{path} has state version {found}; this sky reads up to {VERSION}: use the sky that wrote it")]
+    #[error(
+        "{path} has state version {found}; this sky reads up to {VERSION}: use the sky that wrote it"
+    )]
     Version { path: String, found: u64 },
     #[error(
         "{path} is missing, but {journal} is there: restore it from {path}.backup, or remove {folder} to start anew"
     )]
-    Missing { path: String, journal: String, folder: String },
-    #[error("{path}, line {line}: {reason}; restore the file, or move it away to fall back on the snapshot alone")]
-    Journal { path: String, line: usize, reason: String },
+    Missing {
+        path: String,
+        journal: String,
+        folder: String,
+    },
+    #[error(
+        "{path}, line {line}: {reason}; restore the file, or move it away to fall back on the snapshot alone"
+    )]
+    Journal {
+        path: String,
+        line: usize,
+        reason: String,
+    },
     /// The keys do not fit what is there.
     #[error("cannot read {path}: {reason}")]
     Sealed { path: String, reason: String },
@@ -49,18 +63,27 @@ pub fn decode(bytes: &[u8], path: &str, cipher: &Cipher) -> Result<State, StateE
         Ok(bytes) => bytes,
         Err(reason) => return Err(StateError::Sealed { path, reason }),
     };
-    let malformed = |reason: String| StateError::Malformed { path: path.clone(), reason };
-    let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is not UTF-8 text".to_owned()))?;
+    let malformed = |reason: String| StateError::Malformed {
+        path: path.clone(),
+        reason,
+    };
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| malformed("it is not UTF-8 text".to_owned()))?;
     if text.trim().is_empty() {
         return Err(StateError::Empty { path });
     }
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
+    let value: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| malformed(error.to_string()))?;
     let version = value.get("version").and_then(serde_json::Value::as_u64);
     let version = version.ok_or_else(|| malformed("it has no `version`".to_owned()))?;
     if version > u64::from(VERSION) {
-        return Err(StateError::Version { path, found: version });
+        return Err(StateError::Version {
+            path,
+            found: version,
+        });
     }
-    let state: State = serde_path_to_error::deserialize(value).map_err(|error| malformed(error.to_string()))?;
+    let state: State =
+        serde_path_to_error::deserialize(value).map_err(|error| malformed(error.to_string()))?;
     match check::state(&state) {
         Ok(()) => Ok(state),
         Err(reason) => Err(StateError::Unbelievable { path, reason }),
@@ -102,7 +125,9 @@ pub fn for_others(sealed: bool, state: &State, cipher: &Cipher) -> bool {
 /// keys cannot write what is sealed.
 pub fn in_form(sealed: bool, path: &str, cipher: &Cipher) -> Result<bool, StateError> {
     if sealed && !cipher.seals() && !cipher.may_unseal() {
-        return Err(StateError::NoRecipients { path: path.to_owned() });
+        return Err(StateError::NoRecipients {
+            path: path.to_owned(),
+        });
     }
     Ok(sealed == cipher.seals())
 }

@@ -27,14 +27,28 @@ type Outputs<'a> = &'a BTreeMap<String, crate::model::Bytes>;
 impl<'a> From<&'a PlannedStage> for Work<'a> {
     fn from(stage: &'a PlannedStage) -> Self {
         let (run, nodes) = (stage.run.as_deref(), stage.nodes);
-        Self { run, reads: &stage.reads, files: &stage.files, nodes, env: &stage.env, writes: &stage.writes }
+        Self {
+            run,
+            reads: &stage.reads,
+            files: &stage.files,
+            nodes,
+            env: &stage.env,
+            writes: &stage.writes,
+        }
     }
 }
 
 impl<'a> From<&'a Stage> for Work<'a> {
     fn from(stage: &'a Stage) -> Self {
         let (run, nodes) = (stage.run.as_deref(), stage.nodes);
-        Self { run, reads: &stage.reads, files: &stage.files, nodes, env: &stage.env, writes: &stage.writes }
+        Self {
+            run,
+            reads: &stage.reads,
+            files: &stage.files,
+            nodes,
+            env: &stage.env,
+            writes: &stage.writes,
+        }
     }
 }
 
@@ -42,10 +56,16 @@ impl<'a> From<&'a Stage> for Work<'a> {
 /// the same.
 pub fn input_names(reads: &BTreeSet<ArtifactRef>) -> BTreeMap<&ArtifactRef, String> {
     let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
-    reads.iter().for_each(|read| *taken.entry(read.file_name()).or_default() += 1);
+    reads
+        .iter()
+        .for_each(|read| *taken.entry(read.file_name()).or_default() += 1);
     let name = |read: &ArtifactRef| {
         let short = read.file_name();
-        if taken.get(short).is_some_and(|count| *count > 1) { read.to_string() } else { short.to_owned() }
+        if taken.get(short).is_some_and(|count| *count > 1) {
+            read.to_string()
+        } else {
+            short.to_owned()
+        }
     };
     reads.iter().map(|read| (read, name(read))).collect()
 }
@@ -70,8 +90,13 @@ impl Content {
         file: impl Fn(&str) -> Option<String>,
     ) -> Self {
         let names = input_names(work.reads);
-        let inputs = names.iter().map(|(read, name)| Some((format!("input {name}"), input(read)?)));
-        let files = work.files.iter().map(|name| Some((format!("file {name}"), file(name)?)));
+        let inputs = names
+            .iter()
+            .map(|(read, name)| Some((format!("input {name}"), input(read)?)));
+        let files = work
+            .files
+            .iter()
+            .map(|name| Some((format!("file {name}"), file(name)?)));
         let digests: Option<BTreeMap<String, String>> = inputs.chain(files).collect();
         let fingerprint = |definition: &str| {
             let mut digests = digests.clone()?;
@@ -80,10 +105,8 @@ impl Content {
         };
         let writes: Vec<&String> = work.writes.keys().collect();
         let seen: BTreeSet<&String> = names.values().collect();
-        let mut definition =
-            json!({ "run": work.run, "inputs": seen, "writes": writes, "files": work.files, "nodes": work.nodes });
-        let mut former =
-            json!({ "run": work.run, "reads": work.reads, "writes": writes, "files": work.files, "nodes": work.nodes });
+        let mut definition = json!({ "run": work.run, "inputs": seen, "writes": writes, "files": work.files, "nodes": work.nodes });
+        let mut former = json!({ "run": work.run, "reads": work.reads, "writes": writes, "files": work.files, "nodes": work.nodes });
         // Stages without plain variables have the digests that they had before there were any.
         if !work.env.is_empty() {
             definition["env"] = json!(work.env);
@@ -91,13 +114,19 @@ impl Content {
         }
         let (definition, former) = (digest(&definition), digest(&former));
         let fingerprints = (fingerprint(&definition), fingerprint(&former));
-        Self { definition, fingerprint: fingerprints.0, former: (former, fingerprints.1) }
+        Self {
+            definition,
+            fingerprint: fingerprints.0,
+            former: (former, fingerprints.1),
+        }
     }
 
     /// Whether a record is about work on just this content. Where content could not be read, the work alone counts.
     pub fn is_of(&self, record: &StageRecord) -> bool {
         let same = match (&self.fingerprint, &self.former.1) {
-            (Some(now), former) => record.fingerprint == *now || Some(&record.fingerprint) == former.as_ref(),
+            (Some(now), former) => {
+                record.fingerprint == *now || Some(&record.fingerprint) == former.as_ref()
+            }
             (None, _) => self.is_work_of(record),
         };
         same || record.imported()
@@ -105,7 +134,9 @@ impl Content {
 
     /// Whether a record is about the same work, on whatever content.
     pub fn is_work_of(&self, record: &StageRecord) -> bool {
-        record.definition == self.definition || record.definition == self.former.0 || record.imported()
+        record.definition == self.definition
+            || record.definition == self.former.0
+            || record.imported()
     }
 }
 
@@ -163,22 +194,34 @@ pub struct Preview {
 impl Preview {
     /// How many stages an apply runs for the first time.
     pub fn added(&self) -> usize {
-        self.stages.values().filter(|standing| **standing == Standing::New).count()
+        self.stages
+            .values()
+            .filter(|standing| **standing == Standing::New)
+            .count()
     }
 
     /// How many stages an apply runs again.
     pub fn changed(&self) -> usize {
-        self.stages.values().filter(|standing| matches!(standing, Standing::Again(_))).count()
+        self.stages
+            .values()
+            .filter(|standing| matches!(standing, Standing::Again(_)))
+            .count()
     }
 
     /// How many stages an apply leaves as they are.
     pub fn unchanged(&self) -> usize {
-        self.stages.values().filter(|standing| **standing == Standing::Done).count()
+        self.stages
+            .values()
+            .filter(|standing| **standing == Standing::Done)
+            .count()
     }
 
     /// How many stages run again only if what they read comes out different.
     pub fn undecided(&self) -> usize {
-        self.stages.values().filter(|standing| **standing == Standing::Again(Reason::Inputs)).count()
+        self.stages
+            .values()
+            .filter(|standing| **standing == Standing::Again(Reason::Inputs))
+            .count()
     }
 
     /// Whether an apply has nothing to do.
@@ -189,24 +232,48 @@ impl Preview {
 
 /// Looks at the state as an apply of the plan would. `present` says whether the store of this machine has an output.
 pub fn preview(state: Option<&State>, plan: &Plan, present: &dyn Fn(&Artifact) -> bool) -> Preview {
-    let planned: BTreeSet<&str> = plan.stages.iter().map(|stage| stage.name.as_str()).collect();
+    let planned: BTreeSet<&str> = plan
+        .stages
+        .iter()
+        .map(|stage| stage.name.as_str())
+        .collect();
     let state = state.filter(|state| state.job.as_deref().is_none_or(|job| job == plan.job));
     let Some(state) = state else {
-        let stages = plan.stages.iter().map(|stage| (stage.name.clone(), Standing::New));
-        return Preview { stages: stages.collect(), ..Preview::default() };
+        let stages = plan
+            .stages
+            .iter()
+            .map(|stage| (stage.name.clone(), Standing::New));
+        return Preview {
+            stages: stages.collect(),
+            ..Preview::default()
+        };
     };
     let works: BTreeMap<&str, (Work<'_>, BTreeSet<&str>)> = plan
         .stages
         .iter()
-        .map(|stage| (stage.name.as_str(), (Work::from(stage), waits(&stage.reads, &stage.after))))
+        .map(|stage| {
+            (
+                stage.name.as_str(),
+                (Work::from(stage), waits(&stage.reads, &stage.after)),
+            )
+        })
         .collect();
-    let live = state.stages.iter().filter(|(name, record)| record.live && !planned.contains(name.as_str()));
+    let live = state
+        .stages
+        .iter()
+        .filter(|(name, record)| record.live && !planned.contains(name.as_str()));
     let removed = live.map(|(name, _)| name.clone()).collect();
-    Preview { removed, ..look(state, &works, &plan.contents, present) }
+    Preview {
+        removed,
+        ..look(state, &works, &plan.contents, present)
+    }
 }
 
 /// The stages that a stage waits for, by data or by order.
-pub(super) fn waits<'a>(reads: &'a BTreeSet<ArtifactRef>, after: &'a BTreeSet<String>) -> BTreeSet<&'a str> {
+pub(super) fn waits<'a>(
+    reads: &'a BTreeSet<ArtifactRef>,
+    after: &'a BTreeSet<String>,
+) -> BTreeSet<&'a str> {
     let by_data = reads.iter().filter_map(|read| match read {
         ArtifactRef::Output { stage, .. } => Some(stage.as_str()),
         ArtifactRef::Dataset(_) => None,
@@ -224,28 +291,48 @@ pub(super) fn look(
     let order = in_order(works);
     let mut readers: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (name, (work, _)) in works {
-        work.reads.iter().for_each(|read| readers.entry(read.to_string()).or_default().push(name));
+        work.reads
+            .iter()
+            .for_each(|read| readers.entry(read.to_string()).or_default().push(name));
     }
     // What was deleted when all had read it is made again if somebody has to read it again.
     let mut remade: BTreeSet<&str> = BTreeSet::new();
     loop {
         let mut preview = Preview::default();
         for name in &order {
-            let Some((work, _)) = works.get(name) else { continue };
-            let (standing, read) = stand(state, name, *work, contents, &preview, (present, &remade));
+            let Some((work, _)) = works.get(name) else {
+                continue;
+            };
+            let (standing, read) =
+                stand(state, name, *work, contents, &preview, (present, &remade));
             if standing == Standing::Done && !read {
                 preview.unread.insert((*name).to_owned());
             }
             preview.stages.insert((*name).to_owned(), standing);
         }
-        let runs = |reader: &&str| preview.stages.get(*reader).is_some_and(|standing| *standing != Standing::Done);
+        let runs = |reader: &&str| {
+            preview
+                .stages
+                .get(*reader)
+                .is_some_and(|standing| *standing != Standing::Done)
+        };
         let needed = |name: &&str| {
             let done = preview.stages.get(*name) == Some(&Standing::Done);
-            let outputs = works.get(*name).into_iter().flat_map(|(work, _)| work.writes.keys());
-            done && outputs.map(|output| format!("{name}.{output}")).any(|output| {
-                let gone = state.artifacts.get(&output).is_some_and(|one| one.away && one.staged.is_empty());
-                gone && readers.get(&output).is_some_and(|readers| readers.iter().any(runs))
-            })
+            let outputs = works
+                .get(*name)
+                .into_iter()
+                .flat_map(|(work, _)| work.writes.keys());
+            done && outputs
+                .map(|output| format!("{name}.{output}"))
+                .any(|output| {
+                    let gone = state
+                        .artifacts
+                        .get(&output)
+                        .is_some_and(|one| one.away && one.staged.is_empty());
+                    gone && readers
+                        .get(&output)
+                        .is_some_and(|readers| readers.iter().any(runs))
+                })
         };
         let more: Vec<&str> = order.iter().copied().filter(needed).collect();
         if more.is_empty() {
@@ -267,30 +354,43 @@ fn stand(
     before: &Preview,
     (present, remade): Present<'_>,
 ) -> (Standing, bool) {
-    let Some(record) = state.stages.get(name).filter(|record| record.status == Status::Done) else {
+    let Some(record) = state
+        .stages
+        .get(name)
+        .filter(|record| record.status == Status::Done)
+    else {
         return (Standing::New, true);
     };
     let input = |read: &ArtifactRef| match read {
-        ArtifactRef::Dataset(dataset) => contents.datasets.get(dataset).map(|content| content.digest.to_string()),
-        ArtifactRef::Output { .. } => {
-            state.artifacts.get(&read.to_string()).map(|artifact| artifact.digest.to_string())
-        }
+        ArtifactRef::Dataset(dataset) => contents
+            .datasets
+            .get(dataset)
+            .map(|content| content.digest.to_string()),
+        ArtifactRef::Output { .. } => state
+            .artifacts
+            .get(&read.to_string())
+            .map(|artifact| artifact.digest.to_string()),
     };
     let file = |name: &str| contents.files.get(name).map(|content| content.as_file());
     let content = Content::new(work, input, file);
     let runs = |read: &ArtifactRef| match read {
-        ArtifactRef::Output { stage, .. } => {
-            before.stages.get(stage).is_some_and(|standing| *standing != Standing::Done)
-        }
+        ArtifactRef::Output { stage, .. } => before
+            .stages
+            .get(stage)
+            .is_some_and(|standing| *standing != Standing::Done),
         ArtifactRef::Dataset(_) => false,
     };
     let has = |output: &String| {
         let artifact = state.artifacts.get(&format!("{name}.{output}"));
-        artifact.is_some_and(|artifact| artifact.away || !artifact.staged.is_empty() || present(artifact))
+        artifact.is_some_and(|artifact| {
+            artifact.away || !artifact.staged.is_empty() || present(artifact)
+        })
     };
     let standing = match () {
         () if !content.is_work_of(record) => Standing::Again(Reason::Work),
-        () if remade.contains(name) || !work.writes.keys().all(has) => Standing::Again(Reason::Outputs),
+        () if remade.contains(name) || !work.writes.keys().all(has) => {
+            Standing::Again(Reason::Outputs)
+        }
         () if work.reads.iter().any(runs) => Standing::Again(Reason::Inputs),
         () if !content.is_of(record) => Standing::Again(Reason::Content),
         () => Standing::Done,
@@ -304,15 +404,23 @@ fn in_order<'a>(works: &BTreeMap<&'a str, (Work<'_>, BTreeSet<&'a str>)>) -> Vec
     let mut followers: BTreeMap<&str, Vec<&'a str>> = BTreeMap::new();
     for (name, (_, before)) in works {
         let known = before.iter().filter(|before| works.contains_key(**before));
-        known.clone().for_each(|before| followers.entry(before).or_default().push(name));
+        known
+            .clone()
+            .for_each(|before| followers.entry(before).or_default().push(name));
         waiting.insert(name, known.count());
     }
-    let mut order: Vec<&'a str> = works.keys().copied().filter(|name| waiting.get(name) == Some(&0)).collect();
+    let mut order: Vec<&'a str> = works
+        .keys()
+        .copied()
+        .filter(|name| waiting.get(name) == Some(&0))
+        .collect();
     let mut next = 0;
     while let Some(name) = order.get(next).copied() {
         next += 1;
         for follower in followers.get(name).into_iter().flatten() {
-            let Some(count) = waiting.get_mut(follower) else { continue };
+            let Some(count) = waiting.get_mut(follower) else {
+                continue;
+            };
             *count -= 1;
             if *count == 0 {
                 order.push(follower);

@@ -45,16 +45,38 @@ pub struct Restorable {
 
 impl Store {
     /// At an address; `folder` is the working folder of a state in a bucket.
-    pub fn open(here: &Path, address: Option<&Address>, folder: Option<&Path>, cipher: Cipher) -> io::Result<Self> {
+    pub fn open(
+        here: &Path,
+        address: Option<&Address>,
+        folder: Option<&Path>,
+        cipher: Cipher,
+    ) -> io::Result<Self> {
         let lease = LEASE;
         Ok(match address {
-            None => Self { folder: Folder::resolve(here, folder), cipher, lease, bucket: None },
-            Some(Address::Folder(root)) => {
-                Self { folder: Folder::resolve(here, Some(root)), cipher, lease, bucket: None }
-            }
-            Some(Address::Bucket { cloud, name, prefix }) => {
+            None => Self {
+                folder: Folder::resolve(here, folder),
+                cipher,
+                lease,
+                bucket: None,
+            },
+            Some(Address::Folder(root)) => Self {
+                folder: Folder::resolve(here, Some(root)),
+                cipher,
+                lease,
+                bucket: None,
+            },
+            Some(Address::Bucket {
+                cloud,
+                name,
+                prefix,
+            }) => {
                 let bucket = Some(Bucket::open(*cloud, name, prefix)?);
-                Self { folder: Folder::resolve(here, folder), cipher, lease, bucket }
+                Self {
+                    folder: Folder::resolve(here, folder),
+                    cipher,
+                    lease,
+                    bucket,
+                }
             }
         })
     }
@@ -72,7 +94,12 @@ impl Store {
 
     /// Over a bucket that is open.
     pub fn over(folder: Folder, bucket: Bucket) -> Self {
-        Self { folder, cipher: Cipher::default(), lease: LEASE, bucket: Some(bucket) }
+        Self {
+            folder,
+            cipher: Cipher::default(),
+            lease: LEASE,
+            bucket: Some(bucket),
+        }
     }
 
     /// Where the state is.
@@ -80,7 +107,8 @@ impl Store {
         match &self.bucket {
             Some(bucket) => bucket.url(""),
             None => {
-                let root = std::path::absolute(&self.folder.root).unwrap_or_else(|_| self.folder.root.clone());
+                let root = std::path::absolute(&self.folder.root)
+                    .unwrap_or_else(|_| self.folder.root.clone());
                 root.display().to_string()
             }
         }
@@ -168,7 +196,10 @@ impl Store {
             Some(bucket) => {
                 self.folder.create()?;
                 let opened = open_bucket::open(bucket, &self.cipher, lock).await?;
-                file::write_atomic(&self.folder.root.join(MARK), format!("{}\n", bucket.url("")).as_bytes())?;
+                file::write_atomic(
+                    &self.folder.root.join(MARK),
+                    format!("{}\n", bucket.url("")).as_bytes(),
+                )?;
                 Ok(opened)
             }
             None => self.folder.open_with(&self.cipher, lock),
@@ -180,24 +211,48 @@ impl Store {
         let (state, from, to, unfit) = match &self.bucket {
             Some(bucket) => {
                 let state = wait(objects::read_backup(bucket, &self.cipher))?;
-                (state, bucket.url(&objects::backup()), bucket.url(SNAPSHOT), None)
+                (
+                    state,
+                    bucket.url(&objects::backup()),
+                    bucket.url(SNAPSHOT),
+                    None,
+                )
             }
             None => {
                 let (state, fits) = self.folder.read_backup(&self.cipher)?;
                 let name = |path: &Path| path.display().to_string();
                 let unfit = (!fits).then(|| name(&self.folder.journal()));
-                (state, name(&self.folder.backup()), name(&self.folder.snapshot), unfit)
+                (
+                    state,
+                    name(&self.folder.backup()),
+                    name(&self.folder.snapshot),
+                    unfit,
+                )
             }
         };
-        let done = state.stages.values().filter(|stage| stage.status == Status::Done).count();
-        Some(Restorable { serial: state.serial, stages: state.stages.len(), done, from, to, unfit })
+        let done = state
+            .stages
+            .values()
+            .filter(|stage| stage.status == Status::Done)
+            .count();
+        Some(Restorable {
+            serial: state.serial,
+            stages: state.stages.len(),
+            done,
+            from,
+            to,
+            unfit,
+        })
     }
 
     /// Two states in one working folder would take each other's stages for their own.
     fn check_folder(&self) -> Result<(), StateError> {
         let root = self.folder.root.display();
         let mark = std::fs::read_to_string(self.folder.root.join(MARK)).ok();
-        let of = mark.as_deref().map(str::trim).filter(|mark| !mark.is_empty());
+        let of = mark
+            .as_deref()
+            .map(str::trim)
+            .filter(|mark| !mark.is_empty());
         let here = self.bucket.as_ref().map(|bucket| bucket.url(""));
         let said = match (of, &here) {
             (Some(of), None) => format!(

@@ -61,7 +61,9 @@ pub fn summary(state: &State) -> Value {
 
 /// The stages for people, with a head row: address, status, attempt, place, note.
 pub fn text_rows(state: &State) -> Vec<Vec<String>> {
-    let head = ["stage", "status", "attempt", "place", "spent", "note"].map(str::to_owned).to_vec();
+    let head = ["stage", "status", "attempt", "place", "spent", "note"]
+        .map(str::to_owned)
+        .to_vec();
     let rows = state.stages.iter().map(|(name, stage)| {
         let note = stage.message.clone().unwrap_or_default();
         vec![
@@ -78,12 +80,18 @@ pub fn text_rows(state: &State) -> Vec<Vec<String>> {
 
 /// Whether the state already holds all of the plan done, by the content that the plan names.
 pub fn holds(state: &State, plan: &Plan) -> bool {
-    state.job.as_deref() == Some(plan.job.as_str()) && preview(Some(state), plan, &|_| true).is_empty()
+    state.job.as_deref() == Some(plan.job.as_str())
+        && preview(Some(state), plan, &|_| true).is_empty()
 }
 
 /// What a plan of the rest of a job goes on from: the stages that are done, and what is used up of time and money. A
 /// stage counts as done if an apply of the whole job would leave it as it is.
-pub fn facts(state: &State, job: &Job, contents: &Contents, present: &dyn Fn(&Artifact) -> bool) -> FromState {
+pub fn facts(
+    state: &State,
+    job: &Job,
+    contents: &Contents,
+    present: &dyn Fn(&Artifact) -> bool,
+) -> FromState {
     let whole = job.expanded();
     let works = whole.stages.iter().map(|(name, stage)| {
         let waits = waits(&stage.reads, &stage.after);
@@ -92,9 +100,13 @@ pub fn facts(state: &State, job: &Job, contents: &Contents, present: &dyn Fn(&Ar
     let preview = look(state, &works.collect(), contents, present);
     let mut done: BTreeMap<String, DoneStage> = BTreeMap::new();
     for name in dag::order(&whole).unwrap_or_default() {
-        let (Some(stage), Some(record)) = (whole.stages.get(name), state.stages.get(name)) else { continue };
+        let (Some(stage), Some(record)) = (whole.stages.get(name), state.stages.get(name)) else {
+            continue;
+        };
         // What stands before a stage that is still to do is planned with it.
-        let ready = dag::predecessors(stage).into_iter().all(|before| done.contains_key(before));
+        let ready = dag::predecessors(stage)
+            .into_iter()
+            .all(|before| done.contains_key(before));
         if preview.stages.get(name) != Some(&Standing::Done) || !ready {
             continue;
         }
@@ -103,7 +115,15 @@ pub fn facts(state: &State, job: &Job, contents: &Contents, present: &dyn Fn(&Ar
             Some((output.clone(), Bytes(artifact.bytes)))
         };
         let outputs: Option<BTreeMap<String, Bytes>> = stage.writes.keys().map(output).collect();
-        done.extend(outputs.map(|outputs| (name.to_owned(), DoneStage { place: record.place.clone(), outputs })));
+        done.extend(outputs.map(|outputs| {
+            (
+                name.to_owned(),
+                DoneStage {
+                    place: record.place.clone(),
+                    outputs,
+                },
+            )
+        }));
     }
     let elapsed = match (&state.begun, &state.newest) {
         (Some(begun), Some(newest)) => clock::between(begun, newest),
@@ -111,7 +131,10 @@ pub fn facts(state: &State, job: &Job, contents: &Contents, present: &dyn Fn(&Ar
     };
     let live = state.stages.values().filter(|record| record.live);
     let set_aside: Money = live.map(|record| record.reserved_micro_usd).sum();
-    let exhausted = state.exhausted.iter().filter(|offer| !done.contains_key(&offer.stage));
+    let exhausted = state
+        .exhausted
+        .iter()
+        .filter(|offer| !done.contains_key(&offer.stage));
     FromState {
         lineage: state.lineage.clone(),
         serial: state.serial,
@@ -143,12 +166,21 @@ mod tests {
         let mut state = State::empty("l".into());
         let mut sequence = 0;
         for (name, stage) in &whole.stages {
-            let input = |read: &ArtifactRef| state.artifacts.get(&read.to_string()).map(|one| one.digest.to_string());
+            let input = |read: &ArtifactRef| {
+                state
+                    .artifacts
+                    .get(&read.to_string())
+                    .map(|one| one.digest.to_string())
+            };
             let content = Content::new(Work::from(stage), input, |_| None);
             let (definition, fingerprint) = (content.definition, content.fingerprint.unwrap());
             let mut take = |event: Event| {
                 sequence += 1;
-                state.take(&Record { sequence, at: format!("2026-01-01T00:00:0{sequence}Z"), event });
+                state.take(&Record {
+                    sequence,
+                    at: format!("2026-01-01T00:00:0{sequence}Z"),
+                    event,
+                });
             };
             take(Event::Attempt {
                 stage: name.clone(),
@@ -163,16 +195,30 @@ mod tests {
             });
             let output = |output: &String| {
                 let (digest, staged) = (hash::digest(b"0"), BTreeMap::new());
-                let artifact = Artifact { digest, bytes: 1, kind: Kind::File, attempt: 1, staged, away: true };
+                let artifact = Artifact {
+                    digest,
+                    bytes: 1,
+                    kind: Kind::File,
+                    attempt: 1,
+                    staged,
+                    away: true,
+                };
                 (output.clone(), artifact)
             };
             let outputs = stage.writes.keys().map(output).collect();
-            take(Event::Done { stage: name.clone(), outputs, storage_micro_usd: Money(0) });
+            take(Event::Done {
+                stage: name.clone(),
+                outputs,
+                storage_micro_usd: Money(0),
+            });
         }
         let facts = |text: &str| facts(&state, &job(text), &Contents::default(), &|_| true);
         let done = |text: &str| facts(text).done.into_keys().collect::<Vec<_>>();
         assert_eq!(done(JOB), ["a", "b", "c"]);
         // The last is another, and reads what is gone; what made that reads what is gone.
-        assert_eq!(done(&JOB.replace("run = \"c\"", "run = \"d\"")), Vec::<String>::new());
+        assert_eq!(
+            done(&JOB.replace("run = \"c\"", "run = \"d\"")),
+            Vec::<String>::new()
+        );
     }
 }

@@ -38,7 +38,10 @@ pub enum Held {
 impl Objects {
     /// The store in `root`, which need not exist yet.
     pub fn at(root: PathBuf) -> Self {
-        Self { root, whole: Arc::default() }
+        Self {
+            root,
+            whole: Arc::default(),
+        }
     }
 
     /// Where the object lies, if it is there.
@@ -66,18 +69,30 @@ impl Objects {
             return Ok(Held::Missing);
         }
         let signature = tree::signature(&place).ok();
-        let known = || self.whole.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+        let known = || {
+            self.whole
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&place)
+                .cloned()
+        };
         if signature.is_some() && known() == signature {
             return Ok(Held::Whole);
         }
         match tree::measure_within(&place, Links::Keep, bounds) {
             Ok(measured) if measured.digest == *digest && measured.kind == kind => {
                 if let Some(signature) = signature {
-                    self.whole.lock().unwrap_or_else(PoisonError::into_inner).insert(place, signature);
+                    self.whole
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(place, signature);
                 }
                 Ok(Held::Whole)
             }
-            Ok(measured) => Ok(Held::Damaged(format!("it has the digest {} now", measured.digest))),
+            Ok(measured) => Ok(Held::Damaged(format!(
+                "it has the digest {} now",
+                measured.digest
+            ))),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) => Ok(Held::Damaged(error.to_string())),
         }
@@ -86,7 +101,10 @@ impl Objects {
     /// Removes an object that is not what it should be.
     pub fn discard(&self, digest: &Digest, kind: Kind) -> io::Result<()> {
         let place = self.path(digest, kind);
-        self.whole.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+        self.whole
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&place);
         tree::remove(&place)
     }
 
@@ -107,7 +125,10 @@ impl Objects {
                 Held::Whole => {
                     // It is of the time when it was last made.
                     tree::take_times(&building, &place)?;
-                    self.whole.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+                    self.whole
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .remove(&place);
                     return Ok(measured);
                 }
                 Held::Damaged(_) => self.discard(&measured.digest, measured.kind)?,
@@ -115,8 +136,10 @@ impl Objects {
             }
             tree::sync(&building)?;
             let folder = place.parent().unwrap_or(&self.root);
-            std::fs::create_dir_all(folder).map_err(|error| file::named(folder, "create", error))?;
-            std::fs::rename(&building, &place).map_err(|error| file::named(&place, "create", error))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| file::named(folder, "create", error))?;
+            std::fs::rename(&building, &place)
+                .map_err(|error| file::named(&place, "create", error))?;
             sync_folder(folder)?;
             sync_folder(&self.root)?;
             Ok(measured)
@@ -130,7 +153,9 @@ impl Objects {
     /// A folder of its own in the store's file system, which is removed when it is dropped, or by the next sweep.
     pub fn scratch(&self) -> io::Result<tempfile::TempDir> {
         self.create()?;
-        let made = tempfile::Builder::new().prefix("building-").tempdir_in(&self.root);
+        let made = tempfile::Builder::new()
+            .prefix("building-")
+            .tempdir_in(&self.root);
         made.map_err(|error| file::named(&self.root, "write to", error))
     }
 
@@ -141,14 +166,24 @@ impl Objects {
     }
 
     /// The same, held to bounds.
-    pub fn publish_within(&self, digest: &Digest, kind: Kind, to: &Path, bounds: &Bounds) -> io::Result<()> {
+    pub fn publish_within(
+        &self,
+        digest: &Digest,
+        kind: Kind,
+        to: &Path,
+        bounds: &Bounds,
+    ) -> io::Result<()> {
         self.create()?;
         let (place, building) = (self.path(digest, kind), self.building());
         let copied = tree::copy_measured(&place, &building, Links::Keep, Sharing::Own, bounds);
         let copied = copied.and_then(|measured| match measured.digest == *digest {
             true => Ok(()),
             false => {
-                let message = format!("{} is damaged: it has the digest {} now", place.display(), measured.digest);
+                let message = format!(
+                    "{} is damaged: it has the digest {} now",
+                    place.display(),
+                    measured.digest
+                );
                 Err(io::Error::new(io::ErrorKind::InvalidData, message))
             }
         });
@@ -157,7 +192,8 @@ impl Objects {
             return Err(error);
         }
         if let Some(folder) = to.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| file::named(folder, "create", error))?;
+            std::fs::create_dir_all(folder)
+                .map_err(|error| file::named(folder, "create", error))?;
         }
         tree::remove(to)?;
         std::fs::rename(&building, to).map_err(|error| file::named(to, "create", error))
@@ -167,7 +203,10 @@ impl Objects {
     /// name. Not while anything else uses the store.
     pub fn sweep(&self, keep: &dyn Fn(&Path) -> bool) -> io::Result<()> {
         for folder in list(&self.root)? {
-            if folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("building-")) {
+            if folder
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("building-"))
+            {
                 tree::remove(&folder)?;
                 continue;
             }
@@ -179,25 +218,34 @@ impl Objects {
     }
 
     fn create(&self) -> io::Result<()> {
-        std::fs::create_dir_all(&self.root).map_err(|error| file::named(&self.root, "create", error))
+        std::fs::create_dir_all(&self.root)
+            .map_err(|error| file::named(&self.root, "create", error))
     }
 
     fn building(&self) -> PathBuf {
-        self.root.join(format!("building-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
+        self.root.join(format!(
+            "building-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        ))
     }
 }
 
 fn list(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let fail = |error| file::named(folder, "list", error);
     match std::fs::read_dir(folder) {
-        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path()).map_err(fail)).collect(),
+        Ok(entries) => entries
+            .map(|entry| entry.map(|entry| entry.path()).map_err(fail))
+            .collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(fail(error)),
     }
 }
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
-    std::fs::File::open(folder).and_then(|file| file.sync_all()).map_err(|error| file::named(folder, "sync", error))
+    std::fs::File::open(folder)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| file::named(folder, "sync", error))
 }
 
 #[cfg(test)]
@@ -213,7 +261,9 @@ mod tests {
         let measured = objects.put(&output).unwrap();
         assert_eq!(objects.put(&output).unwrap(), measured);
         let copy = folder.path().join("artifacts/out");
-        objects.publish(&measured.digest, measured.kind, &copy).unwrap();
+        objects
+            .publish(&measured.digest, measured.kind, &copy)
+            .unwrap();
         std::fs::write(&copy, "spoilt").unwrap();
         let place = objects.path(&measured.digest, measured.kind);
         assert_eq!(std::fs::read(&place).unwrap(), b"good");
@@ -232,8 +282,15 @@ mod tests {
         std::fs::create_dir(&output).unwrap();
         std::fs::write(output.join("f"), "good").unwrap();
         let measured = objects.put(&output).unwrap();
-        let check = |objects: &Objects| objects.check(&measured.digest, measured.kind, &Bounds::default()).unwrap();
-        assert_eq!((check(&objects), check(&objects)), (Held::Whole, Held::Whole));
+        let check = |objects: &Objects| {
+            objects
+                .check(&measured.digest, measured.kind, &Bounds::default())
+                .unwrap()
+        };
+        assert_eq!(
+            (check(&objects), check(&objects)),
+            (Held::Whole, Held::Whole)
+        );
         let file = objects.path(&measured.digest, measured.kind).join("f");
         let damages: [&dyn Fn(); 3] = [
             &|| {
@@ -241,7 +298,12 @@ mod tests {
                 std::fs::set_permissions(&file, mode).unwrap();
                 let time = std::fs::metadata(&file).unwrap().modified().unwrap();
                 std::fs::write(&file, "evil").unwrap();
-                std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+                std::fs::File::options()
+                    .write(true)
+                    .open(&file)
+                    .unwrap()
+                    .set_modified(time)
+                    .unwrap();
             },
             &|| std::fs::remove_file(&file).unwrap(),
             &|| std::os::unix::fs::symlink("/etc/passwd", file.with_file_name("g")).unwrap(),
@@ -249,7 +311,9 @@ mod tests {
         for damage in damages {
             damage();
             assert!(matches!(check(&objects), Held::Damaged(_)));
-            let error = objects.publish(&measured.digest, measured.kind, &folder.path().join("copy")).unwrap_err();
+            let error = objects
+                .publish(&measured.digest, measured.kind, &folder.path().join("copy"))
+                .unwrap_err();
             assert!(!folder.path().join("copy").exists(), "{error}");
             assert_eq!(objects.put(&output).unwrap(), measured);
             assert_eq!(check(&objects), Held::Whole);
@@ -258,7 +322,11 @@ mod tests {
         assert_eq!(check(&objects), Held::Missing);
         // Nothing half done is left.
         let left = list(&folder.path().join("objects")).unwrap();
-        assert!(left.iter().all(|path| !path.display().to_string().contains("building-")), "{left:?}");
+        assert!(
+            left.iter()
+                .all(|path| !path.display().to_string().contains("building-")),
+            "{left:?}"
+        );
     }
 
     #[test]
@@ -269,7 +337,12 @@ mod tests {
         std::fs::write(&output, "x").unwrap();
         let set = |second| {
             let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second);
-            std::fs::File::options().write(true).open(&output).unwrap().set_modified(time).unwrap();
+            std::fs::File::options()
+                .write(true)
+                .open(&output)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
             time
         };
         for second in [1_000, 3_000, 2_000] {

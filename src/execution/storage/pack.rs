@@ -20,28 +20,49 @@ pub async fn there(bucket: &Bucket, pack: &Pack) -> Result<bool, BucketError> {
     };
     let last = pack.chunks() - 1;
     Ok((0..=last).all(|number| {
-        let size = if number == last { pack.bytes - last * pack.chunk_bytes } else { pack.chunk_bytes };
+        let size = if number == last {
+            pack.bytes - last * pack.chunk_bytes
+        } else {
+            pack.chunk_bytes
+        };
         sizes.get(&pack::chunk(number)) == Some(&size)
     }))
 }
 
 /// Reads a pack and puts what is in it into the store: nothing of it is believed before all of it is known to be the
 /// bytes that were written.
-pub async fn bring(bucket: &Bucket, pack: &Pack, kind: Kind, objects: &Objects) -> Result<Measured, BucketError> {
-    let failed = |error: io::Error| BucketError { kind: Trouble::Other, message: error.to_string() };
+pub async fn bring(
+    bucket: &Bucket,
+    pack: &Pack,
+    kind: Kind,
+    objects: &Objects,
+) -> Result<Measured, BucketError> {
+    let failed = |error: io::Error| BucketError {
+        kind: Trouble::Other,
+        message: error.to_string(),
+    };
     let folder = objects.scratch().map_err(failed)?;
     let whole = folder.path().join("pack");
-    let mut open = std::fs::File::create(&whole).map_err(|error| failed(file::named(&whole, "create", error)))?;
+    let mut open = std::fs::File::create(&whole)
+        .map_err(|error| failed(file::named(&whole, "create", error)))?;
     let mut digests = Vec::new();
     for object in pack.objects() {
         let bytes = bucket.read(&object).await?;
         digests.push(hash::digest(&bytes));
-        open.write_all(&bytes).map_err(|error| failed(file::named(&whole, "write", error)))?;
+        open.write_all(&bytes)
+            .map_err(|error| failed(file::named(&whole, "write", error)))?;
     }
     drop(open);
     if pack::digest(&digests) != pack.digest {
-        let message = format!("{}/{} is not what was written: somebody has changed it", bucket.address(), pack.key);
-        return Err(BucketError { kind: Trouble::Damaged, message });
+        let message = format!(
+            "{}/{} is not what was written: somebody has changed it",
+            bucket.address(),
+            pack.key
+        );
+        return Err(BucketError {
+            kind: Trouble::Damaged,
+            message,
+        });
     }
     let objects = objects.clone();
     let laid = interruptible::blocking(move |bounds| {
@@ -57,12 +78,17 @@ fn lay(whole: &Path, kind: Kind, folder: &Path, bounds: &Bounds) -> io::Result<s
         Kind::Directory => {
             let target = folder.join("content");
             std::fs::create_dir(&target).map_err(fail)?;
-            archive::unpack(std::fs::File::open(whole).map_err(fail)?, &target, bounds).map_err(fail)?;
+            archive::unpack(std::fs::File::open(whole).map_err(fail)?, &target, bounds)
+                .map_err(fail)?;
             tree::remove(whole)?;
             Ok(target)
         }
         Kind::File | Kind::Executable => {
-            let mode = if kind == Kind::Executable { 0o755 } else { 0o644 };
+            let mode = if kind == Kind::Executable {
+                0o755
+            } else {
+                0o644
+            };
             std::fs::set_permissions(whole, PermissionsExt::from_mode(mode)).map_err(fail)?;
             Ok(whole.to_owned())
         }
@@ -75,7 +101,11 @@ mod tests {
     use crate::model::PlaceName;
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(work)
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(work)
     }
 
     #[test]
@@ -98,7 +128,12 @@ mod tests {
         std::fs::create_dir(shared.join(&key)).unwrap();
         let digests: Vec<hash::Digest> = chunks.iter().map(|chunk| hash::digest(chunk)).collect();
         let digest = pack::digest(&digests);
-        let pack = Pack { key: key.clone(), bytes: bytes.len() as u64, chunk_bytes: 1000, digest };
+        let pack = Pack {
+            key: key.clone(),
+            bytes: bytes.len() as u64,
+            chunk_bytes: 1000,
+            digest,
+        };
         for (number, chunk) in (0..).zip(&chunks) {
             assert!(!block_on(there(&bucket, &pack)).unwrap());
             std::fs::write(shared.join(&key).join(pack::chunk(number)), chunk).unwrap();
@@ -111,12 +146,16 @@ mod tests {
         std::fs::write(shared.join(&key).join("00001"), vec![7; 1000]).unwrap();
         let error = block_on(bring(&bucket, &pack, Kind::Directory, &objects)).unwrap_err();
         assert!(
-            error.message.ends_with(&format!("/{key} is not what was written: somebody has changed it")),
+            error.message.ends_with(&format!(
+                "/{key} is not what was written: somebody has changed it"
+            )),
             "{error}"
         );
         // Nothing half done is left.
         objects.sweep(&|_| true).unwrap();
-        let left: Vec<_> = std::fs::read_dir(folder.path().join("objects")).unwrap().collect();
+        let left: Vec<_> = std::fs::read_dir(folder.path().join("objects"))
+            .unwrap()
+            .collect();
         assert_eq!(left.len(), 1, "{left:?}");
         block_on(bucket.delete()).unwrap();
         block_on(bucket.delete()).unwrap();

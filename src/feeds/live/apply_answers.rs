@@ -3,7 +3,10 @@
 use super::price_quotes::PriceQuotes;
 use super::source_answer::{AnswerContent, AnswerData, SourceAnswer};
 use super::source_selection::asked_for;
-use super::{ChangedPrices, Fault, KeptRows, SourceOutcome, SourceStatus, UpdateOutcome, own_catalog, updated_catalog};
+use super::{
+    ChangedPrices, Fault, KeptRows, SourceOutcome, SourceStatus, UpdateOutcome, own_catalog,
+    updated_catalog,
+};
 use crate::catalog::draft::Draft;
 use crate::catalog::{CatalogError, canonical_text, edit_in_place};
 use crate::feeds::{ImportReport, catalog_folder};
@@ -19,7 +22,8 @@ pub(super) fn apply(
     let (old, created) = updated_catalog::read(out)?;
     let mut start = Draft::read(&old)?;
     start.drop_unused_sources();
-    let (mut draft, mut outcomes, mut used) = lay_all(start.clone(), answers, regions, &mut |_| Ok(()));
+    let (mut draft, mut outcomes, mut used) =
+        lay_all(start.clone(), answers, regions, &mut |_| Ok(()));
     let text = |mut draft: Draft| {
         draft.drop_idle_interruptions();
         draft.drop_unused_sources();
@@ -29,21 +33,35 @@ pub(super) fn apply(
     if catalog_folder::check(&new, out).is_err() {
         // One of them is at fault: each is checked alone.
         let again: Vec<SourceAnswer> = used.into_iter().map(|(answer, _)| answer).collect();
-        (draft, outcomes, used) =
-            lay_all(start, again, regions, &mut |draft| catalog_folder::check(&text(draft.clone()), out));
+        (draft, outcomes, used) = lay_all(start, again, regions, &mut |draft| {
+            catalog_folder::check(&text(draft.clone()), out)
+        });
         new = text(draft.clone());
         catalog_folder::check(&new, out)?;
     }
     let today = crate::util::clock::today();
-    for outcome in outcomes.iter_mut().filter(|outcome| matches!(outcome.status, SourceStatus::Failed(_))) {
+    for outcome in outcomes
+        .iter_mut()
+        .filter(|outcome| matches!(outcome.status, SourceStatus::Failed(_)))
+    {
         outcome.kept = match outcome.source {
             "catalog" => None,
             "aws-spot-advisor" => Some(KeptRows::interruptions(&draft, &outcome.cloud, today)),
-            _ => Some(KeptRows::prices(&draft, &outcome.cloud, &outcome.part, today)),
+            _ => Some(KeptRows::prices(
+                &draft,
+                &outcome.cloud,
+                &outcome.part,
+                today,
+            )),
         };
     }
-    let updated = outcomes.iter().any(|outcome| outcome.status == SourceStatus::Updated);
-    let worked = updated || outcomes.iter().any(|outcome| outcome.status == SourceStatus::Unchanged);
+    let updated = outcomes
+        .iter()
+        .any(|outcome| outcome.status == SourceStatus::Updated);
+    let worked = updated
+        || outcomes
+            .iter()
+            .any(|outcome| outcome.status == SourceStatus::Unchanged);
     // A catalog written by hand keeps its form where nothing in it changes.
     let changed = if updated || (created && worked) {
         draft.drop_idle_interruptions();
@@ -59,10 +77,16 @@ pub(super) fn apply(
             && let Err(fault) = data.mark_used()
             && let Some(outcome) = outcomes.first_mut()
         {
-            outcome.report.note(format!("What was fetched is not kept: {}.", fault.0));
+            outcome
+                .report
+                .note(format!("What was fetched is not kept: {}.", fault.0));
         }
     }
-    Ok(UpdateOutcome { outcomes, changed, created: created && worked })
+    Ok(UpdateOutcome {
+        outcomes,
+        changed,
+        created: created && worked,
+    })
 }
 
 type LaidAnswers = (Draft, Vec<SourceOutcome>, Vec<(SourceAnswer, bool)>);
@@ -81,7 +105,10 @@ fn lay_all(
         let mut day = None;
         let status = match &answer.result {
             Err(fault) => SourceStatus::Failed(fault.0.clone()),
-            Ok(AnswerData { content: AnswerContent::Skip(why), .. }) => SourceStatus::Skipped(why.clone()),
+            Ok(AnswerData {
+                content: AnswerContent::Skip(why),
+                ..
+            }) => SourceStatus::Skipped(why.clone()),
             Ok(data) => {
                 day = data.day;
                 data.notes.iter().for_each(|note| report.note(note.clone()));
@@ -95,14 +122,27 @@ fn lay_all(
                         changes = ChangedPrices::between(&draft, &next);
                         let same = next == draft;
                         draft = next;
-                        if same { SourceStatus::Unchanged } else { SourceStatus::Updated }
+                        if same {
+                            SourceStatus::Unchanged
+                        } else {
+                            SourceStatus::Updated
+                        }
                     }
                 }
             }
         };
         let ok = matches!(status, SourceStatus::Updated | SourceStatus::Unchanged);
         let (source, cloud, part) = (answer.source, answer.cloud.clone(), answer.part.clone());
-        outcomes.push(SourceOutcome { source, cloud, part, status, day, report, changes, kept: None });
+        outcomes.push(SourceOutcome {
+            source,
+            cloud,
+            part,
+            status,
+            day,
+            report,
+            changes,
+            kept: None,
+        });
         used.push((answer, ok));
     }
     (draft, outcomes, used)
@@ -113,9 +153,14 @@ fn restore_other_regions(old: &Draft, new: &mut Draft, regions: &[Pattern]) {
     if regions.is_empty() {
         return;
     }
-    new.prices.retain(|(cloud, region), _| asked_for(regions, cloud, region));
-    let others = old.prices.iter().filter(|((cloud, region), _)| !asked_for(regions, cloud, region));
-    new.prices.extend(others.map(|(place, rows)| (place.clone(), rows.clone())));
+    new.prices
+        .retain(|(cloud, region), _| asked_for(regions, cloud, region));
+    let others = old
+        .prices
+        .iter()
+        .filter(|((cloud, region), _)| !asked_for(regions, cloud, region));
+    new.prices
+        .extend(others.map(|(place, rows)| (place.clone(), rows.clone())));
 }
 
 fn lay_one(data: &AnswerData, draft: &mut Draft, report: &mut ImportReport) -> Result<(), Fault> {
@@ -127,7 +172,9 @@ fn lay_one(data: &AnswerData, draft: &mut Draft, report: &mut ImportReport) -> R
                     None => "there is no price in it".to_owned(),
                 }));
             }
-            PriceQuotes::clone(quotes).apply(draft, report).map_err(|error| Fault(error.to_string()))
+            PriceQuotes::clone(quotes)
+                .apply(draft, report)
+                .map_err(|error| Fault(error.to_string()))
         }
         AnswerContent::Import(importer, path, options) => {
             importer(path, options, draft, report).map_err(|error| Fault(error.to_string()))

@@ -59,7 +59,12 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
     if request.wanted.regions.is_empty()
         && let Some(why) = refusal_of_all_regions(&http, &request, &index).await
     {
-        return vec![SourceAnswer::new("aws", "aws", "", Ok(AnswerData::skip(why)))];
+        return vec![SourceAnswer::new(
+            "aws",
+            "aws",
+            "",
+            Ok(AnswerData::skip(why)),
+        )];
     }
     for (name, region) in index.regions {
         if !request.places.contains(&format!("aws:{name}")) {
@@ -72,14 +77,25 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
         }
         let (http, request, gate, of) = (http.clone(), request.clone(), gate.clone(), name.clone());
         let task = tokio::task::spawn_local(async move {
-            let _turn = gate.acquire().await.map_err(|error| Fault(error.to_string()))?;
-            fetch_region(&http, &request.endpoints.aws_prices, &of, &region.current_version_url).await
+            let _turn = gate
+                .acquire()
+                .await
+                .map_err(|error| Fault(error.to_string()))?;
+            fetch_region(
+                &http,
+                &request.endpoints.aws_prices,
+                &of,
+                &region.current_version_url,
+            )
+            .await
         });
         tasks.push((name, task));
     }
     let mut answers = Vec::new();
     for (name, task) in tasks {
-        let result = task.await.unwrap_or_else(|error| Err(Fault(format!("it was not asked: {error}"))));
+        let result = task
+            .await
+            .unwrap_or_else(|error| Err(Fault(format!("it was not asked: {error}"))));
         // What no region can say, the first one does.
         let left = std::mem::take(&mut unknown);
         let result = result.map(|(mut quotes, fetched)| {
@@ -92,8 +108,12 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
     }
     if answers.is_empty() {
         let fault = match request.wanted.regions.is_empty() {
-            true => Err(Fault("the index has no region that the catalog knows".to_owned())),
-            false => Ok(AnswerData::skip("none of its regions is asked for".to_owned())),
+            true => Err(Fault(
+                "the index has no region that the catalog knows".to_owned(),
+            )),
+            false => Ok(AnswerData::skip(
+                "none of its regions is asked for".to_owned(),
+            )),
         };
         answers.push(SourceAnswer::new("aws", "aws", "", fault));
     }
@@ -102,20 +122,39 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
 
 async fn fetch_index(http: &HttpClient, request: &SourceRequest) -> Result<RegionIndex, Fault> {
     let url = &request.endpoints.aws_prices;
-    let body = http.body("aws", url, &HeaderMap::new(), MAX_INDEX_BYTES).await?;
-    serde_json::from_slice(&body.bytes)
-        .map_err(|error| Fault(format!("{}: this is no index of regions: {error}", host_of(url))))
+    let body = http
+        .body("aws", url, &HeaderMap::new(), MAX_INDEX_BYTES)
+        .await?;
+    serde_json::from_slice(&body.bytes).map_err(|error| {
+        Fault(format!(
+            "{}: this is no index of regions: {error}",
+            host_of(url)
+        ))
+    })
 }
 
 /// Why all regions of the catalog are not fetched without being asked for: how much that would be.
-async fn refusal_of_all_regions(http: &HttpClient, request: &SourceRequest, index: &RegionIndex) -> Option<String> {
-    let known = index.regions.iter().filter(|(name, _)| request.places.contains(&format!("aws:{name}")));
+async fn refusal_of_all_regions(
+    http: &HttpClient,
+    request: &SourceRequest,
+    index: &RegionIndex,
+) -> Option<String> {
+    let known = index
+        .regions
+        .iter()
+        .filter(|(name, _)| request.places.contains(&format!("aws:{name}")));
     let (mut files, mut bytes, mut unsaid) = (0_usize, 0_u64, false);
     for (name, region) in known {
-        let Ok((url, csv)) = addresses(&request.endpoints.aws_prices, name, &region.current_version_url) else {
+        let Ok((url, csv)) = addresses(
+            &request.endpoints.aws_prices,
+            name,
+            &region.current_version_url,
+        ) else {
             continue;
         };
-        if cached_body::is_kept(http, &csv, CACHE_KIND) || cached_body::is_kept(http, &url, CACHE_KIND) {
+        if cached_body::is_kept(http, &csv, CACHE_KIND)
+            || cached_body::is_kept(http, &url, CACHE_KIND)
+        {
             continue;
         }
         let unit = format!("aws {name}");
@@ -146,7 +185,9 @@ async fn refusal_of_all_regions(http: &HttpClient, request: &SourceRequest, inde
 
 /// The addresses of the list of a region: of the form that the index names, and of its CSV form.
 fn addresses(index: &Url, region: &str, version: &str) -> Result<(Url, Url), Fault> {
-    let wrong = |error: &dyn std::fmt::Display| Fault(format!("the index has no address of {region}: {error}"));
+    let wrong = |error: &dyn std::fmt::Display| {
+        Fault(format!("the index has no address of {region}: {error}"))
+    };
     let url = index.join(version).map_err(|error| wrong(&error))?;
     if url.origin() != index.origin() {
         return Err(wrong(&format!("it leads to {}", host_of(&url))));
@@ -165,24 +206,33 @@ async fn fetch_region(
     let (url, csv) = addresses(index, region, version)?;
     let unit = format!("aws {region}");
     // Mirrors may have but the form that the index names.
-    let (fetched, is_json) = match cached_body::fetch(http, &unit, &csv, CACHE_KIND, MAX_LIST_BYTES).await {
-        Err(fault) if csv != url && fault.0.ends_with(" answers 404 Not Found") => {
-            (cached_body::fetch(http, &unit, &url, CACHE_KIND, MAX_LIST_BYTES).await?, true)
-        }
-        other => (other?, false),
-    };
+    let (fetched, is_json) =
+        match cached_body::fetch(http, &unit, &csv, CACHE_KIND, MAX_LIST_BYTES).await {
+            Err(fault) if csv != url && fault.0.ends_with(" answers 404 Not Found") => (
+                cached_body::fetch(http, &unit, &url, CACHE_KIND, MAX_LIST_BYTES).await?,
+                true,
+            ),
+            other => (other?, false),
+        };
     let about = "AWS price list: Linux machines on demand, shared tenancy";
     let empty = |day| PriceQuotes::new("aws", "aws-list", day, about, index).full();
-    let broken = |error: &dyn std::fmt::Display| Fault(format!("what is kept of {region} is broken: {error}"));
+    let broken = |error: &dyn std::fmt::Display| {
+        Fault(format!("what is kept of {region} is broken: {error}"))
+    };
     if !fetched.changed {
         let text = std::fs::read(&fetched.path).map_err(|error| broken(&error))?;
-        let quotes = PriceQuotes::from_text(&text, empty(Date::default())).map_err(|error| broken(&error))?;
+        let quotes = PriceQuotes::from_text(&text, empty(Date::default()))
+            .map_err(|error| broken(&error))?;
         return Ok((quotes, fetched));
     }
     let (path, of) = (fetched.path.clone(), region.to_owned());
     let start = empty(fetched.mark.day.unwrap_or_else(crate::util::clock::today));
     let read = tokio::task::spawn_blocking(move || {
-        if is_json { aws_price_list_json::read(&path, &of, start) } else { read(&path, &of, start) }
+        if is_json {
+            aws_price_list_json::read(&path, &of, start)
+        } else {
+            read(&path, &of, start)
+        }
     });
     let quotes = read.await.map_err(|error| broken(&error))??;
     fetched.keep_made(&quotes.to_text().map_err(|error| broken(&error))?)?;
@@ -215,9 +265,17 @@ const COLUMNS: [&str; 20] = [
 const REQUIRED_COLUMNS: usize = 10;
 
 /// Reads a file of one region, however large, row by row.
-pub(super) fn read(path: &Path, region: &str, mut quotes: PriceQuotes) -> Result<PriceQuotes, Fault> {
+pub(super) fn read(
+    path: &Path,
+    region: &str,
+    mut quotes: PriceQuotes,
+) -> Result<PriceQuotes, Fault> {
     let fault = |error: csv::Error| Fault(format!("the list of {region} is no CSV: {error}"));
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_path(path).map_err(fault)?;
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .from_path(path)
+        .map_err(fault)?;
     let mut record = csv::StringRecord::new();
     // Some lines of two cells, then the header.
     let mut header = None;
@@ -235,11 +293,17 @@ pub(super) fn read(path: &Path, region: &str, mut quotes: PriceQuotes) -> Result
     let header = header.ok_or_else(|| Fault(format!("the list of {region} has no header")))?;
     let mut columns = [usize::MAX; COLUMNS.len()];
     for (index, name) in COLUMNS.iter().enumerate() {
-        let found = header.iter().position(|known| known.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name));
+        let found = header.iter().position(|known| {
+            known
+                .trim_start_matches('\u{feff}')
+                .eq_ignore_ascii_case(name)
+        });
         columns[index] = match found {
             Some(column) => column,
             None if index < REQUIRED_COLUMNS => {
-                return Err(Fault(format!("the list of {region} has no column `{name}`")));
+                return Err(Fault(format!(
+                    "the list of {region} has no column `{name}`"
+                )));
             }
             None => usize::MAX,
         };

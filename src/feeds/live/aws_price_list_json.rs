@@ -62,19 +62,29 @@ struct State {
 
 impl State {
     fn product(&mut self, sku: String, product: Product) {
-        if is_wanted(&row(&product, TermPrice::default()), &self.region, &mut self.quotes) {
+        if is_wanted(
+            &row(&product, TermPrice::default()),
+            &self.region,
+            &mut self.quotes,
+        ) {
             self.wanted.insert(sku, product);
         }
     }
 
     fn terms(&mut self, term: &str, sku: &str, terms: &BTreeMap<String, Term>) {
-        let Some(product) = self.wanted.get(sku) else { return };
-        let dimensions = terms.values().flat_map(|term| term.price_dimensions.values().map(move |each| (term, each)));
+        let Some(product) = self.wanted.get(sku) else {
+            return;
+        };
+        let dimensions = terms
+            .values()
+            .flat_map(|term| term.price_dimensions.values().map(move |each| (term, each)));
         for (of, dimension) in dimensions {
             let dollars = dimension.price_per_unit.get_key_value("USD");
             let (currency, amount) = dollars
                 .or_else(|| dimension.price_per_unit.iter().next())
-                .map_or(("", ""), |(currency, amount)| (currency.as_str(), amount.as_str()));
+                .map_or(("", ""), |(currency, amount)| {
+                    (currency.as_str(), amount.as_str())
+                });
             let price = TermPrice {
                 term,
                 unit: &dimension.unit,
@@ -111,11 +121,19 @@ fn row<'a>(product: &'a Product, price: TermPrice<'a>) -> PriceListRow<'a> {
 
 /// Reads a file of one region.
 pub(super) fn read(path: &Path, region: &str, quotes: PriceQuotes) -> Result<PriceQuotes, Fault> {
-    let wrong = |error: &dyn fmt::Display| Fault(format!("the list of {region} is no price list: {error}"));
+    let wrong =
+        |error: &dyn fmt::Display| Fault(format!("the list of {region} is no price list: {error}"));
     let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
-    let mut state = State { region: region.to_owned(), quotes, wanted: BTreeMap::new() };
+    let mut state = State {
+        region: region.to_owned(),
+        quotes,
+        wanted: BTreeMap::new(),
+    };
     let mut reader = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 18, file));
-    reader.deserialize_map(Top(&mut state)).and_then(|()| reader.end()).map_err(|error| wrong(&error))?;
+    reader
+        .deserialize_map(Top(&mut state))
+        .and_then(|()| reader.end())
+        .map_err(|error| wrong(&error))?;
     Ok(state.quotes)
 }
 
@@ -138,7 +156,9 @@ impl<'de> Visitor<'de> for Top<'_> {
                         self.0.quotes.day = day;
                     }
                 }
-                "products" => map.next_value_seed(Each::new(|sku, product| self.0.product(sku, product)))?,
+                "products" => {
+                    map.next_value_seed(Each::new(|sku, product| self.0.product(sku, product)))?
+                }
                 "terms" => map.next_value_seed(Terms(self.0))?,
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
@@ -167,7 +187,9 @@ impl<'de> Visitor<'de> for Terms<'_> {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<(), M::Error> {
         while let Some(kind) = map.next_key::<String>()? {
-            map.next_value_seed(Each::new(|sku: String, terms| self.0.terms(&kind, &sku, &terms)))?;
+            map.next_value_seed(Each::new(|sku: String, terms| {
+                self.0.terms(&kind, &sku, &terms)
+            }))?;
         }
         Ok(())
     }

@@ -79,7 +79,12 @@ pub(super) fn take_price(row: &PriceListRow, region: &str, quotes: &mut PriceQuo
     if price.currency != "USD" {
         return quotes.leave_of("not in US dollars", price.currency);
     }
-    if price.effective.get(..10).and_then(|day| day.parse::<Date>().ok()).is_some_and(|day| day > quotes.day) {
+    if price
+        .effective
+        .get(..10)
+        .and_then(|day| day.parse::<Date>().ok())
+        .is_some_and(|day| day > quotes.day)
+    {
         return quotes.leave("not yet in force");
     }
     if !matches!(price.from, "" | "0") {
@@ -91,10 +96,15 @@ pub(super) fn take_price(row: &PriceListRow, region: &str, quotes: &mut PriceQuo
         Err(why) => return quotes.leave(why),
     };
     let figure = |text: &str, per| scaled(&text.replace(',', ""), per).map_or(0, i64::unsigned_abs);
-    let arm = ["Graviton", "Apple M"].iter().any(|name| row.processor.contains(name));
+    let arm = ["Graviton", "Apple M"]
+        .iter()
+        .any(|name| row.processor.contains(name));
     let size = MachineSize {
         vcpu_thousandths: figure(row.vcpus, 1000),
-        memory: row.memory.strip_suffix(" GiB").map_or(0, |text| figure(text, 1 << 30)),
+        memory: row
+            .memory
+            .strip_suffix(" GiB")
+            .map_or(0, |text| figure(text, 1 << 30)),
         cards: u32::try_from(figure(row.gpus, 1000)).unwrap_or(0),
         card: None,
         arch: if arm { "arm64" } else { "x86_64" }.to_owned(),

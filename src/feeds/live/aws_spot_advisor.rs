@@ -8,8 +8,14 @@ use crate::feeds::{ImportOptions, interruptions};
 
 pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<AnswerData, Fault> {
     let url = &request.endpoints.spot_advisor;
-    let fetched =
-        cached_body::fetch(http, "aws-spot-advisor", url, "advisor", crate::catalog::files::MAX_FILE_BYTES).await?;
+    let fetched = cached_body::fetch(
+        http,
+        "aws-spot-advisor",
+        url,
+        "advisor",
+        crate::catalog::files::MAX_FILE_BYTES,
+    )
+    .await?;
     let day = fetched.mark.day.unwrap_or_else(crate::util::clock::today);
     let options = ImportOptions {
         cloud: Some("aws".to_owned()),
@@ -17,5 +23,11 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
         url: Some(url.to_string()),
         ..ImportOptions::default()
     };
-    Ok(AnswerData::import(interruptions::import, fetched, options, day, Vec::new()))
+    Ok(AnswerData::import(
+        interruptions::import,
+        fetched,
+        options,
+        day,
+        Vec::new(),
+    ))
 }

@@ -19,16 +19,27 @@ const NANO: i128 = 1_000_000_000;
 
 /// The spot prices of all regions that the catalog knows, one region after the other.
 pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> Vec<SourceAnswer> {
-    let skip = |why: &str| vec![SourceAnswer::new("aws-spot", "aws", "", Ok(AnswerData::skip(why.to_owned())))];
+    let skip = |why: &str| {
+        vec![SourceAnswer::new(
+            "aws-spot",
+            "aws",
+            "",
+            Ok(AnswerData::skip(why.to_owned())),
+        )]
+    };
     if !request.aws_credentials {
         return skip("there are no AWS credentials: AWS_PROFILE, AWS_ACCESS_KEY_ID or ~/.aws");
     }
-    let config = aws_config::defaults(BehaviorVersion::latest()).region(Region::new("us-east-1")).load().await;
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .load()
+        .await;
     let mut answers = Vec::new();
     let mut given_up = None;
     for place in &request.places {
-        let Some(region) =
-            place.strip_prefix("aws:").filter(|region| asked_for(&request.wanted.regions, "aws", region))
+        let Some(region) = place
+            .strip_prefix("aws:")
+            .filter(|region| asked_for(&request.wanted.regions, "aws", region))
         else {
             continue;
         };
@@ -42,18 +53,31 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
         };
         let result = result.map(AnswerData::quotes).inspect_err(|fault| {
             // Nobody waits for the same at each region.
-            if fault.0.contains("connect") || fault.0.contains("credentials") || fault.0.contains("expired") {
+            if fault.0.contains("connect")
+                || fault.0.contains("credentials")
+                || fault.0.contains("expired")
+            {
                 given_up = Some(fault.clone());
             }
         });
         answers.push(SourceAnswer::new("aws-spot", "aws", region, result));
     }
-    if answers.is_empty() { skip("none of its regions is asked for") } else { answers }
+    if answers.is_empty() {
+        skip("none of its regions is asked for")
+    } else {
+        answers
+    }
 }
 
-async fn fetch_region(http: &HttpClient, config: &SdkConfig, region: &str) -> Result<PriceQuotes, Fault> {
+async fn fetch_region(
+    http: &HttpClient,
+    config: &SdkConfig,
+    region: &str,
+) -> Result<PriceQuotes, Fault> {
     let unit = format!("aws-spot {region}");
-    let special = aws_sdk_ec2::config::Builder::from(config).region(Region::new(region.to_owned())).build();
+    let special = aws_sdk_ec2::config::Builder::from(config)
+        .region(Region::new(region.to_owned()))
+        .build();
     let client = Client::from_conf(special);
     let about = "AWS spot prices, the cheapest zone of each region, and sizes of instance types";
     let today = crate::util::clock::today();
@@ -79,7 +103,9 @@ async fn fetch_region(http: &HttpClient, config: &SdkConfig, region: &str) -> Re
         count += 1;
         http.tell(&unit, &ProgressNews::Page { pages: count });
         for row in page.spot_price_history() {
-            let description = row.product_description().map_or("", |description| description.as_str());
+            let description = row
+                .product_description()
+                .map_or("", |description| description.as_str());
             if !description.starts_with("Linux/UNIX") {
                 quotes.leave_of("another operating system", description);
                 continue;
@@ -90,7 +116,10 @@ async fn fetch_region(http: &HttpClient, config: &SdkConfig, region: &str) -> Re
                 None => quotes.leave("no price"),
                 Some(0) => quotes.leave("a price of 0"),
                 Some(nano) => {
-                    cheapest.entry(name.to_owned()).and_modify(|old| *old = nano.min(*old)).or_insert(nano);
+                    cheapest
+                        .entry(name.to_owned())
+                        .and_modify(|old| *old = nano.min(*old))
+                        .or_insert(nano);
                 }
             }
         }
@@ -105,7 +134,9 @@ async fn fetch_region(http: &HttpClient, config: &SdkConfig, region: &str) -> Re
         http.tell(&unit, &ProgressNews::Page { pages: count });
         for info in page.instance_types() {
             if let Some(name) = info.instance_type() {
-                quotes.sizes.insert(name.as_str().to_owned(), machine_size(info));
+                quotes
+                    .sizes
+                    .insert(name.as_str().to_owned(), machine_size(info));
             }
         }
     }
@@ -113,18 +144,35 @@ async fn fetch_region(http: &HttpClient, config: &SdkConfig, region: &str) -> Re
 }
 
 fn machine_size(info: &InstanceTypeInfo) -> MachineSize {
-    let vcpus = info.v_cpu_info().and_then(|cpus| cpus.default_v_cpus()).unwrap_or(0);
-    let memory = info.memory_info().and_then(|memory| memory.size_in_mib()).unwrap_or(0);
-    let count = |cards: Option<i32>| u32::try_from(cards.unwrap_or(0)).unwrap_or(0).saturating_mul(1000);
+    let vcpus = info
+        .v_cpu_info()
+        .and_then(|cpus| cpus.default_v_cpus())
+        .unwrap_or(0);
+    let memory = info
+        .memory_info()
+        .and_then(|memory| memory.size_in_mib())
+        .unwrap_or(0);
+    let count = |cards: Option<i32>| {
+        u32::try_from(cards.unwrap_or(0))
+            .unwrap_or(0)
+            .saturating_mul(1000)
+    };
     let gpus = info.gpu_info().and_then(|info| info.gpus().first());
-    let neurons = info.neuron_info().and_then(|info| info.neuron_devices().first());
+    let neurons = info
+        .neuron_info()
+        .and_then(|info| info.neuron_devices().first());
     let (card, cards) = match (gpus, neurons) {
         (Some(gpu), _) => (gpu.name(), count(gpu.count())),
         (None, Some(device)) => (device.name(), count(device.count())),
         (None, None) => (None, 0),
     };
-    let architectures = info.processor_info().map(|info| info.supported_architectures()).unwrap_or_default();
-    let arm = architectures.iter().any(|of| matches!(of, ArchitectureType::Arm64 | ArchitectureType::Arm64Mac));
+    let architectures = info
+        .processor_info()
+        .map(|info| info.supported_architectures())
+        .unwrap_or_default();
+    let arm = architectures
+        .iter()
+        .any(|of| matches!(of, ArchitectureType::Arm64 | ArchitectureType::Arm64Mac));
     MachineSize {
         vcpu_thousandths: u64::try_from(vcpus).unwrap_or(0) * 1000,
         memory: u64::try_from(memory).unwrap_or(0) << 20,
@@ -141,6 +189,10 @@ where
     R: std::fmt::Debug,
 {
     let text = DisplayErrorContext(error).to_string();
-    let text = text.split(" (").next().unwrap_or_default().replace('\n', " ");
+    let text = text
+        .split(" (")
+        .next()
+        .unwrap_or_default()
+        .replace('\n', " ");
     Fault(format!("AWS: {text}"))
 }

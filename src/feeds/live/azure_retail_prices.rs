@@ -56,16 +56,20 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
     let mut first = endpoint.clone();
     first.set_query(Some(&format!("api-version={VERSION}&$filter={FILTER}")));
     let next = |body: &[u8]| {
-        let page: Page = serde_json::from_slice(body).map_err(|error| format!("this is no price list: {error}"))?;
-        page.next.filter(|next| !next.is_empty()).map(|next| next_page(endpoint, &next)).transpose()
+        let page: Page = serde_json::from_slice(body)
+            .map_err(|error| format!("this is no price list: {error}"))?;
+        page.next
+            .filter(|next| !next.is_empty())
+            .map(|next| next_page(endpoint, &next))
+            .transpose()
     };
     let pages = paged_list::fetch(http, "azure", &first, &HeaderMap::new(), next).await?;
     let day = pages.day.unwrap_or_else(crate::util::clock::today);
     let about = "Azure Retail Prices API: Linux machines, on demand and spot";
     let mut quotes = PriceQuotes::new("azure", "azure-retail", day, about, endpoint).full();
     for body in pages.bodies() {
-        let page: Page =
-            serde_json::from_slice(&body?).map_err(|error| Fault(format!("a kept page is broken: {error}")))?;
+        let page: Page = serde_json::from_slice(&body?)
+            .map_err(|error| Fault(format!("a kept page is broken: {error}")))?;
         for item in page.items {
             match Item::deserialize(item) {
                 Ok(item) => take_item(&item, &mut quotes),
@@ -79,7 +83,9 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
 /// The next page. The list names it by the public address of the API: from a mirror it is asked
 /// for at the mirror.
 fn next_page(endpoint: &Url, next: &str) -> Result<Url, String> {
-    let url = endpoint.join(next).map_err(|error| format!("the next page is no address: {error}"))?;
+    let url = endpoint
+        .join(next)
+        .map_err(|error| format!("the next page is no address: {error}"))?;
     if url.origin() == endpoint.origin() {
         return Ok(url);
     }
@@ -90,8 +96,15 @@ fn next_page(endpoint: &Url, next: &str) -> Result<Url, String> {
 
 fn take_item(item: &Item, quotes: &mut PriceQuotes) {
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
-    let (product, sku, meter) = (text(&item.product_name), text(&item.sku_name), text(&item.meter_name));
-    let (region, machine) = (text(&item.arm_region_name).to_ascii_lowercase(), text(&item.arm_sku_name));
+    let (product, sku, meter) = (
+        text(&item.product_name),
+        text(&item.sku_name),
+        text(&item.meter_name),
+    );
+    let (region, machine) = (
+        text(&item.arm_region_name).to_ascii_lowercase(),
+        text(&item.arm_sku_name),
+    );
     if text(&item.service_name) != "Virtual Machines" {
         return quotes.leave_of("another service", &text(&item.service_name));
     }
@@ -107,34 +120,55 @@ fn take_item(item: &Item, quotes: &mut PriceQuotes) {
     if let Some(why) = other_product(&product, &sku, &meter) {
         return quotes.leave(why);
     }
-    let day = |field: &Option<String>| field.as_deref().and_then(|text| text.get(..10)?.parse::<Date>().ok());
+    let day = |field: &Option<String>| {
+        field
+            .as_deref()
+            .and_then(|text| text.get(..10)?.parse::<Date>().ok())
+    };
     if day(&item.effective_start_date).is_some_and(|start| start > quotes.day) {
         return quotes.leave("not yet in force");
     }
     if day(&item.effective_end_date).is_some_and(|end| end < quotes.day) {
         return quotes.leave("no longer in force");
     }
-    if item.tier_minimum_units.as_ref().and_then(serde_json::Number::as_f64).is_some_and(|units| units > 0.0) {
+    if item
+        .tier_minimum_units
+        .as_ref()
+        .and_then(serde_json::Number::as_f64)
+        .is_some_and(|units| units > 0.0)
+    {
         return quotes.leave("for larger volumes only");
     }
     if region.is_empty() || machine.is_empty() {
         return quotes.leave("no region or no instance type");
     }
     let unit = text(&item.unit_of_measure);
-    let nano = match hourly(&item.retail_price.as_ref().map_or(String::new(), ToString::to_string), &unit) {
+    let nano = match hourly(
+        &item
+            .retail_price
+            .as_ref()
+            .map_or(String::new(), ToString::to_string),
+        &unit,
+    ) {
         Ok(nano) => nano,
         Err(why @ "not by the hour") => return quotes.leave_of(why, &unit),
         Err(why) => return quotes.leave(why),
     };
-    let rank = (item.is_primary_meter_region.unwrap_or(false), text(&item.effective_start_date));
-    let spot = [&sku, &meter].into_iter().any(|name| name.to_ascii_lowercase().ends_with(" spot"));
+    let rank = (
+        item.is_primary_meter_region.unwrap_or(false),
+        text(&item.effective_start_date),
+    );
+    let spot = [&sku, &meter]
+        .into_iter()
+        .any(|name| name.to_ascii_lowercase().ends_with(" spot"));
     quotes.put(&region, &machine, spot, nano, rank);
 }
 
 /// What else is sold under the name of virtual machines.
 fn other_product(product: &str, sku: &str, meter: &str) -> Option<&'static str> {
     let words = |text: &str, any: &[&str]| {
-        text.split_whitespace().any(|word| any.iter().any(|any| any.eq_ignore_ascii_case(word)))
+        text.split_whitespace()
+            .any(|word| any.iter().any(|any| any.eq_ignore_ascii_case(word)))
     };
     let low = |text: &str| text.to_ascii_lowercase().ends_with(" low priority");
     if words(product, &["Windows", "Win"]) {
@@ -173,7 +207,13 @@ mod tests {
             arm_sku_name: text("Standard_D8s_v5"),
             ..Item::default()
         };
-        let mut quotes = PriceQuotes::new("azure", "azure-retail", Date::constant(2026, 11, 20), "", "");
+        let mut quotes = PriceQuotes::new(
+            "azure",
+            "azure-retail",
+            Date::constant(2026, 11, 20),
+            "",
+            "",
+        );
         take_item(&item, &mut quotes);
         (quotes.spots(), quotes.report.reasons())
     }
@@ -182,12 +222,22 @@ mod tests {
     fn ways_of_paying_are_told_apart_however_they_are_spelled() {
         let product = "Virtual Machines Dsv5 Series";
         assert_eq!(taken("D8s v5", "D8s v5", product).0, [false]);
-        for (sku, meter) in [("D8s v5 Spot", "D8s v5 Spot"), ("D8s v5 spot", "D8s v5"), ("D8s v5", "D8s v5 SPOT")] {
+        for (sku, meter) in [
+            ("D8s v5 Spot", "D8s v5 Spot"),
+            ("D8s v5 spot", "D8s v5"),
+            ("D8s v5", "D8s v5 SPOT"),
+        ] {
             assert_eq!(taken(sku, meter, product).0, [true], "{sku} {meter}");
         }
-        for (sku, product) in [("D8s v5 low priority", product), ("D8s v5", "Virtual Machines Dsv5 Series WINDOWS")] {
+        for (sku, product) in [
+            ("D8s v5 low priority", product),
+            ("D8s v5", "Virtual Machines Dsv5 Series WINDOWS"),
+        ] {
             let (spot, why) = taken(sku, "D8s v5", product);
-            assert!(spot.is_empty() && why.len() == 1, "{sku} {product}: {why:?}");
+            assert!(
+                spot.is_empty() && why.len() == 1,
+                "{sku} {product}: {why:?}"
+            );
         }
     }
 }

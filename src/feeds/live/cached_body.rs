@@ -2,11 +2,13 @@
 //! where it broke off.
 
 use super::ProgressNews;
-use super::http_client::{self, AttemptFault, Fault, HttpClient, PROGRESS_BYTES, check_status, host_of, send_request};
+use super::http_client::{
+    self, AttemptFault, Fault, HttpClient, PROGRESS_BYTES, check_status, host_of, send_request,
+};
 use jiff::civil::Date;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_ENCODING, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use reqwest::{Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
@@ -66,9 +68,15 @@ const MAX_UNUSED_DAYS: u64 = 60;
 
 /// Drops bodies that were not used for long: addresses of lists have versions in them.
 pub(super) fn prune(cache: &Path) {
-    let Ok(entries) = std::fs::read_dir(cache.join("bodies")) else { return };
+    let Ok(entries) = std::fs::read_dir(cache.join("bodies")) else {
+        return;
+    };
     for entry in entries.flatten() {
-        let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
+        let age = entry
+            .metadata()
+            .and_then(|data| data.modified())
+            .ok()
+            .and_then(|time| time.elapsed().ok());
         if age.is_some_and(|age| age.as_secs() > MAX_UNUSED_DAYS * 24 * 3600) {
             let _ = std::fs::remove_file(entry.path());
         }
@@ -81,7 +89,9 @@ const MAX_CACHE_BYTES: u64 = 8 << 30;
 
 /// Removes the files of a folder that were not used for longest, until all of them take at most so many bytes.
 fn keep_within(folder: &Path, most: u64) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return;
+    };
     let mut files: Vec<(std::time::SystemTime, u64, PathBuf)> = entries
         .flatten()
         .filter_map(|entry| {
@@ -111,7 +121,11 @@ pub(super) fn is_kept(http: &HttpClient, url: &Url, kind: &str) -> bool {
 
 fn cache_stem(http: &HttpClient, url: &Url, kind: &str) -> PathBuf {
     let name = crate::util::hash::digest(format!("{kind}\n{url}").as_bytes());
-    http.cache.join("bodies").join(name.trim_start_matches("sha256:").get(..32).unwrap_or("body"))
+    http.cache.join("bodies").join(
+        name.trim_start_matches("sha256:")
+            .get(..32)
+            .unwrap_or("body"),
+    )
 }
 
 /// Gets a body of at most so many bytes. `kind` parts the cache's names when what is made of bodies changes its form.
@@ -124,9 +138,13 @@ pub(super) async fn fetch(
 ) -> Result<CachedBody, Fault> {
     let stem = cache_stem(http, url, kind);
     let (body, made) = (stem.with_extension("body"), stem.with_extension("made"));
-    let known = read_mark(&stem.with_extension("json"), url).filter(|_| body.exists() || made.exists());
+    let known =
+        read_mark(&stem.with_extension("json"), url).filter(|_| body.exists() || made.exists());
     // A body that breaks off twice is gone on with twice.
-    http.retried(unit, url, async || attempt(http, unit, url, &stem, known.as_ref(), most).await).await
+    http.retried(unit, url, async || {
+        attempt(http, unit, url, &stem, known.as_ref(), most).await
+    })
+    .await
 }
 
 fn read_mark(path: &Path, url: &Url) -> Option<BodyMark> {
@@ -138,7 +156,8 @@ fn read_mark(path: &Path, url: &Url) -> Option<BodyMark> {
 /// not the one that is known.
 fn request_headers(resume: Option<&BodyMark>, begun: u64, known: Option<&BodyMark>) -> HeaderMap {
     // Not compressed: the length of a compressed body says nothing, and no part of it can be asked for.
-    let mut headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
+    let mut headers =
+        HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
     let mut set = |name: HeaderName, value: Option<&str>| {
         if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
             headers.insert(name, value);
@@ -167,21 +186,36 @@ async fn attempt(
     known: Option<&BodyMark>,
     most: u64,
 ) -> Result<CachedBody, AttemptFault> {
-    let (part, part_mark) = (stem.with_extension("part"), stem.with_extension("part.json"));
+    let (part, part_mark) = (
+        stem.with_extension("part"),
+        stem.with_extension("part.json"),
+    );
     let begun = std::fs::metadata(&part).map_or(0, |found| found.len());
     let resume = read_mark(&part_mark, url).filter(|mark| begun > 0 && validator(mark).is_some());
     let headers = request_headers(resume.as_ref(), begun, known);
     let response = send_request(http.get(url, &headers), url).await?;
     if let (StatusCode::NOT_MODIFIED, Some(mark)) = (response.status(), known) {
         let made = stem.with_extension("made");
-        let path = if made.exists() { made } else { stem.with_extension("body") };
-        return Ok(CachedBody { path, mark: mark.clone(), changed: false, stem: stem.to_owned() });
+        let path = if made.exists() {
+            made
+        } else {
+            stem.with_extension("body")
+        };
+        return Ok(CachedBody {
+            path,
+            mark: mark.clone(),
+            changed: false,
+            stem: stem.to_owned(),
+        });
     }
     if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
         // What was begun is no beginning of what is there now.
         let _ = std::fs::remove_file(&part);
         let text = format!("{} has another body than before", host_of(url));
-        return Err(AttemptFault { may_retry: resume.is_some(), ..AttemptFault::lasting(text) });
+        return Err(AttemptFault {
+            may_retry: resume.is_some(),
+            ..AttemptFault::lasting(text)
+        });
     }
     let response = check_status(response, url)?;
     let goes_on = response.status() == StatusCode::PARTIAL_CONTENT;
@@ -189,7 +223,10 @@ async fn attempt(
         let _ = std::fs::remove_file(&part);
         return Err(AttemptFault {
             may_retry: true,
-            ..AttemptFault::lasting(format!("{} sends another part than asked for", host_of(url)))
+            ..AttemptFault::lasting(format!(
+                "{} sends another part than asked for",
+                host_of(url)
+            ))
         });
     }
     let mark = match (goes_on, resume) {
@@ -200,12 +237,21 @@ async fn attempt(
     if goes_on {
         http.tell(unit, &ProgressNews::Resumed { at: start });
     }
-    let local =
-        |error: std::io::Error| AttemptFault::lasting(crate::util::file::named(&part, "write", error).to_string());
-    let text = serde_json::to_vec(&mark).map_err(|error| AttemptFault::lasting(error.to_string()))?;
-    http_client::write_to_cache(&part_mark, &text).map_err(|fault| AttemptFault::lasting(fault.0))?;
+    let local = |error: std::io::Error| {
+        AttemptFault::lasting(crate::util::file::named(&part, "write", error).to_string())
+    };
+    let text =
+        serde_json::to_vec(&mark).map_err(|error| AttemptFault::lasting(error.to_string()))?;
+    http_client::write_to_cache(&part_mark, &text)
+        .map_err(|fault| AttemptFault::lasting(fault.0))?;
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.create(true).write(true).append(goes_on).truncate(!goes_on).open(&part).map_err(local)?;
+    let mut file = options
+        .create(true)
+        .write(true)
+        .append(goes_on)
+        .truncate(!goes_on)
+        .open(&part)
+        .map_err(local)?;
     if let Err(trouble) = download(http, unit, url, response, &mut file, start, most).await {
         if !trouble.may_retry {
             // Nobody goes on with it.
@@ -219,7 +265,12 @@ async fn attempt(
     let body = stem.with_extension("body");
     std::fs::rename(&part, &body).map_err(local)?;
     let _ = std::fs::remove_file(&part_mark);
-    Ok(CachedBody { path: body, mark, changed: true, stem: stem.to_owned() })
+    Ok(CachedBody {
+        path: body,
+        mark,
+        changed: true,
+        stem: stem.to_owned(),
+    })
 }
 
 /// Writes a body of at most `most` bytes to a file that has its first `start` bytes.
@@ -239,13 +290,17 @@ async fn download(
     loop {
         match bound.next(&mut response, url, done).await {
             Ok(Some(chunk)) => {
-                file.write_all(&chunk)
-                    .map_err(|error| AttemptFault::lasting(format!("cannot write to the cache: {error}")))?;
+                file.write_all(&chunk).map_err(|error| {
+                    AttemptFault::lasting(format!("cannot write to the cache: {error}"))
+                })?;
                 done += chunk.len() as u64;
                 http.tell(unit, &ProgressNews::Bytes { done, total });
             }
             Ok(None) if total.is_some_and(|total| done < total) => {
-                let text = format!("the answer of {} broke off after {done} bytes", host_of(url));
+                let text = format!(
+                    "the answer of {} broke off after {done} bytes",
+                    host_of(url)
+                );
                 return Err(AttemptFault {
                     may_retry: true,
                     made_progress: done - start > PROGRESS_BYTES,
@@ -253,14 +308,22 @@ async fn download(
                 });
             }
             Ok(None) => return Ok(()),
-            Err(trouble) => return Err(AttemptFault { made_progress: done - start > PROGRESS_BYTES, ..trouble }),
+            Err(trouble) => {
+                return Err(AttemptFault {
+                    made_progress: done - start > PROGRESS_BYTES,
+                    ..trouble
+                });
+            }
         }
     }
 }
 
 /// What says that a body is still the same byte by byte: a strong tag, else the time.
 fn validator(mark: &BodyMark) -> Option<&str> {
-    mark.etag.as_deref().filter(|tag| !tag.starts_with("W/")).or(mark.modified.as_deref())
+    mark.etag
+        .as_deref()
+        .filter(|tag| !tag.starts_with("W/"))
+        .or(mark.modified.as_deref())
 }
 
 /// The first byte of a partial answer.
@@ -270,11 +333,25 @@ fn starts_at(response: &Response) -> Option<u64> {
 }
 
 fn mark_of(response: &Response, url: &Url, known: Option<&BodyMark>) -> BodyMark {
-    let text = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let text = |name: HeaderName| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
     let (etag, modified) = (text(ETAG), text(LAST_MODIFIED));
     // The same body as the last time was first seen then.
     let same = known.filter(|mark| mark.etag.is_some() && mark.etag == etag);
     let changed = http_client::day_of(response.headers(), LAST_MODIFIED);
-    let seen = same.and_then(|mark| mark.day).or_else(|| http_client::day_of(response.headers(), DATE));
-    BodyMark { url: url.to_string(), etag, modified, day: changed.or(seen), dated: changed.is_some() }
+    let seen = same
+        .and_then(|mark| mark.day)
+        .or_else(|| http_client::day_of(response.headers(), DATE));
+    BodyMark {
+        url: url.to_string(),
+        etag,
+        modified,
+        day: changed.or(seen),
+        dated: changed.is_some(),
+    }
 }

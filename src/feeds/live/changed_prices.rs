@@ -26,7 +26,10 @@ impl ChangedPrices {
             for (machine, row) in rows {
                 let before = before.and_then(|rows| rows.get(machine));
                 for (old, new) in [
-                    (before.and_then(|row| row.on_demand.as_ref()), row.on_demand.as_ref()),
+                    (
+                        before.and_then(|row| row.on_demand.as_ref()),
+                        row.on_demand.as_ref(),
+                    ),
                     (before.and_then(|row| row.spot.as_ref()), row.spot.as_ref()),
                 ] {
                     changes.count(old, new);
@@ -35,9 +38,13 @@ impl ChangedPrices {
         }
         for (place, rows) in &old.prices {
             let after = new.prices.get(place);
-            for machine in rows.keys().filter(|machine| after.is_none_or(|rows| !rows.contains_key(*machine))) {
+            for machine in rows
+                .keys()
+                .filter(|machine| after.is_none_or(|rows| !rows.contains_key(*machine)))
+            {
                 let row = &rows[machine];
-                changes.gone += usize::from(row.on_demand.is_some()) + usize::from(row.spot.is_some());
+                changes.gone +=
+                    usize::from(row.on_demand.is_some()) + usize::from(row.spot.is_some());
             }
         }
         changes
@@ -80,20 +87,41 @@ pub struct KeptRows {
 impl KeptRows {
     /// Prices of a cloud and a region; empty: of all regions.
     pub(super) fn prices(draft: &Draft, cloud: &str, region: &str, today: Date) -> Self {
-        let rows = draft.prices.iter().filter(|((of, at), _)| of == cloud && (region.is_empty() || at == region));
-        let prices = rows.flat_map(|(_, rows)| rows.values()).flat_map(|row| [&row.on_demand, &row.spot]).flatten();
-        Self::of(prices.map(|(_, source)| draft.date_of(source)).collect(), today)
+        let rows = draft
+            .prices
+            .iter()
+            .filter(|((of, at), _)| of == cloud && (region.is_empty() || at == region));
+        let prices = rows
+            .flat_map(|(_, rows)| rows.values())
+            .flat_map(|row| [&row.on_demand, &row.spot])
+            .flatten();
+        Self::of(
+            prices.map(|(_, source)| draft.date_of(source)).collect(),
+            today,
+        )
     }
 
     /// Interruption rates of a cloud.
     pub(super) fn interruptions(draft: &Draft, cloud: &str, today: Date) -> Self {
-        let rows = draft.interruptions.iter().filter(|((of, ..), _)| of == cloud);
-        Self::of(rows.map(|(_, (_, source))| draft.date_of(source)).collect(), today)
+        let rows = draft
+            .interruptions
+            .iter()
+            .filter(|((of, ..), _)| of == cloud);
+        Self::of(
+            rows.map(|(_, (_, source))| draft.date_of(source)).collect(),
+            today,
+        )
     }
 
     fn of(days: Vec<&str>, today: Date) -> Self {
         let newest: Option<Date> = days.iter().max().and_then(|day| day.parse().ok());
-        let age = newest.and_then(|day| today.since(day).ok()).map(|span| span.get_days());
-        Self { rows: days.len(), newest, days: age }
+        let age = newest
+            .and_then(|day| today.since(day).ok())
+            .map(|span| span.get_days());
+        Self {
+            rows: days.len(),
+            newest,
+            days: age,
+        }
     }
 }

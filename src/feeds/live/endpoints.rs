@@ -22,21 +22,42 @@ pub const VARIABLES: [(&str, &str); 7] = [
         "SKY_AWS_PRICES_URL",
         "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current/region_index.json",
     ),
-    ("SKY_AWS_SPOT_ADVISOR_URL", "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"),
-    ("SKY_AZURE_PRICES_URL", "https://prices.azure.com/api/retail/prices"),
-    ("SKY_GCP_PRICES_URL", "https://cloudbilling.googleapis.com/v1/services"),
-    ("SKY_SKYPILOT_URL", "https://raw.githubusercontent.com/skypilot-org/skypilot-catalog/master/catalogs"),
-    ("SKY_SKYPILOT_COMMITS_URL", "https://api.github.com/repos/skypilot-org/skypilot-catalog/commits"),
+    (
+        "SKY_AWS_SPOT_ADVISOR_URL",
+        "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json",
+    ),
+    (
+        "SKY_AZURE_PRICES_URL",
+        "https://prices.azure.com/api/retail/prices",
+    ),
+    (
+        "SKY_GCP_PRICES_URL",
+        "https://cloudbilling.googleapis.com/v1/services",
+    ),
+    (
+        "SKY_SKYPILOT_URL",
+        "https://raw.githubusercontent.com/skypilot-org/skypilot-catalog/master/catalogs",
+    ),
+    (
+        "SKY_SKYPILOT_COMMITS_URL",
+        "https://api.github.com/repos/skypilot-org/skypilot-catalog/commits",
+    ),
     ("SKY_CATALOG_URL", ""),
 ];
 
 impl Endpoints {
     /// Looks the variables up; says which one is no address.
     pub fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let set = |index: usize| variable(VARIABLES[index].0).filter(|value| !value.trim().is_empty());
+        let set =
+            |index: usize| variable(VARIABLES[index].0).filter(|value| !value.trim().is_empty());
         let address = |index: usize| {
             let text = set(index).unwrap_or_else(|| VARIABLES[index].1.to_owned());
-            let wrong = |why: String| format!("{} is no http(s) address: `{text}`: {why}", VARIABLES[index].0);
+            let wrong = |why: String| {
+                format!(
+                    "{} is no http(s) address: `{text}`: {why}",
+                    VARIABLES[index].0
+                )
+            };
             let url = Url::parse(text.trim()).map_err(|error| wrong(error.to_string()))?;
             match url.scheme() {
                 "http" | "https" => Ok(url),
@@ -45,7 +66,10 @@ impl Endpoints {
         };
         let mut aws_prices = address(0)?;
         if !aws_prices.path().ends_with(".json") {
-            aws_prices = below(&aws_prices, "offers/v1.0/aws/AmazonEC2/current/region_index.json");
+            aws_prices = below(
+                &aws_prices,
+                "offers/v1.0/aws/AmazonEC2/current/region_index.json",
+            );
         }
         let mirrored = set(4).is_some() && set(5).is_none();
         Ok(Self {
@@ -79,10 +103,20 @@ mod tests {
         let plain = Endpoints::new(|_| None).unwrap();
         assert_eq!(plain.own, None);
         assert!(plain.skypilot_commits.is_some());
-        assert_eq!(with("SKY_SKYPILOT_URL", "http://127.0.0.1:1/").unwrap().skypilot_commits, None);
+        assert_eq!(
+            with("SKY_SKYPILOT_URL", "http://127.0.0.1:1/")
+                .unwrap()
+                .skypilot_commits,
+            None
+        );
         assert_eq!(with("SKY_AZURE_PRICES_URL", " ").unwrap(), plain);
-        let aws = with("SKY_AWS_PRICES_URL", "http://127.0.0.1:1").unwrap().aws_prices;
-        assert_eq!(aws.as_str(), "http://127.0.0.1:1/offers/v1.0/aws/AmazonEC2/current/region_index.json");
+        let aws = with("SKY_AWS_PRICES_URL", "http://127.0.0.1:1")
+            .unwrap()
+            .aws_prices;
+        assert_eq!(
+            aws.as_str(),
+            "http://127.0.0.1:1/offers/v1.0/aws/AmazonEC2/current/region_index.json"
+        );
         insta::assert_snapshot!(
             [with("SKY_GCP_PRICES_URL", "localhost"), with("SKY_GCP_PRICES_URL", "file:///etc")]
                 .map(Result::unwrap_err).join("\n"),

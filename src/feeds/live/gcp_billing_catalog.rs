@@ -104,19 +104,24 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
         let way_out = "set SKY_GCP_API_KEY or GOOGLE_API_KEY: console.cloud.google.com/apis/credentials makes one";
         return Ok(AnswerData::skip(format!("it needs a key: {way_out}")));
     };
-    let value = HeaderValue::from_str(key).map_err(|_| Fault("the key has letters that no key has".to_owned()))?;
+    let value = HeaderValue::from_str(key)
+        .map_err(|_| Fault("the key has letters that no key has".to_owned()))?;
     let headers = HeaderMap::from_iter([(HeaderName::from_static(KEY_HEADER), value)]);
     let mut lists = Vec::new();
     for service in SERVICES {
         lists.push(fetch_list(http, request, service, &headers).await?);
     }
-    let day = lists.iter().filter_map(|pages| pages.day).min().unwrap_or_else(crate::util::clock::today);
+    let day = lists
+        .iter()
+        .filter_map(|pages| pages.day)
+        .min()
+        .unwrap_or_else(crate::util::clock::today);
     let about = "GCP Cloud Billing Catalog: machines, GPUs and TPUs added up from the prices of their parts";
     let mut quotes = PriceQuotes::new("gcp", "gcp-billing", day, about, &request.endpoints.gcp);
     let mut rates = Rates::new();
     for body in lists.iter().flat_map(PagedList::bodies) {
-        let page: Page =
-            serde_json::from_slice(&body?).map_err(|error| Fault(format!("a kept page is broken: {error}")))?;
+        let page: Page = serde_json::from_slice(&body?)
+            .map_err(|error| Fault(format!("a kept page is broken: {error}")))?;
         for sku in page.skus {
             match Sku::deserialize(sku) {
                 Ok(sku) => take_sku(&sku, &mut rates, &mut quotes),
@@ -142,10 +147,12 @@ async fn fetch_list(
     let mut first = below(&request.endpoints.gcp, &format!("{service}/skus"));
     first.set_query(Some("currencyCode=USD&pageSize=5000"));
     let next = |body: &[u8]| -> Result<Option<Url>, String> {
-        let page: Page = serde_json::from_slice(body).map_err(|error| format!("this is no list of SKUs: {error}"))?;
+        let page: Page = serde_json::from_slice(body)
+            .map_err(|error| format!("this is no list of SKUs: {error}"))?;
         Ok((!page.next_page_token.is_empty()).then(|| {
             let mut url = first.clone();
-            url.query_pairs_mut().append_pair("pageToken", &page.next_page_token);
+            url.query_pairs_mut()
+                .append_pair("pageToken", &page.next_page_token);
             url
         }))
     };
@@ -164,7 +171,16 @@ fn take_sku(sku: &Sku, rates: &mut Rates, quotes: &mut PriceQuotes) {
     for (words, why) in [
         (&["Sole Tenancy"][..], "sole tenancy"),
         (&["Custom"], "custom sizes"),
-        (&["Reserved", "DWS", "Defined Duration", "Calendar Mode", "Flex Start"], "reserved or for a fixed time"),
+        (
+            &[
+                "Reserved",
+                "DWS",
+                "Defined Duration",
+                "Calendar Mode",
+                "Flex Start",
+            ],
+            "reserved or for a fixed time",
+        ),
         (&["Premium"], "a premium on top of another price"),
     ] {
         if has(words) {
@@ -177,15 +193,28 @@ fn take_sku(sku: &Sku, rates: &mut Rates, quotes: &mut PriceQuotes) {
         "OnDemand" => text.contains("Preemptible"),
         other => return quotes.leave_of("another way of paying", other),
     };
-    let Some(part) = part_of(text) else { return quotes.leave("no part of a machine of the catalog") };
+    let Some(part) = part_of(text) else {
+        return quotes.leave("no part of a machine of the catalog");
+    };
     // The newest price that is in force.
     let in_force = |pricing: &&Pricing| {
-        let day = pricing.effective_time.get(..10).and_then(|day| day.parse::<Date>().ok());
+        let day = pricing
+            .effective_time
+            .get(..10)
+            .and_then(|day| day.parse::<Date>().ok());
         day.is_none_or(|day| day <= quotes.day)
     };
-    let newest = sku.pricing_info.iter().filter(in_force).max_by_key(|pricing| pricing.effective_time.as_str());
+    let newest = sku
+        .pricing_info
+        .iter()
+        .filter(in_force)
+        .max_by_key(|pricing| pricing.effective_time.as_str());
     let Some(pricing) = newest else {
-        let why = if sku.pricing_info.is_empty() { "no price" } else { "not yet in force" };
+        let why = if sku.pricing_info.is_empty() {
+            "no price"
+        } else {
+            "not yet in force"
+        };
         return quotes.leave(why);
     };
     let expression = &pricing.pricing_expression;
@@ -197,12 +226,23 @@ fn take_sku(sku: &Sku, rates: &mut Rates, quotes: &mut PriceQuotes) {
     if expression.usage_unit != unit {
         return quotes.leave_of("not by the hour", or_unsaid(&expression.usage_unit));
     }
-    let other = expression.tiered_rates.iter().find(|tier| tier.unit_price.currency_code != "USD");
+    let other = expression
+        .tiered_rates
+        .iter()
+        .find(|tier| tier.unit_price.currency_code != "USD");
     if let Some(tier) = other {
-        return quotes.leave_of("not in US dollars", or_unsaid(&tier.unit_price.currency_code));
+        return quotes.leave_of(
+            "not in US dollars",
+            or_unsaid(&tier.unit_price.currency_code),
+        );
     }
     // With several tiers the dearest: the first is often a free one that an account has once.
-    let Some(nano) = expression.tiered_rates.iter().filter_map(|tier| nano(&tier.unit_price)).max() else {
+    let Some(nano) = expression
+        .tiered_rates
+        .iter()
+        .filter_map(|tier| nano(&tier.unit_price))
+        .max()
+    else {
         return quotes.leave("no price");
     };
     if nano <= 0 {
@@ -225,7 +265,11 @@ fn take_sku(sku: &Sku, rates: &mut Rates, quotes: &mut PriceQuotes) {
 
 /// A word of the list, for people.
 fn or_unsaid(word: &str) -> &str {
-    if word.is_empty() { "it does not say" } else { word }
+    if word.is_empty() {
+        "it does not say"
+    } else {
+        word
+    }
 }
 
 fn nano(price: &Money) -> Option<i64> {
@@ -233,7 +277,9 @@ fn nano(price: &Money) -> Option<i64> {
         None | Some("") => 0,
         Some(text) => text.parse::<i64>().ok()?,
     };
-    units.checked_mul(1_000_000_000)?.checked_add(price.nanos.unwrap_or(0))
+    units
+        .checked_mul(1_000_000_000)?
+        .checked_add(price.nanos.unwrap_or(0))
 }
 
 /// GPUs by their descriptions.
@@ -265,16 +311,27 @@ const TPUS: &[(&str, &str)] = &[
 
 /// What a SKU is a part of; none: nothing that the catalog has.
 fn part_of(description: &str) -> Option<Part> {
-    let text = description.trim_start_matches("Spot ").trim_start_matches("Preemptible ");
+    let text = description
+        .trim_start_matches("Spot ")
+        .trim_start_matches("Preemptible ");
     if text.starts_with("SSD backed Local Storage") {
         return Some(Part::Disk);
     }
     if let Some((_, generation)) = TPUS.iter().find(|(mark, _)| description.contains(mark)) {
         return Some(Part::Tpu(generation, description.contains("Pod")));
     }
-    let head = text.split(" running in").next().unwrap_or(text).split(" attached to").next().unwrap_or(text);
+    let head = text
+        .split(" running in")
+        .next()
+        .unwrap_or(text)
+        .split(" attached to")
+        .next()
+        .unwrap_or(text);
     let head = head.split(" in ").next().unwrap_or(head);
-    if let Some((_, name)) = GPUS.iter().find(|(mark, _)| head.trim_start_matches("Nvidia ") == *mark) {
+    if let Some((_, name)) = GPUS
+        .iter()
+        .find(|(mark, _)| head.trim_start_matches("Nvidia ") == *mark)
+    {
         return Some(Part::Gpu(name));
     }
     let words: Vec<&str> = head
@@ -296,7 +353,8 @@ fn part_of(description: &str) -> Option<Part> {
 
 /// Machines that share cores pay for these parts of one, in thousandths.
 /// <https://cloud.google.com/compute/docs/general-purpose-machines#e2-shared-core>
-const SHARED_CORE_MACHINES: &[(&str, i64)] = &[("e2-micro", 250), ("e2-small", 500), ("e2-medium", 1000)];
+const SHARED_CORE_MACHINES: &[(&str, i64)] =
+    &[("e2-micro", 250), ("e2-small", 500), ("e2-medium", 1000)];
 
 /// GiB of local disk that come with a machine and are paid for; none: no disks, or it is not known
 /// how many. The sizes of c3 fit GCP's list of 2026-08: c3-standard-8-lssd is dearer than
@@ -310,19 +368,39 @@ fn local_disk_gib(machine: &str, vcpus: u64, cards: u64) -> Option<i128> {
         return Some(i128::from(cards) * 750);
     }
     if !machine.ends_with("-lssd") {
-        return (!machine.starts_with("z3-") && !machine.starts_with("a3-") && !machine.starts_with("a4-"))
-            .then_some(0);
+        return (!machine.starts_with("z3-")
+            && !machine.starts_with("a3-")
+            && !machine.starts_with("a4-"))
+        .then_some(0);
     }
-    let sizes = [(4, 375), (8, 750), (22, 1500), (44, 3000), (88, 6000), (176, 12000)];
-    sizes.iter().find(|(of, _)| machine.starts_with("c3-") && *of == vcpus).map(|(_, size)| *size)
+    let sizes = [
+        (4, 375),
+        (8, 750),
+        (22, 1500),
+        (44, 3000),
+        (88, 6000),
+        (176, 12000),
+    ];
+    sizes
+        .iter()
+        .find(|(of, _)| machine.starts_with("c3-") && *of == vcpus)
+        .map(|(_, size)| *size)
 }
 
 /// The prices of machines from those of their parts.
-fn add_up_machines(rates: &Rates, machines: &BTreeMap<String, MachineRow>, quotes: &mut PriceQuotes) {
-    let regions: std::collections::BTreeSet<&String> = rates.keys().map(|(_, _, region)| region).collect();
+fn add_up_machines(
+    rates: &Rates,
+    machines: &BTreeMap<String, MachineRow>,
+    quotes: &mut PriceQuotes,
+) {
+    let regions: std::collections::BTreeSet<&String> =
+        rates.keys().map(|(_, _, region)| region).collect();
     for (name, row) in machines {
         let mut priced = false;
-        for (region, spot) in regions.iter().flat_map(|region| [(*region, false), (*region, true)]) {
+        for (region, spot) in regions
+            .iter()
+            .flat_map(|region| [(*region, false), (*region, true)])
+        {
             let rate = |part: Part| rates.get(&(part, spot, region.clone())).copied();
             if let Some(nano) = machine_price(name, row, machines, &rate) {
                 quotes.put(region, name, spot, nano, Default::default());
@@ -330,7 +408,10 @@ fn add_up_machines(rates: &Rates, machines: &BTreeMap<String, MachineRow>, quote
             }
         }
         if !priced {
-            quotes.leave_of("the parts of the machine have no prices, or are not known", name);
+            quotes.leave_of(
+                "the parts of the machine have no prices, or are not known",
+                name,
+            );
         }
     }
 }
@@ -354,7 +435,11 @@ fn machine_price(
         None if name.starts_with("tpu-") => tpu_price(name, rate)?,
         None => {
             let host = host_price(name, row, rate)?;
-            if row.accelerator.is_some() { host.checked_add(gpu_price(row, rate)?)? } else { host }
+            if row.accelerator.is_some() {
+                host.checked_add(gpu_price(row, rate)?)?
+            } else {
+                host
+            }
         }
     };
     i64::try_from(total).ok()
@@ -366,25 +451,38 @@ fn host_price(name: &str, row: &MachineRow, rate: &dyn Fn(Part) -> Option<i64>) 
     if matches!(family, "f1" | "g1" | "m2") || row.vcpu_thousandths == 0 || row.memory == 0 {
         return None;
     }
-    let shared =
-        SHARED_CORE_MACHINES.iter().find(|(known, _)| *known == name).map(|(_, thousandths)| i128::from(*thousandths));
+    let shared = SHARED_CORE_MACHINES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, thousandths)| i128::from(*thousandths));
     let cores = shared.unwrap_or(i128::from(row.vcpu_thousandths));
     let core = i128::from(rate(Part::Core(family.to_owned()))?);
     let ram = i128::from(rate(Part::Ram(family.to_owned()))?);
-    let cards = row.accelerator.as_ref().map_or(0, |(_, thousandths)| u64::from(thousandths / 1000));
+    let cards = row
+        .accelerator
+        .as_ref()
+        .map_or(0, |(_, thousandths)| u64::from(thousandths / 1000));
     let disk = match local_disk_gib(name, row.vcpu_thousandths / 1000, cards)? {
         0 => 0,
         size => div_half_even(size * i128::from(rate(Part::Disk)?), HOURS_PER_MONTH),
     };
-    Some(div_half_even(core * cores, 1000) + div_half_even(ram * i128::from(row.memory), 1 << 30) + disk)
+    Some(
+        div_half_even(core * cores, 1000)
+            + div_half_even(ram * i128::from(row.memory), 1 << 30)
+            + disk,
+    )
 }
 
 fn gpu_price(row: &MachineRow, rate: &dyn Fn(Part) -> Option<i64>) -> Option<i128> {
     let (name, thousandths) = row.accelerator.as_ref()?;
     // A list that names the board only by its kind means the only board that Google has of it.
-    let (_, known) =
-        GPUS.iter().find(|(_, known)| known == name || known.strip_suffix("-SXM") == Some(name.as_str()))?;
-    Some(div_half_even(i128::from(rate(Part::Gpu(known))?) * i128::from(*thousandths), 1000))
+    let (_, known) = GPUS
+        .iter()
+        .find(|(_, known)| known == name || known.strip_suffix("-SXM") == Some(name.as_str()))?;
+    Some(div_half_even(
+        i128::from(rate(Part::Gpu(known))?) * i128::from(*thousandths),
+        1000,
+    ))
 }
 
 /// `tpu-v3-8`: v2 to v4 are priced by eight cores, in pods if there are more (v4: always); later
@@ -400,5 +498,8 @@ fn tpu_price(name: &str, rate: &dyn Fn(Part) -> Option<i64>) -> Option<i128> {
         "v5p" => 2,
         _ => 1,
     };
-    Some(div_half_even(i128::from(rate(Part::Tpu(known, pod))?) * size, per))
+    Some(div_half_even(
+        i128::from(rate(Part::Tpu(known, pod))?) * size,
+        per,
+    ))
 }

@@ -54,7 +54,10 @@ impl BodyLimit {
 
     fn too_large(&self, url: &Url) -> AttemptFault {
         let most = self.most >> 20;
-        AttemptFault::lasting(format!("{} answers more than {most} MiB: no list is so long", host_of(url)))
+        AttemptFault::lasting(format!(
+            "{} answers more than {most} MiB: no list is so long",
+            host_of(url)
+        ))
     }
 
     /// The next piece of a body of which `before` bytes are there; none: that was the last.
@@ -67,7 +70,12 @@ impl BodyLimit {
         // What is packed may come for ever without anything to unpack.
         let piece = match tokio::time::timeout(SLOW_START, response.chunk()).await {
             Ok(piece) => piece.map_err(|error| connection_fault(&error, url))?,
-            Err(_) => return Err(AttemptFault::lasting(format!("{} sends a body that does not get on", host_of(url)))),
+            Err(_) => {
+                return Err(AttemptFault::lasting(format!(
+                    "{} sends a body that does not get on",
+                    host_of(url)
+                )));
+            }
         };
         let Some(piece) = piece else { return Ok(None) };
         self.came += piece.len() as u64;
@@ -133,14 +141,23 @@ impl HttpClient {
     pub fn new(settings: &UpdateSettings, watch: Rc<dyn ProgressWatcher>) -> Result<Self, Fault> {
         let client = |keyed: bool| {
             let builder = || {
-                let builder = Client::builder().user_agent(concat!("sky/", env!("CARGO_PKG_VERSION")));
-                builder.connect_timeout(settings.timeout.min(CONNECT_TIMEOUT)).read_timeout(settings.timeout)
+                let builder =
+                    Client::builder().user_agent(concat!("sky/", env!("CARGO_PKG_VERSION")));
+                builder
+                    .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT))
+                    .read_timeout(settings.timeout)
             };
-            let follow = move || redirect::Policy::custom(move |attempt| redirected(attempt, keyed));
+            let follow =
+                move || redirect::Policy::custom(move |attempt| redirected(attempt, keyed));
             // A machine without certificates can still ask mirrors over plain HTTP.
             let built = builder().redirect(follow()).build();
             let built = built.or_else(|_| builder().redirect(follow()).tls_certs_only([]).build());
-            built.map_err(|error| Fault(format!("cannot set up HTTPS: {}", innermost_message(&error))))
+            built.map_err(|error| {
+                Fault(format!(
+                    "cannot set up HTTPS: {}",
+                    innermost_message(&error)
+                ))
+            })
         };
         Ok(Self {
             client: client(false)?,
@@ -155,13 +172,21 @@ impl HttpClient {
     }
 
     pub fn get(&self, url: &Url, headers: &HeaderMap) -> RequestBuilder {
-        let client = if headers.contains_key(KEY_HEADER) { &self.client_with_key } else { &self.client };
+        let client = if headers.contains_key(KEY_HEADER) {
+            &self.client_with_key
+        } else {
+            &self.client
+        };
         client.get(url.clone()).headers(headers.clone())
     }
 
     /// Watches a body of at most so many bytes.
     pub fn bound(&self, most: u64) -> BodyLimit {
-        BodyLimit { most: most.min(self.largest), begun: Instant::now(), came: 0 }
+        BodyLimit {
+            most: most.min(self.largest),
+            begun: Instant::now(),
+            came: 0,
+        }
     }
 
     pub fn tell(&self, unit: &str, news: &ProgressNews<'_>) {
@@ -177,8 +202,14 @@ impl HttpClient {
     ) -> Result<T, Fault> {
         let server = url.origin().ascii_serialization();
         let waits = || {
-            let builder = ExponentialBuilder::default().with_min_delay(self.first_wait).with_factor(2.0);
-            builder.with_max_delay(Duration::from_secs(30)).with_max_times(self.retries).with_jitter().build()
+            let builder = ExponentialBuilder::default()
+                .with_min_delay(self.first_wait)
+                .with_factor(2.0);
+            builder
+                .with_max_delay(Duration::from_secs(30))
+                .with_max_times(self.retries)
+                .with_jitter()
+                .build()
         };
         let mut left = waits();
         loop {
@@ -195,9 +226,11 @@ impl HttpClient {
             let next = left.next().filter(|_| trouble.may_retry);
             let wait = next.map(|wait| trouble.pause.unwrap_or(wait));
             let fault = match wait {
-                Some(wait) if wait > LONGEST_PAUSE => {
-                    Fault(format!("{}; the server asks to wait {} s", trouble.fault.0, wait.as_secs()))
-                }
+                Some(wait) if wait > LONGEST_PAUSE => Fault(format!(
+                    "{}; the server asks to wait {} s",
+                    trouble.fault.0,
+                    wait.as_secs()
+                )),
                 _ => trouble.fault.clone(),
             };
             let Some(wait) = wait.filter(|wait| *wait <= LONGEST_PAUSE) else {
@@ -206,7 +239,13 @@ impl HttpClient {
                 }
                 return Err(fault);
             };
-            self.tell(unit, &ProgressNews::Again { why: &trouble.fault.0, wait });
+            self.tell(
+                unit,
+                &ProgressNews::Again {
+                    why: &trouble.fault.0,
+                    wait,
+                },
+            );
             tokio::time::sleep(wait).await;
         }
     }
@@ -214,7 +253,8 @@ impl HttpClient {
     /// The length of a body, without fetching it; none: the server does not say.
     pub async fn size(&self, unit: &str, url: &Url) -> Result<Option<u64>, Fault> {
         self.retried(unit, url, async || {
-            let response = check_status(send_request(self.client.head(url.clone()), url).await?, url)?;
+            let response =
+                check_status(send_request(self.client.head(url.clone()), url).await?, url)?;
             let length = response.headers().get(reqwest::header::CONTENT_LENGTH);
             Ok(length.and_then(|length| length.to_str().ok()?.parse().ok()))
         })
@@ -222,7 +262,13 @@ impl HttpClient {
     }
 
     /// A body of at most so many bytes, and the day of the answer.
-    pub async fn body(&self, unit: &str, url: &Url, headers: &HeaderMap, most: usize) -> Result<Body, Fault> {
+    pub async fn body(
+        &self,
+        unit: &str,
+        url: &Url,
+        headers: &HeaderMap,
+        most: usize,
+    ) -> Result<Body, Fault> {
         self.retried(unit, url, async || {
             let mut response = check_status(send_request(self.get(url, headers), url).await?, url)?;
             let day = day_of(response.headers(), DATE);
@@ -246,7 +292,9 @@ pub(super) struct Body {
 
 /// Redirects are followed, but not from HTTPS to HTTP, and with a key not to another host.
 fn redirected(attempt: redirect::Attempt<'_>, keyed: bool) -> redirect::Action {
-    let Some(from) = attempt.previous().last() else { return attempt.follow() };
+    let Some(from) = attempt.previous().last() else {
+        return attempt.follow();
+    };
     let to = attempt.url();
     let wrong = if attempt.previous().len() > MAX_REDIRECTS || attempt.previous().contains(to) {
         "redirects in a circle, or too often"
@@ -261,8 +309,14 @@ fn redirected(attempt: redirect::Attempt<'_>, keyed: bool) -> redirect::Action {
 }
 
 /// Sends a request.
-pub(super) async fn send_request(request: RequestBuilder, url: &Url) -> Result<Response, AttemptFault> {
-    request.send().await.map_err(|error| connection_fault(&error, url))
+pub(super) async fn send_request(
+    request: RequestBuilder,
+    url: &Url,
+) -> Result<Response, AttemptFault> {
+    request
+        .send()
+        .await
+        .map_err(|error| connection_fault(&error, url))
 }
 
 /// An answer with a body; else what is wrong with it.
@@ -272,10 +326,20 @@ pub(super) fn check_status(response: Response, url: &Url) -> Result<Response, At
         return Ok(response);
     }
     let may_retry = status.is_server_error()
-        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY
+        );
     let name = status.canonical_reason().unwrap_or("an unknown status");
-    let fault = Fault(format!("{} answers {} {name}", host_of(url), status.as_u16()));
-    let concerns_all_requests = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let fault = Fault(format!(
+        "{} answers {} {name}",
+        host_of(url),
+        status.as_u16()
+    ));
+    let concerns_all_requests = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
     Err(AttemptFault {
         fault,
         may_retry,
@@ -292,7 +356,9 @@ fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Duration::try_from(until.duration_since(crate::util::clock::now())).ok().or(Some(Duration::ZERO))
+    Duration::try_from(until.duration_since(crate::util::clock::now()))
+        .ok()
+        .or(Some(Duration::ZERO))
 }
 
 /// The day of a header that has a date.
@@ -317,10 +383,19 @@ pub(super) fn connection_fault(error: &reqwest::Error, url: &Url) -> AttemptFaul
     } else if error.is_connect() {
         format!("cannot connect to {host}: {}", innermost_message(error))
     } else {
-        format!("the answer of {host} broke off: {}", innermost_message(error))
+        format!(
+            "the answer of {host} broke off: {}",
+            innermost_message(error)
+        )
     };
     let concerns_all_requests = error.is_connect() || error.is_timeout();
-    AttemptFault { fault: Fault(text), may_retry: true, pause: None, made_progress: false, concerns_all_requests }
+    AttemptFault {
+        fault: Fault(text),
+        may_retry: true,
+        pause: None,
+        made_progress: false,
+        concerns_all_requests,
+    }
 }
 
 /// The words of the innermost error, without Rust's `(os error N)`.
@@ -332,13 +407,16 @@ fn innermost_message(error: &dyn Error) -> String {
     let text = inner.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
+    letters.next().map_or(String::new(), |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
 }
 
 /// `prices.azure.com`, with the port if it is an unusual one.
 pub(super) fn host_of(url: &Url) -> String {
     let name = url.host_str().unwrap_or("the server");
-    url.port().map_or(name.to_owned(), |port| format!("{name}:{port}"))
+    url.port()
+        .map_or(name.to_owned(), |port| format!("{name}:{port}"))
 }
 
 /// Writes a file of the cache; other users cannot read it.

@@ -37,21 +37,27 @@ const USUAL_TABLES: [&str; 12] = [
 
 pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<AnswerData, Fault> {
     let Some(from) = request.endpoints.own.as_deref() else {
-        return Ok(AnswerData::skip("no catalog is named: --from, or SKY_CATALOG_URL".to_owned()));
+        return Ok(AnswerData::skip(
+            "no catalog is named: --from, or SKY_CATALOG_URL".to_owned(),
+        ));
     };
     let plain = |error: crate::catalog::CatalogError| Fault(error.to_string());
     let url = match Url::parse(from) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => url,
         _ => {
             let files = files::read(Path::new(from)).map_err(plain)?;
-            return Ok(AnswerData::own(Draft::read(&files).map_err(plain)?, Vec::new()));
+            return Ok(AnswerData::own(
+                Draft::read(&files).map_err(plain)?,
+                Vec::new(),
+            ));
         }
     };
     let mut folder = url.clone();
     folder.set_path(url.path().trim_end_matches(CATALOG));
     let get = async |name: &str| {
         let address = below(&folder, name);
-        let fetched = cached_body::fetch(http, "catalog", &address, "catalog", files::MAX_FILE_BYTES).await?;
+        let fetched =
+            cached_body::fetch(http, "catalog", &address, "catalog", files::MAX_FILE_BYTES).await?;
         let bytes = crate::util::file::read_within(&fetched.path, files::MAX_FILE_BYTES);
         let bytes = bytes.map_err(|error| Fault(error.to_string()))?;
         let file = files::file(name.to_owned(), address.to_string(), bytes).map_err(plain)?;
@@ -60,13 +66,22 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
     let (index, mark) = get(CATALOG).await?;
     let named = catalog_toml::read(&index).map_err(plain)?.files;
     if named.len() > MAX_FILES {
-        return Err(Fault(format!("{CATALOG} names {} files, and no catalog has more than {MAX_FILES}", named.len())));
+        return Err(Fault(format!(
+            "{CATALOG} names {} files, and no catalog has more than {MAX_FILES}",
+            named.len()
+        )));
     }
     let (mut files, mut marks) = (vec![index], vec![mark]);
     let mut total = 0;
-    for name in named.iter().map(String::as_str).chain(USUAL_TABLES.into_iter().filter(|_| named.is_empty())) {
+    for name in named
+        .iter()
+        .map(String::as_str)
+        .chain(USUAL_TABLES.into_iter().filter(|_| named.is_empty()))
+    {
         if !is_table(name) {
-            return Err(Fault(format!("{CATALOG} names a file that is no table beside it: `{name}`")));
+            return Err(Fault(format!(
+                "{CATALOG} names a file that is no table beside it: `{name}`"
+            )));
         }
         match get(name).await {
             Ok((file, mark)) => {
@@ -91,19 +106,30 @@ pub(super) async fn fetch(http: &HttpClient, request: &SourceRequest) -> Result<
 /// `prices.csv` or `acme/prices.csv`; nothing that leads elsewhere.
 fn is_table(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
-    let plain = |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '?', '#', '%']);
+    let plain = |part: &&str| {
+        !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '?', '#', '%'])
+    };
     name.ends_with(".csv") && parts.len() <= 2 && parts.iter().all(plain)
 }
 
 /// Lays a catalog over another one: its prices where they are not older, all its other rows.
-pub(super) fn apply(mut other: Draft, draft: &mut Draft, report: &mut ImportReport) -> Result<(), Fault> {
+pub(super) fn apply(
+    mut other: Draft,
+    draft: &mut Draft,
+    report: &mut ImportReport,
+) -> Result<(), Fault> {
     let today = crate::util::clock::today().to_string();
     for (id, source) in &other.sources {
         if source.date > today {
-            return Err(Fault(format!("its source `{id}` is of {}, which is yet to come", source.date)));
+            return Err(Fault(format!(
+                "its source `{id}` is of {}, which is yet to come",
+                source.date
+            )));
         }
         if draft.sources.get(id).is_some_and(|mine| mine != source) {
-            return Err(Fault(format!("its source `{id}` is another one than the catalog's source of that name")));
+            return Err(Fault(format!(
+                "its source `{id}` is another one than the catalog's source of that name"
+            )));
         }
     }
     let prices = std::mem::take(&mut other.prices);

@@ -50,7 +50,9 @@ impl ListState {
 
     /// Whether the pages that are there are of the same list and new enough to go on with.
     fn is_fresh(&self, first: &Url) -> bool {
-        let hours = crate::util::clock::now().duration_since(self.begun).as_hours();
+        let hours = crate::util::clock::now()
+            .duration_since(self.begun)
+            .as_hours();
         self.first == first.as_str() && self.pages > 0 && (0..FRESH_HOURS).contains(&hours)
     }
 }
@@ -69,7 +71,8 @@ impl PagedList {
     pub fn bodies(&self) -> impl Iterator<Item = Result<Vec<u8>, Fault>> {
         (1..=self.count).map(|page| {
             let path = self.folder.join(format!("{page:05}.json"));
-            std::fs::read(&path).map_err(|error| Fault(crate::util::file::named(&path, "read", error).to_string()))
+            std::fs::read(&path)
+                .map_err(|error| Fault(crate::util::file::named(&path, "read", error).to_string()))
         })
     }
 
@@ -88,9 +91,15 @@ pub(super) async fn fetch(
     next: impl Fn(&[u8]) -> Result<Option<Url>, String>,
 ) -> Result<PagedList, Fault> {
     let name = crate::util::hash::digest(first.as_str().as_bytes());
-    let folder = http.cache.join("lists").join(name.trim_start_matches("sha256:").get(..32).unwrap_or("list"));
+    let folder = http.cache.join("lists").join(
+        name.trim_start_matches("sha256:")
+            .get(..32)
+            .unwrap_or("list"),
+    );
     let path = folder.join("state.json");
-    let old: Option<ListState> = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let old: Option<ListState> = std::fs::read(&path)
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok());
     let resumed = old.filter(|state| state.is_fresh(first));
     if let Some(state) = &resumed {
         http.tell(unit, &ProgressNews::ResumedPages { pages: state.pages });
@@ -99,7 +108,8 @@ pub(super) async fn fetch(
     let mut may_restart = resumed.is_some();
     let mut state = resumed.unwrap_or_else(|| ListState::begin(first));
     while let Some(url) = state.next.clone() {
-        let url = Url::parse(&url).map_err(|error| Fault(format!("the next page is no address: {error}")))?;
+        let url = Url::parse(&url)
+            .map_err(|error| Fault(format!("the next page is no address: {error}")))?;
         let page = match http.body(unit, &url, headers, MAX_PAGE_BYTES).await {
             // The place where the list was left is known to the server for some time only.
             Err(fault) if may_restart && fault.0.contains(" answers 4") => {
@@ -111,11 +121,22 @@ pub(super) async fn fetch(
         };
         may_restart = false;
         let number = state.pages + 1;
-        let following = next(&page.bytes)
-            .map_err(|why| Fault(format!("page {number} of {}: {why}", http_client::host_of(&url))))?;
+        let following = next(&page.bytes).map_err(|why| {
+            Fault(format!(
+                "page {number} of {}: {why}",
+                http_client::host_of(&url)
+            ))
+        })?;
         seen.insert(url.to_string());
-        if number >= MAX_PAGES || following.as_ref().is_some_and(|url| seen.contains(url.as_str())) {
-            return Err(Fault(format!("the pages of {} lead in a circle", http_client::host_of(&url))));
+        if number >= MAX_PAGES
+            || following
+                .as_ref()
+                .is_some_and(|url| seen.contains(url.as_str()))
+        {
+            return Err(Fault(format!(
+                "the pages of {} lead in a circle",
+                http_client::host_of(&url)
+            )));
         }
         let bytes = state.bytes + page.bytes.len() as u64;
         if bytes > MAX_LIST_BYTES {
@@ -138,5 +159,9 @@ pub(super) async fn fetch(
         http_client::write_to_cache(&path, &text)?;
         http.tell(unit, &ProgressNews::Page { pages: number });
     }
-    Ok(PagedList { folder, count: state.pages, day: state.day })
+    Ok(PagedList {
+        folder,
+        count: state.pages,
+        day: state.day,
+    })
 }

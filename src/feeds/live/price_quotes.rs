@@ -68,7 +68,10 @@ pub(super) fn hourly(price: &str, unit: &str) -> Result<i64, &'static str> {
 }
 
 fn hours(unit: &str) -> Option<u32> {
-    let (count, unit) = unit.trim().split_once([' ', '/']).unwrap_or(("1", unit.trim()));
+    let (count, unit) = unit
+        .trim()
+        .split_once([' ', '/'])
+        .unwrap_or(("1", unit.trim()));
     let count: u32 = count.parse().ok()?;
     (matches!(unit, "Hour" | "Hours" | "Hrs" | "hour" | "hours") && count > 0).then_some(count)
 }
@@ -77,7 +80,14 @@ impl PriceQuotes {
     /// Makes a list without prices.
     pub fn new(cloud: &str, name: &str, day: Date, about: &str, url: impl ToString) -> Self {
         let (cloud, name, about) = (cloud.to_owned(), name.to_owned(), about.to_owned());
-        Self { cloud, name, day, about, url: url.to_string(), ..Self::default() }
+        Self {
+            cloud,
+            name,
+            day,
+            about,
+            url: url.to_string(),
+            ..Self::default()
+        }
     }
 
     /// Marks the feed as a full list of the regions that it has.
@@ -102,7 +112,14 @@ impl PriceQuotes {
     }
 
     /// Takes a price that is more than nothing.
-    pub fn put(&mut self, region: &str, machine: &str, spot: bool, nano: i64, rank: (bool, String)) {
+    pub fn put(
+        &mut self,
+        region: &str,
+        machine: &str,
+        spot: bool,
+        nano: i64,
+        rank: (bool, String),
+    ) {
         if nano <= 0 {
             self.leave("a price of 0");
             return;
@@ -132,10 +149,9 @@ impl PriceQuotes {
 
     /// The list as text, for the cache: what was read of a large body.
     pub fn to_text(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let quotes = self
-            .quotes
-            .iter()
-            .map(|((region, machine, spot), quote)| (region.clone(), machine.clone(), *spot, quote.nano));
+        let quotes = self.quotes.iter().map(|((region, machine, spot), quote)| {
+            (region.clone(), machine.clone(), *spot, quote.nano)
+        });
         serde_json::to_vec(&CachedQuotes {
             day: self.day,
             report: self.report.clone(),
@@ -147,17 +163,35 @@ impl PriceQuotes {
     /// Reads what [`Self::to_text`] wrote; cloud, name, about and url are those of `empty`.
     pub fn from_text(text: &[u8], empty: Self) -> Result<Self, serde_json::Error> {
         let kept: CachedQuotes = serde_json::from_slice(text)?;
-        let quotes = kept.quotes.into_iter().map(|(region, machine, spot, nano)| {
-            ((region, machine, spot), PriceQuote { rank: (false, String::new()), nano })
-        });
-        Ok(Self { day: kept.day, report: kept.report, sizes: kept.sizes, quotes: quotes.collect(), ..empty })
+        let quotes = kept
+            .quotes
+            .into_iter()
+            .map(|(region, machine, spot, nano)| {
+                (
+                    (region, machine, spot),
+                    PriceQuote {
+                        rank: (false, String::new()),
+                        nano,
+                    },
+                )
+            });
+        Ok(Self {
+            day: kept.day,
+            report: kept.report,
+            sizes: kept.sizes,
+            quotes: quotes.collect(),
+            ..empty
+        })
     }
 
     /// Puts the prices into the draft where it has no newer ones.
     pub fn apply(self, draft: &mut Draft, report: &mut ImportReport) -> Result<(), CatalogError> {
         let cloud = self.cloud;
         report.add_left_out(&self.report);
-        self.report.notes.into_iter().for_each(|note| report.note(note));
+        self.report
+            .notes
+            .into_iter()
+            .for_each(|note| report.note(note));
         let id = format!("{}-{}", self.name, self.day);
         draft.sources.insert(
             id.clone(),
@@ -165,11 +199,20 @@ impl PriceQuotes {
                 date: self.day.to_string(),
                 about: self.about,
                 url: self.url,
-                list: if self.full { crate::catalog::catalog_toml::FULL_LIST.to_owned() } else { String::new() },
+                list: if self.full {
+                    crate::catalog::catalog_toml::FULL_LIST.to_owned()
+                } else {
+                    String::new()
+                },
                 ..SourceEntry::default()
             },
         );
-        let mut listed = ListedRows { cloud: cloud.clone(), id: id.clone(), full: self.full, ..ListedRows::default() };
+        let mut listed = ListedRows {
+            cloud: cloud.clone(),
+            id: id.clone(),
+            full: self.full,
+            ..ListedRows::default()
+        };
         // Feeds are not sure of the case of their names.
         let before = draft.prices.clone();
         let known: BTreeMap<String, String> = draft
@@ -183,16 +226,25 @@ impl PriceQuotes {
                 report.leave_of(format!("{cloud}: unknown region"), &region);
                 continue;
             }
-            let machine = known.get(&machine.to_ascii_lowercase()).cloned().unwrap_or(machine);
+            let machine = known
+                .get(&machine.to_ascii_lowercase())
+                .cloned()
+                .unwrap_or(machine);
             listed.add(&region, &machine, spot);
             if !know_machine(draft, &cloud, &machine, self.sizes.get(&machine), report)? {
                 continue;
             }
             let price = Some((quote.nano, id.clone()));
             let row = if spot {
-                PriceRow { on_demand: None, spot: price }
+                PriceRow {
+                    on_demand: None,
+                    spot: price,
+                }
             } else {
-                PriceRow { on_demand: price, spot: None }
+                PriceRow {
+                    on_demand: price,
+                    spot: None,
+                }
             };
             draft.put_price(&cloud, &region, &machine, row);
             report.take(format!("{cloud}: prices"));
@@ -214,7 +266,9 @@ fn know_machine(
 ) -> Result<bool, CatalogError> {
     let key = (cloud.to_owned(), machine.to_owned());
     let sized = |row: &MachineRow| row.vcpu_thousandths > 0 && row.memory > 0;
-    if vendor_facts::machine(draft, cloud, machine, report)? || draft.machines.get(&key).is_some_and(sized) {
+    if vendor_facts::machine(draft, cloud, machine, report)?
+        || draft.machines.get(&key).is_some_and(sized)
+    {
         return Ok(true);
     }
     match size.map(|size| new_machine(draft, cloud, machine, size)) {
@@ -223,13 +277,20 @@ fn know_machine(
             return Ok(true);
         }
         Some(Err(why)) => report.leave_of(format!("{cloud}: {why}"), machine),
-        None => report.leave(format!("{cloud}: vCPUs and memory of the instance type are not known")),
+        None => report.leave(format!(
+            "{cloud}: vCPUs and memory of the instance type are not known"
+        )),
     }
     Ok(false)
 }
 
 /// A machine that the catalog did not know. Which cards it has is what its siblings have.
-fn new_machine(draft: &Draft, cloud: &str, name: &str, size: &MachineSize) -> Result<MachineRow, &'static str> {
+fn new_machine(
+    draft: &Draft,
+    cloud: &str,
+    name: &str,
+    size: &MachineSize,
+) -> Result<MachineRow, &'static str> {
     if size.vcpu_thousandths == 0 || size.memory == 0 {
         return Err("vCPUs and memory of the instance type are not known");
     }
@@ -243,12 +304,21 @@ fn new_machine(draft: &Draft, cloud: &str, name: &str, size: &MachineSize) -> Re
         (0, None) => None,
         (cards, None) if size.card.is_some() => {
             let named = size.card.as_deref().unwrap_or_default();
-            Some((draft.accelerator_name(named).unwrap_or(named).to_owned(), cards))
+            Some((
+                draft.accelerator_name(named).unwrap_or(named).to_owned(),
+                cards,
+            ))
         }
         (cards, Some((name, _))) if cards > 0 => Some((name.clone(), cards)),
         // Feeds do not count every kind of card, and name none.
         _ => return Err("which accelerators the instance type has is not known"),
     };
     let (vcpu_thousandths, memory) = (size.vcpu_thousandths, size.memory);
-    Ok(MachineRow { vcpu_thousandths, memory, accelerator, arch: size.arch.clone(), source: String::new() })
+    Ok(MachineRow {
+        vcpu_thousandths,
+        memory,
+        accelerator,
+        arch: size.arch.clone(),
+        source: String::new(),
+    })
 }

@@ -18,8 +18,13 @@ impl ProgressWatcher for NoWatcher {
 pub(crate) fn fetch_body(url: &Url, most: usize) -> Result<Vec<u8>, Fault> {
     let endpoints = Endpoints::new(|_| None).map_err(|error| Fault(error.to_string()))?;
     // Nothing of the body is kept, so no folder is needed.
-    let http = HttpClient::new(&UpdateSettings::usual(PathBuf::new(), endpoints), Rc::new(NoWatcher))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let http = HttpClient::new(
+        &UpdateSettings::usual(PathBuf::new(), endpoints),
+        Rc::new(NoWatcher),
+    )?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| Fault(error.to_string()))?;
     let body = runtime.block_on(http.body("", url, &reqwest::header::HeaderMap::new(), most));
     // A look-up of a name that hangs must not keep the program.

@@ -66,15 +66,21 @@ pub(super) async fn fetch(http: Rc<HttpClient>, request: Rc<SourceRequest>) -> V
     answers
 }
 
-async fn fetch_list(http: &HttpClient, request: &SourceRequest, theirs: &str, ours: &str) -> Result<AnswerData, Fault> {
+async fn fetch_list(
+    http: &HttpClient,
+    request: &SourceRequest,
+    theirs: &str,
+    ours: &str,
+) -> Result<AnswerData, Fault> {
     let unit = format!("skypilot {ours}");
     for schema in SCHEMAS {
         let path = format!("v{schema}/{theirs}/vms.csv");
         let url = below(&request.endpoints.skypilot, &path);
-        let mut fetched = match cached_body::fetch(http, &unit, &url, "skypilot", MAX_LIST_BYTES).await {
-            Err(fault) if fault.0.ends_with(" answers 404 Not Found") => continue,
-            other => other?,
-        };
+        let mut fetched =
+            match cached_body::fetch(http, &unit, &url, "skypilot", MAX_LIST_BYTES).await {
+                Err(fault) if fault.0.ends_with(" answers 404 Not Found") => continue,
+                other => other?,
+            };
         let mut notes = Vec::new();
         if !fetched.mark.dated {
             match day_of_last_commit(http, request, &unit, &path).await {
@@ -83,12 +89,17 @@ async fn fetch_list(http: &HttpClient, request: &SourceRequest, theirs: &str, ou
             }
         }
         if !ends_with_a_line(&fetched.path) {
-            return Err(Fault(format!("the list of {ours} ends in the middle of a row: it was cut off")));
+            return Err(Fault(format!(
+                "the list of {ours} ends in the middle of a row: it was cut off"
+            )));
         }
         let day = fetched.mark.day.unwrap_or_else(crate::util::clock::today);
         return Ok(imported_file(ours, schema, day, &url, fetched, notes));
     }
-    Ok(AnswerData::skip(format!("{} has no list of {ours}", host_of(&request.endpoints.skypilot))))
+    Ok(AnswerData::skip(format!(
+        "{} has no list of {ours}",
+        host_of(&request.endpoints.skypilot)
+    )))
 }
 
 fn imported_file(
@@ -122,10 +133,28 @@ fn ends_with_a_line(path: &Path) -> bool {
 }
 
 /// The day of the last change of a list: the file host does not say it.
-async fn day_of_last_commit(http: &HttpClient, request: &SourceRequest, unit: &str, path: &str) -> Option<Date> {
+async fn day_of_last_commit(
+    http: &HttpClient,
+    request: &SourceRequest,
+    unit: &str,
+    path: &str,
+) -> Option<Date> {
     let mut url = request.endpoints.skypilot_commits.clone()?;
-    url.query_pairs_mut().append_pair("path", &format!("catalogs/{path}")).append_pair("per_page", "1");
-    let body = http.body(unit, &url, &HeaderMap::new(), 1 << 20).await.ok()?;
+    url.query_pairs_mut()
+        .append_pair("path", &format!("catalogs/{path}"))
+        .append_pair("per_page", "1");
+    let body = http
+        .body(unit, &url, &HeaderMap::new(), 1 << 20)
+        .await
+        .ok()?;
     let value: serde_json::Value = serde_json::from_slice(&body.bytes).ok()?;
-    value.get(0)?.get("commit")?.get("committer")?.get("date")?.as_str()?.get(..10)?.parse().ok()
+    value
+        .get(0)?
+        .get("commit")?
+        .get("committer")?
+        .get("date")?
+        .as_str()?
+        .get(..10)?
+        .parse()
+        .ok()
 }

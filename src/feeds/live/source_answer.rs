@@ -23,8 +23,18 @@ pub(super) struct SourceAnswer {
 }
 
 impl SourceAnswer {
-    pub fn new(source: &'static str, cloud: &str, part: &str, result: Result<AnswerData, Fault>) -> Self {
-        Self { source, cloud: cloud.to_owned(), part: part.to_owned(), result }
+    pub fn new(
+        source: &'static str,
+        cloud: &str,
+        part: &str,
+        result: Result<AnswerData, Fault>,
+    ) -> Self {
+        Self {
+            source,
+            cloud: cloud.to_owned(),
+            part: part.to_owned(),
+            result,
+        }
     }
 }
 
@@ -56,11 +66,20 @@ pub(super) struct AnswerData {
 
 impl AnswerData {
     pub fn of(content: AnswerContent) -> Self {
-        Self { content, day: None, notes: Vec::new(), bodies: Vec::new(), pages: Vec::new() }
+        Self {
+            content,
+            day: None,
+            notes: Vec::new(),
+            bodies: Vec::new(),
+            pages: Vec::new(),
+        }
     }
 
     pub fn quotes(quotes: PriceQuotes) -> Self {
-        Self { day: Some(quotes.day), ..Self::of(AnswerContent::PriceQuotes(Box::new(quotes))) }
+        Self {
+            day: Some(quotes.day),
+            ..Self::of(AnswerContent::PriceQuotes(Box::new(quotes)))
+        }
     }
 
     pub fn import(
@@ -71,12 +90,25 @@ impl AnswerData {
         notes: Vec<String>,
     ) -> Self {
         let content = AnswerContent::Import(importer, fetched.path.clone(), Box::new(options));
-        Self { day: Some(day), notes, bodies: vec![fetched], ..Self::of(content) }
+        Self {
+            day: Some(day),
+            notes,
+            bodies: vec![fetched],
+            ..Self::of(content)
+        }
     }
 
     pub fn own(draft: Draft, bodies: Vec<CachedBody>) -> Self {
-        let day = draft.sources.values().filter_map(|source| source.date.parse().ok()).max();
-        Self { day, bodies, ..Self::of(AnswerContent::Own(Box::new(draft))) }
+        let day = draft
+            .sources
+            .values()
+            .filter_map(|source| source.date.parse().ok())
+            .max();
+        Self {
+            day,
+            bodies,
+            ..Self::of(AnswerContent::Own(Box::new(draft)))
+        }
     }
 
     pub fn skip(why: String) -> Self {

@@ -52,7 +52,11 @@ pub struct UpdateOutcome {
 
 /// How many prices rose and fell, over all sources.
 pub fn total(outcomes: &[SourceOutcome]) -> ChangedPrices {
-    outcomes.iter().fold(ChangedPrices::default(), |sum, outcome| sum.plus(&outcome.changes))
+    outcomes
+        .iter()
+        .fold(ChangedPrices::default(), |sum, outcome| {
+            sum.plus(&outcome.changes)
+        })
 }
 
 /// Parts of a source that failed or were skipped for the same reason, together: for people.
@@ -60,7 +64,10 @@ pub fn grouped(outcomes: &[SourceOutcome]) -> BTreeMap<(&str, &str), Vec<&Source
     let mut groups: BTreeMap<(&str, &str), Vec<&SourceOutcome>> = BTreeMap::new();
     for outcome in outcomes {
         if let SourceStatus::Failed(why) | SourceStatus::Skipped(why) = &outcome.status {
-            groups.entry((outcome.source, why)).or_default().push(outcome);
+            groups
+                .entry((outcome.source, why))
+                .or_default()
+                .push(outcome);
         }
     }
     groups

@@ -13,7 +13,10 @@ pub(super) struct SourceRequest {
     /// The key for Google's Cloud Billing Catalog API.
     pub gcp_key: Option<String>,
     /// Whether there are credentials that AWS's SDK will find.
-    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "only the SDK needs them"))]
+    #[cfg_attr(
+        not(feature = "aws"),
+        expect(dead_code, reason = "only the SDK needs them")
+    )]
     pub aws_credentials: bool,
     /// `cloud:region` of the places that the catalog has.
     pub places: BTreeSet<String>,

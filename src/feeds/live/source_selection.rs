@@ -25,15 +25,23 @@ pub(super) fn asked_for(regions: &[Pattern], cloud: &str, region: &str) -> bool 
 }
 
 /// Patterns of regions must match a place: one that does not is a slip, and nothing would be fetched.
-pub(super) fn check_regions(wanted: &SourceSelection, places: &BTreeSet<String>) -> Result<(), CatalogError> {
+pub(super) fn check_regions(
+    wanted: &SourceSelection,
+    places: &BTreeSet<String>,
+) -> Result<(), CatalogError> {
     let of_clouds: Vec<(&str, &str)> = places
         .iter()
         .filter_map(|place| place.split_once(':'))
-        .filter(|(cloud, _)| wanted.clouds.is_empty() || wanted.clouds.iter().any(|wanted| wanted == cloud))
+        .filter(|(cloud, _)| {
+            wanted.clouds.is_empty() || wanted.clouds.iter().any(|wanted| wanted == cloud)
+        })
         .collect();
     for pattern in &wanted.regions {
         let one = std::slice::from_ref(pattern);
-        if of_clouds.iter().any(|(cloud, region)| asked_for(one, cloud, region)) {
+        if of_clouds
+            .iter()
+            .any(|(cloud, region)| asked_for(one, cloud, region))
+        {
             continue;
         }
         let text = pattern.0.as_str();
@@ -44,14 +52,26 @@ pub(super) fn check_regions(wanted: &SourceSelection, places: &BTreeSet<String>)
         // Of `us-*` that matches nothing, the letters before the star are compared.
         let letters = text.trim_end_matches('*');
         let distance = |known: &str| {
-            let start = if text.ends_with('*') { known.get(..letters.len()).unwrap_or(known) } else { known };
+            let start = if text.ends_with('*') {
+                known.get(..letters.len()).unwrap_or(known)
+            } else {
+                known
+            };
             strsim::damerau_levenshtein(letters, start)
         };
-        let mut near: Vec<(usize, String)> = of_clouds.iter().map(name).map(|name| (distance(&name), name)).collect();
+        let mut near: Vec<(usize, String)> = of_clouds
+            .iter()
+            .map(name)
+            .map(|name| (distance(&name), name))
+            .collect();
         near.sort();
         near.dedup();
         near.retain(|(distance, _)| *distance <= 3 && *distance < letters.len().max(2));
-        let names: Vec<String> = near.into_iter().take(3).map(|(_, name)| format!("`{name}`")).collect();
+        let names: Vec<String> = near
+            .into_iter()
+            .take(3)
+            .map(|(_, name)| format!("`{name}`"))
+            .collect();
         let hint = match names.as_slice() {
             [] => "write a region such as us-east-1, a pattern such as `us-*`, or a place such as aws:us-east-1; \
                    `sky catalog show` has the clouds"
@@ -62,7 +82,11 @@ pub(super) fn check_regions(wanted: &SourceSelection, places: &BTreeSet<String>)
             [] => "the catalog".to_owned(),
             clouds => clouds.join(", "),
         };
-        return Err(CatalogError::file("--region", format!("no place of {of} matches `{text}`"), hint));
+        return Err(CatalogError::file(
+            "--region",
+            format!("no place of {of} matches `{text}`"),
+            hint,
+        ));
     }
     Ok(())
 }

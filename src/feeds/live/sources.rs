@@ -6,8 +6,8 @@ use super::http_client::HttpClient;
 use super::source_answer::{AnswerContent, AnswerData, SourceAnswer};
 use super::source_request::SourceRequest;
 use super::{
-    Endpoints, Fault, ProgressNews, SourceSelection, aws_price_list, aws_spot_advisor, azure_retail_prices,
-    gcp_billing_catalog, own_catalog, skypilot_lists,
+    Endpoints, Fault, ProgressNews, SourceSelection, aws_price_list, aws_spot_advisor,
+    azure_retail_prices, gcp_billing_catalog, own_catalog, skypilot_lists,
 };
 use crate::catalog::CatalogError;
 use std::collections::BTreeSet;
@@ -15,14 +15,38 @@ use std::rc::Rc;
 
 /// A source: name, clouds that it has (none: any), what it is.
 pub const SOURCES: &[(&str, &[&str], &str)] = &[
-    ("skypilot", &[], "SkyPilot's hosted catalogs of 28 clouds, CSV"),
+    (
+        "skypilot",
+        &[],
+        "SkyPilot's hosted catalogs of 28 clouds, CSV",
+    ),
     ("azure", &["azure"], "Azure Retail Prices API"),
-    ("gcp", &["gcp"], "GCP Cloud Billing Catalog API; needs a key in SKY_GCP_API_KEY or GOOGLE_API_KEY"),
-    ("aws", &["aws"], "AWS's public price list, the files of all regions"),
+    (
+        "gcp",
+        &["gcp"],
+        "GCP Cloud Billing Catalog API; needs a key in SKY_GCP_API_KEY or GOOGLE_API_KEY",
+    ),
+    (
+        "aws",
+        &["aws"],
+        "AWS's public price list, the files of all regions",
+    ),
     #[cfg(feature = "aws")]
-    ("aws-spot", &["aws"], "spot prices and instance types that an AWS account sees; needs credentials"),
-    ("aws-spot-advisor", &["aws"], "AWS's spot advisor feed: how often spot machines are interrupted"),
-    ("catalog", &[], "a catalog in sky's own format: --from, or SKY_CATALOG_URL"),
+    (
+        "aws-spot",
+        &["aws"],
+        "spot prices and instance types that an AWS account sees; needs credentials",
+    ),
+    (
+        "aws-spot-advisor",
+        &["aws"],
+        "AWS's spot advisor feed: how often spot machines are interrupted",
+    ),
+    (
+        "catalog",
+        &[],
+        "a catalog in sky's own format: --from, or SKY_CATALOG_URL",
+    ),
 ];
 
 /// The sources that are asked.
@@ -31,43 +55,87 @@ pub(super) fn chosen_sources(
     endpoints: &Endpoints,
 ) -> Result<Vec<&'static str>, CatalogError> {
     let names: Vec<&str> = SOURCES.iter().map(|(name, ..)| *name).collect();
-    if let Some(unknown) = wanted.sources.iter().find(|name| !names.contains(&name.as_str())) {
+    if let Some(unknown) = wanted
+        .sources
+        .iter()
+        .find(|name| !names.contains(&name.as_str()))
+    {
         let hint = match unknown.as_str() {
-            "aws-spot" => "this sky was built without it: cargo install with --features aws".to_owned(),
+            "aws-spot" => {
+                "this sky was built without it: cargo install with --features aws".to_owned()
+            }
             _ => format!("the sources are {}", names.join(", ")),
         };
-        return Err(CatalogError::file("--source", format!("there is no source `{unknown}`"), hint));
+        return Err(CatalogError::file(
+            "--source",
+            format!("there is no source `{unknown}`"),
+            hint,
+        ));
     }
-    let of_skypilot = |cloud: &str| skypilot_lists::CLOUDS.iter().any(|(_, ours)| *ours == cloud);
+    let of_skypilot = |cloud: &str| {
+        skypilot_lists::CLOUDS
+            .iter()
+            .any(|(_, ours)| *ours == cloud)
+    };
     let known: BTreeSet<&str> = SOURCES
         .iter()
         .flat_map(|(_, clouds, _)| clouds.iter().copied())
         .chain(skypilot_lists::CLOUDS.iter().map(|(_, ours)| *ours))
         .collect();
-    if let Some(unknown) = wanted.clouds.iter().find(|cloud| !known.contains(cloud.as_str())) {
-        let hint = format!("the clouds are {}", known.into_iter().collect::<Vec<_>>().join(", "));
-        return Err(CatalogError::file("--cloud", format!("no source has the cloud `{unknown}`"), hint));
+    if let Some(unknown) = wanted
+        .clouds
+        .iter()
+        .find(|cloud| !known.contains(cloud.as_str()))
+    {
+        let hint = format!(
+            "the clouds are {}",
+            known.into_iter().collect::<Vec<_>>().join(", ")
+        );
+        return Err(CatalogError::file(
+            "--cloud",
+            format!("no source has the cloud `{unknown}`"),
+            hint,
+        ));
     }
     let serves = |name: &str, clouds: &[&str]| match name {
         _ if wanted.clouds.is_empty() => true,
         "skypilot" => wanted.clouds.iter().any(|cloud| of_skypilot(cloud)),
-        _ => wanted.clouds.iter().any(|cloud| clouds.contains(&cloud.as_str())),
+        _ => wanted
+            .clouds
+            .iter()
+            .any(|cloud| clouds.contains(&cloud.as_str())),
     };
-    let asked = |name: &str, clouds: &[&str]| match wanted.sources.iter().any(|source| source == name) {
-        // An own catalog is of any cloud.
-        true => name == "catalog" || serves(name, clouds),
-        false => wanted.sources.is_empty() && serves(name, clouds) && (name != "catalog" || endpoints.own.is_some()),
-    };
-    let chosen: Vec<&str> =
-        SOURCES.iter().filter(|(name, clouds, _)| asked(name, clouds)).map(|(name, ..)| *name).collect();
+    let asked =
+        |name: &str, clouds: &[&str]| match wanted.sources.iter().any(|source| source == name) {
+            // An own catalog is of any cloud.
+            true => name == "catalog" || serves(name, clouds),
+            false => {
+                wanted.sources.is_empty()
+                    && serves(name, clouds)
+                    && (name != "catalog" || endpoints.own.is_some())
+            }
+        };
+    let chosen: Vec<&str> = SOURCES
+        .iter()
+        .filter(|(name, clouds, _)| asked(name, clouds))
+        .map(|(name, ..)| *name)
+        .collect();
     if chosen.is_empty() {
-        return Err(CatalogError::file("--cloud", "none of the named sources has that cloud", "leave --source out"));
+        return Err(CatalogError::file(
+            "--cloud",
+            "none of the named sources has that cloud",
+            "leave --source out",
+        ));
     }
     Ok(chosen)
 }
 
 /// Asks one source.
-pub(super) async fn ask(name: &'static str, http: Rc<HttpClient>, request: Rc<SourceRequest>) -> Vec<SourceAnswer> {
+pub(super) async fn ask(
+    name: &'static str,
+    http: Rc<HttpClient>,
+    request: Rc<SourceRequest>,
+) -> Vec<SourceAnswer> {
     let one = |cloud: &str, result| vec![SourceAnswer::new(name, cloud, "", result)];
     let mut answers = match name {
         "skypilot" => skypilot_lists::fetch(http.clone(), request.clone()).await,
@@ -80,12 +148,22 @@ pub(super) async fn ask(name: &'static str, http: Rc<HttpClient>, request: Rc<So
         _ => one("", own_catalog::fetch(&http, &request).await),
     };
     // What was asked for by its name and cannot be asked has failed.
-    let skipped =
-        |answer: &SourceAnswer| matches!(answer.result, Ok(AnswerData { content: AnswerContent::Skip(_), .. }));
+    let skipped = |answer: &SourceAnswer| {
+        matches!(
+            answer.result,
+            Ok(AnswerData {
+                content: AnswerContent::Skip(_),
+                ..
+            })
+        )
+    };
     if request.wanted.sources.iter().any(|source| source == name) {
         let all = answers.iter().all(skipped);
         for answer in &mut answers {
-            if let Ok(AnswerData { content: AnswerContent::Skip(why), .. }) = &answer.result
+            if let Ok(AnswerData {
+                content: AnswerContent::Skip(why),
+                ..
+            }) = &answer.result
                 && (all || request.wanted.clouds.contains(&answer.cloud))
             {
                 answer.result = Err(Fault(why.clone()));

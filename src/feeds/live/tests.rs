@@ -41,7 +41,10 @@ const FILES: [(&str, &str); 7] = [
         "azure/machines.csv",
         "instance_type,vcpus,memory_gib,accelerator,count,arch\nStandard_D2_v3,2,8,,,x86_64\nStandard_D4_v3,4,16,,,x86_64\n",
     ),
-    ("azure/prices.csv", "instance_type,on_demand,source,spot,spot_source,region\nStandard_D2_v3,0.1,old,,,eastus\n"),
+    (
+        "azure/prices.csv",
+        "instance_type,on_demand,source,spot,spot_source,region\nStandard_D2_v3,0.1,old,,,eastus\n",
+    ),
     (
         "gcp/machines.csv",
         "instance_type,vcpus,memory_gib,accelerator,count,arch\n2xT4+n1-standard-8,8,30,T4,2,x86_64\n\
@@ -77,9 +80,13 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in FILES {
-            crate::util::file::write_below(&folder.path().join("catalog"), name, text.as_bytes()).unwrap();
+            crate::util::file::write_below(&folder.path().join("catalog"), name, text.as_bytes())
+                .unwrap();
         }
-        Self { folder, news: Rc::default() }
+        Self {
+            folder,
+            news: Rc::default(),
+        }
     }
 
     fn out(&self) -> PathBuf {
@@ -113,7 +120,11 @@ impl Bench {
         self.try_update(sources, settings).unwrap()
     }
 
-    fn try_update(&self, sources: &[&str], settings: &UpdateSettings) -> Result<UpdateOutcome, CatalogError> {
+    fn try_update(
+        &self,
+        sources: &[&str],
+        settings: &UpdateSettings,
+    ) -> Result<UpdateOutcome, CatalogError> {
         let wanted = SourceSelection {
             clouds: Vec::new(),
             sources: sources.iter().map(|name| (*name).to_owned()).collect(),
@@ -122,19 +133,34 @@ impl Bench {
         self.update_of(&wanted, settings)
     }
 
-    fn update_of(&self, wanted: &SourceSelection, settings: &UpdateSettings) -> Result<UpdateOutcome, CatalogError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    fn update_of(
+        &self,
+        wanted: &SourceSelection,
+        settings: &UpdateSettings,
+    ) -> Result<UpdateOutcome, CatalogError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(update(wanted, settings, &self.out(), self.news.clone()))
     }
 
     /// What was told since the last time.
     fn told(&self, server: &Server) -> String {
-        self.news.0.take().join("\n").replace(&server.host(), "HOST")
+        self.news
+            .0
+            .take()
+            .join("\n")
+            .replace(&server.host(), "HOST")
     }
 
     /// Every file of the catalog.
     fn bytes(&self) -> BTreeMap<String, String> {
-        files::read(&self.out()).unwrap().into_iter().map(|file| (file.name, file.text)).collect()
+        files::read(&self.out())
+            .unwrap()
+            .into_iter()
+            .map(|file| (file.name, file.text))
+            .collect()
     }
 
     /// `catalog.toml` without the server's port.
@@ -149,14 +175,24 @@ impl Bench {
 }
 
 fn feed(name: &str) -> Vec<u8> {
-    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/feeds").join(name)).unwrap()
+    std::fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fixtures/feeds")
+            .join(name),
+    )
+    .unwrap()
 }
 
 /// How each part of an update ended.
 fn ends(update: &UpdateOutcome, server: &Server) -> String {
     let line = |outcome: &SourceOutcome| {
         let name = [outcome.source, &outcome.cloud, &outcome.part].join(" ");
-        let (day, changes) = (outcome.day.map_or(String::new(), |day| format!(" of {day}")), &outcome.changes);
+        let (day, changes) = (
+            outcome
+                .day
+                .map_or(String::new(), |day| format!(" of {day}")),
+            &outcome.changes,
+        );
         let end = match &outcome.status {
             SourceStatus::Updated => format!(
                 "updated{day}: {} new, {} rose, {} fell, {} same, {} gone",
@@ -166,19 +202,33 @@ fn ends(update: &UpdateOutcome, server: &Server) -> String {
             SourceStatus::Skipped(why) => format!("skipped: {why}"),
             SourceStatus::Failed(why) => {
                 let kept = outcome.kept.clone().unwrap_or_default();
-                let newest = kept.newest.map_or(String::new(), |day| format!(" of {day}"));
+                let newest = kept
+                    .newest
+                    .map_or(String::new(), |day| format!(" of {day}"));
                 format!("failed: {why}; kept {}{newest}", kept.rows)
             }
         };
         format!("{}: {end}", name.trim_end()).replace(&server.host(), "HOST")
     };
-    update.outcomes.iter().map(line).collect::<Vec<_>>().join("\n")
+    update
+        .outcomes
+        .iter()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn left(update: &UpdateOutcome) -> String {
     let mut all = ImportReport::default();
-    update.outcomes.iter().for_each(|outcome| all.add_left_out(&outcome.report));
-    all.reasons().iter().map(|(rows, why)| format!("{rows} {why}")).collect::<Vec<_>>().join("\n")
+    update
+        .outcomes
+        .iter()
+        .for_each(|outcome| all.add_left_out(&outcome.report));
+    all.reasons()
+        .iter()
+        .map(|(rows, why)| format!("{rows} {why}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A server with all feeds as they should be.
@@ -190,8 +240,12 @@ fn good(request: &Request) -> Answer {
         "/api/retail/prices" if query("$skip=2000") => file("azure-3.json"),
         "/api/retail/prices" => file("azure-1.json"),
         "/offers/v1.0/aws/AmazonEC2/current/region_index.json" => file("aws-region_index.json"),
-        "/offers/v1.0/aws/AmazonEC2/20261120194712/us-east-1/index.csv" => file("aws-us-east-1.csv"),
-        "/offers/v1.0/aws/AmazonEC2/20261120194712/eu-west-1/index.csv" => file("aws-eu-west-1.csv"),
+        "/offers/v1.0/aws/AmazonEC2/20261120194712/us-east-1/index.csv" => {
+            file("aws-us-east-1.csv")
+        }
+        "/offers/v1.0/aws/AmazonEC2/20261120194712/eu-west-1/index.csv" => {
+            file("aws-eu-west-1.csv")
+        }
         "/spot-advisor-data.json" => {
             file("aws-spot-advisor.json").with("Last-Modified", "Wed, 18 Nov 2026 05:00:00 GMT")
         }
@@ -203,9 +257,9 @@ fn good(request: &Request) -> Answer {
             file("skypilot-nebius.csv").with("Last-Modified", "Mon, 02 Nov 2026 05:00:00 GMT")
         }
         "/catalogs/v8/verda/vms.csv" => file("skypilot-verda.csv"),
-        "/commits" if query("path=catalogs%2Fv8%2Faws%2Fvms.csv") => {
-            Answer::ok(r#"[{"sha":"e385a0d","commit":{"committer":{"name":"GitHub","date":"2026-11-19T07:04:31Z"}}}]"#)
-        }
+        "/commits" if query("path=catalogs%2Fv8%2Faws%2Fvms.csv") => Answer::ok(
+            r#"[{"sha":"e385a0d","commit":{"committer":{"name":"GitHub","date":"2026-11-19T07:04:31Z"}}}]"#,
+        ),
         _ => Answer::status(404),
     }
 }

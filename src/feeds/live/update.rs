@@ -5,7 +5,8 @@ use super::source_request::SourceRequest;
 use super::source_selection::check_regions;
 use super::sources::{ask, chosen_sources};
 use super::{
-    ProgressWatcher, SourceSelection, UpdateOutcome, UpdateSettings, apply_answers, cached_body, updated_catalog,
+    ProgressWatcher, SourceSelection, UpdateOutcome, UpdateSettings, apply_answers, cached_body,
+    updated_catalog,
 };
 use crate::catalog::CatalogError;
 use crate::catalog::draft::Draft;
@@ -26,11 +27,16 @@ pub async fn update(
     let places: BTreeSet<String> = known.places.into_keys().collect();
     check_regions(wanted, &places)?;
     let shown = settings.cache.display().to_string();
-    let unusable = |why: String| CatalogError::file(&shown, why, "name another folder with --cache");
+    let unusable =
+        |why: String| CatalogError::file(&shown, why, "name another folder with --cache");
     crate::util::cache::create(&settings.cache).map_err(|error| unusable(error.to_string()))?;
     let _lock = lock_cache(&settings.cache)?;
-    let http = Rc::new(HttpClient::new(settings, watch.clone()).map_err(|fault| unusable(fault.0))?);
-    let machines = known.machines.into_iter().filter(|((cloud, _), _)| cloud == "gcp");
+    let http =
+        Rc::new(HttpClient::new(settings, watch.clone()).map_err(|fault| unusable(fault.0))?);
+    let machines = known
+        .machines
+        .into_iter()
+        .filter(|((cloud, _), _)| cloud == "gcp");
     let request = Rc::new(SourceRequest {
         endpoints: settings.endpoints.clone(),
         wanted: wanted.clone(),
@@ -47,7 +53,10 @@ pub async fn update(
     let mut answers = Vec::new();
     let gathered = tasks.run_until(async {
         for task in asked {
-            answers.extend(task.await.map_err(|error| unusable(format!("a source was not asked: {error}")))?);
+            answers.extend(
+                task.await
+                    .map_err(|error| unusable(format!("a source was not asked: {error}")))?,
+            );
         }
         Ok::<_, CatalogError>(())
     });
@@ -61,9 +70,18 @@ pub async fn update(
 pub(super) fn lock_cache(cache: &Path) -> Result<std::fs::File, CatalogError> {
     let path = cache.join("lock");
     let fault = |error: std::io::Error| {
-        CatalogError::file(path.display().to_string(), error.to_string(), "name another folder with --cache")
+        CatalogError::file(
+            path.display().to_string(),
+            error.to_string(),
+            "name another folder with --cache",
+        )
     };
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(fault)?;
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(fault)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {

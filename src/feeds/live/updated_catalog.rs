@@ -11,7 +11,11 @@ pub(super) fn read(out: &Path) -> Result<(Vec<files::File>, bool), CatalogError>
         return Ok((files::read(out)?, false));
     }
     if out.is_file() {
-        return Err(CatalogError::file(out.display().to_string(), "this is a file, not a catalog", "name a folder"));
+        return Err(CatalogError::file(
+            out.display().to_string(),
+            "this is a file, not a catalog",
+            "name a folder",
+        ));
     }
     let empty = match std::fs::read_dir(out) {
         Ok(mut entries) => entries.next().is_none(),
@@ -20,7 +24,11 @@ pub(super) fn read(out: &Path) -> Result<(Vec<files::File>, bool), CatalogError>
     };
     if !empty {
         let hint = "name a catalog, a new folder, or nothing: ./catalog";
-        return Err(CatalogError::file(out.display().to_string(), "this folder is no catalog", hint));
+        return Err(CatalogError::file(
+            out.display().to_string(),
+            "this folder is no catalog",
+            hint,
+        ));
     }
     Ok((files::shipped()?, true))
 }

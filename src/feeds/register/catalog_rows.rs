@@ -5,7 +5,9 @@ use super::cloud_file::{Cards, CloudFile, List, fault};
 use super::exact_figure::Figure;
 use crate::catalog::CatalogError;
 use crate::catalog::catalog_toml::SourceEntry;
-use crate::catalog::draft::{CloudRow, ConfidentialRow, Draft, MachineRow, PlaceRow, PriceRow, ServiceRow};
+use crate::catalog::draft::{
+    CloudRow, ConfidentialRow, Draft, MachineRow, PlaceRow, PriceRow, ServiceRow,
+};
 use crate::catalog::files::File;
 use crate::catalog::format::{MILLIS_PER_SECOND, NANO, PPM_PER_PERCENT};
 use crate::model::Pattern;
@@ -35,7 +37,10 @@ impl Sources<'_> {
         if *until < self.today {
             return Err(format!("expired on {until}"));
         }
-        let (cloud, date) = (self.cloud_file.cloud.get_ref(), self.cloud_file.date.get_ref());
+        let (cloud, date) = (
+            self.cloud_file.cloud.get_ref(),
+            self.cloud_file.date.get_ref(),
+        );
         let id = format!("joined-{cloud}-{date}-until-{until}");
         let source = SourceEntry {
             date: date.clone(),
@@ -57,7 +62,10 @@ pub(super) fn add_rows(
     draft: &mut Draft,
     registration: &mut Registration,
 ) -> Result<(), CatalogError> {
-    let sources = Sources { cloud_file, today: today.to_string() };
+    let sources = Sources {
+        cloud_file,
+        today: today.to_string(),
+    };
     // The file as a whole holds today, so this cannot fail.
     let whole = sources.of(draft, None, None).unwrap_or_default();
     registration.places += add_places(cloud_file, draft, &whole);
@@ -71,21 +79,33 @@ pub(super) fn add_rows(
 
 /// The text of a key; empty: the file does not have it.
 fn text_of(value: &Option<Spanned<String>>) -> String {
-    value.as_ref().map(|text| text.get_ref().clone()).unwrap_or_default()
+    value
+        .as_ref()
+        .map(|text| text.get_ref().clone())
+        .unwrap_or_default()
 }
 
 /// A figure in units of one part of `per`; 0: the file does not have it.
 fn figure_or_zero(value: &Option<Figure>, per: i64) -> u64 {
-    value.as_ref().map_or(0, |value| value.get_ref().scaled(per).unsigned_abs())
+    value
+        .as_ref()
+        .map_or(0, |value| value.get_ref().scaled(per).unsigned_abs())
 }
 
 /// The regions that a list names; `*` is all regions of the file.
 fn regions_of(cloud_file: &CloudFile, wanted: &List) -> Vec<String> {
     let wanted = wanted.get_ref();
     if wanted.iter().any(|region| region.get_ref() == "*") {
-        return cloud_file.places.keys().map(|region| region.get_ref().clone()).collect();
+        return cloud_file
+            .places
+            .keys()
+            .map(|region| region.get_ref().clone())
+            .collect();
     }
-    wanted.iter().map(|region| region.get_ref().clone()).collect()
+    wanted
+        .iter()
+        .map(|region| region.get_ref().clone())
+        .collect()
 }
 
 /// Adds the places, and returns how many there are.
@@ -102,7 +122,10 @@ fn add_places(cloud_file: &CloudFile, draft: &mut Draft, source: &str) -> usize 
             evidence: place.evidence.clone(),
             source: source.to_owned(),
         };
-        draft.places.insert(format!("{}:{}", cloud_file.cloud.get_ref(), region.get_ref()), row);
+        draft.places.insert(
+            format!("{}:{}", cloud_file.cloud.get_ref(), region.get_ref()),
+            row,
+        );
     }
     cloud_file.places.len()
 }
@@ -111,20 +134,35 @@ fn add_places(cloud_file: &CloudFile, draft: &mut Draft, source: &str) -> usize 
 fn add_machines(cloud_file: &CloudFile, draft: &mut Draft, source: &str) -> usize {
     let cloud = cloud_file.cloud.get_ref();
     for (name, machine) in &cloud_file.machines {
-        let count = machine.count.as_ref().map_or(1000, |count| count.get_ref().scaled(1000));
+        let count = machine
+            .count
+            .as_ref()
+            .map_or(1000, |count| count.get_ref().scaled(1000));
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let row = MachineRow {
             vcpu_thousandths: figure_or_zero(&machine.vcpus, 1000),
             memory: figure_or_zero(&machine.memory_gib, 1 << 30),
-            accelerator: machine.accelerator.as_ref().map(|name| (name.get_ref().clone(), count)),
+            accelerator: machine
+                .accelerator
+                .as_ref()
+                .map(|name| (name.get_ref().clone(), count)),
             arch: text_of(&machine.arch),
             source: String::new(),
         };
-        draft.machines.insert((cloud.clone(), name.get_ref().clone()), row);
+        draft
+            .machines
+            .insert((cloud.clone(), name.get_ref().clone()), row);
         for tee in &machine.tee {
             let key = (cloud.clone(), name.get_ref().clone(), tee.get_ref().clone());
             let (places, source) = (format!("{cloud}:*"), source.to_owned());
-            draft.confidential.insert(key, ConfidentialRow { places, source, evidence: String::new() });
+            draft.confidential.insert(
+                key,
+                ConfidentialRow {
+                    places,
+                    source,
+                    evidence: String::new(),
+                },
+            );
         }
     }
     cloud_file.machines.len()
@@ -141,25 +179,49 @@ fn add_prices(
     let cloud = cloud_file.cloud.get_ref();
     for price in &cloud_file.prices {
         let name = price.instance_type.get_ref();
-        let source = match sources.of(draft, price.valid_from.as_ref(), price.valid_until.as_ref()) {
+        let source = match sources.of(draft, price.valid_from.as_ref(), price.valid_until.as_ref())
+        {
             Ok(source) => source,
             Err(why) => {
-                registration.left_out.push(format!("the price of {name} {why}"));
+                registration
+                    .left_out
+                    .push(format!("the price of {name} {why}"));
                 continue;
             }
         };
-        let rate = |rate: &Option<Figure>| rate.as_ref().map(|rate| (rate.get_ref().scaled(NANO), source.clone()));
-        let row = PriceRow { on_demand: rate(&price.on_demand), spot: rate(&price.spot) };
+        let rate = |rate: &Option<Figure>| {
+            rate.as_ref()
+                .map(|rate| (rate.get_ref().scaled(NANO), source.clone()))
+        };
+        let row = PriceRow {
+            on_demand: rate(&price.on_demand),
+            spot: rate(&price.spot),
+        };
         for region in regions_of(cloud_file, &price.places) {
-            let there = draft.prices.entry((cloud.clone(), region.clone())).or_default();
+            let there = draft
+                .prices
+                .entry((cloud.clone(), region.clone()))
+                .or_default();
             if there.insert(name.clone(), row.clone()).is_some() {
                 let message = format!("`{name}` has two prices at {region} that hold today");
-                return Err(fault(file, price.instance_type.span(), message, "keep one of them"));
+                return Err(fault(
+                    file,
+                    price.instance_type.span(),
+                    message,
+                    "keep one of them",
+                ));
             }
             registration.prices += 1;
-            if let Some(percent) = price.interrupted_percent.as_ref().filter(|_| price.spot.is_some()) {
+            if let Some(percent) = price
+                .interrupted_percent
+                .as_ref()
+                .filter(|_| price.spot.is_some())
+            {
                 let key = (cloud.clone(), name.clone(), region);
-                draft.interruptions.insert(key, (percent.get_ref().scaled(PPM_PER_PERCENT), source.clone()));
+                draft.interruptions.insert(
+                    key,
+                    (percent.get_ref().scaled(PPM_PER_PERCENT), source.clone()),
+                );
             }
         }
     }
@@ -177,10 +239,16 @@ fn add_services(
     let cloud = cloud_file.cloud.get_ref();
     for service in &cloud_file.services {
         let (name, version) = (service.service.get_ref(), text_of(&service.version));
-        let source = match sources.of(draft, service.valid_from.as_ref(), service.valid_until.as_ref()) {
+        let source = match sources.of(
+            draft,
+            service.valid_from.as_ref(),
+            service.valid_until.as_ref(),
+        ) {
             Ok(source) => source,
             Err(why) => {
-                registration.left_out.push(format!("the price of {name} {version} {why}"));
+                registration
+                    .left_out
+                    .push(format!("the price of {name} {version} {why}"));
                 continue;
             }
         };
@@ -193,10 +261,20 @@ fn add_services(
             evidence: String::new(),
         };
         for region in regions_of(cloud_file, &service.places) {
-            let key = (format!("{cloud}:{region}"), name.clone(), version.clone(), service.product.clone());
+            let key = (
+                format!("{cloud}:{region}"),
+                name.clone(),
+                version.clone(),
+                service.product.clone(),
+            );
             if draft.services.insert(key, row.clone()).is_some() {
                 let message = format!("`{name}` is offered twice at {region}");
-                return Err(fault(file, service.service.span(), message, "give one of them a `product` of its own"));
+                return Err(fault(
+                    file,
+                    service.service.span(),
+                    message,
+                    "give one of them a `product` of its own",
+                ));
             }
             registration.services += 1;
         }
@@ -205,10 +283,12 @@ fn add_services(
 }
 
 fn terms(cloud_file: &CloudFile, draft: &mut Draft, source: &str) {
-    let figure = |value: &Option<Figure>, per| value.as_ref().map(|value| value.get_ref().scaled(per));
+    let figure =
+        |value: &Option<Figure>, per| value.as_ref().map(|value| value.get_ref().scaled(per));
     let terms = &cloud_file.terms;
     let row = CloudRow {
-        times: [&terms.increment_s, &terms.minimum_s, &terms.boot_s].map(|time| figure(time, MILLIS_PER_SECOND)),
+        times: [&terms.increment_s, &terms.minimum_s, &terms.boot_s]
+            .map(|time| figure(time, MILLIS_PER_SECOND)),
         free_egress: figure(&terms.free_egress_gb, NANO),
         storage: figure(&terms.storage_usd_per_gb_month, NANO),
         source: source.to_owned(),
@@ -218,42 +298,81 @@ fn terms(cloud_file: &CloudFile, draft: &mut Draft, source: &str) {
     draft.clouds.insert(cloud_file.cloud.get_ref().clone(), row);
 }
 
-fn network(cloud_file: &CloudFile, file: &File, draft: &mut Draft, source: &str) -> Result<(), CatalogError> {
+fn network(
+    cloud_file: &CloudFile,
+    file: &File,
+    draft: &mut Draft,
+    source: &str,
+) -> Result<(), CatalogError> {
     let cloud = cloud_file.cloud.get_ref();
     let own = |region: &str| format!("{cloud}:{region}");
     let places: Vec<String> = draft.places.keys().cloned().collect();
     let end = |end: &Spanned<String>| -> Result<String, CatalogError> {
         let text = end.get_ref().as_str();
-        if text == "*" || cloud_file.places.keys().any(|region| region.get_ref() == text) {
+        if text == "*"
+            || cloud_file
+                .places
+                .keys()
+                .any(|region| region.get_ref() == text)
+        {
             return Ok(own(text));
         }
         let pattern = Pattern(text.to_owned());
-        if text == "internet" || text == "local:here" || places.iter().any(|place| pattern.matches(place)) {
+        if text == "internet"
+            || text == "local:here"
+            || places.iter().any(|place| pattern.matches(place))
+        {
             return Ok(text.to_owned());
         }
-        let near = places.iter().map(|place| (strsim::levenshtein(place, text), place)).min();
+        let near = places
+            .iter()
+            .map(|place| (strsim::levenshtein(place, text), place))
+            .min();
         let hint = match near.filter(|(distance, _)| *distance <= 3) {
             Some((_, near)) => format!("did you mean `{near}`?"),
             None => "name `internet`, a region of this file, `*` for all of them, or a place of the catalog".to_owned(),
         };
-        Err(fault(file, end.span(), format!("`{text}` is no place and no pattern that matches one"), hint))
+        Err(fault(
+            file,
+            end.span(),
+            format!("`{text}` is no place and no pattern that matches one"),
+            hint,
+        ))
     };
     for row in &cloud_file.egress {
-        let above = row.above_gb.as_ref().map_or(0, |above| above.get_ref().scaled(NANO).unsigned_abs());
-        let entry = draft.egress.entry((own(row.from.get_ref()), end(&row.to)?)).or_default();
-        entry.tiers.insert(above, row.usd_per_gb.get_ref().scaled(NANO));
+        let above = row
+            .above_gb
+            .as_ref()
+            .map_or(0, |above| above.get_ref().scaled(NANO).unsigned_abs());
+        let entry = draft
+            .egress
+            .entry((own(row.from.get_ref()), end(&row.to)?))
+            .or_default();
+        entry
+            .tiers
+            .insert(above, row.usd_per_gb.get_ref().scaled(NANO));
         entry.source = source.to_owned();
     }
     for row in &cloud_file.throughput {
         let (from, to) = (end(&row.from)?, end(&row.to)?);
-        draft.throughput.insert((from, to), (row.gbps.get_ref().scaled(NANO).unsigned_abs(), source.to_owned()));
+        draft.throughput.insert(
+            (from, to),
+            (
+                row.gbps.get_ref().scaled(NANO).unsigned_abs(),
+                source.to_owned(),
+            ),
+        );
     }
     Ok(())
 }
 
 /// The places `cloud:region` of the regions in a list.
 fn places_of(cloud: &str, regions: &List) -> Vec<String> {
-    regions.get_ref().iter().map(|region| format!("{cloud}:{}", region.get_ref())).collect()
+    regions
+        .get_ref()
+        .iter()
+        .map(|region| format!("{cloud}:{}", region.get_ref()))
+        .collect()
 }
 
 /// Adds quotas, and the discounts that hold today.
@@ -268,23 +387,45 @@ fn limits(
     discounts(cloud_file, file, sources, draft, registration)
 }
 
-fn quotas(cloud_file: &CloudFile, file: &File, sources: &Sources<'_>, draft: &mut Draft) -> Result<(), CatalogError> {
+fn quotas(
+    cloud_file: &CloudFile,
+    file: &File,
+    sources: &Sources<'_>,
+    draft: &mut Draft,
+) -> Result<(), CatalogError> {
     let cloud = cloud_file.cloud.get_ref();
     let whole = sources.of(draft, None, None).unwrap_or_default();
     let named = |regions: &List| places_of(cloud, regions);
     for quota in &cloud_file.quotas {
-        let domains = quota.places.as_ref().map_or_else(|| vec![cloud.clone()], named);
+        let domains = quota
+            .places
+            .as_ref()
+            .map_or_else(|| vec![cloud.clone()], named);
         let mut figures: BTreeMap<String, i64> = BTreeMap::new();
-        figures.extend(quota.cpus.as_ref().map(|most| ("cpus".to_owned(), most.get_ref().scaled(1))));
-        figures.extend(quota.instances.as_ref().map(|most| ("instances".to_owned(), most.get_ref().scaled(1))));
+        figures.extend(
+            quota
+                .cpus
+                .as_ref()
+                .map(|most| ("cpus".to_owned(), most.get_ref().scaled(1))),
+        );
+        figures.extend(
+            quota
+                .instances
+                .as_ref()
+                .map(|most| ("instances".to_owned(), most.get_ref().scaled(1))),
+        );
         match quota.accelerators.as_ref().map(Spanned::get_ref) {
-            Some(Cards::Any(most)) => drop(figures.insert("accelerators".to_owned(), most.scaled(1))),
+            Some(Cards::Any(most)) => {
+                drop(figures.insert("accelerators".to_owned(), most.scaled(1)))
+            }
             Some(Cards::Named(cards)) => {
                 for (card, most) in cards {
-                    let of_machine = |row: &MachineRow| row.accelerator.as_ref().map(|(name, _)| name.clone());
+                    let of_machine =
+                        |row: &MachineRow| row.accelerator.as_ref().map(|(name, _)| name.clone());
                     let same = |name: &String| name.eq_ignore_ascii_case(card.get_ref());
                     let known = draft.accelerator_name(card.get_ref()).map(str::to_owned);
-                    let known = known.or_else(|| draft.machines.values().filter_map(of_machine).find(same));
+                    let known =
+                        known.or_else(|| draft.machines.values().filter_map(of_machine).find(same));
                     let Some(known) = known else {
                         let message = format!("`{}` is nothing that is counted", card.get_ref());
                         let hint = "name an accelerator that a machine of this file has";
@@ -297,7 +438,10 @@ fn quotas(cloud_file: &CloudFile, file: &File, sources: &Sources<'_>, draft: &mu
         }
         for domain in domains {
             for (what, most) in &figures {
-                draft.quotas.insert((domain.clone(), what.clone()), (*most, whole.clone(), String::new()));
+                draft.quotas.insert(
+                    (domain.clone(), what.clone()),
+                    (*most, whole.clone(), String::new()),
+                );
             }
         }
     }
@@ -315,23 +459,44 @@ fn discounts(
     let named = |regions: &List| places_of(cloud, regions);
     for discount in &cloud_file.discounts {
         let percent = discount.percent.get_ref();
-        let source = match sources.of(draft, discount.valid_from.as_ref(), discount.valid_until.as_ref()) {
+        let source = match sources.of(
+            draft,
+            discount.valid_from.as_ref(),
+            discount.valid_until.as_ref(),
+        ) {
             Ok(source) => source,
             Err(why) => {
-                registration.left_out.push(format!("the discount of {} % {why}", percent.0));
+                registration
+                    .left_out
+                    .push(format!("the discount of {} % {why}", percent.0));
                 continue;
             }
         };
-        let places = discount.places.as_ref().map_or_else(|| vec![format!("{cloud}:*")], named);
+        let places = discount
+            .places
+            .as_ref()
+            .map_or_else(|| vec![format!("{cloud}:*")], named);
         let types = discount.instance_types.as_ref().map_or_else(
             || "*".to_owned(),
-            |types| types.get_ref().iter().map(|name| name.get_ref().as_str()).collect::<Vec<_>>().join(";"),
+            |types| {
+                types
+                    .get_ref()
+                    .iter()
+                    .map(|name| name.get_ref().as_str())
+                    .collect::<Vec<_>>()
+                    .join(";")
+            },
         );
         let key = (places.join(";"), types);
         let row = (percent.scaled(PPM_PER_PERCENT), source, String::new());
         if draft.discounts.insert(key, row).is_some() {
             let message = "there is another discount for the same places and instance types";
-            return Err(fault(file, discount.percent.span(), message, "keep one of them"));
+            return Err(fault(
+                file,
+                discount.percent.span(),
+                message,
+                "keep one of them",
+            ));
         }
     }
     Ok(())

@@ -211,12 +211,18 @@ pub struct Discount {
 }
 
 /// A fault at some place of a file.
-pub fn fault(file: &File, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) -> CatalogError {
+pub fn fault(
+    file: &File,
+    span: Range<usize>,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> CatalogError {
     let before = file.text.get(..span.start).unwrap_or("");
     let line = before.matches('\n').count();
     CatalogError {
         line: u32::try_from(line + 1).unwrap_or(0),
-        column: u32::try_from(before.rsplit('\n').next().unwrap_or("").chars().count() + 1).unwrap_or(0),
+        column: u32::try_from(before.rsplit('\n').next().unwrap_or("").chars().count() + 1)
+            .unwrap_or(0),
         text: file.text.lines().nth(line).unwrap_or("").to_owned(),
         ..CatalogError::file(&file.shown, message, hint)
     }
@@ -229,9 +235,20 @@ fn steering(value: &toml::Value, at: &str) -> Option<String> {
         toml::Value::String(text) => bad(text).then(|| at.to_owned()),
         toml::Value::Array(values) => values.iter().find_map(|value| steering(value, at)),
         toml::Value::Table(table) => table.iter().find_map(|(key, value)| {
-            let shown: String = key.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
-            let at = if at.is_empty() { shown } else { format!("{at}.{shown}") };
-            if bad(key) { Some(at) } else { steering(value, &at) }
+            let shown: String = key
+                .chars()
+                .map(|letter| if letter.is_control() { '?' } else { letter })
+                .collect();
+            let at = if at.is_empty() {
+                shown
+            } else {
+                format!("{at}.{shown}")
+            };
+            if bad(key) {
+                Some(at)
+            } else {
+                steering(value, &at)
+            }
         }),
         _ => None,
     }
@@ -246,19 +263,34 @@ impl CloudFile {
         }
         let hint = "README.md has the form of the file, under \"A cloud joins with a file\"";
         let wrong = |error: toml::de::Error| {
-            fault(file, error.span().unwrap_or(0..0), error.message().replace('\n', " "), hint)
+            fault(
+                file,
+                error.span().unwrap_or(0..0),
+                error.message().replace('\n', " "),
+                hint,
+            )
         };
         // The version first: another one may have other keys.
         let version: Version = toml::from_str(&file.text).map_err(wrong)?;
         if *version.format.get_ref() != FORMAT {
             let message = format!("format {} is not known", version.format.get_ref());
-            return Err(fault(file, version.format.span(), message, "this program reads format 1; use a newer sky"));
+            return Err(fault(
+                file,
+                version.format.span(),
+                message,
+                "this program reads format 1; use a newer sky",
+            ));
         }
         // What is printed later must not steer a terminal.
         let table: toml::Table = toml::from_str(&file.text).map_err(wrong)?;
         if let Some(at) = steering(&toml::Value::Table(table), "") {
             let message = format!("`{at}` has a control character in it");
-            return Err(fault(file, 0..0, message, "write it without escapes and line breaks"));
+            return Err(fault(
+                file,
+                0..0,
+                message,
+                "write it without escapes and line breaks",
+            ));
         }
         toml::from_str(&file.text).map_err(wrong)
     }

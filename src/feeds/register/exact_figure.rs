@@ -18,7 +18,9 @@ impl PlainDecimal {
         let plain = text.trim().trim_start_matches('$');
         match crate::model::units::scaled(plain, 1_000_000_000) {
             Ok(_) => Ok(PlainDecimal(plain.to_owned())),
-            Err(error) => Err(E::custom(format!("{error}; write a plain decimal like 0.25"))),
+            Err(error) => Err(E::custom(format!(
+                "{error}; write a plain decimal like 0.25"
+            ))),
         }
     }
 

@@ -16,7 +16,9 @@ pub fn read(location: &str) -> Result<Vec<u8>, CatalogError> {
     let path = Path::new(location.strip_prefix("file://").unwrap_or(location));
     crate::util::file::read_within(path, MAX_FILE_BYTES as u64).map_err(|error| {
         let named = error.to_string();
-        let message = named.split_once(": ").map_or(named.as_str(), |(_, why)| why);
+        let message = named
+            .split_once(": ")
+            .map_or(named.as_str(), |(_, why)| why);
         CatalogError::file(
             location,
             format!("cannot read it: {message}"),
@@ -26,7 +28,8 @@ pub fn read(location: &str) -> Result<Vec<u8>, CatalogError> {
 }
 
 fn fetch(text: &str) -> Result<Vec<u8>, CatalogError> {
-    let fault = |message: String| CatalogError::file(text, message, "download the file, and name it here");
+    let fault =
+        |message: String| CatalogError::file(text, message, "download the file, and name it here");
     let url = Url::parse(text).map_err(|error| fault(format!("this is no address: {error}")))?;
     fetch_body(&url, MAX_FILE_BYTES).map_err(|Fault(message)| fault(message))
 }

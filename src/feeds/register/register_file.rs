@@ -1,7 +1,10 @@
 //! The registration of a cloud: its file is read and checked, and takes the place of an older one.
 
 use super::cloud_file::{self, CloudFile};
-use super::{RegisterOptions, Registration, catalog_rows, check_cloud_file, file_or_url, signature, trace_error};
+use super::{
+    RegisterOptions, Registration, catalog_rows, check_cloud_file, file_or_url, signature,
+    trace_error,
+};
 use crate::catalog::CatalogError;
 use crate::catalog::draft::{Draft, RegisteredRow};
 use crate::catalog::files::{self, CATALOG};
@@ -17,12 +20,27 @@ pub fn register(options: &RegisterOptions, out: &Path) -> Result<Registration, C
     let shown = &options.location;
     let bytes = file_or_url::read(shown)?;
     let created = !out.join(CATALOG).exists();
-    if created && out.exists() && std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some()) {
+    if created
+        && out.exists()
+        && std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some())
+    {
         let hint = "name a catalog folder with --catalog, or a new one";
-        return Err(CatalogError::file(out.display().to_string(), "the folder has no catalog in it", hint));
+        return Err(CatalogError::file(
+            out.display().to_string(),
+            "the folder has no catalog in it",
+            hint,
+        ));
     }
-    let old = if created { Vec::new() } else { files::read(out)? };
-    let mut draft = if created { Draft::read(&files::shipped()?)? } else { Draft::read(&old)? };
+    let old = if created {
+        Vec::new()
+    } else {
+        files::read(out)?
+    };
+    let mut draft = if created {
+        Draft::read(&files::shipped()?)?
+    } else {
+        Draft::read(&old)?
+    };
     let signer = signed_by(options, out, &bytes, &draft)?;
     let key = signer.as_ref().map(|signer| signer.key.clone());
     let file = files::file(shown.clone(), shown.clone(), bytes)?;
@@ -42,25 +60,56 @@ pub fn register(options: &RegisterOptions, out: &Path) -> Result<Registration, C
         created,
         ..Registration::default()
     };
-    catalog_rows::add_rows(&cloud_file, &file, options.today, &mut draft, &mut registration)?;
+    catalog_rows::add_rows(
+        &cloud_file,
+        &file,
+        options.today,
+        &mut draft,
+        &mut registration,
+    )?;
     if registration.prices + registration.services == 0 {
-        let hint = "a cloud joins with what it offers: `[[prices]]` or `[[services]]` that hold today";
-        return Err(CatalogError::file(shown, "there is nothing in it that can be had", hint));
+        let hint =
+            "a cloud joins with what it offers: `[[prices]]` or `[[services]]` that hold today";
+        return Err(CatalogError::file(
+            shown,
+            "there is nothing in it that can be had",
+            hint,
+        ));
     }
     let mut report = ImportReport::default();
-    price_outliers::leave_out(&mut draft, &registration.cloud, &BTreeMap::new(), &mut report);
+    price_outliers::leave_out(
+        &mut draft,
+        &registration.cloud,
+        &BTreeMap::new(),
+        &mut report,
+    );
     for (rows, why) in report.reasons() {
         registration.prices = registration.prices.saturating_sub(rows);
-        registration.left_out.push(if rows == 1 { why } else { format!("{why} ({rows} prices)") });
+        registration.left_out.push(if rows == 1 {
+            why
+        } else {
+            format!("{why} ({rows} prices)")
+        });
     }
     if registration.prices + registration.services == 0 {
-        let message = format!("nothing in it is believed: {}", registration.left_out.join(", "));
-        return Err(CatalogError::file(shown, message, "write prices in USD per machine and hour"));
+        let message = format!(
+            "nothing in it is believed: {}",
+            registration.left_out.join(", ")
+        );
+        return Err(CatalogError::file(
+            shown,
+            message,
+            "write prices in USD per machine and hour",
+        ));
     }
     let record = RegisteredRow {
         about: cloud_file.about.clone(),
         date: cloud_file.date.get_ref().clone(),
-        valid_from: cloud_file.valid_from.as_ref().map(|day| day.get_ref().clone()).unwrap_or_default(),
+        valid_from: cloud_file
+            .valid_from
+            .as_ref()
+            .map(|day| day.get_ref().clone())
+            .unwrap_or_default(),
         valid_until: cloud_file.valid_until.get_ref().clone(),
         key: key.unwrap_or_default(),
         file_sha256: hash::digest(file.text.as_bytes()).into(),
@@ -90,37 +139,72 @@ fn signed_by(
     draft: &Draft,
 ) -> Result<Option<Signer>, CatalogError> {
     let named = !options.signature.is_empty();
-    let place = if named { options.signature.clone() } else { format!("{}.minisig", options.location) };
+    let place = if named {
+        options.signature.clone()
+    } else {
+        format!("{}.minisig", options.location)
+    };
     let signature = match file_or_url::read(&place) {
         Ok(signature) => signature,
         Err(_) if !named && options.allow_unsigned => return Ok(None),
         Err(error) => {
             let hint = "sign the file with `minisign -Sm FILE`; a file without a signature needs --allow-unsigned";
-            return Err(CatalogError { hint: hint.to_owned(), ..error });
+            return Err(CatalogError {
+                hint: hint.to_owned(),
+                ..error
+            });
         }
     };
     let mut keys = signature::keys(&options.keys)?;
     keys.extend(signature::trusted(out)?);
     let for_any_cloud = keys.len();
     // Whoever registered before may send a newer file of the same cloud.
-    keys.extend(draft.registered.values().map(|row| row.key.clone()).filter(|key| !key.is_empty()));
+    keys.extend(
+        draft
+            .registered
+            .values()
+            .map(|row| row.key.clone())
+            .filter(|key| !key.is_empty()),
+    );
     let key = signature::verify(&options.location, &place, bytes, &signature, &keys)?;
     let for_any_cloud = keys.iter().take(for_any_cloud).any(|named| *named == key);
     Ok(Some(Signer { key, for_any_cloud }))
 }
 
 /// Refuses a file that is signed by the key of another cloud, unless the user trusts that key for this one.
-fn is_own_key(cloud_file: &CloudFile, file: &files::File, signer: &Signer, draft: &Draft) -> Result<(), CatalogError> {
+fn is_own_key(
+    cloud_file: &CloudFile,
+    file: &files::File,
+    signer: &Signer,
+    draft: &Draft,
+) -> Result<(), CatalogError> {
     let cloud = cloud_file.cloud.get_ref();
-    if signer.for_any_cloud || draft.registered.get(cloud).is_some_and(|row| row.key == signer.key) {
+    if signer.for_any_cloud
+        || draft
+            .registered
+            .get(cloud)
+            .is_some_and(|row| row.key == signer.key)
+    {
         return Ok(());
     }
-    let owners =
-        draft.registered.iter().filter(|(_, row)| row.key == signer.key).map(|(cloud, _)| format!("`{cloud}`"));
+    let owners = draft
+        .registered
+        .iter()
+        .filter(|(_, row)| row.key == signer.key)
+        .map(|(cloud, _)| format!("`{cloud}`"));
     let owners = owners.collect::<Vec<_>>().join(", ");
-    let message = format!("it is signed by the key of {owners}, which is trusted for that cloud alone");
-    let hint = format!("if `{cloud}` is of the same owner, say so by naming the key: --key {}", signer.key);
-    Err(cloud_file::fault(file, cloud_file.cloud.span(), message, &hint))
+    let message =
+        format!("it is signed by the key of {owners}, which is trusted for that cloud alone");
+    let hint = format!(
+        "if `{cloud}` is of the same owner, say so by naming the key: --key {}",
+        signer.key
+    );
+    Err(cloud_file::fault(
+        file,
+        cloud_file.cloud.span(),
+        message,
+        &hint,
+    ))
 }
 
 /// Whether the file holds on the day of the registration.
@@ -137,8 +221,16 @@ fn in_force(cloud_file: &CloudFile, file: &files::File, today: Date) -> Result<(
     }
     match &cloud_file.valid_from {
         Some(from) if *from.get_ref() > today.to_string() => {
-            let message = format!("the file holds from {} on, and today is {today}", from.get_ref());
-            return Err(cloud_file::fault(file, from.span(), message, "register it then"));
+            let message = format!(
+                "the file holds from {} on, and today is {today}",
+                from.get_ref()
+            );
+            return Err(cloud_file::fault(
+                file,
+                from.span(),
+                message,
+                "register it then",
+            ));
         }
         _ => {}
     }
@@ -165,13 +257,19 @@ fn make_room(
 ) -> Result<bool, CatalogError> {
     let cloud = cloud_file.cloud.get_ref().as_str();
     let of_cloud = |place: &str| place.split(':').next() == Some(cloud);
-    let fault = |message: String, hint: &str| cloud_file::fault(file, cloud_file.cloud.span(), message, hint);
+    let fault = |message: String, hint: &str| {
+        cloud_file::fault(file, cloud_file.cloud.span(), message, hint)
+    };
     let Some(before) = draft.registered.get(cloud) else {
         let taken = draft.places.keys().any(|place| of_cloud(place))
             || draft.machines.keys().any(|(of, _)| of == cloud)
             || draft.clouds.contains_key(cloud);
         let hint = "a cloud joins under a name of its own";
-        return if taken { Err(fault(format!("the name `{cloud}` is taken"), hint)) } else { Ok(false) };
+        return if taken {
+            Err(fault(format!("the name `{cloud}` is taken"), hint))
+        } else {
+            Ok(false)
+        };
     };
     if before.key.is_empty() && key.is_some() && !options.replace {
         let message = format!("the name `{cloud}` is taken: it was registered without a signature");
@@ -179,7 +277,10 @@ fn make_room(
     }
     if !before.key.is_empty() && before.key != key.unwrap_or_default() {
         let message = format!("the name `{cloud}` is taken: it was registered under another key");
-        return Err(fault(message, "a newer file must be signed by the key that signed the first one"));
+        return Err(fault(
+            message,
+            "a newer file must be signed by the key that signed the first one",
+        ));
     }
     if key.is_none() && !options.replace {
         let message = format!("the name `{cloud}` is taken: it was registered without a signature");
@@ -207,7 +308,12 @@ fn make_room(
             before.date, before.revision, cloud_file.revision
         );
         let hint = "an older file is not taken again; a newer one of the same day has a greater `revision`";
-        return Err(cloud_file::fault(file, cloud_file.date.span(), message, hint));
+        return Err(cloud_file::fault(
+            file,
+            cloud_file.date.span(),
+            message,
+            hint,
+        ));
     }
     remove_cloud(draft, cloud);
     Ok(true)
@@ -223,8 +329,12 @@ fn remove_cloud(draft: &mut Draft, cloud: &str) {
     draft.confidential.retain(|(of, _, _), _| of != cloud);
     draft.interruptions.retain(|(of, _, _), _| of != cloud);
     draft.egress.retain(|(from, _), _| !of_cloud(from));
-    draft.throughput.retain(|(from, to), _| !of_cloud(from) && !of_cloud(to));
-    draft.round_trips.retain(|(from, to), _| !of_cloud(from) && !of_cloud(to));
+    draft
+        .throughput
+        .retain(|(from, to), _| !of_cloud(from) && !of_cloud(to));
+    draft
+        .round_trips
+        .retain(|(from, to), _| !of_cloud(from) && !of_cloud(to));
     draft.services.retain(|(places, ..), _| !of_cloud(places));
     draft.discounts.retain(|(places, _), _| !of_cloud(places));
     draft.quotas.retain(|(pattern, _), _| !of_cloud(pattern));

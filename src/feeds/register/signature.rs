@@ -28,7 +28,11 @@ pub fn keys(given: &[String]) -> Result<Vec<String>, CatalogError> {
         };
         let found = listed(text, &content)?;
         if found.is_empty() {
-            return Err(CatalogError::file(text, "there is no key in it", "a key is a line that starts with `RW`"));
+            return Err(CatalogError::file(
+                text,
+                "there is no key in it",
+                "a key is a line that starts with `RW`",
+            ));
         }
         keys.extend(found);
     }
@@ -55,13 +59,23 @@ fn listed(name: &str, content: &str) -> Result<Vec<String>, CatalogError> {
         let key = text.split_whitespace().next().unwrap_or_default();
         if PublicKey::from_base64(key).is_err() {
             // It may be a secret key: the line is not said again.
-            let secret =
-                content.lines().any(|line| line.starts_with("untrusted comment:") && line.contains("secret key"));
+            let secret = content
+                .lines()
+                .any(|line| line.starts_with("untrusted comment:") && line.contains("secret key"));
             let (message, hint) = match secret {
-                true => ("this is a secret key", "give the public one, which `minisign -G` wrote to minisign.pub"),
-                false => ("this is no minisign key", "a key is a line that starts with `RW`"),
+                true => (
+                    "this is a secret key",
+                    "give the public one, which `minisign -G` wrote to minisign.pub",
+                ),
+                false => (
+                    "this is no minisign key",
+                    "a key is a line that starts with `RW`",
+                ),
             };
-            return Err(CatalogError { line, ..CatalogError::file(name, message, hint) });
+            return Err(CatalogError {
+                line,
+                ..CatalogError::file(name, message, hint)
+            });
         }
         keys.push(key.to_owned());
     }
@@ -79,15 +93,25 @@ pub fn verify(
     let text = std::str::from_utf8(signature).unwrap_or_default();
     let Ok(signature) = Signature::decode(text) else {
         let hint = "make it again with `minisign -Sm FILE`";
-        return Err(CatalogError::file(signature_file, "it is no minisign signature", hint));
+        return Err(CatalogError::file(
+            signature_file,
+            "it is no minisign signature",
+            hint,
+        ));
     };
     if keys.is_empty() {
-        let hint =
-            format!("give the key of whoever offers it with --key, or add it to {TRUSTED} in the catalog folder");
-        return Err(CatalogError::file(file, "it is signed, but no key is trusted", hint));
+        let hint = format!(
+            "give the key of whoever offers it with --key, or add it to {TRUSTED} in the catalog folder"
+        );
+        return Err(CatalogError::file(
+            file,
+            "it is signed, but no key is trusted",
+            hint,
+        ));
     }
-    let signed =
-        |key: &&String| PublicKey::from_base64(key).is_ok_and(|key| key.verify(bytes, &signature, true).is_ok());
+    let signed = |key: &&String| {
+        PublicKey::from_base64(key).is_ok_and(|key| key.verify(bytes, &signature, true).is_ok())
+    };
     keys.iter().find(signed).cloned().ok_or_else(|| {
         let hint =
             "it was changed after it was signed, or it was signed with another key: get it again from its source";
@@ -96,5 +120,9 @@ pub fn verify(
 }
 
 fn counted(keys: usize) -> String {
-    if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") }
+    if keys == 1 {
+        "1 key".to_owned()
+    } else {
+        format!("{keys} keys")
+    }
 }

@@ -12,8 +12,17 @@ use std::path::Path;
 use toml::Spanned;
 
 /// The same fault, but at the line of the cloud's file that the row was made of, if it is one of its rows.
-pub(super) fn at_cloud_file(error: CatalogError, cloud_file: &CloudFile, file: &File, out: &Path) -> CatalogError {
-    let name = Path::new(&error.file).strip_prefix(out).ok().and_then(Path::to_str).unwrap_or_default();
+pub(super) fn at_cloud_file(
+    error: CatalogError,
+    cloud_file: &CloudFile,
+    file: &File,
+    out: &Path,
+) -> CatalogError {
+    let name = Path::new(&error.file)
+        .strip_prefix(out)
+        .ok()
+        .and_then(Path::to_str)
+        .unwrap_or_default();
     match place(cloud_file, name, &error) {
         Some(at) => fault(file, at, error.message, error.hint),
         None => CatalogError {
@@ -32,7 +41,10 @@ fn place(cloud_file: &CloudFile, name: &str, error: &CatalogError) -> Option<Ran
         cloud_file,
         cells: cells(&error.text),
         // Messages of cells start with the name of the column.
-        column: error.message.split_once(": ").map_or("", |(column, _)| column),
+        column: error
+            .message
+            .split_once(": ")
+            .map_or("", |(column, _)| column),
     };
     let cloud = cloud_file.cloud.get_ref().as_str();
     match (name, folder_and_stem(name)) {
@@ -62,7 +74,9 @@ fn text_span(text: &Option<Spanned<String>>) -> Option<Range<usize>> {
 
 /// Whether a list of regions has a region.
 fn lists(list: &List, wanted: &str) -> bool {
-    list.get_ref().iter().any(|place| place.get_ref() == "*" || place.get_ref() == wanted)
+    list.get_ref()
+        .iter()
+        .any(|place| place.get_ref() == "*" || place.get_ref() == wanted)
 }
 
 /// A row that the loader found a fault in, and the file that the row was made of. Each function finds the key or
@@ -82,7 +96,10 @@ impl FaultyRow<'_> {
     /// The region of a place of this cloud.
     fn region(&self, place: &str) -> Option<String> {
         let cloud = self.cloud_file.cloud.get_ref().as_str();
-        place.strip_prefix(cloud).and_then(|rest| rest.strip_prefix(':')).map(str::to_owned)
+        place
+            .strip_prefix(cloud)
+            .and_then(|rest| rest.strip_prefix(':'))
+            .map(str::to_owned)
     }
 
     /// The region of a place of this cloud, or a place of another one as it is.
@@ -91,7 +108,10 @@ impl FaultyRow<'_> {
     }
 
     fn place(&self) -> Option<Range<usize>> {
-        let (key, place) = self.cloud_file.places.get_key_value(self.region(self.cell(0))?.as_str())?;
+        let (key, place) = self
+            .cloud_file
+            .places
+            .get_key_value(self.region(self.cell(0))?.as_str())?;
         let value = match self.column {
             "country" => text_span(&place.country),
             "parent_country" => text_span(&place.parent_country),
@@ -137,7 +157,10 @@ impl FaultyRow<'_> {
     }
 
     fn egress(&self) -> Option<Range<usize>> {
-        let (from, to) = (self.region(self.cell(0))?, self.region_or_place(self.cell(1)));
+        let (from, to) = (
+            self.region(self.cell(0))?,
+            self.region_or_place(self.cell(1)),
+        );
         let same = |row: &&Egress| *row.from.get_ref() == from && *row.to.get_ref() == to;
         let row = self.cloud_file.egress.iter().find(same)?;
         let value = match self.column {
@@ -150,7 +173,10 @@ impl FaultyRow<'_> {
     }
 
     fn throughput(&self) -> Option<Range<usize>> {
-        let (from, to) = (self.region_or_place(self.cell(0)), self.region_or_place(self.cell(1)));
+        let (from, to) = (
+            self.region_or_place(self.cell(0)),
+            self.region_or_place(self.cell(1)),
+        );
         let same = |row: &&Throughput| *row.from.get_ref() == from && *row.to.get_ref() == to;
         let row = self.cloud_file.throughput.iter().find(same)?;
         let value = match self.column {
@@ -162,19 +188,32 @@ impl FaultyRow<'_> {
     }
 
     fn interruption(&self) -> Option<Range<usize>> {
-        let same = |row: &&Price| row.instance_type.get_ref() == self.cell(1) && row.interrupted_percent.is_some();
+        let same = |row: &&Price| {
+            row.instance_type.get_ref() == self.cell(1) && row.interrupted_percent.is_some()
+        };
         let row = self.cloud_file.prices.iter().find(same)?;
         Some(span(&row.interrupted_percent).unwrap_or(row.instance_type.span()))
     }
 
     fn quota(&self) -> Option<Range<usize>> {
         let is_whole_cloud = self.cell(0) == self.cloud_file.cloud.get_ref();
-        let place = if is_whole_cloud { None } else { Some(self.region(self.cell(0))?) };
-        let row = self.cloud_file.quotas.iter().find(|row| match (&row.places, &place) {
-            (None, None) => true,
-            (Some(places), Some(place)) => places.get_ref().iter().any(|known| known.get_ref() == place),
-            _ => false,
-        })?;
+        let place = if is_whole_cloud {
+            None
+        } else {
+            Some(self.region(self.cell(0))?)
+        };
+        let row = self
+            .cloud_file
+            .quotas
+            .iter()
+            .find(|row| match (&row.places, &place) {
+                (None, None) => true,
+                (Some(places), Some(place)) => places
+                    .get_ref()
+                    .iter()
+                    .any(|known| known.get_ref() == place),
+                _ => false,
+            })?;
         let value = match self.cell(1) {
             "cpus" => span(&row.cpus),
             "instances" => span(&row.instances),
@@ -185,7 +224,11 @@ impl FaultyRow<'_> {
 
     fn discount(&self) -> Option<Range<usize>> {
         let same = |row: &&Discount| row.percent.get_ref().0 == self.cell(2);
-        self.cloud_file.discounts.iter().find(same).map(|row| row.percent.span())
+        self.cloud_file
+            .discounts
+            .iter()
+            .find(same)
+            .map(|row| row.percent.span())
     }
 
     fn machine(&self) -> Option<Range<usize>> {
@@ -202,8 +245,14 @@ impl FaultyRow<'_> {
     }
 
     fn price(&self, stem: &str) -> Option<Range<usize>> {
-        let wanted = if self.cell(5).is_empty() { stem } else { self.cell(5) };
-        let same = |row: &&Price| row.instance_type.get_ref() == self.cell(0) && lists(&row.places, wanted);
+        let wanted = if self.cell(5).is_empty() {
+            stem
+        } else {
+            self.cell(5)
+        };
+        let same = |row: &&Price| {
+            row.instance_type.get_ref() == self.cell(0) && lists(&row.places, wanted)
+        };
         let row = self.cloud_file.prices.iter().find(same)?;
         let value = match self.column {
             "on_demand" => span(&row.on_demand),

@@ -13,7 +13,11 @@ x86_64,us-east-1,0.526,,4.0,16.0,g4dn.xlarge,T4,1.0,16.0,\"{\'Gpus\': [{\'Name\'
 x86_64,mars-1,1,,2,4,m5.large,,,,\r
 ";
 
-fn fresh(kind: &str, path: &Path, options: &ImportOptions) -> Result<(Catalog, ImportReport), CatalogError> {
+fn fresh(
+    kind: &str,
+    path: &Path,
+    options: &ImportOptions,
+) -> Result<(Catalog, ImportReport), CatalogError> {
     let out = tempfile::tempdir().unwrap();
     let report = import(kind, path, options, &out.path().join("new"))?;
     Ok((load::directory(&out.path().join("new"))?, report))
@@ -21,9 +25,16 @@ fn fresh(kind: &str, path: &Path, options: &ImportOptions) -> Result<(Catalog, I
 
 #[test]
 fn a_list_becomes_a_catalog_that_can_be_planned_on() {
-    let source = folder(&[("list-v7-2025-02-01/aws/vms.csv", NEWER), ("list-v7-2025-02-01/README.md", "no list")]);
-    let (catalog, report) =
-        fresh("skypilot", &source.path().join("list-v7-2025-02-01"), &ImportOptions::default()).unwrap();
+    let source = folder(&[
+        ("list-v7-2025-02-01/aws/vms.csv", NEWER),
+        ("list-v7-2025-02-01/README.md", "no list"),
+    ]);
+    let (catalog, report) = fresh(
+        "skypilot",
+        &source.path().join("list-v7-2025-02-01"),
+        &ImportOptions::default(),
+    )
+    .unwrap();
     insta::assert_snapshot!(report.notes.join("\n"), @r"
     The catalog is new: places, accelerators, confidential families, terms of clouds, egress, throughput, round trips and interruption rates are those of the shipped catalog, prices are not.
     The figures are dated 2025-02-01, the day in the name `list-v7-2025-02-01`; --date DAY says otherwise.
@@ -35,11 +46,25 @@ fn a_list_becomes_a_catalog_that_can_be_planned_on() {
     aws:us-east-1 g4dn.xlarge on-demand $0.526
     aws:us-east-1 m6g.large on-demand $0.077
     ");
-    let list = catalog.sources.iter().find(|source| source.id == "aws-2025-02-01").unwrap();
+    let list = catalog
+        .sources
+        .iter()
+        .find(|source| source.id == "aws-2025-02-01")
+        .unwrap();
     assert_eq!(list.about, "SkyPilot catalog of aws, schema 7");
     assert_eq!(catalog.date, "2025-02-01");
-    let arch = |name: &str| &catalog.machines.iter().find(|machine| machine.instance_type == name).unwrap().arch;
-    assert_eq!((arch("m6g.large").as_str(), arch("m5.large").as_str()), ("arm64", "x86_64"));
+    let arch = |name: &str| {
+        &catalog
+            .machines
+            .iter()
+            .find(|machine| machine.instance_type == name)
+            .unwrap()
+            .arch
+    };
+    assert_eq!(
+        (arch("m6g.large").as_str(), arch("m5.large").as_str()),
+        ("arm64", "x86_64")
+    );
     // The rest is the shipped catalog's: where places are, what moving data costs, rates.
     let shipped = load::shipped().unwrap();
     assert_eq!(catalog.places, shipped.places);
@@ -52,7 +77,10 @@ fn a_list_becomes_a_catalog_that_can_be_planned_on() {
 fn one_cloud_one_file_and_either_line_end_are_the_same_list() {
     let source = folder(&[
         ("sky/aws/vms.csv", NEWER),
-        ("2025-02-01/aws/vms.csv", &NEWER.replace(['\r', '\u{feff}'], "")),
+        (
+            "2025-02-01/aws/vms.csv",
+            &NEWER.replace(['\r', '\u{feff}'], ""),
+        ),
         ("2025-02-01/other.csv", NEWER),
     ]);
     let day = on("2025-02-01");
@@ -67,15 +95,27 @@ fn one_cloud_one_file_and_either_line_end_are_the_same_list() {
     for path in ["2025-02-01", "2025-02-01/aws", "2025-02-01/aws/vms.csv"] {
         alike(path, &ImportOptions::default());
     }
-    alike("2025-02-01/other.csv", &ImportOptions { cloud: Some("aws".to_owned()), ..ImportOptions::default() });
+    alike(
+        "2025-02-01/other.csv",
+        &ImportOptions {
+            cloud: Some("aws".to_owned()),
+            ..ImportOptions::default()
+        },
+    );
 }
 
 #[test]
 fn a_given_day_wins_over_the_name_and_the_name_over_the_clock() {
-    let source = folder(&[("2025-02-01/aws/vms.csv", AWS), ("2025-02-01/gcp/vms.csv", GCP), ("sky/aws/vms.csv", AWS)]);
+    let source = folder(&[
+        ("2025-02-01/aws/vms.csv", AWS),
+        ("2025-02-01/gcp/vms.csv", GCP),
+        ("sky/aws/vms.csv", AWS),
+    ]);
     let days = |path: &str, dates: &[&str]| {
-        let options =
-            ImportOptions { dates: dates.iter().map(|day| (*day).to_owned()).collect(), ..ImportOptions::default() };
+        let options = ImportOptions {
+            dates: dates.iter().map(|day| (*day).to_owned()).collect(),
+            ..ImportOptions::default()
+        };
         let (catalog, report) = fresh("skypilot", &source.path().join(path), &options).unwrap();
         let mut days: Vec<&str> = catalog
             .offers
@@ -87,21 +127,44 @@ fn a_given_day_wins_over_the_name_and_the_name_over_the_clock() {
             .collect();
         days.sort_unstable();
         days.dedup();
-        (days.join(" "), report.notes.iter().filter(|note| note.contains("dated")).count())
+        (
+            days.join(" "),
+            report
+                .notes
+                .iter()
+                .filter(|note| note.contains("dated"))
+                .count(),
+        )
     };
-    assert_eq!(days("2025-02-01", &["2024-11-03"]), ("aws-2024-11-03 gcp-2024-11-03".to_owned(), 0));
-    assert_eq!(days("2025-02-01", &["gcp=2024-11-03"]), ("aws-2025-02-01 gcp-2024-11-03".to_owned(), 1));
+    assert_eq!(
+        days("2025-02-01", &["2024-11-03"]),
+        ("aws-2024-11-03 gcp-2024-11-03".to_owned(), 0)
+    );
+    assert_eq!(
+        days("2025-02-01", &["gcp=2024-11-03"]),
+        ("aws-2025-02-01 gcp-2024-11-03".to_owned(), 1)
+    );
     let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
-    let file = std::fs::File::options().write(true).open(source.path().join("sky/aws/vms.csv")).unwrap();
+    let file = std::fs::File::options()
+        .write(true)
+        .open(source.path().join("sky/aws/vms.csv"))
+        .unwrap();
     file.set_modified(time).unwrap();
     assert_eq!(days("sky", &[]), ("aws-2023-11-14".to_owned(), 1));
 }
 
 #[test]
 fn a_new_price_list_gets_the_sizes_of_the_shipped_machines() {
-    let list = folder(&[("aws-2026-08-01.csv", "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.09\n")]);
-    let options = ImportOptions { cloud: Some("aws".to_owned()), ..ImportOptions::default() };
-    let (catalog, report) = fresh("prices", &list.path().join("aws-2026-08-01.csv"), &options).unwrap();
+    let list = folder(&[(
+        "aws-2026-08-01.csv",
+        "region,instance_type,usd_per_hour\nus-east-1,m5.large,0.09\n",
+    )]);
+    let options = ImportOptions {
+        cloud: Some("aws".to_owned()),
+        ..ImportOptions::default()
+    };
+    let (catalog, report) =
+        fresh("prices", &list.path().join("aws-2026-08-01.csv"), &options).unwrap();
     assert_eq!(prices(&catalog), ["aws:us-east-1 m5.large on-demand $0.09"]);
     assert_eq!(report.notes.len(), 2);
 }
@@ -109,7 +172,9 @@ fn a_new_price_list_gets_the_sizes_of_the_shipped_machines() {
 #[test]
 fn places_still_start_from_nothing() {
     let (_source, out, _) = imported();
-    let places = Draft::read(&files::read(out.path()).unwrap()).unwrap().places;
+    let places = Draft::read(&files::read(out.path()).unwrap())
+        .unwrap()
+        .places;
     assert_eq!(places.len(), 5);
 }
 
@@ -119,15 +184,26 @@ fn lists_that_cannot_be_read_are_named_and_nothing_is_written() {
     let source = folder(&[
         ("empty/aws/vms.csv", ""),
         ("bare/aws/vms.csv", header),
-        ("mars/aws/vms.csv", "InstanceType,Region,Price\nm5.large,mars-1,1\nm5.large,mars-2,1\n"),
-        ("columns/aws/vms.csv", "InstanceType,Zone,Price\nm5.large,mars-1,1\n"),
+        (
+            "mars/aws/vms.csv",
+            "InstanceType,Region,Price\nm5.large,mars-1,1\nm5.large,mars-2,1\n",
+        ),
+        (
+            "columns/aws/vms.csv",
+            "InstanceType,Zone,Price\nm5.large,mars-1,1\n",
+        ),
         ("checkout/catalogs/v6/aws/vms.csv", AWS),
         ("binary/aws/vms.csv", header),
     ]);
-    std::fs::write(source.path().join("binary/aws/vms.csv"), b"InstanceType,Region,Price\nm5,us-east-1,\xff\n")
-        .unwrap();
+    std::fs::write(
+        source.path().join("binary/aws/vms.csv"),
+        b"InstanceType,Region,Price\nm5,us-east-1,\xff\n",
+    )
+    .unwrap();
     let said = |path: &str| {
-        let error = fresh("skypilot", &source.path().join(path), &on("2026-07-20")).unwrap_err().to_string();
+        let error = fresh("skypilot", &source.path().join(path), &on("2026-07-20"))
+            .unwrap_err()
+            .to_string();
         error.replace(&source.path().display().to_string(), "DIR")
     };
     let messages: Vec<String> = [
@@ -156,23 +232,42 @@ fn lists_that_cannot_be_read_are_named_and_nothing_is_written() {
     DIR/empty/aws/prices.csv: there is no such file or folder; check the path
     ");
     let out = tempfile::tempdir().unwrap();
-    import("skypilot", &source.path().join("mars"), &on("2026-07-20"), &out.path().join("new")).unwrap_err();
+    import(
+        "skypilot",
+        &source.path().join("mars"),
+        &on("2026-07-20"),
+        &out.path().join("new"),
+    )
+    .unwrap_err();
     assert!(!out.path().join("new").exists());
 }
 
 #[test]
 fn a_price_that_cannot_be_meant_leaves_the_one_before() {
     let header = "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,GpuInfo,Price,SpotPrice,Region,AvailabilityZone\n";
-    let row = |price: &str, spot: &str, region: &str| format!("m5.large,,,2,8,,{price},{spot},{region},a\n");
+    let row = |price: &str, spot: &str, region: &str| {
+        format!("m5.large,,,2,8,,{price},{spot},{region},a\n")
+    };
     let regions = ["us-east-1", "us-west-2", "eu-west-1", "eu-central-1"];
-    let good: String = regions.iter().map(|region| row("0.1", "0.04", region)).collect();
+    let good: String = regions
+        .iter()
+        .map(|region| row("0.1", "0.04", region))
+        .collect();
     let list = |rows: &str| {
-        format!("{header}{rows}b.gpu,B200,8,192,2048,,0.01,,us-east-1,a\nc.gpu,B200,-1,4,16,,9,,us-east-1,a\n")
+        format!(
+            "{header}{rows}b.gpu,B200,8,192,2048,,0.01,,us-east-1,a\nc.gpu,B200,-1,4,16,,9,,us-east-1,a\n"
+        )
     };
     let source = folder(&[
         ("2025-02-01/aws/vms.csv", &list(&good)),
-        ("2025-03-01/aws/vms.csv", &list(&row("9.6", "0.05", "us-east-1"))),
-        ("2025-04-01/aws/vms.csv", &list(&row("0.11", "0.2", "us-east-1"))),
+        (
+            "2025-03-01/aws/vms.csv",
+            &list(&row("9.6", "0.05", "us-east-1")),
+        ),
+        (
+            "2025-04-01/aws/vms.csv",
+            &list(&row("0.11", "0.2", "us-east-1")),
+        ),
     ]);
     let out = tempfile::tempdir().unwrap();
     let to = out.path().join("new");
@@ -180,8 +275,14 @@ fn a_price_that_cannot_be_meant_leaves_the_one_before() {
     for day in ["2025-02-01", "2025-03-01", "2025-04-01"] {
         let report = import("skypilot", &source.path().join(day), &on(day), &to).unwrap();
         let catalog = load::directory(&to).unwrap();
-        let here = prices(&catalog).into_iter().filter(|price| price.starts_with("aws:us-east-1"));
-        seen.push(format!("{day}\n{}\n{}", here.collect::<Vec<_>>().join("\n"), left(&report)));
+        let here = prices(&catalog)
+            .into_iter()
+            .filter(|price| price.starts_with("aws:us-east-1"));
+        seen.push(format!(
+            "{day}\n{}\n{}",
+            here.collect::<Vec<_>>().join("\n"),
+            left(&report)
+        ));
     }
     insta::assert_snapshot!(seen.join("\n"), @r"
     2025-02-01
@@ -208,6 +309,11 @@ fn a_name_that_looks_like_a_comment_is_kept() {
     let text = "InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,GpuInfo,Price,SpotPrice,Region,AvailabilityZone\n\
                 #z,,,2,8,,0.1,,us-east-1,a\n";
     let source = folder(&[("2025-02-01/aws/vms.csv", text)]);
-    let (catalog, _) = fresh("skypilot", &source.path().join("2025-02-01"), &on("2025-02-01")).unwrap();
+    let (catalog, _) = fresh(
+        "skypilot",
+        &source.path().join("2025-02-01"),
+        &on("2025-02-01"),
+    )
+    .unwrap();
     assert_eq!(prices(&catalog), ["aws:us-east-1 #z on-demand $0.10"]);
 }

@@ -9,7 +9,8 @@ use crate::plan::{Alternative, PlannedStage, PlannedWay, millis, money};
 use crate::planning::compile;
 use crate::planning::problem::concurrency::Usage;
 use crate::planning::problem::{
-    Followers, Instance, Origin, Shape, artifacts_by_stage, cap_usage, caused, concurrency, evaluate, routes, spread,
+    Followers, Instance, Origin, Shape, artifacts_by_stage, cap_usage, caused, concurrency,
+    evaluate, routes, spread,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,7 +40,14 @@ impl<'a> Dag<'a> {
         let used = usage.totals(picks);
         let shape = instance.shape();
         let (stage_artifacts, spread) = (artifacts_by_stage(instance), spread(instance, picks));
-        Self { followers: Followers::new(&shape), shape, stage_artifacts, spread, usage, used }
+        Self {
+            followers: Followers::new(&shape),
+            shape,
+            stage_artifacts,
+            spread,
+            usage,
+            used,
+        }
     }
 }
 
@@ -51,7 +59,10 @@ struct Cheapest {
 
 impl Cheapest {
     fn new(most: usize) -> Self {
-        Self { most, found: BTreeSet::new() }
+        Self {
+            most,
+            found: BTreeSet::new(),
+        }
     }
 
     /// Whether a choice that costs at least so much can be among them.
@@ -73,7 +84,12 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: usize) -> Ve
     let choices = &instance.stages[stage].choices;
     let kept = parts.solved.picks[stage];
     let own_site = choices[kept].site;
-    let cloud = |site: usize| parts.catalog.places[parts.compiled.sites[site] as usize].name.cloud.as_str();
+    let cloud = |site: usize| {
+        parts.catalog.places[parts.compiled.sites[site] as usize]
+            .name
+            .cloud
+            .as_str()
+    };
     let elsewhere = |site: usize| [site != own_site, cloud(site) != cloud(own_site)];
     // A choice costs at least what it costs itself: those after the last that can be among the
     // cheapest need not be looked at with their copies.
@@ -82,18 +98,32 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: usize) -> Ve
         .map(|position| (choices[position].cost, position))
         .collect();
     by_own.sort_unstable();
-    let caused =
-        |site: usize| caused(instance, &dag.stage_artifacts[stage], &dag.spread, &parts.solved.picks, stage, site);
+    let caused = |site: usize| {
+        caused(
+            instance,
+            &dag.stage_artifacts[stage],
+            &dag.spread,
+            &parts.solved.picks,
+            stage,
+            site,
+        )
+    };
     let mut copies: BTreeMap<usize, Option<i64>> = BTreeMap::new();
     let mut cheapest = Cheapest::new(LOOKED_AT);
-    let mut others = [Cheapest::new(LOOKED_AT_ELSEWHERE), Cheapest::new(LOOKED_AT_ELSEWHERE)];
+    let mut others = [
+        Cheapest::new(LOOKED_AT_ELSEWHERE),
+        Cheapest::new(LOOKED_AT_ELSEWHERE),
+    ];
     for (own, position) in by_own {
         let site = choices[position].site;
         let wanted = [others[0].wants(own), others[1].wants(own)];
         if !cheapest.wants(own) && wanted == [false, false] {
             break;
         }
-        let wanted = [wanted[0] && elsewhere(site)[0], wanted[1] && elsewhere(site)[1]];
+        let wanted = [
+            wanted[0] && elsewhere(site)[0],
+            wanted[1] && elsewhere(site)[1],
+        ];
         if !cheapest.wants(own) && wanted == [false, false] {
             continue;
         }
@@ -102,24 +132,43 @@ pub(super) fn alternatives(parts: &Parts<'_>, dag: &Dag<'_>, stage: usize) -> Ve
         let Some(copies) = *copies else { continue };
         let cost = own.saturating_add(copies);
         cheapest.add(cost, position);
-        others.iter_mut().zip(wanted).filter(|(_, wanted)| *wanted).for_each(|(others, _)| others.add(cost, position));
+        others
+            .iter_mut()
+            .zip(wanted)
+            .filter(|(_, wanted)| *wanted)
+            .for_each(|(others, _)| others.add(cost, position));
     }
-    let now = choices[kept].cost.saturating_add(caused(own_site).unwrap_or(0));
-    let check = |(cost, position): &(i64, usize)| within_limits(parts, dag, stage, *position, cost.saturating_sub(now));
+    let now = choices[kept]
+        .cost
+        .saturating_add(caused(own_site).unwrap_or(0));
+    let check = |(cost, position): &(i64, usize)| {
+        within_limits(parts, dag, stage, *position, cost.saturating_sub(now))
+    };
     // Copies that are counted on their own: the first that are found are the cheapest.
     let mut found: Vec<(i64, i64, usize)> = match on_their_own(instance) {
-        true => cheapest.found.iter().filter_map(check).take(ALTERNATIVES).collect(),
+        true => cheapest
+            .found
+            .iter()
+            .filter_map(check)
+            .take(ALTERNATIVES)
+            .collect(),
         false => cheapest.found.iter().filter_map(check).collect(),
     };
     found.sort_unstable();
     found.truncate(ALTERNATIVES);
     for (which, others) in others.iter().enumerate() {
-        if !found.iter().any(|(.., position)| elsewhere(choices[*position].site)[which]) {
+        if !found
+            .iter()
+            .any(|(.., position)| elsewhere(choices[*position].site)[which])
+        {
             found.extend(others.found.iter().find_map(check));
         }
     }
     found.sort_unstable();
-    found.into_iter().map(|found| alternative(parts, stage, found)).collect()
+    found
+        .into_iter()
+        .map(|found| alternative(parts, stage, found))
+        .collect()
 }
 
 /// Whether what a stage causes is all that changes when it moves.
@@ -138,34 +187,63 @@ fn within_limits(
 ) -> Option<(i64, i64, usize)> {
     let instance = &parts.compiled.instance;
     // Looked at first, as it is the quickest.
-    let holds = dag.usage.holds_after(&dag.used, stage, parts.solved.picks[stage], position);
+    let holds = dag
+        .usage
+        .holds_after(&dag.used, stage, parts.solved.picks[stage], position);
     if holds == Some(false) {
         return None;
     }
     let mut picks = parts.solved.picks.clone();
     picks[stage] = position;
     let (cost, time, late) = if on_their_own(instance) {
-        let end = dag.followers.moved(instance, &dag.shape, &picks, &parts.solved.evaluation.end, stage);
-        let late = instance.stages.iter().zip(&end).any(|(stage, end)| stage.deadline.is_some_and(|by| *end > by));
-        (parts.solved.evaluation.cost().saturating_add(dearer), end.into_iter().max().unwrap_or(0), late)
+        let end = dag.followers.moved(
+            instance,
+            &dag.shape,
+            &picks,
+            &parts.solved.evaluation.end,
+            stage,
+        );
+        let late = instance
+            .stages
+            .iter()
+            .zip(&end)
+            .any(|(stage, end)| stage.deadline.is_some_and(|by| *end > by));
+        (
+            parts.solved.evaluation.cost().saturating_add(dearer),
+            end.into_iter().max().unwrap_or(0),
+            late,
+        )
     } else {
         let evaluation = evaluate(instance, &dag.shape, &picks)?;
-        (evaluation.cost(), evaluation.makespan, instance.lateness(&evaluation) > 0)
+        (
+            evaluation.cost(),
+            evaluation.makespan,
+            instance.lateness(&evaluation) > 0,
+        )
     };
-    let keeps_limits =
-        instance.budget.is_none_or(|limit| cost <= limit) && instance.deadline.is_none_or(|limit| time <= limit);
-    let keeps_caps =
-        !late && (holds == Some(true) || concurrency::exceeded_cap(instance, &dag.shape, &picks).is_none());
+    let keeps_limits = instance.budget.is_none_or(|limit| cost <= limit)
+        && instance.deadline.is_none_or(|limit| time <= limit);
+    let keeps_caps = !late
+        && (holds == Some(true)
+            || concurrency::exceeded_cap(instance, &dag.shape, &picks).is_none());
     (keeps_limits && keeps_caps).then_some((cost, time, position))
 }
 
-fn alternative(parts: &Parts<'_>, stage: usize, (cost, time, position): (i64, i64, usize)) -> Alternative {
+fn alternative(
+    parts: &Parts<'_>,
+    stage: usize,
+    (cost, time, position): (i64, i64, usize),
+) -> Alternative {
     let (catalog, compiled) = (parts.catalog, parts.compiled);
     let offer = offer_of(parts, stage, position);
     let (place, machine) = (catalog.place(offer), catalog.machine(offer));
     let choice = compiled.instance.stages[stage].choices[position];
     let candidate = &compiled.candidates[stage][choice.tag];
-    let counted = compiled.instance.caps.iter().any(|cap| cap_usage(cap, stage, choice.tag) > 0);
+    let counted = compiled
+        .instance
+        .caps
+        .iter()
+        .any(|cap| cap_usage(cap, stage, choice.tag) > 0);
     Alternative {
         place: place.name.clone(),
         instance_type: machine.instance_type.clone(),
@@ -176,7 +254,11 @@ fn alternative(parts: &Parts<'_>, stage: usize, (cost, time, position): (i64, i6
         country: place.country.clone(),
         accelerator: accelerator(machine),
         tee: candidate.tee,
-        usage: usage(catalog, offer, &compiled.job.stages[&compiled.stages[stage]]),
+        usage: usage(
+            catalog,
+            offer,
+            &compiled.job.stages[&compiled.stages[stage]],
+        ),
         billing: billing(catalog, offer),
         duration_ms: candidate.duration,
         boot_ms: candidate.boot,
@@ -193,13 +275,15 @@ pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay
     let name = |site: usize| &parts.catalog.places[sites[site] as usize].name;
     let site = |place: &PlaceName| sites.binary_search(&parts.catalog.place_id(place)?).ok();
     let of_stage = |stage: &PlannedStage| -> BTreeSet<usize> {
-        let places = std::iter::once(&stage.place).chain(stage.alternatives.iter().map(|other| &other.place));
+        let places = std::iter::once(&stage.place)
+            .chain(stage.alternatives.iter().map(|other| &other.place));
         places.filter_map(site).collect()
     };
     let mut of_stages: Vec<BTreeSet<usize>> = stages.iter().map(of_stage).collect();
     // What is brought home has one place to go to.
     let arrivals = instance.stages.iter().skip(stages.len());
-    of_stages.extend(arrivals.map(|arrival| arrival.choices.iter().map(|choice| choice.site).collect()));
+    of_stages
+        .extend(arrivals.map(|arrival| arrival.choices.iter().map(|choice| choice.site).collect()));
     let mut pairs: BTreeSet<(usize, usize)> = BTreeSet::new();
     for artifact in &instance.artifacts {
         let from = match artifact.origin {
@@ -207,8 +291,16 @@ pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay
             Origin::Stage(stage) => of_stages[stage].clone(),
         };
         // Readers that may be at the same places are many, the sets of places few.
-        let to: BTreeSet<usize> = artifact.readers.iter().flat_map(|reader| &of_stages[*reader]).copied().collect();
-        pairs.extend(from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))));
+        let to: BTreeSet<usize> = artifact
+            .readers
+            .iter()
+            .flat_map(|reader| &of_stages[*reader])
+            .copied()
+            .collect();
+        pairs.extend(
+            from.iter()
+                .flat_map(|from| to.iter().map(move |to| (*from, *to))),
+        );
     }
     let volume = instance.artifacts.iter().fold(0_u64, |sum, artifact| {
         let copies = artifact.readers.len().min(sites.len()) as u64;
@@ -219,17 +311,25 @@ pub(super) fn ways(parts: &Parts<'_>, stages: &[PlannedStage]) -> Vec<PlannedWay
         .filter(|(from, to)| from != to)
         .filter_map(|(from, to)| {
             let price = &instance.links.tariffs[usize::from(instance.links.class(from, to)?)];
-            let used = price.pool.map_or(Bytes(0), |pool| instance.links.pools[usize::from(pool)].used);
-            let dearest = price.tariff.greatest_rate(used, Bytes(used.0.saturating_add(volume)));
+            let used = price.pool.map_or(Bytes(0), |pool| {
+                instance.links.pools[usize::from(pool)].used
+            });
+            let dearest = price
+                .tariff
+                .greatest_rate(used, Bytes(used.0.saturating_add(volume)));
             // By decimal GB both, so that they add up.
             let dearest = price.tariff.gigabyte().decimal_rate(dearest);
-            let keep = price.keep.gigabyte().decimal_rate(price.keep.last_rate(Bytes(1)));
+            let keep = price
+                .keep
+                .gigabyte()
+                .decimal_rate(price.keep.last_rate(Bytes(1)));
             Some(PlannedWay {
                 from: name(from).clone(),
                 to: name(to).clone(),
                 rate_nano_usd_per_gb: DataRate(dearest.0.saturating_add(keep.0)),
                 bits_per_second: instance.links.bandwidth[from * instance.links.sites + to].0,
-                assumed_speed: compile::speed(parts.catalog, parts.policy, sites[from], sites[to]).is_none(),
+                assumed_speed: compile::speed(parts.catalog, parts.policy, sites[from], sites[to])
+                    .is_none(),
             })
         })
         .collect();

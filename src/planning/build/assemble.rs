@@ -14,22 +14,45 @@ use std::collections::BTreeMap;
 /// Writes the plan down.
 pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
     // Alternatives may be offers that are not worth planning.
-    let extended = compile::with_spares(parts.compiled, parts.policy, parts.catalog, &parts.solved.picks);
-    let parts = &Parts { compiled: &extended, ..parts.clone() };
-    let Parts { job, policy, catalog, compiled, solved, single, .. } = parts;
+    let extended = compile::with_spares(
+        parts.compiled,
+        parts.policy,
+        parts.catalog,
+        &parts.solved.picks,
+    );
+    let parts = &Parts {
+        compiled: &extended,
+        ..parts.clone()
+    };
+    let Parts {
+        job,
+        policy,
+        catalog,
+        compiled,
+        solved,
+        single,
+        ..
+    } = parts;
     let evaluation = &solved.evaluation;
     let dag = Dag::of(&compiled.instance, &solved.picks);
-    let mut stages: Vec<PlannedStage> =
-        (0..compiled.stages.len()).map(|stage| planned_stage(parts, &dag, stage)).collect();
+    let mut stages: Vec<PlannedStage> = (0..compiled.stages.len())
+        .map(|stage| planned_stage(parts, &dag, stage))
+        .collect();
     let ways = alternatives::ways(parts, &stages);
     let disks: Money = stages.iter().map(|stage| stage.disk_micro_usd).sum();
     let addresses: Money = stages.iter().map(|stage| stage.address_micro_usd).sum();
     stages.sort_by(|a, b| (a.start_ms, &a.name).cmp(&(b.start_ms, &b.name)));
     let mut transfers: Vec<PlannedTransfer> = planned_transfers(parts);
-    transfers.sort_by(|a, b| (a.start_ms, &a.artifact, &a.to).cmp(&(b.start_ms, &b.artifact, &b.to)));
+    transfers
+        .sort_by(|a, b| (a.start_ms, &a.artifact, &a.to).cmp(&(b.start_ms, &b.artifact, &b.to)));
     let old_prices = old_prices::of(parts, &stages, &transfers, Money(evaluation.cost()));
-    let has_estimate = |stage: &&PlannedStage| stage.disk_micro_usd.0 > 0 && extras_at(catalog, &stage.place).1;
-    let estimated_disks = stages.iter().filter(has_estimate).map(|stage| stage.name.clone()).collect();
+    let has_estimate =
+        |stage: &&PlannedStage| stage.disk_micro_usd.0 > 0 && extras_at(catalog, &stage.place).1;
+    let estimated_disks = stages
+        .iter()
+        .filter(has_estimate)
+        .map(|stage| stage.name.clone())
+        .collect();
     Plan {
         old_prices,
         estimated_disks,
@@ -38,7 +61,11 @@ pub fn assemble(parts: &Parts<'_>, solver: &SolverName) -> Plan {
         job: job.name.clone(),
         inputs: parts.inputs.clone(),
         objective: PlannedObjective::of(policy.minimize, policy.hour),
-        limits: Limits { deadline_ms: policy.deadline, budget_micro_usd: policy.budget, hour_nano_usd: policy.hour },
+        limits: Limits {
+            deadline_ms: policy.deadline,
+            budget_micro_usd: policy.budget,
+            hour_nano_usd: policy.hour,
+        },
         stages,
         transfers,
         datasets: planned_datasets(job),
@@ -76,7 +103,10 @@ fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
         Some(bound) => (solved.evaluation.makespan, bound),
         None => {
             let worth = worth(&parts.compiled.instance, solved.evaluation.makespan);
-            (solved.evaluation.cost().saturating_add(worth), proof.cost_bound)
+            (
+                solved.evaluation.cost().saturating_add(worth),
+                proof.cost_bound,
+            )
         }
     };
     let missing = i128::from(value.saturating_sub(bound).max(0)) * 1_000_000;
@@ -96,7 +126,14 @@ fn report(parts: &Parts<'_>, solver: &SolverName) -> SolverReport {
 }
 
 fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: usize) -> PlannedStage {
-    let Parts { job: written, policy, catalog, compiled, solved, .. } = parts;
+    let Parts {
+        job: written,
+        policy,
+        catalog,
+        compiled,
+        solved,
+        ..
+    } = parts;
     let name = &compiled.stages[index];
     let stage = &compiled.job.stages[name];
     let offer = offer_of(parts, index, solved.picks[index]);
@@ -116,7 +153,11 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: usize) -> PlannedStage
         tee: candidate.tee,
         rate_nano_usd_per_hour: hourly(catalog, offer),
         usage: usage(catalog, offer, stage),
-        price_source: PriceSource { id: source.id.clone(), date: source.date.clone(), estimated: offer.estimated },
+        price_source: PriceSource {
+            id: source.id.clone(),
+            date: source.date.clone(),
+            estimated: offer.estimated,
+        },
         copy: fanout::replica_of(name).map(|(of, index)| ReplicaOf {
             stage: of.to_owned(),
             index,
@@ -137,31 +178,51 @@ fn planned_stage(parts: &Parts<'_>, dag: &Dag<'_>, index: usize) -> PlannedStage
         }),
         cost_micro_usd: Money(choice.cost - choice.storage - candidate.beside.0),
         storage_micro_usd: money(choice.storage),
-        boot_disk_gib: catalog
-            .extras_of(offer)
-            .map_or(0, |extras| extras.disk_gib(stage.writes.values().copied().sum())),
+        boot_disk_gib: catalog.extras_of(offer).map_or(0, |extras| {
+            extras.disk_gib(stage.writes.values().copied().sum())
+        }),
         extras: candidate.extras,
         disk_micro_usd: candidate.extras.disks(stage.nodes, candidate.billed),
         address_micro_usd: candidate.extras.addresses(stage.nodes, candidate.billed),
-        labels: compiled.labels.of_stage.get(name).cloned().unwrap_or_default(),
+        labels: compiled
+            .labels
+            .of_stage
+            .get(name)
+            .cloned()
+            .unwrap_or_default(),
         reads: stage.reads.clone(),
         writes: stage.writes.clone(),
         outputs: destinations(compiled, index),
         checkpoints_kept_from_home_by: stage.checkpoint.as_ref().and_then(|_| {
-            let labels = compiled.labels.of_stage.get(name).cloned().unwrap_or_default();
+            let labels = compiled
+                .labels
+                .of_stage
+                .get(name)
+                .cloned()
+                .unwrap_or_default();
             crate::planning::rule::forbids_home(parts.policy, &labels)
         }),
         kept_from_home_by: compiled.results.forbidden[index].clone(),
-        after: dag::predecessors(stage).into_iter().map(str::to_owned).collect(),
+        after: dag::predecessors(stage)
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
         run: stage.run.clone(),
         files: stage.files.clone(),
         env: stage.env.clone(),
         secrets: stage.secrets.clone(),
-        checkpoint: stage.checkpoint.as_ref().map(|checkpoint| PlannedCheckpoint {
-            every_ms: checkpoint.every.or(candidate.every),
-            bytes: checkpoint.size,
-        }),
-        retries: stage.retries.clone().or_else(|| policy.retries.clone()).filter(|retries| retries.times > 0),
+        checkpoint: stage
+            .checkpoint
+            .as_ref()
+            .map(|checkpoint| PlannedCheckpoint {
+                every_ms: checkpoint.every.or(candidate.every),
+                bytes: checkpoint.size,
+            }),
+        retries: stage
+            .retries
+            .clone()
+            .or_else(|| policy.retries.clone())
+            .filter(|retries| retries.times > 0),
         alternatives: alternatives::alternatives(parts, dag, index),
     }
 }
@@ -171,12 +232,20 @@ fn destinations(compiled: &Compiled, stage: usize) -> BTreeMap<String, Destinati
     // Stages and artifacts are both in the order of their names.
     let outputs = &compiled.results.outputs;
     let first = outputs.partition_point(|output| output.stage < stage);
-    let own = outputs[first..].iter().take_while(|output| output.stage == stage);
-    own.map(|output| (output.artifact.file_name().to_owned(), output.destination)).collect()
+    let own = outputs[first..]
+        .iter()
+        .take_while(|output| output.stage == stage);
+    own.map(|output| (output.artifact.file_name().to_owned(), output.destination))
+        .collect()
 }
 
 fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
-    let Parts { catalog, compiled, solved, .. } = parts;
+    let Parts {
+        catalog,
+        compiled,
+        solved,
+        ..
+    } = parts;
     let instance = &compiled.instance;
     let site_of = |stage: usize| instance.stages[stage].choices[solved.picks[stage]].site;
     let place = |site: usize| catalog.places[compiled.sites[site] as usize].name.clone();
@@ -184,7 +253,10 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
     let planned_transfer = |transfer: &Transfer| {
         let artifact = &instance.artifacts[transfer.artifact];
         // Stages after those of the job stand for bringing an output home.
-        let stages = artifact.readers.iter().filter(|reader| **reader < compiled.stages.len());
+        let stages = artifact
+            .readers
+            .iter()
+            .filter(|reader| **reader < compiled.stages.len());
         let readers = stages.filter(|reader| site_of(**reader) == transfer.to);
         let (from, to) = (compiled.sites[transfer.from], compiled.sites[transfer.to]);
         let class = instance.links.class(transfer.from, transfer.to);
@@ -193,17 +265,22 @@ fn planned_transfers(parts: &Parts<'_>) -> Vec<PlannedTransfer> {
             from: place(transfer.from),
             to: place(transfer.to),
             bytes: artifact.bytes,
-            readers: readers.map(|reader| compiled.stages[*reader].clone()).collect(),
+            readers: readers
+                .map(|reader| compiled.stages[*reader].clone())
+                .collect(),
             start_ms: millis(transfer.start),
             duration_ms: millis(transfer.duration),
             cost_micro_usd: money(transfer.cost),
             storage_micro_usd: money(transfer.kept),
             rate_nano_usd_per_gb: transfer.last_rate,
-            bits_per_second: instance.links.bandwidth[transfer.from * instance.links.sites + transfer.to].0,
+            bits_per_second: instance.links.bandwidth
+                [transfer.from * instance.links.sites + transfer.to]
+                .0,
             assumed_speed: compile::speed(catalog, parts.policy, from, to).is_none(),
             shared_link_bytes: Bytes(artifact.link_bytes.0.saturating_sub(artifact.bytes.0)),
-            billed_gb_bytes: class
-                .map_or(Gigabyte::DECIMAL, |class| instance.links.tariffs[usize::from(class)].tariff.gigabyte()),
+            billed_gb_bytes: class.map_or(Gigabyte::DECIMAL, |class| {
+                instance.links.tariffs[usize::from(class)].tariff.gigabyte()
+            }),
         }
     };
     transfers.iter().map(planned_transfer).collect()
@@ -216,5 +293,8 @@ fn planned_datasets(job: &Job) -> BTreeMap<String, PlannedDataset> {
         bytes: dataset.size,
         labels: dataset.labels.clone(),
     };
-    job.datasets.iter().map(|(name, dataset)| (name.clone(), planned(dataset))).collect()
+    job.datasets
+        .iter()
+        .map(|(name, dataset)| (name.clone(), planned(dataset)))
+        .collect()
 }

@@ -56,12 +56,18 @@ pub fn frontier(
     most: usize,
 ) -> Result<Frontier, NoPlan> {
     let mut compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
-    if compiled.results.partly_priced && !solve::feasible(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver)? {
+    if compiled.results.partly_priced
+        && !solve::feasible(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver)?
+    {
         let left = compile::compile_with(job, policy, catalog, compile::PartlyPriced::There);
         compiled = left.map_err(NoPlan::Refused)?;
     }
     let mut walk = Walk {
-        instance: Instance { minimize: Objective::Cost, hour: 0, ..compiled.instance.clone() },
+        instance: Instance {
+            minimize: Objective::Cost,
+            hour: 0,
+            ..compiled.instance.clone()
+        },
         limit: compiled.instance.deadline,
         effort,
         short: Shortfall::default(),
@@ -82,7 +88,11 @@ pub fn frontier(
         return Err(NoPlan::Infeasible(walk.short));
     }
     let total = whole.then_some(found.len());
-    let found = if whole { spread(found, most) } else { walk.spaced(found, most)? };
+    let found = if whole {
+        spread(found, most)
+    } else {
+        walk.spaced(found, most)?
+    };
     let point = |(solved, proven): &(Solved, bool)| Point {
         figures: Figures {
             cost: money(solved.evaluation.cost()),
@@ -91,7 +101,10 @@ pub fn frontier(
         },
         stages: placed(&compiled, solved, catalog),
     };
-    Ok(Frontier { points: found.iter().map(point).collect(), total })
+    Ok(Frontier {
+        points: found.iter().map(point).collect(),
+        total,
+    })
 }
 
 /// Takes a point in that is faster than all before, with whether it is proven so far. Those that
@@ -119,8 +132,15 @@ fn spread<T>(found: Vec<T>, most: usize) -> Vec<T> {
     if count <= most {
         return found;
     }
-    let kept: std::collections::BTreeSet<usize> = (0..most).map(|step| step * (count - 1) / (most - 1)).collect();
-    found.into_iter().enumerate().filter(|(index, _)| kept.contains(index)).map(|(_, point)| point).collect()
+    let kept: std::collections::BTreeSet<usize> = (0..most)
+        .map(|step| step * (count - 1) / (most - 1))
+        .collect();
+    found
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| kept.contains(index))
+        .map(|(_, point)| point)
+        .collect()
 }
 
 struct Walk<'a> {
@@ -154,27 +174,45 @@ impl Walk<'_> {
     }
 
     /// Points at evenly spaced makespans, from the cheapest (already found) to the fastest.
-    fn spaced(&mut self, found: Vec<(Solved, bool)>, most: usize) -> Result<Vec<(Solved, bool)>, NoPlan> {
+    fn spaced(
+        &mut self,
+        found: Vec<(Solved, bool)>,
+        most: usize,
+    ) -> Result<Vec<(Solved, bool)>, NoPlan> {
         self.instance.deadline = self.limit;
-        let fast = Instance { minimize: Objective::Time, ..self.instance.clone() };
+        let fast = Instance {
+            minimize: Objective::Time,
+            ..self.instance.clone()
+        };
         let fastest = match solve::solve(&fast, &Highs, self.effort).map_err(NoPlan::Solver)? {
             Outcome::Solved(solved) => *solved,
             Outcome::Infeasible(_) => return Ok(spread(found, most)),
         };
-        let Some((cheapest, _)) = found.first() else { return Ok(found) };
+        let Some((cheapest, _)) = found.first() else {
+            return Ok(found);
+        };
         let (slow, quick) = (cheapest.evaluation.makespan, fastest.evaluation.makespan);
         let steps = i64::try_from(most).unwrap_or(i64::MAX).max(2) - 1;
         let mut points: Vec<(Solved, bool)> = Vec::new();
         for step in 0..=steps {
-            let deadline =
-                slow - i64::try_from(i128::from(slow - quick) * i128::from(step) / i128::from(steps)).unwrap_or(0);
-            if points.last().is_some_and(|(last, _)| last.evaluation.makespan <= deadline) {
+            let deadline = slow
+                - i64::try_from(i128::from(slow - quick) * i128::from(step) / i128::from(steps))
+                    .unwrap_or(0);
+            if points
+                .last()
+                .is_some_and(|(last, _)| last.evaluation.makespan <= deadline)
+            {
                 continue;
             }
-            let Some(next) = self.cheapest(Some(deadline))? else { break };
+            let Some(next) = self.cheapest(Some(deadline))? else {
+                break;
+            };
             // Of the points in between nothing is known, so each is proven on its own.
             let proven = next.proof.optimal;
-            while points.last().is_some_and(|(last, _)| last.evaluation.cost() >= next.evaluation.cost()) {
+            while points
+                .last()
+                .is_some_and(|(last, _)| last.evaluation.cost() >= next.evaluation.cost())
+            {
                 points.pop();
             }
             points.push((next, proven));

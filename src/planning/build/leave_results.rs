@@ -22,7 +22,9 @@ pub(in crate::planning) fn first<A, E>(
     answer: impl Fn(&Compiled) -> Result<A, E>,
     is_good: impl Fn(&A) -> bool,
 ) -> Result<Option<(Compiled, A)>, E> {
-    let Ok(compiled) = compile::compile(job, policy, catalog) else { return Ok(None) };
+    let Ok(compiled) = compile::compile(job, policy, catalog) else {
+        return Ok(None);
+    };
     let found = answer(&compiled)?;
     if !is_good(&found)
         && compiled.results.partly_priced
@@ -43,12 +45,18 @@ pub(super) fn solved(
     catalog: &Catalog,
     effort: &Effort,
 ) -> Result<(Compiled, Outcome), NoPlan> {
-    let solve = |compiled: &Compiled| solve::solve(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver);
-    match first(job, policy, catalog, solve, |outcome| matches!(outcome, Outcome::Solved(_)))? {
+    let solve = |compiled: &Compiled| {
+        solve::solve(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver)
+    };
+    match first(job, policy, catalog, solve, |outcome| {
+        matches!(outcome, Outcome::Solved(_))
+    })? {
         Some(solved) => Ok(solved),
         None => match compile::compile(job, policy, catalog) {
             Err(refusal) => Err(NoPlan::Refused(refusal)),
-            Ok(_) => Err(NoPlan::Solver(SolverError("the same inputs were refused and then accepted".to_owned()))),
+            Ok(_) => Err(NoPlan::Solver(SolverError(
+                "the same inputs were refused and then accepted".to_owned(),
+            ))),
         },
     }
 }
@@ -64,16 +72,28 @@ pub fn left_for_a_plan(
     if effort.should_stop() {
         return Ok(BTreeSet::new());
     }
-    let Ok(compiled) = compile::compile(job, policy, catalog) else { return Ok(BTreeSet::new()) };
-    let homeward = compiled.results.homeward().map(|output| match &output.artifact {
-        ArtifactRef::Output { stage, name } => {
-            ArtifactRef::Output { stage: compile::base_name(stage).to_owned(), name: name.clone() }
-        }
-        dataset => dataset.clone(),
-    });
-    let unsaid: BTreeSet<ArtifactRef> = homeward.filter(|output| !job.outputs.contains_key(output)).collect();
+    let Ok(compiled) = compile::compile(job, policy, catalog) else {
+        return Ok(BTreeSet::new());
+    };
+    let homeward = compiled
+        .results
+        .homeward()
+        .map(|output| match &output.artifact {
+            ArtifactRef::Output { stage, name } => ArtifactRef::Output {
+                stage: compile::base_name(stage).to_owned(),
+                name: name.clone(),
+            },
+            dataset => dataset.clone(),
+        });
+    let unsaid: BTreeSet<ArtifactRef> = homeward
+        .filter(|output| !job.outputs.contains_key(output))
+        .collect();
     let mut there = job.clone();
-    there.outputs.extend(unsaid.iter().map(|output| (output.clone(), Destination::There)));
+    there.outputs.extend(
+        unsaid
+            .iter()
+            .map(|output| (output.clone(), Destination::There)),
+    );
     let helps = !unsaid.is_empty() && feasible(&there, policy, catalog, effort)?;
     Ok(if helps { unsaid } else { BTreeSet::new() })
 }
@@ -86,5 +106,6 @@ pub(in crate::planning) fn feasible(
     effort: &Effort,
 ) -> Result<bool, SolverError> {
     let feasible = |compiled: &Compiled| solve::feasible(&compiled.instance, &Highs, effort);
-    Ok(first(job, policy, catalog, feasible, |feasible| *feasible)?.is_some_and(|(_, feasible)| feasible))
+    Ok(first(job, policy, catalog, feasible, |feasible| *feasible)?
+        .is_some_and(|(_, feasible)| feasible))
 }

@@ -28,11 +28,15 @@ pub(super) fn of(
 ) -> Option<OldPrices> {
     let newest = &parts.inputs.catalog_date;
     let is_old = |line: &Line| {
-        line.cost.0 > 0 && price_age::days_between(line.day, newest).is_some_and(|days| days > price_age::OLD)
+        line.cost.0 > 0
+            && price_age::days_between(line.day, newest).is_some_and(|days| days > price_age::OLD)
     };
     let of_a_list = |stage: &&PlannedStage| stage.price_source.id != host_offers::OWN;
-    let old_stages: Vec<&PlannedStage> =
-        stages.iter().filter(of_a_list).filter(|stage| is_old(&machines(stage))).collect();
+    let old_stages: Vec<&PlannedStage> = stages
+        .iter()
+        .filter(of_a_list)
+        .filter(|stage| is_old(&machines(stage)))
+        .collect();
     let mut lines: Vec<Line> = old_stages.iter().map(|stage| machines(stage)).collect();
     lines.extend(beside(parts, stages, transfers).into_iter().filter(is_old));
     let oldest = lines.iter().map(|line| line.day).min()?.to_owned();
@@ -43,7 +47,9 @@ pub(super) fn of(
     }
     let cost: Money = kinds.values().copied().sum();
     let share = div_half_even(i128::from(cost.0) * 1_000_000, i128::from(total.0.max(1)));
-    let estimated = old_stages.iter().filter(|stage| stage.price_source.estimated);
+    let estimated = old_stages
+        .iter()
+        .filter(|stage| stage.price_source.estimated);
     Some(OldPrices {
         older_than_days: price_age::OLD.unsigned_abs(),
         cost_micro_usd: cost,
@@ -56,30 +62,67 @@ pub(super) fn of(
 
 /// Returns what a stage pays for its machines, or for a service.
 fn machines(stage: &PlannedStage) -> Line<'_> {
-    Line { kind: "machines", cost: stage.cost_micro_usd, day: &stage.price_source.date }
+    Line {
+        kind: "machines",
+        cost: stage.cost_micro_usd,
+        day: &stage.price_source.date,
+    }
 }
 
 /// The bill but for the machines themselves.
-fn beside<'a>(parts: &Parts<'a>, stages: &[PlannedStage], transfers: &[PlannedTransfer]) -> Vec<Line<'a>> {
+fn beside<'a>(
+    parts: &Parts<'a>,
+    stages: &[PlannedStage],
+    transfers: &[PlannedTransfer],
+) -> Vec<Line<'a>> {
     let catalog = parts.catalog;
     let places = Places::new(catalog, parts.policy);
-    let day = |source: Option<u16>| source.map_or("", |id| catalog.sources[usize::from(id)].date.as_str());
-    let kept_at = |place: &PlaceName| day(catalog.terms.get(&place.cloud).and_then(|terms| terms.source));
+    let day = |source: Option<u16>| {
+        source.map_or("", |id| catalog.sources[usize::from(id)].date.as_str())
+    };
+    let kept_at = |place: &PlaceName| {
+        day(catalog
+            .terms
+            .get(&place.cloud)
+            .and_then(|terms| terms.source))
+    };
     let mut lines = Vec::new();
     for stage in stages {
         let cost = stage.disk_micro_usd + stage.address_micro_usd;
-        lines.push(Line { kind: "boot disks and addresses", cost, day: day(extras_at(catalog, &stage.place).0) });
-        lines.push(Line { kind: "storage", cost: stage.storage_micro_usd, day: kept_at(&stage.place) });
+        lines.push(Line {
+            kind: "boot disks and addresses",
+            cost,
+            day: day(extras_at(catalog, &stage.place).0),
+        });
+        lines.push(Line {
+            kind: "storage",
+            cost: stage.storage_micro_usd,
+            day: kept_at(&stage.place),
+        });
     }
     for transfer in transfers {
-        lines.push(Line { kind: "storage", cost: transfer.storage_micro_usd, day: kept_at(&transfer.to) });
-        let (Some(from), Some(to)) = (catalog.place_id(&transfer.from), catalog.place_id(&transfer.to)) else {
+        lines.push(Line {
+            kind: "storage",
+            cost: transfer.storage_micro_usd,
+            day: kept_at(&transfer.to),
+        });
+        let (Some(from), Some(to)) = (
+            catalog.place_id(&transfer.from),
+            catalog.place_id(&transfer.to),
+        ) else {
             continue;
         };
         // What the account has an arrangement for is not of the catalog.
         if places.link(from, to).is_none() {
-            let source = catalog.network.priced(from, to).and_then(|(_, source)| source);
-            lines.push(Line { kind: "egress", cost: transfer.cost_micro_usd, day: day(source) });
+            let source = catalog
+                .network
+                .priced(from, to)
+                .and_then(|(_, source)| source);
+            lines.push(Line {
+                kind: "egress",
+                cost: transfer.cost_micro_usd,
+                day: day(source),
+            });
         }
     }
     lines

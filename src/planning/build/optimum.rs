@@ -28,10 +28,16 @@ pub struct Optimum {
 }
 
 /// The best placement; `None`: there is none.
-pub fn optimum(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<Option<Optimum>, SolverError> {
+pub fn optimum(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    effort: &Effort,
+) -> Result<Option<Optimum>, SolverError> {
     let solve = |compiled: &Compiled| solve::solve(&compiled.instance, &Highs, effort);
     let is_solved = |outcome: &Outcome| matches!(outcome, Outcome::Solved(_));
-    let Some((compiled, Outcome::Solved(solved))) = first(job, policy, catalog, solve, is_solved)? else {
+    let Some((compiled, Outcome::Solved(solved))) = first(job, policy, catalog, solve, is_solved)?
+    else {
         return Ok(None);
     };
     let mut best = Optimum {
@@ -58,7 +64,10 @@ pub fn optimum(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -
 pub fn labels(job: &Job) -> BTreeMap<String, BTreeSet<String>> {
     let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, carried) in dag::labels(&job.expanded()).of_stage {
-        labels.entry(base_name(&name).to_owned()).or_default().extend(carried);
+        labels
+            .entry(base_name(&name).to_owned())
+            .or_default()
+            .extend(carried);
     }
     labels
 }

@@ -12,8 +12,14 @@ use crate::planning::{NoPlan, Settings, remaining_job};
 use std::collections::BTreeSet;
 
 /// The one best plan of a job under a policy.
-pub fn plan(job: &Job, policy: &Policy, catalog: &Catalog, settings: &Settings) -> Result<Plan, NoPlan> {
-    let inputs = inputs(job, policy, catalog).map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
+pub fn plan(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    settings: &Settings,
+) -> Result<Plan, NoPlan> {
+    let inputs = inputs(job, policy, catalog)
+        .map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
     planned((job, job), policy, catalog, settings, (inputs, None))
 }
 
@@ -25,9 +31,16 @@ pub fn plan_remaining(
     settings: &Settings,
     from: &FromState,
 ) -> Result<Plan, NoPlan> {
-    let inputs = inputs(job, policy, catalog).map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
+    let inputs = inputs(job, policy, catalog)
+        .map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
     let (left, policy) = remaining_job::remaining_job(job, policy, from).map_err(NoPlan::UsedUp)?;
-    planned((job, &left), &policy, catalog, settings, (inputs, Some(from)))
+    planned(
+        (job, &left),
+        &policy,
+        catalog,
+        settings,
+        (inputs, Some(from)),
+    )
 }
 
 /// Plans `left`, what is left of the job.
@@ -43,11 +56,26 @@ fn planned(
     match outcome {
         Outcome::Infeasible(shortfall) => Err(NoPlan::Infeasible(shortfall)),
         Outcome::Solved(solved) => {
-            let single =
-                if settings.compare { single_cloud(left, policy, catalog, &compiled, settings)? } else { None };
+            let single = if settings.compare {
+                single_cloud(left, policy, catalog, &compiled, settings)?
+            } else {
+                None
+            };
             let (compiled, solved) = (&compiled, &solved);
-            let parts = Parts { job, policy, catalog, compiled, solved, single, inputs, from_state };
-            let solver = SolverName { name: solver.name(), version: solver.version() };
+            let parts = Parts {
+                job,
+                policy,
+                catalog,
+                compiled,
+                solved,
+                single,
+                inputs,
+                from_state,
+            };
+            let solver = SolverName {
+                name: solver.name(),
+                version: solver.version(),
+            };
             let mut plan = assemble::assemble(&parts, &solver);
             plan.solver.time_limited = settings.effort.is_time_limited();
             signed(plan)
@@ -57,7 +85,12 @@ fn planned(
 
 /// The program of a job as MPS text: its objective and limits, before any choice is dropped
 /// that a bound rules out.
-pub fn program(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<String, NoPlan> {
+pub fn program(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    effort: &Effort,
+) -> Result<String, NoPlan> {
     let compiled = compile::compile(job, policy, catalog).map_err(NoPlan::Refused)?;
     let instance = solve::with_rows(&compiled.instance, &Highs, effort).map_err(NoPlan::Solver)?;
     Ok(mps::text(&lower(&instance, &Target::of(&instance)).program))
@@ -72,8 +105,15 @@ fn single_cloud(
     settings: &Settings,
 ) -> Result<Option<SingleCloud>, NoPlan> {
     // Compared with what was done for all clouds, also where one cloud alone would be few places.
-    let policy = &Policy { relay: Some(compiled.instance.relays), ..policy.clone() };
-    let unlimited = Policy { deadline: None, budget: None, ..policy.clone() };
+    let policy = &Policy {
+        relay: Some(compiled.instance.relays),
+        ..policy.clone()
+    };
+    let unlimited = Policy {
+        deadline: None,
+        budget: None,
+        ..policy.clone()
+    };
     let limited = policy.deadline.is_some() || policy.budget.is_some();
     for (policy, within_limits) in [(policy, true), (&unlimited, false)] {
         let mut best: Option<SingleCloud> = None;
@@ -82,13 +122,30 @@ fn single_cloud(
             if settings.effort.should_stop() {
                 return Ok(None);
             }
-            let only = Allowance { allow: Some(BTreeSet::from([Pattern(cloud.clone())])), ..policy.clouds.clone() };
-            let policy = Policy { clouds: only, ..policy.clone() };
-            let Some(found) = inside(job, &policy, catalog, settings, cloud)? else { continue };
-            let found = SingleCloud { within_limits, ..found };
+            let only = Allowance {
+                allow: Some(BTreeSet::from([Pattern(cloud.clone())])),
+                ..policy.clouds.clone()
+            };
+            let policy = Policy {
+                clouds: only,
+                ..policy.clone()
+            };
+            let Some(found) = inside(job, &policy, catalog, settings, cloud)? else {
+                continue;
+            };
+            let found = SingleCloud {
+                within_limits,
+                ..found
+            };
             let rank = |single: &SingleCloud| match policy.minimize {
-                Objective::Cost => (single.cost_micro_usd.0, i64::try_from(single.makespan_ms.0).unwrap_or(i64::MAX)),
-                Objective::Time => (i64::try_from(single.makespan_ms.0).unwrap_or(i64::MAX), single.cost_micro_usd.0),
+                Objective::Cost => (
+                    single.cost_micro_usd.0,
+                    i64::try_from(single.makespan_ms.0).unwrap_or(i64::MAX),
+                ),
+                Objective::Time => (
+                    i64::try_from(single.makespan_ms.0).unwrap_or(i64::MAX),
+                    single.cost_micro_usd.0,
+                ),
             };
             if best.as_ref().is_none_or(|best| rank(&found) < rank(best)) {
                 best = Some(found);
@@ -104,11 +161,22 @@ fn single_cloud(
 /// Clouds that have a candidate for every stage, by name.
 fn complete_clouds(compiled: &Compiled, catalog: &Catalog) -> BTreeSet<String> {
     let clouds_of = |candidates: &Vec<compile::Candidate>| -> BTreeSet<String> {
-        candidates.iter().map(|candidate| catalog.place(&catalog.offers[candidate.offer]).name.cloud.clone()).collect()
+        candidates
+            .iter()
+            .map(|candidate| {
+                catalog
+                    .place(&catalog.offers[candidate.offer])
+                    .name
+                    .cloud
+                    .clone()
+            })
+            .collect()
     };
     let mut stages = compiled.candidates.iter().map(clouds_of);
     let first = stages.next().unwrap_or_default();
-    stages.fold(first, |common, clouds| common.intersection(&clouds).cloned().collect())
+    stages.fold(first, |common, clouds| {
+        common.intersection(&clouds).cloned().collect()
+    })
 }
 
 fn inside(
@@ -118,9 +186,11 @@ fn inside(
     settings: &Settings,
     cloud: String,
 ) -> Result<Option<SingleCloud>, NoPlan> {
-    let figures =
-        |compiled: &Compiled| solve::figures(&compiled.instance, &Highs, &settings.effort).map_err(NoPlan::Solver);
-    let Some((_, figures)) = leave_results::first(job, policy, catalog, figures, Option::is_some)? else {
+    let figures = |compiled: &Compiled| {
+        solve::figures(&compiled.instance, &Highs, &settings.effort).map_err(NoPlan::Solver)
+    };
+    let Some((_, figures)) = leave_results::first(job, policy, catalog, figures, Option::is_some)?
+    else {
         return Ok(None);
     };
     Ok(figures.map(|(cost, makespan)| SingleCloud {
@@ -135,5 +205,8 @@ fn inside(
 fn signed(plan: Plan) -> Result<Plan, NoPlan> {
     let digest = plan::file::self_digest(&plan);
     let digest = digest.map_err(|error| NoPlan::Solver(SolverError(error.to_string())))?;
-    Ok(Plan { digest: Some(digest), ..plan })
+    Ok(Plan {
+        digest: Some(digest),
+        ..plan
+    })
 }

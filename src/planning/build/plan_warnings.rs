@@ -13,7 +13,14 @@ use std::collections::BTreeMap;
 /// it: that is said, since no plan can change it. So are names that match nothing, which may be
 /// mistyped and then protect nothing.
 pub(super) fn plan_warnings(parts: &Parts<'_>) -> Vec<String> {
-    let Parts { job, policy, catalog, compiled, solved, .. } = parts;
+    let Parts {
+        job,
+        policy,
+        catalog,
+        compiled,
+        solved,
+        ..
+    } = parts;
     let unknown = compile::unknown_names(job, policy, catalog);
     let mut warnings: Vec<String> = unknown.iter().map(ToString::to_string).collect();
     let misplaced = job.datasets.iter().filter_map(|(name, dataset)| {
@@ -26,7 +33,12 @@ pub(super) fn plan_warnings(parts: &Parts<'_>) -> Vec<String> {
         ))
     });
     warnings.extend(misplaced);
-    let taken = compiled.instance.stages.iter().zip(&solved.picks).zip(&compiled.candidates);
+    let taken = compiled
+        .instance
+        .stages
+        .iter()
+        .zip(&solved.picks)
+        .zip(&compiled.candidates);
     let taken = taken.map(|((stage, pick), candidates)| &candidates[stage.choices[*pick].tag]);
     warnings.extend(compile::assumptions(taken, catalog));
     warnings.extend(handed_on(compiled, solved));
@@ -40,11 +52,19 @@ const RETIRES_SOON: i32 = 365;
 
 /// Stages at estimated prices, and on machine types that will be retired soon.
 fn prices_and_retirements(parts: &Parts<'_>) -> Vec<String> {
-    let Parts { catalog, compiled, solved, .. } = parts;
+    let Parts {
+        catalog,
+        compiled,
+        solved,
+        ..
+    } = parts;
     let mut warnings = Vec::new();
     for (index, name) in compiled.stages.iter().enumerate() {
         let offer = offer_of(parts, index, solved.picks[index]);
-        let (place, machine) = (&catalog.place(offer).name, &catalog.machine(offer).instance_type);
+        let (place, machine) = (
+            &catalog.place(offer).name,
+            &catalog.machine(offer).instance_type,
+        );
         let day = &catalog.sources[usize::from(offer.source)].date;
         if offer.estimated {
             warnings.push(format!(
@@ -52,9 +72,17 @@ fn prices_and_retirements(parts: &Parts<'_>) -> Vec<String> {
                  of the type changed since, where both are known"
             ));
         }
-        let soon = |day: &str| price_age::days_between(&catalog.date, day).is_some_and(|days| days <= RETIRES_SOON);
-        if let Some(retirement) = catalog.retires(offer).filter(|retirement| soon(&retirement.day)) {
-            warnings.push(format!("stage {name}: {machine} will be retired on {}", retirement.day));
+        let soon = |day: &str| {
+            price_age::days_between(&catalog.date, day).is_some_and(|days| days <= RETIRES_SOON)
+        };
+        if let Some(retirement) = catalog
+            .retires(offer)
+            .filter(|retirement| soon(&retirement.day))
+        {
+            warnings.push(format!(
+                "stage {name}: {machine} will be retired on {}",
+                retirement.day
+            ));
         }
     }
     warnings
@@ -68,21 +96,43 @@ fn left_there(compiled: &Compiled, policy: &Policy) -> Vec<String> {
     let mut by_reason: BTreeMap<&Stays, Vec<String>> = BTreeMap::new();
     for output in &compiled.results.outputs {
         if let Some(why) = &output.stays {
-            by_reason.entry(why).or_default().push(output.artifact.to_string());
+            by_reason
+                .entry(why)
+                .or_default()
+                .push(output.artifact.to_string());
         }
     }
     let said = |(why, outputs): (&Stays, Vec<String>)| {
-        let named = outputs.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+        let named = outputs
+            .iter()
+            .take(NAMED)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ");
         let more = outputs.len().saturating_sub(NAMED);
-        let names = if more > 0 { format!("{named} and {more} more") } else { named };
-        let (verb, is) = if outputs.len() == 1 { ("stays", "is") } else { ("stay", "are") };
+        let names = if more > 0 {
+            format!("{named} and {more} more")
+        } else {
+            named
+        };
+        let (verb, is) = if outputs.len() == 1 {
+            ("stays", "is")
+        } else {
+            ("stay", "are")
+        };
         let why = match why {
-            Stays::Unpriced => "the catalog has no egress price for the way to this machine".to_owned(),
-            Stays::NoPlanFromPriced => "the catalog has an egress price for the way to this machine from some places \
+            Stays::Unpriced => {
+                "the catalog has no egress price for the way to this machine".to_owned()
+            }
+            Stays::NoPlanFromPriced => {
+                "the catalog has an egress price for the way to this machine from some places \
                                         only, and no plan brings it home from one of them"
-                .to_owned(),
+                    .to_owned()
+            }
             Stays::Forbidden(rule) if policy.home.country.is_some() => {
-                format!("{rule} forbids to bring it to this machine as `[home]` of the policy declares it")
+                format!(
+                    "{rule} forbids to bring it to this machine as `[home]` of the policy declares it"
+                )
             }
             Stays::Forbidden(rule) => format!(
                 "{rule} covers it and the country of this machine is not declared: add `[home]` with \
@@ -109,14 +159,24 @@ fn handed_on(compiled: &Compiled, solved: &Solved) -> Option<String> {
         ..StageChoices::default()
     };
     let relayed = Instance {
-        stages: instance.stages.iter().zip(&solved.picks).map(taken).collect(),
+        stages: instance
+            .stages
+            .iter()
+            .zip(&solved.picks)
+            .map(taken)
+            .collect(),
         artifacts: instance.artifacts.clone(),
         links: instance.links.clone(),
         relays: true,
         ..Instance::default()
     };
     let picks = vec![0; relayed.stages.len()];
-    let found = evaluate_on(&relayed, &relayed.shape(), &picks, &routes::cheapest(&relayed, &picks))?;
+    let found = evaluate_on(
+        &relayed,
+        &relayed.shape(),
+        &picks,
+        &routes::cheapest(&relayed, &picks),
+    )?;
     let saved = solved.evaluation.cost() - found.cost();
     (saved > 0).then(|| {
         let saved = Money(saved);

@@ -21,28 +21,45 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// All that is wrong with a plan of these inputs; `text` is its file.
-pub fn verify(plan: &Plan, text: &str, job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<Difference> {
+pub fn verify(
+    plan: &Plan,
+    text: &str,
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+) -> Vec<Difference> {
     let remaining = match &plan.from_state {
-        Some(from) => {
-            remaining_job::remaining_job(job, policy, from).map(|(job, policy)| (Cow::Owned(job), Cow::Owned(policy)))
-        }
+        Some(from) => remaining_job::remaining_job(job, policy, from)
+            .map(|(job, policy)| (Cow::Owned(job), Cow::Owned(policy))),
         None => Ok((Cow::Borrowed(job), Cow::Borrowed(policy))),
     };
     let (left, limits) = match remaining {
         Ok(remaining) => remaining,
-        Err(used_up) => return vec![Difference::new("from_state", used_up, "a state that leaves something to plan")],
+        Err(used_up) => {
+            return vec![Difference::new(
+                "from_state",
+                used_up,
+                "a state that leaves something to plan",
+            )];
+        }
     };
     let mut found = Vec::new();
     match plan_file::encode(plan) {
         Ok(canonical) if canonical == text => {}
-        _ => {
-            found.push(Difference::new("the file", "other bytes", "the canonical bytes of its members, and no others"))
-        }
+        _ => found.push(Difference::new(
+            "the file",
+            "other bytes",
+            "the canonical bytes of its members, and no others",
+        )),
     }
     match (&plan.digest, plan_file::self_digest(plan)) {
         (Some(says), Ok(should)) if *says == should => {}
         (Some(says), Ok(should)) => found.push(Difference::new("digest", says, should)),
-        _ => found.push(Difference::new("digest", "none", "that of the plan: it was written by an older sky")),
+        _ => found.push(Difference::new(
+            "digest",
+            "none",
+            "that of the plan: it was written by an older sky",
+        )),
     }
     found.extend(verify::differences(plan, &left, &limits, catalog));
     found.extend(rewritten(plan, (job, &left), (policy, &limits), catalog));
@@ -55,8 +72,12 @@ pub fn verify(plan: &Plan, text: &str, job: &Job, policy: &Policy, catalog: &Cat
 /// Whether a plan leaves an output where it is made that would be brought home if some plan could.
 fn leaves_results(plan: &Plan, compiled: &compile::Compiled) -> bool {
     let left = |output: &compile::Output| {
-        let planned = plan.stages.iter().find(|stage| stage.name == compiled.stages[output.stage]);
-        planned.and_then(|stage| stage.outputs.get(output.artifact.file_name())) == Some(&Destination::There)
+        let planned = plan
+            .stages
+            .iter()
+            .find(|stage| stage.name == compiled.stages[output.stage]);
+        planned.and_then(|stage| stage.outputs.get(output.artifact.file_name()))
+            == Some(&Destination::There)
     };
     compiled.results.homeward().any(left)
 }
@@ -69,8 +90,16 @@ fn rewritten(
     (written, policy): (&Policy, &Policy),
     catalog: &Catalog,
 ) -> Vec<Difference> {
-    let none = || vec![Difference::new("stages", "some", "none: no plan of these inputs is possible")];
-    let Ok(mut compiled) = compile::compile(left, policy, catalog) else { return none() };
+    let none = || {
+        vec![Difference::new(
+            "stages",
+            "some",
+            "none: no plan of these inputs is possible",
+        )]
+    };
+    let Ok(mut compiled) = compile::compile(left, policy, catalog) else {
+        return none();
+    };
     if compiled.results.partly_priced && leaves_results(plan, &compiled) {
         let left = compile::compile_with(left, policy, catalog, compile::PartlyPriced::There);
         let Ok(left) = left else { return none() };
@@ -81,18 +110,49 @@ fn rewritten(
         Err(difference) => return vec![difference],
     };
     let routes = routes(plan, &compiled, catalog);
-    let Some(evaluation) = evaluate_on(&compiled.instance, &compiled.instance.shape(), &picks, &routes) else {
-        return vec![Difference::new("transfers", "some", "none: a way has no price")];
+    let Some(evaluation) = evaluate_on(
+        &compiled.instance,
+        &compiled.instance.shape(),
+        &picks,
+        &routes,
+    ) else {
+        return vec![Difference::new(
+            "transfers",
+            "some",
+            "none: a way has no price",
+        )];
     };
     let time = policy.minimize == Objective::Time;
-    let proof = Proof { optimal: true, cost_bound: evaluation.cost(), time_bound: time.then_some(evaluation.makespan) };
-    let solved = Solved { picks, evaluation, proof };
+    let proof = Proof {
+        optimal: true,
+        cost_bound: evaluation.cost(),
+        time_bound: time.then_some(evaluation.makespan),
+    };
+    let solved = Solved {
+        picks,
+        evaluation,
+        proof,
+    };
     let single = plan.single_cloud.clone();
-    let Ok(inputs) = inputs(job, written, catalog) else { return Vec::new() };
+    let Ok(inputs) = inputs(job, written, catalog) else {
+        return Vec::new();
+    };
     let from_state = plan.from_state.as_ref();
     let (compiled, solved) = (&compiled, &solved);
-    let parts = Parts { job, policy, catalog, compiled, solved, single, inputs, from_state };
-    let solver = SolverName { name: "", version: String::new() };
+    let parts = Parts {
+        job,
+        policy,
+        catalog,
+        compiled,
+        solved,
+        single,
+        inputs,
+        from_state,
+    };
+    let solver = SolverName {
+        name: "",
+        version: String::new(),
+    };
     let again = assemble::assemble(&parts, &solver);
     // What the solver said is judged apart.
     let again = Plan {
@@ -134,11 +194,25 @@ fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Vec<usiz
                 && catalog.machine(offer).instance_type == stage.instance_type
                 && offer.purchase == stage.purchase
         };
-        let position = compiled.instance.stages[index].choices.iter().position(takes);
+        let position = compiled.instance.stages[index]
+            .choices
+            .iter()
+            .position(takes);
         let says = || format!("{} {} {}", stage.place, stage.instance_type, stage.purchase);
-        position.ok_or_else(|| Difference::new(at(), says(), "an offer that it may take, and that no other beats"))
+        position.ok_or_else(|| {
+            Difference::new(
+                at(),
+                says(),
+                "an offer that it may take, and that no other beats",
+            )
+        })
     };
-    let mut picks: Vec<usize> = compiled.stages.iter().enumerate().map(of).collect::<Result<_, _>>()?;
+    let mut picks: Vec<usize> = compiled
+        .stages
+        .iter()
+        .enumerate()
+        .map(of)
+        .collect::<Result<_, _>>()?;
     // What stands for bringing an output home has one choice.
     picks.resize(compiled.instance.stages.len(), 0);
     Ok(picks)
@@ -148,9 +222,15 @@ fn picks(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Result<Vec<usiz
 fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
     let site = |place: &PlaceName| compiled.sites.binary_search(&catalog.place_id(place)?).ok();
     let way = |copy: &PlannedTransfer| {
-        let artifact = compiled.artifacts.iter().position(|artifact| *artifact == copy.artifact)?;
+        let artifact = compiled
+            .artifacts
+            .iter()
+            .position(|artifact| *artifact == copy.artifact)?;
         let brought_home = copy.readers.is_empty();
-        let again = plan.transfers.iter().any(|other| other.artifact == copy.artifact && other.to == copy.from);
+        let again = plan
+            .transfers
+            .iter()
+            .any(|other| other.artifact == copy.artifact && other.to == copy.from);
         (again && !brought_home).then_some(((artifact, site(&copy.to)?), site(&copy.from)?))
     };
     plan.transfers.iter().filter_map(way).collect()
@@ -158,19 +238,36 @@ fn routes(plan: &Plan, compiled: &Compiled, catalog: &Catalog) -> Routes {
 
 /// Member by member.
 fn compare(at: &str, says: &Value, should: &Value, found: &mut Vec<Difference>) {
-    let inside = |key: &str| if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
+    let inside = |key: &str| {
+        if at.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{at}.{key}")
+        }
+    };
     match (says, should) {
         (Value::Object(says), Value::Object(should)) => {
-            let keys: std::collections::BTreeSet<&String> = says.keys().chain(should.keys()).collect();
+            let keys: std::collections::BTreeSet<&String> =
+                says.keys().chain(should.keys()).collect();
             for key in keys {
                 let null = Value::Null;
-                compare(&inside(key), says.get(key).unwrap_or(&null), should.get(key).unwrap_or(&null), found);
+                compare(
+                    &inside(key),
+                    says.get(key).unwrap_or(&null),
+                    should.get(key).unwrap_or(&null),
+                    found,
+                );
             }
         }
         (Value::Array(says), Value::Array(should)) if says.len() == should.len() => {
             for (index, (says, should)) in says.iter().zip(should).enumerate() {
                 let name = says.get("name").and_then(Value::as_str).map(str::to_owned);
-                compare(&inside(&name.unwrap_or_else(|| index.to_string())), says, should, found);
+                compare(
+                    &inside(&name.unwrap_or_else(|| index.to_string())),
+                    says,
+                    should,
+                    found,
+                );
             }
         }
         _ if says == should => {}

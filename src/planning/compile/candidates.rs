@@ -52,13 +52,21 @@ pub type WaysOut = BTreeMap<u32, Money>;
 
 /// Returns what it costs to leave each place of the contenders for the cheapest other one.
 pub fn ways_out(contenders: &[Contender], size: Bytes, places: &Places<'_>) -> WaysOut {
-    let stops: BTreeSet<u32> =
-        contenders.iter().map(|contender| places.catalog.offers[contender.offer].place).collect();
+    let stops: BTreeSet<u32> = contenders
+        .iter()
+        .map(|contender| places.catalog.offers[contender.offer].place)
+        .collect();
     let cheapest = |from: u32| {
         let others = stops.iter().filter(|to| **to != from);
-        others.filter_map(|to| places.tariff(from, *to)).map(|tariff| tariff.cost(size)).min()
+        others
+            .filter_map(|to| places.tariff(from, *to))
+            .map(|tariff| tariff.cost(size))
+            .min()
     };
-    stops.iter().filter_map(|from| Some((*from, cheapest(*from)?))).collect()
+    stops
+        .iter()
+        .filter_map(|from| Some((*from, cheapest(*from)?)))
+        .collect()
 }
 
 /// A stage's candidates worth keeping among the contenders. None are left if all are over a quota
@@ -72,8 +80,13 @@ pub fn candidates(
 ) -> Vec<Candidate> {
     let place = |candidate: &Candidate| places.catalog.offers[candidate.offer].place;
     let mut kept = Vec::new();
-    for group in all_candidates(stage, contenders, ways_out, places, limits).chunk_by(|a, b| place(a) == place(b)) {
-        let limits: Vec<&QuotaLimit> = limits.iter().filter(|limit| limit.holds_at(place(&group[0]))).collect();
+    for group in all_candidates(stage, contenders, ways_out, places, limits)
+        .chunk_by(|a, b| place(a) == place(b))
+    {
+        let limits: Vec<&QuotaLimit> = limits
+            .iter()
+            .filter(|limit| limit.holds_at(place(&group[0])))
+            .collect();
         undominated(group.to_vec(), &limits, places, &mut kept);
     }
     kept
@@ -102,28 +115,61 @@ pub fn all_candidates(
         let unit = catalog.machine(offer).unit();
         let quantity = unit.counts(needs.scans, needs.requests);
         let boot = quantity.map_or_else(|| places.boot(offer.place), |_| Millis(0));
-        let expectation = || spot::expected(time, stage.nodes, contender.monthly, boot, stage.checkpoint.as_ref());
-        let Expected { time: run, interruptions, every } = match contender.monthly {
-            0 => Expected { time, ..Expected::default() },
-            monthly => (*expected.entry((time, monthly, boot)).or_insert_with(expectation))?,
+        let expectation = || {
+            spot::expected(
+                time,
+                stage.nodes,
+                contender.monthly,
+                boot,
+                stage.checkpoint.as_ref(),
+            )
+        };
+        let Expected {
+            time: run,
+            interruptions,
+            every,
+        } = match contender.monthly {
+            0 => Expected {
+                time,
+                ..Expected::default()
+            },
+            monthly => {
+                (*expected
+                    .entry((time, monthly, boot))
+                    .or_insert_with(expectation))?
+            }
         };
         let duration = Millis(boot.0.saturating_add(run.0));
         let billed = quantity.map_or_else(|| places.billed(offer.place, duration), |_| Millis(0));
         // Without a checkpoint there is nothing to bring along.
-        let moving = match ways_out.filter(|_| every.is_some()).and_then(|ways| ways.get(&offer.place)) {
-            Some(Money(once)) => {
-                Money(saturate(div_half_even(i128::from(*once) * i128::from(interruptions), 1_000_000)))
-            }
+        let moving = match ways_out
+            .filter(|_| every.is_some())
+            .and_then(|ways| ways.get(&offer.place))
+        {
+            Some(Money(once)) => Money(saturate(div_half_even(
+                i128::from(*once) * i128::from(interruptions),
+                1_000_000,
+            ))),
             None => Money(0),
         };
         let own = match quantity {
             Some(quantity) => unit.cost(offer.rate, quantity),
             None => offer.rate.cost(stage.nodes, billed),
         };
-        let extras = if quantity.is_some() { Extras::default() } else { catalog.extras_prices(offer, writes) };
+        let extras = if quantity.is_some() {
+            Extras::default()
+        } else {
+            catalog.extras_prices(offer, writes)
+        };
         let beside = extras.cost(stage.nodes, billed);
         let cost = Money(own.0.saturating_add(moving.0).saturating_add(beside.0));
-        let Contender { offer, rank, tee, monthly, assumed } = *contender;
+        let Contender {
+            offer,
+            rank,
+            tee,
+            monthly,
+            assumed,
+        } = *contender;
         Some(Candidate {
             offer,
             duration,
@@ -145,10 +191,15 @@ pub fn all_candidates(
     let place = |contender: &Contender| catalog.offers[contender.offer].place;
     let mut all = Vec::new();
     for group in contenders.chunk_by(|a, b| place(a) == place(b)) {
-        let limits: Vec<&QuotaLimit> = limits.iter().filter(|limit| limit.holds_at(place(&group[0]))).collect();
+        let limits: Vec<&QuotaLimit> = limits
+            .iter()
+            .filter(|limit| limit.holds_at(place(&group[0])))
+            .collect();
         let within = |contender: &&Contender| {
             let machine = catalog.machine(&catalog.offers[contender.offer]);
-            !limits.iter().any(|limit| limit.exceeded_by(machine, stage.nodes))
+            !limits
+                .iter()
+                .any(|limit| limit.exceeded_by(machine, stage.nodes))
         };
         all.extend(group.iter().filter(within).filter_map(&mut candidate));
     }
@@ -158,15 +209,29 @@ pub fn all_candidates(
 /// Keeps, among the candidates in one place, those that no other beats in cost without being slower,
 /// less preferred, or using more of a quota; of equals the first stays. Offers stay in their
 /// order.
-fn undominated(mut candidates: Vec<Candidate>, limits: &[&QuotaLimit], places: &Places<'_>, kept: &mut Vec<Candidate>) {
-    candidates.sort_unstable_by_key(|candidate| (candidate.cost, candidate.duration, candidate.rank, candidate.offer));
+fn undominated(
+    mut candidates: Vec<Candidate>,
+    limits: &[&QuotaLimit],
+    places: &Places<'_>,
+    kept: &mut Vec<Candidate>,
+) {
+    candidates.sort_unstable_by_key(|candidate| {
+        (
+            candidate.cost,
+            candidate.duration,
+            candidate.rank,
+            candidate.offer,
+        )
+    });
     let catalog = places.catalog;
     let mut front: Vec<(Millis, i64, Vec<i64>)> = Vec::new();
     candidates.retain(|candidate| {
         let machine = catalog.machine(&catalog.offers[candidate.offer]);
         let uses: Vec<i64> = limits.iter().map(|limit| limit.used(machine, 1)).collect();
         let beaten = front.iter().any(|(duration, rank, used)| {
-            *duration <= candidate.duration && *rank <= candidate.rank && used.iter().zip(&uses).all(|(a, b)| a <= b)
+            *duration <= candidate.duration
+                && *rank <= candidate.rank
+                && used.iter().zip(&uses).all(|(a, b)| a <= b)
         });
         if !beaten {
             front.push((candidate.duration, candidate.rank, uses));
@@ -178,10 +243,20 @@ fn undominated(mut candidates: Vec<Candidate>, limits: &[&QuotaLimit], places: &
 }
 
 /// Returns what had to be assumed about the candidates that a plan takes, one sentence per cloud.
-pub fn assumptions<'a>(taken: impl IntoIterator<Item = &'a Candidate>, catalog: &Catalog) -> Vec<String> {
+pub fn assumptions<'a>(
+    taken: impl IntoIterator<Item = &'a Candidate>,
+    catalog: &Catalog,
+) -> Vec<String> {
     let assumed = taken.into_iter().filter(|candidate| candidate.assumed);
-    let clouds: BTreeSet<&str> =
-        assumed.map(|candidate| catalog.place(&catalog.offers[candidate.offer]).name.cloud.as_str()).collect();
+    let clouds: BTreeSet<&str> = assumed
+        .map(|candidate| {
+            catalog
+                .place(&catalog.offers[candidate.offer])
+                .name
+                .cloud
+                .as_str()
+        })
+        .collect();
     let percent = spot::ASSUMED_INTERRUPTIONS / 10_000;
     let said = |cloud| {
         format!(

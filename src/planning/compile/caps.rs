@@ -15,16 +15,29 @@ pub fn base_name(stage: &str) -> &str {
 
 /// The caps of a problem: quotas, then spreads. Those that no choice of the stages can exceed are
 /// left out.
-pub fn caps(places: &Places<'_>, limits: &[QuotaLimit], job: &Job, candidates: &[Vec<Candidate>]) -> Vec<Cap> {
+pub fn caps(
+    places: &Places<'_>,
+    limits: &[QuotaLimit],
+    job: &Job,
+    candidates: &[Vec<Candidate>],
+) -> Vec<Cap> {
     let catalog = places.catalog;
     let nodes: Vec<u32> = job.stages.values().map(|stage| stage.nodes).collect();
     let quotas = limits.iter().filter_map(|limit| {
         let uses = |stage: usize, candidate: &Candidate| {
             let offer = &catalog.offers[candidate.offer];
-            if limit.holds_at(offer.place) { limit.used(catalog.machine(offer), nodes[stage]) } else { 0 }
+            if limit.holds_at(offer.place) {
+                limit.used(catalog.machine(offer), nodes[stage])
+            } else {
+                0
+            }
         };
         let of_domain = format!("quotas.{}.", limit.domain);
-        let label = if limit.key.trim_start_matches("catalog.").starts_with(&of_domain) {
+        let label = if limit
+            .key
+            .trim_start_matches("catalog.")
+            .starts_with(&of_domain)
+        {
             limit.key.clone()
         } else {
             format!("{} at {}", limit.key, limit.domain)
@@ -35,35 +48,53 @@ pub fn caps(places: &Places<'_>, limits: &[QuotaLimit], job: &Job, candidates: &
 }
 
 /// One cap per failure domain that could hold too many stages.
-fn spreads<'a>(catalog: &'a Catalog, job: &'a Job, candidates: &'a [Vec<Candidate>]) -> impl Iterator<Item = Cap> + 'a {
-    job.spread.iter().enumerate().flat_map(move |(index, spread)| {
-        let domain = move |candidate: &Candidate| {
-            let name = &catalog.place(&catalog.offers[candidate.offer]).name;
-            match spread.over {
-                Domain::Place => name.to_string(),
-                Domain::Cloud => name.cloud.clone(),
+fn spreads<'a>(
+    catalog: &'a Catalog,
+    job: &'a Job,
+    candidates: &'a [Vec<Candidate>],
+) -> impl Iterator<Item = Cap> + 'a {
+    job.spread
+        .iter()
+        .enumerate()
+        .flat_map(move |(index, spread)| {
+            let domain = move |candidate: &Candidate| {
+                let name = &catalog.place(&catalog.offers[candidate.offer]).name;
+                match spread.over {
+                    Domain::Place => name.to_string(),
+                    Domain::Cloud => name.cloud.clone(),
+                }
+            };
+            let member: Vec<bool> = job
+                .stages
+                .keys()
+                .map(|name| spread.stages.contains(name) || spread.stages.contains(base_name(name)))
+                .collect();
+            let mut uses: BTreeMap<String, Vec<Vec<(usize, i64)>>> = BTreeMap::new();
+            for (stage, choices) in candidates
+                .iter()
+                .enumerate()
+                .filter(|(stage, _)| member[*stage])
+            {
+                for (tag, candidate) in choices.iter().enumerate() {
+                    let uses = uses
+                        .entry(domain(candidate))
+                        .or_insert_with(|| vec![Vec::new(); candidates.len()]);
+                    uses[stage].push((tag, 1));
+                }
             }
-        };
-        let member: Vec<bool> = job
-            .stages
-            .keys()
-            .map(|name| spread.stages.contains(name) || spread.stages.contains(base_name(name)))
-            .collect();
-        let mut uses: BTreeMap<String, Vec<Vec<(usize, i64)>>> = BTreeMap::new();
-        for (stage, choices) in candidates.iter().enumerate().filter(|(stage, _)| member[*stage]) {
-            for (tag, candidate) in choices.iter().enumerate() {
-                let uses = uses.entry(domain(candidate)).or_insert_with(|| vec![Vec::new(); candidates.len()]);
-                uses[stage].push((tag, 1));
-            }
-        }
-        let limit = i64::from(spread.at_most);
-        let binding = move |(domain, uses): (String, Vec<Vec<(usize, i64)>>)| {
-            let most = uses.iter().filter(|uses| !uses.is_empty()).count();
-            let label = format!("spread.{index} at {domain}");
-            (signed(most as u64) > limit).then_some(Cap { label, limit, concurrent: false, uses })
-        };
-        uses.into_iter().filter_map(binding)
-    })
+            let limit = i64::from(spread.at_most);
+            let binding = move |(domain, uses): (String, Vec<Vec<(usize, i64)>>)| {
+                let most = uses.iter().filter(|uses| !uses.is_empty()).count();
+                let label = format!("spread.{index} at {domain}");
+                (signed(most as u64) > limit).then_some(Cap {
+                    label,
+                    limit,
+                    concurrent: false,
+                    uses,
+                })
+            };
+            uses.into_iter().filter_map(binding)
+        })
 }
 
 /// A cap, if the stages together could exceed it.
@@ -77,10 +108,18 @@ fn cap(
     let mut most: i64 = 0;
     let mut uses = Vec::with_capacity(candidates.len());
     for (stage, choices) in candidates.iter().enumerate() {
-        let of_stage = choices.iter().enumerate().map(|(tag, candidate)| (tag, used(stage, candidate)));
+        let of_stage = choices
+            .iter()
+            .enumerate()
+            .map(|(tag, candidate)| (tag, used(stage, candidate)));
         let of_stage: Vec<(usize, i64)> = of_stage.filter(|(_, used)| *used > 0).collect();
         most = most.saturating_add(of_stage.iter().map(|(_, used)| *used).max().unwrap_or(0));
         uses.push(of_stage);
     }
-    (most > limit).then_some(Cap { label, limit, concurrent, uses })
+    (most > limit).then_some(Cap {
+        label,
+        limit,
+        concurrent,
+        uses,
+    })
 }

@@ -64,10 +64,16 @@ const RELAY_PAIRS: usize = 1_000;
 
 /// Pairs of sites between which data with several readers could be handed on.
 fn relay_pairs(instance: &Instance) -> usize {
-    let shared = instance.artifacts.iter().filter(|artifact| artifact.readers.len() > 1);
+    let shared = instance
+        .artifacts
+        .iter()
+        .filter(|artifact| artifact.readers.len() > 1);
     let pairs = shared.map(|artifact| {
         let mut read = vec![false; instance.links.sites];
-        let choices = artifact.readers.iter().flat_map(|reader| &instance.stages[*reader].choices);
+        let choices = artifact
+            .readers
+            .iter()
+            .flat_map(|reader| &instance.stages[*reader].choices);
         choices.for_each(|choice| read[choice.site] = true);
         read.into_iter().filter(|read| *read).count().pow(2)
     });
@@ -97,9 +103,20 @@ pub fn compile_with(
     let (candidates, mut counts) = all_candidates(job, &places, &limits, &labels)?;
     let results = results::results(job, &labels, &places, &candidates, partly_priced);
     let results = results.map_err(Refusal::HomeForbidden)?;
-    let sites = sites(job, catalog, &candidates, results.homeward().next().is_some());
-    let site_of: BTreeMap<u32, usize> = sites.iter().enumerate().map(|(site, place)| (*place, site)).collect();
-    let home = catalog.place_id(&PlaceName::here()).and_then(|here| site_of.get(&here).copied());
+    let sites = sites(
+        job,
+        catalog,
+        &candidates,
+        results.homeward().next().is_some(),
+    );
+    let site_of: BTreeMap<u32, usize> = sites
+        .iter()
+        .enumerate()
+        .map(|(site, place)| (*place, site))
+        .collect();
+    let home = catalog
+        .place_id(&PlaceName::here())
+        .and_then(|here| site_of.get(&here).copied());
     let read = artifacts(job, catalog, &stages, &site_of);
     let (names, mut artifacts) = results::with_homeward(read, &results, stages.len());
     if let Some(home) = home {
@@ -120,10 +137,15 @@ pub fn compile_with(
     let of_stage = job.stages.iter().zip(&candidates).zip(&storage);
     let choices = of_stage.map(|(((name, stage), candidates), storage)| StageChoices {
         label: name.clone(),
-        choices: (0..).zip(candidates).map(|(tag, candidate)| choice(tag, candidate, storage)).collect(),
+        choices: (0..)
+            .zip(candidates)
+            .map(|(tag, candidate)| choice(tag, candidate, storage))
+            .collect(),
         deadline: stage.deadline.map(|deadline| signed(deadline.0)),
     });
-    let arrivals = results.homeward().filter_map(|output| Some(results::arrival(output, home?)));
+    let arrivals = results
+        .homeward()
+        .filter_map(|output| Some(results::arrival(output, home?)));
     let mut instance = Instance {
         stages: choices.chain(arrivals).collect(),
         precedence: precedence(job, &stages),
@@ -133,18 +155,38 @@ pub fn compile_with(
         deadline: policy.deadline.map(|deadline| signed(deadline.0)),
         budget: policy.budget.map(|budget| budget.0),
         // Nano-USD to micro-USD.
-        hour: policy.hour.map_or(0, |hour| crate::model::units::saturate(div_half_even(i128::from(hour.0), 1000))),
+        hour: policy.hour.map_or(0, |hour| {
+            crate::model::units::saturate(div_half_even(i128::from(hour.0), 1000))
+        }),
         relays: false,
         caps: caps::caps(&places, &limits, job, &candidates),
     };
     let count = instance.stages.len();
-    instance.caps.iter_mut().for_each(|cap| cap.uses.resize(count, Vec::new()));
-    instance.relays = policy.relay.unwrap_or_else(|| relay_pairs(&instance) <= RELAY_PAIRS);
+    instance
+        .caps
+        .iter_mut()
+        .for_each(|cap| cap.uses.resize(count, Vec::new()));
+    instance.relays = policy
+        .relay
+        .unwrap_or_else(|| relay_pairs(&instance) <= RELAY_PAIRS);
     let used = offering(catalog, &candidates);
-    let clouds: BTreeSet<&str> = used.iter().map(|place| catalog.places[*place as usize].name.cloud.as_str()).collect();
+    let clouds: BTreeSet<&str> = used
+        .iter()
+        .map(|place| catalog.places[*place as usize].name.cloud.as_str())
+        .collect();
     counts.places = used.len() as u64;
     counts.clouds = clouds.len() as u64;
-    Ok(Compiled { job: job.clone(), instance, stages, candidates, artifacts: names, sites, labels, results, counts })
+    Ok(Compiled {
+        job: job.clone(),
+        instance,
+        stages,
+        candidates,
+        artifacts: names,
+        sites,
+        labels,
+        results,
+        counts,
+    })
 }
 
 fn signed(value: u64) -> i64 {
@@ -154,7 +196,10 @@ fn signed(value: u64) -> i64 {
 /// Refuses names in job and policy that only the catalog can vouch for, and without which nothing
 /// can be planned.
 pub fn check_names(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<(), Refusal> {
-    match names::unknown_names(job, policy, catalog).into_iter().next() {
+    match names::unknown_names(job, policy, catalog)
+        .into_iter()
+        .next()
+    {
         Some(unknown) if unknown.is_error => Err(Refusal::Unknown(unknown)),
         _ => Ok(()),
     }
@@ -173,36 +218,74 @@ fn all_candidates(
     let mut all = Vec::new();
     let mut starved = Vec::new();
     let mut counts = Counts::default();
-    let asked = |stage: &Stage| needs::rounded(&needs::with_arch(&stage.needs, places.policy), &sizes);
+    let asked =
+        |stage: &Stage| needs::rounded(&needs::with_arch(&stage.needs, places.policy), &sizes);
     let asked: Vec<Needs> = job.stages.values().map(asked).collect();
     for ((name, stage), needs) in job.stages.iter().zip(&asked) {
         let labels = labels.of_stage.get(name).unwrap_or(&empty);
-        let request = Request { needs, labels, allocation: stage.allocation, without: &stage.without };
-        let index = known.iter().position(|known| known.request == request).unwrap_or_else(|| {
-            let allowed = offers::allowed(&request, places);
-            known.push(Known { request, allowed, by_work: Vec::new() });
-            known.len() - 1
-        });
-        let Known { allowed, by_work, .. } = &mut known[index];
+        let request = Request {
+            needs,
+            labels,
+            allocation: stage.allocation,
+            without: &stage.without,
+        };
+        let index = known
+            .iter()
+            .position(|known| known.request == request)
+            .unwrap_or_else(|| {
+                let allowed = offers::allowed(&request, places);
+                known.push(Known {
+                    request,
+                    allowed,
+                    by_work: Vec::new(),
+                });
+                known.len() - 1
+            });
+        let Known {
+            allowed, by_work, ..
+        } = &mut known[index];
         let allowed = match allowed {
             Ok(allowed) => allowed,
             Err(funnel) => {
                 let needs = needs::text(&stage.needs);
-                starved.push(Funnel { stage: name.clone(), needs, ..funnel.clone() });
+                starved.push(Funnel {
+                    stage: name.clone(),
+                    needs,
+                    ..funnel.clone()
+                });
                 continue;
             }
         };
-        let index = by_work.iter().position(|known| needs::same_kind(known.work, &stage.work)).unwrap_or_else(|| {
-            let (contenders, seen) = offers::contenders(allowed, &stage.work, places, limits);
-            by_work.push(KnownWork { work: &stage.work, contenders, seen, ways_out: BTreeMap::new() });
-            by_work.len() - 1
-        });
-        let KnownWork { contenders, seen, ways_out, .. } = &mut by_work[index];
+        let index = by_work
+            .iter()
+            .position(|known| needs::same_kind(known.work, &stage.work))
+            .unwrap_or_else(|| {
+                let (contenders, seen) = offers::contenders(allowed, &stage.work, places, limits);
+                by_work.push(KnownWork {
+                    work: &stage.work,
+                    contenders,
+                    seen,
+                    ways_out: BTreeMap::new(),
+                });
+                by_work.len() - 1
+            });
+        let KnownWork {
+            contenders,
+            seen,
+            ways_out,
+            ..
+        } = &mut by_work[index];
         let at_risk = contenders.iter().any(|contender| contender.monthly > 0);
-        let ways_out = stage.checkpoint.as_ref().filter(|_| at_risk).map(|checkpoint| {
-            let size = checkpoint.size;
-            &*ways_out.entry(size).or_insert_with(|| candidates::ways_out(contenders, size, places))
-        });
+        let ways_out = stage
+            .checkpoint
+            .as_ref()
+            .filter(|_| at_risk)
+            .map(|checkpoint| {
+                let size = checkpoint.size;
+                &*ways_out
+                    .entry(size)
+                    .or_insert_with(|| candidates::ways_out(contenders, size, places))
+            });
         let kept = candidates::candidates(stage, contenders, ways_out, places, limits);
         if kept.is_empty() {
             starved.push(offers::none_left(name, stage, allowed, places, limits));
@@ -211,7 +294,11 @@ fn all_candidates(
         counts.kept += kept.len() as u64;
         all.push(kept);
     }
-    if starved.is_empty() { Ok((all, counts)) } else { Err(Refusal::NoCandidates(starved)) }
+    if starved.is_empty() {
+        Ok((all, counts))
+    } else {
+        Err(Refusal::NoCandidates(starved))
+    }
 }
 
 /// What is known of a request that some stage made.
@@ -234,8 +321,18 @@ struct KnownWork<'a> {
 /// by name.
 fn sites(job: &Job, catalog: &Catalog, candidates: &[Vec<Candidate>], home: bool) -> Vec<u32> {
     let here = home.then(|| catalog.place_id(&PlaceName::here())).flatten();
-    let stored = job.datasets.values().chain(job.made.values()).filter_map(|data| catalog.place_id(&data.at));
-    offering(catalog, candidates).into_iter().chain(stored).chain(here).collect::<BTreeSet<u32>>().into_iter().collect()
+    let stored = job
+        .datasets
+        .values()
+        .chain(job.made.values())
+        .filter_map(|data| catalog.place_id(&data.at));
+    offering(catalog, candidates)
+        .into_iter()
+        .chain(stored)
+        .chain(here)
+        .collect::<BTreeSet<u32>>()
+        .into_iter()
+        .collect()
 }
 
 /// Places with candidates, ascending. There may be millions of candidates.
@@ -244,7 +341,11 @@ fn offering(catalog: &Catalog, candidates: &[Vec<Candidate>]) -> Vec<u32> {
     for candidate in candidates.iter().flatten() {
         offers[catalog.offers[candidate.offer].place as usize] = true;
     }
-    (0..).zip(offers).filter(|(_, offers)| *offers).map(|(place, _)| place).collect()
+    (0..)
+        .zip(offers)
+        .filter(|(_, offers)| *offers)
+        .map(|(place, _)| place)
+        .collect()
 }
 
 /// Artifacts that somebody reads, by name, with their readers.
@@ -261,7 +362,8 @@ fn artifacts(
         }
     }
     let number = |name: &String| stages.binary_search(name).ok();
-    let lies = |dataset: &Dataset| Some(Origin::Site(*site_of.get(&catalog.place_id(&dataset.at)?)?));
+    let lies =
+        |dataset: &Dataset| Some(Origin::Site(*site_of.get(&catalog.place_id(&dataset.at)?)?));
     let origin = |artifact: &ArtifactRef| match (artifact, job.made.get(artifact)) {
         (_, Some(made)) => lies(made),
         (ArtifactRef::Dataset(name), _) => lies(job.datasets.get(name)?),
@@ -270,7 +372,13 @@ fn artifacts(
     let made = readers.into_iter().filter_map(|(artifact, readers)| {
         let bytes = job.size(artifact);
         let label = artifact.to_string();
-        let made = Artifact { label, origin: origin(artifact)?, bytes, link_bytes: bytes, readers };
+        let made = Artifact {
+            label,
+            origin: origin(artifact)?,
+            bytes,
+            link_bytes: bytes,
+            readers,
+        };
         Some((artifact.clone(), made))
     });
     made.collect()
@@ -279,7 +387,10 @@ fn artifacts(
 /// Pairs of stages ordered by `after` alone.
 fn precedence(job: &Job, stages: &[String]) -> Vec<(usize, usize)> {
     let number = |name: &String| stages.binary_search(name).ok();
-    let pairs = job.stages.iter().flat_map(|(name, stage)| stage.after.iter().map(move |before| (before, name)));
+    let pairs = job
+        .stages
+        .iter()
+        .flat_map(|(name, stage)| stage.after.iter().map(move |before| (before, name)));
     pairs
         .filter_map(|(before, after)| Some((number(before)?, number(after)?)))
         .collect::<BTreeSet<_>>()
@@ -289,8 +400,17 @@ fn precedence(job: &Job, stages: &[String]) -> Vec<(usize, usize)> {
 
 /// By stage and site: what keeping the artifacts that the stage writes costs where it runs.
 fn storage(job: &Job, places: &Places<'_>, sites: &[u32]) -> Vec<Vec<i64>> {
-    let prices: Vec<Price> =
-        sites.iter().map(|place| Price { keep: places.keep(*place), ..Price::default() }).collect();
-    let kept = |stage: &Stage, price: &Price| stage.writes.values().map(|bytes| price.kept(*bytes)).sum();
-    job.stages.values().map(|stage| prices.iter().map(|price| kept(stage, price)).collect()).collect()
+    let prices: Vec<Price> = sites
+        .iter()
+        .map(|place| Price {
+            keep: places.keep(*place),
+            ..Price::default()
+        })
+        .collect();
+    let kept =
+        |stage: &Stage, price: &Price| stage.writes.values().map(|bytes| price.kept(*bytes)).sum();
+    job.stages
+        .values()
+        .map(|stage| prices.iter().map(|price| kept(stage, price)).collect())
+        .collect()
 }

@@ -26,7 +26,10 @@ pub fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) -> Link
     let network = &places.catalog.network;
     let mut links = Links {
         sites: sites.len(),
-        labels: sites.iter().map(|place| places.names[*place as usize].clone()).collect(),
+        labels: sites
+            .iter()
+            .map(|place| places.names[*place as usize].clone())
+            .collect(),
         ..Links::default()
     };
     let lists = lists(places, sites);
@@ -35,11 +38,21 @@ pub fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) -> Link
     for list in &lists {
         let (tariff, used) = counted(places, list, &lists);
         let price = match tariff.flat_between(used, Bytes(used.0.saturating_add(volume.0))) {
-            Some(rate) => Price { tariff: Tariff::flat(tariff.gigabyte(), rate), ..Price::default() },
+            Some(rate) => Price {
+                tariff: Tariff::flat(tariff.gigabyte(), rate),
+                ..Price::default()
+            },
             None => {
                 let pool = u16::try_from(links.pools.len()).ok();
-                links.pools.push(Pool { tariff: tariff.clone(), used });
-                Price { tariff, pool, ..Price::default() }
+                links.pools.push(Pool {
+                    tariff: tariff.clone(),
+                    used,
+                });
+                Price {
+                    tariff,
+                    pool,
+                    ..Price::default()
+                }
             }
         };
         bills.insert(*list, price);
@@ -47,15 +60,24 @@ pub fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) -> Link
     let mut classes: BTreeMap<Price, u16> = BTreeMap::new();
     for from in sites {
         for to in sites {
-            let price = match (places.link(*from, *to).filter(|_| from != to), network.tariff(*from, *to)) {
-                (Some(tariff), _) => Some(Price { tariff, ..Price::default() }),
-                (None, Some(tariff)) => {
-                    bills.get(&(places.cloud(*from), places.leaves_cloud(*from, *to), tariff)).cloned()
-                }
+            let price = match (
+                places.link(*from, *to).filter(|_| from != to),
+                network.tariff(*from, *to),
+            ) {
+                (Some(tariff), _) => Some(Price {
+                    tariff,
+                    ..Price::default()
+                }),
+                (None, Some(tariff)) => bills
+                    .get(&(places.cloud(*from), places.leaves_cloud(*from, *to), tariff))
+                    .cloned(),
                 (None, None) => None,
             };
             let class = price.map(|price| {
-                let price = Price { keep: places.keep(*to), ..price };
+                let price = Price {
+                    keep: places.keep(*to),
+                    ..price
+                };
                 let next = u16::try_from(classes.len()).unwrap_or(u16::MAX);
                 *classes.entry(price).or_insert_with_key(|price| {
                     links.tariffs.push(price.clone());
@@ -72,22 +94,49 @@ pub fn links(places: &Places<'_>, sites: &[u32], artifacts: &[Artifact]) -> Link
 /// The price lists of the catalog's ways between the sites.
 fn lists<'a>(places: &Places<'a>, sites: &[u32]) -> BTreeSet<List<'a>> {
     let network = &places.catalog.network;
-    let pairs = sites.iter().flat_map(|from| sites.iter().map(move |to| (*from, *to)));
-    let list = |(from, to)| Some((places.cloud(from), places.leaves_cloud(from, to), network.tariff(from, to)?));
+    let pairs = sites
+        .iter()
+        .flat_map(|from| sites.iter().map(move |to| (*from, *to)));
+    let list = |(from, to)| {
+        Some((
+            places.cloud(from),
+            places.leaves_cloud(from, to),
+            network.tariff(from, to)?,
+        ))
+    };
     pairs.filter_map(list).collect()
 }
 
 /// A list's prices with the free allowance in them, and the volume that it starts from.
 fn counted(places: &Places<'_>, list: &List<'_>, lists: &BTreeSet<List<'_>>) -> (Tariff, Bytes) {
     let (cloud, leaves, tariff) = *list;
-    let used = places.policy.accounts.get(cloud).and_then(|account| account.used_this_month);
-    let (Some(used), true) = (used, leaves) else { return (tariff.clone(), Bytes(0)) };
-    let free = places.catalog.terms.get(cloud).map_or(Bytes(0), |terms| terms.free_egress);
+    let used = places
+        .policy
+        .accounts
+        .get(cloud)
+        .and_then(|account| account.used_this_month);
+    let (Some(used), true) = (used, leaves) else {
+        return (tariff.clone(), Bytes(0));
+    };
+    let free = places
+        .catalog
+        .terms
+        .get(cloud)
+        .map_or(Bytes(0), |terms| terms.free_egress);
     // By the price of the first bytes: those are what an allowance takes off.
     let first = |tariff: &Tariff| tariff.last_rate(Bytes(1));
-    let charged = lists.iter().filter(|(of, leaves, tariff)| *of == cloud && *leaves && first(tariff).0 > 0);
+    let charged = lists
+        .iter()
+        .filter(|(of, leaves, tariff)| *of == cloud && *leaves && first(tariff).0 > 0);
     let cheapest = charged.min_by_key(|(_, _, tariff)| (first(tariff), *tariff));
-    (if cheapest == Some(list) { tariff.with_free(free) } else { tariff.clone() }, used)
+    (
+        if cheapest == Some(list) {
+            tariff.with_free(free)
+        } else {
+            tariff.clone()
+        },
+        used,
+    )
 }
 
 /// More than the job can send on any bill: an artifact is copied at most once per reader, and

@@ -4,7 +4,8 @@ use crate::catalog::Catalog;
 use crate::model::offer::ANY_ARCH;
 use crate::model::units::div_half_even;
 use crate::model::{
-    AcceleratorNeed, Bytes, Latency, Machine, Millis, Money, Needs, Offer, Policy, Rate, Tee, TeeSet, Unit, Work,
+    AcceleratorNeed, Bytes, Latency, Machine, Millis, Money, Needs, Offer, Policy, Rate, Tee,
+    TeeSet, Unit, Work,
 };
 
 /// Whether a place is one of those that a stage may run at.
@@ -37,19 +38,35 @@ pub fn meets(needs: &Needs, machine: &Machine, catalog: &Catalog) -> bool {
 /// The first need that a machine does not meet, in this order, as the job's key of it.
 pub fn unmet(needs: &Needs, machine: &Machine, catalog: &Catalog) -> Option<&'static str> {
     if let Some(service) = &machine.service {
-        if needs.service.as_ref().is_some_and(|need| !need.admits(service.version.as_ref())) {
+        if needs
+            .service
+            .as_ref()
+            .is_some_and(|need| !need.admits(service.version.as_ref()))
+        {
             return Some("service");
         }
         if service.unit.counts(needs.scans, needs.requests) == Some(0) {
-            return Some(if service.unit == Unit::MillionRequests { "requests" } else { "scans" });
+            return Some(if service.unit == Unit::MillionRequests {
+                "requests"
+            } else {
+                "scans"
+            });
         }
     }
     if !needs.instance_types.is_empty()
-        && !needs.instance_types.iter().any(|pattern| pattern.matches(&machine.instance_type))
+        && !needs
+            .instance_types
+            .iter()
+            .any(|pattern| pattern.matches(&machine.instance_type))
     {
         return Some("instance_types");
     }
-    if !needs.accelerators.is_empty() && !needs.accelerators.iter().any(|need| has(machine, need, catalog)) {
+    if !needs.accelerators.is_empty()
+        && !needs
+            .accelerators
+            .iter()
+            .any(|need| has(machine, need, catalog))
+    {
         return Some("accelerators");
     }
     if machine.sustained_vcpu_thousandths() < needs.vcpu_thousandths {
@@ -69,7 +86,10 @@ pub fn hourly(offer: &Offer, catalog: &Catalog) -> Option<Rate> {
 
 /// Whether an offer keeps the stage's own cap on the price of an hour.
 pub fn affordable(needs: &Needs, offer: &Offer, catalog: &Catalog) -> bool {
-    needs.max_price.zip(hourly(offer, catalog)).is_none_or(|(most, hourly)| hourly <= most)
+    needs
+        .max_price
+        .zip(hourly(offer, catalog))
+        .is_none_or(|(most, hourly)| hourly <= most)
 }
 
 /// Sizes of machines that there are, ascending.
@@ -80,21 +100,42 @@ pub struct Sizes {
 
 impl Sizes {
     pub fn of(catalog: &Catalog) -> Self {
-        let mut vcpu_thousandths: Vec<u64> = catalog.machines.iter().map(Machine::sustained_vcpu_thousandths).collect();
-        let mut memory: Vec<Bytes> = catalog.machines.iter().map(|machine| machine.memory).collect();
+        let mut vcpu_thousandths: Vec<u64> = catalog
+            .machines
+            .iter()
+            .map(Machine::sustained_vcpu_thousandths)
+            .collect();
+        let mut memory: Vec<Bytes> = catalog
+            .machines
+            .iter()
+            .map(|machine| machine.memory)
+            .collect();
         vcpu_thousandths.sort_unstable();
         memory.sort_unstable();
-        Self { vcpu_thousandths, memory }
+        Self {
+            vcpu_thousandths,
+            memory,
+        }
     }
 }
 
 /// The same needs, with the policy's architecture where they name none.
 pub fn with_arch(needs: &Needs, policy: &Policy) -> Needs {
     // Alternatives say it each for themselves.
-    let unsaid = || if needs.any_of.is_empty() { policy.arch.clone() } else { Some(ANY_ARCH.to_owned()) };
+    let unsaid = || {
+        if needs.any_of.is_empty() {
+            policy.arch.clone()
+        } else {
+            Some(ANY_ARCH.to_owned())
+        }
+    };
     Needs {
         arch: needs.arch.clone().or_else(unsaid),
-        any_of: needs.any_of.iter().map(|needs| with_arch(needs, policy)).collect(),
+        any_of: needs
+            .any_of
+            .iter()
+            .map(|needs| with_arch(needs, policy))
+            .collect(),
         ..needs.clone()
     }
 }
@@ -103,12 +144,19 @@ pub fn with_arch(needs: &Needs, policy: &Policy) -> Needs {
 /// same machines, and is answered once.
 pub fn rounded(needs: &Needs, sizes: &Sizes) -> Needs {
     fn up<T: Ord + Copy>(need: T, sizes: &[T]) -> T {
-        sizes.get(sizes.partition_point(|size| *size < need)).copied().unwrap_or(need)
+        sizes
+            .get(sizes.partition_point(|size| *size < need))
+            .copied()
+            .unwrap_or(need)
     }
     Needs {
         vcpu_thousandths: up(needs.vcpu_thousandths, &sizes.vcpu_thousandths),
         memory: up(needs.memory, &sizes.memory),
-        any_of: needs.any_of.iter().map(|needs| rounded(needs, sizes)).collect(),
+        any_of: needs
+            .any_of
+            .iter()
+            .map(|needs| rounded(needs, sizes))
+            .collect(),
         ..needs.clone()
     }
 }
@@ -123,10 +171,9 @@ pub fn tees(needs: &Needs, tee: TeeSet) -> Option<TeeSet> {
 
 /// At least that many of that accelerator, or of one of that kind.
 fn has(machine: &Machine, need: &AcceleratorNeed, catalog: &Catalog) -> bool {
-    machine
-        .accelerator
-        .as_ref()
-        .is_some_and(|(name, count)| *count >= need.thousandths && catalog.is_accelerator(name, &need.name))
+    machine.accelerator.as_ref().is_some_and(|(name, count)| {
+        *count >= need.thousandths && catalog.is_accelerator(name, &need.name)
+    })
 }
 
 /// How fast a machine does a stage's work, to compare it with others: a faster one never takes
@@ -140,7 +187,9 @@ pub fn pace(work: &Work, machine: &Machine, catalog: &Catalog) -> Option<i128> {
             let rate = *catalog.accelerators.get(name)?.gigaflops.get(precision)?;
             Some(i128::from(rate) * i128::from(*count)).filter(|pace| *pace > 0)
         }
-        Work::VcpuTime(_) => Some(i128::from(machine.sustained_vcpu_thousandths())).filter(|pace| *pace > 0),
+        Work::VcpuTime(_) => {
+            Some(i128::from(machine.sustained_vcpu_thousandths())).filter(|pace| *pace > 0)
+        }
     }
 }
 
@@ -148,7 +197,12 @@ pub fn pace(work: &Work, machine: &Machine, catalog: &Catalog) -> Option<i128> {
 pub fn same_kind(one: &Work, other: &Work) -> bool {
     match (one, other) {
         (Work::Duration(_), Work::Duration(_)) | (Work::VcpuTime(_), Work::VcpuTime(_)) => true,
-        (Work::Flops { precision: one, .. }, Work::Flops { precision: other, .. }) => one == other,
+        (
+            Work::Flops { precision: one, .. },
+            Work::Flops {
+                precision: other, ..
+            },
+        ) => one == other,
         (Work::DurationBy(one), Work::DurationBy(other)) => one == other,
         _ => false,
     }
@@ -160,16 +214,25 @@ pub fn duration(work: &Work, machine: &Machine, nodes: u32, catalog: &Catalog) -
         Work::Duration(duration) => Some(*duration),
         Work::DurationBy(durations) => {
             // Of the entries that the machine satisfies, the one nearest to what it has.
-            let met = durations.iter().filter(|(need, _)| has(machine, need, catalog));
+            let met = durations
+                .iter()
+                .filter(|(need, _)| has(machine, need, catalog));
             met.max_by_key(|(need, duration)| (need.thousandths, std::cmp::Reverse(**duration)))
                 .map(|(_, duration)| *duration)
         }
-        Work::Flops { precision, gigaflop, efficiency_percent } => {
+        Work::Flops {
+            precision,
+            gigaflop,
+            efficiency_percent,
+        } => {
             let (name, count) = machine.accelerator.as_ref()?;
             let rate = *catalog.accelerators.get(name)?.gigaflops.get(precision)?;
             // gigaflop / (gigaflop/s · cards · nodes · efficiency), in milliseconds
             let work = i128::from(*gigaflop) * 1000 * 1000 * 100;
-            let speed = i128::from(rate) * i128::from(*count) * i128::from(nodes) * i128::from(*efficiency_percent);
+            let speed = i128::from(rate)
+                * i128::from(*count)
+                * i128::from(nodes)
+                * i128::from(*efficiency_percent);
             (speed > 0).then(|| millis(div_half_even(work, speed)))
         }
         Work::VcpuTime(time) => {
@@ -198,31 +261,61 @@ pub fn text(needs: &Needs) -> String {
     parts.extend(needs.service.as_ref().map(ToString::to_string));
     if needs.vcpu_thousandths > 0 {
         let count = u32::try_from(needs.vcpu_thousandths).unwrap_or(u32::MAX);
-        parts.push(format!("{} vCPU", crate::model::accelerator::count_text(count)));
+        parts.push(format!(
+            "{} vCPU",
+            crate::model::accelerator::count_text(count)
+        ));
     }
     if needs.memory.0 > 0 {
         parts.push(format!("{} memory", gib(needs.memory)));
     }
     if !needs.accelerators.is_empty() {
-        parts.push(list(needs.accelerators.iter().map(AcceleratorNeed::to_string).collect()));
+        parts.push(list(
+            needs
+                .accelerators
+                .iter()
+                .map(AcceleratorNeed::to_string)
+                .collect(),
+        ));
     }
     if !needs.tee.is_empty() {
         parts.push(list(needs.tee.iter().map(Tee::to_string).collect()));
     }
     parts.extend(needs.arch.clone().filter(|arch| arch != ANY_ARCH));
     if !needs.instance_types.is_empty() {
-        parts.push(list(needs.instance_types.iter().map(ToString::to_string).collect()));
+        parts.push(list(
+            needs
+                .instance_types
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        ));
     }
     if !needs.places.is_empty() {
-        parts.push(format!("at {}", list(needs.places.iter().map(ToString::to_string).collect())));
+        parts.push(format!(
+            "at {}",
+            list(needs.places.iter().map(ToString::to_string).collect())
+        ));
     }
     if let Some(Latency { to, at_most }) = &needs.latency {
         parts.push(format!("at most {at_most} to {to}"));
     }
-    parts.extend(needs.max_price.map(|rate| format!("at most {} an hour", Money(rate.0 / 1000).exact())));
+    parts.extend(
+        needs
+            .max_price
+            .map(|rate| format!("at most {} an hour", Money(rate.0 / 1000).exact())),
+    );
     if !needs.any_of.is_empty() {
-        let sets: Vec<String> = needs.any_of.iter().map(|needs| format!("({})", text(needs))).collect();
+        let sets: Vec<String> = needs
+            .any_of
+            .iter()
+            .map(|needs| format!("({})", text(needs)))
+            .collect();
         return sets.join(if needs.ordered { ", else " } else { " or " });
     }
-    if parts.is_empty() { "any machine".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() {
+        "any machine".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }

@@ -3,7 +3,9 @@
 use super::places::Places;
 use super::quota_limits::QuotaLimit;
 use super::{needs, spot};
-use crate::model::{Allocation, Machine, Needs, Offer, OfferName, Purchase, Rate, Stage, Tee, TeeSet, Work};
+use crate::model::{
+    Allocation, Machine, Needs, Offer, OfferName, Purchase, Rate, Stage, Tee, TeeSet, Work,
+};
 use crate::planning::rule::{self, Terms};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -70,7 +72,11 @@ pub fn allowed(request: &Request<'_>, places: &Places<'_>) -> Result<Allowed, Fu
 }
 
 /// The offers in one place that a request may take.
-pub fn allowed_at(request: &Request<'_>, places: &Places<'_>, place: u32) -> Result<Allowed, Funnel> {
+pub fn allowed_at(
+    request: &Request<'_>,
+    places: &Places<'_>,
+    place: u32,
+) -> Result<Allowed, Funnel> {
     let offers = &places.catalog.offers;
     let first = offers.partition_point(|offer| offer.place < place);
     let end = offers.partition_point(|offer| offer.place <= place);
@@ -78,25 +84,53 @@ pub fn allowed_at(request: &Request<'_>, places: &Places<'_>, place: u32) -> Res
 }
 
 /// The offers of some range in the catalog that a request may take, or how they ran out.
-fn allowed_among(request: &Request<'_>, places: &Places<'_>, among: Range<usize>) -> Result<Allowed, Funnel> {
-    let Places { catalog, policy, names, .. } = places;
+fn allowed_among(
+    request: &Request<'_>,
+    places: &Places<'_>,
+    among: Range<usize>,
+) -> Result<Allowed, Funnel> {
+    let Places {
+        catalog,
+        policy,
+        names,
+        ..
+    } = places;
     let needs = request.needs;
     let (allocation, said_by) = allocation(request, places);
-    let mut funnel = Funnel { needs: needs::text(needs), ..Funnel::default() };
-    let unmet: Vec<Option<&'static str>> =
-        catalog.machines.iter().map(|machine| needs::unmet(needs, machine, catalog)).collect();
+    let mut funnel = Funnel {
+        needs: needs::text(needs),
+        ..Funnel::default()
+    };
+    let unmet: Vec<Option<&'static str>> = catalog
+        .machines
+        .iter()
+        .map(|machine| needs::unmet(needs, machine, catalog))
+        .collect();
     let alternatives = Alternatives::of(needs, places);
     let trusted = rule::trusted(policy, request.labels);
     let of_place: Vec<(bool, bool, Option<String>)> = (0_u32..)
         .zip(&catalog.places)
         .map(|(id, place)| {
             let wanted = needs::at(needs, &names[id as usize]);
-            (wanted, places.within(id, needs), rule::forbids_place(policy, request.labels, place))
+            (
+                wanted,
+                places.within(id, needs),
+                rule::forbids_place(policy, request.labels, place),
+            )
         })
         .collect();
-    let mut allowed = Allowed { offers: Vec::new(), ranks: Vec::new(), tees: Vec::new(), allocation };
+    let mut allowed = Allowed {
+        offers: Vec::new(),
+        ranks: Vec::new(),
+        tees: Vec::new(),
+        allocation,
+    };
     let mut forbids: BTreeMap<Terms, Option<String>> = BTreeMap::new();
-    let in_question: Vec<bool> = catalog.machines.iter().map(|machine| needs::in_question(needs, machine)).collect();
+    let in_question: Vec<bool> = catalog
+        .machines
+        .iter()
+        .map(|machine| needs::in_question(needs, machine))
+        .collect();
     let exhausted = |offer: &Offer| {
         let name = || OfferName {
             place: catalog.place(offer).name.clone(),
@@ -117,15 +151,24 @@ fn allowed_among(request: &Request<'_>, places: &Places<'_>, among: Range<usize>
             Some(unmet) => Err(unmet),
             None => {
                 let tees = needs::tees(needs, offer.tee).ok_or("tee")?;
-                let met = alternatives.met(offer, needs::hourly(offer, catalog), tees, trusted).ok_or("any_of")?;
-                Ok(Met { demanded: met.demanded || !needs.tee.is_empty(), ..met })
+                let met = alternatives
+                    .met(offer, needs::hourly(offer, catalog), tees, trusted)
+                    .ok_or("any_of")?;
+                Ok(Met {
+                    demanded: met.demanded || !needs.tee.is_empty(),
+                    ..met
+                })
             }
         }
     };
     // Prices would make a key of nearly every offer where no rule looks at them.
     let terms = |offer: &Offer, tees: TeeSet| {
         let hourly = policy.max_price.and_then(|_| needs::hourly(offer, catalog));
-        Terms { tees, purchase: offer.purchase, hourly }
+        Terms {
+            tees,
+            purchase: offer.purchase,
+            hourly,
+        }
     };
     let is_bought = |offer: &Offer| match allocation {
         Allocation::OnDemand => offer.purchase == Purchase::OnDemand,
@@ -168,7 +211,9 @@ fn allowed_among(request: &Request<'_>, places: &Places<'_>, among: Range<usize>
     if !allowed.offers.is_empty() {
         return Ok(allowed);
     }
-    let met = |offer: &&Offer| in_question[offer.machine as usize] && meets(offer).is_ok() && is_bought(offer);
+    let met = |offer: &&Offer| {
+        in_question[offer.machine as usize] && meets(offer).is_ok() && is_bought(offer)
+    };
     let lapsed: Vec<&Offer> = catalog.lapsed.iter().filter(met).collect();
     let last = lapsed.iter().map(|offer| catalog.held_until(offer)).max();
     funnel.lapsed = last.map(|last| Box::new((lapsed.len() as u64, last.to_owned())));
@@ -177,7 +222,11 @@ fn allowed_among(request: &Request<'_>, places: &Places<'_>, among: Range<usize>
 
 /// How machines are bought for a stage, and the policy's key that says so; none: the stage does.
 fn allocation(request: &Request<'_>, places: &Places<'_>) -> (Allocation, Option<&'static str>) {
-    match (request.allocation, places.policy.allocation, places.policy.allow_spot) {
+    match (
+        request.allocation,
+        places.policy.allocation,
+        places.policy.allow_spot,
+    ) {
         (Some(allocation), ..) => (allocation, None),
         (None, Some(allocation), _) => (allocation, Some("spot.allocation")),
         (None, None, Some(true)) => (Allocation::Cheapest, Some("spot.allow")),
@@ -200,7 +249,10 @@ impl Met {
     /// What the machine has to run with: of the environments that needs and policy accept the first.
     fn tee(self, trusted: Option<TeeSet>) -> Option<Tee> {
         let accepted = trusted.map_or(self.tees, |trusted| self.tees.and(trusted));
-        accepted.iter().next().filter(|_| self.demanded || trusted.is_some())
+        accepted
+            .iter()
+            .next()
+            .filter(|_| self.demanded || trusted.is_some())
     }
 }
 
@@ -218,7 +270,8 @@ impl Alternatives {
         let catalog = places.catalog;
         let set = |needs: &Needs| {
             let machine = |machine: &Machine| needs::meets(needs, machine, catalog);
-            let place = |(id, name): (u32, &String)| needs::at(needs, name) && places.within(id, needs);
+            let place =
+                |(id, name): (u32, &String)| needs::at(needs, name) && places.within(id, needs);
             (
                 catalog.machines.iter().map(machine).collect(),
                 (0_u32..).zip(&places.names).map(place).collect(),
@@ -226,28 +279,57 @@ impl Alternatives {
             )
         };
         let max_prices = needs.any_of.iter().map(|needs| needs.max_price).collect();
-        Self { ordered: needs.ordered, sets: needs.any_of.iter().map(set).collect(), max_prices }
+        Self {
+            ordered: needs.ordered,
+            sets: needs.any_of.iter().map(set).collect(),
+            max_prices,
+        }
     }
 
     /// How an offer, of whose environments `tees` meet what is common to all sets, meets the first set
     /// that it meets, and in such a way that the policy trusts it if there is one; `None`: it meets no set.
     /// `hourly` is what an hour of it costs, if it is billed by that.
-    fn met(&self, offer: &Offer, hourly: Option<Rate>, tees: TeeSet, trusted: Option<TeeSet>) -> Option<Met> {
+    fn met(
+        &self,
+        offer: &Offer,
+        hourly: Option<Rate>,
+        tees: TeeSet,
+        trusted: Option<TeeSet>,
+    ) -> Option<Met> {
         if self.sets.is_empty() {
-            return Some(Met { rank: 0, tees, demanded: false });
+            return Some(Met {
+                rank: 0,
+                tees,
+                demanded: false,
+            });
         }
         let met = |(place, (machines, places, tee)): (usize, &(Vec<bool>, Vec<bool>, TeeSet))| {
             let demanded = !tee.is_empty();
-            let dear = self.max_prices[place].zip(hourly).is_some_and(|(most, hourly)| hourly > most);
+            let dear = self.max_prices[place]
+                .zip(hourly)
+                .is_some_and(|(most, hourly)| hourly > most);
             let there = !dear && machines[offer.machine as usize] && places[offer.place as usize];
             let tees = if demanded { tees.and(*tee) } else { tees };
-            let rank = if self.ordered { i64::try_from(place).unwrap_or(i64::MAX) } else { 0 };
-            (there && !(demanded && tees.is_empty())).then_some(Met { rank, tees, demanded })
+            let rank = if self.ordered {
+                i64::try_from(place).unwrap_or(i64::MAX)
+            } else {
+                0
+            };
+            (there && !(demanded && tees.is_empty())).then_some(Met {
+                rank,
+                tees,
+                demanded,
+            })
         };
         let mut all = self.sets.iter().enumerate().filter_map(met);
         let first = all.next()?;
         let trustworthy = |met: &Met| trusted.is_none_or(|trusted| met.tees.meets(trusted));
-        Some(std::iter::once(first).chain(all).find(trustworthy).unwrap_or(first))
+        Some(
+            std::iter::once(first)
+                .chain(all)
+                .find(trustworthy)
+                .unwrap_or(first),
+        )
     }
 }
 
@@ -267,9 +349,14 @@ pub fn contenders(
     let mut seen = 0;
     for in_place in by_place(allowed, work, places) {
         seen += in_place.len();
-        let Some((_, first_of_place)) = in_place.first() else { continue };
+        let Some((_, first_of_place)) = in_place.first() else {
+            continue;
+        };
         let place = places.catalog.offers[first_of_place.offer].place;
-        let limits: Vec<&QuotaLimit> = limits.iter().filter(|limit| limit.holds_at(place)).collect();
+        let limits: Vec<&QuotaLimit> = limits
+            .iter()
+            .filter(|limit| limit.holds_at(place))
+            .collect();
         let first = kept.len();
         worth_taking(in_place, &limits, places, &mut kept);
         kept[first..].sort_unstable_by_key(|contender: &Contender| contender.offer);
@@ -280,35 +367,65 @@ pub fn contenders(
 /// All offers that may be taken for a kind of work, whether or not another in the same place beats
 /// them; in the catalog's order.
 pub fn all_contenders(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Contender> {
-    by_place(allowed, work, places).into_iter().flatten().map(|(_, contender)| contender).collect()
+    by_place(allowed, work, places)
+        .into_iter()
+        .flatten()
+        .map(|(_, contender)| contender)
+        .collect()
 }
 
 /// The offers that may be taken for a kind of work and how fast they are, by place.
 fn by_place(allowed: &Allowed, work: &Work, places: &Places<'_>) -> Vec<Vec<(i128, Contender)>> {
     let catalog = places.catalog;
     let mut wanted = vec![false; catalog.machines.len()];
-    allowed.offers.iter().for_each(|index| wanted[catalog.offers[*index].machine as usize] = true);
+    allowed
+        .offers
+        .iter()
+        .for_each(|index| wanted[catalog.offers[*index].machine as usize] = true);
     let machines = wanted.into_iter().zip(&catalog.machines);
-    let paces: Vec<Option<i128>> =
-        machines.map(|(wanted, machine)| if wanted { needs::pace(work, machine, catalog) } else { None }).collect();
+    let paces: Vec<Option<i128>> = machines
+        .map(|(wanted, machine)| {
+            if wanted {
+                needs::pace(work, machine, catalog)
+            } else {
+                None
+            }
+        })
+        .collect();
     let place = |index: usize| catalog.offers[index].place;
     let ranked = allowed.offers.iter().zip(&allowed.ranks).zip(&allowed.tees);
-    let ranked: Vec<(usize, i64, Option<Tee>)> = ranked.map(|((offer, rank), tee)| (*offer, *rank, *tee)).collect();
+    let ranked: Vec<(usize, i64, Option<Tee>)> = ranked
+        .map(|((offer, rank), tee)| (*offer, *rank, *tee))
+        .collect();
     let in_place = |group: &[(usize, i64, Option<Tee>)]| {
         let contender = |(index, rank, tee): &(usize, i64, Option<Tee>)| {
             let offer = &catalog.offers[*index];
             let pace = paces[offer.machine as usize]?;
             let (monthly, assumed) = risk(offer, places);
-            Some((pace, Contender { offer: *index, rank: *rank, tee: *tee, monthly, assumed }))
+            Some((
+                pace,
+                Contender {
+                    offer: *index,
+                    rank: *rank,
+                    tee: *tee,
+                    monthly,
+                    assumed,
+                },
+            ))
         };
         let mut in_place: Vec<(i128, Contender)> = group.iter().filter_map(contender).collect();
-        let spot = |(_, contender): &(i128, Contender)| catalog.offers[contender.offer].purchase == Purchase::Spot;
+        let spot = |(_, contender): &(i128, Contender)| {
+            catalog.offers[contender.offer].purchase == Purchase::Spot
+        };
         if allowed.allocation == Allocation::SpotIfAvailable && in_place.iter().any(spot) {
             in_place.retain(spot);
         }
         in_place
     };
-    ranked.chunk_by(|a, b| place(a.0) == place(b.0)).map(in_place).collect()
+    ranked
+        .chunk_by(|a, b| place(a.0) == place(b.0))
+        .map(in_place)
+        .collect()
 }
 
 fn worth_taking(
@@ -321,7 +438,9 @@ fn worth_taking(
     let unit = |contender: &Contender| catalog.machine(&catalog.offers[contender.offer]).unit();
     // What comes with a machine is the same for all of one kind, and so is left out of the comparison.
     let kind = |contender: &Contender| {
-        let extras = catalog.extras_of(&catalog.offers[contender.offer]).is_some();
+        let extras = catalog
+            .extras_of(&catalog.offers[contender.offer])
+            .is_some();
         (contender.monthly, contender.rank, unit(contender), extras)
     };
     in_place.sort_by_cached_key(|(pace, contender)| {
@@ -330,15 +449,19 @@ fn worth_taking(
         (kind, rate, std::cmp::Reverse(*pace), contender.offer)
     });
     let uses = |contender: &Contender| -> Vec<i64> {
-        limits.iter().map(|limit| limit.used(catalog.machine(&catalog.offers[contender.offer]), 1)).collect()
+        limits
+            .iter()
+            .map(|limit| limit.used(catalog.machine(&catalog.offers[contender.offer]), 1))
+            .collect()
     };
     // Cheaper ones come first, so only pace and uses are left to compare.
     for group in in_place.chunk_by(|(_, a), (_, b)| kind(a) == kind(b)) {
         let mut front: Vec<(i128, Vec<i64>)> = Vec::new();
         for (pace, contender) in group {
             let uses = uses(contender);
-            let beaten =
-                |(other, used): &(i128, Vec<i64>)| other >= pace && used.iter().zip(&uses).all(|(a, b)| a <= b);
+            let beaten = |(other, used): &(i128, Vec<i64>)| {
+                other >= pace && used.iter().zip(&uses).all(|(a, b)| a <= b)
+            };
             if front.iter().any(beaten) {
                 continue;
             }
@@ -356,7 +479,11 @@ fn worth_taking(
 fn risk(offer: &Offer, places: &Places<'_>) -> (u32, bool) {
     match offer.purchase {
         Purchase::OnDemand => (0, false),
-        Purchase::Spot => match places.catalog.interruptions.get(&(offer.place, offer.machine)) {
+        Purchase::Spot => match places
+            .catalog
+            .interruptions
+            .get(&(offer.place, offer.machine))
+        {
             Some(monthly) => (*monthly, false),
             None => (spot::ASSUMED_INTERRUPTIONS, true),
         },
@@ -365,9 +492,19 @@ fn risk(offer: &Offer, places: &Places<'_>) -> (u32, bool) {
 
 /// How the offers of a stage ran out that had some: the job does not say how long it runs on
 /// them, they are over a quota, or it would practically never end.
-pub fn none_left(stage: &str, spec: &Stage, allowed: &Allowed, places: &Places<'_>, limits: &[QuotaLimit]) -> Funnel {
+pub fn none_left(
+    stage: &str,
+    spec: &Stage,
+    allowed: &Allowed,
+    places: &Places<'_>,
+    limits: &[QuotaLimit],
+) -> Funnel {
     let catalog = places.catalog;
-    let mut funnel = Funnel { stage: stage.to_owned(), needs: needs::text(&spec.needs), ..Funnel::default() };
+    let mut funnel = Funnel {
+        stage: stage.to_owned(),
+        needs: needs::text(&spec.needs),
+        ..Funnel::default()
+    };
     for index in &allowed.offers {
         let offer = &catalog.offers[*index];
         let machine = catalog.machine(offer);
@@ -375,7 +512,10 @@ pub fn none_left(stage: &str, spec: &Stage, allowed: &Allowed, places: &Places<'
             count(&mut funnel.unmet, "duration");
             continue;
         }
-        match limits.iter().find(|limit| limit.holds_at(offer.place) && limit.exceeded_by(machine, spec.nodes)) {
+        match limits
+            .iter()
+            .find(|limit| limit.holds_at(offer.place) && limit.exceeded_by(machine, spec.nodes))
+        {
             Some(limit) => {
                 funnel.fitting += 1;
                 count(&mut funnel.forbidden, &limit.key);

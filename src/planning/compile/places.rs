@@ -3,7 +3,9 @@
 
 use crate::catalog::{Catalog, Terms};
 use crate::model::units::{MS_PER_HOUR, div_half_even, saturate};
-use crate::model::{Bandwidth, DataRate, Gigabyte, Latency, Millis, Needs, PlaceName, Policy, Tariff};
+use crate::model::{
+    Bandwidth, DataRate, Gigabyte, Latency, Millis, Needs, PlaceName, Policy, Tariff,
+};
 use std::borrow::Cow;
 
 /// Hours in a month, where a price is per month.
@@ -23,19 +25,45 @@ pub struct Places<'a> {
 
 impl<'a> Places<'a> {
     pub fn new(catalog: &'a Catalog, policy: &'a Policy) -> Self {
-        let names: Vec<String> = catalog.places.iter().map(|place| place.name.to_string()).collect();
-        let matching = |pattern: &crate::model::Pattern| names.iter().map(|name| pattern.matches(name)).collect();
-        let links = policy.links.iter().map(|link| (matching(&link.from), matching(&link.to))).collect();
-        let terms = catalog.places.iter().map(|place| catalog.terms.get(&place.name.cloud)).collect();
-        Self { catalog, policy, names, links, terms }
+        let names: Vec<String> = catalog
+            .places
+            .iter()
+            .map(|place| place.name.to_string())
+            .collect();
+        let matching = |pattern: &crate::model::Pattern| {
+            names.iter().map(|name| pattern.matches(name)).collect()
+        };
+        let links = policy
+            .links
+            .iter()
+            .map(|link| (matching(&link.from), matching(&link.to)))
+            .collect();
+        let terms = catalog
+            .places
+            .iter()
+            .map(|place| catalog.terms.get(&place.name.cloud))
+            .collect();
+        Self {
+            catalog,
+            policy,
+            names,
+            links,
+            terms,
+        }
     }
 
     /// The price of a way that the account has an arrangement for, per GB as the cloud bills it that
     /// the data leaves.
     pub fn link(&self, from: u32, to: u32) -> Option<Tariff> {
         let (source, target) = (from as usize, to as usize);
-        let matching = self.links.iter().rposition(|(sources, targets)| sources[source] && targets[target])?;
-        Some(Tariff::flat(self.gigabyte(from), self.policy.links[matching].rate))
+        let matching = self
+            .links
+            .iter()
+            .rposition(|(sources, targets)| sources[source] && targets[target])?;
+        Some(Tariff::flat(
+            self.gigabyte(from),
+            self.policy.links[matching].rate,
+        ))
     }
 
     /// Returns how many bytes a billed GB has there.
@@ -53,7 +81,8 @@ impl<'a> Places<'a> {
 
     /// How fast data moves from one place to another.
     pub fn bandwidth(&self, from: u32, to: u32) -> Bandwidth {
-        speed(self.catalog, self.policy, from, to).unwrap_or_else(|| self.catalog.network.bandwidth(from, to))
+        speed(self.catalog, self.policy, from, to)
+            .unwrap_or_else(|| self.catalog.network.bandwidth(from, to))
     }
 
     /// Whether a way leaves a cloud: what clouds bill as egress to the internet.
@@ -78,7 +107,9 @@ impl<'a> Places<'a> {
 
     /// Keeping data there as long as the policy says; free if it does not say.
     pub fn keep(&self, place: u32) -> Tariff {
-        let (Some(keep), Some(terms)) = (self.policy.keep, self.terms[place as usize]) else { return Tariff::free() };
+        let (Some(keep), Some(terms)) = (self.policy.keep, self.terms[place as usize]) else {
+            return Tariff::free();
+        };
         let nano = i128::from(terms.storage.0) * i128::from(keep.0);
         let rate = DataRate(saturate(div_half_even(nano, HOURS_PER_MONTH * MS_PER_HOUR)));
         Tariff::flat(terms.gigabyte, rate)
@@ -86,13 +117,17 @@ impl<'a> Places<'a> {
 
     /// Whether a place is near enough for what a stage needs.
     pub fn within(&self, place: u32, needs: &Needs) -> bool {
-        needs.latency.as_ref().is_none_or(|bound| self.near(place, bound))
+        needs
+            .latency
+            .as_ref()
+            .is_none_or(|bound| self.near(place, bound))
     }
 
     /// Whether a place is known to be near enough: in the country, or with a round trip to some
     /// place in it that was measured and is short enough.
     fn near(&self, place: u32, bound: &Latency) -> bool {
-        let inside = |place: u32| self.catalog.places[place as usize].country.as_ref() == Some(&bound.to);
+        let inside =
+            |place: u32| self.catalog.places[place as usize].country.as_ref() == Some(&bound.to);
         let short = |(&(a, b), trip): (&(u32, u32), &Millis)| {
             *trip <= bound.at_most && ((a == place && inside(b)) || (b == place && inside(a)))
         };

@@ -52,7 +52,10 @@ impl QuotaLimit {
     /// Returns whether so many machines alone are too many.
     pub fn exceeded_by(&self, machine: &Machine, nodes: u32) -> bool {
         // What is unknown may be more than there is.
-        if matches!(self.counted, Counted::Vcpus) && machine.vcpu_thousandths == 0 && machine.is_rented() {
+        if matches!(self.counted, Counted::Vcpus)
+            && machine.vcpu_thousandths == 0
+            && machine.is_rented()
+        {
             return true;
         }
         self.used(machine, nodes) > self.most
@@ -69,23 +72,47 @@ pub(super) fn signed(value: u64) -> i64 {
 /// quota for itself.
 pub fn quota_limits(places: &Places<'_>) -> Vec<QuotaLimit> {
     let mut limits = Vec::new();
-    let own = places.policy.quotas.iter().map(|(pattern, quota)| ("quotas", pattern, quota));
-    let providers = places.catalog.quotas.iter().map(|(pattern, quota)| ("catalog.quotas", pattern, quota));
+    let own = places
+        .policy
+        .quotas
+        .iter()
+        .map(|(pattern, quota)| ("quotas", pattern, quota));
+    let providers = places
+        .catalog
+        .quotas
+        .iter()
+        .map(|(pattern, quota)| ("catalog.quotas", pattern, quota));
     for (table, pattern, quota) in own.chain(providers) {
         let plain = [
             ("cpus", Counted::Vcpus, quota.vcpu_thousandths),
             ("instances", Counted::Instances, quota.instances),
-            ("accelerators", Counted::Cards, quota.accelerators.map(|count| count.saturating_mul(1000))),
+            (
+                "accelerators",
+                Counted::Cards,
+                quota.accelerators.map(|count| count.saturating_mul(1000)),
+            ),
         ];
-        let plain = plain.into_iter().map(|(name, counted, most)| (name.to_owned(), counted, most));
+        let plain = plain
+            .into_iter()
+            .map(|(name, counted, most)| (name.to_owned(), counted, most));
         let named = quota.by_accelerator.iter().map(|(name, count)| {
             let catalog = places.catalog;
-            let boards = catalog.accelerators.keys().filter(|board| catalog.is_accelerator(board, name)).cloned();
-            (format!("accelerators.{name}"), Counted::CardsOf(boards.collect()), Some(count.saturating_mul(1000)))
+            let boards = catalog
+                .accelerators
+                .keys()
+                .filter(|board| catalog.is_accelerator(board, name))
+                .cloned();
+            (
+                format!("accelerators.{name}"),
+                Counted::CardsOf(boards.collect()),
+                Some(count.saturating_mul(1000)),
+            )
         });
         let figures: Vec<(String, Counted, i64)> = plain
             .chain(named)
-            .filter_map(|(name, counted, most)| Some((format!("{table}.{pattern}.{name}"), counted, signed(most?))))
+            .filter_map(|(name, counted, most)| {
+                Some((format!("{table}.{pattern}.{name}"), counted, signed(most?)))
+            })
             .collect();
         for (domain, inside) in domains(places, pattern) {
             limits.extend(figures.iter().map(|(key, counted, most)| QuotaLimit {
@@ -105,9 +132,15 @@ fn domains(places: &Places<'_>, pattern: &Pattern) -> BTreeMap<String, Vec<bool>
     let of_places = pattern.0.contains(':');
     let mut domains: BTreeMap<String, Vec<bool>> = BTreeMap::new();
     for (index, place) in places.catalog.places.iter().enumerate() {
-        let name = if of_places { &places.names[index] } else { &place.name.cloud };
+        let name = if of_places {
+            &places.names[index]
+        } else {
+            &place.name.cloud
+        };
         if pattern.matches(name) {
-            let inside = domains.entry(name.clone()).or_insert_with(|| vec![false; places.names.len()]);
+            let inside = domains
+                .entry(name.clone())
+                .or_insert_with(|| vec![false; places.names.len()]);
             inside[index] = true;
         }
     }
@@ -143,11 +176,24 @@ mod tests {
         assert!(vcpus.exceeded_by(&machine(0), 1));
         assert!(!limit(Counted::Instances).exceeded_by(&machine(0), 1));
         // A service that is paid by what it scans has no machine of this account.
-        let service = Service { name: "athena".to_owned(), version: None, unit: Unit::TbScanned };
-        let serverless = Machine { service: Some(service), ..machine(0) };
+        let service = Service {
+            name: "athena".to_owned(),
+            version: None,
+            unit: Unit::TbScanned,
+        };
+        let serverless = Machine {
+            service: Some(service),
+            ..machine(0)
+        };
         for counted in [Counted::Vcpus, Counted::Instances, Counted::Cards] {
-            let none = QuotaLimit { most: 0, ..limit(counted) };
-            assert!(!none.exceeded_by(&serverless, 1) && none.used(&serverless, 1) == 0, "{none:?}");
+            let none = QuotaLimit {
+                most: 0,
+                ..limit(counted)
+            };
+            assert!(
+                !none.exceeded_by(&serverless, 1) && none.used(&serverless, 1) == 0,
+                "{none:?}"
+            );
         }
     }
 }

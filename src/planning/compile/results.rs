@@ -74,7 +74,9 @@ pub struct Results {
 impl Results {
     /// The outputs that are brought home, in order.
     pub fn homeward(&self) -> impl Iterator<Item = &Output> {
-        self.outputs.iter().filter(|output| output.destination == Destination::Home)
+        self.outputs
+            .iter()
+            .filter(|output| output.destination == Destination::Home)
     }
 }
 
@@ -96,30 +98,49 @@ pub fn results(
         // All outputs of a stage carry the same labels.
         let mut forbidden = None;
         for (output, bytes) in &stage.writes {
-            let artifact = ArtifactRef::Output { stage: name.clone(), name: output.clone() };
+            let artifact = ArtifactRef::Output {
+                stage: name.clone(),
+                name: output.clone(),
+            };
             let carried = labels.of_artifact.get(&artifact).unwrap_or(&none);
-            forbidden = by_labels.entry(carried).or_insert_with(|| rule::forbids_home(places.policy, carried)).clone();
+            forbidden = by_labels
+                .entry(carried)
+                .or_insert_with(|| rule::forbids_home(places.policy, carried))
+                .clone();
             let said = job.outputs.get(&artifact).copied();
             let (destination, stays) = match (said, &forbidden, here) {
                 (None, ..) if read.contains(&artifact) => continue,
                 (Some(Destination::There), ..) | (None, _, None) => (Destination::There, None),
                 (Some(Destination::Home), Some(rule), _) => {
-                    clashes.push(ForbiddenHome { output: written_name(&artifact), rule: rule.clone() });
+                    clashes.push(ForbiddenHome {
+                        output: written_name(&artifact),
+                        rule: rule.clone(),
+                    });
                     continue;
                 }
                 (Some(Destination::Home), None, _) => (Destination::Home, None),
                 (None, Some(rule), _) => (Destination::There, Some(Stays::Forbidden(rule.clone()))),
-                (None, None, Some(here)) => match (priced_ways(places, here, &candidates[index]), partly_priced) {
-                    (PricedWays::All, _) => (Destination::Home, None),
-                    (PricedWays::Some, PartlyPriced::Home) => {
-                        results.partly_priced = true;
-                        (Destination::Home, None)
+                (None, None, Some(here)) => {
+                    match (priced_ways(places, here, &candidates[index]), partly_priced) {
+                        (PricedWays::All, _) => (Destination::Home, None),
+                        (PricedWays::Some, PartlyPriced::Home) => {
+                            results.partly_priced = true;
+                            (Destination::Home, None)
+                        }
+                        (PricedWays::Some, PartlyPriced::There) => {
+                            (Destination::There, Some(Stays::NoPlanFromPriced))
+                        }
+                        (PricedWays::None, _) => (Destination::There, Some(Stays::Unpriced)),
                     }
-                    (PricedWays::Some, PartlyPriced::There) => (Destination::There, Some(Stays::NoPlanFromPriced)),
-                    (PricedWays::None, _) => (Destination::There, Some(Stays::Unpriced)),
-                },
+                }
             };
-            results.outputs.push(Output { artifact, stage: index, bytes: *bytes, destination, stays });
+            results.outputs.push(Output {
+                artifact,
+                stage: index,
+                bytes: *bytes,
+                destination,
+                stays,
+            });
         }
         results.forbidden.push(forbidden);
     }
@@ -127,7 +148,9 @@ pub fn results(
     if !clashes.is_empty() {
         return Err(clashes);
     }
-    results.outputs.sort_by(|a, b| (a.stage, &a.artifact).cmp(&(b.stage, &b.artifact)));
+    results
+        .outputs
+        .sort_by(|a, b| (a.stage, &a.artifact).cmp(&(b.stage, &b.artifact)));
     Ok(results)
 }
 
@@ -148,9 +171,15 @@ enum PricedWays {
 
 fn priced_ways(places: &Places<'_>, here: u32, candidates: &[Candidate]) -> PricedWays {
     // Candidates are in the order of places, so repeated places follow each other.
-    let mut stops: Vec<u32> = candidates.iter().map(|candidate| places.catalog.offers[candidate.offer].place).collect();
+    let mut stops: Vec<u32> = candidates
+        .iter()
+        .map(|candidate| places.catalog.offers[candidate.offer].place)
+        .collect();
     stops.dedup();
-    let priced = stops.iter().filter(|place| places.tariff(**place, here).is_some()).count();
+    let priced = stops
+        .iter()
+        .filter(|place| places.tariff(**place, here).is_some())
+        .count();
     match priced {
         0 => PricedWays::None,
         all if all == stops.len() => PricedWays::All,
@@ -162,7 +191,10 @@ fn priced_ways(places: &Places<'_>, here: u32, candidates: &[Candidate]) -> Pric
 pub fn arrival(output: &Output, home: usize) -> StageChoices {
     StageChoices {
         label: format!("home({})", output.artifact),
-        choices: vec![Choice { site: home, ..Choice::default() }],
+        choices: vec![Choice {
+            site: home,
+            ..Choice::default()
+        }],
         deadline: None,
     }
 }
@@ -226,7 +258,12 @@ fn share(artifacts: &mut [Artifact], shares: impl Fn(&Artifact) -> bool) {
         larger -= count;
     }
     for artifact in artifacts.iter_mut().filter(|artifact| shares(artifact)) {
-        artifact.link_bytes = Bytes(passed.get(&artifact.bytes.0).copied().unwrap_or(artifact.bytes.0));
+        artifact.link_bytes = Bytes(
+            passed
+                .get(&artifact.bytes.0)
+                .copied()
+                .unwrap_or(artifact.bytes.0),
+        );
     }
 }
 
@@ -237,14 +274,23 @@ mod tests {
     fn artifact(gigabytes: u64, readers: usize) -> Artifact {
         let bytes = Bytes(gigabytes);
         let readers = (0..readers).collect();
-        Artifact { label: String::new(), origin: Origin::Site(0), bytes, link_bytes: bytes, readers }
+        Artifact {
+            label: String::new(),
+            origin: Origin::Site(0),
+            bytes,
+            link_bytes: bytes,
+            readers,
+        }
     }
 
     #[test]
     fn copies_from_one_machine_share_its_link() {
         let passed = |mut artifacts: Vec<Artifact>| -> Vec<u64> {
             share_link(&mut artifacts, 0, 100);
-            artifacts.iter().map(|artifact| artifact.link_bytes.0).collect()
+            artifacts
+                .iter()
+                .map(|artifact| artifact.link_bytes.0)
+                .collect()
         };
         assert_eq!(passed(vec![artifact(5, 1)]), [5]);
         assert_eq!(passed(vec![artifact(5, 1), artifact(5, 1)]), [10, 10]);
@@ -254,7 +300,10 @@ mod tests {
         assert_eq!(passed(vec![artifact(7, 3)]), [21]);
         assert_eq!(passed(vec![artifact(2, 2), artifact(3, 1)]), [6, 7]);
         // Another place has a link of its own.
-        let elsewhere = Artifact { origin: Origin::Site(1), ..artifact(5, 1) };
+        let elsewhere = Artifact {
+            origin: Origin::Site(1),
+            ..artifact(5, 1)
+        };
         assert_eq!(passed(vec![artifact(5, 1), elsewhere]), [5, 5]);
     }
 }

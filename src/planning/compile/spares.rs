@@ -32,7 +32,12 @@ struct Kind<'a> {
 
 /// The problem with spares as further choices of each stage, after those that it had; `picks` are
 /// the choices that the stages take.
-pub fn with_spares(compiled: &Compiled, policy: &Policy, catalog: &Catalog, picks: &[usize]) -> Compiled {
+pub fn with_spares(
+    compiled: &Compiled,
+    policy: &Policy,
+    catalog: &Catalog,
+    picks: &[usize],
+) -> Compiled {
     let job = compiled.job.clone();
     let places = Places::new(catalog, policy);
     let limits = quota_limits(&places);
@@ -50,24 +55,37 @@ pub fn with_spares(compiled: &Compiled, policy: &Policy, catalog: &Catalog, pick
             nodes: stage.nodes,
             place: compiled.sites[picked.site],
         };
-        let request =
-            Request { needs: &kind.needs, labels: kind.labels, allocation: kind.allocation, without: &stage.without };
+        let request = Request {
+            needs: &kind.needs,
+            labels: kind.labels,
+            allocation: kind.allocation,
+            without: &stage.without,
+        };
         // Offers that one stage has found used up are its own.
-        let found = known.iter().position(|(other, _)| *other == kind).filter(|_| stage.without.is_empty());
+        let found = known
+            .iter()
+            .position(|(other, _)| *other == kind)
+            .filter(|_| stage.without.is_empty());
         let contenders = match found {
             Some(found) => known[found].1.clone(),
             None if known.len() >= LOOKED_UP => continue,
             None => {
                 let allowed = offers::allowed_at(&request, &places, kind.place);
-                let all =
-                    allowed.map_or_else(|_| Vec::new(), |allowed| offers::all_contenders(&allowed, kind.work, &places));
+                let all = allowed.map_or_else(
+                    |_| Vec::new(),
+                    |allowed| offers::all_contenders(&allowed, kind.work, &places),
+                );
                 if stage.without.is_empty() {
                     known.push((kind.clone(), all.clone()));
                 }
                 all
             }
         };
-        let spares = spares(&compiled.candidates[index], &contenders, (stage, &places, &limits));
+        let spares = spares(
+            &compiled.candidates[index],
+            &contenders,
+            (stage, &places, &limits),
+        );
         let candidates = &mut extended.candidates[index];
         for candidate in spares {
             extended.instance.stages[index].choices.push(Choice {
@@ -92,13 +110,25 @@ fn spares(
     (stage, places, limits): (&crate::model::Stage, &Places<'_>, &[QuotaLimit]),
 ) -> Vec<Candidate> {
     let offers: BTreeSet<usize> = had.iter().map(|candidate| candidate.offer).collect();
-    let others: Vec<Contender> =
-        contenders.iter().filter(|contender| !offers.contains(&contender.offer)).copied().collect();
+    let others: Vec<Contender> = contenders
+        .iter()
+        .filter(|contender| !offers.contains(&contender.offer))
+        .copied()
+        .collect();
     let at_risk = others.iter().any(|contender| contender.monthly > 0);
-    let ways_out: Option<WaysOut> = stage.checkpoint.as_ref().filter(|_| at_risk).map(|checkpoint| {
-        let stops: Vec<Contender> = had.iter().map(contender).chain(others.iter().copied()).collect();
-        candidates::ways_out(&stops, checkpoint.size, places)
-    });
+    let ways_out: Option<WaysOut> =
+        stage
+            .checkpoint
+            .as_ref()
+            .filter(|_| at_risk)
+            .map(|checkpoint| {
+                let stops: Vec<Contender> = had
+                    .iter()
+                    .map(contender)
+                    .chain(others.iter().copied())
+                    .collect();
+                candidates::ways_out(&stops, checkpoint.size, places)
+            });
     let mut spares = candidates::all_candidates(stage, &others, ways_out.as_ref(), places, limits);
     spares.sort_by_key(|spare| (spare.cost, spare.duration, spare.offer));
     spares.retain(|spare| spare.duration > Millis(0));
@@ -107,13 +137,30 @@ fn spares(
 }
 
 fn contender(candidate: &Candidate) -> Contender {
-    let Candidate { offer, rank, tee, monthly, assumed, .. } = *candidate;
-    Contender { offer, rank, tee, monthly, assumed }
+    let Candidate {
+        offer,
+        rank,
+        tee,
+        monthly,
+        assumed,
+        ..
+    } = *candidate;
+    Contender {
+        offer,
+        rank,
+        tee,
+        monthly,
+        assumed,
+    }
 }
 
 /// Limits what the choices use together, those that were added with them.
 fn limit(extended: &mut Compiled, places: &Places<'_>, limits: &[QuotaLimit], job: &Job) {
     let count = extended.instance.stages.len();
     extended.instance.caps = caps::caps(places, limits, job, &extended.candidates);
-    extended.instance.caps.iter_mut().for_each(|cap| cap.uses.resize(count, Vec::new()));
+    extended
+        .instance
+        .caps
+        .iter_mut()
+        .for_each(|cap| cap.uses.resize(count, Vec::new()));
 }

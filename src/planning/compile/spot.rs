@@ -57,11 +57,18 @@ pub fn expected(
     boot: Millis,
     checkpoint: Option<&Checkpoint>,
 ) -> Option<Expected> {
-    let gang = Gang { hazard: hazard(monthly).checked_mul(i128::from(nodes))? };
+    let gang = Gang {
+        hazard: hazard(monthly).checked_mul(i128::from(nodes))?,
+    };
     let (run, boot) = (i128::from(run.0), i128::from(boot.0));
     let plain = || gang.pieces(run, run, run, boot);
-    let Some(checkpoint) = checkpoint else { return gang.outcome(plain()?, None) };
-    let (save, restart) = (i128::from(checkpoint.save.0), i128::from(checkpoint.restart.0));
+    let Some(checkpoint) = checkpoint else {
+        return gang.outcome(plain()?, None);
+    };
+    let (save, restart) = (
+        i128::from(checkpoint.save.0),
+        i128::from(checkpoint.restart.0),
+    );
     let every = match checkpoint.every {
         Some(every) => i128::from(every.0).max(1),
         None => gang.interval(save, run),
@@ -69,7 +76,12 @@ pub fn expected(
     if every >= run {
         return gang.outcome(plain()?, None);
     }
-    let saved = gang.pieces(run, every, every.checked_add(save)?, boot.checked_add(restart)?);
+    let saved = gang.pieces(
+        run,
+        every,
+        every.checked_add(save)?,
+        boot.checked_add(restart)?,
+    );
     match (saved, checkpoint.every) {
         (Some(saved), None) => match plain() {
             Some(plain) if plain <= saved => gang.outcome(plain, None),
@@ -127,7 +139,11 @@ impl Gang {
         let interruptions = div_half_even(self.load(time)?.checked_mul(1_000_000)?, ONE);
         let millis = |value: i128| u64::try_from(value).map(Millis).ok();
         let every = every.and_then(millis);
-        Some(Expected { time: millis(time)?, interruptions: u64::try_from(interruptions).ok()?, every })
+        Some(Expected {
+            time: millis(time)?,
+            interruptions: u64::try_from(interruptions).ok()?,
+            every,
+        })
     }
 }
 
@@ -183,7 +199,10 @@ mod tests {
 
     fn close(ours: i128, known: f64) {
         let ours = ours as f64 / ONE as f64;
-        assert!((ours - known).abs() <= known.abs() * 1e-11 + 1e-12, "{ours} {known}");
+        assert!(
+            (ours - known).abs() <= known.abs() * 1e-11 + 1e-12,
+            "{ours} {known}"
+        );
     }
 
     #[test]
@@ -208,41 +227,122 @@ mod tests {
         // λ = 0.223143551 / 730 h = 3.05676e-4 per hour. 100 h on one machine, no boot:
         // (e^0.0305676 − 1) / 3.05676e-4 h = 101.544096 h; × λ = 0.0310396 interruptions.
         let one = expected(Millis(100 * HOUR), 1, 200_000, Millis(0), None).unwrap();
-        assert_eq!(one, Expected { time: Millis(365_558_664), interruptions: 31_040, every: None });
+        assert_eq!(
+            one,
+            Expected {
+                time: Millis(365_558_664),
+                interruptions: 31_040,
+                every: None
+            }
+        );
         // Ten machines: Λ = 3.05676e-3 per hour, (e^0.305676 − 1) / Λ = 116.9678 h, and a boot of
         // 0.1 h per interruption: × e^(0.000305676).
         let ten = expected(Millis(100 * HOUR), 10, 200_000, Millis(HOUR / 10), None).unwrap();
-        assert_eq!(ten, Expected { time: Millis(421_212_718), interruptions: 357_652, every: None });
+        assert_eq!(
+            ten,
+            Expected {
+                time: Millis(421_212_718),
+                interruptions: 357_652,
+                every: None
+            }
+        );
         // Nothing is ever interrupted.
         let never = expected(Millis(HOUR), 3, 0, Millis(60_000), None).unwrap();
-        assert_eq!(never, Expected { time: Millis(HOUR), interruptions: 0, every: None });
-        assert_eq!(expected(Millis(100_000 * HOUR), 1, 200_000, Millis(0), None), None);
+        assert_eq!(
+            never,
+            Expected {
+                time: Millis(HOUR),
+                interruptions: 0,
+                every: None
+            }
+        );
+        assert_eq!(
+            expected(Millis(100_000 * HOUR), 1, 200_000, Millis(0), None),
+            None
+        );
     }
 
     #[test]
     fn checkpoints_follow_young_and_daly() {
-        let checkpoint =
-            Checkpoint { every: None, save: Millis(60_000), restart: Millis(120_000), size: crate::model::Bytes(0) };
+        let checkpoint = Checkpoint {
+            every: None,
+            save: Millis(60_000),
+            restart: Millis(120_000),
+            size: crate::model::Bytes(0),
+        };
         // Ten machines, 1/Λ = 327.144 h. Young: √(2 · 1/60 h · 327.144 h) = 3.30224 h.
         // Daly: 100 h · (τ + 1/60)/τ · (e^x − 1)/x · e^(Λ(0.1 + 1/30)), x = Λ(τ + 1/60).
-        let best = expected(Millis(100 * HOUR), 10, 200_000, Millis(HOUR / 10), Some(&checkpoint)).unwrap();
+        let best = expected(
+            Millis(100 * HOUR),
+            10,
+            200_000,
+            Millis(HOUR / 10),
+            Some(&checkpoint),
+        )
+        .unwrap();
         assert_eq!(best.every, Some(Millis(11_888_063)));
-        assert_eq!(best, Expected { time: Millis(363_806_752), interruptions: 308_908, every: best.every });
-        let hourly = Checkpoint { every: Some(Millis(HOUR)), ..checkpoint.clone() };
-        let hourly = expected(Millis(100 * HOUR), 10, 200_000, Millis(HOUR / 10), Some(&hourly)).unwrap();
+        assert_eq!(
+            best,
+            Expected {
+                time: Millis(363_806_752),
+                interruptions: 308_908,
+                every: best.every
+            }
+        );
+        let hourly = Checkpoint {
+            every: Some(Millis(HOUR)),
+            ..checkpoint.clone()
+        };
+        let hourly = expected(
+            Millis(100 * HOUR),
+            10,
+            200_000,
+            Millis(HOUR / 10),
+            Some(&hourly),
+        )
+        .unwrap();
         assert!(hourly.time > best.time && hourly.every == Some(Millis(HOUR)));
         // A run shorter than the interval saves nothing.
-        let short = expected(Millis(HOUR), 10, 200_000, Millis(HOUR / 10), Some(&checkpoint)).unwrap();
-        assert_eq!(short, expected(Millis(HOUR), 10, 200_000, Millis(HOUR / 10), None).unwrap());
+        let short = expected(
+            Millis(HOUR),
+            10,
+            200_000,
+            Millis(HOUR / 10),
+            Some(&checkpoint),
+        )
+        .unwrap();
+        assert_eq!(
+            short,
+            expected(Millis(HOUR), 10, 200_000, Millis(HOUR / 10), None).unwrap()
+        );
         // What costs no time is done all the time: only the ways back are lost.
-        let free = Checkpoint { save: Millis(0), ..checkpoint };
-        let free = expected(Millis(100 * HOUR), 10, 200_000, Millis(HOUR / 10), Some(&free)).unwrap();
+        let free = Checkpoint {
+            save: Millis(0),
+            ..checkpoint
+        };
+        let free = expected(
+            Millis(100 * HOUR),
+            10,
+            200_000,
+            Millis(HOUR / 10),
+            Some(&free),
+        )
+        .unwrap();
         // 100 h · e^(3.05676e-3 · 0.13333)
-        assert_eq!((free.every, free.time), (Some(Millis(1)), Millis(360_146_755)));
+        assert_eq!(
+            (free.every, free.time),
+            (Some(Millis(1)), Millis(360_146_755))
+        );
     }
 
     /// The formula in floats.
-    fn floats(run: u64, nodes: u32, monthly: u32, boot: u64, piece: Option<(u64, u64, u64)>) -> f64 {
+    fn floats(
+        run: u64,
+        nodes: u32,
+        monthly: u32,
+        boot: u64,
+        piece: Option<(u64, u64, u64)>,
+    ) -> f64 {
         let rate = -(1.0 - f64::from(monthly) / 1e6).ln() / 730.0 / HOUR as f64 * f64::from(nodes);
         let (every, save, restart) = piece.unwrap_or((run, 0, 0));
         let (length, back) = ((every + save) as f64, (boot + restart) as f64);

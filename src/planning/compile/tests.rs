@@ -8,8 +8,9 @@ use super::{Candidate, Compiled, Refusal, compile};
 use crate::catalog::files::File;
 use crate::catalog::{Catalog, Terms, load};
 use crate::model::{
-    AcceleratorNeed, Allocation, ArtifactRef, Bytes, Checkpoint, DataRate, Dataset, Domain, Job, Latency, Link, Millis,
-    Money, Needs, Pattern, PlaceName, Policy, Purchase, Quota, Rate, Spread, Stage, Tariff, Work,
+    AcceleratorNeed, Allocation, ArtifactRef, Bytes, Checkpoint, DataRate, Dataset, Domain, Job,
+    Latency, Link, Millis, Money, Needs, Pattern, PlaceName, Policy, Purchase, Quota, Rate, Spread,
+    Stage, Tariff, Work,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,10 +20,16 @@ const GB: u64 = 1_000_000_000;
 
 /// Clouds x and y. `x:north` and `x:south` have all machines of x, `y:west` that of y.
 const FILES: [(&str, &str); 6] = [
-    ("catalog.toml", "format = 1\n[sources.s]\ndate = \"2026-01-01\"\nabout = \"made up\"\n"),
+    (
+        "catalog.toml",
+        "format = 1\n[sources.s]\ndate = \"2026-01-01\"\nabout = \"made up\"\n",
+    ),
     ("egress.csv", EGRESS),
     ("machines.csv", MACHINES),
-    ("places.csv", "place,country\nx:north,DE\nx:south,FR\ny:west,US\n"),
+    (
+        "places.csv",
+        "place,country\nx:north,DE\nx:south,FR\ny:west,US\n",
+    ),
     ("prices.csv", PRICES),
     ("throughput.csv", "from,to,gbps,source\n*,*,8,s\n"),
 ];
@@ -92,7 +99,10 @@ fn hours(hours: u64) -> Stage {
 }
 
 fn job<const N: usize>(stages: [(&str, Stage); N]) -> Job {
-    let stages = stages.into_iter().map(|(name, stage)| (name.to_owned(), stage)).collect();
+    let stages = stages
+        .into_iter()
+        .map(|(name, stage)| (name.to_owned(), stage))
+        .collect();
     Job {
         name: "j".to_owned(),
         datasets: BTreeMap::new(),
@@ -120,7 +130,11 @@ fn named(compiled: &Compiled, catalog: &Catalog, stage: usize) -> Vec<String> {
     let name = |candidate: &Candidate| {
         let offer = &catalog.offers[candidate.offer];
         let machine = &catalog.machine(offer).instance_type;
-        let bought = if offer.purchase == Purchase::Spot { " spot" } else { "" };
+        let bought = if offer.purchase == Purchase::Spot {
+            " spot"
+        } else {
+            ""
+        };
         format!("{} {machine}{bought}", catalog.place(offer).name)
     };
     compiled.candidates[stage].iter().map(name).collect()
@@ -134,13 +148,22 @@ fn single(stage: Stage, policy: &Policy, catalog: &Catalog) -> Candidate {
 }
 
 /// How the offers of a stage ran out: unmet needs, keys of the policy.
-fn funnel(stage: Stage, policy: &Policy, catalog: &Catalog) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
+fn funnel(
+    stage: Stage,
+    policy: &Policy,
+    catalog: &Catalog,
+) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
     match compile(&job([("a", stage)]), policy, catalog) {
-        Err(Refusal::NoCandidates(funnels)) => (funnels[0].unmet.clone(), funnels[0].forbidden.clone()),
+        Err(Refusal::NoCandidates(funnels)) => {
+            (funnels[0].unmet.clone(), funnels[0].forbidden.clone())
+        }
         other => panic!("{other:?}"),
     }
 }
 
 fn counts<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
-    counts.into_iter().map(|(key, count)| (key.to_owned(), count)).collect()
+    counts
+        .into_iter()
+        .map(|(key, count)| (key.to_owned(), count))
+        .collect()
 }

@@ -9,7 +9,8 @@
 //! group.
 
 use super::constraints::{
-    Constraint, default_constraints, leave_forbidden_outputs, without_constraints, written_constraints,
+    Constraint, default_constraints, leave_forbidden_outputs, without_constraints,
+    written_constraints,
 };
 use super::hitting_set;
 use super::relax::{Relaxation, relax};
@@ -49,18 +50,34 @@ const FEWEST_QUESTIONS: usize = 60;
 
 /// The smallest set of lines of a job and a policy for which there is no plan. An error if a time limit is over
 /// before the search begins.
-pub fn conflict(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) -> Result<Conflict, SolverError> {
+pub fn conflict(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    effort: &Effort,
+) -> Result<Conflict, SolverError> {
     if effort.should_stop() {
-        return Err(SolverError("the time limit left nothing for the search for lines that clash".to_owned()));
+        return Err(SolverError(
+            "the time limit left nothing for the search for lines that clash".to_owned(),
+        ));
     }
     let mut constraints = written_constraints(job, policy);
     let job = &leave_forbidden_outputs(job, policy);
-    let oracle = Oracle { job, policy, catalog, effort };
+    let oracle = Oracle {
+        job,
+        policy,
+        catalog,
+        effort,
+    };
     if !oracle.feasible_without(constraints.iter())? {
         // What was written is not to blame, or not alone.
         constraints.extend(default_constraints(policy));
         if !oracle.feasible_without(constraints.iter())? {
-            return Ok(Conflict { constraints: Vec::new(), smallest: true, defaults: Vec::new() });
+            return Ok(Conflict {
+                constraints: Vec::new(),
+                smallest: true,
+                defaults: Vec::new(),
+            });
         }
     }
     let mut search = Search::new(&oracle, &constraints);
@@ -74,28 +91,50 @@ pub fn conflict(job: &Job, policy: &Policy, catalog: &Catalog, effort: &Effort) 
     for index in &found {
         let constraint = &constraints[*index];
         if effort.should_stop() {
-            clashing.push(Clashing { constraint: constraint.clone(), enough: false, relaxation: None });
+            clashing.push(Clashing {
+                constraint: constraint.clone(),
+                enough: false,
+                relaxation: None,
+            });
             continue;
         }
         let enough = oracle.feasible_without([constraint])?;
         // If other lines clash too, only those of this set are looked at.
-        let others = constraints.iter().enumerate().filter(|(other, _)| !enough && !found.contains(other));
+        let others = constraints
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| !enough && !found.contains(other));
         let dropped: Vec<&Constraint> = others.map(|(_, constraint)| constraint).collect();
         let (job, policy) = without_constraints(job, policy, dropped);
         let relaxation = relax(constraint, &job, &policy, catalog, effort)?;
-        clashing.push(Clashing { constraint: constraint.clone(), enough, relaxation });
+        clashing.push(Clashing {
+            constraint: constraint.clone(),
+            enough,
+            relaxation,
+        });
     }
     let mut changeable = Vec::new();
-    for constraint in default_constraints(policy).into_iter().filter(|constraint| !constraints.contains(constraint)) {
+    for constraint in default_constraints(policy)
+        .into_iter()
+        .filter(|constraint| !constraints.contains(constraint))
+    {
         if effort.should_stop() {
             break;
         }
         if oracle.feasible_without([&constraint])? {
             let relaxation = relax(&constraint, job, policy, catalog, effort)?;
-            changeable.push(Clashing { constraint, enough: true, relaxation });
+            changeable.push(Clashing {
+                constraint,
+                enough: true,
+                relaxation,
+            });
         }
     }
-    Ok(Conflict { constraints: clashing, smallest, defaults: changeable })
+    Ok(Conflict {
+        constraints: clashing,
+        smallest,
+        defaults: changeable,
+    })
 }
 
 /// Answers whether there is a plan without some lines.
@@ -107,7 +146,10 @@ pub(super) struct Oracle<'a> {
 }
 
 impl Oracle<'_> {
-    fn feasible_without<'l>(&self, dropped: impl IntoIterator<Item = &'l Constraint>) -> Result<bool, SolverError> {
+    fn feasible_without<'l>(
+        &self,
+        dropped: impl IntoIterator<Item = &'l Constraint>,
+    ) -> Result<bool, SolverError> {
         let (job, policy) = without_constraints(self.job, self.policy, dropped);
         feasible(&job, &policy, self.catalog, self.effort)
     }
@@ -127,7 +169,13 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(oracle: &'a Oracle<'a>, constraints: &'a [Constraint]) -> Self {
         let questions = (QUESTIONS / oracle.job.stages.len().max(1)).max(FEWEST_QUESTIONS);
-        Self { oracle, constraints, possible: Vec::new(), clashing: Vec::new(), questions }
+        Self {
+            oracle,
+            constraints,
+            possible: Vec::new(),
+            clashing: Vec::new(),
+            questions,
+        }
     }
 
     /// Whether there is a plan that keeps these lines, all others left out.
@@ -139,12 +187,24 @@ impl<'a> Search<'a> {
             return Ok(false);
         }
         if self.oracle.effort.should_stop() {
-            return Err(SolverError("the time limit ended the search for lines that clash".to_owned()));
+            return Err(SolverError(
+                "the time limit ended the search for lines that clash".to_owned(),
+            ));
         }
         self.questions = self.questions.saturating_sub(1);
-        let dropped = self.constraints.iter().enumerate().filter(|(index, _)| !kept.contains(index));
-        let answer = self.oracle.feasible_without(dropped.map(|(_, constraint)| constraint))?;
-        let known = if answer { &mut self.possible } else { &mut self.clashing };
+        let dropped = self
+            .constraints
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !kept.contains(index));
+        let answer = self
+            .oracle
+            .feasible_without(dropped.map(|(_, constraint)| constraint))?;
+        let known = if answer {
+            &mut self.possible
+        } else {
+            &mut self.clashing
+        };
         known.push(kept.clone());
         Ok(answer)
     }
@@ -156,7 +216,9 @@ impl<'a> Search<'a> {
         let minimal = self.minimal(&BTreeSet::new(), false, &all)?;
         let mut groups: Vec<BTreeSet<usize>> = Vec::new();
         loop {
-            let Some(least) = hitting_set::smallest(&groups) else { return Ok((minimal, false)) };
+            let Some(least) = hitting_set::smallest(&groups) else {
+                return Ok((minimal, false));
+            };
             if least.len() >= minimal.len() {
                 return Ok((minimal, true));
             }
@@ -167,7 +229,11 @@ impl<'a> Search<'a> {
                 return Ok((least, true));
             }
             let mut kept = least;
-            let rest: Vec<usize> = all.iter().copied().filter(|index| !kept.contains(index)).collect();
+            let rest: Vec<usize> = all
+                .iter()
+                .copied()
+                .filter(|index| !kept.contains(index))
+                .collect();
             let mut group = BTreeSet::new();
             self.grow(&mut kept, &rest, &mut group)?;
             groups.push(group);
@@ -215,6 +281,10 @@ impl<'a> Search<'a> {
         }
         let (first, second) = rest.split_at(rest.len() / 2);
         self.grow(kept, first, group)?;
-        if second.is_empty() { Ok(()) } else { self.grow(kept, second, group) }
+        if second.is_empty() {
+            Ok(())
+        } else {
+            self.grow(kept, second, group)
+        }
     }
 }

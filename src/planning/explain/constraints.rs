@@ -7,7 +7,8 @@
 use crate::model::dag;
 use crate::model::offer::{ANY_ARCH, CLASSES};
 use crate::model::{
-    Allocation, ArtifactRef, Destination, Job, Needs, Pattern, Policy, Quota, ServiceNeed, Stage, Work,
+    Allocation, ArtifactRef, Destination, Job, Needs, Pattern, Policy, Quota, ServiceNeed, Stage,
+    Work,
 };
 use crate::planning::compile::base_name;
 use crate::planning::rule::forbids_home;
@@ -143,7 +144,10 @@ impl Need {
             Need::Latency => needs.latency.is_some(),
             Need::MaxPrice => needs.max_price.is_some(),
             // Which service it is says what the work is; only its version may be left open.
-            Need::Service => needs.service.as_ref().is_some_and(|service| !service.is_any()),
+            Need::Service => needs
+                .service
+                .as_ref()
+                .is_some_and(|service| !service.is_any()),
             Need::AnyOf => !needs.any_of.is_empty(),
         }
     }
@@ -185,11 +189,19 @@ impl Need {
 
 impl Constraint {
     fn policy(key: impl Into<String>, kind: ConstraintKind) -> Self {
-        Self { file: ConstraintFile::Policy, key: key.into(), kind }
+        Self {
+            file: ConstraintFile::Policy,
+            key: key.into(),
+            kind,
+        }
     }
 
     fn job(key: String, kind: ConstraintKind) -> Self {
-        Self { file: ConstraintFile::Job, key, kind }
+        Self {
+            file: ConstraintFile::Job,
+            key,
+            kind,
+        }
     }
 
     /// Returns the stage that the constraint is about, if it is about one.
@@ -208,26 +220,45 @@ pub fn written_constraints(job: &Job, policy: &Policy) -> Vec<Constraint> {
     let mut constraints = policy_constraints(policy);
     for (name, stage) in &job.stages {
         let at = |key: &str| format!("stages.{name}.{key}");
-        for need in Need::ALL.into_iter().filter(|need| need.is_given(&stage.needs)) {
-            constraints
-                .push(Constraint::job(at(&format!("needs.{}", need.key())), ConstraintKind::Need(name.clone(), need)));
+        for need in Need::ALL
+            .into_iter()
+            .filter(|need| need.is_given(&stage.needs))
+        {
+            constraints.push(Constraint::job(
+                at(&format!("needs.{}", need.key())),
+                ConstraintKind::Need(name.clone(), need),
+            ));
         }
         if stage.deadline.is_some() {
-            constraints.push(Constraint::job(at("deadline"), ConstraintKind::StageDeadline(name.clone())));
+            constraints.push(Constraint::job(
+                at("deadline"),
+                ConstraintKind::StageDeadline(name.clone()),
+            ));
         }
-        if stage.allocation.is_some_and(|allocation| allocation != Allocation::Cheapest) {
-            constraints.push(Constraint::job(at("allocation"), ConstraintKind::StageAllocation(name.clone())));
+        if stage
+            .allocation
+            .is_some_and(|allocation| allocation != Allocation::Cheapest)
+        {
+            constraints.push(Constraint::job(
+                at("allocation"),
+                ConstraintKind::StageAllocation(name.clone()),
+            ));
         }
     }
-    let homeward = job.outputs.iter().filter(|(_, destination)| **destination == Destination::Home);
-    constraints.extend(
-        homeward.map(|(output, _)| {
-            Constraint::job(format!("outputs.{output}"), ConstraintKind::BroughtHome(output.clone()))
-        }),
-    );
-    constraints.extend(
-        (0..job.spread.len()).map(|index| Constraint::job(format!("spread.{index}"), ConstraintKind::Spread(index))),
-    );
+    let homeward = job
+        .outputs
+        .iter()
+        .filter(|(_, destination)| **destination == Destination::Home);
+    constraints.extend(homeward.map(|(output, _)| {
+        Constraint::job(
+            format!("outputs.{output}"),
+            ConstraintKind::BroughtHome(output.clone()),
+        )
+    }));
+    constraints
+        .extend((0..job.spread.len()).map(|index| {
+            Constraint::job(format!("spread.{index}"), ConstraintKind::Spread(index))
+        }));
     constraints
 }
 
@@ -237,14 +268,28 @@ pub fn written_constraints(job: &Job, policy: &Policy) -> Vec<Constraint> {
 pub fn leave_forbidden_outputs(job: &Job, policy: &Policy) -> Job {
     let expanded = job.expanded();
     let labels = dag::labels(&expanded);
-    let read: BTreeSet<&ArtifactRef> = expanded.stages.values().flat_map(|stage| &stage.reads).collect();
+    let read: BTreeSet<&ArtifactRef> = expanded
+        .stages
+        .values()
+        .flat_map(|stage| &stage.reads)
+        .collect();
     let mut pinned = job.clone();
     for (stage, body) in &expanded.stages {
         for name in body.writes.keys() {
-            let artifact = ArtifactRef::Output { stage: stage.clone(), name: name.clone() };
-            let carried = labels.of_artifact.get(&artifact).cloned().unwrap_or_default();
+            let artifact = ArtifactRef::Output {
+                stage: stage.clone(),
+                name: name.clone(),
+            };
+            let carried = labels
+                .of_artifact
+                .get(&artifact)
+                .cloned()
+                .unwrap_or_default();
             if !read.contains(&artifact) && forbids_home(policy, &carried).is_some() {
-                let output = ArtifactRef::Output { stage: base_name(stage).to_owned(), name: name.clone() };
+                let output = ArtifactRef::Output {
+                    stage: base_name(stage).to_owned(),
+                    name: name.clone(),
+                };
                 pinned.outputs.entry(output).or_insert(Destination::There);
             }
         }
@@ -255,54 +300,106 @@ pub fn leave_forbidden_outputs(job: &Job, policy: &Policy) -> Job {
 fn policy_constraints(policy: &Policy) -> Vec<Constraint> {
     let mut constraints = Vec::new();
     if policy.deadline.is_some() {
-        constraints.push(Constraint::policy("limits.deadline", ConstraintKind::Deadline));
+        constraints.push(Constraint::policy(
+            "limits.deadline",
+            ConstraintKind::Deadline,
+        ));
     }
     if policy.budget.is_some() {
         constraints.push(Constraint::policy("limits.budget", ConstraintKind::Budget));
     }
     if policy.max_price.is_some() {
-        constraints.push(Constraint::policy("limits.max_price", ConstraintKind::MaxPrice));
+        constraints.push(Constraint::policy(
+            "limits.max_price",
+            ConstraintKind::MaxPrice,
+        ));
     }
-    let residency =
-        policy.residency.keys().map(|label| (format!("residency.{label}"), ConstraintKind::Residency(label.clone())));
+    let residency = policy.residency.keys().map(|label| {
+        (
+            format!("residency.{label}"),
+            ConstraintKind::Residency(label.clone()),
+        )
+    });
     constraints.extend(residency.map(|(key, what)| Constraint::policy(key, what)));
     if policy.exclude_cloud_act {
-        constraints.push(Constraint::policy("operators.us_cloud_act", ConstraintKind::CloudAct));
+        constraints.push(Constraint::policy(
+            "operators.us_cloud_act",
+            ConstraintKind::CloudAct,
+        ));
     }
     for (there, key, what) in [
-        (policy.parents.is_some(), "operators.parents", ConstraintKind::Parents),
-        (policy.operators.allow.is_some(), "operators.allow", ConstraintKind::OperatorsAllow),
-        (!policy.operators.deny.is_empty(), "operators.deny", ConstraintKind::OperatorsDeny),
+        (
+            policy.parents.is_some(),
+            "operators.parents",
+            ConstraintKind::Parents,
+        ),
+        (
+            policy.operators.allow.is_some(),
+            "operators.allow",
+            ConstraintKind::OperatorsAllow,
+        ),
+        (
+            !policy.operators.deny.is_empty(),
+            "operators.deny",
+            ConstraintKind::OperatorsDeny,
+        ),
     ] {
         if there {
             constraints.push(Constraint::policy(key, what));
         }
     }
     let certified = policy.certifications.keys();
-    let certified =
-        certified.map(|label| (format!("certifications.{label}"), ConstraintKind::Certifications(label.clone())));
+    let certified = certified.map(|label| {
+        (
+            format!("certifications.{label}"),
+            ConstraintKind::Certifications(label.clone()),
+        )
+    });
     constraints.extend(certified.map(|(key, what)| Constraint::policy(key, what)));
-    let trust = policy.trust.keys().map(|label| (format!("trust.{label}"), ConstraintKind::Trust(label.clone())));
+    let trust = policy.trust.keys().map(|label| {
+        (
+            format!("trust.{label}"),
+            ConstraintKind::Trust(label.clone()),
+        )
+    });
     constraints.extend(trust.map(|(key, what)| Constraint::policy(key, what)));
     if policy.clouds.allow.is_some() {
-        constraints.push(Constraint::policy("clouds.allow", ConstraintKind::CloudsAllow));
+        constraints.push(Constraint::policy(
+            "clouds.allow",
+            ConstraintKind::CloudsAllow,
+        ));
     }
     let denied = |pattern: &Pattern| {
-        Constraint::policy(format!("clouds.deny.{pattern}"), ConstraintKind::CloudsDeny(pattern.clone()))
+        Constraint::policy(
+            format!("clouds.deny.{pattern}"),
+            ConstraintKind::CloudsDeny(pattern.clone()),
+        )
     };
     constraints.extend(policy.clouds.deny.iter().map(denied));
     if policy.places.allow.is_some() {
-        constraints.push(Constraint::policy("places.allow", ConstraintKind::PlacesAllow));
+        constraints.push(Constraint::policy(
+            "places.allow",
+            ConstraintKind::PlacesAllow,
+        ));
     }
     let denied = |pattern: &Pattern| {
-        Constraint::policy(format!("places.deny.{pattern}"), ConstraintKind::PlacesDeny(pattern.clone()))
+        Constraint::policy(
+            format!("places.deny.{pattern}"),
+            ConstraintKind::PlacesDeny(pattern.clone()),
+        )
     };
     constraints.extend(policy.places.deny.iter().map(denied));
     if policy.allow_spot == Some(false) {
         constraints.push(Constraint::policy("spot.allow", ConstraintKind::Spot));
     }
-    if policy.allocation.is_some_and(|allocation| allocation != Allocation::Cheapest) {
-        constraints.push(Constraint::policy("spot.allocation", ConstraintKind::Allocation));
+    if policy
+        .allocation
+        .is_some_and(|allocation| allocation != Allocation::Cheapest)
+    {
+        constraints.push(Constraint::policy(
+            "spot.allocation",
+            ConstraintKind::Allocation,
+        ));
     }
     for (pattern, quota) in &policy.quotas {
         let constraint = |counted: Counted| {
@@ -319,7 +416,10 @@ fn policy_constraints(policy: &Policy) -> Vec<Constraint> {
 
 /// Returns the constraints that hold although no line says so: what is forbidden unless a line allows it.
 pub fn default_constraints(policy: &Policy) -> Vec<Constraint> {
-    let mut constraints = vec![Constraint::policy("partitions.allow", ConstraintKind::Partitions)];
+    let mut constraints = vec![Constraint::policy(
+        "partitions.allow",
+        ConstraintKind::Partitions,
+    )];
     if policy.allow_spot.is_none() {
         constraints.push(Constraint::policy("spot.allow", ConstraintKind::Spot));
     }
@@ -358,7 +458,13 @@ fn counted(quota: &Quota) -> Vec<Counted> {
     if quota.accelerators.is_some() {
         list.push(Counted::Accelerators);
     }
-    list.extend(quota.by_accelerator.keys().cloned().map(Counted::Accelerator));
+    list.extend(
+        quota
+            .by_accelerator
+            .keys()
+            .cloned()
+            .map(Counted::Accelerator),
+    );
     list
 }
 
@@ -382,7 +488,12 @@ pub fn without_constraints<'a>(
     (job, policy)
 }
 
-fn drop_one(constraint: &Constraint, job: &mut Job, policy: &mut Policy, spread: &mut BTreeSet<usize>) {
+fn drop_one(
+    constraint: &Constraint,
+    job: &mut Job,
+    policy: &mut Policy,
+    spread: &mut BTreeSet<usize>,
+) {
     match &constraint.kind {
         ConstraintKind::Deadline => policy.deadline = None,
         ConstraintKind::Budget => policy.budget = None,
@@ -399,14 +510,19 @@ fn drop_one(constraint: &Constraint, job: &mut Job, policy: &mut Policy, spread:
         ConstraintKind::PlacesAllow => policy.places.allow = None,
         ConstraintKind::PlacesDeny(pattern) => drop(policy.places.deny.remove(pattern)),
         ConstraintKind::Partitions => {
-            let closed = CLASSES.iter().filter(|(_, open)| !open).map(|(name, _)| (*name).to_owned());
+            let closed = CLASSES
+                .iter()
+                .filter(|(_, open)| !open)
+                .map(|(name, _)| (*name).to_owned());
             policy.partitions.extend(closed);
         }
         ConstraintKind::Spot => policy.allow_spot = Some(true),
         // Not "none", which may be less than what was said.
         ConstraintKind::Allocation => policy.allocation = Some(Allocation::Cheapest),
         ConstraintKind::Quota(pattern, counted) => {
-            let Some(quota) = policy.quotas.get_mut(pattern) else { return };
+            let Some(quota) = policy.quotas.get_mut(pattern) else {
+                return;
+            };
             match counted {
                 Counted::Cpus => quota.vcpu_thousandths = None,
                 Counted::Instances => quota.instances = None,
@@ -434,14 +550,21 @@ fn drop_one(constraint: &Constraint, job: &mut Job, policy: &mut Policy, spread:
         }
         ConstraintKind::Spread(index) => drop(spread.insert(*index)),
         // Not what is done with outputs that the job does not name, which may be to bring it home.
-        ConstraintKind::BroughtHome(output) => drop(job.outputs.insert(output.clone(), Destination::There)),
+        ConstraintKind::BroughtHome(output) => {
+            drop(job.outputs.insert(output.clone(), Destination::There))
+        }
     }
 }
 
 /// Drops a need, also from the alternatives, into each of which it was copied.
 fn drop_need(need: Need, stage: &mut Stage) {
     let common = stage.needs.clone();
-    for other in stage.needs.any_of.iter_mut().filter(|other| need.same(other, &common)) {
+    for other in stage
+        .needs
+        .any_of
+        .iter_mut()
+        .filter(|other| need.same(other, &common))
+    {
         need.clear(other);
     }
     need.clear(&mut stage.needs);

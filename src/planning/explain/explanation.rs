@@ -2,7 +2,8 @@
 //! what every rule costs. All figures are optima of the problem with one thing changed.
 
 use super::constraints::{
-    Constraint, ConstraintFile, ConstraintKind, Need, default_constraints, without_constraints, written_constraints,
+    Constraint, ConstraintFile, ConstraintKind, Need, default_constraints, without_constraints,
+    written_constraints,
 };
 use crate::catalog::Catalog;
 use crate::model::{ArtifactRef, Dataset, Job, Millis, Objective, Offer, Policy, Rate, Work};
@@ -63,7 +64,11 @@ pub struct Elsewhere {
 pub enum BreakEven {
     /// Up to this rate per machine and hour the plan costs no more than the best without the
     /// offer, whose figures these are, and the offer that this stage takes in it.
-    At { rate: Rate, figures: Figures, offer: Offer },
+    At {
+        rate: Rate,
+        figures: Figures,
+        offer: Offer,
+    },
     /// There is no plan without it.
     Never,
     /// Time comes first, and without the offer the plan would take this much longer.
@@ -96,24 +101,49 @@ pub fn explain(
     (job, policy, catalog): (&Job, &Policy, &Catalog),
     effort: &Effort,
 ) -> Result<Explanation, ExplainError> {
-    let foreign =
-        |plan: &Plan| ExplainError::Foreign(plan.stages.first().map(|stage| stage.name.clone()).unwrap_or_default());
+    let foreign = |plan: &Plan| {
+        ExplainError::Foreign(
+            plan.stages
+                .first()
+                .map(|stage| stage.name.clone())
+                .unwrap_or_default(),
+        )
+    };
     let given = job;
     let job = &sent_as_planned(given, plan);
     let compiled = compile::compile(job, policy, catalog).map_err(|_| foreign(plan))?;
     let constraints = offer_lines(given, policy);
-    let case = Case { plan, given, job, policy, catalog, compiled: &compiled, effort, constraints };
-    let mut chosen: Vec<&PlannedStage> =
-        plan.stages.iter().filter(|stage| named.is_empty() || named.contains(stage.name.as_str())).collect();
+    let case = Case {
+        plan,
+        given,
+        job,
+        policy,
+        catalog,
+        compiled: &compiled,
+        effort,
+        constraints,
+    };
+    let mut chosen: Vec<&PlannedStage> = plan
+        .stages
+        .iter()
+        .filter(|stage| named.is_empty() || named.contains(stage.name.as_str()))
+        .collect();
     let mut dear: Vec<&PlannedStage> = chosen.clone();
     dear.sort_by_key(|stage| (std::cmp::Reverse(stage.cost_micro_usd), &stage.name));
     let count = chosen.len();
     dear.truncate(if count <= STAGES { STAGES } else { DEAREST });
     chosen.retain(|stage| dear.contains(stage));
-    let stages: Vec<Why> = chosen.iter().map(|stage| case.why(stage)).collect::<Result<_, _>>()?;
+    let stages: Vec<Why> = chosen
+        .iter()
+        .map(|stage| case.why(stage))
+        .collect::<Result<_, _>>()?;
     let asked: BTreeSet<&str> = named.iter().map(|name| base_name(name)).collect();
     let left_out = count - stages.len();
-    Ok(Explanation { stages, left_out, rules: case.rules(&asked)? })
+    Ok(Explanation {
+        stages,
+        left_out,
+        rules: case.rules(&asked)?,
+    })
 }
 
 /// The job with every output sent where the plan sends it: without an offer or a rule it would be
@@ -122,7 +152,10 @@ fn sent_as_planned(job: &Job, plan: &Plan) -> Job {
     let mut job = job.clone();
     for stage in &plan.stages {
         for (name, destination) in &stage.outputs {
-            let output = ArtifactRef::Output { stage: base_name(&stage.name).to_owned(), name: name.clone() };
+            let output = ArtifactRef::Output {
+                stage: base_name(&stage.name).to_owned(),
+                name: name.clone(),
+            };
             job.outputs.entry(output).or_insert(*destination);
         }
     }
@@ -131,9 +164,14 @@ fn sent_as_planned(job: &Job, plan: &Plan) -> Job {
 
 /// Lines that decide about single offers: what follows the needs.
 fn offer_lines(job: &Job, policy: &Policy) -> Vec<Constraint> {
-    let all = default_constraints(policy).into_iter().chain(written_constraints(job, policy));
+    let all = default_constraints(policy)
+        .into_iter()
+        .chain(written_constraints(job, policy));
     let whole = |constraint: &Constraint| {
-        matches!(constraint.kind, ConstraintKind::Deadline | ConstraintKind::Budget | ConstraintKind::Spread(_))
+        matches!(
+            constraint.kind,
+            ConstraintKind::Deadline | ConstraintKind::Budget | ConstraintKind::Spread(_)
+        )
     };
     all.filter(|constraint| !whole(constraint)).collect()
 }
@@ -153,7 +191,11 @@ struct Case<'a> {
 impl Case<'_> {
     fn why(&self, stage: &PlannedStage) -> Result<Why, ExplainError> {
         let foreign = || ExplainError::Foreign(stage.name.clone());
-        let index = self.compiled.stages.binary_search(&stage.name).map_err(|_| foreign())?;
+        let index = self
+            .compiled
+            .stages
+            .binary_search(&stage.name)
+            .map_err(|_| foreign())?;
         let takes = |tag: usize| {
             let offer = &self.catalog.offers[self.compiled.candidates[index][tag].offer];
             let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
@@ -162,7 +204,10 @@ impl Case<'_> {
                 && offer.purchase == stage.purchase
         };
         let choices = &self.compiled.instance.stages[index].choices;
-        let choice = choices.iter().find(|choice| takes(choice.tag)).ok_or_else(foreign)?;
+        let choice = choices
+            .iter()
+            .find(|choice| takes(choice.tag))
+            .ok_or_else(foreign)?;
         let offer = self.compiled.candidates[index][choice.tag].offer;
         let (fitting, left) = self.funnel(base_name(&stage.name));
         Ok(Why {
@@ -177,16 +222,25 @@ impl Case<'_> {
 
     /// How many offers meet a stage's needs, and how many are left after each line.
     fn funnel(&self, name: &str) -> (u64, Vec<(Constraint, u64)>) {
-        let Some(alone) = self.alone(name) else { return (0, Vec::new()) };
-        let of_stage =
-            |constraint: &&Constraint| constraint.file == ConstraintFile::Policy || constraint.stage() == Some(name);
+        let Some(alone) = self.alone(name) else {
+            return (0, Vec::new());
+        };
+        let of_stage = |constraint: &&Constraint| {
+            constraint.file == ConstraintFile::Policy || constraint.stage() == Some(name)
+        };
         let rest: Vec<&Constraint> = self.constraints.iter().filter(of_stage).collect();
-        let (needs, mut rest): (Vec<&Constraint>, Vec<&Constraint>) =
-            rest.into_iter().partition(|constraint| matches!(constraint.kind, ConstraintKind::Need(..)));
+        let (needs, mut rest): (Vec<&Constraint>, Vec<&Constraint>) = rest
+            .into_iter()
+            .partition(|constraint| matches!(constraint.kind, ConstraintKind::Need(..)));
         let count = |dropped: &[&Constraint]| {
             let (job, policy) = without_constraints(&alone, self.policy, dropped.iter().copied());
-            let policy = Policy { deadline: None, budget: None, ..policy };
-            compile::compile(&job, &policy, self.catalog).map_or(0, |compiled| compiled.counts.candidates)
+            let policy = Policy {
+                deadline: None,
+                budget: None,
+                ..policy
+            };
+            compile::compile(&job, &policy, self.catalog)
+                .map_or(0, |compiled| compiled.counts.candidates)
         };
         drop(needs);
         let fitting = count(&rest);
@@ -213,7 +267,12 @@ impl Case<'_> {
         stage.after.clear();
         stage.removes.clear();
         stage.count = 1;
-        let dataset = Dataset { at, path: None, size: crate::model::Bytes(0), labels };
+        let dataset = Dataset {
+            at,
+            path: None,
+            size: crate::model::Bytes(0),
+            labels,
+        };
         Some(Job {
             datasets: BTreeMap::from([(DATA.to_owned(), dataset)]),
             stages: BTreeMap::from([(name.to_owned(), stage)]),
@@ -226,7 +285,9 @@ impl Case<'_> {
     /// The best plan with a stage anywhere but at a site.
     fn elsewhere(&self, stage: usize, site: usize) -> Result<Option<Elsewhere>, ExplainError> {
         let mut instance: Instance = self.compiled.instance.clone();
-        instance.stages[stage].choices.retain(|choice| choice.site != site);
+        instance.stages[stage]
+            .choices
+            .retain(|choice| choice.site != site);
         if instance.stages[stage].choices.is_empty() {
             return Ok(None);
         }
@@ -237,7 +298,9 @@ impl Case<'_> {
             instance.budget = None;
             found = solve::solve(&instance, &Highs, self.effort)?;
         }
-        let Outcome::Solved(solved) = found else { return Ok(None) };
+        let Outcome::Solved(solved) = found else {
+            return Ok(None);
+        };
         let offers: Vec<Offer> = (0..self.compiled.stages.len())
             .map(|stage| {
                 let tag = instance.stages[stage].choices[solved.picks[stage]].tag;
@@ -245,11 +308,18 @@ impl Case<'_> {
             })
             .collect();
         let other = |planned: &&PlannedStage| {
-            let Ok(index) = self.compiled.stages.binary_search(&planned.name) else { return false };
+            let Ok(index) = self.compiled.stages.binary_search(&planned.name) else {
+                return false;
+            };
             index != stage && !self.is(&offers[index], planned)
         };
         let moved = self.plan.stages.iter().filter(other).count();
-        Ok(Some(Elsewhere { offer: offers[stage], figures: figures(&solved), moved, beyond }))
+        Ok(Some(Elsewhere {
+            offer: offers[stage],
+            figures: figures(&solved),
+            moved,
+            beyond,
+        }))
     }
 
     fn is(&self, offer: &Offer, planned: &PlannedStage) -> bool {
@@ -263,13 +333,22 @@ impl Case<'_> {
         let taken = self.catalog.offers[offer];
         let mut catalog = self.catalog.clone();
         catalog.offers.remove(offer);
-        let Some(free) = optimum(self.job, self.policy, &catalog, self.effort)? else { return Ok(BreakEven::Never) };
+        let Some(free) = optimum(self.job, self.policy, &catalog, self.effort)? else {
+            return Ok(BreakEven::Never);
+        };
         let totals = &self.plan.totals;
         if self.policy.minimize == Objective::Time && free.figures.makespan > totals.makespan_ms {
-            return Ok(BreakEven::Slower(free.figures.makespan - totals.makespan_ms));
+            return Ok(BreakEven::Slower(
+                free.figures.makespan - totals.makespan_ms,
+            ));
         }
         // All machines of the offer become dearer at once.
-        let takers: Vec<&PlannedStage> = self.plan.stages.iter().filter(|planned| self.is(&taken, planned)).collect();
+        let takers: Vec<&PlannedStage> = self
+            .plan
+            .stages
+            .iter()
+            .filter(|planned| self.is(&taken, planned))
+            .collect();
         let cost = |rate: i64| -> i128 {
             let of = |planned: &&PlannedStage| match &planned.usage {
                 Some(usage) => usage.unit.cost(Rate(rate), usage.quantity),
@@ -286,11 +365,24 @@ impl Case<'_> {
         let (mut low, mut high) = (0_i64, i64::MAX / 4);
         while low < high {
             let middle = low + (high - low + 1) / 2;
-            if cost(middle) <= limit { low = middle } else { high = middle - 1 }
+            if cost(middle) <= limit {
+                low = middle
+            } else {
+                high = middle - 1
+            }
         }
-        let other = free.offers.get(base_name(stage)).and_then(|offers| offers.first());
-        let Some(other) = other else { return Ok(BreakEven::Never) };
-        Ok(BreakEven::At { rate: Rate(low), figures: free.figures, offer: *other })
+        let other = free
+            .offers
+            .get(base_name(stage))
+            .and_then(|offers| offers.first());
+        let Some(other) = other else {
+            return Ok(BreakEven::Never);
+        };
+        Ok(BreakEven::At {
+            rate: Rate(low),
+            figures: free.figures,
+            offer: *other,
+        })
     }
 
     /// Whether the job says how long a stage runs only on what this need lists.
@@ -302,9 +394,12 @@ impl Case<'_> {
     /// What each rule costs. Rules about one stage's machine are only priced for stages that
     /// were asked for.
     fn rules(&self, asked: &BTreeSet<&str>) -> Result<Vec<Ruled>, ExplainError> {
-        let defaults = default_constraints(self.policy).into_iter().map(|constraint| (constraint, true));
-        let constraints =
-            written_constraints(self.given, self.policy).into_iter().map(|constraint| (constraint, false));
+        let defaults = default_constraints(self.policy)
+            .into_iter()
+            .map(|constraint| (constraint, true));
+        let constraints = written_constraints(self.given, self.policy)
+            .into_iter()
+            .map(|constraint| (constraint, false));
         let mut rules = Vec::new();
         for (constraint, default) in constraints.chain(defaults) {
             if let ConstraintKind::Need(stage, need) = &constraint.kind
@@ -314,7 +409,11 @@ impl Case<'_> {
             }
             let (job, policy) = without_constraints(self.job, self.policy, [&constraint]);
             if let Some(free) = optimum(&job, &policy, self.catalog, self.effort)? {
-                rules.push(Ruled { constraint, default, free: free.figures });
+                rules.push(Ruled {
+                    constraint,
+                    default,
+                    free: free.figures,
+                });
             }
         }
         Ok(rules)

@@ -26,9 +26,16 @@ enum Search {
 }
 
 /// Adds at most `more` members to `taken`.
-fn extend(sets: &[BTreeSet<usize>], taken: &mut BTreeSet<usize>, more: usize, left: &mut usize) -> Search {
+fn extend(
+    sets: &[BTreeSet<usize>],
+    taken: &mut BTreeSet<usize>,
+    more: usize,
+    left: &mut usize,
+) -> Search {
     let missed: Vec<&BTreeSet<usize>> = sets.iter().filter(|set| set.is_disjoint(taken)).collect();
-    let Some(next) = missed.iter().min_by_key(|set| set.len()) else { return Search::Found(taken.clone()) };
+    let Some(next) = missed.iter().min_by_key(|set| set.len()) else {
+        return Search::Found(taken.clone());
+    };
     if apart(&missed) > more {
         return Search::None;
     }
@@ -65,27 +72,43 @@ mod tests {
     use super::*;
 
     fn sets(lists: &[&[usize]]) -> Vec<BTreeSet<usize>> {
-        lists.iter().map(|list| list.iter().copied().collect()).collect()
+        lists
+            .iter()
+            .map(|list| list.iter().copied().collect())
+            .collect()
     }
 
     #[test]
     fn small_cases() {
         assert_eq!(smallest(&[]), Some(BTreeSet::new()));
-        assert_eq!(smallest(&sets(&[&[3], &[1, 2], &[2, 4]])), Some(BTreeSet::from([2, 3])));
-        assert_eq!(smallest(&sets(&[&[0, 1], &[1, 2], &[2, 0]])), Some(BTreeSet::from([0, 1])));
+        assert_eq!(
+            smallest(&sets(&[&[3], &[1, 2], &[2, 4]])),
+            Some(BTreeSet::from([2, 3]))
+        );
+        assert_eq!(
+            smallest(&sets(&[&[0, 1], &[1, 2], &[2, 0]])),
+            Some(BTreeSet::from([0, 1]))
+        );
     }
 
     #[test]
     fn it_is_the_smallest_of_all() {
         // All families of three sets over four numbers.
-        let all: Vec<BTreeSet<usize>> =
-            (1..16_usize).map(|bits| (0..4).filter(|bit| bits >> bit & 1 == 1).collect()).collect();
+        let all: Vec<BTreeSet<usize>> = (1..16_usize)
+            .map(|bits| (0..4).filter(|bit| bits >> bit & 1 == 1).collect())
+            .collect();
         for a in &all {
             for b in &all {
                 for c in &all {
                     let family = [a.clone(), b.clone(), c.clone()];
-                    let hits = |taken: &BTreeSet<usize>| family.iter().all(|set| !set.is_disjoint(taken));
-                    let least = all.iter().filter(|taken| hits(taken)).map(BTreeSet::len).min().unwrap();
+                    let hits =
+                        |taken: &BTreeSet<usize>| family.iter().all(|set| !set.is_disjoint(taken));
+                    let least = all
+                        .iter()
+                        .filter(|taken| hits(taken))
+                        .map(BTreeSet::len)
+                        .min()
+                        .unwrap();
                     let found = smallest(&family).unwrap();
                     assert!(hits(&found) && found.len() == least, "{family:?} {found:?}");
                 }

@@ -8,7 +8,8 @@ mod relax;
 
 pub use conflict::{Clashing, Conflict, conflict};
 pub use constraints::{
-    Constraint, ConstraintFile, ConstraintKind, Counted, Need, without_constraints, written_constraints,
+    Constraint, ConstraintFile, ConstraintKind, Counted, Need, without_constraints,
+    written_constraints,
 };
 pub use explanation::{BreakEven, Elsewhere, ExplainError, Explanation, Ruled, Why, explain};
 pub use relax::{Relaxation, Relaxed};

@@ -4,8 +4,8 @@ use super::constraints::{Constraint, ConstraintKind, Counted, Need, without_cons
 use crate::catalog::Catalog;
 use crate::model::policy::DEFAULT_LABEL;
 use crate::model::{
-    AcceleratorNeed, Bytes, Destination, Job, Machine, Millis, Money, Needs, Objective, Offer, Pattern, Policy, Rate,
-    Tee, Work,
+    AcceleratorNeed, Bytes, Destination, Job, Machine, Millis, Money, Needs, Objective, Offer,
+    Pattern, Policy, Rate, Tee, Work,
 };
 use crate::planning::build::{Figures, Optimum, feasible, labels, optimum};
 use crate::planning::solve::{Effort, SolverError};
@@ -63,10 +63,23 @@ pub fn relax(
         ConstraintKind::Budget => free_policy.minimize = Objective::Cost,
         _ => {}
     }
-    let Some(free) = optimum(&free_job, &free_policy, catalog, effort)? else { return Ok(None) };
-    let case = Case { constraint, job, policy, catalog, effort, free: &free };
+    let Some(free) = optimum(&free_job, &free_policy, catalog, effort)? else {
+        return Ok(None);
+    };
+    let case = Case {
+        constraint,
+        job,
+        policy,
+        catalog,
+        effort,
+        free: &free,
+    };
     let figures = Some(free.figures);
-    let limit = |to: Relaxed| Relaxation { to, figures, least: free.figures.proven };
+    let limit = |to: Relaxed| Relaxation {
+        to,
+        figures,
+        least: free.figures.proven,
+    };
     let relaxation = match &constraint.kind {
         ConstraintKind::Deadline => limit(Relaxed::Time(free.figures.makespan)),
         ConstraintKind::Budget => limit(Relaxed::Money(free.figures.cost)),
@@ -74,7 +87,9 @@ pub fn relax(
         | ConstraintKind::Quota(..)
         | ConstraintKind::Spread(_)
         | ConstraintKind::MaxPrice => case.number()?,
-        ConstraintKind::Need(_, Need::Cpus | Need::Memory | Need::Latency | Need::MaxPrice) => case.number()?,
+        ConstraintKind::Need(_, Need::Cpus | Need::Memory | Need::Latency | Need::MaxPrice) => {
+            case.number()?
+        }
         ConstraintKind::Residency(_)
         | ConstraintKind::Trust(_)
         | ConstraintKind::CloudsAllow
@@ -95,9 +110,8 @@ pub fn relax(
         | ConstraintKind::OperatorsDeny
         | ConstraintKind::Certifications(_) => case.gone(),
         ConstraintKind::BroughtHome(_) => case.gone(),
-        ConstraintKind::StageAllocation(_) | ConstraintKind::Need(_, Need::Arch | Need::Service | Need::AnyOf) => {
-            case.gone()
-        }
+        ConstraintKind::StageAllocation(_)
+        | ConstraintKind::Need(_, Need::Arch | Need::Service | Need::AnyOf) => case.gone(),
     };
     Ok(Some(relaxation))
 }
@@ -123,7 +137,11 @@ struct Case<'a> {
 impl Case<'_> {
     /// The line goes altogether.
     fn gone(&self) -> Relaxation {
-        Relaxation { to: Relaxed::Drop, figures: Some(self.free.figures), least: true }
+        Relaxation {
+            to: Relaxed::Drop,
+            figures: Some(self.free.figures),
+            least: true,
+        }
     }
 
     /// The least change of a number that would do.
@@ -139,14 +157,20 @@ impl Case<'_> {
             let mut low = now;
             while !would_do(now.saturating_add(step))? {
                 low = now.saturating_add(step);
-                let Some(next) = step.checked_mul(2).filter(|step| *step < 1 << 60) else { return Ok(self.gone()) };
+                let Some(next) = step.checked_mul(2).filter(|step| *step < 1 << 60) else {
+                    return Ok(self.gone());
+                };
                 step = next;
             }
             let mut high = now.saturating_add(step);
             let unit = self.step();
             while high - low > unit {
                 let middle = low + (high - low) / unit / 2 * unit;
-                if would_do(middle)? { high = middle } else { low = middle }
+                if would_do(middle)? {
+                    high = middle
+                } else {
+                    low = middle
+                }
             }
             values = vec![high];
         }
@@ -154,12 +178,22 @@ impl Case<'_> {
         let (mut low, mut high) = (0, values.len());
         while low < high {
             let middle = (low + high) / 2;
-            if would_do(values[middle])? { high = middle } else { low = middle + 1 }
+            if would_do(values[middle])? {
+                high = middle
+            } else {
+                low = middle + 1
+            }
         }
-        let Some(value) = values.get(low) else { return Ok(self.gone()) };
+        let Some(value) = values.get(low) else {
+            return Ok(self.gone());
+        };
         let (job, policy) = self.with_number(*value);
         let figures = optimum(&job, &policy, self.catalog, self.effort)?.map(|best| best.figures);
-        Ok(Relaxation { to: self.shown(*value), figures, least: true })
+        Ok(Relaxation {
+            to: self.shown(*value),
+            figures,
+            least: true,
+        })
     }
 
     /// The number that the line gives, and those that could take its place, in rising ease; none
@@ -176,23 +210,48 @@ impl Case<'_> {
                 match need {
                     Need::Cpus => {
                         let now = needs.vcpu_thousandths;
-                        (now, below(now, &mut machines().map(Machine::sustained_vcpu_thousandths)))
+                        (
+                            now,
+                            below(
+                                now,
+                                &mut machines().map(Machine::sustained_vcpu_thousandths),
+                            ),
+                        )
                     }
-                    Need::Memory => (needs.memory.0, below(needs.memory.0, &mut machines().map(|m| m.memory.0))),
+                    Need::Memory => (
+                        needs.memory.0,
+                        below(needs.memory.0, &mut machines().map(|m| m.memory.0)),
+                    ),
                     Need::MaxPrice => self.prices(needs.max_price),
                     _ => {
-                        let now = needs.latency.as_ref().map_or(0, |latency| latency.at_most.0);
-                        let known: BTreeSet<u64> = self.catalog.round_trips.values().map(|time| time.0).collect();
+                        let now = needs
+                            .latency
+                            .as_ref()
+                            .map_or(0, |latency| latency.at_most.0);
+                        let known: BTreeSet<u64> = self
+                            .catalog
+                            .round_trips
+                            .values()
+                            .map(|time| time.0)
+                            .collect();
                         (now, known.into_iter().filter(|time| *time > now).collect())
                     }
                 }
             }
-            ConstraintKind::StageDeadline(stage) => (self.job.stages[stage].deadline.unwrap_or_default().0, Vec::new()),
+            ConstraintKind::StageDeadline(stage) => (
+                self.job.stages[stage].deadline.unwrap_or_default().0,
+                Vec::new(),
+            ),
             ConstraintKind::Quota(pattern, counted) => {
                 let mut quota = self.policy.quotas.get(pattern).cloned().unwrap_or_default();
-                (counted.of(&mut quota).copied().unwrap_or_default(), Vec::new())
+                (
+                    counted.of(&mut quota).copied().unwrap_or_default(),
+                    Vec::new(),
+                )
             }
-            ConstraintKind::Spread(index) => (u64::from(self.job.spread[*index].at_most), Vec::new()),
+            ConstraintKind::Spread(index) => {
+                (u64::from(self.job.spread[*index].at_most), Vec::new())
+            }
             ConstraintKind::MaxPrice => self.prices(self.policy.max_price),
             _ => (0, Vec::new()),
         }
@@ -202,21 +261,42 @@ impl Case<'_> {
     fn prices(&self, cap: Option<Rate>) -> (u64, Vec<u64>) {
         let micro_usd = |rate: Rate| u64::try_from(rate.0).unwrap_or_default().div_ceil(1000);
         let now = cap.map_or(0, micro_usd);
-        let prices: BTreeSet<u64> = self.catalog.offers.iter().map(|offer| micro_usd(offer.rate)).collect();
-        (now, prices.into_iter().filter(|price| *price > now).collect())
+        let prices: BTreeSet<u64> = self
+            .catalog
+            .offers
+            .iter()
+            .map(|offer| micro_usd(offer.rate))
+            .collect();
+        (
+            now,
+            prices.into_iter().filter(|price| *price > now).collect(),
+        )
     }
 
     /// The finest difference worth naming.
     fn step(&self) -> u64 {
-        if matches!(self.constraint.kind, ConstraintKind::Quota(_, Counted::Cpus)) { 1000 } else { 1 }
+        if matches!(
+            self.constraint.kind,
+            ConstraintKind::Quota(_, Counted::Cpus)
+        ) {
+            1000
+        } else {
+            1
+        }
     }
 
     fn shown(&self, value: u64) -> Relaxed {
         match &self.constraint.kind {
-            ConstraintKind::StageDeadline(_) | ConstraintKind::Need(_, Need::Latency) => Relaxed::Time(Millis(value)),
-            ConstraintKind::Need(_, Need::Cpus) | ConstraintKind::Quota(_, Counted::Cpus) => Relaxed::Cpus(value),
+            ConstraintKind::StageDeadline(_) | ConstraintKind::Need(_, Need::Latency) => {
+                Relaxed::Time(Millis(value))
+            }
+            ConstraintKind::Need(_, Need::Cpus) | ConstraintKind::Quota(_, Counted::Cpus) => {
+                Relaxed::Cpus(value)
+            }
             ConstraintKind::Need(_, Need::Memory) => Relaxed::Bytes(Bytes(value)),
-            ConstraintKind::MaxPrice | ConstraintKind::Need(_, Need::MaxPrice) => Relaxed::Hourly(money(value)),
+            ConstraintKind::MaxPrice | ConstraintKind::Need(_, Need::MaxPrice) => {
+                Relaxed::Hourly(money(value))
+            }
             _ => Relaxed::Count(value),
         }
     }
@@ -243,12 +323,18 @@ impl Case<'_> {
                 }
             }
             ConstraintKind::Quota(pattern, counted) => {
-                if let Some(limit) = policy.quotas.get_mut(pattern).and_then(|quota| counted.of(quota)) {
+                if let Some(limit) = policy
+                    .quotas
+                    .get_mut(pattern)
+                    .and_then(|quota| counted.of(quota))
+                {
                     *limit = value;
                 }
             }
             ConstraintKind::MaxPrice => policy.max_price = Some(rate(value)),
-            ConstraintKind::Spread(index) => job.spread[*index].at_most = u32::try_from(value).unwrap_or(u32::MAX),
+            ConstraintKind::Spread(index) => {
+                job.spread[*index].at_most = u32::try_from(value).unwrap_or(u32::MAX)
+            }
             _ => {}
         }
         (job, policy)
@@ -256,16 +342,32 @@ impl Case<'_> {
 
     /// The same cards spread over several machines, if no machine has so many of them.
     fn gang(&self, name: &str) -> Result<Option<Relaxation>, SolverError> {
-        let Some(stage) = self.job.stages.get(name) else { return Ok(None) };
+        let Some(stage) = self.job.stages.get(name) else {
+            return Ok(None);
+        };
         for need in &stage.needs.accelerators {
             let card = self.catalog.accelerator_name(&need.name);
-            let counts = self.catalog.machines.iter().filter_map(|machine| machine.accelerator.as_ref());
-            let most = counts.filter(|(known, _)| Some(known.as_str()) == card).map(|(_, count)| *count).max();
-            let Some(most) = most.filter(|most| *most > 0 && *most < need.thousandths) else { continue };
+            let counts = self
+                .catalog
+                .machines
+                .iter()
+                .filter_map(|machine| machine.accelerator.as_ref());
+            let most = counts
+                .filter(|(known, _)| Some(known.as_str()) == card)
+                .map(|(_, count)| *count)
+                .max();
+            let Some(most) = most.filter(|most| *most > 0 && *most < need.thousandths) else {
+                continue;
+            };
             let machines = need.thousandths.div_ceil(most);
-            let each = AcceleratorNeed { name: need.name.clone(), thousandths: most };
+            let each = AcceleratorNeed {
+                name: need.name.clone(),
+                thousandths: most,
+            };
             let (mut job, policy) = (self.job.clone(), self.policy.clone());
-            let Some(spread) = job.stages.get_mut(name) else { continue };
+            let Some(spread) = job.stages.get_mut(name) else {
+                continue;
+            };
             spread.nodes = spread.nodes.saturating_mul(machines);
             spread.needs.accelerators = BTreeSet::from([each.clone()]);
             if let Work::DurationBy(times) = &mut spread.work
@@ -275,7 +377,11 @@ impl Case<'_> {
             }
             if let Some(found) = optimum(&job, &policy, self.catalog, self.effort)? {
                 let to = Relaxed::Gang(each, stage.nodes.saturating_mul(machines));
-                return Ok(Some(Relaxation { to, figures: Some(found.figures), least: false }));
+                return Ok(Some(Relaxation {
+                    to,
+                    figures: Some(found.figures),
+                    least: false,
+                }));
             }
         }
         Ok(None)
@@ -285,7 +391,10 @@ impl Case<'_> {
     fn names(&self) -> Result<Relaxation, SolverError> {
         let missing = self.missing();
         let figures = |figures: Figures| Some(figures).filter(|_| !self.assumes_a_time());
-        if let Some(names) = missing.as_ref().filter(|names| names.len() == 1 && !self.assumes_a_time()) {
+        if let Some(names) = missing
+            .as_ref()
+            .filter(|names| names.len() == 1 && !self.assumes_a_time())
+        {
             // No plan with another name added is better than the best without the line.
             return Ok(Relaxation {
                 to: Relaxed::Add(names.clone()),
@@ -298,20 +407,29 @@ impl Case<'_> {
         let mut found: Option<((Money, Millis), String, Figures)> = None;
         for name in names.into_iter().take(TRIED) {
             let (job, policy) = self.with_names(&BTreeSet::from([name.clone()]));
-            let Some(best) = optimum(&job, &policy, self.catalog, self.effort)? else { continue };
+            let Some(best) = optimum(&job, &policy, self.catalog, self.effort)? else {
+                continue;
+            };
             let rank = (best.figures.cost, best.figures.makespan);
             if found.as_ref().is_none_or(|(known, ..)| rank < *known) {
                 found = Some((rank, name, best.figures));
             }
         }
         Ok(match (found, missing) {
-            (Some((_, name, of)), _) => {
-                Relaxation { to: Relaxed::Add(BTreeSet::from([name])), figures: figures(of), least: all && of.proven }
-            }
-            (None, Some(names)) if !names.is_empty() => {
-                Relaxation { to: Relaxed::Add(names), figures: figures(self.free.figures), least: false }
-            }
-            (None, _) => Relaxation { figures: figures(self.free.figures), ..self.gone() },
+            (Some((_, name, of)), _) => Relaxation {
+                to: Relaxed::Add(BTreeSet::from([name])),
+                figures: figures(of),
+                least: all && of.proven,
+            },
+            (None, Some(names)) if !names.is_empty() => Relaxation {
+                to: Relaxed::Add(names),
+                figures: figures(self.free.figures),
+                least: false,
+            },
+            (None, _) => Relaxation {
+                figures: figures(self.free.figures),
+                ..self.gone()
+            },
         })
     }
 
@@ -319,7 +437,10 @@ impl Case<'_> {
     fn assumes_a_time(&self) -> bool {
         match &self.constraint.kind {
             ConstraintKind::Need(stage, Need::Accelerators) => {
-                matches!(self.job.stages.get(stage).map(|stage| &stage.work), Some(Work::DurationBy(_)))
+                matches!(
+                    self.job.stages.get(stage).map(|stage| &stage.work),
+                    Some(Work::DurationBy(_))
+                )
             }
             _ => false,
         }
@@ -330,12 +451,17 @@ impl Case<'_> {
     fn missing(&self) -> Option<BTreeSet<String>> {
         let labels = labels(self.job);
         let carries = |stage: &str, label: &str| {
-            label == DEFAULT_LABEL || labels.get(stage).is_some_and(|labels| labels.contains(label))
+            label == DEFAULT_LABEL
+                || labels
+                    .get(stage)
+                    .is_some_and(|labels| labels.contains(label))
         };
         let mut names = BTreeSet::new();
         for (stage, offers) in &self.free.offers {
             let bound = match &self.constraint.kind {
-                ConstraintKind::Residency(label) | ConstraintKind::Trust(label) => carries(stage, label),
+                ConstraintKind::Residency(label) | ConstraintKind::Trust(label) => {
+                    carries(stage, label)
+                }
                 ConstraintKind::Need(name, _) => name == stage,
                 _ => true,
             };
@@ -349,17 +475,28 @@ impl Case<'_> {
 
     /// The country of this machine, where the line would have to list it for what the job brings home.
     fn country_of_home(&self) -> Option<String> {
-        let ConstraintKind::Residency(label) = &self.constraint.kind else { return None };
+        let ConstraintKind::Residency(label) = &self.constraint.kind else {
+            return None;
+        };
         let country = self.policy.home.country.clone()?;
-        let listed = self.policy.residency.get(label).is_some_and(|list| list.contains(&country));
-        let brought = self.job.outputs.values().any(|destination| *destination == Destination::Home);
+        let listed = self
+            .policy
+            .residency
+            .get(label)
+            .is_some_and(|list| list.contains(&country));
+        let brought = self
+            .job
+            .outputs
+            .values()
+            .any(|destination| *destination == Destination::Home);
         (brought && !listed).then_some(country)
     }
 
     /// The name that the line would have to list for this offer; `Some(None)`: it does already.
     fn lacking(&self, offer: &Offer) -> Option<Option<String>> {
         let (place, machine) = (self.catalog.place(offer), self.catalog.machine(offer));
-        let listed = |list: &BTreeSet<Pattern>, name: &str| list.iter().any(|pattern| pattern.matches(name));
+        let listed =
+            |list: &BTreeSet<Pattern>, name: &str| list.iter().any(|pattern| pattern.matches(name));
         let unless = |listed: bool, name: String| Some((!listed).then_some(name));
         let tee = |tees: &BTreeSet<Tee>| match tees.iter().any(|tee| offer.tee.has(*tee)) {
             true => Some(None),
@@ -368,20 +505,43 @@ impl Case<'_> {
         match &self.constraint.kind {
             ConstraintKind::Residency(label) => {
                 let country = place.country.clone()?;
-                unless(self.policy.residency.get(label).is_some_and(|list| list.contains(&country)), country)
+                unless(
+                    self.policy
+                        .residency
+                        .get(label)
+                        .is_some_and(|list| list.contains(&country)),
+                    country,
+                )
             }
             ConstraintKind::Trust(label) => tee(self.policy.trust.get(label)?),
             ConstraintKind::CloudsAllow => {
                 let cloud = place.name.cloud.clone();
-                unless(self.policy.clouds.allow.as_ref().is_some_and(|list| listed(list, &cloud)), cloud)
+                unless(
+                    self.policy
+                        .clouds
+                        .allow
+                        .as_ref()
+                        .is_some_and(|list| listed(list, &cloud)),
+                    cloud,
+                )
             }
             ConstraintKind::PlacesAllow => {
                 let name = place.name.to_string();
-                unless(self.policy.places.allow.as_ref().is_some_and(|list| listed(list, &name)), name)
+                unless(
+                    self.policy
+                        .places
+                        .allow
+                        .as_ref()
+                        .is_some_and(|list| listed(list, &name)),
+                    name,
+                )
             }
             ConstraintKind::Partitions => {
                 let class = place.partition();
-                unless(class.is_empty() || self.policy.partitions.contains(class), class.to_owned())
+                unless(
+                    class.is_empty() || self.policy.partitions.contains(class),
+                    class.to_owned(),
+                )
             }
             ConstraintKind::Need(stage, need) => {
                 let needs = &self.job.stages.get(stage)?.needs;
@@ -398,10 +558,18 @@ impl Case<'_> {
                     _ => {
                         let (name, count) = machine.accelerator.clone()?;
                         let has = |need: &AcceleratorNeed| {
-                            count >= need.thousandths && self.catalog.is_accelerator(&name, &need.name)
+                            count >= need.thousandths
+                                && self.catalog.is_accelerator(&name, &need.name)
                         };
                         let listed = needs.accelerators.iter().any(has);
-                        unless(listed, AcceleratorNeed { name, thousandths: count }.to_string())
+                        unless(
+                            listed,
+                            AcceleratorNeed {
+                                name,
+                                thousandths: count,
+                            }
+                            .to_string(),
+                        )
                     }
                 }
             }
@@ -413,23 +581,34 @@ impl Case<'_> {
     fn known_names(&self) -> BTreeSet<String> {
         let places = self.catalog.places.iter();
         match &self.constraint.kind {
-            ConstraintKind::Residency(_) => places.filter_map(|place| place.country.clone()).collect(),
+            ConstraintKind::Residency(_) => {
+                places.filter_map(|place| place.country.clone()).collect()
+            }
             ConstraintKind::CloudsAllow => places.map(|place| place.name.cloud.clone()).collect(),
             ConstraintKind::PlacesAllow | ConstraintKind::Need(_, Need::Places) => {
                 places.map(|place| place.name.to_string()).collect()
             }
-            ConstraintKind::Partitions => {
-                places.map(|place| place.partition().to_owned()).filter(|class| !class.is_empty()).collect()
-            }
+            ConstraintKind::Partitions => places
+                .map(|place| place.partition().to_owned())
+                .filter(|class| !class.is_empty())
+                .collect(),
             ConstraintKind::Trust(_) | ConstraintKind::Need(_, Need::Tee) => {
                 Tee::ALL.iter().map(Tee::to_string).collect()
             }
-            ConstraintKind::Need(_, Need::InstanceTypes) => {
-                self.catalog.machines.iter().map(|machine| machine.instance_type.clone()).collect()
-            }
+            ConstraintKind::Need(_, Need::InstanceTypes) => self
+                .catalog
+                .machines
+                .iter()
+                .map(|machine| machine.instance_type.clone())
+                .collect(),
             ConstraintKind::Need(_, Need::Accelerators) => {
-                let all = self.catalog.machines.iter().filter_map(|machine| machine.accelerator.clone());
-                all.map(|(name, thousandths)| AcceleratorNeed { name, thousandths }.to_string()).collect()
+                let all = self
+                    .catalog
+                    .machines
+                    .iter()
+                    .filter_map(|machine| machine.accelerator.clone());
+                all.map(|(name, thousandths)| AcceleratorNeed { name, thousandths }.to_string())
+                    .collect()
             }
             _ => BTreeSet::new(),
         }
@@ -450,12 +629,22 @@ impl Case<'_> {
                     list.extend(tees());
                 }
             }
-            ConstraintKind::CloudsAllow => policy.clouds.allow.iter_mut().for_each(|list| list.extend(patterns())),
-            ConstraintKind::PlacesAllow => policy.places.allow.iter_mut().for_each(|list| list.extend(patterns())),
+            ConstraintKind::CloudsAllow => policy
+                .clouds
+                .allow
+                .iter_mut()
+                .for_each(|list| list.extend(patterns())),
+            ConstraintKind::PlacesAllow => policy
+                .places
+                .allow
+                .iter_mut()
+                .for_each(|list| list.extend(patterns())),
             ConstraintKind::Partitions => policy.partitions.extend(names.iter().cloned()),
             ConstraintKind::Need(name, need) => {
-                let more: Vec<AcceleratorNeed> =
-                    names.iter().filter_map(|name| AcceleratorNeed::parse(name).ok()).collect();
+                let more: Vec<AcceleratorNeed> = names
+                    .iter()
+                    .filter_map(|name| AcceleratorNeed::parse(name).ok())
+                    .collect();
                 let add = |needs: &mut Needs| match need {
                     Need::Tee => needs.tee.extend(tees()),
                     Need::Places => needs.places.extend(patterns()),
@@ -464,7 +653,8 @@ impl Case<'_> {
                 };
                 change(&mut job, name, *need, add);
                 if *need == Need::Accelerators
-                    && let Some(Work::DurationBy(times)) = job.stages.get_mut(name).map(|stage| &mut stage.work)
+                    && let Some(Work::DurationBy(times)) =
+                        job.stages.get_mut(name).map(|stage| &mut stage.work)
                     && let Some(least) = times.values().min().copied()
                 {
                     // As when the line is left out.
@@ -479,8 +669,15 @@ impl Case<'_> {
 
 /// Changes a need of a stage, also where it was copied into alternatives.
 fn change(job: &mut Job, name: &str, need: Need, set: impl Fn(&mut Needs)) {
-    let Some(stage) = job.stages.get_mut(name) else { return };
+    let Some(stage) = job.stages.get_mut(name) else {
+        return;
+    };
     let common = stage.needs.clone();
-    stage.needs.any_of.iter_mut().filter(|other| need.same(other, &common)).for_each(&set);
+    stage
+        .needs
+        .any_of
+        .iter_mut()
+        .filter(|other| need.same(other, &common))
+        .for_each(&set);
     set(&mut stage.needs);
 }

@@ -9,13 +9,20 @@ use petgraph::visit::EdgeRef;
 /// Returns what one choice of a stage uses of a cap.
 pub fn cap_usage(cap: &Cap, stage: usize, tag: usize) -> i64 {
     let uses = &cap.uses[stage];
-    uses.binary_search_by_key(&tag, |(tag, _)| *tag).map_or(0, |index| uses[index].1)
+    uses.binary_search_by_key(&tag, |(tag, _)| *tag)
+        .map_or(0, |index| uses[index].1)
 }
 
 /// Returns how far a placement is over its caps on all stages together; 0: within them.
 pub fn excess(instance: &Instance, picks: &[usize]) -> i64 {
-    let excess = |cap: &Cap| (usage_by_stage(instance, cap, picks).iter().sum::<i64>() - cap.limit).max(0);
-    instance.caps.iter().filter(|cap| !cap.concurrent).map(excess).sum()
+    let excess =
+        |cap: &Cap| (usage_by_stage(instance, cap, picks).iter().sum::<i64>() - cap.limit).max(0);
+    instance
+        .caps
+        .iter()
+        .filter(|cap| !cap.concurrent)
+        .map(excess)
+        .sum()
 }
 
 /// A table of what the choices of an instance use of its caps, for those who look at many placements.
@@ -28,19 +35,27 @@ pub struct Usage<'a> {
 impl<'a> Usage<'a> {
     /// Looks up what every choice uses.
     pub fn of(instance: &'a Instance) -> Self {
-        let mut of: Vec<Vec<Vec<(usize, i64)>>> =
-            instance.stages.iter().map(|stage| vec![Vec::new(); stage.choices.len()]).collect();
+        let mut of: Vec<Vec<Vec<(usize, i64)>>> = instance
+            .stages
+            .iter()
+            .map(|stage| vec![Vec::new(); stage.choices.len()])
+            .collect();
         for (index, cap) in instance.caps.iter().enumerate() {
             for ((stage, uses), of) in instance.stages.iter().zip(&cap.uses).zip(&mut of) {
                 for (tag, used) in uses {
                     // Choices rise by tag; one that was dropped uses nothing.
-                    if let Ok(position) = stage.choices.binary_search_by_key(tag, |choice| choice.tag) {
+                    if let Ok(position) =
+                        stage.choices.binary_search_by_key(tag, |choice| choice.tag)
+                    {
                         of[position].push((index, *used));
                     }
                 }
             }
         }
-        Self { caps: &instance.caps, of }
+        Self {
+            caps: &instance.caps,
+            of,
+        }
     }
 
     /// How far a placement is over the caps on all stages together; 0: within them. The same as [`excess`].
@@ -48,7 +63,11 @@ impl<'a> Usage<'a> {
         if self.caps.is_empty() {
             return 0;
         }
-        let caps = self.caps.iter().zip(self.totals(picks)).filter(|(cap, _)| !cap.concurrent);
+        let caps = self
+            .caps
+            .iter()
+            .zip(self.totals(picks))
+            .filter(|(cap, _)| !cap.concurrent);
         caps.map(|(cap, used)| (used - cap.limit).max(0)).sum()
     }
 
@@ -56,7 +75,9 @@ impl<'a> Usage<'a> {
     pub fn totals(&self, picks: &[usize]) -> Vec<i64> {
         let mut used = vec![0_i64; self.caps.len()];
         for (of, position) in self.of.iter().zip(picks) {
-            of[*position].iter().for_each(|(cap, more)| used[*cap] += more);
+            of[*position]
+                .iter()
+                .for_each(|(cap, more)| used[*cap] += more);
         }
         used
     }
@@ -64,12 +85,21 @@ impl<'a> Usage<'a> {
     /// Whether every cap still holds when one stage of a placement that keeps all of them takes another
     /// choice; `totals` are those of the placement. `None`: a cap on stages that run at once holds only
     /// if some of them wait for each other.
-    pub fn holds_after(&self, totals: &[i64], stage: usize, from: usize, to: usize) -> Option<bool> {
+    pub fn holds_after(
+        &self,
+        totals: &[i64],
+        stage: usize,
+        from: usize,
+        to: usize,
+    ) -> Option<bool> {
         let before = |cap: usize| {
             let of = &self.of[stage][from];
-            of.binary_search_by_key(&cap, |(cap, _)| *cap).map_or(0, |index| of[index].1)
+            of.binary_search_by_key(&cap, |(cap, _)| *cap)
+                .map_or(0, |index| of[index].1)
         };
-        let exceeded = |(cap, used): &&(usize, i64)| totals[*cap] - before(*cap) + used > self.caps[*cap].limit;
+        let exceeded = |(cap, used): &&(usize, i64)| {
+            totals[*cap] - before(*cap) + used > self.caps[*cap].limit
+        };
         let mut exceeded = self.of[stage][to].iter().filter(exceeded).peekable();
         match exceeded.peek().is_none() {
             true => Some(true),
@@ -82,12 +112,18 @@ impl<'a> Usage<'a> {
 /// By stage: what its choice uses.
 fn usage_by_stage(instance: &Instance, cap: &Cap, picks: &[usize]) -> Vec<i64> {
     let stages = instance.stages.iter().zip(picks).enumerate();
-    stages.map(|(stage, (choices, position))| cap_usage(cap, stage, choices.choices[*position].tag)).collect()
+    stages
+        .map(|(stage, (choices, position))| cap_usage(cap, stage, choices.choices[*position].tag))
+        .collect()
 }
 
 /// Stages that may run at once and together exceed a concurrent cap, with the cap's index.
 /// `None`: whatever the durations, no cap is ever exceeded.
-pub fn exceeded_cap(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<(usize, Vec<usize>)> {
+pub fn exceeded_cap(
+    instance: &Instance,
+    shape: &Shape,
+    picks: &[usize],
+) -> Option<(usize, Vec<usize>)> {
     let exceeded = |(index, cap): (usize, &Cap)| {
         let uses = usage_by_stage(instance, cap, picks);
         // Most placements use too little even if all ran at once.
@@ -97,7 +133,12 @@ pub fn exceeded_cap(instance: &Instance, shape: &Shape, picks: &[usize]) -> Opti
         let (most, stages) = heaviest_antichain(shape, &uses);
         (most > cap.limit).then_some((index, stages))
     };
-    instance.caps.iter().enumerate().filter(|(_, cap)| cap.concurrent).find_map(exceeded)
+    instance
+        .caps
+        .iter()
+        .enumerate()
+        .filter(|(_, cap)| cap.concurrent)
+        .find_map(exceeded)
 }
 
 /// The stages of most weight of which none waits for another, and their weight.
@@ -106,7 +147,9 @@ pub fn exceeded_cap(instance: &Instance, shape: &Shape, picks: &[usize]) -> Opti
 /// chains that cover every stage as often as its weight, which is the sum of the weights less a
 /// maximum flow between "before" and "after" (Fulkerson 1956).
 pub fn heaviest_antichain(shape: &Shape, weights: &[i64]) -> (i64, Vec<usize>) {
-    let heavy: Vec<usize> = (0..weights.len()).filter(|stage| weights[*stage] > 0).collect();
+    let heavy: Vec<usize> = (0..weights.len())
+        .filter(|stage| weights[*stage] > 0)
+        .collect();
     let below = descendants(shape);
     let comparable = |a: usize, b: usize| below[a][b / 64] >> (b % 64) & 1 == 1;
     // Nodes: source, sink, then "before" and "after" of every stage.
@@ -120,7 +163,11 @@ pub fn heaviest_antichain(shape: &Shape, weights: &[i64]) -> (i64, Vec<usize>) {
         network.add_edge(source, before[index], weight(*stage));
         network.add_edge(after[index], sink, weight(*stage));
         // Never full: the cut that a maximum flow leaves is to run through stages alone.
-        for (other, _) in heavy.iter().enumerate().filter(|(_, later)| comparable(*stage, **later)) {
+        for (other, _) in heavy
+            .iter()
+            .enumerate()
+            .filter(|(_, later)| comparable(*stage, **later))
+        {
             network.add_edge(before[index], after[other], u64::MAX);
         }
     }
@@ -128,7 +175,10 @@ pub fn heaviest_antichain(shape: &Shape, weights: &[i64]) -> (i64, Vec<usize>) {
     let total: i64 = heavy.iter().map(|stage| weights[*stage]).sum();
     let reached = with_room(&network, source, &flows);
     let free = |index: &usize| reached[before[*index].index()] && !reached[after[*index].index()];
-    let stages = (0..heavy.len()).filter(free).map(|index| heavy[index]).collect();
+    let stages = (0..heavy.len())
+        .filter(free)
+        .map(|index| heavy[index])
+        .collect();
     (total - i64::try_from(most).unwrap_or(total), stages)
 }
 
@@ -138,8 +188,10 @@ fn with_room(network: &DiGraph<(), u64>, source: NodeIndex, flows: &[u64]) -> Ve
     reached[source.index()] = true;
     let mut stack = vec![source];
     while let Some(node) = stack.pop() {
-        let onward =
-            network.edges(node).filter(|edge| flows[edge.id().index()] < *edge.weight()).map(|edge| edge.target());
+        let onward = network
+            .edges(node)
+            .filter(|edge| flows[edge.id().index()] < *edge.weight())
+            .map(|edge| edge.target());
         let back = network
             .edges_directed(node, Incoming)
             .filter(|edge| flows[edge.id().index()] > 0)
@@ -161,7 +213,10 @@ fn descendants(shape: &Shape) -> Vec<Vec<u64>> {
         let own = below[stage].clone();
         for (origin, _) in &shape.inputs[stage] {
             if let Origin::Stage(before) = origin {
-                below[*before].iter_mut().zip(&own).for_each(|(bits, own)| *bits |= own);
+                below[*before]
+                    .iter_mut()
+                    .zip(&own)
+                    .for_each(|(bits, own)| *bits |= own);
                 below[*before][stage / 64] |= 1 << (stage % 64);
             }
         }

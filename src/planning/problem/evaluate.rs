@@ -48,7 +48,10 @@ impl Evaluation {
 
 /// Returns what a makespan is worth to `instance`, in micro-USD.
 pub fn worth(instance: &Instance, makespan: i64) -> i64 {
-    let worth = div_half_even(i128::from(makespan) * i128::from(instance.hour), MS_PER_HOUR);
+    let worth = div_half_even(
+        i128::from(makespan) * i128::from(instance.hour),
+        MS_PER_HOUR,
+    );
     i64::try_from(worth).unwrap_or(i64::MAX)
 }
 
@@ -56,14 +59,18 @@ impl Instance {
     /// Returns the figure that is minimised: the makespan, or the cost and what the makespan is worth.
     pub fn score(&self, evaluation: &Evaluation) -> i64 {
         match self.minimize {
-            Objective::Cost => evaluation.cost().saturating_add(worth(self, evaluation.makespan)),
+            Objective::Cost => evaluation
+                .cost()
+                .saturating_add(worth(self, evaluation.makespan)),
             Objective::Time => evaluation.makespan,
         }
     }
 
     /// By how much stages end after their own deadlines, in sum; the job's deadline is not in it.
     pub fn lateness(&self, evaluation: &Evaluation) -> i64 {
-        let late = |(stage, end): (&StageChoices, &i64)| stage.deadline.map_or(0, |deadline| (end - deadline).max(0));
+        let late = |(stage, end): (&StageChoices, &i64)| {
+            stage.deadline.map_or(0, |deadline| (end - deadline).max(0))
+        };
         self.stages.iter().zip(&evaluation.end).map(late).sum()
     }
 }
@@ -74,28 +81,55 @@ impl Instance {
 pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<Evaluation> {
     let routes = routes::cheapest(instance, picks);
     let cheap = evaluate_on(instance, shape, picks, &routes)?;
-    let timed = instance.deadline.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
-    let may_differ =
-        timed || instance.hour != 0 || instance.minimize == Objective::Time || !instance.links.pools.is_empty();
+    let timed =
+        instance.deadline.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
+    let may_differ = timed
+        || instance.hour != 0
+        || instance.minimize == Objective::Time
+        || !instance.links.pools.is_empty();
     if routes.is_empty() || !may_differ {
         return Some(cheap);
     }
     let straight = evaluate_on(instance, shape, picks, &Routes::new())?;
     let rank = |found: &Evaluation| {
-        let late = instance.deadline.map_or(0, |deadline| (found.makespan - deadline).max(0));
-        let over = instance.budget.map_or(0, |budget| (found.cost() - budget).max(0));
-        (late + instance.lateness(found), over, instance.score(found), found.cost(), found.makespan)
+        let late = instance
+            .deadline
+            .map_or(0, |deadline| (found.makespan - deadline).max(0));
+        let over = instance
+            .budget
+            .map_or(0, |budget| (found.cost() - budget).max(0));
+        (
+            late + instance.lateness(found),
+            over,
+            instance.score(found),
+            found.cost(),
+            found.makespan,
+        )
     };
-    Some(if rank(&straight) < rank(&cheap) { straight } else { cheap })
+    Some(if rank(&straight) < rank(&cheap) {
+        straight
+    } else {
+        cheap
+    })
 }
 
 /// Evaluates a placement as [`evaluate`] does, with transfers on given routes; what is not in `routes` comes from its origin. `None` also
 /// if a transfer would come from where nobody reads the artifact.
-pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> Option<Evaluation> {
+pub fn evaluate_on(
+    instance: &Instance,
+    shape: &Shape,
+    picks: &[usize],
+    routes: &Routes,
+) -> Option<Evaluation> {
     let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
     let count = instance.stages.len();
     let (start, end) = schedule(instance, shape, picks, routes);
-    let mut volumes: Vec<u64> = instance.links.pools.iter().map(|pool| pool.used.0).collect();
+    let mut volumes: Vec<u64> = instance
+        .links
+        .pools
+        .iter()
+        .map(|pool| pool.used.0)
+        .collect();
     let mut transfers = Vec::new();
     for (index, artifact) in instance.artifacts.iter().enumerate() {
         let (origin, ready) = match artifact.origin {
@@ -121,11 +155,23 @@ pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: 
                     let cost = tariff.cost(Bytes(after)).0 - tariff.cost(Bytes(before)).0;
                     (cost, tariff.last_rate(Bytes(after)))
                 }
-                None => (price.cost(artifact.bytes) - kept, price.tariff.last_rate(artifact.bytes)),
+                None => (
+                    price.cost(artifact.bytes) - kept,
+                    price.tariff.last_rate(artifact.bytes),
+                ),
             };
             let start = ready + travel(instance, routes, index, origin, from);
             let duration = instance.links.time(from, to, artifact.link_bytes);
-            transfers.push(Transfer { artifact: index, from, to, start, duration, cost, last_rate, kept });
+            transfers.push(Transfer {
+                artifact: index,
+                from,
+                to,
+                start,
+                duration,
+                cost,
+                last_rate,
+                kept,
+            });
         }
     }
     let chosen = || (0..count).map(|stage| instance.stages[stage].choices[picks[stage]]);
@@ -134,11 +180,24 @@ pub fn evaluate_on(instance: &Instance, shape: &Shape, picks: &[usize], routes: 
         + transfers.iter().map(|transfer| transfer.kept).sum::<i64>();
     let egress = transfers.iter().map(|transfer| transfer.cost).sum();
     let makespan = end.iter().copied().max().unwrap_or(0);
-    Some(Evaluation { compute, storage, egress, makespan, start, end, transfers })
+    Some(Evaluation {
+        compute,
+        storage,
+        egress,
+        makespan,
+        start,
+        end,
+        transfers,
+    })
 }
 
 /// By stage: when it starts and ends.
-fn schedule(instance: &Instance, shape: &Shape, picks: &[usize], routes: &Routes) -> (Vec<i64>, Vec<i64>) {
+fn schedule(
+    instance: &Instance,
+    shape: &Shape,
+    picks: &[usize],
+    routes: &Routes,
+) -> (Vec<i64>, Vec<i64>) {
     let (mut start, mut end) = (vec![0_i64; picks.len()], vec![0_i64; picks.len()]);
     for &stage in &shape.order {
         let choice = instance.stages[stage].choices[picks[stage]];
@@ -167,21 +226,44 @@ impl Followers {
             }
         }
         let mut rank = vec![0; shape.order.len()];
-        shape.order.iter().enumerate().for_each(|(at, stage)| rank[*stage] = at);
+        shape
+            .order
+            .iter()
+            .enumerate()
+            .for_each(|(at, stage)| rank[*stage] = at);
         Self { after, rank }
     }
 
     /// Ends by stage when `stage` alone was picked anew, where all copies come straight from their
     /// origins; `end`: those before. Only what its change reaches is looked at.
-    pub fn moved(&self, instance: &Instance, shape: &Shape, picks: &[usize], end: &[i64], stage: usize) -> Vec<i64> {
+    pub fn moved(
+        &self,
+        instance: &Instance,
+        shape: &Shape,
+        picks: &[usize],
+        end: &[i64],
+        stage: usize,
+    ) -> Vec<i64> {
         let mut end = end.to_vec();
         let mut open = BTreeSet::from([(self.rank[stage], stage)]);
         while let Some((_, next)) = open.pop_first() {
             let choice = instance.stages[next].choices[picks[next]];
-            let new = ready(instance, shape, &Routes::new(), picks, &end, next, choice.site) + choice.duration;
+            let new = ready(
+                instance,
+                shape,
+                &Routes::new(),
+                picks,
+                &end,
+                next,
+                choice.site,
+            ) + choice.duration;
             // Those after the stage itself wait for its copies from another site.
             if std::mem::replace(&mut end[next], new) != new || next == stage {
-                open.extend(self.after[next].iter().map(|after| (self.rank[*after], *after)));
+                open.extend(
+                    self.after[next]
+                        .iter()
+                        .map(|after| (self.rank[*after], *after)),
+                );
             }
         }
         end
@@ -202,7 +284,10 @@ pub fn ready(
     let arrivals = shape.inputs[stage].iter().map(|(origin, artifact)| {
         let (from, ready) = match origin {
             Origin::Site(from) => (*from, 0),
-            Origin::Stage(before) => (instance.stages[*before].choices[picks[*before]].site, end[*before]),
+            Origin::Stage(before) => (
+                instance.stages[*before].choices[picks[*before]].site,
+                end[*before],
+            ),
         };
         ready + artifact.map_or(0, |artifact| travel(instance, routes, artifact, from, to))
     });
@@ -237,7 +322,10 @@ pub fn artifacts_by_stage(instance: &Instance) -> Vec<Vec<usize>> {
         if let Origin::Stage(stage) = artifact.origin {
             by_stage[stage].push(index);
         }
-        artifact.readers.iter().for_each(|reader| by_stage[*reader].push(index));
+        artifact
+            .readers
+            .iter()
+            .for_each(|reader| by_stage[*reader].push(index));
     }
     by_stage
 }
@@ -248,7 +336,10 @@ pub fn spread(instance: &Instance, picks: &[usize]) -> Vec<Vec<(usize, usize)>> 
     let count = |artifact: &Artifact| {
         let mut sites: Vec<usize> = artifact.readers.iter().map(site).collect();
         sites.sort_unstable();
-        sites.chunk_by(|a, b| a == b).map(|chunk| (chunk[0], chunk.len())).collect()
+        sites
+            .chunk_by(|a, b| a == b)
+            .map(|chunk| (chunk[0], chunk.len()))
+            .collect()
     };
     instance.artifacts.iter().map(count).collect()
 }
@@ -278,7 +369,10 @@ pub fn caused(
             Origin::Stage(maker) => site(maker),
             Origin::Site(from) => from,
         };
-        let there = spread[*index].iter().find(|(reader, _)| *reader == to).map_or(0, |(_, count)| *count);
+        let there = spread[*index]
+            .iter()
+            .find(|(reader, _)| *reader == to)
+            .map_or(0, |(_, count)| *count);
         if to != from && there <= usize::from(site(stage) == to) {
             cost = cost.saturating_add(instance.links.cost(from, to, artifact.bytes)?);
         }
@@ -288,7 +382,12 @@ pub fn caused(
 
 /// Returns what a stage and all transfers of its artifacts cost: the part of the total that
 /// its choice decides. More than anything for a forbidden way.
-pub fn local_cost(instance: &Instance, stage_artifacts: &[usize], picks: &[usize], stage: usize) -> i64 {
+pub fn local_cost(
+    instance: &Instance,
+    stage_artifacts: &[usize],
+    picks: &[usize],
+    stage: usize,
+) -> i64 {
     let site = |stage: usize| instance.stages[stage].choices[picks[stage]].site;
     let mut cost = instance.stages[stage].choices[picks[stage]].cost;
     let mut paid: Vec<usize> = Vec::new();
@@ -304,7 +403,9 @@ pub fn local_cost(instance: &Instance, stage_artifacts: &[usize], picks: &[usize
                 continue;
             }
             paid.push(to);
-            let Some(copy) = instance.links.cost(from, to, artifact.bytes) else { return i64::MAX };
+            let Some(copy) = instance.links.cost(from, to, artifact.bytes) else {
+                return i64::MAX;
+            };
             cost = cost.saturating_add(copy);
         }
     }

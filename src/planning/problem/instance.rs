@@ -157,7 +157,8 @@ impl Links {
         if from == to {
             return Some(0);
         }
-        self.class(from, to).map(|class| self.class_cost(class, bytes))
+        self.class(from, to)
+            .map(|class| self.class_cost(class, bytes))
     }
 
     /// What a copy costs in a price class if nothing else is sent with it. Tiers and a free allowance
@@ -224,7 +225,9 @@ fn order(inputs: &[Vec<(Origin, Option<usize>)>]) -> Vec<usize> {
             }
         }
     }
-    let mut order: Vec<usize> = (0..inputs.len()).filter(|stage| waiting[*stage] == 0).collect();
+    let mut order: Vec<usize> = (0..inputs.len())
+        .filter(|stage| waiting[*stage] == 0)
+        .collect();
     let mut at = 0;
     while at < order.len() {
         for after in &next[order[at]] {

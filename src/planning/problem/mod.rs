@@ -16,10 +16,12 @@ pub mod routes;
 
 pub use concurrency::cap_usage;
 pub use evaluate::{
-    Evaluation, Followers, Transfer, artifacts_by_stage, caused, evaluate, evaluate_on, local_cost, ready, spread,
-    worth,
+    Evaluation, Followers, Transfer, artifacts_by_stage, caused, evaluate, evaluate_on, local_cost,
+    ready, spread, worth,
 };
-pub use instance::{Artifact, Cap, Choice, Instance, Links, Origin, Pool, Price, Shape, StageChoices};
+pub use instance::{
+    Artifact, Cap, Choice, Instance, Links, Origin, Pool, Price, Shape, StageChoices,
+};
 pub use lower::{Goal, Lowered, Relay, Target, lower};
 pub use program::{Column, Program, Row};
 pub use routes::Routes;

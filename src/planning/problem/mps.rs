@@ -11,17 +11,30 @@ use std::fmt::Write;
 pub fn text(program: &Program) -> String {
     let mut text = format!("NAME {}\nROWS\n N objective\n", name(&program.name));
     for row in &program.rows {
-        line(&mut text, format_args!(" {} {}", kind(row), name(&row.name)));
+        line(
+            &mut text,
+            format_args!(" {} {}", kind(row), name(&row.name)),
+        );
     }
     columns(&mut text, program);
     text.push_str("RHS\n");
     if program.constant != 0 {
-        line(&mut text, format_args!("    rhs objective {}", -program.constant));
+        line(
+            &mut text,
+            format_args!("    rhs objective {}", -program.constant),
+        );
     }
     for row in &program.rows {
-        let side = if kind(row) == 'L' { row.upper } else { row.lower.or(row.upper) };
+        let side = if kind(row) == 'L' {
+            row.upper
+        } else {
+            row.lower.or(row.upper)
+        };
         if let Some(side) = side.filter(|side| *side != 0) {
-            line(&mut text, format_args!("    rhs {} {side}", name(&row.name)));
+            line(
+                &mut text,
+                format_args!("    rhs {} {side}", name(&row.name)),
+            );
         }
     }
     text.push_str("RANGES\n");
@@ -29,16 +42,25 @@ pub fn text(program: &Program) -> String {
         if let (Some(lower), Some(upper)) = (row.lower, row.upper)
             && lower != upper
         {
-            line(&mut text, format_args!("    range {} {}", name(&row.name), upper - lower));
+            line(
+                &mut text,
+                format_args!("    range {} {}", name(&row.name), upper - lower),
+            );
         }
     }
     text.push_str("BOUNDS\n");
     for column in &program.columns {
         if column.lower != 0 {
-            line(&mut text, format_args!(" LO bound {} {}", name(&column.name), column.lower));
+            line(
+                &mut text,
+                format_args!(" LO bound {} {}", name(&column.name), column.lower),
+            );
         }
         match column.upper {
-            Some(upper) => line(&mut text, format_args!(" UP bound {} {upper}", name(&column.name))),
+            Some(upper) => line(
+                &mut text,
+                format_args!(" UP bound {} {upper}", name(&column.name)),
+            ),
             None => line(&mut text, format_args!(" PL bound {}", name(&column.name))),
         }
     }
@@ -79,7 +101,10 @@ fn columns(text: &mut String, program: &Program) {
             entries.push(("objective", 0));
         }
         for (row, coefficient) in entries {
-            line(text, format_args!("    {} {} {coefficient}", name(&column.name), name(row)));
+            line(
+                text,
+                format_args!("    {} {} {coefficient}", name(&column.name), name(row)),
+            );
         }
     }
     if integer {

@@ -28,18 +28,33 @@ enum Cell {
 /// Groups the sites of transfers from `from` to `to` (each named once) by price.
 pub fn price_groups(links: &Links, from: &[usize], to: &[usize]) -> PriceGroups {
     let cell = |source: usize, destination: usize| {
-        if source == destination { Cell::Same } else { Cell::Way(links.class(source, destination)) }
+        if source == destination {
+            Cell::Same
+        } else {
+            Cell::Way(links.class(source, destination))
+        }
     };
-    let rows: Vec<Vec<Cell>> = from.iter().map(|source| to.iter().map(|to| cell(*source, *to)).collect()).collect();
+    let rows: Vec<Vec<Cell>> = from
+        .iter()
+        .map(|source| to.iter().map(|to| cell(*source, *to)).collect())
+        .collect();
     let (sources, rows) = merged(&rows);
-    let columns: Vec<Vec<Cell>> = (0..to.len()).map(|column| rows.iter().map(|row| row[column]).collect()).collect();
+    let columns: Vec<Vec<Cell>> = (0..to.len())
+        .map(|column| rows.iter().map(|row| row[column]).collect())
+        .collect();
     let (destinations, columns) = merged(&columns);
     let class_of = |cell: Cell| match cell {
         Cell::Same => None,
         Cell::Way(class) => class,
     };
-    let class = (0..sources.len()).map(|row| columns.iter().map(|column| class_of(column[row])).collect()).collect();
-    PriceGroups { sources, destinations, class }
+    let class = (0..sources.len())
+        .map(|row| columns.iter().map(|column| class_of(column[row])).collect())
+        .collect();
+    PriceGroups {
+        sources,
+        destinations,
+        class,
+    }
 }
 
 /// Puts lines together that agree wherever neither is [`Cell::Same`]: first fit, so that equal
@@ -48,8 +63,12 @@ fn merged(lines: &[Vec<Cell>]) -> (Vec<Vec<usize>>, Vec<Vec<Cell>>) {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut shared: Vec<Vec<Cell>> = Vec::new();
     for (index, line) in lines.iter().enumerate() {
-        let agrees =
-            |other: &Vec<Cell>| other.iter().zip(line).all(|(a, b)| a == b || *a == Cell::Same || *b == Cell::Same);
+        let agrees = |other: &Vec<Cell>| {
+            other
+                .iter()
+                .zip(line)
+                .all(|(a, b)| a == b || *a == Cell::Same || *b == Cell::Same)
+        };
         match shared.iter().position(agrees) {
             Some(group) => {
                 groups[group].push(index);

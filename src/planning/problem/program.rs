@@ -35,13 +35,29 @@ pub struct Row {
 impl Program {
     /// Adds a variable and returns its index.
     pub fn column(&mut self, name: String, upper: Option<i64>, integer: bool) -> usize {
-        self.columns.push(Column { name, lower: 0, upper, integer });
+        self.columns.push(Column {
+            name,
+            lower: 0,
+            upper,
+            integer,
+        });
         self.columns.len() - 1
     }
 
     /// Adds a constraint; terms of one variable are summed.
-    pub fn row(&mut self, name: String, lower: Option<i64>, upper: Option<i64>, terms: Vec<(usize, i64)>) {
-        self.rows.push(Row { name, lower, upper, terms: collected(terms) });
+    pub fn row(
+        &mut self,
+        name: String,
+        lower: Option<i64>,
+        upper: Option<i64>,
+        terms: Vec<(usize, i64)>,
+    ) {
+        self.rows.push(Row {
+            name,
+            lower,
+            upper,
+            terms: collected(terms),
+        });
     }
 
     /// Sets what is minimised.

@@ -14,7 +14,12 @@ pub type Routes = BTreeMap<(usize, usize), usize>;
 
 /// Sites other than `from` that read an artifact, ascending.
 pub fn destinations(artifact: &Artifact, from: usize, site: impl Fn(usize) -> usize) -> Vec<usize> {
-    let mut sites: Vec<usize> = artifact.readers.iter().map(|reader| site(*reader)).filter(|to| *to != from).collect();
+    let mut sites: Vec<usize> = artifact
+        .readers
+        .iter()
+        .map(|reader| site(*reader))
+        .filter(|to| *to != from)
+        .collect();
     sites.sort_unstable();
     sites.dedup();
     sites
@@ -22,16 +27,29 @@ pub fn destinations(artifact: &Artifact, from: usize, site: impl Fn(usize) -> us
 
 /// Whether any copy could come from a holder other than its origin.
 pub fn possible(instance: &Instance) -> bool {
-    instance.relays && instance.artifacts.iter().any(|artifact| artifact.readers.len() > 1)
+    instance.relays
+        && instance
+            .artifacts
+            .iter()
+            .any(|artifact| artifact.readers.len() > 1)
 }
 
 /// The cost of a transfer from another holder, if that is less than from the origin.
-pub fn relayed(instance: &Instance, artifact: &Artifact, origin: usize, holder: usize, to: usize) -> Option<i64> {
+pub fn relayed(
+    instance: &Instance,
+    artifact: &Artifact,
+    origin: usize,
+    holder: usize,
+    to: usize,
+) -> Option<i64> {
     if !instance.relays || holder == to || holder == origin {
         return None;
     }
     let direct = instance.links.cost(origin, to, artifact.bytes)?;
-    instance.links.cost(holder, to, artifact.bytes).filter(|cost| *cost < direct)
+    instance
+        .links
+        .cost(holder, to, artifact.bytes)
+        .filter(|cost| *cost < direct)
 }
 
 /// Lower bounds on what copies of one artifact cost, whatever the other stages take.
@@ -51,8 +69,13 @@ impl<'a> Least<'a> {
             Some(pool) => {
                 // Rounded down, as the pool's sum is rounded but once.
                 let gigabyte = i128::from(links.pools[usize::from(pool)].tariff.gigabyte().0);
-                let share = i128::from(artifact.bytes.0) * i128::from(rates[usize::from(pool)].0) / (gigabyte * 1000);
-                price.kept(artifact.bytes) + i64::try_from(share).unwrap_or(i64::MAX / 32).saturating_sub(1).max(0)
+                let share = i128::from(artifact.bytes.0) * i128::from(rates[usize::from(pool)].0)
+                    / (gigabyte * 1000);
+                price.kept(artifact.bytes)
+                    + i64::try_from(share)
+                        .unwrap_or(i64::MAX / 32)
+                        .saturating_sub(1)
+                        .max(0)
             }
             None => price.cost(artifact.bytes),
         };
@@ -62,13 +85,21 @@ impl<'a> Least<'a> {
         } else {
             Vec::new()
         };
-        Self { instance, by_class, relayed }
+        Self {
+            instance,
+            by_class,
+            relayed,
+        }
     }
 
     /// By price class, straight from the origin; and by site, from another reader's site (empty:
     /// there is none).
     pub fn prices(self) -> (Vec<i64>, Vec<i64>) {
-        let relayed = self.relayed.into_iter().map(|relayed| relayed.unwrap_or(i64::MAX)).collect();
+        let relayed = self
+            .relayed
+            .into_iter()
+            .map(|relayed| relayed.unwrap_or(i64::MAX))
+            .collect();
         (self.by_class, relayed)
     }
 
@@ -78,20 +109,34 @@ impl<'a> Least<'a> {
             return Some(0);
         }
         let direct = self.by_class[usize::from(self.instance.links.class(origin, to)?)];
-        Some(self.relayed.get(to).copied().flatten().map_or(direct, |relayed| relayed.min(direct)))
+        Some(
+            self.relayed
+                .get(to)
+                .copied()
+                .flatten()
+                .map_or(direct, |relayed| relayed.min(direct)),
+        )
     }
 }
 
 fn least_relays(instance: &Instance, artifact: &Artifact, by_class: &[i64]) -> Vec<Option<i64>> {
     let sites: BTreeSet<usize> = (artifact.readers.iter())
-        .flat_map(|reader| instance.stages[*reader].choices.iter().map(|choice| choice.site))
+        .flat_map(|reader| {
+            instance.stages[*reader]
+                .choices
+                .iter()
+                .map(|choice| choice.site)
+        })
         .collect();
     if sites.len() < 2 {
         return Vec::new();
     }
     let mut least = vec![None; instance.links.sites];
     for to in &sites {
-        let ways = sites.iter().filter(|holder| *holder != to).filter_map(|holder| instance.links.class(*holder, *to));
+        let ways = sites
+            .iter()
+            .filter(|holder| *holder != to)
+            .filter_map(|holder| instance.links.class(*holder, *to));
         least[*to] = ways.map(|class| by_class[usize::from(class)]).min();
     }
     least
@@ -102,7 +147,12 @@ pub fn holders(instance: &Instance, artifact: &Artifact) -> BTreeSet<usize> {
     if !instance.relays || artifact.readers.len() < 2 {
         return BTreeSet::new();
     }
-    artifact.readers.iter().flat_map(|reader| &instance.stages[*reader].choices).map(|choice| choice.site).collect()
+    artifact
+        .readers
+        .iter()
+        .flat_map(|reader| &instance.stages[*reader].choices)
+        .map(|choice| choice.site)
+        .collect()
 }
 
 /// No copy of an artifact from its origin arrives at a site sooner, whichever of its [`holders`] it
@@ -122,17 +172,31 @@ pub fn least_time(
         relayed(instance, artifact, origin, holder, to)?;
         Some(instance.links.time(holder, to, artifact.link_bytes))
     };
-    holders.iter().filter_map(|holder| from_holder(*holder)).chain([direct]).min().unwrap_or(direct)
+    holders
+        .iter()
+        .filter_map(|holder| from_holder(*holder))
+        .chain([direct])
+        .min()
+        .unwrap_or(direct)
 }
 
 /// By pool: the least price that any byte of this instance's copies can have.
 pub fn least_rates(instance: &Instance) -> Vec<DataRate> {
-    let most: u64 = instance
-        .artifacts
-        .iter()
-        .fold(0, |sum, artifact| sum.saturating_add(artifact.bytes.0.saturating_mul(artifact.readers.len() as u64)));
+    let most: u64 = instance.artifacts.iter().fold(0, |sum, artifact| {
+        sum.saturating_add(
+            artifact
+                .bytes
+                .0
+                .saturating_mul(artifact.readers.len() as u64),
+        )
+    });
     let pools = instance.links.pools.iter();
-    pools.map(|pool| pool.tariff.least_rate(pool.used, Bytes(pool.used.0.saturating_add(most)))).collect()
+    pools
+        .map(|pool| {
+            pool.tariff
+                .least_rate(pool.used, Bytes(pool.used.0.saturating_add(most)))
+        })
+        .collect()
 }
 
 /// The trees of least cost for a placement, every copy counted on its own; of equals the one with
@@ -143,7 +207,12 @@ pub fn cheapest(instance: &Instance, picks: &[usize]) -> Routes {
     if !instance.relays {
         return routes;
     }
-    for (index, artifact) in instance.artifacts.iter().enumerate().filter(|(_, artifact)| artifact.readers.len() > 1) {
+    for (index, artifact) in instance
+        .artifacts
+        .iter()
+        .enumerate()
+        .filter(|(_, artifact)| artifact.readers.len() > 1)
+    {
         let origin = match artifact.origin {
             Origin::Site(from) => from,
             Origin::Stage(stage) => site(stage),
@@ -157,18 +226,35 @@ pub fn cheapest(instance: &Instance, picks: &[usize]) -> Routes {
 }
 
 /// `(destination, holder)` for the copies of the cheapest tree that are not taken from the origin.
-fn tree(instance: &Instance, artifact: &Artifact, origin: usize, destinations: &[usize]) -> Vec<(usize, usize)> {
+fn tree(
+    instance: &Instance,
+    artifact: &Artifact,
+    origin: usize,
+    destinations: &[usize],
+) -> Vec<(usize, usize)> {
     if destinations.len() < 2 {
         return Vec::new();
     }
     // Node 0 is the origin.
     let mut arcs: Vec<Arc> = Vec::new();
     for (to, site) in destinations.iter().enumerate() {
-        let Some(direct) = instance.links.cost(origin, *site, artifact.bytes) else { return Vec::new() };
-        arcs.push(Arc { from: 0, to: to + 1, cost: (direct, 0), id: arcs.len() });
+        let Some(direct) = instance.links.cost(origin, *site, artifact.bytes) else {
+            return Vec::new();
+        };
+        arcs.push(Arc {
+            from: 0,
+            to: to + 1,
+            cost: (direct, 0),
+            id: arcs.len(),
+        });
         for (from, holder) in destinations.iter().enumerate() {
             if let Some(cost) = relayed(instance, artifact, origin, *holder, *site) {
-                arcs.push(Arc { from: from + 1, to: to + 1, cost: (cost, 1), id: arcs.len() });
+                arcs.push(Arc {
+                    from: from + 1,
+                    to: to + 1,
+                    cost: (cost, 1),
+                    id: arcs.len(),
+                });
             }
         }
     }
@@ -176,8 +262,13 @@ fn tree(instance: &Instance, artifact: &Artifact, origin: usize, destinations: &
         return Vec::new();
     }
     let chosen = arborescence(destinations.len() + 1, &arcs);
-    let relays = chosen.into_iter().map(|arc| arcs[arc]).filter(|arc| arc.from > 0);
-    relays.map(|arc| (destinations[arc.to - 1], destinations[arc.from - 1])).collect()
+    let relays = chosen
+        .into_iter()
+        .map(|arc| arcs[arc])
+        .filter(|arc| arc.from > 0);
+    relays
+        .map(|arc| (destinations[arc.to - 1], destinations[arc.from - 1]))
+        .collect()
 }
 
 /// A way in the graph of one artifact's holders. The second part of its cost counts relays.
@@ -199,7 +290,9 @@ fn arborescence(nodes: usize, arcs: &[Arc]) -> Vec<usize> {
             *known = Some(*arc);
         }
     }
-    let Some(cycle) = cycle(&least) else { return least.into_iter().flatten().map(|arc| arc.id).collect() };
+    let Some(cycle) = cycle(&least) else {
+        return least.into_iter().flatten().map(|arc| arc.id).collect();
+    };
     // The nodes of the cycle become one, the last.
     let mut name = vec![0; nodes];
     let mut next = 0;
@@ -213,7 +306,9 @@ fn arborescence(nodes: usize, arcs: &[Arc]) -> Vec<usize> {
         .filter(|arc| name[arc.from] != name[arc.to])
         .map(|arc| {
             // Entering the cycle saves the arc that enters the same node from inside it.
-            let saved = least[arc.to].filter(|_| name[arc.to] == next).map_or((0, 0), |inside| inside.cost);
+            let saved = least[arc.to]
+                .filter(|_| name[arc.to] == next)
+                .map_or((0, 0), |inside| inside.cost);
             Arc {
                 from: name[arc.from],
                 to: name[arc.to],
@@ -223,10 +318,18 @@ fn arborescence(nodes: usize, arcs: &[Arc]) -> Vec<usize> {
         })
         .collect();
     let mut chosen = arborescence(next + 1, &contracted);
-    let entered: Vec<usize> =
-        arcs.iter().filter(|arc| chosen.contains(&arc.id) && cycle.contains(&arc.to)).map(|arc| arc.to).collect();
-    chosen
-        .extend(cycle.iter().filter(|node| !entered.contains(node)).filter_map(|node| least[*node]).map(|arc| arc.id));
+    let entered: Vec<usize> = arcs
+        .iter()
+        .filter(|arc| chosen.contains(&arc.id) && cycle.contains(&arc.to))
+        .map(|arc| arc.to)
+        .collect();
+    chosen.extend(
+        cycle
+            .iter()
+            .filter(|node| !entered.contains(node))
+            .filter_map(|node| least[*node])
+            .map(|arc| arc.id),
+    );
     chosen
 }
 
@@ -261,12 +364,17 @@ mod tests {
 
     /// The least over all ways to give every node a parent from which node 0 is reached.
     fn by_trying(nodes: usize, arcs: &[Arc]) -> (i64, i64) {
-        let into: Vec<Vec<Arc>> =
-            (1..nodes).map(|node| arcs.iter().copied().filter(|arc| arc.to == node).collect()).collect();
+        let into: Vec<Vec<Arc>> = (1..nodes)
+            .map(|node| arcs.iter().copied().filter(|arc| arc.to == node).collect())
+            .collect();
         let mut best = (i64::MAX, 0);
         let mut at = vec![0; into.len()];
         loop {
-            let chosen: Vec<Arc> = at.iter().zip(&into).map(|(position, arcs)| arcs[*position]).collect();
+            let chosen: Vec<Arc> = at
+                .iter()
+                .zip(&into)
+                .map(|(position, arcs)| arcs[*position])
+                .collect();
             let reaches = |node: usize| {
                 let mut node = node;
                 for _ in 0..nodes {
@@ -275,9 +383,15 @@ mod tests {
                 node == 0
             };
             if (1..nodes).all(reaches) {
-                best = best.min(chosen.iter().fold((0, 0), |sum, arc| (sum.0 + arc.cost.0, sum.1 + arc.cost.1)));
+                best = best.min(
+                    chosen
+                        .iter()
+                        .fold((0, 0), |sum, arc| (sum.0 + arc.cost.0, sum.1 + arc.cost.1)),
+                );
             }
-            let Some(node) = (0..at.len()).find(|node| at[*node] + 1 < into[*node].len()) else { return best };
+            let Some(node) = (0..at.len()).find(|node| at[*node] + 1 < into[*node].len()) else {
+                return best;
+            };
             at[node] += 1;
             at[..node].fill(0);
         }

@@ -8,15 +8,32 @@ use proptest::prelude::*;
 /// that several stages read, and limits that may or may not be kept.
 pub fn instances() -> impl Strategy<Value = Instance> {
     (1..5_usize, 1..6_usize).prop_flat_map(|(sites, stages)| {
-        (links(sites), proptest::collection::vec(choices(sites), stages), artifacts(sites, stages), limits()).prop_map(
-            |(links, stages, artifacts, (minimize, deadline, budget))| {
+        (
+            links(sites),
+            proptest::collection::vec(choices(sites), stages),
+            artifacts(sites, stages),
+            limits(),
+        )
+            .prop_map(|(links, stages, artifacts, (minimize, deadline, budget))| {
                 let stages = stages.into_iter().enumerate();
                 let stages = stages
-                    .map(|(index, choices)| StageChoices { label: format!("s{index}"), choices, deadline: None })
+                    .map(|(index, choices)| StageChoices {
+                        label: format!("s{index}"),
+                        choices,
+                        deadline: None,
+                    })
                     .collect();
-                Instance { stages, artifacts, links, minimize, deadline, budget, relays: true, ..Instance::default() }
-            },
-        )
+                Instance {
+                    stages,
+                    artifacts,
+                    links,
+                    minimize,
+                    deadline,
+                    budget,
+                    relays: true,
+                    ..Instance::default()
+                }
+            })
     })
 }
 
@@ -27,7 +44,11 @@ pub fn rich_instances() -> impl Strategy<Value = Instance> {
         proptest::option::weighted(0.2, 60_000..1_000_000_i64),
         proptest::collection::vec((0..3_i64, 0..50_000_i64), 3),
     );
-    let cap = (0..4_i64, any::<bool>(), proptest::collection::vec(proptest::collection::vec(0..3_i64, 3), 5));
+    let cap = (
+        0..4_i64,
+        any::<bool>(),
+        proptest::collection::vec(proptest::collection::vec(0..3_i64, 3), 5),
+    );
     let extras = (
         proptest::collection::vec(stage, 5),
         proptest::collection::vec(cap, 0..3),
@@ -35,34 +56,56 @@ pub fn rich_instances() -> impl Strategy<Value = Instance> {
         any::<(bool, bool)>(),
         0..9_000_000_000_u64,
     );
-    (instances(), extras).prop_map(|(mut instance, (stages, caps, hour, (pooled, ranked), used))| {
-        for (stage, (deadline, choices)) in instance.stages.iter_mut().zip(stages) {
-            stage.deadline = deadline;
-            for (choice, (rank, storage)) in stage.choices.iter_mut().zip(choices) {
-                choice.rank = if ranked { rank } else { 0 };
-                choice.storage = storage;
-                choice.cost += storage;
+    (instances(), extras).prop_map(
+        |(mut instance, (stages, caps, hour, (pooled, ranked), used))| {
+            for (stage, (deadline, choices)) in instance.stages.iter_mut().zip(stages) {
+                stage.deadline = deadline;
+                for (choice, (rank, storage)) in stage.choices.iter_mut().zip(choices) {
+                    choice.rank = if ranked { rank } else { 0 };
+                    choice.storage = storage;
+                    choice.cost += storage;
+                }
             }
-        }
-        let count = instance.stages.len();
-        instance.caps = caps
-            .into_iter()
-            .map(|(limit, concurrent, uses)| {
-                let each = |uses: Vec<i64>| uses.into_iter().enumerate().filter(|(_, used)| *used > 0).collect();
-                let uses = uses.into_iter().take(count).map(each).collect();
-                Cap { label: "cap".to_owned(), limit: limit + 1, concurrent, uses }
-            })
-            .collect();
-        instance.hour = if instance.minimize == Objective::Cost { hour } else { 0 };
-        if pooled {
-            let tiers = [(1_000_000_000, 90_000_000), (8_000_000_000, 20_000_000)];
-            let tariff = Tariff::new(tiers.map(|(from, rate)| (Bytes(from), DataRate(rate))));
-            instance.links.pools = vec![Pool { tariff: tariff.clone(), used: Bytes(used) }];
-            instance.links.tariffs[2] =
-                Price { tariff, keep: Tariff::new([(Bytes(0), DataRate(1_000_000))]), pool: Some(0) };
-        }
-        instance
-    })
+            let count = instance.stages.len();
+            instance.caps = caps
+                .into_iter()
+                .map(|(limit, concurrent, uses)| {
+                    let each = |uses: Vec<i64>| {
+                        uses.into_iter()
+                            .enumerate()
+                            .filter(|(_, used)| *used > 0)
+                            .collect()
+                    };
+                    let uses = uses.into_iter().take(count).map(each).collect();
+                    Cap {
+                        label: "cap".to_owned(),
+                        limit: limit + 1,
+                        concurrent,
+                        uses,
+                    }
+                })
+                .collect();
+            instance.hour = if instance.minimize == Objective::Cost {
+                hour
+            } else {
+                0
+            };
+            if pooled {
+                let tiers = [(1_000_000_000, 90_000_000), (8_000_000_000, 20_000_000)];
+                let tariff = Tariff::new(tiers.map(|(from, rate)| (Bytes(from), DataRate(rate))));
+                instance.links.pools = vec![Pool {
+                    tariff: tariff.clone(),
+                    used: Bytes(used),
+                }];
+                instance.links.tariffs[2] = Price {
+                    tariff,
+                    keep: Tariff::new([(Bytes(0), DataRate(1_000_000))]),
+                    pool: Some(0),
+                };
+            }
+            instance
+        },
+    )
 }
 
 fn links(sites: usize) -> impl Strategy<Value = Links> {
@@ -80,7 +123,10 @@ fn links(sites: usize) -> impl Strategy<Value = Links> {
 }
 
 fn per_gb(nano_usd: i64) -> Price {
-    Price { tariff: Tariff::new([(Bytes(0), DataRate(nano_usd))]), ..Price::default() }
+    Price {
+        tariff: Tariff::new([(Bytes(0), DataRate(nano_usd))]),
+        ..Price::default()
+    }
 }
 
 fn choices(sites: usize) -> impl Strategy<Value = Vec<Choice>> {
@@ -101,9 +147,16 @@ fn choices(sites: usize) -> impl Strategy<Value = Vec<Choice>> {
 
 /// Every artifact is made by a stage before its readers, or lies at a site.
 fn artifacts(sites: usize, stages: usize) -> impl Strategy<Value = Vec<Artifact>> {
-    let origin = prop_oneof![(0..sites).prop_map(Origin::Site), (0..stages).prop_map(Origin::Stage)];
+    let origin = prop_oneof![
+        (0..sites).prop_map(Origin::Site),
+        (0..stages).prop_map(Origin::Stage)
+    ];
     let readers = proptest::collection::btree_set(0..stages, 0..4);
-    let artifact = (origin, prop_oneof![Just(0_u64), Just(1_000_000_000), Just(7_000_000_000)], readers);
+    let artifact = (
+        origin,
+        prop_oneof![Just(0_u64), Just(1_000_000_000), Just(7_000_000_000)],
+        readers,
+    );
     proptest::collection::vec(artifact, 0..5).prop_map(|artifacts| {
         let artifacts = artifacts.into_iter().enumerate();
         artifacts
@@ -113,7 +166,13 @@ fn artifacts(sites: usize, stages: usize) -> impl Strategy<Value = Vec<Artifact>
                     Origin::Site(_) => true,
                 };
                 let readers = readers.into_iter().filter(later).collect();
-                Artifact { label: format!("a{index}"), origin, bytes: Bytes(bytes), link_bytes: Bytes(bytes), readers }
+                Artifact {
+                    label: format!("a{index}"),
+                    origin,
+                    bytes: Bytes(bytes),
+                    link_bytes: Bytes(bytes),
+                    readers,
+                }
             })
             .collect()
     })
@@ -122,5 +181,9 @@ fn artifacts(sites: usize, stages: usize) -> impl Strategy<Value = Vec<Artifact>
 fn limits() -> impl Strategy<Value = (Objective, Option<i64>, Option<i64>)> {
     let deadline = proptest::option::of(60_000..6_000_000_i64);
     let budget = proptest::option::of(100_000..2_500_000_i64);
-    (prop_oneof![Just(Objective::Cost), Just(Objective::Time)], deadline, budget)
+    (
+        prop_oneof![Just(Objective::Cost), Just(Objective::Time)],
+        deadline,
+        budget,
+    )
 }

@@ -13,7 +13,12 @@ use std::collections::BTreeMap;
 /// The optimum of the bare program, without search, reduction or passes.
 fn program_optimum(instance: &Instance, solver: &dyn Solver) -> Result<Option<i64>, SolverError> {
     let lowered = lower(instance, &Target::of(instance));
-    let Answer::Found { values, proven: true, .. } = solver.minimize(&lowered.program, &[], &Effort::default())? else {
+    let Answer::Found {
+        values,
+        proven: true,
+        ..
+    } = solver.minimize(&lowered.program, &[], &Effort::default())?
+    else {
         return Ok(None);
     };
     let (picks, routes) = (lowered.picks(&values), lowered.routes(&values));
@@ -25,8 +30,15 @@ fn program_optimum(instance: &Instance, solver: &dyn Solver) -> Result<Option<i6
 /// their own, and rows for stages that may run at once are added as they are needed.
 fn either() -> impl Strategy<Value = Instance> {
     let rich = rich_instances().prop_map(|mut instance| {
-        instance.caps.iter_mut().for_each(|cap| cap.concurrent = false);
-        instance.stages.iter_mut().flat_map(|stage| &mut stage.choices).for_each(|choice| choice.rank = 0);
+        instance
+            .caps
+            .iter_mut()
+            .for_each(|cap| cap.concurrent = false);
+        instance
+            .stages
+            .iter_mut()
+            .flat_map(|stage| &mut stage.choices)
+            .for_each(|choice| choice.rank = 0);
         instance
     });
     prop_oneof![instances(), rich]
@@ -89,19 +101,34 @@ fn read_mps(text: &str) -> Program {
         match (section, &words[..]) {
             ("ROWS", ["N", "objective"]) => {}
             ("ROWS", [kind, name]) => {
-                assert!(row_of.insert((*name).to_owned(), program.rows.len()).is_none(), "two rows {name}");
+                assert!(
+                    row_of
+                        .insert((*name).to_owned(), program.rows.len())
+                        .is_none(),
+                    "two rows {name}"
+                );
                 kinds.push(kind.chars().next().unwrap());
                 let (lower, upper) = match *kind {
                     "E" => (Some(0), Some(0)),
                     "G" => (Some(0), None),
                     _ => (None, Some(0)),
                 };
-                program.rows.push(Row { name: (*name).to_owned(), lower, upper, terms: Vec::new() });
+                program.rows.push(Row {
+                    name: (*name).to_owned(),
+                    lower,
+                    upper,
+                    terms: Vec::new(),
+                });
             }
             ("COLUMNS", [_, "'MARKER'", marker]) => integer = *marker == "'INTORG'",
             ("COLUMNS", [column, row, value]) => {
                 let index = *column_of.entry((*column).to_owned()).or_insert_with(|| {
-                    let column = Column { name: (*column).to_owned(), lower: 0, upper: None, integer };
+                    let column = Column {
+                        name: (*column).to_owned(),
+                        lower: 0,
+                        upper: None,
+                        integer,
+                    };
                     program.columns.push(column);
                     program.columns.len() - 1
                 });
@@ -122,7 +149,9 @@ fn read_mps(text: &str) -> Program {
                 let row = &mut program.rows[row_of[*row]];
                 row.upper = row.lower.map(|lower| lower + number(value));
             }
-            ("BOUNDS", ["UP", _, column, value]) => program.columns[column_of[*column]].upper = Some(number(value)),
+            ("BOUNDS", ["UP", _, column, value]) => {
+                program.columns[column_of[*column]].upper = Some(number(value))
+            }
             ("BOUNDS", ["PL", _, _]) => {}
             other => panic!("unknown line {other:?}"),
         }

@@ -4,7 +4,10 @@
 use super::contract::{Labels, Rule, any_machine, entries_that_apply};
 use crate::model::{Place, Policy};
 
-pub const RULE: Rule = Rule { place, machine: any_machine };
+pub const RULE: Rule = Rule {
+    place,
+    machine: any_machine,
+};
 
 fn place(policy: &Policy, labels: &Labels, place: &Place) -> Option<String> {
     entries_that_apply(&policy.certifications, labels)

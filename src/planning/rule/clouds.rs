@@ -3,7 +3,10 @@
 use super::contract::{Labels, Rule, any_machine};
 use crate::model::{Allowance, Place, Policy};
 
-pub const RULE: Rule = Rule { place, machine: any_machine };
+pub const RULE: Rule = Rule {
+    place,
+    machine: any_machine,
+};
 
 fn place(policy: &Policy, _: &Labels, place: &Place) -> Option<String> {
     let key = |table: &str, allowance: &Allowance, name: &str| {

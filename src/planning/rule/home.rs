@@ -17,18 +17,27 @@ const USER: &str = "you";
 pub fn forbids_home(policy: &Policy, labels: &Labels) -> Option<String> {
     let place = place(policy);
     let (cloud, name) = (&place.name.cloud, place.name.to_string());
-    for (table, denied, name) in [("clouds", &policy.clouds.deny, cloud), ("places", &policy.places.deny, &name)] {
+    for (table, denied, name) in [
+        ("clouds", &policy.clouds.deny, cloud),
+        ("places", &policy.places.deny, &name),
+    ] {
         if denied.iter().any(|pattern| pattern.matches(name)) {
             return Some(format!("{table}.deny"));
         }
     }
     let places = [&operators::RULE, &residency::RULE, &certifications::RULE];
-    let forbidden = places.into_iter().find_map(|rule| (rule.place)(policy, labels, &place));
+    let forbidden = places
+        .into_iter()
+        .find_map(|rule| (rule.place)(policy, labels, &place));
     let tees: TeeSet = match policy.home.country {
         Some(_) => policy.home.tee.iter().copied().collect(),
         None => TeeSet::default(),
     };
-    let terms = Terms { tees, purchase: Purchase::OnDemand, hourly: None };
+    let terms = Terms {
+        tees,
+        purchase: Purchase::OnDemand,
+        hourly: None,
+    };
     forbidden.or_else(|| (trust::RULE.machine)(policy, labels, &terms))
 }
 
@@ -75,15 +84,25 @@ mod tests {
     fn a_machine_of_undeclared_country_satisfies_no_rule() {
         for (rule, key) in [
             ("residency.personal = [\"EU\"]", "residency.personal"),
-            ("operators.us_cloud_act = \"exclude\"", "operators.us_cloud_act"),
+            (
+                "operators.us_cloud_act = \"exclude\"",
+                "operators.us_cloud_act",
+            ),
             ("operators.deny = [\"Amazon*\"]", "operators.deny"),
             ("operators.allow = [\"OVH*\"]", "operators.allow"),
             ("operators.parents = [\"DE\"]", "operators.parents"),
-            ("certifications.personal = [\"C5\"]", "certifications.personal"),
+            (
+                "certifications.personal = [\"C5\"]",
+                "certifications.personal",
+            ),
             ("trust.personal = [\"sev-snp\"]", "trust.personal"),
         ] {
             assert_eq!(forbids(rule).as_deref(), Some(key), "{rule}");
-            assert_eq!(forbids(&format!("{rule}\n[home]\nuplink = \"1 Gbit/s\"\n")).as_deref(), Some(key), "{rule}");
+            assert_eq!(
+                forbids(&format!("{rule}\n[home]\nuplink = \"1 Gbit/s\"\n")).as_deref(),
+                Some(key),
+                "{rule}"
+            );
         }
         assert_eq!(forbids(""), None);
         assert_eq!(forbids("residency.other = [\"EU\"]"), None);
@@ -106,13 +125,23 @@ mod tests {
         let country = "\n[home]\ncountry = \"DE\"\n";
         for (rule, key) in [
             ("residency.personal = [\"FR\"]", "residency.personal"),
-            ("operators.us_cloud_act = \"exclude\"", "operators.us_cloud_act"),
+            (
+                "operators.us_cloud_act = \"exclude\"",
+                "operators.us_cloud_act",
+            ),
             ("operators.allow = [\"OVH*\"]", "operators.allow"),
             ("operators.parents = [\"DE\"]", "operators.parents"),
-            ("certifications.personal = [\"C5\"]", "certifications.personal"),
+            (
+                "certifications.personal = [\"C5\"]",
+                "certifications.personal",
+            ),
             ("trust.personal = [\"sev-snp\"]", "trust.personal"),
         ] {
-            assert_eq!(forbids(&format!("{rule}{country}")).as_deref(), Some(key), "{rule}");
+            assert_eq!(
+                forbids(&format!("{rule}{country}")).as_deref(),
+                Some(key),
+                "{rule}"
+            );
         }
     }
 
@@ -120,7 +149,13 @@ mod tests {
     fn lists_of_what_may_be_rented_do_not_bind_it_but_denials_do() {
         assert_eq!(forbids("clouds.allow = [\"aws\"]"), None);
         assert_eq!(forbids("places.allow = [\"aws:eu-*\"]"), None);
-        assert_eq!(forbids("places.deny = [\"local:here\"]").as_deref(), Some("places.deny"));
-        assert_eq!(forbids("clouds.deny = [\"local\"]").as_deref(), Some("clouds.deny"));
+        assert_eq!(
+            forbids("places.deny = [\"local:here\"]").as_deref(),
+            Some("places.deny")
+        );
+        assert_eq!(
+            forbids("clouds.deny = [\"local\"]").as_deref(),
+            Some("clouds.deny")
+        );
     }
 }

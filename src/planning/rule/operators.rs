@@ -4,7 +4,10 @@ use super::contract::{Labels, Rule, any_machine};
 use crate::model::{Pattern, Place, Policy, Reach};
 use std::collections::BTreeSet;
 
-pub const RULE: Rule = Rule { place, machine: any_machine };
+pub const RULE: Rule = Rule {
+    place,
+    machine: any_machine,
+};
 
 /// Only a place known to be out of reach passes; contested and unknown do not.
 fn place(policy: &Policy, _: &Labels, place: &Place) -> Option<String> {
@@ -12,19 +15,29 @@ fn place(policy: &Policy, _: &Labels, place: &Place) -> Option<String> {
         return Some("operators.us_cloud_act".to_owned());
     }
     if let Some(countries) = &policy.parents
-        && !place.parent_country.as_ref().is_some_and(|country| countries.contains(country))
+        && !place
+            .parent_country
+            .as_ref()
+            .is_some_and(|country| countries.contains(country))
     {
         return Some("operators.parents".to_owned());
     }
     let names = [place.operator.as_str(), place.parent.as_str()];
-    let listed = |list: &BTreeSet<Pattern>| list.iter().any(|pattern| names.iter().any(|name| pattern.matches(name)));
+    let listed = |list: &BTreeSet<Pattern>| {
+        list.iter()
+            .any(|pattern| names.iter().any(|name| pattern.matches(name)))
+    };
     // Whoever is not known may be one of those who are denied.
     let unknown = names.iter().any(|name| name.is_empty());
     if !policy.operators.deny.is_empty() && (unknown || listed(&policy.operators.deny)) {
         return Some("operators.deny".to_owned());
     }
     let allowed = |list: &BTreeSet<Pattern>| {
-        let known = |pattern: &Pattern| names.iter().any(|name| !name.is_empty() && pattern.matches(name));
+        let known = |pattern: &Pattern| {
+            names
+                .iter()
+                .any(|name| !name.is_empty() && pattern.matches(name))
+        };
         list.iter().any(known)
     };
     (!policy.operators.allow.as_ref().is_none_or(allowed)).then(|| "operators.allow".to_owned())

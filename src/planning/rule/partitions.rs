@@ -3,12 +3,16 @@
 use super::contract::{Labels, Rule, any_machine};
 use crate::model::{Place, Policy};
 
-pub const RULE: Rule = Rule { place, machine: any_machine };
+pub const RULE: Rule = Rule {
+    place,
+    machine: any_machine,
+};
 
 /// Closed places are for those who say that they may use them.
 fn place(policy: &Policy, _: &Labels, place: &Place) -> Option<String> {
     let partition = place.partition();
-    (!partition.is_empty() && !policy.partitions.contains(partition)).then(|| "partitions.allow".to_owned())
+    (!partition.is_empty() && !policy.partitions.contains(partition))
+        .then(|| "partitions.allow".to_owned())
 }
 
 #[cfg(test)]
@@ -17,10 +21,15 @@ mod tests {
     use crate::model::{PlaceName, Reach};
 
     fn forbids(allowed: &[&str], class: &str) -> bool {
-        let policy =
-            Policy { partitions: allowed.iter().map(|class| (*class).to_owned()).collect(), ..Policy::default() };
+        let policy = Policy {
+            partitions: allowed.iter().map(|class| (*class).to_owned()).collect(),
+            ..Policy::default()
+        };
         let there = Place {
-            name: PlaceName { cloud: "x".to_owned(), region: "y".to_owned() },
+            name: PlaceName {
+                cloud: "x".to_owned(),
+                region: "y".to_owned(),
+            },
             country: None,
             location: String::new(),
             operator: String::new(),

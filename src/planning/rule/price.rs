@@ -3,10 +3,16 @@
 use super::contract::{Labels, Rule, Terms, any_place};
 use crate::model::Policy;
 
-pub const RULE: Rule = Rule { place: any_place, machine };
+pub const RULE: Rule = Rule {
+    place: any_place,
+    machine,
+};
 
 /// What is not billed by the hour has no price that could be compared.
 fn machine(policy: &Policy, _: &Labels, terms: &Terms) -> Option<String> {
-    let over = policy.max_price.zip(terms.hourly).is_some_and(|(most, hourly)| hourly > most);
+    let over = policy
+        .max_price
+        .zip(terms.hourly)
+        .is_some_and(|(most, hourly)| hourly > most);
     over.then(|| "limits.max_price".to_owned())
 }

@@ -18,10 +18,14 @@ pub const RULES: [&Rule; 8] = [
 
 /// Returns the policy's key of the first rule that keeps stages which read data with such labels out of `place`.
 pub fn forbids_place(policy: &Policy, labels: &Labels, place: &Place) -> Option<String> {
-    RULES.iter().find_map(|rule| (rule.place)(policy, labels, place))
+    RULES
+        .iter()
+        .find_map(|rule| (rule.place)(policy, labels, place))
 }
 
 /// Returns the policy's key of the first rule that keeps stages which read data with such labels off a machine.
 pub fn forbids_machine(policy: &Policy, labels: &Labels, terms: &Terms) -> Option<String> {
-    RULES.iter().find_map(|rule| (rule.machine)(policy, labels, terms))
+    RULES
+        .iter()
+        .find_map(|rule| (rule.machine)(policy, labels, terms))
 }

@@ -7,10 +7,18 @@
 use super::contract::{Labels, Rule, any_machine, entries_that_apply};
 use crate::model::{Place, Policy};
 
-pub const RULE: Rule = Rule { place, machine: any_machine };
+pub const RULE: Rule = Rule {
+    place,
+    machine: any_machine,
+};
 
 fn place(policy: &Policy, labels: &Labels, place: &Place) -> Option<String> {
     entries_that_apply(&policy.residency, labels)
-        .find(|(_, countries)| !place.country.as_ref().is_some_and(|country| countries.contains(country)))
+        .find(|(_, countries)| {
+            !place
+                .country
+                .as_ref()
+                .is_some_and(|country| countries.contains(country))
+        })
         .map(|(label, _)| format!("residency.{label}"))
 }

@@ -4,8 +4,12 @@
 use super::contract::{Labels, Rule, Terms, any_place};
 use crate::model::{Policy, Purchase};
 
-pub const RULE: Rule = Rule { place: any_place, machine };
+pub const RULE: Rule = Rule {
+    place: any_place,
+    machine,
+};
 
 fn machine(policy: &Policy, _: &Labels, terms: &Terms) -> Option<String> {
-    (terms.purchase == Purchase::Spot && policy.allow_spot == Some(false)).then(|| "spot.allow".to_owned())
+    (terms.purchase == Purchase::Spot && policy.allow_spot == Some(false))
+        .then(|| "spot.allow".to_owned())
 }

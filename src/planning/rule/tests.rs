@@ -2,7 +2,9 @@
 //! the cell says, so nothing rests on what is not known.
 
 use super::*;
-use crate::model::{Allowance, Pattern, Place, PlaceName, Policy, Purchase, Rate, Reach, Tee, TeeSet};
+use crate::model::{
+    Allowance, Pattern, Place, PlaceName, Policy, Purchase, Rate, Reach, Tee, TeeSet,
+};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::test_runner::RngSeed;
@@ -18,11 +20,15 @@ fn set(list: Vec<&str>) -> BTreeSet<String> {
 }
 
 fn patterns(list: Vec<&str>) -> BTreeSet<Pattern> {
-    list.into_iter().map(|name| Pattern(format!("{}*", &name[..2]))).collect()
+    list.into_iter()
+        .map(|name| Pattern(format!("{}*", &name[..2])))
+        .collect()
 }
 
 /// For some labels, a set that is not empty.
-fn by_label(names: &'static [&'static str]) -> impl Strategy<Value = BTreeMap<String, BTreeSet<String>>> {
+fn by_label(
+    names: &'static [&'static str],
+) -> impl Strategy<Value = BTreeMap<String, BTreeSet<String>>> {
     prop::collection::btree_map(
         select(LABELS.to_vec()).prop_map(str::to_owned),
         subsequence(names.to_vec(), 1..=names.len()).prop_map(set),
@@ -32,7 +38,8 @@ fn by_label(names: &'static [&'static str]) -> impl Strategy<Value = BTreeMap<St
 
 fn allowance() -> impl Strategy<Value = Allowance> {
     let allow = prop::option::of(subsequence(NAMES.to_vec(), 1..=3).prop_map(patterns));
-    (allow, subsequence(NAMES.to_vec(), 0..=2).prop_map(patterns)).prop_map(|(allow, deny)| Allowance { allow, deny })
+    (allow, subsequence(NAMES.to_vec(), 0..=2).prop_map(patterns))
+        .prop_map(|(allow, deny)| Allowance { allow, deny })
 }
 
 prop_compose! {
@@ -132,7 +139,10 @@ proptest! {
 #[test]
 fn operators_are_known_by_name_owner_and_its_country() {
     let place = |operator: &str, parent: &str, country: &str| Place {
-        name: PlaceName { cloud: "x".to_owned(), region: "y".to_owned() },
+        name: PlaceName {
+            cloud: "x".to_owned(),
+            region: "y".to_owned(),
+        },
         country: None,
         location: String::new(),
         operator: operator.to_owned(),
@@ -143,32 +153,82 @@ fn operators_are_known_by_name_owner_and_its_country() {
         class: "commercial".to_owned(),
     };
     let forbids = |policy: &Policy, place: &Place| forbids_place(policy, &Labels::new(), place);
-    let list = |names: &[&str]| names.iter().map(|name| Pattern((*name).to_owned())).collect::<BTreeSet<_>>();
-    let deny = Policy { operators: Allowance { allow: None, deny: list(&["Amazon*"]) }, ..Policy::default() };
+    let list = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| Pattern((*name).to_owned()))
+            .collect::<BTreeSet<_>>()
+    };
+    let deny = Policy {
+        operators: Allowance {
+            allow: None,
+            deny: list(&["Amazon*"]),
+        },
+        ..Policy::default()
+    };
     let sovereign = place("AWS European Sovereign Cloud GmbH", "Amazon.com Inc.", "US");
-    assert_eq!(forbids(&deny, &sovereign).unwrap(), "operators.deny", "its owner is denied");
-    assert_eq!(forbids(&deny, &place("OVHcloud", "OVH Groupe SA", "FR")), None);
-    assert_eq!(forbids(&deny, &place("Cudo Compute", "", "GB")).unwrap(), "operators.deny", "who owns it is unknown");
-    let allow = Policy { operators: Allowance { allow: Some(list(&["OVH*"])), deny: list(&[]) }, ..Policy::default() };
-    assert_eq!(forbids(&allow, &place("OVHcloud US", "OVH Groupe SA", "FR")), None);
+    assert_eq!(
+        forbids(&deny, &sovereign).unwrap(),
+        "operators.deny",
+        "its owner is denied"
+    );
+    assert_eq!(
+        forbids(&deny, &place("OVHcloud", "OVH Groupe SA", "FR")),
+        None
+    );
+    assert_eq!(
+        forbids(&deny, &place("Cudo Compute", "", "GB")).unwrap(),
+        "operators.deny",
+        "who owns it is unknown"
+    );
+    let allow = Policy {
+        operators: Allowance {
+            allow: Some(list(&["OVH*"])),
+            deny: list(&[]),
+        },
+        ..Policy::default()
+    };
+    assert_eq!(
+        forbids(&allow, &place("OVHcloud US", "OVH Groupe SA", "FR")),
+        None
+    );
     assert_eq!(forbids(&allow, &sovereign).unwrap(), "operators.allow");
-    let european = Policy { parents: Some(set(vec!["DE", "FR"])), ..Policy::default() };
+    let european = Policy {
+        parents: Some(set(vec!["DE", "FR"])),
+        ..Policy::default()
+    };
     assert_eq!(forbids(&european, &sovereign).unwrap(), "operators.parents");
-    assert_eq!(forbids(&european, &place("OVHcloud", "OVH Groupe SA", "FR")), None);
+    assert_eq!(
+        forbids(&european, &place("OVHcloud", "OVH Groupe SA", "FR")),
+        None
+    );
 }
 
 fn terms(tees: TeeSet) -> Terms {
-    Terms { tees, purchase: Purchase::OnDemand, hourly: None }
+    Terms {
+        tees,
+        purchase: Purchase::OnDemand,
+        hourly: None,
+    }
 }
 
 #[test]
 fn a_price_is_capped_only_where_it_is_by_the_hour() {
     let forbidden = |most: Option<i64>, hourly: Option<i64>| {
-        let policy = Policy { max_price: most.map(Rate), ..Policy::default() };
-        let terms = Terms { hourly: hourly.map(Rate), ..terms(TeeSet::default()) };
+        let policy = Policy {
+            max_price: most.map(Rate),
+            ..Policy::default()
+        };
+        let terms = Terms {
+            hourly: hourly.map(Rate),
+            ..terms(TeeSet::default())
+        };
         forbids_machine(&policy, &Labels::default(), &terms)
     };
-    assert_eq!(forbidden(Some(2_500_000_000), Some(2_500_000_001)).as_deref(), Some("limits.max_price"));
+    assert_eq!(
+        forbidden(Some(2_500_000_000), Some(2_500_000_001)).as_deref(),
+        Some("limits.max_price")
+    );
     assert_eq!(forbidden(Some(2_500_000_000), Some(2_500_000_000)), None);
     assert_eq!(forbidden(Some(0), None), None);
     assert_eq!(forbidden(None, Some(i64::MAX)), None);

@@ -3,7 +3,10 @@
 use super::contract::{Labels, Rule, Terms, any_place, entries_that_apply};
 use crate::model::{Policy, TeeSet};
 
-pub const RULE: Rule = Rule { place: any_place, machine };
+pub const RULE: Rule = Rule {
+    place: any_place,
+    machine,
+};
 
 /// A machine runs with one environment: it must be one that all labels trust.
 fn machine(policy: &Policy, labels: &Labels, terms: &Terms) -> Option<String> {
@@ -18,6 +21,7 @@ fn machine(policy: &Policy, labels: &Labels, terms: &Terms) -> Option<String> {
 
 /// The environments that the policy trusts with such data; none: it asks for none.
 pub fn trusted(policy: &Policy, labels: &Labels) -> Option<TeeSet> {
-    let sets = entries_that_apply(&policy.trust, labels).map(|(_, trusted)| trusted.iter().copied().collect());
+    let sets = entries_that_apply(&policy.trust, labels)
+        .map(|(_, trusted)| trusted.iter().copied().collect());
     sets.reduce(TeeSet::and)
 }

@@ -14,7 +14,10 @@ pub struct Effort {
 
 impl Default for Effort {
     fn default() -> Self {
-        Self { nodes: 200_000, monitor: Monitor::default() }
+        Self {
+            nodes: 200_000,
+            monitor: Monitor::default(),
+        }
     }
 }
 

@@ -40,7 +40,9 @@ impl SolveMonitor for Monitor {
     }
 
     fn remaining_seconds(&self) -> Option<f64> {
-        self.0.as_ref().and_then(|monitor| monitor.remaining_seconds())
+        self.0
+            .as_ref()
+            .and_then(|monitor| monitor.remaining_seconds())
     }
 
     fn report(&self, incumbent: Option<i64>, bound: Option<i64>) {

@@ -23,7 +23,12 @@ impl Solver for Counting {
         Highs.version()
     }
 
-    fn minimize(&self, program: &Program, start: &[f64], effort: &Effort) -> Result<Answer, SolverError> {
+    fn minimize(
+        &self,
+        program: &Program,
+        start: &[f64],
+        effort: &Effort,
+    ) -> Result<Answer, SolverError> {
         self.0.set(self.0.get() + 1);
         Highs.minimize(program, start, effort)
     }
@@ -32,8 +37,12 @@ impl Solver for Counting {
 /// The whole search against the exhaustive one, on as many instances.
 fn agrees(cases: u32, instances: impl Strategy<Value = Instance>, programs: usize) {
     let solver = Counting::default();
-    let config =
-        ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     let mut runner = proptest::test_runner::TestRunner::new(config);
     let result = runner.run(&instances, |instance| {
         let expected = exhaustive::best(&instance);
@@ -66,8 +75,14 @@ fn the_best_placement_is_found_whatever_an_instance_says() {
 #[test]
 fn plans_name_the_solvers_that_are_built_in() {
     let lock = include_str!("../../../Cargo.lock");
-    for (package, version) in [("highs-sys", Highs.version()), ("microlp", crate::planning::solve::Microlp.version())] {
-        assert!(lock.contains(&format!("name = \"{package}\"\nversion = \"{version}\"")), "{package} {version}");
+    for (package, version) in [
+        ("highs-sys", Highs.version()),
+        ("microlp", crate::planning::solve::Microlp.version()),
+    ] {
+        assert!(
+            lock.contains(&format!("name = \"{package}\"\nversion = \"{version}\"")),
+            "{package} {version}"
+        );
     }
 }
 

@@ -11,7 +11,15 @@ pub struct Difference {
 }
 
 impl Difference {
-    pub(in crate::planning) fn new(at: impl Into<String>, says: impl ToString, should: impl ToString) -> Self {
-        Self { at: at.into(), says: says.to_string(), should: should.to_string() }
+    pub(in crate::planning) fn new(
+        at: impl Into<String>,
+        says: impl ToString,
+        should: impl ToString,
+    ) -> Self {
+        Self {
+            at: at.into(),
+            says: says.to_string(),
+            should: should.to_string(),
+        }
     }
 }

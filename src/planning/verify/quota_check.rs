@@ -18,9 +18,12 @@ pub struct QuotaCheck {
 
 impl QuotaCheck {
     pub fn add(&mut self, stage: &PlannedStage, catalog: &Catalog) {
-        let is =
-            |machine: &&Machine| machine.cloud == stage.place.cloud && machine.instance_type == stage.instance_type;
-        let Some(machine) = catalog.machines.iter().find(is) else { return };
+        let is = |machine: &&Machine| {
+            machine.cloud == stage.place.cloud && machine.instance_type == stage.instance_type
+        };
+        let Some(machine) = catalog.machines.iter().find(is) else {
+            return;
+        };
         let nodes = u64::from(stage.nodes);
         // What is paid by quantity is nobody's machine.
         let rented = stage.usage.is_none();
@@ -34,13 +37,23 @@ impl QuotaCheck {
 
     pub fn within(&self, quota: &Quota, catalog: &Catalog) -> bool {
         let cards = |wanted: &str| {
-            let counted = self.cards.iter().filter(|(name, _)| *name == wanted || catalog.is_accelerator(name, wanted));
+            let counted = self
+                .cards
+                .iter()
+                .filter(|(name, _)| *name == wanted || catalog.is_accelerator(name, wanted));
             counted.map(|(_, count)| *count).sum::<u64>()
         };
-        quota.vcpu_thousandths.is_none_or(|most| !self.unknown_vcpus && self.vcpu_thousandths <= most)
+        quota
+            .vcpu_thousandths
+            .is_none_or(|most| !self.unknown_vcpus && self.vcpu_thousandths <= most)
             && quota.instances.is_none_or(|most| self.instances <= most)
-            && quota.accelerators.is_none_or(|most| self.cards.values().sum::<u64>() <= most.saturating_mul(1000))
-            && quota.by_accelerator.iter().all(|(name, most)| cards(name) <= most.saturating_mul(1000))
+            && quota
+                .accelerators
+                .is_none_or(|most| self.cards.values().sum::<u64>() <= most.saturating_mul(1000))
+            && quota
+                .by_accelerator
+                .iter()
+                .all(|(name, most)| cards(name) <= most.saturating_mul(1000))
     }
 }
 
@@ -51,11 +64,25 @@ mod tests {
     #[test]
     fn unknown_vcpus_are_within_no_quota_of_them() {
         let catalog = Catalog::default();
-        let vcpus = Quota { vcpu_thousandths: Some(4000), ..Quota::default() };
-        let instances = Quota { instances: Some(1), ..Quota::default() };
-        let known = QuotaCheck { vcpu_thousandths: 4000, instances: 1, ..QuotaCheck::default() };
+        let vcpus = Quota {
+            vcpu_thousandths: Some(4000),
+            ..Quota::default()
+        };
+        let instances = Quota {
+            instances: Some(1),
+            ..Quota::default()
+        };
+        let known = QuotaCheck {
+            vcpu_thousandths: 4000,
+            instances: 1,
+            ..QuotaCheck::default()
+        };
         assert!(known.within(&vcpus, &catalog) && known.within(&instances, &catalog));
-        let unknown = QuotaCheck { unknown_vcpus: true, instances: 1, ..QuotaCheck::default() };
+        let unknown = QuotaCheck {
+            unknown_vcpus: true,
+            instances: 1,
+            ..QuotaCheck::default()
+        };
         assert!(!unknown.within(&vcpus, &catalog) && unknown.within(&instances, &catalog));
     }
 }

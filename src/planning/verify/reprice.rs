@@ -57,8 +57,16 @@ impl Repriced {
 pub fn reprice(plan: &Plan, old: &Catalog, new: &Catalog) -> Repriced {
     let old = Some(old).filter(|old| old.digest == plan.inputs.catalog);
     let mut found = Repriced {
-        stages: plan.stages.iter().filter_map(|stage| reprice_stage(stage, new)).collect(),
-        transfers: plan.transfers.iter().filter_map(|copy| reprice_transfer(copy, old, new)).collect(),
+        stages: plan
+            .stages
+            .iter()
+            .filter_map(|stage| reprice_stage(stage, new))
+            .collect(),
+        transfers: plan
+            .transfers
+            .iter()
+            .filter_map(|copy| reprice_transfer(copy, old, new))
+            .collect(),
         ..Repriced::default()
     };
     let stages = found.stages.iter().map(|stage| stage.difference);
@@ -73,7 +81,8 @@ pub fn reprice(plan: &Plan, old: &Catalog, new: &Catalog) -> Repriced {
 
 fn reprice_stage(stage: &PlannedStage, new: &Catalog) -> Option<RepricedStage> {
     let old = stage.rate_nano_usd_per_hour;
-    let rate = find_offer(new, &stage.place, &stage.instance_type, stage.purchase).map(|offer| offer.rate);
+    let rate =
+        find_offer(new, &stage.place, &stage.instance_type, stage.purchase).map(|offer| offer.rate);
     let cost = |rate: Rate| rate.cost(stage.nodes, stage.billed_ms).0;
     (rate != Some(old)).then(|| RepricedStage {
         name: stage.name.clone(),
@@ -86,14 +95,26 @@ fn reprice_stage(stage: &PlannedStage, new: &Catalog) -> Option<RepricedStage> {
     })
 }
 
-fn find_offer<'a>(catalog: &'a Catalog, place: &PlaceName, machine: &str, purchase: Purchase) -> Option<&'a Offer> {
+fn find_offer<'a>(
+    catalog: &'a Catalog,
+    place: &PlaceName,
+    machine: &str,
+    purchase: Purchase,
+) -> Option<&'a Offer> {
     let id = catalog.place_id(place)?;
     let start = catalog.offers.partition_point(|offer| offer.place < id);
-    let here = catalog.offers[start..].iter().take_while(|offer| offer.place == id);
-    here.into_iter().find(|offer| offer.purchase == purchase && catalog.machine(offer).instance_type == machine)
+    let here = catalog.offers[start..]
+        .iter()
+        .take_while(|offer| offer.place == id);
+    here.into_iter()
+        .find(|offer| offer.purchase == purchase && catalog.machine(offer).instance_type == machine)
 }
 
-fn reprice_transfer(copy: &PlannedTransfer, old: Option<&Catalog>, new: &Catalog) -> Option<RepricedTransfer> {
+fn reprice_transfer(
+    copy: &PlannedTransfer,
+    old: Option<&Catalog>,
+    new: &Catalog,
+) -> Option<RepricedTransfer> {
     let way = |catalog: &Catalog| {
         let (from, to) = (catalog.place_id(&copy.from)?, catalog.place_id(&copy.to)?);
         catalog.network.tariff(from, to).cloned()
@@ -101,7 +122,9 @@ fn reprice_transfer(copy: &PlannedTransfer, old: Option<&Catalog>, new: &Catalog
     let (was, is) = (old.and_then(way), way(new));
     let unchanged = match &was {
         Some(_) => was == is,
-        None => is.as_ref().is_some_and(|list| list.last_rate(copy.bytes) == copy.rate_nano_usd_per_gb),
+        None => is
+            .as_ref()
+            .is_some_and(|list| list.last_rate(copy.bytes) == copy.rate_nano_usd_per_gb),
     };
     let before = was.map_or(copy.cost_micro_usd, |list| list.cost(copy.bytes));
     (!unchanged).then(|| RepricedTransfer {

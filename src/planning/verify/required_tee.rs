@@ -15,7 +15,10 @@ pub(super) fn tee(
 ) -> Option<Tee> {
     let applies = |label: &String| label == DEFAULT_LABEL || labels.contains(label);
     let trust = policy.trust.iter().filter(|(label, _)| applies(label));
-    let lists: Vec<&BTreeSet<Tee>> = trust.map(|(_, trusted)| trusted).chain(asked(needs)).collect();
+    let lists: Vec<&BTreeSet<Tee>> = trust
+        .map(|(_, trusted)| trusted)
+        .chain(asked(needs))
+        .collect();
     let taken = |alternative: &Needs| -> Option<Option<Tee>> {
         let lists: Vec<&BTreeSet<Tee>> = lists.iter().copied().chain(asked(alternative)).collect();
         let accepted = |tee: &Tee| offered.has(*tee) && lists.iter().all(|list| list.contains(tee));
@@ -26,7 +29,11 @@ pub(super) fn tee(
     };
     match needs.any_of.is_empty() {
         true => taken(&Needs::default()),
-        false => needs.any_of.iter().filter(|alternative| meets(alternative)).find_map(taken),
+        false => needs
+            .any_of
+            .iter()
+            .filter(|alternative| meets(alternative))
+            .find_map(taken),
     }
     .flatten()
 }

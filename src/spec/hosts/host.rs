@@ -33,7 +33,11 @@ pub(super) struct HostForm {
 }
 
 /// A host as its table says.
-pub(super) fn host(file: &HostsFile, name: &Spanned<String>, form: &HostForm) -> Result<OwnHost, HostsFault> {
+pub(super) fn host(
+    file: &HostsFile,
+    name: &Spanned<String>,
+    form: &HostForm,
+) -> Result<OwnHost, HostsFault> {
     let hint = "use letters, digits, `-`, `_` and `.`, and begin with a letter or a digit";
     if name.get_ref().is_empty() || !word(name.get_ref()) {
         let message = format!("`{}` is no name for a host", name.get_ref().escape_debug());
@@ -43,42 +47,88 @@ pub(super) fn host(file: &HostsFile, name: &Spanned<String>, form: &HostForm) ->
     let mut reach = ssh_target(file, name, form)?;
     let hint = "use letters, digits, `-`, `_` and `.`";
     let place = file.text(&form.place, word, "name of a place", hint)?;
-    let place = PlaceName { cloud: SSH.to_owned(), region: place.unwrap_or_else(own_name) };
-    let instance_type = file.text(&form.instance_type, word, "name of a type", hint)?.unwrap_or_else(own_name);
+    let place = PlaceName {
+        cloud: SSH.to_owned(),
+        region: place.unwrap_or_else(own_name),
+    };
+    let instance_type = file
+        .text(&form.instance_type, word, "name of a type", hint)?
+        .unwrap_or_else(own_name);
     let slots = form.slots.as_ref();
     if let Some(slots) = slots.filter(|slots| !(1..=10_000).contains(slots.get_ref())) {
         let message = format!("{} slots are not usable", slots.get_ref());
-        return Err(file.fault(slots.span(), message, "write how many stages may be there at a time, from 1 on"));
+        return Err(file.fault(
+            slots.span(),
+            message,
+            "write how many stages may be there at a time, from 1 on",
+        ));
     }
     let slots = slots.map_or(1, |slots| *slots.get_ref());
     let offer = offer(file, form)?;
     reach.identity = file.path(&form.identity)?;
-    Ok(OwnHost { reach, place, instance_type, slots, offer })
+    Ok(OwnHost {
+        reach,
+        place,
+        instance_type,
+        slots,
+        offer,
+    })
 }
 
 /// How a host is reached, but for the key that sky logs in with.
-fn ssh_target(file: &HostsFile, name: &Spanned<String>, form: &HostForm) -> Result<SshTarget, HostsFault> {
+fn ssh_target(
+    file: &HostsFile,
+    name: &Spanned<String>,
+    form: &HostForm,
+) -> Result<SshTarget, HostsFault> {
     let reachable = |text: &str| {
-        !text.starts_with('-') && text.chars().all(|one| one.is_ascii_alphanumeric() || "-_.:%".contains(one))
+        !text.starts_with('-')
+            && text
+                .chars()
+                .all(|one| one.is_ascii_alphanumeric() || "-_.:%".contains(one))
     };
-    let address = file.text(&form.address, reachable, "address", "write a name, or an address such as 10.0.0.5")?;
+    let address = file.text(
+        &form.address,
+        reachable,
+        "address",
+        "write a name, or an address such as 10.0.0.5",
+    )?;
     let login = |text: &str| {
-        !text.starts_with('-') && text.chars().all(|one| one.is_ascii_alphanumeric() || "-_.@+\\".contains(one))
+        !text.starts_with('-')
+            && text
+                .chars()
+                .all(|one| one.is_ascii_alphanumeric() || "-_.@+\\".contains(one))
     };
-    let user = file.text(&form.user, login, "name of a user", "write the name to log in with")?;
+    let user = file.text(
+        &form.user,
+        login,
+        "name of a user",
+        "write the name to log in with",
+    )?;
     if form.port == Some(0) {
-        return Err(file.fault(name.span(), "its port is 0", "write the port of its SSH server, or leave it out"));
+        return Err(file.fault(
+            name.span(),
+            "its port is 0",
+            "write the port of its SSH server, or leave it out",
+        ));
     }
     let trust = match (file.path(&form.known_hosts)?, &form.host_key) {
         (Some(_), Some(key)) => {
-            return Err(file.fault(key.span(), "it has `known_hosts` and `host_key`", "keep one of them"));
+            return Err(file.fault(
+                key.span(),
+                "it has `known_hosts` and `host_key`",
+                "keep one of them",
+            ));
         }
         (Some(known), None) => HostTrust::File(known),
         (None, Some(key)) => HostTrust::Key(host_key(file, key)?),
         (None, None) => HostTrust::Known,
     };
-    let rooted = |text: &str| plain(text) && !text.split('/').any(|part| part == "..") && text != "/" && text != "~/";
-    let hint = "write a folder for sky alone, absolute or relative to the home folder there, without `..`";
+    let rooted = |text: &str| {
+        plain(text) && !text.split('/').any(|part| part == "..") && text != "/" && text != "~/"
+    };
+    let hint =
+        "write a folder for sky alone, absolute or relative to the home folder there, without `..`";
     let root = file.text(&form.root, rooted, "folder", hint)?;
     Ok(SshTarget {
         name: name.get_ref().clone(),
@@ -99,19 +149,39 @@ fn offer(file: &HostsFile, form: &HostForm) -> Result<HostOffer, HostsFault> {
     let sized = |text: &str| Bytes::parse(text).is_ok();
     let memory = file.text(&form.memory, sized, "size", "write it like \"256 GiB\"")?;
     let hint = "write a name and how many there are, like \"A100-80GB:4\"";
-    let cards = file.text(&form.accelerators, |text| accelerators(text).is_some(), "kind of accelerators", hint)?;
+    let cards = file.text(
+        &form.accelerators,
+        |text| accelerators(text).is_some(),
+        "kind of accelerators",
+        hint,
+    )?;
     let known = |text: &str| ["x86_64", "arm64"].contains(&text);
     let arch = file.text(&form.arch, known, "architecture", "write x86_64 or arm64")?;
-    if let Some(tee) = form.tee.iter().find(|tee| Tee::parse(tee.get_ref()).is_none()) {
+    if let Some(tee) = form
+        .tee
+        .iter()
+        .find(|tee| Tee::parse(tee.get_ref()).is_none())
+    {
         let names: Vec<&str> = Tee::ALL.into_iter().map(Tee::name).collect();
         let hint = format!("it is one of {}", names.join(", "));
-        return Err(file.fault(tee.span(), format!("unknown environment `{}`", tee.get_ref()), &hint));
+        return Err(file.fault(
+            tee.span(),
+            format!("unknown environment `{}`", tee.get_ref()),
+            &hint,
+        ));
     }
     let price = |text: &str| Rate::parse_usd(text).ok().filter(|rate| rate.0 >= 0);
-    let rate = file.number(&form.price, price, "price", "write it in US dollars an hour, like \"$1.20\"")?;
+    let rate = file.number(
+        &form.price,
+        price,
+        "price",
+        "write it in US dollars an hour, like \"$1.20\"",
+    )?;
     Ok(HostOffer {
         vcpu_thousandths: cpus.map_or(0, i64::unsigned_abs),
-        memory: memory.and_then(|text| Bytes::parse(&text).ok()).unwrap_or(Bytes(0)),
+        memory: memory
+            .and_then(|text| Bytes::parse(&text).ok())
+            .unwrap_or(Bytes(0)),
         accelerators: cards.as_deref().and_then(accelerators),
         arch: arch.unwrap_or_default(),
         tee: form.tee.iter().map(|tee| tee.get_ref().clone()).collect(),
@@ -125,8 +195,15 @@ const ROOT: &str = ".local/share/sky";
 /// A key as `known_hosts` has it: its type and itself, without what may follow.
 fn host_key(file: &HostsFile, key: &Spanned<String>) -> Result<String, HostsFault> {
     let parts: Vec<&str> = key.get_ref().split_ascii_whitespace().collect();
-    let fits = |text: &str| text.chars().all(|one| one.is_ascii_alphanumeric() || "-_.@+/=".contains(one));
-    let named = |kind: &str| ["ssh-", "ecdsa-", "sk-"].iter().any(|prefix| kind.starts_with(prefix));
+    let fits = |text: &str| {
+        text.chars()
+            .all(|one| one.is_ascii_alphanumeric() || "-_.@+/=".contains(one))
+    };
+    let named = |kind: &str| {
+        ["ssh-", "ecdsa-", "sk-"]
+            .iter()
+            .any(|prefix| kind.starts_with(prefix))
+    };
     match parts[..] {
         [kind, text, ..] if named(kind) && fits(kind) && fits(text) && text.starts_with("AAAA") => {
             Ok(format!("{kind} {text}"))
@@ -141,7 +218,13 @@ fn host_key(file: &HostsFile, key: &Spanned<String>) -> Result<String, HostsFaul
 /// `NAME` or `NAME:COUNT`.
 fn accelerators(text: &str) -> Option<(String, u32)> {
     let (name, count) = match text.split_once(':') {
-        Some((name, count)) => (name, count.parse().ok().filter(|count| (1..=10_000).contains(count))?),
+        Some((name, count)) => (
+            name,
+            count
+                .parse()
+                .ok()
+                .filter(|count| (1..=10_000).contains(count))?,
+        ),
         None => (text, 1),
     };
     (!name.is_empty() && cell(name) && !name.contains(',')).then(|| (name.to_owned(), count))

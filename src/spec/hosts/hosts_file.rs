@@ -42,19 +42,34 @@ const MOST_HOSTS: usize = 5000;
 pub fn parse(file: &HostsFile) -> Result<OwnHosts, HostsFault> {
     let form: Form = toml::from_str(file.text).map_err(|error| {
         let hint = "README.md has the form of the file, under \"Machines over SSH\"";
-        file.fault(error.span().unwrap_or(0..0), error.message().replace('\n', " "), hint)
+        file.fault(
+            error.span().unwrap_or(0..0),
+            error.message().replace('\n', " "),
+            hint,
+        )
     })?;
     if form.hosts.is_empty() && form.clusters.is_empty() && form.kubernetes.is_empty() {
-        return Err(file.fault(0..0, "it has no hosts", "add one: `[hosts.NAME]` with cpus and memory"));
+        return Err(file.fault(
+            0..0,
+            "it has no hosts",
+            "add one: `[hosts.NAME]` with cpus and memory",
+        ));
     }
     let count = form.hosts.len();
     if count > MOST_HOSTS {
         let message = format!("it has {count} hosts, which is more than {MOST_HOSTS}");
-        return Err(file.fault(0..0, message, "list fewer of them, or describe a cluster under `[clusters]`"));
+        return Err(file.fault(
+            0..0,
+            message,
+            "list fewer of them, or describe a cluster under `[clusters]`",
+        ));
     }
     let hint = "write a day like 2026-11-01";
     let is_day = |text: &str| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
-    let mut own = OwnHosts { date: file.text(&form.date, is_day, "day", hint)?, ..OwnHosts::default() };
+    let mut own = OwnHosts {
+        date: file.text(&form.date, is_day, "day", hint)?,
+        ..OwnHosts::default()
+    };
     for (name, form) in &form.hosts {
         own.hosts.push(host(file, name, form)?);
     }
@@ -63,10 +78,25 @@ pub fn parse(file: &HostsFile) -> Result<OwnHosts, HostsFault> {
     compare_hosts(file, &own.hosts, &form.hosts)?;
     add_places(file, &form, &mut own)?;
     let price = |text: &str| DataRate::parse_usd(text).ok().filter(|rate| rate.0 >= 0);
-    let egress = file.number(&form.network.egress, price, "price of a GB", "write it like \"$0.02\"")?;
+    let egress = file.number(
+        &form.network.egress,
+        price,
+        "price of a GB",
+        "write it like \"$0.02\"",
+    )?;
     own.egress = egress.unwrap_or(DataRate(0));
-    let speed = |text: &str| Bandwidth::parse_gbps(text).ok().filter(|speed| speed.0 > 0).map(|_| text.to_owned());
-    own.gbps = file.number(&form.network.gbps, speed, "speed", "write it in Gbit/s, like 1 or 0.1")?;
+    let speed = |text: &str| {
+        Bandwidth::parse_gbps(text)
+            .ok()
+            .filter(|speed| speed.0 > 0)
+            .map(|_| text.to_owned())
+    };
+    own.gbps = file.number(
+        &form.network.gbps,
+        speed,
+        "speed",
+        "write it in Gbit/s, like 1 or 0.1",
+    )?;
     Ok(own)
 }
 
@@ -78,24 +108,53 @@ fn compare_hosts(
 ) -> Result<(), HostsFault> {
     for (index, (host, name)) in hosts.iter().zip(tables.keys()).enumerate() {
         let there = |host: &OwnHost| {
-            let SshTarget { address, port, user, root, .. } = &host.reach;
+            let SshTarget {
+                address,
+                port,
+                user,
+                root,
+                ..
+            } = &host.reach;
             (address.clone(), *port, user.clone(), root.clone())
         };
-        if let Some(other) = hosts[..index].iter().find(|other| there(other) == there(host)) {
-            let message = format!("it is the same folder of the same machine as {}", other.reach.name);
-            return Err(file.fault(name.span(), message, "keep one of them; `slots` says how many stages it takes"));
+        if let Some(other) = hosts[..index]
+            .iter()
+            .find(|other| there(other) == there(host))
+        {
+            let message = format!(
+                "it is the same folder of the same machine as {}",
+                other.reach.name
+            );
+            return Err(file.fault(
+                name.span(),
+                message,
+                "keep one of them; `slots` says how many stages it takes",
+            ));
         }
-        let same = |other: &&OwnHost| other.place == host.place && other.instance_type == host.instance_type;
+        let same = |other: &&OwnHost| {
+            other.place == host.place && other.instance_type == host.instance_type
+        };
         let differs = |other: &&OwnHost| other.offer != host.offer;
         if let Some(other) = hosts[..index].iter().filter(same).find(differs) {
-            let message = format!("it is another machine than {}, of the same type and place", other.reach.name);
-            return Err(file.fault(name.span(), message, "give it a `type` of its own, or the same figures and price"));
+            let message = format!(
+                "it is another machine than {}, of the same type and place",
+                other.reach.name
+            );
+            return Err(file.fault(
+                name.span(),
+                message,
+                "give it a `type` of its own, or the same figures and price",
+            ));
         }
         // A type is one machine, wherever it is.
-        let elsewhere =
-            |other: &&OwnHost| other.instance_type == host.instance_type && other.offer.size() != host.offer.size();
+        let elsewhere = |other: &&OwnHost| {
+            other.instance_type == host.instance_type && other.offer.size() != host.offer.size()
+        };
         if let Some(other) = hosts[..index].iter().find(elsewhere) {
-            let message = format!("its type `{}` is another machine at {}", host.instance_type, other.place);
+            let message = format!(
+                "its type `{}` is another machine at {}",
+                host.instance_type, other.place
+            );
             return Err(file.fault(name.span(), message, "give it a `type` of its own"));
         }
     }
@@ -107,9 +166,14 @@ fn add_places(file: &HostsFile, form: &Form, own: &mut OwnHosts) -> Result<(), H
     for (name, form) in &form.places {
         if !own.all().any(|host| host.place.region == *name.get_ref()) {
             let hint = "name it in a host's `place`, or leave it out";
-            return Err(file.fault(name.span(), format!("no host is at `{}`", name.get_ref()), hint));
+            return Err(file.fault(
+                name.span(),
+                format!("no host is at `{}`", name.get_ref()),
+                hint,
+            ));
         }
-        own.places.insert(name.get_ref().clone(), place(file, form)?);
+        own.places
+            .insert(name.get_ref().clone(), place(file, form)?);
     }
     let regions: Vec<String> = own.all().map(|host| host.place.region.clone()).collect();
     for region in regions {

@@ -58,7 +58,10 @@ pub(super) fn all(
             other.instance_type == new.instance_type
                 && (other.place == new.place || other.offer.size() != new.offer.size())
         }) {
-            let message = format!("its type `{}` is that of {} already", new.instance_type, other.reach.name);
+            let message = format!(
+                "its type `{}` is that of {} already",
+                new.instance_type, other.reach.name
+            );
             return Err(file.fault(name.span(), message, "give it a `type` of its own"));
         }
         kinds.push(pods);
@@ -66,7 +69,11 @@ pub(super) fn all(
     Ok(kinds)
 }
 
-fn pods(file: &HostsFile, name: &Spanned<String>, form: &KubernetesPodsForm) -> Result<KubernetesPods, HostsFault> {
+fn pods(
+    file: &HostsFile,
+    name: &Spanned<String>,
+    form: &KubernetesPodsForm,
+) -> Result<KubernetesPods, HostsFault> {
     let form_of_host = HostForm {
         cpus: form.cpus.clone(),
         memory: form.memory.clone(),
@@ -79,8 +86,12 @@ fn pods(file: &HostsFile, name: &Spanned<String>, form: &KubernetesPodsForm) -> 
         ..HostForm::default()
     };
     let mut host = host(file, name, &form_of_host)?;
-    host.place = PlaceName { cloud: KUBERNETES.to_owned(), region: host.place.region };
-    let hint = "name an image with a POSIX shell, coreutils, tar, flock and setsid, like \"debian:12\"";
+    host.place = PlaceName {
+        cloud: KUBERNETES.to_owned(),
+        region: host.place.region,
+    };
+    let hint =
+        "name an image with a POSIX shell, coreutils, tar, flock and setsid, like \"debian:12\"";
     let named = |text: &str| plain(text) && !text.contains(char::is_whitespace);
     let Some(image) = file.text(&form.image, named, "name of an image", hint)? else {
         return Err(file.fault(name.span(), "it has no `image`", hint));
@@ -96,7 +107,12 @@ fn pods(file: &HostsFile, name: &Spanned<String>, form: &KubernetesPodsForm) -> 
     for (key, value) in &form.selector {
         let key = file.text(&Some(key.clone()), is_key, "label of a node", hint)?;
         let what = "value of a label";
-        let value = file.text(&Some(value.clone()), is_value, what, "use letters, digits, `-`, `_` and `.`")?;
+        let value = file.text(
+            &Some(value.clone()),
+            is_value,
+            what,
+            "use letters, digits, `-`, `_` and `.`",
+        )?;
         selector.extend(key.zip(value));
     }
     let mut tolerations = Vec::new();
@@ -104,11 +120,17 @@ fn pods(file: &HostsFile, name: &Spanned<String>, form: &KubernetesPodsForm) -> 
         tolerations.extend(file.text(&Some(key.clone()), is_key, "key of a taint", hint)?);
     }
     if let Some(nodes) = form.nodes.as_ref().filter(|nodes| *nodes.get_ref() == 0) {
-        return Err(file.fault(nodes.span(), "0 nodes are not usable", "write how many pods there may be at a time"));
+        return Err(file.fault(
+            nodes.span(),
+            "0 nodes are not usable",
+            "write how many pods there may be at a time",
+        ));
     }
     let hint = "write it like \"10 min\", a second at least";
     let long = |text: &str| Millis::parse(text).is_ok_and(|time| time.0 >= 1000);
-    let wait = file.text(&form.wait, long, "time", hint)?.and_then(|text| Millis::parse(&text).ok());
+    let wait = file
+        .text(&form.wait, long, "time", hint)?
+        .and_then(|text| Millis::parse(&text).ok());
     Ok(KubernetesPods {
         host,
         at: KubernetesNamespace {
@@ -136,13 +158,21 @@ fn is_label(text: &str) -> bool {
 fn is_value(text: &str) -> bool {
     let fits = |one: char| one.is_ascii_alphanumeric() || "-_.".contains(one);
     let ends = |one: Option<char>| one.is_some_and(|one| one.is_ascii_alphanumeric());
-    text.chars().all(fits) && ends(text.chars().next()) && ends(text.chars().last()) && text.len() <= 63
+    text.chars().all(fits)
+        && ends(text.chars().next())
+        && ends(text.chars().last())
+        && text.len() <= 63
 }
 
 /// A name, with or without a domain before it.
 fn is_key(text: &str) -> bool {
     match text.split_once('/') {
-        Some((domain, name)) => domain.split('.').all(|part| !part.is_empty() && is_label(part)) && is_value(name),
+        Some((domain, name)) => {
+            domain
+                .split('.')
+                .all(|part| !part.is_empty() && is_label(part))
+                && is_value(name)
+        }
         None => is_value(text),
     }
 }

@@ -25,11 +25,18 @@ pub(super) struct PlaceForm {
 
 /// A place as its table says.
 pub(super) fn place(file: &HostsFile, form: &PlaceForm) -> Result<HostPlace, HostsFault> {
-    let text =
-        |value, fits: fn(&str) -> bool, what, hint| file.text(value, fits, what, hint).map(Option::unwrap_or_default);
+    let text = |value, fits: fn(&str) -> bool, what, hint| {
+        file.text(value, fits, what, hint)
+            .map(Option::unwrap_or_default)
+    };
     let country = |value| {
-        let hint = "write an ISO 3166 code such as DE (the United Kingdom is GB); leave it out if unknown";
-        let known = |text: &str| geography::COUNTRIES.split_whitespace().any(|known| known == text);
+        let hint =
+            "write an ISO 3166 code such as DE (the United Kingdom is GB); leave it out if unknown";
+        let known = |text: &str| {
+            geography::COUNTRIES
+                .split_whitespace()
+                .any(|known| known == text)
+        };
         text(value, known, "country", hint)
     };
     let hint = "write it without quotes, semicolons and control characters";
@@ -47,8 +54,15 @@ pub(super) fn place(file: &HostsFile, form: &PlaceForm) -> Result<HostPlace, Hos
         operator: text(&form.operator, cell, "operator", hint)?,
         parent: text(&form.parent, cell, "name of an owner", hint)?,
         parent_country: country(&form.parent_country)?,
-        us_cloud_act: text(&form.us_cloud_act, reach, "answer", "write yes, no, contested or unknown")?,
-        class: file.text(&form.class, class, "class", &format!("write {classes}"))?.unwrap_or_default(),
+        us_cloud_act: text(
+            &form.us_cloud_act,
+            reach,
+            "answer",
+            "write yes, no, contested or unknown",
+        )?,
+        class: file
+            .text(&form.class, class, "class", &format!("write {classes}"))?
+            .unwrap_or_default(),
         certifications,
     })
 }

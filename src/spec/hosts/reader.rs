@@ -41,12 +41,23 @@ pub struct HostsFile<'a> {
 
 impl HostsFile<'_> {
     /// What is wrong at a place of the text.
-    pub(super) fn fault(&self, span: Range<usize>, message: impl Into<String>, hint: &str) -> HostsFault {
+    pub(super) fn fault(
+        &self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        hint: &str,
+    ) -> HostsFault {
         let before = self.text.get(..span.start).unwrap_or_default();
         HostsFault {
             file: self.path.display().to_string(),
             line: before.matches('\n').count() + 1,
-            column: before.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
+            column: before
+                .rsplit('\n')
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .count()
+                + 1,
             message: message.into(),
             hint: hint.to_owned(),
         }
@@ -63,7 +74,11 @@ impl HostsFile<'_> {
         let Some(value) = value else { return Ok(None) };
         let text = value.get_ref();
         if text.is_empty() || !fits(text) {
-            return Err(self.fault(value.span(), format!("`{}` is no {what}", text.escape_debug()), hint));
+            return Err(self.fault(
+                value.span(),
+                format!("`{}` is no {what}", text.escape_debug()),
+                hint,
+            ));
         }
         Ok(Some(text.clone()))
     }
@@ -78,14 +93,28 @@ impl HostsFile<'_> {
     ) -> Result<Option<T>, HostsFault> {
         let Some(value) = value else { return Ok(None) };
         let text = value.get_ref().text();
-        let fault = || self.fault(value.span(), format!("`{}` is no {what}", text.escape_debug()), hint);
+        let fault = || {
+            self.fault(
+                value.span(),
+                format!("`{}` is no {what}", text.escape_debug()),
+                hint,
+            )
+        };
         read(&text).ok_or_else(fault).map(Some)
     }
 
     /// A path of this machine, for a setting of `ssh`.
-    pub(super) fn path(&self, value: &Option<Spanned<String>>) -> Result<Option<PathBuf>, HostsFault> {
+    pub(super) fn path(
+        &self,
+        value: &Option<Spanned<String>>,
+    ) -> Result<Option<PathBuf>, HostsFault> {
         let hint = "write it without quotes and control characters, relative to this file or from `~/` or `/` on";
-        let text = self.text(value, |text| plain(text) && !text.contains('"'), "path of a file", hint)?;
+        let text = self.text(
+            value,
+            |text| plain(text) && !text.contains('"'),
+            "path of a file",
+            hint,
+        )?;
         Ok(text.map(|text| {
             let path = match (text.strip_prefix("~/"), self.home) {
                 (Some(below), Some(home)) => home.join(below),

@@ -56,7 +56,10 @@ pub(super) fn all(
             other.instance_type == new.instance_type
                 && (other.place == new.place || other.offer.size() != new.offer.size())
         }) {
-            let message = format!("its type `{}` is another cluster's: {}", new.instance_type, other.reach.name);
+            let message = format!(
+                "its type `{}` is another cluster's: {}",
+                new.instance_type, other.reach.name
+            );
             return Err(file.fault(name.span(), message, "give it a `type` of its own"));
         }
         clusters.push(cluster);
@@ -64,26 +67,49 @@ pub(super) fn all(
     Ok(clusters)
 }
 
-fn cluster(file: &HostsFile, name: &Spanned<String>, form: &SlurmClusterForm) -> Result<SlurmCluster, HostsFault> {
+fn cluster(
+    file: &HostsFile,
+    name: &Spanned<String>,
+    form: &SlurmClusterForm,
+) -> Result<SlurmCluster, HostsFault> {
     check_reached(file, form)?;
     let mut host = host(file, name, &form_of_host(form))?;
     if form.address.is_none() {
         host.reach.trust = HostTrust::Here;
     }
-    host.reach.root = format!("{}/{}", host.reach.root.trim_end_matches('/'), name.get_ref());
-    host.place = PlaceName { cloud: SLURM.to_owned(), region: host.place.region };
+    host.reach.root = format!(
+        "{}/{}",
+        host.reach.root.trim_end_matches('/'),
+        name.get_ref()
+    );
+    host.place = PlaceName {
+        cloud: SLURM.to_owned(),
+        region: host.place.region,
+    };
     let hint = "write it as sbatch takes it, without spaces";
-    let one = |text: &str| plain(text) && !text.contains(char::is_whitespace) && !text.starts_with('-');
+    let one =
+        |text: &str| plain(text) && !text.contains(char::is_whitespace) && !text.starts_with('-');
     let text = |value, what| file.text(value, one, what, hint);
     if let Some(nodes) = form.nodes.as_ref().filter(|nodes| *nodes.get_ref() == 0) {
-        return Err(file.fault(nodes.span(), "0 nodes are not usable", "write how many nodes jobs may have at a time"));
+        return Err(file.fault(
+            nodes.span(),
+            "0 nodes are not usable",
+            "write how many nodes jobs may have at a time",
+        ));
     }
     let hint = "write it like \"24 h\", a minute at least";
     let long = |text: &str| Millis::parse(text).is_ok_and(|time| time.0 >= 60_000);
     let time = file.text(&form.time, long, "time", hint)?;
-    let time = time.and_then(|text| Millis::parse(&text).ok()).map(|time| Duration::from_millis(time.0));
+    let time = time
+        .and_then(|text| Millis::parse(&text).ok())
+        .map(|time| Duration::from_millis(time.0));
     let hint = "write its full path on the log-in node";
-    let conf = file.text(&form.conf, |text| plain(text) && text.starts_with('/'), "path of a file", hint)?;
+    let conf = file.text(
+        &form.conf,
+        |text| plain(text) && text.starts_with('/'),
+        "path of a file",
+        hint,
+    )?;
     Ok(SlurmCluster {
         host,
         partition: text(&form.partition, "name of a partition")?,
@@ -106,7 +132,9 @@ fn check_reached(file: &HostsFile, form: &SlurmClusterForm) -> Result<(), HostsF
         ("host_key", &form.host_key),
     ];
     if form.address.is_none()
-        && let Some((key, value)) = reached.iter().find_map(|(key, value)| Some((key, value.as_ref()?)))
+        && let Some((key, value)) = reached
+            .iter()
+            .find_map(|(key, value)| Some((key, value.as_ref()?)))
     {
         let message = format!("it has `{key}`, and no address");
         return Err(file.fault(

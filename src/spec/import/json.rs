@@ -16,7 +16,11 @@ impl<'j> Node<'j> {
     /// The value of a key; null counts as left out.
     pub fn get(&self, key: &str) -> Option<Node<'j>> {
         let value = self.value.get(key).filter(|value| !value.is_null())?;
-        let at = if self.at.is_empty() { key.to_owned() } else { format!("{}.{key}", self.at) };
+        let at = if self.at.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.at)
+        };
         Some(Node { at, value })
     }
 
@@ -37,11 +41,17 @@ impl<'j> Node<'j> {
     pub fn items(&self, faults: &mut Vec<Fault>) -> Vec<Node<'j>> {
         match self.value {
             Value::Array(items) => {
-                let item = |(index, value)| Node { at: format!("{}[{index}]", self.at), value };
+                let item = |(index, value)| Node {
+                    at: format!("{}[{index}]", self.at),
+                    value,
+                };
                 items.iter().enumerate().map(item).collect()
             }
             other => {
-                faults.push(Fault::new(self.at.clone(), format!("is {}, not a list", kind(other))));
+                faults.push(Fault::new(
+                    self.at.clone(),
+                    format!("is {}, not a list", kind(other)),
+                ));
                 Vec::new()
             }
         }
@@ -49,7 +59,9 @@ impl<'j> Node<'j> {
 
     /// The elements of a list that may be left out.
     pub fn list(&self, key: &str, faults: &mut Vec<Fault>) -> Vec<Node<'j>> {
-        self.get(key).map(|node| node.items(faults)).unwrap_or_default()
+        self.get(key)
+            .map(|node| node.items(faults))
+            .unwrap_or_default()
     }
 
     /// Text that is not empty.
@@ -57,7 +69,10 @@ impl<'j> Node<'j> {
         match self.value {
             Value::String(text) if !text.is_empty() => return Some(text),
             Value::String(_) => faults.push(Fault::new(self.at.clone(), "is empty")),
-            other => faults.push(Fault::new(self.at.clone(), format!("is {}, not text", kind(other)))),
+            other => faults.push(Fault::new(
+                self.at.clone(),
+                format!("is {}, not text", kind(other)),
+            )),
         }
         None
     }

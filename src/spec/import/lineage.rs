@@ -42,7 +42,11 @@ pub(super) fn lineage(tasks: &[Node], files: usize) -> Result<Lineage, Vec<usize
     let before: Vec<BTreeSet<usize>> = tasks
         .iter()
         .map(|node| {
-            let by_file = node.reads.iter().filter(|file| plain(file)).flat_map(|file| writers[*file].iter());
+            let by_file = node
+                .reads
+                .iter()
+                .filter(|file| plain(file))
+                .flat_map(|file| writers[*file].iter());
             node.before.iter().chain(by_file).copied().collect()
         })
         .collect();
@@ -58,7 +62,14 @@ pub(super) fn lineage(tasks: &[Node], files: usize) -> Result<Lineage, Vec<usize
             }
             let from = |file: &usize| match plain(file) {
                 true => writers[*file].clone(),
-                false => last(writers[*file].iter().copied().filter(|writer| earlier[*writer]), &before, &position),
+                false => last(
+                    writers[*file]
+                        .iter()
+                        .copied()
+                        .filter(|writer| earlier[*writer]),
+                    &before,
+                    &position,
+                ),
             };
             node.reads.iter().map(|file| (*file, from(file))).collect()
         })
@@ -67,7 +78,11 @@ pub(super) fn lineage(tasks: &[Node], files: usize) -> Result<Lineage, Vec<usize
 }
 
 /// Returns the tasks that come before no other one of them.
-fn last(writers: impl Iterator<Item = usize>, before: &[BTreeSet<usize>], position: &[usize]) -> BTreeSet<usize> {
+fn last(
+    writers: impl Iterator<Item = usize>,
+    before: &[BTreeSet<usize>],
+    position: &[usize],
+) -> BTreeSet<usize> {
     let mut writers: Vec<usize> = writers.collect();
     if writers.len() < 2 {
         return writers.into_iter().collect();
@@ -118,13 +133,20 @@ fn positions(before: &[BTreeSet<usize>]) -> Result<Vec<usize>, Vec<usize>> {
             }
         }
     }
-    let Some(mut at) = position.iter().position(|position| *position == usize::MAX) else { return Ok(position) };
+    let Some(mut at) = position.iter().position(|position| *position == usize::MAX) else {
+        return Ok(position);
+    };
     // Whoever was not reached waits for another one that was not: going on, we meet one again.
     let mut walk: Vec<usize> = Vec::new();
     let mut seen = vec![false; before.len()];
     while !std::mem::replace(&mut seen[at], true) {
         walk.push(at);
-        let Some(earlier) = before[at].iter().find(|earlier| position[**earlier] == usize::MAX) else { break };
+        let Some(earlier) = before[at]
+            .iter()
+            .find(|earlier| position[**earlier] == usize::MAX)
+        else {
+            break;
+        };
         at = *earlier;
     }
     let start = walk.iter().position(|task| *task == at).unwrap_or(0);

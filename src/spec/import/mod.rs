@@ -35,7 +35,11 @@ pub struct Fault {
 
 impl Fault {
     fn new(at: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { at: at.into(), message: message.into(), hint: None }
+        Self {
+            at: at.into(),
+            message: message.into(),
+            hint: None,
+        }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {

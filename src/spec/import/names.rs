@@ -28,7 +28,10 @@ pub(super) fn unique(texts: &[&str], fallback: &str, taken: &mut BTreeSet<String
                 1 => plain.clone(),
                 number => {
                     let suffix = format!("-{number}");
-                    format!("{}{suffix}", &plain[..plain.len().min(LONGEST_NAME - suffix.len())])
+                    format!(
+                        "{}{suffix}",
+                        &plain[..plain.len().min(LONGEST_NAME - suffix.len())]
+                    )
                 }
             };
             *number += 1;
@@ -43,11 +46,27 @@ pub(super) fn unique(texts: &[&str], fallback: &str, taken: &mut BTreeSet<String
 /// `text` as a name: what no name has becomes `-`, and of a long one the end stays, which tells
 /// paths apart.
 pub(super) fn plain(text: &str, fallback: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            c
+        } else {
+            '-'
+        }
+    };
     let mut name: String = text.chars().map(plain).collect();
-    name = name.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-");
+    name = name
+        .split('-')
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-");
     if name.len() > LONGEST_NAME {
-        name = name[name.len() - LONGEST_NAME..].trim_start_matches('-').to_owned();
+        name = name[name.len() - LONGEST_NAME..]
+            .trim_start_matches('-')
+            .to_owned();
     }
-    if name.is_empty() { fallback.to_owned() } else { name }
+    if name.is_empty() {
+        fallback.to_owned()
+    } else {
+        name
+    }
 }

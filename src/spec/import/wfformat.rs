@@ -51,7 +51,14 @@ impl Default for Settings {
     fn default() -> Self {
         let one = Factor::ONE;
         let at = PlaceName::here();
-        Self { at, fixed: false, vcpu_thousandths: 1000, memory: Bytes(0), scale_data: one, scale_time: one }
+        Self {
+            at,
+            fixed: false,
+            vcpu_thousandths: 1000,
+            memory: Bytes(0),
+            scale_data: one,
+            scale_time: one,
+        }
     }
 }
 
@@ -66,32 +73,56 @@ struct Task<'j> {
 /// Reads a workflow. An error holds every mistake in it that was found.
 pub fn import(text: &str, settings: &Settings) -> Result<Imported, Vec<Fault>> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
-        vec![Fault::new("", format!("not JSON: {error}")).hint("WfFormat is one JSON object, such as WfInstances has")]
+        vec![
+            Fault::new("", format!("not JSON: {error}"))
+                .hint("WfFormat is one JSON object, such as WfInstances has"),
+        ]
     })?;
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
-    let imported = read(&Node { at: String::new(), value: &value }, settings, &mut faults, &mut warnings);
+    let imported = read(
+        &Node {
+            at: String::new(),
+            value: &value,
+        },
+        settings,
+        &mut faults,
+        &mut warnings,
+    );
     match imported {
         Some(job) if faults.is_empty() => Ok(Imported { job, warnings }),
         _ => Err(faults),
     }
 }
 
-fn read(root: &Node<'_>, settings: &Settings, faults: &mut Vec<Fault>, warnings: &mut Vec<String>) -> Option<Job> {
+fn read(
+    root: &Node<'_>,
+    settings: &Settings,
+    faults: &mut Vec<Fault>,
+    warnings: &mut Vec<String>,
+) -> Option<Job> {
     version(root, faults)?;
-    let name = root.require("name", faults).and_then(|name| name.text(faults));
+    let name = root
+        .require("name", faults)
+        .and_then(|name| name.text(faults));
     let workflow = root.require("workflow", faults)?;
     let specification = workflow.require("specification", faults)?;
     let execution = workflow.get("execution");
     if execution.is_none() {
-        let fault = Fault::new(workflow.at.clone(), "`execution` is missing: nothing says how long the tasks run");
+        let fault = Fault::new(
+            workflow.at.clone(),
+            "`execution` is missing: nothing says how long the tasks run",
+        );
         faults.push(fault.hint("take an instance that was run, with workflow.execution.tasks"));
     }
     let files = files(&specification, settings, faults);
     let listed = specification.require("tasks", faults)?.items(faults);
     if listed.is_empty() {
         if faults.is_empty() {
-            faults.push(Fault::new(format!("{}.tasks", specification.at), "is empty: the workflow has no tasks"));
+            faults.push(Fault::new(
+                format!("{}.tasks", specification.at),
+                "is empty: the workflow has no tasks",
+            ));
         }
         return None;
     }
@@ -106,12 +137,29 @@ fn read(root: &Node<'_>, settings: &Settings, faults: &mut Vec<Fault>, warnings:
         Ok(lineage) => {
             said_of_files(&lineage, &files.ids, warnings);
             let name = names::plain(name?, "workflow");
-            Some(job(name, &tasks, &nodes, (&files.ids, &sizes), &lineage, settings))
+            Some(job(
+                name,
+                &tasks,
+                &nodes,
+                (&files.ids, &sizes),
+                &lineage,
+                settings,
+            ))
         }
         Err(cycle) => {
-            let ids: Vec<String> = cycle.iter().rev().map(|task| shown(tasks[*task].id)).collect();
+            let ids: Vec<String> = cycle
+                .iter()
+                .rev()
+                .map(|task| shown(tasks[*task].id))
+                .collect();
             let (at, first) = (tasks[*cycle.last()?].at.clone(), ids.first()?.clone());
-            let fault = Fault::new(at, format!("the tasks wait for each other: {} -> {first}", ids.join(" -> ")));
+            let fault = Fault::new(
+                at,
+                format!(
+                    "the tasks wait for each other: {} -> {first}",
+                    ids.join(" -> ")
+                ),
+            );
             faults.push(fault.hint("take one step out of the cycle: a parent, a child, or a file"));
             None
         }
@@ -124,9 +172,17 @@ fn version(root: &Node<'_>, faults: &mut Vec<Fault>) -> Option<()> {
     if VERSIONS.contains(&text) {
         return Some(());
     }
-    let fault =
-        Fault::new(version.at, format!("WfFormat `{}` is not read; known: {}", shown(text), VERSIONS.join(", ")));
-    faults.push(fault.hint("migrate it with tools/wfcommons-migrate-instance.py of WfCommons' WfFormat repository"));
+    let fault = Fault::new(
+        version.at,
+        format!(
+            "WfFormat `{}` is not read; known: {}",
+            shown(text),
+            VERSIONS.join(", ")
+        ),
+    );
+    faults.push(fault.hint(
+        "migrate it with tools/wfcommons-migrate-instance.py of WfCommons' WfFormat repository",
+    ));
     None
 }
 
@@ -147,13 +203,24 @@ fn files<'j>(specification: &Node<'j>, settings: &Settings, faults: &mut Vec<Fau
         let Some(id) = id else { continue };
         // Whoever names a file with a faulty size is right all the same.
         if files.index.insert(id, files.ids.len()).is_some() {
-            faults.push(Fault::new(format!("{}.id", node.at), format!("a second file is called `{}`", shown(id))));
+            faults.push(Fault::new(
+                format!("{}.id", node.at),
+                format!("a second file is called `{}`", shown(id)),
+            ));
         }
         let (bytes, at) = size.unwrap_or_default();
-        let scaled = div_half_even(i128::from(bytes) * i128::from(settings.scale_data.0), Factor::PER_UNIT);
-        let scaled = u64::try_from(scaled).ok().filter(|bytes| *bytes <= MOST_BYTES.0);
+        let scaled = div_half_even(
+            i128::from(bytes) * i128::from(settings.scale_data.0),
+            Factor::PER_UNIT,
+        );
+        let scaled = u64::try_from(scaled)
+            .ok()
+            .filter(|bytes| *bytes <= MOST_BYTES.0);
         if scaled.is_none() {
-            faults.push(Fault::new(at, "is more than 1 EB (1,000 PB), with --scale-data"));
+            faults.push(Fault::new(
+                at,
+                "is more than 1 EB (1,000 PB), with --scale-data",
+            ));
         }
         files.ids.push(id);
         files.sizes.push(Bytes(scaled.unwrap_or_default()));
@@ -171,45 +238,76 @@ fn tasks<'j>(
 ) -> Vec<Task<'j>> {
     let mut runs: BTreeMap<&str, Node<'_>> = BTreeMap::new();
     for node in ran {
-        let Some(id) = node.require("id", faults).and_then(|id| id.text(faults)) else { continue };
+        let Some(id) = node.require("id", faults).and_then(|id| id.text(faults)) else {
+            continue;
+        };
         if runs.insert(id, node.clone()).is_some() {
-            faults.push(Fault::new(format!("{}.id", node.at), format!("task `{}` is listed twice", shown(id))));
+            faults.push(Fault::new(
+                format!("{}.id", node.at),
+                format!("task `{}` is listed twice", shown(id)),
+            ));
         }
     }
     let mut tasks = Vec::new();
     let mut seen = BTreeSet::new();
     let mut short = 0;
     for node in listed {
-        let Some(id) = node.require("id", faults).and_then(|id| id.text(faults)) else { continue };
+        let Some(id) = node.require("id", faults).and_then(|id| id.text(faults)) else {
+            continue;
+        };
         if !seen.insert(id) {
-            faults.push(Fault::new(format!("{}.id", node.at), format!("a second task is called `{}`", shown(id))));
+            faults.push(Fault::new(
+                format!("{}.id", node.at),
+                format!("a second task is called `{}`", shown(id)),
+            ));
             continue;
         }
         let Some(run) = runs.remove(id) else {
-            let message = format!("task `{}` has no entry in workflow.execution.tasks", shown(id));
-            faults.push(Fault::new(format!("{}.id", node.at), message).hint("its run time is needed"));
+            let message = format!(
+                "task `{}` has no entry in workflow.execution.tasks",
+                shown(id)
+            );
+            faults.push(
+                Fault::new(format!("{}.id", node.at), message).hint("its run time is needed"),
+            );
             continue;
         };
         if let Some((work, needs)) = effort(&run, settings, &mut short, faults) {
-            tasks.push(Task { at: node.at.clone(), id, work, needs });
+            tasks.push(Task {
+                at: node.at.clone(),
+                id,
+                work,
+                needs,
+            });
         }
     }
     for (id, node) in runs {
-        let message = format!("there is no task `{}` in workflow.specification.tasks", shown(id));
+        let message = format!(
+            "there is no task `{}` in workflow.specification.tasks",
+            shown(id)
+        );
         faults.push(Fault::new(format!("{}.id", node.at), message));
     }
     if short > 0 {
         let subject = counted(short, "task took", "tasks took");
-        warnings.push(format!("{subject} less than 1 ms: planned with 1 ms, the shortest time of a stage"));
+        warnings.push(format!(
+            "{subject} less than 1 ms: planned with 1 ms, the shortest time of a stage"
+        ));
     }
     tasks
 }
 
 /// How long a task runs, and on what.
-fn effort(run: &Node<'_>, settings: &Settings, short: &mut usize, faults: &mut Vec<Fault>) -> Option<(Work, Needs)> {
+fn effort(
+    run: &Node<'_>,
+    settings: &Settings,
+    short: &mut usize,
+    faults: &mut Vec<Fault>,
+) -> Option<(Work, Needs)> {
     const NANOSECONDS: i128 = 1_000_000_000;
     let runtime = run.require("runtimeInSeconds", faults);
-    let runtime = runtime.and_then(|runtime| Some((runtime.number(NANOSECONDS, faults)?, runtime.at)));
+    let runtime =
+        runtime.and_then(|runtime| Some((runtime.number(NANOSECONDS, faults)?, runtime.at)));
     let optional = |key: &str, per_unit: i128, faults: &mut Vec<Fault>| match run.get(key) {
         Some(node) => Some((node.number(per_unit, faults)?, node.at)),
         None => Some((0, String::new())),
@@ -224,21 +322,48 @@ fn effort(run: &Node<'_>, settings: &Settings, short: &mut usize, faults: &mut V
         faults.push(Fault::new(at_memory, "is more than 1 EB (1,000 PB)"));
     }
     // What is not given, or given as nothing, was not measured.
-    let parallel = if cores == 0 || settings.fixed { 1000 } else { cores.min(MOST_CORES) };
-    let total = i128::from(nanoseconds).checked_mul(i128::from(parallel) * i128::from(settings.scale_time.0));
-    let time = total.map(|total| div_half_even(total, 1000 * Factor::PER_UNIT * (NANOSECONDS / 1000)));
-    let Some(time) = time.and_then(|time| u64::try_from(time).ok()).filter(|time| *time <= LONGEST.0) else {
-        faults.push(Fault::new(at, "is longer than 10 years, times coreCount and --scale-time"));
+    let parallel = if cores == 0 || settings.fixed {
+        1000
+    } else {
+        cores.min(MOST_CORES)
+    };
+    let total = i128::from(nanoseconds)
+        .checked_mul(i128::from(parallel) * i128::from(settings.scale_time.0));
+    let time =
+        total.map(|total| div_half_even(total, 1000 * Factor::PER_UNIT * (NANOSECONDS / 1000)));
+    let Some(time) = time
+        .and_then(|time| u64::try_from(time).ok())
+        .filter(|time| *time <= LONGEST.0)
+    else {
+        faults.push(Fault::new(
+            at,
+            "is longer than 10 years, times coreCount and --scale-time",
+        ));
         return None;
     };
     *short += usize::from(time == 0);
     let time = Millis(time.max(1));
     let needs = Needs {
-        vcpu_thousandths: if cores == 0 { settings.vcpu_thousandths } else { cores },
-        memory: if memory == 0 { settings.memory } else { Bytes(memory) },
+        vcpu_thousandths: if cores == 0 {
+            settings.vcpu_thousandths
+        } else {
+            cores
+        },
+        memory: if memory == 0 {
+            settings.memory
+        } else {
+            Bytes(memory)
+        },
         ..Needs::default()
     };
-    Some((if settings.fixed { Work::Duration(time) } else { Work::VcpuTime(time) }, needs))
+    Some((
+        if settings.fixed {
+            Work::Duration(time)
+        } else {
+            Work::VcpuTime(time)
+        },
+        needs,
+    ))
 }
 
 /// Who waits for whom, and who reads and writes what.
@@ -249,33 +374,61 @@ fn nodes(
     faults: &mut Vec<Fault>,
     warnings: &mut Vec<String>,
 ) -> Vec<lineage::Node> {
-    let index: BTreeMap<&str, usize> = tasks.iter().enumerate().map(|(index, task)| (task.id, index)).collect();
-    let known: BTreeSet<&str> = listed.iter().filter_map(|node| node.value.get("id")?.as_str()).collect();
+    let index: BTreeMap<&str, usize> = tasks
+        .iter()
+        .enumerate()
+        .map(|(index, task)| (task.id, index))
+        .collect();
+    let known: BTreeSet<&str> = listed
+        .iter()
+        .filter_map(|node| node.value.get("id")?.as_str())
+        .collect();
     let mut nodes: Vec<lineage::Node> = vec![lineage::Node::default(); tasks.len()];
     let (mut by_parent, mut by_child) = (BTreeSet::new(), BTreeSet::new());
     for node in listed {
-        let task = node.value.get("id").and_then(Value::as_str).and_then(|id| index.get(id)).copied();
+        let task = node
+            .value
+            .get("id")
+            .and_then(Value::as_str)
+            .and_then(|id| index.get(id))
+            .copied();
         for (key, pairs) in [("parents", &mut by_parent), ("children", &mut by_child)] {
-            let Some(list) = node.require(key, faults) else { continue };
+            let Some(list) = node.require(key, faults) else {
+                continue;
+            };
             for item in list.items(faults) {
-                let Some(id) = item.text(faults) else { continue };
+                let Some(id) = item.text(faults) else {
+                    continue;
+                };
                 match (task, index.get(id)) {
-                    (Some(task), Some(other)) if key == "parents" => drop(pairs.insert((*other, task))),
+                    (Some(task), Some(other)) if key == "parents" => {
+                        drop(pairs.insert((*other, task)))
+                    }
                     (Some(task), Some(other)) => drop(pairs.insert((task, *other))),
                     _ if known.contains(id) => {} // It has a fault of its own.
-                    _ => faults.push(Fault::new(item.at, format!("there is no task `{}`", shown(id)))),
+                    _ => faults.push(Fault::new(
+                        item.at,
+                        format!("there is no task `{}`", shown(id)),
+                    )),
                 }
             }
         }
         for key in ["inputFiles", "outputFiles"] {
             for item in node.list(key, faults) {
-                let Some(id) = item.text(faults) else { continue };
+                let Some(id) = item.text(faults) else {
+                    continue;
+                };
                 let Some(file) = files.index.get(id) else {
-                    let message = format!("there is no file `{}` in workflow.specification.files", shown(id));
+                    let message = format!(
+                        "there is no file `{}` in workflow.specification.files",
+                        shown(id)
+                    );
                     faults.push(Fault::new(item.at, message));
                     continue;
                 };
-                let Some(node) = task.and_then(|task| nodes.get_mut(task)) else { continue };
+                let Some(node) = task.and_then(|task| nodes.get_mut(task)) else {
+                    continue;
+                };
                 if key == "inputFiles" {
                     node.reads.insert(*file)
                 } else {
@@ -286,8 +439,14 @@ fn nodes(
     }
     let unsure = by_parent.symmetric_difference(&by_child).count();
     if unsure > 0 {
-        let subject = counted(unsure, "step between two tasks is", "steps between two tasks are");
-        warnings.push(format!("{subject} given by `parents` alone or by `children` alone: taken all the same"));
+        let subject = counted(
+            unsure,
+            "step between two tasks is",
+            "steps between two tasks are",
+        );
+        warnings.push(format!(
+            "{subject} given by `parents` alone or by `children` alone: taken all the same"
+        ));
     }
     for (parent, child) in by_parent.union(&by_child) {
         nodes[*child].before.insert(*parent);
@@ -304,14 +463,28 @@ fn said_of_files(lineage: &Lineage, ids: &[&str], warnings: &mut Vec<String>) {
         let ids: BTreeSet<&str> = files.iter().map(|file| ids[*file]).collect();
         let first: Vec<String> = ids.iter().take(SHOWN).map(|id| shown(id)).collect();
         let more = if ids.len() > SHOWN { ", …" } else { "" };
-        warnings.push(format!("{} ({}{more}): {so}", counted(ids.len(), one, many), first.join(", ")));
+        warnings.push(format!(
+            "{} ({}{more}): {so}",
+            counted(ids.len(), one, many),
+            first.join(", ")
+        ));
     };
     let shared = &lineage.shared;
     let so = "who reads it gets what the last of them before it wrote, or else a dataset";
-    say(shared, "file is written by several tasks", "files are written by several tasks", so);
+    say(
+        shared,
+        "file is written by several tasks",
+        "files are written by several tasks",
+        so,
+    );
     let updated = lineage.updated.difference(shared).copied().collect();
     let so = "the task reads what was there before it, and writes a new artifact";
-    say(&updated, "file is read and written by one task", "files are read and written by one task", so);
+    say(
+        &updated,
+        "file is read and written by one task",
+        "files are read and written by one task",
+        so,
+    );
 }
 
 fn counted(count: usize, one: &str, many: &str) -> String {
@@ -337,18 +510,35 @@ fn job(
     // nor that of a stage: a task may read any of them together.
     let mut versions: BTreeSet<(&str, Option<&str>, usize, Option<usize>)> = BTreeSet::new();
     for (task, node) in nodes.iter().enumerate() {
-        versions.extend(node.writes.iter().map(|file| (ids[*file], Some(tasks[task].id), *file, Some(task))));
-        let unwritten = lineage.from[task].iter().filter(|(_, from)| from.is_empty());
+        versions.extend(
+            node.writes
+                .iter()
+                .map(|file| (ids[*file], Some(tasks[task].id), *file, Some(task))),
+        );
+        let unwritten = lineage.from[task]
+            .iter()
+            .filter(|(_, from)| from.is_empty());
         versions.extend(unwritten.map(|(file, _)| (ids[*file], None, *file, None)));
     }
     let texts: Vec<&str> = versions.iter().map(|version| version.0).collect();
     let unique = names::unique(&texts, "file", &mut taken);
-    let name_of: BTreeMap<(usize, Option<usize>), String> =
-        versions.iter().map(|(_, _, file, writer)| (*file, *writer)).zip(unique).collect();
-    let datasets = name_of.iter().filter(|((_, writer), _)| writer.is_none()).map(|((file, _), name)| {
-        let dataset = Dataset { at: settings.at.clone(), path: None, size: sizes[*file], labels: BTreeSet::new() };
-        (name.clone(), dataset)
-    });
+    let name_of: BTreeMap<(usize, Option<usize>), String> = versions
+        .iter()
+        .map(|(_, _, file, writer)| (*file, *writer))
+        .zip(unique)
+        .collect();
+    let datasets = name_of
+        .iter()
+        .filter(|((_, writer), _)| writer.is_none())
+        .map(|((file, _), name)| {
+            let dataset = Dataset {
+                at: settings.at.clone(),
+                path: None,
+                size: sizes[*file],
+                labels: BTreeSet::new(),
+            };
+            (name.clone(), dataset)
+        });
     let datasets = datasets.collect();
     let stages = tasks.iter().enumerate().map(|(task, body)| {
         let mut reads = BTreeSet::new();
@@ -358,12 +548,18 @@ fn job(
                 reads.insert(ArtifactRef::Dataset(name_of[&(*file, None)].clone()));
             }
             for writer in from {
-                let (stage, name) = (stage_of[writer].clone(), name_of[&(*file, Some(*writer))].clone());
+                let (stage, name) = (
+                    stage_of[writer].clone(),
+                    name_of[&(*file, Some(*writer))].clone(),
+                );
                 reads.insert(ArtifactRef::Output { stage, name });
                 after.remove(writer);
             }
         }
-        let writes = nodes[task].writes.iter().map(|file| (name_of[&(*file, Some(task))].clone(), sizes[*file]));
+        let writes = nodes[task]
+            .writes
+            .iter()
+            .map(|file| (name_of[&(*file, Some(task))].clone(), sizes[*file]));
         let stage = Stage {
             reads,
             writes: writes.collect(),
@@ -373,7 +569,10 @@ fn job(
             run: None,
             files: BTreeSet::new(),
             nodes: 1,
-            after: after.iter().map(|before| stage_of[before].clone()).collect(),
+            after: after
+                .iter()
+                .map(|before| stage_of[before].clone())
+                .collect(),
             count: 1,
             deadline: None,
             allocation: None,
@@ -386,5 +585,12 @@ fn job(
         (stage_of[&task].clone(), stage)
     });
     let stages = stages.collect();
-    Job { name, datasets, stages, spread: Vec::new(), made: BTreeMap::new(), outputs: BTreeMap::new() }
+    Job {
+        name,
+        datasets,
+        stages,
+        spread: Vec::new(),
+        made: BTreeMap::new(),
+        outputs: BTreeMap::new(),
+    }
 }

@@ -16,8 +16,15 @@ fn sound<T>(text: &str, result: Result<Parsed<T>, Diagnostics>) {
     };
     // A file of another kind is not quoted.
     assert!(source.text == text || source.text.is_empty());
-    for span in list.iter().map(|diagnostic| &diagnostic.span).chain(source.spans.values()) {
-        assert!(source.text.get(span.clone()).is_some(), "{span:?} is not within {text:?}");
+    for span in list
+        .iter()
+        .map(|diagnostic| &diagnostic.span)
+        .chain(source.spans.values())
+    {
+        assert!(
+            source.text.get(span.clone()).is_some(),
+            "{span:?} is not within {text:?}"
+        );
     }
     assert!(list.is_sorted_by_key(|diagnostic| diagnostic.span.start));
     diagnostic::text(&source, &list, true);
@@ -31,7 +38,8 @@ fn answer(text: &str) {
 
 #[test]
 fn deep_and_long_files_have_an_answer() {
-    let nested = |open: &str, close: &str| format!("a = {}{}", open.repeat(5_000), close.repeat(5_000));
+    let nested =
+        |open: &str, close: &str| format!("a = {}{}", open.repeat(5_000), close.repeat(5_000));
     answer(&nested("[", "]"));
     answer(&nested("{ a = ", "}"));
     answer(&format!("{}a = 1", "a.".repeat(5_000)));
@@ -42,14 +50,19 @@ fn deep_and_long_files_have_an_answer() {
 
 #[test]
 fn a_job_of_many_stages_is_read_in_good_time() {
-    let mut text = String::from("name = \"chain\"\n[stages.s0]\nduration = \"1 h\"\nwrites = { x = \"1 GB\" }\n");
+    let mut text = String::from(
+        "name = \"chain\"\n[stages.s0]\nduration = \"1 h\"\nwrites = { x = \"1 GB\" }\n",
+    );
     for index in 1..5_000 {
         let before = index - 1;
         text.push_str(&format!(
             "[stages.s{index}]\nduration = \"1 h\"\nreads = [\"s{before}.x\"]\nwrites = {{ x = \"1 GB\" }}\n"
         ));
     }
-    assert_eq!(job::parse("job.toml", &text).unwrap().value.stages.len(), 5_000);
+    assert_eq!(
+        job::parse("job.toml", &text).unwrap().value.stages.len(),
+        5_000
+    );
 }
 
 /// One change to a text; positions are taken modulo its length.
@@ -138,8 +151,11 @@ fn changed(text: &str, change: &Change) -> String {
 
 /// One line for a key, or none.
 fn line(key: &'static str, values: Vec<&'static str>) -> impl Strategy<Value = String> {
-    prop::option::of(prop::sample::select(values))
-        .prop_map(move |value| value.map(|value| format!("{key} = {value}\n")).unwrap_or_default())
+    prop::option::of(prop::sample::select(values)).prop_map(move |value| {
+        value
+            .map(|value| format!("{key} = {value}\n"))
+            .unwrap_or_default()
+    })
 }
 
 /// The inside of a table of needs.
@@ -162,24 +178,65 @@ fn some_needs() -> impl Strategy<Value = String> {
 
 /// A job of three stages with any of the keys that a stage can have.
 fn some_job() -> impl Strategy<Value = String> {
-    let alternatives = (prop::sample::select(vec!["any_of", "ordered"]), prop::collection::vec(some_needs(), 0..4));
+    let alternatives = (
+        prop::sample::select(vec!["any_of", "ordered"]),
+        prop::collection::vec(some_needs(), 0..4),
+    );
     let needs = (some_needs(), alternatives).prop_map(|(common, (key, alternatives))| {
-        let tables: Vec<String> = alternatives.iter().map(|needs| format!("{{ {needs} }}")).collect();
-        let list = if tables.is_empty() { String::new() } else { format!("{key} = [{}]", tables.join(", ")) };
-        let parts: Vec<&str> = [common.as_str(), list.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
+        let tables: Vec<String> = alternatives
+            .iter()
+            .map(|needs| format!("{{ {needs} }}"))
+            .collect();
+        let list = if tables.is_empty() {
+            String::new()
+        } else {
+            format!("{key} = [{}]", tables.join(", "))
+        };
+        let parts: Vec<&str> = [common.as_str(), list.as_str()]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect();
         format!("needs = {{ {} }}\n", parts.join(", "))
     });
-    let checkpoints = vec!["{}", "{ every = \"90 s\" }", "{ save = \"1 ms\", restart = \"2 m\", size = \"1001 B\" }"];
-    let commands = vec!["'''\necho \"a\"\necho 'b'\n'''", "\"tab\\t\\u00e9 \\\\ \\u007f\"", "\"a''''b\""];
+    let checkpoints = vec![
+        "{}",
+        "{ every = \"90 s\" }",
+        "{ save = \"1 ms\", restart = \"2 m\", size = \"1001 B\" }",
+    ];
+    let commands = vec![
+        "'''\necho \"a\"\necho 'b'\n'''",
+        "\"tab\\t\\u00e9 \\\\ \\u007f\"",
+        "\"a''''b\"",
+    ];
     let keys = (
         line("nodes", vec!["1", "7"]),
         line("deadline", vec!["\"1 ms\"", "\"4 h 30 m\"", "\"3652 d\""]),
-        line("allocation", vec!["\"on-demand\"", "\"spot\"", "\"spot-if-available\"", "\"cheapest\""]),
+        line(
+            "allocation",
+            vec![
+                "\"on-demand\"",
+                "\"spot\"",
+                "\"spot-if-available\"",
+                "\"cheapest\"",
+            ],
+        ),
         line("checkpoint", checkpoints),
         prop_oneof![
             line("run", commands),
-            line("env", vec!["{ A = \"\" }", "{ A_1 = \"a \\\"b\\\"\\n=c\", _b = \"env:HOME\" }"]),
-            line("secrets", vec!["{ A = \"env:B\" }", "{ A_1 = \"file:k/e y\", _b = \"env:ß\" }"]),
+            line(
+                "env",
+                vec![
+                    "{ A = \"\" }",
+                    "{ A_1 = \"a \\\"b\\\"\\n=c\", _b = \"env:HOME\" }"
+                ]
+            ),
+            line(
+                "secrets",
+                vec![
+                    "{ A = \"env:B\" }",
+                    "{ A_1 = \"file:k/e y\", _b = \"env:ß\" }"
+                ]
+            ),
         ],
     );
     let spread = line("survivors", vec!["1", "2"]);

@@ -11,17 +11,28 @@ use std::path::Path;
 
 /// The same stages, on this machine and on two hosts in turn.
 fn everywhere(rows: &[Row]) -> [(&'static str, Place); 2] {
-    let at: Vec<&str> = ["ssh:one", "ssh:two"].into_iter().cycle().take(rows.len()).collect();
-    [("local", Place::new(rows)), ("ssh", crate::ssh::place(Sshd::shared(), &at, rows))]
+    let at: Vec<&str> = ["ssh:one", "ssh:two"]
+        .into_iter()
+        .cycle()
+        .take(rows.len())
+        .collect();
+    [
+        ("local", Place::new(rows)),
+        ("ssh", crate::ssh::place(Sshd::shared(), &at, rows)),
+    ]
 }
 
 #[test]
 fn a_damaged_object_is_never_handed_on_and_is_made_again() {
-    let make =
-        "echo make >> ../../../../ran; mkdir $SKY_OUTPUTS/d; echo good > $SKY_OUTPUTS/d/f; echo fine > $SKY_OUTPUTS/o";
+    let make = "echo make >> ../../../../ran; mkdir $SKY_OUTPUTS/d; echo good > $SKY_OUTPUTS/d/f; echo fine > $SKY_OUTPUTS/o";
     let read = "cat $SKY_INPUTS/d/f $SKY_INPUTS/o > $SKY_OUTPUTS/r";
     let mut rows: [Row; 3] = [
-        ("first", &[], &["s"], "echo first >> ../../../../ran; echo seed > $SKY_OUTPUTS/s"),
+        (
+            "first",
+            &[],
+            &["s"],
+            "echo first >> ../../../../ran; echo seed > $SKY_OUTPUTS/s",
+        ),
         ("make", &["first.s"], &["d", "o"], make),
         ("read", &["make.d", "make.o"], &["r"], read),
     ];
@@ -46,16 +57,32 @@ fn a_damaged_object_is_never_handed_on_and_is_made_again() {
             spoil(&object("make.o"));
         },
     ];
-    let commands =
-        ["true", "true; true", "true; true; true", "true; true; true; true"].map(|more| format!("{read}; {more}"));
+    let commands = [
+        "true",
+        "true; true",
+        "true; true; true",
+        "true; true; true; true",
+    ]
+    .map(|more| format!("{read}; {more}"));
     for (number, (damage, command)) in damages.iter().zip(&commands).enumerate() {
         damage();
         rows[2].3 = command;
         place.plan("job", &rows);
         let said = ended(&place.apply(&[]), 0);
-        assert!(said.contains("is damaged in ") && said.contains("discarded"), "{number}: {said}");
-        assert_eq!(place.text(".sky/artifacts/read/r"), "good\nfine\n", "{number}");
-        assert_eq!((place.ran()["make"], place.ran()["first"]), (number + 2, 1 + number / 3), "{number}");
+        assert!(
+            said.contains("is damaged in ") && said.contains("discarded"),
+            "{number}: {said}"
+        );
+        assert_eq!(
+            place.text(".sky/artifacts/read/r"),
+            "good\nfine\n",
+            "{number}"
+        );
+        assert_eq!(
+            (place.ran()["make"], place.ran()["first"]),
+            (number + 2, 1 + number / 3),
+            "{number}"
+        );
     }
     // The copy by name is not made of what is damaged, either.
     spoil(&object("read.r"));
@@ -69,7 +96,12 @@ fn a_damaged_object_is_never_handed_on_and_is_made_again() {
 #[test]
 fn what_a_failed_stage_printed_and_wrote_is_at_home() {
     let rows: [Row; 2] = [
-        ("misspelt", &[], &["model"], "echo printed; mkdir $SKY_OUTPUTS/modle; echo work > $SKY_OUTPUTS/modle/w"),
+        (
+            "misspelt",
+            &[],
+            &["model"],
+            "echo printed; mkdir $SKY_OUTPUTS/modle; echo work > $SKY_OUTPUTS/modle/w",
+        ),
         (
             "fails",
             &[],
@@ -93,19 +125,34 @@ fn what_a_failed_stage_printed_and_wrote_is_at_home() {
             ("fails/1/outputs/model", "half\n"),
         ];
         for (path, text) in kept {
-            assert_eq!(place.text(&format!(".sky/stages/{path}")), text, "{name}: {path}");
+            assert_eq!(
+                place.text(&format!(".sky/stages/{path}")),
+                text,
+                "{name}: {path}"
+            );
         }
-        ended(&place.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+        ended(
+            &place.sky(&["destroy", "--auto-approve"]).output().unwrap(),
+            0,
+        );
         assert!(!place.path(".sky/stages").exists(), "{name}");
     }
 }
 
 #[test]
 fn what_is_written_without_being_declared_is_said() {
-    let rows: [Row; 1] = [("more", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o; echo 2 > $SKY_OUTPUTS/extra")];
+    let rows: [Row; 1] = [(
+        "more",
+        &[],
+        &["o"],
+        "echo 1 > $SKY_OUTPUTS/o; echo 2 > $SKY_OUTPUTS/extra",
+    )];
     for (name, place) in everywhere(&rows) {
         let said = ended(&place.apply(&[]), 0);
-        assert!(said.contains("stage.more wrote `extra` (2 B) to $SKY_OUTPUTS without declaring it"), "{name}: {said}");
+        assert!(
+            said.contains("stage.more wrote `extra` (2 B) to $SKY_OUTPUTS without declaring it"),
+            "{name}: {said}"
+        );
     }
 }
 
@@ -117,12 +164,16 @@ fn a_command_may_empty_its_working_folder() {
         "echo ran >> {}; find . -mindepth 1 -delete; rm -rf ./* ./.[!.]*; sleep 0.3; cat $SKY_INPUTS/data > $SKY_OUTPUTS/o; echo end",
         ran.display()
     );
-    let rows: [Row; 2] =
-        [("make", &[], &["data"], "echo 1 > $SKY_OUTPUTS/data"), ("only", &["make.data"], &["o"], &run)];
+    let rows: [Row; 2] = [
+        ("make", &[], &["data"], "echo 1 > $SKY_OUTPUTS/data"),
+        ("only", &["make.data"], &["o"], &run),
+    ];
     for (number, (name, place)) in everywhere(&rows).into_iter().enumerate() {
         let mut planned = plan("job", &rows);
         for stage in &mut planned.stages {
-            stage.files.extend(["tool.sh".to_owned(), "inputs/x".to_owned()]);
+            stage
+                .files
+                .extend(["tool.sh".to_owned(), "inputs/x".to_owned()]);
         }
         if name == "local" {
             std::fs::create_dir(place.path("inputs")).unwrap();
@@ -132,7 +183,11 @@ fn a_command_may_empty_its_working_folder() {
         }
         ended(&place.apply(&[]), 0);
         assert_eq!(place.text(".sky/artifacts/only/o"), "1\n", "{name}");
-        assert_eq!(std::fs::read_to_string(&ran).unwrap().lines().count(), number + 1, "{name}");
+        assert_eq!(
+            std::fs::read_to_string(&ran).unwrap().lines().count(),
+            number + 1,
+            "{name}"
+        );
         assert!(!place.path(".sky/work").exists(), "{name}");
     }
 }
@@ -157,20 +212,31 @@ fn links_to_inputs_odd_names_and_times_are_handed_on() {
         ended(&place.apply(&[]), 0);
         assert_eq!(place.text(".sky/artifacts/read/r"), "fine\n", "{name}");
         let time = std::fs::metadata(place.path(".sky/artifacts/make/src/stale.c")).unwrap();
-        assert_eq!((time.mtime() % 60, time.mtime_nsec()), (1, 900_000_000), "{name}");
+        assert_eq!(
+            (time.mtime() % 60, time.mtime_nsec()),
+            (1, 900_000_000),
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn pipes_and_sockets_in_an_output_are_refused_and_never_become_files() {
     let rows: [Row; 2] = [
-        ("inside", &[], &["o"], "mkdir $SKY_OUTPUTS/o; echo 1 > $SKY_OUTPUTS/o/f; mkfifo $SKY_OUTPUTS/o/p"),
+        (
+            "inside",
+            &[],
+            &["o"],
+            "mkdir $SKY_OUTPUTS/o; echo 1 > $SKY_OUTPUTS/o/f; mkfifo $SKY_OUTPUTS/o/p",
+        ),
         ("itself", &[], &["o"], "mkfifo $SKY_OUTPUTS/o"),
     ];
     for (name, place) in everywhere(&rows) {
         let said = ended(&place.apply(&[]), 1);
         let refused = |stage: &str| {
-            let line = said.lines().find(|line| line.starts_with(&format!("error: stage.{stage}: ")));
+            let line = said
+                .lines()
+                .find(|line| line.starts_with(&format!("error: stage.{stage}: ")));
             line.is_some_and(|line| line.contains("is a pipe, a socket or a device"))
         };
         assert!(refused("inside") && refused("itself"), "{name}: {said}");
@@ -191,9 +257,12 @@ fn datasets_with_links_in_a_circle_and_to_nowhere_can_be_used() {
             let folder = place.path(folder);
             std::fs::create_dir(&folder).unwrap();
             std::fs::write(folder.join("f"), "f").unwrap();
-            for (link, target) in
-                [("self", "."), ("gone", "nothing"), ("away", "/nothing/there"), ("out", "../plan.json")]
-            {
+            for (link, target) in [
+                ("self", "."),
+                ("gone", "nothing"),
+                ("away", "/nothing/there"),
+                ("out", "../plan.json"),
+            ] {
                 std::os::unix::fs::symlink(target, folder.join(link)).unwrap();
             }
         }
@@ -215,31 +284,58 @@ fn a_stage_sees_only_the_variables_that_it_declares_and_the_base_set() {
     let rows: [Row; 1] = [("only", &[], &["o"], "env > $SKY_OUTPUTS/o")];
     for (name, place) in everywhere(&rows) {
         let mut planned = plan("job", &rows);
-        planned.stages[0].env =
-            [("PLAIN".to_owned(), "a b\nc".to_owned()), ("TAKEN".to_owned(), "env:HERE".to_owned())].into();
+        planned.stages[0].env = [
+            ("PLAIN".to_owned(), "a b\nc".to_owned()),
+            ("TAKEN".to_owned(), "env:HERE".to_owned()),
+        ]
+        .into();
         if name == "ssh" {
             planned.stages[0].place = sky::model::PlaceName::parse("ssh:one").unwrap();
             planned.stages[0].instance_type = "one".into();
         }
         place.write_plan(&planned);
         let said = ended(&place.apply(&[]), 1);
-        assert!(said.contains("variable TAKEN: environment variable HERE is not set"), "{name}: {said}");
+        assert!(
+            said.contains("variable TAKEN: environment variable HERE is not set"),
+            "{name}: {said}"
+        );
         let mut apply = place.sky(&["apply", "plan.json"]);
-        let planted =
-            [("HERE", "taken"), ("AWS_SECRET_ACCESS_KEY", "planted"), ("SKY_SOMETHING", "planted"), ("LC_X", "C")];
+        let planted = [
+            ("HERE", "taken"),
+            ("AWS_SECRET_ACCESS_KEY", "planted"),
+            ("SKY_SOMETHING", "planted"),
+            ("LC_X", "C"),
+        ];
         ended(&apply.envs(planted).output().unwrap(), 0);
         let seen = place.text(".sky/artifacts/only/o");
-        assert!(seen.contains("PLAIN=a b\nc\n") && seen.contains("TAKEN=taken\n"), "{name}: {seen}");
-        assert!(!seen.contains("planted") && !seen.contains("AWS_"), "{name}: {seen}");
-        let base =
-            ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "TMPDIR", "LANG", "PWD", "OLDPWD", "_", "SHLVL"];
-        let names = seen.lines().filter_map(|line| line.split_once('=')).map(|(variable, _)| variable);
+        assert!(
+            seen.contains("PLAIN=a b\nc\n") && seen.contains("TAKEN=taken\n"),
+            "{name}: {seen}"
+        );
+        assert!(
+            !seen.contains("planted") && !seen.contains("AWS_"),
+            "{name}: {seen}"
+        );
+        let base = [
+            "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "TMPDIR", "LANG", "PWD",
+            "OLDPWD", "_", "SHLVL",
+        ];
+        let names = seen
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(variable, _)| variable);
         let others: Vec<&str> = names
             .filter(|variable| {
-                !base.contains(variable) && !variable.starts_with("LC_") && !variable.starts_with("SKY_")
+                !base.contains(variable)
+                    && !variable.starts_with("LC_")
+                    && !variable.starts_with("SKY_")
             })
             .collect();
-        assert_eq!(others, ["PLAIN", "TAKEN"].map(str::to_owned), "{name}: {seen}");
+        assert_eq!(
+            others,
+            ["PLAIN", "TAKEN"].map(str::to_owned),
+            "{name}: {seen}"
+        );
     }
 }
 
@@ -263,16 +359,32 @@ fn nobody_else_may_read_logs_and_what_sky_keeps() {
 
 #[test]
 fn an_output_that_is_far_larger_than_declared_does_not_fill_the_disk() {
-    let rows: [Row; 1] = [("huge", &[], &["o"], "truncate -s 15T $SKY_OUTPUTS/o || truncate -s 8T $SKY_OUTPUTS/o")];
+    let rows: [Row; 1] = [(
+        "huge",
+        &[],
+        &["o"],
+        "truncate -s 15T $SKY_OUTPUTS/o || truncate -s 8T $SKY_OUTPUTS/o",
+    )];
     for (name, place) in everywhere(&rows) {
         let said = ended(&place.apply(&[]), 1);
-        assert!(said.contains("are not copied") && said.contains("--output-limit"), "{name}: {said}");
+        assert!(
+            said.contains("are not copied") && said.contains("--output-limit"),
+            "{name}: {said}"
+        );
         assert!(
             !place.path(".sky/objects").exists()
-                || tree::measure(&place.path(".sky/objects"), Links::Keep).unwrap().bytes == 0
+                || tree::measure(&place.path(".sky/objects"), Links::Keep)
+                    .unwrap()
+                    .bytes
+                    == 0
         );
     }
-    let rows: [Row; 1] = [("large", &[], &["o"], "head -c 3000 /dev/zero > $SKY_OUTPUTS/o")];
+    let rows: [Row; 1] = [(
+        "large",
+        &[],
+        &["o"],
+        "head -c 3000 /dev/zero > $SKY_OUTPUTS/o",
+    )];
     for (name, place) in everywhere(&rows) {
         let said = ended(&place.apply(&["--output-limit", "2 kB"]), 1);
         assert!(said.contains("output `o` has 3"), "{name}: {said}");
@@ -287,33 +399,73 @@ fn progress_that_is_far_larger_than_declared_does_not_fill_the_disk() {
     let rows: [Row; 1] = [("saves", &[], &["o"], huge)];
     let place = Place::new(&rows);
     let mut plan = crate::apply::place::plan("job", &rows);
-    plan.stages[0].checkpoint = Some(PlannedCheckpoint { every_ms: Some(Millis(300)), bytes: Bytes(6) });
+    plan.stages[0].checkpoint = Some(PlannedCheckpoint {
+        every_ms: Some(Millis(300)),
+        bytes: Bytes(6),
+    });
     std::fs::write(place.path("plan.json"), crate::apply::place::text(&plan)).unwrap();
     let said = ended(&place.apply(&[]), 1);
-    assert!(said.contains("stage.saves: its progress is not brought to safety: "), "{said}");
-    assert!(said.contains("raise the limit of 100 GB with --output-limit"), "{said}");
-    assert_eq!(said.matches("is not brought to safety").count(), 1, "{said}");
+    assert!(
+        said.contains("stage.saves: its progress is not brought to safety: "),
+        "{said}"
+    );
+    assert!(
+        said.contains("raise the limit of 100 GB with --output-limit"),
+        "{said}"
+    );
+    assert_eq!(
+        said.matches("is not brought to safety").count(),
+        1,
+        "{said}"
+    );
     // What is small enough is saved all the same.
-    assert_eq!(place.state().stages["saves"].checkpoint.as_ref().unwrap().bytes, 6);
+    assert_eq!(
+        place.state().stages["saves"]
+            .checkpoint
+            .as_ref()
+            .unwrap()
+            .bytes,
+        6
+    );
 }
 
 #[test]
 fn a_signal_ends_the_copying_of_an_output_and_nothing_is_run_again() {
-    let rows: [Row; 1] = [("only", &[], &["o"], "echo only >> ../../../../ran; truncate -s 3G $SKY_OUTPUTS/o")];
+    let rows: [Row; 1] = [(
+        "only",
+        &[],
+        &["o"],
+        "echo only >> ../../../../ran; truncate -s 3G $SKY_OUTPUTS/o",
+    )];
     let place = Place::new(&rows);
     let child = place
-        .sky(&["apply", "plan.json", "--output-limit", "4 GB", "--grace", "200ms"])
+        .sky(&[
+            "apply",
+            "plan.json",
+            "--output-limit",
+            "4 GB",
+            "--grace",
+            "200ms",
+        ])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let copying = || std::fs::read_dir(place.path(".sky/objects")).is_ok_and(|entries| entries.count() > 0);
+    let copying =
+        || std::fs::read_dir(place.path(".sky/objects")).is_ok_and(|entries| entries.count() > 0);
     wait("the copy", copying);
     let begun = std::time::Instant::now();
     signal(&child, "INT");
     let said = ended(&child.wait_with_output().unwrap(), 130);
-    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
-    assert!(said.contains("a signal came before its outputs were copied"), "{said}");
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(
+        said.contains("a signal came before its outputs were copied"),
+        "{said}"
+    );
     ended(&place.apply(&["--output-limit", "4 GB"]), 0);
     assert_eq!(place.ran()["only"], 1);
     // Holes stay holes.

@@ -18,7 +18,9 @@ pub type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a str);
 
 impl Place {
     pub fn new(rows: &[Row]) -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
         place.plan("job", rows);
         place
     }
@@ -37,20 +39,33 @@ impl Place {
 
     pub fn sky(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
-        command.args(args).current_dir(self.folder.path()).env_remove("SKY_DATA_DIR").stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .env_remove("SKY_DATA_DIR")
+            .stdin(Stdio::null());
         command
     }
 
     pub fn apply(&self, args: &[&str]) -> Output {
-        self.sky(&[&["apply", "plan.json"], args].concat()).output().unwrap()
+        self.sky(&[&["apply", "plan.json"], args].concat())
+            .output()
+            .unwrap()
     }
 
     pub fn start(&self) -> Child {
-        self.sky(&["apply", "plan.json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        self.sky(&["apply", "plan.json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     pub fn state(&self) -> State {
-        Folder::resolve(self.folder.path(), None).read().unwrap().unwrap()
+        Folder::resolve(self.folder.path(), None)
+            .read()
+            .unwrap()
+            .unwrap()
     }
 
     pub fn text(&self, name: &str) -> String {
@@ -60,16 +75,24 @@ impl Place {
     /// How often each stage wrote its name to the file `ran`, outside of all that sky knows.
     pub fn ran(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        self.text("ran").lines().for_each(|line| *counts.entry(line.to_owned()).or_default() += 1);
+        self.text("ran")
+            .lines()
+            .for_each(|line| *counts.entry(line.to_owned()).or_default() += 1);
         counts
     }
 
     /// Live processes of this folder's stages.
     pub fn processes(&self) -> usize {
-        let wanted = format!("SKY_OUTPUTS={}", self.folder.path().canonicalize().unwrap().display());
+        let wanted = format!(
+            "SKY_OUTPUTS={}",
+            self.folder.path().canonicalize().unwrap().display()
+        );
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let environments = processes.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
-        environments.filter(|text| String::from_utf8_lossy(text).contains(&wanted)).count()
+        let environments =
+            processes.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
+        environments
+            .filter(|text| String::from_utf8_lossy(text).contains(&wanted))
+            .count()
     }
 
     pub fn wait_for(&self, name: &str) {
@@ -83,7 +106,9 @@ impl Drop for Place {
         for provider in ["local", "sim"] {
             let folder = format!(".sky/rehearsal/{provider}");
             if self.path(&folder).exists() {
-                let _ = self.sky(&["destroy", "--auto-approve", "--state-dir", &folder]).output();
+                let _ = self
+                    .sky(&["destroy", "--auto-approve", "--state-dir", &folder])
+                    .output();
             }
         }
     }
@@ -92,7 +117,10 @@ impl Drop for Place {
 pub fn wait(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what} did not come");
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{what} did not come"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -111,7 +139,11 @@ pub fn stage(row: &Row) -> PlannedStage {
         tee: None,
         rate_nano_usd_per_hour: Rate(0),
         usage: None,
-        price_source: PriceSource { id: "none".into(), date: "2026-01-01".into(), estimated: false },
+        price_source: PriceSource {
+            id: "none".into(),
+            date: "2026-01-01".into(),
+            estimated: false,
+        },
         copy: None,
         start_ms: Millis(0),
         end_ms: Millis(0),
@@ -129,7 +161,10 @@ pub fn stage(row: &Row) -> PlannedStage {
         cost_micro_usd: Money(0),
         labels: Default::default(),
         reads: reads.iter().map(|read| read.to_string().into()).collect(),
-        writes: writes.iter().map(|name| (name.to_string(), Bytes(1))).collect(),
+        writes: writes
+            .iter()
+            .map(|name| (name.to_string(), Bytes(1)))
+            .collect(),
         outputs: Default::default(),
         kept_from_home_by: None,
         checkpoints_kept_from_home_by: None,
@@ -146,7 +181,11 @@ pub fn stage(row: &Row) -> PlannedStage {
 
 /// The file of a plan, with the digest that it must carry.
 pub fn text(plan: &Plan) -> String {
-    file::encode(&Plan { digest: Some(file::self_digest(plan).unwrap()), ..plan.clone() }).unwrap()
+    file::encode(&Plan {
+        digest: Some(file::self_digest(plan).unwrap()),
+        ..plan.clone()
+    })
+    .unwrap()
 }
 
 pub fn plan(job: &str, rows: &[Row]) -> Plan {
@@ -157,9 +196,18 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
         format_version: FORMAT_VERSION.into(),
         sky_version: "0".into(),
         job: job.into(),
-        inputs: Inputs { job: made_up(), policy: made_up(), catalog: made_up(), catalog_date: "".into() },
+        inputs: Inputs {
+            job: made_up(),
+            policy: made_up(),
+            catalog: made_up(),
+            catalog_date: "".into(),
+        },
         objective: PlannedObjective::Cost,
-        limits: Limits { deadline_ms: None, budget_micro_usd: None, hour_nano_usd: None },
+        limits: Limits {
+            deadline_ms: None,
+            budget_micro_usd: None,
+            hour_nano_usd: None,
+        },
         stages: rows.iter().map(stage).collect(),
         transfers: Vec::new(),
         datasets: BTreeMap::new(),
@@ -184,7 +232,13 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
             threads: 1,
             time_limited: false,
         },
-        considered: Considered { clouds: 0, places: 0, offers: 0, candidates: 0, kept: 0 },
+        considered: Considered {
+            clouds: 0,
+            places: 0,
+            offers: 0,
+            candidates: 0,
+            kept: 0,
+        },
         warnings: Vec::new(),
         ways: Vec::new(),
         from_state: None,
@@ -195,7 +249,11 @@ pub fn plan(job: &str, rows: &[Row]) -> Plan {
 
 pub fn dataset(plan: &mut Plan, name: &str, path: Option<&str>) {
     let dataset = PlannedDataset {
-        at: if path.is_some() { PlaceName::here() } else { PlaceName::parse("azure:eastus").unwrap() },
+        at: if path.is_some() {
+            PlaceName::here()
+        } else {
+            PlaceName::parse("azure:eastus").unwrap()
+        },
         path: path.map(str::to_owned),
         bytes: Bytes(1),
         labels: Default::default(),
@@ -205,12 +263,22 @@ pub fn dataset(plan: &mut Plan, name: &str, path: Option<&str>) {
 
 #[track_caller]
 pub fn ended(output: &Output, code: i32) -> String {
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert_eq!(output.status.code(), Some(code), "{said}");
     said
 }
 
 pub fn signal(child: &Child, name: &str) {
     let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    assert!(
+        Command::new("kill")
+            .args(["-s", name, &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
 }

@@ -25,12 +25,20 @@ struct Module {
 /// the suffix.
 pub fn circles(files: &BTreeMap<Vec<String>, String>) -> Vec<String> {
     let names: BTreeSet<ModulePath> = files.keys().map(|path| module_path(path)).collect();
-    let modules: BTreeMap<ModulePath, Module> =
-        files.iter().map(|(path, text)| (module_path(path), read(path, text, &names))).collect();
+    let modules: BTreeMap<ModulePath, Module> = files
+        .iter()
+        .map(|(path, text)| (module_path(path), read(path, text, &names)))
+        .collect();
     let paths: Vec<&ModulePath> = modules.keys().collect();
-    let number: BTreeMap<&ModulePath, usize> = paths.iter().enumerate().map(|(number, path)| (*path, number)).collect();
+    let number: BTreeMap<&ModulePath, usize> = paths
+        .iter()
+        .enumerate()
+        .map(|(number, path)| (*path, number))
+        .collect();
     let mut graph = petgraph::graph::DiGraph::<usize, ()>::new();
-    let nodes: Vec<_> = (0..paths.len()).map(|number| graph.add_node(number)).collect();
+    let nodes: Vec<_> = (0..paths.len())
+        .map(|number| graph.add_node(number))
+        .collect();
     for (path, module) in &modules {
         for used in &module.used {
             if let Some(target) = defining(used, &modules, 0).filter(|target| *target != path) {
@@ -38,14 +46,23 @@ pub fn circles(files: &BTreeMap<Vec<String>, String>) -> Vec<String> {
             }
         }
     }
-    let groups = petgraph::algo::tarjan_scc(&graph).into_iter().filter(|group| group.len() > 1);
+    let groups = petgraph::algo::tarjan_scc(&graph)
+        .into_iter()
+        .filter(|group| group.len() > 1);
     let shown = |group: Vec<petgraph::graph::NodeIndex>| {
         let files: BTreeSet<&ModulePath> = group.iter().map(|node| paths[graph[*node]]).collect();
         let mut lines = Vec::new();
         for from in &files {
             for used in &modules[*from].used {
-                if let Some(to) = defining(used, &modules, 0).filter(|to| to != from && files.contains(to)) {
-                    lines.push(format!("{} uses {} ({})", modules[*from].shown, modules[to].shown, used.join("::")));
+                if let Some(to) =
+                    defining(used, &modules, 0).filter(|to| to != from && files.contains(to))
+                {
+                    lines.push(format!(
+                        "{} uses {} ({})",
+                        modules[*from].shown,
+                        modules[to].shown,
+                        used.join("::")
+                    ));
                 }
             }
         }
@@ -64,17 +81,26 @@ fn module_path(file: &[String]) -> ModulePath {
 }
 
 /// The file that defines what a path names: through what others hand on.
-fn defining<'m>(path: &[String], modules: &'m BTreeMap<ModulePath, Module>, depth: usize) -> Option<&'m ModulePath> {
-    let length = (0..=path.len()).rev().find(|length| modules.contains_key(&path[..*length]))?;
+fn defining<'m>(
+    path: &[String],
+    modules: &'m BTreeMap<ModulePath, Module>,
+    depth: usize,
+) -> Option<&'m ModulePath> {
+    let length = (0..=path.len())
+        .rev()
+        .find(|length| modules.contains_key(&path[..*length]))?;
     let (found, module) = modules.get_key_value(&path[..length])?;
-    let [name, rest @ ..] = &path[length..] else { return Some(found) };
+    let [name, rest @ ..] = &path[length..] else {
+        return Some(found);
+    };
     if depth < 16 && !module.defined.contains(name) {
         if let Some(target) = module.handed_on.get(name) {
             return defining(&[target.as_slice(), rest].concat(), modules, depth + 1);
         }
         for whole in &module.handed_on_whole {
             let target = [whole.as_slice(), &path[length..]].concat();
-            if let Some(target) = defining(&target, modules, depth + 1).filter(|at| modules[*at].defined.contains(name))
+            if let Some(target) = defining(&target, modules, depth + 1)
+                .filter(|at| modules[*at].defined.contains(name))
             {
                 return Some(target);
             }
@@ -84,9 +110,13 @@ fn defining<'m>(path: &[String], modules: &'m BTreeMap<ModulePath, Module>, dept
 }
 
 fn read(file: &[String], text: &str, names: &BTreeSet<ModulePath>) -> Module {
-    let parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", file.join("/")));
+    let parsed =
+        syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", file.join("/")));
     let mut reader = Reader {
-        module: Module { shown: file.join("/"), ..Module::default() },
+        module: Module {
+            shown: file.join("/"),
+            ..Module::default()
+        },
         here: module_path(file),
         imported: BTreeMap::new(),
         names,
@@ -115,13 +145,21 @@ impl Reader<'_> {
         match path.first()?.as_str() {
             "crate" => Some(path[1..].to_vec()),
             "self" => Some([&self.here, &path[1..]].concat()),
-            "super" => Some([&self.here[..self.here.len().checked_sub(ups)?], &path[ups..]].concat()),
+            "super" => Some(
+                [
+                    &self.here[..self.here.len().checked_sub(ups)?],
+                    &path[ups..],
+                ]
+                .concat(),
+            ),
             first => {
                 if let Some(imported) = self.imported.get(first).filter(|_| path.len() > 1) {
                     return Some([imported.as_slice(), &path[1..]].concat());
                 }
                 let child = [self.here.as_slice(), &path[..1]].concat();
-                self.names.contains(&child).then(|| [self.here.as_slice(), path].concat())
+                self.names
+                    .contains(&child)
+                    .then(|| [self.here.as_slice(), path].concat())
             }
         }
     }
@@ -134,7 +172,9 @@ impl Reader<'_> {
         let mut leaves = Vec::new();
         flatten(&item.tree, &mut Vec::new(), &mut leaves);
         for (path, name) in leaves {
-            let Some(whole) = self.whole(&path) else { continue };
+            let Some(whole) = self.whole(&path) else {
+                continue;
+            };
             match (hands_on, name.as_str()) {
                 (true, "*") => self.module.handed_on_whole.push(whole.clone()),
                 (true, _) => drop(self.module.handed_on.insert(name.clone(), whole.clone())),
@@ -179,7 +219,11 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_vis_restricted(&mut self, _: &'ast syn::VisRestricted) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
-        let parts: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        let parts: Vec<String> = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string())
+            .collect();
         if let Some(whole) = self.whole(&parts) {
             self.module.used.push(whole);
         }
@@ -188,8 +232,14 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 
     fn visit_macro(&mut self, of: &'ast syn::Macro) {
         // The arguments of a macro are no paths yet: `a :: b :: c`.
-        let text = of.tokens.to_string().replace(" :: ", "::").replace(":: ", "::");
-        for word in text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_' && letter != ':') {
+        let text = of
+            .tokens
+            .to_string()
+            .replace(" :: ", "::")
+            .replace(":: ", "::");
+        for word in text
+            .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_' && letter != ':')
+        {
             let parts: Vec<String> = word.split("::").map(str::to_owned).collect();
             if parts.len() > 1
                 && parts.iter().all(|part| !part.is_empty())
@@ -227,8 +277,13 @@ fn flatten(tree: &syn::UseTree, above: &mut Vec<String>, leaves: &mut Vec<(Vec<S
             let called = path.last().cloned().unwrap_or_default();
             leaves.push((path, called));
         }
-        syn::UseTree::Rename(rename) => leaves.push((leaf(above, &rename.ident), rename.rename.to_string())),
+        syn::UseTree::Rename(rename) => {
+            leaves.push((leaf(above, &rename.ident), rename.rename.to_string()))
+        }
         syn::UseTree::Glob(_) => leaves.push((above.clone(), "*".to_owned())),
-        syn::UseTree::Group(group) => group.items.iter().for_each(|tree| flatten(tree, above, leaves)),
+        syn::UseTree::Group(group) => group
+            .items
+            .iter()
+            .for_each(|tree| flatten(tree, above, leaves)),
     }
 }

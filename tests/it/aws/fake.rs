@@ -26,25 +26,48 @@ fn server(number: u64) -> &'static Server {
     SERVERS[usize::try_from(number).unwrap() % SERVERS.len()].get_or_init(|| {
         let home = match std::env::var_os("SKY_TEST_SERVERS") {
             Some(home) => PathBuf::from(home),
-            None => Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache/sky-planner/servers"),
+            None => Path::new(&std::env::var_os("HOME").unwrap_or_default())
+                .join(".cache/sky-planner/servers"),
         };
         // The server removes it.
         let folder = tempfile::tempdir().unwrap().keep();
         let program = home.join("venv/bin/python");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/ec2.py");
         let mut command = Command::new(&program);
-        command.arg(&script).arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}: `make setup` installs what tests talk to", program.display()));
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| line.strip_prefix("port ").and_then(|port| port.trim().parse().ok()));
-        let port = port.unwrap_or_else(|| panic!("{} did not start: `make setup` installs it", script.display()));
+        command
+            .arg(&script)
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().unwrap_or_else(|error| {
+            panic!(
+                "{}: {error}: `make setup` installs what tests talk to",
+                program.display()
+            )
+        });
+        let mut lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        let port = lines.find_map(|line| {
+            line.strip_prefix("port ")
+                .and_then(|port| port.trim().parse().ok())
+        });
+        let port = port.unwrap_or_else(|| {
+            panic!(
+                "{} did not start: `make setup` installs it",
+                script.display()
+            )
+        });
         if program.exists() && Path::new("/run").exists() {
             // Debian's sshd has it made by whoever starts the service.
             let _ = std::fs::create_dir_all("/run/sshd");
         }
-        Server { port, folder, _child: Mutex::new(child) }
+        Server {
+            port,
+            folder,
+            _child: Mutex::new(child),
+        }
     })
 }
 
@@ -65,7 +88,11 @@ impl Account {
         let folder = folder.canonicalize().unwrap().join("aws");
         std::fs::create_dir_all(folder.join("machines")).unwrap();
         std::os::unix::fs::symlink(&folder, server.folder.join(&number)).unwrap();
-        let account = Self { number, server, folder };
+        let account = Self {
+            number,
+            server,
+            folder,
+        };
         // An instance's address leads to the sshd that it booted.
         let config = format!(
             "Host 54.*\n  ProxyCommand {} -i -f \"{}/machines/%h/config\"\n",
@@ -84,14 +111,20 @@ impl Account {
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let nowhere = self.path("nowhere").display().to_string();
         vec![
-            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.server.port)),
+            (
+                "AWS_ENDPOINT_URL",
+                format!("http://127.0.0.1:{}", self.server.port),
+            ),
             ("AWS_ACCESS_KEY_ID", format!("AKIA{}", self.number)),
             ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
             ("AWS_CONFIG_FILE", nowhere.clone()),
             ("AWS_SHARED_CREDENTIALS_FILE", nowhere),
             ("SKY_AWS_REGIONS", "us-east-1,us-west-2".to_owned()),
-            ("SKY_SSH_CONFIG", self.path("ssh_config").display().to_string()),
+            (
+                "SKY_SSH_CONFIG",
+                self.path("ssh_config").display().to_string(),
+            ),
             ("SKY_SSH_USER", user()),
             ("SKY_SSH_FROM", FROM.to_owned()),
             ("NO_PROXY", "127.0.0.1".to_owned()),
@@ -113,13 +146,20 @@ impl Account {
     /// The requests of a kind so far.
     pub fn requests(&self, action: &str) -> Vec<Value> {
         let text = std::fs::read_to_string(self.path("requests")).unwrap_or_default();
-        let requests = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        requests.filter(|request| request["Action"] == action).collect()
+        let requests = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        requests
+            .filter(|request| request["Action"] == action)
+            .collect()
     }
 
     /// Calls AWS as somebody else with the account's credentials would; the answer.
     pub fn call(&self, region: &str, form: &[(&str, &str)]) -> String {
-        let form: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let form: Vec<String> = form
+            .iter()
+            .map(|(name, value)| format!("{name}={}", escaped(value)))
+            .collect();
         let body = format!("Version=2016-11-15&{}", form.join("&"));
         let scope = format!("AKIA{}/20261101/{region}/ec2/aws4_request", self.number);
         let head = format!(
@@ -140,25 +180,45 @@ impl Account {
 
     /// Takes the instance of a stage away; whether it was there.
     pub fn preempt(&self, stage: &str) -> bool {
-        self.http(&format!("GET /preempt/{}/{stage} HTTP/1.0\r\n\r\n", self.number)).contains(" 200 ")
+        self.http(&format!(
+            "GET /preempt/{}/{stage} HTTP/1.0\r\n\r\n",
+            self.number
+        ))
+        .contains(" 200 ")
     }
 
     /// Lets the instance of a stage know that it is taken away in so many seconds; whether it was there.
     pub fn announce(&self, stage: &str, seconds: u32) -> bool {
-        self.http(&format!("GET /notice/{}/{stage}/{seconds} HTTP/1.0\r\n\r\n", self.number)).contains(" 200 ")
+        self.http(&format!(
+            "GET /notice/{}/{stage}/{seconds} HTTP/1.0\r\n\r\n",
+            self.number
+        ))
+        .contains(" 200 ")
     }
 
     /// Names of security groups of ours in a region.
     pub fn groups(&self, region: &str) -> Vec<String> {
         let said = self.call(region, &[("Action", "DescribeSecurityGroups")]);
-        let names = said.split("<groupName>").skip(1).filter_map(|rest| rest.split('<').next());
-        names.filter(|name| name.starts_with("sky-")).map(str::to_owned).collect()
+        let names = said
+            .split("<groupName>")
+            .skip(1)
+            .filter_map(|rest| rest.split('<').next());
+        names
+            .filter(|name| name.starts_with("sky-"))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
 fn escaped(value: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-    let escape = |byte: u8| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    let escape = |byte: u8| {
+        if plain(&byte) {
+            char::from(byte).to_string()
+        } else {
+            format!("%{byte:02X}")
+        }
+    };
     value.bytes().map(escape).collect()
 }
 

@@ -16,18 +16,39 @@ mod within;
 
 const PUT: &str = "PUT virtualMachines";
 /// All that a machine is made of.
-const PARTS: [&str; 4] = ["virtualMachines", "networkInterfaces", "publicIPAddresses", "disks"];
+const PARTS: [&str; 4] = [
+    "virtualMachines",
+    "networkInterfaces",
+    "publicIPAddresses",
+    "disks",
+];
 
 /// Runs a test below in a process of its own, whose environment leads to an Azure of ours.
 fn within(name: &str, environment: Vec<(&'static str, String)>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", &format!("clouds::azure::within::{name}"), "--ignored"]).stdin(Stdio::null());
-    for name in ["SKY_SSH_KEY", "SKY_AZURE_SUBSCRIPTION", "SKY_AZURE_IMAGE", "AZURE_CLIENT_ID", "AZURE_TENANT_ID"] {
+    command
+        .args([
+            "--exact",
+            &format!("clouds::azure::within::{name}"),
+            "--ignored",
+        ])
+        .stdin(Stdio::null());
+    for name in [
+        "SKY_SSH_KEY",
+        "SKY_AZURE_SUBSCRIPTION",
+        "SKY_AZURE_IMAGE",
+        "AZURE_CLIENT_ID",
+        "AZURE_TENANT_ID",
+    ] {
         command.env_remove(name);
     }
     let output = command.envs(environment).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// The same, with an Azure that is looked at afterwards.
@@ -39,7 +60,10 @@ fn at_azure(name: &str) -> Microsoft {
 }
 
 fn owner() -> Owner {
-    Owner { job: "A Job".into(), lineage: "3f2a".into() }
+    Owner {
+        job: "A Job".into(),
+        lineage: "3f2a".into(),
+    }
 }
 
 fn token(stage: &str) -> Token {
@@ -70,7 +94,14 @@ fn here() -> MachineSpec {
 fn alone(name: &str) {
     let user = Command::new("id").arg("-un").output().unwrap();
     let user = String::from_utf8(user.stdout).unwrap().trim().to_owned();
-    within(name, vec![("SKY_TEST_ALONE", "1".into()), ("SKY_SSH_FROM", "192.0.2.1".into()), ("SKY_SSH_USER", user)]);
+    within(
+        name,
+        vec![
+            ("SKY_TEST_ALONE", "1".into()),
+            ("SKY_SSH_FROM", "192.0.2.1".into()),
+            ("SKY_SSH_USER", user),
+        ],
+    );
 }
 
 #[test]
@@ -106,7 +137,12 @@ fn machines_are_found_by_all_of_their_names() {
 #[test]
 fn whoever_moves_is_let_in_and_others_are_not_any_more() {
     let (azure, folder) = (Microsoft::new(), tempfile::tempdir().unwrap());
-    for (stage, from) in [("a", "192.0.2.1"), ("b", "192.0.2.1"), ("c", "198.51.100.0/24"), ("d", "2001:db8::1")] {
+    for (stage, from) in [
+        ("a", "192.0.2.1"),
+        ("b", "192.0.2.1"),
+        ("c", "198.51.100.0/24"),
+        ("d", "2001:db8::1"),
+    ] {
         let mut environment = azure.environment();
         environment.retain(|(name, _)| *name != "SKY_SSH_FROM");
         environment.push(("SKY_SSH_FROM", from.to_owned()));
@@ -115,9 +151,14 @@ fn whoever_moves_is_let_in_and_others_are_not_any_more() {
         within("one_machine", environment);
     }
     let rules = azure.calls("PUT networkSecurityGroups");
-    let sources = |body: &Value| body["properties"]["securityRules"][0]["properties"]["sourceAddressPrefixes"].clone();
+    let sources = |body: &Value| {
+        body["properties"]["securityRules"][0]["properties"]["sourceAddressPrefixes"].clone()
+    };
     let sources: Vec<Value> = rules.iter().map(sources).collect();
-    assert_eq!(sources, [json!(["192.0.2.1/32"]), json!(["198.51.100.0/24"])]);
+    assert_eq!(
+        sources,
+        [json!(["192.0.2.1/32"]), json!(["198.51.100.0/24"])]
+    );
     assert_eq!(azure.names("virtualMachines").len(), 3);
     azure.check();
 }
@@ -126,15 +167,25 @@ fn whoever_moves_is_let_in_and_others_are_not_any_more() {
 fn it_conforms() {
     let azure = Microsoft::new();
     let secret = "what-nobody-else-may-know";
-    let credentials =
-        ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"].map(|name| (name, secret.to_owned()));
-    within("the_suite", [azure.environment(), credentials.to_vec()].concat());
+    let credentials = ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"]
+        .map(|name| (name, secret.to_owned()));
+    within(
+        "the_suite",
+        [azure.environment(), credentials.to_vec()].concat(),
+    );
     azure.check();
     // No credential is in anything that a machine is made of.
     let bodies = azure.calls(PUT);
-    let data = bodies.iter().map(|body| body["properties"]["osProfile"]["customData"].as_str().unwrap());
+    let data = bodies.iter().map(|body| {
+        body["properties"]["osProfile"]["customData"]
+            .as_str()
+            .unwrap()
+    });
     let data = data.map(|data| String::from_utf8(STANDARD.decode(data).unwrap()).unwrap());
-    assert!(data.chain(bodies.iter().map(Value::to_string)).all(|text| !text.contains(secret)));
+    assert!(
+        data.chain(bodies.iter().map(Value::to_string))
+            .all(|text| !text.contains(secret))
+    );
     for kind in PARTS {
         assert_eq!(azure.names(kind), Vec::<String>::new(), "{kind}");
     }
@@ -143,10 +194,18 @@ fn it_conforms() {
     assert!(!rules.is_empty());
     for body in rules {
         let rules = body["properties"]["securityRules"].as_array().unwrap();
-        let [ssh, rest] = rules.as_slice() else { panic!("{body}") };
-        assert_eq!(ssh["properties"]["sourceAddressPrefixes"], json!(["192.0.2.1/32"]));
+        let [ssh, rest] = rules.as_slice() else {
+            panic!("{body}")
+        };
         assert_eq!(
-            (&ssh["properties"]["destinationPortRange"], &rest["properties"]["access"]),
+            ssh["properties"]["sourceAddressPrefixes"],
+            json!(["192.0.2.1/32"])
+        );
+        assert_eq!(
+            (
+                &ssh["properties"]["destinationPortRange"],
+                &rest["properties"]["access"]
+            ),
             (&"22".into(), &"Deny".into())
         );
     }
@@ -180,13 +239,21 @@ fn without_credentials_it_says_what_to_do() {
 fn client(azure: &Microsoft, more: &[&str]) {
     let mut command = Command::new(super::models::python());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clouds/client.py");
-    command.arg("-B").arg(script).args([&azure.endpoint(), SUBSCRIPTION]).args(more);
+    command
+        .arg("-B")
+        .arg(script)
+        .args([&azure.endpoint(), SUBSCRIPTION])
+        .args(more);
     for name in ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"] {
         command.env_remove(name);
     }
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("gets along"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        said.contains("gets along"),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     azure.check();
 }
 
@@ -203,14 +270,25 @@ fn what_others_have_made_with_our_tags_is_swept() {
     let folder = tempfile::tempdir().unwrap();
     let sweep = |more: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
-        command.args([&["sweep", "--provider", "azure"], more].concat()).current_dir(folder.path());
-        command.envs(azure.environment()).env_remove("SKY_STATE").stdin(Stdio::null());
+        command
+            .args([&["sweep", "--provider", "azure"], more].concat())
+            .current_dir(folder.path());
+        command
+            .envs(azure.environment())
+            .env_remove("SKY_STATE")
+            .stdin(Stdio::null());
         let output = command.output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        (output.status.code(), format!("{said}{}", String::from_utf8_lossy(&output.stderr)))
+        (
+            output.status.code(),
+            format!("{said}{}", String::from_utf8_lossy(&output.stderr)),
+        )
     };
     let (code, said) = sweep(&["--all", "--dry-run"]);
-    assert!(code == Some(2) && said.contains("pythons/sky-of-python"), "{code:?} {said}");
+    assert!(
+        code == Some(2) && said.contains("pythons/sky-of-python"),
+        "{code:?} {said}"
+    );
     let (code, said) = sweep(&["--all", "--auto-approve"]);
     assert_eq!(code, Some(0), "{said}");
     for kind in PARTS {

@@ -14,16 +14,29 @@ pub struct Route<'a> {
 
 /// What tests need of others is there.
 pub fn home() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/sky-planner/servers");
+    let home = || {
+        PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
+            .join(".cache/sky-planner/servers")
+    };
     std::env::var_os("SKY_TEST_SERVERS").map_or_else(home, PathBuf::from)
 }
 
 fn file(name: &str) -> PathBuf {
     let home = home();
-    let libraries = std::fs::read_dir(home.join("schemas/lib")).into_iter().flatten().flatten();
+    let libraries = std::fs::read_dir(home.join("schemas/lib"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let below = "site-packages/googleapiclient/discovery_cache/documents";
-    let mut files = libraries.map(|python| python.path().join(below).join(name)).filter(|path| path.exists());
-    files.next().unwrap_or_else(|| panic!("no description of Google's API in {}: `make setup` gets it", home.display()))
+    let mut files = libraries
+        .map(|python| python.path().join(below).join(name))
+        .filter(|path| path.exists());
+    files.next().unwrap_or_else(|| {
+        panic!(
+            "no description of Google's API in {}: `make setup` gets it",
+            home.display()
+        )
+    })
 }
 
 impl Discovery {
@@ -53,32 +66,50 @@ impl Discovery {
     pub fn route(&self, verb: &str, path: &str) -> Option<Route<'_>> {
         let mut methods = methods(&self.0).into_iter();
         let fits = |method: &&Value| {
-            let pattern = method["flatPath"].as_str().unwrap_or_default().split('/').collect::<Vec<_>>();
+            let pattern = method["flatPath"]
+                .as_str()
+                .unwrap_or_default()
+                .split('/')
+                .collect::<Vec<_>>();
             let parts = path.split('/').collect::<Vec<_>>();
             let fits = |(wanted, part): (&&str, &&str)| match wanted.rsplit_once('}') {
                 // `{projectsId}:testIamPermissions`
                 Some((_, end)) => part.ends_with(end),
                 None => wanted == part,
             };
-            method["httpMethod"] == verb && pattern.len() == parts.len() && pattern.iter().zip(&parts).all(fits)
+            method["httpMethod"] == verb
+                && pattern.len() == parts.len()
+                && pattern.iter().zip(&parts).all(fits)
         };
-        methods.find(|method| fits(method)).map(|method| Route { method })
+        methods
+            .find(|method| fits(method))
+            .map(|method| Route { method })
     }
 
     /// What is wrong with a request: its query and its body.
-    pub fn request(&self, route: &Route, query: &[(String, String)], body: Option<&Value>) -> Vec<String> {
+    pub fn request(
+        &self,
+        route: &Route,
+        query: &[(String, String)],
+        body: Option<&Value>,
+    ) -> Vec<String> {
         let mut wrong = Vec::new();
         let parameters = route.method["parameters"].as_object().unwrap();
         for (name, _) in query {
             // These two are of all of Google's APIs, and in no description.
             let known = matches!(name.as_str(), "$alt" | "$apiVersion");
-            let known = known || parameters.get(name).is_some_and(|known| known["location"] == "query");
+            let known = known
+                || parameters
+                    .get(name)
+                    .is_some_and(|known| known["location"] == "query");
             if !known && self.0["parameters"].get(name).is_none() {
                 wrong.push(format!("there is no parameter {name}"));
             }
         }
         match (route.method["request"]["$ref"].as_str(), body) {
-            (Some(schema), Some(body)) => self.value(&self.0["schemas"][schema], body, schema, true, &mut wrong),
+            (Some(schema), Some(body)) => {
+                self.value(&self.0["schemas"][schema], body, schema, true, &mut wrong)
+            }
             (Some(schema), None) => wrong.push(format!("no body, but a {schema} is wanted")),
             (None, Some(_)) => wrong.push("a body, but none is wanted".to_owned()),
             (None, None) => {}
@@ -92,7 +123,10 @@ impl Discovery {
         let mut wrong = Vec::new();
         let schema = route.method["response"]["$ref"].as_str().unwrap();
         self.value(&self.0["schemas"][schema], body, schema, false, &mut wrong);
-        wrong.iter().map(|wrong| format!("answer of {}: {wrong}", route.id())).collect()
+        wrong
+            .iter()
+            .map(|wrong| format!("answer of {}: {wrong}", route.id()))
+            .collect()
     }
 
     fn value(&self, schema: &Value, value: &Value, at: &str, asked: bool, wrong: &mut Vec<String>) {
@@ -106,14 +140,19 @@ impl Discovery {
             (Some("object"), Value::Object(fields)) => {
                 for (name, field) in fields {
                     let below = format!("{at}.{name}");
-                    match schema["properties"].get(name).or(schema.get("additionalProperties")) {
+                    match schema["properties"]
+                        .get(name)
+                        .or(schema.get("additionalProperties"))
+                    {
                         Some(schema) => self.value(schema, field, &below, asked, wrong),
                         None => wrong.push(format!("there is no {below}")),
                     }
                 }
             }
             (Some("array"), Value::Array(items)) => {
-                items.iter().for_each(|item| self.value(&schema["items"], item, at, asked, wrong));
+                items
+                    .iter()
+                    .for_each(|item| self.value(&schema["items"], item, at, asked, wrong));
             }
             (Some("string"), Value::String(text)) => {
                 let known = schema["enum"].as_array();
@@ -125,16 +164,27 @@ impl Discovery {
                     wrong.push(format!("{at} is no number: {text}"));
                 }
             }
-            (Some("any"), _) | (Some("boolean"), Value::Bool(_)) | (Some("integer" | "number"), Value::Number(_)) => {}
-            (kind, _) => wrong.push(format!("{at} is no {}: {value}", kind.unwrap_or("known kind"))),
+            (Some("any"), _)
+            | (Some("boolean"), Value::Bool(_))
+            | (Some("integer" | "number"), Value::Number(_)) => {}
+            (kind, _) => wrong.push(format!(
+                "{at} is no {}: {value}",
+                kind.unwrap_or("known kind")
+            )),
         }
     }
 }
 
 /// The methods of a resource, and of those below it.
 fn methods(resource: &Value) -> Vec<&Value> {
-    let own = resource["methods"].as_object().into_iter().flat_map(|methods| methods.values());
-    let below = resource["resources"].as_object().into_iter().flat_map(|below| below.values());
+    let own = resource["methods"]
+        .as_object()
+        .into_iter()
+        .flat_map(|methods| methods.values());
+    let below = resource["resources"]
+        .as_object()
+        .into_iter()
+        .flat_map(|below| below.values());
     own.chain(below.flat_map(methods)).collect()
 }
 
@@ -148,20 +198,49 @@ impl Route<'_> {
 #[test]
 fn mistakes_are_seen() {
     let google = Discovery::shared();
-    let route = google.route("POST", "projects/p/zones/us-central1-a/instances").unwrap();
+    let route = google
+        .route("POST", "projects/p/zones/us-central1-a/instances")
+        .unwrap();
     assert_eq!(route.id(), "compute.instances.insert");
-    assert!(google.route("POST", "projects/p/zones/us-central1-a/instance").is_none());
+    assert!(
+        google
+            .route("POST", "projects/p/zones/us-central1-a/instance")
+            .is_none()
+    );
     let right = serde_json::json!({ "name": "a", "labels": { "x": "y" }, "scheduling": { "maxRunDuration": { "seconds": "7" } } });
-    assert_eq!(google.request(&route, &[("requestId".into(), "1".into())], Some(&right)), Vec::<String>::new());
+    assert_eq!(
+        google.request(&route, &[("requestId".into(), "1".into())], Some(&right)),
+        Vec::<String>::new()
+    );
     for (body, part) in [
-        (serde_json::json!({ "nam": "a" }), "there is no Instance.nam"),
-        (serde_json::json!({ "labels": { "x": 1 } }), "Instance.labels.x is no string"),
-        (serde_json::json!({ "id": "1" }), "Instance.id is for answers alone"),
-        (serde_json::json!({ "scheduling": { "provisioningModel": "CHEAP" } }), "provisioningModel cannot be CHEAP"),
-        (serde_json::json!({ "scheduling": { "maxRunDuration": { "seconds": "x" } } }), "is no number"),
+        (
+            serde_json::json!({ "nam": "a" }),
+            "there is no Instance.nam",
+        ),
+        (
+            serde_json::json!({ "labels": { "x": 1 } }),
+            "Instance.labels.x is no string",
+        ),
+        (
+            serde_json::json!({ "id": "1" }),
+            "Instance.id is for answers alone",
+        ),
+        (
+            serde_json::json!({ "scheduling": { "provisioningModel": "CHEAP" } }),
+            "provisioningModel cannot be CHEAP",
+        ),
+        (
+            serde_json::json!({ "scheduling": { "maxRunDuration": { "seconds": "x" } } }),
+            "is no number",
+        ),
     ] {
         let wrong = google.request(&route, &[], Some(&body));
         assert!(wrong.len() == 1 && wrong[0].contains(part), "{wrong:?}");
     }
-    assert_eq!(google.request(&route, &[("request_id".into(), "1".into())], Some(&right)).len(), 1);
+    assert_eq!(
+        google
+            .request(&route, &[("request_id".into(), "1".into())], Some(&right))
+            .len(),
+        1
+    );
 }

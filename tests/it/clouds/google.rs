@@ -17,7 +17,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub const PROJECT: &str = "sky-test";
 /// All zones that there are, and what machines they have.
-pub(super) const ZONES: [&str; 4] = ["us-central1-a", "us-central1-b", "us-central1-f", "europe-west4-a"];
+pub(super) const ZONES: [&str; 4] = [
+    "us-central1-a",
+    "us-central1-b",
+    "us-central1-f",
+    "europe-west4-a",
+];
 const TYPES: [&str; 2] = ["e2-small", "n1-standard-8"];
 /// The zones that have T4 cards.
 const WITH_CARDS: [&str; 2] = ["us-central1-b", "europe-west4-a"];
@@ -74,7 +79,11 @@ impl Google {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let shared = Arc::new(Shared { folder, world: Mutex::default(), over: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            folder,
+            world: Mutex::default(),
+            over: AtomicBool::new(false),
+        });
         std::fs::write(shared.config(), "").unwrap();
         let for_thread = shared.clone();
         std::thread::spawn(move || {
@@ -100,10 +109,16 @@ impl Google {
         vec![
             ("SKY_GCP_ENDPOINT", self.endpoint()),
             ("SKY_GCP_PROJECT", PROJECT.to_owned()),
-            ("SKY_TEST_MACHINES", self.shared.folder.path().display().to_string()),
+            (
+                "SKY_TEST_MACHINES",
+                self.shared.folder.path().display().to_string(),
+            ),
             ("SKY_SSH_CONFIG", self.shared.config().display().to_string()),
             ("SKY_SSH_FROM", "192.0.2.1".to_owned()),
-            ("SKY_SSH_USER", String::from_utf8(user.stdout).unwrap().trim().to_owned()),
+            (
+                "SKY_SSH_USER",
+                String::from_utf8(user.stdout).unwrap().trim().to_owned(),
+            ),
         ]
     }
 
@@ -126,7 +141,12 @@ impl Google {
     /// The bodies of calls of a method, so far.
     pub fn calls(&self, method: &str) -> Vec<Value> {
         let world = self.shared.lock();
-        world.calls.iter().filter(|(called, _)| called == method).map(|(_, body)| body.clone()).collect()
+        world
+            .calls
+            .iter()
+            .filter(|(called, _)| called == method)
+            .map(|(_, body)| body.clone())
+            .collect()
     }
 
     /// The zones and names of what is there.
@@ -172,7 +192,10 @@ impl Drop for Google {
         // The listener waits for a connection.
         drop(TcpStream::connect(self.address));
         let mut world = self.shared.lock();
-        let (instances, nodes) = (std::mem::take(&mut world.instances), std::mem::take(&mut world.nodes));
+        let (instances, nodes) = (
+            std::mem::take(&mut world.instances),
+            std::mem::take(&mut world.nodes),
+        );
         for (_, machine) in instances.into_iter().chain(nodes) {
             end(machine.server);
         }
@@ -205,7 +228,12 @@ impl Shared {
         let mut world = self.lock();
         for ((zone, name), machine) in std::mem::take(&mut world.instances) {
             end(machine.server);
-            world.operation("compute.instances.preempted", Some(&zone), &format!("instances/{name}"), None);
+            world.operation(
+                "compute.instances.preempted",
+                Some(&zone),
+                &format!("instances/{name}"),
+                None,
+            );
         }
         for machine in world.nodes.values_mut() {
             machine.body["state"] = "PREEMPTED".into();
@@ -218,7 +246,10 @@ impl Shared {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let mut words = line.split(' ');
-        let (verb, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let (verb, target) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
         let mut length = 0;
         loop {
             let mut line = String::new();
@@ -226,14 +257,18 @@ impl Shared {
             if reader.read_line(&mut line)? == 0 {
                 return Ok(());
             }
-            let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+            let Some((name, value)) = line.trim_end().split_once(": ") else {
+                break;
+            };
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.parse().unwrap_or(0);
             }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
-        let Some((status, answer)) = self.handle(verb, target, &body) else { return Ok(()) };
+        let Some((status, answer)) = self.handle(verb, target, &body) else {
+            return Ok(());
+        };
         let answer = answer.to_string();
         let head = format!(
             "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -266,12 +301,15 @@ impl Shared {
             (_, true) => Discovery::projects(),
             _ => Discovery::shared(),
         };
-        let below = path.strip_prefix(if tpu || projects { "/" } else { "/compute/v1/" }).unwrap_or_default();
+        let below = path
+            .strip_prefix(if tpu || projects { "/" } else { "/compute/v1/" })
+            .unwrap_or_default();
         let Some(route) = google.route(verb, below) else {
             self.lock().wrong.push(format!("no route: {verb} {target}"));
             return Some(failure(404, "notFound", "no such route"));
         };
-        let body: Option<Value> = (!body.is_empty()).then(|| serde_json::from_slice(body).unwrap_or_default());
+        let body: Option<Value> =
+            (!body.is_empty()).then(|| serde_json::from_slice(body).unwrap_or_default());
         let wrong = google.request(&route, &query, body.as_ref());
         let below = below.strip_prefix("v2/").unwrap_or(below);
         let parts: Vec<&str> = below.split('/').skip(2).collect();
@@ -303,9 +341,17 @@ impl Shared {
         };
         let answer = match tpu {
             _ if projects => {
-                let lacks: Vec<Value> = self.lock().lacks.iter().map(|name| Value::from(*name)).collect();
+                let lacks: Vec<Value> = self
+                    .lock()
+                    .lacks
+                    .iter()
+                    .map(|name| Value::from(*name))
+                    .collect();
                 let asked = body["permissions"].as_array().cloned().unwrap_or_default();
-                let granted: Vec<Value> = asked.into_iter().filter(|one| !lacks.contains(one)).collect();
+                let granted: Vec<Value> = asked
+                    .into_iter()
+                    .filter(|one| !lacks.contains(one))
+                    .collect();
                 (200, json!({ "permissions": granted }))
             }
             true => self.tpu(verb, &parts, &query, &body, failing),
@@ -326,34 +372,57 @@ impl Shared {
         body: &Value,
         failing: Option<&str>,
     ) -> Answer {
-        let asked = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let asked = |name: &str| {
+            query
+                .iter()
+                .find(|(known, _)| known == name)
+                .map(|(_, value)| value.as_str())
+        };
         let filter = asked("filter").unwrap_or_default();
         if verb == "POST" && parts.len() == 3 && parts[0] == "zones" {
-            return self.insert(parts[1], body, asked("requestId").unwrap_or_default(), failing);
+            return self.insert(
+                parts[1],
+                body,
+                asked("requestId").unwrap_or_default(),
+                failing,
+            );
         }
         let mut world = self.lock();
         match (verb, parts) {
             ("GET", ["aggregated", "instances"]) => {
-                let found = world.instances.iter().filter(|(_, machine)| fits(filter, &machine.body));
+                let found = world
+                    .instances
+                    .iter()
+                    .filter(|(_, machine)| fits(filter, &machine.body));
                 let found = found.map(|((zone, _), machine)| (zone.clone(), machine.body.clone()));
                 (200, aggregated("instances", found.collect()))
             }
             ("GET", ["aggregated", "machineTypes"]) => {
-                let all = ZONES
-                    .iter()
-                    .flat_map(|zone| TYPES.map(|name| (*zone, json!({ "name": name, "architecture": "X86_64" }))));
-                let found = all.filter(|(_, body)| fits(filter, body)).map(|(zone, body)| (zone.to_owned(), body));
+                let all = ZONES.iter().flat_map(|zone| {
+                    TYPES.map(|name| (*zone, json!({ "name": name, "architecture": "X86_64" })))
+                });
+                let found = all
+                    .filter(|(_, body)| fits(filter, body))
+                    .map(|(zone, body)| (zone.to_owned(), body));
                 (200, aggregated("machineTypes", found.collect()))
             }
             ("GET", ["aggregated", "acceleratorTypes"]) => {
-                let all = WITH_CARDS.iter().map(|zone| (*zone, json!({ "name": "nvidia-tesla-t4" })));
-                let found = all.filter(|(_, body)| fits(filter, body)).map(|(zone, body)| (zone.to_owned(), body));
+                let all = WITH_CARDS
+                    .iter()
+                    .map(|zone| (*zone, json!({ "name": "nvidia-tesla-t4" })));
+                let found = all
+                    .filter(|(_, body)| fits(filter, body))
+                    .map(|(zone, body)| (zone.to_owned(), body));
                 (200, aggregated("acceleratorTypes", found.collect()))
             }
             ("GET", ["aggregated", "operations"]) => {
                 let found = world.operations.values().filter(|body| fits(filter, body));
-                let zone =
-                    |body: &Value| body["zone"].as_str().and_then(|zone| zone.rsplit('/').next()).map(str::to_owned);
+                let zone = |body: &Value| {
+                    body["zone"]
+                        .as_str()
+                        .and_then(|zone| zone.rsplit('/').next())
+                        .map(str::to_owned)
+                };
                 let found = found.filter_map(|body| Some((zone(body)?, body.clone())));
                 (200, aggregated("operations", found.collect()))
             }
@@ -361,17 +430,20 @@ impl Shared {
                 (200, json!({ "name": name, "zone": zone, "guestCpus": 2 }))
             }
             ("GET", ["regions", region]) => {
-                let quota = json!({ "metric": "CPUS", "limit": world.quota.unwrap_or(24), "usage": 1 });
+                let quota =
+                    json!({ "metric": "CPUS", "limit": world.quota.unwrap_or(24), "usage": 1 });
                 (200, json!({ "name": region, "quotas": [quota] }))
             }
             ("GET", ["zones", _, "operations", name] | ["global", "operations", name])
-            | ("POST", ["zones", _, "operations", name, "wait"]) => match world.operations.get_mut(*name) {
-                Some(operation) => {
-                    operation["status"] = "DONE".into();
-                    (200, operation.clone())
+            | ("POST", ["zones", _, "operations", name, "wait"]) => {
+                match world.operations.get_mut(*name) {
+                    Some(operation) => {
+                        operation["status"] = "DONE".into();
+                        (200, operation.clone())
+                    }
+                    None => failure(404, "notFound", "no such operation"),
                 }
-                None => failure(404, "notFound", "no such operation"),
-            },
+            }
             ("GET", ["zones", zone, "instances", name]) => match world.instance(zone, name) {
                 Some(machine) => (200, machine.body.clone()),
                 None => missing(name),
@@ -379,19 +451,38 @@ impl Shared {
             ("DELETE", ["zones", zone, "instances", name]) => match world.instance(zone, name) {
                 Some(_) => {
                     if failing.is_none() {
-                        let removed = world.instances.remove(&((*zone).to_owned(), (*name).to_owned()));
+                        let removed = world
+                            .instances
+                            .remove(&((*zone).to_owned(), (*name).to_owned()));
                         end(removed.and_then(|machine| machine.server));
                     }
-                    (200, world.operation("delete", Some(zone), &format!("instances/{name}"), failing))
+                    (
+                        200,
+                        world.operation(
+                            "delete",
+                            Some(zone),
+                            &format!("instances/{name}"),
+                            failing,
+                        ),
+                    )
                 }
                 None => missing(name),
             },
             ("POST", ["zones", zone, "instances", name, what]) => {
-                let (field, print) =
-                    if *what == "setLabels" { ("labels", "labelFingerprint") } else { ("metadata", "fingerprint") };
+                let (field, print) = if *what == "setLabels" {
+                    ("labels", "labelFingerprint")
+                } else {
+                    ("metadata", "fingerprint")
+                };
                 let next = world.fingerprint();
-                let Some(machine) = world.instance(zone, name) else { return missing(name) };
-                let known = if field == "labels" { &machine.body[print] } else { &machine.body["metadata"][print] };
+                let Some(machine) = world.instance(zone, name) else {
+                    return missing(name);
+                };
+                let known = if field == "labels" {
+                    &machine.body[print]
+                } else {
+                    &machine.body["metadata"][print]
+                };
                 if *known != body[print] {
                     return failure(
                         412,
@@ -403,17 +494,28 @@ impl Shared {
                     machine.body["labels"] = body["labels"].clone();
                     machine.body[print] = next;
                 } else {
-                    machine.body["metadata"] = json!({ "items": body["items"], "fingerprint": next });
+                    machine.body["metadata"] =
+                        json!({ "items": body["items"], "fingerprint": next });
                 }
-                (200, world.operation(what, Some(zone), &format!("instances/{name}"), failing))
+                (
+                    200,
+                    world.operation(what, Some(zone), &format!("instances/{name}"), failing),
+                )
             }
             ("POST", ["global", "firewalls"]) => {
                 let name = body["name"].as_str().unwrap_or_default().to_owned();
                 if world.firewalls.contains_key(&name) {
-                    return failure(409, "alreadyExists", &format!("The resource '{name}' already exists"));
+                    return failure(
+                        409,
+                        "alreadyExists",
+                        &format!("The resource '{name}' already exists"),
+                    );
                 }
                 world.firewalls.insert(name.clone(), body.clone());
-                (200, world.operation("insert", None, &format!("firewalls/{name}"), failing))
+                (
+                    200,
+                    world.operation("insert", None, &format!("firewalls/{name}"), failing),
+                )
             }
             ("GET", ["global", "firewalls", name]) => match world.firewalls.get(*name) {
                 Some(body) => (200, body.clone()),
@@ -422,13 +524,21 @@ impl Shared {
             ("PATCH", ["global", "firewalls", name]) => match world.firewalls.get_mut(*name) {
                 Some(known) => {
                     let fields: &Map<String, Value> = body.as_object().unwrap();
-                    fields.iter().for_each(|(field, value)| known[field] = value.clone());
-                    (200, world.operation("patch", None, &format!("firewalls/{name}"), failing))
+                    fields
+                        .iter()
+                        .for_each(|(field, value)| known[field] = value.clone());
+                    (
+                        200,
+                        world.operation("patch", None, &format!("firewalls/{name}"), failing),
+                    )
                 }
                 None => missing(name),
             },
             ("DELETE", ["global", "firewalls", name]) => match world.firewalls.remove(*name) {
-                Some(_) => (200, world.operation("delete", None, &format!("firewalls/{name}"), failing)),
+                Some(_) => (
+                    200,
+                    world.operation("delete", None, &format!("firewalls/{name}"), failing),
+                ),
                 None => missing(name),
             },
             _ => failure(501, "notImplemented", "the fake has no such route"),
@@ -443,9 +553,16 @@ impl Shared {
                 return (200, world.operations[known].clone());
             }
             let key = (zone.to_owned(), name.clone());
-            let kind = body["machineType"].as_str().and_then(|kind| kind.rsplit('/').next()).unwrap_or_default();
+            let kind = body["machineType"]
+                .as_str()
+                .and_then(|kind| kind.rsplit('/').next())
+                .unwrap_or_default();
             if world.instances.contains_key(&key) {
-                return failure(409, "alreadyExists", &format!("The resource '{name}' already exists"));
+                return failure(
+                    409,
+                    "alreadyExists",
+                    &format!("The resource '{name}' already exists"),
+                );
             }
             if !ZONES.contains(&zone) || !TYPES.contains(&kind) {
                 return failure(400, "invalid", &format!("no {kind} in {zone}"));
@@ -453,8 +570,12 @@ impl Shared {
             if !labels_fit(&body["labels"]) {
                 return failure(400, "invalid", "Invalid value for field 'resource.labels'");
             }
-            let operation = world.operation("insert", Some(zone), &format!("instances/{name}"), failing);
-            world.requests.insert(request.to_owned(), operation["name"].as_str().unwrap().to_owned());
+            let operation =
+                world.operation("insert", Some(zone), &format!("instances/{name}"), failing);
+            world.requests.insert(
+                request.to_owned(),
+                operation["name"].as_str().unwrap().to_owned(),
+            );
             if failing.is_some() {
                 return (200, operation);
             }
@@ -462,16 +583,30 @@ impl Shared {
             let address = world.address();
             made["id"] = world.number().to_string().into();
             made["status"] = "RUNNING".into();
-            made["selfLink"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}/instances/{name}").into();
+            made["selfLink"] =
+                format!("{ROOT}/projects/{PROJECT}/zones/{zone}/instances/{name}").into();
             made["zone"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}").into();
-            made["machineType"] = format!("{ROOT}/projects/{PROJECT}/zones/{zone}/machineTypes/{kind}").into();
+            made["machineType"] =
+                format!("{ROOT}/projects/{PROJECT}/zones/{zone}/machineTypes/{kind}").into();
             made["labelFingerprint"] = world.fingerprint();
             made["metadata"]["fingerprint"] = world.fingerprint();
             made["networkInterfaces"][0]["accessConfigs"][0]["natIP"] = address.into();
-            world.instances.insert(key, Machine { body: made, server: None });
+            world.instances.insert(
+                key,
+                Machine {
+                    body: made,
+                    server: None,
+                },
+            );
         }
-        let items = body["metadata"]["items"].as_array().cloned().unwrap_or_default();
-        let user_data = items.iter().find(|item| item["key"] == "user-data").and_then(|item| item["value"].as_str());
+        let items = body["metadata"]["items"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let user_data = items
+            .iter()
+            .find(|item| item["key"] == "user-data")
+            .and_then(|item| item["value"].as_str());
         let server = user_data.map(|user_data| boot(self.folder.path(), user_data));
         let mut world = self.lock();
         match world.instance(zone, &name) {
@@ -502,7 +637,12 @@ impl World {
 
     /// Writes down the ways to all machines.
     pub fn write_config(&self, path: &Path) {
-        let config: String = self.instances.values().chain(self.nodes.values()).filter_map(alias).collect();
+        let config: String = self
+            .instances
+            .values()
+            .chain(self.nodes.values())
+            .filter_map(alias)
+            .collect();
         sky::util::file::write_atomic(path, config.as_bytes()).unwrap();
     }
 
@@ -512,7 +652,13 @@ impl World {
     }
 
     /// An operation that has begun, and fails with a code or not.
-    fn operation(&mut self, kind: &str, zone: Option<&str>, target: &str, failing: Option<&str>) -> Value {
+    fn operation(
+        &mut self,
+        kind: &str,
+        zone: Option<&str>,
+        target: &str,
+        failing: Option<&str>,
+    ) -> Value {
         let name = format!("operation-{}", self.number());
         let at = zone.map_or_else(|| "global".to_owned(), |zone| format!("zones/{zone}"));
         let mut body = json!({

@@ -65,7 +65,10 @@ fn serve(mut stream: TcpStream, handle: &dyn Fn(Asked) -> Option<Told>) -> std::
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split(' ');
-    let (verb, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (verb, target) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default(),
+    );
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -73,13 +76,20 @@ fn serve(mut stream: TcpStream, handle: &dyn Fn(Asked) -> Option<Told>) -> std::
             // Whoever began to ask was killed.
             return Ok(());
         }
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            break;
+        };
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
-    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let length = headers
+        .get("content-length")
+        .and_then(|length| length.parse().ok())
+        .unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    let Ok(url) = reqwest::Url::parse(&format!("http://here{target}")) else { return Ok(()) };
+    let Ok(url) = reqwest::Url::parse(&format!("http://here{target}")) else {
+        return Ok(());
+    };
     let asked = Asked {
         verb: verb.to_owned(),
         path: url.path().to_owned(),
@@ -87,13 +97,18 @@ fn serve(mut stream: TcpStream, handle: &dyn Fn(Asked) -> Option<Told>) -> std::
         headers,
         body: (!body.is_empty()).then(|| serde_json::from_slice(&body).unwrap_or_default()),
     };
-    let Some(told) = handle(asked) else { return Ok(()) };
+    let Some(told) = handle(asked) else {
+        return Ok(());
+    };
     let body = match &told.body {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         body => body.to_string(),
     };
-    let mut head = format!("HTTP/1.1 {} X\r\nContent-Type: application/json\r\nConnection: close\r\n", told.status);
+    let mut head = format!(
+        "HTTP/1.1 {} X\r\nContent-Type: application/json\r\nConnection: close\r\n",
+        told.status
+    );
     for (name, value) in &told.headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -11,7 +11,10 @@ pub(super) struct Machine {
 /// The way to a machine, for the configuration of `ssh`.
 pub(super) fn alias(machine: &Machine) -> Option<String> {
     let address = machine.body["networkInterfaces"][0]["accessConfigs"][0]["natIP"].as_str();
-    let address = address.or(machine.body["networkEndpoints"][0]["accessConfig"]["externalIp"].as_str())?;
+    let address =
+        address.or(machine.body["networkEndpoints"][0]["accessConfig"]["externalIp"].as_str())?;
     let port = machine.server.as_ref()?.port;
-    Some(format!("Host {address}\n  HostName 127.0.0.1\n  Port {port}\n"))
+    Some(format!(
+        "Host {address}\n  HostName 127.0.0.1\n  Port {port}\n"
+    ))
 }

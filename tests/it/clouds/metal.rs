@@ -29,9 +29,16 @@ pub(super) fn end(server: Option<Sshd>) {
     let home = home.trim_end_matches('/');
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environment.split(|byte| *byte == 0).any(|one| one == home.as_bytes()) {
+        if environment
+            .split(|byte| *byte == 0)
+            .any(|one| one == home.as_bytes())
+        {
             let pid = entry.file_name();
-            let _ = Command::new("kill").args(["-s", "KILL"]).arg(pid).stderr(Stdio::null()).status();
+            let _ = Command::new("kill")
+                .args(["-s", "KILL"])
+                .arg(pid)
+                .stderr(Stdio::null())
+                .status();
         }
     }
 }

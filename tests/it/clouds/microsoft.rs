@@ -41,7 +41,10 @@ pub enum Trouble {
 
 impl Microsoft {
     pub fn new() -> Self {
-        let shared = Arc::new(Shared { folder: tempfile::tempdir().unwrap(), world: Mutex::default() });
+        let shared = Arc::new(Shared {
+            folder: tempfile::tempdir().unwrap(),
+            world: Mutex::default(),
+        });
         std::fs::write(shared.config(), "").unwrap();
         let for_server = shared.clone();
         let server = Server::new(move |asked| for_server.handle(asked));
@@ -59,10 +62,16 @@ impl Microsoft {
         vec![
             ("SKY_AZURE_ENDPOINT", self.endpoint()),
             ("AZURE_SUBSCRIPTION_ID", SUBSCRIPTION.to_owned()),
-            ("SKY_TEST_MACHINES", self.shared.folder.path().display().to_string()),
+            (
+                "SKY_TEST_MACHINES",
+                self.shared.folder.path().display().to_string(),
+            ),
             ("SKY_SSH_CONFIG", self.shared.config().display().to_string()),
             ("SKY_SSH_FROM", "192.0.2.1".to_owned()),
-            ("SKY_SSH_USER", String::from_utf8(user.stdout).unwrap().trim().to_owned()),
+            (
+                "SKY_SSH_USER",
+                String::from_utf8(user.stdout).unwrap().trim().to_owned(),
+            ),
         ]
     }
 
@@ -85,7 +94,12 @@ impl Microsoft {
     /// The bodies of calls of a kind, so far.
     pub fn calls(&self, call: &str) -> Vec<Value> {
         let world = self.shared.lock();
-        world.calls.iter().filter(|(called, _)| called == call).map(|(_, body)| body.clone()).collect()
+        world
+            .calls
+            .iter()
+            .filter(|(called, _)| called == call)
+            .map(|(_, body)| body.clone())
+            .collect()
     }
 
     /// The names of what there is of a kind: `virtualMachines`; `resourceGroups` for groups.
@@ -93,7 +107,8 @@ impl Microsoft {
         let kind = format!("/{}/", kind.to_ascii_lowercase());
         let world = self.shared.lock();
         let paths = world.resources.keys().map(|path| format!("/{path}"));
-        let of_it = paths.filter_map(|path| path.rsplit_once(&kind).map(|(_, name)| name.to_owned()));
+        let of_it =
+            paths.filter_map(|path| path.rsplit_once(&kind).map(|(_, name)| name.to_owned()));
         of_it.filter(|name| !name.contains('/')).collect()
     }
 
@@ -138,7 +153,12 @@ impl Shared {
     fn take(&self) {
         let mut world = self.lock();
         let spot = |path: &String| world.resources[path]["properties"]["priority"] == "Spot";
-        let taken: Vec<String> = world.machines.keys().filter(|path| spot(path)).cloned().collect();
+        let taken: Vec<String> = world
+            .machines
+            .keys()
+            .filter(|path| spot(path))
+            .cloned()
+            .collect();
         taken.iter().for_each(|path| world.remove(path, true));
     }
 
@@ -153,11 +173,24 @@ impl Shared {
         }
         let root = format!("/subscriptions/{SUBSCRIPTION}/");
         let Some(path) = asked.path.strip_prefix(&root).map(str::to_ascii_lowercase) else {
-            self.lock().wrong.push(format!("another subscription: {}", asked.path));
-            return Some(failure(404, "SubscriptionNotFound", "The subscription could not be found."));
+            self.lock()
+                .wrong
+                .push(format!("another subscription: {}", asked.path));
+            return Some(failure(
+                404,
+                "SubscriptionNotFound",
+                "The subscription could not be found.",
+            ));
         };
         let (what, name, of_group) = place(&path);
-        let call = format!("{} {what}", if name.is_empty() && asked.verb == "GET" { "LIST" } else { &asked.verb });
+        let call = format!(
+            "{} {what}",
+            if name.is_empty() && asked.verb == "GET" {
+                "LIST"
+            } else {
+                &asked.verb
+            }
+        );
         let body = asked.body.clone().unwrap_or_default();
         let at = format!("{call} {}", body["location"].as_str().unwrap_or_default());
         let trouble = {
@@ -165,42 +198,71 @@ impl Shared {
             let wrong = wrong(&asked, what, &call, &body);
             world.wrong.extend(wrong);
             world.calls.push((call.clone(), body.clone()));
-            let known = world.troubles.iter().find(|(known, _)| at.trim_end().starts_with(known.as_str()));
+            let known = world
+                .troubles
+                .iter()
+                .find(|(known, _)| at.trim_end().starts_with(known.as_str()));
             known.map(|(_, trouble)| trouble.clone())
         };
         if let Some(Trouble::Answer(status, code)) = trouble {
             return Some(failure(status, code, message(code)));
         }
-        let failing = if let Some(Trouble::Operation(code)) = trouble { Some(code) } else { None };
+        let failing = if let Some(Trouble::Operation(code)) = trouble {
+            Some(code)
+        } else {
+            None
+        };
         let answer = match (asked.verb.as_str(), what) {
             ("PUT", "virtualMachines") => self.create(&asked, &path, name, &body, failing),
             _ => {
                 let keep = matches!(trouble, Some(Trouble::Leftovers));
-                self.lock().answer(&asked, &path, (what, name, of_group), &body, keep)
+                self.lock()
+                    .answer(&asked, &path, (what, name, of_group), &body, keep)
             }
         };
         if answer.status < 300 && !answer.body.is_null() {
             let model = model(what, name, false);
-            let wrong = model.map(|model| Models::shared().answer(model, &answer.body)).unwrap_or_default();
+            let wrong = model
+                .map(|model| Models::shared().answer(model, &answer.body))
+                .unwrap_or_default();
             self.lock().wrong.extend(wrong);
         }
         (!matches!(trouble, Some(Trouble::Silence))).then_some(answer)
     }
 
-    fn create(&self, asked: &Asked, path: &str, name: &str, body: &Value, failing: Option<&'static str>) -> Told {
-        let data = body["properties"]["osProfile"]["customData"].as_str().unwrap_or_default();
+    fn create(
+        &self,
+        asked: &Asked,
+        path: &str,
+        name: &str,
+        body: &Value,
+        failing: Option<&'static str>,
+    ) -> Told {
+        let data = body["properties"]["osProfile"]["customData"]
+            .as_str()
+            .unwrap_or_default();
         let Ok(data) = base64::engine::general_purpose::STANDARD.decode(data) else {
-            return failure(400, "InvalidParameter", "Custom data in OSProfile must be in Base64 encoding");
+            return failure(
+                400,
+                "InvalidParameter",
+                "Custom data in OSProfile must be in Base64 encoding",
+            );
         };
         let answer = {
             let mut world = self.lock();
             if world.resources.contains_key(path) {
                 return match asked.headers.get("if-none-match").map(String::as_str) {
                     Some("*") => failure(412, "PreconditionFailed", "The condition is not met."),
-                    _ => failure(409, "PropertyChangeNotAllowed", "Changing 'osProfile.customData' is not allowed."),
+                    _ => failure(
+                        409,
+                        "PropertyChangeNotAllowed",
+                        "Changing 'osProfile.customData' is not allowed.",
+                    ),
                 };
             }
-            if let Some(no) = refusal(body, &world.subnets(body)).or_else(|| tags_refusal(&body["tags"])) {
+            if let Some(no) =
+                refusal(body, &world.subnets(body)).or_else(|| tags_refusal(&body["tags"]))
+            {
                 return no;
             }
             world.make(path, name, body, failing)
@@ -210,13 +272,19 @@ impl Shared {
         }
         // What has no user data of ours is nothing that could be talked to.
         let text = String::from_utf8(data).unwrap_or_default();
-        let server = text.starts_with("#cloud-config\n").then(|| boot(self.folder.path(), &text));
+        let server = text
+            .starts_with("#cloud-config\n")
+            .then(|| boot(self.folder.path(), &text));
         let mut world = self.lock();
         match world.machines.get_mut(path) {
             Some(machine) => machine.server = server,
             None => end(server),
         }
-        let config: String = world.machines.iter().filter_map(|(path, machine)| world.alias(path, machine)).collect();
+        let config: String = world
+            .machines
+            .iter()
+            .filter_map(|(path, machine)| world.alias(path, machine))
+            .collect();
         sky::util::file::write_atomic(&self.config(), config.as_bytes()).unwrap();
         answer
     }
@@ -226,8 +294,13 @@ impl Shared {
 fn place(path: &str) -> (&'static str, &str, bool) {
     let parts: Vec<&str> = path.split('/').collect();
     let kind = |kind: &str| {
-        let known = KINDS.iter().map(|known| known.0.rsplit('/').next().unwrap_or_default());
-        known.into_iter().find(|known| known.eq_ignore_ascii_case(kind)).unwrap_or("unknown")
+        let known = KINDS
+            .iter()
+            .map(|known| known.0.rsplit('/').next().unwrap_or_default());
+        known
+            .into_iter()
+            .find(|known| known.eq_ignore_ascii_case(kind))
+            .unwrap_or("unknown")
     };
     match parts.as_slice() {
         ["resourcegroups", name] => ("resourceGroups", name, true),
@@ -253,8 +326,15 @@ fn model(what: &str, name: &str, asked: bool) -> Option<&'static str> {
         "usages" => Some("compute.ListUsagesResult"),
         "resources" => Some("resources.ResourceListResult"),
         "resourceGroups" => Some("resources.ResourceGroup"),
-        "tags" => Some(if asked { "resources.TagsPatchResource" } else { "resources.TagsResource" }),
-        _ => KINDS.iter().find(|kind| kind.0.ends_with(what)).and_then(|kind| kind.2),
+        "tags" => Some(if asked {
+            "resources.TagsPatchResource"
+        } else {
+            "resources.TagsResource"
+        }),
+        _ => KINDS
+            .iter()
+            .find(|kind| kind.0.ends_with(what))
+            .and_then(|kind| kind.2),
     }
 }
 
@@ -266,13 +346,22 @@ fn wrong(asked: &Asked, what: &str, call: &str, body: &Value) -> Vec<String> {
         "usages" => "2024-07-01",
         "permissions" => "2022-04-01",
         "operations" | "operationresults" => "",
-        _ => KINDS.iter().find(|kind| kind.0.ends_with(&format!("/{what}"))).map_or("2021-04-01", |kind| kind.1),
+        _ => KINDS
+            .iter()
+            .find(|kind| kind.0.ends_with(&format!("/{what}")))
+            .map_or("2021-04-01", |kind| kind.1),
     };
     if !version.is_empty() && asked.query.get("api-version").map(String::as_str) != Some(version) {
         wrong.push(format!("the version is not {version}"));
     }
     let known = ["api-version", "$expand", "$filter", "$skiptoken", "t"];
-    wrong.extend(asked.query.keys().filter(|name| !known.contains(&name.as_str())).map(|name| format!("?{name}")));
+    wrong.extend(
+        asked
+            .query
+            .keys()
+            .filter(|name| !known.contains(&name.as_str()))
+            .map(|name| format!("?{name}")),
+    );
     // On this machine nobody is told a secret; Microsoft's client is given a word of the test.
     let bearer = asked.headers.get("authorization").map(String::as_str);
     if !matches!(bearer, Some("Bearer none" | "Bearer python")) {
@@ -287,5 +376,8 @@ fn wrong(asked: &Asked, what: &str, call: &str, body: &Value) -> Vec<String> {
     if what == "unknown" {
         wrong.push(format!("no route: {}", asked.path));
     }
-    wrong.iter().map(|wrong| format!("{call}: {wrong}")).collect()
+    wrong
+        .iter()
+        .map(|wrong| format!("{call}: {wrong}"))
+        .collect()
 }

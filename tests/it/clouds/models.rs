@@ -10,14 +10,21 @@ pub struct Models(Value);
 
 /// Where `make setup` has put things.
 fn home() -> PathBuf {
-    let usual = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/sky-planner/servers");
+    let usual = || {
+        PathBuf::from(std::env::var_os("HOME").unwrap_or_default())
+            .join(".cache/sky-planner/servers")
+    };
     std::env::var_os("SKY_TEST_SERVERS").map_or_else(usual, PathBuf::from)
 }
 
 /// The Python that has Microsoft's client.
 pub fn python() -> PathBuf {
     let python = home().join("azure/bin/python");
-    assert!(python.exists(), "no client of Microsoft's in {}: `make setup` gets it", home().display());
+    assert!(
+        python.exists(),
+        "no client of Microsoft's in {}: `make setup` gets it",
+        home().display()
+    );
     python
 }
 
@@ -27,7 +34,8 @@ impl Models {
         SHARED.get_or_init(|| {
             let path = home().join("azure-models.json");
             let text = std::fs::read(&path);
-            let text = text.unwrap_or_else(|_| panic!("no {}: `make setup` makes it", path.display()));
+            let text =
+                text.unwrap_or_else(|_| panic!("no {}: `make setup` makes it", path.display()));
             Self(serde_json::from_slice(&text).unwrap())
         })
     }
@@ -43,10 +51,20 @@ impl Models {
     pub fn answer(&self, model: &str, body: &Value) -> Vec<String> {
         let mut wrong = Vec::new();
         self.value(model, body, model, false, &mut wrong);
-        wrong.iter().map(|wrong| format!("answer: {wrong}")).collect()
+        wrong
+            .iter()
+            .map(|wrong| format!("answer: {wrong}"))
+            .collect()
     }
 
-    fn fields(&self, known: &Value, fields: &Map<String, Value>, at: &str, asked: bool, wrong: &mut Vec<String>) {
+    fn fields(
+        &self,
+        known: &Value,
+        fields: &Map<String, Value>,
+        at: &str,
+        asked: bool,
+        wrong: &mut Vec<String>,
+    ) {
         for (name, field) in known.as_object().unwrap() {
             if asked && field["required"] == true && fields.get(name).is_none_or(Value::is_null) {
                 wrong.push(format!("{at}.{name} is missing"));
@@ -63,9 +81,13 @@ impl Models {
                 wrong.push(format!("{below} is for answers alone"));
             }
             match (field.get("fields"), value) {
-                (Some(inner), Value::Object(fields)) => self.fields(inner, fields, &below, asked, wrong),
+                (Some(inner), Value::Object(fields)) => {
+                    self.fields(inner, fields, &below, asked, wrong)
+                }
                 (Some(_), _) => wrong.push(format!("{below} is no object")),
-                (None, _) => self.value(field["type"].as_str().unwrap(), value, &below, asked, wrong),
+                (None, _) => {
+                    self.value(field["type"].as_str().unwrap(), value, &below, asked, wrong)
+                }
             }
             let unknown = |values: &Vec<Value>| !values.contains(value);
             if field["enum"].as_array().is_some_and(unknown) {
@@ -75,16 +97,26 @@ impl Models {
     }
 
     fn value(&self, kind: &str, value: &Value, at: &str, asked: bool, wrong: &mut Vec<String>) {
-        if let Some(inner) = kind.strip_prefix('[').and_then(|kind| kind.strip_suffix(']')) {
+        if let Some(inner) = kind
+            .strip_prefix('[')
+            .and_then(|kind| kind.strip_suffix(']'))
+        {
             match value.as_array() {
-                Some(items) => items.iter().for_each(|item| self.value(inner, item, at, asked, wrong)),
+                Some(items) => items
+                    .iter()
+                    .for_each(|item| self.value(inner, item, at, asked, wrong)),
                 None => wrong.push(format!("{at} is no list")),
             }
             return;
         }
-        if let Some(inner) = kind.strip_prefix('{').and_then(|kind| kind.strip_suffix('}')) {
+        if let Some(inner) = kind
+            .strip_prefix('{')
+            .and_then(|kind| kind.strip_suffix('}'))
+        {
             match value.as_object() {
-                Some(map) => map.values().for_each(|one| self.value(inner, one, at, asked, wrong)),
+                Some(map) => map
+                    .values()
+                    .for_each(|one| self.value(inner, one, at, asked, wrong)),
                 None => wrong.push(format!("{at} is no map")),
             }
             return;
@@ -119,23 +151,43 @@ fn mistakes_are_seen() {
         "location": "eastus", "tags": { "a": "b" },
         "properties": { "priority": "Spot", "timeCreated": null, "osProfile": { "customData": "aGk=" } },
     });
-    assert_eq!(models.request("compute.VirtualMachine", &right), Vec::<String>::new());
+    assert_eq!(
+        models.request("compute.VirtualMachine", &right),
+        Vec::<String>::new()
+    );
     for (change, part) in [
-        (json!({ "locaton": "x" }), "there is no compute.VirtualMachine.locaton"),
+        (
+            json!({ "locaton": "x" }),
+            "there is no compute.VirtualMachine.locaton",
+        ),
         (json!({ "location": null }), "location is missing"),
         (json!({ "etag": "x" }), "etag is for answers alone"),
         (json!({ "tags": { "a": 1 } }), "tags is no str"),
-        (json!({ "properties": { "vmId": "x" } }), "properties.vmId is for answers alone"),
-        (json!({ "properties": { "priority": "Cheap" } }), "priority cannot be"),
+        (
+            json!({ "properties": { "vmId": "x" } }),
+            "properties.vmId is for answers alone",
+        ),
+        (
+            json!({ "properties": { "priority": "Cheap" } }),
+            "priority cannot be",
+        ),
         (
             json!({ "properties": { "osProfile": { "x": 1 } } }),
             "there is no compute.VirtualMachine.properties.osProfile.x",
         ),
-        (json!({ "properties": { "storageProfile": { "dataDisks": 7 } } }), "dataDisks is no list"),
-        (json!({ "properties": { "billingProfile": { "maxPrice": "1" } } }), "maxPrice is no float"),
+        (
+            json!({ "properties": { "storageProfile": { "dataDisks": 7 } } }),
+            "dataDisks is no list",
+        ),
+        (
+            json!({ "properties": { "billingProfile": { "maxPrice": "1" } } }),
+            "maxPrice is no float",
+        ),
     ] {
         let mut body = right.clone();
-        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
         let wrong = models.request("compute.VirtualMachine", &body);
         assert!(wrong.len() == 1 && wrong[0].contains(part), "{wrong:?}");
     }

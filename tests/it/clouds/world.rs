@@ -54,17 +54,29 @@ fn beside(path: &str, kind: &str, name: &str) -> String {
 
 /// Azure's own id; in answers its case is not always that of the question.
 fn id(path: &str) -> String {
-    format!("/subscriptions/{SUBSCRIPTION}/{}", path.replace("resourcegroups", "resourceGroups"))
+    format!(
+        "/subscriptions/{SUBSCRIPTION}/{}",
+        path.replace("resourcegroups", "resourceGroups")
+    )
 }
 
 impl World {
     /// The subnets of the region that a machine is to be in.
     pub fn subnets(&self, body: &Value) -> Vec<String> {
-        let here = self.resources.values().filter(|one| one["location"] == body["location"]);
-        let subnets = here.filter_map(|one| Some((one["id"].as_str()?, one["properties"]["subnets"].as_array()?)));
+        let here = self
+            .resources
+            .values()
+            .filter(|one| one["location"] == body["location"]);
+        let subnets = here.filter_map(|one| {
+            Some((
+                one["id"].as_str()?,
+                one["properties"]["subnets"].as_array()?,
+            ))
+        });
         subnets
             .flat_map(|(id, list)| {
-                list.iter().map(move |one| format!("{id}/subnets/{}", one["name"].as_str().unwrap()))
+                list.iter()
+                    .map(move |one| format!("{id}/subnets/{}", one["name"].as_str().unwrap()))
             })
             .map(|id| id.to_ascii_lowercase())
             .collect()
@@ -73,10 +85,14 @@ impl World {
     /// The way to a machine, for the configuration of `ssh`.
     pub fn alias(&self, path: &str, machine: &Machine) -> Option<String> {
         let name = path.rsplit('/').next()?;
-        let address =
-            self.resources.get(&beside(path, IP, &format!("{name}-public")))?["properties"]["ipAddress"].as_str()?;
+        let address = self
+            .resources
+            .get(&beside(path, IP, &format!("{name}-public")))?["properties"]["ipAddress"]
+            .as_str()?;
         let port = machine.server.as_ref()?.port;
-        Some(format!("Host {address}\n  HostName 127.0.0.1\n  Port {port}\n"))
+        Some(format!(
+            "Host {address}\n  HostName 127.0.0.1\n  Port {port}\n"
+        ))
     }
 
     /// An answer that says where to see what becomes of it.
@@ -87,18 +103,49 @@ impl World {
         let place = "providers/Microsoft.Compute/locations/eastus/operations";
         let headers = match of.matches('/').count() {
             // Of groups, only the place says when they are gone.
-            1 => vec![("Location", format!("{root}/operationresults/{name}?api-version=2021-04-01"))],
-            _ => vec![("Azure-AsyncOperation", format!("{root}/{place}/{name}?api-version=2024-07-01&t=1"))],
+            1 => vec![(
+                "Location",
+                format!("{root}/operationresults/{name}?api-version=2021-04-01"),
+            )],
+            _ => vec![(
+                "Azure-AsyncOperation",
+                format!("{root}/{place}/{name}?api-version=2024-07-01&t=1"),
+            )],
         };
-        self.operations.insert(name, Operation { looked_at: false, failing, of: of.to_owned() });
-        Told { status, headers, body }
+        self.operations.insert(
+            name,
+            Operation {
+                looked_at: false,
+                failing,
+                of: of.to_owned(),
+            },
+        );
+        Told {
+            status,
+            headers,
+            body,
+        }
     }
 
     /// Makes a machine, and what it is made of. One that fails is there all the same.
-    pub fn make(&mut self, path: &str, name: &str, body: &Value, failing: Option<&'static str>) -> Told {
-        let group = path.split("/providers").next().unwrap_or_default().to_owned();
+    pub fn make(
+        &mut self,
+        path: &str,
+        name: &str,
+        body: &Value,
+        failing: Option<&'static str>,
+    ) -> Told {
+        let group = path
+            .split("/providers")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         if !self.resources.contains_key(&group) {
-            return failure(404, "ResourceGroupNotFound", "Resource group could not be found.");
+            return failure(
+                404,
+                "ResourceGroupNotFound",
+                "Resource group could not be found.",
+            );
         }
         self.count += 1;
         let location = &body["location"];
@@ -108,7 +155,11 @@ impl World {
         // They are named after what is asked for, and not the same.
         let named = |of: &Value, end: &str| format!("{}-{end}", of["name"].as_str().unwrap());
         let (nic, ip) = (named(interface, "nic"), named(public, "public"));
-        let paths = [beside(path, NIC, &nic), beside(path, IP, &ip), beside(path, DISK, name)];
+        let paths = [
+            beside(path, NIC, &nic),
+            beside(path, IP, &ip),
+            beside(path, DISK, name),
+        ];
         let address = format!("198.19.{}.{}", 100 + self.count / 250, 1 + self.count % 250);
         let with = |path: &str, name: &str, kind: &str, properties: Value| json!({ "id": id(path), "name": name, "type": kind, "location": location, "properties": properties });
         let inside = json!({
@@ -117,8 +168,18 @@ impl World {
         });
         let done = "Succeeded";
         let made = [
-            with(&paths[0], &nic, NIC, json!({ "ipConfigurations": [inside], "provisioningState": done })),
-            with(&paths[1], &ip, IP, json!({ "ipAddress": address, "provisioningState": done })),
+            with(
+                &paths[0],
+                &nic,
+                NIC,
+                json!({ "ipConfigurations": [inside], "provisioningState": done }),
+            ),
+            with(
+                &paths[1],
+                &ip,
+                IP,
+                json!({ "ipAddress": address, "provisioningState": done }),
+            ),
             with(&paths[2], name, DISK, json!({})),
         ];
         let machine = shown(body, &id(path), name, &id(&paths[0]), self.count);
@@ -132,13 +193,24 @@ impl World {
     fn finish(&mut self, of: &str, failing: Option<&'static str>) {
         if of.matches('/').count() == 1 {
             let below = format!("{of}/");
-            let inside: Vec<String> = self.resources.keys().filter(|path| path.starts_with(&below)).cloned().collect();
+            let inside: Vec<String> = self
+                .resources
+                .keys()
+                .filter(|path| path.starts_with(&below))
+                .cloned()
+                .collect();
             inside.iter().for_each(|path| self.remove(path, false));
             self.resources.remove(of);
-        } else if let (Some(machine), Some(body)) = (self.machines.get_mut(of), self.resources.get_mut(of))
+        } else if let (Some(machine), Some(body)) =
+            (self.machines.get_mut(of), self.resources.get_mut(of))
             && body["properties"]["provisioningState"] == "Creating"
         {
-            body["properties"]["provisioningState"] = if failing.is_some() { "Failed" } else { "Succeeded" }.into();
+            body["properties"]["provisioningState"] = if failing.is_some() {
+                "Failed"
+            } else {
+                "Succeeded"
+            }
+            .into();
             machine.failed = failing;
             machine.power = failing.is_none().then_some("running");
         }
@@ -146,13 +218,24 @@ impl World {
 
     /// Removes a resource, with what a machine was made of.
     pub fn remove(&mut self, path: &str, with_parts: bool) {
-        let Some(body) = self.resources.remove(path) else { return };
-        let Some(machine) = self.machines.remove(path) else { return };
+        let Some(body) = self.resources.remove(path) else {
+            return;
+        };
+        let Some(machine) = self.machines.remove(path) else {
+            return;
+        };
         end(machine.server);
         if with_parts {
             let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-            assert_eq!(body["properties"]["storageProfile"]["osDisk"]["deleteOption"], "Delete");
-            for (kind, name) in [(NIC, format!("{name}-nic")), (IP, format!("{name}-public")), (DISK, name)] {
+            assert_eq!(
+                body["properties"]["storageProfile"]["osDisk"]["deleteOption"],
+                "Delete"
+            );
+            for (kind, name) in [
+                (NIC, format!("{name}-nic")),
+                (IP, format!("{name}-public")),
+                (DISK, name),
+            ] {
                 self.resources.remove(&beside(path, kind, &name));
             }
         }
@@ -161,7 +244,9 @@ impl World {
     /// Whether something refers to it.
     fn is_used(&self, path: &str) -> bool {
         let id = format!("\"{}\"", id(path).to_ascii_lowercase());
-        self.resources.iter().any(|(other, body)| other != path && body.to_string().to_ascii_lowercase().contains(&id))
+        self.resources.iter().any(|(other, body)| {
+            other != path && body.to_string().to_ascii_lowercase().contains(&id)
+        })
     }
 
     fn shown(&mut self, path: &str, view_too: bool) -> Option<Value> {
@@ -174,13 +259,22 @@ impl World {
 
     /// A list, page by page.
     fn page(&self, asked: &Asked, mut items: Vec<Value>) -> Told {
-        let from: usize = asked.query.get("$skiptoken").and_then(|from| from.parse().ok()).unwrap_or(0);
+        let from: usize = asked
+            .query
+            .get("$skiptoken")
+            .and_then(|from| from.parse().ok())
+            .unwrap_or(0);
         let more = items.len() > from + PAGE;
         items = items.into_iter().skip(from).take(PAGE).collect();
         let mut body = json!({ "value": items });
         if more {
             let version = &asked.query["api-version"];
-            let next = format!("{}{}?api-version={version}&$skiptoken={}", self.endpoint, asked.path, from + PAGE);
+            let next = format!(
+                "{}{}?api-version={version}&$skiptoken={}",
+                self.endpoint,
+                asked.path,
+                from + PAGE
+            );
             body["nextLink"] = next.into();
         }
         told(200, body)
@@ -195,22 +289,43 @@ impl World {
         body: &Value,
         keep: bool,
     ) -> Told {
-        let group = path.split("/providers").next().unwrap_or_default().to_owned();
+        let group = path
+            .split("/providers")
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let within = of_group && what != "resourceGroups";
-        if within && !self.resources.contains_key(group.trim_end_matches("/resources")) {
-            return failure(404, "ResourceGroupNotFound", &format!("Resource group '{group}' could not be found."));
+        if within
+            && !self
+                .resources
+                .contains_key(group.trim_end_matches("/resources"))
+        {
+            return failure(
+                404,
+                "ResourceGroupNotFound",
+                &format!("Resource group '{group}' could not be found."),
+            );
         }
         match (asked.verb.as_str(), what) {
             ("GET", "skus") => {
-                let region =
-                    asked.query.get("$filter").and_then(|filter| filter.split('\'').nth(1)).unwrap_or("eastus");
-                let next = format!("{}{}?api-version=2021-07-01&$skiptoken={region}", self.endpoint, asked.path);
+                let region = asked
+                    .query
+                    .get("$filter")
+                    .and_then(|filter| filter.split('\'').nth(1))
+                    .unwrap_or("eastus");
+                let next = format!(
+                    "{}{}?api-version=2021-07-01&$skiptoken={region}",
+                    self.endpoint, asked.path
+                );
                 let second = asked.query.get("$skiptoken").map(String::as_str);
                 told(200, skus(second.unwrap_or(region), second, &next))
             }
             ("GET", "permissions") => {
                 let excepted: Vec<&String> = self.excepted.iter().collect();
-                told(200, json!({ "value": [{ "actions": ["*"], "notActions": excepted }] }))
+                told(
+                    200,
+                    json!({ "value": [{ "actions": ["*"], "notActions": excepted }] }),
+                )
             }
             ("GET", "usages") => {
                 let usage = |name: &str| {
@@ -219,7 +334,10 @@ impl World {
                         "limit": self.cores.unwrap_or(100),
                     })
                 };
-                told(200, json!({ "value": [usage("cores"), usage("standardBSFamily")] }))
+                told(
+                    200,
+                    json!({ "value": [usage("cores"), usage("standardBSFamily")] }),
+                )
             }
             ("GET", "operations") => self.look(name),
             ("GET", "operationresults") => {
@@ -228,29 +346,52 @@ impl World {
             }
             ("GET", "resources") => {
                 let below = format!("{}/providers/", group.trim_end_matches("/resources"));
-                let items = self.resources.iter().filter(|(path, _)| path.starts_with(&below));
+                let items = self
+                    .resources
+                    .iter()
+                    .filter(|(path, _)| path.starts_with(&below));
                 let short = |body: &Value| json!({ "id": body["id"], "name": body["name"], "type": body["type"], "location": body["location"] });
                 self.page(asked, items.map(|(_, body)| short(body)).collect())
             }
             ("GET", _) if name.is_empty() => {
-                let below = if of_group { format!("{group}/") } else { String::new() };
+                let below = if of_group {
+                    format!("{group}/")
+                } else {
+                    String::new()
+                };
                 let kind = format!("/{}/", VM.to_ascii_lowercase());
-                let items = self.resources.iter().filter(|(path, _)| path.contains(&kind) && path.starts_with(&below));
+                let items = self
+                    .resources
+                    .iter()
+                    .filter(|(path, _)| path.contains(&kind) && path.starts_with(&below));
                 // In these lists, Azure writes groups in upper case.
                 let mut items: Vec<Value> = items.map(|(_, body)| body.clone()).collect();
                 for item in &mut items {
-                    let id = item["id"].as_str().unwrap_or_default().replace("/sky-", "/SKY-");
+                    let id = item["id"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .replace("/sky-", "/SKY-");
                     item["id"] = id.into();
                 }
                 self.page(asked, items)
             }
             ("GET", _) => {
                 let Some(body) = self.shown(path, asked.query.contains_key("$expand")) else {
-                    return failure(404, "ResourceNotFound", &format!("The Resource '{name}' was not found."));
+                    return failure(
+                        404,
+                        "ResourceNotFound",
+                        &format!("The Resource '{name}' was not found."),
+                    );
                 };
                 // Time passes, whether anybody looks at the operation or not.
-                if matches!(body["properties"]["provisioningState"].as_str(), Some("Creating" | "Deleting")) {
-                    let begun = self.operations.values().find(|operation| operation.of == path);
+                if matches!(
+                    body["properties"]["provisioningState"].as_str(),
+                    Some("Creating" | "Deleting")
+                ) {
+                    let begun = self
+                        .operations
+                        .values()
+                        .find(|operation| operation.of == path);
                     let failing = begun.and_then(|operation| operation.failing);
                     self.finish(path, failing);
                 }
@@ -258,9 +399,13 @@ impl World {
             }
             ("PUT", _) => self.put(path, what, name, body),
             ("PATCH", "tags") => {
-                let path = path.trim_end_matches("/providers/microsoft.resources/tags/default").to_owned();
-                let (Some(known), "Merge") = (self.resources.get_mut(&path), body["operation"].as_str().unwrap())
-                else {
+                let path = path
+                    .trim_end_matches("/providers/microsoft.resources/tags/default")
+                    .to_owned();
+                let (Some(known), "Merge") = (
+                    self.resources.get_mut(&path),
+                    body["operation"].as_str().unwrap(),
+                ) else {
                     return failure(404, "ResourceNotFound", "The resource was not found.");
                 };
                 let mut tags = known["tags"].as_object().cloned().unwrap_or_default();
@@ -279,14 +424,20 @@ impl World {
                     group["properties"]["provisioningState"] = "Deleting".into();
                     self.begin(202, Value::Null, path, None)
                 }
-                None => failure(404, "ResourceGroupNotFound", "Resource group could not be found."),
+                None => failure(
+                    404,
+                    "ResourceGroupNotFound",
+                    "Resource group could not be found.",
+                ),
             },
             ("DELETE", "virtualMachines") if self.resources.contains_key(path) => {
                 self.remove(path, !keep);
                 self.begin(202, Value::Null, path, None)
             }
             ("DELETE", _) if !self.resources.contains_key(path) => told(204, Value::Null),
-            ("DELETE", _) if self.is_used(path) => failure(400, "NicInUse", "It is used by another resource."),
+            ("DELETE", _) if self.is_used(path) => {
+                failure(400, "NicInUse", "It is used by another resource.")
+            }
             ("DELETE", _) => {
                 self.remove(path, false);
                 told(200, Value::Null)
@@ -322,13 +473,24 @@ impl World {
         }
         let known = self.resources.get(path);
         if known.is_some_and(|known| known["location"] != body["location"]) {
-            return failure(409, "InvalidResourceLocation", "The resource already exists in another location.");
+            return failure(
+                409,
+                "InvalidResourceLocation",
+                "The resource already exists in another location.",
+            );
         }
         if known.is_some_and(|known| known["properties"]["provisioningState"] == "Deleting") {
-            return failure(409, "ResourceGroupBeingDeleted", "The resource group is being deleted.");
+            return failure(
+                409,
+                "ResourceGroupBeingDeleted",
+                "The resource group is being deleted.",
+            );
         }
         let new = known.is_none();
-        let kind = super::arm::KINDS.iter().find(|kind| kind.0.ends_with(what)).map(|kind| kind.0);
+        let kind = super::arm::KINDS
+            .iter()
+            .find(|kind| kind.0.ends_with(what))
+            .map(|kind| kind.0);
         let mut made = body.clone();
         made["id"] = id(path).into();
         made["name"] = name.into();

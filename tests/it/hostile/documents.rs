@@ -15,31 +15,69 @@ pub fn broken_texts(text: &str) -> Named {
         ("one NUL byte", vec![0]),
         ("NUL bytes in it", text.replace(' ', "\0").into_bytes()),
         ("not UTF-8", with(b"", b"\n# \xff\xfe\xc0\x80\n")),
-        ("UTF-16", text.encode_utf16().flat_map(u16::to_le_bytes).collect()),
+        (
+            "UTF-16",
+            text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ),
         ("half of it", half.to_vec()),
         ("twice", text.repeat(2).into_bytes()),
         ("byte-order mark", with(b"\xef\xbb\xbf", b"")),
         ("carriage returns", text.replace('\n', "\r").into_bytes()),
-        ("escape sequences", with(b"\x1b[2J\x1b[1;1H", b"\x1b]0;x\x07")),
+        (
+            "escape sequences",
+            with(b"\x1b[2J\x1b[1;1H", b"\x1b]0;x\x07"),
+        ),
         ("16 MiB of one letter", vec![b'a'; 16 << 20]),
         ("16 MiB of line feeds", with(b"", &vec![b'\n'; 16 << 20])),
         ("a hundred thousand brackets", vec![b'['; 100_000]),
         ("a hundred thousand braces", b"x={".repeat(100_000)),
-        ("a hundred thousand JSON objects", b"{\"a\":".repeat(100_000)),
-        ("a key of a thousand parts", with(b"", format!("\n{}b = 1\n", "a.".repeat(1000)).as_bytes())),
-        ("a key of a megabyte", with(b"", format!("\n{} = 1\n", "k".repeat(1 << 20)).as_bytes())),
-        ("fifty thousand unknown keys", with(b"", many("key{} = 1\n", 50_000).as_bytes())),
-        ("twenty thousand unknown tables", with(b"", many("[table.t{}]\nx = 1\n", 20_000).as_bytes())),
-        ("a list of 200,000 numbers", with(b"", format!("\nx = [{}]\n", "1,".repeat(200_000)).as_bytes())),
+        (
+            "a hundred thousand JSON objects",
+            b"{\"a\":".repeat(100_000),
+        ),
+        (
+            "a key of a thousand parts",
+            with(b"", format!("\n{}b = 1\n", "a.".repeat(1000)).as_bytes()),
+        ),
+        (
+            "a key of a megabyte",
+            with(b"", format!("\n{} = 1\n", "k".repeat(1 << 20)).as_bytes()),
+        ),
+        (
+            "fifty thousand unknown keys",
+            with(b"", many("key{} = 1\n", 50_000).as_bytes()),
+        ),
+        (
+            "twenty thousand unknown tables",
+            with(b"", many("[table.t{}]\nx = 1\n", 20_000).as_bytes()),
+        ),
+        (
+            "a list of 200,000 numbers",
+            with(
+                b"",
+                format!("\nx = [{}]\n", "1,".repeat(200_000)).as_bytes(),
+            ),
+        ),
         ("a string without an end", with(b"", b"\nx = \"abc")),
-        ("HTML", b"<!DOCTYPE html><html><body>Sign in</body></html>".to_vec()),
-        ("compressed", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03".repeat(50)),
+        (
+            "HTML",
+            b"<!DOCTYPE html><html><body>Sign in</body></html>".to_vec(),
+        ),
+        (
+            "compressed",
+            b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03".repeat(50),
+        ),
     ];
-    cases.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()
+    cases
+        .into_iter()
+        .map(|(name, bytes)| (name.to_owned(), bytes))
+        .collect()
 }
 
 fn many(line: &str, times: usize) -> String {
-    (0..times).map(|number| line.replace("{}", &number.to_string())).collect()
+    (0..times)
+        .map(|number| line.replace("{}", &number.to_string()))
+        .collect()
 }
 
 /// One TOML text, with so many hostile values in place of each of its values in turn.
@@ -51,7 +89,9 @@ pub fn with_toml_values(text: &str, each: usize) -> Named {
     let mut cases = Vec::new();
     for (number, path) in paths.iter().enumerate() {
         for value in (0..each).map(|step| &values[(number * each + step) % values.len()]) {
-            let Some(value) = toml_value(value) else { continue };
+            let Some(value) = toml_value(value) else {
+                continue;
+            };
             let mut changed = document.clone();
             let mut item = changed.as_item_mut();
             for key in path {
@@ -66,14 +106,19 @@ pub fn with_toml_values(text: &str, each: usize) -> Named {
 }
 
 fn shorter(text: &str) -> String {
-    text.chars().take(40).flat_map(char::escape_default).collect()
+    text.chars()
+        .take(40)
+        .flat_map(char::escape_default)
+        .collect()
 }
 
 fn walk_toml(item: &Item, path: &mut Vec<String>, found: &mut Vec<Vec<String>>) {
     if !path.is_empty() {
         found.push(path.clone());
     }
-    let Some(table) = item.as_table_like() else { return };
+    let Some(table) = item.as_table_like() else {
+        return;
+    };
     for (key, inner) in table.iter() {
         path.push(key.to_owned());
         walk_toml(inner, path, found);
@@ -117,17 +162,27 @@ pub fn with_json_values(text: &str, each: usize, sealed: bool) -> Named {
                 seal(&mut changed);
             }
             let name = format!("{pointer} = {}", shorter(&value.to_string()));
-            cases.push((name, sky::model::canonical::to_text(&changed).unwrap().into_bytes()));
+            cases.push((
+                name,
+                sky::model::canonical::to_text(&changed)
+                    .unwrap()
+                    .into_bytes(),
+            ));
         }
     }
     cases
 }
 
 fn seal(plan: &mut Value) {
-    let Some(members) = plan.as_object_mut() else { return };
+    let Some(members) = plan.as_object_mut() else {
+        return;
+    };
     members.remove("digest");
     let text = sky::model::canonical::to_text(&Value::Object(members.clone())).unwrap();
-    members.insert("digest".to_owned(), sky::util::hash::digest(text.as_bytes()).to_string().into());
+    members.insert(
+        "digest".to_owned(),
+        sky::util::hash::digest(text.as_bytes()).to_string().into(),
+    );
 }
 
 fn walk_json(value: &Value, pointer: &mut String, found: &mut Vec<String>) {
@@ -154,8 +209,14 @@ pub fn with_cells(text: &str) -> Named {
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let (header, row) = (lines[0], lines[1]);
     let values = nasty();
-    let texts: Vec<String> =
-        values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect();
+    let texts: Vec<String> = values
+        .iter()
+        .map(|value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        })
+        .collect();
     let mut cases = Vec::new();
     for (number, column) in header.split(',').enumerate() {
         for text in (0..3).map(|step| &texts[(number * 3 + step) % texts.len()]) {
@@ -163,8 +224,13 @@ pub fn with_cells(text: &str) -> Named {
             if let Some(cell) = cells.get_mut(number) {
                 *cell = text;
             }
-            let table = [&[header], &[cells.join(",").as_str()], &lines[2..]].concat().join("\n");
-            cases.push((format!("{column} = {}", shorter(text)), (table + "\n").into_bytes()));
+            let table = [&[header], &[cells.join(",").as_str()], &lines[2..]]
+                .concat()
+                .join("\n");
+            cases.push((
+                format!("{column} = {}", shorter(text)),
+                (table + "\n").into_bytes(),
+            ));
         }
     }
     cases

@@ -14,7 +14,11 @@ use documents::{broken_texts, with_json_values, with_toml_values};
 use trial::{Trial, hold};
 
 /// The trials of a document that lies at `file` of the BERT sandbox, tried with each of the commands in turn.
-fn trials(file: &'static str, contents: Vec<(String, Vec<u8>)>, commands: &[&[&'static str]]) -> Vec<Trial> {
+fn trials(
+    file: &'static str,
+    contents: Vec<(String, Vec<u8>)>,
+    commands: &[&[&'static str]],
+) -> Vec<Trial> {
     let trial = |(number, (name, bytes)): (usize, (String, Vec<u8>))| Trial {
         name: format!("{file}: {name}"),
         file,
@@ -26,21 +30,33 @@ fn trials(file: &'static str, contents: Vec<(String, Vec<u8>)>, commands: &[&[&'
 
 /// The trials of what is no regular file, with each command.
 fn no_files(file: &'static str, commands: &[&[&'static str]]) -> Vec<Trial> {
-    let strange = ["a folder", "a link to itself", "a pipe", "a link to /dev/zero"];
+    let strange = [
+        "a folder",
+        "a link to itself",
+        "a pipe",
+        "a link to /dev/zero",
+    ];
     let trial = |name: &str, args: &[&'static str]| Trial {
         name: format!("{file}: {name}"),
         file,
         bytes: None,
         args: args.to_vec(),
     };
-    strange.iter().zip(commands.iter().cycle()).map(|(name, args)| trial(name, args)).collect()
+    strange
+        .iter()
+        .zip(commands.iter().cycle())
+        .map(|(name, args)| trial(name, args))
+        .collect()
 }
 
 #[test]
 fn hostile_jobs_are_refused_or_planned() {
     let text = trial::fixture("job.toml");
-    let commands: [&[&str]; 3] =
-        [&["validate", "job.toml"], &["plan", "--catalog", "catalog"], &["plan", "--catalog", "catalog", "--json"]];
+    let commands: [&[&str]; 3] = [
+        &["validate", "job.toml"],
+        &["plan", "--catalog", "catalog"],
+        &["plan", "--catalog", "catalog", "--json"],
+    ];
     let mut all = trials("job.toml", broken_texts(&text), &commands);
     all.extend(trials("job.toml", with_toml_values(&text, 3), &commands));
     all.extend(no_files("job.toml", &commands));
@@ -62,19 +78,33 @@ fn hostile_hosts_are_refused_or_planned() {
     let text = "[hosts.one]\naddress = \"127.0.0.1\"\nport = 22\nuser = \"me\"\nidentity = \"key\"\n\
                 host_key = \"ssh-ed25519 AAAA\"\nroot = \"/tmp/sky\"\ncpus = 8\nmemory = \"16 GiB\"\ncountry = \"DE\"\n\
                 price = \"$0.10\"\nslots = 2\n";
-    let commands: [&[&str]; 2] =
-        [&["plan", "--catalog", "catalog", "--hosts", "hosts.toml"], &["hosts", "--hosts", "hosts.toml"]];
+    let commands: [&[&str]; 2] = [
+        &["plan", "--catalog", "catalog", "--hosts", "hosts.toml"],
+        &["hosts", "--hosts", "hosts.toml"],
+    ];
     let mut all = trials("hosts.toml", broken_texts(text), &commands[..1]);
-    all.extend(trials("hosts.toml", with_toml_values(text, 2), &commands[..1]));
+    all.extend(trials(
+        "hosts.toml",
+        with_toml_values(text, 2),
+        &commands[..1],
+    ));
     all.extend(no_files("hosts.toml", &commands[..1]));
     hold(&all, 35);
 }
 
 #[test]
 fn hostile_catalogs_are_refused_or_used() {
-    let commands: [&[&str]; 2] = [&["plan", "--catalog", "catalog"], &["catalog", "check", "catalog"]];
+    let commands: [&[&str]; 2] = [
+        &["plan", "--catalog", "catalog"],
+        &["catalog", "check", "catalog"],
+    ];
     let mut all = Vec::new();
-    for file in ["catalog/catalog.toml", "catalog/places.csv", "catalog/prices.csv", "catalog/egress.csv"] {
+    for file in [
+        "catalog/catalog.toml",
+        "catalog/places.csv",
+        "catalog/prices.csv",
+        "catalog/egress.csv",
+    ] {
         all.extend(trials(file, broken_texts(&trial::fixture(file)), &commands));
     }
     all.extend(trials(
@@ -82,7 +112,11 @@ fn hostile_catalogs_are_refused_or_used() {
         documents::with_cells(&trial::fixture("catalog/machines.csv")),
         &commands,
     ));
-    all.extend(trials("catalog/prices.csv", documents::with_cells(&trial::fixture("catalog/prices.csv")), &commands));
+    all.extend(trials(
+        "catalog/prices.csv",
+        documents::with_cells(&trial::fixture("catalog/prices.csv")),
+        &commands,
+    ));
     hold(&all, 80);
 }
 
@@ -92,11 +126,22 @@ fn hostile_plans_are_refused_or_read() {
     let commands: [&[&str]; 4] = [
         &["show", "plan.json"],
         &["verify", "plan.json", "--catalog", "catalog"],
-        &["apply", "plan.json", "--provider", "sim", "--state-dir", "state"],
+        &[
+            "apply",
+            "plan.json",
+            "--provider",
+            "sim",
+            "--state-dir",
+            "state",
+        ],
         &["graph", "plan.json"],
     ];
     let mut all = trials("plan.json", broken_texts(&text), &commands);
-    all.extend(trials("plan.json", with_json_values(&text, 2, true), &commands));
+    all.extend(trials(
+        "plan.json",
+        with_json_values(&text, 2, true),
+        &commands,
+    ));
     all.extend(no_files("plan.json", &commands));
     hold(&all, 120);
 }
@@ -111,7 +156,11 @@ fn hostile_states_are_refused_or_read() {
         &["sweep", "--auto-approve", "--state-dir", "state"],
     ];
     let mut all = trials("state/sky.state.json", broken_texts(&text), &commands);
-    all.extend(trials("state/sky.state.json", with_json_values(&text, 2, false), &commands));
+    all.extend(trials(
+        "state/sky.state.json",
+        with_json_values(&text, 2, false),
+        &commands,
+    ));
     all.extend(no_files("state/sky.state.json", &commands));
     hold(&all, 80);
 }
@@ -126,9 +175,16 @@ fn hostile_journals_are_refused_or_read() {
     let snapshot: serde_json::Value = serde_json::from_str(&trial::state()).unwrap();
     let last = snapshot["journal_sequence"].as_u64().unwrap();
     // What is broken is told from what is not: a good journal is read, and changes what the state says.
-    let good = &trials("state/journal", vec![("good".to_owned(), journal::good(last))], &commands[1..])[0];
+    let good = &trials(
+        "state/journal",
+        vec![("good".to_owned(), journal::good(last))],
+        &commands[1..],
+    )[0];
     assert!(good.says().contains("begun"), "{}", good.says());
-    hold(&trials("state/journal", journal::journals(last), &commands), 20);
+    hold(
+        &trials("state/journal", journal::journals(last), &commands),
+        20,
+    );
 }
 
 #[test]

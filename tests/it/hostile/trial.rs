@@ -55,10 +55,18 @@ pub fn state() -> String {
     let make = || {
         let rows: [Row; 2] = [
             ("first", &[], &["o"], "echo 1 > $SKY_OUTPUTS/o"),
-            ("second", &["first.o"], &["o"], "cat $SKY_INPUTS/o > $SKY_OUTPUTS/o"),
+            (
+                "second",
+                &["first.o"],
+                &["o"],
+                "cat $SKY_INPUTS/o > $SKY_OUTPUTS/o",
+            ),
         ];
         let place = Place::new(&rows);
-        crate::apply::place::ended(&place.apply(&["--provider", "sim", "--state-dir", "state"]), 0);
+        crate::apply::place::ended(
+            &place.apply(&["--provider", "sim", "--state-dir", "state"]),
+            0,
+        );
         place.text("state/sky.state.json")
     };
     STATE.get_or_init(make).clone()
@@ -97,13 +105,24 @@ impl Trial {
         self.lay(&sandbox);
         let ended = within_limits(sandbox.sky(&self.args));
         let mut faults = ended.faults();
-        if std::fs::read_to_string(sandbox.path("canary/song")).ok().as_deref() != Some(CANARY) {
+        if std::fs::read_to_string(sandbox.path("canary/song"))
+            .ok()
+            .as_deref()
+            != Some(CANARY)
+        {
             faults.push("a file outside of its reach was changed".to_owned());
         }
-        if sandbox.path("canary").read_dir().is_ok_and(|entries| entries.count() != 1) {
+        if sandbox
+            .path("canary")
+            .read_dir()
+            .is_ok_and(|entries| entries.count() != 1)
+        {
             faults.push("a file was made outside of its reach".to_owned());
         }
-        faults.into_iter().map(|fault| format!("{} ({}): {fault}", self.name, self.args.join(" "))).collect()
+        faults
+            .into_iter()
+            .map(|fault| format!("{} ({}): {fault}", self.name, self.args.join(" ")))
+            .collect()
     }
 }
 
@@ -135,14 +154,24 @@ impl Ended {
         if self.status.is_some_and(|status| !status.success()) && self.said.trim().is_empty() {
             faults.push("it refused without a word".to_owned());
         }
-        for words in ["panicked", "this is a bug in sky", "memory allocation", CANARY] {
+        for words in [
+            "panicked",
+            "this is a bug in sky",
+            "memory allocation",
+            CANARY,
+        ] {
             if self.said.contains(words) {
                 faults.push(format!("it said `{words}`: {}", tail(&self.said)));
             }
         }
-        let control = |c: char| (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}');
+        let control = |c: char| {
+            (c.is_control() && !matches!(c, '\n' | '\t')) || matches!(c, '\u{202a}'..='\u{202e}')
+        };
         if let Some(found) = self.said.chars().find(|c| control(*c)) {
-            faults.push(format!("it printed the control character {found:?}: {}", tail(&self.said)));
+            faults.push(format!(
+                "it printed the control character {found:?}: {}",
+                tail(&self.said)
+            ));
         }
         if self.said.len() > 1 << 20 {
             faults.push(format!("it said {} bytes", self.said.len()));
@@ -153,15 +182,23 @@ impl Ended {
 
 fn tail(said: &str) -> String {
     let start = said.len().saturating_sub(600);
-    let start = (start..said.len()).find(|at| said.is_char_boundary(*at)).unwrap_or(start);
+    let start = (start..said.len())
+        .find(|at| said.is_char_boundary(*at))
+        .unwrap_or(start);
     said[start..].escape_debug().to_string()
 }
 
 /// Runs a command to its end, or ends it.
 pub fn within_limits(command: Command) -> Ended {
     let mut limited = Command::new("/bin/sh");
-    limited.args(["-c", &format!("ulimit -v {MEMORY_KIB}; exec \"$@\""), "sh"]).arg(command.get_program());
-    limited.args(command.get_args()).env_clear().env("MALLOC_ARENA_MAX", "2").env("SKY_IN_AUTOMATION", "1");
+    limited
+        .args(["-c", &format!("ulimit -v {MEMORY_KIB}; exec \"$@\""), "sh"])
+        .arg(command.get_program());
+    limited
+        .args(command.get_args())
+        .env_clear()
+        .env("MALLOC_ARENA_MAX", "2")
+        .env("SKY_IN_AUTOMATION", "1");
     for (name, value) in command.get_envs() {
         limited.env(name, value.unwrap_or_default());
     }
@@ -194,7 +231,10 @@ pub fn within_limits(command: Command) -> Ended {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        Ended { status, said: out.join().unwrap() + &err.join().unwrap() }
+        Ended {
+            status,
+            said: out.join().unwrap() + &err.join().unwrap(),
+        }
     })
 }
 
@@ -215,5 +255,11 @@ pub fn hold(trials: &[Trial], least: usize) {
         faults.extend(other.join().unwrap());
         faults
     });
-    assert!(faults.is_empty(), "{} of {} trials:\n{}", faults.len(), trials.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} of {} trials:\n{}",
+        faults.len(),
+        trials.len(),
+        faults.join("\n")
+    );
 }

@@ -24,13 +24,16 @@ pub struct Namespace {
 pub fn python() -> PathBuf {
     let home = match std::env::var_os("SKY_TEST_SERVERS") {
         Some(home) => home.into(),
-        None => Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache/sky-planner/servers"),
+        None => Path::new(&std::env::var_os("HOME").unwrap_or_default())
+            .join(".cache/sky-planner/servers"),
     };
     home.join("kubernetes/bin/python")
 }
 
 pub fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/servers")
+        .join(name)
 }
 
 fn server() -> &'static Server {
@@ -38,14 +41,32 @@ fn server() -> &'static Server {
     SERVER.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap().keep();
         let mut command = Command::new(python());
-        command.arg("-B").arg(script("cluster.py")).arg(&folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .arg("-B")
+            .arg(script("cluster.py"))
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| {
-            panic!("{}: {error}: `make setup` installs what tests talk to", python().display())
+            panic!(
+                "{}: {error}: `make setup` installs what tests talk to",
+                python().display()
+            )
         });
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| line.strip_prefix("port ").and_then(|port| port.trim().parse().ok()));
-        let port = port.expect("tests/servers/cluster.py did not start: `make setup` installs what it needs");
-        Server { port, folder, _child: Mutex::new(child) }
+        let mut lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        let port = lines.find_map(|line| {
+            line.strip_prefix("port ")
+                .and_then(|port| port.trim().parse().ok())
+        });
+        let port = port
+            .expect("tests/servers/cluster.py did not start: `make setup` installs what it needs");
+        Server {
+            port,
+            folder,
+            _child: Mutex::new(child),
+        }
     })
 }
 
@@ -53,7 +74,9 @@ impl Namespace {
     /// A new one, empty.
     pub fn new() -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let namespace = Self { name: format!("n{}", COUNT.fetch_add(1, Ordering::SeqCst)) };
+        let namespace = Self {
+            name: format!("n{}", COUNT.fetch_add(1, Ordering::SeqCst)),
+        };
         namespace.ask(Some(&json!({})));
         namespace
     }
@@ -77,7 +100,10 @@ impl Namespace {
     pub fn names(&self) -> Vec<String> {
         let look = self.look();
         let both = [&look["jobs"], &look["pods"]].map(|all| all.as_array().unwrap().clone());
-        both.into_iter().flatten().map(|one| one["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+        both.into_iter()
+            .flatten()
+            .map(|one| one["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Nothing that was asked is against the API, and something was asked.
@@ -109,21 +135,36 @@ impl Namespace {
     /// An entry of an inventory for its pods.
     pub fn entry(&self, name: &str, folder: &Path, more: &str) -> String {
         let kubeconfig = self.kubeconfig(folder, "admin");
-        let image = if more.contains("image =") { "" } else { "image = \"debian:12\"\n" };
-        format!("[kubernetes.{name}]\nkubeconfig = \"{}\"\n{image}{more}\n", kubeconfig.display())
+        let image = if more.contains("image =") {
+            ""
+        } else {
+            "image = \"debian:12\"\n"
+        };
+        format!(
+            "[kubernetes.{name}]\nkubeconfig = \"{}\"\n{image}{more}\n",
+            kubeconfig.display()
+        )
     }
 
     fn ask(&self, body: Option<&Value>) -> Value {
         let mut stream = TcpStream::connect(("127.0.0.1", server().port)).unwrap();
         let method = if body.is_some() { "POST" } else { "GET" };
         let text = body.map(Value::to_string).unwrap_or_default();
-        write!(stream, "{method} /test/{} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{text}", self.name, text.len())
-            .unwrap();
+        write!(
+            stream,
+            "{method} /test/{} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{text}",
+            self.name,
+            text.len()
+        )
+        .unwrap();
         let mut reader = BufReader::new(stream);
         let mut size = 0;
         loop {
             let mut line = String::new();
-            assert!(reader.read_line(&mut line).unwrap() > 0, "the cluster gave no answer to {text}");
+            assert!(
+                reader.read_line(&mut line).unwrap() > 0,
+                "the cluster gave no answer to {text}"
+            );
             match line.trim().split_once(": ") {
                 Some(("Content-Length", length)) => size = length.parse().unwrap(),
                 _ if line.trim().is_empty() => break,

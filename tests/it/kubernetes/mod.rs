@@ -41,12 +41,19 @@ pub fn provider(place: &Place) -> Arc<dyn Provider> {
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 pub fn spec(nodes: u32, lease: Duration) -> MachineSpec {
     MachineSpec {
-        owner: Owner { job: "jobs".into(), lineage: "lineage".into() },
+        owner: Owner {
+            job: "jobs".into(),
+            lineage: "lineage".into(),
+        },
         plan: "sha256:plan".into(),
         lease,
         place: PlaceName::parse("kubernetes:one").unwrap(),
@@ -78,7 +85,10 @@ pub fn token(stage: &str) -> Token {
 
 /// Creates, fills and starts.
 pub async fn begin(provider: &dyn Provider, stage: &str, command: &str) -> Box<dyn Worker> {
-    provider.create(&token(stage), &spec(1, HOUR)).await.unwrap();
+    provider
+        .create(&token(stage), &spec(1, HOUR))
+        .await
+        .unwrap();
     let worker = provider.worker(&token(stage)).await.unwrap();
     worker.stage_in(&task(command)).await.unwrap();
     worker.start(&task(command)).await.unwrap();
@@ -96,7 +106,10 @@ pub async fn until(worker: &dyn Worker, wanted: RunStatus) {
         if status == Ok(wanted) {
             return;
         }
-        assert!(begun.elapsed() < Duration::from_secs(180), "{wanted:?} did not come: {status:?}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(180),
+            "{wanted:?} did not come: {status:?}"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -49,7 +49,13 @@ pub fn every_placement(job: &Job, policy: &Policy, catalog: &Catalog) -> Option<
     if every.all.is_empty() {
         every = every_leaving(job, policy, catalog, MOST)?;
     }
-    Some(every.all.iter().map(|figures| (figures.cost, figures.time)).collect())
+    Some(
+        every
+            .all
+            .iter()
+            .map(|figures| (figures.cost, figures.time))
+            .collect(),
+    )
 }
 
 /// The same with preferences. What comes home by default is brought home.
@@ -63,30 +69,54 @@ fn every_leaving(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> 
     every_with(job, policy, catalog, most, PartlyPriced::There)
 }
 
-fn every_with(job: &Job, policy: &Policy, catalog: &Catalog, most: usize, partly: PartlyPriced) -> Option<Every> {
+fn every_with(
+    job: &Job,
+    policy: &Policy,
+    catalog: &Catalog,
+    most: usize,
+    partly: PartlyPriced,
+) -> Option<Every> {
     let (mut tasks, mut data) = work::tasks(job, catalog);
     for task in &mut tasks {
         task.takes = work::takes(task.stage_name, job, policy, catalog);
     }
-    let count = tasks.iter().map(|task| task.takes.len()).fold(1, usize::saturating_mul);
+    let count = tasks
+        .iter()
+        .map(|task| task.takes.len())
+        .fold(1, usize::saturating_mul);
     if count > most {
         return None;
     }
-    let mut places: BTreeSet<u32> =
-        tasks.iter().flat_map(|task| task.takes.iter().map(|take| take.offer.place)).collect();
+    let mut places: BTreeSet<u32> = tasks
+        .iter()
+        .flat_map(|task| task.takes.iter().map(|take| take.offer.place))
+        .collect();
     match work::homeward(job, policy, catalog, &tasks, partly) {
         Some(homeward) if homeward.is_empty() => {}
         Some(homeward) => {
             places.insert(work::here(catalog));
             data.extend(homeward);
         }
-        None => return Some(Every { all: Vec::new(), mattered: BTreeSet::from(["kept from home"]) }),
+        None => {
+            return Some(Every {
+                all: Vec::new(),
+                mattered: BTreeSet::from(["kept from home"]),
+            });
+        }
     }
     work::share_links(&mut data, work::here(catalog));
-    places.extend(job.datasets.values().filter_map(|dataset| catalog.place_id(&dataset.at)));
+    places.extend(
+        job.datasets
+            .values()
+            .filter_map(|dataset| catalog.place_id(&dataset.at)),
+    );
     let ways = Ways::new(policy, catalog, &places, &data);
     let limits = ways::quotas(policy, catalog);
-    let sets = if limits.is_empty() { Vec::new() } else { ways::at_once(&tasks) };
+    let sets = if limits.is_empty() {
+        Vec::new()
+    } else {
+        ways::at_once(&tasks)
+    };
     let mut every = Every::default();
     for mut number in 0..count {
         let mut placement: Vec<Take<'_>> = Vec::new();
@@ -106,13 +136,22 @@ fn every_with(job: &Job, policy: &Policy, catalog: &Catalog, most: usize, partly
 }
 
 /// One placement, with every choice of trees for its data.
-fn on_every_way(tasks: &[Task<'_>], data: &[Data], placement: &[Take<'_>], ways: &Ways<'_>, every: &mut Every) {
+fn on_every_way(
+    tasks: &[Task<'_>],
+    data: &[Data],
+    placement: &[Take<'_>],
+    ways: &Ways<'_>,
+    every: &mut Every,
+) {
     let mut choices: Vec<Vec<Tree>> = vec![Vec::new()];
     for data in data {
         let destinations = ways::destinations(data, placement, ways.here());
         let trees = ways.trees(ways::origin(data, placement), &destinations, data.bytes);
         let with = |chosen: Vec<Tree>| -> Vec<Vec<Tree>> {
-            trees.iter().map(|tree| chosen.iter().cloned().chain([tree.clone()]).collect()).collect()
+            trees
+                .iter()
+                .map(|tree| chosen.iter().cloned().chain([tree.clone()]).collect())
+                .collect()
         };
         choices = choices.into_iter().flat_map(with).collect();
     }
@@ -127,35 +166,53 @@ fn on_every_way(tasks: &[Task<'_>], data: &[Data], placement: &[Take<'_>], ways:
             end(task, tasks, data, placement, &trees, ways, &mut ends);
         }
         let ends: Vec<i128> = ends.into_iter().flatten().collect();
-        let on_time =
-            |(task, end): (&Task<'_>, &i128)| task.stage.deadline.is_none_or(|deadline| *end <= i128::from(deadline.0));
+        let on_time = |(task, end): (&Task<'_>, &i128)| {
+            task.stage
+                .deadline
+                .is_none_or(|deadline| *end <= i128::from(deadline.0))
+        };
         if !tasks.iter().zip(&ends).all(on_time) {
             every.mattered.insert("stage deadline");
             continue;
         }
         let copies = || {
             let copies = |(data, tree): (&Data, &Tree)| -> Vec<(u32, u32, i128)> {
-                tree.iter().map(|(to, from)| (*from, *to, data.bytes)).collect()
+                tree.iter()
+                    .map(|(to, from)| (*from, *to, data.bytes))
+                    .collect()
             };
             data.iter().zip(&trees).flat_map(copies).collect::<Vec<_>>()
         };
         // What is made is kept where it is made; every copy is kept where it goes.
-        let made = tasks
-            .iter()
-            .zip(placement)
-            .flat_map(|(task, take)| task.stage.writes.values().map(|bytes| (take.offer.place, i128::from(bytes.0))));
-        let kept = made.map(|(place, bytes)| ways.kept(place, bytes)).sum::<i128>()
-            + copies().iter().map(|(_, to, bytes)| ways.kept(*to, *bytes)).sum::<i128>();
+        let made = tasks.iter().zip(placement).flat_map(|(task, take)| {
+            task.stage
+                .writes
+                .values()
+                .map(|bytes| (take.offer.place, i128::from(bytes.0)))
+        });
+        let kept = made
+            .map(|(place, bytes)| ways.kept(place, bytes))
+            .sum::<i128>()
+            + copies()
+                .iter()
+                .map(|(_, to, bytes)| ways.kept(*to, *bytes))
+                .sum::<i128>();
         let egress = ways.egress(copies().into_iter());
         if egress != ways.apart(copies().into_iter()) {
             every.mattered.insert("tiers");
         }
         let arrivals = data.iter().filter(|data| data.home).map(|data| {
-            let Made::By(maker) = data.made else { unreachable!("datasets stay where they are") };
+            let Made::By(maker) = data.made else {
+                unreachable!("datasets stay where they are")
+            };
             ends[maker] + ways.travel(ways::origin(data, placement), ways.here(), data.link_bytes)
         });
         let time = arrivals.chain(ends.iter().copied()).max().unwrap_or(0);
-        every.all.push(Figures { rank, cost: compute + kept + egress, time });
+        every.all.push(Figures {
+            rank,
+            cost: compute + kept + egress,
+            time,
+        });
     }
 }
 
@@ -176,7 +233,11 @@ fn end(
     for before in &tasks[task].waits {
         start = start.max(end(*before, tasks, data, placement, trees, ways, ends));
     }
-    for (data, tree) in data.iter().zip(trees).filter(|(data, _)| data.readers.contains(&task)) {
+    for (data, tree) in data
+        .iter()
+        .zip(trees)
+        .filter(|(data, _)| data.readers.contains(&task))
+    {
         let mut arrival = match data.made {
             Made::Before(_) => 0,
             // Known by now: the task waits for it.
@@ -197,9 +258,15 @@ fn end(
 
 /// The best of them: preference, then the policy's objective, then the other figure.
 fn best(policy: &Policy, all: &[Figures]) -> Option<Figures> {
-    let deadline = policy.deadline.map_or(i128::MAX, |deadline| i128::from(deadline.0));
-    let budget = policy.budget.map_or(i128::MAX, |budget| i128::from(budget.0));
-    let within = all.iter().filter(|figures| figures.cost <= budget && figures.time <= deadline);
+    let deadline = policy
+        .deadline
+        .map_or(i128::MAX, |deadline| i128::from(deadline.0));
+    let budget = policy
+        .budget
+        .map_or(i128::MAX, |budget| i128::from(budget.0));
+    let within = all
+        .iter()
+        .filter(|figures| figures.cost <= budget && figures.time <= deadline);
     within
         .min_by_key(|figures| match policy.minimize {
             Objective::Cost => (figures.rank, score(policy, figures), figures.time),
@@ -211,14 +278,17 @@ fn best(policy: &Policy, all: &[Figures]) -> Option<Figures> {
 /// The cost, and what the time is worth.
 fn score(policy: &Policy, figures: &Figures) -> i128 {
     // nano-USD per hour, milliseconds -> micro-USD
-    let worth = policy.hour.map_or(0, |hour| div_half_even(i128::from(hour.0) * figures.time, 3_600_000 * 1000));
+    let worth = policy.hour.map_or(0, |hour| {
+        div_half_even(i128::from(hour.0) * figures.time, 3_600_000 * 1000)
+    });
     figures.cost + worth
 }
 
 /// Limits near what the job costs and takes, so that many of them bind.
 pub fn with_limits(policy: &Policy, all: &[(i128, i128)], random: &mut Random) -> Policy {
     let mut policy = policy.clone();
-    let mut near = |figure: i128| -> u64 { u64::try_from(figure).unwrap() * (60 + random.below(100)) / 100 };
+    let mut near =
+        |figure: i128| -> u64 { u64::try_from(figure).unwrap() * (60 + random.below(100)) / 100 };
     if let Some((cost, time)) = all.get(all.len() / 2) {
         let (cost, time) = (near(*cost), near(*time));
         if random.chance(50) {
@@ -232,7 +302,10 @@ pub fn with_limits(policy: &Policy, all: &[(i128, i128)], random: &mut Random) -
 }
 
 fn settings() -> Settings {
-    Settings { effort: Effort::default(), compare: false }
+    Settings {
+        effort: Effort::default(),
+        compare: false,
+    }
 }
 
 /// What came of a case: `planned`, `infeasible` or `too many`; and what made a difference in it.
@@ -241,7 +314,10 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
     let Some(Every { all, mut mattered }) = every(&job, &policy, &catalog, most) else {
         return ("too many", BTreeSet::new());
     };
-    let pairs: Vec<(i128, i128)> = all.iter().map(|figures| (figures.cost, figures.time)).collect();
+    let pairs: Vec<(i128, i128)> = all
+        .iter()
+        .map(|figures| (figures.cost, figures.time))
+        .collect();
     let policy = with_limits(&policy, &pairs, &mut Random(number));
     let planned = planning::plan(&job, &policy, &catalog, &settings());
     let mut all = all;
@@ -254,12 +330,24 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
     }
     match (expected, planned) {
         (Some(expected), Ok(plan)) => {
-            let (cost, time) = (i128::from(plan.totals.cost_micro_usd.0), i128::from(plan.totals.makespan_ms.0));
-            let found = Figures { rank: expected.rank, cost, time };
+            let (cost, time) = (
+                i128::from(plan.totals.cost_micro_usd.0),
+                i128::from(plan.totals.makespan_ms.0),
+            );
+            let found = Figures {
+                rank: expected.rank,
+                cost,
+                time,
+            };
             let said = || format!("case {number}\n{}\n{policy:#?}\n{plan:#?}", case.text());
-            let near =
-                all.iter().min_by_key(|figures| (found.cost - figures.cost).abs() + (found.time - figures.time).abs());
-            assert!(all.contains(&found), "{found:?} is no placement; the nearest is {near:?}\n{}", said());
+            let near = all.iter().min_by_key(|figures| {
+                (found.cost - figures.cost).abs() + (found.time - figures.time).abs()
+            });
+            assert!(
+                all.contains(&found),
+                "{found:?} is no placement; the nearest is {near:?}\n{}",
+                said()
+            );
             match policy.hour {
                 // What the time is worth is rounded apart in programs.
                 Some(_) => assert!(
@@ -269,16 +357,33 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
                 ),
                 None => assert_eq!(found, expected, "{}", said()),
             }
-            assert_eq!((plan.solver.status.as_str(), plan.solver.gap), ("optimal", 0), "{}", said());
-            let value = if policy.minimize == Objective::Cost { score(&policy, &found) } else { cost };
-            assert_eq!(i128::from(plan.solver.bound_micro_usd.0), value, "{}", said());
+            assert_eq!(
+                (plan.solver.status.as_str(), plan.solver.gap),
+                ("optimal", 0),
+                "{}",
+                said()
+            );
+            let value = if policy.minimize == Objective::Cost {
+                score(&policy, &found)
+            } else {
+                cost
+            };
+            assert_eq!(
+                i128::from(plan.solver.bound_micro_usd.0),
+                value,
+                "{}",
+                said()
+            );
             if all.iter().any(|figures| figures.rank > expected.rank) {
                 mattered.insert("order of preference");
             }
             ("planned", mattered)
         }
         (None, Err(NoPlan::Infeasible(_) | NoPlan::Refused(_))) => ("infeasible", mattered),
-        (expected, found) => panic!("case {number}: {expected:?} but {found:#?}\n{}\n{policy:#?}", case.text()),
+        (expected, found) => panic!(
+            "case {number}: {expected:?} but {found:#?}\n{}\n{policy:#?}",
+            case.text()
+        ),
     }
 }
 
@@ -286,11 +391,16 @@ fn agree(case: &Case, number: u64, most: usize) -> (&'static str, BTreeSet<&'sta
 fn the_planner_agrees_with_the_oracle() {
     let mut ends: BTreeMap<&str, usize> = BTreeMap::new();
     for number in 0..300 {
-        *ends.entry(agree(&random(number), number, MOST).0).or_default() += 1;
+        *ends
+            .entry(agree(&random(number), number, MOST).0)
+            .or_default() += 1;
     }
     // The cases must be worth something: most have a plan, and some have none.
     assert!(ends["planned"] + ends["infeasible"] >= 200, "{ends:?}");
-    assert!(ends["planned"] >= 130 && ends["infeasible"] >= 12, "{ends:?}");
+    assert!(
+        ends["planned"] >= 130 && ends["infeasible"] >= 12,
+        "{ends:?}"
+    );
 }
 
 /// Cases with everything that the model has.
@@ -306,11 +416,18 @@ fn the_planner_agrees_with_the_oracle_on_rich_cases() {
         if end != "too many" {
             compared += 1;
             let features = rich::features(&case.job(), &case.policy(), &case.catalog());
-            features.into_iter().for_each(|feature| *uses.entry(feature).or_insert(0_usize) += 1);
-            mattered.into_iter().for_each(|feature| *matters.entry(feature).or_insert(0_usize) += 1);
+            features
+                .into_iter()
+                .for_each(|feature| *uses.entry(feature).or_insert(0_usize) += 1);
+            mattered
+                .into_iter()
+                .for_each(|feature| *matters.entry(feature).or_insert(0_usize) += 1);
         }
     }
-    assert!(ends["planned"] >= 500 && ends["infeasible"] >= 100, "{ends:?}");
+    assert!(
+        ends["planned"] >= 500 && ends["infeasible"] >= 100,
+        "{ends:?}"
+    );
     assert_eq!(uses.len(), rich::FEATURES.len(), "{uses:?}");
     assert!(uses.values().all(|count| *count >= 60), "{uses:?}");
     assert_eq!(matters.len(), 7, "{matters:?}");

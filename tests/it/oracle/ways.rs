@@ -20,7 +20,10 @@ pub fn arranged(policy: &Policy, catalog: &Catalog, from: u32, to: u32) -> Optio
     let gigabyte = terms.map_or(1_000_000_000, |terms| i128::from(terms.gigabyte.0));
     let name = |place: u32| catalog.places[place as usize].name.to_string();
     let (from, to) = (name(from), name(to));
-    let matching = policy.links.iter().rfind(|link| link.from.matches(&from) && link.to.matches(&to));
+    let matching = policy
+        .links
+        .iter()
+        .rfind(|link| link.from.matches(&from) && link.to.matches(&to));
     matching.map(|link| (i128::from(link.rate.0), gigabyte))
 }
 
@@ -45,7 +48,9 @@ impl List<'_> {
     /// Whether every byte that the job may send has the same price.
     fn is_flat(&self) -> bool {
         let tariff = self.tariff.with_free(size(self.free));
-        tariff.flat_between(size(self.used), size(self.used + self.most)).is_some()
+        tariff
+            .flat_between(size(self.used), size(self.used + self.most))
+            .is_some()
     }
 
     /// What copies cost together.
@@ -60,7 +65,10 @@ impl List<'_> {
     fn at_one_price(&self, bytes: i128) -> i128 {
         let tariff = self.tariff.with_free(size(self.free));
         let rate = tariff.last_rate(size(self.used + 1));
-        div_half_even(bytes * i128::from(rate.0), i128::from(tariff.gigabyte().0) * 1000)
+        div_half_even(
+            bytes * i128::from(rate.0),
+            i128::from(tariff.gigabyte().0) * 1000,
+        )
     }
 
     /// What so many bytes cost on top of what the month already had.
@@ -93,28 +101,64 @@ enum Bill<'a> {
 
 impl<'a> Ways<'a> {
     /// Between places where the job may have something to do.
-    pub fn new(policy: &'a Policy, catalog: &'a Catalog, places: &BTreeSet<u32>, data: &[Data]) -> Self {
+    pub fn new(
+        policy: &'a Policy,
+        catalog: &'a Catalog,
+        places: &BTreeSet<u32>,
+        data: &[Data],
+    ) -> Self {
         // Every reader may be at another place; none needs more copies than there are other places.
-        let copies = |data: &Data| data.readers.len().max(1).min(places.len().saturating_sub(1)) as i128;
+        let copies = |data: &Data| {
+            data.readers
+                .len()
+                .max(1)
+                .min(places.len().saturating_sub(1)) as i128
+        };
         let most = data.iter().map(|data| data.bytes * copies(data)).sum();
         let relays = policy.relay != Some(false);
-        let mut ways = Self { policy, catalog, relays, lists: BTreeMap::new() };
+        let mut ways = Self {
+            policy,
+            catalog,
+            relays,
+            lists: BTreeMap::new(),
+        };
         for from in places {
             for to in places {
-                let Some(key) = ways.key(*from, *to) else { continue };
-                let used = policy.accounts.get(key.0).and_then(|account| account.used_this_month).filter(|_| key.1);
+                let Some(key) = ways.key(*from, *to) else {
+                    continue;
+                };
+                let used = policy
+                    .accounts
+                    .get(key.0)
+                    .and_then(|account| account.used_this_month)
+                    .filter(|_| key.1);
                 let used = used.map_or(0, |used| i128::from(used.0));
-                ways.lists.insert(key, List { tariff: key.2, used, free: 0, most });
+                ways.lists.insert(
+                    key,
+                    List {
+                        tariff: key.2,
+                        used,
+                        free: 0,
+                        most,
+                    },
+                );
             }
         }
         // The free allowance counts on the cheapest list of what leaves a cloud, if it is known how
         // much of it the month has left.
         for (cloud, terms) in &catalog.terms {
-            if policy.accounts.get(cloud).is_none_or(|account| account.used_this_month.is_none()) {
+            if policy
+                .accounts
+                .get(cloud)
+                .is_none_or(|account| account.used_this_month.is_none())
+            {
                 continue;
             }
             let price = |tariff: &Tariff| tariff.cost(Bytes(1_000_000_000)).0;
-            let charged = ways.lists.keys().filter(|key| key.0 == cloud && key.1 && price(key.2) > 0);
+            let charged = ways
+                .lists
+                .keys()
+                .filter(|key| key.0 == cloud && key.1 && price(key.2) > 0);
             let cheapest = charged.min_by_key(|key| (price(key.2), key.2)).copied();
             if let Some(list) = cheapest.and_then(|key| ways.lists.get_mut(&key)) {
                 list.free = i128::from(terms.free_egress.0);
@@ -134,7 +178,11 @@ impl<'a> Ways<'a> {
 
     fn key(&self, from: u32, to: u32) -> Option<Key<'a>> {
         let leaves = self.cloud(from) != self.cloud(to);
-        Some((self.cloud(from), leaves, self.catalog.network.tariff(from, to)?))
+        Some((
+            self.cloud(from),
+            leaves,
+            self.catalog.network.tariff(from, to)?,
+        ))
     }
 
     fn bill(&self, from: u32, to: u32) -> Option<Bill<'a>> {
@@ -156,25 +204,38 @@ impl<'a> Ways<'a> {
         if from == to {
             return 0;
         }
-        let known = self.catalog.network.speed(from, to).map(|speed| speed.bandwidth.0);
+        let known = self
+            .catalog
+            .network
+            .speed(from, to)
+            .map(|speed| speed.bandwidth.0);
         let home = &self.policy.home;
         let declared = match (from == self.here(), to == self.here()) {
             (true, _) => home.uplink,
             (_, true) => home.downlink.or(home.uplink),
             (false, false) => None,
         };
-        let speed = known.into_iter().chain(declared.map(|speed| speed.0)).min().unwrap_or(1_000_000_000);
+        let speed = known
+            .into_iter()
+            .chain(declared.map(|speed| speed.0))
+            .min()
+            .unwrap_or(1_000_000_000);
         div_half_even(bytes * 8 * 1000, i128::from(speed))
     }
 
     /// Keeping data at a place as long as the policy says.
     pub fn kept(&self, place: u32, bytes: i128) -> i128 {
-        let (Some(Millis(keep)), Some(terms)) = (self.policy.keep, self.catalog.terms.get(self.cloud(place))) else {
+        let (Some(Millis(keep)), Some(terms)) =
+            (self.policy.keep, self.catalog.terms.get(self.cloud(place)))
+        else {
             return 0;
         };
         // nano-USD per GB and 730 hours -> micro-USD
         let per = i128::from(terms.gigabyte.0) * 1000;
-        div_half_even(bytes * i128::from(terms.storage.0) * i128::from(keep), per * 730 * 3_600_000)
+        div_half_even(
+            bytes * i128::from(terms.storage.0) * i128::from(keep),
+            per * 730 * 3_600_000,
+        )
     }
 
     /// All trees by which data gets from a place to others: each takes its copy from the origin, or
@@ -182,15 +243,23 @@ impl<'a> Ways<'a> {
     pub fn trees(&self, origin: u32, to: &BTreeSet<u32>, bytes: i128) -> Vec<Tree> {
         let mut trees = vec![Tree::new()];
         for place in to {
-            let Some(direct) = self.alone(origin, *place, bytes) else { return Vec::new() };
+            let Some(direct) = self.alone(origin, *place, bytes) else {
+                return Vec::new();
+            };
             let cheaper = |holder: &&u32| {
                 **holder != *place
                     && self.relays
-                    && self.alone(**holder, *place, bytes).is_some_and(|cost| cost < direct)
+                    && self
+                        .alone(**holder, *place, bytes)
+                        .is_some_and(|cost| cost < direct)
             };
-            let from: Vec<u32> = std::iter::once(origin).chain(to.iter().filter(cheaper).copied()).collect();
+            let from: Vec<u32> = std::iter::once(origin)
+                .chain(to.iter().filter(cheaper).copied())
+                .collect();
             let one_more = |tree: &Tree| -> Vec<Tree> {
-                from.iter().map(|from| tree.clone().into_iter().chain([(*place, *from)]).collect()).collect()
+                from.iter()
+                    .map(|from| tree.clone().into_iter().chain([(*place, *from)]).collect())
+                    .collect()
             };
             trees = trees.iter().flat_map(one_more).collect();
         }
@@ -215,12 +284,17 @@ impl<'a> Ways<'a> {
                 Bill::List(key) => volumes.entry(key).or_default().push(bytes),
             }
         }
-        cost + volumes.iter().map(|(key, bytes)| self.lists[key].bill(bytes)).sum::<i128>()
+        cost + volumes
+            .iter()
+            .map(|(key, bytes)| self.lists[key].bill(bytes))
+            .sum::<i128>()
     }
 
     /// What the same copies would cost if none were counted with another.
     pub fn apart(&self, copies: impl Iterator<Item = (u32, u32, i128)>) -> i128 {
-        copies.map(|(from, to, bytes)| self.alone(from, to, bytes).unwrap()).sum()
+        copies
+            .map(|(from, to, bytes)| self.alone(from, to, bytes).unwrap())
+            .sum()
     }
 }
 
@@ -248,11 +322,17 @@ impl Limit {
             What::Vcpus => i128::from(machine.vcpu_thousandths),
             What::Machines => 1,
             What::Cards(only) => match &machine.accelerator {
-                Some((name, count)) if only.as_ref().is_none_or(|only| only == name) => i128::from(*count),
+                Some((name, count)) if only.as_ref().is_none_or(|only| only == name) => {
+                    i128::from(*count)
+                }
                 _ => 0,
             },
         };
-        if self.places.contains(&offer.place) { each * i128::from(nodes) } else { 0 }
+        if self.places.contains(&offer.place) {
+            each * i128::from(nodes)
+        } else {
+            0
+        }
     }
 }
 
@@ -273,7 +353,11 @@ pub fn quotas(policy: &Policy, catalog: &Catalog) -> Vec<Limit> {
         domains.push(cloud);
         for places in domains {
             let mut limit = |what: What, most: Option<u64>, unit: i128| {
-                limits.extend(most.map(|most| Limit { places: places.clone(), what, most: i128::from(most) * unit }));
+                limits.extend(most.map(|most| Limit {
+                    places: places.clone(),
+                    what,
+                    most: i128::from(most) * unit,
+                }));
             };
             limit(What::Vcpus, quota.vcpu_thousandths, 1);
             limit(What::Machines, quota.instances, 1);
@@ -289,28 +373,53 @@ pub fn quotas(policy: &Policy, catalog: &Catalog) -> Vec<Limit> {
 /// Every set of tasks of which none waits for another.
 pub fn at_once(tasks: &[Task<'_>]) -> Vec<Vec<usize>> {
     fn waits(tasks: &[Task<'_>], task: usize, other: usize) -> bool {
-        tasks[task].waits.iter().any(|before| *before == other || waits(tasks, *before, other))
+        tasks[task]
+            .waits
+            .iter()
+            .any(|before| *before == other || waits(tasks, *before, other))
     }
     let all = 0..tasks.len();
     let apart = |a: usize, b: usize| a == b || !(waits(tasks, a, b) || waits(tasks, b, a));
-    let sets = (1_u32..1 << tasks.len()).map(|set| all.clone().filter(|task| set >> task & 1 == 1).collect());
-    sets.filter(|set: &Vec<usize>| set.iter().all(|a| set.iter().all(|b| apart(*a, *b)))).collect()
+    let sets = (1_u32..1 << tasks.len())
+        .map(|set| all.clone().filter(|task| set >> task & 1 == 1).collect());
+    sets.filter(|set: &Vec<usize>| set.iter().all(|a| set.iter().all(|b| apart(*a, *b))))
+        .collect()
 }
 
 /// Whether every set of tasks that may run at once keeps every quota.
-pub fn within_quotas(limits: &[Limit], sets: &[Vec<usize>], tasks: &[Task<'_>], placement: &[Take<'_>]) -> bool {
+pub fn within_quotas(
+    limits: &[Limit],
+    sets: &[Vec<usize>],
+    tasks: &[Task<'_>],
+    placement: &[Take<'_>],
+) -> bool {
     limits.iter().all(|limit| {
-        let uses = |task: usize| limit.uses(placement[task].offer, placement[task].machine, tasks[task].stage.nodes);
+        let uses = |task: usize| {
+            limit.uses(
+                placement[task].offer,
+                placement[task].machine,
+                tasks[task].stage.nodes,
+            )
+        };
         let uses: Vec<i128> = (0..tasks.len()).map(uses).collect();
-        sets.iter().all(|set| set.iter().map(|task| uses[*task]).sum::<i128>() <= limit.most)
+        sets.iter()
+            .all(|set| set.iter().map(|task| uses[*task]).sum::<i128>() <= limit.most)
     })
 }
 
 /// Whether no failure domain holds too many copies.
-pub fn spread_out(job: &Job, tasks: &[Task<'_>], placement: &[Take<'_>], catalog: &Catalog) -> bool {
+pub fn spread_out(
+    job: &Job,
+    tasks: &[Task<'_>],
+    placement: &[Take<'_>],
+    catalog: &Catalog,
+) -> bool {
     job.spread.iter().all(|spread| {
         let mut held: BTreeMap<String, u32> = BTreeMap::new();
-        let members = tasks.iter().zip(placement).filter(|(task, _)| spread.stages.contains(task.stage_name));
+        let members = tasks
+            .iter()
+            .zip(placement)
+            .filter(|(task, _)| spread.stages.contains(task.stage_name));
         for (_, take) in members {
             let name = &catalog.place(take.offer).name;
             let domain = match spread.over {
@@ -337,5 +446,9 @@ pub fn destinations(data: &Data, placement: &[Take<'_>], here: u32) -> BTreeSet<
     if data.home {
         return BTreeSet::from([here]);
     }
-    data.readers.iter().map(|reader| placement[*reader].offer.place).filter(|place| *place != origin).collect()
+    data.readers
+        .iter()
+        .map(|reader| placement[*reader].offer.place)
+        .filter(|place| *place != origin)
+        .collect()
 }

@@ -3,8 +3,8 @@
 use sky::catalog::Catalog;
 use sky::model::units::div_half_even;
 use sky::model::{
-    Allocation, ArtifactRef, Bytes, Destination, Job, Machine, Millis, Needs, Offer, PlaceName, Policy, Purchase,
-    Reach, Stage, Work,
+    Allocation, ArtifactRef, Bytes, Destination, Job, Machine, Millis, Needs, Offer, PlaceName,
+    Policy, Purchase, Reach, Stage, Work,
 };
 use sky::planning::compile::{PartlyPriced, spot};
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,25 +67,40 @@ pub fn homeward(
         let allowed = home_obeys(policy, &labels);
         let priced = |take: &Take<'_>| {
             let (from, to) = (take.offer.place, here(catalog));
-            super::ways::arranged(policy, catalog, from, to).is_some() || catalog.network.tariff(from, to).is_some()
+            super::ways::arranged(policy, catalog, from, to).is_some()
+                || catalog.network.tariff(from, to).is_some()
         };
         for (name, bytes) in &task.stage.writes {
-            let whole = ArtifactRef::Output { stage: task.stage_name.to_owned(), name: name.clone() };
-            let is_read = job.stages.values().any(|stage| stage.reads.iter().any(|read| read.whole() == whole));
+            let whole = ArtifactRef::Output {
+                stage: task.stage_name.to_owned(),
+                name: name.clone(),
+            };
+            let is_read = job
+                .stages
+                .values()
+                .any(|stage| stage.reads.iter().any(|read| read.whole() == whole));
             let goes_home = match job.outputs.get(&whole) {
                 Some(Destination::Home) if !allowed => return None,
                 Some(said) => *said == Destination::Home,
                 None => {
                     let enough = match partly {
                         PartlyPriced::Home => task.takes.iter().any(priced),
-                        PartlyPriced::There => !task.takes.is_empty() && task.takes.iter().all(priced),
+                        PartlyPriced::There => {
+                            !task.takes.is_empty() && task.takes.iter().all(priced)
+                        }
                     };
                     !is_read && allowed && enough
                 }
             };
             if goes_home {
                 let bytes = i128::from(bytes.0);
-                data.push(Data { made: Made::By(maker), bytes, readers: Vec::new(), home: true, link_bytes: bytes });
+                data.push(Data {
+                    made: Made::By(maker),
+                    bytes,
+                    readers: Vec::new(),
+                    home: true,
+                    link_bytes: bytes,
+                });
             }
         }
     }
@@ -100,9 +115,18 @@ fn home_obeys(policy: &Policy, labels: &BTreeSet<String>) -> bool {
         .residency
         .iter()
         .filter(|(label, _)| applies(label))
-        .all(|(_, countries)| home.country.as_ref().is_some_and(|country| countries.contains(country)));
-    let trusted = policy.trust.iter().filter(|(label, _)| applies(label)).all(|(_, tees)| !tees.is_disjoint(&home.tee));
-    let operated = !policy.exclude_cloud_act || (home.country.is_some() && home.us_cloud_act == Some(Reach::No));
+        .all(|(_, countries)| {
+            home.country
+                .as_ref()
+                .is_some_and(|country| countries.contains(country))
+        });
+    let trusted = policy
+        .trust
+        .iter()
+        .filter(|(label, _)| applies(label))
+        .all(|(_, tees)| !tees.is_disjoint(&home.tee));
+    let operated = !policy.exclude_cloud_act
+        || (home.country.is_some() && home.us_cloud_act == Some(Reach::No));
     resident && trusted && operated
 }
 
@@ -110,12 +134,15 @@ fn home_obeys(policy: &Policy, labels: &BTreeSet<String>) -> bool {
 /// those that arrive: each waits for no more of another than it has itself.
 pub fn share_links(data: &mut [Data], here: u32) {
     let from_here = |data: &Data| data.made == Made::Before(here);
-    let shares = |one: &Data, other: &Data| (from_here(one) && from_here(other)) || (one.home && other.home);
+    let shares =
+        |one: &Data, other: &Data| (from_here(one) && from_here(other)) || (one.home && other.home);
     let passed: Vec<i128> = data
         .iter()
         .map(|one| {
             let others = data.iter().filter(|other| shares(one, other));
-            others.map(|other| one.bytes.min(other.bytes) * other.readers.len().max(1) as i128).sum()
+            others
+                .map(|other| one.bytes.min(other.bytes) * other.readers.len().max(1) as i128)
+                .sum()
         })
         .collect();
     for (one, passed) in data.iter_mut().zip(passed) {
@@ -136,28 +163,46 @@ pub fn tasks<'a>(job: &'a Job, catalog: &Catalog) -> (Vec<Task<'a>>, Vec<Data>) 
     let mut tasks: Vec<Task<'a>> = Vec::new();
     for (stage_name, stage) in &job.stages {
         for number in 0..stage.count {
-            tasks.push(Task { stage_name, number, stage, waits: BTreeSet::new(), takes: Vec::new() });
+            tasks.push(Task {
+                stage_name,
+                number,
+                stage,
+                waits: BTreeSet::new(),
+                takes: Vec::new(),
+            });
         }
     }
-    let copies_of =
-        |name: &str| -> Vec<usize> { (0..tasks.len()).filter(|task| tasks[*task].stage_name == name).collect() };
+    let copies_of = |name: &str| -> Vec<usize> {
+        (0..tasks.len())
+            .filter(|task| tasks[*task].stage_name == name)
+            .collect()
+    };
     // A stage with copies writes one artifact per copy.
     let mut data: BTreeMap<(Made, String), Data> = BTreeMap::new();
     let mut waits: Vec<BTreeSet<usize>> = Vec::new();
     for (reader, task) in tasks.iter().enumerate() {
-        let mut before: BTreeSet<usize> = task.stage.after.iter().flat_map(|name| copies_of(name)).collect();
+        let mut before: BTreeSet<usize> = task
+            .stage
+            .after
+            .iter()
+            .flat_map(|name| copies_of(name))
+            .collect();
         for read in &task.stage.reads {
             let (made, name): (Vec<Made>, &str) = match read {
-                ArtifactRef::Dataset(name) => {
-                    (vec![Made::Before(catalog.place_id(&job.datasets[name].at).unwrap())], name)
-                }
+                ArtifactRef::Dataset(name) => (
+                    vec![Made::Before(
+                        catalog.place_id(&job.datasets[name].at).unwrap(),
+                    )],
+                    name,
+                ),
                 ArtifactRef::Output { stage, name } => {
                     let (name, element) = match name.strip_suffix("[i]") {
                         Some(name) => (name, true),
                         None => (name.as_str(), false),
                     };
-                    let all =
-                        copies_of(stage).into_iter().filter(|copy| !element || tasks[*copy].number == task.number);
+                    let all = copies_of(stage)
+                        .into_iter()
+                        .filter(|copy| !element || tasks[*copy].number == task.number);
                     (all.map(Made::By).collect(), name)
                 }
             };
@@ -170,8 +215,17 @@ pub fn tasks<'a>(job: &'a Job, catalog: &Catalog) -> (Vec<Task<'a>>, Vec<Data>) 
                     before.insert(copy);
                 }
                 let bytes = i128::from(bytes.0);
-                let none = Data { made, bytes, readers: Vec::new(), home: false, link_bytes: bytes };
-                data.entry((made, name.to_owned())).or_insert(none).readers.push(reader);
+                let none = Data {
+                    made,
+                    bytes,
+                    readers: Vec::new(),
+                    home: false,
+                    link_bytes: bytes,
+                };
+                data.entry((made, name.to_owned()))
+                    .or_insert(none)
+                    .readers
+                    .push(reader);
             }
         }
         waits.push(before);
@@ -190,7 +244,11 @@ pub fn labels_read(job: &Job, stage: &str) -> BTreeSet<String> {
             ArtifactRef::Dataset(name) => labels.extend(job.datasets[name].labels.clone()),
             ArtifactRef::Output { stage, .. } => {
                 let removed = &job.stages[stage].removes;
-                labels.extend(labels_read(job, stage).into_iter().filter(|label| !removed.contains(label)));
+                labels.extend(
+                    labels_read(job, stage)
+                        .into_iter()
+                        .filter(|label| !removed.contains(label)),
+                );
             }
         }
     }
@@ -219,7 +277,8 @@ pub fn takes<'a>(name: &str, job: &Job, policy: &Policy, catalog: &'a Catalog) -
             .filter(|(offer, ..)| offer.purchase == Purchase::Spot)
             .map(|(offer, ..)| offer.place)
             .collect();
-        allowed.retain(|(offer, ..)| offer.purchase == Purchase::Spot || !spot.contains(&offer.place));
+        allowed
+            .retain(|(offer, ..)| offer.purchase == Purchase::Spot || !spot.contains(&offer.place));
     }
     let places: BTreeSet<u32> = allowed.iter().map(|(offer, ..)| offer.place).collect();
     let mut takes = Vec::new();
@@ -235,15 +294,25 @@ fn preference(needs: &Needs, offer: &Offer, catalog: &Catalog) -> Option<i64> {
     if needs.any_of.is_empty() {
         return meets(needs, offer, catalog).then_some(0);
     }
-    let first = needs.any_of.iter().position(|needs| meets(needs, offer, catalog))?;
-    Some(if needs.ordered { i64::try_from(first).unwrap() } else { 0 })
+    let first = needs
+        .any_of
+        .iter()
+        .position(|needs| meets(needs, offer, catalog))?;
+    Some(if needs.ordered {
+        i64::try_from(first).unwrap()
+    } else {
+        0
+    })
 }
 
 fn meets(needs: &Needs, offer: &Offer, catalog: &Catalog) -> bool {
     let (machine, place) = (catalog.machine(offer), catalog.place(offer));
     let has_accelerator = needs.accelerators.is_empty()
         || needs.accelerators.iter().any(|need| {
-            machine.accelerator.as_ref().is_some_and(|(name, count)| *name == need.name && *count >= need.thousandths)
+            machine
+                .accelerator
+                .as_ref()
+                .is_some_and(|(name, count)| *name == need.name && *count >= need.thousandths)
         });
     let near = needs.latency.as_ref().is_none_or(|bound| {
         let there: Vec<usize> = (0..catalog.places.len())
@@ -251,7 +320,10 @@ fn meets(needs: &Needs, offer: &Offer, catalog: &Catalog) -> bool {
             .collect();
         there.iter().any(|other| {
             let (one, other) = (offer.place, u32::try_from(*other).unwrap());
-            let trip = [(one, other), (other, one)].into_iter().filter_map(|pair| catalog.round_trips.get(&pair)).min();
+            let trip = [(one, other), (other, one)]
+                .into_iter()
+                .filter_map(|pair| catalog.round_trips.get(&pair))
+                .min();
             one == other || trip.is_some_and(|trip| *trip <= bound.at_most)
         })
     });
@@ -261,23 +333,36 @@ fn meets(needs: &Needs, offer: &Offer, catalog: &Catalog) -> bool {
         Some(arch) => machine.arch == arch,
         None => machine.arch != "arm64",
     };
-    machine.baseline_vcpu_thousandths.unwrap_or(machine.vcpu_thousandths) >= needs.vcpu_thousandths
+    machine
+        .baseline_vcpu_thousandths
+        .unwrap_or(machine.vcpu_thousandths)
+        >= needs.vcpu_thousandths
         && machine.memory >= needs.memory
         && has_accelerator
         && near
         && runs
         && (needs.tee.is_empty() || needs.tee.iter().any(|tee| offer.tee.has(*tee)))
-        && (needs.places.is_empty() || needs.places.iter().any(|pattern| pattern.matches(&place.name.to_string())))
+        && (needs.places.is_empty()
+            || needs
+                .places
+                .iter()
+                .any(|pattern| pattern.matches(&place.name.to_string())))
         && (needs.instance_types.is_empty()
-            || needs.instance_types.iter().any(|pattern| pattern.matches(&machine.instance_type)))
+            || needs
+                .instance_types
+                .iter()
+                .any(|pattern| pattern.matches(&machine.instance_type)))
 }
 
 /// The policy, sentence by sentence.
 fn obeys(policy: &Policy, labels: &BTreeSet<String>, offer: &Offer, catalog: &Catalog) -> bool {
     let place = catalog.place(offer);
     let applies = |label: &String| label == "default" || labels.contains(label);
-    let resident =
-        policy.residency.iter().filter(|(label, _)| applies(label)).all(|(_, countries)| match &place.country {
+    let resident = policy
+        .residency
+        .iter()
+        .filter(|(label, _)| applies(label))
+        .all(|(_, countries)| match &place.country {
             Some(country) => countries.contains(country),
             None => false,
         });
@@ -287,16 +372,27 @@ fn obeys(policy: &Policy, labels: &BTreeSet<String>, offer: &Offer, catalog: &Ca
         .filter(|(label, _)| applies(label))
         .all(|(_, tees)| tees.iter().any(|tee| offer.tee.has(*tee)));
     let operated = !policy.exclude_cloud_act || place.cloud_act == Reach::No;
-    let open =
-        ["commercial", "eu-sovereign"].contains(&place.class.as_str()) || policy.partitions.contains(&place.class);
-    let denied = policy.clouds.deny.iter().any(|pattern| pattern.0 == place.name.cloud);
+    let open = ["commercial", "eu-sovereign"].contains(&place.class.as_str())
+        || policy.partitions.contains(&place.class);
+    let denied = policy
+        .clouds
+        .deny
+        .iter()
+        .any(|pattern| pattern.0 == place.name.cloud);
     resident && trusted && operated && open && !denied
 }
 
 /// How machines are bought: as the stage says, else as the policy says.
 fn bought(stage: &Stage, policy: &Policy, offer: &Offer) -> bool {
-    let unsaid = if policy.allow_spot == Some(true) { Allocation::Cheapest } else { Allocation::OnDemand };
-    match (stage.allocation.or(policy.allocation).unwrap_or(unsaid), offer.purchase) {
+    let unsaid = if policy.allow_spot == Some(true) {
+        Allocation::Cheapest
+    } else {
+        Allocation::OnDemand
+    };
+    match (
+        stage.allocation.or(policy.allocation).unwrap_or(unsaid),
+        offer.purchase,
+    ) {
         (Allocation::OnDemand, purchase) => purchase == Purchase::OnDemand,
         (Allocation::Spot, Purchase::OnDemand) => false,
         (_, Purchase::OnDemand) => true,
@@ -310,11 +406,17 @@ fn undisturbed(stage: &Stage, machine: &Machine) -> Option<i128> {
         Work::Duration(time) => Some(i128::from(time.0)),
         Work::DurationBy(times) => {
             let (name, count) = machine.accelerator.as_ref()?;
-            let fits = times.iter().filter(|(need, _)| need.name == *name && need.thousandths <= *count);
-            Some(i128::from(fits.max_by_key(|(need, _)| need.thousandths)?.1.0))
+            let fits = times
+                .iter()
+                .filter(|(need, _)| need.name == *name && need.thousandths <= *count);
+            Some(i128::from(
+                fits.max_by_key(|(need, _)| need.thousandths)?.1.0,
+            ))
         }
         Work::VcpuTime(time) => {
-            let sustained = machine.baseline_vcpu_thousandths.unwrap_or(machine.vcpu_thousandths);
+            let sustained = machine
+                .baseline_vcpu_thousandths
+                .unwrap_or(machine.vcpu_thousandths);
             let vcpus = i128::from(sustained) * i128::from(stage.nodes);
             Some(div_half_even(i128::from(time.0) * 1000, vcpus).max(1))
         }
@@ -334,22 +436,43 @@ fn take<'a>(
     catalog: &'a Catalog,
 ) -> Option<Take<'a>> {
     let machine = catalog.machine(offer);
-    let terms = catalog.terms.get(&catalog.place(offer).name.cloud).cloned().unwrap_or_default();
-    if super::ways::quotas(policy, catalog).iter().any(|quota| quota.uses(offer, machine, stage.nodes) > quota.most) {
+    let terms = catalog
+        .terms
+        .get(&catalog.place(offer).name.cloud)
+        .cloned()
+        .unwrap_or_default();
+    if super::ways::quotas(policy, catalog)
+        .iter()
+        .any(|quota| quota.uses(offer, machine, stage.nodes) > quota.most)
+    {
         return None;
     }
     let (mut time, mut moving) = (run, 0);
     if offer.purchase == Purchase::Spot {
-        let known = catalog.interruptions.get(&(offer.place, offer.machine)).copied();
+        let known = catalog
+            .interruptions
+            .get(&(offer.place, offer.machine))
+            .copied();
         let monthly = known.unwrap_or(spot::ASSUMED_INTERRUPTIONS);
         let run = Millis(u64::try_from(run).unwrap());
-        let expected = spot::expected(run, stage.nodes, monthly, terms.boot, stage.checkpoint.as_ref())?;
+        let expected = spot::expected(
+            run,
+            stage.nodes,
+            monthly,
+            terms.boot,
+            stage.checkpoint.as_ref(),
+        )?;
         time = i128::from(expected.time.0);
         // Each time, the last checkpoint goes to the cheapest other place where the stage may run.
         if let (Some(checkpoint), Some(_)) = (&stage.checkpoint, expected.every) {
             let others = places.iter().filter(|to| **to != offer.place);
-            let once = others.filter_map(|to| once(offer.place, *to, checkpoint.size, policy, catalog)).min();
-            moving = div_half_even(once.unwrap_or(0) * i128::from(expected.interruptions), 1_000_000);
+            let once = others
+                .filter_map(|to| once(offer.place, *to, checkpoint.size, policy, catalog))
+                .min();
+            moving = div_half_even(
+                once.unwrap_or(0) * i128::from(expected.interruptions),
+                1_000_000,
+            );
         }
     }
     let time = i128::from(terms.boot.0) + time;
@@ -360,19 +483,35 @@ fn take<'a>(
     }
     billed = billed.max(i128::from(terms.minimum.0));
     // nano-USD per hour, milliseconds -> micro-USD
-    let machines = div_half_even(i128::from(offer.rate.0) * i128::from(stage.nodes) * billed, 3_600_000 * 1000);
+    let machines = div_half_even(
+        i128::from(offer.rate.0) * i128::from(stage.nodes) * billed,
+        3_600_000 * 1000,
+    );
     let beside = beside(stage, offer, billed, catalog);
-    Some(Take { offer, machine, rank, cost: machines + moving + beside, time })
+    Some(Take {
+        offer,
+        machine,
+        rank,
+        cost: machines + moving + beside,
+        time,
+    })
 }
 
 /// What comes with the machines: boot disks and public addresses, a line each.
 fn beside(stage: &Stage, offer: &Offer, billed: i128, catalog: &Catalog) -> i128 {
-    let Some(extras) = catalog.extras.get(&catalog.place(offer).name) else { return 0 };
+    let Some(extras) = catalog.extras.get(&catalog.place(offer).name) else {
+        return 0;
+    };
     let written: u64 = stage.writes.values().map(|bytes| bytes.0).sum();
     let size = i128::from(extras.boot_disk_gib) + (i128::from(written) + (1 << 30) - 1) / (1 << 30);
     let disk = div_half_even(i128::from(extras.disk_per_gib_month.0) * size, 730);
-    let address = if offer.purchase == Purchase::Spot { extras.spot_address } else { extras.address };
-    let line = |rate: i128| div_half_even(rate * i128::from(stage.nodes) * billed, 3_600_000 * 1000);
+    let address = if offer.purchase == Purchase::Spot {
+        extras.spot_address
+    } else {
+        extras.address
+    };
+    let line =
+        |rate: i128| div_half_even(rate * i128::from(stage.nodes) * billed, 3_600_000 * 1000);
     line(disk) + line(i128::from(address.0))
 }
 

@@ -22,7 +22,10 @@ pub struct Subject {
 
 impl Subject {
     fn owner(&self) -> Owner {
-        Owner { job: "conformance".into(), lineage: format!("lineage-{}", self.provider.name()) }
+        Owner {
+            job: "conformance".into(),
+            lineage: format!("lineage-{}", self.provider.name()),
+        }
     }
 
     fn spec(&self, lease: Duration) -> MachineSpec {
@@ -48,7 +51,10 @@ impl Subject {
 
     async fn machine(&self, stage: &str, lease: Duration) -> (Token, Box<dyn Worker>) {
         let token = self.token(stage, 1);
-        self.provider.create(&token, &self.spec(lease)).await.unwrap();
+        self.provider
+            .create(&token, &self.spec(lease))
+            .await
+            .unwrap();
         let worker = self.provider.worker(&token).await.unwrap();
         (token, worker)
     }
@@ -78,7 +84,10 @@ async fn until(worker: &dyn Worker, what: &str, wanted: impl Fn(RunStatus) -> bo
         if wanted(status) {
             return status;
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what} did not come: {status:?}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{what} did not come: {status:?}"
+        );
         tokio::time::sleep(worker.interval()).await;
     }
 }
@@ -127,22 +136,50 @@ async fn one_token_is_one_machine(subject: &Subject) {
     let again = provider.create(&token, &subject.spec(LONG)).await.unwrap();
     assert_eq!((&first.id, &first.token), (&again.id, &token));
     let found = provider.get(&token).await.unwrap().unwrap();
-    assert_eq!((found.id, found.job, found.lineage), (first.id, "conformance".into(), subject.owner().lineage));
+    assert_eq!(
+        (found.id, found.job, found.lineage),
+        (first.id, "conformance".into(), subject.owner().lineage)
+    );
     // Both at once are one, too.
     let token2 = subject.token("once", 2);
     let (one, two) = (subject.spec(LONG), subject.spec(LONG));
     provider.delete(&token).await.unwrap();
-    let (one, two) = tokio::join!(provider.create(&token2, &one), provider.create(&token2, &two));
+    let (one, two) = tokio::join!(
+        provider.create(&token2, &one),
+        provider.create(&token2, &two)
+    );
     assert_eq!(one.unwrap().id, two.unwrap().id);
     let owned = provider.list(Some(&subject.owner())).await.unwrap();
-    assert_eq!(owned.iter().filter(|machine| machine.token == token2).count(), 1);
+    assert_eq!(
+        owned
+            .iter()
+            .filter(|machine| machine.token == token2)
+            .count(),
+        1
+    );
     assert!(owned.iter().all(|machine| machine.token != token));
-    assert!(provider.list(None).await.unwrap().iter().any(|machine| machine.token == token2));
-    let stranger = Owner { lineage: "another".into(), ..subject.owner() };
+    assert!(
+        provider
+            .list(None)
+            .await
+            .unwrap()
+            .iter()
+            .any(|machine| machine.token == token2)
+    );
+    let stranger = Owner {
+        lineage: "another".into(),
+        ..subject.owner()
+    };
     assert!(provider.list(Some(&stranger)).await.unwrap().is_empty());
     subject.delete(&token2).await;
     subject.delete(&token2).await;
-    assert!(provider.list(Some(&subject.owner())).await.unwrap().is_empty());
+    assert!(
+        provider
+            .list(Some(&subject.owner()))
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 async fn what_is_not_there(subject: &Subject) {
@@ -153,9 +190,15 @@ async fn what_is_not_there(subject: &Subject) {
     provider.delete(&token).await.unwrap();
     let error = provider.worker(&token).await.err().unwrap();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
-    let error = provider.renew(&token, LeaseEnd::after(LONG)).await.unwrap_err();
+    let error = provider
+        .renew(&token, LeaseEnd::after(LONG))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
-    let error = provider.adopt("no-such-machine", &token, &subject.owner()).await.unwrap_err();
+    let error = provider
+        .adopt("no-such-machine", &token, &subject.owner())
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound, "{error}");
 }
 
@@ -176,20 +219,40 @@ async fn a_command_runs_once(subject: &Subject) {
     // Another look from elsewhere is at the same command.
     let other = subject.provider.worker(&token).await.unwrap();
     other.start(&task).await.unwrap();
-    assert_eq!(until(other.as_ref(), "the end", over).await, RunStatus::Exited(0));
+    assert_eq!(
+        until(other.as_ref(), "the end", over).await,
+        RunStatus::Exited(0)
+    );
     worker.start(&task).await.unwrap();
     assert_eq!(std::fs::read_to_string(outside.path()).unwrap(), "ran\n");
     let said = log(worker.as_ref()).await;
-    assert_eq!(said, format!("it's \"$HOME\" `x`\nand more|{}|\nlast\n", token.id));
+    assert_eq!(
+        said,
+        format!("it's \"$HOME\" `x`\nand more|{}|\nlast\n", token.id)
+    );
     assert_eq!(worker.log_length().await.unwrap(), said.len() as u64);
-    assert_eq!(String::from_utf8(worker.log(5).await.unwrap()).unwrap(), said[5..]);
+    assert_eq!(
+        String::from_utf8(worker.log(5).await.unwrap()).unwrap(),
+        said[5..]
+    );
     // Collecting changes nothing.
     for _ in 0..2 {
         let outputs = worker.collect(&["o".into()]).await.unwrap();
-        assert_eq!(std::fs::read_to_string(content(&outputs[0])).unwrap(), "1\n");
+        assert_eq!(
+            std::fs::read_to_string(content(&outputs[0])).unwrap(),
+            "1\n"
+        );
     }
-    subject.provider.release(&token, Evidence::Drop).await.unwrap();
-    subject.provider.release(&token, Evidence::Drop).await.unwrap();
+    subject
+        .provider
+        .release(&token, Evidence::Drop)
+        .await
+        .unwrap();
+    subject
+        .provider
+        .release(&token, Evidence::Drop)
+        .await
+        .unwrap();
     subject.delete(&token).await;
 }
 
@@ -204,18 +267,35 @@ async fn data_comes_and_goes(subject: &Subject) {
     std::fs::write(&tool, "#!/bin/sh\necho tool\n").unwrap();
     std::fs::set_permissions(&tool, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let (token, worker) = subject.machine("data", LONG).await;
-    let mut task = task("./bin/tool; cat \"$SKY_INPUTS/nothing\"; cp -R \"$SKY_INPUTS/a tree\" \"$SKY_OUTPUTS/back\"");
-    task.files = vec![Item { name: "bin/tool".into(), content: Content::Local(tool) }];
+    let mut task = task(
+        "./bin/tool; cat \"$SKY_INPUTS/nothing\"; cp -R \"$SKY_INPUTS/a tree\" \"$SKY_OUTPUTS/back\"",
+    );
+    task.files = vec![Item {
+        name: "bin/tool".into(),
+        content: Content::Local(tool),
+    }];
     task.inputs = vec![
-        Item { name: "a tree".into(), content: Content::Stored(tree.clone()) },
-        Item { name: "nothing".into(), content: Content::Empty },
+        Item {
+            name: "a tree".into(),
+            content: Content::Stored(tree.clone()),
+        },
+        Item {
+            name: "nothing".into(),
+            content: Content::Empty,
+        },
     ];
     worker.stage_in(&task).await.unwrap();
     worker.start(&task).await.unwrap();
-    assert_eq!(until(worker.as_ref(), "the end", over).await, RunStatus::Exited(0), "{}", log(worker.as_ref()).await);
+    assert_eq!(
+        until(worker.as_ref(), "the end", over).await,
+        RunStatus::Exited(0),
+        "{}",
+        log(worker.as_ref()).await
+    );
     assert_eq!(log(worker.as_ref()).await, "tool\n");
     let outputs = worker.collect(&["back".into()]).await.unwrap();
-    let measure = |path: &Path| sky::util::tree::measure(path, sky::util::tree::Links::Keep).unwrap();
+    let measure =
+        |path: &Path| sky::util::tree::measure(path, sky::util::tree::Links::Keep).unwrap();
     assert_eq!(measure(content(&outputs[0])), measure(&tree));
     subject.delete(&token).await;
 }
@@ -225,7 +305,10 @@ async fn failures_are_told(subject: &Subject) {
         let (token, worker) = subject.machine(name, LONG).await;
         worker.stage_in(&task(command)).await.unwrap();
         worker.start(&task(command)).await.unwrap();
-        assert_eq!(until(worker.as_ref(), "the end", over).await, RunStatus::Exited(code));
+        assert_eq!(
+            until(worker.as_ref(), "the end", over).await,
+            RunStatus::Exited(code)
+        );
         subject.delete(&token).await;
     }
     let (token, worker) = subject.machine("missing", LONG).await;
@@ -233,33 +316,50 @@ async fn failures_are_told(subject: &Subject) {
     worker.start(&task("true")).await.unwrap();
     until(worker.as_ref(), "the end", over).await;
     let error = worker.collect(&["o".into()]).await.unwrap_err();
-    assert!(error.kind == ErrorKind::Output && error.message.contains("`o`"), "{error:?}");
+    assert!(
+        error.kind == ErrorKind::Output && error.message.contains("`o`"),
+        "{error:?}"
+    );
     subject.delete(&token).await;
 }
 
 async fn a_flood_of_output_is_cut(subject: &Subject) {
     let (token, worker) = subject.machine("flood", LONG).await;
-    let task = Task { log_limit: 100_000, ..task("echo first; yes | head -c 3000000; echo last >&2; exit 3") };
+    let task = Task {
+        log_limit: 100_000,
+        ..task("echo first; yes | head -c 3000000; echo last >&2; exit 3")
+    };
     worker.stage_in(&task).await.unwrap();
     worker.start(&task).await.unwrap();
-    assert_eq!(until(worker.as_ref(), "the end", over).await, RunStatus::Exited(3));
+    assert_eq!(
+        until(worker.as_ref(), "the end", over).await,
+        RunStatus::Exited(3)
+    );
     let said = log(worker.as_ref()).await;
     assert!((100_000..170_000).contains(&said.len()), "{}", said.len());
-    assert!(said.starts_with("first\ny\n") && said.contains("SKY_LOG_LIMIT") && said.ends_with("y\nlast\n"));
+    assert!(
+        said.starts_with("first\ny\n")
+            && said.contains("SKY_LOG_LIMIT")
+            && said.ends_with("y\nlast\n")
+    );
     subject.delete(&token).await;
 }
 
 async fn a_stop_ends_all(subject: &Subject) {
     let (token, worker) = subject.machine("stop", LONG).await;
     let mark = format!("stop-{}", token.id);
-    let run = format!("trap '' TERM; (exec env MARK={mark} sleep 300) & exec env MARK={mark} sleep 300");
+    let run =
+        format!("trap '' TERM; (exec env MARK={mark} sleep 300) & exec env MARK={mark} sleep 300");
     worker.stage_in(&task(&run)).await.unwrap();
     worker.start(&task(&run)).await.unwrap();
     let wanted = format!("MARK={mark}");
     let marked = || {
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let environments = processes.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
-        environments.filter(|text| String::from_utf8_lossy(text).contains(&wanted)).count()
+        let environments =
+            processes.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
+        environments
+            .filter(|text| String::from_utf8_lossy(text).contains(&wanted))
+            .count()
     };
     let begun = Instant::now();
     while marked() < 2 {
@@ -286,21 +386,36 @@ async fn progress_is_saved(subject: &Subject) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let saved = worker.checkpoint(1 << 20).await.unwrap().unwrap();
-    let names: Vec<_> = std::fs::read_dir(content(&saved)).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = std::fs::read_dir(content(&saved))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(names, ["step"]);
     let error = worker.checkpoint(1).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Output, "{error}");
     let saved = worker.checkpoint(1 << 20).await.unwrap().unwrap();
     let kept = tempfile::tempdir().unwrap();
     let kept = kept.path().join("kept");
-    sky::util::tree::copy(content(&saved), &kept, sky::util::tree::Links::Keep, sky::util::tree::Sharing::Own).unwrap();
+    sky::util::tree::copy(
+        content(&saved),
+        &kept,
+        sky::util::tree::Links::Keep,
+        sky::util::tree::Sharing::Own,
+    )
+    .unwrap();
     subject.delete(&token).await;
     // Another attempt, elsewhere, goes on from it.
     let (token, worker) = subject.machine("progress-again", LONG).await;
-    let next = Task { checkpoint: Some(Content::Stored(kept)), ..task("cat $SKY_CHECKPOINT/step") };
+    let next = Task {
+        checkpoint: Some(Content::Stored(kept)),
+        ..task("cat $SKY_CHECKPOINT/step")
+    };
     worker.stage_in(&next).await.unwrap();
     worker.start(&next).await.unwrap();
-    assert_eq!(until(worker.as_ref(), "the end", over).await, RunStatus::Exited(0));
+    assert_eq!(
+        until(worker.as_ref(), "the end", over).await,
+        RunStatus::Exited(0)
+    );
     assert_eq!(log(worker.as_ref()).await, "3\n");
     subject.delete(&token).await;
 }
@@ -308,20 +423,43 @@ async fn progress_is_saved(subject: &Subject) {
 async fn leases_end_machines(subject: &Subject) {
     // Leases begin when machines are asked for, and real ones take their time to come up: so many seconds.
     let boot = std::env::var("SKY_TEST_BOOT").map_or(0, |boot| boot.parse().unwrap());
-    let (token, worker) = subject.machine("lease", Duration::from_secs(3 + boot)).await;
+    let (token, worker) = subject
+        .machine("lease", Duration::from_secs(3 + boot))
+        .await;
     worker.stage_in(&task("sleep 300")).await.unwrap();
     worker.start(&task("sleep 300")).await.unwrap();
     let status = until(worker.as_ref(), "the end of the lease", over).await;
     assert_eq!(status, RunStatus::Expired);
     subject.delete(&token).await;
-    let (token, worker) = subject.machine("renewed", Duration::from_secs(5 + boot)).await;
+    let (token, worker) = subject
+        .machine("renewed", Duration::from_secs(5 + boot))
+        .await;
     worker.stage_in(&task("sleep 300")).await.unwrap();
     worker.start(&task("sleep 300")).await.unwrap();
-    let before = subject.provider.get(&token).await.unwrap().unwrap().lease_end;
-    subject.provider.renew(&token, LeaseEnd::after(LONG)).await.unwrap();
+    let before = subject
+        .provider
+        .get(&token)
+        .await
+        .unwrap()
+        .unwrap()
+        .lease_end;
+    subject
+        .provider
+        .renew(&token, LeaseEnd::after(LONG))
+        .await
+        .unwrap();
     tokio::time::sleep(Duration::from_secs(7 + boot)).await;
     assert_eq!(worker.status().await.unwrap(), RunStatus::Running);
-    assert_ne!(subject.provider.get(&token).await.unwrap().unwrap().lease_end, before);
+    assert_ne!(
+        subject
+            .provider
+            .get(&token)
+            .await
+            .unwrap()
+            .unwrap()
+            .lease_end,
+        before
+    );
     subject.delete(&token).await;
 }
 
@@ -334,7 +472,11 @@ async fn secrets_reach_the_command_alone(subject: &Subject) {
     worker.start(&task).await.unwrap();
     let begun = Instant::now();
     while log(worker.as_ref()).await.trim() != planted.len().to_string() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{}", log(worker.as_ref()).await);
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{}",
+            log(worker.as_ref()).await
+        );
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     for folder in &subject.folders {
@@ -342,7 +484,10 @@ async fn secrets_reach_the_command_alone(subject: &Subject) {
     }
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        assert!(!String::from_utf8_lossy(&arguments).contains(planted), "in the arguments of {entry:?}");
+        assert!(
+            !String::from_utf8_lossy(&arguments).contains(planted),
+            "in the arguments of {entry:?}"
+        );
     }
     subject.delete(&token).await;
 }
@@ -354,7 +499,9 @@ pub fn files_with(folder: &Path, text: &str) -> Vec<String> {
         let path = entry.path();
         if entry.file_type().unwrap().is_dir() {
             found.extend(files_with(&path, text));
-        } else if std::fs::read(&path).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text)) {
+        } else if std::fs::read(&path)
+            .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+        {
             found.push(path.display().to_string());
         }
     }
@@ -364,14 +511,37 @@ pub fn files_with(folder: &Path, text: &str) -> Vec<String> {
 async fn machines_are_taken_over(subject: &Subject) {
     let (token, _worker) = subject.machine("adopted", LONG).await;
     let machine = subject.provider.get(&token).await.unwrap().unwrap();
-    let heir = Owner { lineage: "lineage-2".into(), ..subject.owner() };
+    let heir = Owner {
+        lineage: "lineage-2".into(),
+        ..subject.owner()
+    };
     for _ in 0..2 {
-        let taken = subject.provider.adopt(&machine.id, &token, &heir).await.unwrap();
-        assert_eq!((taken.id.as_str(), taken.lineage.as_str()), (machine.id.as_str(), "lineage-2"));
+        let taken = subject
+            .provider
+            .adopt(&machine.id, &token, &heir)
+            .await
+            .unwrap();
+        assert_eq!(
+            (taken.id.as_str(), taken.lineage.as_str()),
+            (machine.id.as_str(), "lineage-2")
+        );
     }
     let owned = subject.provider.list(Some(&heir)).await.unwrap();
-    assert_eq!(owned.iter().map(|machine| &machine.token).collect::<Vec<_>>(), [&token]);
-    assert!(subject.provider.list(Some(&subject.owner())).await.unwrap().is_empty());
+    assert_eq!(
+        owned
+            .iter()
+            .map(|machine| &machine.token)
+            .collect::<Vec<_>>(),
+        [&token]
+    );
+    assert!(
+        subject
+            .provider
+            .list(Some(&subject.owner()))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     subject.delete(&token).await;
 }
 
@@ -379,14 +549,26 @@ async fn machines_are_taken_over(subject: &Subject) {
 fn check(make: impl FnOnce(&Path) -> Subject) {
     let folder = tempfile::tempdir().unwrap();
     let subject = make(folder.path());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(conforms(&subject));
 }
 
 #[test]
 fn this_machine() {
     check(|folder| Subject {
-        provider: open(LOCAL, &Access { root: folder.to_owned(), ..Access::default() }).unwrap().unwrap(),
+        provider: open(
+            LOCAL,
+            &Access {
+                root: folder.to_owned(),
+                ..Access::default()
+            },
+        )
+        .unwrap()
+        .unwrap(),
         folders: vec![folder.to_owned()],
         place: PlaceName::here(),
         instance_type: "this".into(),
@@ -396,7 +578,15 @@ fn this_machine() {
 #[test]
 fn the_simulated_cloud() {
     check(|folder| Subject {
-        provider: open(SIM, &Access { root: folder.to_owned(), ..Access::default() }).unwrap().unwrap(),
+        provider: open(
+            SIM,
+            &Access {
+                root: folder.to_owned(),
+                ..Access::default()
+            },
+        )
+        .unwrap()
+        .unwrap(),
         folders: vec![folder.to_owned()],
         place: PlaceName::parse("aws:us-east-1").unwrap(),
         instance_type: "m1.small".into(),
@@ -408,9 +598,15 @@ fn a_host_over_ssh() {
     check(|folder| {
         let hosts = folder.join("hosts.toml");
         let root = folder.join("host");
-        std::fs::write(&hosts, crate::sshd::Sshd::shared().host("one", &root, "slots = 50")).unwrap();
+        std::fs::write(
+            &hosts,
+            crate::sshd::Sshd::shared().host("one", &root, "slots = 50"),
+        )
+        .unwrap();
         Subject {
-            provider: open(SSH, &crate::own_hosts::access(folder.join("state"), &hosts)).unwrap().unwrap(),
+            provider: open(SSH, &crate::own_hosts::access(folder.join("state"), &hosts))
+                .unwrap()
+                .unwrap(),
             folders: vec![folder.to_owned()],
             place: PlaceName::parse("ssh:one").unwrap(),
             instance_type: "one".into(),
@@ -425,27 +621,47 @@ fn an_instance_at_amazon() {
     const INSIDE: &str = "SKY_TEST_INSIDE";
     if let Some(folder) = std::env::var_os(INSIDE) {
         let folder = std::path::PathBuf::from(folder);
-        let access = Access { root: folder.join("state"), ..Access::default() };
+        let access = Access {
+            root: folder.join("state"),
+            ..Access::default()
+        };
         let subject = Subject {
             provider: open(AWS, &access).unwrap().unwrap(),
             folders: vec![folder.join("state"), folder.join("aws")],
             place: PlaceName::parse("aws:us-east-1").unwrap(),
             instance_type: "m1.small".into(),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(conforms(&subject));
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let account = crate::aws::fake::Account::new(folder.path());
     let mut inside = std::process::Command::new(std::env::current_exe().unwrap());
-    inside.args(["--exact", "proof::conformance::an_instance_at_amazon", "--nocapture"]);
-    let output = inside.envs(account.environment()).env(INSIDE, folder.path()).output().unwrap();
+    inside.args([
+        "--exact",
+        "proof::conformance::an_instance_at_amazon",
+        "--nocapture",
+    ]);
+    let output = inside
+        .envs(account.environment())
+        .env(INSIDE, folder.path())
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
     assert_eq!(account.machines(), Vec::<std::path::PathBuf>::new());
     // Nothing is left of keys or logs, either, but the key that we log in with.
-    let keys: Vec<_> = std::fs::read_dir(folder.path().join("state/keys/hosts")).unwrap().collect();
+    let keys: Vec<_> = std::fs::read_dir(folder.path().join("state/keys/hosts"))
+        .unwrap()
+        .collect();
     assert!(keys.is_empty(), "{keys:?}");
     assert_eq!(account.groups("us-east-1"), Vec::<String>::new());
 }
@@ -454,9 +670,18 @@ fn an_instance_at_amazon() {
 fn a_cluster() {
     check(|folder| {
         let hosts = folder.join("hosts.toml");
-        std::fs::write(&hosts, crate::slurmd::Cluster::shared().entry("one", &folder.join("shared"), "")).unwrap();
+        std::fs::write(
+            &hosts,
+            crate::slurmd::Cluster::shared().entry("one", &folder.join("shared"), ""),
+        )
+        .unwrap();
         Subject {
-            provider: open(SLURM, &crate::own_hosts::access(folder.join("state"), &hosts)).unwrap().unwrap(),
+            provider: open(
+                SLURM,
+                &crate::own_hosts::access(folder.join("state"), &hosts),
+            )
+            .unwrap()
+            .unwrap(),
             folders: vec![folder.to_owned(), crate::slurmd::Cluster::shared().path("")],
             place: PlaceName::parse("slurm:one").unwrap(),
             instance_type: "one".into(),
@@ -472,7 +697,12 @@ fn a_pod_of_a_cluster() {
         let hosts = folder.join("hosts.toml");
         std::fs::write(&hosts, namespace.entry("one", folder, "")).unwrap();
         Subject {
-            provider: open(KUBERNETES, &crate::own_hosts::access(folder.join("state"), &hosts)).unwrap().unwrap(),
+            provider: open(
+                KUBERNETES,
+                &crate::own_hosts::access(folder.join("state"), &hosts),
+            )
+            .unwrap()
+            .unwrap(),
             folders: vec![folder.to_owned(), namespace.folder()],
             place: PlaceName::parse("kubernetes:one").unwrap(),
             instance_type: "one".into(),
@@ -495,21 +725,32 @@ fn stockouts_quotas_and_denials_are_told_apart() {
         ("unreachable", ErrorKind::Unreachable),
         ("fail", ErrorKind::Other),
     ];
-    let rules =
-        kinds.map(|(fault, _)| format!("[[faults]]\ncall = \"create\"\nstage = \"{fault}\"\nfault = \"{fault}\"\n"));
+    let rules = kinds.map(|(fault, _)| {
+        format!("[[faults]]\ncall = \"create\"\nstage = \"{fault}\"\nfault = \"{fault}\"\n")
+    });
     std::fs::write(cloud.join("faults.toml"), rules.concat()).unwrap();
-    let access = Access { root: folder.path().to_owned(), ..Access::default() };
+    let access = Access {
+        root: folder.path().to_owned(),
+        ..Access::default()
+    };
     let subject = Subject {
         provider: open(SIM, &access).unwrap().unwrap(),
         folders: Vec::new(),
         place: PlaceName::parse("aws:us-east-1").unwrap(),
         instance_type: "m1.small".into(),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         for (fault, kind) in kinds {
             let token = subject.token(fault, 1);
-            let error = subject.provider.create(&token, &subject.spec(LONG)).await.unwrap_err();
+            let error = subject
+                .provider
+                .create(&token, &subject.spec(LONG))
+                .await
+                .unwrap_err();
             assert_eq!(error.kind, kind, "{error}");
             assert!(subject.provider.get(&token).await.unwrap().is_none());
         }

@@ -29,7 +29,10 @@ fn alternative(place: &str, instance_type: &str) -> Alternative {
 
 fn with_ladder(plan: &mut Plan) {
     for stage in &mut plan.stages {
-        stage.alternatives = vec![alternative("aws:us-west-2", "m2.small"), alternative("gcp:europe-west4", "n1")];
+        stage.alternatives = vec![
+            alternative("aws:us-west-2", "m2.small"),
+            alternative("gcp:europe-west4", "n1"),
+        ];
     }
 }
 
@@ -48,10 +51,16 @@ fn stockouts_and_quotas_take_the_next_rung() {
             .filter(|line| line["type"] == "failover")
             .map(|line| line["hook"]["decided_us"].as_u64().unwrap())
             .collect();
-        assert!(decided.len() == 3 && decided.iter().all(|micros| *micros < 1_000_000), "{decided:?}");
+        assert!(
+            decided.len() == 3 && decided.iter().all(|micros| *micros < 1_000_000),
+            "{decided:?}"
+        );
         let state = ground.state();
         let place = |stage: &str| state.stages[stage].place.to_string();
-        assert_eq!([place("b"), place("c"), place("e")], ["gcp:europe-west4", "aws:us-west-2", "aws:us-east-1"]);
+        assert_eq!(
+            [place("b"), place("c"), place("e")],
+            ["gcp:europe-west4", "aws:us-west-2", "aws:us-east-1"]
+        );
         assert_eq!(state.stages["b"].rented.as_ref().unwrap().rung, 2);
         assert_eq!(state.exhausted.len(), 3);
         ground.check_done(fault, 1);
@@ -67,7 +76,10 @@ fn a_rung_that_would_be_late_is_passed_over() {
     });
     ground.faults("[[faults]]\ncall = \"create\"\nplace = \"aws:us-east-1\"\nstage = \"b\"\nfault = \"stockout\"");
     ended(&ground.apply(&[]), 0);
-    assert_eq!(ground.state().stages["b"].place.to_string(), "gcp:europe-west4");
+    assert_eq!(
+        ground.state().stages["b"].place.to_string(),
+        "gcp:europe-west4"
+    );
     ground.check_done("late", 1);
 }
 
@@ -75,20 +87,35 @@ fn a_rung_that_would_be_late_is_passed_over() {
 fn a_rung_that_is_counted_with_others_needs_them_where_they_are_planned() {
     let ground = Ground::with(On::Sim, &JOB, |plan| {
         with_ladder(plan);
-        plan.stages.iter_mut().filter(|stage| stage.name == "d").for_each(|stage| {
-            stage.alternatives.iter_mut().for_each(|rung| rung.counted_with_others = true);
-        });
+        plan.stages
+            .iter_mut()
+            .filter(|stage| stage.name == "d")
+            .for_each(|stage| {
+                stage
+                    .alternatives
+                    .iter_mut()
+                    .for_each(|rung| rung.counted_with_others = true);
+            });
     });
-    let out =
-        |stage: &str| format!("[[faults]]\ncall = \"create\"\nstage = \"{stage}\"\ntimes = 1\nfault = \"stockout\"\n");
+    let out = |stage: &str| {
+        format!(
+            "[[faults]]\ncall = \"create\"\nstage = \"{stage}\"\ntimes = 1\nfault = \"stockout\"\n"
+        )
+    };
     ground.faults(&format!("{}{}", out("b"), out("d")));
     let said = ended(&ground.apply(&[]), 7);
-    assert!(said.contains("counts it together with stage.b, which is elsewhere than planned"), "{said}");
+    assert!(
+        said.contains("counts it together with stage.b, which is elsewhere than planned"),
+        "{said}"
+    );
     assert!(said.contains("sky plan JOB --from-state"), "{said}");
     // Alone, it may.
     let ground = Ground::with(On::Sim, &JOB, |plan| {
         with_ladder(plan);
-        plan.stages[3].alternatives.iter_mut().for_each(|rung| rung.counted_with_others = true);
+        plan.stages[3]
+            .alternatives
+            .iter_mut()
+            .for_each(|rung| rung.counted_with_others = true);
     });
     ground.faults(&out("d"));
     ended(&ground.apply(&[]), 0);
@@ -106,7 +133,10 @@ fn a_rung_that_the_budget_does_not_allow_is_not_taken() {
     });
     ground.faults("[[faults]]\ncall = \"create\"\nplace = \"aws:us-east-1\"\nstage = \"b\"\nfault = \"stockout\"");
     let said = ended(&ground.apply(&[]), 4);
-    assert!(said.contains("the budget of") && said.contains("denied"), "{said}");
+    assert!(
+        said.contains("the budget of") && said.contains("denied"),
+        "{said}"
+    );
     assert!(ground.state().spent_micro_usd <= BUDGET);
     ground.check_nothing_left("dear rung");
 }
@@ -129,7 +159,10 @@ fn when_nothing_is_to_be_had_the_rest_goes_on_and_the_way_out_is_said() {
     // The next day there is capacity again, as planned.
     ground.faults("");
     ended(&ground.apply(&[]), 0);
-    assert_eq!(ground.state().stages["b"].place.to_string(), "aws:us-east-1");
+    assert_eq!(
+        ground.state().stages["b"].place.to_string(),
+        "aws:us-east-1"
+    );
     ground.check_done("the next day", 1);
 }
 
@@ -146,7 +179,10 @@ pub fn announced(notice: u64, saves: bool) -> Ground {
         with_ladder(plan);
         plan.stages[0].purchase = Purchase::Spot;
         let every_ms = Some(Millis(3_600_000));
-        plan.stages[0].checkpoint = saves.then_some(PlannedCheckpoint { every_ms, bytes: sky::model::Bytes(1) });
+        plan.stages[0].checkpoint = saves.then_some(PlannedCheckpoint {
+            every_ms,
+            bytes: sky::model::Bytes(1),
+        });
     });
     ground.faults(&format!(
         "[[faults]]\ncall = \"status\"\nattempt = 1\nskip = 8\ntimes = 1\nfault = \"notice\"\ndelay_ms = {notice}"
@@ -158,14 +194,29 @@ pub fn announced(notice: u64, saves: bool) -> Ground {
 fn what_is_announced_is_saved_before() {
     let ground = announced(3000, true);
     let said = ended(&ground.apply(&[]), 0);
-    assert!(said.contains("its cloud takes its machine away in") && said.contains("until then"), "{said}");
-    assert!(said.contains("is being taken away; going on with m2.small at aws:us-west-2"), "{said}");
+    assert!(
+        said.contains("its cloud takes its machine away in") && said.contains("until then"),
+        "{said}"
+    );
+    assert!(
+        said.contains("is being taken away; going on with m2.small at aws:us-west-2"),
+        "{said}"
+    );
     let ran = ground.text("ran");
-    let from: Vec<u32> = ran.lines().map(|line| line.trim_start_matches("from ").parse().unwrap()).collect();
+    let from: Vec<u32> = ran
+        .lines()
+        .map(|line| line.trim_start_matches("from ").parse().unwrap())
+        .collect();
     assert!(from.len() == 2 && from[0] == 0 && from[1] > 0, "{ran}");
     assert_eq!(ground.text(".sky/artifacts/train/o"), "200\n");
     // That its command exited well when it was asked to end does not make it done.
-    assert_eq!((ground.state().stages["train"].attempt, ground.state().exhausted.len()), (2, 1));
+    assert_eq!(
+        (
+            ground.state().stages["train"].attempt,
+            ground.state().exhausted.len()
+        ),
+        (2, 1)
+    );
     ground.check_nothing_left("announced");
 }
 
@@ -174,13 +225,28 @@ fn what_saves_nothing_may_get_done_in_the_time_that_is_left() {
     let ground = announced(60_000, false);
     let said = ended(&ground.apply(&["--json"]), 0);
     assert!(said.contains("it saves no progress"), "{said}");
-    assert_eq!((ground.text("ran").as_str(), ground.state().stages["train"].attempt), ("from 0\n", 1));
+    assert_eq!(
+        (
+            ground.text("ran").as_str(),
+            ground.state().stages["train"].attempt
+        ),
+        ("from 0\n", 1)
+    );
     ground.check_nothing_left("announced, done");
     // Or not.
     let ground = announced(300, false);
     let said = ended(&ground.apply(&[]), 0);
-    assert!(said.contains("was taken away; going on with m2.small"), "{said}");
-    assert_eq!((ground.text("ran").as_str(), ground.state().stages["train"].attempt), ("from 0\nfrom 0\n", 2));
+    assert!(
+        said.contains("was taken away; going on with m2.small"),
+        "{said}"
+    );
+    assert_eq!(
+        (
+            ground.text("ran").as_str(),
+            ground.state().stages["train"].attempt
+        ),
+        ("from 0\nfrom 0\n", 2)
+    );
     ground.check_nothing_left("announced, taken away");
 }
 
@@ -193,17 +259,29 @@ fn what_is_taken_away_goes_on_from_its_last_checkpoint() {
     let ground = Ground::with(On::Sim, &rows, |plan| {
         with_ladder(plan);
         plan.stages[0].purchase = Purchase::Spot;
-        plan.stages[0].checkpoint = Some(PlannedCheckpoint { every_ms: Some(Millis(60)), bytes: sky::model::Bytes(1) });
+        plan.stages[0].checkpoint = Some(PlannedCheckpoint {
+            every_ms: Some(Millis(60)),
+            bytes: sky::model::Bytes(1),
+        });
     });
     // After some looks at it, the machine is taken away, and all that is on it.
     ground.faults("[[faults]]\ncall = \"status\"\nskip = 18\ntimes = 1\nfault = \"preempt\"");
     let said = ended(&ground.apply(&[]), 0);
-    assert!(said.contains("taken away") && said.contains("going on with m2.small at aws:us-west-2"), "{said}");
+    assert!(
+        said.contains("taken away") && said.contains("going on with m2.small at aws:us-west-2"),
+        "{said}"
+    );
     let ran = ground.text("ran");
-    let from: Vec<u32> = ran.lines().map(|line| line.trim_start_matches("from ").parse().unwrap()).collect();
+    let from: Vec<u32> = ran
+        .lines()
+        .map(|line| line.trim_start_matches("from ").parse().unwrap())
+        .collect();
     assert!(from.len() == 2 && from[0] == 0 && from[1] > 0, "{ran}");
     assert_eq!(ground.text(".sky/artifacts/train/o"), "12\n");
     let stage = ground.state().stages["train"].clone();
-    assert_eq!((stage.status, stage.attempt, stage.checkpoint), (Status::Done, 2, None));
+    assert_eq!(
+        (stage.status, stage.attempt, stage.checkpoint),
+        (Status::Done, 2, None)
+    );
     ground.check_nothing_left("preempted");
 }

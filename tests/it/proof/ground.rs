@@ -52,12 +52,42 @@ pub enum On {
 /// Two diamonds' worth of stages: name, reads, writes, command. `RAN` is a file outside of all that
 /// sky knows, to which every run of a command adds its name.
 pub const JOB: [Row<'static>; 6] = [
-    ("a", &[], &["o"], "echo a >> \"RAN\"; echo seed > $SKY_OUTPUTS/o"),
-    ("b", &["a.o"], &["o"], "echo b >> \"RAN\"; sed s/$/-b/ $SKY_INPUTS/o > $SKY_OUTPUTS/o"),
-    ("c", &["a.o"], &["o"], "echo c >> \"RAN\"; sed s/$/-c/ $SKY_INPUTS/o > $SKY_OUTPUTS/o"),
-    ("d", &["b.o", "c.o"], &["o"], "echo d >> \"RAN\"; cat $SKY_INPUTS/b.o $SKY_INPUTS/c.o > $SKY_OUTPUTS/o"),
-    ("e", &[], &["o"], "echo e >> \"RAN\"; sleep 0.05; echo other > $SKY_OUTPUTS/o"),
-    ("f", &["d.o", "e.o"], &["all"], "echo f >> \"RAN\"; cat $SKY_INPUTS/d.o $SKY_INPUTS/e.o > $SKY_OUTPUTS/all"),
+    (
+        "a",
+        &[],
+        &["o"],
+        "echo a >> \"RAN\"; echo seed > $SKY_OUTPUTS/o",
+    ),
+    (
+        "b",
+        &["a.o"],
+        &["o"],
+        "echo b >> \"RAN\"; sed s/$/-b/ $SKY_INPUTS/o > $SKY_OUTPUTS/o",
+    ),
+    (
+        "c",
+        &["a.o"],
+        &["o"],
+        "echo c >> \"RAN\"; sed s/$/-c/ $SKY_INPUTS/o > $SKY_OUTPUTS/o",
+    ),
+    (
+        "d",
+        &["b.o", "c.o"],
+        &["o"],
+        "echo d >> \"RAN\"; cat $SKY_INPUTS/b.o $SKY_INPUTS/c.o > $SKY_OUTPUTS/o",
+    ),
+    (
+        "e",
+        &[],
+        &["o"],
+        "echo e >> \"RAN\"; sleep 0.05; echo other > $SKY_OUTPUTS/o",
+    ),
+    (
+        "f",
+        &["d.o", "e.o"],
+        &["all"],
+        "echo f >> \"RAN\"; cat $SKY_INPUTS/d.o $SKY_INPUTS/e.o > $SKY_OUTPUTS/all",
+    ),
 ];
 
 /// What the last stage must have written.
@@ -109,7 +139,9 @@ impl Ground {
     pub fn with(on: On, rows: &[Row], change: impl FnOnce(&mut Plan)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         #[cfg(feature = "aws")]
-        let account = on.has("aws").then(|| crate::aws::fake::Account::new(folder.path()));
+        let account = on
+            .has("aws")
+            .then(|| crate::aws::fake::Account::new(folder.path()));
         let ground = Self {
             folder,
             on,
@@ -124,8 +156,11 @@ impl Ground {
         };
         let ran = ground.path("ran").display().to_string();
         let commands: Vec<String> = rows.iter().map(|row| row.3.replace("RAN", &ran)).collect();
-        let rows: Vec<Row> =
-            rows.iter().zip(&commands).map(|(row, command)| (row.0, row.1, row.2, command.as_str())).collect();
+        let rows: Vec<Row> = rows
+            .iter()
+            .zip(&commands)
+            .map(|(row, command)| (row.0, row.1, row.2, command.as_str()))
+            .collect();
         let mut plan = place::plan("job", &rows);
         match on {
             On::Local => {}
@@ -147,8 +182,14 @@ impl Ground {
             #[cfg(feature = "gcp")]
             On::Gcp | On::Tpu => {
                 in_clouds(&mut plan, ["gcp:us-central1"; 2]);
-                let kind = if on == On::Tpu { "tpu-v3-8" } else { "e2-small" };
-                plan.stages.iter_mut().for_each(|stage| stage.instance_type = kind.into());
+                let kind = if on == On::Tpu {
+                    "tpu-v3-8"
+                } else {
+                    "e2-small"
+                };
+                plan.stages
+                    .iter_mut()
+                    .for_each(|stage| stage.instance_type = kind.into());
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
             }
             #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
@@ -156,7 +197,9 @@ impl Ground {
             #[cfg(feature = "azure")]
             On::Azure => {
                 in_clouds(&mut plan, ["azure:eastus"; 2]);
-                plan.stages.iter_mut().for_each(|stage| stage.instance_type = "Standard_B2s".into());
+                plan.stages
+                    .iter_mut()
+                    .for_each(|stage| stage.instance_type = "Standard_B2s".into());
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
             }
             On::Slurm => {
@@ -171,7 +214,10 @@ impl Ground {
                 in_clouds(&mut plan, ["kubernetes:one"; 2]);
                 (plan.transfers, plan.ways) = (Vec::new(), Vec::new());
                 let more = "type = \"m1.small\"\nprice = 3.6";
-                let pods = ground.namespace.iter().map(|namespace| namespace.entry("one", ground.folder.path(), more));
+                let pods = ground
+                    .namespace
+                    .iter()
+                    .map(|namespace| namespace.entry("one", ground.folder.path(), more));
                 std::fs::write(ground.path("hosts.toml"), pods.collect::<String>()).unwrap();
             }
         }
@@ -201,29 +247,55 @@ impl Ground {
 
     pub fn sky(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
-        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
-        for name in ["SKY_DATA_DIR", "SKY_HOSTS", "SKY_STATE", "SKY_CRASH_AT", "SKY_CRASH_LOG"] {
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        for name in [
+            "SKY_DATA_DIR",
+            "SKY_HOSTS",
+            "SKY_STATE",
+            "SKY_CRASH_AT",
+            "SKY_CRASH_LOG",
+        ] {
             command.env_remove(name);
         }
         if self.on == On::Sim {
             // A rehearsal would have a state of its own; these tests look at one place.
             command.env("SKY_DATA_DIR", ".sky");
         }
-        command.env("SKY_SIM", self.cloud()).env("SKY_GRACE", "1s").env("SKY_STAGING", "home");
+        command
+            .env("SKY_SIM", self.cloud())
+            .env("SKY_GRACE", "1s")
+            .env("SKY_STAGING", "home");
         if self.on == On::Staged {
-            command.envs(crate::stores::servers::environment()).env("SKY_STAGING", "buckets");
+            command
+                .envs(crate::stores::servers::environment())
+                .env("SKY_STAGING", "buckets");
         }
         #[cfg(feature = "aws")]
-        command.envs(self.account.iter().flat_map(|account| account.environment()));
+        command.envs(
+            self.account
+                .iter()
+                .flat_map(|account| account.environment()),
+        );
         #[cfg(feature = "gcp")]
         command.envs(self.google.iter().flat_map(Google::environment));
         #[cfg(feature = "azure")]
         command.envs(self.microsoft.iter().flat_map(Microsoft::environment));
         #[cfg(all(feature = "aws", feature = "azure", feature = "gcp"))]
-        if let (Some(account), Some(google), Some(microsoft)) = (&self.account, &self.google, &self.microsoft) {
-            let all = account.environment().into_iter().chain(google.environment()).chain(microsoft.environment());
+        if let (Some(account), Some(google), Some(microsoft)) =
+            (&self.account, &self.google, &self.microsoft)
+        {
+            let all = account
+                .environment()
+                .into_iter()
+                .chain(google.environment())
+                .chain(microsoft.environment());
             let configs = all.filter(|(name, _)| *name == "SKY_SSH_CONFIG");
-            let text: String = configs.map(|(_, path)| format!("Include \"{path}\"\nHost *\n")).collect();
+            let text: String = configs
+                .map(|(_, path)| format!("Include \"{path}\"\nHost *\n"))
+                .collect();
             std::fs::write(self.path("ssh_config"), text).unwrap();
             command.env("SKY_SSH_CONFIG", self.path("ssh_config"));
         }
@@ -268,28 +340,42 @@ impl Ground {
     /// How many points an undisturbed run passes.
     pub fn points(&self, args: &[&str]) -> u64 {
         let log = self.path("points");
-        ended(&self.sky(args).env("SKY_CRASH_LOG", &log).output().unwrap(), 0);
+        ended(
+            &self.sky(args).env("SKY_CRASH_LOG", &log).output().unwrap(),
+            0,
+        );
         self.text("points").lines().count() as u64
     }
 
     pub fn state(&self) -> State {
         let named = (self.on == On::Sim).then_some(std::path::Path::new(".sky"));
-        Folder::resolve(self.folder.path(), named).read().unwrap().unwrap()
+        Folder::resolve(self.folder.path(), named)
+            .read()
+            .unwrap()
+            .unwrap()
     }
 
     /// How often each stage's command ran.
     pub fn ran(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        self.text("ran").lines().for_each(|line| *counts.entry(line.to_owned()).or_default() += 1);
+        self.text("ran")
+            .lines()
+            .for_each(|line| *counts.entry(line.to_owned()).or_default() += 1);
         counts
     }
 
     /// Live processes of stages that run in this folder.
     pub fn processes(&self) -> usize {
-        let wanted = format!("SKY_OUTPUTS={}", self.folder.path().canonicalize().unwrap().display());
+        let wanted = format!(
+            "SKY_OUTPUTS={}",
+            self.folder.path().canonicalize().unwrap().display()
+        );
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let environments = processes.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
-        environments.filter(|text| String::from_utf8_lossy(text).contains(&wanted)).count()
+        let environments =
+            processes.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
+        environments
+            .filter(|text| String::from_utf8_lossy(text).contains(&wanted))
+            .count()
     }
 
     pub fn bill(&self) -> sim::Bill {
@@ -329,7 +415,11 @@ impl Ground {
         if let Some(namespace) = &self.namespace {
             return namespace.names().into_iter().map(PathBuf::from).collect();
         }
-        let folder = if self.on == On::Slurm { "shared/one/machines" } else { "host/machines" };
+        let folder = if self.on == On::Slurm {
+            "shared/one/machines"
+        } else {
+            "host/machines"
+        };
         let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
@@ -338,10 +428,17 @@ impl Ground {
     /// have run.
     pub fn check_done(&self, about: &str, runs: usize) {
         let state = self.state();
-        assert!(state.stages.values().all(|record| !record.live), "{about}: {:?}", state.stages);
+        assert!(
+            state.stages.values().all(|record| !record.live),
+            "{about}: {:?}",
+            state.stages
+        );
         assert_eq!(self.text(".sky/artifacts/f/all"), RESULT, "{about}");
         let ran = self.ran();
-        assert!(ran.len() == 6 && ran.values().all(|count| *count <= runs), "{about}: {ran:?}");
+        assert!(
+            ran.len() == 6 && ran.values().all(|count| *count <= runs),
+            "{about}: {ran:?}"
+        );
         assert_eq!(self.text(".sky/journal"), "", "{about}");
         self.check_money(about);
         self.check_nothing_left(about);
@@ -352,7 +449,11 @@ impl Ground {
         if self.on == On::Sim {
             let (bill, spent) = (self.bill(), self.state().spent_micro_usd);
             // The copy is on no machine's bill.
-            assert!(bill.cost <= spent, "{about}: billed {} and accounted {spent}", bill.cost);
+            assert!(
+                bill.cost <= spent,
+                "{about}: billed {} and accounted {spent}",
+                bill.cost
+            );
             assert!(spent <= BUDGET, "{about}: {spent}");
         }
         if !matches!(self.on, On::Local | On::Sim) {
@@ -364,7 +465,10 @@ impl Ground {
     /// What was in object stores is gone, as the journal has named it or not.
     pub fn check_no_buckets(&self, about: &str) {
         if self.on == On::Staged {
-            let sweep = self.sky(&["sweep", "--buckets", "--provider", "ssh", "--dry-run"]).output().unwrap();
+            let sweep = self
+                .sky(&["sweep", "--buckets", "--provider", "ssh", "--dry-run"])
+                .output()
+                .unwrap();
             assert!(ended(&sweep, 0).contains("Nothing to sweep"), "{about}");
             assert_eq!(self.state().buckets, BTreeMap::new(), "{about}");
         }
@@ -378,12 +482,21 @@ impl Ground {
         }
         #[cfg(feature = "gcp")]
         if let Some(google) = &self.google {
-            assert_eq!((google.instances(), google.nodes()), (Vec::new(), Vec::new()), "{about}");
+            assert_eq!(
+                (google.instances(), google.nodes()),
+                (Vec::new(), Vec::new()),
+                "{about}"
+            );
             google.check();
         }
         #[cfg(feature = "azure")]
         if let Some(azure) = &self.microsoft {
-            for kind in ["virtualMachines", "networkInterfaces", "publicIPAddresses", "disks"] {
+            for kind in [
+                "virtualMachines",
+                "networkInterfaces",
+                "publicIPAddresses",
+                "disks",
+            ] {
                 assert_eq!(azure.names(kind), Vec::<String>::new(), "{about}");
             }
         }
@@ -395,8 +508,11 @@ impl Ground {
             let jobs = Cluster::shared().jobs_in(self.folder.path());
             assert!(jobs.is_empty(), "{about}: {jobs:?}");
         }
-        let taken: Vec<PathBuf> =
-            self.machines().into_iter().filter(|machine| !machine.join("box/.run/released").exists()).collect();
+        let taken: Vec<PathBuf> = self
+            .machines()
+            .into_iter()
+            .filter(|machine| !machine.join("box/.run/released").exists())
+            .collect();
         assert!(taken.is_empty(), "{about}: {taken:?}");
         let mut sweep = self.sky(&["sweep", "--dry-run"]);
         if self.on == On::Staged {
@@ -414,7 +530,11 @@ impl Ground {
 fn in_clouds(plan: &mut Plan, places: [&str; 2]) {
     let [one, other] = places.map(|place| PlaceName::parse(place).unwrap());
     for stage in &mut plan.stages {
-        stage.place = if stage.name == "d" { other.clone() } else { one.clone() };
+        stage.place = if stage.name == "d" {
+            other.clone()
+        } else {
+            one.clone()
+        };
         stage.instance_type = "m1.small".into();
         stage.rate_nano_usd_per_hour = Rate(3_600_000_000);
         stage.end_ms = Millis(60_000);

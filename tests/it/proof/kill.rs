@@ -24,7 +24,11 @@ fn killed_everywhere(on: On) {
 #[allow(clippy::print_stdout)] // The figures are what is to be seen.
 fn killed_at_every(nth: u64, on: On) {
     let given = std::env::var("SKY_TEST_KILL_EVERY").ok();
-    let nth = given.map_or(nth, |given| given.parse().expect("SKY_TEST_KILL_EVERY is a number from 1 on"));
+    let nth = given.map_or(nth, |given| {
+        given
+            .parse()
+            .expect("SKY_TEST_KILL_EVERY is a number from 1 on")
+    });
     let ground = Ground::new(on);
     let apply = ["apply", "plan.json", "--provider", ground.provider()];
     let points = ground.points(&apply);
@@ -38,21 +42,36 @@ fn killed_at_every(nth: u64, on: On) {
         killed.fetch_add(u64::from(ground.crash(&apply, point)), Ordering::SeqCst);
         ended(&ground.apply(&[]), 0);
         ground.check_done(&about, 1);
-        ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+        ended(
+            &ground.sky(&["destroy", "--auto-approve"]).output().unwrap(),
+            0,
+        );
         ground.check_nothing_left(&about);
         for gone in ["stages", "objects", "artifacts"] {
             assert!(!ground.path(".sky").join(gone).exists(), "{about}: {gone}");
         }
-        assert_eq!(ground.machines(), Vec::<std::path::PathBuf>::new(), "{about}");
+        assert_eq!(
+            ground.machines(),
+            Vec::<std::path::PathBuf>::new(),
+            "{about}"
+        );
         #[cfg(feature = "azure")]
         if let Some(azure) = ground.microsoft() {
-            assert_eq!(azure.names("resourceGroups"), Vec::<String>::new(), "{about}");
+            assert_eq!(
+                azure.names("resourceGroups"),
+                Vec::<String>::new(),
+                "{about}"
+            );
         }
         ground.check_no_buckets(&about);
         #[cfg(feature = "aws")]
         if on == On::Aws {
             for region in ["us-east-1", "us-west-2"] {
-                assert_eq!(ground.account().groups(region), Vec::<String>::new(), "{about}");
+                assert_eq!(
+                    ground.account().groups(region),
+                    Vec::<String>::new(),
+                    "{about}"
+                );
             }
         }
     });
@@ -91,8 +110,15 @@ fn at_every_point_with_a_notice() {
         ended(&ground.apply(&[]), 0);
         assert_eq!(ground.text(".sky/artifacts/train/o"), "200\n", "{about}");
         // Killed after it was left for another machine, it is not begun a third time.
-        assert!(ground.text("ran").lines().count() <= 2, "{about}: {}", ground.text("ran"));
-        ended(&ground.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+        assert!(
+            ground.text("ran").lines().count() <= 2,
+            "{about}: {}",
+            ground.text("ran")
+        );
+        ended(
+            &ground.sky(&["destroy", "--auto-approve"]).output().unwrap(),
+            0,
+        );
         ground.check_nothing_left(&about);
     });
     let killed = killed.into_inner();

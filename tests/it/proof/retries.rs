@@ -17,7 +17,10 @@ fn ground(rows: &[Row], times: u32, on: &[i32]) -> Ground {
     Ground::with(On::Sim, rows, |plan| {
         plan.transfers.clear();
         plan.limits.budget_micro_usd = Some(Money(400_000));
-        plan.stages[0].retries = Some(Retries { times, on: on.iter().copied().collect() });
+        plan.stages[0].retries = Some(Retries {
+            times,
+            on: on.iter().copied().collect(),
+        });
     })
 }
 
@@ -26,10 +29,23 @@ fn until_it_ends_well() {
     for on in [&[75][..], &[]] {
         let ground = ground(&FAILS_TWICE, 3, on);
         let said = ended(&ground.apply(&[]), 0);
-        assert!(said.contains("ended with exit code 75; retry 1 of 3") && said.contains("retry 2 of 3"), "{said}");
+        assert!(
+            said.contains("ended with exit code 75; retry 1 of 3") && said.contains("retry 2 of 3"),
+            "{said}"
+        );
         let state = ground.state();
-        assert_eq!((state.stages["flaky"].attempt, ground.bill().machines, ground.ran()["flaky"]), (3, 3, 3));
-        assert!(ground.bill().cost <= state.spent_micro_usd, "each try is on the account");
+        assert_eq!(
+            (
+                state.stages["flaky"].attempt,
+                ground.bill().machines,
+                ground.ran()["flaky"]
+            ),
+            (3, 3, 3)
+        );
+        assert!(
+            ground.bill().cost <= state.spent_micro_usd,
+            "each try is on the account"
+        );
         ground.check_nothing_left("retried");
     }
 }
@@ -38,7 +54,10 @@ fn until_it_ends_well() {
 fn not_after_other_exit_codes() {
     let ground = ground(&FAILS_TWICE, 3, &[137]);
     let said = ended(&ground.apply(&[]), 1);
-    assert!(said.contains("exit code 75") && !said.contains("retry"), "{said}");
+    assert!(
+        said.contains("exit code 75") && !said.contains("retry"),
+        "{said}"
+    );
     assert_eq!(ground.ran()["flaky"], 1);
 }
 
@@ -66,7 +85,10 @@ fn killed_at_every_point_it_is_tried_no_more_often() {
         ended(&ground.apply(&[]), 0);
         assert_eq!(ground.ran()["flaky"], 3, "{about}");
         let state = ground.state();
-        assert!(ground.bill().cost <= state.spent_micro_usd && state.spent_micro_usd <= Money(400_000), "{about}");
+        assert!(
+            ground.bill().cost <= state.spent_micro_usd && state.spent_micro_usd <= Money(400_000),
+            "{about}"
+        );
         ground.check_nothing_left(&about);
     });
     assert!(killed.into_inner() >= 60, "{points}");
@@ -79,7 +101,11 @@ fn killed_at_every_point_it_is_tried_no_more_often() {
             ended(&ground.apply(&[]), 1);
             // Killed after the last of them failed, the next apply is a new one, with tries of its own.
             let ran = ground.ran()["broken"];
-            assert!((3..=6).contains(&ran), "killed at point {}: {ran}", point * 4);
+            assert!(
+                (3..=6).contains(&ran),
+                "killed at point {}: {ran}",
+                point * 4
+            );
             assert!(ran == 3 || ground.text("ran").lines().count() >= 3, "{ran}");
         }
     });

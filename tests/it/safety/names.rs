@@ -50,9 +50,22 @@ fn a_digest_in_a_state_is_no_path() {
     let place = applied();
     let secret = place.path("secret");
     std::fs::write(&secret, "of this machine alone").unwrap();
-    for digest in [format!("sha256:xx{}", secret.display()), "sha256:../../../secret".into(), String::new()] {
-        forge(&place, |state| state["artifacts"]["a.o"]["digest"] = json!(digest));
-        all_refuse(&place, &["artifacts.a.o.digest", "is not a digest", "64 hexadecimal digits"]);
+    for digest in [
+        format!("sha256:xx{}", secret.display()),
+        "sha256:../../../secret".into(),
+        String::new(),
+    ] {
+        forge(&place, |state| {
+            state["artifacts"]["a.o"]["digest"] = json!(digest)
+        });
+        all_refuse(
+            &place,
+            &[
+                "artifacts.a.o.digest",
+                "is not a digest",
+                "64 hexadecimal digits",
+            ],
+        );
     }
 }
 
@@ -60,7 +73,9 @@ fn a_digest_in_a_state_is_no_path() {
 fn tokens_and_names_in_a_state_lead_nowhere() {
     type Change = fn(&mut Value);
     let forged: [(&str, Change); 7] = [
-        ("stages.a.token", |state| state["stages"]["a"]["token"] = json!("../../../../tmp/x")),
+        ("stages.a.token", |state| {
+            state["stages"]["a"]["token"] = json!("../../../../tmp/x")
+        }),
         ("`stages` has `../../x`", |state| {
             let record = state["stages"]["a"].clone();
             state["stages"]["../../x"] = record;
@@ -104,30 +119,56 @@ fn only_buckets_of_the_own_lineage_are_deleted() {
     let victim = place.path("victim");
     std::fs::create_dir(&victim).unwrap();
     std::fs::write(victim.join("thesis.txt"), "years of work").unwrap();
-    for address in [format!("file://{}", victim.display()), "s3://production-data".into(), "file:///".into()] {
-        forge(&place, |state| state["buckets"] = json!({ "aws:us-east-1": address }));
+    for address in [
+        format!("file://{}", victim.display()),
+        "s3://production-data".into(),
+        "file:///".into(),
+    ] {
+        forge(&place, |state| {
+            state["buckets"] = json!({ "aws:us-east-1": address })
+        });
         all_refuse(&place, &["buckets.aws:us-east-1", &address]);
         assert!(victim.join("thesis.txt").exists());
     }
     // A name that the lineage could have made, for a folder in which somebody else keeps something.
     let lineage = place_lineage(&place);
-    let owner: String = lineage.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    let owner: String = lineage
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(12)
+        .collect();
     let named = place.path(&format!("sky-{owner}-0123abcd-us-east-1"));
     std::fs::rename(&victim, &named).unwrap();
-    forge(&place, |state| state["buckets"] = json!({ "aws:us-east-1": format!("file://{}", named.display()) }));
-    let said = ended(&place.sky(&["destroy", "--auto-approve"]).output().unwrap(), 1);
-    assert!(said.contains("is not deleted") && said.contains("thesis.txt"), "{said}");
+    forge(
+        &place,
+        |state| {
+            state["buckets"] = json!({ "aws:us-east-1": format!("file://{}", named.display()) })
+        },
+    );
+    let said = ended(
+        &place.sky(&["destroy", "--auto-approve"]).output().unwrap(),
+        1,
+    );
+    assert!(
+        said.contains("is not deleted") && said.contains("thesis.txt"),
+        "{said}"
+    );
     assert!(named.join("thesis.txt").exists());
     // What sky has put there goes, and all else was deleted the first time.
     std::fs::remove_file(named.join("thesis.txt")).unwrap();
     std::fs::create_dir(named.join("0".repeat(64))).unwrap();
     std::fs::write(named.join("0".repeat(64)).join("00000"), "chunk").unwrap();
-    ended(&place.sky(&["destroy", "--auto-approve"]).output().unwrap(), 0);
+    ended(
+        &place.sky(&["destroy", "--auto-approve"]).output().unwrap(),
+        0,
+    );
     assert!(!named.exists());
 }
 
 fn place_lineage(place: &Place) -> String {
-    let state: Value = serde_json::from_str(&std::fs::read_to_string(place.path("sky.state.json")).unwrap()).unwrap();
+    let state: Value =
+        serde_json::from_str(&std::fs::read_to_string(place.path("sky.state.json")).unwrap())
+            .unwrap();
     state["lineage"].as_str().unwrap().to_owned()
 }
 
@@ -139,9 +180,29 @@ fn a_record_of_a_journal_leads_nowhere() {
         address: "file:///any/dir".to_owned(),
     };
     let forged = [
-        (Event::Intent { stage: "a".into(), token: "../../x".into(), call: Call::Delete }, "`token` has `../../x`"),
-        (Event::Intent { stage: "../x".into(), token: token(), call: Call::Delete }, "`stage` has `../x`"),
-        (Event::Renamed { stage: "a".into(), to: "/etc".into() }, "`to` has `/etc`"),
+        (
+            Event::Intent {
+                stage: "a".into(),
+                token: "../../x".into(),
+                call: Call::Delete,
+            },
+            "`token` has `../../x`",
+        ),
+        (
+            Event::Intent {
+                stage: "../x".into(),
+                token: token(),
+                call: Call::Delete,
+            },
+            "`stage` has `../x`",
+        ),
+        (
+            Event::Renamed {
+                stage: "a".into(),
+                to: "/etc".into(),
+            },
+            "`to` has `/etc`",
+        ),
         (bucket, "buckets.aws:us-east-1"),
     ];
     for (event, says) in forged {
@@ -151,12 +212,23 @@ fn a_record_of_a_journal_leads_nowhere() {
             let state: Value = serde_json::from_str(&text).unwrap();
             state["journal_sequence"].as_u64().unwrap()
         };
-        let record = Record { sequence, at: "2026-01-01T00:00:00Z".into(), event };
+        let record = Record {
+            sequence,
+            at: "2026-01-01T00:00:00Z".into(),
+            event,
+        };
         let line = journal::encode(&record, &Cipher::default()).unwrap();
         std::fs::write(place.path(".sky/journal"), line).unwrap();
-        for verb in [&["show"][..], &["apply", "plan.json"], &["destroy", "--auto-approve"]] {
+        for verb in [
+            &["show"][..],
+            &["apply", "plan.json"],
+            &["destroy", "--auto-approve"],
+        ] {
             let said = ended(&place.sky(verb).output().unwrap(), 1);
-            assert!(said.contains(says) && said.contains("journal"), "{says}: {said}");
+            assert!(
+                said.contains(says) && said.contains("journal"),
+                "{says}: {said}"
+            );
         }
         std::fs::write(place.path(".sky/journal"), "").unwrap();
     }
@@ -169,9 +241,16 @@ fn a_record_of_a_journal_leads_nowhere() {
         },
     });
     let sum = sky::util::hash::digest(payload.to_string().as_bytes());
-    std::fs::write(place.path(".sky/journal"), format!("{} {payload}\n", &sum.hex()[..8])).unwrap();
+    std::fs::write(
+        place.path(".sky/journal"),
+        format!("{} {payload}\n", &sum.hex()[..8]),
+    )
+    .unwrap();
     let said = ended(&place.sky(&["show"]).output().unwrap(), 1);
-    assert!(said.contains("line 1") && said.contains("is not a digest"), "{said}");
+    assert!(
+        said.contains("line 1") && said.contains("is not a digest"),
+        "{said}"
+    );
     std::fs::write(place.path(".sky/journal"), "").unwrap();
 }
 
@@ -179,14 +258,20 @@ fn a_record_of_a_journal_leads_nowhere() {
 fn names_in_a_plan_lead_nowhere() {
     type Change = fn(&mut Plan);
     let forged: [(&str, Change); 5] = [
-        ("stages[0].name", |plan| plan.stages[0].name = "../../x".into()),
+        ("stages[0].name", |plan| {
+            plan.stages[0].name = "../../x".into()
+        }),
         ("stages[0].writes", |plan| {
-            plan.stages[0].writes.insert("../x".into(), sky::model::Bytes(1));
+            plan.stages[0]
+                .writes
+                .insert("../x".into(), sky::model::Bytes(1));
         }),
         ("stages[0].reads", |plan| {
             plan.stages[0].reads.insert("/etc/passwd".to_owned().into());
         }),
-        ("inputs.catalog", |plan| plan.inputs.catalog = "sha256:../x".into()),
+        ("inputs.catalog", |plan| {
+            plan.inputs.catalog = "sha256:../x".into()
+        }),
         ("job", |plan| plan.job = "../x".into()),
     ];
     for (field, change) in forged {
@@ -195,7 +280,11 @@ fn names_in_a_plan_lead_nowhere() {
         let place = Place::new(&ROWS);
         // With a digest that fits.
         place.write_plan(&plan);
-        for verb in [&["show", "plan.json"][..], &["apply", "plan.json"], &["graph", "plan.json"]] {
+        for verb in [
+            &["show", "plan.json"][..],
+            &["apply", "plan.json"],
+            &["graph", "plan.json"],
+        ] {
             let said = ended(&place.sky(verb).output().unwrap(), 1);
             assert!(said.contains(&format!("`{field}`")), "{field}: {said}");
         }
@@ -216,13 +305,25 @@ fn a_name_that_is_imported_leads_nowhere() {
 fn a_failed_import_does_not_block_a_push() {
     let place = applied();
     for provider in ["local", "sim"] {
-        let import = ["import", "stage.a", "no-such-machine", "--provider", provider];
+        let import = [
+            "import",
+            "stage.a",
+            "no-such-machine",
+            "--provider",
+            provider,
+        ];
         ended(&place.sky(&import).output().unwrap(), 1);
         let pulled = ended(&place.sky(&["state", "pull"]).output().unwrap(), 0);
         let mut state: Value = serde_json::from_str(&pulled).unwrap();
         state["serial"] = json!(state["serial"].as_u64().unwrap() + 1);
         std::fs::write(place.path("edited.json"), state.to_string()).unwrap();
-        let said = ended(&place.sky(&["state", "push", "edited.json"]).output().unwrap(), 0);
+        let said = ended(
+            &place
+                .sky(&["state", "push", "edited.json"])
+                .output()
+                .unwrap(),
+            0,
+        );
         assert!(said.contains("Pushed"), "{said}");
     }
     assert!(Path::new(&place.path("sky.state.json")).exists());

@@ -6,8 +6,7 @@ use sky::util::text::is_harmful;
 const ROWS: [Row; 1] = [("a", &[], &["o"], "echo out > $SKY_OUTPUTS/o")];
 
 /// Moves the cursor, sets a title, reads backwards, and ends comments.
-const HOSTILE: &str =
-    "x\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\u{202e}txt.exe --> <script>alert(1)</script> | [x](http://y)\u{0}\u{7f}";
+const HOSTILE: &str = "x\u{1b}[2J\u{1b}]0;title\u{7}\u{9b}31m\u{202e}txt.exe --> <script>alert(1)</script> | [x](http://y)\u{0}\u{7f}";
 
 /// Nothing in it drives a terminal; as it was written, before it is made text for a message.
 fn is_clean(said: &str) -> bool {
@@ -32,7 +31,10 @@ fn a_plan_without_a_digest_is_refused_by_all_its_readers() {
         &["check", "plan.json"],
     ] {
         let said = ended(&place.sky(verb).output().unwrap(), 1);
-        assert!(said.contains("plan.json has no `digest`") && said.contains("plan again"), "{verb:?}: {said}");
+        assert!(
+            said.contains("plan.json has no `digest`") && said.contains("plan again"),
+            "{verb:?}: {said}"
+        );
     }
     assert!(!place.path(".sky").exists());
 }
@@ -55,19 +57,27 @@ fn text_of_a_plan_drives_no_terminal_and_is_no_markup() {
         &["graph", "plan.json", "--format", "mermaid"],
     ] {
         let output = place.sky(verb).output().unwrap();
-        let (out, noted) = (String::from_utf8(output.stdout.clone()).unwrap(), String::from_utf8_lossy(&output.stderr));
+        let (out, noted) = (
+            String::from_utf8(output.stdout.clone()).unwrap(),
+            String::from_utf8_lossy(&output.stderr),
+        );
         ended(&output, 0);
         assert!(is_clean(&out), "{verb:?}: {out:?}");
         // Warnings may be coloured by sky itself.
-        let plain =
-            ["\u{1b}[1m", "\u{1b}[33m", "\u{1b}[0m"].iter().fold(noted.into_owned(), |text, own| text.replace(own, ""));
+        let plain = ["\u{1b}[1m", "\u{1b}[33m", "\u{1b}[0m"]
+            .iter()
+            .fold(noted.into_owned(), |text, own| text.replace(own, ""));
         assert!(is_clean(&plain), "{verb:?}: {plain:?}");
         if verb.contains(&"--markdown") || verb.contains(&"mermaid") {
             assert!(!out.contains("<script>"), "{out}");
         }
         if verb.contains(&"--markdown") {
             assert!(!out.contains("](http"), "{out}");
-            assert_eq!(out.matches("-->").count(), 1, "only its own comment ends: {out}");
+            assert_eq!(
+                out.matches("-->").count(),
+                1,
+                "only its own comment ends: {out}"
+            );
         }
         if verb.contains(&"--json") {
             let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -88,12 +98,29 @@ fn what_a_stage_prints_drives_no_terminal() {
         std::fs::write(place.path("code"), code.to_string()).unwrap();
         let said = ended(&place.apply(&["--color", "always", "--source", "."]), exit);
         // Colours of logs go with all other sequences.
-        assert!(said.contains("a | red and  10% 20%") && said.contains("back"), "{said}");
-        assert!(!said.contains("\u{1b}]") && !said.contains('\u{9b}') && !said.contains('\u{202e}'), "{said:?}");
-        assert!(said.lines().filter(|line| line.contains(" | ")).all(|line| !line.contains('\u{1b}')), "{said:?}");
+        assert!(
+            said.contains("a | red and  10% 20%") && said.contains("back"),
+            "{said}"
+        );
+        assert!(
+            !said.contains("\u{1b}]") && !said.contains('\u{9b}') && !said.contains('\u{202e}'),
+            "{said:?}"
+        );
+        assert!(
+            said.lines()
+                .filter(|line| line.contains(" | "))
+                .all(|line| !line.contains('\u{1b}')),
+            "{said:?}"
+        );
     }
     // The file keeps what was printed.
-    let log = std::fs::read_dir(place.path(".sky/stages/a")).unwrap().flatten().next().unwrap().path().join("log");
+    let log = std::fs::read_dir(place.path(".sky/stages/a"))
+        .unwrap()
+        .flatten()
+        .next()
+        .unwrap()
+        .path()
+        .join("log");
     assert!(std::fs::read(log).unwrap().starts_with(b"\x1b[31mred"));
 }
 
@@ -102,7 +129,8 @@ fn text_of_a_state_drives_no_terminal() {
     let place = Place::new(&ROWS);
     ended(&place.apply(&[]), 0);
     let path = place.path("sky.state.json");
-    let mut state: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    let mut state: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     state["stages"]["a"]["message"] = serde_json::json!(HOSTILE);
     state["stages"]["a"]["started"] = serde_json::json!(HOSTILE);
     std::fs::write(&path, state.to_string()).unwrap();

@@ -118,12 +118,20 @@ pub struct Case {
     pub question_ms: u64,
 }
 
-const PLACES: [&str; 4] = ["aws:us-east-1", "aws:eu-west-1", "gcp:us-central1", "local:here"];
+const PLACES: [&str; 4] = [
+    "aws:us-east-1",
+    "aws:eu-west-1",
+    "gcp:us-central1",
+    "local:here",
+];
 
 impl Case {
     pub fn of_seed(seed: u64) -> Self {
         let mut chance = Chance::new(seed.wrapping_mul(0xD134_2543_DE82_EF95) ^ 0x5EED);
-        let mut troubles: BTreeSet<Trouble> = TROUBLES.into_iter().filter(|_| chance.percent(25)).collect();
+        let mut troubles: BTreeSet<Trouble> = TROUBLES
+            .into_iter()
+            .filter(|_| chance.percent(25))
+            .collect();
         if chance.percent(10) {
             troubles.clear();
         }
@@ -137,10 +145,17 @@ impl Case {
             false => 0,
         };
         let skews = [skew(&mut chance), skew(&mut chance)];
-        let mut runs: Vec<Run> = (0..chance.between(1, 4)).map(|_| run(&mut chance)).collect();
+        let mut runs: Vec<Run> = (0..chance.between(1, 4))
+            .map(|_| run(&mut chance))
+            .collect();
         if chance.percent(30) {
             runs.truncate(1);
-            runs[0] = Run { kill_after_ms: None, signal_after_ms: None, pause_ms: None, ..runs[0].clone() };
+            runs[0] = Run {
+                kill_after_ms: None,
+                signal_after_ms: None,
+                pause_ms: None,
+                ..runs[0].clone()
+            };
         }
         let in_bucket = chance.percent(50);
         if !in_bucket || stages.iter().any(|stage| stage.place.starts_with("local")) {
@@ -158,7 +173,11 @@ impl Case {
             grace: Duration::from_secs(chance.pick(&[0, 5, 10, 60])),
             skews,
             runs,
-            question_ms: chance.delay(Duration::from_secs(3600)).as_millis().try_into().unwrap(),
+            question_ms: chance
+                .delay(Duration::from_secs(3600))
+                .as_millis()
+                .try_into()
+                .unwrap(),
             stages,
             troubles,
         }
@@ -169,7 +188,10 @@ impl Case {
         let mut plan = crate::apply::place::plan("job", &[]);
         for stage in &self.stages {
             let makers = stage.reads.iter().filter_map(|read| read.split('.').next());
-            let start = makers.map(|maker| ends.get(maker).copied().unwrap_or(0)).max().unwrap_or(0);
+            let start = makers
+                .map(|maker| ends.get(maker).copied().unwrap_or(0))
+                .max()
+                .unwrap_or(0);
             ends.insert(&stage.name, start + stage.planned_ms);
             plan.stages.push(stage.planned(start));
         }
@@ -202,7 +224,11 @@ fn stages(chance: &mut Chance, troubles: &BTreeSet<Trouble>) -> Vec<Stage> {
         }
         let planned_ms = chance.between(1, 40) * MINUTE;
         let late = troubles.contains(&Trouble::LateCommands) && chance.percent(30);
-        let percent = if late { chance.between(100, 400) } else { chance.between(20, 100) };
+        let percent = if late {
+            chance.between(100, 400)
+        } else {
+            chance.between(20, 100)
+        };
         let failing = troubles.contains(&Trouble::FailingCommands) && chance.percent(20);
         let step = chance.pick(&[0, 0, 1000, MINUTE]);
         stages.push(Stage {
@@ -210,13 +236,18 @@ fn stages(chance: &mut Chance, troubles: &BTreeSet<Trouble>) -> Vec<Stage> {
             reads,
             outputs: usize::try_from(chance.below(3)).unwrap(),
             place: chance.pick(&PLACES),
-            others: (0..chance.below(3)).map(|_| chance.pick(&PLACES[..3])).collect(),
+            others: (0..chance.below(3))
+                .map(|_| chance.pick(&PLACES[..3]))
+                .collect(),
             planned_ms,
             takes_ms: planned_ms * percent / 100,
             code: if failing { 3 } else { 0 },
             spot: chance.percent(30),
             rate_nano: i64::try_from(chance.between(1, 100)).unwrap() * 100_000_000,
-            billing: Billing { increment_ms: Millis(step), minimum_ms: Millis(step) },
+            billing: Billing {
+                increment_ms: Millis(step),
+                minimum_ms: Millis(step),
+            },
             checkpoint: chance.percent(20),
             chatty: troubles.contains(&Trouble::ChattyCommands) && chance.percent(40),
         });
@@ -227,25 +258,48 @@ fn stages(chance: &mut Chance, troubles: &BTreeSet<Trouble>) -> Vec<Stage> {
 fn run(chance: &mut Chance) -> Run {
     let within = Duration::from_millis(80 * MINUTE);
     let moment = |chance: &mut Chance| {
-        let moment = if chance.percent(50) { chance.below(60_000) } else { chance.below(80 * MINUTE) };
+        let moment = if chance.percent(50) {
+            chance.below(60_000)
+        } else {
+            chance.below(80 * MINUTE)
+        };
         moment + u64::try_from(chance.delay(within).as_millis()).unwrap()
     };
     let kill_after_ms = chance.percent(45).then(|| moment(chance));
     let signal_after_ms = chance.percent(30).then(|| moment(chance));
-    let pause_ms = chance.percent(15).then(|| (moment(chance), chance.between(1000, 20 * MINUTE)));
+    let pause_ms = chance
+        .percent(15)
+        .then(|| (moment(chance), chance.between(1000, 20 * MINUTE)));
     let overlap_ms = chance.percent(25).then(|| moment(chance));
-    let gap_ms = chance.delay(Duration::from_millis(180 * MINUTE)).as_millis().try_into().unwrap();
+    let gap_ms = chance
+        .delay(Duration::from_millis(180 * MINUTE))
+        .as_millis()
+        .try_into()
+        .unwrap();
     let machine = usize::try_from(chance.below(2)).unwrap();
-    Run { machine, kill_after_ms, signal_after_ms, pause_ms, overlap_ms, gap_ms }
+    Run {
+        machine,
+        kill_after_ms,
+        signal_after_ms,
+        pause_ms,
+        overlap_ms,
+        gap_ms,
+    }
 }
 
 impl Stage {
     fn rate(&self) -> Rate {
-        Rate(if self.place.starts_with("local") { 0 } else { self.rate_nano })
+        Rate(if self.place.starts_with("local") {
+            0
+        } else {
+            self.rate_nano
+        })
     }
 
     fn planned_cost(&self) -> i64 {
-        self.rate().cost(1, self.billing.billed(Millis(self.planned_ms))).0
+        self.rate()
+            .cost(1, self.billing.billed(Millis(self.planned_ms)))
+            .0
     }
 
     fn planned(&self, start: u64) -> PlannedStage {
@@ -253,15 +307,28 @@ impl Stage {
         let mut planned = crate::apply::place::stage(&row);
         planned.place = PlaceName::parse(self.place).unwrap();
         planned.instance_type = "box".into();
-        planned.purchase = if self.spot { Purchase::Spot } else { Purchase::OnDemand };
+        planned.purchase = if self.spot {
+            Purchase::Spot
+        } else {
+            Purchase::OnDemand
+        };
         planned.rate_nano_usd_per_hour = self.rate();
         planned.start_ms = Millis(start);
         planned.end_ms = Millis(start + self.planned_ms);
         planned.billing = self.billing;
         planned.cost_micro_usd = Money(self.planned_cost());
-        planned.reads = self.reads.iter().map(|read| ArtifactRef::from(read.clone())).collect();
-        planned.writes = (0..self.outputs).map(|number| (format!("o{number}"), Bytes(1))).collect();
-        planned.checkpoint = self.checkpoint.then_some(PlannedCheckpoint { every_ms: None, bytes: Bytes(1) });
+        planned.reads = self
+            .reads
+            .iter()
+            .map(|read| ArtifactRef::from(read.clone()))
+            .collect();
+        planned.writes = (0..self.outputs)
+            .map(|number| (format!("o{number}"), Bytes(1)))
+            .collect();
+        planned.checkpoint = self.checkpoint.then_some(PlannedCheckpoint {
+            every_ms: None,
+            bytes: Bytes(1),
+        });
         let other = |place: &&str| Alternative {
             place: PlaceName::parse(place).unwrap(),
             instance_type: "other".into(),

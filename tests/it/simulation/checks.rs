@@ -16,17 +16,25 @@ pub fn living(world: &World) -> Vec<String> {
     let now = world.now();
     let mut machines = world.machines();
     machines.iter_mut().for_each(|machine| machine.settle(now));
-    let ours = machines.iter().filter(|machine| machine.kept_until.is_none() && machine.provider != "local");
-    ours.filter(|machine| machine.lives()).map(|machine| machine.token.stage.clone()).collect()
+    let ours = machines
+        .iter()
+        .filter(|machine| machine.kept_until.is_none() && machine.provider != "local");
+    ours.filter(|machine| machine.lives())
+        .map(|machine| machine.token.stage.clone())
+        .collect()
 }
 
 /// Never over budget by the clouds' own books.
 pub fn budget(world: &World) {
-    let Some(budget) = world.case.budget else { return };
+    let Some(budget) = world.case.budget else {
+        return;
+    };
     let now = world.now();
     let mut machines = world.machines();
     machines.iter_mut().for_each(|machine| machine.settle(now));
-    let ours = machines.iter().filter(|machine| machine.kept_until.is_none());
+    let ours = machines
+        .iter()
+        .filter(|machine| machine.kept_until.is_none());
     let bill: i64 = ours.map(|machine| machine.bill(now)).sum();
     drop(machines);
     if bill > budget.0 {
@@ -49,16 +57,27 @@ pub fn leases(world: &World) {
     ];
     let case = &world.case;
     let users: BTreeSet<usize> = case.runs.iter().map(|run| run.machine).collect();
-    if case.budget.is_some() || users.len() > 1 || IN_THE_WAY.iter().any(|trouble| case.has(*trouble)) {
+    if case.budget.is_some()
+        || users.len() > 1
+        || IN_THE_WAY.iter().any(|trouble| case.has(*trouble))
+    {
         return;
     }
     let machines = world.machines().clone();
-    for machine in
-        machines.iter().filter(|machine| machine.kept_until.is_none() && !machine.given_up && !machine.orphan)
+    for machine in machines
+        .iter()
+        .filter(|machine| machine.kept_until.is_none() && !machine.given_up && !machine.orphan)
     {
-        let Some((at, Why::LeaseOver)) = machine.ended else { continue };
+        let Some((at, Why::LeaseOver)) = machine.ended else {
+            continue;
+        };
         let from = at.saturating_sub(RENEWAL);
-        let seen = world.watched.lock().unwrap().iter().any(|watched| watched.from <= from && at <= watched.to);
+        let seen = world
+            .watched
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|watched| watched.from <= from && at <= watched.to);
         if seen {
             let (stage, attempt) = (&machine.token.stage, machine.token.attempt);
             world.wrong(format!(
@@ -72,21 +91,40 @@ pub fn leases(world: &World) {
 pub fn effects(world: &World) {
     let now = world.now();
     let mut by_stage: BTreeMap<String, Vec<Machine>> = BTreeMap::new();
-    for machine in world.machines().iter_mut().filter(|machine| machine.kept_until.is_none()) {
+    for machine in world
+        .machines()
+        .iter_mut()
+        .filter(|machine| machine.kept_until.is_none())
+    {
         machine.settle(now);
-        by_stage.entry(machine.token.stage.clone()).or_default().push(machine.clone());
+        by_stage
+            .entry(machine.token.stage.clone())
+            .or_default()
+            .push(machine.clone());
     }
     for (stage, machines) in by_stage {
         for (number, first) in machines.iter().enumerate() {
-            let Some(done) = first.effect(now) else { continue };
-            if first.command.as_ref().is_some_and(|command| command.given_up) && first.collected_by.is_empty() {
+            let Some(done) = first.effect(now) else {
+                continue;
+            };
+            if first
+                .command
+                .as_ref()
+                .is_some_and(|command| command.given_up)
+                && first.collected_by.is_empty()
+            {
                 continue;
             }
-            let later =
-                machines[number + 1..].iter().find_map(|machine| Some((machine, machine.command.as_ref()?.started)));
-            let Some((second, again)) = later else { continue };
+            let later = machines[number + 1..]
+                .iter()
+                .find_map(|machine| Some((machine, machine.command.as_ref()?.started)));
+            let Some((second, again)) = later else {
+                continue;
+            };
             if let Some(why) = wrongly(world, first, second) {
-                world.wrong(format!("stage.{stage} was done at {done} and began again at {again}: {why}"));
+                world.wrong(format!(
+                    "stage.{stage} was done at {done} and began again at {again}: {why}"
+                ));
             }
         }
     }
@@ -100,14 +138,25 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
     }
     let (done, again) = (first.effect(world.now())?, second.created);
     let between = |watched: &&Watched| watched.to >= first.created && watched.from <= again;
-    let users: BTreeSet<usize> =
-        world.watched.lock().unwrap().iter().filter(between).map(|seen| seen.machine).collect();
+    let users: BTreeSet<usize> = world
+        .watched
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(between)
+        .map(|seen| seen.machine)
+        .collect();
     if users.len() > 1 {
         // The outputs come home to one machine. An apply on the other one, which lacks them, begins the stage anew, or
         // waits until what the stage reads is made anew there, or removes what it needs no more.
         return None;
     }
-    let signalled = world.signals.lock().unwrap().iter().any(|at| first.created <= *at && *at <= done);
+    let signalled = world
+        .signals
+        .lock()
+        .unwrap()
+        .iter()
+        .any(|at| first.created <= *at && *at <= done);
     if signalled && world.case.has(Trouble::SlowStore) {
         // It is written down that the command is to be stopped, and the process ended before the store had answered. Whether
         // the command ended of itself after that, or because it was asked to, nobody can know.
@@ -121,17 +170,29 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
         return None;
     }
     match first.ended {
-        Some((_, Why::Preempted)) if first.collected_by.is_empty() || world.lost_lock.load(Ordering::Relaxed) => None,
+        Some((_, Why::Preempted))
+            if first.collected_by.is_empty() || world.lost_lock.load(Ordering::Relaxed) =>
+        {
+            None
+        }
         // Who has not the money for a longer lease loses the machine.
-        Some((_, Why::LeaseOver)) if world.case.budget.is_some() && first.collected_by.is_empty() => None,
+        Some((_, Why::LeaseOver))
+            if world.case.budget.is_some() && first.collected_by.is_empty() =>
+        {
+            None
+        }
         Some((at, Why::LeaseOver)) => {
             let watched = world.watched.lock().unwrap();
             let from = at.saturating_sub(RENEWAL);
-            let seen = watched.iter().any(|watched| watched.from <= from && at <= watched.to);
+            let seen = watched
+                .iter()
+                .any(|watched| watched.from <= from && at <= watched.to);
             seen.then_some("its lease ran out while sky was there")
         }
         Some((_, Why::Released)) => Some("its machine was given back"),
-        Some((_, Why::Preempted)) | None => Some("its outputs had been collected, or its machine is there"),
+        Some((_, Why::Preempted)) | None => {
+            Some("its outputs had been collected, or its machine is there")
+        }
     }
 }
 
@@ -140,12 +201,23 @@ pub fn outputs(user: &User, machine: usize) {
     let world = &user.world;
     let mut right: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for stage in &world.case.stages {
-        let planned = user.plan.stages.iter().find(|planned| planned.name == stage.name).unwrap();
+        let planned = user
+            .plan
+            .stages
+            .iter()
+            .find(|planned| planned.name == stage.name)
+            .unwrap();
         let names = sky::execution::state::standing::input_names(&planned.reads);
-        let inputs = names.iter().map(|(read, name)| (name.clone(), right[&read.to_string()].clone())).collect();
+        let inputs = names
+            .iter()
+            .map(|(read, name)| (name.clone(), right[&read.to_string()].clone()))
+            .collect();
         for number in 0..stage.outputs {
             let name = format!("o{number}");
-            right.insert(format!("{}.{name}", stage.name), output(&stage.name, &name, &inputs));
+            right.insert(
+                format!("{}.{name}", stage.name),
+                output(&stage.name, &name, &inputs),
+            );
         }
     }
     let root = user.store(machine).folder.artifacts();
@@ -159,8 +231,16 @@ pub fn outputs(user: &User, machine: usize) {
             }
         }
     }
-    let read: BTreeSet<&String> = world.case.stages.iter().flat_map(|stage| &stage.reads).collect();
-    for name in right.keys().filter(|name| !here.contains(name) && !read.contains(name)) {
+    let read: BTreeSet<&String> = world
+        .case
+        .stages
+        .iter()
+        .flat_map(|stage| &stage.reads)
+        .collect();
+    for name in right
+        .keys()
+        .filter(|name| !here.contains(name) && !read.contains(name))
+    {
         world.wrong(format!("{name} is not where people look for it"));
     }
 }

@@ -6,7 +6,8 @@ use super::machine::Machine;
 use super::world::World;
 use async_trait::async_trait;
 use sky::execution::provider::{
-    self, ErrorKind, Evidence, LeaseEnd, MachineSpec, Owner, Provider, ProviderError, Registry, Token, Worker,
+    self, ErrorKind, Evidence, LeaseEnd, MachineSpec, Owner, Provider, ProviderError, Registry,
+    Token, Worker,
 };
 use sky::model::Purchase;
 use sky::plan::Billing;
@@ -38,7 +39,12 @@ impl Registry for Clouds {
 
     fn open(&self, name: &str) -> Result<Option<Arc<dyn Provider>>, ProviderError> {
         let name = NAMES.into_iter().find(|known| *known == name);
-        Ok(name.map(|name| -> Arc<dyn Provider> { Arc::new(Cloud { name, world: self.0.clone() }) }))
+        Ok(name.map(|name| -> Arc<dyn Provider> {
+            Arc::new(Cloud {
+                name,
+                world: self.0.clone(),
+            })
+        }))
     }
 }
 
@@ -53,7 +59,10 @@ pub fn here() -> String {
 }
 
 pub fn gone(token: &Token) -> ProviderError {
-    let message = format!("the machine of attempt {} of stage.{} is gone", token.attempt, token.stage);
+    let message = format!(
+        "the machine of attempt {} of stage.{} is gone",
+        token.attempt, token.stage
+    );
     ProviderError::new(ErrorKind::NotFound, message)
 }
 
@@ -63,7 +72,10 @@ impl World {
         let now = self.now();
         let mut machines = self.machines();
         machines.iter_mut().for_each(|machine| machine.settle(now));
-        let found = machines.iter_mut().rev().find(|machine| machine.token.id == token.id && machine.lives())?;
+        let found = machines
+            .iter_mut()
+            .rev()
+            .find(|machine| machine.token.id == token.id && machine.lives())?;
         // What is on a user's own machine can be seen from there alone.
         (found.provider != provider::LOCAL || found.made_by == here()).then(|| work(found, now))
     }
@@ -89,7 +101,12 @@ impl World {
         if let Some(there) = self.with(token, |machine, _| machine.seen()) {
             return Ok(there);
         }
-        let named = |kind, what: &str| Err(ProviderError::new(kind, format!("stage.{}: {what}", token.stage)));
+        let named = |kind, what: &str| {
+            Err(ProviderError::new(
+                kind,
+                format!("stage.{}: {what}", token.stage),
+            ))
+        };
         if self.trouble(Trouble::Stockouts, 25) {
             return named(ErrorKind::Stockout, "no capacity of this kind now");
         }
@@ -102,8 +119,10 @@ impl World {
         let lease = u64::try_from(spec.lease.as_millis()).unwrap();
         let after = self.chance().below(7_200_000);
         let notice = self.chance().percent(50);
-        let taken = (spot && self.trouble(Trouble::Preemptions, 50))
-            .then_some((now + after, (now + after).saturating_sub(if notice { NOTICE } else { 0 })));
+        let taken = (spot && self.trouble(Trouble::Preemptions, 50)).then_some((
+            now + after,
+            (now + after).saturating_sub(if notice { NOTICE } else { 0 }),
+        ));
         let others = self.machines().len();
         let locked = self.case.has(Trouble::LockedOut) && token.stage == "s0" && !self.is_calm();
         let machine = Machine {
@@ -116,7 +135,10 @@ impl World {
             instance_type: spec.instance_type.clone(),
             rate: spec.rate,
             nodes: spec.nodes,
-            billing: self.case.stage(&token.stage).map_or(Billing::default(), |stage| stage.billing),
+            billing: self
+                .case
+                .stage(&token.stage)
+                .map_or(Billing::default(), |stage| stage.billing),
             made_by: here(),
             orphan,
             given_up: false,
@@ -179,10 +201,19 @@ impl Provider for Cloud {
         self.name != provider::LOCAL
     }
 
-    async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<provider::Machine, ProviderError> {
+    async fn create(
+        &self,
+        token: &Token,
+        spec: &MachineSpec,
+    ) -> Result<provider::Machine, ProviderError> {
         let name = self.name;
         let lease = spec.lease.as_secs();
-        let what = || format!("create {} #{} at {} for {lease} s", token.stage, token.attempt, spec.place);
+        let what = || {
+            format!(
+                "create {} #{} at {} for {lease} s",
+                token.stage, token.attempt, spec.place
+            )
+        };
         let (token, spec, asker) = (token.clone(), spec.clone(), simulation::current());
         let create = move |world: &World| {
             let orphan = asker.is_some_and(|process| !process.machine.lives(process.pid));
@@ -194,7 +225,11 @@ impl Provider for Cloud {
     async fn get(&self, token: &Token) -> Result<Option<provider::Machine>, ProviderError> {
         let what = || format!("get {} #{}", token.stage, token.attempt);
         let token = token.clone();
-        self.world.call(what, move |world| Ok(world.with(&token, |machine, _| machine.seen()))).await
+        self.world
+            .call(what, move |world| {
+                Ok(world.with(&token, |machine, _| machine.seen()))
+            })
+            .await
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<provider::Machine>, ProviderError> {
@@ -204,11 +239,19 @@ impl Provider for Cloud {
             let mut machines = world.machines();
             machines.iter_mut().for_each(|machine| machine.settle(now));
             let owned = |machine: &&Machine| {
-                owner.as_ref().is_none_or(|owner| machine.job == owner.job && machine.lineage == owner.lineage)
+                owner.as_ref().is_none_or(|owner| {
+                    machine.job == owner.job && machine.lineage == owner.lineage
+                })
             };
             let here = |machine: &&Machine| name != provider::LOCAL || machine.made_by == here();
-            let of_cloud = machines.iter().filter(|machine| machine.provider == name && machine.lives());
-            Ok(of_cloud.filter(owned).filter(here).map(Machine::seen).collect())
+            let of_cloud = machines
+                .iter()
+                .filter(|machine| machine.provider == name && machine.lives());
+            Ok(of_cloud
+                .filter(owned)
+                .filter(here)
+                .map(Machine::seen)
+                .collect())
         };
         self.world.call(|| format!("list {name}"), list).await
     }
@@ -217,20 +260,31 @@ impl Provider for Cloud {
         let what = || format!("release {} #{}", token.stage, token.attempt);
         self.world.give_up(token);
         let token = token.clone();
-        self.world.call(what, move |world| world.delete(&token)).await
+        self.world
+            .call(what, move |world| world.delete(&token))
+            .await
     }
 
     async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
         let what = || format!("delete {} #{}", token.stage, token.attempt);
         self.world.give_up(token);
         let token = token.clone();
-        self.world.call(what, move |world| world.delete(&token)).await
+        self.world
+            .call(what, move |world| world.delete(&token))
+            .await
     }
 
     async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
         // What is sent is the time that is left: a call that arrives late gives a later end.
         let lease = lease.left();
-        let what = || format!("renew {} #{} for {} s", token.stage, token.attempt, lease.as_secs());
+        let what = || {
+            format!(
+                "renew {} #{} for {} s",
+                token.stage,
+                token.attempt,
+                lease.as_secs()
+            )
+        };
         let token = token.clone();
         let renew = move |world: &World| {
             let renewed = world.with(&token, |machine, now| {
@@ -242,15 +296,26 @@ impl Provider for Cloud {
         self.world.call(what, renew).await
     }
 
-    async fn adopt(&self, id: &str, _: &Token, _: &Owner) -> Result<provider::Machine, ProviderError> {
-        Err(ProviderError::new(ErrorKind::NotFound, format!("no machine `{id}`")))
+    async fn adopt(
+        &self,
+        id: &str,
+        _: &Token,
+        _: &Owner,
+    ) -> Result<provider::Machine, ProviderError> {
+        Err(ProviderError::new(
+            ErrorKind::NotFound,
+            format!("no machine `{id}`"),
+        ))
     }
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
         let what = || format!("worker {} #{}", token.stage, token.attempt);
         let wanted = token.clone();
         let open = move |world: &World| {
-            let known = world.machines().iter().any(|machine| machine.token.id == wanted.id);
+            let known = world
+                .machines()
+                .iter()
+                .any(|machine| machine.token.id == wanted.id);
             match world.with(&wanted, |machine, _| machine.ready) {
                 Some(ready) => Ok(ready),
                 None if known => Ok(0),
@@ -258,8 +323,15 @@ impl Provider for Cloud {
             }
         };
         let ready = self.world.call(what, open).await?;
-        tokio::time::sleep(Duration::from_millis(ready.saturating_sub(self.world.now()))).await;
+        tokio::time::sleep(Duration::from_millis(
+            ready.saturating_sub(self.world.now()),
+        ))
+        .await;
         let (token, provider, world) = (token.clone(), self.name, self.world.clone());
-        Ok(Box::new(Inside { token, provider, world }))
+        Ok(Box::new(Inside {
+            token,
+            provider,
+            world,
+        }))
     }
 }

@@ -24,23 +24,37 @@ pub struct Verdict {
 
 /// Plays a case; `scratch` is a folder of its own; `tells`: the story is wanted.
 pub fn play(case: &Case, scratch: &Path, tells: bool) -> Verdict {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     let world = runtime.block_on(async { World::new(case.clone(), scratch.to_owned(), tells) });
     bucket::simulate(Some(Arc::new(Buckets(world.clone()))));
     let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(async {
-            if tokio::time::timeout(Duration::from_secs(400 * 86_400), drama(&world)).await.is_err() {
+            if tokio::time::timeout(Duration::from_secs(400 * 86_400), drama(&world))
+                .await
+                .is_err()
+            {
                 world.wrong("it never ends".to_owned());
             }
         });
     }));
     if let Err(panic) = played {
         let words = panic.downcast_ref::<String>().cloned();
-        let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
+        let words = words.or_else(|| {
+            panic
+                .downcast_ref::<&str>()
+                .map(|words| (*words).to_owned())
+        });
         world.wrong(format!("panic: {}", words.unwrap_or_default()));
     }
     bucket::simulate(None);
-    Verdict { wrongs: world.wrongs(), story: world.story() }
+    Verdict {
+        wrongs: world.wrongs(),
+        story: world.story(),
+    }
 }
 
 async fn drama(world: &Arc<World>) {
@@ -87,7 +101,11 @@ async fn drama(world: &Arc<World>) {
 fn others(world: &Arc<World>) {
     for number in 0..2 {
         let until = world.chance().below(20 * 3_600_000);
-        let token = Token { id: format!("{number:032}"), stage: "s0".into(), attempt: 1 };
+        let token = Token {
+            id: format!("{number:032}"),
+            stage: "s0".into(),
+            attempt: 1,
+        };
         world.machines().push(Machine {
             token,
             id: format!("other-{number}"),
@@ -125,12 +143,17 @@ async fn give_up(user: &Arc<User>, machine: usize) {
     // What a killed process has asked for may still be made; a `sweep` finds what is made after a `destroy`.
     tokio::time::sleep(CALL).await;
     let mut destroyed = user.destroy(machine).await;
-    if destroyed.as_ref().is_err_and(|why| why.contains("locked by another")) {
+    if destroyed
+        .as_ref()
+        .is_err_and(|why| why.contains("locked by another"))
+    {
         tokio::time::sleep(world.case.lock_lease * 30).await;
         destroyed = user.destroy(machine).await;
     }
     // Each call is made a few times; where all of them were lost, the message says to destroy again.
-    let passes = [Trouble::LostCalls, Trouble::Throttling].iter().any(|trouble| world.case.has(*trouble));
+    let passes = [Trouble::LostCalls, Trouble::Throttling]
+        .iter()
+        .any(|trouble| world.case.has(*trouble));
     for _ in 0..3 {
         if passes && destroyed.is_err() {
             destroyed = user.destroy(machine).await;
@@ -139,7 +162,9 @@ async fn give_up(user: &Arc<User>, machine: usize) {
     let stuck = |stage: &str| world.case.has(Trouble::DeletionsFail) && stage == "s0";
     for stage in checks::living(world) {
         if !stuck(&stage) {
-            world.wrong(format!("after a destroy the machine of stage.{stage} is left: {destroyed:?}"));
+            world.wrong(format!(
+                "after a destroy the machine of stage.{stage} is left: {destroyed:?}"
+            ));
         }
     }
     if destroyed.is_err() && !world.case.has(Trouble::DeletionsFail) {
@@ -150,17 +175,30 @@ async fn give_up(user: &Arc<User>, machine: usize) {
 /// Nothing goes wrong any more: applied again and again, the job comes to its end.
 async fn finish(user: &Arc<User>, machine: usize) {
     let world = &user.world;
-    let calm = Run { machine, kill_after_ms: None, signal_after_ms: None, pause_ms: None, overlap_ms: None, gap_ms: 0 };
+    let calm = Run {
+        machine,
+        kill_after_ms: None,
+        signal_after_ms: None,
+        pause_ms: None,
+        overlap_ms: None,
+        gap_ms: 0,
+    };
     for _ in 0..8 {
         match user.run(&calm).await {
             Ended::Exited(Exit::Success, _, _) => return checks::outputs(user, machine),
-            Ended::Exited(Exit::Locked, _, _) => tokio::time::sleep(world.case.lock_lease * 30).await,
+            Ended::Exited(Exit::Locked, _, _) => {
+                tokio::time::sleep(world.case.lock_lease * 30).await
+            }
             Ended::Exited(_, _, Some(outcome)) => {
                 let expected = |name: &str, one: &StageOutcome| match one {
-                    StageOutcome::Done | StageOutcome::Unchanged | StageOutcome::Skipped { .. } => true,
+                    StageOutcome::Done | StageOutcome::Unchanged | StageOutcome::Skipped { .. } => {
+                        true
+                    }
                     StageOutcome::NotBegun { .. } => world.case.budget.is_some(),
                     StageOutcome::Denied { .. } => world.case.budget.is_some(),
-                    StageOutcome::Failed { .. } => world.case.stage(name).is_some_and(|stage| stage.code != 0),
+                    StageOutcome::Failed { .. } => {
+                        world.case.stage(name).is_some_and(|stage| stage.code != 0)
+                    }
                     StageOutcome::Interrupted => false,
                 };
                 if outcome.stages.iter().all(|(name, one)| expected(name, one)) {
@@ -169,7 +207,9 @@ async fn finish(user: &Arc<User>, machine: usize) {
                 // What was begun in worse times may fail once more.
                 world.tell("once more");
             }
-            Ended::Exited(exit, why, None) => world.tell(&format!("once more after {exit:?} {why}")),
+            Ended::Exited(exit, why, None) => {
+                world.tell(&format!("once more after {exit:?} {why}"))
+            }
             Ended::Killed => return,
         }
     }
@@ -188,10 +228,14 @@ async fn clean_up(user: &Arc<User>, machine: usize) {
         world.wrong(format!("a sweep failed for no reason: {why}"));
     }
     for stage in checks::living(world) {
-        world.wrong(format!("after destroy and sweep the machine of stage.{stage} is left"));
+        world.wrong(format!(
+            "after destroy and sweep the machine of stage.{stage} is left"
+        ));
     }
     for address in world.buckets().keys() {
-        world.wrong(format!("after destroy and sweep the bucket {address} is left"));
+        world.wrong(format!(
+            "after destroy and sweep the bucket {address} is left"
+        ));
     }
     checks::budget(world);
 }

@@ -8,7 +8,8 @@ use super::stores::{chunk_of, put_chunk};
 use super::world::World;
 use async_trait::async_trait;
 use sky::execution::provider::{
-    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Staging, Task, Token, Worker,
+    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Staging,
+    Task, Token, Worker,
 };
 use sky::util::hash;
 use sky::util::tree::{Kind, Measured};
@@ -48,13 +49,24 @@ impl Inside {
     ) -> Result<T, ProviderError> {
         let (token, provider) = (self.token.clone(), self.provider);
         let make = move |world: &World| {
-            let locked = |machine: &mut Machine, now| machine.locked_from.is_some_and(|from| from <= now);
+            let locked =
+                |machine: &mut Machine, now| machine.locked_from.is_some_and(|from| from <= now);
             if world.with(&token, locked).unwrap_or(false) && !world.is_calm() {
-                return Err(ProviderError::new(ErrorKind::Denied, format!("{provider}: permission denied")));
+                return Err(ProviderError::new(
+                    ErrorKind::Denied,
+                    format!("{provider}: permission denied"),
+                ));
             }
-            world.with(&token, effect).unwrap_or_else(|| Err(gone(&token)))
+            world
+                .with(&token, effect)
+                .unwrap_or_else(|| Err(gone(&token)))
         };
-        self.world.call(|| format!("{what} {} #{}", self.token.stage, self.token.attempt), make).await
+        self.world
+            .call(
+                || format!("{what} {} #{}", self.token.stage, self.token.attempt),
+                make,
+            )
+            .await
     }
 
     fn stage(&self) -> Stage {
@@ -64,23 +76,33 @@ impl Inside {
     /// Data on its way, while the machine has to be there.
     async fn carry(&self) -> Result<(), ProviderError> {
         tokio::time::sleep(self.world.delay(Trouble::SlowData, DATA)).await;
-        self.world.with(&self.token, |_, _| ()).ok_or_else(|| gone(&self.token))
+        self.world
+            .with(&self.token, |_, _| ())
+            .ok_or_else(|| gone(&self.token))
     }
 
     fn written(&self, machine: &Machine, names: &[String]) -> Vec<Vec<u8>> {
         let empty = BTreeMap::new();
         let inputs = machine.inputs.as_ref().unwrap_or(&empty);
-        names.iter().map(|name| output(&self.token.stage, name, inputs)).collect()
+        names
+            .iter()
+            .map(|name| output(&self.token.stage, name, inputs))
+            .collect()
     }
 
     async fn outputs(&self, what: &str, names: &[String]) -> Result<Vec<Vec<u8>>, ProviderError> {
         self.call(what, |machine, now| match machine.exited(now) {
             Some(_) => Ok(()),
-            None => Err(ProviderError::new(ErrorKind::Output, "its command has not ended")),
+            None => Err(ProviderError::new(
+                ErrorKind::Output,
+                "its command has not ended",
+            )),
         })
         .await?;
         self.carry().await?;
-        let written = self.world.with(&self.token, |machine, _| self.written(machine, names));
+        let written = self
+            .world
+            .with(&self.token, |machine, _| self.written(machine, names));
         written.ok_or_else(|| gone(&self.token))
     }
 
@@ -92,13 +114,17 @@ impl Inside {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ProviderError> {
-    std::fs::read(path).map_err(|error| ProviderError::new(ErrorKind::Other, format!("{}: {error}", path.display())))
+    std::fs::read(path).map_err(|error| {
+        ProviderError::new(ErrorKind::Other, format!("{}: {error}", path.display()))
+    })
 }
 
 #[async_trait]
 impl Worker for Inside {
     async fn stage_in(&self, task: &Task) -> Result<(), ProviderError> {
-        let fetched = self.call("stage in", |machine, _| Ok(machine.fetched.clone())).await?;
+        let fetched = self
+            .call("stage in", |machine, _| Ok(machine.fetched.clone()))
+            .await?;
         let mut inputs = BTreeMap::new();
         for (number, item) in task.inputs.iter().enumerate() {
             let content = match &item.content {
@@ -106,7 +132,9 @@ impl Worker for Inside {
                 Content::Empty => Vec::new(),
                 Content::Fetched(_) => match fetched.get(&number) {
                     Some(bytes) => bytes.clone(),
-                    None => return Err(ProviderError::new(ErrorKind::Other, "nothing was fetched")),
+                    None => {
+                        return Err(ProviderError::new(ErrorKind::Other, "nothing was fetched"));
+                    }
                 },
             };
             inputs.insert(item.name.clone(), content);
@@ -128,10 +156,19 @@ impl Worker for Inside {
         let stage = self.stage();
         self.call("start", move |machine, now| {
             if machine.inputs.is_none() {
-                return Err(ProviderError::new(ErrorKind::Other, "its inputs are not there"));
+                return Err(ProviderError::new(
+                    ErrorKind::Other,
+                    "its inputs are not there",
+                ));
             }
             let left = stage.takes_ms.saturating_sub(machine.ahead_ms).max(1000);
-            let command = Command { started: now, ends: now + left, code: stage.code, stopped: false, given_up: false };
+            let command = Command {
+                started: now,
+                ends: now + left,
+                code: stage.code,
+                stopped: false,
+                given_up: false,
+            };
             machine.command.get_or_insert(command);
             Ok(())
         })
@@ -143,13 +180,18 @@ impl Worker for Inside {
             Ok(match (&machine.command, machine.exited(now)) {
                 (None, _) => RunStatus::NotStarted,
                 (_, Some((_, code))) => RunStatus::Exited(code),
-                (_, None) => machine.leaves(now).map_or(RunStatus::Running, RunStatus::Leaving),
+                (_, None) => machine
+                    .leaves(now)
+                    .map_or(RunStatus::Running, RunStatus::Leaving),
             })
         });
         match status.await {
             Err(error) if error.kind == ErrorKind::NotFound => {
                 let machines = self.world.machines();
-                let ended = machines.iter().rev().find(|machine| machine.token.id == self.token.id);
+                let ended = machines
+                    .iter()
+                    .rev()
+                    .find(|machine| machine.token.id == self.token.id);
                 Ok(match ended.and_then(|machine| machine.ended) {
                     Some((_, Why::Preempted)) => RunStatus::Preempted,
                     Some((_, Why::LeaseOver)) => RunStatus::Expired,
@@ -182,7 +224,10 @@ impl Worker for Inside {
     async fn log_length(&self) -> Result<u64, ProviderError> {
         let chatty = self.stage().chatty;
         let length = self.world.with(&self.token, |machine, now| {
-            let ran = machine.command.as_ref().map_or(0, |command| now.min(command.ends) - command.started);
+            let ran = machine
+                .command
+                .as_ref()
+                .map_or(0, |command| now.min(command.ends) - command.started);
             if chatty { ran * PRINTED / 1000 } else { 0 }
         });
         length.ok_or_else(|| gone(&self.token))
@@ -194,7 +239,10 @@ impl Worker for Inside {
 
     async fn checkpoint(&self, _most: u64) -> Result<Option<Content>, ProviderError> {
         let progress = self.call("checkpoint", |machine, now| {
-            let ran = machine.command.as_ref().map_or(0, |command| now.min(command.ends) - command.started);
+            let ran = machine
+                .command
+                .as_ref()
+                .map_or(0, |command| now.min(command.ends) - command.started);
             Ok(machine.ahead_ms + ran)
         });
         let progress = progress.await?;
@@ -207,7 +255,11 @@ impl Worker for Inside {
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
         let takes = Duration::from_millis(self.world.chance().below(20_000)).min(grace);
         let troubles = [Trouble::LostCalls, Trouble::SlowCloud, Trouble::Throttling];
-        let unseen = if troubles.iter().any(|trouble| self.world.case.has(*trouble)) { UNSEEN } else { 0 };
+        let unseen = if troubles.iter().any(|trouble| self.world.case.has(*trouble)) {
+            UNSEEN
+        } else {
+            0
+        };
         self.world.give_up(&self.token);
         let end = self.call("stop", move |machine, now| {
             let end = now + u64::try_from(takes.as_millis()).unwrap();
@@ -234,12 +286,16 @@ impl Worker for Inside {
             std::fs::write(&path, bytes).unwrap();
             contents.push(Content::Local(path));
         }
-        self.world.with(&self.token, |machine, _| machine.collected_by.push(here()));
+        self.world
+            .with(&self.token, |machine, _| machine.collected_by.push(here()));
         Ok(contents)
     }
 
     fn staging(&self) -> Option<&dyn Staging> {
-        self.world.case.staging_in_buckets.then_some(self as &dyn Staging)
+        self.world
+            .case
+            .staging_in_buckets
+            .then_some(self as &dyn Staging)
     }
 }
 
@@ -251,36 +307,57 @@ impl Staging for Inside {
         }
         let written = self.outputs("measure", outputs).await?;
         let parcel = |bytes: Vec<u8>| Parcel {
-            measured: Measured { digest: hash::digest(&bytes), bytes: bytes.len() as u64, kind: Kind::File },
+            measured: Measured {
+                digest: hash::digest(&bytes),
+                bytes: bytes.len() as u64,
+                kind: Kind::File,
+            },
             packed: bytes.len() as u64,
         };
         Ok(written.into_iter().map(parcel).collect())
     }
 
-    async fn deliver(&self, source: Source<'_>, delivery: &Delivery) -> Result<Moved, ProviderError> {
+    async fn deliver(
+        &self,
+        source: Source<'_>,
+        delivery: &Delivery,
+    ) -> Result<Moved, ProviderError> {
         let bytes = match source {
             Source::Output(name) => self.outputs("deliver", &[name.to_owned()]).await?.remove(0),
             Source::Input(number) => {
-                let fetched = self.call("deliver", move |machine, _| Ok(machine.fetched.get(&number).cloned()));
+                let fetched = self.call("deliver", move |machine, _| {
+                    Ok(machine.fetched.get(&number).cloned())
+                });
                 let fetched = fetched.await?;
                 self.carry().await?;
-                fetched.ok_or_else(|| ProviderError::new(ErrorKind::Other, "nothing was fetched"))?
+                fetched
+                    .ok_or_else(|| ProviderError::new(ErrorKind::Other, "nothing was fetched"))?
             }
         };
         let (address, there) = &delivery.chunks[0];
         let length = bytes.len() as u64;
         let moved = if *there == Some(length) { 0 } else { length };
         put_chunk(&self.world, address, &bytes)?;
-        Ok(Moved { digests: vec![hash::digest(&bytes)], bytes: length, moved })
+        Ok(Moved {
+            digests: vec![hash::digest(&bytes)],
+            bytes: length,
+            moved,
+        })
     }
 
     async fn fetch(&self, fetch: &Fetch) -> Result<Moved, ProviderError> {
         self.call("fetch", |_, _| Ok(())).await?;
         self.carry().await?;
         let bytes = chunk_of(&self.world, &fetch.chunks[0])?;
-        let moved = Moved { digests: vec![hash::digest(&bytes)], bytes: bytes.len() as u64, moved: bytes.len() as u64 };
+        let moved = Moved {
+            digests: vec![hash::digest(&bytes)],
+            bytes: bytes.len() as u64,
+            moved: bytes.len() as u64,
+        };
         let number = fetch.input;
-        let kept = self.world.with(&self.token, |machine, _| machine.fetched.insert(number, bytes));
+        let kept = self.world.with(&self.token, |machine, _| {
+            machine.fetched.insert(number, bytes)
+        });
         kept.map(|_| moved).ok_or_else(|| gone(&self.token))
     }
 }

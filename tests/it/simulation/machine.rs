@@ -113,14 +113,20 @@ impl Machine {
     /// When its command has done its work, if it has: it ended well, and not because it was asked to end.
     pub fn effect(&self, now: u64) -> Option<u64> {
         let command = self.command.as_ref()?;
-        self.exited(now).filter(|(_, code)| *code == 0 && !command.stopped).map(|(at, _)| at)
+        self.exited(now)
+            .filter(|(_, code)| *code == 0 && !command.stopped)
+            .map(|(at, _)| at)
     }
 
     /// What the cloud charges for it, in micro-USD.
     pub fn bill(&self, now: u64) -> i64 {
         let until = self.ended.map_or(now, |(at, _)| at);
         let time = Millis(until - self.created);
-        if self.rate.0 == 0 { 0 } else { self.rate.cost(self.nodes, self.billing.billed(time)).0 }
+        if self.rate.0 == 0 {
+            0
+        } else {
+            self.rate.cost(self.nodes, self.billing.billed(time)).0
+        }
     }
 
     /// How long until it is taken away, once the cloud has said so.

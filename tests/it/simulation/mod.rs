@@ -38,7 +38,11 @@ fn number(name: &str) -> Option<u64> {
 /// A folder in memory, if this machine has one.
 fn scratch() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let folder = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
     folder.unwrap()
 }
 
@@ -56,8 +60,16 @@ fn report(seed: u64, wrongs: &[String], folder: &Path) -> String {
     let own = folder.join("small");
     std::fs::create_dir_all(&own).unwrap();
     let verdict = play(&small, &own, true);
-    let mut text = format!("seed {seed} (SKY_SIM_SEED={seed}): {}\n", wrongs.join("\n  and "));
-    let _ = write!(text, "made smaller: {}\n{small:#?}\n{}\n", verdict.wrongs.join("; "), verdict.story.join("\n"));
+    let mut text = format!(
+        "seed {seed} (SKY_SIM_SEED={seed}): {}\n",
+        wrongs.join("\n  and ")
+    );
+    let _ = write!(
+        text,
+        "made smaller: {}\n{small:#?}\n{}\n",
+        verdict.wrongs.join("; "),
+        verdict.story.join("\n")
+    );
     text
 }
 
@@ -67,9 +79,15 @@ fn report(seed: u64, wrongs: &[String], folder: &Path) -> String {
 #[ignore = "takes an hour or more: make simulate"]
 fn a_million_seeds() {
     const PART: u64 = 10_000;
-    let file = std::env::var("SKY_SIM_PROGRESS").unwrap_or_else(|_| "simulation-progress".to_owned());
-    let read = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
-    let (mut next, last) = (read.unwrap_or(0), number("SKY_SIM_SEEDS").unwrap_or(1_000_000));
+    let file =
+        std::env::var("SKY_SIM_PROGRESS").unwrap_or_else(|_| "simulation-progress".to_owned());
+    let read = std::fs::read_to_string(&file)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    let (mut next, last) = (
+        read.unwrap_or(0),
+        number("SKY_SIM_SEEDS").unwrap_or(1_000_000),
+    );
     while next < last {
         let begun = std::time::Instant::now();
         let end = last.min(next + PART);
@@ -78,7 +96,12 @@ fn a_million_seeds() {
         }
         next = end;
         std::fs::write(&file, next.to_string()).unwrap();
-        writeln!(std::io::stdout(), "{next} of {last} seeds hold; the last part took {:?}", begun.elapsed()).unwrap();
+        writeln!(
+            std::io::stdout(),
+            "{next} of {last} seeds hold; the last part took {:?}",
+            begun.elapsed()
+        )
+        .unwrap();
     }
 }
 
@@ -89,10 +112,19 @@ const CIRCLE: Duration = Duration::from_secs(120);
 /// Ends the tests if one of the seeds that are being played goes round in a circle: nothing else can end its thread.
 #[allow(clippy::exit)]
 fn end_circles(playing: &Mutex<BTreeMap<u64, Instant>>) {
-    let stuck = playing.lock().unwrap().iter().find(|(_, begun)| begun.elapsed() > CIRCLE).map(|(seed, _)| *seed);
+    let stuck = playing
+        .lock()
+        .unwrap()
+        .iter()
+        .find(|(_, begun)| begun.elapsed() > CIRCLE)
+        .map(|(seed, _)| *seed);
     if let Some(seed) = stuck {
         let mut out = std::io::stdout();
-        writeln!(out, "seed {seed} (SKY_SIM_SEED={seed}): it goes round in a circle").unwrap();
+        writeln!(
+            out,
+            "seed {seed} (SKY_SIM_SEED={seed}): it goes round in a circle"
+        )
+        .unwrap();
         std::process::exit(101);
     }
 }
@@ -128,7 +160,10 @@ fn play_all(seeds: std::ops::Range<u64>) -> Option<(u64, Vec<String>)> {
                 })
             })
             .collect();
-        while !players.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+        while !players
+            .iter()
+            .all(std::thread::ScopedJoinHandle::is_finished)
+        {
             std::thread::sleep(Duration::from_millis(100));
             end_circles(&playing);
         }
@@ -156,10 +191,10 @@ fn every_promise_is_kept_whatever_goes_wrong() {
 
 /// Seeds beyond those of the test above that showed a fault of `sky` once.
 const ONCE_FAILED: [u64; 39] = [
-    35_502, 40_343, 50_267, 51_203, 61_897, 72_071, 72_091, 76_304, 77_132, 79_038, 91_137, 120_446, 121_649, 122_251,
-    130_826, 131_400, 134_071, 135_174, 142_982, 160_303, 169_652, 199_789, 201_389, 201_567, 219_567, 220_186,
-    228_347, 229_268, 235_664, 238_523, 248_726, 254_716, 297_930, 340_603, 352_685, 365_365, 461_323, 664_118,
-    860_195,
+    35_502, 40_343, 50_267, 51_203, 61_897, 72_071, 72_091, 76_304, 77_132, 79_038, 91_137,
+    120_446, 121_649, 122_251, 130_826, 131_400, 134_071, 135_174, 142_982, 160_303, 169_652,
+    199_789, 201_389, 201_567, 219_567, 220_186, 228_347, 229_268, 235_664, 238_523, 248_726,
+    254_716, 297_930, 340_603, 352_685, 365_365, 461_323, 664_118, 860_195,
 ];
 
 #[test]
@@ -189,7 +224,10 @@ fn survey(seeds: std::ops::Range<u64>) -> BTreeMap<String, (u64, u64, String)> {
                     let wrongs = play_seed(seed, folder.path(), false).wrongs;
                     let mut kinds = kinds.lock().unwrap();
                     for wrong in wrongs {
-                        let entry = kinds.entry(kind(&wrong)).or_insert((0, u64::MAX, String::new()));
+                        let entry =
+                            kinds
+                                .entry(kind(&wrong))
+                                .or_insert((0, u64::MAX, String::new()));
                         entry.0 += 1;
                         if seed < entry.1 {
                             (entry.1, entry.2) = (seed, wrong);
@@ -220,7 +258,8 @@ fn a_survey_of_seeds() {
 fn a_seed_gives_the_same_story_every_time() {
     let folders = [scratch(), scratch()];
     for seed in 0..40 {
-        let [first, second] = [0, 1].map(|number: usize| play_seed(seed, folders[number].path(), true));
+        let [first, second] =
+            [0, 1].map(|number: usize| play_seed(seed, folders[number].path(), true));
         assert_eq!(first.story, second.story, "seed {seed}");
         assert!(!first.story.is_empty());
     }

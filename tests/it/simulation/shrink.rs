@@ -9,7 +9,11 @@ const TRIES: usize = 400;
 
 /// The kind of what is wrong: its words without what is of one case.
 pub fn kind(wrong: &str) -> String {
-    wrong.chars().take_while(|letter| *letter != ':').filter(|letter| !letter.is_ascii_digit()).collect()
+    wrong
+        .chars()
+        .take_while(|letter| *letter != ':')
+        .filter(|letter| !letter.is_ascii_digit())
+        .collect()
 }
 
 /// A case as small as can be found in which the same kind of thing goes wrong.
@@ -21,8 +25,11 @@ pub fn shrink(case: &Case, wanted: &str, scratch: &Path) -> Case {
             tries += 1;
             let folder = scratch.join(format!("try-{tries}"));
             std::fs::create_dir_all(&folder).unwrap();
-            let fails =
-                tries < TRIES && play(candidate, &folder, false).wrongs.iter().any(|wrong| kind(wrong) == wanted);
+            let fails = tries < TRIES
+                && play(candidate, &folder, false)
+                    .wrongs
+                    .iter()
+                    .any(|wrong| kind(wrong) == wanted);
             let _ = std::fs::remove_dir_all(&folder);
             fails
         });
@@ -48,7 +55,9 @@ fn candidates(case: &Case) -> Vec<Case> {
     for number in (0..case.stages.len()).filter(|_| case.stages.len() > 1) {
         add(&|case| {
             let gone = case.stages.remove(number).name + ".";
-            case.stages.iter_mut().for_each(|stage| stage.reads.retain(|read| !read.starts_with(&gone)));
+            case.stages
+                .iter_mut()
+                .for_each(|stage| stage.reads.retain(|read| !read.starts_with(&gone)));
         });
     }
     for trouble in case.troubles.clone() {

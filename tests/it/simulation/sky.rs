@@ -8,7 +8,9 @@ use sky::cli::Exit;
 use sky::cli::apply::exit;
 use sky::cli::state::failure;
 use sky::execution::apply::check::OnFailure;
-use sky::execution::apply::{self, Checked, Interrupt, Notice, Observer, Outcome, Settings, destroy, sweep};
+use sky::execution::apply::{
+    self, Checked, Interrupt, Notice, Observer, Outcome, Settings, destroy, sweep,
+};
 use sky::execution::provider::Access;
 use sky::execution::state::address::Cloud;
 use sky::execution::state::{Cipher, Folder, Store, bucket};
@@ -59,10 +61,14 @@ impl Observer for Teller {
 
 impl User {
     pub fn new(world: &Arc<World>) -> Self {
-        let machine = |number: usize, name: &str| Machine::new(name, world.began, world.case.skews[number]);
+        let machine =
+            |number: usize, name: &str| Machine::new(name, world.began, world.case.skews[number]);
         let folders = ["one", "two"].map(|name| world.scratch.join(name));
-        folders.iter().for_each(|folder| std::fs::create_dir_all(folder).unwrap());
-        let open = || bucket::Bucket::over(Arc::new(SlowStore::new(world)), Cloud::S3, "team", "job");
+        folders
+            .iter()
+            .for_each(|folder| std::fs::create_dir_all(folder).unwrap());
+        let open =
+            || bucket::Bucket::over(Arc::new(SlowStore::new(world)), Cloud::S3, "team", "job");
         Self {
             world: world.clone(),
             plan: world.case.plan(),
@@ -84,7 +90,11 @@ impl User {
 
     fn access(&self, machine: usize) -> Access {
         let registry = Arc::new(Clouds(self.world.clone()));
-        Access { root: self.folders[machine].join(".sky"), registry: Some(registry), ..Access::default() }
+        Access {
+            root: self.folders[machine].join(".sky"),
+            registry: Some(registry),
+            ..Access::default()
+        }
     }
 
     fn settings(&self, machine: usize) -> Settings {
@@ -102,7 +112,11 @@ impl User {
             log_limit: 0,
             budget: None,
             access: self.access(machine),
-            staging: if case.staging_in_buckets { Staging::Buckets } else { Staging::Home },
+            staging: if case.staging_in_buckets {
+                Staging::Buckets
+            } else {
+                Staging::Home
+            },
             chunk_bytes: 1 << 20,
             keep_buckets: false,
             output_limit: None,
@@ -111,7 +125,11 @@ impl User {
 
     pub fn process(&self, machine: usize) -> Arc<Process> {
         let pid = self.pids.fetch_add(1, Ordering::Relaxed);
-        Process::begin(&self.machines[machine], pid, self.world.case.seed ^ (u64::from(pid) << 32))
+        Process::begin(
+            &self.machines[machine],
+            pid,
+            self.world.case.seed ^ (u64::from(pid) << 32),
+        )
     }
 
     /// `sky apply PLAN`.
@@ -122,10 +140,19 @@ impl User {
     ) -> Result<Outcome, sky::cli::Failure> {
         let (store, settings, plan) = (self.store(machine), self.settings(machine), &self.plan);
         let fail = |error: apply::Error| failure(error, &store);
-        let before = store.read_async().await.map_err(|error| fail(error.into()))?;
+        let before = store
+            .read_async()
+            .await
+            .map_err(|error| fail(error.into()))?;
         let checked = apply::check(plan, &settings, before.as_ref()).map_err(fail)?;
-        let unready = apply::preflight::ready(plan, checked, &settings).await.map_err(fail)?.unready;
-        let lock = store.lock_async("apply", Duration::ZERO).await.map_err(|error| fail(error.into()))?;
+        let unready = apply::preflight::ready(plan, checked, &settings)
+            .await
+            .map_err(fail)?
+            .unready;
+        let lock = store
+            .lock_async("apply", Duration::ZERO)
+            .await
+            .map_err(|error| fail(error.into()))?;
         let opened = match store.change_async(Some(&lock)).await {
             Ok(opened) => opened,
             Err(error) => {
@@ -136,8 +163,21 @@ impl User {
         let checked = apply::check(plan, &settings, Some(&opened.state)).map_err(fail);
         let ran = match checked {
             Ok(checked) => {
-                let (checked, observer) = (Checked { unready, ..checked }, Arc::new(Teller(self.world.clone())));
-                apply::run(plan, checked, settings, &store.folder, opened, observer, interrupted).await.map_err(fail)
+                let (checked, observer) = (
+                    Checked { unready, ..checked },
+                    Arc::new(Teller(self.world.clone())),
+                );
+                apply::run(
+                    plan,
+                    checked,
+                    settings,
+                    &store.folder,
+                    opened,
+                    observer,
+                    interrupted,
+                )
+                .await
+                .map_err(fail)
             }
             Err(error) => Err(error),
         };
@@ -154,15 +194,24 @@ impl User {
         let mut events: Vec<(u64, &str)> = Vec::new();
         events.extend(run.kill_after_ms.map(|at| (at, "kill")));
         events.extend(run.signal_after_ms.map(|at| (at, "signal")));
-        events.extend(run.pause_ms.iter().flat_map(|(from, long)| [(*from, "pause"), (*from + *long, "resume")]));
+        events.extend(
+            run.pause_ms
+                .iter()
+                .flat_map(|(from, long)| [(*from, "pause"), (*from + *long, "resume")]),
+        );
         events.sort_unstable();
         let mut events = events.into_iter();
         let mut next = events.next();
         let (mut signalled, mut paused, mut since) = (None, None, world.now());
         let mut stood = Duration::ZERO;
-        world.tell(&format!("sky apply begins as {} on machine {}", process.pid, run.machine));
+        world.tell(&format!(
+            "sky apply begins as {} on machine {}",
+            process.pid, run.machine
+        ));
         let result = loop {
-            let due = next.map_or(Duration::from_secs(60 * 86_400), |(at, _)| Duration::from_millis(at));
+            let due = next.map_or(Duration::from_secs(60 * 86_400), |(at, _)| {
+                Duration::from_millis(at)
+            });
             tokio::select! {
                 biased;
                 result = &mut work => break result,
@@ -179,7 +228,11 @@ impl User {
                 "kill" => {
                     if paused.is_none() {
                         let (from, to) = (since, world.now());
-                        world.watched.lock().unwrap().push(Watched { machine: run.machine, from, to });
+                        world.watched.lock().unwrap().push(Watched {
+                            machine: run.machine,
+                            from,
+                            to,
+                        });
                     }
                     process.kill();
                     drop(work);
@@ -192,7 +245,11 @@ impl User {
                     interrupt.send(Some(Interrupt::Terminate));
                 }
                 "pause" => {
-                    world.watched.lock().unwrap().push(Watched { machine: run.machine, from: since, to: world.now() });
+                    world.watched.lock().unwrap().push(Watched {
+                        machine: run.machine,
+                        from: since,
+                        to: world.now(),
+                    });
                     paused = Some(Instant::now());
                     process.pause();
                 }
@@ -203,9 +260,19 @@ impl User {
                 }
             }
         };
-        world.watched.lock().unwrap().push(Watched { machine: run.machine, from: since, to: world.now() });
+        world.watched.lock().unwrap().push(Watched {
+            machine: run.machine,
+            from: since,
+            to: world.now(),
+        });
         process.end();
-        let slow = [Trouble::SlowCloud, Trouble::SlowData, Trouble::LostCalls, Trouble::Throttling, Trouble::SlowBoots];
+        let slow = [
+            Trouble::SlowCloud,
+            Trouble::SlowData,
+            Trouble::LostCalls,
+            Trouble::Throttling,
+            Trouble::SlowBoots,
+        ];
         let more = match () {
             () if world.case.has(Trouble::SlowStore) => ANSWERED_SLOWLY,
             () if slow.iter().any(|trouble| world.case.has(*trouble)) => ANSWERED,
@@ -213,12 +280,17 @@ impl User {
         };
         let bound = world.case.grace + more;
         if let Some(at) = signalled.filter(|at| at.elapsed().saturating_sub(stood) > bound) {
-            world.wrong(format!("a signal was answered after {} s", at.elapsed().as_secs()));
+            world.wrong(format!(
+                "a signal was answered after {} s",
+                at.elapsed().as_secs()
+            ));
         }
         let ended = match result {
             Ok(outcome) => Ended::Exited(exit(&outcome), String::new(), Some(outcome)),
             Err(failure) => {
-                let lost = failure.message.starts_with("the lock of the state was taken from this operation");
+                let lost = failure
+                    .message
+                    .starts_with("the lock of the state was taken from this operation");
                 world.lost_lock.fetch_or(lost, Ordering::Relaxed);
                 Ended::Exited(failure.exit, failure.message, None)
             }
@@ -247,12 +319,16 @@ impl User {
             Trouble::LockedOut,
             Trouble::DeletionsFail,
         ];
-        if TAKES_TIME.iter().any(|trouble| self.world.case.has(*trouble)) {
+        if TAKES_TIME
+            .iter()
+            .any(|trouble| self.world.case.has(*trouble))
+        {
             return;
         }
         let now = self.world.now();
         let at_work = |machine: &crate::simulation::machine::Machine| {
-            let ours = machine.kept_until.is_none() && machine.provider != sky::execution::provider::LOCAL;
+            let ours =
+                machine.kept_until.is_none() && machine.provider != sky::execution::provider::LOCAL;
             ours && machine.lives() && !machine.orphan && machine.effect(now).is_none()
         };
         let left: Vec<String> = self
@@ -265,7 +341,10 @@ impl User {
             })
             .collect();
         if !left.is_empty() {
-            self.world.wrong(format!("after a signal these are still at work: {}", left.join(", ")));
+            self.world.wrong(format!(
+                "after a signal these are still at work: {}",
+                left.join(", ")
+            ));
         }
     }
 
@@ -278,20 +357,30 @@ impl User {
             }
             return;
         };
-        let is_done =
-            |one: &apply::StageOutcome| matches!(one, apply::StageOutcome::Done | apply::StageOutcome::Unchanged);
+        let is_done = |one: &apply::StageOutcome| {
+            matches!(
+                one,
+                apply::StageOutcome::Done | apply::StageOutcome::Unchanged
+            )
+        };
         let machines = self.world.machines();
         for (name, _) in outcome.stages.iter().filter(|(_, one)| is_done(one)) {
-            let ran = machines.iter().any(|machine| machine.token.stage == *name && machine.effect(now).is_some());
+            let ran = machines
+                .iter()
+                .any(|machine| machine.token.stage == *name && machine.effect(now).is_some());
             if !ran {
                 drop(machines);
-                return self.world.wrong(format!("stage.{name} is told to be done, and never ended well"));
+                return self.world.wrong(format!(
+                    "stage.{name} is told to be done, and never ended well"
+                ));
             }
         }
         drop(machines);
-        let all = outcome.stages.values().all(is_done) && outcome.stages.len() == self.plan.stages.len();
+        let all =
+            outcome.stages.values().all(is_done) && outcome.stages.len() == self.plan.stages.len();
         if all != (code == Exit::Success) {
-            self.world.wrong(format!("exit {code:?} for {:?}", outcome.stages));
+            self.world
+                .wrong(format!("exit {code:?} for {:?}", outcome.stages));
         }
         if code == Exit::Terminated && !signalled {
             self.world.wrong("exit 143 without a signal".to_owned());
@@ -310,7 +399,9 @@ impl User {
                 let kept = synced + world.chance().below(length - synced + 1);
                 let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
                 file.set_len(kept).unwrap();
-                world.tell(&format!("power cut: the journal keeps {kept} of {length} bytes"));
+                world.tell(&format!(
+                    "power cut: the journal keeps {kept} of {length} bytes"
+                ));
             }
         }
     }
@@ -323,9 +414,15 @@ impl User {
         let work = async {
             let (store, access) = (self.store(machine), self.access(machine));
             let say = |error: &dyn std::fmt::Display| error.to_string();
-            let lock = store.lock_async("destroy", Duration::ZERO).await.map_err(|error| say(&error))?;
+            let lock = store
+                .lock_async("destroy", Duration::ZERO)
+                .await
+                .map_err(|error| say(&error))?;
             let destroyed = async {
-                let opened = store.change_async(Some(&lock)).await.map_err(|error| say(&error))?;
+                let opened = store
+                    .change_async(Some(&lock))
+                    .await
+                    .map_err(|error| say(&error))?;
                 let found = destroy::inventory(&store.folder, &opened.state, &access).await;
                 let found = found.map_err(|error| say(&error))?;
                 if found.is_empty() {
@@ -333,8 +430,15 @@ impl User {
                 }
                 let destroyed = destroy::run(&store.folder, opened, &found, &access).await;
                 let left = destroyed.map_err(|error| say(&error))?.left;
-                let left: Vec<String> = left.iter().map(|left| format!("{}: {}", left.what, left.why)).collect();
-                if left.is_empty() { Ok(()) } else { Err(left.join("; ")) }
+                let left: Vec<String> = left
+                    .iter()
+                    .map(|left| format!("{}: {}", left.what, left.why))
+                    .collect();
+                if left.is_empty() {
+                    Ok(())
+                } else {
+                    Err(left.join("; "))
+                }
             };
             let destroyed = destroyed.await;
             lock.release().await;
@@ -354,24 +458,35 @@ impl User {
         let work = async {
             let (store, access) = (self.store(machine), self.access(machine));
             let say = |error: &dyn std::fmt::Display| error.to_string();
-            let lock = store.lock_async("sweep", Duration::ZERO).await.map_err(|error| say(&error))?;
+            let lock = store
+                .lock_async("sweep", Duration::ZERO)
+                .await
+                .map_err(|error| say(&error))?;
             let swept = async {
-                let opened = store.change_async(Some(&lock)).await.map_err(|error| say(&error))?;
+                let opened = store
+                    .change_async(Some(&lock))
+                    .await
+                    .map_err(|error| say(&error))?;
                 let names: Vec<String> = access.names().into_iter().map(str::to_owned).collect();
                 let found = sweep::look(&opened.state, &names, sweep::Scope::Own, &access).await;
                 let mut found = found.map_err(|error| say(&error))?;
                 sweep::look_for_buckets(&opened.state, sweep::Scope::Own, &mut found).await;
                 tokio::time::sleep(Duration::from_millis(self.world.case.question_ms)).await;
                 let swept = sweep::sweep(opened, &found.strays, sweep::Scope::Own, &access).await;
-                let failed = swept.map_err(|error| say(&error))?.into_iter().find_map(|swept| match swept {
-                    sweep::Swept::Failed(error) => Some(say(&error)),
-                    _ => None,
-                });
+                let failed = swept
+                    .map_err(|error| say(&error))?
+                    .into_iter()
+                    .find_map(|swept| match swept {
+                        sweep::Swept::Failed(error) => Some(say(&error)),
+                        _ => None,
+                    });
                 if let Some(error) = failed {
                     return Err(error);
                 }
                 for stray in &found.buckets {
-                    sweep::delete_bucket(stray).await.map_err(|error| say(&error))?;
+                    sweep::delete_bucket(stray)
+                        .await
+                        .map_err(|error| say(&error))?;
                 }
                 Ok(())
             };

@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use sky::execution::provider::{ErrorKind, ProviderError};
 use sky::execution::storage::bucket::{BucketError, Purpose, Store, Stores, Trouble as Kind};
@@ -31,13 +31,22 @@ pub struct SlowStore {
 
 impl SlowStore {
     pub fn new(world: &Arc<World>) -> Self {
-        Self { inner: Arc::default(), world: world.clone() }
+        Self {
+            inner: Arc::default(),
+            world: world.clone(),
+        }
     }
 
     /// Makes a call, which once it is on its way is made whatever becomes of its maker.
-    async fn call<T: Send + 'static>(&self, effect: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    async fn call<T: Send + 'static>(
+        &self,
+        effect: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
         let (world, most) = (&self.world, ANSWER / 2);
-        let (there, back) = (world.delay(Trouble::SlowStore, most), world.delay(Trouble::SlowStore, most));
+        let (there, back) = (
+            world.delay(Trouble::SlowStore, most),
+            world.delay(Trouble::SlowStore, most),
+        );
         let done = if there.is_zero() {
             effect.await
         } else {
@@ -68,21 +77,38 @@ impl fmt::Display for SlowStore {
 
 #[async_trait]
 impl ObjectStore for SlowStore {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+    async fn put_opts(
+        &self,
+        location: &Path,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> Result<PutResult> {
         let (inner, location) = (self.inner.clone(), location.clone());
-        self.call(async move { inner.put_opts(&location, payload, opts).await }).await
+        self.call(async move { inner.put_opts(&location, payload, opts).await })
+            .await
     }
 
-    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        Err(Error::NotImplemented { operation: "multipart".into(), implementer: "simulation".into() })
+    async fn put_multipart_opts(
+        &self,
+        _: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        Err(Error::NotImplemented {
+            operation: "multipart".into(),
+            implementer: "simulation".into(),
+        })
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let (inner, location) = (self.inner.clone(), location.clone());
-        self.call(async move { inner.get_opts(&location, options).await }).await
+        self.call(async move { inner.get_opts(&location, options).await })
+            .await
     }
 
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
         let store = self.clone();
         let delete = move |location: Result<Path>| {
             let store = store.clone();
@@ -102,7 +128,8 @@ impl ObjectStore for SlowStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let (inner, prefix) = (self.inner.clone(), prefix.cloned());
-        self.call(async move { inner.list_with_delimiter(prefix.as_ref()).await }).await
+        self.call(async move { inner.list_with_delimiter(prefix.as_ref()).await })
+            .await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -115,7 +142,10 @@ pub struct Buckets(pub Arc<World>);
 
 impl Stores for Buckets {
     fn open(&self, address: &str) -> Arc<dyn Store> {
-        Arc::new(Bucket { address: address.to_owned(), world: self.0.clone() })
+        Arc::new(Bucket {
+            address: address.to_owned(),
+            world: self.0.clone(),
+        })
     }
 
     fn list(&self, cloud: &str) -> Vec<String> {
@@ -124,7 +154,12 @@ impl Stores for Buckets {
             "gcp" => "gs://",
             _ => "az://",
         };
-        self.0.buckets().keys().filter_map(|address| address.strip_prefix(scheme)).map(str::to_owned).collect()
+        self.0
+            .buckets()
+            .keys()
+            .filter_map(|address| address.strip_prefix(scheme))
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -140,9 +175,19 @@ impl Bucket {
         effect: impl FnOnce(&World) -> Option<T> + Send + 'static,
     ) -> std::result::Result<T, BucketError> {
         let failed = |kind, message: String| BucketError { kind, message };
-        match self.world.call(|| format!("{what} {}", self.address), |world| Ok(effect(world))).await {
+        match self
+            .world
+            .call(
+                || format!("{what} {}", self.address),
+                |world| Ok(effect(world)),
+            )
+            .await
+        {
             Ok(Some(done)) => Ok(done),
-            Ok(None) => Err(failed(Kind::Missing, format!("{}: there is no such thing", self.address))),
+            Ok(None) => Err(failed(
+                Kind::Missing,
+                format!("{}: there is no such thing", self.address),
+            )),
             Err(error) => Err(failed(Kind::Passing, error.message)),
         }
     }
@@ -164,8 +209,9 @@ impl Store for Bucket {
         self.call("sizes", move |world| {
             let buckets = world.buckets();
             let objects = buckets.get(&address)?.iter();
-            let size =
-                |(key, bytes): (&String, &Vec<u8>)| Some((key.strip_prefix(&folder)?.to_owned(), bytes.len() as u64));
+            let size = |(key, bytes): (&String, &Vec<u8>)| {
+                Some((key.strip_prefix(&folder)?.to_owned(), bytes.len() as u64))
+            };
             Some(objects.filter_map(size).collect())
         })
         .await
@@ -174,7 +220,10 @@ impl Store for Bucket {
     async fn remove(&self, folder: &str) -> std::result::Result<(), BucketError> {
         let (address, folder) = (self.address.clone(), format!("{folder}/"));
         self.call("remove", move |world| {
-            world.buckets().get_mut(&address)?.retain(|key, _| !key.starts_with(&folder));
+            world
+                .buckets()
+                .get_mut(&address)?
+                .retain(|key, _| !key.starts_with(&folder));
             Some(())
         })
         .await
@@ -182,11 +231,22 @@ impl Store for Bucket {
 
     async fn read(&self, key: &str) -> std::result::Result<Vec<u8>, BucketError> {
         let (address, key) = (self.address.clone(), key.to_owned());
-        self.call("read", move |world| world.buckets().get(&address)?.get(&key).cloned()).await
+        self.call("read", move |world| {
+            world.buckets().get(&address)?.get(&key).cloned()
+        })
+        .await
     }
 
-    async fn sign(&self, _: Purpose, keys: &[String], _: Duration) -> std::result::Result<Vec<Secret>, BucketError> {
-        Ok(keys.iter().map(|key| Secret::new(format!("{}\n{key}", self.address))).collect())
+    async fn sign(
+        &self,
+        _: Purpose,
+        keys: &[String],
+        _: Duration,
+    ) -> std::result::Result<Vec<Secret>, BucketError> {
+        Ok(keys
+            .iter()
+            .map(|key| Secret::new(format!("{}\n{key}", self.address)))
+            .collect())
     }
 
     async fn delete(&self) -> std::result::Result<(), BucketError> {
@@ -208,15 +268,27 @@ fn missing() -> ProviderError {
 }
 
 /// Writes an object, as somebody with a signed address.
-pub fn put_chunk(world: &World, address: &Secret, bytes: &[u8]) -> std::result::Result<(), ProviderError> {
+pub fn put_chunk(
+    world: &World,
+    address: &Secret,
+    bytes: &[u8],
+) -> std::result::Result<(), ProviderError> {
     let (bucket, key) = parts(address);
     let mut buckets = world.buckets();
-    buckets.get_mut(bucket).ok_or_else(missing)?.insert(key.to_owned(), bytes.to_vec());
+    buckets
+        .get_mut(bucket)
+        .ok_or_else(missing)?
+        .insert(key.to_owned(), bytes.to_vec());
     Ok(())
 }
 
 /// Reads an object, as somebody with a signed address.
 pub fn chunk_of(world: &World, address: &Secret) -> std::result::Result<Vec<u8>, ProviderError> {
     let (bucket, key) = parts(address);
-    world.buckets().get(bucket).and_then(|objects| objects.get(key)).cloned().ok_or_else(missing)
+    world
+        .buckets()
+        .get(bucket)
+        .and_then(|objects| objects.get(key))
+        .cloned()
+        .ok_or_else(missing)
 }

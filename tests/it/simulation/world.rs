@@ -109,7 +109,11 @@ impl World {
     /// A delay of up to `most`, if that kind of trouble is on.
     pub fn delay(&self, kind: Trouble, most: Duration) -> Duration {
         let drawn = self.chance().delay(most);
-        if self.case.has(kind) && !self.is_calm() { drawn } else { Duration::ZERO }
+        if self.case.has(kind) && !self.is_calm() {
+            drawn
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Writes down that `sky` did wrong.
@@ -126,7 +130,8 @@ impl World {
     pub fn tell(&self, what: &str) {
         if self.tells {
             let now = self.now();
-            let who = simulation::current().map_or(String::new(), |process| format!(" [{}]", process.pid));
+            let who = simulation::current()
+                .map_or(String::new(), |process| format!(" [{}]", process.pid));
             let what = what.replace(&self.scratch.display().to_string(), "~");
             let line = format!("{:>6}.{:03}{who} {what}", now / 1000, now % 1000);
             self.told.lock().unwrap().push(line);
@@ -149,7 +154,10 @@ impl World {
             () if self.trouble(Trouble::LostCalls, 5) => Way::AnswerLost,
             () => Way::Through,
         };
-        let (there, back) = (self.delay(Trouble::SlowCloud, CALL), self.delay(Trouble::SlowCloud, CALL));
+        let (there, back) = (
+            self.delay(Trouble::SlowCloud, CALL),
+            self.delay(Trouble::SlowCloud, CALL),
+        );
         let failed = |kind, why: &str| {
             let message = format!("{}: {why}", what());
             self.tell(&message);

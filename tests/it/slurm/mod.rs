@@ -30,7 +30,11 @@ pub fn place(cluster: &Cluster, rows: &[Row]) -> Place {
 
 /// Writes the inventory of `place`: one cluster, with more lines.
 pub fn write_hosts(cluster: &Cluster, place: &Place, more: &str) {
-    std::fs::write(place.path("hosts.toml"), cluster.entry("one", &place.path("shared"), more)).unwrap();
+    std::fs::write(
+        place.path("hosts.toml"),
+        cluster.entry("one", &place.path("shared"), more),
+    )
+    .unwrap();
 }
 
 pub fn provider(place: &Place) -> Arc<dyn Provider> {
@@ -39,18 +43,30 @@ pub fn provider(place: &Place) -> Arc<dyn Provider> {
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// What lies in the shared folder.
 pub fn left(place: &Place) -> Vec<String> {
-    let entries = std::fs::read_dir(place.path("shared/one")).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path().display().to_string()).collect()
+    let entries = std::fs::read_dir(place.path("shared/one"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    entries
+        .map(|entry| entry.path().display().to_string())
+        .collect()
 }
 
 pub fn spec(nodes: u32, lease: Duration) -> MachineSpec {
     MachineSpec {
-        owner: Owner { job: "jobs".into(), lineage: "lineage".into() },
+        owner: Owner {
+            job: "jobs".into(),
+            lineage: "lineage".into(),
+        },
         plan: "sha256:plan".into(),
         lease,
         place: PlaceName::parse("slurm:one").unwrap(),
@@ -81,8 +97,16 @@ pub fn token(stage: &str) -> Token {
 }
 
 /// Creates, fills and starts.
-pub async fn begin(provider: &dyn Provider, stage: &str, command: &str, lease: Duration) -> Box<dyn Worker> {
-    provider.create(&token(stage), &spec(1, lease)).await.unwrap();
+pub async fn begin(
+    provider: &dyn Provider,
+    stage: &str,
+    command: &str,
+    lease: Duration,
+) -> Box<dyn Worker> {
+    provider
+        .create(&token(stage), &spec(1, lease))
+        .await
+        .unwrap();
     let worker = provider.worker(&token(stage)).await.unwrap();
     worker.stage_in(&task(command)).await.unwrap();
     worker.start(&task(command)).await.unwrap();
@@ -96,7 +120,10 @@ pub async fn until(worker: &dyn Worker, wanted: RunStatus) {
         if status == wanted {
             return;
         }
-        assert!(begun.elapsed() < Duration::from_secs(180), "{wanted:?} did not come: {status:?}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(180),
+            "{wanted:?} did not come: {status:?}"
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

@@ -14,8 +14,11 @@ fn a_plan_takes_the_cluster_and_an_apply_runs_there() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = Cluster::start();
     std::fs::write(folder.path().join("job.toml"), JOB).unwrap();
-    std::fs::write(folder.path().join("hosts.toml"), cluster.entry("gpu", &folder.path().join("shared"), MORE))
-        .unwrap();
+    std::fs::write(
+        folder.path().join("hosts.toml"),
+        cluster.entry("gpu", &folder.path().join("shared"), MORE),
+    )
+    .unwrap();
     let run = |args: &[&str], code: i32| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sky"));
         command.args(args).current_dir(folder.path());
@@ -25,7 +28,10 @@ fn a_plan_takes_the_cluster_and_an_apply_runs_there() {
         ended(&command.output().unwrap(), code)
     };
     let said = run(&["plan", "--out", "plan.json"], 0);
-    assert!(said.contains("slurm:berlin") && said.contains("dgx") && said.contains("$2.40"), "{said}");
+    assert!(
+        said.contains("slurm:berlin") && said.contains("dgx") && said.contains("$2.40"),
+        "{said}"
+    );
     let plan = std::fs::read_to_string(folder.path().join("plan.json")).unwrap();
     for kept in ["slurm.conf", "shared", "a100:2"] {
         assert!(!plan.contains(kept), "{kept} in {plan}");
@@ -37,5 +43,10 @@ fn a_plan_takes_the_cluster_and_an_apply_runs_there() {
     assert!(run(&["sweep", "--dry-run"], 0).contains("Nothing to sweep"));
     run(&["destroy", "--auto-approve"], 0);
     assert_eq!(cluster.ask("squeue", &["-h"]), "");
-    assert_eq!(std::fs::read_dir(folder.path().join("shared/gpu")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("shared/gpu"))
+            .unwrap()
+            .count(),
+        0
+    );
 }

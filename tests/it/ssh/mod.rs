@@ -37,14 +37,21 @@ pub fn provider(place: &Place) -> Arc<dyn Provider> {
 }
 
 pub fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// What lies on the hosts.
 pub fn left(place: &Place) -> Vec<String> {
     let mut left = Vec::new();
     for host in ["one", "two"] {
-        let entries = std::fs::read_dir(place.path("hosts").join(host)).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(place.path("hosts").join(host))
+            .into_iter()
+            .flatten()
+            .flatten();
         left.extend(entries.map(|entry| entry.path().display().to_string()));
     }
     left

@@ -28,7 +28,12 @@ impl Yard {
             stage.place = PlaceName::parse(at).unwrap();
             stage.instance_type = "m1.small".into();
         }
-        let ways: Vec<&str> = at.iter().copied().collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        let ways: Vec<&str> = at
+            .iter()
+            .copied()
+            .collect::<std::collections::BTreeSet<_>>()
+            .into_iter()
+            .collect();
         for from in &ways {
             for to in ways.iter().filter(|to| *to != from) {
                 let name = |text: &str| PlaceName::parse(text).unwrap();
@@ -44,7 +49,11 @@ impl Yard {
             }
         }
         place.write_plan(&plan);
-        std::fs::write(place.path("hosts.toml"), server.host("one", &place.path("host"), "slots = 8")).unwrap();
+        std::fs::write(
+            place.path("hosts.toml"),
+            server.host("one", &place.path("host"), "slots = 8"),
+        )
+        .unwrap();
         Self { place }
     }
 
@@ -53,13 +62,29 @@ impl Yard {
         for name in ["SKY_STATE", "SKY_STAGING", "SKY_HOSTS", "AWS_ENDPOINT_URL"] {
             command.env_remove(name);
         }
-        command.envs(servers::environment()).env("SKY_GRACE", "1s").env("SKY_STAGING_CHUNK", "1");
+        command
+            .envs(servers::environment())
+            .env("SKY_GRACE", "1s")
+            .env("SKY_STAGING_CHUNK", "1");
         command
     }
 
     /// An apply with what is handed on in buckets.
     pub fn staged(&self, more: &[&str]) -> Command {
-        self.command(&[&["apply", "plan.json", "--provider", "ssh", "--staging", "buckets"], more].concat())
+        self.command(
+            &[
+                &[
+                    "apply",
+                    "plan.json",
+                    "--provider",
+                    "ssh",
+                    "--staging",
+                    "buckets",
+                ],
+                more,
+            ]
+            .concat(),
+        )
     }
 
     pub fn apply(&self, more: &[&str]) -> Output {
@@ -67,7 +92,13 @@ impl Yard {
     }
 
     pub fn destroy(&self) -> String {
-        ended(&self.command(&["destroy", "--auto-approve"]).output().unwrap(), 0)
+        ended(
+            &self
+                .command(&["destroy", "--auto-approve"])
+                .output()
+                .unwrap(),
+            0,
+        )
     }
 
     pub fn state(&self) -> State {

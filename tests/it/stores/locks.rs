@@ -17,12 +17,20 @@ const WAITS: Row = (
 );
 
 fn begin(command: &mut Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 fn holder(place: &Place, spot: &Spot) -> Value {
     let shown = run(place, spot, &["lock", "show", "--json"]);
-    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(
+        shown.status.success(),
+        "{}",
+        String::from_utf8_lossy(&shown.stderr)
+    );
     serde_json::from_slice::<Value>(&shown.stdout).unwrap()["holder"].clone()
 }
 
@@ -30,8 +38,9 @@ fn holder(place: &Place, spot: &Spot) -> Value {
 fn of_twenty_at_once_one_wins_and_the_others_say_who() {
     for on in ALL {
         let (place, spot) = (Place::new(&[WAITS]), Spot::new(on));
-        let mut children: Vec<Child> =
-            (0..20).map(|_| begin(&mut sky(&place, &spot, &["apply", "plan.json"]))).collect();
+        let mut children: Vec<Child> = (0..20)
+            .map(|_| begin(&mut sky(&place, &spot, &["apply", "plan.json"])))
+            .collect();
         // All but one end by themselves; the one that holds the lock is at work until it is told to end.
         let mut running: Vec<usize> = (0..20).collect();
         wait("the end of all but one", || {
@@ -43,7 +52,10 @@ fn of_twenty_at_once_one_wins_and_the_others_say_who() {
         let winner = running[0];
         let pid = children[winner].id();
         let held = holder(&place, &spot);
-        assert_eq!((held["Pid"].as_u64(), held["Operation"].as_str()), (Some(u64::from(pid)), Some("apply")));
+        assert_eq!(
+            (held["Pid"].as_u64(), held["Operation"].as_str()),
+            (Some(u64::from(pid)), Some("apply"))
+        );
         let (id, who, since) = (&held["ID"], &held["Who"], &held["Created"]);
         std::fs::write(place.path("go"), "").unwrap();
         for (index, child) in children.into_iter().enumerate() {
@@ -56,12 +68,18 @@ fn of_twenty_at_once_one_wins_and_the_others_say_who() {
             let pid = format!("Pid:       {pid}\n");
             let words = [id, who, since].map(|word| word.as_str().unwrap().to_owned());
             for word in words.iter().chain([&pid, &"sky force-unlock ".to_owned()]) {
-                assert!(said.contains(word.as_str()), "{on:?}: no `{word}` in {said}");
+                assert!(
+                    said.contains(word.as_str()),
+                    "{on:?}: no `{word}` in {said}"
+                );
             }
         }
         assert_eq!(place.ran()["waits"], 1, "{on:?}");
         assert_eq!(holder(&place, &spot), Value::Null, "{on:?}");
-        assert_eq!(state(&place, &spot, &[]).stages["waits"].status, Status::Done);
+        assert_eq!(
+            state(&place, &spot, &[]).stages["waits"].status,
+            Status::Done
+        );
         ended(&run(&place, &spot, &["destroy", "--auto-approve"]), 0);
     }
 }
@@ -75,21 +93,44 @@ fn whoever_hangs_loses_the_lock_and_stops_when_it_wakes_up() {
         wait_for(&place, "begun");
         signal(&first, "STOP");
         // Its lock is still its own for a while, and shown without being tried.
-        assert_eq!(holder(&place, &spot)["Pid"].as_u64(), Some(u64::from(first.id())), "{on:?}");
-        let second = begin(&mut sky(&place, &spot, &["apply", "plan.json", "--lock-timeout=120s"]));
-        wait("the takeover", || holder(&place, &spot)["Pid"].as_u64() == Some(u64::from(second.id())));
+        assert_eq!(
+            holder(&place, &spot)["Pid"].as_u64(),
+            Some(u64::from(first.id())),
+            "{on:?}"
+        );
+        let second = begin(&mut sky(
+            &place,
+            &spot,
+            &["apply", "plan.json", "--lock-timeout=120s"],
+        ));
+        wait("the takeover", || {
+            holder(&place, &spot)["Pid"].as_u64() == Some(u64::from(second.id()))
+        });
         // What is read takes no lock.
         ended(&run(&place, &spot, &["state", "list"]), 0);
         ended(&run(&place, &spot, &["show"]), 0);
         std::fs::write(place.path("go"), "").unwrap();
         signal(&first, "CONT");
         let said = ended(&first.wait_with_output().unwrap(), 6);
-        assert!(said.contains("the lock of the state was taken from this operation"), "{on:?}: {said}");
+        assert!(
+            said.contains("the lock of the state was taken from this operation"),
+            "{on:?}: {said}"
+        );
         let said = ended(&second.wait_with_output().unwrap(), 0);
-        assert!(said.contains("was taken over: it was last renewed at"), "{on:?}: {said}");
+        assert!(
+            said.contains("was taken over: it was last renewed at"),
+            "{on:?}: {said}"
+        );
         assert_eq!(place.ran()["waits"], 1, "{on:?}");
-        assert_eq!(state(&place, &spot, &[]).stages["waits"].status, Status::Done, "{on:?}");
-        assert!(ended(&run(&place, &spot, &["apply", "plan.json"]), 0).contains("No changes"), "{on:?}");
+        assert_eq!(
+            state(&place, &spot, &[]).stages["waits"].status,
+            Status::Done,
+            "{on:?}"
+        );
+        assert!(
+            ended(&run(&place, &spot, &["apply", "plan.json"]), 0).contains("No changes"),
+            "{on:?}"
+        );
         ended(&run(&place, &spot, &["destroy", "--auto-approve"]), 0);
     }
 }
@@ -105,15 +146,23 @@ fn a_lock_is_forced_open_by_its_id_alone() {
         wait_for(&place, "begun");
         let id = holder(&place, &spot)["ID"].as_str().unwrap().to_owned();
         let said = ended(&unlock(&["some-id", "--auto-approve"]), 1);
-        assert!(said.contains("another ID than some-id") && said.contains(&id), "{said}");
+        assert!(
+            said.contains("another ID than some-id") && said.contains(&id),
+            "{said}"
+        );
         assert!(ended(&unlock(&[&id]), 1).contains("no terminal to ask on"));
-        assert!(ended(&run(&place, &spot, &["lock", "show"]), 0).contains(&format!("ID:        {id}")));
+        assert!(
+            ended(&run(&place, &spot, &["lock", "show"]), 0).contains(&format!("ID:        {id}"))
+        );
         ended(&unlock(&[&id, "--force"]), 0);
         assert!(ended(&run(&place, &spot, &["lock", "show"]), 0).contains("Nobody is at work"));
         // Another goes on; the former stops before it does anything more.
         std::fs::write(place.path("go"), "").unwrap();
         let said = ended(&first.wait_with_output().unwrap(), 6);
-        assert!(said.contains("was taken from this operation"), "{on:?}: {said}");
+        assert!(
+            said.contains("was taken from this operation"),
+            "{on:?}: {said}"
+        );
         ended(&run(&place, &spot, &["apply", "plan.json"]), 0);
         assert_eq!(place.ran()["waits"], 1, "{on:?}");
         ended(&run(&place, &spot, &["destroy", "--auto-approve"]), 0);

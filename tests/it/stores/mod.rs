@@ -27,7 +27,10 @@ fn run(place: &Place, spot: &Spot, args: &[&str]) -> Output {
 fn wait(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(180), "{what} did not come");
+        assert!(
+            begun.elapsed() < Duration::from_secs(180),
+            "{what} did not come"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -40,6 +43,10 @@ fn wait_for(place: &Place, name: &str) {
 /// The state, through `sky state pull`.
 fn state(place: &Place, spot: &Spot, more: &[&str]) -> State {
     let output = run(place, spot, &[&["state", "pull"], more].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }

@@ -19,7 +19,11 @@ pub struct Progress {
 
 impl Progress {
     pub fn new(terminal: &Terminal) -> Self {
-        Self { terminal: *terminal, bars: terminal.animate.then(MultiProgress::new), running: RefCell::default() }
+        Self {
+            terminal: *terminal,
+            bars: terminal.animate.then(MultiProgress::new),
+            running: RefCell::default(),
+        }
     }
 
     /// Takes the bars away.
@@ -56,9 +60,15 @@ impl ProgressWatcher for Progress {
     fn tell(&self, unit: &str, news: &ProgressNews<'_>) {
         match news {
             ProgressNews::Bytes { done, total } => self.bar(unit, |bar| {
-                let of = total.filter(|total| *total > 0).map_or(String::new(), |total| {
-                    format!(" of {} MB, {} %", total / 1_000_000, u128::from(*done) * 100 / u128::from(total))
-                });
+                let of = total
+                    .filter(|total| *total > 0)
+                    .map_or(String::new(), |total| {
+                        format!(
+                            " of {} MB, {} %",
+                            total / 1_000_000,
+                            u128::from(*done) * 100 / u128::from(total)
+                        )
+                    });
                 bar.set_message(format!("{} MB{of}", done / 1_000_000));
             }),
             ProgressNews::Page { pages } => {
@@ -68,15 +78,24 @@ impl ProgressWatcher for Progress {
                 }
             }
             ProgressNews::Resumed { at } => self.say(&format!("{unit}: goes on after {at} bytes")),
-            ProgressNews::ResumedPages { pages } => self.say(&format!("{unit}: goes on after page {pages}")),
+            ProgressNews::ResumedPages { pages } => {
+                self.say(&format!("{unit}: goes on after page {pages}"))
+            }
             ProgressNews::Again { why, wait } => {
-                self.say(&format!("{unit}: {why}; again in {}.{} s", wait.as_secs(), wait.subsec_millis() / 100));
+                self.say(&format!(
+                    "{unit}: {why}; again in {}.{} s",
+                    wait.as_secs(),
+                    wait.subsec_millis() / 100
+                ));
             }
             ProgressNews::Done => {
                 // Parts of a source have bars of their own: `skypilot aws`.
                 let mut running = self.running.borrow_mut();
                 running.retain(|name, bar| {
-                    let mine = name == unit || name.strip_prefix(unit).is_some_and(|rest| rest.starts_with(' '));
+                    let mine = name == unit
+                        || name
+                            .strip_prefix(unit)
+                            .is_some_and(|rest| rest.starts_with(' '));
                     if mine {
                         bar.finish_and_clear();
                     }

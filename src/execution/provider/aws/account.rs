@@ -56,7 +56,9 @@ impl Aws {
     pub(super) async fn client(&self, region: &str) -> Result<Client, ProviderError> {
         // It becomes part of a host's name.
         if region.is_empty()
-            || !region.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-')
+            || !region
+                .chars()
+                .all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-')
         {
             let message = format!("aws: `{}` is no region", region.escape_debug());
             return Err(ProviderError::new(ErrorKind::Other, message));
@@ -64,36 +66,57 @@ impl Aws {
         let config = self.config().await?;
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let made = || {
-            let special = aws_sdk_ec2::config::Builder::from(config).region(Region::new(region.to_owned()));
+            let special =
+                aws_sdk_ec2::config::Builder::from(config).region(Region::new(region.to_owned()));
             Client::from_conf(special.build())
         };
-        Ok(clients.entry(region.to_owned()).or_insert_with(made).clone())
+        Ok(clients
+            .entry(region.to_owned())
+            .or_insert_with(made)
+            .clone())
     }
 
     /// The client of Service Quotas for a region.
-    pub(super) async fn quotas(&self, region: &str) -> Result<aws_sdk_servicequotas::Client, ProviderError> {
+    pub(super) async fn quotas(
+        &self,
+        region: &str,
+    ) -> Result<aws_sdk_servicequotas::Client, ProviderError> {
         let special = aws_sdk_servicequotas::config::Builder::from(self.config().await?);
-        Ok(aws_sdk_servicequotas::Client::from_conf(special.region(Region::new(region.to_owned())).build()))
+        Ok(aws_sdk_servicequotas::Client::from_conf(
+            special.region(Region::new(region.to_owned())).build(),
+        ))
     }
 
     async fn regions(&self) -> Result<&[String], ProviderError> {
         let find = || async {
             let given = std::env::var("SKY_AWS_REGIONS").unwrap_or_default();
-            let given: Vec<String> = given.split(',').map(|name| name.trim().to_owned()).collect();
+            let given: Vec<String> = given
+                .split(',')
+                .map(|name| name.trim().to_owned())
+                .collect();
             let given: Vec<String> = given.into_iter().filter(|name| !name.is_empty()).collect();
             if !given.is_empty() {
                 return Ok(given);
             }
             let first = first();
             let answer = self.client(&first).await?.describe_regions().send().await;
-            let answer = answer.map_err(|error| classify(&error, &first, "list the regions of the account"))?;
-            Ok(answer.regions().iter().filter_map(|region| region.region_name().map(str::to_owned)).collect())
+            let answer = answer
+                .map_err(|error| classify(&error, &first, "list the regions of the account"))?;
+            Ok(answer
+                .regions()
+                .iter()
+                .filter_map(|region| region.region_name().map(str::to_owned))
+                .collect())
         };
         self.regions.get_or_try_init(find).await.map(Vec::as_slice)
     }
 
     /// Instances that fit, in one region.
-    pub(super) async fn look(&self, region: &str, filters: Vec<Filter>) -> Result<Vec<Instance>, ProviderError> {
+    pub(super) async fn look(
+        &self,
+        region: &str,
+        filters: Vec<Filter>,
+    ) -> Result<Vec<Instance>, ProviderError> {
         describe(&self.client(region).await?, region, filters).await
     }
 
@@ -104,7 +127,8 @@ impl Aws {
     ) -> Result<(Vec<Instance>, Option<ProviderError>), ProviderError> {
         let mut looks = JoinSet::new();
         for region in self.regions().await? {
-            let (client, region, filters) = (self.client(region).await?, region.clone(), filters.to_vec());
+            let (client, region, filters) =
+                (self.client(region).await?, region.clone(), filters.to_vec());
             looks.spawn(async move { describe(&client, &region, filters).await });
         }
         let (mut found, mut failed) = (Vec::new(), None);
@@ -112,8 +136,12 @@ impl Aws {
             match look.unwrap_or_else(|error| Err(ProviderError::new(ErrorKind::Other, error))) {
                 Ok(instances) => found.extend(instances),
                 Err(error) if error.kind == ErrorKind::Denied => {
-                    let way = "if nothing of yours is in that region, leave it out of SKY_AWS_REGIONS";
-                    failed = Some(ProviderError::new(error.kind, format!("{}; {way}", error.message)));
+                    let way =
+                        "if nothing of yours is in that region, leave it out of SKY_AWS_REGIONS";
+                    failed = Some(ProviderError::new(
+                        error.kind,
+                        format!("{}; {way}", error.message),
+                    ));
                 }
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -126,11 +154,16 @@ impl Aws {
 /// The region to ask when it does not matter which.
 pub(super) fn first() -> String {
     let named = |name: &str| std::env::var(name).ok().filter(|region| !region.is_empty());
-    named("AWS_REGION").or_else(|| named("AWS_DEFAULT_REGION")).unwrap_or_else(|| FIRST.to_owned())
+    named("AWS_REGION")
+        .or_else(|| named("AWS_DEFAULT_REGION"))
+        .unwrap_or_else(|| FIRST.to_owned())
 }
 
 async fn load() -> Result<SdkConfig, ProviderError> {
-    let times = TimeoutConfig::builder().operation_attempt_timeout(ANSWER).operation_timeout(CALL).build();
+    let times = TimeoutConfig::builder()
+        .operation_attempt_timeout(ANSWER)
+        .operation_timeout(CALL)
+        .build();
     let config = aws_config::defaults(BehaviorVersion::latest())
         // Every client says its own; asking the machine for one takes seconds.
         .region(Region::new(FIRST))
@@ -147,12 +180,21 @@ async fn load() -> Result<SdkConfig, ProviderError> {
         Err(error) => {
             let why = aws_sdk_ec2::error::DisplayErrorContext(&error).to_string();
             // After its words comes the same as a structure of Rust's.
-            let words = why.lines().next().unwrap_or_default().split(" (").next().unwrap_or_default();
+            let words = why
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .split(" (")
+                .next()
+                .unwrap_or_default();
             // What is no machine of Amazon's has no role.
             if words.contains("IMDS") {
                 return Err(missing());
             }
-            Err(denied(&format!("no credentials are to be had: {}", words.chars().take(300).collect::<String>())))
+            Err(denied(&format!(
+                "no credentials are to be had: {}",
+                words.chars().take(300).collect::<String>()
+            )))
         }
     }
 }

@@ -24,7 +24,8 @@ pub(super) async fn check(aws: &Aws, needs: &[Need]) -> Vec<Finding> {
     if let Err(error) = in_time(aws.config(), "aws").await {
         return vec![Finding::failed(Topic::Credentials, "aws", &error)];
     }
-    let mut regions: BTreeSet<String> = needs.iter().map(|need| need.place.region.clone()).collect();
+    let mut regions: BTreeSet<String> =
+        needs.iter().map(|need| need.place.region.clone()).collect();
     if regions.is_empty() {
         regions.insert(first());
     }
@@ -39,7 +40,11 @@ pub(super) async fn check(aws: &Aws, needs: &[Need]) -> Vec<Finding> {
         };
         // One look says whether AWS knows us and whether it answers: the rest would only say it again.
         match in_time(look(&client, &region), &format!("aws {region}")).await {
-            Ok(()) => findings.push(Finding::there(Topic::Credentials, &*region, "AWS takes them")),
+            Ok(()) => findings.push(Finding::there(
+                Topic::Credentials,
+                &*region,
+                "AWS takes them",
+            )),
             Err(error) if error.kind == ErrorKind::Denied && !unauthorized(&error) => {
                 findings.push(Finding::failed(Topic::Credentials, &*region, &error));
                 continue;
@@ -48,13 +53,22 @@ pub(super) async fn check(aws: &Aws, needs: &[Need]) -> Vec<Finding> {
                 findings.push(Finding::failed(Topic::Reach, &*region, &error));
                 continue;
             }
-            Err(error) => {
-                findings.push(Finding::failed(Topic::Permission, permission("DescribeInstances", &region), &error))
-            }
+            Err(error) => findings.push(Finding::failed(
+                Topic::Permission,
+                permission("DescribeInstances", &region),
+                &error,
+            )),
         }
         findings.extend(rehearse(&client, &region).await);
-        let wanted: Vec<&Need> = needs.iter().filter(|need| need.place.region == region).collect();
-        for instance_type in wanted.iter().map(|need| need.instance_type.as_str()).collect::<BTreeSet<_>>() {
+        let wanted: Vec<&Need> = needs
+            .iter()
+            .filter(|need| need.place.region == region)
+            .collect();
+        for instance_type in wanted
+            .iter()
+            .map(|need| need.instance_type.as_str())
+            .collect::<BTreeSet<_>>()
+        {
             findings.push(run(aws, &client, &region, instance_type).await);
         }
         findings.extend(limits(aws, &client, &region, &wanted).await);
@@ -72,7 +86,9 @@ fn unauthorized(error: &ProviderError) -> bool {
 
 async fn look(client: &Client, region: &str) -> Result<(), ProviderError> {
     let looked = client.describe_instances().max_results(5).send().await;
-    looked.map(drop).map_err(|error| classify(&error, region, "look for machines"))
+    looked
+        .map(drop)
+        .map_err(|error| classify(&error, region, "look for machines"))
 }
 
 /// What a rehearsal says: whoever may do it learns so, or what else is wrong with a call that was made up.
@@ -82,7 +98,9 @@ where
     R: Debug,
 {
     let about = permission(action, region);
-    let Err(error) = result else { return Finding::there(Topic::Permission, about, "granted") };
+    let Err(error) = result else {
+        return Finding::there(Topic::Permission, about, "granted");
+    };
     let told = classify(&error, region, action);
     match told.kind {
         _ if code(&error) == REHEARSED => Finding::there(Topic::Permission, about, "granted"),
@@ -97,10 +115,27 @@ where
 async fn rehearse(client: &Client, region: &str) -> Vec<Finding> {
     let images = client.describe_images().owners("self").dry_run(true).send();
     let groups = client.describe_security_groups().dry_run(true).send();
-    let make = client.create_security_group().group_name("sky-check").description("sky check").dry_run(true).send();
-    let tag = aws_sdk_ec2::types::Tag::builder().key("sky-check").value("1").build();
-    let tags = client.create_tags().resources(NOBODY).tags(tag).dry_run(true).send();
-    let end = client.terminate_instances().instance_ids(NOBODY).dry_run(true).send();
+    let make = client
+        .create_security_group()
+        .group_name("sky-check")
+        .description("sky check")
+        .dry_run(true)
+        .send();
+    let tag = aws_sdk_ec2::types::Tag::builder()
+        .key("sky-check")
+        .value("1")
+        .build();
+    let tags = client
+        .create_tags()
+        .resources(NOBODY)
+        .tags(tag)
+        .dry_run(true)
+        .send();
+    let end = client
+        .terminate_instances()
+        .instance_ids(NOBODY)
+        .dry_run(true)
+        .send();
     let (images, groups, make, tags, end) = tokio::join!(images, groups, make, tags, end);
     vec![
         rehearsed(images, "DescribeImages", region),
@@ -117,9 +152,15 @@ async fn run(aws: &Aws, client: &Client, region: &str, instance_type: &str) -> F
     match in_time(aws.images.image(client, region, instance_type), "aws").await {
         Err(error) => Finding::failed(Topic::Permission, about, &error),
         Ok(image) => {
-            let call = client.run_instances().image_id(&image.id).instance_type(InstanceType::from(instance_type));
+            let call = client
+                .run_instances()
+                .image_id(&image.id)
+                .instance_type(InstanceType::from(instance_type));
             let result = call.min_count(1).max_count(1).dry_run(true).send().await;
-            Finding { about, ..rehearsed(result, "RunInstances", region) }
+            Finding {
+                about,
+                ..rehearsed(result, "RunInstances", region)
+            }
         }
     }
 }
@@ -129,15 +170,23 @@ async fn limits(aws: &Aws, client: &Client, region: &str, needs: &[&Need]) -> Ve
     let mut wanted: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut findings = Vec::new();
     for need in needs {
-        let Some((on_demand, spot)) = quota_codes(&need.instance_type) else { continue };
+        let Some((on_demand, spot)) = quota_codes(&need.instance_type) else {
+            continue;
+        };
         match in_time(vcpus(client, region, &need.instance_type), "aws").await {
             Ok(cores) => {
-                let code = if need.purchase == Purchase::Spot { spot } else { on_demand };
+                let code = if need.purchase == Purchase::Spot {
+                    spot
+                } else {
+                    on_demand
+                };
                 *wanted.entry(code).or_default() += cores * u64::from(need.machines);
             }
-            Err(error) => {
-                findings.push(Finding::failed(Topic::Quota, format!("{} in {region}", need.instance_type), &error))
-            }
+            Err(error) => findings.push(Finding::failed(
+                Topic::Quota,
+                format!("{} in {region}", need.instance_type),
+                &error,
+            )),
         }
     }
     let client = match aws.quotas(region).await {
@@ -146,18 +195,32 @@ async fn limits(aws: &Aws, client: &Client, region: &str, needs: &[&Need]) -> Ve
     };
     for (code, vcpus) in wanted {
         let about = format!("vCPUs in {region} ({code})");
-        let answer = client.get_service_quota().service_code("ec2").quota_code(code).send();
+        let answer = client
+            .get_service_quota()
+            .service_code("ec2")
+            .quota_code(code)
+            .send();
         let asked = async {
-            let answer = answer.await.map_err(|error| classify(&error, region, &format!("see the quota {code}")))?;
+            let answer = answer
+                .await
+                .map_err(|error| classify(&error, region, &format!("see the quota {code}")))?;
             let quota = answer.quota().cloned();
-            let named = quota.as_ref().and_then(|quota| quota.quota_name()).unwrap_or("vCPUs").to_owned();
+            let named = quota
+                .as_ref()
+                .and_then(|quota| quota.quota_name())
+                .unwrap_or("vCPUs")
+                .to_owned();
             Ok((named, quota.and_then(|quota| quota.value)))
         };
         findings.push(match in_time(asked, "aws").await {
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // A count that comes as a float.
-            Ok((named, Some(limit))) => {
-                Finding::quota(format!("{named}, vCPUs in {region}"), vcpus, limit as u64, None)
-            }
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            // A count that comes as a float.
+            Ok((named, Some(limit))) => Finding::quota(
+                format!("{named}, vCPUs in {region}"),
+                vcpus,
+                limit as u64,
+                None,
+            ),
             Ok((_, None)) => Finding::unknown(Topic::Quota, about, "AWS gives no figure"),
             // Whoever may not see a quota may still be within it.
             Err(error) => Finding::unknown(Topic::Quota, about, error.message),

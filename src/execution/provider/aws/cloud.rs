@@ -21,12 +21,20 @@ pub fn open(root: &Path) -> Machines<Aws> {
 /// Whether there may be machines of ours, as far as files and the environment tell: some were made
 /// from this state folder, or somebody has set up credentials.
 pub fn present(root: &Path) -> bool {
-    let variables = ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"];
+    let variables = [
+        "AWS_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+    ];
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let home = std::env::var_os("HOME").map(std::path::PathBuf::from).unwrap_or_default();
+    let home = std::env::var_os("HOME")
+        .map(std::path::PathBuf::from)
+        .unwrap_or_default();
     root.join("aws").exists()
         || variables.iter().any(set)
-        || ["credentials", "config"].iter().any(|name| home.join(".aws").join(name).exists())
+        || ["credentials", "config"]
+            .iter()
+            .any(|name| home.join(".aws").join(name).exists())
 }
 
 #[async_trait]
@@ -47,7 +55,11 @@ impl Cloud for Aws {
         launch::launch(self, wanted).await
     }
 
-    async fn find(&self, token: &str, at: Option<&PlaceName>) -> Result<Vec<Instance>, ProviderError> {
+    async fn find(
+        &self,
+        token: &str,
+        at: Option<&PlaceName>,
+    ) -> Result<Vec<Instance>, ProviderError> {
         let filters = vec![filter(&format!("tag:{}", instance_tags::TOKEN), &[token])];
         if let Some(place) = at {
             return self.look(&place.region, filters).await;
@@ -59,8 +71,14 @@ impl Cloud for Aws {
     }
 
     async fn all(&self) -> Result<Vec<Instance>, ProviderError> {
-        let states = filter("instance-state-name", &["pending", "running", "stopping", "stopped"]);
-        match self.look_everywhere(&[filter("tag-key", &[instance_tags::TOKEN]), states]).await? {
+        let states = filter(
+            "instance-state-name",
+            &["pending", "running", "stopping", "stopped"],
+        );
+        match self
+            .look_everywhere(&[filter("tag-key", &[instance_tags::TOKEN]), states])
+            .await?
+        {
             (_, Some(error)) => Err(error),
             (found, None) => Ok(found),
         }
@@ -71,35 +89,61 @@ impl Cloud for Aws {
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(None);
         }
-        match self.look_everywhere(&[filter("instance-id", &[id])]).await? {
+        match self
+            .look_everywhere(&[filter("instance-id", &[id])])
+            .await?
+        {
             (found, Some(error)) if found.is_empty() => Err(error),
             (found, _) => Ok(found.into_iter().next()),
         }
     }
 
-    async fn tag(&self, instance: &Instance, tags: &BTreeMap<&'static str, String>) -> Result<(), ProviderError> {
+    async fn tag(
+        &self,
+        instance: &Instance,
+        tags: &BTreeMap<&'static str, String>,
+    ) -> Result<(), ProviderError> {
         let region = &instance.place.region;
-        let call = self.client(region).await?.create_tags().resources(&instance.id).set_tags(Some(sdk_tags(tags)));
+        let call = self
+            .client(region)
+            .await?
+            .create_tags()
+            .resources(&instance.id)
+            .set_tags(Some(sdk_tags(tags)));
         let tagged = call.send().await.map(drop);
         tagged.map_err(|error| classify(&error, region, &format!("tag {}", instance.id)))
     }
 
     async fn admit(&self, instance: &Instance) -> Result<(), ProviderError> {
         let region = &instance.place.region;
-        self.security_groups.admit(&self.client(region).await?, region, instance).await
+        self.security_groups
+            .admit(&self.client(region).await?, region, instance)
+            .await
     }
 
     fn notice(&self) -> Option<Notice> {
-        Some(Notice { ask: include_str!("notice.sh"), hold: false })
+        Some(Notice {
+            ask: include_str!("notice.sh"),
+            hold: false,
+        })
     }
 
     async fn delete(&self, instance: &Instance) -> Result<(), ProviderError> {
         let region = &instance.place.region;
         if let Some(lineage) = instance.tags.get(instance_tags::LINEAGE) {
-            self.security_groups.remember(region, &name_of_state(lineage))?;
+            self.security_groups
+                .remember(region, &name_of_state(lineage))?;
         }
-        let ended = self.client(region).await?.terminate_instances().instance_ids(&instance.id).send().await;
-        let ended = ended.map(drop).map_err(|error| classify(&error, region, &format!("terminate {}", instance.id)));
+        let ended = self
+            .client(region)
+            .await?
+            .terminate_instances()
+            .instance_ids(&instance.id)
+            .send()
+            .await;
+        let ended = ended
+            .map(drop)
+            .map_err(|error| classify(&error, region, &format!("terminate {}", instance.id)));
         ended_or_gone(ended)
     }
 

@@ -17,13 +17,27 @@ where
             let code = said.code().unwrap_or_default();
             let message = said.message().unwrap_or_default();
             // What follows is a code for the account's administrators, of a thousand letters.
-            let message = message.split("Encoded authorization failure").next().unwrap_or_default().trim();
-            let kind = if code.is_empty() { ErrorKind::Unreachable } else { kind(code) };
+            let message = message
+                .split("Encoded authorization failure")
+                .next()
+                .unwrap_or_default()
+                .trim();
+            let kind = if code.is_empty() {
+                ErrorKind::Unreachable
+            } else {
+                kind(code)
+            };
             (kind, format!("{code}: {message}"))
         }
         None => {
             let words = DisplayErrorContext(error).to_string();
-            let words = words.lines().next().unwrap_or_default().chars().take(300).collect::<String>();
+            let words = words
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take(300)
+                .collect::<String>();
             let kind = match error {
                 SdkError::ConstructionFailure(_) => ErrorKind::Other,
                 _ if words.contains("credential") => ErrorKind::Denied,
@@ -45,7 +59,10 @@ where
 
 /// The code of an error that AWS gave.
 pub(super) fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> &str {
-    error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default()
+    error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code)
+        .unwrap_or_default()
 }
 
 /// Credentials are missing.
@@ -150,6 +167,10 @@ mod tests {
     fn who_is_denied_learns_the_way_out() {
         assert!(way_out("UnauthorizedOperation: no").contains("permissions"));
         assert!(way_out("RequestExpired: x").contains("aws sso login"));
-        assert!(denied("there are no credentials").message.contains("AWS_PROFILE"));
+        assert!(
+            denied("there are no credentials")
+                .message
+                .contains("AWS_PROFILE")
+        );
     }
 }

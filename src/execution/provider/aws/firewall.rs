@@ -12,7 +12,8 @@ use super::errors::{classify, code};
 use super::instances::{describe, filter};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Tag, TagSpecification, UserIdGroupPair,
+    IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup, Tag, TagSpecification,
+    UserIdGroupPair,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -57,7 +58,12 @@ impl SecurityGroups {
         let name = name_of_state(&owner.lineage);
         let key = (region.to_owned(), name.clone());
         let _alone = self.making.lock().await;
-        let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let known = self
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
         if let Some(id) = known.filter(|_| !anew) {
             return Ok(id);
         }
@@ -70,7 +76,9 @@ impl SecurityGroups {
             while found.is_none() {
                 found = named(client, region, &name).await?;
                 if found.is_none() && begun.elapsed() > Duration::from_secs(30) {
-                    let message = format!("aws {region}: the security group {name} was made and is in no list yet");
+                    let message = format!(
+                        "aws {region}: the security group {name} was made and is in no list yet"
+                    );
                     return Err(ProviderError::new(ErrorKind::Unreachable, message));
                 }
                 if found.is_none() {
@@ -80,69 +88,125 @@ impl SecurityGroups {
         }
         let group = found.unwrap_or_else(|| SecurityGroup::builder().build());
         let id = self.let_in(client, region, &group).await?;
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(key, id.clone());
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, id.clone());
         Ok(id)
     }
 
     /// Lets the machines of a group talk to one another.
     pub async fn join(&self, client: &Client, region: &str, id: &str) -> Result<(), ProviderError> {
-        let call = client.authorize_security_group_ingress().group_id(id).ip_permissions(from_within(id));
+        let call = client
+            .authorize_security_group_ingress()
+            .group_id(id)
+            .ip_permissions(from_within(id));
         match call.send().await {
-            Err(error) if code(&error) != "InvalidPermission.Duplicate" => {
-                Err(classify(&error, region, &format!("open the security group {id} to its own machines")))
-            }
+            Err(error) if code(&error) != "InvalidPermission.Duplicate" => Err(classify(
+                &error,
+                region,
+                &format!("open the security group {id} to its own machines"),
+            )),
             _ => Ok(()),
         }
     }
 
     /// Opens the groups of an instance to us that are ours to open.
-    pub async fn admit(&self, client: &Client, region: &str, instance: &Instance) -> Result<(), ProviderError> {
-        let key = instance.tags.get(instance_tags::LINEAGE).map(|lineage| (region.to_owned(), name_of_state(lineage)));
-        let known = |key| self.open.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key);
+    pub async fn admit(
+        &self,
+        client: &Client,
+        region: &str,
+        instance: &Instance,
+    ) -> Result<(), ProviderError> {
+        let key = instance
+            .tags
+            .get(instance_tags::LINEAGE)
+            .map(|lineage| (region.to_owned(), name_of_state(lineage)));
+        let known = |key| {
+            self.open
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .contains_key(key)
+        };
         if key.as_ref().is_some_and(known) {
             return Ok(());
         }
         let _alone = self.making.lock().await;
-        let answer = client.describe_instances().instance_ids(&instance.id).send().await;
-        let answer = answer.map_err(|error| classify(&error, region, &format!("look at {}", instance.id)))?;
-        let instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
+        let answer = client
+            .describe_instances()
+            .instance_ids(&instance.id)
+            .send()
+            .await;
+        let answer = answer
+            .map_err(|error| classify(&error, region, &format!("look at {}", instance.id)))?;
+        let instances = answer
+            .reservations()
+            .iter()
+            .flat_map(|reservation| reservation.instances());
         let groups = instances.flat_map(|instance| instance.security_groups());
-        let ids: Vec<String> = groups.filter_map(|group| group.group_id().map(str::to_owned)).collect();
+        let ids: Vec<String> = groups
+            .filter_map(|group| group.group_id().map(str::to_owned))
+            .collect();
         if ids.is_empty() {
             return Ok(());
         }
         let call = client.describe_security_groups().set_group_ids(Some(ids));
-        let answer = call.filters(filter("tag-key", &[instance_tags::LINEAGE])).send().await;
+        let answer = call
+            .filters(filter("tag-key", &[instance_tags::LINEAGE]))
+            .send()
+            .await;
         let answer = answer.map_err(|error| classify(&error, region, "look up security groups"))?;
         for group in answer.security_groups() {
             let id = self.let_in(client, region, group).await?;
             if let Some(name) = group.group_name() {
                 let key = (region.to_owned(), name.to_owned());
-                self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(key, id);
+                self.open
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(key, id);
             }
         }
         Ok(())
     }
 
     /// Makes a group's rules what they have to be; its id.
-    async fn let_in(&self, client: &Client, region: &str, group: &SecurityGroup) -> Result<String, ProviderError> {
+    async fn let_in(
+        &self,
+        client: &Client,
+        region: &str,
+        group: &SecurityGroup,
+    ) -> Result<String, ProviderError> {
         let id = group.group_id().unwrap_or_default().to_owned();
         let here = self.here.get_or_try_init(own_addresses::addresses).await?;
         let (missing, strange) = compare(&id, group.ip_permissions(), here);
         for range in missing {
-            let call = client.authorize_security_group_ingress().group_id(&id).ip_permissions(permission(range));
+            let call = client
+                .authorize_security_group_ingress()
+                .group_id(&id)
+                .ip_permissions(permission(range));
             match call.send().await {
                 Err(error) if code(&error) != "InvalidPermission.Duplicate" => {
-                    return Err(classify(&error, region, &format!("open the security group {id}")));
+                    return Err(classify(
+                        &error,
+                        region,
+                        &format!("open the security group {id}"),
+                    ));
                 }
                 _ => {}
             }
         }
         if !strange.is_empty() {
-            let call = client.revoke_security_group_ingress().group_id(&id).set_ip_permissions(Some(strange));
+            let call = client
+                .revoke_security_group_ingress()
+                .group_id(&id)
+                .set_ip_permissions(Some(strange));
             match call.send().await {
                 Err(error) if code(&error) != "InvalidPermission.NotFound" => {
-                    return Err(classify(&error, region, &format!("close the security group {id}")));
+                    return Err(classify(
+                        &error,
+                        region,
+                        &format!("close the security group {id}"),
+                    ));
                 }
                 _ => {}
             }
@@ -157,23 +221,44 @@ impl SecurityGroups {
 
     /// Region and name of what was noted.
     pub fn remembered(&self) -> Result<Vec<(String, String)>, ProviderError> {
-        let split = |text: &String| text.split_once(' ').map(|(region, name)| (region.to_owned(), name.to_owned()));
+        let split = |text: &String| {
+            text.split_once(' ')
+                .map(|(region, name)| (region.to_owned(), name.to_owned()))
+        };
         Ok(self.noted.all()?.iter().filter_map(split).collect())
     }
 
     /// Removes a group unless a machine uses it. Those that are ending hold on to it for a while.
-    pub async fn remove(&self, client: &Client, region: &str, name: &str) -> Result<(), ProviderError> {
+    pub async fn remove(
+        &self,
+        client: &Client,
+        region: &str,
+        name: &str,
+    ) -> Result<(), ProviderError> {
         let _alone = self.making.lock().await;
         let begun = Instant::now();
-        while let Some(id) = named(client, region, name).await?.and_then(|group| group.group_id().map(str::to_owned)) {
-            let states = filter("instance-state-name", &["pending", "running", "stopping", "stopped"]);
-            let users = describe(client, region, vec![filter("instance.group-id", &[&id]), states]).await?;
+        while let Some(id) = named(client, region, name)
+            .await?
+            .and_then(|group| group.group_id().map(str::to_owned))
+        {
+            let states = filter(
+                "instance-state-name",
+                &["pending", "running", "stopping", "stopped"],
+            );
+            let users = describe(
+                client,
+                region,
+                vec![filter("instance.group-id", &[&id]), states],
+            )
+            .await?;
             if !users.is_empty() {
                 return Ok(());
             }
             match client.delete_security_group().group_id(&id).send().await {
                 Ok(_) => break,
-                Err(error) if matches!(code(&error), "DependencyViolation" | "InvalidGroup.InUse") => {
+                Err(error)
+                    if matches!(code(&error), "DependencyViolation" | "InvalidGroup.InUse") =>
+                {
                     // It costs nothing, and whoever deletes next tries again.
                     if begun.elapsed() > ENDING {
                         return Ok(());
@@ -181,56 +266,107 @@ impl SecurityGroups {
                     tokio::time::sleep(Duration::from_secs(3)).await;
                 }
                 Err(error) if code(&error) == "InvalidGroup.NotFound" => break,
-                Err(error) => return Err(classify(&error, region, &format!("remove the security group {name}"))),
+                Err(error) => {
+                    return Err(classify(
+                        &error,
+                        region,
+                        &format!("remove the security group {name}"),
+                    ));
+                }
             }
         }
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&(region.to_owned(), name.to_owned()));
+        self.open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&(region.to_owned(), name.to_owned()));
         self.noted.forget(&format!("{region} {name}"))
     }
 }
 
-async fn named(client: &Client, region: &str, name: &str) -> Result<Option<SecurityGroup>, ProviderError> {
+async fn named(
+    client: &Client,
+    region: &str,
+    name: &str,
+) -> Result<Option<SecurityGroup>, ProviderError> {
     let call = client.describe_security_groups();
     // Whoever takes the name for a group of their own does not get it tagged like this.
-    let answer =
-        call.filters(filter("group-name", &[name])).filters(filter("tag-key", &[instance_tags::LINEAGE])).send().await;
+    let answer = call
+        .filters(filter("group-name", &[name]))
+        .filters(filter("tag-key", &[instance_tags::LINEAGE]))
+        .send()
+        .await;
     let answer = answer.map_err(|error| classify(&error, region, "look up security groups"))?;
     Ok(answer.security_groups().first().cloned())
 }
 
-async fn make(client: &Client, region: &str, name: &str, owner: &Owner) -> Result<(), ProviderError> {
-    let tags = [(instance_tags::LINEAGE, &owner.lineage), (instance_tags::JOB, &owner.job)];
+async fn make(
+    client: &Client,
+    region: &str,
+    name: &str,
+    owner: &Owner,
+) -> Result<(), ProviderError> {
+    let tags = [
+        (instance_tags::LINEAGE, &owner.lineage),
+        (instance_tags::JOB, &owner.job),
+    ];
     let tags = tags.map(|(name, value)| Tag::builder().key(name).value(value).build());
-    let tagged = TagSpecification::builder().resource_type(ResourceType::SecurityGroup).set_tags(Some(tags.into()));
-    let call = client.create_security_group().group_name(name).tag_specifications(tagged.build());
-    match call.description("Lets sky reach its machines over SSH").send().await {
-        Err(error) if code(&error) != "InvalidGroup.Duplicate" => {
-            Err(classify(&error, region, &format!("make the security group {name}")))
-        }
+    let tagged = TagSpecification::builder()
+        .resource_type(ResourceType::SecurityGroup)
+        .set_tags(Some(tags.into()));
+    let call = client
+        .create_security_group()
+        .group_name(name)
+        .tag_specifications(tagged.build());
+    match call
+        .description("Lets sky reach its machines over SSH")
+        .send()
+        .await
+    {
+        Err(error) if code(&error) != "InvalidGroup.Duplicate" => Err(classify(
+            &error,
+            region,
+            &format!("make the security group {name}"),
+        )),
         _ => Ok(()),
     }
 }
 
 fn permission(range: &str) -> IpPermission {
-    let permission = IpPermission::builder().ip_protocol("tcp").from_port(SSH).to_port(SSH);
+    let permission = IpPermission::builder()
+        .ip_protocol("tcp")
+        .from_port(SSH)
+        .to_port(SSH);
     match range.contains(':') {
-        true => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(range).build()).build(),
-        false => permission.ip_ranges(IpRange::builder().cidr_ip(range).build()).build(),
+        true => permission
+            .ipv6_ranges(Ipv6Range::builder().cidr_ipv6(range).build())
+            .build(),
+        false => permission
+            .ip_ranges(IpRange::builder().cidr_ip(range).build())
+            .build(),
     }
 }
 
 /// Everything from the machines of a group: those of a gang talk to one another.
 fn from_within(id: &str) -> IpPermission {
     let pair = UserIdGroupPair::builder().group_id(id).build();
-    IpPermission::builder().ip_protocol("-1").user_id_group_pairs(pair).build()
+    IpPermission::builder()
+        .ip_protocol("-1")
+        .user_id_group_pairs(pair)
+        .build()
 }
 
 /// The ranges that the rules of a group lack, and the rules that they have too many.
-fn compare<'a>(id: &str, rules: &[IpPermission], wanted: &'a [String]) -> (Vec<&'a str>, Vec<IpPermission>) {
+fn compare<'a>(
+    id: &str,
+    rules: &[IpPermission],
+    wanted: &'a [String],
+) -> (Vec<&'a str>, Vec<IpPermission>) {
     let mut missing: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let mut strange = Vec::new();
     for rule in rules {
-        let ours = rule.ip_protocol() == Some("tcp") && rule.from_port() == Some(SSH) && rule.to_port() == Some(SSH);
+        let ours = rule.ip_protocol() == Some("tcp")
+            && rule.from_port() == Some(SSH)
+            && rule.to_port() == Some(SSH);
         let known = |range: &str| ours && wanted.iter().any(|wanted| wanted == range);
         let mut rest = IpPermission::builder()
             .set_ip_protocol(rule.ip_protocol().map(str::to_owned))
@@ -242,7 +378,10 @@ fn compare<'a>(id: &str, rules: &[IpPermission], wanted: &'a [String]) -> (Vec<&
             if known(text) {
                 missing.retain(|missing| *missing != text);
             } else {
-                (rest, some) = (rest.ip_ranges(IpRange::builder().cidr_ip(text).build()), true);
+                (rest, some) = (
+                    rest.ip_ranges(IpRange::builder().cidr_ip(text).build()),
+                    true,
+                );
             }
         }
         for range in rule.ipv6_ranges() {
@@ -250,11 +389,18 @@ fn compare<'a>(id: &str, rules: &[IpPermission], wanted: &'a [String]) -> (Vec<&
             if known(text) {
                 missing.retain(|missing| *missing != text);
             } else {
-                (rest, some) = (rest.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(text).build()), true);
+                (rest, some) = (
+                    rest.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(text).build()),
+                    true,
+                );
             }
         }
-        let others: Vec<UserIdGroupPair> =
-            rule.user_id_group_pairs().iter().filter(|pair| pair.group_id() != Some(id)).cloned().collect();
+        let others: Vec<UserIdGroupPair> = rule
+            .user_id_group_pairs()
+            .iter()
+            .filter(|pair| pair.group_id() != Some(id))
+            .cloned()
+            .collect();
         if !others.is_empty() || !rule.prefix_list_ids().is_empty() {
             let lists = rule.prefix_list_ids();
             rest = rest.set_user_id_group_pairs(Some(others));
@@ -275,11 +421,29 @@ mod tests {
     #[test]
     fn whoever_is_let_in_is_us_alone() {
         let here = vec!["1.2.3.4/32".to_owned()];
-        assert_eq!(compare("sg-1", &[permission("1.2.3.4/32")], &here), (vec![], vec![]));
-        let (missing, strange) = compare("sg-1", &[permission("5.6.7.8/32"), permission("::/0")], &here);
-        assert_eq!((missing, strange), (vec!["1.2.3.4/32"], vec![permission("5.6.7.8/32"), permission("::/0")]));
-        let other = IpPermission::builder().ip_protocol("tcp").from_port(80).to_port(80);
-        let other = other.ip_ranges(IpRange::builder().cidr_ip("1.2.3.4/32").build()).build();
+        assert_eq!(
+            compare("sg-1", &[permission("1.2.3.4/32")], &here),
+            (vec![], vec![])
+        );
+        let (missing, strange) = compare(
+            "sg-1",
+            &[permission("5.6.7.8/32"), permission("::/0")],
+            &here,
+        );
+        assert_eq!(
+            (missing, strange),
+            (
+                vec!["1.2.3.4/32"],
+                vec![permission("5.6.7.8/32"), permission("::/0")]
+            )
+        );
+        let other = IpPermission::builder()
+            .ip_protocol("tcp")
+            .from_port(80)
+            .to_port(80);
+        let other = other
+            .ip_ranges(IpRange::builder().cidr_ip("1.2.3.4/32").build())
+            .build();
         let (missing, strange) = compare("sg-1", std::slice::from_ref(&other), &here);
         assert_eq!((missing, strange), (vec!["1.2.3.4/32"], vec![other]));
         // A gang is among itself, and nobody else's group is.

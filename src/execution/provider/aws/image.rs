@@ -11,12 +11,23 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// Whose and how named, with the architecture as `{}`. Of <https://documentation.ubuntu.com/aws/>.
-const PLAIN: (&str, &str) = ("099720109477", "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-{}-server-*");
+const PLAIN: (&str, &str) = (
+    "099720109477",
+    "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-{}-server-*",
+);
 /// The images with the drivers of cards: <https://docs.aws.amazon.com/dlami/latest/devguide/>.
-const NVIDIA: (&str, &str) = ("amazon", "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) ????????");
-const NVIDIA_ARM: (&str, &str) =
-    ("amazon", "Deep Learning ARM64 Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) ????????");
-const NEURON: (&str, &str) = ("amazon", "Deep Learning Base Neuron AMI (Ubuntu 22.04) ????????");
+const NVIDIA: (&str, &str) = (
+    "amazon",
+    "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) ????????",
+);
+const NVIDIA_ARM: (&str, &str) = (
+    "amazon",
+    "Deep Learning ARM64 Base OSS Nvidia Driver GPU AMI (Ubuntu 22.04) ????????",
+);
+const NEURON: (&str, &str) = (
+    "amazon",
+    "Deep Learning Base Neuron AMI (Ubuntu 22.04) ????????",
+);
 
 /// An image, and what of it decides about an instance's root volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,17 +47,31 @@ pub(super) struct Images {
 
 impl Images {
     /// What an instance of that type boots.
-    pub async fn image(&self, client: &Client, region: &str, instance_type: &str) -> Result<Image, ProviderError> {
+    pub async fn image(
+        &self,
+        client: &Client,
+        region: &str,
+        instance_type: &str,
+    ) -> Result<Image, ProviderError> {
         let key = (region.to_owned(), instance_type.to_owned());
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
         if let Some(image) = known {
             return Ok(image);
         }
-        let image = match std::env::var("SKY_AWS_IMAGE").ok().filter(|given| !given.is_empty()) {
+        let image = match std::env::var("SKY_AWS_IMAGE")
+            .ok()
+            .filter(|given| !given.is_empty())
+        {
             Some(given) if given.starts_with("ami-") => by_id(client, region, &given).await?,
             Some(given) => {
                 let (owner, name) = given.split_once('/').ok_or_else(|| {
-                    let message = format!("SKY_AWS_IMAGE: `{given}` is no image: write ami-… or OWNER/NAME");
+                    let message =
+                        format!("SKY_AWS_IMAGE: `{given}` is no image: write ami-… or OWNER/NAME");
                     ProviderError::new(ErrorKind::Other, message)
                 })?;
                 let (arch, _) = image_family(client, region, instance_type).await?;
@@ -58,7 +83,10 @@ impl Images {
                 newest(client, region, (owner, &name.replace("{}", short)), arch).await?
             }
         };
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, image.clone());
+        self.known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, image.clone());
         Ok(image)
     }
 }
@@ -70,10 +98,17 @@ async fn image_family(
     instance_type: &str,
 ) -> Result<(&'static str, (&'static str, &'static str)), ProviderError> {
     let info = describe(client, region, instance_type).await?;
-    let architectures = info.processor_info().map(|processor| processor.supported_architectures()).unwrap_or_default();
-    let arm = architectures.contains(&ArchitectureType::Arm64) && !architectures.contains(&ArchitectureType::X8664);
+    let architectures = info
+        .processor_info()
+        .map(|processor| processor.supported_architectures())
+        .unwrap_or_default();
+    let arm = architectures.contains(&ArchitectureType::Arm64)
+        && !architectures.contains(&ArchitectureType::X8664);
     let arch = if arm { "arm64" } else { "x86_64" };
-    let maker = info.gpu_info().and_then(|info| info.gpus().first()).and_then(|gpu| gpu.manufacturer());
+    let maker = info
+        .gpu_info()
+        .and_then(|info| info.gpus().first())
+        .and_then(|gpu| gpu.manufacturer());
     Ok(match maker {
         Some("NVIDIA") if arm => (arch, NVIDIA_ARM),
         Some("NVIDIA") => (arch, NVIDIA),
@@ -87,9 +122,21 @@ async fn by_id(client: &Client, region: &str, id: &str) -> Result<Image, Provide
     let answer = answer.map_err(|error| {
         let error = classify(&error, region, &format!("look up SKY_AWS_IMAGE {id}"));
         // Every region has its own.
-        ProviderError { kind: if error.kind == ErrorKind::NotFound { ErrorKind::Other } else { error.kind }, ..error }
+        ProviderError {
+            kind: if error.kind == ErrorKind::NotFound {
+                ErrorKind::Other
+            } else {
+                error.kind
+            },
+            ..error
+        }
     })?;
-    let missing = || ProviderError::new(ErrorKind::Other, format!("aws {region}: there is no image {id} there"));
+    let missing = || {
+        ProviderError::new(
+            ErrorKind::Other,
+            format!("aws {region}: there is no image {id} there"),
+        )
+    };
     answer.images().first().and_then(read).ok_or_else(missing)
 }
 
@@ -100,14 +147,25 @@ async fn newest(
     (owner, name): (&str, &str),
     arch: &str,
 ) -> Result<Image, ProviderError> {
-    let filters = vec![filter("name", &[name]), filter("architecture", &[arch]), filter("state", &["available"])];
-    let mut pages = client.describe_images().owners(owner).set_filters(Some(filters)).into_paginator().send();
+    let filters = vec![
+        filter("name", &[name]),
+        filter("architecture", &[arch]),
+        filter("state", &["available"]),
+    ];
+    let mut pages = client
+        .describe_images()
+        .owners(owner)
+        .set_filters(Some(filters))
+        .into_paginator()
+        .send();
     let mut best: Option<(String, Image)> = None;
     while let Some(page) = pages.next().await {
         let page = page.map_err(|error| classify(&error, region, "look up images"))?;
         for image in page.images() {
             let created = image.creation_date().unwrap_or_default().to_owned();
-            if let Some(image) = read(image).filter(|_| best.as_ref().is_none_or(|(newest, _)| *newest < created)) {
+            if let Some(image) =
+                read(image).filter(|_| best.as_ref().is_none_or(|(newest, _)| *newest < created))
+            {
                 best = Some((created, image));
             }
         }
@@ -122,7 +180,13 @@ async fn newest(
 fn read(image: &aws_sdk_ec2::types::Image) -> Option<Image> {
     let root = image.root_device_name().unwrap_or("/dev/sda1").to_owned();
     let mut disks = image.block_device_mappings().iter();
-    let disk = disks.find(|disk| disk.device_name() == Some(&root)).and_then(|disk| disk.ebs());
+    let disk = disks
+        .find(|disk| disk.device_name() == Some(&root))
+        .and_then(|disk| disk.ebs());
     let size = disk.and_then(|disk| disk.volume_size()).unwrap_or(8);
-    Some(Image { id: image.image_id()?.to_owned(), root, size })
+    Some(Image {
+        id: image.image_id()?.to_owned(),
+        root,
+        size,
+    })
 }

@@ -9,9 +9,10 @@ use crate::model::{Bytes, Purchase, Rate, Tee};
 use aws_config::retry::RetryConfig;
 use aws_sdk_ec2::operation::run_instances::builders::RunInstancesFluentBuilder;
 use aws_sdk_ec2::types::{
-    AmdSevSnpSpecification, BlockDeviceMapping, CpuOptionsRequest, EbsBlockDevice, EnclaveOptionsRequest,
-    HttpTokensState, InstanceInterruptionBehavior, InstanceMarketOptionsRequest, InstanceMetadataOptionsRequest,
-    InstanceType, MarketType, Placement, ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions,
+    AmdSevSnpSpecification, BlockDeviceMapping, CpuOptionsRequest, EbsBlockDevice,
+    EnclaveOptionsRequest, HttpTokensState, InstanceInterruptionBehavior,
+    InstanceMarketOptionsRequest, InstanceMetadataOptionsRequest, InstanceType, MarketType,
+    Placement, ResourceType, ShutdownBehavior, SpotInstanceType, SpotMarketOptions,
     TagSpecification, VolumeType,
 };
 use std::time::Duration;
@@ -27,43 +28,64 @@ const NEWS: Duration = Duration::from_secs(60);
 
 /// Creates it, or finds what was created under its token.
 pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, ProviderError> {
-    if let Some(tee) = wanted.spec.tee.filter(|tee| !matches!(tee, Tee::SevSnp | Tee::NitroEnclave)) {
+    if let Some(tee) = wanted
+        .spec
+        .tee
+        .filter(|tee| !matches!(tee, Tee::SevSnp | Tee::NitroEnclave))
+    {
         return Err(without_tee(AWS, &wanted.spec.instance_type, tee));
     }
     let region = wanted.spec.place.region.as_str();
     let client = aws.client(region).await?;
-    let image = aws.images.image(&client, region, &wanted.spec.instance_type).await?;
+    let image = aws
+        .images
+        .image(&client, region, &wanted.spec.instance_type)
+        .await?;
     let mut anew = false;
     loop {
-        let group = aws.security_groups.group(&client, region, &wanted.spec.owner, anew).await?;
+        let group = aws
+            .security_groups
+            .group(&client, region, &wanted.spec.owner, anew)
+            .await?;
         if wanted.spec.nodes > 1 {
             aws.security_groups.join(&client, region, &group).await?;
         }
-        let call = request(client.run_instances(), wanted, &group).image_id(&image.id).block_device_mappings(
-            BlockDeviceMapping::builder()
-                .device_name(&image.root)
-                .ebs(
-                    EbsBlockDevice::builder()
-                        .volume_size(volume(image.size, wanted.spec.disk))
-                        .volume_type(VolumeType::Gp3)
-                        .delete_on_termination(true)
-                        .build(),
-                )
-                .build(),
-        );
+        let call = request(client.run_instances(), wanted, &group)
+            .image_id(&image.id)
+            .block_device_mappings(
+                BlockDeviceMapping::builder()
+                    .device_name(&image.root)
+                    .ebs(
+                        EbsBlockDevice::builder()
+                            .volume_size(volume(image.size, wanted.spec.disk))
+                            .volume_type(VolumeType::Gp3)
+                            .delete_on_termination(true)
+                            .build(),
+                    )
+                    .build(),
+            );
         // Stockouts come as errors of the server, which the SDK would try again: a rung of the ladder
         // that is full is left at once, and who has to wait is the engine's to say.
         let hasty = aws_sdk_ec2::config::Builder::new().retry_config(RetryConfig::disabled());
         let error = match call.customize().config_override(hasty).send().await {
             Ok(answer) => {
-                let made = answer.instances().first().and_then(|instance| read(instance, region));
+                let made = answer
+                    .instances()
+                    .first()
+                    .and_then(|instance| read(instance, region));
                 let made = match made.filter(|made| made.life == Life::Alive) {
                     Some(made) => made,
                     None => find(aws, &wanted.token, region).await?,
                 };
                 // AWS answers before the tags are in every list.
-                let tags = wanted.tags.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-                return Ok(Instance { tags: tags.chain(made.tags.clone()).collect(), ..made });
+                let tags = wanted
+                    .tags
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), value.clone()));
+                return Ok(Instance {
+                    tags: tags.chain(made.tags.clone()).collect(),
+                    ..made
+                });
             }
             Err(error) => error,
         };
@@ -72,15 +94,29 @@ pub(super) async fn launch(aws: &Aws, wanted: &Wanted) -> Result<Instance, Provi
             "IdempotentParameterMismatch" => return find(aws, &wanted.token, region).await,
             // Somebody has removed it since.
             "InvalidGroup.NotFound" | "InvalidGroupId.NotFound" if !anew => anew = true,
-            _ => return Err(classify(&error, region, &format!("create the machine of stage.{}", wanted.token.stage))),
+            _ => {
+                return Err(classify(
+                    &error,
+                    region,
+                    &format!("create the machine of stage.{}", wanted.token.stage),
+                ));
+            }
         }
     }
 }
 
-fn request(call: RunInstancesFluentBuilder, wanted: &Wanted, group: &str) -> RunInstancesFluentBuilder {
+fn request(
+    call: RunInstancesFluentBuilder,
+    wanted: &Wanted,
+    group: &str,
+) -> RunInstancesFluentBuilder {
     let tags = sdk_tags(&wanted.tags);
-    let tagged =
-        |kind: ResourceType| TagSpecification::builder().resource_type(kind).set_tags(Some(tags.clone())).build();
+    let tagged = |kind: ResourceType| {
+        TagSpecification::builder()
+            .resource_type(kind)
+            .set_tags(Some(tags.clone()))
+            .build()
+    };
     let call = call
         .client_token(&wanted.token.id)
         .min_count(1)
@@ -107,7 +143,9 @@ fn request(call: RunInstancesFluentBuilder, wanted: &Wanted, group: &str) -> Run
             let options = CpuOptionsRequest::builder().amd_sev_snp(AmdSevSnpSpecification::Enabled);
             call.cpu_options(options.build())
         }
-        Some(Tee::NitroEnclave) => call.enclave_options(EnclaveOptionsRequest::builder().enabled(true).build()),
+        Some(Tee::NitroEnclave) => {
+            call.enclave_options(EnclaveOptionsRequest::builder().enabled(true).build())
+        }
         _ => call,
     };
     if wanted.spec.purchase != Purchase::Spot {
@@ -118,24 +156,37 @@ fn request(call: RunInstancesFluentBuilder, wanted: &Wanted, group: &str) -> Run
         .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate)
         // More than the plan says is never paid: the budget counts with it.
         .set_max_price((wanted.spec.rate.0 > 0).then(|| price(wanted.spec.rate)));
-    let market = InstanceMarketOptionsRequest::builder().market_type(MarketType::Spot).spot_options(options.build());
-    call.instance_market_options(market.build()).tag_specifications(tagged(ResourceType::SpotInstancesRequest))
+    let market = InstanceMarketOptionsRequest::builder()
+        .market_type(MarketType::Spot)
+        .spot_options(options.build());
+    call.instance_market_options(market.build())
+        .tag_specifications(tagged(ResourceType::SpotInstancesRequest))
 }
 
 /// What was made under a token, when lists have it.
 async fn find(aws: &Aws, token: &Token, region: &str) -> Result<Instance, ProviderError> {
     let begun = Instant::now();
     loop {
-        let found = aws.look(region, vec![filter("client-token", &[&token.id])]).await?;
-        let best = found.into_iter().min_by_key(|instance| (instance.life != Life::Alive, instance.id.clone()));
+        let found = aws
+            .look(region, vec![filter("client-token", &[&token.id])])
+            .await?;
+        let best = found
+            .into_iter()
+            .min_by_key(|instance| (instance.life != Life::Alive, instance.id.clone()));
         match best {
             Some(instance) if instance.life == Life::Alive => return Ok(instance),
             Some(instance) => {
-                let message = format!("aws {region}: {} was made for stage.{} and has ended", instance.id, token.stage);
+                let message = format!(
+                    "aws {region}: {} was made for stage.{} and has ended",
+                    instance.id, token.stage
+                );
                 return Err(ProviderError::new(ErrorKind::Stockout, message));
             }
             None if begun.elapsed() > NEWS => {
-                let message = format!("aws {region}: what was made for stage.{} is in no list yet", token.stage);
+                let message = format!(
+                    "aws {region}: what was made for stage.{} is in no list yet",
+                    token.stage
+                );
                 return Err(ProviderError::new(ErrorKind::Unreachable, message));
             }
             None => tokio::time::sleep(Duration::from_secs(1)).await,
@@ -146,7 +197,10 @@ async fn find(aws: &Aws, token: &Token, region: &str) -> Result<Instance, Provid
 /// The size of the root volume, in GiB.
 fn volume(image: i32, disk: Bytes) -> i32 {
     let disk = i64::try_from(disk.0.div_ceil(GIB)).unwrap_or(MOST);
-    let size = i64::from(image).saturating_add(disk).saturating_add(ROOM).min(MOST);
+    let size = i64::from(image)
+        .saturating_add(disk)
+        .saturating_add(ROOM)
+        .min(MOST);
     i32::try_from(size).unwrap_or(image)
 }
 
@@ -165,7 +219,11 @@ fn base64(bytes: &[u8]) -> String {
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for digit in 0..4 {
             let value = (bits >> (18 - 6 * digit)) & 63;
-            text.push(if digit > three.len() { '=' } else { char::from(DIGITS[value as usize]) });
+            text.push(if digit > three.len() {
+                '='
+            } else {
+                char::from(DIGITS[value as usize])
+            });
         }
     }
     text
@@ -185,7 +243,13 @@ mod tests {
 
     #[test]
     fn bytes_as_letters() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
     }

@@ -8,7 +8,11 @@ use aws_sdk_ec2::types::{InstanceType, InstanceTypeInfo};
 /// Families of types whose machines share a quota of vCPUs, with the codes of those of on-demand and spot
 /// machines: <https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>.
 const QUOTAS: [(&[&str], &str, &str); 11] = [
-    (&["a", "c", "d", "h", "i", "m", "r", "t", "z"], "L-1216C47A", "L-34B43A08"),
+    (
+        &["a", "c", "d", "h", "i", "m", "r", "t", "z"],
+        "L-1216C47A",
+        "L-34B43A08",
+    ),
     (&["g", "vt"], "L-DB2E81BA", "L-3819A6DF"),
     (&["p"], "L-417A185B", "L-7212CCBC"),
     (&["p5", "p5e", "p5en"], "L-417A185B", "L-C4BD4855"),
@@ -24,8 +28,15 @@ const QUOTAS: [(&[&str], &str, &str); 11] = [
 /// The codes of a type's quota, of on-demand and of spot machines.
 pub(super) fn quota_codes(instance_type: &str) -> Option<(&'static str, &'static str)> {
     let series = instance_type.split(['.', '-']).next().unwrap_or_default();
-    let family: String = series.chars().take_while(char::is_ascii_alphabetic).collect();
-    let named = |name: &str| QUOTAS.iter().find(|(families, ..)| families.contains(&name));
+    let family: String = series
+        .chars()
+        .take_while(char::is_ascii_alphabetic)
+        .collect();
+    let named = |name: &str| {
+        QUOTAS
+            .iter()
+            .find(|(families, ..)| families.contains(&name))
+    };
     // `inf1`, `trn1` and `u7i` begin like others.
     let family = match family.as_str() {
         "im" | "is" => "i",
@@ -34,7 +45,9 @@ pub(super) fn quota_codes(instance_type: &str) -> Option<(&'static str, &'static
         "mac" => return None,
         _ => family.get(..1).unwrap_or_default(),
     };
-    named(series).or_else(|| named(family)).map(|(_, on_demand, spot)| (*on_demand, *spot))
+    named(series)
+        .or_else(|| named(family))
+        .map(|(_, on_demand, spot)| (*on_demand, *spot))
 }
 
 /// What a type is in a region.
@@ -43,21 +56,37 @@ pub(super) async fn describe(
     region: &str,
     instance_type: &str,
 ) -> Result<InstanceTypeInfo, ProviderError> {
-    let call = client.describe_instance_types().instance_types(InstanceType::from(instance_type));
+    let call = client
+        .describe_instance_types()
+        .instance_types(InstanceType::from(instance_type));
     let answer = call.send().await;
-    let answer = answer.map_err(|error| classify(&error, region, &format!("look up the type {instance_type}")))?;
-    answer.instance_types().first().cloned().ok_or_else(|| unknown(region, instance_type))
+    let answer = answer
+        .map_err(|error| classify(&error, region, &format!("look up the type {instance_type}")))?;
+    answer
+        .instance_types()
+        .first()
+        .cloned()
+        .ok_or_else(|| unknown(region, instance_type))
 }
 
 /// How many vCPUs a type has, as its quota counts them.
-pub(super) async fn vcpus(client: &Client, region: &str, instance_type: &str) -> Result<u64, ProviderError> {
+pub(super) async fn vcpus(
+    client: &Client,
+    region: &str,
+    instance_type: &str,
+) -> Result<u64, ProviderError> {
     let info = describe(client, region, instance_type).await?;
     let vcpus = info.v_cpu_info().and_then(|info| info.default_v_cpus());
-    vcpus.and_then(|vcpus| u64::try_from(vcpus).ok()).ok_or_else(|| unknown(region, instance_type))
+    vcpus
+        .and_then(|vcpus| u64::try_from(vcpus).ok())
+        .ok_or_else(|| unknown(region, instance_type))
 }
 
 fn unknown(region: &str, instance_type: &str) -> ProviderError {
-    ProviderError::new(ErrorKind::Stockout, format!("aws {region}: there is no type {instance_type} there"))
+    ProviderError::new(
+        ErrorKind::Stockout,
+        format!("aws {region}: there is no type {instance_type} there"),
+    )
 }
 
 #[cfg(test)]
@@ -73,8 +102,14 @@ mod tests {
         assert_eq!(on_demand("inf1.xlarge"), Some("L-1945791B"));
         assert_eq!(on_demand("trn1.2xlarge"), Some("L-2C3B7624"));
         assert_eq!(on_demand("u-6tb1.metal"), Some("L-43DA4232"));
-        assert_eq!(quota_codes("p5.48xlarge"), Some(("L-417A185B", "L-C4BD4855")));
-        assert_eq!(quota_codes("p3.2xlarge"), Some(("L-417A185B", "L-7212CCBC")));
+        assert_eq!(
+            quota_codes("p5.48xlarge"),
+            Some(("L-417A185B", "L-C4BD4855"))
+        );
+        assert_eq!(
+            quota_codes("p3.2xlarge"),
+            Some(("L-417A185B", "L-7212CCBC"))
+        );
         assert_eq!(quota_codes(""), None);
     }
 }

@@ -52,15 +52,24 @@ impl Azure {
     }
 
     pub(super) async fn api(&self) -> Result<&Api, ProviderError> {
-        self.api.get_or_try_init(|| async { Api::new(&self.settings) }).await
+        self.api
+            .get_or_try_init(|| async { Api::new(&self.settings) })
+            .await
     }
 
     /// Facts about a machine type at a place where the type is available.
-    pub(super) async fn machine_type(&self, place: &PlaceName, name: &str) -> Result<MachineType, ProviderError> {
+    pub(super) async fn machine_type(
+        &self,
+        place: &PlaceName,
+        name: &str,
+    ) -> Result<MachineType, ProviderError> {
         // Held meanwhile: many stages may ask for the same long list at once.
         let mut known = self.machine_types.lock().await;
         if !known.contains_key(place) {
-            known.insert(place.clone(), Arc::new(machine_type::of_place(self.api().await?, place).await?));
+            known.insert(
+                place.clone(),
+                Arc::new(machine_type::of_place(self.api().await?, place).await?),
+            );
         }
         let of_place = known[place].clone();
         drop(known);
@@ -68,20 +77,37 @@ impl Azure {
     }
 
     /// A machine, with how it is doing and where it is reached.
-    pub(super) async fn look_at(&self, group: &str, name: &str) -> Result<Option<Instance>, ProviderError> {
+    pub(super) async fn look_at(
+        &self,
+        group: &str,
+        name: &str,
+    ) -> Result<Option<Instance>, ProviderError> {
         let api = self.api().await?;
-        let Some(found) = instances::get(api, group, name).await? else { return Ok(None) };
-        let Some(mut instance) = read(&found) else { return Ok(None) };
+        let Some(found) = instances::get(api, group, name).await? else {
+            return Ok(None);
+        };
+        let Some(mut instance) = read(&found) else {
+            return Ok(None);
+        };
         let mut known = lock(&self.addresses).get(&instance.id).cloned();
         if known.is_none() && instance.life == Life::Alive {
             known = instances::address(api, &found).await?;
             lock(&self.addresses).extend(known.clone().map(|known| (instance.id.clone(), known)));
         }
-        (instance.address, instance.inside) = known.map_or((None, None), |(outside, inside)| (Some(outside), inside));
+        (instance.address, instance.inside) =
+            known.map_or((None, None), |(outside, inside)| (Some(outside), inside));
         if let Some(token) = instance.tags.get(instance_tags::TOKEN) {
-            let spot = found["properties"]["priority"].as_str().is_some_and(|one| one.eq_ignore_ascii_case("Spot"));
-            let seen = Seen { instance: instance.clone(), spot };
-            lock(&self.seen).entry(token.clone()).or_default().insert(instance_tags::node(&instance), seen);
+            let spot = found["properties"]["priority"]
+                .as_str()
+                .is_some_and(|one| one.eq_ignore_ascii_case("Spot"));
+            let seen = Seen {
+                instance: instance.clone(),
+                spot,
+            };
+            lock(&self.seen)
+                .entry(token.clone())
+                .or_default()
+                .insert(instance_tags::node(&instance), seen);
         }
         Ok(Some(instance))
     }
@@ -90,10 +116,18 @@ impl Azure {
     /// doing: each is asked.
     pub(super) async fn scan(&self, token: Option<&str>) -> Result<Vec<Instance>, ProviderError> {
         let api = self.api().await?;
-        let path = format!("/subscriptions/{}/providers/Microsoft.Compute/virtualMachines", api.subscription);
-        let listed = api.list(&path, &[("api-version", MACHINES)], "look for machines").await?;
+        let path = format!(
+            "/subscriptions/{}/providers/Microsoft.Compute/virtualMachines",
+            api.subscription
+        );
+        let listed = api
+            .list(&path, &[("api-version", MACHINES)], "look for machines")
+            .await?;
         let ours = |instance: &Instance| {
-            instance.tags.get(instance_tags::TOKEN).is_some_and(|known| token.is_none_or(|token| known == token))
+            instance
+                .tags
+                .get(instance_tags::TOKEN)
+                .is_some_and(|known| token.is_none_or(|token| known == token))
         };
         let mut found = Vec::new();
         for instance in listed.iter().filter_map(read).filter(ours) {

@@ -35,7 +35,8 @@ impl Settings {
     /// The settings that the environment has.
     pub fn read() -> Self {
         Self {
-            subscription: variable("SKY_AZURE_SUBSCRIPTION").or_else(|| variable("AZURE_SUBSCRIPTION_ID")),
+            subscription: variable("SKY_AZURE_SUBSCRIPTION")
+                .or_else(|| variable("AZURE_SUBSCRIPTION_ID")),
             endpoint: variable("SKY_AZURE_ENDPOINT"),
         }
     }
@@ -69,7 +70,10 @@ struct Nobody;
 #[async_trait::async_trait]
 impl TokenCredential for Nobody {
     async fn get_token(&self, _scopes: &[&str]) -> azure_core::Result<AccessToken> {
-        Ok(AccessToken { token: Secret::new("none"), expires_on: (std::time::SystemTime::now() + PATIENCE).into() })
+        Ok(AccessToken {
+            token: Secret::new("none"),
+            expires_on: (std::time::SystemTime::now() + PATIENCE).into(),
+        })
     }
 
     async fn clear_cache(&self) -> azure_core::Result<()> {
@@ -85,10 +89,13 @@ struct Chain(Arc<dyn TokenCredential>);
 #[async_trait::async_trait]
 impl TokenCredential for Chain {
     async fn get_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
-        self.0.get_token(scopes).await.map_err(|error| match error.kind() {
-            azure_core::error::ErrorKind::Io => error,
-            _ => azure_core::Error::new(azure_core::error::ErrorKind::Credential, error),
-        })
+        self.0
+            .get_token(scopes)
+            .await
+            .map_err(|error| match error.kind() {
+                azure_core::error::ErrorKind::Io => error,
+                _ => azure_core::Error::new(azure_core::error::ErrorKind::Credential, error),
+            })
     }
 
     async fn clear_cache(&self) -> azure_core::Result<()> {
@@ -108,7 +115,9 @@ fn variable(name: &str) -> Option<String> {
 /// The subscription that `az` works with, from its own file.
 fn of_profile() -> Option<String> {
     let usual = || variable("HOME").map(|home| PathBuf::from(home).join(".azure"));
-    let folder = variable("AZURE_CONFIG_DIR").map(PathBuf::from).or_else(usual)?;
+    let folder = variable("AZURE_CONFIG_DIR")
+        .map(PathBuf::from)
+        .or_else(usual)?;
     default_of(&std::fs::read_to_string(folder.join("azureProfile.json")).ok()?)
 }
 
@@ -129,8 +138,14 @@ fn subscription(settings: &Settings) -> Result<String, ProviderError> {
         denied("nothing says which subscription: set AZURE_SUBSCRIPTION_ID to its id, or sign in with `az login`")
     })?;
     // It becomes part of addresses.
-    if !named.chars().all(|one| one.is_ascii_alphanumeric() || one == '-') {
-        let message = format!("`{}` is no id of a subscription: see AZURE_SUBSCRIPTION_ID", named.escape_debug());
+    if !named
+        .chars()
+        .all(|one| one.is_ascii_alphanumeric() || one == '-')
+    {
+        let message = format!(
+            "`{}` is no id of a subscription: see AZURE_SUBSCRIPTION_ID",
+            named.escape_debug()
+        );
         return Err(denied(&message));
     }
     Ok(named)
@@ -141,11 +156,16 @@ fn endpoint(settings: &Settings) -> Result<(Url, bool), ProviderError> {
     let text = settings.endpoint.as_deref().unwrap_or(ENDPOINT);
     let url = Url::parse(text).map_err(|error| denied(&format!("SKY_AZURE_ENDPOINT: {error}")))?;
     let host = url.host_str().unwrap_or_default();
-    let here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    let here = host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
     match url.scheme() {
         "https" => Ok((url, true)),
         "http" if here => Ok((url, false)),
-        _ => Err(denied("SKY_AZURE_ENDPOINT must begin with https://, or be an address of this machine")),
+        _ => Err(denied(
+            "SKY_AZURE_ENDPOINT must begin with https://, or be an address of this machine",
+        )),
     }
 }
 
@@ -155,7 +175,9 @@ impl Api {
         let (endpoint, trusted) = endpoint(settings)?;
         let credential: Arc<dyn TokenCredential> = if trusted {
             let chain = azure_identity::create_credential();
-            Arc::new(Chain(chain.map_err(|error| denied(&format!("{error}; {}", super::errors::SIGN_IN)))?))
+            Arc::new(Chain(chain.map_err(|error| {
+                denied(&format!("{error}; {}", super::errors::SIGN_IN))
+            })?))
         } else {
             Arc::new(Nobody)
         };
@@ -169,7 +191,13 @@ impl Api {
                 vec![scope.clone()],
                 ClientOptions::default().retry(RetryOptions::none()),
             ),
-            pipeline: Pipeline::new(Some("sky"), option_env!("CARGO_PKG_VERSION"), options, Vec::new(), Vec::new()),
+            pipeline: Pipeline::new(
+                Some("sky"),
+                option_env!("CARGO_PKG_VERSION"),
+                options,
+                Vec::new(),
+                Vec::new(),
+            ),
             subscription,
             endpoint,
             credential,
@@ -180,7 +208,8 @@ impl Api {
     /// Whether there are credentials that can be used.
     pub async fn signed_in(&self) -> Result<(), ProviderError> {
         let got = self.credential.get_token(&[&self.scope]).await;
-        got.map(drop).map_err(|error| super::errors::classify(&error, "sign in"))
+        got.map(drop)
+            .map_err(|error| super::errors::classify(&error, "sign in"))
     }
 
     /// The SDK's client for virtual machines.
@@ -209,7 +238,12 @@ impl Api {
     }
 
     /// What is there; none: nothing is.
-    pub async fn look(&self, path: &str, query: &[(&str, &str)], about: &str) -> Result<Option<Value>, ProviderError> {
+    pub async fn look(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        about: &str,
+    ) -> Result<Option<Value>, ProviderError> {
         match self.call(Method::Get, path, query, None, about).await {
             Ok(answer) => Ok(Some(answer.body)),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -218,7 +252,12 @@ impl Api {
     }
 
     /// All pages of a list. What is not there has none.
-    pub async fn list(&self, path: &str, query: &[(&str, &str)], about: &str) -> Result<Vec<Value>, ProviderError> {
+    pub async fn list(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        about: &str,
+    ) -> Result<Vec<Value>, ProviderError> {
         let mut page = match self.look(path, query, about).await? {
             Some(page) => page,
             None => return Ok(Vec::new()),
@@ -227,23 +266,58 @@ impl Api {
         loop {
             match page["value"].take() {
                 Value::Array(items) => found.extend(items),
-                _ => return Err(ProviderError::new(ErrorKind::Other, format!("azure: cannot {about}: no list came"))),
+                _ => {
+                    return Err(ProviderError::new(
+                        ErrorKind::Other,
+                        format!("azure: cannot {about}: no list came"),
+                    ));
+                }
             }
-            let next = page["nextLink"].as_str().filter(|next| !next.is_empty()).map(str::to_owned);
+            let next = page["nextLink"]
+                .as_str()
+                .filter(|next| !next.is_empty())
+                .map(str::to_owned);
             let Some(next) = next else { return Ok(found) };
             page = self.follow(&next, about).await?.body;
         }
     }
 
     /// Begins something and waits until it is there.
-    pub async fn put(&self, path: &str, version: &str, body: &Value, about: &str) -> Result<(), ProviderError> {
-        let answer = self.call(Method::Put, path, &[("api-version", version)], Some(body), about).await?;
+    pub async fn put(
+        &self,
+        path: &str,
+        version: &str,
+        body: &Value,
+        about: &str,
+    ) -> Result<(), ProviderError> {
+        let answer = self
+            .call(
+                Method::Put,
+                path,
+                &[("api-version", version)],
+                Some(body),
+                about,
+            )
+            .await?;
         self.done(answer, path, version, about).await
     }
 
     /// Removes something and waits until it is gone. Fine if it is.
-    pub async fn delete(&self, path: &str, version: &str, about: &str) -> Result<(), ProviderError> {
-        let begun = self.call(Method::Delete, path, &[("api-version", version)], None, about).await;
+    pub async fn delete(
+        &self,
+        path: &str,
+        version: &str,
+        about: &str,
+    ) -> Result<(), ProviderError> {
+        let begun = self
+            .call(
+                Method::Delete,
+                path,
+                &[("api-version", version)],
+                None,
+                about,
+            )
+            .await;
         let gone = match begun {
             Ok(answer) => self.done(answer, path, version, about).await,
             Err(error) => Err(error),
@@ -253,19 +327,33 @@ impl Api {
 
     /// An address that an answer has named. Nobody else is told who we are.
     async fn follow(&self, address: &str, about: &str) -> Result<Answer, ProviderError> {
-        let url = Url::parse(address).ok().filter(|url| url.origin() == self.endpoint.origin());
+        let url = Url::parse(address)
+            .ok()
+            .filter(|url| url.origin() == self.endpoint.origin());
         let url = url.ok_or_else(|| {
-            let message = format!("azure: cannot {about}: the answer leads away from {}", self.endpoint);
+            let message = format!(
+                "azure: cannot {about}: the answer leads away from {}",
+                self.endpoint
+            );
             ProviderError::new(ErrorKind::Other, message)
         })?;
         self.send(Method::Get, url, None, about).await
     }
 
-    async fn send(&self, method: Method, url: Url, body: Option<&Value>, about: &str) -> Result<Answer, ProviderError> {
+    async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<&Value>,
+        about: &str,
+    ) -> Result<Answer, ProviderError> {
         let call = async {
             let token = self.credential.get_token(&[&self.scope]).await?;
             let mut request = Request::new(url, method);
-            request.insert_header(azure_core::headers::AUTHORIZATION, format!("Bearer {}", token.token.secret()));
+            request.insert_header(
+                azure_core::headers::AUTHORIZATION,
+                format!("Bearer {}", token.token.secret()),
+            );
             match body {
                 Some(body) => {
                     request.insert_header("content-type", "application/json");
@@ -273,17 +361,30 @@ impl Api {
                 }
                 None => request.set_body(azure_core::EMPTY_BODY),
             }
-            self.pipeline.send(&azure_core::Context::default(), &mut request).await
+            self.pipeline
+                .send(&azure_core::Context::default(), &mut request)
+                .await
         };
         answered(call, about).await
     }
 
     /// Waits for the end of what was begun: by its operation, or by what was to be made. What failed is
     /// an error: Azure answers calls well whose operations then fail.
-    pub async fn done(&self, begun: Answer, path: &str, version: &str, about: &str) -> Result<(), ProviderError> {
+    pub async fn done(
+        &self,
+        begun: Answer,
+        path: &str,
+        version: &str,
+        about: &str,
+    ) -> Result<(), ProviderError> {
         let since = Instant::now();
         let mut pause = FIRST_LOOK;
-        let Answer { operation, location, status, mut body } = begun;
+        let Answer {
+            operation,
+            location,
+            status,
+            mut body,
+        } = begun;
         // Else it is where the new thing is.
         let location = location.filter(|_| status == 202);
         let mut over = operation.is_none() && location.is_none() && state(&body, about)?;
@@ -305,7 +406,10 @@ impl Api {
                 }
                 (None, Some(address)) => self.follow(address, about).await?.status != 202,
                 (None, None) => {
-                    body = self.call(Method::Get, path, &[("api-version", version)], None, about).await?.body;
+                    body = self
+                        .call(Method::Get, path, &[("api-version", version)], None, about)
+                        .await?
+                        .body;
                     state(&body, about)?
                 }
             };
@@ -326,7 +430,10 @@ fn state(body: &Value, about: &str) -> Result<bool, ProviderError> {
 /// An operation that is not known any more says nothing of what it was to do.
 fn forgotten(error: ProviderError) -> ProviderError {
     match error.kind {
-        ErrorKind::NotFound => ProviderError { kind: ErrorKind::Unreachable, ..error },
+        ErrorKind::NotFound => ProviderError {
+            kind: ErrorKind::Unreachable,
+            ..error
+        },
         _ => error,
     }
 }
@@ -342,13 +449,25 @@ pub(super) async fn answered(
         let (operation, location) = (header("azure-asyncoperation"), header("location"));
         let status = u16::from(response.status());
         let bytes = response.into_body().collect().await?;
-        let body = if bytes.is_empty() { Value::Null } else { azure_core::from_json(&bytes)? };
-        Ok(Answer { operation, location, status, body })
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            azure_core::from_json(&bytes)?
+        };
+        Ok(Answer {
+            operation,
+            location,
+            status,
+            body,
+        })
     };
     match tokio::time::timeout(ANSWER, whole).await {
         Ok(answer) => answer.map_err(|error| classify(&error, about)),
         Err(_) => {
-            let message = format!("azure: cannot {about}: no answer within {} s", ANSWER.as_secs());
+            let message = format!(
+                "azure: cannot {about}: no answer within {} s",
+                ANSWER.as_secs()
+            );
             Err(ProviderError::new(ErrorKind::Unreachable, message))
         }
     }
@@ -360,11 +479,21 @@ mod tests {
 
     #[test]
     fn nobody_is_told_in_the_clear_who_we_are() {
-        let of = |text: &str| endpoint(&Settings { endpoint: Some(text.to_owned()), ..Settings::default() });
+        let of = |text: &str| {
+            endpoint(&Settings {
+                endpoint: Some(text.to_owned()),
+                ..Settings::default()
+            })
+        };
         assert!(endpoint(&Settings::default()).unwrap().1);
         assert!(of("https://management.usgovcloudapi.net").unwrap().1);
         assert!(!of("http://127.0.0.1:7").unwrap().1 && !of("http://localhost:7").unwrap().1);
-        for wrong in ["http://management.azure.com", "http://127.0.0.1.example.com", "ftp://127.0.0.1", "x"] {
+        for wrong in [
+            "http://management.azure.com",
+            "http://127.0.0.1.example.com",
+            "ftp://127.0.0.1",
+            "x",
+        ] {
             assert_eq!(of(wrong).unwrap_err().kind, ErrorKind::Denied, "{wrong}");
         }
     }
@@ -374,16 +503,35 @@ mod tests {
         let profile = "\u{feff}{\"subscriptions\": [{\"id\": \"a\", \"isDefault\": false}, {\"id\": \"b\", \"isDefault\": true}]}";
         assert_eq!(default_of(profile).as_deref(), Some("b"));
         assert_eq!(default_of("{\"subscriptions\": []}"), None);
-        let strange = Settings { subscription: Some("a/../b".to_owned()), ..Settings::default() };
-        assert!(subscription(&strange).unwrap_err().message.contains("AZURE_SUBSCRIPTION_ID"));
+        let strange = Settings {
+            subscription: Some("a/../b".to_owned()),
+            ..Settings::default()
+        };
+        assert!(
+            subscription(&strange)
+                .unwrap_err()
+                .message
+                .contains("AZURE_SUBSCRIPTION_ID")
+        );
     }
 
     #[test]
     fn answers_that_lead_elsewhere_are_not_followed() {
-        let settings = Settings { subscription: Some("s".into()), endpoint: Some("http://127.0.0.1:9".into()) };
+        let settings = Settings {
+            subscription: Some("s".into()),
+            endpoint: Some("http://127.0.0.1:9".into()),
+        };
         let api = Api::new(&settings).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let error = runtime.block_on(api.follow("http://127.0.0.1:8/x", "wait")).unwrap_err();
-        assert!(error.kind == ErrorKind::Other && error.message.contains("leads away"), "{error}");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let error = runtime
+            .block_on(api.follow("http://127.0.0.1:8/x", "wait"))
+            .unwrap_err();
+        assert!(
+            error.kind == ErrorKind::Other && error.message.contains("leads away"),
+            "{error}"
+        );
     }
 }

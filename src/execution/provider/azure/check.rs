@@ -42,12 +42,21 @@ pub(super) async fn check(azure: &Azure, needs: &[Need]) -> Vec<Finding> {
         Err(error) => return vec![Finding::failed(Topic::Credentials, "azure", &error)],
     };
     let about = format!("subscription {}", api.subscription);
-    let path = format!("/subscriptions/{}/providers/Microsoft.Authorization/permissions", api.subscription);
-    let look = api.list(&path, &[("api-version", PERMISSIONS)], "see which permissions there are");
+    let path = format!(
+        "/subscriptions/{}/providers/Microsoft.Authorization/permissions",
+        api.subscription
+    );
+    let look = api.list(
+        &path,
+        &[("api-version", PERMISSIONS)],
+        "see which permissions there are",
+    );
     let mut findings: Vec<Finding> = match in_time(look, "azure").await {
         Ok(granted) => {
             let known = Finding::there(Topic::Credentials, &*about, "Azure takes them");
-            std::iter::once(known).chain(permissions(&granted, &about)).collect()
+            std::iter::once(known)
+                .chain(permissions(&granted, &about))
+                .collect()
         }
         Err(error) if error.kind == ErrorKind::Denied => {
             return vec![Finding::failed(Topic::Credentials, about, &error)];
@@ -66,10 +75,22 @@ fn covers(pattern: &str, action: &str) -> bool {
 /// The actions that no assignment grants: each grants its actions less those that it excepts.
 fn permissions(granted: &[Value], about: &str) -> Vec<Finding> {
     let any = |of: &Value, field: &str, action: &str| {
-        of[field].as_array().into_iter().flatten().filter_map(Value::as_str).any(|pattern| covers(pattern, action))
+        of[field]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .any(|pattern| covers(pattern, action))
     };
-    let has = |action: &str| granted.iter().any(|one| any(one, "actions", action) && !any(one, "notActions", action));
-    let lacks = ACTIONS.iter().filter(|action| !has(action)).map(|action| (*action).to_owned());
+    let has = |action: &str| {
+        granted
+            .iter()
+            .any(|one| any(one, "actions", action) && !any(one, "notActions", action))
+    };
+    let lacks = ACTIONS
+        .iter()
+        .filter(|action| !has(action))
+        .map(|action| (*action).to_owned());
     Finding::permissions(about, ACTIONS.len(), lacks)
 }
 
@@ -77,9 +98,18 @@ async fn quotas(azure: &Azure, api: &Api, needs: &[Need]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut wanted: BTreeMap<&PlaceName, BTreeMap<String, u64>> = BTreeMap::new();
     for need in needs {
-        match in_time(azure.machine_type(&need.place, &need.instance_type), "azure").await {
+        match in_time(
+            azure.machine_type(&need.place, &need.instance_type),
+            "azure",
+        )
+        .await
+        {
             Ok(machine_type) => {
-                let family = if need.purchase == Purchase::Spot { SPOT.to_owned() } else { machine_type.family };
+                let family = if need.purchase == Purchase::Spot {
+                    SPOT.to_owned()
+                } else {
+                    machine_type.family
+                };
                 let metrics = wanted.entry(&need.place).or_default();
                 let cores = machine_type.cores * u64::from(need.machines);
                 *metrics.entry(family).or_default() += cores;
@@ -95,31 +125,52 @@ async fn quotas(azure: &Azure, api: &Api, needs: &[Need]) -> Vec<Finding> {
     }
     for (place, metrics) in wanted {
         match in_time(usages(api, place), "azure").await {
-            Ok(usages) => {
-                findings.extend(metrics.iter().map(|(family, cores)| compare(&usages, place, family, *cores)))
-            }
-            Err(error) => findings.push(Finding::unknown(Topic::Quota, place.to_string(), error.message)),
+            Ok(usages) => findings.extend(
+                metrics
+                    .iter()
+                    .map(|(family, cores)| compare(&usages, place, family, *cores)),
+            ),
+            Err(error) => findings.push(Finding::unknown(
+                Topic::Quota,
+                place.to_string(),
+                error.message,
+            )),
         }
     }
     findings
 }
 
 async fn usages(api: &Api, place: &PlaceName) -> Result<Vec<Value>, ProviderError> {
-    let path =
-        format!("/subscriptions/{}/providers/Microsoft.Compute/locations/{}/usages", api.subscription, place.region);
-    api.list(&path, &[("api-version", MACHINES)], &format!("see the quotas of {place}")).await
+    let path = format!(
+        "/subscriptions/{}/providers/Microsoft.Compute/locations/{}/usages",
+        api.subscription, place.region
+    );
+    api.list(
+        &path,
+        &[("api-version", MACHINES)],
+        &format!("see the quotas of {place}"),
+    )
+    .await
 }
 
 /// A quota of a region, beside what is wanted of it.
 fn compare(usages: &[Value], place: &PlaceName, family: &str, cores: u64) -> Finding {
-    let named = |usage: &&Value| usage["name"]["value"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(family));
+    let named = |usage: &&Value| {
+        usage["name"]["value"]
+            .as_str()
+            .is_some_and(|name| name.eq_ignore_ascii_case(family))
+    };
     let about = format!("{family} at {place}");
     match usages.iter().find(named) {
         Some(usage) => {
             let limit = usage["limit"].as_u64().unwrap_or(0);
             Finding::quota(about, cores, limit, usage["currentValue"].as_u64())
         }
-        None => Finding::unknown(Topic::Quota, about, "the region names no such quota".to_owned()),
+        None => Finding::unknown(
+            Topic::Quota,
+            about,
+            "the region names no such quota".to_owned(),
+        ),
     }
 }
 
@@ -133,10 +184,21 @@ mod tests {
     fn roles_grant_less_what_they_except() {
         let verdicts = |granted: Value| {
             let found = permissions(granted.as_array().unwrap(), "here");
-            found.iter().filter(|one| one.verdict == Verdict::Missing).count()
+            found
+                .iter()
+                .filter(|one| one.verdict == Verdict::Missing)
+                .count()
         };
-        assert_eq!(verdicts(json!([{ "actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"] }])), 0);
-        assert_eq!(verdicts(json!([{ "actions": ["*/read"], "notActions": [] }])), 13);
+        assert_eq!(
+            verdicts(
+                json!([{ "actions": ["*"], "notActions": ["Microsoft.Authorization/*/Write"] }])
+            ),
+            0
+        );
+        assert_eq!(
+            verdicts(json!([{ "actions": ["*/read"], "notActions": [] }])),
+            13
+        );
         let both = json!([{ "actions": ["*"], "notActions": ["microsoft.compute/*"] }, { "actions": ["Microsoft.Compute/*"] }]);
         assert_eq!(verdicts(both), 0);
         assert_eq!(verdicts(json!([])), ACTIONS.len());

@@ -42,23 +42,43 @@ impl Cloud for Azure {
         launch::launch(self, wanted).await
     }
 
-    async fn find(&self, token: &str, at: Option<&PlaceName>) -> Result<Vec<Instance>, ProviderError> {
+    async fn find(
+        &self,
+        token: &str,
+        at: Option<&PlaceName>,
+    ) -> Result<Vec<Instance>, ProviderError> {
         let here = |instance: &Instance| at.is_none_or(|place| *place == instance.place);
         let seen = lock(&self.seen).get(token).cloned().unwrap_or_default();
-        let whole = seen.values().next().is_some_and(|one| instance_tags::nodes(&one.instance) as usize == seen.len());
+        let whole = seen
+            .values()
+            .next()
+            .is_some_and(|one| instance_tags::nodes(&one.instance) as usize == seen.len());
         let mut found = Vec::new();
         for Seen { instance, .. } in seen.values().filter(|_| whole) {
             let (group, name) = parts(instance)?;
             let known = self.look_at(group, name).await?;
-            found.extend(known.filter(|known| known.tags.get(instance_tags::TOKEN).is_some_and(|own| own == token)));
+            found.extend(known.filter(|known| {
+                known
+                    .tags
+                    .get(instance_tags::TOKEN)
+                    .is_some_and(|own| own == token)
+            }));
         }
         if !whole || found.len() < seen.len() {
             found = self.scan(Some(token)).await?;
             let gone = seen.into_values().filter(|one| {
-                one.spot && found.iter().all(|known| instance_tags::node(known) != instance_tags::node(&one.instance))
+                one.spot
+                    && found.iter().all(|known| {
+                        instance_tags::node(known) != instance_tags::node(&one.instance)
+                    })
             });
-            let gone: Vec<Instance> =
-                gone.map(|one| Instance { life: Life::Preempted, address: None, ..one.instance }).collect();
+            let gone: Vec<Instance> = gone
+                .map(|one| Instance {
+                    life: Life::Preempted,
+                    address: None,
+                    ..one.instance
+                })
+                .collect();
             found.extend(gone);
         }
         found.retain(here);
@@ -72,7 +92,10 @@ impl Cloud for Azure {
     async fn by_id(&self, id: &str) -> Result<Option<Instance>, ProviderError> {
         let id = of_id(id).unwrap_or_else(|| id.to_ascii_lowercase());
         let plain = |text: &str| {
-            !text.is_empty() && text.chars().all(|one| one.is_ascii_alphanumeric() || "-_.()".contains(one))
+            !text.is_empty()
+                && text
+                    .chars()
+                    .all(|one| one.is_ascii_alphanumeric() || "-_.()".contains(one))
         };
         if !id.split('/').all(plain) {
             return Ok(None);
@@ -81,9 +104,19 @@ impl Cloud for Azure {
             return self.look_at(group, name).await;
         }
         let api = self.api().await?;
-        let path = format!("/subscriptions/{}/providers/Microsoft.Compute/virtualMachines", api.subscription);
-        let listed = api.list(&path, &[("api-version", MACHINES)], "look for machines").await?;
-        let named = |instance: &Instance| instance.id.split_once('/').is_some_and(|(_, name)| name == id);
+        let path = format!(
+            "/subscriptions/{}/providers/Microsoft.Compute/virtualMachines",
+            api.subscription
+        );
+        let listed = api
+            .list(&path, &[("api-version", MACHINES)], "look for machines")
+            .await?;
+        let named = |instance: &Instance| {
+            instance
+                .id
+                .split_once('/')
+                .is_some_and(|(_, name)| name == id)
+        };
         let found: Vec<Instance> = listed.iter().filter_map(read).filter(named).collect();
         match found.as_slice() {
             [] => Ok(None),
@@ -92,23 +125,35 @@ impl Cloud for Azure {
                 self.look_at(group, name).await
             }
             [one, ..] => {
-                let message = format!("azure: several groups have a `{id}`: write GROUP/{id}, as {}", one.id);
+                let message = format!(
+                    "azure: several groups have a `{id}`: write GROUP/{id}, as {}",
+                    one.id
+                );
                 Err(ProviderError::new(ErrorKind::Other, message))
             }
         }
     }
 
-    async fn tag(&self, instance: &Instance, tags: &BTreeMap<&'static str, String>) -> Result<(), ProviderError> {
+    async fn tag(
+        &self,
+        instance: &Instance,
+        tags: &BTreeMap<&'static str, String>,
+    ) -> Result<(), ProviderError> {
         launch::tag(self.api().await?, parts(instance)?, tags).await
     }
 
     async fn admit(&self, instance: &Instance) -> Result<(), ProviderError> {
         let (group, _) = parts(instance)?;
-        self.resource_groups.admit(self.api().await?, group, instance).await
+        self.resource_groups
+            .admit(self.api().await?, group, instance)
+            .await
     }
 
     fn notice(&self) -> Option<Notice> {
-        Some(Notice { ask: include_str!("notice.sh"), hold: false })
+        Some(Notice {
+            ask: include_str!("notice.sh"),
+            hold: false,
+        })
     }
 
     async fn delete(&self, instance: &Instance) -> Result<(), ProviderError> {
@@ -124,7 +169,9 @@ impl Cloud for Azure {
 
     async fn tidy(&self) -> Result<(), ProviderError> {
         for group in self.resource_groups.remembered()? {
-            self.resource_groups.remove(self.api().await?, &group).await?;
+            self.resource_groups
+                .remove(self.api().await?, &group)
+                .await?;
         }
         Ok(())
     }

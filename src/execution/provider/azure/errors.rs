@@ -20,11 +20,19 @@ pub(super) fn classify(error: &azure_core::Error, about: &str) -> ProviderError 
             let message = answer.error_message().unwrap_or_default();
             let status = u16::from(answer.status());
             let kind = of_code(code, message).unwrap_or_else(|| of_status(status));
-            let said = if code.is_empty() { format!("status {status}") } else { code.to_owned() };
+            let said = if code.is_empty() {
+                format!("status {status}")
+            } else {
+                code.to_owned()
+            };
             told(kind, about, &words(&said, message))
         }
         None => {
-            let kind = if matches!(error.kind(), Kind::Io) { ErrorKind::Unreachable } else { ErrorKind::Other };
+            let kind = if matches!(error.kind(), Kind::Io) {
+                ErrorKind::Unreachable
+            } else {
+                ErrorKind::Other
+            };
             told(kind, about, &short(&chain(error)))
         }
     }
@@ -34,25 +42,40 @@ pub(super) fn classify(error: &azure_core::Error, about: &str) -> ProviderError 
 pub(super) fn failure(error: &Value, about: &str) -> ProviderError {
     let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
     // What says more is inside.
-    let inner = error["details"].as_array().and_then(|details| details.first());
+    let inner = error["details"]
+        .as_array()
+        .and_then(|details| details.first());
     let told_by = |value: &Value| {
         let (code, message) = (text(value, "code"), text(value, "message"));
         of_code(&code, &message).map(|kind| told(kind, about, &words(&code, &message)))
     };
-    told_by(error).or_else(|| inner.and_then(told_by)).unwrap_or_else(|| {
-        let (code, message) = (text(error, "code"), text(error, "message"));
-        told(ErrorKind::Other, about, &words(if code.is_empty() { "it failed" } else { &code }, &message))
-    })
+    told_by(error)
+        .or_else(|| inner.and_then(told_by))
+        .unwrap_or_else(|| {
+            let (code, message) = (text(error, "code"), text(error, "message"));
+            told(
+                ErrorKind::Other,
+                about,
+                &words(if code.is_empty() { "it failed" } else { &code }, &message),
+            )
+        })
 }
 
 fn words(code: &str, message: &str) -> String {
-    if message.is_empty() { code.to_owned() } else { format!("{code}: {}", short(message)) }
+    if message.is_empty() {
+        code.to_owned()
+    } else {
+        format!("{code}: {}", short(message))
+    }
 }
 
 fn told(kind: ErrorKind, about: &str, words: &str) -> ProviderError {
     let way = match kind {
         ErrorKind::Denied => format!("; {}", way_out(words)),
-        ErrorKind::Quota => "; ask for more under Quotas in the portal, or plan with another type or place".to_owned(),
+        ErrorKind::Quota => {
+            "; ask for more under Quotas in the portal, or plan with another type or place"
+                .to_owned()
+        }
         _ => String::new(),
     };
     ProviderError::new(kind, format!("azure: cannot {about}: {words}{way}"))
@@ -75,11 +98,13 @@ fn way_out(words: &str) -> &'static str {
 fn of_code(code: &str, message: &str) -> Option<ErrorKind> {
     let said = |words: &str| message.to_ascii_lowercase().contains(words);
     Some(match code {
-        "SkuNotAvailable" | "LocationNotAvailableForResourceType" | "NotAvailableForSubscription" => {
+        "SkuNotAvailable"
+        | "LocationNotAvailableForResourceType"
+        | "NotAvailableForSubscription" => ErrorKind::Stockout,
+        // AllocationFailed and ZonalAllocationFailed; OverconstrainedAllocationRequest and its kin.
+        _ if code.ends_with("AllocationFailed") || code.starts_with("Overconstrained") => {
             ErrorKind::Stockout
         }
-        // AllocationFailed and ZonalAllocationFailed; OverconstrainedAllocationRequest and its kin.
-        _ if code.ends_with("AllocationFailed") || code.starts_with("Overconstrained") => ErrorKind::Stockout,
         // AzureSpotIsNotSupportedForThisOffer and the like; a price of the plan that is too low by now.
         _ if code.contains("Spot") || said("max price") => ErrorKind::Stockout,
         _ if code.contains("Throttled") || code == "TooManyRequests" => ErrorKind::Throttled,
@@ -93,7 +118,9 @@ fn of_code(code: &str, message: &str) -> Option<ErrorKind> {
         | "SubscriptionNotFound"
         | "SubscriptionNotRegistered"
         | "MissingSubscriptionRegistration" => ErrorKind::Denied,
-        _ if code.contains("AuthenticationToken") || code.starts_with("AuthenticationFailed") => ErrorKind::Denied,
+        _ if code.contains("AuthenticationToken") || code.starts_with("AuthenticationFailed") => {
+            ErrorKind::Denied
+        }
         // Another call is at work on it.
         "AnotherOperationInProgress"
         | "CanceledAndSupersededDueToAnotherOperation"
@@ -151,8 +178,16 @@ mod tests {
             ("SkuNotAvailable", "", Some(ErrorKind::Stockout)),
             ("AllocationFailed", "", Some(ErrorKind::Stockout)),
             ("ZonalAllocationFailed", "", Some(ErrorKind::Stockout)),
-            ("OverconstrainedAllocationRequest", "", Some(ErrorKind::Stockout)),
-            ("OperationNotAllowed", "exceeding approved LowPriorityCores quota", Some(ErrorKind::Quota)),
+            (
+                "OverconstrainedAllocationRequest",
+                "",
+                Some(ErrorKind::Stockout),
+            ),
+            (
+                "OperationNotAllowed",
+                "exceeding approved LowPriorityCores quota",
+                Some(ErrorKind::Quota),
+            ),
             (
                 "OperationNotAllowed",
                 "the provided max price is lower than the current spot price",
@@ -161,7 +196,11 @@ mod tests {
             ("OperationNotAllowed", "the VM is marked for deletion", None),
             ("QuotaExceeded", "", Some(ErrorKind::Quota)),
             ("PublicIPCountLimitReached", "", Some(ErrorKind::Quota)),
-            ("SubscriptionRequestsThrottled", "", Some(ErrorKind::Throttled)),
+            (
+                "SubscriptionRequestsThrottled",
+                "",
+                Some(ErrorKind::Throttled),
+            ),
             ("AuthorizationFailed", "", Some(ErrorKind::Denied)),
             ("ExpiredAuthenticationToken", "", Some(ErrorKind::Denied)),
             ("ResourceGroupBeingDeleted", "", Some(ErrorKind::Throttled)),
@@ -175,8 +214,15 @@ mod tests {
     fn what_failed_says_why() {
         let error = json!({ "code": "DeploymentFailed", "details": [{ "code": "QuotaExceeded", "message": "a\n b" }] });
         let told = failure(&error, "create x");
-        assert!(told.kind == ErrorKind::Quota && told.message.contains("create x: QuotaExceeded: a b; ask"), "{told}");
-        assert_eq!(failure(&json!({ "code": "AllocationFailed" }), "x").kind, ErrorKind::Stockout);
+        assert!(
+            told.kind == ErrorKind::Quota
+                && told.message.contains("create x: QuotaExceeded: a b; ask"),
+            "{told}"
+        );
+        assert_eq!(
+            failure(&json!({ "code": "AllocationFailed" }), "x").kind,
+            ErrorKind::Stockout
+        );
         assert_eq!(failure(&Value::Null, "x").kind, ErrorKind::Other);
     }
 

@@ -17,12 +17,20 @@ pub(super) fn network(region: &str) -> String {
 
 /// The path of the rules before a region's network.
 pub(super) fn rules_path(api: &Api, group: &str, region: &str) -> String {
-    format!("{}/providers/Microsoft.Network/networkSecurityGroups/{}", api.group(group), network(region))
+    format!(
+        "{}/providers/Microsoft.Network/networkSecurityGroups/{}",
+        api.group(group),
+        network(region)
+    )
 }
 
 /// The path of a region's network.
 pub(super) fn network_path(api: &Api, group: &str, region: &str) -> String {
-    format!("{}/providers/Microsoft.Network/virtualNetworks/{}", api.group(group), network(region))
+    format!(
+        "{}/providers/Microsoft.Network/virtualNetworks/{}",
+        api.group(group),
+        network(region)
+    )
 }
 
 /// The id of the subnet that machines of a region are in.
@@ -40,21 +48,33 @@ pub(super) struct Firewall {
 impl Firewall {
     /// Makes the rules of a region what they have to be; `new`: the tags that they get if they are not
     /// there, without which they are not made.
-    pub async fn let_in(&self, api: &Api, group: &str, region: &str, new: Option<&Value>) -> Result<(), ProviderError> {
+    pub async fn let_in(
+        &self,
+        api: &Api,
+        group: &str,
+        region: &str,
+        new: Option<&Value>,
+    ) -> Result<(), ProviderError> {
         let about = format!("open the network of {group} in {region}");
         let path = rules_path(api, group, region);
-        let known = api.look(&path, &[("api-version", NETWORKS)], &about).await?;
+        let known = api
+            .look(&path, &[("api-version", NETWORKS)], &about)
+            .await?;
         let tags = match (&known, new) {
             (Some(known), _) => known["tags"].clone(),
             (None, Some(tags)) => tags.clone(),
             (None, None) => return Ok(()),
         };
-        let here = self.here.get_or_try_init(|| own_addresses::ipv4_addresses(AZURE)).await?;
+        let here = self
+            .here
+            .get_or_try_init(|| own_addresses::ipv4_addresses(AZURE))
+            .await?;
         let rules = rules(here);
         if known.is_some_and(|known| fits(&known["properties"]["securityRules"], &rules)) {
             return Ok(());
         }
-        let body = json!({ "location": region, "tags": tags, "properties": { "securityRules": rules } });
+        let body =
+            json!({ "location": region, "tags": tags, "properties": { "securityRules": rules } });
         api.put(&path, NETWORKS, &body, &about).await
     }
 }
@@ -79,7 +99,10 @@ fn rules(sources: &[String]) -> Value {
 
 /// Whether rules let in whom they should, and nobody else.
 fn fits(known: &Value, wanted: &Value) -> bool {
-    let lists = known.as_array().zip(wanted.as_array()).filter(|(known, wanted)| known.len() == wanted.len());
+    let lists = known
+        .as_array()
+        .zip(wanted.as_array())
+        .filter(|(known, wanted)| known.len() == wanted.len());
     lists.is_some_and(|(known, wanted)| {
         wanted.iter().all(|wanted| {
             let same = known.iter().find(|known| known["name"] == wanted["name"]);
@@ -91,18 +114,32 @@ fn fits(known: &Value, wanted: &Value) -> bool {
 /// Whether all that is wanted is so, and no source is named besides.
 fn covers(known: &Value, wanted: &Value) -> bool {
     let set = |list: &Value| -> Option<BTreeSet<String>> {
-        list.as_array().map(|list| list.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect())
+        list.as_array().map(|list| {
+            list.iter()
+                .filter_map(|one| one.as_str().map(str::to_owned))
+                .collect()
+        })
     };
     let one = |name: &str| known[name].as_str().filter(|text| !text.is_empty());
     let all = |name: &str| known[name].as_array().is_none_or(Vec::is_empty);
-    let same = wanted.as_object().into_iter().flatten().all(|(name, value)| match value {
-        Value::Array(_) => set(&known[name]) == set(value),
-        Value::String(text) => one(name).is_some_and(|known| known.eq_ignore_ascii_case(text)),
-        _ => known[name] == *value,
-    });
-    let named =
-        ["sourceAddressPrefix", "sourceAddressPrefixes", "sourceApplicationSecurityGroups", "destinationPortRanges"];
-    same && named.into_iter().all(|name| wanted.get(name).is_some() || (one(name).is_none() && all(name)))
+    let same = wanted
+        .as_object()
+        .into_iter()
+        .flatten()
+        .all(|(name, value)| match value {
+            Value::Array(_) => set(&known[name]) == set(value),
+            Value::String(text) => one(name).is_some_and(|known| known.eq_ignore_ascii_case(text)),
+            _ => known[name] == *value,
+        });
+    let named = [
+        "sourceAddressPrefix",
+        "sourceAddressPrefixes",
+        "sourceApplicationSecurityGroups",
+        "destinationPortRanges",
+    ];
+    same && named
+        .into_iter()
+        .all(|name| wanted.get(name).is_some() || (one(name).is_none() && all(name)))
 }
 
 #[cfg(test)]
@@ -119,7 +156,10 @@ mod tests {
         known[0]["properties"]["destinationPortRanges"] = json!([]);
         assert!(fits(&known, &wanted));
         assert!(!fits(&rules(&["0.0.0.0/0".to_owned()]), &wanted));
-        assert!(!fits(&rules(&["1.2.3.4/32".to_owned(), "5.6.7.8/32".to_owned()]), &wanted));
+        assert!(!fits(
+            &rules(&["1.2.3.4/32".to_owned(), "5.6.7.8/32".to_owned()]),
+            &wanted
+        ));
         let changed = |index: usize, name: &str, value: Value| {
             let mut other = known.clone();
             other[index]["properties"][name] = value;
@@ -131,7 +171,11 @@ mod tests {
         changed(1, "access", "Allow".into());
         changed(1, "priority", 50.into());
         let mut more = known.clone();
-        more.as_array_mut().unwrap().push(json!({ "name": "mine", "properties": {} }));
-        assert!(!fits(&more, &wanted) && !fits(&json!([]), &wanted) && !fits(&Value::Null, &wanted));
+        more.as_array_mut()
+            .unwrap()
+            .push(json!({ "name": "mine", "properties": {} }));
+        assert!(
+            !fits(&more, &wanted) && !fits(&json!([]), &wanted) && !fits(&Value::Null, &wanted)
+        );
     }
 }

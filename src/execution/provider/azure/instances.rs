@@ -9,13 +9,23 @@ use serde_json::Value;
 
 /// The address of a machine.
 pub(super) fn path(api: &Api, group: &str, name: &str) -> String {
-    format!("{}/providers/Microsoft.Compute/virtualMachines/{name}", api.group(group))
+    format!(
+        "{}/providers/Microsoft.Compute/virtualMachines/{name}",
+        api.group(group)
+    )
 }
 
 /// The machine of that name, with how it is doing, as it is described.
-pub(super) async fn get(api: &Api, group: &str, name: &str) -> Result<Option<Value>, ProviderError> {
+pub(super) async fn get(
+    api: &Api,
+    group: &str,
+    name: &str,
+) -> Result<Option<Value>, ProviderError> {
     let about = format!("look for {name}");
-    let call = api.machines().get(group, name, &api.subscription).expand("instanceView");
+    let call = api
+        .machines()
+        .get(group, name, &api.subscription)
+        .expand("instanceView");
     match answered(async { Ok(call.send().await?.into_raw_response()) }, &about).await {
         Ok(answer) => Ok(Some(answer.body)),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -24,19 +34,34 @@ pub(super) async fn get(api: &Api, group: &str, name: &str) -> Result<Option<Val
 }
 
 /// Where a machine is reached, once it has an address; and where its neighbours reach it.
-pub(super) async fn address(api: &Api, machine: &Value) -> Result<Option<(String, Option<String>)>, ProviderError> {
+pub(super) async fn address(
+    api: &Api,
+    machine: &Value,
+) -> Result<Option<(String, Option<String>)>, ProviderError> {
     let about = "look for a machine's address";
     let network = [("api-version", NETWORKS)];
     let items = |list: &Value| list.as_array().cloned().unwrap_or_default();
     let interfaces = items(&machine["properties"]["networkProfile"]["networkInterfaces"]);
-    for id in interfaces.iter().filter_map(|interface| interface["id"].as_str()) {
-        let Some(interface) = api.look(id, &network, about).await? else { continue };
+    for id in interfaces
+        .iter()
+        .filter_map(|interface| interface["id"].as_str())
+    {
+        let Some(interface) = api.look(id, &network, about).await? else {
+            continue;
+        };
         let parts = items(&interface["properties"]["ipConfigurations"]);
         for part in &parts {
-            let Some(id) = part["properties"]["publicIPAddress"]["id"].as_str() else { continue };
+            let Some(id) = part["properties"]["publicIPAddress"]["id"].as_str() else {
+                continue;
+            };
             let known = api.look(id, &network, about).await?.unwrap_or_default();
-            if let Some(address) = known["properties"]["ipAddress"].as_str().filter(|address| !address.is_empty()) {
-                let inside = part["properties"]["privateIPAddress"].as_str().map(str::to_owned);
+            if let Some(address) = known["properties"]["ipAddress"]
+                .as_str()
+                .filter(|address| !address.is_empty())
+            {
+                let inside = part["properties"]["privateIPAddress"]
+                    .as_str()
+                    .map(str::to_owned);
                 return Ok(Some((address.to_owned(), inside)));
             }
         }
@@ -46,16 +71,27 @@ pub(super) async fn address(api: &Api, machine: &Value) -> Result<Option<(String
 
 /// The group and the name of which an id is made.
 pub(super) fn parts(instance: &Instance) -> Result<(&str, &str), ProviderError> {
-    instance
-        .id
-        .split_once('/')
-        .ok_or_else(|| ProviderError::new(ErrorKind::Other, format!("azure: `{}` is no id of a machine", instance.id)))
+    instance.id.split_once('/').ok_or_else(|| {
+        ProviderError::new(
+            ErrorKind::Other,
+            format!("azure: `{}` is no id of a machine", instance.id),
+        )
+    })
 }
 
 /// Group and name of Azure's own id. It tells no case apart, and its lists change it.
 pub(super) fn of_id(id: &str) -> Option<String> {
-    let parts: Vec<String> = id.to_ascii_lowercase().split('/').map(str::to_owned).collect();
-    match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    let parts: Vec<String> = id
+        .to_ascii_lowercase()
+        .split('/')
+        .map(str::to_owned)
+        .collect();
+    match parts
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .as_slice()
+    {
         [
             "",
             "subscriptions",
@@ -77,20 +113,36 @@ pub(super) fn read(found: &Value) -> Option<Instance> {
     let tags = found["tags"].as_object().into_iter().flatten();
     Some(Instance {
         id: of_id(found["id"].as_str()?)?,
-        place: PlaceName { cloud: AZURE.to_owned(), region: found["location"].as_str()?.to_ascii_lowercase() },
-        instance_type: properties["hardwareProfile"]["vmSize"].as_str().unwrap_or_default().to_owned(),
+        place: PlaceName {
+            cloud: AZURE.to_owned(),
+            region: found["location"].as_str()?.to_ascii_lowercase(),
+        },
+        instance_type: properties["hardwareProfile"]["vmSize"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         life: life(properties),
         address: None,
         inside: None,
         zone: None,
-        tags: tags.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect(),
+        tags: tags
+            .filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect(),
     })
 }
 
 fn life(properties: &Value) -> Life {
-    let statuses = properties["instanceView"]["statuses"].as_array().into_iter().flatten();
-    let power = statuses.filter_map(|status| status["code"].as_str()).find_map(|code| code.strip_prefix("PowerState/"));
-    match (properties["provisioningState"].as_str().unwrap_or_default(), power) {
+    let statuses = properties["instanceView"]["statuses"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let power = statuses
+        .filter_map(|status| status["code"].as_str())
+        .find_map(|code| code.strip_prefix("PowerState/"));
+    match (
+        properties["provisioningState"].as_str().unwrap_or_default(),
+        power,
+    ) {
         ("Deleting", _) => Life::Ended,
         // Off, it is paid for as if it ran; deallocated, its disk and its address are.
         (_, Some("stopping" | "stopped" | "deallocating" | "deallocated")) => Life::Stopped,
@@ -107,8 +159,11 @@ mod tests {
     use serde_json::json;
 
     fn found(state: &str, power: Option<&str>) -> Value {
-        let statuses: Vec<Value> =
-            [Some("ProvisioningState/x"), power].into_iter().flatten().map(|code| json!({ "code": code })).collect();
+        let statuses: Vec<Value> = [Some("ProvisioningState/x"), power]
+            .into_iter()
+            .flatten()
+            .map(|code| json!({ "code": code }))
+            .collect();
         json!({
             "id": "/subscriptions/s/resourceGroups/SKY-1/providers/Microsoft.Compute/virtualMachines/Sky-2",
             "location": "eastus",
@@ -124,10 +179,28 @@ mod tests {
     #[test]
     fn machines_are_read() {
         let instance = read(&found("Succeeded", Some("PowerState/running"))).unwrap();
-        assert_eq!((instance.id.as_str(), instance.life), ("sky-1/sky-2", Life::Alive));
-        assert_eq!(instance.place, PlaceName { cloud: "azure".into(), region: "eastus".into() });
-        assert_eq!((instance.instance_type.as_str(), instance.tags["sky-token"].as_str()), ("Standard_D2s_v5", "0"));
-        assert!(read(&json!({ "id": "/subscriptions/s/resourceGroups/g", "location": "eastus" })).is_none());
+        assert_eq!(
+            (instance.id.as_str(), instance.life),
+            ("sky-1/sky-2", Life::Alive)
+        );
+        assert_eq!(
+            instance.place,
+            PlaceName {
+                cloud: "azure".into(),
+                region: "eastus".into()
+            }
+        );
+        assert_eq!(
+            (
+                instance.instance_type.as_str(),
+                instance.tags["sky-token"].as_str()
+            ),
+            ("Standard_D2s_v5", "0")
+        );
+        assert!(
+            read(&json!({ "id": "/subscriptions/s/resourceGroups/g", "location": "eastus" }))
+                .is_none()
+        );
     }
 
     #[test]
@@ -142,7 +215,11 @@ mod tests {
             ("Failed", None, Life::Stopped),
             ("Deleting", Some("PowerState/running"), Life::Ended),
         ] {
-            assert_eq!(read(&found(state, power)).unwrap().life, expected, "{state} {power:?}");
+            assert_eq!(
+                read(&found(state, power)).unwrap().life,
+                expected,
+                "{state} {power:?}"
+            );
         }
     }
 }

@@ -15,12 +15,14 @@ use azure_core::Method;
 use azure_mgmt_compute::package_2024_07_01::models;
 use base64::Engine;
 use models::{
-    BillingProfile, EvictionPolicy, HardwareProfile, ImageReference, LinuxConfiguration, ManagedDiskParameters,
-    NetworkProfile, OsDisk, OsProfile, Priority, PublicIpAddressSku, Resource, SecurityProfile, SshConfiguration,
-    SshPublicKey, StorageProfile, SubResource, UefiSettings, VirtualMachine,
-    VirtualMachineNetworkInterfaceConfiguration, VirtualMachineNetworkInterfaceConfigurationProperties,
-    VirtualMachineNetworkInterfaceIpConfiguration, VirtualMachineNetworkInterfaceIpConfigurationProperties,
-    VirtualMachineProperties, VirtualMachinePublicIpAddressConfiguration,
+    BillingProfile, EvictionPolicy, HardwareProfile, ImageReference, LinuxConfiguration,
+    ManagedDiskParameters, NetworkProfile, OsDisk, OsProfile, Priority, PublicIpAddressSku,
+    Resource, SecurityProfile, SshConfiguration, SshPublicKey, StorageProfile, SubResource,
+    UefiSettings, VirtualMachine, VirtualMachineNetworkInterfaceConfiguration,
+    VirtualMachineNetworkInterfaceConfigurationProperties,
+    VirtualMachineNetworkInterfaceIpConfiguration,
+    VirtualMachineNetworkInterfaceIpConfigurationProperties, VirtualMachineProperties,
+    VirtualMachinePublicIpAddressConfiguration,
     VirtualMachinePublicIpAddressConfigurationProperties, VmDiskSecurityProfile,
 };
 use serde_json::json;
@@ -46,22 +48,38 @@ pub(super) fn name(token: &str, region: &str) -> String {
 pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, ProviderError> {
     let api = azure.api().await?;
     let (place, owner) = (&wanted.spec.place, &wanted.spec.owner);
-    let machine_type = azure.machine_type(place, &wanted.spec.instance_type).await?;
+    let machine_type = azure
+        .machine_type(place, &wanted.spec.instance_type)
+        .await?;
     if let Some(tee) = wanted.spec.tee.filter(|tee| machine_type.tee != Some(*tee)) {
         return Err(without_tee(AZURE, &wanted.spec.instance_type, tee));
     }
-    let (group, name) = (name_of_state(&owner.lineage), name(&wanted.token.id, &place.region));
+    let (group, name) = (
+        name_of_state(&owner.lineage),
+        name(&wanted.token.id, &place.region),
+    );
     // What lists may not have yet.
     if let Some(made) = azure.look_at(&group, &name).await? {
         return Ok(made);
     }
     azure.resource_groups.open(api, place, owner).await?;
     let about = format!("create {name}");
-    let body = body(wanted, &machine_type, &name, firewall::subnet(api, &group, &place.region))?;
-    let call = api.machines().create_or_update(&group, &name, body, &api.subscription).if_none_match("*");
+    let body = body(
+        wanted,
+        &machine_type,
+        &name,
+        firewall::subnet(api, &group, &place.region),
+    )?;
+    let call = api
+        .machines()
+        .create_or_update(&group, &name, body, &api.subscription)
+        .if_none_match("*");
     let begun = answered(async { Ok(call.send().await?.into_raw_response()) }, &about).await;
     let made = match begun {
-        Ok(answer) => api.done(answer, &path(api, &group, &name), MACHINES, &about).await,
+        Ok(answer) => {
+            api.done(answer, &path(api, &group, &name), MACHINES, &about)
+                .await
+        }
         Err(error) => Err(error),
     };
     match made {
@@ -69,7 +87,10 @@ pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, P
         // It may be there, or come to be: whoever asks again will see.
         Err(error) if matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Throttled) => {
             // But what has come to nothing stands in the way of another try.
-            if azure.look_at(&group, &name).await.is_ok_and(|made| made.is_some_and(|made| made.life == Life::Stopped))
+            if azure
+                .look_at(&group, &name)
+                .await
+                .is_ok_and(|made| made.is_some_and(|made| made.life == Life::Stopped))
             {
                 let _ = remove(api, &group, &name).await;
             }
@@ -80,18 +101,27 @@ pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, P
             // stays of it has our tags, and is found by lists.
             let _ = remove(api, &group, &name).await;
             // Not the machine, which was asked for, but what it is made of.
-            let kind = if error.kind == ErrorKind::NotFound { ErrorKind::Other } else { error.kind };
+            let kind = if error.kind == ErrorKind::NotFound {
+                ErrorKind::Other
+            } else {
+                error.kind
+            };
             return Err(ProviderError { kind, ..error });
         }
         Ok(()) => {}
     }
-    azure.look_at(&group, &name).await?.ok_or_else(|| created_and_gone(format!("azure: {name}")))
+    azure
+        .look_at(&group, &name)
+        .await?
+        .ok_or_else(|| created_and_gone(format!("azure: {name}")))
 }
 
 /// Another call was faster.
 fn exists(error: &ProviderError) -> bool {
     error.kind == ErrorKind::Other
-        && ["PreconditionFailed", "status 412"].iter().any(|words| error.message.contains(words))
+        && ["PreconditionFailed", "status 412"]
+            .iter()
+            .any(|words| error.message.contains(words))
 }
 
 /// Adds tags or changes them; what others do to others at the same time stays.
@@ -100,10 +130,21 @@ pub(super) async fn tag(
     (group, name): (&str, &str),
     tags: &BTreeMap<&'static str, String>,
 ) -> Result<(), ProviderError> {
-    let path = format!("{}/providers/Microsoft.Resources/tags/default", path(api, group, name));
+    let path = format!(
+        "{}/providers/Microsoft.Resources/tags/default",
+        path(api, group, name)
+    );
     let body = json!({ "operation": "Merge", "properties": { "tags": tags } });
     let query = [("api-version", TAGS)];
-    api.call(Method::Patch, &path, &query, Some(&body), &format!("tag {name}")).await.map(drop)
+    api.call(
+        Method::Patch,
+        &path,
+        &query,
+        Some(&body),
+        &format!("tag {name}"),
+    )
+    .await
+    .map(drop)
 }
 
 /// Ends a machine, and all that it was made of. Fine if it is gone.
@@ -112,7 +153,10 @@ pub(super) async fn remove(api: &Api, group: &str, name: &str) -> Result<(), Pro
     let call = api.machines().delete(group, name, &api.subscription);
     let begun = answered(async { Ok(call.send().await?.into_raw_response()) }, &about).await;
     let gone = match begun {
-        Ok(answer) => api.done(answer, &path(api, group, name), MACHINES, &about).await,
+        Ok(answer) => {
+            api.done(answer, &path(api, group, name), MACHINES, &about)
+                .await
+        }
         Err(error) => Err(error),
     };
     ended_or_gone(gone)?;
@@ -125,12 +169,18 @@ fn body(
     name: &str,
     subnet: String,
 ) -> Result<VirtualMachine, ProviderError> {
-    let tags = serde_json::to_value(&wanted.tags).map_err(|error| ProviderError::new(ErrorKind::Other, error))?;
-    let resource = Resource { tags: Some(tags), ..Resource::new(wanted.spec.place.region.clone()) };
+    let tags = serde_json::to_value(&wanted.tags)
+        .map_err(|error| ProviderError::new(ErrorKind::Other, error))?;
+    let resource = Resource {
+        tags: Some(tags),
+        ..Resource::new(wanted.spec.place.region.clone())
+    };
     let spot = wanted.spec.purchase == Purchase::Spot;
     let properties = VirtualMachineProperties {
         hardware_profile: Some(HardwareProfile {
-            vm_size: Some(models::hardware_profile::VmSize::UnknownValue(wanted.spec.instance_type.clone())),
+            vm_size: Some(models::hardware_profile::VmSize::UnknownValue(
+                wanted.spec.instance_type.clone(),
+            )),
             ..HardwareProfile::default()
         }),
         storage_profile: Some(storage(wanted.spec.disk, machine_type, name)?),
@@ -138,28 +188,46 @@ fn body(
         network_profile: Some(interfaces(name, subnet)),
         security_profile: machine_type.confidential.then(|| SecurityProfile {
             security_type: Some(models::security_profile::SecurityType::ConfidentialVm),
-            uefi_settings: Some(UefiSettings { secure_boot_enabled: Some(true), v_tpm_enabled: Some(true) }),
+            uefi_settings: Some(UefiSettings {
+                secure_boot_enabled: Some(true),
+                v_tpm_enabled: Some(true),
+            }),
             ..SecurityProfile::default()
         }),
         priority: spot.then_some(Priority::Spot),
         eviction_policy: spot.then_some(EvictionPolicy::Delete),
         // More than the plan says is never paid: the budget counts with it.
-        billing_profile: spot.then(|| BillingProfile { max_price: Some(price(wanted.spec.rate)) }),
+        billing_profile: spot.then(|| BillingProfile {
+            max_price: Some(price(wanted.spec.rate)),
+        }),
         ..VirtualMachineProperties::default()
     };
-    Ok(VirtualMachine { properties: Some(properties), ..VirtualMachine::new(resource) })
+    Ok(VirtualMachine {
+        properties: Some(properties),
+        ..VirtualMachine::new(resource)
+    })
 }
 
 /// The most that is paid for an hour, in dollars: Azure takes five places. None is said by -1.
 fn price(rate: Rate) -> f64 {
     const STEP: i64 = 10_000;
     let steps = rate.0 / STEP + i64::from(rate.0 % STEP > 0);
-    if steps > 0 { steps as f64 / 100_000.0 } else { -1.0 }
+    if steps > 0 {
+        steps as f64 / 100_000.0
+    } else {
+        -1.0
+    }
 }
 
-fn storage(written: Bytes, machine_type: &MachineType, name: &str) -> Result<StorageProfile, ProviderError> {
+fn storage(
+    written: Bytes,
+    machine_type: &MachineType,
+    name: &str,
+) -> Result<StorageProfile, ProviderError> {
     let guest_state = VmDiskSecurityProfile {
-        security_encryption_type: Some(models::vm_disk_security_profile::SecurityEncryptionType::VmGuestStateOnly),
+        security_encryption_type: Some(
+            models::vm_disk_security_profile::SecurityEncryptionType::VmGuestStateOnly,
+        ),
         ..VmDiskSecurityProfile::default()
     };
     let disk = ManagedDiskParameters {
@@ -177,7 +245,9 @@ fn storage(written: Bytes, machine_type: &MachineType, name: &str) -> Result<Sto
     Ok(StorageProfile {
         image_reference: Some(image(machine_type)?),
         os_disk: Some(os_disk),
-        disk_controller_type: machine_type.nvme.then_some(models::DiskControllerType::NvMe),
+        disk_controller_type: machine_type
+            .nvme
+            .then_some(models::DiskControllerType::NvMe),
         ..StorageProfile::default()
     })
 }
@@ -189,11 +259,16 @@ fn disk_size(written: Bytes) -> u64 {
 
 /// The image: one with cloud-init.
 fn image(machine_type: &MachineType) -> Result<ImageReference, ProviderError> {
-    match std::env::var("SKY_AZURE_IMAGE").ok().filter(|given| !given.is_empty()) {
+    match std::env::var("SKY_AZURE_IMAGE")
+        .ok()
+        .filter(|given| !given.is_empty())
+    {
         Some(given) => given_image(&given),
         None => {
             let sku = match machine_type {
-                MachineType { confidential: true, .. } => "cvm",
+                MachineType {
+                    confidential: true, ..
+                } => "cvm",
                 MachineType { arm: true, .. } => "server-arm64",
                 MachineType { old: true, .. } => "server-gen1",
                 _ => "server",
@@ -206,8 +281,13 @@ fn image(machine_type: &MachineType) -> Result<ImageReference, ProviderError> {
 /// An image as `az` takes it.
 fn given_image(given: &str) -> Result<ImageReference, ProviderError> {
     if given.starts_with('/') {
-        let sub_resource = SubResource { id: Some(given.to_owned()) };
-        return Ok(ImageReference { sub_resource, ..ImageReference::default() });
+        let sub_resource = SubResource {
+            id: Some(given.to_owned()),
+        };
+        return Ok(ImageReference {
+            sub_resource,
+            ..ImageReference::default()
+        });
     }
     let parts: Vec<&str> = given.split(':').collect();
     let [publisher, offer, sku, version] = parts.as_slice() else {
@@ -228,15 +308,19 @@ fn given_image(given: &str) -> Result<ImageReference, ProviderError> {
 }
 
 fn system(wanted: &Wanted, name: &str) -> OsProfile {
-    let key =
-        SshPublicKey { path: Some(format!("/home/{ADMIN}/.ssh/authorized_keys")), key_data: Some(wanted.key.clone()) };
+    let key = SshPublicKey {
+        path: Some(format!("/home/{ADMIN}/.ssh/authorized_keys")),
+        key_data: Some(wanted.key.clone()),
+    };
     OsProfile {
         computer_name: Some(name.to_owned()),
         admin_username: Some(ADMIN.to_owned()),
         custom_data: Some(base64::engine::general_purpose::STANDARD.encode(&wanted.user_data)),
         linux_configuration: Some(LinuxConfiguration {
             disable_password_authentication: Some(true),
-            ssh: Some(SshConfiguration { public_keys: vec![key] }),
+            ssh: Some(SshConfiguration {
+                public_keys: vec![key],
+            }),
             ..LinuxConfiguration::default()
         }),
         ..OsProfile::default()
@@ -312,14 +396,39 @@ mod tests {
     fn images_fit_types() {
         for (machine_type, sku) in [
             (MachineType::default(), "server"),
-            (MachineType { arm: true, ..MachineType::default() }, "server-arm64"),
-            (MachineType { old: true, ..MachineType::default() }, "server-gen1"),
-            (MachineType { confidential: true, ..MachineType::default() }, "cvm"),
+            (
+                MachineType {
+                    arm: true,
+                    ..MachineType::default()
+                },
+                "server-arm64",
+            ),
+            (
+                MachineType {
+                    old: true,
+                    ..MachineType::default()
+                },
+                "server-gen1",
+            ),
+            (
+                MachineType {
+                    confidential: true,
+                    ..MachineType::default()
+                },
+                "cvm",
+            ),
         ] {
             assert_eq!(image(&machine_type).unwrap().sku.as_deref(), Some(sku));
         }
-        let own = given_image("/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/images/i").unwrap();
+        let own =
+            given_image("/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/images/i")
+                .unwrap();
         assert!(own.publisher.is_none() && own.sub_resource.id.is_some());
-        assert!(given_image("Canonical:x").unwrap_err().message.contains("PUBLISHER:OFFER:SKU:VERSION"));
+        assert!(
+            given_image("Canonical:x")
+                .unwrap_err()
+                .message
+                .contains("PUBLISHER:OFFER:SKU:VERSION")
+        );
     }
 }

@@ -68,19 +68,46 @@ pub(super) async fn of_place(api: &Api, place: &PlaceName) -> Result<MachineType
     let about = format!("look up what types {place} has");
     let region = &place.region;
     // It becomes part of addresses and filters.
-    if region.is_empty() || !region.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit()) {
-        return Err(ProviderError::new(ErrorKind::Other, format!("azure: {place} is no region of Azure's")));
+    if region.is_empty()
+        || !region
+            .chars()
+            .all(|one| one.is_ascii_lowercase() || one.is_ascii_digit())
+    {
+        return Err(ProviderError::new(
+            ErrorKind::Other,
+            format!("azure: {place} is no region of Azure's"),
+        ));
     }
-    let path = format!("/subscriptions/{}/providers/Microsoft.Compute/skus", api.subscription);
+    let path = format!(
+        "/subscriptions/{}/providers/Microsoft.Compute/skus",
+        api.subscription
+    );
     let filter = format!("location eq '{region}'");
-    let found = api.list(&path, &[("api-version", VERSION), ("$filter", &filter)], &about).await?;
+    let found = api
+        .list(
+            &path,
+            &[("api-version", VERSION), ("$filter", &filter)],
+            &about,
+        )
+        .await?;
     Ok(found.into_iter().filter_map(read).collect())
 }
 
 /// The type of that name, if it is to be had.
-pub(super) fn named(of_place: &MachineTypes, place: &PlaceName, name: &str) -> Result<MachineType, ProviderError> {
-    let missing = |why: String| ProviderError::new(ErrorKind::Stockout, format!("azure: {place} has no {name}{why}"));
-    let machine_type = of_place.get(&name.to_ascii_lowercase()).ok_or_else(|| missing(String::new()))?;
+pub(super) fn named(
+    of_place: &MachineTypes,
+    place: &PlaceName,
+    name: &str,
+) -> Result<MachineType, ProviderError> {
+    let missing = |why: String| {
+        ProviderError::new(
+            ErrorKind::Stockout,
+            format!("azure: {place} has no {name}{why}"),
+        )
+    };
+    let machine_type = of_place
+        .get(&name.to_ascii_lowercase())
+        .ok_or_else(|| missing(String::new()))?;
     match &machine_type.withheld {
         Some(reason) => Err(missing(format!(" for this subscription ({reason})"))),
         None => Ok(machine_type.clone()),
@@ -91,7 +118,10 @@ pub(super) fn named(of_place: &MachineTypes, place: &PlaceName, name: &str) -> R
 /// confidential computing names them.
 fn has_sgx(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    let Some((cpus, rest)) = name.strip_prefix("standard_dc").and_then(|rest| rest.split_once('_')) else {
+    let Some((cpus, rest)) = name
+        .strip_prefix("standard_dc")
+        .and_then(|rest| rest.split_once('_'))
+    else {
         return false;
     };
     let letters = cpus.trim_start_matches(|one: char| one.is_ascii_digit());
@@ -104,11 +134,18 @@ fn read(sku: Value) -> Option<(String, MachineType)> {
         return None;
     }
     let said = |name: &str| {
-        let one = sku.capabilities.iter().find(|one| one.name.eq_ignore_ascii_case(name));
-        one.map(|one| one.value.as_str()).filter(|value| !value.is_empty())
+        let one = sku
+            .capabilities
+            .iter()
+            .find(|one| one.name.eq_ignore_ascii_case(name));
+        one.map(|one| one.value.as_str())
+            .filter(|value| !value.is_empty())
     };
     // A restriction of zones leaves the region.
-    let whole = sku.restrictions.iter().find(|one| one.r#type.eq_ignore_ascii_case("Location"));
+    let whole = sku
+        .restrictions
+        .iter()
+        .find(|one| one.r#type.eq_ignore_ascii_case("Location"));
     let encrypted = said("ConfidentialComputingType");
     let with = |name: &str| encrypted.is_some_and(|what| what.to_ascii_uppercase().contains(name));
     let tee = match () {
@@ -122,7 +159,9 @@ fn read(sku: Value) -> Option<(String, MachineType)> {
         confidential: encrypted.is_some(),
         tee,
         family: sku.family.clone(),
-        cores: said("vCPUs").and_then(|cores| cores.parse().ok()).unwrap_or(0),
+        cores: said("vCPUs")
+            .and_then(|cores| cores.parse().ok())
+            .unwrap_or(0),
         nvme: said("DiskControllerTypes").is_some_and(|types| types.eq_ignore_ascii_case("NVMe")),
         withheld: whole.map(|one| one.reason_code.clone()),
     };
@@ -151,37 +190,106 @@ mod tests {
     #[test]
     fn types_are_read() {
         let sku = |name: &str, capabilities: &[(&str, &str)], restrictions: Value| {
-            let list: Vec<_> =
-                capabilities.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+            let list: Vec<_> = capabilities
+                .iter()
+                .map(|(name, value)| json!({ "name": name, "value": value }))
+                .collect();
             json!({
                 "resourceType": "virtualMachines", "name": name, "capabilities": list, "restrictions": restrictions,
             })
         };
         let of_place: MachineTypes = [
-            sku("Standard_D2ps_v5", &[("CpuArchitectureType", "Arm64"), ("HyperVGenerations", "V2")], json!([])),
-            sku("Standard_DC2as_v5", &[("ConfidentialComputingType", "SNP"), ("HyperVGenerations", "V2")], json!([])),
-            sku("Standard_DC2es_v5", &[("ConfidentialComputingType", "TDX")], json!([])),
+            sku(
+                "Standard_D2ps_v5",
+                &[
+                    ("CpuArchitectureType", "Arm64"),
+                    ("HyperVGenerations", "V2"),
+                ],
+                json!([]),
+            ),
+            sku(
+                "Standard_DC2as_v5",
+                &[
+                    ("ConfidentialComputingType", "SNP"),
+                    ("HyperVGenerations", "V2"),
+                ],
+                json!([]),
+            ),
+            sku(
+                "Standard_DC2es_v5",
+                &[("ConfidentialComputingType", "TDX")],
+                json!([]),
+            ),
             sku("Standard_DC8_v2", &[("HyperVGenerations", "V2")], json!([])),
-            sku("Standard_A1_v2", &[("HyperVGenerations", "V1")], json!([{ "type": "Zone", "reasonCode": "x" }])),
-            sku("Standard_D2s_v6", &[("DiskControllerTypes", "NVMe")], json!([])),
-            sku("Standard_M8ms", &[], json!([{ "type": "Location", "reasonCode": "NotAvailableForSubscription" }])),
+            sku(
+                "Standard_A1_v2",
+                &[("HyperVGenerations", "V1")],
+                json!([{ "type": "Zone", "reasonCode": "x" }]),
+            ),
+            sku(
+                "Standard_D2s_v6",
+                &[("DiskControllerTypes", "NVMe")],
+                json!([]),
+            ),
+            sku(
+                "Standard_M8ms",
+                &[],
+                json!([{ "type": "Location", "reasonCode": "NotAvailableForSubscription" }]),
+            ),
             json!({ "resourceType": "disks", "name": "Premium_LRS" }),
         ]
         .into_iter()
         .filter_map(read)
         .collect();
-        let place = PlaceName { cloud: "azure".into(), region: "eastus".into() };
+        let place = PlaceName {
+            cloud: "azure".into(),
+            region: "eastus".into(),
+        };
         let kind = |name: &str| named(&of_place, &place, name).unwrap();
-        assert_eq!(kind("Standard_D2ps_v5"), MachineType { arm: true, ..MachineType::default() });
-        let snp = MachineType { confidential: true, tee: Some(Tee::SevSnp), ..MachineType::default() };
+        assert_eq!(
+            kind("Standard_D2ps_v5"),
+            MachineType {
+                arm: true,
+                ..MachineType::default()
+            }
+        );
+        let snp = MachineType {
+            confidential: true,
+            tee: Some(Tee::SevSnp),
+            ..MachineType::default()
+        };
         assert_eq!(kind("Standard_DC2as_v5"), snp);
         assert_eq!(kind("Standard_DC2es_v5").tee, Some(Tee::Tdx));
-        assert_eq!(kind("Standard_DC8_v2"), MachineType { tee: Some(Tee::Sgx), ..MachineType::default() });
-        assert_eq!(kind("Standard_A1_v2"), MachineType { old: true, ..MachineType::default() });
-        assert_eq!(kind("Standard_D2s_v6"), MachineType { nvme: true, ..MachineType::default() });
-        for (name, words) in [("Standard_M8ms", "NotAvailableForSubscription"), ("Premium_LRS", "has no")] {
+        assert_eq!(
+            kind("Standard_DC8_v2"),
+            MachineType {
+                tee: Some(Tee::Sgx),
+                ..MachineType::default()
+            }
+        );
+        assert_eq!(
+            kind("Standard_A1_v2"),
+            MachineType {
+                old: true,
+                ..MachineType::default()
+            }
+        );
+        assert_eq!(
+            kind("Standard_D2s_v6"),
+            MachineType {
+                nvme: true,
+                ..MachineType::default()
+            }
+        );
+        for (name, words) in [
+            ("Standard_M8ms", "NotAvailableForSubscription"),
+            ("Premium_LRS", "has no"),
+        ] {
             let error = named(&of_place, &place, name).unwrap_err();
-            assert!(error.kind == ErrorKind::Stockout && error.message.contains(words), "{error}");
+            assert!(
+                error.kind == ErrorKind::Stockout && error.message.contains(words),
+                "{error}"
+            );
         }
     }
 }

@@ -29,12 +29,18 @@ pub(super) struct ResourceGroups {
 
 /// Whether a resource group is called as ours are.
 fn is_ours(group: &str) -> bool {
-    group.strip_prefix("sky-").is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|one| one.is_ascii_hexdigit()))
+    group
+        .strip_prefix("sky-")
+        .is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|one| one.is_ascii_hexdigit()))
 }
 
 impl ResourceGroups {
     pub fn at(folder: PathBuf) -> Self {
-        Self { noted: RememberedNames::at(folder), firewall: Firewall::default(), open: Mutex::default() }
+        Self {
+            noted: RememberedNames::at(folder),
+            firewall: Firewall::default(),
+            open: Mutex::default(),
+        }
     }
 
     /// Notes a group that is to be removed one day, before it is made. What is called otherwise than ours
@@ -54,7 +60,12 @@ impl ResourceGroups {
     }
 
     /// Makes the resource group and the network of an owner's machines at a place, as far as it is not there.
-    pub async fn open(&self, api: &Api, place: &PlaceName, owner: &Owner) -> Result<(), ProviderError> {
+    pub async fn open(
+        &self,
+        api: &Api,
+        place: &PlaceName,
+        owner: &Owner,
+    ) -> Result<(), ProviderError> {
         let (group, region) = (name_of_state(&owner.lineage), &place.region);
         let key = (group.clone(), region.clone());
         let mut open = self.open.lock().await;
@@ -65,18 +76,35 @@ impl ResourceGroups {
         let tags = json!({ instance_tags::LINEAGE: owner.lineage, instance_tags::JOB: owner.job });
         let about = format!("make the resource group {group}");
         let path = api.group(&group);
-        match api.look(&path, &[("api-version", RESOURCES)], &about).await? {
-            None => api.put(&path, RESOURCES, &json!({ "location": region, "tags": tags }), &about).await?,
+        match api
+            .look(&path, &[("api-version", RESOURCES)], &about)
+            .await?
+        {
+            None => {
+                api.put(
+                    &path,
+                    RESOURCES,
+                    &json!({ "location": region, "tags": tags }),
+                    &about,
+                )
+                .await?
+            }
             Some(known) if known["properties"]["provisioningState"] == "Deleting" => {
                 let message = format!("azure: cannot {about}: the last one is still being deleted");
                 return Err(ProviderError::new(ErrorKind::Throttled, message));
             }
             Some(_) => {}
         }
-        self.firewall.let_in(api, &group, region, Some(&tags)).await?;
+        self.firewall
+            .let_in(api, &group, region, Some(&tags))
+            .await?;
         let about = format!("make the network {} in {group}", network(region));
         let path = network_path(api, &group, region);
-        if api.look(&path, &[("api-version", NETWORKS)], &about).await?.is_none() {
+        if api
+            .look(&path, &[("api-version", NETWORKS)], &about)
+            .await?
+            .is_none()
+        {
             let subnet = json!({
                 "name": "machines",
                 "properties": {
@@ -93,7 +121,12 @@ impl ResourceGroups {
     }
 
     /// Lets us in where an instance is, and nobody else any more. Fine where no rules of ours are.
-    pub async fn admit(&self, api: &Api, group: &str, instance: &Instance) -> Result<(), ProviderError> {
+    pub async fn admit(
+        &self,
+        api: &Api,
+        group: &str,
+        instance: &Instance,
+    ) -> Result<(), ProviderError> {
         let region = &instance.place.region;
         let key = (group.to_owned(), region.clone());
         let mut open = self.open.lock().await;
@@ -111,10 +144,16 @@ impl ResourceGroups {
         let about = format!("remove the resource group {group}");
         let path = api.group(group);
         let machines = format!("{path}/providers/Microsoft.Compute/virtualMachines");
-        if let Some(known) = api.look(&path, &[("api-version", RESOURCES)], &about).await? {
-            let marked =
-                known["tags"][instance_tags::LINEAGE].as_str().is_some_and(|lineage| name_of_state(lineage) == group);
-            let machines = api.list(&machines, &[("api-version", MACHINES)], &about).await?;
+        if let Some(known) = api
+            .look(&path, &[("api-version", RESOURCES)], &about)
+            .await?
+        {
+            let marked = known["tags"][instance_tags::LINEAGE]
+                .as_str()
+                .is_some_and(|lineage| name_of_state(lineage) == group);
+            let machines = api
+                .list(&machines, &[("api-version", MACHINES)], &about)
+                .await?;
             if !marked || !machines.is_empty() || !strangers(api, group, &about).await?.is_empty() {
                 return Ok(());
             }
@@ -126,21 +165,42 @@ impl ResourceGroups {
 }
 
 /// What is in a group: kind and name.
-pub(super) async fn contents(api: &Api, group: &str, about: &str) -> Result<Vec<(String, String)>, ProviderError> {
+pub(super) async fn contents(
+    api: &Api,
+    group: &str,
+    about: &str,
+) -> Result<Vec<(String, String)>, ProviderError> {
     let path = format!("{}/resources", api.group(group));
-    let found = api.list(&path, &[("api-version", RESOURCES)], about).await?;
-    let read = |one: Value| Some((one["type"].as_str()?.to_owned(), one["name"].as_str()?.to_owned()));
+    let found = api
+        .list(&path, &[("api-version", RESOURCES)], about)
+        .await?;
+    let read = |one: Value| {
+        Some((
+            one["type"].as_str()?.to_owned(),
+            one["name"].as_str()?.to_owned(),
+        ))
+    };
     Ok(found.into_iter().filter_map(read).collect())
 }
 
 /// What is in a group and has no name that we give.
 async fn strangers(api: &Api, group: &str, about: &str) -> Result<Vec<String>, ProviderError> {
-    let names = contents(api, group, about).await?.into_iter().map(|(_, name)| name);
-    Ok(names.filter(|name| !name.to_ascii_lowercase().starts_with("sky-")).collect())
+    let names = contents(api, group, about)
+        .await?
+        .into_iter()
+        .map(|(_, name)| name);
+    Ok(names
+        .filter(|name| !name.to_ascii_lowercase().starts_with("sky-"))
+        .collect())
 }
 
 /// Removes what a machine was made of and has left behind. Interfaces hold addresses, so they are first.
-pub(super) async fn sweep(api: &Api, group: &str, machine: &str, about: &str) -> Result<(), ProviderError> {
+pub(super) async fn sweep(
+    api: &Api,
+    group: &str,
+    machine: &str,
+    about: &str,
+) -> Result<(), ProviderError> {
     let left = contents(api, group, about).await?;
     let kinds = [
         ("Microsoft.Network/networkInterfaces", NETWORKS),
@@ -152,7 +212,12 @@ pub(super) async fn sweep(api: &Api, group: &str, machine: &str, about: &str) ->
             one.eq_ignore_ascii_case(kind) && name.to_ascii_lowercase().starts_with(machine)
         };
         for (_, name) in left.iter().filter(of_it) {
-            api.delete(&format!("{}/providers/{kind}/{name}", api.group(group)), version, about).await?;
+            api.delete(
+                &format!("{}/providers/{kind}/{name}", api.group(group)),
+                version,
+                about,
+            )
+            .await?;
         }
     }
     Ok(())
@@ -165,7 +230,12 @@ mod tests {
     #[test]
     fn groups_of_others_are_not_ours() {
         assert!(is_ours(&name_of_state("3f2a")));
-        for other in ["sky-", "sky-production", "rg-0123456789abcdef", "sky-0123456789abcdef0"] {
+        for other in [
+            "sky-",
+            "sky-production",
+            "rg-0123456789abcdef",
+            "sky-0123456789abcdef0",
+        ] {
             assert!(!is_ours(other), "{other}");
         }
     }

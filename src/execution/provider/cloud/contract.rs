@@ -102,7 +102,11 @@ pub trait Cloud: Send + Sync {
 
     /// The instances that carry this token: at one place, or wherever they are. Those that ended may
     /// be left out.
-    async fn find(&self, token: &str, at: Option<&PlaceName>) -> Result<Vec<Instance>, ProviderError>;
+    async fn find(
+        &self,
+        token: &str,
+        at: Option<&PlaceName>,
+    ) -> Result<Vec<Instance>, ProviderError>;
 
     /// All instances that carry a token, wherever they are; those that ended may be left out. What
     /// cannot be looked at is an error: nobody may take it for empty.
@@ -112,7 +116,11 @@ pub trait Cloud: Send + Sync {
     async fn by_id(&self, id: &str) -> Result<Option<Instance>, ProviderError>;
 
     /// Adds tags or changes them.
-    async fn tag(&self, instance: &Instance, tags: &BTreeMap<&'static str, String>) -> Result<(), ProviderError>;
+    async fn tag(
+        &self,
+        instance: &Instance,
+        tags: &BTreeMap<&'static str, String>,
+    ) -> Result<(), ProviderError>;
 
     /// Lets this machine in at the instance's SSH port, and nobody else. Called before it is first
     /// talked to by each `sky`: people move.

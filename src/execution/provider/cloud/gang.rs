@@ -4,7 +4,8 @@
 //! are its log and its progress; what it reads from a bucket of another place crosses once, to the first. It is done when it is done on all, and ends when it fails on one.
 
 use super::super::{
-    Content, Delivery, Fetch, Moved, Nodes, Parcel, ProviderError, RunStatus, Source, Staging, Task, Worker, Written,
+    Content, Delivery, Fetch, Moved, Nodes, Parcel, ProviderError, RunStatus, Source, Staging,
+    Task, Worker, Written,
 };
 use super::Cloud;
 use super::machine_fate::CloudWorker;
@@ -29,9 +30,18 @@ impl<C: Cloud + 'static> Gang<C> {
 /// What all have fetched; if one has fetched something else than the first, that.
 fn same(fetched: Vec<Moved>) -> Moved {
     let moved = fetched.iter().map(|one| one.moved).sum();
-    let first = fetched.first().map(|first| first.digests.clone()).unwrap_or_default();
-    let other = fetched.iter().position(|one| one.digests != first).unwrap_or_default();
-    Moved { moved, ..fetched.into_iter().nth(other).unwrap_or_default() }
+    let first = fetched
+        .first()
+        .map(|first| first.digests.clone())
+        .unwrap_or_default();
+    let other = fetched
+        .iter()
+        .position(|one| one.digests != first)
+        .unwrap_or_default();
+    Moved {
+        moved,
+        ..fetched.into_iter().nth(other).unwrap_or_default()
+    }
 }
 
 /// All results, or the first error.
@@ -49,11 +59,16 @@ fn together(of_each: &[RunStatus]) -> RunStatus {
         RunStatus::Exited(code) if *code != 0 => Some(3),
         _ => None,
     };
-    let worst = of_each.iter().filter_map(|status| Some((failed(status)?, *status))).min_by_key(|(rank, _)| *rank);
+    let worst = of_each
+        .iter()
+        .filter_map(|status| Some((failed(status)?, *status)))
+        .min_by_key(|(rank, _)| *rank);
     match worst {
         Some((_, status)) => status,
         None if of_each.contains(&RunStatus::NotStarted) => RunStatus::NotStarted,
-        None if of_each.iter().all(|status| *status == RunStatus::Exited(0)) => RunStatus::Exited(0),
+        None if of_each.iter().all(|status| *status == RunStatus::Exited(0)) => {
+            RunStatus::Exited(0)
+        }
         None => {
             let left = of_each.iter().filter_map(|status| match status {
                 RunStatus::Leaving(left) => Some(*left),
@@ -73,16 +88,28 @@ impl<C: Cloud + 'static> Worker for Gang<C> {
     async fn start(&self, task: &Task) -> Result<(), ProviderError> {
         let of_node = |number: usize| {
             let mut task = task.clone();
-            task.environment.insert("SKY_NODE".to_owned(), number.to_string());
-            task.environment.insert("SKY_NODE_ADDRESSES".to_owned(), self.addresses.clone());
+            task.environment
+                .insert("SKY_NODE".to_owned(), number.to_string());
+            task.environment
+                .insert("SKY_NODE_ADDRESSES".to_owned(), self.addresses.clone());
             task
         };
         let tasks: Vec<Task> = (0..self.workers.len()).map(of_node).collect();
-        all(join_all(self.workers.iter().zip(&tasks).map(|(worker, task)| worker.start(task))).await).map(drop)
+        all(join_all(
+            self.workers
+                .iter()
+                .zip(&tasks)
+                .map(|(worker, task)| worker.start(task)),
+        )
+        .await)
+        .map(drop)
     }
 
     async fn status(&self) -> Result<RunStatus, ProviderError> {
-        Ok(together(&all(join_all(self.workers.iter().map(Worker::status)).await)?))
+        Ok(together(&all(join_all(
+            self.workers.iter().map(Worker::status),
+        )
+        .await)?))
     }
 
     fn interval(&self) -> Duration {
@@ -126,7 +153,10 @@ impl<C: Cloud + 'static> Worker for Gang<C> {
     }
 
     fn staging(&self) -> Option<&dyn Staging> {
-        self.workers.iter().all(|worker| worker.staging().is_some()).then_some(self as &dyn Staging)
+        self.workers
+            .iter()
+            .all(|worker| worker.staging().is_some())
+            .then_some(self as &dyn Staging)
     }
 }
 
@@ -140,7 +170,11 @@ impl<C: Cloud + 'static> Staging for Gang<C> {
         self.first().measure(outputs).await
     }
 
-    async fn deliver(&self, source: Source<'_>, delivery: &Delivery) -> Result<Moved, ProviderError> {
+    async fn deliver(
+        &self,
+        source: Source<'_>,
+        delivery: &Delivery,
+    ) -> Result<Moved, ProviderError> {
         self.first().deliver(source, delivery).await
     }
 
@@ -150,7 +184,10 @@ impl<C: Cloud + 'static> Staging for Gang<C> {
             Nodes::First => &self.workers[..1],
             Nodes::Others => &self.workers[1..],
         };
-        Ok(same(all(join_all(who.iter().map(|worker| worker.fetch(fetch))).await)?))
+        Ok(same(all(join_all(
+            who.iter().map(|worker| worker.fetch(fetch)),
+        )
+        .await)?))
     }
 }
 
@@ -162,7 +199,11 @@ mod tests {
 
     #[test]
     fn what_one_has_fetched_otherwise_is_seen() {
-        let of = |text: &str, moved| Moved { digests: vec![hash::digest(text.as_bytes())], bytes: 7, moved };
+        let of = |text: &str, moved| Moved {
+            digests: vec![hash::digest(text.as_bytes())],
+            bytes: 7,
+            moved,
+        };
         assert_eq!(same(vec![of("a", 7), of("a", 0)]), of("a", 7));
         assert_eq!(same(vec![of("a", 7), of("a", 7), of("b", 7)]), of("b", 21));
     }

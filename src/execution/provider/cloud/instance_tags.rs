@@ -25,7 +25,10 @@ const MOST: u32 = 1000;
 const UNKNOWN: &str = "unknown";
 
 /// What a new instance carries.
-pub(in crate::execution::provider) fn of(token: &Token, spec: &MachineSpec) -> BTreeMap<&'static str, String> {
+pub(in crate::execution::provider) fn of(
+    token: &Token,
+    spec: &MachineSpec,
+) -> BTreeMap<&'static str, String> {
     BTreeMap::from([
         (TOKEN, token.id.clone()),
         (STAGE, token.stage.clone()),
@@ -39,12 +42,21 @@ pub(in crate::execution::provider) fn of(token: &Token, spec: &MachineSpec) -> B
 
 /// Which of a gang an instance is.
 pub(in crate::execution::provider) fn node(instance: &Instance) -> u32 {
-    instance.tags.get(NODE).and_then(|number| number.parse().ok()).unwrap_or(0)
+    instance
+        .tags
+        .get(NODE)
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
 }
 
 /// How many machines the gang of an instance has, as far as jobs may ask for so many.
 pub(in crate::execution::provider) fn nodes(instance: &Instance) -> u32 {
-    instance.tags.get(NODES).and_then(|count| count.parse().ok()).unwrap_or(1).clamp(1, MOST)
+    instance
+        .tags
+        .get(NODES)
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(1)
+        .clamp(1, MOST)
 }
 
 /// The machine that an instance is; none if its token is none of ours. Anybody with rights at the
@@ -53,8 +65,12 @@ pub(in crate::execution::provider) fn nodes(instance: &Instance) -> u32 {
 pub(in crate::execution::provider) fn machine(instance: &Instance) -> Option<Machine> {
     let tag = |name: &str| instance.tags.get(name).cloned();
     let id = tag(TOKEN).filter(|id| is_token(id))?;
-    let stage = tag(STAGE).filter(|stage| is_path_part(stage)).unwrap_or_else(|| UNKNOWN.to_owned());
-    let attempt = tag(ATTEMPT).and_then(|attempt| attempt.parse().ok()).unwrap_or(0);
+    let stage = tag(STAGE)
+        .filter(|stage| is_path_part(stage))
+        .unwrap_or_else(|| UNKNOWN.to_owned());
+    let attempt = tag(ATTEMPT)
+        .and_then(|attempt| attempt.parse().ok())
+        .unwrap_or(0);
     Some(Machine {
         token: Token { id, stage, attempt },
         id: instance.id.clone(),
@@ -76,13 +92,19 @@ mod tests {
     fn tagged(tags: &[(&str, &str)]) -> Instance {
         Instance {
             id: "i-1".into(),
-            place: PlaceName { cloud: "aws".into(), region: "us-east-1".into() },
+            place: PlaceName {
+                cloud: "aws".into(),
+                region: "us-east-1".into(),
+            },
             instance_type: "m1.small".into(),
             life: Life::Alive,
             address: None,
             inside: None,
             zone: None,
-            tags: tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            tags: tags
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
         }
     }
 
@@ -90,11 +112,31 @@ mod tests {
     fn tags_that_cannot_be_ours_are_not_believed() {
         let token = "0123456789abcdef0123456789abcdef";
         let good = machine(&tagged(&[(TOKEN, token), (STAGE, "train"), (ATTEMPT, "2")])).unwrap();
-        assert_eq!((good.token.id.as_str(), good.token.stage.as_str(), good.token.attempt), (token, "train", 2));
-        let odd = machine(&tagged(&[(TOKEN, token), (STAGE, "../../home"), (ATTEMPT, "x")])).unwrap();
+        assert_eq!(
+            (
+                good.token.id.as_str(),
+                good.token.stage.as_str(),
+                good.token.attempt
+            ),
+            (token, "train", 2)
+        );
+        let odd = machine(&tagged(&[
+            (TOKEN, token),
+            (STAGE, "../../home"),
+            (ATTEMPT, "x"),
+        ]))
+        .unwrap();
         assert_eq!((odd.token.stage.as_str(), odd.token.attempt), (UNKNOWN, 0));
-        for forged in ["", "../../../etc/passwd", "0123456789ABCDEF0123456789ABCDEF", "ab"] {
-            assert!(machine(&tagged(&[(TOKEN, forged), (STAGE, "train")])).is_none(), "{forged}");
+        for forged in [
+            "",
+            "../../../etc/passwd",
+            "0123456789ABCDEF0123456789ABCDEF",
+            "ab",
+        ] {
+            assert!(
+                machine(&tagged(&[(TOKEN, forged), (STAGE, "train")])).is_none(),
+                "{forged}"
+            );
         }
     }
 }

@@ -28,7 +28,9 @@ impl<C: Cloud> MachineFate for CloudFate<C> {
         let mut found = self.cloud.find(&self.token.id, self.place.as_ref()).await?;
         found.retain(|instance| instance_tags::node(instance) == self.node);
         found.sort_by_key(|instance| instance.life != Life::Alive);
-        let Some(instance) = found.first() else { return Ok(Some(RunStatus::Lost)) };
+        let Some(instance) = found.first() else {
+            return Ok(Some(RunStatus::Lost));
+        };
         let lease_end = instance.tags.get(instance_tags::LEASE_END);
         Ok(match instance.life {
             Life::Alive => None,
@@ -47,7 +49,11 @@ impl<C: Cloud> MachineFate for CloudFate<C> {
         if error.kind != ErrorKind::Unreachable || !matches!(self.fate().await, Ok(Some(_))) {
             return error;
         }
-        let message = format!("{}: the machine is gone ({})", self.cloud.name(), error.message);
+        let message = format!(
+            "{}: the machine is gone ({})",
+            self.cloud.name(),
+            error.message
+        );
         ProviderError::new(ErrorKind::NotFound, message)
     }
 

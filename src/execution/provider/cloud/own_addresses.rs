@@ -15,20 +15,36 @@ pub fn given(text: &str) -> Result<Vec<String>, ProviderError> {
 
 /// The addresses of this machine.
 pub async fn addresses() -> Result<Vec<String>, ProviderError> {
-    if let Some(text) = std::env::var("SKY_SSH_FROM").ok().filter(|text| !text.trim().is_empty()) {
+    if let Some(text) = std::env::var("SKY_SSH_FROM")
+        .ok()
+        .filter(|text| !text.trim().is_empty())
+    {
         return given(&text);
     }
     let unknown = |why: &str| {
-        let message =
-            format!("{ECHO} does not say which address this machine is seen under ({why}): set SKY_SSH_FROM to it");
+        let message = format!(
+            "{ECHO} does not say which address this machine is seen under ({why}): set SKY_SSH_FROM to it"
+        );
         ProviderError::new(ErrorKind::Unreachable, message)
     };
     let ask = async {
-        let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
-        client.get(ECHO).send().await?.error_for_status()?.text().await
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_secs(10))
+            .build()?;
+        client
+            .get(ECHO)
+            .send()
+            .await?
+            .error_for_status()?
+            .text()
+            .await
     };
-    let said = ask.await.map_err(|error: reqwest::Error| unknown(&error.to_string()))?;
-    said.trim().parse::<IpAddr>().map_err(|_| unknown("its answer is no address"))?;
+    let said = ask
+        .await
+        .map_err(|error: reqwest::Error| unknown(&error.to_string()))?;
+    said.trim()
+        .parse::<IpAddr>()
+        .map_err(|_| unknown("its answer is no address"))?;
     given(said.trim())
 }
 
@@ -48,7 +64,9 @@ pub async fn ipv4_addresses(cloud: &str) -> Result<Vec<String>, ProviderError> {
 
 /// An address or a network.
 fn range(text: &str) -> Result<String, ProviderError> {
-    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+    let (address, bits) = text
+        .split_once('/')
+        .map_or((text, None), |(address, bits)| (address, Some(bits)));
     let read = || {
         let address: IpAddr = address.parse().ok()?;
         let most = if address.is_ipv4() { 32 } else { 128 };

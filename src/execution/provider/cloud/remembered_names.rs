@@ -8,7 +8,14 @@ use std::path::PathBuf;
 /// The name of what all machines of a state share, made of the state's lineage.
 pub fn name_of_state(lineage: &str) -> String {
     let digest = hash::digest(lineage.as_bytes());
-    format!("sky-{}", digest.chars().skip("sha256:".len()).take(16).collect::<String>())
+    format!(
+        "sky-{}",
+        digest
+            .chars()
+            .skip("sha256:".len())
+            .take(16)
+            .collect::<String>()
+    )
 }
 
 /// The names that are noted in one folder, each as an empty file.
@@ -39,8 +46,10 @@ impl RememberedNames {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(file::named(&self.folder, "read", error).into()),
         };
-        let mut names: Vec<String> =
-            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
         names.sort();
         Ok(names)
     }

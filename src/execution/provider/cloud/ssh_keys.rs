@@ -25,7 +25,10 @@ pub(super) struct Keys {
 
 impl Keys {
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder, making: Mutex::new(()) }
+        Self {
+            folder,
+            making: Mutex::new(()),
+        }
     }
 
     /// The file of the private key that sky logs in with.
@@ -46,7 +49,9 @@ impl Keys {
     /// The signature of a line of text by the key that sky logs in with, as OpenSSH writes it. An error if the key
     /// cannot sign here: it has a passphrase, or is not on this machine.
     pub fn sign(&self, line: &str) -> Result<String, ProviderError> {
-        let wrong = |what: String| ProviderError::new(ErrorKind::Other, format!("cannot sign a lease: {what}"));
+        let wrong = |what: String| {
+            ProviderError::new(ErrorKind::Other, format!("cannot sign a lease: {what}"))
+        };
         let mut child = Command::new("ssh-keygen")
             .args(["-q", "-Y", "sign", "-n", "sky-lease", "-f"])
             .arg(self.client()?)
@@ -62,10 +67,15 @@ impl Keys {
             // Whoever does not read it says why.
             let _ = writeln!(input, "{line}");
         }
-        let output = child.wait_with_output().map_err(|error| wrong(format!("ssh-keygen: {error}")))?;
+        let output = child
+            .wait_with_output()
+            .map_err(|error| wrong(format!("ssh-keygen: {error}")))?;
         match output.status.success() {
             true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-            false => Err(wrong(format!("ssh-keygen: {}", String::from_utf8_lossy(&output.stderr).trim()))),
+            false => Err(wrong(format!(
+                "ssh-keygen: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ))),
         }
     }
 
@@ -84,11 +94,17 @@ impl Keys {
     }
 
     fn pair(&self, path: &Path) -> Result<Pair, ProviderError> {
-        let _alone = self.making.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _alone = self
+            .making
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if !path.exists() || !public_of(path).exists() {
             make(path)?;
         }
-        Ok(Pair { private: file::read_text(path)?, public: read_public(path)? })
+        Ok(Pair {
+            private: file::read_text(path)?,
+            public: read_public(path)?,
+        })
     }
 }
 
@@ -104,7 +120,10 @@ fn read_public(path: &Path) -> Result<String, ProviderError> {
     let words: Vec<&str> = text.split_ascii_whitespace().take(2).collect();
     match words.as_slice() {
         [kind, key] => Ok(format!("{kind} {key}")),
-        _ => Err(ProviderError::new(ErrorKind::Other, format!("{} is no public key", path.display()))),
+        _ => Err(ProviderError::new(
+            ErrorKind::Other,
+            format!("{} is no public key", path.display()),
+        )),
     }
 }
 
@@ -120,10 +139,18 @@ fn make(path: &Path) -> Result<(), ProviderError> {
         .arg(&made)
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| ProviderError::new(ErrorKind::Other, format!("cannot run ssh-keygen, of OpenSSH: {error}")))?;
+        .map_err(|error| {
+            ProviderError::new(
+                ErrorKind::Other,
+                format!("cannot run ssh-keygen, of OpenSSH: {error}"),
+            )
+        })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(ProviderError::new(ErrorKind::Other, format!("ssh-keygen: {}", said.trim())));
+        return Err(ProviderError::new(
+            ErrorKind::Other,
+            format!("ssh-keygen: {}", said.trim()),
+        ));
     }
     for (from, to) in [(public_of(&made), public_of(path)), (made, path.to_owned())] {
         // A machine that only a lost key opens is worth nothing.
@@ -145,9 +172,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let keys = Keys::at(folder.path().join("keys"));
         let first = keys.host("ab").unwrap();
-        assert!(first.private.contains("OPENSSH PRIVATE KEY") && first.public.starts_with("ssh-ed25519 "));
+        assert!(
+            first.private.contains("OPENSSH PRIVATE KEY")
+                && first.public.starts_with("ssh-ed25519 ")
+        );
         assert!(keys.host("ab").unwrap() == first && keys.host("cd").unwrap() != first);
-        let mode = std::fs::metadata(folder.path().join("keys/hosts/ab")).unwrap().permissions().mode();
+        let mode = std::fs::metadata(folder.path().join("keys/hosts/ab"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o077, 0);
         keys.forget("ab").unwrap();
         keys.forget("ab").unwrap();

@@ -36,16 +36,23 @@ pub(super) struct Boot<'a> {
 
 /// The user that commands run as.
 pub(super) fn user() -> Result<String, ProviderError> {
-    let Some(name) = std::env::var("SKY_SSH_USER").ok().filter(|name| !name.is_empty()) else {
+    let Some(name) = std::env::var("SKY_SSH_USER")
+        .ok()
+        .filter(|name| !name.is_empty())
+    else {
         return Ok(USER.to_owned());
     };
-    let plain =
-        |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "-_".contains(character);
+    let plain = |character: char| {
+        character.is_ascii_lowercase() || character.is_ascii_digit() || "-_".contains(character)
+    };
     if name.starts_with(|first: char| first == '-' || first.is_ascii_digit())
         || !name.chars().all(plain)
         || name.len() > 32
     {
-        let message = format!("SKY_SSH_USER: `{}` is no name of a user: use a-z, 0-9, `-`, `_`", name.escape_debug());
+        let message = format!(
+            "SKY_SSH_USER: `{}` is no name of a user: use a-z, 0-9, `-`, `_`",
+            name.escape_debug()
+        );
         return Err(ProviderError::new(ErrorKind::Other, message));
     }
     Ok(name)
@@ -63,7 +70,11 @@ pub(super) fn script(boot: &Boot<'_>) -> Result<String, ProviderError> {
 }
 
 fn home(user: &str) -> String {
-    if user == "root" { "/root".to_owned() } else { format!("/home/{user}") }
+    if user == "root" {
+        "/root".to_owned()
+    } else {
+        format!("/home/{user}")
+    }
 }
 
 /// A unit of systemd that always runs.
@@ -79,19 +90,31 @@ type Laid = (&'static str, &'static str, String);
 
 /// The watchdog's files.
 fn watchdog(user: &str, boot: &Boot<'_>) -> Vec<Laid> {
-    let signers = boot.signer.map(|key| ("/etc/sky/signers", "0644", format!("sky {key}\n")));
+    let signers = boot
+        .signer
+        .map(|key| ("/etc/sky/signers", "0644", format!("sky {key}\n")));
     let exec = format!("/bin/sh /usr/local/sbin/sky-watchdog {}", home(user));
     let files = [
-        ("/etc/sky/lease", "0644", format!("{}\n", boot.lease.as_secs().saturating_add(AFTER))),
+        (
+            "/etc/sky/lease",
+            "0644",
+            format!("{}\n", boot.lease.as_secs().saturating_add(AFTER)),
+        ),
         ("/usr/local/sbin/sky-watchdog", "0755", WATCHDOG.to_owned()),
-        ("/etc/systemd/system/sky-watchdog.service", "0644", unit("Ends this machine when its lease is over", &exec)),
+        (
+            "/etc/systemd/system/sky-watchdog.service",
+            "0644",
+            unit("Ends this machine when its lease is over", &exec),
+        ),
     ];
     files.into_iter().chain(signers).collect()
 }
 
 /// The files of what waits for the notice, and the commands that set it to work.
 fn notice(user: &str, notice: Option<Notice>) -> (Vec<Laid>, Vec<Vec<&'static str>>) {
-    let Some(notice) = notice else { return (Vec::new(), Vec::new()) };
+    let Some(notice) = notice else {
+        return (Vec::new(), Vec::new());
+    };
     let listens = format!("/bin/sh /usr/local/sbin/sky-notice {}", home(user));
     let exec = match notice.hold {
         // A unit's own `User=` would have no right to hold the machine up.
@@ -102,7 +125,11 @@ fn notice(user: &str, notice: Option<Notice>) -> (Vec<Laid>, Vec<Vec<&'static st
         false => format!("/usr/bin/env runuser -u {user} -- {listens}"),
     };
     let mut files = vec![
-        ("/usr/local/sbin/sky-notice", "0755", format!("{}{NOTICE}", notice.ask)),
+        (
+            "/usr/local/sbin/sky-notice",
+            "0755",
+            format!("{}{NOTICE}", notice.ask),
+        ),
         (
             "/etc/systemd/system/sky-notice.service",
             "0644",
@@ -123,7 +150,10 @@ fn config(user: &str, boot: &Boot<'_>) -> String {
     let files = watchdog(user, boot).into_iter().chain(waits);
     let files: Vec<_> =
         files.map(|(path, mode, content)| json!({ "path": path, "permissions": mode, "content": content })).collect();
-    let run = [vec!["systemctl", "daemon-reload"], vec!["systemctl", "enable", "--now", "sky-watchdog.service"]];
+    let run = [
+        vec!["systemctl", "daemon-reload"],
+        vec!["systemctl", "enable", "--now", "sky-watchdog.service"],
+    ];
     let config = json!({
         "users": [{
             "name": user,
@@ -149,14 +179,29 @@ fn commands(user: &str, boot: &Boot<'_>) -> String {
         // Nothing of it is the shell's business.
         format!("cat > {path} << 'END OF FILE'\n{content}\nEND OF FILE\nchmod {mode} {path}\n")
     };
-    let all =
-        |files: Vec<Laid>| -> String { files.iter().map(|(path, mode, content)| file(path, mode, content)).collect() };
+    let all = |files: Vec<Laid>| -> String {
+        files
+            .iter()
+            .map(|(path, mode, content)| file(path, mode, content))
+            .collect()
+    };
     let (waits, calls) = notice(user, boot.notice);
-    let calls: String = calls.iter().map(|call| format!("{} || :\n", call.join(" "))).collect();
+    let calls: String = calls
+        .iter()
+        .map(|call| format!("{} || :\n", call.join(" ")))
+        .collect();
     let keys = [
         file("/etc/ssh/ssh_host_ed25519_key", "0600", &boot.host.private),
-        file("/etc/ssh/ssh_host_ed25519_key.pub", "0644", &boot.host.public),
-        file("/etc/ssh/sshd_config.d/10-sky.conf", "0644", "PasswordAuthentication no"),
+        file(
+            "/etc/ssh/ssh_host_ed25519_key.pub",
+            "0644",
+            &boot.host.public,
+        ),
+        file(
+            "/etc/ssh/sshd_config.d/10-sky.conf",
+            "0644",
+            "PasswordAuthentication no",
+        ),
     ];
     let authorized = file(&format!("{home}/.ssh/authorized_keys"), "0600", boot.client);
     // The watchdog before all that may fail.
@@ -190,21 +235,36 @@ mod tests {
 
     #[test]
     fn the_text_is_json_below_its_first_line() {
-        let host = Pair { private: "-----BEGIN\nx\n".to_owned(), public: "ssh-ed25519 AAAA".to_owned() };
+        let host = Pair {
+            private: "-----BEGIN\nx\n".to_owned(),
+            public: "ssh-ed25519 AAAA".to_owned(),
+        };
         let text = config("sky", &boot(&host, None));
         let (first, rest) = text.split_once('\n').unwrap();
         assert_eq!(first, "#cloud-config");
         let config: serde_json::Value = serde_json::from_str(rest).unwrap();
         assert_eq!(config["ssh_keys"]["ed25519_private"], "-----BEGIN\nx\n");
         assert_eq!(config["write_files"][0]["content"], "180\n");
-        assert_eq!(config["users"][0]["ssh_authorized_keys"][0], "ssh-ed25519 BBBB");
-        assert!(config["write_files"][2]["content"].as_str().unwrap().contains("sky-watchdog /home/sky\n"));
+        assert_eq!(
+            config["users"][0]["ssh_authorized_keys"][0],
+            "ssh-ed25519 BBBB"
+        );
+        assert!(
+            config["write_files"][2]["content"]
+                .as_str()
+                .unwrap()
+                .contains("sky-watchdog /home/sky\n")
+        );
         assert_eq!(config["runcmd"].as_array().unwrap().len(), 2);
         // Clouds take some 16 KiB of it.
         assert!(text.len() < 10_000, "{}", text.len());
-        let notice = Notice { ask: include_str!("../azure/notice.sh"), hold: true };
+        let notice = Notice {
+            ask: include_str!("../azure/notice.sh"),
+            hold: true,
+        };
         let text = super::config("sky", &boot(&host, Some(notice)));
-        let config: serde_json::Value = serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();
+        let config: serde_json::Value =
+            serde_json::from_str(text.split_once('\n').unwrap().1).unwrap();
         assert_eq!(config["runcmd"].as_array().unwrap().len(), 4);
         assert!(text.len() < 14_000, "{}", text.len());
     }
@@ -213,9 +273,24 @@ mod tests {
     fn the_script_says_the_same() {
         use std::io::Write;
         use std::process::{Command, Stdio};
-        let host = Pair { private: "-----BEGIN\n$(x) `y`\n".to_owned(), public: "ssh-ed25519 AAAA".to_owned() };
-        let text = commands("root", &boot(&host, Some(Notice { ask: "ask() { echo '$x'; }\n", hold: true })));
-        let part = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in {text}"));
+        let host = Pair {
+            private: "-----BEGIN\n$(x) `y`\n".to_owned(),
+            public: "ssh-ed25519 AAAA".to_owned(),
+        };
+        let text = commands(
+            "root",
+            &boot(
+                &host,
+                Some(Notice {
+                    ask: "ask() { echo '$x'; }\n",
+                    hold: true,
+                }),
+            ),
+        );
+        let part = |part: &str| {
+            text.find(part)
+                .unwrap_or_else(|| panic!("{part} is not in {text}"))
+        };
         // The watchdog is at work before anything can fail, and nothing is done twice.
         assert!(part("/etc/sky/ready ] || exit 0") < part("enable --now sky-watchdog.service"));
         assert!(part("/etc/sky/lease << 'END OF FILE'\n180\n") < part("enable --now"));
@@ -227,8 +302,17 @@ mod tests {
             part("-----BEGIN\n$(x) `y`\nEND OF FILE\nchmod 0600 /etc/ssh/ssh_host_ed25519_key\n")
                 > part("rm -f /etc/ssh")
         );
-        let mut shell = Command::new("/bin/sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
-        shell.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let mut shell = Command::new("/bin/sh")
+            .arg("-n")
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        shell
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
         assert!(shell.wait().unwrap().success());
     }
 
@@ -252,13 +336,25 @@ mod tests {
                 std::fs::write(path("etc/signers"), format!("sky {key}\n")).unwrap();
             }
             let mut command = std::process::Command::new("/bin/sh");
-            command.arg(path("watchdog")).args([path("home"), path("etc"), path("run")]);
-            let child = command.args(["0.1", &format!("touch {}", path("off").display())]).spawn().unwrap();
+            command
+                .arg(path("watchdog"))
+                .args([path("home"), path("etc"), path("run")]);
+            let child = command
+                .args(["0.1", &format!("touch {}", path("off").display())])
+                .spawn()
+                .unwrap();
             Self { folder, child }
         }
 
         fn write(&self, name: &str, text: &str) {
-            std::fs::write(self.folder.path().join("home/sky/machines/ab/box/.run").join(name), text).unwrap();
+            std::fs::write(
+                self.folder
+                    .path()
+                    .join("home/sky/machines/ab/box/.run")
+                    .join(name),
+                text,
+            )
+            .unwrap();
         }
 
         fn is_off_in(&self, time: Duration) -> bool {

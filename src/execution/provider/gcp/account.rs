@@ -32,8 +32,15 @@ impl Gcp {
     /// Compute Engine as it is seen from the state folder `root`.
     pub(super) fn new(root: &Path, settings: Settings) -> Self {
         let folder = root.join("gcp");
-        let (firewall_rules, with_tpus) = (FirewallRules::at(folder.join("rules")), folder.join("tpus"));
-        Self { settings, api: OnceCell::new(), firewall_rules, with_tpus, zones: Mutex::default() }
+        let (firewall_rules, with_tpus) =
+            (FirewallRules::at(folder.join("rules")), folder.join("tpus"));
+        Self {
+            settings,
+            api: OnceCell::new(),
+            firewall_rules,
+            with_tpus,
+            zones: Mutex::default(),
+        }
     }
 
     pub(super) async fn api(&self) -> Result<&Api, ProviderError> {
@@ -41,14 +48,26 @@ impl Gcp {
     }
 
     /// The zones of a place that have a type.
-    pub(super) async fn zones(&self, place: &PlaceName, machine_type: &MachineType) -> Result<Zones, ProviderError> {
+    pub(super) async fn zones(
+        &self,
+        place: &PlaceName,
+        machine_type: &MachineType,
+    ) -> Result<Zones, ProviderError> {
         let key = (place.clone(), format!("{machine_type:?}"));
-        let known = self.zones.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let known = self
+            .zones
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+            .cloned();
         if let Some(known) = known {
             return Ok(known);
         }
         let found = machine_type::zones(self.api().await?, place, machine_type).await?;
-        self.zones.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+        self.zones
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, found.clone());
         Ok(found)
     }
 
@@ -59,7 +78,11 @@ impl Gcp {
         let mut found = Vec::new();
         let mut page = String::new();
         loop {
-            let call = api.instances.aggregated_list().set_project(&api.project).set_filter(filter);
+            let call = api
+                .instances
+                .aggregated_list()
+                .set_project(&api.project)
+                .set_filter(filter);
             let answer = answered(call.set_page_token(page).send(), "look for machines").await?;
             if let Some(silent) = answer.unreachables.first() {
                 let message = format!("gcp: cannot look for machines: {silent} does not answer");
@@ -81,9 +104,14 @@ impl Gcp {
 
     /// What was found among TPUs. Who may not look at them has made none, unless it is known that some
     /// were asked for.
-    pub(super) fn of_tpus<T: Default>(&self, found: Result<T, ProviderError>) -> Result<T, ProviderError> {
+    pub(super) fn of_tpus<T: Default>(
+        &self,
+        found: Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
         match found {
-            Err(error) if error.kind == ErrorKind::Denied && !self.with_tpus.exists() => Ok(T::default()),
+            Err(error) if error.kind == ErrorKind::Denied && !self.with_tpus.exists() => {
+                Ok(T::default())
+            }
             found => found,
         }
     }
@@ -92,14 +120,25 @@ impl Gcp {
     pub(super) async fn taken(&self, token: &str) -> Result<Option<Instance>, ProviderError> {
         let api = self.api().await?;
         let name = name(token);
-        let call = api.global_operations.aggregated_list().set_project(&api.project);
+        let call = api
+            .global_operations
+            .aggregated_list()
+            .set_project(&api.project);
         let filter = format!("(operationType = \"{TAKEN}\") AND (targetLink : \"/{name}\")");
-        let answer = answered(call.set_filter(filter).send(), "look for what became of a machine").await?;
+        let answer = answered(
+            call.set_filter(filter).send(),
+            "look for what became of a machine",
+        )
+        .await?;
         let mut links = answer
             .items
             .into_values()
             .flat_map(|list| list.operations)
-            .filter_map(|one| (one.operation_type.as_deref() == Some(TAKEN)).then_some(one.target_link).flatten());
+            .filter_map(|one| {
+                (one.operation_type.as_deref() == Some(TAKEN))
+                    .then_some(one.target_link)
+                    .flatten()
+            });
         let link = links.find(|link| last(link) == name);
         Ok(link.and_then(|link| {
             let zone = link.rsplit('/').nth(2)?.to_owned();

@@ -74,7 +74,10 @@ fn variable(name: &str) -> Option<String> {
 
 /// The file of the standard chain.
 fn file() -> Option<PathBuf> {
-    let usual = || variable("HOME").map(|home| format!("{home}/.config/gcloud/application_default_credentials.json"));
+    let usual = || {
+        variable("HOME")
+            .map(|home| format!("{home}/.config/gcloud/application_default_credentials.json"))
+    };
     variable(FILE).or_else(usual).map(PathBuf::from)
 }
 
@@ -98,14 +101,20 @@ fn credentials(scope: &str) -> Result<Credentials, ProviderError> {
         ));
     }
     let made = Builder::default().with_scopes([scope]).build();
-    made.map_err(|error| denied(&format!("the credentials cannot be used: {error}; is {FILE} right?")))
+    made.map_err(|error| {
+        denied(&format!(
+            "the credentials cannot be used: {error}; is {FILE} right?"
+        ))
+    })
 }
 
 fn project(settings: &Settings) -> Result<String, ProviderError> {
     let of_file = || {
         let text = std::fs::read_to_string(file()?).ok()?;
         let read: serde_json::Value = serde_json::from_str(&text).ok()?;
-        let named = read.get("project_id").or_else(|| read.get("quota_project_id"))?;
+        let named = read
+            .get("project_id")
+            .or_else(|| read.get("quota_project_id"))?;
         named.as_str().map(str::to_owned)
     };
     let named = settings
@@ -115,7 +124,10 @@ fn project(settings: &Settings) -> Result<String, ProviderError> {
         .ok_or_else(|| denied("nothing says which project: set SKY_GCP_PROJECT to its id"))?;
     let plain = |one: char| one.is_ascii_alphanumeric() || "-:.".contains(one);
     if !named.chars().all(plain) {
-        return Err(denied(&format!("`{}` is no id of a project: see SKY_GCP_PROJECT", named.escape_debug())));
+        return Err(denied(&format!(
+            "`{}` is no id of a project: see SKY_GCP_PROJECT",
+            named.escape_debug()
+        )));
     }
     Ok(named)
 }
@@ -125,19 +137,30 @@ impl Api {
         let project = project(settings)?;
         let endpoint = &settings.endpoint;
         // A token is never sent in the clear.
-        let clear = endpoint.as_deref().is_some_and(|endpoint| !endpoint.starts_with("https://"));
-        let whole = if clear { None } else { Some(credentials(WHOLE)?) };
+        let clear = endpoint
+            .as_deref()
+            .is_some_and(|endpoint| !endpoint.starts_with("https://"));
+        let whole = if clear {
+            None
+        } else {
+            Some(credentials(WHOLE)?)
+        };
         let rest = |own: &str| {
             let base = endpoint.as_deref().unwrap_or(own).trim_end_matches('/');
             Rest::new(&format!("{base}/"), whole.clone())
         };
         let (tpu, compute, projects) = (rest(TPU)?, rest(COMPUTE)?, rest(PROJECTS)?);
-        let credentials = if clear { anonymous::Builder::new().build() } else { credentials(SCOPE)? };
+        let credentials = if clear {
+            anonymous::Builder::new().build()
+        } else {
+            credentials(SCOPE)?
+        };
         macro_rules! client {
             ($name:ident) => {{
                 // Who tries again, and when, is the engine's to say.
-                let builder =
-                    client::$name::builder().with_credentials(credentials.clone()).with_retry_policy(NeverRetry);
+                let builder = client::$name::builder()
+                    .with_credentials(credentials.clone())
+                    .with_retry_policy(NeverRetry);
                 let builder = match endpoint {
                     Some(endpoint) => builder.with_endpoint(endpoint),
                     None => builder,
@@ -162,20 +185,31 @@ impl Api {
 
     /// Waits for the end of an operation of a zone, or of none. What failed is an error: Google answers
     /// calls well whose operations then fail.
-    pub async fn done(&self, mut operation: Operation, zone: Option<&str>, about: &str) -> Result<(), ProviderError> {
+    pub async fn done(
+        &self,
+        mut operation: Operation,
+        zone: Option<&str>,
+        about: &str,
+    ) -> Result<(), ProviderError> {
         let begun = Instant::now();
         let mut pause = FIRST_LOOK;
         while operation.status != Some(Status::Done) {
             let name = operation.name.clone().unwrap_or_default();
             if begun.elapsed() > PATIENCE {
-                let message = format!("gcp: cannot {about}: the operation {name} is not over after 10 minutes");
+                let message = format!(
+                    "gcp: cannot {about}: the operation {name} is not over after 10 minutes"
+                );
                 return Err(ProviderError::new(ErrorKind::Unreachable, message));
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LOOK);
             operation = match zone {
                 Some(zone) => {
-                    let call = self.zone_operations.get().set_project(&self.project).set_zone(zone);
+                    let call = self
+                        .zone_operations
+                        .get()
+                        .set_project(&self.project)
+                        .set_zone(zone);
                     answered(call.set_operation(name).send(), about).await?
                 }
                 None => {
@@ -189,11 +223,17 @@ impl Api {
 }
 
 /// The answer to a call, if it comes in time.
-pub(super) async fn answered<T>(call: impl Future<Output = Result<T, Error>>, about: &str) -> Result<T, ProviderError> {
+pub(super) async fn answered<T>(
+    call: impl Future<Output = Result<T, Error>>,
+    about: &str,
+) -> Result<T, ProviderError> {
     match tokio::time::timeout(ANSWER, call).await {
         Ok(answer) => answer.map_err(|error| classify(&error, about)),
         Err(_) => {
-            let message = format!("gcp: cannot {about}: no answer within {} s", ANSWER.as_secs());
+            let message = format!(
+                "gcp: cannot {about}: no answer within {} s",
+                ANSWER.as_secs()
+            );
             Err(ProviderError::new(ErrorKind::Unreachable, message))
         }
     }

@@ -37,8 +37,13 @@ const INSTANCES: [&str; 21] = [
     "compute.zoneOperations.get",
 ];
 /// What is needed for TPU VMs, besides.
-const SLICES: [&str; 5] =
-    ["tpu.nodes.create", "tpu.nodes.delete", "tpu.nodes.get", "tpu.nodes.list", "tpu.nodes.update"];
+const SLICES: [&str; 5] = [
+    "tpu.nodes.create",
+    "tpu.nodes.delete",
+    "tpu.nodes.get",
+    "tpu.nodes.list",
+    "tpu.nodes.update",
+];
 
 /// All that can be seen.
 pub(super) async fn check(gcp: &Gcp, needs: &[Need]) -> Vec<Finding> {
@@ -55,8 +60,14 @@ pub(super) async fn check(gcp: &Gcp, needs: &[Need]) -> Vec<Finding> {
         }
         Err(error) => return vec![Finding::failed(Topic::Reach, project, &error)],
     }
-    let mut findings = vec![Finding::there(Topic::Credentials, &*project, "Google takes them")];
-    let tpus = needs.iter().any(|need| matches!(Slice::parse(&need.instance_type), Ok(Some(_))));
+    let mut findings = vec![Finding::there(
+        Topic::Credentials,
+        &*project,
+        "Google takes them",
+    )];
+    let tpus = needs
+        .iter()
+        .any(|need| matches!(Slice::parse(&need.instance_type), Ok(Some(_))));
     findings.extend(permissions(api, tpus).await);
     findings.extend(quotas(gcp, api, needs).await);
     findings
@@ -64,7 +75,11 @@ pub(super) async fn check(gcp: &Gcp, needs: &[Need]) -> Vec<Finding> {
 
 /// The permissions, and which of them are not granted.
 async fn permissions(api: &Api, tpus: bool) -> Vec<Finding> {
-    let wanted: Vec<&str> = INSTANCES.iter().chain(SLICES.iter().filter(|_| tpus)).copied().collect();
+    let wanted: Vec<&str> = INSTANCES
+        .iter()
+        .chain(SLICES.iter().filter(|_| tpus))
+        .copied()
+        .collect();
     let call = Call {
         verb: Method::POST,
         path: format!("v3/projects/{}:testIamPermissions", api.project),
@@ -78,9 +93,16 @@ async fn permissions(api: &Api, tpus: bool) -> Vec<Finding> {
         // It is an API of its own, which may be off; that says nothing about the others.
         Err(error) => return vec![Finding::unknown(Topic::Permission, about, error.message)],
     };
-    let granted: BTreeSet<&str> =
-        said["permissions"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    let lacks = wanted.iter().filter(|one| !granted.contains(*one)).map(|one| (*one).to_owned());
+    let granted: BTreeSet<&str> = said["permissions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let lacks = wanted
+        .iter()
+        .filter(|one| !granted.contains(*one))
+        .map(|one| (*one).to_owned());
     Finding::permissions(&about, wanted.len(), lacks)
 }
 
@@ -89,16 +111,29 @@ async fn taken(gcp: &Gcp, api: &Api, need: &Need) -> Result<Vec<(String, u64)>, 
     let machine_type = MachineType::parse(&need.instance_type)?;
     let zones = gcp.zones(&need.place, &machine_type).await?;
     let zone = zones.names.first().map(String::as_str).unwrap_or_default();
-    let path = format!("compute/v1/projects/{}/zones/{zone}/machineTypes/{}", api.project, machine_type.machine);
-    let found = api.compute.call(Call::get(path, &format!("look up the type {}", machine_type.machine))).await?;
+    let path = format!(
+        "compute/v1/projects/{}/zones/{zone}/machineTypes/{}",
+        api.project, machine_type.machine
+    );
+    let found = api
+        .compute
+        .call(Call::get(
+            path,
+            &format!("look up the type {}", machine_type.machine),
+        ))
+        .await?;
     let cores = found["guestCpus"].as_u64().unwrap_or(0);
     let mut taken = vec![(cores_metric(&machine_type.machine), cores)];
     if let Some((card, count)) = machine_type.cards {
         taken.push((card_metric(card), u64::try_from(count).unwrap_or(0)));
     }
     let own = found["accelerators"].as_array().into_iter().flatten();
-    let own =
-        own.filter_map(|one| Some((one["guestAcceleratorType"].as_str()?, one["guestAcceleratorCount"].as_u64()?)));
+    let own = own.filter_map(|one| {
+        Some((
+            one["guestAcceleratorType"].as_str()?,
+            one["guestAcceleratorCount"].as_u64()?,
+        ))
+    });
     taken.extend(own.map(|(card, count)| (card_metric(card), count)));
     Ok(taken)
 }
@@ -113,7 +148,10 @@ fn cores_metric(machine: &str) -> String {
 
 /// The quota that a card counts to: `nvidia-tesla-t4` is `NVIDIA_T4_GPUS`.
 fn card_metric(card: &str) -> String {
-    let name = card.strip_prefix("nvidia-").map(|name| name.strip_prefix("tesla-").unwrap_or(name)).unwrap_or(card);
+    let name = card
+        .strip_prefix("nvidia-")
+        .map(|name| name.strip_prefix("tesla-").unwrap_or(name))
+        .unwrap_or(card);
     format!("NVIDIA_{}_GPUS", name.replace('-', "_").to_uppercase())
 }
 
@@ -133,21 +171,43 @@ async fn quotas(gcp: &Gcp, api: &Api, needs: &[Need]) -> Vec<Finding> {
         match in_time(taken(gcp, api, need), "gcp").await {
             Ok(taken) => {
                 for (metric, count) in taken {
-                    let metric = if need.purchase == Purchase::Spot { format!("PREEMPTIBLE_{metric}") } else { metric };
-                    *wanted.entry(&need.place).or_default().entry(metric).or_default() +=
-                        count * u64::from(need.machines);
+                    let metric = if need.purchase == Purchase::Spot {
+                        format!("PREEMPTIBLE_{metric}")
+                    } else {
+                        metric
+                    };
+                    *wanted
+                        .entry(&need.place)
+                        .or_default()
+                        .entry(metric)
+                        .or_default() += count * u64::from(need.machines);
                 }
             }
             Err(error) => findings.push(Finding::failed(Topic::Quota, about, &error)),
         }
     }
     for (place, metrics) in wanted {
-        let path = format!("compute/v1/projects/{}/regions/{}", api.project, place.region);
-        match in_time(api.compute.call(Call::get(path, &format!("see the quotas of {place}"))), "gcp").await {
-            Ok(region) => {
-                findings.extend(metrics.iter().map(|(metric, count)| compare(&region, place, metric, *count)))
-            }
-            Err(error) => findings.push(Finding::unknown(Topic::Quota, place.to_string(), error.message)),
+        let path = format!(
+            "compute/v1/projects/{}/regions/{}",
+            api.project, place.region
+        );
+        match in_time(
+            api.compute
+                .call(Call::get(path, &format!("see the quotas of {place}"))),
+            "gcp",
+        )
+        .await
+        {
+            Ok(region) => findings.extend(
+                metrics
+                    .iter()
+                    .map(|(metric, count)| compare(&region, place, metric, *count)),
+            ),
+            Err(error) => findings.push(Finding::unknown(
+                Topic::Quota,
+                place.to_string(),
+                error.message,
+            )),
         }
     }
     findings
@@ -155,17 +215,31 @@ async fn quotas(gcp: &Gcp, api: &Api, needs: &[Need]) -> Vec<Finding> {
 
 /// A quota of a region, beside what is wanted of it.
 fn compare(region: &Value, place: &PlaceName, metric: &str, wanted: u64) -> Finding {
-    let quota = |name: &str| region["quotas"].as_array()?.iter().find(|quota| quota["metric"] == name);
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Counts that come as floats.
+    let quota = |name: &str| {
+        region["quotas"]
+            .as_array()?
+            .iter()
+            .find(|quota| quota["metric"] == name)
+    };
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    // Counts that come as floats.
     let count = |quota: &Value, field: &str| quota[field].as_f64().unwrap_or(0.0) as u64;
     // Projects that have no quota for spot machines take them from the other one.
     let plain = metric.strip_prefix("PREEMPTIBLE_").unwrap_or(metric);
     let own = quota(metric).filter(|quota| metric == plain || count(quota, "limit") > 0);
-    let Some((name, quota)) = own.map(|own| (metric, own)).or_else(|| quota(plain).map(|quota| (plain, quota))) else {
+    let Some((name, quota)) = own
+        .map(|own| (metric, own))
+        .or_else(|| quota(plain).map(|quota| (plain, quota)))
+    else {
         let said = "the region names no such quota".to_owned();
         return Finding::unknown(Topic::Quota, format!("{metric} at {place}"), said);
     };
-    Finding::quota(format!("{name} at {place}"), wanted, count(quota, "limit"), Some(count(quota, "usage")))
+    Finding::quota(
+        format!("{name} at {place}"),
+        wanted,
+        count(quota, "limit"),
+        Some(count(quota, "usage")),
+    )
 }
 
 #[cfg(test)]
@@ -175,21 +249,33 @@ mod tests {
 
     #[test]
     fn quotas_are_named_as_google_does() {
-        assert_eq!([cores_metric("e2-small"), cores_metric("n2d-standard-8")], ["CPUS", "N2D_CPUS"]);
+        assert_eq!(
+            [cores_metric("e2-small"), cores_metric("n2d-standard-8")],
+            ["CPUS", "N2D_CPUS"]
+        );
         let cards = ["nvidia-tesla-t4", "nvidia-l4", "nvidia-a100-80gb"].map(card_metric);
-        assert_eq!(cards, ["NVIDIA_T4_GPUS", "NVIDIA_L4_GPUS", "NVIDIA_A100_80GB_GPUS"]);
+        assert_eq!(
+            cards,
+            ["NVIDIA_T4_GPUS", "NVIDIA_L4_GPUS", "NVIDIA_A100_80GB_GPUS"]
+        );
     }
 
     #[test]
     fn spot_machines_have_a_quota_of_their_own_if_there_is_one() {
-        let place = PlaceName { cloud: "gcp".into(), region: "us-central1".into() };
+        let place = PlaceName {
+            cloud: "gcp".into(),
+            region: "us-central1".into(),
+        };
         let region = json!({ "quotas": [
             { "metric": "CPUS", "limit": 24.0, "usage": 4.0 },
             { "metric": "PREEMPTIBLE_CPUS", "limit": 0.0, "usage": 0.0 },
             { "metric": "PREEMPTIBLE_NVIDIA_T4_GPUS", "limit": 1.0, "usage": 0.0 },
         ]});
         let verdict = |metric: &str, wanted| compare(&region, &place, metric, wanted).verdict;
-        assert_eq!([verdict("CPUS", 20), verdict("CPUS", 21)], [Verdict::There, Verdict::Missing]);
+        assert_eq!(
+            [verdict("CPUS", 20), verdict("CPUS", 21)],
+            [Verdict::There, Verdict::Missing]
+        );
         assert_eq!(verdict("PREEMPTIBLE_CPUS", 20), Verdict::There);
         assert_eq!(verdict("PREEMPTIBLE_NVIDIA_T4_GPUS", 2), Verdict::Missing);
         assert_eq!(verdict("N2_CPUS", 1), Verdict::Unknown);

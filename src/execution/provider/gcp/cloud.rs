@@ -46,12 +46,22 @@ impl Cloud for Gcp {
         }
     }
 
-    async fn find(&self, token: &str, at: Option<&PlaceName>) -> Result<Vec<Instance>, ProviderError> {
-        let found = self.look(&format!("labels.{} = \"{token}\"", instance_tags::TOKEN)).await?;
+    async fn find(
+        &self,
+        token: &str,
+        at: Option<&PlaceName>,
+    ) -> Result<Vec<Instance>, ProviderError> {
+        let found = self
+            .look(&format!("labels.{} = \"{token}\"", instance_tags::TOKEN))
+            .await?;
         let here = |instance: &Instance| at.is_none_or(|place| *place == instance.place);
         let mut found: Vec<Instance> = found.iter().filter_map(read).filter(here).collect();
         if found.is_empty() {
-            found.extend(self.of_tpus(tpu::tagged(self, Some(token)).await)?.into_iter().filter(here));
+            found.extend(
+                self.of_tpus(tpu::tagged(self, Some(token)).await)?
+                    .into_iter()
+                    .filter(here),
+            );
         }
         if found.is_empty() && at.is_some() {
             return Ok(self.taken(token).await?.into_iter().filter(here).collect());
@@ -60,7 +70,9 @@ impl Cloud for Gcp {
     }
 
     async fn all(&self) -> Result<Vec<Instance>, ProviderError> {
-        let instances = self.look(&format!("labels.{}:*", instance_tags::TOKEN)).await?;
+        let instances = self
+            .look(&format!("labels.{}:*", instance_tags::TOKEN))
+            .await?;
         // Who may not look at TPUs does not know that there are none.
         let tpus = tpu::tagged(self, None).await?;
         Ok(instances.iter().filter_map(read).chain(tpus).collect())
@@ -80,7 +92,9 @@ impl Cloud for Gcp {
         if let Some(zone) = zone {
             let found = launch::get(self.api().await?, zone, name).await?;
             return match found {
-                None => self.of_tpus(tpu::by_id(self, &format!("locations/{zone}/nodes/{name}")).await),
+                None => {
+                    self.of_tpus(tpu::by_id(self, &format!("locations/{zone}/nodes/{name}")).await)
+                }
                 found => Ok(found),
             };
         }
@@ -92,13 +106,20 @@ impl Cloud for Gcp {
             [] => Ok(None),
             [one] => Ok(Some(one.clone())),
             [one, ..] => {
-                let message = format!("gcp: several zones have a `{name}`: write ZONE/{name}, as {}", one.id);
+                let message = format!(
+                    "gcp: several zones have a `{name}`: write ZONE/{name}, as {}",
+                    one.id
+                );
                 Err(ProviderError::new(ErrorKind::Other, message))
             }
         }
     }
 
-    async fn tag(&self, instance: &Instance, tags: &BTreeMap<&'static str, String>) -> Result<(), ProviderError> {
+    async fn tag(
+        &self,
+        instance: &Instance,
+        tags: &BTreeMap<&'static str, String>,
+    ) -> Result<(), ProviderError> {
         match tpu::is_node(&instance.id) {
             true => tpu::tag(self, instance, tags).await,
             false => launch::tag(self.api().await?, instance, tags).await,
@@ -106,12 +127,17 @@ impl Cloud for Gcp {
     }
 
     async fn admit(&self, instance: &Instance) -> Result<(), ProviderError> {
-        let Some(lineage) = lineage(instance) else { return Ok(()) };
+        let Some(lineage) = lineage(instance) else {
+            return Ok(());
+        };
         self.firewall_rules.admit(self.api().await?, lineage).await
     }
 
     fn notice(&self) -> Option<Notice> {
-        Some(Notice { ask: include_str!("notice.sh"), hold: true })
+        Some(Notice {
+            ask: include_str!("notice.sh"),
+            hold: true,
+        })
     }
 
     async fn delete(&self, instance: &Instance) -> Result<(), ProviderError> {
@@ -129,12 +155,20 @@ impl Cloud for Gcp {
         if rules.is_empty() {
             return Ok(());
         }
-        let used = self.look(&format!("labels.{}:*", instance_tags::TOKEN)).await?;
-        let used: Vec<&String> =
-            used.iter().filter_map(|found| found.tags.as_ref()).flat_map(|tags| &tags.items).collect();
+        let used = self
+            .look(&format!("labels.{}:*", instance_tags::TOKEN))
+            .await?;
+        let used: Vec<&String> = used
+            .iter()
+            .filter_map(|found| found.tags.as_ref())
+            .flat_map(|tags| &tags.items)
+            .collect();
         let tpus = self.of_tpus(tpu::all(self).await)?;
         let of_tpus: Vec<&str> = tpus.iter().flat_map(tpu::network_tags).collect();
-        for name in rules.iter().filter(|name| !used.contains(name) && !of_tpus.contains(&name.as_str())) {
+        for name in rules
+            .iter()
+            .filter(|name| !used.contains(name) && !of_tpus.contains(&name.as_str()))
+        {
             self.firewall_rules.remove(self.api().await?, name).await?;
         }
         Ok(())

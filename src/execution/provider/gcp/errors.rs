@@ -11,9 +11,14 @@ pub(super) fn classify(error: &Error, about: &str) -> ProviderError {
     // With its details; where it is none of Google's usual kind, as it came.
     let body = match error.status() {
         Some(status) => format!("{status:?}"),
-        None => error.http_payload().map(|body| String::from_utf8_lossy(body).into_owned()).unwrap_or_default(),
+        None => error
+            .http_payload()
+            .map(|body| String::from_utf8_lossy(body).into_owned())
+            .unwrap_or_default(),
     };
-    let message = said.filter(|said| !said.is_empty()).unwrap_or_else(|| short(&error.to_string()));
+    let message = said
+        .filter(|said| !said.is_empty())
+        .unwrap_or_else(|| short(&error.to_string()));
     let kind = match error.http_status_code() {
         _ if error.is_authentication() => ErrorKind::Denied,
         Some(status) => of_status(status, &format!("{message} {body}")),
@@ -25,13 +30,23 @@ pub(super) fn classify(error: &Error, about: &str) -> ProviderError {
 
 /// Why an operation that is over has failed; none: it has not.
 pub(super) fn failure(operation: &Operation, about: &str) -> Option<ProviderError> {
-    let errors = operation.error.as_ref().map(|error| error.errors.as_slice()).unwrap_or_default();
+    let errors = operation
+        .error
+        .as_ref()
+        .map(|error| error.errors.as_slice())
+        .unwrap_or_default();
     if let Some(first) = errors.first() {
         let code = first.code.as_deref().unwrap_or_default();
         let message = first.message.as_deref().unwrap_or_default();
-        return Some(told(of_code(code, message), about, &format!("{code}: {}", short(message))));
+        return Some(told(
+            of_code(code, message),
+            about,
+            &format!("{code}: {}", short(message)),
+        ));
     }
-    let status = operation.http_error_status_code.filter(|status| *status >= 400)?;
+    let status = operation
+        .http_error_status_code
+        .filter(|status| *status >= 400)?;
     let message = operation.http_error_message.clone().unwrap_or_default();
     let kind = of_status(u16::try_from(status).unwrap_or(500), &message);
     Some(told(kind, about, &format!("{status} {message}")))
@@ -41,8 +56,15 @@ pub(super) fn failure(operation: &Operation, about: &str) -> Option<ProviderErro
 pub(super) fn answer(status: u16, text: &str, about: &str) -> ProviderError {
     let read: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
     let said = read["error"]["message"].as_str();
-    let message = said.map_or_else(|| format!("it is answered with {status}: {}", short(text)), short);
-    told(of_status(status, &format!("{message} {text}")), about, &message)
+    let message = said.map_or_else(
+        || format!("it is answered with {status}: {}", short(text)),
+        short,
+    );
+    told(
+        of_status(status, &format!("{message} {text}")),
+        about,
+        &message,
+    )
 }
 
 /// Why an operation has failed that says so by a code of `google.rpc.Code`.
@@ -67,7 +89,10 @@ pub(super) fn of_operation(code: i64, message: &str, about: &str) -> ProviderErr
 fn told(kind: ErrorKind, about: &str, words: &str) -> ProviderError {
     let way = match kind {
         ErrorKind::Denied => format!("; {}", way_out(words)),
-        ErrorKind::Quota => "; ask for more under IAM & Admin, Quotas, or plan with another type or place".to_owned(),
+        ErrorKind::Quota => {
+            "; ask for more under IAM & Admin, Quotas, or plan with another type or place"
+                .to_owned()
+        }
         _ => String::new(),
     };
     ProviderError::new(kind, format!("gcp: cannot {about}: {words}{way}"))
@@ -103,8 +128,15 @@ fn of_status(status: u16, said: &str) -> ErrorKind {
     match status {
         _ if STOCKOUTS.iter().any(|words| has(words)) => ErrorKind::Stockout,
         // Of calls, not of machines.
-        403 | 429 if has("ateLimitExceeded") || has("Rate Limit Exceeded") || has("per minute") => ErrorKind::Throttled,
-        403 | 429 if has("uotaExceeded") || has("QUOTA_EXCEEDED") || has("Quota '") || has("Quota limit '") => {
+        403 | 429 if has("ateLimitExceeded") || has("Rate Limit Exceeded") || has("per minute") => {
+            ErrorKind::Throttled
+        }
+        403 | 429
+            if has("uotaExceeded")
+                || has("QUOTA_EXCEEDED")
+                || has("Quota '")
+                || has("Quota limit '") =>
+        {
             ErrorKind::Quota
         }
         401 | 403 => ErrorKind::Denied,
@@ -112,7 +144,10 @@ fn of_status(status: u16, said: &str) -> ErrorKind {
         404 => ErrorKind::NotFound,
         // Another call is at work on it.
         400 | 409 | 412
-            if has("is not ready") || has("already being used by") || has("fingerprint") || has("while in state") =>
+            if has("is not ready")
+                || has("already being used by")
+                || has("fingerprint")
+                || has("while in state") =>
         {
             ErrorKind::Throttled
         }
@@ -129,11 +164,15 @@ fn of_code(code: &str, message: &str) -> ErrorKind {
         | "RESOURCE_POOL_EXHAUSTED"
         | "STOCKOUT" => ErrorKind::Stockout,
         "QUOTA_EXCEEDED" => ErrorKind::Quota,
-        "RATE_LIMIT_EXCEEDED" | "RESOURCE_IN_USE" | "RESOURCE_NOT_READY" | "CONDITION_NOT_MET" => ErrorKind::Throttled,
+        "RATE_LIMIT_EXCEEDED" | "RESOURCE_IN_USE" | "RESOURCE_NOT_READY" | "CONDITION_NOT_MET" => {
+            ErrorKind::Throttled
+        }
         "PERMISSIONS_ERROR" | "FORBIDDEN" => ErrorKind::Denied,
         "RESOURCE_NOT_FOUND" => ErrorKind::NotFound,
         "INTERNAL_ERROR" | "TIMEOUT" => ErrorKind::Unreachable,
-        _ if code.starts_with("RESOURCE_IN_USE") || code.starts_with("resourceInUse") => ErrorKind::Throttled,
+        _ if code.starts_with("RESOURCE_IN_USE") || code.starts_with("resourceInUse") => {
+            ErrorKind::Throttled
+        }
         _ if message.contains("does not have enough resources") => ErrorKind::Stockout,
         _ => ErrorKind::Other,
     }
@@ -141,7 +180,12 @@ fn of_code(code: &str, message: &str) -> ErrorKind {
 
 /// One line of bounded length.
 fn short(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(400).collect()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(400)
+        .collect()
 }
 
 #[cfg(test)]
@@ -152,7 +196,10 @@ mod tests {
     fn codes_are_told_apart() {
         for (code, kind) in [
             ("ZONE_RESOURCE_POOL_EXHAUSTED", ErrorKind::Stockout),
-            ("ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS", ErrorKind::Stockout),
+            (
+                "ZONE_RESOURCE_POOL_EXHAUSTED_WITH_DETAILS",
+                ErrorKind::Stockout,
+            ),
             ("QUOTA_EXCEEDED", ErrorKind::Quota),
             ("PERMISSIONS_ERROR", ErrorKind::Denied),
             ("RESOURCE_IN_USE_BY_ANOTHER_RESOURCE", ErrorKind::Throttled),
@@ -165,43 +212,87 @@ mod tests {
 
     #[test]
     fn limits_of_calls_are_no_limits_of_machines() {
-        assert_eq!(of_status(403, "\"reason\": \"rateLimitExceeded\""), ErrorKind::Throttled);
         assert_eq!(
-            of_status(403, "Quota exceeded for quota metric 'Queries', 'Queries per minute'"),
+            of_status(403, "\"reason\": \"rateLimitExceeded\""),
             ErrorKind::Throttled
         );
-        assert_eq!(of_status(403, "Quota 'CPUS' exceeded. Limit: 8.0 in region us-central1."), ErrorKind::Quota);
-        assert_eq!(of_status(403, "Required 'compute.instances.create' permission"), ErrorKind::Denied);
+        assert_eq!(
+            of_status(
+                403,
+                "Quota exceeded for quota metric 'Queries', 'Queries per minute'"
+            ),
+            ErrorKind::Throttled
+        );
+        assert_eq!(
+            of_status(
+                403,
+                "Quota 'CPUS' exceeded. Limit: 8.0 in region us-central1."
+            ),
+            ErrorKind::Quota
+        );
+        assert_eq!(
+            of_status(403, "Required 'compute.instances.create' permission"),
+            ErrorKind::Denied
+        );
         assert_eq!(of_status(503, "backend"), ErrorKind::Unreachable);
     }
 
     #[test]
     fn operations_of_tpus_are_told_apart() {
-        let full = "There is no more capacity in the zone \"us-central1-b\"; you can try in another zone";
+        let full =
+            "There is no more capacity in the zone \"us-central1-b\"; you can try in another zone";
         let quota = "Quota limit 'TPUV3sPreemptiblePerProjectPerZoneForTPUAPI' has been exceeded. Limit: 0 in zone x.";
         for (code, message, kind) in [
             (8, full, ErrorKind::Stockout),
             (8, quota, ErrorKind::Quota),
             (8, "Resources are exhausted", ErrorKind::Stockout),
-            (9, "Insufficient reserved capacity. Contact customer support", ErrorKind::Stockout),
-            (3, "update is not supported while in state PREEMPTED", ErrorKind::Stockout),
-            (3, "update is not supported while in state CREATING", ErrorKind::Throttled),
+            (
+                9,
+                "Insufficient reserved capacity. Contact customer support",
+                ErrorKind::Stockout,
+            ),
+            (
+                3,
+                "update is not supported while in state PREEMPTED",
+                ErrorKind::Stockout,
+            ),
+            (
+                3,
+                "update is not supported while in state CREATING",
+                ErrorKind::Throttled,
+            ),
             (3, "invalid runtime version", ErrorKind::Other),
             (7, "Permission 'tpu.nodes.create' denied", ErrorKind::Denied),
             (13, "internal", ErrorKind::Unreachable),
         ] {
-            assert_eq!(of_operation(code, message, "x").kind, kind, "{code} {message}");
+            assert_eq!(
+                of_operation(code, message, "x").kind,
+                kind,
+                "{code} {message}"
+            );
         }
-        let error =
-            answer(429, &format!("{{\"error\": {{\"code\": 429, \"message\": \"{}\"}}}}", "Quota limit 'A'"), "x");
-        assert!(error.kind == ErrorKind::Quota && error.message.contains("cannot x: Quota limit 'A'"), "{error}");
+        let error = answer(
+            429,
+            &format!(
+                "{{\"error\": {{\"code\": 429, \"message\": \"{}\"}}}}",
+                "Quota limit 'A'"
+            ),
+            "x",
+        );
+        assert!(
+            error.kind == ErrorKind::Quota && error.message.contains("cannot x: Quota limit 'A'"),
+            "{error}"
+        );
         assert!(answer(502, "<html>", "x").message.contains("502: <html>"));
     }
 
     #[test]
     fn who_is_denied_learns_the_way_out() {
         assert!(way_out("Required 'compute.instances.create' permission").contains("README.md"));
-        assert!(way_out("Compute Engine API has not been used in project 1").contains("gcloud services enable"));
+        assert!(
+            way_out("Compute Engine API has not been used in project 1")
+                .contains("gcloud services enable")
+        );
         assert!(way_out("Invalid Credentials").contains("gcloud auth"));
     }
 }

@@ -34,13 +34,19 @@ pub(super) fn network() -> String {
 
 /// The name of the network of instances and rules.
 pub(super) fn network_name() -> String {
-    let given = std::env::var("SKY_GCP_NETWORK").ok().filter(|name| !name.is_empty());
+    let given = std::env::var("SKY_GCP_NETWORK")
+        .ok()
+        .filter(|name| !name.is_empty());
     given.unwrap_or_else(|| "default".to_owned())
 }
 
 impl FirewallRules {
     pub fn at(folder: PathBuf) -> Self {
-        Self { noted: RememberedNames::at(folder), here: OnceCell::new(), open: Mutex::default() }
+        Self {
+            noted: RememberedNames::at(folder),
+            here: OnceCell::new(),
+            open: Mutex::default(),
+        }
     }
 
     /// Notes a rule that is to be removed one day, before it is made.
@@ -63,9 +69,16 @@ impl FirewallRules {
             return Ok(());
         }
         self.remember(&name)?;
-        let here = self.here.get_or_try_init(|| own_addresses::ipv4_addresses(GCP)).await?;
+        let here = self
+            .here
+            .get_or_try_init(|| own_addresses::ipv4_addresses(GCP))
+            .await?;
         let about = format!("open the firewall by the rule {name}");
-        let call = api.firewalls.get().set_project(&api.project).set_firewall(&name);
+        let call = api
+            .firewalls
+            .get()
+            .set_project(&api.project)
+            .set_firewall(&name);
         let known = match answered(call.send(), &about).await {
             Ok(known) => Some(known),
             Err(error) if error.kind == ErrorKind::NotFound => None,
@@ -73,13 +86,27 @@ impl FirewallRules {
         };
         let wanted = rule(&name, here);
         let begun = match known {
-            None => answered(api.firewalls.insert().set_project(&api.project).set_body(wanted).send(), &about).await,
+            None => {
+                answered(
+                    api.firewalls
+                        .insert()
+                        .set_project(&api.project)
+                        .set_body(wanted)
+                        .send(),
+                    &about,
+                )
+                .await
+            }
             Some(known) if fits(&known, &wanted) => {
                 open.insert(name);
                 return Ok(());
             }
             Some(_) => {
-                let call = api.firewalls.patch().set_project(&api.project).set_firewall(&name);
+                let call = api
+                    .firewalls
+                    .patch()
+                    .set_project(&api.project)
+                    .set_firewall(&name);
                 answered(call.set_body(wanted).send(), &about).await
             }
         };
@@ -90,7 +117,10 @@ impl FirewallRules {
         match done {
             // Somebody else was faster, with another address perhaps: to be looked at again.
             Err(error) if error.message.contains("already exists") => {
-                return Err(ProviderError { kind: ErrorKind::Throttled, ..error });
+                return Err(ProviderError {
+                    kind: ErrorKind::Throttled,
+                    ..error
+                });
             }
             done => done?,
         }
@@ -103,7 +133,11 @@ impl FirewallRules {
         let mut open = self.open.lock().await;
         open.remove(name);
         let about = format!("remove the firewall rule {name}");
-        let call = api.firewalls.delete().set_project(&api.project).set_firewall(name);
+        let call = api
+            .firewalls
+            .delete()
+            .set_project(&api.project)
+            .set_firewall(name);
         let removed = match answered(call.send(), &about).await {
             Ok(operation) => api.done(operation, None, &about).await,
             Err(error) => Err(error),
@@ -144,8 +178,13 @@ mod tests {
         let wanted = rule("sky-1", &["1.2.3.4/32".to_owned()]);
         assert!(fits(&wanted, &wanted));
         assert!(!fits(&rule("sky-1", &["0.0.0.0/0".to_owned()]), &wanted));
-        assert!(!fits(&rule("sky-1", &["1.2.3.4/32".to_owned(), "5.6.7.8/32".to_owned()]), &wanted));
-        let more = Allowed::new().set_ip_protocol("tcp").set_ports(["22", "80"]);
+        assert!(!fits(
+            &rule("sky-1", &["1.2.3.4/32".to_owned(), "5.6.7.8/32".to_owned()]),
+            &wanted
+        ));
+        let more = Allowed::new()
+            .set_ip_protocol("tcp")
+            .set_ports(["22", "80"]);
         assert!(!fits(&wanted.clone().set_allowed([more]), &wanted));
         assert!(!fits(&wanted.clone().set_disabled(true), &wanted));
     }

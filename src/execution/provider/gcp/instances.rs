@@ -20,15 +20,20 @@ pub(super) fn name(token: &str) -> String {
 
 /// The zone and the name of which an id is made.
 pub(super) fn parts(instance: &Instance) -> Result<(&str, &str), ProviderError> {
-    instance
-        .id
-        .split_once('/')
-        .ok_or_else(|| ProviderError::new(ErrorKind::Other, format!("gcp: `{}` is no id of an instance", instance.id)))
+    instance.id.split_once('/').ok_or_else(|| {
+        ProviderError::new(
+            ErrorKind::Other,
+            format!("gcp: `{}` is no id of an instance", instance.id),
+        )
+    })
 }
 
 /// The lineage of an instance.
 pub(super) fn lineage(instance: &Instance) -> Option<&str> {
-    instance.tags.get(instance_tags::LINEAGE).map(String::as_str)
+    instance
+        .tags
+        .get(instance_tags::LINEAGE)
+        .map(String::as_str)
 }
 
 /// The last part of an address.
@@ -39,7 +44,10 @@ pub(super) fn last(link: &str) -> &str {
 /// The place that a zone is in.
 pub(super) fn place(zone: &str) -> Option<PlaceName> {
     let (region, _) = zone.rsplit_once('-')?;
-    Some(PlaceName { cloud: GCP.to_owned(), region: region.to_owned() })
+    Some(PlaceName {
+        cloud: GCP.to_owned(),
+        region: region.to_owned(),
+    })
 }
 
 /// An instance as the shared layer sees it.
@@ -48,19 +56,34 @@ pub(super) fn read(found: &Found) -> Option<Instance> {
     let kind = last(found.machine_type.as_deref().unwrap_or_default());
     let life = match &found.status {
         Some(Status::Deprovisioning) => Life::Ended,
-        Some(Status::Stopping | Status::Stopped | Status::Terminated | Status::Suspended | Status::Suspending) => {
-            Life::Stopped
-        }
+        Some(
+            Status::Stopping
+            | Status::Stopped
+            | Status::Terminated
+            | Status::Suspended
+            | Status::Suspending,
+        ) => Life::Stopped,
         // What this sky does not know may cost something.
         _ => Life::Alive,
     };
-    let addresses = found.network_interfaces.iter().flat_map(|interface| &interface.access_configs);
-    let address = addresses.filter_map(|config| config.nat_ip.clone()).find(|address| !address.is_empty());
-    let inside = found.network_interfaces.first().and_then(|interface| interface.network_ip.clone());
+    let addresses = found
+        .network_interfaces
+        .iter()
+        .flat_map(|interface| &interface.access_configs);
+    let address = addresses
+        .filter_map(|config| config.nat_ip.clone())
+        .find(|address| !address.is_empty());
+    let inside = found
+        .network_interfaces
+        .first()
+        .and_then(|interface| interface.network_ip.clone());
     let items = found.metadata.iter().flat_map(|metadata| &metadata.items);
     let long = items.filter_map(|item| Some((item.key.clone()?, item.value.clone()?)));
     let long = long.filter(|(name, _)| name.starts_with("sky-"));
-    let labels = found.labels.iter().map(|(name, value)| (name.clone(), labels::decode(value)));
+    let labels = found
+        .labels
+        .iter()
+        .map(|(name, value)| (name.clone(), labels::decode(value)));
     Some(Instance {
         id: format!("{zone}/{}", found.name.as_deref()?),
         place: place(zone)?,
@@ -100,10 +123,30 @@ mod tests {
     fn instances_are_read() {
         let instance = read(&found("RUNNING")).unwrap();
         assert_eq!(instance.id, "europe-west10-b/sky-1");
-        assert_eq!(instance.place, PlaceName { cloud: "gcp".into(), region: "europe-west10".into() });
-        assert_eq!((instance.instance_type.as_str(), instance.address.as_deref()), ("e2-small", Some("203.0.113.7")));
-        let tags: Vec<_> = instance.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(tags, [("sky-host-key", "ssh-ed25519 AAAA"), ("sky-stage", "a_"), ("sky-token", "0")]);
+        assert_eq!(
+            instance.place,
+            PlaceName {
+                cloud: "gcp".into(),
+                region: "europe-west10".into()
+            }
+        );
+        assert_eq!(
+            (instance.instance_type.as_str(), instance.address.as_deref()),
+            ("e2-small", Some("203.0.113.7"))
+        );
+        let tags: Vec<_> = instance
+            .tags
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(
+            tags,
+            [
+                ("sky-host-key", "ssh-ed25519 AAAA"),
+                ("sky-stage", "a_"),
+                ("sky-token", "0")
+            ]
+        );
     }
 
     #[test]

@@ -57,12 +57,28 @@ mod tests {
 
     #[test]
     fn what_fits_comes_back_as_it_was() {
-        for value in ["", "train", "2026-11-27T01:02:03Z", "a_b", "_5f", "Größe", "x/y z"] {
+        for value in [
+            "",
+            "train",
+            "2026-11-27T01:02:03Z",
+            "a_b",
+            "_5f",
+            "Größe",
+            "x/y z",
+        ] {
             let label = encode(value).unwrap();
-            assert!(label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_')), "{label}");
+            assert!(
+                label
+                    .bytes()
+                    .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_')),
+                "{label}"
+            );
             assert_eq!(decode(&label), value);
         }
-        assert_eq!(encode("2026-11-27T01:02:03Z").unwrap(), "2026-11-27_5401_3a02_3a03_5a");
+        assert_eq!(
+            encode("2026-11-27T01:02:03Z").unwrap(),
+            "2026-11-27_5401_3a02_3a03_5a"
+        );
         let long = "x".repeat(64);
         assert_eq!(encode(&long), None);
         assert_eq!(split([(&"a", &long), (&"b", &"B".to_owned())]).0.len(), 1);

@@ -13,10 +13,13 @@ use crate::util::hash;
 use google_cloud_compute_v1::model::confidential_instance_config::ConfidentialInstanceType;
 use google_cloud_compute_v1::model::metadata::Items;
 use google_cloud_compute_v1::model::network_interface::NicType;
-use google_cloud_compute_v1::model::scheduling::{InstanceTerminationAction, OnHostMaintenance, ProvisioningModel};
+use google_cloud_compute_v1::model::scheduling::{
+    InstanceTerminationAction, OnHostMaintenance, ProvisioningModel,
+};
 use google_cloud_compute_v1::model::{
-    AcceleratorConfig, AccessConfig, AttachedDisk, AttachedDiskInitializeParams, ConfidentialInstanceConfig,
-    Duration as Seconds, Instance as Body, Metadata, NetworkInterface, Scheduling, Tags, access_config,
+    AcceleratorConfig, AccessConfig, AttachedDisk, AttachedDiskInitializeParams,
+    ConfidentialInstanceConfig, Duration as Seconds, Instance as Body, Metadata, NetworkInterface,
+    Scheduling, Tags, access_config,
 };
 use std::time::Duration;
 
@@ -33,19 +36,28 @@ const DAYS: u32 = 7;
 const MOST_DAYS: u32 = 120;
 
 /// Metadata by which nobody else's keys and log-ins are let in.
-pub(super) const SETTINGS: [(&str, &str); 3] =
-    [("block-project-ssh-keys", "TRUE"), ("enable-oslogin", "FALSE"), ("serial-port-enable", "FALSE")];
+pub(super) const SETTINGS: [(&str, &str); 3] = [
+    ("block-project-ssh-keys", "TRUE"),
+    ("enable-oslogin", "FALSE"),
+    ("serial-port-enable", "FALSE"),
+];
 
 /// The subnetwork, if one is given.
 pub(super) fn subnetwork() -> Option<String> {
-    std::env::var("SKY_GCP_SUBNETWORK").ok().filter(|name| !name.is_empty())
+    std::env::var("SKY_GCP_SUBNETWORK")
+        .ok()
+        .filter(|name| !name.is_empty())
 }
 
 /// Creates it, or finds what was created under its token.
 pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, ProviderError> {
     let api = gcp.api().await?;
     let machine_type = MachineType::parse(&wanted.spec.instance_type)?;
-    let confidential = wanted.spec.tee.map(|tee| confidential(tee, &wanted.spec.instance_type)).transpose()?;
+    let confidential = wanted
+        .spec
+        .tee
+        .map(|tee| confidential(tee, &wanted.spec.instance_type))
+        .transpose()?;
     let zones = gcp.zones(&wanted.spec.place, &machine_type).await?;
     let name = name(&wanted.token.id);
     // A former process may have come further than to the first zone. This answers for what lists may
@@ -55,10 +67,15 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
             return Ok(made);
         }
     }
-    gcp.firewall_rules.remember(&name_of_state(&wanted.spec.owner.lineage))?;
+    gcp.firewall_rules
+        .remember(&name_of_state(&wanted.spec.owner.lineage))?;
     let longest = longest(wanted.spec.lease)?;
     let mut last = None;
-    let tried: Vec<&String> = zones.names.iter().filter(|zone| wanted.may_be_in(zone)).collect();
+    let tried: Vec<&String> = zones
+        .names
+        .iter()
+        .filter(|zone| wanted.may_be_in(zone))
+        .collect();
     for zone in &tried {
         let body = body(wanted, &machine_type, &zones, zone, longest);
         let body = match &confidential {
@@ -78,15 +95,31 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
     }
     let message = last.map(|error| error.message).unwrap_or_default();
     let message = match &wanted.zone {
-        Some(zone) => format!("{message} (in {zone}, where the first machine of stage.{} is)", wanted.token.stage),
-        None => format!("{message} (so say all {} zones of {} that have it)", tried.len(), wanted.spec.place),
+        Some(zone) => format!(
+            "{message} (in {zone}, where the first machine of stage.{} is)",
+            wanted.token.stage
+        ),
+        None => format!(
+            "{message} (so say all {} zones of {} that have it)",
+            tried.len(),
+            wanted.spec.place
+        ),
     };
     Err(ProviderError::new(ErrorKind::Stockout, message))
 }
 
 /// The instance of a zone by its name, which needs no list.
-pub(super) async fn get(api: &Api, zone: &str, name: &str) -> Result<Option<Instance>, ProviderError> {
-    let call = api.instances.get().set_project(&api.project).set_zone(zone).set_instance(name);
+pub(super) async fn get(
+    api: &Api,
+    zone: &str,
+    name: &str,
+) -> Result<Option<Instance>, ProviderError> {
+    let call = api
+        .instances
+        .get()
+        .set_project(&api.project)
+        .set_zone(zone)
+        .set_instance(name);
     match answered(call.send(), &format!("look for {name}")).await {
         Ok(found) => Ok(read(&found)),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
@@ -97,9 +130,15 @@ pub(super) async fn get(api: &Api, zone: &str, name: &str) -> Result<Option<Inst
 /// Begins an instance and waits until it is there. Fine if it is already: names are unique in a zone.
 async fn insert(api: &Api, zone: &str, body: Body, token: &str) -> Result<(), ProviderError> {
     let about = format!("create {} in {zone}", name(token));
-    let call = api.instances.insert().set_project(&api.project).set_zone(zone);
+    let call = api
+        .instances
+        .insert()
+        .set_project(&api.project)
+        .set_zone(zone);
     let call = call.set_request_id(request_id(token, zone)).set_body(body);
-    let exists = |error: &ProviderError| error.kind == ErrorKind::Other && error.message.contains("already exists");
+    let exists = |error: &ProviderError| {
+        error.kind == ErrorKind::Other && error.message.contains("already exists")
+    };
     let made = match answered(call.send(), &about).await {
         Ok(operation) => api.done(operation, Some(zone), &about).await,
         Err(error) => Err(error),
@@ -107,7 +146,10 @@ async fn insert(api: &Api, zone: &str, body: Body, token: &str) -> Result<(), Pr
     match made {
         Err(error) if exists(&error) => Ok(()),
         // Not the instance, which was asked for, but what it is made of.
-        Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Other, ..error }),
+        Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError {
+            kind: ErrorKind::Other,
+            ..error
+        }),
         made => made,
     }
 }
@@ -118,22 +160,45 @@ fn request_id(token: &str, zone: &str) -> String {
     let digits: Vec<char> = digest.chars().skip("sha256:".len()).collect();
     let part = |from: usize, to: usize| digits[from..to].iter().collect::<String>();
     // Version 8: made by a rule of one's own (RFC 9562).
-    format!("{}-{}-8{}-8{}-{}", part(0, 8), part(8, 12), part(12, 15), part(15, 18), part(18, 30))
+    format!(
+        "{}-{}-8{}-8{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(12, 15),
+        part(15, 18),
+        part(18, 30)
+    )
 }
 
 /// How long Google lets it live, whatever becomes of its leases.
 fn longest(lease: Duration) -> Result<Duration, ProviderError> {
-    let days = match std::env::var("SKY_GCP_MAX_DAYS").ok().filter(|days| !days.is_empty()) {
+    let days = match std::env::var("SKY_GCP_MAX_DAYS")
+        .ok()
+        .filter(|days| !days.is_empty())
+    {
         None => DAYS,
-        Some(given) => given.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days)).ok_or_else(|| {
-            let message = format!("SKY_GCP_MAX_DAYS: `{}` is no number from 1 to 120", given.escape_debug());
-            ProviderError::new(ErrorKind::Other, message)
-        })?,
+        Some(given) => given
+            .parse()
+            .ok()
+            .filter(|days| (1..=MOST_DAYS).contains(days))
+            .ok_or_else(|| {
+                let message = format!(
+                    "SKY_GCP_MAX_DAYS: `{}` is no number from 1 to 120",
+                    given.escape_debug()
+                );
+                ProviderError::new(ErrorKind::Other, message)
+            })?,
     };
     Ok(lease.saturating_add(DAY * days).min(DAY * MOST_DAYS))
 }
 
-fn body(wanted: &Wanted, machine_type: &MachineType, zones: &Zones, zone: &str, longest: Duration) -> Body {
+fn body(
+    wanted: &Wanted,
+    machine_type: &MachineType,
+    zones: &Zones,
+    zone: &str,
+    longest: Duration,
+) -> Body {
     let (labels, metadata) = labels::split(&wanted.tags);
     let rule = name_of_state(&wanted.spec.owner.lineage);
     let items = [("user-data".to_owned(), wanted.user_data.clone())];
@@ -144,17 +209,27 @@ fn body(wanted: &Wanted, machine_type: &MachineType, zones: &Zones, zone: &str, 
         .set_disk_type(format!("zones/{zone}/diskTypes/{}", machine_type.disk()))
         .set_source_image(image(zones.arm))
         .set_labels(labels.clone());
-    let address = AccessConfig::new().set_type(access_config::Type::OneToOneNat).set_name("External NAT");
-    let mut interface = NetworkInterface::new().set_network(firewall::network()).set_access_configs([address]);
+    let address = AccessConfig::new()
+        .set_type(access_config::Type::OneToOneNat)
+        .set_name("External NAT");
+    let mut interface = NetworkInterface::new()
+        .set_network(firewall::network())
+        .set_access_configs([address]);
     if let Some(subnetwork) = subnetwork() {
         let region = &wanted.spec.place.region;
         interface = interface.set_subnetwork(format!("regions/{region}/subnetworks/{subnetwork}"));
     }
     let spot = wanted.spec.purchase == Purchase::Spot;
     let scheduling = Scheduling::new()
-        .set_provisioning_model(if spot { ProvisioningModel::Spot } else { ProvisioningModel::Standard })
+        .set_provisioning_model(if spot {
+            ProvisioningModel::Spot
+        } else {
+            ProvisioningModel::Standard
+        })
         .set_instance_termination_action(InstanceTerminationAction::Delete)
-        .set_max_run_duration(Seconds::new().set_seconds(i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)))
+        .set_max_run_duration(
+            Seconds::new().set_seconds(i64::try_from(longest.as_secs()).unwrap_or(i64::MAX)),
+        )
         // What comes up anew is another machine.
         .set_automatic_restart(false)
         .set_on_host_maintenance(if spot || machine_type.stays() {
@@ -169,11 +244,23 @@ fn body(wanted: &Wanted, machine_type: &MachineType, zones: &Zones, zone: &str, 
     });
     Body::new()
         .set_name(name(&wanted.token.id))
-        .set_description(format!("sky: stage.{}, attempt {}", wanted.token.stage, wanted.token.attempt))
-        .set_machine_type(format!("zones/{zone}/machineTypes/{}", machine_type.machine))
+        .set_description(format!(
+            "sky: stage.{}, attempt {}",
+            wanted.token.stage, wanted.token.attempt
+        ))
+        .set_machine_type(format!(
+            "zones/{zone}/machineTypes/{}",
+            machine_type.machine
+        ))
         .set_labels(labels)
-        .set_metadata(Metadata::new().set_items(items.map(|(key, value)| Items::new().set_key(key).set_value(value))))
-        .set_disks([AttachedDisk::new().set_boot(true).set_auto_delete(true).set_initialize_params(disk)])
+        .set_metadata(
+            Metadata::new()
+                .set_items(items.map(|(key, value)| Items::new().set_key(key).set_value(value))),
+        )
+        .set_disks([AttachedDisk::new()
+            .set_boot(true)
+            .set_auto_delete(true)
+            .set_initialize_params(disk)])
         .set_network_interfaces([interface])
         .set_tags(Tags::new().set_items([rule]))
         .set_guest_accelerators(cards)
@@ -197,7 +284,9 @@ fn confidential(tee: Tee, instance_type: &str) -> Result<Confidential, ProviderE
 impl Confidential {
     fn set(&self, mut body: Body) -> Body {
         // Most of them cannot be moved while they run.
-        body.scheduling = body.scheduling.map(|all| all.set_on_host_maintenance(OnHostMaintenance::Terminate));
+        body.scheduling = body
+            .scheduling
+            .map(|all| all.set_on_host_maintenance(OnHostMaintenance::Terminate));
         for interface in &mut body.network_interfaces {
             *interface = std::mem::take(interface).set_nic_type(NicType::Gvnic);
         }
@@ -205,14 +294,17 @@ impl Confidential {
         if self.0 == ConfidentialInstanceType::SevSnp {
             body = body.set_min_cpu_platform("AMD Milan");
         }
-        let config = ConfidentialInstanceConfig::new().set_confidential_instance_type(self.0.clone());
+        let config =
+            ConfidentialInstanceConfig::new().set_confidential_instance_type(self.0.clone());
         body.set_confidential_instance_config(config.set_enable_confidential_compute(true))
     }
 }
 
 /// The image: one with cloud-init, and that runs as a confidential machine, too.
 fn image(arm: bool) -> String {
-    let given = std::env::var("SKY_GCP_IMAGE").ok().filter(|given| !given.is_empty());
+    let given = std::env::var("SKY_GCP_IMAGE")
+        .ok()
+        .filter(|given| !given.is_empty());
     given.unwrap_or_else(|| {
         let architecture = if arm { "arm64" } else { "amd64" };
         format!("projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-{architecture}")
@@ -234,16 +326,31 @@ pub(super) async fn tag(
     let (zone, name) = parts(instance)?;
     let about = format!("tag {name}");
     let (new, long) = labels::split(tags);
-    let call = api.instances.get().set_project(&api.project).set_zone(zone).set_instance(name);
+    let call = api
+        .instances
+        .get()
+        .set_project(&api.project)
+        .set_zone(zone)
+        .set_instance(name);
     let found = answered(call.send(), &about).await?;
     if !long.is_empty() {
         let metadata = found.metadata.clone().unwrap_or_default();
-        let others = metadata.items.iter().filter(|item| !item.key.as_ref().is_some_and(|key| long.contains_key(key)));
-        let added = long.iter().map(|(key, value)| Items::new().set_key(key).set_value(value));
+        let others = metadata
+            .items
+            .iter()
+            .filter(|item| !item.key.as_ref().is_some_and(|key| long.contains_key(key)));
+        let added = long
+            .iter()
+            .map(|(key, value)| Items::new().set_key(key).set_value(value));
         let items: Vec<Items> = others.cloned().chain(added).collect();
         let mut body = Metadata::new().set_items(items);
         body.fingerprint = metadata.fingerprint;
-        let call = api.instances.set_metadata().set_project(&api.project).set_zone(zone).set_instance(name);
+        let call = api
+            .instances
+            .set_metadata()
+            .set_project(&api.project)
+            .set_zone(zone)
+            .set_instance(name);
         let operation = answered(call.set_body(body).send(), &about).await?;
         api.done(operation, Some(zone), &about).await?;
     }
@@ -254,9 +361,15 @@ pub(super) async fn tag(
     if labels == found.labels {
         return Ok(());
     }
-    let mut body = google_cloud_compute_v1::model::InstancesSetLabelsRequest::new().set_labels(labels);
+    let mut body =
+        google_cloud_compute_v1::model::InstancesSetLabelsRequest::new().set_labels(labels);
     body.label_fingerprint = found.label_fingerprint;
-    let call = api.instances.set_labels().set_project(&api.project).set_zone(zone).set_instance(name);
+    let call = api
+        .instances
+        .set_labels()
+        .set_project(&api.project)
+        .set_zone(zone)
+        .set_instance(name);
     let operation = answered(call.set_body(body).send(), &about).await?;
     api.done(operation, Some(zone), &about).await
 }
@@ -265,7 +378,12 @@ pub(super) async fn tag(
 pub(super) async fn delete(api: &Api, instance: &Instance) -> Result<(), ProviderError> {
     let (zone, name) = parts(instance)?;
     let about = format!("delete {name}");
-    let call = api.instances.delete().set_project(&api.project).set_zone(zone).set_instance(name);
+    let call = api
+        .instances
+        .delete()
+        .set_project(&api.project)
+        .set_zone(zone)
+        .set_instance(name);
     let ended = match answered(call.send(), &about).await {
         Ok(operation) => api.done(operation, Some(zone), &about).await,
         Err(error) => Err(error),
@@ -283,8 +401,14 @@ mod tests {
         let lengths: Vec<usize> = id.split('-').map(str::len).collect();
         assert_eq!(lengths, [8, 4, 4, 4, 12]);
         assert!(id.chars().nth(14) == Some('8') && id.chars().nth(19) == Some('8'));
-        assert_eq!(id, request_id("0123456789abcdef0123456789abcdef", "us-central1-a"));
-        assert_ne!(id, request_id("0123456789abcdef0123456789abcdef", "us-central1-b"));
+        assert_eq!(
+            id,
+            request_id("0123456789abcdef0123456789abcdef", "us-central1-a")
+        );
+        assert_ne!(
+            id,
+            request_id("0123456789abcdef0123456789abcdef", "us-central1-b")
+        );
     }
 
     #[test]
@@ -296,7 +420,10 @@ mod tests {
 
     #[test]
     fn google_ends_what_outlives_its_leases() {
-        assert_eq!(longest(Duration::from_secs(3600)).unwrap(), DAY * 7 + Duration::from_secs(3600));
+        assert_eq!(
+            longest(Duration::from_secs(3600)).unwrap(),
+            DAY * 7 + Duration::from_secs(3600)
+        );
         assert_eq!(longest(Duration::MAX).unwrap(), DAY * 120);
     }
 }

@@ -51,12 +51,22 @@ impl MachineType {
             None => None,
             Some(cards) => {
                 let (count, card) = cards.split_once('x').unwrap_or(("1", cards));
-                let known = CARDS.iter().find(|(known, _)| *known == card).map(|(_, name)| *name);
+                let known = CARDS
+                    .iter()
+                    .find(|(known, _)| *known == card)
+                    .map(|(_, name)| *name);
                 let count = count.parse().ok().filter(|count| *count > 0);
-                Some(known.zip(count).ok_or_else(|| wrong("has cards that sky does not know at Google"))?)
+                Some(
+                    known
+                        .zip(count)
+                        .ok_or_else(|| wrong("has cards that sky does not know at Google"))?,
+                )
             }
         };
-        Ok(Self { machine: machine.to_owned(), cards })
+        Ok(Self {
+            machine: machine.to_owned(),
+            cards,
+        })
     }
 
     /// Whether Google cannot move it to another host while it runs, and ends it for maintenance.
@@ -68,28 +78,47 @@ impl MachineType {
     /// The disk that it boots from: the newest series take no other.
     pub fn disk(&self) -> &'static str {
         let series = self.machine.split('-').next().unwrap_or_default();
-        let newest = series.trim_start_matches(|one: char| one.is_ascii_lowercase()).starts_with('4');
-        if newest || self.machine.starts_with("a3-ultragpu") { "hyperdisk-balanced" } else { "pd-balanced" }
+        let newest = series
+            .trim_start_matches(|one: char| one.is_ascii_lowercase())
+            .starts_with('4');
+        if newest || self.machine.starts_with("a3-ultragpu") {
+            "hyperdisk-balanced"
+        } else {
+            "pd-balanced"
+        }
     }
 }
 
 /// Whether a zone, as `us-central1-a`, is in a region.
 pub(super) fn is_in(zone: &str, region: &str) -> bool {
-    zone.rsplit_once('-').is_some_and(|(before, _)| before == region)
+    zone.rsplit_once('-')
+        .is_some_and(|(before, _)| before == region)
 }
 
 /// The zones of a place that have a type.
-pub(super) async fn zones(api: &Api, place: &PlaceName, machine_type: &MachineType) -> Result<Zones, ProviderError> {
+pub(super) async fn zones(
+    api: &Api,
+    place: &PlaceName,
+    machine_type: &MachineType,
+) -> Result<Zones, ProviderError> {
     let about = format!("look up the type {}", machine_type.machine);
     let (mut names, mut arm) = (Vec::new(), false);
     let mut page = String::new();
     loop {
-        let call = api.machine_types.aggregated_list().set_project(&api.project);
-        let call = call.set_filter(format!("name = \"{}\"", machine_type.machine)).set_page_token(page);
+        let call = api
+            .machine_types
+            .aggregated_list()
+            .set_project(&api.project);
+        let call = call
+            .set_filter(format!("name = \"{}\"", machine_type.machine))
+            .set_page_token(page);
         let answer = answered(call.send(), &about).await?;
         for (scope, list) in answer.items {
             let zone = scope.strip_prefix("zones/").unwrap_or_default();
-            let known = list.machine_types.first().filter(|_| is_in(zone, &place.region));
+            let known = list
+                .machine_types
+                .first()
+                .filter(|_| is_in(zone, &place.region));
             if let Some(known) = known {
                 arm |= known.architecture == Some(Architecture::Arm64);
                 names.push(zone.to_owned());
@@ -106,8 +135,14 @@ pub(super) async fn zones(api: &Api, place: &PlaceName, machine_type: &MachineTy
     }
     names.sort();
     if names.is_empty() {
-        let cards = machine_type.cards.map(|(card, count)| format!(" with {count} {card}")).unwrap_or_default();
-        let message = format!("gcp: no zone of {place} has {}{cards}", machine_type.machine);
+        let cards = machine_type
+            .cards
+            .map(|(card, count)| format!(" with {count} {card}"))
+            .unwrap_or_default();
+        let message = format!(
+            "gcp: no zone of {place} has {}{cards}",
+            machine_type.machine
+        );
         return Err(ProviderError::new(ErrorKind::Stockout, message));
     }
     Ok(Zones { names, arm })
@@ -118,10 +153,18 @@ async fn zones_with(api: &Api, card: &str) -> Result<Vec<String>, ProviderError>
     let mut found = Vec::new();
     let mut page = String::new();
     loop {
-        let call = api.accelerator_types.aggregated_list().set_project(&api.project);
-        let call = call.set_filter(format!("name = \"{card}\"")).set_page_token(page);
+        let call = api
+            .accelerator_types
+            .aggregated_list()
+            .set_project(&api.project);
+        let call = call
+            .set_filter(format!("name = \"{card}\""))
+            .set_page_token(page);
         let answer = answered(call.send(), &format!("look up the card {card}")).await?;
-        let zones = answer.items.into_iter().filter(|(_, list)| !list.accelerator_types.is_empty());
+        let zones = answer
+            .items
+            .into_iter()
+            .filter(|(_, list)| !list.accelerator_types.is_empty());
         found.extend(zones.filter_map(|(scope, _)| Some(scope.strip_prefix("zones/")?.to_owned())));
         page = answer.next_page_token.unwrap_or_default();
         if page.is_empty() {
@@ -141,10 +184,25 @@ mod tests {
                 .map(|machine_type| (machine_type.machine, machine_type.cards))
                 .map_err(|error| error.kind)
         };
-        assert_eq!(kind("n1-standard-8"), Ok(("n1-standard-8".to_owned(), None)));
-        assert_eq!(kind("2xT4+n1-standard-8"), Ok(("n1-standard-8".to_owned(), Some(("nvidia-tesla-t4", 2)))));
-        assert_eq!(kind("V100+n1-highmem-8"), Ok(("n1-highmem-8".to_owned(), Some(("nvidia-tesla-v100", 1)))));
-        for wrong in ["tpu-v2-8+n1-standard-8", "2xH9+n1-standard-8", "", "n1\" OR name = \"x", "0xT4+n1"] {
+        assert_eq!(
+            kind("n1-standard-8"),
+            Ok(("n1-standard-8".to_owned(), None))
+        );
+        assert_eq!(
+            kind("2xT4+n1-standard-8"),
+            Ok(("n1-standard-8".to_owned(), Some(("nvidia-tesla-t4", 2))))
+        );
+        assert_eq!(
+            kind("V100+n1-highmem-8"),
+            Ok(("n1-highmem-8".to_owned(), Some(("nvidia-tesla-v100", 1))))
+        );
+        for wrong in [
+            "tpu-v2-8+n1-standard-8",
+            "2xH9+n1-standard-8",
+            "",
+            "n1\" OR name = \"x",
+            "0xT4+n1",
+        ] {
             assert_eq!(kind(wrong), Err(ErrorKind::Other), "{wrong}");
         }
     }

@@ -48,7 +48,13 @@ pub(super) struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub fn get(path: String, about: &'a str) -> Self {
-        Self { verb: Method::GET, path, query: Vec::new(), body: None, about }
+        Self {
+            verb: Method::GET,
+            path,
+            query: Vec::new(),
+            body: None,
+            about,
+        }
     }
 }
 
@@ -71,18 +77,41 @@ impl Rest {
         let about = "talk to Google";
         let other = |error: &dyn Error| wrong(ErrorKind::Other, about, deepest(error));
         let base = Url::parse(base).map_err(|error| other(&error))?;
-        let client = Client::builder().user_agent(concat!("sky/", env!("CARGO_PKG_VERSION"))).timeout(ANSWER);
-        let client = client.redirect(reqwest::redirect::Policy::none()).build().map_err(|error| other(&error))?;
-        Ok(Self { client, base, credentials })
+        let client = Client::builder()
+            .user_agent(concat!("sky/", env!("CARGO_PKG_VERSION")))
+            .timeout(ANSWER);
+        let client = client
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| other(&error))?;
+        Ok(Self {
+            client,
+            base,
+            credentials,
+        })
     }
 
     async fn headers(&self, about: &str) -> Result<HeaderMap, ProviderError> {
-        let Some(credentials) = &self.credentials else { return Ok(HeaderMap::new()) };
-        let refused = |error: CredentialsError| {
-            let kind = if error.is_transient() { ErrorKind::Unreachable } else { ErrorKind::Denied };
-            wrong(kind, about, format!("the credentials cannot be used: {error}"))
+        let Some(credentials) = &self.credentials else {
+            return Ok(HeaderMap::new());
         };
-        match credentials.headers(Default::default()).await.map_err(refused)? {
+        let refused = |error: CredentialsError| {
+            let kind = if error.is_transient() {
+                ErrorKind::Unreachable
+            } else {
+                ErrorKind::Denied
+            };
+            wrong(
+                kind,
+                about,
+                format!("the credentials cannot be used: {error}"),
+            )
+        };
+        match credentials
+            .headers(Default::default())
+            .await
+            .map_err(refused)?
+        {
             CacheableResource::New { data, .. } => Ok(data),
             CacheableResource::NotModified => Ok(HeaderMap::new()),
         }
@@ -90,14 +119,28 @@ impl Rest {
 
     /// The answer to a call, if it comes in time and is a good one.
     pub async fn call(&self, call: Call<'_>) -> Result<Value, ProviderError> {
-        let Call { verb, path, query, body, about } = call;
-        let mut url = self.base.join(&path).map_err(|error| wrong(ErrorKind::Other, about, error))?;
+        let Call {
+            verb,
+            path,
+            query,
+            body,
+            about,
+        } = call;
+        let mut url = self
+            .base
+            .join(&path)
+            .map_err(|error| wrong(ErrorKind::Other, about, error))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.client.request(verb, url).headers(self.headers(about).await?);
+        let mut request = self
+            .client
+            .request(verb, url)
+            .headers(self.headers(about).await?);
         if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body.to_string());
+            request = request
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .body(body.to_string());
         }
         let silent = |error: reqwest::Error| wrong(ErrorKind::Unreachable, about, deepest(&error));
         let answer = request.send().await.map_err(silent)?;
@@ -114,16 +157,26 @@ impl Rest {
 
     /// Waits for the end of an operation. What failed is an error: Google answers calls well whose
     /// operations then fail. `version` is the part of addresses before names of operations.
-    pub async fn done(&self, version: &str, mut operation: Value, about: &str) -> Result<(), ProviderError> {
+    pub async fn done(
+        &self,
+        version: &str,
+        mut operation: Value,
+        about: &str,
+    ) -> Result<(), ProviderError> {
         let mut looks = looks();
         while operation["done"] != true {
             let name = operation["name"].as_str().unwrap_or_default().to_owned();
             let Some(pause) = looks.next() else {
-                let why = format!("the operation {name} is not over after {} minutes", PATIENCE.as_secs() / 60);
+                let why = format!(
+                    "the operation {name} is not over after {} minutes",
+                    PATIENCE.as_secs() / 60
+                );
                 return Err(wrong(ErrorKind::Unreachable, about, why));
             };
             tokio::time::sleep(pause).await;
-            operation = self.call(Call::get(format!("{version}/{name}"), about)).await?;
+            operation = self
+                .call(Call::get(format!("{version}/{name}"), about))
+                .await?;
         }
         let error = &operation["error"];
         let message = error["message"].as_str().unwrap_or_default();

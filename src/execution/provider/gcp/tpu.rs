@@ -64,14 +64,22 @@ impl Slice {
     /// The slice that a type of the catalog is; none: it is no TPU. A host that the catalog names with it
     /// (`tpu-v3-8+n1-highmem-8`) is of no account: a TPU VM brings its own, which is larger.
     pub fn parse(name: &str) -> Result<Option<Self>, ProviderError> {
-        let Some(kind) = name.strip_prefix(PREFIX) else { return Ok(None) };
+        let Some(kind) = name.strip_prefix(PREFIX) else {
+            return Ok(None);
+        };
         let kind = kind.split('+').next().unwrap_or_default();
-        let known = VERSIONS.iter().find(|(generation, _)| kind.starts_with(generation));
+        let known = VERSIONS
+            .iter()
+            .find(|(generation, _)| kind.starts_with(generation));
         let size = known.and_then(|(generation, _)| kind[generation.len()..].parse::<u32>().ok());
         let (Some((_, version)), Some(size)) = (known, size) else {
-            let known: Vec<&str> = VERSIONS.iter().map(|(generation, _)| generation.trim_end_matches('-')).collect();
+            let known: Vec<&str> = VERSIONS
+                .iter()
+                .map(|(generation, _)| generation.trim_end_matches('-'))
+                .collect();
             let (name, known) = (name.escape_debug(), known.join(", "));
-            let message = format!("gcp: sky does not know the TPU `{name}`: it knows slices of {known}");
+            let message =
+                format!("gcp: sky does not know the TPU `{name}`: it knows slices of {known}");
             return Err(ProviderError::new(ErrorKind::Other, message));
         };
         if size > ONE_HOST {
@@ -82,8 +90,13 @@ impl Slice {
             // As where a stage wants several machines: another rung may have one that is large enough.
             return Err(ProviderError::new(ErrorKind::Quota, message));
         }
-        let given = std::env::var("SKY_GCP_TPU_VERSION").ok().filter(|given| !given.is_empty());
-        Ok(Some(Self { kind: kind.to_owned(), version: given.unwrap_or_else(|| (*version).to_owned()) }))
+        let given = std::env::var("SKY_GCP_TPU_VERSION")
+            .ok()
+            .filter(|given| !given.is_empty());
+        Ok(Some(Self {
+            kind: kind.to_owned(),
+            version: given.unwrap_or_else(|| (*version).to_owned()),
+        }))
     }
 }
 
@@ -93,8 +106,11 @@ pub(super) fn is_node(id: &str) -> bool {
 }
 
 fn parts(id: &str) -> Option<(&str, &str)> {
-    let rest = id.strip_prefix("locations/").or_else(|| id.split_once("/locations/").map(|(_, rest)| rest))?;
-    rest.split_once("/nodes/").filter(|(zone, name)| plain(zone) && plain(name))
+    let rest = id
+        .strip_prefix("locations/")
+        .or_else(|| id.split_once("/locations/").map(|(_, rest)| rest))?;
+    rest.split_once("/nodes/")
+        .filter(|(zone, name)| plain(zone) && plain(name))
 }
 
 fn path(project: &str, zone: &str, name: &str) -> String {
@@ -124,14 +140,22 @@ fn read(node: &Value) -> Option<Instance> {
         _ => Life::Alive,
     };
     let endpoints = node["networkEndpoints"].as_array().into_iter().flatten();
-    let mut addresses = endpoints.filter_map(|endpoint| endpoint["accessConfig"]["externalIp"].as_str());
+    let mut addresses =
+        endpoints.filter_map(|endpoint| endpoint["accessConfig"]["externalIp"].as_str());
     Some(Instance {
         id: format!("locations/{zone}/nodes/{name}"),
         place: place(zone)?,
-        instance_type: format!("{PREFIX}{}", node["acceleratorType"].as_str().unwrap_or_default()),
+        instance_type: format!(
+            "{PREFIX}{}",
+            node["acceleratorType"].as_str().unwrap_or_default()
+        ),
         life,
-        address: addresses.find(|address| !address.is_empty()).map(str::to_owned),
-        inside: node["networkEndpoints"][0]["ipAddress"].as_str().map(str::to_owned),
+        address: addresses
+            .find(|address| !address.is_empty())
+            .map(str::to_owned),
+        inside: node["networkEndpoints"][0]["ipAddress"]
+            .as_str()
+            .map(str::to_owned),
         zone: Some(zone.to_owned()),
         tags,
     })
@@ -143,22 +167,36 @@ pub(super) async fn all(gcp: &Gcp) -> Result<Vec<Value>, ProviderError> {
     let about = "look for TPUs";
     let (mut found, mut page) = (Vec::new(), String::new());
     loop {
-        let mut call = Call::get(format!("{V2}/projects/{}/locations/-/nodes", api.project), about);
+        let mut call = Call::get(
+            format!("{V2}/projects/{}/locations/-/nodes", api.project),
+            about,
+        );
         // As few pages as Google makes of it: what comes and goes in between may be missed.
         call.query.push(("pageSize", "1000".to_owned()));
         if !page.is_empty() {
             call.query.push(("pageToken", page));
         }
         let answer = match api.tpu.call(call).await {
-            Err(error) if error.kind == ErrorKind::Denied && is_off(&error.message) => return Ok(Vec::new()),
+            Err(error) if error.kind == ErrorKind::Denied && is_off(&error.message) => {
+                return Ok(Vec::new());
+            }
             answer => answer?,
         };
-        if let Some(silent) = answer["unreachable"].as_array().and_then(|silent| silent.first()) {
-            let message = format!("gcp: cannot {about}: {} does not answer", silent.as_str().unwrap_or_default());
+        if let Some(silent) = answer["unreachable"]
+            .as_array()
+            .and_then(|silent| silent.first())
+        {
+            let message = format!(
+                "gcp: cannot {about}: {} does not answer",
+                silent.as_str().unwrap_or_default()
+            );
             return Err(ProviderError::new(ErrorKind::Unreachable, message));
         }
         found.extend(answer["nodes"].as_array().cloned().unwrap_or_default());
-        page = answer["nextPageToken"].as_str().unwrap_or_default().to_owned();
+        page = answer["nextPageToken"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         if page.is_empty() {
             return Ok(found);
         }
@@ -177,12 +215,28 @@ pub(super) async fn tagged(gcp: &Gcp, token: Option<&str>) -> Result<Vec<Instanc
         (known, None) => known.is_some(),
         (None, Some(_)) => false,
     };
-    Ok(all(gcp).await?.iter().filter_map(read).filter(ours).collect())
+    Ok(all(gcp)
+        .await?
+        .iter()
+        .filter_map(read)
+        .filter(ours)
+        .collect())
 }
 
 /// The node of a zone by its name.
-async fn get(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<Option<Value>, ProviderError> {
-    match rest.call(Call::get(path(project, zone, name), &format!("look for {name}"))).await {
+async fn get(
+    rest: &Rest,
+    project: &str,
+    zone: &str,
+    name: &str,
+) -> Result<Option<Value>, ProviderError> {
+    match rest
+        .call(Call::get(
+            path(project, zone, name),
+            &format!("look for {name}"),
+        ))
+        .await
+    {
         Ok(node) => Ok(Some(node)),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -190,11 +244,18 @@ async fn get(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<Optio
 }
 
 /// The node of a zone by its name, once it is no longer coming up.
-async fn settled(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<Option<Value>, ProviderError> {
+async fn settled(
+    rest: &Rest,
+    project: &str,
+    zone: &str,
+    name: &str,
+) -> Result<Option<Value>, ProviderError> {
     let mut looks = looks();
     loop {
         let node = get(rest, project, zone, name).await?;
-        let coming = node.as_ref().is_some_and(|node| node["state"] == "CREATING");
+        let coming = node
+            .as_ref()
+            .is_some_and(|node| node["state"] == "CREATING");
         match looks.next().filter(|_| coming) {
             Some(pause) => tokio::time::sleep(pause).await,
             None => return Ok(node),
@@ -204,9 +265,14 @@ async fn settled(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<O
 
 /// The node of an id, if it is one of a node.
 pub(super) async fn by_id(gcp: &Gcp, id: &str) -> Result<Option<Instance>, ProviderError> {
-    let Some((zone, name)) = parts(id) else { return Ok(None) };
+    let Some((zone, name)) = parts(id) else {
+        return Ok(None);
+    };
     let api = gcp.api().await?;
-    Ok(get(&api.tpu, &api.project, zone, name).await?.as_ref().and_then(read))
+    Ok(get(&api.tpu, &api.project, zone, name)
+        .await?
+        .as_ref()
+        .and_then(read))
 }
 
 /// The zones of a place that have a slice.
@@ -222,8 +288,15 @@ async fn zones(gcp: &Gcp, place: &PlaceName, slice: &Slice) -> Result<Vec<String
         let answer = api.tpu.call(call).await?;
         let found = answer["locations"].as_array().into_iter().flatten();
         let found = found.filter_map(|location| location["locationId"].as_str());
-        names.extend(found.filter(|zone| plain(zone) && is_in(zone, &place.region)).map(str::to_owned));
-        page = answer["nextPageToken"].as_str().unwrap_or_default().to_owned();
+        names.extend(
+            found
+                .filter(|zone| plain(zone) && is_in(zone, &place.region))
+                .map(str::to_owned),
+        );
+        page = answer["nextPageToken"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         if page.is_empty() {
             break;
         }
@@ -231,7 +304,10 @@ async fn zones(gcp: &Gcp, place: &PlaceName, slice: &Slice) -> Result<Vec<String
     names.sort();
     let mut having = Vec::new();
     for zone in names {
-        let path = format!("{V2}/projects/{}/locations/{zone}/acceleratorTypes/{}", api.project, slice.kind);
+        let path = format!(
+            "{V2}/projects/{}/locations/{zone}/acceleratorTypes/{}",
+            api.project, slice.kind
+        );
         match api.tpu.call(Call::get(path, &about)).await {
             Ok(_) => having.push(zone),
             Err(error) if error.kind == ErrorKind::NotFound => {}
@@ -246,7 +322,11 @@ async fn zones(gcp: &Gcp, place: &PlaceName, slice: &Slice) -> Result<Vec<String
 }
 
 /// Creates a node, or finds what was created under its token.
-pub(super) async fn create(gcp: &Gcp, slice: &Slice, wanted: &Wanted) -> Result<Instance, ProviderError> {
+pub(super) async fn create(
+    gcp: &Gcp,
+    slice: &Slice,
+    wanted: &Wanted,
+) -> Result<Instance, ProviderError> {
     if let Some(tee) = wanted.spec.tee {
         return Err(without_tee(GCP, &wanted.spec.instance_type, tee));
     }
@@ -262,18 +342,38 @@ pub(super) async fn create(gcp: &Gcp, slice: &Slice, wanted: &Wanted) -> Result<
     let name = name(&wanted.token.id);
     // A former process may have come further than to the first zone, and what it began may still fail.
     for zone in &zones {
-        if let Some(made) = settled(&api.tpu, &api.project, zone, &name).await?.as_ref().and_then(read) {
+        if let Some(made) = settled(&api.tpu, &api.project, zone, &name)
+            .await?
+            .as_ref()
+            .and_then(read)
+        {
             return Ok(made);
         }
     }
-    gcp.firewall_rules.remember(&name_of_state(&wanted.spec.owner.lineage))?;
+    gcp.firewall_rules
+        .remember(&name_of_state(&wanted.spec.owner.lineage))?;
     gcp.remember_tpus()?;
     let mut last: Option<ProviderError> = None;
-    let zones: Vec<String> = zones.into_iter().filter(|zone| wanted.may_be_in(zone)).collect();
+    let zones: Vec<String> = zones
+        .into_iter()
+        .filter(|zone| wanted.may_be_in(zone))
+        .collect();
     for zone in &zones {
-        let error = match insert(&api.tpu, &api.project, zone, &name, body(wanted, slice, zone)).await {
+        let error = match insert(
+            &api.tpu,
+            &api.project,
+            zone,
+            &name,
+            body(wanted, slice, zone),
+        )
+        .await
+        {
             Err(error) => error,
-            Ok(()) => match get(&api.tpu, &api.project, zone, &name).await?.as_ref().and_then(read) {
+            Ok(()) => match get(&api.tpu, &api.project, zone, &name)
+                .await?
+                .as_ref()
+                .and_then(read)
+            {
                 Some(made) => return Ok(made),
                 None => created_and_gone(format!("gcp {zone}: {name}")),
             },
@@ -290,13 +390,23 @@ pub(super) async fn create(gcp: &Gcp, slice: &Slice, wanted: &Wanted) -> Result<
         });
     }
     let tried = zones.len();
-    let last = last.unwrap_or_else(|| ProviderError::new(ErrorKind::Stockout, "gcp: no zone was tried"));
-    let message = format!("{} (of {tried} zones of {} that have it)", last.message, wanted.spec.place);
+    let last =
+        last.unwrap_or_else(|| ProviderError::new(ErrorKind::Stockout, "gcp: no zone was tried"));
+    let message = format!(
+        "{} (of {tried} zones of {} that have it)",
+        last.message, wanted.spec.place
+    );
     Err(ProviderError::new(last.kind, message))
 }
 
 /// Begins a node and waits until it is there. Fine if it is already: names are unique in a zone.
-async fn insert(rest: &Rest, project: &str, zone: &str, name: &str, body: Value) -> Result<(), ProviderError> {
+async fn insert(
+    rest: &Rest,
+    project: &str,
+    zone: &str,
+    name: &str,
+    body: Value,
+) -> Result<(), ProviderError> {
     let about = format!("create the TPU {name} in {zone}");
     let call = Call {
         verb: Method::POST,
@@ -310,9 +420,16 @@ async fn insert(rest: &Rest, project: &str, zone: &str, name: &str, body: Value)
         Err(error) => Err(error),
     };
     match made {
-        Err(error) if error.kind == ErrorKind::Other && error.message.contains("already exists") => Ok(()),
+        Err(error)
+            if error.kind == ErrorKind::Other && error.message.contains("already exists") =>
+        {
+            Ok(())
+        }
         // Not the node, which was asked for, but what it is made of.
-        Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Other, ..error }),
+        Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError {
+            kind: ErrorKind::Other,
+            ..error
+        }),
         made => made,
     }
 }
@@ -321,7 +438,8 @@ fn body(wanted: &Wanted, slice: &Slice, zone: &str) -> Value {
     let (labels, long) = labels::split(&wanted.tags);
     let settings = launch::SETTINGS.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let script = ("startup-script".to_owned(), wanted.script.clone());
-    let metadata: BTreeMap<String, String> = settings.into_iter().chain([script]).chain(long).collect();
+    let metadata: BTreeMap<String, String> =
+        settings.into_iter().chain([script]).chain(long).collect();
     let mut network = json!({ "enableExternalIps": true, "network": firewall::network_name() });
     if let Some(subnetwork) = launch::subnetwork() {
         network["subnetwork"] = subnetwork.into();
@@ -351,12 +469,24 @@ pub(super) async fn tag(
     let api = gcp.api().await?;
     let (zone, name) = parts(&instance.id).unwrap_or_default();
     let about = format!("tag {name}");
-    let missing = || ProviderError::new(ErrorKind::NotFound, format!("gcp: cannot {about}: it is gone"));
-    let node = get(&api.tpu, &api.project, zone, name).await?.ok_or_else(missing)?;
+    let missing = || {
+        ProviderError::new(
+            ErrorKind::NotFound,
+            format!("gcp: cannot {about}: it is gone"),
+        )
+    };
+    let node = get(&api.tpu, &api.project, zone, name)
+        .await?
+        .ok_or_else(missing)?;
     let (new, long) = labels::split(tags);
     let known = |field: &str| node[field].as_object().cloned().unwrap_or_default();
     let with = |all: Map<String, Value>, more: &BTreeMap<String, String>| -> Map<String, Value> {
-        all.into_iter().chain(more.iter().map(|(name, value)| (name.clone(), value.clone().into()))).collect()
+        all.into_iter()
+            .chain(
+                more.iter()
+                    .map(|(name, value)| (name.clone(), value.clone().into())),
+            )
+            .collect()
     };
     // A label is believed before metadata.
     let mut labels = known("labels");
@@ -389,7 +519,13 @@ pub(super) async fn tag(
 async fn delete(rest: &Rest, project: &str, zone: &str, name: &str) -> Result<(), ProviderError> {
     let about = format!("delete {name}");
     let path = path(project, zone, name);
-    let call = Call { verb: Method::DELETE, path, query: Vec::new(), body: None, about: &about };
+    let call = Call {
+        verb: Method::DELETE,
+        path,
+        query: Vec::new(),
+        body: None,
+        about: &about,
+    };
     let ended = match rest.call(call).await {
         Ok(operation) => rest.done(V2, operation, &about).await,
         Err(error) => Err(error),
@@ -406,7 +542,11 @@ pub(super) async fn end(gcp: &Gcp, instance: &Instance) -> Result<(), ProviderEr
 
 /// The tags of networks that a node carries.
 pub(super) fn network_tags(node: &Value) -> impl Iterator<Item = &str> {
-    node["tags"].as_array().into_iter().flatten().filter_map(Value::as_str)
+    node["tags"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }
 
 #[cfg(test)]
@@ -416,7 +556,9 @@ mod tests {
 
     #[test]
     fn types_of_the_catalog_are_slices() {
-        let slice = |name: &str| Slice::parse(name).map(|slice| slice.map(|slice| (slice.kind, slice.version)));
+        let slice = |name: &str| {
+            Slice::parse(name).map(|slice| slice.map(|slice| (slice.kind, slice.version)))
+        };
         for (name, kind, version) in [
             ("tpu-v2-8+n1-highmem-8", "v2-8", "tpu-ubuntu2204-base"),
             ("tpu-v3-8", "v3-8", "tpu-ubuntu2204-base"),
@@ -424,28 +566,45 @@ mod tests {
             ("tpu-v5p-8", "v5p-8", "v2-alpha-tpuv5"),
             ("tpu-v6e-8", "v6e-8", "v2-alpha-tpuv6e"),
         ] {
-            assert_eq!(slice(name), Ok(Some((kind.to_owned(), version.to_owned()))), "{name}");
+            assert_eq!(
+                slice(name),
+                Ok(Some((kind.to_owned(), version.to_owned()))),
+                "{name}"
+            );
         }
         assert_eq!(slice("2xT4+n1-standard-8"), Ok(None));
         for (name, kind, part) in [
             ("tpu-v3-32", ErrorKind::Quota, "the largest is tpu-v3-8"),
-            ("tpu-v5p-12288", ErrorKind::Quota, "the largest is tpu-v5p-8"),
+            (
+                "tpu-v5p-12288",
+                ErrorKind::Quota,
+                "the largest is tpu-v5p-8",
+            ),
             ("tpu-v9-8", ErrorKind::Other, "it knows slices of v2, v3"),
             ("tpu-v3-8/../x", ErrorKind::Other, "does not know"),
             ("tpu-", ErrorKind::Other, "does not know"),
         ] {
             let error = slice(name).unwrap_err();
-            assert!(error.kind == kind && error.message.contains(part), "{name}: {error}");
+            assert!(
+                error.kind == kind && error.message.contains(part),
+                "{name}: {error}"
+            );
         }
     }
 
     #[test]
     fn ids_are_read() {
         assert!(is_node("locations/us-central1-b/nodes/sky-1"));
-        assert_eq!(parts("projects/p/locations/us-central1-b/nodes/sky-1"), Some(("us-central1-b", "sky-1")));
-        for wrong in
-            ["us-central1-b/sky-1", "locations/us-central1-b/nodes/", "locations/a/nodes/b/c", "locations//nodes/x"]
-        {
+        assert_eq!(
+            parts("projects/p/locations/us-central1-b/nodes/sky-1"),
+            Some(("us-central1-b", "sky-1"))
+        );
+        for wrong in [
+            "us-central1-b/sky-1",
+            "locations/us-central1-b/nodes/",
+            "locations/a/nodes/b/c",
+            "locations//nodes/x",
+        ] {
             assert!(!is_node(wrong), "{wrong}");
         }
     }
@@ -465,8 +624,17 @@ mod tests {
     fn nodes_are_read() {
         let instance = read(&node("READY", "9999-01-01T00:00:00Z")).unwrap();
         assert_eq!(instance.id, "locations/europe-west4-a/nodes/sky-1");
-        assert_eq!(instance.place, PlaceName { cloud: "gcp".into(), region: "europe-west4".into() });
-        assert_eq!((instance.instance_type.as_str(), instance.address.as_deref()), ("tpu-v3-8", Some("203.0.113.7")));
+        assert_eq!(
+            instance.place,
+            PlaceName {
+                cloud: "gcp".into(),
+                region: "europe-west4".into()
+            }
+        );
+        assert_eq!(
+            (instance.instance_type.as_str(), instance.address.as_deref()),
+            ("tpu-v3-8", Some("203.0.113.7"))
+        );
         let tags: Vec<&str> = instance.tags.keys().map(String::as_str).collect();
         assert_eq!(tags, ["sky-host-key", "sky-lease-end", "sky-token"]);
     }

@@ -26,23 +26,39 @@ pub(super) struct Site {
 impl Site {
     /// One that is not yet talked to.
     pub fn new(name: &str, at: &KubernetesNamespace) -> Self {
-        Self { name: name.to_owned(), at: at.clone(), api: OnceCell::new() }
+        Self {
+            name: name.to_owned(),
+            at: at.clone(),
+            api: OnceCell::new(),
+        }
     }
 
     async fn api(&self) -> Result<&(Client, String), ProviderError> {
         let connect = async {
-            let options = KubeConfigOptions { context: self.at.context.clone(), ..KubeConfigOptions::default() };
+            let options = KubeConfigOptions {
+                context: self.at.context.clone(),
+                ..KubeConfigOptions::default()
+            };
             let mut config = match (&self.at.kubeconfig, &self.at.context) {
-                (Some(path), _) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?,
+                (Some(path), _) => {
+                    Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?
+                }
                 (None, Some(_)) => Config::from_kubeconfig(&options).await?,
                 (None, None) => Config::infer().await.map_err(kube::Error::InferConfig)?,
             };
             // Whoever calls knows how long to go on trying.
             config.default_retry = false;
-            let namespace = self.at.name.clone().unwrap_or_else(|| config.default_namespace.clone());
+            let namespace = self
+                .at
+                .name
+                .clone()
+                .unwrap_or_else(|| config.default_namespace.clone());
             Ok((Client::try_from(config)?, namespace))
         };
-        self.api.get_or_try_init(|| connect).await.map_err(|error: kube::Error| errors::read(&self.name, &error))
+        self.api
+            .get_or_try_init(|| connect)
+            .await
+            .map_err(|error: kube::Error| errors::read(&self.name, &error))
     }
 
     pub async fn jobs(&self) -> Result<Api<Job>, ProviderError> {
@@ -62,11 +78,18 @@ impl Site {
     }
 
     /// Makes a call, and says what its failure means.
-    pub async fn ask<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, ProviderError> {
+    pub async fn ask<T>(
+        &self,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, ProviderError> {
         match tokio::time::timeout(ANSWER, call).await {
             Ok(answer) => answer.map_err(|error| errors::read(&self.name, &error)),
             Err(_) => {
-                let message = format!("cluster {}: no answer within {} s", self.name, ANSWER.as_secs());
+                let message = format!(
+                    "cluster {}: no answer within {} s",
+                    self.name,
+                    ANSWER.as_secs()
+                );
                 Err(ProviderError::new(ErrorKind::Unreachable, message))
             }
         }
@@ -74,14 +97,20 @@ impl Site {
 
     /// The job of a token.
     pub async fn job(&self, token: &str) -> Result<Option<Job>, ProviderError> {
-        self.ask(self.jobs().await?.get_opt(&job::name(token))).await
+        self.ask(self.jobs().await?.get_opt(&job::name(token)))
+            .await
     }
 
     /// The pods of a token, the oldest first: one, unless the cluster has replaced it.
     pub async fn pods_of(&self, token: &str) -> Result<Vec<Pod>, ProviderError> {
         let wanted = ListParams::default().labels(&job::label(token));
         let mut pods = self.ask(self.pods().await?.list(&wanted)).await?.items;
-        pods.sort_by_key(|pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.name.clone()));
+        pods.sort_by_key(|pod| {
+            (
+                pod.metadata.creation_timestamp.clone(),
+                pod.metadata.name.clone(),
+            )
+        });
         Ok(pods)
     }
 
@@ -91,9 +120,17 @@ impl Site {
         let events: Api<Event> = Api::namespaced(client.clone(), namespace);
         let of = format!("involvedObject.uid={}", job.metadata.uid.as_deref()?);
         // Whoever may not see events waits without knowing why.
-        let events = self.ask(events.list(&ListParams::default().fields(&of))).await.ok()?.items;
-        let failed = events.into_iter().filter(|event| event.reason.as_deref() == Some("FailedCreate"));
-        failed.max_by_key(|event| event.last_timestamp.clone()).and_then(|event| event.message)
+        let events = self
+            .ask(events.list(&ListParams::default().fields(&of)))
+            .await
+            .ok()?
+            .items;
+        let failed = events
+            .into_iter()
+            .filter(|event| event.reason.as_deref() == Some("FailedCreate"));
+        failed
+            .max_by_key(|event| event.last_timestamp.clone())
+            .and_then(|event| event.message)
     }
 }
 

@@ -3,7 +3,9 @@
 use super::super::check::{Finding, Topic, in_time};
 use super::super::{ErrorKind, ProviderError};
 use super::access::Site;
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
 use kube::api::{ListParams, PostParams};
 
 /// Verb, group, resource and its part of all that is needed; README.md has the same.
@@ -22,7 +24,10 @@ const RIGHTS: [(&str, &str, &str, Option<&str>); 9] = [
 /// All that can be seen of a namespace.
 pub(super) async fn check(site: &Site) -> Vec<Finding> {
     let about = format!("cluster {}", site.name);
-    let look = async { site.ask(site.jobs().await?.list(&ListParams::default().limit(1))).await };
+    let look = async {
+        site.ask(site.jobs().await?.list(&ListParams::default().limit(1)))
+            .await
+    };
     match in_time(look, &about).await {
         Ok(_) => {}
         Err(error) => {
@@ -33,10 +38,17 @@ pub(super) async fn check(site: &Site) -> Vec<Finding> {
             return vec![Finding::failed(topic, about, &error)];
         }
     }
-    let mut findings = vec![Finding::there(Topic::Credentials, &*about, "the cluster takes them")];
+    let mut findings = vec![Finding::there(
+        Topic::Credentials,
+        &*about,
+        "the cluster takes them",
+    )];
     let mut lacks = Vec::new();
     for (verb, group, resource, part) in RIGHTS {
-        let named = part.map_or_else(|| format!("{verb} {resource}"), |part| format!("{verb} {resource}/{part}"));
+        let named = part.map_or_else(
+            || format!("{verb} {resource}"),
+            |part| format!("{verb} {resource}/{part}"),
+        );
         match in_time(granted(site, (verb, group, resource, part)), &about).await {
             Ok(true) => {}
             Ok(false) => lacks.push(named),
@@ -64,9 +76,16 @@ async fn granted(
         subresource: part.map(str::to_owned),
         ..ResourceAttributes::default()
     };
-    let spec =
-        SelfSubjectAccessReviewSpec { resource_attributes: Some(wanted), ..SelfSubjectAccessReviewSpec::default() };
-    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
-    let said = site.ask(reviews.create(&PostParams::default(), &review)).await?;
+    let spec = SelfSubjectAccessReviewSpec {
+        resource_attributes: Some(wanted),
+        ..SelfSubjectAccessReviewSpec::default()
+    };
+    let review = SelfSubjectAccessReview {
+        spec,
+        ..SelfSubjectAccessReview::default()
+    };
+    let said = site
+        .ask(reviews.create(&PostParams::default(), &review))
+        .await?;
     Ok(said.status.is_some_and(|status| status.allowed))
 }

@@ -44,7 +44,11 @@ impl ShellAccess for Exec {
             max_stderr_buf_size: Some(BUFFER),
         };
         let pods = self.site.pods().await?;
-        let exec = async { Ok(pods.exec(&self.pod, ["/bin/sh", "-c", program], &params).await) };
+        let exec = async {
+            Ok(pods
+                .exec(&self.pod, ["/bin/sh", "-c", program], &params)
+                .await)
+        };
         let mut attached = self.site.ask(exec).await?.map_err(|error| {
             let read = super::errors::read(&self.site.name, &error);
             match (error, read.kind) {
@@ -55,14 +59,28 @@ impl ShellAccess for Exec {
                 _ => read,
             }
         })?;
-        let (input, output, errors, status) =
-            (attached.stdin(), attached.stdout(), attached.stderr(), attached.take_status());
-        let (Some(input), Some(output), Some(errors), Some(status)) = (input, output, errors, status) else {
+        let (input, output, errors, status) = (
+            attached.stdin(),
+            attached.stdout(),
+            attached.stderr(),
+            attached.take_status(),
+        );
+        let (Some(input), Some(output), Some(errors), Some(status)) =
+            (input, output, errors, status)
+        else {
             return Err(self.wrong(ErrorKind::Other, "it gave no streams"));
         };
-        let program = Running { _attached: attached, status: Some(tokio::spawn(status)) };
+        let program = Running {
+            _attached: attached,
+            status: Some(tokio::spawn(status)),
+        };
         let (input, output, errors) = (Box::new(input), Box::new(output), Box::new(errors));
-        Ok(ShellStreams { input, output, errors, program: Box::new(program) })
+        Ok(ShellStreams {
+            input,
+            output,
+            errors,
+            program: Box::new(program),
+        })
     }
 
     fn refusal(&self, said: &str, code: Option<i32>) -> ProviderError {
@@ -75,25 +93,39 @@ impl ShellAccess for Exec {
             );
             return self.wrong(ErrorKind::Other, &words);
         }
-        self.wrong(ErrorKind::Unreachable, &format!("it does not answer: {}", super::errors::words(said)))
+        self.wrong(
+            ErrorKind::Unreachable,
+            &format!("it does not answer: {}", super::errors::words(said)),
+        )
     }
 }
 
 impl Exec {
     fn wrong(&self, kind: ErrorKind, why: &str) -> ProviderError {
-        ProviderError::new(kind, format!("cluster {}: pod {}: {why}", self.site.name, self.pod))
+        ProviderError::new(
+            kind,
+            format!("cluster {}: pod {}: {why}", self.site.name, self.pod),
+        )
     }
 }
 
 #[async_trait]
 impl RunningShell for Running {
     fn lives(&mut self) -> bool {
-        self.status.as_ref().is_some_and(|status| !status.is_finished())
+        self.status
+            .as_ref()
+            .is_some_and(|status| !status.is_finished())
     }
 
     async fn end(&mut self) -> (Option<i32>, String) {
-        let Some(status) = self.status.take() else { return (None, String::new()) };
-        let status = tokio::time::timeout(END, status).await.ok().and_then(Result::ok).flatten();
+        let Some(status) = self.status.take() else {
+            return (None, String::new());
+        };
+        let status = tokio::time::timeout(END, status)
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .flatten();
         status.map_or((None, String::new()), |status| code(&status))
     }
 }
@@ -111,9 +143,14 @@ fn code(status: &Status) -> (Option<i32>, String) {
     if status.status.as_deref() == Some("Success") {
         return (Some(0), String::new());
     }
-    let causes = status.details.iter().flat_map(|details| details.causes.iter().flatten());
+    let causes = status
+        .details
+        .iter()
+        .flat_map(|details| details.causes.iter().flatten());
     let mut codes = causes.filter(|cause| cause.reason.as_deref() == Some("ExitCode"));
-    let code = codes.next().and_then(|cause| cause.message.as_deref()?.parse().ok());
+    let code = codes
+        .next()
+        .and_then(|cause| cause.message.as_deref()?.parse().ok());
     (code, status.message.clone().unwrap_or_default())
 }
 
@@ -127,23 +164,45 @@ mod tests {
         assert_eq!(read(r#"{"status":"Success"}"#), (Some(0), String::new()));
         let failed = r#"{"status":"Failure","message":"command terminated with non-zero exit code","reason":"NonZeroExitCode",
             "details":{"causes":[{"reason":"ExitCode","message":"127"}]}}"#;
-        assert_eq!(read(failed), (Some(127), "command terminated with non-zero exit code".to_owned()));
-        let missing =
-            r#"{"status":"Failure","message":"stat /bin/sh: no such file or directory","reason":"InternalError"}"#;
-        assert_eq!(read(missing), (None, "stat /bin/sh: no such file or directory".to_owned()));
+        assert_eq!(
+            read(failed),
+            (
+                Some(127),
+                "command terminated with non-zero exit code".to_owned()
+            )
+        );
+        let missing = r#"{"status":"Failure","message":"stat /bin/sh: no such file or directory","reason":"InternalError"}"#;
+        assert_eq!(
+            read(missing),
+            (None, "stat /bin/sh: no such file or directory".to_owned())
+        );
     }
 
     #[test]
     fn an_image_without_a_shell_is_named() {
-        let site = Arc::new(Site::new("lab", &crate::model::hosts::KubernetesNamespace::default()));
-        let way = Exec { site, pod: "sky-x".into(), image: "scratch".into() };
-        for (said, code) in [("stat /bin/sh: no such file or directory", None), ("dd: not found", Some(127))] {
+        let site = Arc::new(Site::new(
+            "lab",
+            &crate::model::hosts::KubernetesNamespace::default(),
+        ));
+        let way = Exec {
+            site,
+            pod: "sky-x".into(),
+            image: "scratch".into(),
+        };
+        for (said, code) in [
+            ("stat /bin/sh: no such file or directory", None),
+            ("dd: not found", Some(127)),
+        ] {
             let error = way.refusal(said, code);
-            assert!(error.kind == ErrorKind::Other && error.message.contains("its image scratch"), "{error}");
+            assert!(
+                error.kind == ErrorKind::Other && error.message.contains("its image scratch"),
+                "{error}"
+            );
         }
         let error = way.refusal("error dialing backend", None);
         assert!(
-            error.kind == ErrorKind::Unreachable && error.message.starts_with("cluster lab: pod sky-x: "),
+            error.kind == ErrorKind::Unreachable
+                && error.message.starts_with("cluster lab: pod sky-x: "),
             "{error}"
         );
     }

@@ -5,7 +5,8 @@ use super::super::{Machine, MachineSpec, Token};
 use crate::model::hosts::KubernetesPods;
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
 use k8s_openapi::api::core::v1::{
-    Container, EmptyDirVolumeSource, PodSpec, PodTemplateSpec, ResourceRequirements, Toleration, Volume, VolumeMount,
+    Container, EmptyDirVolumeSource, PodSpec, PodTemplateSpec, ResourceRequirements, Toleration,
+    Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -47,19 +48,31 @@ pub(super) fn label(token: &str) -> String {
 /// What is asked for.
 pub(super) fn wanted(token: &Token, spec: &MachineSpec, pods: &KubernetesPods) -> Job {
     let labels = BTreeMap::from([
-        ("app.kubernetes.io/managed-by".to_owned(), MANAGER.to_owned()),
+        (
+            "app.kubernetes.io/managed-by".to_owned(),
+            MANAGER.to_owned(),
+        ),
         (instance_tags::TOKEN.to_owned(), token.id.clone()),
     ]);
-    let mut annotations: BTreeMap<String, String> =
-        instance_tags::of(token, spec).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let mut annotations: BTreeMap<String, String> = instance_tags::of(token, spec)
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     annotations.insert(PLACE.to_owned(), spec.place.to_string());
     annotations.insert(TYPE.to_owned(), spec.instance_type.clone());
     // What moves pods about to save nodes leaves this one alone.
     let stays = BTreeMap::from([
-        ("cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(), "false".to_owned()),
+        (
+            "cluster-autoscaler.kubernetes.io/safe-to-evict".to_owned(),
+            "false".to_owned(),
+        ),
         ("karpenter.sh/do-not-disrupt".to_owned(), "true".to_owned()),
     ]);
-    let template = ObjectMeta { labels: Some(labels.clone()), annotations: Some(stays), ..ObjectMeta::default() };
+    let template = ObjectMeta {
+        labels: Some(labels.clone()),
+        annotations: Some(stays),
+        ..ObjectMeta::default()
+    };
     Job {
         metadata: ObjectMeta {
             name: Some(name(&token.id)),
@@ -71,7 +84,10 @@ pub(super) fn wanted(token: &Token, spec: &MachineSpec, pods: &KubernetesPods) -
             backoff_limit: Some(0),
             active_deadline_seconds: Some(deadline(Duration::ZERO, spec.lease)),
             ttl_seconds_after_finished: Some(KEPT),
-            template: PodTemplateSpec { metadata: Some(template), spec: Some(pod(pods)) },
+            template: PodTemplateSpec {
+                metadata: Some(template),
+                spec: Some(pod(pods)),
+            },
             ..JobSpec::default()
         }),
         status: None,
@@ -82,7 +98,9 @@ pub(super) fn wanted(token: &Token, spec: &MachineSpec, pods: &KubernetesPods) -
 pub(super) fn deadline(elapsed: Duration, lease: Duration) -> i64 {
     let seconds = (elapsed + lease + MARGIN).as_secs();
     // As much as the API takes.
-    i64::try_from(seconds).unwrap_or(i64::MAX).min(i64::from(i32::MAX))
+    i64::try_from(seconds)
+        .unwrap_or(i64::MAX)
+        .min(i64::from(i32::MAX))
 }
 
 fn pod(pods: &KubernetesPods) -> PodSpec {
@@ -125,7 +143,8 @@ fn pod(pods: &KubernetesPods) -> PodSpec {
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE),
         node_selector: Some(selector).filter(|selector| !selector.is_empty()),
-        tolerations: Some(pods.tolerations.iter().map(tolerate).collect()).filter(|all: &Vec<_>| !all.is_empty()),
+        tolerations: Some(pods.tolerations.iter().map(tolerate).collect())
+            .filter(|all: &Vec<_>| !all.is_empty()),
         priority_class_name: pods.priority_class.clone(),
         runtime_class_name: pods.runtime_class.clone(),
         ..PodSpec::default()
@@ -136,7 +155,8 @@ fn pod(pods: &KubernetesPods) -> PodSpec {
 fn resources(pods: &KubernetesPods) -> ResourceRequirements {
     let offer = &pods.host.offer;
     let mut amounts = BTreeMap::new();
-    let mut put = |name: &str, amount: String| drop(amounts.insert(name.to_owned(), Quantity(amount)));
+    let mut put =
+        |name: &str, amount: String| drop(amounts.insert(name.to_owned(), Quantity(amount)));
     match offer.vcpu_thousandths {
         0 => {}
         whole if whole % 1000 == 0 => put("cpu", (whole / 1000).to_string()),
@@ -149,20 +169,32 @@ fn resources(pods: &KubernetesPods) -> ResourceRequirements {
         put(&pods.resource, count.to_string());
     }
     let amounts = Some(amounts).filter(|amounts| !amounts.is_empty());
-    ResourceRequirements { limits: amounts.clone(), requests: amounts, ..ResourceRequirements::default() }
+    ResourceRequirements {
+        limits: amounts.clone(),
+        requests: amounts,
+        ..ResourceRequirements::default()
+    }
 }
 
 /// An annotation.
 pub(super) fn note<'a>(job: &'a Job, name: &str) -> Option<&'a str> {
-    job.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+    job.metadata
+        .annotations
+        .as_ref()?
+        .get(name)
+        .map(String::as_str)
 }
 
 /// How it ended, in the cluster's words: reason and message. None: it has not.
 pub(super) fn ended(job: &Job) -> Option<(String, String)> {
     let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    let over =
-        conditions.iter().find(|one| ["Failed", "Complete"].contains(&one.type_.as_str()) && one.status == "True")?;
-    Some((over.reason.clone().unwrap_or_default(), over.message.clone().unwrap_or_default()))
+    let over = conditions
+        .iter()
+        .find(|one| ["Failed", "Complete"].contains(&one.type_.as_str()) && one.status == "True")?;
+    Some((
+        over.reason.clone().unwrap_or_default(),
+        over.message.clone().unwrap_or_default(),
+    ))
 }
 
 /// Somebody has asked for its end.
@@ -187,11 +219,19 @@ pub(super) fn machine(cluster: &str, job: &Job) -> Option<Machine> {
         id: format!("{cluster}/{name}"),
         place: place.clone().unwrap_or_else(crate::model::PlaceName::here),
         instance_type: instance_type.clone().unwrap_or_default(),
-        life: if ended(job).is_some() { Life::Ended } else { Life::Alive },
+        life: if ended(job).is_some() {
+            Life::Ended
+        } else {
+            Life::Alive
+        },
         inside: None,
         zone: None,
         address: None,
         tags,
     };
-    instance_tags::machine(&instance).map(|machine| Machine { place, instance_type, ..machine })
+    instance_tags::machine(&instance).map(|machine| Machine {
+        place,
+        instance_type,
+        ..machine
+    })
 }

@@ -49,7 +49,11 @@ pub(super) struct Known {
 
 impl Machines {
     pub fn new(sites: Vec<Arc<Site>>, kinds: Vec<KubernetesPods>) -> Self {
-        Self { sites, kinds, known: Mutex::default() }
+        Self {
+            sites,
+            kinds,
+            known: Mutex::default(),
+        }
     }
 
     pub fn sites(&self) -> &[Arc<Site>] {
@@ -59,7 +63,9 @@ impl Machines {
     /// There is one for every entry of the inventory.
     pub fn site(&self, at: &KubernetesNamespace) -> Arc<Site> {
         let found = self.sites.iter().find(|site| site.at == *at);
-        found.cloned().unwrap_or_else(|| Arc::new(Site::new("of the inventory", at)))
+        found
+            .cloned()
+            .unwrap_or_else(|| Arc::new(Site::new("of the inventory", at)))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
@@ -97,10 +103,19 @@ impl Machines {
     }
 
     /// Changes a Job as a merge patch says; it as it is then.
-    pub async fn change(&self, site: &Site, token: &Token, patch: &Value) -> Result<Job, ProviderError> {
-        let params = PatchParams { field_manager: Some(job::MANAGER.to_owned()), ..PatchParams::default() };
+    pub async fn change(
+        &self,
+        site: &Site,
+        token: &Token,
+        patch: &Value,
+    ) -> Result<Job, ProviderError> {
+        let params = PatchParams {
+            field_manager: Some(job::MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         let jobs = site.jobs().await?;
-        site.ask(jobs.patch(&job::name(&token.id), &params, &Patch::Merge(patch))).await
+        site.ask(jobs.patch(&job::name(&token.id), &params, &Patch::Merge(patch)))
+            .await
     }
 
     /// The way into the machine of a token, once its pod runs; its folder there is made.
@@ -113,7 +128,10 @@ impl Machines {
         let (site, job, pod) = self.up(token).await?;
         let name = pod.metadata.name.clone().unwrap_or_default();
         let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-        let image = containers.filter_map(|container| container.image.clone()).next().unwrap_or_default();
+        let image = containers
+            .filter_map(|container| container.image.clone())
+            .next()
+            .unwrap_or_default();
         let reach = SshTarget {
             name: format!("{}/{name}", site.name),
             address: String::new(),
@@ -123,15 +141,28 @@ impl Machines {
             trust: HostTrust::Here,
             root: ROOT.to_owned(),
         };
-        let link = Link::by(Box::new(Exec { site: site.clone(), pod: name, image: image.clone() }), reach);
-        let lease_end = job::note(&job, instance_tags::LEASE_END).unwrap_or_default().to_owned();
+        let link = Link::by(
+            Box::new(Exec {
+                site: site.clone(),
+                pod: name,
+                image: image.clone(),
+            }),
+            reach,
+        );
+        let lease_end = job::note(&job, instance_tags::LEASE_END)
+            .unwrap_or_default()
+            .to_owned();
         let tags = serde_json::to_string(&job.metadata.annotations)
             .map_err(|error| ProviderError::new(ErrorKind::Other, error))?;
         let left = clock::between(&clock::timestamp(), &lease_end) / 1000;
         let arguments = [token.id.as_str(), &tags, &left.to_string(), &lease_end, "1"];
         link.lines("create", &arguments).await.map_err(|error| {
             let lacks = error.message.contains("the host lacks");
-            let hint = if lacks { format!(": its image is {image}") } else { String::new() };
+            let hint = if lacks {
+                format!(": its image is {image}")
+            } else {
+                String::new()
+            };
             ProviderError::new(error.kind, error.message + &hint)
         })?;
         self.lock().entry(token.id.clone()).or_default().link = Some(link.clone());
@@ -143,20 +174,30 @@ impl Machines {
         let begun = Instant::now();
         let mut pauses = pauses();
         let missing = |why: &str| {
-            let message = format!("kubernetes: the pod of attempt {} of stage.{} {why}", token.attempt, token.stage);
+            let message = format!(
+                "kubernetes: the pod of attempt {} of stage.{} {why}",
+                token.attempt, token.stage
+            );
             ProviderError::new(ErrorKind::NotFound, message)
         };
         loop {
             let found = self.find(token).await?.filter(|(_, job)| !job::leaves(job));
             let (site, job) = found.ok_or_else(|| missing("is not there"))?;
             let wrong = |kind: ErrorKind, why: String| {
-                ProviderError::new(kind, format!("cluster {}: job {}: {why}", site.name, job::name(&token.id)))
+                ProviderError::new(
+                    kind,
+                    format!("cluster {}: job {}: {why}", site.name, job::name(&token.id)),
+                )
             };
             let pods = site.pods_of(&token.id).await?;
             let bound = job::note(&job, job::POD);
             let ours = |pod: &&Pod| bound.is_none() || pod.metadata.uid.as_deref() == bound;
             // One that still may run is before one that has, or never will.
-            let mut stands: Vec<(PodState, &Pod)> = pods.iter().filter(ours).map(|pod| (pod::read(pod), pod)).collect();
+            let mut stands: Vec<(PodState, &Pod)> = pods
+                .iter()
+                .filter(ours)
+                .map(|pod| (pod::read(pod), pod))
+                .collect();
             stands.sort_by_key(|(stand, _)| matches!(stand, PodState::PodEnd(_)));
             let waited = begun.elapsed();
             let first = stands.into_iter().next();
@@ -169,7 +210,9 @@ impl Machines {
                 return Err(missing(&format!("has ended: {reason}: {message}")));
             }
             match first {
-                Some((PodState::Up, pod)) if bound.is_some() => return Ok((site.clone(), job, pod.clone())),
+                Some((PodState::Up, pod)) if bound.is_some() => {
+                    return Ok((site.clone(), job, pod.clone()));
+                }
                 Some((PodState::Up, pod)) => {
                     let (uid, version) = (&pod.metadata.uid, &job.metadata.resource_version);
                     let note = json!({ "metadata": { "resourceVersion": version, "annotations": { job::POD: uid } } });
@@ -180,25 +223,41 @@ impl Machines {
                         Err(error) => return Err(error),
                     }
                 }
-                Some((PodState::PodEnd(PodEnd::NoRoom(why)), _)) => return Err(wrong(ErrorKind::Stockout, why)),
-                Some((PodState::PodEnd(PodEnd::Broken(why)), _)) | Some((PodState::Broken(why), _)) => {
-                    return Err(wrong(ErrorKind::Other, format!("its container cannot run: {why}")));
+                Some((PodState::PodEnd(PodEnd::NoRoom(why)), _)) => {
+                    return Err(wrong(ErrorKind::Stockout, why));
+                }
+                Some((PodState::PodEnd(PodEnd::Broken(why)), _))
+                | Some((PodState::Broken(why), _)) => {
+                    return Err(wrong(
+                        ErrorKind::Other,
+                        format!("its container cannot run: {why}"),
+                    ));
                 }
                 Some((PodState::PodEnd(PodEnd::OutOfMemory), _)) => {
                     return Err(wrong(ErrorKind::Other, out_of_memory()));
                 }
-                Some((PodState::PodEnd(PodEnd::Taken | PodEnd::Deleted), _)) => return Err(missing("was taken away")),
-                Some((PodState::PodEnd(PodEnd::Ended(why)), _)) => return Err(missing(&format!("has ended: {why}"))),
+                Some((PodState::PodEnd(PodEnd::Taken | PodEnd::Deleted), _)) => {
+                    return Err(missing("was taken away"));
+                }
+                Some((PodState::PodEnd(PodEnd::Ended(why)), _)) => {
+                    return Err(missing(&format!("has ended: {why}")));
+                }
                 Some((PodState::Unplaced(why), pod)) => {
                     let patience = self.kind(&job).map_or(PATIENCE, |kind| kind.wait);
                     if waited > patience {
                         let name = pod.metadata.name.as_deref().unwrap_or_default();
-                        let why = format!("no node took pod {name} within {} s: {why}", patience.as_secs());
+                        let why = format!(
+                            "no node took pod {name} within {} s: {why}",
+                            patience.as_secs()
+                        );
                         return Err(wrong(ErrorKind::Stockout, why));
                     }
                 }
                 Some((PodState::Coming(why), _)) if waited > PATIENCE => {
-                    let why = format!("its pod did not come up within {} s: {why}", PATIENCE.as_secs());
+                    let why = format!(
+                        "its pod did not come up within {} s: {why}",
+                        PATIENCE.as_secs()
+                    );
                     return Err(wrong(ErrorKind::Other, why));
                 }
                 Some((PodState::Coming(_), _)) => {}
@@ -215,7 +274,9 @@ impl Machines {
     /// The entry of the inventory that a Job was made by.
     fn kind(&self, job: &Job) -> Option<&KubernetesPods> {
         let (place, name) = (job::note(job, job::PLACE)?, job::note(job, job::TYPE)?);
-        self.kinds.iter().find(|kind| kind.host.instance_type == name && kind.host.place.to_string() == place)
+        self.kinds
+            .iter()
+            .find(|kind| kind.host.instance_type == name && kind.host.place.to_string() == place)
     }
 
     /// Why a machine does not answer: its end, if that is it; else none.
@@ -225,9 +286,12 @@ impl Machines {
         };
         let pods = site.pods_of(&token.id).await?;
         let bound = job::note(&job, job::POD);
-        let ours = pods.iter().find(|pod| bound.is_none() || pod.metadata.uid.as_deref() == bound);
+        let ours = pods
+            .iter()
+            .find(|pod| bound.is_none() || pod.metadata.uid.as_deref() == bound);
         let stand = ours.map_or(PodState::PodEnd(PodEnd::Deleted), pod::read);
-        let replaced = bound.is_some() && pods.iter().any(|pod| pod.metadata.uid.as_deref() != bound);
+        let replaced =
+            bound.is_some() && pods.iter().any(|pod| pod.metadata.uid.as_deref() != bound);
         let ended = job::ended(&job).map(|(reason, _)| reason);
         let lease_end = job::note(&job, instance_tags::LEASE_END);
         let late = lease_end.is_some_and(|end| clock::between(end, &clock::timestamp()) > 0);
@@ -236,10 +300,14 @@ impl Machines {
                 let message = format!("cluster {}: {}", site.name, out_of_memory());
                 return Err(ProviderError::new(ErrorKind::Other, message));
             }
-            PodState::PodEnd(_) if late || ended.as_deref() == Some("DeadlineExceeded") => Some(RunStatus::Expired),
+            PodState::PodEnd(_) if late || ended.as_deref() == Some("DeadlineExceeded") => {
+                Some(RunStatus::Expired)
+            }
             PodState::PodEnd(PodEnd::Taken) => Some(RunStatus::Preempted),
             // The pod goes first, and the Job says later whether it was for its deadline.
-            PodState::PodEnd(PodEnd::Deleted) => (replaced || ended.is_some()).then_some(RunStatus::Preempted),
+            PodState::PodEnd(PodEnd::Deleted) => {
+                (replaced || ended.is_some()).then_some(RunStatus::Preempted)
+            }
             PodState::PodEnd(_) => Some(RunStatus::Lost),
             _ => None,
         })
@@ -250,7 +318,10 @@ impl Machines {
         let sites = match self.find(token).await? {
             Some((site, _)) => vec![site],
             // There may be pods without a Job.
-            None => self.known(token).site.map_or_else(|| self.sites.clone(), |site| vec![site]),
+            None => self
+                .known(token)
+                .site
+                .map_or_else(|| self.sites.clone(), |site| vec![site]),
         };
         for site in sites {
             self.end_at(&site, token).await?;
@@ -267,19 +338,28 @@ impl Machines {
             let job = site.job(&token.id).await?;
             if job.as_ref().is_some_and(|job| !job::leaves(job)) {
                 let jobs = site.jobs().await?;
-                let ended = site.ask(jobs.delete(&job::name(&token.id), &DeleteParams::foreground())).await;
-                ended.map(drop).or_else(|error| if fine(&error) { Ok(()) } else { Err(error) })?;
+                let ended = site
+                    .ask(jobs.delete(&job::name(&token.id), &DeleteParams::foreground()))
+                    .await;
+                ended
+                    .map(drop)
+                    .or_else(|error| if fine(&error) { Ok(()) } else { Err(error) })?;
             }
             let pods = site.pods_of(&token.id).await?;
             if job.is_none() && pods.is_empty() {
                 return Ok(());
             }
             // What its Job does not take with it.
-            for pod in pods.iter().filter(|pod| job.is_none() && pod.metadata.deletion_timestamp.is_none()) {
+            for pod in pods
+                .iter()
+                .filter(|pod| job.is_none() && pod.metadata.deletion_timestamp.is_none())
+            {
                 let api = site.pods().await?;
                 let name = pod.metadata.name.as_deref().unwrap_or_default();
                 let ended = site.ask(api.delete(name, &DeleteParams::default())).await;
-                ended.map(drop).or_else(|error| if fine(&error) { Ok(()) } else { Err(error) })?;
+                ended
+                    .map(drop)
+                    .or_else(|error| if fine(&error) { Ok(()) } else { Err(error) })?;
             }
             if begun.elapsed() > END {
                 let message = format!(
@@ -301,27 +381,47 @@ async fn without_pod(site: &Site, job: &Job, waited: Duration) -> Option<(ErrorK
         Some(why) if why.contains("forbidden") => Some((refusal(&why), words(&why))),
         why if waited > NO_POD => {
             let why = why.unwrap_or_else(|| "the cluster does not say why".to_owned());
-            Some((ErrorKind::Stockout, format!("it gets no pod: {}", words(&why))))
+            Some((
+                ErrorKind::Stockout,
+                format!("it gets no pod: {}", words(&why)),
+            ))
         }
         _ => None,
     }
 }
 
 fn out_of_memory() -> String {
-    "its pod had not enough memory, and was ended: a kind of pod with more `memory` may do".to_owned()
+    "its pod had not enough memory, and was ended: a kind of pod with more `memory` may do"
+        .to_owned()
 }
 
 /// How long a Job has been under way until its last change, by the cluster's own clock.
 pub(super) fn elapsed(job: &Job) -> Duration {
-    let begun = job.status.as_ref().and_then(|status| status.start_time.as_ref()).map(|time| time.0);
+    let begun = job
+        .status
+        .as_ref()
+        .and_then(|status| status.start_time.as_ref())
+        .map(|time| time.0);
     let changes = job.metadata.managed_fields.iter().flatten();
-    let changed = changes.filter_map(|change| change.time.as_ref()).map(|time| time.0).max();
-    let elapsed = begun.zip(changed).map(|(begun, changed)| changed.duration_since(begun));
-    elapsed.and_then(|elapsed| Duration::try_from(elapsed).ok()).unwrap_or_default()
+    let changed = changes
+        .filter_map(|change| change.time.as_ref())
+        .map(|time| time.0)
+        .max();
+    let elapsed = begun
+        .zip(changed)
+        .map(|(begun, changed)| changed.duration_since(begun));
+    elapsed
+        .and_then(|elapsed| Duration::try_from(elapsed).ok())
+        .unwrap_or_default()
 }
 
 /// Between two looks at what comes and goes.
 fn pauses() -> impl Iterator<Item = Duration> {
-    let pauses = ExponentialBuilder::default().with_factor(1.5).without_max_times();
-    pauses.with_min_delay(Duration::from_millis(50)).with_max_delay(Duration::from_secs(3)).build()
+    let pauses = ExponentialBuilder::default()
+        .with_factor(1.5)
+        .without_max_times();
+    pauses
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(Duration::from_secs(3))
+        .build()
 }

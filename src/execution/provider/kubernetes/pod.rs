@@ -15,10 +15,24 @@ const BROKEN: [&str; 8] = [
     "StartError",
 ];
 /// Reasons with which a kubelet gives back a pod for which its node has no room after all.
-const NO_ROOM: [&str; 6] =
-    ["OutOfcpu", "OutOfmemory", "OutOfpods", "OutOfephemeral-storage", "UnexpectedAdmissionError", "NodeAffinity"];
+const NO_ROOM: [&str; 6] = [
+    "OutOfcpu",
+    "OutOfmemory",
+    "OutOfpods",
+    "OutOfephemeral-storage",
+    "UnexpectedAdmissionError",
+    "NodeAffinity",
+];
 /// Reasons with which clusters, also those that know no condition for it, take a pod away.
-const TAKEN: [&str; 7] = ["Evicted", "Preempting", "Preempted", "NodeLost", "NodeShutdown", "Shutdown", "Terminated"];
+const TAKEN: [&str; 7] = [
+    "Evicted",
+    "Preempting",
+    "Preempted",
+    "NodeLost",
+    "NodeShutdown",
+    "Shutdown",
+    "Terminated",
+];
 
 /// Where a pod is on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +63,16 @@ pub(super) enum PodEnd {
 }
 
 pub(super) fn read(pod: &Pod) -> PodState {
-    let Some(status) = &pod.status else { return PodState::Coming("the cluster".to_owned()) };
-    let container = status.container_statuses.as_ref().and_then(|all| all.first());
-    let state = container.and_then(|container| container.state.clone()).unwrap_or_default();
+    let Some(status) = &pod.status else {
+        return PodState::Coming("the cluster".to_owned());
+    };
+    let container = status
+        .container_statuses
+        .as_ref()
+        .and_then(|all| all.first());
+    let state = container
+        .and_then(|container| container.state.clone())
+        .unwrap_or_default();
     let phase = status.phase.as_deref().unwrap_or_default();
     if pod.metadata.deletion_timestamp.is_some() || ["Failed", "Succeeded"].contains(&phase) {
         return PodState::PodEnd(gone(pod, &state));
@@ -65,34 +86,48 @@ pub(super) fn read(pod: &Pod) -> PodState {
     if let Some(waiting) = &state.waiting {
         let reason = waiting.reason.clone().unwrap_or_default();
         let told = told(&reason, waiting.message.as_deref());
-        return if BROKEN.contains(&reason.as_str()) { PodState::Broken(told) } else { PodState::Coming(told) };
+        return if BROKEN.contains(&reason.as_str()) {
+            PodState::Broken(told)
+        } else {
+            PodState::Coming(told)
+        };
     }
     let unplaced = |one: &&PodCondition| one.type_ == "PodScheduled" && one.status == "False";
     match status.conditions.iter().flatten().find(unplaced) {
-        Some(condition) => {
-            PodState::Unplaced(told(condition.reason.as_deref().unwrap_or_default(), condition.message.as_deref()))
-        }
+        Some(condition) => PodState::Unplaced(told(
+            condition.reason.as_deref().unwrap_or_default(),
+            condition.message.as_deref(),
+        )),
         None => PodState::Coming(told(phase, status.message.as_deref())),
     }
 }
 
 fn gone(pod: &Pod, state: &ContainerState) -> PodEnd {
-    let Some(status) = &pod.status else { return PodEnd::Deleted };
+    let Some(status) = &pod.status else {
+        return PodEnd::Deleted;
+    };
     let reason = status.reason.as_deref().unwrap_or_default();
-    let disrupted =
-        status.conditions.iter().flatten().any(|one| one.type_ == "DisruptionTarget" && one.status == "True");
+    let disrupted = status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|one| one.type_ == "DisruptionTarget" && one.status == "True");
     if disrupted || TAKEN.contains(&reason) {
         return PodEnd::Taken;
     }
     let terminated = state.terminated.as_ref();
-    let ended = terminated.and_then(|ended| ended.reason.as_deref()).unwrap_or_default();
+    let ended = terminated
+        .and_then(|ended| ended.reason.as_deref())
+        .unwrap_or_default();
     if ended == "OOMKilled" {
         return PodEnd::OutOfMemory;
     }
     if pod.metadata.deletion_timestamp.is_some() {
         return PodEnd::Deleted;
     }
-    let message = terminated.and_then(|ended| ended.message.as_deref()).or(status.message.as_deref());
+    let message = terminated
+        .and_then(|ended| ended.message.as_deref())
+        .or(status.message.as_deref());
     if NO_ROOM.contains(&reason) {
         return PodEnd::NoRoom(told(reason, status.message.as_deref()));
     }
@@ -100,7 +135,9 @@ fn gone(pod: &Pod, state: &ContainerState) -> PodEnd {
         return PodEnd::Broken(told(ended, message));
     }
     let reason = if ended.is_empty() { reason } else { ended };
-    let code = terminated.map(|ended| format!(", exit code {}", ended.exit_code)).unwrap_or_default();
+    let code = terminated
+        .map(|ended| format!(", exit code {}", ended.exit_code))
+        .unwrap_or_default();
     PodEnd::Ended(told(reason, message) + &code)
 }
 
@@ -134,13 +171,32 @@ mod tests {
     #[test]
     fn ends_are_told_apart() {
         for reason in ["Evicted", "Preempting", "NodeLost", "Terminated"] {
-            assert_eq!(stand(&failed(reason)), PodState::PodEnd(PodEnd::Taken), "{reason}");
+            assert_eq!(
+                stand(&failed(reason)),
+                PodState::PodEnd(PodEnd::Taken),
+                "{reason}"
+            );
         }
-        assert_eq!(stand(&failed("OutOfcpu")), PodState::PodEnd(PodEnd::NoRoom("OutOfcpu: why".into())));
-        assert_eq!(stand(&failed("Odd")), PodState::PodEnd(PodEnd::Ended("Odd: why".into())));
-        assert_eq!(stand(&terminated("OOMKilled")), PodState::PodEnd(PodEnd::OutOfMemory));
-        assert_eq!(stand(&terminated("StartError")), PodState::PodEnd(PodEnd::Broken("StartError: why".into())));
-        assert_eq!(stand(&terminated("Error")), PodState::PodEnd(PodEnd::Ended("Error: why, exit code 137".into())));
+        assert_eq!(
+            stand(&failed("OutOfcpu")),
+            PodState::PodEnd(PodEnd::NoRoom("OutOfcpu: why".into()))
+        );
+        assert_eq!(
+            stand(&failed("Odd")),
+            PodState::PodEnd(PodEnd::Ended("Odd: why".into()))
+        );
+        assert_eq!(
+            stand(&terminated("OOMKilled")),
+            PodState::PodEnd(PodEnd::OutOfMemory)
+        );
+        assert_eq!(
+            stand(&terminated("StartError")),
+            PodState::PodEnd(PodEnd::Broken("StartError: why".into()))
+        );
+        assert_eq!(
+            stand(&terminated("Error")),
+            PodState::PodEnd(PodEnd::Ended("Error: why, exit code 137".into()))
+        );
         let disrupted = r#"{"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"status":{"phase":"Running","conditions":
             [{"type":"DisruptionTarget","status":"True","reason":"PreemptionByScheduler"}]}}"#;
         assert_eq!(stand(disrupted), PodState::PodEnd(PodEnd::Taken));
@@ -156,9 +212,18 @@ mod tests {
                 "ready":false,"restartCount":0,"state":{{"waiting":{{"reason":"{reason}","message":"no\n such image"}}}}}}]}}}}"#
             )
         };
-        assert_eq!(stand(&waits("ContainerCreating")), PodState::Coming("ContainerCreating: no such image".into()));
-        assert_eq!(stand(&waits("ErrImagePull")), PodState::Coming("ErrImagePull: no such image".into()));
-        assert_eq!(stand(&waits("ImagePullBackOff")), PodState::Broken("ImagePullBackOff: no such image".into()));
+        assert_eq!(
+            stand(&waits("ContainerCreating")),
+            PodState::Coming("ContainerCreating: no such image".into())
+        );
+        assert_eq!(
+            stand(&waits("ErrImagePull")),
+            PodState::Coming("ErrImagePull: no such image".into())
+        );
+        assert_eq!(
+            stand(&waits("ImagePullBackOff")),
+            PodState::Broken("ImagePullBackOff: no such image".into())
+        );
         let unplaced = r#"{"status":{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False",
             "reason":"Unschedulable","message":"0/3 nodes are available: 3 Insufficient nvidia.com/gpu."}]}}"#;
         let wanted = "Unschedulable: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu.";

@@ -4,8 +4,8 @@ use super::super::check::{Finding, Need};
 use super::super::cloud::instance_tags;
 use super::super::runner::{Link, RemoteWorker};
 use super::super::{
-    ErrorKind, Evidence, KUBERNETES, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, Token, Worker,
-    without_tee,
+    ErrorKind, Evidence, KUBERNETES, LeaseEnd, Machine, MachineSpec, Owner, Provider,
+    ProviderError, Token, Worker, without_tee,
 };
 use super::access::Site;
 use super::machine::Machines;
@@ -41,12 +41,18 @@ impl Kubernetes {
         }
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let machines = Arc::new(Machines::new(sites, own.pods.clone()));
-        Self { own, machines, stages: root.join("stages") }
+        Self {
+            own,
+            machines,
+            stages: root.join("stages"),
+        }
     }
 
     fn not_found(token: &Token) -> ProviderError {
-        let message =
-            format!("kubernetes: no cluster has the job of attempt {} of stage.{}", token.attempt, token.stage);
+        let message = format!(
+            "kubernetes: no cluster has the job of attempt {} of stage.{}",
+            token.attempt, token.stage
+        );
         ProviderError::new(ErrorKind::NotFound, message)
     }
 
@@ -56,7 +62,10 @@ impl Kubernetes {
 
     /// Where the log of an attempt is kept when its pod is gone.
     fn log(&self, token: &Token) -> PathBuf {
-        self.stages.join(&token.stage).join(token.attempt.to_string()).join("log")
+        self.stages
+            .join(&token.stage)
+            .join(token.attempt.to_string())
+            .join("log")
     }
 
     fn inside(&self, token: &Token, link: Arc<Link>) -> RemoteWorker {
@@ -72,7 +81,9 @@ impl Kubernetes {
     async fn alive(&self, token: &Token) -> Result<(Arc<Site>, Job), ProviderError> {
         let found = self.machines.find(token).await?;
         let usable = |job: &Job| !job::leaves(job) && job::ended(job).is_none();
-        found.filter(|(_, job)| usable(job)).ok_or_else(|| Self::not_found(token))
+        found
+            .filter(|(_, job)| usable(job))
+            .ok_or_else(|| Self::not_found(token))
     }
 }
 
@@ -91,22 +102,33 @@ impl Provider for Kubernetes {
 
     async fn check(&self, _needs: &[Need]) -> Vec<Finding> {
         let looks = self.machines.sites().iter().map(|site| check::check(site));
-        futures_util::future::join_all(looks).await.into_iter().flatten().collect()
+        futures_util::future::join_all(looks)
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     async fn create(&self, token: &Token, spec: &MachineSpec) -> Result<Machine, ProviderError> {
         let wanted = format!("{} at {}", spec.instance_type, spec.place);
-        let fits =
-            |pods: &&KubernetesPods| pods.host.place == spec.place && pods.host.instance_type == spec.instance_type;
+        let fits = |pods: &&KubernetesPods| {
+            pods.host.place == spec.place && pods.host.instance_type == spec.instance_type
+        };
         let Some(pods) = self.own.pods.iter().find(fits) else {
             let message = format!("kubernetes: the inventory has no pods that are {wanted}");
             return Err(ProviderError::new(ErrorKind::Stockout, message));
         };
-        if let Some(tee) = spec.tee.filter(|tee| !pods.host.offer.tee.contains(tee.name())) {
+        if let Some(tee) = spec
+            .tee
+            .filter(|tee| !pods.host.offer.tee.contains(tee.name()))
+        {
             return Err(without_tee(KUBERNETES, wanted, tee));
         }
         if spec.nodes > 1 {
-            let message = format!("kubernetes: a stage gets one pod, and stage.{} wants {}", token.stage, spec.nodes);
+            let message = format!(
+                "kubernetes: a stage gets one pod, and stage.{} wants {}",
+                token.stage, spec.nodes
+            );
             return Err(ProviderError::new(ErrorKind::Quota, message));
         }
         let alone = self.machines.known(token).alone;
@@ -119,7 +141,9 @@ impl Provider for Kubernetes {
                 let params = PatchParams::apply(job::MANAGER).force();
                 let jobs = site.jobs().await?;
                 let name = job::name(&token.id);
-                let made = site.ask(jobs.patch(&name, &params, &Patch::Apply(&job))).await;
+                let made = site
+                    .ask(jobs.patch(&name, &params, &Patch::Apply(&job)))
+                    .await;
                 made.map_err(|error| match error.kind {
                     // What is not found can only be the namespace.
                     ErrorKind::NotFound => ProviderError::new(ErrorKind::Other, error.message),
@@ -128,13 +152,21 @@ impl Provider for Kubernetes {
             }
         };
         self.machines.saw(token, &site);
-        let damaged =
-            || ProviderError::new(ErrorKind::Other, format!("cluster {}: the job lost its labels", site.name));
+        let damaged = || {
+            ProviderError::new(
+                ErrorKind::Other,
+                format!("cluster {}: the job lost its labels", site.name),
+            )
+        };
         job::machine(&site.name, &job).ok_or_else(damaged)
     }
 
     async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
-        Ok(self.machines.find(token).await?.and_then(|(site, job)| job::machine(&site.name, &job)))
+        Ok(self
+            .machines
+            .find(token)
+            .await?
+            .and_then(|(site, job)| job::machine(&site.name, &job)))
     }
 
     async fn list(&self, owner: Option<&Owner>) -> Result<Vec<Machine>, ProviderError> {
@@ -142,11 +174,18 @@ impl Provider for Kubernetes {
         let mut seen = BTreeSet::new();
         for site in self.machines.sites() {
             let jobs = site.jobs().await?;
-            for job in site.ask(jobs.list(&ListParams::default().labels(job::OURS))).await? {
+            for job in site
+                .ask(jobs.list(&ListParams::default().labels(job::OURS)))
+                .await?
+            {
                 // Two entries may lead to one namespace by different names.
                 let first = seen.insert(job.metadata.uid.clone());
-                let Some(machine) = job::machine(&site.name, &job).filter(|_| first) else { continue };
-                if owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job) {
+                let Some(machine) = job::machine(&site.name, &job).filter(|_| first) else {
+                    continue;
+                };
+                if owner.is_none_or(|owner| {
+                    machine.lineage == owner.lineage && machine.job == owner.job
+                }) {
                     machines.push(machine);
                 }
             }
@@ -169,24 +208,55 @@ impl Provider for Kubernetes {
         let (site, _) = self.alive(token).await?;
         let lease_end = lease.timestamp();
         // The tag first: what looks at it must never take the machine for one that is overdue.
-        let notes = json!({ "metadata": { "annotations": { instance_tags::LEASE_END: lease_end } } });
+        let notes =
+            json!({ "metadata": { "annotations": { instance_tags::LEASE_END: lease_end } } });
         let job = self.machines.change(&site, token, &notes).await?;
         let limit = job::deadline(machine::elapsed(&job), lease.left());
         let limit = json!({ "spec": { "activeDeadlineSeconds": limit } });
         self.machines.change(&site, token, &limit).await?;
         let link = self.machines.link(token).await?;
-        link.lines("renew", &[&token.id, &lease.left().as_secs().to_string(), &lease_end]).await.map(drop)
+        link.lines(
+            "renew",
+            &[&token.id, &lease.left().as_secs().to_string(), &lease_end],
+        )
+        .await
+        .map(drop)
     }
 
-    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError> {
-        let missing = || ProviderError::new(ErrorKind::NotFound, format!("kubernetes: no cluster has a job `{id}`"));
+    async fn adopt(
+        &self,
+        id: &str,
+        token: &Token,
+        owner: &Owner,
+    ) -> Result<Machine, ProviderError> {
+        let missing = || {
+            ProviderError::new(
+                ErrorKind::NotFound,
+                format!("kubernetes: no cluster has a job `{id}`"),
+            )
+        };
         let (cluster, name) = id.split_once('/').ok_or_else(missing)?;
-        let site = self.machines.sites().iter().find(|site| site.name == cluster).cloned().ok_or_else(missing)?;
+        let site = self
+            .machines
+            .sites()
+            .iter()
+            .find(|site| site.name == cluster)
+            .cloned()
+            .ok_or_else(missing)?;
         let jobs = site.jobs().await?;
-        let job = site.ask(jobs.get_opt(name)).await?.filter(|job| !job::leaves(job)).ok_or_else(missing)?;
+        let job = site
+            .ask(jobs.get_opt(name))
+            .await?
+            .filter(|job| !job::leaves(job))
+            .ok_or_else(missing)?;
         let machine = job::machine(&site.name, &job);
-        if name != job::name(&token.id) || machine.is_none_or(|machine| machine.token.id != token.id) {
-            let message = format!("{id} is known by its token for good, and cannot become {}", token.id);
+        if name != job::name(&token.id)
+            || machine.is_none_or(|machine| machine.token.id != token.id)
+        {
+            let message = format!(
+                "{id} is known by its token for good, and cannot become {}",
+                token.id
+            );
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
         let notes = json!({ "metadata": { "annotations": { instance_tags::JOB: owner.job, instance_tags::LINEAGE: owner.lineage } } });
@@ -198,7 +268,14 @@ impl Provider for Kubernetes {
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
         let link = self.machines.link(token).await?;
         let inner = self.inside(token, link);
-        let fate = PodFate { machines: self.machines.clone(), token: token.clone() };
-        Ok(Box::new(PodWorker { inner, fate, kept: self.log(token) }))
+        let fate = PodFate {
+            machines: self.machines.clone(),
+            token: token.clone(),
+        };
+        Ok(Box::new(PodWorker {
+            inner,
+            fate,
+            kept: self.log(token),
+        }))
     }
 }

@@ -60,7 +60,12 @@ pub fn parse_stat(stat: &str) -> Option<Stat> {
     let state = fields.first()?.chars().next()?;
     let number = |index: usize| fields.get(index).and_then(|field| field.parse().ok());
     let begun = fields.get(19)?.parse().ok()?;
-    Some(Stat { identity: Identity { pid, begun }, state, group: number(2)?, session: number(3)? })
+    Some(Stat {
+        identity: Identity { pid, begun },
+        state,
+        group: number(2)?,
+        session: number(3)?,
+    })
 }
 
 /// Whether that very process is alive.
@@ -69,17 +74,27 @@ pub fn alive(identity: Identity) -> bool {
 }
 
 fn now(pid: i32) -> Option<Stat> {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_stat(&stat))
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| parse_stat(&stat))
 }
 
 fn numbers() -> impl Iterator<Item = i32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()))
+    entries.filter_map(|entry| {
+        entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+    })
 }
 
 /// All live processes of a group.
 fn members(group: i32) -> Vec<Stat> {
-    numbers().filter_map(now).filter(|stat| stat.group == group && stat.lives()).collect()
+    numbers()
+        .filter_map(now)
+        .filter(|stat| stat.group == group && stat.lives())
+        .collect()
 }
 
 /// All live processes that carry the token.
@@ -88,8 +103,13 @@ pub fn carrying(token: &str) -> Vec<Pid> {
     let mut found = Vec::new();
     for pid in numbers() {
         // A zombie has no environment any more.
-        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { continue };
-        if environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes()) {
+        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else {
+            continue;
+        };
+        if environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == wanted.as_bytes())
+        {
             found.extend(Pid::from_raw(pid));
         }
     }
@@ -100,16 +120,23 @@ impl Attempt {
     /// The process group, if its number certainly means it still. A number is not given anew
     /// while a group has it; the supervisor may be gone, and others of its group not.
     fn group(&self) -> Option<Pid> {
-        let then = self.supervisor.filter(|then| then.group == then.identity.pid)?;
+        let then = self
+            .supervisor
+            .filter(|then| then.group == then.identity.pid)?;
         let sure = match now(then.identity.pid) {
             Some(now) if now.lives() => {
-                let carries = || carrying(&self.token).iter().any(|pid| raw(*pid) == now.identity.pid);
+                let carries = || {
+                    carrying(&self.token)
+                        .iter()
+                        .any(|pid| raw(*pid) == now.identity.pid)
+                };
                 now.identity == then.identity && (self.fresh || carries())
             }
             Some(now) => self.fresh && now.identity == then.identity,
             None => {
-                let ours =
-                    |member: &Stat| member.session == then.session && member.identity.begun >= then.identity.begun;
+                let ours = |member: &Stat| {
+                    member.session == then.session && member.identity.begun >= then.identity.begun
+                };
                 let members = members(then.group);
                 self.fresh && !members.is_empty() && members.iter().all(ours)
             }
@@ -127,7 +154,11 @@ impl Attempt {
         if self.wait(group, Signal::KILL, KILL_WAIT).await {
             return Ok(());
         }
-        let left: Vec<String> = self.left(group).iter().map(|pid| raw(*pid).to_string()).collect();
+        let left: Vec<String> = self
+            .left(group)
+            .iter()
+            .map(|pid| raw(*pid).to_string())
+            .collect();
         let message = format!("processes {} do not end, even by SIGKILL", left.join(", "));
         Err(ProviderError::new(ErrorKind::Other, message))
     }
@@ -135,7 +166,10 @@ impl Attempt {
     fn left(&self, group: Option<Pid>) -> Vec<Pid> {
         let members = group.map(|group| members(raw(group))).unwrap_or_default();
         // What has cleared its environment is found by its group alone.
-        let mut left: Vec<Pid> = members.iter().filter_map(|stat| Pid::from_raw(stat.identity.pid)).collect();
+        let mut left: Vec<Pid> = members
+            .iter()
+            .filter_map(|stat| Pid::from_raw(stat.identity.pid))
+            .collect();
         left.extend(carrying(&self.token));
         left.sort_by_key(|pid| raw(*pid));
         left.dedup();
@@ -182,8 +216,19 @@ mod tests {
     #[test]
     fn stat_lines_with_odd_names() {
         let line = "42 (a) b (c)) S 1 42 43 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 777 2 3";
-        let identity = Identity { pid: 42, begun: 777 };
-        assert_eq!(parse_stat(line), Some(Stat { identity, state: 'S', group: 42, session: 43 }));
+        let identity = Identity {
+            pid: 42,
+            begun: 777,
+        };
+        assert_eq!(
+            parse_stat(line),
+            Some(Stat {
+                identity,
+                state: 'S',
+                group: 42,
+                session: 43
+            })
+        );
         assert_eq!(parse_stat(""), None);
         assert_eq!(parse_stat("42 (sh) S 1"), None);
     }
@@ -193,6 +238,9 @@ mod tests {
         let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
         let identity = parse_stat(&stat).unwrap().identity;
         assert!(alive(identity));
-        assert!(!alive(Identity { begun: identity.begun + 1, ..identity }));
+        assert!(!alive(Identity {
+            begun: identity.begun + 1,
+            ..identity
+        }));
     }
 }

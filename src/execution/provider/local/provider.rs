@@ -1,7 +1,8 @@
 //! Processes of this machine as a provider.
 
 use super::super::{
-    ErrorKind, Evidence, LOCAL, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, Survey, Token, Worker,
+    ErrorKind, Evidence, LOCAL, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError,
+    Survey, Token, Worker,
 };
 use super::{process, worker};
 use crate::model::PlaceName;
@@ -45,7 +46,11 @@ struct Tags {
 impl Tags {
     fn machine(self, folder: &Path) -> Machine {
         Machine {
-            token: Token { id: self.token, stage: self.stage, attempt: self.attempt },
+            token: Token {
+                id: self.token,
+                stage: self.stage,
+                attempt: self.attempt,
+            },
             id: folder.display().to_string(),
             job: self.job,
             lineage: self.lineage,
@@ -62,11 +67,16 @@ impl Local {
     /// Processes of this machine that have their folders in `stages` and `work` of this state folder.
     pub fn new(root: &Path) -> Self {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
-        Self { stages: root.join("stages"), work: root.join("work") }
+        Self {
+            stages: root.join("stages"),
+            work: root.join("work"),
+        }
     }
 
     fn folder(&self, token: &Token) -> PathBuf {
-        self.stages.join(&token.stage).join(token.attempt.to_string())
+        self.stages
+            .join(&token.stage)
+            .join(token.attempt.to_string())
     }
 
     fn working_folder(&self, token: &Token) -> PathBuf {
@@ -77,12 +87,19 @@ impl Local {
         let path = folder.join(".run/machine");
         match std::fs::read(&path) {
             Ok(text) => {
-                let damaged =
-                    |why: String| ProviderError::new(ErrorKind::Other, format!("{} is damaged: {why}", path.display()));
-                let tags: Tags = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+                let damaged = |why: String| {
+                    ProviderError::new(
+                        ErrorKind::Other,
+                        format!("{} is damaged: {why}", path.display()),
+                    )
+                };
+                let tags: Tags =
+                    serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
                 match is_token(&tags.token) && is_path_part(&tags.stage) {
                     true => Ok(Some(tags)),
-                    false => Err(damaged("it names no token and no stage of a job".to_owned())),
+                    false => Err(damaged(
+                        "it names no token and no stage of a job".to_owned(),
+                    )),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -98,21 +115,32 @@ impl Local {
         };
         let of_stage = |stage: PathBuf| match folders(&stage) {
             // Those with an extension are being built, or were when their sky was killed.
-            Ok(found) => found.into_iter().filter(|folder| folder.extension().is_none()).map(Ok).collect(),
+            Ok(found) => found
+                .into_iter()
+                .filter(|folder| folder.extension().is_none())
+                .map(Ok)
+                .collect(),
             Err(error) => vec![Err(error.into())],
         };
         stages.into_iter().flat_map(of_stage).collect()
     }
 
     fn not_found(&self, token: &Token) -> ProviderError {
-        let message = format!("attempt {} of stage.{} is not in {}", token.attempt, token.stage, self.stages.display());
+        let message = format!(
+            "attempt {} of stage.{} is not in {}",
+            token.attempt,
+            token.stage,
+            self.stages.display()
+        );
         ProviderError::new(ErrorKind::NotFound, message)
     }
 
     fn find(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
         let folder = self.folder(token);
         let tags = Self::tags(&folder)?;
-        Ok(tags.filter(|tags| tags.token == token.id).map(|tags| tags.machine(&folder)))
+        Ok(tags
+            .filter(|tags| tags.token == token.id)
+            .map(|tags| tags.machine(&folder)))
     }
 }
 
@@ -134,7 +162,9 @@ impl Provider for Local {
         }
         if let Some(former) = Self::tags(&folder)? {
             // From a state that was rolled back or removed: nobody knows it any more.
-            worker::attempt(&folder, &former.token).end(Duration::ZERO).await?;
+            worker::attempt(&folder, &former.token)
+                .end(Duration::ZERO)
+                .await?;
         }
         let tags = Tags {
             token: token.id.clone(),
@@ -156,7 +186,8 @@ impl Provider for Local {
             tree::remove(&building)?;
             for part in ["inputs", "outputs", "checkpoint", ".run"] {
                 let part = building.join(part);
-                std::fs::create_dir_all(&part).map_err(|error| file::named(&part, "create", error))?;
+                std::fs::create_dir_all(&part)
+                    .map_err(|error| file::named(&part, "create", error))?;
             }
             write_lease(&building, lease)?;
             file::write_atomic(&building.join(".run/machine"), &text)?;
@@ -186,10 +217,13 @@ impl Provider for Local {
     async fn survey(&self, owner: Option<&Owner>) -> Survey {
         let mut survey = Survey::default();
         for attempt in self.attempts() {
-            let tags = attempt.and_then(|folder| Ok(Self::tags(&folder)?.map(|tags| tags.machine(&folder))));
+            let tags = attempt
+                .and_then(|folder| Ok(Self::tags(&folder)?.map(|tags| tags.machine(&folder))));
             match tags {
                 Ok(machine) => survey.machines.extend(machine.filter(|machine| {
-                    owner.is_none_or(|owner| machine.lineage == owner.lineage && machine.job == owner.job)
+                    owner.is_none_or(|owner| {
+                        machine.lineage == owner.lineage && machine.job == owner.job
+                    })
                 })),
                 Err(error) => survey.failed.push(error),
             }
@@ -203,7 +237,9 @@ impl Provider for Local {
             return Ok(());
         }
         let folder = self.folder(token);
-        worker::attempt(&folder, &token.id).end(Duration::ZERO).await?;
+        worker::attempt(&folder, &token.id)
+            .end(Duration::ZERO)
+            .await?;
         // From here on, numbers of its processes may become others'. A full disk is no reason to
         // keep what follows.
         let _ = file::write_atomic(&folder.join(".run/released"), b"");
@@ -213,7 +249,10 @@ impl Provider for Local {
         let working_folder = self.working_folder(token);
         let drop = move || -> io::Result<()> {
             remove_working_folder(&working_folder)?;
-            for folder in folders(&folder)?.into_iter().filter(|folder| !folder.ends_with(".run")) {
+            for folder in folders(&folder)?
+                .into_iter()
+                .filter(|folder| !folder.ends_with(".run"))
+            {
                 tree::remove(&folder)?;
             }
             Ok(())
@@ -224,7 +263,9 @@ impl Provider for Local {
     async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
         // Even without its folder, its processes may be there.
         let folder = self.folder(token);
-        worker::attempt(&folder, &token.id).end(Duration::ZERO).await?;
+        worker::attempt(&folder, &token.id)
+            .end(Duration::ZERO)
+            .await?;
         if self.find(token)?.is_none() {
             return Ok(());
         }
@@ -243,13 +284,23 @@ impl Provider for Local {
     async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
         let folder = self.folder(token);
         let tags = Self::tags(&folder)?.filter(|tags| tags.token == token.id);
-        let Some(mut tags) = tags else { return Err(self.not_found(token)) };
+        let Some(mut tags) = tags else {
+            return Err(self.not_found(token));
+        };
         write_lease(&folder, lease.left())?;
         tags.lease_end = Some(lease.timestamp());
-        Ok(file::write_atomic(&folder.join(".run/machine"), &encode(&tags)?)?)
+        Ok(file::write_atomic(
+            &folder.join(".run/machine"),
+            &encode(&tags)?,
+        )?)
     }
 
-    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError> {
+    async fn adopt(
+        &self,
+        id: &str,
+        token: &Token,
+        owner: &Owner,
+    ) -> Result<Machine, ProviderError> {
         let wanted = std::path::absolute(id).unwrap_or_else(|_| id.into());
         let folder = self.folder(token);
         let Some(mut tags) = Self::tags(&wanted)?.filter(|_| wanted == folder) else {
@@ -257,7 +308,10 @@ impl Provider for Local {
             return Err(ProviderError::new(ErrorKind::NotFound, message));
         };
         if tags.token != token.id {
-            let message = format!("{id} has token {}, by which its processes are known for good", tags.token);
+            let message = format!(
+                "{id} has token {}, by which its processes are known for good",
+                tags.token
+            );
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
         (tags.job, tags.lineage) = (owner.job.clone(), owner.lineage.clone());
@@ -270,8 +324,14 @@ impl Provider for Local {
     }
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
-        let Some(machine) = self.find(token)? else { return Err(self.not_found(token)) };
-        Ok(Box::new(worker::LocalWorker::new(self.folder(token), self.working_folder(token), machine.token)))
+        let Some(machine) = self.find(token)? else {
+            return Err(self.not_found(token));
+        };
+        Ok(Box::new(worker::LocalWorker::new(
+            self.folder(token),
+            self.working_folder(token),
+            machine.token,
+        )))
     }
 }
 
@@ -290,7 +350,10 @@ fn encode(tags: &Tags) -> Result<Vec<u8>, ProviderError> {
 }
 
 /// Tells the watchdog when the lease ends, in this machine's own time.
-pub(in crate::execution::provider) fn write_lease(folder: &Path, lease: Duration) -> io::Result<()> {
+pub(in crate::execution::provider) fn write_lease(
+    folder: &Path,
+    lease: Duration,
+) -> io::Result<()> {
     let end = clock::uptime().saturating_add(lease).as_secs();
     file::write_atomic(&folder.join(".run/lease"), format!("{end}\n").as_bytes())
 }
@@ -302,7 +365,11 @@ fn lease_is_over(folder: &Path) -> Option<bool> {
     if numbering.is_some_and(|numbering| numbering != process::numbering()) {
         return None;
     }
-    let end: u64 = std::fs::read_to_string(folder.join(".run/lease")).ok()?.trim().parse().ok()?;
+    let end: u64 = std::fs::read_to_string(folder.join(".run/lease"))
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
     Some(clock::uptime().as_secs() >= end)
 }
 

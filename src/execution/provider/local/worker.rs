@@ -1,6 +1,8 @@
 //! The inside of a `local` machine: one attempt's folder and its processes.
 
-use super::super::{Content, ErrorKind, Item, ProviderError, RunStatus, Task, Token, Worker, Written};
+use super::super::{
+    Content, ErrorKind, Item, ProviderError, RunStatus, Task, Token, Worker, Written,
+};
 use super::process;
 use crate::util::interruptible::{Bounds, blocking};
 use crate::util::{file, tree};
@@ -21,7 +23,9 @@ const CLAIM: Duration = Duration::from_secs(5);
 
 /// Variables of this process that a command gets without asking for them, and all that begin with `LC_`: where programs
 /// and the home folder are, who the user is, and how text and time are shown. Everything else has to be declared.
-const BASE_VARIABLES: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "TMPDIR", "LANG"];
+const BASE_VARIABLES: [&str; 9] = [
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "TMPDIR", "LANG",
+];
 
 pub(in crate::execution::provider) struct LocalWorker {
     /// What sky keeps of the attempt: control files, log, inputs, outputs, checkpoint.
@@ -32,8 +36,16 @@ pub(in crate::execution::provider) struct LocalWorker {
 }
 
 impl LocalWorker {
-    pub(in crate::execution::provider) fn new(folder: PathBuf, working_folder: PathBuf, token: Token) -> Self {
-        Self { folder, working_folder, token }
+    pub(in crate::execution::provider) fn new(
+        folder: PathBuf,
+        working_folder: PathBuf,
+        token: Token,
+    ) -> Self {
+        Self {
+            folder,
+            working_folder,
+            token,
+        }
     }
 
     fn control(&self, name: &str) -> PathBuf {
@@ -57,13 +69,17 @@ impl LocalWorker {
             return Ok(RunStatus::Exited(code));
         }
         let path = self.control("pid");
-        let Some(stat) = read_if_there(&path)? else { return Ok(RunStatus::NotStarted) };
+        let Some(stat) = read_if_there(&path)? else {
+            return Ok(RunStatus::NotStarted);
+        };
         let alive = match process::parse_stat(&stat) {
             Some(stat) => process::alive(stat.identity),
             // Claimed, and the supervisor's first word is under way; or it died in between.
             None => {
                 let modified = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
-                let age = modified.ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
+                let age = modified
+                    .ok()
+                    .and_then(|modified| SystemTime::now().duration_since(modified).ok());
                 age.is_none_or(|age| age < CLAIM) || !process::carrying(&self.token.id).is_empty()
             }
         };
@@ -83,9 +99,14 @@ impl LocalWorker {
 
     fn exit_code(&self) -> Result<Option<i32>, ProviderError> {
         let path = self.control("exit");
-        let Some(text) = read_if_there(&path)? else { return Ok(None) };
+        let Some(text) = read_if_there(&path)? else {
+            return Ok(None);
+        };
         let code = text.trim().parse().map_err(|_| {
-            ProviderError::new(ErrorKind::Other, format!("{} holds no exit code: `{}`", path.display(), text.trim()))
+            ProviderError::new(
+                ErrorKind::Other,
+                format!("{} holds no exit code: `{}`", path.display(), text.trim()),
+            )
         })?;
         Ok(Some(code))
     }
@@ -109,20 +130,33 @@ impl Worker for LocalWorker {
                 return Ok(());
             }
         }
-        let (folder, files, inputs) = (self.folder.clone(), task.files.clone(), task.inputs.clone());
+        let (folder, files, inputs) =
+            (self.folder.clone(), task.files.clone(), task.inputs.clone());
         let working_folder = self.working_folder.clone();
         let checkpoint = task.checkpoint.clone();
         let lay_all = move |bounds: &Bounds| -> io::Result<()> {
             let inputs_folder = folder.join("inputs");
             tree::remove(&inputs_folder)?;
-            std::fs::create_dir(&inputs_folder).map_err(|error| file::named(&inputs_folder, "create", error))?;
-            inputs.iter().try_for_each(|item| lay(item, &inputs_folder, bounds))?;
+            std::fs::create_dir(&inputs_folder)
+                .map_err(|error| file::named(&inputs_folder, "create", error))?;
+            inputs
+                .iter()
+                .try_for_each(|item| lay(item, &inputs_folder, bounds))?;
             if let Some(content) = checkpoint {
-                lay(&Item { name: "checkpoint".to_owned(), content }, &folder, bounds)?;
+                lay(
+                    &Item {
+                        name: "checkpoint".to_owned(),
+                        content,
+                    },
+                    &folder,
+                    bounds,
+                )?;
             }
             tree::remove(&working_folder)?;
             file::create_folders(&working_folder)?;
-            files.iter().try_for_each(|item| lay(item, &working_folder, bounds))
+            files
+                .iter()
+                .try_for_each(|item| lay(item, &working_folder, bounds))
         };
         Ok(blocking(lay_all).await?)
     }
@@ -136,9 +170,15 @@ impl Worker for LocalWorker {
         file::create_folders(&self.working_folder)?;
         let path = self.log_path();
         // Nobody but the user may read what commands print.
-        let log = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path);
         let log = log.map_err(|error| file::named(&path, "open", error))?;
-        let errors = log.try_clone().map_err(|error| file::named(&path, "open", error))?;
+        let errors = log
+            .try_clone()
+            .map_err(|error| file::named(&path, "open", error))?;
         let mut command = Command::new("/bin/sh");
         command
             .args(["-c", SUPERVISOR, "sky-stage"])
@@ -152,7 +192,11 @@ impl Worker for LocalWorker {
             .env("SKY_INPUTS", self.folder.join("inputs"))
             .env("SKY_OUTPUTS", self.folder.join("outputs"))
             .env("SKY_CHECKPOINT", self.folder.join("checkpoint"))
-            .envs(task.secrets.iter().map(|(name, secret)| (name, secret.reveal())))
+            .envs(
+                task.secrets
+                    .iter()
+                    .map(|(name, secret)| (name, secret.reveal())),
+            )
             .env("SKY_TOKEN", &self.token.id)
             .stdin(Stdio::null())
             .stdout(log)
@@ -160,12 +204,20 @@ impl Worker for LocalWorker {
             // A Ctrl-C on the terminal is for sky, which tells the stages.
             .process_group(0);
         // Its end is read from its file; dropping the handle leaves it alone, and tokio reaps it.
-        drop(command.spawn().map_err(|error| file::named(Path::new("/bin/sh"), "run", error))?);
+        drop(
+            command
+                .spawn()
+                .map_err(|error| file::named(Path::new("/bin/sh"), "run", error))?,
+        );
         // Not started until it says so: else a look could come before the claim.
         let begun = tokio::time::Instant::now();
         while self.look()? == RunStatus::NotStarted {
             if begun.elapsed() > CLAIM * 6 {
-                let message = format!("stage.{} did not begin within 30 s; see {}", self.token.stage, path.display());
+                let message = format!(
+                    "stage.{} did not begin within 30 s; see {}",
+                    self.token.stage,
+                    path.display()
+                );
                 return Err(ProviderError::new(ErrorKind::Unreachable, message));
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -222,7 +274,14 @@ impl Worker for LocalWorker {
             for name in names {
                 let (from, to) = (from.join(&name), to.join(&name));
                 let bounds = bounds.within(Some(left));
-                left -= tree::copy_within(&from, &to, tree::Links::Resolve, tree::Sharing::Own, &bounds)?.min(left);
+                left -= tree::copy_within(
+                    &from,
+                    &to,
+                    tree::Links::Resolve,
+                    tree::Sharing::Own,
+                    &bounds,
+                )?
+                .min(left);
             }
             Ok(Some(Content::Local(to)))
         };
@@ -241,13 +300,23 @@ impl Worker for LocalWorker {
         self.attempt().end(Duration::ZERO).await?;
         let folder = self.folder.join("outputs");
         let there = |name: &&String| folder.join(name).exists();
-        let missing: Vec<&str> = outputs.iter().filter(|name| !there(name)).map(String::as_str).collect();
+        let missing: Vec<&str> = outputs
+            .iter()
+            .filter(|name| !there(name))
+            .map(String::as_str)
+            .collect();
         if !missing.is_empty() {
             let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
-            let message = format!("it exited well but did not write {} to $SKY_OUTPUTS", names.join(", "));
+            let message = format!(
+                "it exited well but did not write {} to $SKY_OUTPUTS",
+                names.join(", ")
+            );
             return Err(ProviderError::new(ErrorKind::Output, message));
         }
-        Ok(outputs.iter().map(|name| Content::Local(folder.join(name))).collect())
+        Ok(outputs
+            .iter()
+            .map(|name| Content::Local(folder.join(name)))
+            .collect())
     }
 
     async fn written(&self) -> Result<Vec<Written>, ProviderError> {
@@ -261,7 +330,13 @@ impl Worker for LocalWorker {
             if written(&from, bounds)?.is_empty() {
                 return Ok(false);
             }
-            tree::copy_within(&from, &to, tree::Links::Follow, tree::Sharing::Own, &bounds.within(Some(most)))?;
+            tree::copy_within(
+                &from,
+                &to,
+                tree::Links::Follow,
+                tree::Sharing::Own,
+                &bounds.within(Some(most)),
+            )?;
             Ok(true)
         };
         Ok(blocking(bring).await?)
@@ -280,7 +355,10 @@ fn written(folder: &Path, bounds: &Bounds) -> io::Result<Vec<Written>> {
     for entry in entries {
         let entry = entry.map_err(fail)?;
         let bytes = tree::size(&entry.path(), bounds)?;
-        found.push(Written { name: entry.file_name().to_string_lossy().into_owned(), bytes });
+        found.push(Written {
+            name: entry.file_name().to_string_lossy().into_owned(),
+            bytes,
+        });
     }
     found.sort();
     Ok(found)
@@ -288,7 +366,8 @@ fn written(folder: &Path, bounds: &Bounds) -> io::Result<Vec<Written>> {
 
 /// Whether a command gets this variable of its surroundings without declaring it.
 fn is_base_variable(name: &std::ffi::OsStr) -> bool {
-    name.to_str().is_some_and(|name| BASE_VARIABLES.contains(&name) || name.starts_with("LC_"))
+    name.to_str()
+        .is_some_and(|name| BASE_VARIABLES.contains(&name) || name.starts_with("LC_"))
 }
 
 /// The names in a checkpoint folder that are complete.
@@ -314,7 +393,11 @@ pub(in crate::execution::provider) fn attempt(folder: &Path, token: &str) -> pro
     let supervisor = read("pid").and_then(|stat| process::parse_stat(&stat));
     let fresh = read("numbering").is_some_and(|then| then == process::numbering());
     let released = folder.join(".run/released").exists();
-    process::Attempt { token: token.to_owned(), supervisor, fresh: fresh && !released }
+    process::Attempt {
+        token: token.to_owned(),
+        supervisor,
+        fresh: fresh && !released,
+    }
 }
 
 fn lay(item: &Item, folder: &Path, bounds: &Bounds) -> io::Result<()> {
@@ -323,12 +406,19 @@ fn lay(item: &Item, folder: &Path, bounds: &Bounds) -> io::Result<()> {
     if let Some(parent) = target.parent() {
         std::fs::create_dir_all(parent).map_err(|error| file::named(parent, "create", error))?;
     }
-    let copy = |source, links| tree::copy_within(source, &target, links, tree::Sharing::Own, bounds).map(drop);
+    let copy = |source, links| {
+        tree::copy_within(source, &target, links, tree::Sharing::Own, bounds).map(drop)
+    };
     match &item.content {
         Content::Local(source) => copy(source, tree::Links::Follow),
         Content::Stored(source) => copy(source, tree::Links::Keep),
-        Content::Fetched(_) => Err(io::Error::other(format!("{} was fetched by another worker", target.display()))),
-        Content::Empty => std::fs::write(&target, "").map_err(|error| file::named(&target, "write", error)),
+        Content::Fetched(_) => Err(io::Error::other(format!(
+            "{} was fetched by another worker",
+            target.display()
+        ))),
+        Content::Empty => {
+            std::fs::write(&target, "").map_err(|error| file::named(&target, "write", error))
+        }
     }
 }
 

@@ -22,13 +22,20 @@ pub(super) struct Sender {
 
 impl Sender {
     pub fn new(to: mpsc::Sender<io::Result<Vec<u8>>>) -> Self {
-        Self { to, piece: Vec::with_capacity(PIECE) }
+        Self {
+            to,
+            piece: Vec::with_capacity(PIECE),
+        }
     }
 
     fn pass(&mut self) -> io::Result<()> {
         let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
         let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the connection has ended");
-        if piece.is_empty() { Ok(()) } else { self.to.blocking_send(Ok(piece)).map_err(gone) }
+        if piece.is_empty() {
+            Ok(())
+        } else {
+            self.to.blocking_send(Ok(piece)).map_err(gone)
+        }
     }
 }
 
@@ -49,8 +56,14 @@ impl Write for Sender {
 
 /// Packs a task's inputs, files and progress. Blocks.
 pub(super) fn pack(task: &Task, to: Sender) -> io::Result<()> {
-    let now = Time { seconds: clock::now().as_second(), nanoseconds: 0 };
-    let mut archive = Archive { builder: tar::Builder::new(to), now };
+    let now = Time {
+        seconds: clock::now().as_second(),
+        nanoseconds: 0,
+    };
+    let mut archive = Archive {
+        builder: tar::Builder::new(to),
+        now,
+    };
     for (folder, items) in [("inputs", &task.inputs), ("files", &task.files)] {
         archive.folder(Path::new(folder), now)?;
         for item in items {
@@ -58,7 +71,10 @@ pub(super) fn pack(task: &Task, to: Sender) -> io::Result<()> {
         }
     }
     if let Some(content) = &task.checkpoint {
-        let item = Item { name: "checkpoint".to_owned(), content: content.clone() };
+        let item = Item {
+            name: "checkpoint".to_owned(),
+            content: content.clone(),
+        };
         archive.item(Path::new("checkpoint"), &item)?;
     }
     archive.builder.into_inner()?.flush()
@@ -72,7 +88,13 @@ struct Archive {
 
 impl Archive {
     /// The header of an entry; what does not fit into it is written before it.
-    fn header(&mut self, kind: tar::EntryType, mode: u32, size: u64, time: Time) -> io::Result<tar::Header> {
+    fn header(
+        &mut self,
+        kind: tar::EntryType,
+        mode: u32,
+        size: u64,
+        time: Time,
+    ) -> io::Result<tar::Header> {
         time.announce(&mut self.builder)?;
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
@@ -98,7 +120,8 @@ impl Archive {
             Content::Local(source) => (source, Links::Follow),
             Content::Stored(source) => (source, Links::Keep),
         };
-        let metadata = std::fs::metadata(source).map_err(|error| file::named(source, "read", error))?;
+        let metadata =
+            std::fs::metadata(source).map_err(|error| file::named(source, "read", error))?;
         if !metadata.is_dir() {
             return self.file(name, source);
         }
@@ -117,14 +140,29 @@ impl Archive {
         let fail = |error| file::named(path, "read", error);
         let open = File::open(path).map_err(fail)?;
         let metadata = open.metadata().map_err(fail)?;
-        let mode = if metadata.mode() & 0o111 != 0 { 0o755 } else { 0o644 };
-        let mut header = self.header(tar::EntryType::Regular, mode, metadata.len(), Time::of(&metadata))?;
+        let mode = if metadata.mode() & 0o111 != 0 {
+            0o755
+        } else {
+            0o644
+        };
+        let mut header = self.header(
+            tar::EntryType::Regular,
+            mode,
+            metadata.len(),
+            Time::of(&metadata),
+        )?;
         // One that grows meanwhile is taken as it was, one that shrinks is noticed.
-        let mut content = Exactly { from: open.take(metadata.len()), left: metadata.len() };
+        let mut content = Exactly {
+            from: open.take(metadata.len()),
+            left: metadata.len(),
+        };
         self.builder.append_data(&mut header, name, &mut content)?;
         match content.left {
             0 => Ok(()),
-            _ => Err(io::Error::other(format!("{} became shorter while it was read", path.display()))),
+            _ => Err(io::Error::other(format!(
+                "{} became shorter while it was read",
+                path.display()
+            ))),
         }
     }
 
@@ -176,11 +214,25 @@ impl Read for Receiver {
 
 /// Lays out what comes, at `target`; whether there is anything. That all of it came is for the
 /// answer to say. Blocks.
-pub(super) fn unpack(mut from: mpsc::Receiver<Part>, target: PathBuf, bounds: &Bounds) -> io::Result<bool> {
+pub(super) fn unpack(
+    mut from: mpsc::Receiver<Part>,
+    target: PathBuf,
+    bounds: &Bounds,
+) -> io::Result<bool> {
     tree::remove(&target)?;
-    let Some(Part::Text(what)) = from.blocking_recv() else { return Ok(false) };
-    let (what, time) = what.split_once(' ').map_or((what.as_str(), None), |(what, time)| (what, Time::parse(time)));
-    let mut content = Receiver { from, piece: Vec::new(), at: 0 };
+    let Some(Part::Text(what)) = from.blocking_recv() else {
+        return Ok(false);
+    };
+    let (what, time) = what
+        .split_once(' ')
+        .map_or((what.as_str(), None), |(what, time)| {
+            (what, Time::parse(time))
+        });
+    let mut content = Receiver {
+        from,
+        piece: Vec::new(),
+        at: 0,
+    };
     let folder = target.parent().unwrap_or(Path::new("."));
     file::create_folders(folder)?;
     let fail = |error| file::named(&target, "write", error);

@@ -49,14 +49,29 @@ impl Link {
 
     /// A machine that is not yet talked to, with another agent than that of machines which run the commands.
     pub(in crate::execution::provider) fn with(reach: SshTarget, agent: Agent) -> Arc<Self> {
-        Arc::new(Self { reach, access: None, agent, connections: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self {
+            reach,
+            access: None,
+            agent,
+            connections: Mutex::default(),
+            changed: Notify::new(),
+        })
     }
 
     /// A machine that is reached by this access. Of its reach, the name and the root mean something.
     #[cfg(feature = "kubernetes")]
-    pub(in crate::execution::provider) fn by(access: Box<dyn ShellAccess>, reach: SshTarget) -> Arc<Self> {
+    pub(in crate::execution::provider) fn by(
+        access: Box<dyn ShellAccess>,
+        reach: SshTarget,
+    ) -> Arc<Self> {
         let agent = Agent::of_machine();
-        Arc::new(Self { reach, access: Some(access), agent, connections: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self {
+            reach,
+            access: Some(access),
+            agent,
+            connections: Mutex::default(),
+            changed: Notify::new(),
+        })
     }
 
     /// Whether what runs there sees the environment of a container's image, which people have chosen for it.
@@ -71,14 +86,24 @@ impl Link {
 
     /// Makes a request. An error names the machine; one of kind `Unreachable` leaves open whether it
     /// was carried out.
-    pub(super) async fn ask(&self, name: &str, arguments: &[&str], streams: Streams) -> Result<Answer, ProviderError> {
+    pub(super) async fn ask(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        streams: Streams,
+    ) -> Result<Answer, ProviderError> {
         let mut taken = self.take().await?;
-        let Some(session) = &mut taken.session else { return Err(self.reach.refusal("", None)) };
+        let Some(session) = &mut taken.session else {
+            return Err(self.reach.refusal("", None));
+        };
         match session.exchange(name, arguments, streams).await {
             Ok(answer) => {
                 taken.put_back();
                 answer.map_err(|error| {
-                    ProviderError::new(error.kind, format!("host {}: {}", self.reach.name, error.message))
+                    ProviderError::new(
+                        error.kind,
+                        format!("host {}: {}", self.reach.name, error.message),
+                    )
                 })
             }
             Err(error) => Err(session.lost(&self.reach, &error).await),
@@ -86,8 +111,14 @@ impl Link {
     }
 
     /// Makes a request that needs no streams, for the lines of its answer.
-    pub async fn lines(&self, name: &str, arguments: &[&str]) -> Result<Vec<String>, ProviderError> {
-        self.ask(name, arguments, Streams::default()).await.map(|answer| answer.lines)
+    pub async fn lines(
+        &self,
+        name: &str,
+        arguments: &[&str],
+    ) -> Result<Vec<String>, ProviderError> {
+        self.ask(name, arguments, Streams::default())
+            .await
+            .map(|answer| answer.lines)
     }
 
     async fn take(&self) -> Result<Taken<'_>, ProviderError> {
@@ -106,21 +137,39 @@ impl Link {
             };
             match found {
                 Some(Some(mut session)) => match session.lives() {
-                    true => return Ok(Taken { link: self, session: Some(session), returned: false }),
+                    true => {
+                        return Ok(Taken {
+                            link: self,
+                            session: Some(session),
+                            returned: false,
+                        });
+                    }
                     false => self.lock().open -= 1,
                 },
                 Some(None) => {
-                    let mut taken = Taken { link: self, session: None, returned: false };
-                    taken.session = Some(Session::open(&self.reach, self.access.as_deref(), &self.agent).await?);
+                    let mut taken = Taken {
+                        link: self,
+                        session: None,
+                        returned: false,
+                    };
+                    taken.session = Some(
+                        Session::open(&self.reach, self.access.as_deref(), &self.agent).await?,
+                    );
                     return Ok(taken);
                 }
-                None => waited = tokio::time::timeout(WAIT, self.changed.notified()).await.is_err(),
+                None => {
+                    waited = tokio::time::timeout(WAIT, self.changed.notified())
+                        .await
+                        .is_err()
+                }
             }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Connections> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -28,12 +28,24 @@ pub(super) fn request(name: &str, arguments: &[&str]) -> Vec<u8> {
 /// Reads a line of an answer, which ends without its line feed.
 pub(super) fn line(text: &[u8]) -> io::Result<Line> {
     let text = String::from_utf8_lossy(text);
-    let strange = || io::Error::other(format!("the host's answer makes no sense: {}", text.escape_debug()));
-    let Some(first) = text.chars().next() else { return Err(strange()) };
+    let strange = || {
+        io::Error::other(format!(
+            "the host's answer makes no sense: {}",
+            text.escape_debug()
+        ))
+    };
+    let Some(first) = text.chars().next() else {
+        return Err(strange());
+    };
     let rest = &text[first.len_utf8()..];
     match first {
         '+' => Ok(Line::Text(rest.to_owned())),
-        '@' => rest.parse().ok().filter(|size| *size <= PIECE).map(Line::Piece).ok_or_else(strange),
+        '@' => rest
+            .parse()
+            .ok()
+            .filter(|size| *size <= PIECE)
+            .map(Line::Piece)
+            .ok_or_else(strange),
         '.' if rest.is_empty() => Ok(Line::Done),
         '!' => {
             let (kind, message) = rest.split_once(' ').ok_or_else(strange)?;
@@ -60,7 +72,10 @@ mod tests {
     #[test]
     fn arguments_are_counted_in_lines() {
         assert_eq!(request("list", &[]), b"list 0\n");
-        assert_eq!(request("start", &["a\n\nb", "", "$(x)\n"]), b"start 3\n3\na\n\nb\n1\n\n2\n$(x)\n\n");
+        assert_eq!(
+            request("start", &["a\n\nb", "", "$(x)\n"]),
+            b"start 3\n3\na\n\nb\n1\n\n2\n$(x)\n\n"
+        );
     }
 
     #[test]

@@ -61,25 +61,47 @@ impl Session {
     ) -> Result<Self, ProviderError> {
         // Fixed but for a number, and in such words that every shell understands it.
         let size = agent.text.len();
-        let program = format!("exec /bin/sh -c 'eval \"$(dd bs={size} count=1 iflag=fullblock 2>/dev/null)\"'");
+        let program = format!(
+            "exec /bin/sh -c 'eval \"$(dd bs={size} count=1 iflag=fullblock 2>/dev/null)\"'"
+        );
         let (pipe, kept) = match access {
             Some(access) => (access.run(&program).await?, None),
             None => by_ssh(reach, &program)?,
         };
         let said = Arc::default();
         tokio::spawn(listen(pipe.errors, Arc::clone(&said)));
-        let mut session = Self { program: pipe.program, input: pipe.input, output: BufReader::new(pipe.output), said };
-        let greeted = tokio::time::timeout(BEGIN, session.greet(agent.text)).await.unwrap_or_else(|_| {
-            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", BEGIN.as_secs())))
-        });
+        let mut session = Self {
+            program: pipe.program,
+            input: pipe.input,
+            output: BufReader::new(pipe.output),
+            said,
+        };
+        let greeted = tokio::time::timeout(BEGIN, session.greet(agent.text))
+            .await
+            .unwrap_or_else(|_| {
+                Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("no answer within {} s", BEGIN.as_secs()),
+                ))
+            });
         drop(kept);
         if let Err(error) = greeted {
             let (code, end) = session.program.end().await;
             let said = session.words() + &end;
-            let said = if said.trim().is_empty() { error.to_string() } else { said };
-            return Err(access.map_or_else(|| reach.refusal(&said, code), |access| access.refusal(&said, code)));
+            let said = if said.trim().is_empty() {
+                error.to_string()
+            } else {
+                said
+            };
+            return Err(access.map_or_else(
+                || reach.refusal(&said, code),
+                |access| access.refusal(&said, code),
+            ));
         }
-        let first: Vec<&str> = std::iter::once(&reach.root).chain(&agent.settings).map(String::as_str).collect();
+        let first: Vec<&str> = std::iter::once(&reach.root)
+            .chain(&agent.settings)
+            .map(String::as_str)
+            .collect();
         let answer = session.exchange("root", &first, Streams::default()).await;
         let answer = match answer {
             Ok(answer) => answer,
@@ -87,7 +109,10 @@ impl Session {
         };
         match answer {
             Ok(_) => Ok(session),
-            Err(error) => Err(ProviderError::new(error.kind, format!("host {}: {}", reach.name, error.message))),
+            Err(error) => Err(ProviderError::new(
+                error.kind,
+                format!("host {}: {}", reach.name, error.message),
+            )),
         }
     }
 
@@ -102,16 +127,24 @@ impl Session {
             }
             read += text.len() + 1;
         }
-        Err(io::Error::other("it greets at length, and does not come to the point"))
+        Err(io::Error::other(
+            "it greets at length, and does not come to the point",
+        ))
     }
 
     async fn read_line(&mut self) -> io::Result<Vec<u8>> {
         let mut text = Vec::new();
         let limit = (PREAMBLE * 16) as u64;
-        (&mut self.output).take(limit).read_until(b'\n', &mut text).await?;
+        (&mut self.output)
+            .take(limit)
+            .read_until(b'\n', &mut text)
+            .await?;
         match text.pop() {
             Some(b'\n') => Ok(text),
-            _ => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection has ended")),
+            _ => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the connection has ended",
+            )),
         }
     }
 
@@ -123,7 +156,8 @@ impl Session {
         arguments: &[&str],
         streams: Streams,
     ) -> io::Result<Result<Answer, ProviderError>> {
-        self.write(&request_format::request(name, arguments)).await?;
+        self.write(&request_format::request(name, arguments))
+            .await?;
         if let Some(mut content) = streams.content {
             while let Some(piece) = content.recv().await {
                 for piece in piece?.chunks(request_format::PIECE) {
@@ -170,22 +204,34 @@ impl Session {
         let said = self.words() + &end;
         let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
         let words = last.map_or(error.to_string(), str::to_owned);
-        ProviderError::new(ErrorKind::Unreachable, format!("host {}: the connection was lost: {words}", reach.name))
+        ProviderError::new(
+            ErrorKind::Unreachable,
+            format!("host {}: the connection was lost: {words}", reach.name),
+        )
     }
 
     fn words(&self) -> String {
-        String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        String::from_utf8_lossy(&self.said.lock().unwrap_or_else(PoisonError::into_inner))
+            .into_owned()
     }
 }
 
 async fn in_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    tokio::time::timeout(SILENCE, work).await.unwrap_or_else(|_| {
-        Err(io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", SILENCE.as_secs())))
-    })
+    tokio::time::timeout(SILENCE, work)
+        .await
+        .unwrap_or_else(|_| {
+            Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no answer within {} s", SILENCE.as_secs()),
+            ))
+        })
 }
 
 /// Begins the program as a child of this process; with what must not be dropped before it is there.
-fn by_ssh(reach: &SshTarget, program: &str) -> Result<(ShellStreams, Option<tempfile::NamedTempFile>), ProviderError> {
+fn by_ssh(
+    reach: &SshTarget,
+    program: &str,
+) -> Result<(ShellStreams, Option<tempfile::NamedTempFile>), ProviderError> {
     let wrong = |error: io::Error| {
         let message = match error.kind() {
             io::ErrorKind::NotFound => "there is no `ssh`: install the OpenSSH client".to_owned(),
@@ -195,12 +241,21 @@ fn by_ssh(reach: &SshTarget, program: &str) -> Result<(ShellStreams, Option<temp
     };
     let (mut command, kept) = reach.command(program).map_err(wrong)?;
     let mut child = command.spawn().map_err(wrong)?;
-    let (Some(input), Some(output), Some(errors)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    let (Some(input), Some(output), Some(errors)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(wrong(io::Error::other("it has no input or output")));
     };
     let (input, output, errors) = (Box::new(input), Box::new(output), Box::new(errors));
-    Ok((ShellStreams { input, output, errors, program: Box::new(child) }, kept))
+    Ok((
+        ShellStreams {
+            input,
+            output,
+            errors,
+            program: Box::new(child),
+        },
+        kept,
+    ))
 }
 
 /// Keeps the end of what is said besides answers.

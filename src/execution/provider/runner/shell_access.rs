@@ -30,7 +30,9 @@ pub(in crate::execution::provider) trait RunningShell: Send {
 
 /// How a machine is reached that `ssh` does not lead to.
 #[async_trait]
-pub(in crate::execution::provider) trait ShellAccess: Send + Sync {
+pub(in crate::execution::provider) trait ShellAccess:
+    Send + Sync
+{
     /// Runs `program` there, by `/bin/sh`. It holds nothing that people wrote.
     async fn run(&self, program: &str) -> Result<ShellStreams, ProviderError>;
 
@@ -47,7 +49,10 @@ impl RunningShell for Child {
 
     async fn end(&mut self) -> (Option<i32>, String) {
         let ended = tokio::time::timeout(END, self.wait()).await;
-        let code = ended.ok().and_then(Result::ok).and_then(|status| status.code());
+        let code = ended
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|status| status.code());
         if code.is_none() {
             let _ = self.start_kill();
         }

@@ -37,25 +37,33 @@ const SETTINGS: [&str; 19] = [
 ];
 
 /// The variables of this machine's environment that a shell on it gets.
-const OF_A_LOGIN: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ"];
+const OF_A_LOGIN: [&str; 8] = [
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ",
+];
 
 impl SshTarget {
     /// The call of `ssh` that runs `program` there, which holds nothing that people wrote; and what
     /// must not be dropped before the connection is there.
-    pub(super) fn command(&self, program: &str) -> io::Result<(Command, Option<tempfile::NamedTempFile>)> {
+    pub(super) fn command(
+        &self,
+        program: &str,
+    ) -> io::Result<(Command, Option<tempfile::NamedTempFile>)> {
         if self.trust == HostTrust::Here {
             return Ok((here(program), None));
         }
         let mut command = Command::new("ssh");
         command.arg("-T");
         // Jump hosts and the like for this sky alone.
-        if let Some(config) = std::env::var_os("SKY_SSH_CONFIG").filter(|config| !config.is_empty()) {
+        if let Some(config) = std::env::var_os("SKY_SSH_CONFIG").filter(|config| !config.is_empty())
+        {
             command.arg("-F").arg(config);
         }
         let mut set = |setting: String| {
             command.args(["-o", &setting]);
         };
-        SETTINGS.iter().for_each(|setting| set((*setting).to_owned()));
+        SETTINGS
+            .iter()
+            .for_each(|setting| set((*setting).to_owned()));
         if let Some(port) = self.port {
             set(format!("Port={port}"));
         }
@@ -95,9 +103,17 @@ impl SshTarget {
     pub(super) fn refusal(&self, said: &str, code: Option<i32>) -> ProviderError {
         let has = |words: &str| said.contains(words);
         let address = &self.address;
-        let port = self.port.map(|port| format!(" -p {port}")).unwrap_or_default();
-        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing");
-        let (kind, words) = if has("IDENTIFICATION HAS CHANGED") || has("differs from the key for") {
+        let port = self
+            .port
+            .map(|port| format!(" -p {port}"))
+            .unwrap_or_default();
+        let last = said
+            .lines()
+            .map(str::trim)
+            .rfind(|line| !line.is_empty())
+            .unwrap_or("it said nothing");
+        let (kind, words) = if has("IDENTIFICATION HAS CHANGED") || has("differs from the key for")
+        {
             let words = format!(
                 "its host key is not the one that is known, so it was not talked to: somebody may be in between. If it \
                  was set up anew, put its new key {}",
@@ -116,13 +132,25 @@ impl SshTarget {
                 Some(identity) => format!("is {} a key that it lets in", identity.display()),
                 None => "is your key in ssh-agent, or named by `identity`".to_owned(),
             };
-            (ErrorKind::Denied, format!("it does not let us in: {key}, and `user` right? ({last})"))
-        } else if has("Bad configuration option") || has("Bad owner or permissions") || has("No user exists for uid") {
+            (
+                ErrorKind::Denied,
+                format!("it does not let us in: {key}, and `user` right? ({last})"),
+            )
+        } else if has("Bad configuration option")
+            || has("Bad owner or permissions")
+            || has("No user exists for uid")
+        {
             (ErrorKind::Other, format!("ssh does not start: {last}"))
         } else if matches!(code, Some(code) if code != 255) {
-            (ErrorKind::Other, format!("it answers, but does not run /bin/sh for us: {last}"))
+            (
+                ErrorKind::Other,
+                format!("it answers, but does not run /bin/sh for us: {last}"),
+            )
         } else {
-            (ErrorKind::Unreachable, format!("it does not answer: {last}"))
+            (
+                ErrorKind::Unreachable,
+                format!("it does not answer: {last}"),
+            )
         };
         ProviderError::new(kind, format!("host {}: {words}", self.name))
     }
@@ -190,13 +218,26 @@ mod tests {
     #[test]
     fn hosts_are_always_checked_and_nobody_is_asked() {
         let (command, kept) = reach().command("exec /bin/sh").unwrap();
-        let arguments: Vec<String> =
-            command.as_std().get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
-        for wanted in ["StrictHostKeyChecking=yes", "BatchMode=yes", "Port=2222", "IdentityFile=\"/keys/my 100%% key\""]
-        {
-            assert!(arguments.iter().any(|argument| argument == wanted), "no {wanted} in {arguments:?}");
+        let arguments: Vec<String> = command
+            .as_std()
+            .get_args()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect();
+        for wanted in [
+            "StrictHostKeyChecking=yes",
+            "BatchMode=yes",
+            "Port=2222",
+            "IdentityFile=\"/keys/my 100%% key\"",
+        ] {
+            assert!(
+                arguments.iter().any(|argument| argument == wanted),
+                "no {wanted} in {arguments:?}"
+            );
         }
-        assert_eq!(arguments[arguments.len() - 3..], ["--", "10.0.0.5", "exec /bin/sh"]);
+        assert_eq!(
+            arguments[arguments.len() - 3..],
+            ["--", "10.0.0.5", "exec /bin/sh"]
+        );
         let known = std::fs::read_to_string(kept.unwrap().path()).unwrap();
         assert_eq!(known, "sky-host ssh-ed25519 AAAA\n");
     }
@@ -204,18 +245,33 @@ mod tests {
     #[test]
     fn refusals_are_told_apart() {
         let kinds = [
-            ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.", ErrorKind::Denied),
-            ("No ED25519 host key is known for x\nHost key verification failed.", ErrorKind::Denied),
+            (
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+                ErrorKind::Denied,
+            ),
+            (
+                "No ED25519 host key is known for x\nHost key verification failed.",
+                ErrorKind::Denied,
+            ),
             ("me@x: Permission denied (publickey).", ErrorKind::Denied),
-            ("ssh: connect to host x port 22: Connection refused", ErrorKind::Unreachable),
+            (
+                "ssh: connect to host x port 22: Connection refused",
+                ErrorKind::Unreachable,
+            ),
             ("ssh: Could not resolve hostname x", ErrorKind::Unreachable),
             ("", ErrorKind::Unreachable),
         ];
         for (said, kind) in kinds {
             let error = reach().refusal(said, Some(255));
-            assert!(error.kind == kind && error.message.starts_with("host big: "), "{said}: {error:?}");
+            assert!(
+                error.kind == kind && error.message.starts_with("host big: "),
+                "{said}: {error:?}"
+            );
         }
-        assert_eq!(reach().refusal("sh: not found", Some(127)).kind, ErrorKind::Other);
+        assert_eq!(
+            reach().refusal("sh: not found", Some(127)).kind,
+            ErrorKind::Other
+        );
         assert_eq!(reach().place("machines"), "big:sky/machines");
     }
 }

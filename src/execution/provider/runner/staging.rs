@@ -22,29 +22,54 @@ const TIME: u64 = 2 * BLOCK;
 const END: u64 = 20 * BLOCK;
 
 /// What one output is; none if it is not there.
-pub(super) async fn measure(link: &Link, token: &str, output: &str) -> Result<Option<Parcel>, ProviderError> {
-    let mut answer = link.ask("measure", &[token, output], Streams::default()).await?;
+pub(super) async fn measure(
+    link: &Link,
+    token: &str,
+    output: &str,
+) -> Result<Option<Parcel>, ProviderError> {
+    let mut answer = link
+        .ask("measure", &[token, output], Streams::default())
+        .await?;
     answer.lines.retain(|line| line != BEAT);
     let wrong = |why: &str| {
-        ProviderError::new(ErrorKind::Output, format!("output `{output}` on host {}: {why}", link.reach.name))
+        ProviderError::new(
+            ErrorKind::Output,
+            format!("output `{output}` on host {}: {why}", link.reach.name),
+        )
     };
     let said = answer.lines.first().map(String::as_str).unwrap_or_default();
     match said.split_once(' ').unwrap_or((said, "")) {
         ("missing", _) => Ok(None),
         ("folder", _) => match listing(&answer.content) {
             Ok((entries, packed)) => {
-                let measured = tree::measure_listed(&entries).map_err(|error| wrong(&error.to_string()))?;
+                let measured =
+                    tree::measure_listed(&entries).map_err(|error| wrong(&error.to_string()))?;
                 Ok(Some(Parcel { measured, packed }))
             }
             Err(why) => Err(wrong(&why)),
         },
         (what @ ("file" | "program"), rest) => {
-            let (bytes, digest) = rest.split_once(' ').ok_or_else(|| wrong("its answer makes no sense"))?;
-            let bytes = bytes.parse().map_err(|_| wrong("its answer makes no sense"))?;
-            let kind = if what == "program" { Kind::Executable } else { Kind::File };
+            let (bytes, digest) = rest
+                .split_once(' ')
+                .ok_or_else(|| wrong("its answer makes no sense"))?;
+            let bytes = bytes
+                .parse()
+                .map_err(|_| wrong("its answer makes no sense"))?;
+            let kind = if what == "program" {
+                Kind::Executable
+            } else {
+                Kind::File
+            };
             let digest = Digest::from_hex(digest).map_err(|error| wrong(&error.to_string()))?;
-            let measured = Measured { digest, bytes, kind };
-            Ok(Some(Parcel { measured, packed: bytes }))
+            let measured = Measured {
+                digest,
+                bytes,
+                kind,
+            };
+            Ok(Some(Parcel {
+                measured,
+                packed: bytes,
+            }))
         }
         _ => Err(wrong("its answer makes no sense")),
     }
@@ -66,8 +91,17 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
         let mut fields = entry.splitn(4, |byte| *byte == b' ');
         let mut field = || fields.next().ok_or_else(cut);
         let (kind, mode, size, name) = (field()?, text(field()?)?, text(field()?)?, field()?);
-        let (mode, bytes) = (u32::from_str_radix(mode, 8).map_err(|_| cut())?, size.parse().map_err(|_| cut())?);
-        let long = |name: &[u8]| if name.len() > 90 { BLOCK * 2 + name.len() as u64 + BLOCK } else { 0 };
+        let (mode, bytes) = (
+            u32::from_str_radix(mode, 8).map_err(|_| cut())?,
+            size.parse().map_err(|_| cut())?,
+        );
+        let long = |name: &[u8]| {
+            if name.len() > 90 {
+                BLOCK * 2 + name.len() as u64 + BLOCK
+            } else {
+                0
+            }
+        };
         packed += BLOCK + TIME + long(name) + long(target);
         let listed = match text(kind)? {
             "d" => Listed::Folder,
@@ -75,10 +109,15 @@ fn listing(bytes: &[u8]) -> Result<(BTreeMap<PathBuf, Listed>, u64), String> {
             "f" => {
                 packed += u64::div_ceil(bytes, BLOCK) * BLOCK;
                 unread.insert(path(name));
-                Listed::File { executable: mode & 0o111 != 0, digest: hash::digest(b""), bytes }
+                Listed::File {
+                    executable: mode & 0o111 != 0,
+                    digest: hash::digest(b""),
+                    bytes,
+                }
             }
             _ => {
-                let what = "is a pipe, a socket or a device: only files, directories and links are data";
+                let what =
+                    "is a pipe, a socket or a device: only files, directories and links are data";
                 return Err(format!("{} {what}", path(name).display()));
             }
         };
@@ -137,15 +176,24 @@ pub(super) async fn deliver(
     let mut moved = Moved::default();
     for line in answer.lines.iter().filter(|line| *line != BEAT) {
         let mut fields = line.split(' ');
-        let size = add(&mut moved, fields.next(), fields.next()).ok_or_else(|| strange(link, line))?;
-        moved.moved += if fields.next() == Some("sent") { size } else { 0 };
+        let size =
+            add(&mut moved, fields.next(), fields.next()).ok_or_else(|| strange(link, line))?;
+        moved.moved += if fields.next() == Some("sent") {
+            size
+        } else {
+            0
+        };
     }
     Ok(moved)
 }
 
 /// Fetches an input.
 pub(super) async fn fetch(link: &Link, token: &str, fetch: &Fetch) -> Result<Moved, ProviderError> {
-    let list: String = fetch.chunks.iter().map(|address| format!("{}\n", address.reveal())).collect();
+    let list: String = fetch
+        .chunks
+        .iter()
+        .map(|address| format!("{}\n", address.reveal()))
+        .collect();
     let (number, chunk) = (fetch.input.to_string(), fetch.chunk_bytes.to_string());
     let arguments = [token, &number, &fetch.mark, &chunk];
     let Answer { lines, .. } = link.ask("fetch", &arguments, content(&list)).await?;
@@ -155,7 +203,8 @@ pub(super) async fn fetch(link: &Link, token: &str, fetch: &Fetch) -> Result<Mov
     let mut moved = Moved::default();
     for (number, line) in lines.enumerate() {
         let mut fields = line.split(' ');
-        let size = add(&mut moved, fields.next(), fields.next()).ok_or_else(|| strange(link, line))?;
+        let size =
+            add(&mut moved, fields.next(), fields.next()).ok_or_else(|| strange(link, line))?;
         moved.moved += if number >= had { size } else { 0 };
     }
     Ok(moved)
@@ -169,7 +218,11 @@ fn add(moved: &mut Moved, size: Option<&str>, sum: Option<&str>) -> Option<u64> 
 }
 
 fn strange(link: &Link, said: &str) -> ProviderError {
-    let message = format!("host {}: its answer makes no sense: {}", link.reach.name, said.escape_debug());
+    let message = format!(
+        "host {}: its answer makes no sense: {}",
+        link.reach.name,
+        said.escape_debug()
+    );
     ProviderError::new(ErrorKind::Other, message)
 }
 
@@ -181,7 +234,10 @@ fn content(text: &str) -> Streams {
         // There is room for all.
         let _ = to.try_send(Ok(piece.to_vec()));
     }
-    Streams { content: Some(content), into: None }
+    Streams {
+        content: Some(content),
+        into: None,
+    }
 }
 
 #[cfg(test)]
@@ -196,15 +252,33 @@ mod tests {
         );
         let (entries, packed) = listing(text.as_bytes()).unwrap();
         assert_eq!(entries.len(), 4);
-        assert!(matches!(&entries[&PathBuf::from("a-b")], Listed::File { executable: true, bytes: 600, .. }));
+        assert!(matches!(
+            &entries[&PathBuf::from("a-b")],
+            Listed::File {
+                executable: true,
+                bytes: 600,
+                ..
+            }
+        ));
         assert_eq!(packed, BLOCK + END + 4 * BLOCK + 3 * BLOCK + 5 * TIME);
         let odd = [b"f 644 0 caf\xe9\0\0\0", sum.as_bytes(), b"  ./caf\xe9\0"].concat();
         assert!(listing(&odd).unwrap().0.contains_key(&path(b"caf\xe9")));
         // In the order of a walk: a folder, what is in it, then what only sorts before its slash.
-        let names: Vec<String> = entries.keys().map(|name| name.display().to_string()).collect();
+        let names: Vec<String> = entries
+            .keys()
+            .map(|name| name.display().to_string())
+            .collect();
         assert_eq!(names, ["a", "a/x y\n", "a-b", "link"]);
-        assert!(listing(b"p 644 0 pipe\0\0\0").unwrap_err().starts_with("pipe is a pipe"));
-        assert!(listing(b"f 644 3 x\0\0\0").unwrap_err().contains("went away"));
+        assert!(
+            listing(b"p 644 0 pipe\0\0\0")
+                .unwrap_err()
+                .starts_with("pipe is a pipe")
+        );
+        assert!(
+            listing(b"f 644 3 x\0\0\0")
+                .unwrap_err()
+                .contains("went away")
+        );
         let forged = format!("f 644 3 x\0\0\0{:/<64}  x\0", "xx/etc/passwd");
         let refusal = listing(forged.as_bytes()).unwrap_err();
         assert!(refusal.contains("digest"), "{refusal}");

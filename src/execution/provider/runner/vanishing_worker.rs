@@ -2,8 +2,8 @@
 //! runner cannot know is asked of whoever runs the machine.
 
 use super::super::{
-    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Staging, Task, Worker,
-    Written, ended_or_gone,
+    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Staging,
+    Task, Worker, Written, ended_or_gone,
 };
 use super::worker::RemoteWorker;
 use async_trait::async_trait;
@@ -12,7 +12,9 @@ use std::time::Duration;
 
 /// What has become of a machine, by whoever runs it.
 #[async_trait]
-pub(in crate::execution::provider) trait MachineFate: Send + Sync {
+pub(in crate::execution::provider) trait MachineFate:
+    Send + Sync
+{
     /// Why a machine does not answer: its end, if that is it; else none.
     async fn fate(&self) -> Result<Option<RunStatus>, ProviderError>;
 
@@ -97,7 +99,10 @@ impl<F: MachineFate> Worker for VanishingWorker<F> {
     }
 
     fn staging(&self) -> Option<&dyn Staging> {
-        self.inner.staging().filter(|_| self.fate.uses_buckets()).map(|_| self as &dyn Staging)
+        self.inner
+            .staging()
+            .filter(|_| self.fate.uses_buckets())
+            .map(|_| self as &dyn Staging)
     }
 }
 
@@ -107,8 +112,13 @@ impl<F: MachineFate> Staging for VanishingWorker<F> {
         self.unless_gone(self.inner.measure(outputs).await).await
     }
 
-    async fn deliver(&self, source: Source<'_>, delivery: &Delivery) -> Result<Moved, ProviderError> {
-        self.unless_gone(self.inner.deliver(source, delivery).await).await
+    async fn deliver(
+        &self,
+        source: Source<'_>,
+        delivery: &Delivery,
+    ) -> Result<Moved, ProviderError> {
+        self.unless_gone(self.inner.deliver(source, delivery).await)
+            .await
     }
 
     async fn fetch(&self, fetch: &Fetch) -> Result<Moved, ProviderError> {

@@ -1,8 +1,8 @@
 //! The inside of a machine that is reached by SSH: one attempt's folder and its processes there.
 
 use super::super::{
-    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Staging, Task, Token, Worker,
-    Written,
+    Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Staging,
+    Task, Token, Worker, Written,
 };
 use super::archives::{Sender, pack, unpack};
 use super::link::Link;
@@ -21,7 +21,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// The supervisor, which claims the run, runs the command and watches the lease: the same one as on this machine.
-const SUPERVISOR: &str = concat!(include_str!("../local/keep_log.sh"), include_str!("../local/supervise.sh"));
+const SUPERVISOR: &str = concat!(
+    include_str!("../local/keep_log.sh"),
+    include_str!("../local/supervise.sh")
+);
 /// How much of a log is read at once.
 const LOG_PIECE: &str = "65536";
 /// How often a command that was asked to end is looked at.
@@ -40,7 +43,11 @@ pub struct RemoteWorker {
 impl RemoteWorker {
     /// `scratch` is this attempt's own, and need not exist.
     pub fn new(link: Arc<Link>, token: Token, scratch: PathBuf) -> Self {
-        Self { link, token, scratch }
+        Self {
+            link,
+            token,
+            scratch,
+        }
     }
 
     /// Makes a request about this attempt, for the lines of its answer.
@@ -49,7 +56,9 @@ impl RemoteWorker {
         name: &str,
         arguments: &[&str],
     ) -> Result<Vec<String>, ProviderError> {
-        let arguments: Vec<&str> = std::iter::once(self.token.id.as_str()).chain(arguments.iter().copied()).collect();
+        let arguments: Vec<&str> = std::iter::once(self.token.id.as_str())
+            .chain(arguments.iter().copied())
+            .collect();
         self.link.lines(name, &arguments).await
     }
 
@@ -64,26 +73,43 @@ impl RemoteWorker {
     ) -> Result<Option<PathBuf>, ProviderError> {
         let target = self.scratch.join(to);
         let (into, from) = mpsc::channel(QUEUE);
-        let arguments: Vec<&str> = std::iter::once(self.token.id.as_str()).chain(arguments.iter().copied()).collect();
-        let ask = self.link.ask(name, &arguments, Streams { content: None, into: Some(into) });
+        let arguments: Vec<&str> = std::iter::once(self.token.id.as_str())
+            .chain(arguments.iter().copied())
+            .collect();
+        let ask = self.link.ask(
+            name,
+            &arguments,
+            Streams {
+                content: None,
+                into: Some(into),
+            },
+        );
         let place = target.clone();
         let lay = blocking(move |bounds| unpack(from, place, &bounds.within(most)));
         let (answer, laid) = tokio::join!(ask, lay);
         let Answer { .. } = answer?;
         // What is wrong with what came is wrong with what the command wrote.
         let wrong = |error: io::Error| match error.kind() {
-            io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => ProviderError::new(ErrorKind::Output, error),
+            io::ErrorKind::InvalidInput | io::ErrorKind::FileTooLarge => {
+                ProviderError::new(ErrorKind::Output, error)
+            }
             _ => error.into(),
         };
         Ok(laid.map_err(wrong)?.then_some(target))
     }
 
     /// What an answer to `look` means.
-    pub(in crate::execution::provider) fn understood(&self, said: &str) -> Result<RunStatus, ProviderError> {
+    pub(in crate::execution::provider) fn understood(
+        &self,
+        said: &str,
+    ) -> Result<RunStatus, ProviderError> {
         let status = match said.split_once(' ').unwrap_or((said, "")) {
             ("waiting", _) => Some(RunStatus::NotStarted),
             ("running", _) => Some(RunStatus::Running),
-            ("leaving", left) => left.parse().ok().map(|left| RunStatus::Leaving(Duration::from_secs(left))),
+            ("leaving", left) => left
+                .parse()
+                .ok()
+                .map(|left| RunStatus::Leaving(Duration::from_secs(left))),
             ("lost", _) => Some(RunStatus::Lost),
             ("expired", _) => Some(RunStatus::Expired),
             ("preempted", _) => Some(RunStatus::Preempted),
@@ -91,7 +117,11 @@ impl RemoteWorker {
             _ => None,
         };
         status.ok_or_else(|| {
-            let message = format!("host {}: its answer makes no sense: {}", self.link.reach.name, said.escape_debug());
+            let message = format!(
+                "host {}: its answer makes no sense: {}",
+                self.link.reach.name,
+                said.escape_debug()
+            );
             ProviderError::new(ErrorKind::Other, message)
         })
     }
@@ -99,7 +129,10 @@ impl RemoteWorker {
     /// How many processes of the attempt are left.
     async fn left(&self, signal: &str) -> Result<usize, ProviderError> {
         let lines = self.lines("signal", &[signal]).await?;
-        Ok(lines.iter().flat_map(|line| line.split_ascii_whitespace()).count())
+        Ok(lines
+            .iter()
+            .flat_map(|line| line.split_ascii_whitespace())
+            .count())
     }
 }
 
@@ -123,7 +156,14 @@ impl Worker for RemoteWorker {
             packed
         });
         let arguments = [self.token.id.as_str()];
-        let ask = self.link.ask("fill", &arguments, Streams { content: Some(content), into: None });
+        let ask = self.link.ask(
+            "fill",
+            &arguments,
+            Streams {
+                content: Some(content),
+                into: None,
+            },
+        );
         let (answer, packed) = tokio::join!(ask, packing);
         match packed.unwrap_or_else(|error| Err(io::Error::other(error))) {
             // The connection ended under it: the answer says why.
@@ -132,26 +172,42 @@ impl Worker for RemoteWorker {
         }
         answer?;
         for (number, item) in task.inputs.iter().enumerate() {
-            let Content::Fetched(kind) = item.content else { continue };
+            let Content::Fetched(kind) = item.content else {
+                continue;
+            };
             let kind = match kind {
                 Kind::File => "file",
                 Kind::Executable => "program",
                 Kind::Directory => "archive",
             };
-            self.lines("lay", &[&number.to_string(), &item.name, kind]).await?;
+            self.lines("lay", &[&number.to_string(), &item.name, kind])
+                .await?;
         }
         Ok(())
     }
 
     async fn start(&self, task: &Task) -> Result<(), ProviderError> {
-        let plain = task.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let secret = task.secrets.iter().map(|(name, value)| (name.as_str(), value.reveal()));
-        let environment = if self.link.is_container() { "own" } else { "base" };
+        let plain = task
+            .environment
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let secret = task
+            .secrets
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.reveal()));
+        let environment = if self.link.is_container() {
+            "own"
+        } else {
+            "base"
+        };
         let log_limit = task.log_limit.to_string();
         let mut arguments = vec![task.command.as_str(), SUPERVISOR, environment, &log_limit];
         for (name, value) in plain.chain(secret) {
             if !is_variable(name) || value.contains('\0') {
-                let message = format!("`{}` cannot be a variable of the environment", name.escape_debug());
+                let message = format!(
+                    "`{}` cannot be a variable of the environment",
+                    name.escape_debug()
+                );
                 return Err(ProviderError::new(ErrorKind::Other, message));
             }
             arguments.extend([name, value]);
@@ -171,20 +227,32 @@ impl Worker for RemoteWorker {
     async fn log(&self, offset: u64) -> Result<Vec<u8>, ProviderError> {
         let offset = offset.to_string();
         let arguments = [self.token.id.as_str(), &offset, LOG_PIECE];
-        Ok(self.link.ask("log", &arguments, Streams::default()).await?.content)
+        Ok(self
+            .link
+            .ask("log", &arguments, Streams::default())
+            .await?
+            .content)
     }
 
     async fn log_length(&self) -> Result<u64, ProviderError> {
         let lines = self.lines("log_length", &[]).await?;
-        Ok(lines.first().and_then(|line| line.parse().ok()).unwrap_or_default())
+        Ok(lines
+            .first()
+            .and_then(|line| line.parse().ok())
+            .unwrap_or_default())
     }
 
     fn log_name(&self) -> String {
-        self.link.reach.place(&format!("machines/{}/box/log", self.token.id))
+        self.link
+            .reach
+            .place(&format!("machines/{}/box/log", self.token.id))
     }
 
     async fn checkpoint(&self, most: u64) -> Result<Option<Content>, ProviderError> {
-        Ok(self.bring("progress", &[], "checkpoint", Some(most)).await?.map(Content::Stored))
+        Ok(self
+            .bring("progress", &[], "checkpoint", Some(most))
+            .await?
+            .map(Content::Stored))
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError> {
@@ -203,17 +271,27 @@ impl Worker for RemoteWorker {
         let mut contents = Vec::new();
         let mut missing = Vec::new();
         for (number, name) in outputs.iter().enumerate() {
-            match self.bring("output", &[name], &format!("outputs/{number}"), None).await? {
+            match self
+                .bring("output", &[name], &format!("outputs/{number}"), None)
+                .await?
+            {
                 Some(path) => contents.push(Content::Stored(path)),
                 None => missing.push(format!("`{name}`")),
             }
         }
-        if missing.is_empty() { Ok(contents) } else { Err(unwritten(&missing)) }
+        if missing.is_empty() {
+            Ok(contents)
+        } else {
+            Err(unwritten(&missing))
+        }
     }
 
     async fn written(&self) -> Result<Vec<Written>, ProviderError> {
         let arguments = [self.token.id.as_str()];
-        let answer = self.link.ask("written", &arguments, Streams::default()).await?;
+        let answer = self
+            .link
+            .ask("written", &arguments, Streams::default())
+            .await?;
         Ok(written(&answer.content))
     }
 
@@ -221,7 +299,12 @@ impl Worker for RemoteWorker {
         if self.written().await?.is_empty() {
             return Ok(false);
         }
-        let Some(path) = self.bring("output", &[".", "lenient"], "all", Some(most)).await? else { return Ok(false) };
+        let Some(path) = self
+            .bring("output", &[".", "lenient"], "all", Some(most))
+            .await?
+        else {
+            return Ok(false);
+        };
         let moved = std::fs::rename(&path, to).map_err(|error| file::named(to, "create", error));
         moved.map(|()| true).map_err(ProviderError::from)
     }
@@ -248,10 +331,18 @@ impl Staging for RemoteWorker {
                 None => missing.push(format!("`{name}`")),
             }
         }
-        if missing.is_empty() { Ok(parcels) } else { Err(unwritten(&missing)) }
+        if missing.is_empty() {
+            Ok(parcels)
+        } else {
+            Err(unwritten(&missing))
+        }
     }
 
-    async fn deliver(&self, source: Source<'_>, delivery: &Delivery) -> Result<Moved, ProviderError> {
+    async fn deliver(
+        &self,
+        source: Source<'_>,
+        delivery: &Delivery,
+    ) -> Result<Moved, ProviderError> {
         staging::deliver(&self.link, &self.token.id, source, delivery).await
     }
 
@@ -265,24 +356,42 @@ fn written(list: &[u8]) -> Vec<Written> {
     let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
     for entry in list.split(|byte| *byte == 0) {
         let mut fields = entry.splitn(3, |byte| *byte == b' ');
-        let (Some(kind), Some(size), Some(name)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(kind), Some(size), Some(name)) = (fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
         let top = name.split(|byte| *byte == b'/').next().unwrap_or_default();
-        let size: u64 = std::str::from_utf8(size).ok().and_then(|size| size.parse().ok()).unwrap_or_default();
-        let sum = sizes.entry(String::from_utf8_lossy(top).into_owned()).or_default();
+        let size: u64 = std::str::from_utf8(size)
+            .ok()
+            .and_then(|size| size.parse().ok())
+            .unwrap_or_default();
+        let sum = sizes
+            .entry(String::from_utf8_lossy(top).into_owned())
+            .or_default();
         *sum = sum.saturating_add(if kind == b"f" { size } else { 0 });
     }
-    sizes.into_iter().map(|(name, bytes)| Written { name, bytes }).collect()
+    sizes
+        .into_iter()
+        .map(|(name, bytes)| Written { name, bytes })
+        .collect()
 }
 
 fn unwritten(missing: &[String]) -> ProviderError {
-    let message = format!("it exited well but did not write {} to $SKY_OUTPUTS", missing.join(", "));
+    let message = format!(
+        "it exited well but did not write {} to $SKY_OUTPUTS",
+        missing.join(", ")
+    );
     ProviderError::new(ErrorKind::Output, message)
 }
 
 /// Whether a shell can have a variable of that name.
 pub(in crate::execution::provider) fn is_variable(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    name.bytes().all(plain) && name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
+    name.bytes().all(plain)
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|first| !first.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -292,7 +401,10 @@ mod tests {
     #[test]
     fn what_was_written_is_summed_by_name() {
         let list = b"d 4096 a\0f 3 a/x\0f 4 a/y z\0l 9 a/l\0f 5 caf\xe9\0";
-        let sizes: Vec<(String, u64)> = written(list).into_iter().map(|one| (one.name, one.bytes)).collect();
+        let sizes: Vec<(String, u64)> = written(list)
+            .into_iter()
+            .map(|one| (one.name, one.bytes))
+            .collect();
         assert_eq!(sizes, [("a".to_owned(), 7), ("caf\u{fffd}".to_owned(), 5)]);
         assert!(written(b"").is_empty());
     }

@@ -24,12 +24,18 @@ impl Sim {
     pub fn open(root: &Path) -> Result<Self, ProviderError> {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let path = root.join("faults.toml");
-        let wrong = |error: String| ProviderError::new(ErrorKind::Other, format!("{}: {error}", path.display()));
+        let wrong = |error: String| {
+            ProviderError::new(ErrorKind::Other, format!("{}: {error}", path.display()))
+        };
         let faults = match path.exists() {
             true => Faults::parse(&file::read_text(&path)?).map_err(wrong)?,
             false => Faults::default(),
         };
-        let sim = Self { root, faults: Arc::new(faults), counts: Arc::default() };
+        let sim = Self {
+            root,
+            faults: Arc::new(faults),
+            counts: Arc::default(),
+        };
         if *sim.faults != Faults::default() {
             sim.count_earlier_calls();
         }
@@ -43,8 +49,17 @@ impl Sim {
         for line in calls.lines() {
             let mut words = line.split('\t');
             let mut word = || words.next().unwrap_or_default();
-            let (call, stage, attempt, place) = (word(), word(), word().parse().unwrap_or(0), word());
-            self.faults.next(Made { call, stage, attempt, place }, &mut counts);
+            let (call, stage, attempt, place) =
+                (word(), word(), word().parse().unwrap_or(0), word());
+            self.faults.next(
+                Made {
+                    call,
+                    stage,
+                    attempt,
+                    place,
+                },
+                &mut counts,
+            );
         }
     }
 
@@ -61,10 +76,19 @@ impl Sim {
             self.faults.next(made, &mut counts)
         };
         let named = |kind, what: &str| {
-            let about = if made.stage.is_empty() { String::new() } else { format!(" for stage.{}", made.stage) };
-            Err(ProviderError::new(kind, format!("sim: {}{about}: {what}", made.call)))
+            let about = if made.stage.is_empty() {
+                String::new()
+            } else {
+                format!(" for stage.{}", made.stage)
+            };
+            Err(ProviderError::new(
+                kind,
+                format!("sim: {}{about}: {what}", made.call),
+            ))
         };
-        let Some((fault, delay)) = fault else { return work.await };
+        let Some((fault, delay)) = fault else {
+            return work.await;
+        };
         match fault {
             Fault::Stockout => named(ErrorKind::Stockout, "no capacity of this kind now"),
             Fault::Quota => named(ErrorKind::Quota, "the account's limit is reached"),
@@ -81,15 +105,25 @@ impl Sim {
                 work.await
             }
             Fault::Preempt => {
-                let of_stage = |record: &MachineRecord| record.stage == made.stage && record.attempt == made.attempt;
-                for record in machine_records::all(&self.root)?.into_iter().filter(of_stage) {
+                let of_stage = |record: &MachineRecord| {
+                    record.stage == made.stage && record.attempt == made.attempt
+                };
+                for record in machine_records::all(&self.root)?
+                    .into_iter()
+                    .filter(of_stage)
+                {
                     self.end(&record, EndReason::Preempted).await?;
                 }
                 work.await
             }
             Fault::Notice => {
-                let of_stage = |record: &MachineRecord| record.stage == made.stage && record.attempt == made.attempt;
-                for mut record in machine_records::all(&self.root)?.into_iter().filter(of_stage) {
+                let of_stage = |record: &MachineRecord| {
+                    record.stage == made.stage && record.attempt == made.attempt
+                };
+                for mut record in machine_records::all(&self.root)?
+                    .into_iter()
+                    .filter(of_stage)
+                {
                     record.leaves_ms.get_or_insert(now().saturating_add(delay));
                     machine_records::write(&self.root, &record)?;
                 }
@@ -102,14 +136,23 @@ impl Sim {
         file::create_folders(&self.root)?;
         let path = self.root.join("calls");
         let fail = |error| ProviderError::from(file::named(&path, "append to", error));
-        let mut calls = std::fs::OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
-        let line = format!("{}\t{}\t{}\t{}\n", made.call, made.stage, made.attempt, made.place);
+        let mut calls = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(fail)?;
+        let line = format!(
+            "{}\t{}\t{}\t{}\n",
+            made.call, made.stage, made.attempt, made.place
+        );
         calls.write_all(line.as_bytes()).map_err(fail)
     }
 
     /// The machine of a token, unless it is gone. One whose lease or time is over goes now.
     pub(super) async fn find(&self, token: &str) -> Result<Option<MachineRecord>, ProviderError> {
-        let Some(record) = machine_records::read(&self.root, token)? else { return Ok(None) };
+        let Some(record) = machine_records::read(&self.root, token)? else {
+            return Ok(None);
+        };
         let why = match record.leaves_ms {
             Some(leaves) if leaves <= now() => EndReason::Preempted,
             _ if record.lease_end_ms <= now() => EndReason::Lease,
@@ -120,18 +163,35 @@ impl Sim {
     }
 
     /// Ends a machine: first its processes, then the bill, then the folder.
-    pub(super) async fn end(&self, record: &MachineRecord, why: EndReason) -> Result<(), ProviderError> {
-        inside::attempt(&machine_records::disk(&self.root, &record.token), &record.token).end(Duration::ZERO).await?;
+    pub(super) async fn end(
+        &self,
+        record: &MachineRecord,
+        why: EndReason,
+    ) -> Result<(), ProviderError> {
+        inside::attempt(
+            &machine_records::disk(&self.root, &record.token),
+            &record.token,
+        )
+        .end(Duration::ZERO)
+        .await?;
         Ok(machine_records::finish(&self.root, record, why)?)
     }
 
     pub(super) fn made<'a>(&self, call: &'a str, token: &'a Token, place: &'a str) -> Made<'a> {
-        Made { call, stage: &token.stage, attempt: token.attempt, place }
+        Made {
+            call,
+            stage: &token.stage,
+            attempt: token.attempt,
+            place,
+        }
     }
 
     /// Where the machine of a token is, for rules about places.
     pub(super) fn place(&self, token: &Token) -> String {
         let record = machine_records::read(&self.root, &token.id).ok().flatten();
-        record.and_then(|record| record.place).map(|place| place.to_string()).unwrap_or_default()
+        record
+            .and_then(|record| record.place)
+            .map(|place| place.to_string())
+            .unwrap_or_default()
     }
 }

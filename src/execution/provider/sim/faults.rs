@@ -124,8 +124,15 @@ impl Faults {
     pub fn parse(text: &str) -> Result<Self, String> {
         let faults: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         for rule in &faults.faults {
-            if let Some(call) = rule.call.as_ref().filter(|call| !CALLS.contains(&call.as_str())) {
-                return Err(format!("`{call}` is no call; calls are {}", CALLS.join(", ")));
+            if let Some(call) = rule
+                .call
+                .as_ref()
+                .filter(|call| !CALLS.contains(&call.as_str()))
+            {
+                return Err(format!(
+                    "`{call}` is no call; calls are {}",
+                    CALLS.join(", ")
+                ));
             }
         }
         Ok(faults)
@@ -134,10 +141,16 @@ impl Faults {
     /// Whether this call goes wrong, and for how long it is slow. Counts it.
     pub fn next(&self, made: Made<'_>, counts: &mut Counts) -> Option<(Fault, u64)> {
         let mut found = None;
-        for (index, rule) in self.faults.iter().enumerate().filter(|(_, rule)| rule.matches(made)) {
+        for (index, rule) in self
+            .faults
+            .iter()
+            .enumerate()
+            .filter(|(_, rule)| rule.matches(made))
+        {
             let count = counts.rules.entry(index).or_default();
             *count += 1;
-            let due = *count > rule.skip && rule.times.is_none_or(|times| *count <= rule.skip + times);
+            let due =
+                *count > rule.skip && rule.times.is_none_or(|times| *count <= rule.skip + times);
             if due && found.is_none() {
                 found = Some((rule.fault, rule.delay_ms));
             }
@@ -147,7 +160,10 @@ impl Faults {
         let count = counts.calls.entry(key.clone()).or_default();
         *count += 1;
         let by_chance = || {
-            let chance = self.random.as_ref().filter(|chance| !chance.faults.is_empty())?;
+            let chance = self
+                .random
+                .as_ref()
+                .filter(|chance| !chance.faults.is_empty())?;
             let digest = hash::digest(format!("{} {key} {count}", chance.seed).as_bytes());
             let number = u64::from_str_radix(digest.get(7..15)?, 16).ok()?;
             let picked = chance.faults[(number / 100) as usize % chance.faults.len()];
@@ -160,8 +176,14 @@ impl Faults {
 impl Rule {
     fn matches(&self, made: Made<'_>) -> bool {
         self.call.as_ref().is_none_or(|call| call == made.call)
-            && self.stage.as_ref().is_none_or(|pattern| pattern.matches(made.stage))
-            && self.place.as_ref().is_none_or(|pattern| pattern.matches(made.place))
+            && self
+                .stage
+                .as_ref()
+                .is_none_or(|pattern| pattern.matches(made.stage))
+            && self
+                .place
+                .as_ref()
+                .is_none_or(|pattern| pattern.matches(made.place))
             && self.attempt.is_none_or(|attempt| attempt == made.attempt)
     }
 }
@@ -171,7 +193,12 @@ mod tests {
     use super::*;
 
     fn made<'a>(call: &'a str, stage: &'a str) -> Made<'a> {
-        Made { call, stage, attempt: 1, place: "aws:us-east-1" }
+        Made {
+            call,
+            stage,
+            attempt: 1,
+            place: "aws:us-east-1",
+        }
     }
 
     #[test]
@@ -188,7 +215,11 @@ mod tests {
     #[test]
     fn a_file_with_a_mistake_is_refused() {
         let text = "[[faults]]\ncall = \"creat\"\nfault = \"stockout\"";
-        assert!(Faults::parse(text).unwrap_err().contains("`creat` is no call"));
+        assert!(
+            Faults::parse(text)
+                .unwrap_err()
+                .contains("`creat` is no call")
+        );
         assert!(Faults::parse("[[faults]]\nfault = \"stocked\"").is_err());
     }
 
@@ -198,7 +229,9 @@ mod tests {
         let faults = Faults::parse(text).unwrap();
         let run = || {
             let mut counts = Counts::default();
-            (0..200).map(|_| faults.next(made("status", "a"), &mut counts)).collect::<Vec<_>>()
+            (0..200)
+                .map(|_| faults.next(made("status", "a"), &mut counts))
+                .collect::<Vec<_>>()
         };
         assert_eq!(run(), run());
         let wrong = run().iter().flatten().count();

@@ -69,7 +69,9 @@ pub struct Bill {
 static BUILDING: AtomicU64 = AtomicU64::new(0);
 
 pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -102,13 +104,18 @@ impl MachineRecord {
 
     /// Lets it live for so long from now on.
     pub fn extend(&mut self, lease: Duration) {
-        self.lease_end_ms = now().saturating_add(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
+        self.lease_end_ms =
+            now().saturating_add(u64::try_from(lease.as_millis()).unwrap_or(u64::MAX));
         self.lease_end = clock::after(lease);
     }
 
     pub fn machine(self) -> Machine {
         Machine {
-            token: Token { id: self.token, stage: self.stage, attempt: self.attempt },
+            token: Token {
+                id: self.token,
+                stage: self.stage,
+                attempt: self.attempt,
+            },
             id: self.id,
             job: self.job,
             lineage: self.lineage,
@@ -158,7 +165,10 @@ pub(super) fn create(root: &Path, record: &MachineRecord) -> io::Result<MachineR
 }
 
 pub(super) fn write(root: &Path, record: &MachineRecord) -> io::Result<()> {
-    file::write_atomic(&folder(root, &record.token).join("card"), &serde_json::to_vec(record)?)
+    file::write_atomic(
+        &folder(root, &record.token).join("card"),
+        &serde_json::to_vec(record)?,
+    )
 }
 
 pub(super) fn rename(root: &Path, from: &str, to: &str) -> io::Result<()> {
@@ -175,9 +185,18 @@ fn read_record(path: &Path) -> io::Result<Option<MachineRecord>> {
     match std::fs::read(path) {
         Ok(text) => {
             let record = serde_json::from_slice(&text);
-            record.map(Some).map_err(|error| file::named(path, "read", io::Error::other(error)))
+            record
+                .map(Some)
+                .map_err(|error| file::named(path, "read", io::Error::other(error)))
         }
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(file::named(path, "read", error)),
     }
 }
@@ -195,7 +214,9 @@ pub(super) fn all(root: &Path) -> io::Result<Vec<MachineRecord>> {
 
 /// How many machines of a token there were.
 pub(super) fn ended(root: &Path, token: &str) -> usize {
-    (1..).take_while(|number| root.join("gone").join(id(token, *number)).exists()).count()
+    (1..)
+        .take_while(|number| root.join("gone").join(id(token, *number)).exists())
+        .count()
 }
 
 /// EndReason the last machine of a token is no more.
@@ -217,9 +238,14 @@ fn gone(root: &Path) -> io::Result<Vec<MachineRecord>> {
     };
     let mut records = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| file::named(&folder, "list", error))?.path();
+        let path = entry
+            .map_err(|error| file::named(&folder, "list", error))?
+            .path();
         // Others are being written.
-        if path.file_name().is_some_and(|name| !name.as_encoded_bytes().starts_with(b".")) {
+        if path
+            .file_name()
+            .is_some_and(|name| !name.as_encoded_bytes().starts_with(b"."))
+        {
             records.extend(read_record(&path)?);
         }
     }
@@ -228,24 +254,50 @@ fn gone(root: &Path) -> io::Result<Vec<MachineRecord>> {
 
 /// Puts a machine on the bill for good, then takes it away.
 pub(super) fn finish(root: &Path, record: &MachineRecord, why: EndReason) -> io::Result<()> {
-    let ended = if why == EndReason::Lease { record.lease_end_ms } else { now().min(record.lease_end_ms) };
-    let record = MachineRecord { ended_ms: Some(ended), why: Some(why), ..record.clone() };
-    file::write_below(&root.join("gone"), &record.id, &serde_json::to_vec(&record)?)?;
+    let ended = if why == EndReason::Lease {
+        record.lease_end_ms
+    } else {
+        now().min(record.lease_end_ms)
+    };
+    let record = MachineRecord {
+        ended_ms: Some(ended),
+        why: Some(why),
+        ..record.clone()
+    };
+    file::write_below(
+        &root.join("gone"),
+        &record.id,
+        &serde_json::to_vec(&record)?,
+    )?;
     tree::remove(&folder(root, &record.token))
 }
 
 /// The bill of the simulated cloud in a folder, as of now.
 pub fn bill(root: &Path) -> io::Result<Bill> {
-    let mut records: BTreeMap<String, MachineRecord> =
-        all(root)?.into_iter().map(|record| (record.id.clone(), record)).collect();
+    let mut records: BTreeMap<String, MachineRecord> = all(root)?
+        .into_iter()
+        .map(|record| (record.id.clone(), record))
+        .collect();
     // One that is on the way out has two records.
-    records.extend(gone(root)?.into_iter().map(|record| (record.id.clone(), record)));
+    records.extend(
+        gone(root)?
+            .into_iter()
+            .map(|record| (record.id.clone(), record)),
+    );
     let now = now();
-    let mut bill = Bill { machines: records.len(), ..Bill::default() };
+    let mut bill = Bill {
+        machines: records.len(),
+        ..Bill::default()
+    };
     for record in records.values() {
-        let end = record.ended_ms.unwrap_or_else(|| now.min(record.lease_end_ms));
+        let end = record
+            .ended_ms
+            .unwrap_or_else(|| now.min(record.lease_end_ms));
         bill.running += usize::from(record.ended_ms.is_none() && record.lease_end_ms > now);
-        bill.cost.0 += record.rate.cost(record.nodes, Millis(end.saturating_sub(record.created_ms))).0;
+        bill.cost.0 += record
+            .rate
+            .cost(record.nodes, Millis(end.saturating_sub(record.created_ms)))
+            .0;
     }
     Ok(bill)
 }

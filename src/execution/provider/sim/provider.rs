@@ -1,7 +1,8 @@
 //! The provider `sim`: each of its calls is one of the simulated cloud.
 
 use super::super::{
-    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, SIM, Token, Worker, local,
+    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, SIM,
+    Token, Worker, local,
 };
 use super::calls::Sim;
 use super::faults::Made;
@@ -20,10 +21,12 @@ impl Provider for Sim {
             if let Some(record) = self.find(&token.id).await? {
                 return Ok(record.machine());
             }
-            let record = MachineRecord::new(token, spec, machine_records::ended(&self.root, &token.id));
+            let record =
+                MachineRecord::new(token, spec, machine_records::ended(&self.root, &token.id));
             Ok(machine_records::create(&self.root, &record)?.machine())
         };
-        self.call(self.made("create", token, &spec.place.to_string()), create).await
+        self.call(self.made("create", token, &spec.place.to_string()), create)
+            .await
     }
 
     async fn get(&self, token: &Token) -> Result<Option<Machine>, ProviderError> {
@@ -36,7 +39,8 @@ impl Provider for Sim {
         let list = async {
             let mut machines = Vec::new();
             for record in machine_records::all(&self.root)? {
-                let owned = owner.is_none_or(|owner| record.job == owner.job && record.lineage == owner.lineage);
+                let owned = owner
+                    .is_none_or(|owner| record.job == owner.job && record.lineage == owner.lineage);
                 // What carries none of our tags is not ours to see.
                 if owned
                     && !record.lineage.is_empty()
@@ -48,7 +52,16 @@ impl Provider for Sim {
             machines.sort_by(|a, b| a.token.cmp(&b.token));
             Ok(machines)
         };
-        self.call(Made { call: "list", stage: "", attempt: 0, place: "" }, list).await
+        self.call(
+            Made {
+                call: "list",
+                stage: "",
+                attempt: 0,
+                place: "",
+            },
+            list,
+        )
+        .await
     }
 
     async fn release(&self, token: &Token, _evidence: Evidence) -> Result<(), ProviderError> {
@@ -59,7 +72,8 @@ impl Provider for Sim {
                 None => Ok(()),
             }
         };
-        self.call(self.made("release", token, &place), release).await
+        self.call(self.made("release", token, &place), release)
+            .await
     }
 
     async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
@@ -86,11 +100,21 @@ impl Provider for Sim {
         self.call(self.made("renew", token, &place), renew).await
     }
 
-    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError> {
+    async fn adopt(
+        &self,
+        id: &str,
+        token: &Token,
+        owner: &Owner,
+    ) -> Result<Machine, ProviderError> {
         let adopt = async {
-            let found = machine_records::all(&self.root)?.into_iter().find(|record| record.id == id);
+            let found = machine_records::all(&self.root)?
+                .into_iter()
+                .find(|record| record.id == id);
             let Some(mut record) = found else {
-                return Err(ProviderError::new(ErrorKind::NotFound, format!("sim has no machine `{id}`")));
+                return Err(ProviderError::new(
+                    ErrorKind::NotFound,
+                    format!("sim has no machine `{id}`"),
+                ));
             };
             let former = std::mem::replace(&mut record.token, token.id.clone());
             (record.stage, record.attempt) = (token.stage.clone(), token.attempt);
@@ -107,7 +131,9 @@ impl Provider for Sim {
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
         let place = self.place(token);
         let open = async {
-            if self.find(&token.id).await?.is_none() && machine_records::ended(&self.root, &token.id) == 0 {
+            if self.find(&token.id).await?.is_none()
+                && machine_records::ended(&self.root, &token.id) == 0
+            {
                 return Err(gone(token));
             }
             let worker: Box<dyn Worker> = Box::new(SimWorker::new(self.clone(), token.clone()));

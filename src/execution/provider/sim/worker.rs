@@ -19,7 +19,10 @@ pub(super) struct SimWorker {
 
 /// The error of a machine that is not there.
 pub(super) fn gone(token: &Token) -> ProviderError {
-    let message = format!("sim: the machine of attempt {} of stage.{} is gone", token.attempt, token.stage);
+    let message = format!(
+        "sim: the machine of attempt {} of stage.{} is gone",
+        token.attempt, token.stage
+    );
     ProviderError::new(ErrorKind::NotFound, message)
 }
 
@@ -27,8 +30,17 @@ impl SimWorker {
     pub(super) fn new(sim: Sim, token: Token) -> Self {
         let place = sim.place(&token);
         let working_folder = machine_records::working_folder(&sim.root, &token.id);
-        let inside = LocalWorker::new(machine_records::disk(&sim.root, &token.id), working_folder, token.clone());
-        Self { sim, token, place, inside }
+        let inside = LocalWorker::new(
+            machine_records::disk(&sim.root, &token.id),
+            working_folder,
+            token.clone(),
+        );
+        Self {
+            sim,
+            token,
+            place,
+            inside,
+        }
     }
 
     async fn call<T>(
@@ -36,7 +48,12 @@ impl SimWorker {
         call: &str,
         work: impl Future<Output = Result<T, ProviderError>> + Send,
     ) -> Result<T, ProviderError> {
-        let made = Made { call, stage: &self.token.stage, attempt: self.token.attempt, place: &self.place };
+        let made = Made {
+            call,
+            stage: &self.token.stage,
+            attempt: self.token.attempt,
+            place: &self.place,
+        };
         let work = async {
             if self.sim.find(&self.token.id).await?.is_none() {
                 return Err(gone(&self.token));
@@ -59,21 +76,23 @@ impl Worker for SimWorker {
 
     async fn status(&self) -> Result<RunStatus, ProviderError> {
         match self.call("status", self.inside.status()).await {
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                Ok(match machine_records::end_of(&self.sim.root, &self.token.id)? {
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(
+                match machine_records::end_of(&self.sim.root, &self.token.id)? {
                     Some(EndReason::Preempted) => RunStatus::Preempted,
                     Some(EndReason::Lease) => RunStatus::Expired,
                     _ => RunStatus::Lost,
-                })
-            }
-            Ok(RunStatus::Running) => {
-                Ok(match machine_records::read(&self.sim.root, &self.token.id)?.and_then(|record| record.leaves_ms) {
-                    Some(leaves) => {
-                        RunStatus::Leaving(Duration::from_millis(leaves.saturating_sub(machine_records::now())))
-                    }
+                },
+            ),
+            Ok(RunStatus::Running) => Ok(
+                match machine_records::read(&self.sim.root, &self.token.id)?
+                    .and_then(|record| record.leaves_ms)
+                {
+                    Some(leaves) => RunStatus::Leaving(Duration::from_millis(
+                        leaves.saturating_sub(machine_records::now()),
+                    )),
                     None => RunStatus::Running,
-                })
-            }
+                },
+            ),
             other => other,
         }
     }

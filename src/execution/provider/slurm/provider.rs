@@ -4,8 +4,8 @@ use super::super::check::{Finding, Need, Topic, in_time};
 use super::super::runner::{Agent, Link, RemoteWorker};
 use super::super::ssh::tags::{self, Tags};
 use super::super::{
-    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, SLURM, Survey, Token, Worker,
-    without_tee,
+    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, SLURM,
+    Survey, Token, Worker, without_tee,
 };
 use super::worker::{JobWorker, Waiting};
 use crate::model::hosts::{OwnHosts, SlurmCluster};
@@ -16,10 +16,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-const AGENT: &str =
-    concat!(include_str!("../runner/agent.sh"), include_str!("slurm.sh"), include_str!("../runner/requests.sh"));
+const AGENT: &str = concat!(
+    include_str!("../runner/agent.sh"),
+    include_str!("slurm.sh"),
+    include_str!("../runner/requests.sh")
+);
 /// What runs in a job.
-const JOB: &str = concat!("#!/bin/sh\n", include_str!("../local/keep_log.sh"), include_str!("job.sh"));
+const JOB: &str = concat!(
+    "#!/bin/sh\n",
+    include_str!("../local/keep_log.sh"),
+    include_str!("job.sh")
+);
 
 /// One's own clusters.
 pub struct Slurm {
@@ -37,13 +44,31 @@ impl Slurm {
     /// The clusters of a file of hosts; `root` is the state folder.
     pub fn new(own: Arc<OwnHosts>, root: &Path) -> Self {
         let link = |cluster: &SlurmCluster| {
-            let settings = vec![cluster.conf.as_ref().map(|path| path.display().to_string()).unwrap_or_default()];
-            Link::with(cluster.host.reach.clone(), Agent { text: AGENT, settings })
+            let settings = vec![
+                cluster
+                    .conf
+                    .as_ref()
+                    .map(|path| path.display().to_string())
+                    .unwrap_or_default(),
+            ];
+            Link::with(
+                cluster.host.reach.clone(),
+                Agent {
+                    text: AGENT,
+                    settings,
+                },
+            )
         };
         let links = own.clusters.iter().map(link).collect();
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let scratch = root.join("stages").join(".incoming");
-        Self { own, links, scratch, seen: Mutex::default(), waiting: Waiting::default() }
+        Self {
+            own,
+            links,
+            scratch,
+            seen: Mutex::default(),
+            waiting: Waiting::default(),
+        }
     }
 
     fn name(&self, cluster: usize) -> &str {
@@ -51,13 +76,22 @@ impl Slurm {
     }
 
     fn saw(&self, token: &str, cluster: usize) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned(), cluster);
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(token.to_owned(), cluster);
     }
 
     /// The machine of a token on that cluster.
-    async fn look(&self, token: &str, cluster: usize) -> Result<Option<(usize, Tags, Machine)>, ProviderError> {
+    async fn look(
+        &self,
+        token: &str,
+        cluster: usize,
+    ) -> Result<Option<(usize, Tags, Machine)>, ProviderError> {
         let lines = self.links[cluster].lines("find", &[token]).await?;
-        let Some(line) = lines.first() else { return Ok(None) };
+        let Some(line) = lines.first() else {
+            return Ok(None);
+        };
         let (tags, machine) = tags::machine(self.name(cluster), line)?;
         self.saw(token, cluster);
         Ok(Some((cluster, tags, machine)))
@@ -66,7 +100,12 @@ impl Slurm {
     /// The machine of a token: first where it was, then anywhere. Of a cluster that does not answer
     /// nobody knows anything, so what is on no other may be there.
     async fn find(&self, token: &Token) -> Result<Option<(usize, Tags, Machine)>, ProviderError> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&token.id).copied();
+        let seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&token.id)
+            .copied();
         let others = (0..self.links.len()).filter(|cluster| Some(*cluster) != seen);
         let mut silent = None;
         for cluster in seen.into_iter().chain(others) {
@@ -82,16 +121,25 @@ impl Slurm {
     }
 
     async fn end(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
-        let what = if evidence == Evidence::Keep { "keep" } else { "drop" };
+        let what = if evidence == Evidence::Keep {
+            "keep"
+        } else {
+            "drop"
+        };
         let clusters = match self.find(token).await? {
             Some((cluster, ..)) => cluster..cluster + 1,
             // There may be a job without a folder, or the beginning of a folder.
             None => 0..self.links.len(),
         };
         for cluster in clusters {
-            self.links[cluster].lines("release", &[&token.id, what]).await?;
+            self.links[cluster]
+                .lines("release", &[&token.id, what])
+                .await?;
         }
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&token.id);
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&token.id);
         Ok(tree::remove(&self.scratch(token))?)
     }
 
@@ -100,7 +148,10 @@ impl Slurm {
     }
 
     fn not_found(&self, token: &Token) -> ProviderError {
-        let message = format!("slurm: no cluster has the job of attempt {} of stage.{}", token.attempt, token.stage);
+        let message = format!(
+            "slurm: no cluster has the job of attempt {} of stage.{}",
+            token.attempt, token.stage
+        );
         ProviderError::new(ErrorKind::NotFound, message)
     }
 }
@@ -108,16 +159,26 @@ impl Slurm {
 /// What is asked of sbatch, one argument each.
 fn options(cluster: &SlurmCluster, nodes: u32) -> Vec<String> {
     let host = &cluster.host;
-    let mut options = vec![format!("--nodes={}", nodes.max(1)), "--ntasks-per-node=1".to_owned()];
+    let mut options = vec![
+        format!("--nodes={}", nodes.max(1)),
+        "--ntasks-per-node=1".to_owned(),
+    ];
     let named = [
         ("partition", &cluster.partition),
         ("account", &cluster.account),
         ("qos", &cluster.qos),
         ("constraint", &cluster.constraint),
     ];
-    options.extend(named.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))));
+    options.extend(
+        named
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?))),
+    );
     if host.offer.vcpu_thousandths > 0 {
-        options.push(format!("--cpus-per-task={}", host.offer.vcpu_thousandths.div_ceil(1000)));
+        options.push(format!(
+            "--cpus-per-task={}",
+            host.offer.vcpu_thousandths.div_ceil(1000)
+        ));
     }
     if host.offer.memory.0 > 0 {
         options.push(format!("--mem={}K", host.offer.memory.0 >> 10));
@@ -146,7 +207,11 @@ impl Provider for Slurm {
         for (cluster, link) in self.links.iter().enumerate() {
             let about = format!("cluster {}", self.name(cluster));
             findings.push(match in_time(link.lines("list", &[]), &about).await {
-                Ok(jobs) => Finding::there(Topic::Reach, about, format!("answers; jobs of ours: {}", jobs.len())),
+                Ok(jobs) => Finding::there(
+                    Topic::Reach,
+                    about,
+                    format!("answers; jobs of ours: {}", jobs.len()),
+                ),
                 Err(error) => Finding::failed(Topic::Reach, about, &error),
             });
         }
@@ -158,21 +223,37 @@ impl Provider for Slurm {
             cluster.host.place == spec.place && cluster.host.instance_type == spec.instance_type
         };
         let Some(at) = self.own.clusters.iter().position(fits) else {
-            let message = format!("slurm: the inventory has no cluster with {} at {}", spec.instance_type, spec.place);
+            let message = format!(
+                "slurm: the inventory has no cluster with {} at {}",
+                spec.instance_type, spec.place
+            );
             return Err(ProviderError::new(ErrorKind::Stockout, message));
         };
         let cluster = &self.own.clusters[at];
-        if let Some(tee) = spec.tee.filter(|tee| !cluster.host.offer.tee.contains(tee.name())) {
-            return Err(without_tee(SLURM, format!("{} at {}", spec.instance_type, spec.place), tee));
+        if let Some(tee) = spec
+            .tee
+            .filter(|tee| !cluster.host.offer.tee.contains(tee.name()))
+        {
+            return Err(without_tee(
+                SLURM,
+                format!("{} at {}", spec.instance_type, spec.place),
+                tee,
+            ));
         }
         let text = Tags::new(token, spec).encode()?;
         let (lease, lease_end) = (spec.lease.as_secs().to_string(), clock::after(spec.lease));
-        let limit = cluster.time.map_or_else(|| minutes(spec.lease), |time| time.as_secs().div_ceil(60)).to_string();
+        let limit = cluster
+            .time
+            .map_or_else(|| minutes(spec.lease), |time| time.as_secs().div_ceil(60))
+            .to_string();
         let options = options(cluster, spec.nodes);
         let mut arguments = vec![token.id.as_str(), &text, &lease, &lease_end, JOB, &limit];
         arguments.extend(options.iter().map(String::as_str));
         let lines = self.links[at].lines("create", &arguments).await?;
-        let (_, machine) = tags::machine(self.name(at), lines.first().map(String::as_str).unwrap_or_default())?;
+        let (_, machine) = tags::machine(
+            self.name(at),
+            lines.first().map(String::as_str).unwrap_or_default(),
+        )?;
         self.saw(&token.id, at);
         Ok(machine)
     }
@@ -190,7 +271,9 @@ impl Provider for Slurm {
         let mut survey = Survey::default();
         for cluster in 0..self.links.len() {
             let answer = self.links[cluster].lines("list", &[]).await;
-            survey.take(answer, owner, |line| tags::machine(self.name(cluster), line).map(|(_, machine)| machine));
+            survey.take(answer, owner, |line| {
+                tags::machine(self.name(cluster), line).map(|(_, machine)| machine)
+            });
         }
         survey.machines.sort_by(|a, b| a.token.cmp(&b.token));
         survey
@@ -205,30 +288,70 @@ impl Provider for Slurm {
     }
 
     async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
-        let Some((at, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
-        let limit = if self.own.clusters[at].time.is_some() { "keep" } else { "extend" };
-        let arguments = [token.id.as_str(), &lease.left().as_secs().to_string(), &lease.timestamp(), limit];
+        let Some((at, ..)) = self.find(token).await? else {
+            return Err(self.not_found(token));
+        };
+        let limit = if self.own.clusters[at].time.is_some() {
+            "keep"
+        } else {
+            "extend"
+        };
+        let arguments = [
+            token.id.as_str(),
+            &lease.left().as_secs().to_string(),
+            &lease.timestamp(),
+            limit,
+        ];
         self.links[at].lines("renew", &arguments).await.map(drop)
     }
 
-    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError> {
-        let missing = || ProviderError::new(ErrorKind::NotFound, format!("slurm: no cluster has a job `{id}`"));
+    async fn adopt(
+        &self,
+        id: &str,
+        token: &Token,
+        owner: &Owner,
+    ) -> Result<Machine, ProviderError> {
+        let missing = || {
+            ProviderError::new(
+                ErrorKind::NotFound,
+                format!("slurm: no cluster has a job `{id}`"),
+            )
+        };
         let (name, known) = id.split_once('/').ok_or_else(missing)?;
-        let at = (0..self.links.len()).find(|at| self.name(*at) == name).ok_or_else(missing)?;
-        let Some((_, mut tags, _)) = self.look(known, at).await? else { return Err(missing()) };
+        let at = (0..self.links.len())
+            .find(|at| self.name(*at) == name)
+            .ok_or_else(missing)?;
+        let Some((_, mut tags, _)) = self.look(known, at).await? else {
+            return Err(missing());
+        };
         if known != token.id {
-            let message = format!("{id} is known by its token for good, and cannot become {}", token.id);
+            let message = format!(
+                "{id} is known by its token for good, and cannot become {}",
+                token.id
+            );
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
         tags.belong_to(owner);
-        let lines = self.links[at].lines("adopt", &[&token.id, &tags.encode()?]).await?;
-        Ok(tags::machine(self.name(at), lines.first().map(String::as_str).unwrap_or_default())?.1)
+        let lines = self.links[at]
+            .lines("adopt", &[&token.id, &tags.encode()?])
+            .await?;
+        Ok(tags::machine(
+            self.name(at),
+            lines.first().map(String::as_str).unwrap_or_default(),
+        )?
+        .1)
     }
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
-        let Some((at, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
+        let Some((at, ..)) = self.find(token).await? else {
+            return Err(self.not_found(token));
+        };
         let inside = RemoteWorker::new(self.links[at].clone(), token.clone(), self.scratch(token));
-        Ok(Box::new(JobWorker { token: token.id.clone(), inside, waiting: self.waiting.clone() }))
+        Ok(Box::new(JobWorker {
+            token: token.id.clone(),
+            inside,
+            waiting: self.waiting.clone(),
+        }))
     }
 }
 
@@ -240,39 +363,96 @@ mod tests {
 
     /// What the agent's functions say to a script that is given an argument.
     fn said(script: &str, argument: &str) -> String {
-        let text =
-            [include_str!("../runner/agent.sh"), include_str!("slurm.sh"), "content=\nnl='\n'\n", script].concat();
-        let output = Command::new("/bin/sh").args(["-c", &text, "sh", argument]).output().unwrap();
+        let text = [
+            include_str!("../runner/agent.sh"),
+            include_str!("slurm.sh"),
+            "content=\nnl='\n'\n",
+            script,
+        ]
+        .concat();
+        let output = Command::new("/bin/sh")
+            .args(["-c", &text, "sh", argument])
+            .output()
+            .unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 
     #[test]
     fn what_slurm_says_is_told_apart() {
         let cases = [
-            ("Unable to contact slurm controller (connect failure)", "!Unreachable"),
-            ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", "!Unreachable"),
-            ("Munge encode failed: Failed to access \"/run/munge\": No such file or directory", "!Unreachable"),
-            ("sbatch: error: Batch job submission failed: Invalid partition name specified", "!Stockout"),
-            ("Batch job submission failed: Requested node configuration is not available", "!Stockout"),
-            ("Batch job submission failed: Invalid generic resource (gres) specification", "!Stockout"),
-            ("Batch job submission failed: Invalid account or account/partition combination specified", "!Quota"),
-            ("Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)", "!Quota"),
-            ("Requested time limit is invalid (missing or exceeds some limit)", "!Quota"),
-            ("Batch job submission failed: Access/permission denied", "!Denied"),
-            ("User's group not permitted to use this partition", "!Denied"),
+            (
+                "Unable to contact slurm controller (connect failure)",
+                "!Unreachable",
+            ),
+            (
+                "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+                "!Unreachable",
+            ),
+            (
+                "Munge encode failed: Failed to access \"/run/munge\": No such file or directory",
+                "!Unreachable",
+            ),
+            (
+                "sbatch: error: Batch job submission failed: Invalid partition name specified",
+                "!Stockout",
+            ),
+            (
+                "Batch job submission failed: Requested node configuration is not available",
+                "!Stockout",
+            ),
+            (
+                "Batch job submission failed: Invalid generic resource (gres) specification",
+                "!Stockout",
+            ),
+            (
+                "Batch job submission failed: Invalid account or account/partition combination specified",
+                "!Quota",
+            ),
+            (
+                "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
+                "!Quota",
+            ),
+            (
+                "Requested time limit is invalid (missing or exceeds some limit)",
+                "!Quota",
+            ),
+            (
+                "Batch job submission failed: Access/permission denied",
+                "!Denied",
+            ),
+            (
+                "User's group not permitted to use this partition",
+                "!Denied",
+            ),
             ("slurm temporarily unable to accept job", "!Throttled"),
-            ("a job_submit plugin says: no\nand more $(touch x)", "!Other"),
+            (
+                "a job_submit plugin says: no\nand more $(touch x)",
+                "!Other",
+            ),
         ];
         for (words, kind) in cases {
             let line = said("refuse \"$1\"", words);
-            assert!(line.starts_with(&format!("{kind} Slurm: ")) && line.lines().count() == 1, "{words}: {line}");
+            assert!(
+                line.starts_with(&format!("{kind} Slurm: ")) && line.lines().count() == 1,
+                "{words}: {line}"
+            );
         }
     }
 
     #[test]
     fn times_of_slurm_are_read() {
-        for (text, seconds) in [("0:09", 9), ("8:08", 488), ("1:00:00", 3600), ("2-03:04:05", 183_845), ("45", 45)] {
-            assert_eq!(said("in_seconds \"$1\"; echo $seconds", text), format!("{seconds}\n"), "{text}");
+        for (text, seconds) in [
+            ("0:09", 9),
+            ("8:08", 488),
+            ("1:00:00", 3600),
+            ("2-03:04:05", 183_845),
+            ("45", 45),
+        ] {
+            assert_eq!(
+                said("in_seconds \"$1\"; echo $seconds", text),
+                format!("{seconds}\n"),
+                "{text}"
+            );
         }
     }
 
@@ -282,12 +462,19 @@ mod tests {
                      scontrol() { echo \"$said\"; return 1; }; said=$1; extend 3600";
         let line = said(slurm, "slurm_update error: Access/permission denied");
         assert!(
-            line.starts_with("!Other Slurm does not let us give job 7 more time (") && line.contains("set `time`"),
+            line.starts_with("!Other Slurm does not let us give job 7 more time (")
+                && line.contains("set `time`"),
             "{line}"
         );
         assert!(said(slurm, "Unable to contact slurm controller").starts_with("!Unreachable "));
         // What is long enough is left alone.
-        assert_eq!(said("known_job() { job=7; }; squeue() { echo '1:00 2:00'; }; extend 60", ""), "");
+        assert_eq!(
+            said(
+                "known_job() { job=7; }; squeue() { echo '1:00 2:00'; }; extend 60",
+                ""
+            ),
+            ""
+        );
     }
 
     #[test]
@@ -295,12 +482,36 @@ mod tests {
         let text = "[clusters.gpu]\npartition = \"a\"\ngres = \"gpu:a100:4\"\ncpus = 3.5\nmemory = \"1 GiB\"\ntime = \"90 m\"\n\
             nodes = 4\n[clusters.other]\naddress = \"login\"\naccelerators = \"T4:2\"\n";
         let folder = Path::new("/");
-        let own = parse(&HostsFile { path: Path::new("/hosts.toml"), folder, home: None, text }).unwrap();
-        let all = ["--nodes=2", "--ntasks-per-node=1", "--partition=a", "--cpus-per-task=4", "--mem=1048576K"];
-        assert_eq!(options(&own.clusters[0], 2), [all.as_slice(), &["--gres=gpu:a100:4"]].concat());
-        assert_eq!(options(&own.clusters[1], 1), ["--nodes=1", "--ntasks-per-node=1", "--gres=gpu:2"]);
+        let own = parse(&HostsFile {
+            path: Path::new("/hosts.toml"),
+            folder,
+            home: None,
+            text,
+        })
+        .unwrap();
+        let all = [
+            "--nodes=2",
+            "--ntasks-per-node=1",
+            "--partition=a",
+            "--cpus-per-task=4",
+            "--mem=1048576K",
+        ];
+        assert_eq!(
+            options(&own.clusters[0], 2),
+            [all.as_slice(), &["--gres=gpu:a100:4"]].concat()
+        );
+        assert_eq!(
+            options(&own.clusters[1], 1),
+            ["--nodes=1", "--ntasks-per-node=1", "--gres=gpu:2"]
+        );
         assert_eq!(own.clusters[0].time, Some(Duration::from_secs(5400)));
         assert_eq!(own.clusters[0].host.place.to_string(), "slurm:gpu");
-        assert_eq!((minutes(Duration::from_secs(61)), minutes(Duration::from_secs(60))), (3, 2));
+        assert_eq!(
+            (
+                minutes(Duration::from_secs(61)),
+                minutes(Duration::from_secs(60))
+            ),
+            (3, 2)
+        );
     }
 }

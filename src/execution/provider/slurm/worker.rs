@@ -26,7 +26,10 @@ impl JobWorker {
     }
 
     async fn hand_over(&self, secrets: &BTreeMap<String, Secret>) -> Result<(), ProviderError> {
-        let arguments: Vec<&str> = secrets.iter().flat_map(|(name, secret)| [name.as_str(), secret.reveal()]).collect();
+        let arguments: Vec<&str> = secrets
+            .iter()
+            .flat_map(|(name, secret)| [name.as_str(), secret.reveal()])
+            .collect();
         self.inside.lines("hand", &arguments).await?;
         self.waiting().remove(&self.token);
         Ok(())
@@ -40,19 +43,39 @@ impl Worker for JobWorker {
     }
 
     async fn start(&self, task: &Task) -> Result<(), ProviderError> {
-        let values = task.environment.iter().map(|(name, value)| (name, value.as_str()));
-        let secrets = task.secrets.iter().map(|(name, secret)| (name, secret.reveal()));
-        if let Some((name, _)) = values.chain(secrets).find(|(name, value)| !is_variable(name) || value.contains('\0'))
+        let values = task
+            .environment
+            .iter()
+            .map(|(name, value)| (name, value.as_str()));
+        let secrets = task
+            .secrets
+            .iter()
+            .map(|(name, secret)| (name, secret.reveal()));
+        if let Some((name, _)) = values
+            .chain(secrets)
+            .find(|(name, value)| !is_variable(name) || value.contains('\0'))
         {
-            let message = format!("`{}` cannot be a variable of the environment", name.escape_debug());
+            let message = format!(
+                "`{}` cannot be a variable of the environment",
+                name.escape_debug()
+            );
             return Err(ProviderError::new(ErrorKind::Other, message));
         }
-        let sealed = if task.secrets.is_empty() { "plain" } else { "sealed" };
+        let sealed = if task.secrets.is_empty() {
+            "plain"
+        } else {
+            "sealed"
+        };
         let log_limit = task.log_limit.to_string();
         let mut arguments = vec![task.command.as_str(), sealed, "SKY_LOG_LIMIT", &log_limit];
-        arguments.extend(task.environment.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
+        arguments.extend(
+            task.environment
+                .iter()
+                .flat_map(|(name, value)| [name.as_str(), value.as_str()]),
+        );
         if !task.secrets.is_empty() {
-            self.waiting().insert(self.token.clone(), task.secrets.clone());
+            self.waiting()
+                .insert(self.token.clone(), task.secrets.clone());
         }
         self.inside.lines("start", &arguments).await.map(drop)
     }
@@ -63,7 +86,9 @@ impl Worker for JobWorker {
         if !["sealed", "asking"].contains(&said) {
             return self.inside.understood(said);
         }
-        let Some(secrets) = self.waiting().get(&self.token).cloned() else { return Ok(RunStatus::NotStarted) };
+        let Some(secrets) = self.waiting().get(&self.token).cloned() else {
+            return Ok(RunStatus::NotStarted);
+        };
         if said == "asking" {
             self.hand_over(&secrets).await?;
         }

@@ -3,8 +3,8 @@
 use super::super::check::{Finding, Need, Topic};
 use super::super::runner::{Link, RemoteWorker};
 use super::super::{
-    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, SSH, Survey, Token, Worker,
-    without_tee,
+    ErrorKind, Evidence, LeaseEnd, Machine, MachineSpec, Owner, Provider, ProviderError, SSH,
+    Survey, Token, Worker, without_tee,
 };
 use super::tags;
 use super::tags::Tags;
@@ -35,10 +35,20 @@ type Found = (usize, Tags, Machine);
 impl Ssh {
     /// The hosts of a file; `root` is the state folder.
     pub fn new(own: Arc<OwnHosts>, root: &Path) -> Self {
-        let links = own.hosts.iter().map(|host| Link::new(host.reach.clone())).collect();
+        let links = own
+            .hosts
+            .iter()
+            .map(|host| Link::new(host.reach.clone()))
+            .collect();
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let scratch = root.join("stages").join(".incoming");
-        Self { own, links, scratch, seen: Mutex::default(), creating: Mutex::default() }
+        Self {
+            own,
+            links,
+            scratch,
+            seen: Mutex::default(),
+            creating: Mutex::default(),
+        }
     }
 
     fn name(&self, host: usize) -> &str {
@@ -52,7 +62,10 @@ impl Ssh {
         request: &'static str,
         arguments: &[&str],
     ) -> Vec<(usize, Result<Vec<String>, ProviderError>)> {
-        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let arguments: Vec<String> = arguments
+            .iter()
+            .map(|argument| (*argument).to_owned())
+            .collect();
         let mut asked = JoinSet::new();
         for host in hosts {
             let (link, arguments) = (self.links[host].clone(), arguments.clone());
@@ -70,7 +83,11 @@ impl Ssh {
     }
 
     /// The machine of a token, on any of these hosts.
-    async fn look(&self, token: &str, hosts: impl IntoIterator<Item = usize>) -> Result<Option<Found>, ProviderError> {
+    async fn look(
+        &self,
+        token: &str,
+        hosts: impl IntoIterator<Item = usize>,
+    ) -> Result<Option<Found>, ProviderError> {
         let mut silent = None;
         let mut found: Option<Found> = None;
         for (host, answer) in self.ask(hosts, "find", &[token]).await {
@@ -88,7 +105,10 @@ impl Ssh {
             }
         }
         if let Some((host, ..)) = &found {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(token.to_owned(), *host);
+            self.seen
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(token.to_owned(), *host);
         }
         match (found, silent) {
             (None, Some(error)) => Err(error),
@@ -98,7 +118,12 @@ impl Ssh {
 
     /// The machine of a token: first where it was, then anywhere.
     async fn find(&self, token: &Token) -> Result<Option<Found>, ProviderError> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&token.id).copied();
+        let seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&token.id)
+            .copied();
         if let Some(host) = seen
             && let Some(found) = self.look(&token.id, [host]).await?
         {
@@ -114,10 +139,13 @@ impl Ssh {
     /// Hosts that are what is asked for. A plan for other clouds is rehearsed on any of them.
     fn hosts(&self, spec: &MachineSpec) -> Vec<usize> {
         let fits = |host: &OwnHost| {
-            spec.place.cloud != SSH || (host.place == spec.place && host.instance_type == spec.instance_type)
+            spec.place.cloud != SSH
+                || (host.place == spec.place && host.instance_type == spec.instance_type)
         };
         let all = self.own.hosts.iter().enumerate();
-        all.filter(|(_, host)| fits(host)).map(|(index, _)| index).collect()
+        all.filter(|(_, host)| fits(host))
+            .map(|(index, _)| index)
+            .collect()
     }
 
     fn scratch(&self, token: &Token) -> PathBuf {
@@ -125,9 +153,15 @@ impl Ssh {
     }
 
     async fn end(&self, token: &Token, evidence: Evidence) -> Result<(), ProviderError> {
-        let what = if evidence == Evidence::Keep { "keep" } else { "drop" };
+        let what = if evidence == Evidence::Keep {
+            "keep"
+        } else {
+            "drop"
+        };
         for host in self.holders(token).await? {
-            self.links[host].lines("release", &[&token.id, what]).await?;
+            self.links[host]
+                .lines("release", &[&token.id, what])
+                .await?;
         }
         tree::remove(&self.scratch(token))?;
         Ok(())
@@ -136,7 +170,12 @@ impl Ssh {
     /// The hosts that have something of a token, whatever its tags say: what is to end need not be understood. Nobody
     /// knows what is on a host that does not answer, so it is an error if no other has it.
     async fn holders(&self, token: &Token) -> Result<Vec<usize>, ProviderError> {
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(&token.id).copied();
+        let seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&token.id)
+            .copied();
         if let Some(host) = seen
             && let Some((_, Ok(lines))) = self.ask([host], "find", &[&token.id]).await.pop()
             && !lines.is_empty()
@@ -159,7 +198,10 @@ impl Ssh {
     }
 
     fn not_found(&self, token: &Token) -> ProviderError {
-        let message = format!("ssh: no host has the machine of attempt {} of stage.{}", token.attempt, token.stage);
+        let message = format!(
+            "ssh: no host has the machine of attempt {} of stage.{}",
+            token.attempt, token.stage
+        );
         ProviderError::new(ErrorKind::NotFound, message)
     }
 }
@@ -175,9 +217,11 @@ impl Provider for Ssh {
         let told = |(host, answer): (usize, Result<Vec<String>, ProviderError>)| {
             let about = format!("host {}", self.name(host));
             match answer {
-                Ok(machines) => {
-                    Finding::there(Topic::Reach, about, format!("answers; machines on it: {}", machines.len()))
-                }
+                Ok(machines) => Finding::there(
+                    Topic::Reach,
+                    about,
+                    format!("answers; machines on it: {}", machines.len()),
+                ),
                 Err(error) => Finding::failed(Topic::Reach, about, &error),
             }
         };
@@ -198,7 +242,10 @@ impl Provider for Ssh {
             }
         }
         if spec.nodes > 1 && spec.place.cloud == SSH {
-            let message = format!("ssh: a stage gets one host, and stage.{} wants {}", token.stage, spec.nodes);
+            let message = format!(
+                "ssh: a stage gets one host, and stage.{} wants {}",
+                token.stage, spec.nodes
+            );
             return Err(ProviderError::new(ErrorKind::Quota, message));
         }
         let lock = {
@@ -214,14 +261,22 @@ impl Provider for Ssh {
         let text = Tags::new(token, spec).encode()?;
         let (lease, lease_end) = (spec.lease.as_secs().to_string(), clock::after(spec.lease));
         // Not all begin at the first one.
-        let start = usize::from_str_radix(token.id.get(..4).unwrap_or("0"), 16).unwrap_or(0) % hosts.len();
+        let start =
+            usize::from_str_radix(token.id.get(..4).unwrap_or("0"), 16).unwrap_or(0) % hosts.len();
         hosts.rotate_left(start);
         for host in &hosts {
             let slots = self.own.hosts[*host].slots.to_string();
-            match self.links[*host].lines("create", &[&token.id, &text, &lease, &lease_end, &slots]).await {
+            match self.links[*host]
+                .lines("create", &[&token.id, &text, &lease, &lease_end, &slots])
+                .await
+            {
                 Ok(lines) => {
-                    let (_, machine) = self.machine(*host, lines.first().map(String::as_str).unwrap_or_default())?;
-                    self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(token.id.clone(), *host);
+                    let (_, machine) =
+                        self.machine(*host, lines.first().map(String::as_str).unwrap_or_default())?;
+                    self.seen
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(token.id.clone(), *host);
                     return Ok(machine);
                 }
                 Err(error) if error.kind == ErrorKind::Stockout => {}
@@ -229,7 +284,10 @@ impl Provider for Ssh {
             }
         }
         let names: Vec<&str> = hosts.iter().map(|host| self.name(*host)).collect();
-        let message = format!("ssh: every host that is {wanted} is taken ({})", names.join(", "));
+        let message = format!(
+            "ssh: every host that is {wanted} is taken ({})",
+            names.join(", ")
+        );
         Err(ProviderError::new(ErrorKind::Stockout, message))
     }
 
@@ -245,7 +303,9 @@ impl Provider for Ssh {
     async fn survey(&self, owner: Option<&Owner>) -> Survey {
         let mut survey = Survey::default();
         for (host, answer) in self.ask(0..self.links.len(), "list", &[]).await {
-            survey.take(answer, owner, |line| self.machine(host, line).map(|(_, machine)| machine));
+            survey.take(answer, owner, |line| {
+                self.machine(host, line).map(|(_, machine)| machine)
+            });
         }
         survey.machines.sort_by(|a, b| a.token.cmp(&b.token));
         survey
@@ -260,29 +320,70 @@ impl Provider for Ssh {
     }
 
     async fn renew(&self, token: &Token, lease: LeaseEnd) -> Result<(), ProviderError> {
-        let Some((host, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
-        let arguments = [token.id.as_str(), &lease.left().as_secs().to_string(), &lease.timestamp()];
+        let Some((host, ..)) = self.find(token).await? else {
+            return Err(self.not_found(token));
+        };
+        let arguments = [
+            token.id.as_str(),
+            &lease.left().as_secs().to_string(),
+            &lease.timestamp(),
+        ];
         self.links[host].lines("renew", &arguments).await.map(drop)
     }
 
-    async fn adopt(&self, id: &str, token: &Token, owner: &Owner) -> Result<Machine, ProviderError> {
-        let missing = || ProviderError::new(ErrorKind::NotFound, format!("ssh: no host has a machine `{id}`"));
+    async fn adopt(
+        &self,
+        id: &str,
+        token: &Token,
+        owner: &Owner,
+    ) -> Result<Machine, ProviderError> {
+        let missing = || {
+            ProviderError::new(
+                ErrorKind::NotFound,
+                format!("ssh: no host has a machine `{id}`"),
+            )
+        };
         let (name, known) = id.split_once('/').ok_or_else(missing)?;
-        let host = (0..self.links.len()).find(|host| self.name(*host) == name).ok_or_else(missing)?;
+        let host = (0..self.links.len())
+            .find(|host| self.name(*host) == name)
+            .ok_or_else(missing)?;
         if known != token.id {
-            let message = format!("{id} is known by its token for good, and cannot become {}", token.id);
-            let (_, answer) = self.ask([host], "find", &[known]).await.pop().ok_or_else(missing)?;
+            let message = format!(
+                "{id} is known by its token for good, and cannot become {}",
+                token.id
+            );
+            let (_, answer) = self
+                .ask([host], "find", &[known])
+                .await
+                .pop()
+                .ok_or_else(missing)?;
             let there = !answer.map_err(|_| missing())?.is_empty();
-            return Err(if there { ProviderError::new(ErrorKind::Other, message) } else { missing() });
+            return Err(if there {
+                ProviderError::new(ErrorKind::Other, message)
+            } else {
+                missing()
+            });
         }
-        let Some((_, mut tags, _)) = self.look(known, [host]).await? else { return Err(missing()) };
+        let Some((_, mut tags, _)) = self.look(known, [host]).await? else {
+            return Err(missing());
+        };
         tags.belong_to(owner);
-        let lines = self.links[host].lines("adopt", &[&token.id, &tags.encode()?]).await?;
-        Ok(self.machine(host, lines.first().map(String::as_str).unwrap_or_default())?.1)
+        let lines = self.links[host]
+            .lines("adopt", &[&token.id, &tags.encode()?])
+            .await?;
+        Ok(self
+            .machine(host, lines.first().map(String::as_str).unwrap_or_default())?
+            .1)
     }
 
     async fn worker(&self, token: &Token) -> Result<Box<dyn Worker>, ProviderError> {
-        let Some((host, ..)) = self.find(token).await? else { return Err(self.not_found(token)) };
-        Ok(Box::new(RemoteWorker::new(self.links[host].clone(), token.clone(), self.scratch(token))))
+        let Some((host, ..)) = self.find(token).await? else {
+            return Err(self.not_found(token));
+        };
+        Ok(Box::new(RemoteWorker::new(
+            self.links[host].clone(),
+            token.clone(),
+            self.scratch(token),
+        )))
     }
 }

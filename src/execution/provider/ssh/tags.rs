@@ -45,12 +45,18 @@ impl Tags {
 
 /// A machine on the host of that name: whether it has ended and whether its lease is over by the host's own clock, the
 /// end of its lease, its tags.
-pub(in crate::execution::provider) fn machine(host: &str, line: &str) -> Result<(Tags, Machine), ProviderError> {
+pub(in crate::execution::provider) fn machine(
+    host: &str,
+    line: &str,
+) -> Result<(Tags, Machine), ProviderError> {
     let mut parts = line.splitn(4, ' ');
     let (Some(flags), Some(token), Some(lease_end), Some(text)) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        let message = format!("host {host}: its answer makes no sense: {}", line.escape_debug());
+        let message = format!(
+            "host {host}: its answer makes no sense: {}",
+            line.escape_debug()
+        );
         return Err(ProviderError::new(ErrorKind::Other, message));
     };
     let damaged = |why: String| {
@@ -67,13 +73,23 @@ pub(in crate::execution::provider) fn machine(host: &str, line: &str) -> Result<
         text => serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?,
     };
     if !is_token(&tags.token) || tags.token != token {
-        return Err(damaged(format!("they are of `{}`", tags.token.escape_debug())));
+        return Err(damaged(format!(
+            "they are of `{}`",
+            tags.token.escape_debug()
+        )));
     }
     if !is_path_part(&tags.stage) {
-        return Err(damaged(format!("`{}` is no name of a stage", tags.stage.escape_debug())));
+        return Err(damaged(format!(
+            "`{}` is no name of a stage",
+            tags.stage.escape_debug()
+        )));
     }
     let machine = Machine {
-        token: Token { id: tags.token.clone(), stage: tags.stage.clone(), attempt: tags.attempt },
+        token: Token {
+            id: tags.token.clone(),
+            stage: tags.stage.clone(),
+            attempt: tags.attempt,
+        },
         id: format!("{host}/{}", tags.token),
         job: tags.job.clone(),
         lineage: tags.lineage.clone(),
@@ -103,17 +119,39 @@ mod tests {
                 "place": "ssh:a", "instance_type": "t",
             })
         };
-        let line = |token: &str, tags: &dyn std::fmt::Display| format!("0- {token} 2026-01-01T00:00:00Z {tags}");
+        let line = |token: &str, tags: &dyn std::fmt::Display| {
+            format!("0- {token} 2026-01-01T00:00:00Z {tags}")
+        };
         let (_, read) = machine("h", &line(token, &tags(token, "train[1]"))).unwrap();
-        assert_eq!((read.token.id.as_str(), read.lease_over, read.ended), (token, None, false));
-        assert_eq!(machine("h", &format!("11 {token}  {}", tags(token, "a"))).unwrap().1.lease_over, Some(true));
-        for forged in [tags("../../x", "a"), tags(&"f".repeat(32), "a"), tags(token, "../x"), tags(token, "a/b")] {
+        assert_eq!(
+            (read.token.id.as_str(), read.lease_over, read.ended),
+            (token, None, false)
+        );
+        assert_eq!(
+            machine("h", &format!("11 {token}  {}", tags(token, "a")))
+                .unwrap()
+                .1
+                .lease_over,
+            Some(true)
+        );
+        for forged in [
+            tags("../../x", "a"),
+            tags(&"f".repeat(32), "a"),
+            tags(token, "../x"),
+            tags(token, "a/b"),
+        ] {
             let said = machine("h", &line(token, &forged)).unwrap_err().message;
-            assert!(said.contains(&format!("the tags of machine {token} are damaged")), "{said}");
+            assert!(
+                said.contains(&format!("the tags of machine {token} are damaged")),
+                "{said}"
+            );
         }
         for damaged in ["", "{", "null", "\u{1b}[2J"] {
             let said = machine("h", &line(token, &damaged)).unwrap_err().message;
-            assert!(said.contains("are damaged") && !said.contains('\u{1b}'), "{said}");
+            assert!(
+                said.contains("are damaged") && !said.contains('\u{1b}'),
+                "{said}"
+            );
         }
         assert!(machine("h", "hello").is_err());
     }

@@ -43,10 +43,18 @@ pub struct Bucket {
 impl Bucket {
     /// Opens the bucket at an address, of a place; asks nobody yet.
     pub fn open(address: &str, place: &PlaceName) -> Result<Self, BucketError> {
-        let unknown = || BucketError::new(Trouble::Other, format!("{address} is no bucket of a store that sky knows"));
+        let unknown = || {
+            BucketError::new(
+                Trouble::Other,
+                format!("{address} is no bucket of a store that sky knows"),
+            )
+        };
         let (scheme, name) = address.split_once("://").ok_or_else(unknown)?;
         if let Some(stores) = simulated() {
-            return Ok(Self { address: address.to_owned(), store: stores.open(address) });
+            return Ok(Self {
+                address: address.to_owned(),
+                store: stores.open(address),
+            });
         }
         let store: Arc<dyn Store> = match scheme {
             "s3" => Arc::new(s3::open(name, &place.region)?),
@@ -55,7 +63,10 @@ impl Bucket {
             "file" => Arc::new(folder::open(name)),
             _ => return Err(unknown()),
         };
-        Ok(Self { address: address.to_owned(), store })
+        Ok(Self {
+            address: address.to_owned(),
+            store,
+        })
     }
 
     pub fn address(&self) -> &str {
@@ -133,8 +144,15 @@ pub async fn list(cloud: &str, lineage: &str) -> Result<Vec<Found>, BucketError>
         let mut parts = name.strip_prefix(OURS)?.splitn(3, '-');
         let (whose, mark, region) = (parts.next()?, parts.next()?, parts.next()?);
         let ours = is_hex(whose, OWNER_LENGTH) && is_hex(mark, MARK_LENGTH) && !region.is_empty();
-        let place = PlaceName { cloud: cloud.to_owned(), region: region.to_owned() };
-        ours.then(|| Found { address: format!("{scheme}://{name}"), place, own: name.starts_with(&own) })
+        let place = PlaceName {
+            cloud: cloud.to_owned(),
+            region: region.to_owned(),
+        };
+        ours.then(|| Found {
+            address: format!("{scheme}://{name}"),
+            place,
+            own: name.starts_with(&own),
+        })
     });
     let mut found: Vec<Found> = found.collect();
     found.sort();

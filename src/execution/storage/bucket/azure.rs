@@ -28,38 +28,68 @@ pub(super) struct Azure {
 pub(super) fn open(name: &str) -> Result<Azure, BucketError> {
     let address = format!("az://{name}");
     let what = format!("cannot use {address}");
-    let builder = MicrosoftAzureBuilder::from_env().with_container_name(name).with_retry(retry());
-    let emulated = builder.get_config_value(&AzureConfigKey::UseEmulator).is_some_and(|value| value == "true");
+    let builder = MicrosoftAzureBuilder::from_env()
+        .with_container_name(name)
+        .with_retry(retry());
+    let emulated = builder
+        .get_config_value(&AzureConfigKey::UseEmulator)
+        .is_some_and(|value| value == "true");
     let account = builder.get_config_value(&AzureConfigKey::AccountName);
     let account = account.or_else(|| emulated.then(|| EMULATOR.to_owned())).ok_or_else(|| {
         let message = format!("{what}: AZURE_STORAGE_ACCOUNT_NAME must name the storage account for data in between");
         BucketError::new(Trouble::Denied, message)
     })?;
     let client = Arc::new(builder.build().map_err(|error| named(&what, &error))?);
-    let remote = Remote { address, store: client.clone(), signer: client.clone() };
-    Ok(Azure { client, account, remote })
+    let remote = Remote {
+        address,
+        store: client.clone(),
+        signer: client.clone(),
+    };
+    Ok(Azure {
+        client,
+        account,
+        remote,
+    })
 }
 
 impl Azure {
     /// The container's own address, without a signature.
     async fn url(&self) -> Result<String, BucketError> {
         let what = format!("cannot use {}", self.remote.address);
-        let signed = self.client.signed_url(Method::GET, &Path::from("x"), Duration::from_secs(60)).await;
+        let signed = self
+            .client
+            .signed_url(Method::GET, &Path::from("x"), Duration::from_secs(60))
+            .await;
         let mut url = signed.map_err(|error| named(&what, &error))?;
         url.set_query(None);
         Ok(String::from(url).trim_end_matches("/x").to_owned())
     }
 
-    async fn call(&self, method: Method, url: &str, lineage: Option<&str>) -> Result<Answer, BucketError> {
+    async fn call(
+        &self,
+        method: Method,
+        url: &str,
+        lineage: Option<&str>,
+    ) -> Result<Answer, BucketError> {
         let mut request = request(method, url, Vec::new())?;
         let headers = request.headers_mut();
         headers.insert("content-length", 0.into());
         if let Some(lineage) = lineage.and_then(|lineage| owner(lineage).parse().ok()) {
             headers.insert("x-ms-meta-sky_lineage", lineage);
         }
-        let denied = |error: object_store::Error| BucketError { kind: Trouble::Denied, ..named("Azure", &error) };
-        let credential = self.client.credentials().get_credential().await.map_err(denied)?;
-        AzureAuthorizer::new(&credential, &self.account).try_authorize(&mut request).map_err(denied)?;
+        let denied = |error: object_store::Error| BucketError {
+            kind: Trouble::Denied,
+            ..named("Azure", &error)
+        };
+        let credential = self
+            .client
+            .credentials()
+            .get_credential()
+            .await
+            .map_err(denied)?;
+        AzureAuthorizer::new(&credential, &self.account)
+            .try_authorize(&mut request)
+            .map_err(denied)?;
         send(&format!("storage account {}", self.account), request).await
     }
 }
@@ -87,7 +117,12 @@ impl Store for Azure {
         self.remote.read(key).await
     }
 
-    async fn sign(&self, purpose: Purpose, keys: &[String], validity: Duration) -> Result<Vec<Secret>, BucketError> {
+    async fn sign(
+        &self,
+        purpose: Purpose,
+        keys: &[String],
+        validity: Duration,
+    ) -> Result<Vec<Secret>, BucketError> {
         self.remote.sign(purpose, keys, validity).await
     }
 
@@ -97,7 +132,9 @@ impl Store for Azure {
         let deleted = self.call(Method::DELETE, &url, None).await?;
         match (deleted.status, deleted.element("Code")) {
             (200..300 | 404, _) | (409, "ContainerBeingDeleted") => Ok(()),
-            (_, code) => Err(deleted.error(&format!("cannot delete {}", self.remote.address), code)),
+            (_, code) => {
+                Err(deleted.error(&format!("cannot delete {}", self.remote.address), code))
+            }
         }
     }
 
@@ -118,9 +155,18 @@ pub(super) async fn list() -> Result<Vec<String>, BucketError> {
     let mut marker = String::new();
     loop {
         let root = url.trim_end_matches("any");
-        let listed = store.call(Method::GET, &format!("{root}?comp=list&prefix={OURS}{marker}"), None).await?;
+        let listed = store
+            .call(
+                Method::GET,
+                &format!("{root}?comp=list&prefix={OURS}{marker}"),
+                None,
+            )
+            .await?;
         if listed.status != 200 {
-            return Err(listed.error("cannot list the containers of Azure", listed.element("Code")));
+            return Err(listed.error(
+                "cannot list the containers of Azure",
+                listed.element("Code"),
+            ));
         }
         names.extend(listed.elements("Name").map(str::to_owned));
         match listed.element("NextMarker") {

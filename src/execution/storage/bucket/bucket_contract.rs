@@ -30,7 +30,10 @@ pub enum Trouble {
 
 impl BucketError {
     pub(super) fn new(kind: Trouble, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 }
 
@@ -53,7 +56,12 @@ pub trait Store: Send + Sync {
     /// Reads an object.
     async fn read(&self, key: &str) -> Result<Vec<u8>, BucketError>;
     /// Signs an address for each object.
-    async fn sign(&self, purpose: Purpose, keys: &[String], validity: Duration) -> Result<Vec<Secret>, BucketError>;
+    async fn sign(
+        &self,
+        purpose: Purpose,
+        keys: &[String],
+        validity: Duration,
+    ) -> Result<Vec<Secret>, BucketError>;
     /// Deletes the bucket with all that is in it; fine if it is gone.
     async fn delete(&self) -> Result<(), BucketError>;
     /// A header that whoever writes an object must send; empty if there is none.

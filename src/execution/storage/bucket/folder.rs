@@ -31,10 +31,14 @@ fn failed(error: &io::Error) -> BucketError {
 impl Store for Folder {
     async fn make(&self, _: &str) -> Result<(), BucketError> {
         let Some(above) = self.0.parent().filter(|above| above.is_dir()) else {
-            let message = format!("{}: the shared folder that it should be in is not there", self.0.display());
+            let message = format!(
+                "{}: the shared folder that it should be in is not there",
+                self.0.display()
+            );
             return Err(BucketError::new(Trouble::Missing, message));
         };
-        let made = file::create_folders(&self.0).map_err(|error| file::named(above, "write to", error));
+        let made =
+            file::create_folders(&self.0).map_err(|error| file::named(above, "write to", error));
         made.map_err(|error| failed(&error))
     }
 
@@ -64,8 +68,16 @@ impl Store for Folder {
         std::fs::read(&path).map_err(|error| failed(&file::named(&path, "read", error)))
     }
 
-    async fn sign(&self, _: Purpose, keys: &[String], _: Duration) -> Result<Vec<Secret>, BucketError> {
-        Ok(keys.iter().map(|key| Secret::new(format!("file://{}", self.0.join(key).display()))).collect())
+    async fn sign(
+        &self,
+        _: Purpose,
+        keys: &[String],
+        _: Duration,
+    ) -> Result<Vec<Secret>, BucketError> {
+        Ok(keys
+            .iter()
+            .map(|key| Secret::new(format!("file://{}", self.0.join(key).display())))
+            .collect())
     }
 
     async fn delete(&self) -> Result<(), BucketError> {
@@ -101,8 +113,9 @@ impl Folder {
                 let mut parts = name.splitn(2, '.');
                 parts.all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
             };
-            if let Some((_, path, _)) =
-                entries(&path)?.into_iter().find(|(name, _, kind)| !kind.is_file() || !chunk(name))
+            if let Some((_, path, _)) = entries(&path)?
+                .into_iter()
+                .find(|(name, _, kind)| !kind.is_file() || !chunk(name))
             {
                 return Err(foreign(&path));
             }
@@ -137,11 +150,23 @@ mod tests {
             std::fs::write(key.join("00000"), "x").unwrap();
             std::fs::write(key.join("00001.4711"), "x").unwrap();
         };
-        for foreign in ["thesis.txt", "photos/1.jpg", &format!("{}/notes", "0".repeat(64)), "0123/00000"] {
+        for foreign in [
+            "thesis.txt",
+            "photos/1.jpg",
+            &format!("{}/notes", "0".repeat(64)),
+            "0123/00000",
+        ] {
             chunk();
             file::write_below(&root, foreign, b"dear").unwrap();
-            let said = open(root.to_str().unwrap()).delete().await.unwrap_err().message;
-            assert!(said.contains("is not deleted") && root.join(foreign).exists(), "{said}");
+            let said = open(root.to_str().unwrap())
+                .delete()
+                .await
+                .unwrap_err()
+                .message;
+            assert!(
+                said.contains("is not deleted") && root.join(foreign).exists(),
+                "{said}"
+            );
             tree::remove(&root).unwrap();
         }
         // A link is no folder, whatever it leads to.

@@ -38,8 +38,17 @@ struct Account {
 pub(super) fn open(name: &str, region: &str) -> Result<Gcs, BucketError> {
     let account = account(GoogleCloudStorageBuilder::from_env(), name)?;
     let address = format!("gs://{name}");
-    let remote = Remote { address, store: account.client.clone(), signer: account.client.clone() };
-    Ok(Gcs { name: name.to_owned(), region: region.to_owned(), account, remote })
+    let remote = Remote {
+        address,
+        store: account.client.clone(),
+        signer: account.client.clone(),
+    };
+    Ok(Gcs {
+        name: name.to_owned(),
+        region: region.to_owned(),
+        account,
+        remote,
+    })
 }
 
 fn account(builder: GoogleCloudStorageBuilder, name: &str) -> Result<Account, BucketError> {
@@ -47,43 +56,86 @@ fn account(builder: GoogleCloudStorageBuilder, name: &str) -> Result<Account, Bu
     let endpoint = endpoint.unwrap_or_else(|| "https://storage.googleapis.com".to_owned());
     let built = builder.with_bucket_name(name).with_retry(retry()).build();
     let client = built.map_err(|error| named(&format!("cannot use gs://{name}"), &error))?;
-    Ok(Account { client: Arc::new(client), endpoint: endpoint.trim_end_matches('/').to_owned() })
+    Ok(Account {
+        client: Arc::new(client),
+        endpoint: endpoint.trim_end_matches('/').to_owned(),
+    })
 }
 
 /// The project that new buckets are in.
 fn project() -> Result<String, BucketError> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let of_key = || {
-        let names = ["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH"];
+        let names = [
+            "GOOGLE_APPLICATION_CREDENTIALS",
+            "GOOGLE_SERVICE_ACCOUNT",
+            "GOOGLE_SERVICE_ACCOUNT_PATH",
+        ];
         let text = std::fs::read_to_string(names.into_iter().find_map(variable)?).ok()?;
-        Some(serde_json::from_str::<Value>(&text).ok()?.get("project_id")?.as_str()?.to_owned())
+        Some(
+            serde_json::from_str::<Value>(&text)
+                .ok()?
+                .get("project_id")?
+                .as_str()?
+                .to_owned(),
+        )
     };
-    let named = variable("SKY_GCP_PROJECT").or_else(|| variable("GOOGLE_CLOUD_PROJECT")).or_else(of_key);
+    let named = variable("SKY_GCP_PROJECT")
+        .or_else(|| variable("GOOGLE_CLOUD_PROJECT"))
+        .or_else(of_key);
     named.ok_or_else(|| {
-        let message = "Google Cloud Storage: nothing says which project: set SKY_GCP_PROJECT to its id";
+        let message =
+            "Google Cloud Storage: nothing says which project: set SKY_GCP_PROJECT to its id";
         BucketError::new(Trouble::Denied, message)
     })
 }
 
 impl Account {
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Answer, BucketError> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Answer, BucketError> {
         let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let mut request = request(method, &format!("{}/storage/v1{path}", self.endpoint), body.into_bytes())?;
-        let denied = |error: object_store::Error| BucketError { kind: Trouble::Denied, ..named("Google", &error) };
-        let credential = self.client.credentials().get_credential().await.map_err(denied)?;
+        let mut request = request(
+            method,
+            &format!("{}/storage/v1{path}", self.endpoint),
+            body.into_bytes(),
+        )?;
+        let denied = |error: object_store::Error| BucketError {
+            kind: Trouble::Denied,
+            ..named("Google", &error)
+        };
+        let credential = self
+            .client
+            .credentials()
+            .get_credential()
+            .await
+            .map_err(denied)?;
         let headers = request.headers_mut();
-        headers.insert("content-type", object_store::HeaderValue::from_static("application/json"));
+        headers.insert(
+            "content-type",
+            object_store::HeaderValue::from_static("application/json"),
+        );
         if let Ok(bearer) = format!("Bearer {}", credential.bearer).parse() {
             headers.insert("authorization", bearer);
         }
-        send(&format!("Google Cloud Storage at {}", self.endpoint), request).await
+        send(
+            &format!("Google Cloud Storage at {}", self.endpoint),
+            request,
+        )
+        .await
     }
 }
 
 /// Google's own word for what is wrong.
 fn reason(answer: &Answer) -> String {
     let said: Value = serde_json::from_str(&answer.text).unwrap_or_default();
-    said["error"]["errors"][0]["reason"].as_str().unwrap_or_default().to_owned()
+    said["error"]["errors"][0]["reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[async_trait]
@@ -97,13 +149,23 @@ impl Store for Gcs {
             // What is deleted is not paid for.
             "softDeletePolicy": { "retentionDurationSeconds": "0" },
         });
-        let made = self.account.call(Method::POST, &format!("/b?project={}", project()?), Some(body)).await?;
+        let made = self
+            .account
+            .call(
+                Method::POST,
+                &format!("/b?project={}", project()?),
+                Some(body),
+            )
+            .await?;
         let what = format!("cannot make {}", self.remote.address);
         match made.status {
             200..300 => Ok(()),
             // Ours or another's: only its label tells.
             409 => {
-                let found = self.account.call(Method::GET, &format!("/b/{}", self.name), None).await?;
+                let found = self
+                    .account
+                    .call(Method::GET, &format!("/b/{}", self.name), None)
+                    .await?;
                 let said: Value = serde_json::from_str(&found.text).unwrap_or_default();
                 match said["labels"][LABEL].as_str() == Some(&owner(lineage)) {
                     true => Ok(()),
@@ -126,7 +188,12 @@ impl Store for Gcs {
         self.remote.read(key).await
     }
 
-    async fn sign(&self, purpose: Purpose, keys: &[String], validity: Duration) -> Result<Vec<Secret>, BucketError> {
+    async fn sign(
+        &self,
+        purpose: Purpose,
+        keys: &[String],
+        validity: Duration,
+    ) -> Result<Vec<Secret>, BucketError> {
         self.remote.sign(purpose, keys, validity).await
     }
 
@@ -135,11 +202,19 @@ impl Store for Gcs {
             if !self.remote.empty().await? {
                 return Ok(());
             }
-            let deleted = self.account.call(Method::DELETE, &format!("/b/{}", self.name), None).await?;
+            let deleted = self
+                .account
+                .call(Method::DELETE, &format!("/b/{}", self.name), None)
+                .await?;
             match deleted.status {
                 200..300 | 404 => return Ok(()),
                 409 => {}
-                _ => return Err(deleted.error(&format!("cannot delete {}", self.remote.address), &reason(&deleted))),
+                _ => {
+                    return Err(deleted.error(
+                        &format!("cannot delete {}", self.remote.address),
+                        &reason(&deleted),
+                    ));
+                }
             }
         }
         Err(self.remote.busy())
@@ -149,7 +224,13 @@ impl Store for Gcs {
 /// The names of all buckets of the project that may be ours; none without credentials in the environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !["GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH"].into_iter().any(set)
+    if ![
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GOOGLE_SERVICE_ACCOUNT",
+        "GOOGLE_SERVICE_ACCOUNT_PATH",
+    ]
+    .into_iter()
+    .any(set)
     {
         return Ok(Vec::new());
     }
@@ -160,11 +241,18 @@ pub(super) async fn list() -> Result<Vec<String>, BucketError> {
         let path = format!("/b?project={}&prefix={OURS}{page}", project()?);
         let listed = account.call(Method::GET, &path, None).await?;
         if listed.status != 200 {
-            return Err(listed.error("cannot list the buckets of Google Cloud Storage", &reason(&listed)));
+            return Err(listed.error(
+                "cannot list the buckets of Google Cloud Storage",
+                &reason(&listed),
+            ));
         }
         let said: Value = serde_json::from_str(&listed.text).unwrap_or_default();
         let items = said["items"].as_array().cloned().unwrap_or_default();
-        names.extend(items.iter().filter_map(|item| item["name"].as_str().map(str::to_owned)));
+        names.extend(
+            items
+                .iter()
+                .filter_map(|item| item["name"].as_str().map(str::to_owned)),
+        );
         match said["nextPageToken"].as_str() {
             None => return Ok(names),
             Some(next) => page = format!("&pageToken={next}"),
@@ -182,22 +270,36 @@ mod tests {
     fn addresses_are_signed_by_the_key_of_a_service_account() {
         let folder = tempfile::tempdir().unwrap();
         let made = std::process::Command::new("ssh-keygen")
-            .args(["-q", "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "", "-f"])
+            .args([
+                "-q", "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "", "-f",
+            ])
             .arg(folder.path().join("key"))
             .status();
-        assert!(made.expect("no ssh-keygen: `make setup` installs openssh-client").success());
+        assert!(
+            made.expect("no ssh-keygen: `make setup` installs openssh-client")
+                .success()
+        );
         let key = std::fs::read_to_string(folder.path().join("key")).unwrap();
         let account_key = json!({
             "type": "service_account", "project_id": "p", "private_key_id": "k", "private_key": key,
             "client_email": "me@p.iam.gserviceaccount.com", "client_id": "1",
         });
-        let builder = GoogleCloudStorageBuilder::new().with_service_account_key(account_key.to_string());
+        let builder =
+            GoogleCloudStorageBuilder::new().with_service_account_key(account_key.to_string());
         let account = account(builder, "sky-bucket").unwrap();
         let path = Path::from("key/00000");
-        let signed = account.client.signed_url(Method::PUT, &path, Duration::from_secs(3600));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let signed = account
+            .client
+            .signed_url(Method::PUT, &path, Duration::from_secs(3600));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let url = runtime.block_on(signed).unwrap();
-        assert_eq!((url.scheme(), url.host_str()), ("https", Some("storage.googleapis.com")));
+        assert_eq!(
+            (url.scheme(), url.host_str()),
+            ("https", Some("storage.googleapis.com"))
+        );
         assert_eq!(url.path(), "/sky-bucket/key/00000");
         let query: BTreeMap<String, String> = url.query_pairs().into_owned().collect();
         assert_eq!(query["X-Goog-Algorithm"], "GOOG4-RSA-SHA256");

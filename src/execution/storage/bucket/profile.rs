@@ -18,7 +18,10 @@ pub(super) struct Chain {
 
 impl Chain {
     pub fn new(region: &str) -> Arc<Self> {
-        Arc::new(Self { region: region.to_owned(), provider: OnceCell::new() })
+        Arc::new(Self {
+            region: region.to_owned(),
+            provider: OnceCell::new(),
+        })
     }
 }
 
@@ -27,15 +30,24 @@ impl CredentialProvider for Chain {
     type Credential = AwsCredential;
 
     async fn get_credential(&self) -> Result<Arc<AwsCredential>> {
-        let none = |why: String| Error::Unauthenticated { path: "S3".to_owned(), source: why.into() };
+        let none = |why: String| Error::Unauthenticated {
+            path: "S3".to_owned(),
+            source: why.into(),
+        };
         let load = || async {
             let region = Region::new(self.region.clone());
-            let config = aws_config::defaults(BehaviorVersion::latest()).region(region).load().await;
-            config.credentials_provider().ok_or_else(|| none("there are no credentials".to_owned()))
+            let config = aws_config::defaults(BehaviorVersion::latest())
+                .region(region)
+                .load()
+                .await;
+            config
+                .credentials_provider()
+                .ok_or_else(|| none("there are no credentials".to_owned()))
         };
         let provider = self.provider.get_or_try_init(load).await?;
         let found = provider.provide_credentials().await;
-        let found = found.map_err(|error| none(format!("there are no credentials for AWS: {error}")))?;
+        let found =
+            found.map_err(|error| none(format!("there are no credentials for AWS: {error}")))?;
         Ok(Arc::new(AwsCredential {
             key_id: found.access_key_id().to_owned(),
             secret_key: found.secret_access_key().to_owned(),

@@ -34,20 +34,33 @@ pub(super) struct Remote {
 
 /// How calls about objects are made again.
 pub(super) fn retry() -> RetryConfig {
-    RetryConfig { max_retries: 6, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() }
+    RetryConfig {
+        max_retries: 6,
+        retry_timeout: Duration::from_secs(60),
+        ..RetryConfig::default()
+    }
 }
 
 impl Remote {
     pub async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, BucketError> {
-        let listed = self.store.list_with_delimiter(Some(&Path::from(folder))).await;
+        let listed = self
+            .store
+            .list_with_delimiter(Some(&Path::from(folder)))
+            .await;
         let listed = listed.map_err(|error| self.failed("list", folder, &error))?;
-        let entry = |object: object_store::ObjectMeta| Some((object.location.filename()?.to_owned(), object.size));
+        let entry = |object: object_store::ObjectMeta| {
+            Some((object.location.filename()?.to_owned(), object.size))
+        };
         Ok(listed.objects.into_iter().filter_map(entry).collect())
     }
 
     pub async fn remove(&self, folder: &str) -> Result<(), BucketError> {
         for name in self.sizes(folder).await?.keys() {
-            match self.store.delete(&Path::from(format!("{folder}/{name}"))).await {
+            match self
+                .store
+                .delete(&Path::from(format!("{folder}/{name}")))
+                .await
+            {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(self.failed("delete from", folder, &error)),
             }
@@ -60,7 +73,8 @@ impl Remote {
         let found = self.store.get(&Path::from(key)).await.map_err(failed)?;
         if found.meta.size > LARGEST_OBJECT {
             let (address, most) = (&self.address, LARGEST_OBJECT >> 20);
-            let message = format!("{address}/{key} is larger than {most} MiB: sky has not written it");
+            let message =
+                format!("{address}/{key} is larger than {most} MiB: sky has not written it");
             return Err(BucketError::new(Trouble::Other, message));
         }
         Ok(found.bytes().await.map_err(failed)?.to_vec())
@@ -79,7 +93,10 @@ impl Remote {
         let paths: Vec<Path> = keys.iter().map(|key| Path::from(key.as_str())).collect();
         let signed = self.signer.signed_urls(method, &paths, validity).await;
         let signed = signed.map_err(|error| self.failed("sign addresses of", "", &error))?;
-        Ok(signed.into_iter().map(|url| Secret::new(String::from(url))).collect())
+        Ok(signed
+            .into_iter()
+            .map(|url| Secret::new(String::from(url)))
+            .collect())
     }
 
     /// Deletes all objects; whether there is a bucket at all.
@@ -93,7 +110,10 @@ impl Remote {
 
     /// What is said when it is never found empty.
     pub fn busy(&self) -> BucketError {
-        BucketError::new(Trouble::Passing, format!("{} does not become empty: is it written to?", self.address))
+        BucketError::new(
+            Trouble::Passing,
+            format!("{} does not become empty: is it written to?", self.address),
+        )
     }
 
     async fn delete_all(&self) -> Result<(), BucketError> {
@@ -102,9 +122,19 @@ impl Remote {
             listed.map_err(|error| self.failed("list", "", &error))
         };
         let top = list(None).await?;
-        let mut paths: Vec<Path> = top.objects.into_iter().map(|object| object.location).collect();
+        let mut paths: Vec<Path> = top
+            .objects
+            .into_iter()
+            .map(|object| object.location)
+            .collect();
         for folder in &top.common_prefixes {
-            paths.extend(list(Some(folder)).await?.objects.into_iter().map(|object| object.location));
+            paths.extend(
+                list(Some(folder))
+                    .await?
+                    .objects
+                    .into_iter()
+                    .map(|object| object.location),
+            );
         }
         let mut deleting = JoinSet::new();
         for path in paths {
@@ -132,7 +162,11 @@ impl Remote {
     }
 
     fn failed(&self, verb: &str, key: &str, error: &object_store::Error) -> BucketError {
-        let below = if key.is_empty() { String::new() } else { format!("/{key}") };
+        let below = if key.is_empty() {
+            String::new()
+        } else {
+            format!("/{key}")
+        };
         named(&format!("cannot {verb} {}{below}", self.address), error)
     }
 }
@@ -150,13 +184,20 @@ pub(super) fn named(what: &str, error: &object_store::Error) -> BucketError {
         next = cause.source();
     }
     // What the stores say of a bucket that is not there is no `NotFound` of every call.
-    let missing = ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"];
+    let missing = [
+        "NoSuchBucket",
+        "ContainerNotFound",
+        "The specified bucket does not exist",
+    ];
     let (kind, hint) = match error {
-        _ if missing.iter().any(|said| words.contains(said)) => (Trouble::Missing, " (there is no such bucket)"),
-        Error::NotFound { .. } => (Trouble::Missing, ""),
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-            (Trouble::Denied, " (the credentials of the environment do not allow it)")
+        _ if missing.iter().any(|said| words.contains(said)) => {
+            (Trouble::Missing, " (there is no such bucket)")
         }
+        Error::NotFound { .. } => (Trouble::Missing, ""),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => (
+            Trouble::Denied,
+            " (the credentials of the environment do not allow it)",
+        ),
         Error::Generic { .. } => (Trouble::Passing, ""),
         _ => (Trouble::Other, ""),
     };
@@ -165,7 +206,11 @@ pub(super) fn named(what: &str, error: &object_store::Error) -> BucketError {
         Some((address, _)) if address.contains("://") => address.to_owned(),
         _ => word.to_owned(),
     };
-    let words: String = words.split_whitespace().map(plain).collect::<Vec<_>>().join(" ");
+    let words: String = words
+        .split_whitespace()
+        .map(plain)
+        .collect::<Vec<_>>()
+        .join(" ");
     let words: String = words.chars().take(WORDS).collect();
     BucketError::new(kind, format!("{what}{hint}: {words}"))
 }
@@ -177,11 +222,16 @@ pub(super) struct Answer {
 }
 
 /// A request that is still to be signed.
-pub(super) fn request(method: Method, url: &str, body: Vec<u8>) -> Result<HttpRequest, BucketError> {
+pub(super) fn request(
+    method: Method,
+    url: &str,
+    body: Vec<u8>,
+) -> Result<HttpRequest, BucketError> {
     let mut request = HttpRequest::new(HttpRequestBody::from(body));
     *request.method_mut() = method;
-    *request.uri_mut() =
-        url.parse().map_err(|error| BucketError::new(Trouble::Other, format!("{url} is no address: {error}")))?;
+    *request.uri_mut() = url.parse().map_err(|error| {
+        BucketError::new(Trouble::Other, format!("{url} is no address: {error}"))
+    })?;
     Ok(request)
 }
 
@@ -199,27 +249,47 @@ pub(super) async fn send(what: &str, request: HttpRequest) -> Result<Answer, Buc
         BucketError::new(Trouble::Passing, format!("{what} cannot be asked: {words}"))
     };
     let (parts, body) = request.into_parts();
-    let body = body.as_bytes().map(|bytes| bytes.to_vec()).unwrap_or_default();
-    let client = reqwest::Client::builder().timeout(CALL).build().map_err(passing)?;
-    let sent = client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body).send().await;
+    let body = body
+        .as_bytes()
+        .map(|bytes| bytes.to_vec())
+        .unwrap_or_default();
+    let client = reqwest::Client::builder()
+        .timeout(CALL)
+        .build()
+        .map_err(passing)?;
+    let sent = client
+        .request(parts.method, parts.uri.to_string())
+        .headers(parts.headers)
+        .body(body)
+        .send()
+        .await;
     let mut sent = sent.map_err(passing)?;
     let status = sent.status().as_u16();
     let mut text = Vec::new();
     while let Some(piece) = sent.chunk().await.map_err(passing)? {
         if text.len() + piece.len() > LONGEST_ANSWER {
-            let message = format!("{what} answers more than {} MiB about a bucket", LONGEST_ANSWER >> 20);
+            let message = format!(
+                "{what} answers more than {} MiB about a bucket",
+                LONGEST_ANSWER >> 20
+            );
             return Err(BucketError::new(Trouble::Other, message));
         }
         text.extend_from_slice(&piece);
     }
-    Ok(Answer { status, text: String::from_utf8_lossy(&text).into_owned() })
+    Ok(Answer {
+        status,
+        text: String::from_utf8_lossy(&text).into_owned(),
+    })
 }
 
 impl Answer {
     /// What an answer that is not good means. `code` is the store's own word for it.
     pub fn error(&self, what: &str, code: &str) -> BucketError {
         let (kind, hint) = match self.status {
-            401 | 403 => (Trouble::Denied, " (the credentials of the environment do not allow it)"),
+            401 | 403 => (
+                Trouble::Denied,
+                " (the credentials of the environment do not allow it)",
+            ),
             404 => (Trouble::Missing, ""),
             408 | 429 | 500.. => (Trouble::Passing, ""),
             _ => (Trouble::Other, ""),

@@ -39,17 +39,32 @@ struct Account {
 pub(super) fn open(name: &str, region: &str) -> Result<S3, BucketError> {
     let address = format!("s3://{name}");
     let account = account(name, region)?;
-    let remote = Remote { address, store: account.client.clone(), signer: account.client.clone() };
-    Ok(S3 { name: name.to_owned(), account, remote })
+    let remote = Remote {
+        address,
+        store: account.client.clone(),
+        signer: account.client.clone(),
+    };
+    Ok(S3 {
+        name: name.to_owned(),
+        account,
+        remote,
+    })
 }
 
 fn account(name: &str, region: &str) -> Result<Account, BucketError> {
     // It becomes part of a host's name.
-    if region.is_empty() || !region.bytes().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == b'-') {
+    if region.is_empty()
+        || !region
+            .bytes()
+            .all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == b'-')
+    {
         let message = format!("s3://{name}: `{}` is no region", region.escape_debug());
         return Err(BucketError::new(Trouble::Other, message));
     }
-    let builder = AmazonS3Builder::from_env().with_region(region).with_bucket_name(name).with_retry(retry());
+    let builder = AmazonS3Builder::from_env()
+        .with_region(region)
+        .with_bucket_name(name)
+        .with_retry(retry());
     let builder = builder.with_virtual_hosted_style_request(false);
     #[cfg(feature = "aws")]
     let builder = match std::env::var_os("AWS_ACCESS_KEY_ID") {
@@ -63,12 +78,20 @@ fn account(name: &str, region: &str) -> Result<Account, BucketError> {
     let endpoint = endpoint.trim_end_matches('/').to_owned();
     let built = builder.with_endpoint(endpoint.clone()).build();
     let client = built.map_err(|error| named(&format!("cannot use s3://{name}"), &error))?;
-    Ok(Account { client: Arc::new(client), region: region.to_owned(), endpoint })
+    Ok(Account {
+        client: Arc::new(client),
+        region: region.to_owned(),
+        endpoint,
+    })
 }
 
 impl Account {
     async fn call(&self, method: Method, path: &str, body: String) -> Result<Answer, BucketError> {
-        let mut request = request(method, &format!("{}{path}", self.endpoint), body.clone().into_bytes())?;
+        let mut request = request(
+            method,
+            &format!("{}{path}", self.endpoint),
+            body.clone().into_bytes(),
+        )?;
         if !body.is_empty() {
             // Without it, a call that changes a bucket's settings is refused.
             let sum = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(&body));
@@ -76,9 +99,19 @@ impl Account {
                 request.headers_mut().insert("x-amz-checksum-sha256", sum);
             }
         }
-        let denied = |error: object_store::Error| BucketError { kind: Trouble::Denied, ..named("S3", &error) };
-        let credential = self.client.credentials().get_credential().await.map_err(denied)?;
-        AwsAuthorizer::new(&credential, "s3", &self.region).try_authorize(&mut request, None).map_err(denied)?;
+        let denied = |error: object_store::Error| BucketError {
+            kind: Trouble::Denied,
+            ..named("S3", &error)
+        };
+        let credential = self
+            .client
+            .credentials()
+            .get_credential()
+            .await
+            .map_err(denied)?;
+        AwsAuthorizer::new(&credential, "s3", &self.region)
+            .try_authorize(&mut request, None)
+            .map_err(denied)?;
         send(&format!("S3 at {}", self.endpoint), request).await
     }
 }
@@ -99,7 +132,10 @@ impl Store for S3 {
         match (made.status, made.element("Code")) {
             (200..300, _) | (409, "BucketAlreadyOwnedByYou") => {}
             (409, code @ "OperationAborted") => {
-                return Err(BucketError { kind: Trouble::Passing, ..made.error(&what, code) });
+                return Err(BucketError {
+                    kind: Trouble::Passing,
+                    ..made.error(&what, code)
+                });
             }
             (_, code) => return Err(made.error(&what, code)),
         }
@@ -108,10 +144,16 @@ impl Store for S3 {
              </Value></Tag></TagSet></Tagging>",
             owner(lineage)
         );
-        let tagged = self.account.call(Method::PUT, &format!("{path}?tagging="), tags).await?;
+        let tagged = self
+            .account
+            .call(Method::PUT, &format!("{path}?tagging="), tags)
+            .await?;
         match tagged.status {
             200..300 => Ok(()),
-            _ => Err(tagged.error(&format!("cannot tag {}", self.remote.address), tagged.element("Code"))),
+            _ => Err(tagged.error(
+                &format!("cannot tag {}", self.remote.address),
+                tagged.element("Code"),
+            )),
         }
     }
 
@@ -127,7 +169,12 @@ impl Store for S3 {
         self.remote.read(key).await
     }
 
-    async fn sign(&self, purpose: Purpose, keys: &[String], validity: Duration) -> Result<Vec<Secret>, BucketError> {
+    async fn sign(
+        &self,
+        purpose: Purpose,
+        keys: &[String],
+        validity: Duration,
+    ) -> Result<Vec<Secret>, BucketError> {
         self.remote.sign(purpose, keys, validity).await
     }
 
@@ -136,11 +183,18 @@ impl Store for S3 {
             if !self.remote.empty().await? {
                 return Ok(());
             }
-            let deleted = self.account.call(Method::DELETE, &format!("/{}", self.name), String::new()).await?;
+            let deleted = self
+                .account
+                .call(Method::DELETE, &format!("/{}", self.name), String::new())
+                .await?;
             match (deleted.status, deleted.element("Code")) {
                 (200..300 | 404, _) => return Ok(()),
                 (409, "BucketNotEmpty") => {}
-                (_, code) => return Err(deleted.error(&format!("cannot delete {}", self.remote.address), code)),
+                (_, code) => {
+                    return Err(
+                        deleted.error(&format!("cannot delete {}", self.remote.address), code)
+                    );
+                }
             }
         }
         Err(self.remote.busy())
@@ -150,13 +204,23 @@ impl Store for S3 {
 /// The names of all buckets of the account that may be ours; none without credentials in the environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let names = ["AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE"];
+    let names = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_PROFILE",
+    ];
     if !names.into_iter().any(set) {
         return Ok(Vec::new());
     }
-    let listed = account("any", DEFAULT)?.call(Method::GET, "/", String::new()).await?;
+    let listed = account("any", DEFAULT)?
+        .call(Method::GET, "/", String::new())
+        .await?;
     match listed.status {
-        200 => Ok(listed.elements("Name").filter(|name| name.starts_with(OURS)).map(str::to_owned).collect()),
+        200 => Ok(listed
+            .elements("Name")
+            .filter(|name| name.starts_with(OURS))
+            .map(str::to_owned)
+            .collect()),
         _ => Err(listed.error("cannot list the buckets of S3", listed.element("Code"))),
     }
 }

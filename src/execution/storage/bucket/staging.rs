@@ -23,10 +23,12 @@ impl Staging {
             "home" => Ok(Self::Home),
             "buckets" => Ok(Self::Buckets),
             _ => {
-                let wrong = || format!("`{text}` is no way of staging: write home, buckets or file:///DIR");
+                let wrong =
+                    || format!("`{text}` is no way of staging: write home, buckets or file:///DIR");
                 let folder = PathBuf::from(text.strip_prefix("file://").ok_or_else(wrong)?);
                 // It is part of an address, and of a configuration, that others read.
-                let plain = |letter: char| letter.is_ascii_alphanumeric() || "/-_.,+=@".contains(letter);
+                let plain =
+                    |letter: char| letter.is_ascii_alphanumeric() || "/-_.,+=@".contains(letter);
                 match folder.is_absolute() && text["file://".len()..].chars().all(plain) {
                     true => Ok(Self::Folder(folder)),
                     false => Err(format!("{}, a folder of plain letters", wrong())),
@@ -88,15 +90,24 @@ mod tests {
         let place = PlaceName::parse("aws:us-east-1").unwrap();
         let lineage = "0A1B2C3D-4e5f-6071-8293-a4b5c6d7e8f9";
         let first = Staging::Buckets.address(&place, lineage, 7).unwrap();
-        assert!(first.starts_with("s3://sky-0a1b2c3d4e5f-") && first.ends_with("-us-east-1"), "{first}");
+        assert!(
+            first.starts_with("s3://sky-0a1b2c3d4e5f-") && first.ends_with("-us-east-1"),
+            "{first}"
+        );
         assert_ne!(first, Staging::Buckets.address(&place, lineage, 8).unwrap());
         assert!(first.len() <= "s3://".len() + 63);
-        assert_eq!(Staging::Buckets.address(&PlaceName::parse("ssh:one").unwrap(), lineage, 1), None);
+        assert_eq!(
+            Staging::Buckets.address(&PlaceName::parse("ssh:one").unwrap(), lineage, 1),
+            None
+        );
         assert_eq!(Staging::Home.address(&place, lineage, 1), None);
         let folder = Staging::parse("file:///shared/x").unwrap();
-        let address = folder.address(&PlaceName::parse("ssh:My Host").unwrap(), lineage, 1).unwrap();
+        let address = folder
+            .address(&PlaceName::parse("ssh:My Host").unwrap(), lineage, 1)
+            .unwrap();
         assert!(
-            address.starts_with("file:///shared/x/sky-0a1b2c3d4e5f-") && address.ends_with("-my-host"),
+            address.starts_with("file:///shared/x/sky-0a1b2c3d4e5f-")
+                && address.ends_with("-my-host"),
             "{address}"
         );
     }
@@ -108,13 +119,19 @@ mod tests {
         }
         assert_eq!(Staging::usual(None), Staging::Buckets);
         assert_eq!(
-            ["aws", "sim", "ssh", "local"].map(|name| Staging::usual(Some(name)) == Staging::Buckets),
+            ["aws", "sim", "ssh", "local"]
+                .map(|name| Staging::usual(Some(name)) == Staging::Buckets),
             [true, false, false, false]
         );
         assert_eq!(Staging::parse("home"), Ok(Staging::Home));
         assert_eq!(Staging::parse("buckets"), Ok(Staging::Buckets));
         for text in ["", "s3://x", "file://x", "file:///a b", "file:///a\"b"] {
-            assert!(Staging::parse(text).unwrap_err().contains("write home, buckets or file:///DIR"), "{text}");
+            assert!(
+                Staging::parse(text)
+                    .unwrap_err()
+                    .contains("write home, buckets or file:///DIR"),
+                "{text}"
+            );
         }
     }
 }

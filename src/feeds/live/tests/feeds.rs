@@ -107,9 +107,21 @@ fn aws() {
     server.asked();
     let kept = |what: &str| {
         let bodies = std::fs::read_dir(bench.folder.path().join("cache/bodies")).unwrap();
-        bodies.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|end| end == what)).count()
+        bodies
+            .filter(|entry| {
+                entry
+                    .as_ref()
+                    .unwrap()
+                    .path()
+                    .extension()
+                    .is_some_and(|end| end == what)
+            })
+            .count()
     };
-    assert_eq!((kept("made"), kept("json"), kept("body"), kept("part")), (2, 2, 0, 0));
+    assert_eq!(
+        (kept("made"), kept("json"), kept("body"), kept("part")),
+        (2, 2, 0, 0)
+    );
 }
 
 #[test]
@@ -119,13 +131,19 @@ fn aws_where_a_mirror_has_the_json_form_only() {
         Server::new(good),
         Server::new(|request: &Request| match request.path.rsplit('/').next() {
             Some("index.csv") => Answer::status(404),
-            Some("index.json") if request.path.contains("us-east-1") => Answer::ok(feed("aws-us-east-1.json")),
+            Some("index.json") if request.path.contains("us-east-1") => {
+                Answer::ok(feed("aws-us-east-1.json"))
+            }
             _ => good(request),
         }),
     );
     let only = |bench: &Bench, server: &Server| {
         let regions = vec![Pattern("us-*".to_owned())];
-        let wanted = SourceSelection { sources: vec!["aws".to_owned()], regions, ..SourceSelection::default() };
+        let wanted = SourceSelection {
+            sources: vec!["aws".to_owned()],
+            regions,
+            ..SourceSelection::default()
+        };
         left(&bench.update_of(&wanted, &bench.settings(server)).unwrap())
     };
     assert_eq!(only(&csv, &server), only(&json, &mirror));
@@ -177,7 +195,9 @@ fn gcp() {
     ");
     // The key is sent, in no address, and kept nowhere.
     let asked = server.asked();
-    assert!(asked.iter().all(|request| request.headers["x-goog-api-key"] == "secret-key" && request.body.is_empty()));
+    assert!(asked.iter().all(
+        |request| request.headers["x-goog-api-key"] == "secret-key" && request.body.is_empty()
+    ));
     insta::assert_snapshot!(asked.iter().map(|request| request.path.as_str()).collect::<Vec<_>>().join("\n"), @r"
     /v1/services/6F81-5844-456A/skus?currencyCode=USD&pageSize=5000
     /v1/services/6F81-5844-456A/skus?currencyCode=USD&pageSize=5000&pageToken=AHOI%3D%2F2
@@ -188,8 +208,14 @@ fn gcp() {
 #[test]
 fn gcp_without_a_key() {
     let (bench, server) = (Bench::new(), Server::new(good));
-    let settings = UpdateSettings { gcp_key: None, ..bench.settings(&server) };
-    let wanted = SourceSelection { clouds: vec!["gcp".to_owned()], ..SourceSelection::default() };
+    let settings = UpdateSettings {
+        gcp_key: None,
+        ..bench.settings(&server)
+    };
+    let wanted = SourceSelection {
+        clouds: vec!["gcp".to_owned()],
+        ..SourceSelection::default()
+    };
     let update = bench.update_of(&wanted, &settings).unwrap();
     insta::assert_snapshot!(ends(&update, &server), @r"
     skypilot gcp: skipped: HOST has no list of gcp
@@ -203,7 +229,9 @@ fn gcp_without_a_key() {
 fn skypilot() {
     let (bench, server) = (Bench::new(), Server::new(good));
     let wanted = SourceSelection {
-        clouds: ["aws", "nebius", "verda", "ibm"].map(str::to_owned).to_vec(),
+        clouds: ["aws", "nebius", "verda", "ibm"]
+            .map(str::to_owned)
+            .to_vec(),
         sources: vec!["skypilot".to_owned()],
         ..SourceSelection::default()
     };
@@ -230,7 +258,11 @@ fn skypilot() {
     2B300.60V,,,4.893,verda-2026-11-23,FIN-03
     ");
     insta::assert_snapshot!(left(&update), @"1 aws: unknown region (mars-1)");
-    let notes: Vec<&String> = update.outcomes.iter().flat_map(|outcome| &outcome.report.notes).collect();
+    let notes: Vec<&String> = update
+        .outcomes
+        .iter()
+        .flat_map(|outcome| &outcome.report.notes)
+        .collect();
     insta::assert_snapshot!(notes.iter().map(|note| note.as_str()).collect::<Vec<_>>().join("\n"), @"When SkyPilot's list of verda was changed is not known: it is dated by the day when it was first fetched.");
     insta::assert_snapshot!(bench.head(&server), @r#"
     format = 1
@@ -278,8 +310,14 @@ fn what_a_cloud_says_itself_wins_on_the_same_day() {
         }),
     );
     // Not what needs an account.
-    let sources = ["skypilot", "aws", "aws-spot-advisor"].map(str::to_owned).to_vec();
-    let wanted = SourceSelection { clouds: vec!["aws".to_owned()], sources, ..SourceSelection::default() };
+    let sources = ["skypilot", "aws", "aws-spot-advisor"]
+        .map(str::to_owned)
+        .to_vec();
+    let wanted = SourceSelection {
+        clouds: vec!["aws".to_owned()],
+        sources,
+        ..SourceSelection::default()
+    };
     let update = bench.update_of(&wanted, &bench.settings(&server)).unwrap();
     insta::assert_snapshot!(ends(&update, &server), @r"
     skypilot aws: updated of 2026-11-20: 3 new, 1 rose, 0 fell, 1 same, 0 gone
@@ -301,17 +339,28 @@ fn what_a_cloud_says_itself_wins_on_the_same_day() {
 #[test]
 fn a_catalog_from_an_address_or_a_folder() {
     let own = Bench::new();
-    let head = HEAD.replace("sources.old", "sources.acme").replace("2026-01-01", "2026-11-01");
+    let head = HEAD
+        .replace("sources.old", "sources.acme")
+        .replace("2026-01-01", "2026-11-01");
     let files = |index: &str| {
         BTreeMap::from([
             ("/acme/catalog.toml".to_owned(), index.to_owned()),
-            ("/acme/places.csv".to_owned(), "place,country\nacme:vienna,AT\n".to_owned()),
-            ("/acme/acme/machines.csv".to_owned(), "instance_type,vcpus,memory_gib\nbig,64,256\n".to_owned()),
+            (
+                "/acme/places.csv".to_owned(),
+                "place,country\nacme:vienna,AT\n".to_owned(),
+            ),
+            (
+                "/acme/acme/machines.csv".to_owned(),
+                "instance_type,vcpus,memory_gib\nbig,64,256\n".to_owned(),
+            ),
             (
                 "/acme/acme/prices.csv".to_owned(),
                 "region,instance_type,on_demand,source\nvienna,big,1.25,acme\n".to_owned(),
             ),
-            ("/acme/machines.csv".to_owned(), "cloud,instance_type,vcpus,memory_gib\nacme,small,1,2\n".to_owned()),
+            (
+                "/acme/machines.csv".to_owned(),
+                "cloud,instance_type,vcpus,memory_gib\nacme,small,1,2\n".to_owned(),
+            ),
             (
                 "/acme/prices.csv".to_owned(),
                 "place,instance_type,on_demand,source\nacme:vienna,small,0.01,acme\n".to_owned(),
@@ -321,7 +370,9 @@ fn a_catalog_from_an_address_or_a_folder() {
     let served = |index: &str| {
         let files = files(index);
         Server::new(move |request: &Request| {
-            files.get(&request.path).map_or(Answer::status(404), |text| Answer::ok(text.clone()))
+            files
+                .get(&request.path)
+                .map_or(Answer::status(404), |text| Answer::ok(text.clone()))
         })
     };
     let from = |bench: &Bench, server: &Server, own: String| {
@@ -334,13 +385,22 @@ fn a_catalog_from_an_address_or_a_folder() {
     let update = from(&own, &usual, format!("{}/acme/", usual.address()));
     insta::assert_snapshot!(ends(&update, &usual), @"catalog: updated of 2026-11-01: 1 new, 0 rose, 0 fell, 0 same, 0 gone");
     assert!(own.rows("acme/prices.csv").contains("small,0.01,acme"));
-    let listed = served(&format!("files = [\"places.csv\", \"acme/machines.csv\", \"acme/prices.csv\"]\n{head}"));
+    let listed = served(&format!(
+        "files = [\"places.csv\", \"acme/machines.csv\", \"acme/prices.csv\"]\n{head}"
+    ));
     let bench = Bench::new();
-    let update = from(&bench, &listed, format!("{}/acme/catalog.toml", listed.address()));
+    let update = from(
+        &bench,
+        &listed,
+        format!("{}/acme/catalog.toml", listed.address()),
+    );
     insta::assert_snapshot!(ends(&update, &listed), @"catalog: updated of 2026-11-01: 1 new, 0 rose, 0 fell, 0 same, 0 gone");
     assert!(bench.rows("acme/prices.csv").contains("big,1.25,acme"));
     // Again: nothing has changed.
-    assert_eq!(from(&bench, &listed, format!("{}/acme", listed.address())).changed, Vec::<String>::new());
+    assert_eq!(
+        from(&bench, &listed, format!("{}/acme", listed.address())).changed,
+        Vec::<String>::new()
+    );
     let other = Bench::new();
     let update = from(&other, &listed, own.out().display().to_string());
     assert_eq!(update.outcomes[0].status, SourceStatus::Updated);
@@ -361,15 +421,26 @@ fn a_new_folder_starts_as_the_shipped_catalog() {
     let update = bench.update(&["azure"], &bench.settings(&server));
     assert!(update.created && update.changed.contains(&"aws/us-east-1.csv".to_owned()));
     let shipped = files::shipped().unwrap();
-    let aws = shipped.iter().find(|file| file.name == "aws/us-east-1.csv").unwrap();
+    let aws = shipped
+        .iter()
+        .find(|file| file.name == "aws/us-east-1.csv")
+        .unwrap();
     assert_eq!(bench.rows("aws/us-east-1.csv"), aws.text);
     let rows = bench.rows("azure/eastus.csv");
-    assert!(rows.contains("Standard_D2_v3,0.096,azure-retail-2026-11-23,0.0192,\n"), "{rows}");
+    assert!(
+        rows.contains("Standard_D2_v3,0.096,azure-retail-2026-11-23,0.0192,\n"),
+        "{rows}"
+    );
     // A folder with something else in it is not touched.
     std::fs::remove_dir_all(bench.out()).unwrap();
     crate::util::file::write_below(&bench.out(), "notes.txt", b"mine").unwrap();
-    let error = bench.try_update(&["azure"], &bench.settings(&server)).unwrap_err();
-    assert_eq!((error.message.as_str(), bench.rows("notes.txt").as_str()), ("this folder is no catalog", "mine"));
+    let error = bench
+        .try_update(&["azure"], &bench.settings(&server))
+        .unwrap_err();
+    assert_eq!(
+        (error.message.as_str(), bench.rows("notes.txt").as_str()),
+        ("this folder is no catalog", "mine")
+    );
 }
 
 #[test]
@@ -377,8 +448,16 @@ fn names_that_nobody_has_are_refused() {
     let (bench, server) = (Bench::new(), Server::new(good));
     let refused = |clouds: &[&str], sources: &[&str]| {
         let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let wanted = SourceSelection { clouds: texts(clouds), sources: texts(sources), ..SourceSelection::default() };
-        bench.update_of(&wanted, &bench.settings(&server)).unwrap_err().to_string().replace("aws-spot, ", "")
+        let wanted = SourceSelection {
+            clouds: texts(clouds),
+            sources: texts(sources),
+            ..SourceSelection::default()
+        };
+        bench
+            .update_of(&wanted, &bench.settings(&server))
+            .unwrap_err()
+            .to_string()
+            .replace("aws-spot, ", "")
     };
     insta::assert_snapshot!([refused(&["was"], &[]), refused(&[], &["azur"]), refused(&["ovh"], &["azure"])].join("\n"), @r"
     --cloud: no source has the cloud `was`; the clouds are aws, azure, cudo, do, fluidstack, gcp, hyperbolic, hyperstack, ibm, jarvislabs, lambda, lium, mithril, nebius, oci, ovh, paperspace, primeintellect, runpod, scaleway, scp, seeweb, shadeform, simplepod, spheron, vast, verda, yotta
@@ -391,7 +470,9 @@ fn names_that_nobody_has_are_refused() {
 #[test]
 fn only_the_regions_that_are_asked_for() {
     let (bench, server) = (Bench::new(), Server::new(good));
-    let regions = ["aws:us-*", "westeurope"].map(|text| Pattern(text.to_owned())).to_vec();
+    let regions = ["aws:us-*", "westeurope"]
+        .map(|text| Pattern(text.to_owned()))
+        .to_vec();
     let wanted = SourceSelection {
         sources: ["aws", "azure"].map(str::to_owned).to_vec(),
         regions,

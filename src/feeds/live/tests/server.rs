@@ -34,12 +34,25 @@ pub struct Answer {
 
 impl Answer {
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
-        let headers = vec![("Date".to_owned(), "Mon, 23 Nov 2026 02:00:00 GMT".to_owned())];
-        Self { status: 200, headers, body: body.into(), cut: None, wait: Duration::ZERO, size: None }
+        let headers = vec![(
+            "Date".to_owned(),
+            "Mon, 23 Nov 2026 02:00:00 GMT".to_owned(),
+        )];
+        Self {
+            status: 200,
+            headers,
+            body: body.into(),
+            cut: None,
+            wait: Duration::ZERO,
+            size: None,
+        }
     }
 
     pub fn status(status: u16) -> Self {
-        Self { status, ..Self::ok("") }
+        Self {
+            status,
+            ..Self::ok("")
+        }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -48,12 +61,18 @@ impl Answer {
     }
 
     pub fn cut(self, after: usize) -> Self {
-        Self { cut: Some(after), ..self }
+        Self {
+            cut: Some(after),
+            ..self
+        }
     }
 
     /// Says that it is so long, where only that is asked.
     pub fn sized(self, size: usize) -> Self {
-        Self { size: Some(size), ..self }
+        Self {
+            size: Some(size),
+            ..self
+        }
     }
 
     pub fn late(self, wait: Duration) -> Self {
@@ -62,18 +81,28 @@ impl Answer {
 
     /// The part of the body that is asked for, if it is still the same.
     pub fn ranged(mut self, request: &Request, tag: &str) -> Self {
-        let start = request
+        let start = request.headers.get("range").and_then(|range| {
+            range
+                .strip_prefix("bytes=")?
+                .strip_suffix('-')?
+                .parse::<usize>()
+                .ok()
+        });
+        let same = request
             .headers
-            .get("range")
-            .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
-        let same = request.headers.get("if-range").is_none_or(|asked| asked == tag);
+            .get("if-range")
+            .is_none_or(|asked| asked == tag);
         self = self.with("ETag", tag);
         match start.filter(|start| same && *start < self.body.len()) {
             Some(start) => {
                 let total = self.body.len();
                 let range = format!("bytes {start}-{}/{total}", total - 1);
                 let body = self.body.split_off(start);
-                Self { status: 206, body, ..self.with("Content-Range", &range) }
+                Self {
+                    status: 206,
+                    body,
+                    ..self.with("Content-Range", &range)
+                }
             }
             None => self,
         }
@@ -97,8 +126,11 @@ impl Server {
     pub fn new(handler: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let shared =
-            Arc::new(Shared { handler: Box::new(handler), asked: Mutex::default(), done: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            handler: Box::new(handler),
+            asked: Mutex::default(),
+            done: AtomicBool::new(false),
+        });
         let for_thread = shared.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -128,7 +160,11 @@ impl Server {
 
     /// The paths of [`Server::asked`], sorted, without the names of the API's fields.
     pub fn paths(&self) -> Vec<String> {
-        let mut paths: Vec<String> = self.asked().into_iter().map(|request| request.path).collect();
+        let mut paths: Vec<String> = self
+            .asked()
+            .into_iter()
+            .map(|request| request.path)
+            .collect();
         paths.sort();
         paths
     }
@@ -152,17 +188,27 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     loop {
         let mut line = String::new();
         reader.read_line(&mut line)?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            break;
+        };
         headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
-    let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    let length = headers
+        .get("content-length")
+        .and_then(|length| length.parse().ok())
+        .unwrap_or(0);
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
     let body = String::from_utf8_lossy(&body).into_owned();
     let request = {
         let mut asked = shared.asked.lock().unwrap();
         let before = asked.iter().filter(|other| other.path == path).count();
-        let request = Request { path, headers, body, before };
+        let request = Request {
+            path,
+            headers,
+            body,
+            before,
+        };
         // Whether a body is there is no request of it.
         if !head_only {
             asked.push(request.clone());
@@ -171,14 +217,27 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     };
     let answer = (shared.handler)(&request);
     std::thread::sleep(answer.wait);
-    let length = if head_only { answer.size.unwrap_or(answer.body.len()) } else { answer.body.len() };
-    let mut head = format!("HTTP/1.1 {} .\r\nConnection: close\r\nContent-Length: {length}\r\n", answer.status);
-    answer.headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+    let length = if head_only {
+        answer.size.unwrap_or(answer.body.len())
+    } else {
+        answer.body.len()
+    };
+    let mut head = format!(
+        "HTTP/1.1 {} .\r\nConnection: close\r\nContent-Length: {length}\r\n",
+        answer.status
+    );
+    answer
+        .headers
+        .iter()
+        .for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
     stream.write_all(format!("{head}\r\n").as_bytes())?;
     if head_only {
         return stream.shutdown(std::net::Shutdown::Write);
     }
-    let end = answer.cut.unwrap_or(answer.body.len()).min(answer.body.len());
+    let end = answer
+        .cut
+        .unwrap_or(answer.body.len())
+        .min(answer.body.len());
     stream.write_all(&answer.body[..end])?;
     stream.flush()?;
     stream.shutdown(std::net::Shutdown::Write)

@@ -15,18 +15,31 @@ fn whole_increments_and_a_minimum_are_billed() {
         ..Terms::default()
     };
     let of = |terms: Terms, minutes: u64| {
-        let work = Stage { nodes: 3, needs: only("x:north", "big"), ..stage(Work::Duration(Millis(minutes * MINUTE))) };
+        let work = Stage {
+            nodes: 3,
+            needs: only("x:north", "big"),
+            ..stage(Work::Duration(Millis(minutes * MINUTE)))
+        };
         single(work, &Policy::default(), &with_terms("x", terms))
     };
     // $8 an hour for each of three machines. 61 min and 2 min of boot: two whole hours.
     let hourly = of(terms(HOUR, 0, 2 * MINUTE), 61);
-    assert_eq!((hourly.boot, hourly.run), (Millis(2 * MINUTE), Millis(61 * MINUTE)));
-    assert_eq!((hourly.duration, hourly.billed), (Millis(63 * MINUTE), Millis(2 * HOUR)));
+    assert_eq!(
+        (hourly.boot, hourly.run),
+        (Millis(2 * MINUTE), Millis(61 * MINUTE))
+    );
+    assert_eq!(
+        (hourly.duration, hourly.billed),
+        (Millis(63 * MINUTE), Millis(2 * HOUR))
+    );
     assert_eq!(hourly.cost, Money(48_000_000));
     assert_eq!(of(terms(HOUR, 0, 0), 60).cost, Money(24_000_000));
     // At least ten minutes, to the second.
     let short = of(terms(1000, 10 * MINUTE, 0), 1);
-    assert_eq!((short.duration, short.billed, short.cost), (Millis(MINUTE), Millis(10 * MINUTE), Money(4_000_000)));
+    assert_eq!(
+        (short.duration, short.billed, short.cost),
+        (Millis(MINUTE), Millis(10 * MINUTE), Money(4_000_000))
+    );
     // No terms: to the millisecond.
     assert_eq!(of(Terms::default(), 61).cost, Money(24_400_000));
 }
@@ -34,21 +47,42 @@ fn whole_increments_and_a_minimum_are_billed() {
 #[test]
 fn spot_costs_what_is_expected() {
     let mut catalog = catalog();
-    let offer = catalog.offers.iter().find(|offer| offer.purchase == Purchase::Spot).copied().unwrap();
+    let offer = catalog
+        .offers
+        .iter()
+        .find(|offer| offer.purchase == Purchase::Spot)
+        .copied()
+        .unwrap();
     assert_eq!(catalog.machine(&offer).instance_type, "big");
-    catalog.interruptions.insert((offer.place, offer.machine), 200_000);
+    catalog
+        .interruptions
+        .insert((offer.place, offer.machine), 200_000);
     let work = |checkpoint| Stage {
         nodes: 10,
         allocation: Some(Allocation::Spot),
-        needs: Needs { instance_types: BTreeSet::from([pattern("big"), pattern("fast")]), ..Needs::default() },
+        needs: Needs {
+            instance_types: BTreeSet::from([pattern("big"), pattern("fast")]),
+            ..Needs::default()
+        },
         checkpoint,
         ..hours(100)
     };
-    let of = |stage: Stage| compile(&job([("a", stage)]), &Policy::default(), &catalog).unwrap().candidates[0].clone();
+    let of = |stage: Stage| {
+        compile(&job([("a", stage)]), &Policy::default(), &catalog)
+            .unwrap()
+            .candidates[0]
+            .clone()
+    };
     // 20 % a month: see the tests of `spot`. 421,083.983 s at $4 an hour on ten machines.
     let plain = of(work(None))[0];
-    assert_eq!((plain.monthly, plain.assumed, plain.every), (200_000, false, None));
-    assert_eq!((plain.run, plain.duration, plain.interruptions), (Millis(421_083_983), Millis(421_083_983), 357_543));
+    assert_eq!(
+        (plain.monthly, plain.assumed, plain.every),
+        (200_000, false, None)
+    );
+    assert_eq!(
+        (plain.run, plain.duration, plain.interruptions),
+        (Millis(421_083_983), Millis(421_083_983), 357_543)
+    );
     assert_eq!((plain.cost, plain.moving), (Money(4_678_710_922), Money(0)));
     // y does not say, so 30 % is assumed, which is worse.
     let other = of(work(None))[1];
@@ -57,29 +91,71 @@ fn spot_costs_what_is_expected() {
     let said = "how often spot machines of y are interrupted is not known: 30 % of them a month is assumed";
     assert_eq!(assumptions([&plain, &other, &other], &catalog), [said]);
     // A checkpoint of 100 GB costs $10 to bring to y: it is not sure to move.
-    let checkpoint = Checkpoint { every: None, save: Millis(MINUTE), restart: Millis(0), size: Bytes(100 * GB) };
+    let checkpoint = Checkpoint {
+        every: None,
+        save: Millis(MINUTE),
+        restart: Millis(0),
+        size: Bytes(100 * GB),
+    };
     let saved = of(work(Some(checkpoint)))[0];
     assert!(saved.run < plain.run && saved.every.is_some());
-    assert_eq!(saved.moving.0, i64::try_from(saved.interruptions).unwrap() * 10);
-    assert_eq!(saved.cost.0, Rate(4_000_000_000).cost(10, saved.run).0 + saved.moving.0);
+    assert_eq!(
+        saved.moving.0,
+        i64::try_from(saved.interruptions).unwrap() * 10
+    );
+    assert_eq!(
+        saved.cost.0,
+        Rate(4_000_000_000).cost(10, saved.run).0 + saved.moving.0
+    );
 }
 
 #[test]
 fn artifacts_are_kept_where_they_are() {
-    let terms = Terms { storage: DataRate(73_000_000), ..Terms::default() };
+    let terms = Terms {
+        storage: DataRate(73_000_000),
+        ..Terms::default()
+    };
     let catalog = with_terms("x", terms);
-    let artifact = ArtifactRef::Output { stage: "a".to_owned(), name: "o".to_owned() };
-    let writes = BTreeMap::from([("o".to_owned(), Bytes(10 * GB)), ("unread".to_owned(), Bytes(GB))]);
-    let chain =
-        job([("a", Stage { writes, ..hours(1) }), ("b", Stage { reads: BTreeSet::from([artifact]), ..hours(1) })]);
+    let artifact = ArtifactRef::Output {
+        stage: "a".to_owned(),
+        name: "o".to_owned(),
+    };
+    let writes = BTreeMap::from([
+        ("o".to_owned(), Bytes(10 * GB)),
+        ("unread".to_owned(), Bytes(GB)),
+    ]);
+    let chain = job([
+        ("a", Stage { writes, ..hours(1) }),
+        (
+            "b",
+            Stage {
+                reads: BTreeSet::from([artifact]),
+                ..hours(1)
+            },
+        ),
+    ]);
     // $0.073 a month is $0.0001 an hour; ten hours: $0.001 per GB.
-    let policy = Policy { keep: Some(Millis(10 * HOUR)), ..Policy::default() };
+    let policy = Policy {
+        keep: Some(Millis(10 * HOUR)),
+        ..Policy::default()
+    };
     let instance = compile(&chain, &policy, &catalog).unwrap().instance;
-    let stored: Vec<(i64, i64)> =
-        instance.stages[0].choices.iter().map(|choice| (choice.storage, choice.cost)).collect();
+    let stored: Vec<(i64, i64)> = instance.stages[0]
+        .choices
+        .iter()
+        .map(|choice| (choice.storage, choice.cost))
+        .collect();
     // The artifact that nobody reads is kept like the other: 11 GB.
-    assert_eq!(stored, [(11_000, 1_011_000), (11_000, 2_011_000), (0, 20_000_000)]);
-    assert!(instance.stages[1].choices.iter().all(|choice| choice.storage == 0));
+    assert_eq!(
+        stored,
+        [(11_000, 1_011_000), (11_000, 2_011_000), (0, 20_000_000)]
+    );
+    assert!(
+        instance.stages[1]
+            .choices
+            .iter()
+            .all(|choice| choice.storage == 0)
+    );
     let kept = |from: usize, to: usize| {
         let class = instance.links.class(from, to).unwrap();
         instance.links.tariffs[usize::from(class)].kept(Bytes(10 * GB))
@@ -89,25 +165,48 @@ fn artifacts_are_kept_where_they_are() {
     // $1 for 10 GB out of x, nothing to keep in y; $2 out of y, and a cent in x.
     let cost = |from: usize, to: usize| instance.links.cost(from, to, Bytes(10 * GB)).unwrap();
     assert_eq!((cost(1, 3), cost(3, 1)), (1_000_000, 2_010_000));
-    let free = compile(&chain, &Policy::default(), &catalog).unwrap().instance;
-    assert!(free.links.tariffs.iter().all(|price| price.keep == Tariff::free()));
+    let free = compile(&chain, &Policy::default(), &catalog)
+        .unwrap()
+        .instance;
+    assert!(
+        free.links
+            .tariffs
+            .iter()
+            .all(|price| price.keep == Tariff::free())
+    );
     assert_eq!(free.stages[0].choices[0].storage, 0);
 }
 
 /// A dataset in x of so many GB, read in x and in y.
 fn moving(gigabytes: u64) -> Job {
     let reads = BTreeSet::from([ArtifactRef::Dataset("d".to_owned())]);
-    let read = || Stage { reads: reads.clone(), ..hours(1) };
+    let read = || Stage {
+        reads: reads.clone(),
+        ..hours(1)
+    };
     let mut job = job([("a", read()), ("b", read())]);
     let at = PlaceName::parse("x:north").unwrap();
     let size = Bytes(gigabytes * GB);
-    job.datasets.insert("d".to_owned(), Dataset { at, path: None, size, labels: BTreeSet::new() });
+    job.datasets.insert(
+        "d".to_owned(),
+        Dataset {
+            at,
+            path: None,
+            size,
+            labels: BTreeSet::new(),
+        },
+    );
     job
 }
 
 fn used(gigabytes: u64) -> Policy {
-    let account = Account { used_this_month: Some(Bytes(gigabytes * GB)) };
-    Policy { accounts: BTreeMap::from([("x".to_owned(), account)]), ..Policy::default() }
+    let account = Account {
+        used_this_month: Some(Bytes(gigabytes * GB)),
+    };
+    Policy {
+        accounts: BTreeMap::from([("x".to_owned(), account)]),
+        ..Policy::default()
+    }
 }
 
 fn tiers<const N: usize>(tiers: [(u64, i64); N]) -> Tariff {
@@ -116,16 +215,42 @@ fn tiers<const N: usize>(tiers: [(u64, i64); N]) -> Tariff {
 
 #[test]
 fn volumes_are_counted_together_where_they_reach_another_tier() {
-    let catalog = with_terms("x", Terms { free_egress: Bytes(100 * GB), ..Terms::default() });
+    let catalog = with_terms(
+        "x",
+        Terms {
+            free_egress: Bytes(100 * GB),
+            ..Terms::default()
+        },
+    );
     // From x:north (site 0) to y:west (site 2).
     let way = |gigabytes: u64, policy: &Policy| {
-        let links = compile(&moving(gigabytes), policy, &catalog).unwrap().instance.links;
+        let links = compile(&moving(gigabytes), policy, &catalog)
+            .unwrap()
+            .instance
+            .links;
         let price = links.tariffs[usize::from(links.class(0, 2).unwrap())].clone();
-        (price.tariff, price.pool.map(|pool| links.pools[usize::from(pool)].clone()))
+        (
+            price.tariff,
+            price
+                .pool
+                .map(|pool| links.pools[usize::from(pool)].clone()),
+        )
     };
-    let flat = |cents: i64| (if cents == 0 { Tariff::free() } else { tiers([(0, cents * 10)]) }, None);
+    let flat = |cents: i64| {
+        (
+            if cents == 0 {
+                Tariff::free()
+            } else {
+                tiers([(0, cents * 10)])
+            },
+            None,
+        )
+    };
     let pool = |tariff: Tariff, used: u64| {
-        let pool = crate::planning::problem::Pool { tariff: tariff.clone(), used: Bytes(used * GB) };
+        let pool = crate::planning::problem::Pool {
+            tariff: tariff.clone(),
+            used: Bytes(used * GB),
+        };
         (tariff, Some(pool))
     };
     let list = tiers([(0, 100), (1000, 50)]);
@@ -141,9 +266,15 @@ fn volumes_are_counted_together_where_they_reach_another_tier() {
     assert_eq!(way(51, &used(900)), pool(with_free, 900));
     assert_eq!(way(5_000, &used(1_000)), flat(5));
     // Inside the cloud it is no egress to the internet: nothing is free, nothing was used.
-    let links = compile(&moving(600), &used(950), &catalog).unwrap().instance.links;
+    let links = compile(&moving(600), &used(950), &catalog)
+        .unwrap()
+        .instance
+        .links;
     let inside = &links.tariffs[usize::from(links.class(0, 1).unwrap())];
-    assert_eq!((inside.tariff.clone(), inside.pool), (tiers([(0, 10)]), None));
+    assert_eq!(
+        (inside.tariff.clone(), inside.pool),
+        (tiers([(0, 10)]), None)
+    );
     assert_eq!(links.pools.len(), 1);
 }
 
@@ -162,11 +293,26 @@ y:*,*,0,0.20,s
         text: (*text).to_owned(),
     };
     let mut catalog = load::from_files(&files.iter().map(file).collect::<Vec<_>>()).unwrap();
-    catalog.terms.insert("x".to_owned(), Terms { free_egress: Bytes(100 * GB), ..Terms::default() });
-    let links = compile(&moving(80), &used(0), &catalog).unwrap().instance.links;
+    catalog.terms.insert(
+        "x".to_owned(),
+        Terms {
+            free_egress: Bytes(100 * GB),
+            ..Terms::default()
+        },
+    );
+    let links = compile(&moving(80), &used(0), &catalog)
+        .unwrap()
+        .instance
+        .links;
     let price = |from, to| links.tariffs[usize::from(links.class(from, to).unwrap())].clone();
-    assert_eq!((price(0, 2).tariff, price(0, 2).pool), (tiers([(0, 100)]), None));
-    assert_eq!((price(1, 2).tariff, price(1, 2).pool), (tiers([(0, 0), (100, 80)]), Some(0)));
+    assert_eq!(
+        (price(0, 2).tariff, price(0, 2).pool),
+        (tiers([(0, 100)]), None)
+    );
+    assert_eq!(
+        (price(1, 2).tariff, price(1, 2).pool),
+        (tiers([(0, 0), (100, 80)]), Some(0))
+    );
 }
 
 #[test]
@@ -176,14 +322,33 @@ fn own_links_come_before_the_catalog() {
         to: pattern(to),
         rate: DataRate(cents * 10_000_000),
     };
-    let links = vec![link("x:*", "y:*", 2), link("x:north", "y:west", 0), link("z:*", "*", 9)];
+    let links = vec![
+        link("x:*", "y:*", 2),
+        link("x:north", "y:west", 0),
+        link("z:*", "*", 9),
+    ];
     let policy = Policy { links, ..used(0) };
-    let catalog = with_terms("x", Terms { free_egress: Bytes(GB), ..Terms::default() });
-    let links = compile(&moving(2_000), &policy, &catalog).unwrap().instance.links;
+    let catalog = with_terms(
+        "x",
+        Terms {
+            free_egress: Bytes(GB),
+            ..Terms::default()
+        },
+    );
+    let links = compile(&moving(2_000), &policy, &catalog)
+        .unwrap()
+        .instance
+        .links;
     let cost = |from, to| links.cost(from, to, Bytes(2_000 * GB)).unwrap();
     // The last that matches counts, in its own direction; no tier, no pool.
-    assert_eq!((cost(0, 2), cost(1, 2), cost(2, 0), cost(0, 0)), (0, 40_000_000, 400_000_000, 0));
-    assert_eq!(links.tariffs[usize::from(links.class(1, 2).unwrap())].pool, None);
+    assert_eq!(
+        (cost(0, 2), cost(1, 2), cost(2, 0), cost(0, 0)),
+        (0, 40_000_000, 400_000_000, 0)
+    );
+    assert_eq!(
+        links.tariffs[usize::from(links.class(1, 2).unwrap())].pool,
+        None
+    );
 }
 
 proptest! {

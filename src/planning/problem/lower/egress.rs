@@ -10,8 +10,11 @@ impl Builder<'_> {
     /// Copies of one artifact, and what they cost.
     pub(super) fn artifact(&mut self, index: usize, artifact: &Artifact) {
         let destinations: Vec<usize> = {
-            let all: BTreeSet<usize> =
-                artifact.readers.iter().flat_map(|reader| self.at[*reader].keys().copied()).collect();
+            let all: BTreeSet<usize> = artifact
+                .readers
+                .iter()
+                .flat_map(|reader| self.at[*reader].keys().copied())
+                .collect();
             all.into_iter().collect()
         };
         let sources: Vec<usize> = match artifact.origin {
@@ -19,11 +22,18 @@ impl Builder<'_> {
             Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
         };
         let groups = price_groups(&self.instance.links, &sources, &destinations);
-        let priced = groups.class.iter().flatten().any(|class| class.is_none_or(|class| !self.free(class, artifact)));
+        let priced = groups
+            .class
+            .iter()
+            .flatten()
+            .any(|class| class.is_none_or(|class| !self.free(class, artifact)));
         if destinations.is_empty() || !priced {
             return;
         }
-        let present: Vec<Terms> = destinations.iter().map(|site| self.present(index, artifact, *site)).collect();
+        let present: Vec<Terms> = destinations
+            .iter()
+            .map(|site| self.present(index, artifact, *site))
+            .collect();
         if artifact.readers.len() == 1 {
             self.single(artifact, &sources, &destinations, &groups, &present);
         } else {
@@ -52,17 +62,28 @@ impl Builder<'_> {
     /// "The artifact is read at this site": the readers' own choices when only one may be here,
     /// else a variable that each of them pulls up.
     fn present(&mut self, index: usize, artifact: &Artifact, site: usize) -> Terms {
-        let readers: Vec<usize> =
-            artifact.readers.iter().copied().filter(|reader| self.at[*reader].contains_key(&site)).collect();
+        let readers: Vec<usize> = artifact
+            .readers
+            .iter()
+            .copied()
+            .filter(|reader| self.at[*reader].contains_key(&site))
+            .collect();
         if let [reader] = readers[..] {
             return self.runs_at(reader, site, 1);
         }
         let label = self.instance.links.labels[site].clone();
-        let column = self.program.column(format!("read[{},{label}]", artifact.label), Some(1), false);
+        let column =
+            self.program
+                .column(format!("read[{},{label}]", artifact.label), Some(1), false);
         for reader in readers {
             let mut terms = self.runs_at(reader, site, -1);
             terms.push((column, 1));
-            self.program.row(format!("read[{},{label},{index}.{reader}]", artifact.label), Some(0), None, terms);
+            self.program.row(
+                format!("read[{},{label},{index}.{reader}]", artifact.label),
+                Some(0),
+                None,
+                terms,
+            );
         }
         vec![(column, 1)]
     }
@@ -95,15 +116,34 @@ impl Builder<'_> {
         present: &[Terms],
     ) -> BTreeMap<usize, usize> {
         let mut stays = BTreeMap::new();
-        for (position, site) in destinations.iter().enumerate().filter(|(_, site)| sources.contains(site)) {
+        for (position, site) in destinations
+            .iter()
+            .enumerate()
+            .filter(|(_, site)| sources.contains(site))
+        {
             let label = self.instance.links.labels[*site].clone();
-            let column = self.program.column(format!("stay[{},{label}]", artifact.label), Some(1), false);
+            let column =
+                self.program
+                    .column(format!("stay[{},{label}]", artifact.label), Some(1), false);
             let (mut source, constant) = self.source_at(artifact, *site, -1);
             source.push((column, 1));
-            self.program.row(format!("stay-from[{},{label}]", artifact.label), None, Some(-constant), source);
-            let mut reader: Terms = present[position].iter().map(|(column, factor)| (*column, -factor)).collect();
+            self.program.row(
+                format!("stay-from[{},{label}]", artifact.label),
+                None,
+                Some(-constant),
+                source,
+            );
+            let mut reader: Terms = present[position]
+                .iter()
+                .map(|(column, factor)| (*column, -factor))
+                .collect();
             reader.push((column, 1));
-            self.program.row(format!("stay-to[{},{label}]", artifact.label), None, Some(0), reader);
+            self.program.row(
+                format!("stay-to[{},{label}]", artifact.label),
+                None,
+                Some(0),
+                reader,
+            );
             stays.insert(*site, column);
         }
         stays
@@ -122,23 +162,50 @@ impl Builder<'_> {
         let mut into: Vec<Terms> = vec![Vec::new(); groups.destinations.len()];
         for (row, group) in groups.sources.iter().enumerate() {
             let (mut balance, known) = self.source_in(artifact, sources, group);
-            balance.extend(group.iter().filter_map(|source| stays.get(&sources[*source])).map(|stay| (*stay, 1)));
+            balance.extend(
+                group
+                    .iter()
+                    .filter_map(|source| stays.get(&sources[*source]))
+                    .map(|stay| (*stay, 1)),
+            );
             for (column, class) in groups.class[row].iter().enumerate() {
                 let Some(class) = class else { continue };
-                let flow = self.program.column(format!("move[{},{row}>{column}]", artifact.label), Some(1), false);
+                let flow = self.program.column(
+                    format!("move[{},{row}>{column}]", artifact.label),
+                    Some(1),
+                    false,
+                );
                 self.charge(flow, *class, artifact);
                 balance.push((flow, 1));
                 into[column].push((flow, 1));
             }
-            self.program.row(format!("leave[{},{row}]", artifact.label), Some(-known), Some(-known), balance);
+            self.program.row(
+                format!("leave[{},{row}]", artifact.label),
+                Some(-known),
+                Some(-known),
+                balance,
+            );
         }
         for (column, group) in groups.destinations.iter().enumerate() {
             let mut balance = std::mem::take(&mut into[column]);
             for destination in group {
-                balance.extend(stays.get(&destinations[*destination]).map(|stay| (*stay, 1)));
-                balance.extend(present[*destination].iter().map(|(column, factor)| (*column, -factor)));
+                balance.extend(
+                    stays
+                        .get(&destinations[*destination])
+                        .map(|stay| (*stay, 1)),
+                );
+                balance.extend(
+                    present[*destination]
+                        .iter()
+                        .map(|(column, factor)| (*column, -factor)),
+                );
             }
-            self.program.row(format!("arrive[{},{column}]", artifact.label), Some(0), Some(0), balance);
+            self.program.row(
+                format!("arrive[{},{column}]", artifact.label),
+                Some(0),
+                Some(0),
+                balance,
+            );
         }
     }
 
@@ -163,19 +230,43 @@ impl Builder<'_> {
             .collect();
         for (position, site) in destinations.iter().enumerate() {
             let label = self.instance.links.labels[*site].clone();
-            let mut arrivals: Terms = present[position].iter().map(|(column, factor)| (*column, -factor)).collect();
+            let mut arrivals: Terms = present[position]
+                .iter()
+                .map(|(column, factor)| (*column, -factor))
+                .collect();
             arrivals.extend(stays.get(site).map(|stay| (*stay, 1)));
-            arrivals.extend(relays.iter().filter(|relay| relay.to == *site).map(|relay| (relay.column, 1)));
+            arrivals.extend(
+                relays
+                    .iter()
+                    .filter(|relay| relay.to == *site)
+                    .map(|relay| (relay.column, 1)),
+            );
             for (row, group) in groups.sources.iter().enumerate() {
-                let Some(class) = groups.class[row][group_of[&position]] else { continue };
-                let flow = self.program.column(format!("move[{},{row}>{label}]", artifact.label), Some(1), false);
+                let Some(class) = groups.class[row][group_of[&position]] else {
+                    continue;
+                };
+                let flow = self.program.column(
+                    format!("move[{},{row}>{label}]", artifact.label),
+                    Some(1),
+                    false,
+                );
                 self.charge(flow, class, artifact);
                 arrivals.push((flow, 1));
                 let (mut from, known) = self.source_in(artifact, sources, group);
                 from.push((flow, 1));
-                self.program.row(format!("from[{},{row}>{label}]", artifact.label), None, Some(-known), from);
+                self.program.row(
+                    format!("from[{},{row}>{label}]", artifact.label),
+                    None,
+                    Some(-known),
+                    from,
+                );
             }
-            self.program.row(format!("arrive[{},{label}]", artifact.label), Some(0), None, arrivals);
+            self.program.row(
+                format!("arrive[{},{label}]", artifact.label),
+                Some(0),
+                None,
+                arrivals,
+            );
         }
     }
 
@@ -192,26 +283,43 @@ impl Builder<'_> {
         let mut relays = Vec::new();
         for to in destinations {
             for (position, holder) in destinations.iter().enumerate() {
-                let cheaper =
-                    |origin: &&usize| routes::relayed(self.instance, artifact, **origin, *holder, *to).is_some();
+                let cheaper = |origin: &&usize| {
+                    routes::relayed(self.instance, artifact, **origin, *holder, *to).is_some()
+                };
                 let origins: Vec<usize> = sources.iter().filter(cheaper).copied().collect();
-                let Some(class) = self.instance.links.class(*holder, *to).filter(|_| !origins.is_empty()) else {
+                let Some(class) = self
+                    .instance
+                    .links
+                    .class(*holder, *to)
+                    .filter(|_| !origins.is_empty())
+                else {
                     continue;
                 };
                 let labels = &self.instance.links.labels;
                 let name = format!("{},{}>{}", artifact.label, labels[*holder], labels[*to]);
                 let column = self.program.column(format!("relay[{name}]"), Some(1), true);
                 self.charge(column, class, artifact);
-                let mut held: Terms = present[position].iter().map(|(column, factor)| (*column, -factor)).collect();
+                let mut held: Terms = present[position]
+                    .iter()
+                    .map(|(column, factor)| (*column, -factor))
+                    .collect();
                 held.push((column, 1));
-                self.program.row(format!("held[{name}]"), None, Some(0), held);
+                self.program
+                    .row(format!("held[{name}]"), None, Some(0), held);
                 // Readers pull "read" up and nothing pulls it down: without one, nobody is there.
                 let readers: Terms = (artifact.readers.iter())
                     .flat_map(|reader| self.runs_at(*reader, *holder, -1))
                     .chain([(column, 1)])
                     .collect();
-                if artifact.readers.iter().filter(|reader| self.at[**reader].contains_key(holder)).count() > 1 {
-                    self.program.row(format!("reads[{name}]"), None, Some(0), readers);
+                if artifact
+                    .readers
+                    .iter()
+                    .filter(|reader| self.at[**reader].contains_key(holder))
+                    .count()
+                    > 1
+                {
+                    self.program
+                        .row(format!("reads[{name}]"), None, Some(0), readers);
                 }
                 let mut saves = vec![(column, 1)];
                 let mut known = 0;
@@ -220,21 +328,41 @@ impl Builder<'_> {
                     saves.extend(terms);
                     known += constant;
                 }
-                self.program.row(format!("saves[{name}]"), None, Some(-known), saves);
-                relays.push(Relay { artifact: index, holder: *holder, to: *to, column });
+                self.program
+                    .row(format!("saves[{name}]"), None, Some(-known), saves);
+                relays.push(Relay {
+                    artifact: index,
+                    holder: *holder,
+                    to: *to,
+                    column,
+                });
             }
         }
         if !relays.is_empty() {
             let most = i64::try_from(destinations.len()).unwrap_or(i64::MAX);
             let step = |builder: &mut Self, site: &usize| {
                 let label = &builder.instance.links.labels[*site];
-                builder.program.column(format!("step[{},{label}]", artifact.label), Some(most), false)
+                builder.program.column(
+                    format!("step[{},{label}]", artifact.label),
+                    Some(most),
+                    false,
+                )
             };
-            let steps: BTreeMap<usize, usize> = destinations.iter().map(|site| (*site, step(self, site))).collect();
+            let steps: BTreeMap<usize, usize> = destinations
+                .iter()
+                .map(|site| (*site, step(self, site)))
+                .collect();
             for relay in &relays {
-                let terms = vec![(steps[&relay.to], 1), (steps[&relay.holder], -1), (relay.column, -most - 1)];
+                let terms = vec![
+                    (steps[&relay.to], 1),
+                    (steps[&relay.holder], -1),
+                    (relay.column, -most - 1),
+                ];
                 let labels = &self.instance.links.labels;
-                let name = format!("step[{},{}>{}]", artifact.label, labels[relay.holder], labels[relay.to]);
+                let name = format!(
+                    "step[{},{}>{}]",
+                    artifact.label, labels[relay.holder], labels[relay.to]
+                );
                 self.program.row(name, Some(-most), None, terms);
             }
         }

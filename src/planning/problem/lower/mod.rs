@@ -61,7 +61,13 @@ impl Target<'_> {
         };
         let stage_deadlines = instance.stages.iter().any(|stage| stage.deadline.is_some());
         let (cost_limit, time_limit) = (instance.budget, instance.deadline);
-        Self { objective, cost_limit, time_limit, score_limit: None, stage_deadlines }
+        Self {
+            objective,
+            cost_limit,
+            time_limit,
+            score_limit: None,
+            stage_deadlines,
+        }
     }
 
     /// Whether the program needs a schedule.
@@ -89,7 +95,11 @@ impl Lowered {
     pub fn picks(&self, values: &[f64]) -> Vec<usize> {
         let largest = |columns: &Vec<usize>| {
             let better = |best: usize, position: usize| {
-                if values[columns[position]] > values[columns[best]] { position } else { best }
+                if values[columns[position]] > values[columns[best]] {
+                    position
+                } else {
+                    best
+                }
             };
             (0..columns.len()).fold(0, better)
         };
@@ -98,8 +108,13 @@ impl Lowered {
 
     /// The ways that copies take in it, where they are not straight from their origins.
     pub fn routes(&self, values: &[f64]) -> Routes {
-        let taken = self.relays.iter().filter(|relay| values[relay.column] > 0.5);
-        taken.map(|relay| ((relay.artifact, relay.to), relay.holder)).collect()
+        let taken = self
+            .relays
+            .iter()
+            .filter(|relay| values[relay.column] > 0.5);
+        taken
+            .map(|relay| ((relay.artifact, relay.to), relay.holder))
+            .collect()
     }
 }
 
@@ -135,7 +150,10 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
     let mut builder = Builder {
         instance,
         shape: instance.shape(),
-        program: Program { name: "sky".to_owned(), ..Program::default() },
+        program: Program {
+            name: "sky".to_owned(),
+            ..Program::default()
+        },
         choice: Vec::new(),
         at: Vec::new(),
         cost: Vec::new(),
@@ -150,20 +168,41 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
     builder.pools();
     builder.caps();
     let makespan = target.timed().then(|| builder.schedule(target));
-    let worth = makespan.filter(|_| target.objective == Goal::Score || target.score_limit.is_some());
+    let worth =
+        makespan.filter(|_| target.objective == Goal::Score || target.score_limit.is_some());
     let worth = worth.map(|makespan| builder.worth(makespan));
-    let Builder { mut program, choice, cost, constant, relays, .. } = builder;
+    let Builder {
+        mut program,
+        choice,
+        cost,
+        constant,
+        relays,
+        ..
+    } = builder;
     if let Some(limit) = target.cost_limit {
-        program.row("budget".to_owned(), None, Some(limit - constant), cost.clone());
+        program.row(
+            "budget".to_owned(),
+            None,
+            Some(limit - constant),
+            cost.clone(),
+        );
     }
-    let score = || cost.iter().copied().chain(worth.map(|column| (column, 1))).collect::<Terms>();
+    let score = || {
+        cost.iter()
+            .copied()
+            .chain(worth.map(|column| (column, 1)))
+            .collect::<Terms>()
+    };
     if let Some(limit) = target.score_limit {
         program.row("score".to_owned(), None, Some(limit - constant), score());
     }
     let over_choices = |weight: &dyn Fn(usize, usize) -> i64| -> Terms {
         let stages = choice.iter().enumerate();
         let terms = stages.flat_map(|(stage, columns)| {
-            columns.iter().enumerate().map(move |(position, column)| (*column, weight(stage, position)))
+            columns
+                .iter()
+                .enumerate()
+                .map(move |(position, column)| (*column, weight(stage, position)))
         });
         terms.collect()
     };
@@ -171,19 +210,25 @@ pub fn lower(instance: &Instance, target: &Target<'_>) -> Lowered {
         (Goal::Makespan, Some(makespan)) => program.minimize(vec![(makespan, 1)], 0),
         (Goal::Score, _) => program.minimize(score(), constant),
         (Goal::Preference, _) => {
-            let rank = |stage: usize, position: usize| instance.stages[stage].choices[position].rank;
+            let rank =
+                |stage: usize, position: usize| instance.stages[stage].choices[position].rank;
             program.minimize(over_choices(&rank), 0);
         }
         (Goal::Ranks(weights), _) => {
             let weights: BTreeMap<usize, i64> = weights.iter().copied().collect();
             let rank = |stage: usize, position: usize| {
-                weights.get(&stage).copied().unwrap_or(0) * i64::try_from(position).unwrap_or(i64::MAX)
+                weights.get(&stage).copied().unwrap_or(0)
+                    * i64::try_from(position).unwrap_or(i64::MAX)
             };
             program.minimize(over_choices(&rank), 0);
         }
         _ => program.minimize(cost, constant),
     }
-    Lowered { program, choice, relays }
+    Lowered {
+        program,
+        choice,
+        relays,
+    }
 }
 
 impl Builder<'_> {
@@ -191,13 +236,22 @@ impl Builder<'_> {
     /// between keeps the coefficients small.
     fn choices(&mut self) {
         for stage in &self.instance.stages {
-            let least = stage.choices.iter().map(|choice| choice.cost).min().unwrap_or(0);
+            let least = stage
+                .choices
+                .iter()
+                .map(|choice| choice.cost)
+                .min()
+                .unwrap_or(0);
             self.constant += least;
             let mut columns = Vec::with_capacity(stage.choices.len());
             let mut at: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
             for choice in &stage.choices {
                 let site = &self.instance.links.labels[choice.site];
-                let column = self.program.column(format!("x[{},{site},{}]", stage.label, choice.tag), Some(1), true);
+                let column = self.program.column(
+                    format!("x[{},{site},{}]", stage.label, choice.tag),
+                    Some(1),
+                    true,
+                );
                 self.cost.push((column, choice.cost - least));
                 at.entry(choice.site).or_default().push(column);
                 columns.push(column);
@@ -215,7 +269,12 @@ impl Builder<'_> {
 
     /// `factor` times "the stage runs at this site".
     fn runs_at(&self, stage: usize, site: usize, factor: i64) -> Terms {
-        self.at[stage].get(&site).into_iter().flatten().map(|column| (*column, factor)).collect()
+        self.at[stage]
+            .get(&site)
+            .into_iter()
+            .flatten()
+            .map(|column| (*column, factor))
+            .collect()
     }
 
     /// Adds the rows of caps. A concurrent cap has the row for the stages of which none waits
@@ -224,7 +283,10 @@ impl Builder<'_> {
         for (index, cap) in self.instance.caps.iter().enumerate() {
             let most: Vec<i64> = (self.instance.stages.iter().enumerate())
                 .map(|(stage, choices)| {
-                    let uses = choices.choices.iter().map(|choice| concurrency::cap_usage(cap, stage, choice.tag));
+                    let uses = choices
+                        .choices
+                        .iter()
+                        .map(|choice| concurrency::cap_usage(cap, stage, choice.tag));
                     uses.max().unwrap_or(0)
                 })
                 .collect();
@@ -234,11 +296,21 @@ impl Builder<'_> {
             };
             let terms: Terms = (stages.iter())
                 .flat_map(|stage| {
-                    let choices = self.instance.stages[*stage].choices.iter().zip(&self.choice[*stage]);
-                    choices.map(|(choice, column)| (*column, concurrency::cap_usage(cap, *stage, choice.tag)))
+                    let choices = self.instance.stages[*stage]
+                        .choices
+                        .iter()
+                        .zip(&self.choice[*stage]);
+                    choices.map(|(choice, column)| {
+                        (*column, concurrency::cap_usage(cap, *stage, choice.tag))
+                    })
                 })
                 .collect();
-            self.program.row(format!("cap[{},{index}]", cap.label), None, Some(cap.limit), terms);
+            self.program.row(
+                format!("cap[{},{index}]", cap.label),
+                None,
+                Some(cap.limit),
+                terms,
+            );
         }
     }
 }

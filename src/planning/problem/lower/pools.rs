@@ -15,26 +15,59 @@ impl Builder<'_> {
             let pool = &self.instance.links.pools[index];
             let pieces = pieces(&pool.tariff, pool.used.0, pool.used.0.saturating_add(most));
             let unit = pieces.iter().map(|piece| piece.length).fold(0, gcd);
-            let unit = volume.iter().map(|(_, bytes)| bytes.unsigned_abs()).fold(unit, gcd).max(1);
+            let unit = volume
+                .iter()
+                .map(|(_, bytes)| bytes.unsigned_abs())
+                .fold(unit, gcd)
+                .max(1);
             let units = |bytes: u64| i64::try_from(bytes / unit).unwrap_or(i64::MAX);
             let columns: Vec<usize> = (0..pieces.len())
-                .map(|piece| self.program.column(format!("piece[{index},{piece}]"), Some(1), false))
+                .map(|piece| {
+                    self.program
+                        .column(format!("piece[{index},{piece}]"), Some(1), false)
+                })
                 .collect();
-            let mut held: Terms = volume.iter().map(|(copy, bytes)| (*copy, -units(bytes.unsigned_abs()))).collect();
-            held.extend(columns.iter().zip(&pieces).map(|(column, piece)| (*column, units(piece.length))));
-            self.program.row(format!("volume[{index}]"), Some(0), None, held);
-            self.cost.extend(columns.iter().zip(&pieces).map(|(column, piece)| (*column, piece.cost)));
+            let mut held: Terms = volume
+                .iter()
+                .map(|(copy, bytes)| (*copy, -units(bytes.unsigned_abs())))
+                .collect();
+            held.extend(
+                columns
+                    .iter()
+                    .zip(&pieces)
+                    .map(|(column, piece)| (*column, units(piece.length))),
+            );
+            self.program
+                .row(format!("volume[{index}]"), Some(0), None, held);
+            self.cost.extend(
+                columns
+                    .iter()
+                    .zip(&pieces)
+                    .map(|(column, piece)| (*column, piece.cost)),
+            );
             for (place, pair) in pieces.windows(2).enumerate() {
                 if !pair[1].cheaper_than(&pair[0]) {
                     continue;
                 }
-                let open = self.program.column(format!("open[{index},{}]", place + 1), Some(1), true);
+                let open =
+                    self.program
+                        .column(format!("open[{index},{}]", place + 1), Some(1), true);
                 for (earlier, column) in columns[..=place].iter().enumerate() {
                     let full = vec![(*column, 1), (open, -1)];
-                    self.program.row(format!("full[{index},{place},{earlier}]"), Some(0), None, full);
+                    self.program.row(
+                        format!("full[{index},{place},{earlier}]"),
+                        Some(0),
+                        None,
+                        full,
+                    );
                 }
                 let opened = vec![(open, 1), (columns[place + 1], -1)];
-                self.program.row(format!("opened[{index},{}]", place + 1), Some(0), None, opened);
+                self.program.row(
+                    format!("opened[{index},{}]", place + 1),
+                    Some(0),
+                    None,
+                    opened,
+                );
             }
         }
     }
@@ -49,16 +82,24 @@ struct Piece {
 impl Piece {
     /// Per byte.
     fn cheaper_than(&self, other: &Piece) -> bool {
-        i128::from(self.cost) * i128::from(other.length) < i128::from(other.cost) * i128::from(self.length)
+        i128::from(self.cost) * i128::from(other.length)
+            < i128::from(other.cost) * i128::from(self.length)
     }
 }
 
 /// The tariff between two volumes, cut at its tiers.
 fn pieces(tariff: &Tariff, from: u64, to: u64) -> Vec<Piece> {
-    let inner = tariff.thresholds().filter(|threshold| (from + 1..to).contains(threshold));
+    let inner = tariff
+        .thresholds()
+        .filter(|threshold| (from + 1..to).contains(threshold));
     let cuts: Vec<u64> = std::iter::once(from).chain(inner).chain([to]).collect();
     let cost = |volume: u64| tariff.cost(Bytes(volume)).0;
-    cuts.windows(2).map(|cut| Piece { length: cut[1] - cut[0], cost: cost(cut[1]) - cost(cut[0]) }).collect()
+    cuts.windows(2)
+        .map(|cut| Piece {
+            length: cut[1] - cut[0],
+            cost: cost(cut[1]) - cost(cut[0]),
+        })
+        .collect()
 }
 
 pub(super) fn gcd(a: u64, b: u64) -> u64 {

@@ -14,7 +14,8 @@ impl Builder<'_> {
             .map(|stage| {
                 let own = stage.deadline.filter(|_| target.stage_deadlines);
                 let latest = limit.into_iter().chain(own).min();
-                self.program.column(format!("end[{}]", stage.label), latest, false)
+                self.program
+                    .column(format!("end[{}]", stage.label), latest, false)
             })
             .collect();
         let makespan = self.program.column("makespan".to_owned(), limit, false);
@@ -23,15 +24,27 @@ impl Builder<'_> {
         let inputs = self.shape.inputs.clone();
         for (stage, inputs) in inputs.iter().enumerate() {
             let label = self.instance.stages[stage].label.clone();
-            self.program.row(format!("last[{label}]"), Some(0), None, vec![(makespan, 1), (ends[stage], -1)]);
+            self.program.row(
+                format!("last[{label}]"),
+                Some(0),
+                None,
+                vec![(makespan, 1), (ends[stage], -1)],
+            );
             // start = end - duration >= 0
-            let durations = self.choice[stage].iter().zip(&self.instance.stages[stage].choices);
-            let mut start: Terms = durations.map(|(column, choice)| (*column, -choice.duration)).collect();
+            let durations = self.choice[stage]
+                .iter()
+                .zip(&self.instance.stages[stage].choices);
+            let mut start: Terms = durations
+                .map(|(column, choice)| (*column, -choice.duration))
+                .collect();
             start.push((ends[stage], 1));
-            self.program.row(format!("start[{label}]"), Some(0), None, start.clone());
+            self.program
+                .row(format!("start[{label}]"), Some(0), None, start.clone());
             for (origin, artifact) in inputs {
                 match artifact.and_then(|artifact| Some((artifact, arrivals.get(&artifact)?))) {
-                    Some((artifact, arrivals)) => self.await_arrival(stage, artifact, arrivals, &start, &ends, horizon),
+                    Some((artifact, arrivals)) => {
+                        self.await_arrival(stage, artifact, arrivals, &start, &ends, horizon)
+                    }
                     None => self.wait(stage, *origin, *artifact, &start, &ends),
                 }
             }
@@ -40,11 +53,23 @@ impl Builder<'_> {
     }
 
     /// `start >= end of the source + time of the copy`, for every site that the source may be at.
-    fn wait(&mut self, stage: usize, origin: Origin, artifact: Option<usize>, start: &Terms, ends: &[usize]) {
+    fn wait(
+        &mut self,
+        stage: usize,
+        origin: Origin,
+        artifact: Option<usize>,
+        start: &Terms,
+        ends: &[usize],
+    ) {
         let label = self.instance.stages[stage].label.clone();
         let copy_times = |builder: &Self, from: usize| -> Vec<(usize, i64)> {
-            let bytes = artifact.map(|artifact| builder.instance.artifacts[artifact].link_bytes).unwrap_or_default();
-            builder.at[stage].keys().map(|to| (*to, builder.instance.links.time(from, *to, bytes))).collect()
+            let bytes = artifact
+                .map(|artifact| builder.instance.artifacts[artifact].link_bytes)
+                .unwrap_or_default();
+            builder.at[stage]
+                .keys()
+                .map(|to| (*to, builder.instance.links.time(from, *to, bytes)))
+                .collect()
         };
         let source = match origin {
             Origin::Site(site) => {
@@ -53,7 +78,9 @@ impl Builder<'_> {
                     row.extend(self.runs_at(stage, to, -time));
                 }
                 let artifact = artifact.map_or(0, |artifact| artifact);
-                return self.program.row(format!("fetch[{label},{artifact}]"), Some(0), None, row);
+                return self
+                    .program
+                    .row(format!("fetch[{label},{artifact}]"), Some(0), None, row);
             }
             Origin::Stage(source) => source,
         };
@@ -62,12 +89,20 @@ impl Builder<'_> {
             None => self.instance.stages[source].label.clone(),
         };
         let sites: Vec<usize> = self.at[source].keys().copied().collect();
-        let times: Vec<(usize, Vec<(usize, i64)>)> =
-            sites.iter().map(|from| (*from, copy_times(self, *from))).collect();
-        if times.iter().flat_map(|(_, times)| times).all(|(_, time)| *time == 0) {
+        let times: Vec<(usize, Vec<(usize, i64)>)> = sites
+            .iter()
+            .map(|from| (*from, copy_times(self, *from)))
+            .collect();
+        if times
+            .iter()
+            .flat_map(|(_, times)| times)
+            .all(|(_, time)| *time == 0)
+        {
             let mut row = start.clone();
             row.push((ends[source], -1));
-            return self.program.row(format!("wait[{name}>{label}]"), Some(0), None, row);
+            return self
+                .program
+                .row(format!("wait[{name}>{label}]"), Some(0), None, row);
         }
         for (from, times) in times {
             // start - end(source) - Σ time·(reader at to) + longest·(1 - source at from) >= 0
@@ -79,45 +114,84 @@ impl Builder<'_> {
             }
             row.extend(self.runs_at(source, from, -longest));
             let site = self.instance.links.labels[from].clone();
-            self.program.row(format!("wait[{name}>{label},{site}]"), Some(-longest), None, row);
+            self.program.row(
+                format!("wait[{name}>{label},{site}]"),
+                Some(-longest),
+                None,
+                row,
+            );
         }
     }
 
     /// No stage ends later than this in any schedule without idling.
     fn horizon(&self) -> i64 {
         let stages = self.instance.stages.iter();
-        let running: i64 =
-            stages.map(|stage| stage.choices.iter().map(|choice| choice.duration).max().unwrap_or(0)).sum();
+        let running: i64 = stages
+            .map(|stage| {
+                stage
+                    .choices
+                    .iter()
+                    .map(|choice| choice.duration)
+                    .max()
+                    .unwrap_or(0)
+            })
+            .sum();
         let sites: BTreeSet<usize> = self.at.iter().flat_map(|at| at.keys().copied()).collect();
-        let origins = self.instance.artifacts.iter().filter_map(|artifact| match artifact.origin {
-            Origin::Site(site) => Some(site),
-            Origin::Stage(_) => None,
-        });
+        let origins = self
+            .instance
+            .artifacts
+            .iter()
+            .filter_map(|artifact| match artifact.origin {
+                Origin::Site(site) => Some(site),
+                Origin::Stage(_) => None,
+            });
         let froms: BTreeSet<usize> = sites.iter().copied().chain(origins).collect();
         let longest = |bytes| {
-            let ways = froms.iter().flat_map(|from| sites.iter().map(move |to| (*from, *to)));
-            ways.map(|(from, to)| self.instance.links.time(from, to, bytes)).max().unwrap_or(0)
+            let ways = froms
+                .iter()
+                .flat_map(|from| sites.iter().map(move |to| (*from, *to)));
+            ways.map(|(from, to)| self.instance.links.time(from, to, bytes))
+                .max()
+                .unwrap_or(0)
         };
         let copies = self.instance.artifacts.iter().map(|artifact| {
-            longest(artifact.link_bytes).saturating_mul(i64::try_from(artifact.readers.len()).unwrap_or(i64::MAX))
+            longest(artifact.link_bytes)
+                .saturating_mul(i64::try_from(artifact.readers.len()).unwrap_or(i64::MAX))
         });
         copies.fold(running, i64::saturating_add)
     }
 
     /// For artifacts that may be relayed: by site, when they have arrived there.
-    fn arrivals(&mut self, ends: &[usize], horizon: i64) -> BTreeMap<usize, BTreeMap<usize, usize>> {
+    fn arrivals(
+        &mut self,
+        ends: &[usize],
+        horizon: i64,
+    ) -> BTreeMap<usize, BTreeMap<usize, usize>> {
         let mut arrivals: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
         let relayed: BTreeSet<usize> = self.relays.iter().map(|relay| relay.artifact).collect();
         for index in relayed {
             let artifact = self.instance.artifacts[index].clone();
-            let relays: Vec<Relay> = self.relays.iter().filter(|relay| relay.artifact == index).copied().collect();
-            let destinations: BTreeSet<usize> =
-                artifact.readers.iter().flat_map(|reader| self.at[*reader].keys().copied()).collect();
+            let relays: Vec<Relay> = self
+                .relays
+                .iter()
+                .filter(|relay| relay.artifact == index)
+                .copied()
+                .collect();
+            let destinations: BTreeSet<usize> = artifact
+                .readers
+                .iter()
+                .flat_map(|reader| self.at[*reader].keys().copied())
+                .collect();
             let column = |builder: &mut Self, site: &usize| {
                 let label = &builder.instance.links.labels[*site];
-                builder.program.column(format!("arrival[{},{label}]", artifact.label), None, false)
+                builder
+                    .program
+                    .column(format!("arrival[{},{label}]", artifact.label), None, false)
             };
-            let at: BTreeMap<usize, usize> = destinations.iter().map(|site| (*site, column(self, site))).collect();
+            let at: BTreeMap<usize, usize> = destinations
+                .iter()
+                .map(|site| (*site, column(self, site)))
+                .collect();
             let sources: Vec<usize> = match artifact.origin {
                 Origin::Site(site) => vec![site],
                 Origin::Stage(stage) => self.at[stage].keys().copied().collect(),
@@ -136,16 +210,34 @@ impl Builder<'_> {
                             row.extend(self.runs_at(source, *from, -time));
                         }
                     }
-                    row.extend(relays.iter().filter(|relay| relay.to == *to).map(|relay| (relay.column, time)));
-                    let name = format!("direct[{},{}>{}]", artifact.label, labels[*from], labels[*to]);
+                    row.extend(
+                        relays
+                            .iter()
+                            .filter(|relay| relay.to == *to)
+                            .map(|relay| (relay.column, time)),
+                    );
+                    let name = format!(
+                        "direct[{},{}>{}]",
+                        artifact.label, labels[*from], labels[*to]
+                    );
                     self.program.row(name, Some(known), None, row);
                 }
             }
             for relay in relays {
                 // arrival(to) - arrival(holder) >= time, if it is relayed this way
-                let time = self.instance.links.time(relay.holder, relay.to, artifact.link_bytes);
-                let row = vec![(at[&relay.to], 1), (at[&relay.holder], -1), (relay.column, -time - horizon)];
-                let name = format!("via[{},{}>{}]", artifact.label, labels[relay.holder], labels[relay.to]);
+                let time = self
+                    .instance
+                    .links
+                    .time(relay.holder, relay.to, artifact.link_bytes);
+                let row = vec![
+                    (at[&relay.to], 1),
+                    (at[&relay.holder], -1),
+                    (relay.column, -time - horizon),
+                ];
+                let name = format!(
+                    "via[{},{}>{}]",
+                    artifact.label, labels[relay.holder], labels[relay.to]
+                );
                 self.program.row(name, Some(-horizon), None, row);
             }
             arrivals.insert(index, at);
@@ -163,12 +255,16 @@ impl Builder<'_> {
         ends: &[usize],
         horizon: i64,
     ) {
-        let name = format!("{}>{}", self.instance.artifacts[artifact].label, self.instance.stages[stage].label);
+        let name = format!(
+            "{}>{}",
+            self.instance.artifacts[artifact].label, self.instance.stages[stage].label
+        );
         let origin = self.instance.artifacts[artifact].origin;
         if let Origin::Stage(source) = origin {
             let mut row = start.clone();
             row.push((ends[source], -1));
-            self.program.row(format!("wait[{name}]"), Some(0), None, row);
+            self.program
+                .row(format!("wait[{name}]"), Some(0), None, row);
         }
         let sites: Vec<usize> = self.at[stage].keys().copied().collect();
         for site in sites {
@@ -183,7 +279,8 @@ impl Builder<'_> {
                 Origin::Site(_) => {}
             }
             let label = self.instance.links.labels[site].clone();
-            self.program.row(format!("arrived[{name},{label}]"), Some(least), None, row);
+            self.program
+                .row(format!("arrived[{name},{label}]"), Some(least), None, row);
         }
     }
 
@@ -194,7 +291,10 @@ impl Builder<'_> {
         // Small coefficients: a solver's sums of large ones are off by more than it tolerates.
         let common = gcd(per_hour.unsigned_abs(), self.instance.hour.unsigned_abs()).max(1);
         let common = i64::try_from(common).unwrap_or(1);
-        let row = vec![(worth, per_hour / common), (makespan, -self.instance.hour / common)];
+        let row = vec![
+            (worth, per_hour / common),
+            (makespan, -self.instance.hour / common),
+        ];
         self.program.row("worth".to_owned(), Some(0), None, row);
         worth
     }

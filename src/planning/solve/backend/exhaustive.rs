@@ -1,7 +1,9 @@
 //! Every placement on every way, one after the other: the reference for small instances.
 
 use crate::model::Objective;
-use crate::planning::problem::{Artifact, Evaluation, Instance, Origin, Routes, concurrency, evaluate_on, routes};
+use crate::planning::problem::{
+    Artifact, Evaluation, Instance, Origin, Routes, concurrency, evaluate_on, routes,
+};
 
 /// Preference, objective, other figure.
 type Key = (i64, i64, i64);
@@ -14,16 +16,31 @@ pub fn best(instance: &Instance) -> Option<(Vec<usize>, Evaluation)> {
     let mut picks = vec![0; instance.stages.len()];
     let mut best: Option<(Key, Vec<usize>, Evaluation)> = None;
     loop {
-        let permitted =
-            concurrency::excess(instance, &picks) == 0 && concurrency::exceeded_cap(instance, &shape, &picks).is_none();
-        for routes in if permitted { every_route(instance, &picks) } else { Vec::new() } {
-            let Some(evaluation) = evaluate_on(instance, &shape, &picks, &routes) else { continue };
+        let permitted = concurrency::excess(instance, &picks) == 0
+            && concurrency::exceeded_cap(instance, &shape, &picks).is_none();
+        for routes in if permitted {
+            every_route(instance, &picks)
+        } else {
+            Vec::new()
+        } {
+            let Some(evaluation) = evaluate_on(instance, &shape, &picks, &routes) else {
+                continue;
+            };
             let (cost, time) = (evaluation.cost(), evaluation.makespan);
             let within = instance.budget.is_none_or(|budget| cost <= budget)
                 && instance.deadline.is_none_or(|deadline| time <= deadline)
                 && instance.lateness(&evaluation) == 0;
-            let rank = instance.stages.iter().zip(&picks).map(|(stage, pick)| stage.choices[*pick].rank).sum();
-            let other = if instance.minimize == Objective::Cost { time } else { cost };
+            let rank = instance
+                .stages
+                .iter()
+                .zip(&picks)
+                .map(|(stage, pick)| stage.choices[*pick].rank)
+                .sum();
+            let other = if instance.minimize == Objective::Cost {
+                time
+            } else {
+                cost
+            };
             let key = (rank, instance.score(&evaluation), other);
             // Placements come in lexicographic order, so the first of equals stays.
             if within && best.as_ref().is_none_or(|(known, _, _)| key < *known) {
@@ -31,8 +48,9 @@ pub fn best(instance: &Instance) -> Option<(Vec<usize>, Evaluation)> {
             }
         }
         // Count up, last stage fastest.
-        let Some(stage) =
-            (0..picks.len()).rev().find(|stage| picks[*stage] + 1 < instance.stages[*stage].choices.len())
+        let Some(stage) = (0..picks.len())
+            .rev()
+            .find(|stage| picks[*stage] + 1 < instance.stages[*stage].choices.len())
         else {
             return best.map(|(_, picks, evaluation)| (picks, evaluation));
         };
@@ -65,11 +83,14 @@ fn trees(instance: &Instance, index: usize, artifact: &Artifact, picks: &[usize]
         Origin::Site(from) => from,
         Origin::Stage(stage) => site(stage),
     };
-    let destinations: Vec<usize> = routes::destinations(artifact, origin, site).into_iter().collect();
+    let destinations: Vec<usize> = routes::destinations(artifact, origin, site)
+        .into_iter()
+        .collect();
     let mut trees = vec![Routes::new()];
     for to in &destinations {
-        let holders =
-            destinations.iter().filter(|holder| routes::relayed(instance, artifact, origin, **holder, *to).is_some());
+        let holders = destinations
+            .iter()
+            .filter(|holder| routes::relayed(instance, artifact, origin, **holder, *to).is_some());
         let more: Vec<Routes> = holders
             .flat_map(|holder| {
                 let taken = |tree: &Routes| {

@@ -3,7 +3,9 @@
 use crate::planning::problem::{Program, Row};
 use crate::planning::solve::backend::solver::{Answer, SEED, Solver, SolverError};
 use crate::planning::solve::effort::Effort;
-use highs::{HighsModelStatus, HighsSolutionStatus, HighsStatus, Model, RowProblem, Sense, SolvedModel};
+use highs::{
+    HighsModelStatus, HighsSolutionStatus, HighsStatus, Model, RowProblem, Sense, SolvedModel,
+};
 
 /// HiGHS: branch and cut, one thread, fixed seed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,7 +21,12 @@ impl Solver for Highs {
         "1.15.0".to_owned()
     }
 
-    fn minimize(&self, program: &Program, start: &[f64], effort: &Effort) -> Result<Answer, SolverError> {
+    fn minimize(
+        &self,
+        program: &Program,
+        start: &[f64],
+        effort: &Effort,
+    ) -> Result<Answer, SolverError> {
         let mut solved = run(program, start, effort, TOLERANCES[0])?;
         for tolerance in &TOLERANCES[1..] {
             if solved.is_err() {
@@ -28,7 +35,9 @@ impl Solver for Highs {
         }
         let solved = solved.map_err(|status| SolverError(format!("HiGHS returned {status:?}")))?;
         let proven = match solved.status() {
-            HighsModelStatus::Infeasible | HighsModelStatus::UnboundedOrInfeasible => return Ok(Answer::Infeasible),
+            HighsModelStatus::Infeasible | HighsModelStatus::UnboundedOrInfeasible => {
+                return Ok(Answer::Infeasible);
+            }
             HighsModelStatus::Optimal => true,
             HighsModelStatus::ReachedTimeLimit
             | HighsModelStatus::ReachedIterationLimit
@@ -46,7 +55,11 @@ impl Solver for Highs {
             solved.objective_value()
         };
         let values = solved.get_solution().columns().to_vec();
-        Ok(Answer::Found { values, bound: bound + exact(program.constant), proven })
+        Ok(Answer::Found {
+            values,
+            bound: bound + exact(program.constant),
+            proven,
+        })
     }
 }
 
@@ -92,9 +105,16 @@ fn model(program: &Program) -> Result<Model, SolverError> {
         .collect();
     for row in &program.rows {
         let scale = scale(row);
-        let lower = row.lower.map_or(f64::NEG_INFINITY, |lower| exact(lower) * scale);
-        let upper = row.upper.map_or(f64::INFINITY, |upper| exact(upper) * scale);
-        let terms = row.terms.iter().map(|(column, coefficient)| (columns[*column], exact(*coefficient) * scale));
+        let lower = row
+            .lower
+            .map_or(f64::NEG_INFINITY, |lower| exact(lower) * scale);
+        let upper = row
+            .upper
+            .map_or(f64::INFINITY, |upper| exact(upper) * scale);
+        let terms = row
+            .terms
+            .iter()
+            .map(|(column, coefficient)| (columns[*column], exact(*coefficient) * scale));
         problem.add_row(lower..=upper, terms);
     }
     problem
@@ -105,8 +125,15 @@ fn model(program: &Program) -> Result<Model, SolverError> {
 /// A power of two, which changes no digit, that makes a row's largest coefficient small: tolerances
 /// are absolute. The least one stays well above what HiGHS takes for nothing.
 fn scale(row: &Row) -> f64 {
-    let sizes = || row.terms.iter().filter_map(|(_, coefficient)| coefficient.unsigned_abs().checked_ilog2());
-    let exponent = sizes().max().unwrap_or(0).min(sizes().min().unwrap_or(0) + 20);
+    let sizes = || {
+        row.terms
+            .iter()
+            .filter_map(|(_, coefficient)| coefficient.unsigned_abs().checked_ilog2())
+    };
+    let exponent = sizes()
+        .max()
+        .unwrap_or(0)
+        .min(sizes().min().unwrap_or(0) + 20);
     1.0 / exact(1 << exponent.min(52))
 }
 
@@ -126,7 +153,16 @@ fn configure(model: &mut Model, effort: &Effort, tolerance: f64) -> Result<(), S
         model.try_set_option("mip_feasibility_tolerance", tolerance),
         model.try_set_option("primal_feasibility_tolerance", tolerance.min(1e-7)),
         model.try_set_option("mip_max_nodes", nodes),
-        model.try_set_option("time_limit", effort.remaining_seconds().unwrap_or(f64::INFINITY).max(LEAST_SECONDS)),
+        model.try_set_option(
+            "time_limit",
+            effort
+                .remaining_seconds()
+                .unwrap_or(f64::INFINITY)
+                .max(LEAST_SECONDS),
+        ),
     ];
-    settings.into_iter().collect::<Result<(), _>>().map_err(|_| SolverError("HiGHS refused a setting".to_owned()))
+    settings
+        .into_iter()
+        .collect::<Result<(), _>>()
+        .map_err(|_| SolverError("HiGHS refused a setting".to_owned()))
 }

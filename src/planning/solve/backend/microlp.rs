@@ -4,7 +4,10 @@
 use crate::planning::problem::Program;
 use crate::planning::solve::backend::solver::{Answer, Solver, SolverError};
 use crate::planning::solve::effort::Effort;
-use good_lp::{Expression, ProblemVariables, ResolutionError, Solution, SolverModel, Variable, constraint, variable};
+use good_lp::{
+    Expression, ProblemVariables, ResolutionError, Solution, SolverModel, Variable, constraint,
+    variable,
+};
 
 /// microlp: branch and bound over a dual simplex, one thread, no randomness. It knows no limit on
 /// nodes.
@@ -28,14 +31,25 @@ impl Solver for Microlp {
             .iter()
             .map(|column| {
                 let definition = variable().min(column.lower as f64);
-                let definition = column.upper.map_or(definition.clone(), |upper| definition.max(upper as f64));
-                variables.add(if column.integer { definition.integer() } else { definition })
+                let definition = column
+                    .upper
+                    .map_or(definition.clone(), |upper| definition.max(upper as f64));
+                variables.add(if column.integer {
+                    definition.integer()
+                } else {
+                    definition
+                })
             })
             .collect();
         let sum = |terms: &[(usize, i64)]| -> Expression {
-            terms.iter().map(|(column, coefficient)| *coefficient as f64 * columns[*column]).sum()
+            terms
+                .iter()
+                .map(|(column, coefficient)| *coefficient as f64 * columns[*column])
+                .sum()
         };
-        let mut model = variables.minimise(sum(&program.objective)).using(good_lp::microlp);
+        let mut model = variables
+            .minimise(sum(&program.objective))
+            .using(good_lp::microlp);
         for row in &program.rows {
             match (row.lower, row.upper) {
                 (Some(lower), Some(upper)) if lower == upper => {
@@ -53,10 +67,20 @@ impl Solver for Microlp {
         }
         match model.solve() {
             Ok(solution) => {
-                let values: Vec<f64> = columns.iter().map(|column| solution.value(*column)).collect();
-                let cost = program.objective.iter().map(|(column, coefficient)| *coefficient as f64 * values[*column]);
+                let values: Vec<f64> = columns
+                    .iter()
+                    .map(|column| solution.value(*column))
+                    .collect();
+                let cost = program
+                    .objective
+                    .iter()
+                    .map(|(column, coefficient)| *coefficient as f64 * values[*column]);
                 let bound = cost.sum::<f64>() + program.constant as f64;
-                Ok(Answer::Found { values, bound, proven: true })
+                Ok(Answer::Found {
+                    values,
+                    bound,
+                    proven: true,
+                })
             }
             Err(ResolutionError::Infeasible) => Ok(Answer::Infeasible),
             Err(error) => Err(SolverError(error.to_string())),

@@ -10,7 +10,12 @@ pub trait Solver {
     /// Returns the version of the solver, for the plan.
     fn version(&self) -> String;
     /// Minimises the program. `start` is a point to begin at, one value per column, or empty.
-    fn minimize(&self, program: &Program, start: &[f64], effort: &Effort) -> Result<Answer, SolverError>;
+    fn minimize(
+        &self,
+        program: &Program,
+        start: &[f64],
+        effort: &Effort,
+    ) -> Result<Answer, SolverError>;
 }
 
 /// The seed that solvers get.
@@ -22,7 +27,11 @@ pub enum Answer {
     /// No point satisfies the rows.
     Infeasible,
     /// A point, one value per column, and a lower bound on the objective.
-    Found { values: Vec<f64>, bound: f64, proven: bool },
+    Found {
+        values: Vec<f64>,
+        bound: f64,
+        proven: bool,
+    },
     /// The effort was used up before any point was found.
     Unknown,
 }

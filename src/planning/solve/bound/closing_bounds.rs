@@ -38,10 +38,9 @@ pub fn separable(instance: &Instance) -> bool {
     instance.caps.is_empty()
         && instance.links.pools.is_empty()
         && instance.hour == 0
-        && instance
-            .stages
-            .iter()
-            .all(|stage| stage.deadline.is_none() && stage.choices.iter().all(|choice| choice.rank == 0))
+        && instance.stages.iter().all(|stage| {
+            stage.deadline.is_none() && stage.choices.iter().all(|choice| choice.rank == 0)
+        })
 }
 
 /// Whether, besides, all copies come straight from their origins.
@@ -71,11 +70,17 @@ pub fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<
         let bound = dual.bound();
         let known = best.as_ref().map_or(i64::MAX, |(value, _)| *value);
         let incumbent = best.as_ref().map(|(value, _)| value / scale);
-        effort.monitor.report(incumbent, Some(dual.net.whole(bound)));
+        effort
+            .monitor
+            .report(incumbent, Some(dual.net.whole(bound)));
         if bound > known.saturating_sub(scale) {
             break;
         }
-        idle = if bound > reached.saturating_add(reached.max(0) / PROGRESS) { 0 } else { idle + 1 };
+        idle = if bound > reached.saturating_add(reached.max(0) / PROGRESS) {
+            0
+        } else {
+            idle + 1
+        };
         reached = reached.max(bound);
         if idle >= PATIENCE || effort.should_stop() {
             break;
@@ -90,7 +95,12 @@ pub fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<
     }
     let bound = dual.net.whole(dual.bound());
     let value = value / scale;
-    Some(ClosedGap { picks, value, bound: bound.min(value), keep: None })
+    Some(ClosedGap {
+        picks,
+        value,
+        bound: bound.min(value),
+        keep: None,
+    })
 }
 
 /// A bound on the cost of every placement, from a few sweeps.
@@ -108,16 +118,28 @@ const BOUNDS: usize = 3;
 
 /// By stage and choice: it may be in a placement that costs at most `limit`. `least`: no placement
 /// costs less than the limit. `None`: there is no such placement, or the figures are too large.
-pub fn choices_within(instance: &Instance, shape: &Shape, limit: i64, least: bool) -> ChoicesWithin {
-    let Some(mut dual) = start(instance, shape, true) else { return ChoicesWithin::Unknown };
+pub fn choices_within(
+    instance: &Instance,
+    shape: &Shape,
+    limit: i64,
+    least: bool,
+) -> ChoicesWithin {
+    let Some(mut dual) = start(instance, shape, true) else {
+        return ChoicesWithin::Unknown;
+    };
     let scale = dual.net.scale;
     if least {
-        let keep = dominated_sites::worthwhile(&dual.net, &instance.links, &own(instance, &dual.net));
+        let keep =
+            dominated_sites::worthwhile(&dual.net, &instance.links, &own(instance, &dual.net));
         dual.retain(&keep);
     }
     // Without forbidden ways, all placements cost less than one of them.
     let limit = limit.saturating_mul(scale).min(dual.net.never - 1);
-    let mut keep: Vec<Vec<bool>> = instance.stages.iter().map(|stage| vec![false; stage.choices.len()]).collect();
+    let mut keep: Vec<Vec<bool>> = instance
+        .stages
+        .iter()
+        .map(|stage| vec![false; stage.choices.len()])
+        .collect();
     let mut reached = i64::MIN;
     let size: usize = dual.level.iter().map(Vec::len).sum();
     for _ in 0..TRIMS.min(TRIMMED / size.max(1)).max(2) {
@@ -141,13 +163,18 @@ pub fn choices_within(instance: &Instance, shape: &Shape, limit: i64, least: boo
         for (position, choices) in dual.net.nodes[stage].choices.iter().enumerate() {
             let at = dual.bound_at(bound, stage, position) - own[stage][position];
             for choice in choices {
-                keep[stage][*choice] = at + instance.stages[stage].choices[*choice].cost * scale <= limit;
+                keep[stage][*choice] =
+                    at + instance.stages[stage].choices[*choice].cost * scale <= limit;
             }
         }
     };
     dual.backward(&mut |_, _| {});
     dual.forward(&mut mark);
-    if keep.iter().any(|keep| !keep.contains(&true)) { ChoicesWithin::Nothing } else { ChoicesWithin::Some(keep) }
+    if keep.iter().any(|keep| !keep.contains(&true)) {
+        ChoicesWithin::Nothing
+    } else {
+        ChoicesWithin::Some(keep)
+    }
 }
 
 /// Sweeps of [`choices_within`].
@@ -177,8 +204,16 @@ fn own(instance: &Instance, net: &Network) -> Vec<Vec<i64>> {
     let stages = net.nodes.iter().zip(&instance.stages);
     stages
         .map(|(node, stage)| {
-            let least = |choices: &Vec<usize>| choices.iter().map(|choice| stage.choices[*choice].cost).min();
-            node.choices.iter().map(|choices| least(choices).unwrap_or(0) * net.scale).collect()
+            let least = |choices: &Vec<usize>| {
+                choices
+                    .iter()
+                    .map(|choice| stage.choices[*choice].cost)
+                    .min()
+            };
+            node.choices
+                .iter()
+                .map(|choices| least(choices).unwrap_or(0) * net.scale)
+                .collect()
         })
         .collect()
 }
@@ -186,7 +221,11 @@ fn own(instance: &Instance, net: &Network) -> Vec<Vec<i64>> {
 /// There and back; by stage and position of its site: a placement with it may cost at most
 /// `limit`, scaled.
 fn trim(dual: &mut DualMessages<'_>, limit: i64) -> Vec<Vec<bool>> {
-    let mut keep: Vec<Vec<bool>> = dual.level.iter().map(|level| vec![true; level.len()]).collect();
+    let mut keep: Vec<Vec<bool>> = dual
+        .level
+        .iter()
+        .map(|level| vec![true; level.len()])
+        .collect();
     let mut drop = |dual: &DualMessages<'_>, stage: usize| {
         let bound = dual.bound();
         for (position, keep) in keep[stage].iter_mut().enumerate() {
@@ -202,8 +241,16 @@ fn trim(dual: &mut DualMessages<'_>, limit: i64) -> Vec<Vec<bool>> {
 type Placed = (i64, Vec<usize>);
 
 /// As [`trim`], and placements on the way forward, each stage where the messages want it.
-fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> (Vec<Vec<bool>>, Vec<Placed>) {
-    let mut keep: Vec<Vec<bool>> = dual.level.iter().map(|level| vec![true; level.len()]).collect();
+fn sweep(
+    dual: &mut DualMessages<'_>,
+    instance: &Instance,
+    limit: i64,
+) -> (Vec<Vec<bool>>, Vec<Placed>) {
+    let mut keep: Vec<Vec<bool>> = dual
+        .level
+        .iter()
+        .map(|level| vec![true; level.len()])
+        .collect();
     let mut drop = |dual: &DualMessages<'_>, stage: usize| {
         let bound = dual.bound();
         for (position, keep) in keep[stage].iter_mut().enumerate() {
@@ -214,12 +261,19 @@ fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> (Vec<V
     let own = own(instance, &dual.net);
     let net = dual.net.clone();
     // A copy that is not there yet costs the first reader all of it in one, its part in the other.
-    let mut walks = [NetworkWalk::new(&net, &instance.links, &own), NetworkWalk::new(&net, &instance.links, &own)];
+    let mut walks = [
+        NetworkWalk::new(&net, &instance.links, &own),
+        NetworkWalk::new(&net, &instance.links, &own),
+    ];
     dual.forward(&mut |dual, stage| {
         drop(dual, stage);
         for (kind, walk) in walks.iter_mut().enumerate() {
             let cost = |position: usize| {
-                let here = if kind == 0 { walk.cost(stage, position) } else { walk.part(dual, stage, position) };
+                let here = if kind == 0 {
+                    walk.cost(stage, position)
+                } else {
+                    walk.part(dual, stage, position)
+                };
                 here + dual.after(stage, position)
             };
             let best = (0..own[stage].len()).min_by_key(|position| cost(*position));
@@ -230,9 +284,14 @@ fn sweep(dual: &mut DualMessages<'_>, instance: &Instance, limit: i64) -> (Vec<V
         walk.settle(SETTLING);
         let choice = |(stage, position): (usize, usize)| {
             let choices = net.nodes[stage].choices[position].iter().copied();
-            choices.min_by_key(|choice| (instance.stages[stage].choices[*choice].cost, *choice)).unwrap_or(0)
+            choices
+                .min_by_key(|choice| (instance.stages[stage].choices[*choice].cost, *choice))
+                .unwrap_or(0)
         };
-        (walk.total(), walk.picks().into_iter().enumerate().map(choice).collect())
+        (
+            walk.total(),
+            walk.picks().into_iter().enumerate().map(choice).collect(),
+        )
     });
     (keep, placed.collect())
 }

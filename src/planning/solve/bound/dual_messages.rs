@@ -51,8 +51,21 @@ impl<'a> DualMessages<'a> {
     /// Without messages; `own` by stage and position of the site, scaled.
     pub fn new(net: Network, links: &'a Links, own: Vec<Vec<i64>>) -> Self {
         let mail = net.stars.iter().map(|star| mail(&net, star)).collect();
-        let least = own.iter().map(|own| own.iter().copied().min().unwrap_or(0)).collect();
-        Self { net, links, mail, level: own.clone(), least, own, constant: 0, room: Vec::new(), holding: false }
+        let least = own
+            .iter()
+            .map(|own| own.iter().copied().min().unwrap_or(0))
+            .collect();
+        Self {
+            net,
+            links,
+            mail,
+            level: own.clone(),
+            least,
+            own,
+            constant: 0,
+            room: Vec::new(),
+            holding: false,
+        }
     }
 
     /// No placement costs less, scaled.
@@ -71,10 +84,18 @@ impl<'a> DualMessages<'a> {
 
     fn parts(&self, stage: usize, forward: bool) -> i64 {
         let node = &self.net.nodes[stage];
-        let after: usize = node.makes.iter().map(|star| self.net.stars[*star].readers.len()).sum();
+        let after: usize = node
+            .makes
+            .iter()
+            .map(|star| self.net.stars[*star].readers.len())
+            .sum();
         let before = node.reads.len();
         let own = if forward { after } else { before };
-        if self.holding { own as i64 + 1 } else { own.max(1) as i64 }
+        if self.holding {
+            own as i64 + 1
+        } else {
+            own.max(1) as i64
+        }
     }
 
     /// From the last stages to the first. `seen` is called for every stage when it has heard from
@@ -118,7 +139,10 @@ impl<'a> DualMessages<'a> {
             self.settle(stage);
             seen(self, stage);
             let makes = &self.net.nodes[stage].makes;
-            let edges: usize = makes.iter().map(|star| self.net.stars[*star].readers.len()).sum();
+            let edges: usize = makes
+                .iter()
+                .map(|star| self.net.stars[*star].readers.len())
+                .sum();
             let parts = self.parts(stage, true);
             let least = self.least[stage];
             for position in 0..self.level[stage].len() {
@@ -138,8 +162,19 @@ impl<'a> DualMessages<'a> {
 
     /// Fills `room`: by source and target, what is left of the price.
     fn rooms(&mut self, star: usize) {
-        let Self { net, links, mail, room, .. } = self;
-        let Mail { targets, slots, up, down } = &mail[star];
+        let Self {
+            net,
+            links,
+            mail,
+            room,
+            ..
+        } = self;
+        let Mail {
+            targets,
+            slots,
+            up,
+            down,
+        } = &mail[star];
         let star = &net.stars[star];
         room.clear();
         for from in net.sources(star) {
@@ -162,8 +197,14 @@ impl<'a> DualMessages<'a> {
         let rounds = if readers > 1 { 2 } else { 1 };
         for round in 0..rounds {
             for number in 0..readers {
-                let share = if round + 1 == rounds { 1 } else { readers - number };
-                let Mail { slots, up, down, .. } = &mut self.mail[star];
+                let share = if round + 1 == rounds {
+                    1
+                } else {
+                    readers - number
+                };
+                let Mail {
+                    slots, up, down, ..
+                } = &mut self.mail[star];
                 let (slots, down) = (&slots[number], &down[number]);
                 let share = Share::of(share);
                 for (source, up) in up[number].iter_mut().enumerate() {
@@ -197,7 +238,9 @@ impl<'a> DualMessages<'a> {
         let readers = self.mail[star].slots.len();
         let mut raises: Vec<i64> = Vec::new();
         for number in 0..readers {
-            let Mail { slots, up, down, .. } = &mut self.mail[star];
+            let Mail {
+                slots, up, down, ..
+            } = &mut self.mail[star];
             let (slots, up) = (&slots[number], &up[number]);
             let down = &mut down[number];
             let share = Share::of(readers - number);
@@ -237,7 +280,11 @@ impl<'a> DualMessages<'a> {
     /// Puts other own costs in the place of those so far; messages stay.
     pub fn reprice(&mut self, own: &[Vec<i64>]) {
         for (stage, new) in own.iter().enumerate() {
-            for ((level, old), new) in self.level[stage].iter_mut().zip(&mut self.own[stage]).zip(new) {
+            for ((level, old), new) in self.level[stage]
+                .iter_mut()
+                .zip(&mut self.own[stage])
+                .zip(new)
+            {
                 *level += new - *old;
                 *old = *new;
             }
@@ -280,7 +327,9 @@ impl<'a> DualMessages<'a> {
     /// messages know.
     pub fn after(&self, stage: usize, position: usize) -> i64 {
         let makes = self.net.nodes[stage].makes.iter();
-        makes.flat_map(|star| self.mail[*star].up.iter().map(|up| up[position])).sum()
+        makes
+            .flat_map(|star| self.mail[*star].up.iter().map(|up| up[position]))
+            .sum()
     }
 }
 
@@ -299,8 +348,11 @@ impl Share {
 }
 
 fn mail(net: &Network, star: &Star) -> Mail {
-    let mut targets: Vec<usize> =
-        star.readers.iter().flat_map(|reader| net.nodes[*reader].sites.iter().copied()).collect();
+    let mut targets: Vec<usize> = star
+        .readers
+        .iter()
+        .flat_map(|reader| net.nodes[*reader].sites.iter().copied())
+        .collect();
     targets.sort_unstable();
     targets.dedup();
     let slots: Vec<Vec<usize>> = star
@@ -308,11 +360,18 @@ fn mail(net: &Network, star: &Star) -> Mail {
         .iter()
         .map(|reader| {
             let sites = net.nodes[*reader].sites.iter();
-            sites.filter_map(|site| targets.binary_search(site).ok()).collect()
+            sites
+                .filter_map(|site| targets.binary_search(site).ok())
+                .collect()
         })
         .collect();
     let sources = net.sources(star).len();
     let up = vec![vec![0; sources]; slots.len()];
     let down = slots.iter().map(|slots| vec![0; slots.len()]).collect();
-    Mail { targets, slots, up, down }
+    Mail {
+        targets,
+        slots,
+        up,
+        down,
+    }
 }

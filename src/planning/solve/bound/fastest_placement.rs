@@ -52,12 +52,17 @@ struct Travel<'a> {
 
 impl Travel<'_> {
     fn time(self, from: usize, to: usize) -> i64 {
-        self.bytes.map_or(0, |bytes| self.links.time(from, to, bytes))
+        self.bytes
+            .map_or(0, |bytes| self.links.time(from, to, bytes))
     }
 
     /// [`NEVER`] if it may not go there.
     fn time_if_allowed(self, from: usize, to: usize) -> i64 {
-        if self.allowed(from, to) { self.time(from, to) } else { NEVER }
+        if self.allowed(from, to) {
+            self.time(from, to)
+        } else {
+            NEVER
+        }
     }
 
     fn allowed(self, from: usize, to: usize) -> bool {
@@ -74,16 +79,28 @@ pub fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fastest> 
     let network = Network::new(instance, shape)?;
     let heads = network.heads();
     let tails = network.tails();
-    let through = |stage: usize, position: usize| heads[stage][position].saturating_add(tails[stage][position]);
+    let through = |stage: usize, position: usize| {
+        heads[stage][position].saturating_add(tails[stage][position])
+    };
     let mut bound = 0;
     let mut with = Vec::with_capacity(instance.stages.len());
     for (stage, node) in network.nodes.iter().enumerate() {
-        let least = (0..node.sites.len()).map(|position| through(stage, position) + node.shortest[position].1).min()?;
+        let least = (0..node.sites.len())
+            .map(|position| through(stage, position) + node.shortest[position].1)
+            .min()?;
         bound = bound.max(least);
-        let at: BTreeMap<usize, i64> =
-            node.sites.iter().enumerate().map(|(position, site)| (*site, through(stage, position))).collect();
+        let at: BTreeMap<usize, i64> = node
+            .sites
+            .iter()
+            .enumerate()
+            .map(|(position, site)| (*site, through(stage, position)))
+            .collect();
         let choices = instance.stages[stage].choices.iter();
-        with.push(choices.map(|choice| at[&choice.site].saturating_add(choice.duration)).collect());
+        with.push(
+            choices
+                .map(|choice| at[&choice.site].saturating_add(choice.duration))
+                .collect(),
+        );
     }
     let mut best: Option<(i64, Vec<usize>)> = None;
     let mut pairs = PAIRS;
@@ -97,8 +114,17 @@ pub fn fastest_placement(instance: &Instance, shape: &Shape) -> Option<Fastest> 
         }
     }
     let (makespan, places) = best?;
-    let picks = network.nodes.iter().zip(places).map(|(node, place)| node.shortest[place].0).collect();
-    Some(Fastest { picks, bound: bound.min(makespan), with })
+    let picks = network
+        .nodes
+        .iter()
+        .zip(places)
+        .map(|(node, place)| node.shortest[place].0)
+        .collect();
+    Some(Fastest {
+        picks,
+        bound: bound.min(makespan),
+        with,
+    })
 }
 
 impl<'a> Network<'a> {
@@ -107,10 +133,19 @@ impl<'a> Network<'a> {
             let mut shortest: BTreeMap<usize, (i64, i64, usize)> = BTreeMap::new();
             for (index, choice) in stage.choices.iter().enumerate() {
                 let key = (choice.duration, choice.cost, index);
-                shortest.entry(choice.site).and_modify(|known| *known = key.min(*known)).or_insert(key);
+                shortest
+                    .entry(choice.site)
+                    .and_modify(|known| *known = key.min(*known))
+                    .or_insert(key);
             }
             let sites = shortest.keys().copied().collect();
-            Node { sites, shortest: shortest.into_values().map(|(time, _, index)| (index, time)).collect() }
+            Node {
+                sites,
+                shortest: shortest
+                    .into_values()
+                    .map(|(time, _, index)| (index, time))
+                    .collect(),
+            }
         };
         let nodes: Vec<Node> = instance.stages.iter().map(node).collect();
         if nodes.iter().any(|node| node.sites.is_empty()) {
@@ -122,7 +157,12 @@ impl<'a> Network<'a> {
         };
         let inputs = shape.inputs.iter();
         let before: Vec<Vec<(Origin, Travel<'a>)>> = inputs
-            .map(|inputs| inputs.iter().map(|(origin, artifact)| (*origin, travel(*artifact))).collect())
+            .map(|inputs| {
+                inputs
+                    .iter()
+                    .map(|(origin, artifact)| (*origin, travel(*artifact)))
+                    .collect()
+            })
             .collect();
         let mut after = vec![Vec::new(); nodes.len()];
         for (stage, inputs) in before.iter().enumerate() {
@@ -133,14 +173,25 @@ impl<'a> Network<'a> {
             }
         }
         let edges = before.iter().map(Vec::len).sum();
-        Some(Self { nodes, order: &shape.order, before, after, edges })
+        Some(Self {
+            nodes,
+            order: &shape.order,
+            before,
+            after,
+            edges,
+        })
     }
 
     /// By stage and position of its site: no start is earlier.
     fn heads(&self) -> Vec<Vec<i64>> {
-        let mut heads: Vec<Vec<i64>> = self.nodes.iter().map(|node| vec![0; node.sites.len()]).collect();
+        let mut heads: Vec<Vec<i64>> = self
+            .nodes
+            .iter()
+            .map(|node| vec![0; node.sites.len()])
+            .collect();
         // What many stages read arrives at a site at one time: by its maker, its size and the site.
-        let mut known: FxHashMap<(usize, Option<Bytes>), FxHashMap<usize, i64>> = FxHashMap::default();
+        let mut known: FxHashMap<(usize, Option<Bytes>), FxHashMap<usize, i64>> =
+            FxHashMap::default();
         for &stage in self.order {
             let mut found = vec![0; self.nodes[stage].sites.len()];
             for (origin, travel) in &self.before[stage] {
@@ -149,8 +200,9 @@ impl<'a> Network<'a> {
                     Origin::Stage(before) => {
                         let node = &self.nodes[*before];
                         let ways = node.sites.iter().zip(&node.shortest).zip(&heads[*before]);
-                        let arrivals =
-                            ways.map(|((from, (_, time)), head)| head + time + travel.time_if_allowed(*from, to));
+                        let arrivals = ways.map(|((from, (_, time)), head)| {
+                            head + time + travel.time_if_allowed(*from, to)
+                        });
                         arrivals.min().unwrap_or(NEVER)
                     }
                 };
@@ -175,17 +227,28 @@ impl<'a> Network<'a> {
 
     /// By stage and position of its site: what comes after its end takes no less.
     fn tails(&self) -> Vec<Vec<i64>> {
-        let mut tails: Vec<Vec<i64>> = self.nodes.iter().map(|node| vec![0; node.sites.len()]).collect();
+        let mut tails: Vec<Vec<i64>> = self
+            .nodes
+            .iter()
+            .map(|node| vec![0; node.sites.len()])
+            .collect();
         for &stage in self.order.iter().rev() {
             let mut found = vec![0; self.nodes[stage].sites.len()];
             // What many stages read takes the same time to a site, whichever of them is there.
             let mut by_size: BTreeMap<Option<Bytes>, (Travel<'_>, Vec<usize>)> = BTreeMap::new();
             for (next, travel) in &self.after[stage] {
-                by_size.entry(travel.bytes).or_insert_with(|| (*travel, Vec::new())).1.push(*next);
+                by_size
+                    .entry(travel.bytes)
+                    .or_insert_with(|| (*travel, Vec::new()))
+                    .1
+                    .push(*next);
             }
             for (travel, readers) in by_size.values() {
-                let mut to_sites: Vec<usize> =
-                    readers.iter().flat_map(|next| &self.nodes[*next].sites).copied().collect();
+                let mut to_sites: Vec<usize> = readers
+                    .iter()
+                    .flat_map(|next| &self.nodes[*next].sites)
+                    .copied()
+                    .collect();
                 to_sites.sort_unstable();
                 to_sites.dedup();
                 // Of each reader: where its sites are among those, and how long its work and the rest take there.
@@ -193,15 +256,29 @@ impl<'a> Network<'a> {
                     .iter()
                     .map(|next| {
                         let node = &self.nodes[*next];
-                        let places = node.sites.iter().map(|to| to_sites.partition_point(|site| site < to));
-                        let work = node.shortest.iter().zip(&tails[*next]).map(|((_, time), tail)| time + tail);
+                        let places = node
+                            .sites
+                            .iter()
+                            .map(|to| to_sites.partition_point(|site| site < to));
+                        let work = node
+                            .shortest
+                            .iter()
+                            .zip(&tails[*next])
+                            .map(|((_, time), tail)| time + tail);
                         places.zip(work).collect()
                     })
                     .collect();
                 for (tail, from) in found.iter_mut().zip(&self.nodes[stage].sites) {
-                    let times: Vec<i64> = to_sites.iter().map(|to| travel.time_if_allowed(*from, *to)).collect();
+                    let times: Vec<i64> = to_sites
+                        .iter()
+                        .map(|to| travel.time_if_allowed(*from, *to))
+                        .collect();
                     for reader in &at_sites {
-                        let rest = reader.iter().map(|(place, work)| times[*place] + work).min().unwrap_or(NEVER);
+                        let rest = reader
+                            .iter()
+                            .map(|(place, work)| times[*place] + work)
+                            .min()
+                            .unwrap_or(NEVER);
                         *tail = rest.min(NEVER).max(*tail);
                     }
                 }
@@ -220,10 +297,16 @@ impl<'a> Network<'a> {
                 (*count, *sum) = (*count + 1, *sum + time);
             }
         }
-        let mut homes: Vec<(usize, i64, usize)> =
-            known.into_iter().map(|(site, (count, sum))| (self.nodes.len() - count, sum, site)).collect();
+        let mut homes: Vec<(usize, i64, usize)> = known
+            .into_iter()
+            .map(|(site, (count, sum))| (self.nodes.len() - count, sum, site))
+            .collect();
         homes.sort_unstable();
-        homes.into_iter().take(HOMES).map(|(_, _, site)| site).collect()
+        homes
+            .into_iter()
+            .take(HOMES)
+            .map(|(_, _, site)| site)
+            .collect()
     }
 
     /// When a stage could start at a site.
@@ -231,9 +314,15 @@ impl<'a> Network<'a> {
         let arrival = |(origin, travel): &(Origin, Travel<'_>)| {
             let (from, end) = match origin {
                 Origin::Site(from) => (*from, 0),
-                Origin::Stage(before) => (self.nodes[*before].sites[places[*before]], ends[*before]),
+                Origin::Stage(before) => {
+                    (self.nodes[*before].sites[places[*before]], ends[*before])
+                }
             };
-            if travel.allowed(from, to) { (end + travel.time(from, to)).min(NEVER) } else { NEVER }
+            if travel.allowed(from, to) {
+                (end + travel.time(from, to)).min(NEVER)
+            } else {
+                NEVER
+            }
         };
         self.before[stage].iter().map(arrival).max().unwrap_or(0)
     }
@@ -244,11 +333,18 @@ impl<'a> Network<'a> {
         let mut ends = vec![0; self.nodes.len()];
         for &stage in self.order {
             let node = &self.nodes[stage];
-            let options = node.sites.iter().zip(&node.shortest).enumerate().map(|(position, (site, (_, time)))| {
-                let end = self.ready(stage, *site, &places, &ends) + time;
-                let away = i64::from(home.is_some_and(|home| home != *site));
-                (away, end.saturating_add(tails[stage][position]), end, position)
-            });
+            let options = node.sites.iter().zip(&node.shortest).enumerate().map(
+                |(position, (site, (_, time)))| {
+                    let end = self.ready(stage, *site, &places, &ends) + time;
+                    let away = i64::from(home.is_some_and(|home| home != *site));
+                    (
+                        away,
+                        end.saturating_add(tails[stage][position]),
+                        end,
+                        position,
+                    )
+                },
+            );
             if let Some((_, _, end, position)) = options.min() {
                 (places[stage], ends[stage]) = (position, end.min(NEVER));
             }
@@ -270,7 +366,12 @@ impl<'a> Network<'a> {
                 NEVER
             }
         };
-        self.after[stage].iter().map(way).max().unwrap_or(0).min(NEVER)
+        self.after[stage]
+            .iter()
+            .map(way)
+            .max()
+            .unwrap_or(0)
+            .min(NEVER)
     }
 
     /// Moves stages on longest paths to where the way through them is shortest, as long as the
@@ -285,16 +386,24 @@ impl<'a> Network<'a> {
                     continue;
                 }
                 let node = &self.nodes[stage];
-                let work = node.sites.len() * (self.before[stage].len() + self.after[stage].len() + 1);
+                let work =
+                    node.sites.len() * (self.before[stage].len() + self.after[stage].len() + 1);
                 if *pairs < work + self.nodes.len() + self.edges {
                     return (known.0, places);
                 }
                 *pairs -= work;
-                let ways = node.sites.iter().zip(&node.shortest).enumerate().map(|(position, (site, (_, time)))| {
-                    let ready = self.ready(stage, *site, &places, ends);
-                    (ready + time + self.remaining_time(stage, *site, &places, tails), position)
-                });
-                let Some((way, position)) = ways.min() else { continue };
+                let ways = node.sites.iter().zip(&node.shortest).enumerate().map(
+                    |(position, (site, (_, time)))| {
+                        let ready = self.ready(stage, *site, &places, ends);
+                        (
+                            ready + time + self.remaining_time(stage, *site, &places, tails),
+                            position,
+                        )
+                    },
+                );
+                let Some((way, position)) = ways.min() else {
+                    continue;
+                };
                 if way >= *makespan {
                     continue;
                 }
@@ -319,13 +428,23 @@ impl<'a> Network<'a> {
         let (mut ends, mut tails) = (vec![0; places.len()], vec![0; places.len()]);
         for &stage in self.order {
             let site = self.nodes[stage].sites[places[stage]];
-            ends[stage] = (self.ready(stage, site, places, &ends) + self.time(stage, places)).min(NEVER);
+            ends[stage] =
+                (self.ready(stage, site, places, &ends) + self.time(stage, places)).min(NEVER);
         }
         for &stage in self.order.iter().rev() {
-            tails[stage] = self.remaining_time(stage, self.nodes[stage].sites[places[stage]], places, &tails);
+            tails[stage] = self.remaining_time(
+                stage,
+                self.nodes[stage].sites[places[stage]],
+                places,
+                &tails,
+            );
         }
         let makespan = ends.iter().copied().max().unwrap_or(0);
-        let longest = ends.iter().zip(&tails).filter(|(end, tail)| *end + *tail >= makespan).count();
+        let longest = ends
+            .iter()
+            .zip(&tails)
+            .filter(|(end, tail)| *end + *tail >= makespan)
+            .count();
         (makespan, longest, ends, tails)
     }
 }

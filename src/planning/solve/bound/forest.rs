@@ -43,21 +43,31 @@ pub fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     let costs = certain_costs(instance);
     let mut nodes = nodes(instance, &costs);
     let rates = least_rates(instance);
-    let prices: Vec<Least<'_>> = instance.artifacts.iter().map(|a| Least::of(instance, a, &rates)).collect();
+    let prices: Vec<Least<'_>> = instance
+        .artifacts
+        .iter()
+        .map(|a| Least::of(instance, a, &rates))
+        .collect();
     if nodes.iter().any(|node| node.sites.is_empty()) {
         return None;
     }
     for &stage in shape.order.iter().rev() {
-        let Some((above, artifact)) = nodes[stage].above else { continue };
+        let Some((above, artifact)) = nodes[stage].above else {
+            continue;
+        };
         let price = &prices[artifact];
         let node = &nodes[stage];
         let message: Vec<(i64, usize)> = nodes[above]
             .sites
             .iter()
             .map(|from| {
-                let at =
-                    |position: usize| node.cost[position] + price.copy(*from, node.sites[position]).unwrap_or(NEVER);
-                (0..node.sites.len()).map(|position| (at(position).min(NEVER), position)).min().unwrap_or((NEVER, 0))
+                let at = |position: usize| {
+                    node.cost[position] + price.copy(*from, node.sites[position]).unwrap_or(NEVER)
+                };
+                (0..node.sites.len())
+                    .map(|position| (at(position).min(NEVER), position))
+                    .min()
+                    .unwrap_or((NEVER, 0))
             })
             .collect();
         for (cost, (branch, _)) in nodes[above].cost.iter_mut().zip(&message) {
@@ -72,7 +82,8 @@ pub fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
     for &stage in &shape.order {
         let (position, remaining, root) = match nodes[stage].above {
             None => {
-                let best = (0..nodes[stage].sites.len()).min_by_key(|position| nodes[stage].cost[*position])?;
+                let best = (0..nodes[stage].sites.len())
+                    .min_by_key(|position| nodes[stage].cost[*position])?;
                 least_of.insert(stage, nodes[stage].cost[best]);
                 (best, vec![0; nodes[stage].sites.len()], stage)
             }
@@ -96,14 +107,20 @@ pub fn forest(instance: &Instance, shape: &Shape) -> Option<Forest> {
         let others = least - least_of[&root_of[stage]];
         let own = instance.stages[stage].choices.iter().zip(&costs[stage]);
         let bound = |(choice, cost): (&crate::planning::problem::Choice, &Option<i64>)| {
-            let (Ok(position), Some(cost)) = (node.sites.binary_search(&choice.site), cost) else { return NEVER };
+            let (Ok(position), Some(cost)) = (node.sites.binary_search(&choice.site), cost) else {
+                return NEVER;
+            };
             // The site's cost has its cheapest choice in it: put this one in its place.
             let cheapest = costs[stage][node.choice[position]].unwrap_or(NEVER);
             (node.cost[position] + node.remaining[position]).min(NEVER) - cheapest + cost + others
         };
         own.map(bound).collect()
     });
-    Some(Forest { least, with: with.collect(), picks })
+    Some(Forest {
+        least,
+        with: with.collect(),
+        picks,
+    })
 }
 
 /// What the rest of the tree costs, for every site of a stage.
@@ -119,7 +136,9 @@ fn remaining_costs(price: &Least<'_>, nodes: &[Node], stage: usize, above: usize
     sites
         .map(|to| {
             let from = parent.sites.iter().zip(&without);
-            from.map(|(from, cost)| (cost + price.copy(*from, *to).unwrap_or(NEVER)).min(NEVER)).min().unwrap_or(NEVER)
+            from.map(|(from, cost)| (cost + price.copy(*from, *to).unwrap_or(NEVER)).min(NEVER))
+                .min()
+                .unwrap_or(NEVER)
         })
         .collect()
 }
@@ -138,8 +157,14 @@ fn nodes(instance: &Instance, costs: &[Vec<Option<i64>>]) -> Vec<Node> {
     let mut artifacts: Vec<usize> = (0..instance.artifacts.len()).collect();
     artifacts.sort_by_key(|artifact| std::cmp::Reverse(instance.artifacts[*artifact].bytes));
     for artifact in artifacts {
-        let Origin::Stage(origin) = instance.artifacts[artifact].origin else { continue };
-        if let Some(reader) = instance.artifacts[artifact].readers.iter().find(|reader| above[**reader].is_none()) {
+        let Origin::Stage(origin) = instance.artifacts[artifact].origin else {
+            continue;
+        };
+        if let Some(reader) = instance.artifacts[artifact]
+            .readers
+            .iter()
+            .find(|reader| above[**reader].is_none())
+        {
             above[*reader] = Some((origin, artifact));
         }
     }
@@ -154,7 +179,14 @@ fn nodes(instance: &Instance, costs: &[Vec<Option<i64>>]) -> Vec<Node> {
             }
             let (sites, best): (Vec<usize>, Vec<(i64, usize)>) = cheapest.into_iter().unzip();
             let (cost, choice) = best.into_iter().unzip();
-            Node { sites, cost, choice, above, message: Vec::new(), remaining: Vec::new() }
+            Node {
+                sites,
+                cost,
+                choice,
+                above,
+                message: Vec::new(),
+                remaining: Vec::new(),
+            }
         })
         .collect()
 }

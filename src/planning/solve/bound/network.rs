@@ -82,7 +82,11 @@ impl Network {
                     at.entry(choice.site).or_default().push(position);
                 }
                 let (sites, choices) = at.into_iter().unzip();
-                Node { sites, choices, ..Node::default() }
+                Node {
+                    sites,
+                    choices,
+                    ..Node::default()
+                }
             })
             .collect();
         let mut stars = stars(instance, certain);
@@ -90,9 +94,21 @@ impl Network {
         let own: i128 = instance
             .stages
             .iter()
-            .map(|stage| i128::from(stage.choices.iter().map(|choice| choice.cost.abs()).max().unwrap_or(0)))
+            .map(|stage| {
+                i128::from(
+                    stage
+                        .choices
+                        .iter()
+                        .map(|choice| choice.cost.abs())
+                        .max()
+                        .unwrap_or(0),
+                )
+            })
             .sum();
-        let copies: i128 = stars.iter().map(|star| dearest(star) * star.readers.len() as i128).sum();
+        let copies: i128 = stars
+            .iter()
+            .map(|star| dearest(star) * star.readers.len() as i128)
+            .sum();
         let edges: i128 = stars.iter().map(|star| star.readers.len() as i128).sum();
         let never = own + copies + 1;
         let room = MOST / (never * (edges + 1) * 4);
@@ -105,7 +121,9 @@ impl Network {
         }
         for (index, star) in stars.iter_mut().enumerate() {
             star.price.iter_mut().for_each(|price| *price *= scale);
-            star.relayed.iter_mut().for_each(|price| *price = price.saturating_mul(scale));
+            star.relayed
+                .iter_mut()
+                .for_each(|price| *price = price.saturating_mul(scale));
             for (number, reader) in star.readers.iter().enumerate() {
                 nodes[*reader].reads.push((index, number));
             }
@@ -114,7 +132,13 @@ impl Network {
             }
         }
         let never = i64::try_from(never).ok()?.checked_mul(scale)?;
-        Some(Self { nodes, stars, order: shape.order.clone(), scale, never })
+        Some(Self {
+            nodes,
+            stars,
+            order: shape.order.clone(),
+            scale,
+            never,
+        })
     }
 
     /// A scaled bound as one in micro-USD: costs are whole, so it is rounded up.
@@ -135,14 +159,22 @@ impl Network {
         if from == to {
             return 0;
         }
-        let direct = links.class(from, to).map_or(self.never, |class| star.price[usize::from(class)]);
-        star.relayed.get(to).map_or(direct, |relayed| direct.min(*relayed))
+        let direct = links
+            .class(from, to)
+            .map_or(self.never, |class| star.price[usize::from(class)]);
+        star.relayed
+            .get(to)
+            .map_or(direct, |relayed| direct.min(*relayed))
     }
 
     /// The least of it over some price classes, wherever the copy goes.
     pub fn least_price(&self, star: &Star, classes: impl Iterator<Item = Option<u16>>) -> i64 {
-        let direct = classes.map(|class| class.map_or(self.never, |class| star.price[usize::from(class)]));
-        direct.chain(star.relayed.iter().copied()).min().unwrap_or(self.never)
+        let direct =
+            classes.map(|class| class.map_or(self.never, |class| star.price[usize::from(class)]));
+        direct
+            .chain(star.relayed.iter().copied())
+            .min()
+            .unwrap_or(self.never)
     }
 }
 
@@ -152,7 +184,11 @@ fn stars(instance: &Instance, certain: bool) -> Vec<Star> {
     let links = &instance.links;
     let mut known: BTreeMap<((usize, usize), &[usize]), usize> = BTreeMap::new();
     let mut stars: Vec<Star> = Vec::new();
-    for (index, artifact) in instance.artifacts.iter().enumerate().filter(|(_, artifact)| !artifact.readers.is_empty())
+    for (index, artifact) in instance
+        .artifacts
+        .iter()
+        .enumerate()
+        .filter(|(_, artifact)| !artifact.readers.is_empty())
     {
         let origin = match artifact.origin {
             Origin::Site(site) => (0, site),
@@ -161,7 +197,14 @@ fn stars(instance: &Instance, certain: bool) -> Vec<Star> {
         let (price, relayed) = if certain {
             Least::of(instance, artifact, &rates).prices()
         } else {
-            (links.tariffs.iter().map(|price| price.cost(artifact.bytes)).collect(), Vec::new())
+            (
+                links
+                    .tariffs
+                    .iter()
+                    .map(|price| price.cost(artifact.bytes))
+                    .collect(),
+                Vec::new(),
+            )
         };
         let next = stars.len();
         let at = match relayed.is_empty() {
@@ -171,14 +214,23 @@ fn stars(instance: &Instance, certain: bool) -> Vec<Star> {
         };
         match stars.get_mut(at) {
             Some(star) => {
-                star.price.iter_mut().zip(price).for_each(|(sum, price)| *sum += price);
+                star.price
+                    .iter_mut()
+                    .zip(price)
+                    .for_each(|(sum, price)| *sum += price);
                 if artifact.link_bytes > instance.artifacts[star.largest].link_bytes {
                     star.largest = index;
                 }
             }
             None => {
                 let readers = artifact.readers.clone();
-                stars.push(Star { origin: artifact.origin, readers, price, relayed, largest: index });
+                stars.push(Star {
+                    origin: artifact.origin,
+                    readers,
+                    price,
+                    relayed,
+                    largest: index,
+                });
             }
         }
     }

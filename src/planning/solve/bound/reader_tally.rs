@@ -27,7 +27,10 @@ impl ReaderTally {
 
     /// Readers of a star at a site.
     pub fn at(&self, star: usize, site: usize) -> u32 {
-        self.0[star].iter().find(|(at, _)| *at == site).map_or(0, |(_, count)| *count)
+        self.0[star]
+            .iter()
+            .find(|(at, _)| *at == site)
+            .map_or(0, |(_, count)| *count)
     }
 
     /// Sites with readers of a star.

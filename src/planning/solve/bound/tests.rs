@@ -4,7 +4,9 @@
 use crate::model::Objective;
 use crate::planning::problem::samples::{instances, rich_instances};
 use crate::planning::problem::{Instance, evaluate};
-use crate::planning::solve::bound::closing_bounds::{ChoicesWithin, choices_within, close_gap, cost_bound};
+use crate::planning::solve::bound::closing_bounds::{
+    ChoicesWithin, choices_within, close_gap, cost_bound,
+};
 use crate::planning::solve::bound::fastest_placement::fastest_placement;
 use crate::planning::solve::bound::network::Network;
 use crate::planning::solve::heuristic::deadline_repair::TimedPlacement;
@@ -20,17 +22,34 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 
 fn config(cases: u32) -> Config {
-    Config { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..Config::default() }
+    Config {
+        cases,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..Config::default()
+    }
 }
 
 /// Only cost counts, and copies come straight from their origins.
 fn free(instance: &Instance) -> Instance {
-    Instance { minimize: Objective::Cost, deadline: None, budget: None, relays: false, ..instance.clone() }
+    Instance {
+        minimize: Objective::Cost,
+        deadline: None,
+        budget: None,
+        relays: false,
+        ..instance.clone()
+    }
 }
 
 /// Time counts as a limit alone.
 fn limited(instance: &Instance, deadline: i64) -> Instance {
-    Instance { minimize: Objective::Cost, deadline: Some(deadline), budget: None, relays: false, ..instance.clone() }
+    Instance {
+        minimize: Objective::Cost,
+        deadline: Some(deadline),
+        budget: None,
+        relays: false,
+        ..instance.clone()
+    }
 }
 
 fn held(instance: &Instance, stage: usize, choice: usize) -> Instance {
@@ -55,14 +74,25 @@ fn no_placement_costs_less_than_the_bound_and_most_bounds_are_met() {
         };
         prop_assert!(cost_bound(&instance, &shape).is_none_or(|bound| bound <= least));
         let closed = close_gap(&instance, &shape, &Effort::default()).unwrap();
-        prop_assert!(closed.bound <= least && least <= closed.value, "{closed:?}, least {least}");
-        prop_assert_eq!(evaluate(&instance, &shape, &closed.picks).unwrap().cost(), closed.value);
+        prop_assert!(
+            closed.bound <= least && least <= closed.value,
+            "{closed:?}, least {least}"
+        );
+        prop_assert_eq!(
+            evaluate(&instance, &shape, &closed.picks).unwrap().cost(),
+            closed.value
+        );
         all.set(all.get() + 1);
         met.set(met.get() + usize::from(closed.bound == closed.value));
         Ok(())
     });
     result.unwrap();
-    assert!(met.get() * 100 > all.get() * 95, "{} of {} proven", met.get(), all.get());
+    assert!(
+        met.get() * 100 > all.get() * 95,
+        "{} of {} proven",
+        met.get(),
+        all.get()
+    );
 }
 
 #[test]
@@ -96,36 +126,59 @@ fn what_is_dropped_costs_more_than_the_limit() {
 #[test]
 fn bounds_hold_under_a_deadline() {
     let (met, all, dropped) = (Cell::new(0), Cell::new(0), Cell::new(0));
-    let result = TestRunner::new(config(600)).run(&(instances(), 60_000..1_500_000_i64), |(instance, deadline)| {
-        let instance = limited(&instance, deadline);
-        let shape = instance.shape();
-        let expected = exhaustive::best(&instance);
-        let limits = Limits { time: Some(deadline), ..Limits::default() };
-        let Some(reduced) = reduce(&instance, &shape, limits) else {
-            prop_assert!(expected.is_none());
-            return Ok(());
-        };
-        let Some(closed) = by_deadline(&reduced, &shape, deadline, None, &Highs, &Effort::default()) else {
-            return Ok(());
-        };
-        let found = evaluate(&reduced, &shape, &closed.picks).unwrap();
-        prop_assert_eq!(found.cost(), closed.value);
-        prop_assert!(found.makespan <= deadline);
-        let Some((_, best)) = expected else { return Err(TestCaseError::fail("found what is not there")) };
-        prop_assert!(closed.bound <= best.cost() && best.cost() <= closed.value, "{closed:?}, {}", best.cost());
-        all.set(all.get() + 1);
-        met.set(met.get() + usize::from(closed.bound == closed.value));
-        for (stage, keep) in closed.keep.iter().flatten().enumerate() {
-            for (choice, _) in keep.iter().enumerate().filter(|(_, keep)| !**keep) {
-                dropped.set(dropped.get() + 1);
-                let cost = least(&held(&reduced, stage, choice));
-                prop_assert!(cost.is_none_or(|cost| cost > closed.value), "{cost:?}, {}", closed.value);
+    let result = TestRunner::new(config(600)).run(
+        &(instances(), 60_000..1_500_000_i64),
+        |(instance, deadline)| {
+            let instance = limited(&instance, deadline);
+            let shape = instance.shape();
+            let expected = exhaustive::best(&instance);
+            let limits = Limits {
+                time: Some(deadline),
+                ..Limits::default()
+            };
+            let Some(reduced) = reduce(&instance, &shape, limits) else {
+                prop_assert!(expected.is_none());
+                return Ok(());
+            };
+            let Some(closed) =
+                by_deadline(&reduced, &shape, deadline, None, &Highs, &Effort::default())
+            else {
+                return Ok(());
+            };
+            let found = evaluate(&reduced, &shape, &closed.picks).unwrap();
+            prop_assert_eq!(found.cost(), closed.value);
+            prop_assert!(found.makespan <= deadline);
+            let Some((_, best)) = expected else {
+                return Err(TestCaseError::fail("found what is not there"));
+            };
+            prop_assert!(
+                closed.bound <= best.cost() && best.cost() <= closed.value,
+                "{closed:?}, {}",
+                best.cost()
+            );
+            all.set(all.get() + 1);
+            met.set(met.get() + usize::from(closed.bound == closed.value));
+            for (stage, keep) in closed.keep.iter().flatten().enumerate() {
+                for (choice, _) in keep.iter().enumerate().filter(|(_, keep)| !**keep) {
+                    dropped.set(dropped.get() + 1);
+                    let cost = least(&held(&reduced, stage, choice));
+                    prop_assert!(
+                        cost.is_none_or(|cost| cost > closed.value),
+                        "{cost:?}, {}",
+                        closed.value
+                    );
+                }
             }
-        }
-        Ok(())
-    });
+            Ok(())
+        },
+    );
     result.unwrap();
-    assert!(all.get() > 300 && met.get() == all.get(), "{} of {} proven", met.get(), all.get());
+    assert!(
+        all.get() > 300 && met.get() == all.get(),
+        "{} of {} proven",
+        met.get(),
+        all.get()
+    );
     assert!(dropped.get() > 100, "{} dropped", dropped.get());
 }
 
@@ -133,7 +186,13 @@ fn bounds_hold_under_a_deadline() {
 fn no_placement_is_shorter_than_the_bound() {
     let (met, all) = (Cell::new(0), Cell::new(0));
     let result = TestRunner::new(config(600)).run(&instances(), |instance| {
-        let instance = Instance { minimize: Objective::Time, relays: false, deadline: None, budget: None, ..instance };
+        let instance = Instance {
+            minimize: Objective::Time,
+            relays: false,
+            deadline: None,
+            budget: None,
+            ..instance
+        };
         let shape = instance.shape();
         let best = exhaustive::best(&instance);
         let Some(found) = fastest_placement(&instance, &shape) else {
@@ -141,7 +200,9 @@ fn no_placement_is_shorter_than_the_bound() {
             return Ok(());
         };
         // It may have lost its way into copies that are forbidden.
-        let Some(evaluation) = evaluate(&instance, &shape, &found.picks) else { return Ok(()) };
+        let Some(evaluation) = evaluate(&instance, &shape, &found.picks) else {
+            return Ok(());
+        };
         let (picks, best) = best.unwrap();
         prop_assert!(found.bound <= best.makespan && best.makespan <= evaluation.makespan);
         for (stage, pick) in picks.iter().enumerate() {
@@ -152,20 +213,36 @@ fn no_placement_is_shorter_than_the_bound() {
         Ok(())
     });
     result.unwrap();
-    assert!(all.get() > 300 && met.get() * 10 > all.get() * 8, "{} of {} proven", met.get(), all.get());
+    assert!(
+        all.get() > 300 && met.get() * 10 > all.get() * 8,
+        "{} of {} proven",
+        met.get(),
+        all.get()
+    );
 }
 
 #[test]
 fn bounds_hold_whatever_else_binds_stages_together() {
     let (found, dropped) = (Cell::new(0), Cell::new(0));
-    let result =
-        TestRunner::new(config(600)).run(&(rich_instances(), 60_000..1_500_000_i64), |(instance, deadline)| {
-            let mut instance = Instance { hour: 0, ..limited(&instance, deadline) };
+    let result = TestRunner::new(config(600)).run(
+        &(rich_instances(), 60_000..1_500_000_i64),
+        |(instance, deadline)| {
+            let mut instance = Instance {
+                hour: 0,
+                ..limited(&instance, deadline)
+            };
             for stage in &mut instance.stages {
                 stage.choices.iter_mut().for_each(|choice| choice.rank = 0);
             }
             let shape = instance.shape();
-            let Some(closed) = by_deadline(&instance, &shape, deadline, None, &Highs, &Effort::default()) else {
+            let Some(closed) = by_deadline(
+                &instance,
+                &shape,
+                deadline,
+                None,
+                &Highs,
+                &Effort::default(),
+            ) else {
                 return Ok(());
             };
             let evaluation = evaluate(&instance, &shape, &closed.picks).unwrap();
@@ -173,100 +250,155 @@ fn bounds_hold_whatever_else_binds_stages_together() {
             let Some((picks, best)) = exhaustive::best(&instance) else {
                 return Err(TestCaseError::fail("found what is not there"));
             };
-            prop_assert!(closed.bound <= best.cost() && best.cost() <= closed.value, "{closed:?}, {}", best.cost());
+            prop_assert!(
+                closed.bound <= best.cost() && best.cost() <= closed.value,
+                "{closed:?}, {}",
+                best.cost()
+            );
             found.set(found.get() + 1);
             for (stage, keep) in closed.keep.iter().flatten().enumerate() {
                 prop_assert!(keep[picks[stage]], "the one best placement is gone");
                 dropped.set(dropped.get() + keep.iter().filter(|keep| !**keep).count());
             }
             Ok(())
-        });
+        },
+    );
     result.unwrap();
-    assert!(found.get() > 200 && dropped.get() > 100, "{} found, {} dropped", found.get(), dropped.get());
+    assert!(
+        found.get() > 200 && dropped.get() > 100,
+        "{} found, {} dropped",
+        found.get(),
+        dropped.get()
+    );
 }
 
 #[test]
 fn sites_taken_as_one_bound_from_below() {
     let (all, near) = (Cell::new(0), Cell::new(0));
-    let result = TestRunner::new(config(400)).run(&(instances(), 60_000..900_000_i64), |(instance, deadline)| {
-        let instance = limited(&instance, deadline);
-        let shape = instance.shape();
-        let (Some((picks, best)), Some(net)) = (exhaustive::best(&instance), Network::new(&instance, &shape, true))
-        else {
-            return Ok(());
-        };
-        let allowed = instance.stages.iter().map(|stage| (0..stage.choices.len()).collect()).collect();
-        let found = Some((best.cost() * net.scale, picks.clone()));
-        let mut incumbent = Incumbent {
-            instance: &instance,
-            shape: &shape,
-            net: &net,
-            deadline,
-            allowed,
-            tried: BTreeSet::new(),
-            found,
-        };
-        let one = vec![0; instance.links.sites];
-        let ground = NetworkInputs::new(&instance, &shape, &net, deadline, &one, true);
-        let mut keep: Vec<Vec<bool>> = instance.stages.iter().map(|stage| vec![true; stage.choices.len()]).collect();
-        let around = incumbent.near(&picks);
-        let effort = Effort::default();
-        let mut work = SearchWork {
-            best: &mut incumbent,
-            visits: 10_000,
-            pairs: 1_000_000,
-            near: around,
-            floor: 0,
-            given: 1_000_000,
-            in_vain: false,
-            effort: &effort,
-        };
-        let bound = raise_bound(&ground, &mut keep, &mut work);
-        prop_assert!(bound <= best.cost() * net.scale);
-        prop_assert_eq!(incumbent.value(), best.cost() * net.scale, "nothing is cheaper than the best");
-        for (stage, keep) in keep.iter().enumerate() {
-            prop_assert!(keep[picks[stage]], "the one best placement is gone");
-        }
-        all.set(all.get() + 1);
-        near.set(near.get() + usize::from(bound > best.cost() * net.scale / 2));
-        Ok(())
-    });
+    let result = TestRunner::new(config(400)).run(
+        &(instances(), 60_000..900_000_i64),
+        |(instance, deadline)| {
+            let instance = limited(&instance, deadline);
+            let shape = instance.shape();
+            let (Some((picks, best)), Some(net)) = (
+                exhaustive::best(&instance),
+                Network::new(&instance, &shape, true),
+            ) else {
+                return Ok(());
+            };
+            let allowed = instance
+                .stages
+                .iter()
+                .map(|stage| (0..stage.choices.len()).collect())
+                .collect();
+            let found = Some((best.cost() * net.scale, picks.clone()));
+            let mut incumbent = Incumbent {
+                instance: &instance,
+                shape: &shape,
+                net: &net,
+                deadline,
+                allowed,
+                tried: BTreeSet::new(),
+                found,
+            };
+            let one = vec![0; instance.links.sites];
+            let ground = NetworkInputs::new(&instance, &shape, &net, deadline, &one, true);
+            let mut keep: Vec<Vec<bool>> = instance
+                .stages
+                .iter()
+                .map(|stage| vec![true; stage.choices.len()])
+                .collect();
+            let around = incumbent.near(&picks);
+            let effort = Effort::default();
+            let mut work = SearchWork {
+                best: &mut incumbent,
+                visits: 10_000,
+                pairs: 1_000_000,
+                near: around,
+                floor: 0,
+                given: 1_000_000,
+                in_vain: false,
+                effort: &effort,
+            };
+            let bound = raise_bound(&ground, &mut keep, &mut work);
+            prop_assert!(bound <= best.cost() * net.scale);
+            prop_assert_eq!(
+                incumbent.value(),
+                best.cost() * net.scale,
+                "nothing is cheaper than the best"
+            );
+            for (stage, keep) in keep.iter().enumerate() {
+                prop_assert!(keep[picks[stage]], "the one best placement is gone");
+            }
+            all.set(all.get() + 1);
+            near.set(near.get() + usize::from(bound > best.cost() * net.scale / 2));
+            Ok(())
+        },
+    );
     result.unwrap();
-    assert!(all.get() > 150 && near.get() * 4 > all.get(), "{} of {} above a half", near.get(), all.get());
+    assert!(
+        all.get() > 150 && near.get() * 4 > all.get(),
+        "{} of {} above a half",
+        near.get(),
+        all.get()
+    );
 }
 
 #[test]
 fn cuts_put_placements_in_time() {
     let (late, in_time, dearer) = (Cell::new(0), Cell::new(0), Cell::new(0));
-    let result = TestRunner::new(config(400)).run(&(instances(), 1..16_i64), |(instance, steps)| {
-        let instance = free(&instance);
-        let shape = instance.shape();
-        let (Some((picks, best)), Some(net)) = (exhaustive::best(&instance), Network::new(&instance, &shape, true))
-        else {
-            return Ok(());
-        };
-        let Some(fast) = exhaustive::best(&Instance { minimize: Objective::Time, ..instance.clone() }) else {
-            return Ok(());
-        };
-        let deadline = (best.makespan + fast.1.makespan) / 2;
-        if deadline >= best.makespan {
-            return Ok(());
-        }
-        late.set(late.get() + 1);
-        let allowed: Vec<Vec<usize>> = instance.stages.iter().map(|stage| (0..stage.choices.len()).collect()).collect();
-        let mut timed = TimedPlacement::new(&instance, &shape, &net, picks);
-        let mut visits = 100_000;
-        if timed.crash(deadline, steps, &allowed, &mut visits) {
-            let evaluation = evaluate(&instance, &shape, &timed.picks).unwrap();
-            prop_assert!(evaluation.makespan <= deadline);
-            let least = exhaustive::best(&limited(&instance, deadline)).unwrap().1.cost();
-            prop_assert!(least <= evaluation.cost());
-            in_time.set(in_time.get() + 1);
-            dearer.set(dearer.get() + usize::from(evaluation.cost() > least));
-        }
-        Ok(())
-    });
+    let result =
+        TestRunner::new(config(400)).run(&(instances(), 1..16_i64), |(instance, steps)| {
+            let instance = free(&instance);
+            let shape = instance.shape();
+            let (Some((picks, best)), Some(net)) = (
+                exhaustive::best(&instance),
+                Network::new(&instance, &shape, true),
+            ) else {
+                return Ok(());
+            };
+            let Some(fast) = exhaustive::best(&Instance {
+                minimize: Objective::Time,
+                ..instance.clone()
+            }) else {
+                return Ok(());
+            };
+            let deadline = (best.makespan + fast.1.makespan) / 2;
+            if deadline >= best.makespan {
+                return Ok(());
+            }
+            late.set(late.get() + 1);
+            let allowed: Vec<Vec<usize>> = instance
+                .stages
+                .iter()
+                .map(|stage| (0..stage.choices.len()).collect())
+                .collect();
+            let mut timed = TimedPlacement::new(&instance, &shape, &net, picks);
+            let mut visits = 100_000;
+            if timed.crash(deadline, steps, &allowed, &mut visits) {
+                let evaluation = evaluate(&instance, &shape, &timed.picks).unwrap();
+                prop_assert!(evaluation.makespan <= deadline);
+                let least = exhaustive::best(&limited(&instance, deadline))
+                    .unwrap()
+                    .1
+                    .cost();
+                prop_assert!(least <= evaluation.cost());
+                in_time.set(in_time.get() + 1);
+                dearer.set(dearer.get() + usize::from(evaluation.cost() > least));
+            }
+            Ok(())
+        });
     result.unwrap();
-    assert!(late.get() > 100 && in_time.get() * 10 > late.get() * 7, "{} of {}", in_time.get(), late.get());
-    assert!(dearer.get() * 2 < in_time.get(), "{} of {} are not the cheapest", dearer.get(), in_time.get());
+    assert!(
+        late.get() > 100 && in_time.get() * 10 > late.get() * 7,
+        "{} of {}",
+        in_time.get(),
+        late.get()
+    );
+    assert!(
+        dearer.get() * 2 < in_time.get(),
+        "{} of {} are not the cheapest",
+        dearer.get(),
+        in_time.get()
+    );
 }

@@ -50,18 +50,32 @@ pub fn time_prices(
     effort: &Effort,
 ) -> Option<TimePrices> {
     let hulls: Vec<Vec<(i64, i128)>> = curves.iter().map(|curve| hull(curve)).collect();
-    let steepest = hulls.iter().flatten().map(|(_, capacity)| *capacity).max().unwrap_or(0);
+    let steepest = hulls
+        .iter()
+        .flatten()
+        .map(|(_, capacity)| *capacity)
+        .max()
+        .unwrap_or(0);
     if steepest == 0 {
-        return Some(TimePrices { of: vec![0; curves.len()], total: 0 });
+        return Some(TimePrices {
+            of: vec![0; curves.len()],
+            total: 0,
+        });
     }
     let unit = (steepest / CAPACITY).max(1);
     let tick = (deadline / TICKS).max(1);
-    let mut program = Program { name: "time".to_owned(), ..Program::default() };
+    let mut program = Program {
+        name: "time".to_owned(),
+        ..Program::default()
+    };
     let mut objective = Vec::new();
     let mut into: Vec<Vec<(usize, i64)>> = vec![Vec::new(); curves.len()];
     let mut out: Vec<Vec<(usize, i64)>> = vec![Vec::new(); curves.len()];
     let mut last = vec![true; curves.len()];
-    before.iter().flatten().for_each(|stage| last[*stage] = false);
+    before
+        .iter()
+        .flatten()
+        .for_each(|stage| last[*stage] = false);
     let mut arcs: Vec<Vec<(Option<usize>, usize)>> = vec![Vec::new(); curves.len()];
     let most = i64::try_from(CAPACITY).ok()?.checked_mul(4)?;
     for (stage, before) in before.iter().enumerate() {
@@ -108,16 +122,26 @@ pub fn time_prices(
         program.row(format!("out[{stage}]"), Some(0), Some(0), terms);
     }
     program.minimize(objective, 0);
-    let Ok(Answer::Found { values, .. }) = solver.minimize(&program, &[], effort) else { return None };
+    let Ok(Answer::Found { values, .. }) = solver.minimize(&program, &[], effort) else {
+        return None;
+    };
     // From the last stages on: what flows into a stage is made what flows out of it, exactly.
-    let whole = |column: usize| i64::try_from(unit).unwrap_or(1).saturating_mul(values[column].max(0.0).round() as i64);
+    let whole = |column: usize| {
+        i64::try_from(unit)
+            .unwrap_or(1)
+            .saturating_mul(values[column].max(0.0).round() as i64)
+    };
     let mut of: Vec<i64> = ends.iter().map(|arc| arc.map_or(0, whole)).collect();
     let mut total = 0;
     for stage in reversed(before) {
         let mut left = of[stage];
         let arcs = &arcs[stage];
         for (number, (from, arc)) in arcs.iter().enumerate() {
-            let flow = if number + 1 == arcs.len() { left } else { whole(*arc).min(left) };
+            let flow = if number + 1 == arcs.len() {
+                left
+            } else {
+                whole(*arc).min(left)
+            };
             left -= flow;
             match from {
                 Some(from) => of[*from] += flow,
@@ -132,7 +156,9 @@ pub fn time_prices(
 fn reversed(before: &[Vec<usize>]) -> Vec<usize> {
     let mut after = vec![0_usize; before.len()];
     before.iter().flatten().for_each(|stage| after[*stage] += 1);
-    let mut order: Vec<usize> = (0..before.len()).filter(|stage| after[*stage] == 0).collect();
+    let mut order: Vec<usize> = (0..before.len())
+        .filter(|stage| after[*stage] == 0)
+        .collect();
     let mut at = 0;
     while at < order.len() {
         for stage in &before[order[at]] {
@@ -167,7 +193,9 @@ fn hull(curve: &[(i64, i64)]) -> Vec<(i64, i128)> {
         }
         hull.push((cost, time));
     }
-    let rate = |(a, b): (&(i64, i64), &(i64, i64))| (i128::from(b.0 - a.0) << SHIFT) / i128::from(a.1 - b.1);
+    let rate = |(a, b): (&(i64, i64), &(i64, i64))| {
+        (i128::from(b.0 - a.0) << SHIFT) / i128::from(a.1 - b.1)
+    };
     let mut rates: Vec<i128> = hull.iter().zip(&hull[1..]).map(rate).collect();
     rates.push(0);
     hull.into_iter().map(|(_, time)| time).zip(rates).collect()

@@ -18,7 +18,13 @@ const HALVINGS: usize = 4;
 impl TimedPlacement<'_> {
     /// Makes a late placement shorter until it is in time, in about that many steps. `false`: it
     /// cannot.
-    pub fn crash(&mut self, deadline: i64, steps: i64, allowed: &[Vec<usize>], visits: &mut usize) -> bool {
+    pub fn crash(
+        &mut self,
+        deadline: i64,
+        steps: i64,
+        allowed: &[Vec<usize>],
+        visits: &mut usize,
+    ) -> bool {
         let mut left = steps;
         for _ in 0..CUTS {
             let makespan = self.makespan();
@@ -36,7 +42,8 @@ impl TimedPlacement<'_> {
                 step -= step / 2;
             }
             let Some(cut) = cut else { return false };
-            cut.into_iter().for_each(|(stage, pick)| self.put(stage, pick));
+            cut.into_iter()
+                .for_each(|(stage, pick)| self.put(stage, pick));
             self.schedule();
             // Moves of neighbours may undo each other.
             if self.makespan() >= makespan {
@@ -48,23 +55,36 @@ impl TimedPlacement<'_> {
     }
 
     /// The cheapest moves that shorten every path that is longer than `target`, each path's one enough for it.
-    fn cut(&self, target: i64, allowed: &[Vec<usize>], visits: &mut usize) -> Option<Vec<(usize, usize)>> {
+    fn cut(
+        &self,
+        target: i64,
+        allowed: &[Vec<usize>],
+        visits: &mut usize,
+    ) -> Option<Vec<(usize, usize)>> {
         let late = |stage: usize| self.end[stage] + self.tail[stage] > target;
         let stages: Vec<usize> = (0..self.picks.len()).filter(|stage| late(*stage)).collect();
         let work: usize = stages.iter().map(|stage| allowed[*stage].len() + 1).sum();
         *visits = visits.checked_sub(work)?;
         let dearest = ENDLESS / (stages.len() as u64 + 1);
-        let mut graph: DiGraph<(), u64> = DiGraph::with_capacity(2 * stages.len() + 2, 4 * stages.len());
+        let mut graph: DiGraph<(), u64> =
+            DiGraph::with_capacity(2 * stages.len() + 2, 4 * stages.len());
         let (source, sink) = (graph.add_node(()), graph.add_node(()));
         let mut nodes: Vec<Option<(NodeIndex, NodeIndex)>> = vec![None; self.picks.len()];
         let mut moves = Vec::with_capacity(stages.len());
         for &stage in &stages {
             let now = self.now(stage);
             let options = self.options(stage, &allowed[stage]).into_iter();
-            let best = options.filter(|(_, way, _)| *way <= target).map(|(cost, _, pick)| (cost, pick)).min();
+            let best = options
+                .filter(|(_, way, _)| *way <= target)
+                .map(|(cost, _, pick)| (cost, pick))
+                .min();
             // Of cuts that cost the same, the one with fewer moves.
-            let capacity =
-                best.map_or(dearest, |(cost, _)| u64::try_from(cost - now).unwrap_or(0).saturating_add(1).min(dearest));
+            let capacity = best.map_or(dearest, |(cost, _)| {
+                u64::try_from(cost - now)
+                    .unwrap_or(0)
+                    .saturating_add(1)
+                    .min(dearest)
+            });
             let (into, out) = (graph.add_node(()), graph.add_node(()));
             graph.add_edge(into, out, capacity);
             nodes[stage] = Some((into, out));
@@ -77,10 +97,15 @@ impl TimedPlacement<'_> {
             let mut first = inputs.is_empty();
             for (origin, artifact) in inputs {
                 match origin {
-                    Origin::Site(from) => first |= self.travel(*artifact, *from, site) + rest > target,
+                    Origin::Site(from) => {
+                        first |= self.travel(*artifact, *from, site) + rest > target
+                    }
                     Origin::Stage(before) => {
-                        let arrival = self.end[*before] + self.travel(*artifact, self.site(*before), site);
-                        if let Some((_, before)) = nodes[*before].filter(|_| arrival + rest > target) {
+                        let arrival =
+                            self.end[*before] + self.travel(*artifact, self.site(*before), site);
+                        if let Some((_, before)) =
+                            nodes[*before].filter(|_| arrival + rest > target)
+                        {
                             graph.add_edge(before, into, ENDLESS);
                         }
                     }
@@ -101,17 +126,27 @@ impl TimedPlacement<'_> {
         reached[source.index()] = true;
         let mut open = vec![source];
         while let Some(node) = open.pop() {
-            let forth = graph.edges(node).filter(|edge| flows[edge.id().index()] < *edge.weight());
-            let back =
-                graph.edges_directed(node, petgraph::Direction::Incoming).filter(|edge| flows[edge.id().index()] > 0);
-            let next: Vec<NodeIndex> = forth.map(|edge| edge.target()).chain(back.map(|edge| edge.source())).collect();
+            let forth = graph
+                .edges(node)
+                .filter(|edge| flows[edge.id().index()] < *edge.weight());
+            let back = graph
+                .edges_directed(node, petgraph::Direction::Incoming)
+                .filter(|edge| flows[edge.id().index()] > 0);
+            let next: Vec<NodeIndex> = forth
+                .map(|edge| edge.target())
+                .chain(back.map(|edge| edge.source()))
+                .collect();
             for node in next {
                 if !std::mem::replace(&mut reached[node.index()], true) {
                     open.push(node);
                 }
             }
         }
-        let crossed = moves.into_iter().filter(|(_, into, out, _)| reached[into.index()] && !reached[out.index()]);
-        crossed.map(|(stage, _, _, best)| Some((stage, best?.1))).collect()
+        let crossed = moves
+            .into_iter()
+            .filter(|(_, into, out, _)| reached[into.index()] && !reached[out.index()]);
+        crossed
+            .map(|(stage, _, _, best)| Some((stage, best?.1)))
+            .collect()
     }
 }

@@ -21,7 +21,12 @@ pub struct TimedPlacement<'a> {
 }
 
 impl<'a> TimedPlacement<'a> {
-    pub fn new(instance: &'a Instance, shape: &'a Shape, net: &'a Network, picks: Vec<usize>) -> Self {
+    pub fn new(
+        instance: &'a Instance,
+        shape: &'a Shape,
+        net: &'a Network,
+        picks: Vec<usize>,
+    ) -> Self {
         let mut after = vec![Vec::new(); picks.len()];
         for (stage, inputs) in shape.inputs.iter().enumerate() {
             for (origin, artifact) in inputs {
@@ -32,7 +37,16 @@ impl<'a> TimedPlacement<'a> {
         }
         let tally = ReaderTally::new(net.stars.len());
         let (end, tail) = (vec![0; picks.len()], vec![0; picks.len()]);
-        let mut timed = Self { instance, shape, net, after, picks, tally, end, tail };
+        let mut timed = Self {
+            instance,
+            shape,
+            net,
+            after,
+            picks,
+            tally,
+            end,
+            tail,
+        };
         for (index, star) in net.stars.iter().enumerate() {
             for reader in &star.readers {
                 let site = timed.site(*reader);
@@ -51,7 +65,11 @@ impl<'a> TimedPlacement<'a> {
         if from == to {
             return 0;
         }
-        artifact.map_or(0, |artifact| self.instance.links.time(from, to, self.instance.artifacts[artifact].link_bytes))
+        artifact.map_or(0, |artifact| {
+            self.instance
+                .links
+                .time(from, to, self.instance.artifacts[artifact].link_bytes)
+        })
     }
 
     pub(super) fn duration(&self, stage: usize) -> i64 {
@@ -60,7 +78,15 @@ impl<'a> TimedPlacement<'a> {
 
     /// When a stage could start at a site.
     fn ready(&self, stage: usize, site: usize) -> i64 {
-        ready(self.instance, self.shape, &Routes::new(), &self.picks, &self.end, stage, site)
+        ready(
+            self.instance,
+            self.shape,
+            &Routes::new(),
+            &self.picks,
+            &self.end,
+            stage,
+            site,
+        )
     }
 
     /// The longest way from the end of a stage at a site.
@@ -68,7 +94,9 @@ impl<'a> TimedPlacement<'a> {
         let after = self.after[stage].iter();
         after
             .map(|(next, artifact)| {
-                self.travel(*artifact, site, self.site(*next)) + self.duration(*next) + self.tail[*next]
+                self.travel(*artifact, site, self.site(*next))
+                    + self.duration(*next)
+                    + self.tail[*next]
             })
             .max()
             .unwrap_or(0)
@@ -126,7 +154,9 @@ impl<'a> TimedPlacement<'a> {
     /// What the whole placement costs, scaled.
     pub fn total(&self) -> i64 {
         let own: i64 = (0..self.picks.len())
-            .map(|stage| self.instance.stages[stage].choices[self.picks[stage]].cost * self.net.scale)
+            .map(|stage| {
+                self.instance.stages[stage].choices[self.picks[stage]].cost * self.net.scale
+            })
             .sum();
         let copies = self.net.stars.iter().enumerate().map(|(index, star)| {
             let from = match star.origin {
@@ -134,7 +164,8 @@ impl<'a> TimedPlacement<'a> {
                 Origin::Stage(stage) => self.site(stage),
             };
             let to = self.tally.sites(index);
-            to.map(|to| self.net.price(&self.instance.links, star, from, to)).sum::<i64>()
+            to.map(|to| self.net.price(&self.instance.links, star, from, to))
+                .sum::<i64>()
         });
         own + copies.sum::<i64>()
     }
@@ -150,13 +181,18 @@ impl<'a> TimedPlacement<'a> {
             let (copies, way) = match known {
                 Some((site, copies, way)) if site == choice.site => (copies, way),
                 _ => {
-                    let way = self.ready(stage, choice.site) + self.remaining_time(stage, choice.site);
+                    let way =
+                        self.ready(stage, choice.site) + self.remaining_time(stage, choice.site);
                     let copies = self.copies(stage, choice.site);
                     known = Some((choice.site, copies, way));
                     (copies, way)
                 }
             };
-            options.push((choice.cost * self.net.scale + copies, way + choice.duration, *pick));
+            options.push((
+                choice.cost * self.net.scale + copies,
+                way + choice.duration,
+                *pick,
+            ));
         }
         options
     }
@@ -164,7 +200,13 @@ impl<'a> TimedPlacement<'a> {
     /// Makes a late placement shorter, each time where a millisecond costs least, until it is in
     /// time. `false`: it cannot. Stages on other late paths for which it costs little more move in
     /// the same round, so that wide DAGs need few rounds. `stay`: every stage stays at its site.
-    pub fn repair(&mut self, deadline: i64, allowed: &[Vec<usize>], stay: bool, visits: &mut usize) -> bool {
+    pub fn repair(
+        &mut self,
+        deadline: i64,
+        allowed: &[Vec<usize>],
+        stay: bool,
+        visits: &mut usize,
+    ) -> bool {
         while self.makespan() > deadline {
             let mut found: Vec<(Price, usize, usize)> = Vec::new();
             for (stage, allowed) in allowed.iter().enumerate() {
@@ -180,19 +222,34 @@ impl<'a> TimedPlacement<'a> {
                 let now = self.now(stage);
                 let site = self.site(stage);
                 let here = |pick: &usize| self.instance.stages[stage].choices[*pick].site == site;
-                let near: Vec<usize> = if stay { allowed.iter().copied().filter(here).collect() } else { Vec::new() };
+                let near: Vec<usize> = if stay {
+                    allowed.iter().copied().filter(here).collect()
+                } else {
+                    Vec::new()
+                };
                 let options = self.options(stage, if stay { &near } else { allowed });
                 let faster = options.into_iter().filter(|(_, other, _)| *other < way);
                 let priced = faster.map(|(cost, other, pick)| {
                     let saved = (way - other).min(way - deadline);
-                    (Price { cost: (cost - now).max(0), time: saved }, pick)
+                    (
+                        Price {
+                            cost: (cost - now).max(0),
+                            time: saved,
+                        },
+                        pick,
+                    )
                 });
                 let best = priced.min_by(|(a, _), (b, _)| a.compare(b));
                 found.extend(best.map(|(price, pick)| (price, stage, pick)));
             }
             found.sort_by(|(a, _, _), (b, _, _)| a.compare(b));
-            let Some((least, _, _)) = found.first().copied() else { return false };
-            let dearest = Price { cost: least.cost.saturating_add(least.cost / DEARER), ..least };
+            let Some((least, _, _)) = found.first().copied() else {
+                return false;
+            };
+            let dearest = Price {
+                cost: least.cost.saturating_add(least.cost / DEARER),
+                ..least
+            };
             let before = self.makespan();
             let mut moved = false;
             for (price, stage, pick) in found {
@@ -234,7 +291,10 @@ impl<'a> TimedPlacement<'a> {
                 *visits -= allowed.len();
                 let now = self.now(stage);
                 let options = self.options(stage, allowed);
-                let best = options.into_iter().filter(|(cost, way, _)| *way <= deadline && *cost < now).min();
+                let best = options
+                    .into_iter()
+                    .filter(|(cost, way, _)| *way <= deadline && *cost < now)
+                    .min();
                 if let Some((_, _, pick)) = best {
                     self.put(stage, pick);
                     self.schedule();
@@ -268,9 +328,15 @@ impl TimedPlacement<'_> {
                 }
                 *visits -= work;
                 let now = self.now(stage);
-                let within = |(cost, way, _): &(i64, i64, usize)| *way < known.0 && total - now + cost <= limit;
+                let within = |(cost, way, _): &(i64, i64, usize)| {
+                    *way < known.0 && total - now + cost <= limit
+                };
                 let options = self.options(stage, allowed).into_iter().filter(within);
-                let Some((_, cost, pick)) = options.map(|(cost, way, pick)| (way, cost, pick)).min() else { continue };
+                let Some((_, cost, pick)) =
+                    options.map(|(cost, way, pick)| (way, cost, pick)).min()
+                else {
+                    continue;
+                };
                 let before = self.picks[stage];
                 self.put(stage, pick);
                 self.schedule();
@@ -295,7 +361,8 @@ impl TimedPlacement<'_> {
         for stage in 0..self.picks.len() {
             let before: Vec<usize> = (0..self.picks[stage]).collect();
             let now = self.now(stage);
-            let within = |(moved, way, _): &(i64, i64, usize)| total - now + moved <= cost && *way <= time;
+            let within =
+                |(moved, way, _): &(i64, i64, usize)| total - now + moved <= cost && *way <= time;
             if let Some((moved, _, pick)) = self.options(stage, &before).into_iter().find(within) {
                 self.put(stage, pick);
                 self.schedule();
@@ -307,7 +374,14 @@ impl TimedPlacement<'_> {
     /// The makespan, and how many stages are on paths as long.
     fn length(&self) -> (i64, usize) {
         let makespan = self.makespan();
-        (makespan, self.end.iter().zip(&self.tail).filter(|(end, tail)| *end + *tail >= makespan).count())
+        (
+            makespan,
+            self.end
+                .iter()
+                .zip(&self.tail)
+                .filter(|(end, tail)| *end + *tail >= makespan)
+                .count(),
+        )
     }
 }
 
@@ -323,7 +397,10 @@ struct Price {
 
 impl Price {
     fn compare(&self, other: &Self) -> std::cmp::Ordering {
-        let (a, b) = (i128::from(self.cost) * i128::from(other.time), i128::from(other.cost) * i128::from(self.time));
+        let (a, b) = (
+            i128::from(self.cost) * i128::from(other.time),
+            i128::from(other.cost) * i128::from(self.time),
+        );
         a.cmp(&b)
     }
 }

@@ -20,8 +20,13 @@ enum Way {
 }
 
 impl Way {
-    const ALL: [Self; 5] =
-        [Self::Cuts(64), Self::Cuts(16), Self::Cuts(4), Self::Moves { stay: true }, Self::Moves { stay: false }];
+    const ALL: [Self; 5] = [
+        Self::Cuts(64),
+        Self::Cuts(16),
+        Self::Cuts(4),
+        Self::Moves { stay: true },
+        Self::Moves { stay: false },
+    ];
 }
 
 /// Above so many choices only the way that is most often the best is tried.
@@ -60,7 +65,11 @@ impl Incumbent<'_> {
         let late = TimedPlacement::new(self.instance, self.shape, self.net, picks);
         // Repair makes it dearer, and moves seldom make up for much.
         let total = late.total();
-        let hopeless = if late.makespan() > self.deadline { total } else { total - total / SETTLED };
+        let hopeless = if late.makespan() > self.deadline {
+            total
+        } else {
+            total - total / SETTLED
+        };
         if hopeless >= self.value() {
             return;
         }
@@ -86,7 +95,9 @@ impl Incumbent<'_> {
             }
         }
         settled.iter().for_each(|timed| self.take(timed));
-        let Some(timed) = settled.into_iter().min_by_key(TimedPlacement::total) else { return };
+        let Some(timed) = settled.into_iter().min_by_key(TimedPlacement::total) else {
+            return;
+        };
         let swings = !large && timed.total() < known.saturating_add(known / SWUNG);
         if swings {
             let better = self.swing(timed, visits);
@@ -148,9 +159,17 @@ impl Incumbent<'_> {
     /// By stage: choices where any stage of a placement is.
     pub fn near(&self, picks: &[usize]) -> Vec<Vec<usize>> {
         let stages = &self.instance.stages;
-        let used: BTreeSet<usize> = stages.iter().zip(picks).map(|(stage, pick)| stage.choices[*pick].site).collect();
+        let used: BTreeSet<usize> = stages
+            .iter()
+            .zip(picks)
+            .map(|(stage, pick)| stage.choices[*pick].site)
+            .collect();
         let near = |(stage, allowed): (&StageChoices, &Vec<usize>)| {
-            allowed.iter().copied().filter(|choice| used.contains(&stage.choices[*choice].site)).collect()
+            allowed
+                .iter()
+                .copied()
+                .filter(|choice| used.contains(&stage.choices[*choice].site))
+                .collect()
         };
         stages.iter().zip(&self.allowed).map(near).collect()
     }

@@ -20,7 +20,11 @@ const HOMES: usize = 24;
 
 /// The best placement found by single-stage moves from several starts, as positions of choices,
 /// with its cost and makespan. `None`: none within the limits was found.
-pub fn local_search(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<(Vec<usize>, i64, i64)> {
+pub fn local_search(
+    instance: &Instance,
+    shape: &Shape,
+    effort: &Effort,
+) -> Option<(Vec<usize>, i64, i64)> {
     let mut best: Option<(Key, Vec<usize>)> = None;
     let mut visits = VISITS;
     let mut moves = VISITS / (instance.stages.len() + instance.artifacts.len()).max(1);
@@ -56,9 +60,21 @@ pub fn local_search(instance: &Instance, shape: &Shape, effort: &Effort) -> Opti
 }
 
 /// A placement after single-stage moves, never worse than before.
-pub fn improve_placement(instance: &Instance, shape: &Shape, picks: Vec<usize>, effort: &Effort) -> Vec<usize> {
+pub fn improve_placement(
+    instance: &Instance,
+    shape: &Shape,
+    picks: Vec<usize>,
+    effort: &Effort,
+) -> Vec<usize> {
     let mut moves = IMPROVING / (instance.stages.len() + instance.artifacts.len()).max(1);
-    descend(instance, (shape, &Usage::of(instance)), picks, &mut moves, effort).1
+    descend(
+        instance,
+        (shape, &Usage::of(instance)),
+        picks,
+        &mut moves,
+        effort,
+    )
+    .1
 }
 
 fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &[usize]) -> Key {
@@ -66,9 +82,13 @@ fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &[usize]) -
         return (i64::MAX, i64::MAX, i64::MAX);
     };
     let (cost, time) = (evaluation.cost(), evaluation.makespan);
-    let over_time = instance.deadline.map_or(0, |deadline| (time - deadline).max(0));
+    let over_time = instance
+        .deadline
+        .map_or(0, |deadline| (time - deadline).max(0));
     let over_cost = instance.budget.map_or(0, |budget| (cost - budget).max(0));
-    let over = over_time.saturating_add(over_cost).saturating_add(instance.lateness(&evaluation));
+    let over = over_time
+        .saturating_add(over_cost)
+        .saturating_add(instance.lateness(&evaluation));
     let over = over.saturating_add(usage.excess(picks));
     match instance.minimize {
         Objective::Cost => (over, instance.score(&evaluation), time),
@@ -80,14 +100,20 @@ fn key(instance: &Instance, shape: &Shape, usage: &Usage<'_>, picks: &[usize]) -
 fn starts(instance: &Instance) -> Vec<Vec<usize>> {
     let each = |rank: &dyn Fn(&crate::planning::problem::Choice) -> (i64, i64, i64)| -> Vec<usize> {
         let position = |stage: &crate::planning::problem::StageChoices| {
-            (0..stage.choices.len()).min_by_key(|position| rank(&stage.choices[*position])).unwrap_or(0)
+            (0..stage.choices.len())
+                .min_by_key(|position| rank(&stage.choices[*position]))
+                .unwrap_or(0)
         };
         instance.stages.iter().map(position).collect()
     };
-    let mut starts =
-        vec![each(&|choice| (0, choice.cost, choice.duration)), each(&|choice| (0, choice.duration, choice.cost))];
+    let mut starts = vec![
+        each(&|choice| (0, choice.cost, choice.duration)),
+        each(&|choice| (0, choice.duration, choice.cost)),
+    ];
     for home in homes(instance) {
-        starts.push(each(&|choice| (i64::from(choice.site != home), choice.cost, choice.duration)));
+        starts.push(each(&|choice| {
+            (i64::from(choice.site != home), choice.cost, choice.duration)
+        }));
     }
     starts
 }
@@ -96,8 +122,14 @@ fn starts(instance: &Instance) -> Vec<Vec<usize>> {
 fn homes(instance: &Instance) -> Vec<usize> {
     let mut sites: Vec<(usize, i64, usize)> = Vec::new();
     for site in 0..instance.links.sites {
-        let here =
-            instance.stages.iter().map(|stage| stage.choices.iter().filter(|c| c.site == site).map(|c| c.cost).min());
+        let here = instance.stages.iter().map(|stage| {
+            stage
+                .choices
+                .iter()
+                .filter(|c| c.site == site)
+                .map(|c| c.cost)
+                .min()
+        });
         let (mut absent, mut cost) = (0, 0);
         for least in here {
             match least {
@@ -110,7 +142,11 @@ fn homes(instance: &Instance) -> Vec<usize> {
         }
     }
     sites.sort_unstable();
-    sites.into_iter().take(HOMES).map(|(_, _, site)| site).collect()
+    sites
+        .into_iter()
+        .take(HOMES)
+        .map(|(_, _, site)| site)
+        .collect()
 }
 
 /// Moves one stage at a time to where it and what touches it cost least, until no move helps or
@@ -131,7 +167,10 @@ fn cheapen(
                 return picks;
             }
             *visits -= work;
-            let mut best = (local_cost(instance, &stage_artifacts[stage], &picks, stage), picks[stage]);
+            let mut best = (
+                local_cost(instance, &stage_artifacts[stage], &picks, stage),
+                picks[stage],
+            );
             for position in 0..instance.stages[stage].choices.len() {
                 picks[stage] = position;
                 let cost = local_cost(instance, &stage_artifacts[stage], &picks, stage);

@@ -17,7 +17,13 @@ pub struct NetworkWalk<'a> {
 
 impl<'a> NetworkWalk<'a> {
     pub fn new(net: &'a Network, links: &'a Links, own: &'a [Vec<i64>]) -> Self {
-        Self { net, links, own, place: vec![None; net.nodes.len()], tally: ReaderTally::new(net.stars.len()) }
+        Self {
+            net,
+            links,
+            own,
+            place: vec![None; net.nodes.len()],
+            tally: ReaderTally::new(net.stars.len()),
+        }
     }
 
     fn site(&self, stage: usize) -> Option<usize> {
@@ -34,11 +40,17 @@ impl<'a> NetworkWalk<'a> {
     /// Puts a stage somewhere, or takes it away.
     pub fn put(&mut self, stage: usize, position: Option<usize>) {
         if let Some(site) = self.site(stage) {
-            self.net.nodes[stage].reads.iter().for_each(|(star, _)| self.tally.remove(*star, site));
+            self.net.nodes[stage]
+                .reads
+                .iter()
+                .for_each(|(star, _)| self.tally.remove(*star, site));
         }
         self.place[stage] = position;
         if let Some(site) = self.site(stage) {
-            self.net.nodes[stage].reads.iter().for_each(|(star, _)| self.tally.add(*star, site));
+            self.net.nodes[stage]
+                .reads
+                .iter()
+                .for_each(|(star, _)| self.tally.add(*star, site));
         }
     }
 
@@ -52,7 +64,9 @@ impl<'a> NetworkWalk<'a> {
             if self.tally.at(*star, site) == 0
                 && let Some(from) = self.origin(*star)
             {
-                cost += self.net.price(self.links, &self.net.stars[*star], from, site);
+                cost += self
+                    .net
+                    .price(self.links, &self.net.stars[*star], from, site);
             }
         }
         for star in &node.makes {
@@ -102,14 +116,21 @@ impl<'a> NetworkWalk<'a> {
         for _ in 0..sweeps {
             let mut moved = false;
             for stage in 0..self.place.len() {
-                let Some(before) = self.place[stage] else { continue };
+                let Some(before) = self.place[stage] else {
+                    continue;
+                };
                 if self.own[stage].len() < 2 {
                     continue;
                 }
                 self.put(stage, None);
-                let costs = (0..self.own[stage].len()).map(|position| (self.cost(stage, position), position));
+                let costs = (0..self.own[stage].len())
+                    .map(|position| (self.cost(stage, position), position));
                 let (least, position) = costs.min().unwrap_or((0, before));
-                let best = if self.cost(stage, before) == least { before } else { position };
+                let best = if self.cost(stage, before) == least {
+                    before
+                } else {
+                    position
+                };
                 self.put(stage, Some(best));
                 moved |= best != before;
             }
@@ -121,11 +142,19 @@ impl<'a> NetworkWalk<'a> {
 
     /// What the whole placement costs.
     pub fn total(&self) -> i64 {
-        let own: i64 = self.place.iter().zip(self.own).map(|(place, own)| place.map_or(0, |place| own[place])).sum();
+        let own: i64 = self
+            .place
+            .iter()
+            .zip(self.own)
+            .map(|(place, own)| place.map_or(0, |place| own[place]))
+            .sum();
         let copies = (0..self.net.stars.len()).map(|star| {
-            let Some(from) = self.origin(star) else { return 0 };
+            let Some(from) = self.origin(star) else {
+                return 0;
+            };
             let to = self.tally.sites(star);
-            to.map(|to| self.net.price(self.links, &self.net.stars[star], from, to)).sum::<i64>()
+            to.map(|to| self.net.price(self.links, &self.net.stars[star], from, to))
+                .sum::<i64>()
         });
         own + copies.sum::<i64>()
     }

@@ -29,19 +29,25 @@ impl PlacementSearch<'_> {
         (goal, other): (Figure, Figure),
         limits: Limits,
     ) -> Result<CountedOutcome, SolverError> {
-        let Some(counted) = self.counted(instance, goal) else { return Ok(CountedOutcome::Unknown) };
+        let Some(counted) = self.counted(instance, goal) else {
+            return Ok(CountedOutcome::Unknown);
+        };
         let first = match self.minimize_counted(&counted, instance, goal, limits)? {
             None => return Ok(CountedOutcome::Unknown),
             Some(None) => return Ok(CountedOutcome::Nothing),
             Some(Some((_, first))) => first,
         };
         let limits = limits.with(goal, first.value);
-        let Some(Some((picks, second))) = self.minimize_counted(&counted, instance, other, limits)? else {
+        let Some(Some((picks, second))) =
+            self.minimize_counted(&counted, instance, other, limits)?
+        else {
             return Ok(CountedOutcome::Unknown);
         };
         let limits = limits.with(other, second.value);
         let ordered = counted.first_in_order(&picks, limits, self.solver, self.effort)?;
-        let second = self.exact(instance, other, limits, &ordered).filter(|found| found.value <= second.value);
+        let second = self
+            .exact(instance, other, limits, &ordered)
+            .filter(|found| found.value <= second.value);
         let second = second.ok_or_else(lost_placement)?;
         Ok(CountedOutcome::Ranked(Box::new(RankedPlacements {
             first,
@@ -60,14 +66,24 @@ impl PlacementSearch<'_> {
         goal: Figure,
         limits: Limits,
     ) -> Result<Option<Option<FoundPlacement>>, SolverError> {
-        let counted = self.counted(instance, goal).filter(|_| limits.score.is_none());
-        let Some(counted) = counted else { return Ok(None) };
-        Ok(self.minimize_counted(&counted, instance, goal, limits)?.map(|found| found.map(|(_, found)| found)))
+        let counted = self
+            .counted(instance, goal)
+            .filter(|_| limits.score.is_none());
+        let Some(counted) = counted else {
+            return Ok(None);
+        };
+        Ok(self
+            .minimize_counted(&counted, instance, goal, limits)?
+            .map(|found| found.map(|(_, found)| found)))
     }
 
     fn counted(&self, instance: &Instance, goal: Figure) -> Option<Counted> {
         // What the makespan is worth joins all stages in another way.
-        if goal == Figure::Score { None } else { Counted::of(instance, self.shape) }
+        if goal == Figure::Score {
+            None
+        } else {
+            Counted::of(instance, self.shape)
+        }
     }
 
     fn minimize_counted(
@@ -84,16 +100,24 @@ impl PlacementSearch<'_> {
         Ok(match found {
             replica_counting::Found::Nothing => Some(None),
             replica_counting::Found::Unknown => None,
-            replica_counting::Found::Best(picks) => {
-                self.exact(instance, goal, limits, &picks).map(|found| Some((picks, found)))
-            }
+            replica_counting::Found::Best(picks) => self
+                .exact(instance, goal, limits, &picks)
+                .map(|found| Some((picks, found))),
         })
     }
 
     /// A placement that is proven to be the best, if exact figures keep the limits too.
-    fn exact(&self, instance: &Instance, goal: Figure, limits: Limits, picks: &[usize]) -> Option<FoundPlacement> {
-        let known =
-            KnownPlacement { tags: choice_tags(instance, picks), routes: crate::planning::problem::Routes::new() };
+    fn exact(
+        &self,
+        instance: &Instance,
+        goal: Figure,
+        limits: Limits,
+        picks: &[usize],
+    ) -> Option<FoundPlacement> {
+        let known = KnownPlacement {
+            tags: choice_tags(instance, picks),
+            routes: crate::planning::problem::Routes::new(),
+        };
         let value = self.value(instance, goal, limits, &known)?;
         Some(FoundPlacement::proven(known, value))
     }

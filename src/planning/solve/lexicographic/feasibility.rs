@@ -10,9 +10,17 @@ use crate::planning::solve::presolve::reduction::reduce;
 
 /// Whether some placement keeps the limits: the first one that the search finds is enough, and
 /// only without one the solver is asked.
-pub fn feasible(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<bool, SolverError> {
+pub fn feasible(
+    instance: &Instance,
+    solver: &dyn Solver,
+    effort: &Effort,
+) -> Result<bool, SolverError> {
     let shape = instance.shape();
-    let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
+    let limits = Limits {
+        cost: instance.budget,
+        time: instance.deadline,
+        ..Limits::default()
+    };
     if reduce(instance, &shape, limits).is_none() {
         return Ok(false);
     }

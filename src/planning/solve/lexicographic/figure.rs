@@ -16,7 +16,9 @@ impl Figure {
     pub(super) fn of(self, instance: &Instance, evaluation: &Evaluation) -> i64 {
         match self {
             Figure::Cost => evaluation.cost(),
-            Figure::Score => evaluation.cost().saturating_add(worth(instance, evaluation.makespan)),
+            Figure::Score => evaluation
+                .cost()
+                .saturating_add(worth(instance, evaluation.makespan)),
             Figure::Time => evaluation.makespan,
         }
     }
@@ -25,15 +27,26 @@ impl Figure {
 impl Limits {
     pub(super) fn with(self, figure: Figure, value: i64) -> Self {
         match figure {
-            Figure::Cost => Self { cost: Some(value), least: false, ..self },
-            Figure::Score => Self { score: Some(value), ..self },
-            Figure::Time => Self { time: Some(value), ..self },
+            Figure::Cost => Self {
+                cost: Some(value),
+                least: false,
+                ..self
+            },
+            Figure::Score => Self {
+                score: Some(value),
+                ..self
+            },
+            Figure::Time => Self {
+                time: Some(value),
+                ..self
+            },
         }
     }
 
     pub(super) fn hold(self, instance: &Instance, evaluation: &Evaluation) -> bool {
-        let keeps =
-            |figure: Figure, limit: Option<i64>| limit.is_none_or(|limit| figure.of(instance, evaluation) <= limit);
+        let keeps = |figure: Figure, limit: Option<i64>| {
+            limit.is_none_or(|limit| figure.of(instance, evaluation) <= limit)
+        };
         keeps(Figure::Cost, self.cost)
             && keeps(Figure::Time, self.time)
             && keeps(Figure::Score, self.score)

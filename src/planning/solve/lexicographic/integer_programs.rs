@@ -21,8 +21,19 @@ impl PlacementSearch<'_> {
         limits: Limits,
         start: Option<&KnownPlacement>,
     ) -> Result<Option<FoundPlacement>, SolverError> {
-        if goal == Figure::Cost && limits.score.is_none() && (limits.time.is_some() || has_deadlines(instance)) {
-            let target = target(instance, Goal::Cost, Limits { time: None, ..limits }, false);
+        if goal == Figure::Cost
+            && limits.score.is_none()
+            && (limits.time.is_some() || has_deadlines(instance))
+        {
+            let target = target(
+                instance,
+                Goal::Cost,
+                Limits {
+                    time: None,
+                    ..limits
+                },
+                false,
+            );
             match self.minimize(instance, goal, &target, limits, start)? {
                 Tried::Infeasible => return Ok(None),
                 Tried::Found(found) if found.proven => return Ok(Some(found)),
@@ -34,7 +45,13 @@ impl PlacementSearch<'_> {
             Figure::Score => Goal::Score,
             Figure::Time => Goal::Makespan,
         };
-        match self.minimize(instance, goal, &target(instance, objective, limits, true), limits, start)? {
+        match self.minimize(
+            instance,
+            goal,
+            &target(instance, objective, limits, true),
+            limits,
+            start,
+        )? {
             Tried::Infeasible => Ok(None),
             Tried::Found(found) => Ok(Some(found)),
             Tried::Unfit => self.unimproved(instance, goal, limits, start).map(Some),
@@ -54,15 +71,28 @@ impl PlacementSearch<'_> {
         let begin = start
             .and_then(|known| choice_positions(instance, &known.tags))
             .map_or_else(Vec::new, |picks| point(&lowered, &picks));
-        let (values, bound, proven) = match self.solver.minimize(&lowered.program, &begin, self.effort)? {
-            Answer::Infeasible => return Ok(Tried::Infeasible),
-            Answer::Unknown => return Ok(Tried::Unfit),
-            Answer::Found { values, bound, proven } => (values, bound, proven),
-        };
+        let (values, bound, proven) =
+            match self
+                .solver
+                .minimize(&lowered.program, &begin, self.effort)?
+            {
+                Answer::Infeasible => return Ok(Tried::Infeasible),
+                Answer::Unknown => return Ok(Tried::Unfit),
+                Answer::Found {
+                    values,
+                    bound,
+                    proven,
+                } => (values, bound, proven),
+            };
         let tags = choice_tags(instance, &lowered.picks(&values));
         let plain = self.resolved(instance, measured, limits, tags.clone());
-        let routed = KnownPlacement { tags, routes: lowered.routes(&values) };
-        let routed = self.value(instance, measured, limits, &routed).map(|value| (routed, value));
+        let routed = KnownPlacement {
+            tags,
+            routes: lowered.routes(&values),
+        };
+        let routed = self
+            .value(instance, measured, limits, &routed)
+            .map(|value| (routed, value));
         // Within its tolerances a solver may miss a limit by a hair; what counts is exact.
         let (known, value) = match (plain, routed) {
             (Some(plain), Some(routed)) => {
@@ -76,10 +106,22 @@ impl PlacementSearch<'_> {
             (None, None) => return Ok(Tried::Unfit),
         };
         // The program may know a cheaper way than the placement could take within all limits.
-        let bound = if proven { bound.round() as i64 } else { whole_bound(bound) }.min(value);
+        let bound = if proven {
+            bound.round() as i64
+        } else {
+            whole_bound(bound)
+        }
+        .min(value);
         let proven = proven && value.saturating_sub(bound) <= ROUNDED;
         let bound = if proven { value } else { bound };
-        Ok(Tried::Found(FoundPlacement { tags: known.tags, routes: known.routes, value, bound, proven, left: None }))
+        Ok(Tried::Found(FoundPlacement {
+            tags: known.tags,
+            routes: known.routes,
+            value,
+            bound,
+            proven,
+            left: None,
+        }))
     }
 
     /// The start, when the solver found nothing better.
@@ -90,12 +132,23 @@ impl PlacementSearch<'_> {
         limits: Limits,
         start: Option<&KnownPlacement>,
     ) -> Result<FoundPlacement, SolverError> {
-        let known = start.and_then(|known| Some((known.clone(), self.value(instance, goal, limits, known)?)));
+        let known = start
+            .and_then(|known| Some((known.clone(), self.value(instance, goal, limits, known)?)));
         let (KnownPlacement { tags, routes }, value) = known.ok_or_else(|| {
-            SolverError("no plan was found within the effort allowed; raise --max-nodes or --time-limit".to_owned())
+            SolverError(
+                "no plan was found within the effort allowed; raise --max-nodes or --time-limit"
+                    .to_owned(),
+            )
         })?;
         let bound = self.floor(instance, goal).min(value);
-        Ok(FoundPlacement { tags, routes, value, bound, proven: false, left: None })
+        Ok(FoundPlacement {
+            tags,
+            routes,
+            value,
+            bound,
+            proven: false,
+            left: None,
+        })
     }
 }
 
@@ -108,7 +161,12 @@ pub(super) enum Tried {
 }
 
 /// Returns the objective and the limits of a program.
-pub(super) fn target<'a>(instance: &Instance, objective: Goal<'a>, limits: Limits, timed: bool) -> Target<'a> {
+pub(super) fn target<'a>(
+    instance: &Instance,
+    objective: Goal<'a>,
+    limits: Limits,
+    timed: bool,
+) -> Target<'a> {
     Target {
         objective,
         cost_limit: limits.cost,

@@ -5,7 +5,8 @@ use super::figure::Figure;
 use super::integer_programs::target;
 use super::outcome::{Outcome, Proof, Solved};
 use super::placement_search::{
-    FoundPlacement, KnownPlacement, PlacementSearch, RankedPlacements, choice_positions, choice_tags, lost_placement,
+    FoundPlacement, KnownPlacement, PlacementSearch, RankedPlacements, choice_positions,
+    choice_tags, lost_placement,
 };
 use super::single_figure::REDUCED_CHOICES;
 use super::tie_breaking::TIED_CHOICES;
@@ -23,38 +24,72 @@ use std::borrow::Cow;
 const ROUNDS: usize = 10_000;
 
 /// The best placement of `instance`, or why there is none.
-pub fn solve(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<Outcome, SolverError> {
+pub fn solve(
+    instance: &Instance,
+    solver: &dyn Solver,
+    effort: &Effort,
+) -> Result<Outcome, SolverError> {
     let shape = instance.shape();
-    let run = PlacementSearch { shape: &shape, solver, effort };
+    let run = PlacementSearch {
+        shape: &shape,
+        solver,
+        effort,
+    };
     match run.decided(instance)? {
         None => Ok(Outcome::Infeasible(run.shortfall(instance)?)),
         Some((left, ranked)) => {
             let solved = run.finished(&left, ranked)?;
             // The choices that are left keep their tags.
-            let picks = choice_positions(instance, &choice_tags(&left, &solved.picks)).ok_or_else(lost_placement)?;
+            let picks = choice_positions(instance, &choice_tags(&left, &solved.picks))
+                .ok_or_else(lost_placement)?;
             Ok(Outcome::Solved(Box::new(Solved { picks, ..solved })))
         }
     }
 }
 
 /// Cost and makespan of the best placement, without telling equals apart. `None`: there is none.
-pub fn figures(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<Option<(i64, i64)>, SolverError> {
+pub fn figures(
+    instance: &Instance,
+    solver: &dyn Solver,
+    effort: &Effort,
+) -> Result<Option<(i64, i64)>, SolverError> {
     let shape = instance.shape();
-    let run = PlacementSearch { shape: &shape, solver, effort };
-    let Some((instance, RankedPlacements { second, .. })) = run.decided(instance)? else { return Ok(None) };
-    let evaluation = run.evaluation(&instance, &second).ok_or_else(lost_placement)?;
+    let run = PlacementSearch {
+        shape: &shape,
+        solver,
+        effort,
+    };
+    let Some((instance, RankedPlacements { second, .. })) = run.decided(instance)? else {
+        return Ok(None);
+    };
+    let evaluation = run
+        .evaluation(&instance, &second)
+        .ok_or_else(lost_placement)?;
     Ok(Some((evaluation.cost(), evaluation.makespan)))
 }
 
 /// The instance with the rows that its preferences and its concurrent caps need at its optimum,
 /// for other solvers.
-pub fn with_rows(instance: &Instance, solver: &dyn Solver, effort: &Effort) -> Result<Instance, SolverError> {
-    let ranked = || instance.stages.iter().any(|stage| stage.choices.iter().any(|choice| choice.rank > 0));
+pub fn with_rows(
+    instance: &Instance,
+    solver: &dyn Solver,
+    effort: &Effort,
+) -> Result<Instance, SolverError> {
+    let ranked = || {
+        instance
+            .stages
+            .iter()
+            .any(|stage| stage.choices.iter().any(|choice| choice.rank > 0))
+    };
     if !ranked() && instance.caps.iter().all(|cap| !cap.concurrent) {
         return Ok(instance.clone());
     }
     let shape = instance.shape();
-    let run = PlacementSearch { shape: &shape, solver, effort };
+    let run = PlacementSearch {
+        shape: &shape,
+        solver,
+        effort,
+    };
     let decided = run.decided(instance)?;
     Ok(decided.map_or_else(|| instance.clone(), |(instance, _)| instance.into_owned()))
 }
@@ -68,15 +103,21 @@ impl PlacementSearch<'_> {
     ) -> Result<Option<(Cow<'i, Instance>, RankedPlacements)>, SolverError> {
         let mut instance = Cow::Borrowed(instance);
         for _ in 0..ROUNDS {
-            let Some((preferred, ranked)) = self.preferred(instance.clone())? else { return Ok(None) };
-            let picks = choice_positions(&preferred, &ranked.second.tags).ok_or_else(lost_placement)?;
-            let Some((cap, stages)) = concurrency::exceeded_cap(&preferred, self.shape, &picks) else {
+            let Some((preferred, ranked)) = self.preferred(instance.clone())? else {
+                return Ok(None);
+            };
+            let picks =
+                choice_positions(&preferred, &ranked.second.tags).ok_or_else(lost_placement)?;
+            let Some((cap, stages)) = concurrency::exceeded_cap(&preferred, self.shape, &picks)
+            else {
                 return Ok(Some((preferred, ranked)));
             };
             let row = row(&instance.caps[cap], &stages);
             instance.to_mut().caps.push(row);
         }
-        Err(SolverError("too many sets of stages may run at once; loosen a quota".to_owned()))
+        Err(SolverError(
+            "too many sets of stages may run at once; loosen a quota".to_owned(),
+        ))
     }
 
     /// The passes over both figures among placements of the least sum of ranks.
@@ -84,22 +125,43 @@ impl PlacementSearch<'_> {
         &self,
         instance: Cow<'i, Instance>,
     ) -> Result<Option<(Cow<'i, Instance>, RankedPlacements)>, SolverError> {
-        let ranks = || instance.stages.iter().flat_map(|stage| stage.choices.iter().map(|choice| choice.rank));
+        let ranks = || {
+            instance
+                .stages
+                .iter()
+                .flat_map(|stage| stage.choices.iter().map(|choice| choice.rank))
+        };
         if ranks().all(|rank| rank == 0) {
             return Ok(self.ranked(&instance)?.map(|ranked| (instance, ranked)));
         }
         let mut first = instance.clone().into_owned();
-        first.stages.iter_mut().for_each(|stage| stage.choices.retain(|choice| choice.rank == 0));
+        first
+            .stages
+            .iter_mut()
+            .for_each(|stage| stage.choices.retain(|choice| choice.rank == 0));
         if first.stages.iter().all(|stage| !stage.choices.is_empty())
             && let Some(ranked) = self.ranked(&first)?
         {
             return Ok(Some((Cow::Owned(first), ranked)));
         }
-        let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
-        let Some(instance) = reduce(&instance, self.shape, limits) else { return Ok(None) };
-        let Some(least) = self.least_ranks(&instance, limits)? else { return Ok(None) };
+        let limits = Limits {
+            cost: instance.budget,
+            time: instance.deadline,
+            ..Limits::default()
+        };
+        let Some(instance) = reduce(&instance, self.shape, limits) else {
+            return Ok(None);
+        };
+        let Some(least) = self.least_ranks(&instance, limits)? else {
+            return Ok(None);
+        };
         let uses = |stage: &StageChoices| {
-            stage.choices.iter().filter(|choice| choice.rank > 0).map(|choice| (choice.tag, choice.rank)).collect()
+            stage
+                .choices
+                .iter()
+                .filter(|choice| choice.rank > 0)
+                .map(|choice| (choice.tag, choice.rank))
+                .collect()
         };
         let cap = Cap {
             label: "preference".to_owned(),
@@ -109,7 +171,9 @@ impl PlacementSearch<'_> {
         };
         let mut instance = instance;
         instance.caps.push(cap);
-        Ok(self.ranked(&instance)?.map(|ranked| (Cow::Owned(instance), ranked)))
+        Ok(self
+            .ranked(&instance)?
+            .map(|ranked| (Cow::Owned(instance), ranked)))
     }
 
     /// The least sum of ranks within limits.
@@ -128,27 +192,56 @@ impl PlacementSearch<'_> {
     }
 
     /// The last pass, and the figures.
-    fn finished(&self, instance: &Instance, ranked: RankedPlacements) -> Result<Solved, SolverError> {
-        let RankedPlacements { first, second, limits, left, ordered } = ranked;
+    fn finished(
+        &self,
+        instance: &Instance,
+        ranked: RankedPlacements,
+    ) -> Result<Solved, SolverError> {
+        let RankedPlacements {
+            first,
+            second,
+            limits,
+            left,
+            ordered,
+        } = ranked;
         let mut last = second.clone();
         if first.proven && !ordered && !self.effort.should_stop() {
-            let KnownPlacement { tags, routes } = self.first_in_order(&left, limits, second.known())?;
+            let KnownPlacement { tags, routes } =
+                self.first_in_order(&left, limits, second.known())?;
             let picks = choice_positions(instance, &tags).ok_or_else(lost_placement)?;
             // The order of choices is the last tie-break: it never buys a row for stages at once.
             if concurrency::exceeded_cap(instance, self.shape, &picks).is_none() {
-                last = FoundPlacement { tags, routes, ..last };
+                last = FoundPlacement {
+                    tags,
+                    routes,
+                    ..last
+                };
             }
         }
-        let evaluation = self.evaluation(instance, &last).ok_or_else(lost_placement)?;
+        let evaluation = self
+            .evaluation(instance, &last)
+            .ok_or_else(lost_placement)?;
         let proof = match instance.minimize {
-            Objective::Cost => Proof { optimal: first.proven, cost_bound: first.bound, time_bound: None },
+            Objective::Cost => Proof {
+                optimal: first.proven,
+                cost_bound: first.bound,
+                time_bound: None,
+            },
             Objective::Time => {
                 let optimal = first.proven && second.proven;
-                Proof { optimal, cost_bound: second.bound, time_bound: Some(first.bound) }
+                Proof {
+                    optimal,
+                    cost_bound: second.bound,
+                    time_bound: Some(first.bound),
+                }
             }
         };
         let picks = choice_positions(instance, &last.tags).ok_or_else(lost_placement)?;
-        Ok(Solved { picks, evaluation, proof })
+        Ok(Solved {
+            picks,
+            evaluation,
+            proof,
+        })
     }
 
     /// The passes over both figures. `None`: no placement keeps the limits.
@@ -158,36 +251,65 @@ impl PlacementSearch<'_> {
             Objective::Cost => (Figure::Cost, Figure::Time),
             Objective::Time => (Figure::Time, Figure::Cost),
         };
-        let limits = Limits { cost: instance.budget, time: instance.deadline, ..Limits::default() };
+        let limits = Limits {
+            cost: instance.budget,
+            time: instance.deadline,
+            ..Limits::default()
+        };
         match self.count_replicas(instance, (goal, other), limits)? {
             CountedOutcome::Ranked(ranked) => return Ok(Some(*ranked)),
             CountedOutcome::Nothing => return Ok(None),
             CountedOutcome::Unknown => {}
         }
-        let Some(mut first) = self.minimize_figure(instance, goal, limits, None)? else { return Ok(None) };
-        self.effort.monitor.report(Some(first.value), Some(first.bound));
-        let least =
-            goal == Figure::Cost && limits.time.is_none() && first.proven && has_direct_transfers_only(instance);
-        let limits = Limits { least, ..limits.with(goal, first.value) };
+        let Some(mut first) = self.minimize_figure(instance, goal, limits, None)? else {
+            return Ok(None);
+        };
+        self.effort
+            .monitor
+            .report(Some(first.value), Some(first.bound));
+        let least = goal == Figure::Cost
+            && limits.time.is_none()
+            && first.proven
+            && has_direct_transfers_only(instance);
+        let limits = Limits {
+            least,
+            ..limits.with(goal, first.value)
+        };
         let left = match first.left.take() {
             Some(left) => *left,
             None if !first.proven && instance.size() > REDUCED_CHOICES => instance.clone(),
             None => self.reduced(instance, limits).ok_or_else(lost_placement)?,
         };
-        let second = if (other == Figure::Time && left.size() > TIED_CHOICES) || self.effort.should_stop() {
-            self.improved(&left, other, limits, &first.known())
-        } else {
-            self.minimize_figure(&left, other, limits, Some(first.known()))?
-        };
+        let second =
+            if (other == Figure::Time && left.size() > TIED_CHOICES) || self.effort.should_stop() {
+                self.improved(&left, other, limits, &first.known())
+            } else {
+                self.minimize_figure(&left, other, limits, Some(first.known()))?
+            };
         let second = second.ok_or_else(lost_placement)?;
         let limits = limits.with(other, second.value);
-        Ok(Some(RankedPlacements { first, second, limits, left: Box::new(left), ordered: false }))
+        Ok(Some(RankedPlacements {
+            first,
+            second,
+            limits,
+            left: Box::new(left),
+            ordered: false,
+        }))
     }
 }
 
 /// A concurrent cap on some stages of which none waits for another.
 fn row(cap: &Cap, stages: &[usize]) -> Cap {
-    let uses =
-        |(stage, uses): (usize, &Vec<(usize, i64)>)| if stages.contains(&stage) { uses.clone() } else { Vec::new() };
-    Cap { concurrent: false, uses: cap.uses.iter().enumerate().map(uses).collect(), ..cap.clone() }
+    let uses = |(stage, uses): (usize, &Vec<(usize, i64)>)| {
+        if stages.contains(&stage) {
+            uses.clone()
+        } else {
+            Vec::new()
+        }
+    };
+    Cap {
+        concurrent: false,
+        uses: cap.uses.iter().enumerate().map(uses).collect(),
+        ..cap.clone()
+    }
 }

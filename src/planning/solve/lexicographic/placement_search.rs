@@ -39,11 +39,21 @@ impl FoundPlacement {
     /// A placement whose figure is as good as its bound.
     pub(super) fn proven(known: KnownPlacement, value: i64) -> Self {
         let KnownPlacement { tags, routes } = known;
-        Self { tags, routes, value, bound: value, proven: true, left: None }
+        Self {
+            tags,
+            routes,
+            value,
+            bound: value,
+            proven: true,
+            left: None,
+        }
     }
 
     pub(super) fn known(&self) -> KnownPlacement {
-        KnownPlacement { tags: self.tags.clone(), routes: self.routes.clone() }
+        KnownPlacement {
+            tags: self.tags.clone(),
+            routes: self.routes.clone(),
+        }
     }
 }
 
@@ -72,30 +82,55 @@ pub(super) fn has_deadlines(instance: &Instance) -> bool {
 
 /// Returns the tags of the choices at some positions, which outlive reduction.
 pub(super) fn choice_tags(instance: &Instance, picks: &[usize]) -> Vec<usize> {
-    instance.stages.iter().zip(picks).map(|(stage, position)| stage.choices[*position].tag).collect()
+    instance
+        .stages
+        .iter()
+        .zip(picks)
+        .map(|(stage, position)| stage.choices[*position].tag)
+        .collect()
 }
 
 /// Returns the positions of the choices with some tags; `None`: one of them was dropped.
 pub(super) fn choice_positions(instance: &Instance, tags: &[usize]) -> Option<Vec<usize>> {
-    let position =
-        |(stage, tag): (&StageChoices, &usize)| stage.choices.binary_search_by_key(tag, |choice| choice.tag).ok();
+    let position = |(stage, tag): (&StageChoices, &usize)| {
+        stage
+            .choices
+            .binary_search_by_key(tag, |choice| choice.tag)
+            .ok()
+    };
     instance.stages.iter().zip(tags).map(position).collect()
 }
 
 impl PlacementSearch<'_> {
     /// Without choices that no placement within the limits can take.
     pub(super) fn reduced(&self, instance: &Instance, limits: Limits) -> Option<Instance> {
-        let Some(score) = limits.score else { return reduce(instance, self.shape, limits) };
+        let Some(score) = limits.score else {
+            return reduce(instance, self.shape, limits);
+        };
         // What the time is worth at least is not there for costs, and the other way round.
         let cost = score.saturating_sub(worth(instance, least_time(instance, self.shape)));
-        let spare = i128::from(score.saturating_sub(forest(instance, self.shape)?.least).max(0)) + 1;
+        let spare = i128::from(
+            score
+                .saturating_sub(forest(instance, self.shape)?.least)
+                .max(0),
+        ) + 1;
         let time = match instance.hour {
             0 => None,
-            hour => i64::try_from(spare * crate::model::units::MS_PER_HOUR / i128::from(hour) + 1).ok(),
+            hour => {
+                i64::try_from(spare * crate::model::units::MS_PER_HOUR / i128::from(hour) + 1).ok()
+            }
         };
         let least = |limit: Option<i64>, other: Option<i64>| limit.into_iter().chain(other).min();
         let (cost, time) = (least(limits.cost, Some(cost)), least(limits.time, time));
-        reduce(instance, self.shape, Limits { cost, time, ..limits })
+        reduce(
+            instance,
+            self.shape,
+            Limits {
+                cost,
+                time,
+                ..limits
+            },
+        )
     }
 
     /// The figure of a placement; `None`: it breaks a limit.
@@ -111,7 +146,9 @@ impl PlacementSearch<'_> {
             return None;
         }
         let evaluation = evaluate_on(instance, self.shape, &picks, &known.routes)?;
-        limits.hold(instance, &evaluation).then(|| goal.of(instance, &evaluation))
+        limits
+            .hold(instance, &evaluation)
+            .then(|| goal.of(instance, &evaluation))
     }
 
     /// The better of two ways for given choices, and the figure: all copies on their cheapest ways,
@@ -125,17 +162,31 @@ impl PlacementSearch<'_> {
     ) -> Option<(KnownPlacement, i64)> {
         let cheapest = routes::cheapest(instance, &choice_positions(instance, &tags)?);
         let straight = (!cheapest.is_empty()).then(Routes::new);
-        let ways = std::iter::once(cheapest).chain(straight).filter_map(|routes| {
-            let known = KnownPlacement { tags: tags.clone(), routes };
-            let value = self.value(instance, goal, limits, &known)?;
-            Some((known, value))
-        });
+        let ways = std::iter::once(cheapest)
+            .chain(straight)
+            .filter_map(|routes| {
+                let known = KnownPlacement {
+                    tags: tags.clone(),
+                    routes,
+                };
+                let value = self.value(instance, goal, limits, &known)?;
+                Some((known, value))
+            });
         // Of equals the first.
         ways.min_by_key(|(_, value)| *value)
     }
 
     /// All figures of a placement that was found for the instance.
-    pub(super) fn evaluation(&self, instance: &Instance, found: &FoundPlacement) -> Option<Evaluation> {
-        evaluate_on(instance, self.shape, &choice_positions(instance, &found.tags)?, &found.routes)
+    pub(super) fn evaluation(
+        &self,
+        instance: &Instance,
+        found: &FoundPlacement,
+    ) -> Option<Evaluation> {
+        evaluate_on(
+            instance,
+            self.shape,
+            &choice_positions(instance, &found.tags)?,
+            &found.routes,
+        )
     }
 }

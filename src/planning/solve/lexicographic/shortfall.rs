@@ -17,10 +17,22 @@ impl PlacementSearch<'_> {
             let evaluation = found.and_then(|found| self.evaluation(instance, &found));
             Ok(evaluation.map(|evaluation| (evaluation.cost(), evaluation.makespan)))
         };
-        let limits = |cost: Option<i64>, time: Option<i64>| Limits { cost, time, ..Limits::default() };
+        let limits = |cost: Option<i64>, time: Option<i64>| Limits {
+            cost,
+            time,
+            ..Limits::default()
+        };
         Ok(Shortfall {
-            fastest: if time.is_some() { figures(Figure::Time, limits(cost, None))? } else { None },
-            cheapest: if cost.is_some() { figures(Figure::Cost, limits(None, time))? } else { None },
+            fastest: if time.is_some() {
+                figures(Figure::Time, limits(cost, None))?
+            } else {
+                None
+            },
+            cheapest: if cost.is_some() {
+                figures(Figure::Cost, limits(None, time))?
+            } else {
+                None
+            },
             unlimited: figures(Figure::Cost, limits(None, None))?,
             stuck: stuck(instance),
         })
@@ -29,15 +41,31 @@ impl PlacementSearch<'_> {
 
 /// Labels of artifacts that have no allowed way to some reader.
 fn stuck(instance: &Instance) -> Vec<String> {
-    let sites =
-        |stage: usize| instance.stages[stage].choices.iter().map(|choice| choice.site).collect::<BTreeSet<usize>>();
+    let sites = |stage: usize| {
+        instance.stages[stage]
+            .choices
+            .iter()
+            .map(|choice| choice.site)
+            .collect::<BTreeSet<usize>>()
+    };
     let cut = |artifact: &&Artifact| {
         let from = match artifact.origin {
             Origin::Site(site) => BTreeSet::from([site]),
             Origin::Stage(stage) => sites(stage),
         };
-        let reaches = |to: &usize| from.iter().any(|from| instance.links.cost(*from, *to, artifact.bytes).is_some());
-        artifact.readers.iter().any(|reader| !sites(*reader).iter().any(reaches))
+        let reaches = |to: &usize| {
+            from.iter()
+                .any(|from| instance.links.cost(*from, *to, artifact.bytes).is_some())
+        };
+        artifact
+            .readers
+            .iter()
+            .any(|reader| !sites(*reader).iter().any(reaches))
     };
-    instance.artifacts.iter().filter(cut).map(|artifact| artifact.label.clone()).collect()
+    instance
+        .artifacts
+        .iter()
+        .filter(cut)
+        .map(|artifact| artifact.label.clone())
+        .collect()
 }

@@ -2,12 +2,15 @@
 
 use super::figure::Figure;
 use super::placement_search::{
-    FoundPlacement, KnownPlacement, PlacementSearch, choice_positions, choice_tags, has_deadlines, lost_placement,
+    FoundPlacement, KnownPlacement, PlacementSearch, choice_positions, choice_tags, has_deadlines,
+    lost_placement,
 };
 use crate::model::Objective;
 use crate::planning::problem::{Instance, Origin, routes, worth};
 use crate::planning::solve::backend::solver::SolverError;
-use crate::planning::solve::bound::closing_bounds::{close_gap, has_direct_transfers_only, separable};
+use crate::planning::solve::bound::closing_bounds::{
+    close_gap, has_direct_transfers_only, separable,
+};
 use crate::planning::solve::bound::fastest_placement::fastest_placement;
 use crate::planning::solve::bound::network::Network;
 use crate::planning::solve::heuristic::deadline_repair::TimedPlacement;
@@ -45,12 +48,16 @@ impl PlacementSearch<'_> {
             return Ok(decided);
         }
         let closed = match known {
-            None if goal == Figure::Cost && separable(instance) => close_gap(instance, self.shape, self.effort),
+            None if goal == Figure::Cost && separable(instance) => {
+                close_gap(instance, self.shape, self.effort)
+            }
             _ => None,
         };
         // What it bounds are placements whose copies come straight from their origins.
-        let floor =
-            closed.as_ref().filter(|_| has_direct_transfers_only(instance)).map_or(i64::MIN, |closed| closed.bound);
+        let floor = closed
+            .as_ref()
+            .filter(|_| has_direct_transfers_only(instance))
+            .map_or(i64::MIN, |closed| closed.bound);
         let mut start = known;
         if let Some(closed) = closed {
             match self.resolved(instance, goal, limits, choice_tags(instance, &closed.picks)) {
@@ -65,7 +72,11 @@ impl PlacementSearch<'_> {
         let found = self.minimize_on_reduced(instance, goal, limits, start)?;
         Ok(found.map(|found| {
             let bound = found.bound.max(floor).min(found.value);
-            FoundPlacement { bound, proven: found.proven || bound == found.value, ..found }
+            FoundPlacement {
+                bound,
+                proven: found.proven || bound == found.value,
+                ..found
+            }
         }))
     }
 
@@ -77,13 +88,20 @@ impl PlacementSearch<'_> {
         limits: Limits,
         known: Option<KnownPlacement>,
     ) -> Result<Option<FoundPlacement>, SolverError> {
-        let Some(mut instance) = self.reduced(instance, limits) else { return Ok(None) };
+        let Some(mut instance) = self.reduced(instance, limits) else {
+            return Ok(None);
+        };
         let mut floor = i64::MIN;
         let mut start = known;
         let straight = !routes::possible(&instance);
         if let (Figure::Time, None, true, None) = (goal, &start, straight, limits.cost)
             && let Some(found) = fastest_placement(&instance, self.shape)
-            && let Some((known, value)) = self.resolved(&instance, goal, limits, choice_tags(&instance, &found.picks))
+            && let Some((known, value)) = self.resolved(
+                &instance,
+                goal,
+                limits,
+                choice_tags(&instance, &found.picks),
+            )
         {
             floor = floor.max(found.bound);
             if value == floor {
@@ -91,23 +109,43 @@ impl PlacementSearch<'_> {
             }
             for (stage, with) in instance.stages.iter_mut().zip(found.with) {
                 let mut with = with.into_iter();
-                stage.choices.retain(|_| with.next().is_none_or(|with| with <= value));
+                stage
+                    .choices
+                    .retain(|_| with.next().is_none_or(|with| with <= value));
             }
             start = Some(known);
         }
         // Where copies or quotas tie stages together, sites are searched in the same way without one.
-        let deadline = limits.time.or_else(|| (!has_direct_transfers_only(&instance)).then_some(NO_DEADLINE));
-        if let (Figure::Cost, true, Some(deadline), None) = (goal, straight, deadline, limits.score) {
+        let deadline = limits
+            .time
+            .or_else(|| (!has_direct_transfers_only(&instance)).then_some(NO_DEADLINE));
+        if let (Figure::Cost, true, Some(deadline), None) = (goal, straight, deadline, limits.score)
+        {
             let asked = instance_to_ask(&instance, goal, limits);
-            let begin = start.as_ref().and_then(|known| choice_positions(&instance, &known.tags));
-            if let Some(closed) = by_deadline(&asked, self.shape, deadline, begin, self.solver, self.effort) {
+            let begin = start
+                .as_ref()
+                .and_then(|known| choice_positions(&instance, &known.tags));
+            if let Some(closed) = by_deadline(
+                &asked,
+                self.shape,
+                deadline,
+                begin,
+                self.solver,
+                self.effort,
+            ) {
                 floor = floor.max(closed.bound);
-                if let Some((known, value)) =
-                    self.resolved(&instance, goal, limits, choice_tags(&instance, &closed.picks))
-                {
+                if let Some((known, value)) = self.resolved(
+                    &instance,
+                    goal,
+                    limits,
+                    choice_tags(&instance, &closed.picks),
+                ) {
                     if value == floor {
-                        let left = closed.keep.and_then(|keep| with_kept_choices(&instance, &keep));
-                        let left = left.filter(|left| choice_positions(left, &known.tags).is_some());
+                        let left = closed
+                            .keep
+                            .and_then(|keep| with_kept_choices(&instance, &keep));
+                        let left =
+                            left.filter(|left| choice_positions(left, &known.tags).is_some());
                         return Ok(Some(FoundPlacement {
                             left: left.map(Box::new),
                             ..FoundPlacement::proven(known, value)
@@ -115,7 +153,8 @@ impl PlacementSearch<'_> {
                     }
                     // What is dropped costs more than the value that the bounds reckoned with.
                     let keep = closed.keep.filter(|_| value <= closed.value);
-                    for (stage, keep) in instance.stages.iter_mut().zip(keep.into_iter().flatten()) {
+                    for (stage, keep) in instance.stages.iter_mut().zip(keep.into_iter().flatten())
+                    {
                         let mut keep = keep.into_iter();
                         stage.choices.retain(|_| keep.next().unwrap_or(true));
                     }
@@ -124,14 +163,26 @@ impl PlacementSearch<'_> {
             }
         }
         if start.is_none() {
-            start = local_search(&instance_to_ask(&instance, goal, limits), self.shape, self.effort)
-                .and_then(|(picks, _, _)| self.resolved(&instance, goal, limits, choice_tags(&instance, &picks)))
-                .map(|(known, _)| known);
+            start = local_search(
+                &instance_to_ask(&instance, goal, limits),
+                self.shape,
+                self.effort,
+            )
+            .and_then(|(picks, _, _)| {
+                self.resolved(&instance, goal, limits, choice_tags(&instance, &picks))
+            })
+            .map(|(known, _)| known);
         }
-        let Some(start) = start else { return self.program(&instance, goal, limits, None) };
+        let Some(start) = start else {
+            return self.program(&instance, goal, limits, None);
+        };
         let found = self.minimize_from(&instance, goal, limits, start, floor)?;
         let bound = found.bound.max(floor).min(found.value);
-        Ok(Some(FoundPlacement { bound, proven: found.proven || bound == found.value, ..found }))
+        Ok(Some(FoundPlacement {
+            bound,
+            proven: found.proven || bound == found.value,
+            ..found
+        }))
     }
 
     /// Minimises one figure as [`Self::minimize_figure`] does, from a placement within the limits. No figure is below `floor`.
@@ -143,15 +194,26 @@ impl PlacementSearch<'_> {
         start: KnownPlacement,
         floor: i64,
     ) -> Result<FoundPlacement, SolverError> {
-        let value = self.value(instance, goal, limits, &start).ok_or_else(lost_placement)?;
+        let value = self
+            .value(instance, goal, limits, &start)
+            .ok_or_else(lost_placement)?;
         let found = |bound: i64, proven: bool| {
             let KnownPlacement { tags, routes } = start.clone();
-            FoundPlacement { tags, routes, value, bound, proven, left: None }
+            FoundPlacement {
+                tags,
+                routes,
+                value,
+                bound,
+                proven,
+                left: None,
+            }
         };
         if floor > i64::MIN && instance.size() > REDUCED_CHOICES {
             return Ok(found(floor.min(value), floor >= value));
         }
-        let instance = self.reduced(instance, limits.with(goal, value)).ok_or_else(lost_placement)?;
+        let instance = self
+            .reduced(instance, limits.with(goal, value))
+            .ok_or_else(lost_placement)?;
         let bound = floor.max(self.floor(&instance, goal)).min(value);
         let fixed = instance.stages.iter().all(|stage| stage.choices.len() == 1);
         if bound == value || (fixed && self.straightforward(&instance, goal, limits)) {
@@ -161,14 +223,17 @@ impl PlacementSearch<'_> {
         if self.effort.should_stop() {
             return Ok(found(bound, false));
         }
-        if instance.size() > PROGRAM_CHOICES || (limits.time.is_some() && self.waits(&instance) > PROGRAM_WAITS) {
+        if instance.size() > PROGRAM_CHOICES
+            || (limits.time.is_some() && self.waits(&instance) > PROGRAM_WAITS)
+        {
             return Ok(found(bound, false));
         }
         let program = self.program(&instance, goal, limits, Some(&start))?;
         Ok(match program {
-            Some(program) if program.value <= value => {
-                FoundPlacement { bound: program.bound.min(program.value), ..program }
-            }
+            Some(program) if program.value <= value => FoundPlacement {
+                bound: program.bound.min(program.value),
+                ..program
+            },
             Some(program) if !program.proven => found(program.bound.min(value), false),
             // A solver that calls the program infeasible, or proves an optimum that the start
             // beats, contradicts a placement that is there: its word is no proof.
@@ -179,7 +244,12 @@ impl PlacementSearch<'_> {
     /// Pairs of sites over all edges: the size of what a program says about time.
     fn waits(&self, instance: &Instance) -> usize {
         let sites = |stage: usize| {
-            instance.stages[stage].choices.iter().map(|choice| choice.site).collect::<BTreeSet<usize>>().len()
+            instance.stages[stage]
+                .choices
+                .iter()
+                .map(|choice| choice.site)
+                .collect::<BTreeSet<usize>>()
+                .len()
         };
         let sites: Vec<usize> = (0..instance.stages.len()).map(sites).collect();
         let inputs = self
@@ -209,7 +279,9 @@ impl PlacementSearch<'_> {
         let cost = || least_cost(instance, self.shape);
         match goal {
             Figure::Cost => cost(),
-            Figure::Score => cost().saturating_add(worth(instance, least_time(instance, self.shape))),
+            Figure::Score => {
+                cost().saturating_add(worth(instance, least_time(instance, self.shape)))
+            }
             Figure::Time => least_time(instance, self.shape),
         }
     }
@@ -225,7 +297,14 @@ impl PlacementSearch<'_> {
         let value = self.value(instance, goal, limits, known)?;
         let bound = self.floor(instance, goal);
         let KnownPlacement { tags: kept, routes } = known.clone();
-        let unmoved = FoundPlacement { tags: kept, routes, value, bound, proven: false, left: None };
+        let unmoved = FoundPlacement {
+            tags: kept,
+            routes,
+            value,
+            bound,
+            proven: false,
+            left: None,
+        };
         // The score's own limit is none that moves know.
         if limits.score.is_some() || self.effort.should_stop() {
             return Some(unmoved);
@@ -234,38 +313,64 @@ impl PlacementSearch<'_> {
         let picks = match (goal, limits.cost, Network::new(instance, self.shape, true)) {
             (Figure::Time, Some(limit), Some(net)) if has_direct_transfers_only(instance) => {
                 let mut timed = TimedPlacement::new(instance, self.shape, &net, start);
-                let allowed = instance.stages.iter().map(|stage| (0..stage.choices.len()).collect());
+                let allowed = instance
+                    .stages
+                    .iter()
+                    .map(|stage| (0..stage.choices.len()).collect());
                 let mut visits = SHORTENING;
-                timed.shorten(limit.saturating_mul(net.scale), &allowed.collect::<Vec<_>>(), &mut visits);
+                timed.shorten(
+                    limit.saturating_mul(net.scale),
+                    &allowed.collect::<Vec<_>>(),
+                    &mut visits,
+                );
                 timed.picks
             }
             _ => {
-                let minimize = if goal == Figure::Time { Objective::Time } else { Objective::Cost };
-                let searched = Instance { minimize, budget: limits.cost, deadline: limits.time, ..instance.clone() };
+                let minimize = if goal == Figure::Time {
+                    Objective::Time
+                } else {
+                    Objective::Cost
+                };
+                let searched = Instance {
+                    minimize,
+                    budget: limits.cost,
+                    deadline: limits.time,
+                    ..instance.clone()
+                };
                 improve_placement(&searched, self.shape, start, self.effort)
             }
         };
-        Some(match self.resolved(instance, goal, limits, choice_tags(instance, &picks)) {
-            Some((moved, better)) if better <= value => FoundPlacement {
-                tags: moved.tags,
-                routes: moved.routes,
-                value: better,
-                bound,
-                proven: false,
-                left: None,
+        Some(
+            match self.resolved(instance, goal, limits, choice_tags(instance, &picks)) {
+                Some((moved, better)) if better <= value => FoundPlacement {
+                    tags: moved.tags,
+                    routes: moved.routes,
+                    value: better,
+                    bound,
+                    proven: false,
+                    left: None,
+                },
+                _ => unmoved,
             },
-            _ => unmoved,
-        })
+        )
     }
 }
 
 /// The instance as the search and the bounds are asked about it.
 fn instance_to_ask(instance: &Instance, goal: Figure, limits: Limits) -> Instance {
     Instance {
-        minimize: if goal == Figure::Time { Objective::Time } else { Objective::Cost },
+        minimize: if goal == Figure::Time {
+            Objective::Time
+        } else {
+            Objective::Cost
+        },
         budget: limits.cost,
         deadline: limits.time,
-        hour: if goal == Figure::Score { instance.hour } else { 0 },
+        hour: if goal == Figure::Score {
+            instance.hour
+        } else {
+            0
+        },
         ..instance.clone()
     }
 }

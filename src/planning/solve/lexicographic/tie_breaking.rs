@@ -2,7 +2,9 @@
 
 use super::figure::Figure;
 use super::integer_programs::{Tried, target};
-use super::placement_search::{KnownPlacement, PlacementSearch, choice_positions, choice_tags, lost_placement};
+use super::placement_search::{
+    KnownPlacement, PlacementSearch, choice_positions, choice_tags, lost_placement,
+};
 use crate::planning::problem::{Goal, Instance};
 use crate::planning::solve::backend::solver::SolverError;
 use crate::planning::solve::bound::closing_bounds::has_direct_transfers_only;
@@ -35,11 +37,19 @@ impl PlacementSearch<'_> {
             let first = |stage: usize| instance.stages[stage].choices[0].tag == best.tags[stage];
             if !(next..end).all(first) {
                 let target = target(&instance, Goal::Ranks(&group), limits, true);
-                if let Tried::Found(found) = self.minimize(&instance, Figure::Cost, &target, limits, Some(&best))? {
+                if let Tried::Found(found) =
+                    self.minimize(&instance, Figure::Cost, &target, limits, Some(&best))?
+                {
                     best = found.known();
                 }
             }
-            for (stage, tag) in instance.stages.iter_mut().zip(&best.tags).take(end).skip(next) {
+            for (stage, tag) in instance
+                .stages
+                .iter_mut()
+                .zip(&best.tags)
+                .take(end)
+                .skip(next)
+            {
                 stage.choices.retain(|choice| choice.tag == *tag);
             }
             instance = self.reduced(&instance, limits).ok_or_else(lost_placement)?;
@@ -49,15 +59,26 @@ impl PlacementSearch<'_> {
     }
 
     /// Moves single stages to earlier choices while the limits hold.
-    pub(super) fn nudge(&self, instance: &Instance, limits: Limits, mut best: KnownPlacement) -> KnownPlacement {
+    pub(super) fn nudge(
+        &self,
+        instance: &Instance,
+        limits: Limits,
+        mut best: KnownPlacement,
+    ) -> KnownPlacement {
         if has_direct_transfers_only(instance) && limits.score.is_none() {
             return self.nudged(instance, limits, &best).unwrap_or(best);
         }
         for stage in 0..best.tags.len() {
             let kept = best.clone();
-            for choice in instance.stages[stage].choices.iter().take_while(|choice| choice.tag < kept.tags[stage]) {
+            for choice in instance.stages[stage]
+                .choices
+                .iter()
+                .take_while(|choice| choice.tag < kept.tags[stage])
+            {
                 best.tags[stage] = choice.tag;
-                if let Some((moved, _)) = self.resolved(instance, Figure::Cost, limits, best.tags.clone()) {
+                if let Some((moved, _)) =
+                    self.resolved(instance, Figure::Cost, limits, best.tags.clone())
+                {
                     best = moved;
                     break;
                 }
@@ -68,12 +89,30 @@ impl PlacementSearch<'_> {
     }
 
     /// Does as [`Self::nudge`], where a move changes nothing but the stage's own artifacts.
-    fn nudged(&self, instance: &Instance, limits: Limits, best: &KnownPlacement) -> Option<KnownPlacement> {
+    fn nudged(
+        &self,
+        instance: &Instance,
+        limits: Limits,
+        best: &KnownPlacement,
+    ) -> Option<KnownPlacement> {
         let net = Network::new(instance, self.shape, true)?;
-        let mut timed = TimedPlacement::new(instance, self.shape, &net, choice_positions(instance, &best.tags)?);
-        let cost = limits.cost.map_or(i64::MAX / 4, |limit| limit.saturating_mul(net.scale));
+        let mut timed = TimedPlacement::new(
+            instance,
+            self.shape,
+            &net,
+            choice_positions(instance, &best.tags)?,
+        );
+        let cost = limits
+            .cost
+            .map_or(i64::MAX / 4, |limit| limit.saturating_mul(net.scale));
         timed.nudge(cost, limits.time.unwrap_or(i64::MAX / 4));
-        self.resolved(instance, Figure::Cost, limits, choice_tags(instance, &timed.picks)).map(|(known, _)| known)
+        self.resolved(
+            instance,
+            Figure::Cost,
+            limits,
+            choice_tags(instance, &timed.picks),
+        )
+        .map(|(known, _)| known)
     }
 }
 
@@ -94,7 +133,9 @@ fn group(instance: &Instance, next: usize) -> (Vec<(usize, i64)>, usize) {
     let mut weights = Vec::with_capacity(end - next);
     for stage in (next..end).rev() {
         weights.push((stage, weight));
-        weight = weight.saturating_mul(i64::try_from(instance.stages[stage].choices.len()).unwrap_or(i64::MAX));
+        weight = weight.saturating_mul(
+            i64::try_from(instance.stages[stage].choices.len()).unwrap_or(i64::MAX),
+        );
     }
     weights.reverse();
     (weights, end)

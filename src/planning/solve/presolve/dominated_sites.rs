@@ -14,20 +14,27 @@ use std::collections::BTreeSet;
 /// the stage costs there at least.
 pub fn worthwhile(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> {
     let point = |cost: &i64| vec![(*cost, 0)];
-    let points: Vec<Vec<Vec<(i64, i64)>>> = own.iter().map(|own| own.iter().map(point).collect()).collect();
+    let points: Vec<Vec<Vec<(i64, i64)>>> = own
+        .iter()
+        .map(|own| own.iter().map(point).collect())
+        .collect();
     let sites = Sites::new(net, links, &points);
     // By site and stage: another site does it for less.
     let mut dear = vec![vec![false; net.nodes.len()]; links.sites];
     for a in &sites.used {
         for b in sites.used.iter().filter(|b| sites.replaces(**b, *a)) {
-            for (dear, (less, cost)) in dear[*a].iter_mut().zip(sites.at[*b].iter().zip(&sites.at[*a])) {
+            for (dear, (less, cost)) in dear[*a]
+                .iter_mut()
+                .zip(sites.at[*b].iter().zip(&sites.at[*a]))
+            {
                 if let ([(less, _)], [(cost, _)]) = (&less[..], &cost[..]) {
                     *dear |= less < cost;
                 }
             }
         }
     }
-    let kept = |(stage, node): (usize, &Node)| node.sites.iter().map(|site| !dear[*site][stage]).collect();
+    let kept =
+        |(stage, node): (usize, &Node)| node.sites.iter().map(|site| !dear[*site][stage]).collect();
     net.nodes.iter().enumerate().map(kept).collect()
 }
 
@@ -35,10 +42,16 @@ pub fn worthwhile(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<boo
 /// least is left.
 pub fn enough(net: &Network, links: &Links, own: &[Vec<i64>]) -> Vec<Vec<bool>> {
     let point = |cost: &i64| vec![(*cost, 0)];
-    let points: Vec<Vec<Vec<(i64, i64)>>> = own.iter().map(|own| own.iter().map(point).collect()).collect();
+    let points: Vec<Vec<Vec<(i64, i64)>>> = own
+        .iter()
+        .map(|own| own.iter().map(point).collect())
+        .collect();
     let instead = needed(&Sites::new(net, links, &points));
     let kept = |site: &usize| instead[*site] == *site;
-    net.nodes.iter().map(|node| node.sites.iter().map(kept).collect()).collect()
+    net.nodes
+        .iter()
+        .map(|node| node.sites.iter().map(kept).collect())
+        .collect()
 }
 
 /// For placements that must be in time, when copies take none: by site, the one that is enough in
@@ -47,8 +60,12 @@ pub fn enough_in_time(net: &Network, links: &Links, instance: &Instance) -> Vec<
     let stages = net.nodes.iter().zip(&instance.stages);
     let points: Vec<Vec<Vec<(i64, i64)>>> = stages
         .map(|(node, stage)| {
-            let point = |choice: &usize| (stage.choices[*choice].cost, stage.choices[*choice].duration);
-            node.choices.iter().map(|choices| choices.iter().map(point).collect()).collect()
+            let point =
+                |choice: &usize| (stage.choices[*choice].cost, stage.choices[*choice].duration);
+            node.choices
+                .iter()
+                .map(|choices| choices.iter().map(point).collect())
+                .collect()
         })
         .collect();
     needed(&Sites::new(net, links, &points))
@@ -61,7 +78,10 @@ fn needed(sites: &Sites<'_>) -> Vec<usize> {
     // The dearest first, so that what replaces them stays.
     let mut order = sites.used.clone();
     let sum = |site: &usize| -> i64 {
-        sites.at[*site].iter().flat_map(|points| points.iter().map(|(cost, _)| *cost).min()).sum()
+        sites.at[*site]
+            .iter()
+            .flat_map(|points| points.iter().map(|(cost, _)| *cost).min())
+            .sum()
     };
     order.sort_by_cached_key(|site| std::cmp::Reverse((sum(site), *site)));
     for a in order {
@@ -94,35 +114,71 @@ struct Sites<'a> {
 
 impl<'a> Sites<'a> {
     fn new(net: &Network, links: &'a Links, own: &[Vec<Vec<(i64, i64)>>]) -> Self {
-        let mut at: Vec<Vec<Vec<(i64, i64)>>> = vec![vec![Vec::new(); net.nodes.len()]; links.sites];
+        let mut at: Vec<Vec<Vec<(i64, i64)>>> =
+            vec![vec![Vec::new(); net.nodes.len()]; links.sites];
         for (stage, node) in net.nodes.iter().enumerate() {
             for (site, own) in node.sites.iter().zip(&own[stage]) {
                 at[*site][stage].clone_from(own);
             }
         }
-        let fixed: BTreeSet<usize> = net.stars.iter().filter_map(|star| fixed(star.origin)).collect();
-        let used = (0..links.sites)
-            .filter(|site| fixed.contains(site) || at[*site].iter().any(|points| !points.is_empty()))
+        let fixed: BTreeSet<usize> = net
+            .stars
+            .iter()
+            .filter_map(|star| fixed(star.origin))
             .collect();
-        let least = |points: &Vec<(i64, i64)>| points.iter().map(|(cost, _)| *cost).min().unwrap_or(i64::MAX);
+        let used = (0..links.sites)
+            .filter(|site| {
+                fixed.contains(site) || at[*site].iter().any(|points| !points.is_empty())
+            })
+            .collect();
+        let least = |points: &Vec<(i64, i64)>| {
+            points
+                .iter()
+                .map(|(cost, _)| *cost)
+                .min()
+                .unwrap_or(i64::MAX)
+        };
         let least = at.iter().map(|at| at.iter().map(least).collect()).collect();
-        Self { links, at, least, used, fixed, no_dearer: no_dearer(net, links) }
+        Self {
+            links,
+            at,
+            least,
+            used,
+            fixed,
+            no_dearer: no_dearer(net, links),
+        }
     }
 
     /// Whether all stages at `a` may move to `b` for nothing.
     fn replaces(&self, b: usize, a: usize) -> bool {
         // Most pairs differ in this already.
-        if a == b || self.fixed.contains(&a) || self.least[a].iter().zip(&self.least[b]).any(|(a, b)| b > a) {
+        if a == b
+            || self.fixed.contains(&a)
+            || self.least[a].iter().zip(&self.least[b]).any(|(a, b)| b > a)
+        {
             return false;
         }
         let cheaper = |stage: usize| {
             let (a, b) = (&self.at[a][stage], &self.at[b][stage]);
-            a.iter().all(|(cost, time)| b.iter().any(|(less, sooner)| less <= cost && sooner <= time))
+            a.iter().all(|(cost, time)| {
+                b.iter()
+                    .any(|(less, sooner)| less <= cost && sooner <= time)
+            })
         };
-        let way = |from: usize, to: usize| self.links.class(from, to).map_or(self.links.tariffs.len(), usize::from);
-        let near =
-            |site: &usize| self.no_dearer[way(b, *site)][way(a, *site)] && self.no_dearer[way(*site, b)][way(*site, a)];
-        self.used.iter().filter(|site| **site != a && **site != b).all(near) && (0..self.at[a].len()).all(cheaper)
+        let way = |from: usize, to: usize| {
+            self.links
+                .class(from, to)
+                .map_or(self.links.tariffs.len(), usize::from)
+        };
+        let near = |site: &usize| {
+            self.no_dearer[way(b, *site)][way(a, *site)]
+                && self.no_dearer[way(*site, b)][way(*site, a)]
+        };
+        self.used
+            .iter()
+            .filter(|site| **site != a && **site != b)
+            .all(near)
+            && (0..self.at[a].len()).all(cheaper)
     }
 }
 
@@ -140,6 +196,14 @@ fn no_dearer(net: &Network, links: &Links) -> Vec<Vec<bool>> {
     let price = |star: &crate::planning::solve::bound::network::Star, class: usize| {
         star.price.get(class).copied().unwrap_or(net.never)
     };
-    let row = |a: usize| (0..classes).map(|b| net.stars.iter().all(|star| price(star, a) <= price(star, b))).collect();
+    let row = |a: usize| {
+        (0..classes)
+            .map(|b| {
+                net.stars
+                    .iter()
+                    .all(|star| price(star, a) <= price(star, b))
+            })
+            .collect()
+    };
     (0..classes).map(row).collect()
 }

@@ -19,10 +19,13 @@ const LARGE: usize = 20_000;
 /// The instance without choices that cannot be in a placement within the limits on cost and on
 /// time, whose stages keep their own deadlines. `None`: some stage has no choice left.
 pub fn reduce(instance: &Instance, shape: &Shape, limits: Limits) -> Option<Instance> {
-    let timed = limits.time.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
+    let timed =
+        limits.time.is_some() || instance.stages.iter().any(|stage| stage.deadline.is_some());
     // The first time, only what is kept is copied: there may be millions of choices.
     let mut reduced = match limits.cost {
-        Some(limit) => with_kept_choices(instance, &by_cost(instance, shape, limit, limits.least)?)?,
+        Some(limit) => {
+            with_kept_choices(instance, &by_cost(instance, shape, limit, limits.least)?)?
+        }
         None => instance.clone(),
     };
     let mut before = instance.size();
@@ -45,11 +48,20 @@ pub fn with_kept_choices(instance: &Instance, keep: &[Vec<bool>]) -> Option<Inst
     let stage = |(stage, keep): (&StageChoices, &Vec<bool>)| {
         let choices = stage.choices.iter().zip(keep).filter(|(_, keep)| **keep);
         let choices: Vec<Choice> = choices.map(|(choice, _)| *choice).collect();
-        let kept = StageChoices { label: stage.label.clone(), choices, deadline: stage.deadline };
+        let kept = StageChoices {
+            label: stage.label.clone(),
+            choices,
+            deadline: stage.deadline,
+        };
         (!kept.choices.is_empty()).then_some(kept)
     };
     Some(Instance {
-        stages: instance.stages.iter().zip(keep).map(stage).collect::<Option<Vec<StageChoices>>>()?,
+        stages: instance
+            .stages
+            .iter()
+            .zip(keep)
+            .map(stage)
+            .collect::<Option<Vec<StageChoices>>>()?,
         artifacts: instance.artifacts.clone(),
         precedence: instance.precedence.clone(),
         links: instance.links.clone(),
@@ -60,14 +72,18 @@ pub fn with_kept_choices(instance: &Instance, keep: &[Vec<bool>]) -> Option<Inst
 
 /// A lower bound on the cost of every placement.
 pub fn least_cost(instance: &Instance, shape: &Shape) -> i64 {
-    cost_bound(instance, shape).unwrap_or_else(|| forest(instance, shape).map_or(0, |forest| forest.least))
+    cost_bound(instance, shape)
+        .unwrap_or_else(|| forest(instance, shape).map_or(0, |forest| forest.least))
 }
 
 /// A lower bound on the makespan of every placement: the longest path with every stage at its
 /// shortest.
 pub fn least_time(instance: &Instance, shape: &Shape) -> i64 {
     let paths = paths(instance, shape, None);
-    (0..instance.stages.len()).map(|stage| paths.head[stage] + paths.shortest[stage]).max().unwrap_or(0)
+    (0..instance.stages.len())
+        .map(|stage| paths.head[stage] + paths.shortest[stage])
+        .max()
+        .unwrap_or(0)
 }
 
 /// By stage and choice: it may be in a placement that costs at most `limit`. `None`: there is none.
@@ -77,7 +93,8 @@ fn by_cost(instance: &Instance, shape: &Shape, limit: i64, least: bool) -> Optio
         ChoicesWithin::Some(kept) => Some(kept),
         ChoicesWithin::Unknown => {
             let with = forest(instance, shape)?.with;
-            let within = |bounds: Vec<i64>| bounds.into_iter().map(|bound| bound <= limit).collect();
+            let within =
+                |bounds: Vec<i64>| bounds.into_iter().map(|bound| bound <= limit).collect();
             Some(with.into_iter().map(within).collect())
         }
     }
@@ -96,10 +113,24 @@ fn paths(instance: &Instance, shape: &Shape, limit: Option<i64>) -> Paths {
     let shortest: Vec<i64> = instance
         .stages
         .iter()
-        .map(|stage| stage.choices.iter().map(|choice| choice.duration).min().unwrap_or(0))
+        .map(|stage| {
+            stage
+                .choices
+                .iter()
+                .map(|choice| choice.duration)
+                .min()
+                .unwrap_or(0)
+        })
         .collect();
     let mut head = vec![0_i64; count];
-    let own = |stage: &StageChoices| stage.deadline.into_iter().chain(limit).min().unwrap_or(FOREVER);
+    let own = |stage: &StageChoices| {
+        stage
+            .deadline
+            .into_iter()
+            .chain(limit)
+            .min()
+            .unwrap_or(FOREVER)
+    };
     let mut latest: Vec<i64> = instance.stages.iter().map(own).collect();
     for &stage in &shape.order {
         for (origin, _) in &shape.inputs[stage] {
@@ -115,13 +146,21 @@ fn paths(instance: &Instance, shape: &Shape, limit: Option<i64>) -> Paths {
             }
         }
     }
-    Paths { head, shortest, latest }
+    Paths {
+        head,
+        shortest,
+        latest,
+    }
 }
 
 fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<i64>) -> Option<()> {
     let Paths { head, latest, .. } = paths(instance, shape, limit);
     for stage in 0..instance.stages.len() {
-        let sites: BTreeSet<usize> = instance.stages[stage].choices.iter().map(|choice| choice.site).collect();
+        let sites: BTreeSet<usize> = instance.stages[stage]
+            .choices
+            .iter()
+            .map(|choice| choice.site)
+            .collect();
         let fetched = fetched(instance, shape, stage, &sites);
         let choices = instance.stages[stage].choices.clone();
         let fits = |position: usize| {
@@ -134,10 +173,17 @@ fn by_time(instance: &mut Instance, shape: &Shape, limit: Option<i64>) -> Option
 }
 
 /// By site: when data that lies at fixed sites has arrived there.
-fn fetched(instance: &Instance, shape: &Shape, stage: usize, sites: &BTreeSet<usize>) -> BTreeMap<usize, i64> {
+fn fetched(
+    instance: &Instance,
+    shape: &Shape,
+    stage: usize,
+    sites: &BTreeSet<usize>,
+) -> BTreeMap<usize, i64> {
     let mut arrivals: BTreeMap<usize, i64> = sites.iter().map(|site| (*site, 0)).collect();
     for (origin, artifact) in &shape.inputs[stage] {
-        let (Origin::Site(from), Some(artifact)) = (origin, artifact) else { continue };
+        let (Origin::Site(from), Some(artifact)) = (origin, artifact) else {
+            continue;
+        };
         let artifact = &instance.artifacts[*artifact];
         let holders = routes::holders(instance, artifact);
         for (to, arrival) in &mut arrivals {

@@ -63,7 +63,15 @@ pub fn by_deadline(
     }
     let network = Network::new(instance, shape, true)?;
     let representatives = dominated_sites::enough_in_time(&network, &instance.links, instance);
-    let mut search = DeadlineSearch::new(instance, shape, deadline, &network, &representatives, solver, effort);
+    let mut search = DeadlineSearch::new(
+        instance,
+        shape,
+        deadline,
+        &network,
+        &representatives,
+        solver,
+        effort,
+    );
     search.try_first_placements(start);
     search.price_time();
     search.polish();
@@ -112,11 +120,21 @@ impl<'a> DeadlineSearch<'a> {
     ) -> Self {
         let stays = |stage: &StageChoices| {
             (0..stage.choices.len())
-                .filter(|choice| representatives[stage.choices[*choice].site] == stage.choices[*choice].site)
+                .filter(|choice| {
+                    representatives[stage.choices[*choice].site] == stage.choices[*choice].site
+                })
                 .collect()
         };
         let allowed = instance.stages.iter().map(stays).collect();
-        let best = Incumbent { instance, shape, net: network, deadline, allowed, tried: BTreeSet::new(), found: None };
+        let best = Incumbent {
+            instance,
+            shape,
+            net: network,
+            deadline,
+            allowed,
+            tried: BTreeSet::new(),
+            found: None,
+        };
         Self {
             instance,
             shape,
@@ -139,7 +157,11 @@ impl<'a> DeadlineSearch<'a> {
 
     /// Tells the monitor how far the search is.
     fn report(&self) {
-        let incumbent = self.best.found.as_ref().map(|(value, _)| value / self.network.scale);
+        let incumbent = self
+            .best
+            .found
+            .as_ref()
+            .map(|(value, _)| value / self.network.scale);
         let bound = (self.bound > i64::MIN).then(|| self.network.whole(self.bound));
         self.effort.monitor.report(incumbent, bound);
     }
@@ -149,8 +171,15 @@ impl<'a> DeadlineSearch<'a> {
             self.best.try_out(start, &mut self.visits);
         }
         // Large jobs have no time for all of them.
-        let tried = if self.instance.size() > LARGE { 1 } else { usize::MAX };
-        for placement in placements_at_one_site(self.instance, self.representatives).into_iter().take(tried) {
+        let tried = if self.instance.size() > LARGE {
+            1
+        } else {
+            usize::MAX
+        };
+        for placement in placements_at_one_site(self.instance, self.representatives)
+            .into_iter()
+            .take(tried)
+        {
             self.best.try_out(placement, &mut self.visits);
         }
     }
@@ -159,13 +188,35 @@ impl<'a> DeadlineSearch<'a> {
     fn price_time(&mut self) {
         let instance = self.instance;
         let predecessors = predecessors(self.shape);
-        let mut price = TimePrices { of: vec![0; instance.stages.len()], total: 0 };
+        let mut price = TimePrices {
+            of: vec![0; instance.stages.len()],
+            total: 0,
+        };
         let own = least_own_costs(instance, self.network, &price);
         let mut dual = DualMessages::new(self.network.clone(), &instance.links, own);
-        let needed = |node: &Node| node.sites.iter().map(|site| self.representatives[*site] == *site).collect();
-        dual.retain(&self.network.nodes.iter().map(needed).collect::<Vec<Vec<bool>>>());
+        let needed = |node: &Node| {
+            node.sites
+                .iter()
+                .map(|site| self.representatives[*site] == *site)
+                .collect()
+        };
+        dual.retain(
+            &self
+                .network
+                .nodes
+                .iter()
+                .map(needed)
+                .collect::<Vec<Vec<bool>>>(),
+        );
         dual.hold();
-        let shortest = |stage: &StageChoices| stage.choices.iter().map(|choice| choice.duration).min().unwrap_or(0);
+        let shortest = |stage: &StageChoices| {
+            stage
+                .choices
+                .iter()
+                .map(|choice| choice.duration)
+                .min()
+                .unwrap_or(0)
+        };
         let mut expected_durations: Vec<i64> = instance.stages.iter().map(shortest).collect();
         let mut idle = 0;
         for _ in 0..ROUNDS {
@@ -174,7 +225,11 @@ impl<'a> DeadlineSearch<'a> {
             let before_round = (self.bound, self.best.value());
             for sweep in 0..SWEEPS {
                 let closely = sweep + 1 == SWEEPS || instance.size() <= SMALL;
-                let round = Round { price: &price, own: &own, closely };
+                let round = Round {
+                    price: &price,
+                    own: &own,
+                    closely,
+                };
                 if self.sweep(&mut dual, &round, &mut expected_durations) {
                     break;
                 }
@@ -183,15 +238,25 @@ impl<'a> DeadlineSearch<'a> {
             if self.is_proven() || self.effort.should_stop() {
                 break;
             }
-            let better = self.bound > before_round.0.saturating_add(before_round.0.max(0) / PROGRESS)
+            let better = self.bound
+                > before_round
+                    .0
+                    .saturating_add(before_round.0.max(0) / PROGRESS)
                 || self.best.value() < before_round.1;
             idle = if better { 0 } else { idle + 1 };
             if idle >= if instance.size() > LARGE { 1 } else { PATIENCE } {
                 break;
             }
-            let curves: Vec<Vec<(i64, i64)>> =
-                (0..instance.stages.len()).map(|stage| cost_by_duration(instance, &dual, &own, stage)).collect();
-            let next = time_prices(&curves, &predecessors, self.deadline, self.solver, self.effort);
+            let curves: Vec<Vec<(i64, i64)>> = (0..instance.stages.len())
+                .map(|stage| cost_by_duration(instance, &dual, &own, stage))
+                .collect();
+            let next = time_prices(
+                &curves,
+                &predecessors,
+                self.deadline,
+                self.solver,
+                self.effort,
+            );
             let Some(next) = next else { break };
             price = next;
         }
@@ -199,14 +264,37 @@ impl<'a> DeadlineSearch<'a> {
 
     /// Passes messages there and back, drops choices, and tries out the placements that messages
     /// lead to. Returns whether the round is over.
-    fn sweep(&mut self, dual: &mut DualMessages<'_>, round: &Round<'_>, expected_durations: &mut Vec<i64>) -> bool {
-        let Self { instance, shape, deadline, representatives, .. } = *self;
-        let Round { price, own, closely } = *round;
+    fn sweep(
+        &mut self,
+        dual: &mut DualMessages<'_>,
+        round: &Round<'_>,
+        expected_durations: &mut Vec<i64>,
+    ) -> bool {
+        let Self {
+            instance,
+            shape,
+            deadline,
+            representatives,
+            ..
+        } = *self;
+        let Round {
+            price,
+            own,
+            closely,
+        } = *round;
         let limit = self.best.value().saturating_add(price.taken(deadline));
         let keep = &mut self.keep;
         dual.backward(&mut |dual, stage| {
             if closely {
-                drop_dear_choices(instance, dual, representatives, price, limit, stage, &mut keep[stage]);
+                drop_dear_choices(
+                    instance,
+                    dual,
+                    representatives,
+                    price,
+                    limit,
+                    stage,
+                    &mut keep[stage],
+                );
             }
         });
         let net = dual.net.clone();
@@ -215,15 +303,27 @@ impl<'a> DeadlineSearch<'a> {
         let mut punctual = PunctualPlacement::new(instance, shape, deadline, expected_durations);
         dual.forward(&mut |dual, stage| {
             if closely {
-                drop_dear_choices(instance, dual, representatives, price, limit, stage, &mut keep[stage]);
+                drop_dear_choices(
+                    instance,
+                    dual,
+                    representatives,
+                    price,
+                    limit,
+                    stage,
+                    &mut keep[stage],
+                );
             }
-            let cost = |position: usize| walk.part(dual, stage, position) + dual.after(stage, position);
+            let cost =
+                |position: usize| walk.part(dual, stage, position) + dual.after(stage, position);
             let best = (0..own[stage].len()).min_by_key(|position| cost(*position));
             walk.put(stage, best);
             if closely {
-                let cost = |position: usize| punctual_walk.part(dual, stage, position) + dual.after(stage, position);
-                let others: Vec<i64> =
-                    (0..own[stage].len()).map(|position| cost(position) - own[stage][position]).collect();
+                let cost = |position: usize| {
+                    punctual_walk.part(dual, stage, position) + dual.after(stage, position)
+                };
+                let others: Vec<i64> = (0..own[stage].len())
+                    .map(|position| cost(position) - own[stage][position])
+                    .collect();
                 punctual_walk.put(stage, punctual.place(&net, price, stage, &others));
             }
         });
@@ -232,11 +332,16 @@ impl<'a> DeadlineSearch<'a> {
             return true;
         }
         walk.settle(SETTLING);
-        let pick = |(stage, position): (usize, usize)| cheapest_choice(instance, &net, price, stage, position);
+        let pick = |(stage, position): (usize, usize)| {
+            cheapest_choice(instance, &net, price, stage, position)
+        };
         let picks: Vec<usize> = walk.picks().into_iter().enumerate().map(pick).collect();
         if closely {
-            *expected_durations =
-                picks.iter().zip(&instance.stages).map(|(pick, stage)| stage.choices[*pick].duration).collect();
+            *expected_durations = picks
+                .iter()
+                .zip(&instance.stages)
+                .map(|(pick, stage)| stage.choices[*pick].duration)
+                .collect();
             self.best.try_out(picks, &mut self.visits);
             self.best.try_out(punctual.picks, &mut self.visits);
         }
@@ -254,12 +359,18 @@ impl<'a> DeadlineSearch<'a> {
     fn expand_time(&mut self) {
         let mut pairs = PAIRS;
         for grouping in [Grouping::One, Grouping::Enough, Grouping::Alone] {
-            let least = if grouping == Grouping::Alone { PAIRS / 50 } else { 0 };
+            let least = if grouping == Grouping::Alone {
+                PAIRS / 50
+            } else {
+                0
+            };
             if self.is_proven() || pairs < least || self.effort.should_stop() {
                 break;
             }
             let loose = grouping == Grouping::One;
-            if loose && affordable_sweeps(&self.ground(self.representatives, false), &self.keep) >= FEW {
+            if loose
+                && affordable_sweeps(&self.ground(self.representatives, false), &self.keep) >= FEW
+            {
                 continue;
             }
             let groups = self.groups(grouping);
@@ -287,7 +398,14 @@ impl<'a> DeadlineSearch<'a> {
     where
         'a: 'g,
     {
-        NetworkInputs::new(self.instance, self.shape, self.network, self.deadline, groups, loose)
+        NetworkInputs::new(
+            self.instance,
+            self.shape,
+            self.network,
+            self.deadline,
+            groups,
+            loose,
+        )
     }
 
     /// Raises the bound within so many pairs of slots. Returns how many of them are left, and
@@ -320,7 +438,12 @@ impl<'a> DeadlineSearch<'a> {
         let (value, picks) = self.best.found?;
         let bound = self.network.whole(self.bound);
         let value = value / self.network.scale;
-        Some(ClosedGap { picks, value, bound: bound.min(value), keep: Some(self.keep) })
+        Some(ClosedGap {
+            picks,
+            value,
+            bound: bound.min(value),
+            keep: Some(self.keep),
+        })
     }
 }
 
@@ -329,15 +452,25 @@ impl<'a> DeadlineSearch<'a> {
 fn placements_at_one_site(instance: &Instance, representatives: &[usize]) -> Vec<Vec<usize>> {
     let home = |site: usize| {
         let cheapest = |stage: &StageChoices| {
-            let here = (0..stage.choices.len()).filter(|choice| stage.choices[*choice].site == site);
+            let here =
+                (0..stage.choices.len()).filter(|choice| stage.choices[*choice].site == site);
             here.min_by_key(|choice| stage.choices[*choice].cost)
         };
-        instance.stages.iter().map(cheapest).collect::<Option<Vec<usize>>>()
+        instance
+            .stages
+            .iter()
+            .map(cheapest)
+            .collect::<Option<Vec<usize>>>()
     };
-    let mut homes: Vec<Vec<usize>> =
-        (0..representatives.len()).filter(|site| representatives[*site] == *site).filter_map(home).collect();
+    let mut homes: Vec<Vec<usize>> = (0..representatives.len())
+        .filter(|site| representatives[*site] == *site)
+        .filter_map(home)
+        .collect();
     let cost = |home: &Vec<usize>| -> i64 {
-        home.iter().zip(&instance.stages).map(|(pick, stage)| stage.choices[*pick].cost).sum()
+        home.iter()
+            .zip(&instance.stages)
+            .map(|(pick, stage)| stage.choices[*pick].cost)
+            .sum()
     };
     homes.sort_by_cached_key(cost);
     homes
@@ -357,7 +490,11 @@ fn predecessors(shape: &Shape) -> Vec<Vec<usize>> {
 
 /// Returns, by stage and choice, that every choice is kept.
 fn all_choices(instance: &Instance) -> Vec<Vec<bool>> {
-    instance.stages.iter().map(|stage| vec![true; stage.choices.len()]).collect()
+    instance
+        .stages
+        .iter()
+        .map(|stage| vec![true; stage.choices.len()])
+        .collect()
 }
 
 /// Drops choices of a stage that no placement of scaled cost up to `limit`, time included, can
@@ -375,14 +512,21 @@ fn drop_dear_choices(
     let bound = dual.bound();
     for (choice, keep) in instance.stages[stage].choices.iter().zip(keep) {
         if let Ok(position) = node.sites.binary_search(&representatives[choice.site]) {
-            let own = choice.cost * dual.net.scale + TimePrices::worth(price.of[stage], choice.duration);
-            *keep &= dual.bound_at(bound, stage, position) - dual.own(stage, position) + own <= limit;
+            let own =
+                choice.cost * dual.net.scale + TimePrices::worth(price.of[stage], choice.duration);
+            *keep &=
+                dual.bound_at(bound, stage, position) - dual.own(stage, position) + own <= limit;
         }
     }
 }
 
 /// What a stage costs to run for how long, with the messages that it has.
-fn cost_by_duration(instance: &Instance, dual: &DualMessages<'_>, own: &[Vec<i64>], stage: usize) -> Vec<(i64, i64)> {
+fn cost_by_duration(
+    instance: &Instance,
+    dual: &DualMessages<'_>,
+    own: &[Vec<i64>],
+    stage: usize,
+) -> Vec<(i64, i64)> {
     let node = &dual.net.nodes[stage];
     let mut curve = Vec::new();
     for (position, choices) in node.choices.iter().enumerate() {
@@ -396,12 +540,22 @@ fn cost_by_duration(instance: &Instance, dual: &DualMessages<'_>, own: &[Vec<i64
 }
 
 /// Returns the cheapest choice of a stage at one of its sites, its time included.
-fn cheapest_choice(instance: &Instance, net: &Network, price: &TimePrices, stage: usize, position: usize) -> usize {
+fn cheapest_choice(
+    instance: &Instance,
+    net: &Network,
+    price: &TimePrices,
+    stage: usize,
+    position: usize,
+) -> usize {
     let cost = |choice: &usize| {
         let choice = &instance.stages[stage].choices[*choice];
         choice.cost * net.scale + TimePrices::worth(price.of[stage], choice.duration)
     };
-    net.nodes[stage].choices[position].iter().copied().min_by_key(|choice| (cost(choice), *choice)).unwrap_or(0)
+    net.nodes[stage].choices[position]
+        .iter()
+        .copied()
+        .min_by_key(|choice| (cost(choice), *choice))
+        .unwrap_or(0)
 }
 
 /// By stage and position of its site: the least that it costs there, its time included, scaled.
@@ -413,7 +567,10 @@ fn least_own_costs(instance: &Instance, net: &Network, price: &TimePrices) -> Ve
                 let choice = &stage.choices[*choice];
                 choice.cost * net.scale + TimePrices::worth(*rate, choice.duration)
             };
-            node.choices.iter().map(|choices| choices.iter().map(cost).min().unwrap_or(0)).collect()
+            node.choices
+                .iter()
+                .map(|choices| choices.iter().map(cost).min().unwrap_or(0))
+                .collect()
         })
         .collect()
 }

@@ -41,7 +41,10 @@ impl Node {
         let ends = self.end.range(position);
         let mut reached = ends.start;
         for start in self.start.range(position) {
-            let (first, last) = (self.start.first[start] + run.duration, self.start.last[start] + run.duration);
+            let (first, last) = (
+                self.start.first[start] + run.duration,
+                self.start.last[start] + run.duration,
+            );
             while reached < ends.end && self.end.last[reached] < first {
                 reached += 1;
             }
@@ -94,29 +97,58 @@ impl Grid {
         let mut nodes = Vec::with_capacity(keep.len());
         for (stage, keep) in keep.iter().enumerate() {
             let (sites, runs) = ground.runs(keep, stage).into_iter().unzip();
-            nodes.push(Node { sites, runs, ..Node::default() });
+            nodes.push(Node {
+                sites,
+                runs,
+                ..Node::default()
+            });
         }
         let stars = stars(ground.instance, ground.net);
-        let mut grid = Self { nodes, stars, order: ground.shape.order.clone() };
+        let mut grid = Self {
+            nodes,
+            stars,
+            order: ground.shape.order.clone(),
+        };
         grid.connect(ground);
         grid.fill(ground, None)
     }
 
     /// A finer grid, as each slot's fate is. `None`: nothing is left.
-    pub fn refined(&self, ground: &NetworkInputs<'_>, keep: &[Vec<bool>], fates: &BySlot<Fate>) -> Option<Self> {
+    pub fn refined(
+        &self,
+        ground: &NetworkInputs<'_>,
+        keep: &[Vec<bool>],
+        fates: &BySlot<Fate>,
+    ) -> Option<Self> {
         let mut nodes = Vec::with_capacity(self.nodes.len());
         for (stage, old) in self.nodes.iter().enumerate() {
-            let lives = |position: usize| old.start.range(position).any(|slot| fates.start[stage][slot] != Fate::Dead);
+            let lives = |position: usize| {
+                old.start
+                    .range(position)
+                    .any(|slot| fates.start[stage][slot] != Fate::Dead)
+            };
             // What a run stands for was dropped with it.
             let kept = |position: usize| -> Vec<Run> {
-                old.runs[position].iter().copied().filter(|run| keep[stage][run.choice]).collect()
+                old.runs[position]
+                    .iter()
+                    .copied()
+                    .filter(|run| keep[stage][run.choice])
+                    .collect()
             };
             let left = (0..old.sites.len()).filter(|position| lives(*position));
             let left = left.map(|position| (old.sites[position], kept(position)));
             let (sites, runs) = left.filter(|(_, runs)| !runs.is_empty()).unzip();
-            nodes.push(Node { sites, runs, ..Node::default() });
+            nodes.push(Node {
+                sites,
+                runs,
+                ..Node::default()
+            });
         }
-        let mut grid = Self { nodes, stars: self.stars.clone(), order: self.order.clone() };
+        let mut grid = Self {
+            nodes,
+            stars: self.stars.clone(),
+            order: self.order.clone(),
+        };
         grid.connect(ground);
         grid.fill(ground, Some((self, fates)))
     }
@@ -132,7 +164,14 @@ impl Grid {
     /// Every slot at the `from`th site of the origin, with the first slot of the `number`th reader
     /// at its `to`th site that may follow it.
     #[inline]
-    pub fn each_pair(&self, star: &Star, number: usize, from: usize, to: usize, mut seen: impl FnMut(usize, usize)) {
+    pub fn each_pair(
+        &self,
+        star: &Star,
+        number: usize,
+        from: usize,
+        to: usize,
+        mut seen: impl FnMut(usize, usize),
+    ) {
         let (at, times) = self.source(star);
         let travel = star.travel[from * star.targets.len() + star.slots[number][to]];
         let starts = &self.nodes[star.readers[number]].start;
@@ -154,19 +193,33 @@ impl Grid {
     /// Pairs of slots that one sweep looks at, and what else it does as pairs.
     pub fn work(&self) -> usize {
         let star = |star: &Star| -> usize {
-            let targets: usize = star.readers.iter().map(|reader| self.nodes[*reader].sites.len()).sum();
+            let targets: usize = star
+                .readers
+                .iter()
+                .map(|reader| self.nodes[*reader].sites.len())
+                .sum();
             self.source(star).1.len() * targets
         };
         let node = |node: &Node| -> usize {
-            (0..node.sites.len()).map(|position| node.start.range(position).len() * node.runs[position].len()).sum()
+            (0..node.sites.len())
+                .map(|position| node.start.range(position).len() * node.runs[position].len())
+                .sum()
         };
-        let looked_at = self.stars.iter().map(star).sum::<usize>() + self.nodes.iter().map(node).sum::<usize>();
+        let looked_at =
+            self.stars.iter().map(star).sum::<usize>() + self.nodes.iter().map(node).sum::<usize>();
         looked_at + (self.stars.len() + self.nodes.len()) * EACH
     }
 
     /// How long the shortest slot of a stage's end is: in the middle of all stages.
     pub fn slot_length(&self) -> i64 {
-        let length = |node: &Node| node.end.first.iter().zip(&node.end.last).map(|(first, last)| last - first).min();
+        let length = |node: &Node| {
+            node.end
+                .first
+                .iter()
+                .zip(&node.end.last)
+                .map(|(first, last)| last - first)
+                .min()
+        };
         let mut lengths: Vec<i64> = self.nodes.iter().filter_map(length).collect();
         lengths.sort_unstable();
         lengths.get(lengths.len() / 2).copied().unwrap_or(0)
@@ -174,15 +227,31 @@ impl Grid {
 
     /// Every slot is a single millisecond: shorter ones say no more.
     pub fn exact(&self) -> bool {
-        let points = |times: &Times| times.first.iter().zip(&times.last).all(|(first, last)| first == last);
-        self.nodes.iter().all(|node| points(&node.start) && points(&node.end))
+        let points = |times: &Times| {
+            times
+                .first
+                .iter()
+                .zip(&times.last)
+                .all(|(first, last)| first == last)
+        };
+        self.nodes
+            .iter()
+            .all(|node| points(&node.start) && points(&node.end))
     }
 
     /// The same for all slots.
     pub fn all<T: Copy>(&self, value: T) -> BySlot<T> {
         BySlot {
-            start: self.nodes.iter().map(|node| vec![value; node.start.len()]).collect(),
-            end: self.nodes.iter().map(|node| vec![value; node.end.len()]).collect(),
+            start: self
+                .nodes
+                .iter()
+                .map(|node| vec![value; node.start.len()])
+                .collect(),
+            end: self
+                .nodes
+                .iter()
+                .map(|node| vec![value; node.end.len()])
+                .collect(),
         }
     }
 
@@ -195,24 +264,34 @@ impl Grid {
             if let Origin::Stage(stage) = star.origin {
                 self.nodes[stage].makes.push(index);
             }
-            let targets: BTreeSet<usize> =
-                star.readers.iter().flat_map(|reader| self.nodes[*reader].sites.iter().copied()).collect();
+            let targets: BTreeSet<usize> = star
+                .readers
+                .iter()
+                .flat_map(|reader| self.nodes[*reader].sites.iter().copied())
+                .collect();
             star.targets = targets.into_iter().collect();
             let slots = |reader: &usize| {
                 let sites = self.nodes[*reader].sites.iter();
-                sites.filter_map(|site| star.targets.binary_search(site).ok()).collect()
+                sites
+                    .filter_map(|site| star.targets.binary_search(site).ok())
+                    .collect()
             };
             star.slots = star.readers.iter().map(slots).collect();
             let sources = match &star.origin {
                 Origin::Site(site) => std::slice::from_ref(site),
                 Origin::Stage(stage) => &self.nodes[*stage].sites,
             };
-            let pairs = || sources.iter().flat_map(|from| star.targets.iter().map(move |to| (*from, *to)));
+            let pairs = || {
+                sources
+                    .iter()
+                    .flat_map(|from| star.targets.iter().map(move |to| (*from, *to)))
+            };
             (star.price, star.travel) = match star.data {
                 None => (vec![0; pairs().count()], vec![0; pairs().count()]),
                 Some(data) => {
                     let data = &ground.net.stars[data];
-                    let pair = |(from, to)| (ground.price(data, from, to), ground.travel(data, from, to));
+                    let pair =
+                        |(from, to)| (ground.price(data, from, to), ground.travel(data, from, to));
                     pairs().map(pair).unzip()
                 }
             };
@@ -220,13 +299,25 @@ impl Grid {
     }
 
     /// Works out all slots; `old`: within those of a coarser grid.
-    fn fill(mut self, ground: &NetworkInputs<'_>, old: Option<(&Self, &BySlot<Fate>)>) -> Option<Self> {
+    fn fill(
+        mut self,
+        ground: &NetworkInputs<'_>,
+        old: Option<(&Self, &BySlot<Fate>)>,
+    ) -> Option<Self> {
         let latest = self.latest(ground);
         for index in 0..self.order.len() {
             let stage = self.order[index];
             let sites = self.nodes[stage].sites.len();
-            let (mut start, mut end) =
-                (Times { at: vec![0], ..Times::default() }, Times { at: vec![0], ..Times::default() });
+            let (mut start, mut end) = (
+                Times {
+                    at: vec![0],
+                    ..Times::default()
+                },
+                Times {
+                    at: vec![0],
+                    ..Times::default()
+                },
+            );
             for position in 0..sites {
                 let node = &self.nodes[stage];
                 let shortest = node.runs[position].first().map_or(0, |run| run.duration);
@@ -235,11 +326,20 @@ impl Grid {
                 let (starts, ends) = match old {
                     Some((old, fates)) => {
                         let before = &old.nodes[stage];
-                        let at = before.sites.binary_search(&node.sites[position]).unwrap_or(0);
+                        let at = before
+                            .sites
+                            .binary_search(&node.sites[position])
+                            .unwrap_or(0);
                         let (starts, ends) = (&fates.start[stage], &fates.end[stage]);
-                        (Slots::within(&before.start, at, starts), Slots::within(&before.end, at, ends))
+                        (
+                            Slots::within(&before.start, at, starts),
+                            Slots::within(&before.end, at, ends),
+                        )
                     }
-                    None => (Slots::new(earliest, latest - shortest), Slots::new(earliest + shortest, latest)),
+                    None => (
+                        Slots::new(earliest, latest - shortest),
+                        Slots::new(earliest + shortest, latest),
+                    ),
                 };
                 let mut slots = starts;
                 self.arrivals(stage, position, earliest, latest - shortest, &mut slots);
@@ -247,7 +347,10 @@ impl Grid {
                 let mut slots = ends;
                 for slot in start.range(position) {
                     for run in &node.runs[position] {
-                        let (first, last) = (start.first[slot] + run.duration, start.last[slot] + run.duration);
+                        let (first, last) = (
+                            start.first[slot] + run.duration,
+                            start.last[slot] + run.duration,
+                        );
                         slots.add(first, last.min(latest));
                     }
                 }
@@ -264,9 +367,14 @@ impl Grid {
     /// By stage and position of its site: when it must have ended there.
     fn latest(&self, ground: &NetworkInputs<'_>) -> Vec<Vec<i64>> {
         let deadline = ground.deadline;
-        let own = |stage: usize| ground.instance.stages[stage].deadline.map_or(deadline, |own| own.min(deadline));
-        let mut latest: Vec<Vec<i64>> =
-            (0..self.nodes.len()).map(|stage| vec![own(stage); self.nodes[stage].sites.len()]).collect();
+        let own = |stage: usize| {
+            ground.instance.stages[stage]
+                .deadline
+                .map_or(deadline, |own| own.min(deadline))
+        };
+        let mut latest: Vec<Vec<i64>> = (0..self.nodes.len())
+            .map(|stage| vec![own(stage); self.nodes[stage].sites.len()])
+            .collect();
         for &stage in self.order.iter().rev() {
             for star in &self.nodes[stage].makes {
                 let star = &self.stars[*star];
@@ -305,8 +413,15 @@ impl Grid {
     /// When a stage may start at a site at the earliest.
     fn earliest(&self, stage: usize, to: usize) -> i64 {
         let reads = self.nodes[stage].reads.iter();
-        let least = |(star, number): &(usize, usize)| self.arriving(*star, *number, to).map(|(first, _)| first).min();
-        reads.map(|read| least(read).unwrap_or(i64::MAX / 2)).max().unwrap_or(0)
+        let least = |(star, number): &(usize, usize)| {
+            self.arriving(*star, *number, to)
+                .map(|(first, _)| first)
+                .min()
+        };
+        reads
+            .map(|read| least(read).unwrap_or(i64::MAX / 2))
+            .max()
+            .unwrap_or(0)
     }
 
     /// Adds all times from `earliest` to `latest` at which a stage may start at a site.
@@ -334,8 +449,14 @@ fn stars(instance: &Instance, net: &Network) -> Vec<Star> {
         price: Vec::new(),
         travel: Vec::new(),
     };
-    let data = net.stars.iter().enumerate().map(|(index, data)| star(data.origin, data.readers.clone(), Some(index)));
+    let data = net
+        .stars
+        .iter()
+        .enumerate()
+        .map(|(index, data)| star(data.origin, data.readers.clone(), Some(index)));
     let waits: BTreeSet<(usize, usize)> = instance.precedence.iter().copied().collect();
-    let waits = waits.into_iter().map(|(before, after)| star(Origin::Stage(before), vec![after], None));
+    let waits = waits
+        .into_iter()
+        .map(|(before, after)| star(Origin::Stage(before), vec![after], None));
     data.chain(waits).collect()
 }

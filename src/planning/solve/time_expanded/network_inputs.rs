@@ -42,23 +42,43 @@ impl<'a> NetworkInputs<'a> {
         loose: bool,
     ) -> Self {
         let mut links = instance.links.clone();
-        let used: BTreeSet<usize> =
-            instance.stages.iter().flat_map(|stage| &stage.choices).map(|choice| choice.site).collect();
+        let used: BTreeSet<usize> = instance
+            .stages
+            .iter()
+            .flat_map(|stage| &stage.choices)
+            .map(|choice| choice.site)
+            .collect();
         let sites = links.sites;
         let mut classes: BTreeMap<(usize, usize), BTreeSet<Option<u16>>> = BTreeMap::new();
         for from in &used {
             for to in used.iter().filter(|to| *to != from) {
                 // A site where data lies stands for itself, and for others.
-                for (a, b) in [(instead[*from], instead[*to]), (*from, instead[*to]), (instead[*from], *to)] {
+                for (a, b) in [
+                    (instead[*from], instead[*to]),
+                    (*from, instead[*to]),
+                    (instead[*from], *to),
+                ] {
                     let known = &mut links.bandwidth[a * sites + b];
                     *known = (*known).max(instance.links.bandwidth[from * sites + to]);
                     if loose {
-                        classes.entry((a, b)).or_default().insert(instance.links.class(*from, *to));
+                        classes
+                            .entry((a, b))
+                            .or_default()
+                            .insert(instance.links.class(*from, *to));
                     }
                 }
             }
         }
-        Self { instance, shape, net, deadline, instead, loose, links, classes }
+        Self {
+            instance,
+            shape,
+            net,
+            deadline,
+            instead,
+            loose,
+            links,
+            classes,
+        }
     }
 
     /// The least that a copy between groups costs, scaled.
@@ -78,17 +98,29 @@ impl<'a> NetworkInputs<'a> {
         if self.instead[from] == self.instead[to] {
             return 0;
         }
-        self.links.time(from, to, self.instance.artifacts[star.largest].link_bytes)
+        self.links
+            .time(from, to, self.instance.artifacts[star.largest].link_bytes)
     }
 
     /// By site of a stage, what it may take there: nothing else that is kept is shorter and no
     /// dearer.
     pub fn runs(&self, keep: &[bool], stage: usize) -> BTreeMap<usize, Vec<Run>> {
         let mut by_site: BTreeMap<usize, Vec<Run>> = BTreeMap::new();
-        for (index, choice) in self.instance.stages[stage].choices.iter().enumerate().filter(|(index, _)| keep[*index])
+        for (index, choice) in self.instance.stages[stage]
+            .choices
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| keep[*index])
         {
-            let run = Run { duration: choice.duration, cost: choice.cost * self.net.scale, choice: index };
-            by_site.entry(self.instead[choice.site]).or_default().push(run);
+            let run = Run {
+                duration: choice.duration,
+                cost: choice.cost * self.net.scale,
+                choice: index,
+            };
+            by_site
+                .entry(self.instead[choice.site])
+                .or_default()
+                .push(run);
         }
         for (site, runs) in &mut by_site {
             let away = |run: &Run| self.instance.stages[stage].choices[run.choice].site != *site;

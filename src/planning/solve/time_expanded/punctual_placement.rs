@@ -19,7 +19,12 @@ pub(super) struct PunctualPlacement<'a> {
 
 impl<'a> PunctualPlacement<'a> {
     /// Begins a placement; `lengths` is, by stage, how long it is expected to take.
-    pub(super) fn new(instance: &'a Instance, shape: &'a Shape, deadline: i64, lengths: &[i64]) -> Self {
+    pub(super) fn new(
+        instance: &'a Instance,
+        shape: &'a Shape,
+        deadline: i64,
+        lengths: &[i64],
+    ) -> Self {
         let mut remaining = vec![0_i64; lengths.len()];
         for &stage in shape.order.iter().rev() {
             for (origin, _) in &shape.inputs[stage] {
@@ -28,27 +33,63 @@ impl<'a> PunctualPlacement<'a> {
                 }
             }
         }
-        let longest =
-            remaining.iter().zip(lengths).map(|(remaining, length)| remaining + length).max().unwrap_or(0).max(1);
+        let longest = remaining
+            .iter()
+            .zip(lengths)
+            .map(|(remaining, length)| remaining + length)
+            .max()
+            .unwrap_or(0)
+            .max(1);
         // Expected to be late as a whole, all must be faster by the same part.
-        let part = |remaining: i64| i128::from(remaining) * i128::from(deadline.min(longest)) / i128::from(longest);
-        remaining.iter_mut().for_each(|remaining| *remaining = i64::try_from(part(*remaining)).unwrap_or(*remaining));
+        let part = |remaining: i64| {
+            i128::from(remaining) * i128::from(deadline.min(longest)) / i128::from(longest)
+        };
+        remaining.iter_mut().for_each(|remaining| {
+            *remaining = i64::try_from(part(*remaining)).unwrap_or(*remaining)
+        });
         let (end, picks) = (vec![0; lengths.len()], vec![0; lengths.len()]);
-        Self { instance, shape, deadline, remaining, end, picks }
+        Self {
+            instance,
+            shape,
+            deadline,
+            remaining,
+            end,
+            picks,
+        }
     }
 
     /// Takes the cheapest choice that is likely in time, else the one that is least late, and
     /// returns the position of its site. `others`: by that position, what it costs besides.
-    pub(super) fn place(&mut self, net: &Network, price: &TimePrices, stage: usize, others: &[i64]) -> Option<usize> {
+    pub(super) fn place(
+        &mut self,
+        net: &Network,
+        price: &TimePrices,
+        stage: usize,
+        others: &[i64],
+    ) -> Option<usize> {
         let choices = &self.instance.stages[stage].choices;
         let mut best: Option<((i64, i64, usize), usize, i64)> = None;
-        for (position, (site, at)) in net.nodes[stage].sites.iter().zip(&net.nodes[stage].choices).enumerate() {
-            let ready = ready(self.instance, self.shape, &Routes::new(), &self.picks, &self.end, stage, *site);
+        for (position, (site, at)) in net.nodes[stage]
+            .sites
+            .iter()
+            .zip(&net.nodes[stage].choices)
+            .enumerate()
+        {
+            let ready = ready(
+                self.instance,
+                self.shape,
+                &Routes::new(),
+                &self.picks,
+                &self.end,
+                stage,
+                *site,
+            );
             for pick in at {
                 let choice = &choices[*pick];
                 let end = ready + choice.duration;
                 let late = (end + self.remaining[stage] - self.deadline).max(0);
-                let own = choice.cost * net.scale + TimePrices::worth(price.of[stage], choice.duration);
+                let own =
+                    choice.cost * net.scale + TimePrices::worth(price.of[stage], choice.duration);
                 let key = (late, own + others[position], *pick);
                 if best.is_none_or(|(known, _, _)| key < known) {
                     best = Some((key, position, end));

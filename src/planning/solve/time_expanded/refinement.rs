@@ -13,7 +13,14 @@ const SWEEPS: usize = 12;
 const PROGRESS: i64 = 1_000;
 /// Walks: quarters of a slot that every stage is taken to lose, and whether hubs' starts are decided
 /// before.
-const WALKS: [(i64, bool); 6] = [(0, false), (1, false), (2, false), (4, false), (0, true), (2, true)];
+const WALKS: [(i64, bool); 6] = [
+    (0, false),
+    (1, false),
+    (2, false),
+    (4, false),
+    (0, true),
+    (2, true),
+];
 /// Slots are halved where a placement may cost less than the bound and this part of the gap,
 const NEAR: i64 = 4;
 /// and where being later by one slot costs more than this part of the gap, shared by all stages.
@@ -51,7 +58,10 @@ impl SearchWork<'_, '_> {
     /// After some work, the bound is hardly above what was known before.
     fn hardly(&self, bound: i64) -> bool {
         self.given - self.pairs > PAIRS / 16
-            && bound < self.floor.saturating_add(self.best.value().saturating_sub(self.floor) / 8)
+            && bound
+                < self
+                    .floor
+                    .saturating_add(self.best.value().saturating_sub(self.floor) / 8)
     }
 }
 
@@ -69,9 +79,19 @@ pub fn affordable_sweeps(ground: &NetworkInputs<'_>, keep: &[Vec<bool>]) -> usiz
 
 /// Raises a scaled lower bound on the cost of placements by the deadline, finds cheaper ones, and
 /// clears `keep` for choices that no placement has that costs at most as much as the best.
-pub fn raise_bound(ground: &NetworkInputs<'_>, keep: &mut [Vec<bool>], work: &mut SearchWork<'_, '_>) -> i64 {
-    let Some(grid) = Grid::new(ground, keep) else { return work.best.value() };
-    let mut first = Search { sweeper: Sweeper::new(grid), bound: i64::MIN, keep: keep.to_vec() };
+pub fn raise_bound(
+    ground: &NetworkInputs<'_>,
+    keep: &mut [Vec<bool>],
+    work: &mut SearchWork<'_, '_>,
+) -> i64 {
+    let Some(grid) = Grid::new(ground, keep) else {
+        return work.best.value();
+    };
+    let mut first = Search {
+        sweeper: Sweeper::new(grid),
+        bound: i64::MIN,
+        keep: keep.to_vec(),
+    };
     keep.iter_mut().for_each(|keep| keep.fill(false));
     if !first.close(ground, work, keep) {
         return work.best.value();
@@ -83,7 +103,9 @@ pub fn raise_bound(ground: &NetworkInputs<'_>, keep: &mut [Vec<bool>], work: &mu
     // Down to placements first: the newest half is looked into before the one of the least bound.
     let mut newest: Option<usize> = None;
     while !open.is_empty() && !work.over() {
-        let least = (0..open.len()).min_by_key(|index| (open[*index].bound, *index)).unwrap_or(0);
+        let least = (0..open.len())
+            .min_by_key(|index| (open[*index].bound, *index))
+            .unwrap_or(0);
         // No search can raise the bound above what is stuck.
         if stuck.iter().any(|search| search.bound <= open[least].bound) {
             break;
@@ -107,12 +129,21 @@ pub fn raise_bound(ground: &NetworkInputs<'_>, keep: &mut [Vec<bool>], work: &mu
     open.append(&mut stuck);
     open.retain(|search| search.open(ground, work, keep));
     open.iter().for_each(|search| search.may_tie(keep));
-    open.iter().map(|search| search.bound).min().unwrap_or(i64::MAX).min(work.best.value())
+    open.iter()
+        .map(|search| search.bound)
+        .min()
+        .unwrap_or(i64::MAX)
+        .min(work.best.value())
 }
 
 impl Search {
     /// A cheaper placement than the best may be in it. Else, what may cost as much goes to `tied`.
-    fn open(&self, ground: &NetworkInputs<'_>, work: &SearchWork<'_, '_>, tied: &mut [Vec<bool>]) -> bool {
+    fn open(
+        &self,
+        ground: &NetworkInputs<'_>,
+        work: &SearchWork<'_, '_>,
+        tied: &mut [Vec<bool>],
+    ) -> bool {
         let best = work.best.value();
         let open = self.bound <= best.saturating_sub(ground.net.scale);
         if !open && self.bound <= best {
@@ -127,14 +158,20 @@ impl Search {
     }
 
     /// Raises the bound as far as finer slots do. `false`: no placement is cheaper than the best.
-    fn close(&mut self, ground: &NetworkInputs<'_>, work: &mut SearchWork<'_, '_>, tied: &mut [Vec<bool>]) -> bool {
+    fn close(
+        &mut self,
+        ground: &NetworkInputs<'_>,
+        work: &mut SearchWork<'_, '_>,
+        tied: &mut [Vec<bool>],
+    ) -> bool {
         let stages = i64::try_from(self.keep.len()).unwrap_or(1);
         let (mut near, mut steep) = (NEAR, STEEP);
         let mut stalled = 0;
         loop {
             let begun = self.bound;
             self.sweep(ground, work);
-            self.sweeper.narrow(ground, work.best.value(), &mut self.keep);
+            self.sweeper
+                .narrow(ground, work.best.value(), &mut self.keep);
             if !self.open(ground, work, tied) {
                 return false;
             }
@@ -150,7 +187,9 @@ impl Search {
                 return true;
             }
             let fates = self.sweeper.fates(gap / near, gap / steep / stages);
-            let Some(grid) = self.sweeper.grid.refined(ground, &self.keep, &fates) else { return false };
+            let Some(grid) = self.sweeper.grid.refined(ground, &self.keep, &fates) else {
+                return false;
+            };
             self.sweeper = self.sweeper.refined(grid);
         }
     }
@@ -169,13 +208,18 @@ impl Search {
             let limit = work.best.value();
             self.sweeper.backward(limit);
             let near = ground.loose.then_some(&work.near[..]);
-            let mut walks = WALKS.map(|(part, punctual)| Walk::new(ground, slot * part / 4, punctual, near));
+            let mut walks =
+                WALKS.map(|(part, punctual)| Walk::new(ground, slot * part / 4, punctual, near));
             self.sweeper.forward(limit, &mut |sweeper, stage| {
-                walks.iter_mut().for_each(|walk| walk.place(ground, sweeper, stage));
+                walks
+                    .iter_mut()
+                    .for_each(|walk| walk.place(ground, sweeper, stage));
             });
             self.bound = self.bound.max(self.sweeper.bound());
             let picks = walks.map(|walk| walk.picks);
-            picks.into_iter().for_each(|picks| work.best.try_out(picks, &mut work.visits));
+            picks
+                .into_iter()
+                .for_each(|picks| work.best.try_out(picks, &mut work.visits));
             let done = self.bound <= before.saturating_add(before.max(0) / PROGRESS) && sweep > 0;
             if done || self.bound > work.best.value().saturating_sub(ground.net.scale) {
                 return;
@@ -189,7 +233,11 @@ impl Search {
         let halves = self.sweeper.halves()?;
         Some(halves.map(|fates| {
             let grid = self.sweeper.grid.refined(ground, &self.keep, &fates)?;
-            Some(Self { sweeper: self.sweeper.refined(grid), bound: self.bound, keep: self.keep.clone() })
+            Some(Self {
+                sweeper: self.sweeper.refined(grid),
+                bound: self.bound,
+                keep: self.keep.clone(),
+            })
         }))
     }
 }

@@ -65,7 +65,9 @@ impl Slots {
     /// Equal pieces of a time.
     pub fn new(earliest: i64, latest: i64) -> Self {
         let length = ((latest - earliest) / SLOTS).max(0) + 1;
-        let first = (0..SLOTS).map(|number| earliest + number * length).filter(|first| *first <= latest);
+        let first = (0..SLOTS)
+            .map(|number| earliest + number * length)
+            .filter(|first| *first <= latest);
         Self::of(first.map(|first| (first, first + length - 1, 0)).collect())
     }
 
@@ -77,7 +79,9 @@ impl Slots {
             let middle = first + (last - first) / 2;
             match fates[slot] {
                 Fate::Dead => {}
-                Fate::Halved if last > first => pieces.extend([(first, middle, slot), (middle + 1, last, slot)]),
+                Fate::Halved if last > first => {
+                    pieces.extend([(first, middle, slot), (middle + 1, last, slot)])
+                }
                 Fate::Halved | Fate::Whole => pieces.push((first, last, slot)),
             }
         }

@@ -15,7 +15,11 @@ impl Grid {
             for at in 0..self.order.len() {
                 self.preceded(self.order[at], &mut alive);
             }
-            let all = alive.start.iter().chain(&alive.end).all(|alive| alive.iter().all(|alive| *alive));
+            let all = alive
+                .start
+                .iter()
+                .chain(&alive.end)
+                .all(|alive| alive.iter().all(|alive| *alive));
             if all {
                 return true;
             }
@@ -38,13 +42,19 @@ impl Grid {
                 let next = &self.nodes[*reader].start;
                 let latest: Vec<i64> = (0..star.slots[number].len())
                     .map(|to| {
-                        let slot = next.range(to).rev().find(|slot| alive.start[*reader][*slot]);
+                        let slot = next
+                            .range(to)
+                            .rev()
+                            .find(|slot| alive.start[*reader][*slot]);
                         slot.map_or(-1, |slot| next.last[slot])
                     })
                     .collect();
                 for from in 0..node.sites.len() {
                     let row = &star.travel[from * star.targets.len()..];
-                    let left = latest.iter().zip(&star.slots[number]).map(|(latest, target)| latest - row[*target]);
+                    let left = latest
+                        .iter()
+                        .zip(&star.slots[number])
+                        .map(|(latest, target)| latest - row[*target]);
                     let left = left.max().unwrap_or(-1);
                     for end in node.end.range(from) {
                         alive.end[stage][end] &= node.end.first[end] <= left;
@@ -54,9 +64,14 @@ impl Grid {
         }
         let mut ends = vec![false; node.start.len()];
         for position in 0..node.sites.len() {
-            node.each_run(position, |start, end, _| ends[start] |= alive.end[stage][end]);
+            node.each_run(position, |start, end, _| {
+                ends[start] |= alive.end[stage][end]
+            });
         }
-        alive.start[stage].iter_mut().zip(ends).for_each(|(alive, ends)| *alive &= ends);
+        alive.start[stage]
+            .iter_mut()
+            .zip(ends)
+            .for_each(|(alive, ends)| *alive &= ends);
     }
 
     /// Keeps starts of a stage that all its inputs can come before, and ends with such a start.
@@ -71,12 +86,16 @@ impl Grid {
                         Origin::Site(_) => true,
                         Origin::Stage(before) => alive.end[before][*end],
                     };
-                    (at[from]..at[from + 1]).find(living).map_or(i64::MAX / 2, |end| times[end])
+                    (at[from]..at[from + 1])
+                        .find(living)
+                        .map_or(i64::MAX / 2, |end| times[end])
                 })
                 .collect();
             for to in 0..node.sites.len() {
                 let target = star.slots[*number][to];
-                let arrival = |(from, time): (usize, &i64)| time + star.travel[from * star.targets.len() + target];
+                let arrival = |(from, time): (usize, &i64)| {
+                    time + star.travel[from * star.targets.len() + target]
+                };
                 let first = earliest.iter().enumerate().map(arrival).min().unwrap_or(0);
                 for start in node.start.range(to) {
                     alive.start[stage][start] &= node.start.last[start] >= first;
@@ -85,9 +104,14 @@ impl Grid {
         }
         let mut starts = vec![false; node.end.len()];
         for position in 0..node.sites.len() {
-            node.each_run(position, |start, end, _| starts[end] |= alive.start[stage][start]);
+            node.each_run(position, |start, end, _| {
+                starts[end] |= alive.start[stage][start]
+            });
         }
-        alive.end[stage].iter_mut().zip(starts).for_each(|(alive, starts)| *alive &= starts);
+        alive.end[stage]
+            .iter_mut()
+            .zip(starts)
+            .for_each(|(alive, starts)| *alive &= starts);
     }
 }
 

@@ -52,7 +52,11 @@ impl Sweeper {
     pub fn new(grid: Grid) -> Self {
         let mail = grid.stars.iter().map(|star| Mail {
             up: vec![vec![0; grid.source(star).1.len()]; star.readers.len()],
-            down: star.readers.iter().map(|reader| vec![0; grid.nodes[*reader].start.len()]).collect(),
+            down: star
+                .readers
+                .iter()
+                .map(|reader| vec![0; grid.nodes[*reader].start.len()])
+                .collect(),
         });
         let mail = mail.collect();
         Self::of(grid, mail)
@@ -60,38 +64,75 @@ impl Sweeper {
 
     /// With the messages that each slot's coarser one has.
     pub fn refined(&self, grid: Grid) -> Self {
-        let taken = |values: &Vec<i64>, parents: &[usize]| parents.iter().map(|slot| values[*slot]).collect();
+        let taken = |values: &Vec<i64>, parents: &[usize]| {
+            parents.iter().map(|slot| values[*slot]).collect()
+        };
         let mail = grid.stars.iter().zip(&self.mail).map(|(star, old)| {
             let up = match star.origin {
                 Origin::Site(_) => old.up.clone(),
-                Origin::Stage(stage) => old.up.iter().map(|up| taken(up, &grid.nodes[stage].end.parent)).collect(),
+                Origin::Stage(stage) => old
+                    .up
+                    .iter()
+                    .map(|up| taken(up, &grid.nodes[stage].end.parent))
+                    .collect(),
             };
             let down = star.readers.iter().zip(&old.down);
-            Mail { up, down: down.map(|(reader, down)| taken(down, &grid.nodes[*reader].start.parent)).collect() }
+            Mail {
+                up,
+                down: down
+                    .map(|(reader, down)| taken(down, &grid.nodes[*reader].start.parent))
+                    .collect(),
+            }
         });
         let mail = mail.collect();
         Self::of(grid, mail)
     }
 
     fn of(grid: Grid, mail: Vec<Mail>) -> Self {
-        let mut into: Vec<Vec<i64>> = grid.nodes.iter().map(|node| vec![0; node.start.len()]).collect();
-        let mut out: Vec<Vec<i64>> = grid.nodes.iter().map(|node| vec![0; node.end.len()]).collect();
+        let mut into: Vec<Vec<i64>> = grid
+            .nodes
+            .iter()
+            .map(|node| vec![0; node.start.len()])
+            .collect();
+        let mut out: Vec<Vec<i64>> = grid
+            .nodes
+            .iter()
+            .map(|node| vec![0; node.end.len()])
+            .collect();
         let mut constant = 0;
         for (star, mail) in grid.stars.iter().zip(&mail) {
             for (reader, down) in star.readers.iter().zip(&mail.down) {
-                into[*reader].iter_mut().zip(down).for_each(|(into, down)| *into += down);
+                into[*reader]
+                    .iter_mut()
+                    .zip(down)
+                    .for_each(|(into, down)| *into += down);
             }
             for up in &mail.up {
                 match star.origin {
                     Origin::Site(_) => constant += up[0],
-                    Origin::Stage(stage) => out[stage].iter_mut().zip(up).for_each(|(out, up)| *out += up),
+                    Origin::Stage(stage) => out[stage]
+                        .iter_mut()
+                        .zip(up)
+                        .for_each(|(out, up)| *out += up),
                 }
             }
         }
         let least = vec![0; grid.nodes.len()];
         let (regret, dead, rise) = (grid.all(0), grid.all(false), grid.all(0));
         let (room, held) = (Vec::new(), Vec::new());
-        let mut sweeper = Self { grid, mail, into, out, least, constant, room, held, regret, dead, rise };
+        let mut sweeper = Self {
+            grid,
+            mail,
+            into,
+            out,
+            least,
+            constant,
+            room,
+            held,
+            regret,
+            dead,
+            rise,
+        };
         for stage in 0..sweeper.least.len() {
             sweeper.least[stage] = sweeper.starts(stage).into_iter().min().unwrap_or(0);
         }
@@ -109,9 +150,14 @@ impl Sweeper {
         let out = &self.out[stage];
         let mut costs = vec![FAR; node.start.len()];
         for position in 0..node.sites.len() {
-            node.each_run(position, |start, end, run| costs[start] = costs[start].min(run.cost + out[end]));
+            node.each_run(position, |start, end, run| {
+                costs[start] = costs[start].min(run.cost + out[end])
+            });
         }
-        costs.iter_mut().zip(&self.into[stage]).for_each(|(cost, into)| *cost += into);
+        costs
+            .iter_mut()
+            .zip(&self.into[stage])
+            .for_each(|(cost, into)| *cost += into);
         costs
     }
 
@@ -121,9 +167,14 @@ impl Sweeper {
         let into = &self.into[stage];
         let mut costs = vec![FAR; node.end.len()];
         for position in 0..node.sites.len() {
-            node.each_run(position, |start, end, run| costs[end] = costs[end].min(run.cost + into[start]));
+            node.each_run(position, |start, end, run| {
+                costs[end] = costs[end].min(run.cost + into[start])
+            });
         }
-        costs.iter_mut().zip(&self.out[stage]).for_each(|(cost, out)| *cost += out);
+        costs
+            .iter_mut()
+            .zip(&self.out[stage])
+            .for_each(|(cost, out)| *cost += out);
         costs
     }
 
@@ -139,7 +190,9 @@ impl Sweeper {
             let least = costs.iter().copied().min().unwrap_or(0);
             self.least[stage] = least;
             let spare = limit.saturating_sub(self.bound()).saturating_add(least);
-            let seen = self.dead.start[stage].iter_mut().zip(&mut self.regret.start[stage]);
+            let seen = self.dead.start[stage]
+                .iter_mut()
+                .zip(&mut self.regret.start[stage]);
             seen.zip(&costs).for_each(|((dead, regret), cost)| {
                 *regret = *cost - least;
                 *dead |= *cost > spare;
@@ -175,14 +228,19 @@ impl Sweeper {
             let least = costs.iter().copied().min().unwrap_or(0);
             self.least[stage] = least;
             let spare = limit.saturating_sub(self.bound()).saturating_add(least);
-            let noted = self.dead.end[stage].iter_mut().zip(&mut self.regret.end[stage]);
+            let noted = self.dead.end[stage]
+                .iter_mut()
+                .zip(&mut self.regret.end[stage]);
             noted.zip(&costs).for_each(|((dead, regret), cost)| {
                 *regret = *cost - least;
                 *dead |= *cost > spare;
             });
             seen(self, stage);
             let makes = &self.grid.nodes[stage].makes;
-            let edges: usize = makes.iter().map(|star| self.grid.stars[*star].readers.len()).sum();
+            let edges: usize = makes
+                .iter()
+                .map(|star| self.grid.stars[*star].readers.len())
+                .sum();
             let parts = edges.max(1) as i64;
             for (slot, cost) in costs.iter().enumerate() {
                 let spare = ((*cost).min(FAR / 2) - least) / parts;
@@ -201,7 +259,13 @@ impl Sweeper {
 
     /// Fills `room`: by target and slot of the origin, what is left of the price.
     fn rooms(&mut self, index: usize) {
-        let Self { grid, mail, room, held, .. } = self;
+        let Self {
+            grid,
+            mail,
+            room,
+            held,
+            ..
+        } = self;
         let star = &grid.stars[index];
         let (at, times) = grid.source(star);
         room.clear();
@@ -216,7 +280,9 @@ impl Sweeper {
             for (to, target) in star.slots[number].iter().enumerate() {
                 let row = &mut room[target * times.len()..(target + 1) * times.len()];
                 for from in 0..at.len() - 1 {
-                    grid.each_pair(star, number, from, to, |end, slot| row[end] -= (up[end] + held[slot]).max(0));
+                    grid.each_pair(star, number, from, to, |end, slot| {
+                        row[end] -= (up[end] + held[slot]).max(0)
+                    });
                 }
             }
         }
@@ -234,7 +300,15 @@ impl Sweeper {
     }
 
     fn lift_up(&mut self, index: usize, number: usize, share: i64) {
-        let Self { grid, mail, room, held, out, constant, .. } = self;
+        let Self {
+            grid,
+            mail,
+            room,
+            held,
+            out,
+            constant,
+            ..
+        } = self;
         let star = &grid.stars[index];
         let (at, times) = grid.source(star);
         let Mail { up, down } = &mut mail[index];
@@ -253,7 +327,11 @@ impl Sweeper {
                     let row = &room[target * times.len()..(target + 1) * times.len()];
                     grid.each_pair(star, number, from, to, |end, slot| {
                         let part = up[end] + held[slot];
-                        let left = if share == 1 { row[end] } else { row[end] / share };
+                        let left = if share == 1 {
+                            row[end]
+                        } else {
+                            row[end] / share
+                        };
                         raises[end] = raises[end].min(left - part.min(0));
                     });
                 }
@@ -274,10 +352,15 @@ impl Sweeper {
                 }
             }
         }
-        up.iter_mut().zip(&raises).for_each(|(up, raise)| *up += raise);
+        up.iter_mut()
+            .zip(&raises)
+            .for_each(|(up, raise)| *up += raise);
         match star.origin {
             Origin::Site(_) => *constant += raises[0],
-            Origin::Stage(stage) => out[stage].iter_mut().zip(&raises).for_each(|(out, raise)| *out += raise),
+            Origin::Stage(stage) => out[stage]
+                .iter_mut()
+                .zip(&raises)
+                .for_each(|(out, raise)| *out += raise),
         }
     }
 
@@ -288,7 +371,14 @@ impl Sweeper {
             self.rooms(index);
         }
         for number in 0..readers {
-            let Self { grid, mail, room, held, into, .. } = self;
+            let Self {
+                grid,
+                mail,
+                room,
+                held,
+                into,
+                ..
+            } = self;
             let star = &grid.stars[index];
             let (at, times) = grid.source(star);
             let share = (readers - number) as i64;
@@ -310,7 +400,11 @@ impl Sweeper {
                         let row = &room[target * times.len()..(target + 1) * times.len()];
                         grid.each_pair(star, number, from, to, |end, slot| {
                             let part = (up[end] + held[slot]).max(0);
-                            let left = if share == 1 { row[end] } else { row[end] / share };
+                            let left = if share == 1 {
+                                row[end]
+                            } else {
+                                row[end] / share
+                            };
                             raised[slot] = raised[slot].min(part + left - up[end]);
                         });
                     }
@@ -318,7 +412,11 @@ impl Sweeper {
                 let mut least = FAR;
                 for slot in starts.range(to) {
                     least = least.min(raised[slot]);
-                    raised[slot] = if least >= FAR / 2 { down[slot] } else { least.max(down[slot]) };
+                    raised[slot] = if least >= FAR / 2 {
+                        down[slot]
+                    } else {
+                        least.max(down[slot])
+                    };
                 }
             }
             if readers > 1 {
@@ -329,7 +427,8 @@ impl Sweeper {
                     let row = &mut room[target * times.len()..(target + 1) * times.len()];
                     for from in 0..at.len() - 1 {
                         grid.each_pair(star, number, from, to, |end, slot| {
-                            row[end] -= (up[end] + more[slot]).max(0) - (up[end] + before[slot]).max(0);
+                            row[end] -=
+                                (up[end] + more[slot]).max(0) - (up[end] + before[slot]).max(0);
                         });
                     }
                 }
@@ -346,17 +445,25 @@ impl Sweeper {
     /// next slot costs the rest of the DAG more than `step`: where being later costs nothing, no
     /// finer slots are needed.
     pub fn fates(&self, more: i64, step: i64) -> BySlot<Fate> {
-        let fate = |((dead, regret), rise): ((&bool, &i64), &i64)| match (*dead, *rise > step && *regret <= more) {
+        let fate = |((dead, regret), rise): ((&bool, &i64), &i64)| match (
+            *dead,
+            *rise > step && *regret <= more,
+        ) {
             (true, _) => Fate::Dead,
             (_, true) => Fate::Halved,
             (_, false) => Fate::Whole,
         };
         let fates = |dead: &[Vec<bool>], regret: &[Vec<i64>], rise: &[Vec<i64>]| {
             let stages = dead.iter().zip(regret).zip(rise);
-            stages.map(|((dead, regret), rise)| dead.iter().zip(regret).zip(rise).map(fate).collect()).collect()
+            stages
+                .map(|((dead, regret), rise)| dead.iter().zip(regret).zip(rise).map(fate).collect())
+                .collect()
         };
         let (dead, regret, rise) = (&self.dead, &self.regret, &self.rise);
-        BySlot { start: fates(&dead.start, &regret.start, &rise.start), end: fates(&dead.end, &regret.end, &rise.end) }
+        BySlot {
+            start: fates(&dead.start, &regret.start, &rise.start),
+            end: fates(&dead.end, &regret.end, &rise.end),
+        }
     }
 
     /// The slots in two parts, split at the stage that most others depend on: at its best site, or
@@ -364,19 +471,36 @@ impl Sweeper {
     pub fn halves(&self) -> Option<[BySlot<Fate>; 2]> {
         let edges = |stage: usize| {
             let node = &self.grid.nodes[stage];
-            node.reads.len() + node.makes.iter().map(|star| self.grid.stars[*star].readers.len()).sum::<usize>()
+            node.reads.len()
+                + node
+                    .makes
+                    .iter()
+                    .map(|star| self.grid.stars[*star].readers.len())
+                    .sum::<usize>()
         };
         let alive = |stage: usize| self.dead.end[stage].iter().filter(|dead| !**dead).count();
         let stage = (0..self.grid.nodes.len())
             .filter(|stage| alive(*stage) > 1)
             .max_by_key(|stage| (edges(*stage), std::cmp::Reverse(*stage)))?;
         let node = &self.grid.nodes[stage];
-        let slots = |position: usize| node.end.range(position).filter(|slot| !self.dead.end[stage][*slot]);
-        let least = |position: &usize| slots(*position).map(|slot| self.regret.end[stage][slot]).min();
-        let sites: Vec<usize> = (0..node.sites.len()).filter(|position| least(position).is_some()).collect();
+        let slots = |position: usize| {
+            node.end
+                .range(position)
+                .filter(|slot| !self.dead.end[stage][*slot])
+        };
+        let least = |position: &usize| {
+            slots(*position)
+                .map(|slot| self.regret.end[stage][slot])
+                .min()
+        };
+        let sites: Vec<usize> = (0..node.sites.len())
+            .filter(|position| least(position).is_some())
+            .collect();
         let best = sites.iter().copied().min_by_key(least)?;
         let first: Vec<bool> = if sites.len() > 1 {
-            (0..node.end.len()).map(|slot| node.end.range(best).contains(&slot)).collect()
+            (0..node.end.len())
+                .map(|slot| node.end.range(best).contains(&slot))
+                .collect()
         } else {
             let times: Vec<usize> = slots(best).collect();
             let middle = times[times.len() / 2];
@@ -397,7 +521,11 @@ impl Sweeper {
     /// Notes by how much the rest of the DAG after a stage costs more in the next slot.
     fn note_rise(&mut self, stage: usize, costs: &[i64]) {
         let node = &self.grid.nodes[stage];
-        let rest: Vec<i64> = costs.iter().zip(&self.into[stage]).map(|(cost, into)| cost - into).collect();
+        let rest: Vec<i64> = costs
+            .iter()
+            .zip(&self.into[stage])
+            .map(|(cost, into)| cost - into)
+            .collect();
         let sides = [
             (&mut self.rise.start[stage], &node.start, &rest),
             (&mut self.rise.end[stage], &node.end, &self.out[stage]),
@@ -406,7 +534,11 @@ impl Sweeper {
             for position in 0..node.sites.len() {
                 let range = times.range(position);
                 for slot in range.clone() {
-                    rise[slot] = if slot + 1 == range.end { FAR } else { rest[slot + 1] - rest[slot] };
+                    rise[slot] = if slot + 1 == range.end {
+                        FAR
+                    } else {
+                        rest[slot + 1] - rest[slot]
+                    };
                 }
             }
         }
@@ -417,17 +549,30 @@ impl Sweeper {
         let bound = self.bound();
         for (stage, keep) in keep.iter_mut().enumerate() {
             let node = &self.grid.nodes[stage];
-            let spare = limit.saturating_sub(bound).saturating_add(self.least[stage]);
+            let spare = limit
+                .saturating_sub(bound)
+                .saturating_add(self.least[stage]);
             let with: Vec<Vec<i64>> = (0..node.sites.len())
-                .map(|position| node.runs[position].iter().map(|run| self.with(stage, position, *run)).collect())
+                .map(|position| {
+                    node.runs[position]
+                        .iter()
+                        .map(|run| self.with(stage, position, *run))
+                        .collect()
+                })
                 .collect();
-            for (choice, keep) in ground.instance.stages[stage].choices.iter().zip(keep).filter(|(_, keep)| **keep) {
+            for (choice, keep) in ground.instance.stages[stage]
+                .choices
+                .iter()
+                .zip(keep)
+                .filter(|(_, keep)| **keep)
+            {
                 let Ok(position) = node.sites.binary_search(&ground.site(choice)) else {
                     *keep = false;
                     continue;
                 };
                 // Slots are those of runs that no other beats: one of these is as short and no dearer.
-                let shorter = node.runs[position].partition_point(|run| run.duration <= choice.duration);
+                let shorter =
+                    node.runs[position].partition_point(|run| run.duration <= choice.duration);
                 let Some(least) = with[position][..shorter].last() else {
                     *keep = false;
                     continue;

@@ -32,8 +32,18 @@ impl<'a> Walk<'a> {
     /// `hidden`: time that every stage to come is expected to lose, in milliseconds. `punctual`: what
     /// hubs wait for should be there when they had best start. `near`: by stage, what it may take,
     /// for groups of sites that are loose.
-    pub fn new(ground: &NetworkInputs<'a>, hidden: i64, punctual: bool, near: Option<&'a [Vec<usize>]>) -> Self {
-        let &NetworkInputs { instance, shape, net, .. } = ground;
+    pub fn new(
+        ground: &NetworkInputs<'a>,
+        hidden: i64,
+        punctual: bool,
+        near: Option<&'a [Vec<usize>]>,
+    ) -> Self {
+        let &NetworkInputs {
+            instance,
+            shape,
+            net,
+            ..
+        } = ground;
         let mut left = vec![0_i64; instance.stages.len()];
         let mut hubs = vec![Vec::new(); instance.stages.len()];
         for &stage in shape.order.iter().rev() {
@@ -75,7 +85,12 @@ impl<'a> Walk<'a> {
         let mut best: Option<((i64, i64, usize), usize, i64)> = None;
         // Sites without slots are those that no placement worth looking for has.
         let open = |position: &usize| !node.end.range(*position).is_empty();
-        for (position, site) in node.sites.iter().enumerate().filter(|(position, _)| open(position)) {
+        for (position, site) in node
+            .sites
+            .iter()
+            .enumerate()
+            .filter(|(position, _)| open(position))
+        {
             let mut ready = self.ready(stage, *site);
             let copies = self.copies(sweeper, stage, position, ready);
             for run in &node.runs[position] {
@@ -93,17 +108,29 @@ impl<'a> Walk<'a> {
                 }
             }
         }
-        let Some(((_, _, choice), position, end)) = best else { return };
+        let Some(((_, _, choice), position, end)) = best else {
+            return;
+        };
         (self.picks[stage], self.end[stage], self.place[stage]) = (choice, end, position);
         let slots = node.end.range(position);
         self.slot[stage] = node.end.not_over(position, end).unwrap_or(slots.end - 1);
-        for (star, _) in node.reads.iter().filter(|(star, _)| *star < self.net.stars.len()) {
+        for (star, _) in node
+            .reads
+            .iter()
+            .filter(|(star, _)| *star < self.net.stars.len())
+        {
             self.tally.add(*star, node.sites[position]);
         }
     }
 
     /// The same at real sites, whose copies cost what they do.
-    fn place_near(&mut self, ground: &NetworkInputs<'_>, sweeper: &Sweeper, stage: usize, near: &[usize]) {
+    fn place_near(
+        &mut self,
+        ground: &NetworkInputs<'_>,
+        sweeper: &Sweeper,
+        stage: usize,
+        near: &[usize],
+    ) {
         let node = &sweeper.grid.nodes[stage];
         let choices = &self.instance.stages[stage].choices;
         let due = self.due(sweeper, stage);
@@ -112,22 +139,31 @@ impl<'a> Walk<'a> {
         let mut known: Option<(usize, i64, i64)> = None;
         for pick in near {
             let choice = &choices[*pick];
-            let Ok(position) = node.sites.binary_search(&ground.site(choice)) else { continue };
+            let Ok(position) = node.sites.binary_search(&ground.site(choice)) else {
+                continue;
+            };
             let (ready, copies) = match known {
                 Some((site, ready, copies)) if site == choice.site => (ready, copies),
-                _ => (self.ready(stage, choice.site), self.real_copies(stage, choice.site)),
+                _ => (
+                    self.ready(stage, choice.site),
+                    self.real_copies(stage, choice.site),
+                ),
             };
             known = Some((choice.site, ready, copies));
             let end = ready + choice.duration;
             let key = match sweeper.after(stage, position, end + self.hidden[stage]) {
-                Some(after) if end <= due => (false, choice.cost * self.net.scale + copies + after, *pick),
+                Some(after) if end <= due => {
+                    (false, choice.cost * self.net.scale + copies + after, *pick)
+                }
                 _ => (true, end, *pick),
             };
             if best.is_none_or(|(known, _)| key < known) {
                 best = Some((key, end));
             }
         }
-        let Some(((_, _, pick), end)) = best else { return };
+        let Some(((_, _, pick), end)) = best else {
+            return;
+        };
         (self.picks[stage], self.end[stage]) = (pick, end);
         for (star, _) in &self.net.nodes[stage].reads {
             self.tally.add(*star, choices[pick].site);
@@ -137,17 +173,24 @@ impl<'a> Walk<'a> {
     /// By when a stage should end for the hubs after it.
     fn due(&self, sweeper: &Sweeper, stage: usize) -> i64 {
         let hubs = self.hubs[stage].iter();
-        hubs.filter_map(|hub| sweeper.due(*hub)).min().unwrap_or(i64::MAX)
+        hubs.filter_map(|hub| sweeper.due(*hub))
+            .min()
+            .unwrap_or(i64::MAX)
     }
 
     /// The copies to a real site that are not there yet.
     fn real_copies(&self, stage: usize, site: usize) -> i64 {
-        let missing = self.net.nodes[stage].reads.iter().filter(|(star, _)| self.tally.at(*star, site) == 0);
+        let missing = self.net.nodes[stage]
+            .reads
+            .iter()
+            .filter(|(star, _)| self.tally.at(*star, site) == 0);
         let price = |(index, _): &(usize, usize)| {
             let star = &self.net.stars[*index];
             let from = match star.origin {
                 Origin::Site(from) => from,
-                Origin::Stage(before) => self.instance.stages[before].choices[self.picks[before]].site,
+                Origin::Stage(before) => {
+                    self.instance.stages[before].choices[self.picks[before]].site
+                }
             };
             self.net.price(&self.instance.links, star, from, site)
         };
@@ -160,20 +203,28 @@ impl<'a> Walk<'a> {
         let node = &grid.nodes[stage];
         let site = node.sites[position];
         let mut cost = 0;
-        for (index, number) in node.reads.iter().filter(|(star, _)| *star < self.net.stars.len()) {
+        for (index, number) in node
+            .reads
+            .iter()
+            .filter(|(star, _)| *star < self.net.stars.len())
+        {
             let star = &grid.stars[*index];
             let (from, place, slot) = match star.origin {
                 Origin::Site(from) => (from, 0, 0),
-                Origin::Stage(before) => {
-                    (grid.nodes[before].sites[self.place[before]], self.place[before], self.slot[before])
-                }
+                Origin::Stage(before) => (
+                    grid.nodes[before].sites[self.place[before]],
+                    self.place[before],
+                    self.slot[before],
+                ),
             };
             if from == site || self.tally.at(*index, site) > 0 {
                 continue;
             }
             let price = star.price[place * star.targets.len() + star.slots[*number][position]];
             cost += match node.start.not_over(position, ready) {
-                Some(start) if star.readers.len() > 1 => sweeper.part(*index, *number, slot, start).min(price),
+                Some(start) if star.readers.len() > 1 => {
+                    sweeper.part(*index, *number, slot, start).min(price)
+                }
                 _ => price,
             };
         }
@@ -181,6 +232,14 @@ impl<'a> Walk<'a> {
     }
 
     fn ready(&self, stage: usize, to: usize) -> i64 {
-        ready(self.instance, self.shape, &Routes::new(), &self.picks, &self.end, stage, to)
+        ready(
+            self.instance,
+            self.shape,
+            &Routes::new(),
+            &self.picks,
+            &self.end,
+            stage,
+            to,
+        )
     }
 }

@@ -63,7 +63,9 @@ pub enum Found {
 impl Counted {
     /// `None`: the instance is of another kind, or has no caps, so that other methods prove it faster.
     pub fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
-        let counts = !instance.caps.is_empty() && instance.links.pools.is_empty() && !routes::possible(instance);
+        let counts = !instance.caps.is_empty()
+            && instance.links.pools.is_empty()
+            && !routes::possible(instance);
         if !counts || instance.stages.iter().any(|stage| stage.choices.is_empty()) {
             return None;
         }
@@ -74,7 +76,11 @@ impl Counted {
             base_cost: surroundings.base_cost,
             base_time: surroundings.base_time,
             room: surroundings.room.clone(),
-            copies: surroundings.shared.values().map(|(_, cost)| *cost).collect(),
+            copies: surroundings
+                .shared
+                .values()
+                .map(|(_, cost)| *cost)
+                .collect(),
             impossible: surroundings.impossible,
         };
         let mut columns = 0;
@@ -84,7 +90,10 @@ impl Counted {
                 Some(group) if group.choices == choices => group.stages.push(stage),
                 _ => {
                     columns += choices.len();
-                    counted.groups.push(Group { stages: vec![stage], choices });
+                    counted.groups.push(Group {
+                        stages: vec![stage],
+                        choices,
+                    });
                 }
             }
             if columns > COLUMNS {
@@ -95,7 +104,12 @@ impl Counted {
     }
 
     /// The cheapest placement within the limits.
-    pub fn cheapest(&self, limits: Limits, solver: &dyn Solver, effort: &Effort) -> Result<Found, SolverError> {
+    pub fn cheapest(
+        &self,
+        limits: Limits,
+        solver: &dyn Solver,
+        effort: &Effort,
+    ) -> Result<Found, SolverError> {
         Ok(match self.least_cost(limits, solver, effort)? {
             Solved::Nothing => Found::Nothing,
             Solved::Unknown => Found::Unknown,
@@ -104,9 +118,17 @@ impl Counted {
     }
 
     /// The placement within the limits that ends first, by bisection over the ends that choices have.
-    pub fn fastest(&self, limits: Limits, solver: &dyn Solver, effort: &Effort) -> Result<Found, SolverError> {
+    pub fn fastest(
+        &self,
+        limits: Limits,
+        solver: &dyn Solver,
+        effort: &Effort,
+    ) -> Result<Found, SolverError> {
         let ends = self.ends(limits.time);
-        let within = |end: &i64| Limits { time: Some(*end), ..limits };
+        let within = |end: &i64| Limits {
+            time: Some(*end),
+            ..limits
+        };
         let mut best = match self.least_cost(limits, solver, effort)? {
             Solved::Best(counts) => counts,
             Solved::Nothing => return Ok(Found::Nothing),
@@ -144,12 +166,26 @@ impl Counted {
             let mut next = 0;
             while next < self.groups[group].choices.len() {
                 let taken = |position: &usize| best[group][*position] > 0;
-                let Some(first) = (next..self.groups[group].choices.len()).find(taken) else { break };
+                let Some(first) = (next..self.groups[group].choices.len()).find(taken) else {
+                    break;
+                };
                 // Either some member can take an earlier choice, or none: then the next one is fixed.
-                if self.raise(&mut lowered, limits, (group, next..first), &mut best, (solver, effort))? {
+                if self.raise(
+                    &mut lowered,
+                    limits,
+                    (group, next..first),
+                    &mut best,
+                    (solver, effort),
+                )? {
                     continue;
                 }
-                self.raise(&mut lowered, limits, (group, first..first + 1), &mut best, (solver, effort))?;
+                self.raise(
+                    &mut lowered,
+                    limits,
+                    (group, first..first + 1),
+                    &mut best,
+                    (solver, effort),
+                )?;
                 for (position, count) in best[group].iter().enumerate().take(first + 1).skip(next) {
                     lowered.fix(group, position, *count);
                 }
@@ -168,14 +204,21 @@ impl Counted {
         best: &mut Counts,
         (solver, effort): (&dyn Solver, &Effort),
     ) -> Result<bool, SolverError> {
-        let columns: Vec<usize> = range.clone().filter_map(|position| lowered.columns[group][position]).collect();
+        let columns: Vec<usize> = range
+            .clone()
+            .filter_map(|position| lowered.columns[group][position])
+            .collect();
         let before: i64 = range.clone().map(|position| best[group][position]).sum();
         let rest: i64 = best[group][range.start..].iter().sum();
         if columns.is_empty() || before == rest || effort.should_stop() {
             return Ok(false);
         }
-        lowered.program.minimize(columns.into_iter().map(|column| (column, -1)).collect(), 0);
-        let Answer::Found { values, .. } = solver.minimize(&lowered.program, &[], effort)? else { return Ok(false) };
+        lowered
+            .program
+            .minimize(columns.into_iter().map(|column| (column, -1)).collect(), 0);
+        let Answer::Found { values, .. } = solver.minimize(&lowered.program, &[], effort)? else {
+            return Ok(false);
+        };
         let counts = lowered.counts(&values);
         let more = range.map(|position| counts[group][position]).sum::<i64>() > before;
         let sound = more && self.keeps(&counts, limits) && lowered.keeps_fixed(&counts);
@@ -187,43 +230,69 @@ impl Counted {
 
     /// Ends of the whole job that choices lead to, rising, up to a limit.
     fn ends(&self, limit: Option<i64>) -> Vec<i64> {
-        let choices = self.groups.iter().flat_map(|group| &group.choices).filter(|choice| choice.allowed);
-        let ends = choices.map(|choice| choice.through.max(self.base_time)).chain([self.base_time]);
-        let ends: BTreeSet<i64> = ends.filter(|end| limit.is_none_or(|limit| *end <= limit)).collect();
+        let choices = self
+            .groups
+            .iter()
+            .flat_map(|group| &group.choices)
+            .filter(|choice| choice.allowed);
+        let ends = choices
+            .map(|choice| choice.through.max(self.base_time))
+            .chain([self.base_time]);
+        let ends: BTreeSet<i64> = ends
+            .filter(|end| limit.is_none_or(|limit| *end <= limit))
+            .collect();
         ends.into_iter().collect()
     }
 
     fn end(&self, counts: &Counts) -> i64 {
         let taken = self.taken(counts).map(|(choice, _)| choice.through);
-        taken.chain([self.base_time]).max().unwrap_or(self.base_time)
+        taken
+            .chain([self.base_time])
+            .max()
+            .unwrap_or(self.base_time)
     }
 
     fn taken<'c>(&'c self, counts: &'c Counts) -> impl Iterator<Item = (&'c ChoiceEffect, i64)> {
         let groups = self.groups.iter().zip(counts);
         groups.flat_map(|(group, counts)| {
-            group.choices.iter().zip(counts).filter(|(_, count)| **count > 0).map(|(choice, count)| (choice, *count))
+            group
+                .choices
+                .iter()
+                .zip(counts)
+                .filter(|(_, count)| **count > 0)
+                .map(|(choice, count)| (choice, *count))
         })
     }
 
     fn cost(&self, counts: &Counts) -> i64 {
-        let own: i64 = self.taken(counts).map(|(choice, count)| choice.cost.saturating_mul(count)).sum();
-        let shared: BTreeSet<usize> = self.taken(counts).flat_map(|(choice, _)| &choice.shared).copied().collect();
-        self.base_cost + own + shared.into_iter().map(|copy| self.copies[copy]).sum::<i64>()
+        let own: i64 = self
+            .taken(counts)
+            .map(|(choice, count)| choice.cost.saturating_mul(count))
+            .sum();
+        let shared: BTreeSet<usize> = self
+            .taken(counts)
+            .flat_map(|(choice, _)| &choice.shared)
+            .copied()
+            .collect();
+        self.base_cost
+            + own
+            + shared
+                .into_iter()
+                .map(|copy| self.copies[copy])
+                .sum::<i64>()
     }
 
     /// Whether a placement keeps every limit, exactly.
     fn keeps(&self, counts: &Counts, limits: Limits) -> bool {
         let mut room = self.room.clone();
         for (choice, count) in self.taken(counts) {
-            choice
-                .uses
-                .iter()
-                .for_each(|(cap, used)| room[*cap] = room[*cap].saturating_sub(used.saturating_mul(count)));
-        }
-        let complete =
-            self.groups.iter().zip(counts).all(|(group, counts)| {
-                counts.iter().sum::<i64>() == i64::try_from(group.stages.len()).unwrap_or(i64::MAX)
+            choice.uses.iter().for_each(|(cap, used)| {
+                room[*cap] = room[*cap].saturating_sub(used.saturating_mul(count))
             });
+        }
+        let complete = self.groups.iter().zip(counts).all(|(group, counts)| {
+            counts.iter().sum::<i64>() == i64::try_from(group.stages.len()).unwrap_or(i64::MAX)
+        });
         complete
             && room.iter().all(|left| *left >= 0)
             && self.taken(counts).all(|(choice, _)| choice.allowed)
@@ -231,7 +300,12 @@ impl Counted {
             && limits.time.is_none_or(|limit| self.end(counts) <= limit)
     }
 
-    fn least_cost(&self, limits: Limits, solver: &dyn Solver, effort: &Effort) -> Result<Solved, SolverError> {
+    fn least_cost(
+        &self,
+        limits: Limits,
+        solver: &dyn Solver,
+        effort: &Effort,
+    ) -> Result<Solved, SolverError> {
         let late = limits.time.is_some_and(|limit| self.base_time > limit);
         if self.impossible || late || self.room.iter().any(|room| *room < 0) {
             return Ok(Solved::Nothing);
@@ -240,18 +314,35 @@ impl Counted {
             // Nothing is left to choose: a solver has no use for a program without variables.
             let counts = Counts::new();
             let keeps = self.keeps(&counts, limits);
-            return Ok(if keeps { Solved::Best(counts) } else { Solved::Nothing });
+            return Ok(if keeps {
+                Solved::Best(counts)
+            } else {
+                Solved::Nothing
+            });
         }
         let lowered = self.lowered(limits);
-        if lowered.columns.iter().any(|columns| columns.iter().all(Option::is_none)) {
+        if lowered
+            .columns
+            .iter()
+            .any(|columns| columns.iter().all(Option::is_none))
+        {
             return Ok(Solved::Nothing);
         }
         Ok(match solver.minimize(&lowered.program, &[], effort)? {
             Answer::Infeasible => Solved::Nothing,
-            Answer::Found { values, bound, proven: true } => {
+            Answer::Found {
+                values,
+                bound,
+                proven: true,
+            } => {
                 let counts = lowered.counts(&values);
-                let proven = self.keeps(&counts, limits) && self.cost(&counts) <= bound.round() as i64;
-                if proven { Solved::Best(counts) } else { Solved::Unknown }
+                let proven =
+                    self.keeps(&counts, limits) && self.cost(&counts) <= bound.round() as i64;
+                if proven {
+                    Solved::Best(counts)
+                } else {
+                    Solved::Unknown
+                }
             }
             Answer::Found { .. } | Answer::Unknown => Solved::Unknown,
         })
@@ -259,30 +350,50 @@ impl Counted {
 
     /// The program of counts, with the least cost as its objective.
     fn lowered(&self, limits: Limits) -> Lowered {
-        let mut program = Program { name: "counted".to_owned(), ..Program::default() };
+        let mut program = Program {
+            name: "counted".to_owned(),
+            ..Program::default()
+        };
         let (mut cost, mut constant) = (Vec::new(), self.base_cost);
         let mut caps: Vec<Vec<(usize, i64)>> = vec![Vec::new(); self.room.len()];
         let mut readers: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         let mut columns = Vec::with_capacity(self.groups.len());
         for (number, group) in self.groups.iter().enumerate() {
             let members = i64::try_from(group.stages.len()).unwrap_or(i64::MAX);
-            let in_time =
-                |choice: &ChoiceEffect| choice.allowed && limits.time.is_none_or(|limit| choice.through <= limit);
-            let least = group.choices.iter().filter(|choice| in_time(choice)).map(|choice| choice.cost).min();
+            let in_time = |choice: &ChoiceEffect| {
+                choice.allowed && limits.time.is_none_or(|limit| choice.through <= limit)
+            };
+            let least = group
+                .choices
+                .iter()
+                .filter(|choice| in_time(choice))
+                .map(|choice| choice.cost)
+                .min();
             let least = least.unwrap_or(0);
             constant += least.saturating_mul(members);
             let mut of_group = Vec::with_capacity(group.choices.len());
             for (position, choice) in group.choices.iter().enumerate() {
-                let column =
-                    in_time(choice).then(|| program.column(format!("count[{number},{position}]"), Some(members), true));
+                let column = in_time(choice).then(|| {
+                    program.column(format!("count[{number},{position}]"), Some(members), true)
+                });
                 if let Some(column) = column {
                     cost.push((column, choice.cost - least));
-                    choice.uses.iter().for_each(|(cap, used)| caps[*cap].push((column, *used)));
-                    choice.shared.iter().for_each(|copy| readers.entry((*copy, number)).or_default().push(column));
+                    choice
+                        .uses
+                        .iter()
+                        .for_each(|(cap, used)| caps[*cap].push((column, *used)));
+                    choice
+                        .shared
+                        .iter()
+                        .for_each(|copy| readers.entry((*copy, number)).or_default().push(column));
                 }
                 of_group.push(column);
             }
-            let all = of_group.iter().flatten().map(|column| (*column, 1)).collect();
+            let all = of_group
+                .iter()
+                .flatten()
+                .map(|column| (*column, 1))
+                .collect();
             program.row(format!("all[{number}]"), Some(members), Some(members), all);
             columns.push(of_group);
         }
@@ -291,7 +402,12 @@ impl Counted {
             program.row(format!("cap[{cap}]"), None, Some(*room), terms);
         }
         if let Some(limit) = limits.cost {
-            program.row("budget".to_owned(), None, Some(limit.saturating_sub(constant)), cost.clone());
+            program.row(
+                "budget".to_owned(),
+                None,
+                Some(limit.saturating_sub(constant)),
+                cost.clone(),
+            );
         }
         program.minimize(cost, constant);
         Lowered { program, columns }
@@ -312,7 +428,11 @@ impl Counted {
                 column
             });
             let members = i64::try_from(self.groups[group].stages.len()).unwrap_or(i64::MAX);
-            let terms = columns.into_iter().map(|reader| (reader, -1)).chain([(column, members)]).collect();
+            let terms = columns
+                .into_iter()
+                .map(|reader| (reader, -1))
+                .chain([(column, members)])
+                .collect();
             program.row(format!("made[{copy},{group}]"), Some(0), None, terms);
         }
     }
@@ -321,10 +441,15 @@ impl Counted {
     fn picks(&self, counts: &Counts) -> Vec<usize> {
         let mut picks = self.fixed.clone();
         for (group, counts) in self.groups.iter().zip(counts) {
-            let of_choice =
-                |(position, count): (usize, &i64)| std::iter::repeat_n(position, usize::try_from(*count).unwrap_or(0));
+            let of_choice = |(position, count): (usize, &i64)| {
+                std::iter::repeat_n(position, usize::try_from(*count).unwrap_or(0))
+            };
             let positions = counts.iter().enumerate().flat_map(of_choice);
-            group.stages.iter().zip(positions).for_each(|(stage, position)| picks[*stage] = position);
+            group
+                .stages
+                .iter()
+                .zip(positions)
+                .for_each(|(stage, position)| picks[*stage] = position);
         }
         picks
     }
@@ -332,7 +457,10 @@ impl Counted {
     fn counts(&self, picks: &[usize]) -> Counts {
         let of_group = |group: &Group| {
             let mut counts = vec![0; group.choices.len()];
-            group.stages.iter().for_each(|stage| counts[picks[*stage]] += 1);
+            group
+                .stages
+                .iter()
+                .for_each(|stage| counts[picks[*stage]] += 1);
             counts
         };
         self.groups.iter().map(of_group).collect()
@@ -353,8 +481,12 @@ struct Lowered {
 
 impl Lowered {
     fn counts(&self, values: &[f64]) -> Counts {
-        let value = |column: &Option<usize>| column.map_or(0, |column| values[column].round() as i64);
-        self.columns.iter().map(|columns| columns.iter().map(value).collect()).collect()
+        let value =
+            |column: &Option<usize>| column.map_or(0, |column| values[column].round() as i64);
+        self.columns
+            .iter()
+            .map(|columns| columns.iter().map(value).collect())
+            .collect()
     }
 
     fn fix(&mut self, group: usize, position: usize, count: i64) {
@@ -365,11 +497,15 @@ impl Lowered {
     }
 
     fn keeps_fixed(&self, counts: &Counts) -> bool {
-        self.columns.iter().flatten().zip(counts.iter().flatten()).all(|(column, count)| {
-            column.is_none_or(|column| {
-                let column = &self.program.columns[column];
-                *count >= column.lower && column.upper.is_none_or(|upper| *count <= upper)
+        self.columns
+            .iter()
+            .flatten()
+            .zip(counts.iter().flatten())
+            .all(|(column, count)| {
+                column.is_none_or(|column| {
+                    let column = &self.program.columns[column];
+                    *count >= column.lower && column.upper.is_none_or(|upper| *count <= upper)
+                })
             })
-        })
     }
 }

@@ -1,7 +1,9 @@
 //! What is decided before any stage with a choice is placed, and what follows from it for each choice.
 
 use super::choice_effect::ChoiceEffect;
-use crate::planning::problem::{Artifact, Instance, Origin, Routes, Shape, artifacts_by_stage, ready};
+use crate::planning::problem::{
+    Artifact, Instance, Origin, Routes, Shape, artifacts_by_stage, ready,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that is decided before any stage with a choice is placed.
@@ -34,12 +36,18 @@ impl Surroundings {
     /// `None`: an open stage waits for another one.
     pub fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
         let count = instance.stages.len();
-        let open: Vec<bool> = instance.stages.iter().map(|stage| stage.choices.len() > 1).collect();
+        let open: Vec<bool> = instance
+            .stages
+            .iter()
+            .map(|stage| stage.choices.len() > 1)
+            .collect();
         let mut after = vec![Vec::new(); count];
         let mut waits = vec![false; count];
         for &stage in &shape.order {
             for (origin, artifact) in &shape.inputs[stage] {
-                let Origin::Stage(before) = origin else { continue };
+                let Origin::Stage(before) = origin else {
+                    continue;
+                };
                 after[*before].push((stage, *artifact));
                 waits[stage] |= waits[*before] || open[*before];
             }
@@ -64,7 +72,11 @@ impl Surroundings {
             shared: BTreeMap::new(),
             end: vec![0; count],
             tail: vec![0; count],
-            latest: instance.stages.iter().map(|stage| stage.deadline.unwrap_or(NEVER)).collect(),
+            latest: instance
+                .stages
+                .iter()
+                .map(|stage| stage.deadline.unwrap_or(NEVER))
+                .collect(),
             after,
             uses,
             impossible: false,
@@ -77,9 +89,21 @@ impl Surroundings {
     /// Ends, tails and latest ends of stages with one choice.
     fn times(&mut self, instance: &Instance, shape: &Shape, waits: &[bool]) {
         let picks = vec![0; self.open.len()];
-        for &stage in shape.order.iter().filter(|stage| !self.open[**stage] && !waits[**stage]) {
+        for &stage in shape
+            .order
+            .iter()
+            .filter(|stage| !self.open[**stage] && !waits[**stage])
+        {
             let choice = instance.stages[stage].choices[0];
-            let start = ready(instance, shape, &Routes::new(), &picks, &self.end, stage, choice.site);
+            let start = ready(
+                instance,
+                shape,
+                &Routes::new(),
+                &picks,
+                &self.end,
+                stage,
+                choice.site,
+            );
             self.end[stage] = start + choice.duration;
             self.base_time = self.base_time.max(self.end[stage]);
         }
@@ -88,17 +112,23 @@ impl Surroundings {
             (self.tail[stage], self.latest[stage]) = self.onward(instance, stage, site);
             // What waits for an open stage may be late by its other inputs alone.
             if waits[stage] {
-                let fixed = shape.inputs[stage].iter().map(|(origin, artifact)| match origin {
-                    Origin::Site(from) => travel(instance, *artifact, *from, site),
-                    Origin::Stage(_) => 0,
-                });
+                let fixed = shape.inputs[stage]
+                    .iter()
+                    .map(|(origin, artifact)| match origin {
+                        Origin::Site(from) => travel(instance, *artifact, *from, site),
+                        Origin::Stage(_) => 0,
+                    });
                 let own = instance.stages[stage].choices[0].duration;
                 let end = fixed.max().unwrap_or(0) + own;
                 self.base_time = self.base_time.max(end + self.tail[stage]);
                 self.impossible |= end > self.latest[stage];
             }
         }
-        for (stage, waiting) in waits.iter().enumerate().filter(|(stage, _)| !self.open[*stage]) {
+        for (stage, waiting) in waits
+            .iter()
+            .enumerate()
+            .filter(|(stage, _)| !self.open[*stage])
+        {
             if !waiting {
                 let end = self.end[stage];
                 self.impossible |= end > self.latest[stage];
@@ -112,7 +142,10 @@ impl Surroundings {
     fn onward(&self, instance: &Instance, stage: usize, site: usize) -> (i64, i64) {
         let mut tail = 0;
         let mut latest = instance.stages[stage].deadline.unwrap_or(NEVER);
-        for (next, artifact) in self.after[stage].iter().filter(|(next, _)| !self.open[*next]) {
+        for (next, artifact) in self.after[stage]
+            .iter()
+            .filter(|(next, _)| !self.open[*next])
+        {
             let choice = instance.stages[*next].choices[0];
             let until = travel(instance, *artifact, site, choice.site) + choice.duration;
             tail = tail.max(until + self.tail[*next]);
@@ -134,52 +167,103 @@ impl Surroundings {
             }
         }
         for (index, artifact) in instance.artifacts.iter().enumerate() {
-            let Some(origin) = self.fixed_origin(instance, artifact) else { continue };
-            for to in self.fixed_readers(instance, artifact).into_iter().filter(|to| *to != origin) {
+            let Some(origin) = self.fixed_origin(instance, artifact) else {
+                continue;
+            };
+            for to in self
+                .fixed_readers(instance, artifact)
+                .into_iter()
+                .filter(|to| *to != origin)
+            {
                 match instance.links.cost(origin, to, artifact.bytes) {
                     Some(cost) => self.base_cost += cost,
                     None => self.impossible = true,
                 }
             }
-            let readers: Vec<usize> = artifact.readers.iter().copied().filter(|reader| self.open[*reader]).collect();
+            let readers: Vec<usize> = artifact
+                .readers
+                .iter()
+                .copied()
+                .filter(|reader| self.open[*reader])
+                .collect();
             if readers.len() < 2 {
                 continue;
             }
-            let sites = readers.iter().flat_map(|reader| instance.stages[*reader].choices.iter().map(|c| c.site));
+            let sites = readers
+                .iter()
+                .flat_map(|reader| instance.stages[*reader].choices.iter().map(|c| c.site));
             for site in sites.collect::<BTreeSet<usize>>() {
-                if let Some(cost) = instance.links.cost(origin, site, artifact.bytes).filter(|cost| *cost != 0) {
+                if let Some(cost) = instance
+                    .links
+                    .cost(origin, site, artifact.bytes)
+                    .filter(|cost| *cost != 0)
+                {
                     let next = self.shared.len();
                     self.shared.insert((index, site), (next, cost));
                 }
             }
         }
         // Indices are in the order of the map.
-        self.shared.values_mut().enumerate().for_each(|(index, (number, _))| *number = index);
+        self.shared
+            .values_mut()
+            .enumerate()
+            .for_each(|(index, (number, _))| *number = index);
     }
 
     /// Where an artifact comes from; `None`: from an open stage.
     fn fixed_origin(&self, instance: &Instance, artifact: &Artifact) -> Option<usize> {
         match artifact.origin {
             Origin::Site(site) => Some(site),
-            Origin::Stage(stage) => (!self.open[stage]).then(|| instance.stages[stage].choices[0].site),
+            Origin::Stage(stage) => {
+                (!self.open[stage]).then(|| instance.stages[stage].choices[0].site)
+            }
         }
     }
 
     fn fixed_readers(&self, instance: &Instance, artifact: &Artifact) -> BTreeSet<usize> {
-        let readers = artifact.readers.iter().filter(|reader| !self.open[**reader]);
-        readers.map(|reader| instance.stages[*reader].choices[0].site).collect()
+        let readers = artifact
+            .readers
+            .iter()
+            .filter(|reader| !self.open[**reader]);
+        readers
+            .map(|reader| instance.stages[*reader].choices[0].site)
+            .collect()
     }
 
     /// Returns the effects of each choice of an open stage.
     pub fn choices(&self, instance: &Instance, shape: &Shape, stage: usize) -> Vec<ChoiceEffect> {
-        let picks = vec![0; if shape.inputs[stage].is_empty() { 0 } else { self.open.len() }];
+        let picks = vec![
+            0;
+            if shape.inputs[stage].is_empty() {
+                0
+            } else {
+                self.open.len()
+            }
+        ];
         let mut at_site: BTreeMap<usize, ChoiceEffect> = BTreeMap::new();
         let mut latest_at: BTreeMap<usize, i64> = BTreeMap::new();
-        for site in instance.stages[stage].choices.iter().map(|choice| choice.site).collect::<BTreeSet<usize>>() {
-            let start = ready(instance, shape, &Routes::new(), &picks, &self.end, stage, site);
+        for site in instance.stages[stage]
+            .choices
+            .iter()
+            .map(|choice| choice.site)
+            .collect::<BTreeSet<usize>>()
+        {
+            let start = ready(
+                instance,
+                shape,
+                &Routes::new(),
+                &picks,
+                &self.end,
+                stage,
+                site,
+            );
             let (tail, latest) = self.onward(instance, stage, site);
             // Until a choice is known, `through` is all of the path but its own time.
-            let mut there = ChoiceEffect { through: start + tail, allowed: true, ..ChoiceEffect::default() };
+            let mut there = ChoiceEffect {
+                through: start + tail,
+                allowed: true,
+                ..ChoiceEffect::default()
+            };
             for index in &self.stage_artifacts[stage] {
                 self.copies_at(instance, stage, *index, site, &mut there);
             }
@@ -191,14 +275,24 @@ impl Surroundings {
             there.cost = there.cost.saturating_add(choice.cost);
             there.through += choice.duration;
             there.allowed &= choice.duration <= latest_at[&choice.site];
-            there.uses = self.uses[stage].get(&choice.tag).cloned().unwrap_or_default();
+            there.uses = self.uses[stage]
+                .get(&choice.tag)
+                .cloned()
+                .unwrap_or_default();
             there
         };
         instance.stages[stage].choices.iter().map(choice).collect()
     }
 
     /// Adds the copies of one artifact that a stage at a site causes.
-    fn copies_at(&self, instance: &Instance, stage: usize, index: usize, site: usize, there: &mut ChoiceEffect) {
+    fn copies_at(
+        &self,
+        instance: &Instance,
+        stage: usize,
+        index: usize,
+        site: usize,
+        there: &mut ChoiceEffect,
+    ) {
         let artifact = &instance.artifacts[index];
         let fixed_readers = self.fixed_readers(instance, artifact);
         let Some(origin) = self.fixed_origin(instance, artifact) else {
@@ -211,11 +305,17 @@ impl Surroundings {
             }
             return;
         };
-        debug_assert!(artifact.readers.contains(&stage), "a stage touches what it makes or reads");
+        debug_assert!(
+            artifact.readers.contains(&stage),
+            "a stage touches what it makes or reads"
+        );
         if site == origin || fixed_readers.contains(&site) {
             return;
         }
-        match (instance.links.cost(origin, site, artifact.bytes), self.shared.get(&(index, site))) {
+        match (
+            instance.links.cost(origin, site, artifact.bytes),
+            self.shared.get(&(index, site)),
+        ) {
             (None, _) => there.allowed = false,
             (Some(_), Some((copy, _))) => there.shared.push(*copy),
             (Some(cost), None) => there.cost = there.cost.saturating_add(cost),
@@ -225,5 +325,9 @@ impl Surroundings {
 
 /// How long an artifact takes from one site to another.
 fn travel(instance: &Instance, artifact: Option<usize>, from: usize, to: usize) -> i64 {
-    artifact.map_or(0, |artifact| instance.links.time(from, to, instance.artifacts[artifact].link_bytes))
+    artifact.map_or(0, |artifact| {
+        instance
+            .links
+            .time(from, to, instance.artifacts[artifact].link_bytes)
+    })
 }

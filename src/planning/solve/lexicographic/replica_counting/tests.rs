@@ -3,7 +3,8 @@
 use super::Counted;
 use crate::model::{Bandwidth, Bytes, DataRate, Objective, Tariff};
 use crate::planning::problem::{
-    Artifact, Cap, Choice, Instance, Links, Lowered, Origin, Price, StageChoices, Target, concurrency, evaluate, lower,
+    Artifact, Cap, Choice, Instance, Links, Lowered, Origin, Price, StageChoices, Target,
+    concurrency, evaluate, lower,
 };
 use crate::planning::solve::backend::solver::Answer;
 use crate::planning::solve::{Effort, Highs, Outcome, Solver, exhaustive, solve};
@@ -14,75 +15,139 @@ use proptest::test_runner::RngSeed;
 /// choice, with data that all read, results that one stage collects, and limits.
 fn replicas() -> impl Strategy<Value = Instance> {
     let choices = || proptest::collection::vec((0..3_usize, 1..5_i64, 1..4_i64), 1..4);
-    let shape = (choices(), choices(), 1..4_usize, 0..3_usize, any::<(bool, bool)>());
+    let shape = (
+        choices(),
+        choices(),
+        1..4_usize,
+        0..3_usize,
+        any::<(bool, bool)>(),
+    );
     let limits = (
         proptest::collection::vec(1..4_i64, 3),
         proptest::option::of(60_000..400_000_i64),
         proptest::option::of(200_000..2_500_000_i64),
         any::<(bool, bool, bool)>(),
     );
-    (shape, limits, proptest::collection::vec(proptest::option::weighted(0.9, 0..3_u16), 9)).prop_map(
-        |((one, two, ones, twos, (dataset, collected)), (most, deadline, budget, kinds), tariff)| {
-            let stage = |label: String, choices: &[(usize, i64, i64)]| {
-                let choice = |(tag, (site, cost, time)): (usize, &(usize, i64, i64))| Choice {
-                    site: *site,
-                    cost: cost * 100_000,
-                    duration: time * 60_000,
-                    tag,
-                    ..Choice::default()
-                };
-                StageChoices { label, choices: choices.iter().enumerate().map(choice).collect(), deadline: None }
-            };
-            let mut stages: Vec<StageChoices> = (0..ones).map(|number| stage(format!("a{number}"), &one)).collect();
-            stages.extend((0..twos).map(|number| stage(format!("b{number}"), &two)));
-            let members = stages.len();
-            let artifact = |label: String, origin: Origin, readers: Vec<usize>| {
-                let bytes = Bytes(1_000_000_000);
-                Artifact { label, origin, bytes, link_bytes: bytes, readers }
-            };
-            let mut artifacts = Vec::new();
-            if dataset {
-                artifacts.push(artifact("data".to_owned(), Origin::Site(0), (0..members).collect()));
-            }
-            if collected {
-                stages.push(stage("collect".to_owned(), &[(1, 1, 1)]));
-                let made = |maker: usize| artifact(format!("o{maker}"), Origin::Stage(maker), vec![members]);
-                artifacts.extend((0..members).map(made));
-            }
-            let (concurrent, timed, spread) = kinds;
-            let cap = |(site, limit): (usize, &i64)| {
-                let uses = |stage: &StageChoices| {
-                    let here = stage.choices.iter().filter(|choice| choice.site == site || !spread);
-                    here.map(|choice| (choice.tag, if spread { 1 } else { choice.tag as i64 })).collect()
-                };
-                let uses = stages.iter().enumerate().map(
-                    |(index, stage)| {
-                        if index < members { uses(stage) } else { Vec::new() }
-                    },
-                );
-                Cap { label: "cap".to_owned(), limit: *limit, concurrent, uses: uses.collect() }
-            };
-            let caps = most.iter().enumerate().map(cap).collect();
-            let price = |rate: i64| Price { tariff: Tariff::new([(Bytes(0), DataRate(rate))]), ..Price::default() };
-            let links = Links {
-                sites: 3,
-                labels: (0..3).map(|site| format!("p{site}")).collect(),
-                tariff,
-                tariffs: vec![Price::default(), price(20_000_000), price(90_000_000)],
-                pools: Vec::new(),
-                bandwidth: vec![Bandwidth(80_000_000); 9],
-            };
-            let minimize = if timed { Objective::Time } else { Objective::Cost };
-            Instance { stages, artifacts, links, caps, minimize, deadline, budget, ..Instance::default() }
-        },
+    (
+        shape,
+        limits,
+        proptest::collection::vec(proptest::option::weighted(0.9, 0..3_u16), 9),
     )
+        .prop_map(
+            |(
+                (one, two, ones, twos, (dataset, collected)),
+                (most, deadline, budget, kinds),
+                tariff,
+            )| {
+                let stage = |label: String, choices: &[(usize, i64, i64)]| {
+                    let choice = |(tag, (site, cost, time)): (usize, &(usize, i64, i64))| Choice {
+                        site: *site,
+                        cost: cost * 100_000,
+                        duration: time * 60_000,
+                        tag,
+                        ..Choice::default()
+                    };
+                    StageChoices {
+                        label,
+                        choices: choices.iter().enumerate().map(choice).collect(),
+                        deadline: None,
+                    }
+                };
+                let mut stages: Vec<StageChoices> = (0..ones)
+                    .map(|number| stage(format!("a{number}"), &one))
+                    .collect();
+                stages.extend((0..twos).map(|number| stage(format!("b{number}"), &two)));
+                let members = stages.len();
+                let artifact = |label: String, origin: Origin, readers: Vec<usize>| {
+                    let bytes = Bytes(1_000_000_000);
+                    Artifact {
+                        label,
+                        origin,
+                        bytes,
+                        link_bytes: bytes,
+                        readers,
+                    }
+                };
+                let mut artifacts = Vec::new();
+                if dataset {
+                    artifacts.push(artifact(
+                        "data".to_owned(),
+                        Origin::Site(0),
+                        (0..members).collect(),
+                    ));
+                }
+                if collected {
+                    stages.push(stage("collect".to_owned(), &[(1, 1, 1)]));
+                    let made = |maker: usize| {
+                        artifact(format!("o{maker}"), Origin::Stage(maker), vec![members])
+                    };
+                    artifacts.extend((0..members).map(made));
+                }
+                let (concurrent, timed, spread) = kinds;
+                let cap = |(site, limit): (usize, &i64)| {
+                    let uses = |stage: &StageChoices| {
+                        let here = stage
+                            .choices
+                            .iter()
+                            .filter(|choice| choice.site == site || !spread);
+                        here.map(|choice| (choice.tag, if spread { 1 } else { choice.tag as i64 }))
+                            .collect()
+                    };
+                    let uses = stages.iter().enumerate().map(|(index, stage)| {
+                        if index < members {
+                            uses(stage)
+                        } else {
+                            Vec::new()
+                        }
+                    });
+                    Cap {
+                        label: "cap".to_owned(),
+                        limit: *limit,
+                        concurrent,
+                        uses: uses.collect(),
+                    }
+                };
+                let caps = most.iter().enumerate().map(cap).collect();
+                let price = |rate: i64| Price {
+                    tariff: Tariff::new([(Bytes(0), DataRate(rate))]),
+                    ..Price::default()
+                };
+                let links = Links {
+                    sites: 3,
+                    labels: (0..3).map(|site| format!("p{site}")).collect(),
+                    tariff,
+                    tariffs: vec![Price::default(), price(20_000_000), price(90_000_000)],
+                    pools: Vec::new(),
+                    bandwidth: vec![Bandwidth(80_000_000); 9],
+                };
+                let minimize = if timed {
+                    Objective::Time
+                } else {
+                    Objective::Cost
+                };
+                Instance {
+                    stages,
+                    artifacts,
+                    links,
+                    caps,
+                    minimize,
+                    deadline,
+                    budget,
+                    ..Instance::default()
+                }
+            },
+        )
 }
 
 /// The cost of the program that has a variable for every stage and choice.
 fn placed_one_by_one(instance: &Instance) -> Option<i64> {
     let Lowered { program, .. } = lower(instance, &Target::of(instance));
     match Highs.minimize(&program, &[], &Effort::default()).unwrap() {
-        Answer::Found { bound, proven: true, .. } => Some(bound.round() as i64),
+        Answer::Found {
+            bound,
+            proven: true,
+            ..
+        } => Some(bound.round() as i64),
         Answer::Infeasible => None,
         other => panic!("{other:?}"),
     }
@@ -121,7 +186,13 @@ proptest! {
 #[test]
 fn a_thousand_replicas_under_a_spread_are_counted() {
     let sites = 40;
-    let choice = |site: usize| Choice { site, cost: 100 + site as i64, duration: 1, tag: site, ..Choice::default() };
+    let choice = |site: usize| Choice {
+        site,
+        cost: 100 + site as i64,
+        duration: 1,
+        tag: site,
+        ..Choice::default()
+    };
     let stage = |number: usize| StageChoices {
         label: format!("s{number}"),
         choices: (0..sites).map(choice).collect(),
@@ -134,10 +205,21 @@ fn a_thousand_replicas_under_a_spread_are_counted() {
         concurrent: false,
         uses: vec![vec![(site, 1)]; stages.len()],
     };
-    let links = Links { sites, tariff: vec![None; sites * sites], ..Links::default() };
+    let links = Links {
+        sites,
+        tariff: vec![None; sites * sites],
+        ..Links::default()
+    };
     let caps = (0..sites).map(cap).collect();
-    let instance = Instance { stages, caps, links, ..Instance::default() };
-    let Outcome::Solved(solved) = solve(&instance, &Highs, &Effort::default()).unwrap() else { panic!("no placement") };
+    let instance = Instance {
+        stages,
+        caps,
+        links,
+        ..Instance::default()
+    };
+    let Outcome::Solved(solved) = solve(&instance, &Highs, &Effort::default()).unwrap() else {
+        panic!("no placement")
+    };
     assert!(solved.proof.optimal);
     // Thirty at each of the 33 cheapest sites, ten at the next one, in order.
     let expected: Vec<usize> = (0..1000).map(|stage| stage / 30).collect();
