@@ -1,9 +1,10 @@
-//! What it costs to keep an artifact of many small files: put into the store of the state folder, and copied for its
-//! reader.
+//! What it costs to keep an artifact of many small files: put into the store of the state folder,
+//! and copied for its reader.
 //!
-//! For 2,000 and 20,000 files of 1 KiB (or the numbers in `SKY_ARTIFACT_FILES`) in folders of 100. Prints a markdown
-//! table: putting them into the store, which syncs them once; the same with one sync for each file, as it was done before;
-//! looking whether what is there is whole; copying them for a reader.
+//! For 2,000 and 20,000 files of 1 KiB (or the numbers in `SKY_ARTIFACT_FILES`) in folders of 100.
+//! Prints a markdown table: putting them into the store, which syncs them once; the same with one
+//! sync for each file, as it was done before; looking whether what is there is whole; copying them
+//! for a reader.
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 

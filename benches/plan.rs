@@ -1,8 +1,9 @@
 //! How long planning takes: the BERT job on the whole shipped catalog.
 //!
 //! `plan/process` is what a user waits for: the `sky` binary from start to exit, warm file cache.
-//! `load/…` is the catalog alone: the built-in one and the same as a folder of text, in this process
-//! and (`process`) with all that a start of `sky catalog show` takes. It is to be under 60 ms.
+//! `load/…` is the catalog alone: the built-in one and the same as a folder of text, in this
+//! process and (`process`) with all that a start of `sky catalog show` takes. It is to be under 60
+//! ms.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use sky::catalog::load;

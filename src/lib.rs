@@ -38,8 +38,8 @@
 //! | [`execution::apply`] | walks a plan: start, watch, hand data on, interrupt, destroy | plan, state, provider, storage, model |
 //! | [`util`] | atomic files, hashes, the clock; the seam of the simulation of `apply` ([`util::simulation`]) | nothing |
 //!
-//! All may use `util`. Inside a room files form no circle. Tests read the source and fail on any other
-//! arrow, on any circle of files, and on any IO in `planning` (`tests/it/architecture.rs`).
+//! All may use `util`. Inside a room files form no circle. Tests read the source and fail on any
+//! other arrow, on any circle of files, and on any IO in `planning` (`tests/it/architecture.rs`).
 //!
 //! # Words
 //!
@@ -77,48 +77,51 @@
 //!
 //! # Adding things
 //!
-//! - A rule: a file in `planning/rule/`, a line in [`planning::rule::RULES`], its keys in `spec/policy.rs`.
+//! - A rule: a file in `planning/rule/`, a line in [`planning::rule::RULES`], its keys in
+//!   `spec/policy.rs`.
 //! - A solver: a file in `planning/solve/backend/` that implements [`planning::solve::Solver`].
 //! - A provider: below.
 //! - A verb: a file in `cli/`, a line in `cli/arguments.rs` and one in `cli/mod.rs`.
-//! - A price source: a file in `feeds/`, a line in `KINDS` of `feeds/importer.rs`; one that is asked over HTTP: a file in
-//!   `feeds/live/`, a line in `SOURCES` of `feeds/live/sources.rs`.
-//! - An object store for data between stages: a file in `execution/storage/bucket/` that implements its `Store`, a line each
-//!   in `Bucket::open` and `list` of `any_bucket.rs` and in `Staging`.
+//! - A price source: a file in `feeds/`, a line in `KINDS` of `feeds/importer.rs`; one that is
+//!   asked over HTTP: a file in `feeds/live/`, a line in `SOURCES` of `feeds/live/sources.rs`.
+//! - An object store for data between stages: a file in `execution/storage/bucket/` that implements
+//!   its `Store`, a line each in `Bucket::open` and `list` of `any_bucket.rs` and in `Staging`.
 //! - A format of jobs: a file in `spec/import/`, a line in `cli/import.rs`.
 //!
 //! # Adding a provider
 //!
 //! A provider rents and returns machines, and knows no plan, no state and no journal: all that is
-//! promised about money, leases and crashes is kept by [`execution::apply`], as long as the provider keeps the
-//! contract at the head of [`execution::provider`].
+//! promised about money, leases and crashes is kept by [`execution::apply`], as long as the
+//! provider keeps the contract at the head of [`execution::provider`].
 //!
-//! 1. A folder in `execution/provider/` with a type that implements [`execution::provider::Provider`]. `create` is
-//!    idempotent by [`execution::provider::Token`]: give its `id` to the cloud as client token or name, and tag
-//!    the machine in the same call with token, job, lineage, plan and the end of its lease. `get` and
-//!    `list` read these tags back; `list` is what a sweep trusts, so it looks everywhere that
-//!    `create` may have put something. `delete` of what is gone is fine.
-//! 2. Tell errors apart: [`execution::provider::ErrorKind::Stockout`] and [`execution::provider::ErrorKind::Quota`] lead to
-//!    the next alternative, `Throttled` and `Unreachable` to another try of the same call,
-//!    `Denied` to the user, anything else to a failed stage. An error that could mean that the
-//!    machine was made after all is `Unreachable`.
+//! 1. A folder in `execution/provider/` with a type that implements
+//!    [`execution::provider::Provider`]. `create` is idempotent by [`execution::provider::Token`]:
+//!    give its `id` to the cloud as client token or name, and tag the machine in the same call with
+//!    token, job, lineage, plan and the end of its lease. `get` and `list` read these tags back;
+//!    `list` is what a sweep trusts, so it looks everywhere that `create` may have put something.
+//!    `delete` of what is gone is fine.
+//! 2. Tell errors apart: [`execution::provider::ErrorKind::Stockout`] and
+//!    [`execution::provider::ErrorKind::Quota`] lead to the next alternative, `Throttled` and
+//!    `Unreachable` to another try of the same call, `Denied` to the user, anything else to a
+//!    failed stage. An error that could mean that the machine was made after all is `Unreachable`.
 //! 3. A machine that nobody renews must end itself, by the cloud's own means if it has any, else by
-//!    the watchdog of the supervisor that `local` starts; see `execution/provider/local/supervise.sh`.
-//! 4. The inside of a machine is a [`execution::provider::Worker`]; one that is reached like others shares theirs. A
-//!    cloud whose API rents machines that SSH reaches implements [`execution::provider::cloud::Cloud`] instead, and has
-//!    leases, keys and the worker from there; behind a cargo feature of its name if its SDK is large, as
-//!    `aws` and `gcp` are.
-//! 5. One line each in [`execution::provider::NAMES`], [`execution::provider::open`], and [`execution::provider::of_cloud`] if places of
-//!    a cloud are its own.
-//! 6. A subject in `tests/it/proof/conformance.rs`, which makes every call of the contract, and a ground in
-//!    `tests/it/proof/ground.rs`, on which `sky` is killed at every record of the journal and every
-//!    call. Both must pass as they are.
+//!    the watchdog of the supervisor that `local` starts; see
+//!    `execution/provider/local/supervise.sh`.
+//! 4. The inside of a machine is a [`execution::provider::Worker`]; one that is reached like others
+//!    shares theirs. A cloud whose API rents machines that SSH reaches implements
+//!    [`execution::provider::cloud::Cloud`] instead, and has leases, keys and the worker from
+//!    there; behind a cargo feature of its name if its SDK is large, as `aws` and `gcp` are.
+//! 5. One line each in [`execution::provider::NAMES`], [`execution::provider::open`], and
+//!    [`execution::provider::of_cloud`] if places of a cloud are its own.
+//! 6. A subject in `tests/it/proof/conformance.rs`, which makes every call of the contract, and a
+//!    ground in `tests/it/proof/ground.rs`, on which `sky` is killed at every record of the journal
+//!    and every call. Both must pass as they are.
 //!
-//! What `apply` does with it: [`execution::apply`] walks the plan; for each attempt it sets money aside
-//! (`apply/budget.rs`), announces the call in the journal ([`execution::state::Event`]), makes it
-//! (`apply/calls.rs`, which waits out what passes), watches (`apply/watch.rs`, which renews the lease and
-//! saves progress), collects and releases. What is unavailable leads to the next alternative
-//! (`apply/failover.rs`).
+//! What `apply` does with it: [`execution::apply`] walks the plan; for each attempt it sets money
+//! aside (`apply/budget.rs`), announces the call in the journal ([`execution::state::Event`]),
+//! makes it (`apply/calls.rs`, which waits out what passes), watches (`apply/watch.rs`, which
+//! renews the lease and saves progress), collects and releases. What is unavailable leads to the
+//! next alternative (`apply/failover.rs`).
 
 pub mod catalog;
 pub mod cli;

@@ -17,7 +17,8 @@ pub(crate) struct CatalogToml {
     /// The sources of figures, by id.
     #[serde(default)]
     pub sources: BTreeMap<String, SourceEntry>,
-    /// The tables of a published catalog, for those who fetch it. Loading a folder does not need them.
+    /// The tables of a published catalog, for those who fetch it. Loading a folder does not need
+    /// them.
     #[serde(default)]
     pub files: Vec<String>,
 }
@@ -36,7 +37,8 @@ pub(crate) struct SourceEntry {
     /// The last day that the figures hold; empty: none is known.
     #[serde(default)]
     pub valid_until: String,
-    /// `full`: what is not in the source is not sold in the regions that it has; empty: it is a part of a list.
+    /// `full`: what is not in the source is not sold in the regions that it has; empty: it is a
+    /// part of a list.
     #[serde(default)]
     pub list: String,
 }

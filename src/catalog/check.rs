@@ -57,9 +57,11 @@ pub enum Kind {
     NoEgress,
     /// A source that is long before the newest price.
     OldSource,
-    /// Prices of a machine type that are more than a year before its newest one, and not known to have changed.
+    /// Prices of a machine type that are more than a year before its newest one, and not known to
+    /// have changed.
     OldBesideNewer,
-    /// Prices that are more than a year old, scaled by how the price of the machine type changed since.
+    /// Prices that are more than a year old, scaled by how the price of the machine type changed
+    /// since.
     Estimated,
     /// Machine types that their cloud has announced to retire.
     Retiring,

@@ -50,7 +50,8 @@ pub struct CloudChange {
 }
 
 impl PriceChange {
-    /// The change as a share of the old price, in parts per million; none: the price is new or gone.
+    /// The change as a share of the old price, in parts per million; none: the price is new or
+    /// gone.
     pub fn share(&self) -> Option<i128> {
         let (old, new) = (self.old?, self.new?);
         Some(div_half_even(

@@ -17,9 +17,11 @@ pub struct Draft {
     pub prices: BTreeMap<(String, String), BTreeMap<String, PriceRow>>,
     /// Accelerators, by canonical name.
     pub accelerators: BTreeMap<String, AcceleratorRow>,
-    /// Machines with a confidential-computing environment, by cloud, instance type pattern and environment.
+    /// Machines with a confidential-computing environment, by cloud, instance type pattern and
+    /// environment.
     pub confidential: BTreeMap<(String, String, String), ConfidentialRow>,
-    /// Baselines of burstable machines, by cloud and instance type patterns: virtual CPUs in thousandths (none: unknown), source, evidence.
+    /// Baselines of burstable machines, by cloud and instance type patterns: virtual CPUs in
+    /// thousandths (none: unknown), source, evidence.
     pub burstable: BTreeMap<(String, String), (Option<i64>, String, String)>,
     /// What comes with machines, by cloud and places: the other cells of the row.
     pub extras: BTreeMap<(String, String), [String; 7]>,
@@ -31,7 +33,8 @@ pub struct Draft {
     pub throughput: BTreeMap<(String, String), (u64, String)>,
     /// How clouds bill and boot, by cloud.
     pub clouds: BTreeMap<String, CloudRow>,
-    /// Interruptions of spot machines, by cloud, instance type and region: share in parts per million, source.
+    /// Interruptions of spot machines, by cloud, instance type and region: share in parts per
+    /// million, source.
     pub interruptions: BTreeMap<(String, String, String), (i64, String)>,
     /// Round trips, by `from` and `to`: milliseconds, source.
     pub round_trips: BTreeMap<(String, String), (i64, String)>,
@@ -39,7 +42,8 @@ pub struct Draft {
     pub services: BTreeMap<(String, String, String, String), ServiceRow>,
     /// Discounts, by places and instance types: percent in parts per million, source, evidence.
     pub discounts: BTreeMap<(String, String), (i64, String, String)>,
-    /// Quotas, by cloud or places, and what is counted: the most that is rented out, source, evidence.
+    /// Quotas, by cloud or places, and what is counted: the most that is rented out, source,
+    /// evidence.
     pub quotas: BTreeMap<(String, String), (i64, String, String)>,
     /// Clouds that were registered by a file of their own, by cloud.
     pub registered: BTreeMap<String, RegisteredRow>,
@@ -276,7 +280,8 @@ impl Draft {
         });
     }
 
-    /// Leaves out changes of prices that carry no price any more, and counts of lists that no price is from.
+    /// Leaves out changes of prices that carry no price any more, and counts of lists that no price
+    /// is from.
     fn drop_idle_changes(&mut self) {
         let prices = self.prices.iter().flat_map(|((cloud, _), rows)| {
             rows.iter().flat_map(move |(name, row)| {

@@ -2,7 +2,8 @@
 //!
 //! A file whose rows are the same after a change is left alone, byte for byte, whatever its order,
 //! spelling and comments. In one that changes, rows that are gone are taken out, new ones follow at
-//! the end, and every other line stays. Only a file that is as [`canonical_text`] would write it is written anew.
+//! the end, and every other line stays. Only a file that is as [`canonical_text`] would write it is
+//! written anew.
 
 use crate::catalog::catalog_toml::{self, CatalogToml, SourceEntry};
 use crate::catalog::draft::Draft;

@@ -1,11 +1,12 @@
-//! What egress prices of the shipped catalog must be: the rules that the three large clouds price by, with every
-//! exception and its reason.
+//! What egress prices of the shipped catalog must be: the rules that the three large clouds price
+//! by, with every exception and its reason.
 
 use crate::catalog::{Catalog, load};
 use crate::model::{Bytes, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Nano-USD for the first GB from one place to another, as the catalog's list has it; none: no way is known.
+/// Nano-USD for the first GB from one place to another, as the catalog's list has it; none: no way
+/// is known.
 fn price(catalog: &Catalog, from: &Place, to: &Place) -> Option<i64> {
     let id = |place: &Place| catalog.place_id(&place.name).unwrap();
     catalog
@@ -134,8 +135,8 @@ fn gcp_egress_between_regions_is_the_same_both_ways() {
     let catalog = load::shipped().unwrap();
     let prices = by_area(&catalog, "gcp");
     for ((from, to), there) in &prices {
-        // No list has prices between Johannesburg and other regions: out of it the internet's price stands, which
-        // is dearer, and into it the usual price of the source.
+        // No list has prices between Johannesburg and other regions: out of it the internet's price
+        // stands, which is dearer, and into it the usual price of the source.
         if *from == "Africa" || *to == "Africa" {
             assert!(!there.contains(&None), "{from} to {to}");
             continue;

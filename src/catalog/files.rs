@@ -164,7 +164,8 @@ pub fn unpack(packed: &[u8], shown: &str, hint: &str) -> Result<Vec<File>, Catal
             Some(piece)
         };
         let name = piece().ok_or_else(broken)?;
-        // Its size is in its first bytes: what claims to be larger than any catalog is not unpacked.
+        // Its size is in its first bytes: what claims to be larger than any catalog is not
+        // unpacked.
         let small = |piece: &&[u8]| {
             piece
                 .first_chunk::<4>()

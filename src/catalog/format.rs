@@ -9,7 +9,8 @@ pub(crate) const FORMAT: u32 = 1;
 /// The file that makes a folder a catalog.
 pub const CATALOG: &str = "catalog.toml";
 
-/// A table of a catalog: its file, all its columns in order, and how many of the first ones it must have.
+/// A table of a catalog: its file, all its columns in order, and how many of the first ones it must
+/// have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TableFormat {
     /// The file name, such as `places.csv`, relative to the catalog.
@@ -54,7 +55,8 @@ pub(crate) const MACHINES: TableFormat = TableFormat {
     required: 3,
 };
 
-/// Prices of machines; `region` is a column of tables in a cloud's folder, `place` of the one beside `catalog.toml`.
+/// Prices of machines; `region` is a column of tables in a cloud's folder, `place` of the one
+/// beside `catalog.toml`.
 pub(crate) const PRICES: TableFormat = TableFormat {
     file: "prices.csv",
     columns: &[

@@ -1,4 +1,5 @@
-//! Rows laid over the files of a catalog, in memory: what one user's own hosts offer to that user alone.
+//! Rows laid over the files of a catalog, in memory: what one user's own hosts offer to that user
+//! alone.
 
 use super::CatalogError;
 use super::files::{CATALOG, File};

@@ -7,7 +7,8 @@ use crate::model::PlaceName;
 use crate::model::hosts::{KUBERNETES, OwnHost, OwnHosts, SLURM, SSH};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The catalog of these files and of one's own hosts, whose figures are of the day that their file says, else of `date`.
+/// The catalog of these files and of one's own hosts, whose figures are of the day that their file
+/// says, else of `date`.
 pub fn laid_over(files: Vec<File>, own: &OwnHosts, date: &str) -> Result<Catalog, CatalogError> {
     let origin = Origin {
         id: OWN,

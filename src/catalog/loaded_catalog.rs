@@ -11,13 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A loaded catalog. Its vectors are sorted by name, so row order in the files cannot matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
-    /// All places, by name. `local:here`, the machine that sky runs on, is always one of them; it has no offers.
+    /// All places, by name. `local:here`, the machine that sky runs on, is always one of them; it
+    /// has no offers.
     pub places: Vec<Place>,
     /// All machine types, by cloud, then by instance type.
     pub machines: Vec<Machine>,
     /// All offers, by place, machine, purchase.
     pub offers: Vec<Offer>,
-    /// Offers that ended before the day of the newest price, in the same order: nobody may take them.
+    /// Offers that ended before the day of the newest price, in the same order: nobody may take
+    /// them.
     pub lapsed: Vec<Offer>,
     /// Offers of machine types that their cloud has retired by that day, in the same order.
     pub retired: Vec<Offer>,
@@ -45,7 +47,8 @@ pub struct Catalog {
     pub round_trips: BTreeMap<(u32, u32), Millis>,
     /// What clouds rent out at most to one account: by cloud, place, or pattern of places.
     pub quotas: BTreeMap<Pattern, Quota>,
-    /// Certification schemes that the catalog has a row about, in lower case, whatever their status.
+    /// Certification schemes that the catalog has a row about, in lower case, whatever their
+    /// status.
     pub schemes: BTreeSet<String>,
     /// Digest of the canonical text of all files.
     pub digest: String,
@@ -173,7 +176,8 @@ impl MachineExtras {
         self.boot_disk_gib.saturating_add(writes.0.div_ceil(GIB))
     }
 
-    /// Prices per hour of the boot disk and the address of a machine, for a stage that writes so much.
+    /// Prices per hour of the boot disk and the address of a machine, for a stage that writes so
+    /// much.
     pub(crate) fn prices(&self, purchase: Purchase, writes: Bytes) -> Extras {
         let size = self.disk_gib(writes);
         let billed = self
@@ -238,8 +242,8 @@ impl Catalog {
             .min_by_key(|retirement| &retirement.day)
     }
 
-    /// Whether an accelerator of this canonical name is what a need or a quota names: itself, by any
-    /// of its names, or a kind that it is of. `H100` is any H100, `H100-SXM` only that board.
+    /// Whether an accelerator of this canonical name is what a need or a quota names: itself, by
+    /// any of its names, or a kind that it is of. `H100` is any H100, `H100-SXM` only that board.
     pub fn is_accelerator(&self, canonical: &str, wanted: &str) -> bool {
         let Some(wanted) = self.accelerator_name(wanted) else {
             return false;
@@ -263,9 +267,11 @@ impl Catalog {
         known.map(|(canonical, _)| canonical.as_str())
     }
 
-    /// What comes with a machine, if it is known: not with services, nor with TPU nodes. A TPU VM includes a
-    /// boot disk of 100 GiB (docs.cloud.google.com/tpu/docs/attach-durable-block-storage, read 2026-11), and Google's
-    /// SKUs of external addresses are of standard and of spot VMs: whether a TPU's address is billed is not known.
+    /// What comes with a machine, if it is known: not with services, nor with TPU nodes. A TPU VM
+    /// includes a boot disk of 100 GiB
+    /// (docs.cloud.google.com/tpu/docs/attach-durable-block-storage, read 2026-11), and Google's
+    /// SKUs of external addresses are of standard and of spot VMs: whether a TPU's address is
+    /// billed is not known.
     pub fn extras_of(&self, offer: &Offer) -> Option<&MachineExtras> {
         let machine = self.machine(offer);
         let is_tpu = |machine: &Machine| {

@@ -241,7 +241,8 @@ fn sources(files: &[File]) -> Result<BTreeMap<String, LockedSource>, CatalogErro
                     .and_then(|column| cells.get(column).copied())
                     .unwrap_or("")
             };
-            // A price on demand and its spot price may be from two sources: each counts for its own.
+            // A price on demand and its spot price may be from two sources: each counts for its
+            // own.
             let split = !of(spot).is_empty()
                 && !of(spot_source).is_empty()
                 && of(spot_source) != of(Some(source));

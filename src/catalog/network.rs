@@ -18,7 +18,8 @@ pub struct Network {
     pub(crate) places: u32,
     /// For `from * places + to`: an index into `tariffs` plus one; 0: unknown.
     pub(crate) tariff_of: Vec<u16>,
-    /// Price lists, each with its source, an index into the catalog's; the first is free and has none.
+    /// Price lists, each with its source, an index into the catalog's; the first is free and has
+    /// none.
     pub(crate) tariffs: Vec<(Tariff, Option<u16>)>,
     /// For `from * places + to`: an index into `speeds` plus one; 0: [`ASSUMED_BANDWIDTH`].
     pub(crate) speed_of: Vec<u16>,
@@ -102,7 +103,8 @@ impl Network {
         })
     }
 
-    /// The measured (or stated) throughput from one place to another, with its source; `None`: not in the catalog.
+    /// The measured (or stated) throughput from one place to another, with its source; `None`: not
+    /// in the catalog.
     pub fn speed(&self, from: u32, to: u32) -> Option<Speed> {
         let index = *self.speed_of.get(self.pair(from, to)?)?;
         self.speeds.get(usize::from(index.checked_sub(1)?)).copied()

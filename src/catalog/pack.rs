@@ -1,5 +1,6 @@
-//! The build script: packs `catalog/` into one blob of files, each compressed by LZ4, the same bytes on every machine,
-//! and works their digest out, so that no start has to. `files.rs` has the format and the digest, and reads both.
+//! The build script: packs `catalog/` into one blob of files, each compressed by LZ4, the same
+//! bytes on every machine, and works their digest out, so that no start has to. `files.rs` has the
+//! format and the digest, and reads both.
 
 use sha2::{Digest, Sha256};
 use std::error::Error;
@@ -40,7 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Whether a file is surely written as the importers write it, so that its digest is that of its bytes.
+/// Whether a file is surely written as the importers write it, so that its digest is that of its
+/// bytes.
 fn is_canonical(name: &str, text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else {
         return false;
@@ -55,7 +57,8 @@ fn is_canonical(name: &str, text: &[u8]) -> bool {
             .any(|row| row.trim().is_empty() || row.starts_with('#'));
         return !odd && rows.get(1..).is_some_and(<[&str]>::is_sorted);
     }
-    // `format = 1`, then for each source, by name: an empty line, its head, and its keys in this order.
+    // `format = 1`, then for each source, by name: an empty line, its head, and its keys in this
+    // order.
     const KEYS: [&str; 5] = ["date", "about", "url", "valid_until", "list"];
     let mut lines = text.lines();
     if lines.next() != Some("format = 1") || text.contains('\\') {

@@ -1,5 +1,5 @@
-//! Prices beside those of their peers: what one accelerator costs, medians, and how far off a price may
-//! be. The findings of a catalog and the importers judge by the same figures.
+//! Prices beside those of their peers: what one accelerator costs, medians, and how far off a price
+//! may be. The findings of a catalog and the importers judge by the same figures.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ pub(crate) const LEAST_PER_CARD: i64 = 10_000_000;
 /// A price so many times off the same machine in other regions of its cloud is not believed.
 pub(crate) const TIMES_OFF_PEERS: i64 = 5;
 
-/// A price so many times under that of the same accelerator in all clouds is not believed. Clouds differ
-/// more from each other than regions of one cloud: V100s of Lambda cost a sixth of the median, and that is
-/// their price.
+/// A price so many times under that of the same accelerator in all clouds is not believed. Clouds
+/// differ more from each other than regions of one cloud: V100s of Lambda cost a sixth of the
+/// median, and that is their price.
 pub(crate) const TIMES_OFF_ELSEWHERE: i64 = 10;
 
 /// Fewer peers than this say nothing.

@@ -1,9 +1,11 @@
-//! What time does to offers: machine types that clouds retire, and prices of one type that are years apart.
+//! What time does to offers: machine types that clouds retire, and prices of one type that are
+//! years apart.
 //!
-//! A list of one region of 2026 and lists of others of 2025 have prices before and after a cut, and a
-//! choice between regions would be one between days. A price that is more than [`APART`] days older
-//! than the newest of its machine type is scaled by the change that `price_changes.csv` has of that
-//! type, and marked as estimated. All of it is measured against the catalog's own days, never a clock.
+//! A list of one region of 2026 and lists of others of 2025 have prices before and after a cut, and
+//! a choice between regions would be one between days. A price that is more than [`APART`] days
+//! older than the newest of its machine type is scaled by the change that `price_changes.csv` has
+//! of that type, and marked as estimated. All of it is measured against the catalog's own days,
+//! never a clock.
 
 use crate::catalog::{Catalog, PriceRatio};
 use crate::model::Purchase;
@@ -36,7 +38,8 @@ pub(crate) fn source_days(catalog: &Catalog) -> Vec<i32> {
         .collect()
 }
 
-/// The day of the newest price on demand of each machine, as in `days`; none: the machine has no price.
+/// The day of the newest price on demand of each machine, as in `days`; none: the machine has no
+/// price.
 pub(crate) fn newest_prices(catalog: &Catalog, days: &[i32]) -> Vec<Option<i32>> {
     let mut newest = vec![None; catalog.machines.len()];
     for offer in catalog

@@ -167,8 +167,8 @@ pub enum Entry<'a> {
     Accelerator(&'a str, &'a Accelerator),
 }
 
-/// Looks a name up: a cloud, a place, an accelerator, or an instance type (also `cloud:type`, for the few
-/// that are called like an accelerator).
+/// Looks a name up: a cloud, a place, an accelerator, or an instance type (also `cloud:type`, for
+/// the few that are called like an accelerator).
 pub fn look_up<'a>(catalog: &'a Catalog, name: &str) -> Option<Entry<'a>> {
     if let Some(place) = catalog
         .places

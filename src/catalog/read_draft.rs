@@ -37,7 +37,8 @@ const ROW_READERS: [(TableFormat, RowReader); 18] = [
 ];
 
 impl Draft {
-    /// Reads the rows of a catalog's files. Names are not resolved: [`crate::catalog::load::from_files`] does.
+    /// Reads the rows of a catalog's files. Names are not resolved:
+    /// [`crate::catalog::load::from_files`] does.
     pub fn read(files: &[File]) -> Result<Self, CatalogError> {
         let mut draft = Draft::default();
         for file in files {
@@ -55,8 +56,8 @@ impl Draft {
         Ok(draft)
     }
 
-    /// Reads a table of machine types or prices, of one cloud in a folder of its name or of all clouds; other files
-    /// are left alone.
+    /// Reads a table of machine types or prices, of one cloud in a folder of its name or of all
+    /// clouds; other files are left alone.
     fn machines_or_prices(&mut self, file: &File) -> Result<(), CatalogError> {
         match folder_and_stem(&file.name) {
             Some((cloud, "machines")) => {

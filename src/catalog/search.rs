@@ -1,4 +1,5 @@
-//! Offers by what somebody asks for: the question, and its answer. [`super::search_words`] reads it from words.
+//! Offers by what somebody asks for: the question, and its answer. [`super::search_words`] reads it
+//! from words.
 
 use crate::catalog::Catalog;
 use crate::model::accelerator::count_text;

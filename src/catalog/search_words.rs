@@ -222,7 +222,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `8x` or `8 x`: the number, and how many words it takes. `8xA100` is split by [`Self::accelerator`].
+    /// `8x` or `8 x`: the number, and how many words it takes. `8xA100` is split by
+    /// [`Self::accelerator`].
     fn count(&self) -> Option<(String, usize)> {
         let word = self.word(0);
         let digits =

@@ -105,7 +105,8 @@ fn nd96isr_h100_v5_has_eight_cards() {
     );
 }
 
-/// Cloud, what the names of the family begin with, its card, and by size how many of them in thousandths.
+/// Cloud, what the names of the family begin with, its card, and by size how many of them in
+/// thousandths.
 type Family = (
     &'static str,
     &'static str,
@@ -567,7 +568,8 @@ fn every_machine_has_the_cards_of_its_family() {
         let (name, count) = machine.accelerator.clone().unwrap_or_default();
         let (cloud, instance_type) = (machine.cloud.as_str(), machine.instance_type.as_str());
         let expected = match (cloud, instance_type.split_once('+')) {
-            // `2xT4+n1-standard-8`, `tpu-v3-8`, `1x_L40_SECURE`, `gpu_8x_v100`: the name has the number.
+            // `2xT4+n1-standard-8`, `tpu-v3-8`, `1x_L40_SECURE`, `gpu_8x_v100`: the name has the
+            // number.
             ("gcp", Some((cards, _))) => {
                 let (count, card) = cards.split_once('x').unwrap_or(("1", cards));
                 let card = if card == "V100" { "V100-SXM" } else { card };

@@ -51,8 +51,8 @@ pub struct ApplyArgs {
     /// Where this machine has a dataset; may be given many times
     #[arg(long, value_name = "NAME=PATH", value_parser = parse_data)]
     pub data: Vec<(String, PathBuf)>,
-    /// In a rehearsal (--provider local or sim): an empty file stands in for every dataset that lies at a cloud and has
-    /// no path on this machine
+    /// In a rehearsal (--provider local or sim): an empty file stands in for every dataset that
+    /// lies at a cloud and has no path on this machine
     #[arg(long)]
     pub stand_ins: bool,
     /// Do not show what stages print; their log files have it
@@ -67,16 +67,16 @@ pub struct ApplyArgs {
     /// The most that the job may cost, in place of the plan's budget: `$60`
     #[arg(long, value_name = "MONEY", value_parser = parse_money)]
     pub budget: Option<Money>,
-    /// How data gets from one stage to the next: `buckets`, through object stores in the places of the plan; `home`,
-    /// through this machine; file:///DIR, through a folder that all machines share [default: buckets where places have
-    /// them, home with another provider than the plan's]
+    /// How data gets from one stage to the next: `buckets`, through object stores in the places of
+    /// the plan; `home`, through this machine; file:///DIR, through a folder that all machines
+    /// share [default: buckets where places have them, home with another provider than the plan's]
     #[arg(long, value_name = "HOW", value_parser = Staging::parse, env = "SKY_STAGING")]
     pub staging: Option<Staging>,
     /// Leave buckets, and what is in them, when the job is done; `sky destroy` deletes them
     #[arg(long)]
     pub keep_buckets: bool,
-    /// The most that is copied of one output of a stage, and of its progress [default: ten times what the job declares,
-    /// and at least 1 GiB of an output and 100 GB of progress]
+    /// The most that is copied of one output of a stage, and of its progress [default: ten times
+    /// what the job declares, and at least 1 GiB of an output and 100 GB of progress]
     #[arg(long, value_name = "SIZE", value_parser = parse_size, env = "SKY_OUTPUT_LIMIT")]
     pub output_limit: Option<u64>,
     /// The size of the pieces in which data goes to buckets, in MiB
@@ -274,7 +274,8 @@ pub fn check_plan(plan: &Plan, plan_folder: &Path, args: &ApplyArgs) -> Result<(
     .map(drop)
 }
 
-/// Where the state of an apply of a plan is: where it is named; else a rehearsal has one of its own.
+/// Where the state of an apply of a plan is: where it is named; else a rehearsal has one of its
+/// own.
 pub fn place_of(plan: &Plan, args: &ApplyArgs) -> Result<PlaceArgs, Failure> {
     let place = &args.state.place;
     let rehearsal = apply::check::rehearsal(plan, args.provider.as_deref(), args.stand_ins);
@@ -283,7 +284,8 @@ pub fn place_of(plan: &Plan, args: &ApplyArgs) -> Result<PlaceArgs, Failure> {
     };
     let here =
         std::env::current_dir().map_err(|error| Failure::file(Path::new("."), "find", error))?;
-    // An earlier sky kept rehearsals in the folder's own state: one that was begun there goes on there.
+    // An earlier sky kept rehearsals in the folder's own state: one that was begun there goes on
+    // there.
     let held = place.store(&here)?.read().ok().flatten();
     let tried = held
         .iter()

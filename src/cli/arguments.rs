@@ -132,7 +132,8 @@ fn wants_json(matches: &ArgMatches) -> bool {
 }
 
 impl Verb {
-    /// The operation of verbs that answer with a stream of events; none: the answer is one JSON object.
+    /// The operation of verbs that answer with a stream of events; none: the answer is one JSON
+    /// object.
     pub fn stream(&self) -> Option<&'static str> {
         match self {
             Verb::Plan(_) => Some("plan"),

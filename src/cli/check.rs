@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 
 /// See whether credentials, permissions and quotas are there, and what is missing.
 ///
-/// With a plan: at the clouds of its stages, for the machines that it wants and the data between them. Without: at all that this
-/// machine has credentials or hosts for. Nothing is changed anywhere, and nothing is rented. Exit code 1
-/// if anything that was asked about is not ready.
+/// With a plan: at the clouds of its stages, for the machines that it wants and the data between
+/// them. Without: at all that this machine has credentials or hosts for. Nothing is changed
+/// anywhere, and nothing is rented. Exit code 1 if anything that was asked about is not ready.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CheckArgs {
     /// Plan file, as written by `sky plan --out`
@@ -25,7 +25,8 @@ pub struct CheckArgs {
     /// Look only at this provider; may be given many times
     #[arg(long, value_name = "NAME")]
     pub provider: Vec<String>,
-    /// How data will get from one stage to the next, as for `apply`: `buckets`, `home`, file:///DIR [default: buckets]
+    /// How data will get from one stage to the next, as for `apply`: `buckets`, `home`, file:///DIR
+    /// [default: buckets]
     #[arg(long, value_name = "HOW", value_parser = Staging::parse, env = "SKY_STAGING")]
     pub staging: Option<Staging>,
     /// As one JSON object

@@ -1,4 +1,5 @@
-//! The command line that `sky` was given, for messages that suggest to repeat it or to go on from it.
+//! The command line that `sky` was given, for messages that suggest to repeat it or to go on from
+//! it.
 
 use crate::util::shell;
 use std::ffi::OsString;

@@ -11,8 +11,9 @@ use std::path::Path;
 
 /// Delete all that applies have made here: processes, machines, folders, outputs.
 ///
-/// Ends what still runs, even if the `sky` that began it was killed. Machines are deleted by their cloud's API, so also
-/// those that nobody can log into. The state is left empty; what could not be deleted stays in it, and the exit code is 1.
+/// Ends what still runs, even if the `sky` that began it was killed. Machines are deleted by their
+/// cloud's API, so also those that nobody can log into. The state is left empty; what could not be
+/// deleted stays in it, and the exit code is 1.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DestroyArgs {
     /// Do not ask

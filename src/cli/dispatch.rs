@@ -46,7 +46,8 @@ fn run(words: Vec<OsString>) -> Exit {
     })
 }
 
-/// A failure for programs: of a verb that streams events, a whole stream; of all others, one object.
+/// A failure for programs: of a verb that streams events, a whole stream; of all others, one
+/// object.
 fn failure_json(failure: &Failure, operation: Option<&str>) -> String {
     let text = anstream::adapter::strip_str(&failure.message).to_string();
     let summary = text

@@ -1,4 +1,5 @@
-//! One's own hosts and clusters: where their file is, what it says to plans, and what it says to providers.
+//! One's own hosts and clusters: where their file is, what it says to plans, and what it says to
+//! providers.
 
 use super::{Failure, lock};
 use crate::catalog::{Catalog, files, hosts};
@@ -25,8 +26,8 @@ pub fn check(named: Option<&Path>) -> Result<(), Failure> {
     file(named, Path::new("")).map_or(Ok(()), |path| read_or_fail(&path).map(drop))
 }
 
-/// What providers learn of the hosts: what their file says, if there is one, or why it cannot be used. Only a provider
-/// that needs it fails for that.
+/// What providers learn of the hosts: what their file says, if there is one, or why it cannot be
+/// used. Only a provider that needs it fails for that.
 pub fn for_providers(
     named: Option<&Path>,
     here: &Path,

@@ -10,10 +10,12 @@ use crate::spec::{self, write};
 use crate::util::file;
 use std::path::{Path, PathBuf};
 
-/// Make a job file of a workflow in another format; or take over a machine: `sky import stage.NAME ID`
+/// Make a job file of a workflow in another format; or take over a machine:
+/// `sky import stage.NAME ID`
 ///
-/// `sky import stage.NAME ID --provider P` makes a machine that is there, and that the state does not
-/// know, the attempt of a stage: the next apply goes on with what runs on it, or runs the stage there.
+/// `sky import stage.NAME ID --provider P` makes a machine that is there, and that the state does
+/// not know, the attempt of a stage: the next apply goes on with what runs on it, or runs the stage
+/// there.
 #[derive(Clone, Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct ImportArgs {
@@ -41,8 +43,8 @@ pub struct WfformatArgs {
     /// Job file to write [default: stdout]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Catalog folder in which `--at` must be a place [default: the one that sky.lock pins, else the
-    /// one that sky was built with]
+    /// Catalog folder in which `--at` must be a place [default: the one that sky.lock pins, else
+    /// the one that sky was built with]
     #[arg(long, value_name = "DIR", env = "SKY_CATALOG")]
     pub catalog: Option<PathBuf>,
     /// Where the datasets lie; local:here is this machine, from which data moves without a bill
@@ -128,8 +130,8 @@ pub fn run(args: &ImportArgs, terminal: &Terminal) -> Result<Exit, Failure> {
     }
 }
 
-/// The place of the datasets must be one of the catalog that `sky plan` would take here, or of one's
-/// own hosts: a job at a place that does not exist cannot be planned.
+/// The place of the datasets must be one of the catalog that `sky plan` would take here, or of
+/// one's own hosts: a job at a place that does not exist cannot be planned.
 fn known_place(args: &WfformatArgs, job: &Job, terminal: &Terminal) -> Result<(), Failure> {
     if args.at == PlaceName::here() || job.datasets.is_empty() {
         return Ok(());

@@ -14,9 +14,9 @@ pub struct InputArgs {
     /// Job file; `-`: standard input
     #[arg(default_value = "job.toml", value_name = "JOB")]
     pub job: PathBuf,
-    /// Policy file (`-`: standard input), or the name of a shipped one: cheapest, fastest, deadline-6h, eu-only,
-    /// no-us-cloud-act, confidential [default: policy.toml beside the job file, if there; else
-    /// least cost without rules]
+    /// Policy file (`-`: standard input), or the name of a shipped one: cheapest, fastest,
+    /// deadline-6h, eu-only, no-us-cloud-act, confidential [default: policy.toml beside the job
+    /// file, if there; else least cost without rules]
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Catalog folder [default: the one that sky.lock pins, else the one that sky was built with]

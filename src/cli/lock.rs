@@ -1,9 +1,10 @@
 //! Which catalog a verb takes: the one that is named, the one that `sky.lock` pins, or the one that
 //! sky was built with.
 //!
-//! A catalog that is named (`--catalog`, SKY_CATALOG) is taken as it is, with a warning if it is not
-//! the pinned one. Without a name, a catalog that is not the pinned one is refused: prices that are
-//! newer than the pin do not exist for it. With `--locked` nothing but the pinned one is ever taken.
+//! A catalog that is named (`--catalog`, SKY_CATALOG) is taken as it is, with a warning if it is
+//! not the pinned one. Without a name, a catalog that is not the pinned one is refused: prices that
+//! are newer than the pin do not exist for it. With `--locked` nothing but the pinned one is ever
+//! taken.
 
 use super::{Exit, Failure, Terminal};
 use crate::catalog::files::{self, CATALOG, File};

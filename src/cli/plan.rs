@@ -65,13 +65,15 @@ pub struct PlanArgs {
 /// Where datasets and files are, whose content the plan names by digest.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ContentArgs {
-    /// Folder that the paths of datasets and files are relative to [default: the job's, then the current one]
+    /// Folder that the paths of datasets and files are relative to [default: the job's, then the
+    /// current one]
     #[arg(long, value_name = "DIR")]
     pub source: Option<PathBuf>,
     /// Where this machine has a dataset; may be given many times
     #[arg(long, value_name = "NAME=PATH", value_parser = apply::parse_data)]
     pub data: Vec<(String, PathBuf)>,
-    /// Read no dataset and no file: the plan does not name their content, and what has changed in them is not seen
+    /// Read no dataset and no file: the plan does not name their content, and what has changed in
+    /// them is not seen
     #[arg(long)]
     pub no_digests: bool,
 }
@@ -269,7 +271,8 @@ fn quiet(args: &PlanArgs, terminal: &Terminal) -> Result<Exit, Stop> {
     })
 }
 
-/// A plan on its way to being compared with a saved one: what this machine does not have is taken from there.
+/// A plan on its way to being compared with a saved one: what this machine does not have is taken
+/// from there.
 fn with_unread_contents(plan: Plan, saved: &Path) -> Result<Plan, Failure> {
     let Ok(saved) = plan_file::read(saved) else {
         return Ok(plan);

@@ -1,4 +1,5 @@
-//! What all verbs share that look at a state or change one: where it is, its keys, its lock, its errors.
+//! What all verbs share that look at a state or change one: where it is, its keys, its lock, its
+//! errors.
 
 use super::{Exit, Failure, Terminal};
 use crate::execution::apply::Error;
@@ -107,8 +108,8 @@ impl PlaceArgs {
         }
     }
 
-    /// Returns the place that a verb without a plan means: the one that is named, else the state of the folder; if
-    /// there is none, that of the only rehearsal, which is said.
+    /// Returns the place that a verb without a plan means: the one that is named, else the state of
+    /// the folder; if there is none, that of the only rehearsal, which is said.
     pub fn or_rehearsal(&self, here: &Path, terminal: &Terminal) -> Self {
         if self.is_named() || Folder::resolve(here, None).exists() {
             return self.clone();

@@ -14,8 +14,8 @@ use std::path::Path;
 ///
 /// What a crash or a lost state has left: machines with this state's tags that the state does not
 /// have, and machines of any state whose lease is over by more than 15 minutes. Asks before it
-/// deletes, and looks again at each machine right before its deletion. Goes on after a failure; exit
-/// code 1 if anything could not be looked at or not be deleted.
+/// deletes, and looks again at each machine right before its deletion. Goes on after a failure;
+/// exit code 1 if anything could not be looked at or not be deleted.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SweepArgs {
     /// Look only at this provider; may be given many times
@@ -24,7 +24,8 @@ pub struct SweepArgs {
     /// Also machines of other states whose leases go on: only when no other state is in use
     #[arg(long)]
     pub all: bool,
-    /// Also buckets for data between stages, in the object stores that the environment has credentials for
+    /// Also buckets for data between stages, in the object stores that the environment has
+    /// credentials for
     #[arg(long)]
     pub buckets: bool,
     /// Only show them; exit code 2 if there are any

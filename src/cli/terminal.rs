@@ -1,6 +1,7 @@
 //! The streams that `sky` talks on: results on stdout, everything else on stderr.
 //!
-//! Invariant: only the cli and render rooms print, and only through this. So text of others is cleaned here, once.
+//! Invariant: only the cli and render rooms print, and only through this. So text of others is
+//! cleaned here, once.
 
 use super::exit::Failure;
 use crate::util::text::{Styles, printable, shortened};
@@ -61,7 +62,8 @@ impl Terminal {
         }
     }
 
-    /// Writes a result, without what would drive a terminal in it. A reader that has gone away ends the verb quietly.
+    /// Writes a result, without what would drive a terminal in it. A reader that has gone away ends
+    /// the verb quietly.
     pub fn out(&self, text: &str) -> Result<(), Failure> {
         let text = printable(text, styles(self.colour_stdout));
         let mut stdout = std::io::stdout().lock();
@@ -84,7 +86,8 @@ impl Terminal {
             .and_then(|()| stderr.write_all(b"\n"));
     }
 
-    /// Text as stderr shows it: nothing in it drives a terminal but the styles of `sky`, if stderr has colours.
+    /// Text as stderr shows it: nothing in it drives a terminal but the styles of `sky`, if stderr
+    /// has colours.
     pub fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
         printable(text, styles(self.colour_stderr))
     }

@@ -1,4 +1,5 @@
-//! Execution has effects: a plan is applied, its state is kept, machines are rented and given back, data is moved.
+//! Execution has effects: a plan is applied, its state is kept, machines are rented and given back,
+//! data is moved.
 //!
 //! Nothing under this module plans; a plan comes in as a value of [`crate::plan`].
 //!

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Writes a draft over the files of the catalog in `out`, after the loader has checked it; the names
-/// of the files that are new or changed. Nothing is written that the loader refuses, and what
+/// Writes a draft over the files of the catalog in `out`, after the loader has checked it; the
+/// names of the files that are new or changed. Nothing is written that the loader refuses, and what
 /// people wrote into the files stays ([`edit_in_place`]).
 pub(crate) fn save(
     old: &[files::File],

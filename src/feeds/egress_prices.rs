@@ -14,8 +14,8 @@ use std::path::Path;
 /// A cloud, its first tier as the older list has it, and its tiers: from GB, price.
 type Tiers = (&'static str, i64, &'static [(u64, i64)]);
 
-/// Newer list prices to the internet, per GB in units of 10⁻⁴ USD. They are of 2026; the monthly free gigabytes
-/// that come before them are not applied.
+/// Newer list prices to the internet, per GB in units of 10⁻⁴ USD. They are of 2026; the monthly
+/// free gigabytes that come before them are not applied.
 const TIERS: &[Tiers] = &[
     (
         "aws",
@@ -30,9 +30,10 @@ const TIERS: &[Tiers] = &[
     ("gcp", 1200, &[(0, 1200), (1024, 1100), (10_240, 800)]),
 ];
 
-/// Premium-tier prices of Google's SKUs to the Americas by the region that the data leaves, per GiB in units of
-/// 10⁻⁴ USD, as a public price list printed them on [`GCP_SKUS_DAY`]. The regions of North America keep [`TIERS`],
-/// which are the same and newer. Tokyo, Osaka and Seoul are left out: the list mixes two of their price tables.
+/// Premium-tier prices of Google's SKUs to the Americas by the region that the data leaves, per GiB
+/// in units of 10⁻⁴ USD, as a public price list printed them on [`GCP_SKUS_DAY`]. The regions of
+/// North America keep [`TIERS`], which are the same and newer. Tokyo, Osaka and Seoul are left out:
+/// the list mixes two of their price tables.
 const GCP_SKUS: &[(&str, &[(u64, i64)])] = &[
     (
         "africa-south1 me-central1 me-west1",
@@ -71,7 +72,8 @@ const AREAS: &[(&str, &str)] = &[
     ("south america", "BR CL"),
 ];
 
-/// A place, its country and its price area. Partitions are countries of their own: they have their own prices.
+/// A place, its country and its price area. Partitions are countries of their own: they have their
+/// own prices.
 struct PlaceArea<'a> {
     name: &'a str,
     cloud: &'a str,
@@ -226,7 +228,8 @@ fn tiered(tiers: &[(u64, i64)], source: &str) -> EgressRow {
     }
 }
 
-/// A place, the price of data that goes there in nano-USD per GB, and whether the list has the pair itself.
+/// A place, the price of data that goes there in nano-USD per GB, and whether the list has the pair
+/// itself.
 type PriceTo<'a> = (&'a PlaceArea<'a>, i64, bool);
 
 /// The egress rules of the list, by `from` and `to`.
@@ -244,7 +247,8 @@ impl EgressRules<'_> {
             .insert((from.name.to_owned(), to.to_owned()), row);
     }
 
-    /// Adds the prices from a place to the others of its cloud: the usual one for a pattern, others by name.
+    /// Adds the prices from a place to the others of its cloud: the usual one for a pattern, others
+    /// by name.
     fn add_inside(&mut self, from: &PlaceArea, own: &str, inside: &[PriceTo<'_>]) {
         // The pattern does not reach into another partition. A closed one has few regions: where
         // no route inside it is listed, the routes out of it must do.
@@ -256,7 +260,8 @@ impl EgressRules<'_> {
         let Some(usual) = at_home.or(out) else { return };
         let own = if at_home.is_some() { own } else { self.assumed };
         self.put(from, &format!("{}:*", from.cloud), flat(usual, own));
-        // AWS has one price out of a region to all others of its partition; the exceptions are listed pairs.
+        // AWS has one price out of a region to all others of its partition; the exceptions are
+        // listed pairs.
         let one_price = |to: &PlaceArea, exact: bool| {
             from.cloud == "aws" && !exact && to.partition == from.partition
         };
@@ -317,8 +322,8 @@ impl EgressRules<'_> {
     }
 }
 
-/// Puts the rules into the draft. What was there before gives way, but only to prices of the same kind: inside
-/// a cloud, or out of it.
+/// Puts the rules into the draft. What was there before gives way, but only to prices of the same
+/// kind: inside a cloud, or out of it.
 fn replace_rules(
     draft: &mut Draft,
     id: &str,

@@ -1,7 +1,7 @@
 //! What a price list says by what it does not list, and what two lists of one machine say together.
 //!
-//! A list is full or partial. Of a full list of a region it is known that what it no longer has is no
-//! longer sold: rows of older lists that it does not have are dropped. A partial one only adds.
+//! A list is full or partial. Of a full list of a region it is known that what it no longer has is
+//! no longer sold: rows of older lists that it does not have are dropped. A partial one only adds.
 
 use super::ImportReport;
 use super::price_outliers::Prices;
@@ -25,8 +25,8 @@ pub(crate) struct ListedRows {
     pub id: String,
     /// Whether the list is a full list of the regions that are in it.
     pub full: bool,
-    /// The beginning of what its source and its older editions are called: of those, too, what is not
-    /// in it any more is gone. Empty: editions are not told apart.
+    /// The beginning of what its source and its older editions are called: of those, too, what is
+    /// not in it any more is gone. Empty: editions are not told apart.
     pub series: String,
     /// Rows of prices on demand, by region and instance type, also if the price was not taken.
     pub on_demand: BTreeSet<(String, String)>,
@@ -46,14 +46,14 @@ impl ListedRows {
     }
 }
 
-/// Whether lists of machines by their own names could have this one: Compute Engine's have neither hosts
-/// with GPUs added nor TPUs.
+/// Whether lists of machines by their own names could have this one: Compute Engine's have neither
+/// hosts with GPUs added nor TPUs.
 fn is_listed_by_name(cloud: &str, instance_type: &str) -> bool {
     cloud != "gcp" || !(instance_type.contains('+') || instance_type.starts_with("tpu-"))
 }
 
-/// Drops what a newer full list says is gone: of the older rows if this list is full, of this list's rows
-/// if a newer one is.
+/// Drops what a newer full list says is gone: of the older rows if this list is full, of this
+/// list's rows if a newer one is.
 pub(crate) fn drop_rows_not_listed(
     draft: &mut Draft,
     before: &Prices,
@@ -83,8 +83,8 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
         let Some(rows) = draft.prices.get_mut(&place) else {
             continue;
         };
-        // An answer that shares no machine with what is known of the region is not believed to be its full list: a
-        // feed that went wrong must not empty a catalog.
+        // An answer that shares no machine with what is known of the region is not believed to be
+        // its full list: a feed that went wrong must not empty a catalog.
         let is_listed = |name: &String| {
             let key = (region.clone(), name.clone());
             listed.on_demand.contains(&key) || listed.spot.contains(&key)
@@ -100,8 +100,8 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
             let (on_demand, spot) = (listed.on_demand.contains(&key), listed.spot.contains(&key));
             let sold = on_demand || spot;
             let mut dropped = 0;
-            // A list of spot prices alone says nothing of those on demand, and the other way round; but
-            // what is not sold at all is not sold as spot.
+            // A list of spot prices alone says nothing of those on demand, and the other way round;
+            // but what is not sold at all is not sold as spot.
             if !on_demand
                 && (listed.full || !sold)
                 && row.on_demand.as_ref().is_some_and(is_older)
@@ -133,7 +133,8 @@ fn drop_unlisted(draft: &mut Draft, listed: &ListedRows, report: &mut ImportRepo
     draft.prices.retain(|_, rows| !rows.is_empty());
 }
 
-/// Leaves out rows that came with this list only, where a newer full list of the region was there before.
+/// Leaves out rows that came with this list only, where a newer full list of the region was there
+/// before.
 fn drop_outdated(
     draft: &mut Draft,
     before: &Prices,
@@ -169,9 +170,9 @@ fn drop_outdated(
     }
 }
 
-/// Whether one price is another one with AWS's surcharge for dedicated tenancy, 6 % or 10 %: lists that
-/// are put together from AWS's offer files have it here and there for the price of a shared host. Prices are
-/// rounded, so the share is not exact.
+/// Whether one price is another one with AWS's surcharge for dedicated tenancy, 6 % or 10 %: lists
+/// that are put together from AWS's offer files have it here and there for the price of a shared
+/// host. Prices are rounded, so the share is not exact.
 pub(crate) fn is_dedicated(cloud: &str, price: i64, usual: i64) -> bool {
     if cloud != "aws" || usual <= 0 {
         return false;
@@ -180,8 +181,8 @@ pub(crate) fn is_dedicated(cloud: &str, price: i64, usual: i64) -> bool {
     (1_095_000..=1_105_000).contains(&ppm) || (1_055_000..=1_068_000).contains(&ppm)
 }
 
-/// Notes how prices of each machine type changed between an older list and this one, more than a year
-/// later: the lower median over the regions that have both.
+/// Notes how prices of each machine type changed between an older list and this one, more than a
+/// year later: the lower median over the regions that have both.
 pub(crate) fn note_price_changes(draft: &mut Draft, before: &Prices, listed: &ListedRows) {
     let date = draft.date_of(&listed.id).to_owned();
     let mut found: Vec<(String, i64)> = Vec::new();

@@ -4,9 +4,9 @@
 //!   keeps the machine's name: `a2-highgpu-1g`.
 //! - T4, P4, V100, P100 and K80 are attached to N1 machines of any size up to a limit: an offer
 //!   for each allowed `n1-standard` and `n1-highmem`, named `2xT4+n1-standard-8`.
-//! - TPUs are TPU VMs: their price counts the host in, and no machine beside them is rented or billed.
-//!   The offer is named `tpu-v3-8`, and its vCPUs and memory are those of one host, whatever the number
-//!   of hosts in the slice. <https://cloud.google.com/tpu/pricing>
+//! - TPUs are TPU VMs: their price counts the host in, and no machine beside them is rented or
+//!   billed. The offer is named `tpu-v3-8`, and its vCPUs and memory are those of one host,
+//!   whatever the number of hosts in the slice. <https://cloud.google.com/tpu/pricing>
 //!
 //! Host and accelerator must be in one zone. A spot offer is spot for both.
 

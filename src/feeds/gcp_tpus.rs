@@ -5,8 +5,8 @@ use crate::catalog::catalog_toml::SourceEntry;
 use crate::catalog::draft::{AcceleratorRow, Draft};
 
 /// One host of a TPU VM: generation, chips of a slice with one such host (0: of the hosts of larger
-/// slices, else as of four chips), vCPUs, GiB: the machine types `n1-356-96-tpu`, `n1-340-48-tpu`, `ct3-hightpu-4t`
-/// and so on in the list of Compute Engine's machine types of 2026-08-20.
+/// slices, else as of four chips), vCPUs, GiB: the machine types `n1-356-96-tpu`, `n1-340-48-tpu`,
+/// `ct3-hightpu-4t` and so on in the list of Compute Engine's machine types of 2026-08-20.
 /// <https://cloud.google.com/tpu/docs/system-architecture-tpu-vm>
 const TPU_VMS: &[(&str, u64, u64, u64)] = &[
     ("v2", 4, 96, 340),
@@ -54,8 +54,8 @@ pub(super) fn tpu_size(name: &str) -> Option<(&str, u64, u64)> {
 }
 
 /// A generation of TPUs, by chip: dense bf16 gigaflop per second, GiB, and how chips are linked.
-/// <https://cloud.google.com/tpu/docs/v2>, v3, v4, v5e, v5p and v6e; the memory of v2, 8 GiB for each of two cores, is
-/// that of <https://cloud.google.com/tpu/docs/system-architecture-tpu-vm>.
+/// <https://cloud.google.com/tpu/docs/v2>, v3, v4, v5e, v5p and v6e; the memory of v2, 8 GiB for
+/// each of two cores, is that of <https://cloud.google.com/tpu/docs/system-architecture-tpu-vm>.
 const TPU_CHIPS: [(&str, u64, u64, &str, &str); 6] = [
     ("v2", 45_000, 16, "", "2D torus"),
     ("v3", 123_000, 32, "", "2D torus"),

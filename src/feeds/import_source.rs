@@ -6,7 +6,8 @@ use crate::catalog::CatalogError;
 use crate::catalog::catalog_toml::{FULL_LIST, SourceEntry};
 use crate::catalog::draft::Draft;
 
-/// Puts a source into the draft and returns its id, which is made of `name` and the day of the figures.
+/// Puts a source into the draft and returns its id, which is made of `name` and the day of the
+/// figures.
 pub(crate) fn add_source(
     draft: &mut Draft,
     options: &ImportOptions,

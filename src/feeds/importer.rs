@@ -1,4 +1,5 @@
-//! The kinds of sources that can be imported from files, and the import of one into a catalog folder.
+//! The kinds of sources that can be imported from files, and the import of one into a catalog
+//! folder.
 
 use super::{
     GuessedDay, ImportOptions, ImportReport, catalog_folder, confidential_families, egress_prices,
@@ -107,7 +108,8 @@ fn guess_day(kind: &str, path: &Path) -> Result<GuessedDay, CatalogError> {
 }
 
 /// What a new catalog starts from. A price list alone cannot be planned on, so it gets the places,
-/// accelerators, terms and network of the shipped catalog; and, if it has no sizes of its own, the machines of its cloud.
+/// accelerators, terms and network of the shipped catalog; and, if it has no sizes of its own, the
+/// machines of its cloud.
 fn new_draft(
     kind: &str,
     options: &ImportOptions,

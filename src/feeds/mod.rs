@@ -1,6 +1,6 @@
-//! Where catalogs come from: foreign figures into our own format, from files ([`import`]) or over HTTP
-//! ([`live`]), and clouds that register by a signed file ([`register`]). One file per source; a new one that
-//! reads files is one file and one line in [`KINDS`].
+//! Where catalogs come from: foreign figures into our own format, from files ([`import`]) or over
+//! HTTP ([`live`]), and clouds that register by a signed file ([`register`]). One file per source;
+//! a new one that reads files is one file and one line in [`KINDS`].
 
 mod catalog_folder;
 mod confidential_families;

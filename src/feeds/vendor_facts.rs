@@ -1,8 +1,9 @@
 //! What vendors say of machines and accelerators: facts that price lists leave out or have wrong.
 //!
 //! SkyPilot's list gives Azure's `ND96isr_H100_v5` twelve cards, the sizes with a part of a card a
-//! whole one, and calls every H100 an H100. The tables in `facts/` are from the vendors' own pages and
-//! interfaces; an importer takes a machine from there, and from the list only what is not there.
+//! whole one, and calls every H100 an H100. The tables in `facts/` are from the vendors' own pages
+//! and interfaces; an importer takes a machine from there, and from the list only what is not
+//! there.
 
 use super::ImportReport;
 use crate::catalog::CatalogError;
@@ -117,8 +118,8 @@ pub(crate) fn machine(
     Ok(true)
 }
 
-/// The canonical name of an accelerator that a list names, for a machine: the board itself where the
-/// machine tells it, and with what is known of it put into the draft's table.
+/// The canonical name of an accelerator that a list names, for a machine: the board itself where
+/// the machine tells it, and with what is known of it put into the draft's table.
 pub(crate) fn card(
     draft: &mut Draft,
     cloud: &str,

@@ -1,7 +1,7 @@
 //! Names of the buckets for data between stages: whose they are, and where, is in the name.
 //!
-//! `sky-OWNER-MARK-REGION`: the beginning of the state's lineage, eight hexadecimal digits that differ between any two
-//! buckets, the region of the place.
+//! `sky-OWNER-MARK-REGION`: the beginning of the state's lineage, eight hexadecimal digits that
+//! differ between any two buckets, the region of the place.
 
 use super::PlaceName;
 use crate::util::hash;
@@ -67,8 +67,8 @@ pub fn is_of(name: &str, place: &PlaceName, lineage: &str) -> bool {
     !owner.is_empty() && hash::is_hex(mark, MARK_LENGTH) && after == wanted.trim_end_matches('-')
 }
 
-/// Why a state of this lineage cannot have made a bucket of this place at this address. Such a bucket is never read,
-/// written or deleted: the address may name anything.
+/// Why a state of this lineage cannot have made a bucket of this place at this address. Such a
+/// bucket is never read, written or deleted: the address may name anything.
 pub fn fault(address: &str, place: &PlaceName, lineage: &str) -> Option<&'static str> {
     let Some((scheme, rest)) = address.split_once("://") else {
         return Some("it is not the address of a bucket");

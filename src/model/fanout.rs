@@ -15,9 +15,9 @@ pub fn replica_of(name: &str) -> Option<(&str, u32)> {
 }
 
 impl Job {
-    /// Returns the job with every replica of its stages as a stage. A reader of a stage with replicas reads what
-    /// all of them write, or, as `split.part[i]`, what the replica with its own number writes; to
-    /// come after such a stage is to come after all its replicas.
+    /// Returns the job with every replica of its stages as a stage. A reader of a stage with
+    /// replicas reads what all of them write, or, as `split.part[i]`, what the replica with its own
+    /// number writes; to come after such a stage is to come after all its replicas.
     pub fn expanded(&self) -> Job {
         let count = |stage: &str| self.stages.get(stage).map_or(1, |stage| stage.count);
         let mut stages = BTreeMap::new();

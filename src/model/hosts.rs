@@ -1,4 +1,5 @@
-//! One's own hosts and clusters, as `hosts.toml` has them: how they are reached, what they offer, where they are.
+//! One's own hosts and clusters, as `hosts.toml` has them: how they are reached, what they offer,
+//! where they are.
 
 use crate::model::{Bytes, DataRate, PlaceName, Rate};
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +30,8 @@ pub struct OwnHosts {
     pub places: BTreeMap<String, HostPlace>,
     /// What a GB from these hosts to any other place costs.
     pub egress: DataRate,
-    /// The speed between these hosts and other places, in 10⁹ bits a second and as decimal text; none: as the catalog says.
+    /// The speed between these hosts and other places, in 10⁹ bits a second and as decimal text;
+    /// none: as the catalog says.
     pub gbps: Option<String>,
 }
 
@@ -137,7 +139,8 @@ pub enum HostTrust {
     File(PathBuf),
     /// The machine has this key: `ssh-ed25519 AAAA…`.
     Key(String),
-    /// The machine is this one, and reached without a connection; address, port, user and identity mean nothing then.
+    /// The machine is this one, and reached without a connection; address, port, user and identity
+    /// mean nothing then.
     Here,
 }
 
@@ -192,7 +195,8 @@ pub struct KubernetesPods {
 /// Where pods run, and as whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KubernetesNamespace {
-    /// The file of the cluster's access; none: `KUBECONFIG`, `~/.kube/config`, or the account of the pod that `sky` runs in.
+    /// The file of the cluster's access; none: `KUBECONFIG`, `~/.kube/config`, or the account of
+    /// the pod that `sky` runs in.
     pub kubeconfig: Option<PathBuf>,
     /// The context in that file; none: the current one.
     pub context: Option<String>,

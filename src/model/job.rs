@@ -106,8 +106,8 @@ pub struct Stage {
     /// How it saves its progress; none: what is interrupted starts over.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub checkpoint: Option<Checkpoint>,
-    /// Plain environment variables of the command, by name: a text that is taken as it is, or `env:NAME`, the value of
-    /// that variable of `sky apply`.
+    /// Plain environment variables of the command, by name: a text that is taken as it is, or
+    /// `env:NAME`, the value of that variable of `sky apply`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub env: BTreeMap<String, String>,
     /// Environment variables whose values are looked up when the plan is applied: by name, a
@@ -133,7 +133,8 @@ pub struct Retries {
 }
 
 impl Retries {
-    /// Whether a command that ended with `code` is run again when it has failed `failures` times, this time included.
+    /// Whether a command that ended with `code` is run again when it has failed `failures` times,
+    /// this time included.
     pub fn allow(&self, code: i32, failures: u32) -> bool {
         failures <= self.times && (self.on.is_empty() || self.on.contains(&code))
     }
@@ -212,8 +213,8 @@ pub struct Needs {
     /// Only places near enough to a country.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub latency: Option<Latency>,
-    /// The most that an hour of one machine may cost; none: any price. Offers that are not billed by the hour are
-    /// not bound by it.
+    /// The most that an hour of one machine may cost; none: any price. Offers that are not billed
+    /// by the hour are not bound by it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub max_price: Option<Rate>,
     /// A service, instead of machines.

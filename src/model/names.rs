@@ -8,8 +8,8 @@ use std::fmt;
 /// Longest name of a stage, a dataset, an artifact, a label or a job, in bytes.
 pub const LONGEST_NAME: usize = 128;
 
-/// Whether a text can be the name of a stage, a dataset, an artifact or a job: letters, digits, `_` and `-`, and no
-/// `-` first. Names become names of files and of folders.
+/// Whether a text can be the name of a stage, a dataset, an artifact or a job: letters, digits, `_`
+/// and `-`, and no `-` first. Names become names of files and of folders.
 pub fn is_name(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     !text.is_empty()
@@ -18,8 +18,8 @@ pub fn is_name(text: &str) -> bool {
         && text.bytes().all(plain)
 }
 
-/// Whether a text can be the name of a stage in a plan or a state: a name, of a replica followed by its number as in
-/// `train[3]`.
+/// Whether a text can be the name of a stage in a plan or a state: a name, of a replica followed by
+/// its number as in `train[3]`.
 pub fn is_stage_name(text: &str) -> bool {
     let number = |text: &str| {
         !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -33,8 +33,8 @@ pub fn is_stage_name(text: &str) -> bool {
     }
 }
 
-/// Whether a text that was read can be one part of a path and nothing more: it does not lead out of the folder in which
-/// it names something, nor is it hidden there.
+/// Whether a text that was read can be one part of a path and nothing more: it does not lead out of
+/// the folder in which it names something, nor is it hidden there.
 pub fn is_path_part(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 200
@@ -42,7 +42,8 @@ pub fn is_path_part(text: &str) -> bool {
         && !text.contains(|c: char| c == '/' || c.is_control())
 }
 
-/// Whether a text that was read can name what a stage wrote, `stage.artifact`, each a part of a path.
+/// Whether a text that was read can name what a stage wrote, `stage.artifact`, each a part of a
+/// path.
 pub fn is_output_name(text: &str) -> bool {
     text.split_once('.')
         .is_some_and(|(stage, name)| is_path_part(stage) && is_path_part(name))

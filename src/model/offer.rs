@@ -91,8 +91,8 @@ pub struct Machine {
     /// Of a burstable machine: the virtual CPUs that it gives for as long as it runs, in
     /// thousandths; 0 if the vendor names no such figure. `None`: it is not burstable.
     pub baseline_vcpu_thousandths: Option<u64>,
-    /// The service that runs already, where this is no machine; its `instance_type` is the text of a
-    /// [`ServiceName`](crate::model::uniform::ServiceName).
+    /// The service that runs already, where this is no machine; its `instance_type` is the text of
+    /// a [`ServiceName`](crate::model::uniform::ServiceName).
     pub service: Option<Service>,
 }
 
@@ -104,8 +104,9 @@ impl Machine {
             .unwrap_or(self.vcpu_thousandths)
     }
 
-    /// Whether it has the architecture that a stage asks for. Without a word of the stage, a machine
-    /// that is known to be another than x86_64 is not taken; one of an unknown architecture is.
+    /// Whether it has the architecture that a stage asks for. Without a word of the stage, a
+    /// machine that is known to be another than x86_64 is not taken; one of an unknown architecture
+    /// is.
     pub fn has_arch(&self, arch: Option<&str>) -> bool {
         match arch {
             None => self.arch.is_empty() || self.arch == DEFAULT_ARCH,
@@ -140,8 +141,8 @@ pub struct Offer {
     pub tee: TeeSet,
     /// Index into the catalog's sources: where the price is from, and of what day.
     pub source: u16,
-    /// The price is of a list more than a year older than the newest price of its machine type, and was scaled by
-    /// how the price of that type changed since.
+    /// The price is of a list more than a year older than the newest price of its machine type, and
+    /// was scaled by how the price of that type changed since.
     pub estimated: bool,
 }
 

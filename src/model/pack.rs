@@ -3,8 +3,8 @@
 use crate::util::hash::{self, Digest};
 use serde::{Deserialize, Serialize};
 
-/// A file as it is, or a folder as an archive (tar), cut into chunks that are objects `KEY/00000`, `KEY/00001` and
-/// so on: all of one size, but for the last, which may be smaller.
+/// A file as it is, or a folder as an archive (tar), cut into chunks that are objects `KEY/00000`,
+/// `KEY/00001` and so on: all of one size, but for the last, which may be smaller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pack {
     pub key: String,
@@ -29,8 +29,8 @@ impl Pack {
     }
 }
 
-/// Whether a text is a key that packs have: the digits of a digest, and, of a folder, the token of the attempt that
-/// packed it.
+/// Whether a text is a key that packs have: the digits of a digest, and, of a folder, the token of
+/// the attempt that packed it.
 pub fn is_key(text: &str) -> bool {
     match text.split_once('-') {
         Some((digest, token)) => hash::is_hex(digest, 64) && hash::is_hex(token, 32),

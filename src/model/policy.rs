@@ -75,8 +75,8 @@ pub struct Policy {
     /// Peerings and flat-rate links of one's own; of several that match a way, the last counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,
-    /// Whether an artifact may be copied from a place other than its origin that holds it too, where
-    /// that is cheaper; none: in jobs of few stages.
+    /// Whether an artifact may be copied from a place other than its origin that holds it too,
+    /// where that is cheaper; none: in jobs of few stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relay: Option<bool>,
     /// How long artifacts are kept at every place that holds them, for storage prices; none:

@@ -32,7 +32,8 @@ pub struct Plan {
     /// What rests on old prices; none: all are recent beside the newest.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub old_prices: Option<OldPrices>,
-    /// Stages whose boot disks have no price of their place in the catalog, but one of other places of the cloud.
+    /// Stages whose boot disks have no price of their place in the catalog, but one of other places
+    /// of the cloud.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub estimated_disks: BTreeSet<String>,
     /// The best plan inside one cloud; none when no single cloud can run the job.
@@ -48,7 +49,8 @@ pub struct Plan {
     /// What was done already when this was planned; none: nothing was looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub from_state: Option<FromState>,
-    /// What the stages read of the machine that planned, by content. What could not be read there is not in it.
+    /// What the stages read of the machine that planned, by content. What could not be read there
+    /// is not in it.
     #[serde(skip_serializing_if = "Contents::is_empty", default)]
     pub contents: Contents,
     /// SHA-256 of the canonical text of all other members: a plan of which anything was changed is
@@ -127,7 +129,8 @@ pub struct ContentDigest {
 }
 
 impl ContentDigest {
-    /// Returns the digest of a file that a command is given, of which it may matter whether it can be executed.
+    /// Returns the digest of a file that a command is given, of which it may matter whether it can
+    /// be executed.
     pub fn as_file(&self) -> String {
         format!("{:?} {}", self.kind, self.digest)
     }
@@ -238,7 +241,8 @@ pub struct PlannedStage {
     /// The command; none if the stage can only be planned.
     pub run: Option<String>,
     pub files: BTreeSet<String>,
-    /// Plain environment variables of the command: a text, or `env:NAME`, which is looked up when the plan is applied.
+    /// Plain environment variables of the command: a text, or `env:NAME`, which is looked up when
+    /// the plan is applied.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub env: BTreeMap<String, String>,
     /// Environment variables whose values are looked up when the plan is applied, by reference:
@@ -393,8 +397,8 @@ pub struct OldPrices {
     pub share_ppm: u64,
     /// The day of the oldest of these prices, `YYYY-MM-DD`.
     pub oldest: String,
-    /// That cost by what is paid for: `machines` (and services), `boot disks and addresses`, `egress`, `storage`. Empty: the
-    /// plan is of an earlier version, which counted machines only.
+    /// That cost by what is paid for: `machines` (and services), `boot disks and addresses`,
+    /// `egress`, `storage`. Empty: the plan is of an earlier version, which counted machines only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub kinds: BTreeMap<String, Money>,
     /// Stages whose prices are scaled estimates.

@@ -46,15 +46,17 @@ pub fn self_digest(plan: &Plan) -> Result<String, serde_json::Error> {
     })
 }
 
-/// Returns the plan with the content that its stages read named in it, and with the digest that it has then.
+/// Returns the plan with the content that its stages read named in it, and with the digest that it
+/// has then.
 pub fn with_contents(plan: Plan, contents: Contents) -> Result<Plan, serde_json::Error> {
     let plan = Plan { contents, ..plan };
     let digest = Some(self_digest(&plan)?);
     Ok(Plan { digest, ..plan })
 }
 
-/// Reads a plan file. One that was changed since it was planned, or that does not say what its digest was then, is
-/// refused; so is one with names that no job can have: they become names of files.
+/// Reads a plan file. One that was changed since it was planned, or that does not say what its
+/// digest was then, is refused; so is one with names that no job can have: they become names of
+/// files.
 pub fn read(path: &Path) -> Result<Plan, PlanFileError> {
     let (plan, _) = read_as_it_is(path)?;
     let name = file::shown(path);

@@ -1,4 +1,5 @@
-//! Names in a plan that was read: most of them become names of files and folders when the plan is applied.
+//! Names in a plan that was read: most of them become names of files and folders when the plan is
+//! applied.
 
 use super::{Plan, PlannedStage};
 use crate::model::ArtifactRef;

@@ -1,7 +1,9 @@
-//! Planning is pure: job, policy and catalog go in as values, a plan or the reason why there is none comes out.
+//! Planning is pure: job, policy and catalog go in as values, a plan or the reason why there is
+//! none comes out.
 //!
-//! Nothing under this module reads a file, a clock, the environment or the network, and nothing starts a thread;
-//! a test in `tests/it/architecture.rs` holds that. Equal inputs give equal plans on every machine.
+//! Nothing under this module reads a file, a clock, the environment or the network, and nothing
+//! starts a thread; a test in `tests/it/architecture.rs` holds that. Equal inputs give equal plans
+//! on every machine.
 //!
 //! | module | what it does |
 //! | --- | --- |

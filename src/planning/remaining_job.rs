@@ -1,9 +1,9 @@
 //! What is left to plan of a job that a state holds a part of.
 //!
-//! What is done is a fact: its stages are not planned, and what they wrote is data that exists, where
-//! they ran and as large as it is. Time that has passed and money that is spent are taken off the
-//! limits. Progress inside a stage that is not done counts for nothing, which never makes a plan
-//! promise too much.
+//! What is done is a fact: its stages are not planned, and what they wrote is data that exists,
+//! where they ran and as large as it is. Time that has passed and money that is spent are taken off
+//! the limits. Progress inside a stage that is not done counts for nothing, which never makes a
+//! plan promise too much.
 
 use crate::model::{Bytes, Dataset, Job, Millis, Money, OfferName, Policy, Stage, dag};
 use crate::plan::FromState;
@@ -36,8 +36,8 @@ pub fn nothing_left(job: &Job, from: &FromState) -> bool {
         .all(|name| from.done.contains_key(name))
 }
 
-/// The rest of a job, each copy of a stage as a stage of its own, and the policy with what is left of
-/// its limits.
+/// The rest of a job, each copy of a stage as a stage of its own, and the policy with what is left
+/// of its limits.
 pub(super) fn remaining_job(
     job: &Job,
     policy: &Policy,

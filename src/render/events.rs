@@ -36,8 +36,9 @@ pub fn version(timestamp: &str) -> Value {
     )
 }
 
-/// The events of a plan after the first: a change per stage that an apply would run, the costs, and last the summary
-/// with the whole plan in it. `missing` are the clouds of the plan that this sky has no provider for.
+/// The events of a plan after the first: a change per stage that an apply would run, the costs, and
+/// last the summary with the whole plan in it. `missing` are the clouds of the plan that this sky
+/// has no provider for.
 pub fn of_plan(
     plan: &Plan,
     preview: &Preview,

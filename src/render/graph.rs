@@ -99,7 +99,8 @@ pub fn of_plan(plan: &Plan) -> Graph {
                 .transfers
                 .iter()
                 .find(|copy| copy.artifact == *artifact && copy.readers.contains(&stage.name));
-            // A copy is paid for once, however many stages read it: its cost is at its first reader.
+            // A copy is paid for once, however many stages read it: its cost is at its first
+            // reader.
             let cost = copy.map_or(String::new(), |copy| {
                 match copy.readers.first() == Some(&stage.name) {
                     true => format!(", {}", copy.cost_micro_usd.exact()),

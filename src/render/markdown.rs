@@ -7,14 +7,15 @@ use crate::plan::{Plan, PlannedStage, PlannedTransfer};
 use crate::util::text::{Styles, clean};
 use std::collections::BTreeSet;
 
-/// Code hosts refuse comments of more than 65,536 characters. This is counted in bytes, of which no text has fewer
-/// than characters, and leaves room for a line or two that a bot adds.
+/// Code hosts refuse comments of more than 65,536 characters. This is counted in bytes, of which no
+/// text has fewer than characters, and leaves room for a line or two that a bot adds.
 const MOST_BYTES: usize = 65_000;
 /// What the rows may take of it at least, however long the warnings are.
 const ROWS_BYTES: usize = 40_000;
 
-/// Returns GitHub-flavoured markdown that code hosts accept as a comment: of a plan that is too large, the dearest
-/// rows are there, and a line says what was left out. The first line is a hidden tag by which a bot finds its comment.
+/// Returns GitHub-flavoured markdown that code hosts accept as a comment: of a plan that is too
+/// large, the dearest rows are there, and a line says what was left out. The first line is a hidden
+/// tag by which a bot finds its comment.
 pub fn text(plan: &Plan) -> String {
     let (head, foot) = (head(plan), foot(plan));
     let warnings: Vec<String> = plan
@@ -155,8 +156,8 @@ fn first_that_fit(paragraphs: &[String], most: usize) -> String {
     text
 }
 
-/// The rows that fit in so many bytes, by their number, transfers after stages: all if they do, else the dearest
-/// first, of equally dear ones those that come first.
+/// The rows that fit in so many bytes, by their number, transfers after stages: all if they do,
+/// else the dearest first, of equally dear ones those that come first.
 fn dearest_that_fit(
     stages: &[(Money, String)],
     transfers: &[(Money, String)],

@@ -36,8 +36,8 @@ pub fn text(plan: &Plan, width: Option<u16>) -> String {
     text
 }
 
-/// Says which stages are planned at clouds that this sky has no provider for; none if there are none. `missing` has
-/// the stages by cloud.
+/// Says which stages are planned at clouds that this sky has no provider for; none if there are
+/// none. `missing` has the stages by cloud.
 pub fn without_provider(missing: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
     let clouds: Vec<String> = missing
         .iter()
@@ -91,7 +91,8 @@ fn heading(plan: &Plan) -> String {
     )
 }
 
-/// Returns the lines about stages that the plan takes as done and leaves out; its limits are what is left of the policy's.
+/// Returns the lines about stages that the plan takes as done and leaves out; its limits are what
+/// is left of the policy's.
 fn from_state(from: &FromState) -> String {
     let stages = match from.done.len() {
         1 => "1 stage is done".to_owned(),
@@ -270,7 +271,8 @@ fn totals(plan: &Plan) -> String {
     text
 }
 
-/// `estimated for train, use: no price of their place is known`; empty: all prices are of their places.
+/// `estimated for train, use: no price of their place is known`; empty: all prices are of their
+/// places.
 pub fn estimated_disks(plan: &Plan) -> String {
     let stages: Vec<&str> = plan.estimated_disks.iter().map(String::as_str).collect();
     match stages.as_slice() {

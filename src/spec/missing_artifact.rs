@@ -3,7 +3,8 @@
 use crate::model::{ArtifactRef, Job, Stage};
 use crate::spec::table::{did_you_mean, shown, suggestion};
 
-/// Returns a message that says why `read` does not exist, and a hint that says what to write instead.
+/// Returns a message that says why `read` does not exist, and a hint that says what to write
+/// instead.
 pub(super) fn why_missing(job: &Job, read: &ArtifactRef) -> Option<(String, String)> {
     match read {
         ArtifactRef::Dataset(name) if job.datasets.contains_key(name) => None,

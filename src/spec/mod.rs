@@ -1,8 +1,8 @@
 //! What people write: job and policy TOML to model, with a span for every message.
 //!
 //! [`job::parse`] and [`policy::parse`] find all mistakes of a file, not the first one only;
-//! [`check`] looks at the two together. [`hosts::parse`] reads `hosts.toml`. [`import`] reads jobs from other formats, and [`write`]
-//! writes a job as a job file.
+//! [`check`] looks at the two together. [`hosts::parse`] reads `hosts.toml`. [`import`] reads jobs
+//! from other formats, and [`write`] writes a job as a job file.
 //!
 //! Invariant: nothing here does IO; a file comes in as its name and its text.
 

@@ -103,8 +103,8 @@ pub(super) fn read<T>(
     }
 }
 
-/// Most findings of one file that are told one by one: nobody mends more before the next try, and each is rendered
-/// with its line.
+/// Most findings of one file that are told one by one: nobody mends more before the next try, and
+/// each is rendered with its line.
 const MOST_FINDINGS: usize = 100;
 
 /// Keeps the first findings, errors before warnings, and says how many more there are.

@@ -1,5 +1,5 @@
-//! Archives of folders as `tar` writes them, on their way between machines: with names of any bytes and times to the
-//! nanosecond, and nothing in them but files, folders and links.
+//! Archives of folders as `tar` writes them, on their way between machines: with names of any bytes
+//! and times to the nanosecond, and nothing in them but files, folders and links.
 
 use super::interruptible::Bounds;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
@@ -80,8 +80,9 @@ impl Time {
     }
 }
 
-/// Lays an archive of a folder out in `target`, a folder that is there. An entry that would be outside of it, or is no
-/// file, folder or link, is an error of kind [`io::ErrorKind::InvalidInput`].
+/// Lays an archive of a folder out in `target`, a folder that is there. An entry that would be
+/// outside of it, or is no file, folder or link, is an error of kind
+/// [`io::ErrorKind::InvalidInput`].
 pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()> {
     let mut archive = tar::Archive::new(from);
     archive.set_preserve_mtime(false);
@@ -119,7 +120,8 @@ pub fn unpack(from: impl Read, target: &Path, bounds: &Bounds) -> io::Result<()>
             io::Error::new(error.kind(), format!("{}: {error}", inside.display()))
         })?;
         let time = time(&mut entry);
-        // Their modes and times are for when all is in them. What is in them makes them, if there is anything.
+        // Their modes and times are for when all is in them. What is in them makes them, if there
+        // is anything.
         if entry.header().entry_type() == EntryType::Directory {
             folders.push((inside, entry, time));
             continue;

@@ -14,7 +14,8 @@ pub fn folder() -> Option<PathBuf> {
         .map(|cache| cache.join("sky"))
 }
 
-/// Creates a folder in or beside the cache folder, which nobody else may look into: what is in it tells what a user asks for.
+/// Creates a folder in or beside the cache folder, which nobody else may look into: what is in it
+/// tells what a user asks for.
 pub fn create(wanted: &Path) -> std::io::Result<()> {
     super::file::create_private_folders(wanted)?;
     // An earlier sky has made it like any other folder.

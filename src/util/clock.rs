@@ -1,4 +1,5 @@
-//! The only place that reads the clock: this machine's, or in a simulation that of the simulated one.
+//! The only place that reads the clock: this machine's, or in a simulation that of the simulated
+//! one.
 
 use super::simulation;
 

@@ -1,8 +1,8 @@
 //! Digests of large files that are remembered from one command to the next.
 //!
-//! A file is read again when its size, its inode or any of its times differ from what they were. A digest is
-//! remembered only if the file had rested for a while before it was read: a clock too coarse to tell two writes apart
-//! cannot hide the second one then.
+//! A file is read again when its size, its inode or any of its times differ from what they were. A
+//! digest is remembered only if the file had rested for a while before it was read: a clock too
+//! coarse to tell two writes apart cannot hide the second one then.
 
 use super::hash::Digest;
 use super::{cache, file, hash};
@@ -32,7 +32,8 @@ impl Digests {
         }
     }
 
-    /// Returns a file of which a digest may be remembered; none if it is too small for that, or cannot be named.
+    /// Returns a file of which a digest may be remembered; none if it is too small for that, or
+    /// cannot be named.
     pub fn large(&self, path: &Path, found: &Metadata) -> Option<Large> {
         let folder = self.folder.as_ref().filter(|_| found.len() >= SMALLEST)?;
         let whole = std::fs::canonicalize(path).ok()?;
@@ -69,8 +70,8 @@ impl Large {
         digest.parse().ok().filter(|_| stamp == self.stamp)
     }
 
-    /// Remembers a digest, unless the file may have changed while it was read. That it cannot be written down is no
-    /// failure.
+    /// Remembers a digest, unless the file may have changed while it was read. That it cannot be
+    /// written down is no failure.
     pub fn remember(&self, digest: &Digest) {
         let same = std::fs::metadata(&self.path).is_ok_and(|after| stamp_of(&after) == self.stamp);
         if self.rested && same {

@@ -31,8 +31,8 @@ fn plain(error: &io::Error) -> String {
 /// Largest state that is read, in bytes: in memory it takes some times as much.
 pub const MOST_BY_SKY: u64 = 256 << 20;
 
-/// Opens a regular file of at most so many bytes. What is none, such as a pipe or a device, is refused at once: reading
-/// it might never end.
+/// Opens a regular file of at most so many bytes. What is none, such as a pipe or a device, is
+/// refused at once: reading it might never end.
 pub fn open_within(path: &Path, most: u64) -> io::Result<std::fs::File> {
     let fail = |error| named(path, "read", error);
     // Opening a pipe would wait for its writer.
@@ -231,7 +231,8 @@ pub fn write_below(folder: &Path, name: &str, contents: &[u8]) -> io::Result<()>
     write_atomic(&path, contents)
 }
 
-/// Removes a file. A file that is already gone is no error: whoever works beside us may have been faster.
+/// Removes a file. A file that is already gone is no error: whoever works beside us may have been
+/// faster.
 pub fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(named(path, "remove", error)),

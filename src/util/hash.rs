@@ -13,8 +13,8 @@ const DIGITS: usize = 64;
 
 /// A SHA-256 digest: `sha256:` and 64 lowercase hexadecimal digits, and nothing else.
 ///
-/// Digests that workers, states, journals, plans and buckets name become names of files; a text that is read as
-/// this type holds no path, whoever wrote it.
+/// Digests that workers, states, journals, plans and buckets name become names of files; a text
+/// that is read as this type holds no path, whoever wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);

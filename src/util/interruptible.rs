@@ -32,8 +32,8 @@ impl Bounds {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// An error of kind [`io::ErrorKind::Interrupted`] if the work is not wanted any more, and one of kind
-    /// [`io::ErrorKind::FileTooLarge`] if `taken` is more than it may take in.
+    /// An error of kind [`io::ErrorKind::Interrupted`] if the work is not wanted any more, and one
+    /// of kind [`io::ErrorKind::FileTooLarge`] if `taken` is more than it may take in.
     pub fn check(&self, taken: u64) -> io::Result<()> {
         if self.stopped.load(Ordering::Relaxed) {
             return Err(io::Error::new(io::ErrorKind::Interrupted, "interrupted"));
@@ -57,7 +57,8 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Runs file work off the event loop. When the future is dropped before its end, the work is told by its [`Bounds`].
+/// Runs file work off the event loop. When the future is dropped before its end, the work is told
+/// by its [`Bounds`].
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce(&Bounds) -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {

@@ -71,8 +71,8 @@ const SHORTEST: usize = 4;
 /// `base64` breaks its lines after so many letters, and PEM after fewer.
 const BASE64_LINES: [usize; 2] = [76, 64];
 
-/// Takes the values of secrets out of texts, in each of the forms in which programs print them: as they are, in Base64,
-/// in hexadecimal digits, as a part of an URL and as a JSON text.
+/// Takes the values of secrets out of texts, in each of the forms in which programs print them: as
+/// they are, in Base64, in hexadecimal digits, as a part of an URL and as a JSON text.
 #[derive(Clone, Default)]
 pub struct Redactor {
     finder: Option<AhoCorasick>,
@@ -139,8 +139,8 @@ impl Redactor {
         }
     }
 
-    /// Where bytes that go on may be cut at or after `at` without cutting a value in two. Sure only if so many bytes as
-    /// [`Redactor::longest`] follow `at`.
+    /// Where bytes that go on may be cut at or after `at` without cutting a value in two. Sure only
+    /// if so many bytes as [`Redactor::longest`] follow `at`.
     pub fn cut(&self, bytes: &[u8], at: usize) -> usize {
         let found = self
             .finder
@@ -157,7 +157,8 @@ impl Redactor {
 fn add_forms(value: &str, forms: &mut BTreeSet<Vec<u8>>) {
     let bytes = value.as_bytes();
     forms.insert(bytes.to_vec());
-    // Behind a user's name and a colon, as in HTTP's basic authentication, it begins at any bit of three bytes.
+    // Behind a user's name and a colon, as in HTTP's basic authentication, it begins at any bit of
+    // three bytes.
     for shift in 0..3 {
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
             let text = engine.encode([&vec![0; shift], bytes].concat());

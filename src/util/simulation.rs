@@ -1,9 +1,10 @@
-//! The seam through which a test runs `sky` in a simulated world: time, chance and identity come from there, not from
-//! this machine.
+//! The seam through which a test runs `sky` in a simulated world: time, chance and identity come
+//! from there, not from this machine.
 //!
-//! A test runs several simulated processes on one thread, under tokio's paused clock. Each future that belongs to a
-//! process is polled inside [`Process::scope`]; [`inherit`] hands that on to what the process spawns. Outside of a
-//! simulation all functions here answer "none", and whoever asks uses the machine's own clock, chance and identity.
+//! A test runs several simulated processes on one thread, under tokio's paused clock. Each future
+//! that belongs to a process is polled inside [`Process::scope`]; [`inherit`] hands that on to what
+//! the process spawns. Outside of a simulation all functions here answer "none", and whoever asks
+//! uses the machine's own clock, chance and identity.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The moment at which every simulated world begins: 2026-01-01T00:00:00Z, in milliseconds since 1970.
+/// The moment at which every simulated world begins: 2026-01-01T00:00:00Z, in milliseconds since
+/// 1970.
 const BEGINNING: i64 = 1_767_225_600_000;
 
 thread_local! {
@@ -33,7 +35,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine whose clock is ahead of the world's by so many milliseconds. Needs tokio's runtime.
+    /// A machine whose clock is ahead of the world's by so many milliseconds. Needs tokio's
+    /// runtime.
     pub fn new(name: &str, began: Instant, skew: i64) -> Arc<Self> {
         let (name, skew) = (name.to_owned(), AtomicI64::new(skew));
         Arc::new(Self {
@@ -203,7 +206,8 @@ impl<F: Future> Future for Scope<F> {
     }
 }
 
-/// Makes a future that is about to be spawned a part of the current simulated process, if there is one.
+/// Makes a future that is about to be spawned a part of the current simulated process, if there is
+/// one.
 pub fn inherit<F: Future>(future: F) -> Scope<F> {
     Scope {
         process: current(),

@@ -1,4 +1,5 @@
-//! Work beside the current task. In a simulation it stays on the one thread and a part of its process.
+//! Work beside the current task. In a simulation it stays on the one thread and a part of its
+//! process.
 
 use super::simulation;
 use tokio::task::JoinHandle;

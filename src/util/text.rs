@@ -1,7 +1,9 @@
-//! Text of others on its way to people: names in plans and states, answers of clouds, logs of stages.
+//! Text of others on its way to people: names in plans and states, answers of clouds, logs of
+//! stages.
 //!
-//! Everything that `sky` prints goes through [`clean`], whatever it holds: a terminal obeys escape sequences, and
-//! characters that change the direction of text, or that cannot be seen, make it read as what it is not.
+//! Everything that `sky` prints goes through [`clean`], whatever it holds: a terminal obeys escape
+//! sequences, and characters that change the direction of text, or that cannot be seen, make it
+//! read as what it is not.
 
 use std::borrow::Cow;
 
@@ -23,8 +25,8 @@ pub enum Styles {
     Own,
 }
 
-/// Whether a character has no business in text for people: control characters, those that change the direction of
-/// text, and those that cannot be seen.
+/// Whether a character has no business in text for people: control characters, those that change
+/// the direction of text, and those that cannot be seen.
 pub fn is_harmful(character: char) -> bool {
     match character {
         '\n' | '\t' => false,
@@ -79,8 +81,9 @@ fn is_own_style(sequence: &str) -> bool {
     parameters.is_some_and(|parameters| parameters.split(';').all(|one| OWN_STYLES.contains(&one)))
 }
 
-/// The length in bytes of the escape sequence that a text begins with, or else of its first character. A sequence
-/// that has no end on its line counts as its first character alone: what it would hide is shown.
+/// The length in bytes of the escape sequence that a text begins with, or else of its first
+/// character. A sequence that has no end on its line counts as its first character alone: what it
+/// would hide is shown.
 fn sequence(text: &str) -> usize {
     let mut characters = text.char_indices();
     let single = first_length(text);
@@ -128,8 +131,8 @@ fn sequence(text: &str) -> usize {
 /// The longest line of a message, in characters; what a message quotes may be as long as a file.
 const LONGEST_LINE: usize = 2000;
 
-/// A message whose lines are no longer than people read: the rest of a longer line is left out, and the line says
-/// how much that is.
+/// A message whose lines are no longer than people read: the rest of a longer line is left out, and
+/// the line says how much that is.
 pub fn shortened(text: &str) -> Cow<'_, str> {
     if text.len() <= LONGEST_LINE {
         return Cow::Borrowed(text);
@@ -145,8 +148,8 @@ pub fn shortened(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.split('\n').map(line).collect::<Vec<_>>().join("\n"))
 }
 
-/// What `sky` prints: text for people is cleaned, and JSON keeps its data: harmful characters in its strings are
-/// written as `\uXXXX`.
+/// What `sky` prints: text for people is cleaned, and JSON keeps its data: harmful characters in
+/// its strings are written as `\uXXXX`.
 pub fn printable(text: &str, styles: Styles) -> Cow<'_, str> {
     if !text.contains(is_harmful) {
         return Cow::Borrowed(text);

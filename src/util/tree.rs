@@ -1,8 +1,8 @@
 //! A file or a directory as one value: its digest, a copy of it, its removal.
 //!
 //! A directory's digest is that of the sorted listing of all that is in it: names, contents,
-//! executable bits, symbolic links; not owners, times or other mode bits. A copy has the times of the original, by which
-//! programs such as `make` decide what is to be done again.
+//! executable bits, symbolic links; not owners, times or other mode bits. A copy has the times of
+//! the original, by which programs such as `make` decide what is to be done again.
 
 use super::digests::{Digests, Large};
 use super::hash::Digest;
@@ -40,8 +40,8 @@ pub enum Kind {
 pub enum Links {
     /// They are part of the value, and must stay inside it.
     Keep,
-    /// Those that stay inside the value are part of it; all others stand for what they lead to, which must be there: the
-    /// value is going elsewhere.
+    /// Those that stay inside the value are part of it; all others stand for what they lead to,
+    /// which must be there: the value is going elsewhere.
     Resolve,
     /// They stand for what they lead to. One that leads nowhere, or in a circle, is kept.
     Follow,
@@ -75,8 +75,8 @@ pub fn measure_within(path: &Path, links: Links, bounds: &Bounds) -> io::Result<
     read_value(path, None, links, (bounds, None))
 }
 
-/// Digests a whole value, held to bounds; large files that are as they were when they were last read are not read
-/// again.
+/// Digests a whole value, held to bounds; large files that are as they were when they were last
+/// read are not read again.
 pub fn measure_remembered(
     path: &Path,
     links: Links,
@@ -530,8 +530,8 @@ pub fn visit(
     })
 }
 
-/// Brings a value to the disk, so that what is recorded of it outlives a power cut: all files of it in one step, if they
-/// are more than a few.
+/// Brings a value to the disk, so that what is recorded of it outlives a power cut: all files of it
+/// in one step, if they are more than a few.
 pub fn sync(path: &Path) -> io::Result<()> {
     let fail = |path: &Path, error: io::Error| file::named(path, "sync", error);
     let mut paths = vec![path.to_owned()];
@@ -556,7 +556,8 @@ pub fn sync(path: &Path) -> io::Result<()> {
     })
 }
 
-/// The size of all files of a value, with their holes, without reading them. Links count as nothing.
+/// The size of all files of a value, with their holes, without reading them. Links count as
+/// nothing.
 pub fn size(path: &Path, bounds: &Bounds) -> io::Result<u64> {
     bounds.check(0)?;
     let fail = |error| file::named(path, "read", error);
@@ -575,7 +576,8 @@ pub fn size(path: &Path, bounds: &Bounds) -> io::Result<u64> {
     Ok(total)
 }
 
-/// What the file system says of all that is in a value: while it is the same, nobody has written to it.
+/// What the file system says of all that is in a value: while it is the same, nobody has written to
+/// it.
 pub fn signature(path: &Path) -> io::Result<String> {
     let mut hasher = hash::Hasher::default();
     let mut add = |name: &Path, metadata: &Metadata| {

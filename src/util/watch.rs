@@ -1,5 +1,5 @@
-//! A value that one side changes and others wait for, as tokio's `watch`, but who waits is woken in the order of waiting:
-//! that of tokio is random, and a simulation must be repeatable.
+//! A value that one side changes and others wait for, as tokio's `watch`, but who waits is woken in
+//! the order of waiting: that of tokio is random, and a simulation must be repeatable.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

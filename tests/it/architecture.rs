@@ -5,7 +5,8 @@ mod imports;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Room, and the rooms that it may use. The parts of `planning` and `execution` are rooms of their own.
+/// Room, and the rooms that it may use. The parts of `planning` and `execution` are rooms of their
+/// own.
 const ARROWS: [(&str, &str); 19] = [
     ("catalog", "model"),
     (
@@ -180,7 +181,8 @@ fn the_map_names_every_room() {
     }
 }
 
-/// Planning is pure: whatever it needs of the world comes in as a value, so equal inputs give equal plans everywhere.
+/// Planning is pure: whatever it needs of the world comes in as a value, so equal inputs give equal
+/// plans everywhere.
 #[test]
 fn planning_reads_no_file_no_clock_and_no_environment() {
     const EFFECTS: [&str; 8] = [
@@ -247,7 +249,8 @@ fn circles_are_found_through_super_and_through_what_is_handed_on() {
         made(&through_super),
         ["a/b uses a/c/d (a::c::C)\na/c/d uses a/b (a::b::B)"]
     );
-    // A `mod.rs` that only hands on is no part of a circle; one that defines what its files need is.
+    // A `mod.rs` that only hands on is no part of a circle; one that defines what its files need
+    // is.
     let handed_on = [
         ("a/mod", "mod b; mod c; pub use b::B;"),
         ("a/b", "pub struct B;"),
@@ -264,8 +267,9 @@ fn circles_are_found_through_super_and_through_what_is_handed_on() {
     );
 }
 
-/// `apply` and what it stands on can be simulated: the same seed gives the same story. So its choices are made in the
-/// order in which they are written, and time and chance come from `util::clock` and `util::simulation`.
+/// `apply` and what it stands on can be simulated: the same seed gives the same story. So its
+/// choices are made in the order in which they are written, and time and chance come from
+/// `util::clock` and `util::simulation`.
 #[test]
 fn what_is_simulated_leaves_nothing_to_chance() {
     const OTHER_SOURCES: [&str; 6] = [

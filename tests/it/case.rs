@@ -57,8 +57,8 @@ impl Case {
             .value
     }
 
-    /// The job with all outputs left where they are made. Which results come home by default depends
-    /// on rules and offers; what is compared over these must be the same work.
+    /// The job with all outputs left where they are made. Which results come home by default
+    /// depends on rules and offers; what is compared over these must be the same work.
     pub fn staying(&self) -> Job {
         let mut job = self.job();
         for (stage, body) in &job.stages {

@@ -1,5 +1,5 @@
-//! What a program or a person meets at the door: failures with `--json`, commands that are suggested, comments that
-//! code hosts accept.
+//! What a program or a person meets at the door: failures with `--json`, commands that are
+//! suggested, comments that code hosts accept.
 
 use crate::apply::place::Place;
 use crate::apply::place::plan;

@@ -14,8 +14,8 @@ use sky::planning::{self, NoPlan};
 const FRONTIER: [&str; 3] = ["frontier", "--catalog", "catalog"];
 
 /// The pairs of cost and makespan that no other placement is better than in both, by looking at
-/// every placement once for each. Results are brought home, or if that leaves no placement, left where the way has no
-/// price from some places.
+/// every placement once for each. Results are brought home, or if that leaves no placement, left
+/// where the way has no price from some places.
 fn every_best(job: &Job, policy: &Policy, catalog: &Catalog) -> Vec<(i64, i64)> {
     let best =
         |partly| compile_with(job, policy, catalog, partly).map_or_else(|_| Vec::new(), best_pairs);

@@ -116,7 +116,8 @@ fn regions_of_google_cost_the_same_both_ways() {
                 catalog.network.tariff(to, from),
             ];
             let names = [from, to].map(|id| catalog.places[id as usize].name.to_string());
-            // No list has prices between Johannesburg and other regions: out of it the internet's price stands.
+            // No list has prices between Johannesburg and other regions: out of it the internet's
+            // price stands.
             let is_listed = names.iter().all(|name| name != "gcp:africa-south1");
             if let ([Some(there), Some(back)], true) = (ways, is_listed) {
                 assert_eq!(there, back, "{names:?}");

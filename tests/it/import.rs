@@ -1,4 +1,5 @@
-//! `sky catalog import` and `sky import` as processes: what they need, where they write, how they end.
+//! `sky catalog import` and `sky import` as processes: what they need, where they write, how they
+//! end.
 
 use crate::sandbox::{Sandbox, stderr};
 use std::path::Path;

@@ -46,8 +46,8 @@ fn planned(sandbox: &Sandbox, needs: &str, work: &str) -> Value {
 #[test]
 fn work_counts_the_baseline_of_burstable_machines() {
     let sandbox = sandbox();
-    // 160 vCPU-hours: 80 hours of m5.large for $8.00; a t3.nano with 0.1 vCPU would take 1,600 hours
-    // for $8.32, not 80 hours for $0.42.
+    // 160 vCPU-hours: 80 hours of m5.large for $8.00; a t3.nano with 0.1 vCPU would take 1,600
+    // hours for $8.32, not 80 hours for $0.42.
     let stage = planned(&sandbox, "", "work = { vcpu = \"160 h\" }");
     assert_eq!(
         (

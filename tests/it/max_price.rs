@@ -1,5 +1,5 @@
-//! `max_price` caps what an hour of a machine may cost, and `retries` says how often a command is run again: in a stage
-//! and in the policy.
+//! `max_price` caps what an hour of a machine may cost, and `retries` says how often a command is
+//! run again: in a stage and in the policy.
 
 use sky::model::{Rate, Retries};
 use sky::plan::{Plan, file};

@@ -75,7 +75,8 @@ fn every_name_of_a_policy_that_matches_nothing_is_said_with_the_nearest_one() {
         sandbox.write("policy.toml", rule);
         let done = plan(&sandbox);
         let said = stderr(&done);
-        // With `deny`, an operator whose owner is unknown is out, which is every one of this catalog.
+        // With `deny`, an operator whose owner is unknown is out, which is every one of this
+        // catalog.
         let code = if rule.starts_with("[operators]") {
             3
         } else {
@@ -171,7 +172,8 @@ fn a_mistyped_label_of_a_rule_is_an_error_and_an_optional_one_is_not() {
             &format!("[{table}]\npersonnal = {{ in = {list}, optional = true }}\n"),
         );
         let done = plan(&sandbox);
-        // No place of this catalog is certified by anything, and the catalog knows no scheme at all.
+        // No place of this catalog is certified by anything, and the catalog knows no scheme at
+        // all.
         let code = if table == "certifications" { 1 } else { 0 };
         assert_eq!(done.status.code(), Some(code), "{table}: {}", stderr(&done));
     }

@@ -5,7 +5,8 @@ use sky::spec::hosts::{HostsFile, parse};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What providers are reached with; `root` is the state folder, and `hosts` the full path of the file of hosts.
+/// What providers are reached with; `root` is the state folder, and `hosts` the full path of the
+/// file of hosts.
 pub fn access(root: PathBuf, hosts: &Path) -> Access {
     let text = std::fs::read_to_string(hosts).unwrap();
     let own = parse(&HostsFile {

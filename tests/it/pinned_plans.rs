@@ -1,5 +1,6 @@
-//! The bytes of many plans, pinned by their digests. A change of the code's structure or words leaves every line of
-//! the snapshot as it is; a change of what is planned shows here which plans it moves.
+//! The bytes of many plans, pinned by their digests. A change of the code's structure or words
+//! leaves every line of the snapshot as it is; a change of what is planned shows here which plans
+//! it moves.
 
 use crate::case::{Case, random};
 use crate::rich::rich;
@@ -9,7 +10,8 @@ use sky::planning::solve::Effort;
 use sky::planning::{self, Settings};
 use std::fmt::Write as _;
 
-/// The policies of `policies/`, each of which plans the job of `fixtures/bert` over the shipped catalog.
+/// The policies of `policies/`, each of which plans the job of `fixtures/bert` over the shipped
+/// catalog.
 const POLICIES: [&str; 6] = [
     "cheapest",
     "confidential",

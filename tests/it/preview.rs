@@ -1,4 +1,5 @@
-//! What a preview says is what the apply does: content by digest, states of rehearsals, clouds without a provider.
+//! What a preview says is what the apply does: content by digest, states of rehearsals, clouds
+//! without a provider.
 
 use crate::apply::place::{Place, Row, dataset, ended, plan};
 use crate::sandbox::{Sandbox, stderr};

@@ -156,7 +156,8 @@ fn one_rule_less_is_never_worse() {
     let mut gained: BTreeMap<&str, usize> = BTreeMap::new();
     for number in 200_000..200_160 {
         let (mut job, mut policy, catalog) = world(number);
-        // By default results that no rule keeps come home: the work must be the same without a rule.
+        // By default results that no rule keeps come home: the work must be the same without a
+        // rule.
         job.outputs = rich::rich(number).staying().outputs;
         if let Ok(plan) = planning::plan(
             &job,

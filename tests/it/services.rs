@@ -535,7 +535,8 @@ run = "true"
 fn a_job_of_services_goes_through_every_verb() {
     let sandbox = sandbox();
     let text = sandbox.stdout(&["plan", "--catalog", "catalog", "--out", "plan.json"], 0);
-    // 2.5 TB at $5, 3 nodes for 2 h at $0.50, 7.654321 million requests at $0.20, an hour at $0.001.
+    // 2.5 TB at $5, 3 nodes for 2 h at $0.50, 7.654321 million requests at $0.20, an hour at
+    // $0.001.
     for line in [
         "service/warehouse",
         "$12.50",
@@ -672,7 +673,8 @@ fn alternatives_may_mix_machines_and_services() {
 fn the_shipped_services_are_planned_and_paid_by_their_units() {
     let sandbox = Sandbox::new();
     let stages: [(&str, &str, &str, &str, i64); 10] = [
-        // A medium warehouse of the Enterprise edition: four credits at $3.00, for 1 h and 2 min of boot.
+        // A medium warehouse of the Enterprise edition: four credits at $3.00, for 1 h and 2 min of
+        // boot.
         (
             "warehouse",
             "service = \"snowflake\", instance_types = [\"service/snowflake/enterprise-m\"], places = [\"aws:us-east-1\"]",

@@ -1,5 +1,5 @@
-//! A real cluster on this machine: Slurm with one node and two GPUs that are files, with daemons, keys
-//! and a configuration of its own, for as long as a test lasts.
+//! A real cluster on this machine: Slurm with one node and two GPUs that are files, with daemons,
+//! keys and a configuration of its own, for as long as a test lasts.
 
 use std::io::Write;
 use std::net::TcpListener;

@@ -1,5 +1,5 @@
-//! Trusted execution environments: a plan says which one a machine must run with, for each stage that
-//! needs or policy demand one for, and for each of its alternatives.
+//! Trusted execution environments: a plan says which one a machine must run with, for each stage
+//! that needs or policy demand one for, and for each of its alternatives.
 
 use crate::europe::{self, job, policy};
 use sky::catalog::Catalog;
@@ -144,7 +144,8 @@ fn a_machine_runs_with_one_environment_that_all_accept() {
         all.iter().all(|(_, tee)| *tee == Some(Tee::SevSnp)),
         "{all:?}"
     );
-    // One of two ways to meet the needs demands none, and is the second: the first is met where it can be.
+    // One of two ways to meet the needs demands none, and is the second: the first is met where it
+    // can be.
     let all = demanded(
         "needs = { any_of = [{ tee = [\"tdx\"] }, { instance_types = [\"secret\"] }] }",
         "",

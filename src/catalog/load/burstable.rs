@@ -1,4 +1,5 @@
-//! Burstable machines: what they give for as long as they run, beside the virtual CPUs in their name.
+//! Burstable machines: what they give for as long as they run, beside the virtual CPUs in their
+//! name.
 
 use crate::catalog::cells;
 use crate::catalog::files::File;

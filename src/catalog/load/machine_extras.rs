@@ -1,5 +1,5 @@
-//! Reads `machine_extras.csv`: what `sky apply` rents with every machine of a cloud, a boot disk and a
-//! public address.
+//! Reads `machine_extras.csv`: what `sky apply` rents with every machine of a cloud, a boot disk
+//! and a public address.
 
 use crate::catalog::cells;
 use crate::catalog::files::File;
@@ -9,8 +9,8 @@ use crate::catalog::{CatalogError, MachineExtras, Source};
 use crate::model::{Place, PlaceName, Rate};
 use std::collections::BTreeMap;
 
-/// Reads `machine_extras.csv`, by place. A row without places is for all places of its cloud that no other
-/// row names.
+/// Reads `machine_extras.csv`, by place. A row without places is for all places of its cloud that
+/// no other row names.
 pub(super) fn read(
     file: &File,
     places: &[Place],

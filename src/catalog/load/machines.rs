@@ -60,8 +60,8 @@ pub(super) fn machines(
     sorted_by_name(rows)
 }
 
-/// The canonical name of the accelerator of a row, and how many there are in thousandths. `canonical` has the
-/// names that were looked up.
+/// The canonical name of the accelerator of a row, and how many there are in thousandths.
+/// `canonical` has the names that were looked up.
 fn accelerator_of<'a>(
     row: &Row<'a>,
     catalog: &mut Catalog,

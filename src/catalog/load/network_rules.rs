@@ -1,10 +1,10 @@
 //! Rules over pairs of places (`from`, `to`), resolved into dense tables.
 //!
-//! `from` and `to` are a place, a pattern with `*` (`aws:*`, `*`), or, for `to`, `internet`:
-//! every other place, at the price of the public internet. A pattern does not reach from one partition
-//! of a cloud into another. The most specific rule wins: a place over a pattern, a pattern with
-//! more letters over one with fewer; `from` counts before `to`; a rule to `internet` only speaks
-//! where no other does.
+//! `from` and `to` are a place, a pattern with `*` (`aws:*`, `*`), or, for `to`, `internet`: every
+//! other place, at the price of the public internet. A pattern does not reach from one partition of
+//! a cloud into another. The most specific rule wins: a place over a pattern, a pattern with more
+//! letters over one with fewer; `from` counts before `to`; a rule to `internet` only speaks where
+//! no other does.
 
 use super::place_names::PlaceNames;
 use crate::catalog::cells;

@@ -64,7 +64,8 @@ pub(super) fn estimate(catalog: &mut Catalog) {
     for offer in &mut catalog.offers {
         let day = days[usize::from(offer.source)];
         let apart = newest[offer.machine as usize].is_some_and(|newest| newest - day > APART);
-        // Spot prices follow the price on demand beside them; where that is new, they stand for themselves.
+        // Spot prices follow the price on demand beside them; where that is new, they stand for
+        // themselves.
         let follows =
             offer.purchase == Purchase::OnDemand || last == Some((offer.place, offer.machine));
         if !apart || !follows {

@@ -156,7 +156,8 @@ impl<'a> PriceReader<'a> {
             .map_or("", |machine| machine.cloud.as_str());
     }
 
-    /// The place that a row names in a column; without a cloud's folder, the row names the cloud too.
+    /// The place that a row names in a column; without a cloud's folder, the row names the cloud
+    /// too.
     fn place_of_row(
         &mut self,
         row: &Row,

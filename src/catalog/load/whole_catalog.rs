@@ -142,8 +142,8 @@ fn parse(files: &[File], head: &CatalogToml) -> Result<Catalog, CatalogError> {
     Ok(catalog)
 }
 
-/// Takes prices that have ended by the catalog's own day off the market, and reads the discounts and
-/// quotas that still hold on that day.
+/// Takes prices that have ended by the catalog's own day off the market, and reads the discounts
+/// and quotas that still hold on that day.
 fn drop_lapsed(
     files: &[File],
     catalog: &mut Catalog,
@@ -167,8 +167,8 @@ fn drop_lapsed(
     Ok(())
 }
 
-/// Reads what time does to offers: takes retired machine types off the market and scales prices that are
-/// out of date.
+/// Reads what time does to offers: takes retired machine types off the market and scales prices
+/// that are out of date.
 fn age_offers(files: &[File], catalog: &mut Catalog) -> Result<(), CatalogError> {
     if let Some(file) = file_of(files, format::DROPPED_ROWS) {
         catalog.dropped = dropped_rows::dropped(file, catalog)?;

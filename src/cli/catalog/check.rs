@@ -14,10 +14,11 @@ use std::path::Path;
 
 /// Report what a catalog has that cannot be meant, or does not say
 ///
-/// Suspicious are prices far off their peers, spot above on demand, next to nothing for an accelerator:
-/// exit code 2. Gaps, such as a place without a country, are listed and are no reason for that; nor are prices
-/// of one machine type that are years apart, machine types that are or will be retired, and rows of price lists that
-/// are not offered. A catalog that cannot be read is exit code 1.
+/// Suspicious are prices far off their peers, spot above on demand, next to nothing for an
+/// accelerator: exit code 2. Gaps, such as a place without a country, are listed and are no reason
+/// for that; nor are prices of one machine type that are years apart, machine types that are or
+/// will be retired, and rows of price lists that are not offered. A catalog that cannot be read is
+/// exit code 1.
 #[derive(Debug, Default, Args)]
 pub struct CheckArgs {
     /// Only what is suspicious

@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 
 /// Show what changed in price between two catalogs, and which saved plans that touches
 ///
-/// A catalog is a folder, a lock file, or `built-in`. OLD is sky.lock if there is one, else built-in;
-/// NEW is the catalog of --catalog, else what there is now where sky.lock says, else ./catalog.
+/// A catalog is a folder, a lock file, or `built-in`. OLD is sky.lock if there is one, else
+/// built-in; NEW is the catalog of --catalog, else what there is now where sky.lock says, else
+/// ./catalog.
 #[derive(Debug, Default, Args)]
 pub struct DiffArgs {
     /// The catalog to compare with: a folder, a lock file, or `built-in`

@@ -34,8 +34,8 @@ pub struct ImportArgs {
     /// Where the source can be looked up
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// The price list is full: what it does not have is no longer sold in the regions that it has, and rows
-    /// of older lists that it does not have are dropped
+    /// The price list is full: what it does not have is no longer sold in the regions that it has,
+    /// and rows of older lists that it does not have are dropped
     #[arg(long)]
     pub full: bool,
     /// Print JSON

@@ -10,8 +10,8 @@ use std::path::Path;
 
 /// Pin the catalog in sky.lock: plans are made from that one, until you pin another
 ///
-/// Pins the catalog of --catalog; without it, the one that sky.lock pins already, as it is now; without
-/// a lock, the one that sky was built with. Commit the file.
+/// Pins the catalog of --catalog; without it, the one that sky.lock pins already, as it is now;
+/// without a lock, the one that sky was built with. Commit the file.
 #[derive(Debug, Default, Args)]
 pub struct LockArgs {
     /// Pin the catalog that sky was built with
@@ -52,8 +52,8 @@ pub fn run(args: &LockArgs, named: Option<&Path>, terminal: &Terminal) -> Result
     Ok(Exit::Success)
 }
 
-/// After a verb has changed a catalog folder: pins it if it is the pinned one, or if nobody named it, so that
-/// plans are made from it. A folder that was named may be anyone's.
+/// After a verb has changed a catalog folder: pins it if it is the pinned one, or if nobody named
+/// it, so that plans are made from it. A folder that was named may be anyone's.
 pub fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<(), Failure> {
     let pinned = locks::read()?.is_some_and(|pinned| pinned.at == locks::relative(folder));
     if pinned || !named {
@@ -67,8 +67,8 @@ pub fn follow(folder: &Path, named: bool, terminal: &Terminal) -> Result<(), Fai
     Ok(())
 }
 
-/// Pins the catalog in `folder`, for a verb that has just changed it; what to say about it. `before` is
-/// the catalog that was there, if there was one: what changed in price is summed up.
+/// Pins the catalog in `folder`, for a verb that has just changed it; what to say about it.
+/// `before` is the catalog that was there, if there was one: what changed in price is summed up.
 ///
 /// The lock is written also where there was none: plans are then made from this folder.
 pub fn refresh(folder: &Path, before: Option<&Catalog>) -> Result<String, Failure> {

@@ -88,7 +88,8 @@ pub fn search(catalog: &Catalog, args: &SearchArgs) -> Result<String, CatalogErr
     Ok(text)
 }
 
-/// The search that words and flags ask for together; what both say is said twice, which is a mistake.
+/// The search that words and flags ask for together; what both say is said twice, which is a
+/// mistake.
 fn asked(catalog: &Catalog, args: &SearchArgs) -> Result<Search, CatalogError> {
     let mut search = Search::default();
     let query = args.query.join(" ");

@@ -20,8 +20,8 @@ use std::fmt::Write;
 /// Arguments of `sky catalog show`.
 #[derive(Debug, Default, Args)]
 pub struct ShowArgs {
-    /// A cloud (`aws`), a place (`aws:eu-west-1`), an instance type, an accelerator, a service, or a
-    /// uniform name (`sky:aws:eu-west-1:vm/m5.large?spot`)
+    /// A cloud (`aws`), a place (`aws:eu-west-1`), an instance type, an accelerator, a service, or
+    /// a uniform name (`sky:aws:eu-west-1:vm/m5.large?spot`)
     pub name: Option<String>,
     /// Print JSON
     #[arg(long)]

@@ -38,8 +38,8 @@ pub struct UpdateArgs {
     #[arg(long = "source", value_name = "SOURCE")]
     pub sources: Vec<String>,
     /// Only prices of these regions, such as us-east-1, `us-*` or `aws:eu-*`; may be given several
-    /// times. AWS's price list has a file of some hundred MB for each region: all of them are only fetched
-    /// with --region '*'
+    /// times. AWS's price list has a file of some hundred MB for each region: all of them are only
+    /// fetched with --region '*'
     #[arg(long = "region", value_name = "PATTERN")]
     pub regions: Vec<String>,
     /// A catalog in sky's own format, a folder or an address, is laid over this one; alone, unless
@@ -127,8 +127,8 @@ pub fn update(
     Ok(exit)
 }
 
-/// Whether there is anything that names credentials of AWS. Without, the SDK would ask an address that only
-/// AWS's own machines have, and wait.
+/// Whether there is anything that names credentials of AWS. Without, the SDK would ask an address
+/// that only AWS's own machines have, and wait.
 fn aws_credentials() -> bool {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let names = [

@@ -1,4 +1,5 @@
-//! `sky state mv` and `sky state rm`: under the lock, with the former snapshot kept beside the new one.
+//! `sky state mv` and `sky state rm`: under the lock, with the former snapshot kept beside the new
+//! one.
 
 use super::super::state::{LockArgs, PlaceArgs, failure, open_locked};
 use super::lookup::{known_stage, no_state, stage_name};
@@ -25,8 +26,8 @@ pub struct MvArgs {
 
 /// Forget a stage: the next apply knows nothing of it
 ///
-/// Nothing is ended or deleted. What the stage has live is said, and is only forgotten with --force; `sky
-/// sweep` finds it then.
+/// Nothing is ended or deleted. What the stage has live is said, and is only forgotten with
+/// --force; `sky sweep` finds it then.
 #[derive(Clone, Debug, clap::Args)]
 pub struct RmArgs {
     /// `stage.NAME`
@@ -175,7 +176,8 @@ fn open(
     Ok((store, lock, opened))
 }
 
-/// Keeps the snapshot, and writes the next one with what the events change; where, and the new serial.
+/// Keeps the snapshot, and writes the next one with what the events change; where, and the new
+/// serial.
 fn write(opened: Opened, events: Vec<Event>) -> std::io::Result<(String, u64)> {
     let kept = wait(opened.keep())?;
     let recorder = Recorder::new(opened);

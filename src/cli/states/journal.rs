@@ -4,8 +4,8 @@ use super::super::state::{PlaceArgs, failure};
 use super::lookup::read_state;
 use crate::cli::{Exit, Failure, Terminal};
 
-/// Print what the last operation has written down, a JSON object a line: every call of a provider before and after it,
-/// every attempt, payment and move of data
+/// Print what the last operation has written down, a JSON object a line: every call of a provider
+/// before and after it, every attempt, payment and move of data
 #[derive(Clone, Debug, clap::Args)]
 pub struct JournalArgs {
     #[command(flatten)]

@@ -34,7 +34,8 @@ pub struct LockShowArgs {
 
 /// End the lock of an operation that is gone, or hangs, on another machine
 ///
-/// If it still lives, it stops before its next call. Locks of processes of this machine end with them.
+/// If it still lives, it stops before its next call. Locks of processes of this machine end with
+/// them.
 #[derive(Clone, Debug, Args)]
 pub struct ForceUnlockArgs {
     /// The lock's ID, as the message of the operation that was locked out says

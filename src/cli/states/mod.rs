@@ -1,4 +1,5 @@
-//! `sky state …`, `sky lock show`, `sky force-unlock`: a state and its lock, looked at and changed by hand.
+//! `sky state …`, `sky lock show`, `sky force-unlock`: a state and its lock, looked at and changed
+//! by hand.
 
 mod change;
 mod journal;

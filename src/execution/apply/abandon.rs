@@ -14,8 +14,8 @@ use crate::model::{Extras, Money, Rate};
 use crate::plan::{Billing, PlannedStage};
 use crate::util::clock;
 
-/// Ends an attempt that is of no use any more. An attempt that cannot be ended stays live in the state, so that the next
-/// apply and destroy come back to it; the inner error says why.
+/// Ends an attempt that is of no use any more. An attempt that cannot be ended stays live in the
+/// state, so that the next apply and destroy come back to it; the inner error says why.
 pub(super) async fn abandon(
     context: &Context,
     name: &str,
@@ -61,7 +61,8 @@ pub(super) async fn abandon(
     Ok(Ok(()))
 }
 
-/// The same, where nothing else depends on it: an attempt that cannot be ended is told in a warning.
+/// The same, where nothing else depends on it: an attempt that cannot be ended is told in a
+/// warning.
 pub(super) async fn abandon_or_warn(
     context: &Context,
     name: &str,

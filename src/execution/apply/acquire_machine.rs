@@ -32,9 +32,10 @@ impl Attempt<'_> {
                     self.keeper.begin(lease, true);
                     return self.worker().await;
                 }
-                // It was there, so something may have come of it: another attempt has to be made. So it has if the call
-                // of an earlier `sky` may have made it after all, and its lease has ended it since: it was paid for. By the
-                // clock of another host nobody knows whether that has ended.
+                // It was there, so something may have come of it: another attempt has to be made.
+                // So it has if the call of an earlier `sky` may have made it after all, and its
+                // lease has ended it since: it was paid for. By the clock of another host nobody
+                // knows whether that has ended.
                 Ok(None)
                     if former.status != Status::Provisioning
                         || self.lease.is_zero()

@@ -37,7 +37,8 @@ pub(super) struct Attempt<'a> {
     pub begun: Instant,
     /// When its machine may have begun to cost something, RFC 3339.
     pub(super) started: String,
-    /// The longest that its machine was there before this process came to it, if no clock of this host tells.
+    /// The longest that its machine was there before this process came to it, if no clock of this
+    /// host tells.
     pub unseen: Option<Duration>,
     /// From the beginning on, or what is left of it.
     pub lease: Duration,

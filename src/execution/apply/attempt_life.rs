@@ -28,7 +28,8 @@ pub(super) const PREEMPTED: &str = "preempted";
 /// How an attempt ended.
 pub(super) enum Ended {
     Outcome(StageOutcome),
-    /// What it reads of this stage is damaged and cannot be had from elsewhere; nothing of the attempt is left.
+    /// What it reads of this stage is damaged and cannot be had from elsewhere; nothing of the
+    /// attempt is left.
     InputLost(String),
     /// It was lost, and all of it is given back: another attempt may be made.
     Lost,
@@ -212,8 +213,8 @@ impl Attempt<'_> {
         Ok(Ended::Unavailable { why, message })
     }
 
-    /// Ends an attempt for a signal that came before its machine was reached. One that an earlier `sky` began may be
-    /// done: then it is left for the next apply.
+    /// Ends an attempt for a signal that came before its machine was reached. One that an earlier
+    /// `sky` began may be done: then it is left for the next apply.
     pub(super) async fn interrupted_without_machine(&self) -> Result<Ended, Error> {
         let stage = &self.token.stage;
         let left = match &self.resumed {

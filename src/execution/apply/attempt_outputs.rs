@@ -21,8 +21,8 @@ use std::io;
 use std::time::Duration;
 
 impl Attempt<'_> {
-    /// Collects the outputs of a command that ended well. It is not run again as long as they can be had: while its
-    /// machine does not answer it is asked again, until its lease is over.
+    /// Collects the outputs of a command that ended well. It is not run again as long as they can
+    /// be had: while its machine does not answer it is asked again, until its lease is over.
     pub(super) async fn collect_patiently(
         &self,
         planned: &PlannedStage,
@@ -46,8 +46,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// Puts the outputs into the store and ends the attempt well; or says what is wrong with them. False: a signal came
-    /// before all of them were there.
+    /// Puts the outputs into the store and ends the attempt well; or says what is wrong with them.
+    /// False: a signal came before all of them were there.
     pub(super) async fn collect(
         &self,
         planned: &PlannedStage,
@@ -192,8 +192,8 @@ impl Attempt<'_> {
         paid.map_err(|()| io::Error::other("nothing was decided"))
     }
 
-    /// What is said when a signal came before all outputs were here: the attempt stays as it is, and the next apply goes
-    /// on with what the command has written.
+    /// What is said when a signal came before all outputs were here: the attempt stays as it is,
+    /// and the next apply goes on with what the command has written.
     pub(super) fn collecting_was_interrupted(&self) -> StageOutcome {
         let stage = self.token.stage.clone();
         let kept = match self.provider.bills() {

@@ -1,4 +1,5 @@
-//! The buckets of an apply: opened and made when they are first needed, deleted when nobody reads them any more.
+//! The buckets of an apply: opened and made when they are first needed, deleted when nobody reads
+//! them any more.
 
 use super::Error;
 use super::attempt::Attempt;

@@ -30,7 +30,8 @@ fn least_slack() -> u64 {
 /// The lease of what costs nothing.
 const FREE: Millis = Millis(24 * 3600 * 1000);
 
-/// The end of a lease is written down in whole seconds: the machine may have ended so many milliseconds before it.
+/// The end of a lease is written down in whole seconds: the machine may have ended so many
+/// milliseconds before it.
 pub(super) const ROUNDING: u64 = 1000;
 
 /// What a machine costs by its time.
@@ -115,7 +116,8 @@ pub fn slack(planned: Millis) -> Duration {
 /// Sets money aside, for the longest lease that it is enough for.
 pub fn reserve(account: &Account, wanted: &Wanted) -> Result<Reservation, Refused> {
     let cost = |time: Millis| Money(wanted.meter.cost(time).0.saturating_add(wanted.once.0));
-    // What may be left over to pay for after the lease is set aside as well, as far as there is money that nobody needs.
+    // What may be left over to pay for after the lease is set aside as well, as far as there is
+    // money that nobody needs.
     let given = |lease: Millis, top: Option<i64>| {
         let whole = cost(Millis(lease.0.saturating_add(millis(wanted.overrun))));
         let amount = top.map_or(whole, |top| Money(whole.0.min(top)).max(cost(lease)));
@@ -190,7 +192,8 @@ impl Purse {
             .stages
             .iter()
             .map(|stage| (&stage.name, stage.cost_micro_usd, beside(stage)));
-        // A copy is on the bill of its first reader; one that is brought home, on that of its maker.
+        // A copy is on the bill of its first reader; one that is brought home, on that of its
+        // maker.
         let copies = plan.transfers.iter().filter_map(|copy| {
             let maker = match &copy.artifact {
                 ArtifactRef::Output { stage, .. } => Some(stage),
@@ -228,10 +231,10 @@ impl Purse {
         self.planned.get(stage).copied().unwrap_or_default()
     }
 
-    /// Sets money aside for a stage, and counts it from this moment on. The state must be the one that the
-    /// reservation is recorded in, held under the recorder's lock from before this call until the record is part of
-    /// it ([`Recorder::decide`](super::Recorder::decide)): then no other stage can decide in between, however long
-    /// the journal takes to answer.
+    /// Sets money aside for a stage, and counts it from this moment on. The state must be the one
+    /// that the reservation is recorded in, held under the recorder's lock from before this call
+    /// until the record is part of it ([`Recorder::decide`](super::Recorder::decide)): then no
+    /// other stage can decide in between, however long the journal takes to answer.
     pub fn reserve(
         &mut self,
         stage: &str,
@@ -270,7 +273,8 @@ impl Purse {
         }
     }
 
-    /// Notes that a stage was begun, by this `sky` or an earlier one, so that it no longer counts as one to come.
+    /// Notes that a stage was begun, by this `sky` or an earlier one, so that it no longer counts
+    /// as one to come.
     pub fn begin(&mut self, stage: &str) {
         if let Some(own) = self.to_come.remove(stage) {
             self.sum.0 = self.sum.0.saturating_sub(own.0);
@@ -299,8 +303,8 @@ pub enum MachineEnd {
     Never,
     /// It was there until now, whatever its lease says.
     Now,
-    /// It was gone when it was looked for, and its lease was over: it ended itself when that ended, at RFC 3339, or so
-    /// much later.
+    /// It was gone when it was looked for, and its lease was over: it ended itself when that ended,
+    /// at RFC 3339, or so much later.
     ByLease {
         lease_end: String,
         overrun: Duration,
@@ -314,7 +318,8 @@ pub struct MachineTime<'a> {
     pub started: &'a str,
     /// The time that this process has seen of it: a clock may have been set back.
     pub seen: Duration,
-    /// The longest that it was there before, when `started` is by the clock of another host: the two may differ.
+    /// The longest that it was there before, when `started` is by the clock of another host: the
+    /// two may differ.
     pub unseen: Option<Duration>,
     pub end: MachineEnd,
 }
@@ -331,21 +336,22 @@ impl<'a> MachineTime<'a> {
     }
 }
 
-/// How long the machine of an attempt may have been there, at most, if another host began it: by its lease, since the
-/// clocks of two hosts may differ by more than it was there.
+/// How long the machine of an attempt may have been there, at most, if another host began it: by
+/// its lease, since the clocks of two hosts may differ by more than it was there.
 pub fn unseen(record: &StageRecord) -> Option<Duration> {
     let host = record.started_host.as_ref()?;
     let lease = record.lease_ms.filter(|_| *host != holder::host())?;
     Some(Duration::from_millis(lease.0))
 }
 
-/// What the time of a machine that is gone costs, also when that is more than was set aside: what is paid has to be
-/// known. Of a machine that has ended itself nobody knows when: it is charged until the end of its lease, and for no
-/// less than what was set aside for that.
+/// What the time of a machine that is gone costs, also when that is more than was set aside: what
+/// is paid has to be known. Of a machine that has ended itself nobody knows when: it is charged
+/// until the end of its lease, and for no less than what was set aside for that.
 pub fn charge(meter: &Meter, time: &MachineTime<'_>, reserved: Money) -> Money {
     let until_now = clock::between(time.started, &clock::timestamp()).max(millis(time.seen));
     let whole = meter.cost(Millis(until_now));
-    // By the clock of another host, it may have been there for all of the time that money was set aside for.
+    // By the clock of another host, it may have been there for all of the time that money was set
+    // aside for.
     let at_most = time.unseen.map(|unseen| {
         meter
             .cost(Millis(millis(unseen.saturating_add(time.seen))))

@@ -22,7 +22,8 @@ pub enum Patience {
     UntilSignal(watch::Receiver<Option<Interrupt>>),
     /// Through signals: what is left undone would go on costing money.
     Through,
-    /// The same, but what does not answer is soon given up: there is more to do, and it is told at the end.
+    /// The same, but what does not answer is soon given up: there is more to do, and it is told at
+    /// the end.
     Briefly,
 }
 
@@ -39,8 +40,8 @@ pub async fn call<T, F: Future<Output = Result<T, ProviderError>>>(
     Ok(result)
 }
 
-/// What a provider has of an owner, or of all. What passes is waited out, briefly; what cannot be looked at then is
-/// told beside what can.
+/// What a provider has of an owner, or of all. What passes is waited out, briefly; what cannot be
+/// looked at then is told beside what can.
 pub async fn survey(provider: &dyn Provider, owner: Option<&Owner>) -> Survey {
     let newest = Mutex::new(Survey::default());
     let looked = patiently(Patience::Briefly, || async {

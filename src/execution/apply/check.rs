@@ -224,8 +224,8 @@ fn check_home(
     }
 }
 
-/// Returns the provider that a plan is only rehearsed with: this machine or the simulated cloud, in place of the places
-/// of the plan, or with empty files in place of its data.
+/// Returns the provider that a plan is only rehearsed with: this machine or the simulated cloud, in
+/// place of the places of the plan, or with empty files in place of its data.
 pub fn rehearsal(plan: &Plan, provider: Option<&str>, stand_ins: bool) -> Option<&'static str> {
     let provider = REHEARSING
         .into_iter()

@@ -12,8 +12,8 @@ pub(super) fn is_gone(artifact: &Artifact) -> bool {
     artifact.away && artifact.staged.is_empty()
 }
 
-/// The stages of the plan that stay as they are, as far as the state tells: needed only to know whether somebody reads
-/// again what is gone.
+/// The stages of the plan that stay as they are, as far as the state tells: needed only to know
+/// whether somebody reads again what is gone.
 pub(super) async fn settled(context: &Context) -> BTreeSet<String> {
     if !context
         .recorder

@@ -1,7 +1,7 @@
 //! Where the datasets and files of a job are on this machine, and the digests of their content.
 //!
-//! A plan names content by digest as far as the machine that plans can read it; an apply reads it again. Both look at
-//! the same places and digest in the same way.
+//! A plan names content by digest as far as the machine that plans can read it; an apply reads it
+//! again. Both look at the same places and digest in the same way.
 
 use crate::model::{ArtifactRef, Job};
 use crate::plan::{ContentDigest, Contents, Plan};
@@ -26,7 +26,8 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Returns where a dataset may be: where it was given by hand, else at its path; nowhere if it has neither.
+    /// Returns where a dataset may be: where it was given by hand, else at its path; nowhere if it
+    /// has neither.
     pub fn dataset(&self, name: &str, path: Option<&str>) -> Vec<PathBuf> {
         match self.data.get(name) {
             Some(given) => vec![self.here.join(given)],
@@ -34,8 +35,8 @@ impl Sources {
         }
     }
 
-    /// Returns where a path of the job may be: in the folder given for that, else beside the plan or the job, else in
-    /// the current folder.
+    /// Returns where a path of the job may be: in the folder given for that, else beside the plan
+    /// or the job, else in the current folder.
     pub fn path(&self, path: &str) -> Vec<PathBuf> {
         match &self.source {
             Some(source) => vec![self.here.join(source).join(path)],
@@ -113,13 +114,14 @@ pub fn is_inside(path: &Path) -> bool {
         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-/// Digests a dataset or a file of a stage as it lies on this machine; an error if it cannot be read.
+/// Digests a dataset or a file of a stage as it lies on this machine; an error if it cannot be
+/// read.
 pub fn measure(path: &Path, bounds: &Bounds) -> io::Result<Measured> {
     tree::measure_remembered(path, Links::Follow, bounds, &Digests::of_user())
 }
 
-/// Digests all that is wanted and is on this machine. What is not here is left out; what is here and cannot be read
-/// is left out too, and the second value says why.
+/// Digests all that is wanted and is on this machine. What is not here is left out; what is here
+/// and cannot be read is left out too, and the second value says why.
 pub fn read(wanted: &Wanted, sources: &Sources) -> (Contents, Vec<String>) {
     let (mut contents, mut problems) = (Contents::default(), Vec::new());
     let mut digest = |what: String, tried: Vec<PathBuf>| -> Option<ContentDigest> {

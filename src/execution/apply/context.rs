@@ -162,8 +162,8 @@ impl Context {
         self.purse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How the machine of a live attempt comes to its end: whether it is still there, when its lease is over by the
-    /// state. To be asked before it is given back.
+    /// How the machine of a live attempt comes to its end: whether it is still there, when its
+    /// lease is over by the state. To be asked before it is given back.
     pub async fn end_of_machine(&self, provider: &dyn Provider, token: &Token) -> MachineEnd {
         let held = |state: &State| {
             state

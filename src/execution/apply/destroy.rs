@@ -1,8 +1,8 @@
 //! Undoing all applies of a state: processes and machines end, folders and outputs go.
 //!
-//! Machines are deleted by their provider's API. Nobody logs into one for it: a machine that lets nobody in, or that
-//! has powered itself off at the end of its lease, costs money like any other. What cannot be deleted stays in the
-//! state, and does not keep the rest.
+//! Machines are deleted by their provider's API. Nobody logs into one for it: a machine that lets
+//! nobody in, or that has powered itself off at the end of its lease, costs money like any other.
+//! What cannot be deleted stays in the state, and does not keep the rest.
 
 use super::Error;
 use super::buckets;
@@ -118,8 +118,8 @@ async fn runs(provider: &dyn Provider, token: &Token) -> bool {
     worker.status().await == Ok(RunStatus::Running)
 }
 
-/// Deletes it all, and leaves an empty state, or one with what could not be deleted. Doing it again, after a crash
-/// too, goes on with that.
+/// Deletes it all, and leaves an empty state, or one with what could not be deleted. Doing it
+/// again, after a crash too, goes on with that.
 pub async fn run(
     folder: &Folder,
     opened: Opened,
@@ -249,7 +249,8 @@ async fn still_failing(
     failing
 }
 
-/// Once all is deleted, what was not written on the way does not matter; only that the state does not say so.
+/// Once all is deleted, what was not written on the way does not matter; only that the state does
+/// not say so.
 fn not_written(error: io::Error, earlier: io::Result<()>) -> Error {
     if LockLost::of(&error).is_some() {
         return error.into();

@@ -23,12 +23,13 @@ use std::time::Duration;
 use tokio::task::{self, JoinSet};
 use tokio::time::{self, Instant};
 
-/// After a signal and its grace, how long stages have to give back what they hold. Then they are left as if this
-/// process had been killed, which loses nothing: the next apply goes on.
+/// After a signal and its grace, how long stages have to give back what they hold. Then they are
+/// left as if this process had been killed, which loses nothing: the next apply goes on.
 const WIND_DOWN: Duration = Duration::from_secs(10);
 
-/// Applies a plan that [`check`](super::check::check) found ready, to a state that is locked. The state that is left
-/// is on disk whatever happens; dropping the future leaves what runs running, for the next apply.
+/// Applies a plan that [`check`](super::check::check) found ready, to a state that is locked. The
+/// state that is left is on disk whatever happens; dropping the future leaves what runs running,
+/// for the next apply.
 pub async fn run(
     plan: &Plan,
     checked: Checked,
@@ -106,12 +107,12 @@ pub async fn run(
     })
 }
 
-/// How long stages that are not at work yet wait until those that are go on: what these wait for is mostly done, and only
-/// has to be looked at.
+/// How long stages that are not at work yet wait until those that are go on: what these wait for is
+/// mostly done, and only has to be looked at.
 const AT_WORK_FIRST: Duration = Duration::from_secs(60);
 
-/// Runs all stages in the order that the DAG allows: first those whose machines are at work already, then earlier in the
-/// plan first.
+/// Runs all stages in the order that the DAG allows: first those whose machines are at work
+/// already, then earlier in the plan first.
 async fn walk(
     plan: &Plan,
     context: &Arc<Context>,

@@ -1,5 +1,5 @@
-//! What comes home before a machine is given back, however its command has ended: its log, and what it has left in
-//! `$SKY_OUTPUTS`. And how much a command may write.
+//! What comes home before a machine is given back, however its command has ended: its log, and what
+//! it has left in `$SKY_OUTPUTS`. And how much a command may write.
 
 use super::attempt::Attempt;
 use super::notice::Notice;
@@ -18,7 +18,8 @@ use tokio::time::timeout;
 const TIMES: u64 = 10;
 /// An output may have so many bytes, however few were planned: 1 GiB.
 const LEAST: u64 = 1 << 30;
-/// How long a machine may take for its next word, when it is asked for a log that is only for people.
+/// How long a machine may take for its next word, when it is asked for a log that is only for
+/// people.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What came home of an attempt.
@@ -51,8 +52,8 @@ impl Evidence {
     }
 }
 
-/// Progress may have so many bytes, however few were planned: 100 GB. A job need not say how large it is, and without
-/// it hours of work may be done again.
+/// Progress may have so many bytes, however few were planned: 100 GB. A job need not say how large
+/// it is, and without it hours of work may be done again.
 const LEAST_OF_PROGRESS: u64 = 100_000_000_000;
 
 /// The bytes that a stage's progress may have which was planned with so many.
@@ -116,7 +117,8 @@ pub(super) fn warn_of_undeclared(
     }
 }
 
-/// Brings home what an attempt leaves that did not end well. Whatever goes wrong here is said, and nothing else.
+/// Brings home what an attempt leaves that did not end well. Whatever goes wrong here is said, and
+/// nothing else.
 pub(super) async fn bring(
     attempt: &Attempt<'_>,
     planned: &PlannedStage,
@@ -144,7 +146,8 @@ pub(super) async fn bring(
             Ok(log) => log
                 .map(|path| path.display().to_string())
                 .or(stays.log.clone()),
-            // A machine that is gone has nothing to give, and one that does not answer is not asked for more.
+            // A machine that is gone has nothing to give, and one that does not answer is not asked
+            // for more.
             Err(error) => {
                 if error.kind != ErrorKind::NotFound {
                     warn(

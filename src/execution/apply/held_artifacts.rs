@@ -9,7 +9,8 @@ use crate::util::interruptible::blocking;
 use crate::util::simulation;
 use std::io;
 
-/// Whether an artifact is in the store, and what was put there. What is damaged is said and discarded.
+/// Whether an artifact is in the store, and what was put there. What is damaged is said and
+/// discarded.
 pub(super) async fn whole(
     context: &Context,
     name: &str,
@@ -48,8 +49,8 @@ pub(super) fn discard(
     Ok(context.objects.discard(&artifact.digest, artifact.kind)?)
 }
 
-/// Puts a copy of an output where people look for it. The stage is done without it, too. False: what is in the store is
-/// not what the stage has written, and was discarded.
+/// Puts a copy of an output where people look for it. The stage is done without it, too. False:
+/// what is in the store is not what the stage has written, and was discarded.
 pub(super) async fn publish(
     context: &Context,
     stage: &str,

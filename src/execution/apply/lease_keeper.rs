@@ -1,4 +1,5 @@
-//! Knows the lease of one attempt's machine: when it ends, when it is due, whether the budget allows a longer one.
+//! Knows the lease of one attempt's machine: when it ends, when it is due, whether the budget
+//! allows a longer one.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,8 +28,8 @@ pub(super) struct Lease {
 }
 
 impl LeaseKeeper {
-    /// The machine is there, and lives for so long from now on unless its lease is renewed. `resumed`: an earlier
-    /// `sky` rented it, and its lease may be about to end.
+    /// The machine is there, and lives for so long from now on unless its lease is renewed.
+    /// `resumed`: an earlier `sky` rented it, and its lease may be about to end.
     pub fn begin(&self, lease: Duration, resumed: bool) {
         let now = Instant::now();
         let early = if resumed { lease } else { EARLY.min(lease / 4) };

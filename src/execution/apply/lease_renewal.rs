@@ -1,8 +1,9 @@
 //! The lease of an attempt's machine, renewed for as long as the attempt is under way.
 //!
-//! One future, [`LeaseKeeper::keep`], runs beside everything that the attempt does: while its machine comes up, while
-//! inputs are laid out, while the command runs, while outputs are collected or progress is brought home. So no part of
-//! an attempt has to think of the lease, and none can forget it.
+//! One future, [`LeaseKeeper::keep`], runs beside everything that the attempt does: while its
+//! machine comes up, while inputs are laid out, while the command runs, while outputs are collected
+//! or progress is brought home. So no part of an attempt has to think of the lease, and none can
+//! forget it.
 
 use super::Error;
 use super::attempt::Attempt;
@@ -19,8 +20,8 @@ use tokio::time::Instant;
 
 /// By how much a lease has to grow for a renewal to be worth a call.
 const WORTH_IT: Duration = Duration::from_secs(1);
-/// How long a renewal may be on its way to a machine, at most: it counts from its arrival. So much more than the lease
-/// that is asked for is set aside.
+/// How long a renewal may be on its way to a machine, at most: it counts from its arrival. So much
+/// more than the lease that is asked for is set aside.
 const ON_ITS_WAY: Duration = Duration::from_secs(60);
 
 impl LeaseKeeper {
@@ -46,8 +47,8 @@ impl LeaseKeeper {
         }
     }
 
-    /// Sets money aside for a longer lease, then asks for it. What the budget does not allow is not asked for: the
-    /// machine ends itself then.
+    /// Sets money aside for a longer lease, then asks for it. What the budget does not allow is not
+    /// asked for: the machine ends itself then.
     pub(super) async fn renew(&self, attempt: &Attempt<'_>) -> Result<(), Error> {
         let Some(lease) = *self.lock() else {
             return Ok(());
@@ -55,7 +56,8 @@ impl LeaseKeeper {
         let left = lease.end.saturating_duration_since(Instant::now());
         let stage = &attempt.token.stage;
         if left.saturating_add(WORTH_IT) >= slack(attempt) {
-            // It lasts for as long as a renewal would give, as after a resumption: there is time, whatever the budget.
+            // It lasts for as long as a renewal would give, as after a resumption: there is time,
+            // whatever the budget.
             self.change(|lease| lease.due = lease.end - EARLY.min(left / 4));
             return Ok(());
         }
@@ -109,8 +111,8 @@ impl LeaseKeeper {
         Ok(())
     }
 
-    /// How long a lease there is money for, from now on, set aside already with the time that its renewal may be on its
-    /// way; none: the machine is given back.
+    /// How long a lease there is money for, from now on, set aside already with the time that its
+    /// renewal may be on its way; none: the machine is given back.
     pub(super) async fn reserve(
         &self,
         attempt: &Attempt<'_>,
@@ -118,7 +120,8 @@ impl LeaseKeeper {
     ) -> Result<Option<Result<Duration, Refused>>, Error> {
         let (age, left) = (millis(attempt.age()), millis(left));
         let (stage, token) = (&attempt.token.stage, &attempt.token.id);
-        // Fifteen minutes, the least slack of a lease, have room for it; shorter ones of tests have it in proportion.
+        // Fifteen minutes, the least slack of a lease, have room for it; shorter ones of tests have
+        // it in proportion.
         let on_its_way = millis(ON_ITS_WAY.min(slack(attempt) / 15));
         let wanted = Wanted {
             meter: attempt.meter,

@@ -19,7 +19,8 @@ pub struct Log {
     open: Vec<u8>,
     tail: VecDeque<String>,
     redactor: Redactor,
-    /// What is open began before the first byte that was read: it may begin in the middle of a secret.
+    /// What is open began before the first byte that was read: it may begin in the middle of a
+    /// secret.
     torn: bool,
 }
 
@@ -50,7 +51,8 @@ impl Log {
 
     /// Takes what was read; `tell` gets every line that is whole.
     pub fn take(&mut self, piece: &[u8], tell: &mut dyn FnMut(&str)) {
-        // What was told before and what is new are taken apart, so that `offset` tells one from the other.
+        // What was told before and what is new are taken apart, so that `offset` tells one from the
+        // other.
         let quiet = self.quiet_until.saturating_sub(self.offset);
         let (quiet, new) = piece
             .split_at(usize::try_from(quiet).map_or(piece.len(), |quiet| quiet.min(piece.len())));
@@ -79,8 +81,8 @@ impl Log {
         }
     }
 
-    /// Tells the beginning of a line that is too long once so many bytes `after` it are there, so that a value that lies
-    /// across the cut is seen.
+    /// Tells the beginning of a line that is too long once so many bytes `after` it are there, so
+    /// that a value that lies across the cut is seen.
     fn cut(&mut self, after: usize, tell: &mut dyn FnMut(&str)) {
         while self.open.len() > LINE + after {
             let mut at = self.redactor.cut(&self.open, LINE).min(self.open.len());

@@ -1,15 +1,19 @@
 //! Executing a plan: walking its stages, watching them, and leaving a true state behind.
 //!
-//! - [`check`](check::check) finds everything that stands in the way before anything starts; `preflight` asks the
-//!   providers whether they are ready.
-//! - [`run`](engine::run) walks the DAG in the order of `schedule`, with what all stages share in `context`.
-//! - `stage` is the life of one stage, `attempt_life` that of one attempt at it: `acquire_machine`, `watch`,
-//!   `attempt_progress`, `attempt_outputs`. Beside an attempt, `lease_renewal` renews the lease of its machine.
-//! - [`budget`] and `reservation` set money aside before it can be spent; [`failover`] takes the next alternative when
-//!   an offer is unavailable.
-//! - [`staging`] moves data between stages through buckets, which `buckets` opens and deletes; `held_artifacts` are
-//!   those in the store of this machine; `evidence` brings home what is worth keeping of an attempt that failed.
-//! - [`destroy`] deletes everything, [`sweep`] finds what is in no state, [`refresh`] what was changed outside.
+//! - [`check`](check::check) finds everything that stands in the way before anything starts;
+//!   `preflight` asks the providers whether they are ready.
+//! - [`run`](engine::run) walks the DAG in the order of `schedule`, with what all stages share in
+//!   `context`.
+//! - `stage` is the life of one stage, `attempt_life` that of one attempt at it: `acquire_machine`,
+//!   `watch`, `attempt_progress`, `attempt_outputs`. Beside an attempt, `lease_renewal` renews the
+//!   lease of its machine.
+//! - [`budget`] and `reservation` set money aside before it can be spent; [`failover`] takes the
+//!   next alternative when an offer is unavailable.
+//! - [`staging`] moves data between stages through buckets, which `buckets` opens and deletes;
+//!   `held_artifacts` are those in the store of this machine; `evidence` brings home what is worth
+//!   keeping of an attempt that failed.
+//! - [`destroy`] deletes everything, [`sweep`] finds what is in no state, [`refresh`] what was
+//!   changed outside.
 //!
 //! Invariants: every provider call is announced in the journal first. A stage that is done with
 //! the same content is never run again; one that may be running is looked up by its token before
@@ -77,7 +81,8 @@ pub enum Error {
     NotReady(Vec<String>),
     #[error("this folder holds the state of job `{held}`; the plan is of job `{planned}`")]
     OtherJob { held: String, planned: String },
-    /// The state is of another kind than the apply: a rehearsal, or one with another provider, or none.
+    /// The state is of another kind than the apply: a rehearsal, or one with another provider, or
+    /// none.
     #[error(
         "the state here is not of this {}: stage.{stage} was run by the provider `{provider}`{}",
         if now.is_some() { "rehearsal" } else { "job, but of a rehearsal of it" },

@@ -31,7 +31,8 @@ pub enum Notice {
         stage: String,
         line: String,
     },
-    /// The stage's machine will be taken away in so long; `saves`: its progress is brought to safety until then.
+    /// The stage's machine will be taken away in so long; `saves`: its progress is brought to
+    /// safety until then.
     Leaving {
         stage: String,
         left: Duration,

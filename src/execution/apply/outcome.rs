@@ -47,7 +47,8 @@ pub enum StageOutcome {
         tail: Vec<String>,
         /// Where its log is, if it came so far.
         log: Option<String>,
-        /// The planned offer and all of its alternatives are unavailable: the remaining job needs another plan.
+        /// The planned offer and all of its alternatives are unavailable: the remaining job needs
+        /// another plan.
         used_up: bool,
     },
     /// The budget does not allow it.

@@ -1,5 +1,6 @@
-//! Whether the providers of a plan can be asked at all, before anything is begun: without credentials an
-//! apply would leave attempts behind of which nobody can say whether they made a machine.
+//! Whether the providers of a plan can be asked at all, before anything is begun: without
+//! credentials an apply would leave attempts behind of which nobody can say whether they made a
+//! machine.
 
 use super::check::{Checked, Settings};
 use super::{Error, staging};
@@ -9,8 +10,8 @@ use crate::model::{Millis, PlaceName, Purchase};
 use crate::plan::Plan;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All that is missing for the stages of the plan is an error. What is missing for their alternatives only
-/// is noted in what it returns: such rungs are passed by.
+/// All that is missing for the stages of the plan is an error. What is missing for their
+/// alternatives only is noted in what it returns: such rungs are passed by.
 pub async fn ready(
     plan: &Plan,
     mut checked: Checked,
@@ -47,7 +48,8 @@ pub async fn ready(
             None => {}
         }
     }
-    // Machines of another provider than the plan's may use no buckets; and whoever is not let in at a cloud knows already.
+    // Machines of another provider than the plan's may use no buckets; and whoever is not let in at
+    // a cloud knows already.
     if settings
         .provider
         .as_deref()
@@ -68,7 +70,8 @@ pub async fn ready(
     Ok(checked)
 }
 
-/// The machines that a plan wants of each cloud, with how many of a kind it has at most at one time.
+/// The machines that a plan wants of each cloud, with how many of a kind it has at most at one
+/// time.
 pub fn needs(plan: &Plan) -> Vec<Need> {
     let mut spans: BTreeMap<(PlaceName, String, Purchase), Vec<Span>> = BTreeMap::new();
     for stage in &plan.stages {

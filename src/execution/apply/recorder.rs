@@ -7,8 +7,8 @@ use crate::execution::state::{Opened, State};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The one way to change a state: by an event that is in the journal first. Where that takes an answer from far
-/// away, others may go on recording meanwhile, but whoever records waits for it.
+/// The one way to change a state: by an event that is in the journal first. Where that takes an
+/// answer from far away, others may go on recording meanwhile, but whoever records waits for it.
 #[derive(Debug)]
 pub struct Recorder(Mutex<Opened>);
 

@@ -50,17 +50,19 @@ pub struct Refreshed {
     pub drifts: Vec<Drift>,
     /// Stages whose machines nobody could look at, and why: nothing is known of them.
     pub failed: Vec<(String, ProviderError)>,
-    /// Stages whose machines are there and cannot be logged into, and why: nothing is known of their commands.
+    /// Stages whose machines are there and cannot be logged into, and why: nothing is known of
+    /// their commands.
     pub unseen: Vec<(String, ProviderError)>,
     /// Of the state that was written.
     pub serial: u64,
 }
 
-/// How long the inside of a machine may take to answer: the way into one that does not let us in has no end.
+/// How long the inside of a machine may take to answer: the way into one that does not let us in
+/// has no end.
 const INSIDE: Duration = Duration::from_secs(30);
 
-/// Compares, and writes what is seen into the state. A machine that cannot be looked at keeps nobody from looking at
-/// the others.
+/// Compares, and writes what is seen into the state. A machine that cannot be looked at keeps
+/// nobody from looking at the others.
 pub async fn refresh(opened: Opened, access: &Access) -> Result<Refreshed, Error> {
     let recorder = Recorder::new(opened);
     let seen = look_at_all(&recorder, access).await;
@@ -306,7 +308,8 @@ pub async fn import(
 ) -> Result<(Machine, u64), Error> {
     let recorder = Recorder::new(opened);
     let taken = take_over(&recorder, access, (stage, provider, id)).await;
-    // What was announced and then failed is over: it must not look like an operation that was cut off.
+    // What was announced and then failed is over: it must not look like an operation that was cut
+    // off.
     let mut opened = recorder.into_inner();
     let settled = opened.settle().await;
     let machine = taken?;

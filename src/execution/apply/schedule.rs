@@ -17,7 +17,8 @@ pub(super) struct Waiting {
     pub(super) ready: BTreeSet<usize>,
     /// By name: who waits for it.
     pub(super) followers: BTreeMap<String, Vec<usize>>,
-    /// Stages whose machines an earlier `sky` has left at work: nobody renews their leases until they begin.
+    /// Stages whose machines an earlier `sky` has left at work: nobody renews their leases until
+    /// they begin.
     pub(super) live: BTreeSet<usize>,
     /// Those, and all that has to be looked at before them.
     pub(super) urgent: BTreeSet<usize>,
@@ -73,8 +74,9 @@ impl Waiting {
         waiting
     }
 
-    /// The first that may begin, taken out. What is at work already goes on at once, also if there is no slot left; what
-    /// comes before it is next. Nothing else begins in its place while that is `held`.
+    /// The first that may begin, taken out. What is at work already goes on at once, also if there
+    /// is no slot left; what comes before it is next. Nothing else begins in its place while that
+    /// is `held`.
     pub(super) fn next(&mut self, slot: bool, held: bool) -> Option<usize> {
         let first = |of: &BTreeSet<usize>| self.ready.intersection(of).next().copied();
         let index = match first(&self.live) {
@@ -110,8 +112,9 @@ impl Waiting {
         }
     }
 
-    /// Puts stages back whose outputs are needed again, the one that reads them, and all that depend on either and are
-    /// not at work: these are looked at anew, and run again if what they read is not the same any more.
+    /// Puts stages back whose outputs are needed again, the one that reads them, and all that
+    /// depend on either and are not at work: these are looked at anew, and run again if what they
+    /// read is not the same any more.
     pub(super) fn again(
         &mut self,
         plan: &Plan,

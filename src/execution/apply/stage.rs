@@ -95,7 +95,8 @@ pub(super) async fn run(context: &Arc<Context>, planned: &PlannedStage) -> Resul
                 "its command or inputs have changed"
             };
             if let Err(error) = abandon(context, name, &former, why).await? {
-                // The attempt before stays live in the state. A second beside it could cost and write as well.
+                // The attempt before stays live in the state. A second beside it could cost and
+                // write as well.
                 let message = format!("cannot end its attempt {}: {error}", former.attempt);
                 return Ok(failed_before_it_began(context, name, message));
             }
@@ -133,8 +134,8 @@ fn failed_before_it_began(context: &Context, name: &str, message: String) -> Ran
     })
 }
 
-/// Reads what a stage is about to be given from the store. What is damaged is said and discarded; the stages whose
-/// outputs can be had from nowhere else.
+/// Reads what a stage is about to be given from the store. What is damaged is said and discarded;
+/// the stages whose outputs can be had from nowhere else.
 async fn lost_inputs(
     context: &Arc<Context>,
     planned: &PlannedStage,
@@ -255,7 +256,8 @@ async fn attempts(
     }
 }
 
-/// How often the command has failed already in the tries that an earlier `sky` did not bring to their end.
+/// How often the command has failed already in the tries that an earlier `sky` did not bring to
+/// their end.
 fn failures_before(former: &StageRecord, planned: &PlannedStage, work: &Work) -> u32 {
     let same = former.fingerprint == work.fingerprint;
     let goes_on = match (former.status, former.exit_code, &planned.retries) {
@@ -359,8 +361,8 @@ fn used_up(
     })
 }
 
-/// Whether all outputs of a stage that is done are in the store, or can be had from elsewhere; those by name are made
-/// again.
+/// Whether all outputs of a stage that is done are in the store, or can be had from elsewhere;
+/// those by name are made again.
 async fn complete(context: &Arc<Context>, planned: &PlannedStage) -> Result<bool, Error> {
     for output in planned.writes.keys() {
         let name = format!("{}.{output}", planned.name);

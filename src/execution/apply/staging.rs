@@ -1,13 +1,15 @@
 //! Data between stages that goes through buckets: which does, and what is written down about it.
 //!
-//! What a stage writes and another reads goes to the bucket of the place where it was made. Who reads it in another
-//! place puts a copy into the bucket of that place before its command begins, so that it crosses between the two once,
-//! as the plan says and as is paid for; all others there, and later attempts, read the copy. What nobody reads comes
-//! home, and so does what is read where there is no bucket. The machines get signed addresses of single objects over
-//! their connection, no credential.
+//! What a stage writes and another reads goes to the bucket of the place where it was made. Who
+//! reads it in another place puts a copy into the bucket of that place before its command begins,
+//! so that it crosses between the two once, as the plan says and as is paid for; all others there,
+//! and later attempts, read the copy. What nobody reads comes home, and so does what is read where
+//! there is no bucket. The machines get signed addresses of single objects over their connection,
+//! no credential.
 //!
-//! Every step is announced in the journal and can be done again: buckets are made under names that were written down
-//! before, chunks that are there are not sent again, and what was fetched is not fetched again.
+//! Every step is announced in the journal and can be done again: buckets are made under names that
+//! were written down before, chunks that are there are not sent again, and what was fetched is not
+//! fetched again.
 
 use super::Error;
 use super::attempt::Attempt;
@@ -36,8 +38,8 @@ use std::io;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-/// The size of chunks, in MiB: the few that are on their way fit on every machine's disk beside the data, and one is soon
-/// sent again.
+/// The size of chunks, in MiB: the few that are on their way fit on every machine's disk beside the
+/// data, and one is soon sent again.
 pub const CHUNK_MIB: u64 = 64;
 /// Addresses are valid for longer than usual by a second for each so many bytes,
 const PACE: u64 = 4_000_000;
@@ -99,7 +101,8 @@ pub(super) async fn deliver(
     .await
 }
 
-/// The clouds whose buckets a plan or its alternatives need, and why they cannot be used, if this machine knows: credentials are missing.
+/// The clouds whose buckets a plan or its alternatives need, and why they cannot be used, if this
+/// machine knows: credentials are missing.
 pub fn lacking(plan: &Plan, staging: &Staging) -> BTreeMap<String, Option<String>> {
     let writes = |stage: &PlannedStage| {
         let has = staging.has(&stage.place.cloud);
@@ -229,7 +232,8 @@ struct Sent<'a> {
     chunk: u64,
 }
 
-/// Sends a pack, until all of it is there; how many bytes were moved for it, and the digests of its chunks.
+/// Sends a pack, until all of it is there; how many bytes were moved for it, and the digests of its
+/// chunks.
 async fn send(
     attempt: &Attempt<'_>,
     worker: &dyn Worker,
@@ -337,7 +341,8 @@ async fn told(
         .await
 }
 
-/// Has the machine fetch what lies in buckets, and brings home what it cannot fetch; the task's inputs say so then.
+/// Has the machine fetch what lies in buckets, and brings home what it cannot fetch; the task's
+/// inputs say so then.
 pub(super) async fn inputs(
     attempt: &Attempt<'_>,
     planned: &PlannedStage,
@@ -378,8 +383,8 @@ pub(super) async fn inputs(
     Ok(Ok(()))
 }
 
-/// Brings one input to the machine, or home: from wherever it is still what was written. If it is nowhere, the attempt
-/// knows whose output is lost.
+/// Brings one input to the machine, or home: from wherever it is still what was written. If it is
+/// nowhere, the attempt knows whose output is lost.
 async fn input(
     attempt: &Attempt<'_>,
     worker: &dyn Worker,

@@ -1,8 +1,8 @@
-//! Machines that carry our tags and are in no state, or have outlived their lease, and buckets with our names: what a
-//! crash, a lost state or somebody behind our back has left.
+//! Machines that carry our tags and are in no state, or have outlived their lease, and buckets with
+//! our names: what a crash, a lost state or somebody behind our back has left.
 //!
-//! Machines are looked at, and deleted, by their provider's API alone: those that let nobody in are the ones that are
-//! left.
+//! Machines are looked at, and deleted, by their provider's API alone: those that let nobody in are
+//! the ones that are left.
 
 use super::Error;
 use super::abandon::meter;
@@ -38,9 +38,9 @@ pub enum Why {
     OfAnother,
 }
 
-/// A lease counts as over so long after its end, where only its tag says when that is: it was written by the clock of
-/// another machine, and is read by the clock of this one. A machine whose provider knows the end by a clock of its own
-/// is judged by that, without a margin.
+/// A lease counts as over so long after its end, where only its tag says when that is: it was
+/// written by the clock of another machine, and is read by the clock of this one. A machine whose
+/// provider knows the end by a clock of its own is judged by that, without a margin.
 pub const MARGIN: Duration = Duration::from_secs(15 * 60);
 
 /// Whose machines are looked for, besides this state's own.
@@ -190,8 +190,9 @@ pub enum Swept {
     Failed(ProviderError),
 }
 
-/// Deletes strays, each of which is looked at again first: the question whether to do so may have waited for hours.
-/// Those that this state has are written down as lost. Returns what became of each, in their order.
+/// Deletes strays, each of which is looked at again first: the question whether to do so may have
+/// waited for hours. Those that this state has are written down as lost. Returns what became of
+/// each, in their order.
 pub async fn sweep(
     opened: Opened,
     strays: &[Stray],

@@ -1,5 +1,5 @@
-//! Staying with a command until its end: its log is told, its progress brought to safety. Its lease is renewed beside
-//! that ([`LeaseKeeper`](super::lease_keeper::LeaseKeeper)).
+//! Staying with a command until its end: its log is told, its progress brought to safety. Its lease
+//! is renewed beside that ([`LeaseKeeper`](super::lease_keeper::LeaseKeeper)).
 
 use super::Error;
 use super::attempt::Attempt;
@@ -86,8 +86,8 @@ pub(super) async fn watch(
             Ok(RunStatus::NotStarted) => {
                 return Ok(End::Lost("its machine forgot the command".to_owned()));
             }
-            // Its machine should have ended it. A command can do much to the machine that it runs on; that its time
-            // is up is decided here.
+            // Its machine should have ended it. A command can do much to the machine that it runs
+            // on; that its time is up is decided here.
             Ok(RunStatus::Running | RunStatus::Leaving(_))
                 if attempt.keeper.overdue() > OVERSTAY =>
             {
@@ -116,7 +116,8 @@ pub(super) async fn watch(
                     if let Some(ended) = ended_by_itself(attempt, worker, LAST, log).await {
                         return Ok(ended);
                     }
-                    // What it saves when it is asked to end is worth more than what it may do until then.
+                    // What it saves when it is asked to end is worth more than what it may do until
+                    // then.
                     stop(attempt, worker, grace.min(left / 2), log).await?.ok();
                     attempt.save_progress(worker, checkpoint).await?;
                     return Ok(End::Preempted("its machine is being taken away"));
@@ -171,9 +172,10 @@ pub(super) async fn watch(
     }
 }
 
-/// Looks once more, for so long at most, before a command is asked to end: what it printed since the last look may have
-/// taken a while to read. A command that has ended by itself meanwhile is not stopped, and what it has written is
-/// brought home. As long as its machine does not answer nobody knows, and it is asked again.
+/// Looks once more, for so long at most, before a command is asked to end: what it printed since
+/// the last look may have taken a while to read. A command that has ended by itself meanwhile is
+/// not stopped, and what it has written is brought home. As long as its machine does not answer
+/// nobody knows, and it is asked again.
 async fn ended_by_itself(
     attempt: &Attempt<'_>,
     worker: &dyn Worker,
@@ -218,14 +220,15 @@ async fn stop(
         || worker.stop(grace),
     )
     .await?;
-    // A signal has been answered already; what a flood of output has left is in the log on the machine.
+    // A signal has been answered already; what a flood of output has left is in the log on the
+    // machine.
     pump(attempt, worker, log).await;
     log.flush(&mut |line| printed(attempt, line));
     Ok(stopped)
 }
 
-/// Tells what was printed since the last look, up to a bound: whatever a command prints, its machine's lease, its
-/// progress and signals are seen to in between. Whether there is more.
+/// Tells what was printed since the last look, up to a bound: whatever a command prints, its
+/// machine's lease, its progress and signals are seen to in between. Whether there is more.
 async fn pump(attempt: &Attempt<'_>, worker: &dyn Worker, log: &mut Log) -> bool {
     for _ in 0..PIECES {
         match worker.log(log.offset()).await {

@@ -1,5 +1,6 @@
-//! What must be there before machines can be: credentials, permissions, quota, hosts that answer. Each
-//! provider says it of itself ([`Provider::check`](super::Provider::check)); nothing is changed by looking.
+//! What must be there before machines can be: credentials, permissions, quota, hosts that answer.
+//! Each provider says it of itself ([`Provider::check`](super::Provider::check)); nothing is
+//! changed by looking.
 
 use super::{ErrorKind, ProviderError};
 use crate::model::{PlaceName, Purchase};
@@ -131,8 +132,8 @@ impl Finding {
         }
     }
 
-    /// What a call that failed says about it. Whoever is not let in lacks something; what did not answer
-    /// says nothing.
+    /// What a call that failed says about it. Whoever is not let in lacks something; what did not
+    /// answer says nothing.
     pub fn failed(topic: Topic, about: impl Into<String>, error: &ProviderError) -> Self {
         let verdict = match error.kind {
             ErrorKind::Unreachable | ErrorKind::Throttled => Verdict::Unknown,
@@ -146,7 +147,8 @@ impl Finding {
         }
     }
 
-    /// Whether so many of something are allowed. What runs already is not counted unless `used` is known.
+    /// Whether so many of something are allowed. What runs already is not counted unless `used` is
+    /// known.
     pub fn quota(about: impl Into<String>, wanted: u64, limit: u64, used: Option<u64>) -> Self {
         let left = limit.saturating_sub(used.unwrap_or(0));
         let (verdict, end) = match wanted <= left {

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 /// The moment at which a lease is to end, by the monotonic clock of this process.
 ///
-/// Machines are told how long their lease lasts from the moment at which they hear of it, because their clocks may
-/// differ from ours. So a provider asks for [`left`](Self::left) just before each call that it makes: a call that is
-/// made again, or that waits for others, does not make the lease longer.
+/// Machines are told how long their lease lasts from the moment at which they hear of it, because
+/// their clocks may differ from ours. So a provider asks for [`left`](Self::left) just before each
+/// call that it makes: a call that is made again, or that waits for others, does not make the lease
+/// longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseEnd(Instant);
 

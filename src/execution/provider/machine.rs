@@ -32,8 +32,8 @@ pub struct MachineSpec {
     pub nodes: u32,
     /// Whether the machine is rented on demand or as a spot machine.
     pub purchase: Purchase,
-    /// The trusted execution environment that the machine must run with; none: none is asked for. A provider that
-    /// cannot give it makes no machine.
+    /// The trusted execution environment that the machine must run with; none: none is asked for. A
+    /// provider that cannot give it makes no machine.
     pub tee: Option<Tee>,
     /// What one machine costs an hour by the plan, for providers that keep a bill of their own.
     pub rate: Rate,
@@ -56,12 +56,14 @@ pub struct Machine {
     pub place: Option<PlaceName>,
     /// The type of the machine, as the provider sees it now; none: the provider does not say.
     pub instance_type: Option<String>,
-    /// When the lease ends, as an RFC 3339 timestamp: by the machine's tag, which was written by the clock of whoever
-    /// renewed the lease.
+    /// When the lease ends, as an RFC 3339 timestamp: by the machine's tag, which was written by
+    /// the clock of whoever renewed the lease.
     pub lease_end: Option<String>,
-    /// Whether the lease is over by the clock that the machine itself goes by; none: the provider has no such clock.
+    /// Whether the lease is over by the clock that the machine itself goes by; none: the provider
+    /// has no such clock.
     pub lease_over: Option<bool>,
-    /// Whether nothing of the machine runs or costs anything any more: what is there is only traces.
+    /// Whether nothing of the machine runs or costs anything any more: what is there is only
+    /// traces.
     pub ended: bool,
 }
 
@@ -70,8 +72,8 @@ pub struct Machine {
 pub struct Survey {
     /// The machines that could be seen.
     pub machines: Vec<Machine>,
-    /// What could not be looked at, or not be understood: a host that does not answer, a damaged description of a
-    /// machine. There may be machines behind each.
+    /// What could not be looked at, or not be understood: a host that does not answer, a damaged
+    /// description of a machine. There may be machines behind each.
     pub failed: Vec<ProviderError>,
 }
 

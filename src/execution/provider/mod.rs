@@ -1,12 +1,14 @@
 //! Where stages run: code that can create, run and delete at a cloud.
 //!
 //! A [`Provider`] rents and returns machines; a [`Worker`] is the inside of one machine, for one
-//! attempt of one stage; [`Staging`] is what a worker does with buckets, if it can use them. A cloud implements the first and shares the second with all others whose
-//! machines are reached the same way. `local` implements both with processes on this machine,
-//! and is the reference: what it does is what the contract means. The inside of machines that are
-//! reached by SSH is in [`runner`], which `ssh`, one's own hosts, `slurm`, one's own clusters, and all of
-//! [`cloud`] share: what is rented by an API; and `kubernetes`, one's own clusters of that kind, for its
-//! pods. `aws`, `azure`, `gcp` and `kubernetes` are there only with the cargo features of these names.
+//! attempt of one stage; [`Staging`] is what a worker does with buckets, if it can use them. A
+//! cloud implements the first and shares the second with all others whose machines are reached the
+//! same way. `local` implements both with processes on this machine, and is the reference: what it
+//! does is what the contract means. The inside of machines that are reached by SSH is in
+//! [`runner`], which `ssh`, one's own hosts, `slurm`, one's own clusters, and all of [`cloud`]
+//! share: what is rented by an API; and `kubernetes`, one's own clusters of that kind, for its
+//! pods. `aws`, `azure`, `gcp` and `kubernetes` are there only with the cargo features of these
+//! names.
 //!
 //! Adding a provider: one folder here that implements the two traits, and one line in [`open`].
 //!
@@ -23,8 +25,9 @@
 //! - What a call makes has a lease: past its end the machine ends itself, whatever became of
 //!   `sky`. A lease counts the machine's own time that is left, so that clocks that differ or
 //!   jump do no harm.
-//! - A stage that demands a trusted execution environment ([`MachineSpec::tee`]) gets a machine that runs
-//!   with it, or none. Only `local` and `sim` do without: what they run stays on this machine.
+//! - A stage that demands a trusted execution environment ([`MachineSpec::tee`]) gets a machine
+//!   that runs with it, or none. Only `local` and `sim` do without: what they run stays on this
+//!   machine.
 //! - A secret reaches the command's environment and nothing else: no file, no log, no argument.
 //!
 //! Invariant: providers print nothing, journal nothing, and know no plan and no state.

@@ -64,7 +64,8 @@ impl Access {
     }
 }
 
-/// Opens the provider of that name; none: this sky has none. An error says what is missing to reach the provider.
+/// Opens the provider of that name; none: this sky has none. An error says what is missing to reach
+/// the provider.
 pub fn open(name: &str, access: &Access) -> Result<Option<Arc<dyn Provider>>, ProviderError> {
     if let Some(registry) = &access.registry {
         return registry.open(name);

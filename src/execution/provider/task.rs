@@ -9,14 +9,16 @@ use std::path::PathBuf;
 /// What a worker is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// The command for `/bin/sh`, as the user wrote it. It travels as a file, never inside another command.
+    /// The command for `/bin/sh`, as the user wrote it. It travels as a file, never inside another
+    /// command.
     pub command: String,
-    /// Variables that are added to the environment. The worker itself adds `SKY_INPUTS`, `SKY_OUTPUTS`, `SKY_CHECKPOINT` and
-    /// `SKY_TOKEN`.
+    /// Variables that are added to the environment. The worker itself adds `SKY_INPUTS`,
+    /// `SKY_OUTPUTS`, `SKY_CHECKPOINT` and `SKY_TOKEN`.
     pub environment: BTreeMap<String, String>,
     /// Secret variables that are added to the environment, and told to nobody else.
     pub secrets: BTreeMap<String, Secret>,
-    /// The most bytes that the machine keeps of the beginning of what the command prints; 0: all of it.
+    /// The most bytes that the machine keeps of the beginning of what the command prints; 0: all of
+    /// it.
     pub log_limit: u64,
     /// The progress of an earlier attempt, a directory that is laid out as `$SKY_CHECKPOINT`; none:
     /// that directory is empty.
@@ -41,11 +43,13 @@ pub struct Item {
 pub enum Content {
     /// A file or a directory on this machine. Whoever is given it must not change it.
     Local(PathBuf),
-    /// A file or a directory on this machine, of which the symbolic links inside are a part: laid out, they stay links.
+    /// A file or a directory on this machine, of which the symbolic links inside are a part: laid
+    /// out, they stay links.
     Stored(PathBuf),
     /// An empty file, in place of data that is not on this machine.
     Empty,
-    /// What the worker itself has fetched for the input of this number ([`Staging::fetch`](super::Staging::fetch)).
+    /// What the worker itself has fetched for the input of this number
+    /// ([`Staging::fetch`](super::Staging::fetch)).
     Fetched(Kind),
 }
 
@@ -54,7 +58,8 @@ pub enum Content {
 pub struct Parcel {
     /// The digest, the size and the kind of the output.
     pub measured: Measured,
-    /// The most that the output's pack is, in bytes: the size of a file, or of an archive of the folder.
+    /// The most that the output's pack is, in bytes: the size of a file, or of an archive of the
+    /// folder.
     pub packed: u64,
 }
 
@@ -76,15 +81,16 @@ pub enum Source<'a> {
     Input(usize),
 }
 
-/// The chunks of a bucket that a worker sends data to. Addresses stay with the worker's process and are written nowhere.
+/// The chunks of a bucket that a worker sends data to. Addresses stay with the worker's process and
+/// are written nowhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// The size of all chunks but the last, in bytes: a multiple of a MiB.
     pub chunk_bytes: u64,
     /// A header that goes with each chunk; empty: none.
     pub header: &'static str,
-    /// Signed addresses for all chunks that may be needed; with the size of what is there already, which is not sent
-    /// again if it is that of the chunk.
+    /// Signed addresses for all chunks that may be needed; with the size of what is there already,
+    /// which is not sent again if it is that of the chunk.
     pub chunks: Vec<(Secret, Option<u64>)>,
 }
 

@@ -27,11 +27,12 @@ pub enum RunStatus {
 /// The inside of one machine.
 #[async_trait]
 pub trait Worker: Send + Sync {
-    /// Lays out inputs and files; what an earlier, interrupted call left is replaced. The call is made only before the
-    /// start.
+    /// Lays out inputs and files; what an earlier, interrupted call left is replaced. The call is
+    /// made only before the start.
     async fn stage_in(&self, task: &Task) -> Result<(), ProviderError>;
 
-    /// Starts the command, detached from this process; does nothing if the command was ever started.
+    /// Starts the command, detached from this process; does nothing if the command was ever
+    /// started.
     async fn start(&self, task: &Task) -> Result<(), ProviderError>;
 
     /// How the command is doing.
@@ -40,8 +41,8 @@ pub trait Worker: Send + Sync {
     /// How long to wait between two looks at the status.
     fn interval(&self) -> Duration;
 
-    /// What the command has written to its log from byte `offset` on, up to some limit; empty: there is no more for
-    /// now.
+    /// What the command has written to its log from byte `offset` on, up to some limit; empty:
+    /// there is no more for now.
     async fn log(&self, offset: u64) -> Result<Vec<u8>, ProviderError>;
 
     /// The log's length so far, in bytes.
@@ -59,19 +60,20 @@ pub trait Worker: Send + Sync {
     /// Ends the command and all that it started: asks first, and after `grace` ends it by force.
     async fn stop(&self, grace: Duration) -> Result<(), ProviderError>;
 
-    /// What a command that exited well wrote, in the order of `outputs`. An output that is
-    /// missing is an error of kind [`ErrorKind::Output`](super::ErrorKind::Output). Nothing is changed: collecting
-    /// again gives the same.
+    /// What a command that exited well wrote, in the order of `outputs`. An output that is missing
+    /// is an error of kind [`ErrorKind::Output`](super::ErrorKind::Output). Nothing is changed:
+    /// collecting again gives the same.
     async fn collect(&self, outputs: &[String]) -> Result<Vec<Content>, ProviderError>;
 
-    /// What the command has left in `$SKY_OUTPUTS` so far, by name; the list is empty also if the machine cannot say.
+    /// What the command has left in `$SKY_OUTPUTS` so far, by name; the list is empty also if the
+    /// machine cannot say.
     async fn written(&self) -> Result<Vec<Written>, ProviderError> {
         Ok(Vec::new())
     }
 
-    /// Lays all that the command has left in `$SKY_OUTPUTS` out in the folder `to`, which must not exist, whatever its
-    /// names; tells whether there was anything. More bytes than `most` are an error of kind
-    /// [`ErrorKind::Output`](super::ErrorKind::Output).
+    /// Lays all that the command has left in `$SKY_OUTPUTS` out in the folder `to`, which must not
+    /// exist, whatever its names; tells whether there was anything. More bytes than `most` are an
+    /// error of kind [`ErrorKind::Output`](super::ErrorKind::Output).
     async fn bring_outputs(&self, _to: &Path, _most: u64) -> Result<bool, ProviderError> {
         Ok(false)
     }
@@ -81,7 +83,8 @@ pub trait Worker: Send + Sync {
         1
     }
 
-    /// What the worker does with buckets; none: it cannot use them, and all data goes through this machine.
+    /// What the worker does with buckets; none: it cannot use them, and all data goes through this
+    /// machine.
     fn staging(&self) -> Option<&dyn Staging> {
         None
     }

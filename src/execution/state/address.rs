@@ -115,8 +115,8 @@ impl Cloud {
             .to_owned()
     }
 
-    /// A client for a bucket, with what the environment says, that makes a call again so often, for a minute at
-    /// most. Asks nobody yet.
+    /// A client for a bucket, with what the environment says, that makes a call again so often, for
+    /// a minute at most. Asks nobody yet.
     pub fn client(
         self,
         bucket: &str,

@@ -1,9 +1,11 @@
-//! Objects below a prefix of a bucket, for the state's other files: read, written on condition, listed.
+//! Objects below a prefix of a bucket, for the state's other files: read, written on condition,
+//! listed.
 //!
-//! Calls are made on threads of their own, so that a client and its connections belong to one runtime, whichever the
-//! caller's is. Whoever has no runtime waits for an answer with [`wait`]. A call that is not answered is made again: for some seconds, so
-//! that a wrong address is told soon; or, once an operation is at work ([`Bucket::patiently`]), for a minute, so that
-//! a short outage does not end it.
+//! Calls are made on threads of their own, so that a client and its connections belong to one
+//! runtime, whichever the caller's is. Whoever has no runtime waits for an answer with [`wait`]. A
+//! call that is not answered is made again: for some seconds, so that a wrong address is told soon;
+//! or, once an operation is at work ([`Bucket::patiently`]), for a minute, so that a short outage
+//! does not end it.
 
 use super::address::Cloud;
 use crate::util::{simulation, task};
@@ -126,8 +128,8 @@ impl Bucket {
         }
     }
 
-    /// Writes an object, whole or not at all. `Refused` also when an answer was lost, the same was written again,
-    /// and now is there: the caller reads it.
+    /// Writes an object, whole or not at all. `Refused` also when an answer was lost, the same was
+    /// written again, and now is there: the caller reads it.
     pub async fn put(&self, object: &str, bytes: Vec<u8>, when: When) -> io::Result<Put> {
         let (client, path) = (self.client.clone(), Path::from(self.below(object)));
         let changes = matches!(when, When::Still(_));
@@ -269,8 +271,8 @@ pub(super) fn detached(work: impl Future<Output = ()> + Send + 'static) -> io::R
     Ok(())
 }
 
-/// Waits for something asynchronous from anywhere, also from inside of a runtime, whose other tasks go on meanwhile.
-/// Not for simulated processes, whose one thread would wait for itself.
+/// Waits for something asynchronous from anywhere, also from inside of a runtime, whose other tasks
+/// go on meanwhile. Not for simulated processes, whose one thread would wait for itself.
 pub fn wait<T: Send>(work: impl Future<Output = T> + Send) -> T {
     let runtime = match runtime() {
         Ok(runtime) => runtime,

@@ -1,5 +1,6 @@
-//! What a state or a record says that was read, from a file or a bucket that others may write to: names and tokens
-//! become names of files, and buckets are deleted, so nothing is believed that `sky` cannot have written.
+//! What a state or a record says that was read, from a file or a bucket that others may write to:
+//! names and tokens become names of files, and buckets are deleted, so nothing is believed that
+//! `sky` cannot have written.
 
 use super::data::{Artifact, StageRecord, State};
 use super::event::Event;
@@ -26,7 +27,8 @@ pub(super) fn state(state: &State) -> Result<(), String> {
     buckets(state)
 }
 
-/// Checks the addresses of a state's buckets: only those that the own lineage can have made are ever touched.
+/// Checks the addresses of a state's buckets: only those that the own lineage can have made are
+/// ever touched.
 pub(super) fn buckets(state: &State) -> Result<(), String> {
     for (place, address) in &state.buckets {
         if let Some(fault) = bucket_name::fault(address, place, &state.lineage) {

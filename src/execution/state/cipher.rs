@@ -1,8 +1,8 @@
 //! Encryption of the state at rest, with age.
 //!
-//! A sealed snapshot is an age file as `age -d -i KEY` reads it; a sealed journal record is one in base64
-//! behind `age:`. Whoever holds one of the identities reads both; whoever writes needs the recipients alone, and
-//! an identity, so that nobody can lock himself out.
+//! A sealed snapshot is an age file as `age -d -i KEY` reads it; a sealed journal record is one in
+//! base64 behind `age:`. Whoever holds one of the identities reads both; whoever writes needs the
+//! recipients alone, and an identity, so that nobody can lock himself out.
 //!
 //! What is plain is read whether or not there are keys, and sealed when it is written next.
 
@@ -40,9 +40,9 @@ impl fmt::Debug for Cipher {
 }
 
 impl Cipher {
-    /// Reads keys. `recipients`: public keys (`age1…`) or files with one a line, separated by commas or blanks, or
-    /// `none`; `identity`: a file with private keys. Both may be missing. The error says what is wrong with
-    /// which of them, and never holds a private key.
+    /// Reads keys. `recipients`: public keys (`age1…`) or files with one a line, separated by
+    /// commas or blanks, or `none`; `identity`: a file with private keys. Both may be missing. The
+    /// error says what is wrong with which of them, and never holds a private key.
     pub fn load(
         recipients: Option<&str>,
         identity: Option<&Path>,

@@ -42,13 +42,15 @@ pub struct State {
     /// The cost of the job so far: machines that are gone, and data that was moved.
     #[serde(skip_serializing_if = "costs_nothing", default)]
     pub spent_micro_usd: Money,
-    /// The places that each artifact was copied to, and paid for, besides the one where it was made.
+    /// The places that each artifact was copied to, and paid for, besides the one where it was
+    /// made.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub copies: BTreeMap<String, BTreeSet<PlaceName>>,
     /// Offers that were not to be had.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub exhausted: BTreeSet<Exhausted>,
-    /// The age public keys that the snapshot is encrypted for; none: it is plain, or a sky wrote it that did not say.
+    /// The age public keys that the snapshot is encrypted for; none: it is plain, or a sky wrote it
+    /// that did not say.
     #[serde(skip_serializing_if = "BTreeSet::is_empty", default)]
     pub encrypted_for: BTreeSet<String>,
     /// The addresses of the buckets for data in between, by place: they are there, or may be.
@@ -101,19 +103,22 @@ pub struct StageRecord {
     /// The command's exit code, once it has one; 128 + N: ended by signal N.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub exit_code: Option<i32>,
-    /// How often its command has failed, this attempt included, of the times that it may be run again.
+    /// How often its command has failed, this attempt included, of the times that it may be run
+    /// again.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub failures: u32,
     /// Whether `sky` has set out to stop it: whatever exit code follows, it is not done.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub stopping: bool,
-    /// The machines that the stage rents; `None` for a stage that was never begun, or was begun by an older sky.
+    /// The machines that the stage rents; `None` for a stage that was never begun, or was begun by
+    /// an older sky.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub rented: Option<Rented>,
     /// When the attempt's lease ends, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lease_end: Option<String>,
-    /// From the beginning of the attempt's machine to the end of its lease, whatever clock that is by.
+    /// From the beginning of the attempt's machine to the end of its lease, whatever clock that is
+    /// by.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lease_ms: Option<Millis>,
     /// The host whose clock `started` is by. None: not known, or no machine was asked for.
@@ -152,21 +157,23 @@ pub enum Status {
     StagingOut,
     Done,
     Failed,
-    /// The process or the machine went away without a result; the stage is run again as a new attempt.
+    /// The process or the machine went away without a result; the stage is run again as a new
+    /// attempt.
     Lost,
     /// Not begun, because a stage that it waits for is not done.
     Skipped,
 }
 
-/// The providers that rehearse plans for other places: processes of this machine, and the simulated cloud.
+/// The providers that rehearse plans for other places: processes of this machine, and the simulated
+/// cloud.
 pub const REHEARSING: [&str; 2] = ["local", "sim"];
 
 /// The fingerprint of an attempt that was taken over by hand: whoever did so says that it fits.
 pub const IMPORTED: &str = "imported";
 
 impl StageRecord {
-    /// The provider that a stage of another place was rehearsed with; none: it ran where its place is, or on machines
-    /// of one's own in place of it.
+    /// The provider that a stage of another place was rehearsed with; none: it ran where its place
+    /// is, or on machines of one's own in place of it.
     pub fn rehearsed_with(&self) -> Option<&str> {
         let rehearses =
             REHEARSING.contains(&self.provider.as_str()) && self.place.cloud != self.provider;

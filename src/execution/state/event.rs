@@ -22,7 +22,8 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Event {
-    /// An operation began. `continues`: its plan goes on from what the former one has done and spent.
+    /// An operation began. `continues`: its plan goes on from what the former one has done and
+    /// spent.
     Begun {
         operation: String,
         job: Option<String>,
@@ -41,7 +42,8 @@ pub enum Event {
         fingerprint: String,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         rented: Option<Rented>,
-        /// How often the command has failed in the attempts before it that count against its retries.
+        /// How often the command has failed in the attempts before it that count against its
+        /// retries.
         #[serde(skip_serializing_if = "is_zero", default)]
         failures: u32,
     },
@@ -86,7 +88,8 @@ pub enum Event {
         digest: Digest,
         place: PlaceName,
     },
-    /// The artifact is in the bucket; so many bytes were moved for it, and what was there already was not.
+    /// The artifact is in the bucket; so many bytes were moved for it, and what was there already
+    /// was not.
     Staged {
         stage: String,
         token: String,
@@ -118,9 +121,11 @@ pub enum Event {
         from: PlaceName,
         moved: u64,
     },
-    /// What the bucket of a place has of an artifact is not what was written, and is not to be relied on any more.
+    /// What the bucket of a place has of an artifact is not what was written, and is not to be
+    /// relied on any more.
     Discarded { artifact: String, place: PlaceName },
-    /// The bucket of a place is about to be deleted, and what is in it is not to be relied on any more.
+    /// The bucket of a place is about to be deleted, and what is in it is not to be relied on any
+    /// more.
     Unstaging { place: PlaceName },
     /// The bucket is gone.
     Unstaged { place: PlaceName },
@@ -147,7 +152,8 @@ pub enum Event {
         call: Call,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         error: Option<String>,
-        /// Whether a creation that failed has certainly made nothing, so that nothing will be on a bill.
+        /// Whether a creation that failed has certainly made nothing, so that nothing will be on a
+        /// bill.
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         absent: bool,
     },

@@ -1,8 +1,9 @@
 //! The lock of a state folder: the kernel's, on a file that says who has it.
 //!
-//! The kernel's lock (flock) ends with its process, however that ends. It cannot be taken from a process that
-//! hangs; so whoever takes such a lock over puts another file in the place of the locked one, and a holder whose
-//! file is no longer in its place has lost the lock. What the file says means nothing once its process has ended.
+//! The kernel's lock (flock) ends with its process, however that ends. It cannot be taken from a
+//! process that hangs; so whoever takes such a lock over puts another file in the place of the
+//! locked one, and a holder whose file is no longer in its place has lost the lock. What the file
+//! says means nothing once its process has ended.
 
 use super::holder::Holder;
 use super::lock::{Fence, Former, Lock, LockError, LockLost, taken_over};
@@ -19,7 +20,8 @@ use tokio::time::Instant;
 /// How long a holder may take to say who it is.
 const INTRODUCTION: Duration = Duration::from_secs(5);
 
-/// Takes the lock at `path`, trying for as long as `timeout`; it lasts for `lease` when it is not renewed.
+/// Takes the lock at `path`, trying for as long as `timeout`; it lasts for `lease` when it is not
+/// renewed.
 pub async fn take(
     path: &Path,
     holder: &Holder,
@@ -71,7 +73,8 @@ pub fn force(path: &Path) -> io::Result<()> {
     file::write_atomic(path, b"")
 }
 
-/// Takes a lock whose time is over from a process that still holds it; none if somebody else was faster.
+/// Takes a lock whose time is over from a process that still holds it; none if somebody else was
+/// faster.
 fn take_over(path: &Path, holder: &Holder, lease: Duration) -> Result<Option<Lock>, LockError> {
     // One at a time, or the second would take it from the first.
     let turn = path.with_extension("turn");
@@ -122,8 +125,8 @@ struct Flock {
 }
 
 impl Flock {
-    /// A full disk may keep the record from being written, and a destroy may be the cure of that. The lock holds
-    /// without it.
+    /// A full disk may keep the record from being written, and a destroy may be the cure of that.
+    /// The lock holds without it.
     fn write(&self, holder: &Holder) {
         let bytes = holder.bytes();
         let written = self

@@ -85,9 +85,9 @@ impl Folder {
         self.snapshot.exists() || self.journal().exists()
     }
 
-    /// Creates the folder itself. Everything in it can be made again or is in the snapshot, so
-    /// it asks git to leave it alone. Others cannot look into it: it holds data, logs and keys. A folder that was named
-    /// with `--state-dir` and was there before keeps the rights that it has.
+    /// Creates the folder itself. Everything in it can be made again or is in the snapshot, so it
+    /// asks git to leave it alone. Others cannot look into it: it holds data, logs and keys. A
+    /// folder that was named with `--state-dir` and was there before keeps the rights that it has.
     pub fn create(&self) -> io::Result<()> {
         file::create_private_folders(&self.root)?;
         if self.root.file_name().is_some_and(|name| name == ".sky") {
@@ -100,8 +100,8 @@ impl Folder {
         Ok(())
     }
 
-    /// Reads a state that is plain, without a lock and without changing anything; none if nothing was ever
-    /// applied here.
+    /// Reads a state that is plain, without a lock and without changing anything; none if nothing
+    /// was ever applied here.
     pub fn read(&self) -> Result<Option<State>, StateError> {
         self.read_with(&Cipher::default())
     }
@@ -221,8 +221,8 @@ impl Folder {
         }
     }
 
-    /// The records of the last operations: those that the snapshot has taken in with the last of them, and those that are
-    /// not yet in a snapshot.
+    /// The records of the last operations: those that the snapshot has taken in with the last of
+    /// them, and those that are not yet in a snapshot.
     pub fn records(&self, cipher: &Cipher) -> Result<Vec<Record>, StateError> {
         let path = self.journal();
         let (newer, mut records) = (

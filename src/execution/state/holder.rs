@@ -38,7 +38,8 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// This process, about to do `operation` on the state at `path`; its lock lasts for `lease` from now.
+    /// This process, about to do `operation` on the state at `path`; its lock lasts for `lease`
+    /// from now.
     pub fn here(operation: &str, path: &str, lease: Duration) -> Self {
         let host = host();
         let user = ["USER", "LOGNAME"]

@@ -1,6 +1,6 @@
 //! The write-ahead journal: append-only lines, each `CHECKSUM JSON`, where the checksum is the
-//! first eight hex digits of the SHA-256 of the JSON. With keys, the JSON is sealed: `CHECKSUM age:BASE64`, and the
-//! checksum is of that.
+//! first eight hex digits of the SHA-256 of the JSON. With keys, the JSON is sealed:
+//! `CHECKSUM age:BASE64`, and the checksum is of that.
 //!
 //! A crash can only tear the last line, which then has no newline and is cut off: what it announced
 //! was never done, since a record is synced before its call. Any other damage is an error.
@@ -215,10 +215,12 @@ impl Journal {
         self.length
     }
 
-    /// Empties the journal, whole or not at all, once a snapshot holds its records. They are kept beside it, for people.
+    /// Empties the journal, whole or not at all, once a snapshot holds its records. They are kept
+    /// beside it, for people.
     pub fn clear(&mut self) -> io::Result<()> {
         if self.length > 0 {
-            // What cannot be kept, on a full disk, is no reason to stop: the snapshot has all that matters.
+            // What cannot be kept, on a full disk, is no reason to stop: the snapshot has all that
+            // matters.
             let _ = keep(&self.path);
         }
         file::write_atomic(&self.path, b"")?;

@@ -1,8 +1,8 @@
 //! The lock of a state in a bucket: one object that says who has it, written only on condition.
 //!
-//! The first lock creates the object, all later ones change the version of it that they have read; so of many that
-//! try at once, the store lets one through. A lock that is given up stays as `{}`: deleting cannot be done on
-//! condition, and might delete another's.
+//! The first lock creates the object, all later ones change the version of it that they have read;
+//! so of many that try at once, the store lets one through. A lock that is given up stays as `{}`:
+//! deleting cannot be done on condition, and might delete another's.
 
 use super::bucket::{Bucket, Found, Put, When};
 use super::holder::Holder;

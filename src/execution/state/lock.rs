@@ -1,14 +1,16 @@
 //! The state's lock: one operation that changes things at a time.
 //!
-//! A lock is a record of who holds it ([`Holder`]) that ends at a certain time unless its holder renews it, which
-//! a thread does three times in that time. A record that is over may be taken over, and so may that of a process
-//! of this machine that has ended. In a folder ([`flock`](super::flock)) the kernel's lock besides, which ends with
-//! its process; in a bucket ([`lease`](super::lease)) the record itself, written on condition.
+//! A lock is a record of who holds it ([`Holder`]) that ends at a certain time unless its holder
+//! renews it, which a thread does three times in that time. A record that is over may be taken
+//! over, and so may that of a process of this machine that has ended. In a folder
+//! ([`flock`](super::flock)) the kernel's lock besides, which ends with its process; in a bucket
+//! ([`lease`](super::lease)) the record itself, written on condition.
 //!
-//! Times are of the machines' clocks, and a holder may be held up at any moment, so a record proves nothing about
-//! the one who wrote it: that is what [`Fence`] is for. Whoever writes to the state looks *afterwards* whether the
-//! lock is still his, and before that goes on with nothing. What he wrote before the lock was taken over is seen
-//! by the one who took it, and what he writes later is seen by himself to be void before he does what it says.
+//! Times are of the machines' clocks, and a holder may be held up at any moment, so a record proves
+//! nothing about the one who wrote it: that is what [`Fence`] is for. Whoever writes to the state
+//! looks *afterwards* whether the lock is still his, and before that goes on with nothing. What he
+//! wrote before the lock was taken over is seen by the one who took it, and what he writes later is
+//! seen by himself to be void before he does what it says.
 
 use super::bucket::wait;
 use super::holder::Holder;
@@ -66,7 +68,8 @@ impl LockLost {
 pub trait Fence: std::fmt::Debug + Send + Sync {
     /// An error ([`LockLost`]) if the lock is not ours any more, or if that cannot be found out.
     async fn check(&self) -> io::Result<()>;
-    /// Checks the lock without waiting, which only the lock of a folder can do: that of a bucket always returns an error.
+    /// Checks the lock without waiting, which only the lock of a folder can do: that of a bucket
+    /// always returns an error.
     fn check_now(&self) -> io::Result<()>;
     /// Writes that we are still here. What cannot be written is tried again the next time.
     async fn renew(&self);

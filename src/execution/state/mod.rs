@@ -1,4 +1,5 @@
-//! What has been applied: the snapshot, the journal, the lock; in a folder or in a bucket ([`store`]).
+//! What has been applied: the snapshot, the journal, the lock; in a folder or in a bucket
+//! ([`store`]).
 //!
 //! On disk, with the default state folder `.sky`:
 //!

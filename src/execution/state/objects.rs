@@ -8,9 +8,10 @@
 //! PREFIX/lock                     who is at work
 //! ```
 //!
-//! Why not a journal in the working folder and snapshots in the bucket: the machine that runs the apply may be lost
-//! with its disk, and then a machine that was created, and not yet in a snapshot, would be known to nobody.
-//! Why not a snapshot for each event: it grows with the job, and one event would cost as much as the whole.
+//! Why not a journal in the working folder and snapshots in the bucket: the machine that runs the
+//! apply may be lost with its disk, and then a machine that was created, and not yet in a snapshot,
+//! would be known to nobody. Why not a snapshot for each event: it grows with the job, and one
+//! event would cost as much as the whole.
 
 use super::bucket::{Bucket, Found, Put, When};
 use super::check;
@@ -47,12 +48,14 @@ pub async fn exists(bucket: &Bucket) -> io::Result<bool> {
     Ok(bucket.get(SNAPSHOT).await?.is_some() || !bucket.list(JOURNAL).await?.is_empty())
 }
 
-/// Reads the state, without a lock and without changing anything; none if nothing was ever applied there.
+/// Reads the state, without a lock and without changing anything; none if nothing was ever applied
+/// there.
 pub async fn read(bucket: &Bucket, cipher: &Cipher) -> Result<Option<State>, StateError> {
     Ok(load(bucket, cipher).await?.map(|loaded| loaded.state))
 }
 
-/// A state in a bucket as it was at one time: the snapshot's object, the state with all records, and these records.
+/// A state in a bucket as it was at one time: the snapshot's object, the state with all records,
+/// and these records.
 pub(super) struct Loaded {
     pub found: Found,
     pub state: State,
@@ -112,7 +115,8 @@ pub fn backup() -> String {
     format!("{SNAPSHOT}.backup")
 }
 
-/// Reads what comes after record `after`; none if something between is missing or goes away meanwhile.
+/// Reads what comes after record `after`; none if something between is missing or goes away
+/// meanwhile.
 async fn tail(bucket: &Bucket, after: u64, cipher: &Cipher) -> Result<Option<Tail>, StateError> {
     let listed = bucket.list(JOURNAL).await?;
     // What begins in the snapshot is of a writer that had lost the lock before it was written.

@@ -25,8 +25,8 @@ pub async fn open(
             return Ok(opened);
         }
         let serial = opened.state.serial;
-        // After this, a snapshot that the former holder is about to write is refused: also one that it had sent before
-        // it was killed, and that is still on its way.
+        // After this, a snapshot that the former holder is about to write is refused: also one that
+        // it had sent before it was killed, and that is still on its way.
         match opened.compact().await {
             Ok(()) => {
                 opened.rewritten = Some(serial);

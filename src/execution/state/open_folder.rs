@@ -24,7 +24,8 @@ impl Folder {
         }
         let former = lock.and_then(|lock| lock.former.clone());
         if former.as_ref().is_some_and(|former| former.may_live) {
-            // The former holder may still have the file open, and must not write over what is written now.
+            // The former holder may still have the file open, and must not write over what is
+            // written now.
             self.renew_journal()?;
         }
         warnings.extend(former.map(|former| former.words));
@@ -82,7 +83,8 @@ impl Folder {
         })
     }
 
-    /// Seals the records of the last operations, which are kept for people, for those that all is sealed for now.
+    /// Seals the records of the last operations, which are kept for people, for those that all is
+    /// sealed for now.
     fn seal_kept_records(&self, cipher: &Cipher) -> io::Result<()> {
         let path = journal::backup(&self.journal());
         let Ok(kept) = read_journal(&path, cipher) else {

@@ -16,7 +16,8 @@ pub struct Opened {
     pub journal: Log,
     /// Warnings about what was odd and was mended.
     pub warnings: Vec<String>,
-    /// The serial of the snapshot that was there, if it was written anew on opening with nothing changed in it.
+    /// The serial of the snapshot that was there, if it was written anew on opening with nothing
+    /// changed in it.
     pub rewritten: Option<u64>,
     pub(super) home: Home,
 }
@@ -36,8 +37,9 @@ pub enum Log {
 }
 
 impl Log {
-    /// Appends one event. Of a file it is there when this returns, if it is to be; of a bucket once its
-    /// [`ticket`](Self::ticket) is waited for, which can be done without keeping others from appending.
+    /// Appends one event. Of a file it is there when this returns, if it is to be; of a bucket once
+    /// its [`ticket`](Self::ticket) is waited for, which can be done without keeping others from
+    /// appending.
     pub fn append(&mut self, event: Event, durability: Durability) -> io::Result<Record> {
         match self {
             Log::File(journal) => journal.append(event, durability),
@@ -71,8 +73,8 @@ impl Log {
 }
 
 impl Opened {
-    /// Folds the journal into a new snapshot and empties it. A crash in between is harmless: the snapshot knows
-    /// which records it holds.
+    /// Folds the journal into a new snapshot and empties it. A crash in between is harmless: the
+    /// snapshot knows which records it holds.
     pub async fn compact(&mut self) -> io::Result<()> {
         match (&mut self.home, &mut self.journal) {
             (Home::Folder(folder, cipher), Log::File(journal)) => {
@@ -89,8 +91,8 @@ impl Opened {
         }
     }
 
-    /// Folds the journal into a new snapshot if there is anything in it: at the end of an operation, also of one that
-    /// has failed, so that the next one finds nothing unfinished.
+    /// Folds the journal into a new snapshot if there is anything in it: at the end of an
+    /// operation, also of one that has failed, so that the next one finds nothing unfinished.
     pub async fn settle(&mut self) -> io::Result<()> {
         if self.journal.length() > 0 {
             self.compact().await

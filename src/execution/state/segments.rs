@@ -1,14 +1,16 @@
-//! The write-ahead journal of a state in a bucket: objects that are created and never changed, each with the
-//! lines ([`journal`](super::journal)) of the records that came together.
+//! The write-ahead journal of a state in a bucket: objects that are created and never changed, each
+//! with the lines ([`journal`](super::journal)) of the records that came together.
 //!
-//! A record is in the bucket before the provider call that it announces, so a machine that takes over knows of every
-//! call that may have been made. Its name is the sequence of its first record, and it is created only if there is none
-//! of that name: of two writers, one learns that he is not alone. Those who append while a segment is on its way
-//! wait and go into the next one together, so ten stages at a time wait for as many answers as one. Writing costs the
-//! same however long the journal is.
+//! A record is in the bucket before the provider call that it announces, so a machine that takes
+//! over knows of every call that may have been made. Its name is the sequence of its first record,
+//! and it is created only if there is none of that name: of two writers, one learns that he is not
+//! alone. Those who append while a segment is on its way wait and go into the next one together, so
+//! ten stages at a time wait for as many answers as one. Writing costs the same however long the
+//! journal is.
 //!
-//! After each segment the lock is looked at ([`Fence`]); a writer that has lost it stops. If the name was taken by
-//! one that had lost the lock to us (and so has stopped, without doing what it announced), ours takes its place.
+//! After each segment the lock is looked at ([`Fence`]); a writer that has lost it stops. If the
+//! name was taken by one that had lost the lock to us (and so has stopped, without doing what it
+//! announced), ours takes its place.
 
 use super::bucket::{Bucket, Put, When, detached};
 use super::cipher::Cipher;
@@ -82,8 +84,8 @@ impl Broken {
 }
 
 impl Segments {
-    /// Goes on after `sequence`. `segments`: the names of those that are there; `length`: the bytes of records in
-    /// them that no snapshot has.
+    /// Goes on after `sequence`. `segments`: the names of those that are there; `length`: the bytes
+    /// of records in them that no snapshot has.
     pub fn open(
         bucket: Bucket,
         cipher: Cipher,
@@ -181,7 +183,8 @@ impl Shared {
         }
     }
 
-    /// Whoever finds nobody at it has a segment written for all. That goes on when nobody waits for it any more.
+    /// Whoever finds nobody at it has a segment written for all. That goes on when nobody waits for
+    /// it any more.
     async fn written_up_to(self: &Arc<Self>, sequence: u64) -> io::Result<()> {
         loop {
             // Before the look, so that no end between the two is missed.
@@ -246,7 +249,8 @@ impl Shared {
             self.bucket.put(name, lines, When::Always).await?;
         }
         crash::point("journal written");
-        // Only afterwards is it sure that whoever may have taken the lock over has seen the records.
+        // Only afterwards is it sure that whoever may have taken the lock over has seen the
+        // records.
         self.check().await?;
         crash::point("journal after");
         Ok(())

@@ -99,8 +99,8 @@ pub fn encode(state: &mut State, cipher: &Cipher) -> io::Result<Vec<u8>> {
     cipher.seal(text.as_bytes()).map_err(io::Error::other)
 }
 
-/// The bytes of a former snapshot as they are kept: sealed for those that a new one is sealed for, as far as it can be
-/// opened.
+/// The bytes of a former snapshot as they are kept: sealed for those that a new one is sealed for,
+/// as far as it can be opened.
 pub fn keep(former: Vec<u8>, cipher: &Cipher) -> io::Result<Vec<u8>> {
     if is_sealed(&former) && !cipher.seals() {
         return Ok(former);
@@ -121,8 +121,8 @@ pub fn for_others(sealed: bool, state: &State, cipher: &Cipher) -> bool {
     sealed && cipher.seals() && state.encrypted_for != cipher.recipients()
 }
 
-/// Whether bytes are in the form in which the keys would write them; else they are written anew. An error if the
-/// keys cannot write what is sealed.
+/// Whether bytes are in the form in which the keys would write them; else they are written anew. An
+/// error if the keys cannot write what is sealed.
 pub fn in_form(sealed: bool, path: &str, cipher: &Cipher) -> Result<bool, StateError> {
     if sealed && !cipher.seals() && !cipher.may_unseal() {
         return Err(StateError::NoRecipients {

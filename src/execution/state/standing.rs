@@ -1,7 +1,8 @@
 //! Whether a stage is done, by the content of all that it works on.
 //!
-//! One function decides, [`Content::is_of`]: an apply asks it with digests that it has just read, a preview
-//! ([`preview`]) with those that the plan names. So what `sky plan` says is what `sky apply` does.
+//! One function decides, [`Content::is_of`]: an apply asks it with digests that it has just read, a
+//! preview ([`preview`]) with those that the plan names. So what `sky plan` says is what
+//! `sky apply` does.
 
 use super::data::{Artifact, StageRecord, State, Status};
 use crate::model::{ArtifactRef, Stage, canonical};
@@ -52,8 +53,8 @@ impl<'a> From<&'a Stage> for Work<'a> {
     }
 }
 
-/// Returns the names under which a command finds its inputs: the last part of each, or all of it where two would be
-/// the same.
+/// Returns the names under which a command finds its inputs: the last part of each, or all of it
+/// where two would be the same.
 pub fn input_names(reads: &BTreeSet<ArtifactRef>) -> BTreeMap<&ArtifactRef, String> {
     let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
     reads
@@ -73,17 +74,20 @@ pub fn input_names(reads: &BTreeSet<ArtifactRef>) -> BTreeMap<&ArtifactRef, Stri
 /// The digests of what a stage works on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
-    /// The digest of the work: command, number of nodes, names of inputs, outputs and files as the command sees them.
+    /// The digest of the work: command, number of nodes, names of inputs, outputs and files as the
+    /// command sees them.
     pub definition: String,
-    /// The digest of the work and of the content of all inputs and files; `None`: some content could not be read.
+    /// The digest of the work and of the content of all inputs and files; `None`: some content
+    /// could not be read.
     pub fingerprint: Option<String>,
-    /// The same two in the form that states had before inputs counted by the names that the command sees.
+    /// The same two in the form that states had before inputs counted by the names that the command
+    /// sees.
     former: (String, Option<String>),
 }
 
 impl Content {
-    /// Digests the work with all that it works on. `input` and `file` give digests of content, or none where it
-    /// cannot be read.
+    /// Digests the work with all that it works on. `input` and `file` give digests of content, or
+    /// none where it cannot be read.
     pub fn new(
         work: Work<'_>,
         input: impl Fn(&ArtifactRef) -> Option<String>,
@@ -121,7 +125,8 @@ impl Content {
         }
     }
 
-    /// Whether a record is about work on just this content. Where content could not be read, the work alone counts.
+    /// Whether a record is about work on just this content. Where content could not be read, the
+    /// work alone counts.
     pub fn is_of(&self, record: &StageRecord) -> bool {
         let same = match (&self.fingerprint, &self.former.1) {
             (Some(now), former) => {
@@ -163,7 +168,8 @@ pub enum Reason {
     Work,
     /// A dataset, a file or an output that it reads has other content.
     Content,
-    /// A stage that it reads from runs again; it is left as it is if that writes the same as before.
+    /// A stage that it reads from runs again; it is left as it is if that writes the same as
+    /// before.
     Inputs,
     /// The outputs of the stage are not there any more, and some stage reads them.
     Outputs,
@@ -187,7 +193,8 @@ pub struct Preview {
     pub stages: BTreeMap<String, Standing>,
     /// Stages that the plan does not have and of which something may still run: an apply ends them.
     pub removed: BTreeSet<String>,
-    /// Stages that count as done although some of what they read is not on this machine and was not compared.
+    /// Stages that count as done although some of what they read is not on this machine and was not
+    /// compared.
     pub unread: BTreeSet<String>,
 }
 
@@ -230,7 +237,8 @@ impl Preview {
     }
 }
 
-/// Looks at the state as an apply of the plan would. `present` says whether the store of this machine has an output.
+/// Looks at the state as an apply of the plan would. `present` says whether the store of this
+/// machine has an output.
 pub fn preview(state: Option<&State>, plan: &Plan, present: &dyn Fn(&Artifact) -> bool) -> Preview {
     let planned: BTreeSet<&str> = plan
         .stages
@@ -342,10 +350,12 @@ pub(super) fn look(
     }
 }
 
-/// Whether an output is where it should be, and the stages that are to be made again whatever they have.
+/// Whether an output is where it should be, and the stages that are to be made again whatever they
+/// have.
 type Present<'a> = (&'a dyn Fn(&Artifact) -> bool, &'a BTreeSet<&'a str>);
 
-/// How one stage stands, once it is known of those that it waits for; and whether all that it reads was compared.
+/// How one stage stands, once it is known of those that it waits for; and whether all that it reads
+/// was compared.
 fn stand(
     state: &State,
     name: &str,
@@ -398,7 +408,8 @@ fn stand(
     (standing, content.fingerprint.is_some())
 }
 
-/// The names of stages so that each comes after those that it waits for; those on a circle come last.
+/// The names of stages so that each comes after those that it waits for; those on a circle come
+/// last.
 fn in_order<'a>(works: &BTreeMap<&'a str, (Work<'_>, BTreeSet<&'a str>)>) -> Vec<&'a str> {
     let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
     let mut followers: BTreeMap<&str, Vec<&'a str>> = BTreeMap::new();

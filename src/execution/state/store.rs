@@ -1,8 +1,9 @@
 //! Where a state is kept: in its working folder, or in a bucket with a working folder beside it.
 //!
-//! The working folder always has what the stages of this machine work on (the `local` provider's folders) and copies
-//! of all outputs. Only the state itself is in the bucket: from another machine, an apply goes on with what runs at
-//! clouds and on hosts, and runs again what ran here, and what wrote outputs that are needed and are only here.
+//! The working folder always has what the stages of this machine work on (the `local` provider's
+//! folders) and copies of all outputs. Only the state itself is in the bucket: from another
+//! machine, an apply goes on with what runs at clouds and on hosts, and runs again what ran here,
+//! and what wrote outputs that are needed and are only here.
 
 use super::address::Address;
 use super::bucket::{Bucket, wait};
@@ -123,7 +124,8 @@ impl Store {
         })
     }
 
-    /// Reads the state, without a lock and without changing anything; none if nothing was ever applied there.
+    /// Reads the state, without a lock and without changing anything; none if nothing was ever
+    /// applied there.
     pub fn read(&self) -> Result<Option<State>, StateError> {
         wait(self.read_async())
     }
@@ -137,7 +139,8 @@ impl Store {
         }
     }
 
-    /// Reads the records of the last operations, in order; `None`: a state in a bucket keeps none of them.
+    /// Reads the records of the last operations, in order; `None`: a state in a bucket keeps none
+    /// of them.
     pub fn records(&self) -> Result<Option<Vec<Record>>, StateError> {
         self.check_folder()?;
         match &self.bucket {
@@ -169,7 +172,8 @@ impl Store {
         }
     }
 
-    /// Ends the lock with this id for its holder, who stops before its next call; `false` if there is none with this id.
+    /// Ends the lock with this id for its holder, who stops before its next call; `false` if there
+    /// is none with this id.
     pub fn force_unlock(&self, id: &str) -> io::Result<bool> {
         if self.holder()?.is_none_or(|holder| holder.id != id) {
             return Ok(false);

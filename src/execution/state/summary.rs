@@ -84,8 +84,8 @@ pub fn holds(state: &State, plan: &Plan) -> bool {
         && preview(Some(state), plan, &|_| true).is_empty()
 }
 
-/// What a plan of the rest of a job goes on from: the stages that are done, and what is used up of time and money. A
-/// stage counts as done if an apply of the whole job would leave it as it is.
+/// What a plan of the rest of a job goes on from: the stages that are done, and what is used up of
+/// time and money. A stage counts as done if an apply of the whole job would leave it as it is.
 pub fn facts(
     state: &State,
     job: &Job,

@@ -1,8 +1,8 @@
 //! The content-addressed store of the state folder.
 //!
 //! An object is complete or absent: it is built beside its place, synced, and renamed. Its files
-//! are read-only. Disks fail and people make mistakes, so an object is looked at again before it is handed on
-//! ([`Objects::check`]).
+//! are read-only. Disks fail and people make mistakes, so an object is looked at again before it is
+//! handed on ([`Objects::check`]).
 
 use crate::util::file;
 use crate::util::hash::Digest;
@@ -61,8 +61,8 @@ impl Objects {
         self.path(digest, kind).symlink_metadata().is_ok()
     }
 
-    /// Reads an object that is to be handed on, and says whether it is what was put there. An object that nobody has
-    /// written to since it was found whole is not read again.
+    /// Reads an object that is to be handed on, and says whether it is what was put there. An
+    /// object that nobody has written to since it was found whole is not read again.
     pub fn check(&self, digest: &Digest, kind: Kind, bounds: &Bounds) -> io::Result<Held> {
         let place = self.path(digest, kind);
         if place.symlink_metadata().is_err() {
@@ -150,7 +150,8 @@ impl Objects {
         result.and_then(|measured| removed.map(|()| measured))
     }
 
-    /// A folder of its own in the store's file system, which is removed when it is dropped, or by the next sweep.
+    /// A folder of its own in the store's file system, which is removed when it is dropped, or by
+    /// the next sweep.
     pub fn scratch(&self) -> io::Result<tempfile::TempDir> {
         self.create()?;
         let made = tempfile::Builder::new()

@@ -29,8 +29,8 @@ pub async fn there(bucket: &Bucket, pack: &Pack) -> Result<bool, BucketError> {
     }))
 }
 
-/// Reads a pack and puts what is in it into the store: nothing of it is believed before all of it is known to be the
-/// bytes that were written.
+/// Reads a pack and puts what is in it into the store: nothing of it is believed before all of it
+/// is known to be the bytes that were written.
 pub async fn bring(
     bucket: &Bucket,
     pack: &Pack,

@@ -1,8 +1,9 @@
 //! AWS's public price list: an index of regions, and one file per region with all that EC2 sells,
-//! some hundred MB. <https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price-list-bulk-api-fetching-price-list-files-manually.html>
+//! some hundred MB.
+//! <https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-the-aws-price-list-bulk-api-fetching-price-list-files-manually.html>
 //!
-//! The CSV form is read row by row as it lies in the cache, and dropped: what was read of it is kept
-//! instead. A file's address has its version in it, so a version is fetched once.
+//! The CSV form is read row by row as it lies in the cache, and dropped: what was read of it is
+//! kept instead. A file's address has its version in it, so a version is fetched once.
 
 use super::aws_price_row::{PriceListRow, TermPrice, is_wanted, take_price};
 use super::cached_body::{self, CachedBody};

@@ -1,5 +1,5 @@
-//! The JSON form of AWS's price list, for mirrors that have no CSV: read as a stream, of which only the
-//! machines that are wanted stay in memory until their prices come, further down.
+//! The JSON form of AWS's price list, for mirrors that have no CSV: read as a stream, of which only
+//! the machines that are wanted stay in memory until their prices come, further down.
 
 use super::Fault;
 use super::aws_price_row::{PriceListRow, TermPrice, is_wanted, take_price};

@@ -1,5 +1,5 @@
-//! What an AWS account sees: spot prices of this hour and the sizes of instance types, by AWS's SDK.
-//! Only with the cargo feature `aws`, and with credentials.
+//! What an AWS account sees: spot prices of this hour and the sizes of instance types, by AWS's
+//! SDK. Only with the cargo feature `aws`, and with credentials.
 
 use super::http_client::HttpClient;
 use super::price_quotes::{MachineSize, PriceQuotes};

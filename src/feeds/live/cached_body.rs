@@ -87,7 +87,8 @@ pub(super) fn prune(cache: &Path) {
 /// Most that all bodies in the cache may take, in bytes.
 const MAX_CACHE_BYTES: u64 = 8 << 30;
 
-/// Removes the files of a folder that were not used for longest, until all of them take at most so many bytes.
+/// Removes the files of a folder that were not used for longest, until all of them take at most so
+/// many bytes.
 fn keep_within(folder: &Path, most: u64) {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;
@@ -128,7 +129,8 @@ fn cache_stem(http: &HttpClient, url: &Url, kind: &str) -> PathBuf {
     )
 }
 
-/// Gets a body of at most so many bytes. `kind` parts the cache's names when what is made of bodies changes its form.
+/// Gets a body of at most so many bytes. `kind` parts the cache's names when what is made of bodies
+/// changes its form.
 pub(super) async fn fetch(
     http: &HttpClient,
     unit: &str,
@@ -152,10 +154,11 @@ fn read_mark(path: &Path, url: &Url) -> Option<BodyMark> {
     (mark.url == url.as_str()).then_some(mark)
 }
 
-/// The headers of a request: for the rest of a body of which `begun` bytes are there, or for a body only if it is
-/// not the one that is known.
+/// The headers of a request: for the rest of a body of which `begun` bytes are there, or for a body
+/// only if it is not the one that is known.
 fn request_headers(resume: Option<&BodyMark>, begun: u64, known: Option<&BodyMark>) -> HeaderMap {
-    // Not compressed: the length of a compressed body says nothing, and no part of it can be asked for.
+    // Not compressed: the length of a compressed body says nothing, and no part of it can be asked
+    // for.
     let mut headers =
         HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]);
     let mut set = |name: HeaderName, value: Option<&str>| {

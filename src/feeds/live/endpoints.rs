@@ -10,7 +10,8 @@ pub struct Endpoints {
     pub azure: Url,
     pub gcp: Url,
     pub skypilot: Url,
-    /// Tells the day of a list of SkyPilot; not asked where the lists are from a mirror without one.
+    /// Tells the day of a list of SkyPilot; not asked where the lists are from a mirror without
+    /// one.
     pub skypilot_commits: Option<Url>,
     /// A catalog in our own format, if there is one: an address or a folder.
     pub own: Option<String>,

@@ -30,8 +30,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// give up a large file that moves on.
 pub(super) const PROGRESS_BYTES: u64 = 1 << 20;
 
-/// A body may come slowly, but not more slowly than this, in bytes a second, once it has had some time: one that never
-/// ends must not keep an update for ever.
+/// A body may come slowly, but not more slowly than this, in bytes a second, once it has had some
+/// time: one that never ends must not keep an update for ever.
 const SLOWEST_BYTES_PER_SECOND: u64 = 1000;
 const SLOW_START: Duration = Duration::from_secs(120);
 

@@ -24,7 +24,8 @@ pub(super) struct MachineSize {
     pub arch: String,
 }
 
-/// One price, and what it is preferred by when the feed has several of one machine: the greater wins.
+/// One price, and what it is preferred by when the feed has several of one machine: the greater
+/// wins.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct PriceQuote {
     rank: (bool, String),
@@ -256,7 +257,8 @@ impl PriceQuotes {
     }
 }
 
-/// Sees to it that the draft has a row of a machine; false: its size is not known, and its price is left out.
+/// Sees to it that the draft has a row of a machine; false: its size is not known, and its price is
+/// left out.
 fn know_machine(
     draft: &mut Draft,
     cloud: &str,

@@ -24,7 +24,8 @@ pub(super) fn asked_for(regions: &[Pattern], cloud: &str, region: &str) -> bool 
     regions.is_empty() || regions.iter().any(matches)
 }
 
-/// Patterns of regions must match a place: one that does not is a slip, and nothing would be fetched.
+/// Patterns of regions must match a place: one that does not is a slip, and nothing would be
+/// fetched.
 pub(super) fn check_regions(
     wanted: &SourceSelection,
     places: &BTreeSet<String>,

@@ -17,7 +17,8 @@ pub struct UpdateSettings {
     pub first_wait: Duration,
     /// Without a byte for so long, an attempt has failed.
     pub timeout: Duration,
-    /// Largest body that any source may answer, unpacked, in bytes; each source has a limit of its own besides.
+    /// Largest body that any source may answer, unpacked, in bytes; each source has a limit of its
+    /// own besides.
     pub largest: u64,
     /// The key for Google's Cloud Billing Catalog API.
     pub gcp_key: Option<String>,

@@ -1,11 +1,12 @@
-//! The catalog that an update changes, read before anything is asked and again before it is written.
+//! The catalog that an update changes, read before anything is asked and again before it is
+//! written.
 
 use crate::catalog::{CatalogError, files};
 use crate::feeds::foreign_csv::unreadable;
 use std::path::Path;
 
-/// The files of the catalog in a folder, and whether they are those of the shipped catalog, because the folder is
-/// new or empty.
+/// The files of the catalog in a folder, and whether they are those of the shipped catalog, because
+/// the folder is new or empty.
 pub(super) fn read(out: &Path) -> Result<(Vec<files::File>, bool), CatalogError> {
     if out.join(files::CATALOG).exists() {
         return Ok((files::read(out)?, false));

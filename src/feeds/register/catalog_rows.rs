@@ -130,7 +130,8 @@ fn add_places(cloud_file: &CloudFile, draft: &mut Draft, source: &str) -> usize 
     cloud_file.places.len()
 }
 
-/// Adds the machine types with their confidential-computing environments, and returns how many there are.
+/// Adds the machine types with their confidential-computing environments, and returns how many
+/// there are.
 fn add_machines(cloud_file: &CloudFile, draft: &mut Draft, source: &str) -> usize {
     let cloud = cloud_file.cloud.get_ref();
     for (name, machine) in &cloud_file.machines {

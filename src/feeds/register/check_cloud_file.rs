@@ -1,5 +1,6 @@
 //! What a file must be before any of it is taken: names, days, answers and figures that can be
-//! meant, rows that say something, and no two that say different things. Every fault is at its line.
+//! meant, rows that say something, and no two that say different things. Every fault is at its
+//! line.
 
 use super::cloud_file::{Cards, CloudFile, List, fault};
 use super::exact_figure::Figure;

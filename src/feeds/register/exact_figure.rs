@@ -50,7 +50,8 @@ impl<'de> Deserialize<'de> for PlainDecimal {
             }
 
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<PlainDecimal, E> {
-                // The shortest text that reads as the same number: what was written, up to 15 digits.
+                // The shortest text that reads as the same number: what was written, up to 15
+                // digits.
                 PlainDecimal::read(&value.to_string())
             }
 

@@ -1,6 +1,7 @@
-//! How a cloud registers in the catalog: one signed file with its places, machines, services, prices,
-//! network and limits ([`cloud_file`]), read from a file or a URL ([`file_or_url`]), checked against its
-//! signature ([`signature`]), and laid over a catalog folder ([`register_file`]).
+//! How a cloud registers in the catalog: one signed file with its places, machines, services,
+//! prices, network and limits ([`cloud_file`]), read from a file or a URL ([`file_or_url`]),
+//! checked against its signature ([`signature`]), and laid over a catalog folder
+//! ([`register_file`]).
 //!
 //! A file speaks of its own cloud only: it cannot change what others offer. Whether a price holds
 //! is judged twice, and neither reads the clock of a plan: when the file is registered, against the

@@ -126,8 +126,8 @@ pub fn register(options: &RegisterOptions, out: &Path) -> Result<Registration, C
 /// Who signed a file.
 struct Signer {
     key: String,
-    /// The user has named the key, or the catalog folder lists it: it may sign the file of any cloud. Else it is known
-    /// from a file that was registered before, and is for that cloud alone.
+    /// The user has named the key, or the catalog folder lists it: it may sign the file of any
+    /// cloud. Else it is known from a file that was registered before, and is for that cloud alone.
     for_any_cloud: bool,
 }
 
@@ -171,7 +171,8 @@ fn signed_by(
     Ok(Some(Signer { key, for_any_cloud }))
 }
 
-/// Refuses a file that is signed by the key of another cloud, unless the user trusts that key for this one.
+/// Refuses a file that is signed by the key of another cloud, unless the user trusts that key for
+/// this one.
 fn is_own_key(
     cloud_file: &CloudFile,
     file: &files::File,

@@ -11,7 +11,8 @@ use std::ops::Range;
 use std::path::Path;
 use toml::Spanned;
 
-/// The same fault, but at the line of the cloud's file that the row was made of, if it is one of its rows.
+/// The same fault, but at the line of the cloud's file that the row was made of, if it is one of
+/// its rows.
 pub(super) fn at_cloud_file(
     error: CatalogError,
     cloud_file: &CloudFile,
@@ -79,8 +80,9 @@ fn lists(list: &List, wanted: &str) -> bool {
         .any(|place| place.get_ref() == "*" || place.get_ref() == wanted)
 }
 
-/// A row that the loader found a fault in, and the file that the row was made of. Each function finds the key or
-/// the table of the file that a row of one table was made of; none: the row is of another cloud.
+/// A row that the loader found a fault in, and the file that the row was made of. Each function
+/// finds the key or the table of the file that a row of one table was made of; none: the row is of
+/// another cloud.
 struct FaultyRow<'a> {
     cloud_file: &'a CloudFile,
     cells: Vec<&'a str>,

@@ -13,8 +13,8 @@ use crate::planning::solve::{self, Effort, Highs, Outcome, SolverError};
 use std::collections::BTreeSet;
 
 /// The first answer that is good: of the problem that brings home what it can, then of the one that
-/// leaves what has a price from some places only. If neither is good, the first. `None`: there is no
-/// problem to solve.
+/// leaves what has a price from some places only. If neither is good, the first. `None`: there is
+/// no problem to solve.
 pub(in crate::planning) fn first<A, E>(
     job: &Job,
     policy: &Policy,

@@ -1,4 +1,5 @@
-//! From a placement to a plan: the pipeline over `compile` and `solve`, and every field of the plan.
+//! From a placement to a plan: the pipeline over `compile` and `solve`, and every field of the
+//! plan.
 
 mod alternatives;
 mod assemble;

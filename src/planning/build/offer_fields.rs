@@ -5,7 +5,8 @@ use crate::catalog::Catalog;
 use crate::model::{AcceleratorNeed, Machine, Offer, PlaceName, Rate, Stage, Unit};
 use crate::plan::{Billing, Usage};
 
-/// The source of what comes with machines at a place, and whether its prices are those of other places.
+/// The source of what comes with machines at a place, and whether its prices are those of other
+/// places.
 pub(super) fn extras_at(catalog: &Catalog, place: &PlaceName) -> (Option<u16>, bool) {
     catalog
         .extras

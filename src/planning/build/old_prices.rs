@@ -1,7 +1,8 @@
 //! How much of a plan's bill rests on prices that are old beside the newest of the catalog.
 //!
-//! All kinds of prices that the catalog dates count: machines and services, boot disks and public addresses,
-//! moving data, and keeping it. What the user declares (own hosts, the policy's links) is of no list, and of no day.
+//! All kinds of prices that the catalog dates count: machines and services, boot disks and public
+//! addresses, moving data, and keeping it. What the user declares (own hosts, the policy's links)
+//! is of no list, and of no day.
 
 use super::offer_fields::extras_at;
 use super::plan_parts::Parts;
@@ -12,7 +13,8 @@ use crate::plan::{OldPrices, PlannedStage, PlannedTransfer};
 use crate::planning::compile::Places;
 use std::collections::BTreeMap;
 
-/// One figure of the bill: what kind of price it rests on, how much it is, and the day of the price.
+/// One figure of the bill: what kind of price it rests on, how much it is, and the day of the
+/// price.
 struct Line<'a> {
     kind: &'static str,
     cost: Money,

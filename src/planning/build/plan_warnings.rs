@@ -9,9 +9,9 @@ use crate::planning::problem::{Instance, StageChoices, evaluate_on, routes};
 use crate::planning::solve::Solved;
 use std::collections::BTreeMap;
 
-/// Returns what a reader of a plan should know. Data that exists already may lie where the policy would not put
-/// it: that is said, since no plan can change it. So are names that match nothing, which may be
-/// mistyped and then protect nothing.
+/// Returns what a reader of a plan should know. Data that exists already may lie where the policy
+/// would not put it: that is said, since no plan can change it. So are names that match nothing,
+/// which may be mistyped and then protect nothing.
 pub(super) fn plan_warnings(parts: &Parts<'_>) -> Vec<String> {
     let Parts {
         job,
@@ -47,7 +47,8 @@ pub(super) fn plan_warnings(parts: &Parts<'_>) -> Vec<String> {
     warnings
 }
 
-/// So many days before a machine type is retired it is said; what is announced for years later is no news.
+/// So many days before a machine type is retired it is said; what is announced for years later is
+/// no news.
 const RETIRES_SOON: i32 = 365;
 
 /// Stages at estimated prices, and on machine types that will be retired soon.
@@ -91,7 +92,8 @@ fn prices_and_retirements(parts: &Parts<'_>) -> Vec<String> {
 /// Outputs that a warning names.
 const NAMED: usize = 4;
 
-/// Outputs that nobody reads and that are not brought home although the job does not say so, by reason.
+/// Outputs that nobody reads and that are not brought home although the job does not say so, by
+/// reason.
 fn left_there(compiled: &Compiled, policy: &Policy) -> Vec<String> {
     let mut by_reason: BTreeMap<&Stays, Vec<String>> = BTreeMap::new();
     for output in &compiled.results.outputs {

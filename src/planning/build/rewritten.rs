@@ -2,9 +2,9 @@
 //!
 //! Three times over, because each sees what the others do not: the plan's own sums, schedule and
 //! rules are worked out again from job, policy and catalog by code that shares nothing with the
-//! planner's ([`crate::planning::verify`]); the whole plan is written down again from the offers that it
-//! takes, and compared member by member; and the digest in the plan is that of its other members,
-//! so that what only a solver could work out again cannot have been changed either.
+//! planner's ([`crate::planning::verify`]); the whole plan is written down again from the offers
+//! that it takes, and compared member by member; and the digest in the plan is that of its other
+//! members, so that what only a solver could work out again cannot have been changed either.
 
 use super::plan_parts::{Parts, SolverName};
 use super::{assemble, inputs::inputs};

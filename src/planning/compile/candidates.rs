@@ -206,9 +206,9 @@ pub fn all_candidates(
     all
 }
 
-/// Keeps, among the candidates in one place, those that no other beats in cost without being slower,
-/// less preferred, or using more of a quota; of equals the first stays. Offers stay in their
-/// order.
+/// Keeps, among the candidates in one place, those that no other beats in cost without being
+/// slower, less preferred, or using more of a quota; of equals the first stays. Offers stay in
+/// their order.
 fn undominated(
     mut candidates: Vec<Candidate>,
     limits: &[&QuotaLimit],

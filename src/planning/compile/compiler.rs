@@ -80,14 +80,14 @@ fn relay_pairs(instance: &Instance) -> usize {
     pairs.sum()
 }
 
-/// Makes the placement problem. The job must be acyclic, as `spec` guarantees. Outputs whose way home
-/// has a price from only some places are brought home.
+/// Makes the placement problem. The job must be acyclic, as `spec` guarantees. Outputs whose way
+/// home has a price from only some places are brought home.
 pub fn compile(job: &Job, policy: &Policy, catalog: &Catalog) -> Result<Compiled, Refusal> {
     compile_with(job, policy, catalog, PartlyPriced::Home)
 }
 
-/// Makes the placement problem as [`compile`] does, with outputs whose way home has a price from only
-/// some places brought home or left.
+/// Makes the placement problem as [`compile`] does, with outputs whose way home has a price from
+/// only some places brought home or left.
 pub fn compile_with(
     job: &Job,
     policy: &Policy,

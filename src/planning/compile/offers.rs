@@ -29,9 +29,10 @@ pub struct Funnel {
     pub needs: String,
     /// Offers that meet the needs, before any policy.
     pub fitting: u64,
-    /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …); four are
-    /// no needs: `not to be had` is that it was tried, `allocation` is the stage's own, `duration` that the job does not say how long the
-    /// stage runs there, `interruptions` that it would practically never end on spot machines.
+    /// Offers in the catalog that fail first at this need (`cpus`, `accelerators`, …); four are no
+    /// needs: `not to be had` is that it was tried, `allocation` is the stage's own, `duration`
+    /// that the job does not say how long the stage runs there, `interruptions` that it would
+    /// practically never end on spot machines.
     pub unmet: BTreeMap<String, u64>,
     /// Offers that meet the needs and are forbidden first by this key of the policy.
     pub forbidden: BTreeMap<String, u64>,
@@ -246,7 +247,8 @@ struct Met {
 }
 
 impl Met {
-    /// What the machine has to run with: of the environments that needs and policy accept the first.
+    /// What the machine has to run with: of the environments that needs and policy accept the
+    /// first.
     fn tee(self, trusted: Option<TeeSet>) -> Option<Tee> {
         let accepted = trusted.map_or(self.tees, |trusted| self.tees.and(trusted));
         accepted
@@ -286,9 +288,9 @@ impl Alternatives {
         }
     }
 
-    /// How an offer, of whose environments `tees` meet what is common to all sets, meets the first set
-    /// that it meets, and in such a way that the policy trusts it if there is one; `None`: it meets no set.
-    /// `hourly` is what an hour of it costs, if it is billed by that.
+    /// How an offer, of whose environments `tees` meet what is common to all sets, meets the first
+    /// set that it meets, and in such a way that the policy trusts it if there is one; `None`: it
+    /// meets no set. `hourly` is what an hour of it costs, if it is billed by that.
     fn met(
         &self,
         offer: &Offer,
@@ -337,8 +339,8 @@ impl Alternatives {
 /// may be taken at all.
 ///
 /// In a place, whatever the amount of work, an offer is not worth taking if another of the same
-/// risk, rank and unit has a lower price, is no slower, and uses no more of any quota; of equals, the
-/// first stays.
+/// risk, rank and unit has a lower price, is no slower, and uses no more of any quota; of equals,
+/// the first stays.
 pub fn contenders(
     allowed: &Allowed,
     work: &Work,
@@ -436,7 +438,8 @@ fn worth_taking(
 ) {
     let catalog = places.catalog;
     let unit = |contender: &Contender| catalog.machine(&catalog.offers[contender.offer]).unit();
-    // What comes with a machine is the same for all of one kind, and so is left out of the comparison.
+    // What comes with a machine is the same for all of one kind, and so is left out of the
+    // comparison.
     let kind = |contender: &Contender| {
         let extras = catalog
             .extras_of(&catalog.offers[contender.offer])

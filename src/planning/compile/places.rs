@@ -52,8 +52,8 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// The price of a way that the account has an arrangement for, per GB as the cloud bills it that
-    /// the data leaves.
+    /// The price of a way that the account has an arrangement for, per GB as the cloud bills it
+    /// that the data leaves.
     pub fn link(&self, from: u32, to: u32) -> Option<Tariff> {
         let (source, target) = (from as usize, to as usize);
         let matching = self

@@ -1,4 +1,5 @@
-//! Quotas of the policy and of the catalog's providers, as limits on what stages use in one cloud or place.
+//! Quotas of the policy and of the catalog's providers, as limits on what stages use in one cloud
+//! or place.
 
 use super::places::Places;
 use crate::model::{Machine, Pattern};
@@ -66,7 +67,8 @@ pub(super) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The quotas of the policy and those of the catalog's providers, one limit per figure and cloud or place that it is for.
+/// The quotas of the policy and those of the catalog's providers, one limit per figure and cloud or
+/// place that it is for.
 ///
 /// A key with a `:` is about places, one without is about clouds; each that it matches has the
 /// quota for itself.

@@ -1,12 +1,12 @@
 //! Where the outputs of stages go: home, or nowhere.
 //!
 //! The job may say it for each output. One that it does not name and that nobody reads is brought
-//! home, unless a rule of the policy forbids it or no place of its stage has a known price for
-//! the way: then it stays where it is made, and the plan says so. Where only some of the places have
+//! home, unless a rule of the policy forbids it or no place of its stage has a known price for the
+//! way: then it stays where it is made, and the plan says so. Where only some of the places have
 //! such a price, it is brought home as long as there is a plan that does so ([`PartlyPriced`]), so
-//! that a default never takes away the only plan. Bringing home is a transfer like
-//! any other, so for the problem home is a stage of its own: it takes no time, costs nothing, and
-//! has one choice, at the site of this machine.
+//! that a default never takes away the only plan. Bringing home is a transfer like any other, so
+//! for the problem home is a stage of its own: it takes no time, costs nothing, and has one choice,
+//! at the site of this machine.
 
 use super::candidates::Candidate;
 use super::caps::base_name;
@@ -35,8 +35,8 @@ pub enum Stays {
     Forbidden(String),
     /// The catalog has no price for the way from any place where its stage may run.
     Unpriced,
-    /// The catalog has a price for the way from some of these places only, and no plan brings it home
-    /// from one of them.
+    /// The catalog has a price for the way from some of these places only, and no plan brings it
+    /// home from one of them.
     NoPlanFromPriced,
 }
 

@@ -48,8 +48,8 @@ const QUESTIONS: usize = 2_000;
 /// Never fewer.
 const FEWEST_QUESTIONS: usize = 60;
 
-/// The smallest set of lines of a job and a policy for which there is no plan. An error if a time limit is over
-/// before the search begins.
+/// The smallest set of lines of a job and a policy for which there is no plan. An error if a time
+/// limit is over before the search begins.
 pub fn conflict(
     job: &Job,
     policy: &Policy,
@@ -240,8 +240,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Of `constraints`, a least set that clashes together with `kept` (Junker: QuickXplain, AAAI 2004).
-    /// `grown`: lines were added to `kept` since it was last asked.
+    /// Of `constraints`, a least set that clashes together with `kept` (Junker: QuickXplain, AAAI
+    /// 2004). `grown`: lines were added to `kept` since it was last asked.
     fn minimal(
         &mut self,
         kept: &BTreeSet<usize>,

@@ -262,8 +262,8 @@ pub fn written_constraints(job: &Job, policy: &Policy) -> Vec<Constraint> {
     constraints
 }
 
-/// Returns the job with those outputs left where they are made that a rule of the policy keeps from this
-/// machine. Without that rule they would be brought home, which costs time and money; what is
+/// Returns the job with those outputs left where they are made that a rule of the policy keeps from
+/// this machine. Without that rule they would be brought home, which costs time and money; what is
 /// compared must be the same work.
 pub fn leave_forbidden_outputs(job: &Job, policy: &Policy) -> Job {
     let expanded = job.expanded();
@@ -414,7 +414,8 @@ fn policy_constraints(policy: &Policy) -> Vec<Constraint> {
     constraints
 }
 
-/// Returns the constraints that hold although no line says so: what is forbidden unless a line allows it.
+/// Returns the constraints that hold although no line says so: what is forbidden unless a line
+/// allows it.
 pub fn default_constraints(policy: &Policy) -> Vec<Constraint> {
     let mut constraints = vec![Constraint::policy(
         "partitions.allow",

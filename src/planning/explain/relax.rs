@@ -257,7 +257,8 @@ impl Case<'_> {
         }
     }
 
-    /// A cap on the price of an hour and the prices on offer above it, in micro-USD, rounded up to what can be written.
+    /// A cap on the price of an hour and the prices on offer above it, in micro-USD, rounded up to
+    /// what can be written.
     fn prices(&self, cap: Option<Rate>) -> (u64, Vec<u64>) {
         let micro_usd = |rate: Rate| u64::try_from(rate.0).unwrap_or_default().div_ceil(1000);
         let now = cap.map_or(0, micro_usd);
@@ -473,7 +474,8 @@ impl Case<'_> {
         Some(names)
     }
 
-    /// The country of this machine, where the line would have to list it for what the job brings home.
+    /// The country of this machine, where the line would have to list it for what the job brings
+    /// home.
     fn country_of_home(&self) -> Option<String> {
         let ConstraintKind::Residency(label) = &self.constraint.kind else {
             return None;

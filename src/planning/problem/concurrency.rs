@@ -25,7 +25,8 @@ pub fn excess(instance: &Instance, picks: &[usize]) -> i64 {
         .sum()
 }
 
-/// A table of what the choices of an instance use of its caps, for those who look at many placements.
+/// A table of what the choices of an instance use of its caps, for those who look at many
+/// placements.
 pub struct Usage<'a> {
     caps: &'a [Cap],
     /// By stage and position of a choice: caps, rising, and what it uses of them.
@@ -58,7 +59,8 @@ impl<'a> Usage<'a> {
         }
     }
 
-    /// How far a placement is over the caps on all stages together; 0: within them. The same as [`excess`].
+    /// How far a placement is over the caps on all stages together; 0: within them. The same as
+    /// [`excess`].
     pub fn excess(&self, picks: &[usize]) -> i64 {
         if self.caps.is_empty() {
             return 0;
@@ -82,9 +84,9 @@ impl<'a> Usage<'a> {
         used
     }
 
-    /// Whether every cap still holds when one stage of a placement that keeps all of them takes another
-    /// choice; `totals` are those of the placement. `None`: a cap on stages that run at once holds only
-    /// if some of them wait for each other.
+    /// Whether every cap still holds when one stage of a placement that keeps all of them takes
+    /// another choice; `totals` are those of the placement. `None`: a cap on stages that run at
+    /// once holds only if some of them wait for each other.
     pub fn holds_after(
         &self,
         totals: &[i64],

@@ -31,7 +31,8 @@ pub struct Transfer {
     pub to: usize,
     pub start: i64,
     pub duration: i64,
-    /// The egress cost; in a pool with tiers, the share of this transfer when transfers are counted in their order.
+    /// The egress cost; in a pool with tiers, the share of this transfer when transfers are counted
+    /// in their order.
     pub cost: i64,
     /// The price of the last gigabyte, counted like `cost`.
     pub last_rate: DataRate,
@@ -56,7 +57,8 @@ pub fn worth(instance: &Instance, makespan: i64) -> i64 {
 }
 
 impl Instance {
-    /// Returns the figure that is minimised: the makespan, or the cost and what the makespan is worth.
+    /// Returns the figure that is minimised: the makespan, or the cost and what the makespan is
+    /// worth.
     pub fn score(&self, evaluation: &Evaluation) -> i64 {
         match self.minimize {
             Objective::Cost => evaluation
@@ -113,8 +115,9 @@ pub fn evaluate(instance: &Instance, shape: &Shape, picks: &[usize]) -> Option<E
     })
 }
 
-/// Evaluates a placement as [`evaluate`] does, with transfers on given routes; what is not in `routes` comes from its origin. `None` also
-/// if a transfer would come from where nobody reads the artifact.
+/// Evaluates a placement as [`evaluate`] does, with transfers on given routes; what is not in
+/// `routes` comes from its origin. `None` also if a transfer would come from where nobody reads the
+/// artifact.
 pub fn evaluate_on(
     instance: &Instance,
     shape: &Shape,
@@ -344,9 +347,9 @@ pub fn spread(instance: &Instance, picks: &[usize]) -> Vec<Vec<(usize, usize)>> 
     instance.artifacts.iter().map(count).collect()
 }
 
-/// Returns what the transfers cost that a stage at the site `to` would cause, all other stages as they are
-/// picked, and each copy on its own, straight from its origin: those that it alone reads there,
-/// and all of what it makes. `None`: one of them is forbidden.
+/// Returns what the transfers cost that a stage at the site `to` would cause, all other stages as
+/// they are picked, and each copy on its own, straight from its origin: those that it alone reads
+/// there, and all of what it makes. `None`: one of them is forbidden.
 pub fn caused(
     instance: &Instance,
     stage_artifacts: &[usize],

@@ -134,7 +134,8 @@ impl Pool {
 }
 
 impl Price {
-    /// Returns what one transfer costs in micro-USD, counted on its own from the first byte of the price list.
+    /// Returns what one transfer costs in micro-USD, counted on its own from the first byte of the
+    /// price list.
     pub fn cost(&self, bytes: Bytes) -> i64 {
         let Money(cost) = self.tariff.cost(bytes);
         cost + self.kept(bytes)
@@ -161,8 +162,8 @@ impl Links {
             .map(|class| self.class_cost(class, bytes))
     }
 
-    /// What a copy costs in a price class if nothing else is sent with it. Tiers and a free allowance
-    /// are those of a month and an account: what was used already counts before it.
+    /// What a copy costs in a price class if nothing else is sent with it. Tiers and a free
+    /// allowance are those of a month and an account: what was used already counts before it.
     pub fn class_cost(&self, class: u16, bytes: Bytes) -> i64 {
         let price = &self.tariffs[usize::from(class)];
         match price.pool {

@@ -6,9 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One rule of the policy: two functions that name the line of the policy which forbids something.
 pub struct Rule {
-    /// Returns the policy's dotted key that keeps stages which read data with such labels out of a place.
+    /// Returns the policy's dotted key that keeps stages which read data with such labels out of a
+    /// place.
     pub place: fn(&Policy, &Labels, &Place) -> Option<String>,
-    /// Returns the policy's dotted key that keeps stages which read data with such labels off a machine.
+    /// Returns the policy's dotted key that keeps stages which read data with such labels off a
+    /// machine.
     pub machine: fn(&Policy, &Labels, &Terms) -> Option<String>,
 }
 
@@ -36,7 +38,8 @@ pub(super) fn any_machine(_: &Policy, _: &Labels, _: &Terms) -> Option<String> {
     None
 }
 
-/// The entries of a table by label that apply to data: the default one, then those of the labels that the data carries.
+/// The entries of a table by label that apply to data: the default one, then those of the labels
+/// that the data carries.
 pub(super) fn entries_that_apply<'a, T>(
     entries: &'a BTreeMap<String, T>,
     labels: &'a Labels,

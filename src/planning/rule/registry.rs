@@ -16,14 +16,16 @@ pub const RULES: [&Rule; 8] = [
     &price::RULE,
 ];
 
-/// Returns the policy's key of the first rule that keeps stages which read data with such labels out of `place`.
+/// Returns the policy's key of the first rule that keeps stages which read data with such labels
+/// out of `place`.
 pub fn forbids_place(policy: &Policy, labels: &Labels, place: &Place) -> Option<String> {
     RULES
         .iter()
         .find_map(|rule| (rule.place)(policy, labels, place))
 }
 
-/// Returns the policy's key of the first rule that keeps stages which read data with such labels off a machine.
+/// Returns the policy's key of the first rule that keeps stages which read data with such labels
+/// off a machine.
 pub fn forbids_machine(policy: &Policy, labels: &Labels, terms: &Terms) -> Option<String> {
     RULES
         .iter()

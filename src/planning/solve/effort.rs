@@ -32,7 +32,8 @@ impl Effort {
         self.monitor.remaining_seconds()
     }
 
-    /// Returns whether the planning has a limit in time, so that its result may differ from run to run.
+    /// Returns whether the planning has a limit in time, so that its result may differ from run to
+    /// run.
     pub fn is_time_limited(&self) -> bool {
         self.remaining_seconds().is_some()
     }

@@ -1,9 +1,9 @@
 //! A plan's costs, schedule and rules, worked out again from its offers and transfers.
 //!
 //! This is the planner's second opinion: it does not use [`crate::planning::problem`], and of
-//! [`crate::planning::compile`] only the expectation of spot machines, so a mistake there shows here. It
-//! takes the plan's word for which offers are taken and which copies are made, and checks that
-//! they are allowed and enough.
+//! [`crate::planning::compile`] only the expectation of spot machines, so a mistake there shows
+//! here. It takes the plan's word for which offers are taken and which copies are made, and checks
+//! that they are allowed and enough.
 
 use super::difference::Difference;
 use super::quota_check::QuotaCheck;
@@ -307,7 +307,8 @@ impl<'a> Check<'a> {
             .any(|place| self.tariff(name(place), &PlaceName::here()).is_none())
     }
 
-    /// Where the stage's outputs go: as the job says, or as the rules allow; and whether they get there.
+    /// Where the stage's outputs go: as the job says, or as the rules allow; and whether they get
+    /// there.
     fn outputs(&mut self, stage: &Stage, planned: &PlannedStage, read: &BTreeSet<String>) {
         let at = |member: &str| format!("stages.{}.{member}", planned.name);
         let carried: BTreeSet<String> = read.difference(&stage.removes).cloned().collect();
@@ -342,8 +343,8 @@ impl<'a> Check<'a> {
                 (None, false) if forbidden.is_some() => {
                     self.same(at, &goes, &Some(Destination::There))
                 }
-                // It stays where nobody knows what it would cost to bring it. It may also stay where that
-                // is not known of another place, if no plan brings it home.
+                // It stays where nobody knows what it would cost to bring it. It may also stay
+                // where that is not known of another place, if no plan brings it home.
                 (None, false) if goes == Some(Destination::There) && self.lacks_a_way_home() => {}
                 (None, false) if self.tariff(&planned.place, &PlaceName::here()).is_some() => {
                     self.same(at, &goes, &Some(Destination::Home));
@@ -789,8 +790,9 @@ impl<'a> Check<'a> {
         [measured, declared].into_iter().flatten().min()
     }
 
-    /// What of other copies a fair link of this machine lets pass before a copy has arrived: of each
-    /// no more than the copy itself. Every reader of data that lies here fetches it on its own.
+    /// What of other copies a fair link of this machine lets pass before a copy has arrived: of
+    /// each no more than the copy itself. Every reader of data that lies here fetches it on its
+    /// own.
     fn shares_link_with(&self, copy: &PlannedTransfer) -> Bytes {
         let (here, own) = (PlaceName::here(), copy.bytes.0);
         let sum = |sizes: &mut dyn Iterator<Item = (u64, u64)>| -> u64 {

@@ -11,7 +11,8 @@ pub struct Repriced {
     /// In the plan's order.
     pub stages: Vec<RepricedStage>,
     pub transfers: Vec<RepricedTransfer>,
-    /// How much more (or less) these lines cost, all together; lines whose price is gone are not counted.
+    /// How much more (or less) these lines cost, all together; lines whose price is gone are not
+    /// counted.
     pub difference: Money,
     /// Lines whose price is gone.
     pub gone: usize,

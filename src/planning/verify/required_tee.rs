@@ -4,8 +4,8 @@ use crate::model::policy::DEFAULT_LABEL;
 use crate::model::{Needs, Policy, Tee, TeeSet};
 use std::collections::BTreeSet;
 
-/// Of what a machine has the first that the policy trusts with all labels and that the needs accept, by the
-/// first of their alternatives that it meets so. None: none is demanded.
+/// Of what a machine has the first that the policy trusts with all labels and that the needs
+/// accept, by the first of their alternatives that it meets so. None: none is demanded.
 pub(super) fn tee(
     policy: &Policy,
     labels: &BTreeSet<String>,

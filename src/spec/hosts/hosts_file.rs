@@ -100,7 +100,8 @@ pub fn parse(file: &HostsFile) -> Result<OwnHosts, HostsFault> {
     Ok(own)
 }
 
-/// Hosts that stand for each other must be the same; `tables` has the names of the hosts, in their order.
+/// Hosts that stand for each other must be the same; `tables` has the names of the hosts, in their
+/// order.
 fn compare_hosts(
     file: &HostsFile,
     hosts: &[OwnHost],

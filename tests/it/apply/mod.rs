@@ -70,7 +70,8 @@ fn a_diamond_runs_in_parallel_and_hands_its_data_on() {
         &plan("job", &DIAMOND)
     ));
 
-    // A changed command runs again, with what depends on its output; here also with all of it gone by name.
+    // A changed command runs again, with what depends on its output; here also with all of it gone
+    // by name.
     let mut rows = DIAMOND;
     rows[1].3 = "echo left >> ../../../../ran; sed s/$/-LEFT/ $SKY_INPUTS/o > $SKY_OUTPUTS/l";
     assert!(!sky::execution::state::holds(
@@ -414,7 +415,8 @@ fn links_inside_an_output_reach_its_readers_as_links() {
 
 #[test]
 fn a_descriptor_left_open_cannot_change_a_collected_output() {
-    // It is in a session of its own, too: out of reach. It writes when the output is certainly in the store.
+    // It is in a session of its own, too: out of reach. It writes when the output is certainly in
+    // the store.
     let run = "echo good > $SKY_OUTPUTS/o; exec 9>> $SKY_OUTPUTS/o; \
                env -i setsid sh -c 'touch away; while ! test -e ../../../../collected; do sleep 0.01; done; \
                echo bad >&9; touch ../../../../written' & \

@@ -1,5 +1,5 @@
-//! Which source file uses which: read from the paths in the code, whether they begin with `crate`, `super`, or the name
-//! of a module or of something that was imported.
+//! Which source file uses which: read from the paths in the code, whether they begin with `crate`,
+//! `super`, or the name of a module or of something that was imported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::Visit;
@@ -21,8 +21,8 @@ struct Module {
     used: Vec<ModulePath>,
 }
 
-/// Groups of files that use each other in a circle: who uses what of whom, a line each. Keys are paths below `src` without
-/// the suffix.
+/// Groups of files that use each other in a circle: who uses what of whom, a line each. Keys are
+/// paths below `src` without the suffix.
 pub fn circles(files: &BTreeMap<Vec<String>, String>) -> Vec<String> {
     let names: BTreeSet<ModulePath> = files.keys().map(|path| module_path(path)).collect();
     let modules: BTreeMap<ModulePath, Module> = files
@@ -260,7 +260,8 @@ fn is_for_tests(attributes: &[syn::Attribute]) -> bool {
     attributes.iter().any(is_test)
 }
 
-/// Every name that a `use` brings in: its path, and what it is called here; `*` for all of a module.
+/// Every name that a `use` brings in: its path, and what it is called here; `*` for all of a
+/// module.
 fn flatten(tree: &syn::UseTree, above: &mut Vec<String>, leaves: &mut Vec<(Vec<String>, String)>) {
     let leaf = |above: &[String], name: &syn::Ident| match name.to_string().as_str() {
         "self" => above.to_vec(),

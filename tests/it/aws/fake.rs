@@ -187,7 +187,8 @@ impl Account {
         .contains(" 200 ")
     }
 
-    /// Lets the instance of a stage know that it is taken away in so many seconds; whether it was there.
+    /// Lets the instance of a stage know that it is taken away in so many seconds; whether it was
+    /// there.
     pub fn announce(&self, stage: &str, seconds: u32) -> bool {
         self.http(&format!(
             "GET /notice/{}/{stage}/{seconds} HTTP/1.0\r\n\r\n",

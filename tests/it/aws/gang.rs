@@ -71,7 +71,8 @@ fn every_machine_of_a_gang_runs_the_command_and_knows_the_others() {
     assert_eq!(ground.account().groups("us-east-1"), Vec::<String>::new());
 }
 
-/// What a stage elsewhere has written crosses once, to the first; the others read the copy. What the first writes goes on.
+/// What a stage elsewhere has written crosses once, to the first; the others read the copy. What
+/// the first writes goes on.
 #[test]
 fn a_gang_reads_and_writes_through_buckets() {
     let rows: [Row; 3] = [

@@ -1,9 +1,11 @@
-//! What Azure's Resource Manager is asked and answers: which bodies which paths have, and what it refuses.
+//! What Azure's Resource Manager is asked and answers: which bodies which paths have, and what it
+//! refuses.
 
 use super::http::Told;
 use serde_json::{Value, json};
 
-/// A region, its types, and what is known of them: name, architecture, generations, encrypted memory.
+/// A region, its types, and what is known of them: name, architecture, generations, encrypted
+/// memory.
 pub(super) const TYPES: [(&str, &str, &str, &str); 5] = [
     ("Standard_B2s", "x64", "V1,V2", ""),
     ("Standard_D2ps_v5", "Arm64", "V2", ""),
@@ -20,7 +22,8 @@ pub(super) const DISK: &str = "Microsoft.Compute/disks";
 const RULES: &str = "Microsoft.Network/networkSecurityGroups";
 const NET: &str = "Microsoft.Network/virtualNetworks";
 
-/// The kinds that there are, with the version of the API that sky speaks and the model of their bodies.
+/// The kinds that there are, with the version of the API that sky speaks and the model of their
+/// bodies.
 pub(super) const KINDS: [(&str, &str, Option<&str>); 6] = [
     (VM, "2024-07-01", Some("compute.VirtualMachine")),
     (NIC, "2024-05-01", Some("network.NetworkInterface")),
@@ -190,8 +193,8 @@ pub(super) fn tags_refusal(tags: &Value) -> Option<Told> {
     })
 }
 
-/// What a machine is shown as once it is asked for: without what was told it in secret, and with what it
-/// was made of.
+/// What a machine is shown as once it is asked for: without what was told it in secret, and with
+/// what it was made of.
 pub(super) fn shown(body: &Value, id: &str, name: &str, interface: &str, count: u64) -> Value {
     let mut made = body.clone();
     let (asked, properties) = (&body["properties"], &mut made["properties"]);

@@ -1,5 +1,5 @@
-//! The job of the README from end to end: planned, created by three clouds' APIs, run over SSH, handed on,
-//! and given back.
+//! The job of the README from end to end: planned, created by three clouds' APIs, run over SSH,
+//! handed on, and given back.
 
 use crate::apply::place::ended;
 use crate::proof::files_with;

@@ -1,5 +1,5 @@
-//! The fake of Google is as honest as Google's own client can tell: what that makes, sky sees, and the
-//! other way round.
+//! The fake of Google is as honest as Google's own client can tell: what that makes, sky sees, and
+//! the other way round.
 
 use super::discovery::home;
 use super::gcp::{Place, spec, token};
@@ -170,8 +170,8 @@ fn gcloud_takes_it_for_google() {
     instances(&["delete", "theirs", "--zone=europe-west4-a"]);
     assert_eq!(google.instances(), []);
     assert_eq!(place.runtime.block_on(provider.list(None)), Ok(Vec::new()));
-    // It asks for the project itself, in vain and not minding; and some versions of it for something that
-    // is in no description any more.
+    // It asks for the project itself, in vain and not minding; and some versions of it for
+    // something that is in no description any more.
     let mut wrong = google.wrong();
     wrong.retain(|wrong| {
         !wrong.starts_with("another project")

@@ -1,4 +1,5 @@
-//! Google's own descriptions of its APIs, by which every request and every answer of the fake is checked.
+//! Google's own descriptions of its APIs, by which every request and every answer of the fake is
+//! checked.
 
 use serde_json::Value;
 use std::path::PathBuf;

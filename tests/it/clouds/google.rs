@@ -1,6 +1,6 @@
-//! A Google Cloud of a few routes. Its instances are real SSH servers on this machine, which take their
-//! keys from the user data as cloud-init does. What is asked and what it answers is checked by Google's
-//! own description.
+//! A Google Cloud of a few routes. Its instances are real SSH servers on this machine, which take
+//! their keys from the user data as cloud-init does. What is asked and what it answers is checked
+//! by Google's own description.
 
 use super::answers::{aggregated, failure, fits, labels_fit, message, missing, plain};
 use super::discovery::Discovery;
@@ -122,7 +122,8 @@ impl Google {
         ]
     }
 
-    /// From now on this happens to calls of a method in a zone: `compute.instances.insert us-central1-a`.
+    /// From now on this happens to calls of a method in a zone:
+    /// `compute.instances.insert us-central1-a`.
     pub fn trouble(&self, call: &str, trouble: Trouble) {
         self.shared.lock().troubles.push((call.to_owned(), trouble));
     }

@@ -1,5 +1,5 @@
-//! The machines of the Azure of the tests: SSH servers on this machine, that take their keys from user data as cloud-init
-//! does.
+//! The machines of the Azure of the tests: SSH servers on this machine, that take their keys from
+//! user data as cloud-init does.
 
 use crate::sshd::Sshd;
 use serde_json::Value;

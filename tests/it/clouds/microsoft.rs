@@ -1,6 +1,6 @@
-//! An Azure of a few routes. Its machines are real SSH servers on this machine, which take their keys from
-//! the user data as cloud-init does. What is asked and what it answers is checked by the models of
-//! Microsoft's own client, which also has to get along with it.
+//! An Azure of a few routes. Its machines are real SSH servers on this machine, which take their
+//! keys from the user data as cloud-init does. What is asked and what it answers is checked by the
+//! models of Microsoft's own client, which also has to get along with it.
 
 use super::arm::{KINDS, failure, message, refusal, tags_refusal, told};
 use super::http::{Asked, Server, Told};

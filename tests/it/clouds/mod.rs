@@ -1,4 +1,5 @@
-//! Clouds whose machines are rented by an API: their providers, against counterparts on this machine.
+//! Clouds whose machines are rented by an API: their providers, against counterparts on this
+//! machine.
 
 #[cfg(feature = "gcp")]
 mod answers;

@@ -1,5 +1,5 @@
-//! What Microsoft's own Python client knows of the bodies that Azure takes and gives, by which every
-//! request and every answer of the fake is checked.
+//! What Microsoft's own Python client knows of the bodies that Azure takes and gives, by which
+//! every request and every answer of the fake is checked.
 
 use serde_json::{Map, Value};
 use std::path::PathBuf;

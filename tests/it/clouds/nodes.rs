@@ -1,5 +1,5 @@
-//! Cloud TPU, as the fake of Google has it: nodes that are real SSH servers, which take their keys by
-//! running the script of their metadata.
+//! Cloud TPU, as the fake of Google has it: nodes that are real SSH servers, which take their keys
+//! by running the script of their metadata.
 
 use super::answers::{failure, labels_fit};
 use super::google::{Answer, PROJECT, Shared, World, ZONES};
@@ -160,8 +160,8 @@ impl Shared {
                 false => missing(&parts.join("/")),
             },
             ("GET", ["locations", "-", "nodes"]) => {
-                // A page has one node, so that somebody who reads one page only is seen; and it begins after
-                // the last one, whatever has come and gone since.
+                // A page has one node, so that somebody who reads one page only is seen; and it
+                // begins after the last one, whatever has come and gone since.
                 let after = asked("pageToken").and_then(|after| after.split_once('/'));
                 let after = after
                     .map(|(zone, name)| (zone.to_owned(), name.to_owned()))

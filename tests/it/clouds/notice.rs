@@ -1,4 +1,5 @@
-//! What is put on machines that a cloud may take away: it hears of that, at an address that answers as the cloud's own.
+//! What is put on machines that a cloud may take away: it hears of that, at an address that answers
+//! as the cloud's own.
 
 use super::http::{Asked, Server, Told};
 use crate::apply::place::{Row, ended};
@@ -156,7 +157,8 @@ fn listen(user_data: &str, home: &Path, metadata: &Metadata) -> Option<Listener>
     Some(Listener(shell))
 }
 
-/// The user data of a machine that may be taken away, and of one that may not; what it says of them is heard.
+/// The user data of a machine that may be taken away, and of one that may not; what it says of them
+/// is heard.
 fn hears(
     on: On,
     user_data: fn(&Ground) -> Vec<String>,

@@ -377,7 +377,8 @@ fn who_does_not_use_tpus_needs_nothing_for_them() {
         assert_eq!(provider.list(None).await.unwrap().len(), 1);
         provider.delete(&token("a")).await.unwrap();
     });
-    // They may not be looked at: a machine needs no such right, but nobody says that there are none.
+    // They may not be looked at: a machine needs no such right, but nobody says that there are
+    // none.
     place.google.no_trouble();
     place
         .google

@@ -280,7 +280,8 @@ impl World {
         told(200, body)
     }
 
-    /// Everything but the call that creates a machine. `place`: what it is of, its name, whether in a group.
+    /// Everything but the call that creates a machine. `place`: what it is of, its name, whether in
+    /// a group.
     pub fn answer(
         &mut self,
         asked: &Asked,

@@ -146,8 +146,8 @@ fn toml_value(value: &Value) -> Option<toml_edit::Value> {
     })
 }
 
-/// One JSON text, with so many hostile values in place of each of its values in turn. `sealed`: with the digest that
-/// a plan carries made anew, so that what reads it looks further.
+/// One JSON text, with so many hostile values in place of each of its values in turn. `sealed`:
+/// with the digest that a plan carries made anew, so that what reads it looks further.
 pub fn with_json_values(text: &str, each: usize, sealed: bool) -> Named {
     let document: Value = serde_json::from_str(text).unwrap();
     let mut pointers = Vec::new();

@@ -1,8 +1,10 @@
-//! Hostile inputs: every file that people, clouds and machines hand to `sky`, broken in several hundred ways.
+//! Hostile inputs: every file that people, clouds and machines hand to `sky`, broken in several
+//! hundred ways.
 //!
-//! Each trial runs the binary with two gigabytes of address space and a time limit. It must end by itself, with
-//! one of the documented exit codes, a message if it refuses, no panic, and no control character in what it
-//! prints. A folder beside the sandbox must stay as it is, and nothing of it may be printed.
+//! Each trial runs the binary with two gigabytes of address space and a time limit. It must end by
+//! itself, with one of the documented exit codes, a message if it refuses, no panic, and no control
+//! character in what it prints. A folder beside the sandbox must stay as it is, and nothing of it
+//! may be printed.
 
 mod documents;
 mod journal;
@@ -13,7 +15,8 @@ mod worker;
 use documents::{broken_texts, with_json_values, with_toml_values};
 use trial::{Trial, hold};
 
-/// The trials of a document that lies at `file` of the BERT sandbox, tried with each of the commands in turn.
+/// The trials of a document that lies at `file` of the BERT sandbox, tried with each of the
+/// commands in turn.
 fn trials(
     file: &'static str,
     contents: Vec<(String, Vec<u8>)>,
@@ -174,7 +177,8 @@ fn hostile_journals_are_refused_or_read() {
     ];
     let snapshot: serde_json::Value = serde_json::from_str(&trial::state()).unwrap();
     let last = snapshot["journal_sequence"].as_u64().unwrap();
-    // What is broken is told from what is not: a good journal is read, and changes what the state says.
+    // What is broken is told from what is not: a good journal is read, and changes what the state
+    // says.
     let good = &trials(
         "state/journal",
         vec![("good".to_owned(), journal::good(last))],

@@ -1,4 +1,5 @@
-//! Machines that answer what no machine of ours would: an `ssh` that leads to none, and makes its answers up.
+//! Machines that answer what no machine of ours would: an `ssh` that leads to none, and makes its
+//! answers up.
 
 use super::trial::{CANARY, within_limits};
 use crate::apply::place::{Place, Row, plan};

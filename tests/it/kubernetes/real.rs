@@ -1,5 +1,6 @@
-//! The provider on a cluster with nothing of ours in it: API server, controllers, scheduler and kubelet of
-//! Kubernetes itself, and containers. `make test-kubernetes` builds it, begins it, and runs these tests.
+//! The provider on a cluster with nothing of ours in it: API server, controllers, scheduler and
+//! kubelet of Kubernetes itself, and containers. `make test-kubernetes` builds it, begins it, and
+//! runs these tests.
 
 use super::*;
 use crate::proof::{Subject, conforms};

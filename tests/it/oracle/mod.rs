@@ -4,8 +4,8 @@
 //! rules, its own following of labels, its own bills and its own schedule, and it tries every tree
 //! by which data can get to its readers. It shares with the planner the plain data of job, policy
 //! and catalog, the units' rounding, and what has tests of its own: the catalog's answers on one
-//! way (its price list and throughput), and what is expected of one stage on spot machines. Costs agree to the
-//! micro-dollar: both round a bill line by line ([`ways`]).
+//! way (its price list and throughput), and what is expected of one stage on spot machines. Costs
+//! agree to the micro-dollar: both round a bill line by line ([`ways`]).
 
 mod ways;
 mod work;
@@ -63,8 +63,8 @@ pub fn every(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> Opti
     every_with(job, policy, catalog, most, PartlyPriced::Home)
 }
 
-/// The same, but what comes home by default and has a price of the way from some places only stays where it is made:
-/// so a job is planned that has no plan otherwise.
+/// The same, but what comes home by default and has a price of the way from some places only stays
+/// where it is made: so a job is planned that has no plan otherwise.
 fn every_leaving(job: &Job, policy: &Policy, catalog: &Catalog, most: usize) -> Option<Every> {
     every_with(job, policy, catalog, most, PartlyPriced::There)
 }
@@ -216,7 +216,8 @@ fn on_every_way(
     }
 }
 
-/// When a task ends. It starts when its last input has arrived and all that it comes after has ended.
+/// When a task ends. It starts when its last input has arrived and all that it comes after has
+/// ended.
 fn end(
     task: usize,
     tasks: &[Task<'_>],

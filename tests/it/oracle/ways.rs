@@ -1,8 +1,9 @@
 //! What placements share: ways and their price lists, trees of copies, quotas, spreads.
 //!
-//! The lines of a bill, each of which is rounded once, half to even, to a micro-dollar: where all that the job may
-//! send under a price list has one price, every copy is a line, as in the plan; where tiers or a free allowance change
-//! the price on the way, all copies of the list together are one.
+//! The lines of a bill, each of which is rounded once, half to even, to a micro-dollar: where all
+//! that the job may send under a price list has one price, every copy is a line, as in the plan;
+//! where tiers or a free allowance change the price on the way, all copies of the list together are
+//! one.
 
 use super::work::{Data, Made, Take, Task};
 use sky::catalog::Catalog;

@@ -90,7 +90,8 @@ const ALL_AT_ONCE: [&str; 6] = [
     "8",
 ];
 
-/// A reservation is made before the store has heard of it, so the time that a store takes must not matter.
+/// A reservation is made before the store has heard of it, so the time that a store takes must not
+/// matter.
 #[test]
 fn a_reservation_counts_at_once_in_every_store_however_late_it_answers() {
     for store in servers::ALL {
@@ -125,7 +126,8 @@ fn a_reservation_counts_at_once_in_every_store_however_late_it_answers() {
     }
 }
 
-/// The same, killed at every point with the state in a folder, and at every fourth with a store that answers late.
+/// The same, killed at every point with the state in a folder, and at every fourth with a store
+/// that answers late.
 #[test]
 #[allow(clippy::print_stdout)] // The figures are what is to be seen.
 fn a_budget_holds_wherever_sky_is_killed_in_every_store() {
@@ -209,8 +211,8 @@ fn a_stage_that_overruns_is_ended_by_its_lease() {
         bill.cost <= spent && bill.cost <= Money(2500),
         "{bill:?} {spent}"
     );
-    // The account counts from before the call that makes the machine. Where that call takes long, the account may be
-    // more than was set aside, and says so.
+    // The account counts from before the call that makes the machine. Where that call takes long,
+    // the account may be more than was set aside, and says so.
     let told = said.contains("its machine was there for longer than its lease");
     assert!(
         spent <= Money(if told { 5000 } else { 2500 }),
@@ -255,8 +257,8 @@ fn a_machine_ends_itself_when_sky_never_comes_back() {
     ground.check_nothing_left("alone");
 }
 
-/// Nobody renews the lease of what a killed `sky` has left at work until the next one takes it up. So that does not wait
-/// for its turn behind other stages.
+/// Nobody renews the lease of what a killed `sky` has left at work until the next one takes it up.
+/// So that does not wait for its turn behind other stages.
 #[test]
 fn what_is_at_work_is_taken_up_first_whatever_the_parallelism() {
     let wait = "until [ -e \"RAN.go\" ]; do sleep 0.05; done; echo 1 > $SKY_OUTPUTS/o";
@@ -305,8 +307,8 @@ fn what_costs_nothing_needs_no_budget() {
     assert_eq!(ground.state().spent_micro_usd, Money(0));
 }
 
-/// The machine takes its time to come up, and so does bringing inputs there and outputs home: each takes as long as a
-/// lease, which is renewed all the while.
+/// The machine takes its time to come up, and so does bringing inputs there and outputs home: each
+/// takes as long as a lease, which is renewed all the while.
 #[test]
 fn a_lease_is_renewed_in_every_phase_and_a_command_that_ended_well_runs_once() {
     let rows: [Row; 1] = [(
@@ -342,7 +344,8 @@ fn a_lease_is_renewed_in_every_phase_and_a_command_that_ended_well_runs_once() {
     ground.check_nothing_left("slow phases");
 }
 
-/// A command can write to the file from which the watchdog on its machine reads the end of its lease.
+/// A command can write to the file from which the watchdog on its machine reads the end of its
+/// lease.
 #[test]
 fn a_command_that_lengthens_its_own_lease_is_ended_all_the_same() {
     let command = "echo liar >> \"RAN\"; echo 99999999 > $SKY_OUTPUTS/../.run/lease; sleep 300; echo 1 > $SKY_OUTPUTS/o";

@@ -1,4 +1,5 @@
-//! What every provider must do, whichever it is: the contract of `sky::execution::provider`, call by call.
+//! What every provider must do, whichever it is: the contract of `sky::execution::provider`, call
+//! by call.
 
 use sky::execution::provider::*;
 use sky::model::{Bytes, PlaceName, Purchase, Rate};
@@ -421,7 +422,8 @@ async fn progress_is_saved(subject: &Subject) {
 }
 
 async fn leases_end_machines(subject: &Subject) {
-    // Leases begin when machines are asked for, and real ones take their time to come up: so many seconds.
+    // Leases begin when machines are asked for, and real ones take their time to come up: so many
+    // seconds.
     let boot = std::env::var("SKY_TEST_BOOT").map_or(0, |boot| boot.parse().unwrap());
     let (token, worker) = subject
         .machine("lease", Duration::from_secs(3 + boot))
@@ -614,7 +616,8 @@ fn a_host_over_ssh() {
     });
 }
 
-/// The provider is told where AWS is by the environment, so the suite is run in a process of its own.
+/// The provider is told where AWS is by the environment, so the suite is run in a process of its
+/// own.
 #[cfg(feature = "aws")]
 #[test]
 fn an_instance_at_amazon() {

@@ -172,7 +172,8 @@ pub const SAVES_LATE: &str = "i=$(cat $SKY_CHECKPOINT/step 2>/dev/null || echo 0
      while [ $i -lt 200 ]; do sleep 0.02; i=$((i+1)); [ ! -e $SKY_CHECKPOINT/step ] || i=200; done; \
      echo $i > $SKY_OUTPUTS/o";
 
-/// A plan of one stage with that command, and a machine that is taken away with a notice of so many milliseconds.
+/// A plan of one stage with that command, and a machine that is taken away with a notice of so many
+/// milliseconds.
 pub fn announced(notice: u64, saves: bool) -> Ground {
     let rows: [Row; 1] = [("train", &[], &["o"], SAVES_LATE)];
     let ground = Ground::with(On::Sim, &rows, |plan| {

@@ -101,8 +101,8 @@ fn trouble_by_chance_and_kills_besides() {
     });
 }
 
-/// An attempt of an earlier apply that cannot be ended costs its own stage, and no other: no second one is begun beside
-/// it, and it stays in the state.
+/// An attempt of an earlier apply that cannot be ended costs its own stage, and no other: no second
+/// one is begun beside it, and it stays in the state.
 #[test]
 fn an_earlier_attempt_that_cannot_be_ended_fails_its_stage_alone() {
     let rows: [Row; 2] = [

@@ -1,5 +1,5 @@
-//! `kill -9` at every point of an apply: before and after every journal record, half-way through it,
-//! before and after every call of a provider. Then the next apply goes on.
+//! `kill -9` at every point of an apply: before and after every journal record, half-way through
+//! it, before and after every call of a provider. Then the next apply goes on.
 
 use super::failover::announced;
 use super::ground::{Ground, On, each};

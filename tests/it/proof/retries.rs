@@ -99,7 +99,8 @@ fn killed_at_every_point_it_is_tried_no_more_often() {
         let ground = ground(&rows, 2, &[]);
         if ground.crash(&apply, point * 4) {
             ended(&ground.apply(&[]), 1);
-            // Killed after the last of them failed, the next apply is a new one, with tries of its own.
+            // Killed after the last of them failed, the next apply is a new one, with tries of its
+            // own.
             let ran = ground.ran()["broken"];
             assert!(
                 (3..=6).contains(&ran),

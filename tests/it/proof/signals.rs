@@ -1,5 +1,5 @@
-//! What the machine under `sky` does to it: a full disk, a folder that cannot be written, a terminal
-//! that is gone. What signals do is in `apply/interruption.rs`.
+//! What the machine under `sky` does to it: a full disk, a folder that cannot be written, a
+//! terminal that is gone. What signals do is in `apply/interruption.rs`.
 
 use super::ground::{Ground, JOB, On};
 use crate::apply::place::{Row, ended, wait};

@@ -1,4 +1,5 @@
-//! Machines that let nobody in: they cost money like all others, and are deleted by their cloud's API.
+//! Machines that let nobody in: they cost money like all others, and are deleted by their cloud's
+//! API.
 
 use super::ground::{Ground, JOB, On, each};
 use crate::apply::place::{Row, ended, wait};
@@ -236,7 +237,8 @@ fn sweep_deletes_machines_that_let_nobody_in_and_goes_on_after_a_failure() {
     assert_eq!((ground.bill().running, ground.processes()), (0, 0));
 }
 
-/// A machine whose lease is over is overdue, also if the state still has it: nobody is at work on it.
+/// A machine whose lease is over is overdue, also if the state still has it: nobody is at work on
+/// it.
 #[test]
 fn sweep_sees_what_has_outlived_its_lease_although_the_state_has_it() {
     let ground = orphans(On::Local);

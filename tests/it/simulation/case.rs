@@ -1,4 +1,5 @@
-//! What one seed stands for: a job, the place of its state, what goes wrong, and who does what when.
+//! What one seed stands for: a job, the place of its state, what goes wrong, and who does what
+//! when.
 
 use super::chance::Chance;
 use sky::model::{ArtifactRef, Bytes, Millis, Money, PlaceName, Purchase, Rate};

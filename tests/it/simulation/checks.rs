@@ -42,8 +42,9 @@ pub fn budget(world: &World) {
     }
 }
 
-/// While `sky` is there, and nothing keeps it from its machines or its money, no machine is lost for want of a renewal: not
-/// while it comes up, nor while inputs, the command or outputs take their time.
+/// While `sky` is there, and nothing keeps it from its machines or its money, no machine is lost
+/// for want of a renewal: not while it comes up, nor while inputs, the command or outputs take
+/// their time.
 pub fn leases(world: &World) {
     const IN_THE_WAY: [Trouble; 8] = [
         Trouble::SlowStore,
@@ -147,8 +148,9 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
         .map(|seen| seen.machine)
         .collect();
     if users.len() > 1 {
-        // The outputs come home to one machine. An apply on the other one, which lacks them, begins the stage anew, or
-        // waits until what the stage reads is made anew there, or removes what it needs no more.
+        // The outputs come home to one machine. An apply on the other one, which lacks them, begins
+        // the stage anew, or waits until what the stage reads is made anew there, or removes what
+        // it needs no more.
         return None;
     }
     let signalled = world
@@ -158,8 +160,9 @@ fn wrongly(world: &World, first: &Machine, second: &Machine) -> Option<&'static 
         .iter()
         .any(|at| first.created <= *at && *at <= done);
     if signalled && world.case.has(Trouble::SlowStore) {
-        // It is written down that the command is to be stopped, and the process ended before the store had answered. Whether
-        // the command ended of itself after that, or because it was asked to, nobody can know.
+        // It is written down that the command is to be stopped, and the process ended before the
+        // store had answered. Whether the command ended of itself after that, or because it was
+        // asked to, nobody can know.
         return None;
     }
     if first.locked_from.is_some() {

@@ -80,8 +80,8 @@ impl World {
         (found.provider != provider::LOCAL || found.made_by == here()).then(|| work(found, now))
     }
 
-    /// `sky` sets out to end a command. Whatever comes of it after that is of no use to anybody, also when the call is
-    /// lost on its way, or refused.
+    /// `sky` sets out to end a command. Whatever comes of it after that is of no use to anybody,
+    /// also when the call is lost on its way, or refused.
     pub fn give_up(&self, token: &Token) {
         self.with(token, |machine, now| {
             machine.given_up = true;

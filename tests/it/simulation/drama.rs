@@ -140,7 +140,8 @@ fn others(world: &Arc<World>) {
 /// The user gives up while things go wrong: what can be deleted is, whatever cannot.
 async fn give_up(user: &Arc<User>, machine: usize) {
     let world = &user.world;
-    // What a killed process has asked for may still be made; a `sweep` finds what is made after a `destroy`.
+    // What a killed process has asked for may still be made; a `sweep` finds what is made after a
+    // `destroy`.
     tokio::time::sleep(CALL).await;
     let mut destroyed = user.destroy(machine).await;
     if destroyed
@@ -150,7 +151,8 @@ async fn give_up(user: &Arc<User>, machine: usize) {
         tokio::time::sleep(world.case.lock_lease * 30).await;
         destroyed = user.destroy(machine).await;
     }
-    // Each call is made a few times; where all of them were lost, the message says to destroy again.
+    // Each call is made a few times; where all of them were lost, the message says to destroy
+    // again.
     let passes = [Trouble::LostCalls, Trouble::Throttling]
         .iter()
         .any(|trouble| world.case.has(*trouble));

@@ -1,5 +1,5 @@
-//! The inside of a simulated machine. A command's outputs are a function of its stage and its inputs, so that what is
-//! wrong with them is seen.
+//! The inside of a simulated machine. A command's outputs are a function of its stage and its
+//! inputs, so that what is wrong with them is seen.
 
 use super::case::{Stage, Trouble};
 use super::cloud::{gone, here};
@@ -20,9 +20,11 @@ use std::time::Duration;
 
 /// The longest that inputs or outputs are on their way.
 const DATA: Duration = Duration::from_secs(3 * 3600);
-/// So long after its end a command may still count as running by who looks in vain: calls are late or lost.
+/// So long after its end a command may still count as running by who looks in vain: calls are late
+/// or lost.
 const UNSEEN: u64 = 15 * 60_000;
-/// What a command prints that prints without end, in bytes a second, and how much of it is read at once.
+/// What a command prints that prints without end, in bytes a second, and how much of it is read at
+/// once.
 const PRINTED: u64 = 400;
 const READ: u64 = 200;
 
@@ -213,7 +215,8 @@ impl Worker for Inside {
         let wait = self.world.chance().between(200, 800);
         tokio::time::sleep(Duration::from_millis(wait)).await;
         let there = self.log_length().await?.saturating_sub(offset).min(READ);
-        // One line for each piece: what is tested is the number of pieces, and lines cost the test its time.
+        // One line for each piece: what is tested is the number of pieces, and lines cost the test
+        // its time.
         let mut piece = vec![b'y'; usize::try_from(there).unwrap()];
         if let Some(last) = piece.last_mut() {
             *last = b'\n';
@@ -264,7 +267,8 @@ impl Worker for Inside {
         let end = self.call("stop", move |machine, now| {
             let end = now + u64::try_from(takes.as_millis()).unwrap();
             if let Some(command) = machine.command.as_mut() {
-                // Nobody can know whether what ends at such a moment has done its work, even if it says so.
+                // Nobody can know whether what ends at such a moment has done its work, even if it
+                // says so.
                 command.stopped |= command.ends + unseen > now;
                 if command.ends > end {
                     (command.ends, command.code) = (end, 143);

@@ -110,7 +110,8 @@ impl Machine {
         (command.ends <= until).then_some((command.ends, command.code))
     }
 
-    /// When its command has done its work, if it has: it ended well, and not because it was asked to end.
+    /// When its command has done its work, if it has: it ended well, and not because it was asked
+    /// to end.
     pub fn effect(&self, now: u64) -> Option<u64> {
         let command = self.command.as_ref()?;
         self.exited(now)

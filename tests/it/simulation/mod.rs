@@ -1,8 +1,10 @@
-//! `apply`, `destroy` and `sweep` in a simulated world, as FoundationDB and TigerBeetle test theirs: one thread, one
-//! paused clock, and one seed that decides the job, its state's store, every delay, fault, signal and kill.
+//! `apply`, `destroy` and `sweep` in a simulated world, as FoundationDB and TigerBeetle test
+//! theirs: one thread, one paused clock, and one seed that decides the job, its state's store,
+//! every delay, fault, signal and kill.
 //!
-//! `SKY_SIM_SEED=N cargo test --test it simulation` plays one seed and tells what happens in it. `SKY_SIM_SEEDS=N` plays
-//! so many; `SKY_SIM_FROM=N` begins there. A seed that fails is printed and made smaller.
+//! `SKY_SIM_SEED=N cargo test --test it simulation` plays one seed and tells what happens in it.
+//! `SKY_SIM_SEEDS=N` plays so many; `SKY_SIM_FROM=N` begins there. A seed that fails is printed and
+//! made smaller.
 
 mod case;
 mod chance;
@@ -73,8 +75,8 @@ fn report(seed: u64, wrongs: &[String], folder: &Path) -> String {
     text
 }
 
-/// Plays a million seeds in parts; the file that `SKY_SIM_PROGRESS` names has the first that is still to be played, so
-/// that it goes on where it was ended. `make simulate` builds it for speed.
+/// Plays a million seeds in parts; the file that `SKY_SIM_PROGRESS` names has the first that is
+/// still to be played, so that it goes on where it was ended. `make simulate` builds it for speed.
 #[test]
 #[ignore = "takes an hour or more: make simulate"]
 fn a_million_seeds() {
@@ -105,11 +107,12 @@ fn a_million_seeds() {
     }
 }
 
-/// A seed is played in milliseconds. One that takes longer than this goes round in a circle without waiting for anything,
-/// so that the clock of its world stands still.
+/// A seed is played in milliseconds. One that takes longer than this goes round in a circle without
+/// waiting for anything, so that the clock of its world stands still.
 const CIRCLE: Duration = Duration::from_secs(120);
 
-/// Ends the tests if one of the seeds that are being played goes round in a circle: nothing else can end its thread.
+/// Ends the tests if one of the seeds that are being played goes round in a circle: nothing else
+/// can end its thread.
 #[allow(clippy::exit)]
 fn end_circles(playing: &Mutex<BTreeMap<u64, Instant>>) {
     let stuck = playing
@@ -240,7 +243,8 @@ fn survey(seeds: std::ops::Range<u64>) -> BTreeMap<String, (u64, u64, String)> {
     kinds.into_inner().unwrap()
 }
 
-/// `SKY_SIM_SEEDS=N cargo test --test it simulation::survey -- --ignored --nocapture`: all kinds of what goes wrong.
+/// `SKY_SIM_SEEDS=N cargo test --test it simulation::survey -- --ignored --nocapture`: all kinds of
+/// what goes wrong.
 #[test]
 #[ignore = "finds nothing more than the test above; it lists"]
 fn a_survey_of_seeds() {

@@ -1,4 +1,5 @@
-//! The simulation finds what it is there for: with each mending of `mutants.toml` taken out, a seed fails.
+//! The simulation finds what it is there for: with each mending of `mutants.toml` taken out, a seed
+//! fails.
 
 use serde::Deserialize;
 use std::io::Write as _;

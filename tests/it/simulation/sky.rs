@@ -1,4 +1,5 @@
-//! A user's `sky`: the verbs as the command line has them, run by simulated processes on two machines.
+//! A user's `sky`: the verbs as the command line has them, run by simulated processes on two
+//! machines.
 
 use super::case::{Run, Trouble};
 use super::cloud::Clouds;
@@ -24,7 +25,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a signal may stay unanswered besides the grace: calls that are on their way and machines given back.
+/// How long a signal may stay unanswered besides the grace: calls that are on their way and
+/// machines given back.
 const ANSWERED: Duration = Duration::from_secs(300);
 /// The same in a world in which all calls and copies are quick.
 const ANSWERED_QUICKLY: Duration = Duration::from_secs(30);
@@ -450,7 +452,8 @@ impl User {
         destroyed
     }
 
-    /// `sky sweep --auto-approve --buckets`, with a while between what is shown and what is deleted.
+    /// `sky sweep --auto-approve --buckets`, with a while between what is shown and what is
+    /// deleted.
     pub async fn sweep(self: &Arc<Self>, machine: usize) -> Result<(), String> {
         let process = self.process(machine);
         let world = self.world.clone();

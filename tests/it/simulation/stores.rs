@@ -1,4 +1,5 @@
-//! Simulated object stores: for the state, through the crate's interface, and for data between stages.
+//! Simulated object stores: for the state, through the crate's interface, and for data between
+//! stages.
 
 use super::case::Trouble;
 use super::world::World;

@@ -1,4 +1,5 @@
-//! Data between stages that goes through object stores: Amazon's and Azure's protocols, on this machine.
+//! Data between stages that goes through object stores: Amazon's and Azure's protocols, on this
+//! machine.
 
 mod flow;
 mod trouble;
@@ -105,7 +106,8 @@ impl Yard {
         self.place.state()
     }
 
-    /// The events that an apply wrote down, which is stopped where it cannot take them into a snapshot.
+    /// The events that an apply wrote down, which is stopped where it cannot take them into a
+    /// snapshot.
     pub fn journal(&self) -> Vec<Event> {
         let text = self.place.text(".sky/journal");
         text.lines()

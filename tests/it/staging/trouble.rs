@@ -104,7 +104,8 @@ fn an_upload_that_was_cut_off_goes_on_where_it_was() {
     let yard = Yard::new(&server, &[AMAZON, AMAZON], &ROWS);
     std::fs::write(yard.place.path("good"), "").unwrap();
     let (log, go) = (server.path("calls"), yard.place.path("go"));
-    // Of the first chunk the first call fails, and the second chunk waits: as by a line that is bad, then gone.
+    // Of the first chunk the first call fails, and the second chunk waits: as by a line that is
+    // bad, then gone.
     let before = format!(
         "case \"$* \" in\n\
          *chunk.*.0\\ *) [ -e {log}.once ] || {{ touch {log}.once; exit 56; }}; touch {go}.sent ;;\n\
@@ -153,7 +154,8 @@ fn an_upload_that_was_cut_off_goes_on_where_it_was() {
     yard.destroy();
 }
 
-/// Pieces that are on their way side by side come to be what was written, also when one of them does not get through.
+/// Pieces that are on their way side by side come to be what was written, also when one of them
+/// does not get through.
 #[test]
 fn a_piece_that_does_not_get_through_holds_up_no_other() {
     let server = Sshd::start_with(first);

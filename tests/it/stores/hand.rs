@@ -1,4 +1,5 @@
-//! `sky state …`: looked at and changed by hand; and what may be written where a state's place is said.
+//! `sky state …`: looked at and changed by hand; and what may be written where a state's place is
+//! said.
 
 use super::servers::{On, Spot};
 use super::{run, sky, state, wait_for};

@@ -41,7 +41,8 @@ fn of_twenty_at_once_one_wins_and_the_others_say_who() {
         let mut children: Vec<Child> = (0..20)
             .map(|_| begin(&mut sky(&place, &spot, &["apply", "plan.json"])))
             .collect();
-        // All but one end by themselves; the one that holds the lock is at work until it is told to end.
+        // All but one end by themselves; the one that holds the lock is at work until it is told to
+        // end.
         let mut running: Vec<usize> = (0..20).collect();
         wait("the end of all but one", || {
             running.retain(|index| children[*index].try_wait().unwrap().is_none());

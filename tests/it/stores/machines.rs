@@ -1,4 +1,5 @@
-//! The machine that ran an apply is lost: another one, with a working folder of its own and the same URL, goes on.
+//! The machine that ran an apply is lost: another one, with a working folder of its own and the
+//! same URL, goes on.
 
 use super::servers::{On, Spot};
 use super::wait;
@@ -117,7 +118,8 @@ fn what_runs_in_a_cloud_is_found_by_another_machine() {
 
 #[test]
 fn killed_at_any_point_nothing_is_lost_whoever_goes_on() {
-    // Every fifth point of a whole apply, with the state in a bucket: go on where it was, or elsewhere.
+    // Every fifth point of a whole apply, with the state in a bucket: go on where it was, or
+    // elsewhere.
     let whole = (Ground::new(ground::On::Sim), Spot::new(On::S3));
     let log = whole.0.path("points");
     let mut command = apply(&whole.0, &whole.1, "one");

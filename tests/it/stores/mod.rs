@@ -1,4 +1,5 @@
-//! States in folders and in buckets: their locks, their keys, going on from another machine, changes by hand.
+//! States in folders and in buckets: their locks, their keys, going on from another machine,
+//! changes by hand.
 
 mod hand;
 mod locks;

@@ -1,4 +1,5 @@
-//! Places for states: folders, and buckets of servers on this machine that speak the clouds' protocols.
+//! Places for states: folders, and buckets of servers on this machine that speak the clouds'
+//! protocols.
 
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
@@ -246,7 +247,8 @@ pub struct Spot {
     port: Option<u16>,
 }
 
-/// A loopback port of its own in front of a server of this machine, whose answers it holds up for so long each.
+/// A loopback port of its own in front of a server of this machine, whose answers it holds up for
+/// so long each.
 fn late(server: u16, delay: Duration) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -379,8 +381,8 @@ impl Spot {
         }
     }
 
-    /// All bytes of the state that are stored: of the objects, or of the files of a folder `.sky` below `folder`. By
-    /// their names below the prefix.
+    /// All bytes of the state that are stored: of the objects, or of the files of a folder `.sky`
+    /// below `folder`. By their names below the prefix.
     pub fn stored(&self, folder: &Path) -> Vec<(String, Vec<u8>)> {
         let Some(client) = self.client() else {
             let names = [

@@ -1,5 +1,5 @@
-//! What an account lets us do: permissions by calls that AWS only rehearses (`DryRun`), quotas by Service
-//! Quotas.
+//! What an account lets us do: permissions by calls that AWS only rehearses (`DryRun`), quotas by
+//! Service Quotas.
 
 use super::super::check::{Finding, Need, Topic, in_time};
 use super::super::{ErrorKind, ProviderError};
@@ -38,7 +38,8 @@ pub(super) async fn check(aws: &Aws, needs: &[Need]) -> Vec<Finding> {
                 continue;
             }
         };
-        // One look says whether AWS knows us and whether it answers: the rest would only say it again.
+        // One look says whether AWS knows us and whether it answers: the rest would only say it
+        // again.
         match in_time(look(&client, &region), &format!("aws {region}")).await {
             Ok(()) => findings.push(Finding::there(
                 Topic::Credentials,
@@ -91,7 +92,8 @@ async fn look(client: &Client, region: &str) -> Result<(), ProviderError> {
         .map_err(|error| classify(&error, region, "look for machines"))
 }
 
-/// What a rehearsal says: whoever may do it learns so, or what else is wrong with a call that was made up.
+/// What a rehearsal says: whoever may do it learns so, or what else is wrong with a call that was
+/// made up.
 fn rehearsed<T, E, R>(result: Result<T, SdkError<E, R>>, action: &str, region: &str) -> Finding
 where
     E: Error + ProvideErrorMetadata + 'static,

@@ -1,5 +1,5 @@
-//! The security groups that let us in: one for each region and state, that admits our own address at
-//! the SSH port. It costs nothing, and is removed with the last machine of the state there.
+//! The security groups that let us in: one for each region and state, that admits our own address
+//! at the SSH port. It costs nothing, and is removed with the last machine of the state there.
 //!
 //! ```text
 //! STATE/aws/groups/REGION NAME     a group to remove when no machine uses it any more

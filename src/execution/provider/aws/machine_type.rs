@@ -1,12 +1,14 @@
-//! What a type of the catalog is at Amazon: its processor, its cards, and the quota that it counts to.
+//! What a type of the catalog is at Amazon: its processor, its cards, and the quota that it counts
+//! to.
 
 use super::super::{ErrorKind, ProviderError};
 use super::errors::classify;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{InstanceType, InstanceTypeInfo};
 
-/// Families of types whose machines share a quota of vCPUs, with the codes of those of on-demand and spot
-/// machines: <https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>.
+/// Families of types whose machines share a quota of vCPUs, with the codes of those of on-demand
+/// and spot machines:
+/// <https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>.
 const QUOTAS: [(&[&str], &str, &str); 11] = [
     (
         &["a", "c", "d", "h", "i", "m", "r", "t", "z"],

@@ -2,9 +2,9 @@
 //!
 //! One call creates all there is of a machine: RunInstances, with the token as its ClientToken, the
 //! tags on the instance, its volume and its network interface, and shutdown that terminates: what
-//! powers itself off at the end of its lease costs nothing any more. The ClientToken makes that call
-//! one instance however often it is made; that it is made again with a newer lease, which AWS takes
-//! for a mistake, is answered by looking for the instance.
+//! powers itself off at the end of its lease costs nothing any more. The ClientToken makes that
+//! call one instance however often it is made; that it is made again with a newer lease, which AWS
+//! takes for a mistake, is answered by looking for the instance.
 //!
 //! An instance is in the default VPC of its region and has a public address. Its security group
 //! admits the caller's address at the SSH port and nobody else; there is one for each region and

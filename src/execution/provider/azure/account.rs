@@ -1,4 +1,5 @@
-//! A subscription of Azure: its client, the types of its regions, and the machines that were seen in it.
+//! A subscription of Azure: its client, the types of its regions, and the machines that were seen
+//! in it.
 
 use super::super::cloud::{Instance, Life, instance_tags};
 use super::super::{AZURE, ProviderError};
@@ -112,8 +113,8 @@ impl Azure {
         Ok(Some(instance))
     }
 
-    /// The machines of the subscription that have a token, or that one. A list does not say how they are
-    /// doing: each is asked.
+    /// The machines of the subscription that have a token, or that one. A list does not say how
+    /// they are doing: each is asked.
     pub(super) async fn scan(&self, token: Option<&str>) -> Result<Vec<Instance>, ProviderError> {
         let api = self.api().await?;
         let path = format!(

@@ -1,5 +1,5 @@
-//! Who asks, of which subscription, and where; calls to Azure's Resource Manager that the SDK has no
-//! client for, and how what they begin is followed to its end.
+//! Who asks, of which subscription, and where; calls to Azure's Resource Manager that the SDK has
+//! no client for, and how what they begin is followed to its end.
 
 use super::super::{ErrorKind, ProviderError, ended_or_gone};
 use super::errors::{classify, failure};
@@ -27,7 +27,8 @@ const ENDPOINT: &str = "https://management.azure.com";
 pub struct Settings {
     /// The subscription's id; none: the one that `az login` has left.
     pub subscription: Option<String>,
-    /// Another address of the API. One without TLS must be of this machine, and is sent no credentials.
+    /// Another address of the API. One without TLS must be of this machine, and is sent no
+    /// credentials.
     pub endpoint: Option<String>,
 }
 
@@ -81,8 +82,8 @@ impl TokenCredential for Nobody {
     }
 }
 
-/// The standard chain. What it says is about credentials, whatever its parts call it, unless nobody has
-/// answered.
+/// The standard chain. What it says is about credentials, whatever its parts call it, unless nobody
+/// has answered.
 #[derive(Debug)]
 struct Chain(Arc<dyn TokenCredential>);
 
@@ -103,7 +104,8 @@ impl TokenCredential for Chain {
     }
 }
 
-/// Whether somebody has set up credentials on this machine, as far as files and the environment tell.
+/// Whether somebody has set up credentials on this machine, as far as files and the environment
+/// tell.
 pub(super) fn set_up() -> bool {
     Settings::read().subscription.or_else(of_profile).is_some()
 }
@@ -368,8 +370,8 @@ impl Api {
         answered(call, about).await
     }
 
-    /// Waits for the end of what was begun: by its operation, or by what was to be made. What failed is
-    /// an error: Azure answers calls well whose operations then fail.
+    /// Waits for the end of what was begun: by its operation, or by what was to be made. What
+    /// failed is an error: Azure answers calls well whose operations then fail.
     pub async fn done(
         &self,
         begun: Answer,

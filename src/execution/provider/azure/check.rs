@@ -1,4 +1,5 @@
-//! What a subscription lets us do: permissions by Authorization, quotas by what regions say of themselves.
+//! What a subscription lets us do: permissions by Authorization, quotas by what regions say of
+//! themselves.
 
 use super::super::check::{Finding, Need, Topic, in_time};
 use super::super::{ErrorKind, ProviderError};

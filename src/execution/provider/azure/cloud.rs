@@ -18,8 +18,8 @@ pub fn open(root: &Path, settings: Settings) -> Machines<Azure> {
     Machines::new(Azure::new(root, settings), root)
 }
 
-/// Whether there may be machines of ours, as far as files and the environment tell: some were made from
-/// this state folder, or somebody has set up credentials.
+/// Whether there may be machines of ours, as far as files and the environment tell: some were made
+/// from this state folder, or somebody has set up credentials.
 pub fn present(root: &Path) -> bool {
     root.join(AZURE).exists() || api_client::set_up()
 }

@@ -1,5 +1,5 @@
-//! What Azure's errors mean: those that answer a call, and those of operations, which end in failure
-//! although the call that began them was answered well.
+//! What Azure's errors mean: those that answer a call, and those of operations, which end in
+//! failure although the call that began them was answered well.
 
 use super::super::{ErrorKind, ProviderError};
 use azure_core::error::ErrorKind as Kind;
@@ -105,7 +105,8 @@ fn of_code(code: &str, message: &str) -> Option<ErrorKind> {
         _ if code.ends_with("AllocationFailed") || code.starts_with("Overconstrained") => {
             ErrorKind::Stockout
         }
-        // AzureSpotIsNotSupportedForThisOffer and the like; a price of the plan that is too low by now.
+        // AzureSpotIsNotSupportedForThisOffer and the like; a price of the plan that is too low by
+        // now.
         _ if code.contains("Spot") || said("max price") => ErrorKind::Stockout,
         _ if code.contains("Throttled") || code == "TooManyRequests" => ErrorKind::Throttled,
         "OperationNotAllowed" if said("quota") || said("limit") => ErrorKind::Quota,

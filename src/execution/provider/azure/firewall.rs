@@ -1,4 +1,5 @@
-//! The firewall of a region: rules of its network that let in our own address at the SSH port, and nothing else.
+//! The firewall of a region: rules of its network that let in our own address at the SSH port, and
+//! nothing else.
 
 use super::super::cloud::own_addresses;
 use super::super::{AZURE, ProviderError};
@@ -46,8 +47,8 @@ pub(super) struct Firewall {
 }
 
 impl Firewall {
-    /// Makes the rules of a region what they have to be; `new`: the tags that they get if they are not
-    /// there, without which they are not made.
+    /// Makes the rules of a region what they have to be; `new`: the tags that they get if they are
+    /// not there, without which they are not made.
     pub async fn let_in(
         &self,
         api: &Api,

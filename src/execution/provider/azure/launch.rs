@@ -34,8 +34,8 @@ const ROOM: u64 = 50;
 const GIB: u64 = 1 << 30;
 /// The largest disk that a machine boots from, in GiB.
 const MOST: u64 = 4095;
-/// Azure wants one, and takes neither `root` nor what its images have. It is not made: user data says who
-/// is, and nobody is this one.
+/// Azure wants one, and takes neither `root` nor what its images have. It is not made: user data
+/// says who is, and nobody is this one.
 const ADMIN: &str = "skyadmin";
 const TAGS: &str = "2021-04-01";
 
@@ -97,8 +97,8 @@ pub(super) async fn launch(azure: &Azure, wanted: &Wanted) -> Result<Instance, P
             return Err(error);
         }
         Err(error) => {
-            // A machine that could not be made is there all the same, with its disk and its address. What
-            // stays of it has our tags, and is found by lists.
+            // A machine that could not be made is there all the same, with its disk and its
+            // address. What stays of it has our tags, and is found by lists.
             let _ = remove(api, &group, &name).await;
             // Not the machine, which was asked for, but what it is made of.
             let kind = if error.kind == ErrorKind::NotFound {

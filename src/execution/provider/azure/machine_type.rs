@@ -15,7 +15,8 @@ pub(super) struct MachineType {
     pub arm: bool,
     /// Whether its machines boot no image of the second generation.
     pub old: bool,
-    /// Whether all memory of its machines is encrypted, so that they take only images that are made for that.
+    /// Whether all memory of its machines is encrypted, so that they take only images that are made
+    /// for that.
     pub confidential: bool,
     /// The trusted execution environment that its machines run with.
     pub tee: Option<Tee>,
@@ -114,8 +115,8 @@ pub(super) fn named(
     }
 }
 
-/// Types with SGX, of which the list says nothing: DCsv2, DCsv3 and DCdsv3. Microsoft's documentation of
-/// confidential computing names them.
+/// Types with SGX, of which the list says nothing: DCsv2, DCsv3 and DCdsv3. Microsoft's
+/// documentation of confidential computing names them.
 fn has_sgx(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let Some((cpus, rest)) = name

@@ -1,6 +1,6 @@
-//! Where machines live: one resource group for each state, so that all that is there goes with one call,
-//! and in it for each region a network that lets in our own address at the SSH port, and nothing else.
-//! All of it costs nothing, and is removed with the last machine of the state.
+//! Where machines live: one resource group for each state, so that all that is there goes with one
+//! call, and in it for each region a network that lets in our own address at the SSH port, and
+//! nothing else. All of it costs nothing, and is removed with the last machine of the state.
 //!
 //! ```text
 //! STATE/azure/groups/NAME     a resource group to remove when no machine is in it any more
@@ -43,8 +43,8 @@ impl ResourceGroups {
         }
     }
 
-    /// Notes a group that is to be removed one day, before it is made. What is called otherwise than ours
-    /// is nobody's to remove.
+    /// Notes a group that is to be removed one day, before it is made. What is called otherwise
+    /// than ours is nobody's to remove.
     pub fn remember(&self, group: &str) -> Result<(), ProviderError> {
         if !is_ours(group) {
             return Ok(());
@@ -59,7 +59,8 @@ impl ResourceGroups {
         Ok(names)
     }
 
-    /// Makes the resource group and the network of an owner's machines at a place, as far as it is not there.
+    /// Makes the resource group and the network of an owner's machines at a place, as far as it is
+    /// not there.
     pub async fn open(
         &self,
         api: &Api,
@@ -137,8 +138,8 @@ impl ResourceGroups {
         Ok(())
     }
 
-    /// Removes a group with all that is in it, and what is known of it, unless a machine is in it or
-    /// something that we have not made. Fine if it is gone.
+    /// Removes a group with all that is in it, and what is known of it, unless a machine is in it
+    /// or something that we have not made. Fine if it is gone.
     pub async fn remove(&self, api: &Api, group: &str) -> Result<(), ProviderError> {
         let mut open = self.open.lock().await;
         let about = format!("remove the resource group {group}");
@@ -194,7 +195,8 @@ async fn strangers(api: &Api, group: &str, about: &str) -> Result<Vec<String>, P
         .collect())
 }
 
-/// Removes what a machine was made of and has left behind. Interfaces hold addresses, so they are first.
+/// Removes what a machine was made of and has left behind. Interfaces hold addresses, so they are
+/// first.
 pub(super) async fn sweep(
     api: &Api,
     group: &str,

@@ -9,21 +9,22 @@ use std::collections::BTreeMap;
 /// The instance that is asked of a cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// The token of the instance: two calls with the same token give one instance. Each instance of a gang has a token of
-    /// its own, and the tags have the one that they share.
+    /// The token of the instance: two calls with the same token give one instance. Each instance of
+    /// a gang has a token of its own, and the tags have the one that they share.
     pub token: Token,
     /// The machine that the instance is to be.
     pub spec: MachineSpec,
-    /// The only zone that will do: the others of a gang must be in that of the first. None: any zone of the place will
-    /// do.
+    /// The only zone that will do: the others of a gang must be in that of the first. None: any
+    /// zone of the place will do.
     pub zone: Option<String>,
-    /// The tags that the instance gets in the call that creates it. Values are of up to 128 letters, digits and
-    /// `-_.:/+= @[]`; clouds that take less encode them.
+    /// The tags that the instance gets in the call that creates it. Values are of up to 128
+    /// letters, digits and `-_.:/+= @[]`; clouds that take less encode them.
     pub tags: BTreeMap<&'static str, String>,
-    /// The user data for cloud-init, which differs from call to call as the tags do: leases begin when they are asked
-    /// for.
+    /// The user data for cloud-init, which differs from call to call as the tags do: leases begin
+    /// when they are asked for.
     pub user_data: String,
-    /// The script that does the same on machines without cloud-init, where root runs it whenever they boot.
+    /// The script that does the same on machines without cloud-init, where root runs it whenever
+    /// they boot.
     pub script: String,
     /// The public half of the key that sky logs in with; user data has it, too.
     pub key: String,
@@ -41,7 +42,8 @@ impl Wanted {
 pub struct Notice {
     /// What `notice.sh` begins with: how the cloud is asked.
     pub ask: &'static str,
-    /// The cloud has the machine shut down as soon as it says so: it is held up for a while, for its progress.
+    /// The cloud has the machine shut down as soon as it says so: it is held up for a while, for
+    /// its progress.
     pub hold: bool,
 }
 
@@ -50,8 +52,8 @@ pub struct Notice {
 pub enum Life {
     /// The instance is coming up or running, or may do so again.
     Alive,
-    /// The instance has come to its end and runs nothing any more, but costs something until it is deleted: a
-    /// machine that has powered itself off at some clouds.
+    /// The instance has come to its end and runs nothing any more, but costs something until it is
+    /// deleted: a machine that has powered itself off at some clouds.
     Stopped,
     /// The instance costs nothing any more, or soon will not.
     Ended,
@@ -81,27 +83,28 @@ pub struct Instance {
 }
 
 /// A cloud's API, as little of it as is needed. Errors are told apart as
-/// [`ErrorKind`](super::super::ErrorKind) says; an error that leaves open whether an instance was made is
-/// `Unreachable`. Calls that were throttled or not answered are made again by the engine, so
-/// implementations need not, and must not for long.
+/// [`ErrorKind`](super::super::ErrorKind) says; an error that leaves open whether an instance was
+/// made is `Unreachable`. Calls that were throttled or not answered are made again by the engine,
+/// so implementations need not, and must not for long.
 #[async_trait]
 pub trait Cloud: Send + Sync {
     /// The cloud's name in places, and as a provider.
     fn name(&self) -> &'static str;
 
-    /// Whether the cloud can be asked for anything at all: see [`Provider::ready`](super::super::Provider::ready).
+    /// Whether the cloud can be asked for anything at all: see
+    /// [`Provider::ready`](super::super::Provider::ready).
     async fn ready(&self) -> Result<(), ProviderError>;
 
     /// What is there and what is missing: see [`Provider::check`](super::super::Provider::check).
     async fn check(&self, needs: &[Need]) -> Vec<Finding>;
 
     /// Creates an instance, or returns the one that this token has already made at this place, even
-    /// if lists do not have it yet. One call at a time for a token in this process; a former process
-    /// may have made the same call with another lease.
+    /// if lists do not have it yet. One call at a time for a token in this process; a former
+    /// process may have made the same call with another lease.
     async fn create(&self, wanted: &Wanted) -> Result<Instance, ProviderError>;
 
-    /// The instances that carry this token: at one place, or wherever they are. Those that ended may
-    /// be left out.
+    /// The instances that carry this token: at one place, or wherever they are. Those that ended
+    /// may be left out.
     async fn find(
         &self,
         token: &str,
@@ -136,7 +139,8 @@ pub trait Cloud: Send + Sync {
     /// Ends an instance and all that came with it; fine if it is gone.
     async fn delete(&self, instance: &Instance) -> Result<(), ProviderError>;
 
-    /// Removes what instances share and what costs nothing, as far as no instance needs it any more.
+    /// Removes what instances share and what costs nothing, as far as no instance needs it any
+    /// more.
     async fn tidy(&self) -> Result<(), ProviderError> {
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! The inside of a gang: one command on several machines, each of which is told which it is.
 //!
-//! The command runs on all of them, with the same inputs. What it writes is taken from the first, and so
-//! are its log and its progress; what it reads from a bucket of another place crosses once, to the first. It is done when it is done on all, and ends when it fails on one.
+//! The command runs on all of them, with the same inputs. What it writes is taken from the first,
+//! and so are its log and its progress; what it reads from a bucket of another place crosses once,
+//! to the first. It is done when it is done on all, and ends when it fails on one.
 
 use super::super::{
     Content, Delivery, Fetch, Moved, Nodes, Parcel, ProviderError, RunStatus, Source, Staging,
@@ -49,8 +50,8 @@ fn all<T>(results: Vec<Result<T, ProviderError>>) -> Result<Vec<T>, ProviderErro
     results.into_iter().collect()
 }
 
-/// How a command is doing that runs in many places: whatever ends it on one ends it, and it is done when
-/// it is done on all.
+/// How a command is doing that runs in many places: whatever ends it on one ends it, and it is done
+/// when it is done on all.
 fn together(of_each: &[RunStatus]) -> RunStatus {
     let failed = |status: &RunStatus| match status {
         RunStatus::Preempted => Some(0),

@@ -1,5 +1,5 @@
-//! What has become of a cloud's machine that does not answer: the cloud is asked whether it is there at all, and who has
-//! ended it.
+//! What has become of a cloud's machine that does not answer: the cloud is asked whether it is
+//! there at all, and who has ended it.
 
 use super::super::runner::{MachineFate, VanishingWorker};
 use super::super::{ErrorKind, ProviderError, RunStatus, Token};

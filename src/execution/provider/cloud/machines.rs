@@ -58,7 +58,8 @@ struct Node {
 }
 
 impl Node {
-    /// What its instance is made under, and its host key: for the first, or the only one, the token.
+    /// What its instance is made under, and its host key: for the first, or the only one, the
+    /// token.
     fn own(&self) -> Token {
         match self.number {
             0 => self.token.clone(),
@@ -173,8 +174,8 @@ impl<C: Cloud> Machines<C> {
         )
     }
 
-    /// The way to the machine of a token, once it has an address and lets us in; its folder there is
-    /// made.
+    /// The way to the machine of a token, once it has an address and lets us in; its folder there
+    /// is made.
     async fn link(&self, node: &Node) -> Result<Arc<Link>, ProviderError> {
         let known = self.known(node);
         let _alone = known.alone.lock().await;
@@ -276,8 +277,8 @@ impl<C: Cloud> Machines<C> {
         }
     }
 
-    /// Signs the longer lease for the machine's watchdog, if that asks for it: an answer to its challenge, so that
-    /// nobody on the machine can make one, or keep one for later.
+    /// Signs the longer lease for the machine's watchdog, if that asks for it: an answer to its
+    /// challenge, so that nobody on the machine can make one, or keep one for later.
     async fn prove(
         &self,
         token: &Token,
@@ -432,7 +433,8 @@ impl<C: Cloud> Machines<C> {
     }
 }
 
-/// Whether a machine's word is one that is signed: nothing else that somebody there might want to have signed.
+/// Whether a machine's word is one that is signed: nothing else that somebody there might want to
+/// have signed.
 fn is_challenge(word: &str) -> bool {
     word.len() == 36
         && word
@@ -499,7 +501,8 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
         // Before anything is made: whoever ends the first of a gang ends them all.
         self.learn(&head, |known| known.nodes = Some(spec.nodes.max(1)));
         let made = self.make(&head, spec, None).await?;
-        // What the machines of a gang say to one another would be billed between zones, and be slower.
+        // What the machines of a gang say to one another would be billed between zones, and be
+        // slower.
         let zone = made.zone.as_deref();
         let others: Vec<Node> = (1..spec.nodes)
             .map(|number| Node {
@@ -542,8 +545,8 @@ impl<C: Cloud + 'static> Provider for Machines<C> {
     }
 
     async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
-        // The folder of its log is named after its stage, and may be that of another state's machine of the same name:
-        // whoever empties a state removes it.
+        // The folder of its log is named after its stage, and may be that of another state's
+        // machine of the same name: whoever empties a state removes it.
         self.end(token).await?;
         self.cloud.tidy().await
     }

@@ -1,11 +1,12 @@
-//! What all clouds share whose machines are rented by an API and reached by SSH: a [`Cloud`] says how
-//! instances are created, listed, tagged and deleted there, and [`Machines`] makes a provider of it.
+//! What all clouds share whose machines are rented by an API and reached by SSH: a [`Cloud`] says
+//! how instances are created, listed, tagged and deleted there, and [`Machines`] makes a provider
+//! of it.
 //!
 //! An instance carries, from the call that creates it on, tags with all that a
-//! [`Machine`](super::Machine) says, and the public half of its host key: whoever finds it can reach
-//! it without trusting the network. It gets its keys, and the watchdog that ends it when its lease
-//! is over, by cloud-init or by a script ([`user_data`]). Inside it the shared [`runner`](super::runner) is at
-//! work, as on any host. No credential of a cloud is ever on it.
+//! [`Machine`](super::Machine) says, and the public half of its host key: whoever finds it can
+//! reach it without trusting the network. It gets its keys, and the watchdog that ends it when its
+//! lease is over, by cloud-init or by a script ([`user_data`]). Inside it the shared
+//! [`runner`](super::runner) is at work, as on any host. No credential of a cloud is ever on it.
 //!
 //! Adding a cloud: a folder that implements [`Cloud`].
 //!

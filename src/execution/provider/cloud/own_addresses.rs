@@ -7,8 +7,8 @@ use std::time::Duration;
 /// Says which address it is asked from; Amazon's.
 const ECHO: &str = "https://checkip.amazonaws.com/";
 
-/// Networks in the notation of CIDR: those of `$SKY_SSH_FROM`, with commas, or the one address that the
-/// world sees this machine under.
+/// Networks in the notation of CIDR: those of `$SKY_SSH_FROM`, with commas, or the one address that
+/// the world sees this machine under.
 pub fn given(text: &str) -> Result<Vec<String>, ProviderError> {
     text.split(',').map(|text| range(text.trim())).collect()
 }
@@ -48,7 +48,8 @@ pub async fn addresses() -> Result<Vec<String>, ProviderError> {
     given(said.trim())
 }
 
-/// The addresses of this machine that are IPv4, for the firewalls of a cloud that lets machines in by these alone.
+/// The addresses of this machine that are IPv4, for the firewalls of a cloud that lets machines in
+/// by these alone.
 #[cfg(any(feature = "azure", feature = "gcp"))]
 pub async fn ipv4_addresses(cloud: &str) -> Result<Vec<String>, ProviderError> {
     let mut here = addresses().await?;

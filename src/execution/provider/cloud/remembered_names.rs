@@ -1,5 +1,6 @@
-//! Names of what the machines of a state share at a cloud, and what must be removed once no machine needs it: firewalls,
-//! resource groups. A name is noted in a folder of this machine before the thing is made.
+//! Names of what the machines of a state share at a cloud, and what must be removed once no machine
+//! needs it: firewalls, resource groups. A name is noted in a folder of this machine before the
+//! thing is made.
 
 use super::super::ProviderError;
 use crate::util::{file, hash};

@@ -1,5 +1,5 @@
-//! Keys for SSH, made by `ssh-keygen`: the one that sky logs in with, and one for each machine, by which
-//! it proves that it is itself.
+//! Keys for SSH, made by `ssh-keygen`: the one that sky logs in with, and one for each machine, by
+//! which it proves that it is itself.
 
 use super::super::{ErrorKind, ProviderError};
 use crate::util::file;
@@ -46,8 +46,8 @@ impl Keys {
         read_public(&path)
     }
 
-    /// The signature of a line of text by the key that sky logs in with, as OpenSSH writes it. An error if the key
-    /// cannot sign here: it has a passphrase, or is not on this machine.
+    /// The signature of a line of text by the key that sky logs in with, as OpenSSH writes it. An
+    /// error if the key cannot sign here: it has a passphrase, or is not on this machine.
     pub fn sign(&self, line: &str) -> Result<String, ProviderError> {
         let wrong = |what: String| {
             ProviderError::new(ErrorKind::Other, format!("cannot sign a lease: {what}"))

@@ -1,6 +1,6 @@
-//! What cloud-init, or where there is none a script, does on a new machine: a user that only our key lets in, a host key that we know,
-//! a watchdog that powers the machine off when its lease is over, and on what the cloud may take away, an ear for its word
-//! that it does.
+//! What cloud-init, or where there is none a script, does on a new machine: a user that only our
+//! key lets in, a host key that we know, a watchdog that powers the machine off when its lease is
+//! over, and on what the cloud may take away, an ear for its word that it does.
 
 use super::super::{ErrorKind, ProviderError};
 use super::Notice;
@@ -13,7 +13,8 @@ const USER: &str = "sky";
 /// What a machine may live on after the end of its lease, in seconds: time to bring home what there
 /// is, and for clocks that differ.
 const AFTER: u64 = 120;
-/// How long a machine may be billed after the end of its lease: [`AFTER`], then until it has shut down.
+/// How long a machine may be billed after the end of its lease: [`AFTER`], then until it has shut
+/// down.
 pub(super) const OVERRUN: Duration = Duration::from_secs(AFTER + 60);
 /// How long a machine that is about to go is held up, in seconds: what is left of half a minute.
 const HOLD: u64 = 25;
@@ -63,8 +64,8 @@ pub(super) fn text(boot: &Boot<'_>) -> Result<String, ProviderError> {
     Ok(config(&user()?, boot))
 }
 
-/// The script that does the same on a machine without cloud-init. It may run whenever the machine boots,
-/// and does its work once.
+/// The script that does the same on a machine without cloud-init. It may run whenever the machine
+/// boots, and does its work once.
 pub(super) fn script(boot: &Boot<'_>) -> Result<String, ProviderError> {
     Ok(commands(&user()?, boot))
 }

@@ -71,8 +71,8 @@ impl Gcp {
         Ok(found)
     }
 
-    /// The instances that a filter leaves, in the zones of the world. A zone that does not answer is an
-    /// error.
+    /// The instances that a filter leaves, in the zones of the world. A zone that does not answer
+    /// is an error.
     pub(super) async fn look(&self, filter: &str) -> Result<Vec<Found>, ProviderError> {
         let api = self.api().await?;
         let mut found = Vec::new();
@@ -102,8 +102,8 @@ impl Gcp {
         Ok(file::write_atomic(&self.with_tpus, b"")?)
     }
 
-    /// What was found among TPUs. Who may not look at them has made none, unless it is known that some
-    /// were asked for.
+    /// What was found among TPUs. Who may not look at them has made none, unless it is known that
+    /// some were asked for.
     pub(super) fn of_tpus<T: Default>(
         &self,
         found: Result<T, ProviderError>,

@@ -63,7 +63,8 @@ pub(super) struct Api {
     zone_operations: client::ZoneOperations,
 }
 
-/// Whether somebody has set up credentials on this machine, as far as files and the environment tell.
+/// Whether somebody has set up credentials on this machine, as far as files and the environment
+/// tell.
 pub(super) fn set_up() -> bool {
     variable("SKY_GCP_PROJECT").is_some() || file().is_some_and(|path| path.exists())
 }
@@ -183,8 +184,8 @@ impl Api {
         })
     }
 
-    /// Waits for the end of an operation of a zone, or of none. What failed is an error: Google answers
-    /// calls well whose operations then fail.
+    /// Waits for the end of an operation of a zone, or of none. What failed is an error: Google
+    /// answers calls well whose operations then fail.
     pub async fn done(
         &self,
         mut operation: Operation,

@@ -1,4 +1,5 @@
-//! What a project lets us do: permissions by Resource Manager, quotas by what regions say of themselves.
+//! What a project lets us do: permissions by Resource Manager, quotas by what regions say of
+//! themselves.
 
 use super::super::check::{Finding, Need, Topic, in_time};
 use super::super::{ErrorKind, ProviderError};
@@ -52,7 +53,8 @@ pub(super) async fn check(gcp: &Gcp, needs: &[Need]) -> Vec<Finding> {
         Err(error) => return vec![Finding::failed(Topic::Credentials, "gcp", &error)],
     };
     let project = format!("project {}", api.project);
-    // One look says whether Google knows us and whether it answers: the rest would only say it again.
+    // One look says whether Google knows us and whether it answers: the rest would only say it
+    // again.
     match in_time(gcp.look("name = \"sky-check\""), "gcp").await {
         Ok(_) => {}
         Err(error) if error.kind == ErrorKind::Denied => {

@@ -14,13 +14,14 @@ use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The machines at Google Cloud; `root` is the state folder. Nothing is asked of it before it is needed.
+/// The machines at Google Cloud; `root` is the state folder. Nothing is asked of it before it is
+/// needed.
 pub fn open(root: &Path, settings: Settings) -> Machines<Gcp> {
     Machines::new(Gcp::new(root, settings), root)
 }
 
-/// Whether there may be machines of ours, as far as files and the environment tell: some were made from
-/// this state folder, or somebody has set up credentials.
+/// Whether there may be machines of ours, as far as files and the environment tell: some were made
+/// from this state folder, or somebody has set up credentials.
 pub fn present(root: &Path) -> bool {
     root.join("gcp").exists() || api_client::set_up()
 }

@@ -1,5 +1,5 @@
-//! What Google's errors mean: those that answer a call, and those of operations, which end in failure
-//! although the call that began them was answered well.
+//! What Google's errors mean: those that answer a call, and those of operations, which end in
+//! failure although the call that began them was answered well.
 
 use super::super::{ErrorKind, ProviderError};
 use google_cloud_compute_v1::Error;
@@ -112,8 +112,8 @@ fn way_out(words: &str) -> &'static str {
     }
 }
 
-/// How Google says that it has no more of something: of instances, and of TPUs, which may also be taken back
-/// while they come up.
+/// How Google says that it has no more of something: of instances, and of TPUs, which may also be
+/// taken back while they come up.
 const STOCKOUTS: [&str; 5] = [
     "ZONE_RESOURCE_POOL_EXHAUSTED",
     "does not have enough resources",

@@ -1,6 +1,6 @@
-//! The firewall rules that let us in: one for each state, by a tag that its instances carry and that
-//! is called as the rule is ([`name_of_state`]). It admits
-//! our own address at the SSH port, costs nothing, and is removed with the last machine of the state.
+//! The firewall rules that let us in: one for each state, by a tag that its instances carry and
+//! that is called as the rule is ([`name_of_state`]). It admits our own address at the SSH port,
+//! costs nothing, and is removed with the last machine of the state.
 //!
 //! ```text
 //! STATE/gcp/rules/NAME     a rule to remove when no machine uses it any more

@@ -1,6 +1,6 @@
 //! Tags as labels. Google's labels take lower case, digits, `-` and `_`, and 63 of them: other
-//! characters are written as `_` and two hex digits for each byte. What is too long even then is in the
-//! instance's metadata, under the tag's name and as it is.
+//! characters are written as `_` and two hex digits for each byte. What is too long even then is in
+//! the instance's metadata, under the tag's name and as it is.
 
 use std::collections::BTreeMap;
 

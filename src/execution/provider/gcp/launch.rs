@@ -30,7 +30,8 @@ const GB: u64 = 1 << 30;
 /// The largest disk that there is, in GB.
 const MOST: u64 = 65_536;
 const DAY: Duration = Duration::from_secs(86_400);
-/// How many days a machine may live at most, above its first lease, unless `SKY_GCP_MAX_DAYS` says more.
+/// How many days a machine may live at most, above its first lease, unless `SKY_GCP_MAX_DAYS` says
+/// more.
 const DAYS: u32 = 7;
 /// The most that Google takes.
 const MOST_DAYS: u32 = 120;
@@ -60,8 +61,8 @@ pub(super) async fn launch(gcp: &Gcp, wanted: &Wanted) -> Result<Instance, Provi
         .transpose()?;
     let zones = gcp.zones(&wanted.spec.place, &machine_type).await?;
     let name = name(&wanted.token.id);
-    // A former process may have come further than to the first zone. This answers for what lists may
-    // not have yet.
+    // A former process may have come further than to the first zone. This answers for what lists
+    // may not have yet.
     for zone in &zones.names {
         if let Some(made) = get(api, zone, &name).await? {
             return Ok(made);
@@ -127,7 +128,8 @@ pub(super) async fn get(
     }
 }
 
-/// Begins an instance and waits until it is there. Fine if it is already: names are unique in a zone.
+/// Begins an instance and waits until it is there. Fine if it is already: names are unique in a
+/// zone.
 async fn insert(api: &Api, zone: &str, body: Body, token: &str) -> Result<(), ProviderError> {
     let about = format!("create {} in {zone}", name(token));
     let call = api
@@ -270,8 +272,8 @@ fn body(
 /// What a machine with a trusted execution environment is made with.
 struct Confidential(ConfidentialInstanceType);
 
-/// What a machine with that environment is made with. Which types and images can run with it is for Google to say: it
-/// makes no machine that is less than what was asked for.
+/// What a machine with that environment is made with. Which types and images can run with it is for
+/// Google to say: it makes no machine that is less than what was asked for.
 fn confidential(tee: Tee, instance_type: &str) -> Result<Confidential, ProviderError> {
     Ok(Confidential(match tee {
         Tee::Sev => ConfidentialInstanceType::Sev,
@@ -316,8 +318,8 @@ fn disk(written: Bytes) -> u64 {
     written.0.div_ceil(GB).saturating_add(ROOM).min(MOST)
 }
 
-/// Changes tags: labels and metadata, each if some are there. Others may do so at the same time: what is
-/// known by then is read again.
+/// Changes tags: labels and metadata, each if some are there. Others may do so at the same time:
+/// what is known by then is read again.
 pub(super) async fn tag(
     api: &Api,
     instance: &Instance,

@@ -1,5 +1,5 @@
-//! Calls of Google's APIs that its SDK of Compute Engine does not have: JSON over HTTP, and operations
-//! that are looked at until they are over.
+//! Calls of Google's APIs that its SDK of Compute Engine does not have: JSON over HTTP, and
+//! operations that are looked at until they are over.
 
 use super::super::{ErrorKind, ProviderError};
 use super::errors;

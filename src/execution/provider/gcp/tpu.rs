@@ -1,19 +1,20 @@
-//! TPU VMs: slices of TPUs with a host of their own, which another API rents (Cloud TPU, v2) than that of
-//! instances, under the catalog's types `tpu-…`. Only slices of one host: what sky runs is one machine.
+//! TPU VMs: slices of TPUs with a host of their own, which another API rents (Cloud TPU, v2) than
+//! that of instances, under the catalog's types `tpu-…`. Only slices of one host: what sky runs is
+//! one machine.
 //!
-//! A node's name is made of the token, so that making it again makes nothing; zones are tried in their
-//! order, as for instances, and a quota is one of a zone here. Tags are labels and metadata, as theirs are.
-//! Google promises no cloud-init on these machines but runs the script of their metadata, so keys and
-//! watchdog come by that. A node always has a service account, of the project's; the scope that it is
-//! given here lets it read its own name and nothing else.
+//! A node's name is made of the token, so that making it again makes nothing; zones are tried in
+//! their order, as for instances, and a quota is one of a zone here. Tags are labels and metadata,
+//! as theirs are. Google promises no cloud-init on these machines but runs the script of their
+//! metadata, so keys and watchdog come by that. A node always has a service account, of the
+//! project's; the scope that it is given here lets it read its own name and nothing else.
 //!
 //! # Leases
-//! Google sets no end to a node: there is no `maxRunDuration`, and one that has powered itself off, or that
-//! is stopped, is billed on and may still be called `READY`. The watchdog ends what runs there, as
-//! everywhere; but only `sky` ends what it costs, when it next looks at it, in an apply, a destroy or a
-//! sweep. A node whose lease has been over for so long that its watchdog must have seen it is
-//! [`Life::Stopped`] whatever Google says. A node that was taken back is there until it is deleted, and
-//! costs nothing.
+//! Google sets no end to a node: there is no `maxRunDuration`, and one that has powered itself off,
+//! or that is stopped, is billed on and may still be called `READY`. The watchdog ends what runs
+//! there, as everywhere; but only `sky` ends what it costs, when it next looks at it, in an apply,
+//! a destroy or a sweep. A node whose lease has been over for so long that its watchdog must have
+//! seen it is [`Life::Stopped`] whatever Google says. A node that was taken back is there until it
+//! is deleted, and costs nothing.
 
 use super::super::cloud::remembered_names::name_of_state;
 use super::super::cloud::{Instance, Life, Wanted, instance_tags};
@@ -39,8 +40,8 @@ const DISK: u64 = 60 << 30;
 const OVERDUE_MS: u64 = 300_000;
 /// Lets who has it read the name of the account that it is of.
 const SCOPE: &str = "https://www.googleapis.com/auth/userinfo.email";
-/// Generations, by the beginning of their types, and the software for them: Google's common images for
-/// JAX and PyTorch, by "TPU software versions" of its documentation.
+/// Generations, by the beginning of their types, and the software for them: Google's common images
+/// for JAX and PyTorch, by "TPU software versions" of its documentation.
 const VERSIONS: [(&str, &str); 6] = [
     ("v2-", "tpu-ubuntu2204-base"),
     ("v3-", "tpu-ubuntu2204-base"),
@@ -49,7 +50,8 @@ const VERSIONS: [(&str, &str); 6] = [
     ("v5p-", "v2-alpha-tpuv5"),
     ("v6e-", "v2-alpha-tpuv6e"),
 ];
-/// The largest number in the name of a slice that has one host: of cores up to v4 and for v5p, else of chips.
+/// The largest number in the name of a slice that has one host: of cores up to v4 and for v5p, else
+/// of chips.
 const ONE_HOST: u32 = 8;
 
 /// A slice of TPUs.
@@ -61,8 +63,9 @@ pub(super) struct Slice {
 }
 
 impl Slice {
-    /// The slice that a type of the catalog is; none: it is no TPU. A host that the catalog names with it
-    /// (`tpu-v3-8+n1-highmem-8`) is of no account: a TPU VM brings its own, which is larger.
+    /// The slice that a type of the catalog is; none: it is no TPU. A host that the catalog names
+    /// with it (`tpu-v3-8+n1-highmem-8`) is of no account: a TPU VM brings its own, which is
+    /// larger.
     pub fn parse(name: &str) -> Result<Option<Self>, ProviderError> {
         let Some(kind) = name.strip_prefix(PREFIX) else {
             return Ok(None);
@@ -87,7 +90,8 @@ impl Slice {
                 "gcp: `{name}` has several hosts, and a stage gets one machine: the largest is {PREFIX}{}{ONE_HOST}",
                 known.map_or("", |(generation, _)| generation)
             );
-            // As where a stage wants several machines: another rung may have one that is large enough.
+            // As where a stage wants several machines: another rung may have one that is large
+            // enough.
             return Err(ProviderError::new(ErrorKind::Quota, message));
         }
         let given = std::env::var("SKY_GCP_TPU_VERSION")
@@ -340,7 +344,8 @@ pub(super) async fn create(
     let api = gcp.api().await?;
     let zones = zones(gcp, &wanted.spec.place, slice).await?;
     let name = name(&wanted.token.id);
-    // A former process may have come further than to the first zone, and what it began may still fail.
+    // A former process may have come further than to the first zone, and what it began may still
+    // fail.
     for zone in &zones {
         if let Some(made) = settled(&api.tpu, &api.project, zone, &name)
             .await?

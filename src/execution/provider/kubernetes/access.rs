@@ -134,7 +134,8 @@ impl Site {
     }
 }
 
-/// What makes TLS. More than one library for it may be in this build, and then somebody must choose.
+/// What makes TLS. More than one library for it may be in this build, and then somebody must
+/// choose.
 pub(super) fn choose_tls() {
     // Somebody has done so before.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -94,7 +94,8 @@ pub(super) fn wanted(token: &Token, spec: &MachineSpec, pods: &KubernetesPods) -
     }
 }
 
-/// The Job's limit, in seconds from its beginning, `elapsed` ago, if its lease is so long from now on.
+/// The Job's limit, in seconds from its beginning, `elapsed` ago, if its lease is so long from now
+/// on.
 pub(super) fn deadline(elapsed: Duration, lease: Duration) -> i64 {
     let seconds = (elapsed + lease + MARGIN).as_secs();
     // As much as the API takes.

@@ -80,8 +80,8 @@ impl Machines {
         self.lock().entry(token.id.clone()).or_default().site = Some(site.clone());
     }
 
-    /// The Job of a token: first where it was, then anywhere. Of a cluster that does not answer nobody knows
-    /// anything, so what is in no other may be there.
+    /// The Job of a token: first where it was, then anywhere. Of a cluster that does not answer
+    /// nobody knows anything, so what is in no other may be there.
     pub async fn find(&self, token: &Token) -> Result<Option<(Arc<Site>, Job)>, ProviderError> {
         if let Some(site) = self.known(token).site
             && let Some(job) = site.job(&token.id).await?

@@ -1,4 +1,5 @@
-//! What has become of a pod that does not answer: the cluster is asked whether it is there at all, and who has ended it.
+//! What has become of a pod that does not answer: the cluster is asked whether it is there at all,
+//! and who has ended it.
 
 use super::super::runner::{MachineFate, VanishingWorker};
 use super::super::{ErrorKind, ProviderError, RunStatus, Token};

@@ -30,7 +30,8 @@ pub struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// The clusters of a file of hosts; `root` is the state folder. Nothing is asked of them before it is needed.
+    /// The clusters of a file of hosts; `root` is the state folder. Nothing is asked of them before
+    /// it is needed.
     pub fn new(own: Arc<OwnHosts>, root: &Path) -> Self {
         access::choose_tls();
         let mut sites: Vec<Arc<Site>> = Vec::new();
@@ -199,8 +200,8 @@ impl Provider for Kubernetes {
     }
 
     async fn delete(&self, token: &Token) -> Result<(), ProviderError> {
-        // The folder of its log is named after its stage, and may be that of another state's pod of the same name:
-        // whoever empties a state removes it.
+        // The folder of its log is named after its stage, and may be that of another state's pod of
+        // the same name: whoever empties a state removes it.
         self.end(token).await
     }
 

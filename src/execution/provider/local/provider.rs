@@ -64,7 +64,8 @@ impl Tags {
 }
 
 impl Local {
-    /// Processes of this machine that have their folders in `stages` and `work` of this state folder.
+    /// Processes of this machine that have their folders in `stages` and `work` of this state
+    /// folder.
     pub fn new(root: &Path) -> Self {
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         Self {
@@ -358,8 +359,8 @@ pub(in crate::execution::provider) fn write_lease(
     file::write_atomic(&folder.join(".run/lease"), format!("{end}\n").as_bytes())
 }
 
-/// Whether the lease of an attempt is over, by the uptime that its watchdog goes by; none: it has none, or was begun
-/// before this machine was.
+/// Whether the lease of an attempt is over, by the uptime that its watchdog goes by; none: it has
+/// none, or was begun before this machine was.
 fn lease_is_over(folder: &Path) -> Option<bool> {
     let numbering = std::fs::read_to_string(folder.join(".run/numbering")).ok();
     if numbering.is_some_and(|numbering| numbering != process::numbering()) {

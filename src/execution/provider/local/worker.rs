@@ -21,8 +21,9 @@ const LOG_PIECE: u64 = 64 * 1024;
 /// How long a supervisor may take between its claim and its first word.
 const CLAIM: Duration = Duration::from_secs(5);
 
-/// Variables of this process that a command gets without asking for them, and all that begin with `LC_`: where programs
-/// and the home folder are, who the user is, and how text and time are shown. Everything else has to be declared.
+/// Variables of this process that a command gets without asking for them, and all that begin with
+/// `LC_`: where programs and the home folder are, who the user is, and how text and time are shown.
+/// Everything else has to be declared.
 const BASE_VARIABLES: [&str; 9] = [
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "TZ", "TMPDIR", "LANG",
 ];
@@ -185,7 +186,8 @@ impl Worker for LocalWorker {
             .arg(self.folder.join(".run"))
             .arg(task.log_limit.to_string())
             .current_dir(&self.working_folder)
-            // What this process was started with is nobody else's to see: credentials, tokens, settings of sky.
+            // What this process was started with is nobody else's to see: credentials, tokens,
+            // settings of sky.
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| is_base_variable(name)))
             .envs(&task.environment)

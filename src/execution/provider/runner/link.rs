@@ -47,7 +47,8 @@ impl Link {
         Self::with(reach, Agent::of_machine())
     }
 
-    /// A machine that is not yet talked to, with another agent than that of machines which run the commands.
+    /// A machine that is not yet talked to, with another agent than that of machines which run the
+    /// commands.
     pub(in crate::execution::provider) fn with(reach: SshTarget, agent: Agent) -> Arc<Self> {
         Arc::new(Self {
             reach,
@@ -58,7 +59,8 @@ impl Link {
         })
     }
 
-    /// A machine that is reached by this access. Of its reach, the name and the root mean something.
+    /// A machine that is reached by this access. Of its reach, the name and the root mean
+    /// something.
     #[cfg(feature = "kubernetes")]
     pub(in crate::execution::provider) fn by(
         access: Box<dyn ShellAccess>,
@@ -74,7 +76,8 @@ impl Link {
         })
     }
 
-    /// Whether what runs there sees the environment of a container's image, which people have chosen for it.
+    /// Whether what runs there sees the environment of a container's image, which people have
+    /// chosen for it.
     pub(super) fn is_container(&self) -> bool {
         self.access.is_some()
     }
@@ -84,8 +87,8 @@ impl Link {
         self.agent.knows_buckets()
     }
 
-    /// Makes a request. An error names the machine; one of kind `Unreachable` leaves open whether it
-    /// was carried out.
+    /// Makes a request. An error names the machine; one of kind `Unreachable` leaves open whether
+    /// it was carried out.
     pub(super) async fn ask(
         &self,
         name: &str,

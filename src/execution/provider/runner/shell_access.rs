@@ -24,7 +24,8 @@ pub(in crate::execution::provider) trait RunningShell: Send {
     /// Whether it may still answer, as far as one can tell.
     fn lives(&mut self) -> bool;
 
-    /// The exit code of the program, and what is said of its end besides what it said itself. None: it had to be ended.
+    /// The exit code of the program, and what is said of its end besides what it said itself. None:
+    /// it had to be ended.
     async fn end(&mut self) -> (Option<i32>, String);
 }
 

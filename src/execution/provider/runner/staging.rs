@@ -1,4 +1,5 @@
-//! What a machine that is reached by SSH does with buckets: requests of `staging.sh` and their answers.
+//! What a machine that is reached by SSH does with buckets: requests of `staging.sh` and their
+//! answers.
 
 use super::super::{Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, Source};
 use super::link::Link;

@@ -1,5 +1,5 @@
-//! The inside of a machine that may vanish: one that a cloud or a cluster ends, and that then answers no more. What the
-//! runner cannot know is asked of whoever runs the machine.
+//! The inside of a machine that may vanish: one that a cloud or a cluster ends, and that then
+//! answers no more. What the runner cannot know is asked of whoever runs the machine.
 
 use super::super::{
     Content, Delivery, ErrorKind, Fetch, Moved, Parcel, ProviderError, RunStatus, Source, Staging,
@@ -18,8 +18,8 @@ pub(in crate::execution::provider) trait MachineFate:
     /// Why a machine does not answer: its end, if that is it; else none.
     async fn fate(&self) -> Result<Option<RunStatus>, ProviderError>;
 
-    /// The error of a call that has failed with this one. Whoever waits for a machine that is gone waits in vain: that is
-    /// an error of kind [`ErrorKind::NotFound`].
+    /// The error of a call that has failed with this one. Whoever waits for a machine that is gone
+    /// waits in vain: that is an error of kind [`ErrorKind::NotFound`].
     async fn explain(&self, error: ProviderError) -> ProviderError;
 
     /// Whether such machines send and fetch data by buckets.

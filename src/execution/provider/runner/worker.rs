@@ -20,7 +20,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// The supervisor, which claims the run, runs the command and watches the lease: the same one as on this machine.
+/// The supervisor, which claims the run, runs the command and watches the lease: the same one as on
+/// this machine.
 const SUPERVISOR: &str = concat!(
     include_str!("../local/keep_log.sh"),
     include_str!("../local/supervise.sh")

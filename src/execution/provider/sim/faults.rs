@@ -65,7 +65,8 @@ pub enum Fault {
     Fail,
     /// The machine is taken away, with all that is on it.
     Preempt,
-    /// The call goes well, and from now on it is said that the machine is taken away, in `delay_ms`.
+    /// The call goes well, and from now on it is said that the machine is taken away, in
+    /// `delay_ms`.
     Notice,
 }
 

@@ -11,9 +11,9 @@
 //! cloud/faults.toml            what goes wrong
 //! ```
 //!
-//! The simulated cloud serves rehearsals of what happens when clouds run out, and it is the ground on which the engine is
-//! proven: the folder outlives any `sky`, as a cloud does, and its bill ([`bill`]) knows nothing
-//! of what `sky` believes to have spent.
+//! The simulated cloud serves rehearsals of what happens when clouds run out, and it is the ground
+//! on which the engine is proven: the folder outlives any `sky`, as a cloud does, and its bill
+//! ([`bill`]) knows nothing of what `sky` believes to have spent.
 
 mod calls;
 pub mod faults;

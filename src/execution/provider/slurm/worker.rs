@@ -1,6 +1,7 @@
 //! The inside of a job: the shared runner's, but for how a command begins. It does so once its job
-//! has, which may be long after [`Worker::start`]. Until then `sky` keeps its secrets, and hands them
-//! over when the job asks for them; should another `sky` go on with it, it starts it again for that.
+//! has, which may be long after [`Worker::start`]. Until then `sky` keeps its secrets, and hands
+//! them over when the job asks for them; should another `sky` go on with it, it starts it again for
+//! that.
 
 use super::super::runner::{RemoteWorker, is_variable};
 use super::super::{Content, ErrorKind, ProviderError, RunStatus, Task, Worker, Written};

@@ -1,5 +1,5 @@
-//! The `ssh` provider: one's own hosts, named in `hosts.toml` ([`crate::spec::hosts`]), are a private cloud
-//! `ssh`. A machine is a place on a host, and a folder there:
+//! The `ssh` provider: one's own hosts, named in `hosts.toml` ([`crate::spec::hosts`]), are a
+//! private cloud `ssh`. A machine is a place on a host, and a folder there:
 //!
 //! ```text
 //! ROOT/machines/TOKEN/tags       whose it is; written before anything can run

@@ -167,8 +167,9 @@ impl Ssh {
         Ok(())
     }
 
-    /// The hosts that have something of a token, whatever its tags say: what is to end need not be understood. Nobody
-    /// knows what is on a host that does not answer, so it is an error if no other has it.
+    /// The hosts that have something of a token, whatever its tags say: what is to end need not be
+    /// understood. Nobody knows what is on a host that does not answer, so it is an error if no
+    /// other has it.
     async fn holders(&self, token: &Token) -> Result<Vec<usize>, ProviderError> {
         let seen = self
             .seen

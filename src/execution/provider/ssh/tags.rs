@@ -43,8 +43,8 @@ impl Tags {
     }
 }
 
-/// A machine on the host of that name: whether it has ended and whether its lease is over by the host's own clock, the
-/// end of its lease, its tags.
+/// A machine on the host of that name: whether it has ended and whether its lease is over by the
+/// host's own clock, the end of its lease, its tags.
 pub(in crate::execution::provider) fn machine(
     host: &str,
     line: &str,

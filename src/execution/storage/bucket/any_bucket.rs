@@ -24,7 +24,8 @@ thread_local! {
     static SIMULATED: RefCell<Option<Arc<dyn Stores>>> = const { RefCell::new(None) };
 }
 
-/// Puts object stores in place of those of the clouds for all that runs on this thread; none: those of the clouds again.
+/// Puts object stores in place of those of the clouds for all that runs on this thread; none: those
+/// of the clouds again.
 pub fn simulate(stores: Option<Arc<dyn Stores>>) {
     SIMULATED.set(stores);
 }
@@ -93,7 +94,8 @@ impl Bucket {
         self.store.read(key).await
     }
 
-    /// Addresses with which whoever has them may read, or write, these objects for so long, and do nothing else.
+    /// Addresses with which whoever has them may read, or write, these objects for so long, and do
+    /// nothing else.
     pub async fn sign(
         &self,
         purpose: Purpose,
@@ -123,8 +125,8 @@ pub struct Found {
     pub own: bool,
 }
 
-/// The buckets of ours in a cloud's account, or in a shared folder; none if the environment says nothing of that
-/// cloud's store.
+/// The buckets of ours in a cloud's account, or in a shared folder; none if the environment says
+/// nothing of that cloud's store.
 pub async fn list(cloud: &str, lineage: &str) -> Result<Vec<Found>, BucketError> {
     let names = match cloud {
         _ if simulated().is_some() => simulated().map_or(Vec::new(), |stores| stores.list(cloud)),

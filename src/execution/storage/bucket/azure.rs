@@ -1,6 +1,6 @@
-//! Azure Blob Storage: a bucket is a container in the one storage account that the environment names, wherever that
-//! is: `AZURE_STORAGE_ACCOUNT_NAME` with `AZURE_STORAGE_ACCOUNT_KEY`, or `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and
-//! `AZURE_CLIENT_SECRET`; instance credentials.
+//! Azure Blob Storage: a bucket is a container in the one storage account that the environment
+//! names, wherever that is: `AZURE_STORAGE_ACCOUNT_NAME` with `AZURE_STORAGE_ACCOUNT_KEY`, or
+//! `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`; instance credentials.
 //!
 //! Calls: <https://learn.microsoft.com/en-us/rest/api/storageservices/operations-on-containers>
 
@@ -143,7 +143,8 @@ impl Store for Azure {
     }
 }
 
-/// The names of all containers of the account that may be ours; none without an account in the environment.
+/// The names of all containers of the account that may be ours; none without an account in the
+/// environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if !set("AZURE_STORAGE_ACCOUNT_NAME") {

@@ -1,5 +1,6 @@
-//! A folder that this machine and all workers see under the same name: addresses are names of files. Whoever may
-//! read the folder may read all of it, so it is as safe as the file system that they share.
+//! A folder that this machine and all workers see under the same name: addresses are names of
+//! files. Whoever may read the folder may read all of it, so it is as safe as the file system that
+//! they share.
 
 use super::bucket_contract::{BucketError, Purpose, Store, Trouble};
 use crate::model::pack;
@@ -87,8 +88,8 @@ impl Store for Folder {
 }
 
 impl Folder {
-    /// An error if anything is in the folder that no machine of `sky` has put there: whoever named the folder was
-    /// mistaken, or worse, and nothing is deleted.
+    /// An error if anything is in the folder that no machine of `sky` has put there: whoever named
+    /// the folder was mistaken, or worse, and nothing is deleted.
     fn check_contents(&self) -> Result<(), BucketError> {
         let foreign = |path: &Path| {
             let (folder, path) = (self.0.display(), path.display());

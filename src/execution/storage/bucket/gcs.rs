@@ -1,9 +1,10 @@
 //! Google Cloud Storage.
 //!
-//! Credentials are those of the crate `object_store`: `GOOGLE_APPLICATION_CREDENTIALS` or `GOOGLE_SERVICE_ACCOUNT`
-//! with the file of a service account's key, which signs by itself; else gcloud's or an instance's, with which
-//! Google is asked for each signature and must allow it (`iam.serviceAccounts.signBlob`). The project is
-//! `SKY_GCP_PROJECT` or `GOOGLE_CLOUD_PROJECT`, else that of the key. `GOOGLE_BASE_URL` names another server.
+//! Credentials are those of the crate `object_store`: `GOOGLE_APPLICATION_CREDENTIALS` or
+//! `GOOGLE_SERVICE_ACCOUNT` with the file of a service account's key, which signs by itself; else
+//! gcloud's or an instance's, with which Google is asked for each signature and must allow it
+//! (`iam.serviceAccounts.signBlob`). The project is `SKY_GCP_PROJECT` or `GOOGLE_CLOUD_PROJECT`,
+//! else that of the key. `GOOGLE_BASE_URL` names another server.
 //!
 //! Calls: <https://cloud.google.com/storage/docs/json_api/v1/buckets>
 
@@ -221,7 +222,8 @@ impl Store for Gcs {
     }
 }
 
-/// The names of all buckets of the project that may be ours; none without credentials in the environment.
+/// The names of all buckets of the project that may be ours; none without credentials in the
+/// environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     if ![

@@ -1,5 +1,5 @@
-//! The credentials that Amazon's own tools find: the environment, profiles and single sign-on of `~/.aws`, programs,
-//! web identity, containers, instances.
+//! The credentials that Amazon's own tools find: the environment, profiles and single sign-on of
+//! `~/.aws`, programs, web identity, containers, instances.
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region};

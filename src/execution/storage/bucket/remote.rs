@@ -1,5 +1,5 @@
-//! What the stores of all clouds share: objects through the crate `object_store`, and the few calls about whole
-//! buckets, which it does not make.
+//! What the stores of all clouds share: objects through the crate `object_store`, and the few calls
+//! about whole buckets, which it does not make.
 
 use super::bucket_contract::{BucketError, Purpose, Trouble};
 use crate::util::secret::Secret;

@@ -1,11 +1,13 @@
 //! Amazon S3, or what speaks its protocol.
 //!
-//! Credentials are those of the crate `object_store`: `AWS_ACCESS_KEY_ID` with `AWS_SECRET_ACCESS_KEY` and perhaps
-//! `AWS_SESSION_TOKEN`, web identity, container and instance credentials; with the feature `aws`, where there are none of
-//! the first, all that Amazon's SDK finds, profiles among them. `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` name
-//! another server than Amazon's.
+//! Credentials are those of the crate `object_store`: `AWS_ACCESS_KEY_ID` with
+//! `AWS_SECRET_ACCESS_KEY` and perhaps `AWS_SESSION_TOKEN`, web identity, container and instance
+//! credentials; with the feature `aws`, where there are none of the first, all that Amazon's SDK
+//! finds, profiles among them. `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` name another server than
+//! Amazon's.
 //!
-//! Calls: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
+//! Calls:
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 
 use super::bucket_contract::{BucketError, Purpose, Store, Trouble};
 use super::remote::{Answer, Remote, SWEEPS, named, request, retry, send};
@@ -201,7 +203,8 @@ impl Store for S3 {
     }
 }
 
-/// The names of all buckets of the account that may be ours; none without credentials in the environment.
+/// The names of all buckets of the account that may be ours; none without credentials in the
+/// environment.
 pub(super) async fn list() -> Result<Vec<String>, BucketError> {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let names = [

@@ -37,8 +37,8 @@ impl Staging {
         }
     }
 
-    /// The way if nobody says another: as the plan has paid for, from place to place. A provider in place of those of the
-    /// plan's places, as in a rehearsal, has no buckets there.
+    /// The way if nobody says another: as the plan has paid for, from place to place. A provider in
+    /// place of those of the plan's places, as in a rehearsal, has no buckets there.
     pub fn usual(provider: Option<&str>) -> Self {
         match provider {
             Some(name) if !Self::Buckets.has(name) => Self::Home,
@@ -55,8 +55,8 @@ impl Staging {
         }
     }
 
-    /// The address that a new bucket of a place gets, if the place has one. `nonce`: no two buckets of a lineage have
-    /// the same, so that none has to wait for the end of another.
+    /// The address that a new bucket of a place gets, if the place has one. `nonce`: no two buckets
+    /// of a lineage have the same, so that none has to wait for the end of another.
     pub fn address(&self, place: &PlaceName, lineage: &str, nonce: u64) -> Option<String> {
         let name = bucket_name::new(place, lineage, nonce);
         match (self, place.cloud.as_str()) {

@@ -640,7 +640,8 @@ fn large_lists_are_fetched_only_where_regions_are_named() {
     );
 }
 
-/// A gzip of so many bytes, in blocks that are not packed: how much comes out is known before all of it came in.
+/// A gzip of so many bytes, in blocks that are not packed: how much comes out is known before all
+/// of it came in.
 fn gzip(size: usize) -> Vec<u8> {
     let mut bytes = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     for block in vec![b'x'; size].chunks(65_535) {

@@ -1,8 +1,8 @@
 //! From the placement problem to a mixed-integer program.
 //!
 //! - One binary `x[stage,choice]` per choice; exactly one per stage.
-//! - An artifact is a flow from the group of its source site to the groups of the sites that
-//!   read it ([`super::price_groups`]), with an own free variable per site for data that stays. So an
+//! - An artifact is a flow from the group of its source site to the groups of the sites that read
+//!   it ([`super::price_groups`]), with an own free variable per site for data that stays. So an
 //!   edge costs O(sites) variables, and its linear relaxation is that of a transport problem.
 //! - Where a copy can be cheaper from another holder, a binary per such way ([`egress`]); volumes
 //!   that run through tiers together are pieces of one line ([`pools`]).

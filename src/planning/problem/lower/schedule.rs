@@ -199,7 +199,8 @@ impl Builder<'_> {
             let labels = &self.instance.links.labels;
             for (to, arrival) in &at {
                 for from in sources.iter().filter(|from| *from != to) {
-                    // arrival - end(source) >= time, unless the source is elsewhere or the copy is relayed
+                    // arrival - end(source) >= time, unless the source is elsewhere or the copy is
+                    // relayed
                     let time = self.instance.links.time(*from, *to, artifact.link_bytes);
                     let mut row = vec![(*arrival, 1)];
                     let mut known = 0;

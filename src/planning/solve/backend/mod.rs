@@ -1,4 +1,5 @@
-//! Solvers of mixed-integer programs, one file each, behind one trait; and the exhaustive search that checks them.
+//! Solvers of mixed-integer programs, one file each, behind one trait; and the exhaustive search
+//! that checks them.
 
 pub mod exhaustive;
 pub mod highs;

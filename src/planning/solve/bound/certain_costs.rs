@@ -3,7 +3,8 @@
 use crate::planning::problem::routes::{Least, least_rates};
 use crate::planning::problem::{Choice, Instance, Origin};
 
-/// Returns, by stage and choice, the cost that is certain once the choice is taken; `None`: the choice cannot be taken.
+/// Returns, by stage and choice, the cost that is certain once the choice is taken; `None`: the
+/// choice cannot be taken.
 pub fn certain_costs(instance: &Instance) -> Vec<Vec<Option<i64>>> {
     // Data at a fixed site with one reader: its copy is decided by that reader alone.
     let mut fetched: Vec<Vec<(usize, Least<'_>)>> =

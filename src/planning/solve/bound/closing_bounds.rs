@@ -48,8 +48,8 @@ pub fn has_direct_transfers_only(instance: &Instance) -> bool {
     separable(instance) && !routes::possible(instance)
 }
 
-/// The cheapest placement with all copies straight from their origins, whatever its time. `None`: the figures are too large, or some stage
-/// has no choice.
+/// The cheapest placement with all copies straight from their origins, whatever its time. `None`:
+/// the figures are too large, or some stage has no choice.
 pub fn close_gap(instance: &Instance, shape: &Shape, effort: &Effort) -> Option<ClosedGap> {
     let mut dual = start(instance, shape, false)?;
     let own = own(instance, &dual.net);

@@ -251,7 +251,8 @@ impl<'a> Network<'a> {
                     .collect();
                 to_sites.sort_unstable();
                 to_sites.dedup();
-                // Of each reader: where its sites are among those, and how long its work and the rest take there.
+                // Of each reader: where its sites are among those, and how long its work and the
+                // rest take there.
                 let at_sites: Vec<Vec<(usize, i64)>> = readers
                     .iter()
                     .map(|next| {

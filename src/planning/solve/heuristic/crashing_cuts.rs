@@ -54,7 +54,8 @@ impl TimedPlacement<'_> {
         false
     }
 
-    /// The cheapest moves that shorten every path that is longer than `target`, each path's one enough for it.
+    /// The cheapest moves that shorten every path that is longer than `target`, each path's one
+    /// enough for it.
     fn cut(
         &self,
         target: i64,

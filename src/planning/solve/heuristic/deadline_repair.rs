@@ -310,9 +310,9 @@ impl<'a> TimedPlacement<'a> {
 }
 
 impl TimedPlacement<'_> {
-    /// Moves single stages on longest paths so that a placement becomes shorter, or fewer stages are
-    /// on such paths, and its scaled cost stays within `limit`. `allowed`: by stage, choices to move
-    /// to.
+    /// Moves single stages on longest paths so that a placement becomes shorter, or fewer stages
+    /// are on such paths, and its scaled cost stays within `limit`. `allowed`: by stage, choices to
+    /// move to.
     pub fn shorten(&mut self, limit: i64, allowed: &[Vec<usize>], visits: &mut usize) {
         let mut total = self.total();
         let mut known = self.length();

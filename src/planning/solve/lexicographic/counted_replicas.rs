@@ -1,4 +1,5 @@
-//! Instances whose stages are alike and independent, which are counted instead of placed one by one.
+//! Instances whose stages are alike and independent, which are counted instead of placed one by
+//! one.
 
 use super::figure::Figure;
 use super::placement_search::{

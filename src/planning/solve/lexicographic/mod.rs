@@ -1,11 +1,11 @@
 //! From an instance to its one best placement and the proof that it is.
 //!
-//! The order of placements is lexicographic: the objective, then the other figure (time after
-//! cost, cost after time), then the first choices in canonical order. Each level is a pass with
-//! the levels above as limits, on the choices that these limits leave ([`crate::planning::solve::presolve`]); so
-//! ties, which are the rule where regions share a price list, do not depend on a solver's mood.
-//! Preferences come before all of it. Caps on stages that may run at once are added as rows for
-//! the sets of stages that exceed them, until none does.
+//! The order of placements is lexicographic: the objective, then the other figure (time after cost,
+//! cost after time), then the first choices in canonical order. Each level is a pass with the
+//! levels above as limits, on the choices that these limits leave
+//! ([`crate::planning::solve::presolve`]); so ties, which are the rule where regions share a price
+//! list, do not depend on a solver's mood. Preferences come before all of it. Caps on stages that
+//! may run at once are added as rows for the sets of stages that exceed them, until none does.
 
 mod counted_replicas;
 mod feasibility;

@@ -22,9 +22,9 @@ use std::collections::BTreeSet;
 
 /// Choices looked at by these moves, at most.
 const SHORTENING: usize = 10_000_000;
-/// Above so many choices no program is built: its first linear relaxation alone would outlast
-/// every patience, and no count of nodes limits that. The placement is then the search's, with
-/// the bound of [`crate::planning::solve::bound::dual_messages`] or of the longest path, and the gap to it.
+/// Above so many choices no program is built: its first linear relaxation alone would outlast every
+/// patience, and no count of nodes limits that. The placement is then the search's, with the bound
+/// of [`crate::planning::solve::bound::dual_messages`] or of the longest path, and the gap to it.
 const PROGRAM_CHOICES: usize = 3_000;
 /// Above so many choices that bounds have left, no limit is expected to leave few enough for a
 /// program.
@@ -80,7 +80,8 @@ impl PlacementSearch<'_> {
         }))
     }
 
-    /// Minimises one figure as [`Self::minimize_figure`] does, on the choices that the limits leave.
+    /// Minimises one figure as [`Self::minimize_figure`] does, on the choices that the limits
+    /// leave.
     fn minimize_on_reduced(
         &self,
         instance: &Instance,
@@ -115,7 +116,8 @@ impl PlacementSearch<'_> {
             }
             start = Some(known);
         }
-        // Where copies or quotas tie stages together, sites are searched in the same way without one.
+        // Where copies or quotas tie stages together, sites are searched in the same way without
+        // one.
         let deadline = limits
             .time
             .or_else(|| (!has_direct_transfers_only(&instance)).then_some(NO_DEADLINE));
@@ -185,7 +187,8 @@ impl PlacementSearch<'_> {
         }))
     }
 
-    /// Minimises one figure as [`Self::minimize_figure`] does, from a placement within the limits. No figure is below `floor`.
+    /// Minimises one figure as [`Self::minimize_figure`] does, from a placement within the limits.
+    /// No figure is below `floor`.
     fn minimize_from(
         &self,
         instance: &Instance,

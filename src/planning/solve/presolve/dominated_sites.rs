@@ -1,8 +1,8 @@
 //! Sites that another site replaces at less cost, whatever the rest of the placement is.
 //!
 //! Site `b` replaces site `a` if data goes from and to `b` for at most what it costs from and to
-//! `a`, no data lies at `a` from the start, and every stage that may run at `a` may run at `b` for at
-//! most as much. Then moving all stages at `a` to `b` never costs more; where one of them gets
+//! `a`, no data lies at `a` from the start, and every stage that may run at `a` may run at `b` for
+//! at most as much. Then moving all stages at `a` to `b` never costs more; where one of them gets
 //! cheaper, it costs less, so no cheapest placement has that stage at `a`. Equal costs are kept:
 //! they are ties, which are broken later.
 

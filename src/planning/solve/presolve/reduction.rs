@@ -1,8 +1,9 @@
 //! Dropping choices that no placement within the limits can take.
 //!
-//! Messages over the whole DAG ([`crate::planning::solve::bound::dual_messages`]) give a lower bound on the cost of every placement
-//! that takes a choice, and the longest path through its stage with all other stages at their
-//! shortest is one on the makespan. A choice whose bound exceeds a limit is out.
+//! Messages over the whole DAG ([`crate::planning::solve::bound::dual_messages`]) give a lower
+//! bound on the cost of every placement that takes a choice, and the longest path through its stage
+//! with all other stages at their shortest is one on the makespan. A choice whose bound exceeds a
+//! limit is out.
 
 use crate::planning::problem::routes;
 use crate::planning::problem::{Choice, Instance, Origin, Shape, StageChoices};

@@ -355,7 +355,8 @@ impl<'a> DeadlineSearch<'a> {
         }
     }
 
-    /// Raises the bound on networks that are expanded in time, from coarse groups of sites to fine ones.
+    /// Raises the bound on networks that are expanded in time, from coarse groups of sites to fine
+    /// ones.
     fn expand_time(&mut self) {
         let mut pairs = PAIRS;
         for grouping in [Grouping::One, Grouping::Enough, Grouping::Alone] {

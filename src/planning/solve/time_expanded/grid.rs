@@ -395,7 +395,8 @@ impl Grid {
         latest
     }
 
-    /// Times of a star's copies at the `to`th site of a reader: earliest and latest arrival by slot.
+    /// Times of a star's copies at the `to`th site of a reader: earliest and latest arrival by
+    /// slot.
     fn arriving(&self, star: usize, number: usize, to: usize) -> impl Iterator<Item = (i64, i64)> {
         let star = &self.stars[star];
         let (at, first) = self.source(star);

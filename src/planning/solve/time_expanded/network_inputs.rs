@@ -32,7 +32,8 @@ pub struct NetworkInputs<'a> {
 }
 
 impl<'a> NetworkInputs<'a> {
-    /// Sites that stand for others cost no more ([`crate::planning::solve::presolve::dominated_sites`]), unless groups are `loose`.
+    /// Sites that stand for others cost no more
+    /// ([`crate::planning::solve::presolve::dominated_sites`]), unless groups are `loose`.
     pub fn new(
         instance: &'a Instance,
         shape: &'a Shape,

@@ -1,4 +1,5 @@
-//! Placing stages one after the other so that each is likely to be in time, its inputs' travel included.
+//! Placing stages one after the other so that each is likely to be in time, its inputs' travel
+//! included.
 
 use crate::planning::problem::{Instance, Origin, Routes, Shape, ready};
 use crate::planning::solve::bound::network::Network;

@@ -11,8 +11,8 @@ use crate::planning::solve::heuristic::incumbent::Incumbent;
 const SWEEPS: usize = 12;
 /// A better bound is one by this part of it.
 const PROGRESS: i64 = 1_000;
-/// Walks: quarters of a slot that every stage is taken to lose, and whether hubs' starts are decided
-/// before.
+/// Walks: quarters of a slot that every stage is taken to lose, and whether hubs' starts are
+/// decided before.
 const WALKS: [(i64, bool); 6] = [
     (0, false),
     (1, false),
@@ -97,8 +97,8 @@ pub fn raise_bound(
         return work.best.value();
     }
     let mut open = vec![first];
-    // One slot for each stage, and still less than the best: sites that stand for others, or volumes
-    // that are counted together, hide that much.
+    // One slot for each stage, and still less than the best: sites that stand for others, or
+    // volumes that are counted together, hide that much.
     let mut stuck: Vec<Search> = Vec::new();
     // Down to placements first: the newest half is looked into before the one of the least bound.
     let mut newest: Option<usize> = None;

@@ -1,10 +1,10 @@
 //! A lower bound by passing messages over a time-expanded network.
 //!
-//! As in [`crate::planning::solve::bound::dual_messages`], but what a stage pays or gets depends on its slot as well: reader
-//! `i` of a star has `up[i](o, e)`, paid to the origin's stage at site `o` in the slot `e` of its end,
-//! and `down[i](p, s)`, paid to the reader's at site `p` in the slot `s` of its start. With `s` any slot
-//! that may follow `e` after the copy's travel, the messages of a placement in time never sum up to
-//! more than its copies cost as long as
+//! As in [`crate::planning::solve::bound::dual_messages`], but what a stage pays or gets depends on
+//! its slot as well: reader `i` of a star has `up[i](o, e)`, paid to the origin's stage at site `o`
+//! in the slot `e` of its end, and `down[i](p, s)`, paid to the reader's at site `p` in the slot
+//! `s` of its start. With `s` any slot that may follow `e` after the copy's travel, the messages of
+//! a placement in time never sum up to more than its copies cost as long as
 //!
 //! ```text
 //! Σ over i of max(0, max over s of up[i](o, e) + down[i](p, s))  <=  price(o, p)    for all o, e, p
@@ -441,9 +441,9 @@ impl Sweeper {
         }
     }
 
-    /// Slots to halve: those in which a placement may cost less than the bound and `more`, and whose
-    /// next slot costs the rest of the DAG more than `step`: where being later costs nothing, no
-    /// finer slots are needed.
+    /// Slots to halve: those in which a placement may cost less than the bound and `more`, and
+    /// whose next slot costs the rest of the DAG more than `step`: where being later costs nothing,
+    /// no finer slots are needed.
     pub fn fates(&self, more: i64, step: i64) -> BySlot<Fate> {
         let fate = |((dead, regret), rise): ((&bool, &i64), &i64)| match (
             *dead,
@@ -570,7 +570,8 @@ impl Sweeper {
                     *keep = false;
                     continue;
                 };
-                // Slots are those of runs that no other beats: one of these is as short and no dearer.
+                // Slots are those of runs that no other beats: one of these is as short and no
+                // dearer.
                 let shorter =
                     node.runs[position].partition_point(|run| run.duration <= choice.duration);
                 let Some(least) = with[position][..shorter].last() else {
@@ -598,8 +599,8 @@ impl Sweeper {
         (regret.len() > 1).then(|| self.grid.nodes[stage].start.last[slot])
     }
 
-    /// What the rest of the DAG after a stage costs at least when it ends at that time at a site, as
-    /// far as messages know. `None`: the rest is late then, or costs too much.
+    /// What the rest of the DAG after a stage costs at least when it ends at that time at a site,
+    /// as far as messages know. `None`: the rest is late then, or costs too much.
     pub fn after(&self, stage: usize, position: usize, end: i64) -> Option<i64> {
         let slot = self.grid.nodes[stage].end.not_over(position, end)?;
         Some(self.out[stage][slot])

@@ -29,9 +29,9 @@ pub struct Walk<'a> {
 const HUB: usize = 8;
 
 impl<'a> Walk<'a> {
-    /// `hidden`: time that every stage to come is expected to lose, in milliseconds. `punctual`: what
-    /// hubs wait for should be there when they had best start. `near`: by stage, what it may take,
-    /// for groups of sites that are loose.
+    /// `hidden`: time that every stage to come is expected to lose, in milliseconds. `punctual`:
+    /// what hubs wait for should be there when they had best start. `near`: by stage, what it may
+    /// take, for groups of sites that are loose.
     pub fn new(
         ground: &NetworkInputs<'a>,
         hidden: i64,

@@ -3,8 +3,8 @@
 use super::*;
 use std::io::{Read, Write};
 
-/// A provider in a folder of its own. Rules need to know our address, which is in the environment: so
-/// this is for tests in a process of their own.
+/// A provider in a folder of its own. Rules need to know our address, which is in the environment:
+/// so this is for tests in a process of their own.
 struct Place {
     folder: tempfile::TempDir,
     azure: Microsoft,
@@ -150,8 +150,8 @@ fn what_was_planned() {
         .block_on(provider.list(Some(&owner())))
         .unwrap();
     assert_eq!(listed, std::slice::from_ref(&machine));
-    // Types that need another image, and one of SGX, which is nothing of Azure's. Another region of the
-    // same state is in the same group.
+    // Types that need another image, and one of SGX, which is nothing of Azure's. Another region of
+    // the same state is in the same group.
     for (stage, at, kind, sku) in [
         ("arm", "azure:eastus", "Standard_D2ps_v5", "server-arm64"),
         ("old", "azure:eastus", "Standard_A1_v2", "server-gen1"),
@@ -323,7 +323,8 @@ fn leftovers() {
     for kind in PARTS {
         assert_eq!(place.azure.names(kind), Vec::<String>::new(), "{kind}");
     }
-    // The home costs nothing, and is there for the next one. A destroy by another process takes it away.
+    // The home costs nothing, and is there for the next one. A destroy by another process takes it
+    // away.
     assert_eq!(place.azure.names("resourceGroups").len(), 1);
     place
         .runtime

@@ -5,7 +5,8 @@ use super::*;
 /// What was asked for, by its node: the zone.
 type Asked = Arc<Mutex<Vec<(String, Option<String>)>>>;
 
-/// A cloud whose instances cannot be logged into: they have no address, and some have powered themselves off.
+/// A cloud whose instances cannot be logged into: they have no address, and some have powered
+/// themselves off.
 #[derive(Default)]
 struct Fake {
     instances: Mutex<Vec<Instance>>,

@@ -61,7 +61,8 @@ pub enum Found {
 }
 
 impl Counted {
-    /// `None`: the instance is of another kind, or has no caps, so that other methods prove it faster.
+    /// `None`: the instance is of another kind, or has no caps, so that other methods prove it
+    /// faster.
     pub fn of(instance: &Instance, shape: &Shape) -> Option<Self> {
         let counts = !instance.caps.is_empty()
             && instance.links.pools.is_empty()
@@ -117,7 +118,8 @@ impl Counted {
         })
     }
 
-    /// The placement within the limits that ends first, by bisection over the ends that choices have.
+    /// The placement within the limits that ends first, by bisection over the ends that choices
+    /// have.
     pub fn fastest(
         &self,
         limits: Limits,
@@ -169,7 +171,8 @@ impl Counted {
                 let Some(first) = (next..self.groups[group].choices.len()).find(taken) else {
                     break;
                 };
-                // Either some member can take an earlier choice, or none: then the next one is fixed.
+                // Either some member can take an earlier choice, or none: then the next one is
+                // fixed.
                 if self.raise(
                     &mut lowered,
                     limits,
@@ -195,7 +198,8 @@ impl Counted {
         Ok(self.picks(&best))
     }
 
-    /// Has as many members of a group as can be take choices of a range. Whether there are more than before.
+    /// Has as many members of a group as can be take choices of a range. Whether there are more
+    /// than before.
     fn raise(
         &self,
         lowered: &mut Lowered,
@@ -413,7 +417,8 @@ impl Counted {
         Lowered { program, columns }
     }
 
-    /// One variable for each copy that several stages share: it is made as soon as one of them reads it.
+    /// One variable for each copy that several stages share: it is made as soon as one of them
+    /// reads it.
     fn shared_copies(
         &self,
         program: &mut Program,

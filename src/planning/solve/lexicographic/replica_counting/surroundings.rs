@@ -1,4 +1,5 @@
-//! What is decided before any stage with a choice is placed, and what follows from it for each choice.
+//! What is decided before any stage with a choice is placed, and what follows from it for each
+//! choice.
 
 use super::choice_effect::ChoiceEffect;
 use crate::planning::problem::{
@@ -17,8 +18,8 @@ pub(super) struct Surroundings {
     stage_artifacts: Vec<Vec<usize>>,
     /// By artifact and site: index and cost of a copy that several open stages may share.
     pub shared: BTreeMap<(usize, usize), (usize, i64)>,
-    /// By stage with one choice: its end as far as it waits for no open stage, the longest path from
-    /// its end, and its latest end.
+    /// By stage with one choice: its end as far as it waits for no open stage, the longest path
+    /// from its end, and its latest end.
     end: Vec<i64>,
     tail: Vec<i64>,
     latest: Vec<i64>,
@@ -137,8 +138,8 @@ impl Surroundings {
         }
     }
 
-    /// The longest path from the end of a stage at a site over stages with one choice, and the latest
-    /// end that keeps their deadlines and its own.
+    /// The longest path from the end of a stage at a site over stages with one choice, and the
+    /// latest end that keeps their deadlines and its own.
     fn onward(&self, instance: &Instance, stage: usize, site: usize) -> (i64, i64) {
         let mut tail = 0;
         let mut latest = instance.stages[stage].deadline.unwrap_or(NEVER);
@@ -160,7 +161,8 @@ impl Surroundings {
             let choice = instance.stages[stage].choices[0];
             self.base_cost += choice.cost;
             for (cap, used) in self.uses[stage].get(&choice.tag).into_iter().flatten() {
-                // Stages that may not run at once with the open ones are the business of other rows.
+                // Stages that may not run at once with the open ones are the business of other
+                // rows.
                 if !instance.caps[*cap].concurrent {
                     self.room[*cap] -= used;
                 }

@@ -1,4 +1,5 @@
-//! Counting against the exhaustive search and against the program that places every stage by itself.
+//! Counting against the exhaustive search and against the program that places every stage by
+//! itself.
 
 use super::Counted;
 use crate::model::{Bandwidth, Bytes, DataRate, Objective, Tariff};
@@ -11,8 +12,8 @@ use crate::planning::solve::{Effort, Highs, Outcome, Solver, exhaustive, solve};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// Replicas of up to two stages at up to three sites, at most so many at each site or of each kind of
-/// choice, with data that all read, results that one stage collects, and limits.
+/// Replicas of up to two stages at up to three sites, at most so many at each site or of each kind
+/// of choice, with data that all read, results that one stage collects, and limits.
 fn replicas() -> impl Strategy<Value = Instance> {
     let choices = || proptest::collection::vec((0..3_usize, 1..5_i64, 1..4_i64), 1..4);
     let shape = (
